@@ -1,0 +1,22 @@
+//! What one can ask of the lab while it runs.
+
+/// A wish of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The hog on, or off at once.
+    ToggleHog,
+    /// The next kind of hog.
+    NextHogKind,
+    /// The hog keeps the worker longer before it gives way; the last step is for ever.
+    HoldLonger,
+    /// The hog keeps the worker less long.
+    HoldShorter,
+    /// The other flavour of runtime: all tasks end, and the workloads begin anew.
+    SwitchFlavor,
+    /// One more of the workload at this position.
+    Raise(usize),
+    /// One fewer of it.
+    Lower(usize),
+    /// Cancel the task with this key, which takes effect at its next await.
+    Cancel(u64),
+}

@@ -1,0 +1,51 @@
+//! `top` for async Rust: see every task of a Tokio runtime, how often it is polled, how its
+//! life splits into busy, scheduled and idle time, and which one holds a worker.
+//!
+//! One direction leads through the house, and no room knows the next one:
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`probe`] | measuring: a cell for each task, threads, wakers, the clock |
+//! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
+//! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
+//! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
+//! | [`view`] | draws the state |
+//! | [`report`] | writes the model as text or JSON |
+//! | [`lab`] | the runtime under test, its workloads and the hog |
+//! | [`cli`] | the command line |
+//!
+//! Without the feature `dashboard` only the probe and the model are there, which is what
+//! a program needs that wants to be measured:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! asynctop::spawn_named("greeter", async { asynctop::stage("greeting"); }).await.unwrap();
+//!
+//! let registry = asynctop::probe::Registry::global();
+//! registry.scan(registry.now(), |task| {
+//!     println!("{} was polled {} times", task.name(), task.reading.polls);
+//! });
+//! # }
+//! ```
+
+mod histogram;
+pub mod model;
+pub mod probe;
+
+#[cfg(feature = "dashboard")]
+pub mod app;
+#[cfg(feature = "dashboard")]
+pub mod cli;
+#[cfg(feature = "dashboard")]
+pub mod lab;
+#[cfg(feature = "dashboard")]
+pub mod report;
+#[cfg(feature = "dashboard")]
+pub mod source;
+#[cfg(feature = "dashboard")]
+pub mod term;
+#[cfg(feature = "dashboard")]
+pub mod view;
+
+pub use histogram::Histogram;
+pub use probe::{instrument, spawn, spawn_named, stage};

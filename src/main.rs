@@ -1,0 +1,3 @@
+//! The program `asynctop`: parse, dispatch, exit code.
+
+fn main() {}

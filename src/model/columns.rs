@@ -1,0 +1,83 @@
+//! The columns of the task table: what they are called and what they mean.
+
+/// A column of the task table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// The task's number.
+    Id,
+    /// Its state.
+    State,
+    /// Its name.
+    Name,
+    /// Polls begun.
+    Polls,
+    /// Polls for each second of the last interval.
+    PollRate,
+    /// Share of the last interval spent in polls.
+    BusyShare,
+    /// Time in polls.
+    Busy,
+    /// Time waiting for a worker.
+    Scheduled,
+    /// Time waiting for a wake.
+    Idle,
+    /// Longest poll.
+    MaxPoll,
+    /// Longest wait for a worker.
+    MaxDelay,
+    /// Calls of its wakers.
+    Wakes,
+    /// Those from inside its own polls.
+    SelfWakes,
+    /// What it says that it is doing.
+    Doing,
+    /// Where it was spawned.
+    Where,
+}
+
+impl Column {
+    /// All columns, in the order of the table.
+    pub const ALL: [Column; 15] = [
+        Column::Id,
+        Column::State,
+        Column::Name,
+        Column::Polls,
+        Column::PollRate,
+        Column::BusyShare,
+        Column::Busy,
+        Column::Scheduled,
+        Column::Idle,
+        Column::MaxPoll,
+        Column::MaxDelay,
+        Column::Wakes,
+        Column::SelfWakes,
+        Column::Doing,
+        Column::Where,
+    ];
+
+    /// What stands above the column.
+    pub fn title(self) -> &'static str {
+        match self {
+            Column::Id => "ID",
+            Column::State => "S",
+            Column::Name => "NAME",
+            Column::Polls => "POLLS",
+            Column::PollRate => "POLLS/S",
+            Column::BusyShare => "BUSY%",
+            Column::Busy => "BUSY",
+            Column::Scheduled => "SCHED",
+            Column::Idle => "IDLE",
+            Column::MaxPoll => "MAX POLL",
+            Column::MaxDelay => "MAX WAIT",
+            Column::Wakes => "WAKES",
+            Column::SelfWakes => "SELF",
+            Column::Doing => "DOING",
+            Column::Where => "WHERE",
+        }
+    }
+
+    /// Whether the greatest value is the one to see first.
+    pub fn is_figure(self) -> bool {
+        !matches!(self, Column::Id | Column::State | Column::Name | Column::Doing | Column::Where)
+    }
+}

@@ -1,0 +1,274 @@
+//! The record of one task: 512 bytes, aligned to cache lines, never moved.
+
+use std::{
+    cell::UnsafeCell,
+    panic::Location,
+    ptr,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    task::Waker,
+};
+
+use super::{distribution::Distribution, ledger::Ledger};
+
+/// The buckets of a task's two distributions: 1 µs to 0.4 s in steps, then the rest.
+pub(crate) const TASK_BUCKETS: usize = 39;
+
+/// A task's name, without an allocation for most.
+#[derive(Debug)]
+pub(crate) enum Name {
+    Inline { len: u8, bytes: [u8; Name::INLINE] },
+    Static(&'static str),
+    Heap(Box<str>),
+}
+
+impl Name {
+    const INLINE: usize = 22;
+
+    pub(crate) fn new(name: &str) -> Self {
+        if name.len() > Self::INLINE {
+            return Name::Heap(name.into());
+        }
+        let mut bytes = [0; Self::INLINE];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Name::Inline { len: name.len() as u8, bytes }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            // The bytes were copied from a `str`; an empty name is the harmless other case.
+            Name::Inline { len, bytes } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
+            }
+            Name::Static(name) => name,
+            Name::Heap(name) => name,
+        }
+    }
+}
+
+/// What is known of a task when it is spawned.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub name: Name,
+    pub location: &'static Location<'static>,
+    /// Counts up from 1 over the life of the registry; what people see.
+    pub id: u64,
+    pub future_size: u32,
+}
+
+/// The record of one task.
+///
+/// A slot of the registry's slab. It belongs, in turn, to nobody (vacant), to the future
+/// and its wakers (`refs` > 0), and to the registry, which keeps it for the retention
+/// time and clears it.
+#[repr(C, align(64))]
+pub(crate) struct TaskCell {
+    pub ledger: Ledger,
+    /// One for the future while it lives, one for each of its wakers.
+    refs: AtomicU32,
+    /// How often the slot was cleared: with the slot, the task's key.
+    generation: AtomicU32,
+    pub slot: u32,
+    /// The future was polled with more than one waker, so that live ones are not all
+    /// counted here.
+    foreign: AtomicBool,
+    /// The next in the registry's list of vacant or of finished slots.
+    pub next: AtomicPtr<TaskCell>,
+    /// The waker that Tokio gave the task, called by ours.
+    inner: UnsafeCell<Option<Waker>>,
+    identity: UnsafeCell<Option<Identity>>,
+    stage: AtomicPtr<u8>,
+    stage_len: AtomicUsize,
+    pub poll_times: Distribution<TASK_BUCKETS>,
+    pub delays: Distribution<TASK_BUCKETS>,
+}
+
+const _: () = assert!(size_of::<TaskCell>() == 512);
+
+// SAFETY: `inner` is written by the polling thread before any of our wakers exists and
+// cleared by whoever takes `refs` to zero; `identity` is written while the slot is
+// vacant and owned by one thread, and cleared under the registry's scan lock, which
+// its readers hold. Everything else is atomic.
+#[allow(unsafe_code)]
+unsafe impl Sync for TaskCell {}
+// SAFETY: as above; no field is tied to the thread that made it.
+#[allow(unsafe_code)]
+unsafe impl Send for TaskCell {}
+
+impl TaskCell {
+    pub(crate) fn vacant(slot: u32) -> Self {
+        TaskCell {
+            ledger: Ledger::vacant(),
+            refs: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
+            slot,
+            foreign: AtomicBool::new(false),
+            next: AtomicPtr::new(ptr::null_mut()),
+            inner: UnsafeCell::new(None),
+            identity: UnsafeCell::new(None),
+            stage: AtomicPtr::new(ptr::null_mut()),
+            stage_len: AtomicUsize::new(0),
+            poll_times: Distribution::new(),
+            delays: Distribution::new(),
+        }
+    }
+
+    /// Puts a new task into this slot.
+    ///
+    /// # Safety
+    /// The slot is vacant and the caller alone holds it.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn open(&self, identity: Identity, now: u64) {
+        // SAFETY: no other thread looks at the identity of a vacant slot.
+        unsafe { *self.identity.get() = Some(identity) };
+        self.refs.store(1, Ordering::Relaxed);
+        self.ledger.open(now);
+    }
+
+    /// Empties the slot of a finished task.
+    ///
+    /// # Safety
+    /// The caller holds the registry's scan lock, the task is done and `refs` is zero.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn clear(&self) {
+        self.ledger.clear();
+        // SAFETY: readers of the identity hold the lock that the caller holds.
+        unsafe { *self.identity.get() = None };
+        self.stage.store(ptr::null_mut(), Ordering::Relaxed);
+        self.foreign.store(false, Ordering::Relaxed);
+        self.poll_times.clear();
+        self.delays.clear();
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The key of the task in this slot: never used again for another task.
+    pub(crate) fn key(&self) -> u64 {
+        u64::from(self.generation.load(Ordering::Relaxed)) << 32 | u64::from(self.slot)
+    }
+
+    /// What was known at the spawn.
+    ///
+    /// # Safety
+    /// The caller holds the registry's scan lock and has seen the slot occupied.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn identity(&self) -> Option<&Identity> {
+        // SAFETY: written before the slot became occupied, cleared only under the lock.
+        unsafe { (*self.identity.get()).as_ref() }
+    }
+
+    /// Sees to it that our wakers call `waker`. `false` if they cannot, because they
+    /// call another one already.
+    ///
+    /// # Safety
+    /// Only the thread that polls the task's future may call this.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) unsafe fn adopt(&self, waker: &Waker) -> bool {
+        // SAFETY: other threads read `inner` only through one of our wakers, and the
+        // first of those is made after this has stored it.
+        let inner = unsafe { &mut *self.inner.get() };
+        match inner {
+            Some(known) => {
+                let same = known.will_wake(waker);
+                if !same {
+                    self.foreign.store(true, Ordering::Relaxed);
+                }
+                same
+            }
+            None => {
+                *inner = Some(waker.clone());
+                true
+            }
+        }
+    }
+
+    /// Calls the waker that Tokio gave the task.
+    ///
+    /// # Safety
+    /// The caller holds one of the `refs`.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) unsafe fn wake_inner(&self) {
+        // SAFETY: set before our first waker was made, and kept while `refs` > 0.
+        if let Some(waker) = unsafe { (*self.inner.get()).as_ref() } {
+            waker.wake_by_ref();
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn retain(&self) {
+        let before = self.refs.fetch_add(1, Ordering::Relaxed);
+        // As `Arc` does: a program that leaks wakers this fast is beyond help, and an
+        // overflow would free what is in use.
+        if before > u32::MAX / 2 {
+            std::process::abort();
+        }
+    }
+
+    /// Gives one of the `refs` back; the last one lets go of Tokio's waker.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn release(&self) {
+        // The last one must not drop to zero before the waker is gone: the slot could
+        // be cleared and taken by another task in between.
+        let mut refs = self.refs.load(Ordering::Acquire);
+        loop {
+            if refs == 1 {
+                // SAFETY: ours is the last of the references, and without one nobody
+                // can make another.
+                drop(unsafe { (*self.inner.get()).take() });
+            }
+            let order = Ordering::AcqRel;
+            match self.refs.compare_exchange_weak(refs, refs - 1, order, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(newer) => refs = newer,
+            }
+        }
+    }
+
+    /// Whether neither the future nor a waker refers to this slot any more.
+    pub(crate) fn is_released(&self) -> bool {
+        self.refs.load(Ordering::Acquire) == 0
+    }
+
+    /// How many wakers of the living task somebody holds; `None` if not all are known.
+    pub(crate) fn live_wakers(&self) -> Option<u32> {
+        let all_known = !self.foreign.load(Ordering::Relaxed);
+        all_known.then(|| self.refs.load(Ordering::Relaxed).saturating_sub(1))
+    }
+
+    /// Says what the task is doing. Only the polling thread calls this.
+    pub(crate) fn set_stage(&self, stage: &'static str) {
+        self.ledger.publish(|| {
+            self.stage.store(stage.as_ptr().cast_mut(), Ordering::Relaxed);
+            self.stage_len.store(stage.len(), Ordering::Relaxed);
+        });
+    }
+
+    /// The parts of the stage, to be read under the ledger's protection.
+    pub(crate) fn stage_parts(&self) -> (*const u8, usize) {
+        (self.stage.load(Ordering::Relaxed), self.stage_len.load(Ordering::Relaxed))
+    }
+}
+
+/// The stage whose parts were read coherently.
+///
+/// # Safety
+/// The parts are of one `set_stage`, or the pointer is null.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn stage_from((pointer, len): (*const u8, usize)) -> Option<&'static str> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: they are the parts of a `&'static str`.
+    Some(unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, len)) })
+}
+
+/// Names tasks by number, over the life of a registry.
+#[derive(Debug, Default)]
+pub(crate) struct Ids(AtomicU64);
+
+impl Ids {
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

@@ -1,0 +1,138 @@
+//! The future that measures another one.
+
+use std::{
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{
+    cell::TaskCell,
+    ledger::{Outcome, Started},
+    registry::Registry,
+    thread::{Outer, ThreadSlot},
+    waker::{self, Foreign},
+};
+
+pin_project! {
+    /// A future whose polls and wakes are counted and timed.
+    ///
+    /// Made by [`instrument`](super::instrument) and [`Registry::instrument`].
+    #[must_use = "futures do nothing until they are awaited or spawned"]
+    pub struct Instrumented<F> {
+        // Dropped before `task`, so that what the future's destructor does belongs to
+        // the task still.
+        #[pin]
+        future: F,
+        task: Task,
+    }
+}
+
+/// The living end of a cell: ends its account when it is dropped.
+struct Task {
+    registry: &'static Registry,
+    cell: &'static TaskCell,
+    /// The future is a task of its own: nothing polls it but its wakes.
+    root: bool,
+    done: bool,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.done {
+            self.cell.ledger.cancelled(self.registry.now());
+        }
+        self.registry.retire(self.cell);
+        self.cell.release();
+    }
+}
+
+impl<F> Instrumented<F> {
+    pub(crate) fn new(
+        registry: &'static Registry,
+        name: super::cell::Name,
+        location: &'static Location<'static>,
+        root: bool,
+        future: F,
+    ) -> Self {
+        let cell = registry.open(name, location, size_of::<F>());
+        Instrumented { future, task: Task { registry, cell, root, done: false } }
+    }
+
+    /// The key of the task, as [`TaskView::key`](super::TaskView::key) gives it.
+    pub fn key(&self) -> u64 {
+        self.task.cell.key()
+    }
+}
+
+impl<F: Future> Future for Instrumented<F> {
+    type Output = F::Output;
+
+    #[allow(unsafe_code)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Task { registry, cell, root, done } = this.task;
+        let (registry, cell) = (*registry, *cell);
+
+        // SAFETY: `poll` has the future for itself.
+        let adopted = unsafe { cell.adopt(context.waker()) };
+        let mut poll = Running::start(registry, cell, *root, done);
+        let result = if adopted {
+            // SAFETY: `this.task` holds one of the `refs` until after the poll.
+            let waker = unsafe { waker::borrowed(cell) };
+            this.future.poll(&mut Context::from_waker(&waker))
+        } else {
+            let waker = Foreign::waker(cell, context.waker().clone());
+            this.future.poll(&mut Context::from_waker(&waker))
+        };
+        poll.outcome = result.is_ready().then_some(Outcome::Completed);
+        result
+    }
+}
+
+/// A poll under way; dropped at its end, or by a panic on its way out.
+struct Running<'a> {
+    registry: &'static Registry,
+    cell: &'static TaskCell,
+    thread: &'static ThreadSlot,
+    started: Started,
+    outer: Option<Outer>,
+    outcome: Option<Outcome>,
+    done: &'a mut bool,
+}
+
+impl<'a> Running<'a> {
+    #[inline(always)]
+    fn start(
+        registry: &'static Registry,
+        cell: &'static TaskCell,
+        root: bool,
+        done: &'a mut bool,
+    ) -> Self {
+        let thread = registry.thread();
+        let started = cell.ledger.poll_started(registry.now(), root);
+        if let Some(delay) = started.delay {
+            cell.delays.record(delay);
+        }
+        let outer = Some(thread.poll_started(cell, started));
+        // Until the future says otherwise: whatever leaves the poll early is a panic.
+        let outcome = Some(Outcome::Panicked);
+        Running { registry, cell, thread, started, outer, outcome, done }
+    }
+}
+
+impl Drop for Running<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let now = self.registry.now();
+        let length = self.cell.ledger.poll_ended(self.started, now, self.outcome);
+        self.cell.poll_times.record(length);
+        if let Some(outer) = self.outer.take() {
+            self.thread.poll_ended(outer, length);
+        }
+        *self.done = self.outcome.is_some();
+    }
+}

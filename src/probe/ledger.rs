@@ -1,0 +1,413 @@
+//! The account of one task: polls, wakes, and how its life splits into busy,
+//! scheduled and idle time. Time is an argument here, in nanoseconds.
+//!
+//! # Who writes what
+//! Only the thread that polls the task (or drops it) writes the sums; it uses plain
+//! loads and stores. Wakers on any thread touch two things: the state word, by
+//! compare-and-exchange, and `redundant_wakes`.
+//!
+//! The word holds the state and the time at which it began. A waker that finds the
+//! task idle moves it to *woken* and writes nothing else: whoever polls next reads
+//! from the word when the wake was, and from `last_end` when the idling began, and
+//! settles both. So the interval between two polls is accounted for once, by one
+//! thread, at one time.
+//!
+//! # How it is read
+//! The sums and the word change together under a sequence counter (a seqlock with the
+//! polling thread as its one writer). A reader that saw the counter even and unchanged
+//! has a coherent set, to which it adds the running interval up to its own `now`:
+//! `lifetime = busy + scheduled + idle` holds for each reading, also in the middle
+//! of a poll. `tests` below and the loom model in `ledger_loom.rs` hold it to that.
+
+use super::sync::{AtomicU64, Ordering, fence, spin_loop, yield_now};
+
+/// Where a task stands. The order is that of a task's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Spawned or woken; waits for a worker.
+    Scheduled,
+    /// A worker is in its `poll` right now.
+    Polling,
+    /// Waits for a wake.
+    Idle,
+    /// Its future returned.
+    Completed,
+    /// Its future was dropped before it returned: aborted, or its runtime shut down.
+    Cancelled,
+    /// Its `poll` panicked.
+    Panicked,
+}
+
+impl State {
+    /// Whether the task is over.
+    pub fn is_done(self) -> bool {
+        matches!(self, State::Completed | State::Cancelled | State::Panicked)
+    }
+}
+
+/// How a poll ends a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Completed,
+    Panicked,
+}
+
+/// One coherent reading of a ledger. All times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Where the task stands.
+    pub state: State,
+    /// When it came to stand there, on the probe's clock.
+    pub since: u64,
+    /// From its spawn to the reading, or to its end. Always `busy + scheduled + idle`.
+    pub lifetime: u64,
+    /// Time inside `poll`, the running poll included.
+    pub busy: u64,
+    /// Time between a wake (or the spawn) and the poll that follows it.
+    pub scheduled: u64,
+    /// Time between the end of a poll and the next wake.
+    pub idle: u64,
+    /// Polls begun, the running one included.
+    pub polls: u64,
+    /// Calls of `wake` on wakers of this task.
+    pub wakes: u64,
+    /// Those of them that came from inside the task's own poll.
+    pub self_wakes: u64,
+    /// The longest poll, the running one included.
+    pub max_poll: u64,
+    /// The longest wait for a worker, the running one included.
+    pub max_delay: u64,
+}
+
+const STATE_BITS: u32 = 4;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+
+/// Nothing lives here.
+const VACANT: u64 = 0;
+/// Scheduled, and the wake that did it (if any) is already in `wakes`.
+const SCHEDULED: u64 = 1;
+/// Scheduled by a wake that the next poll has still to count.
+const WOKEN: u64 = 2;
+const POLLING: u64 = 3;
+/// Woken while polling, which the end of the poll has still to count.
+const POLLING_WOKEN: u64 = 4;
+const IDLE: u64 = 5;
+const COMPLETED: u64 = 6;
+const CANCELLED: u64 = 7;
+const PANICKED: u64 = 8;
+
+const fn pack(state: u64, since: u64) -> u64 {
+    since << STATE_BITS | state
+}
+
+const fn unpack(word: u64) -> (u64, u64) {
+    (word & STATE_MASK, word >> STATE_BITS)
+}
+
+/// The account of one task.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    word: AtomicU64,
+    /// Wakes that changed nothing: the task was scheduled, woken or done already.
+    redundant_wakes: AtomicU64,
+    sequence: AtomicU64,
+    created: AtomicU64,
+    last_end: AtomicU64,
+    busy: AtomicU64,
+    scheduled: AtomicU64,
+    polls: AtomicU64,
+    wakes: AtomicU64,
+    self_wakes: AtomicU64,
+    max_poll: AtomicU64,
+    max_delay: AtomicU64,
+}
+
+/// A poll that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    /// When it began.
+    pub at: u64,
+    /// How long the task had waited for a worker; `None` if nobody had woken it.
+    pub delay: Option<u64>,
+}
+
+/// Adds to a field that only this thread writes.
+#[inline(always)]
+fn add(field: &AtomicU64, by: u64) {
+    field.store(field.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+}
+
+#[inline(always)]
+fn raise(field: &AtomicU64, to: u64) {
+    if to > field.load(Ordering::Relaxed) {
+        field.store(to, Ordering::Relaxed);
+    }
+}
+
+impl Ledger {
+    /// A ledger in which nothing lives yet.
+    pub(crate) fn vacant() -> Self {
+        let zero = || AtomicU64::new(0);
+        Ledger {
+            word: AtomicU64::new(pack(VACANT, 0)),
+            redundant_wakes: zero(),
+            sequence: zero(),
+            created: zero(),
+            last_end: zero(),
+            busy: zero(),
+            scheduled: zero(),
+            polls: zero(),
+            wakes: zero(),
+            self_wakes: zero(),
+            max_poll: zero(),
+            max_delay: zero(),
+        }
+    }
+
+    /// Begins the account of a task spawned at `now`. The caller owns the ledger alone.
+    pub(crate) fn open(&self, now: u64) {
+        let sums = [&self.redundant_wakes, &self.busy, &self.scheduled, &self.polls];
+        let rest = [&self.wakes, &self.self_wakes, &self.max_poll, &self.max_delay];
+        for field in sums.into_iter().chain(rest) {
+            field.store(0, Ordering::Relaxed);
+        }
+        self.created.store(now, Ordering::Relaxed);
+        self.last_end.store(now, Ordering::Relaxed);
+        self.word.store(pack(SCHEDULED, now), Ordering::Release);
+    }
+
+    /// Forgets the task. The caller owns the ledger alone.
+    pub(crate) fn clear(&self) {
+        self.word.store(pack(VACANT, 0), Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn change(&self, write: impl FnOnce()) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        write();
+        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// A poll begins.
+    ///
+    /// `root` says that the future is a task of its own. Then every poll follows a wake,
+    /// so a poll that finds the word idle has overtaken a waker between its look at the
+    /// word and its call of Tokio, and the task has been scheduled since its last poll
+    /// ended. A future inside a task may be polled for the sake of its neighbours:
+    /// there, idle was idle.
+    #[inline(always)]
+    pub(crate) fn poll_started(&self, now: u64, root: bool) -> Started {
+        let mut started = Started { at: now, delay: None };
+        self.change(|| {
+            let mut word = self.word.load(Ordering::Acquire);
+            loop {
+                let (state, since) = unpack(word);
+                started.at = now.max(since);
+                let polling = pack(POLLING, started.at);
+                if state == IDLE {
+                    // A waker may be about to change the word: exchange it.
+                    let order = Ordering::AcqRel;
+                    if let Err(newer) =
+                        self.word.compare_exchange(word, polling, order, Ordering::Acquire)
+                    {
+                        word = newer;
+                        continue;
+                    }
+                    started.delay = root.then(|| started.at - since);
+                } else {
+                    // Scheduled: no waker changes the word any more.
+                    self.word.store(polling, Ordering::Release);
+                    started.delay = Some(started.at - since);
+                    if state == WOKEN {
+                        add(&self.wakes, 1);
+                    }
+                }
+                break;
+            }
+            if let Some(delay) = started.delay {
+                add(&self.scheduled, delay);
+                raise(&self.max_delay, delay);
+            }
+            add(&self.polls, 1);
+        });
+        started
+    }
+
+    /// The poll that began as `started` ends, and with it the task if there is an
+    /// outcome. Returns how long the poll was.
+    #[inline(always)]
+    pub(crate) fn poll_ended(&self, started: Started, now: u64, end: Option<Outcome>) -> u64 {
+        let now = now.max(started.at);
+        let length = now - started.at;
+        self.change(|| {
+            add(&self.busy, length);
+            raise(&self.max_poll, length);
+            self.last_end.store(now, Ordering::Relaxed);
+            let next = end.map_or(IDLE, done);
+            let exchanged = self.word.compare_exchange(
+                pack(POLLING, started.at),
+                pack(next, now),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            if exchanged.is_err() {
+                // Woken while polling: no waker changes the word any more.
+                add(&self.wakes, 1);
+                let next = end.map_or(SCHEDULED, done);
+                self.word.store(pack(next, now), Ordering::Release);
+            }
+        });
+        length
+    }
+
+    /// The future is dropped outside of a poll, before it returned.
+    pub(crate) fn cancelled(&self, now: u64) {
+        self.change(|| {
+            let mut word = self.word.load(Ordering::Acquire);
+            loop {
+                let (state, since) = unpack(word);
+                let now = now.max(since);
+                let over = pack(CANCELLED, now);
+                if let Err(newer) =
+                    self.word.compare_exchange(word, over, Ordering::AcqRel, Ordering::Acquire)
+                {
+                    word = newer;
+                    continue;
+                }
+                if state != IDLE {
+                    add(&self.scheduled, now - since);
+                    raise(&self.max_delay, now - since);
+                }
+                if state == WOKEN {
+                    add(&self.wakes, 1);
+                }
+                break;
+            }
+        });
+    }
+
+    /// A waker of the task is called at the time that `now` returns; it is only asked
+    /// where the answer matters.
+    #[inline(always)]
+    pub(crate) fn woken(&self, now: impl FnOnce() -> u64) {
+        let mut word = self.word.load(Ordering::Acquire);
+        let mut now = Some(now);
+        let mut at = 0;
+        loop {
+            let (state, since) = unpack(word);
+            let next = match state {
+                IDLE => {
+                    if let Some(now) = now.take() {
+                        at = now();
+                    }
+                    pack(WOKEN, at.max(since))
+                }
+                POLLING => pack(POLLING_WOKEN, since),
+                _ => {
+                    self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            };
+            let order = Ordering::AcqRel;
+            match self.word.compare_exchange(word, next, order, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(newer) => word = newer,
+            }
+        }
+    }
+
+    /// Notes that the last wake came from inside the task's own poll. Only the thread
+    /// that polls calls this.
+    pub(crate) fn woken_by_itself(&self) {
+        self.change(|| add(&self.self_wakes, 1));
+    }
+
+    /// Runs `write` so that a reader sees all or nothing of it. Only the thread that
+    /// polls calls this.
+    pub(crate) fn publish(&self, write: impl FnOnce()) {
+        self.change(write);
+    }
+
+    /// A coherent reading at `now`, with what `extra` reads under the same protection;
+    /// `None` if nothing lives here.
+    pub(crate) fn read<T>(&self, now: u64, extra: impl Fn() -> T) -> Option<(Reading, T)> {
+        let mut tries = 0u32;
+        loop {
+            let before = self.sequence.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let extra = extra();
+                let reading = self.read_unchecked(now);
+                fence(Ordering::Acquire);
+                if self.sequence.load(Ordering::Relaxed) == before {
+                    return reading.map(|reading| (reading, extra));
+                }
+            }
+            // The writer is a few instructions from done, unless it was descheduled.
+            tries += 1;
+            if tries.is_multiple_of(64) { yield_now() } else { spin_loop() }
+        }
+    }
+
+    fn read_unchecked(&self, now: u64) -> Option<Reading> {
+        let of = |field: &AtomicU64| field.load(Ordering::Relaxed);
+        let (state, since) = unpack(of(&self.word));
+        if state == VACANT {
+            return None;
+        }
+        let (created, mut busy, mut scheduled) =
+            (of(&self.created), of(&self.busy), of(&self.scheduled));
+        let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
+        let unsettled = matches!(state, WOKEN | POLLING_WOKEN);
+        let shown = shown(state);
+        let now = if shown.is_done() { since } else { now.max(since) };
+        // A torn set, which the caller throws away, may hold anything: no panics here.
+        let running = now.wrapping_sub(since);
+        match shown {
+            State::Polling => {
+                busy = busy.wrapping_add(running);
+                max_poll = max_poll.max(running);
+            }
+            State::Scheduled => {
+                scheduled = scheduled.wrapping_add(running);
+                max_delay = max_delay.max(running);
+            }
+            _ => {}
+        }
+        let lifetime = now.wrapping_sub(created);
+        Some(Reading {
+            state: shown,
+            since,
+            lifetime,
+            busy,
+            scheduled,
+            idle: lifetime.wrapping_sub(busy).wrapping_sub(scheduled),
+            polls: of(&self.polls),
+            wakes: of(&self.wakes)
+                .wrapping_add(of(&self.redundant_wakes))
+                .wrapping_add(u64::from(unsettled)),
+            self_wakes: of(&self.self_wakes),
+            max_poll,
+            max_delay,
+        })
+    }
+}
+
+const fn done(outcome: Outcome) -> u64 {
+    match outcome {
+        Outcome::Completed => COMPLETED,
+        Outcome::Panicked => PANICKED,
+    }
+}
+
+fn shown(state: u64) -> State {
+    match state {
+        POLLING | POLLING_WOKEN => State::Polling,
+        IDLE => State::Idle,
+        COMPLETED => State::Completed,
+        CANCELLED => State::Cancelled,
+        PANICKED => State::Panicked,
+        _ => State::Scheduled,
+    }
+}

@@ -1,0 +1,106 @@
+//! Measuring: how often a task is polled and woken, and how its life splits into busy,
+//! scheduled and idle time.
+//!
+//! This room knows tasks, polls, wakes, threads and the clock. It knows nothing of
+//! runtimes, snapshots or screens; whoever wants to look asks the [`Registry`].
+
+mod cell;
+mod clock;
+mod distribution;
+mod instrument;
+mod ledger;
+mod registry;
+mod sync;
+mod thread;
+mod waker;
+
+#[cfg(all(test, asynctop_loom))]
+mod ledger_loom;
+#[cfg(all(test, not(asynctop_loom)))]
+mod ledger_tests;
+
+use std::{future::Future, panic::Location};
+
+pub use instrument::Instrumented;
+pub use ledger::{Reading, State};
+pub use registry::{Registry, TaskView};
+pub use thread::ThreadReading;
+use tokio::task::JoinHandle;
+
+/// Spawns `future` on the current Tokio runtime and measures it, under the name of the
+/// function that made it.
+///
+/// # Panics
+/// Outside of a Tokio runtime, as `tokio::spawn` does.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// async fn answer() -> u32 { 42 }
+/// assert_eq!(asynctop::spawn(answer()).await.unwrap(), 42);
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let name = cell::Name::Static(function_name::<F>());
+    let registry = Registry::global();
+    tokio::spawn(Instrumented::new(registry, name, Location::caller(), true, future))
+}
+
+/// As [`spawn`], under a name of your own.
+///
+/// # Panics
+/// Outside of a Tokio runtime.
+#[track_caller]
+pub fn spawn_named<F>(name: &str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(Registry::global().instrument_task(name, future))
+}
+
+/// Measures a future without spawning it: inside a task, in a `LocalSet`, on another
+/// executor.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let reply = asynctop::instrument("query", async { "row" }).await;
+/// assert_eq!(reply, "row");
+/// # }
+/// ```
+#[track_caller]
+pub fn instrument<F: Future>(name: &str, future: F) -> Instrumented<F> {
+    Registry::global().instrument(name, future)
+}
+
+/// Says what the current task is doing, until it says something else. Outside of a
+/// measured task's poll it does nothing.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// asynctop::instrument("request", async {
+///     asynctop::stage("waiting for the database");
+///     tokio::task::yield_now().await;
+/// })
+/// .await;
+/// # }
+/// ```
+#[allow(unsafe_code)]
+pub fn stage(stage: &'static str) {
+    // SAFETY: null, or the task that this thread is polling, in a cell that is never freed.
+    if let Some(cell) = unsafe { thread::current_task().as_ref() } {
+        cell.set_stage(stage);
+    }
+}
+
+/// The function that made a future, from the name of its type.
+fn function_name<F>() -> &'static str {
+    let full = std::any::type_name::<F>();
+    let path = full.split('<').next().unwrap_or(full);
+    let path = path.trim_end_matches("::{{closure}}");
+    path.rsplit("::").next().filter(|name| !name.is_empty()).unwrap_or("task")
+}

@@ -1,0 +1,96 @@
+//! The waker that a measured task hands out: it notes the wake and calls Tokio's.
+//!
+//! Its data is the task's cell, its reference count the cell's, so a clone costs one
+//! atomic addition and the number of living wakers is known.
+
+use std::{
+    mem::ManuallyDrop,
+    sync::Arc,
+    task::{RawWaker, RawWakerVTable, Wake, Waker},
+};
+
+use super::{cell::TaskCell, clock::Clock, thread};
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
+
+/// A waker for the duration of a poll, which counts as no living waker.
+///
+/// # Safety
+/// The caller holds one of the cell's `refs` for as long as the waker exists, and
+/// `adopt` has returned true.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(crate) unsafe fn borrowed(cell: &'static TaskCell) -> ManuallyDrop<Waker> {
+    let data = std::ptr::from_ref(cell).cast();
+    // SAFETY: the functions of the table keep `Waker`'s contract for a cell that is
+    // never freed; not dropping it leaves the count as it is.
+    ManuallyDrop::new(unsafe { Waker::new(data, &VTABLE) })
+}
+
+#[allow(unsafe_code)]
+#[inline(always)]
+fn cell_of(data: *const ()) -> &'static TaskCell {
+    // SAFETY: the data of every waker with this table is a cell, and cells are never freed.
+    unsafe { &*data.cast::<TaskCell>() }
+}
+
+fn clone(data: *const ()) -> RawWaker {
+    cell_of(data).retain();
+    RawWaker::new(data, &VTABLE)
+}
+
+#[allow(unsafe_code)]
+fn wake_by_ref(data: *const ()) {
+    let cell = cell_of(data);
+    note_wake(cell);
+    // SAFETY: the waker that is called holds, or borrows, one of the `refs`.
+    unsafe { cell.wake_inner() };
+}
+
+fn wake(data: *const ()) {
+    wake_by_ref(data);
+    release(data);
+}
+
+fn release(data: *const ()) {
+    cell_of(data).release();
+}
+
+#[inline(always)]
+fn note_wake(cell: &TaskCell) {
+    cell.ledger.woken(|| Clock::global().now());
+    if std::ptr::eq(thread::current_task(), cell) {
+        cell.ledger.woken_by_itself();
+    }
+}
+
+/// The waker for a poll that comes with another waker than the first one did, as
+/// inside `FuturesUnordered`: rare, so it may allocate.
+pub(crate) struct Foreign {
+    cell: &'static TaskCell,
+    inner: Waker,
+}
+
+impl Foreign {
+    pub(crate) fn waker(cell: &'static TaskCell, inner: Waker) -> Waker {
+        cell.retain();
+        Waker::from(Arc::new(Foreign { cell, inner }))
+    }
+}
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        note_wake(self.cell);
+        self.inner.wake_by_ref();
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.cell.release();
+    }
+}
