@@ -39,6 +39,18 @@ pub enum State {
 }
 
 impl State {
+    /// The word for it, on screen and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Scheduled => "scheduled",
+            State::Polling => "polling",
+            State::Idle => "idle",
+            State::Completed => "completed",
+            State::Cancelled => "cancelled",
+            State::Panicked => "panicked",
+        }
+    }
+
     /// Whether the task is over.
     pub fn is_done(self) -> bool {
         matches!(self, State::Completed | State::Cancelled | State::Panicked)
