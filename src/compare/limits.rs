@@ -63,9 +63,7 @@ impl fmt::Display for Refusal {
 /// Raises the limit on open files as far as it may be, for this process and those that it
 /// starts, and checks that `connections` fit.
 pub(super) fn make_room(connections: usize, style: Style) -> Result<(), Refusal> {
-    // The thread-per-connection service holds each socket twice, to read and to write.
-    let each = if style == Style::Threads { 2 } else { 1 };
-    let wanted = connections as u64 * each + SPARE;
+    let wanted = connections as u64 + SPARE;
     let mut files = getrlimit(Resource::Nofile);
     if files.current.is_some_and(|current| current < wanted) {
         files.current = files.maximum;

@@ -11,6 +11,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 use super::Style;
 
+/// Bytes that a connection buffers, in both styles.
+const BUFFER: usize = 1024;
+
 /// Serves until the process ends; the port stands alone on the first line of `out`.
 ///
 /// # Errors
@@ -60,8 +63,8 @@ fn with_threads(listener: &TcpListener) -> io::Result<()> {
 
 fn converse(stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut writer = stream;
+    let mut reader = BufReader::with_capacity(BUFFER, &stream);
+    let mut writer = &stream;
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
         writer.write_all(answer(&line).as_bytes())?;
@@ -85,7 +88,7 @@ fn with_tasks(listener: TcpListener) -> io::Result<()> {
 async fn converse_async(stream: tokio::net::TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.into_split();
-    let mut reader = tokio::io::BufReader::new(reader);
+    let mut reader = tokio::io::BufReader::with_capacity(BUFFER, reader);
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         writer.write_all(answer(&line).as_bytes()).await?;
