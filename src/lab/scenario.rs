@@ -87,7 +87,7 @@ pub fn find(name: &str) -> Result<Scenario, LabError> {
 fn mixed() -> Scenario {
     Scenario {
         name: "mixed".into(),
-        title: "A service, chatter, timers and some computing, side by side".into(),
+        title: "A service, chatter, timers, news and some computing, side by side".into(),
         lesson: "Every task here gives way within a fraction of a millisecond, so each gets \
                  its turn. Release the hog (b): it awaits nothing, so its worker runs nobody \
                  else. On the current-thread runtime everything stands still; on the \
@@ -101,6 +101,7 @@ fn mixed() -> Scenario {
             WorkloadSpec::new(WorkloadKind::Tcp, 24),
             WorkloadSpec::new(WorkloadKind::PingPong, 8),
             WorkloadSpec::new(WorkloadKind::Cruncher, 1),
+            WorkloadSpec::new(WorkloadKind::Feed, 16),
         ],
     }
 }

@@ -117,11 +117,12 @@ impl Source for LiveSource {
         let now = self.registry.now();
         let (tasks, distributions) = self.tasks(now, interest);
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
+        let threads = self.registry.threads(now);
+        // After the threads: what was done before a hog began is counted when it shows.
         let (since_ns, lab) = match &self.target {
             Target::Runtime { since_ns } => (*since_ns, None),
             Target::Lab(shared) => (self.epoch.started_ns, Some(shared.figures())),
         };
-        let threads = self.registry.threads(now);
         let metrics = self.epoch.handle.metrics();
         Snapshot {
             taken_ns: now,

@@ -1,6 +1,7 @@
 //! The kinds of work that the lab does, one file each.
 
 mod cruncher;
+mod feed;
 mod heartbeats;
 pub(super) mod hog;
 mod panic;
@@ -24,6 +25,8 @@ pub enum WorkloadKind {
     PingPong,
     /// Computing in short slices with a yield between them.
     Cruncher,
+    /// Tasks that a thread outside of the runtime sends to.
+    Feed,
     /// Tasks that panic soon after they began: for tests of what comes after, so it is
     /// not in [`ALL`](Self::ALL).
     Panic,
@@ -31,11 +34,12 @@ pub enum WorkloadKind {
 
 impl WorkloadKind {
     /// The kinds that a scenario can ask for.
-    pub const ALL: [WorkloadKind; 4] = [
+    pub const ALL: [WorkloadKind; 5] = [
         WorkloadKind::Heartbeats,
         WorkloadKind::Tcp,
         WorkloadKind::PingPong,
         WorkloadKind::Cruncher,
+        WorkloadKind::Feed,
     ];
 
     /// Its name in scenarios.
@@ -45,6 +49,7 @@ impl WorkloadKind {
             WorkloadKind::Tcp => "tcp",
             WorkloadKind::PingPong => "pingpong",
             WorkloadKind::Cruncher => "cruncher",
+            WorkloadKind::Feed => "feed",
             WorkloadKind::Panic => "panic",
         }
     }
@@ -55,7 +60,7 @@ impl WorkloadKind {
             WorkloadKind::Tcp => Some("request"),
             WorkloadKind::PingPong => Some("round trip"),
             WorkloadKind::Cruncher => Some("slice"),
-            WorkloadKind::Heartbeats | WorkloadKind::Panic => None,
+            WorkloadKind::Heartbeats | WorkloadKind::Feed | WorkloadKind::Panic => None,
         }
     }
 
@@ -99,6 +104,7 @@ pub(super) fn open(
         WorkloadKind::Tcp => Box::new(tcp::Tcp::open(spawner, done)?),
         WorkloadKind::PingPong => Box::new(pingpong::PingPong::new(spawner, done)),
         WorkloadKind::Cruncher => Box::new(cruncher::Cruncher::new(spawner, done)),
+        WorkloadKind::Feed => Box::new(feed::Feed::open(spawner)?),
         WorkloadKind::Panic => Box::new(panic::Panic::new(spawner)),
     })
 }
