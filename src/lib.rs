@@ -12,6 +12,7 @@
 //! | [`view`] | draws the state |
 //! | [`report`] | writes the model as text or JSON |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
+//! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
 //!
 //! Without the feature `dashboard` only the probe and the model are there, which is what
@@ -36,6 +37,8 @@ pub mod probe;
 pub mod app;
 #[cfg(feature = "dashboard")]
 pub mod cli;
+#[cfg(feature = "dashboard")]
+pub mod compare;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]

@@ -1,6 +1,9 @@
 //! Tasks summed up by group: a million tasks become a dozen rows.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+
+use super::{Filter, Snapshot, Subject, TaskFigures, TaskRates};
+use crate::probe::State;
 
 /// The group that a task belongs to by its name: what is left of `heartbeat-12` without
 /// its number.
@@ -117,4 +120,142 @@ pub struct GroupRow {
     pub poll_p99_ns: Option<u64>,
     /// 99th percentile of waits for a worker.
     pub delay_p99_ns: Option<u64>,
+}
+
+impl GroupRow {
+    fn new(task: &TaskFigures) -> Self {
+        GroupRow {
+            name: task.meta.group.clone(),
+            location: task.meta.location.clone(),
+            tasks: 0,
+            ended: 0,
+            waiting: 0,
+            polling: 0,
+            poll_rate: 0.0,
+            polls: 0,
+            busy_share: 0.0,
+            busy_ns: 0,
+            scheduled_ns: 0,
+            idle_ns: 0,
+            max_poll_ns: 0,
+            wakes: 0,
+            poll_p99_ns: None,
+            delay_p99_ns: None,
+        }
+    }
+
+    fn add(&mut self, task: &TaskFigures, rates: TaskRates) {
+        if task.state.is_done() {
+            self.ended += 1;
+        } else {
+            self.tasks += 1;
+        }
+        self.waiting += usize::from(task.state == State::Scheduled);
+        self.polling += usize::from(task.state == State::Polling);
+        self.poll_rate += rates.polls;
+        self.polls += task.polls;
+        self.busy_share += rates.busy;
+        self.busy_ns += task.busy_ns;
+        self.scheduled_ns += task.scheduled_ns;
+        self.idle_ns += task.idle_ns;
+        self.max_poll_ns = self.max_poll_ns.max(task.max_poll_ns);
+        self.wakes += task.wakes;
+    }
+}
+
+/// The groups of a snapshot whose name or location passes the filter, in the order asked
+/// for; ties by name.
+pub(super) fn sum_up(
+    snapshot: &Snapshot,
+    rates: &[TaskRates],
+    sort: GroupColumn,
+    descending: bool,
+    filter: &Filter,
+) -> Vec<GroupRow> {
+    let mut rows: Vec<GroupRow> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (at, task) in snapshot.tasks.iter().enumerate() {
+        let place = *places.entry(&task.meta.group).or_insert_with(|| {
+            rows.push(GroupRow::new(task));
+            rows.len() - 1
+        });
+        rows[place].add(task, rates.get(at).copied().unwrap_or_default());
+    }
+    for (subject, distributions) in &snapshot.distributions {
+        let Subject::Group(name) = subject else { continue };
+        if let Some(place) = places.get(&**name) {
+            rows[*place].poll_p99_ns = distributions.poll_times.quantile(0.99);
+            rows[*place].delay_p99_ns = distributions.delays.quantile(0.99);
+        }
+    }
+    rows.retain(|row| filter.passes(&[&row.name, &row.location]));
+    rows.sort_by(|a, b| {
+        let order = compare(a, b, sort);
+        let order = if descending { order.reverse() } else { order };
+        order.then_with(|| a.name.cmp(&b.name))
+    });
+    rows
+}
+
+fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
+    match by {
+        GroupColumn::Name => a.name.cmp(&b.name),
+        GroupColumn::Tasks => a.tasks.cmp(&b.tasks),
+        GroupColumn::Waiting => a.waiting.cmp(&b.waiting),
+        GroupColumn::PollRate => a.poll_rate.total_cmp(&b.poll_rate),
+        GroupColumn::Polls => a.polls.cmp(&b.polls),
+        GroupColumn::BusyShare => a.busy_share.total_cmp(&b.busy_share),
+        GroupColumn::Busy => a.busy_ns.cmp(&b.busy_ns),
+        GroupColumn::MaxPoll => a.max_poll_ns.cmp(&b.max_poll_ns),
+        GroupColumn::PollP99 => a.poll_p99_ns.cmp(&b.poll_p99_ns),
+        GroupColumn::DelayP99 => a.delay_p99_ns.cmp(&b.delay_p99_ns),
+        GroupColumn::Wakes => a.wakes.cmp(&b.wakes),
+        GroupColumn::Where => a.location.cmp(&b.location),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{snapshot, task};
+
+    fn of(names: &[&str], sort: GroupColumn, filter: &str) -> Vec<(String, usize)> {
+        let tasks = (1..).zip(names).map(|(id, name)| task(id, name));
+        let rows = sum_up(&snapshot(0, tasks), &[], sort, true, &Filter::new(filter));
+        rows.iter().map(|row| (row.name.to_string(), row.tasks)).collect()
+    }
+
+    #[test]
+    fn tasks_of_one_name_are_one_row() {
+        let names = ["ping-1", "conn-1", "conn-2", "accept"];
+        let expected = [("conn", 2), ("accept", 1), ("ping", 1)];
+        let expected = expected.map(|(name, tasks)| (name.to_owned(), tasks));
+        assert_eq!(of(&names, GroupColumn::Tasks, ""), expected);
+        assert_eq!(of(&names, GroupColumn::Tasks, "pin"), expected[2..]);
+    }
+
+    #[test]
+    fn sums_are_the_sums_of_the_tasks() {
+        let mut tasks = [task(1, "a-1"), task(2, "a-2"), task(3, "a-3")];
+        tasks[0].polls = 3;
+        tasks[0].max_poll_ns = 7;
+        tasks[1].polls = 4;
+        tasks[1].max_poll_ns = 9;
+        tasks[1].state = State::Scheduled;
+        tasks[2].state = State::Completed;
+        let rates = [TaskRates { busy: 0.25, ..TaskRates::default() }; 3];
+        let rows =
+            sum_up(&snapshot(0, tasks), &rates, GroupColumn::Name, false, &Filter::default());
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!((row.tasks, row.ended, row.waiting), (2, 1, 1));
+        assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
+    }
+
+    #[test]
+    fn names_without_a_stem_stand_for_themselves() {
+        assert_eq!(group_name("7"), "7");
+        assert_eq!(group_name(""), "");
+        assert_eq!(group_name("worker_3"), "worker");
+        assert_eq!(group_name("h2"), "h");
+    }
 }

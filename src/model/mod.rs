@@ -6,38 +6,61 @@
 mod columns;
 mod finding;
 mod group;
+mod lag;
 mod query;
 mod rates;
 mod slowdown;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
 pub use columns::Column;
 pub use finding::{Finding, Severity};
 pub use group::{GroupColumn, GroupRow, group_name};
+pub use lag::Lag;
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
-pub use slowdown::{Factor, Lag, Slowdown};
+pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, RuntimeFigures,
     Snapshot, Subject, TaskFigures, TaskMeta, WorkerFigures, WorkloadFigures,
 };
 
+/// Two snapshots must lie this far apart before rates are taken between them: a snapshot
+/// that was asked for out of turn would give rates over next to nothing.
+const MIN_INTERVAL_NS: u64 = 50_000_000;
+
 /// Follows one source: takes its snapshots in, in order, and derives what they mean.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     snapshot: Option<Arc<Snapshot>>,
+    /// What rates are taken against.
+    base: Option<Arc<Snapshot>>,
     rates: Vec<TaskRates>,
     workers: Vec<WorkerRow>,
-    slowdown: Slowdown,
-    lag: Lag,
+    slowdown: slowdown::Tracker,
+    lag: lag::Tracker,
     findings: Vec<Finding>,
 }
 
 impl Model {
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
+        if let Some(last) = self.snapshot.take() {
+            if last.epoch != snapshot.epoch {
+                *self = Model::default();
+            } else if elapsed(self.base.as_ref(), &last) >= MIN_INTERVAL_NS || self.base.is_none() {
+                self.base = Some(last);
+            }
+        }
+        let base = self.base.as_deref();
+        self.rates = rates::tasks(&snapshot, base);
+        rates::workers(&mut self.workers, &snapshot, base);
+        self.slowdown.advance(&snapshot);
+        self.lag.advance(&snapshot);
+        self.findings = finding::find(&snapshot, self.slowdown.figure());
         self.snapshot = Some(snapshot);
     }
 
@@ -57,13 +80,15 @@ impl Model {
     }
 
     /// The positions of the tasks that pass the query's filter, in its order.
-    pub fn tasks(&self, _query: &Query) -> Vec<u32> {
-        Vec::new()
+    pub fn tasks(&self, query: &Query) -> Vec<u32> {
+        let tasks = self.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.tasks);
+        query::select(tasks, &self.rates, query)
     }
 
     /// The tasks summed up by group.
-    pub fn groups(&self, _sort: GroupColumn, _descending: bool, _filter: &Filter) -> Vec<GroupRow> {
-        Vec::new()
+    pub fn groups(&self, sort: GroupColumn, descending: bool, filter: &Filter) -> Vec<GroupRow> {
+        let Some(snapshot) = &self.snapshot else { return Vec::new() };
+        group::sum_up(snapshot, &self.rates, sort, descending, filter)
     }
 
     /// The workers, with what happened since the snapshot before.
@@ -73,16 +98,20 @@ impl Model {
 
     /// How much slower the closed-loop work is than before the hog.
     pub fn slowdown(&self) -> &Slowdown {
-        &self.slowdown
+        self.slowdown.figure()
     }
 
     /// How long tasks wait for a worker, over the last second.
     pub fn lag(&self) -> &Lag {
-        &self.lag
+        self.lag.figure()
     }
 
     /// What is wrong right now, worst first.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+}
+
+fn elapsed(base: Option<&Arc<Snapshot>>, last: &Snapshot) -> u64 {
+    base.map_or(0, |base| last.taken_ns.saturating_sub(base.taken_ns))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Column;
+use super::{Column, TaskFigures, TaskRates};
 
 /// What the user typed after `/`: words that a task's name, state, stage or location
 /// must contain, each of them, whatever the case.
@@ -21,6 +21,31 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
+
+    /// Whether each word is found in one of the texts.
+    pub(super) fn passes(&self, texts: &[&str]) -> bool {
+        self.words.iter().all(|word| texts.iter().any(|text| contains(text, word)))
+    }
+
+    fn passes_task(&self, task: &TaskFigures) -> bool {
+        let meta = &task.meta;
+        self.is_empty()
+            || self.passes(&[
+                &meta.name,
+                task.state.as_str(),
+                task.stage.unwrap_or_default(),
+                &meta.location,
+            ])
+    }
+}
+
+/// Whether `text` holds `word`, which is in lower case.
+fn contains(text: &str, word: &str) -> bool {
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(word);
+    }
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    text.windows(word.len().max(1)).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 /// Which tasks, in which order.
@@ -39,5 +64,152 @@ pub struct Query {
 impl Default for Query {
     fn default() -> Self {
         Query { sort: Column::BusyShare, descending: true, filter: Filter::default(), group: None }
+    }
+}
+
+/// What a column sorts by.
+enum SortKey<'a> {
+    Number(fn(&TaskFigures, &TaskRates) -> u64),
+    Text(fn(&'a TaskFigures) -> &'a str),
+}
+
+fn sort_key<'a>(column: Column) -> SortKey<'a> {
+    use SortKey::{Number, Text};
+    match column {
+        Column::Id => Number(|task, _| task.meta.id),
+        Column::State => Number(|task, _| task.state as u64),
+        Column::Name => Text(|task| &task.meta.name),
+        Column::Polls => Number(|task, _| task.polls),
+        // The bits of floats that are not negative sort as the floats do.
+        Column::PollRate => Number(|_, rates| rates.polls.to_bits()),
+        Column::BusyShare => Number(|_, rates| rates.busy.to_bits()),
+        Column::Busy => Number(|task, _| task.busy_ns),
+        Column::Scheduled => Number(|task, _| task.scheduled_ns),
+        Column::Idle => Number(|task, _| task.idle_ns),
+        Column::MaxPoll => Number(|task, _| task.max_poll_ns),
+        Column::MaxDelay => Number(|task, _| task.max_delay_ns),
+        Column::Wakes => Number(|task, _| task.wakes),
+        Column::SelfWakes => Number(|task, _| task.self_wakes),
+        Column::Doing => Text(|task| task.stage.unwrap_or_default()),
+        Column::Where => Text(|task| &task.meta.location),
+    }
+}
+
+/// The positions in `tasks` of those that the query asks for.
+pub(super) fn select(tasks: &[TaskFigures], rates: &[TaskRates], query: &Query) -> Vec<u32> {
+    let group = query.group.as_deref();
+    let passing = tasks.iter().zip(0u32..).filter(|(task, _)| {
+        group.is_none_or(|group| *task.meta.group == *group) && query.filter.passes_task(task)
+    });
+    let turn = |number: u64| if query.descending { !number } else { number };
+    match sort_key(query.sort) {
+        SortKey::Number(number) => {
+            let none = TaskRates::default();
+            let mut keyed: Vec<_> = passing
+                .map(|(task, at)| {
+                    let rates = rates.get(at as usize).unwrap_or(&none);
+                    (turn(number(task, rates)), task.meta.id, at)
+                })
+                .collect();
+            keyed.sort_unstable();
+            keyed.into_iter().map(|(_, _, at)| at).collect()
+        }
+        SortKey::Text(text) => {
+            let mut keyed: Vec<_> =
+                passing.map(|(task, at)| (text(task), task.meta.id, at)).collect();
+            keyed.sort_unstable_by(|(a, first, _), (b, second, _)| {
+                let order = natural(a, b);
+                let order = if query.descending { order.reverse() } else { order };
+                order.then(first.cmp(second))
+            });
+            keyed.into_iter().map(|(_, _, at)| at).collect()
+        }
+    }
+}
+
+/// Text order in which `conn-9` comes before `conn-10`.
+fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let split = |text: &'_ str| {
+        let stem = text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        (stem, text[stem..].parse::<u64>().ok())
+    };
+    let ((a_stem, a_number), (b_stem, b_number)) = (split(a), split(b));
+    a[..a_stem].cmp(&b[..b_stem]).then(a_number.cmp(&b_number)).then(a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::task;
+
+    fn names(tasks: &[TaskFigures], query: &Query) -> Vec<String> {
+        let rates = vec![TaskRates::default(); tasks.len()];
+        let selected = select(tasks, &rates, query);
+        selected.iter().map(|at| tasks[*at as usize].meta.name.to_string()).collect()
+    }
+
+    fn query(sort: Column, descending: bool, filter: &str) -> Query {
+        Query { sort, descending, filter: Filter::new(filter), group: None }
+    }
+
+    #[test]
+    fn numbers_in_names_sort_as_numbers() {
+        let tasks = [task(1, "conn-10"), task(2, "conn-9"), task(3, "accept")];
+        assert_eq!(names(&tasks, &query(Column::Name, false, "")), ["accept", "conn-9", "conn-10"]);
+        assert_eq!(names(&tasks, &query(Column::Name, true, "")), ["conn-10", "conn-9", "accept"]);
+    }
+
+    #[test]
+    fn ties_stay_in_the_order_of_spawning_in_both_directions() {
+        let tasks = [task(1, "a"), task(2, "b"), task(3, "c")];
+        for descending in [false, true] {
+            assert_eq!(names(&tasks, &query(Column::Polls, descending, "")), ["a", "b", "c"]);
+        }
+    }
+
+    #[test]
+    fn each_word_of_a_filter_must_be_found_whatever_the_case() {
+        let mut busy = task(1, "Conn-1");
+        busy.stage = Some("reads the request");
+        let tasks = [busy, task(2, "conn-2"), task(3, "ping-1")];
+        assert_eq!(names(&tasks, &query(Column::Id, false, "CONN")), ["Conn-1", "conn-2"]);
+        assert_eq!(names(&tasks, &query(Column::Id, false, "conn request")), ["Conn-1"]);
+        assert_eq!(names(&tasks, &query(Column::Id, false, "idle -1")), ["Conn-1", "ping-1"]);
+        assert!(names(&tasks, &query(Column::Id, false, "nothing like it")).is_empty());
+    }
+
+    #[test]
+    fn text_beyond_ascii_is_found_too() {
+        assert!(Filter::new("ÄPFEL").passes(&["grüne äpfel"]));
+        assert!(!Filter::new("x").passes(&[""]));
+    }
+
+    #[test]
+    fn every_column_sorts() {
+        let mut tasks = [task(1, "a"), task(2, "b")];
+        let greater = &mut tasks[1];
+        for field in [
+            &mut greater.polls,
+            &mut greater.busy_ns,
+            &mut greater.scheduled_ns,
+            &mut greater.idle_ns,
+            &mut greater.max_poll_ns,
+            &mut greater.max_delay_ns,
+            &mut greater.wakes,
+            &mut greater.self_wakes,
+        ] {
+            *field = 1 << 40;
+        }
+        let rates =
+            [TaskRates::default(), TaskRates { polls: 2.0, busy: 0.5, ..TaskRates::default() }];
+        for column in Column::ALL {
+            let selected = select(&tasks, &rates, &query(column, true, ""));
+            let expected = if column.is_figure() || matches!(column, Column::Id | Column::Name) {
+                [1, 0]
+            } else {
+                [0, 1]
+            };
+            assert_eq!(selected, expected, "{column:?}");
+        }
     }
 }

@@ -1,12 +1,37 @@
-//! The two numbers in the header: how much slower the work is, and how long tasks wait.
+//! How much slower the work is than before the hog.
 
-/// How much less the closed-loop work achieves now than before the hog.
+use std::collections::VecDeque;
+
+use super::Snapshot;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// After a start, a change of a workload's size or the end of a hog, work needs a moment
+/// to find its pace.
+const SETTLE_NS: u64 = 250_000_000;
+/// A rate over less than this is noise.
+const MIN_SPAN_NS: u64 = 250_000_000;
+/// A baseline looks back this far.
+const BASELINE_NS: u64 = 5 * SECOND_NS;
+/// The longest window for the rate of now.
+const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
+
+/// How much less the closed-loop work achieves now than in its own baseline.
+///
+/// *Closed-loop* work waits for one result before it asks for the next, so its rate falls
+/// as soon as anything is slow. For each such workload, its *share* is its rate now
+/// divided by its baseline rate. The *factor* N is one over the mean of the shares: ×1
+/// is as before, ×4 means that a quarter gets done, ×∞ that nothing does.
+///
+/// *Now* is the last second, and never reaches back to before the hog came on; while a
+/// hog gives way now and then, it is three of its turns, if that is longer. The
+/// *baseline* is the rate over the last five seconds without a hog, not counting
+/// the quarter second after a start, a change of the workload's size or the end of a
+/// hog. A workload whose size has changed since its baseline is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowdown {
     /// The factor; `None` without closed-loop work or before there is a baseline.
     pub factor: Option<Factor>,
-    /// Each closed-loop workload's share of its own baseline rate: (name, units a second
-    /// before, units a second now).
+    /// Each closed-loop workload: (name, units a second before, units a second now).
     pub shares: Vec<(&'static str, f64, f64)>,
     /// Since when nothing at all gets done, in ns on the source's clock.
     pub standstill_since_ns: Option<u64>,
@@ -21,15 +46,248 @@ pub enum Factor {
     Standstill,
 }
 
-/// Scheduling delay over the last second.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lag {
-    /// Half of the waits for a worker were at most this long, in ns.
-    pub p50_ns: Option<u64>,
-    /// 99 % of them were. Tasks that still wait count with what they have waited so far.
-    pub p99_ns: Option<u64>,
-    /// How many tasks wait for a worker right now.
-    pub waiting: usize,
-    /// The longest of these waits so far, in ns.
-    pub longest_ns: u64,
+/// The closed-loop work done up to a moment: (workload, size, units).
+#[derive(Clone, Debug)]
+struct Progress {
+    taken_ns: u64,
+    work: Vec<(&'static str, usize, u64)>,
+}
+
+impl Progress {
+    fn sizes_differ(&self, other: &Progress) -> bool {
+        let sizes = |progress: &Progress| -> Vec<_> {
+            progress.work.iter().map(|(name, size, _)| (*name, *size)).collect()
+        };
+        sizes(self) != sizes(other)
+    }
+
+    fn done(&self) -> u64 {
+        self.work.iter().map(|(_, _, done)| done).sum()
+    }
+}
+
+/// Follows the closed-loop work.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tracker {
+    past: VecDeque<Progress>,
+    /// Since when there is no hog and no workload changes its size.
+    calm_since_ns: Option<u64>,
+    hog_since_ns: Option<u64>,
+    /// (workload, size, units a second).
+    baseline: Vec<(&'static str, usize, f64)>,
+    last_progress_ns: u64,
+    figure: Slowdown,
+}
+
+impl Tracker {
+    pub(super) fn figure(&self) -> &Slowdown {
+        &self.figure
+    }
+
+    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+        let Some(lab) = &snapshot.lab else { return };
+        let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
+        let now = Progress {
+            taken_ns: snapshot.taken_ns,
+            work: closed.map(|workload| (workload.name, workload.count, workload.done)).collect(),
+        };
+        self.follow(&now, lab.hog.on_since_ns);
+        if self.calm_since_ns.is_some() {
+            self.learn(&now);
+        }
+        let hold_ns = lab.hog.hold_ns.filter(|_| lab.hog.on_since_ns.is_some()).unwrap_or(0);
+        let window_ns = hold_ns.saturating_mul(3).clamp(SECOND_NS, MAX_WINDOW_NS);
+        self.judge(&now, window_ns);
+        self.past.push_back(now);
+        let oldest = snapshot.taken_ns.saturating_sub(MAX_WINDOW_NS);
+        while self.past.get(1).is_some_and(|progress| progress.taken_ns <= oldest) {
+            self.past.pop_front();
+        }
+    }
+
+    /// Notes when things changed.
+    fn follow(&mut self, now: &Progress, hog_since_ns: Option<u64>) {
+        let changed = self.past.back().is_some_and(|last| last.sizes_differ(now));
+        let began_or_ended = self.hog_since_ns.is_some() != hog_since_ns.is_some();
+        self.hog_since_ns = hog_since_ns;
+        if hog_since_ns.is_some() {
+            self.calm_since_ns = None;
+        } else if self.calm_since_ns.is_none() || changed || began_or_ended {
+            self.calm_since_ns = Some(now.taken_ns);
+        }
+        if self.past.back().is_none_or(|last| last.done() < now.done()) {
+            self.last_progress_ns = now.taken_ns;
+        }
+    }
+
+    fn learn(&mut self, now: &Progress) {
+        let Some(calm) = self.calm_since_ns else { return };
+        let begin = now.taken_ns.saturating_sub(BASELINE_NS).max(calm + SETTLE_NS);
+        let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
+        let Some(first) = first else { return };
+        if now.taken_ns - first.taken_ns >= MIN_SPAN_NS {
+            self.baseline =
+                rates(first, now).map(|(name, size, _, rate)| (name, size, rate)).collect();
+        }
+    }
+
+    fn judge(&mut self, now: &Progress, window_ns: u64) {
+        // Neither a hog's first moments nor a recovery is measured with what was before.
+        let turn = self.hog_since_ns.or(self.calm_since_ns).unwrap_or(0);
+        let begin = now.taken_ns.saturating_sub(window_ns).max(turn);
+        let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
+        let Some(first) = first.filter(|first| now.taken_ns - first.taken_ns >= MIN_SPAN_NS) else {
+            return;
+        };
+        let mut shares = Vec::new();
+        for (name, size, done, rate) in rates(first, now) {
+            let before = self.baseline.iter().find(|(known, ..)| *known == name);
+            if let Some((_, _, before)) = before.filter(|(_, at, rate)| *at == size && *rate > 0.0)
+            {
+                shares.push((name, *before, if done == 0 { 0.0 } else { rate }));
+            }
+        }
+        let achieved: f64 = shares.iter().map(|(_, before, now)| now / before).sum();
+        let factor = match shares.len() {
+            0 => None,
+            _ if achieved <= 0.0 => Some(Factor::Standstill),
+            n => Some(Factor::Times(n as f64 / achieved)),
+        };
+        let standstill = factor == Some(Factor::Standstill);
+        self.figure = Slowdown {
+            factor,
+            shares,
+            standstill_since_ns: standstill.then_some(self.last_progress_ns),
+        };
+    }
+}
+
+/// (workload, size, units done, units a second) between two moments.
+fn rates<'a>(
+    first: &'a Progress,
+    last: &'a Progress,
+) -> impl Iterator<Item = (&'static str, usize, u64, f64)> + 'a {
+    let seconds = last.taken_ns.saturating_sub(first.taken_ns) as f64 / SECOND_NS as f64;
+    last.work.iter().filter_map(move |(name, size, done)| {
+        let (_, _, before) = first.work.iter().find(|(known, ..)| known == name)?;
+        let done = done.saturating_sub(*before);
+        (seconds > 0.0).then(|| (*name, *size, done, done as f64 / seconds))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{lab, snapshot};
+
+    const MS: u64 = 1_000_000;
+
+    /// Drives a tracker at 4 Hz; `rate` is units done in each step.
+    struct Run {
+        tracker: Tracker,
+        now: u64,
+        done: u64,
+        hog_since: Option<u64>,
+        hold: Option<u64>,
+        count: usize,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let tracker = Tracker::default();
+            Run { tracker, now: 0, done: 0, hog_since: None, hold: None, count: 3 }
+        }
+
+        fn steps(&mut self, steps: u64, rate: u64) -> &Slowdown {
+            for _ in 0..steps {
+                self.now += 250 * MS;
+                self.done += rate;
+                let mut next = snapshot(self.now, []);
+                let mut figures = lab([("tcp", self.count, Some("request"), self.done)]);
+                figures.hog.on_since_ns = self.hog_since;
+                figures.hog.hold_ns = self.hold;
+                next.lab = Some(figures);
+                self.tracker.advance(&next);
+            }
+            self.tracker.figure()
+        }
+
+        fn factor(&mut self, steps: u64, rate: u64) -> Option<Factor> {
+            self.steps(steps, rate).factor
+        }
+    }
+
+    fn times(factor: Option<Factor>) -> f64 {
+        match factor {
+            Some(Factor::Times(n)) => n,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_hog_it_is_one() {
+        assert!((times(Run::new().factor(12, 100)) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_quarter_of_the_work_is_four_times_slower_and_recovers() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.hog_since = Some(run.now);
+        run.hold = Some(5 * MS);
+        assert!((times(run.factor(8, 25)) - 4.0).abs() < 1e-9);
+        run.hog_since = None;
+        assert!((times(run.factor(3, 100)) - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn nothing_done_is_a_standstill_since_the_last_progress() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        let last = run.now;
+        run.hog_since = Some(run.now + 1);
+        let figure = run.steps(8, 0).clone();
+        assert_eq!(figure.factor, Some(Factor::Standstill));
+        assert_eq!(figure.standstill_since_ns, Some(last));
+    }
+
+    #[test]
+    fn the_hog_does_not_become_the_baseline() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.hog_since = Some(run.now);
+        assert!((times(run.factor(100, 50)) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_hog_of_long_turns_is_judged_over_three_of_them() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.hog_since = Some(run.now);
+        run.hold = Some(2_000 * MS);
+        // Eight steps of nothing, one of work, again and again: a ninth gets done.
+        for _ in 0..6 {
+            run.steps(8, 0);
+            run.steps(1, 100);
+        }
+        assert!((6.0..13.0).contains(&times(run.factor(4, 0))));
+    }
+
+    #[test]
+    fn a_workload_that_changed_its_size_is_left_out_until_a_new_baseline() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.hog_since = Some(run.now);
+        run.count = 5;
+        assert_eq!(run.factor(8, 200), None);
+        run.hog_since = None;
+        assert!((times(run.factor(20, 200)) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_closed_loop_work_there_is_no_figure() {
+        let mut tracker = Tracker::default();
+        tracker.advance(&snapshot(0, []));
+        assert_eq!(*tracker.figure(), Slowdown::default());
+    }
 }

@@ -1,0 +1,92 @@
+//! Snapshots for tests, made by hand.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{Histogram, probe::State};
+
+const NONE: Figure<u64> = Figure::Unavailable("not in this test");
+
+/// An idle task.
+pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
+    TaskFigures {
+        key: id,
+        meta: Arc::new(TaskMeta {
+            id,
+            name: name.into(),
+            group: group_name(name).into(),
+            location: "src/main.rs:7".into(),
+            future_size: 64,
+        }),
+        state: State::Idle,
+        since_ns: 0,
+        lifetime_ns: 0,
+        busy_ns: 0,
+        scheduled_ns: 0,
+        idle_ns: 0,
+        polls: 0,
+        wakes: 0,
+        self_wakes: 0,
+        max_poll_ns: 0,
+        max_delay_ns: 0,
+        live_wakers: Figure::Measured(1),
+        stage: None,
+    }
+}
+
+/// A worker that does nothing.
+pub(crate) fn worker(index: usize) -> WorkerFigures {
+    WorkerFigures {
+        index,
+        thread: format!("w{index}").into(),
+        current: None,
+        poll_ns: Figure::Measured(0),
+        busy_ns: NONE,
+        polls: Figure::Measured(0),
+        parks: NONE,
+        steals: NONE,
+        overflows: NONE,
+        local_queue: NONE,
+    }
+}
+
+/// A snapshot with these tasks and one worker.
+pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigures>) -> Snapshot {
+    let tasks: Vec<_> = tasks.into_iter().collect();
+    Snapshot {
+        taken_ns,
+        source: "test".into(),
+        epoch: 0,
+        runtime: RuntimeFigures {
+            flavor: Flavor::CurrentThread,
+            uptime_ns: taken_ns,
+            alive_tasks: NONE,
+            measured_tasks: tasks.len() as u64,
+            global_queue: NONE,
+            blocking_threads: NONE,
+            idle_blocking_threads: NONE,
+            blocking_queue: NONE,
+            budget_forced_yields: NONE,
+            remote_schedules: NONE,
+        },
+        workers: vec![worker(0)],
+        tasks,
+        delays: Histogram::default(),
+        distributions: Vec::new(),
+        lab: None,
+    }
+}
+
+/// A lab with these workloads: (name, count, unit, done).
+pub(crate) fn lab(
+    workloads: impl IntoIterator<Item = (&'static str, usize, Option<&'static str>, u64)>,
+) -> LabFigures {
+    LabFigures {
+        scenario: "test".into(),
+        workloads: workloads
+            .into_iter()
+            .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
+            .collect(),
+        hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+    }
+}
