@@ -15,7 +15,7 @@ impl App {
             MouseEventKind::ScrollDown => self.wheel(WHEEL),
             MouseEventKind::ScrollUp => self.wheel(-WHEEL),
             MouseEventKind::Down(MouseButton::Left) => {
-                let spot = view::spot(self, mouse.column, mouse.row);
+                let spot = view::spot(self, self.size, mouse.column, mouse.row);
                 self.click(spot);
             }
             _ => {}

@@ -114,8 +114,8 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
 /// visible follows from it.
 fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Error> {
     let size = screen.size()?;
-    let rows = view::rows(app, size.width, size.height);
-    app.resize(rows);
+    app.size = (size.width, size.height);
+    app.resize(view::rows(app, size.width, size.height));
     Ok(())
 }
 

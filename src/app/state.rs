@@ -112,6 +112,8 @@ pub struct App {
     pub workloads: Cursor<usize>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
     /// Time between snapshots.
     pub interval: Duration,
     pub(super) model: Model,
@@ -137,6 +139,7 @@ impl App {
             groups: Cursor::default(),
             workloads: Cursor::default(),
             workers: Cursor::default(),
+            size: (0, 0),
             interval,
             model: Model::default(),
             frozen: None,

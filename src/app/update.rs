@@ -237,7 +237,7 @@ impl App {
         self.arrange();
     }
 
-    fn invert(&mut self) {
+    pub(super) fn invert(&mut self) {
         match self.screen {
             Screen::Groups => self.group_sort.1 = !self.group_sort.1,
             _ => self.query.descending = !self.query.descending,

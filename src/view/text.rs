@@ -32,9 +32,13 @@ pub(super) fn duration(nanos: u64) -> String {
 pub(super) fn count(n: u64) -> String {
     let scaled = |unit: f64, name: &str| {
         let value = n as f64 / unit;
-        if value < 9.995 { format!("{value:.2}{name}") }
-        else if value < 99.95 { format!("{value:.1}{name}") }
-        else { format!("{value:.0}{name}") }
+        if value < 9.995 {
+            format!("{value:.2}{name}")
+        } else if value < 99.95 {
+            format!("{value:.1}{name}")
+        } else {
+            format!("{value:.0}{name}")
+        }
     };
     match n {
         0..10_000 => n.to_string(),
@@ -128,7 +132,10 @@ mod tests {
 
     #[test]
     fn counts_and_shares_are_short() {
-        assert_eq!([0, 9_999, 12_345, 999_999, u64::MAX / 1_000_000].map(count).join(" "), "0 9999 12.3k 1.00M 18.4T");
+        assert_eq!(
+            [0, 9_999, 12_345, 999_999, u64::MAX / 1_000_000].map(count).join(" "),
+            "0 9999 12.3k 1.00M 18.4T"
+        );
         assert_eq!([0.0, 0.4, 9.94, 250.0].map(rate).join(" "), "0 0.4 9.9 250");
         assert_eq!([0.0, 0.123, 0.9996, 1.0].map(percent).join(" "), "0.0 12.3 100 100");
         assert_eq!([1.0, 3.97, 38.2].map(factor).join(" "), "1.0 4.0 38");

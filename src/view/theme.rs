@@ -22,11 +22,7 @@ impl Look {
     }
 
     fn color(self, color: Color, otherwise: Modifier) -> Style {
-        if self.color {
-            Style::new().fg(color)
-        } else {
-            Style::new().add_modifier(otherwise)
-        }
+        if self.color { Style::new().fg(color) } else { Style::new().add_modifier(otherwise) }
     }
 
     pub(super) fn title(self) -> Style {
