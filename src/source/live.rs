@@ -1,13 +1,221 @@
 //! The runtime in this process.
 
-use super::Source;
-use crate::model::{Interest, Snapshot};
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
+use crate::{
+    lab::{Epoch, Lab, Shared},
+    model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
+    probe::{Registry, TaskView},
+};
+
+/// Why the wakers of a task are not counted.
+const SEVERAL_WAKERS: &str = "the task is polled with several wakers in turn";
 
 /// Looks at a registry and at a Tokio runtime of this process.
-pub struct LiveSource {}
+pub struct LiveSource {
+    name: Arc<str>,
+    registry: &'static Registry,
+    target: Target,
+    epoch: Epoch,
+    gauge: RuntimeGauge,
+    workers: Workers,
+    metas: Metas,
+    /// How many tasks the last snapshot had: the next one will have about as many.
+    last_count: usize,
+}
+
+/// What is watched.
+enum Target {
+    /// One runtime, seen since this time on the probe's clock.
+    Runtime { since_ns: u64 },
+    /// The lab's runtime, which may be another one at each look.
+    Lab(Arc<Shared>),
+}
+
+impl LiveSource {
+    /// Watches the tasks of `registry` on one runtime. `name` says what it is, and the
+    /// uptime counts from now: Tokio does not tell when a runtime began.
+    pub fn new(name: &str, registry: &'static Registry, runtime: &Handle) -> Self {
+        let flavor = match runtime.runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Flavor::CurrentThread,
+            _ => Flavor::MultiThread,
+        };
+        let epoch = Epoch {
+            number: 1,
+            flavor,
+            handle: runtime.clone(),
+            threads: Arc::default(),
+            started_ns: 0,
+        };
+        let target = Target::Runtime { since_ns: registry.now() };
+        Self::watch(name.into(), registry, target, epoch)
+    }
+
+    /// Watches the lab, also over a switch of its runtime.
+    pub fn of_lab(lab: &Lab) -> Self {
+        let shared = Arc::clone(lab.shared());
+        let epoch = shared.epoch().clone();
+        Self::watch(shared.source_name(), shared.registry, Target::Lab(shared), epoch)
+    }
+
+    fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
+        let gauge = RuntimeGauge::new(&epoch.handle);
+        LiveSource {
+            name,
+            registry,
+            target,
+            epoch,
+            gauge,
+            workers: Workers::default(),
+            metas: Metas::default(),
+            last_count: 0,
+        }
+    }
+
+    fn follow_the_lab(&mut self) {
+        let Target::Lab(shared) = &self.target else { return };
+        let epoch = shared.epoch();
+        if epoch.number != self.epoch.number {
+            self.epoch = epoch.clone();
+            self.gauge = RuntimeGauge::new(&self.epoch.handle);
+        }
+    }
+
+    /// The tasks of this epoch by key, and the distributions that were asked for.
+    fn tasks(
+        &mut self,
+        now: u64,
+        interest: &Interest,
+    ) -> (Vec<TaskFigures>, Vec<(Subject, Distributions)>) {
+        let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
+        let mut wanted = Wanted::new(interest);
+        let metas = &mut self.metas;
+        metas.begin_round();
+        self.registry.scan(now, |view| {
+            // Tasks of the runtime before this one may still be shown as ended.
+            if began(&view, now) < self.epoch.started_ns {
+                return;
+            }
+            let task = figures(&view, metas, now);
+            wanted.take(&view, &task);
+            tasks.push(task);
+        });
+        metas.end_round(tasks.len());
+        // The scan goes by slot; a slot that was used again is out of its place.
+        tasks.sort_unstable_by_key(|task| task.key);
+        self.last_count = tasks.len();
+        (tasks, wanted.into_vec())
+    }
+}
 
 impl Source for LiveSource {
-    fn snapshot(&mut self, _interest: &Interest) -> Snapshot {
-        unimplemented!()
+    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
+        self.follow_the_lab();
+        let now = self.registry.now();
+        let (tasks, distributions) = self.tasks(now, interest);
+        let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
+        let threads = self.registry.threads(now);
+        // After the threads: what was done before a hog began is counted when it shows.
+        let (since_ns, lab) = match &self.target {
+            Target::Runtime { since_ns } => (*since_ns, None),
+            Target::Lab(shared) => (self.epoch.started_ns, Some(shared.figures())),
+        };
+        let metrics = self.epoch.handle.metrics();
+        Snapshot {
+            taken_ns: now,
+            source: Arc::clone(&self.name),
+            epoch: self.epoch.number,
+            runtime: self.gauge.read(
+                self.epoch.flavor,
+                now.saturating_sub(since_ns),
+                measured as u64,
+            ),
+            workers: self.workers.read(&self.epoch, &metrics, &threads, now),
+            tasks,
+            delays: self.registry.delays(),
+            distributions,
+            lab,
+        }
+    }
+}
+
+/// When the task was spawned.
+fn began(view: &TaskView<'_>, now: u64) -> u64 {
+    let end = if view.reading.state.is_done() { view.reading.since } else { now };
+    end.saturating_sub(view.reading.lifetime)
+}
+
+fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
+    let reading = view.reading;
+    TaskFigures {
+        key: view.key(),
+        meta: metas.of(view),
+        state: reading.state,
+        // A state that began since `now` was read: no reader has to think of times to come.
+        since_ns: reading.since.min(now),
+        lifetime_ns: reading.lifetime,
+        busy_ns: reading.busy,
+        scheduled_ns: reading.scheduled,
+        idle_ns: reading.idle,
+        polls: reading.polls,
+        wakes: reading.wakes,
+        self_wakes: reading.self_wakes,
+        max_poll_ns: reading.max_poll,
+        max_delay_ns: reading.max_delay,
+        live_wakers: match view.live_wakers() {
+            Some(count) => Figure::Measured(count),
+            None => Figure::Unavailable(SEVERAL_WAKERS),
+        },
+        stage: view.stage,
+    }
+}
+
+/// Gathers the distributions that somebody wants to see.
+struct Wanted {
+    task: Option<u64>,
+    of_task: Option<Distributions>,
+    groups: bool,
+    /// By the address of the group's name, of which there is one only.
+    of_groups: HashMap<*const u8, (Arc<str>, Distributions)>,
+}
+
+impl Wanted {
+    fn new(interest: &Interest) -> Self {
+        let (task, groups) = (interest.task, interest.groups);
+        Wanted { task, of_task: None, groups, of_groups: HashMap::new() }
+    }
+
+    fn take(&mut self, view: &TaskView<'_>, task: &TaskFigures) {
+        let is_wanted = self.task == Some(task.key);
+        if !is_wanted && !self.groups {
+            return;
+        }
+        let mine = Distributions { poll_times: view.poll_times(), delays: view.delays() };
+        if self.groups {
+            let group = &task.meta.group;
+            let (_, sum) = self
+                .of_groups
+                .entry(group.as_ptr())
+                .or_insert_with(|| (Arc::clone(group), Distributions::default()));
+            sum.poll_times.merge(&mine.poll_times);
+            sum.delays.merge(&mine.delays);
+        }
+        if is_wanted {
+            self.of_task = Some(mine);
+        }
+    }
+
+    fn into_vec(self) -> Vec<(Subject, Distributions)> {
+        let task = self.task.zip(self.of_task).map(|(key, of_task)| (Subject::Task(key), of_task));
+        let groups = self.of_groups.into_values();
+        let mut groups: Vec<_> = groups.map(|(name, sum)| (Subject::Group(name), sum)).collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| match (a, b) {
+            (Subject::Group(a), Subject::Group(b)) => a.cmp(b),
+            _ => std::cmp::Ordering::Equal,
+        });
+        task.into_iter().chain(groups).collect()
     }
 }

@@ -4,10 +4,13 @@
 //! model's derived figures and nothing of screens.
 
 mod live;
+mod meta;
+mod runtime;
 mod sampler;
+mod workers;
 
 pub use live::LiveSource;
-pub use sampler::Sampler;
+pub use sampler::{Control, Sampler};
 
 use crate::model::{Interest, Snapshot};
 

@@ -1,0 +1,263 @@
+//! Starting the lab, ruling it, and ending it. Every call returns at once, whatever the
+//! tasks of the lab do.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
+
+use super::{
+    Command, LabError, LabOptions,
+    crew::Crew,
+    hog::{Hog, Released, Stop},
+    options::{MAX_TASKS, MAX_UNITS},
+    runtime::TestRuntime,
+    shared::{Epoch, Shared, Tally},
+    spawner::Spawner,
+    workload::{self, hog},
+};
+use crate::model::Flavor;
+
+/// A runtime under test with its workloads.
+///
+/// ```
+/// use asynctop::lab::{Command, Lab, LabOptions, find};
+///
+/// let lab = Lab::start(LabOptions::new(find("mixed")?))?;
+/// println!("{}", lab.execute(Command::ToggleHog));
+/// lab.shutdown();
+/// # Ok::<(), asynctop::lab::LabError>(())
+/// ```
+pub struct Lab {
+    shared: Arc<Shared>,
+    workers: usize,
+    /// `None` after the shutdown. Only callers of this type's methods hold the lock.
+    running: Mutex<Option<Running>>,
+}
+
+/// What ends with a runtime.
+struct Running {
+    // Before the runtime: a workload that is dropped may let go of a socket.
+    crews: Vec<Crew>,
+    spawner: Spawner,
+    _runtime: TestRuntime,
+}
+
+impl Lab {
+    /// Starts the runtime and the workloads; the hog is off.
+    ///
+    /// # Errors
+    /// If the options ask for nothing or for too much, or the system refuses threads or
+    /// sockets.
+    pub fn start(options: LabOptions) -> Result<Lab, LabError> {
+        options.check()?;
+        let (registry, workers) = (options.registry, options.workers());
+        let started_ns = registry.now();
+        let runtime = TestRuntime::start(options.flavor(), workers).map_err(LabError::Runtime)?;
+        let epoch = epoch_of(&runtime, options.flavor(), 1, started_ns);
+        let shared = Arc::new(Shared::new(registry, &options.scenario, &options.hog, epoch));
+        let running = Mutex::new(Some(populate(&shared, runtime)?));
+        Ok(Lab { shared, workers, running })
+    }
+
+    /// Does what is wished and says, in a sentence to show, what came of it.
+    pub fn execute(&self, command: Command) -> String {
+        let mut running = self.running();
+        let Some(running) = running.as_mut() else {
+            return "the lab has ended".into();
+        };
+        match command {
+            Command::ToggleHog => self.toggle_hog(running),
+            Command::NextHogKind => self.next_hog_kind(running),
+            Command::HoldLonger => self.change_hold(|hog| hog.hold.lengthen()),
+            Command::HoldShorter => self.change_hold(|hog| hog.hold.shorten()),
+            Command::SwitchFlavor => self.switch_flavor(running),
+            Command::Raise(position) => self.raise(running, position),
+            Command::Lower(position) => self.lower(running, position),
+            Command::Cancel(key) => self.cancel(running, key),
+        }
+    }
+
+    /// Stops the hogs and ends the runtime, without waiting for either. Does nothing the
+    /// second time.
+    pub fn shutdown(&self) {
+        self.shared.hog().stop();
+        drop(self.running().take());
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn toggle_hog(&self, running: &Running) -> String {
+        let mut hog = self.shared.hog();
+        if hog.on_since().is_some() {
+            hog.stop();
+            return "hog off".into();
+        }
+        self.release(running, &mut hog, self.shared.registry.now());
+        format!("hog on: {}", describe(&hog))
+    }
+
+    /// Lets new hogs loose, which count as on since `since_ns`.
+    fn release(&self, running: &Running, hog: &mut Hog, since_ns: u64) {
+        hog.stop();
+        let stop = Stop::default();
+        let tasks = hog::release(&running.spawner, hog, &stop);
+        hog.released = Some(Released { since_ns, stop, tasks });
+    }
+
+    fn next_hog_kind(&self, running: &Running) -> String {
+        let mut hog = self.shared.hog();
+        hog.kind = hog.kind.next();
+        if let Some(since_ns) = hog.on_since() {
+            // It was on before and is on after: the measurement of it goes on.
+            self.release(running, &mut hog, since_ns);
+        }
+        format!("hog: {}", describe(&hog))
+    }
+
+    fn change_hold(&self, change: impl FnOnce(&mut Hog)) -> String {
+        let mut hog = self.shared.hog();
+        change(&mut hog);
+        format!("hog: {}", describe(&hog))
+    }
+
+    fn switch_flavor(&self, running: &mut Running) -> String {
+        let (flavor, number) = {
+            let epoch = self.shared.epoch();
+            (other(epoch.flavor), epoch.number + 1)
+        };
+        let started_ns = self.shared.registry.now();
+        let next = TestRuntime::start(flavor, self.workers).map_err(LabError::Runtime);
+        let next = next.and_then(|runtime| {
+            let epoch = epoch_of(&runtime, flavor, number, started_ns);
+            Ok((populate(&self.shared, runtime)?, epoch))
+        });
+        match next {
+            Ok((next, epoch)) => {
+                // First, or the old runtime would never come to its end.
+                self.shared.hog().stop();
+                *self.shared.epoch() = epoch;
+                *running = next;
+                match flavor {
+                    Flavor::CurrentThread => "runtime: current-thread".into(),
+                    Flavor::MultiThread => {
+                        format!("runtime: multi-thread with {}", plural(self.workers, "worker"))
+                    }
+                }
+            }
+            Err(error) => format!("the runtime stays as it is: {error}"),
+        }
+    }
+
+    fn raise(&self, running: &mut Running, position: usize) -> String {
+        let Some((tally, crew)) = at(&self.shared, running, position) else {
+            return "there is no such workload".into();
+        };
+        let wanted = tally.wanted.load(Ordering::Relaxed);
+        let name = tally.spec.name;
+        if wanted >= MAX_UNITS {
+            return format!("{name} stays at {wanted}, which is the most");
+        }
+        if self.tasks() >= MAX_TASKS {
+            return format!("{name} stays at {wanted}: the lab has {MAX_TASKS} tasks, the most");
+        }
+        tally.wanted.store(wanted + 1, Ordering::Relaxed);
+        crew.adjust(wanted + 1);
+        format!("{name}: {}", wanted + 1)
+    }
+
+    fn lower(&self, running: &mut Running, position: usize) -> String {
+        let Some((tally, crew)) = at(&self.shared, running, position) else {
+            return "there is no such workload".into();
+        };
+        let name = tally.spec.name;
+        let Some(wanted) = tally.wanted.load(Ordering::Relaxed).checked_sub(1) else {
+            return format!("{name} is at 0 already");
+        };
+        tally.wanted.store(wanted, Ordering::Relaxed);
+        crew.adjust(wanted);
+        format!("{name}: {wanted}")
+    }
+
+    fn cancel(&self, running: &Running, key: u64) -> String {
+        let Some(name) = running.spawner.cancel(key) else {
+            return "this task has ended already".into();
+        };
+        let hog = self.shared.hog();
+        if hog.owns(key) && hog.hold.get().is_none() {
+            return format!("cancel asked of {name}: it never awaits, so only b stops it");
+        }
+        format!("cancel asked of {name}: it takes effect at its next await")
+    }
+
+    fn tasks(&self) -> usize {
+        let tasks = |t: &Tally| t.spec.kind.tasks(t.wanted.load(Ordering::Relaxed));
+        self.shared.tallies.iter().map(tasks).sum()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Lab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lab").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// Starts all workloads on a runtime.
+fn populate(shared: &Shared, runtime: TestRuntime) -> Result<Running, LabError> {
+    let spawner = Spawner::new(shared.registry, runtime.handle().clone());
+    let mut crews = Vec::new();
+    for Tally { spec, wanted, done } in &shared.tallies {
+        let workload = workload::open(spec.kind, &spawner, done.clone())
+            .map_err(|error| LabError::Workload { workload: spec.name, error })?;
+        let mut crew = Crew::new(workload);
+        crew.adjust(wanted.load(Ordering::Relaxed));
+        crews.push(crew);
+    }
+    Ok(Running { crews, spawner, _runtime: runtime })
+}
+
+fn epoch_of(runtime: &TestRuntime, flavor: Flavor, number: u64, started_ns: u64) -> Epoch {
+    let (handle, threads) = (runtime.handle().clone(), Arc::clone(runtime.threads()));
+    Epoch { number, flavor, handle, threads, started_ns }
+}
+
+fn at<'a>(
+    shared: &'a Shared,
+    running: &'a mut Running,
+    position: usize,
+) -> Option<(&'a Tally, &'a mut Crew)> {
+    shared.tallies.get(position).zip(running.crews.get_mut(position))
+}
+
+fn other(flavor: Flavor) -> Flavor {
+    match flavor {
+        Flavor::CurrentThread => Flavor::MultiThread,
+        Flavor::MultiThread => Flavor::CurrentThread,
+    }
+}
+
+/// Such as "2 × spin, gives way after 10ms".
+fn describe(hog: &Hog) -> String {
+    let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
+    let kind = hog.kind.as_str();
+    match hog.hold.get() {
+        Some(hold) => format!("{count}{kind}, gives way after {hold:?}"),
+        None => format!("{count}{kind}, never gives way"),
+    }
+}
+
+fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

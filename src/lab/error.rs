@@ -1,0 +1,95 @@
+//! What can be wrong with a wish for a lab.
+
+use std::{io, time::Duration};
+
+use super::options::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS};
+
+/// Why there is no lab. Each message says what was tried, what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// No scenario has this name.
+    #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.nearest), .known.join(", "))]
+    UnknownScenario {
+        /// The name that was asked for.
+        name: String,
+        /// The known name that is most like it.
+        nearest: Option<String>,
+        /// All known names.
+        known: Vec<String>,
+    },
+    /// No workload is of this kind.
+    #[error("there is no workload of the kind `{name}`; the kinds are: {}", .known.join(", "))]
+    UnknownWorkload {
+        /// The kind that was asked for.
+        name: String,
+        /// All known kinds.
+        known: Vec<String>,
+    },
+    /// A runtime needs a worker.
+    #[error("a runtime with 0 workers runs nothing; ask for 1 to {MAX_WORKERS} workers")]
+    NoWorkers,
+    /// More workers than make sense.
+    #[error("{0} workers are too many; ask for 1 to {MAX_WORKERS} workers")]
+    TooManyWorkers(usize),
+    /// One workload wants too much.
+    #[error(
+        "the workload `{workload}` asks for {asked} of its kind, but {MAX_UNITS} is the most; \
+         ask for fewer"
+    )]
+    TooManyUnits {
+        /// The workload's name.
+        workload: String,
+        /// How many were asked for.
+        asked: usize,
+    },
+    /// All workloads together want too much.
+    #[error(
+        "the scenario `{scenario}` would spawn {asked} tasks, but {MAX_TASKS} is the most; \
+         lower the counts of its workloads"
+    )]
+    TooManyTasks {
+        /// The scenario's name.
+        scenario: String,
+        /// The tasks that it would spawn.
+        asked: usize,
+    },
+    /// Not `KIND[:COUNT]`.
+    #[error(
+        "`{given}` is not a hog: {problem}; write KIND or KIND:COUNT, where KIND is one of {}",
+        .kinds.join(", ")
+    )]
+    BadHog {
+        /// What was written.
+        given: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// All kinds of hogs.
+        kinds: Vec<&'static str>,
+    },
+    /// No hog, or too many.
+    #[error("{0} hogs cannot be released; ask for 1 to {MAX_HOGS} hogs")]
+    BadHogCount(usize),
+    /// Not long enough to be a hog.
+    #[error("a hog that gives way after {0:?} is none; let it hold the worker for 1ms or longer")]
+    HoldTooShort(Duration),
+    /// The system refused the runtime or its thread.
+    #[error(
+        "cannot start the runtime under test: {0}; \
+         if threads or open files ran out, ask for fewer workers or raise the limit (ulimit)"
+    )]
+    Runtime(#[source] io::Error),
+    /// The system refused what a workload needs.
+    #[error("cannot start the workload `{workload}`: {error}; leave it out, or free what it needs")]
+    Workload {
+        /// The workload's name.
+        workload: &'static str,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}

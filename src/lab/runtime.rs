@@ -1,0 +1,146 @@
+//! The runtime under test, on threads of its own.
+
+use std::{
+    cell::Cell,
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::{self, ThreadId},
+};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
+
+use crate::model::Flavor;
+
+thread_local! {
+    static IN_LAB: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a thread of a runtime under test. A panic hook that must not write
+/// over the screen asks it: Tokio catches what a lab's task throws, and the task shows
+/// as panicked.
+pub fn is_lab_thread() -> bool {
+    IN_LAB.try_with(Cell::get).unwrap_or(false)
+}
+
+/// The workers' threads, in the order of their names.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerThreads(Mutex<Vec<(usize, ThreadId)>>);
+
+impl WorkerThreads {
+    fn note(&self, index: usize) {
+        let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push((index, thread::current().id()));
+        threads.sort_unstable_by_key(|(index, _)| *index);
+    }
+
+    /// The threads that have begun so far.
+    #[cfg(not(tokio_unstable))]
+    pub(crate) fn ids(&self) -> Vec<ThreadId> {
+        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// The name of the thread, as given by [`worker_name`].
+    pub(crate) fn name(&self, id: ThreadId) -> Option<String> {
+        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().find(|(_, known)| *known == id).map(|(index, _)| worker_name(*index))
+    }
+}
+
+fn worker_name(index: usize) -> String {
+    format!("asynctop-w{index}")
+}
+
+/// A Tokio runtime on threads of its own, which nobody waits for.
+pub(crate) struct TestRuntime {
+    handle: Handle,
+    threads: Arc<WorkerThreads>,
+    end: End,
+}
+
+/// How to end a runtime without waiting for it.
+enum End {
+    /// Its thread sleeps in `block_on` until the sender is dropped.
+    Thread {
+        _until: oneshot::Sender<()>,
+    },
+    Pool(Option<Runtime>),
+}
+
+impl TestRuntime {
+    pub(crate) fn start(flavor: Flavor, workers: usize) -> io::Result<Self> {
+        match flavor {
+            Flavor::CurrentThread => Self::current_thread(),
+            Flavor::MultiThread => Self::multi_thread(workers),
+        }
+    }
+
+    fn current_thread() -> io::Result<Self> {
+        let threads = Arc::new(WorkerThreads::default());
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .thread_name("asynctop-blocking")
+            .on_thread_start(|| IN_LAB.set(true))
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (until, ended) = oneshot::channel::<()>();
+        let noted = Arc::clone(&threads);
+        thread::Builder::new().name(worker_name(0)).spawn(move || {
+            IN_LAB.set(true);
+            noted.note(0);
+            // An error is what is waited for: the sender was dropped.
+            runtime.block_on(async { drop(ended.await) });
+            runtime.shutdown_background();
+        })?;
+        Ok(TestRuntime { handle, threads, end: End::Thread { _until: until } })
+    }
+
+    fn multi_thread(workers: usize) -> io::Result<Self> {
+        let threads = Arc::new(WorkerThreads::default());
+        let noted = Arc::clone(&threads);
+        // Tokio's first threads are its workers, later ones belong to the blocking pool.
+        let named = AtomicUsize::new(0);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(workers)
+            .enable_all()
+            .thread_name_fn(move || match named.fetch_add(1, Ordering::Relaxed) {
+                index if index < workers => worker_name(index),
+                index => format!("asynctop-blocking-{}", index - workers),
+            })
+            .on_thread_start(move || {
+                IN_LAB.set(true);
+                let number = |name: &str| name.strip_prefix("asynctop-w")?.parse().ok();
+                if let Some(index) = thread::current().name().and_then(number) {
+                    noted.note(index);
+                }
+            })
+            .build()?;
+        let handle = runtime.handle().clone();
+        Ok(TestRuntime { handle, threads, end: End::Pool(Some(runtime)) })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn threads(&self) -> &Arc<WorkerThreads> {
+        &self.threads
+    }
+}
+
+impl Drop for TestRuntime {
+    /// Tasks end at their next await, threads after that; nothing here waits for either.
+    fn drop(&mut self) {
+        if let End::Pool(runtime) = &mut self.end
+            && let Some(runtime) = runtime.take()
+        {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the lab shows of itself to a source. No task of the lab ever holds a lock of
+//! this, so nobody who looks waits for the runtime under test.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    Scenario, WorkloadSpec,
+    hog::{Hog, Hold},
+    options::HogOptions,
+    runtime::WorkerThreads,
+};
+use crate::{
+    model::{Flavor, HogFigures, LabFigures, WorkloadFigures},
+    probe::Registry,
+};
+
+/// One runtime in the lab's life.
+#[derive(Clone, Debug)]
+pub(crate) struct Epoch {
+    /// Counts up from 1.
+    pub number: u64,
+    pub flavor: Flavor,
+    pub handle: Handle,
+    pub threads: Arc<WorkerThreads>,
+    /// When it began, on the probe's clock; all its tasks are younger.
+    pub started_ns: u64,
+}
+
+/// Counts units of closed-loop work, over all epochs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done(Arc<AtomicU64>);
+
+impl Done {
+    #[inline]
+    pub(crate) fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is known of one workload.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub spec: WorkloadSpec,
+    pub wanted: AtomicUsize,
+    pub done: Done,
+}
+
+/// The lab's side and the source's side meet here.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub registry: &'static Registry,
+    scenario: Arc<str>,
+    pub tallies: Vec<Tally>,
+    hog: Mutex<Hog>,
+    epoch: Mutex<Epoch>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        registry: &'static Registry,
+        scenario: &Scenario,
+        hog: &HogOptions,
+        epoch: Epoch,
+    ) -> Self {
+        let tally = |spec: &WorkloadSpec| Tally {
+            wanted: AtomicUsize::new(spec.count),
+            done: Done::default(),
+            spec: spec.clone(),
+        };
+        let HogOptions { kind, count, hold } = hog.clone();
+        Shared {
+            registry,
+            scenario: scenario.name.as_str().into(),
+            tallies: scenario.workloads.iter().map(tally).collect(),
+            hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
+            epoch: Mutex::new(epoch),
+        }
+    }
+
+    pub(crate) fn hog(&self) -> MutexGuard<'_, Hog> {
+        self.hog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn epoch(&self) -> MutexGuard<'_, Epoch> {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `lab:` and the scenario's name.
+    pub(crate) fn source_name(&self) -> Arc<str> {
+        format!("lab:{}", self.scenario).into()
+    }
+
+    pub(crate) fn figures(&self) -> LabFigures {
+        let workload = |tally: &Tally| WorkloadFigures {
+            name: tally.spec.name,
+            count: tally.wanted.load(Ordering::Relaxed),
+            unit: tally.spec.kind.unit(),
+            done: tally.done.get(),
+        };
+        let hog = self.hog();
+        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
+        LabFigures {
+            scenario: Arc::clone(&self.scenario),
+            workloads: self.tallies.iter().map(workload).collect(),
+            hog: HogFigures {
+                kind: hog.kind.as_str(),
+                count: hog.count,
+                hold_ns: hog.hold.get().map(nanos),
+                on_since_ns: hog.on_since(),
+            },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Puts measured tasks onto the runtime under test, and keeps hold of them.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{runtime::Handle, task::AbortHandle};
+
+use crate::probe::Registry;
+
+/// Spawns tasks of the lab.
+#[derive(Clone)]
+pub(crate) struct Spawner {
+    registry: &'static Registry,
+    handle: Handle,
+    tasks: Arc<Tasks>,
+}
+
+impl Spawner {
+    pub(crate) fn new(registry: &'static Registry, handle: Handle) -> Self {
+        Spawner { registry, handle, tasks: Arc::default() }
+    }
+
+    /// The runtime under test.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Spawns a task; its place is that of the caller. Gives its key and its handle.
+    #[track_caller]
+    pub(crate) fn spawn<F>(&self, name: &str, future: F) -> (u64, AbortHandle)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = self.registry.instrument_task(name, future);
+        let key = task.key();
+        let abort = self.handle.spawn(task).abort_handle();
+        self.tasks.insert(key, name, abort.clone());
+        (key, abort)
+    }
+
+    /// Asks the task with this key to end at its next await. Gives its name, or `None`
+    /// if there is no such task or it has ended.
+    pub(crate) fn cancel(&self, key: u64) -> Option<Box<str>> {
+        let tasks = self.tasks.lock();
+        let (name, abort) = tasks.by_key.get(&key).filter(|(_, task)| !task.is_finished())?;
+        abort.abort();
+        Some(name.clone())
+    }
+}
+
+/// The tasks that can be cancelled, by key.
+#[derive(Default)]
+struct Tasks(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    by_key: HashMap<u64, (Box<str>, AbortHandle)>,
+    /// Look for ended tasks when there are more than this.
+    prune_at: usize,
+}
+
+impl Tasks {
+    /// Below this number ended tasks are not worth looking for.
+    const PRUNE_MIN: usize = 1024;
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, key: u64, name: &str, abort: AbortHandle) {
+        let mut known = self.lock();
+        if known.by_key.len() >= known.prune_at.max(Self::PRUNE_MIN) {
+            // Twice what is left: so each task is looked at a bounded number of times.
+            known.by_key.retain(|_, (_, task)| !task.is_finished());
+            known.prune_at = 2 * known.by_key.len();
+        }
+        known.by_key.insert(key, (name.into(), abort));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_tasks_are_not_kept_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let spawner = Spawner::new(Registry::leak(), runtime.handle().clone());
+        for _ in 0..10 * Tasks::PRUNE_MIN {
+            spawner.spawn("short", async {});
+            runtime.block_on(tokio::task::yield_now());
+        }
+        assert!(spawner.tasks.lock().by_key.len() <= Tasks::PRUNE_MIN);
+    }
+}

@@ -1,0 +1,187 @@
+//! A service: real TCP over the loopback interface, one task for each connection, and
+//! clients that wait for the reply before they ask again.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::AbortHandle,
+    time::sleep,
+};
+
+use super::Workload;
+use crate::{
+    lab::{shared::Done, spawner::Spawner},
+    stage,
+};
+
+/// Connections that may wait to be accepted, so that many clients can begin at once.
+const BACKLOG: u32 = 4096;
+/// No line of either side is longer, whoever else may connect to the port.
+const MAX_LINE: u64 = 1024;
+/// A failed connection is tried again after this, then after twice as long, and so on.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(3);
+
+pub(super) struct Tcp {
+    spawner: Spawner,
+    done: Done,
+    address: SocketAddr,
+}
+
+impl Tcp {
+    /// Binds a port of the system's choice and begins to accept.
+    pub(super) fn open(spawner: Spawner, done: Done) -> io::Result<Self> {
+        // The socket registers with the runtime under test, not with the caller's.
+        let runtime = spawner.handle().clone();
+        let _context = runtime.enter();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        spawner.spawn("accept", accept(listener, spawner.clone()));
+        Ok(Tcp { spawner, done, address })
+    }
+}
+
+impl Workload for Tcp {
+    fn start(&mut self, number: usize) -> AbortHandle {
+        let client = client(number, self.address, self.done.clone());
+        self.spawner.spawn(&format!("client-{number}"), client).1
+    }
+}
+
+async fn accept(listener: TcpListener, spawner: Spawner) {
+    let mut number = 0;
+    loop {
+        stage("waits for a connection");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                number += 1;
+                spawner.spawn(&format!("conn-{number}"), serve(stream));
+            }
+            Err(error) => {
+                // Most likely no file descriptor is left: some will come back.
+                stage(failure(&error));
+                sleep(FIRST_RETRY).await;
+            }
+        }
+    }
+}
+
+/// One connection, until the client goes.
+async fn serve(stream: TcpStream) {
+    match answer_all(stream).await {
+        Ok(()) => stage("its client has gone"),
+        Err(error) => stage(failure(&error)),
+    }
+}
+
+async fn answer_all(stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    let mut request = String::new();
+    let mut served = 0u64;
+    loop {
+        stage("waits for a request");
+        if !read_message(&mut stream, &mut request).await? {
+            return Ok(());
+        }
+        served += 1;
+        let what = request.lines().next().and_then(|line| line.strip_prefix("GET "));
+        let reply = match what {
+            Some(item) => format!("200 OK\nitem: {item}\nserved: {served}\n\n"),
+            None => "400 what is it that you want?\n\n".to_owned(),
+        };
+        stage("writes the reply");
+        stream.get_mut().write_all(reply.as_bytes()).await?;
+    }
+}
+
+/// Asks again and again, and connects again when the connection is lost.
+async fn client(number: usize, address: SocketAddr, done: Done) {
+    let mut retry = FIRST_RETRY;
+    loop {
+        let before = done.get();
+        stage("connects");
+        let lost = match TcpStream::connect(address).await {
+            Ok(stream) => {
+                ask_for_ever(stream, number, &done).await.map_or_else(|e| e, |n| match n {})
+            }
+            Err(error) => error,
+        };
+        if done.get() != before {
+            retry = FIRST_RETRY;
+        }
+        stage(failure(&lost));
+        sleep(retry).await;
+        retry = (retry * 2).min(LAST_RETRY);
+    }
+}
+
+async fn ask_for_ever(stream: TcpStream, number: usize, done: &Done) -> io::Result<Infallible> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    let request = format!("GET item-{number}\nfrom: client-{number}\n\n");
+    let mut reply = String::new();
+    // Clients that think equally long would come all at the same time.
+    let think = Duration::from_millis(5 + number as u64 % 6);
+    loop {
+        stage("writes a request");
+        stream.get_mut().write_all(request.as_bytes()).await?;
+        stage("waits for the reply");
+        if !read_message(&mut stream, &mut reply).await? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !reply.starts_with("200 ") {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        done.one();
+        stage("thinks");
+        sleep(think).await;
+    }
+}
+
+/// Reads lines up to an empty one. `false` if the other side has gone before the first.
+async fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -> io::Result<bool> {
+    message.clear();
+    loop {
+        let before = message.len();
+        (&mut *stream).take(MAX_LINE).read_line(message).await?;
+        match &message[before..] {
+            "" if before == 0 => return Ok(false),
+            "\n" => return Ok(true),
+            line if !line.ends_with('\n') => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ if message.len() as u64 > 8 * MAX_LINE => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What went wrong, for the table. The task goes on or ends with it, but never silently.
+fn failure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "failed: connection refused",
+        io::ErrorKind::ConnectionReset => "failed: connection reset",
+        io::ErrorKind::BrokenPipe => "failed: broken pipe",
+        io::ErrorKind::UnexpectedEof => "failed: connection closed",
+        io::ErrorKind::AddrNotAvailable => "failed: no port is free",
+        io::ErrorKind::InvalidData => "failed: not understood",
+        _ if error.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
+            "failed: too many open files"
+        }
+        _ => "failed: input or output error",
+    }
+}
+
+/// The same numbers on every Unix.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;

@@ -1,0 +1,72 @@
+//! Figures of the runtime as a whole, from tokio-metrics.
+
+use tokio::runtime::Handle;
+use tokio_metrics::{RuntimeIntervals, RuntimeMonitor};
+
+use crate::model::{Figure, Flavor, RuntimeFigures};
+
+/// Why a figure is missing from a build without Tokio's unstable counters.
+#[cfg(not(tokio_unstable))]
+pub(super) const UNSTABLE: &str = "needs a build with tokio_unstable";
+
+/// Watches one runtime. The monitor gives what happened in each interval; here it is
+/// added up again, because a snapshot holds totals.
+pub(super) struct RuntimeGauge {
+    intervals: RuntimeIntervals,
+    #[cfg(tokio_unstable)]
+    forced_yields: u64,
+    #[cfg(tokio_unstable)]
+    remote_schedules: u64,
+}
+
+impl RuntimeGauge {
+    pub(super) fn new(runtime: &Handle) -> Self {
+        #[cfg(tokio_unstable)]
+        let metrics = runtime.metrics();
+        RuntimeGauge {
+            #[cfg(tokio_unstable)]
+            forced_yields: metrics.budget_forced_yield_count(),
+            #[cfg(tokio_unstable)]
+            remote_schedules: metrics.remote_schedule_count(),
+            intervals: RuntimeMonitor::new(runtime).intervals(),
+        }
+    }
+
+    /// The runtime's figures; how many tasks are measured is the caller's to say.
+    #[cfg(tokio_unstable)]
+    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeFigures {
+        let metrics = self.intervals.next().unwrap_or_default();
+        self.forced_yields += metrics.budget_forced_yield_count;
+        self.remote_schedules += metrics.num_remote_schedules;
+        RuntimeFigures {
+            flavor,
+            uptime_ns,
+            alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
+            measured_tasks: measured,
+            global_queue: Figure::Measured(metrics.global_queue_depth as u64),
+            blocking_threads: Figure::Measured(metrics.blocking_threads_count as u64),
+            idle_blocking_threads: Figure::Measured(metrics.idle_blocking_threads_count as u64),
+            blocking_queue: Figure::Measured(metrics.blocking_queue_depth as u64),
+            budget_forced_yields: Figure::Measured(self.forced_yields),
+            remote_schedules: Figure::Measured(self.remote_schedules),
+        }
+    }
+
+    /// The runtime's figures; how many tasks are measured is the caller's to say.
+    #[cfg(not(tokio_unstable))]
+    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeFigures {
+        let metrics = self.intervals.next().unwrap_or_default();
+        RuntimeFigures {
+            flavor,
+            uptime_ns,
+            alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
+            measured_tasks: measured,
+            global_queue: Figure::Measured(metrics.global_queue_depth as u64),
+            blocking_threads: Figure::Unavailable(UNSTABLE),
+            idle_blocking_threads: Figure::Unavailable(UNSTABLE),
+            blocking_queue: Figure::Unavailable(UNSTABLE),
+            budget_forced_yields: Figure::Unavailable(UNSTABLE),
+            remote_schedules: Figure::Unavailable(UNSTABLE),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Figures of the workers: what the probe's threads publish, and what Tokio counts.
+
+use std::{sync::Arc, thread::ThreadId};
+
+use tokio::runtime::RuntimeMetrics;
+
+use crate::{
+    lab::Epoch,
+    model::{CurrentPoll, Figure, WorkerFigures},
+    probe::ThreadReading,
+};
+
+/// Follows the workers of one runtime after the other.
+#[derive(Default)]
+pub(super) struct Workers {
+    /// What each of the probe's threads had at the last snapshot. The probe hands the
+    /// place of an ended thread on to a new one, so its sums are not the worker's.
+    last_seen: Vec<Sums>,
+    /// What each worker of this epoch has done.
+    totals: Vec<Sums>,
+    names: Vec<Option<Arc<str>>>,
+    epoch: u64,
+    taken_ns: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    busy: u64,
+    polls: u64,
+}
+
+impl Workers {
+    pub(super) fn read(
+        &mut self,
+        epoch: &Epoch,
+        metrics: &RuntimeMetrics,
+        threads: &[ThreadReading],
+        now: u64,
+    ) -> Vec<WorkerFigures> {
+        if self.epoch != epoch.number {
+            self.epoch = epoch.number;
+            self.totals.clear();
+            self.names.clear();
+            self.taken_ns = epoch.started_ns;
+        }
+        let count = metrics.num_workers();
+        self.totals.resize(count, Sums::default());
+        self.names.resize(count, None);
+        self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
+
+        let ids = thread_ids(epoch, metrics, threads);
+        let elapsed = now.saturating_sub(self.taken_ns);
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            let id = ids.get(index).copied().flatten();
+            let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
+            if let Some(place) = place {
+                self.add(index, place, &threads[place], elapsed);
+            }
+            let thread = place.map(|place| &threads[place]);
+            let queues = Queues::read(metrics, index);
+            workers.push(WorkerFigures {
+                index,
+                thread: self.name(index, epoch, id, thread),
+                current: thread.and_then(|thread| thread.current).map(|(key, since)| {
+                    // It may have begun since `now` was read.
+                    CurrentPoll { key, since_ns: since.min(now) }
+                }),
+                poll_ns: Figure::Measured(self.totals[index].busy),
+                polls: Figure::Measured(self.totals[index].polls),
+                busy_ns: busy_ns(metrics, index),
+                parks: Figure::Measured(metrics.worker_park_count(index)),
+                steals: queues.steals,
+                overflows: queues.overflows,
+                local_queue: queues.local,
+            });
+        }
+        for (last, thread) in self.last_seen.iter_mut().zip(threads) {
+            *last = Sums { busy: thread.busy, polls: thread.polls };
+        }
+        self.taken_ns = now;
+        workers
+    }
+
+    /// Adds what the worker's thread did since the last snapshot. It cannot have been in
+    /// polls for longer than that, even if a poll ended while the thread was read.
+    fn add(&mut self, index: usize, place: usize, thread: &ThreadReading, elapsed: u64) {
+        let (total, last) = (&mut self.totals[index], self.last_seen[place]);
+        total.busy += thread.busy.saturating_sub(last.busy).min(elapsed);
+        total.polls += thread.polls.saturating_sub(last.polls);
+    }
+
+    fn name(
+        &mut self,
+        index: usize,
+        epoch: &Epoch,
+        id: Option<ThreadId>,
+        thread: Option<&ThreadReading>,
+    ) -> Arc<str> {
+        let name = thread.map(|thread| thread.name.clone());
+        let name = name.or_else(|| id.and_then(|id| epoch.threads.name(id)));
+        match (name, &mut self.names[index]) {
+            (Some(name), known) if known.as_deref() != Some(name.as_str()) => {
+                Arc::clone(known.insert(name.into()))
+            }
+            (_, Some(known)) => Arc::clone(known),
+            (_, None) => Arc::from(""),
+        }
+    }
+}
+
+/// The thread of each worker, in Tokio's order.
+#[cfg(tokio_unstable)]
+fn thread_ids(
+    _epoch: &Epoch,
+    metrics: &RuntimeMetrics,
+    _threads: &[ThreadReading],
+) -> Vec<Option<ThreadId>> {
+    (0..metrics.num_workers()).map(|index| metrics.worker_thread_id(index)).collect()
+}
+
+/// The threads of the workers: in the order of their names if the lab began them, in the
+/// order of their first polls otherwise. Tokio does not say which thread is which worker.
+#[cfg(not(tokio_unstable))]
+fn thread_ids(
+    epoch: &Epoch,
+    _metrics: &RuntimeMetrics,
+    threads: &[ThreadReading],
+) -> Vec<Option<ThreadId>> {
+    match epoch.threads.ids() {
+        ids if ids.is_empty() => threads.iter().map(|t| t.id).filter(Option::is_some).collect(),
+        ids => ids.into_iter().map(Some).collect(),
+    }
+}
+
+fn busy_ns(metrics: &RuntimeMetrics, index: usize) -> Figure<u64> {
+    let busy = metrics.worker_total_busy_duration(index).as_nanos();
+    Figure::Measured(u64::try_from(busy).unwrap_or(u64::MAX))
+}
+
+/// Figures of a worker's queue, which Tokio counts in unstable builds only.
+struct Queues {
+    steals: Figure<u64>,
+    overflows: Figure<u64>,
+    local: Figure<u64>,
+}
+
+impl Queues {
+    #[cfg(tokio_unstable)]
+    fn read(metrics: &RuntimeMetrics, index: usize) -> Self {
+        Queues {
+            steals: Figure::Measured(metrics.worker_steal_count(index)),
+            overflows: Figure::Measured(metrics.worker_overflow_count(index)),
+            local: Figure::Measured(metrics.worker_local_queue_depth(index) as u64),
+        }
+    }
+
+    #[cfg(not(tokio_unstable))]
+    fn read(_metrics: &RuntimeMetrics, _index: usize) -> Self {
+        let none = Figure::Unavailable(super::runtime::UNSTABLE);
+        Queues { steals: none, overflows: none, local: none }
+    }
+}
