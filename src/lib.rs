@@ -11,6 +11,7 @@
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
 //! | [`report`] | writes the model as text or JSON |
+//! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
 //! | [`cli`] | the command line |
 //!
@@ -36,6 +37,8 @@ pub mod probe;
 pub mod app;
 #[cfg(feature = "dashboard")]
 pub mod cli;
+#[cfg(feature = "dashboard")]
+pub mod headless;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]

@@ -1,6 +1,6 @@
 //! Durations as people write them on a command line.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// Reads a number and its unit, such as `500ms`, `1.5s` or `2m`.
 ///
@@ -29,8 +29,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("that is not a duration; {EXPECTED}")),
     };
     let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let number: f64 =
-        number.parse().ok().filter(|_| plain).ok_or(format!("that is not a duration; {EXPECTED}"))?;
+    let number: f64 = number
+        .parse()
+        .ok()
+        .filter(|_| plain)
+        .ok_or(format!("that is not a duration; {EXPECTED}"))?;
     let nanos = number * nanos_each;
     if nanos >= u64::MAX as f64 {
         return Err("that is longer than 500 years; ask for less".to_owned());
@@ -38,15 +41,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanos.round() as u64))
 }
 
-/// A duration, or `None` for `never`.
-///
-/// # Errors
-/// As [`parse_duration`].
-pub fn parse_hold(text: &str) -> Result<Option<Duration>, String> {
-    if text == "never" {
-        return Ok(None);
+/// How long a hog keeps the worker before it gives way once; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold(pub Option<Duration>);
+
+impl FromStr for Hold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Hold(None));
+        }
+        let hold = parse_duration(text).map_err(|error| format!("{error}, or never"))?;
+        Ok(Hold(Some(hold)))
     }
-    parse_duration(text).map(Some).map_err(|error| format!("{error}, or never"))
 }
 
 #[cfg(test)]
@@ -75,8 +83,23 @@ mod tests {
     #[test]
     fn nothing_else_is() {
         let wrong = [
-            "", "s", "3", "3 s", "-3s", "+3s", "3x", "3sec", "1e3s", "infs", "nans", ".s", "1.2.3s",
-            "1s2s", "３s", "99999999999999h", "ever",
+            "",
+            "s",
+            "3",
+            "3 s",
+            "-3s",
+            "+3s",
+            "3x",
+            "3sec",
+            "1e3s",
+            "infs",
+            "nans",
+            ".s",
+            "1.2.3s",
+            "1s2s",
+            "３s",
+            "99999999999999h",
+            "ever",
         ];
         for text in wrong {
             let error = parse_duration(text).expect_err(text);
@@ -86,9 +109,9 @@ mod tests {
 
     #[test]
     fn a_hold_may_be_for_ever() {
-        assert_eq!(parse_hold("never"), Ok(None));
-        assert_eq!(parse_hold("5ms"), Ok(Some(Duration::from_millis(5))));
-        assert!(parse_hold("forever").expect_err("no duration").ends_with("or never"));
+        assert_eq!("never".parse(), Ok(Hold(None)));
+        assert_eq!("5ms".parse(), Ok(Hold(Some(Duration::from_millis(5)))));
+        assert!("forever".parse::<Hold>().expect_err("no duration").ends_with("or never"));
     }
 
     proptest::proptest! {

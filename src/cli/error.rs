@@ -44,8 +44,8 @@ mod tests {
                  possible values: current-thread, multi-thread",
             ),
             (
-                &["--hgo", "spin"],
-                "unexpected argument '--hgo' found; a similar argument exists: '--hog'",
+                &["--hogg", "spin"],
+                "unexpected argument '--hogg' found; a similar argument exists: '--hog'",
             ),
             (
                 &["scenarioz"],

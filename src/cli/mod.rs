@@ -15,11 +15,12 @@ use clap::{
 };
 
 pub use clap_complete::Shell;
-pub use duration::{parse_duration, parse_hold};
+pub use duration::{Hold, parse_duration};
 pub use error::sentence;
 pub use print::{completions, man, scenarios};
 
 use crate::{
+    headless::Plan,
     lab::{HogOptions, LabError, LabOptions, find},
     model::Flavor,
 };
@@ -92,8 +93,8 @@ pub struct LabArgs {
     #[arg(long, value_name = "KIND[:COUNT]")]
     pub hog: Option<HogOptions>,
     /// How long the hog keeps the worker before it gives way once [default: never]
-    #[arg(long, value_name = "DURATION|never", value_parser = parse_hold)]
-    pub hog_hold: Option<Option<Duration>>,
+    #[arg(long, value_name = "DURATION|never")]
+    pub hog_hold: Option<Hold>,
 }
 
 /// How to watch and what to write.
@@ -177,11 +178,9 @@ where
     };
     match command {
         None => Ok(Request::Lab { scenario: "mixed".to_owned(), lab, watch }),
-        Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => Ok(Request::Lab {
-            scenario,
-            lab: inner.or(lab),
-            watch: inner_watch.or(watch),
-        }),
+        Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
+            Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
+        }
         Some(Command::Scenarios { name }) => without_flags(Request::Scenarios(name)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
@@ -204,7 +203,7 @@ impl LabArgs {
         // Whoever counts workers means the flavour that has some.
         options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
         options.hog = self.hog.clone().unwrap_or_default();
-        options.hog.hold = self.hog_hold.flatten();
+        options.hog.hold = self.hog_hold.and_then(|Hold(hold)| hold);
         Ok(options)
     }
 
@@ -233,6 +232,16 @@ impl WatchArgs {
     /// The time between looks.
     pub fn interval(&self) -> Duration {
         self.interval.unwrap_or(Duration::from_millis(250))
+    }
+
+    /// The run without a screen that these flags ask for, with a hog or without.
+    pub fn plan(&self, hog: bool) -> Plan {
+        let format = self.format.unwrap_or_default();
+        let run_time = match format {
+            Format::Jsonl => self.run_time,
+            _ => self.run_time.or(Some(Duration::from_secs(3))),
+        };
+        Plan { run_time, hog, interval: self.interval(), format }
     }
 }
 

@@ -1,54 +1,49 @@
 //! What the program prints about itself.
 
-use std::io::{self, Write};
+use std::io;
 
 use clap_complete::Shell;
 
 use super::command_line;
-use crate::lab;
+use crate::lab::{self, LabError, Scenario};
 
-/// Writes the completion script for a shell.
-///
-/// # Errors
-/// If `out` cannot be written.
-pub fn completions(shell: Shell, out: &mut impl Write) -> io::Result<()> {
-    // clap_complete panics where it cannot write; a Vec always can be.
+/// The completion script for a shell.
+pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command_line(), "asynctop", &mut script);
-    out.write_all(&script)
+    script
 }
 
-/// Writes the man page, in roff.
+/// The man page, in roff.
 ///
 /// # Errors
-/// If `out` cannot be written.
-pub fn man(out: &mut impl Write) -> io::Result<()> {
-    clap_mangen::Man::new(command_line()).render(out)
+/// None that a program could meet: it is made in memory.
+pub fn man() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command_line()).render(&mut page)?;
+    Ok(page)
 }
 
-/// Writes the list of scenarios, or what there is to say about one.
+/// The list of scenarios, or what there is to say about one.
 ///
 /// # Errors
-/// If there is no such scenario, or `out` cannot be written.
-pub fn scenarios(name: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
+/// If there is no such scenario.
+pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
     let Some(name) = name else {
-        for scenario in lab::scenarios() {
-            writeln!(out, "{:12} {}", scenario.name, scenario.title)?;
-        }
-        return Ok(());
+        let line = |scenario: &Scenario| format!("{:12} {}\n", scenario.name, scenario.title);
+        return Ok(lab::scenarios().iter().map(line).collect());
     };
-    let scenario = lab::find(name)?;
-    writeln!(out, "{}: {}\n", scenario.name, scenario.title)?;
-    writeln!(out, "{}\n", textwrap(&scenario.lesson, 78))?;
-    writeln!(out, "runtime: {}", scenario.flavor.as_str())?;
-    for workload in &scenario.workloads {
-        writeln!(out, "{:>6} × {}", workload.count, workload.name)?;
+    let Scenario { name, title, lesson, flavor, workloads, .. } = lab::find(name)?;
+    let lesson = wrap(&lesson, 78);
+    let mut text = format!("{name}: {title}\n\n{lesson}\n\nruntime: {}\n", flavor.as_str());
+    for workload in &workloads {
+        text += &format!("{:>6} × {}\n", workload.count, workload.name);
     }
-    Ok(())
+    Ok(text)
 }
 
 /// Breaks lines between words.
-fn textwrap(text: &str, width: usize) -> String {
+fn wrap(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split_whitespace() {
@@ -72,7 +67,7 @@ mod tests {
 
     #[test]
     fn lines_break_between_words_only() {
-        assert_eq!(textwrap("aa bb  cc dddddddd e", 5), "aa bb\ncc\ndddddddd\ne");
-        assert_eq!(textwrap("", 5), "");
+        assert_eq!(wrap("aa bb  cc dddddddd e", 5), "aa bb\ncc\ndddddddd\ne");
+        assert_eq!(wrap("", 5), "");
     }
 }
