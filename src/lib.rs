@@ -13,6 +13,7 @@
 //! | [`report`] | writes the model as text or JSON |
 //! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
+//! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
 //!
 //! Without the feature `dashboard` only the probe and the model are there, which is what
@@ -37,6 +38,8 @@ pub mod probe;
 pub mod app;
 #[cfg(feature = "dashboard")]
 pub mod cli;
+#[cfg(feature = "dashboard")]
+pub mod compare;
 #[cfg(feature = "dashboard")]
 pub mod headless;
 #[cfg(feature = "dashboard")]

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Command, LabError, LabOptions,
-    crew::Crew,
+    crew::{Crew, Foreman},
     hog::{Hog, Released, Stop},
     options::{MAX_TASKS, MAX_UNITS},
     runtime::TestRuntime,
@@ -37,10 +37,8 @@ pub struct Lab {
 
 /// What ends with a runtime.
 struct Running {
-    // Before the runtime: a workload that is dropped may let go of a socket.
-    crews: Vec<Crew>,
     spawner: Spawner,
-    _runtime: TestRuntime,
+    foreman: Foreman,
 }
 
 impl Lab {
@@ -63,7 +61,7 @@ impl Lab {
     /// Does what is wished and says, in a sentence to show, what came of it.
     pub fn execute(&self, command: Command) -> String {
         let mut running = self.running();
-        let Some(running) = running.as_mut() else {
+        let Some(running) = &mut *running else {
             return "the lab has ended".into();
         };
         match command {
@@ -155,34 +153,33 @@ impl Lab {
         }
     }
 
-    fn raise(&self, running: &mut Running, position: usize) -> String {
-        let Some((tally, crew)) = at(&self.shared, running, position) else {
+    fn raise(&self, running: &Running, position: usize) -> String {
+        let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
             return "there is no such workload".into();
         };
-        let wanted = tally.wanted.load(Ordering::Relaxed);
-        let name = tally.spec.name;
-        if wanted >= MAX_UNITS {
-            return format!("{name} stays at {wanted}, which is the most");
+        let (name, count) = (spec.name, wanted.load(Ordering::Relaxed));
+        if count >= MAX_UNITS {
+            return format!("{name} stays at {count}, which is the most");
         }
         if self.tasks() >= MAX_TASKS {
-            return format!("{name} stays at {wanted}: the lab has {MAX_TASKS} tasks, the most");
+            return format!("{name} stays at {count}: the lab has {MAX_TASKS} tasks, the most");
         }
-        tally.wanted.store(wanted + 1, Ordering::Relaxed);
-        crew.adjust(wanted + 1);
-        format!("{name}: {}", wanted + 1)
+        wanted.store(count + 1, Ordering::Relaxed);
+        running.foreman.look();
+        format!("{name}: {}", count + 1)
     }
 
-    fn lower(&self, running: &mut Running, position: usize) -> String {
-        let Some((tally, crew)) = at(&self.shared, running, position) else {
+    fn lower(&self, running: &Running, position: usize) -> String {
+        let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
             return "there is no such workload".into();
         };
-        let name = tally.spec.name;
-        let Some(wanted) = tally.wanted.load(Ordering::Relaxed).checked_sub(1) else {
+        let name = spec.name;
+        let Some(count) = wanted.load(Ordering::Relaxed).checked_sub(1) else {
             return format!("{name} is at 0 already");
         };
-        tally.wanted.store(wanted, Ordering::Relaxed);
-        crew.adjust(wanted);
-        format!("{name}: {wanted}")
+        wanted.store(count, Ordering::Relaxed);
+        running.foreman.look();
+        format!("{name}: {count}")
     }
 
     fn cancel(&self, running: &Running, key: u64) -> String {
@@ -214,31 +211,22 @@ impl fmt::Debug for Lab {
     }
 }
 
-/// Starts all workloads on a runtime.
-fn populate(shared: &Shared, runtime: TestRuntime) -> Result<Running, LabError> {
+/// Opens all workloads on a runtime and begins to start their units.
+fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabError> {
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
-    for Tally { spec, wanted, done } in &shared.tallies {
+    for Tally { spec, done, .. } in &shared.tallies {
         let workload = workload::open(spec.kind, &spawner, done.clone())
             .map_err(|error| LabError::Workload { workload: spec.name, error })?;
-        let mut crew = Crew::new(workload);
-        crew.adjust(wanted.load(Ordering::Relaxed));
-        crews.push(crew);
+        crews.push(Crew::new(workload));
     }
-    Ok(Running { crews, spawner, _runtime: runtime })
+    let foreman = Foreman::start(shared, runtime, spawner.clone(), crews);
+    Ok(Running { spawner, foreman: foreman.map_err(LabError::Runtime)? })
 }
 
 fn epoch_of(runtime: &TestRuntime, flavor: Flavor, number: u64, started_ns: u64) -> Epoch {
     let (handle, threads) = (runtime.handle().clone(), Arc::clone(runtime.threads()));
     Epoch { number, flavor, handle, threads, started_ns }
-}
-
-fn at<'a>(
-    shared: &'a Shared,
-    running: &'a mut Running,
-    position: usize,
-) -> Option<(&'a Tally, &'a mut Crew)> {
-    shared.tallies.get(position).zip(running.crews.get_mut(position))
 }
 
 fn other(flavor: Flavor) -> Flavor {

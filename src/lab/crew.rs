@@ -1,8 +1,20 @@
-//! The running units of one workload: as many as are wanted.
+//! The running units of the workloads: as many as are wanted.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
 
 use tokio::task::AbortHandle;
 
-use super::workload::Workload;
+use super::{
+    hog::Stop, runtime::TestRuntime, shared::Shared, spawner::Spawner, workload::Workload,
+};
 
 /// One workload at work. A unit is what a count counts: a heartbeat, a client with its
 /// connection, a pair. Ending its one task ends the rest of it.
@@ -19,14 +31,65 @@ impl Crew {
 
     /// Starts units, or asks the youngest ones to end, until as many live as are wanted.
     /// Ending takes effect when their worker is free.
-    pub(crate) fn adjust(&mut self, wanted: usize) {
+    fn adjust(&mut self, wanted: &AtomicUsize, stop: &Stop) {
         self.units.retain(|(_, task)| !task.is_finished());
-        while self.units.len() < wanted {
+        // Looked up each time: with many units this takes a while.
+        while self.units.len() < wanted.load(Ordering::Relaxed) && !stop.asked() {
             let number = self.units.last().map_or(1, |(number, _)| number + 1);
             self.units.push((number, self.workload.start(number)));
         }
-        for (_, task) in self.units.drain(wanted..) {
-            task.abort();
+        while self.units.len() > wanted.load(Ordering::Relaxed) {
+            if let Some((_, task)) = self.units.pop() {
+                task.abort();
+            }
         }
+    }
+}
+
+/// Keeps the crews of one runtime at their wanted counts, and ends the runtime, on a
+/// thread of its own: both take a while with many tasks, and whoever asks must not wait.
+#[derive(Debug)]
+pub(crate) struct Foreman {
+    look: mpsc::Sender<()>,
+    stop: Stop,
+}
+
+impl Foreman {
+    /// Begins to start the units that are wanted.
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        runtime: TestRuntime,
+        spawner: Spawner,
+        mut crews: Vec<Crew>,
+    ) -> io::Result<Self> {
+        let (look, looks) = mpsc::channel();
+        let (shared, stop) = (Arc::clone(shared), Stop::default());
+        let asked = stop.clone();
+        thread::Builder::new().name("asynctop-foreman".into()).spawn(move || {
+            loop {
+                for (crew, tally) in crews.iter_mut().zip(&shared.tallies) {
+                    crew.adjust(&tally.wanted, &asked);
+                }
+                if looks.recv().is_err() {
+                    break;
+                }
+                // One look is enough for all the keystrokes since the last one.
+                looks.try_iter().for_each(drop);
+            }
+            drop((crews, spawner, runtime));
+        })?;
+        Ok(Foreman { look, stop })
+    }
+
+    /// Has it look at the wanted counts.
+    pub(crate) fn look(&self) {
+        // Without the thread there is nothing to adjust any more.
+        let _ = self.look.send(());
+    }
+}
+
+impl Drop for Foreman {
+    fn drop(&mut self) {
+        self.stop.now();
     }
 }

@@ -63,7 +63,8 @@ pub(crate) struct Identity {
 #[repr(C, align(64))]
 pub(crate) struct TaskCell {
     pub ledger: Ledger,
-    /// One for the future while it lives, one for each of its wakers.
+    /// One for the future while it lives, one for each of its wakers, and one for
+    /// `inner` while any of them is there.
     refs: AtomicU32,
     /// How often the slot was cleared: with the slot, the task's key.
     generation: AtomicU32,
@@ -71,10 +72,10 @@ pub(crate) struct TaskCell {
     /// The future was polled with more than one waker, so that live ones are not all
     /// counted here.
     foreign: AtomicBool,
-    /// The next in the registry's list of vacant or of finished slots.
-    pub next: AtomicPtr<TaskCell>,
     /// The waker that Tokio gave the task, called by ours.
     inner: UnsafeCell<Option<Waker>>,
+    /// The next in the registry's list of vacant or of finished slots.
+    pub next: AtomicPtr<TaskCell>,
     identity: UnsafeCell<Option<Identity>>,
     stage: AtomicPtr<u8>,
     stage_len: AtomicUsize,
@@ -120,7 +121,7 @@ impl TaskCell {
     pub(crate) unsafe fn open(&self, identity: Identity, now: u64) {
         // SAFETY: no other thread looks at the identity of a vacant slot.
         unsafe { *self.identity.get() = Some(identity) };
-        self.refs.store(1, Ordering::Relaxed);
+        self.refs.store(2, Ordering::Relaxed);
         self.ledger.open(now);
     }
 
@@ -208,20 +209,11 @@ impl TaskCell {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn release(&self) {
-        // The last one must not drop to zero before the waker is gone: the slot could
-        // be cleared and taken by another task in between.
-        let mut refs = self.refs.load(Ordering::Acquire);
-        loop {
-            if refs == 1 {
-                // SAFETY: ours is the last of the references, and without one nobody
-                // can make another.
-                drop(unsafe { (*self.inner.get()).take() });
-            }
-            let order = Ordering::AcqRel;
-            match self.refs.compare_exchange_weak(refs, refs - 1, order, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(newer) => refs = newer,
-            }
+        if self.refs.fetch_sub(1, Ordering::AcqRel) == 2 {
+            // SAFETY: without future and wakers nobody can make another reference, and
+            // the slot is not taken by another task before the count is zero.
+            drop(unsafe { (*self.inner.get()).take() });
+            self.refs.store(0, Ordering::Release);
         }
     }
 
@@ -233,7 +225,7 @@ impl TaskCell {
     /// How many wakers of the living task somebody holds; `None` if not all are known.
     pub(crate) fn live_wakers(&self) -> Option<u32> {
         let all_known = !self.foreign.load(Ordering::Relaxed);
-        all_known.then(|| self.refs.load(Ordering::Relaxed).saturating_sub(1))
+        all_known.then(|| self.refs.load(Ordering::Relaxed).saturating_sub(2))
     }
 
     /// Says what the task is doing. Only the polling thread calls this.

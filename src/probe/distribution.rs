@@ -21,7 +21,13 @@ impl<const N: usize> Distribution<N> {
 
     #[inline(always)]
     pub(crate) fn record(&self, nanos: u64) {
-        let counter = &self.counts[bucket_of(nanos).min(N - 1)];
+        self.count(bucket_of(nanos));
+    }
+
+    /// Counts one duration whose bucket is known.
+    #[inline(always)]
+    pub(crate) fn count(&self, bucket: usize) {
+        let counter = &self.counts[bucket.min(N - 1)];
         let count = counter.load(Ordering::Relaxed);
         if count == u32::MAX {
             self.halve();

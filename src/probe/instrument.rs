@@ -16,6 +16,7 @@ use super::{
     thread::{Outer, ThreadSlot},
     waker::{self, Foreign},
 };
+use crate::histogram::bucket_of;
 
 pin_project! {
     /// A future whose polls and wakes are counted and timed.
@@ -99,7 +100,7 @@ struct Running<'a> {
     cell: &'static TaskCell,
     thread: &'static ThreadSlot,
     started: Started,
-    outer: Option<Outer>,
+    outer: Outer,
     outcome: Option<Outcome>,
     done: &'a mut bool,
 }
@@ -114,10 +115,12 @@ impl<'a> Running<'a> {
     ) -> Self {
         let thread = registry.thread();
         let started = cell.ledger.poll_started(registry.now(), root);
+        let outer = thread.poll_started(cell, started);
         if let Some(delay) = started.delay {
-            cell.delays.record(delay);
+            let bucket = bucket_of(delay);
+            cell.delays.count(bucket);
+            thread.count_delay(bucket, delay);
         }
-        let outer = Some(thread.poll_started(cell, started));
         // Until the future says otherwise: whatever leaves the poll early is a panic.
         let outcome = Some(Outcome::Panicked);
         Running { registry, cell, thread, started, outer, outcome, done }
@@ -130,9 +133,7 @@ impl Drop for Running<'_> {
         let now = self.registry.now();
         let length = self.cell.ledger.poll_ended(self.started, now, self.outcome);
         self.cell.poll_times.record(length);
-        if let Some(outer) = self.outer.take() {
-            self.thread.poll_ended(outer, length);
-        }
+        self.thread.poll_ended(&self.outer, length);
         *self.done = self.outcome.is_some();
     }
 }

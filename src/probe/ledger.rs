@@ -3,14 +3,20 @@
 //!
 //! # Who writes what
 //! Only the thread that polls the task (or drops it) writes the sums; it uses plain
-//! loads and stores. Wakers on any thread touch two things: the state word, by
-//! compare-and-exchange, and `redundant_wakes`.
+//! loads and stores. Wakers on any thread touch three things: the state word, the mark
+//! `woken_in_poll`, and `redundant_wakes`.
 //!
 //! The word holds the state and the time at which it began. A waker that finds the
-//! task idle moves it to *woken* and writes nothing else: whoever polls next reads
-//! from the word when the wake was, and from `last_end` when the idling began, and
-//! settles both. So the interval between two polls is accounted for once, by one
-//! thread, at one time.
+//! task idle exchanges it for *woken* and writes nothing else: whoever polls next reads
+//! from the word when the wake was and settles the wait. Idle time is what busy and
+//! scheduled time leave of the lifetime. So every interval is accounted for once, by
+//! one thread, at one time.
+//!
+//! A waker that finds the task polling sets the mark, and the end of the poll sees to
+//! it. A waker may come too late for that: the poll ends between its look at the word
+//! and the mark. Then the word says idle for the few instructions until the waker has
+//! called Tokio, and the next poll, which finds the mark, counts the time since the
+//! last one as scheduled. This spares each poll an atomic exchange.
 //!
 //! # How it is read
 //! The sums and the word change together under a sequence counter (a seqlock with the
@@ -19,7 +25,7 @@
 //! `lifetime = busy + scheduled + idle` holds for each reading, also in the middle
 //! of a poll. `tests` below and the loom model in `ledger_loom.rs` hold it to that.
 
-use super::sync::{AtomicU64, Ordering, fence, spin_loop, yield_now};
+use super::sync::{AtomicU32, AtomicU64, Ordering, fence, spin_loop, yield_now};
 
 /// Where a task stands. The order is that of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +97,7 @@ pub struct Reading {
     pub max_delay: u64,
 }
 
-const STATE_BITS: u32 = 4;
+const STATE_BITS: u32 = 3;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
 /// Nothing lives here.
@@ -101,12 +107,10 @@ const SCHEDULED: u64 = 1;
 /// Scheduled by a wake that the next poll has still to count.
 const WOKEN: u64 = 2;
 const POLLING: u64 = 3;
-/// Woken while polling, which the end of the poll has still to count.
-const POLLING_WOKEN: u64 = 4;
-const IDLE: u64 = 5;
-const COMPLETED: u64 = 6;
-const CANCELLED: u64 = 7;
-const PANICKED: u64 = 8;
+const IDLE: u64 = 4;
+const COMPLETED: u64 = 5;
+const CANCELLED: u64 = 6;
+const PANICKED: u64 = 7;
 
 const fn pack(state: u64, since: u64) -> u64 {
     since << STATE_BITS | state
@@ -116,22 +120,24 @@ const fn unpack(word: u64) -> (u64, u64) {
     (word & STATE_MASK, word >> STATE_BITS)
 }
 
-/// The account of one task.
+/// The account of one task. What every poll touches comes first: one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ledger {
     word: AtomicU64,
-    /// Wakes that changed nothing: the task was scheduled, woken or done already.
-    redundant_wakes: AtomicU64,
     sequence: AtomicU64,
-    created: AtomicU64,
-    last_end: AtomicU64,
     busy: AtomicU64,
     scheduled: AtomicU64,
     polls: AtomicU64,
     wakes: AtomicU64,
-    self_wakes: AtomicU64,
     max_poll: AtomicU64,
     max_delay: AtomicU64,
+    /// 1 if a waker was called during a poll, until a poll has counted it.
+    woken_in_poll: AtomicU32,
+    /// Wakes that changed nothing: the task was scheduled, woken or done already.
+    redundant_wakes: AtomicU64,
+    self_wakes: AtomicU64,
+    created: AtomicU64,
 }
 
 /// A poll that has begun.
@@ -162,17 +168,17 @@ impl Ledger {
         let zero = || AtomicU64::new(0);
         Ledger {
             word: AtomicU64::new(pack(VACANT, 0)),
-            redundant_wakes: zero(),
             sequence: zero(),
-            created: zero(),
-            last_end: zero(),
             busy: zero(),
             scheduled: zero(),
             polls: zero(),
             wakes: zero(),
-            self_wakes: zero(),
             max_poll: zero(),
             max_delay: zero(),
+            woken_in_poll: AtomicU32::new(0),
+            redundant_wakes: zero(),
+            self_wakes: zero(),
+            created: zero(),
         }
     }
 
@@ -183,8 +189,8 @@ impl Ledger {
         for field in sums.into_iter().chain(rest) {
             field.store(0, Ordering::Relaxed);
         }
+        self.woken_in_poll.store(0, Ordering::Relaxed);
         self.created.store(now, Ordering::Relaxed);
-        self.last_end.store(now, Ordering::Relaxed);
         self.word.store(pack(SCHEDULED, now), Ordering::Release);
     }
 
@@ -214,37 +220,52 @@ impl Ledger {
         let mut started = Started { at: now, delay: None };
         self.change(|| {
             let mut word = self.word.load(Ordering::Acquire);
-            loop {
-                let (state, since) = unpack(word);
-                started.at = now.max(since);
-                let polling = pack(POLLING, started.at);
-                if state == IDLE {
-                    // A waker may be about to change the word: exchange it.
-                    let order = Ordering::AcqRel;
-                    if let Err(newer) =
-                        self.word.compare_exchange(word, polling, order, Ordering::Acquire)
-                    {
-                        word = newer;
-                        continue;
-                    }
-                    started.delay = root.then(|| started.at - since);
-                } else {
-                    // Scheduled: no waker changes the word any more.
-                    self.word.store(polling, Ordering::Release);
-                    started.delay = Some(started.at - since);
-                    if state == WOKEN {
-                        add(&self.wakes, 1);
-                    }
-                }
-                break;
+            if unpack(word).0 == IDLE {
+                word = self.leave_idle(now);
+            } else {
+                // Scheduled: no waker changes the word any more.
+                self.word.store(pack(POLLING, now.max(unpack(word).1)), Ordering::Release);
             }
-            if let Some(delay) = started.delay {
+            let (state, since) = unpack(word);
+            started.at = now.max(since);
+            let late_wake = state == IDLE && self.take_wake_in_poll();
+            if state != IDLE || root || late_wake {
+                let delay = started.at - since;
+                started.delay = Some(delay);
                 add(&self.scheduled, delay);
                 raise(&self.max_delay, delay);
+            }
+            if state == WOKEN || late_wake {
+                add(&self.wakes, 1);
             }
             add(&self.polls, 1);
         });
         started
+    }
+
+    /// Begins a poll of a task that is idle, against wakers that may be about to change
+    /// that. Returns the word that the poll began from.
+    #[cold]
+    fn leave_idle(&self, now: u64) -> u64 {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let polling = pack(POLLING, now.max(unpack(word).1));
+            let order = Ordering::AcqRel;
+            match self.word.compare_exchange(word, polling, order, Ordering::Acquire) {
+                Ok(before) => return before,
+                Err(newer) => word = newer,
+            }
+        }
+    }
+
+    /// Whether a waker was called during the last poll; then it is taken note of.
+    #[inline(always)]
+    fn take_wake_in_poll(&self) -> bool {
+        let woken = self.woken_in_poll.load(Ordering::Acquire) != 0;
+        if woken {
+            self.woken_in_poll.store(0, Ordering::Relaxed);
+        }
+        woken
     }
 
     /// The poll that began as `started` ends, and with it the task if there is an
@@ -256,20 +277,17 @@ impl Ledger {
         self.change(|| {
             add(&self.busy, length);
             raise(&self.max_poll, length);
-            self.last_end.store(now, Ordering::Relaxed);
-            let next = end.map_or(IDLE, done);
-            let exchanged = self.word.compare_exchange(
-                pack(POLLING, started.at),
-                pack(next, now),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-            if exchanged.is_err() {
-                // Woken while polling: no waker changes the word any more.
+            let woken = self.take_wake_in_poll();
+            if woken {
                 add(&self.wakes, 1);
-                let next = end.map_or(SCHEDULED, done);
-                self.word.store(pack(next, now), Ordering::Release);
             }
+            let next = match end {
+                Some(outcome) => done(outcome),
+                None if woken => SCHEDULED,
+                None => IDLE,
+            };
+            // No waker changes the word of a task that is being polled.
+            self.word.store(pack(next, now), Ordering::Release);
         });
         length
     }
@@ -297,6 +315,9 @@ impl Ledger {
                 }
                 break;
             }
+            if self.take_wake_in_poll() {
+                add(&self.wakes, 1);
+            }
         });
     }
 
@@ -309,31 +330,35 @@ impl Ledger {
         let mut at = 0;
         loop {
             let (state, since) = unpack(word);
-            let next = match state {
+            let counted = match state {
                 IDLE => {
                     if let Some(now) = now.take() {
                         at = now();
                     }
-                    pack(WOKEN, at.max(since))
+                    let woken = pack(WOKEN, at.max(since));
+                    let order = Ordering::AcqRel;
+                    match self.word.compare_exchange(word, woken, order, Ordering::Acquire) {
+                        Ok(_) => true,
+                        Err(newer) => {
+                            word = newer;
+                            continue;
+                        }
+                    }
                 }
-                POLLING => pack(POLLING_WOKEN, since),
-                _ => {
-                    self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
+                POLLING => self.woken_in_poll.swap(1, Ordering::AcqRel) == 0,
+                _ => false,
             };
-            let order = Ordering::AcqRel;
-            match self.word.compare_exchange(word, next, order, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(newer) => word = newer,
+            if !counted {
+                self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
             }
+            return;
         }
     }
 
     /// Notes that the last wake came from inside the task's own poll. Only the thread
     /// that polls calls this.
     pub(crate) fn woken_by_itself(&self) {
-        self.change(|| add(&self.self_wakes, 1));
+        add(&self.self_wakes, 1);
     }
 
     /// Runs `write` so that a reader sees all or nothing of it. Only the thread that
@@ -371,7 +396,8 @@ impl Ledger {
         let (created, mut busy, mut scheduled) =
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
-        let unsettled = matches!(state, WOKEN | POLLING_WOKEN);
+        let unsettled =
+            u64::from(state == WOKEN) + u64::from(self.woken_in_poll.load(Ordering::Relaxed) != 0);
         let shown = shown(state);
         let now = if shown.is_done() { since } else { now.max(since) };
         // A torn set, which the caller throws away, may hold anything: no panics here.
@@ -396,9 +422,7 @@ impl Ledger {
             scheduled,
             idle: lifetime.wrapping_sub(busy).wrapping_sub(scheduled),
             polls: of(&self.polls),
-            wakes: of(&self.wakes)
-                .wrapping_add(of(&self.redundant_wakes))
-                .wrapping_add(u64::from(unsettled)),
+            wakes: of(&self.wakes).wrapping_add(of(&self.redundant_wakes)).wrapping_add(unsettled),
             self_wakes: of(&self.self_wakes),
             max_poll,
             max_delay,
@@ -415,7 +439,7 @@ const fn done(outcome: Outcome) -> u64 {
 
 fn shown(state: u64) -> State {
     match state {
-        POLLING | POLLING_WOKEN => State::Polling,
+        POLLING => State::Polling,
         IDLE => State::Idle,
         COMPLETED => State::Completed,
         CANCELLED => State::Cancelled,

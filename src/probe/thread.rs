@@ -186,17 +186,20 @@ impl ThreadSlot {
         };
         self.publish(ptr::from_ref(task).cast_mut(), started.at);
         add(&self.polls, 1);
-        if let Some(delay) = started.delay {
-            self.delays.record(delay);
-            if delay > self.max_delay.load(Ordering::Relaxed) {
-                self.max_delay.store(delay, Ordering::Relaxed);
-            }
-        }
         outer
     }
 
+    /// Counts how long the task that is polled now had waited.
     #[inline(always)]
-    pub(crate) fn poll_ended(&self, outer: Outer, length: u64) {
+    pub(crate) fn count_delay(&self, bucket: usize, delay: u64) {
+        self.delays.count(bucket);
+        if delay > self.max_delay.load(Ordering::Relaxed) {
+            self.max_delay.store(delay, Ordering::Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn poll_ended(&self, outer: &Outer, length: u64) {
         LOCAL.with(|local| local.task.set(outer.task));
         if outer.slot_task.is_null() {
             // A poll inside a poll is part of the outer one's time.

@@ -89,10 +89,13 @@ fn short_path(path: &str) -> &str {
     path[..source].rfind(is_separator).map_or(path, |parent| &path[parent + 1..])
 }
 
-/// Keys differ in their lowest bits, which is all that a hash table asks for after one
-/// multiplication; the default hasher would cost more than the rest of the lookup.
+/// Scans meet keys in the order of their low bits. Those stay as they are, so that a scan
+/// goes through the table from its beginning to its end instead of to and fro in memory;
+/// the top bits, by which the table tells neighbours apart, are mixed.
 #[derive(Default)]
 struct KeyHasher(u64);
+
+const TOP_BITS: u64 = 0x7F << 57;
 
 impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {
@@ -101,12 +104,13 @@ impl Hasher for KeyHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.write_u64(u64::from(*byte));
+            self.write_u64(self.0 << 8 | u64::from(*byte));
         }
     }
 
     fn write_u64(&mut self, key: u64) {
-        self.0 = (self.0.rotate_left(5) ^ key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = key & !TOP_BITS | mixed & TOP_BITS;
     }
 }
 

@@ -1,0 +1,99 @@
+//! What the machine allows, raised where it may be, said where not.
+
+use std::fmt;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::Style;
+
+/// Descriptors that a process needs beyond its connections.
+const SPARE: u64 = 64;
+
+/// Why a number of connections was not measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The limit on open files is too low.
+    Files {
+        /// How many are needed.
+        wanted: u64,
+        /// How many are allowed at the most.
+        limit: u64,
+    },
+    /// The limit on threads is too low.
+    Threads {
+        /// How many are needed.
+        wanted: u64,
+        /// How many are allowed at the most.
+        limit: u64,
+    },
+    /// Not all connections could be opened.
+    Connections {
+        /// How many could.
+        opened: usize,
+        /// What the next one met with.
+        why: String,
+    },
+    /// A connection broke while it was measured.
+    Broken(String),
+    /// The client failed.
+    Client(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Files { wanted, limit } => write!(
+                f,
+                "needs {wanted} open files, and the limit is {limit}: raise it with `ulimit -n {wanted}`"
+            ),
+            Refusal::Threads { wanted, limit } => write!(
+                f,
+                "needs {wanted} threads, and the limit is {limit}: raise it with `ulimit -u`, or the \
+                 control group's pids.max"
+            ),
+            Refusal::Connections { opened, why } => {
+                write!(f, "only {opened} connections could be opened: {why}")
+            }
+            Refusal::Broken(why) => write!(f, "a connection broke: {why}"),
+            Refusal::Client(why) => write!(f, "the client failed: {why}"),
+        }
+    }
+}
+
+/// Raises the limit on open files as far as it may be, for this process and those that it
+/// starts, and checks that `connections` fit.
+pub(super) fn make_room(connections: usize, style: Style) -> Result<(), Refusal> {
+    let wanted = connections as u64 + SPARE;
+    let mut files = getrlimit(Resource::Nofile);
+    if files.current.is_some_and(|current| current < wanted) {
+        files.current = files.maximum;
+        // If it may not be raised, the check below says so.
+        let _ = setrlimit(Resource::Nofile, files);
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit < wanted {
+        return Err(Refusal::Files { wanted, limit });
+    }
+    let wanted = connections as u64 + 1;
+    match most_threads().filter(|limit| style == Style::Threads && *limit < wanted) {
+        Some(limit) => Err(Refusal::Threads { wanted, limit }),
+        None => Ok(()),
+    }
+}
+
+/// The least of the limits on threads that are known; processes of others count too, so
+/// that fewer may be had.
+fn most_threads() -> Option<u64> {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    // A thread's stack takes two mappings, its guard page being one.
+    let mappings = number("/proc/sys/vm/max_map_count").map(|maps| maps / 2);
+    [
+        getrlimit(Resource::Nproc).current,
+        number("/proc/sys/kernel/threads-max"),
+        number("/sys/fs/cgroup/pids.max"),
+        mappings,
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}

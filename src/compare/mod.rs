@@ -1,0 +1,147 @@
+//! Thread-per-connection against async on one thread: the same service, the same client,
+//! the same machine, one after the other, and a table of what each cost.
+//!
+//! The service runs in a process of its own, so that its threads, memory and context
+//! switches are its own too; the client is this process. This room knows sockets and
+//! `/proc`; it knows nothing of the probe, the lab or the screens.
+
+mod client;
+mod limits;
+mod process;
+mod server;
+mod table;
+
+use std::{io, time::Duration};
+
+pub use limits::Refusal;
+pub use server::serve;
+
+use process::{Server, Usage};
+
+/// How the service handles its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A thread for each connection, and one that accepts.
+    Threads,
+    /// One thread; a Tokio task for each connection.
+    Async,
+}
+
+impl Style {
+    /// Both, in the order of the table.
+    pub const ALL: [Style; 2] = [Style::Threads, Style::Async];
+
+    /// What it is called on the command line and in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Style::Threads => "threads",
+            Style::Async => "async",
+        }
+    }
+}
+
+/// What to compare.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Numbers of connections, each measured in both styles.
+    pub connections: Vec<usize>,
+    /// How long each is measured, after the connections stand and have warmed up.
+    pub duration: Duration,
+}
+
+/// What a number of connections cost in one style.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// How many connections were open and asking.
+    pub connections: usize,
+    /// How the service handled them.
+    pub style: Style,
+    /// What was measured, or why it could not be.
+    pub outcome: Result<Measured, Refusal>,
+}
+
+/// Figures of one run. What the system does not tell is `None`.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Answered requests a second.
+    pub requests_per_second: f64,
+    /// Half of the requests were answered within this time, in ns.
+    pub p50_ns: u64,
+    /// 99 % of them were.
+    pub p99_ns: u64,
+    /// Threads of the service.
+    pub threads: Option<u64>,
+    /// Resident memory of the service in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Context switches of the service for each request.
+    pub switches_per_request: Option<f64>,
+    /// Processor time of the service for each request, in ns.
+    pub cpu_ns_per_request: Option<f64>,
+}
+
+/// Why there is no comparison at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The service could not be started.
+    #[error("cannot start the service in a process of its own: {0}")]
+    Start(#[source] io::Error),
+    /// The service ended or said something unexpected.
+    #[error(
+        "the service did not come up: {0}; run `asynctop compare` again, and report it if it stays"
+    )]
+    Service(String),
+    /// The client has no runtime.
+    #[error("cannot start the client's runtime: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Measures every number of connections in both styles, telling `progress` each row as it
+/// is done.
+///
+/// # Errors
+/// If the service cannot be started. A number of connections that the machine does not
+/// allow is no error: its row says which limit stands in the way.
+pub fn run(options: &Options, mut progress: impl FnMut(&Row)) -> Result<Vec<Row>, CompareError> {
+    let mut rows = Vec::new();
+    for &connections in &options.connections {
+        for style in Style::ALL {
+            let outcome = match limits::make_room(connections, style) {
+                Ok(()) => measure(connections, style, options.duration)?,
+                Err(refusal) => Err(refusal),
+            };
+            let row = Row { connections, style, outcome };
+            progress(&row);
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn measure(
+    connections: usize,
+    style: Style,
+    duration: Duration,
+) -> Result<Result<Measured, Refusal>, CompareError> {
+    let server = Server::start(style)?;
+    let run = client::Run { address: server.address, connections, duration };
+    let mut usage: Vec<Usage> = Vec::new();
+    let asked = run.drive(|| usage.push(server.usage()))?;
+    Ok(asked.map(|asked| {
+        let grown = |of: fn(&Usage) -> Option<u64>| {
+            let [before, after] = &usage[..] else { return None };
+            Some(of(after)?.saturating_sub(of(before)?) as f64 / asked.requests.max(1) as f64)
+        };
+        let last = usage.last().copied().unwrap_or_default();
+        Measured {
+            requests_per_second: asked.requests as f64 / asked.elapsed.as_secs_f64(),
+            p50_ns: asked.latency.value_at_quantile(0.5),
+            p99_ns: asked.latency.value_at_quantile(0.99),
+            threads: last.threads,
+            memory_bytes: last.memory_bytes,
+            switches_per_request: grown(|usage| usage.switches),
+            cpu_ns_per_request: grown(|usage| usage.cpu_ns),
+        }
+    }))
+}
+
+pub use table::{json, text};

@@ -1,0 +1,155 @@
+//! The comparison as a table, and as JSON.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{Measured, Row};
+
+/// The rows as an aligned table, with a sentence on each number of connections that
+/// names the better one of each figure, whichever it is.
+pub fn text(rows: &[Row]) -> String {
+    let mut out = format!(
+        "{:>11}  {:<7}  {:>7}  {:>9}  {:>10}  {:>8}  {:>8}  {:>12}  {:>9}\n",
+        "CONNECTIONS",
+        "STYLE",
+        "THREADS",
+        "MEMORY",
+        "REQUESTS/S",
+        "P50",
+        "P99",
+        "SWITCHES/REQ",
+        "CPU/REQ"
+    );
+    for row in rows {
+        let start = format!("{:>11}  {:<7}", row.connections, row.style.as_str());
+        let _ = match &row.outcome {
+            Ok(m) => writeln!(
+                out,
+                "{start}  {:>7}  {:>9}  {:>10.0}  {:>8}  {:>8}  {:>12}  {:>9}",
+                m.threads.map_or_else(unknown, |n| n.to_string()),
+                m.memory_bytes.map_or_else(unknown, megabytes),
+                m.requests_per_second,
+                duration(m.p50_ns as f64),
+                duration(m.p99_ns as f64),
+                m.switches_per_request.map_or_else(unknown, |n| format!("{n:.2}")),
+                m.cpu_ns_per_request.map_or_else(unknown, duration),
+            ),
+            Err(refusal) => writeln!(out, "{start}  not measured: {refusal}"),
+        };
+    }
+    for pair in rows.chunks(2) {
+        if let [Row { connections, outcome: Ok(threads), .. }, Row { outcome: Ok(tasks), .. }] =
+            pair
+        {
+            let _ = writeln!(out, "\n{connections} connections: {}", verdict(threads, tasks));
+        }
+    }
+    out
+}
+
+/// One document: `{"schema":"asynctop-compare/1","rows":[…]}`; durations in ns.
+pub fn json(rows: &[Row]) -> Value {
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let measured = row.outcome.as_ref().ok();
+            json!({
+                "connections": row.connections,
+                "style": row.style.as_str(),
+                "requests_per_second": measured.map(|m| m.requests_per_second),
+                "p50_ns": measured.map(|m| m.p50_ns),
+                "p99_ns": measured.map(|m| m.p99_ns),
+                "threads": measured.and_then(|m| m.threads),
+                "memory_bytes": measured.and_then(|m| m.memory_bytes),
+                "switches_per_request": measured.and_then(|m| m.switches_per_request),
+                "cpu_per_request_ns": measured.and_then(|m| m.cpu_ns_per_request),
+                "not_measured": row.outcome.as_ref().err().map(ToString::to_string),
+            })
+        })
+        .collect();
+    json!({ "schema": "asynctop-compare/1", "rows": rows })
+}
+
+fn unknown() -> String {
+    "–".to_owned()
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn duration(nanos: f64) -> String {
+    match nanos {
+        n if n < 1e3 => format!("{n:.0}ns"),
+        n if n < 1e6 => format!("{:.1}µs", n / 1e3),
+        n if n < 1e9 => format!("{:.1}ms", n / 1e6),
+        n => format!("{:.2}s", n / 1e9),
+    }
+}
+
+/// Who did better in what, by how much; within a tenth is called even.
+fn verdict(threads: &Measured, tasks: &Measured) -> String {
+    let figures = [
+        // The better one has the smaller figure, so rates are turned round.
+        ("throughput", 1.0 / threads.requests_per_second, 1.0 / tasks.requests_per_second),
+        ("p99 latency", threads.p99_ns as f64, tasks.p99_ns as f64),
+        (
+            "memory",
+            threads.memory_bytes.unwrap_or(0) as f64,
+            tasks.memory_bytes.unwrap_or(0) as f64,
+        ),
+        (
+            "processor time a request",
+            threads.cpu_ns_per_request.unwrap_or(0.0),
+            tasks.cpu_ns_per_request.unwrap_or(0.0),
+        ),
+    ];
+    let parts = figures.into_iter().filter(|(_, a, b)| *a > 0.0 && *b > 0.0).map(|(what, a, b)| {
+        match a / b {
+            ratio if ratio > 1.1 => format!("{what}: async ×{ratio:.1} better"),
+            ratio if ratio < 1.0 / 1.1 => format!("{what}: threads ×{:.1} better", 1.0 / ratio),
+            _ => format!("{what}: even"),
+        }
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{Refusal, Style};
+
+    fn row(style: Style, requests_per_second: f64, p99_ns: u64) -> Row {
+        let outcome = Ok(Measured {
+            requests_per_second,
+            p50_ns: 1_500,
+            p99_ns,
+            threads: Some(101),
+            memory_bytes: Some(2_500_000),
+            switches_per_request: Some(1.5),
+            cpu_ns_per_request: None,
+        });
+        Row { connections: 100, style, outcome }
+    }
+
+    #[test]
+    fn the_better_one_is_named_whichever_it_is() {
+        let rows = [row(Style::Threads, 3_000.0, 10), row(Style::Async, 1_500.0, 5)];
+        let text = text(&rows);
+        assert!(text.contains("throughput: threads ×2.0 better"), "{text}");
+        assert!(text.contains("p99 latency: async ×2.0 better"), "{text}");
+        assert!(text.contains("memory: even"), "{text}");
+        assert!(!text.contains("processor time"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let refusal = Refusal::Files { wanted: 10_064, limit: 1_024 };
+        let rows = [Row { connections: 10_000, style: Style::Async, outcome: Err(refusal) }];
+        assert!(text(&rows).contains("not measured: needs 10064 open files"));
+        let json = json(&rows);
+        assert_eq!(json["rows"][0]["requests_per_second"], Value::Null);
+        assert!(json["rows"][0]["not_measured"].as_str().is_some_and(|why| why.contains("ulimit")));
+    }
+}
