@@ -2,14 +2,14 @@
 
 use std::{
     env,
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
     process::ExitCode,
 };
 
 use anyhow::anyhow;
 use asynctop::{
-    cli::{self, LabArgs, Request, WatchArgs},
-    headless,
+    cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
+    compare, headless,
 };
 
 /// Wrong usage, or no way to start.
@@ -40,6 +40,7 @@ fn fail(sentence: &str) -> ExitCode {
 fn run(request: Request) -> anyhow::Result<()> {
     match request {
         Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
+        Request::Compare(args) => run_compare(&args),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),
         Request::Man => print(&cli::man()?),
@@ -50,6 +51,24 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<(
     let plan = watch.plan(lab.hog.is_some());
     let mut out = BufWriter::new(io::stdout().lock());
     Ok(headless::run(lab.options(scenario)?, &plan, &mut out)?)
+}
+
+fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
+    if let Some(style) = args.serve {
+        return Ok(compare::serve(style, io::stdout())?);
+    }
+    // The table comes when all is measured: meanwhile, whoever watches hears of each row.
+    let watched = io::stderr().is_terminal();
+    let rows = compare::run(&args.options(), |row| {
+        if watched {
+            let (style, connections) = (row.style.as_str(), row.connections);
+            let _ = writeln!(io::stderr(), "measured {connections} connections with {style}");
+        }
+    })?;
+    match args.format {
+        TableFormat::Text => print(compare::text(&rows).as_bytes()),
+        TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),
+    }
 }
 
 /// Writes all of it, or as much as somebody reads.

@@ -3,27 +3,20 @@
 //! Every wrong input ends in one sentence on stderr and exit code 2, before the terminal
 //! is touched.
 
+mod args;
 mod duration;
 mod error;
 mod print;
 
-use std::{ffi::OsString, time::Duration};
+use std::ffi::OsString;
 
-use clap::{
-    Args, CommandFactory, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{CommandFactory, Parser, Subcommand};
 
+pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use duration::{Hold, parse_duration};
 pub use error::sentence;
 pub use print::{completions, man, scenarios};
-
-use crate::{
-    headless::Plan,
-    lab::{HogOptions, LabError, LabOptions, find},
-    model::Flavor,
-};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +57,8 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Measure a service with a thread for each connection against an async one
+    Compare(CompareArgs),
     /// List the lab's scenarios, or describe one
     Scenarios {
         /// The scenario to describe
@@ -78,59 +73,6 @@ enum Command {
     Man,
 }
 
-/// What the lab is made of.
-#[derive(Args, Clone, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Lab")]
-pub struct LabArgs {
-    /// How the runtime schedules: current-thread or multi-thread [default: the scenario's]
-    #[arg(long, value_name = "FLAVOR", value_parser = flavor_parser(), hide_possible_values = true)]
-    pub flavor: Option<Flavor>,
-    /// Worker threads; multi-thread unless --flavor says otherwise [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
-    /// The hog: spin or block, and how many. It comes on by itself after a moment
-    /// without it, so that there is something to compare with
-    #[arg(long, value_name = "KIND[:COUNT]")]
-    pub hog: Option<HogOptions>,
-    /// How long the hog keeps the worker before it gives way once [default: never]
-    #[arg(long, value_name = "DURATION|never")]
-    pub hog_hold: Option<Hold>,
-}
-
-/// How to watch and what to write.
-#[derive(Args, Clone, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Watching")]
-pub struct WatchArgs {
-    /// No screen: watch for a while, then write a report. So does a stdout that is no
-    /// terminal
-    #[arg(long)]
-    pub headless: bool,
-    /// End after this time, such as 500ms, 3s or 2m [default without a screen: 3s, but
-    /// no end for jsonl]. An interrupt ends it too, with the report of what was seen
-    #[arg(long = "for", value_name = "DURATION", value_parser = run_time)]
-    pub run_time: Option<Duration>,
-    /// What the report is written as; headless [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
-    /// Time between looks, 100ms to 10s [default: 250ms]
-    #[arg(long, value_name = "DURATION", value_parser = interval)]
-    pub interval: Option<Duration>,
-}
-
-/// What a report is written as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// One versioned document at the end
-    Json,
-    /// One such document in a line of its own at each interval
-    Jsonl,
-    /// The table of tasks
-    Csv,
-}
-
 /// What was asked for.
 #[derive(Debug)]
 pub enum Request {
@@ -143,6 +85,8 @@ pub enum Request {
         /// How it is watched.
         watch: WatchArgs,
     },
+    /// Threads against async.
+    Compare(CompareArgs),
     /// The list of scenarios, or one of them.
     Scenarios(Option<String>),
     /// A completion script.
@@ -181,6 +125,7 @@ where
         Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
             Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
         }
+        Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
         Some(Command::Scenarios { name }) => without_flags(Request::Scenarios(name)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
@@ -192,84 +137,12 @@ pub(crate) fn command_line() -> clap::Command {
     Cli::command()
 }
 
-impl LabArgs {
-    /// The lab that these flags ask for.
-    ///
-    /// # Errors
-    /// If there is no such scenario.
-    pub fn options(&self, scenario: &str) -> Result<LabOptions, LabError> {
-        let mut options = LabOptions::new(find(scenario)?);
-        options.workers = self.workers;
-        // Whoever counts workers means the flavour that has some.
-        options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
-        options.hog = self.hog.clone().unwrap_or_default();
-        options.hog.hold = self.hog_hold.and_then(|Hold(hold)| hold);
-        Ok(options)
-    }
-
-    /// These flags, and those of `outer` where these say nothing.
-    fn or(self, outer: LabArgs) -> LabArgs {
-        LabArgs {
-            flavor: self.flavor.or(outer.flavor),
-            workers: self.workers.or(outer.workers),
-            hog: self.hog.or(outer.hog),
-            hog_hold: self.hog_hold.or(outer.hog_hold),
-        }
-    }
-}
-
-impl WatchArgs {
-    /// These flags, and those of `outer` where these say nothing.
-    fn or(self, outer: WatchArgs) -> WatchArgs {
-        WatchArgs {
-            headless: self.headless || outer.headless,
-            run_time: self.run_time.or(outer.run_time),
-            format: self.format.or(outer.format),
-            interval: self.interval.or(outer.interval),
-        }
-    }
-
-    /// The time between looks.
-    pub fn interval(&self) -> Duration {
-        self.interval.unwrap_or(Duration::from_millis(250))
-    }
-
-    /// The run without a screen that these flags ask for, with a hog or without.
-    pub fn plan(&self, hog: bool) -> Plan {
-        let format = self.format.unwrap_or_default();
-        let run_time = match format {
-            Format::Jsonl => self.run_time,
-            _ => self.run_time.or(Some(Duration::from_secs(3))),
-        };
-        Plan { run_time, hog, interval: self.interval(), format }
-    }
-}
-
-fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
-    const ALL: [Flavor; 2] = [Flavor::CurrentThread, Flavor::MultiThread];
-    PossibleValuesParser::new(ALL.map(Flavor::as_str))
-        .map(|name| if name == ALL[0].as_str() { ALL[0] } else { ALL[1] })
-}
-
-fn run_time(text: &str) -> Result<Duration, String> {
-    between(text, Duration::from_millis(100), Duration::from_secs(24 * 3600), "100ms to 24h")
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    between(text, Duration::from_millis(100), Duration::from_secs(10), "100ms to 10s")
-}
-
-fn between(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
-    let given = parse_duration(text)?;
-    if (least..=most).contains(&given) {
-        return Ok(given);
-    }
-    Err(format!("it is out of range; ask for {range}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::Flavor;
 
     fn lab(args: &[&str]) -> (String, LabArgs, WatchArgs) {
         match parse(["asynctop"].iter().chain(args)) {
