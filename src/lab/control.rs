@@ -16,7 +16,7 @@ use super::{
     spawner::Spawner,
     workload::{self, hog},
 };
-use crate::model::Flavor;
+use crate::{model::Flavor, probe::Registry};
 
 /// A runtime under test with its workloads.
 ///
@@ -50,9 +50,7 @@ impl Lab {
     pub fn start(options: LabOptions) -> Result<Lab, LabError> {
         options.check()?;
         let (registry, workers) = (options.registry, options.workers());
-        let started_ns = registry.now();
-        let runtime = TestRuntime::start(options.flavor(), workers).map_err(LabError::Runtime)?;
-        let epoch = epoch_of(&runtime, options.flavor(), 1, started_ns);
+        let (runtime, epoch) = begin_epoch(registry, options.flavor(), workers, 1)?;
         let shared = Arc::new(Shared::new(registry, &options.scenario, &options.hog, epoch));
         let running = Mutex::new(Some(populate(&shared, runtime)?));
         Ok(Lab { shared, workers, running })
@@ -130,12 +128,8 @@ impl Lab {
             let epoch = self.shared.epoch();
             (other(epoch.flavor), epoch.number + 1)
         };
-        let started_ns = self.shared.registry.now();
-        let next = TestRuntime::start(flavor, self.workers).map_err(LabError::Runtime);
-        let next = next.and_then(|runtime| {
-            let epoch = epoch_of(&runtime, flavor, number, started_ns);
-            Ok((populate(&self.shared, runtime)?, epoch))
-        });
+        let next = begin_epoch(self.shared.registry, flavor, self.workers, number);
+        let next = next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime)?, epoch)));
         match next {
             Ok((next, epoch)) => {
                 // First, or the old runtime would never come to its end.
@@ -224,9 +218,18 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabEr
     Ok(Running { spawner, foreman: foreman.map_err(LabError::Runtime)? })
 }
 
-fn epoch_of(runtime: &TestRuntime, flavor: Flavor, number: u64, started_ns: u64) -> Epoch {
+/// Starts a runtime without workloads.
+fn begin_epoch(
+    registry: &'static Registry,
+    flavor: Flavor,
+    workers: usize,
+    number: u64,
+) -> Result<(TestRuntime, Epoch), LabError> {
+    let started_ns = registry.now();
+    let before = registry.threads(started_ns).into();
+    let runtime = TestRuntime::start(flavor, workers).map_err(LabError::Runtime)?;
     let (handle, threads) = (runtime.handle().clone(), Arc::clone(runtime.threads()));
-    Epoch { number, flavor, handle, threads, started_ns }
+    Ok((runtime, Epoch { number, flavor, handle, threads, started_ns, before }))
 }
 
 fn other(flavor: Flavor) -> Flavor {

@@ -65,7 +65,7 @@ impl Foreman {
         let (look, looks) = mpsc::channel();
         let (shared, stop) = (Arc::clone(shared), Stop::default());
         let asked = stop.clone();
-        thread::Builder::new().name("asynctop-foreman".into()).spawn(move || {
+        thread::Builder::new().name("asynctop-crews".into()).spawn(move || {
             loop {
                 for (crew, tally) in crews.iter_mut().zip(&shared.tallies) {
                     crew.adjust(&tally.wanted, &asked);

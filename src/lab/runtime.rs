@@ -144,3 +144,22 @@ impl Drop for TestRuntime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_threads_of_the_lab_are_lab_threads() {
+        for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
+            let runtime = TestRuntime::start(flavor, 2).expect("a runtime");
+            let (sender, answers) = std::sync::mpsc::channel();
+            let handle = runtime.handle();
+            let from_pool = sender.clone();
+            handle.spawn(async move { sender.send(is_lab_thread()) });
+            handle.spawn_blocking(move || from_pool.send(is_lab_thread()));
+            assert_eq!((answers.recv(), answers.recv()), (Ok(true), Ok(true)));
+            assert!(!is_lab_thread());
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{Flavor, HogFigures, LabFigures, WorkloadFigures},
-    probe::Registry,
+    probe::{Registry, ThreadReading},
 };
 
 /// One runtime in the lab's life.
@@ -29,6 +29,8 @@ pub(crate) struct Epoch {
     pub threads: Arc<WorkerThreads>,
     /// When it began, on the probe's clock; all its tasks are younger.
     pub started_ns: u64,
+    /// What the probe's threads had done by then, for others.
+    pub before: Arc<[ThreadReading]>,
 }
 
 /// Counts units of closed-loop work, over all epochs.

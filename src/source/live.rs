@@ -29,15 +29,16 @@ pub struct LiveSource {
 
 /// What is watched.
 enum Target {
-    /// One runtime, seen since this time on the probe's clock.
-    Runtime { since_ns: u64 },
+    /// One runtime, from its source's beginning to the end.
+    Runtime,
     /// The lab's runtime, which may be another one at each look.
     Lab(Arc<Shared>),
 }
 
 impl LiveSource {
-    /// Watches the tasks of `registry` on one runtime. `name` says what it is, and the
-    /// uptime counts from now: Tokio does not tell when a runtime began.
+    /// Watches the tasks of `registry` on one runtime, which `name` says what it is. The
+    /// uptime and the workers' polls count from now: Tokio does not tell when a runtime
+    /// began.
     pub fn new(name: &str, registry: &'static Registry, runtime: &Handle) -> Self {
         let flavor = match runtime.runtime_flavor() {
             RuntimeFlavor::CurrentThread => Flavor::CurrentThread,
@@ -48,10 +49,10 @@ impl LiveSource {
             flavor,
             handle: runtime.clone(),
             threads: Arc::default(),
-            started_ns: 0,
+            started_ns: registry.now(),
+            before: registry.threads(registry.now()).into(),
         };
-        let target = Target::Runtime { since_ns: registry.now() };
-        Self::watch(name.into(), registry, target, epoch)
+        Self::watch(name.into(), registry, Target::Runtime, epoch)
     }
 
     /// Watches the lab, also over a switch of its runtime.
@@ -93,10 +94,14 @@ impl LiveSource {
         let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
         let mut wanted = Wanted::new(interest);
         let metas = &mut self.metas;
+        // Tasks of the lab's runtime before this one may still be shown as ended.
+        let oldest_ns = match self.target {
+            Target::Runtime => 0,
+            Target::Lab(_) => self.epoch.started_ns,
+        };
         metas.begin_round();
         self.registry.scan(now, |view| {
-            // Tasks of the runtime before this one may still be shown as ended.
-            if began(&view, now) < self.epoch.started_ns {
+            if began(&view, now) < oldest_ns {
                 return;
             }
             let task = figures(&view, metas, now);
@@ -119,9 +124,9 @@ impl Source for LiveSource {
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
-        let (since_ns, lab) = match &self.target {
-            Target::Runtime { since_ns } => (*since_ns, None),
-            Target::Lab(shared) => (self.epoch.started_ns, Some(shared.figures())),
+        let lab = match &self.target {
+            Target::Runtime => None,
+            Target::Lab(shared) => Some(shared.figures()),
         };
         let metrics = self.epoch.handle.metrics();
         Snapshot {
@@ -130,7 +135,7 @@ impl Source for LiveSource {
             epoch: self.epoch.number,
             runtime: self.gauge.read(
                 self.epoch.flavor,
-                now.saturating_sub(since_ns),
+                now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
             workers: self.workers.read(&self.epoch, &metrics, &threads, now),

@@ -29,6 +29,12 @@ struct Sums {
     polls: u64,
 }
 
+impl Sums {
+    fn of(thread: &ThreadReading) -> Self {
+        Sums { busy: thread.busy, polls: thread.polls }
+    }
+}
+
 impl Workers {
     pub(super) fn read(
         &mut self,
@@ -38,10 +44,7 @@ impl Workers {
         now: u64,
     ) -> Vec<WorkerFigures> {
         if self.epoch != epoch.number {
-            self.epoch = epoch.number;
-            self.totals.clear();
-            self.names.clear();
-            self.taken_ns = epoch.started_ns;
+            self.begin(epoch);
         }
         let count = metrics.num_workers();
         self.totals.resize(count, Sums::default());
@@ -76,10 +79,18 @@ impl Workers {
             });
         }
         for (last, thread) in self.last_seen.iter_mut().zip(threads) {
-            *last = Sums { busy: thread.busy, polls: thread.polls };
+            *last = Sums::of(thread);
         }
         self.taken_ns = now;
         workers
+    }
+
+    fn begin(&mut self, epoch: &Epoch) {
+        self.epoch = epoch.number;
+        self.totals.clear();
+        self.names.clear();
+        self.taken_ns = epoch.started_ns;
+        self.last_seen = epoch.before.iter().map(Sums::of).collect();
     }
 
     /// Adds what the worker's thread did since the last snapshot. It cannot have been in

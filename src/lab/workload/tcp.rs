@@ -108,24 +108,26 @@ async fn answer_all(stream: TcpStream) -> io::Result<()> {
 async fn client(number: usize, address: SocketAddr, done: Done) {
     let mut retry = FIRST_RETRY;
     loop {
-        let before = done.get();
         stage("connects");
         let lost = match TcpStream::connect(address).await {
-            Ok(stream) => {
-                ask_for_ever(stream, number, &done).await.map_or_else(|e| e, |n| match n {})
-            }
+            Ok(stream) => match ask_for_ever(stream, number, &done, &mut retry).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            },
             Err(error) => error,
         };
-        if done.get() != before {
-            retry = FIRST_RETRY;
-        }
         stage(failure(&lost));
         sleep(retry).await;
         retry = (retry * 2).min(LAST_RETRY);
     }
 }
 
-async fn ask_for_ever(stream: TcpStream, number: usize, done: &Done) -> io::Result<Infallible> {
+async fn ask_for_ever(
+    stream: TcpStream,
+    number: usize,
+    done: &Done,
+    retry: &mut Duration,
+) -> io::Result<Infallible> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let request = format!("GET item-{number}\nfrom: client-{number}\n\n");
@@ -143,6 +145,7 @@ async fn ask_for_ever(stream: TcpStream, number: usize, done: &Done) -> io::Resu
             return Err(io::ErrorKind::InvalidData.into());
         }
         done.one();
+        *retry = FIRST_RETRY;
         stage("thinks");
         sleep(think).await;
     }

@@ -1,0 +1,111 @@
+//! A lab and its source, to act on and to look at.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    lab::{Lab, LabOptions, find},
+    model::{Flavor, Interest, Snapshot, TaskFigures},
+    probe::Registry,
+    source::{LiveSource, Source},
+};
+
+/// Long enough for anything on any machine; tests wait for conditions, not for this.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Bench {
+    pub lab: Lab,
+    pub source: LiveSource,
+}
+
+impl Bench {
+    pub fn start(options: LabOptions) -> Bench {
+        let lab = Lab::start(options).expect("the lab starts");
+        let source = LiveSource::of_lab(&lab);
+        Bench { lab, source }
+    }
+
+    pub fn mixed(flavor: Flavor) -> Bench {
+        Bench::start(LabOptions { flavor: Some(flavor), ..mixed() })
+    }
+
+    pub fn look(&mut self) -> Snapshot {
+        let snapshot = self.source.snapshot(&Interest::default());
+        check_invariants(&snapshot);
+        snapshot
+    }
+
+    /// Looks until what is seen is as expected.
+    pub fn wait(&mut self, what: &str, mut as_expected: impl FnMut(&Snapshot) -> bool) -> Snapshot {
+        let begin = Instant::now();
+        loop {
+            let snapshot = self.look();
+            if as_expected(&snapshot) {
+                return snapshot;
+            }
+            assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}: {snapshot:#?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn wait_for_work(&mut self) -> Snapshot {
+        let before = self.look();
+        self.wait("all closed-loop work went on", |now| all_advanced(&before, now))
+    }
+
+    pub fn wait_for_hog(&mut self) -> Snapshot {
+        self.wait("a hog holds a worker", |s| current_hog(s).is_some())
+    }
+}
+
+pub fn mixed() -> LabOptions {
+    LabOptions { registry: Registry::leak(), ..LabOptions::new(find("mixed").expect("built in")) }
+}
+
+pub fn check_invariants(snapshot: &Snapshot) {
+    assert!(snapshot.tasks.windows(2).all(|pair| pair[0].key < pair[1].key), "sorted by key");
+    for task in &snapshot.tasks {
+        let sum = task.busy_ns + task.scheduled_ns + task.idle_ns;
+        assert_eq!(task.lifetime_ns, sum, "{task:?}");
+        assert!(task.since_ns <= snapshot.taken_ns, "{task:?}");
+    }
+    for worker in &snapshot.workers {
+        let current = worker.current.as_ref();
+        assert!(current.is_none_or(|poll| poll.since_ns <= snapshot.taken_ns), "{worker:?}");
+        let poll_ns = worker.poll_ns.value().expect("measured");
+        assert!(poll_ns <= snapshot.runtime.uptime_ns, "{worker:?}");
+    }
+}
+
+pub fn done(snapshot: &Snapshot) -> Vec<(&'static str, u64)> {
+    let lab = snapshot.lab.as_ref().expect("a lab's snapshot");
+    let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
+    closed.map(|workload| (workload.name, workload.done)).collect()
+}
+
+pub fn all_advanced(before: &Snapshot, now: &Snapshot) -> bool {
+    done(before).iter().zip(done(now)).all(|((_, then), (_, now))| now > *then)
+}
+
+pub fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a TaskFigures> {
+    // The last one, if the name was used before.
+    snapshot.tasks.iter().filter(|task| &*task.meta.name == name).max_by_key(|task| task.meta.id)
+}
+
+pub fn alive(snapshot: &Snapshot, group: &str) -> usize {
+    let of_group = |task: &&TaskFigures| !task.state.is_done() && &*task.meta.group == group;
+    snapshot.tasks.iter().filter(of_group).count()
+}
+
+/// The hog that holds a worker and how long it has done so.
+pub fn current_hog(snapshot: &Snapshot) -> Option<(u64, u64)> {
+    let is_hog = |key: u64| {
+        let task = snapshot.tasks.iter().find(|task| task.key == key);
+        task.is_some_and(|task| &*task.meta.group == "hog")
+    };
+    let polls = snapshot.workers.iter().filter_map(|worker| worker.current.as_ref());
+    let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| (poll.key, poll.since_ns));
+    of_hog.map(|(key, since)| (key, snapshot.taken_ns - since)).max_by_key(|(_, held)| *held)
+}

@@ -1,0 +1,152 @@
+//! Ruling the lab: counts, cancels, the flavour, and what cannot be started.
+
+use std::time::Duration;
+
+use asynctop::{
+    lab::{
+        Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadKind, WorkloadSpec, find,
+    },
+    model::Flavor,
+    probe::State,
+};
+
+use crate::bench::{Bench, PATIENCE, alive, all_advanced, mixed, named};
+
+#[test]
+fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
+    let mut bench = Bench::start(LabOptions { workers: Some(3), ..mixed() });
+    bench.lab.execute(Command::Raise(0));
+    let before = bench.wait_for_work();
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait_for_hog();
+
+    let said = bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(said, "runtime: multi-thread with 3 workers");
+    let after = bench.wait_for_work();
+    assert_eq!((after.epoch, after.workers.len()), (before.epoch + 1, 3));
+    assert!(after.runtime.uptime_ns < before.runtime.uptime_ns + PATIENCE.as_nanos() as u64);
+    assert_eq!(alive(&after, "heartbeat"), 9);
+    assert_eq!(after.lab.as_ref().expect("a lab").hog.on_since_ns, None);
+    assert!(all_advanced(&before, &after), "totals only grow");
+    let oldest = before.tasks.iter().map(|task| task.meta.id).max();
+    assert!(after.tasks.iter().all(|task| Some(task.meta.id) > oldest), "no task of the old one");
+
+    assert_eq!(bench.lab.execute(Command::SwitchFlavor), "runtime: current-thread");
+    assert_eq!(bench.wait_for_work().epoch, before.epoch + 2);
+}
+
+#[test]
+fn counts_are_raised_and_lowered() {
+    let mut bench = Bench::start(mixed());
+    bench.wait("everybody is there", |s| alive(s, "client") == 24 && alive(s, "conn") == 24);
+    for (position, groups, count) in [
+        (0, vec!["heartbeat"], 8),
+        (1, vec!["client", "conn"], 24),
+        (2, vec!["ping", "pong"], 8),
+        (3, vec!["cruncher"], 1),
+    ] {
+        for (command, expected) in
+            [(Command::Raise(position), count + 1), (Command::Lower(position), count)]
+        {
+            bench.lab.execute(command);
+            let snapshot = bench.wait("the tasks follow the count", |s| {
+                groups.iter().all(|group| alive(s, group) == expected)
+            });
+            assert_eq!(snapshot.lab.expect("a lab").workloads[position].count, expected);
+        }
+    }
+    bench.lab.execute(Command::Lower(3));
+    assert_eq!(bench.lab.execute(Command::Lower(3)), "cruncher is at 0 already");
+    assert_eq!(bench.lab.execute(Command::Raise(9)), "there is no such workload");
+}
+
+#[test]
+fn a_count_lowered_beside_a_hog_takes_effect_after_it() {
+    let mut bench = Bench::start(mixed());
+    bench.wait_for_work();
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait_for_hog();
+    bench.lab.execute(Command::Lower(0));
+    let snapshot = bench.look();
+    assert_eq!(snapshot.lab.as_ref().expect("a lab").workloads[0].count, 7);
+    assert_eq!(alive(&snapshot, "heartbeat"), 8);
+    bench.lab.execute(Command::ToggleHog);
+    let snapshot = bench.wait("one has ended", |s| alive(s, "heartbeat") == 7);
+    assert_eq!(named(&snapshot, "heartbeat-8").expect("kept").state, State::Cancelled);
+}
+
+#[test]
+fn a_cancelled_heartbeat_ends_as_cancelled() {
+    let mut bench = Bench::start(mixed());
+    let snapshot = bench.wait_for_work();
+    let key = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
+    let said = bench.lab.execute(Command::Cancel(key));
+    assert_eq!(said, "cancel asked of heartbeat-3: it takes effect at its next await");
+    bench.wait("it has ended", |s| {
+        named(s, "heartbeat-3").is_some_and(|task| task.state == State::Cancelled)
+    });
+    assert_eq!(bench.lab.execute(Command::Cancel(key)), "this task has ended already");
+    bench.wait_for_work();
+}
+
+#[test]
+fn two_labs_run_side_by_side() {
+    let mut one = Bench::mixed(Flavor::CurrentThread);
+    let mut two = Bench::mixed(Flavor::MultiThread);
+    one.wait_for_work();
+    two.wait_for_work();
+    one.lab.execute(Command::ToggleHog);
+    one.wait_for_hog();
+    assert_eq!(alive(&two.look(), "hog"), 0);
+    two.wait_for_work();
+    drop(one);
+    two.wait_for_work();
+}
+
+#[test]
+fn what_cannot_be_started_is_said_in_one_clear_sentence() {
+    let error = |change: &dyn Fn(&mut LabOptions)| {
+        let mut options = mixed();
+        change(&mut options);
+        Lab::start(options).map(drop).expect_err("must not start").to_string()
+    };
+    let cases: [(&str, String); 7] = [
+        ("0 workers", error(&|o| o.workers = Some(0))),
+        ("513 workers are too many", error(&|o| o.workers = Some(513))),
+        ("100001 of its kind", error(&|o| o.scenario.workloads[0].count = 100_001)),
+        ("1000001 tasks, but 1000000", error(&|o| crowd(&mut o.scenario))),
+        ("0 hogs", error(&|o| o.hog.count = 0)),
+        ("after 999µs", error(&|o| o.hog.hold = Some(Duration::from_micros(999)))),
+        ("did you mean `mixed`?", find("mixde").expect_err("unknown").to_string()),
+    ];
+    for (part, message) in cases {
+        assert!(message.contains(part), "no {part:?} in {message:?}");
+        assert!(!message.contains('\n') && message.contains(';'), "{message:?}");
+    }
+    for bad in ["", "spin:", "spin:x", "spin:0", "spin:-1", "leap", ":3", "spin:2:3"] {
+        assert!(bad.parse::<HogOptions>().is_err(), "{bad:?}");
+    }
+    assert!(matches!(find(""), Err(LabError::UnknownScenario { nearest: None, .. })));
+}
+
+fn crowd(scenario: &mut Scenario) {
+    let spec = |count| WorkloadSpec::new(WorkloadKind::Heartbeats, count);
+    scenario.workloads = (0..10).map(|_| spec(100_000)).chain([spec(1)]).collect();
+}
+
+#[test]
+fn the_end_of_the_lab_ends_every_task_and_the_hogs_too() {
+    for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
+        let hog = "block:3".parse().expect("a hog");
+        let options = LabOptions { flavor: Some(flavor), hog, ..mixed() };
+        let registry = options.registry;
+        let mut bench = Bench::start(options);
+        bench.wait_for_work();
+        bench.lab.execute(Command::ToggleHog);
+        bench.wait_for_hog();
+        bench.lab.shutdown();
+        bench.wait("every task has ended", |_| registry.live() == 0);
+        bench.lab.shutdown();
+        assert_eq!(bench.lab.execute(Command::ToggleHog), "the lab has ended");
+    }
+}

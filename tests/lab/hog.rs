@@ -1,0 +1,154 @@
+//! The hog: who it holds up, and that nobody of the dashboard waits for it.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    lab::{Command, HogKind, HogOptions, LabOptions},
+    model::{Flavor, Snapshot, TaskFigures},
+    probe::State,
+    source::{LiveSource, Sampler},
+};
+
+use crate::bench::{Bench, PATIENCE, alive, check_invariants, current_hog, done, mixed, named};
+
+#[test]
+fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
+    for kind in HogKind::ALL {
+        let hog = HogOptions { kind, ..HogOptions::default() };
+        let mut bench = Bench::start(LabOptions { hog, ..mixed() });
+        bench.wait_for_work();
+
+        let said = bench.lab.execute(Command::ToggleHog);
+        assert!(said.contains(kind.as_str()) && said.contains("never gives way"), "{said}");
+        let (hog, held) = current_hog(&bench.wait_for_hog()).expect("seen just now");
+        // What the first snapshot counted may have been done just before the hog began.
+        let first = bench.look();
+        let second = bench.wait("the poll grows", |s| {
+            current_hog(s).is_some_and(|(key, now)| key == hog && now > held + 50_000_000)
+        });
+        assert_eq!(done(&first), done(&second));
+        assert_eq!(&*second.workers[0].thread, "asynctop-w0");
+        let figures = &second.lab.as_ref().expect("a lab").hog;
+        assert!(figures.on_since_ns.is_some() && figures.hold_ns.is_none());
+        let waits = |task: &TaskFigures| {
+            &*task.meta.group == "feed"
+                && task.state == State::Scheduled
+                && task.max_delay_ns > 20_000_000
+        };
+        bench.wait("who is woken waits for the worker", |s| {
+            s.tasks.iter().filter(|task| waits(task)).count() == 16
+        });
+
+        assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
+        let after = bench.wait_for_work();
+        assert_eq!(after.lab.expect("a lab").hog.on_since_ns, None);
+        bench.wait("no hog is left", |s| alive(s, "hog") == 0);
+    }
+}
+
+#[test]
+fn work_goes_on_beside_a_hog_that_gives_way() {
+    let hold = Some(Duration::from_millis(1));
+    let mut bench =
+        Bench::start(LabOptions { hog: HogOptions { hold, ..HogOptions::default() }, ..mixed() });
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait_for_hog();
+    bench.wait_for_work();
+    let snapshot = bench.wait("the hog gave way again and again", |s| {
+        named(s, "hog").is_some_and(|hog| hog.polls > 10)
+    });
+    assert_eq!(snapshot.lab.expect("a lab").hog.hold_ns, Some(1_000_000));
+}
+
+#[test]
+fn a_hold_that_is_shortened_frees_the_worker_from_the_running_poll() {
+    let mut bench = Bench::start(mixed());
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait_for_hog();
+    for _ in 0..13 {
+        bench.lab.execute(Command::HoldShorter);
+    }
+    bench.wait_for_work();
+    assert!(bench.lab.execute(Command::HoldLonger).contains("2ms"));
+}
+
+#[test]
+fn the_second_worker_goes_on_beside_one_hog() {
+    let options = LabOptions { workers: Some(2), flavor: Some(Flavor::MultiThread), ..mixed() };
+    let mut bench = Bench::start(options);
+    bench.lab.execute(Command::ToggleHog);
+    let first = bench.wait_for_hog();
+    bench.wait("some work goes on", |now| {
+        current_hog(now).is_some() && done(now).iter().zip(done(&first)).any(|(a, b)| a.1 > b.1)
+    });
+}
+
+#[test]
+fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
+    let hog = "spin:2".parse().expect("a hog");
+    let flavor = Some(Flavor::MultiThread);
+    let bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
+    let (sender, snapshots) = mpsc::channel();
+    let source = Box::new(LiveSource::of_lab(&bench.lab));
+    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let _sampler = Sampler::start(source, Duration::from_millis(20), deliver).expect("a thread");
+    bench.lab.execute(Command::ToggleHog);
+
+    let hogs = |s: &Snapshot| s.workers.iter().filter(|w| w.current.is_some()).count();
+    let begin = Instant::now();
+    let mut held = 0;
+    while held < 100_000_000 {
+        assert!(begin.elapsed() < PATIENCE, "the hogs never held both workers");
+        let snapshot = snapshots.recv_timeout(PATIENCE).expect("snapshots go on");
+        check_invariants(&snapshot);
+        let both = hogs(&snapshot) == 2 && alive(&snapshot, "hog") == 2;
+        held = current_hog(&snapshot).filter(|_| both).map_or(0, |(_, held)| held);
+    }
+    // All of these return while no worker is free.
+    for command in [
+        Command::Raise(0),
+        Command::Raise(1),
+        Command::Lower(1),
+        Command::Lower(2),
+        Command::NextHogKind,
+        Command::NextHogKind,
+        Command::HoldShorter,
+        Command::HoldLonger,
+        Command::Cancel(0),
+        Command::SwitchFlavor,
+    ] {
+        assert!(!bench.lab.execute(command).is_empty());
+    }
+}
+
+#[test]
+fn a_hog_that_never_awaits_cannot_be_cancelled_only_stopped() {
+    let mut bench = Bench::start(mixed());
+    bench.lab.execute(Command::ToggleHog);
+    let (hog, held) = current_hog(&bench.wait_for_hog()).expect("seen just now");
+    let said = bench.lab.execute(Command::Cancel(hog));
+    assert!(said.contains("never awaits"), "{said}");
+    bench.wait("it goes on in the same poll", |s| {
+        current_hog(s).is_some_and(|(key, now)| key == hog && now > held + 20_000_000)
+    });
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait("it has ended", |s| named(s, "hog").is_some_and(|task| task.state.is_done()));
+    bench.wait_for_work();
+}
+
+#[test]
+fn a_hog_that_gives_way_can_be_cancelled_and_is_off_then() {
+    let hold = Some(Duration::from_millis(1));
+    let mut bench =
+        Bench::start(LabOptions { hog: HogOptions { hold, ..HogOptions::default() }, ..mixed() });
+    bench.lab.execute(Command::ToggleHog);
+    let (hog, _) = current_hog(&bench.wait_for_hog()).expect("seen just now");
+    bench.lab.execute(Command::Cancel(hog));
+    bench.wait("the hog counts as off", |s| {
+        s.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none())
+    });
+    assert!(bench.lab.execute(Command::ToggleHog).starts_with("hog on"));
+}

@@ -1,0 +1,7 @@
+//! The lab and its source: what a user can do to the runtime under test, and that the
+//! dashboard's side never waits for it.
+
+mod bench;
+mod control;
+mod hog;
+mod work;

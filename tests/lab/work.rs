@@ -1,0 +1,102 @@
+//! The workloads: that they work, and what becomes of failures.
+
+use asynctop::{
+    lab::{Command, LabOptions, WorkloadKind, WorkloadSpec, find},
+    model::{Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
+    probe::{Registry, State},
+    source::Source,
+};
+
+use crate::bench::{Bench, alive, done, mixed, named};
+
+#[test]
+fn all_closed_loop_work_advances_under_both_flavors() {
+    for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
+        let mut bench = Bench::mixed(flavor);
+        let snapshot = bench.wait_for_work();
+        assert_eq!(snapshot.runtime.flavor, flavor);
+        assert_eq!(done(&snapshot).len(), 3);
+        for group in ["heartbeat", "accept", "conn", "client", "ping", "pong", "cruncher", "feed"] {
+            assert!(alive(&snapshot, group) > 0, "no {group}");
+        }
+        let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
+        assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
+        assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls == 0));
+    }
+}
+
+#[test]
+fn clients_come_back_after_their_connection_was_cut() {
+    let mut bench = Bench::start(mixed());
+    let snapshot = bench.wait_for_work();
+    let conn = named(&snapshot, "conn-1").expect("a connection").key;
+    bench.lab.execute(Command::Cancel(conn));
+    bench.wait("a client has a new connection", |s| {
+        named(s, "conn-25").is_some_and(|conn| !conn.state.is_done())
+            && alive(s, "conn") == 24
+            && alive(s, "client") == 24
+    });
+}
+
+#[test]
+fn a_client_whose_service_is_gone_says_so_and_tries_again() {
+    let mut bench = Bench::start(mixed());
+    let snapshot = bench.wait_for_work();
+    for task in ["accept", "conn-1"] {
+        bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
+    }
+    bench.wait("it says what went wrong", |s| {
+        let refused = |task: &TaskFigures| task.stage == Some("failed: connection refused");
+        s.tasks.iter().any(|task| refused(task) && !task.state.is_done())
+    });
+}
+
+#[test]
+fn a_task_that_panics_shows_as_panicked_and_the_others_go_on() {
+    let mut scenario = find("mixed").expect("built in");
+    scenario.workloads.push(WorkloadSpec::new(WorkloadKind::Panic, 2));
+    let registry = Registry::leak();
+    let mut bench = Bench::start(LabOptions { registry, ..LabOptions::new(scenario) });
+    let snapshot = bench.wait("both have panicked", |s| {
+        ["panic-1", "panic-2"]
+            .iter()
+            .all(|name| named(s, name).is_some_and(|task| task.state == State::Panicked))
+    });
+    assert_eq!(named(&snapshot, "panic-1").and_then(|task| task.stage), Some("about to panic"));
+    bench.wait_for_work();
+}
+
+#[test]
+fn distributions_come_for_what_is_of_interest_only() {
+    let mut bench = Bench::start(mixed());
+    let snapshot = bench.wait_for_work();
+    assert!(snapshot.distributions.is_empty());
+    let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
+    let interest = Interest { task: Some(beat.key), groups: true };
+    let snapshot = bench.source.snapshot(&interest);
+    let of = |subject: Subject| {
+        let found = snapshot.distributions.iter().find(|(of, _)| *of == subject);
+        &found.expect("asked for").1
+    };
+    let one = of(Subject::Task(beat.key));
+    let all = of(Subject::Group("heartbeat".into()));
+    assert!(one.poll_times.count() > 0 && one.poll_times.count() < all.poll_times.count());
+    assert!(all.delays.count() > 0 && snapshot.delays.count() >= all.delays.count());
+    assert_eq!(snapshot.distributions.len(), 9, "one task and eight groups");
+}
+
+#[test]
+fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
+    let mut bench = Bench::mixed(Flavor::MultiThread);
+    let snapshot = bench.wait_for_work();
+    let worker = &snapshot.workers[0];
+    let figures = [snapshot.runtime.blocking_threads, worker.steals, worker.local_queue];
+    for figure in figures {
+        match cfg!(tokio_unstable) {
+            true => assert!(matches!(figure, Figure::Measured(_))),
+            false => assert_eq!(figure.reason(), Some("needs a build with tokio_unstable")),
+        }
+    }
+    let polls = |s: &Snapshot| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();
+    bench.wait("all workers' polls are there", |s| polls(s) > 1_000);
+}

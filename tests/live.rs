@@ -1,0 +1,97 @@
+//! The source over any runtime of this process, without a lab.
+
+use std::time::{Duration, Instant};
+
+use asynctop::{
+    model::{Flavor, Interest, Snapshot},
+    probe::{Registry, State},
+    source::{LiveSource, Source},
+};
+use tokio::runtime::{Builder, Runtime};
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn look(source: &mut LiveSource) -> Snapshot {
+    source.snapshot(&Interest::default())
+}
+
+#[test]
+fn any_runtime_can_be_watched() {
+    let registry = Registry::leak();
+    let runtime = current_thread();
+    let mut source = LiveSource::new("mine", registry, runtime.handle());
+    runtime.spawn(registry.instrument_task("waiter-1", std::future::pending::<()>()));
+    runtime.spawn(std::future::pending::<()>());
+    runtime.block_on(tokio::task::yield_now());
+
+    let snapshot = look(&mut source);
+    assert_eq!((&*snapshot.source, snapshot.runtime.flavor), ("mine", Flavor::CurrentThread));
+    assert_eq!(snapshot.runtime.alive_tasks.value(), Some(2));
+    assert_eq!(snapshot.runtime.measured_tasks, 1);
+    let task = &snapshot.tasks[0];
+    assert_eq!((&*task.meta.name, &*task.meta.group), ("waiter-1", "waiter"));
+    assert!(task.meta.location.starts_with("tests/live.rs:"), "{}", task.meta.location);
+    assert_eq!((task.state, task.live_wakers.value()), (State::Idle, Some(0)));
+    assert_eq!(snapshot.workers.len(), 1);
+    assert_eq!(snapshot.workers[0].polls.value(), Some(1));
+    assert!(snapshot.lab.is_none());
+}
+
+#[test]
+fn what_a_thread_did_for_another_runtime_is_not_counted_for_this_one() {
+    let registry = Registry::leak();
+    let work = || async {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // On a thread that ends: the next one takes over its place in the registry.
+    let before = std::thread::spawn(move || {
+        current_thread().block_on(registry.instrument("earlier", work()));
+    });
+    before.join().expect("no panic");
+    let now = std::thread::spawn(move || {
+        let runtime = current_thread();
+        let mut source = LiveSource::new("mine", registry, runtime.handle());
+        runtime.block_on(registry.instrument("later", work()));
+        look(&mut source).workers[0].polls.value()
+    });
+    assert_eq!(now.join().expect("no panic"), Some(1_001));
+}
+
+#[test]
+fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
+    let registry = Registry::leak();
+    registry.set_retention(Duration::ZERO);
+    let runtime = current_thread();
+    let mut source = LiveSource::new("mine", registry, runtime.handle());
+    let mut seen = Vec::new();
+    for round in 0..5 {
+        let spawn = |n: usize| {
+            let name = format!("round{round}-{n}");
+            runtime.spawn(registry.instrument_task(&name, std::future::pending::<()>()))
+        };
+        let tasks: Vec<_> = (0..300).map(spawn).collect();
+        runtime.block_on(tokio::task::yield_now());
+        let snapshot = look(&mut source);
+        assert!(snapshot.tasks.windows(2).all(|pair| pair[0].key < pair[1].key));
+        let of_round = format!("round{round}");
+        let alive = snapshot.tasks.iter().filter(|task| !task.state.is_done());
+        assert!(alive.clone().all(|task| *task.meta.group == *of_round));
+        assert_eq!(alive.count(), 300);
+        seen.extend(snapshot.tasks.iter().map(|task| (task.key, task.meta.id)));
+        // Every second one, so that the slots come back in disorder.
+        tasks.iter().step_by(2).chain(&tasks[1..]).for_each(|task| task.abort());
+        let begin = Instant::now();
+        while registry.live() > 0 && begin.elapsed() < Duration::from_secs(60) {
+            runtime.block_on(tokio::task::yield_now());
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    let mut keys: Vec<_> = seen.iter().map(|(key, _)| *key).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), seen.len(), "a key names one task only");
+}
