@@ -11,6 +11,7 @@
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
 //! | [`report`] | writes the model as text or JSON |
+//! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
 //! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
@@ -39,6 +40,8 @@ pub mod app;
 pub mod cli;
 #[cfg(feature = "dashboard")]
 pub mod compare;
+#[cfg(feature = "dashboard")]
+pub mod headless;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]

@@ -1,3 +1,82 @@
 //! The program `asynctop`: parse, dispatch, exit code.
 
-fn main() {}
+use std::{
+    env,
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::anyhow;
+use asynctop::{
+    cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
+    compare, headless,
+};
+
+/// Wrong usage, or no way to start.
+const EXIT_SETUP: u8 = 2;
+
+fn main() -> ExitCode {
+    let request = match cli::parse(env::args_os()) {
+        Ok(request) => request,
+        Err(error) if error.use_stderr() => return fail(&cli::sentence(&error)),
+        Err(help) => {
+            // Nobody reading it is no error.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match run(request) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The causes are part of the sentence already.
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {sentence}");
+    ExitCode::from(EXIT_SETUP)
+}
+
+fn run(request: Request) -> anyhow::Result<()> {
+    match request {
+        Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
+        Request::Compare(args) => run_compare(&args),
+        Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
+        Request::Completions(shell) => print(&cli::completions(shell)),
+        Request::Man => print(&cli::man()?),
+    }
+}
+
+fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
+    let plan = watch.plan(lab.hog.is_some());
+    let mut out = BufWriter::new(io::stdout().lock());
+    Ok(headless::run(lab.options(scenario)?, &plan, &mut out)?)
+}
+
+fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
+    if let Some(style) = args.serve {
+        return Ok(compare::serve(style, io::stdout())?);
+    }
+    // The table comes when all is measured: meanwhile, whoever watches hears of each row.
+    let watched = io::stderr().is_terminal();
+    let rows = compare::run(&args.options(), |row| {
+        if watched {
+            let (style, connections) = (row.style.as_str(), row.connections);
+            let _ = writeln!(io::stderr(), "measured {connections} connections with {style}");
+        }
+    })?;
+    match args.format {
+        TableFormat::Text => print(compare::text(&rows).as_bytes()),
+        TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),
+    }
+}
+
+/// Writes all of it, or as much as somebody reads.
+fn print(text: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => {
+            result.map_err(|error| anyhow!("cannot write to stdout: {error}; check where it leads"))
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The flags, and what they come to.
+
+use std::time::Duration;
+
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+
+use super::{Hold, parse_duration};
+use crate::{
+    compare::{self, Style},
+    headless::Plan,
+    lab::{HogOptions, LabError, LabOptions, find},
+    model::Flavor,
+};
+
+/// What the lab is made of.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+#[command(next_help_heading = "Lab")]
+pub struct LabArgs {
+    /// How the runtime schedules: current-thread or multi-thread [default: the scenario's]
+    #[arg(long, value_name = "FLAVOR", value_parser = flavor_parser(), hide_possible_values = true)]
+    pub flavor: Option<Flavor>,
+    /// Worker threads; multi-thread unless --flavor says otherwise [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The hog: spin or block, and how many. It comes on by itself after a moment
+    /// without it, so that there is something to compare with
+    #[arg(long, value_name = "KIND[:COUNT]")]
+    pub hog: Option<HogOptions>,
+    /// How long the hog keeps the worker before it gives way once [default: never]
+    #[arg(long, value_name = "DURATION|never")]
+    pub hog_hold: Option<Hold>,
+}
+
+/// How to watch and what to write.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+#[command(next_help_heading = "Watching")]
+pub struct WatchArgs {
+    /// No screen: watch for a while, then write a report. So does a stdout that is no
+    /// terminal
+    #[arg(long)]
+    pub headless: bool,
+    /// End after this time, such as 500ms, 3s or 2m [default without a screen: 3s, but
+    /// no end for jsonl]. An interrupt ends it too, with the report of what was seen
+    #[arg(long = "for", value_name = "DURATION", value_parser = run_time)]
+    pub run_time: Option<Duration>,
+    /// What the report is written as; headless [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Time between looks, 100ms to 10s [default: 250ms]
+    #[arg(long, value_name = "DURATION", value_parser = interval)]
+    pub interval: Option<Duration>,
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One versioned document at the end
+    Json,
+    /// One such document in a line of its own at each interval
+    Jsonl,
+    /// The table of tasks
+    Csv,
+}
+
+/// What to compare.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// Numbers of connections, each measured in both styles
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "10,100,1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    connections: Vec<u32>,
+    /// How long each of them is measured, 100ms to 24h
+    #[arg(long = "for", value_name = "DURATION", value_parser = run_time, default_value = "2s")]
+    run_time: Duration,
+    /// What the table is written as
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TableFormat,
+    /// Be the service, in the process that `compare` starts for it.
+    #[arg(long, hide = true, value_parser = style_parser())]
+    pub serve: Option<Style>,
+}
+
+/// What a table is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people
+    Text,
+    /// One versioned document
+    Json,
+}
+
+impl CompareArgs {
+    /// What these flags ask for.
+    pub fn options(&self) -> compare::Options {
+        let connections = self.connections.iter().map(|n| *n as usize).collect();
+        compare::Options { connections, duration: self.run_time }
+    }
+}
+
+impl LabArgs {
+    /// The lab that these flags ask for.
+    ///
+    /// # Errors
+    /// If there is no such scenario.
+    pub fn options(&self, scenario: &str) -> Result<LabOptions, LabError> {
+        let mut options = LabOptions::new(find(scenario)?);
+        options.workers = self.workers;
+        // Whoever counts workers means the flavour that has some.
+        options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
+        options.hog = self.hog.clone().unwrap_or_default();
+        options.hog.hold = self.hog_hold.and_then(|Hold(hold)| hold);
+        Ok(options)
+    }
+
+    /// These flags, and those of `outer` where these say nothing.
+    pub(super) fn or(self, outer: LabArgs) -> LabArgs {
+        LabArgs {
+            flavor: self.flavor.or(outer.flavor),
+            workers: self.workers.or(outer.workers),
+            hog: self.hog.or(outer.hog),
+            hog_hold: self.hog_hold.or(outer.hog_hold),
+        }
+    }
+}
+
+impl WatchArgs {
+    /// These flags, and those of `outer` where these say nothing.
+    pub(super) fn or(self, outer: WatchArgs) -> WatchArgs {
+        WatchArgs {
+            headless: self.headless || outer.headless,
+            run_time: self.run_time.or(outer.run_time),
+            format: self.format.or(outer.format),
+            interval: self.interval.or(outer.interval),
+        }
+    }
+
+    /// The time between looks.
+    pub fn interval(&self) -> Duration {
+        self.interval.unwrap_or(Duration::from_millis(250))
+    }
+
+    /// The run without a screen that these flags ask for, with a hog or without.
+    pub fn plan(&self, hog: bool) -> Plan {
+        let format = self.format.unwrap_or_default();
+        let run_time = match format {
+            Format::Jsonl => self.run_time,
+            _ => self.run_time.or(Some(Duration::from_secs(3))),
+        };
+        Plan { run_time, hog, interval: self.interval(), format }
+    }
+}
+
+fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
+    one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)
+}
+
+fn style_parser() -> impl TypedValueParser<Value = Style> {
+    one_of(Style::ALL, Style::as_str)
+}
+
+/// Reads the name of one of two.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    both: [T; 2],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(both.map(name))
+        .map(move |given| if given == name(both[0]) { both[0] } else { both[1] })
+}
+
+fn run_time(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_millis(100), Duration::from_secs(24 * 3600), "100ms to 24h")
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_millis(100), Duration::from_secs(10), "100ms to 10s")
+}
+
+fn between(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
+    let given = parse_duration(text)?;
+    if (least..=most).contains(&given) {
+        return Ok(given);
+    }
+    Err(format!("it is out of range; ask for {range}"))
+}

@@ -1,0 +1,198 @@
+//! The command line: what may be asked for, and nothing of how it is done.
+//!
+//! Every wrong input ends in one sentence on stderr and exit code 2, before the terminal
+//! is touched.
+
+mod args;
+mod duration;
+mod error;
+mod print;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
+pub use clap_complete::Shell;
+pub use duration::{Hold, parse_duration};
+pub use error::sentence;
+pub use print::{completions, man, scenarios};
+
+const EXAMPLES: &str = "\
+Examples:
+  asynctop                                  the lab; b releases the hog
+  asynctop --flavor multi-thread --workers 2
+  asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5 ms
+  asynctop --headless --hog spin            a report: before and with the hog
+  asynctop --format json | jq .slowdown
+
+Exit code: 0 fine, 2 wrong usage or no way to start";
+
+/// `top` for async Rust: every task of a Tokio runtime, live, and the one that holds the
+/// worker.
+///
+/// Without a command it runs the lab: workloads of real work on a Tokio runtime of its
+/// own, and a hog that blocks without yielding when you say so.
+#[derive(Debug, Parser)]
+#[command(name = "asynctop", version, after_help = EXAMPLES, infer_subcommands = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    lab: LabArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the lab: workloads on a Tokio runtime of its own, and a hog
+    #[command(after_help = EXAMPLES)]
+    Lab {
+        /// What runs: the name of a built-in scenario
+        #[arg(default_value = "mixed")]
+        scenario: String,
+        #[command(flatten)]
+        lab: LabArgs,
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
+    /// Measure a service with a thread for each connection against an async one
+    Compare(CompareArgs),
+    /// List the lab's scenarios, or describe one
+    Scenarios {
+        /// The scenario to describe
+        name: Option<String>,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Request {
+    /// The lab with this scenario.
+    Lab {
+        /// The scenario's name.
+        scenario: String,
+        /// What it is made of.
+        lab: LabArgs,
+        /// How it is watched.
+        watch: WatchArgs,
+    },
+    /// Threads against async.
+    Compare(CompareArgs),
+    /// The list of scenarios, or one of them.
+    Scenarios(Option<String>),
+    /// A completion script.
+    Completions(Shell),
+    /// The man page.
+    Man,
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+/// If it is wrong, and also for `--help` and `--version`: clap's error knows which.
+///
+/// ```
+/// use asynctop::cli::{Request, parse};
+///
+/// let request = parse(["asynctop", "--for", "3s", "lab", "mixed"]).unwrap();
+/// let Request::Lab { scenario, watch, .. } = request else { panic!() };
+/// assert_eq!((&*scenario, watch.run_time.unwrap().as_secs()), ("mixed", 3));
+/// assert!(parse(["asynctop", "--for", "soon"]).is_err());
+/// ```
+pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, clap::Error>
+where
+    T: Into<OsString> + Clone,
+{
+    let Cli { command, lab, watch } = Cli::try_parse_from(args)?;
+    let without_flags = |request| {
+        if lab == LabArgs::default() && watch == WatchArgs::default() {
+            return Ok(request);
+        }
+        let message = "the flags before the command belong to `lab`; leave them out here";
+        Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
+    };
+    match command {
+        None => Ok(Request::Lab { scenario: "mixed".to_owned(), lab, watch }),
+        Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
+            Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
+        }
+        Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
+        Some(Command::Scenarios { name }) => without_flags(Request::Scenarios(name)),
+        Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
+        Some(Command::Man) => without_flags(Request::Man),
+    }
+}
+
+/// What clap knows about the command line.
+pub(crate) fn command_line() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Flavor;
+
+    fn lab(args: &[&str]) -> (String, LabArgs, WatchArgs) {
+        match parse(["asynctop"].iter().chain(args)) {
+            Ok(Request::Lab { scenario, lab, watch }) => (scenario, lab, watch),
+            other => panic!("{args:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_types_fit_together() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_the_lab() {
+        assert_eq!(lab(&[]), lab(&["lab"]));
+        assert_eq!(lab(&["--hog", "spin:3"]), lab(&["lab", "mixed", "--hog", "spin:3"]));
+    }
+
+    #[test]
+    fn flags_may_stand_before_the_command_and_the_nearer_one_wins() {
+        let (_, lab, watch) =
+            lab(&["--headless", "--workers", "3", "--for", "1s", "lab", "--for", "2s"]);
+        assert_eq!((lab.workers, watch.headless), (Some(3), true));
+        assert_eq!(watch.run_time, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn flags_of_the_lab_are_refused_elsewhere() {
+        for command in ["man", "scenarios"] {
+            let error = parse(["asynctop", "--headless", command]).expect_err(command);
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn counting_workers_means_multi_thread_unless_said_otherwise() {
+        let flavor = |args: &[&str]| lab(args).1.options("mixed").expect("fine").flavor;
+        assert_eq!(flavor(&["--workers", "3"]), Some(Flavor::MultiThread));
+        let both = ["--workers", "3", "--flavor", "current-thread"];
+        assert_eq!(flavor(&both), Some(Flavor::CurrentThread));
+        assert_eq!(flavor(&[]), None);
+    }
+
+    #[test]
+    fn the_hold_belongs_to_the_hog() {
+        let (_, args, _) = lab(&["--hog-hold", "5ms", "--hog", "block:2"]);
+        let hog = args.options("mixed").expect("fine").hog;
+        assert_eq!((hog.count, hog.hold), (2, Some(Duration::from_millis(5))));
+        let (_, args, _) = lab(&["--hog-hold", "never"]);
+        assert_eq!(args.options("mixed").expect("fine").hog.hold, None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Watching without a screen: look, wait, look again, and write a report at the end.
+//!
+//! The looking is done on the thread that calls, which is none of the runtime's: a hog may
+//! hold every worker, and the report comes all the same, and in time.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level::emulate_default_handler,
+};
+
+use crate::{
+    cli::Format,
+    lab::{Command, Lab, LabError, LabOptions},
+    model::{Interest, Model, Snapshot},
+    report::{Phase, Summary, csv, json, text},
+    source::{LiveSource, Source},
+};
+
+/// A baseline needs this long: work has to find its pace first.
+const LEAST_BASELINE: Duration = Duration::from_millis(900);
+/// The time without the hog where the run has no end to take a third of.
+const ENDLESS_BASELINE: Duration = Duration::from_secs(3);
+/// The model looks at least this often, so that it knows a short run by more than its ends,
+/// and the moment when work came to a standstill.
+const MOST_BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// How a run goes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How long it takes; `None` is until a signal.
+    pub run_time: Option<Duration>,
+    /// Whether the hog comes on by itself, after a first third without it.
+    pub hog: bool,
+    /// The time between documents, where there are several.
+    pub interval: Duration,
+    /// What is written.
+    pub format: Format,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadlessError {
+    /// The lab could not be started.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// No way to hear of an interrupt.
+    #[error("cannot listen for signals: {0}; try again with fewer open files")]
+    Signals(#[source] io::Error),
+    /// The report could not be written.
+    #[error("cannot write the report: {0}; check where stdout leads")]
+    Write(#[source] io::Error),
+}
+
+/// Runs a lab as planned and writes the report to `out`. An interrupt (SIGINT, SIGTERM,
+/// SIGHUP) ends the run early, with the report; a second one ends the program.
+///
+/// # Errors
+/// If the lab does not start or `out` cannot be written. Nobody reading any more is no
+/// error: it ends the run.
+pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<(), HeadlessError> {
+    let interrupted = interrupts().map_err(HeadlessError::Signals)?;
+    let lab = Lab::start(options)?;
+    let mut run = Run::new(&lab, plan, interrupted);
+    match run.go(out) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(HeadlessError::Write),
+    }
+}
+
+/// Hears of signals. The first of them is passed on, the next one does what it always does.
+fn interrupts() -> io::Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().name("asynctop-signals".to_owned()).spawn(move || {
+        for (nth, signal) in signals.forever().enumerate() {
+            if nth > 0 {
+                let _ = emulate_default_handler(signal);
+            }
+            let _ = sender.send(());
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// A run on its way.
+struct Run<'a> {
+    lab: &'a Lab,
+    plan: &'a Plan,
+    source: LiveSource,
+    model: Model,
+    summary: Summary,
+    interrupted: Receiver<()>,
+    next_document: Instant,
+    /// How long the last look took.
+    cost: Duration,
+}
+
+/// Why a part of a run is over.
+#[derive(PartialEq)]
+enum End {
+    Time,
+    Interrupt,
+}
+
+impl<'a> Run<'a> {
+    fn new(lab: &'a Lab, plan: &'a Plan, interrupted: Receiver<()>) -> Self {
+        Run {
+            lab,
+            plan,
+            source: LiveSource::of_lab(lab),
+            model: Model::default(),
+            summary: Summary::default(),
+            interrupted,
+            next_document: Instant::now() + plan.interval,
+            cost: Duration::ZERO,
+        }
+    }
+
+    fn go(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let begin = Instant::now();
+        let until = self.plan.run_time.map(|run_time| begin + run_time);
+        if self.plan.hog {
+            let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
+            if end == End::Time {
+                self.lab.execute(Command::ToggleHog);
+                self.phase("with-hog", until, out)?;
+            }
+        } else {
+            self.phase("run", until, out)?;
+        }
+        match self.plan.format {
+            Format::Text => text::write(&self.model, &self.summary, out)?,
+            Format::Json => json::write(&self.model, &self.summary, out)?,
+            Format::Jsonl => json::write_line(&self.model, &self.summary, out)?,
+            Format::Csv => csv::write(&self.model, out)?,
+        }
+        out.flush()
+    }
+
+    /// Looks again and again until a moment or an interrupt, and sums up.
+    fn phase(
+        &mut self,
+        name: &'static str,
+        until: Option<Instant>,
+        out: &mut impl Write,
+    ) -> io::Result<End> {
+        let first = self.look();
+        let mut next = Instant::now();
+        let end = loop {
+            // Half of the time at most goes into looking, however many tasks there are.
+            let pause = self.plan.interval.min(MOST_BETWEEN_LOOKS).max(2 * self.cost);
+            next = (next + pause).max(Instant::now() + self.cost);
+            let wake = until.map_or(next, |until| until.min(next));
+            match self.interrupted.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+                Ok(()) => break End::Interrupt,
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(self.plan.interval),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break End::Time;
+            }
+            self.look();
+            self.document(out)?;
+        };
+        self.look();
+        self.summary.phases.extend(Phase::between(name, &first, &self.model));
+        Ok(end)
+    }
+
+    /// Writes the document that is due, if one is.
+    fn document(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let now = Instant::now();
+        if self.plan.format != Format::Jsonl || now < self.next_document {
+            return Ok(());
+        }
+        self.next_document = now.max(self.next_document + self.plan.interval);
+        json::write_line(&self.model, &self.summary, out)?;
+        out.flush()
+    }
+
+    fn look(&mut self) -> Arc<Snapshot> {
+        let begin = Instant::now();
+        let snapshot = Arc::new(self.source.snapshot(&Interest { task: None, groups: true }));
+        self.model.advance(Arc::clone(&snapshot));
+        self.cost = begin.elapsed();
+        snapshot
+    }
+}
+
+/// How long the hog stays off: a third, more if a third is not enough, half at most.
+fn baseline(run_time: Option<Duration>) -> Duration {
+    run_time.map_or(ENDLESS_BASELINE, |all| (all / 3).max(LEAST_BASELINE).min(all / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hog_stays_off_for_a_third_if_that_is_enough() {
+        let of = |millis| baseline(Some(Duration::from_millis(millis))).as_millis();
+        assert_eq!([of(30_000), of(3_000), of(2_000), of(1_000)], [10_000, 1_000, 900, 500]);
+        assert_eq!(baseline(None), ENDLESS_BASELINE);
+    }
+}

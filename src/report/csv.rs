@@ -1,0 +1,76 @@
+//! The table of tasks as comma-separated values, as RFC 4180 has them. The columns are
+//! named as in the JSON document.
+
+use std::io::{self, Write};
+
+use crate::model::{Model, TaskFigures};
+
+/// The columns, in the order of a row.
+const COLUMNS: &str = "id,key,name,group,location,state,stage,polls,wakes,self_wakes,\
+                       live_wakers,lifetime_ns,busy_ns,scheduled_ns,idle_ns,max_poll_ns,\
+                       max_delay_ns";
+
+/// Writes a line of names and a line for each task. What is not to be had is empty.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let Some(snapshot) = model.snapshot() else { return Ok(()) };
+    write!(out, "{COLUMNS}\r\n")?;
+    snapshot.tasks.iter().try_for_each(|task| row(task, out))
+}
+
+fn row(task: &TaskFigures, out: &mut impl Write) -> io::Result<()> {
+    let meta = &task.meta;
+    write!(out, "{},{},", meta.id, task.key)?;
+    for text in [&meta.name, &meta.group, &meta.location] {
+        write!(out, "{},", quoted(text))?;
+    }
+    let stage = task.stage.map(quoted).unwrap_or_default();
+    let wakers = task.live_wakers.value().map(|n| n.to_string()).unwrap_or_default();
+    write!(out, "{},{stage},{},{},", task.state.as_str(), task.polls, task.wakes)?;
+    write!(out, "{},{wakers},{},{},", task.self_wakes, task.lifetime_ns, task.busy_ns)?;
+    write!(out, "{},{},{},", task.scheduled_ns, task.idle_ns, task.max_poll_ns)?;
+    write!(out, "{}\r\n", task.max_delay_ns)
+}
+
+/// In quotes, if it holds anything that would end the field.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    fn written() -> String {
+        let mut out = Vec::new();
+        write(&testing::fixed().0, &mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_table_is_as_it_was_promised() {
+        insta::assert_snapshot!(written().replace('\r', "␍"));
+    }
+
+    #[test]
+    fn every_row_has_every_column() {
+        let columns = COLUMNS.split(',').count();
+        for line in written().lines().filter(|line| !line.contains('"')) {
+            assert_eq!(line.split(',').count(), columns, "{line}");
+        }
+    }
+
+    #[test]
+    fn quotes_commas_and_line_ends_stay_inside_their_field() {
+        assert_eq!(quoted("a,b"), "\"a,b\"");
+        assert_eq!(quoted("say \"hi\"\n"), "\"say \"\"hi\"\"\n\"");
+        assert_eq!(quoted("plain"), "plain");
+    }
+}

@@ -1,0 +1,51 @@
+//! Which figures are missing, and why.
+
+use std::collections::BTreeMap;
+
+use crate::model::Snapshot;
+
+/// Why there is no slowdown.
+pub(super) const NO_SLOWDOWN: &str =
+    "no closed-loop work, or too little time without a hog to compare with";
+
+/// Figure (as a path such as `workers.steals`) → why it is not to be had.
+pub(super) type Reasons = BTreeMap<&'static str, &'static str>;
+
+/// All that a snapshot cannot know, and why.
+pub(super) fn unavailable(snapshot: &Snapshot) -> Reasons {
+    let mut reasons = Reasons::new();
+    let mut note = |path, reason: Option<&'static str>| {
+        if let Some(reason) = reason {
+            reasons.entry(path).or_insert(reason);
+        }
+    };
+    let runtime = &snapshot.runtime;
+    for (path, figure) in [
+        ("runtime.alive_tasks", runtime.alive_tasks),
+        ("runtime.global_queue", runtime.global_queue),
+        ("runtime.blocking_threads", runtime.blocking_threads),
+        ("runtime.idle_blocking_threads", runtime.idle_blocking_threads),
+        ("runtime.blocking_queue", runtime.blocking_queue),
+        ("runtime.budget_forced_yields", runtime.budget_forced_yields),
+        ("runtime.remote_schedules", runtime.remote_schedules),
+    ] {
+        note(path, figure.reason());
+    }
+    for worker in &snapshot.workers {
+        for (path, figure) in [
+            ("workers.poll_ns", worker.poll_ns),
+            ("workers.busy_ns", worker.busy_ns),
+            ("workers.polls", worker.polls),
+            ("workers.parks", worker.parks),
+            ("workers.steals", worker.steals),
+            ("workers.overflows", worker.overflows),
+            ("workers.local_queue", worker.local_queue),
+        ] {
+            note(path, figure.reason());
+        }
+    }
+    for task in &snapshot.tasks {
+        note("tasks.live_wakers", task.live_wakers.reason());
+    }
+    reasons
+}

@@ -1,0 +1,231 @@
+//! The document as serde sees it. Field names are a promise.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
+use crate::model::{
+    Factor, Filter, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures, Slowdown,
+    WorkloadFigures,
+};
+use crate::report::{Phase, Summary, Work, figures};
+
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    schema: &'static str,
+    source: &'a str,
+    taken_ns: u64,
+    epoch: u64,
+    runtime: RuntimeDoc,
+    slowdown: Option<SlowdownDoc>,
+    lag: LagDoc,
+    phases: Vec<PhaseDoc>,
+    lab: Option<LabDoc<'a>>,
+    workers: Vec<WorkerDoc<'a>>,
+    groups: Vec<GroupDoc>,
+    findings: Vec<FindingDoc<'a>>,
+    #[serde(serialize_with = "tasks")]
+    tasks: &'a Model,
+    unavailable: BTreeMap<&'static str, &'static str>,
+}
+
+impl<'a> Document<'a> {
+    /// `None` before the first snapshot.
+    pub(super) fn of(model: &'a Model, summary: &Summary) -> Option<Self> {
+        let snapshot = model.snapshot()?;
+        let mut unavailable = figures::unavailable(snapshot);
+        if model.slowdown().factor.is_none() {
+            unavailable.insert("slowdown", figures::NO_SLOWDOWN);
+        }
+        let groups = model.groups(GroupColumn::Name, false, &Filter::default());
+        let taken_ns = snapshot.taken_ns;
+        Some(Document {
+            schema: "asynctop/1",
+            source: &snapshot.source,
+            taken_ns,
+            epoch: snapshot.epoch,
+            runtime: RuntimeDoc::of(&snapshot.runtime, snapshot.workers.len()),
+            slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
+            lag: LagDoc::of(model.lag()),
+            phases: summary.phases.iter().map(PhaseDoc::of).collect(),
+            lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
+            workers: model.workers().iter().map(WorkerDoc::of).collect(),
+            groups: groups.into_iter().map(GroupDoc::of).collect(),
+            findings: model.findings().iter().map(FindingDoc::of).collect(),
+            tasks: model,
+            unavailable,
+        })
+    }
+}
+
+/// One by one: a million tasks need no second list.
+fn tasks<S: Serializer>(model: &&Model, serializer: S) -> Result<S::Ok, S::Error> {
+    let tasks = model.snapshot().map_or(&[][..], |snapshot| &snapshot.tasks);
+    let taken_ns = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    serializer.collect_seq(
+        tasks.iter().enumerate().map(|(at, task)| TaskDoc::of(task, model.rates(at), taken_ns)),
+    )
+}
+
+#[derive(Serialize)]
+struct RuntimeDoc {
+    flavor: &'static str,
+    workers: usize,
+    uptime_ns: u64,
+    alive_tasks: Option<u64>,
+    measured_tasks: u64,
+    global_queue: Option<u64>,
+    blocking_threads: Option<u64>,
+    idle_blocking_threads: Option<u64>,
+    blocking_queue: Option<u64>,
+    budget_forced_yields: Option<u64>,
+    remote_schedules: Option<u64>,
+}
+
+impl RuntimeDoc {
+    fn of(runtime: &RuntimeFigures, workers: usize) -> Self {
+        RuntimeDoc {
+            flavor: runtime.flavor.as_str(),
+            workers,
+            uptime_ns: runtime.uptime_ns,
+            alive_tasks: runtime.alive_tasks.value(),
+            measured_tasks: runtime.measured_tasks,
+            global_queue: runtime.global_queue.value(),
+            blocking_threads: runtime.blocking_threads.value(),
+            idle_blocking_threads: runtime.idle_blocking_threads.value(),
+            blocking_queue: runtime.blocking_queue.value(),
+            budget_forced_yields: runtime.budget_forced_yields.value(),
+            remote_schedules: runtime.remote_schedules.value(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SlowdownDoc {
+    factor: Option<f64>,
+    standstill: bool,
+    standstill_ns: Option<u64>,
+    work: Vec<ShareDoc>,
+}
+
+#[derive(Serialize)]
+struct ShareDoc {
+    workload: &'static str,
+    per_second_before: f64,
+    per_second_now: f64,
+}
+
+impl SlowdownDoc {
+    fn of(slowdown: &Slowdown, now_ns: u64) -> Option<Self> {
+        let (factor, standstill) = match slowdown.factor? {
+            Factor::Times(n) => (Some(n), false),
+            Factor::Standstill => (None, true),
+        };
+        let work = slowdown.shares.iter().map(|&(workload, per_second_before, per_second_now)| {
+            ShareDoc { workload, per_second_before, per_second_now }
+        });
+        Some(SlowdownDoc {
+            factor,
+            standstill,
+            standstill_ns: slowdown.standstill_since_ns.map(|since| now_ns.saturating_sub(since)),
+            work: work.collect(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct LagDoc {
+    p50_ns: Option<u64>,
+    p99_ns: Option<u64>,
+    waiting: usize,
+    longest_ns: u64,
+}
+
+impl LagDoc {
+    fn of(lag: &Lag) -> Self {
+        let Lag { p50_ns, p99_ns, waiting, longest_ns } = *lag;
+        LagDoc { p50_ns, p99_ns, waiting, longest_ns }
+    }
+}
+
+#[derive(Serialize)]
+struct PhaseDoc {
+    name: &'static str,
+    begin_ns: u64,
+    duration_ns: u64,
+    work: Vec<WorkDoc>,
+    lag: LagDoc,
+    slowdown: Option<SlowdownDoc>,
+}
+
+#[derive(Serialize)]
+struct WorkDoc {
+    workload: &'static str,
+    unit: &'static str,
+    done: u64,
+    per_second: f64,
+}
+
+impl PhaseDoc {
+    fn of(phase: &Phase) -> Self {
+        let work = phase.work.iter().map(|&Work { name, unit, done, per_second }| WorkDoc {
+            workload: name,
+            unit,
+            done,
+            per_second,
+        });
+        PhaseDoc {
+            name: phase.name,
+            begin_ns: phase.begin_ns,
+            duration_ns: phase.duration_ns,
+            work: work.collect(),
+            lag: LagDoc::of(&phase.lag),
+            slowdown: SlowdownDoc::of(&phase.slowdown, phase.begin_ns + phase.duration_ns),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LabDoc<'a> {
+    scenario: &'a str,
+    workloads: Vec<WorkloadDoc>,
+    hog: HogDoc,
+}
+
+#[derive(Serialize)]
+struct WorkloadDoc {
+    name: &'static str,
+    count: usize,
+    unit: Option<&'static str>,
+    done: u64,
+}
+
+#[derive(Serialize)]
+struct HogDoc {
+    kind: &'static str,
+    count: usize,
+    hold_ns: Option<u64>,
+    on: bool,
+    on_ns: Option<u64>,
+}
+
+impl<'a> LabDoc<'a> {
+    fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
+        let HogFigures { kind, count, hold_ns, on_since_ns } = lab.hog;
+        let workloads = lab.workloads.iter().map(|&WorkloadFigures { name, count, unit, done }| {
+            WorkloadDoc { name, count, unit, done }
+        });
+        LabDoc {
+            scenario: &lab.scenario,
+            workloads: workloads.collect(),
+            hog: HogDoc {
+                kind,
+                count,
+                hold_ns,
+                on: on_since_ns.is_some(),
+                on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
+            },
+        }
+    }
+}

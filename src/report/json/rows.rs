@@ -1,0 +1,175 @@
+//! The rows of the document's tables. Field names are a promise.
+
+use serde::Serialize;
+
+use crate::{
+    model::{Finding, GroupRow, TaskFigures, TaskRates, WorkerRow},
+    report::format,
+};
+
+#[derive(Serialize)]
+pub(super) struct WorkerDoc<'a> {
+    index: usize,
+    thread: &'a str,
+    current: Option<CurrentDoc<'a>>,
+    busy_share: f64,
+    polls_per_second: f64,
+    poll_ns: Option<u64>,
+    busy_ns: Option<u64>,
+    polls: Option<u64>,
+    parks: Option<u64>,
+    steals: Option<u64>,
+    overflows: Option<u64>,
+    local_queue: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CurrentDoc<'a> {
+    task: u64,
+    name: &'a str,
+    for_ns: u64,
+}
+
+impl<'a> WorkerDoc<'a> {
+    pub(super) fn of(row: &'a WorkerRow) -> Self {
+        let figures = &row.figures;
+        let current = figures.current.as_ref().zip(row.current.as_ref());
+        WorkerDoc {
+            index: figures.index,
+            thread: &figures.thread,
+            current: current.map(|(poll, (name, for_ns))| CurrentDoc {
+                task: poll.key,
+                name,
+                for_ns: *for_ns,
+            }),
+            busy_share: row.busy,
+            polls_per_second: row.polls,
+            poll_ns: figures.poll_ns.value(),
+            busy_ns: figures.busy_ns.value(),
+            polls: figures.polls.value(),
+            parks: figures.parks.value(),
+            steals: figures.steals.value(),
+            overflows: figures.overflows.value(),
+            local_queue: figures.local_queue.value(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct GroupDoc {
+    name: String,
+    location: String,
+    tasks: usize,
+    ended: usize,
+    waiting: usize,
+    polling: usize,
+    polls: u64,
+    polls_per_second: f64,
+    busy_share: f64,
+    busy_ns: u64,
+    scheduled_ns: u64,
+    idle_ns: u64,
+    max_poll_ns: u64,
+    poll_p99_ns: Option<u64>,
+    delay_p99_ns: Option<u64>,
+    wakes: u64,
+}
+
+impl GroupDoc {
+    pub(super) fn of(row: GroupRow) -> Self {
+        GroupDoc {
+            name: row.name.to_string(),
+            location: row.location.to_string(),
+            tasks: row.tasks,
+            ended: row.ended,
+            waiting: row.waiting,
+            polling: row.polling,
+            polls: row.polls,
+            polls_per_second: row.poll_rate,
+            busy_share: row.busy_share,
+            busy_ns: row.busy_ns,
+            scheduled_ns: row.scheduled_ns,
+            idle_ns: row.idle_ns,
+            max_poll_ns: row.max_poll_ns,
+            poll_p99_ns: row.poll_p99_ns,
+            delay_p99_ns: row.delay_p99_ns,
+            wakes: row.wakes,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct TaskDoc<'a> {
+    id: u64,
+    key: u64,
+    name: &'a str,
+    group: &'a str,
+    location: &'a str,
+    state: &'static str,
+    state_ns: u64,
+    stage: Option<&'static str>,
+    polls: u64,
+    wakes: u64,
+    self_wakes: u64,
+    live_wakers: Option<u32>,
+    lifetime_ns: u64,
+    busy_ns: u64,
+    scheduled_ns: u64,
+    idle_ns: u64,
+    max_poll_ns: u64,
+    max_delay_ns: u64,
+    polls_per_second: f64,
+    busy_share: f64,
+    future_bytes: u32,
+}
+
+impl<'a> TaskDoc<'a> {
+    pub(super) fn of(task: &'a TaskFigures, rates: TaskRates, now_ns: u64) -> Self {
+        TaskDoc {
+            id: task.meta.id,
+            key: task.key,
+            name: &task.meta.name,
+            group: &task.meta.group,
+            location: &task.meta.location,
+            state: task.state.as_str(),
+            state_ns: now_ns.saturating_sub(task.since_ns),
+            stage: task.stage,
+            polls: task.polls,
+            wakes: task.wakes,
+            self_wakes: task.self_wakes,
+            live_wakers: task.live_wakers.value(),
+            lifetime_ns: task.lifetime_ns,
+            busy_ns: task.busy_ns,
+            scheduled_ns: task.scheduled_ns,
+            idle_ns: task.idle_ns,
+            max_poll_ns: task.max_poll_ns,
+            max_delay_ns: task.max_delay_ns,
+            polls_per_second: rates.polls,
+            busy_share: rates.busy,
+            future_bytes: task.meta.future_size,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct FindingDoc<'a> {
+    rule: &'static str,
+    severity: &'static str,
+    task: Option<u64>,
+    sentence: &'a str,
+    location: Option<&'a str>,
+    cure: &'static str,
+}
+
+impl<'a> FindingDoc<'a> {
+    pub(super) fn of(finding: &'a Finding) -> Self {
+        FindingDoc {
+            rule: finding.rule,
+            severity: format::severity(finding.severity),
+            task: finding.task,
+            sentence: &finding.sentence,
+            location: finding.location.as_deref(),
+            cure: finding.cure,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A run that never was, for the snapshots of every format.
+
+use std::sync::Arc;
+
+use super::{Phase, Summary};
+use crate::{
+    model::{
+        CurrentPoll, Distributions, Figure, Model, Snapshot, Subject, TaskFigures,
+        testing::{lab, snapshot, task},
+    },
+    probe::State,
+};
+
+const MS: u64 = 1_000_000;
+const S: u64 = 1_000 * MS;
+
+/// A second and a half of work, then as long with a hog; and what it comes to.
+pub(super) fn fixed() -> (Model, Summary) {
+    let mut model = Model::default();
+    let mut phases = Vec::new();
+    let first = Arc::new(at(0));
+    let mut begin = first.clone();
+    model.advance(first);
+    for step in 1..=12 {
+        let next = Arc::new(at(step * 250 * MS));
+        model.advance(next.clone());
+        if step == 6 {
+            phases.extend(Phase::between("without-hog", &begin, &model));
+            begin = next;
+        }
+    }
+    phases.extend(Phase::between("with-hog", &begin, &model));
+    (model, Summary { phases })
+}
+
+fn at(now: u64) -> Snapshot {
+    let hog_on = now.checked_sub(1_500 * MS);
+    let calm = now.min(1_500 * MS);
+    let mut tasks = vec![
+        heartbeat(now, calm),
+        tcp(now, calm),
+        TaskFigures { state: State::Panicked, polls: 2, ..task(3, "a \"b\", c\x1b[2J") },
+    ];
+    tasks.extend(hog_on.map(|on| hog(now, on)));
+    let mut result = snapshot(now, tasks);
+    for wait in 0..calm / MS {
+        result.delays.record(20_000 + wait * 10);
+    }
+    let mut figures = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
+    figures.hog.on_since_ns = hog_on.map(|on| now - on);
+    result.lab = Some(figures);
+    result.source = "lab:test".into();
+    result.runtime.measured_tasks -= 1;
+    result.runtime.alive_tasks = Figure::Measured(3);
+    result.runtime.global_queue = Figure::Measured(2);
+    let worker = &mut result.workers[0];
+    worker.current = hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on });
+    worker.poll_ns = Figure::Measured(calm / 10 + hog_on.unwrap_or(0));
+    worker.polls = Figure::Measured(calm / MS);
+    let mut distributions = Distributions::default();
+    distributions.poll_times.record(90_000);
+    distributions.delays.record(30_000);
+    result.distributions = vec![(Subject::Group("tcp".into()), distributions)];
+    result
+}
+
+fn heartbeat(now: u64, calm: u64) -> TaskFigures {
+    TaskFigures {
+        state: if now == calm { State::Idle } else { State::Scheduled },
+        since_ns: calm,
+        lifetime_ns: now,
+        busy_ns: calm / 100,
+        scheduled_ns: now - calm,
+        idle_ns: calm - calm / 100,
+        polls: calm / (10 * MS),
+        wakes: calm / (10 * MS) + 1,
+        max_poll_ns: 40_000,
+        max_delay_ns: now - calm,
+        ..task(1, "heartbeat-1")
+    }
+}
+
+fn tcp(now: u64, calm: u64) -> TaskFigures {
+    TaskFigures {
+        state: State::Scheduled,
+        since_ns: calm,
+        lifetime_ns: now,
+        busy_ns: calm / 10,
+        scheduled_ns: now - calm / 10,
+        idle_ns: 0,
+        polls: calm / MS,
+        wakes: calm / MS,
+        self_wakes: 4,
+        max_poll_ns: 250_000,
+        max_delay_ns: now - calm,
+        live_wakers: Figure::Unavailable("it has several wakers"),
+        stage: Some("reading, then answering"),
+        ..task(2, "tcp-1")
+    }
+}
+
+fn hog(now: u64, on: u64) -> TaskFigures {
+    TaskFigures {
+        state: State::Polling,
+        since_ns: now - on,
+        lifetime_ns: on + S / 1000,
+        busy_ns: on,
+        scheduled_ns: S / 1000,
+        polls: 1,
+        wakes: 0,
+        max_poll_ns: on,
+        stage: Some("spin"),
+        ..task(9, "hog-1")
+    }
+}

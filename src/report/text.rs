@@ -1,0 +1,254 @@
+//! The report that people read: the numbers first, then where they come from.
+
+use std::io::{self, Write};
+
+use super::{
+    Phase, Summary, Work, figures,
+    format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate, severity},
+    table::{self, Column},
+};
+use crate::model::{
+    Filter, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates, WorkerRow,
+};
+
+/// This many tasks are listed, the busiest of them.
+const TOP: usize = 10;
+
+/// Writes the report; nothing before the first snapshot.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    let Some(snapshot) = model.snapshot() else { return Ok(()) };
+    header(model, snapshot, out)?;
+    phases(&summary.phases, out)?;
+    findings(model, out)?;
+    workers(model, out)?;
+    groups(model, out)?;
+    tasks(model, snapshot, out)?;
+    unavailable(snapshot, out)
+}
+
+fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    let runtime = &snapshot.runtime;
+    writeln!(
+        out,
+        "asynctop  {}  {} ×{}  up {}",
+        harmless(&snapshot.source),
+        runtime.flavor.as_str(),
+        snapshot.workers.len(),
+        duration(runtime.uptime_ns),
+    )?;
+    let lag = model.lag();
+    let alive = runtime.alive_tasks.value().map_or(UNKNOWN.to_owned(), count);
+    writeln!(
+        out,
+        "tasks     {} measured of {alive} alive; {} waiting for a worker, the longest for {}",
+        count(runtime.measured_tasks),
+        count(lag.waiting as u64),
+        duration(lag.longest_ns),
+    )?;
+    let slowdown = model.slowdown();
+    match (slowdown.factor, slowdown.standstill_since_ns) {
+        (None, _) => writeln!(out, "slowdown  {UNKNOWN}  ({})", figures::NO_SLOWDOWN)?,
+        (Some(_), Some(since)) => {
+            let lasted = duration(snapshot.taken_ns.saturating_sub(since));
+            writeln!(out, "slowdown  standstill: nothing has got done for {lasted}")?;
+        }
+        (some, None) => writeln!(out, "slowdown  {}", factor(some))?,
+    }
+    let (p50, p99) = (maybe(lag.p50_ns), maybe(lag.p99_ns));
+    writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")
+}
+
+fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
+    let Some(first) = phases.first() else { return Ok(()) };
+    let mut columns = vec![
+        Column::Left("PHASE"),
+        Column::right("LASTED"),
+        Column::right("SLOWDOWN"),
+        Column::right("LAG P50"),
+        Column::right("LAG P99"),
+    ];
+    let work_title = |work: &Work| Column::Right(format!("{} {}s/s", work.name, work.unit));
+    columns.extend(first.work.iter().map(work_title));
+    let row = |phase: &Phase| {
+        let mut row = vec![
+            phase.name.to_owned(),
+            duration(phase.duration_ns),
+            factor(phase.slowdown.factor),
+            maybe(phase.lag.p50_ns),
+            maybe(phase.lag.p99_ns),
+        ];
+        row.extend(phase.work.iter().map(|work| rate(work.per_second)));
+        row
+    };
+    writeln!(out)?;
+    table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nfindings")?;
+    if model.findings().is_empty() {
+        return writeln!(out, "  none");
+    }
+    for finding in model.findings().iter().take(TOP) {
+        let (how_bad, sentence) = (severity(finding.severity), harmless(&finding.sentence));
+        writeln!(out, "  {how_bad}: {sentence}  [{}]", finding.rule)?;
+        if let Some(location) = &finding.location {
+            writeln!(out, "    spawned at {}", harmless(location))?;
+        }
+        writeln!(out, "    {}", finding.cure)?;
+    }
+    rest(model.findings().len(), out)
+}
+
+fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let mut columns = vec![Column::right("WORKER")];
+    columns.extend(["BUSY%", "POLLS/S", "POLLS", "STEALS", "QUEUE"].map(Column::right));
+    columns.push(Column::Left("NOW"));
+    let rows: Vec<_> = model.workers().iter().take(TOP).map(worker).collect();
+    writeln!(out)?;
+    table::write(&columns, &rows, out)?;
+    rest(model.workers().len(), out)
+}
+
+fn worker(row: &WorkerRow) -> Vec<String> {
+    let known = |figure: Option<u64>| figure.map_or(UNKNOWN.to_owned(), count);
+    let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
+        format!("in {} for {}", harmless(name), duration(*for_ns))
+    });
+    vec![
+        row.figures.index.to_string(),
+        percent(row.busy),
+        rate(row.polls),
+        known(row.figures.polls.value()),
+        known(row.figures.steals.value()),
+        known(row.figures.local_queue.value()),
+        now,
+    ]
+}
+
+fn groups(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let mut columns = vec![Column::Left("GROUP")];
+    columns.extend(
+        ["TASKS", "WAITING", "POLLS/S", "BUSY%", "BUSY", "MAX POLL", "POLL P99", "WAIT P99"]
+            .map(Column::right),
+    );
+    columns.push(Column::Left("WHERE"));
+    let groups = model.groups(GroupColumn::BusyShare, true, &Filter::default());
+    let rows: Vec<_> = groups.iter().take(2 * TOP).map(group).collect();
+    writeln!(out)?;
+    table::write(&columns, &rows, out)?;
+    rest_of(groups.len(), 2 * TOP, out)
+}
+
+fn group(row: &GroupRow) -> Vec<String> {
+    vec![
+        harmless(&row.name).into_owned(),
+        count(row.tasks as u64),
+        count(row.waiting as u64),
+        rate(row.poll_rate),
+        percent(row.busy_share),
+        duration(row.busy_ns),
+        duration(row.max_poll_ns),
+        maybe(row.poll_p99_ns),
+        maybe(row.delay_p99_ns),
+        harmless(&row.location).into_owned(),
+    ]
+}
+
+fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    let mut columns = vec![Column::right("ID"), Column::Left("TASK"), Column::Left("STATE")];
+    columns.extend(
+        ["POLLS", "POLLS/S", "BUSY%", "BUSY", "SCHED", "IDLE", "MAX POLL", "WAKES"]
+            .map(Column::right),
+    );
+    columns.push(Column::Left("DOING"));
+    let order = model.tasks(&Query::default());
+    let rows: Vec<_> = order
+        .iter()
+        .take(TOP)
+        .filter_map(|at| Some(task(snapshot.tasks.get(*at as usize)?, model.rates(*at as usize))))
+        .collect();
+    writeln!(out)?;
+    table::write(&columns, &rows, out)?;
+    rest(order.len(), out)
+}
+
+fn task(task: &TaskFigures, rates: TaskRates) -> Vec<String> {
+    vec![
+        task.meta.id.to_string(),
+        harmless(&task.meta.name).into_owned(),
+        task.state.as_str().to_owned(),
+        count(task.polls),
+        rate(rates.polls),
+        percent(rates.busy),
+        duration(task.busy_ns),
+        duration(task.scheduled_ns),
+        duration(task.idle_ns),
+        duration(task.max_poll_ns),
+        count(task.wakes),
+        harmless(task.stage.unwrap_or_default()).into_owned(),
+    ]
+}
+
+fn unavailable(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (figure, reason) in figures::unavailable(snapshot) {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, figures)) => figures.push(figure),
+            None => reasons.push((reason, vec![figure])),
+        }
+    }
+    if !reasons.is_empty() {
+        writeln!(out, "\nnot to be had")?;
+    }
+    for (reason, figures) in reasons {
+        writeln!(out, "  {}: {reason}", figures.join(", "))?;
+    }
+    Ok(())
+}
+
+fn rest(all: usize, out: &mut impl Write) -> io::Result<()> {
+    rest_of(all, TOP, out)
+}
+
+/// Says how many rows were left out.
+fn rest_of(all: usize, shown: usize, out: &mut impl Write) -> io::Result<()> {
+    match all.saturating_sub(shown) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {} more", count(more as u64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    fn written(model: &Model, summary: &Summary) -> String {
+        let mut out = Vec::new();
+        write(model, summary, &mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_report_is_as_it_was_meant() {
+        let (model, summary) = testing::fixed();
+        insta::assert_snapshot!(written(&model, &summary));
+    }
+
+    #[test]
+    fn before_the_first_snapshot_there_is_nothing_to_say() {
+        assert_eq!(written(&Model::default(), &Summary::default()), "");
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let tasks = (0..25).map(|id| crate::model::testing::task(id, "t"));
+        let mut model = Model::default();
+        model.advance(crate::model::testing::snapshot(1, tasks).into());
+        assert!(written(&model, &Summary::default()).contains("… and 15 more"));
+    }
+}

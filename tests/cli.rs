@@ -1,0 +1,259 @@
+//! The program without a screen: what it says to wrong input, and what it reports.
+
+#![cfg(feature = "dashboard")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::Stdio,
+};
+
+use serde_json::Value;
+use support::{program, run, stdout};
+
+fn report(args: &[&str]) -> Value {
+    let text = stdout(&[&["--headless", "--format", "json"], args].concat());
+    let report: Value = serde_json::from_str(&text).unwrap();
+    check(&report);
+    report
+}
+
+/// What holds for every report of the lab.
+fn check(report: &Value) {
+    assert_eq!(report["schema"], "asynctop/1");
+    assert_eq!(report["source"], "lab:mixed");
+    let tasks = report["tasks"].as_array().unwrap();
+    assert!(!tasks.is_empty());
+    for task in tasks {
+        let ns = |name: &str| task[name].as_u64().unwrap();
+        let parts = ns("busy_ns") + ns("scheduled_ns") + ns("idle_ns");
+        assert_eq!(ns("lifetime_ns"), parts, "{task}");
+        assert!(ns("max_poll_ns") <= ns("busy_ns"), "{task}");
+        assert!(ns("self_wakes") <= ns("wakes"), "{task}");
+        for name in ["name", "location", "state"] {
+            assert!(!task[name].as_str().unwrap().is_empty(), "{task}");
+        }
+        if task["name"].as_str().unwrap().starts_with("heartbeat") {
+            assert!(ns("polls") > 0, "{task}");
+        }
+    }
+    let sum: u64 = report["groups"].as_array().unwrap().iter().map(count_of_tasks).sum();
+    assert_eq!(sum, tasks.len() as u64, "every task is in one group");
+}
+
+fn count_of_tasks(group: &Value) -> u64 {
+    group["tasks"].as_u64().unwrap() + group["ended"].as_u64().unwrap()
+}
+
+fn phase<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let phases = report["phases"].as_array().unwrap();
+    phases.iter().find(|phase| phase["name"] == name).unwrap()
+}
+
+fn done(phase: &Value) -> u64 {
+    phase["work"].as_array().unwrap().iter().map(|work| work["done"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn wrong_input_ends_in_one_sentence_and_code_2() {
+    let expected: &[(&[&str], &str)] = &[
+        (&["lab", "mixd"], "did you mean `mixed`?"),
+        (&["scenarios", "mixd"], "did you mean `mixed`?"),
+        (&["labb"], "similar subcommand exists: 'lab'"),
+        (&["--for", "soon"], "500ms, 3s or 2m"),
+        (&["--for", "3"], "it has no unit"),
+        (&["--for", "0s"], "100ms to 24h"),
+        (&["--for"], "a value is required for '--for <DURATION>'"),
+        (&["--interval", "99ms"], "100ms to 10s"),
+        (&["--interval", "11s"], "100ms to 10s"),
+        (&["--workers", "0"], "ask for 1 to 512 workers"),
+        (&["--workers", "100000"], "ask for 1 to 512 workers"),
+        (&["--workers", "-1"], "unexpected argument '-1'"),
+        (&["--workers", "many"], "invalid value 'many' for '--workers <N>'"),
+        (&["--flavor", "green"], "current-thread, multi-thread"),
+        (&["--hog", "spni"], "one of spin, block"),
+        (&["--hog", "spin:0"], "ask for 1 to 1000 hogs"),
+        (&["--hog", "spin:1001"], "ask for 1 to 1000 hogs"),
+        (&["--hog", "spin:99999999999999999999"], "its count is not a number"),
+        (&["--hog-hold", "1us"], "1ms or longer"),
+        (&["--hog-hold", "ever"], "or never"),
+        (&["--format", "yaml"], "text, json, jsonl, csv"),
+        (&["--no-such-flag"], "unexpected argument '--no-such-flag'"),
+        (&["--headless", "man"], "belong to `lab`"),
+        (&["completions", "tcsh"], "bash, elvish, fish, powershell, zsh"),
+        (&["compare", "--connections", "0"], "1..=50000"),
+        (&["lab", "mixed", "more"], "unexpected argument 'more'"),
+    ];
+    for (args, part) in expected {
+        let output = run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{args:?}: stdout is left alone");
+        assert!(stderr.starts_with("error: ") && stderr.contains(part), "{args:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_unicode_is_an_error_and_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"mix\xff");
+    let output = program().arg("lab").arg(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "));
+}
+
+#[test]
+fn the_report_of_each_flavour_adds_up_and_shows_work() {
+    for (flavor, workers) in [("current-thread", 1), ("multi-thread", 2)] {
+        let report = report(&["--for", "1s", "--flavor", flavor, "--workers", "2"]);
+        assert_eq!(report["runtime"]["flavor"], flavor);
+        assert_eq!(report["workers"].as_array().unwrap().len(), workers);
+        let run = phase(&report, "run");
+        assert!(run["duration_ns"].as_u64().unwrap() > 500_000_000);
+        for work in run["work"].as_array().unwrap() {
+            assert!(work["done"].as_u64().unwrap() > 0, "{work}");
+        }
+    }
+}
+
+#[test]
+fn a_hog_on_the_only_worker_brings_everything_to_a_standstill() {
+    let report = report(&["--for", "4s", "--hog", "spin", "--flavor", "current-thread"]);
+    assert!(done(phase(&report, "without-hog")) > 100);
+    let with_hog = phase(&report, "with-hog");
+    assert_eq!(with_hog["slowdown"]["standstill"], true, "{with_hog}");
+    assert!(with_hog["lag"]["p99_ns"].as_u64().unwrap() > 1_000_000_000, "{with_hog}");
+
+    let current = &report["workers"][0]["current"];
+    assert_eq!(current["name"], "hog", "{current}");
+    let tasks = report["tasks"].as_array().unwrap();
+    let hog = tasks.iter().find(|task| task["key"] == current["task"]).unwrap();
+    assert_eq!((&hog["state"], &hog["polls"]), (&"polling".into(), &1.into()), "{hog}");
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["rule"], &finding["task"]), (&"worker-held".into(), &hog["key"]));
+}
+
+#[test]
+fn a_hog_on_every_worker_does_not_keep_the_report_back() {
+    let report = report(&["--for", "3s", "--hog", "block:2", "--workers", "2"]);
+    for worker in report["workers"].as_array().unwrap() {
+        assert!(worker["current"]["name"].as_str().unwrap().starts_with("hog"), "{worker}");
+    }
+    assert_eq!(report["slowdown"]["standstill"], true);
+}
+
+#[test]
+fn a_hog_that_gives_way_slows_down_and_stops_nothing() {
+    let args = ["--for", "4s", "--hog", "spin", "--hog-hold", "5ms", "--flavor", "current-thread"];
+    let report = report(&args);
+    let slowdown = &phase(&report, "with-hog")["slowdown"];
+    assert_eq!(slowdown["standstill"], false);
+    assert!(slowdown["factor"].as_f64().unwrap() > 1.2, "{slowdown}");
+    assert_eq!(report["lab"]["hog"]["hold_ns"], 5_000_000);
+}
+
+#[test]
+fn the_other_formats_hold_the_same_tasks() {
+    let text = stdout(&["--for", "500ms"]);
+    assert!(text.starts_with("asynctop  lab:mixed  current-thread ×1"), "{text}");
+    assert!(text.contains("heartbeat") && text.contains("requests/s"), "{text}");
+
+    let table = stdout(&["--for", "500ms", "--format", "csv"]);
+    assert!(table.starts_with("id,key,name,"), "{table}");
+    assert!(table.lines().filter(|line| line.contains(",heartbeat,")).count() >= 8, "{table}");
+
+    let lines = stdout(&["--for", "1s", "--format", "jsonl", "--interval", "100ms"]);
+    let taken: Vec<u64> = lines
+        .lines()
+        .map(|line| {
+            let document: Value = serde_json::from_str(line).unwrap();
+            check_schema(&document);
+            document["taken_ns"].as_u64().unwrap()
+        })
+        .collect();
+    assert!(taken.len() > 2 && taken.is_sorted(), "{taken:?}");
+}
+
+fn check_schema(document: &Value) {
+    assert_eq!(document["schema"], "asynctop/1");
+    assert!(!document["tasks"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_quietly() {
+    let without_end = ["--format", "jsonl", "--interval", "100ms"];
+    for args in [&without_end[..], &["--for", "300ms"], &["man"], &["--help"]] {
+        let mut child = program().args(args).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", output.status);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_an_error() {
+    for args in [&["--for", "100ms"][..], &["man"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program().args(args).stdout(Stdio::from(full)).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("check where"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn an_interrupt_brings_the_report_at_once() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        // Its lines say that it is on its way.
+        let args = ["--for", "1h", "--format", "jsonl", "--interval", "100ms"];
+        let mut child = program().args(args).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        out.read_line(&mut first).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        let last: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+        assert_eq!(last["phases"][0]["name"], "run");
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn the_program_prints_what_it_is() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert!(stdout(&["completions", shell]).contains("hog-hold"), "{shell}");
+    }
+    let man = stdout(&["man"]);
+    assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
+    assert!(stdout(&["scenarios"]).starts_with("mixed "));
+    assert!(stdout(&["scenarios", "mixed"]).contains("× tcp"));
+    assert!(stdout(&["--version"]).starts_with("asynctop "));
+}
+
+#[test]
+fn the_help_is_as_it_was_agreed() {
+    insta::assert_snapshot!("help", stdout(&["--help"]));
+    insta::assert_snapshot!("help_short", stdout(&["-h"]));
+    insta::assert_snapshot!("help_lab", stdout(&["lab", "--help"]));
+    insta::assert_snapshot!("help_compare", stdout(&["compare", "--help"]));
+}
+
+#[test]
+fn compare_measures_both_styles() {
+    let args = ["compare", "--connections", "4", "--for", "200ms", "--format", "json"];
+    let table: Value = serde_json::from_str(&stdout(&args)).unwrap();
+    let rows = table["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| &row["style"]).collect::<Vec<_>>(), ["threads", "async"]);
+    for row in rows {
+        assert!(row["requests_per_second"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The program on a real pseudo-terminal: keys go in, a screen comes out.
+
+use std::{
+    fmt::Debug,
+    fs,
+    io::{Read, Write},
+    num::NonZeroU16,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+use vt100::{MouseProtocolMode, Screen};
+
+use super::PATIENCE;
+
+/// A terminal and the program that runs in it.
+pub struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    reader: Option<JoinHandle<()>>,
+    child: Box<dyn Child + Send + Sync>,
+    output: Arc<Output>,
+    /// How the terminal was before the program began.
+    modes: Box<dyn Debug>,
+}
+
+/// What the program has written so far.
+struct Output {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+    /// Read no more, so that the terminal can be closed.
+    stop: AtomicBool,
+}
+
+struct Seen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+}
+
+impl Terminal {
+    /// The program in a terminal of 80 columns and 24 rows.
+    pub fn start(args: &[&str]) -> Terminal {
+        Terminal::sized(args, 80, 24)
+    }
+
+    /// The program in a terminal of this size.
+    pub fn sized(args: &[&str], columns: u16, rows: u16) -> Terminal {
+        Terminal::with(args, &[], columns, rows)
+    }
+
+    /// The program with more in its environment.
+    pub fn with(args: &[&str], environment: &[(&str, &str)], columns: u16, rows: u16) -> Terminal {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_asynctop"));
+        command.args(args);
+        for name in ["NO_COLOR", "COLUMNS", "LINES", "CLICOLOR", "COLORTERM"] {
+            command.env_remove(name);
+        }
+        command.env("TERM", "xterm-256color");
+        environment.iter().for_each(|(name, value)| command.env(name, value));
+
+        let modes = Box::new(pair.master.get_termios());
+        let child = pair.slave.spawn_command(command).unwrap();
+        let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
+        let seen = Mutex::new(Seen { parser, raw: Vec::new() });
+        let output =
+            Arc::new(Output { seen, changed: Condvar::new(), stop: AtomicBool::new(false) });
+        let reader = {
+            let (from, to) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&output));
+            thread::spawn(move || to.read(from))
+        };
+        Terminal {
+            writer: Some(pair.master.take_writer().unwrap()),
+            master: Some(pair.master),
+            reader: Some(reader),
+            child,
+            output,
+            modes,
+        }
+    }
+
+    /// Types.
+    pub fn keys(&mut self, keys: &str) {
+        let writer = self.writer.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+
+    /// Waits until the screen is as expected, and gives its text.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, mut expected: impl FnMut(&Screen) -> bool) -> String {
+        let begin = Instant::now();
+        let mut seen = self.output.lock();
+        loop {
+            let screen = seen.parser.screen();
+            if expected(screen) {
+                return screen.contents();
+            }
+            let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
+                panic!("waited in vain for {what}; the screen:\n{}", screen.contents());
+            };
+            let left = left.min(Duration::from_secs(1));
+            seen = self.output.changed.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    /// Waits until the screen shows a text.
+    #[track_caller]
+    pub fn wait_for_text(&self, text: &str) -> String {
+        self.wait_for(&format!("{text:?}"), |screen| screen.contents().contains(text))
+    }
+
+    /// Waits until a line of the screen holds all of these texts.
+    #[track_caller]
+    pub fn wait_for_line(&self, texts: &[&str]) -> String {
+        self.wait_for(&format!("a line with {texts:?}"), |screen| {
+            let text = screen.contents();
+            text.lines().any(|line| texts.iter().all(|text| line.contains(text)))
+        })
+    }
+
+    /// Waits until the program has drawn once more, whatever it drew.
+    #[track_caller]
+    pub fn wait_for_output(&self) {
+        let before = self.output.lock().raw.len();
+        let begin = Instant::now();
+        let mut seen = self.output.lock();
+        while seen.raw.len() == before {
+            assert!(begin.elapsed() < PATIENCE, "the program draws no more");
+            seen = self.output.changed.wait_timeout(seen, Duration::from_secs(1)).unwrap().0;
+        }
+    }
+
+    /// What the screen shows now.
+    pub fn text(&self) -> String {
+        self.output.lock().parser.screen().contents()
+    }
+
+    /// All that the program has written, escape sequences and all.
+    pub fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().raw).into_owned()
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let mut seen = self.output.lock();
+        seen.parser.screen_mut().set_size(cells(rows), cells(columns));
+        self.master.as_ref().unwrap().resize(size(columns, rows)).unwrap();
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits until the program is stopped, as Ctrl-Z does it.
+    #[track_caller]
+    pub fn wait_until_stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.child.process_id().unwrap());
+        wait_until("the program is stopped", || {
+            // "pid (name) state …"
+            let text = fs::read_to_string(&stat).unwrap();
+            text.rsplit(')').next().unwrap().trim_start().starts_with('T')
+        });
+    }
+
+    /// Waits until the program has ended.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let mut ended = None;
+        wait_until("the program ends", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        // What it wrote last may still be on its way.
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        ended.unwrap()
+    }
+
+    /// Asserts that the program has left the terminal as it found it.
+    #[track_caller]
+    pub fn assert_restored(&self) {
+        let seen = self.output.lock();
+        let screen = seen.parser.screen();
+        assert!(!screen.alternate_screen(), "the alternate screen is left");
+        assert!(!screen.hide_cursor(), "the cursor is shown");
+        assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
+        assert!(!screen.bracketed_paste());
+        let modes = self.master.as_ref().unwrap().get_termios();
+        assert_eq!(format!("{modes:?}"), format!("{:?}", self.modes), "raw mode is off");
+    }
+
+    /// Closes the terminal, as when its window is closed.
+    pub fn close(&mut self) {
+        self.output.stop.store(true, Ordering::Relaxed);
+        // The program draws at each look, which wakes the reader up.
+        self.reader.take().unwrap().join().unwrap();
+        self.writer = None;
+        self.master = None;
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    /// Until the program has ended: then reading fails.
+    fn read(&self, mut from: Box<dyn Read + Send>) {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let mut seen = self.lock();
+            seen.parser.process(&buffer[..length]);
+            seen.raw.extend_from_slice(&buffer[..length]);
+            self.changed.notify_all();
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
