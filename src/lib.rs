@@ -8,8 +8,10 @@
 //! | [`probe`] | measuring: a cell for each task, threads, wakers, the clock |
 //! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
+//! | [`dashboard`] | lab, sampler and loop put together |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
+//! | [`term`] | the terminal: enter, leave, suspend, panic |
 //! | [`report`] | writes the model as text or JSON |
 //! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
@@ -40,6 +42,8 @@ pub mod app;
 pub mod cli;
 #[cfg(feature = "dashboard")]
 pub mod compare;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 #[cfg(feature = "dashboard")]
 pub mod headless;
 #[cfg(feature = "dashboard")]

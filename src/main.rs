@@ -9,7 +9,7 @@ use std::{
 use anyhow::anyhow;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, headless,
+    compare, dashboard, headless,
 };
 
 /// Wrong usage, or no way to start.
@@ -48,7 +48,11 @@ fn run(request: Request) -> anyhow::Result<()> {
 }
 
 fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
-    let plan = watch.plan(lab.hog.is_some());
+    let hog = lab.hog.is_some();
+    if watch.wants_screen(io::stdout().is_terminal()) {
+        return dashboard::run(lab.options(scenario)?, &watch.dashboard(hog));
+    }
+    let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
     Ok(headless::run(lab.options(scenario)?, &plan, &mut out)?)
 }

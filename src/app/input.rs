@@ -82,6 +82,8 @@ impl Input {
     /// As many looks in vain mean that the terminal is gone: a closed one is always
     /// "readable", and has nothing to read.
     const IN_VAIN: u32 = 200;
+    /// With no time at all crossterm does not even look.
+    const A_MOMENT: Duration = Duration::from_millis(1);
 
     fn open() -> io::Result<Self> {
         let stdin = io::stdin();
@@ -109,7 +111,7 @@ impl Input {
                 return Ok(());
             }
             in_vain += 1;
-            while terminal::poll(Duration::ZERO)? {
+            while terminal::poll(Self::A_MOMENT)? {
                 in_vain = 0;
                 if events.send(Event::Input(terminal::read()?)).is_err() {
                     return Ok(());

@@ -69,7 +69,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Left, NONE Char('h')], "← h", SortLeft, "", "sort by the column to the left"),
     binding(keys![NONE Right, NONE Char('l')], "→ l", SortRight, "", "sort by the column to the right"),
     binding(keys![NONE Char('i')], "i", Invert, "", "turn the order round"),
-    binding(keys![NONE Enter], "Enter", Open, "open", "the details of what is selected"),
+    binding(keys![NONE Enter], "Enter", Open, "", "the details of what is selected"),
     binding(keys![NONE Esc], "Esc", Back, "", "back: out of the details, the group, the filter"),
     binding(keys![NONE Char('<')], "<", Slower, "", "look less often"),
     binding(keys![NONE Char('>')], ">", Faster, "", "look more often"),

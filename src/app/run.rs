@@ -100,10 +100,7 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
             None
         }
         Event::Input(_) | Event::Resized => None,
-        Event::Snapshot(snapshot) => {
-            app.advance(snapshot);
-            None
-        }
+        Event::Snapshot(snapshot) => app.advance(snapshot),
         Event::Suspend => Some(Effect::Suspend),
         Event::Continued => Some(Effect::Redraw),
         Event::End | Event::Closed => Some(Effect::Quit),

@@ -71,6 +71,16 @@ pub enum Theme {
     Mono,
 }
 
+impl Theme {
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Theme::Default => "default",
+            Theme::Mono => "mono",
+        }
+    }
+}
+
 /// What was chosen when the program was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -116,6 +126,8 @@ pub struct App {
     pub size: (u16, u16),
     /// Time between snapshots.
     pub interval: Duration,
+    /// The hog is to come on as soon as there is a baseline.
+    pub release_hog: bool,
     pub(super) model: Model,
     /// What is shown while frozen.
     pub(super) frozen: Option<Box<Model>>,
@@ -141,6 +153,7 @@ impl App {
             workers: Cursor::default(),
             size: (0, 0),
             interval,
+            release_hog: false,
             model: Model::default(),
             frozen: None,
             order: Vec::new(),

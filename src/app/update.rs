@@ -30,7 +30,7 @@ const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
 impl App {
     /// Takes in a snapshot.
-    pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
+    pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> Option<Effect> {
         let new_epoch = self.model.snapshot().is_some_and(|last| last.epoch != snapshot.epoch);
         self.model.advance(snapshot);
         if new_epoch {
@@ -44,6 +44,11 @@ impl App {
         if self.frozen.is_none() {
             self.arrange();
         }
+        let release = self.release_hog && self.model.slowdown().factor.is_some();
+        release.then(|| {
+            self.release_hog = false;
+            Effect::Lab(Command::ToggleHog)
+        })
     }
 
     /// Lets a message fade.
@@ -124,7 +129,10 @@ impl App {
             Action::Cancel => self.ask_to_cancel(now),
             Action::Faster => return self.change_interval(false, now),
             Action::Slower => return self.change_interval(true, now),
-            Action::ToggleHog => return self.lab(Command::ToggleHog, now),
+            Action::ToggleHog => {
+                self.release_hog = false;
+                return self.lab(Command::ToggleHog, now);
+            }
             Action::NextHogKind => return self.lab(Command::NextHogKind, now),
             Action::HoldLonger => return self.lab(Command::HoldLonger, now),
             Action::HoldShorter => return self.lab(Command::HoldShorter, now),

@@ -9,7 +9,9 @@ use clap::{
 
 use super::{Hold, parse_duration};
 use crate::{
+    app::{Settings, Theme},
     compare::{self, Style},
+    dashboard,
     headless::Plan,
     lab::{HogOptions, LabError, LabOptions, find},
     model::Flavor,
@@ -52,6 +54,18 @@ pub struct WatchArgs {
     /// Time between looks, 100ms to 10s [default: 250ms]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     pub interval: Option<Duration>,
+    /// How the screen looks: default (the terminal's colours) or mono
+    #[arg(long, value_name = "THEME", value_parser = theme_parser(), hide_possible_values = true)]
+    pub theme: Option<Theme>,
+    /// No colours; so does the environment variable NO_COLOR
+    #[arg(long)]
+    pub no_color: bool,
+    /// No characters beyond ASCII
+    #[arg(long)]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
 }
 
 /// What a report is written as.
@@ -72,7 +86,7 @@ pub enum Format {
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
     /// Numbers of connections, each measured in both styles
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "10,100,1000")]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "100,1000,10000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=50_000))]
     connections: Vec<u32>,
     /// How long each of them is measured, 100ms to 24h
@@ -137,6 +151,28 @@ impl WatchArgs {
             run_time: self.run_time.or(outer.run_time),
             format: self.format.or(outer.format),
             interval: self.interval.or(outer.interval),
+            theme: self.theme.or(outer.theme),
+            no_color: self.no_color || outer.no_color,
+            ascii: self.ascii || outer.ascii,
+            no_mouse: self.no_mouse || outer.no_mouse,
+        }
+    }
+
+    /// Whether there is to be a screen, on a stdout that is a terminal or not.
+    pub fn wants_screen(&self, terminal: bool) -> bool {
+        terminal && !self.headless && self.format.is_none()
+    }
+
+    /// How to show a lab, with a hog that comes on by itself or without.
+    pub fn dashboard(&self, hog: bool) -> dashboard::Options {
+        let no_color = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let theme = if no_color { Theme::Mono } else { self.theme.unwrap_or_default() };
+        dashboard::Options {
+            settings: Settings { theme, ascii: self.ascii },
+            mouse: !self.no_mouse,
+            interval: self.interval(),
+            run_time: self.run_time,
+            hog,
         }
     }
 
@@ -158,6 +194,10 @@ impl WatchArgs {
 
 fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)
+}
+
+fn theme_parser() -> impl TypedValueParser<Value = Theme> {
+    one_of([Theme::Default, Theme::Mono], Theme::as_str)
 }
 
 fn style_parser() -> impl TypedValueParser<Value = Style> {

@@ -72,16 +72,19 @@ fn worker_held(
         1 => "1 task waits".to_owned(),
         n => format!("{n} tasks wait"),
     };
-    let standstill = match slowdown.standstill_since_ns {
-        Some(_) => "; nothing gets done",
-        None => "",
+    // The only worker is also the one that asks for timers and sockets: tasks that wait
+    // for these are not even woken.
+    let alone = match snapshot.workers.len() {
+        1 => ", timers and sockets are not served",
+        _ if slowdown.standstill_since_ns.is_some() => ", nothing gets done",
+        _ => "",
     };
     Some(Finding {
         rule: "worker-held",
         severity: Severity::Critical,
         task: Some(task.key),
         sentence: format!(
-            "{} has held worker {} for {} without yielding; {waiting}{standstill}",
+            "{} has held worker {} for {} without yielding; {waiting}{alone}",
             task.meta.name,
             worker.index,
             duration(held_ns),
@@ -163,7 +166,8 @@ mod tests {
         let found = find(&held(S / 2), &Slowdown::default());
         assert_eq!(
             found[0].sentence,
-            "hog has held worker 0 for 1.50 s without yielding; 1 task waits"
+            "hog has held worker 0 for 1.50 s without yielding; 1 task waits, timers and sockets are \
+             not served"
         );
         assert_eq!(found[0].task, Some(7));
         assert!(rules(&held(2 * S - 50_000_000)).is_empty());

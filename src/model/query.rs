@@ -70,11 +70,13 @@ impl Default for Query {
 /// What a column sorts by.
 enum SortKey<'a> {
     Number(fn(&TaskFigures, &TaskRates) -> u64),
+    /// The second decides where the first is equal.
+    Numbers(fn(&TaskFigures, &TaskRates) -> (u64, u64)),
     Text(fn(&'a TaskFigures) -> &'a str),
 }
 
 fn sort_key<'a>(column: Column) -> SortKey<'a> {
-    use SortKey::{Number, Text};
+    use SortKey::{Number, Numbers, Text};
     match column {
         Column::Id => Number(|task, _| task.meta.id),
         Column::State => Number(|task, _| task.state as u64),
@@ -82,7 +84,8 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::Polls => Number(|task, _| task.polls),
         // The bits of floats that are not negative sort as the floats do.
         Column::PollRate => Number(|_, rates| rates.polls.to_bits()),
-        Column::BusyShare => Number(|_, rates| rates.busy.to_bits()),
+        // Beside a hog nobody is busy: then those come first that would like to be.
+        Column::BusyShare => Numbers(|_, rates| (rates.busy.to_bits(), rates.scheduled.to_bits())),
         Column::Busy => Number(|task, _| task.busy_ns),
         Column::Scheduled => Number(|task, _| task.scheduled_ns),
         Column::Idle => Number(|task, _| task.idle_ns),
@@ -102,17 +105,19 @@ pub(super) fn select(tasks: &[TaskFigures], rates: &[TaskRates], query: &Query) 
         group.is_none_or(|group| *task.meta.group == *group) && query.filter.passes_task(task)
     });
     let turn = |number: u64| if query.descending { !number } else { number };
+    let none = TaskRates::default();
+    let rates = |at: u32| rates.get(at as usize).unwrap_or(&none);
     match sort_key(query.sort) {
         SortKey::Number(number) => {
-            let none = TaskRates::default();
-            let mut keyed: Vec<_> = passing
-                .map(|(task, at)| {
-                    let rates = rates.get(at as usize).unwrap_or(&none);
-                    (turn(number(task, rates)), task.meta.id, at)
-                })
-                .collect();
-            keyed.sort_unstable();
-            keyed.into_iter().map(|(_, _, at)| at).collect()
+            let key = |task, at| turn(number(task, rates(at)));
+            by_key(passing.map(|(task, at)| (key(task, at), task.meta.id, at)))
+        }
+        SortKey::Numbers(numbers) => {
+            let key = |task, at| {
+                let (first, second) = numbers(task, rates(at));
+                (turn(first), turn(second))
+            };
+            by_key(passing.map(|(task, at)| (key(task, at), task.meta.id, at)))
         }
         SortKey::Text(text) => {
             let mut keyed: Vec<_> =
@@ -125,6 +130,13 @@ pub(super) fn select(tasks: &[TaskFigures], rates: &[TaskRates], query: &Query) 
             keyed.into_iter().map(|(_, _, at)| at).collect()
         }
     }
+}
+
+/// The positions, sorted by key and number.
+fn by_key<K: Ord>(keyed: impl Iterator<Item = (K, u64, u32)>) -> Vec<u32> {
+    let mut keyed: Vec<_> = keyed.collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, _, at)| at).collect()
 }
 
 /// Text order in which `conn-9` comes before `conn-10`.

@@ -22,8 +22,9 @@ pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     };
     let figures = figures(app.model(), canvas);
-    let needed: usize = figures.iter().skip(2).map(|(text, _)| text.width()).sum();
-    let room = area.width.saturating_sub(needed as u16);
+    let needed: usize = figures.iter().map(|(text, _)| text.width()).sum();
+    // What is watched and how stays even where that costs the hog its place.
+    let room = area.width.saturating_sub(needed as u16).max(area.width.min(36));
 
     let runtime = match snapshot.runtime.flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
@@ -47,11 +48,13 @@ pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if !app.is_frozen() {
         left.push((format!("  {per_second}/s"), look.dim()));
     }
-    let mut x = 0;
-    for (text, style) in &left {
-        if x + text.width() as u16 <= room {
-            x += canvas.put(x, area.y, room - x, text, *style);
-        }
+    let (mut x, mut end) = (0, 0);
+    for (text, style) in left.iter().take_while(|(text, _)| {
+        let fits = end + text.width() as u16 <= room;
+        end += if fits { text.width() as u16 } else { 0 };
+        fits
+    }) {
+        x += canvas.put(x, area.y, room - x, text, *style);
     }
     canvas.line_right(x, area.y, area.width, &figures);
 }
@@ -188,14 +191,13 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         0 => String::new(),
         n => format!("  (+{n} more)"),
     };
-    let place = worst.location.as_deref().unwrap_or_default();
-    let right = area.width.saturating_sub(place.width() as u16 + 2);
     let sentence = format!(" {sign} {}{more}", worst.sentence);
-    // The sentence comes first; the place only if both fit.
-    let fits = sentence.width() as u16 <= right;
-    let end = if fits { right } else { area.width };
-    canvas.put(0, area.y, end, &sentence, style);
-    if fits {
-        canvas.put_right(right, area.y, area.width - right - 1, place, look.dim());
-    }
+    let place = worst.location.as_deref().unwrap_or_default();
+    // The whole path if there is room for it, else the file, else the sentence alone.
+    let file = place.rsplit('/').next().unwrap_or(place);
+    let room = usize::from(area.width).saturating_sub(sentence.width() + 2);
+    let place = [place, file].into_iter().find(|place| place.width() <= room).unwrap_or_default();
+    let right = area.width - place.width() as u16 - u16::from(!place.is_empty());
+    canvas.put(0, area.y, right, &sentence, style);
+    canvas.put(right, area.y, area.width - right, place, look.dim());
 }

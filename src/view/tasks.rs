@@ -24,7 +24,7 @@ const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> 
 const SPECS: [Spec<Column>; 15] = [
     figure(Column::Id, 6, 5),
     words(Column::State, 1, 0, 2),
-    words(Column::Name, 12, 12, 1),
+    words(Column::Name, 12, 6, 1),
     figure(Column::Polls, 7, 4),
     figure(Column::PollRate, 7, 8),
     figure(Column::BusyShare, 6, 3),
@@ -35,7 +35,7 @@ const SPECS: [Spec<Column>; 15] = [
     figure(Column::MaxDelay, 8, 13),
     figure(Column::Wakes, 7, 14),
     figure(Column::SelfWakes, 6, 15),
-    words(Column::Doing, 14, 12, 9),
+    words(Column::Doing, 18, 12, 9),
     words(Column::Where, 22, 40, 11),
 ];
 

@@ -1,0 +1,105 @@
+//! The dashboard as a whole: a lab, the sampler that looks at it, and the loop that shows
+//! it, put together. Everything that can fail is done before the terminal is touched.
+
+use std::{
+    io,
+    sync::mpsc::{self, Sender},
+    thread,
+    time::Duration,
+};
+
+use anyhow::anyhow;
+
+use crate::{
+    app::{self, App, Control, Event, Settings},
+    lab::{self, Command, Lab, LabOptions},
+    model::Interest,
+    source::{self, LiveSource, Sampler},
+    term,
+};
+
+/// How to show it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How things look.
+    pub settings: Settings,
+    /// Whether the mouse is asked for.
+    pub mouse: bool,
+    /// Time between snapshots.
+    pub interval: Duration,
+    /// Ends by itself after this time.
+    pub run_time: Option<Duration>,
+    /// The hog comes on by itself, as soon as there is a baseline to compare with.
+    pub hog: bool,
+}
+
+/// What the loop can ask of the world.
+struct World<'a> {
+    lab: &'a Lab,
+    sampler: source::Control,
+}
+
+impl Control for World<'_> {
+    fn lab(&mut self, command: Command) -> String {
+        self.lab.execute(command)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.sampler.set_interval(interval);
+    }
+
+    fn set_interest(&mut self, interest: Interest) {
+        self.sampler.set_interest(interest);
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        term::suspend()
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        term::take()
+    }
+}
+
+/// Runs a lab and shows it until the user has seen enough.
+///
+/// # Errors
+/// If the lab does not start, or the terminal fails.
+pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
+    let lab = Lab::start(lab)?;
+    let (sender, events) = mpsc::channel();
+    let snapshots = sender.clone();
+    let sampler =
+        Sampler::start(Box::new(LiveSource::of_lab(&lab)), options.interval, move |snapshot| {
+            snapshots.send(Event::Snapshot(snapshot)).is_ok()
+        })
+        .map_err(|error| {
+            anyhow!(
+                "cannot start the thread that looks at the runtime: {error}; try with fewer workers"
+            )
+        })?;
+    app::spawn_readers(&sender)
+        .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
+    if let Some(time) = options.run_time {
+        end_after(time, sender)?;
+    }
+    term::hook_panics(lab::is_lab_thread);
+    let mut app = App::new(options.settings, options.interval);
+    app.release_hog = options.hog;
+    let mut world = World { lab: &lab, sampler: sampler.control() };
+    let (guard, mut screen) = term::Guard::enter(options.mouse)
+        .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
+    let result = app::run(&mut screen, &events, &mut app, &mut world);
+    drop(guard);
+    lab.shutdown();
+    result
+}
+
+fn end_after(time: Duration, events: Sender<Event>) -> anyhow::Result<()> {
+    let timer = thread::Builder::new().name("asynctop-timer".into()).spawn(move || {
+        thread::sleep(time);
+        // Nobody listens any more: it has ended already.
+        let _ = events.send(Event::End);
+    });
+    timer.map(drop).map_err(|error| anyhow!("cannot start a timer: {error}; leave out --for"))
+}
