@@ -5,7 +5,10 @@ use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::canvas::{Canvas, Pieces};
-use crate::app::{Action, App, Overlay, Prompt, Screen, keymap::KEYMAP};
+use crate::app::{
+    Action, App, Overlay, Prompt, Screen,
+    keymap::{Binding, KEYMAP},
+};
 
 /// What the list is, how it is sorted, and the filter.
 pub(super) fn title(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -78,16 +81,23 @@ pub(super) fn keys(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let look = canvas.look;
+    let label = |binding: &Binding| binding.label.split(' ').next().unwrap_or_default();
+    let width = |binding: &Binding| (label(binding).width() + binding.short.width() + 2) as u16;
+    let always = |binding: &Binding| matches!(binding.action, Action::Help | Action::Quit);
+    let shown = || KEYMAP.iter().filter(|binding| !binding.short.is_empty());
+    // There must be a way out and a way to the rest of the keys.
+    let mut left = area.width.saturating_sub(shown().filter(|b| always(b)).map(width).sum());
     let mut x = area.x;
-    for binding in KEYMAP.iter().filter(|binding| !binding.short.is_empty()) {
-        let width = (binding.label.width() + binding.short.width() + 3) as u16;
-        if x + width > area.right() {
-            continue;
+    for binding in shown() {
+        if !always(binding) {
+            if width(binding) > left {
+                continue;
+            }
+            left -= width(binding);
         }
         let here = binding.action == Action::Show(app.screen);
         let style = if here { look.selected() } else { Style::new() };
-        let label = binding.label.split(' ').next().unwrap_or_default();
-        x += canvas.put(x, area.y, area.width, &format!(" {label}"), look.key());
+        x += canvas.put(x, area.y, area.width, &format!(" {}", label(binding)), look.key());
         x += canvas.put(x, area.y, area.width, &format!(" {}", binding.short), style);
     }
 }

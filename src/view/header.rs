@@ -1,6 +1,6 @@
 //! The top of the screen: what is watched, the two numbers, the workers, the worst finding.
 
-use ratatui::layout::Rect;
+use ratatui::{layout::Rect, style::Modifier};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -24,7 +24,12 @@ pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let figures = figures(app.model(), canvas);
     let needed: usize = figures.iter().map(|(text, _)| text.width()).sum();
     // What is watched and how stays even where that costs the hog its place.
-    let room = area.width.saturating_sub(needed as u16).max(area.width.min(36));
+    let least = match area.width {
+        _ if app.is_frozen() => 24,
+        ..70 => 10,
+        _ => 36,
+    };
+    let room = area.width.saturating_sub(needed as u16).max(area.width.min(least));
 
     let runtime = match snapshot.runtime.flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
@@ -38,15 +43,13 @@ pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         (" asynctop".into(), look.title()),
         (format!("  {}", snapshot.source), look.title()),
         (format!("  {runtime}"), look.title()),
+        (format!("  up {}", duration(snapshot.runtime.uptime_ns)), look.dim()),
+        (format!("  {per_second}/s"), look.dim()),
     ];
-    left.push(if app.is_frozen() {
-        let age = duration(app.frozen_for_ns());
-        (format!("  FROZEN {age} ago, Space goes on"), look.warning())
-    } else {
-        (format!("  up {}", duration(snapshot.runtime.uptime_ns)), look.dim())
-    });
-    if !app.is_frozen() {
-        left.push((format!("  {per_second}/s"), look.dim()));
+    if app.is_frozen() {
+        // Before all else: whoever overlooks it takes the past for the present.
+        let banner = format!(" FROZEN {} ago ", duration(app.frozen_for_ns()));
+        left.splice(.., [(banner, look.warning().add_modifier(Modifier::REVERSED))]);
     }
     let (mut x, mut end) = (0, 0);
     for (text, style) in left.iter().take_while(|(text, _)| {

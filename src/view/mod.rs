@@ -25,6 +25,9 @@ mod text;
 mod theme;
 mod workers;
 
+#[cfg(test)]
+mod tests;
+
 use ratatui::{Frame, layout::Rect};
 
 use crate::{
