@@ -1,1 +1,20 @@
-//! Placeholder for the room.
+//! The state of the dashboard: what is shown, what is selected, what a key does to it.
+//!
+//! Pure but for [`run`], the loop: no I/O, no clock (time is an argument), no drawing. This
+//! room knows the model and the lab's [`Command`](crate::lab::Command)s.
+
+mod action;
+mod cursor;
+mod input;
+pub mod keymap;
+mod mouse;
+mod run;
+mod state;
+mod update;
+
+pub use action::Action;
+pub use cursor::Cursor;
+pub use input::{Event, spawn_readers};
+pub use run::{Control, run};
+pub use state::{App, Overlay, Prompt, Screen, Settings, Theme};
+pub use update::Effect;

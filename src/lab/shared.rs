@@ -61,6 +61,7 @@ pub(crate) struct Tally {
 pub(crate) struct Shared {
     pub registry: &'static Registry,
     scenario: Arc<str>,
+    lesson: Arc<str>,
     pub tallies: Vec<Tally>,
     hog: Mutex<Hog>,
     epoch: Mutex<Epoch>,
@@ -82,6 +83,7 @@ impl Shared {
         Shared {
             registry,
             scenario: scenario.name.as_str().into(),
+            lesson: scenario.lesson.as_str().into(),
             tallies: scenario.workloads.iter().map(tally).collect(),
             hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
             epoch: Mutex::new(epoch),
@@ -112,6 +114,7 @@ impl Shared {
         let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
+            lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
             hog: HogFigures {
                 kind: hog.kind.as_str(),

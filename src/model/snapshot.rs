@@ -225,6 +225,8 @@ pub struct TaskFigures {
 pub struct LabFigures {
     /// The scenario's name.
     pub scenario: Arc<str>,
+    /// What to watch, what to try, and why it happens.
+    pub lesson: Arc<str>,
     /// Its workloads.
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.

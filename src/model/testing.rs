@@ -83,6 +83,7 @@ pub(crate) fn lab(
 ) -> LabFigures {
     LabFigures {
         scenario: "test".into(),
+        lesson: "Press b.".into(),
         workloads: workloads
             .into_iter()
             .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })

@@ -1,0 +1,155 @@
+//! A selection that follows a thing and not a row.
+
+/// A move of the selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// By so many rows, up if negative.
+    By(isize),
+    /// To this row.
+    To(usize),
+}
+
+/// What is selected in a list, and which part of the list is visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor<K> {
+    key: Option<K>,
+    row: usize,
+    top: usize,
+    height: usize,
+}
+
+impl<K> Default for Cursor<K> {
+    fn default() -> Self {
+        Cursor { key: None, row: 0, top: 0, height: 1 }
+    }
+}
+
+impl<K: Clone + PartialEq> Cursor<K> {
+    /// The thing that is selected.
+    pub fn key(&self) -> Option<&K> {
+        self.key.as_ref()
+    }
+
+    /// The row that it is in.
+    pub fn row(&self) -> usize {
+        self.row
+    }
+
+    /// The first visible row.
+    pub fn top(&self) -> usize {
+        self.top
+    }
+
+    /// How many rows are visible.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Tells how many rows are visible.
+    pub fn resize(&mut self, height: usize) {
+        self.height = height.max(1);
+        self.scroll();
+    }
+
+    /// The list has changed: finds the selected thing again. If it is gone, whatever has
+    /// come into its row is selected. A selection on the first row that nobody has moved
+    /// stays at the top of the list.
+    pub fn follow(&mut self, len: usize, key_at: impl Fn(usize) -> K) {
+        if let Some(key) = &self.key
+            && let Some(row) = (0..len).find(|row| key_at(*row) == *key)
+        {
+            self.row = row;
+        } else {
+            self.row = self.row.min(len.saturating_sub(1));
+            self.key = (len > 0 && self.key.is_some()).then(|| key_at(self.row));
+        }
+        self.top = self.top.min(len.saturating_sub(self.height));
+        if self.key.is_some() {
+            self.scroll();
+        }
+    }
+
+    /// Moves the selection. The first move of all only shows where it is.
+    pub fn step(&mut self, step: Step, len: usize, key_at: impl Fn(usize) -> K) {
+        let row = match (step, &self.key) {
+            (Step::To(row), _) => row,
+            (Step::By(by), Some(_)) => self.row.saturating_add_signed(by),
+            (Step::By(by), None) if by.unsigned_abs() > self.height => {
+                self.row.saturating_add_signed(by)
+            }
+            (Step::By(_), None) => self.top,
+        };
+        if len > 0 {
+            self.row = row.min(len - 1);
+            self.key = Some(key_at(self.row));
+            self.scroll();
+        }
+    }
+
+    /// Selects nothing.
+    pub fn clear(&mut self) {
+        self.key = None;
+        (self.row, self.top) = (0, 0);
+    }
+
+    /// Moves the visible part without the selection.
+    pub fn scroll_by(&mut self, by: isize, len: usize) {
+        let last = len.saturating_sub(self.height);
+        self.top = self.top.saturating_add_signed(by).min(last);
+    }
+
+    fn scroll(&mut self) {
+        self.top = self.top.clamp((self.row + 1).saturating_sub(self.height), self.row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follow(cursor: &mut Cursor<char>, list: &str) -> Option<(char, usize)> {
+        let list: Vec<char> = list.chars().collect();
+        cursor.follow(list.len(), |row| list[row]);
+        cursor.key().map(|key| (*key, cursor.row()))
+    }
+
+    #[test]
+    fn it_follows_the_thing_over_a_new_order() {
+        let mut cursor = Cursor::default();
+        cursor.step(Step::To(1), 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(follow(&mut cursor, "cab"), Some(('b', 2)));
+        assert_eq!(follow(&mut cursor, "bac"), Some(('b', 0)));
+    }
+
+    #[test]
+    fn what_comes_into_the_row_takes_the_place_of_what_is_gone() {
+        let mut cursor = Cursor::default();
+        cursor.step(Step::To(1), 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(follow(&mut cursor, "ac"), Some(('c', 1)));
+        assert_eq!(follow(&mut cursor, "a"), Some(('a', 0)));
+        assert_eq!(follow(&mut cursor, ""), None);
+    }
+
+    #[test]
+    fn nothing_selected_stays_so_and_the_first_move_selects_the_top() {
+        let mut cursor = Cursor::default();
+        assert_eq!(follow(&mut cursor, "abc"), None);
+        cursor.step(Step::By(1), 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(cursor.key(), Some(&'a'));
+        cursor.step(Step::By(-5), 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(cursor.row(), 0);
+    }
+
+    #[test]
+    fn the_selection_is_always_visible() {
+        let mut cursor = Cursor::default();
+        cursor.resize(3);
+        cursor.step(Step::To(9), 10, |row| row);
+        assert_eq!(cursor.top(), 7);
+        cursor.step(Step::By(-9), 10, |row| row);
+        assert_eq!(cursor.top(), 0);
+        cursor.step(Step::By(5), 10, |row| row);
+        cursor.resize(1);
+        assert_eq!((cursor.row(), cursor.top()), (5, 5));
+    }
+}

@@ -1,0 +1,232 @@
+//! What the dashboard remembers.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Cursor;
+use crate::model::{Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+
+/// What fills the middle of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// The task table.
+    #[default]
+    Tasks,
+    /// Tasks summed up by name.
+    Groups,
+    /// The runtime's workers.
+    Workers,
+    /// The lab.
+    Lab,
+}
+
+impl Screen {
+    /// All screens, in the order of Tab.
+    pub const ALL: [Screen; 4] = [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab];
+}
+
+/// What lies over the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Overlay {
+    /// Nothing.
+    #[default]
+    None,
+    /// The help, scrolled down by this many lines.
+    Help {
+        /// Lines scrolled.
+        scroll: usize,
+    },
+    /// The details of the task with this key.
+    Task {
+        /// The task.
+        key: u64,
+        /// Lines scrolled.
+        scroll: usize,
+    },
+}
+
+/// What the next keys are for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Prompt {
+    /// For what the keymap says.
+    #[default]
+    None,
+    /// They go into the filter.
+    Filter,
+    /// A second `x` cancels the task with this key.
+    Cancel {
+        /// The task.
+        key: u64,
+        /// Its name.
+        name: Arc<str>,
+    },
+}
+
+/// How things look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// The terminal's own colours, for light and dark backgrounds.
+    #[default]
+    Default,
+    /// No colours: bold, dim and reversed only.
+    Mono,
+}
+
+/// What was chosen when the program was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How things look.
+    pub theme: Theme,
+    /// No character beyond ASCII.
+    pub ascii: bool,
+}
+
+/// A sentence that fades.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub text: String,
+    pub until: Duration,
+}
+
+/// The state of the dashboard.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// How things look.
+    pub settings: Settings,
+    /// What fills the screen.
+    pub screen: Screen,
+    /// What lies over it.
+    pub overlay: Overlay,
+    /// What the next keys are for.
+    pub prompt: Prompt,
+    /// What was typed into the filter.
+    pub filter: String,
+    /// Which tasks, in which order.
+    pub query: Query,
+    /// The selected task.
+    pub tasks: Cursor<u64>,
+    /// How the groups are sorted, and whether the greatest come first.
+    pub group_sort: (GroupColumn, bool),
+    /// The selected group.
+    pub groups: Cursor<Arc<str>>,
+    /// The selected workload.
+    pub workloads: Cursor<usize>,
+    /// The selected worker.
+    pub workers: Cursor<usize>,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Time between snapshots.
+    pub interval: Duration,
+    pub(super) model: Model,
+    /// What is shown while frozen.
+    pub(super) frozen: Option<Box<Model>>,
+    pub(super) order: Vec<u32>,
+    pub(super) group_rows: Vec<GroupRow>,
+    pub(super) message: Option<Message>,
+}
+
+impl App {
+    /// A dashboard that has seen nothing yet.
+    pub fn new(settings: Settings, interval: Duration) -> Self {
+        App {
+            settings,
+            screen: Screen::default(),
+            overlay: Overlay::default(),
+            prompt: Prompt::default(),
+            filter: String::new(),
+            query: Query::default(),
+            tasks: Cursor::default(),
+            group_sort: (GroupColumn::BusyShare, true),
+            groups: Cursor::default(),
+            workloads: Cursor::default(),
+            workers: Cursor::default(),
+            size: (0, 0),
+            interval,
+            model: Model::default(),
+            frozen: None,
+            order: Vec::new(),
+            group_rows: Vec::new(),
+            message: None,
+        }
+    }
+
+    /// What is shown: the latest state, or the one that was frozen.
+    pub fn model(&self) -> &Model {
+        self.frozen.as_deref().unwrap_or(&self.model)
+    }
+
+    /// Whether the picture stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// How old the frozen picture is, in ns.
+    pub fn frozen_for_ns(&self) -> u64 {
+        let taken = |model: &Model| model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+        self.frozen.as_deref().map_or(0, |frozen| taken(&self.model).saturating_sub(taken(frozen)))
+    }
+
+    /// The positions of the shown tasks in the snapshot, in their order.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The shown groups, in their order.
+    pub fn group_rows(&self) -> &[GroupRow] {
+        &self.group_rows
+    }
+
+    /// The sentence to show, if there is one.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_ref().map(|message| message.text.as_str())
+    }
+
+    /// When the message fades, on the clock of `update`.
+    pub fn message_until(&self) -> Option<Duration> {
+        self.message.as_ref().map(|message| message.until)
+    }
+
+    /// The task with this key, if it is in the picture.
+    pub fn task(&self, key: u64) -> Option<&TaskFigures> {
+        let at = self.model().position(key)?;
+        self.model().snapshot()?.tasks.get(at)
+    }
+
+    /// The task in a row of the table.
+    pub fn task_in_row(&self, row: usize) -> Option<&TaskFigures> {
+        let at = *self.order.get(row)? as usize;
+        self.model().snapshot()?.tasks.get(at)
+    }
+
+    /// What the next snapshots should hold.
+    pub fn interest(&self) -> Interest {
+        let task = match self.overlay {
+            Overlay::Task { key, .. } => Some(key),
+            _ => None,
+        };
+        Interest { task, groups: self.screen == Screen::Groups }
+    }
+
+    /// Says something for a few seconds.
+    pub(super) fn say(&mut self, text: impl Into<String>, now: Duration) {
+        let until = now + Duration::from_secs(5);
+        self.message = Some(Message { text: text.into(), until });
+    }
+
+    /// Puts the rows in order again, after a snapshot or another query.
+    pub(super) fn arrange(&mut self) {
+        self.query.filter = Filter::new(&self.filter);
+        if self.screen == Screen::Groups {
+            let (sort, descending) = self.group_sort;
+            self.group_rows = self.model().groups(sort, descending, &self.query.filter);
+            let rows = &self.group_rows;
+            self.groups.follow(rows.len(), |row| rows[row].name.clone());
+        }
+        self.order = self.model().tasks(&self.query);
+        let Some(snapshot) = self.model().snapshot().cloned() else { return };
+        let order = &self.order;
+        self.tasks.follow(order.len(), |row| snapshot.tasks[order[row] as usize].key);
+        let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
+        self.workloads.follow(workloads, |row| row);
+        self.workers.follow(snapshot.workers.len(), |row| row);
+    }
+}

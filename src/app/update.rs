@@ -1,0 +1,357 @@
+//! What happens to the state: snapshots, keys, clicks, the size of the terminal.
+
+use std::{sync::Arc, time::Duration};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{Action, App, Overlay, Prompt, Screen, cursor::Step, keymap};
+use crate::{
+    lab::Command,
+    model::{Column, GroupColumn, Snapshot},
+};
+
+/// What the loop has to do for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask this of the lab.
+    Lab(Command),
+    /// Take snapshots at this interval.
+    Interval(Duration),
+    /// Forget what the terminal shows and draw all of it.
+    Redraw,
+    /// Go to the shell.
+    Suspend,
+    /// End.
+    Quit,
+}
+
+/// The intervals to choose from.
+const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
+
+impl App {
+    /// Takes in a snapshot.
+    pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
+        let new_epoch = self.model.snapshot().is_some_and(|last| last.epoch != snapshot.epoch);
+        self.model.advance(snapshot);
+        if new_epoch {
+            // What was frozen, or looked at, is of a runtime that is no more.
+            self.frozen = None;
+            self.tasks.clear();
+            if matches!(self.overlay, Overlay::Task { .. }) {
+                self.overlay = Overlay::None;
+            }
+        }
+        if self.frozen.is_none() {
+            self.arrange();
+        }
+    }
+
+    /// Lets a message fade.
+    pub fn tick(&mut self, now: Duration) {
+        if self.message_until().is_some_and(|until| until <= now) {
+            self.message = None;
+        }
+    }
+
+    /// Says what the lab answered.
+    pub fn answer(&mut self, sentence: String, now: Duration) {
+        self.say(sentence, now);
+    }
+
+    /// A key was pressed.
+    pub fn key(&mut self, key: KeyEvent, now: Duration) -> Option<Effect> {
+        let action = keymap::action(key);
+        if action == Some(Action::Quit) && key.modifiers.contains(KeyModifiers::CONTROL) {
+            return Some(Effect::Quit);
+        }
+        match std::mem::take(&mut self.prompt) {
+            Prompt::Filter => {
+                self.prompt = Prompt::Filter;
+                self.type_filter(key);
+                None
+            }
+            Prompt::Cancel { key: task, .. } if action == Some(Action::Cancel) => {
+                Some(Effect::Lab(Command::Cancel(task)))
+            }
+            // Any other key takes the question back, and Esc does only that.
+            Prompt::Cancel { .. } if action == Some(Action::Back) => None,
+            _ => self.act(action?, now),
+        }
+    }
+
+    fn type_filter(&mut self, key: KeyEvent) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Enter => self.prompt = Prompt::None,
+            KeyCode::Esc => {
+                self.prompt = Prompt::None;
+                self.filter.clear();
+            }
+            KeyCode::Backspace => {
+                self.filter.pop();
+            }
+            KeyCode::Char('u') if control => self.filter.clear(),
+            KeyCode::Char('w') if control => {
+                let kept = self.filter.trim_end().rfind(' ').map_or(0, |space| space + 1);
+                self.filter.truncate(kept);
+            }
+            KeyCode::Char(c) if !control && self.filter.len() < 200 => self.filter.push(c),
+            KeyCode::Up => self.move_by(-1),
+            KeyCode::Down => self.move_by(1),
+            _ => {}
+        }
+        self.arrange();
+    }
+
+    /// Does what is wanted.
+    pub fn act(&mut self, action: Action, now: Duration) -> Option<Effect> {
+        match action {
+            Action::Show(screen) => self.show(screen),
+            Action::NextScreen => self.turn(1),
+            Action::PreviousScreen => self.turn(Screen::ALL.len() - 1),
+            Action::Move(by) => self.move_by(by),
+            Action::Page(halves) => self.page(halves),
+            Action::First => self.move_by(isize::MIN / 2),
+            Action::Last => self.move_by(isize::MAX / 2),
+            Action::SortRight => self.sort(1),
+            Action::SortLeft => self.sort(-1),
+            Action::Invert => self.invert(),
+            Action::Filter => self.begin_filter(),
+            Action::Open => self.open(),
+            Action::Back => self.back(),
+            Action::Freeze => self.freeze(),
+            Action::Help => self.toggle_help(),
+            Action::Cancel => self.ask_to_cancel(now),
+            Action::Faster => return self.change_interval(false, now),
+            Action::Slower => return self.change_interval(true, now),
+            Action::ToggleHog => return self.lab(Command::ToggleHog, now),
+            Action::NextHogKind => return self.lab(Command::NextHogKind, now),
+            Action::HoldLonger => return self.lab(Command::HoldLonger, now),
+            Action::HoldShorter => return self.lab(Command::HoldShorter, now),
+            Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
+            Action::Raise => return self.workload(Command::Raise, now),
+            Action::Lower => return self.workload(Command::Lower, now),
+            Action::Redraw => return Some(Effect::Redraw),
+            Action::Suspend => return Some(Effect::Suspend),
+            Action::Quit => return Some(Effect::Quit),
+        }
+        None
+    }
+
+    fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
+        let has_lab = self.model.snapshot().is_some_and(|snapshot| snapshot.lab.is_some());
+        if !has_lab {
+            self.say("there is no lab here", now);
+            return None;
+        }
+        Some(Effect::Lab(command))
+    }
+
+    fn workload(&mut self, command: fn(usize) -> Command, now: Duration) -> Option<Effect> {
+        if self.screen != Screen::Lab {
+            self.say("workloads are raised and lowered on screen 6", now);
+            return None;
+        }
+        match self.workloads.key() {
+            Some(position) => self.lab(command(*position), now),
+            None => {
+                self.move_by(1);
+                self.say("select a workload with ↑ and ↓", now);
+                None
+            }
+        }
+    }
+
+    fn show(&mut self, screen: Screen) {
+        self.screen = screen;
+        self.overlay = Overlay::None;
+        self.query.group = None;
+        self.arrange();
+    }
+
+    fn turn(&mut self, by: usize) {
+        let at = Screen::ALL.iter().position(|screen| *screen == self.screen).unwrap_or(0);
+        self.show(Screen::ALL[(at + by) % Screen::ALL.len()]);
+    }
+
+    pub(super) fn move_by(&mut self, by: isize) {
+        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+            // Far beyond the last line makes no difference to the first key back.
+            *scroll = scroll.saturating_add_signed(by).min(usize::from(u16::MAX));
+            return;
+        }
+        self.step(Step::By(by));
+    }
+
+    /// Moves the selection of the screen that is shown.
+    pub(super) fn step(&mut self, step: Step) {
+        let Some(snapshot) = self.model().snapshot().cloned() else { return };
+        match self.screen {
+            Screen::Tasks => {
+                let order = &self.order;
+                self.tasks.step(step, order.len(), |row| snapshot.tasks[order[row] as usize].key);
+            }
+            Screen::Groups => {
+                let rows = &self.group_rows;
+                self.groups.step(step, rows.len(), |row| rows[row].name.clone());
+            }
+            Screen::Workers => self.workers.step(step, snapshot.workers.len(), |row| row),
+            Screen::Lab => {
+                let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
+                self.workloads.step(step, count, |row| row);
+            }
+        }
+    }
+
+    /// Tells how many rows the screen that is shown has room for.
+    pub fn resize(&mut self, rows: usize) {
+        match self.screen {
+            Screen::Tasks => self.tasks.resize(rows),
+            Screen::Groups => self.groups.resize(rows),
+            Screen::Workers => self.workers.resize(rows),
+            Screen::Lab => self.workloads.resize(rows),
+        }
+    }
+
+    fn page(&mut self, halves: isize) {
+        let height = match self.screen {
+            Screen::Groups => self.groups.height(),
+            _ => self.tasks.height(),
+        };
+        self.move_by((height / 2).max(1) as isize * halves);
+    }
+
+    fn sort(&mut self, by: isize) {
+        match self.screen {
+            Screen::Tasks => {
+                self.query.sort = neighbour(&Column::ALL, self.query.sort, by);
+                self.query.descending = self.query.sort.is_figure();
+            }
+            Screen::Groups => {
+                let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
+                let text = matches!(column, GroupColumn::Name | GroupColumn::Where);
+                self.group_sort = (column, !text);
+            }
+            _ => return,
+        }
+        self.arrange();
+    }
+
+    pub(super) fn invert(&mut self) {
+        match self.screen {
+            Screen::Groups => self.group_sort.1 = !self.group_sort.1,
+            _ => self.query.descending = !self.query.descending,
+        }
+        self.arrange();
+    }
+
+    fn begin_filter(&mut self) {
+        if !matches!(self.screen, Screen::Tasks | Screen::Groups) {
+            self.show(Screen::Tasks);
+        }
+        self.overlay = Overlay::None;
+        self.prompt = Prompt::Filter;
+    }
+
+    fn open(&mut self) {
+        if self.overlay != Overlay::None {
+            return;
+        }
+        match self.screen {
+            Screen::Tasks => {
+                if self.tasks.key().is_none() {
+                    self.move_by(0);
+                }
+                if let Some(key) = self.tasks.key() {
+                    self.overlay = Overlay::Task { key: *key, scroll: 0 };
+                }
+            }
+            Screen::Groups => {
+                if let Some(group) = self.groups.key().cloned() {
+                    self.screen = Screen::Tasks;
+                    self.query.group = Some(group);
+                    self.tasks.clear();
+                    self.arrange();
+                }
+            }
+            Screen::Workers => {
+                let worker = self.workers.key().and_then(|at| self.model().workers().get(*at));
+                let poll = worker.and_then(|worker| worker.figures.current.as_ref());
+                if let Some(key) = poll.map(|poll| poll.key) {
+                    self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Lab => {}
+        }
+    }
+
+    fn back(&mut self) {
+        if self.overlay != Overlay::None {
+            self.overlay = Overlay::None;
+        } else if self.query.group.take().is_some() {
+            self.show(Screen::Groups);
+        } else if !self.filter.is_empty() {
+            self.filter.clear();
+            self.arrange();
+        } else if self.screen != Screen::Tasks {
+            self.show(Screen::Tasks);
+        } else {
+            self.tasks.clear();
+        }
+    }
+
+    fn freeze(&mut self) {
+        self.frozen = match self.frozen.take() {
+            Some(_) => None,
+            None => self.model.snapshot().is_some().then(|| Box::new(self.model.clone())),
+        };
+        self.arrange();
+    }
+
+    fn toggle_help(&mut self) {
+        self.overlay = match self.overlay {
+            Overlay::Help { .. } => Overlay::None,
+            _ => Overlay::Help { scroll: 0 },
+        };
+    }
+
+    fn ask_to_cancel(&mut self, now: Duration) {
+        let shown = match self.overlay {
+            Overlay::Task { key, .. } => Some(key),
+            _ if self.screen == Screen::Tasks => self.tasks.key().copied(),
+            _ => None,
+        };
+        let Some(task) = shown.and_then(|key| self.task(key)) else {
+            self.say("select a task to cancel it", now);
+            return;
+        };
+        if task.state.is_done() {
+            let sentence = format!("{} has ended already", task.meta.name);
+            self.say(sentence, now);
+            return;
+        }
+        self.prompt = Prompt::Cancel { key: task.key, name: task.meta.name.clone() };
+    }
+
+    fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {
+        let current = self.interval.as_millis() as u64;
+        let next = if slower {
+            INTERVALS_MS.into_iter().find(|ms| *ms > current)
+        } else {
+            INTERVALS_MS.into_iter().rev().find(|ms| *ms < current)
+        };
+        let Some(next) = next else {
+            self.say("no further", now);
+            return None;
+        };
+        self.interval = Duration::from_millis(next);
+        self.say(format!("a look every {:?}", self.interval), now);
+        Some(Effect::Interval(self.interval))
+    }
+}
+
+/// The element `by` places from `current`, staying at the ends.
+fn neighbour<T: Copy + PartialEq>(all: &[T], current: T, by: isize) -> T {
+    let at = all.iter().position(|one| *one == current).unwrap_or(0);
+    all[at.saturating_add_signed(by).min(all.len() - 1)]
+}

@@ -1,0 +1,40 @@
+//! Bars of eighths, and histories of them.
+
+use super::theme::Look;
+
+const EIGHTHS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+const LEVELS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+const ASCII_LEVELS: [&str; 9] = [" ", ".", ".", ":", ":", "-", "=", "#", "#"];
+
+/// A bar of `width` columns, filled up to `share`.
+pub(super) fn bar(look: Look, share: f64, width: usize) -> String {
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
+    let (full, part) = (eighths / 8, eighths % 8);
+    let blank = look.glyph("░", ".");
+    let mut bar = look.glyph("█", "#").repeat(full);
+    if part > 0 {
+        bar += if look.ascii { "." } else { EIGHTHS[part] };
+    }
+    bar + &blank.repeat(width - full - usize::from(part > 0))
+}
+
+/// A bar of `width` columns without a ground, for histograms.
+pub(super) fn mark(look: Look, share: f64, width: usize) -> String {
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).ceil() as usize;
+    let (full, part) = (eighths / 8, eighths % 8);
+    let rest = match part {
+        0 => "",
+        _ if look.ascii => "#",
+        _ => EIGHTHS[part],
+    };
+    look.glyph("█", "#").repeat(full) + rest
+}
+
+/// The last `width` shares, the latest to the right.
+pub(super) fn history(look: Look, shares: &[f64], width: usize) -> String {
+    let levels = if look.ascii { &ASCII_LEVELS } else { &LEVELS };
+    let shown = &shares[shares.len().saturating_sub(width)..];
+    let mut line = " ".repeat(width - shown.len());
+    line.extend(shown.iter().map(|share| levels[(share.clamp(0.0, 1.0) * 8.0).round() as usize]));
+    line
+}

@@ -1,0 +1,79 @@
+//! The group table.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    canvas::Canvas,
+    table::{Place, Spec, places},
+    tasks::head,
+    text::{count, duration, percent, rate},
+};
+use crate::{
+    app::App,
+    model::{GroupColumn, GroupRow},
+};
+
+const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> {
+    Spec { column, width, grow: 0, rank, right: true }
+}
+
+const SPECS: [Spec<GroupColumn>; 12] = [
+    Spec { column: GroupColumn::Name, width: 12, grow: 20, rank: 1, right: false },
+    figure(GroupColumn::Tasks, 6, 2),
+    figure(GroupColumn::Waiting, 8, 4),
+    figure(GroupColumn::PollRate, 8, 5),
+    figure(GroupColumn::Polls, 7, 9),
+    figure(GroupColumn::BusyShare, 6, 3),
+    figure(GroupColumn::Busy, 7, 10),
+    figure(GroupColumn::MaxPoll, 9, 6),
+    figure(GroupColumn::PollP99, 9, 7),
+    figure(GroupColumn::DelayP99, 9, 8),
+    figure(GroupColumn::Wakes, 7, 12),
+    Spec { column: GroupColumn::Where, width: 22, grow: 40, rank: 11, right: false },
+];
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let (sort, descending) = app.group_sort;
+    let places = places(&SPECS, sort, area.width);
+    for place in &places {
+        let sorted = (place.column == sort).then_some(descending);
+        head(canvas, area.y, place, place.column.title(), sorted);
+    }
+    let visible = usize::from(area.height).saturating_sub(1);
+    let rows = app.group_rows().iter().skip(app.groups.top()).take(visible);
+    for (row, y) in rows.zip(area.y + 1..) {
+        for place in &places {
+            cell(canvas, y, place, row);
+        }
+        if app.groups.key() == Some(&row.name) {
+            let style = canvas.look.selected();
+            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
+        }
+    }
+}
+
+fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {
+    let look = canvas.look;
+    let plain = if row.tasks == 0 { look.dim() } else { Style::new() };
+    let unknown = || "–".to_owned();
+    let (text, style) = match place.column {
+        GroupColumn::Name => (row.name.to_string(), plain),
+        GroupColumn::Tasks => (count(row.tasks as u64), plain),
+        GroupColumn::Waiting if row.waiting > 0 => (count(row.waiting as u64), look.warning()),
+        GroupColumn::Waiting => ("0".to_owned(), plain),
+        GroupColumn::PollRate => (rate(row.poll_rate), plain),
+        GroupColumn::Polls => (count(row.polls), plain),
+        GroupColumn::BusyShare => (percent(row.busy_share), look.share(row.busy_share)),
+        GroupColumn::Busy => (duration(row.busy_ns), plain),
+        GroupColumn::MaxPoll => (duration(row.max_poll_ns), plain),
+        GroupColumn::PollP99 => (row.poll_p99_ns.map_or_else(unknown, duration), plain),
+        GroupColumn::DelayP99 => (row.delay_p99_ns.map_or_else(unknown, duration), plain),
+        GroupColumn::Wakes => (count(row.wakes), plain),
+        GroupColumn::Where => (row.location.to_string(), look.dim()),
+    };
+    if place.right {
+        canvas.put_right(place.x, y, place.width, &text, style);
+    } else {
+        canvas.put(place.x, y, place.width, &text, style);
+    }
+}

@@ -1,0 +1,153 @@
+//! The task table.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    canvas::Canvas,
+    table::{Place, Spec, places},
+    text::{count, duration, percent, rate},
+};
+use crate::{
+    app::App,
+    model::{Column, TaskFigures, TaskRates},
+    probe::State,
+};
+
+const fn figure(column: Column, width: u16, rank: u8) -> Spec<Column> {
+    Spec { column, width, grow: 0, rank, right: true }
+}
+
+const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> {
+    Spec { column, width, grow, rank, right: false }
+}
+
+const SPECS: [Spec<Column>; 15] = [
+    figure(Column::Id, 6, 5),
+    words(Column::State, 1, 0, 2),
+    words(Column::Name, 12, 12, 1),
+    figure(Column::Polls, 7, 4),
+    figure(Column::PollRate, 7, 8),
+    figure(Column::BusyShare, 6, 3),
+    figure(Column::Busy, 7, 10),
+    figure(Column::Scheduled, 7, 7),
+    figure(Column::Idle, 7, 12),
+    figure(Column::MaxPoll, 8, 6),
+    figure(Column::MaxDelay, 8, 13),
+    figure(Column::Wakes, 7, 14),
+    figure(Column::SelfWakes, 6, 15),
+    words(Column::Doing, 14, 12, 9),
+    words(Column::Where, 22, 40, 11),
+];
+
+/// The column whose title is at `x`.
+pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<Column> {
+    let places = places(&SPECS, app.query.sort, width);
+    places.into_iter().find(|p| p.x <= x && x <= p.x + p.width).map(|place| place.column)
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let places = places(&SPECS, app.query.sort, area.width);
+    for place in &places {
+        let sorted = place.column == app.query.sort;
+        head(canvas, area.y, place, place.column.title(), sorted.then_some(app.query.descending));
+    }
+    let visible = usize::from(area.height).saturating_sub(1);
+    for (row, y) in (app.tasks.top()..app.order().len()).take(visible).zip(area.y + 1..) {
+        let Some(task) = app.task_in_row(row) else { continue };
+        let rates = app.model().rates(app.order()[row] as usize);
+        for place in &places {
+            cell(canvas, y, place, task, rates);
+        }
+        if app.tasks.key() == Some(&task.key) {
+            let style = canvas.look.selected();
+            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
+        }
+    }
+    if app.order().is_empty() && visible > 0 {
+        let text = match (app.model().snapshot(), app.filter.is_empty()) {
+            (None, _) => "waits for the first look",
+            (_, true) => "no tasks",
+            _ => "no task passes the filter; Esc clears it",
+        };
+        canvas.put(area.x + 1, area.y + 1, area.width - 1, text, canvas.look.dim());
+    }
+}
+
+/// The title of a column, marked if the table is sorted by it.
+pub(super) fn head<C>(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<C>,
+    title: &str,
+    sorted: Option<bool>,
+) {
+    let look = canvas.look;
+    let mark = match sorted {
+        Some(true) => look.glyph("▼", "v"),
+        Some(false) => look.glyph("▲", "^"),
+        None => "",
+    };
+    // There is no room for the mark beside a title of one character.
+    let (title, style) = match sorted {
+        Some(_) if place.width == 1 => (mark.to_owned(), look.key()),
+        Some(_) => (format!("{title}{mark}"), look.key()),
+        None => (title.to_owned(), look.title()),
+    };
+    if place.right {
+        // Beside a full column the mark may use the gap.
+        canvas.put_right(place.x.saturating_sub(1), y, place.width + 1, &title, style);
+    } else {
+        canvas.put(place.x, y, place.width, &title, style);
+    }
+}
+
+fn cell(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<Column>,
+    task: &TaskFigures,
+    rates: TaskRates,
+) {
+    let look = canvas.look;
+    let over = task.state.is_done();
+    let plain = if over { look.dim() } else { Style::new() };
+    let (text, style) = match place.column {
+        Column::Id => (task.meta.id.to_string(), plain),
+        Column::State => (look.sign(task.state).to_owned(), look.state(task.state)),
+        Column::Name if rates.new => (task.meta.name.to_string(), look.good()),
+        Column::Name => (task.meta.name.to_string(), plain),
+        Column::Polls => (count(task.polls), plain),
+        Column::PollRate => (rate(rates.polls), plain),
+        Column::BusyShare if over => (percent(0.0), plain),
+        Column::BusyShare => (percent(rates.busy), look.share(rates.busy)),
+        Column::Busy => (duration(task.busy_ns), plain),
+        Column::Scheduled if task.state == State::Scheduled => {
+            (duration(task.scheduled_ns), look.warning())
+        }
+        Column::Scheduled => (duration(task.scheduled_ns), plain),
+        Column::Idle => (duration(task.idle_ns), plain),
+        Column::MaxPoll if task.max_poll_ns >= 100_000_000 => {
+            (duration(task.max_poll_ns), look.critical())
+        }
+        Column::MaxPoll => (duration(task.max_poll_ns), plain),
+        Column::MaxDelay => (duration(task.max_delay_ns), plain),
+        Column::Wakes => (count(task.wakes), plain),
+        Column::SelfWakes => (count(task.self_wakes), plain),
+        Column::Doing => (doing(task), plain),
+        Column::Where => (task.meta.location.to_string(), look.dim()),
+    };
+    if place.right {
+        canvas.put_right(place.x, y, place.width, &text, style);
+    } else {
+        canvas.put(place.x, y, place.width, &text, style);
+    }
+}
+
+/// What it says that it does, or how it ended.
+fn doing(task: &TaskFigures) -> String {
+    match (task.state.is_done(), task.stage) {
+        (true, None) => task.state.as_str().to_owned(),
+        (true, Some(stage)) => format!("{}: {stage}", task.state.as_str()),
+        (false, stage) => stage.unwrap_or_default().to_owned(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Figures and names as text: durations and counts with three digits that count, and
+//! nothing from outside that could move the terminal's cursor.
+
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A duration of so many nanoseconds, in at most seven characters.
+pub(super) fn duration(nanos: u64) -> String {
+    let scaled = |unit: f64, name: &str| {
+        let value = nanos as f64 / unit;
+        match value {
+            v if v < 9.995 => format!("{v:.2}{name}"),
+            v if v < 99.95 => format!("{v:.1}{name}"),
+            v => format!("{v:.0}{name}"),
+        }
+    };
+    let seconds = nanos / 1_000_000_000;
+    match nanos {
+        0 => "0".to_owned(),
+        1..1_000 => format!("{nanos}ns"),
+        1_000..999_500 => scaled(1e3, "µs"),
+        999_500..999_500_000 => scaled(1e6, "ms"),
+        999_500_000..59_950_000_000 => scaled(1e9, "s"),
+        _ if seconds < 3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ if seconds < 86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", (seconds / 86_400).min(9_999), seconds / 3_600 % 24),
+    }
+}
+
+/// A count in at most five characters.
+pub(super) fn count(n: u64) -> String {
+    let scaled = |unit: f64, name: &str| {
+        let value = n as f64 / unit;
+        if value < 9.995 {
+            format!("{value:.2}{name}")
+        } else if value < 99.95 {
+            format!("{value:.1}{name}")
+        } else {
+            format!("{value:.0}{name}")
+        }
+    };
+    match n {
+        0..10_000 => n.to_string(),
+        10_000..999_500 => scaled(1e3, "k"),
+        999_500..999_500_000 => scaled(1e6, "M"),
+        999_500_000..999_500_000_000 => scaled(1e9, "G"),
+        _ => scaled(1e12, "T"),
+    }
+}
+
+/// A rate for each second.
+pub(super) fn rate(per_second: f64) -> String {
+    match per_second {
+        r if r > 0.0 && r < 10.0 => format!("{r:.1}"),
+        r => count(r.round() as u64),
+    }
+}
+
+/// A share of one, in percent.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 99.95 { format!("{percent:.0}") } else { format!("{percent:.1}") }
+}
+
+/// The factor of a slowdown.
+pub(super) fn factor(n: f64) -> String {
+    match n {
+        n if n < 9.95 => format!("{n:.1}"),
+        n => count(n.round() as u64),
+    }
+}
+
+/// Text of the program that is watched, made harmless: control characters, escape
+/// sequences and marks that turn the direction of writing become `�`.
+pub(super) fn harmless(text: &str, ascii: bool) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
+            || (ascii && !c.is_ascii())
+    };
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let sign = if ascii { '?' } else { '�' };
+    Cow::Owned(text.chars().map(|c| if harmful(c) { sign } else { c }).collect())
+}
+
+/// As much of a text as fits into `width` columns, with a sign where something is missing.
+pub(super) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let sign = if ascii { "~" } else { "…" };
+    let mut left = width.saturating_sub(1);
+    let kept: String = text
+        .chars()
+        .take_while(|c| {
+            let wide = c.width().unwrap_or(0);
+            let fits = wide <= left;
+            left = left.saturating_sub(wide);
+            fits
+        })
+        .collect();
+    Cow::Owned(if width == 0 { String::new() } else { kept + sign })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_show_three_digits() {
+        for (nanos, shown) in [
+            (0, "0"),
+            (7, "7ns"),
+            (999, "999ns"),
+            (1_000, "1.00µs"),
+            (310_000, "310µs"),
+            (999_600, "1.00ms"),
+            (1_240_000_000, "1.24s"),
+            (59_940_000_000, "59.9s"),
+            (59_990_000_000, "0m59s"),
+            (83_000_000_000, "1m23s"),
+            (7_500_000_000_000, "2h05m"),
+            (90_000_000_000_000, "1d01h"),
+        ] {
+            assert_eq!(duration(nanos), shown);
+        }
+    }
+
+    #[test]
+    fn counts_and_shares_are_short() {
+        assert_eq!(
+            [0, 9_999, 12_345, 999_999, u64::MAX / 1_000_000].map(count).join(" "),
+            "0 9999 12.3k 1.00M 18.4T"
+        );
+        assert_eq!([0.0, 0.4, 9.94, 250.0].map(rate).join(" "), "0 0.4 9.9 250");
+        assert_eq!([0.0, 0.123, 0.9996, 1.0].map(percent).join(" "), "0.0 12.3 100 100");
+        assert_eq!([1.0, 3.97, 38.2].map(factor).join(" "), "1.0 4.0 38");
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_could_steer_it() {
+        assert_eq!(harmless("a\x1b[2Jb\u{202E}c\n", false), "a�[2Jb�c�");
+        assert_eq!(harmless("häuser", true), "h?user");
+        assert_eq!(harmless("häuser", false), "häuser");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_to_fit_fits(text in "\\PC{0,40}", width in 0usize..30) {
+            prop_assert!(fit(&text, width, false).width() <= width);
+        }
+
+        #[test]
+        fn figures_stay_in_their_columns(n in any::<u64>()) {
+            prop_assert!(duration(n).chars().count() <= 7, "{}", duration(n));
+            prop_assert!(count(n).len() <= 8, "{}", count(n));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Colours and signs. The terminal's own foreground and background, the sixteen named
+//! colours, and never a meaning by colour alone.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::{
+    app::{Settings, Theme},
+    model::Severity,
+    probe::State,
+};
+
+/// How things look, as chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    color: bool,
+    pub ascii: bool,
+}
+
+impl Look {
+    pub(super) fn new(settings: Settings) -> Self {
+        Look { color: settings.theme != Theme::Mono, ascii: settings.ascii }
+    }
+
+    fn color(self, color: Color, otherwise: Modifier) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new().add_modifier(otherwise) }
+    }
+
+    pub(super) fn title(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    pub(super) fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    pub(super) fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    pub(super) fn key(self) -> Style {
+        self.color(Color::Cyan, Modifier::empty()).add_modifier(Modifier::BOLD)
+    }
+
+    pub(super) fn good(self) -> Style {
+        self.color(Color::Green, Modifier::empty())
+    }
+
+    pub(super) fn warning(self) -> Style {
+        self.color(Color::Yellow, Modifier::BOLD)
+    }
+
+    pub(super) fn critical(self) -> Style {
+        self.color(Color::Red, Modifier::empty()).add_modifier(Modifier::BOLD)
+    }
+
+    pub(super) fn busy(self) -> Style {
+        self.color(Color::Blue, Modifier::empty())
+    }
+
+    pub(super) fn severity(self, severity: Severity) -> Style {
+        match severity {
+            Severity::Info => Style::new(),
+            Severity::Warning => self.warning(),
+            Severity::Critical => self.critical(),
+        }
+    }
+
+    /// How a share of a worker's or a task's time looks: nothing up to 80 %.
+    pub(super) fn share(self, share: f64) -> Style {
+        match share {
+            s if s >= 0.95 => self.critical(),
+            s if s >= 0.8 => self.warning(),
+            _ => Style::new(),
+        }
+    }
+
+    pub(super) fn state(self, state: State) -> Style {
+        match state {
+            State::Polling => self.good().add_modifier(Modifier::BOLD),
+            State::Scheduled => self.warning(),
+            State::Idle => Style::new(),
+            State::Completed | State::Cancelled => self.dim(),
+            State::Panicked => self.critical(),
+        }
+    }
+
+    /// One sign for each state.
+    pub(super) fn sign(self, state: State) -> &'static str {
+        let (sign, letter) = match state {
+            State::Polling => ("▶", "P"),
+            State::Scheduled => ("▲", "S"),
+            State::Idle => ("·", "."),
+            State::Completed => ("✓", "C"),
+            State::Cancelled => ("✗", "X"),
+            State::Panicked => ("‼", "!"),
+        };
+        self.glyph(sign, letter)
+    }
+
+    /// The sign, or what stands for it where there is only ASCII.
+    pub(super) fn glyph(self, sign: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { sign }
+    }
+}
