@@ -31,10 +31,6 @@ use crate::{
 const LEAST_BASELINE: Duration = Duration::from_millis(900);
 /// The time without the hog where the run has no end to take a third of.
 const ENDLESS_BASELINE: Duration = Duration::from_secs(3);
-/// The model looks at least this often, so that it knows a short run by more than its ends,
-/// and the moment when work came to a standstill.
-const MOST_BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-
 /// How a run goes.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -159,7 +155,7 @@ impl<'a> Run<'a> {
         let mut next = Instant::now();
         let end = loop {
             // Half of the time at most goes into looking, however many tasks there are.
-            let pause = self.plan.interval.min(MOST_BETWEEN_LOOKS).max(2 * self.cost);
+            let pause = pause(self.plan).max(2 * self.cost);
             next = (next + pause).max(Instant::now() + self.cost);
             let wake = until.map_or(next, |until| until.min(next));
             match self.interrupted.recv_timeout(wake.saturating_duration_since(Instant::now())) {
@@ -203,6 +199,13 @@ fn baseline(run_time: Option<Duration>) -> Duration {
     run_time.map_or(ENDLESS_BASELINE, |all| (all / 3).max(LEAST_BASELINE).min(all / 2))
 }
 
+/// The time between looks: the interval, unless a short run would then be known by little
+/// more than its ends.
+fn pause(plan: &Plan) -> Duration {
+    let run_time = if plan.hog { Some(3 * baseline(plan.run_time)) } else { plan.run_time };
+    run_time.map_or(plan.interval, |all| plan.interval.min(all / 10))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,5 +215,17 @@ mod tests {
         let of = |millis| baseline(Some(Duration::from_millis(millis))).as_millis();
         assert_eq!([of(30_000), of(3_000), of(2_000), of(1_000)], [10_000, 1_000, 900, 500]);
         assert_eq!(baseline(None), ENDLESS_BASELINE);
+    }
+
+    #[test]
+    fn a_short_run_is_looked_at_often_enough() {
+        let of = |millis: Option<u64>, hog| {
+            let run_time = millis.map(Duration::from_millis);
+            let interval = Duration::from_secs(10);
+            pause(&Plan { run_time, hog, interval, format: Format::Text }).as_millis()
+        };
+        assert_eq!([of(Some(1_000), false), of(Some(1_000), true)], [100, 150]);
+        assert_eq!([of(None, false), of(None, true)], [10_000, 900]);
+        assert_eq!(of(Some(600_000), false), 10_000);
     }
 }

@@ -20,7 +20,7 @@ pub struct Phase {
     pub duration_ns: u64,
     /// What the closed-loop workloads achieved in it.
     pub work: Vec<Work>,
-    /// Scheduling delay over the last second of it.
+    /// Scheduling delay over its last second, or over a second that began before it.
     pub lag: Lag,
     /// How much slower the work was at its end than before any hog.
     pub slowdown: Slowdown,
