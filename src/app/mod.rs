@@ -5,6 +5,8 @@
 
 mod action;
 mod cursor;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod input;
 pub mod keymap;
 mod mouse;

@@ -2,24 +2,28 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::{App, Overlay, Screen, cursor::Step};
+use std::time::Duration;
+
+use super::{App, Effect, Overlay, Screen, cursor::Step, update::is_figure};
 use crate::view::{self, Spot};
 
 /// Rows that a turn of the wheel moves.
 const WHEEL: isize = 3;
 
 impl App {
-    /// The wheel scrolls, a click selects a row or sorts by a column.
-    pub fn mouse(&mut self, mouse: MouseEvent) {
+    /// The wheel scrolls, a click selects a row, sorts by a column or presses a key of the
+    /// bar.
+    pub fn mouse(&mut self, mouse: MouseEvent, now: Duration) -> Option<Effect> {
         match mouse.kind {
             MouseEventKind::ScrollDown => self.wheel(WHEEL),
             MouseEventKind::ScrollUp => self.wheel(-WHEEL),
             MouseEventKind::Down(MouseButton::Left) => {
                 let spot = view::spot(self, self.size, mouse.column, mouse.row);
-                self.click(spot);
+                return self.click(spot?, now);
             }
             _ => {}
         }
+        None
     }
 
     fn wheel(&mut self, by: isize) {
@@ -36,19 +40,22 @@ impl App {
         }
     }
 
-    fn click(&mut self, spot: Option<Spot>) {
-        if self.overlay != Overlay::None {
-            return;
-        }
+    fn click(&mut self, spot: Spot, now: Duration) -> Option<Effect> {
         match spot {
-            Some(Spot::Row(row)) => self.step(Step::To(row)),
-            Some(Spot::Column(column)) if self.query.sort == column => self.invert(),
-            Some(Spot::Column(column)) => {
+            Spot::Key(action) => return self.act(action, now),
+            Spot::Row(row) => self.step(Step::To(row)),
+            Spot::Column(column) if self.query.sort == column => self.invert(),
+            Spot::GroupColumn(column) if self.group_sort.0 == column => self.invert(),
+            Spot::Column(column) => {
                 self.query.sort = column;
                 self.query.descending = column.is_figure();
                 self.arrange();
             }
-            None => {}
+            Spot::GroupColumn(column) => {
+                self.group_sort = (column, is_figure(column));
+                self.arrange();
+            }
         }
+        None
     }
 }

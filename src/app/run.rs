@@ -95,10 +95,7 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
         Event::Input(terminal::Event::Key(key)) if key.kind != terminal::KeyEventKind::Release => {
             app.key(key, now)
         }
-        Event::Input(terminal::Event::Mouse(mouse)) => {
-            app.mouse(mouse);
-            None
-        }
+        Event::Input(terminal::Event::Mouse(mouse)) => app.mouse(mouse, now),
         Event::Input(_) | Event::Resized => None,
         Event::Snapshot(snapshot) => app.advance(snapshot),
         Event::Suspend => Some(Effect::Suspend),
@@ -113,6 +110,7 @@ fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Err
     let size = screen.size()?;
     app.size = (size.width, size.height);
     app.resize(view::rows(app, size.width, size.height));
+    app.scroll_at_most(view::scroll_limit(app, size.width, size.height));
     Ok(())
 }
 

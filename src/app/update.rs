@@ -184,11 +184,17 @@ impl App {
 
     pub(super) fn move_by(&mut self, by: isize) {
         if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
-            // Far beyond the last line makes no difference to the first key back.
-            *scroll = scroll.saturating_add_signed(by).min(usize::from(u16::MAX));
+            *scroll = scroll.saturating_add_signed(by);
             return;
         }
         self.step(Step::By(by));
+    }
+
+    /// Nothing lies beyond the last line: the first key back leads back.
+    pub fn scroll_at_most(&mut self, limit: usize) {
+        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+            *scroll = (*scroll).min(limit);
+        }
     }
 
     /// Moves the selection of the screen that is shown.
@@ -237,8 +243,7 @@ impl App {
             }
             Screen::Groups => {
                 let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
-                let text = matches!(column, GroupColumn::Name | GroupColumn::Where);
-                self.group_sort = (column, !text);
+                self.group_sort = (column, is_figure(column));
             }
             _ => return,
         }
@@ -267,11 +272,10 @@ impl App {
         }
         match self.screen {
             Screen::Tasks => {
-                if self.tasks.key().is_none() {
-                    self.move_by(0);
-                }
-                if let Some(key) = self.tasks.key() {
-                    self.overlay = Overlay::Task { key: *key, scroll: 0 };
+                let finding = self.model().findings().first().and_then(|finding| finding.task);
+                let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
+                if let Some(key) = self.tasks.key().copied().or(finding).or_else(first) {
+                    self.overlay = Overlay::Task { key, scroll: 0 };
                 }
             }
             Screen::Groups => {
@@ -356,6 +360,11 @@ impl App {
         self.say(format!("a look every {:?}", self.interval), now);
         Some(Effect::Interval(self.interval))
     }
+}
+
+/// Whether the greatest value is the one to see first.
+pub(super) fn is_figure(column: GroupColumn) -> bool {
+    !matches!(column, GroupColumn::Name | GroupColumn::Where)
 }
 
 /// The element `by` places from `current`, staying at the ends.

@@ -30,11 +30,12 @@ pub(super) fn mark(look: Look, share: f64, width: usize) -> String {
     look.glyph("█", "#").repeat(full) + rest
 }
 
-/// The last `width` shares, the latest to the right.
+/// The last `width` shares, oldest first.
 pub(super) fn history(look: Look, shares: &[f64], width: usize) -> String {
     let levels = if look.ascii { &ASCII_LEVELS } else { &LEVELS };
     let shown = &shares[shares.len().saturating_sub(width)..];
-    let mut line = " ".repeat(width - shown.len());
-    line.extend(shown.iter().map(|share| levels[(share.clamp(0.0, 1.0) * 8.0).round() as usize]));
-    line
+    // A little is not nothing.
+    let level = |share: f64| (share.clamp(0.0, 1.0) * 8.0).round() as usize;
+    let level = |share: f64| level(share).max(usize::from(share > 0.001));
+    shown.iter().map(|share| levels[level(*share)]).collect()
 }

@@ -5,7 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    text::{fit, harmless},
+    text::{fit, fit_path, harmless},
     theme::Look,
 };
 use crate::app::Settings;
@@ -34,6 +34,13 @@ impl<'a> Canvas<'a> {
         let text = fit(&text, usize::from(width), self.look.ascii);
         self.buffer.set_stringn(x, y, &text, usize::from(width), style);
         text.width() as u16
+    }
+
+    /// Writes a path from `x` on, and cuts off its beginning if it must.
+    pub(super) fn put_path(&mut self, x: u16, y: u16, width: u16, path: &str, style: Style) {
+        let path = harmless(path, self.look.ascii);
+        let path = fit_path(&path, usize::from(width), self.look.ascii);
+        self.put(x, y, width, &path, style);
     }
 
     /// Writes text so that it ends before `x + width`.

@@ -1,11 +1,12 @@
 //! Everything that is known of one task.
 
 use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     bars::{bar, mark},
     canvas::{Canvas, Pieces},
-    text::{count, duration, percent, rate},
+    text::{count, digits, duration, percent, rate, wrap},
     theme::Look,
 };
 use crate::{
@@ -15,31 +16,26 @@ use crate::{
     probe::State,
 };
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, key: u64, scroll: usize) {
-    let look = canvas.look;
+/// From this width on the two distributions stand side by side.
+const TWO_COLUMNS: u16 = 120;
+
+/// The lines, as many as there are.
+pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
     let Some(task) = app.task(key) else {
         let text = " this task has ended and is no longer kept; Esc goes back";
-        canvas.put(area.x, area.y, area.width, text, look.dim());
-        return;
+        return vec![vec![(text.to_owned(), look.dim())]];
     };
     let rates = app.model().position(key).map(|at| app.model().rates(at)).unwrap_or_default();
     let taken_ns = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
     let mut lines = identity(look, task, taken_ns);
+    lines.extend(findings(app, look, width, key));
     lines.push(Pieces::new());
-    lines.extend(life(look, task));
+    lines.extend(life(look, task, width));
     lines.push(Pieces::new());
     lines.extend(counts(look, task, rates));
-    let distributions = app.model().snapshot().and_then(|snapshot| {
-        let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
-        snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
-    });
-    if let Some(Distributions { poll_times, delays }) = distributions {
-        lines.push(Pieces::new());
-        lines.extend(distribution(look, "poll times", poll_times));
-        lines.push(Pieces::new());
-        lines.extend(distribution(look, "waits for a worker", delays));
-    }
-    show(canvas, area, &lines, scroll);
+    lines.push(Pieces::new());
+    lines.extend(distributions(app, look, width, key));
+    lines
 }
 
 /// As many of the lines as fit, from `scroll` on.
@@ -60,43 +56,64 @@ pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll
 fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     let meta = &task.meta;
     let since = duration(taken_ns.saturating_sub(task.since_ns));
-    let ago = if task.state.is_done() { " ago" } else { "" };
-    let mut lines = vec![
+    let since =
+        if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
+    let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
+    let size = digits(u64::from(meta.future_size));
+    vec![
         vec![
             (format!(" {}", meta.name), look.title()),
             (format!("  task {}  group {}", meta.id, meta.group), look.dim()),
         ],
         vec![
-            (format!(" {} ", look.sign(task.state)), look.state(task.state)),
-            (task.state.as_str().to_owned(), look.state(task.state)),
-            (format!(" {}{since}{ago}", if ago.is_empty() { "for " } else { "" }), Style::new()),
-            (task.stage.map(|stage| format!(", {stage}")).unwrap_or_default(), Style::new()),
+            (format!(" {} {}", look.sign(task.state), task.state.as_str()), look.state(task.state)),
+            (format!("{since}{stage}"), Style::new()),
         ],
-        vec![(
-            format!(" spawned at {}, a future of {} bytes", meta.location, meta.future_size),
-            Style::new(),
-        )],
-    ];
-    if task.state == State::Idle && task.live_wakers == Figure::Measured(0) {
-        let sentence = " no waker of it is left: nobody can wake it, it will never run again";
-        lines.push(vec![(sentence.to_owned(), look.warning())]);
+        vec![
+            (format!(" spawned at {}", meta.location), Style::new()),
+            (format!("  a future of {size} bytes"), look.dim()),
+        ],
+    ]
+}
+
+/// What is wrong with it, and the cure.
+fn findings(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
+    let width = usize::from(width.saturating_sub(2));
+    let mut lines = Vec::new();
+    for finding in app.model().findings().iter().filter(|finding| finding.task == Some(key)) {
+        lines.push(Pieces::new());
+        for (text, style) in [
+            (finding.sentence.as_str(), look.severity(finding.severity)),
+            (finding.cure, Style::new()),
+        ] {
+            let wrapped = wrap(text, width).into_iter();
+            lines.extend(wrapped.map(|line| vec![(format!(" {line}"), style)]));
+        }
     }
     lines
 }
 
-fn life(look: Look, task: &TaskFigures) -> Vec<Pieces> {
+/// How its life splits, to the nanosecond: the parts add up to the whole.
+fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
     let share = |part: u64| match task.lifetime_ns {
         0 => 0.0,
         whole => part as f64 / whole as f64,
     };
+    let figures = |name: &str, nanos: u64| {
+        let exact = format!("{} ns", digits(nanos));
+        format!(" {name:<10}{:>8} {exact:>24}", duration(nanos))
+    };
+    let room = usize::from(width).saturating_sub(56).min(40);
+    let room = if room < 8 { 0 } else { room };
     let part = |name: &str, nanos: u64, style: Style| {
         vec![
-            (format!(" {name:<10}{:>8} {:>5}%  ", duration(nanos), percent(share(nanos))), style),
-            (bar(look, share(nanos), 24), style),
+            (figures(name, nanos), Style::new()),
+            (format!(" {:>5}%  ", percent(share(nanos))), Style::new()),
+            (bar(look, share(nanos), room), style),
         ]
     };
     vec![
-        vec![(format!(" {:<10}{:>8}", "lifetime", duration(task.lifetime_ns)), look.title())],
+        vec![(figures("lifetime", task.lifetime_ns), look.title())],
         part("busy", task.busy_ns, look.busy()),
         part("scheduled", task.scheduled_ns, look.warning()),
         part("idle", task.idle_ns, Style::new()),
@@ -109,29 +126,62 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
         Figure::Unavailable(reason) => format!("– ({reason})"),
         known => known.value().map_or("–".to_owned(), |n| n.to_string()),
     };
+    let lost = task.state == State::Idle && task.live_wakers == Figure::Measured(0);
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let facts = [
-        ("polls", format!("{}, {} a second", count(task.polls), rate(rates.polls))),
+        ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),
         ("longest poll", format!("{}, mean {}", duration(task.max_poll_ns), duration(mean))),
-        ("longest wait", duration(task.max_delay_ns)),
+        ("longest wait", format!("{} for a worker", duration(task.max_delay_ns))),
         (
             "wakes",
             format!(
-                "{}, {} a second, {} by itself",
-                count(task.wakes),
+                "{}, {} a second, {} of them by itself",
+                digits(task.wakes),
                 rate(rates.wakes),
-                count(task.self_wakes)
+                digits(task.self_wakes)
             ),
         ),
-        ("wakers", wakers),
+        (
+            "wakers",
+            if lost { "0: nobody can wake it, it will never run again".into() } else { wakers },
+        ),
     ];
     let line = |(name, fact): (&str, String)| {
-        vec![(format!(" {name:<14}"), look.dim()), (fact, Style::new())]
+        let style = if lost && name == "wakers" { look.critical() } else { Style::new() };
+        vec![(format!(" {name:<14}"), look.dim()), (fact, style)]
     };
     facts.into_iter().map(line).collect()
 }
 
+fn distributions(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
+    let found = app.model().snapshot().and_then(|snapshot| {
+        let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
+        snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
+    });
+    let Some(Distributions { poll_times, delays }) = found else {
+        let text = match app.is_frozen() {
+            true => " –  no distributions: the picture was frozen before they were asked for",
+            false => " –  the distributions come with the next look",
+        };
+        return vec![vec![(text.to_owned(), look.dim())]];
+    };
+    let polls = distribution(look, "poll times", poll_times);
+    let waits = distribution(look, "waits for a worker", delays);
+    let mut lines = if width >= TWO_COLUMNS {
+        beside(polls, waits, usize::from(width / 2))
+    } else {
+        [polls, vec![Pieces::new()], waits].concat()
+    };
+    let bound = Histogram::ERROR_FACTOR;
+    let note = format!(" p50, p90, p99: within a factor of {bound}; max is exact");
+    lines.push(vec![(note, look.dim())]);
+    lines
+}
+
 fn distribution(look: Look, name: &str, histogram: &Histogram) -> Vec<Pieces> {
+    if histogram.count() == 0 {
+        return vec![vec![(format!(" {name}: none yet"), look.title())]];
+    }
     let quantile = |q| histogram.quantile(q).map_or("–".to_owned(), duration);
     let head = format!(
         " {name}: p50 {}  p90 {}  p99 {}  max {}",
@@ -150,4 +200,18 @@ fn distribution(look: Look, name: &str, histogram: &Histogram) -> Vec<Pieces> {
         ]
     });
     std::iter::once(vec![(head, look.title())]).chain(bars).collect()
+}
+
+/// Two blocks of lines, the second from column `at` on.
+fn beside(left: Vec<Pieces>, right: Vec<Pieces>, at: usize) -> Vec<Pieces> {
+    let count = left.len().max(right.len());
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    let line = |_| {
+        let mut line = left.next().unwrap_or_default();
+        let wide: usize = line.iter().map(|(text, _)| text.width()).sum();
+        line.push((" ".repeat(at.saturating_sub(wide)), Style::new()));
+        line.extend(right.next().unwrap_or_default());
+        line
+    };
+    (0..count).map(line).collect()
 }

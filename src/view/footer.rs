@@ -1,104 +1,94 @@
-//! The line above the list and the last line: what is shown, what was typed, which keys
-//! there are, what the lab answered.
+//! The last line: a question, an answer, or the keys that matter here.
 
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Pieces};
+use super::canvas::Canvas;
 use crate::app::{
     Action, App, Overlay, Prompt, Screen,
     keymap::{Binding, KEYMAP},
 };
 
-/// What the list is, how it is sorted, and the filter.
-pub(super) fn title(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let look = canvas.look;
-    let mark = |descending| {
-        if descending { look.glyph("▼", "v") } else { look.glyph("▲", "^") }
+/// A key in its place on the bar.
+pub(super) struct Entry {
+    x: u16,
+    width: u16,
+    label: &'static str,
+    word: &'static str,
+    pub action: Action,
+}
+
+impl Entry {
+    pub(super) fn covers(&self, x: u16) -> bool {
+        (self.x..self.x + self.width).contains(&x)
+    }
+}
+
+/// The keys that have room. There is always a way out, and a way to all the other keys.
+pub(super) fn entries(app: &App, width: u16) -> Vec<Entry> {
+    let mut bar: Vec<(u8, Entry)> = KEYMAP.iter().filter_map(|key| entry(app, key)).collect();
+    bar.sort_by_key(|(_, entry)| place(entry.action));
+    let wide = |bar: &[(u8, Entry)], gap: u16| -> u16 {
+        bar.iter().map(|(_, entry)| entry.width + gap).sum::<u16>()
     };
-    let mut left: Pieces = Vec::new();
-    match (&app.overlay, app.screen) {
-        (Overlay::Help { .. }, _) => left.push((" Help".into(), look.title())),
-        (Overlay::Task { .. }, _) => left.push((" Task".into(), look.title())),
-        (_, Screen::Tasks) => {
-            left.push((format!(" Tasks {}", tasks(app)), look.title()));
-            if let Some(group) = &app.query.group {
-                left.push((format!("  of group {group}"), look.title()));
-            }
-            let sort = app.query.sort.title().to_lowercase();
-            left.push((format!("  by {sort} {}", mark(app.query.descending)), look.dim()));
-        }
-        (_, Screen::Groups) => {
-            let (sort, descending) = app.group_sort;
-            left.push((format!(" Groups {}", app.group_rows().len()), look.title()));
-            let sort = sort.title().to_lowercase();
-            left.push((format!("  by {sort} {}", mark(descending)), look.dim()));
-        }
-        (_, Screen::Workers) => {
-            left.push((format!(" Workers {}", app.model().workers().len()), look.title()));
-        }
-        (_, Screen::Lab) => left.push((" Lab".into(), look.title())),
+    while wide(&bar, 1) + 1 > width {
+        let Some(rank) = bar.iter().map(|(rank, _)| *rank).max() else { break };
+        let Some(last) = bar.iter().rposition(|(one, _)| *one == rank) else { break };
+        bar.remove(last);
     }
-    let x = canvas.line(area.x, area.y, area.right(), &left);
-    canvas.line_right(x + 1, area.y, area.right(), &filter(app, canvas));
+    let gap = if wide(&bar, 2) < width { 2 } else { 1 };
+    let mut x = 1;
+    for (_, entry) in &mut bar {
+        entry.x = x;
+        x += entry.width + gap;
+    }
+    bar.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Shown tasks, living tasks, and those that nobody measures.
-fn tasks(app: &App) -> String {
-    let Some(snapshot) = app.model().snapshot() else { return "–".into() };
-    let measured = snapshot.runtime.measured_tasks;
-    let alive = match snapshot.runtime.alive_tasks.value() {
-        // Between Tokio's count and ours tasks come and go: a few more are no news.
-        Some(alive) if alive > measured + 2 => {
-            format!("{measured}/{alive} ({} not measured)", alive - measured)
-        }
-        _ => measured.to_string(),
+/// How a key is shown here, and its rank: the greatest is the first to leave.
+fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
+    let over = app.overlay != Overlay::None;
+    let back = over || app.query.group.is_some() || !app.filter.is_empty();
+    let (rank, word) = match key.action {
+        Action::Back if back => (2, "back"),
+        Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
+        Action::Open if app.screen == Screen::Groups && !over => (5, "tasks"),
+        Action::Quit => (0, key.short),
+        Action::Help => (1, key.short),
+        Action::ToggleHog => (3, key.short),
+        Action::Show(_) => (4, key.short),
+        Action::Freeze => (6, key.short),
+        Action::Filter if matches!(app.screen, Screen::Tasks | Screen::Groups) => (5, key.short),
+        Action::SwitchFlavor => (7, key.short),
+        _ => return None,
     };
-    let shown = app.order().len();
-    if app.query.filter.is_empty() && app.query.group.is_none() {
-        alive
-    } else {
-        format!("{shown} of {alive}")
+    let label = key.label.split(' ').next().unwrap_or_default();
+    let width = (label.width() + 1 + word.width()) as u16;
+    Some((rank, Entry { x: 0, width, label, word, action: key.action }))
+}
+
+/// What leads away comes last, what is only here comes before it.
+fn place(action: Action) -> u8 {
+    match action {
+        Action::Show(_) => 0,
+        Action::Open | Action::Raise | Action::Lower => 1,
+        Action::Help | Action::Quit => 4,
+        Action::Back => 3,
+        _ => 2,
     }
 }
 
-fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
-    let look = canvas.look;
-    match (&app.prompt, app.filter.as_str()) {
-        (Prompt::Filter, text) => {
-            vec![(format!(" / {text}"), look.key()), (look.glyph("▏", "_").into(), look.key())]
-        }
-        (_, "") => Vec::new(),
-        (_, text) => {
-            vec![(format!(" / {text}"), look.warning()), ("  Esc clears ".into(), look.dim())]
-        }
-    }
-}
-
-/// The last line: a question, an answer, or the keys.
-pub(super) fn keys(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+/// The bar, or what is more urgent.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if urgent(app, canvas, area) {
         return;
     }
     let look = canvas.look;
-    let label = |binding: &Binding| binding.label.split(' ').next().unwrap_or_default();
-    let width = |binding: &Binding| (label(binding).width() + binding.short.width() + 2) as u16;
-    let always = |binding: &Binding| matches!(binding.action, Action::Help | Action::Quit);
-    let shown = || KEYMAP.iter().filter(|binding| !binding.short.is_empty());
-    // There must be a way out and a way to the rest of the keys.
-    let mut left = area.width.saturating_sub(shown().filter(|b| always(b)).map(width).sum());
-    let mut x = area.x;
-    for binding in shown() {
-        if !always(binding) {
-            if width(binding) > left {
-                continue;
-            }
-            left -= width(binding);
-        }
-        let here = binding.action == Action::Show(app.screen);
+    for entry in entries(app, area.width) {
+        let here = entry.action == Action::Show(app.screen);
         let style = if here { look.selected() } else { Style::new() };
-        x += canvas.put(x, area.y, area.width, &format!(" {}", label(binding)), look.key());
-        x += canvas.put(x, area.y, area.width, &format!(" {}", binding.short), style);
+        let x = entry.x + canvas.put(entry.x, area.y, area.width, entry.label, look.key()) + 1;
+        canvas.put(x, area.y, area.width.saturating_sub(x), entry.word, style);
     }
 }
 
@@ -111,7 +101,8 @@ pub(super) fn urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
             (format!(" cancel {name}? x again does it, Esc does not"), look.warning())
         }
         (Prompt::Filter, _) => {
-            (" words to find: Enter keeps them, Esc clears them".to_owned(), look.dim())
+            let text = " words to find: Enter keeps them, Esc clears them, Ctrl-w Ctrl-u erase";
+            (text.to_owned(), look.dim())
         }
         (_, Some(message)) => (format!(" {message}"), look.title()),
         _ => return false,

@@ -29,8 +29,14 @@ const SPECS: [Spec<GroupColumn>; 12] = [
     figure(GroupColumn::PollP99, 9, 7),
     figure(GroupColumn::DelayP99, 9, 8),
     figure(GroupColumn::Wakes, 7, 12),
-    Spec { column: GroupColumn::Where, width: 22, grow: 40, rank: 11, right: false },
+    Spec { column: GroupColumn::Where, width: 15, grow: 47, rank: 11, right: false },
 ];
+
+/// The column whose title is at `x`.
+pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<GroupColumn> {
+    let places = places(&SPECS, app.group_sort.0, width);
+    places.into_iter().find(|p| p.x <= x && x <= p.x + p.width).map(|place| place.column)
+}
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let (sort, descending) = app.group_sort;
@@ -73,6 +79,8 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
     };
     if place.right {
         canvas.put_right(place.x, y, place.width, &text, style);
+    } else if place.column == GroupColumn::Where {
+        canvas.put_path(place.x, y, place.width, &text, style);
     } else {
         canvas.put(place.x, y, place.width, &text, style);
     }

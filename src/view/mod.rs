@@ -19,10 +19,14 @@ mod groups;
 mod header;
 mod help;
 mod lab;
+#[cfg(test)]
+mod screens;
+mod strip;
 mod table;
 mod tasks;
 mod text;
 mod theme;
+mod title;
 mod workers;
 
 #[cfg(test)]
@@ -31,10 +35,11 @@ mod tests;
 use ratatui::{Frame, layout::Rect};
 
 use crate::{
-    app::{App, Overlay, Screen},
-    model::Column,
+    app::{Action, App, Overlay, Screen},
+    model::{Column, GroupColumn},
 };
-use canvas::Canvas;
+use canvas::{Canvas, Pieces};
+use theme::Look;
 
 /// The least that anything can be shown on.
 const MIN: (u16, u16) = (24, 4);
@@ -46,6 +51,10 @@ pub enum Spot {
     Row(usize),
     /// The title of a column of the task table.
     Column(Column),
+    /// The title of a column of the group table.
+    GroupColumn(GroupColumn),
+    /// A key on the bar.
+    Key(Action),
 }
 
 /// Where the parts are. Parts leave by priority as the height shrinks; the list is the
@@ -71,8 +80,11 @@ impl Layout {
         };
         let header = part(5, 1);
         let footer = part(9, 1);
-        let finding = part(8, u16::from(!app.model().findings().is_empty()));
-        let strip = part(10, header::strip_lines(app, width, height / 5));
+        // From some height on its place is kept, or the table would jump each time that a
+        // hog gives way.
+        let found = height >= 14 || !app.model().findings().is_empty();
+        let finding = part(8, u16::from(found));
+        let strip = part(10, strip::lines(app, width, height / 5));
         let title = part(7, 1);
         let mut y = 0;
         let mut place = |lines: Option<u16>| {
@@ -100,10 +112,28 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups => body.saturating_sub(1).max(1),
-        Screen::Workers => (body / workers::LINES).max(1),
+        Screen::Tasks | Screen::Groups | Screen::Workers => body.saturating_sub(1).max(1),
         Screen::Lab => body,
     }
+}
+
+/// The lines of what lies over the screen.
+fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
+    match app.overlay {
+        Overlay::None => Vec::new(),
+        Overlay::Help { .. } => help::lines(look, width),
+        Overlay::Task { key, .. } => detail::lines(app, look, width, key),
+    }
+}
+
+/// How far what lies over the screen can be scrolled.
+pub fn scroll_limit(app: &App, width: u16, height: u16) -> usize {
+    if app.overlay == Overlay::None || is_too_small(width, height) {
+        return 0;
+    }
+    let body = Layout::new(app, width, height).body;
+    let lines = overlay(app, Look::new(app.settings), width).len();
+    lines.saturating_sub(usize::from(body.height))
 }
 
 /// Draws everything.
@@ -119,18 +149,18 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         header::header(app, &mut canvas, area);
     }
     if let Some(area) = layout.strip {
-        header::strip(app, &mut canvas, area);
+        strip::draw(app, &mut canvas, area);
     }
     if let Some(area) = layout.finding {
-        header::finding(app, &mut canvas, area);
+        strip::finding(app, &mut canvas, area);
     }
     if let Some(area) = layout.title {
-        footer::title(app, &mut canvas, area);
+        title::draw(app, &mut canvas, area);
     }
     match (&app.overlay, app.screen) {
-        (Overlay::Help { scroll }, _) => help::draw(&mut canvas, layout.body, *scroll),
-        (Overlay::Task { key, scroll }, _) => {
-            detail::draw(app, &mut canvas, layout.body, *key, *scroll);
+        (Overlay::Help { scroll } | Overlay::Task { scroll, .. }, _) => {
+            let lines = overlay(app, canvas.look, layout.body.width);
+            detail::show(&mut canvas, layout.body, &lines, *scroll);
         }
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
@@ -138,8 +168,8 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
     if let Some(area) = layout.footer {
-        footer::keys(app, &mut canvas, area);
-    } else if layout.title.is_none() {
+        footer::draw(app, &mut canvas, area);
+    } else {
         footer::urgent(app, &mut canvas, layout.body);
     }
 }
@@ -149,19 +179,24 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
     if is_too_small(size.0, size.1) {
         return None;
     }
-    let body = Layout::new(app, size.0, size.1).body;
+    let layout = Layout::new(app, size.0, size.1);
+    if layout.footer.is_some_and(|footer| footer.y == y) {
+        let entry = footer::entries(app, size.0).into_iter().find(|entry| entry.covers(x));
+        return entry.map(|entry| Spot::Key(entry.action));
+    }
+    let body = layout.body;
     let line = usize::from(y.checked_sub(body.y).filter(|line| *line < body.height)?);
+    let row = |top: usize, len: usize| {
+        let row = top + line.checked_sub(1)?;
+        (row < len).then_some(Spot::Row(row))
+    };
     match (app.screen, line) {
+        _ if app.overlay != Overlay::None => None,
         (Screen::Tasks, 0) => tasks::column_at(app, body.width, x).map(Spot::Column),
-        (Screen::Tasks, line) => {
-            let row = app.tasks.top() + line - 1;
-            (row < app.order().len()).then_some(Spot::Row(row))
-        }
-        (Screen::Groups, line) => {
-            let row = app.groups.top() + line.checked_sub(1)?;
-            (row < app.group_rows().len()).then_some(Spot::Row(row))
-        }
-        (Screen::Workers, line) => Some(Spot::Row(app.workers.top() + line / workers::LINES)),
-        (Screen::Lab, _) => None,
+        (Screen::Groups, 0) => groups::column_at(app, body.width, x).map(Spot::GroupColumn),
+        (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
+        (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
+        (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Lab, _) => row(0, lab::workloads(app)),
     }
 }

@@ -34,10 +34,13 @@ pub(super) fn places<C: Copy + PartialEq>(
     let mut left = width.saturating_sub(1);
     let mut chosen = Vec::new();
     for spec in by_rank {
-        if spec.width < left || chosen.is_empty() {
-            left = left.saturating_sub(spec.width + 1);
-            chosen.push(spec.column);
+        // The first without a place ends it: something narrow must not push itself before
+        // what says more.
+        if spec.width > left && !chosen.is_empty() {
+            break;
         }
+        left = left.saturating_sub(spec.width + 1);
+        chosen.push(spec.column);
     }
     let mut x = 1;
     let mut places = Vec::with_capacity(chosen.len());

@@ -26,17 +26,17 @@ const SPECS: [Spec<Column>; 15] = [
     words(Column::State, 1, 0, 2),
     words(Column::Name, 12, 6, 1),
     figure(Column::Polls, 7, 4),
-    figure(Column::PollRate, 7, 8),
+    figure(Column::PollRate, 7, 10),
     figure(Column::BusyShare, 6, 3),
-    figure(Column::Busy, 7, 10),
+    figure(Column::Busy, 7, 8),
     figure(Column::Scheduled, 7, 7),
-    figure(Column::Idle, 7, 12),
+    figure(Column::Idle, 7, 9),
     figure(Column::MaxPoll, 8, 6),
-    figure(Column::MaxDelay, 8, 13),
-    figure(Column::Wakes, 7, 14),
+    figure(Column::MaxDelay, 8, 14),
+    figure(Column::Wakes, 7, 13),
     figure(Column::SelfWakes, 6, 15),
-    words(Column::Doing, 18, 12, 9),
-    words(Column::Where, 22, 40, 11),
+    words(Column::Doing, 16, 12, 12),
+    words(Column::Where, 15, 47, 11),
 ];
 
 /// The column whose title is at `x`.
@@ -138,6 +138,8 @@ fn cell(
     };
     if place.right {
         canvas.put_right(place.x, y, place.width, &text, style);
+    } else if place.column == Column::Where {
+        canvas.put_path(place.x, y, place.width, &text, style);
     } else {
         canvas.put(place.x, y, place.width, &text, style);
     }

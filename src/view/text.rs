@@ -15,7 +15,7 @@ pub(super) fn duration(nanos: u64) -> String {
             v => format!("{v:.0}{name}"),
         }
     };
-    let seconds = nanos / 1_000_000_000;
+    let seconds = nanos.saturating_add(500_000_000) / 1_000_000_000;
     match nanos {
         0 => "0".to_owned(),
         1..1_000 => format!("{nanos}ns"),
@@ -77,7 +77,10 @@ pub(super) fn factor(n: f64) -> String {
 pub(super) fn harmless(text: &str, ascii: bool) -> Cow<'_, str> {
     let harmful = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
+            || matches!(c,
+                '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}'
+                | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
             || (ascii && !c.is_ascii())
     };
     if !text.contains(harmful) {
@@ -112,6 +115,66 @@ pub(super) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> 
     Cow::Owned(if width == 0 { String::new() } else { kept + sign })
 }
 
+/// As much of a path as fits into `width` columns: its end, which says most, and whole
+/// parts of it if possible.
+pub(super) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
+    if path.width() <= width {
+        return Cow::Borrowed(path);
+    }
+    let sign = if ascii { "~" } else { "…" };
+    let parts = path.match_indices('/').map(|(at, _)| at);
+    for at in parts {
+        if path[at..].width() < width {
+            return Cow::Owned(format!("{sign}{}", &path[at..]));
+        }
+        if path[at + 1..].width() <= width {
+            return Cow::Borrowed(&path[at + 1..]);
+        }
+    }
+    let mut left = width.saturating_sub(1);
+    let kept = path.char_indices().rev().take_while(|(_, c)| {
+        let wide = c.width().unwrap_or(0);
+        let fits = wide <= left;
+        left = left.saturating_sub(wide);
+        fits
+    });
+    match kept.last() {
+        Some((at, _)) => Cow::Owned(format!("{sign}{}", &path[at..])),
+        None => Cow::Borrowed(if width == 0 { "" } else { sign }),
+    }
+}
+
+/// The words of a text in lines of at most `width` columns; a longer word has a line of
+/// its own. Each line of the text begins a new one.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            if !line.is_empty() && line.width() + 1 + word.width() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line += if line.is_empty() { "" } else { " " };
+            line += word;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// A count with all of its digits, in groups of three.
+pub(super) fn digits(n: u64) -> String {
+    let plain = n.to_string();
+    let mut grouped = String::with_capacity(plain.len() * 4 / 3);
+    for (at, digit) in plain.char_indices() {
+        if at > 0 && (plain.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +191,8 @@ mod tests {
             (999_600, "1.00ms"),
             (1_240_000_000, "1.24s"),
             (59_940_000_000, "59.9s"),
-            (59_990_000_000, "0m59s"),
+            (59_990_000_000, "1m00s"),
+            (3_599_900_000_000, "1h00m"),
             (83_000_000_000, "1m23s"),
             (7_500_000_000_000, "2h05m"),
             (90_000_000_000_000, "1d01h"),
@@ -155,10 +219,36 @@ mod tests {
         assert_eq!(harmless("häuser", false), "häuser");
     }
 
+    #[test]
+    fn of_a_path_the_end_stays() {
+        let path = "src/lab/workload/hog.rs:42";
+        for (width, shown) in [
+            (26, path),
+            (25, "…/lab/workload/hog.rs:42"),
+            (22, "lab/workload/hog.rs:42"),
+            (20, "…/workload/hog.rs:42"),
+            (12, "…/hog.rs:42"),
+            (9, "hog.rs:42"),
+            (8, "…g.rs:42"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            assert_eq!(fit_path(path, width, false), shown, "{width}");
+        }
+    }
+
+    #[test]
+    fn words_are_wrapped_and_digits_grouped() {
+        assert_eq!(wrap("one two three\nfour", 8), ["one two", "three", "four"]);
+        assert_eq!(wrap("a verylongword b", 4), ["a", "verylongword", "b"]);
+        assert_eq!([0, 999, 1_000, 1_234_567].map(digits).join(" "), "0 999 1,000 1,234,567");
+    }
+
     proptest! {
         #[test]
         fn what_is_made_to_fit_fits(text in "\\PC{0,40}", width in 0usize..30) {
             prop_assert!(fit(&text, width, false).width() <= width);
+            prop_assert!(fit_path(&text, width, false).width() <= width);
         }
 
         #[test]

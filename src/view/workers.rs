@@ -1,78 +1,164 @@
-//! The workers: what each polls right now, its queue, and how busy it has been.
+//! The workers, one a row: how busy each is and has been, what it polls right now, its
+//! queue. Below, what only the runtime as a whole has.
 
-use ratatui::layout::Rect;
+use ratatui::{layout::Rect, style::Style};
 
 use super::{
     bars::{bar, history},
     canvas::{Canvas, Pieces},
+    table::{Place, Spec, places},
+    tasks::head,
     text::{count, duration, percent, rate},
 };
 use crate::{
     app::App,
-    model::{Figure, WorkerRow},
+    model::{Figure, Snapshot, WorkerRow},
 };
 
-/// Lines that a worker takes, the blank one included.
-pub(super) const LINES: usize = 4;
+/// From here on a poll is worth a warning.
+const LONG_NS: u64 = 10_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Worker,
+    Busy,
+    Share,
+    Past,
+    Queue,
+    Polls,
+    Parks,
+    Steals,
+    Overflows,
+    Now,
+    Thread,
+}
+
+const fn figure(column: Part, width: u16, rank: u8) -> Spec<Part> {
+    Spec { column, width, grow: 0, rank, right: true }
+}
+
+const fn words(column: Part, width: u16, grow: u16, rank: u8) -> Spec<Part> {
+    Spec { column, width, grow, rank, right: false }
+}
+
+const SPECS: [Spec<Part>; 11] = [
+    words(Part::Worker, 4, 0, 1),
+    words(Part::Busy, 10, 0, 2),
+    figure(Part::Share, 5, 1),
+    words(Part::Now, 16, 14, 3),
+    figure(Part::Queue, 5, 4),
+    figure(Part::Polls, 7, 5),
+    figure(Part::Parks, 7, 7),
+    figure(Part::Steals, 8, 8),
+    figure(Part::Overflows, 9, 9),
+    words(Part::Thread, 15, 0, 10),
+    words(Part::Past, 8, WorkerRow::HISTORY as u16, 6),
+];
+
+fn title(part: Part) -> &'static str {
+    match part {
+        Part::Worker => "W",
+        Part::Busy => "BUSY",
+        Part::Share => "%",
+        Part::Now => "POLLS RIGHT NOW",
+        Part::Queue => "QUEUE",
+        Part::Polls => "POLLS/S",
+        Part::Parks => "PARKS/S",
+        Part::Steals => "STEALS/S",
+        Part::Overflows => "OVERFLOWS",
+        Part::Thread => "THREAD",
+        Part::Past => "HISTORY",
+    }
+}
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let visible = (usize::from(area.height) / LINES).max(1);
-    let workers = app.model().workers().iter().skip(app.workers.top()).take(visible);
-    for (worker, at) in workers.zip(0u16..) {
-        let y = area.y + at * LINES as u16;
-        let place = Rect::new(area.x, y, area.width, LINES as u16).intersection(area);
-        one(canvas, place, worker);
+    let places = places(&SPECS, Part::Worker, area.width);
+    for place in &places {
+        head(canvas, area.y, place, title(place.column), None);
+    }
+    let workers = app.model().workers();
+    let visible = usize::from(area.height).saturating_sub(1);
+    let rows = workers.iter().skip(app.workers.top()).take(visible);
+    let mut y = area.y + 1;
+    for (worker, line) in rows.zip(y..) {
+        for place in &places {
+            cell(canvas, line, place, worker);
+        }
         if app.workers.key() == Some(&worker.figures.index) {
             let style = canvas.look.selected();
-            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
+            canvas.highlight(Rect::new(area.x, line, area.width, 1), style);
         }
+        y = line + 1;
+    }
+    let Some(snapshot) = app.model().snapshot() else { return };
+    for (line, y) in runtime(snapshot).iter().zip(y + 1..area.bottom()) {
+        let pieces: Pieces = vec![(format!(" {line}"), canvas.look.dim())];
+        canvas.line(area.x, y, area.right(), &pieces);
     }
 }
 
-fn one(canvas: &mut Canvas<'_>, area: Rect, worker: &WorkerRow) {
+fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow) {
     let look = canvas.look;
-    let figures = &worker.figures;
-    let mut pieces: Pieces = vec![
-        (format!(" w{} ", figures.index), look.title()),
-        (bar(look, worker.busy, 20), look.busy()),
-        (format!(" {:>4}%  ", percent(worker.busy)), look.share(worker.busy)),
-    ];
-    match &worker.current {
-        Some((name, nanos)) if *nanos >= 10_000_000 => {
-            pieces.push((format!("polls {name} for {}", duration(*nanos)), look.critical()));
-        }
-        Some((name, _)) => pieces.push((format!("polls {name}"), look.good())),
-        None => pieces.push(("in no poll".into(), look.dim())),
-    }
-    canvas.line(area.x, area.y, area.right(), &pieces);
-    let lines = [facts(worker), past(canvas, area.width, worker)];
-    for (line, y) in lines.iter().zip(area.y + 1..area.bottom()) {
-        canvas.put(area.x, y, area.width, line, look.dim());
-    }
-}
-
-fn facts(worker: &WorkerRow) -> String {
     let figures = &worker.figures;
     let known = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), count);
     let per_second = |value: Option<f64>| value.map_or("–".to_owned(), rate);
-    let facts = format!(
-        "    {}  polls/s {}  parks/s {}  steals/s {}  local queue {}  overflows {}",
-        figures.thread,
-        rate(worker.polls),
-        per_second(worker.parks),
-        per_second(worker.steals),
-        known(figures.local_queue),
-        known(figures.overflows),
-    );
-    // One reason is enough: they all miss the same thing.
-    match figures.local_queue.reason() {
-        Some(reason) => format!("{facts}  (– {reason})"),
-        None => facts,
+    let plain = Style::new();
+    let width = usize::from(place.width);
+    let (text, style) = match place.column {
+        Part::Worker => (format!("w{}", figures.index), look.title()),
+        Part::Busy => (bar(look, worker.busy, width), look.busy()),
+        Part::Share => (percent(worker.busy), look.share(worker.busy)),
+        Part::Now => match &worker.current {
+            Some((name, nanos)) if *nanos >= LONG_NS => {
+                (format!("{name} for {}", duration(*nanos)), look.critical())
+            }
+            Some((name, _)) => (name.to_string(), plain),
+            None => ("nothing".to_owned(), look.dim()),
+        },
+        Part::Queue => (known(figures.local_queue), plain),
+        Part::Polls => (rate(worker.polls), plain),
+        Part::Parks => (per_second(worker.parks), plain),
+        Part::Steals => (per_second(worker.steals), plain),
+        Part::Overflows => (known(figures.overflows), plain),
+        Part::Thread => (figures.thread.to_string(), look.dim()),
+        Part::Past => (history(look, &worker.history, width), look.busy()),
+    };
+    if place.right {
+        canvas.put_right(place.x, y, place.width, &text, style);
+    } else {
+        canvas.put(place.x, y, place.width, &text, style);
     }
 }
 
-/// The busy shares of the last snapshots.
-fn past(canvas: &Canvas<'_>, width: u16, worker: &WorkerRow) -> String {
-    let width = usize::from(width.saturating_sub(6)).min(WorkerRow::HISTORY);
-    format!("    {}", history(canvas.look, &worker.history, width))
+/// What the runtime has but no worker, and why some figures are missing.
+fn runtime(snapshot: &Snapshot) -> Vec<String> {
+    let known = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), count);
+    let runtime = &snapshot.runtime;
+    let mut lines = vec![
+        format!(
+            "global queue {}   scheduled from outside {}   forced yields {}",
+            known(runtime.global_queue),
+            known(runtime.remote_schedules),
+            known(runtime.budget_forced_yields),
+        ),
+        format!(
+            "blocking pool: threads {}, idle {}, waiting calls {}",
+            known(runtime.blocking_threads),
+            known(runtime.idle_blocking_threads),
+            known(runtime.blocking_queue),
+        ),
+    ];
+    let mut reasons: Vec<&str> = Vec::new();
+    let of_workers = snapshot.workers.iter().flat_map(|worker| {
+        [worker.parks, worker.steals, worker.overflows, worker.local_queue].map(Figure::reason)
+    });
+    let of_runtime = [runtime.global_queue, runtime.blocking_threads, runtime.remote_schedules]
+        .map(Figure::reason);
+    for reason in of_workers.chain(of_runtime).flatten() {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    lines.extend(reasons.into_iter().map(|reason| format!("–  {reason}")));
+    lines
 }

@@ -1,0 +1,108 @@
+//! What is on the screen, as a user sees it.
+
+use crate::app::{
+    Settings, Theme,
+    fixture::{S, Stage, World},
+};
+
+/// Compares a screen with the one that was looked at and found good.
+macro_rules! screen {
+    ($name:literal, $stage:expr, $width:literal x $height:literal) => {
+        insta::assert_snapshot!($name, $stage.screen($width, $height))
+    };
+}
+
+#[test]
+fn one_of_several_workers_held() {
+    let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
+    stage.hog(2 * S);
+    screen!("hog_4_workers_120x24", stage, 120 x 24);
+    stage.keys("3");
+    screen!("workers_4_80x24", stage, 80 x 24);
+    screen!("workers_4_60x15", stage, 60 x 15);
+    screen!("workers_4_200x50", stage, 200 x 50);
+}
+
+#[test]
+fn many_workers() {
+    let mut stage = Stage::with(World { workers: 64, ..World::new() }, Settings::default());
+    stage.hog(2 * S);
+    screen!("workers_64_120x30", stage, 120 x 30);
+    stage.keys("3G");
+    screen!("workers_64_last_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn a_group_opened() {
+    let mut stage = Stage::new();
+    stage.keys("2").pass(S);
+    screen!("groups_80x24", stage, 80 x 24);
+    screen!("groups_60x15", stage, 60 x 15);
+    stage.keys("jj<Enter>");
+    screen!("group_opened_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn workers_without_the_counters_of_tokio() {
+    let world = World { counters: false, ..World::new() };
+    let mut stage = Stage::with(world, Settings::default());
+    stage.keys("3");
+    screen!("workers_no_counters_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn the_lab() {
+    let mut stage = Stage::new();
+    stage.hog(2 * S).keys("6j");
+    screen!("lab_80x24", stage, 80 x 24);
+    screen!("lab_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn details() {
+    let mut stage = Stage::new();
+    stage.keys("/conn-3<Enter>j<Enter>").pass(S);
+    screen!("detail_60x15", stage, 60 x 15);
+    screen!("detail_200x50", stage, 200 x 50);
+    stage.keys("G");
+    screen!("detail_scrolled_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn help() {
+    let mut stage = Stage::new();
+    stage.keys("?");
+    screen!("help_60x15", stage, 60 x 15);
+    stage.keys("G");
+    screen!("help_end_80x24", stage, 80 x 24);
+    let end = stage.screen(80, 24);
+    stage.keys("jjk");
+    assert_ne!(stage.screen(80, 24), end, "the first key back leads back");
+}
+
+#[test]
+fn frozen() {
+    let mut stage = Stage::new();
+    stage.hog(S).keys(" ").pass(4 * S);
+    screen!("frozen_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn the_table_does_not_jump_when_a_finding_comes_and_goes() {
+    let mut stage = Stage::new();
+    let head = |screen: &str| screen.lines().position(|line| line.contains("BUSY%"));
+    let calm = head(&stage.screen(80, 24));
+    stage.hog(2 * S);
+    assert_eq!(head(&stage.screen(80, 24)), calm);
+}
+
+#[test]
+fn without_colours_and_without_unicode() {
+    let settings = Settings { theme: Theme::Mono, ascii: true };
+    let mut stage = Stage::with(World::new(), settings);
+    stage.hog(2 * S).keys("j");
+    stage.keys("<Enter>");
+    screen!("ascii_detail_80x24", stage, 80 x 24);
+    stage.keys("<Esc>3");
+    screen!("ascii_workers_80x24", stage, 80 x 24);
+}

@@ -1,0 +1,116 @@
+//! The workers in a line or two, and the worst finding: what one looks at first.
+//!
+//! ```text
+//!  w0 ██████████  100%  hog for 1.24s      w1 ██▌░░░░░░░ 26.0%
+//!  ‼ hog has held worker 0 for 1.24 s without yielding; 112 tasks wait        hog.rs:42
+//! ```
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    bars::{bar, history},
+    canvas::{Canvas, Pieces},
+    text::{duration, percent},
+};
+use crate::{
+    app::{App, Overlay, Screen},
+    model::{Severity, WorkerRow},
+};
+
+/// How wide one worker's part is at the least.
+const WORKER: u16 = 38;
+/// From here on a poll is worth naming.
+const LONG_NS: u64 = 10_000_000;
+
+/// How many lines the workers take, if they may have up to `most`.
+pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
+    let workers = u16::try_from(app.model().workers().len()).unwrap_or(u16::MAX);
+    let lines = workers.div_ceil((width / WORKER).max(1));
+    // Too many to show each: one line sums them up.
+    if lines > most.max(1) { 1 } else { lines }
+}
+
+/// Each worker: how busy it is, and what it polls right now.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let workers = app.model().workers();
+    let columns = (area.width / WORKER).max(1);
+    if workers.len() > usize::from(columns) * usize::from(area.height) {
+        return sum(workers, canvas, area);
+    }
+    let width = area.width / columns;
+    for (worker, at) in workers.iter().zip(0u16..) {
+        let (x, y) = (at % columns * width, area.y + at / columns);
+        let look = canvas.look;
+        let mut pieces: Pieces = vec![
+            (format!(" w{} ", worker.figures.index), look.title()),
+            (bar(look, worker.busy, 10), look.busy()),
+            (format!(" {:>4}%", percent(worker.busy)), look.share(worker.busy)),
+        ];
+        if let Some((name, nanos)) = worker.current.as_ref().filter(|(_, n)| *n >= LONG_NS) {
+            pieces.push((format!("  {name} for {}", duration(*nanos)), look.critical()));
+        }
+        canvas.line(x, y, x + width, &pieces);
+    }
+}
+
+/// Many workers in one line: each is one block, as high as it is busy.
+fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
+    let look = canvas.look;
+    let busy: f64 = workers.iter().map(|worker| worker.busy).sum::<f64>() / workers.len() as f64;
+    let mut pieces: Pieces = vec![(format!(" {} workers ", workers.len()), look.title())];
+    if workers.len() + 50 <= usize::from(area.width) {
+        // A place for each of them, idle or not.
+        let shares: Vec<f64> = workers.iter().map(|worker| worker.busy.max(0.01)).collect();
+        pieces.push((history(look, &shares, shares.len()), look.busy()));
+    } else {
+        pieces.push((bar(look, busy, 10), look.busy()));
+    }
+    pieces.push((format!(" {:>4}%", percent(busy)), look.share(busy)));
+    let held: Vec<_> = workers
+        .iter()
+        .filter_map(|worker| Some((worker.figures.index, worker.current.as_ref()?)))
+        .filter(|(_, (_, nanos))| *nanos >= LONG_NS)
+        .collect();
+    if let Some((index, (name, nanos))) = held.iter().max_by_key(|(_, (_, nanos))| *nanos) {
+        let more = match held.len() - 1 {
+            0 => String::new(),
+            n => format!(", {n} more held"),
+        };
+        let text = format!("  w{index}: {name} for {}{more}", duration(*nanos));
+        pieces.push((text, look.critical()));
+    }
+    canvas.line(area.x, area.y, area.right(), &pieces);
+}
+
+/// The worst finding in a sentence, where, and how to see more.
+pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let findings = app.model().findings();
+    let Some(worst) = findings.first() else { return };
+    let look = canvas.look;
+    let sign = match worst.severity {
+        Severity::Critical => look.glyph("‼", "!!"),
+        Severity::Warning => look.glyph("▲", "!"),
+        Severity::Info => look.glyph("·", "-"),
+    };
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        n => format!("  (+{n} more)"),
+    };
+    let sentence = format!(" {sign} {}{more}", worst.sentence);
+    let place = worst.location.as_deref().unwrap_or_default();
+    // The whole path if there is room for it, else the file, else the sentence alone.
+    let file = place.rsplit('/').next().unwrap_or(place);
+    let hint = if opens_finding(app) { look.glyph("  ⏎ why", "  Enter: why") } else { "" };
+    let room = usize::from(area.width).saturating_sub(sentence.width() + 3);
+    let texts = [format!("{place}{hint}"), format!("{file}{hint}"), file.to_owned()];
+    let text = texts.into_iter().find(|text| text.width() <= room).unwrap_or_default();
+    let right = area.width - (text.width() as u16 + u16::from(!text.is_empty())).min(area.width);
+    canvas.put(0, area.y, right, &sentence, look.severity(worst.severity));
+    canvas.put(right, area.y, area.width - right, &text, look.dim());
+}
+
+/// Whether Enter leads to the finding: nothing else is selected.
+fn opens_finding(app: &App) -> bool {
+    app.overlay == Overlay::None && app.screen == Screen::Tasks && app.tasks.key().is_none()
+}

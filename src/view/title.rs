@@ -1,0 +1,106 @@
+//! The line above the list: what it shows, how it is sorted, what was typed, who waits.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::canvas::{Canvas, Pieces};
+use crate::{
+    app::{App, Overlay, Prompt, Screen},
+    model::Figure,
+};
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let look = canvas.look;
+    let x = canvas.line(area.x, area.y, area.right(), &subject(app, canvas));
+    let filter = filter(app, canvas);
+    let wide =
+        |pieces: &Pieces| -> u16 { pieces.iter().map(|(text, _)| text.width() as u16).sum() };
+    let queues = match wide(&filter) {
+        0 => vec![(queues(app), look.dim())],
+        _ => filter,
+    };
+    canvas.line_right(x + 1, area.y, area.right(), &queues);
+}
+
+fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
+    let look = canvas.look;
+    let sorted = |title: &str, descending| {
+        let mark = if descending { look.glyph("▼", "v") } else { look.glyph("▲", "^") };
+        (format!("  by {} {mark}", title.to_lowercase()), look.dim())
+    };
+    match (&app.overlay, app.screen) {
+        (Overlay::Help { .. }, _) => vec![(" Help".into(), look.title())],
+        (Overlay::Task { .. }, _) => vec![(" Task".into(), look.title())],
+        (_, Screen::Tasks) => {
+            let mut pieces = vec![(format!(" Tasks {}", tasks(app)), look.title())];
+            if let Some(group) = &app.query.group {
+                pieces.push((format!("  of group {group}"), look.title()));
+            }
+            pieces.push(sorted(app.query.sort.title(), app.query.descending));
+            pieces
+        }
+        (_, Screen::Groups) => {
+            let (sort, descending) = app.group_sort;
+            let count = format!(" Groups {}", app.group_rows().len());
+            vec![(count, look.title()), sorted(sort.title(), descending)]
+        }
+        (_, Screen::Workers) => {
+            vec![(format!(" Workers {}", app.model().workers().len()), look.title())]
+        }
+        (_, Screen::Lab) => match app.model().snapshot().and_then(|s| s.lab.as_ref()) {
+            Some(lab) => vec![(format!(" Lab {}", lab.scenario), look.title())],
+            None => vec![(" Lab".into(), look.title())],
+        },
+    }
+}
+
+/// Shown tasks, living tasks, and those that nobody measures.
+fn tasks(app: &App) -> String {
+    let Some(snapshot) = app.model().snapshot() else { return "–".into() };
+    let measured = snapshot.runtime.measured_tasks;
+    let alive = match snapshot.runtime.alive_tasks.value() {
+        // Between Tokio's count and ours tasks come and go: a few more are no news.
+        Some(alive) if alive > measured + 2 => {
+            format!("{measured}/{alive} ({} not measured)", alive - measured)
+        }
+        _ => measured.to_string(),
+    };
+    let shown = app.order().len();
+    if app.query.filter.is_empty() && app.query.group.is_none() {
+        alive
+    } else {
+        format!("{shown} of {alive}")
+    }
+}
+
+fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
+    let look = canvas.look;
+    match (&app.prompt, app.filter.as_str()) {
+        (Prompt::Filter, text) => {
+            vec![(format!(" / {text}"), look.key()), (look.glyph("▏", "_").into(), look.key())]
+        }
+        (_, "") => Vec::new(),
+        _ if app.overlay != Overlay::None => Vec::new(),
+        (_, text) => {
+            let mut pieces = vec![(format!(" / {text} "), look.warning())];
+            // Out of a group Esc leads first.
+            if app.query.group.is_none() {
+                pieces.push((" Esc clears ".into(), look.dim()));
+            }
+            pieces
+        }
+    }
+}
+
+/// Who waits for a worker, and what Tokio has in its queues.
+fn queues(app: &App) -> String {
+    let Some(snapshot) = app.model().snapshot() else { return String::new() };
+    let count = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), |n| n.to_string());
+    let runtime = &snapshot.runtime;
+    format!(
+        "waiting {}  queue {}  blocking {} ",
+        app.model().lag().waiting,
+        count(runtime.global_queue),
+        count(runtime.blocking_threads),
+    )
+}
