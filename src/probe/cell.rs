@@ -83,6 +83,8 @@ pub(crate) struct TaskCell {
     pub delays: Distribution<TASK_BUCKETS>,
 }
 
+// Loom's atomics are larger.
+#[cfg(not(asynctop_loom))]
 const _: () = assert!(size_of::<TaskCell>() == 512);
 
 // SAFETY: `inner` is written by the polling thread before any of our wakers exists and
@@ -138,7 +140,9 @@ impl TaskCell {
         self.foreign.store(false, Ordering::Relaxed);
         self.poll_times.clear();
         self.delays.clear();
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        // Released, so that a reader of a thread's slot that sees it sees that the
+        // thread went on to other things.
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The key of the task in this slot: never used again for another task.
@@ -164,22 +168,35 @@ impl TaskCell {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) unsafe fn adopt(&self, waker: &Waker) -> bool {
-        // SAFETY: other threads read `inner` only through one of our wakers, and the
-        // first of those is made after this has stored it.
-        let inner = unsafe { &mut *self.inner.get() };
-        match inner {
-            Some(known) => {
-                let same = known.will_wake(waker);
-                if !same {
-                    self.foreign.store(true, Ordering::Relaxed);
-                }
-                same
-            }
-            None => {
-                *inner = Some(waker.clone());
-                true
+        // SAFETY: only this thread writes `inner` while the future lives, so it may read
+        // it; other threads may be reading it too.
+        match unsafe { &*self.inner.get() } {
+            Some(known) if known.will_wake(waker) => true,
+            _ => {
+                // SAFETY: the caller's promise is passed on.
+                unsafe { self.adopt_another(waker) }
             }
         }
+    }
+
+    /// The first waker, or another one than before.
+    ///
+    /// # Safety
+    /// As for `adopt`.
+    #[allow(unsafe_code)]
+    #[cold]
+    unsafe fn adopt_another(&self, waker: &Waker) -> bool {
+        // Two references are the future's own and that of `inner`: with no waker of ours about, nobody reads
+        // `inner`, and nobody can make a waker before this poll hands one out.
+        let alone = self.refs.load(Ordering::Acquire) == 2;
+        if alone {
+            let waker = Some(waker.clone());
+            // SAFETY: as just said; the acquiring load follows the last reader's release.
+            let old = unsafe { std::mem::replace(&mut *self.inner.get(), waker) };
+            drop(old);
+        }
+        self.foreign.store(!alone, Ordering::Relaxed);
+        alone
     }
 
     /// Calls the waker that Tokio gave the task.
@@ -224,8 +241,10 @@ impl TaskCell {
 
     /// How many wakers of the living task somebody holds; `None` if not all are known.
     pub(crate) fn live_wakers(&self) -> Option<u32> {
-        let all_known = !self.foreign.load(Ordering::Relaxed);
-        all_known.then(|| self.refs.load(Ordering::Relaxed).saturating_sub(2))
+        let wakers = self.refs.load(Ordering::Relaxed).saturating_sub(2);
+        // A foreign waker has one reference, however often it was cloned.
+        let all_known = wakers == 0 || !self.foreign.load(Ordering::Relaxed);
+        all_known.then_some(wakers)
     }
 
     /// Says what the task is doing. Only the polling thread calls this.

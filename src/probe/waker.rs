@@ -59,7 +59,7 @@ fn release(data: *const ()) {
 #[inline(always)]
 fn note_wake(cell: &TaskCell) {
     cell.ledger.woken(|| Clock::global().now());
-    if std::ptr::eq(thread::current_task(), cell) {
+    if thread::is_polling(cell) {
         cell.ledger.woken_by_itself();
     }
 }
