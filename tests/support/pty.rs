@@ -41,6 +41,8 @@ struct Output {
 struct Seen {
     parser: vt100::Parser,
     raw: Vec<u8>,
+    /// The program has closed the terminal.
+    ended: bool,
 }
 
 impl Terminal {
@@ -68,7 +70,7 @@ impl Terminal {
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
-        let seen = Mutex::new(Seen { parser, raw: Vec::new() });
+        let seen = Mutex::new(Seen { parser, raw: Vec::new(), ended: false });
         let output =
             Arc::new(Output { seen, changed: Condvar::new(), stop: AtomicBool::new(false) });
         let reader = {
@@ -105,6 +107,9 @@ impl Terminal {
             let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
                 panic!("waited in vain for {what}; the screen:\n{}", screen.contents());
             };
+            if seen.ended {
+                panic!("the program ended before {what}; the screen:\n{}", screen.contents());
+            }
             let left = left.min(Duration::from_secs(1));
             seen = self.output.changed.wait_timeout(seen, left).unwrap().0;
         }
@@ -132,7 +137,9 @@ impl Terminal {
         let begin = Instant::now();
         let mut seen = self.output.lock();
         while seen.raw.len() == before {
-            assert!(begin.elapsed() < PATIENCE, "the program draws no more");
+            let screen = seen.parser.screen();
+            let in_vain = seen.ended || begin.elapsed() > PATIENCE;
+            assert!(!in_vain, "the program draws no more; the screen:\n{}", screen.contents());
             seen = self.output.changed.wait_timeout(seen, Duration::from_secs(1)).unwrap().0;
         }
     }
@@ -233,6 +240,8 @@ impl Output {
                 return;
             }
         }
+        self.lock().ended = true;
+        self.changed.notify_all();
     }
 }
 
