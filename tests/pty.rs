@@ -155,6 +155,22 @@ fn a_suspended_program_comes_back() {
 }
 
 #[test]
+fn a_shell_that_had_the_terminal_in_between_is_no_hindrance() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.signal(Signal::STOP);
+    terminal.wait_until_stopped();
+    terminal.make_cooked();
+    terminal.signal(Signal::CONT);
+    // Without Enter: raw mode is back.
+    terminal.wait_for_output();
+    terminal.keys("?");
+    terminal.wait_for_text("release the hog");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.wait_for("the normal screen", |screen| !screen.alternate_screen());
+}
+
+#[test]
 fn a_terminal_that_is_closed_ends_the_program() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.close();

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     num::NonZeroU16,
+    process::Command,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -176,6 +177,13 @@ impl Terminal {
             let text = fs::read_to_string(&stat).unwrap();
             text.rsplit(')').next().unwrap().trim_start().starts_with('T')
         });
+    }
+
+    /// Sets the terminal as a shell has it: lines are edited, and come with Enter.
+    pub fn make_cooked(&self) {
+        let name = self.master.as_ref().unwrap().tty_name().unwrap();
+        let status = Command::new("stty").arg("-F").arg(name).arg("sane").status().unwrap();
+        assert!(status.success());
     }
 
     /// Waits until the program has ended.
