@@ -8,6 +8,7 @@ mod support;
 
 use rustix::process::Signal;
 use support::pty::Terminal;
+use vt100::MouseProtocolMode;
 
 #[test]
 fn headless_leaves_the_terminal_alone() {
@@ -258,4 +259,36 @@ fn frozen_figures_stand_still_and_go_on() {
     terminal.wait_for_text("FROZEN");
     terminal.keys(" ");
     terminal.wait_for("the figures to go on", |screen| !screen.contents().contains("FROZEN"));
+}
+
+#[test]
+fn the_mouse_is_left_alone_if_asked() {
+    let takes = dashboard(&ONE_WORKER);
+    takes.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != MouseProtocolMode::None);
+    let leaves = dashboard(&["--no-mouse"]);
+    assert!(!leaves.raw().contains("\x1b[?1000h"), "{:?}", leaves.raw());
+    leaves.wait_for("no mouse", |screen| screen.mouse_protocol_mode() == MouseProtocolMode::None);
+}
+
+#[test]
+fn ascii_is_all_there_is_if_asked() {
+    let mut terminal = dashboard(&["--ascii", "--flavor", "current-thread"]);
+    for (keys, title) in [("b", "has held worker"), ("?", "release the hog"), ("6", "Lab")] {
+        terminal.keys(keys);
+        terminal.wait_for_text(title);
+    }
+    terminal.keys("q");
+    terminal.wait_for_end();
+    let odd: Vec<char> = terminal.raw().chars().filter(|c| !c.is_ascii()).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+}
+
+#[test]
+fn a_terminal_needs_no_keyboard_on_stdin() {
+    // Keys come from the terminal itself then.
+    let mut terminal = Terminal::shell("\"$ASYNCTOP\" </dev/null");
+    terminal.wait_for_text("ping-");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
 }

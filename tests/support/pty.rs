@@ -20,6 +20,8 @@ use vt100::{MouseProtocolMode, Screen};
 
 use super::PATIENCE;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_asynctop");
+
 /// A terminal and the program that runs in it.
 pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
@@ -59,15 +61,26 @@ impl Terminal {
 
     /// The program with more in its environment.
     pub fn with(args: &[&str], environment: &[(&str, &str)], columns: u16, rows: u16) -> Terminal {
-        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_asynctop"));
-        command.args(args);
+        let mut command = CommandBuilder::new(PROGRAM);
         for name in ["NO_COLOR", "COLUMNS", "LINES", "CLICOLOR", "COLORTERM"] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color");
+        command.args(args);
         environment.iter().for_each(|(name, value)| command.env(name, value));
+        Terminal::spawn(command, columns, rows)
+    }
 
+    /// A line of shell script, which finds the program as `$ASYNCTOP`.
+    pub fn shell(script: &str) -> Terminal {
+        let mut command = CommandBuilder::new("sh");
+        command.args(["-c", script]);
+        command.env("ASYNCTOP", PROGRAM);
+        Terminal::spawn(command, 80, 24)
+    }
+
+    fn spawn(mut command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        command.env("TERM", "xterm-256color");
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
