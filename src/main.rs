@@ -50,7 +50,8 @@ fn run(request: Request) -> anyhow::Result<()> {
 fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
     let hog = lab.hog.is_some();
     if watch.wants_screen(io::stdout().is_terminal()) {
-        return dashboard::run(lab.options(scenario)?, &watch.dashboard(hog));
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        return dashboard::run(lab.options(scenario)?, &watch.dashboard(hog, no_color));
     }
     let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());

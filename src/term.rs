@@ -53,6 +53,9 @@ impl Drop for Guard {
 /// If it refuses.
 pub fn take() -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
+    // A shell may have had the terminal since, if the program was stopped from outside: then
+    // raw mode is off, and crossterm, which does not know, would not set it again.
+    disable_raw_mode()?;
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, Hide)?;
     if MOUSE.load(Ordering::SeqCst) {

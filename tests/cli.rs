@@ -234,6 +234,7 @@ fn the_program_prints_what_it_is() {
     }
     let man = stdout(&["man"]);
     assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
+    assert!(man.contains(".SH KEYS") && man.contains("release the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
     assert!(stdout(&["scenarios", "mixed"]).contains("× tcp"));
     assert!(stdout(&["--version"]).starts_with("asynctop "));

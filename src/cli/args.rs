@@ -48,7 +48,7 @@ pub struct WatchArgs {
     /// no end for jsonl]. An interrupt ends it too, with the report of what was seen
     #[arg(long = "for", value_name = "DURATION", value_parser = run_time)]
     pub run_time: Option<Duration>,
-    /// What the report is written as; headless [default: text]
+    /// What the report is written as; there is no screen then [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Time between looks, 100ms to 10s [default: 250ms]
@@ -163,10 +163,11 @@ impl WatchArgs {
         terminal && !self.headless && self.format.is_none()
     }
 
-    /// How to show a lab, with a hog that comes on by itself or without.
-    pub fn dashboard(&self, hog: bool) -> dashboard::Options {
-        let no_color = self.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        let theme = if no_color { Theme::Mono } else { self.theme.unwrap_or_default() };
+    /// How to show a lab, with a hog that comes on by itself or without. `no_color` is what
+    /// the environment says; flags have the last word.
+    pub fn dashboard(&self, hog: bool, no_color: bool) -> dashboard::Options {
+        let usual = if no_color { Theme::Mono } else { Theme::Default };
+        let theme = if self.no_color { Theme::Mono } else { self.theme.unwrap_or(usual) };
         dashboard::Options {
             settings: Settings { theme, ascii: self.ascii },
             mouse: !self.no_mouse,
@@ -227,4 +228,33 @@ fn between(text: &str, least: Duration, most: Duration, range: &str) -> Result<D
         return Ok(given);
     }
     Err(format!("it is out of range; ask for {range}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_the_last_word_on_colours() {
+        let theme = |theme, no_color, by_environment| {
+            let flags = WatchArgs { theme, no_color, ..WatchArgs::default() };
+            flags.dashboard(false, by_environment).settings.theme
+        };
+        assert_eq!(theme(None, false, false), Theme::Default);
+        assert_eq!(theme(None, false, true), Theme::Mono);
+        assert_eq!(theme(Some(Theme::Default), false, true), Theme::Default);
+        assert_eq!(theme(Some(Theme::Mono), false, false), Theme::Mono);
+        assert_eq!(theme(None, true, false), Theme::Mono);
+    }
+
+    #[test]
+    fn only_lines_of_json_have_no_end() {
+        let run_time = |format, run_time| {
+            WatchArgs { format, run_time, ..WatchArgs::default() }.plan(false).run_time
+        };
+        assert_eq!(run_time(None, None), Some(Duration::from_secs(3)));
+        assert_eq!(run_time(Some(Format::Jsonl), None), None);
+        let given = Some(Duration::from_secs(9));
+        assert_eq!(run_time(Some(Format::Jsonl), given), given);
+    }
 }

@@ -5,7 +5,10 @@ use std::io;
 use clap_complete::Shell;
 
 use super::command_line;
-use crate::lab::{self, LabError, Scenario};
+use crate::{
+    app::keymap::KEYMAP,
+    lab::{self, LabError, Scenario},
+};
 
 /// The completion script for a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
@@ -21,7 +24,20 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 pub fn man() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command_line()).render(&mut page)?;
+    page.extend_from_slice(keys_in_roff().as_bytes());
     Ok(page)
+}
+
+/// The keys of the dashboard, from the table that also dispatches them.
+fn keys_in_roff() -> String {
+    // A dash is a hyphen in roff, a dot in front an order, a backslash an escape.
+    let plain = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    let mut section = ".SH KEYS\n".to_owned();
+    for binding in KEYMAP {
+        let (label, help) = (plain(binding.label), plain(binding.help));
+        section += &format!(".TP\n\\fB{label}\\fR\n\\&{help}\n");
+    }
+    section
 }
 
 /// The list of scenarios, or what there is to say about one.

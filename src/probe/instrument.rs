@@ -13,7 +13,7 @@ use super::{
     cell::TaskCell,
     ledger::{Outcome, Started},
     registry::Registry,
-    thread::{Outer, ThreadSlot},
+    thread::{Frame, Outer, ThreadSlot},
     waker::{self, Foreign},
 };
 use crate::histogram::bucket_of;
@@ -47,7 +47,7 @@ impl Drop for Task {
             self.cell.ledger.cancelled(self.registry.now());
         }
         self.registry.retire(self.cell);
-        self.cell.release();
+        self.cell.release_future();
     }
 }
 
@@ -77,12 +77,17 @@ impl<F: Future> Future for Instrumented<F> {
         let this = self.project();
         let Task { registry, cell, root, done } = this.task;
         let (registry, cell) = (*registry, *cell);
+        if *done {
+            // Its account is closed. What the future makes of such a poll is its affair.
+            return this.future.poll(context);
+        }
 
         // SAFETY: `poll` has the future for itself.
         let adopted = unsafe { cell.adopt(context.waker()) };
-        let mut poll = Running::start(registry, cell, *root, done);
+        let frame = Frame::new(cell);
+        let mut poll = Running::start(registry, &frame, cell, *root, done);
         let result = if adopted {
-            // SAFETY: `this.task` holds one of the `refs` until after the poll.
+            // SAFETY: `this.task` holds a reference until after the poll.
             let waker = unsafe { waker::borrowed(cell) };
             this.future.poll(&mut Context::from_waker(&waker))
         } else {
@@ -97,6 +102,7 @@ impl<F: Future> Future for Instrumented<F> {
 /// A poll under way; dropped at its end, or by a panic on its way out.
 struct Running<'a> {
     registry: &'static Registry,
+    frame: &'a Frame,
     cell: &'static TaskCell,
     thread: &'static ThreadSlot,
     started: Started,
@@ -109,21 +115,22 @@ impl<'a> Running<'a> {
     #[inline(always)]
     fn start(
         registry: &'static Registry,
+        frame: &'a Frame,
         cell: &'static TaskCell,
         root: bool,
         done: &'a mut bool,
     ) -> Self {
         let thread = registry.thread();
         let started = cell.ledger.poll_started(registry.now(), root);
-        let outer = thread.poll_started(cell, started);
         if let Some(delay) = started.delay {
             let bucket = bucket_of(delay);
             cell.delays.count(bucket);
-            thread.count_delay(bucket, delay);
+            thread.waited(bucket, delay);
         }
+        let outer = thread.poll_started(frame, started);
         // Until the future says otherwise: whatever leaves the poll early is a panic.
         let outcome = Some(Outcome::Panicked);
-        Running { registry, cell, thread, started, outer, outcome, done }
+        Running { registry, frame, cell, thread, started, outer, outcome, done }
     }
 }
 
@@ -132,8 +139,8 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let now = self.registry.now();
         let length = self.cell.ledger.poll_ended(self.started, now, self.outcome);
-        self.cell.poll_times.record(length);
-        self.thread.poll_ended(&self.outer, length);
+        self.cell.poll_times.count(bucket_of(length));
+        self.thread.poll_ended(self.frame, self.outer, self.started.at + length);
         *self.done = self.outcome.is_some();
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! # Who writes what
 //! Only the thread that polls the task (or drops it) writes the sums; it uses plain
-//! loads and stores. Wakers on any thread touch three things: the state word, the mark
-//! `woken_in_poll`, and `redundant_wakes`.
+//! loads and stores. Wakers on any thread touch three things: the state word, by
+//! compare-and-exchange, the mark `woken_in_poll`, and `redundant_wakes`.
 //!
 //! The word holds the state and the time at which it began. A waker that finds the
-//! task idle exchanges it for *woken* and writes nothing else: whoever polls next reads
-//! from the word when the wake was and settles the wait. Idle time is what busy and
-//! scheduled time leave of the lifetime. So every interval is accounted for once, by
+//! task idle moves it to *woken* and writes nothing else: whoever polls next reads
+//! from the word when the wake was, and settles the time since. Idle time is what is
+//! left of the lifetime. So the interval between two polls is accounted for once, by
 //! one thread, at one time.
 //!
 //! A waker that finds the task polling sets the mark, and the end of the poll sees to
@@ -19,13 +19,17 @@
 //! last one as scheduled. This spares each poll an atomic exchange.
 //!
 //! # How it is read
-//! The sums and the word change together under a sequence counter (a seqlock with the
-//! polling thread as its one writer). A reader that saw the counter even and unchanged
-//! has a coherent set, to which it adds the running interval up to its own `now`:
-//! `lifetime = busy + scheduled + idle` holds for each reading, also in the middle
-//! of a poll. `tests` below and the loom model in `ledger_loom.rs` hold it to that.
+//! The sums and the word change together under a [`Sequence`], with the polling thread
+//! as its one writer. To a coherent set a reader adds the running interval up to its
+//! own `now`: `lifetime = busy + scheduled + idle` holds for each reading, also in the
+//! middle of a poll. Counts only grow from one reading to the next. So do times, but
+//! for an event that took its time before the earlier reading and was published after
+//! it: then the later reading is right, and a few nanoseconds change sides.
+//!
+//! `ledger_tests.rs` compares every figure with a plain model, `ledger_loom.rs` runs
+//! the interleavings of poller, wakers and reader.
 
-use super::sync::{AtomicU32, AtomicU64, Ordering, fence, spin_loop, yield_now};
+use super::sync::{AtomicU32, AtomicU64, Ordering, Sequence};
 
 /// Where a task stands. The order is that of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,24 +124,26 @@ const fn unpack(word: u64) -> (u64, u64) {
     (word & STATE_MASK, word >> STATE_BITS)
 }
 
-/// The account of one task. What every poll touches comes first: one cache line.
+/// The account of one task. What each poll touches comes first: it fills one cache
+/// line of the cell.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Ledger {
     word: AtomicU64,
-    sequence: AtomicU64,
+    sequence: Sequence,
     busy: AtomicU64,
     scheduled: AtomicU64,
     polls: AtomicU64,
     wakes: AtomicU64,
     max_poll: AtomicU64,
     max_delay: AtomicU64,
+
     /// 1 if a waker was called during a poll, until a poll has counted it.
     woken_in_poll: AtomicU32,
+    created: AtomicU64,
+    self_wakes: AtomicU64,
     /// Wakes that changed nothing: the task was scheduled, woken or done already.
     redundant_wakes: AtomicU64,
-    self_wakes: AtomicU64,
-    created: AtomicU64,
 }
 
 /// A poll that has begun.
@@ -152,7 +158,7 @@ pub(crate) struct Started {
 /// Adds to a field that only this thread writes.
 #[inline(always)]
 fn add(field: &AtomicU64, by: u64) {
-    field.store(field.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+    field.store(field.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 #[inline(always)]
@@ -168,7 +174,7 @@ impl Ledger {
         let zero = || AtomicU64::new(0);
         Ledger {
             word: AtomicU64::new(pack(VACANT, 0)),
-            sequence: zero(),
+            sequence: Sequence::new(),
             busy: zero(),
             scheduled: zero(),
             polls: zero(),
@@ -176,9 +182,9 @@ impl Ledger {
             max_poll: zero(),
             max_delay: zero(),
             woken_in_poll: AtomicU32::new(0),
-            redundant_wakes: zero(),
-            self_wakes: zero(),
             created: zero(),
+            self_wakes: zero(),
+            redundant_wakes: zero(),
         }
     }
 
@@ -191,21 +197,13 @@ impl Ledger {
         }
         self.woken_in_poll.store(0, Ordering::Relaxed);
         self.created.store(now, Ordering::Relaxed);
+        // A reader that sees this sees the stores above, and none of the former task's.
         self.word.store(pack(SCHEDULED, now), Ordering::Release);
     }
 
     /// Forgets the task. The caller owns the ledger alone.
     pub(crate) fn clear(&self) {
         self.word.store(pack(VACANT, 0), Ordering::Release);
-    }
-
-    #[inline(always)]
-    fn change(&self, write: impl FnOnce()) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        write();
-        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
     }
 
     /// A poll begins.
@@ -218,7 +216,7 @@ impl Ledger {
     #[inline(always)]
     pub(crate) fn poll_started(&self, now: u64, root: bool) -> Started {
         let mut started = Started { at: now, delay: None };
-        self.change(|| {
+        self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             if unpack(word).0 == IDLE {
                 word = self.leave_idle(now);
@@ -274,7 +272,7 @@ impl Ledger {
     pub(crate) fn poll_ended(&self, started: Started, now: u64, end: Option<Outcome>) -> u64 {
         let now = now.max(started.at);
         let length = now - started.at;
-        self.change(|| {
+        self.sequence.write(|| {
             add(&self.busy, length);
             raise(&self.max_poll, length);
             let woken = self.take_wake_in_poll();
@@ -294,7 +292,7 @@ impl Ledger {
 
     /// The future is dropped outside of a poll, before it returned.
     pub(crate) fn cancelled(&self, now: u64) {
-        self.change(|| {
+        self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
@@ -358,38 +356,31 @@ impl Ledger {
     /// Notes that the last wake came from inside the task's own poll. Only the thread
     /// that polls calls this.
     pub(crate) fn woken_by_itself(&self) {
-        add(&self.self_wakes, 1);
+        self.sequence.write(|| add(&self.self_wakes, 1));
     }
 
     /// Runs `write` so that a reader sees all or nothing of it. Only the thread that
     /// polls calls this.
     pub(crate) fn publish(&self, write: impl FnOnce()) {
-        self.change(write);
+        self.sequence.write(write);
+    }
+
+    /// What `read` finds while no `publish` is under way.
+    pub(crate) fn coherent<T>(&self, read: impl Fn() -> T) -> T {
+        self.sequence.read(read)
     }
 
     /// A coherent reading at `now`, with what `extra` reads under the same protection;
     /// `None` if nothing lives here.
     pub(crate) fn read<T>(&self, now: u64, extra: impl Fn() -> T) -> Option<(Reading, T)> {
-        let mut tries = 0u32;
-        loop {
-            let before = self.sequence.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                let extra = extra();
-                let reading = self.read_unchecked(now);
-                fence(Ordering::Acquire);
-                if self.sequence.load(Ordering::Relaxed) == before {
-                    return reading.map(|reading| (reading, extra));
-                }
-            }
-            // The writer is a few instructions from done, unless it was descheduled.
-            tries += 1;
-            if tries.is_multiple_of(64) { yield_now() } else { spin_loop() }
-        }
+        let (reading, extra) = self.sequence.read(|| (self.read_unchecked(now), extra()));
+        reading.map(|reading| (reading, extra))
     }
 
     fn read_unchecked(&self, now: u64) -> Option<Reading> {
         let of = |field: &AtomicU64| field.load(Ordering::Relaxed);
-        let (state, since) = unpack(of(&self.word));
+        // Before the rest, and acquired: `open` writes outside of the sequence.
+        let (state, since) = unpack(self.word.load(Ordering::Acquire));
         if state == VACANT {
             return None;
         }
@@ -400,7 +391,7 @@ impl Ledger {
             u64::from(state == WOKEN) + u64::from(self.woken_in_poll.load(Ordering::Relaxed) != 0);
         let shown = shown(state);
         let now = if shown.is_done() { since } else { now.max(since) };
-        // A torn set, which the caller throws away, may hold anything: no panics here.
+        // Wrapping, because a torn set may hold anything.
         let running = now.wrapping_sub(since);
         match shown {
             State::Polling => {

@@ -89,10 +89,8 @@ pub fn instrument<F: Future>(name: &str, future: F) -> Instrumented<F> {
 /// .await;
 /// # }
 /// ```
-#[allow(unsafe_code)]
 pub fn stage(stage: &'static str) {
-    // SAFETY: null, or the task that this thread is polling, in a cell that is never freed.
-    if let Some(cell) = unsafe { thread::current_task().as_ref() } {
+    if let Some(cell) = thread::current_task() {
         cell.set_stage(stage);
     }
 }

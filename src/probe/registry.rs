@@ -284,7 +284,9 @@ impl Registry {
             }
             queue.pop_front();
             if !cell.is_released() {
-                // Somebody still holds a waker of it: look again next time.
+                // Somebody still holds a waker of it: out of sight, and the next time
+                // it is looked at again.
+                cell.ledger.clear();
                 queue.push_back(cell);
                 continue;
             }

@@ -14,14 +14,20 @@ use std::{
     thread::ThreadId,
 };
 
-use super::{cell::TaskCell, distribution::Distribution, ledger::Started, registry::Registry};
+use super::{
+    cell::TaskCell, distribution::Distribution, ledger::Started, registry::Registry, sync::Sequence,
+};
 use crate::histogram::{BUCKETS, Histogram};
 
 /// One thread's slot.
 #[repr(align(64))]
 pub(crate) struct ThreadSlot {
+    /// Guards the four that follow: a poll that ends is in `busy` or current, not both.
+    sequence: Sequence,
     current: AtomicPtr<TaskCell>,
     since: AtomicU64,
+    /// Between polls, the time inside polls; in a poll, that less the time at which the
+    /// outermost one began, so that only the time now has to be added.
     busy: AtomicU64,
     polls: AtomicU64,
     max_delay: AtomicU64,
@@ -55,16 +61,22 @@ pub(crate) struct Threads {
     slots: RwLock<Vec<&'static ThreadSlot>>,
 }
 
+/// A poll on this thread's stack, and the one that it is inside of.
+pub(crate) struct Frame {
+    task: &'static TaskCell,
+    outer: Cell<*const Frame>,
+}
+
 /// What a poll has to put back when it ends.
+#[derive(Clone, Copy)]
 pub(crate) struct Outer {
-    task: *const TaskCell,
-    slot_task: *mut TaskCell,
-    slot_since: u64,
+    task: *mut TaskCell,
+    since: u64,
 }
 
 thread_local! {
     static LOCAL: Local = const {
-        Local { registry: Cell::new(ptr::null()), slot: Cell::new(None), task: Cell::new(ptr::null()) }
+        Local { registry: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()) }
     };
     static OWNED: Owned = const { Owned(RefCell::new(Vec::new())) };
 }
@@ -73,7 +85,8 @@ thread_local! {
 struct Local {
     registry: Cell<*const Registry>,
     slot: Cell<Option<&'static ThreadSlot>>,
-    task: Cell<*const TaskCell>,
+    /// The innermost poll.
+    poll: Cell<*const Frame>,
 }
 
 /// The slots to give back when the thread ends.
@@ -91,10 +104,47 @@ impl Drop for Owned {
     }
 }
 
-/// The task whose poll the current thread is in, innermost first; null if none.
+impl Frame {
+    #[inline(always)]
+    pub(crate) fn new(task: &'static TaskCell) -> Self {
+        Frame { task, outer: Cell::new(ptr::null()) }
+    }
+}
+
+/// The innermost poll that this thread is in.
+#[allow(unsafe_code)]
 #[inline(always)]
-pub(crate) fn current_task() -> *const TaskCell {
-    LOCAL.with(|local| local.task.get())
+fn innermost<'a>() -> Option<&'a Frame> {
+    // SAFETY: a frame is linked while its poll is on this thread's stack, and the
+    // callers are done with it before they return to that poll.
+    unsafe { LOCAL.with(|local| local.poll.get()).as_ref() }
+}
+
+/// The task whose poll this thread is in, the innermost one.
+pub(crate) fn current_task() -> Option<&'static TaskCell> {
+    innermost().map(|frame| frame.task)
+}
+
+/// Whether this thread is in a poll of `task` and in no other one inside of that.
+#[inline(always)]
+pub(crate) fn is_innermost(task: &TaskCell) -> bool {
+    innermost().is_some_and(|frame| ptr::eq(frame.task, task))
+}
+
+/// Whether this thread is in a poll of `task`.
+#[inline(always)]
+pub(crate) fn is_polling(task: &TaskCell) -> bool {
+    let mut next = innermost();
+    while let Some(frame) = next {
+        if ptr::eq(frame.task, task) {
+            return true;
+        }
+        // SAFETY: a frame outlives those that are linked inside of it.
+        #[allow(unsafe_code)]
+        let outer = unsafe { frame.outer.get().as_ref() };
+        next = outer;
+    }
+    false
 }
 
 impl Threads {
@@ -143,6 +193,7 @@ impl Threads {
             }
         }
         let slot: &'static ThreadSlot = Box::leak(Box::new(ThreadSlot {
+            sequence: Sequence::new(),
             current: AtomicPtr::new(ptr::null_mut()),
             since: AtomicU64::new(0),
             busy: AtomicU64::new(0),
@@ -173,25 +224,32 @@ impl Threads {
 
 #[inline(always)]
 fn add(field: &AtomicU64, by: u64) {
-    field.store(field.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+    field.store(field.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 impl ThreadSlot {
+    /// `frame` stays where it is until `poll_ended`.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, task: &'static TaskCell, started: Started) -> Outer {
+    pub(crate) fn poll_started(&self, frame: &Frame, started: Started) -> Outer {
+        LOCAL.with(|local| frame.outer.set(local.poll.replace(frame)));
         let outer = Outer {
-            task: LOCAL.with(|local| local.task.replace(task)),
-            slot_task: self.current.load(Ordering::Relaxed),
-            slot_since: self.since.load(Ordering::Relaxed),
+            task: self.current.load(Ordering::Relaxed),
+            since: self.since.load(Ordering::Relaxed),
         };
-        self.publish(ptr::from_ref(task).cast_mut(), started.at);
-        add(&self.polls, 1);
+        self.sequence.write(|| {
+            self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Relaxed);
+            self.since.store(started.at, Ordering::Relaxed);
+            if outer.task.is_null() {
+                add(&self.busy, started.at.wrapping_neg());
+            }
+            add(&self.polls, 1);
+        });
         outer
     }
 
-    /// Counts how long the task that is polled now had waited.
+    /// A task had waited for this thread, so long that it falls into `bucket`.
     #[inline(always)]
-    pub(crate) fn count_delay(&self, bucket: usize, delay: u64) {
+    pub(crate) fn waited(&self, bucket: usize, delay: u64) {
         self.delays.count(bucket);
         if delay > self.max_delay.load(Ordering::Relaxed) {
             self.max_delay.store(delay, Ordering::Relaxed);
@@ -199,46 +257,35 @@ impl ThreadSlot {
     }
 
     #[inline(always)]
-    pub(crate) fn poll_ended(&self, outer: &Outer, length: u64) {
-        LOCAL.with(|local| local.task.set(outer.task));
-        if outer.slot_task.is_null() {
-            // A poll inside a poll is part of the outer one's time.
-            add(&self.busy, length);
-        }
-        self.publish(outer.slot_task, outer.slot_since);
-    }
-
-    #[inline(always)]
-    fn publish(&self, task: *mut TaskCell, since: u64) {
-        // A reader that sees the same pair twice has seen one poll: two polls on one
-        // thread never begin at the same time.
-        self.since.store(since, Ordering::Release);
-        self.current.store(task, Ordering::Release);
+    pub(crate) fn poll_ended(&self, frame: &Frame, outer: Outer, ended: u64) {
+        LOCAL.with(|local| local.poll.set(frame.outer.get()));
+        self.sequence.write(|| {
+            if outer.task.is_null() {
+                // A poll inside a poll is part of the outer one's time.
+                add(&self.busy, ended);
+            }
+            self.current.store(outer.task, Ordering::Relaxed);
+            self.since.store(outer.since, Ordering::Relaxed);
+        });
     }
 
     #[allow(unsafe_code)]
     fn read(&self, now: u64) -> ThreadReading {
-        let pair = || (self.current.load(Ordering::Acquire), self.since.load(Ordering::Acquire));
-        let mut tries = 0;
-        let (current, since) = loop {
-            let seen = pair();
-            tries += 1;
-            // A thread that changes tasks faster than this can read is not in a long
-            // poll; what it was in is as good as anything.
-            if seen == pair() || tries == 16 {
-                break seen;
-            }
-        };
-        // SAFETY: cells are never freed, and a key is an atomic load.
-        let current = unsafe { current.as_ref() }.map(|cell| (cell.key(), since));
-        let running = current.map_or(0, |(_, since)| now.saturating_sub(since));
+        let (current, busy, polls) = self.sequence.read(|| {
+            // SAFETY: cells are never freed, and a key is an atomic load.
+            let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
+            let current = task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)));
+            let busy = self.busy.load(Ordering::Relaxed);
+            (current, busy, self.polls.load(Ordering::Relaxed))
+        });
+        let running = current.map_or(0, |(_, since)| now.max(since));
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ThreadReading {
             id: owner.as_ref().map(|owner| owner.id),
             name: owner.map(|owner| owner.name).unwrap_or_default(),
             current,
-            busy: self.busy.load(Ordering::Relaxed) + running,
-            polls: self.polls.load(Ordering::Relaxed),
+            busy: busy.wrapping_add(running),
+            polls,
         }
     }
 }

@@ -10,18 +10,18 @@ pub(super) const UNKNOWN: &str = "–";
 /// Nanoseconds with three digits that count.
 pub(super) fn duration(nanos: u64) -> String {
     let with = |value: f64, unit| match value {
-        v if v < 10.0 => format!("{v:.2} {unit}"),
-        v if v < 100.0 => format!("{v:.1} {unit}"),
+        v if v < 9.995 => format!("{v:.2} {unit}"),
+        v if v < 99.95 => format!("{v:.1} {unit}"),
         v => format!("{v:.0} {unit}"),
     };
     let value = nanos as f64;
     match nanos {
         0 => "0".to_owned(),
         1..1_000 => format!("{nanos} ns"),
-        1_000..1_000_000 => with(value / 1e3, "µs"),
-        1_000_000..1_000_000_000 => with(value / 1e6, "ms"),
-        1_000_000_000..60_000_000_000 => with(value / 1e9, "s"),
-        60_000_000_000..3_600_000_000_000 => {
+        1_000..999_500 => with(value / 1e3, "µs"),
+        999_500..999_500_000 => with(value / 1e6, "ms"),
+        999_500_000..60_000_000_000 => with(value / 1e9, "s"),
+        ..3_600_000_000_000 => {
             format!("{}m{:02}s", nanos / 60_000_000_000, nanos / 1_000_000_000 % 60)
         }
         _ => format!("{}h{:02}m", nanos / 3_600_000_000_000, nanos / 60_000_000_000 % 60),
@@ -78,11 +78,13 @@ pub(super) fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// Text from a foreign program, which may hold anything, such as the end of this line or
-/// orders to the terminal.
+/// Text from a foreign program, which may hold anything, such as the end of this line,
+/// orders to the terminal, or marks that turn the direction of writing.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let harmful =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().any(harmful) {
+        text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
     } else {
         text.into()
     }
@@ -99,7 +101,11 @@ mod tests {
             (7, "7 ns"),
             (1_234, "1.23 µs"),
             (12_345, "12.3 µs"),
+            (9_999, "10.0 µs"),
+            (999_999, "1.00 ms"),
             (123_456_789, "123 ms"),
+            (999_999_999, "1.00 s"),
+            (59_960_000_000, "60.0 s"),
             (1_500_000_000, "1.50 s"),
             (83_000_000_000, "1m23s"),
             (7_500_000_000_000, "2h05m"),
@@ -128,6 +134,7 @@ mod tests {
     #[test]
     fn names_give_no_orders_to_the_terminal() {
         assert_eq!(harmless("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(harmless("a\u{202e}b"), "a\u{fffd}b");
         assert!(matches!(harmless("hog-1"), Cow::Borrowed("hog-1")));
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     num::NonZeroU16,
+    process::Command,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +19,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use vt100::{MouseProtocolMode, Screen};
 
 use super::PATIENCE;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_asynctop");
 
 /// A terminal and the program that runs in it.
 pub struct Terminal {
@@ -41,6 +44,8 @@ struct Output {
 struct Seen {
     parser: vt100::Parser,
     raw: Vec<u8>,
+    /// The program has closed the terminal.
+    ended: bool,
 }
 
 impl Terminal {
@@ -56,19 +61,30 @@ impl Terminal {
 
     /// The program with more in its environment.
     pub fn with(args: &[&str], environment: &[(&str, &str)], columns: u16, rows: u16) -> Terminal {
-        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_asynctop"));
-        command.args(args);
+        let mut command = CommandBuilder::new(PROGRAM);
         for name in ["NO_COLOR", "COLUMNS", "LINES", "CLICOLOR", "COLORTERM"] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color");
+        command.args(args);
         environment.iter().for_each(|(name, value)| command.env(name, value));
+        Terminal::spawn(command, columns, rows)
+    }
 
+    /// A line of shell script, which finds the program as `$ASYNCTOP`.
+    pub fn shell(script: &str) -> Terminal {
+        let mut command = CommandBuilder::new("sh");
+        command.args(["-c", script]);
+        command.env("ASYNCTOP", PROGRAM);
+        Terminal::spawn(command, 80, 24)
+    }
+
+    fn spawn(mut command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        command.env("TERM", "xterm-256color");
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
-        let seen = Mutex::new(Seen { parser, raw: Vec::new() });
+        let seen = Mutex::new(Seen { parser, raw: Vec::new(), ended: false });
         let output =
             Arc::new(Output { seen, changed: Condvar::new(), stop: AtomicBool::new(false) });
         let reader = {
@@ -105,6 +121,9 @@ impl Terminal {
             let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
                 panic!("waited in vain for {what}; the screen:\n{}", screen.contents());
             };
+            if seen.ended {
+                panic!("the program ended before {what}; the screen:\n{}", screen.contents());
+            }
             let left = left.min(Duration::from_secs(1));
             seen = self.output.changed.wait_timeout(seen, left).unwrap().0;
         }
@@ -132,7 +151,9 @@ impl Terminal {
         let begin = Instant::now();
         let mut seen = self.output.lock();
         while seen.raw.len() == before {
-            assert!(begin.elapsed() < PATIENCE, "the program draws no more");
+            let screen = seen.parser.screen();
+            let in_vain = seen.ended || begin.elapsed() > PATIENCE;
+            assert!(!in_vain, "the program draws no more; the screen:\n{}", screen.contents());
             seen = self.output.changed.wait_timeout(seen, Duration::from_secs(1)).unwrap().0;
         }
     }
@@ -169,6 +190,13 @@ impl Terminal {
             let text = fs::read_to_string(&stat).unwrap();
             text.rsplit(')').next().unwrap().trim_start().starts_with('T')
         });
+    }
+
+    /// Sets the terminal as a shell has it: lines are edited, and come with Enter.
+    pub fn make_cooked(&self) {
+        let name = self.master.as_ref().unwrap().tty_name().unwrap();
+        let status = Command::new("stty").arg("-F").arg(name).arg("sane").status().unwrap();
+        assert!(status.success());
     }
 
     /// Waits until the program has ended.
@@ -233,6 +261,8 @@ impl Output {
                 return;
             }
         }
+        self.lock().ended = true;
+        self.changed.notify_all();
     }
 }
 

@@ -1,0 +1,154 @@
+//! Readings in the middle of things: a poll that does not end, a wait, a queue.
+
+use std::sync::mpsc;
+
+use asynctop::probe::State;
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A task that blocks inside its poll until the sender is used or dropped.
+fn blocking(
+    registry: &'static Registry,
+    name: &str,
+) -> (impl Future<Output = ()>, mpsc::Sender<()>) {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let future = registry.instrument_task(name, async move {
+        let _ = wait.recv();
+    });
+    (future, go_on)
+}
+
+#[test]
+fn a_poll_that_does_not_end_is_busy_time_already() {
+    let (runtime, registry) = (multi_thread(1), keeping());
+    let (future, go_on) = blocking(registry, "hog");
+    let handle = runtime.spawn(future);
+    until("polling", || task(registry, "hog").reading.state == State::Polling);
+
+    let now = registry.now();
+    let (first, later) = (task_at(registry, "hog", now), task_at(registry, "hog", now + SECOND));
+    assert_eq!((first.reading.state, first.reading.polls), (State::Polling, 1));
+    assert_eq!(first.reading.busy, now - first.reading.since);
+    assert_eq!(later.reading.busy, first.reading.busy + SECOND);
+    assert_eq!(later.reading.lifetime, first.reading.lifetime + SECOND);
+    assert_eq!(later.reading.max_poll, later.reading.busy, "the running poll is the longest");
+    assert_eq!(later.reading.scheduled, first.reading.scheduled);
+    assert_eq!((later.reading.idle, first.poll_times.count()), (0, 0));
+
+    drop(go_on);
+    runtime.block_on(handle).expect("a task that ends");
+    let end = task(registry, "hog").reading;
+    assert_eq!((end.state, end.polls, end.busy), (State::Completed, 1, end.max_poll));
+    assert_eq!(end.scheduled, first.reading.scheduled);
+}
+
+#[test]
+fn the_thread_shows_the_poll_that_it_is_in() {
+    let (runtime, registry) = (multi_thread(1), keeping());
+    let (future, go_on) = blocking(registry, "hog");
+    let handle = runtime.spawn(future);
+    let in_a_poll = || registry.threads(registry.now()).iter().any(|t| t.current.is_some());
+    until("a thread in a poll", in_a_poll);
+
+    let now = registry.now();
+    let (hog, threads) = (task_at(registry, "hog", now), registry.threads(now));
+    let [thread] = &threads[..] else { panic!("one thread polls: {threads:?}") };
+    assert_eq!(thread.current, Some((hog.key, hog.reading.since)));
+    assert_eq!((thread.busy, thread.polls), (hog.reading.busy, 1));
+    assert_eq!(registry.threads(now + SECOND)[0].busy, thread.busy + SECOND);
+    assert!(thread.id.is_some_and(|id| id != std::thread::current().id()));
+    assert!(!thread.name.is_empty(), "Tokio names its workers");
+
+    drop(go_on);
+    runtime.block_on(handle).expect("a task that ends");
+    let thread = &registry.threads(registry.now())[0];
+    assert_eq!((thread.current, thread.polls), (None, 1));
+    assert_eq!(thread.busy, task(registry, "hog").reading.busy);
+}
+
+#[test]
+fn waiting_for_a_worker_and_waiting_for_a_wake_are_told_apart() {
+    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+    runtime.spawn(registry.instrument_task("t", gate.clone()));
+    let grows = || {
+        let now = registry.now();
+        let (a, b) =
+            (task_at(registry, "t", now).reading, task_at(registry, "t", now + SECOND).reading);
+        (a.state, [b.busy - a.busy, b.scheduled - a.scheduled, b.idle - a.idle])
+    };
+    assert_eq!(grows(), (State::Scheduled, [0, SECOND, 0]));
+    run_scheduled(&runtime);
+    assert_eq!(grows(), (State::Idle, [0, 0, SECOND]));
+    gate.waker().wake();
+    assert_eq!(grows(), (State::Scheduled, [0, SECOND, 0]));
+    gate.open();
+    run_scheduled(&runtime);
+    assert_eq!(grows(), (State::Completed, [0, 0, 0]));
+}
+
+#[test]
+fn the_innermost_poll_is_current_and_time_is_counted_once() {
+    let (runtime, registry) = (multi_thread(1), keeping());
+    let (inner, go_on) = blocking(registry, "inner");
+    let handle = runtime.spawn(registry.instrument_task("outer", async {
+        inner.await;
+        SelfWaking { pending: 3, wakes: 1 }.await;
+    }));
+    until("the inner poll", || {
+        tasks(registry).iter().any(|t| t.name == "inner" && t.reading.state == State::Polling)
+            && registry.threads(registry.now())[0].polls == 2
+    });
+    let now = registry.now();
+    let (outer, inner) = (task_at(registry, "outer", now), task_at(registry, "inner", now));
+    let thread = &registry.threads(now)[0];
+    assert_eq!(thread.current, Some((inner.key, inner.reading.since)));
+    assert_eq!(thread.busy, outer.reading.busy, "the inner poll is part of the outer one");
+
+    drop(go_on);
+    runtime.block_on(handle).expect("a task that ends");
+    let thread = &registry.threads(registry.now())[0];
+    let (outer, inner) = (task(registry, "outer").reading, task(registry, "inner").reading);
+    assert_eq!(thread.busy, outer.busy);
+    assert_eq!(thread.polls, outer.polls + inner.polls);
+}
+
+#[test]
+fn a_task_says_what_it_is_doing() {
+    asynctop::stage("outside of any task, which is heard by nobody");
+    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+    let inner_gate = gate.clone();
+    runtime.spawn(registry.instrument_task("t", async move {
+        asynctop::stage("waiting for the gate");
+        inner_gate.await;
+        registry.instrument("inner", async { asynctop::stage("inside") }).await;
+        asynctop::stage("done");
+    }));
+    assert_eq!(task(registry, "t").stage, None);
+    run_scheduled(&runtime);
+    assert_eq!(task(registry, "t").stage, Some("waiting for the gate"));
+    gate.open();
+    gate.waker().wake();
+    run_scheduled(&runtime);
+    assert_eq!(task(registry, "t").stage, Some("done"));
+    assert_eq!(task(registry, "inner").stage, Some("inside"));
+}
+
+#[test]
+fn a_stage_that_changes_all_the_time_is_never_read_torn() {
+    const STAGES: [&str; 3] = ["a", "a longer one", ""];
+    let (runtime, registry) = (multi_thread(1), keeping());
+    let (go_on, wait) = mpsc::channel::<()>();
+    let handle = runtime.spawn(registry.instrument_task("t", async move {
+        while wait.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            STAGES.iter().for_each(|stage| asynctop::stage(stage));
+        }
+    }));
+    for _ in 0..20_000 {
+        let stage = task(registry, "t").stage;
+        assert!(stage.is_none_or(|stage| STAGES.contains(&stage)), "{stage:?}");
+    }
+    drop(go_on);
+    runtime.block_on(handle).expect("a task that ends");
+}

@@ -1,0 +1,126 @@
+//! Polls and wakes, one by one.
+
+use asynctop::probe::State;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use super::*;
+
+#[test]
+fn polls_wakes_and_self_wakes_are_exact() {
+    on_each_flavour(|runtime, registry| {
+        for (name, pending, wakes) in [("at once", 0, 0), ("once", 1, 1), ("often", 1_000, 3)] {
+            let future = registry.instrument_task(name, SelfWaking { pending, wakes });
+            runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+            let seen = task(registry, name);
+            assert_eq!(seen.reading.state, State::Completed);
+            assert_eq!(seen.reading.polls, pending + 1);
+            assert_eq!(seen.reading.wakes, pending * wakes);
+            assert_eq!(seen.reading.self_wakes, pending * wakes);
+            assert_eq!(seen.poll_times.count(), pending + 1);
+            assert_eq!(seen.delays.count(), pending + 1, "the spawn and each wake");
+        }
+        assert_eq!(registry.delays().count(), 1 + 2 + 1_001);
+    });
+}
+
+#[test]
+fn many_tasks_on_many_workers_lose_no_poll() {
+    let (runtime, registry) = (multi_thread(4), keeping());
+    runtime.block_on(async {
+        let all: Vec<_> = (0..200)
+            .map(|pending| {
+                tokio::spawn(registry.instrument_task("many", SelfWaking { pending, wakes: 1 }))
+            })
+            .collect();
+        for one in all {
+            one.await.expect("a task that ends");
+        }
+    });
+    let mut polls: Vec<_> = tasks(registry).iter().map(|task| task.reading.polls).collect();
+    polls.sort_unstable();
+    assert_eq!(polls, (1..=200).collect::<Vec<_>>());
+}
+
+#[test]
+fn wakes_of_a_task_that_is_scheduled_already_count_as_wakes_only() {
+    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+    runtime.spawn(registry.instrument_task("gate", gate.clone()));
+    run_scheduled(&runtime);
+    let waker = gate.waker();
+    std::thread::spawn(move || (0..3).for_each(|_| waker.wake_by_ref())).join().expect("woken");
+    assert_eq!(task(registry, "gate").reading.state, State::Scheduled);
+    run_scheduled(&runtime);
+    let r = task(registry, "gate").reading;
+    assert_eq!((r.state, r.polls, r.wakes, r.self_wakes), (State::Idle, 2, 3, 0));
+}
+
+#[test]
+fn a_wake_that_another_thread_calls_during_the_poll_is_not_a_self_wake() {
+    on_each_flavour(|runtime, registry| {
+        let mut polled = false;
+        let future = std::future::poll_fn(move |context| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(());
+            }
+            let waker = context.waker().clone();
+            std::thread::spawn(move || waker.wake()).join().expect("woken");
+            Poll::Pending
+        });
+        let future = registry.instrument_task("woken", future);
+        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        let r = task(registry, "woken").reading;
+        assert_eq!((r.polls, r.wakes, r.self_wakes), (2, 1, 0));
+    });
+}
+
+#[test]
+fn a_future_inside_a_task_has_an_account_of_its_own() {
+    on_each_flavour(|runtime, registry| {
+        let future = registry.instrument_task("outer", async move {
+            registry.instrument("inner", SelfWaking { pending: 10, wakes: 1 }).await;
+            SelfWaking { pending: 5, wakes: 1 }.await;
+        });
+        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        let (outer, inner) = (task(registry, "outer").reading, task(registry, "inner").reading);
+        assert_eq!((inner.polls, inner.wakes, inner.self_wakes), (11, 10, 10));
+        // A wake from inside of the inner poll comes from inside of the outer one too.
+        assert_eq!((outer.polls, outer.wakes, outer.self_wakes), (16, 15, 15));
+        assert!(inner.busy <= outer.busy, "the inner polls are part of the outer ones");
+        assert!(inner.max_poll <= outer.max_poll);
+    });
+}
+
+#[test]
+fn an_inner_future_that_is_polled_for_its_neighbours_sake_stays_idle_between() {
+    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+    let inner = registry.instrument("inner", gate.clone());
+    let both = async move { tokio::join!(inner, SelfWaking { pending: 9, wakes: 1 }) };
+    runtime.spawn(registry.instrument_task("outer", both));
+    run_scheduled(&runtime);
+    let inner = task(registry, "inner");
+    assert_eq!(inner.reading.wakes, 0);
+    assert!(inner.reading.polls > 1, "the test needs a neighbour that is polled");
+    assert_eq!(inner.delays.count(), 1, "only its first poll was waited for");
+    assert_eq!(inner.reading.scheduled, inner.reading.max_delay);
+}
+
+#[test]
+fn futures_with_wakers_of_their_own() {
+    on_each_flavour(|runtime, registry| {
+        let future = async move {
+            let mut all: FuturesUnordered<_> = (0..20)
+                .map(|pending| registry.instrument("child", SelfWaking { pending, wakes: 1 }))
+                .collect();
+            while all.next().await.is_some() {}
+        };
+        let future = registry.instrument_task("parent", future);
+        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        let mut children: Vec<_> = tasks(registry)
+            .into_iter()
+            .filter(|task| task.name == "child")
+            .map(|task| (task.reading.polls, task.reading.wakes, task.reading.self_wakes))
+            .collect();
+        children.sort_unstable();
+        assert_eq!(children, (0..20).map(|n| (n + 1, n, n)).collect::<Vec<_>>());
+    });
+}
