@@ -15,6 +15,10 @@ use crossterm::{
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
+use rustix::{
+    process::{Signal, getpgrp, getpid, kill_process},
+    termios::tcgetpgrp,
+};
 
 /// What is drawn to. Buffered: a frame is written at once.
 pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
@@ -85,8 +89,20 @@ pub fn give_back() {
 /// If the terminal refuses to be taken again.
 pub fn suspend() -> io::Result<()> {
     give_back();
+    stop_job_leader();
     signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
     take()
+}
+
+/// Whoever started the program and waits for it, such as `cargo run` or a script, would keep
+/// the shell waiting too: Ctrl-Z stops the job as a whole. `fg` continues all of it.
+fn stop_job_leader() {
+    let (leader, me) = (getpgrp(), getpid());
+    let in_front = tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|front| front == leader);
+    if in_front && leader != me {
+        // A leader that has ended already waits for nobody.
+        let _ = kill_process(leader, Signal::STOP);
+    }
 }
 
 /// Decides what a panic does to the screen. `is_watched` says whether the current thread

@@ -11,7 +11,7 @@ use std::{
 
 use crossterm::event as terminal;
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::{consts::signal, iterator::Signals};
+use signal_hook::{consts::signal, iterator::Signals, low_level::emulate_default_handler};
 
 use crate::model::Snapshot;
 
@@ -57,12 +57,22 @@ pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
     ])?;
     let events = events.clone();
     thread::Builder::new().name("asynctop-signals".into()).spawn(move || {
+        let mut asked_to_end = false;
         for signal in signals.forever() {
             let event = match signal {
                 signal::SIGWINCH => Event::Resized,
                 signal::SIGTSTP => Event::Suspend,
                 signal::SIGCONT => Event::Continued,
-                _ => Event::End,
+                // The loop should have ended long ago: it waits for a terminal that takes
+                // nothing any more.
+                other if asked_to_end => {
+                    let _ = emulate_default_handler(other);
+                    continue;
+                }
+                _ => {
+                    asked_to_end = true;
+                    Event::End
+                }
             };
             if events.send(event).is_err() {
                 return;

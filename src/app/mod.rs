@@ -12,6 +12,8 @@ pub mod keymap;
 mod mouse;
 mod run;
 mod state;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use action::Action;

@@ -2,7 +2,7 @@
 //! right.
 //!
 //! ```text
-//!  asynctop  lab:mixed  current-thread  up 1m23s  4/s      hog ● spin  never gives way  lag p99 1.2s  slowdown ×38
+//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never gives way  lag p99 1.2s  slowdown ×38
 //! ```
 
 use ratatui::{
@@ -21,7 +21,7 @@ use crate::{
     model::{Factor, Flavor, HogFigures, Model},
 };
 
-/// A part of the line. The greatest rank is the first to leave.
+/// A part of the line. The least rank has the first choice of a place.
 struct Part {
     rank: u8,
     right: bool,
@@ -40,16 +40,7 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 const GAP: u16 = 2;
 
 pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let mut parts = parts(app, canvas.look);
-    let wide = |parts: &[Part]| -> u16 {
-        parts.iter().map(|part| part.text.width() as u16 + GAP).sum::<u16>()
-    };
-    while wide(&parts) > area.width {
-        let Some(rank) = parts.iter().map(|part| part.rank).max().filter(|rank| *rank > 0) else {
-            break;
-        };
-        parts.retain(|part| part.rank < rank);
-    }
+    let parts = fitting(parts(app, canvas.look), area.width);
     let at_right = parts.iter().filter(|part| part.right);
     let needed: u16 = at_right.map(|part| part.text.width() as u16 + GAP).sum();
     let mut x = area.x + 1;
@@ -60,6 +51,19 @@ pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for part in parts.iter().filter(|part| part.right) {
         x += canvas.put(x, area.y, area.right().saturating_sub(x), &part.text, part.style) + GAP;
     }
+}
+
+/// The parts that have room, chosen by rank.
+fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
+    let mut by_rank: Vec<usize> = (0..parts.len()).collect();
+    by_rank.sort_by_key(|at| parts[*at].rank);
+    let (mut left, mut chosen) = (width, vec![false; parts.len()]);
+    for at in by_rank {
+        let wide = parts[at].text.width() as u16 + GAP;
+        chosen[at] = wide <= left || parts[at].rank == 0;
+        left = left.saturating_sub(if chosen[at] { wide } else { 0 });
+    }
+    parts.into_iter().zip(chosen).filter_map(|(part, chosen)| chosen.then_some(part)).collect()
 }
 
 fn parts(app: &App, look: Look) -> Vec<Part> {
@@ -98,7 +102,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
 fn pace(app: &App) -> String {
     match app.interval.as_secs_f64() {
         s if s >= 1.0 => format!("every {s:.0}s"),
-        s => format!("{:.0}/s", 1.0 / s.max(0.001)),
+        s => format!("{:.0} Hz", 1.0 / s.max(0.001)),
     }
 }
 

@@ -1,0 +1,286 @@
+//! Keys and snapshots in, state and effects out.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use crossterm::event::{
+    Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use ratatui::{Terminal, backend::TestBackend};
+
+use super::{
+    Action, App, Control, Effect, Event, Overlay, Screen, Settings,
+    fixture::{S, Stage, World, text},
+    keymap::KEYMAP,
+    run,
+};
+use crate::{
+    lab::Command,
+    model::{Column, GroupColumn, Interest},
+};
+
+#[test]
+fn nothing_is_selected_until_a_key_moves_and_then_it_stays() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.app.tasks.key(), None);
+    stage.keys("jj");
+    let selected = stage.app.tasks.key().copied();
+    assert!(selected.is_some());
+    stage.hog(2 * S);
+    assert_eq!(stage.app.tasks.key().copied(), selected, "over snapshots");
+    stage.keys("/ping<Enter><Esc>");
+    let row = stage.app.tasks.row();
+    let shown = stage.app.task_in_row(row).map(|task| task.key);
+    assert_eq!(stage.app.tasks.key().copied(), shown, "after a filter that hid or kept it");
+}
+
+#[test]
+fn without_a_selection_the_table_stays_at_its_top() {
+    let mut stage = Stage::new();
+    stage.hog(S);
+    assert_eq!(stage.app.tasks.top(), 0);
+    let first = stage.app.task_in_row(0).map(|task| task.meta.name.to_string());
+    assert_eq!(first.as_deref(), Some("hog"));
+}
+
+#[test]
+fn enter_with_nothing_selected_opens_what_the_warning_is_about() {
+    let mut stage = Stage::new();
+    // The hog is at the bottom of this order.
+    stage.hog(S).keys("<Left><Left><Left>i<Enter>");
+    let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
+    assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
+    assert_eq!(stage.app.interest(), Interest { task: Some(key), groups: false });
+}
+
+#[test]
+fn columns_are_sorted_by_with_the_greatest_figures_first() {
+    let mut stage = Stage::new();
+    stage.keys("l");
+    assert_eq!((stage.app.query.sort, stage.app.query.descending), (Column::Busy, true));
+    stage.keys("hh<Left><Left>");
+    assert_eq!((stage.app.query.sort, stage.app.query.descending), (Column::Name, false));
+    stage.keys("i");
+    assert!(stage.app.query.descending);
+    stage.keys("2hhhhhhhhhhhhhhh");
+    assert_eq!(stage.app.group_sort, (GroupColumn::Name, false));
+}
+
+#[test]
+fn a_filter_is_applied_while_it_is_typed() {
+    let mut stage = Stage::new();
+    stage.keys("/conn q");
+    assert_eq!(stage.app.order().len(), 12, "q is a letter here: all conns wait for a request");
+    stage.keys("<BS>1");
+    assert_eq!(stage.app.order().len(), 4);
+    stage.keys("^w^w");
+    assert_eq!((stage.app.filter.as_str(), stage.app.order().len()), ("", 25));
+    stage.keys("ping^uconn-12<Enter>");
+    assert_eq!(stage.app.order().len(), 1);
+    assert!(stage.effects.is_empty(), "no letter was taken for a key");
+    stage.keys("<Esc>");
+    assert_eq!((stage.app.filter.as_str(), stage.app.order().len()), ("", 25));
+}
+
+#[test]
+fn a_group_is_entered_and_left() {
+    let mut stage = Stage::new();
+    stage.keys("2");
+    assert!(stage.app.interest().groups);
+    stage.keys("jj<Enter>");
+    assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Tasks, 12));
+    assert!(!stage.app.interest().groups);
+    stage.keys("<Esc>");
+    assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Groups, 25));
+}
+
+#[test]
+fn tab_goes_round_and_numbers_go_straight() {
+    let mut stage = Stage::new();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        stage.keys("<Tab>");
+        seen.push(stage.app.screen);
+    }
+    assert_eq!(seen, [Screen::Groups, Screen::Workers, Screen::Lab, Screen::Tasks]);
+    stage.keys("<BackTab>");
+    assert_eq!(stage.app.screen, Screen::Lab);
+    stage.keys("?2");
+    assert_eq!((stage.app.screen, &stage.app.overlay), (Screen::Groups, &Overlay::None));
+}
+
+#[test]
+fn a_frozen_picture_can_be_walked_through_while_collecting_goes_on() {
+    let mut stage = Stage::new();
+    stage.keys(" ").hog(2 * S);
+    assert_eq!(stage.app.frozen_for_ns(), 2 * S);
+    assert!(stage.app.model().findings().is_empty(), "the hog came later");
+    stage.keys("/conn<Enter>");
+    assert_eq!(stage.app.order().len(), 12);
+    stage.keys(" ");
+    assert!(!stage.app.is_frozen());
+    assert_eq!(stage.app.model().findings().len(), 1, "and had been collected all the time");
+}
+
+#[test]
+fn lab_keys_become_commands() {
+    let mut stage = Stage::new();
+    stage.keys("bB[]f");
+    let asked: Vec<_> = stage.effects.drain(..).collect();
+    let expected = [
+        Command::ToggleHog,
+        Command::NextHogKind,
+        Command::HoldShorter,
+        Command::HoldLonger,
+        Command::SwitchFlavor,
+    ];
+    assert_eq!(asked, expected.map(Effect::Lab));
+    stage.keys("6jj+-");
+    assert_eq!(stage.effects, [Command::Raise(1), Command::Lower(1)].map(Effect::Lab));
+}
+
+#[test]
+fn intervals_have_an_end() {
+    let mut stage = Stage::new();
+    stage.keys(">>>>");
+    assert_eq!(stage.app.interval, Duration::from_millis(100));
+    stage.keys("<Esc>");
+    "<<<<<<<<<".chars().for_each(|_| {
+        let key = KeyEvent::from(KeyCode::Char('<'));
+        stage.effects.extend(stage.app.key(key, stage.now));
+    });
+    assert_eq!(stage.app.interval, Duration::from_secs(10));
+}
+
+#[test]
+fn a_message_fades() {
+    let mut stage = Stage::new();
+    stage.app.answer("hog on".into(), stage.now);
+    assert!(stage.screen(80, 24).ends_with(" hog on\n"));
+    stage.pass(6 * S);
+    assert!(stage.screen(80, 24).contains("q quit"));
+}
+
+#[test]
+fn what_is_clicked_is_selected_sorted_or_pressed() {
+    let mut stage = Stage::new();
+    let click = |stage: &mut Stage, word: &str| {
+        let screen = stage.screen(80, 24);
+        let (row, line) =
+            screen.lines().enumerate().find(|(_, line)| line.contains(word)).expect(word);
+        let column = line.split(word).next().map_or(0, |before| before.chars().count());
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let modifiers = KeyModifiers::NONE;
+        let mouse = MouseEvent { kind, column: column as u16, row: row as u16, modifiers };
+        stage.app.mouse(mouse, stage.now)
+    };
+    click(&mut stage, "conn-6");
+    let selected = stage.app.tasks.key().and_then(|key| stage.app.task(*key));
+    assert_eq!(selected.map(|task| &*task.meta.name), Some("conn-6"));
+    click(&mut stage, "MAX POLL");
+    assert_eq!(stage.app.query.sort, Column::MaxPoll);
+    assert_eq!(click(&mut stage, "b hog"), Some(Effect::Lab(Command::ToggleHog)));
+    click(&mut stage, "3 Workers");
+    assert_eq!(stage.app.screen, Screen::Workers);
+    assert_eq!(click(&mut stage, "q quit"), Some(Effect::Quit));
+}
+
+#[test]
+fn every_key_of_the_table_does_something_and_is_in_the_help() {
+    let mut stage = Stage::new();
+    stage.keys("?");
+    let help = stage.screen(120, 120);
+    for binding in KEYMAP {
+        assert!(help.contains(&format!(" {} ", binding.label)), "{}", binding.label);
+        assert!(!binding.keys.is_empty());
+    }
+    assert!(KEYMAP.iter().any(|binding| binding.action == Action::Quit));
+}
+
+/// A control that writes down what is asked of it.
+#[derive(Default)]
+struct Asked(Vec<String>);
+
+impl Control for Asked {
+    fn lab(&mut self, command: Command) -> String {
+        self.0.push(format!("{command:?}"));
+        "hog on: spin, never gives way".into()
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.0.push(format!("{interval:?}"));
+    }
+
+    fn set_interest(&mut self, interest: Interest) {
+        self.0.push(format!("{:?}", interest.task));
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.0.push("suspend".into());
+        Ok(())
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        self.0.push("resume".into());
+        Ok(())
+    }
+}
+
+/// Runs the loop over these events and gives the last screen.
+fn run_over(events: Vec<Event>, asked: &mut Asked) -> String {
+    let (sender, receiver) = mpsc::channel();
+    events.into_iter().for_each(|event| sender.send(event).expect("the receiver is here"));
+    drop(sender);
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("no I/O");
+    let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    run(&mut terminal, &receiver, &mut app, asked).expect("no I/O");
+    text(terminal.backend().buffer())
+}
+
+fn key(c: char) -> Event {
+    Event::Input(Input::Key(KeyEvent::from(KeyCode::Char(c))))
+}
+
+#[test]
+fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
+    let screen = run_over(Vec::new(), &mut Asked::default());
+    assert!(screen.contains("waits for the first look"), "{screen}");
+}
+
+#[test]
+fn the_loop_hands_out_what_the_state_asks_for() {
+    let mut world = World::new();
+    let snapshots: Vec<_> = (0..8).map(|_| Event::Snapshot(world.step())).collect();
+    let enter = Event::Input(Input::Key(KeyEvent::from(KeyCode::Enter)));
+    let events = [
+        snapshots,
+        vec![key('b'), key('>'), Event::Suspend, Event::Continued, enter, key('q'), key('b')],
+    ];
+    let mut asked = Asked::default();
+    run_over(events.concat(), &mut asked);
+    assert_eq!(
+        asked.0,
+        ["ToggleHog", "100ms", "suspend", "resume", "Some(24)"],
+        "and no key after q"
+    );
+}
+
+#[test]
+fn a_lost_terminal_ends_the_loop() {
+    let mut world = World::new();
+    let events = vec![Event::Snapshot(world.step()), Event::Closed, key('b')];
+    let mut asked = Asked::default();
+    run_over(events, &mut asked);
+    assert!(asked.0.is_empty());
+}
+
+#[test]
+fn snapshots_are_shared_and_not_copied() {
+    let mut stage = Stage::new();
+    let snapshot = stage.world.step();
+    stage.show(Arc::clone(&snapshot));
+    assert!(stage.app.model().snapshot().is_some_and(|shown| Arc::ptr_eq(shown, &snapshot)));
+}
