@@ -9,7 +9,7 @@ use std::{
     ptr,
     sync::{
         Mutex, PoisonError, RwLock,
-        atomic::{AtomicPtr, AtomicU64, Ordering},
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
     thread::ThreadId,
 };
@@ -27,6 +27,8 @@ pub(crate) struct ThreadSlot {
     max_delay: AtomicU64,
     delays: Distribution<BUCKETS>,
     owner: Mutex<Option<Owner>>,
+    /// The operating system's id of the owner; 0 if there is none or it is not known.
+    os_id: AtomicU32,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +42,9 @@ struct Owner {
 pub struct ThreadReading {
     /// The thread, as `std` and Tokio name it; `None` once it has ended.
     pub id: Option<ThreadId>,
+    /// The thread, as the operating system numbers it. Known with the feature `watch`
+    /// on Linux, while the thread lives.
+    pub os_id: Option<u32>,
     /// Its name, empty if it has none.
     pub name: String,
     /// Key of the task that it polls right now, and since when on the probe's clock.
@@ -86,6 +91,7 @@ impl Drop for Owned {
             local.slot.set(None);
         });
         for (_, slot) in self.0.borrow_mut().drain(..) {
+            slot.os_id.store(0, Ordering::Relaxed);
             *slot.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -139,6 +145,7 @@ impl Threads {
             let mut holder = slot.owner.lock().unwrap_or_else(PoisonError::into_inner);
             if holder.is_none() {
                 *holder = Some(owner);
+                slot.os_id.store(os_id(), Ordering::Relaxed);
                 return slot;
             }
         }
@@ -150,6 +157,7 @@ impl Threads {
             max_delay: AtomicU64::new(0),
             delays: Distribution::new(),
             owner: Mutex::new(Some(owner)),
+            os_id: AtomicU32::new(os_id()),
         }));
         slots.push(slot);
         slot
@@ -161,6 +169,14 @@ impl Threads {
         slots.iter().map(|slot| slot.read(now)).collect()
     }
 
+    /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
+    /// so a reader that comes often takes this lock and allocates nothing.
+    #[cfg(feature = "watch")]
+    pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
+    }
+
     /// Scheduling delays of all polls of all threads.
     pub(crate) fn delays(&self) -> Histogram {
         let mut all = Histogram::default();
@@ -169,6 +185,28 @@ impl Threads {
         }
         all
     }
+}
+
+/// The current thread, as the operating system numbers it.
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[allow(unsafe_code)]
+fn os_id() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Nobody asks for it here.
+#[cfg(not(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+fn os_id() -> u32 {
+    0
 }
 
 #[inline(always)]
@@ -213,8 +251,27 @@ impl ThreadSlot {
         self.current.store(task, Ordering::Release);
     }
 
+    /// The task and the beginning of the poll that the thread is in. Also for a signal
+    /// handler on that very thread: it neither locks nor allocates. Between the two
+    /// stores of `publish` it may pair one poll's task with another one's beginning,
+    /// which is no pair of any poll.
+    #[cfg(feature = "watch")]
     #[allow(unsafe_code)]
-    fn read(&self, now: u64) -> ThreadReading {
+    pub(crate) fn glance(&self) -> Option<(u64, u64)> {
+        let current = self.current.load(Ordering::Acquire);
+        let since = self.since.load(Ordering::Acquire);
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        unsafe { current.as_ref() }.map(|cell| (cell.key(), since))
+    }
+
+    /// The owner's number in the operating system.
+    #[cfg(feature = "watch")]
+    pub(crate) fn os_id(&self) -> Option<u32> {
+        Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    #[allow(unsafe_code)]
+    pub(crate) fn read(&self, now: u64) -> ThreadReading {
         let pair = || (self.current.load(Ordering::Acquire), self.since.load(Ordering::Acquire));
         let mut tries = 0;
         let (current, since) = loop {
@@ -232,6 +289,7 @@ impl ThreadSlot {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ThreadReading {
             id: owner.as_ref().map(|owner| owner.id),
+            os_id: Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0),
             name: owner.map(|owner| owner.name).unwrap_or_default(),
             current,
             busy: self.busy.load(Ordering::Relaxed) + running,
