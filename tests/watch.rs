@@ -1,0 +1,277 @@
+//! The watchdog on a real runtime: the guilty are found at the right line and for the
+//! right reason, and nobody else is ever touched. Each test waits for what it expects.
+#![cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    hint::black_box,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    probe::Registry,
+    watch::{CallKind, Cause, FrameKind, PollRecord, WatchOptions, Watchdog},
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// A registry with a watchdog of its own, and a runtime under it.
+struct Setup {
+    registry: &'static Registry,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    stop: Arc<AtomicBool>,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let registry = Registry::leak();
+        let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+        assert_eq!(watchdog.handle().no_stacks(), None, "the machine allows stacks");
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Setup { registry, watchdog, runtime, stop: Arc::default() }
+    }
+
+    /// Spawns a task whose one poll lasts until the test has seen enough.
+    fn hog(&self, work: impl FnOnce(Arc<AtomicBool>) + Send + 'static) -> u64 {
+        let stop = self.stop.clone();
+        let hog = self.registry.instrument_task("hog", async move { work(stop) });
+        let key = hog.key();
+        self.runtime.spawn(hog);
+        key
+    }
+
+    /// Waits until the task's poll is known and `enough` of it is, then ends it.
+    fn until(&self, task: u64, enough: impl Fn(&PollRecord) -> bool) -> Arc<PollRecord> {
+        let found = wait_for(|| self.watchdog.handle().current(task).filter(|poll| enough(poll)));
+        self.stop.store(true, Relaxed);
+        found
+    }
+}
+
+#[track_caller]
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The blamed function's name, file and line.
+fn blamed(poll: &PollRecord) -> (String, String, u32) {
+    let (stack, _) = poll.stacks.first().expect("a stack");
+    let blame = stack.blame().unwrap_or_else(|| panic!("somebody to blame in\n{stack}"));
+    (blame.name.to_string(), blame.path.as_deref().unwrap().to_owned(), blame.line.unwrap())
+}
+
+const SPIN: std::ops::Range<u32> = line!()..line!() + 12;
+#[inline(never)]
+fn spin(stop: &AtomicBool) -> u64 {
+    let mut sum = 1_u64;
+    while !stop.load(Relaxed) {
+        for i in 0..1000_u64 {
+            sum = black_box(sum.wrapping_mul(i | 1).rotate_left(7));
+        }
+    }
+    sum
+}
+
+#[test]
+fn a_spinning_hog_is_blamed_at_its_line() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(spin(&stop));
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 5);
+    let (function, file, line) = blamed(&poll);
+    assert_eq!((&*function, &*file), ("watch::spin", "tests/watch.rs"));
+    assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
+    assert_eq!(poll.cause(), Cause::Computing);
+    assert_eq!(poll.evidence().function(), Some("watch::spin"));
+    assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
+    assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
+}
+
+const NAP: std::ops::Range<u32> = line!()..line!() + 8;
+#[inline(never)]
+fn nap(stop: &AtomicBool) {
+    while !stop.load(Relaxed) {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| nap(&stop));
+    let poll = setup.until(hog, |poll| poll.captures() >= 3);
+    let (function, file, line) = blamed(&poll);
+    assert_eq!((&*function, &*file), ("watch::nap", "tests/watch.rs"));
+    assert!(NAP.contains(&line), "{line} in {NAP:?}");
+    assert_eq!(poll.cause().to_string(), "sleeping in clock_nanosleep");
+    let called = poll.evidence().shares[0].callee.clone().unwrap();
+    assert!(called.ends_with("::sleep"), "{called}");
+}
+
+#[inline(never)]
+fn wait_for_lock(lock: &Mutex<u32>) -> u32 {
+    *lock.lock().unwrap()
+}
+
+#[test]
+fn a_hog_that_waits_for_a_mutex_waits_for_a_lock() {
+    let setup = Setup::new();
+    let lock = Arc::new(Mutex::new(0));
+    let held = lock.lock().unwrap();
+    let its = lock.clone();
+    let hog = setup.hog(move |_| {
+        wait_for_lock(&its);
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 3);
+    drop(held);
+    assert_eq!(blamed(&poll).0, "watch::wait_for_lock");
+    assert_eq!(poll.cause().to_string(), "waiting for a lock (futex)");
+}
+
+#[test]
+fn a_hog_that_reads_is_in_read() {
+    let setup = Setup::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let hog = setup.hog(move |_| {
+        std::io::Read::read(&mut reader, &mut [0]).unwrap();
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 3);
+    drop(writer);
+    let Cause::Call(call) = poll.cause() else { panic!("{}", poll.cause()) };
+    assert_eq!((call.name, call.kind), (Some("read"), CallKind::Read));
+}
+
+#[inline(always)]
+fn innermost(stop: &AtomicBool) -> u64 {
+    spin(stop)
+}
+
+#[inline(never)]
+fn middle(stop: &AtomicBool) -> u64 {
+    black_box(innermost(stop)) + 1
+}
+
+#[test]
+fn the_chain_of_calls_is_there_with_its_inlined_function() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(middle(&stop));
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 1);
+    let stack = &poll.stacks[0].0;
+    let user: Vec<_> = stack.task_frames().iter().filter(|f| f.kind == FrameKind::User).collect();
+    let names: Vec<_> = user.iter().map(|frame| &*frame.name).collect();
+    assert_eq!(names[..3], ["watch::spin", "watch::innermost", "watch::middle"], "{stack}");
+    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Harness), "{stack}");
+    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Runtime), "{stack}");
+    let outside = &stack.frames[stack.task_frames().len()..];
+    assert!(outside.iter().all(|frame| frame.kind != FrameKind::User), "{stack}");
+}
+
+#[test]
+fn stacks_of_one_poll_are_merged_into_a_profile() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        while !stop.load(Relaxed) {
+            let until = Instant::now() + Duration::from_millis(20);
+            spin_until(until);
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let poll = setup.until(hog, |poll| poll.evidence().shares.len() > 1 && poll.captures() > 20);
+    assert!(poll.stacks.len() < 20, "merged: {:?}", poll.stacks.len());
+    let evidence = poll.evidence();
+    let whole: f64 = evidence.shares.iter().map(|share| share.part).sum();
+    assert!((0.99..1.01).contains(&whole), "{evidence:?}");
+    assert!(evidence.profile().unwrap().contains("% in watch::spin_until"), "{evidence:?}");
+}
+
+#[inline(never)]
+fn spin_until(until: Instant) {
+    while Instant::now() < until {
+        black_box(());
+    }
+}
+
+#[test]
+fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(spin(&stop));
+    });
+    setup.until(hog, |poll| poll.length_ns() > 100_000_000);
+    let handle = setup.watchdog.handle();
+    let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
+    assert_eq!(over.task, hog);
+    assert!(over.evidence().over);
+    assert!(handle.current(hog).is_none());
+}
+
+#[test]
+fn a_task_inside_of_a_task_is_blamed_itself() {
+    let setup = Setup::new();
+    let stop = setup.stop.clone();
+    let inner = setup.registry.instrument("inner", async move {
+        black_box(spin(&stop));
+    });
+    let key = inner.key();
+    setup.runtime.spawn(setup.registry.instrument_task("outer", inner));
+    let poll = setup.until(key, |poll| poll.captures() >= 1);
+    assert_eq!(blamed(&poll).0, "watch::spin");
+}
+
+#[test]
+fn the_innocents_are_never_captured() {
+    let registry = Registry::leak();
+    // Nobody's poll takes this long, however busy the machine is.
+    let slow = Duration::from_secs(30);
+    let watchdog = Watchdog::start(registry, WatchOptions { slow, ..<_>::default() }).unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            runtime.spawn(registry.instrument_task("innocent", async {
+                for _ in 0..2000 {
+                    tokio::task::yield_now().await;
+                }
+            }))
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let stats = watchdog.handle().stats();
+    assert_eq!((stats.polls, stats.asked), (0, 0));
+    assert!(watchdog.handle().records().is_empty());
+}
+
+#[test]
+fn next_to_a_hog_nobody_else_is_asked() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(spin(&stop));
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 10);
+    for (stack, _) in &poll.stacks {
+        let spins = stack.frames.iter().any(|frame| &*frame.name == "watch::spin");
+        assert!(spins, "only the hog's own stacks:\n{stack}");
+    }
+}
