@@ -40,9 +40,29 @@ mod naming {
         "tracing-core",
     ];
 
+    /// Folders in which a file is no stranger's.
+    #[derive(Default)]
+    pub(in crate::watch) struct Here {
+        /// The current directory, without a slash at its end.
+        pub program: String,
+        /// asynctop's own sources, with a slash at the end; empty if that is not known.
+        pub own: Option<String>,
+    }
+
+    /// A symbol, demangled, without its hash.
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(in crate::watch) fn full_name(symbol: &str) -> String {
+        addr2line::demangle_auto(symbol.into(), None).into_owned()
+    }
+
     /// Whose code `function` is, whose source is `file`.
-    pub(in crate::watch) fn kind(function: &str, file: Option<&str>) -> FrameKind {
+    pub(in crate::watch) fn kind(function: &str, file: Option<&str>, here: &Here) -> FrameKind {
         let root = function.trim_start_matches(['<', '&', ' ']);
+        let own = here.own.as_deref().filter(|own| !own.is_empty());
+        if let Some(ours) = own.and_then(|own| file?.strip_prefix(own)) {
+            let harness = ours.starts_with("probe/") || ours.starts_with("watch/");
+            return if harness { FrameKind::Harness } else { FrameKind::User };
+        }
         if root.starts_with("asynctop::lab::") {
             return FrameKind::User;
         }
@@ -56,8 +76,7 @@ mod naming {
             if let Some(name) = package(file).map(without_version) {
                 return of_crate(name);
             }
-            let rust = file.ends_with(".rs") || function.contains("::");
-            return if rust { FrameKind::User } else { FrameKind::Native };
+            return if file.ends_with(".rs") { FrameKind::User } else { FrameKind::Native };
         }
         // No line information: the name is all there is.
         let name = root.split("::").next().unwrap_or(root);
@@ -116,15 +135,15 @@ mod naming {
 
     /// A path as people write it: `src/main.rs` below `here`, `std/src/thread/mod.rs`,
     /// `tokio-1.54.0/src/task/mod.rs`, `app/src/main.rs` elsewhere.
-    pub(in crate::watch) fn short_path<'a>(file: &'a str, here: &str) -> &'a str {
+    pub(in crate::watch) fn short_path<'a>(file: &'a str, here: &Here) -> &'a str {
         if is_std(file) {
             return file.split_once("/library/").map_or(file, |(_, path)| path);
         }
         if let Some(at) = package_at(file) {
             return &file[at..];
         }
-        let below = file.strip_prefix(here).and_then(|path| path.strip_prefix('/'));
-        if let (Some(path), false) = (below, here.is_empty()) {
+        let below = file.strip_prefix(&*here.program).and_then(|path| path.strip_prefix('/'));
+        if let (Some(path), false) = (below, here.program.is_empty()) {
             return path.trim_start_matches("./");
         }
         let marks = ["/src/", "/tests/", "/examples/", "/benches/"];
@@ -135,8 +154,9 @@ mod naming {
     }
 
     /// A function's name as people say it: the last module or type and the function,
-    /// without generics, closures and traits: `hog::spin`, `Parser::next`.
-    pub(in crate::watch) fn short_name(function: &str) -> String {
+    /// without generics, closures and traits: `hog::spin`, `Parser::next`. A function
+    /// without a path (inlined, with line tables only) gets that of its file.
+    pub(in crate::watch) fn short_name(function: &str, file: Option<&str>) -> String {
         let (on, rest) = match function.strip_prefix('<').and_then(split_impl) {
             Some((on, rest)) => (Some(last(&without_generics(on)).to_owned()), rest),
             None => (None, function),
@@ -148,9 +168,19 @@ mod naming {
             parts.insert(0, on);
         }
         if parts.is_empty() {
-            return function.to_owned();
+            // A closure, and that is all there is.
+            parts.push(if rest.is_empty() { function } else { &rest });
+        }
+        if let ([_], Some(module)) = (&*parts, file.and_then(module_of)) {
+            parts.insert(0, module);
         }
         parts[parts.len().saturating_sub(2)..].join("::")
+    }
+
+    /// `hog` for `src/hog.rs` and for `src/hog/mod.rs`.
+    fn module_of(file: &str) -> Option<&str> {
+        let mut parts = file.strip_suffix(".rs")?.rsplit('/');
+        parts.find(|part| !matches!(*part, "mod" | "lib" | "main" | "src"))
     }
 
     fn last(path: &str) -> &str {
@@ -204,7 +234,7 @@ mod naming {
 
         #[test]
         fn the_path_says_whose_code_it_is() {
-            let of = |function, file: &str| kind(function, Some(file));
+            let of = |function, file: &str| kind(function, Some(file), &Here::default());
             assert_eq!(of("app::burn", "/home/u/app/src/main.rs"), User);
             assert_eq!(of("app::burn", "src/main.rs"), User);
             assert_eq!(of("std::thread::sleep", "/rustc/0a1b/library/std/src/thread/mod.rs"), Std);
@@ -220,25 +250,33 @@ mod naming {
 
         #[test]
         fn the_probe_is_harness_and_the_lab_is_user_code_wherever_they_are_built() {
-            let registry = format!("{REGISTRY}/asynctop-0.1.0/src/x.rs");
-            for file in ["/w/asynctop/src/x.rs", &registry] {
-                assert_eq!(kind("asynctop::lab::hog::spin", Some(file)), User);
-                let poll = "<asynctop::probe::instrument::Instrumented<F> as Future>::poll";
-                assert_eq!(kind(poll, Some(file)), Harness);
+            let registry = format!("{REGISTRY}/asynctop-0.1.0/src/");
+            for own in ["/w/asynctop/src/", &registry] {
+                let here = Here { own: Some(own.to_owned()), ..Here::default() };
+                let of = |file| kind("poll<x>", Some(&format!("{own}{file}")), &here);
+                assert_eq!(of("lab/hog.rs"), User);
+                assert_eq!(of("probe/instrument.rs"), Harness);
             }
+            let poll = "<asynctop::probe::instrument::Instrumented<F> as Future>::poll";
+            assert_eq!(kind(poll, None, &Here::default()), Harness);
+            assert_eq!(kind("asynctop::lab::hog::spin", None, &Here::default()), User);
+            let stranger = kind("poll", Some("/w/app/src/probe/x.rs"), &Here::default());
+            assert_eq!(stranger, User, "another program may have a probe, too");
         }
 
         #[test]
         fn without_lines_the_name_says_it() {
-            assert_eq!(kind("core::hash::Hash::hash", None), Std);
-            assert_eq!(kind("<tokio::runtime::x as core::y>::poll", None), Runtime);
-            assert_eq!(kind("<app::Fetch as core::future::Future>::poll", None), User);
-            assert_eq!(kind("clock_nanosleep", None), Native);
-            assert_eq!(kind("[vdso]", None), Native);
+            let kind = |function| kind(function, None, &Here::default());
+            assert_eq!(kind("core::hash::Hash::hash"), Std);
+            assert_eq!(kind("<tokio::runtime::x as core::y>::poll"), Runtime);
+            assert_eq!(kind("<app::Fetch as core::future::Future>::poll"), User);
+            assert_eq!(kind("clock_nanosleep"), Native);
+            assert_eq!(kind("[vdso]"), Native);
         }
 
         #[test]
         fn names_are_short() {
+            let short_name = |function| super::short_name(function, None);
             assert_eq!(short_name("app::hog::spin"), "hog::spin");
             assert_eq!(short_name("app::fetch::{{closure}}"), "app::fetch");
             assert_eq!(short_name("app::fetch::{closure#0}::{closure#1}"), "app::fetch");
@@ -251,12 +289,23 @@ mod naming {
         }
 
         #[test]
+        fn a_name_without_a_path_gets_that_of_its_file() {
+            let of = |file| short_name("spin<u64>", Some(file));
+            assert_eq!(of("/w/src/hog.rs"), "hog::spin");
+            assert_eq!(of("/w/src/hog/mod.rs"), "hog::spin");
+            assert_eq!(of("/w/app/src/main.rs"), "app::spin");
+            assert_eq!(of("x.c"), "spin");
+            assert_eq!(short_name("app::spin", Some("/w/src/hog.rs")), "app::spin");
+            assert_eq!(short_name("{closure#0}<u8>", Some("/w/src/hog.rs")), "hog::{closure#0}");
+        }
+
+        #[test]
         fn paths_are_short() {
-            let here = "/home/u/app";
+            let here = &Here { program: "/home/u/app".into(), own: None };
             assert_eq!(short_path("/home/u/app/src/main.rs", here), "src/main.rs");
             assert_eq!(short_path("/home/u/app/./src/main.rs", here), "src/main.rs");
             assert_eq!(short_path("/home/u/apple/src/main.rs", here), "apple/src/main.rs");
-            assert_eq!(short_path("/home/u/app/src/main.rs", ""), "app/src/main.rs");
+            assert_eq!(short_path("/home/u/app/src/main.rs", &Here::default()), "app/src/main.rs");
             assert_eq!(short_path("src/main.rs", here), "src/main.rs");
             let std = "/rustc/0a1b/library/std/src/thread/mod.rs";
             assert_eq!(short_path(std, here), "std/src/thread/mod.rs");

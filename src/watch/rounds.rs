@@ -25,6 +25,9 @@ use crate::probe::{Registry, ThreadSlot};
 const MS: u64 = 1_000_000;
 /// A look at all threads is at least so long after the one before.
 const STEP_NS: u64 = 5 * MS;
+/// How long a poll may be over the threshold before it is known. To come later is to
+/// come less often: most of what the watchdog costs is its waking up.
+const SLACK_NS: u64 = 10 * MS;
 /// A stack that was asked for and did not come at once is looked for again after this.
 const LATE_NS: u64 = 2 * MS;
 /// When a thread has not answered for so long, the record says why.
@@ -117,7 +120,8 @@ impl Rounds {
         Rounds {
             registry,
             shared,
-            slow_ns: nanos(options.slow).max(MS),
+            // An hour more or less does not matter, an overflow would.
+            slow_ns: nanos(options.slow).clamp(MS, u64::MAX / 4),
             eyes,
             slots: Vec::new(),
             posts: Vec::new(),
@@ -139,8 +143,8 @@ impl Rounds {
         self.registry.thread_slots(&mut self.slots);
         self.posts.resize_with(self.slots.len(), Post::default);
         let began = self.registry.now();
-        // A poll that begins right after this look is not long before then.
-        let mut due = began.saturating_add(self.slow_ns);
+        // A poll that begins right after this look.
+        let mut due = began.saturating_add(self.slow_ns + SLACK_NS);
         for at in 0..self.slots.len() {
             due = due.min(self.visit(at));
         }
@@ -165,8 +169,11 @@ impl Rounds {
             self.posts[at] = Post { poll: seen, judged: (now, cpu), ..Post::default() };
         }
         let Some((task, began)) = seen else { return u64::MAX };
-        if now.saturating_sub(began) < self.slow_ns {
-            return began + self.slow_ns;
+        let age = now.saturating_sub(began);
+        if age < self.slow_ns {
+            // Few polls of a healthy program are this old: look closely at this one.
+            let slack = if age < self.slow_ns / 4 { SLACK_NS } else { 0 };
+            return began + self.slow_ns + slack;
         }
         if !self.posts[at].is_long {
             self.enter(at, task, began, now);
@@ -225,7 +232,7 @@ impl Rounds {
         self.shared.log().update(at, |record| record.add_cause(cause, wall.max(1)));
 
         if !self.budget.take(now) {
-            return;
+            return self.excuse(at, "too many polls are long at this time");
         }
         let Some(eyes) = &mut self.eyes else { return };
         count(&self.shared.asked);

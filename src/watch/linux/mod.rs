@@ -8,6 +8,10 @@ mod signal;
 mod symbols;
 mod unwind;
 
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod fire;
+
 use std::time::Duration;
 
 pub(super) use os::{cpu_time, whereabouts};

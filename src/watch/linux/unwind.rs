@@ -1,7 +1,13 @@
 //! From a copy of a stack to addresses.
 #![allow(unsafe_code)]
 
-use std::{ffi::CStr, ops::Range, os::unix::ffi::OsStrExt, path::Path, slice, sync::Arc};
+use std::{
+    ffi::{CStr, OsStr},
+    ops::Range,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    slice,
+};
 
 use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
 use framehop::{FrameAddress, Module, Unwinder as _};
@@ -13,11 +19,21 @@ const FRAMES: usize = 256;
 
 type Tables = Vec<u8>;
 
+/// A file whose code is loaded.
+pub(super) struct CodeModule {
+    /// The addresses that it takes up.
+    pub range: Range<u64>,
+    /// What to add to the file's own addresses.
+    pub base: u64,
+    /// Where to read it from.
+    pub path: PathBuf,
+}
+
 /// Unwinds with the tables of the program's modules.
 pub(super) struct Unwinder {
     inner: UnwinderNative<Tables, MayAllocateDuringUnwind>,
     cache: CacheNative<MayAllocateDuringUnwind>,
-    modules: Vec<(Range<u64>, Arc<str>)>,
+    modules: Vec<CodeModule>,
     /// How many modules were ever loaded and unloaded when `modules` was made.
     version: (u64, u64),
 }
@@ -59,9 +75,9 @@ impl Unwinder {
         self.version
     }
 
-    /// The file name of the module that `address` is in.
-    pub(super) fn module(&self, address: u64) -> Option<&Arc<str>> {
-        self.modules.iter().find(|(range, _)| range.contains(&address)).map(|(_, name)| name)
+    /// The module that `address` is in.
+    pub(super) fn module(&self, address: u64) -> Option<&CodeModule> {
+        self.modules.iter().find(|module| module.range.contains(&address))
     }
 
     /// Takes in modules that were loaded, and forgets those that are gone.
@@ -73,12 +89,13 @@ impl Unwinder {
 
     fn add(&mut self, module: &Loaded<'_>) {
         let Some(range) = module.range() else { return };
-        let name = module.name();
-        self.modules.push((range.clone(), name.as_str().into()));
+        let (base, path) = (module.base, module.path());
+        let name = path.to_string_lossy().into_owned();
+        self.modules.push(CodeModule { range: range.clone(), base, path });
         let Some((index, index_at)) = module.index() else { return };
         let Some((frames, frames_at)) = module.frames(index, index_at) else { return };
         let at = |address: u64, bytes: &[u8]| {
-            let start = address.wrapping_sub(module.base);
+            let start = address.wrapping_sub(base);
             start..start + bytes.len() as u64
         };
         // Copied, because the module may be unloaded while another thread's stack is
@@ -90,7 +107,7 @@ impl Unwinder {
             eh_frame: Some(frames.to_vec()),
             ..ExplicitModuleSectionInfo::default()
         };
-        self.inner.add_module(Module::new(name, range, module.base, sections));
+        self.inner.add_module(Module::new(name, range, base, sections));
     }
 }
 
@@ -144,10 +161,11 @@ struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    fn name(&self) -> String {
-        let path = Path::new(std::ffi::OsStr::from_bytes(self.name.to_bytes()));
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.is_empty() { "program".to_owned() } else { name }
+    fn path(&self) -> PathBuf {
+        match self.name.to_bytes() {
+            [] => PathBuf::from("/proc/self/exe"),
+            name => PathBuf::from(OsStr::from_bytes(name)),
+        }
     }
 
     fn loaded(&self) -> impl Iterator<Item = &'a libc::Elf64_Phdr> {
