@@ -76,6 +76,11 @@ fn blamed(poll: &PollRecord) -> (String, String, u32) {
     (blame.name.to_string(), blame.path.as_deref().unwrap().to_owned(), blame.line.unwrap())
 }
 
+/// It computes, as far as a machine lets it that has other things to do.
+fn computes(poll: &PollRecord) -> bool {
+    matches!(poll.cause(), Cause::Computing | Cause::NoCpu)
+}
+
 const SPIN: std::ops::Range<u32> = line!()..line!() + 12;
 #[inline(never)]
 fn spin(stop: &AtomicBool) -> u64 {
@@ -98,7 +103,7 @@ fn a_spinning_hog_is_blamed_at_its_line() {
     let (function, file, line) = blamed(&poll);
     assert_eq!((&*function, &*file), ("watch::spin", "tests/watch.rs"));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
-    assert_eq!(poll.cause(), Cause::Computing);
+    assert!(computes(&poll), "{}", poll.cause());
     assert_eq!(poll.evidence().function(), Some("watch::spin"));
     assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
     assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
@@ -183,6 +188,40 @@ fn the_chain_of_calls_is_there_with_its_inlined_function() {
     assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Runtime), "{stack}");
     let outside = &stack.frames[stack.task_frames().len()..];
     assert!(outside.iter().all(|frame| frame.kind != FrameKind::User), "{stack}");
+}
+
+/// Blocks or lets through the watchdog's signal for the calling thread.
+#[allow(unsafe_code)]
+fn mask(how: i32) {
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGURG);
+        libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut());
+    }
+}
+
+#[test]
+fn a_thread_that_blocks_the_signal_is_said_to_and_answers_when_it_can() {
+    let setup = Setup::new();
+    let open = Arc::new(AtomicBool::new(false));
+    let its = open.clone();
+    let hog = setup.hog(move |stop| {
+        mask(libc::SIG_BLOCK);
+        spin(&its);
+        mask(libc::SIG_UNBLOCK);
+        black_box(spin(&stop));
+    });
+    let handle = setup.watchdog.handle();
+    wait_for(|| {
+        let why = handle.current(hog)?.no_stack.clone()?;
+        why.contains("blocks the watchdog's signal").then_some(())
+    });
+    open.store(true, Relaxed);
+    let poll = setup.until(hog, |poll| poll.captures() >= 3);
+    assert_eq!(poll.no_stack, None);
+    assert!(computes(&poll), "{}", poll.cause());
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl fmt::Display for SystemCall {
 
 /// What a look from outside finds a thread in.
 #[cfg(feature = "watch")]
+#[allow(dead_code, reason = "where there is nothing to read, only that is said")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whereabouts {
     /// On the CPU, or ready for it.

@@ -12,6 +12,7 @@ pub(super) enum Eyes {}
 pub(super) enum Ticket {}
 
 /// What came of asking for a stack.
+#[allow(dead_code, reason = "nobody can ask")]
 pub(super) enum Answer {
     /// Not here yet.
     Pending(Ticket),

@@ -14,14 +14,13 @@
 //!     signal.rs    the signal, its handler and the slots that both sides share
 //!     unwind.rs    a copy of a stack -> addresses
 //!     symbols.rs   addresses -> functions, files and lines
+//!     names.rs     whose code a frame is; names and paths as people write them
 //!     os.rs        CPU time, the system call that a thread is in
 //! record.rs    the plain data
-//! frames.rs    whose code a frame is; names and paths as people write them
 //! cause.rs     why a poll is long
 //! ```
 
 mod cause;
-mod frames;
 mod record;
 
 #[cfg(feature = "watch")]
@@ -46,7 +45,6 @@ mod eyes;
 mod eyes;
 
 pub use cause::{CallKind, Cause, SystemCall};
-pub use frames::FrameKind;
-pub use record::{Evidence, Frame, PollRecord, Share, Stack};
+pub use record::{Evidence, Frame, FrameKind, PollRecord, Share, Stack};
 #[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

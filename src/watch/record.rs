@@ -2,7 +2,24 @@
 
 use std::{fmt, sync::Arc, thread::ThreadId};
 
-use super::{Cause, FrameKind};
+use super::Cause;
+
+/// Whose code a frame is: what may be blamed, and what a screen folds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// The program's own crates, and the workloads of asynctop's lab.
+    User,
+    /// A crate from a registry or a git checkout.
+    Dependency,
+    /// Tokio and other parts of async runtimes.
+    Runtime,
+    /// The probe, between the runtime and the task.
+    Harness,
+    /// `core`, `alloc`, `std`.
+    Std,
+    /// Not Rust: the C library, the kernel's page of code.
+    Native,
+}
 
 /// One function of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

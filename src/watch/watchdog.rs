@@ -29,8 +29,10 @@ pub struct WatchOptions {
     /// How many slow polls to keep when they are over. 256 unless set.
     pub past: usize,
     /// The signal that makes a thread copy its stack: SIGURG (23) unless set, which
-    /// programs ignore unless they ask for it. A handler that is there already goes on
-    /// to get its own signals; ours stays until the process ends.
+    /// programs ignore unless they ask for it, and debuggers pass on without a word. A
+    /// handler that is there already goes on to get its own signals; ours stays until
+    /// the process ends. In a long poll, as after any signal, a system call that cannot
+    /// be restarted (`poll`, `epoll_wait`, one with a timeout) returns `EINTR`.
     pub signal: i32,
 }
 
@@ -102,7 +104,8 @@ impl Watchdog {
         Ok(Watchdog { handle, thread: Some(thread) })
     }
 
-    /// What it sees. A handle stays good when the watchdog is gone.
+    /// What it sees. A handle stays good when the watchdog is gone; what was under way
+    /// then stays as it was seen last.
     pub fn handle(&self) -> &WatchHandle {
         &self.handle
     }

@@ -3,6 +3,7 @@
 //! A thread is never stopped: a signal makes it copy its own registers and stack, and
 //! everything else (unwinding, symbols, `/proc`) happens on the watchdog's thread.
 
+mod names;
 mod os;
 mod signal;
 mod symbols;

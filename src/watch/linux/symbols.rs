@@ -8,11 +8,11 @@ use std::{
 
 use addr2line::Loader;
 
-use super::unwind::{CodeModule, Unwinder};
-use crate::watch::{
-    Frame, FrameKind,
-    frames::{Here, full_name, kind, short_name, short_path},
+use super::{
+    names::{Here, full_name, kind, short_name, short_path},
+    unwind::{CodeModule, Unwinder},
 };
+use crate::watch::{Frame, FrameKind};
 
 /// Addresses that are kept with what they mean.
 const KEPT: usize = 8192;
