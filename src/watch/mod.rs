@@ -11,7 +11,8 @@
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
-//!     signal.rs    the signal, its handler and the slots that both sides share
+//!     signal.rs    the signal and its handler
+//!     mailbox.rs   what the handler and the watchdog share
 //!     unwind.rs    a copy of a stack -> addresses
 //!     symbols.rs   addresses -> functions, files and lines
 //!     names.rs     whose code a frame is; names and paths as people write them

@@ -287,7 +287,84 @@ impl Rounds {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
     use super::*;
+    use crate::watch::{Stack, WatchStats, Watchdog};
+
+    fn rounds() -> Rounds {
+        let options = WatchOptions::default();
+        Rounds::new(Registry::leak(), &options, Arc::new(Shared::new(&options)))
+    }
+
+    /// Does `work` inside of a poll, on this thread.
+    fn in_a_poll(registry: &'static Registry, work: impl FnOnce()) {
+        let task = pin!(registry.instrument("hog", async { work() }));
+        assert!(task.poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready());
+    }
+
+    #[test]
+    fn a_poll_is_known_when_it_is_long_and_over_when_it_is_over() {
+        let mut rounds = rounds();
+        let registry = rounds.registry;
+        let shared = rounds.shared.clone();
+        in_a_poll(registry, || {
+            let due = rounds.look();
+            let latest = registry.now() + rounds.slow_ns + SLACK_NS;
+            assert!(due <= latest, "looks again within the time that is promised");
+            while registry.now() < due {}
+            rounds.look();
+            let records = shared.log().records();
+            assert_eq!(records.len(), 1, "known while it lasts");
+            assert_eq!(records[0].ended_ns, None);
+            assert!(!records[0].causes.is_empty());
+            // The signal goes to this very thread, which answers on the spot; again and
+            // again, because other tests use the mailboxes, too.
+            while rounds.eyes.is_some() && shared.log().records()[0].captures() == 0 {
+                rounds.look();
+            }
+        });
+        rounds.look();
+        let records = shared.log().records();
+        assert!(records[0].ended_ns.is_some_and(|ended| ended > records[0].began_ns));
+        in_a_poll(registry, || ());
+        rounds.look();
+        assert_eq!(shared.log().records().len(), 1, "a short one is none of ours");
+    }
+
+    #[test]
+    fn a_stack_of_another_poll_is_thrown_away() {
+        let mut rounds = rounds();
+        let registry = rounds.registry;
+        let shared = rounds.shared.clone();
+        in_a_poll(registry, || {
+            while rounds.posts.first().is_none_or(|post| !post.is_long) {
+                rounds.look();
+            }
+            let poll = rounds.posts[0].poll;
+            let captures = || shared.log().records()[0].captures();
+            let before = captures();
+            let other = poll.map(|(task, began)| (task, began - 1));
+            rounds.take(0, Answer::Stack(Stack::default(), other), 0, 0);
+            rounds.take(0, Answer::Stack(Stack::default(), None), 0, 0);
+            assert_eq!((captures(), shared.missed.load(Relaxed)), (before, 2));
+            rounds.take(0, Answer::Stack(Stack::default(), poll), 0, 0);
+            assert_eq!((captures(), shared.missed.load(Relaxed)), (before + 1, 2));
+        });
+    }
+
+    #[test]
+    fn a_watchdog_stops_when_it_is_dropped() {
+        let dog = Watchdog::start(Registry::leak(), WatchOptions::default()).expect("a thread");
+        let handle = dog.handle().clone();
+        while handle.stats() == WatchStats::default() {
+            thread::yield_now();
+        }
+        drop(dog);
+        let looks = handle.stats().looks;
+        assert_eq!(handle.stats().looks, looks);
+        assert!(handle.records().is_empty());
+    }
 
     #[test]
     fn the_budget_is_there_again_in_the_next_second() {

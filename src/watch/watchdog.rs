@@ -172,7 +172,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    fn new(options: &WatchOptions) -> Self {
+    pub(super) fn new(options: &WatchOptions) -> Self {
         Shared {
             log: Mutex::new(Log::new(options.past, nanos(options.held))),
             no_stacks: Mutex::new(None),

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use super::{os::this_thread, signal, signal::Asked, unwind::Unwinder};
@@ -54,8 +55,10 @@ impl Target {
     fn shoot(&self, shots: usize) {
         let mut unwinder = Unwinder::new();
         let mut hits = 0;
+        let began = Instant::now();
         while hits < shots || self.rounds.load(SeqCst) < 10 {
             let thread = self.thread.load(SeqCst);
+            assert!(began.elapsed() < Duration::from_secs(120), "it is gone, or deaf");
             let Some(frames) = (thread != 0).then(|| capture(&mut unwinder, thread)).flatten()
             else {
                 thread::yield_now();
@@ -256,7 +259,7 @@ fn mask(how: i32) {
     }
 }
 
-fn sent(asked: Asked) -> signal::Ticket {
+fn sent(asked: Asked) -> super::mailbox::Ticket {
     match asked {
         Asked::Sent(ticket) => ticket,
         _ => panic!("it should have gone"),

@@ -3,6 +3,7 @@
 //! A thread is never stopped: a signal makes it copy its own registers and stack, and
 //! everything else (unwinding, symbols, `/proc`) happens on the watchdog's thread.
 
+mod mailbox;
 mod names;
 mod os;
 mod signal;
@@ -15,12 +16,13 @@ mod fire;
 
 use std::time::Duration;
 
+pub(in crate::watch) use mailbox::Ticket;
 pub(super) use os::{cpu_time, whereabouts};
-pub(in crate::watch) use signal::Ticket;
 
 use super::Stack;
 use crate::probe::ThreadSlot;
-use signal::{Asked, Copied};
+use mailbox::Copied;
+use signal::Asked;
 
 /// What came of asking for a stack.
 pub(super) enum Answer {

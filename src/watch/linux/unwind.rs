@@ -12,7 +12,7 @@ use std::{
 use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
 use framehop::{FrameAddress, Module, Unwinder as _};
 
-use super::signal::Copied;
+use super::mailbox::Copied;
 
 /// A stack that is deeper is cut.
 const FRAMES: usize = 256;
