@@ -55,7 +55,7 @@ impl Default for Histogram {
 
 impl Histogram {
     /// A quantile lies within this factor of the true value, for values from
-    /// [`FLOOR_NS`] up to where the source's buckets end.
+    /// 1.024 µs up to where the source's buckets end.
     pub const ERROR_FACTOR: f64 = 1.225;
 
     /// A histogram of counts by bucket, where the last of them also holds everything

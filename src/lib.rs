@@ -6,6 +6,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`probe`] | measuring: a cell for each task, threads, wakers, the clock |
+//! | [`watch`] | the watchdog: who holds a thread without yielding, at which line, and why |
 //! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
 //! | [`dashboard`] | lab, sampler and loop put together |
@@ -35,6 +36,7 @@
 mod histogram;
 pub mod model;
 pub mod probe;
+pub mod watch;
 
 #[cfg(feature = "dashboard")]
 pub mod app;

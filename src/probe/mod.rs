@@ -25,6 +25,8 @@ pub use instrument::Instrumented;
 pub use ledger::{Reading, State};
 pub use registry::{Registry, TaskView};
 pub use thread::ThreadReading;
+#[cfg(feature = "watch")]
+pub(crate) use thread::ThreadSlot;
 use tokio::task::JoinHandle;
 
 /// Spawns `future` on the current Tokio runtime and measures it, under the name of the

@@ -185,6 +185,12 @@ impl Registry {
         self.threads.read(now)
     }
 
+    /// Appends the threads' slots that `known` lacks, always in the same order.
+    #[cfg(feature = "watch")]
+    pub(crate) fn thread_slots(&self, known: &mut Vec<&'static ThreadSlot>) {
+        self.threads.slots(known);
+    }
+
     /// How long tasks waited for a worker after each wake, over all polls so far.
     pub fn delays(&self) -> Histogram {
         self.threads.delays()

@@ -9,7 +9,7 @@ use std::{
     ptr,
     sync::{
         Mutex, PoisonError, RwLock,
-        atomic::{AtomicPtr, AtomicU64, Ordering},
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
     thread::ThreadId,
 };
@@ -33,6 +33,8 @@ pub(crate) struct ThreadSlot {
     max_delay: AtomicU64,
     delays: Distribution<BUCKETS>,
     owner: Mutex<Option<Owner>>,
+    /// The operating system's id of the owner; 0 if there is none or it is not known.
+    os_id: AtomicU32,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ struct Owner {
 pub struct ThreadReading {
     /// The thread, as `std` and Tokio name it; `None` once it has ended.
     pub id: Option<ThreadId>,
+    /// The thread, as the operating system numbers it. Known with the feature `watch`
+    /// on Linux, while the thread lives.
+    pub os_id: Option<u32>,
     /// Its name, empty if it has none.
     pub name: String,
     /// Key of the task that it polls right now, and since when on the probe's clock.
@@ -99,6 +104,7 @@ impl Drop for Owned {
             local.slot.set(None);
         });
         for (_, slot) in self.0.borrow_mut().drain(..) {
+            slot.os_id.store(0, Ordering::Relaxed);
             *slot.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -189,6 +195,7 @@ impl Threads {
             let mut holder = slot.owner.lock().unwrap_or_else(PoisonError::into_inner);
             if holder.is_none() {
                 *holder = Some(owner);
+                slot.os_id.store(os_id(), Ordering::Relaxed);
                 return slot;
             }
         }
@@ -201,6 +208,7 @@ impl Threads {
             max_delay: AtomicU64::new(0),
             delays: Distribution::new(),
             owner: Mutex::new(Some(owner)),
+            os_id: AtomicU32::new(os_id()),
         }));
         slots.push(slot);
         slot
@@ -212,6 +220,14 @@ impl Threads {
         slots.iter().map(|slot| slot.read(now)).collect()
     }
 
+    /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
+    /// so a reader that comes often takes this lock and allocates nothing.
+    #[cfg(feature = "watch")]
+    pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
+    }
+
     /// Scheduling delays of all polls of all threads.
     pub(crate) fn delays(&self) -> Histogram {
         let mut all = Histogram::default();
@@ -220,6 +236,28 @@ impl Threads {
         }
         all
     }
+}
+
+/// The current thread, as the operating system numbers it.
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[allow(unsafe_code)]
+fn os_id() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Nobody asks for it here.
+#[cfg(not(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+fn os_id() -> u32 {
+    0
 }
 
 #[inline(always)]
@@ -237,7 +275,7 @@ impl ThreadSlot {
             since: self.since.load(Ordering::Relaxed),
         };
         self.sequence.write(|| {
-            self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Relaxed);
+            self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Release);
             self.since.store(started.at, Ordering::Relaxed);
             if outer.task.is_null() {
                 add(&self.busy, started.at.wrapping_neg());
@@ -269,8 +307,27 @@ impl ThreadSlot {
         });
     }
 
+    /// The task and the beginning of the poll that the thread is in. Also for a signal
+    /// handler on that very thread: it neither locks, allocates nor waits for the
+    /// sequence, which that thread may be in the middle of. Between the two stores it may pair one poll's task with another one's beginning,
+    /// which is no pair of any poll.
+    #[cfg(feature = "watch")]
     #[allow(unsafe_code)]
-    fn read(&self, now: u64) -> ThreadReading {
+    pub(crate) fn glance(&self) -> Option<(u64, u64)> {
+        let current = self.current.load(Ordering::Acquire);
+        let since = self.since.load(Ordering::Acquire);
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        unsafe { current.as_ref() }.map(|cell| (cell.key(), since))
+    }
+
+    /// The owner's number in the operating system.
+    #[cfg(feature = "watch")]
+    pub(crate) fn os_id(&self) -> Option<u32> {
+        Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    #[allow(unsafe_code)]
+    pub(crate) fn read(&self, now: u64) -> ThreadReading {
         let (current, busy, polls) = self.sequence.read(|| {
             // SAFETY: cells are never freed, and a key is an atomic load.
             let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
@@ -282,6 +339,7 @@ impl ThreadSlot {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ThreadReading {
             id: owner.as_ref().map(|owner| owner.id),
+            os_id: Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0),
             name: owner.map(|owner| owner.name).unwrap_or_default(),
             current,
             busy: busy.wrapping_add(running),

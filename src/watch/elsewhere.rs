@@ -1,0 +1,55 @@
+//! Where stacks cannot be captured: long polls are known, and no more.
+
+use super::{Stack, cause::Whereabouts};
+use crate::probe::ThreadSlot;
+
+const UNAVAILABLE: &str = "stacks are unavailable on this platform";
+
+/// There are none here.
+pub(super) enum Eyes {}
+
+/// A stack that was asked for.
+pub(super) enum Ticket {}
+
+/// What came of asking for a stack.
+#[allow(dead_code, reason = "nobody can ask")]
+pub(super) enum Answer {
+    /// Not here yet.
+    Pending(Ticket),
+    /// The stack, and the poll that the thread was in: task and beginning.
+    Stack(Stack, Option<(u64, u64)>),
+    /// There will be none, and why.
+    None(&'static str),
+}
+
+impl Eyes {
+    pub(super) fn open(_signal: i32) -> Result<Eyes, String> {
+        Err(UNAVAILABLE.to_owned())
+    }
+
+    pub(super) fn ask(&mut self, _os_id: u32, _slot: &'static ThreadSlot) -> Answer {
+        match *self {}
+    }
+
+    pub(super) fn collect_late(&mut self, ticket: Ticket) -> Answer {
+        match ticket {}
+    }
+
+    pub(super) fn own_cpu_time(&self) -> Option<u64> {
+        match *self {}
+    }
+
+    pub(super) fn why_late(&self, _os_id: u32) -> &'static str {
+        match *self {}
+    }
+}
+
+/// Nanoseconds that a thread has spent on the CPU.
+pub(super) fn cpu_time(_os_id: u32) -> Option<u64> {
+    None
+}
+
+/// What a thread is in right now.
+pub(super) fn whereabouts(_os_id: u32) -> Whereabouts {
+    Whereabouts::Unreadable("unavailable on this platform")
+}

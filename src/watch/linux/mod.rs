@@ -1,0 +1,142 @@
+//! One thread's stack and state, seen from outside, on Linux.
+//!
+//! A thread is never stopped: a signal makes it copy its own registers and stack, and
+//! everything else (unwinding, symbols, `/proc`) happens on the watchdog's thread.
+
+mod mailbox;
+mod names;
+mod os;
+mod signal;
+mod symbols;
+mod unwind;
+
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod fire;
+
+use std::time::Duration;
+
+pub(in crate::watch) use mailbox::Ticket;
+pub(super) use os::{cpu_time, whereabouts};
+
+use super::Stack;
+use crate::probe::ThreadSlot;
+use mailbox::Copied;
+use signal::Asked;
+
+/// What came of asking for a stack.
+pub(super) enum Answer {
+    /// Not here yet.
+    Pending(Ticket),
+    /// The stack, and the poll that the thread was in: task and beginning.
+    Stack(Stack, Option<(u64, u64)>),
+    /// There will be none, and why.
+    None(&'static str),
+}
+
+/// Captures stacks, and remembers what it learned about the program's code.
+pub(super) struct Eyes {
+    signal: i32,
+    this_thread: u32,
+    unwinder: unwind::Unwinder,
+    symbols: symbols::Symbols,
+}
+
+impl Eyes {
+    /// Takes the signal and tries a capture of the calling thread, so that what does not
+    /// work is known before it is needed.
+    ///
+    /// # Errors
+    /// Why stacks are unavailable in this process, as a sentence.
+    pub(super) fn open(signal: i32) -> Result<Eyes, String> {
+        signal::install(signal)?;
+        signal::unblock(signal);
+        let mut eyes = Eyes {
+            signal,
+            this_thread: os::this_thread(),
+            unwinder: unwind::Unwinder::new(),
+            symbols: symbols::Symbols::new(),
+        };
+        let ticket = match signal::ask(signal, eyes.this_thread, None) {
+            Asked::Sent(ticket) => ticket,
+            Asked::Refused(why) => return Err(why.to_owned()),
+            Asked::NoThread | Asked::NoRoom => return Err("too many watchdogs".to_owned()),
+        };
+        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(copied).0.len());
+        match seen {
+            Some(Ok(frames)) if frames > 1 => Ok(eyes),
+            Some(Ok(_)) => Err("stacks are unavailable: no unwind tables".to_owned()),
+            Some(Err(why)) => Err(format!("stacks are unavailable: {why}")),
+            None => Err("stacks are unavailable: the signal does not arrive".to_owned()),
+        }
+    }
+
+    /// Asks a thread for its stack; most answer at once.
+    pub(super) fn ask(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Answer {
+        match signal::ask(self.signal, os_id, Some(slot)) {
+            Asked::Sent(ticket) => self.collect(ticket, ANSWER_TIME),
+            Asked::Refused(why) => Answer::None(why),
+            Asked::NoThread => Answer::None("the thread has ended"),
+            Asked::NoRoom => Answer::None("too many threads have not answered yet"),
+        }
+    }
+
+    /// The answer of a thread that was late.
+    pub(super) fn collect_late(&mut self, ticket: Ticket) -> Answer {
+        self.collect(ticket, Duration::ZERO)
+    }
+
+    fn collect(&mut self, ticket: Ticket, patience: Duration) -> Answer {
+        let unwinder = &mut self.unwinder;
+        let seen = wait_for(&ticket, patience, |copied| (unwinder.unwind(copied), copied.poll()));
+        match seen {
+            None => Answer::Pending(ticket),
+            Some(Err(why)) => Answer::None(why),
+            Some(Ok(((addresses, cut), poll))) => {
+                // The mailbox is free for another thread before symbols are looked up.
+                drop(ticket);
+                let frames = self.symbols.resolve(&addresses, &self.unwinder);
+                Answer::Stack(Stack { frames, cut }, poll)
+            }
+        }
+    }
+
+    /// Nanoseconds that the calling thread has spent on the CPU.
+    pub(super) fn own_cpu_time(&self) -> Option<u64> {
+        cpu_time(self.this_thread)
+    }
+
+    /// Why a thread has not answered, as far as the operating system tells.
+    pub(super) fn why_late(&self, os_id: u32) -> &'static str {
+        if !signal::is_ours(self.signal) {
+            return "the program has put its own handler in the place of the watchdog's";
+        }
+        os::why_late(os_id, self.signal)
+    }
+}
+
+/// How long to wait for an answer before looking at other threads. One that runs answers
+/// within some 50 µs.
+const ANSWER_TIME: Duration = Duration::from_micros(500);
+
+fn wait<T>(ticket: &Ticket, read: impl FnOnce(&Copied) -> T) -> Option<Result<T, &'static str>> {
+    wait_for(ticket, ANSWER_TIME, read)
+}
+
+/// Waits for the copy that was asked for and reads it; `None` if it is not there in time.
+fn wait_for<T>(
+    ticket: &Ticket,
+    patience: Duration,
+    read: impl FnOnce(&Copied) -> T,
+) -> Option<Result<T, &'static str>> {
+    let began = std::time::Instant::now();
+    loop {
+        if let Some(copied) = ticket.copied() {
+            return Some(copied.map(read));
+        }
+        if began.elapsed() >= patience {
+            return None;
+        }
+        std::thread::sleep(Duration::from_micros(20));
+    }
+}

@@ -1,0 +1,146 @@
+//! What the operating system says of a thread.
+#![allow(unsafe_code)]
+
+use std::fs;
+
+use crate::watch::{CallKind, SystemCall, cause::Whereabouts};
+
+/// The calling thread, as the operating system numbers it.
+pub(super) fn this_thread() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Nanoseconds that a thread of this process has spent on the CPU; `None` once it has
+/// ended. One system call, no file.
+pub(in crate::watch) fn cpu_time(os_id: u32) -> Option<u64> {
+    // The kernel's number for the CPU clock (2) of one thread (4).
+    let clock = (!os_id.cast_signed() << 3) | 4 | 2;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours to write to; a wrong clock is an error.
+    let known = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    let nanos = time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
+    known.then_some(nanos)
+}
+
+/// What a thread of this process is in right now.
+pub(in crate::watch) fn whereabouts(os_id: u32) -> Whereabouts {
+    match fs::read_to_string(format!("/proc/self/task/{os_id}/syscall")) {
+        Ok(text) => parse(&text),
+        Err(_) => Whereabouts::Unreadable("/proc/self/task/*/syscall is not readable"),
+    }
+}
+
+/// `running`, `-1 stack address`, or `number arguments… stack address`.
+fn parse(text: &str) -> Whereabouts {
+    match text.split_whitespace().next() {
+        Some("running") => Whereabouts::Running,
+        Some("-1") => Whereabouts::Blocked,
+        Some(number) => number.parse().map_or(
+            Whereabouts::Unreadable("/proc/self/task/*/syscall is not understood"),
+            |number| Whereabouts::Call(system_call(number)),
+        ),
+        None => Whereabouts::Unreadable("/proc/self/task/*/syscall is empty"),
+    }
+}
+
+/// Why a thread has not answered a signal that was sent a while ago.
+pub(super) fn why_late(os_id: u32, signal: i32) -> &'static str {
+    let status = fs::read_to_string(format!("/proc/self/task/{os_id}/status")).unwrap_or_default();
+    let has = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let set = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok());
+        set.is_some_and(|set| set >> (signal - 1) & 1 == 1)
+    };
+    match (has("SigBlk:"), has("SigPnd:")) {
+        (true, _) => "the thread blocks the watchdog's signal",
+        (false, true) => "the thread has not come back from the kernel yet",
+        (false, false) => "the thread has not answered yet",
+    }
+}
+
+macro_rules! calls {
+    ($($kind:ident: $($name:ident = $number:ident),+;)+) => {
+        const CALLS: &[(libc::c_long, &str, CallKind)] =
+            &[$($((libc::$number, stringify!($name), CallKind::$kind)),+),+];
+    };
+}
+
+// Those that block. The others have a number.
+calls! {
+    Sleep: nanosleep = SYS_nanosleep, clock_nanosleep = SYS_clock_nanosleep;
+    Lock: futex = SYS_futex, flock = SYS_flock;
+    Read: read = SYS_read, pread64 = SYS_pread64, readv = SYS_readv, preadv = SYS_preadv,
+        recvfrom = SYS_recvfrom, recvmsg = SYS_recvmsg, getrandom = SYS_getrandom,
+        getdents64 = SYS_getdents64;
+    Write: write = SYS_write, pwrite64 = SYS_pwrite64, writev = SYS_writev,
+        pwritev = SYS_pwritev, sendto = SYS_sendto, sendmsg = SYS_sendmsg,
+        sendfile = SYS_sendfile;
+    Wait: ppoll = SYS_ppoll, pselect6 = SYS_pselect6, epoll_pwait = SYS_epoll_pwait,
+        wait4 = SYS_wait4, waitid = SYS_waitid, io_uring_enter = SYS_io_uring_enter,
+        rt_sigtimedwait = SYS_rt_sigtimedwait;
+    Other: fsync = SYS_fsync, fdatasync = SYS_fdatasync, sync = SYS_sync,
+        syncfs = SYS_syncfs, sync_file_range = SYS_sync_file_range, msync = SYS_msync,
+        fallocate = SYS_fallocate, ftruncate = SYS_ftruncate, openat = SYS_openat,
+        unlinkat = SYS_unlinkat, fstat = SYS_fstat, statx = SYS_statx, connect = SYS_connect,
+        accept = SYS_accept, accept4 = SYS_accept4, shutdown = SYS_shutdown,
+        mmap = SYS_mmap, munmap = SYS_munmap, mprotect = SYS_mprotect, madvise = SYS_madvise,
+        fcntl = SYS_fcntl, ioctl = SYS_ioctl, close = SYS_close, splice = SYS_splice,
+        copy_file_range = SYS_copy_file_range, execve = SYS_execve, clone = SYS_clone,
+        membarrier = SYS_membarrier;
+}
+
+/// Calls that only the older architecture has.
+#[cfg(target_arch = "x86_64")]
+const OLD_CALLS: &[(libc::c_long, &str, CallKind)] = &[
+    (libc::SYS_poll, "poll", CallKind::Wait),
+    (libc::SYS_select, "select", CallKind::Wait),
+    (libc::SYS_epoll_wait, "epoll_wait", CallKind::Wait),
+    (libc::SYS_pause, "pause", CallKind::Wait),
+    (libc::SYS_open, "open", CallKind::Other),
+    (libc::SYS_stat, "stat", CallKind::Other),
+    (libc::SYS_rename, "rename", CallKind::Other),
+    (libc::SYS_unlink, "unlink", CallKind::Other),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_CALLS: &[(libc::c_long, &str, CallKind)] = &[];
+
+fn system_call(number: u32) -> SystemCall {
+    let mut all = CALLS.iter().chain(OLD_CALLS);
+    let known = all.find(|(known, ..)| *known == libc::c_long::from(number.cast_signed()));
+    SystemCall {
+        number,
+        name: known.map(|(_, name, _)| *name),
+        kind: known.map_or(CallKind::Other, |(.., kind)| *kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_line_is_understood() {
+        assert_eq!(parse("running\n"), Whereabouts::Running);
+        assert_eq!(parse("-1 0x7ffc 0x7f12\n"), Whereabouts::Blocked);
+        let Whereabouts::Call(call) = parse(&format!("{} 0x0 0x0\n", libc::SYS_fsync)) else {
+            panic!("a call");
+        };
+        assert_eq!((call.name, call.kind), (Some("fsync"), CallKind::Other));
+        let Whereabouts::Call(call) = parse("4000 0x0\n") else { panic!("a call") };
+        assert_eq!((call.number, call.name), (4000, None));
+        assert!(matches!(parse(""), Whereabouts::Unreadable(_)));
+        assert!(matches!(parse("what"), Whereabouts::Unreadable(_)));
+    }
+
+    #[test]
+    fn this_threads_cpu_time_grows_while_it_computes_and_an_ended_thread_has_none() {
+        let before = cpu_time(this_thread()).expect("the thread lives");
+        while cpu_time(this_thread()).expect("the thread lives") <= before {}
+        let gone = std::thread::spawn(this_thread).join().expect("no panic");
+        // The kernel takes a moment to forget it.
+        while cpu_time(gone).is_some() {
+            std::thread::yield_now();
+        }
+    }
+}

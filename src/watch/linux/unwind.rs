@@ -1,0 +1,226 @@
+//! From a copy of a stack to addresses.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::{CStr, OsStr},
+    ops::Range,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    slice,
+};
+
+use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
+use framehop::{FrameAddress, Module, Unwinder as _};
+
+use super::mailbox::Copied;
+
+/// A stack that is deeper is cut.
+const FRAMES: usize = 256;
+
+type Tables = Vec<u8>;
+
+/// A file whose code is loaded.
+pub(super) struct CodeModule {
+    /// The addresses that it takes up.
+    pub range: Range<u64>,
+    /// What to add to the file's own addresses.
+    pub base: u64,
+    /// Where to read it from.
+    pub path: PathBuf,
+}
+
+/// Unwinds with the tables of the program's modules.
+pub(super) struct Unwinder {
+    inner: UnwinderNative<Tables, MayAllocateDuringUnwind>,
+    cache: CacheNative<MayAllocateDuringUnwind>,
+    modules: Vec<CodeModule>,
+    /// How many modules were ever loaded and unloaded when `modules` was made.
+    version: (u64, u64),
+}
+
+impl Unwinder {
+    pub(super) fn new() -> Self {
+        Unwinder {
+            inner: UnwinderNative::new(),
+            cache: CacheNative::new(),
+            modules: Vec::new(),
+            version: (0, 0),
+        }
+    }
+
+    /// The addresses of the functions that a thread was in, innermost first, each one
+    /// within the instruction that was running, and why the stack is cut, if it is.
+    pub(super) fn unwind(&mut self, copied: &Copied) -> (Vec<u64>, Option<&'static str>) {
+        self.refresh();
+        let registers = copied.registers;
+        let mut read = |address| copied.word(address).ok_or(());
+        let mut frames =
+            self.inner.iter_frames(registers.ip, native(copied), &mut self.cache, &mut read);
+        let mut addresses = Vec::with_capacity(64);
+        loop {
+            match frames.next() {
+                Ok(Some(frame)) => addresses.push(FrameAddress::address_for_lookup(frame)),
+                Ok(None) => return (addresses, None),
+                Err(_) if copied.is_full() => return (addresses, Some("deeper than the copy")),
+                Err(_) => return (addresses, Some("no unwind information")),
+            }
+            if addresses.len() == FRAMES {
+                return (addresses, Some("too many frames"));
+            }
+        }
+    }
+
+    /// Counts up whenever addresses may mean something else than before.
+    pub(super) fn version(&self) -> (u64, u64) {
+        self.version
+    }
+
+    /// The module that `address` is in.
+    pub(super) fn module(&self, address: u64) -> Option<&CodeModule> {
+        self.modules.iter().find(|module| module.range.contains(&address))
+    }
+
+    /// Takes in modules that were loaded, and forgets those that are gone.
+    fn refresh(&mut self) {
+        let mut walk = Walk { unwinder: self, fresh: false };
+        // SAFETY: `visit` gets the walk back, and both live during the call.
+        unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut walk).cast()) };
+    }
+
+    fn add(&mut self, module: &Loaded<'_>) {
+        let Some(range) = module.range() else { return };
+        let (base, path) = (module.base, module.path());
+        let name = path.to_string_lossy().into_owned();
+        self.modules.push(CodeModule { range: range.clone(), base, path });
+        let Some((index, index_at)) = module.index() else { return };
+        let Some((frames, frames_at)) = module.frames(index, index_at) else { return };
+        let at = |address: u64, bytes: &[u8]| {
+            let start = address.wrapping_sub(base);
+            start..start + bytes.len() as u64
+        };
+        // Copied, because the module may be unloaded while another thread's stack is
+        // unwound; here, it may not.
+        let sections = ExplicitModuleSectionInfo {
+            eh_frame_hdr_svma: Some(at(index_at, index)),
+            eh_frame_hdr: Some(index.to_vec()),
+            eh_frame_svma: Some(at(frames_at, frames)),
+            eh_frame: Some(frames.to_vec()),
+            ..ExplicitModuleSectionInfo::default()
+        };
+        self.inner.add_module(Module::new(name, range, base, sections));
+    }
+}
+
+/// A walk over the loaded modules.
+struct Walk<'a> {
+    unwinder: &'a mut Unwinder,
+    /// The unwinder began anew in this walk.
+    fresh: bool,
+}
+
+/// The C library calls this for each module, while none can be loaded or unloaded.
+unsafe extern "C" fn visit(
+    info: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    walk: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: `refresh` hands the walk in and waits for its end.
+    let walk = unsafe { &mut *walk.cast::<Walk<'_>>() };
+    // SAFETY: valid during the call.
+    let info = unsafe { &*info };
+    if !walk.fresh {
+        let version = (info.dlpi_adds, info.dlpi_subs);
+        if walk.unwinder.version == version {
+            return 1;
+        }
+        *walk.unwinder = Unwinder { version, ..Unwinder::new() };
+        walk.fresh = true;
+    }
+    if info.dlpi_phdr.is_null() {
+        return 0;
+    }
+    let headers =
+        // SAFETY: the module's program headers are in memory as long as it is.
+        unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    let name = match info.dlpi_name.is_null() {
+        true => c"",
+        // SAFETY: a C string, valid during the call.
+        false => unsafe { CStr::from_ptr(info.dlpi_name) },
+    };
+    walk.unwinder.add(&Loaded { base: info.dlpi_addr, name, headers });
+    0
+}
+
+/// A module in memory, during a walk.
+struct Loaded<'a> {
+    /// What to add to the addresses in the headers.
+    base: u64,
+    /// Empty for the program itself.
+    name: &'a CStr,
+    headers: &'a [libc::Elf64_Phdr],
+}
+
+impl<'a> Loaded<'a> {
+    fn path(&self) -> PathBuf {
+        match self.name.to_bytes() {
+            [] => PathBuf::from("/proc/self/exe"),
+            name => PathBuf::from(OsStr::from_bytes(name)),
+        }
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &'a libc::Elf64_Phdr> {
+        self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD)
+    }
+
+    fn range(&self) -> Option<Range<u64>> {
+        let start = self.loaded().map(|header| header.p_vaddr).min()?;
+        let end = self.loaded().map(|header| header.p_vaddr + header.p_memsz).max()?;
+        Some(self.base.wrapping_add(start)..self.base.wrapping_add(end))
+    }
+
+    /// The index of the unwind tables, and its address.
+    fn index(&self) -> Option<(&'a [u8], u64)> {
+        let header = self.headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?;
+        self.memory(self.base.wrapping_add(header.p_vaddr))
+            .map(|(bytes, at)| (&bytes[..bytes.len().min(header.p_memsz as usize)], at))
+    }
+
+    /// The unwind tables that the index at `index_at` leads to, and their address. They
+    /// end within the segment, which says so itself: the rest of it does no harm.
+    fn frames(&self, index: &[u8], index_at: u64) -> Option<(&'a [u8], u64)> {
+        /// Relative to its own place, four bytes, signed: what all linkers write.
+        const PCREL_SDATA4: u8 = 0x1b;
+        let [1, PCREL_SDATA4, _, _, offset @ ..] = index else { return None };
+        let offset = i64::from(i32::from_ne_bytes(*offset.first_chunk()?));
+        self.memory(index_at.wrapping_add(4).wrapping_add_signed(offset))
+    }
+
+    /// What is in memory from `address` to the end of its segment.
+    fn memory(&self, address: u64) -> Option<(&'a [u8], u64)> {
+        let wanted = address.wrapping_sub(self.base);
+        let readable = |header: &&libc::Elf64_Phdr| {
+            let range = header.p_vaddr..header.p_vaddr + header.p_filesz;
+            header.p_flags & libc::PF_R != 0 && range.contains(&wanted)
+        };
+        let segment = self.loaded().find(readable)?;
+        let len = usize::try_from(segment.p_vaddr + segment.p_filesz - wanted).ok()?;
+        // SAFETY: within a segment that is mapped for reading while the walk is on, and
+        // its tables are never written to.
+        Some((unsafe { slice::from_raw_parts(address as *const u8, len) }, address))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn native(copied: &Copied) -> framehop::x86_64::UnwindRegsX86_64 {
+    let registers = copied.registers;
+    framehop::x86_64::UnwindRegsX86_64::new(registers.ip, registers.sp, registers.fp)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn native(copied: &Copied) -> framehop::aarch64::UnwindRegsAarch64 {
+    use framehop::aarch64::{PtrAuthMask, UnwindRegsAarch64};
+    let registers = copied.registers;
+    // Programs get addresses of 48 bits; what is above signs a return address.
+    let mask = PtrAuthMask(u64::MAX >> 16);
+    UnwindRegsAarch64::new_with_ptr_auth_mask(mask, registers.lr, registers.sp, registers.fp)
+}

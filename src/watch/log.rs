@@ -1,0 +1,195 @@
+//! What the watchdog has seen: the long polls under way and the latest that are over.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{Cause, PollRecord, Stack};
+
+/// Different stacks that one record keeps.
+const STACKS: usize = 24;
+/// Polls over the greater threshold that are kept when they are over.
+const HELD: usize = 64;
+
+/// Long polls, by the thread that they are on.
+pub(super) struct Log {
+    /// The index of the thread's slot, and the poll.
+    under_way: Vec<(usize, Arc<PollRecord>)>,
+    /// Those that were slow and did not hold their thread, oldest first.
+    slow: VecDeque<Arc<PollRecord>>,
+    /// Those that held their thread, apart from the others: many polls that are a
+    /// little slow shall not push them out.
+    held: VecDeque<Arc<PollRecord>>,
+    past: usize,
+    held_ns: u64,
+}
+
+impl Log {
+    /// Keeps `past` slow polls; one over `held_ns` holds its thread.
+    pub(super) fn new(past: usize, held_ns: u64) -> Self {
+        Log { under_way: Vec::new(), slow: VecDeque::new(), held: VecDeque::new(), past, held_ns }
+    }
+
+    /// A long poll was found. If it was there before (another measured future was polled
+    /// inside of it, and the two look like one after the other), it goes on.
+    pub(super) fn open(&mut self, slot: usize, record: PollRecord) {
+        let same = |old: &Arc<PollRecord>| {
+            old.began_ns == record.began_ns && old.os_id == record.os_id && old.task == record.task
+        };
+        let known = [&mut self.slow, &mut self.held].into_iter().find_map(|ring| {
+            let at = ring.iter().rposition(same)?;
+            ring.remove(at)
+        });
+        let mut record = known.unwrap_or_else(|| Arc::new(record));
+        Arc::make_mut(&mut record).ended_ns = None;
+        self.under_way.push((slot, record));
+    }
+
+    /// The poll on a thread has ended.
+    pub(super) fn close(&mut self, slot: usize, ended_ns: u64) {
+        let Some(at) = self.under_way.iter().position(|(on, _)| *on == slot) else { return };
+        let (_, mut record) = self.under_way.swap_remove(at);
+        Arc::make_mut(&mut record).ended_ns = Some(ended_ns);
+        let held = record.length_ns() >= self.held_ns;
+        let (ring, room) = if held { (&mut self.held, HELD) } else { (&mut self.slow, self.past) };
+        ring.push_back(record);
+        while ring.len() > room {
+            ring.pop_front();
+        }
+    }
+
+    /// Changes what is known of the poll on a thread.
+    pub(super) fn update(&mut self, slot: usize, change: impl FnOnce(&mut PollRecord)) {
+        if let Some((_, record)) = self.under_way.iter_mut().find(|(on, _)| *on == slot) {
+            change(Arc::make_mut(record));
+        }
+    }
+
+    /// All that is kept: what is under way first, then what is over, latest first.
+    pub(super) fn records(&self) -> Vec<Arc<PollRecord>> {
+        let mut past: Vec<_> = self.slow.iter().chain(&self.held).cloned().collect();
+        past.sort_by_key(|record| std::cmp::Reverse(record.ended_ns));
+        let under_way = self.under_way.iter().map(|(_, record)| record.clone());
+        under_way.chain(past).collect()
+    }
+
+    /// The long poll that a task is in right now.
+    pub(super) fn current(&self, task: u64) -> Option<Arc<PollRecord>> {
+        let mut polls = self.under_way.iter().map(|(_, record)| record);
+        polls.find(|record| record.task == task).cloned()
+    }
+}
+
+impl PollRecord {
+    /// One more stack of this poll.
+    pub(super) fn add_stack(&mut self, stack: Stack) {
+        self.no_stack = None;
+        match self.stacks.iter().position(|(known, _)| known.is_alike(&stack)) {
+            Some(mut at) => {
+                self.stacks[at].1 += 1;
+                while at > 0 && self.stacks[at - 1].1 < self.stacks[at].1 {
+                    self.stacks.swap(at - 1, at);
+                    at -= 1;
+                }
+            }
+            None if self.stacks.len() < STACKS => self.stacks.push((Arc::new(stack), 1)),
+            None => self.other_stacks += 1,
+        }
+    }
+
+    /// The thread did this for so many nanoseconds more.
+    pub(super) fn add_cause(&mut self, cause: Cause, nanos: u64) {
+        match self.causes.iter().position(|(known, _)| *known == cause) {
+            Some(at) => self.causes[at].1 += nanos,
+            // A loop over all system calls would be an odd poll, and no reason to grow.
+            None if self.causes.len() < 16 => self.causes.push((cause, nanos)),
+            None => {}
+        }
+        self.causes.sort_by_key(|(_, nanos)| std::cmp::Reverse(*nanos));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::{Frame, FrameKind};
+
+    fn record(task: u64, began_ns: u64) -> PollRecord {
+        PollRecord {
+            task,
+            thread: None,
+            thread_name: "".into(),
+            os_id: Some(1),
+            began_ns,
+            last_seen_ns: began_ns,
+            ended_ns: None,
+            stacks: Vec::new(),
+            other_stacks: 0,
+            causes: Vec::new(),
+            no_stack: None,
+        }
+    }
+
+    fn stack(name: &str) -> Stack {
+        let frame = Frame {
+            function: name.into(),
+            name: name.into(),
+            file: None,
+            path: None,
+            line: None,
+            kind: FrameKind::User,
+            inlined: false,
+        };
+        Stack { frames: vec![frame], cut: None }
+    }
+
+    #[test]
+    fn polls_that_held_their_thread_outlive_a_flood_of_slow_ones() {
+        let mut log = Log::new(3, 100);
+        log.open(0, record(1, 0));
+        log.close(0, 200);
+        for began in 1..10 {
+            log.open(0, record(2, 1000 * began));
+            log.close(0, 1000 * began + 20);
+        }
+        let kept: Vec<_> =
+            log.records().iter().map(|record| (record.task, record.began_ns)).collect();
+        assert_eq!(kept, [(2, 9000), (2, 8000), (2, 7000), (1, 0)]);
+    }
+
+    #[test]
+    fn a_poll_that_is_seen_again_goes_on() {
+        let mut log = Log::new(3, 100);
+        log.open(0, record(1, 5));
+        log.update(0, |record| record.add_stack(stack("a")));
+        log.close(0, 20);
+        log.open(0, record(1, 5));
+        let current = log.current(1).expect("it is under way");
+        assert_eq!((current.ended_ns, current.captures()), (None, 1));
+        assert_eq!(log.records().len(), 1);
+        assert!(log.current(2).is_none());
+    }
+
+    #[test]
+    fn stacks_are_counted_the_most_frequent_first() {
+        let mut record = record(1, 0);
+        for name in ["a", "b", "b", "c", "b"] {
+            record.add_stack(stack(name));
+        }
+        let counts: Vec<_> = record.stacks.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [3, 1, 1]);
+        for name in 0..100 {
+            record.add_stack(stack(&name.to_string()));
+        }
+        assert_eq!(record.stacks.len(), STACKS);
+        assert_eq!(record.captures(), 105, "none is lost");
+    }
+
+    #[test]
+    fn causes_add_up_the_longest_first() {
+        let mut record = record(1, 0);
+        record.add_cause(Cause::NoCpu, 10);
+        record.add_cause(Cause::Computing, 8);
+        assert_eq!(record.cause(), Cause::NoCpu);
+        record.add_cause(Cause::Computing, 8);
+        assert_eq!(record.causes, [(Cause::Computing, 16), (Cause::NoCpu, 10)]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Who holds a thread without yielding, at which line of code, and why: the watchdog.
+//!
+//! This room knows the probe's threads and, where it can, their stacks and what the
+//! operating system says of them. It knows nothing of runtimes, snapshots or findings:
+//! what it hands out is plain data ([`PollRecord`], [`Evidence`]), which is there in
+//! every build, so that a model can carry it. The watchdog itself needs the feature
+//! `watch`, and stacks need Linux on x86_64 or aarch64; elsewhere a record says so.
+//!
+//! ```text
+//! watchdog.rs  how to start and stop the watchdog, and what it has to say
+//!   rounds.rs    looks at the probe's threads, and at a long poll again and again
+//!   log.rs       what is known of each long poll; the polls that are over
+//!   linux/       one thread's stack and state, from outside
+//!     signal.rs    the signal and its handler
+//!     mailbox.rs   what the handler and the watchdog share
+//!     unwind.rs    a copy of a stack -> addresses
+//!     symbols.rs   addresses -> functions, files and lines
+//!     names.rs     whose code a frame is; names and paths as people write them
+//!     os.rs        CPU time, the system call that a thread is in
+//! record.rs    the plain data
+//! cause.rs     why a poll is long
+//! ```
+
+mod cause;
+mod record;
+
+#[cfg(feature = "watch")]
+mod log;
+#[cfg(feature = "watch")]
+mod rounds;
+#[cfg(feature = "watch")]
+mod watchdog;
+
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[path = "linux/mod.rs"]
+mod eyes;
+#[cfg(all(
+    feature = "watch",
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))
+))]
+#[path = "elsewhere.rs"]
+mod eyes;
+
+pub use cause::{CallKind, Cause, SystemCall};
+pub use record::{Evidence, Frame, FrameKind, PollRecord, Share, Stack};
+#[cfg(feature = "watch")]
+pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

@@ -1,0 +1,202 @@
+//! The watchdog: a thread that looks at the probe's threads.
+//!
+//! This is its face: how to start and stop it, and what it has to say. What it does all
+//! day is in `rounds.rs`.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{PollRecord, log::Log, rounds::Rounds};
+use crate::probe::Registry;
+
+/// What to watch for.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// A poll that takes longer is recorded, with stack and cause. 10 ms unless set;
+    /// at least 1 ms.
+    pub slow: Duration,
+    /// A poll that takes longer holds its thread: it is kept apart from those that are
+    /// only slow, so that many of these do not push it out. 100 ms unless set.
+    pub held: Duration,
+    /// How many slow polls to keep when they are over. 256 unless set.
+    pub past: usize,
+    /// The signal that makes a thread copy its stack: SIGURG (23) unless set, which
+    /// programs ignore unless they ask for it, and debuggers pass on without a word. A
+    /// handler that is there already goes on to get its own signals; ours stays until
+    /// the process ends. In a long poll, as after any signal, a system call that cannot
+    /// be restarted (`poll`, `epoll_wait`, one with a timeout) returns `EINTR`.
+    pub signal: i32,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        WatchOptions {
+            slow: Duration::from_millis(10),
+            held: Duration::from_millis(100),
+            past: 256,
+            signal: 23,
+        }
+    }
+}
+
+/// What the watchdog has done and what it cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchStats {
+    /// Looks at the threads.
+    pub looks: u64,
+    /// Long polls found.
+    pub polls: u64,
+    /// Stacks asked for.
+    pub asked: u64,
+    /// Stacks captured inside of the poll that they were asked for.
+    pub captured: u64,
+    /// Stacks that came when the poll was over; they are thrown away.
+    pub missed: u64,
+    /// Nanoseconds that the watchdog's thread has spent on the CPU; 0 where it is not known.
+    pub cpu_ns: u64,
+}
+
+/// Watches the threads that poll a registry's tasks, until it is dropped.
+///
+/// ```
+/// # use asynctop::{probe::Registry, watch::{Watchdog, WatchOptions}};
+/// # fn main() -> std::io::Result<()> {
+/// let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
+/// for poll in watchdog.handle().records() {
+///     let evidence = poll.evidence();
+///     println!("{:?} at {:?}: {}", evidence.function(), evidence.place(), evidence.cause);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Watchdog {
+    handle: WatchHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Starts watching, on a thread named `asynctop-watchdog`. If stacks are unavailable
+    /// it watches without them, and [`WatchHandle::no_stacks`] says why.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(registry: &'static Registry, options: WatchOptions) -> io::Result<Watchdog> {
+        let handle = WatchHandle { shared: Arc::new(Shared::new(&options)) };
+        let shared = handle.shared.clone();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = thread::Builder::new().name("asynctop-watchdog".into()).spawn(move || {
+            let mut rounds = Rounds::new(registry, &options, shared);
+            // Whoever started us may have gone on without waiting.
+            let _ = ready.send(());
+            rounds.walk();
+        })?;
+        // It fails only if the thread died, and then there is nothing to wait for.
+        let _ = is_ready.recv();
+        Ok(Watchdog { handle, thread: Some(thread) })
+    }
+
+    /// What it sees. A handle stays good when the watchdog is gone; what was under way
+    /// then stays as it was seen last.
+    pub fn handle(&self) -> &WatchHandle {
+        &self.handle
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.handle.shared.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // If it panicked, its message is out, and there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a watchdog sees, for anybody on any thread.
+#[derive(Clone, Debug)]
+pub struct WatchHandle {
+    shared: Arc<Shared>,
+}
+
+impl WatchHandle {
+    /// Long polls: those under way first, then those that are over, latest first.
+    pub fn records(&self) -> Vec<Arc<PollRecord>> {
+        self.shared.log().records()
+    }
+
+    /// The long poll that a task is in right now, by the task's key.
+    pub fn current(&self, task: u64) -> Option<Arc<PollRecord>> {
+        self.shared.log().current(task)
+    }
+
+    /// Why this process's stacks cannot be captured, if so.
+    pub fn no_stacks(&self) -> Option<Arc<str>> {
+        self.shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the watchdog has done so far.
+    pub fn stats(&self) -> WatchStats {
+        let shared = &self.shared;
+        WatchStats {
+            looks: shared.looks.load(Relaxed),
+            polls: shared.polls.load(Relaxed),
+            asked: shared.asked.load(Relaxed),
+            captured: shared.captured.load(Relaxed),
+            missed: shared.missed.load(Relaxed),
+            cpu_ns: shared.cpu.load(Relaxed),
+        }
+    }
+}
+
+/// What the watchdog's thread and its handles share.
+pub(super) struct Shared {
+    log: Mutex<Log>,
+    pub no_stacks: Mutex<Option<Arc<str>>>,
+    pub stop: AtomicBool,
+    pub looks: AtomicU64,
+    pub polls: AtomicU64,
+    pub asked: AtomicU64,
+    pub captured: AtomicU64,
+    pub missed: AtomicU64,
+    pub cpu: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(options: &WatchOptions) -> Self {
+        Shared {
+            log: Mutex::new(Log::new(options.past, nanos(options.held))),
+            no_stacks: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            captured: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            cpu: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("looks", &self.looks).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,351 @@
+//! The watchdog on a real runtime: the guilty are found at the right line and for the
+//! right reason, and nobody else is ever touched. Each test waits for what it expects.
+#![cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    hint::black_box,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    probe::Registry,
+    watch::{CallKind, Cause, FrameKind, PollRecord, SystemCall, WatchOptions, Watchdog},
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// A registry with a watchdog of its own, and a runtime under it.
+struct Setup {
+    registry: &'static Registry,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    stop: Arc<AtomicBool>,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let registry = Registry::leak();
+        let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+        assert_eq!(watchdog.handle().no_stacks(), None, "the machine allows stacks");
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Setup { registry, watchdog, runtime, stop: Arc::default() }
+    }
+
+    /// Spawns a task whose one poll lasts until the test has seen enough.
+    fn hog(&self, work: impl FnOnce(Arc<AtomicBool>) + Send + 'static) -> u64 {
+        let stop = self.stop.clone();
+        let hog = self.registry.instrument_task("hog", async move { work(stop) });
+        let key = hog.key();
+        self.runtime.spawn(hog);
+        key
+    }
+
+    /// Waits until the task's poll is known and `enough` of it is, then ends it.
+    fn until(&self, task: u64, enough: impl Fn(&PollRecord) -> bool) -> Arc<PollRecord> {
+        let found = wait_for(|| self.watchdog.handle().current(task).filter(|poll| enough(poll)));
+        self.stop.store(true, Relaxed);
+        found
+    }
+}
+
+#[track_caller]
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The blamed function's name, file and line.
+fn blamed(poll: &PollRecord) -> (String, String, u32) {
+    let (stack, _) = poll.stacks.first().expect("a stack");
+    let blame = stack.blame().unwrap_or_else(|| panic!("somebody to blame in\n{stack}"));
+    (blame.name.to_string(), blame.path.as_deref().unwrap().to_owned(), blame.line.unwrap())
+}
+
+/// The function that the poll was in most of the times.
+fn is_in(poll: &PollRecord, function: &str) -> bool {
+    poll.evidence().function() == Some(function)
+}
+
+/// It computes, as far as a machine lets it that has other things to do.
+fn computes(poll: &PollRecord) -> bool {
+    matches!(poll.cause(), Cause::Computing | Cause::NoCpu)
+}
+
+const SPIN: std::ops::Range<u32> = line!()..line!() + 12;
+#[inline(never)]
+fn spin(stop: &AtomicBool) -> u64 {
+    let mut sum = 1_u64;
+    while !stop.load(Relaxed) {
+        for i in 0..1000_u64 {
+            sum = black_box(sum.wrapping_mul(i | 1).rotate_left(7));
+        }
+    }
+    sum
+}
+
+#[test]
+fn a_spinning_hog_is_blamed_at_its_line() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(spin(&stop));
+    });
+    let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "watch::spin"));
+    let (function, file, line) = blamed(&poll);
+    assert_eq!((&*function, &*file), ("watch::spin", "tests/watch.rs"));
+    assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
+    assert!(computes(&poll), "{}", poll.cause());
+    assert_eq!(poll.evidence().function(), Some("watch::spin"));
+    assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
+    assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
+}
+
+const NAP: std::ops::Range<u32> = line!()..line!() + 8;
+#[inline(never)]
+fn nap(stop: &AtomicBool) {
+    while !stop.load(Relaxed) {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| nap(&stop));
+    let poll = setup.until(hog, |poll| {
+        let called = poll.evidence().shares.first().and_then(|share| share.callee.clone());
+        let sleeps = poll.cause().to_string() == "sleeping in clock_nanosleep";
+        sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
+    });
+    let (function, file, line) = blamed(&poll);
+    assert_eq!((&*function, &*file), ("watch::nap", "tests/watch.rs"));
+    assert!(NAP.contains(&line), "{line} in {NAP:?}");
+}
+
+#[inline(never)]
+fn wait_for_lock(lock: &Mutex<u32>) -> u32 {
+    *lock.lock().unwrap()
+}
+
+#[test]
+fn a_hog_that_waits_for_a_mutex_waits_for_a_lock() {
+    let setup = Setup::new();
+    let lock = Arc::new(Mutex::new(0));
+    let held = lock.lock().unwrap();
+    let its = lock.clone();
+    let hog = setup.hog(move |_| {
+        wait_for_lock(&its);
+    });
+    setup.until(hog, |poll| {
+        let waits = poll.cause().to_string() == "waiting for a lock (futex)";
+        waits && is_in(poll, "watch::wait_for_lock")
+    });
+    drop(held);
+}
+
+#[test]
+fn a_hog_that_reads_is_in_read() {
+    let setup = Setup::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let hog = setup.hog(move |_| {
+        std::io::Read::read(&mut reader, &mut [0]).unwrap();
+    });
+    setup.until(hog, |poll| {
+        let read = |call: SystemCall| call.name == Some("read") && call.kind == CallKind::Read;
+        poll.captures() > 0 && matches!(poll.cause(), Cause::Call(call) if read(call))
+    });
+    drop(writer);
+}
+
+#[inline(always)]
+fn innermost(stop: &AtomicBool) -> u64 {
+    spin(stop)
+}
+
+#[inline(never)]
+fn middle(stop: &AtomicBool) -> u64 {
+    black_box(innermost(stop)) + 1
+}
+
+#[test]
+fn the_chain_of_calls_is_there_with_its_inlined_function() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(middle(&stop));
+    });
+    let poll = setup.until(hog, |poll| is_in(poll, "watch::spin"));
+    let stack = &poll.stacks[0].0;
+    let user: Vec<_> = stack.task_frames().iter().filter(|f| f.kind == FrameKind::User).collect();
+    let names: Vec<_> = user.iter().map(|frame| &*frame.name).collect();
+    assert_eq!(names[..3], ["watch::spin", "watch::innermost", "watch::middle"], "{stack}");
+    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Harness), "{stack}");
+    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Runtime), "{stack}");
+    let outside = &stack.frames[stack.task_frames().len()..];
+    assert!(outside.iter().all(|frame| frame.kind != FrameKind::User), "{stack}");
+}
+
+/// Blocks or lets through the watchdog's signal for the calling thread.
+#[allow(unsafe_code)]
+fn mask(how: i32) {
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGURG);
+        libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut());
+    }
+}
+
+#[test]
+fn a_thread_that_blocks_the_signal_is_said_to_and_answers_when_it_can() {
+    let setup = Setup::new();
+    let open = Arc::new(AtomicBool::new(false));
+    let its = open.clone();
+    let hog = setup.hog(move |stop| {
+        mask(libc::SIG_BLOCK);
+        spin(&its);
+        mask(libc::SIG_UNBLOCK);
+        black_box(spin(&stop));
+    });
+    let handle = setup.watchdog.handle();
+    wait_for(|| {
+        let why = handle.current(hog)?.no_stack.clone()?;
+        why.contains("blocks the watchdog's signal").then_some(())
+    });
+    open.store(true, Relaxed);
+    let poll = setup.until(hog, |poll| poll.captures() >= 3);
+    assert_eq!(poll.no_stack, None);
+    assert!(computes(&poll), "{}", poll.cause());
+}
+
+#[test]
+fn stacks_of_one_poll_are_merged_into_a_profile() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        while !stop.load(Relaxed) {
+            let until = Instant::now() + Duration::from_millis(20);
+            spin_until(until);
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let poll = setup.until(hog, |poll| poll.evidence().shares.len() > 1 && poll.captures() > 20);
+    assert!(poll.stacks.len() < 20, "merged: {:?}", poll.stacks.len());
+    let evidence = poll.evidence();
+    let whole: f64 = evidence.shares.iter().map(|share| share.part).sum();
+    assert!((0.99..1.01).contains(&whole), "{evidence:?}");
+    assert!(evidence.profile().unwrap().contains("% in watch::spin_until"), "{evidence:?}");
+}
+
+#[inline(never)]
+fn spin_until(until: Instant) {
+    while Instant::now() < until {
+        black_box(());
+    }
+}
+
+#[test]
+fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
+    let setup = Setup::new();
+    let hog = setup.hog(|stop| {
+        black_box(spin(&stop));
+    });
+    setup.until(hog, |poll| poll.length_ns() > 100_000_000);
+    let handle = setup.watchdog.handle();
+    let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
+    assert_eq!(over.task, hog);
+    assert!(over.evidence().over);
+    assert!(handle.current(hog).is_none());
+}
+
+#[test]
+fn a_task_inside_of_a_task_is_blamed_itself() {
+    let setup = Setup::new();
+    let stop = setup.stop.clone();
+    let inner = setup.registry.instrument("inner", async move {
+        black_box(spin(&stop));
+    });
+    let key = inner.key();
+    setup.runtime.spawn(setup.registry.instrument_task("outer", inner));
+    setup.until(key, |poll| is_in(poll, "watch::spin"));
+}
+
+#[test]
+fn the_innocents_are_never_captured() {
+    let registry = Registry::leak();
+    // Nobody's poll takes this long, however busy the machine is.
+    let slow = Duration::from_secs(30);
+    let watchdog = Watchdog::start(registry, WatchOptions { slow, ..<_>::default() }).unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            runtime.spawn(registry.instrument_task("innocent", async {
+                for _ in 0..2000 {
+                    tokio::task::yield_now().await;
+                }
+            }))
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let stats = watchdog.handle().stats();
+    assert_eq!((stats.polls, stats.asked), (0, 0));
+    assert!(watchdog.handle().records().is_empty());
+}
+
+#[inline(never)]
+fn innocent(sum: u64) -> u64 {
+    black_box(sum).rotate_left(1)
+}
+
+#[test]
+fn what_runs_next_to_a_hog_is_never_in_its_stacks() {
+    let setup = Setup::new();
+    for _ in 0..8 {
+        let stop = setup.stop.clone();
+        setup.runtime.spawn(setup.registry.instrument_task("innocent", async move {
+            while !stop.load(Relaxed) {
+                (0..10_000).fold(1, |sum, _| innocent(sum));
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    // Long polls of one thread after the other, so that answers come late.
+    let registry = setup.registry;
+    let stop = setup.stop.clone();
+    setup.runtime.spawn(registry.instrument_task("hogs", async move {
+        while !stop.load(Relaxed) {
+            spin_until(Instant::now() + Duration::from_millis(15));
+            tokio::task::yield_now().await;
+        }
+    }));
+    let handle = setup.watchdog.handle();
+    let of_the_hog = || {
+        let all = handle.records().into_iter();
+        all.filter(|poll| is_in(poll, "watch::spin_until")).collect::<Vec<_>>()
+    };
+    wait_for(|| (of_the_hog().len() >= 20).then_some(()));
+    setup.stop.store(true, Relaxed);
+    let hog = of_the_hog()[0].task;
+    for poll in handle.records() {
+        let names = poll.stacks.iter().flat_map(|(stack, _)| &stack.frames).map(|f| &*f.name);
+        let guilty = if poll.task == hog { "watch::innocent" } else { "watch::spin_until" };
+        assert!(names.into_iter().all(|name| name != guilty), "{poll:?}");
+    }
+}

@@ -1,0 +1,95 @@
+//! A program that uses the watchdog's signal itself, before and after the watchdog came.
+//! In a process of its own, because handlers are the process's.
+#![cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#![allow(unsafe_code, clippy::unwrap_used)]
+
+use std::{
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    probe::Registry,
+    watch::{WatchOptions, Watchdog},
+};
+
+static OURS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_signal: i32) {
+    OURS.fetch_add(1, SeqCst);
+}
+
+fn set(handler: usize) {
+    // SAFETY: the handler only counts.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(libc::SIGURG, &raw const action, ptr::null_mut()), 0);
+    }
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
+    set(count as extern "C" fn(i32) as usize);
+    let registry = Registry::leak();
+    let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let its = stop.clone();
+    let hog = registry.instrument_task("hog", async move {
+        while !its.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+    });
+    let key = hog.key();
+    runtime.spawn(hog);
+    let handle = watchdog.handle();
+    let captures = || handle.current(key).map_or(0, |poll| poll.captures());
+    wait_until(|| captures() >= 5);
+    assert_eq!(OURS.load(SeqCst), 0, "the watchdog's signals are not the program's");
+
+    for sent in 1..=50 {
+        let thread = handle.current(key).unwrap().os_id.unwrap();
+        // SAFETY: a signal to a thread of this process, which handles it.
+        unsafe {
+            libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG);
+        }
+        wait_until(|| OURS.load(SeqCst) >= sent);
+        assert_eq!(OURS.load(SeqCst), sent, "each once");
+    }
+    let before = captures();
+    wait_until(|| captures() > before + 1);
+
+    // Another handler that does not pass the watchdog's signals on: no stacks, and said.
+    set(libc::SIG_IGN);
+    stop.store(true, SeqCst);
+    wait_until(|| handle.current(key).is_none());
+    let hog = registry.instrument_task("hog", async {
+        thread::sleep(Duration::from_millis(800));
+    });
+    let key = hog.key();
+    runtime.spawn(hog);
+    wait_until(|| {
+        let poll = handle.records().into_iter().find(|poll| poll.task == key);
+        let why = poll.and_then(|poll| poll.no_stack.clone());
+        why.is_some_and(|why| why.contains("its own handler"))
+    });
+}
