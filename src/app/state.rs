@@ -225,21 +225,28 @@ impl App {
         self.message = Some(Message { text: text.into(), until });
     }
 
-    /// Puts the rows in order again, after a snapshot or another query.
+    /// Puts the rows of the screen in order again, after a snapshot or another query. What
+    /// is on another screen is put in order when one goes there.
     pub(super) fn arrange(&mut self) {
         self.query.filter = Filter::new(&self.filter);
-        if self.screen == Screen::Groups {
-            let (sort, descending) = self.group_sort;
-            self.group_rows = self.model().groups(sort, descending, &self.query.filter);
-            let rows = &self.group_rows;
-            self.groups.follow(rows.len(), |row| rows[row].name.clone());
-        }
-        self.order = self.model().tasks(&self.query);
         let Some(snapshot) = self.model().snapshot().cloned() else { return };
-        let order = &self.order;
-        self.tasks.follow(order.len(), |row| snapshot.tasks[order[row] as usize].key);
-        let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
-        self.workloads.follow(workloads, |row| row);
-        self.workers.follow(snapshot.workers.len(), |row| row);
+        match self.screen {
+            Screen::Tasks => {
+                self.order = self.model().tasks(&self.query);
+                let order = &self.order;
+                self.tasks.follow(order.len(), |row| snapshot.tasks[order[row] as usize].key);
+            }
+            Screen::Groups => {
+                let (sort, descending) = self.group_sort;
+                self.group_rows = self.model().groups(sort, descending, &self.query.filter);
+                let rows = &self.group_rows;
+                self.groups.follow(rows.len(), |row| rows[row].name.clone());
+            }
+            Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Lab => {
+                let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
+                self.workloads.follow(workloads, |row| row);
+            }
+        }
     }
 }

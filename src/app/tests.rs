@@ -94,7 +94,8 @@ fn a_group_is_entered_and_left() {
     assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Tasks, 12));
     assert!(!stage.app.interest().groups);
     stage.keys("<Esc>");
-    assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Groups, 25));
+    assert_eq!((stage.app.screen, &stage.app.query.group), (Screen::Groups, &None));
+    assert_eq!(stage.keys("1").app.order().len(), 25);
 }
 
 #[test]
