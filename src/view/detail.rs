@@ -29,6 +29,14 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, key: u64, scr
     lines.extend(life(look, task));
     lines.push(Pieces::new());
     lines.extend(counts(look, task, rates));
+    let held = app.model().findings().iter().find(|finding| finding.task == Some(key));
+    if let Some(finding) = held {
+        lines.push(Pieces::new());
+        lines.push(vec![(format!(" {}", finding.sentence), look.severity(finding.severity))]);
+        let evidence = finding.evidence.iter().flat_map(|evidence| evidence.lines());
+        lines.extend(evidence.map(|line| vec![(format!("   {line}"), Style::new())]));
+        lines.push(vec![(format!(" {}", finding.cure), look.good())]);
+    }
     let distributions = app.model().snapshot().and_then(|snapshot| {
         let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
         snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
