@@ -4,7 +4,7 @@ use std::{
     cell::UnsafeCell,
     panic::Location,
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     task::Waker,
 };
 
@@ -58,16 +58,18 @@ pub(crate) struct Identity {
 /// The record of one task.
 ///
 /// A slot of the registry's slab. It belongs, in turn, to nobody (vacant), to the future
-/// and its wakers (`refs` > 0), and to the registry, which keeps it for the retention
+/// and its wakers (until `refs` is `GONE`), and to the registry, which keeps it for the retention
 /// time and clears it.
 #[repr(C, align(64))]
 pub(crate) struct TaskCell {
     pub ledger: Ledger,
-    /// One for the future while it lives, one for each of its wakers.
+    /// [`FUTURE`] while the future lives, and one for each of its wakers, but for those
+    /// of `own_refs`; [`GONE`] when neither is left.
     refs: AtomicU32,
-    /// How often the slot was cleared: with the slot, the task's key.
-    generation: AtomicU32,
-    pub slot: u32,
+    /// Wakers cloned inside of the task's own poll, written by the polling thread alone:
+    /// most are, and an atomic addition is a large part of what a poll costs. They may
+    /// be dropped anywhere, so `refs` may be less than [`FUTURE`] by as many.
+    own_refs: AtomicU32,
     /// The future was polled with more than one waker, so that live ones are not all
     /// counted here.
     foreign: AtomicBool,
@@ -80,14 +82,26 @@ pub(crate) struct TaskCell {
     stage_len: AtomicUsize,
     pub poll_times: Distribution<TASK_BUCKETS>,
     pub delays: Distribution<TASK_BUCKETS>,
+    /// How often the slot was cleared: with the slot, the task's key.
+    generation: AtomicU32,
+    pub slot: u32,
 }
+
+/// What the living future counts for among the references.
+const FUTURE: u32 = 1 << 31;
+/// Nobody refers to the slot.
+const GONE: u32 = u32::MAX;
+/// More wakers than this a task may not have, so that its future is told from them.
+const MAX_WAKERS: u32 = 1 << 29;
+/// Greater than this `own_refs` does not grow.
+const OWN_LIMIT: u32 = 1 << 20;
 
 // Loom's atomics are larger.
 #[cfg(not(asynctop_loom))]
 const _: () = assert!(size_of::<TaskCell>() == 512);
 
-// SAFETY: `inner` is written by the polling thread before any of our wakers exists and
-// cleared by whoever takes `refs` to zero; `identity` is written while the slot is
+// SAFETY: `inner` is written by the polling thread while none of our wakers exists and
+// cleared by whoever gives the last reference back; `identity` is written while the slot is
 // vacant and owned by one thread, and cleared under the registry's scan lock, which
 // its readers hold. Everything else is atomic.
 #[allow(unsafe_code)]
@@ -100,9 +114,8 @@ impl TaskCell {
     pub(crate) fn vacant(slot: u32) -> Self {
         TaskCell {
             ledger: Ledger::vacant(),
-            refs: AtomicU32::new(0),
-            generation: AtomicU32::new(0),
-            slot,
+            refs: AtomicU32::new(GONE),
+            own_refs: AtomicU32::new(0),
             foreign: AtomicBool::new(false),
             next: AtomicPtr::new(ptr::null_mut()),
             inner: UnsafeCell::new(None),
@@ -111,6 +124,8 @@ impl TaskCell {
             stage_len: AtomicUsize::new(0),
             poll_times: Distribution::new(),
             delays: Distribution::new(),
+            generation: AtomicU32::new(0),
+            slot,
         }
     }
 
@@ -122,14 +137,15 @@ impl TaskCell {
     pub(crate) unsafe fn open(&self, identity: Identity, now: u64) {
         // SAFETY: no other thread looks at the identity of a vacant slot.
         unsafe { *self.identity.get() = Some(identity) };
-        self.refs.store(1, Ordering::Relaxed);
+        self.own_refs.store(0, Ordering::Relaxed);
+        self.refs.store(FUTURE, Ordering::Relaxed);
         self.ledger.open(now);
     }
 
     /// Empties the slot of a finished task.
     ///
     /// # Safety
-    /// The caller holds the registry's scan lock, the task is done and `refs` is zero.
+    /// The caller holds the registry's scan lock, the task is done and `is_released`.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn clear(&self) {
         self.ledger.clear();
@@ -185,9 +201,9 @@ impl TaskCell {
     #[allow(unsafe_code)]
     #[cold]
     unsafe fn adopt_another(&self, waker: &Waker) -> bool {
-        // One reference is the future's own: with no waker of ours about, nobody reads
-        // `inner`, and nobody can make a waker before this poll hands one out.
-        let alone = self.refs.load(Ordering::Acquire) == 1;
+        // With no waker of ours about, nobody reads `inner`, and nobody can make a waker
+        // before this poll hands one out.
+        let alone = self.wakers() == 0;
         if alone {
             let waker = Some(waker.clone());
             // SAFETY: as just said; the acquiring load follows the last reader's release.
@@ -201,55 +217,103 @@ impl TaskCell {
     /// Calls the waker that Tokio gave the task.
     ///
     /// # Safety
-    /// The caller holds one of the `refs`.
+    /// The caller holds a reference: it has a waker, or the future.
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) unsafe fn wake_inner(&self) {
-        // SAFETY: set before our first waker was made, and kept while `refs` > 0.
+        // SAFETY: set before our first waker was made, and kept until the last reference is given back.
         if let Some(waker) = unsafe { (*self.inner.get()).as_ref() } {
             waker.wake_by_ref();
         }
     }
 
+    /// One more waker. `in_own_poll`: this thread is in the task's poll, and in no
+    /// other one inside of that.
     #[inline(always)]
-    pub(crate) fn retain(&self) {
-        let before = self.refs.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn retain(&self, in_own_poll: bool) {
+        let own = self.own_refs.load(Ordering::Relaxed);
+        if in_own_poll && own < OWN_LIMIT {
+            self.own_refs.store(own + 1, Ordering::Relaxed);
+        } else if in_own_poll {
+            self.fold(own);
+        } else {
+            self.add_refs(1);
+        }
+    }
+
+    /// Moves the task's own clones, and one more, over to `refs`: both only count up
+    /// and down, so that a task that yields for a day would come to their ends.
+    #[cold]
+    fn fold(&self, own: u32) {
+        self.ledger.publish(|| {
+            self.add_refs(own + 1);
+            self.own_refs.store(0, Ordering::Relaxed);
+        });
+    }
+
+    #[inline(always)]
+    fn add_refs(&self, more: u32) {
+        let before = self.refs.fetch_add(more, Ordering::Relaxed);
         // As `Arc` does: a program that leaks wakers this fast is beyond help, and an
         // overflow would free what is in use.
-        if before > u32::MAX / 2 {
+        let wakers = before.wrapping_add(OWN_LIMIT) % FUTURE;
+        if wakers > MAX_WAKERS + OWN_LIMIT {
             std::process::abort();
         }
     }
 
-    /// Gives one of the `refs` back; the last one lets go of Tokio's waker.
-    #[allow(unsafe_code)]
+    /// A waker goes; the last reference lets go of Tokio's waker.
     #[inline(always)]
     pub(crate) fn release(&self) {
-        // The last one must not drop to zero before the waker is gone: the slot could
-        // be cleared and taken by another task in between.
-        let mut refs = self.refs.load(Ordering::Acquire);
-        loop {
-            if refs == 1 {
-                // SAFETY: ours is the last of the references, and without one nobody
-                // can make another.
-                drop(unsafe { (*self.inner.get()).take() });
-            }
-            let order = Ordering::AcqRel;
-            match self.refs.compare_exchange_weak(refs, refs - 1, order, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(newer) => refs = newer,
-            }
+        // Released, for whoever is last to see what was done with the waker.
+        if self.refs.fetch_sub(1, Ordering::Release) == 1 {
+            self.gone();
         }
+    }
+
+    /// The future goes, and no poll comes any more: from here on `refs` counts all.
+    pub(crate) fn release_future(&self) {
+        let own = self.own_refs.load(Ordering::Relaxed);
+        let change = FUTURE.wrapping_sub(own);
+        if self.refs.fetch_sub(change, Ordering::Release) == change {
+            self.gone();
+        }
+    }
+
+    #[allow(unsafe_code)]
+    #[cold]
+    fn gone(&self) {
+        fence(Ordering::Acquire);
+        // SAFETY: the last of the references is given back, and without one nobody can
+        // make another.
+        drop(unsafe { (*self.inner.get()).take() });
+        // Not before: the slot may be cleared and taken by another task from here on.
+        self.refs.store(GONE, Ordering::Release);
     }
 
     /// Whether neither the future nor a waker refers to this slot any more.
     pub(crate) fn is_released(&self) -> bool {
-        self.refs.load(Ordering::Acquire) == 0
+        self.refs.load(Ordering::Acquire) == GONE
     }
 
-    /// How many wakers of the living task somebody holds; `None` if not all are known.
+    /// How many of our wakers there are, of a living task or of one that ended.
+    fn wakers(&self) -> u32 {
+        let (refs, own) = self.ledger.coherent(|| {
+            // In this order: who sees that a waker was dropped sees that it was cloned.
+            let refs = self.refs.load(Ordering::Acquire);
+            (refs, self.own_refs.load(Ordering::Relaxed))
+        });
+        match refs {
+            GONE => 0,
+            // The future's share is gone, and `own` is in it.
+            ..=MAX_WAKERS => refs,
+            _ => refs.wrapping_sub(FUTURE).wrapping_add(own),
+        }
+    }
+
+    /// How many wakers of the task somebody holds; `None` if not all are known.
     pub(crate) fn live_wakers(&self) -> Option<u32> {
-        let wakers = self.refs.load(Ordering::Relaxed).saturating_sub(1);
+        let wakers = self.wakers();
         // A foreign waker has one reference, however often it was cloned.
         let all_known = wakers == 0 || !self.foreign.load(Ordering::Relaxed);
         all_known.then_some(wakers)

@@ -13,8 +13,10 @@ use std::sync::OnceLock;
 pub(crate) struct Clock {
     quanta: quanta::Clock,
     zero: u64,
-    /// Nanoseconds for each tick of the counter, times 2³².
+    /// Nanoseconds for each tick of the counter, times 2⁶⁴ / 2^`shift`.
     scale: u64,
+    /// As little as makes `scale` fit: nothing for a counter faster than 1 GHz.
+    shift: u32,
 }
 
 impl Clock {
@@ -27,19 +29,28 @@ impl Clock {
             // A span that `delta_as_nanos` can scale without overflow, long enough
             // that rounding the scale costs less than a nanosecond in an hour.
             const SPAN: u64 = 1 << 44;
-            let nanos = quanta.delta_as_nanos(0, SPAN);
-            let scale = ((u128::from(nanos) << 32) / u128::from(SPAN)) as u64;
-            let zero = quanta.raw();
-            Clock { quanta, zero, scale }
+            let (scale, shift) = scale_of(quanta.delta_as_nanos(0, SPAN), SPAN);
+            // A little earlier, for a processor whose counter is a little behind.
+            let zero = quanta.raw().saturating_sub(1 << 20);
+            Clock { quanta, zero, scale, shift }
         })
     }
 
     /// Nanoseconds since the clock's zero.
     #[inline(always)]
     pub(crate) fn now(&self) -> u64 {
-        let ticks = self.quanta.raw().saturating_sub(self.zero);
-        ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
+        let ticks = self.quanta.raw().wrapping_sub(self.zero);
+        ((u128::from(ticks << self.shift) * u128::from(self.scale)) >> 64) as u64
     }
+}
+
+/// Such that `(ticks << shift) * scale / 2⁶⁴` makes `nanos` of `span` ticks.
+fn scale_of(nanos: u64, span: u64) -> (u64, u32) {
+    let mut shift = 0;
+    while nanos >= span << shift {
+        shift += 1;
+    }
+    (((u128::from(nanos) << (64 - shift)) / u128::from(span)) as u64, shift)
 }
 
 #[cfg(test)]
@@ -56,5 +67,17 @@ mod tests {
         // Between the paired reads the thread may be descheduled; one part in five
         // tells a wrong scale from that.
         assert!(ours.abs_diff(theirs) < theirs / 5, "{ours} against {theirs}");
+    }
+
+    #[test]
+    fn scales_fast_and_slow_counters() {
+        const SPAN: u64 = 1 << 44;
+        // Nanoseconds for each tick, times 100: 4 GHz, 1 GHz, 24 MHz, 1 MHz.
+        for hundredths in [25, 100, 4_166, 100_000] {
+            let (scale, shift) = scale_of(SPAN / 100 * hundredths, SPAN);
+            let ticks = 1_000_000u64;
+            let nanos = ((u128::from(ticks << shift) * u128::from(scale)) >> 64) as u64;
+            assert!(nanos.abs_diff(ticks / 100 * hundredths) <= 1, "{hundredths}: {nanos}");
+        }
     }
 }

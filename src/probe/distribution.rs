@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::histogram::{Histogram, bucket_of};
+use crate::histogram::Histogram;
 
 /// `N` counters; the last one also takes what lies beyond its bound.
 ///
@@ -20,13 +20,14 @@ impl<const N: usize> Distribution<N> {
     }
 
     #[inline(always)]
-    pub(crate) fn record(&self, nanos: u64) {
-        let counter = &self.counts[bucket_of(nanos).min(N - 1)];
-        let count = counter.load(Ordering::Relaxed);
+    pub(crate) fn count(&self, bucket: usize) {
+        let counter = &self.counts[bucket.min(N - 1)];
+        let mut count = counter.load(Ordering::Relaxed);
         if count == u32::MAX {
             self.halve();
+            count /= 2;
         }
-        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        counter.store(count + 1, Ordering::Relaxed);
     }
 
     #[cold]
@@ -53,13 +54,14 @@ impl<const N: usize> Distribution<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::histogram::bucket_of;
 
     #[test]
     fn a_full_counter_halves_all_and_goes_on() {
         let d = Distribution::<4>::new();
         d.counts[0].store(u32::MAX, Ordering::Relaxed);
         d.counts[1].store(10, Ordering::Relaxed);
-        d.record(5);
+        d.count(bucket_of(5));
         let h = d.load(2_000);
         assert_eq!(h.count(), u64::from(u32::MAX / 2) + 1 + 5);
     }
@@ -67,7 +69,7 @@ mod tests {
     #[test]
     fn the_last_counter_takes_what_lies_beyond() {
         let d = Distribution::<4>::new();
-        d.record(u64::MAX / 2);
+        d.count(bucket_of(u64::MAX / 2));
         assert_eq!(d.load(u64::MAX / 2).quantile(0.5), Some(u64::MAX / 2));
     }
 }

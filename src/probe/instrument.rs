@@ -16,6 +16,7 @@ use super::{
     thread::{Frame, Outer, ThreadSlot},
     waker::{self, Foreign},
 };
+use crate::histogram::bucket_of;
 
 pin_project! {
     /// A future whose polls and wakes are counted and timed.
@@ -46,7 +47,7 @@ impl Drop for Task {
             self.cell.ledger.cancelled(self.registry.now());
         }
         self.registry.retire(self.cell);
-        self.cell.release();
+        self.cell.release_future();
     }
 }
 
@@ -86,7 +87,7 @@ impl<F: Future> Future for Instrumented<F> {
         let frame = Frame::new(cell);
         let mut poll = Running::start(registry, &frame, cell, *root, done);
         let result = if adopted {
-            // SAFETY: `this.task` holds one of the `refs` until after the poll.
+            // SAFETY: `this.task` holds a reference until after the poll.
             let waker = unsafe { waker::borrowed(cell) };
             this.future.poll(&mut Context::from_waker(&waker))
         } else {
@@ -122,7 +123,9 @@ impl<'a> Running<'a> {
         let thread = registry.thread();
         let started = cell.ledger.poll_started(registry.now(), root);
         if let Some(delay) = started.delay {
-            cell.delays.record(delay);
+            let bucket = bucket_of(delay);
+            cell.delays.count(bucket);
+            thread.waited(bucket, delay);
         }
         let outer = thread.poll_started(frame, started);
         // Until the future says otherwise: whatever leaves the poll early is a panic.
@@ -136,7 +139,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let now = self.registry.now();
         let length = self.cell.ledger.poll_ended(self.started, now, self.outcome);
-        self.cell.poll_times.record(length);
+        self.cell.poll_times.count(bucket_of(length));
         self.thread.poll_ended(self.frame, self.outer, self.started.at + length);
         *self.done = self.outcome.is_some();
     }

@@ -325,6 +325,11 @@ impl Ledger {
         self.sequence.write(write);
     }
 
+    /// What `read` finds while no `publish` is under way.
+    pub(crate) fn coherent<T>(&self, read: impl Fn() -> T) -> T {
+        self.sequence.read(read)
+    }
+
     /// A coherent reading at `now`, with what `extra` reads under the same protection;
     /// `None` if nothing lives here.
     pub(crate) fn read<T>(&self, now: u64, extra: impl Fn() -> T) -> Option<(Reading, T)> {

@@ -125,6 +125,12 @@ pub(crate) fn current_task() -> Option<&'static TaskCell> {
     innermost().map(|frame| frame.task)
 }
 
+/// Whether this thread is in a poll of `task` and in no other one inside of that.
+#[inline(always)]
+pub(crate) fn is_innermost(task: &TaskCell) -> bool {
+    innermost().is_some_and(|frame| ptr::eq(frame.task, task))
+}
+
 /// Whether this thread is in a poll of `task`.
 #[inline(always)]
 pub(crate) fn is_polling(task: &TaskCell) -> bool {
@@ -238,13 +244,16 @@ impl ThreadSlot {
             }
             add(&self.polls, 1);
         });
-        if let Some(delay) = started.delay {
-            self.delays.record(delay);
-            if delay > self.max_delay.load(Ordering::Relaxed) {
-                self.max_delay.store(delay, Ordering::Relaxed);
-            }
-        }
         outer
+    }
+
+    /// A task had waited for this thread, so long that it falls into `bucket`.
+    #[inline(always)]
+    pub(crate) fn waited(&self, bucket: usize, delay: u64) {
+        self.delays.count(bucket);
+        if delay > self.max_delay.load(Ordering::Relaxed) {
+            self.max_delay.store(delay, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]

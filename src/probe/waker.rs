@@ -16,7 +16,7 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, re
 /// A waker for the duration of a poll, which counts as no living waker.
 ///
 /// # Safety
-/// The caller holds one of the cell's `refs` for as long as the waker exists, and
+/// The caller holds a reference to the cell for as long as the waker exists, and
 /// `adopt` has returned true.
 #[allow(unsafe_code)]
 #[inline(always)]
@@ -35,7 +35,8 @@ fn cell_of(data: *const ()) -> &'static TaskCell {
 }
 
 fn clone(data: *const ()) -> RawWaker {
-    cell_of(data).retain();
+    let cell = cell_of(data);
+    cell.retain(thread::is_innermost(cell));
     RawWaker::new(data, &VTABLE)
 }
 
@@ -43,7 +44,7 @@ fn clone(data: *const ()) -> RawWaker {
 fn wake_by_ref(data: *const ()) {
     let cell = cell_of(data);
     note_wake(cell);
-    // SAFETY: the waker that is called holds, or borrows, one of the `refs`.
+    // SAFETY: the waker that is called holds, or borrows, a reference.
     unsafe { cell.wake_inner() };
 }
 
@@ -73,7 +74,7 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     pub(crate) fn waker(cell: &'static TaskCell, inner: Waker) -> Waker {
-        cell.retain();
+        cell.retain(thread::is_innermost(cell));
         Waker::from(Arc::new(Foreign { cell, inner }))
     }
 }

@@ -179,3 +179,32 @@ fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
     registry.set_retention(Duration::ZERO);
     assert_eq!(tasks(registry).len(), 0);
 }
+
+#[test]
+fn a_task_that_yields_a_million_times_keeps_count_of_its_wakers() {
+    // More clones than a task counts on its own (2²⁰).
+    const YIELDS: u64 = 1_100_000;
+    let (runtime, registry, gate) = (multi_thread(1), keeping(), Gate::default());
+    let inner_gate = gate.clone();
+    let handle = runtime.spawn(registry.instrument_task("t", async move {
+        for _ in 0..YIELDS {
+            tokio::task::yield_now().await;
+        }
+        inner_gate.await;
+    }));
+    loop {
+        let seen = task(registry, "t");
+        assert!(seen.live_wakers.is_some_and(|n| n <= 1), "{:?}", seen.live_wakers);
+        if seen.reading.state == State::Idle && seen.reading.polls == YIELDS + 1 {
+            break;
+        }
+    }
+    assert_eq!(task(registry, "t").live_wakers, Some(1));
+    gate.open();
+    gate.waker().wake();
+    runtime.block_on(handle).expect("a task that ends");
+    gate.lose_waker();
+    let seen = task(registry, "t");
+    assert_eq!((seen.reading.wakes, seen.reading.polls), (YIELDS + 1, YIELDS + 2));
+    until("all wakers are gone", || task(registry, "t").live_wakers == Some(0));
+}
