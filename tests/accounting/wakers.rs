@@ -163,7 +163,8 @@ fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
             scope.spawn(|| {
                 for _ in 0..2_000 {
                     let waker = gate.waker();
-                    waker.clone().wake();
+                    let another = waker.clone();
+                    another.wake();
                     waker.wake_by_ref();
                 }
             });
