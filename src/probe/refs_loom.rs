@@ -70,14 +70,14 @@ fn loom_a_waker_that_is_dropped_elsewhere_is_never_counted_below_zero() {
     loom::model(|| {
         let held = Held::open();
         held.refs.add();
+        let reader = thread::spawn({
+            let held = held.clone();
+            move || held.refs.wakers()
+        });
         assert!(held.refs.add_own());
         let waker = thread::spawn({
             let held = held.clone();
             move || held.use_up()
-        });
-        let reader = thread::spawn({
-            let held = held.clone();
-            move || held.refs.wakers()
         });
         assert!(held.refs.add_own());
         let seen = reader.join().expect("a reader that ends");
