@@ -6,7 +6,7 @@
 //! future counts for; only the sum of both has a meaning while the future lives. When it
 //! goes, it adds its own count to `shared`, which from then on counts all.
 
-use super::sync::{AtomicU32, Ordering, fence};
+use super::sync::{AtomicU32, Ordering, fence, spin_loop};
 
 /// What the living future counts for.
 const FUTURE: u32 = 1 << 31;
@@ -108,14 +108,20 @@ impl Refs {
 
     /// How many wakers there are, of a living task or of one that ended.
     pub(crate) fn wakers(&self) -> u32 {
-        // In this order: who sees that a waker was dropped sees that it was cloned.
-        let shared = self.shared.load(Ordering::Acquire);
-        let own = self.own.load(Ordering::Relaxed);
-        match shared {
-            GONE => 0,
-            // The future's share is gone, and `own` is in it.
-            ..=MAX_WAKERS => shared,
-            _ => shared.wrapping_sub(FUTURE).wrapping_add(own),
+        loop {
+            // In this order: who sees that a waker was dropped sees that it was cloned.
+            let shared = self.shared.load(Ordering::Acquire);
+            let own = self.own.load(Ordering::Acquire);
+            // A clone that was dropped in between would count as a living one.
+            if self.shared.load(Ordering::Relaxed) == shared {
+                return match shared {
+                    GONE => 0,
+                    // The future's share is gone, and `own` is in it.
+                    ..=MAX_WAKERS => shared,
+                    _ => shared.wrapping_sub(FUTURE).wrapping_add(own),
+                };
+            }
+            spin_loop();
         }
     }
 }
