@@ -1,8 +1,11 @@
 //! What measuring a task costs, against the other ways to do it.
 //!
 //! One process, the variants in turn, round after round, so that a slower second of a
-//! shared machine hits all of them; medians of what each adds to the bare task of the
-//! same round. `cargo bench --bench overhead` prints the table that README shows.
+//! shared machine hits all of them. Rounds are short and many: the quietest one tells
+//! what the code costs when nothing else is in its way, the median of what each adds to
+//! the bare task of its own round what it cost here and now.
+//! `cargo bench --bench overhead` takes well under a minute and prints the tables that
+//! README shows.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -13,13 +16,17 @@ use std::{
 };
 
 use asynctop::probe::Registry;
-use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
 use tokio_metrics::TaskMonitor;
 use tracing_subscriber::prelude::*;
 
 const TASKS: u64 = 64;
-const YIELDS: u64 = 4_000;
-const ROUNDS: usize = 41;
+const YIELDS: u64 = 100;
+const SPAWNS: u64 = 640;
+const ROUNDS: usize = 301;
 
 /// Counts what is allocated, for the memory of a task.
 struct Counting;
@@ -80,69 +87,116 @@ fn spawn(variant: Variant, registry: &'static Registry, work: Work) -> JoinHandl
 }
 
 /// Nanoseconds for each poll of `TASKS` tasks that only yield.
-fn poll_cost(runtime: &Runtime, variant: Variant, registry: &'static Registry) -> f64 {
-    runtime.block_on(async {
-        tokio::spawn(async move {
-            let started = Instant::now();
-            let tasks: Vec<_> =
-                (0..TASKS).map(|_| spawn(variant, registry, Box::pin(only_yield()))).collect();
-            for task in tasks {
-                let _ = task.await;
-            }
-            started.elapsed().as_nanos() as f64 / (TASKS * (YIELDS + 1)) as f64
-        })
-        .await
-        .unwrap_or(f64::NAN)
-    })
+async fn polls(variant: Variant, registry: &'static Registry) -> f64 {
+    let started = Instant::now();
+    let tasks: Vec<_> =
+        (0..TASKS).map(|_| spawn(variant, registry, Box::pin(only_yield()))).collect();
+    for task in tasks {
+        let _ = task.await;
+    }
+    started.elapsed().as_nanos() as f64 / (TASKS * (YIELDS + 1)) as f64
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// Nanoseconds for each task that is spawned, does nothing and is joined.
+async fn spawns(variant: Variant, registry: &'static Registry) -> f64 {
+    let started = Instant::now();
+    for _ in 0..SPAWNS / TASKS {
+        let tasks: Vec<_> =
+            (0..TASKS).map(|_| spawn(variant, registry, Box::pin(async {}))).collect();
+        for task in tasks {
+            let _ = task.await;
+        }
+        // As a dashboard would, though it looks a few times a second only.
+        registry.scan(registry.now(), |_| {});
+    }
+    started.elapsed().as_nanos() as f64 / SPAWNS as f64
+}
+
+/// A multi-thread runtime with so many workers, or a current-thread one; watched by
+/// console-subscriber if it is given.
+fn runtime(workers: Option<usize>, console: Option<&tracing::Dispatch>) -> Runtime {
+    let mut builder = match workers {
+        Some(_) => Builder::new_multi_thread(),
+        None => Builder::new_current_thread(),
+    };
+    if let Some(workers) = workers {
+        builder.worker_threads(workers);
+    }
+    if let Some(console) = console.cloned() {
+        // Workers do not inherit the dispatcher of the thread that builds them.
+        builder.on_thread_start(move || {
+            std::mem::forget(tracing::dispatcher::set_default(&console));
+        });
+    }
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// All variants, round after round, and a table of them. `measure` runs as a task.
+fn compare<F>(
+    title: &str,
+    unit: &str,
+    workers: Option<usize>,
+    console: &tracing::Dispatch,
+    measure: impl Fn(Variant, &'static Registry) -> F,
+) where
+    F: Future<Output = f64> + Send + 'static,
+{
+    let registry = Registry::leak();
+    registry.set_retention(Duration::ZERO);
+    // console-subscriber has a runtime of its own, because its spans stay with the tasks
+    // that were spawned under it.
+    let (runtime, watched) = (runtime(workers, None), runtime(workers, Some(console)));
+    let run = |runtime: &Runtime, variant| {
+        let measured = measure(variant, registry);
+        runtime.block_on(async { tokio::spawn(measured).await.unwrap_or(f64::NAN) })
+    };
+    let mut costs = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
+    for _ in 0..ROUNDS {
+        for (costs, (variant, _)) in costs.iter_mut().zip(VARIANTS) {
+            costs.push(match variant {
+                Variant::Console => {
+                    tracing::dispatcher::with_default(console, || run(&watched, variant))
+                }
+                _ => run(&runtime, variant),
+            });
+        }
+    }
+    print(title, unit, &costs);
+}
+
+fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
+    let [bare, ours, ..] = costs;
+    let least = |costs: &[f64]| costs.iter().copied().fold(f64::INFINITY, f64::min);
+    let added = |costs: &[f64]| least(costs) - least(bare);
+    println!("\n{title}, {ROUNDS} rounds\n");
+    println!("| variant | {unit}, quietest round | added | added, median | asynctop adds |");
+    println!("|---|--:|--:|--:|--:|");
+    for (these, (variant, name)) in costs.iter().zip(VARIANTS) {
+        let cost = least(these);
+        if variant == Variant::Bare {
+            println!("| {name} | {cost:.0} | | | |");
+            continue;
+        }
+        let paired = median(these.iter().zip(bare).map(|(with, bare)| with - bare).collect());
+        let share = match variant {
+            Variant::Asynctop => String::new(),
+            _ => format!("1/{:.1} of it", added(these) / added(ours)),
+        };
+        println!("| {name} | {cost:.0} | +{:.0} | +{paired:.0} | {share} |", added(these));
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// One round of all variants; console-subscriber runs in a runtime of its own, because
-/// its spans stay with the tasks that were spawned under it.
-fn polls(name: &str, build: impl Fn() -> Runtime, console: &tracing::Dispatch) {
-    let registry = Registry::leak();
-    registry.set_retention(Duration::ZERO);
-    let runtime = build();
-    let watched = build();
-    let mut costs = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
-    for _ in 0..ROUNDS {
-        for (slot, (variant, _)) in costs.iter_mut().zip(VARIANTS) {
-            slot.push(match variant {
-                Variant::Console => tracing::dispatcher::with_default(console, || {
-                    poll_cost(&watched, variant, registry)
-                }),
-                _ => poll_cost(&runtime, variant, registry),
-            });
-        }
-    }
-    let bare = costs[0].clone();
-    let added = costs.clone().map(|cost| {
-        median(
-            &mut cost.iter().zip(&bare).map(|(with, without)| with - without).collect::<Vec<_>>(),
-        )
-    });
-    println!("\n{name}: {TASKS} tasks that only yield, median of {ROUNDS} rounds");
-    println!("| variant | ns a poll | added | asynctop adds |");
-    println!("|---|---|---|---|");
-    for ((cost, added_here), (_, name)) in costs.iter_mut().zip(added).zip(VARIANTS) {
-        let ratio = match name {
-            "bare task" | "asynctop instrument" => "".to_owned(),
-            _ => format!("1/{:.1} of it", added_here / added[1]),
-        };
-        println!("| {name} | {:.0} | +{added_here:.0} | {ratio} |", median(cost));
-    }
-}
-
 /// Bytes for each live task, over those of a bare one.
 fn memory() {
-    const N: usize = 20_000;
+    // Full chunks of the registry's.
+    const N: usize = 80 * 256;
     let registry = Registry::leak();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
+    let runtime = runtime(None, None);
     let bytes = |variant: Variant| {
         runtime.block_on(async {
             let before = ALLOCATED.load(Ordering::Relaxed);
@@ -160,10 +214,12 @@ fn memory() {
             used / N
         })
     };
+    // Once for what grows to its size and stays, such as the run queue.
+    bytes(Variant::Bare);
     let bare = bytes(Variant::Bare);
-    println!("\nmemory: {N} tasks that wait, bytes allocated for each");
+    println!("memory: {N} tasks that wait, bytes allocated for each\n");
     println!("| variant | bytes a task | added |");
-    println!("|---|---|---|");
+    println!("|---|--:|--:|");
     println!("| bare task | {bare} | |");
     for (variant, name) in &VARIANTS[1..3] {
         let with = bytes(*variant);
@@ -176,9 +232,9 @@ fn main() {
     let console =
         console_subscriber::ConsoleLayer::builder().server_addr(([127, 0, 0, 1], 0)).spawn();
     let console = tracing::Dispatch::new(tracing_subscriber::registry().with(console));
-    polls(
-        "current-thread",
-        || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
-        &console,
-    );
+    let yields = format!("{TASKS} tasks that only yield");
+    compare(&format!("current-thread: {yields}"), "ns a poll", None, &console, polls);
+    compare(&format!("multi-thread, 1 worker: {yields}"), "ns a poll", Some(1), &console, polls);
+    let title = "current-thread: tasks that are spawned, return at once and are joined";
+    compare(title, "ns a task", None, &console, spawns);
 }

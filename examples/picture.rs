@@ -12,8 +12,10 @@ use std::{
 use asynctop::{
     app::{App, Settings},
     lab::{Command, Lab, LabOptions, find},
+    probe::Registry,
     source::{LiveSource, Sampler},
     view,
+    watch::{WatchOptions, Watchdog},
 };
 use ratatui::{
     Terminal,
@@ -28,7 +30,9 @@ fn main() -> anyhow::Result<()> {
     let lab = Lab::start(LabOptions::new(find("mixed")?))?;
     let (sender, snapshots) = mpsc::channel();
     let interval = Duration::from_millis(250);
-    let source = Box::new(LiveSource::of_lab(&lab));
+    let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
+    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let source = Box::new(source);
     let _sampler = Sampler::start(source, interval, move |one| sender.send(one).is_ok())?;
     let mut app = App::new(Settings::default(), interval);
     let mut watch = |time: Duration| -> anyhow::Result<()> {

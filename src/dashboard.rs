@@ -16,6 +16,7 @@ use crate::{
     model::Interest,
     source::{self, LiveSource, Sampler},
     term,
+    watch::{WatchOptions, Watchdog},
 };
 
 /// How to show it.
@@ -66,18 +67,21 @@ impl Control for World<'_> {
 /// # Errors
 /// If the lab does not start, or the terminal fails.
 pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
+    let registry = lab.registry;
     let lab = Lab::start(lab)?;
     let (sender, events) = mpsc::channel();
     let snapshots = sender.clone();
-    let sampler =
-        Sampler::start(Box::new(LiveSource::of_lab(&lab)), options.interval, move |snapshot| {
-            snapshots.send(Event::Snapshot(snapshot)).is_ok()
-        })
-        .map_err(|error| {
-            anyhow!(
-                "cannot start the thread that looks at the runtime: {error}; try with fewer workers"
-            )
-        })?;
+    let watchdog = Watchdog::start(registry, WatchOptions::default())
+        .map_err(|error| anyhow!("cannot start the watchdog: {error}; try with fewer workers"))?;
+    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let sampler = Sampler::start(Box::new(source), options.interval, move |snapshot| {
+        snapshots.send(Event::Snapshot(snapshot)).is_ok()
+    })
+    .map_err(|error| {
+        anyhow!(
+            "cannot start the thread that looks at the runtime: {error}; try with fewer workers"
+        )
+    })?;
     app::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {

@@ -25,6 +25,7 @@ use crate::{
     model::{Interest, Model, Snapshot},
     report::{Phase, Summary, csv, json, text},
     source::{LiveSource, Source},
+    watch::{WatchOptions, Watchdog},
 };
 
 /// A baseline needs this long: work has to find its pace first.
@@ -53,6 +54,9 @@ pub enum HeadlessError {
     /// No way to hear of an interrupt.
     #[error("cannot listen for signals: {0}; try again with fewer open files")]
     Signals(#[source] io::Error),
+    /// No watchdog to say where a poll is long.
+    #[error("cannot start the watchdog: {0}; try again with fewer threads")]
+    Watchdog(#[source] io::Error),
     /// The report could not be written.
     #[error("cannot write the report: {0}; check where stdout leads")]
     Write(#[source] io::Error),
@@ -66,8 +70,12 @@ pub enum HeadlessError {
 /// error: it ends the run.
 pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<(), HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
+    let registry = options.registry;
     let lab = Lab::start(options)?;
-    let mut run = Run::new(&lab, plan, interrupted);
+    let watchdog = Watchdog::start(registry, WatchOptions::default());
+    let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
+    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let mut run = Run::new(&lab, plan, source, interrupted);
     match run.go(out) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(HeadlessError::Write),
@@ -110,11 +118,11 @@ enum End {
 }
 
 impl<'a> Run<'a> {
-    fn new(lab: &'a Lab, plan: &'a Plan, interrupted: Receiver<()>) -> Self {
+    fn new(lab: &'a Lab, plan: &'a Plan, source: LiveSource, interrupted: Receiver<()>) -> Self {
         Run {
             lab,
             plan,
-            source: LiveSource::of_lab(lab),
+            source,
             model: Model::default(),
             summary: Summary::default(),
             interrupted,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Figure, Slowdown, Snapshot, TaskFigures, WorkerFigures};
-use crate::probe::State;
+use crate::{probe::State, watch::Evidence};
 
 /// A poll this long holds its worker: what a person feels as a delay.
 const HELD_NS: u64 = 100_000_000;
@@ -34,8 +34,18 @@ pub struct Finding {
     pub sentence: String,
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
+    /// Where the program is right now, and why it stays there, if a watchdog has looked.
+    pub evidence: Option<Arc<Evidence>>,
     /// What to do about it.
     pub cure: &'static str,
+}
+
+impl Finding {
+    /// The line that is to blame, or else where the task was spawned.
+    pub fn place(&self) -> Option<&str> {
+        let line = self.evidence.as_ref().and_then(|evidence| evidence.place());
+        line.or(self.location.as_deref())
+    }
 }
 
 /// All findings of a moment, worst first.
@@ -79,17 +89,25 @@ fn worker_held(
         _ if slowdown.standstill_since_ns.is_some() => ", nothing gets done",
         _ => "",
     };
+    let same =
+        |evidence: &&Arc<Evidence>| evidence.task == poll.key && evidence.began_ns == poll.since_ns;
+    let evidence = snapshot.evidence.iter().find(same).cloned();
+    let why = evidence
+        .as_ref()
+        .and_then(|evidence| Some(format!(", {} in {}", evidence.cause, evidence.function()?)));
     Some(Finding {
         rule: "worker-held",
         severity: Severity::Critical,
         task: Some(task.key),
         sentence: format!(
-            "{} has held worker {} for {} without yielding; {waiting}{alone}",
+            "{} has held worker {} for {} without yielding{}; {waiting}{alone}",
             task.meta.name,
             worker.index,
             duration(held_ns),
+            why.unwrap_or_default(),
         ),
         location: Some(task.meta.location.clone()),
+        evidence,
         cure: "Give way with tokio::task::yield_now().await, or move the work to \
                tokio::task::spawn_blocking or a thread of its own.",
     })
@@ -102,6 +120,7 @@ fn task_panicked(task: &TaskFigures) -> Option<Finding> {
         task: Some(task.key),
         sentence: format!("{} panicked in poll {}", task.meta.name, task.polls),
         location: Some(task.meta.location.clone()),
+        evidence: None,
         cure: "Await its JoinHandle and handle the JoinError: Tokio keeps the panic there.",
     })
 }
@@ -120,6 +139,7 @@ fn lost_waker(snapshot: &Snapshot, task: &TaskFigures) -> Option<Finding> {
             duration(idle_ns),
         ),
         location: Some(task.meta.location.clone()),
+        evidence: None,
         cure: "A future that returns Pending must keep cx.waker().clone() where somebody \
                will wake it.",
     })

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Histogram, probe::State};
+use crate::{Histogram, probe::State, watch::Evidence};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub delays: Histogram,
     /// The distributions that [`Interest`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
+    /// Where and why the long polls that are under way are long, if a watchdog looks.
+    pub evidence: Vec<Arc<Evidence>>,
     /// What only the lab knows.
     pub lab: Option<LabFigures>,
 }

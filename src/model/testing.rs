@@ -73,6 +73,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
+        evidence: Vec::new(),
         lab: None,
     }
 }

@@ -4,14 +4,14 @@ use std::{
     cell::UnsafeCell,
     panic::Location,
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     task::Waker,
 };
 
-use super::{distribution::Distribution, ledger::Ledger};
+use super::{distribution::Distribution, ledger::Ledger, refs::Refs};
 
-/// The buckets of a task's two distributions: 1 µs to 0.27 s in steps, then the rest.
-pub(crate) const TASK_BUCKETS: usize = 38;
+/// The buckets of a task's two distributions: 1 µs to 0.4 s in steps, then the rest.
+pub(crate) const TASK_BUCKETS: usize = 39;
 
 /// A task's name, without an allocation for most.
 #[derive(Debug)]
@@ -58,18 +58,12 @@ pub(crate) struct Identity {
 /// The record of one task.
 ///
 /// A slot of the registry's slab. It belongs, in turn, to nobody (vacant), to the future
-/// and its wakers (until `refs` is `GONE`), and to the registry, which keeps it for the retention
+/// and its wakers (until `refs` are gone), and to the registry, which keeps it for the retention
 /// time and clears it.
 #[repr(C, align(64))]
 pub(crate) struct TaskCell {
     pub ledger: Ledger,
-    /// [`FUTURE`] while the future lives, and one for each of its wakers, but for those
-    /// of `own_refs`; [`GONE`] when neither is left.
-    refs: AtomicU32,
-    /// Wakers cloned inside of the task's own poll, written by the polling thread alone:
-    /// most are, and an atomic addition is a large part of what a poll costs. They may
-    /// be dropped anywhere, so `refs` may be less than [`FUTURE`] by as many.
-    own_refs: AtomicU32,
+    refs: Refs,
     /// The future was polled with more than one waker, so that live ones are not all
     /// counted here.
     foreign: AtomicBool,
@@ -86,15 +80,6 @@ pub(crate) struct TaskCell {
     generation: AtomicU32,
     pub slot: u32,
 }
-
-/// What the living future counts for among the references.
-const FUTURE: u32 = 1 << 31;
-/// Nobody refers to the slot.
-const GONE: u32 = u32::MAX;
-/// More wakers than this a task may not have, so that its future is told from them.
-const MAX_WAKERS: u32 = 1 << 29;
-/// Greater than this `own_refs` does not grow.
-const OWN_LIMIT: u32 = 1 << 20;
 
 // Loom's atomics are larger.
 #[cfg(not(asynctop_loom))]
@@ -114,8 +99,7 @@ impl TaskCell {
     pub(crate) fn vacant(slot: u32) -> Self {
         TaskCell {
             ledger: Ledger::vacant(),
-            refs: AtomicU32::new(GONE),
-            own_refs: AtomicU32::new(0),
+            refs: Refs::gone(),
             foreign: AtomicBool::new(false),
             next: AtomicPtr::new(ptr::null_mut()),
             inner: UnsafeCell::new(None),
@@ -137,8 +121,7 @@ impl TaskCell {
     pub(crate) unsafe fn open(&self, identity: Identity, now: u64) {
         // SAFETY: no other thread looks at the identity of a vacant slot.
         unsafe { *self.identity.get() = Some(identity) };
-        self.own_refs.store(0, Ordering::Relaxed);
-        self.refs.store(FUTURE, Ordering::Relaxed);
+        self.refs.open();
         self.ledger.open(now);
     }
 
@@ -203,7 +186,7 @@ impl TaskCell {
     unsafe fn adopt_another(&self, waker: &Waker) -> bool {
         // With no waker of ours about, nobody reads `inner`, and nobody can make a waker
         // before this poll hands one out.
-        let alone = self.wakers() == 0;
+        let alone = self.refs.wakers() == 0;
         if alone {
             let waker = Some(waker.clone());
             // SAFETY: as just said; the acquiring load follows the last reader's release.
@@ -231,51 +214,25 @@ impl TaskCell {
     /// other one inside of that.
     #[inline(always)]
     pub(crate) fn retain(&self, in_own_poll: bool) {
-        let own = self.own_refs.load(Ordering::Relaxed);
-        if in_own_poll && own < OWN_LIMIT {
-            self.own_refs.store(own + 1, Ordering::Relaxed);
-        } else if in_own_poll {
-            self.fold(own);
-        } else {
-            self.add_refs(1);
-        }
-    }
-
-    /// Moves the task's own clones, and one more, over to `refs`: both only count up
-    /// and down, so that a task that yields for a day would come to their ends.
-    #[cold]
-    fn fold(&self, own: u32) {
-        self.ledger.publish(|| {
-            self.add_refs(own + 1);
-            self.own_refs.store(0, Ordering::Relaxed);
-        });
-    }
-
-    #[inline(always)]
-    fn add_refs(&self, more: u32) {
-        let before = self.refs.fetch_add(more, Ordering::Relaxed);
-        // As `Arc` does: a program that leaks wakers this fast is beyond help, and an
-        // overflow would free what is in use.
-        let wakers = before.wrapping_add(OWN_LIMIT) % FUTURE;
-        if wakers > MAX_WAKERS + OWN_LIMIT {
-            std::process::abort();
+        if !in_own_poll {
+            self.refs.add();
+        } else if !self.refs.add_own() {
+            self.ledger.publish(|| self.refs.fold());
+            self.refs.add();
         }
     }
 
     /// A waker goes; the last reference lets go of Tokio's waker.
     #[inline(always)]
     pub(crate) fn release(&self) {
-        // Released, for whoever is last to see what was done with the waker.
-        if self.refs.fetch_sub(1, Ordering::Release) == 1 {
+        if self.refs.release() {
             self.gone();
         }
     }
 
-    /// The future goes, and no poll comes any more: from here on `refs` counts all.
+    /// The future goes, and no poll comes any more.
     pub(crate) fn release_future(&self) {
-        let own = self.own_refs.load(Ordering::Relaxed);
-        let change = FUTURE.wrapping_sub(own);
-        if self.refs.fetch_sub(change, Ordering::Release) == change {
+        if self.refs.release_future() {
             self.gone();
         }
     }
@@ -283,37 +240,21 @@ impl TaskCell {
     #[allow(unsafe_code)]
     #[cold]
     fn gone(&self) {
-        fence(Ordering::Acquire);
         // SAFETY: the last of the references is given back, and without one nobody can
         // make another.
         drop(unsafe { (*self.inner.get()).take() });
         // Not before: the slot may be cleared and taken by another task from here on.
-        self.refs.store(GONE, Ordering::Release);
+        self.refs.set_gone();
     }
 
     /// Whether neither the future nor a waker refers to this slot any more.
     pub(crate) fn is_released(&self) -> bool {
-        self.refs.load(Ordering::Acquire) == GONE
-    }
-
-    /// How many of our wakers there are, of a living task or of one that ended.
-    fn wakers(&self) -> u32 {
-        let (refs, own) = self.ledger.coherent(|| {
-            // In this order: who sees that a waker was dropped sees that it was cloned.
-            let refs = self.refs.load(Ordering::Acquire);
-            (refs, self.own_refs.load(Ordering::Relaxed))
-        });
-        match refs {
-            GONE => 0,
-            // The future's share is gone, and `own` is in it.
-            ..=MAX_WAKERS => refs,
-            _ => refs.wrapping_sub(FUTURE).wrapping_add(own),
-        }
+        self.refs.is_gone()
     }
 
     /// How many wakers of the task somebody holds; `None` if not all are known.
     pub(crate) fn live_wakers(&self) -> Option<u32> {
-        let wakers = self.wakers();
+        let wakers = self.ledger.coherent(|| self.refs.wakers());
         // A foreign waker has one reference, however often it was cloned.
         let all_known = wakers == 0 || !self.foreign.load(Ordering::Relaxed);
         all_known.then_some(wakers)

@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     cell::TaskCell,
-    ledger::{Outcome, Started},
+    ledger::Started,
+    reading::Outcome,
     registry::Registry,
     thread::{Frame, Outer, ThreadSlot},
     waker::{self, Foreign},

@@ -3,20 +3,14 @@
 //!
 //! # Who writes what
 //! Only the thread that polls the task (or drops it) writes the sums; it uses plain
-//! loads and stores. Wakers on any thread touch three things: the state word, by
-//! compare-and-exchange, the mark `woken_in_poll`, and `redundant_wakes`.
+//! loads and stores. Wakers on any thread touch two things: the state word, by
+//! compare-and-exchange, and `redundant_wakes`.
 //!
 //! The word holds the state and the time at which it began. A waker that finds the
 //! task idle moves it to *woken* and writes nothing else: whoever polls next reads
 //! from the word when the wake was, and settles the time since. Idle time is what is
 //! left of the lifetime. So the interval between two polls is accounted for once, by
 //! one thread, at one time.
-//!
-//! A waker that finds the task polling sets the mark, and the end of the poll sees to
-//! it. A waker may come too late for that: the poll ends between its look at the word
-//! and the mark. Then the word says idle for the few instructions until the waker has
-//! called Tokio, and the next poll, which finds the mark, counts the time since the
-//! last one as scheduled. This spares each poll an atomic exchange.
 //!
 //! # How it is read
 //! The sums and the word change together under a [`Sequence`], with the polling thread
@@ -29,79 +23,12 @@
 //! `ledger_tests.rs` compares every figure with a plain model, `ledger_loom.rs` runs
 //! the interleavings of poller, wakers and reader.
 
-use super::sync::{AtomicU32, AtomicU64, Ordering, Sequence};
+use super::{
+    reading::{Outcome, Reading, State},
+    sync::{AtomicU64, Ordering, Sequence},
+};
 
-/// Where a task stands. The order is that of a task's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Spawned or woken; waits for a worker.
-    Scheduled,
-    /// A worker is in its `poll` right now.
-    Polling,
-    /// Waits for a wake.
-    Idle,
-    /// Its future returned.
-    Completed,
-    /// Its future was dropped before it returned: aborted, or its runtime shut down.
-    Cancelled,
-    /// Its `poll` panicked.
-    Panicked,
-}
-
-impl State {
-    /// The word for it, on screen and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Scheduled => "scheduled",
-            State::Polling => "polling",
-            State::Idle => "idle",
-            State::Completed => "completed",
-            State::Cancelled => "cancelled",
-            State::Panicked => "panicked",
-        }
-    }
-
-    /// Whether the task is over.
-    pub fn is_done(self) -> bool {
-        matches!(self, State::Completed | State::Cancelled | State::Panicked)
-    }
-}
-
-/// How a poll ends a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Completed,
-    Panicked,
-}
-
-/// One coherent reading of a ledger. All times in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// Where the task stands.
-    pub state: State,
-    /// When it came to stand there, on the probe's clock.
-    pub since: u64,
-    /// From its spawn to the reading, or to its end. Always `busy + scheduled + idle`.
-    pub lifetime: u64,
-    /// Time inside `poll`, the running poll included.
-    pub busy: u64,
-    /// Time between a wake (or the spawn) and the poll that follows it.
-    pub scheduled: u64,
-    /// Time between the end of a poll and the next wake.
-    pub idle: u64,
-    /// Polls begun, the running one included.
-    pub polls: u64,
-    /// Calls of `wake` on wakers of this task.
-    pub wakes: u64,
-    /// Those of them that came from inside the task's own poll.
-    pub self_wakes: u64,
-    /// The longest poll, the running one included.
-    pub max_poll: u64,
-    /// The longest wait for a worker, the running one included.
-    pub max_delay: u64,
-}
-
-const STATE_BITS: u32 = 3;
+const STATE_BITS: u32 = 4;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
 /// Nothing lives here.
@@ -111,10 +38,12 @@ const SCHEDULED: u64 = 1;
 /// Scheduled by a wake that the next poll has still to count.
 const WOKEN: u64 = 2;
 const POLLING: u64 = 3;
-const IDLE: u64 = 4;
-const COMPLETED: u64 = 5;
-const CANCELLED: u64 = 6;
-const PANICKED: u64 = 7;
+/// Woken while polling, which the end of the poll has still to count.
+const POLLING_WOKEN: u64 = 4;
+const IDLE: u64 = 5;
+const COMPLETED: u64 = 6;
+const CANCELLED: u64 = 7;
+const PANICKED: u64 = 8;
 
 const fn pack(state: u64, since: u64) -> u64 {
     since << STATE_BITS | state
@@ -138,8 +67,6 @@ pub(crate) struct Ledger {
     max_poll: AtomicU64,
     max_delay: AtomicU64,
 
-    /// 1 if a waker was called during a poll, until a poll has counted it.
-    woken_in_poll: AtomicU32,
     created: AtomicU64,
     self_wakes: AtomicU64,
     /// Wakes that changed nothing: the task was scheduled, woken or done already.
@@ -181,7 +108,6 @@ impl Ledger {
             wakes: zero(),
             max_poll: zero(),
             max_delay: zero(),
-            woken_in_poll: AtomicU32::new(0),
             created: zero(),
             self_wakes: zero(),
             redundant_wakes: zero(),
@@ -195,7 +121,6 @@ impl Ledger {
         for field in sums.into_iter().chain(rest) {
             field.store(0, Ordering::Relaxed);
         }
-        self.woken_in_poll.store(0, Ordering::Relaxed);
         self.created.store(now, Ordering::Relaxed);
         // A reader that sees this sees the stores above, and none of the former task's.
         self.word.store(pack(SCHEDULED, now), Ordering::Release);
@@ -218,52 +143,37 @@ impl Ledger {
         let mut started = Started { at: now, delay: None };
         self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
-            if unpack(word).0 == IDLE {
-                word = self.leave_idle(now);
-            } else {
-                // Scheduled: no waker changes the word any more.
-                self.word.store(pack(POLLING, now.max(unpack(word).1)), Ordering::Release);
+            loop {
+                let (state, since) = unpack(word);
+                started.at = now.max(since);
+                let polling = pack(POLLING, started.at);
+                if state == IDLE {
+                    // A waker may be about to change the word: exchange it.
+                    let order = Ordering::AcqRel;
+                    if let Err(newer) =
+                        self.word.compare_exchange(word, polling, order, Ordering::Acquire)
+                    {
+                        word = newer;
+                        continue;
+                    }
+                    started.delay = root.then(|| started.at - since);
+                } else {
+                    // Scheduled: no waker changes the word any more.
+                    self.word.store(polling, Ordering::Release);
+                    started.delay = Some(started.at - since);
+                    if state == WOKEN {
+                        add(&self.wakes, 1);
+                    }
+                }
+                break;
             }
-            let (state, since) = unpack(word);
-            started.at = now.max(since);
-            let late_wake = state == IDLE && self.take_wake_in_poll();
-            if state != IDLE || root || late_wake {
-                let delay = started.at - since;
-                started.delay = Some(delay);
+            if let Some(delay) = started.delay {
                 add(&self.scheduled, delay);
                 raise(&self.max_delay, delay);
-            }
-            if state == WOKEN || late_wake {
-                add(&self.wakes, 1);
             }
             add(&self.polls, 1);
         });
         started
-    }
-
-    /// Begins a poll of a task that is idle, against wakers that may be about to change
-    /// that. Returns the word that the poll began from.
-    #[cold]
-    fn leave_idle(&self, now: u64) -> u64 {
-        let mut word = self.word.load(Ordering::Acquire);
-        loop {
-            let polling = pack(POLLING, now.max(unpack(word).1));
-            let order = Ordering::AcqRel;
-            match self.word.compare_exchange(word, polling, order, Ordering::Acquire) {
-                Ok(before) => return before,
-                Err(newer) => word = newer,
-            }
-        }
-    }
-
-    /// Whether a waker was called during the last poll; then it is taken note of.
-    #[inline(always)]
-    fn take_wake_in_poll(&self) -> bool {
-        let woken = self.woken_in_poll.load(Ordering::Acquire) != 0;
-        if woken {
-            self.woken_in_poll.store(0, Ordering::Relaxed);
-        }
-        woken
     }
 
     /// The poll that began as `started` ends, and with it the task if there is an
@@ -275,17 +185,19 @@ impl Ledger {
         self.sequence.write(|| {
             add(&self.busy, length);
             raise(&self.max_poll, length);
-            let woken = self.take_wake_in_poll();
-            if woken {
+            let next = end.map_or(IDLE, done);
+            let exchanged = self.word.compare_exchange(
+                pack(POLLING, started.at),
+                pack(next, now),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            if exchanged.is_err() {
+                // Woken while polling: no waker changes the word any more.
                 add(&self.wakes, 1);
+                let next = end.map_or(SCHEDULED, done);
+                self.word.store(pack(next, now), Ordering::Release);
             }
-            let next = match end {
-                Some(outcome) => done(outcome),
-                None if woken => SCHEDULED,
-                None => IDLE,
-            };
-            // No waker changes the word of a task that is being polled.
-            self.word.store(pack(next, now), Ordering::Release);
         });
         length
     }
@@ -313,9 +225,6 @@ impl Ledger {
                 }
                 break;
             }
-            if self.take_wake_in_poll() {
-                add(&self.wakes, 1);
-            }
         });
     }
 
@@ -328,28 +237,24 @@ impl Ledger {
         let mut at = 0;
         loop {
             let (state, since) = unpack(word);
-            let counted = match state {
+            let next = match state {
                 IDLE => {
                     if let Some(now) = now.take() {
                         at = now();
                     }
-                    let woken = pack(WOKEN, at.max(since));
-                    let order = Ordering::AcqRel;
-                    match self.word.compare_exchange(word, woken, order, Ordering::Acquire) {
-                        Ok(_) => true,
-                        Err(newer) => {
-                            word = newer;
-                            continue;
-                        }
-                    }
+                    pack(WOKEN, at.max(since))
                 }
-                POLLING => self.woken_in_poll.swap(1, Ordering::AcqRel) == 0,
-                _ => false,
+                POLLING => pack(POLLING_WOKEN, since),
+                _ => {
+                    self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
             };
-            if !counted {
-                self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
+            let order = Ordering::AcqRel;
+            match self.word.compare_exchange(word, next, order, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(newer) => word = newer,
             }
-            return;
         }
     }
 
@@ -387,8 +292,7 @@ impl Ledger {
         let (created, mut busy, mut scheduled) =
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
-        let unsettled =
-            u64::from(state == WOKEN) + u64::from(self.woken_in_poll.load(Ordering::Relaxed) != 0);
+        let unsettled = matches!(state, WOKEN | POLLING_WOKEN);
         let shown = shown(state);
         let now = if shown.is_done() { since } else { now.max(since) };
         // Wrapping, because a torn set may hold anything.
@@ -413,7 +317,9 @@ impl Ledger {
             scheduled,
             idle: lifetime.wrapping_sub(busy).wrapping_sub(scheduled),
             polls: of(&self.polls),
-            wakes: of(&self.wakes).wrapping_add(of(&self.redundant_wakes)).wrapping_add(unsettled),
+            wakes: of(&self.wakes)
+                .wrapping_add(of(&self.redundant_wakes))
+                .wrapping_add(u64::from(unsettled)),
             self_wakes: of(&self.self_wakes),
             max_poll,
             max_delay,
@@ -430,7 +336,7 @@ const fn done(outcome: Outcome) -> u64 {
 
 fn shown(state: u64) -> State {
     match state {
-        POLLING => State::Polling,
+        POLLING | POLLING_WOKEN => State::Polling,
         IDLE => State::Idle,
         COMPLETED => State::Completed,
         CANCELLED => State::Cancelled,

@@ -10,7 +10,10 @@
 
 use loom::{sync::Arc, thread};
 
-use super::ledger::{Ledger, Outcome, Reading, State};
+use super::{
+    ledger::Ledger,
+    reading::{Outcome, Reading, State},
+};
 
 const NOW: u64 = 100;
 
@@ -89,7 +92,7 @@ fn check_woken_once(seen: Reading) {
 
 #[test]
 fn loom_a_reader_against_a_poller_and_a_waker() {
-    explore(3, || {
+    explore(2, || {
         let ledger = spawned();
         let poller = thread::spawn({
             let ledger = ledger.clone();

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
-use super::ledger::{Ledger, Outcome, Reading, Started, State};
+use super::{
+    ledger::{Ledger, Started},
+    reading::{Outcome, Reading, State},
+};
 
 /// Something that happens to a task, at `step` after (or before) what happened last.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,8 @@ mod clock;
 mod distribution;
 mod instrument;
 mod ledger;
+mod reading;
+mod refs;
 mod registry;
 mod sync;
 mod thread;
@@ -18,11 +20,13 @@ mod waker;
 mod ledger_loom;
 #[cfg(all(test, not(asynctop_loom)))]
 mod ledger_tests;
+#[cfg(all(test, asynctop_loom))]
+mod refs_loom;
 
 use std::{future::Future, panic::Location};
 
 pub use instrument::Instrumented;
-pub use ledger::{Reading, State};
+pub use reading::{Reading, State};
 pub use registry::{Registry, TaskView};
 pub use thread::ThreadReading;
 #[cfg(feature = "watch")]

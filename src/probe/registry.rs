@@ -21,7 +21,7 @@ use super::{
     cell::{Identity, Ids, Name, TaskCell, stage_from},
     clock::Clock,
     instrument::Instrumented,
-    ledger::Reading,
+    reading::Reading,
     thread::{ThreadReading, ThreadSlot, Threads},
 };
 use crate::histogram::Histogram;

@@ -309,8 +309,8 @@ impl ThreadSlot {
 
     /// The task and the beginning of the poll that the thread is in. Also for a signal
     /// handler on that very thread: it neither locks, allocates nor waits for the
-    /// sequence, which that thread may be in the middle of. Between the two stores it may pair one poll's task with another one's beginning,
-    /// which is no pair of any poll.
+    /// sequence, which that thread may be in the middle of. Between the two stores it may
+    /// pair one poll's task with another one's beginning, which is no pair of any poll.
     #[cfg(feature = "watch")]
     #[allow(unsafe_code)]
     pub(crate) fn glance(&self) -> Option<(u64, u64)> {

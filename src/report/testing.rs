@@ -60,6 +60,7 @@ fn at(now: u64) -> Snapshot {
     let mut distributions = Distributions::default();
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);
+    result.evidence = Vec::new();
     result.distributions = vec![(Subject::Group("tcp".into()), distributions)];
     result
 }

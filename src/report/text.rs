@@ -98,6 +98,11 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         if let Some(location) = &finding.location {
             writeln!(out, "    spawned at {}", harmless(location))?;
         }
+        if let Some(evidence) = &finding.evidence {
+            for line in evidence.lines() {
+                writeln!(out, "    {}", harmless(&line))?;
+            }
+        }
         writeln!(out, "    {}", finding.cure)?;
     }
     rest(model.findings().len(), out)

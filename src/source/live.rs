@@ -7,8 +7,11 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
-    model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
+    model::{
+        Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures, WorkerFigures,
+    },
     probe::{Registry, TaskView},
+    watch::{Evidence, WatchHandle},
 };
 
 /// Why the wakers of a task are not counted.
@@ -23,6 +26,7 @@ pub struct LiveSource {
     gauge: RuntimeGauge,
     workers: Workers,
     metas: Metas,
+    watchdog: Option<WatchHandle>,
     /// How many tasks the last snapshot had: the next one will have about as many.
     last_count: usize,
 }
@@ -62,6 +66,20 @@ impl LiveSource {
         Self::watch(shared.source_name(), shared.registry, Target::Lab(shared), epoch)
     }
 
+    /// Lets a watchdog say where and why polls are long.
+    pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {
+        self.watchdog = Some(watchdog);
+        self
+    }
+
+    /// What the watchdog knows of the polls that are under way.
+    fn evidence(&self, workers: &[WorkerFigures]) -> Vec<Arc<Evidence>> {
+        let Some(watchdog) = &self.watchdog else { return Vec::new() };
+        let polls = workers.iter().filter_map(|worker| worker.current.as_ref());
+        let records = polls.filter_map(|poll| watchdog.current(poll.key));
+        records.map(|record| Arc::new(record.evidence())).collect()
+    }
+
     fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
         let gauge = RuntimeGauge::new(&epoch.handle);
         LiveSource {
@@ -72,6 +90,7 @@ impl LiveSource {
             gauge,
             workers: Workers::default(),
             metas: Metas::default(),
+            watchdog: None,
             last_count: 0,
         }
     }
@@ -129,6 +148,7 @@ impl Source for LiveSource {
             Target::Lab(shared) => Some(shared.figures()),
         };
         let metrics = self.epoch.handle.metrics();
+        let workers = self.workers.read(&self.epoch, &metrics, &threads, now);
         Snapshot {
             taken_ns: now,
             source: Arc::clone(&self.name),
@@ -138,7 +158,8 @@ impl Source for LiveSource {
                 now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
-            workers: self.workers.read(&self.epoch, &metrics, &threads, now),
+            evidence: self.evidence(&workers),
+            workers,
             tasks,
             delays: self.registry.delays(),
             distributions,

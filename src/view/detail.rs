@@ -76,19 +76,19 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     ]
 }
 
-/// What is wrong with it, and the cure.
+/// What is wrong with it, where and why, and the cure.
 fn findings(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
     let width = usize::from(width.saturating_sub(2));
+    let wrapped = |text: &str, style: Style| -> Vec<Pieces> {
+        wrap(text, width).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+    };
     let mut lines = Vec::new();
     for finding in app.model().findings().iter().filter(|finding| finding.task == Some(key)) {
         lines.push(Pieces::new());
-        for (text, style) in [
-            (finding.sentence.as_str(), look.severity(finding.severity)),
-            (finding.cure, Style::new()),
-        ] {
-            let wrapped = wrap(text, width).into_iter();
-            lines.extend(wrapped.map(|line| vec![(format!(" {line}"), style)]));
-        }
+        lines.extend(wrapped(&finding.sentence, look.severity(finding.severity)));
+        let evidence = finding.evidence.iter().flat_map(|evidence| evidence.lines());
+        lines.extend(evidence.map(|line| vec![(format!("   {line}"), Style::new())]));
+        lines.extend(wrapped(finding.cure, look.title()));
     }
     lines
 }

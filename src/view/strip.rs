@@ -98,7 +98,7 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         n => format!("  (+{n} more)"),
     };
     let sentence = format!(" {sign} {}{more}", worst.sentence);
-    let place = worst.location.as_deref().unwrap_or_default();
+    let place = worst.place().unwrap_or_default();
     // The whole path if there is room for it, else the file, else the sentence alone.
     let file = place.rsplit('/').next().unwrap_or(place);
     let hint = if opens_finding(app) { look.glyph("  ⏎ why", "  Enter: why") } else { "" };

@@ -250,6 +250,27 @@ impl Evidence {
         self.shares.first()?.place.as_deref()
     }
 
+    /// Where, why and how it came there, a line each, for a report or a screen: what is
+    /// to blame, the profile if there are several parts, and the frames of the task.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (self.function(), self.place(), &self.no_stack) {
+            (Some(function), place, _) => {
+                let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+                lines.push(format!("{} in {function}{place}", self.cause));
+            }
+            (None, _, Some(why)) => lines.push(format!("{}; no stack: {why}", self.cause)),
+            (None, _, None) => lines.push(self.cause.to_string()),
+        }
+        lines.extend(self.profile());
+        let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
+        let shown = frames.filter(|frame| {
+            matches!(frame.kind, FrameKind::User | FrameKind::Dependency | FrameKind::Std)
+        });
+        lines.extend(shown.take(24).map(|frame| format!("  {frame}")));
+        lines
+    }
+
     /// `81 % in parse_json, 19 % in checksum`; `None` unless there are several parts.
     pub fn profile(&self) -> Option<String> {
         let said = |share: &Share| format!("{:.0} % in {}", share.part * 100.0, share.function);

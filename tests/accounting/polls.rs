@@ -74,6 +74,18 @@ fn a_wake_that_another_thread_calls_during_the_poll_is_not_a_self_wake() {
 }
 
 #[test]
+fn a_wake_from_another_tasks_poll_is_not_a_self_wake() {
+    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+    runtime.spawn(registry.instrument_task("woken", gate.clone()));
+    run_scheduled(&runtime);
+    runtime.spawn(registry.instrument_task("waker", async move { gate.waker().wake() }));
+    run_scheduled(&runtime);
+    let r = task(registry, "woken").reading;
+    assert_eq!((r.polls, r.wakes, r.self_wakes), (2, 1, 0));
+    assert_eq!(task(registry, "waker").reading.self_wakes, 0);
+}
+
+#[test]
 fn a_future_inside_a_task_has_an_account_of_its_own() {
     on_each_flavour(|runtime, registry| {
         let future = registry.instrument_task("outer", async move {

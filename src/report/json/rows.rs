@@ -158,17 +158,27 @@ pub(super) struct FindingDoc<'a> {
     task: Option<u64>,
     sentence: &'a str,
     location: Option<&'a str>,
+    held_at: Option<&'a str>,
+    because: Option<String>,
+    stack: Option<Vec<String>>,
     cure: &'static str,
 }
 
 impl<'a> FindingDoc<'a> {
     pub(super) fn of(finding: &'a Finding) -> Self {
+        let evidence = finding.evidence.as_deref();
         FindingDoc {
             rule: finding.rule,
             severity: format::severity(finding.severity),
             task: finding.task,
             sentence: &finding.sentence,
             location: finding.location.as_deref(),
+            held_at: evidence.and_then(|evidence| evidence.place()),
+            because: evidence.map(|evidence| evidence.cause.to_string()),
+            stack: evidence.and_then(|evidence| {
+                let frames = evidence.stack.as_ref()?.task_frames().iter();
+                Some(frames.map(ToString::to_string).collect())
+            }),
             cure: finding.cure,
         }
     }

@@ -1,0 +1,71 @@
+//! What a ledger says of a task.
+
+/// Where a task stands. The order is that of a task's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Spawned or woken; waits for a worker.
+    Scheduled,
+    /// A worker is in its `poll` right now.
+    Polling,
+    /// Waits for a wake.
+    Idle,
+    /// Its future returned.
+    Completed,
+    /// Its future was dropped before it returned: aborted, or its runtime shut down.
+    Cancelled,
+    /// Its `poll` panicked.
+    Panicked,
+}
+
+impl State {
+    /// The word for it, on screen and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Scheduled => "scheduled",
+            State::Polling => "polling",
+            State::Idle => "idle",
+            State::Completed => "completed",
+            State::Cancelled => "cancelled",
+            State::Panicked => "panicked",
+        }
+    }
+
+    /// Whether the task is over.
+    pub fn is_done(self) -> bool {
+        matches!(self, State::Completed | State::Cancelled | State::Panicked)
+    }
+}
+
+/// How a poll ends a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Completed,
+    Panicked,
+}
+
+/// One coherent reading of a ledger. All times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Where the task stands.
+    pub state: State,
+    /// When it came to stand there, on the probe's clock.
+    pub since: u64,
+    /// From its spawn to the reading, or to its end. Always `busy + scheduled + idle`.
+    pub lifetime: u64,
+    /// Time inside `poll`, the running poll included.
+    pub busy: u64,
+    /// Time between a wake (or the spawn) and the poll that follows it.
+    pub scheduled: u64,
+    /// Time between the end of a poll and the next wake.
+    pub idle: u64,
+    /// Polls begun, the running one included.
+    pub polls: u64,
+    /// Calls of `wake` on wakers of this task.
+    pub wakes: u64,
+    /// Those of them that came from inside the task's own poll.
+    pub self_wakes: u64,
+    /// The longest poll, the running one included.
+    pub max_poll: u64,
+    /// The longest wait for a worker, the running one included.
+    pub max_delay: u64,
+}
