@@ -101,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn readme_has_the_same_table() {
+        let readme = include_str!("../../README.md");
+        let row = |b: &Binding| format!("| `{}` | {} |", b.label.replace(' ', "` `"), b.help);
+        let table: Vec<_> = KEYMAP.iter().map(row).collect();
+        assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
+    }
+
+    #[test]
     fn shift_is_part_of_the_character() {
         let key = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
         assert_eq!(action(key), Some(Last));

@@ -99,14 +99,23 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     };
     let sentence = format!(" {sign} {}{more}", worst.sentence);
     let place = worst.place().unwrap_or_default();
-    // The whole path if there is room for it, else the file, else the sentence alone.
+    // The whole path if there is room for it, else the file: the line is what people came
+    // for, so the end of the sentence makes room for it unless that is most of the line.
     let file = place.rsplit('/').next().unwrap_or(place);
     let hint = if opens_finding(app) { look.glyph("  ⏎ why", "  Enter: why") } else { "" };
     let room = usize::from(area.width).saturating_sub(sentence.width() + 3);
     let texts = [format!("{place}{hint}"), format!("{file}{hint}"), file.to_owned()];
-    let text = texts.into_iter().find(|text| text.width() <= room).unwrap_or_default();
+    let fitting = texts.into_iter().find(|text| text.width() <= room);
+    let needed = file.width() * 4 <= usize::from(area.width);
+    let text = fitting.or(needed.then(|| file.to_owned())).unwrap_or_default();
     let right = area.width - (text.width() as u16 + u16::from(!text.is_empty())).min(area.width);
-    canvas.put(0, area.y, right, &sentence, look.severity(worst.severity));
+    canvas.put(
+        0,
+        area.y,
+        right - u16::from(right < area.width),
+        &sentence,
+        look.severity(worst.severity),
+    );
     canvas.put(right, area.y, area.width - right, &text, look.dim());
 }
 

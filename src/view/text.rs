@@ -121,6 +121,9 @@ pub(super) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
     if path.width() <= width {
         return Cow::Borrowed(path);
     }
+    if width == 0 {
+        return Cow::Borrowed("");
+    }
     let sign = if ascii { "~" } else { "…" };
     let parts = path.match_indices('/').map(|(at, _)| at);
     for at in parts {
@@ -140,7 +143,7 @@ pub(super) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
     });
     match kept.last() {
         Some((at, _)) => Cow::Owned(format!("{sign}{}", &path[at..])),
-        None => Cow::Borrowed(if width == 0 { "" } else { sign }),
+        None => Cow::Borrowed(sign),
     }
 }
 
