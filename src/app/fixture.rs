@@ -8,6 +8,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use super::{App, Effect, Settings};
 use crate::{
     Histogram,
+    histogram::{BUCKETS, bucket_of},
     model::{
         CurrentPoll, Distributions, Figure, Flavor, Interest, LabFigures, Snapshot, Subject,
         TaskFigures, TaskMeta, WorkerFigures, testing,
@@ -236,11 +237,11 @@ impl World {
 }
 
 fn histogram(counts: &[(u64, u64)]) -> Histogram {
-    let mut result = Histogram::default();
+    let mut buckets = [0; BUCKETS];
     for (nanos, count) in counts {
-        (0..*count).for_each(|_| result.record(*nanos));
+        buckets[bucket_of(*nanos)] += count;
     }
-    result
+    Histogram::from_counts(buckets, counts.iter().map(|(nanos, _)| *nanos).max().unwrap_or(0))
 }
 
 /// A dashboard and the world that it looks at.
