@@ -4,6 +4,7 @@
 //! room knows the model and the lab's [`Command`](crate::lab::Command)s.
 
 mod action;
+mod commands;
 mod cursor;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -25,9 +25,6 @@ pub enum Effect {
     Quit,
 }
 
-/// The intervals to choose from.
-const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
-
 impl App {
     /// Takes in a snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> Option<Effect> {
@@ -144,30 +141,6 @@ impl App {
             Action::Quit => return Some(Effect::Quit),
         }
         None
-    }
-
-    fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
-        let has_lab = self.model.snapshot().is_some_and(|snapshot| snapshot.lab.is_some());
-        if !has_lab {
-            self.say("there is no lab here", now);
-            return None;
-        }
-        Some(Effect::Lab(command))
-    }
-
-    fn workload(&mut self, command: fn(usize) -> Command, now: Duration) -> Option<Effect> {
-        if self.screen != Screen::Lab {
-            self.say("workloads are raised and lowered on screen 6", now);
-            return None;
-        }
-        match self.workloads.key() {
-            Some(position) => self.lab(command(*position), now),
-            None => {
-                self.move_by(1);
-                self.say("select a workload with ↑ and ↓", now);
-                None
-            }
-        }
     }
 
     fn show(&mut self, screen: Screen) {
@@ -325,40 +298,6 @@ impl App {
             Overlay::Help { .. } => Overlay::None,
             _ => Overlay::Help { scroll: 0 },
         };
-    }
-
-    fn ask_to_cancel(&mut self, now: Duration) {
-        let shown = match self.overlay {
-            Overlay::Task { key, .. } => Some(key),
-            _ if self.screen == Screen::Tasks => self.tasks.key().copied(),
-            _ => None,
-        };
-        let Some(task) = shown.and_then(|key| self.task(key)) else {
-            self.say("select a task to cancel it", now);
-            return;
-        };
-        if task.state.is_done() {
-            let sentence = format!("{} has ended already", task.meta.name);
-            self.say(sentence, now);
-            return;
-        }
-        self.prompt = Prompt::Cancel { key: task.key, name: task.meta.name.clone() };
-    }
-
-    fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {
-        let current = self.interval.as_millis() as u64;
-        let next = if slower {
-            INTERVALS_MS.into_iter().find(|ms| *ms > current)
-        } else {
-            INTERVALS_MS.into_iter().rev().find(|ms| *ms < current)
-        };
-        let Some(next) = next else {
-            self.say("no further", now);
-            return None;
-        };
-        self.interval = Duration::from_millis(next);
-        self.say(format!("a look every {:?}", self.interval), now);
-        Some(Effect::Interval(self.interval))
     }
 }
 

@@ -153,13 +153,13 @@ impl GroupRow {
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
         self.poll_rate += rates.polls;
-        self.polls += task.polls;
+        self.polls = self.polls.saturating_add(task.polls);
         self.busy_share += rates.busy;
-        self.busy_ns += task.busy_ns;
-        self.scheduled_ns += task.scheduled_ns;
-        self.idle_ns += task.idle_ns;
+        self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
+        self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);
+        self.idle_ns = self.idle_ns.saturating_add(task.idle_ns);
         self.max_poll_ns = self.max_poll_ns.max(task.max_poll_ns);
-        self.wakes += task.wakes;
+        self.wakes = self.wakes.saturating_add(task.wakes);
     }
 }
 

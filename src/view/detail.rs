@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// From this width on the two distributions stand side by side.
-const TWO_COLUMNS: u16 = 120;
+const TWO_COLUMNS: u16 = 132;
 
 /// The lines, as many as there are.
 pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {

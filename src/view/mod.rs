@@ -2,13 +2,13 @@
 //! figures of its own; what is not visible is not looked at.
 //!
 //! ```text
-//!  asynctop  lab:mixed  current-thread  up 1m23s  live 4/s       slowdown ×38  lag p99 1.2s  hog ● spin
-//!  w0 ██████████ 100% hog for 1.24s                               queue 12  tasks 134 of 134
-//!  ‼ hog has held worker 0 for 1.24 s without yielding; 16 tasks wait            src/lab/workload/hog.rs:42
-//!  Tasks 134  busy% ▼                                                                    / filter
-//!    ID S NAME          POLLS POLLS/S  BUSY% …
+//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz       hog ● spin  lag p99 1.2s  slowdown ×38   header
+//!  w0 ██████████  100%  hog for 1.24s                                                                  strip
+//!  ‼ hog has held worker 0 for 1.24 s without yielding; 16 tasks wait         hog.rs:42  ⏎ why
+//!  Tasks 134  by busy% ▼                                         waiting 16  queue 12  blocking 1      title
+//!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         tasks
 //!     7 ▶ hog               1       0    100 …
-//!  1 Tasks  2 Groups  3 Workers  6 Lab   b hog  …
+//!  1 Tasks  2 Groups  3 Workers  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
 //! ```
 
 mod bars;

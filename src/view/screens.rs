@@ -1,8 +1,13 @@
 //! What is on the screen, as a user sees it.
 
-use crate::app::{
-    Settings, Theme,
-    fixture::{S, Stage, World},
+use proptest::prelude::*;
+
+use crate::{
+    app::{
+        Settings, Theme,
+        fixture::{S, Stage, World},
+    },
+    model::{Figure, testing},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -105,4 +110,49 @@ fn without_colours_and_without_unicode() {
     screen!("ascii_detail_80x24", stage, 80 x 24);
     stage.keys("<Esc>3");
     screen!("ascii_workers_80x24", stage, 80 x 24);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Any number of workers, any names, any figures, on every screen and at any size: no
+    /// panic, nothing that steers the terminal, and always something to see.
+    #[test]
+    fn every_world_can_be_drawn_at_every_size(
+        width in 1u16..301,
+        height in 1u16..101,
+        workers in 0usize..80,
+        hog in any::<bool>(),
+        counters in any::<bool>(),
+        lab in any::<bool>(),
+        keys in "[1236?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?]{0,3}",
+        name in "\\PC{0,40}|[\u{0}-\u{1f}\u{7f}\u{9b}\u{202e}\u{61c}a漢]{0,12}",
+        figures in prop::collection::vec(any::<u64>(), 12),
+    ) {
+        let world = World { workers, counters, ..World::new() };
+        let settings = Settings { ascii: figures[0] % 5 == 0, ..Settings::default() };
+        let mut stage = Stage::with(world, settings);
+        if hog {
+            stage.hog(S);
+        }
+        stage.keys(&keys).pass(S);
+        let mut snapshot = (*stage.world.step()).clone();
+        for (task, seed) in snapshot.tasks.iter_mut().zip(&figures) {
+            task.meta = testing::task(*seed, &name).meta;
+            (task.polls, task.wakes, task.since_ns) = (*seed, seed / 3, *seed);
+            (task.busy_ns, task.max_poll_ns, task.lifetime_ns) = (seed / 2, *seed, seed / 7);
+            task.live_wakers = Figure::Measured(0);
+        }
+        if !lab {
+            snapshot.lab = None;
+        }
+        stage.show(snapshot.into());
+        let buffer = stage.buffer(width, height);
+        let harmful = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
+        prop_assert!(!buffer.content().iter().any(|cell| harmful(cell.symbol())));
+        if settings.ascii {
+            prop_assert!(buffer.content().iter().all(|cell| cell.symbol().is_ascii()));
+        }
+        prop_assert!(buffer.content().iter().any(|cell| cell.symbol() != " "));
+    }
 }
