@@ -46,6 +46,15 @@ fn wait_until(what: impl Fn() -> bool) {
     }
 }
 
+/// Ends the hog, also when the test fails: the runtime waits for it.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 #[test]
 fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
     set(count as extern "C" fn(i32) as usize);
@@ -54,6 +63,7 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let its = stop.clone();
+    let stop = Stop(stop);
     let hog = registry.instrument_task("hog", async move {
         while !its.load(SeqCst) {
             std::hint::spin_loop();
@@ -67,20 +77,25 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
     assert_eq!(OURS.load(SeqCst), 0, "the watchdog's signals are not the program's");
 
     for sent in 1..=50 {
-        let thread = handle.current(key).unwrap().os_id.unwrap();
-        // SAFETY: a signal to a thread of this process, which handles it.
-        unsafe {
-            libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG);
-        }
+        // SAFETY: a signal to this process, which handles it.
+        unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
         wait_until(|| OURS.load(SeqCst) >= sent);
         assert_eq!(OURS.load(SeqCst), sent, "each once");
     }
+    // Also on the thread of the hog. There the kernel merges it with a signal of the
+    // watchdog's that is just on its way, as it does with any two of one number.
+    let thread = handle.current(key).unwrap().os_id.unwrap();
+    wait_until(|| {
+        // SAFETY: a signal to a thread of this process, which handles it.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG) };
+        OURS.load(SeqCst) >= 100
+    });
     let before = captures();
     wait_until(|| captures() > before + 1);
 
     // Another handler that does not pass the watchdog's signals on: no stacks, and said.
     set(libc::SIG_IGN);
-    stop.store(true, SeqCst);
+    drop(stop);
     wait_until(|| handle.current(key).is_none());
     let hog = registry.instrument_task("hog", async {
         thread::sleep(Duration::from_millis(800));

@@ -31,7 +31,9 @@ pub struct WatchOptions {
     /// The signal that makes a thread copy its stack: SIGURG (23) unless set, which
     /// programs ignore unless they ask for it, and debuggers pass on without a word. A
     /// handler that is there already goes on to get its own signals; ours stays until
-    /// the process ends. In a long poll, as after any signal, a system call that cannot
+    /// the process ends. The kernel merges standard signals of one number to one thread:
+    /// a program that must not lose such a signal gives us one of its own, a real-time
+    /// one, which never merge. In a long poll, as after any signal, a system call that cannot
     /// be restarted (`poll`, `epoll_wait`, one with a timeout) returns `EINTR`.
     pub signal: i32,
 }
