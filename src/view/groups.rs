@@ -77,11 +77,5 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
         GroupColumn::Wakes => (count(row.wakes), plain),
         GroupColumn::Where => (row.location.to_string(), look.dim()),
     };
-    if place.right {
-        canvas.put_right(place.x, y, place.width, &text, style);
-    } else if place.column == GroupColumn::Where {
-        canvas.put_path(place.x, y, place.width, &text, style);
-    } else {
-        canvas.put(place.x, y, place.width, &text, style);
-    }
+    place.put(canvas, y, &text, style, place.column == GroupColumn::Where);
 }

@@ -1,5 +1,9 @@
 //! Which columns fit, and where they stand.
 
+use ratatui::style::Style;
+
+use super::canvas::Canvas;
+
 /// What a table wants of a column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spec<C> {
@@ -20,6 +24,26 @@ pub(super) struct Place<C> {
     pub x: u16,
     pub width: u16,
     pub right: bool,
+}
+
+impl<C> Place<C> {
+    /// Writes the text of a cell; of a path the end stays if it does not fit.
+    pub(super) fn put(
+        &self,
+        canvas: &mut Canvas<'_>,
+        y: u16,
+        text: &str,
+        style: Style,
+        is_path: bool,
+    ) {
+        if self.right {
+            canvas.put_right(self.x, y, self.width, text, style);
+        } else if is_path {
+            canvas.put_path(self.x, y, self.width, text, style);
+        } else {
+            canvas.put(self.x, y, self.width, text, style);
+        }
+    }
 }
 
 /// Chooses columns by rank until the line is full, `sorted` always among them, and shares

@@ -136,13 +136,7 @@ fn cell(
         Column::Doing => (doing(task), plain),
         Column::Where => (task.meta.location.to_string(), look.dim()),
     };
-    if place.right {
-        canvas.put_right(place.x, y, place.width, &text, style);
-    } else if place.column == Column::Where {
-        canvas.put_path(place.x, y, place.width, &text, style);
-    } else {
-        canvas.put(place.x, y, place.width, &text, style);
-    }
+    place.put(canvas, y, &text, style, place.column == Column::Where);
 }
 
 /// What it says that it does, or how it ended.
