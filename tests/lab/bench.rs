@@ -15,6 +15,10 @@ use asynctop::{
 /// Long enough for anything on any machine; tests wait for conditions, not for this.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The groups of tasks that `mixed` starts.
+pub const GROUPS: [&str; 8] =
+    ["heartbeat", "accept", "conn", "client", "ping", "pong", "cruncher", "feed"];
+
 pub struct Bench {
     pub lab: Lab,
     pub source: LiveSource,
@@ -50,9 +54,13 @@ impl Bench {
         }
     }
 
+    /// Waits until each of `mixed`'s groups has tasks and its work goes on.
     pub fn wait_for_work(&mut self) -> Snapshot {
         let before = self.look();
-        self.wait("all closed-loop work went on", |now| all_advanced(&before, now))
+        // Both in one snapshot: it takes in what was done after it looked at the tasks.
+        self.wait("all closed-loop work went on", |now| {
+            all_advanced(&before, now) && GROUPS.iter().all(|group| alive(now, group) > 0)
+        })
     }
 
     pub fn wait_for_hog(&mut self) -> Snapshot {
