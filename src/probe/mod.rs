@@ -14,6 +14,8 @@ mod refs;
 mod registry;
 mod sync;
 mod thread;
+#[cfg(feature = "watch")]
+mod trace;
 mod waker;
 
 #[cfg(all(test, asynctop_loom))]
@@ -32,6 +34,9 @@ pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;
 use tokio::task::JoinHandle;
+#[cfg(feature = "watch")]
+#[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
+pub(crate) use trace::set_tracer;
 
 /// Spawns `future` on the current Tokio runtime and measures it, under the name of the
 /// function that made it.
