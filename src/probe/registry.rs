@@ -22,6 +22,8 @@ use super::{
     clock::Clock,
     instrument::Instrumented,
     reading::Reading,
+    recorder::Recorder,
+    recording::Recording,
     thread::{ThreadReading, ThreadSlot, Threads},
 };
 use crate::histogram::Histogram;
@@ -183,6 +185,23 @@ impl Registry {
     /// What each thread that polls, or polled, tasks of this registry is doing.
     pub fn threads(&self, now: u64) -> Vec<ThreadReading> {
         self.threads.read(now)
+    }
+
+    /// Has the threads write down when they poll whom, for as long as the recording is kept.
+    pub fn record(&'static self) -> Recording {
+        Recording::new(self)
+    }
+
+    pub(super) fn begin_recording(&self) {
+        self.threads.record(true);
+    }
+
+    pub(super) fn end_recording(&self) {
+        self.threads.record(false);
+    }
+
+    pub(super) fn recorders(&self) -> Vec<Option<&'static Recorder>> {
+        self.threads.recorders()
     }
 
     /// Appends the threads' slots that `known` lacks, always in the same order.
