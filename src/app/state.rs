@@ -216,7 +216,7 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        Interest { task, groups: self.screen == Screen::Groups }
+        Interest { task, groups: self.screen == Screen::Groups, ..Interest::default() }
     }
 
     /// Says something for a few seconds.

@@ -24,8 +24,9 @@ pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
-    CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, RuntimeFigures,
-    Snapshot, Subject, TaskFigures, TaskMeta, WorkerFigures, WorkloadFigures,
+    CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, Polls,
+    RuntimeFigures, Snapshot, Stretches, Subject, TaskFigures, TaskMeta, WorkerFigures,
+    WorkerPolls, WorkloadFigures,
 };
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot

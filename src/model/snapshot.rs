@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::{Histogram, probe::State, watch::Evidence};
+use crate::{
+    Histogram,
+    probe::{State, Stretch},
+    watch::Evidence,
+};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,6 +77,8 @@ pub struct Snapshot {
     pub runtime: RuntimeFigures,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerFigures>,
+    /// When each of them polled whom, if [`Interest`] asked for it.
+    pub timeline: Polls,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskFigures>,
     /// How long tasks waited for a worker, over all polls so far.
@@ -92,6 +98,47 @@ pub struct Interest {
     pub task: Option<u64>,
     /// The distributions of every group.
     pub groups: bool,
+    /// When each worker polled whom. It is written down only while somebody asks.
+    pub timeline: bool,
+}
+
+/// When each worker polled whom.
+#[derive(Clone, Debug, Default)]
+pub enum Polls {
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+    /// Not to be had from this source, for the reason given.
+    Unavailable(&'static str),
+    /// What ended since the snapshot before, by worker.
+    Since(Vec<WorkerPolls>),
+}
+
+/// What one worker polled, and when.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerPolls {
+    /// Every poll.
+    pub every: Stretches,
+    /// The polls that a tick fell into, one each [`TICK_NS`](crate::probe::TICK_NS): the
+    /// longer ones all, of the shorter ones a sample that reaches back further.
+    pub ticked: Stretches,
+}
+
+/// Polls of one worker, oldest first; they never overlap.
+#[derive(Clone, Debug)]
+pub struct Stretches {
+    /// From then on until the snapshot none is missing, on the source's clock.
+    pub from_ns: u64,
+    /// How many are missing before that.
+    pub lost: u64,
+    /// The polls.
+    pub stretches: Arc<[Stretch]>,
+}
+
+impl Default for Stretches {
+    fn default() -> Self {
+        Stretches { from_ns: 0, lost: 0, stretches: Arc::from([]) }
+    }
 }
 
 /// Whose distributions these are.

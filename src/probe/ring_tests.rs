@@ -1,11 +1,11 @@
 //! The ring against threads that do not wait for each other, and a poll inside of a poll.
 
 use std::{
-    future::poll_fn,
+    future::Future,
     hint::black_box,
     pin::pin,
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     thread,
 };
 
@@ -70,8 +70,8 @@ fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
 }
 
 /// Polls a future of `registry` once, on this thread.
-fn poll_once(registry: &'static Registry, name: &str, mut body: impl FnMut()) -> u64 {
-    let task = registry.instrument(name, poll_fn(|_| Poll::<()>::Ready(body())));
+fn poll_once(registry: &'static Registry, name: &str, body: impl FnOnce()) -> u64 {
+    let task = registry.instrument(name, async { body() });
     let key = task.key();
     assert!(pin!(task).poll(&mut Context::from_waker(Waker::noop())).is_ready());
     key

@@ -347,6 +347,15 @@ impl ThreadSlot {
         self.recorder.store(recorder, Ordering::Release);
     }
 
+    /// Writes down the poll that ends. Out of the way of those that are not.
+    #[inline(never)]
+    fn note(&self, recorder: &Recorder, frame: &Frame, outer: Outer, ended: u64) {
+        recorder.ran(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
+        if !outer.task.is_null() {
+            recorder.resume(ended);
+        }
+    }
+
     /// The poll inside of which another one begins has had the thread until now.
     #[allow(unsafe_code)]
     #[cold]
@@ -373,10 +382,7 @@ impl ThreadSlot {
         // Before the poll is over for those who look at the slot: whoever sees it no more
         // finds it there.
         if let Some(recorder) = self.recorder() {
-            recorder.ran(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
-            if !outer.task.is_null() {
-                recorder.resume(ended);
-            }
+            self.note(recorder, frame, outer, ended);
         }
         self.sequence.write(|| {
             if outer.task.is_null() {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
+use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
@@ -25,6 +25,7 @@ pub struct LiveSource {
     epoch: Epoch,
     gauge: RuntimeGauge,
     workers: Workers,
+    timeline: Timeline,
     metas: Metas,
     watchdog: Option<WatchHandle>,
     /// How many tasks the last snapshot had: the next one will have about as many.
@@ -89,6 +90,7 @@ impl LiveSource {
             epoch,
             gauge,
             workers: Workers::default(),
+            timeline: Timeline::default(),
             metas: Metas::default(),
             watchdog: None,
             last_count: 0,
@@ -141,6 +143,7 @@ impl Source for LiveSource {
         let now = self.registry.now();
         let (tasks, distributions) = self.tasks(now, interest);
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
+        self.timeline.look(interest.timeline, self.registry);
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
         let lab = match &self.target {
@@ -149,6 +152,7 @@ impl Source for LiveSource {
         };
         let metrics = self.epoch.handle.metrics();
         let workers = self.workers.read(&self.epoch, &metrics, &threads, now);
+        let timeline = self.timeline.polls(self.workers.places(), self.epoch.started_ns, now);
         Snapshot {
             taken_ns: now,
             source: Arc::clone(&self.name),
@@ -160,6 +164,7 @@ impl Source for LiveSource {
             ),
             evidence: self.evidence(&workers),
             workers,
+            timeline,
             tasks,
             delays: self.registry.delays(),
             distributions,
