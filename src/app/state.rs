@@ -216,7 +216,13 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        Interest { task, groups: self.screen == Screen::Groups, ..Interest::default() }
+        Interest {
+            task,
+            groups: self.screen == Screen::Groups,
+            // The details of a task say what it waits for.
+            resources: task.is_some(),
+            timeline: false,
+        }
     }
 
     /// Says something for a few seconds.

@@ -7,10 +7,13 @@ mod columns;
 mod finding;
 mod group;
 mod lag;
+mod polls;
 mod query;
 mod rates;
+mod resources;
 mod slowdown;
 mod snapshot;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -20,14 +23,16 @@ pub use columns::Column;
 pub use finding::{Finding, Severity};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
+pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
+pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
-    CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, Polls,
-    RuntimeFigures, Snapshot, Stretches, Subject, TaskFigures, TaskMeta, WorkerFigures,
-    WorkerPolls, WorkloadFigures,
+    CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, RuntimeFigures,
+    Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
 };
+pub use target::{Caveat, Gaps, Link, TargetFigures};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.

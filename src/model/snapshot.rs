@@ -5,11 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::{
-    Histogram,
-    probe::{State, Stretch},
-    watch::Evidence,
-};
+use super::{Caveat, Resources, TargetFigures, WorkerPolls};
+use crate::{Histogram, probe::State, watch::Evidence};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,8 +74,9 @@ pub struct Snapshot {
     pub runtime: RuntimeFigures,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerFigures>,
-    /// When each of them polled whom, if [`Interest`] asked for it.
-    pub timeline: Polls,
+    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
+    /// why it cannot be known.
+    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskFigures>,
     /// How long tasks waited for a worker, over all polls so far.
@@ -87,6 +85,14 @@ pub struct Snapshot {
     pub distributions: Vec<(Subject, Distributions)>,
     /// Where and why the long polls that are under way are long, if a watchdog looks.
     pub evidence: Vec<Arc<Evidence>>,
+    /// The programs that are watched over a connection; empty for a runtime of this process.
+    pub targets: Vec<TargetFigures>,
+    /// How often the counts change by themselves; 0 if they are of each look.
+    pub period_ns: u64,
+    /// Figures that are not quite what their names promise.
+    pub caveats: &'static [Caveat],
+    /// What tasks wait for, if [`Interest`] asked for it, or why it cannot be known.
+    pub resources: Result<Arc<Resources>, &'static str>,
     /// What only the lab knows.
     pub lab: Option<LabFigures>,
 }
@@ -98,47 +104,10 @@ pub struct Interest {
     pub task: Option<u64>,
     /// The distributions of every group.
     pub groups: bool,
-    /// When each worker polled whom. It is written down only while somebody asks.
+    /// Resources and async operations.
+    pub resources: bool,
+    /// When each worker polled whom, which is written down only while somebody asks.
     pub timeline: bool,
-}
-
-/// When each worker polled whom.
-#[derive(Clone, Debug, Default)]
-pub enum Polls {
-    /// Nobody asked.
-    #[default]
-    NotAsked,
-    /// Not to be had from this source, for the reason given.
-    Unavailable(&'static str),
-    /// What ended since the snapshot before, by worker.
-    Since(Vec<WorkerPolls>),
-}
-
-/// What one worker polled, and when.
-#[derive(Clone, Debug, Default)]
-pub struct WorkerPolls {
-    /// Every poll.
-    pub every: Stretches,
-    /// The polls that a tick fell into, one each [`TICK_NS`](crate::probe::TICK_NS): the
-    /// longer ones all, of the shorter ones a sample that reaches back further.
-    pub ticked: Stretches,
-}
-
-/// Polls of one worker, oldest first; they never overlap.
-#[derive(Clone, Debug)]
-pub struct Stretches {
-    /// From then on until the snapshot none is missing, on the source's clock.
-    pub from_ns: u64,
-    /// How many are missing before that.
-    pub lost: u64,
-    /// The polls.
-    pub stretches: Arc<[Stretch]>,
-}
-
-impl Default for Stretches {
-    fn default() -> Self {
-        Stretches { from_ns: 0, lost: 0, stretches: Arc::from([]) }
-    }
 }
 
 /// Whose distributions these are.
@@ -163,8 +132,9 @@ pub struct Distributions {
 #[derive(Clone, Debug)]
 pub struct RuntimeFigures {
     /// How it schedules.
-    pub flavor: Flavor,
-    /// How long it has run.
+    pub flavor: Figure<Flavor>,
+    /// How long it has run; of a program that is watched from outside, how long the
+    /// oldest task that is known has lived.
     pub uptime_ns: u64,
     /// Living tasks by Tokio's own count: more than the snapshot has, if some are not
     /// measured.
@@ -219,8 +189,39 @@ pub struct CurrentPoll {
     pub since_ns: u64,
 }
 
+/// What kind of thing runs as a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TaskKind {
+    /// A future on a runtime or a `LocalSet`: it has to give way.
+    #[default]
+    Spawned,
+    /// The future of a `block_on`: it has to give way, and nobody counts its wakers.
+    BlockOn,
+    /// A closure on the blocking pool, Tokio's own workers among them: it may block.
+    Blocking,
+    /// Not known.
+    Unknown,
+}
+
+impl TaskKind {
+    /// The word for it, on screen and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskKind::Spawned => "task",
+            TaskKind::BlockOn => "block_on",
+            TaskKind::Blocking => "blocking",
+            TaskKind::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a long poll of it is nobody's fault.
+    pub fn may_block(self) -> bool {
+        matches!(self, TaskKind::Blocking | TaskKind::Unknown)
+    }
+}
+
 /// What does not change over a task's life.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct TaskMeta {
     /// The number that people see.
     pub id: u64,
@@ -230,8 +231,14 @@ pub struct TaskMeta {
     pub group: Arc<str>,
     /// Where it was spawned, as `file:line`.
     pub location: Arc<str>,
-    /// The size of its future in bytes.
+    /// The size of its future in bytes; 0 if not known.
     pub future_size: u32,
+    /// What kind of task it is.
+    pub kind: TaskKind,
+    /// The name of its target; empty where there is one program only.
+    pub target: Arc<str>,
+    /// What else was said of it when it was spawned, as `key=value key=value`.
+    pub fields: Arc<str>,
 }
 
 /// Figures of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.

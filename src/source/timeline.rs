@@ -2,9 +2,12 @@
 
 use super::workers::Places;
 use crate::{
-    model::{Polls, Stretches, WorkerPolls},
+    model::{Stretches, WorkerPolls},
     probe::{Kept, Recorded, Recording, Registry, Stretch},
 };
+
+/// Why there is nothing to see at first.
+const NOT_ASKED: &str = "nobody has asked for it until now: it comes with the next look";
 
 /// Follows the polls of the workers while somebody wants to see them.
 #[derive(Default)]
@@ -32,9 +35,14 @@ impl Timeline {
     }
 
     /// What it was that the workers did until `now`; they began at `began`.
-    pub(super) fn polls(&mut self, places: &Places, began: u64, now: u64) -> Polls {
+    pub(super) fn polls(
+        &mut self,
+        places: &Places,
+        began: u64,
+        now: u64,
+    ) -> Result<Vec<WorkerPolls>, &'static str> {
         if self.recording.is_none() {
-            return Polls::NotAsked;
+            return Err(NOT_ASKED);
         }
         let since = self.read_ns.max(began);
         self.read_ns = self.read_ns.max(now);
@@ -46,7 +54,7 @@ impl Timeline {
                 ticked: stretches(ticked, since, began, now),
             }
         };
-        Polls::Since(places.iter().map(&mut of_worker).collect())
+        Ok(places.iter().map(&mut of_worker).collect())
     }
 }
 

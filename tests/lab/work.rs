@@ -14,7 +14,7 @@ fn all_closed_loop_work_advances_under_both_flavors() {
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let mut bench = Bench::mixed(flavor);
         let snapshot = bench.wait_for_work();
-        assert_eq!(snapshot.runtime.flavor, flavor);
+        assert_eq!(snapshot.runtime.flavor.value(), Some(flavor));
         assert_eq!(done(&snapshot).len(), 3);
         let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
         assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
