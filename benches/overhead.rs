@@ -187,7 +187,7 @@ fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
         let paired = median(these.iter().zip(bare).map(|(with, bare)| with - bare).collect());
         let share = match variant {
             Variant::Asynctop => String::new(),
-            Variant::Timeline => format!("+{:.1} for the timeline", added(these) - added(ours)),
+            Variant::Timeline => format!("{:+.1} for the timeline", added(these) - added(ours)),
             _ => format!("1/{:.1} of it", added(these) / added(ours)),
         };
         println!("| {name} | {cost:.0} | +{:.0} | +{paired:.0} | {share} |", added(these));

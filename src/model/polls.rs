@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::CurrentPoll;
 use crate::probe::Stretch;
 
 /// Whom one worker polled, and when.
@@ -12,6 +13,8 @@ pub struct WorkerPolls {
     /// The polls that a tick fell into, one each [`TICK_NS`](crate::probe::TICK_NS): the
     /// longer ones all, of the shorter ones a sample that reaches back further.
     pub ticked: Stretches,
+    /// The poll that has not ended.
+    pub current: Option<CurrentPoll>,
 }
 
 /// Polls of one worker, oldest first; they never overlap.

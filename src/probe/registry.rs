@@ -22,7 +22,6 @@ use super::{
     clock::Clock,
     instrument::Instrumented,
     reading::Reading,
-    recorder::Recorder,
     recording::Recording,
     thread::{ThreadReading, ThreadSlot, Threads},
 };
@@ -200,12 +199,7 @@ impl Registry {
         self.threads.record(false);
     }
 
-    pub(super) fn recorders(&self) -> Vec<Option<&'static Recorder>> {
-        self.threads.recorders()
-    }
-
     /// Appends the threads' slots that `known` lacks, always in the same order.
-    #[cfg(feature = "watch")]
     pub(crate) fn thread_slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         self.threads.slots(known);
     }

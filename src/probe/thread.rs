@@ -252,12 +252,6 @@ impl Threads {
         }
     }
 
-    /// Where each thread writes its polls down, if it ever did, in the order of `read`.
-    pub(crate) fn recorders(&self) -> Vec<Option<&'static Recorder>> {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().map(|slot| slot.recorder_kept.get().copied()).collect()
-    }
-
     /// All slots, living threads and ended ones, always in the same order.
     pub(crate) fn read(&self, now: u64) -> Vec<ThreadReading> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +260,6 @@ impl Threads {
 
     /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
     /// so a reader that comes often takes this lock and allocates nothing.
-    #[cfg(feature = "watch")]
     pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
@@ -338,6 +331,11 @@ impl ThreadSlot {
     fn recorder(&self) -> Option<&Recorder> {
         // SAFETY: null, or from a `&'static Recorder`.
         unsafe { self.recorder.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Where this thread's polls were written down, if they ever were.
+    pub(crate) fn recorder_kept(&self) -> Option<&'static Recorder> {
+        self.recorder_kept.get().copied()
     }
 
     /// Polls are written down from now on, or no more.
@@ -413,12 +411,21 @@ impl ThreadSlot {
         Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
 
+    /// The task and the beginning of the poll that the thread is in.
+    pub(crate) fn current(&self) -> Option<(u64, u64)> {
+        self.sequence.read(|| self.current_unchecked())
+    }
+
     #[allow(unsafe_code)]
+    fn current_unchecked(&self) -> Option<(u64, u64)> {
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
+        task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn read(&self, now: u64) -> ThreadReading {
         let (current, busy, polls) = self.sequence.read(|| {
-            // SAFETY: cells are never freed, and a key is an atomic load.
-            let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
-            let current = task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)));
+            let current = self.current_unchecked();
             let busy = self.busy.load(Ordering::Relaxed);
             (current, busy, self.polls.load(Ordering::Relaxed))
         });

@@ -145,9 +145,9 @@ impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
         let now = self.registry.now();
+        self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(now, interest);
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
-        self.timeline.look(interest.timeline, self.registry);
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
         let lab = match &self.target {

@@ -2,7 +2,7 @@
 
 use super::workers::Places;
 use crate::{
-    model::{Stretches, WorkerPolls},
+    model::{CurrentPoll, Stretches, WorkerPolls},
     probe::{Kept, Recorded, Recording, Registry, Stretch},
 };
 
@@ -20,8 +20,8 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// Takes what the threads have written down. To be called before the threads' current
-    /// polls are read: then a poll is in one of both, whenever it ends.
+    /// Takes what the threads have written down. To be called before the tasks are scanned:
+    /// then those that were polled are among them.
     pub(super) fn look(&mut self, wanted: bool, registry: &'static Registry) {
         if !wanted {
             *self = Timeline::default();
@@ -48,10 +48,11 @@ impl Timeline {
         self.read_ns = self.read_ns.max(now);
         let mut of_worker = |place: &Option<usize>| {
             let found = place.and_then(|place| self.found.get_mut(place));
-            let Recorded { every, ticked } = found.map(std::mem::take).unwrap_or_default();
+            let Recorded { every, ticked, current } = found.map(std::mem::take).unwrap_or_default();
             WorkerPolls {
                 every: stretches(every, since, began, now),
                 ticked: stretches(ticked, since, began, now),
+                current: current.map(|(key, since_ns)| CurrentPoll { key, since_ns }),
             }
         };
         Ok(places.iter().map(&mut of_worker).collect())
