@@ -195,7 +195,11 @@ impl<'a> Run<'a> {
 
     fn look(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
-        let snapshot = Arc::new(self.source.snapshot(&Interest { task: None, groups: true }));
+        let snapshot = Arc::new(self.source.snapshot(&Interest {
+            task: None,
+            groups: true,
+            resources: false,
+        }));
         self.model.advance(Arc::clone(&snapshot));
         self.cost = begin.elapsed();
         snapshot

@@ -6,6 +6,7 @@
 
 #![cfg(all(feature = "console", tokio_unstable))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::print_stderr, reason = "whoever lacks tokio-console is to know")]
 
 mod support;
 

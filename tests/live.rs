@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use asynctop::{
-    model::{Flavor, Interest, Snapshot},
+    model::{Figure, Flavor, Interest, Snapshot},
     probe::{Registry, State},
     source::{LiveSource, Source},
 };
@@ -27,7 +27,8 @@ fn any_runtime_can_be_watched() {
     runtime.block_on(tokio::task::yield_now());
 
     let snapshot = look(&mut source);
-    assert_eq!((&*snapshot.source, snapshot.runtime.flavor), ("mine", Flavor::CurrentThread));
+    let flavor = snapshot.runtime.flavor;
+    assert_eq!((&*snapshot.source, flavor), ("mine", Figure::Measured(Flavor::CurrentThread)));
     assert_eq!(snapshot.runtime.alive_tasks.value(), Some(2));
     assert_eq!(snapshot.runtime.measured_tasks, 1);
     let task = &snapshot.tasks[0];

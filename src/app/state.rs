@@ -216,7 +216,8 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        Interest { task, groups: self.screen == Screen::Groups }
+        // The details of a task say what it waits for.
+        Interest { task, groups: self.screen == Screen::Groups, resources: task.is_some() }
     }
 
     /// Says something for a few seconds.

@@ -10,8 +10,10 @@ mod group;
 mod lag;
 mod query;
 mod rates;
+mod resources;
 mod slowdown;
 mod snapshot;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -24,11 +26,13 @@ pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
+pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, RuntimeFigures,
-    Snapshot, Subject, TaskFigures, TaskMeta, WorkerFigures, WorkloadFigures,
+    Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
 };
+pub use target::{Caveat, Gaps, Link, TargetFigures};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::ConsoleFigures;
+use super::{Caveat, ConsoleFigures, Resources, TargetFigures};
 use crate::{Histogram, probe::State, watch::Evidence};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
@@ -82,6 +82,14 @@ pub struct Snapshot {
     pub distributions: Vec<(Subject, Distributions)>,
     /// Where and why the long polls that are under way are long, if a watchdog looks.
     pub evidence: Vec<Arc<Evidence>>,
+    /// The programs that are watched over a connection; empty for a runtime of this process.
+    pub targets: Vec<TargetFigures>,
+    /// How often the counts change by themselves; 0 if they are of each look.
+    pub period_ns: u64,
+    /// Figures that are not quite what their names promise.
+    pub caveats: &'static [Caveat],
+    /// What tasks wait for, if [`Interest`] asked for it, or why it cannot be known.
+    pub resources: Result<Arc<Resources>, &'static str>,
     /// What only the lab knows.
     pub lab: Option<LabFigures>,
 }
@@ -93,6 +101,8 @@ pub struct Interest {
     pub task: Option<u64>,
     /// The distributions of every group.
     pub groups: bool,
+    /// Resources and async operations.
+    pub resources: bool,
 }
 
 /// Whose distributions these are.
@@ -117,8 +127,9 @@ pub struct Distributions {
 #[derive(Clone, Debug)]
 pub struct RuntimeFigures {
     /// How it schedules.
-    pub flavor: Flavor,
-    /// How long it has run.
+    pub flavor: Figure<Flavor>,
+    /// How long it has run; of a program that is watched from outside, how long the
+    /// oldest task that is known has lived.
     pub uptime_ns: u64,
     /// Living tasks by Tokio's own count: more than the snapshot has, if some are not
     /// measured.
@@ -173,8 +184,39 @@ pub struct CurrentPoll {
     pub since_ns: u64,
 }
 
+/// What kind of thing runs as a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TaskKind {
+    /// A future on a runtime or a `LocalSet`: it has to give way.
+    #[default]
+    Spawned,
+    /// The future of a `block_on`: it has to give way, and nobody counts its wakers.
+    BlockOn,
+    /// A closure on the blocking pool, Tokio's own workers among them: it may block.
+    Blocking,
+    /// Not known.
+    Unknown,
+}
+
+impl TaskKind {
+    /// The word for it, on screen and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskKind::Spawned => "task",
+            TaskKind::BlockOn => "block_on",
+            TaskKind::Blocking => "blocking",
+            TaskKind::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a long poll of it is nobody's fault.
+    pub fn may_block(self) -> bool {
+        matches!(self, TaskKind::Blocking | TaskKind::Unknown)
+    }
+}
+
 /// What does not change over a task's life.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct TaskMeta {
     /// The number that people see.
     pub id: u64,
@@ -184,8 +226,14 @@ pub struct TaskMeta {
     pub group: Arc<str>,
     /// Where it was spawned, as `file:line`.
     pub location: Arc<str>,
-    /// The size of its future in bytes.
+    /// The size of its future in bytes; 0 if not known.
     pub future_size: u32,
+    /// What kind of task it is.
+    pub kind: TaskKind,
+    /// The name of its target; empty where there is one program only.
+    pub target: Arc<str>,
+    /// What else was said of it when it was spawned, as `key=value key=value`.
+    pub fields: Arc<str>,
 }
 
 /// Figures of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.

@@ -17,6 +17,7 @@ pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
             group: group_name(name).into(),
             location: "src/main.rs:7".into(),
             future_size: 64,
+            ..TaskMeta::default()
         }),
         state: State::Idle,
         since_ns: 0,
@@ -58,7 +59,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         source: "test".into(),
         epoch: 0,
         runtime: RuntimeFigures {
-            flavor: Flavor::CurrentThread,
+            flavor: Figure::Measured(Flavor::CurrentThread),
             uptime_ns: taken_ns,
             alive_tasks: NONE,
             measured_tasks: tasks.len() as u64,
@@ -74,6 +75,10 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         delays: Histogram::default(),
         distributions: Vec::new(),
         evidence: Vec::new(),
+        targets: Vec::new(),
+        period_ns: 0,
+        caveats: &[],
+        resources: Err("not in this test"),
         lab: None,
     }
 }

@@ -91,7 +91,7 @@ impl Model {
                 self.max_delay = self.max_delay.max(length);
             }
             State::Idle => self.idle += length,
-            State::Completed | State::Cancelled | State::Panicked => {}
+            State::Completed | State::Cancelled | State::Panicked | State::Ended => {}
         }
     }
 

@@ -15,6 +15,8 @@ pub enum State {
     Cancelled,
     /// Its `poll` panicked.
     Panicked,
+    /// It is gone, and nobody has said how it ended.
+    Ended,
 }
 
 impl State {
@@ -27,12 +29,13 @@ impl State {
             State::Completed => "completed",
             State::Cancelled => "cancelled",
             State::Panicked => "panicked",
+            State::Ended => "ended",
         }
     }
 
     /// Whether the task is over.
     pub fn is_done(self) -> bool {
-        matches!(self, State::Completed | State::Cancelled | State::Panicked)
+        matches!(self, State::Completed | State::Cancelled | State::Panicked | State::Ended)
     }
 }
 

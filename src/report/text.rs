@@ -8,7 +8,8 @@ use super::{
     table::{self, Column},
 };
 use crate::model::{
-    Filter, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates, WorkerRow,
+    Filter, Flavor, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates,
+    WorkerRow,
 };
 
 /// This many tasks are listed, the busiest of them.
@@ -35,7 +36,7 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         out,
         "asynctop  {}  {} ×{}  up {}",
         harmless(&snapshot.source),
-        runtime.flavor.as_str(),
+        runtime.flavor.value().map_or(UNKNOWN, Flavor::as_str),
         snapshot.workers.len(),
         duration(runtime.uptime_ns),
     )?;

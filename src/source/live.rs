@@ -17,6 +17,10 @@ use crate::{
 /// Why the wakers of a task are not counted.
 const SEVERAL_WAKERS: &str = "the task is polled with several wakers in turn";
 
+/// Why there are no resources.
+const NO_RESOURCES: &str =
+    "resources and async operations are known of programs with console-subscriber: asynctop attach";
+
 /// Looks at a registry and at a Tokio runtime of this process.
 pub struct LiveSource {
     name: Arc<str>,
@@ -159,6 +163,10 @@ impl Source for LiveSource {
                 measured as u64,
             ),
             evidence: self.evidence(&workers),
+            targets: Vec::new(),
+            period_ns: 0,
+            caveats: &[],
+            resources: Err(NO_RESOURCES),
             workers,
             tasks,
             delays: self.registry.delays(),

@@ -45,6 +45,7 @@ impl Metas {
             group: self.group(group_name(task.name())),
             location: self.location(task.location()),
             future_size: task.future_size(),
+            ..TaskMeta::default()
         });
         let known = Known { meta: Arc::clone(&meta), round: self.round };
         self.by_key.insert(task.key(), known);

@@ -39,7 +39,7 @@ impl RuntimeGauge {
         self.forced_yields += metrics.budget_forced_yield_count;
         self.remote_schedules += metrics.num_remote_schedules;
         RuntimeFigures {
-            flavor,
+            flavor: Figure::Measured(flavor),
             uptime_ns,
             alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
             measured_tasks: measured,
@@ -57,7 +57,7 @@ impl RuntimeGauge {
     pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeFigures {
         let metrics = self.intervals.next().unwrap_or_default();
         RuntimeFigures {
-            flavor,
+            flavor: Figure::Measured(flavor),
             uptime_ns,
             alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
             measured_tasks: measured,

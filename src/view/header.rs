@@ -73,12 +73,12 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
             left(0, "waits for the first look at the runtime", Style::new()),
         ];
     };
-    let runtime = match snapshot.runtime.flavor {
+    let runtime = snapshot.runtime.flavor.value().map(|flavor| match flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
         Flavor::MultiThread => {
             format!("multi-thread {}{}", look.glyph("×", "x"), snapshot.workers.len())
         }
-    };
+    });
     let mut parts = Vec::new();
     if app.is_frozen() {
         // Before all else: whoever overlooks it takes the past for the present.
@@ -88,7 +88,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
         parts.push(left(6, "asynctop", look.title()));
     }
     parts.push(left(2, snapshot.source.to_string(), look.title()));
-    parts.push(left(4, runtime, look.title()));
+    parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
     parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
     parts.push(left(9, pace(app), look.dim()));
     if let Some(lab) = &snapshot.lab {

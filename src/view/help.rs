@@ -33,13 +33,14 @@ const WORDS: [(&str, &str); 11] = [
     ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
 ];
 
-const STATES: [(State, &str); 6] = [
+const STATES: [(State, &str); 7] = [
     (State::Polling, "a worker runs it right now"),
     (State::Scheduled, "waits for a worker"),
     (State::Idle, "waits for a wake"),
     (State::Completed, "it returned"),
     (State::Cancelled, "it was dropped before it returned"),
     (State::Panicked, "its poll panicked"),
+    (State::Ended, "it is gone; how it ended is not known from this source"),
 ];
 
 /// Where the meanings begin.

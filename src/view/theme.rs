@@ -79,7 +79,7 @@ impl Look {
             State::Polling => self.good().add_modifier(Modifier::BOLD),
             State::Scheduled => self.warning(),
             State::Idle => Style::new(),
-            State::Completed | State::Cancelled => self.dim(),
+            State::Completed | State::Cancelled | State::Ended => self.dim(),
             State::Panicked => self.critical(),
         }
     }
@@ -93,6 +93,7 @@ impl Look {
             State::Completed => ("✓", "C"),
             State::Cancelled => ("✗", "X"),
             State::Panicked => ("‼", "!"),
+            State::Ended => ("×", "E"),
         };
         self.glyph(sign, letter)
     }

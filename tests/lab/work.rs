@@ -14,7 +14,7 @@ fn all_closed_loop_work_advances_under_both_flavors() {
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let mut bench = Bench::mixed(flavor);
         let snapshot = bench.wait_for_work();
-        assert_eq!(snapshot.runtime.flavor, flavor);
+        assert_eq!(snapshot.runtime.flavor.value(), Some(flavor));
         assert_eq!(done(&snapshot).len(), 3);
         let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
         assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
@@ -69,7 +69,7 @@ fn distributions_come_for_what_is_of_interest_only() {
     let snapshot = bench.wait_for_work();
     assert!(snapshot.distributions.is_empty());
     let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
-    let interest = Interest { task: Some(beat.key), groups: true };
+    let interest = Interest { task: Some(beat.key), groups: true, resources: false };
     bench.wait("each heartbeat was polled", |s| {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)

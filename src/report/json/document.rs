@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
 use crate::model::{
-    Factor, Filter, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures, Slowdown,
-    WorkloadFigures,
+    Factor, Filter, Flavor, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures,
+    Slowdown, WorkloadFigures,
 };
 use crate::report::{Phase, Summary, Work, figures};
 
@@ -70,7 +70,7 @@ fn tasks<S: Serializer>(model: &&Model, serializer: S) -> Result<S::Ok, S::Error
 
 #[derive(Serialize)]
 struct RuntimeDoc {
-    flavor: &'static str,
+    flavor: Option<&'static str>,
     workers: usize,
     uptime_ns: u64,
     alive_tasks: Option<u64>,
@@ -86,7 +86,7 @@ struct RuntimeDoc {
 impl RuntimeDoc {
     fn of(runtime: &RuntimeFigures, workers: usize) -> Self {
         RuntimeDoc {
-            flavor: runtime.flavor.as_str(),
+            flavor: runtime.flavor.value().map(Flavor::as_str),
             workers,
             uptime_ns: runtime.uptime_ns,
             alive_tasks: runtime.alive_tasks.value(),

@@ -1,0 +1,93 @@
+//! The programs that are watched from outside, and how well each of them is known.
+
+use std::{ops::Range, sync::Arc};
+
+/// A program that is watched over a connection. A source in this process has none.
+#[derive(Clone, Debug)]
+pub struct TargetFigures {
+    /// What people call it: its address without what is the same for all.
+    pub name: Arc<str>,
+    /// How the connection to it stands.
+    pub link: Link,
+    /// Counts the processes that answered at this address: their tasks do not mix.
+    pub process: u64,
+    /// The keys that its tasks may have; no other target's lie between them.
+    pub keys: Range<u64>,
+    /// Up to when its counts are known, on the snapshot's clock. Rates are taken between
+    /// two such moments.
+    pub counted_ns: u64,
+    /// Its living tasks.
+    pub tasks: u64,
+    /// What is known to be missing from the picture of it.
+    pub gaps: Gaps,
+}
+
+/// How the connection to a target stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// The first connection is on its way.
+    Connecting,
+    /// Updates come.
+    Connected,
+    /// Connected, but no update has come for longer than there should be between two.
+    Stale {
+        /// Since when, on the snapshot's clock.
+        since_ns: u64,
+    },
+    /// Not connected; what is shown is the last that was known.
+    Lost {
+        /// Since when, on the snapshot's clock; `None` if it never was connected.
+        since_ns: Option<u64>,
+        /// Why, in some words.
+        reason: Arc<str>,
+        /// How long it is until the next attempt; 0 while one is on its way.
+        retry_in_ns: u64,
+    },
+}
+
+impl Link {
+    /// Whether what is shown is of now.
+    pub fn is_live(&self) -> bool {
+        *self == Link::Connected
+    }
+}
+
+/// What is known to be missing from the picture of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Events that the target dropped because its buffer was full, so far.
+    pub dropped_events: u64,
+    /// Tasks that have figures but were never announced, so that they have no name.
+    pub unnamed_tasks: u64,
+    /// Tasks that something else mentions, and nothing more is known of.
+    pub unknown_tasks: u64,
+    /// The target has more events than it takes in: what is new shows late.
+    pub behind: bool,
+    /// Tasks, resources and async operations that were left out because of a limit here.
+    pub refused: u64,
+    /// Texts that were cut because of a limit here.
+    pub cut_texts: u64,
+    /// Updates that could not be read.
+    pub unread_updates: u64,
+    /// Another client has stopped the target's updates for everybody.
+    pub paused: bool,
+}
+
+impl Gaps {
+    /// Whether tasks may be missing.
+    pub fn is_incomplete(&self) -> bool {
+        let Gaps { dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates, .. } =
+            *self;
+        self.behind
+            || [dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates] != [0; 5]
+    }
+}
+
+/// Says how a figure falls short of what its name promises, for all tasks of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caveat {
+    /// The figure's path, such as `tasks.max_poll_ns`.
+    pub figure: &'static str,
+    /// A few words for it, such as "at least".
+    pub text: &'static str,
+}
