@@ -219,9 +219,14 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        // The details of a task say what it waits for.
-        let awaits = self.asked.filter(|(key, _)| task == Some(*key));
-        Interest { task, groups: self.screen == Screen::Groups, resources: task.is_some(), awaits }
+        Interest {
+            task,
+            groups: self.screen == Screen::Groups,
+            // The details of a task say what it waits for.
+            resources: task.is_some(),
+            timeline: false,
+            awaits: self.asked.filter(|(key, _)| task == Some(*key)),
+        }
     }
 
     /// Whether the task with this key, whose details are open, was asked where it waits.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, Resources, TargetFigures};
+use super::{Caveat, ConsoleFigures, Resources, TargetFigures, WorkerPolls};
 use crate::{
     Histogram,
     probe::State,
@@ -78,6 +78,9 @@ pub struct Snapshot {
     pub runtime: RuntimeFigures,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerFigures>,
+    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
+    /// why it cannot be known.
+    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskFigures>,
     /// How long tasks waited for a worker, over all polls so far.
@@ -109,6 +112,8 @@ pub struct Interest {
     pub groups: bool,
     /// Resources and async operations.
     pub resources: bool,
+    /// When each worker polled whom, which is written down only while somebody asks.
+    pub timeline: bool,
     /// Ask this task where it waits, once for each number: key and number.
     pub awaits: Option<(u64, u64)>,
 }
@@ -290,6 +295,8 @@ pub struct LabFigures {
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.
     pub hog: HogFigures,
+    /// The server for tokio-console, if there is one.
+    pub console: Option<ConsoleFigures>,
 }
 
 /// One workload of the lab.
