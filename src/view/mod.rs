@@ -12,6 +12,7 @@
 //! ```
 
 mod bars;
+mod board;
 mod canvas;
 mod detail;
 mod footer;
@@ -38,6 +39,7 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
 
