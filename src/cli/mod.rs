@@ -4,6 +4,7 @@
 //! is touched.
 
 mod args;
+mod console;
 mod error;
 mod hold;
 mod print;

@@ -52,7 +52,13 @@ impl Lab {
         options.check()?;
         let (registry, size) = (options.registry, options.size());
         let (runtime, epoch) = begin_epoch(registry, size, 1)?;
-        let shared = Arc::new(Shared::new(registry, &options.scenario, &options.hog, epoch));
+        let shared = Arc::new(Shared::new(
+            registry,
+            &options.scenario,
+            &options.hog,
+            options.console,
+            epoch,
+        ));
         let running = Mutex::new(Some(populate(&shared, runtime)?));
         Ok(Lab { shared, size, running })
     }
