@@ -11,9 +11,10 @@
 //!  q quit, the table stays
 //! ```
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use ratatui::{Frame, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     MIN,
@@ -24,12 +25,14 @@ use super::{
 };
 use crate::{
     app::{Board, Settings},
-    compare::{self, Measured, Row},
+    compare::{self, Row},
 };
 
 const TITLE: &str = "the same service: a thread for each connection, or async on one thread";
 /// As wide as the titles, and as the figures below them can be.
 const WIDTHS: [usize; 7] = [9, 11, 12, 10, 10, 14, 11];
+/// The connections and the style in front of them.
+const BESIDES: usize = 21;
 
 /// How far the lines can be scrolled in a terminal of this size.
 pub fn board_scroll_limit(board: &Board, width: u16, height: u16) -> usize {
@@ -52,7 +55,7 @@ pub fn render_board(board: &Board, settings: Settings, now: Duration, frame: &mu
     let far = format!(" {} of {} measured ", board.rows.len(), board.plan.len());
     let left = canvas.line(0, 0, area.width.saturating_sub(far.len() as u16), &title);
     canvas.line_right(left, 0, area.width, &vec![(far, look.title())]);
-    canvas.line(0, 1, area.width, &vec![(head(), look.title())]);
+    canvas.line(0, 1, area.width, &vec![(head(area.width), look.title())]);
     let lines = lines(board, look, area.width, now);
     for (line, y) in lines.iter().skip(board.top).zip(2..area.height - 1) {
         canvas.line(0, y, area.width, line);
@@ -60,10 +63,20 @@ pub fn render_board(board: &Board, settings: Settings, now: Duration, frame: &mu
     canvas.line(0, area.height - 1, area.width, &footer(board, look));
 }
 
-fn head() -> String {
-    let columns = compare::HEAD.iter().zip(WIDTHS);
-    let columns: String = columns.map(|(title, width)| format!("{title:>width$}")).collect();
-    format!(" CONNECTIONS  {:<7}{columns}", "STYLE")
+fn head(width: u16) -> String {
+    format!(" CONNECTIONS  {:<7}{}", "STYLE", columns(compare::HEAD, width))
+}
+
+/// The columns that there is room for, those to the right left out.
+fn columns<T: Display>(cells: [T; 7], width: u16) -> String {
+    let mut left = usize::from(width).saturating_sub(BESIDES);
+    let fits = |wide: &usize| {
+        let fits = *wide <= left;
+        left -= if fits { *wide } else { left };
+        fits
+    };
+    let columns = cells.into_iter().zip(WIDTHS.into_iter().take_while(fits));
+    columns.map(|(cell, wide)| format!("{cell:>wide$}")).collect()
 }
 
 fn footer(board: &Board, look: Look) -> Pieces {
@@ -85,7 +98,9 @@ fn lines(board: &Board, look: Look, width: u16, now: Duration) -> Vec<Pieces> {
         let start = format!(" {connections:>11}  {:<7}", style.as_str());
         let mut line = vec![(start, look.title())];
         line.push(match board.rows.get(at) {
-            Some(Row { outcome: Ok(measured), .. }) => (figures(measured), Style::new()),
+            Some(Row { outcome: Ok(measured), .. }) => {
+                (columns(compare::cells(measured), width), Style::new())
+            }
             Some(Row { outcome: Err(refusal), .. }) => {
                 (format!("  not measured: {refusal}"), look.warning())
             }
@@ -97,20 +112,15 @@ fn lines(board: &Board, look: Look, width: u16, now: Duration) -> Vec<Pieces> {
         });
         lines.push(line);
         if !first {
-            lines.extend(verdict(board, at, look));
+            lines.extend(verdict(board, at, look, width));
             lines.push(Pieces::new());
         }
     }
     lines
 }
 
-fn figures(measured: &Measured) -> String {
-    let cells = compare::cells(measured);
-    cells.iter().zip(WIDTHS).map(|(cell, width)| format!("{cell:>width$}")).collect()
-}
-
 /// Who did better in what, once both rows of a pair are there.
-fn verdict(board: &Board, at: usize, look: Look) -> Option<Pieces> {
+fn verdict(board: &Board, at: usize, look: Look, width: u16) -> Option<Pieces> {
     let of = |at: usize| board.rows.get(at)?.outcome.as_ref().ok();
     let better = compare::better(of(at - 1)?, of(at)?);
     let mut line = vec![(format!(" {:11}  better ", ""), look.dim())];
@@ -121,8 +131,83 @@ fn verdict(board: &Board, at: usize, look: Look) -> Option<Pieces> {
             r if r < 1.0 / 1.1 => (format!("threads {times}{:.1}", 1.0 / r), look.busy()),
             _ => ("even".to_owned(), look.dim()),
         };
-        line.push((format!(" {what} "), look.dim()));
-        line.push((format!("{who} "), style));
+        let pieces = [(format!(" {what} "), look.dim()), (format!("{who} "), style)];
+        let wide = |pieces: &[(String, Style)]| pieces.iter().map(|(text, _)| text.width()).sum();
+        let (so_far, more): (usize, usize) = (wide(&line), wide(&pieces));
+        if so_far + more <= usize::from(width) {
+            line.extend(pieces);
+        }
     }
     Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+    use crate::{
+        app::Theme,
+        compare::{Measured, Options, Progress, Refusal},
+    };
+
+    const ROW: Duration = Duration::from_millis(2500);
+
+    fn measured(scale: f64, threads: u64) -> Result<Measured, Refusal> {
+        Ok(Measured {
+            requests_per_second: 60_000.0 * scale,
+            p50_ns: (1_300_000.0 / scale) as u64,
+            p99_ns: (6_100_000.0 * scale) as u64,
+            threads: Some(threads),
+            memory_bytes: Some(4_900_000 + threads * 27_000),
+            switches_per_request: Some(0.32 * scale),
+            cpu_ns_per_request: None,
+        })
+    }
+
+    /// Three pairs: one is measured, one in the middle of it, one waits.
+    fn board() -> Board {
+        let options =
+            Options { connections: vec![100, 1_000, 40_000], duration: Duration::from_secs(2) };
+        let mut board = Board::new(&options);
+        let refusal = Refusal::Files { wanted: 1_064, limit: 1_024 };
+        let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(refusal)];
+        for (outcome, (connections, style)) in outcomes.into_iter().zip(board.plan.clone()) {
+            board.advance(Progress::Begins, Duration::ZERO);
+            board.advance(Progress::Row(Row { connections, style, outcome }), ROW);
+        }
+        board.advance(Progress::Begins, ROW);
+        board
+    }
+
+    fn screen(board: &Board, settings: Settings, (width, height): (u16, u16)) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        let draw = |frame: &mut Frame<'_>| render_board(board, settings, 2 * ROW * 3 / 4, frame);
+        terminal.draw(draw).expect("drawn");
+        let text = terminal.backend().to_string();
+        let line = |line: &str| line.trim_matches('"').trim_end().to_owned() + "\n";
+        text.lines().map(line).collect()
+    }
+
+    #[test]
+    fn the_comparison_as_it_goes_on() {
+        let (board, usual) = (board(), Settings::default());
+        insta::assert_snapshot!("board_120x24", screen(&board, usual, (120, 24)));
+        insta::assert_snapshot!("board_80x24", screen(&board, usual, (80, 24)));
+        let plain = Settings { theme: Theme::Mono, ascii: true };
+        insta::assert_snapshot!("board_ascii_60x15", screen(&board, plain, (60, 15)));
+    }
+
+    #[test]
+    fn every_size_can_be_drawn_and_the_end_reached() {
+        let mut board = board();
+        for (width, height) in [(1, 1), (23, 4), (24, 4), (30, 5), (300, 100)] {
+            board.top = board_scroll_limit(&board, width, height);
+            let text = screen(&board, Settings::default(), (width, height));
+            let is_small = is_too_small(width, height);
+            assert!(is_small || text.contains("async") || text.contains("threads"), "{text}");
+        }
+    }
 }
