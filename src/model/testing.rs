@@ -74,6 +74,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
+        watched: false,
         evidence: Vec::new(),
         targets: Vec::new(),
         period_ns: 0,

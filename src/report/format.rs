@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Factor, Severity};
+use crate::model::Factor;
 
 /// What stands for a figure that nobody knows.
 pub(super) const UNKNOWN: &str = "–";
@@ -70,13 +70,6 @@ pub(super) fn factor(factor: Option<Factor>) -> String {
 }
 
 /// The word for how bad it is.
-pub(super) fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
 
 /// Text from a foreign program, which may hold anything, such as the end of this line,
 /// orders to the terminal, or marks that turn the direction of writing.

@@ -7,9 +7,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
-    model::{
-        Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures, WorkerFigures,
-    },
+    model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
     probe::{Registry, TaskView},
     watch::{Evidence, WatchHandle},
 };
@@ -21,6 +19,9 @@ const SEVERAL_WAKERS: &str = "the task is polled with several wakers in turn";
 const NO_RESOURCES: &str =
     "resources and async operations are known of programs with console-subscriber: asynctop attach";
 
+/// A snapshot tells of so many long polls at most: those under way, then the latest.
+const EVIDENCE: usize = 100;
+
 /// Looks at a registry and at a Tokio runtime of this process.
 pub struct LiveSource {
     name: Arc<str>,
@@ -31,6 +32,8 @@ pub struct LiveSource {
     workers: Workers,
     metas: Metas,
     watchdog: Option<WatchHandle>,
+    /// When the last poll ended that the watchdog has told of.
+    heard_ns: u64,
     /// How many tasks the last snapshot had: the next one will have about as many.
     last_count: usize,
 }
@@ -76,12 +79,16 @@ impl LiveSource {
         self
     }
 
-    /// What the watchdog knows of the polls that are under way.
-    fn evidence(&self, workers: &[WorkerFigures]) -> Vec<Arc<Evidence>> {
+    /// What the watchdog knows of the polls that are under way, and of those that ended
+    /// since it was asked last.
+    fn evidence(&mut self) -> Vec<Arc<Evidence>> {
         let Some(watchdog) = &self.watchdog else { return Vec::new() };
-        let polls = workers.iter().filter_map(|worker| worker.current.as_ref());
-        let records = polls.filter_map(|poll| watchdog.current(poll.key));
-        records.map(|record| Arc::new(record.evidence())).collect()
+        let since_ns = self.heard_ns;
+        let news = |ended_ns: u64| ended_ns > since_ns;
+        let records = watchdog.records();
+        self.heard_ns = records.iter().filter_map(|r| r.ended_ns).max().unwrap_or(0).max(since_ns);
+        let told = records.iter().filter(|record| record.ended_ns.is_none_or(news));
+        told.take(EVIDENCE).map(|record| Arc::new(record.evidence())).collect()
     }
 
     fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
@@ -95,6 +102,7 @@ impl LiveSource {
             workers: Workers::default(),
             metas: Metas::default(),
             watchdog: None,
+            heard_ns: 0,
             last_count: 0,
         }
     }
@@ -162,7 +170,8 @@ impl Source for LiveSource {
                 now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
-            evidence: self.evidence(&workers),
+            watched: self.watchdog.is_some(),
+            evidence: self.evidence(),
             targets: Vec::new(),
             period_ns: 0,
             caveats: &[],
