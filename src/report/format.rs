@@ -69,8 +69,6 @@ pub(super) fn factor(factor: Option<Factor>) -> String {
     }
 }
 
-/// The word for how bad it is.
-
 /// Text from a foreign program, which may hold anything, such as the end of this line,
 /// orders to the terminal, or marks that turn the direction of writing.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
