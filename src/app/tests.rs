@@ -58,7 +58,8 @@ fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
     stage.keys("<Enter>");
     let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
-    assert_eq!(stage.app.interest(), Interest { task: Some(key), groups: false, resources: true });
+    let interest = Interest { task: Some(key), resources: true, ..Interest::default() };
+    assert_eq!(stage.app.interest(), interest);
     stage.keys("<Esc>");
     assert_eq!(stage.app.overlay, Overlay::Finding { id, scroll: 0 }, "back to where it came from");
     stage.keys("<Esc>");

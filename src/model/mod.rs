@@ -4,9 +4,11 @@
 //! no ratatui.
 
 mod columns;
+mod console;
 mod findings;
 mod group;
 mod lag;
+mod polls;
 mod query;
 mod rates;
 mod resources;
@@ -19,9 +21,11 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use columns::Column;
+pub use console::ConsoleFigures;
 pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
+pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::{AsyncOpFigures, ResourceFigures, Resources};

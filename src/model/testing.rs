@@ -71,11 +71,13 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
             remote_schedules: NONE,
         },
         workers: vec![worker(0)],
+        timeline: Err("not in this test"),
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
         watched: false,
         evidence: Vec::new(),
+        await_point: None,
         targets: Vec::new(),
         period_ns: 0,
         caveats: &[],
@@ -96,5 +98,6 @@ pub(crate) fn lab(
             .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        console: None,
     }
 }

@@ -26,13 +26,13 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     // Longer ones are that rule's.
     let held = look.thresholds.get(&worker_held::RULE).unwrap_or(u64::MAX);
     let polls = worker_held::polls(look);
-    let long = polls.iter().filter(|poll| poll.is_guilty(look, floor) && poll.length_ns < held);
+    let long = polls.iter().filter(|poll| (floor..held).contains(&poll.own_ns(look)));
     let claim = |poll: &Poll<'_>| Claim {
         since_ns: Some(poll.began_ns),
         events: Some(u64::from(poll.is_news(look, floor))),
         evidence: poll.evidence.cloned(),
         cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
-        ..Claim::of(poll.task, poll.length_ns, sentence(poll))
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
     };
     long.map(claim).collect()
 }

@@ -6,7 +6,7 @@ use super::{Thresholds, Waiter, rule::Rule};
 use crate::{
     model::{Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
     probe::State,
-    watch::{Cause, Evidence},
+    watch::Evidence,
 };
 
 /// Those that wait longest: this many are named.
@@ -56,9 +56,15 @@ impl Look<'_> {
         self.snapshot.evidence.iter().find(same)
     }
 
-    /// Whether the machine, and not the task, is the reason that a poll is long.
-    pub(super) fn lacks_cpu(evidence: Option<&Arc<Evidence>>) -> bool {
-        evidence.is_some_and(|evidence| evidence.cause == Cause::NoCpu)
+    /// How much of a poll was its own doing: on a busy machine a thread may have to wait
+    /// for the CPU, and that is no crime. What a watchdog watches is believed when it has
+    /// looked, or when it had a whole second to do so.
+    pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
+        match evidence.and_then(|evidence| evidence.own_part) {
+            Some(part) => (length_ns as f64 * part) as u64,
+            None if self.snapshot.watched => length_ns.saturating_sub(1_000_000_000),
+            None => length_ns,
+        }
     }
 
     /// Whether each worker is in a long poll: then everything else is a consequence.

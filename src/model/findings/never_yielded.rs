@@ -31,7 +31,7 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
         return None;
     }
     let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
-    (!Look::lacks_cpu(evidence)).then_some(task.busy_ns)
+    Some(look.own_ns(task.busy_ns, evidence))
 }
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {

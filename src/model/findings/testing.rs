@@ -37,6 +37,7 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         length_ns: 0,
         over: false,
         cause,
+        own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),
         captures: 0,
         shares: Vec::new(),
         stack: None,

@@ -27,10 +27,6 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Moment(check),
 };
 
-/// A poll that a watchdog has not looked at is only believed when it is this many times
-/// as long: the machine may have taken the CPU away.
-const UNSEEN: u64 = 5;
-
 /// A poll that is under way, or was over before anybody looked.
 pub(super) struct Poll<'a> {
     pub task: &'a TaskFigures,
@@ -46,11 +42,12 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
-    /// Whether the task is to blame: it may not block, and it is not the machine.
-    pub(super) fn is_guilty(&self, look: &Look<'_>, floor: u64) -> bool {
-        let judged = self.evidence.is_some() || !look.snapshot.watched;
-        let long = self.length_ns >= floor.saturating_mul(if judged { 1 } else { UNSEEN });
-        long && !self.task.meta.kind.may_block() && !Look::lacks_cpu(self.evidence)
+    /// How much of it the task is to blame for: nothing if it may block.
+    pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
+        match self.task.meta.kind.may_block() {
+            true => 0,
+            false => look.own_ns(self.length_ns, self.evidence),
+        }
     }
 
     /// Whether it became so long after the look before.
@@ -96,7 +93,7 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let floor = look.floor(&RULE);
     let polls = polls(look);
-    let held: Vec<_> = polls.iter().filter(|poll| poll.is_guilty(look, floor)).collect();
+    let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
     if held.is_empty() {
         return Vec::new();
     }
@@ -109,7 +106,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         waiting: if poll.is_over() { 0 } else { waiting },
         cure: poll.evidence.and_then(|evidence| cure(evidence)),
         past: Some(past(poll)),
-        ..Claim::of(poll.task, poll.length_ns, sentence(look, poll, waiting))
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
     };
     held.iter().map(claim).collect()
 }
