@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use asynctop::source::Address;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, dashboard, headless,
+    compare, console, dashboard, headless,
 };
 
 /// Wrong usage, or no way to start.
@@ -53,12 +53,14 @@ fn run(request: Request) -> anyhow::Result<()> {
 
 fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
     let hog = lab.hog.is_some();
+    let mut options = lab.options(scenario)?;
+    options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
-        return dashboard::run(lab.options(scenario)?, &watch.dashboard(hog, no_color()));
+        return dashboard::run(options, &watch.dashboard(hog, no_color()));
     }
     let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
-    Ok(headless::run(lab.options(scenario)?, &plan, &mut out)?)
+    Ok(headless::run(options, &plan, &mut out)?)
 }
 
 #[cfg(feature = "attach")]

@@ -1,6 +1,6 @@
 //! The flags, and what they come to.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{
     Args, ValueEnum,
@@ -11,6 +11,7 @@ use super::{Hold, parse_duration};
 use crate::{
     app::{Settings, Theme},
     compare::{self, Style},
+    console::Address,
     dashboard,
     headless::Plan,
     lab::{HogOptions, LabError, LabOptions, find},
@@ -34,6 +35,14 @@ pub struct LabArgs {
     /// How long the hog keeps the worker before it gives way once [default: never]
     #[arg(long, value_name = "DURATION|never")]
     pub hog_hold: Option<Hold>,
+    /// Show the lab to tokio-console as well, on this address [default: 127.0.0.1:6669].
+    /// It costs every poll some time, which the screen says
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = super::console::socket)]
+    #[arg(default_missing_value = Address::DEFAULT)]
+    pub console: Option<SocketAddr>,
+    /// Let tokio-console on other machines see it too
+    #[arg(long, requires = "console")]
+    pub console_open: bool,
 }
 
 /// How to watch and what to write.
@@ -132,6 +141,11 @@ impl LabArgs {
         Ok(options)
     }
 
+    /// Where tokio-console is to find the lab, if anywhere.
+    pub fn console(&self) -> Option<Address> {
+        self.console.map(|socket| Address { socket, open: self.console_open })
+    }
+
     /// These flags, and those of `outer` where these say nothing.
     pub(super) fn or(self, outer: LabArgs) -> LabArgs {
         LabArgs {
@@ -139,6 +153,8 @@ impl LabArgs {
             workers: self.workers.or(outer.workers),
             hog: self.hog.or(outer.hog),
             hog_hold: self.hog_hold.or(outer.hog_hold),
+            console: self.console.or(outer.console),
+            console_open: self.console_open || outer.console_open,
         }
     }
 }

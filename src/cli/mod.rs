@@ -4,6 +4,7 @@
 //! is touched.
 
 mod args;
+mod console;
 mod duration;
 mod error;
 mod print;

@@ -51,7 +51,13 @@ impl Lab {
         options.check()?;
         let (registry, workers) = (options.registry, options.workers());
         let (runtime, epoch) = begin_epoch(registry, options.flavor(), workers, 1)?;
-        let shared = Arc::new(Shared::new(registry, &options.scenario, &options.hog, epoch));
+        let shared = Arc::new(Shared::new(
+            registry,
+            &options.scenario,
+            &options.hog,
+            options.console,
+            epoch,
+        ));
         let running = Mutex::new(Some(populate(&shared, runtime)?));
         Ok(Lab { shared, workers, running })
     }

@@ -3,7 +3,7 @@
 use std::{num::NonZero, str::FromStr, thread, time::Duration};
 
 use super::{HogKind, LabError, Scenario};
-use crate::{model::Flavor, probe::Registry};
+use crate::{console::Served, model::Flavor, probe::Registry};
 
 /// The most workers that a runtime under test may have.
 pub const MAX_WORKERS: usize = 512;
@@ -26,6 +26,8 @@ pub struct LabOptions {
     pub workers: Option<usize>,
     /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) releases.
     pub hog: HogOptions,
+    /// The server that shows the lab to tokio-console, if there is one.
+    pub console: Option<Served>,
     /// Measures the tasks. Labs that run at the same time need one each.
     pub registry: &'static Registry,
 }
@@ -38,6 +40,7 @@ impl LabOptions {
             flavor: None,
             workers: None,
             hog: HogOptions::default(),
+            console: None,
             registry: Registry::global(),
         }
     }

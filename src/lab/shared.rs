@@ -15,6 +15,7 @@ use super::{
     runtime::WorkerThreads,
 };
 use crate::{
+    console::Served,
     model::{Flavor, HogFigures, LabFigures, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     scenario: Arc<str>,
     lesson: Arc<str>,
     pub tallies: Vec<Tally>,
+    console: Option<Served>,
     hog: Mutex<Hog>,
     epoch: Mutex<Epoch>,
 }
@@ -72,6 +74,7 @@ impl Shared {
         registry: &'static Registry,
         scenario: &Scenario,
         hog: &HogOptions,
+        console: Option<Served>,
         epoch: Epoch,
     ) -> Self {
         let tally = |spec: &WorkloadSpec| Tally {
@@ -85,6 +88,7 @@ impl Shared {
             scenario: scenario.name.as_str().into(),
             lesson: scenario.lesson.as_str().into(),
             tallies: scenario.workloads.iter().map(tally).collect(),
+            console,
             hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
             epoch: Mutex::new(epoch),
         }
@@ -122,6 +126,7 @@ impl Shared {
                 hold_ns: hog.hold.get().map(nanos),
                 on_since_ns: hog.on_since(),
             },
+            console: self.console.as_ref().map(Served::figures),
         }
     }
 }

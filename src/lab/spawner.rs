@@ -36,7 +36,7 @@ impl Spawner {
     {
         let task = self.registry.instrument_task(name, future);
         let key = task.key();
-        let abort = self.handle.spawn(task).abort_handle();
+        let abort = spawn_on(&self.handle, name, task);
         self.tasks.insert(key, name, abort.clone());
         (key, abort)
     }
@@ -49,6 +49,28 @@ impl Spawner {
         abort.abort();
         Some(name.clone())
     }
+}
+
+/// Spawns a task under a name that tokio-console shows too.
+#[cfg(all(tokio_unstable, feature = "console"))]
+#[track_caller]
+fn spawn_on<F>(handle: &Handle, name: &str, task: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let named = tokio::task::Builder::new().name(name).spawn_on(task, handle);
+    // By its type it may fail; it has no way to.
+    named.expect("a task can be spawned").abort_handle()
+}
+
+/// Spawns a task; Tokio has no names for tasks in this build.
+#[cfg(not(all(tokio_unstable, feature = "console")))]
+#[track_caller]
+fn spawn_on<F>(handle: &Handle, _: &str, task: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    handle.spawn(task).abort_handle()
 }
 
 /// The tasks that can be cancelled, by key.

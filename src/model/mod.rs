@@ -5,6 +5,7 @@
 
 mod by_target;
 mod columns;
+mod console;
 mod finding;
 mod group;
 mod lag;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use columns::Column;
+pub use console::ConsoleFigures;
 pub use finding::{Finding, Severity};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;

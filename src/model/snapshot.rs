@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, Resources, TargetFigures};
+use super::{Caveat, ConsoleFigures, Resources, TargetFigures};
 use crate::{Histogram, probe::State, watch::Evidence};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
@@ -282,6 +282,8 @@ pub struct LabFigures {
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.
     pub hog: HogFigures,
+    /// The server for tokio-console, if there is one.
+    pub console: Option<ConsoleFigures>,
 }
 
 /// One workload of the lab.

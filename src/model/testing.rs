@@ -95,5 +95,6 @@ pub(crate) fn lab(
             .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        console: None,
     }
 }

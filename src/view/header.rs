@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Factor, Flavor, HogFigures, Link, Model, Snapshot},
+    model::{ConsoleFigures, Factor, Flavor, HogFigures, Link, Model, Snapshot},
 };
 
 /// A part of the line. The least rank has the first choice of a place.
@@ -95,6 +95,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
     parts.push(left(9, pace(app), look.dim()));
     if let Some(lab) = &snapshot.lab {
+        parts.extend(lab.console.as_ref().map(|served| console(served, look)));
         hog(&mut parts, &lab.hog, look);
     }
     figures(&mut parts, app.model(), look);
@@ -148,6 +149,15 @@ fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
     let on = format!("hog {} {}{count}", look.glyph("●", "ON"), hog.kind);
     parts.push(right(1, on, look.critical()));
     parts.push(right(5, turn, look.critical()));
+}
+
+/// Where tokio-console finds the lab, and how much of each busy time is its doing.
+fn console(served: &ConsoleFigures, look: Look) -> Part {
+    if served.ended.is_some() {
+        return left(4, "console ended", look.warning());
+    }
+    let added = duration(served.added_ns_per_poll);
+    left(4, format!("console :{} +{added}/poll", served.address.port()), look.warning())
 }
 
 /// The two numbers.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{LabFigures, Slowdown, WorkloadFigures},
+    model::{ConsoleFigures, LabFigures, Slowdown, WorkloadFigures},
 };
 
 /// How many workloads there are to select.
@@ -43,6 +43,10 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     lines.extend(
         wrap(KEYS, width).into_iter().map(|line| (vec![(format!(" {line}"), look.dim())], false)),
     );
+    if let Some(served) = &lab.console {
+        let served = wrap(&console(served), width).into_iter();
+        lines.extend(served.map(|line| (vec![(format!(" {line}"), look.warning())], false)));
+    }
     lines.push((Pieces::new(), false));
     let lesson = wrap(&lab.lesson, width).into_iter();
     lines.extend(lesson.map(|line| (vec![(format!(" {line}"), Style::new())], false)));
@@ -73,6 +77,18 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
         figure(share.map(|(_, _, now)| *now)),
         workload.unit.unwrap_or("not closed-loop"),
     )
+}
+
+fn console(served: &ConsoleFigures) -> String {
+    let ConsoleFigures { address, added_ns_per_poll, ended } = served;
+    match ended {
+        Some(why) => format!("tokio-console is served no longer: {why}"),
+        None => format!(
+            "tokio-console http://{address} shows these tasks too; each poll takes {} longer by \
+             it, which is in all busy and scheduled times",
+            duration(*added_ns_per_poll),
+        ),
+    }
 }
 
 fn hog(lab: &LabFigures) -> String {

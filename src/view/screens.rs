@@ -7,7 +7,7 @@ use crate::{
         Settings, Theme,
         fixture::{S, Stage, World},
     },
-    model::{Figure, testing},
+    model::{ConsoleFigures, Figure, testing},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -61,6 +61,24 @@ fn the_lab() {
     stage.hog(2 * S).keys("6j");
     screen!("lab_80x24", stage, 80 x 24);
     screen!("lab_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn tokio_console_is_served_and_no_longer() {
+    let served = ConsoleFigures {
+        address: ([127, 0, 0, 1], 6669).into(),
+        added_ns_per_poll: 640,
+        ended: None,
+    };
+    let console = Some(served.clone());
+    let mut stage = Stage::with(World { console, ..World::new() }, Settings::default());
+    stage.keys("6");
+    screen!("console_120x24", stage, 120 x 24);
+    screen!("console_60x15", stage, 60 x 15);
+    let ended = Some("out of descriptors".into());
+    stage.world.console = Some(ConsoleFigures { ended, ..served });
+    stage.pass(S);
+    screen!("console_ended_120x24", stage, 120 x 24);
 }
 
 #[test]

@@ -191,6 +191,13 @@ struct LabDoc<'a> {
     scenario: &'a str,
     workloads: Vec<WorkloadDoc>,
     hog: HogDoc,
+    console: Option<ConsoleDoc>,
+}
+
+#[derive(Serialize)]
+struct ConsoleDoc {
+    address: String,
+    added_ns_per_poll: u64,
 }
 
 #[derive(Serialize)]
@@ -226,6 +233,10 @@ impl<'a> LabDoc<'a> {
                 on: on_since_ns.is_some(),
                 on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
             },
+            console: lab.console.as_ref().map(|served| ConsoleDoc {
+                address: served.address.to_string(),
+                added_ns_per_poll: served.added_ns_per_poll,
+            }),
         }
     }
 }
