@@ -216,8 +216,13 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        // The details of a task say what it waits for.
-        Interest { task, groups: self.screen == Screen::Groups, resources: task.is_some() }
+        Interest {
+            task,
+            groups: self.screen == Screen::Groups,
+            // The details of a task say what it waits for.
+            resources: task.is_some(),
+            timeline: false,
+        }
     }
 
     /// Whether an action means anything for what is watched.

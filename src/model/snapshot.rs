@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, ConsoleFigures, Resources, TargetFigures};
+use super::{Caveat, ConsoleFigures, Resources, TargetFigures, WorkerPolls};
 use crate::{Histogram, probe::State, watch::Evidence};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
@@ -74,6 +74,9 @@ pub struct Snapshot {
     pub runtime: RuntimeFigures,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerFigures>,
+    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
+    /// why it cannot be known.
+    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskFigures>,
     /// How long tasks waited for a worker, over all polls so far.
@@ -103,6 +106,8 @@ pub struct Interest {
     pub groups: bool,
     /// Resources and async operations.
     pub resources: bool,
+    /// When each worker polled whom, which is written down only while somebody asks.
+    pub timeline: bool,
 }
 
 /// Whose distributions these are.

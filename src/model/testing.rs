@@ -71,6 +71,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
             remote_schedules: NONE,
         },
         workers: vec![worker(0)],
+        timeline: Err("not in this test"),
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),

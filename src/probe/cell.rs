@@ -67,8 +67,10 @@ pub(crate) struct TaskCell {
     /// The future was polled with more than one waker, so that live ones are not all
     /// counted here.
     foreign: AtomicBool,
-    /// The next in the registry's list of vacant or of finished slots.
-    pub next: AtomicPtr<TaskCell>,
+    /// How often the slot was cleared: with the slot, the task's key. Near the waker, which
+    /// each poll looks at.
+    generation: AtomicU32,
+    pub slot: u32,
     /// The waker that Tokio gave the task, called by ours.
     inner: UnsafeCell<Option<Waker>>,
     identity: UnsafeCell<Option<Identity>>,
@@ -76,9 +78,8 @@ pub(crate) struct TaskCell {
     stage_len: AtomicUsize,
     pub poll_times: Distribution<TASK_BUCKETS>,
     pub delays: Distribution<TASK_BUCKETS>,
-    /// How often the slot was cleared: with the slot, the task's key.
-    generation: AtomicU32,
-    pub slot: u32,
+    /// The next in the registry's list of vacant or of finished slots.
+    pub next: AtomicPtr<TaskCell>,
 }
 
 // Loom's atomics are larger.
@@ -101,15 +102,15 @@ impl TaskCell {
             ledger: Ledger::vacant(),
             refs: Refs::gone(),
             foreign: AtomicBool::new(false),
-            next: AtomicPtr::new(ptr::null_mut()),
+            generation: AtomicU32::new(0),
+            slot,
             inner: UnsafeCell::new(None),
             identity: UnsafeCell::new(None),
             stage: AtomicPtr::new(ptr::null_mut()),
             stage_len: AtomicUsize::new(0),
             poll_times: Distribution::new(),
             delays: Distribution::new(),
-            generation: AtomicU32::new(0),
-            slot,
+            next: AtomicPtr::new(ptr::null_mut()),
         }
     }
 

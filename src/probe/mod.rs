@@ -10,8 +10,11 @@ mod distribution;
 mod instrument;
 mod ledger;
 mod reading;
+mod recorder;
+mod recording;
 mod refs;
 mod registry;
+mod ring;
 mod sync;
 mod thread;
 mod waker;
@@ -22,12 +25,19 @@ mod ledger_loom;
 mod ledger_tests;
 #[cfg(all(test, asynctop_loom))]
 mod refs_loom;
+#[cfg(all(test, asynctop_loom))]
+mod ring_loom;
+#[cfg(all(test, not(asynctop_loom)))]
+mod ring_tests;
 
 use std::{future::Future, panic::Location};
 
 pub use instrument::Instrumented;
 pub use reading::{Reading, State};
+pub use recorder::TICK_NS;
+pub use recording::{Kept, Recorded, Recording};
 pub use registry::{Registry, TaskView};
+pub use ring::Stretch;
 pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;

@@ -22,6 +22,7 @@ use super::{
     clock::Clock,
     instrument::Instrumented,
     reading::Reading,
+    recording::Recording,
     thread::{ThreadReading, ThreadSlot, Threads},
 };
 use crate::histogram::Histogram;
@@ -185,8 +186,20 @@ impl Registry {
         self.threads.read(now)
     }
 
+    /// Has the threads write down when they poll whom, for as long as the recording is kept.
+    pub fn record(&'static self) -> Recording {
+        Recording::new(self)
+    }
+
+    pub(super) fn begin_recording(&self) {
+        self.threads.record(true);
+    }
+
+    pub(super) fn end_recording(&self) {
+        self.threads.record(false);
+    }
+
     /// Appends the threads' slots that `known` lacks, always in the same order.
-    #[cfg(feature = "watch")]
     pub(crate) fn thread_slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         self.threads.slots(known);
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
+use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
@@ -29,6 +29,7 @@ pub struct LiveSource {
     epoch: Epoch,
     gauge: RuntimeGauge,
     workers: Workers,
+    timeline: Timeline,
     metas: Metas,
     watchdog: Option<WatchHandle>,
     /// How many tasks the last snapshot had: the next one will have about as many.
@@ -93,6 +94,7 @@ impl LiveSource {
             epoch,
             gauge,
             workers: Workers::default(),
+            timeline: Timeline::default(),
             metas: Metas::default(),
             watchdog: None,
             last_count: 0,
@@ -143,6 +145,7 @@ impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
         let now = self.registry.now();
+        self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(now, interest);
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
         let threads = self.registry.threads(now);
@@ -153,6 +156,7 @@ impl Source for LiveSource {
         };
         let metrics = self.epoch.handle.metrics();
         let workers = self.workers.read(&self.epoch, &metrics, &threads, now);
+        let timeline = self.timeline.polls(self.workers.places(), self.epoch.started_ns, now);
         Snapshot {
             taken_ns: now,
             source: Arc::clone(&self.name),
@@ -168,6 +172,7 @@ impl Source for LiveSource {
             caveats: &[],
             resources: Err(NO_RESOURCES),
             workers,
+            timeline,
             tasks,
             delays: self.registry.delays(),
             distributions,

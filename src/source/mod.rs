@@ -9,6 +9,7 @@ mod live;
 mod meta;
 mod runtime;
 mod sampler;
+mod timeline;
 mod workers;
 
 #[cfg(feature = "attach")]

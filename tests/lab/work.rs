@@ -69,7 +69,7 @@ fn distributions_come_for_what_is_of_interest_only() {
     let snapshot = bench.wait_for_work();
     assert!(snapshot.distributions.is_empty());
     let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
-    let interest = Interest { task: Some(beat.key), groups: true, resources: false };
+    let interest = Interest { task: Some(beat.key), groups: true, ..Interest::default() };
     bench.wait("each heartbeat was polled", |s| {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)
