@@ -185,6 +185,7 @@ impl Source for AttachSource {
                 remote_schedules: none,
             },
             workers: Vec::new(),
+            timeline: Err(NOT_ON_THE_WIRE),
             tasks,
             delays,
             distributions,
