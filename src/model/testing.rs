@@ -76,6 +76,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         delays: Histogram::default(),
         distributions: Vec::new(),
         evidence: Vec::new(),
+        await_point: None,
         targets: Vec::new(),
         period_ns: 0,
         caveats: &[],

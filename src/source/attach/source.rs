@@ -190,6 +190,7 @@ impl Source for AttachSource {
             delays,
             distributions,
             evidence: Vec::new(),
+            await_point: None,
             targets,
             period_ns,
             caveats: CAVEATS,
