@@ -43,6 +43,7 @@ pub use thresholds::Thresholds;
 use book::Book;
 pub(super) use look::Look;
 use rule::Memory;
+pub(super) use words::duration;
 
 /// All rules, in the order in which they are told.
 pub static RULES: [&Rule; 9] = [

@@ -1,7 +1,7 @@
 //! Figures as sentences have them.
 
 /// Nanoseconds as people write them, with three digits that count.
-pub(super) fn duration(nanos: u64) -> String {
+pub(in crate::model) fn duration(nanos: u64) -> String {
     let seconds = nanos as f64 / 1e9;
     match nanos {
         0..10_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
