@@ -73,10 +73,6 @@ fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<()> {
     Ok(headless::attach(addresses, &watch.plan(false), &mut out)?)
 }
 
-fn no_color() -> bool {
-    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     if let Some(style) = args.serve {
         return Ok(compare::serve(style, io::stdout())?);
