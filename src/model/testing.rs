@@ -99,6 +99,7 @@ pub(crate) fn lab(
                 count,
                 unit,
                 done,
+                gauges: Vec::new(),
             })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },

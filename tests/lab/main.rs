@@ -4,4 +4,7 @@
 mod bench;
 mod control;
 mod hog;
+mod scenarios;
+#[path = "../support/mod.rs"]
+mod support;
 mod work;

@@ -38,7 +38,7 @@ pub(super) static KIND: Kind = Kind {
     unit: Some("request"),
     params: &[&THINK],
     tasks,
-    open: |Opening { spawner, done, params }| {
+    open: |Opening { spawner, done, params, .. }| {
         Ok(Box::new(Tcp::open(spawner, done, params.duration(&THINK))?))
     },
 };
