@@ -15,7 +15,7 @@ use super::{
     runtime::WorkerThreads,
 };
 use crate::{
-    model::{Flavor, HogFigures, LabFigures, WorkloadFigures},
+    model::{Flavor, LabFigures, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -110,18 +110,11 @@ impl Shared {
             unit: tally.spec.kind.unit(),
             done: tally.done.get(),
         };
-        let hog = self.hog();
-        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
-            hog: HogFigures {
-                kind: hog.kind.as_str(),
-                count: hog.count,
-                hold_ns: hog.hold.get().map(nanos),
-                on_since_ns: hog.on_since(),
-            },
+            hog: self.hog().figures(),
         }
     }
 }

@@ -94,6 +94,20 @@ pub(crate) fn lab(
             .into_iter()
             .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
             .collect(),
-        hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        hog: hog("spin"),
+    }
+}
+
+/// A hog of this kind, off.
+pub(crate) fn hog(kind: &'static str) -> HogFigures {
+    HogFigures {
+        kind,
+        cure: kind == "yield",
+        explained: ["It keeps the worker.", "Give way."],
+        count: 1,
+        hold_ns: None,
+        on_since_ns: None,
+        unit: Some("ms computed"),
+        done: 0,
     }
 }

@@ -4,7 +4,8 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
-    text::{count, duration, rate, wrap},
+    header::turn,
+    text::{count, rate, wrap},
 };
 use crate::{
     app::App,
@@ -79,9 +80,5 @@ fn hog(lab: &LabFigures) -> String {
     let hog = &lab.hog;
     let on = if hog.on_since_ns.is_some() { "on" } else { "off" };
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let hold = match hog.hold_ns {
-        Some(nanos) => format!("gives way after {}", duration(nanos)),
-        None => "never gives way".to_owned(),
-    };
-    format!("hog {on}: {count}{}, {hold}", hog.kind)
+    format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }
