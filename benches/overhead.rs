@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::probe::Registry;
+use asynctop::probe::{Recording, Registry};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,
@@ -57,13 +57,16 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 enum Variant {
     Bare,
     Asynctop,
+    /// With every poll written down for the timeline.
+    Timeline,
     TaskMonitor,
     Console,
 }
 
-const VARIANTS: [(Variant, &str); 4] = [
+const VARIANTS: [(Variant, &str); 5] = [
     (Variant::Bare, "bare task"),
     (Variant::Asynctop, "asynctop instrument"),
+    (Variant::Timeline, "the same, timeline on"),
     (Variant::TaskMonitor, "tokio-metrics TaskMonitor"),
     (Variant::Console, "console-subscriber, no client"),
 ];
@@ -78,7 +81,9 @@ async fn only_yield() {
 fn spawn(variant: Variant, registry: &'static Registry, work: Work) -> JoinHandle<()> {
     match variant {
         Variant::Bare | Variant::Console => tokio::spawn(work),
-        Variant::Asynctop => tokio::spawn(registry.instrument_task("yields", work)),
+        Variant::Asynctop | Variant::Timeline => {
+            tokio::spawn(registry.instrument_task("yields", work))
+        }
         Variant::TaskMonitor => {
             // One for each task, as figures for each task need it.
             tokio::spawn(TaskMonitor::new().instrument(work))
@@ -153,6 +158,8 @@ fn compare<F>(
     let mut costs = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
         for (costs, (variant, _)) in costs.iter_mut().zip(VARIANTS) {
+            let _recording: Option<Recording> =
+                (variant == Variant::Timeline).then(|| registry.record());
             costs.push(match variant {
                 Variant::Console => {
                     tracing::dispatcher::with_default(console, || run(&watched, variant))
@@ -180,10 +187,16 @@ fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
         let paired = median(these.iter().zip(bare).map(|(with, bare)| with - bare).collect());
         let share = match variant {
             Variant::Asynctop => String::new(),
+            Variant::Timeline => format!("{:+.1} for the timeline", added(these) - added(ours)),
             _ => format!("1/{:.1} of it", added(these) / added(ours)),
         };
         println!("| {name} | {cost:.0} | +{:.0} | +{paired:.0} | {share} |", added(these));
     }
+}
+
+/// Whether the memory of a task is ours to compare.
+fn has_memory(variant: Variant) -> bool {
+    matches!(variant, Variant::Asynctop | Variant::TaskMonitor)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -221,7 +234,7 @@ fn memory() {
     println!("| variant | bytes a task | added |");
     println!("|---|--:|--:|");
     println!("| bare task | {bare} | |");
-    for (variant, name) in &VARIANTS[1..3] {
+    for (variant, name) in VARIANTS.iter().filter(|(variant, _)| has_memory(*variant)) {
         let with = bytes(*variant);
         println!("| {name} | {with} | +{} |", with - bare);
     }

@@ -195,11 +195,8 @@ impl<'a> Run<'a> {
 
     fn look(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
-        let snapshot = Arc::new(self.source.snapshot(&Interest {
-            task: None,
-            groups: true,
-            resources: false,
-        }));
+        let snapshot =
+            Arc::new(self.source.snapshot(&Interest { groups: true, ..Interest::default() }));
         self.model.advance(Arc::clone(&snapshot));
         self.cost = begin.elapsed();
         snapshot

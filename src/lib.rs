@@ -45,11 +45,15 @@ pub mod cli;
 #[cfg(feature = "dashboard")]
 pub mod compare;
 #[cfg(feature = "dashboard")]
+pub mod console;
+#[cfg(feature = "dashboard")]
 pub mod dashboard;
 #[cfg(feature = "dashboard")]
 pub mod headless;
 #[cfg(feature = "dashboard")]
 pub mod lab;
+#[cfg(feature = "dashboard")]
+mod quantity;
 #[cfg(feature = "dashboard")]
 pub mod report;
 #[cfg(feature = "dashboard")]

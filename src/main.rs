@@ -9,7 +9,7 @@ use std::{
 use anyhow::anyhow;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, dashboard, headless,
+    compare, console, dashboard, headless,
 };
 
 /// Wrong usage, or no way to start.
@@ -42,6 +42,7 @@ fn run(request: Request) -> anyhow::Result<()> {
         Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
         Request::Compare(args) => run_compare(&args),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
+        Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),
         Request::Man => print(&cli::man()?),
     }
@@ -49,13 +50,15 @@ fn run(request: Request) -> anyhow::Result<()> {
 
 fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
     let hog = lab.hog.is_some();
+    let mut options = lab.options(scenario)?;
+    options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        return dashboard::run(lab.options(scenario)?, &watch.dashboard(hog, no_color));
+        return dashboard::run(options, &watch.dashboard(hog, no_color));
     }
     let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
-    Ok(headless::run(lab.options(scenario)?, &plan, &mut out)?)
+    Ok(headless::run(options, &plan, &mut out)?)
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {

@@ -60,7 +60,7 @@ fn the_first_snapshot_comes_at_once_and_a_change_of_interest_brings_the_next() {
     let first = snapshots.recv_timeout(PATIENCE).expect("at once");
     assert_eq!(questions.recv_timeout(PATIENCE), Ok(Interest::default()));
 
-    let interest = Interest { task: Some(7), groups: true, resources: false };
+    let interest = Interest { task: Some(7), groups: true, ..Interest::default() };
     let control = sampler.control();
     control.set_interest(interest.clone());
     let second = snapshots.recv_timeout(PATIENCE).expect("after the change");

@@ -47,6 +47,8 @@ pub enum Action {
     Raise,
     /// One fewer of the selected workload.
     Lower,
+    /// Ask the task in the details where it waits.
+    AskWhere,
     /// Look more often.
     Faster,
     /// Look less often.

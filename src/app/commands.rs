@@ -55,6 +55,23 @@ impl App {
         self.prompt = Prompt::Cancel { key: task.key, name: task.meta.name.clone() };
     }
 
+    /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
+    pub(super) fn ask_where(&mut self, now: Duration) {
+        let Overlay::Task { key, .. } = self.overlay else {
+            self.say("open a task's details with Enter to ask where it waits", now);
+            return;
+        };
+        if self.is_frozen() {
+            self.say("the picture stands still: Space lets it go on", now);
+            return;
+        }
+        if self.model.snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty()) {
+            self.say("only a task of this process can be asked where it waits", now);
+            return;
+        }
+        self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
+    }
+
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {
         let current = self.interval.as_millis() as u64;
         let next = if slower {

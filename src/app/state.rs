@@ -128,6 +128,8 @@ pub struct App {
     pub interval: Duration,
     /// The hog is to come on as soon as there is a baseline.
     pub release_hog: bool,
+    /// The task that was asked last where it waits, and how many were before.
+    pub(super) asked: Option<(u64, u64)>,
     pub(super) model: Model,
     /// What is shown while frozen.
     pub(super) frozen: Option<Box<Model>>,
@@ -154,6 +156,7 @@ impl App {
             size: (0, 0),
             interval,
             release_hog: false,
+            asked: None,
             model: Model::default(),
             frozen: None,
             order: Vec::new(),
@@ -216,8 +219,19 @@ impl App {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        // The details of a task say what it waits for.
-        Interest { task, groups: self.screen == Screen::Groups, resources: task.is_some() }
+        Interest {
+            task,
+            groups: self.screen == Screen::Groups,
+            // The details of a task say what it waits for.
+            resources: task.is_some(),
+            timeline: false,
+            awaits: self.asked.filter(|(key, _)| task == Some(*key)),
+        }
+    }
+
+    /// Whether the task with this key, whose details are open, was asked where it waits.
+    pub fn has_asked(&self, key: u64) -> bool {
+        self.asked.is_some_and(|(asked, _)| asked == key)
     }
 
     /// Says something for a few seconds.

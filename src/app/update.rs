@@ -124,6 +124,7 @@ impl App {
             Action::Freeze => self.freeze(),
             Action::Help => self.toggle_help(),
             Action::Cancel => self.ask_to_cancel(now),
+            Action::AskWhere => self.ask_where(now),
             Action::Faster => return self.change_interval(false, now),
             Action::Slower => return self.change_interval(true, now),
             Action::ToggleHog => {

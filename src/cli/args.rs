@@ -1,6 +1,6 @@
 //! The flags, and what they come to.
 
-use std::{ffi::OsStr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, time::Duration};
 
 use clap::{
     Args, ValueEnum,
@@ -11,9 +11,10 @@ use super::{Hold, parse_duration};
 use crate::{
     app::{Settings, Theme},
     compare::{self, Style},
+    console::Address,
     dashboard,
     headless::Plan,
-    lab::{About, HogKind, HogOptions, LabError, LabOptions, find},
+    lab::{About, HogKind, HogOptions, LabError, LabOptions, Scenario},
     model::Flavor,
 };
 
@@ -31,10 +32,18 @@ pub struct LabArgs {
     /// moment without it, so that there is something to compare with
     #[arg(long, value_name = "KIND[:COUNT]", value_parser = HogParser)]
     pub hog: Option<HogOptions>,
-    /// How long the hog keeps the worker before it gives way once, or how much a cure
-    /// does at a time [default: never]
+    /// How long the hog keeps the worker before it gives way once, or how much a cure does
+    /// at a time [default: the scenario's, mostly never]
     #[arg(long, value_name = "DURATION|never")]
     pub hog_hold: Option<Hold>,
+    /// Show the lab to tokio-console as well, on this address [default: 127.0.0.1:6669].
+    /// It costs every poll some time, which the screen says
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = super::console::socket)]
+    #[arg(default_missing_value = Address::DEFAULT)]
+    pub console: Option<SocketAddr>,
+    /// Let tokio-console on other machines see it too
+    #[arg(long, requires = "console")]
+    pub console_open: bool,
 }
 
 /// How to watch and what to write.
@@ -122,15 +131,24 @@ impl LabArgs {
     /// The lab that these flags ask for.
     ///
     /// # Errors
-    /// If there is no such scenario.
+    /// If there is no such scenario, or its file is not as it should be.
     pub fn options(&self, scenario: &str) -> Result<LabOptions, LabError> {
-        let mut options = LabOptions::new(find(scenario)?);
+        let mut options = LabOptions::new(Scenario::load(scenario)?);
         options.workers = self.workers;
         // Whoever counts workers means the flavour that has some.
         options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
-        options.hog = self.hog.clone().unwrap_or_default();
-        options.hog.hold = self.hog_hold.and_then(|Hold(hold)| hold);
+        if let Some(hog) = &self.hog {
+            options.hog = HogOptions { hold: options.hog.hold, ..hog.clone() };
+        }
+        if let Some(Hold(hold)) = self.hog_hold {
+            options.hog.hold = hold;
+        }
         Ok(options)
+    }
+
+    /// Where tokio-console is to find the lab, if anywhere.
+    pub fn console(&self) -> Option<Address> {
+        self.console.map(|socket| Address { socket, open: self.console_open })
     }
 
     /// These flags, and those of `outer` where these say nothing.
@@ -140,6 +158,8 @@ impl LabArgs {
             workers: self.workers.or(outer.workers),
             hog: self.hog.or(outer.hog),
             hog_hold: self.hog_hold.or(outer.hog_hold),
+            console: self.console.or(outer.console),
+            console_open: self.console_open || outer.console_open,
         }
     }
 }

@@ -21,10 +21,12 @@ pub fn sentence(error: &clap::Error) -> String {
             break;
         }
         let line = line.strip_prefix("error: ").or(line.strip_prefix("tip: ")).unwrap_or(line);
-        parts.push(line.trim_start_matches('[').trim_end_matches(']'));
+        let bare = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+        parts.push(bare.unwrap_or(line));
     }
     parts.retain(|part| !part.is_empty());
-    let mut sentence = parts.join("; ");
+    // Behind a colon stands what it announces.
+    let mut sentence = parts.join("; ").replace(":; ", ": ");
     if !sentence.contains(';') {
         sentence.push_str("; `asynctop --help` lists what there is");
     }
@@ -54,6 +56,11 @@ mod tests {
             (
                 &["--for"],
                 "a value is required for '--for <DURATION>' but none was supplied; \
+                 `asynctop --help` lists what there is",
+            ),
+            (
+                &["--console-open"],
+                "the following required arguments were not provided: --console [<ADDR>]; \
                  `asynctop --help` lists what there is",
             ),
             (

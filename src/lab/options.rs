@@ -2,11 +2,13 @@
 
 use std::{num::NonZero, str::FromStr, thread, time::Duration};
 
-use super::{HogKind, LabError, Scenario};
-use crate::{model::Flavor, probe::Registry};
+use super::{HogKind, LabError, Scenario, runtime::Size};
+use crate::{console::Served, model::Flavor, probe::Registry};
 
 /// The most workers that a runtime under test may have.
 pub const MAX_WORKERS: usize = 512;
+/// The most threads that the blocking pool of a runtime under test may have.
+pub const MAX_BLOCKING_THREADS: usize = 4096;
 /// The highest count of one workload.
 pub const MAX_UNITS: usize = 100_000;
 /// The most tasks that a scenario may spawn.
@@ -26,6 +28,8 @@ pub struct LabOptions {
     pub workers: Option<usize>,
     /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) releases.
     pub hog: HogOptions,
+    /// The server that shows the lab to tokio-console, if there is one.
+    pub console: Option<Served>,
     /// Measures the tasks. Labs that run at the same time need one each.
     pub registry: &'static Registry,
 }
@@ -34,21 +38,27 @@ impl LabOptions {
     /// This scenario as it is, measured by the program's own registry.
     pub fn new(scenario: Scenario) -> Self {
         LabOptions {
+            hog: scenario.hog.clone(),
             scenario,
             flavor: None,
             workers: None,
-            hog: HogOptions::default(),
+            console: None,
             registry: Registry::global(),
         }
     }
 
-    pub(crate) fn flavor(&self) -> Flavor {
+    fn flavor(&self) -> Flavor {
         self.flavor.unwrap_or(self.scenario.flavor)
     }
 
-    pub(crate) fn workers(&self) -> usize {
+    fn workers(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(2, NonZero::get);
         self.workers.or(self.scenario.workers).unwrap_or_else(|| cores().clamp(2, MAX_WORKERS))
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        let max_blocking_threads = self.scenario.max_blocking_threads;
+        Size { flavor: self.flavor(), workers: self.workers(), max_blocking_threads }
     }
 
     pub(crate) fn check(&self) -> Result<(), LabError> {
@@ -110,7 +120,7 @@ impl FromStr for HogOptions {
         let bad = |problem| LabError::BadHog {
             given: given.to_owned(),
             problem,
-            kinds: HogKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+            kinds: HogKind::names(),
         };
         let (kind, count) = match given.split_once(':') {
             Some((kind, count)) => {

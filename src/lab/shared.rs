@@ -15,7 +15,8 @@ use super::{
     runtime::WorkerThreads,
 };
 use crate::{
-    model::{Flavor, LabFigures, WorkloadFigures},
+    console::Served,
+    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -61,8 +62,9 @@ pub(crate) struct Tally {
 pub(crate) struct Shared {
     pub registry: &'static Registry,
     scenario: Arc<str>,
-    lesson: Arc<str>,
+    lesson: Arc<Lesson>,
     pub tallies: Vec<Tally>,
+    console: Option<Served>,
     hog: Mutex<Hog>,
     epoch: Mutex<Epoch>,
 }
@@ -72,6 +74,7 @@ impl Shared {
         registry: &'static Registry,
         scenario: &Scenario,
         hog: &HogOptions,
+        console: Option<Served>,
         epoch: Epoch,
     ) -> Self {
         let tally = |spec: &WorkloadSpec| Tally {
@@ -83,8 +86,9 @@ impl Shared {
         Shared {
             registry,
             scenario: scenario.name.as_str().into(),
-            lesson: scenario.lesson.as_str().into(),
+            lesson: Arc::new(scenario.lesson.clone()),
             tallies: scenario.workloads.iter().map(tally).collect(),
+            console,
             hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
             epoch: Mutex::new(epoch),
         }
@@ -105,9 +109,9 @@ impl Shared {
 
     pub(crate) fn figures(&self) -> LabFigures {
         let workload = |tally: &Tally| WorkloadFigures {
-            name: tally.spec.name,
+            name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
-            unit: tally.spec.kind.unit(),
+            unit: tally.spec.kind.unit,
             done: tally.done.get(),
         };
         LabFigures {
@@ -115,6 +119,7 @@ impl Shared {
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
             hog: self.hog().figures(),
+            console: self.console.as_ref().map(Served::figures),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
+use super::WorkloadSpec;
 use crate::probe::Registry;
 
 /// Spawns tasks of the lab.
@@ -16,11 +17,19 @@ pub(crate) struct Spawner {
     registry: &'static Registry,
     handle: Handle,
     tasks: Arc<Tasks>,
+    /// Put before the names of tasks: what their workload is called, if not as its kind.
+    prefix: Option<Arc<str>>,
 }
 
 impl Spawner {
     pub(crate) fn new(registry: &'static Registry, handle: Handle) -> Self {
-        Spawner { registry, handle, tasks: Arc::default() }
+        Spawner { registry, handle, tasks: Arc::default(), prefix: None }
+    }
+
+    /// The same for the tasks of one workload.
+    pub(crate) fn of(&self, workload: &WorkloadSpec) -> Self {
+        let own = *workload.name != *workload.kind.name;
+        Spawner { prefix: own.then(|| Arc::clone(&workload.name)), ..self.clone() }
     }
 
     /// The runtime under test.
@@ -34,9 +43,13 @@ impl Spawner {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let name = match &self.prefix {
+            Some(prefix) => &*format!("{prefix}:{name}"),
+            None => name,
+        };
         let task = self.registry.instrument_task(name, future);
         let key = task.key();
-        let abort = self.handle.spawn(task).abort_handle();
+        let abort = spawn_on(&self.handle, name, task);
         self.tasks.insert(key, name, abort.clone());
         (key, abort)
     }
@@ -49,6 +62,28 @@ impl Spawner {
         abort.abort();
         Some(name.clone())
     }
+}
+
+/// Spawns a task under a name that tokio-console shows too.
+#[cfg(all(tokio_unstable, feature = "console"))]
+#[track_caller]
+fn spawn_on<F>(handle: &Handle, name: &str, task: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let named = tokio::task::Builder::new().name(name).spawn_on(task, handle);
+    // By its type it may fail; it has no way to.
+    named.expect("a task can be spawned").abort_handle()
+}
+
+/// Spawns a task; Tokio has no names for tasks in this build.
+#[cfg(not(all(tokio_unstable, feature = "console")))]
+#[track_caller]
+fn spawn_on<F>(handle: &Handle, _: &str, task: F) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    handle.spawn(task).abort_handle()
 }
 
 /// The tasks that can be cancelled, by key.

@@ -4,9 +4,12 @@
 //! no ratatui.
 
 mod columns;
+mod console;
 mod finding;
 mod group;
 mod lag;
+mod lesson;
+mod polls;
 mod query;
 mod rates;
 mod resources;
@@ -19,9 +22,12 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use columns::Column;
+pub use console::ConsoleFigures;
 pub use finding::{Finding, Severity};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
+pub use lesson::Lesson;
+pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::{AsyncOpFigures, ResourceFigures, Resources};

@@ -5,8 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, Resources, TargetFigures};
-use crate::{Histogram, probe::State, watch::Evidence};
+use super::{Caveat, ConsoleFigures, Lesson, Resources, TargetFigures, WorkerPolls};
+use crate::{
+    Histogram,
+    probe::State,
+    watch::{AwaitPoint, Evidence},
+};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +78,9 @@ pub struct Snapshot {
     pub runtime: RuntimeFigures,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerFigures>,
+    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
+    /// why it cannot be known.
+    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskFigures>,
     /// How long tasks waited for a worker, over all polls so far.
@@ -82,6 +89,8 @@ pub struct Snapshot {
     pub distributions: Vec<(Subject, Distributions)>,
     /// Where and why the long polls that are under way are long, if a watchdog looks.
     pub evidence: Vec<Arc<Evidence>>,
+    /// Where the task waits that [`Interest`] asked, as far as that has come.
+    pub await_point: Option<AwaitPoint>,
     /// The programs that are watched over a connection; empty for a runtime of this process.
     pub targets: Vec<TargetFigures>,
     /// How often the counts change by themselves; 0 if they are of each look.
@@ -103,6 +112,10 @@ pub struct Interest {
     pub groups: bool,
     /// Resources and async operations.
     pub resources: bool,
+    /// When each worker polled whom, which is written down only while somebody asks.
+    pub timeline: bool,
+    /// Ask this task where it waits, once for each number: key and number.
+    pub awaits: Option<(u64, u64)>,
 }
 
 /// Whose distributions these are.
@@ -277,18 +290,20 @@ pub struct LabFigures {
     /// The scenario's name.
     pub scenario: Arc<str>,
     /// What to watch, what to try, and why it happens.
-    pub lesson: Arc<str>,
+    pub lesson: Arc<Lesson>,
     /// Its workloads.
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.
     pub hog: HogFigures,
+    /// The server for tokio-console, if there is one.
+    pub console: Option<ConsoleFigures>,
 }
 
 /// One workload of the lab.
 #[derive(Clone, Debug)]
 pub struct WorkloadFigures {
-    /// Its name, which its tasks' names begin with.
-    pub name: &'static str,
+    /// Its name.
+    pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
     pub count: usize,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.

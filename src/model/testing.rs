@@ -71,10 +71,12 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
             remote_schedules: NONE,
         },
         workers: vec![worker(0)],
+        timeline: Err("not in this test"),
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
         evidence: Vec::new(),
+        await_point: None,
         targets: Vec::new(),
         period_ns: 0,
         caveats: &[],
@@ -89,12 +91,18 @@ pub(crate) fn lab(
 ) -> LabFigures {
     LabFigures {
         scenario: "test".into(),
-        lesson: "Press b.".into(),
+        lesson: Arc::new(Lesson { attempt: "Press b.".into(), ..Lesson::default() }),
         workloads: workloads
             .into_iter()
-            .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
+            .map(|(name, count, unit, done)| WorkloadFigures {
+                name: name.into(),
+                count,
+                unit,
+                done,
+            })
             .collect(),
         hog: hog("spin"),
+        console: None,
     }
 }
 

@@ -10,10 +10,15 @@ mod distribution;
 mod instrument;
 mod ledger;
 mod reading;
+mod recorder;
+mod recording;
 mod refs;
 mod registry;
+mod ring;
 mod sync;
 mod thread;
+#[cfg(feature = "watch")]
+mod trace;
 mod waker;
 
 #[cfg(all(test, asynctop_loom))]
@@ -22,16 +27,26 @@ mod ledger_loom;
 mod ledger_tests;
 #[cfg(all(test, asynctop_loom))]
 mod refs_loom;
+#[cfg(all(test, asynctop_loom))]
+mod ring_loom;
+#[cfg(all(test, not(asynctop_loom)))]
+mod ring_tests;
 
 use std::{future::Future, panic::Location};
 
 pub use instrument::Instrumented;
 pub use reading::{Reading, State};
+pub use recorder::TICK_NS;
+pub use recording::{Kept, Recorded, Recording};
 pub use registry::{Registry, TaskView};
+pub use ring::Stretch;
 pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;
 use tokio::task::JoinHandle;
+#[cfg(feature = "watch")]
+#[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
+pub(crate) use trace::set_tracer;
 
 /// Spawns `future` on the current Tokio runtime and measures it, under the name of the
 /// function that made it.

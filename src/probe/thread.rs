@@ -1,5 +1,6 @@
 //! What each polling thread publishes: the poll it is in right now and since when, its
-//! sums, and how long the tasks that it polled had waited for it.
+//! sums, how long the tasks that it polled had waited for it, and, while somebody records,
+//! when it polled whom.
 //!
 //! A thread gets a slot at its first poll of a registry's task and gives it back when
 //! it ends; a later thread may take it over. The sums only ever grow.
@@ -8,19 +9,20 @@ use std::{
     cell::{Cell, RefCell},
     ptr,
     sync::{
-        Mutex, PoisonError, RwLock,
-        atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+        Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
     thread::ThreadId,
 };
 
 use super::{
-    cell::TaskCell, distribution::Distribution, ledger::Started, registry::Registry, sync::Sequence,
+    cell::TaskCell, distribution::Distribution, ledger::Started, recorder::Recorder,
+    registry::Registry, sync::Sequence,
 };
 use crate::histogram::{BUCKETS, Histogram};
 
-/// One thread's slot.
-#[repr(align(64))]
+/// One thread's slot. What each poll touches comes first.
+#[repr(C, align(64))]
 pub(crate) struct ThreadSlot {
     /// Guards the four that follow: a poll that ends is in `busy` or current, not both.
     sequence: Sequence,
@@ -31,7 +33,11 @@ pub(crate) struct ThreadSlot {
     busy: AtomicU64,
     polls: AtomicU64,
     max_delay: AtomicU64,
+    /// Where polls are written down; null unless somebody records.
+    recorder: AtomicPtr<Recorder>,
     delays: Distribution<BUCKETS>,
+    /// The same, kept for the next time.
+    recorder_kept: OnceLock<&'static Recorder>,
     owner: Mutex<Option<Owner>>,
     /// The operating system's id of the owner; 0 if there is none or it is not known.
     os_id: AtomicU32,
@@ -64,6 +70,10 @@ pub struct ThreadReading {
 /// The slots of a registry.
 pub(crate) struct Threads {
     slots: RwLock<Vec<&'static ThreadSlot>>,
+    /// How many record. Held while recorders are switched.
+    recordings: Mutex<usize>,
+    /// Whether there is any, for threads that come now.
+    recording: AtomicBool,
 }
 
 /// A poll on this thread's stack, and the one that it is inside of.
@@ -155,7 +165,11 @@ pub(crate) fn is_polling(task: &TaskCell) -> bool {
 
 impl Threads {
     pub(crate) fn new() -> Self {
-        Threads { slots: RwLock::new(Vec::new()) }
+        Threads {
+            slots: RwLock::new(Vec::new()),
+            recordings: Mutex::new(0),
+            recording: AtomicBool::new(false),
+        }
     }
 
     /// The current thread's slot in this registry.
@@ -196,6 +210,9 @@ impl Threads {
             if holder.is_none() {
                 *holder = Some(owner);
                 slot.os_id.store(os_id(), Ordering::Relaxed);
+                if self.recording.load(Ordering::Relaxed) {
+                    slot.record(true);
+                }
                 return slot;
             }
         }
@@ -206,12 +223,33 @@ impl Threads {
             busy: AtomicU64::new(0),
             polls: AtomicU64::new(0),
             max_delay: AtomicU64::new(0),
+            recorder: AtomicPtr::new(ptr::null_mut()),
             delays: Distribution::new(),
+            recorder_kept: OnceLock::new(),
             owner: Mutex::new(Some(owner)),
             os_id: AtomicU32::new(os_id()),
         }));
+        if self.recording.load(Ordering::Relaxed) {
+            slot.record(true);
+        }
         slots.push(slot);
         slot
+    }
+
+    /// One more, or one fewer, wants to know when each thread polls whom.
+    pub(crate) fn record(&self, more: bool) {
+        let mut recordings = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+        *recordings = recordings.saturating_add_signed(if more { 1 } else { -1 });
+        let on = *recordings > 0;
+        // Before the slots are looked through: a thread that takes one under the same lock
+        // comes earlier, and is found, or later, and sees this.
+        self.recording.store(on, Ordering::Relaxed);
+        for slot in self.slots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            // What an ended thread wrote is read still, but it needs no memory to write to.
+            if !on || slot.owner.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                slot.record(on);
+            }
+        }
     }
 
     /// All slots, living threads and ended ones, always in the same order.
@@ -222,7 +260,6 @@ impl Threads {
 
     /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
     /// so a reader that comes often takes this lock and allocates nothing.
-    #[cfg(feature = "watch")]
     pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
@@ -282,7 +319,50 @@ impl ThreadSlot {
             }
             add(&self.polls, 1);
         });
+        if !outer.task.is_null() {
+            self.interrupted(outer, started.at);
+        }
         outer
+    }
+
+    /// Where this thread's polls are to be written down.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn recorder(&self) -> Option<&Recorder> {
+        // SAFETY: null, or from a `&'static Recorder`.
+        unsafe { self.recorder.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Where this thread's polls were written down, if they ever were.
+    pub(crate) fn recorder_kept(&self) -> Option<&'static Recorder> {
+        self.recorder_kept.get().copied()
+    }
+
+    /// Polls are written down from now on, or no more.
+    fn record(&self, on: bool) {
+        let recorder = || self.recorder_kept.get_or_init(|| Box::leak(Box::new(Recorder::new())));
+        let recorder = if on { ptr::from_ref(*recorder()).cast_mut() } else { ptr::null_mut() };
+        self.recorder.store(recorder, Ordering::Release);
+    }
+
+    /// Writes down the poll that ends. Out of the way of those that are not.
+    #[inline(never)]
+    fn note(&self, recorder: &Recorder, frame: &Frame, outer: Outer, ended: u64) {
+        recorder.ran(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
+        if !outer.task.is_null() {
+            recorder.resume(ended);
+        }
+    }
+
+    /// The poll inside of which another one begins has had the thread until now.
+    #[allow(unsafe_code)]
+    #[cold]
+    fn interrupted(&self, outer: Outer, now: u64) {
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        let task = unsafe { outer.task.as_ref() };
+        if let (Some(recorder), Some(task)) = (self.recorder(), task) {
+            recorder.ran(task.key(), outer.since, now);
+        }
     }
 
     /// A task had waited for this thread, so long that it falls into `bucket`.
@@ -297,6 +377,11 @@ impl ThreadSlot {
     #[inline(always)]
     pub(crate) fn poll_ended(&self, frame: &Frame, outer: Outer, ended: u64) {
         LOCAL.with(|local| local.poll.set(frame.outer.get()));
+        // Before the poll is over for those who look at the slot: whoever sees it no more
+        // finds it there.
+        if let Some(recorder) = self.recorder() {
+            self.note(recorder, frame, outer, ended);
+        }
         self.sequence.write(|| {
             if outer.task.is_null() {
                 // A poll inside a poll is part of the outer one's time.
@@ -326,12 +411,21 @@ impl ThreadSlot {
         Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
 
+    /// The task and the beginning of the poll that the thread is in.
+    pub(crate) fn current(&self) -> Option<(u64, u64)> {
+        self.sequence.read(|| self.current_unchecked())
+    }
+
     #[allow(unsafe_code)]
+    fn current_unchecked(&self) -> Option<(u64, u64)> {
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
+        task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn read(&self, now: u64) -> ThreadReading {
         let (current, busy, polls) = self.sequence.read(|| {
-            // SAFETY: cells are never freed, and a key is an atomic load.
-            let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
-            let current = task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)));
+            let current = self.current_unchecked();
             let busy = self.busy.load(Ordering::Relaxed);
             (current, busy, self.polls.load(Ordering::Relaxed))
         });

@@ -40,6 +40,10 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         snapshot.workers.len(),
         duration(runtime.uptime_ns),
     )?;
+    if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
+        let (address, added) = (served.address, duration(served.added_ns_per_poll));
+        writeln!(out, "console   served on {address}; each poll takes {added} longer by it")?;
+    }
     let lag = model.lag();
     let alive = runtime.alive_tasks.value().map_or(UNKNOWN.to_owned(), count);
     writeln!(

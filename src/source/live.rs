@@ -4,14 +4,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{Source, meta::Metas, runtime::RuntimeGauge, workers::Workers};
+use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
         Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures, WorkerFigures,
     },
     probe::{Registry, TaskView},
-    watch::{Evidence, WatchHandle},
+    watch::{AwaitPoint, Awaits, Evidence, WatchHandle},
 };
 
 /// Why the wakers of a task are not counted.
@@ -29,8 +29,11 @@ pub struct LiveSource {
     epoch: Epoch,
     gauge: RuntimeGauge,
     workers: Workers,
+    timeline: Timeline,
     metas: Metas,
     watchdog: Option<WatchHandle>,
+    /// The task that was asked last where it waits, and the number of that wish.
+    asked: Option<(u64, u64)>,
     /// How many tasks the last snapshot had: the next one will have about as many.
     last_count: usize,
 }
@@ -84,6 +87,21 @@ impl LiveSource {
         records.map(|record| Arc::new(record.evidence())).collect()
     }
 
+    /// Asks a task where it waits, if it is to be asked and was not yet, and what it said.
+    fn await_point(&mut self, interest: &Interest, now: u64) -> Option<AwaitPoint> {
+        let is_new = self.asked != interest.awaits;
+        self.asked = interest.awaits;
+        let (task, _) = interest.awaits?;
+        let Some(watchdog) = &self.watchdog else {
+            let why = Awaits::Unavailable("nobody asks without a watchdog".into());
+            return Some(AwaitPoint { task, asked_ns: now, answer: why });
+        };
+        if is_new {
+            watchdog.ask(task);
+        }
+        watchdog.await_point(task)
+    }
+
     fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
         let gauge = RuntimeGauge::new(&epoch.handle);
         LiveSource {
@@ -93,8 +111,10 @@ impl LiveSource {
             epoch,
             gauge,
             workers: Workers::default(),
+            timeline: Timeline::default(),
             metas: Metas::default(),
             watchdog: None,
+            asked: None,
             last_count: 0,
         }
     }
@@ -143,6 +163,7 @@ impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
         let now = self.registry.now();
+        self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(now, interest);
         let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
         let threads = self.registry.threads(now);
@@ -153,6 +174,7 @@ impl Source for LiveSource {
         };
         let metrics = self.epoch.handle.metrics();
         let workers = self.workers.read(&self.epoch, &metrics, &threads, now);
+        let timeline = self.timeline.polls(self.workers.places(), self.epoch.started_ns, now);
         Snapshot {
             taken_ns: now,
             source: Arc::clone(&self.name),
@@ -163,11 +185,13 @@ impl Source for LiveSource {
                 measured as u64,
             ),
             evidence: self.evidence(&workers),
+            await_point: self.await_point(interest, now),
             targets: Vec::new(),
             period_ns: 0,
             caveats: &[],
             resources: Err(NO_RESOURCES),
             workers,
+            timeline,
             tasks,
             delays: self.registry.delays(),
             distributions,

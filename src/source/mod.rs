@@ -7,6 +7,7 @@ mod live;
 mod meta;
 mod runtime;
 mod sampler;
+mod timeline;
 mod workers;
 
 pub use live::LiveSource;

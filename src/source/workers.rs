@@ -19,9 +19,14 @@ pub(super) struct Workers {
     /// What each worker of this epoch has done.
     totals: Vec<Sums>,
     names: Vec<Option<Arc<str>>>,
+    /// Which of the probe's threads each worker was at the last snapshot.
+    places: Places,
     epoch: u64,
     taken_ns: u64,
 }
+
+/// The place of each worker's thread among the probe's threads, if it has polled a task.
+pub(super) type Places = Vec<Option<usize>>;
 
 #[derive(Clone, Copy, Default)]
 struct Sums {
@@ -54,9 +59,11 @@ impl Workers {
         let ids = thread_ids(epoch, metrics, threads);
         let elapsed = now.saturating_sub(self.taken_ns);
         let mut workers = Vec::with_capacity(count);
+        self.places.clear();
         for index in 0..count {
             let id = ids.get(index).copied().flatten();
             let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
+            self.places.push(place);
             if let Some(place) = place {
                 self.add(index, place, &threads[place], elapsed);
             }
@@ -83,6 +90,11 @@ impl Workers {
         }
         self.taken_ns = now;
         workers
+    }
+
+    /// The workers' threads at the last snapshot.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
     fn begin(&mut self, epoch: &Epoch) {

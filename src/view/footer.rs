@@ -52,6 +52,7 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
     let (rank, word) = match key.action {
         Action::Back if back => (2, "back"),
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
+        Action::AskWhere if matches!(app.overlay, Overlay::Task { .. }) => (4, key.short),
         Action::Open if app.screen == Screen::Groups && !over => (5, "tasks"),
         Action::Quit => (0, key.short),
         Action::Help => (1, key.short),

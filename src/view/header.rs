@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Factor, Flavor, HogFigures, Model},
+    model::{ConsoleFigures, Factor, Flavor, HogFigures, Model},
 };
 
 /// A part of the line. The least rank has the first choice of a place.
@@ -92,6 +92,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
     parts.push(left(9, pace(app), look.dim()));
     if let Some(lab) = &snapshot.lab {
+        parts.extend(lab.console.as_ref().map(|served| console(served, look)));
         hog(&mut parts, &lab.hog, look);
     }
     figures(&mut parts, app.model(), look);
@@ -129,6 +130,15 @@ pub(super) fn turn(hog: &HogFigures) -> String {
         (true, Some(nanos)) => format!("{} of work at a time", duration(nanos)),
         (true, None) => "work without end".to_owned(),
     }
+}
+
+/// Where tokio-console finds the lab, and how much of each busy time is its doing.
+fn console(served: &ConsoleFigures, look: Look) -> Part {
+    if served.ended.is_some() {
+        return left(4, "console ended", look.warning());
+    }
+    let added = duration(served.added_ns_per_poll);
+    left(4, format!("console :{} +{added}/poll", served.address.port()), look.warning())
 }
 
 /// The two numbers.

@@ -5,11 +5,11 @@ use ratatui::{layout::Rect, style::Style};
 use super::{
     canvas::{Canvas, Pieces},
     header::turn,
-    text::{count, rate, wrap},
+    text::{count, duration, rate, wrap},
 };
 use crate::{
     app::App,
-    model::{LabFigures, Slowdown, WorkloadFigures},
+    model::{ConsoleFigures, LabFigures, Slowdown, WorkloadFigures},
 };
 
 /// How many workloads there are to select.
@@ -44,9 +44,16 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     lines.extend(
         wrap(KEYS, width).into_iter().map(|line| (vec![(format!(" {line}"), look.dim())], false)),
     );
+    if let Some(served) = &lab.console {
+        let served = wrap(&console(served), width).into_iter();
+        lines.extend(served.map(|line| (vec![(format!(" {line}"), look.warning())], false)));
+    }
     lines.push((Pieces::new(), false));
-    let lesson = wrap(&lab.lesson, width).into_iter();
-    lines.extend(lesson.map(|line| (vec![(format!(" {line}"), Style::new())], false)));
+    for (heading, text) in lab.lesson.parts().into_iter().filter(|(_, text)| !text.is_empty()) {
+        lines.push((vec![(format!(" {heading}"), look.title())], false));
+        let text = wrap(text, width).into_iter();
+        lines.extend(text.map(|line| (vec![(format!(" {line}"), Style::new())], false)));
+    }
     for ((pieces, selected), y) in lines.iter().zip(area.y..area.bottom()) {
         canvas.line(area.x, y, area.right(), pieces);
         if *selected {
@@ -74,6 +81,18 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
         figure(share.map(|(_, _, now)| *now)),
         workload.unit.unwrap_or("not closed-loop"),
     )
+}
+
+fn console(served: &ConsoleFigures) -> String {
+    let ConsoleFigures { address, added_ns_per_poll, ended } = served;
+    match ended {
+        Some(why) => format!("tokio-console is served no longer: {why}"),
+        None => format!(
+            "tokio-console http://{address} shows these tasks too; each poll takes {} longer by \
+             it, which is in all busy and scheduled times",
+            duration(*added_ns_per_poll),
+        ),
+    }
 }
 
 fn hog(lab: &LabFigures) -> String {

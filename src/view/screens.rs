@@ -7,7 +7,7 @@ use crate::{
         Settings, Theme,
         fixture::{S, Stage, World},
     },
-    model::{Figure, testing},
+    model::{ConsoleFigures, Figure, testing},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -64,6 +64,24 @@ fn the_lab() {
 }
 
 #[test]
+fn tokio_console_is_served_and_no_longer() {
+    let served = ConsoleFigures {
+        address: ([127, 0, 0, 1], 6669).into(),
+        added_ns_per_poll: 640,
+        ended: None,
+    };
+    let console = Some(served.clone());
+    let mut stage = Stage::with(World { console, ..World::new() }, Settings::default());
+    stage.keys("6");
+    screen!("console_120x24", stage, 120 x 24);
+    screen!("console_60x15", stage, 60 x 15);
+    let ended = Some("out of descriptors".into());
+    stage.world.console = Some(ConsoleFigures { ended, ..served });
+    stage.pass(S);
+    screen!("console_ended_120x24", stage, 120 x 24);
+}
+
+#[test]
 fn details() {
     let mut stage = Stage::new();
     stage.keys("/conn-3<Enter>j<Enter>").pass(S);
@@ -71,6 +89,23 @@ fn details() {
     screen!("detail_200x50", stage, 200 x 50);
     stage.keys("G");
     screen!("detail_scrolled_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn where_a_task_waits() {
+    let mut stage = Stage::new();
+    stage.keys("/conn-3<Enter>j<Enter>a");
+    let asked = stage.screen(80, 24);
+    assert!(asked.contains("asked where it waits"), "{asked}");
+    stage.pass(S);
+    screen!("detail_awaits_80x24", stage, 80 x 24);
+    // Another task was not asked.
+    stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
+    let other = stage.screen(80, 24);
+    assert!(other.contains("a  asks where it waits"), "{other}");
+    stage.keys("<Esc>a");
+    let closed = stage.screen(80, 24);
+    assert!(closed.contains("open a task's details with Enter"), "{closed}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogKind, HogOptions, LabOptions},
+    lab::{Command, HogOptions, LabOptions},
     model::{Flavor, Snapshot, TaskFigures},
     probe::State,
     source::{LiveSource, Sampler},

@@ -78,6 +78,14 @@ impl Terminal {
         Terminal::spawn(command, 80, 24)
     }
 
+    /// Another program.
+    #[allow(dead_code, reason = "each test program has its own copy of this")]
+    pub fn of(program: &std::path::Path, args: &[&str], columns: u16, rows: u16) -> Terminal {
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        Terminal::spawn(command, columns, rows)
+    }
+
     fn spawn(mut command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
         command.env("TERM", "xterm-256color");

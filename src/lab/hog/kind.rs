@@ -150,6 +150,11 @@ impl HogKind {
         self.about().name
     }
 
+    /// The names of all kinds.
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.as_str()).collect()
+    }
+
     /// Whether it needs workers that can take over from each other.
     pub const fn needs_multi_thread(self) -> bool {
         matches!(self, HogKind::BlockInPlace)

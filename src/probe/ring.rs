@@ -1,0 +1,95 @@
+//! The last stretches of time that a thread spent in polls: one thread writes and never
+//! waits, any other copies what is there.
+//!
+//! `head` counts the stretches ever pushed; the one numbered `n` lies in place `n % N`
+//! until number `n + N` takes it over. The writer publishes `head` before it touches a
+//! place, so a reader that has copied a stretch and then finds `head` no further than
+//! `n + N - 1` knows that nobody was in its way. What was overwritten is left out and
+//! counted: a copy has no torn stretch, none twice, and the numbers say how many are
+//! missing. `ring_loom.rs` runs the interleavings.
+
+use super::sync::{AtomicU64, Ordering, fence};
+
+/// A time in which a thread was inside one task's poll, on the probe's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The task's key.
+    pub task: u64,
+    /// When it began.
+    pub began: u64,
+    /// When it ended.
+    pub ended: u64,
+}
+
+/// Keeps the last `N` stretches, `N` a power of two; one less while a thread writes.
+#[derive(Debug)]
+pub(crate) struct Ring<const N: usize> {
+    head: AtomicU64,
+    places: Box<[Place; N]>,
+}
+
+#[derive(Debug)]
+struct Place {
+    task: AtomicU64,
+    began: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl<const N: usize> Ring<N> {
+    pub(crate) fn new() -> Self {
+        const { assert!(N.is_power_of_two()) };
+        let zero = || AtomicU64::new(0);
+        // On the heap from the beginning: a stack may be too small for it.
+        let places: Vec<Place> =
+            (0..N).map(|_| Place { task: zero(), began: zero(), ended: zero() }).collect();
+        let Ok(places) = places.into_boxed_slice().try_into() else {
+            unreachable!("as many places as asked for");
+        };
+        Ring { head: zero(), places }
+    }
+
+    /// How many stretches were pushed so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// Adds a stretch. One thread at a time may call this.
+    #[inline(always)]
+    pub(crate) fn push(&self, stretch: Stretch) {
+        let head = self.head.load(Ordering::Relaxed);
+        // Who sees one of the stores below sees this head or a later one.
+        fence(Ordering::Release);
+        let place = &self.places[head as usize % N];
+        place.task.store(stretch.task, Ordering::Relaxed);
+        place.began.store(stretch.began, Ordering::Relaxed);
+        place.ended.store(stretch.ended, Ordering::Relaxed);
+        self.head.store(head.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Copies the stretches from number `next` on, in their order, and moves `next` behind
+    /// the last one. Returns how many are missing before the first of them.
+    pub(crate) fn copy(&self, next: &mut u64, to: &mut Vec<Stretch>) -> u64 {
+        let kept = to.len();
+        let head = self.head.load(Ordering::Acquire);
+        let wanted = (*next).min(head);
+        let first = wanted.max(head.saturating_sub(N as u64));
+        to.extend((first..head).map(|number| self.places[number as usize % N].load()));
+        fence(Ordering::Acquire);
+        // The writer may be in the middle of this one, in the place of the one `N` before.
+        let writing = self.head.load(Ordering::Relaxed);
+        let intact = writing.saturating_add(1).saturating_sub(N as u64).clamp(first, head);
+        to.drain(kept..kept + (intact - first) as usize);
+        *next = head;
+        intact - wanted
+    }
+}
+
+impl Place {
+    fn load(&self) -> Stretch {
+        Stretch {
+            task: self.task.load(Ordering::Relaxed),
+            began: self.began.load(Ordering::Relaxed),
+            ended: self.ended.load(Ordering::Relaxed),
+        }
+    }
+}
