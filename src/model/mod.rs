@@ -17,6 +17,7 @@ mod snapshot;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use snapshot::{
     Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
+pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, shares};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.
@@ -51,6 +53,7 @@ pub struct Model {
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
     findings: Vec<Finding>,
+    timeline: Timeline,
 }
 
 impl Model {
@@ -69,6 +72,7 @@ impl Model {
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
         self.findings = finding::find(&snapshot, self.slowdown.figure());
+        self.timeline.advance(&snapshot);
         self.snapshot = Some(snapshot);
     }
 
@@ -112,6 +116,11 @@ impl Model {
     /// How long tasks wait for a worker, over the last second.
     pub fn lag(&self) -> &Lag {
         self.lag.figure()
+    }
+
+    /// Who ran when, over the last seconds.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// What is wrong right now, worst first.
