@@ -136,7 +136,7 @@ fn where_polls_were_too_many_the_ticks_tell_how_the_time_was_shared() {
     assert!(strip.cells.iter().all(|cell| cell.busy > 0.99));
     let shares = shares(&[strip]);
     assert!((shares[0].1 - 0.75).abs() < 0.02, "{shares:?}");
-    assert_eq!(drawn(&timeline, S, S + MS / 10, 10).replace('A', ""), "?".repeat(10));
+    assert_eq!(drawn(&timeline, S, S + MS / 10, 10).replace('A', "?"), "?".repeat(10));
 }
 
 #[test]
