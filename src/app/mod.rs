@@ -15,6 +15,7 @@ mod run;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod update;
 
 pub use action::Action;
@@ -22,4 +23,5 @@ pub use cursor::Cursor;
 pub use input::{Event, spawn_readers};
 pub use run::{Control, run};
 pub use state::{App, Overlay, Prompt, Screen, Settings, Theme};
+pub use timeline::TimelineView;
 pub use update::Effect;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Cursor;
+use super::{Cursor, TimelineView};
 use crate::model::{Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
 
 /// What fills the middle of the screen.
@@ -15,13 +15,16 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// Who ran when.
+    Timeline,
     /// The lab.
     Lab,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 4] = [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab];
+    pub const ALL: [Screen; 5] =
+        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Timeline, Screen::Lab];
 }
 
 /// What lies over the screen.
@@ -122,6 +125,8 @@ pub struct App {
     pub workloads: Cursor<usize>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// Which part of the timeline is shown.
+    pub timeline: TimelineView,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Time between snapshots.
@@ -151,6 +156,7 @@ impl App {
             groups: Cursor::default(),
             workloads: Cursor::default(),
             workers: Cursor::default(),
+            timeline: TimelineView::default(),
             size: (0, 0),
             interval,
             release_hog: false,
@@ -221,7 +227,7 @@ impl App {
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.
             resources: task.is_some(),
-            timeline: false,
+            timeline: self.screen == Screen::Timeline,
         }
     }
 
@@ -248,7 +254,9 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Workers | Screen::Timeline => {
+                self.workers.follow(snapshot.workers.len(), |row| row);
+            }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.follow(workloads, |row| row);

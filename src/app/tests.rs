@@ -103,11 +103,14 @@ fn a_group_is_entered_and_left() {
 fn tab_goes_round_and_numbers_go_straight() {
     let mut stage = Stage::new();
     let mut seen = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         stage.keys("<Tab>");
         seen.push(stage.app.screen);
     }
-    assert_eq!(seen, [Screen::Groups, Screen::Workers, Screen::Lab, Screen::Tasks]);
+    assert_eq!(
+        seen,
+        [Screen::Groups, Screen::Workers, Screen::Timeline, Screen::Lab, Screen::Tasks]
+    );
     stage.keys("<BackTab>");
     assert_eq!(stage.app.screen, Screen::Lab);
     stage.keys("?2");

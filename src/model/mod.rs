@@ -36,7 +36,7 @@ pub use snapshot::{
     Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
-pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, shares};
+pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.

@@ -20,7 +20,7 @@ use super::{Snapshot, TaskMeta, WorkerPolls};
 use groups::Groups;
 pub use groups::{PollGroup, UNKNOWN};
 pub use seen::{Seen, Span};
-pub use strip::{Cell, Knowledge, Strip, shares};
+pub use strip::{Cell, Knowledge, Strip, part, shares};
 use tier::Tier;
 
 /// So many polls are kept one by one, over all workers.

@@ -70,8 +70,8 @@ impl Timeline {
     pub fn strip(&self, worker: usize, from: u64, to: u64, parts: usize) -> Strip {
         let Some(track) = self.tracks.get(worker) else { return Strip::default() };
         let mut sums = Sums::new(self.groups().len());
-        let cells = (0..parts).map(|part| {
-            let (from, to) = bounds(from, to, part, parts);
+        let cells = (0..parts).map(|number| {
+            let (from, to) = part(from, to, number, parts);
             sums.cell(track, from, to.min(self.now_ns))
         });
         let cells = cells.collect();
@@ -79,13 +79,13 @@ impl Timeline {
     }
 }
 
-/// Where a part of a span begins and ends.
-pub(super) fn bounds(from: u64, to: u64, part: usize, parts: usize) -> (u64, u64) {
-    let at = |part: usize| {
+/// Where a part of a span begins and ends, of so many.
+pub fn part(from: u64, to: u64, number: usize, parts: usize) -> (u64, u64) {
+    let at = |number: usize| {
         let span = u128::from(to.saturating_sub(from));
-        from + (span * part as u128 / parts.max(1) as u128) as u64
+        from + (span * number as u128 / parts.max(1) as u128) as u64
     };
-    (at(part), at(part + 1))
+    (at(number), at(number + 1))
 }
 
 /// Adds runs up, cell by cell.
