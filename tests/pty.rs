@@ -266,7 +266,7 @@ fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("4");
     // Somebody has run before the hog comes.
-    terminal.wait_for_line(&["ping", "idle"]);
+    terminal.wait_for_line(&["cruncher", "ping", "%"]);
     terminal.keys("b");
     terminal.wait_for_line(&["hog─────"]);
     terminal.wait_for_line(&["█████", "w0"]);

@@ -51,6 +51,8 @@ pub enum Action {
     Raise,
     /// One fewer of the selected workload; on the timeline, further away.
     Lower,
+    /// Ask the task in the details where it waits.
+    AskWhere,
     /// Look more often.
     Faster,
     /// Look less often.

@@ -54,6 +54,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('[')], "[", HoldShorter, "", "the hog gives way sooner"),
     binding(keys![NONE Char(']')], "]", HoldLonger, "", "the hog gives way later, at last never"),
     binding(keys![NONE Char('x')], "x", Cancel, "", "cancel the selected task, after a second x"),
+    binding(keys![NONE Char('a')], "a", AskWhere, "where", "ask the task in the details where it waits: it is woken for that"),
     binding(keys![NONE Char('+'), NONE Char('=')], "+", Raise, "more", "one more of the selected workload (Lab); closer (Timeline)"),
     binding(keys![NONE Char('-'), NONE Char('_')], "-", Lower, "fewer", "one fewer of it (Lab); further away (Timeline)"),
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "stop the picture; collecting goes on"),

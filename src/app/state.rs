@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Cursor, TimelineView};
-use crate::model::{Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use super::{Action, Cursor, TimelineView};
+use crate::model::{Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +133,8 @@ pub struct App {
     pub interval: Duration,
     /// The hog is to come on as soon as there is a baseline.
     pub release_hog: bool,
+    /// The task that was asked last where it waits, and how many were before.
+    pub(super) asked: Option<(u64, u64)>,
     pub(super) model: Model,
     /// What is shown while frozen.
     pub(super) frozen: Option<Box<Model>>,
@@ -160,6 +162,7 @@ impl App {
             size: (0, 0),
             interval,
             release_hog: false,
+            asked: None,
             model: Model::default(),
             frozen: None,
             order: Vec::new(),
@@ -228,7 +231,37 @@ impl App {
             // The details of a task say what it waits for.
             resources: task.is_some(),
             timeline: self.screen == Screen::Timeline,
+            awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
+    }
+
+    /// Whether an action means anything for what is watched.
+    pub fn has(&self, action: Action) -> bool {
+        let Some(snapshot) = self.model().snapshot() else { return true };
+        match action {
+            Action::ToggleHog
+            | Action::NextHogKind
+            | Action::HoldLonger
+            | Action::HoldShorter
+            | Action::SwitchFlavor
+            | Action::Raise
+            | Action::Lower
+            | Action::Cancel
+            | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
+            Action::Show(Screen::Workers) => snapshot.targets.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Whether a column says anything about what is watched.
+    pub fn has_column(&self, column: Column) -> bool {
+        let targets = self.model().snapshot().map_or(0, |snapshot| snapshot.targets.len());
+        column != Column::Target || targets > 1
+    }
+
+    /// Whether the task with this key, whose details are open, was asked where it waits.
+    pub fn has_asked(&self, key: u64) -> bool {
+        self.asked.is_some_and(|(asked, _)| asked == key)
     }
 
     /// Says something for a few seconds.

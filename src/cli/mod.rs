@@ -5,19 +5,23 @@
 
 mod args;
 mod console;
-mod duration;
 mod error;
+mod hold;
 mod print;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(feature = "attach")]
+use crate::source::Address;
 pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
-pub use duration::{Hold, parse_duration};
 pub use error::sentence;
-pub use print::{completions, man, scenarios};
+pub use hold::Hold;
+pub use print::{completions, kinds, man, scenarios};
+
+pub use crate::quantity::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +30,7 @@ Examples:
   asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5 ms
   asynctop --headless --hog spin            a report: before and with the hog
   asynctop --format json | jq .slowdown
+  asynctop attach localhost:6669            a program with console-subscriber
 
 Exit code: 0 fine, 2 wrong usage or no way to start";
 
@@ -50,7 +55,7 @@ enum Command {
     /// Run the lab: workloads on a Tokio runtime of its own, and a hog
     #[command(after_help = EXAMPLES)]
     Lab {
-        /// What runs: the name of a built-in scenario
+        /// What runs: the name of a built-in scenario, or a TOML file of your own
         #[arg(default_value = "mixed")]
         scenario: String,
         #[command(flatten)]
@@ -58,12 +63,24 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Watch programs that carry console-subscriber
+    #[cfg(feature = "attach")]
+    Attach {
+        /// Where they listen: host:port, http://host:port or unix:/path
+        #[arg(value_name = "ADDR", default_value = "http://127.0.0.1:6669")]
+        addresses: Vec<Address>,
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
     /// Measure a service with a thread for each connection against an async one
     Compare(CompareArgs),
-    /// List the lab's scenarios, or describe one
+    /// List the lab's scenarios, or print one to start from
     Scenarios {
-        /// The scenario to describe
+        /// The scenario to print, as TOML
         name: Option<String>,
+        /// The kinds of workloads that a scenario can ask for, with all that can be set
+        #[arg(long, conflicts_with = "name")]
+        kinds: bool,
     },
     /// Print a completion script for a shell
     Completions {
@@ -86,10 +103,20 @@ pub enum Request {
         /// How it is watched.
         watch: WatchArgs,
     },
+    /// Programs with console-subscriber.
+    #[cfg(feature = "attach")]
+    Attach {
+        /// Where they listen.
+        addresses: Vec<Address>,
+        /// How they are watched.
+        watch: WatchArgs,
+    },
     /// Threads against async.
     Compare(CompareArgs),
     /// The list of scenarios, or one of them.
     Scenarios(Option<String>),
+    /// The kinds of workloads.
+    Kinds,
     /// A completion script.
     Completions(Shell),
     /// The man page.
@@ -126,8 +153,18 @@ where
         Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
             Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
         }
+        #[cfg(feature = "attach")]
+        Some(Command::Attach { addresses, watch: inner }) if lab == LabArgs::default() => {
+            Ok(Request::Attach { addresses, watch: inner.or(watch) })
+        }
+        #[cfg(feature = "attach")]
+        Some(Command::Attach { .. }) => {
+            let message = "there is no lab to attach to: leave its flags out here";
+            Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
+        }
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
-        Some(Command::Scenarios { name }) => without_flags(Request::Scenarios(name)),
+        Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
+        Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }

@@ -3,11 +3,13 @@
 //! Pure: snapshots go in, figures come out. No I/O, no clock (time is in the snapshots),
 //! no ratatui.
 
+mod by_target;
 mod columns;
 mod console;
 mod finding;
 mod group;
 mod lag;
+mod lesson;
 mod polls;
 mod query;
 mod rates;
@@ -26,6 +28,7 @@ pub use console::ConsoleFigures;
 pub use finding::{Finding, Severity};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
+pub use lesson::Lesson;
 pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
@@ -48,6 +51,7 @@ pub struct Model {
     snapshot: Option<Arc<Snapshot>>,
     /// What rates are taken against.
     base: Option<Arc<Snapshot>>,
+    by_target: by_target::ByTarget,
     rates: Vec<TaskRates>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
@@ -59,15 +63,19 @@ pub struct Model {
 impl Model {
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
-        if let Some(last) = self.snapshot.take() {
+        let last = self.snapshot.take();
+        if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
                 *self = Model::default();
-            } else if elapsed(self.base.as_ref(), &last) >= MIN_INTERVAL_NS || self.base.is_none() {
-                self.base = Some(last);
+            } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
+                self.base = Some(Arc::clone(last));
             }
         }
         let base = self.base.as_deref();
-        self.rates = rates::tasks(&snapshot, base);
+        self.rates = match snapshot.targets.is_empty() {
+            true => rates::tasks(&snapshot, base),
+            false => self.by_target.rates(&snapshot, last.as_deref(), &self.rates),
+        };
         rates::workers(&mut self.workers, &snapshot, base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);

@@ -5,8 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, ConsoleFigures, Resources, TargetFigures, WorkerPolls};
-use crate::{Histogram, probe::State, watch::Evidence};
+use super::{Caveat, ConsoleFigures, Lesson, Resources, TargetFigures, WorkerPolls};
+use crate::{
+    Histogram,
+    probe::State,
+    watch::{AwaitPoint, Evidence},
+};
 
 /// A figure, and how it came about. What a source cannot know is never 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +89,8 @@ pub struct Snapshot {
     pub distributions: Vec<(Subject, Distributions)>,
     /// Where and why the long polls that are under way are long, if a watchdog looks.
     pub evidence: Vec<Arc<Evidence>>,
+    /// Where the task waits that [`Interest`] asked, as far as that has come.
+    pub await_point: Option<AwaitPoint>,
     /// The programs that are watched over a connection; empty for a runtime of this process.
     pub targets: Vec<TargetFigures>,
     /// How often the counts change by themselves; 0 if they are of each look.
@@ -108,6 +114,8 @@ pub struct Interest {
     pub resources: bool,
     /// When each worker polled whom, which is written down only while somebody asks.
     pub timeline: bool,
+    /// Ask this task where it waits, once for each number: key and number.
+    pub awaits: Option<(u64, u64)>,
 }
 
 /// Whose distributions these are.
@@ -282,7 +290,7 @@ pub struct LabFigures {
     /// The scenario's name.
     pub scenario: Arc<str>,
     /// What to watch, what to try, and why it happens.
-    pub lesson: Arc<str>,
+    pub lesson: Arc<Lesson>,
     /// Its workloads.
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.
@@ -294,8 +302,8 @@ pub struct LabFigures {
 /// One workload of the lab.
 #[derive(Clone, Debug)]
 pub struct WorkloadFigures {
-    /// Its name, which its tasks' names begin with.
-    pub name: &'static str,
+    /// Its name.
+    pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
     pub count: usize,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.

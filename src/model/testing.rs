@@ -76,6 +76,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         delays: Histogram::default(),
         distributions: Vec::new(),
         evidence: Vec::new(),
+        await_point: None,
         targets: Vec::new(),
         period_ns: 0,
         caveats: &[],
@@ -90,10 +91,15 @@ pub(crate) fn lab(
 ) -> LabFigures {
     LabFigures {
         scenario: "test".into(),
-        lesson: "Press b.".into(),
+        lesson: Arc::new(Lesson { attempt: "Press b.".into(), ..Lesson::default() }),
         workloads: workloads
             .into_iter()
-            .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
+            .map(|(name, count, unit, done)| WorkloadFigures {
+                name: name.into(),
+                count,
+                unit,
+                done,
+            })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
         console: None,

@@ -4,7 +4,10 @@ use std::{
     cell::UnsafeCell,
     panic::Location,
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
     task::Waker,
 };
 
@@ -64,9 +67,10 @@ pub(crate) struct Identity {
 pub(crate) struct TaskCell {
     pub ledger: Ledger,
     refs: Refs,
-    /// The future was polled with more than one waker, so that live ones are not all
-    /// counted here.
-    foreign: AtomicBool,
+    /// Whether the future was polled with more than one waker, so that live ones are not
+    /// all counted here. Held while `inner` is written, and by whoever reads that without
+    /// a reference.
+    foreign: Mutex<bool>,
     /// How often the slot was cleared: with the slot, the task's key. Near the waker, which
     /// each poll looks at.
     generation: AtomicU32,
@@ -87,7 +91,8 @@ pub(crate) struct TaskCell {
 const _: () = assert!(size_of::<TaskCell>() == 512);
 
 // SAFETY: `inner` is written by the polling thread while none of our wakers exists and
-// cleared by whoever gives the last reference back; `identity` is written while the slot is
+// cleared by whoever gives the last reference back, both under the lock `foreign`, which
+// readers without a reference hold; `identity` is written while the slot is
 // vacant and owned by one thread, and cleared under the registry's scan lock, which
 // its readers hold. Everything else is atomic.
 #[allow(unsafe_code)]
@@ -101,7 +106,7 @@ impl TaskCell {
         TaskCell {
             ledger: Ledger::vacant(),
             refs: Refs::gone(),
-            foreign: AtomicBool::new(false),
+            foreign: Mutex::new(false),
             generation: AtomicU32::new(0),
             slot,
             inner: UnsafeCell::new(None),
@@ -136,7 +141,7 @@ impl TaskCell {
         // SAFETY: readers of the identity hold the lock that the caller holds.
         unsafe { *self.identity.get() = None };
         self.stage.store(ptr::null_mut(), Ordering::Relaxed);
-        self.foreign.store(false, Ordering::Relaxed);
+        *self.foreign() = false;
         self.poll_times.clear();
         self.delays.clear();
         // Released, so that a reader of a thread's slot that sees it sees that the
@@ -188,14 +193,42 @@ impl TaskCell {
         // With no waker of ours about, nobody reads `inner`, and nobody can make a waker
         // before this poll hands one out.
         let alone = self.refs.wakers() == 0;
-        if alone {
-            let waker = Some(waker.clone());
-            // SAFETY: as just said; the acquiring load follows the last reader's release.
-            let old = unsafe { std::mem::replace(&mut *self.inner.get(), waker) };
-            drop(old);
-        }
-        self.foreign.store(!alone, Ordering::Relaxed);
+        let waker = alone.then(|| waker.clone());
+        let mut foreign = self.foreign();
+        *foreign = !alone;
+        // SAFETY: as just said; the acquiring load follows the last reader's release.
+        // Who reads without a waker holds the lock, as we do.
+        let old = alone.then(|| unsafe { std::mem::replace(&mut *self.inner.get(), waker) });
+        // Before Tokio's waker goes, which may end a task.
+        drop(foreign);
+        drop(old);
         alone
+    }
+
+    fn foreign(&self) -> MutexGuard<'_, bool> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks the task, which waits, so that its next poll tells where; that comes when the
+    /// waker is called.
+    ///
+    /// # Errors
+    /// Why the task cannot be asked now.
+    #[cfg(feature = "watch")]
+    #[allow(unsafe_code)]
+    pub(crate) fn ask(&self, now: u64) -> Result<Waker, &'static str> {
+        let foreign = self.foreign();
+        if *foreign {
+            return Err("the task is polled with several wakers in turn");
+        }
+        // SAFETY: whoever writes it holds the lock.
+        let Some(waker) = (unsafe { &*self.inner.get() }).clone() else {
+            return Err("the task has not been polled yet, or has ended");
+        };
+        let asked = self.ledger.ask(now);
+        // Before anything of Tokio's runs.
+        drop(foreign);
+        asked.then_some(waker).ok_or("the task does not wait: it is polled, or about to be")
     }
 
     /// Calls the waker that Tokio gave the task.
@@ -241,9 +274,13 @@ impl TaskCell {
     #[allow(unsafe_code)]
     #[cold]
     fn gone(&self) {
+        let lock = self.foreign();
         // SAFETY: the last of the references is given back, and without one nobody can
-        // make another.
-        drop(unsafe { (*self.inner.get()).take() });
+        // make another. Who reads without one holds the lock, as we do.
+        let inner = unsafe { (*self.inner.get()).take() };
+        // Before Tokio's waker goes, which may end a task.
+        drop(lock);
+        drop(inner);
         // Not before: the slot may be cleared and taken by another task from here on.
         self.refs.set_gone();
     }
@@ -257,7 +294,7 @@ impl TaskCell {
     pub(crate) fn live_wakers(&self) -> Option<u32> {
         let wakers = self.ledger.coherent(|| self.refs.wakers());
         // A foreign waker has one reference, however often it was cloned.
-        let all_known = wakers == 0 || !self.foreign.load(Ordering::Relaxed);
+        let all_known = wakers == 0 || !*self.foreign();
         all_known.then_some(wakers)
     }
 

@@ -9,6 +9,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "watch")]
+use super::trace;
 use super::{
     cell::TaskCell,
     ledger::Started,
@@ -90,14 +92,30 @@ impl<F: Future> Future for Instrumented<F> {
         let result = if adopted {
             // SAFETY: `this.task` holds a reference until after the poll.
             let waker = unsafe { waker::borrowed(cell) };
-            this.future.poll(&mut Context::from_waker(&waker))
+            go(this.future, &mut Context::from_waker(&waker), &poll)
         } else {
             let waker = Foreign::waker(cell, context.waker().clone());
-            this.future.poll(&mut Context::from_waker(&waker))
+            go(this.future, &mut Context::from_waker(&waker), &poll)
         };
         poll.outcome = result.is_ready().then_some(Outcome::Completed);
         result
     }
+}
+
+/// Polls the future, and if somebody asked where it waits, once more before that.
+#[inline(always)]
+fn go<F: Future>(
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+    poll: &Running<'_>,
+) -> Poll<F::Output> {
+    #[cfg(feature = "watch")]
+    if poll.started.asked {
+        return trace::go(future, context, poll.registry, poll.cell.key());
+    }
+    #[cfg(not(feature = "watch"))]
+    let _ = poll;
+    future.poll(context)
 }
 
 /// A poll under way; dropped at its end, or by a panic on its way out.

@@ -44,6 +44,8 @@ const IDLE: u64 = 5;
 const COMPLETED: u64 = 6;
 const CANCELLED: u64 = 7;
 const PANICKED: u64 = 8;
+/// As `WOKEN`, by somebody who asks where the task waits: the next poll tells.
+const ASKED: u64 = 9;
 
 const fn pack(state: u64, since: u64) -> u64 {
     since << STATE_BITS | state
@@ -80,6 +82,8 @@ pub(crate) struct Started {
     pub at: u64,
     /// How long the task had waited for a worker; `None` if nobody had woken it.
     pub delay: Option<u64>,
+    /// Somebody asked where the task waits.
+    pub asked: bool,
 }
 
 /// Adds to a field that only this thread writes.
@@ -140,7 +144,7 @@ impl Ledger {
     /// there, idle was idle.
     #[inline(always)]
     pub(crate) fn poll_started(&self, now: u64, root: bool) -> Started {
-        let mut started = Started { at: now, delay: None };
+        let mut started = Started { at: now, delay: None, asked: false };
         self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
@@ -161,8 +165,9 @@ impl Ledger {
                     // Scheduled: no waker changes the word any more.
                     self.word.store(polling, Ordering::Release);
                     started.delay = Some(started.at - since);
-                    if state == WOKEN {
+                    if state != SCHEDULED {
                         add(&self.wakes, 1);
+                        started.asked = state == ASKED;
                     }
                 }
                 break;
@@ -220,12 +225,24 @@ impl Ledger {
                     add(&self.scheduled, now - since);
                     raise(&self.max_delay, now - since);
                 }
-                if state == WOKEN {
+                if matches!(state, WOKEN | ASKED) {
                     add(&self.wakes, 1);
                 }
                 break;
             }
         });
+    }
+
+    /// Somebody asks where the task waits, and is about to wake it for that: a wake like
+    /// all others, but for the poll that follows. `false` if the task does not wait.
+    #[cfg(any(feature = "watch", test))]
+    pub(crate) fn ask(&self, now: u64) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        let (state, since) = unpack(word);
+        let asked = pack(ASKED, now.max(since));
+        let order = Ordering::AcqRel;
+        // A wake that comes first has the task polled without us.
+        state == IDLE && self.word.compare_exchange(word, asked, order, Ordering::Acquire).is_ok()
     }
 
     /// A waker of the task is called at the time that `now` returns; it is only asked
@@ -292,7 +309,7 @@ impl Ledger {
         let (created, mut busy, mut scheduled) =
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
-        let unsettled = matches!(state, WOKEN | POLLING_WOKEN);
+        let unsettled = matches!(state, WOKEN | ASKED | POLLING_WOKEN);
         let shown = shown(state);
         let now = if shown.is_done() { since } else { now.max(since) };
         // Wrapping, because a torn set may hold anything.

@@ -149,6 +149,32 @@ fn loom_two_wakers_against_a_poller() {
 }
 
 #[test]
+fn loom_an_asker_against_a_waker_and_a_poller() {
+    explore(3, || {
+        let ledger = spawned();
+        let first = ledger.poll_started(10, true);
+        ledger.poll_ended(first, 20, None);
+        let asker = thread::spawn({
+            let ledger = ledger.clone();
+            move || ledger.ask(30)
+        });
+        let waker = thread::spawn({
+            let ledger = ledger.clone();
+            move || ledger.woken(|| 30)
+        });
+        let second = ledger.poll_started(40, true);
+        ledger.poll_ended(second, 50, None);
+        let asked = asker.join().expect("an asker that ends");
+        waker.join().expect("a waker that ends");
+        let end = read(&ledger);
+        times(end);
+        assert_eq!((end.polls, end.wakes), (2, 1 + u64::from(asked)));
+        let told = second.asked || ledger.poll_started(60, true).asked;
+        assert_eq!(told, asked, "who is asked tells, and nobody else");
+    });
+}
+
+#[test]
 fn loom_two_wakers_against_a_reader() {
     explore(3, || {
         let ledger = spawned();

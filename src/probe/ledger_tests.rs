@@ -27,6 +27,7 @@ enum What {
     },
     Wake,
     SelfWake,
+    Ask,
     Look,
 }
 
@@ -35,6 +36,7 @@ fn events(steps: std::ops::Range<i64>) -> impl Strategy<Value = Vec<Event>> {
         12 => Just(What::Poll),
         8 => Just(What::Wake),
         4 => Just(What::SelfWake),
+        2 => Just(What::Ask),
         6 => Just(What::Look),
         1 => any::<bool>().prop_map(|panicked| What::End { panicked }),
     ];
@@ -186,6 +188,14 @@ impl Both {
                 self.ledger.woken_by_itself();
                 self.model.wake(now);
                 self.model.self_wakes += 1;
+            }
+            (What::Ask, _) => {
+                // Only who waits is asked, and that is a wake like any other.
+                let waits = self.model.state == State::Idle;
+                assert_eq!(self.ledger.ask(now), waits);
+                if waits {
+                    self.model.wake(now);
+                }
             }
             (What::Wake | What::SelfWake, _) => {
                 self.ledger.woken(|| now);

@@ -17,6 +17,8 @@ mod registry;
 mod ring;
 mod sync;
 mod thread;
+#[cfg(feature = "watch")]
+mod trace;
 mod waker;
 
 #[cfg(all(test, asynctop_loom))]
@@ -42,6 +44,9 @@ pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;
 use tokio::task::JoinHandle;
+#[cfg(feature = "watch")]
+#[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
+pub(crate) use trace::set_tracer;
 
 /// Spawns `future` on the current Tokio runtime and measures it, under the name of the
 /// function that made it.

@@ -17,6 +17,9 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "watch")]
+use std::task::Waker;
+
 use super::{
     cell::{Identity, Ids, Name, TaskCell, stage_from},
     clock::Clock,
@@ -179,6 +182,26 @@ impl Registry {
                 visit(TaskView { cell, identity, reading, stage });
             }
         }
+    }
+
+    /// Asks a task that waits where it does: wakes it, and its next poll is traced.
+    ///
+    /// # Errors
+    /// Why it cannot be asked now.
+    #[cfg(feature = "watch")]
+    pub(crate) fn ask(&self, key: u64) -> Result<(), &'static str> {
+        // Held, so that the slot stays with its task.
+        let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (key & u64::from(u32::MAX)) as usize;
+        let cell = {
+            let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+            chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
+        };
+        let cell = cell.filter(|cell| cell.key() == key).ok_or("there is no such task any more")?;
+        let waker = cell.ask(self.now());
+        // Before anything of Tokio's runs.
+        drop(scan);
+        waker.map(Waker::wake)
     }
 
     /// What each thread that polls, or polled, tasks of this registry is doing.

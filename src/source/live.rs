@@ -11,7 +11,7 @@ use crate::{
         Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures, WorkerFigures,
     },
     probe::{Registry, TaskView},
-    watch::{Evidence, WatchHandle},
+    watch::{AwaitPoint, Awaits, Evidence, WatchHandle},
 };
 
 /// Why the wakers of a task are not counted.
@@ -32,6 +32,8 @@ pub struct LiveSource {
     timeline: Timeline,
     metas: Metas,
     watchdog: Option<WatchHandle>,
+    /// The task that was asked last where it waits, and the number of that wish.
+    asked: Option<(u64, u64)>,
     /// How many tasks the last snapshot had: the next one will have about as many.
     last_count: usize,
 }
@@ -85,6 +87,21 @@ impl LiveSource {
         records.map(|record| Arc::new(record.evidence())).collect()
     }
 
+    /// Asks a task where it waits, if it is to be asked and was not yet, and what it said.
+    fn await_point(&mut self, interest: &Interest, now: u64) -> Option<AwaitPoint> {
+        let is_new = self.asked != interest.awaits;
+        self.asked = interest.awaits;
+        let (task, _) = interest.awaits?;
+        let Some(watchdog) = &self.watchdog else {
+            let why = Awaits::Unavailable("nobody asks without a watchdog".into());
+            return Some(AwaitPoint { task, asked_ns: now, answer: why });
+        };
+        if is_new {
+            watchdog.ask(task);
+        }
+        watchdog.await_point(task)
+    }
+
     fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
         let gauge = RuntimeGauge::new(&epoch.handle);
         LiveSource {
@@ -97,6 +114,7 @@ impl LiveSource {
             timeline: Timeline::default(),
             metas: Metas::default(),
             watchdog: None,
+            asked: None,
             last_count: 0,
         }
     }
@@ -167,6 +185,7 @@ impl Source for LiveSource {
                 measured as u64,
             ),
             evidence: self.evidence(&workers),
+            await_point: self.await_point(interest, now),
             targets: Vec::new(),
             period_ns: 0,
             caveats: &[],

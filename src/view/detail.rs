@@ -28,6 +28,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> 
     let rates = app.model().position(key).map(|at| app.model().rates(at)).unwrap_or_default();
     let taken_ns = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
     let mut lines = identity(look, task, taken_ns);
+    lines.extend(waits(app, look, task));
     lines.extend(findings(app, look, width, key));
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
@@ -74,6 +75,22 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
             (format!("  a future of {size} bytes"), look.dim()),
         ],
     ]
+}
+
+/// Where it waits, if it was asked, or how to ask it.
+fn waits(app: &App, look: Look, task: &TaskFigures) -> Vec<Pieces> {
+    let said = app.model().snapshot().and_then(|snapshot| snapshot.await_point.as_ref());
+    let said = said.filter(|said| said.task == task.key && app.has_asked(task.key));
+    if let Some(said) = said {
+        let line = |line: String| vec![(format!(" {line}"), Style::new())];
+        return said.lines().into_iter().map(line).collect();
+    }
+    let text = match (app.has_asked(task.key), task.state) {
+        (true, _) => " asked where it waits: the answer comes with the next look",
+        (_, State::Idle) => " a  asks where it waits: one wake, two polls more",
+        _ => return Vec::new(),
+    };
+    vec![vec![(text.to_owned(), look.dim())]]
 }
 
 /// What is wrong with it, where and why, and the cure.

@@ -144,6 +144,23 @@ fn details() {
 }
 
 #[test]
+fn where_a_task_waits() {
+    let mut stage = Stage::new();
+    stage.keys("/conn-3<Enter>j<Enter>a");
+    let asked = stage.screen(80, 24);
+    assert!(asked.contains("asked where it waits"), "{asked}");
+    stage.pass(S);
+    screen!("detail_awaits_80x24", stage, 80 x 24);
+    // Another task was not asked.
+    stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
+    let other = stage.screen(80, 24);
+    assert!(other.contains("a  asks where it waits"), "{other}");
+    stage.keys("<Esc>a");
+    let closed = stage.screen(80, 24);
+    assert!(closed.contains("open a task's details with Enter"), "{closed}");
+}
+
+#[test]
 fn help() {
     let mut stage = Stage::new();
     stage.keys("?");

@@ -1,9 +1,13 @@
 //! Where stacks cannot be captured: long polls are known, and no more.
 
-use super::{Stack, cause::Whereabouts};
-use crate::probe::ThreadSlot;
+use super::{Awaits, Stack, cause::Whereabouts};
+use crate::probe::{Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";
+
+/// Why no task can be asked where it waits.
+pub(super) const NO_AWAITS: Option<&str> =
+    Some("Tokio traces tasks only on Linux on x86_64 and aarch64");
 
 /// There are none here.
 pub(super) enum Eyes {}
@@ -33,6 +37,10 @@ impl Eyes {
 
     pub(super) fn collect_late(&mut self, ticket: Ticket) -> Answer {
         match ticket {}
+    }
+
+    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, Awaits)> {
+        match *self {}
     }
 
     pub(super) fn own_cpu_time(&self) -> Option<u64> {

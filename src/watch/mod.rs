@@ -12,15 +12,18 @@
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
 //!     signal.rs    the signal and its handler
+//!     leaf.rs      a poll under Tokio's trace: where a task waits
 //!     mailbox.rs   what the handler and the watchdog share
 //!     unwind.rs    a copy of a stack -> addresses
 //!     symbols.rs   addresses -> functions, files and lines
 //!     names.rs     whose code a frame is; names and paths as people write them
 //!     os.rs        CPU time, the system call that a thread is in
-//! record.rs    the plain data
+//! record.rs    the plain data of a long poll
+//! awaits.rs    the plain data of where an idle task waits
 //! cause.rs     why a poll is long
 //! ```
 
+mod awaits;
 mod cause;
 mod record;
 
@@ -45,6 +48,7 @@ mod eyes;
 #[path = "elsewhere.rs"]
 mod eyes;
 
+pub use awaits::{AwaitPoint, Awaits};
 pub use cause::{CallKind, Cause, SystemCall};
 pub use record::{Evidence, Frame, FrameKind, PollRecord, Share, Stack};
 #[cfg(feature = "watch")]

@@ -77,6 +77,11 @@ impl Stack {
         self.frames.get(self.blamed_at()?.checked_sub(1)?)
     }
 
+    /// All that the blamed frame called, and what that called.
+    pub(super) fn inside_of_blame(&self) -> Option<&[Frame]> {
+        self.blamed_at().map(|at| &self.frames[..at])
+    }
+
     /// The frames of the task: all inside of the probe's outermost `poll`.
     pub fn task_frames(&self) -> &[Frame] {
         let harness = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Harness);

@@ -148,13 +148,25 @@ impl Rounds {
         for at in 0..self.slots.len() {
             due = due.min(self.visit(at));
         }
+        self.hear();
         count(&self.shared.looks);
         if let Some(cpu) = self.eyes.as_ref().and_then(Eyes::own_cpu_time) {
             self.shared.cpu.store(cpu, Relaxed);
         }
         let owed = self.posts.iter().filter_map(|post| post.asked.as_ref());
         let soon = owed.map(|request| request.at).max().is_some_and(|at| began < at + 10 * LATE_NS);
+        if self.shared.awaits().are_owed(began) {
+            return began + LATE_NS;
+        }
         due.max(began + if soon { LATE_NS } else { STEP_NS })
+    }
+
+    /// Takes in what tasks say that were asked where they wait.
+    fn hear(&mut self) {
+        let Some(eyes) = &mut self.eyes else { return };
+        for (task, answer) in eyes.awaits(self.registry) {
+            self.shared.awaits().answer(task, answer);
+        }
     }
 
     /// Looks at one thread; returns when it is to be looked at again.

@@ -6,15 +6,16 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread::{self, JoinHandle, Thread},
     time::Duration,
 };
 
-use super::{PollRecord, log::Log, rounds::Rounds};
+use super::awaits::AwaitPoints;
+use super::{AwaitPoint, Awaits, PollRecord, eyes, log::Log, rounds::Rounds};
 use crate::probe::Registry;
 
 /// What to watch for.
@@ -92,7 +93,7 @@ impl Watchdog {
     /// # Errors
     /// If the operating system gives no thread.
     pub fn start(registry: &'static Registry, options: WatchOptions) -> io::Result<Watchdog> {
-        let handle = WatchHandle { shared: Arc::new(Shared::new(&options)) };
+        let handle = WatchHandle { registry, shared: Arc::new(Shared::new(&options)) };
         let shared = handle.shared.clone();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new().name("asynctop-watchdog".into()).spawn(move || {
@@ -101,6 +102,7 @@ impl Watchdog {
             let _ = ready.send(());
             rounds.walk();
         })?;
+        let _ = handle.shared.thread.set(thread.thread().clone());
         // It fails only if the thread died, and then there is nothing to wait for.
         let _ = is_ready.recv();
         Ok(Watchdog { handle, thread: Some(thread) })
@@ -127,6 +129,7 @@ impl Drop for Watchdog {
 /// What a watchdog sees, for anybody on any thread.
 #[derive(Clone, Debug)]
 pub struct WatchHandle {
+    registry: &'static Registry,
     shared: Arc<Shared>,
 }
 
@@ -139,6 +142,35 @@ impl WatchHandle {
     /// The long poll that a task is in right now, by the task's key.
     pub fn current(&self, task: u64) -> Option<Arc<PollRecord>> {
         self.shared.log().current(task)
+    }
+
+    /// Asks an idle task where it waits; [`await_point`](Self::await_point) has the answer
+    /// when it comes. Returns at once.
+    ///
+    /// The task is woken for it, and two of its polls more are counted than it would have
+    /// had: the one that tells, and the one after it that Tokio asks for. Nobody else is
+    /// touched, and nothing is asked of a task that is not idle.
+    pub fn ask(&self, task: u64) {
+        let no_stacks = self.no_stacks();
+        let asked = match eyes::NO_AWAITS.or(no_stacks.as_deref()) {
+            Some(why) => Err(why),
+            None if self.shared.stop.load(Relaxed) => Err("the watchdog has ended"),
+            None => Ok(()),
+        };
+        let now = self.registry.now();
+        // Before the task is woken: it may answer at once.
+        self.shared.awaits().ask(task, now);
+        let asked = asked.and_then(|()| self.registry.ask(task));
+        if let Err(why) = asked {
+            self.shared.awaits().answer(task, Awaits::Unavailable(why.into()));
+        } else if let Some(thread) = self.shared.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Where a task waits that was asked lately, by the task's key.
+    pub fn await_point(&self, task: u64) -> Option<AwaitPoint> {
+        self.shared.awaits().get(task).cloned()
     }
 
     /// Why this process's stacks cannot be captured, if so.
@@ -163,6 +195,9 @@ impl WatchHandle {
 /// What the watchdog's thread and its handles share.
 pub(super) struct Shared {
     log: Mutex<Log>,
+    awaits: Mutex<AwaitPoints>,
+    /// The watchdog's own.
+    thread: OnceLock<Thread>,
     pub no_stacks: Mutex<Option<Arc<str>>>,
     pub stop: AtomicBool,
     pub looks: AtomicU64,
@@ -177,6 +212,8 @@ impl Shared {
     pub(super) fn new(options: &WatchOptions) -> Self {
         Shared {
             log: Mutex::new(Log::new(options.past, nanos(options.held))),
+            awaits: Mutex::default(),
+            thread: OnceLock::new(),
             no_stacks: Mutex::new(None),
             stop: AtomicBool::new(false),
             looks: AtomicU64::new(0),
@@ -190,6 +227,10 @@ impl Shared {
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn awaits(&self) -> MutexGuard<'_, AwaitPoints> {
+        self.awaits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

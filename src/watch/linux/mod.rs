@@ -3,6 +3,8 @@
 //! A thread is never stopped: a signal makes it copy its own registers and stack, and
 //! everything else (unwinding, symbols, `/proc`) happens on the watchdog's thread.
 
+#[cfg(all(feature = "await-points", tokio_unstable))]
+mod leaf;
 mod mailbox;
 mod names;
 mod os;
@@ -19,8 +21,8 @@ use std::time::Duration;
 pub(in crate::watch) use mailbox::Ticket;
 pub(super) use os::{cpu_time, whereabouts};
 
-use super::Stack;
-use crate::probe::ThreadSlot;
+use super::{Awaits, Stack};
+use crate::probe::{Registry, ThreadSlot};
 use mailbox::Copied;
 use signal::Asked;
 
@@ -51,6 +53,8 @@ impl Eyes {
     pub(super) fn open(signal: i32) -> Result<Eyes, String> {
         signal::install(signal)?;
         signal::unblock(signal);
+        #[cfg(all(feature = "await-points", tokio_unstable))]
+        leaf::install(signal);
         let mut eyes = Eyes {
             signal,
             this_thread: os::this_thread(),
@@ -101,6 +105,36 @@ impl Eyes {
         }
     }
 
+    /// What tasks of the registry said that were asked where they wait.
+    #[cfg(all(feature = "await-points", tokio_unstable))]
+    pub(super) fn awaits(&mut self, registry: &'static Registry) -> Vec<(u64, Awaits)> {
+        let traced = leaf::take(registry).into_iter();
+        traced.map(|traced| (traced.task, self.awaits_of(traced.leaves))).collect()
+    }
+
+    #[cfg(all(feature = "await-points", tokio_unstable))]
+    fn awaits_of(&mut self, leaves: Vec<Result<Ticket, &'static str>>) -> Awaits {
+        let mut stacks = Vec::new();
+        let mut why = None;
+        for leaf in leaves {
+            match leaf.map(|ticket| self.collect(ticket, ANSWER_TIME)) {
+                Ok(Answer::Stack(stack, _)) => stacks.push(stack.into()),
+                Ok(Answer::Pending(_)) => why = Some("its thread blocks the watchdog's signal"),
+                Ok(Answer::None(reason)) | Err(reason) => why = Some(reason),
+            }
+        }
+        match why {
+            Some(why) if stacks.is_empty() => Awaits::Unavailable(why.into()),
+            _ => Awaits::In(stacks),
+        }
+    }
+
+    /// Nobody is asked.
+    #[cfg(not(all(feature = "await-points", tokio_unstable)))]
+    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, Awaits)> {
+        Vec::new()
+    }
+
     /// Nanoseconds that the calling thread has spent on the CPU.
     pub(super) fn own_cpu_time(&self) -> Option<u64> {
         cpu_time(self.this_thread)
@@ -114,6 +148,14 @@ impl Eyes {
         os::why_late(os_id, self.signal)
     }
 }
+
+/// Why no task can be asked where it waits, if so.
+pub(super) const NO_AWAITS: Option<&str> =
+    match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
+        (true, true) => None,
+        (true, false) => Some("Tokio traces tasks only with --cfg tokio_unstable"),
+        (false, _) => Some("asynctop was built without its feature await-points"),
+    };
 
 /// How long to wait for an answer before looking at other threads. One that runs answers
 /// within some 50 µs.

@@ -1,0 +1,44 @@
+//! A poll that tells where the task waits.
+//!
+//! Nobody asks for it but the watchdog, which knows how to trace: it puts its tracer here.
+//! A traced poll gets no further than to where the future waits. So the future is polled
+//! once more, for real, which leaves its wakers where they belong; both are one poll of
+//! the task's account, with all their time.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+};
+
+use super::Registry;
+
+/// Runs a poll of the task with this key, once, and notes where it ends.
+pub(crate) type Tracer = fn(registry: &'static Registry, task: u64, poll: &mut dyn FnMut());
+
+static TRACER: OnceLock<Tracer> = OnceLock::new();
+
+/// The tracer of all registries, from now on; there is one only.
+pub(crate) fn set_tracer(tracer: Tracer) {
+    // The second one is the first one again.
+    let _ = TRACER.set(tracer);
+}
+
+#[cold]
+pub(super) fn go<F: Future>(
+    mut future: Pin<&mut F>,
+    context: &mut Context<'_>,
+    registry: &'static Registry,
+    task: u64,
+) -> Poll<F::Output> {
+    let mut result = Poll::Pending;
+    if let Some(tracer) = TRACER.get() {
+        tracer(registry, task, &mut || result = future.as_mut().poll(context));
+    }
+    match result {
+        // Where there was nothing to wait for, the poll was one like any other.
+        Poll::Ready(output) => Poll::Ready(output),
+        Poll::Pending => future.poll(context),
+    }
+}

@@ -1,0 +1,188 @@
+//! Where an idle task waits, as plain data.
+
+use std::sync::Arc;
+
+use super::{Frame, FrameKind, Stack};
+
+/// What came of asking a task where it waits.
+///
+/// The task is woken and polled once more than it would have been, with Tokio's futures
+/// telling where they are instead of doing their work. Futures of others do not tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitPoint {
+    /// Key of the task.
+    pub task: u64,
+    /// When it was asked, in nanoseconds on the probe's clock.
+    pub asked_ns: u64,
+    /// What it said.
+    pub answer: Awaits,
+}
+
+/// What a task says that was asked where it waits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Awaits {
+    /// Nothing yet: no worker has polled it since.
+    Asked,
+    /// One stack for each of Tokio's futures that it waits for, innermost frame first:
+    /// several in a `select!` or `join!`, none if it waits for nothing of Tokio's.
+    In(Vec<Arc<Stack>>),
+    /// It cannot be asked, or could not tell, and why.
+    Unavailable(Arc<str>),
+}
+
+impl AwaitPoint {
+    /// What it waits for and the chain of awaits that leads there, innermost first, a line
+    /// each.
+    pub fn lines(&self) -> Vec<String> {
+        match &self.answer {
+            Awaits::Asked => vec!["asked; no worker has polled it since".to_owned()],
+            Awaits::Unavailable(why) => vec![format!("– where it waits is not known: {why}")],
+            Awaits::In(stacks) if stacks.is_empty() => {
+                vec!["waits for nothing of Tokio's: futures of other crates do not tell".to_owned()]
+            }
+            Awaits::In(stacks) => stacks.iter().flat_map(|stack| chain(stack)).collect(),
+        }
+    }
+}
+
+/// The tasks that were asked lately, latest last.
+#[cfg(feature = "watch")]
+#[derive(Debug, Default)]
+pub(super) struct AwaitPoints(Vec<AwaitPoint>);
+
+#[cfg(feature = "watch")]
+impl AwaitPoints {
+    const KEPT: usize = 64;
+    /// Who was asked so long ago is looked for no more often than any other.
+    const PATIENCE_NS: u64 = 1_000_000_000;
+
+    /// A task is being asked.
+    pub(super) fn ask(&mut self, task: u64, now: u64) {
+        self.0.retain(|known| known.task != task);
+        if self.0.len() >= Self::KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(AwaitPoint { task, asked_ns: now, answer: Awaits::Asked });
+    }
+
+    /// What a task said.
+    pub(super) fn answer(&mut self, task: u64, answer: Awaits) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.task == task) {
+            known.answer = answer;
+        }
+    }
+
+    pub(super) fn get(&self, task: u64) -> Option<&AwaitPoint> {
+        self.0.iter().find(|known| known.task == task)
+    }
+
+    /// Whether somebody is about to answer.
+    pub(super) fn are_owed(&self, now: u64) -> bool {
+        let recent = |known: &AwaitPoint| now.saturating_sub(known.asked_ns) < Self::PATIENCE_NS;
+        self.0.iter().any(|known| known.answer == Awaits::Asked && recent(known))
+    }
+}
+
+/// One future that is waited for: what it is, and who awaits it.
+fn chain(stack: &Stack) -> Vec<String> {
+    let awaits = |frame: &&Frame| matches!(frame.kind, FrameKind::User | FrameKind::Dependency);
+    let frames = stack.task_frames();
+    let leaf = leaf(stack).map_or("a future", |leaf| &*leaf.name);
+    let mut lines = vec![format!("waits in {leaf}")];
+    lines.extend(frames.iter().filter(awaits).take(24).map(|frame| format!("  {frame}")));
+    if let ([_], Some(why)) = (&*lines, stack.cut) {
+        lines.push(format!("  who awaits it is not known: {why}"));
+    }
+    lines
+}
+
+/// The future of Tokio's that the innermost frame of the user's awaits.
+fn leaf(stack: &Stack) -> Option<&Frame> {
+    let is_tracing = |frame: &Frame| {
+        let inside = ["tokio::runtime::task::trace::", "tokio::trace::", "tokio::runtime::context"];
+        inside.iter().any(|path| frame.function.contains(path))
+    };
+    // The closure that a macro of Tokio's makes is in Tokio's file and has the user's name.
+    let mine = stack.blame().map(|frame| root(&frame.function));
+    let is_future = |frame: &&Frame| {
+        let named = mine != Some(root(&frame.function));
+        frame.kind == FrameKind::Runtime && named && !is_tracing(frame)
+    };
+    match stack.inside_of_blame() {
+        Some(inside) => inside.iter().rev().find(is_future),
+        // The task is a future of Tokio's itself.
+        None => stack.task_frames().iter().find(is_future),
+    }
+}
+
+/// The crate of a function, where its name says that.
+fn root(function: &str) -> &str {
+    let path = function.trim_start_matches(['<', '&', ' ']);
+    path.split("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(name: &str, kind: FrameKind) -> Frame {
+        Frame {
+            function: name.into(),
+            name: name.into(),
+            file: None,
+            path: Some("src/x.rs".into()),
+            line: Some(7),
+            kind,
+            inlined: false,
+        }
+    }
+
+    fn said(answer: Awaits) -> Vec<String> {
+        AwaitPoint { task: 1, asked_ns: 0, answer }.lines()
+    }
+
+    #[test]
+    fn the_chain_leads_from_what_is_awaited_to_the_task() {
+        use FrameKind::{Dependency, Harness, Runtime, User};
+        let frames = vec![
+            frame("watch::leaf", Harness),
+            frame("tokio::runtime::task::trace::trace_leaf", Runtime),
+            frame("Sleep::poll_elapsed", Runtime),
+            frame("Interval::tick", Runtime),
+            frame("app::beat", User),
+            frame("pool::run", Dependency),
+            frame("app::serve", User),
+            frame("Instrumented::poll", Harness),
+            frame("app::main", User),
+        ];
+        let stack = Stack { frames, cut: None };
+        assert_eq!(
+            said(Awaits::In(vec![stack.into()])),
+            [
+                "waits in Interval::tick",
+                "  app::beat at src/x.rs:7",
+                "  pool::run at src/x.rs:7",
+                "  app::serve at src/x.rs:7"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_task_that_awaits_tokio_alone_names_the_future() {
+        use FrameKind::{Harness, Runtime};
+        let frames = vec![
+            frame("tokio::trace::async_trace_leaf", Runtime),
+            frame("Sleep::poll", Runtime),
+            frame("Instrumented::poll", Harness),
+        ];
+        let stack = Stack { frames, cut: None };
+        assert_eq!(said(Awaits::In(vec![stack.into()])), ["waits in Sleep::poll"]);
+    }
+
+    #[test]
+    fn what_is_not_known_says_why() {
+        assert!(said(Awaits::In(Vec::new()))[0].contains("nothing of Tokio's"));
+        let why = said(Awaits::Unavailable("Tokio was built without".into()));
+        assert_eq!(why, ["– where it waits is not known: Tokio was built without"]);
+    }
+}
