@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor, TimelineView};
-use crate::model::{Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use crate::model::{
+    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures,
+};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,14 +19,22 @@ pub enum Screen {
     Workers,
     /// Who ran when.
     Timeline,
+    /// What is wrong, and what was.
+    Findings,
     /// The lab.
     Lab,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 5] =
-        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Timeline, Screen::Lab];
+    pub const ALL: [Screen; 6] = [
+        Screen::Tasks,
+        Screen::Groups,
+        Screen::Workers,
+        Screen::Timeline,
+        Screen::Findings,
+        Screen::Lab,
+    ];
 }
 
 /// What lies over the screen.
@@ -45,6 +55,25 @@ pub enum Overlay {
         /// Lines scrolled.
         scroll: usize,
     },
+    /// The details of a finding.
+    Finding {
+        /// Which one.
+        id: FindingId,
+        /// Lines scrolled.
+        scroll: usize,
+    },
+}
+
+impl Overlay {
+    /// How far it is scrolled, if it can be.
+    pub(super) fn scroll(&mut self) -> Option<&mut usize> {
+        match self {
+            Overlay::None => None,
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Finding { scroll, .. } => Some(scroll),
+        }
+    }
 }
 
 /// What the next keys are for.
@@ -109,6 +138,8 @@ pub struct App {
     pub screen: Screen,
     /// What lies over it.
     pub overlay: Overlay,
+    /// What lies under the overlay, to go back to.
+    pub(super) under: Overlay,
     /// What the next keys are for.
     pub prompt: Prompt,
     /// What was typed into the filter.
@@ -127,6 +158,8 @@ pub struct App {
     pub workers: Cursor<usize>,
     /// Which part of the timeline is shown.
     pub timeline: TimelineView,
+    /// The selected finding.
+    pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Time between snapshots.
@@ -150,6 +183,7 @@ impl App {
             settings,
             screen: Screen::default(),
             overlay: Overlay::default(),
+            under: Overlay::default(),
             prompt: Prompt::default(),
             filter: String::new(),
             query: Query::default(),
@@ -159,6 +193,7 @@ impl App {
             workloads: Cursor::default(),
             workers: Cursor::default(),
             timeline: TimelineView::default(),
+            findings: Cursor::default(),
             size: (0, 0),
             interval,
             release_hog: false,
@@ -289,6 +324,10 @@ impl App {
             }
             Screen::Workers | Screen::Timeline => {
                 self.workers.follow(snapshot.workers.len(), |row| row);
+            }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.follow(all.len(), |row| all[row].id());
             }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());

@@ -35,9 +35,10 @@ impl App {
             self.frozen = None;
             self.place_cursor();
             self.tasks.clear();
-            if matches!(self.overlay, Overlay::Task { .. }) {
+            if !matches!(self.overlay, Overlay::Help { .. }) {
                 self.overlay = Overlay::None;
             }
+            self.under = Overlay::None;
         }
         if self.frozen.is_none() {
             self.arrange();
@@ -157,6 +158,7 @@ impl App {
     fn show(&mut self, screen: Screen) {
         self.screen = screen;
         self.overlay = Overlay::None;
+        self.under = Overlay::None;
         self.query.group = None;
         self.arrange();
     }
@@ -171,7 +173,7 @@ impl App {
     }
 
     pub(super) fn move_by(&mut self, by: isize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
@@ -180,7 +182,7 @@ impl App {
 
     /// Nothing lies beyond the last line: the first key back leads back.
     pub fn scroll_at_most(&mut self, limit: usize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
         }
     }
@@ -200,6 +202,10 @@ impl App {
             Screen::Workers | Screen::Timeline => {
                 self.workers.step(step, snapshot.workers.len(), |row| row);
             }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.step(step, all.len(), |row| all[row].id());
+            }
             Screen::Lab => {
                 let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.step(step, count, |row| row);
@@ -213,6 +219,7 @@ impl App {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
             Screen::Workers | Screen::Timeline => self.workers.resize(rows),
+            Screen::Findings => self.findings.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
         }
     }
@@ -221,6 +228,7 @@ impl App {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
             Screen::Workers | Screen::Timeline => self.workers.height(),
+            Screen::Findings => self.findings.height(),
             _ => self.tasks.height(),
         };
         self.move_by((height / 2).max(1) as isize * halves);
@@ -259,15 +267,35 @@ impl App {
     }
 
     fn open(&mut self) {
+        if let Overlay::Finding { id, .. } = &self.overlay {
+            let task = self.model().finding(id).and_then(|finding| finding.task);
+            if let Some(key) = task.filter(|key| self.task(*key).is_some()) {
+                let task = Overlay::Task { key, scroll: 0 };
+                self.under = std::mem::replace(&mut self.overlay, task);
+            }
+            return;
+        }
         if self.overlay != Overlay::None {
             return;
         }
         match self.screen {
             Screen::Tasks => {
-                let finding = self.model().findings().first().and_then(|finding| finding.task);
+                // Whoever has typed a filter is after something else.
+                let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
+                let worst = worst.map(|finding| finding.id());
                 let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
-                if let Some(key) = self.tasks.key().copied().or(finding).or_else(first) {
+                if let Some(key) = self.tasks.key().copied() {
                     self.overlay = Overlay::Task { key, scroll: 0 };
+                } else if let Some(id) = worst {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
+                } else if let Some(key) = first() {
+                    self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Findings => {
+                let first = || self.model().all_findings().first().map(|finding| finding.id());
+                if let Some(id) = self.findings.key().cloned().or_else(first) {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
                 }
             }
             Screen::Groups => {
@@ -296,7 +324,7 @@ impl App {
 
     fn back(&mut self) {
         if self.overlay != Overlay::None {
-            self.overlay = Overlay::None;
+            self.overlay = std::mem::take(&mut self.under);
         } else if self.query.group.take().is_some() {
             self.show(Screen::Groups);
         } else if !self.filter.is_empty() {
