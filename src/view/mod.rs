@@ -12,6 +12,7 @@
 //! ```
 
 mod bars;
+mod board;
 mod canvas;
 mod detail;
 mod finding;
@@ -42,6 +43,7 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
 pub(crate) use timeline::columns as timeline_columns;
