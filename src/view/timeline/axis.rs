@@ -49,7 +49,7 @@ fn step(least: u64) -> u64 {
 pub(super) fn label(back: u64, step: u64) -> String {
     let (unit, name): (u64, _) = match back {
         0 => return "now".into(),
-        ..1_000 => (1, "ns"),
+        1..1_000 => (1, "ns"),
         1_000..1_000_000 => (1_000, "µs"),
         1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => (1_000_000_000, "s"),

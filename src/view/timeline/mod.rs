@@ -76,12 +76,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     // All of them: those that are scrolled away count in the legend.
     let strips: Vec<_> =
         (0..timeline.workers()).map(|worker| timeline.strip(worker, from, to, count)).collect();
-    let first = app.workers.top().min(strips.len());
-    let last = strips.len().min(first + usize::from(plan.workers));
     let mut y = area.y;
-    for worker in first..last {
+    let visible = strips.iter().enumerate().skip(app.workers.top()).take(plan.workers.into());
+    for (worker, strip) in visible {
         let place = Rect::new(area.x, y, area.width, plan.tall);
-        track::draw(app, canvas, place, worker, &strips[worker]);
+        track::draw(app, canvas, place, worker, strip);
         y += plan.tall;
     }
     if plan.axis {
