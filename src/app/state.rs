@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Cursor;
-use crate::model::{Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use super::{Action, Cursor, TimelineView};
+use crate::model::{
+    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures,
+};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,13 +17,24 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// Who ran when.
+    Timeline,
+    /// What is wrong, and what was.
+    Findings,
     /// The lab.
     Lab,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 4] = [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab];
+    pub const ALL: [Screen; 6] = [
+        Screen::Tasks,
+        Screen::Groups,
+        Screen::Workers,
+        Screen::Timeline,
+        Screen::Findings,
+        Screen::Lab,
+    ];
 }
 
 /// What lies over the screen.
@@ -42,6 +55,25 @@ pub enum Overlay {
         /// Lines scrolled.
         scroll: usize,
     },
+    /// The details of a finding.
+    Finding {
+        /// Which one.
+        id: FindingId,
+        /// Lines scrolled.
+        scroll: usize,
+    },
+}
+
+impl Overlay {
+    /// How far it is scrolled, if it can be.
+    pub(super) fn scroll(&mut self) -> Option<&mut usize> {
+        match self {
+            Overlay::None => None,
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Finding { scroll, .. } => Some(scroll),
+        }
+    }
 }
 
 /// What the next keys are for.
@@ -106,6 +138,8 @@ pub struct App {
     pub screen: Screen,
     /// What lies over it.
     pub overlay: Overlay,
+    /// What lies under the overlay, to go back to.
+    pub(super) under: Overlay,
     /// What the next keys are for.
     pub prompt: Prompt,
     /// What was typed into the filter.
@@ -122,6 +156,10 @@ pub struct App {
     pub workloads: Cursor<usize>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// Which part of the timeline is shown.
+    pub timeline: TimelineView,
+    /// The selected finding.
+    pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Time between snapshots.
@@ -145,6 +183,7 @@ impl App {
             settings,
             screen: Screen::default(),
             overlay: Overlay::default(),
+            under: Overlay::default(),
             prompt: Prompt::default(),
             filter: String::new(),
             query: Query::default(),
@@ -153,6 +192,8 @@ impl App {
             groups: Cursor::default(),
             workloads: Cursor::default(),
             workers: Cursor::default(),
+            timeline: TimelineView::default(),
+            findings: Cursor::default(),
             size: (0, 0),
             interval,
             release_hog: false,
@@ -224,9 +265,33 @@ impl App {
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.
             resources: task.is_some(),
-            timeline: false,
+            timeline: self.screen == Screen::Timeline,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
+    }
+
+    /// Whether an action means anything for what is watched.
+    pub fn has(&self, action: Action) -> bool {
+        let Some(snapshot) = self.model().snapshot() else { return true };
+        match action {
+            Action::ToggleHog
+            | Action::NextHogKind
+            | Action::HoldLonger
+            | Action::HoldShorter
+            | Action::SwitchFlavor
+            | Action::Raise
+            | Action::Lower
+            | Action::Cancel
+            | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
+            Action::Show(Screen::Workers) => snapshot.targets.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Whether a column says anything about what is watched.
+    pub fn has_column(&self, column: Column) -> bool {
+        let targets = self.model().snapshot().map_or(0, |snapshot| snapshot.targets.len());
+        column != Column::Target || targets > 1
     }
 
     /// Whether the task with this key, whose details are open, was asked where it waits.
@@ -257,7 +322,13 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Workers | Screen::Timeline => {
+                self.workers.follow(snapshot.workers.len(), |row| row);
+            }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.follow(all.len(), |row| all[row].id());
+            }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.follow(workloads, |row| row);

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{Action, App, Overlay, Prompt, Screen, cursor::Step, keymap};
 use crate::{
     lab::Command,
-    model::{Column, GroupColumn, Snapshot},
+    model::{Column, GroupColumn, Seen, Snapshot},
 };
 
 /// What the loop has to do for it.
@@ -33,10 +33,12 @@ impl App {
         if new_epoch {
             // What was frozen, or looked at, is of a runtime that is no more.
             self.frozen = None;
+            self.place_cursor();
             self.tasks.clear();
-            if matches!(self.overlay, Overlay::Task { .. }) {
+            if !matches!(self.overlay, Overlay::Help { .. }) {
                 self.overlay = Overlay::None;
             }
+            self.under = Overlay::None;
         }
         if self.frozen.is_none() {
             self.arrange();
@@ -107,16 +109,23 @@ impl App {
 
     /// Does what is wanted.
     pub fn act(&mut self, action: Action, now: Duration) -> Option<Effect> {
+        let timeline = self.screen == Screen::Timeline && self.overlay == Overlay::None;
         match action {
             Action::Show(screen) => self.show(screen),
             Action::NextScreen => self.turn(1),
             Action::PreviousScreen => self.turn(Screen::ALL.len() - 1),
             Action::Move(by) => self.move_by(by),
             Action::Page(halves) => self.page(halves),
+            Action::First if timeline => self.move_cursor_to_end(false, now),
+            Action::Last if timeline => self.move_cursor_to_end(true, now),
             Action::First => self.move_by(isize::MIN / 2),
             Action::Last => self.move_by(isize::MAX / 2),
-            Action::SortRight => self.sort(1),
-            Action::SortLeft => self.sort(-1),
+            Action::Right if timeline => self.move_cursor(1, now),
+            Action::Left if timeline => self.move_cursor(-1, now),
+            Action::Right => self.sort(1),
+            Action::Left => self.sort(-1),
+            Action::NextPoll => self.step_poll(true, now),
+            Action::PreviousPoll => self.step_poll(false, now),
             Action::Invert => self.invert(),
             Action::Filter => self.begin_filter(),
             Action::Open => self.open(),
@@ -135,6 +144,8 @@ impl App {
             Action::HoldLonger => return self.lab(Command::HoldLonger, now),
             Action::HoldShorter => return self.lab(Command::HoldShorter, now),
             Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
+            Action::Raise if timeline => self.zoom(true, now),
+            Action::Lower if timeline => self.zoom(false, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
             Action::Redraw => return Some(Effect::Redraw),
@@ -147,17 +158,22 @@ impl App {
     fn show(&mut self, screen: Screen) {
         self.screen = screen;
         self.overlay = Overlay::None;
+        self.under = Overlay::None;
         self.query.group = None;
         self.arrange();
     }
 
     fn turn(&mut self, by: usize) {
-        let at = Screen::ALL.iter().position(|screen| *screen == self.screen).unwrap_or(0);
-        self.show(Screen::ALL[(at + by) % Screen::ALL.len()]);
+        // Tab goes only where there is something.
+        let has = |screen: &Screen| *screen == self.screen || self.has(Action::Show(*screen));
+        let all: Vec<Screen> = Screen::ALL.into_iter().filter(has).collect();
+        let at = all.iter().position(|screen| *screen == self.screen).unwrap_or(0);
+        let by = if by == 1 { 1 } else { all.len() - 1 };
+        self.show(all[(at + by) % all.len()]);
     }
 
     pub(super) fn move_by(&mut self, by: isize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
@@ -166,7 +182,7 @@ impl App {
 
     /// Nothing lies beyond the last line: the first key back leads back.
     pub fn scroll_at_most(&mut self, limit: usize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
         }
     }
@@ -183,7 +199,13 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.step(step, snapshot.workers.len(), |row| row),
+            Screen::Workers | Screen::Timeline => {
+                self.workers.step(step, snapshot.workers.len(), |row| row);
+            }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.step(step, all.len(), |row| all[row].id());
+            }
             Screen::Lab => {
                 let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.step(step, count, |row| row);
@@ -196,7 +218,8 @@ impl App {
         match self.screen {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
-            Screen::Workers => self.workers.resize(rows),
+            Screen::Workers | Screen::Timeline => self.workers.resize(rows),
+            Screen::Findings => self.findings.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
         }
     }
@@ -204,6 +227,8 @@ impl App {
     fn page(&mut self, halves: isize) {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
+            Screen::Workers | Screen::Timeline => self.workers.height(),
+            Screen::Findings => self.findings.height(),
             _ => self.tasks.height(),
         };
         self.move_by((height / 2).max(1) as isize * halves);
@@ -212,7 +237,8 @@ impl App {
     fn sort(&mut self, by: isize) {
         match self.screen {
             Screen::Tasks => {
-                self.query.sort = neighbour(&Column::ALL, self.query.sort, by);
+                let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
+                self.query.sort = neighbour(&all.collect::<Vec<_>>(), self.query.sort, by);
                 self.query.descending = self.query.sort.is_figure();
             }
             Screen::Groups => {
@@ -241,15 +267,35 @@ impl App {
     }
 
     fn open(&mut self) {
+        if let Overlay::Finding { id, .. } = &self.overlay {
+            let task = self.model().finding(id).and_then(|finding| finding.task);
+            if let Some(key) = task.filter(|key| self.task(*key).is_some()) {
+                let task = Overlay::Task { key, scroll: 0 };
+                self.under = std::mem::replace(&mut self.overlay, task);
+            }
+            return;
+        }
         if self.overlay != Overlay::None {
             return;
         }
         match self.screen {
             Screen::Tasks => {
-                let finding = self.model().findings().first().and_then(|finding| finding.task);
+                // Whoever has typed a filter is after something else.
+                let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
+                let worst = worst.map(|finding| finding.id());
                 let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
-                if let Some(key) = self.tasks.key().copied().or(finding).or_else(first) {
+                if let Some(key) = self.tasks.key().copied() {
                     self.overlay = Overlay::Task { key, scroll: 0 };
+                } else if let Some(id) = worst {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
+                } else if let Some(key) = first() {
+                    self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Findings => {
+                let first = || self.model().all_findings().first().map(|finding| finding.id());
+                if let Some(id) = self.findings.key().cloned().or_else(first) {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
                 }
             }
             Screen::Groups => {
@@ -267,13 +313,18 @@ impl App {
                     self.overlay = Overlay::Task { key, scroll: 0 };
                 }
             }
+            Screen::Timeline => {
+                if let Seen::Poll { run, .. } = self.timeline_seen() {
+                    self.overlay = Overlay::Task { key: run.key, scroll: 0 };
+                }
+            }
             Screen::Lab => {}
         }
     }
 
     fn back(&mut self) {
         if self.overlay != Overlay::None {
-            self.overlay = Overlay::None;
+            self.overlay = std::mem::take(&mut self.under);
         } else if self.query.group.take().is_some() {
             self.show(Screen::Groups);
         } else if !self.filter.is_empty() {
@@ -286,11 +337,12 @@ impl App {
         }
     }
 
-    fn freeze(&mut self) {
+    pub(super) fn freeze(&mut self) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
             None => self.model.snapshot().is_some().then(|| Box::new(self.model.clone())),
         };
+        self.place_cursor();
         self.arrange();
     }
 

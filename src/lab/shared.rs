@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     console::Served,
-    model::{Flavor, HogFigures, LabFigures, Lesson, WorkloadFigures},
+    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -118,18 +118,11 @@ impl Shared {
             done: tally.done.get(),
             gauges: tally.gauges.read(),
         };
-        let hog = self.hog();
-        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
-            hog: HogFigures {
-                kind: hog.kind.as_str(),
-                count: hog.count,
-                hold_ns: hog.hold.get().map(nanos),
-                on_since_ns: hog.on_since(),
-            },
+            hog: self.hog().figures(),
             console: self.console.as_ref().map(Served::figures),
         }
     }

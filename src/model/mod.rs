@@ -3,9 +3,10 @@
 //! Pure: snapshots go in, figures come out. No I/O, no clock (time is in the snapshots),
 //! no ratatui.
 
+mod by_target;
 mod columns;
 mod console;
-mod finding;
+mod findings;
 mod group;
 mod lag;
 mod lesson;
@@ -18,12 +19,13 @@ mod snapshot;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timeline;
 
 use std::sync::Arc;
 
 pub use columns::Column;
 pub use console::ConsoleFigures;
-pub use finding::{Finding, Severity};
+pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
 pub use lesson::Lesson;
@@ -38,6 +40,7 @@ pub use snapshot::{
     WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
+pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.
@@ -49,29 +52,53 @@ pub struct Model {
     snapshot: Option<Arc<Snapshot>>,
     /// What rates are taken against.
     base: Option<Arc<Snapshot>>,
+    by_target: by_target::ByTarget,
     rates: Vec<TaskRates>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
-    findings: Vec<Finding>,
+    findings: findings::Findings,
+    timeline: Timeline,
 }
 
 impl Model {
+    /// A model whose rules speak from these thresholds on.
+    pub fn with_thresholds(thresholds: Thresholds) -> Self {
+        let findings = findings::Findings::new(Arc::new(thresholds));
+        Model { findings, ..Model::default() }
+    }
+
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
-        if let Some(last) = self.snapshot.take() {
+        let last = self.snapshot.take();
+        let before_ns = last.as_ref().map(|last| last.taken_ns);
+        if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
-                *self = Model::default();
-            } else if elapsed(self.base.as_ref(), &last) >= MIN_INTERVAL_NS || self.base.is_none() {
-                self.base = Some(last);
+                let findings = findings::Findings::new(self.findings.thresholds.clone());
+                *self = Model { findings, ..Model::default() };
+            } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
+                self.base = Some(Arc::clone(last));
             }
         }
         let base = self.base.as_deref();
-        self.rates = rates::tasks(&snapshot, base);
+        self.rates = match snapshot.targets.is_empty() {
+            true => rates::tasks(&snapshot, base),
+            false => self.by_target.rates(&snapshot, last.as_deref(), &self.rates),
+        };
         rates::workers(&mut self.workers, &snapshot, base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
-        self.findings = finding::find(&snapshot, self.slowdown.figure());
+        let thresholds = self.findings.thresholds.clone();
+        self.findings.advance(&findings::Look {
+            snapshot: &snapshot,
+            rates: &self.rates,
+            workers: &self.workers,
+            base,
+            before_ns,
+            slowdown: self.slowdown.figure(),
+            thresholds: &thresholds,
+        });
+        self.timeline.advance(&snapshot);
         self.snapshot = Some(snapshot);
     }
 
@@ -117,9 +144,31 @@ impl Model {
         self.lag.figure()
     }
 
+    /// Who ran when, over the last seconds.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// What is wrong right now, worst first.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    pub fn findings(&self) -> &[Arc<Finding>] {
+        self.findings.active()
+    }
+
+    /// The same, and then what was wrong and is over, latest first.
+    pub fn all_findings(&self) -> &[Arc<Finding>] {
+        self.findings.all()
+    }
+
+    /// The finding with this identity, of now or over.
+    pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
+        let same =
+            |finding: &&Arc<Finding>| finding.rule == id.rule && finding.suspect == id.suspect;
+        self.all_findings().iter().find(same)
+    }
+
+    /// From where on each rule speaks.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.findings.thresholds
     }
 }
 

@@ -87,7 +87,10 @@ pub struct Snapshot {
     pub delays: Histogram,
     /// The distributions that [`Interest`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
-    /// Where and why the long polls that are under way are long, if a watchdog looks.
+    /// A watchdog looks at long polls.
+    pub watched: bool,
+    /// What it knows of the long polls that are under way, and of those that ended since
+    /// the snapshot before: where and why they are long.
     pub evidence: Vec<Arc<Evidence>>,
     /// Where the task waits that [`Interest`] asked, as far as that has come.
     pub await_point: Option<AwaitPoint>,
@@ -349,10 +352,19 @@ pub enum GaugeValue {
 pub struct HogFigures {
     /// Its kind's name, such as `spin`.
     pub kind: &'static str,
+    /// Whether this kind does the work as it should be done.
+    pub cure: bool,
+    /// What it does to the runtime, and what to do about it or what it costs.
+    pub explained: [&'static str; 2],
     /// How many hogs a release lets loose.
     pub count: usize,
-    /// How long it keeps the worker before it gives way once; `None` is for ever.
+    /// The work of one round: for so long a disease keeps the worker before it gives way
+    /// once, and a cure does as much in its own way. `None` is for ever.
     pub hold_ns: Option<u64>,
     /// Since when it is on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
+    /// What its work is counted in; `None` if it only waits.
+    pub unit: Option<&'static str>,
+    /// Units done since it is on.
+    pub done: u64,
 }

@@ -75,6 +75,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
+        watched: false,
         evidence: Vec::new(),
         await_point: None,
         targets: Vec::new(),
@@ -102,7 +103,21 @@ pub(crate) fn lab(
                 gauges: Vec::new(),
             })
             .collect(),
-        hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        hog: hog("spin"),
         console: None,
+    }
+}
+
+/// A hog of this kind, off.
+pub(crate) fn hog(kind: &'static str) -> HogFigures {
+    HogFigures {
+        kind,
+        cure: kind == "yield",
+        explained: ["It keeps the worker.", "Give way."],
+        count: 1,
+        hold_ns: None,
+        on_since_ns: None,
+        unit: Some("ms computed"),
+        done: 0,
     }
 }

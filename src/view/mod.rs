@@ -8,12 +8,15 @@
 //!  Tasks 134  by busy% ▼                                         waiting 16  queue 12  blocking 1      title
 //!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         tasks
 //!     7 ▶ hog               1       0    100 …
-//!  1 Tasks  2 Groups  3 Workers  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
+//!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
 //! ```
 
 mod bars;
+mod board;
 mod canvas;
 mod detail;
+mod finding;
+mod findings;
 mod footer;
 mod groups;
 mod header;
@@ -23,9 +26,11 @@ mod lab;
 mod screens;
 mod strip;
 mod table;
+mod targets;
 mod tasks;
 mod text;
 mod theme;
+mod timeline;
 mod title;
 mod workers;
 
@@ -38,8 +43,10 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
+pub(crate) use timeline::columns as timeline_columns;
 
 /// The least that anything can be shown on.
 const MIN: (u16, u16) = (24, 4);
@@ -49,6 +56,13 @@ const MIN: (u16, u16) = (24, 4);
 pub enum Spot {
     /// A row of the list that is shown.
     Row(usize),
+    /// A moment of a worker's time, by its column.
+    Moment {
+        /// The worker.
+        worker: usize,
+        /// The column.
+        column: usize,
+    },
     /// The title of a column of the task table.
     Column(Column),
     /// The title of a column of the group table.
@@ -112,17 +126,21 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups | Screen::Workers => body.saturating_sub(1).max(1),
+        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Findings => {
+            body.saturating_sub(1).max(1)
+        }
+        Screen::Timeline => timeline::workers(app, body),
         Screen::Lab => body,
     }
 }
 
 /// The lines of what lies over the screen.
 fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
-    match app.overlay {
+    match &app.overlay {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(look, width),
-        Overlay::Task { key, .. } => detail::lines(app, look, width, key),
+        Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
+        Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
     }
 }
 
@@ -158,13 +176,20 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         title::draw(app, &mut canvas, area);
     }
     match (&app.overlay, app.screen) {
-        (Overlay::Help { scroll } | Overlay::Task { scroll, .. }, _) => {
+        (
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Finding { scroll, .. },
+            _,
+        ) => {
             let lines = overlay(app, canvas.look, layout.body.width);
             detail::show(&mut canvas, layout.body, &lines, *scroll);
         }
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Timeline) => timeline::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
     if let Some(area) = layout.footer {
@@ -197,6 +222,8 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
+        (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
     }
 }

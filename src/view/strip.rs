@@ -11,11 +11,12 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     bars::{bar, history},
     canvas::{Canvas, Pieces},
+    targets,
     text::{duration, percent},
 };
 use crate::{
     app::{App, Overlay, Screen},
-    model::{Severity, WorkerRow},
+    model::WorkerRow,
 };
 
 /// How wide one worker's part is at the least.
@@ -25,6 +26,9 @@ const LONG_NS: u64 = 10_000_000;
 
 /// How many lines the workers take, if they may have up to `most`.
 pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
+    if let Some(targets) = targets::lines(app) {
+        return targets.min(most.max(1));
+    }
     let workers = u16::try_from(app.model().workers().len()).unwrap_or(u16::MAX);
     let lines = workers.div_ceil((width / WORKER).max(1));
     // Too many to show each: one line sums them up.
@@ -33,6 +37,9 @@ pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
 
 /// Each worker: how busy it is, and what it polls right now.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    if targets::lines(app).is_some() {
+        return targets::draw(app, canvas, area);
+    }
     let workers = app.model().workers();
     let columns = (area.width / WORKER).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {
@@ -88,11 +95,7 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let findings = app.model().findings();
     let Some(worst) = findings.first() else { return };
     let look = canvas.look;
-    let sign = match worst.severity {
-        Severity::Critical => look.glyph("‼", "!!"),
-        Severity::Warning => look.glyph("▲", "!"),
-        Severity::Info => look.glyph("·", "-"),
-    };
+    let sign = look.alarm(worst.severity);
     let more = match findings.len() - 1 {
         0 => String::new(),
         n => format!("  (+{n} more)"),
@@ -121,5 +124,8 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// Whether Enter leads to the finding: nothing else is selected.
 fn opens_finding(app: &App) -> bool {
-    app.overlay == Overlay::None && app.screen == Screen::Tasks && app.tasks.key().is_none()
+    app.overlay == Overlay::None
+        && app.screen == Screen::Tasks
+        && app.tasks.key().is_none()
+        && app.filter.is_empty()
 }

@@ -57,11 +57,38 @@ impl Look {
         self.color(Color::Blue, Modifier::empty())
     }
 
+    /// The colour of a group of tasks, by its place among the groups: not red, which
+    /// means that something is wrong.
+    pub(super) fn group(self, place: u16) -> Style {
+        const COLORS: [Color; 10] = [
+            Color::Blue,
+            Color::Yellow,
+            Color::Green,
+            Color::Magenta,
+            Color::Cyan,
+            Color::LightBlue,
+            Color::LightMagenta,
+            Color::LightGreen,
+            Color::LightCyan,
+            Color::LightYellow,
+        ];
+        self.color(COLORS[usize::from(place) % COLORS.len()], Modifier::empty())
+    }
+
     pub(super) fn severity(self, severity: Severity) -> Style {
         match severity {
             Severity::Info => Style::new(),
             Severity::Warning => self.warning(),
             Severity::Critical => self.critical(),
+        }
+    }
+
+    /// One sign for each severity.
+    pub(super) fn alarm(self, severity: Severity) -> &'static str {
+        match severity {
+            Severity::Critical => self.glyph("‼", "!!"),
+            Severity::Warning => self.glyph("▲", "!"),
+            Severity::Info => self.glyph("·", "-"),
         }
     }
 

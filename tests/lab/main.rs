@@ -4,6 +4,7 @@
 mod bench;
 mod control;
 mod hog;
+mod kinds;
 mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;
