@@ -10,13 +10,14 @@ use tokio::runtime::Handle;
 
 use super::{
     Scenario, WorkloadSpec,
+    gauge::Gauges,
     hog::{Hog, Hold},
     options::HogOptions,
     runtime::WorkerThreads,
 };
 use crate::{
     console::Served,
-    model::{Flavor, HogFigures, LabFigures, Lesson, WorkloadFigures},
+    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Tally {
     pub spec: WorkloadSpec,
     pub wanted: AtomicUsize,
     pub done: Done,
+    pub gauges: Gauges,
 }
 
 /// The lab's side and the source's side meet here.
@@ -80,6 +82,7 @@ impl Shared {
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
             done: Done::default(),
+            gauges: Gauges::default(),
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog.clone();
@@ -113,19 +116,13 @@ impl Shared {
             count: tally.wanted.load(Ordering::Relaxed),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
+            gauges: tally.gauges.read(),
         };
-        let hog = self.hog();
-        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
-            hog: HogFigures {
-                kind: hog.kind.as_str(),
-                count: hog.count,
-                hold_ns: hog.hold.get().map(nanos),
-                on_since_ns: hog.on_since(),
-            },
+            hog: self.hog().figures(),
             console: self.console.as_ref().map(Served::figures),
         }
     }

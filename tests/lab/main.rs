@@ -4,4 +4,8 @@
 mod bench;
 mod control;
 mod hog;
+mod kinds;
+mod scenarios;
+#[path = "../support/mod.rs"]
+mod support;
 mod work;

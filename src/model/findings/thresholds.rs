@@ -68,7 +68,9 @@ impl Rule {
     pub fn named(name: &str) -> Result<&'static Rule, String> {
         let found = RULES.into_iter().find(|rule| rule.name == name);
         found.ok_or_else(|| {
-            let nearest = RULES.into_iter().min_by_key(|rule| distance(name, rule.name));
+            // Who has typed the beginning knew the rest.
+            let far = |rule: &&Rule| (!rule.name.starts_with(name), distance(name, rule.name));
+            let nearest = RULES.into_iter().min_by_key(far);
             let nearest = nearest.map_or("", |rule| rule.name);
             format!("there is no rule `{name}`; did you mean `{nearest}`?")
         })
@@ -180,6 +182,18 @@ mod tests {
             let error = read(rule, text).expect_err(text);
             assert!(error.contains("write it like"), "{error}");
         }
+    }
+
+    #[test]
+    fn readme_has_the_same_table() {
+        let readme = include_str!("../../../README.md");
+        let row = |rule: &Rule| {
+            let from = rule.unit.write(rule.default);
+            let Rule { name, meaning, measure, severity, .. } = rule;
+            format!("| `{name}` | {meaning} | {from}: {measure} | {} |", severity.as_str())
+        };
+        let table: Vec<_> = RULES.into_iter().map(row).collect();
+        assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
     }
 
     #[test]
