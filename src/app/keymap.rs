@@ -46,6 +46,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('2')], "2", Show(Screen::Groups), "Groups", "the tasks summed up by name; Enter shows a group's tasks"),
     binding(keys![NONE Char('3')], "3", Show(Screen::Workers), "Workers", "the runtime's workers: what each polls right now"),
     binding(keys![NONE Char('6')], "6", Show(Screen::Lab), "Lab", "the scenario, its workloads and the hog"),
+    binding(keys![NONE Char('7')], "7", Show(Screen::Resources), "Resources", "what tasks wait for, who waits and who holds it (attach)"),
     binding(keys![NONE Tab], "Tab", NextScreen, "", "the next screen"),
     binding(keys![NONE BackTab], "Shift-Tab", PreviousScreen, "", "the screen before"),
     binding(keys![NONE Char('b')], "b", ToggleHog, "hog", "release the hog, stop it again"),

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor};
-use crate::model::{Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use crate::model::{
+    Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow, Resources,
+    TaskFigures,
+};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +20,14 @@ pub enum Screen {
     Workers,
     /// The lab.
     Lab,
+    /// What tasks wait for.
+    Resources,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 4] = [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab];
+    pub const ALL: [Screen; 5] =
+        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab, Screen::Resources];
 }
 
 /// What lies over the screen.
@@ -32,6 +38,13 @@ pub enum Overlay {
     None,
     /// The help, scrolled down by this many lines.
     Help {
+        /// Lines scrolled.
+        scroll: usize,
+    },
+    /// The details of the resource with this key.
+    Resource {
+        /// The resource.
+        key: u64,
         /// Lines scrolled.
         scroll: usize,
     },
@@ -120,6 +133,8 @@ pub struct App {
     pub groups: Cursor<Arc<str>>,
     /// The selected workload.
     pub workloads: Cursor<usize>,
+    /// The selected resource.
+    pub resource_cursor: Cursor<u64>,
     /// The selected worker.
     pub workers: Cursor<usize>,
     /// Columns and rows of the terminal.
@@ -135,6 +150,7 @@ pub struct App {
     pub(super) frozen: Option<Box<Model>>,
     pub(super) order: Vec<u32>,
     pub(super) group_rows: Vec<GroupRow>,
+    pub(super) resource_rows: Vec<ResourceRow>,
     pub(super) message: Option<Message>,
 }
 
@@ -152,6 +168,7 @@ impl App {
             group_sort: (GroupColumn::BusyShare, true),
             groups: Cursor::default(),
             workloads: Cursor::default(),
+            resource_cursor: Cursor::default(),
             workers: Cursor::default(),
             size: (0, 0),
             interval,
@@ -161,6 +178,7 @@ impl App {
             frozen: None,
             order: Vec::new(),
             group_rows: Vec::new(),
+            resource_rows: Vec::new(),
             message: None,
         }
     }
@@ -189,6 +207,19 @@ impl App {
     /// The shown groups, in their order.
     pub fn group_rows(&self) -> &[GroupRow] {
         &self.group_rows
+    }
+
+    /// The shown resources, in their order.
+    pub fn resource_rows(&self) -> &[ResourceRow] {
+        &self.resource_rows
+    }
+
+    /// What tasks wait for, or why that is not known.
+    pub fn resources(&self) -> Result<&Resources, &'static str> {
+        match self.model().snapshot() {
+            Some(snapshot) => snapshot.resources.as_deref().map_err(|reason| *reason),
+            None => Err("nothing was looked at yet"),
+        }
     }
 
     /// The sentence to show, if there is one.
@@ -223,7 +254,9 @@ impl App {
             task,
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.
-            resources: task.is_some(),
+            resources: task.is_some()
+                || self.screen == Screen::Resources
+                || matches!(self.overlay, Overlay::Resource { .. }),
             timeline: false,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
@@ -242,7 +275,8 @@ impl App {
             | Action::Lower
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
-            Action::Show(Screen::Workers) => snapshot.targets.is_empty(),
+            Action::Show(Screen::Workers) | Action::AskWhere => snapshot.targets.is_empty(),
+            Action::Show(Screen::Resources) => snapshot.resources.is_ok(),
             _ => true,
         }
     }
@@ -282,6 +316,13 @@ impl App {
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
             Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Resources => {
+                self.resource_rows = self.model().resources(&self.query.filter);
+                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let rows = &self.resource_rows;
+                let key = |row: usize| resources.resources[rows[row].at].key;
+                self.resource_cursor.follow(rows.len(), key);
+            }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.follow(workloads, |row| row);

@@ -161,7 +161,10 @@ impl App {
     }
 
     pub(super) fn move_by(&mut self, by: isize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Overlay::Help { scroll }
+        | Overlay::Task { scroll, .. }
+        | Overlay::Resource { scroll, .. } = &mut self.overlay
+        {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
@@ -170,7 +173,10 @@ impl App {
 
     /// Nothing lies beyond the last line: the first key back leads back.
     pub fn scroll_at_most(&mut self, limit: usize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Overlay::Help { scroll }
+        | Overlay::Task { scroll, .. }
+        | Overlay::Resource { scroll, .. } = &mut self.overlay
+        {
             *scroll = (*scroll).min(limit);
         }
     }
@@ -188,6 +194,12 @@ impl App {
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
             Screen::Workers => self.workers.step(step, snapshot.workers.len(), |row| row),
+            Screen::Resources => {
+                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let rows = &self.resource_rows;
+                let key = |row: usize| resources.resources[rows[row].at].key;
+                self.resource_cursor.step(step, rows.len(), key);
+            }
             Screen::Lab => {
                 let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.step(step, count, |row| row);
@@ -201,6 +213,7 @@ impl App {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
             Screen::Workers => self.workers.resize(rows),
+            Screen::Resources => self.resource_cursor.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
         }
     }
@@ -208,6 +221,7 @@ impl App {
     fn page(&mut self, halves: isize) {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
+            Screen::Resources => self.resource_cursor.height(),
             _ => self.tasks.height(),
         };
         self.move_by((height / 2).max(1) as isize * halves);
@@ -238,7 +252,7 @@ impl App {
     }
 
     fn begin_filter(&mut self) {
-        if !matches!(self.screen, Screen::Tasks | Screen::Groups) {
+        if !matches!(self.screen, Screen::Tasks | Screen::Groups | Screen::Resources) {
             self.show(Screen::Tasks);
         }
         self.overlay = Overlay::None;
@@ -270,6 +284,15 @@ impl App {
                 let poll = worker.and_then(|worker| worker.figures.current.as_ref());
                 if let Some(key) = poll.map(|poll| poll.key) {
                     self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Resources => {
+                let first = || {
+                    let row = self.resource_rows.get(self.resource_cursor.top())?;
+                    Some(self.resources().ok()?.resources.get(row.at)?.key)
+                };
+                if let Some(key) = self.resource_cursor.key().copied().or_else(first) {
+                    self.overlay = Overlay::Resource { key, scroll: 0 };
                 }
             }
             Screen::Lab => {}

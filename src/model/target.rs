@@ -120,7 +120,7 @@ impl Gaps {
         let flag = |is: bool, text: &str| is.then(|| text.to_owned());
         let words = [
             flag(self.paused, "paused by another client"),
-            flag(self.behind, "the target is behind with its events"),
+            flag(self.behind, "the target sends its events late"),
             count(
                 self.dropped_events,
                 "event dropped by the target",

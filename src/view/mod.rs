@@ -19,6 +19,7 @@ mod groups;
 mod header;
 mod help;
 mod lab;
+mod resources;
 #[cfg(test)]
 mod screens;
 mod strip;
@@ -113,7 +114,9 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups | Screen::Workers => body.saturating_sub(1).max(1),
+        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Resources => {
+            body.saturating_sub(1).max(1)
+        }
         Screen::Lab => body,
     }
 }
@@ -124,6 +127,7 @@ fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(look, width),
         Overlay::Task { key, .. } => detail::lines(app, look, width, key),
+        Overlay::Resource { key, .. } => resources::detail(app, look, key),
     }
 }
 
@@ -159,13 +163,19 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         title::draw(app, &mut canvas, area);
     }
     match (&app.overlay, app.screen) {
-        (Overlay::Help { scroll } | Overlay::Task { scroll, .. }, _) => {
+        (
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Resource { scroll, .. },
+            _,
+        ) => {
             let lines = overlay(app, canvas.look, layout.body.width);
             detail::show(&mut canvas, layout.body, &lines, *scroll);
         }
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Resources) => resources::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
     if let Some(area) = layout.footer {
@@ -198,6 +208,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
     }
 }

@@ -7,6 +7,8 @@ mod names;
 mod shown;
 mod table;
 mod task;
+#[cfg(test)]
+mod tests;
 mod unknown;
 mod updates;
 mod waits;
@@ -33,7 +35,7 @@ use waits::{AsyncOp, Resource};
 
 /// As many events at most the target takes in at once: whoever sends nearly as many with
 /// one update has more that wait.
-const BEHIND: u64 = 100;
+const BEHIND: u64 = 120;
 
 /// What is known of one target.
 #[derive(Debug)]
