@@ -48,6 +48,16 @@ pub enum Link {
 }
 
 impl Link {
+    /// The word for it in reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Link::Connecting => "connecting",
+            Link::Connected => "connected",
+            Link::Stale { .. } => "stale",
+            Link::Lost { .. } => "lost",
+        }
+    }
+
     /// Whether what is shown is of now.
     pub fn is_live(&self) -> bool {
         *self == Link::Connected

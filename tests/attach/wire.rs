@@ -83,12 +83,12 @@ fn the_first_snapshot_is_there_before_any_target_is() {
 
 #[test]
 fn more_than_tonics_limit_is_read() {
-    let names: Vec<String> = (0..30_000).map(|n| format!("a-task-with-a-long-name-{n}")).collect();
+    let names: Vec<String> = (0..50_000).map(|n| format!("a-task-with-a-long-name-{n}")).collect();
     let many = names.iter().zip(1..).map(|(name, id)| (id, &**name, None));
     let first = update(many);
     assert!(prost::Message::encoded_len(&first) > 4 << 20);
     let target = Target::start(first);
-    let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 30_000);
+    let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 50_000);
     assert!(snapshot.targets[0].link.is_live());
 }
 

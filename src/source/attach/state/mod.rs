@@ -89,6 +89,7 @@ impl Target {
     /// A new connection: its first update holds all that the target knows.
     pub fn connected(&mut self) {
         self.is_first = true;
+        self.gaps.paused = false;
     }
 
     /// An update came that could not be read, or was larger than the limit.
@@ -163,7 +164,7 @@ impl Target {
         self.async_ops.clear();
         self.names = Names::default();
         self.unknown = Unknown::default();
-        self.gaps = Gaps::default();
+        self.gaps = Gaps { paused: self.gaps.paused, ..Gaps::default() };
     }
 
     fn take_tasks(&mut self, envelope: &Envelope<'_>, events: &mut u64) -> Result<(), Malformed> {
