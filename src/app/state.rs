@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor};
 use crate::model::{
-    Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow, Resources,
-    TaskFigures,
+    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow,
+    Resources, TaskFigures,
 };
 
 /// What fills the middle of the screen.
@@ -18,6 +18,8 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// What is wrong, and what was.
+    Findings,
     /// The lab.
     Lab,
     /// What tasks wait for.
@@ -26,8 +28,14 @@ pub enum Screen {
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 5] =
-        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab, Screen::Resources];
+    pub const ALL: [Screen; 6] = [
+        Screen::Tasks,
+        Screen::Groups,
+        Screen::Workers,
+        Screen::Findings,
+        Screen::Lab,
+        Screen::Resources,
+    ];
 }
 
 /// What lies over the screen.
@@ -55,6 +63,26 @@ pub enum Overlay {
         /// Lines scrolled.
         scroll: usize,
     },
+    /// The details of a finding.
+    Finding {
+        /// Which one.
+        id: FindingId,
+        /// Lines scrolled.
+        scroll: usize,
+    },
+}
+
+impl Overlay {
+    /// How far it is scrolled, if it can be.
+    pub(super) fn scroll(&mut self) -> Option<&mut usize> {
+        match self {
+            Overlay::None => None,
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Resource { scroll, .. }
+            | Overlay::Finding { scroll, .. } => Some(scroll),
+        }
+    }
 }
 
 /// What the next keys are for.
@@ -119,6 +147,8 @@ pub struct App {
     pub screen: Screen,
     /// What lies over it.
     pub overlay: Overlay,
+    /// What lies under the overlay, to go back to.
+    pub(super) under: Overlay,
     /// What the next keys are for.
     pub prompt: Prompt,
     /// What was typed into the filter.
@@ -137,6 +167,8 @@ pub struct App {
     pub resource_cursor: Cursor<u64>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// The selected finding.
+    pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Time between snapshots.
@@ -161,6 +193,7 @@ impl App {
             settings,
             screen: Screen::default(),
             overlay: Overlay::default(),
+            under: Overlay::default(),
             prompt: Prompt::default(),
             filter: String::new(),
             query: Query::default(),
@@ -170,6 +203,7 @@ impl App {
             workloads: Cursor::default(),
             resource_cursor: Cursor::default(),
             workers: Cursor::default(),
+            findings: Cursor::default(),
             size: (0, 0),
             interval,
             release_hog: false,
@@ -322,6 +356,10 @@ impl App {
                 let rows = &self.resource_rows;
                 let key = |row: usize| resources.resources[rows[row].at].key;
                 self.resource_cursor.follow(rows.len(), key);
+            }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.follow(all.len(), |row| all[row].id());
             }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());

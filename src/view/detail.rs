@@ -161,7 +161,7 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
         Figure::Unavailable(reason) => format!("– ({reason})"),
         known => known.value().map_or("–".to_owned(), |n| n.to_string()),
     };
-    let lost = task.state == State::Idle && task.live_wakers == Figure::Measured(0);
+    let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let facts = [
         ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),

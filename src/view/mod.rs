@@ -8,12 +8,15 @@
 //!  Tasks 134  by busy% ▼                                         waiting 16  queue 12  blocking 1      title
 //!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         tasks
 //!     7 ▶ hog               1       0    100 …
-//!  1 Tasks  2 Groups  3 Workers  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
+//!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
 //! ```
 
 mod bars;
+mod board;
 mod canvas;
 mod detail;
+mod finding;
+mod findings;
 mod footer;
 mod groups;
 mod header;
@@ -40,6 +43,7 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
 
@@ -114,7 +118,7 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Resources => {
+        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Findings | Screen::Resources => {
             body.saturating_sub(1).max(1)
         }
         Screen::Lab => body,
@@ -123,11 +127,12 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
 
 /// The lines of what lies over the screen.
 fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
-    match app.overlay {
+    match &app.overlay {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(look, width),
-        Overlay::Task { key, .. } => detail::lines(app, look, width, key),
-        Overlay::Resource { key, .. } => resources::detail(app, look, key),
+        Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
+        Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
+        Overlay::Resource { key, .. } => resources::detail(app, look, *key),
     }
 }
 
@@ -166,7 +171,8 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (
             Overlay::Help { scroll }
             | Overlay::Task { scroll, .. }
-            | Overlay::Resource { scroll, .. },
+            | Overlay::Resource { scroll, .. }
+            | Overlay::Finding { scroll, .. },
             _,
         ) => {
             let lines = overlay(app, canvas.look, layout.body.width);
@@ -176,6 +182,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Resources) => resources::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
     if let Some(area) = layout.footer {
@@ -209,6 +216,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
         (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
+        (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
     }
 }

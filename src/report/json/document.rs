@@ -55,7 +55,7 @@ impl<'a> Document<'a> {
             targets: snapshot.targets.iter().map(TargetDoc::of).collect(),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
-            findings: model.findings().iter().map(FindingDoc::of).collect(),
+            findings: model.all_findings().iter().map(|finding| FindingDoc::of(finding)).collect(),
             tasks: model,
             unavailable,
             caveats: snapshot.caveats.iter().map(|one| (one.figure, one.text)).collect(),

@@ -19,7 +19,7 @@
 //! | `workers` | `index`, `thread`, `current` (the poll it is in: `task` (a key), `name`, `for_ns`), `busy_share`, `polls_per_second`, `poll_ns`, `busy_ns`, `polls`, `parks`, `steals`, `overflows`, `local_queue` |
 //! | `groups` | tasks summed up by name: `name`, `location`, `tasks`, `ended`, `waiting`, `polling`, and the sums |
 //! | `tasks` | `id`, `key` (never used again), `name`, `group`, `location`, `state`, `state_ns` (for how long), `stage`, `polls`, `wakes`, `self_wakes`, `live_wakers`, `lifetime_ns` = `busy_ns` + `scheduled_ns` + `idle_ns`, `max_poll_ns`, `max_delay_ns`, `polls_per_second`, `busy_share`, `future_bytes` |
-//! | `findings` | worst first: `rule`, `severity`, `task` (a key), `sentence`, `location` (of the spawn), `held_at` (the line that holds the worker), `because` (computing, sleeping, …), `stack` (innermost first), `cure` |
+//! | `findings` | those of now, worst first, then those that are over: `rule`, `severity`, `active`, `suspect` (a group, or what else it is about), `task` (a key), `task_id`, `sentence`, `measure` (in the unit of the rule's threshold), `first_seen_ns`, `last_seen_ns`, `count`, `waiting` (tasks), `waiters` (the longest of them: `task`, `name`, `waited_ns`), `location` (of the spawn), `held_at` (the line that holds the worker), `because` (computing, sleeping, …), `stack` (innermost first), `cure` |
 //! | `unavailable` | figure → why it is null, such as `"workers.steals": "…"` |
 //!
 //! ```
