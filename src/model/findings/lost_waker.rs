@@ -6,7 +6,7 @@ use super::{
     words::duration,
 };
 use crate::{
-    model::{Figure, TaskFigures, TaskKind, TaskRates},
+    model::{TaskFigures, TaskKind, TaskRates},
     probe::State,
 };
 
@@ -49,7 +49,10 @@ mod tests {
         super::testing::{S, of},
         *,
     };
-    use crate::model::testing::{snapshot, task};
+    use crate::model::{
+        Figure,
+        testing::{snapshot, task},
+    };
 
     #[test]
     fn it_needs_an_idle_task_without_any_waker_for_a_while() {
