@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Cursor};
+use super::{Action, Cursor, TimelineView};
 use crate::model::{
     Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow,
     Resources, TaskFigures,
@@ -18,6 +18,8 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// Who ran when.
+    Timeline,
     /// What is wrong, and what was.
     Findings,
     /// The lab.
@@ -28,10 +30,11 @@ pub enum Screen {
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 6] = [
+    pub const ALL: [Screen; 7] = [
         Screen::Tasks,
         Screen::Groups,
         Screen::Workers,
+        Screen::Timeline,
         Screen::Findings,
         Screen::Lab,
         Screen::Resources,
@@ -167,6 +170,8 @@ pub struct App {
     pub resource_cursor: Cursor<u64>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// Which part of the timeline is shown.
+    pub timeline: TimelineView,
     /// The selected finding.
     pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
@@ -203,6 +208,7 @@ impl App {
             workloads: Cursor::default(),
             resource_cursor: Cursor::default(),
             workers: Cursor::default(),
+            timeline: TimelineView::default(),
             findings: Cursor::default(),
             size: (0, 0),
             interval,
@@ -291,7 +297,7 @@ impl App {
             resources: task.is_some()
                 || self.screen == Screen::Resources
                 || matches!(self.overlay, Overlay::Resource { .. }),
-            timeline: false,
+            timeline: self.screen == Screen::Timeline,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
     }
@@ -309,7 +315,9 @@ impl App {
             | Action::Lower
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
-            Action::Show(Screen::Workers) | Action::AskWhere => snapshot.targets.is_empty(),
+            Action::Show(Screen::Workers | Screen::Timeline) | Action::AskWhere => {
+                snapshot.targets.is_empty()
+            }
             Action::Show(Screen::Resources) => snapshot.resources.is_ok(),
             _ => true,
         }
@@ -349,13 +357,15 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
             Screen::Resources => {
                 self.resource_rows = self.model().resources(&self.query.filter);
                 let Ok(resources) = snapshot.resources.as_deref() else { return };
                 let rows = &self.resource_rows;
                 let key = |row: usize| resources.resources[rows[row].at].key;
                 self.resource_cursor.follow(rows.len(), key);
+            }
+            Screen::Workers | Screen::Timeline => {
+                self.workers.follow(snapshot.workers.len(), |row| row);
             }
             Screen::Findings => {
                 let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();

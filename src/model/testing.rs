@@ -102,7 +102,7 @@ pub(crate) fn lab(
                 done,
             })
             .collect(),
-        hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        hog: hog("spin"),
         console: None,
     }
 }
@@ -141,5 +141,19 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpFigures {
         age_ns: 2_000_000_000,
         is_dropped: false,
         is_ready: Some(false),
+    }
+}
+
+/// A hog of this kind, off.
+pub(crate) fn hog(kind: &'static str) -> HogFigures {
+    HogFigures {
+        kind,
+        cure: kind == "yield",
+        explained: ["It keeps the worker.", "Give way."],
+        count: 1,
+        hold_ns: None,
+        on_since_ns: None,
+        unit: Some("ms computed"),
+        done: 0,
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "attach", unix))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod fuzz;
 mod program;
 mod server;
 #[path = "../support/mod.rs"]
