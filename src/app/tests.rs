@@ -113,7 +113,7 @@ fn tab_goes_round_and_numbers_go_straight() {
     let mut stage = Stage::new();
     let mut seen = Vec::new();
     // The lab knows nothing of resources: Tab does not lead there.
-    for _ in 0..5 {
+    for _ in 0..6 {
         stage.keys("<Tab>");
         seen.push(stage.app.screen);
     }
