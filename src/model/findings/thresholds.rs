@@ -93,8 +93,16 @@ impl Rule {
 }
 
 /// What a unit can be written as, and how many of the threshold's own it stands for.
-const TIMES: [(&str, f64); 7] =
-    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("m", 60e9)];
+const TIMES: [(&str, f64); 8] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("min", 60e9),
+    ("h", 3600e9),
+];
 const SIZES: [(&str, f64); 6] =
     [("", 1.0), ("B", 1.0), ("KiB", 1024.0), ("MiB", 1048576.0), ("kB", 1e3), ("MB", 1e6)];
 
