@@ -8,7 +8,7 @@ use super::table::Entry;
 use crate::source::attach::{
     clock::{Moment, between, moment, nanos},
     limits,
-    text::Texts,
+    text::{Texts, cut},
 };
 use crate::{
     Histogram,
@@ -251,7 +251,7 @@ pub(super) fn meta(
     let file = location.rsplit(['/', '\\']).next().unwrap_or_default();
     meta.group = match (&*name, file) {
         ("", "") => texts.share("unnamed"),
-        ("", file) => texts.share(file),
+        ("", file) => texts.share(cut(file, limits::NAME_BYTES)),
         (name, _) => texts.share(group_name(name)),
     };
     meta.name = if name.is_empty() { Arc::clone(&meta.group) } else { name.into() };
