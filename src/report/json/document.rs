@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
+use super::rows::{FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
     Factor, Filter, Flavor, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures,
     Slowdown, WorkloadFigures,
@@ -49,6 +49,7 @@ impl<'a> Document<'a> {
             slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
             lag: LagDoc::of(model.lag()),
             phases: summary.phases.iter().map(PhaseDoc::of).collect(),
+            trials: model.session().trials().map(TrialDoc::of).collect(),
             lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
