@@ -146,6 +146,8 @@ pub struct App {
     pub groups: Cursor<Arc<str>>,
     /// The selected workload.
     pub workloads: Cursor<usize>,
+    /// Lines of the Lab that are scrolled out of sight.
+    pub lab_scroll: usize,
     /// The selected worker.
     pub workers: Cursor<usize>,
     /// The selected finding.
@@ -181,6 +183,7 @@ impl App {
             group_sort: (GroupColumn::BusyShare, true),
             groups: Cursor::default(),
             workloads: Cursor::default(),
+            lab_scroll: 0,
             workers: Cursor::default(),
             findings: Cursor::default(),
             size: (0, 0),
@@ -270,6 +273,10 @@ impl App {
             | Action::SwitchFlavor
             | Action::Raise
             | Action::Lower
+            | Action::Pause
+            | Action::Restart
+            | Action::MoreWorkers
+            | Action::FewerWorkers
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
             Action::Show(Screen::Workers) => snapshot.targets.is_empty(),

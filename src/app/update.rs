@@ -116,6 +116,12 @@ impl App {
             Action::Page(halves) => self.page(halves),
             Action::First => self.move_by(isize::MIN / 2),
             Action::Last => self.move_by(isize::MAX / 2),
+            Action::SortRight if self.screen == Screen::Lab => {
+                return self.lab(Command::NextHogKind, now);
+            }
+            Action::SortLeft if self.screen == Screen::Lab => {
+                return self.lab(Command::PreviousHogKind, now);
+            }
             Action::SortRight => self.sort(1),
             Action::SortLeft => self.sort(-1),
             Action::Invert => self.invert(),
@@ -138,6 +144,10 @@ impl App {
             Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
+            Action::Pause => return self.workload(Command::Pause, now),
+            Action::Restart => return self.workload(Command::Restart, now),
+            Action::MoreWorkers => return self.lab(Command::MoreWorkers, now),
+            Action::FewerWorkers => return self.lab(Command::FewerWorkers, now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),
             Action::Quit => return Some(Effect::Quit),
@@ -167,6 +177,8 @@ impl App {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
+        // What is selected is to be seen.
+        self.lab_scroll = 0;
         self.step(Step::By(by));
     }
 
@@ -174,6 +186,8 @@ impl App {
     pub fn scroll_at_most(&mut self, limit: usize) {
         if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
+        } else if self.screen == Screen::Lab {
+            self.lab_scroll = self.lab_scroll.min(limit);
         }
     }
 
@@ -212,7 +226,16 @@ impl App {
         }
     }
 
+    /// Scrolls the Lab, which is no list.
+    pub(super) fn scroll_lab(&mut self, by: isize) {
+        self.lab_scroll = self.lab_scroll.saturating_add_signed(by);
+    }
+
     fn page(&mut self, halves: isize) {
+        if self.screen == Screen::Lab && self.overlay == Overlay::None {
+            let half = (self.workloads.height() / 2).max(1) as isize;
+            return self.scroll_lab(half * halves);
+        }
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
             Screen::Findings => self.findings.height(),

@@ -54,7 +54,18 @@ impl Done {
 pub(crate) struct Tally {
     pub spec: WorkloadSpec,
     pub wanted: AtomicUsize,
+    /// How many are wanted again after a pause; 0 if there is none.
+    pub paused: AtomicUsize,
+    /// Counts how often all of it was to start anew.
+    pub restarts: AtomicU64,
     pub done: Done,
+}
+
+impl Tally {
+    /// How many are wanted again after the pause that it is in.
+    pub(crate) fn paused(&self) -> Option<usize> {
+        Some(self.paused.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    }
 }
 
 /// The lab's side and the source's side meet here.
@@ -79,6 +90,8 @@ impl Shared {
     ) -> Self {
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
+            paused: AtomicUsize::new(0),
+            restarts: AtomicU64::new(0),
             done: Done::default(),
             spec: spec.clone(),
         };
@@ -111,6 +124,7 @@ impl Shared {
         let workload = |tally: &Tally| WorkloadFigures {
             name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
+            paused: tally.paused(),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
         };

@@ -55,6 +55,7 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
     let (rank, word) = match key.action {
         Action::Back if back => (2, "back"),
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
+        Action::Pause | Action::Restart if app.screen == Screen::Lab && !over => (8, key.short),
         Action::AskWhere if matches!(app.overlay, Overlay::Task { .. }) => (4, key.short),
         Action::Open if app.screen == Screen::Groups && !over => (5, "tasks"),
         Action::Open if matches!(app.overlay, Overlay::Finding { .. }) => (5, "task"),
@@ -77,7 +78,7 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
 fn place(action: Action) -> u8 {
     match action {
         Action::Show(_) => 0,
-        Action::Open | Action::Raise | Action::Lower => 1,
+        Action::Open | Action::Raise | Action::Lower | Action::Pause | Action::Restart => 1,
         Action::Help | Action::Quit => 4,
         Action::Back => 3,
         _ => 2,

@@ -207,6 +207,7 @@ struct ConsoleDoc {
 struct WorkloadDoc<'a> {
     name: &'a str,
     count: usize,
+    paused: Option<usize>,
     unit: Option<&'static str>,
     done: u64,
 }
@@ -225,9 +226,10 @@ struct HogDoc {
 
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
-        let workloads = lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done }| {
-            WorkloadDoc { name, count: *count, unit: *unit, done: *done }
-        });
+        let workloads =
+            lab.workloads.iter().map(|WorkloadFigures { name, count, paused, unit, done }| {
+                WorkloadDoc { name, count: *count, paused: *paused, unit: *unit, done: *done }
+            });
         LabDoc {
             scenario: &lab.scenario,
             workloads: workloads.collect(),
