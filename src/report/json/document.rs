@@ -21,6 +21,7 @@ pub(super) struct Document<'a> {
     slowdown: Option<SlowdownDoc<'a>>,
     lag: LagDoc,
     phases: Vec<PhaseDoc<'a>>,
+    trials: Vec<TrialDoc>,
     lab: Option<LabDoc<'a>>,
     workers: Vec<WorkerDoc<'a>>,
     groups: Vec<GroupDoc>,
