@@ -170,13 +170,13 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
     let mut hog = HogOptions::default();
     if let Some(entry) = table.get("kind") {
         let given = entry.text(usize::MAX)?;
-        hog.kind = given.parse().or_else(|_| {
+        hog.kind = given.parse().map_err(|_| {
             let kinds = HogKind::names();
             let meant = nearest(&given, kinds.iter().copied())
                 .map(|name| format!(" (did you mean `{name}`?)"));
             let (given, meant) = (short(&given), meant.unwrap_or_default());
             let kinds = kinds.join(", ");
-            Err(entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}")))
+            entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}"))
         })?;
     }
     hog.count = count(table, "count", (1, MAX_HOGS))?.unwrap_or(hog.count);

@@ -16,7 +16,7 @@ use std::{
 use super::write_and_sync;
 use crate::{lab::hog::Orders, stage};
 
-const PAGE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
+static PAGE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
 
 /// A file without a name: the system forgets it when the last hog has closed it, and also
 /// when the program is killed.
