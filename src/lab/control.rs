@@ -219,9 +219,13 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Ru
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
-        let Tally { spec, done, .. } = tally;
-        let opening =
-            Opening { spawner: spawner.of(spec), done: done.clone(), params: spec.params.clone() };
+        let Tally { spec, done, gauges, .. } = tally;
+        let opening = Opening {
+            spawner: spawner.of(spec),
+            done: done.clone(),
+            gauges: gauges.begin(),
+            params: spec.params.clone(),
+        };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
         crews.push(Crew::new(workload, tally));

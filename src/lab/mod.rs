@@ -10,6 +10,7 @@ mod control;
 mod counts;
 mod crew;
 mod error;
+mod gauge;
 mod hog;
 mod options;
 mod runtime;

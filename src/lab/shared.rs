@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Scenario, WorkloadSpec,
+    gauge::Gauges,
     hog::{Hog, Hold},
     options::HogOptions,
     runtime::WorkerThreads,
@@ -59,6 +60,7 @@ pub(crate) struct Tally {
     /// Counts how often all of it was to start anew.
     pub restarts: AtomicU64,
     pub done: Done,
+    pub gauges: Gauges,
 }
 
 impl Tally {
@@ -93,6 +95,7 @@ impl Shared {
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             done: Done::default(),
+            gauges: Gauges::default(),
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog.clone();
@@ -127,6 +130,7 @@ impl Shared {
             paused: tally.paused(),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
+            gauges: tally.gauges.read(),
         };
         LabFigures {
             scenario: Arc::clone(&self.scenario),

@@ -101,6 +101,7 @@ pub(crate) fn lab(
                 paused: None,
                 unit,
                 done,
+                gauges: Vec::new(),
             })
             .collect(),
         hog: hog("spin"),

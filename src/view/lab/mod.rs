@@ -53,7 +53,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Line> {
     };
     // Long lines are hard to read.
     let room = usize::from(width).saturating_sub(2).min(92);
-    let mut lines = workloads::lines(app, lab, look);
+    let mut lines = workloads::lines(app, lab, look, room);
     let mut add = |part: Vec<Pieces>| lines.extend(part.into_iter().map(|line| (line, false)));
     add(vec![Pieces::new()]);
     add(hog::lines(&lab.hog, look, room));
