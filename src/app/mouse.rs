@@ -37,6 +37,10 @@ impl App {
                 self.groups.scroll_by(by, len);
             }
             (Overlay::None, Screen::Lab) => self.scroll_lab(by),
+            (Overlay::None, Screen::Resources) => {
+                let len = self.resource_rows.len();
+                self.resource_cursor.scroll_by(by, len);
+            }
             _ => self.move_by(by),
         }
     }
