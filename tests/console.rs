@@ -111,7 +111,7 @@ fn tokio_console_sees_the_hog_hold_its_worker_and_end() {
     console.wait_for_text("heartbeat-1");
     lab.keys("b");
     console.wait_for_text("1 tasks have never yielded");
-    console.wait_for_line(&["▶", " hog ", "src/lab/workload/hog.rs:"]);
+    console.wait_for_line(&["▶", " hog ", "src/lab/workload/hog/mod.rs:"]);
     lab.keys("b");
     console.wait_for_line(&["⏹", " hog "]);
 }

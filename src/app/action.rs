@@ -53,6 +53,14 @@ pub enum Action {
     Lower,
     /// Ask the task in the details where it waits.
     AskWhere,
+    /// Let the selected workload rest, or go on.
+    Pause,
+    /// End all of the selected workload and start it anew.
+    Restart,
+    /// A runtime with one worker more.
+    MoreWorkers,
+    /// A runtime with one worker less.
+    FewerWorkers,
     /// Look more often.
     Faster,
     /// Look less often.

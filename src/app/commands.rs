@@ -31,7 +31,7 @@ impl App {
             return None;
         }
         if self.screen != Screen::Lab {
-            self.say("workloads are raised and lowered on screen 6", now);
+            self.say("workloads are raised, lowered, paused and restarted on screen 6", now);
             return None;
         }
         match self.workloads.key() {

@@ -36,6 +36,7 @@ impl App {
                 let len = self.group_rows.len();
                 self.groups.scroll_by(by, len);
             }
+            (Overlay::None, Screen::Lab) => self.scroll_lab(by),
             (Overlay::None, Screen::Resources) => {
                 let len = self.resource_rows.len();
                 self.resource_cursor.scroll_by(by, len);

@@ -166,6 +166,8 @@ pub struct App {
     pub groups: Cursor<Arc<str>>,
     /// The selected workload.
     pub workloads: Cursor<usize>,
+    /// Lines of the Lab that are scrolled out of sight.
+    pub lab_scroll: usize,
     /// The selected resource.
     pub resource_cursor: Cursor<u64>,
     /// The selected worker.
@@ -206,6 +208,7 @@ impl App {
             group_sort: (GroupColumn::BusyShare, true),
             groups: Cursor::default(),
             workloads: Cursor::default(),
+            lab_scroll: 0,
             resource_cursor: Cursor::default(),
             workers: Cursor::default(),
             timeline: TimelineView::default(),
@@ -319,6 +322,10 @@ impl App {
             | Action::SwitchFlavor
             | Action::Raise
             | Action::Lower
+            | Action::Pause
+            | Action::Restart
+            | Action::MoreWorkers
+            | Action::FewerWorkers
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
             Action::Show(Screen::Workers | Screen::Timeline) | Action::AskWhere => {

@@ -122,6 +122,12 @@ impl App {
             Action::Last => self.move_by(isize::MAX / 2),
             Action::Right if timeline => self.move_cursor(1, now),
             Action::Left if timeline => self.move_cursor(-1, now),
+            Action::Right if self.screen == Screen::Lab => {
+                return self.lab(Command::NextHogKind, now);
+            }
+            Action::Left if self.screen == Screen::Lab => {
+                return self.lab(Command::PreviousHogKind, now);
+            }
             Action::Right => self.sort(1),
             Action::Left => self.sort(-1),
             Action::NextPoll => self.step_poll(true, now),
@@ -148,6 +154,10 @@ impl App {
             Action::Lower if timeline => self.zoom(false, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
+            Action::Pause => return self.workload(Command::Pause, now),
+            Action::Restart => return self.workload(Command::Restart, now),
+            Action::MoreWorkers => return self.lab(Command::MoreWorkers, now),
+            Action::FewerWorkers => return self.lab(Command::FewerWorkers, now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),
             Action::Quit => return Some(Effect::Quit),
@@ -177,6 +187,8 @@ impl App {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
+        // What is selected is to be seen.
+        self.lab_scroll = 0;
         self.step(Step::By(by));
     }
 
@@ -184,6 +196,8 @@ impl App {
     pub fn scroll_at_most(&mut self, limit: usize) {
         if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
+        } else if self.screen == Screen::Lab {
+            self.lab_scroll = self.lab_scroll.min(limit);
         }
     }
 
@@ -231,7 +245,16 @@ impl App {
         }
     }
 
+    /// Scrolls the Lab, which is no list.
+    pub(super) fn scroll_lab(&mut self, by: isize) {
+        self.lab_scroll = self.lab_scroll.saturating_add_signed(by);
+    }
+
     fn page(&mut self, halves: isize) {
+        if self.screen == Screen::Lab && self.overlay == Overlay::None {
+            let half = (self.workloads.height() / 2).max(1) as isize;
+            return self.scroll_lab(half * halves);
+        }
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
             Screen::Resources => self.resource_cursor.height(),

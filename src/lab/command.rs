@@ -20,6 +20,14 @@ pub enum Command {
     Raise(usize),
     /// One fewer of it.
     Lower(usize),
+    /// End the tasks of the workload at this position for now, or start as many again.
+    Pause(usize),
+    /// End all of the workload at this position, and start as many anew.
+    Restart(usize),
+    /// One worker more, on a new runtime: all tasks end, and the workloads begin anew.
+    MoreWorkers,
+    /// One worker less, on a new runtime.
+    FewerWorkers,
     /// Cancel the task with this key, which takes effect at its next await.
     Cancel(u64),
 }

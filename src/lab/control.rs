@@ -3,14 +3,14 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
-    Command, LabError, LabOptions,
+    Command, LabError, LabOptions, counts,
     crew::{Crew, Foreman},
     hog::{Hog, HogKind, Orders, Released, Stop, Work},
-    options::{MAX_TASKS, MAX_UNITS},
+    options::MAX_WORKERS,
     runtime::{Size, TestRuntime},
     shared::{Epoch, Shared, Tally},
     spawner::Spawner,
@@ -30,14 +30,14 @@ use crate::{model::Flavor, probe::Registry};
 /// ```
 pub struct Lab {
     shared: Arc<Shared>,
-    /// As it was asked for; the flavour may have been switched since.
-    size: Size,
     /// `None` after the shutdown. Only callers of this type's methods hold the lock.
     running: Mutex<Option<Running>>,
 }
 
 /// What ends with a runtime.
 struct Running {
+    /// The workers are those of the multi-thread runtime, also while it is another.
+    size: Size,
     spawner: Spawner,
     foreman: Foreman,
 }
@@ -59,8 +59,8 @@ impl Lab {
             options.console,
             epoch,
         ));
-        let running = Mutex::new(Some(populate(&shared, runtime)?));
-        Ok(Lab { shared, size, running })
+        let running = Mutex::new(Some(populate(&shared, runtime, size)?));
+        Ok(Lab { shared, running })
     }
 
     /// Does what is wished and says, in a sentence to show, what came of it.
@@ -76,8 +76,12 @@ impl Lab {
             Command::HoldLonger => self.change_hold(|hog| hog.hold.lengthen()),
             Command::HoldShorter => self.change_hold(|hog| hog.hold.shorten()),
             Command::SwitchFlavor => self.switch_flavor(running),
-            Command::Raise(position) => self.raise(running, position),
-            Command::Lower(position) => self.lower(running, position),
+            Command::MoreWorkers => self.change_workers(running, usize::checked_add),
+            Command::FewerWorkers => self.change_workers(running, usize::checked_sub),
+            Command::Raise(at) => counts::raise(&self.shared, &running.foreman, at),
+            Command::Lower(at) => counts::lower(&self.shared, &running.foreman, at),
+            Command::Pause(at) => counts::pause(&self.shared, &running.foreman, at),
+            Command::Restart(at) => counts::restart(&self.shared, &running.foreman, at),
             Command::Cancel(key) => self.cancel(running, key),
         }
     }
@@ -143,59 +147,47 @@ impl Lab {
     }
 
     fn switch_flavor(&self, running: &mut Running) -> String {
-        let (flavor, number) = {
-            let epoch = self.shared.epoch();
-            (other(epoch.flavor), epoch.number + 1)
-        };
-        let next = begin_epoch(self.shared.registry, Size { flavor, ..self.size }, number);
-        let next = next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime)?, epoch)));
+        let flavor = other(self.shared.epoch().flavor);
+        self.begin_anew(running, Size { flavor, ..running.size })
+    }
+
+    fn change_workers(
+        &self,
+        running: &mut Running,
+        change: fn(usize, usize) -> Option<usize>,
+    ) -> String {
+        if self.shared.epoch().flavor == Flavor::CurrentThread {
+            return "current-thread has one worker: press f for multi-thread first".into();
+        }
+        let workers = change(running.size.workers, 1);
+        match workers.filter(|workers| (1..=MAX_WORKERS).contains(workers)) {
+            Some(workers) => self.begin_anew(running, Size { workers, ..running.size }),
+            None => format!("it stays at {}", plural(running.size.workers, "worker")),
+        }
+    }
+
+    /// Puts a runtime of this size in the place of the one that runs: all tasks end, and
+    /// the workloads begin anew.
+    fn begin_anew(&self, running: &mut Running, size: Size) -> String {
+        let number = self.shared.epoch().number + 1;
+        let next = begin_epoch(self.shared.registry, size, number);
+        let next =
+            next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime, size)?, epoch)));
         match next {
             Ok((next, epoch)) => {
                 // First, or the old runtime would never come to its end.
                 self.shared.hog().stop();
                 *self.shared.epoch() = epoch;
                 *running = next;
-                match flavor {
+                match size.flavor {
                     Flavor::CurrentThread => "runtime: current-thread".into(),
                     Flavor::MultiThread => {
-                        format!(
-                            "runtime: multi-thread with {}",
-                            plural(self.size.workers, "worker")
-                        )
+                        format!("runtime: multi-thread with {}", plural(size.workers, "worker"))
                     }
                 }
             }
             Err(error) => format!("the runtime stays as it is: {error}"),
         }
-    }
-
-    fn raise(&self, running: &Running, position: usize) -> String {
-        let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
-            return "there is no such workload".into();
-        };
-        let (name, count) = (&spec.name, wanted.load(Ordering::Relaxed));
-        if count >= MAX_UNITS {
-            return format!("{name} stays at {count}, which is the most");
-        }
-        if self.tasks() >= MAX_TASKS {
-            return format!("{name} stays at {count}: the lab has {MAX_TASKS} tasks, the most");
-        }
-        wanted.store(count + 1, Ordering::Relaxed);
-        running.foreman.look();
-        format!("{name}: {}", count + 1)
-    }
-
-    fn lower(&self, running: &Running, position: usize) -> String {
-        let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
-            return "there is no such workload".into();
-        };
-        let name = &spec.name;
-        let Some(count) = wanted.load(Ordering::Relaxed).checked_sub(1) else {
-            return format!("{name} is at 0 already");
-        };
-        wanted.store(count, Ordering::Relaxed);
-        running.foreman.look();
-        format!("{name}: {count}")
     }
 
     fn cancel(&self, running: &Running, key: u64) -> String {
@@ -207,11 +199,6 @@ impl Lab {
             return format!("cancel asked of {name}: it never awaits, so only b stops it");
         }
         format!("cancel asked of {name}: it takes effect at its next await")
-    }
-
-    fn tasks(&self) -> usize {
-        let tasks = |t: &Tally| t.spec.tasks(t.wanted.load(Ordering::Relaxed));
-        self.shared.tallies.iter().map(tasks).sum()
     }
 }
 
@@ -228,10 +215,11 @@ impl fmt::Debug for Lab {
 }
 
 /// Opens all workloads on a runtime and begins to start their units.
-fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabError> {
+fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Running, LabError> {
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
-    for Tally { spec, done, gauges, .. } in &shared.tallies {
+    for tally in &shared.tallies {
+        let Tally { spec, done, gauges, .. } = tally;
         let opening = Opening {
             spawner: spawner.of(spec),
             done: done.clone(),
@@ -240,10 +228,10 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabEr
         };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
-        crews.push(Crew::new(workload));
+        crews.push(Crew::new(workload, tally));
     }
     let foreman = Foreman::start(shared, runtime, spawner.clone(), crews);
-    Ok(Running { spawner, foreman: foreman.map_err(LabError::Runtime)? })
+    Ok(Running { size, spawner, foreman: foreman.map_err(LabError::Runtime)? })
 }
 
 /// Starts a runtime without workloads.

@@ -2,18 +2,18 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering, mpsc},
     thread,
 };
 
 use tokio::task::AbortHandle;
 
 use super::{
-    hog::Stop, runtime::TestRuntime, shared::Shared, spawner::Spawner, workload::Workload,
+    hog::Stop,
+    runtime::TestRuntime,
+    shared::{Shared, Tally},
+    spawner::Spawner,
+    workload::Workload,
 };
 
 /// One workload at work. A unit is what a count counts: a heartbeat, a client with its
@@ -22,16 +22,23 @@ pub(crate) struct Crew {
     workload: Box<dyn Workload>,
     /// Numbers and tasks, oldest first.
     units: Vec<(usize, AbortHandle)>,
+    /// How often it has started anew.
+    restarts: u64,
 }
 
 impl Crew {
-    pub(crate) fn new(workload: Box<dyn Workload>) -> Self {
-        Crew { workload, units: Vec::new() }
+    pub(crate) fn new(workload: Box<dyn Workload>, tally: &Tally) -> Self {
+        Crew { workload, units: Vec::new(), restarts: tally.restarts.load(Ordering::Relaxed) }
     }
 
     /// Starts units, or asks the youngest ones to end, until as many live as are wanted.
     /// Ending takes effect when their worker is free.
-    fn adjust(&mut self, wanted: &AtomicUsize, stop: &Stop) {
+    fn adjust(&mut self, tally: &Tally, stop: &Stop) {
+        let (wanted, restarts) = (&tally.wanted, tally.restarts.load(Ordering::Relaxed));
+        if self.restarts != restarts {
+            self.restarts = restarts;
+            self.units.drain(..).for_each(|(_, task)| task.abort());
+        }
         self.units.retain(|(_, task)| !task.is_finished());
         // Looked up each time: with many units this takes a while.
         while self.units.len() < wanted.load(Ordering::Relaxed) && !stop.asked() {
@@ -68,7 +75,7 @@ impl Foreman {
         thread::Builder::new().name("asynctop-crews".into()).spawn(move || {
             loop {
                 for (crew, tally) in crews.iter_mut().zip(&shared.tallies) {
-                    crew.adjust(&tally.wanted, &asked);
+                    crew.adjust(tally, &asked);
                 }
                 if looks.recv().is_err() {
                     break;

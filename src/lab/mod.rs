@@ -7,6 +7,7 @@
 
 mod command;
 mod control;
+mod counts;
 mod crew;
 mod error;
 mod gauge;

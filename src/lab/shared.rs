@@ -55,8 +55,19 @@ impl Done {
 pub(crate) struct Tally {
     pub spec: WorkloadSpec,
     pub wanted: AtomicUsize,
+    /// How many are wanted again after a pause; 0 if there is none.
+    pub paused: AtomicUsize,
+    /// Counts how often all of it was to start anew.
+    pub restarts: AtomicU64,
     pub done: Done,
     pub gauges: Gauges,
+}
+
+impl Tally {
+    /// How many are wanted again after the pause that it is in.
+    pub(crate) fn paused(&self) -> Option<usize> {
+        Some(self.paused.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    }
 }
 
 /// The lab's side and the source's side meet here.
@@ -81,6 +92,8 @@ impl Shared {
     ) -> Self {
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
+            paused: AtomicUsize::new(0),
+            restarts: AtomicU64::new(0),
             done: Done::default(),
             gauges: Gauges::default(),
             spec: spec.clone(),
@@ -114,6 +127,7 @@ impl Shared {
         let workload = |tally: &Tally| WorkloadFigures {
             name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
+            paused: tally.paused(),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
             gauges: tally.gauges.read(),

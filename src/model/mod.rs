@@ -14,6 +14,7 @@ mod polls;
 mod query;
 mod rates;
 mod resources;
+mod session;
 mod slowdown;
 mod snapshot;
 mod target;
@@ -33,6 +34,7 @@ pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources};
+pub use session::{Session, Setting, Trial};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
@@ -58,6 +60,7 @@ pub struct Model {
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
     findings: findings::Findings,
+    session: Session,
     timeline: Timeline,
 }
 
@@ -75,7 +78,9 @@ impl Model {
         if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
                 let findings = findings::Findings::new(self.findings.thresholds.clone());
-                *self = Model { findings, ..Model::default() };
+                // What was tried stays: on another runtime it is another trial.
+                let session = std::mem::take(&mut self.session);
+                *self = Model { findings, session, ..Model::default() };
             } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
                 self.base = Some(Arc::clone(last));
             }
@@ -88,6 +93,7 @@ impl Model {
         rates::workers(&mut self.workers, &snapshot, base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
+        self.session.advance(&snapshot, self.slowdown.figure());
         let thresholds = self.findings.thresholds.clone();
         self.findings.advance(&findings::Look {
             snapshot: &snapshot,
@@ -150,6 +156,11 @@ impl Model {
     /// How long tasks wait for a worker, over the last second.
     pub fn lag(&self) -> &Lag {
         self.lag.figure()
+    }
+
+    /// Which kinds of hogs were tried, and what each did.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Who ran when, over the last seconds.

@@ -309,6 +309,8 @@ pub struct WorkloadFigures {
     pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
     pub count: usize,
+    /// How many there will be again after a pause; `None` if there is none.
+    pub paused: Option<usize>,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.
     pub unit: Option<&'static str>,
     /// Units of closed-loop work done so far.

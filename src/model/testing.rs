@@ -98,6 +98,7 @@ pub(crate) fn lab(
             .map(|(name, count, unit, done)| WorkloadFigures {
                 name: name.into(),
                 count,
+                paused: None,
                 unit,
                 done,
                 gauges: Vec::new(),

@@ -8,8 +8,8 @@ use super::{
     table::{self, Column},
 };
 use crate::model::{
-    Filter, Flavor, Gauge, GaugeValue, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures,
-    TaskRates, WorkerRow,
+    Filter, Flavor, Gauge, GaugeValue, GroupColumn, GroupRow, Model, Query, Setting, Snapshot,
+    TaskFigures, TaskRates, Trial, WorkerRow,
 };
 
 /// This many tasks are listed, the busiest of them.
@@ -23,6 +23,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     let Some(snapshot) = model.snapshot() else { return Ok(()) };
     header(model, snapshot, out)?;
     phases(&summary.phases, out)?;
+    trials(model, out)?;
     gauges(snapshot, out)?;
     findings(model, out)?;
     workers(model, out)?;
@@ -94,6 +95,35 @@ fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(out)?;
     table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+/// Which hogs were on, and what each did.
+fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = model.session().trials().map(trial).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut columns = vec![Column::Left("HOG"), Column::Left(""), Column::right("HOLD")];
+    columns.push(Column::Left("RUNTIME"));
+    columns.extend(["SLOWDOWN", "LAG P99", "WORST LAG", "ITS WORK/S", "FOR"].map(Column::right));
+    writeln!(out)?;
+    table::write(&columns, &rows, out)
+}
+
+fn trial(trial: &Trial) -> Vec<String> {
+    let Setting { count, hold_ns, flavor, workers } = &trial.setting;
+    let work = trial.work_per_second.zip(trial.unit);
+    vec![
+        if *count > 1 { format!("{count} × {}", trial.kind) } else { trial.kind.to_owned() },
+        if trial.cure { "cure" } else { "disease" }.to_owned(),
+        hold_ns.map_or("never".to_owned(), duration),
+        format!("{} ×{workers}", flavor.map_or(UNKNOWN, Flavor::as_str)),
+        factor(trial.slowdown),
+        maybe(trial.lag_p99_ns),
+        maybe(trial.lag_worst_ns),
+        work.map_or(UNKNOWN.to_owned(), |(done, unit)| format!("{} {unit}", rate(done))),
+        duration(trial.measured_ns),
+    ]
 }
 
 /// What workloads tell of themselves.

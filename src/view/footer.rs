@@ -55,6 +55,7 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
     let (rank, word) = match key.action {
         Action::Back if back => (2, "back"),
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
+        Action::Pause | Action::Restart if app.screen == Screen::Lab && !over => (8, key.short),
         Action::Raise if app.screen == Screen::Timeline && !over => (3, "in"),
         Action::Lower if app.screen == Screen::Timeline && !over => (3, "out"),
         Action::AskWhere if matches!(app.overlay, Overlay::Task { .. }) => (4, key.short),
@@ -85,7 +86,7 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
 fn place(action: Action) -> u8 {
     match action {
         Action::Show(_) => 0,
-        Action::Open | Action::Raise | Action::Lower => 1,
+        Action::Open | Action::Raise | Action::Lower | Action::Pause | Action::Restart => 1,
         Action::Help | Action::Quit => 4,
         Action::Back => 3,
         _ => 2,

@@ -146,13 +146,18 @@ fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     }
 }
 
-/// How far what lies over the screen can be scrolled.
+/// How far what lies over the screen can be scrolled, or the Lab, which is no list.
 pub fn scroll_limit(app: &App, width: u16, height: u16) -> usize {
-    if app.overlay == Overlay::None || is_too_small(width, height) {
+    if is_too_small(width, height) {
         return 0;
     }
+    let look = Look::new(app.settings);
+    let lines = match (&app.overlay, app.screen) {
+        (Overlay::None, Screen::Lab) => lab::lines(app, look, width).len(),
+        (Overlay::None, _) => return 0,
+        _ => overlay(app, look, width).len(),
+    };
     let body = Layout::new(app, width, height).body;
-    let lines = overlay(app, Look::new(app.settings), width).len();
     lines.saturating_sub(usize::from(body.height))
 }
 
@@ -229,6 +234,6 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
-        (Screen::Lab, _) => row(0, lab::workloads(app)),
+        (Screen::Lab, _) => row(app.lab_scroll, lab::workloads(app)),
     }
 }

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use crate::{
     app::{
-        Settings, Theme,
+        Effect, Settings, Theme,
         fixture::{S, Stage, World},
     },
+    lab::Command,
     model::{ConsoleFigures, Figure, testing},
 };
 
@@ -110,9 +111,31 @@ fn no_timeline() {
 #[test]
 fn the_lab() {
     let mut stage = Stage::new();
-    stage.hog(2 * S).keys("6j");
+    stage.keys("6j");
+    screen!("lab_off_80x24", stage, 80 x 24);
+    stage.hog(2 * S);
     screen!("lab_80x24", stage, 80 x 24);
     screen!("lab_60x15", stage, 60 x 15);
+    stage.keys("<PgDn><PgDn><PgDn>");
+    screen!("lab_end_60x15", stage, 60 x 15);
+    stage.keys("k");
+    assert!(stage.screen(60, 15).contains("WORKLOAD"), "what is selected is in sight again");
+}
+
+#[test]
+fn disease_and_cure_side_by_side() {
+    let mut stage = Stage::new();
+    stage.keys("6").hog(3 * S);
+    stage.world.hog_kind = "yield";
+    stage.hog(3 * S);
+    screen!("lab_tried_80x24", stage, 80 x 24);
+    screen!("lab_tried_200x50", stage, 200 x 50);
+    assert_eq!(stage.keys("l").effects.pop(), Some(Effect::Lab(Command::NextHogKind)));
+    assert_eq!(stage.keys("h").effects.pop(), Some(Effect::Lab(Command::PreviousHogKind)));
+    assert_eq!(stage.keys("jp").effects.pop(), Some(Effect::Lab(Command::Pause(0))));
+    assert_eq!(stage.keys("r").effects.pop(), Some(Effect::Lab(Command::Restart(0))));
+    assert_eq!(stage.keys("1w").effects.pop(), Some(Effect::Lab(Command::MoreWorkers)));
+    assert_eq!(stage.keys("W").effects.pop(), Some(Effect::Lab(Command::FewerWorkers)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use asynctop::{
     lab::{Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadSpec, find, kind},
-    model::Flavor,
+    model::{Flavor, Snapshot},
     probe::State,
 };
 
@@ -56,6 +56,70 @@ fn counts_are_raised_and_lowered() {
     bench.lab.execute(Command::Lower(3));
     assert_eq!(bench.lab.execute(Command::Lower(3)), "cruncher is at 0 already");
     assert_eq!(bench.lab.execute(Command::Raise(9)), "there is no such workload");
+}
+
+#[test]
+fn a_workload_pauses_and_goes_on_with_as_many() {
+    let mut bench = Bench::start(mixed());
+    bench.wait_for_work();
+    assert_eq!(
+        bench.lab.execute(Command::Pause(1)),
+        "tcp paused: its tasks end, and p starts 24 again"
+    );
+    let ended = |s: &Snapshot| alive(s, "client") == 0 && alive(s, "conn") == 0;
+    let snapshot = bench.wait("all clients have ended", ended);
+    let tcp = &snapshot.lab.as_ref().expect("a lab").workloads[1];
+    assert_eq!((tcp.count, tcp.paused), (0, Some(24)));
+    for command in [Command::Raise(1), Command::Lower(1), Command::Restart(1)] {
+        let said = bench.lab.execute(command);
+        assert!(said.starts_with("tcp is paused"), "{said}");
+    }
+    // It stays so on another runtime.
+    bench.lab.execute(Command::SwitchFlavor);
+    bench.wait("the others are there", |s| s.epoch == 2 && alive(s, "heartbeat") == 8);
+    assert_eq!(alive(&bench.look(), "client"), 0);
+    assert_eq!(bench.lab.execute(Command::Pause(1)), "tcp goes on: 24 start anew");
+    let snapshot = bench.wait("they are back", |s| alive(s, "client") == 24);
+    assert_eq!(snapshot.lab.expect("a lab").workloads[1].paused, None);
+    bench.wait_for_work();
+}
+
+#[test]
+fn a_workload_restarts_with_all_that_had_ended() {
+    let mut bench = Bench::start(mixed());
+    let snapshot = bench.wait_for_work();
+    let lost = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
+    bench.lab.execute(Command::Cancel(lost));
+    bench.wait("one is lost", |s| alive(s, "heartbeat") == 7);
+    let youngest = snapshot.tasks.iter().map(|task| task.key).max();
+    let said = bench.lab.execute(Command::Restart(0));
+    assert_eq!(said, "heartbeats restarted: its tasks end, and 8 start anew");
+    bench.wait("all of them are new", |s| {
+        let beats = s.tasks.iter().filter(|t| &*t.meta.group == "heartbeat" && !t.state.is_done());
+        beats.clone().count() == 8 && beats.into_iter().all(|task| Some(task.key) > youngest)
+    });
+    assert_eq!(bench.lab.execute(Command::Restart(9)), "there is no such workload");
+}
+
+#[test]
+fn workers_are_counted_anew_on_a_new_runtime() {
+    let flavor = Some(Flavor::MultiThread);
+    let mut bench = Bench::start(LabOptions { workers: Some(1), flavor, ..mixed() });
+    bench.wait_for_work();
+    assert_eq!(bench.lab.execute(Command::FewerWorkers), "it stays at 1 worker");
+    let said = bench.lab.execute(Command::MoreWorkers);
+    assert_eq!(said, "runtime: multi-thread with 2 workers");
+    let snapshot = bench.wait_for_work();
+    assert_eq!((snapshot.epoch, snapshot.workers.len()), (2, 2));
+    bench.lab.execute(Command::SwitchFlavor);
+    let said = bench.lab.execute(Command::MoreWorkers);
+    assert!(said.starts_with("current-thread has one worker"), "{said}");
+    // The number is not forgotten meanwhile.
+    let said = bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(said, "runtime: multi-thread with 2 workers");
+    let said = bench.lab.execute(Command::FewerWorkers);
+    assert_eq!(said, "runtime: multi-thread with 1 worker");
+    assert_eq!(bench.wait_for_work().epoch, 5);
 }
 
 #[test]

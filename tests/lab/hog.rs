@@ -121,6 +121,9 @@ fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
         Command::HoldShorter,
         Command::HoldLonger,
         Command::Cancel(0),
+        Command::Pause(1),
+        Command::Restart(0),
+        Command::MoreWorkers,
         Command::SwitchFlavor,
     ] {
         assert!(!bench.lab.execute(command).is_empty());

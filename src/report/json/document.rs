@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
+use super::rows::{FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
     Factor, Filter, Flavor, Gauge, GaugeValue, GroupColumn, HogFigures, LabFigures, Lag, Model,
     RuntimeFigures, Slowdown, TargetFigures, WorkloadFigures,
@@ -21,6 +21,7 @@ pub(super) struct Document<'a> {
     slowdown: Option<SlowdownDoc<'a>>,
     lag: LagDoc,
     phases: Vec<PhaseDoc<'a>>,
+    trials: Vec<TrialDoc>,
     lab: Option<LabDoc<'a>>,
     targets: Vec<TargetDoc<'a>>,
     workers: Vec<WorkerDoc<'a>>,
@@ -51,6 +52,7 @@ impl<'a> Document<'a> {
             slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
             lag: LagDoc::of(model.lag()),
             phases: summary.phases.iter().map(PhaseDoc::of).collect(),
+            trials: model.session().trials().map(TrialDoc::of).collect(),
             lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
             targets: snapshot.targets.iter().map(TargetDoc::of).collect(),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
@@ -233,6 +235,7 @@ struct ConsoleDoc {
 struct WorkloadDoc<'a> {
     name: &'a str,
     count: usize,
+    paused: Option<usize>,
     unit: Option<&'static str>,
     done: u64,
     /// By name, with `_` for spaces.
@@ -274,16 +277,16 @@ struct HogDoc {
 
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
-        let workloads =
-            lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done, gauges }| {
-                WorkloadDoc {
-                    name,
-                    count: *count,
-                    unit: *unit,
-                    done: *done,
-                    gauges: gauges.iter().map(GaugeDoc::of).collect(),
-                }
-            });
+        let workloads = lab.workloads.iter().map(
+            |WorkloadFigures { name, count, paused, unit, done, gauges }| WorkloadDoc {
+                name,
+                count: *count,
+                paused: *paused,
+                unit: *unit,
+                done: *done,
+                gauges: gauges.iter().map(GaugeDoc::of).collect(),
+            },
+        );
         LabDoc {
             scenario: &lab.scenario,
             workloads: workloads.collect(),

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::{Finding, GroupRow, TaskFigures, TaskRates, WorkerRow};
+use crate::model::{
+    Factor, Finding, Flavor, GroupRow, Setting, TaskFigures, TaskRates, Trial, WorkerRow,
+};
 
 #[derive(Serialize)]
 pub(super) struct WorkerDoc<'a> {
@@ -210,6 +212,48 @@ impl<'a> FindingDoc<'a> {
                 Some(frames.map(ToString::to_string).collect())
             }),
             cure: finding.cure,
+        }
+    }
+}
+
+/// A kind of hog under one setting, over all the time that it was on.
+#[derive(Serialize)]
+pub(super) struct TrialDoc {
+    hog: &'static str,
+    cure: bool,
+    count: usize,
+    hold_ns: Option<u64>,
+    flavor: Option<&'static str>,
+    workers: usize,
+    measured_ns: u64,
+    slowdown: Option<f64>,
+    standstill: Option<bool>,
+    lag_p99_ns: Option<u64>,
+    lag_worst_ns: Option<u64>,
+    work_per_second: Option<f64>,
+    unit: Option<&'static str>,
+}
+
+impl TrialDoc {
+    pub(super) fn of(trial: &Trial) -> Self {
+        let Setting { count, hold_ns, flavor, workers } = trial.setting;
+        TrialDoc {
+            hog: trial.kind,
+            cure: trial.cure,
+            count,
+            hold_ns,
+            flavor: flavor.map(Flavor::as_str),
+            workers,
+            measured_ns: trial.measured_ns,
+            slowdown: match trial.slowdown {
+                Some(Factor::Times(n)) => Some(n),
+                _ => None,
+            },
+            standstill: trial.slowdown.map(|slowdown| slowdown == Factor::Standstill),
+            lag_p99_ns: trial.lag_p99_ns,
+            lag_worst_ns: trial.lag_worst_ns,
+            work_per_second: trial.work_per_second,
+            unit: trial.unit,
         }
     }
 }

@@ -1,0 +1,85 @@
+//! What was tried: a line for each kind of hog and setting, with what it did.
+
+use ratatui::style::Style;
+
+use crate::{
+    model::{Factor, Flavor, Session, Setting, Trial},
+    view::{
+        canvas::Pieces,
+        text::{duration, factor, rate},
+        theme::Look,
+    },
+};
+
+/// The table and an empty line below it; nothing at all if nothing was tried.
+pub(super) fn lines(session: &Session, look: Look, width: u16) -> Vec<Pieces> {
+    let mut lines: Vec<Pieces> =
+        session.trials().map(|trial| vec![(row(trial, width, look), style(trial, look))]).collect();
+    if !lines.is_empty() {
+        lines.insert(0, vec![(head(width), look.title())]);
+        lines.push(Pieces::new());
+    }
+    lines
+}
+
+/// Narrow screens show how much slower and how long others waited, wide ones all of it.
+fn columns(width: u16) -> usize {
+    match width {
+        ..44 => 2,
+        44..54 => 3,
+        54..62 => 4,
+        62..80 => 5,
+        80..95 => 6,
+        _ => 7,
+    }
+}
+
+fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
+    let widths = [8, 7, 7, 6, 11, 14, 7];
+    let mut line = format!(" {kind:<17}");
+    for (cell, wide) in cells.iter().zip(widths).take(columns(width)) {
+        line += &format!(" {cell:>wide$}");
+    }
+    line
+}
+
+fn head(width: u16) -> String {
+    let titles = ["SLOWDOWN", "LAG P99", "WORST", "HOLD", "WORK/S", "RUNTIME", "FOR"];
+    line(" TRIED", titles, width)
+}
+
+fn row(trial: &Trial, width: u16, look: Look) -> String {
+    let Setting { count, hold_ns, flavor, workers } = trial.setting;
+    let times = look.glyph("×", "x");
+    let mark = if trial.is_on { look.glyph("●", "*") } else { " " };
+    let count = if count > 1 { format!("{times}{count}") } else { String::new() };
+    let known = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
+    let slowdown = match trial.slowdown {
+        None => "–".to_owned(),
+        Some(Factor::Standstill) => format!("{times}{}", look.glyph("∞", "inf")),
+        Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
+    };
+    let runtime = match flavor {
+        Some(Flavor::CurrentThread) => "current-thread".to_owned(),
+        Some(Flavor::MultiThread) => format!("multi {times}{workers}"),
+        None => "–".to_owned(),
+    };
+    let work = trial.work_per_second.zip(trial.unit).map_or("–".to_owned(), |(done, unit)| {
+        // The first word of "ms computed" is enough in a table.
+        format!("{} {}", rate(done), unit.split(' ').next().unwrap_or_default())
+    });
+    let cells = [
+        &*slowdown,
+        &known(trial.lag_p99_ns),
+        &known(trial.lag_worst_ns),
+        &hold_ns.map_or("never".to_owned(), duration),
+        &work,
+        &runtime,
+        &duration(trial.measured_ns),
+    ];
+    line(&format!("{mark}{}{count}", trial.kind), cells, width)
+}
+
+fn style(trial: &Trial, look: Look) -> Style {
+    if trial.cure { look.good() } else { Style::new() }
+}

@@ -1,0 +1,72 @@
+//! The workloads: how many of each are wanted, and what they achieve.
+
+use ratatui::style::Style;
+
+use super::{Line, paragraph};
+use crate::{
+    app::App,
+    model::{Gauge, GaugeValue, LabFigures, Slowdown, WorkloadFigures},
+    view::{
+        text::{count as short, duration, rate},
+        theme::Look,
+    },
+};
+
+/// How many workloads there are to select.
+pub(in crate::view) fn count(app: &App) -> usize {
+    let lab = app.model().snapshot().and_then(|snapshot| snapshot.lab.as_ref());
+    lab.map_or(0, |lab| lab.workloads.len())
+}
+
+pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec<Line> {
+    let head = format!(
+        " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
+        "WORKLOAD", "COUNT", "DONE", "BEFORE/S", "NOW/S"
+    );
+    let mut lines = vec![(vec![(head, look.title())], false)];
+    for (at, workload) in lab.workloads.iter().enumerate() {
+        let text = line(workload, app.model().slowdown());
+        let style = if workload.paused.is_some() { look.dim() } else { Style::new() };
+        lines.push((vec![(text, style)], app.workloads.key() == Some(&at)));
+    }
+    for workload in lab.workloads.iter().filter(|workload| !workload.gauges.is_empty()) {
+        let text = format!("{}: {}", workload.name, gauges(workload));
+        let told = paragraph(&text, look.dim(), room).into_iter();
+        lines.extend(told.map(|line| (line, false)));
+    }
+    lines
+}
+
+fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
+    let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
+    let figure = |value: Option<f64>| value.map_or("–".to_owned(), rate);
+    let done = match workload.unit {
+        Some(_) => short(workload.done),
+        None => "–".to_owned(),
+    };
+    let unit = workload.unit.unwrap_or("not closed-loop");
+    let paused = workload.paused.map(|count| format!("paused, p starts {count}"));
+    format!(
+        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}",
+        workload.name,
+        workload.count,
+        figure(share.map(|(_, before, _)| *before)),
+        figure(share.map(|(_, _, now)| *now)),
+        paused.as_deref().unwrap_or(unit),
+    )
+}
+
+/// What a workload tells of itself.
+fn gauges(workload: &WorkloadFigures) -> String {
+    let time = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
+    let one = |gauge: &Gauge| match &gauge.value {
+        GaugeValue::Count(n) => format!("{} {}", gauge.name, short(*n)),
+        GaugeValue::Text(text) => format!("{} {text}", gauge.name),
+        GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+            let (p50, p99, max) = (time(*p50_ns), time(*p99_ns), time(*max_ns));
+            let waiting = if *waiting > 0 { format!(", {waiting} wait") } else { String::new() };
+            format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
+        }
+    };
+    workload.gauges.iter().map(one).collect::<Vec<_>>().join("; ")
+}
