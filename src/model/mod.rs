@@ -3,6 +3,7 @@
 //! Pure: snapshots go in, figures come out. No I/O, no clock (time is in the snapshots),
 //! no ratatui.
 
+mod blame;
 mod columns;
 mod console;
 mod finding;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 
 use std::sync::Arc;
 
+pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
 pub use console::ConsoleFigures;
 pub use finding::{Finding, Severity};
@@ -50,6 +52,7 @@ pub struct Model {
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
+    blame: Blame,
     findings: Vec<Finding>,
 }
 
@@ -68,6 +71,7 @@ impl Model {
         rates::workers(&mut self.workers, &snapshot, base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
+        self.blame.advance(&snapshot);
         self.findings = finding::find(&snapshot, self.slowdown.figure());
         self.snapshot = Some(snapshot);
     }
@@ -107,6 +111,11 @@ impl Model {
     /// How much slower the closed-loop work is than before the hog.
     pub fn slowdown(&self) -> &Slowdown {
         self.slowdown.figure()
+    }
+
+    /// The long polls of the last minute, and who cost the others most.
+    pub fn blame(&self) -> &Blame {
+        &self.blame
     }
 
     /// How long tasks wait for a worker, over the last second.

@@ -124,6 +124,7 @@ mod tests {
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
+            cost: None,
             no_stack: None,
         }
     }

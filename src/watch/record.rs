@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, thread::ThreadId};
 
-use super::Cause;
+use super::{Cause, Cost};
 
 /// Whose code a frame is: what may be blamed, and what a screen folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +147,8 @@ pub struct PollRecord {
     /// What the thread did, and for how many nanoseconds, longest first. Only time that
     /// was looked at.
     pub causes: Vec<(Cause, u64)>,
+    /// What it has cost the others, once that was looked at.
+    pub cost: Option<Arc<Cost>>,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
 }
@@ -192,6 +194,8 @@ impl PollRecord {
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
+            worker: None,
+            cost: self.cost.clone(),
             no_stack: self.no_stack.clone(),
         }
     }
@@ -240,6 +244,11 @@ pub struct Evidence {
     pub shares: Vec<Share>,
     /// The stack seen most often.
     pub stack: Option<Arc<Stack>>,
+    /// The worker that polls, by Tokio's number, where a source knows it.
+    pub worker: Option<usize>,
+    /// What it has cost the others; `None` if that was not looked at: the poll is too
+    /// young, or there are too many tasks to look at them this often.
+    pub cost: Option<Arc<Cost>>,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
 }
@@ -317,6 +326,7 @@ mod tests {
             stacks,
             other_stacks: 0,
             causes: vec![(Cause::Computing, 300)],
+            cost: None,
             no_stack: None,
         }
     }
