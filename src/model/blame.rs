@@ -23,8 +23,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When it ended, or was seen last.
-    fn end_ns(&self) -> u64 {
+    /// When it ended, or was seen last, on the source's clock.
+    pub fn end_ns(&self) -> u64 {
         self.evidence.began_ns.saturating_add(self.evidence.length_ns)
     }
 }
@@ -110,6 +110,21 @@ impl Blame {
         self.entries.iter().rev()
     }
 
+    /// The long polls of this task in the last minute, latest first.
+    pub fn of_task(&self, key: u64) -> impl Iterator<Item = &Entry> {
+        self.entries().filter(move |entry| entry.evidence.task == key)
+    }
+
+    /// The long polls of others that this task waited for longest, latest first, and how
+    /// many nanoseconds it waited beyond what it usually does.
+    pub fn waited_for(&self, key: u64) -> impl Iterator<Item = (&Entry, u64)> {
+        self.entries().filter_map(move |entry| {
+            let worst = &entry.evidence.cost.as_ref()?.worst;
+            let waited = worst.iter().find(|waited| waited.task == key)?;
+            Some((entry, waited.nanos))
+        })
+    }
+
     /// Long polls of the last minute that are not kept: there were too many.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
@@ -183,7 +198,6 @@ mod tests {
             captures: 1,
             shares: vec![share],
             stack: None,
-            worker: Some(0),
             cost: None,
             no_stack: None,
         }

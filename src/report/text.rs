@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    Phase, Summary, Work, figures,
+    Phase, Summary, Work, blame, figures,
     format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate, severity},
     table::{self, Column},
 };
@@ -24,6 +24,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     header(model, snapshot, out)?;
     phases(&summary.phases, out)?;
     findings(model, out)?;
+    blame::write(model, out)?;
     workers(model, out)?;
     groups(model, out)?;
     tasks(model, snapshot, out)?;

@@ -17,6 +17,7 @@ mod detail;
 mod footer;
 mod groups;
 mod header;
+mod held;
 mod help;
 mod lab;
 #[cfg(test)]

@@ -194,7 +194,6 @@ impl PollRecord {
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
-            worker: None,
             cost: self.cost.clone(),
             no_stack: self.no_stack.clone(),
         }
@@ -244,8 +243,6 @@ pub struct Evidence {
     pub shares: Vec<Share>,
     /// The stack seen most often.
     pub stack: Option<Arc<Stack>>,
-    /// The worker that polls, by Tokio's number, where a source knows it.
-    pub worker: Option<usize>,
     /// What it has cost the others; `None` if that was not looked at: the poll is too
     /// young, or there are too many tasks to look at them this often.
     pub cost: Option<Arc<Cost>>,
@@ -265,7 +262,8 @@ impl Evidence {
     }
 
     /// Where, why and how it came there, a line each, for a report or a screen: what is
-    /// to blame, the profile if there are several parts, and the frames of the task.
+    /// to blame, the profile if there are several parts, what it cost the others, and the
+    /// frames of the task.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match (self.function(), self.place(), &self.no_stack) {
@@ -277,6 +275,7 @@ impl Evidence {
             (None, _, None) => lines.push(self.cause.to_string()),
         }
         lines.extend(self.profile());
+        lines.extend(self.cost.iter().filter_map(|cost| cost.sentence()));
         let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
         let shown = frames.filter(|frame| {
             matches!(frame.kind, FrameKind::User | FrameKind::Dependency | FrameKind::Std)

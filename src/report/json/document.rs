@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
+use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
 use crate::model::{
     Factor, Filter, Flavor, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures,
     Slowdown, WorkloadFigures,
@@ -25,6 +25,7 @@ pub(super) struct Document<'a> {
     workers: Vec<WorkerDoc<'a>>,
     groups: Vec<GroupDoc>,
     findings: Vec<FindingDoc<'a>>,
+    blame: Vec<CulpritDoc<'a>>,
     #[serde(serialize_with = "tasks")]
     tasks: &'a Model,
     unavailable: BTreeMap<&'static str, &'static str>,
@@ -53,6 +54,7 @@ impl<'a> Document<'a> {
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
             findings: model.findings().iter().map(FindingDoc::of).collect(),
+            blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
             tasks: model,
             unavailable,
         })

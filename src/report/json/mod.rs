@@ -20,6 +20,7 @@
 //! | `groups` | tasks summed up by name: `name`, `location`, `tasks`, `ended`, `waiting`, `polling`, and the sums |
 //! | `tasks` | `id`, `key` (never used again), `name`, `group`, `location`, `state`, `state_ns` (for how long), `stage`, `polls`, `wakes`, `self_wakes`, `live_wakers`, `lifetime_ns` = `busy_ns` + `scheduled_ns` + `idle_ns`, `max_poll_ns`, `max_delay_ns`, `polls_per_second`, `busy_share`, `future_bytes` |
 //! | `findings` | worst first: `rule`, `severity`, `task` (a key), `sentence`, `location` (of the spawn), `held_at` (the line that holds the worker), `because` (computing, sleeping, …), `stack` (innermost first), `cure` |
+//! | `blame` | who cost the others most in the last minute by long polls, worst first: `name`, `task` (a key), `function`, `held_at`, `polls`, `held_ns`, `cost_ns` (what the others waited beyond what they usually do, all together), `waited_tasks`, `exact` (they waited for these polls; else they waited meanwhile, while other workers polled); null if it was not counted |
 //! | `unavailable` | figure → why it is null, such as `"workers.steals": "…"` |
 //!
 //! ```
