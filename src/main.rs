@@ -42,6 +42,7 @@ fn run(request: Request) -> anyhow::Result<()> {
         Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
         Request::Compare(args) => run_compare(&args),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
+        Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),
         Request::Man => print(&cli::man()?),
     }

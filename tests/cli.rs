@@ -61,6 +61,9 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
     let expected: &[(&[&str], &str)] = &[
         (&["lab", "mixd"], "did you mean `mixed`?"),
         (&["scenarios", "mixd"], "did you mean `mixed`?"),
+        (&["lab", "no/such.toml"], "cannot read the scenario no/such.toml"),
+        (&["lab", "Cargo.toml"], "Cargo.toml:1: package: there is no such key"),
+        (&["scenarios", "--kinds", "mixed"], "cannot be used with"),
         (&["labb"], "similar subcommand exists: 'lab'"),
         (&["--for", "soon"], "500ms, 3s or 2m"),
         (&["--for", "3"], "it has no unit"),
@@ -236,7 +239,10 @@ fn the_program_prints_what_it_is() {
     assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
     assert!(man.contains(".SH KEYS") && man.contains("release the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
-    assert!(stdout(&["scenarios", "mixed"]).contains("× tcp"));
+    let mixed = stdout(&["scenarios", "mixed"]);
+    assert_eq!(mixed, include_str!("../assets/scenarios/mixed.toml"), "as the file has it");
+    let kinds = stdout(&["scenarios", "--kinds"]);
+    assert!(kinds.contains("kind = \"heartbeats\"") && kinds.contains("[default: \"10ms\"]"));
     assert!(stdout(&["--version"]).starts_with("asynctop "));
 }
 

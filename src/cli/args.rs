@@ -14,7 +14,7 @@ use crate::{
     console::Address,
     dashboard,
     headless::Plan,
-    lab::{HogOptions, LabError, LabOptions, find},
+    lab::{HogOptions, LabError, LabOptions, Scenario},
     model::Flavor,
 };
 
@@ -32,7 +32,8 @@ pub struct LabArgs {
     /// without it, so that there is something to compare with
     #[arg(long, value_name = "KIND[:COUNT]")]
     pub hog: Option<HogOptions>,
-    /// How long the hog keeps the worker before it gives way once [default: never]
+    /// How long the hog keeps the worker before it gives way once [default: the
+    /// scenario's, mostly never]
     #[arg(long, value_name = "DURATION|never")]
     pub hog_hold: Option<Hold>,
     /// Show the lab to tokio-console as well, on this address [default: 127.0.0.1:6669].
@@ -130,14 +131,18 @@ impl LabArgs {
     /// The lab that these flags ask for.
     ///
     /// # Errors
-    /// If there is no such scenario.
+    /// If there is no such scenario, or its file is not as it should be.
     pub fn options(&self, scenario: &str) -> Result<LabOptions, LabError> {
-        let mut options = LabOptions::new(find(scenario)?);
+        let mut options = LabOptions::new(Scenario::load(scenario)?);
         options.workers = self.workers;
         // Whoever counts workers means the flavour that has some.
         options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
-        options.hog = self.hog.clone().unwrap_or_default();
-        options.hog.hold = self.hog_hold.and_then(|Hold(hold)| hold);
+        if let Some(hog) = &self.hog {
+            options.hog = HogOptions { hold: options.hog.hold, ..hog.clone() };
+        }
+        if let Some(Hold(hold)) = self.hog_hold {
+            options.hog.hold = hold;
+        }
         Ok(options)
     }
 

@@ -5,8 +5,8 @@
 
 mod args;
 mod console;
-mod duration;
 mod error;
+mod hold;
 mod print;
 
 use std::ffi::OsString;
@@ -15,9 +15,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
-pub use duration::{Hold, parse_duration};
 pub use error::sentence;
-pub use print::{completions, man, scenarios};
+pub use hold::Hold;
+pub use print::{completions, kinds, man, scenarios};
+
+pub use crate::quantity::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +52,7 @@ enum Command {
     /// Run the lab: workloads on a Tokio runtime of its own, and a hog
     #[command(after_help = EXAMPLES)]
     Lab {
-        /// What runs: the name of a built-in scenario
+        /// What runs: the name of a built-in scenario, or a TOML file of your own
         #[arg(default_value = "mixed")]
         scenario: String,
         #[command(flatten)]
@@ -60,10 +62,13 @@ enum Command {
     },
     /// Measure a service with a thread for each connection against an async one
     Compare(CompareArgs),
-    /// List the lab's scenarios, or describe one
+    /// List the lab's scenarios, or print one to start from
     Scenarios {
-        /// The scenario to describe
+        /// The scenario to print, as TOML
         name: Option<String>,
+        /// The kinds of workloads that a scenario can ask for, with all that can be set
+        #[arg(long, conflicts_with = "name")]
+        kinds: bool,
     },
     /// Print a completion script for a shell
     Completions {
@@ -90,6 +95,8 @@ pub enum Request {
     Compare(CompareArgs),
     /// The list of scenarios, or one of them.
     Scenarios(Option<String>),
+    /// The kinds of workloads.
+    Kinds,
     /// A completion script.
     Completions(Shell),
     /// The man page.
@@ -127,7 +134,8 @@ where
             Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
         }
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
-        Some(Command::Scenarios { name }) => without_flags(Request::Scenarios(name)),
+        Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
+        Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }

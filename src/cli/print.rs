@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use super::command_line;
 use crate::{
     app::keymap::KEYMAP,
-    lab::{self, LabError, Scenario},
+    lab::{self, LabError, Param},
 };
 
 /// The completion script for a shell.
@@ -40,50 +40,56 @@ fn keys_in_roff() -> String {
     section
 }
 
-/// The list of scenarios, or what there is to say about one.
+/// The list of scenarios, or the file of one.
 ///
 /// # Errors
 /// If there is no such scenario.
 pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
-    let Some(name) = name else {
-        let line = |scenario: &Scenario| format!("{:12} {}\n", scenario.name, scenario.title);
-        return Ok(lab::scenarios().iter().map(line).collect());
-    };
-    let Scenario { name, title, lesson, flavor, workloads, .. } = lab::find(name)?;
-    let lesson = wrap(&lesson, 78);
-    let mut text = format!("{name}: {title}\n\n{lesson}\n\nruntime: {}\n", flavor.as_str());
-    for workload in &workloads {
-        text += &format!("{:>6} × {}\n", workload.count, workload.name);
+    if let Some(name) = name {
+        return Ok(lab::builtin(name)?.text.to_owned());
     }
+    let mut text = String::new();
+    for built_in in lab::BUILT_IN {
+        text += &format!("{:10} {}\n", built_in.name, built_in.scenario()?.title);
+    }
+    text += "\nasynctop lab NAME runs one. asynctop scenarios NAME prints it as TOML, to start one of \
+             your\nown from: asynctop lab FILE. asynctop scenarios --kinds says what can be in it.\n";
     Ok(text)
 }
 
-/// Breaks lines between words.
-fn wrap(text: &str, width: usize) -> String {
-    let mut lines = String::new();
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if used > 0 && used + 1 + length > width {
-            lines.push('\n');
-            used = 0;
-        } else if used > 0 {
-            lines.push(' ');
-            used += 1;
+/// What a scenario's file may hold, from the tables by which it is checked.
+pub fn kinds() -> String {
+    let mut text = FORMAT.to_owned();
+    for kind in lab::KINDS {
+        let unit = kind.unit.map(|unit| format!("; counts each {unit}")).unwrap_or_default();
+        text += &format!("\nkind = \"{}\"\n  {}{unit}\n", kind.name, kind.about);
+        for Param { name, about, allows } in kind.params {
+            text += &format!("  {name:10} {about}\n  {:10} {allows}", "");
+            text += &format!(" [default: {}]\n", allows.shown_default());
         }
-        lines.push_str(word);
-        used += length;
     }
-    lines
+    text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const FORMAT: &str = "\
+A scenario is a TOML file:
 
-    #[test]
-    fn lines_break_between_words_only() {
-        assert_eq!(wrap("aa bb  cc dddddddd e", 5), "aa bb\ncc\ndddddddd\ne");
-        assert_eq!(wrap("", 5), "");
-    }
-}
+title = \"What it shows\"
+[runtime]
+flavor = \"multi-thread\"       # or \"current-thread\"
+workers = 2                   # of a multi-thread runtime [default: one a core]
+max_blocking_threads = 4      # of the blocking pool [default: 512]
+[[workload]]                  # as often as you like
+kind = \"heartbeats\"
+name = \"beats\"                # the kind's own unless given
+count = 8                     # 1 unless given
+period = \"10ms\"               # what can be set of this kind, see below
+[hog]
+kind = \"spin\"
+count = 1
+hold = \"20ms\"                 # or \"never\"
+[lesson]                      # for the Lab screen
+watch = \"What to watch\"
+try = \"What to try\"
+why = \"Why it happens\"
+";

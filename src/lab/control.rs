@@ -11,10 +11,10 @@ use super::{
     crew::{Crew, Foreman},
     hog::{Hog, Released, Stop},
     options::{MAX_TASKS, MAX_UNITS},
-    runtime::TestRuntime,
+    runtime::{Size, TestRuntime},
     shared::{Epoch, Shared, Tally},
     spawner::Spawner,
-    workload::{self, hog},
+    workload::{Opening, hog},
 };
 use crate::{model::Flavor, probe::Registry};
 
@@ -30,7 +30,8 @@ use crate::{model::Flavor, probe::Registry};
 /// ```
 pub struct Lab {
     shared: Arc<Shared>,
-    workers: usize,
+    /// As it was asked for; the flavour may have been switched since.
+    size: Size,
     /// `None` after the shutdown. Only callers of this type's methods hold the lock.
     running: Mutex<Option<Running>>,
 }
@@ -49,8 +50,8 @@ impl Lab {
     /// sockets.
     pub fn start(options: LabOptions) -> Result<Lab, LabError> {
         options.check()?;
-        let (registry, workers) = (options.registry, options.workers());
-        let (runtime, epoch) = begin_epoch(registry, options.flavor(), workers, 1)?;
+        let (registry, size) = (options.registry, options.size());
+        let (runtime, epoch) = begin_epoch(registry, size, 1)?;
         let shared = Arc::new(Shared::new(
             registry,
             &options.scenario,
@@ -59,7 +60,7 @@ impl Lab {
             epoch,
         ));
         let running = Mutex::new(Some(populate(&shared, runtime)?));
-        Ok(Lab { shared, workers, running })
+        Ok(Lab { shared, size, running })
     }
 
     /// Does what is wished and says, in a sentence to show, what came of it.
@@ -134,7 +135,7 @@ impl Lab {
             let epoch = self.shared.epoch();
             (other(epoch.flavor), epoch.number + 1)
         };
-        let next = begin_epoch(self.shared.registry, flavor, self.workers, number);
+        let next = begin_epoch(self.shared.registry, Size { flavor, ..self.size }, number);
         let next = next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime)?, epoch)));
         match next {
             Ok((next, epoch)) => {
@@ -145,7 +146,10 @@ impl Lab {
                 match flavor {
                     Flavor::CurrentThread => "runtime: current-thread".into(),
                     Flavor::MultiThread => {
-                        format!("runtime: multi-thread with {}", plural(self.workers, "worker"))
+                        format!(
+                            "runtime: multi-thread with {}",
+                            plural(self.size.workers, "worker")
+                        )
                     }
                 }
             }
@@ -157,7 +161,7 @@ impl Lab {
         let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
             return "there is no such workload".into();
         };
-        let (name, count) = (spec.name, wanted.load(Ordering::Relaxed));
+        let (name, count) = (&spec.name, wanted.load(Ordering::Relaxed));
         if count >= MAX_UNITS {
             return format!("{name} stays at {count}, which is the most");
         }
@@ -173,7 +177,7 @@ impl Lab {
         let Some(Tally { spec, wanted, .. }) = self.shared.tallies.get(position) else {
             return "there is no such workload".into();
         };
-        let name = spec.name;
+        let name = &spec.name;
         let Some(count) = wanted.load(Ordering::Relaxed).checked_sub(1) else {
             return format!("{name} is at 0 already");
         };
@@ -194,7 +198,7 @@ impl Lab {
     }
 
     fn tasks(&self) -> usize {
-        let tasks = |t: &Tally| t.spec.kind.tasks(t.wanted.load(Ordering::Relaxed));
+        let tasks = |t: &Tally| t.spec.tasks(t.wanted.load(Ordering::Relaxed));
         self.shared.tallies.iter().map(tasks).sum()
     }
 }
@@ -216,8 +220,10 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabEr
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
     for Tally { spec, done, .. } in &shared.tallies {
-        let workload = workload::open(spec.kind, &spawner, done.clone())
-            .map_err(|error| LabError::Workload { workload: spec.name, error })?;
+        let opening =
+            Opening { spawner: spawner.of(spec), done: done.clone(), params: spec.params.clone() };
+        let workload = (spec.kind.open)(opening)
+            .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
         crews.push(Crew::new(workload));
     }
     let foreman = Foreman::start(shared, runtime, spawner.clone(), crews);
@@ -227,15 +233,14 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabEr
 /// Starts a runtime without workloads.
 fn begin_epoch(
     registry: &'static Registry,
-    flavor: Flavor,
-    workers: usize,
+    size: Size,
     number: u64,
 ) -> Result<(TestRuntime, Epoch), LabError> {
     let started_ns = registry.now();
     let before = registry.threads(started_ns).into();
-    let runtime = TestRuntime::start(flavor, workers).map_err(LabError::Runtime)?;
+    let runtime = TestRuntime::start(size).map_err(LabError::Runtime)?;
     let (handle, threads) = (runtime.handle().clone(), Arc::clone(runtime.threads()));
-    Ok((runtime, Epoch { number, flavor, handle, threads, started_ns, before }))
+    Ok((runtime, Epoch { number, flavor: size.flavor, handle, threads, started_ns, before }))
 }
 
 fn other(flavor: Flavor) -> Flavor {

@@ -1,8 +1,11 @@
 //! What can be wrong with a wish for a lab.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use super::options::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS};
+use super::{
+    ScenarioError,
+    options::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS},
+};
 
 /// Why there is no lab. Each message says what was tried, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -16,16 +19,11 @@ pub enum LabError {
         /// The known name that is most like it.
         nearest: Option<String>,
         /// All known names.
-        known: Vec<String>,
+        known: Vec<&'static str>,
     },
-    /// No workload is of this kind.
-    #[error("there is no workload of the kind `{name}`; the kinds are: {}", .known.join(", "))]
-    UnknownWorkload {
-        /// The kind that was asked for.
-        name: String,
-        /// All known kinds.
-        known: Vec<String>,
-    },
+    /// A scenario's file is not as it should be.
+    #[error(transparent)]
+    File(#[from] ScenarioError),
     /// A runtime needs a worker.
     #[error("a runtime with 0 workers runs nothing; ask for 1 to {MAX_WORKERS} workers")]
     NoWorkers,
@@ -83,7 +81,7 @@ pub enum LabError {
     #[error("cannot start the workload `{workload}`: {error}; leave it out, or free what it needs")]
     Workload {
         /// The workload's name.
-        workload: &'static str,
+        workload: Arc<str>,
         /// What the system said.
         #[source]
         error: io::Error,

@@ -21,8 +21,10 @@ pub use command::Command;
 pub use control::Lab;
 pub use error::LabError;
 pub use hog::{HOLD_STEPS, HogKind};
-pub use options::{HogOptions, LabOptions, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS};
+pub use options::{
+    HogOptions, LabOptions, MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS,
+};
 pub use runtime::is_lab_thread;
-pub use scenario::{Scenario, WorkloadSpec, find, scenarios};
+pub use scenario::{BUILT_IN, BuiltIn, Scenario, ScenarioError, WorkloadSpec, builtin, find};
 pub(crate) use shared::{Epoch, Shared};
-pub use workload::WorkloadKind;
+pub use workload::{Allows, KINDS, Kind, Param, Params, Value, kind};

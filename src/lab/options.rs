@@ -2,11 +2,13 @@
 
 use std::{num::NonZero, str::FromStr, thread, time::Duration};
 
-use super::{HogKind, LabError, Scenario};
+use super::{HogKind, LabError, Scenario, runtime::Size};
 use crate::{console::Served, model::Flavor, probe::Registry};
 
 /// The most workers that a runtime under test may have.
 pub const MAX_WORKERS: usize = 512;
+/// The most threads that the blocking pool of a runtime under test may have.
+pub const MAX_BLOCKING_THREADS: usize = 4096;
 /// The highest count of one workload.
 pub const MAX_UNITS: usize = 100_000;
 /// The most tasks that a scenario may spawn.
@@ -36,22 +38,27 @@ impl LabOptions {
     /// This scenario as it is, measured by the program's own registry.
     pub fn new(scenario: Scenario) -> Self {
         LabOptions {
+            hog: scenario.hog.clone(),
             scenario,
             flavor: None,
             workers: None,
-            hog: HogOptions::default(),
             console: None,
             registry: Registry::global(),
         }
     }
 
-    pub(crate) fn flavor(&self) -> Flavor {
+    fn flavor(&self) -> Flavor {
         self.flavor.unwrap_or(self.scenario.flavor)
     }
 
-    pub(crate) fn workers(&self) -> usize {
+    fn workers(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(2, NonZero::get);
         self.workers.or(self.scenario.workers).unwrap_or_else(|| cores().clamp(2, MAX_WORKERS))
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        let max_blocking_threads = self.scenario.max_blocking_threads;
+        Size { flavor: self.flavor(), workers: self.workers(), max_blocking_threads }
     }
 
     pub(crate) fn check(&self) -> Result<(), LabError> {

@@ -57,6 +57,23 @@ fn worker_name(index: usize) -> String {
     format!("asynctop-w{index}")
 }
 
+/// How large a runtime is, and how it schedules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub flavor: Flavor,
+    /// Ignored by a current-thread runtime.
+    pub workers: usize,
+    pub max_blocking_threads: Option<usize>,
+}
+
+impl Size {
+    fn blocking_threads(self) -> usize {
+        /// Tokio's own.
+        const USUAL: usize = 512;
+        self.max_blocking_threads.unwrap_or(USUAL)
+    }
+}
+
 /// A Tokio runtime on threads of its own, which nobody waits for.
 pub(crate) struct TestRuntime {
     handle: Handle,
@@ -74,17 +91,18 @@ enum End {
 }
 
 impl TestRuntime {
-    pub(crate) fn start(flavor: Flavor, workers: usize) -> io::Result<Self> {
-        match flavor {
-            Flavor::CurrentThread => Self::current_thread(),
-            Flavor::MultiThread => Self::multi_thread(workers),
+    pub(crate) fn start(size: Size) -> io::Result<Self> {
+        match size.flavor {
+            Flavor::CurrentThread => Self::current_thread(size),
+            Flavor::MultiThread => Self::multi_thread(size),
         }
     }
 
-    fn current_thread() -> io::Result<Self> {
+    fn current_thread(size: Size) -> io::Result<Self> {
         let threads = Arc::new(WorkerThreads::default());
         let runtime = Builder::new_current_thread()
             .enable_all()
+            .max_blocking_threads(size.blocking_threads())
             .thread_name("asynctop-blocking")
             .on_thread_start(|| IN_LAB.set(true))
             .build()?;
@@ -101,13 +119,15 @@ impl TestRuntime {
         Ok(TestRuntime { handle, threads, end: End::Thread { _until: until } })
     }
 
-    fn multi_thread(workers: usize) -> io::Result<Self> {
+    fn multi_thread(size: Size) -> io::Result<Self> {
+        let workers = size.workers;
         let threads = Arc::new(WorkerThreads::default());
         let noted = Arc::clone(&threads);
         // Tokio's first threads are its workers, later ones belong to the blocking pool.
         let named = AtomicUsize::new(0);
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
+            .max_blocking_threads(size.blocking_threads())
             .enable_all()
             .thread_name_fn(move || match named.fetch_add(1, Ordering::Relaxed) {
                 index if index < workers => worker_name(index),
@@ -152,7 +172,9 @@ mod tests {
     #[test]
     fn only_threads_of_the_lab_are_lab_threads() {
         for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
-            let runtime = TestRuntime::start(flavor, 2).expect("a runtime");
+            let runtime =
+                TestRuntime::start(Size { flavor, workers: 2, max_blocking_threads: None })
+                    .expect("a runtime");
             let (sender, answers) = std::sync::mpsc::channel();
             let handle = runtime.handle();
             let from_pool = sender.clone();

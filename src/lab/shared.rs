@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     console::Served,
-    model::{Flavor, HogFigures, LabFigures, WorkloadFigures},
+    model::{Flavor, HogFigures, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct Tally {
 pub(crate) struct Shared {
     pub registry: &'static Registry,
     scenario: Arc<str>,
-    lesson: Arc<str>,
+    lesson: Arc<Lesson>,
     pub tallies: Vec<Tally>,
     console: Option<Served>,
     hog: Mutex<Hog>,
@@ -86,7 +86,7 @@ impl Shared {
         Shared {
             registry,
             scenario: scenario.name.as_str().into(),
-            lesson: scenario.lesson.as_str().into(),
+            lesson: Arc::new(scenario.lesson.clone()),
             tallies: scenario.workloads.iter().map(tally).collect(),
             console,
             hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
@@ -109,9 +109,9 @@ impl Shared {
 
     pub(crate) fn figures(&self) -> LabFigures {
         let workload = |tally: &Tally| WorkloadFigures {
-            name: tally.spec.name,
+            name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
-            unit: tally.spec.kind.unit(),
+            unit: tally.spec.kind.unit,
             done: tally.done.get(),
         };
         let hog = self.hog();

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
+use super::WorkloadSpec;
 use crate::probe::Registry;
 
 /// Spawns tasks of the lab.
@@ -16,11 +17,19 @@ pub(crate) struct Spawner {
     registry: &'static Registry,
     handle: Handle,
     tasks: Arc<Tasks>,
+    /// Put before the names of tasks: what their workload is called, if not as its kind.
+    prefix: Option<Arc<str>>,
 }
 
 impl Spawner {
     pub(crate) fn new(registry: &'static Registry, handle: Handle) -> Self {
-        Spawner { registry, handle, tasks: Arc::default() }
+        Spawner { registry, handle, tasks: Arc::default(), prefix: None }
+    }
+
+    /// The same for the tasks of one workload.
+    pub(crate) fn of(&self, workload: &WorkloadSpec) -> Self {
+        let own = *workload.name != *workload.kind.name;
+        Spawner { prefix: own.then(|| Arc::clone(&workload.name)), ..self.clone() }
     }
 
     /// The runtime under test.
@@ -34,6 +43,10 @@ impl Spawner {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let name = match &self.prefix {
+            Some(prefix) => &*format!("{prefix}:{name}"),
+            None => name,
+        };
         let task = self.registry.instrument_task(name, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);

@@ -1,6 +1,6 @@
 //! How much slower the work is than before the hog.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::Snapshot;
 
@@ -32,7 +32,7 @@ pub struct Slowdown {
     /// The factor; `None` without closed-loop work or before there is a baseline.
     pub factor: Option<Factor>,
     /// Each closed-loop workload: (name, units a second before, units a second now).
-    pub shares: Vec<(&'static str, f64, f64)>,
+    pub shares: Vec<(Arc<str>, f64, f64)>,
     /// Since when nothing at all gets done, in ns on the source's clock.
     pub standstill_since_ns: Option<u64>,
 }
@@ -50,13 +50,13 @@ pub enum Factor {
 #[derive(Clone, Debug)]
 struct Progress {
     taken_ns: u64,
-    work: Vec<(&'static str, usize, u64)>,
+    work: Vec<(Arc<str>, usize, u64)>,
 }
 
 impl Progress {
     fn sizes_differ(&self, other: &Progress) -> bool {
         let sizes = |progress: &Progress| -> Vec<_> {
-            progress.work.iter().map(|(name, size, _)| (*name, *size)).collect()
+            progress.work.iter().map(|(name, size, _)| (Arc::clone(name), *size)).collect()
         };
         sizes(self) != sizes(other)
     }
@@ -74,7 +74,7 @@ pub(super) struct Tracker {
     calm_since_ns: Option<u64>,
     hog_since_ns: Option<u64>,
     /// (workload, size, units a second).
-    baseline: Vec<(&'static str, usize, f64)>,
+    baseline: Vec<(Arc<str>, usize, f64)>,
     last_progress_ns: u64,
     figure: Slowdown,
 }
@@ -89,7 +89,9 @@ impl Tracker {
         let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
         let now = Progress {
             taken_ns: snapshot.taken_ns,
-            work: closed.map(|workload| (workload.name, workload.count, workload.done)).collect(),
+            work: closed
+                .map(|workload| (Arc::clone(&workload.name), workload.count, workload.done))
+                .collect(),
         };
         self.follow(&now, lab.hog.on_since_ns);
         if self.calm_since_ns.is_some() {
@@ -126,8 +128,9 @@ impl Tracker {
         let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
         let Some(first) = first else { return };
         if now.taken_ns - first.taken_ns >= MIN_SPAN_NS {
-            self.baseline =
-                rates(first, now).map(|(name, size, _, rate)| (name, size, rate)).collect();
+            self.baseline = rates(first, now)
+                .map(|(name, size, _, rate)| (Arc::clone(name), size, rate))
+                .collect();
         }
     }
 
@@ -141,10 +144,10 @@ impl Tracker {
         };
         let mut shares = Vec::new();
         for (name, size, done, rate) in rates(first, now) {
-            let before = self.baseline.iter().find(|(known, ..)| *known == name);
+            let before = self.baseline.iter().find(|(known, ..)| known == name);
             if let Some((_, _, before)) = before.filter(|(_, at, rate)| *at == size && *rate > 0.0)
             {
-                shares.push((name, *before, if done == 0 { 0.0 } else { rate }));
+                shares.push((Arc::clone(name), *before, if done == 0 { 0.0 } else { rate }));
             }
         }
         let achieved: f64 = shares.iter().map(|(_, before, now)| now / before).sum();
@@ -166,12 +169,12 @@ impl Tracker {
 fn rates<'a>(
     first: &'a Progress,
     last: &'a Progress,
-) -> impl Iterator<Item = (&'static str, usize, u64, f64)> + 'a {
+) -> impl Iterator<Item = (&'a Arc<str>, usize, u64, f64)> + 'a {
     let seconds = last.taken_ns.saturating_sub(first.taken_ns) as f64 / SECOND_NS as f64;
     last.work.iter().filter_map(move |(name, size, done)| {
         let (_, _, before) = first.work.iter().find(|(known, ..)| known == name)?;
         let done = done.saturating_sub(*before);
-        (seconds > 0.0).then(|| (*name, *size, done, done as f64 / seconds))
+        (seconds > 0.0).then(|| (name, *size, done, done as f64 / seconds))
     })
 }
 

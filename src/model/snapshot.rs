@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Caveat, ConsoleFigures, Resources, TargetFigures, WorkerPolls};
+use super::{Caveat, ConsoleFigures, Lesson, Resources, TargetFigures, WorkerPolls};
 use crate::{
     Histogram,
     probe::State,
@@ -290,7 +290,7 @@ pub struct LabFigures {
     /// The scenario's name.
     pub scenario: Arc<str>,
     /// What to watch, what to try, and why it happens.
-    pub lesson: Arc<str>,
+    pub lesson: Arc<Lesson>,
     /// Its workloads.
     pub workloads: Vec<WorkloadFigures>,
     /// The hog.
@@ -302,8 +302,8 @@ pub struct LabFigures {
 /// One workload of the lab.
 #[derive(Clone, Debug)]
 pub struct WorkloadFigures {
-    /// Its name, which its tasks' names begin with.
-    pub name: &'static str,
+    /// Its name.
+    pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
     pub count: usize,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.

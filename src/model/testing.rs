@@ -91,10 +91,15 @@ pub(crate) fn lab(
 ) -> LabFigures {
     LabFigures {
         scenario: "test".into(),
-        lesson: "Press b.".into(),
+        lesson: Arc::new(Lesson { attempt: "Press b.".into(), ..Lesson::default() }),
         workloads: workloads
             .into_iter()
-            .map(|(name, count, unit, done)| WorkloadFigures { name, count, unit, done })
+            .map(|(name, count, unit, done)| WorkloadFigures {
+                name: name.into(),
+                count,
+                unit,
+                done,
+            })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
         console: None,

@@ -1,5 +1,7 @@
 //! What happened before the end: the phases of a run.
 
+use std::sync::Arc;
+
 use crate::model::{Lag, Model, Slowdown, Snapshot};
 
 /// The phases of a run, in order. Empty if nobody divided it.
@@ -30,7 +32,7 @@ pub struct Phase {
 #[derive(Clone, Debug)]
 pub struct Work {
     /// The workload's name.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// What one unit of it is, such as "request".
     pub unit: &'static str,
     /// Units done.
@@ -66,15 +68,13 @@ fn work(first: &Snapshot, last: &Snapshot, duration_ns: u64) -> Vec<Work> {
         let done = workload.done.saturating_sub(old.map_or(0, |old| old.done));
         let seconds = duration_ns as f64 / 1e9;
         let per_second = if duration_ns == 0 { 0.0 } else { done as f64 / seconds };
-        result.push(Work { name: workload.name, unit, done, per_second });
+        result.push(Work { name: Arc::clone(&workload.name), unit, done, per_second });
     }
     result
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::model::testing::{lab, snapshot};
 

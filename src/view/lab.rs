@@ -48,8 +48,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         lines.extend(served.map(|line| (vec![(format!(" {line}"), look.warning())], false)));
     }
     lines.push((Pieces::new(), false));
-    let lesson = wrap(&lab.lesson, width).into_iter();
-    lines.extend(lesson.map(|line| (vec![(format!(" {line}"), Style::new())], false)));
+    for (heading, text) in lab.lesson.parts().into_iter().filter(|(_, text)| !text.is_empty()) {
+        lines.push((vec![(format!(" {heading}"), look.title())], false));
+        let text = wrap(text, width).into_iter();
+        lines.extend(text.map(|line| (vec![(format!(" {line}"), Style::new())], false)));
+    }
     for ((pieces, selected), y) in lines.iter().zip(area.y..area.bottom()) {
         canvas.line(area.x, y, area.right(), pieces);
         if *selected {

@@ -11,7 +11,7 @@ use crate::{
     app::{App, Effect, Overlay, Screen, Settings, Theme},
     lab::Command,
     model::{
-        CurrentPoll, Distributions, Figure, Snapshot, Subject, TaskFigures,
+        CurrentPoll, Distributions, Figure, Lesson, Snapshot, Subject, TaskFigures,
         testing::{lab, snapshot, task},
     },
     probe::State,
@@ -56,9 +56,13 @@ fn moment(quarters: u64, hog: bool) -> Snapshot {
         ("tcp", 6, Some("request"), work * 3),
         ("pingpong", 2, Some("round trip"), work * 4),
     ]);
-    figures.lesson = "Release the hog (b): it awaits nothing, so its worker runs nobody else. \
-                      Let it give way now and then ([) and see how long the others wait."
-        .into();
+    figures.lesson = Arc::new(Lesson {
+        watch: "Each of these tasks gives way soon, so all get their turn.".into(),
+        attempt: "Release the hog (b). Let it give way now and then ([) and see how long the \
+                  others wait."
+            .into(),
+        why: "The hog awaits nothing, so its worker runs nobody else.".into(),
+    });
     let mut delays = Histogram::default();
     (0..work).for_each(|n| delays.record(20_000 + n * 100));
     let held = hog && now > hog_since;

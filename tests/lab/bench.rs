@@ -1,6 +1,7 @@
 //! A lab and its source, to act on and to look at.
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -87,10 +88,10 @@ pub fn check_invariants(snapshot: &Snapshot) {
     }
 }
 
-pub fn done(snapshot: &Snapshot) -> Vec<(&'static str, u64)> {
+pub fn done(snapshot: &Snapshot) -> Vec<(Arc<str>, u64)> {
     let lab = snapshot.lab.as_ref().expect("a lab's snapshot");
     let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
-    closed.map(|workload| (workload.name, workload.done)).collect()
+    closed.map(|workload| (workload.name.clone(), workload.done)).collect()
 }
 
 pub fn all_advanced(before: &Snapshot, now: &Snapshot) -> bool {

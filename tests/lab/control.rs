@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use asynctop::{
-    lab::{
-        Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadKind, WorkloadSpec, find,
-    },
+    lab::{Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadSpec, find, kind},
     model::Flavor,
     probe::State,
 };
@@ -130,7 +128,7 @@ fn what_cannot_be_started_is_said_in_one_clear_sentence() {
 }
 
 fn crowd(scenario: &mut Scenario) {
-    let spec = |count| WorkloadSpec::new(WorkloadKind::Heartbeats, count);
+    let spec = |count| WorkloadSpec::new(kind("heartbeats").expect("built in"), count);
     scenario.workloads = (0..10).map(|_| spec(100_000)).chain([spec(1)]).collect();
 }
 

@@ -1,7 +1,7 @@
 //! The workloads: that they work, and what becomes of failures.
 
 use asynctop::{
-    lab::{Command, LabOptions, WorkloadKind, WorkloadSpec, find},
+    lab::{Command, LabOptions, WorkloadSpec, find, kind},
     model::{Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
     probe::{Registry, State},
     source::Source,
@@ -51,7 +51,7 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
 #[test]
 fn a_task_that_panics_shows_as_panicked_and_the_others_go_on() {
     let mut scenario = find("mixed").expect("built in");
-    scenario.workloads.push(WorkloadSpec::new(WorkloadKind::Panic, 2));
+    scenario.workloads.push(WorkloadSpec::new(kind("panic").expect("built in"), 2));
     let registry = Registry::leak();
     let mut bench = Bench::start(LabOptions { registry, ..LabOptions::new(scenario) });
     let snapshot = bench.wait("both have panicked", |s| {

@@ -2,6 +2,7 @@
 
 use std::{
     hint::black_box,
+    io,
     time::{Duration, Instant},
 };
 
@@ -10,52 +11,86 @@ use tokio::{
     time::sleep,
 };
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Workload,
+    kind::{micros, millis, one_each, secs},
+};
 use crate::{
     lab::{shared::Done, spawner::Spawner},
     stage,
 };
 
-/// Short enough that whoever waits meanwhile does not notice.
-const SLICE: Duration = Duration::from_micros(100);
-const SLICES_PER_JOB: usize = 20;
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) static KIND: Kind = Kind {
+    name: "cruncher",
+    about: "computing in short slices with a yield between them",
+    unit: Some("slice"),
+    params: &[&SLICE, &SLICES, &PAUSE],
+    tasks: one_each,
+    open,
+};
 
-pub(super) struct Cruncher {
+/// Unless set, short enough that whoever waits meanwhile does not notice.
+static SLICE: Param = Param {
+    name: "slice",
+    about: "how long it computes before it gives way",
+    allows: Allows::Duration { default: micros(100), least: micros(1), most: secs(60) },
+};
+
+static SLICES: Param = Param {
+    name: "slices",
+    about: "how many slices make a job",
+    allows: Allows::Count { default: 20, least: 1, most: 1_000_000 },
+};
+
+static PAUSE: Param = Param {
+    name: "pause",
+    about: "the rest after each job",
+    allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
+};
+
+struct Cruncher {
     spawner: Spawner,
     done: Done,
+    job: Job,
 }
 
-impl Cruncher {
-    pub(super) fn new(spawner: Spawner, done: Done) -> Self {
-        Cruncher { spawner, done }
-    }
+#[derive(Clone, Copy)]
+struct Job {
+    slice: Duration,
+    slices: usize,
+    pause: Duration,
+}
+
+fn open(Opening { spawner, done, params }: Opening) -> io::Result<Box<dyn Workload>> {
+    let (slice, pause) = (params.duration(&SLICE), params.duration(&PAUSE));
+    let job = Job { slice, slices: params.count(&SLICES), pause };
+    Ok(Box::new(Cruncher { spawner, done, job }))
 }
 
 impl Workload for Cruncher {
     fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("cruncher-{number}"), cruncher(self.done.clone())).1
+        self.spawner.spawn(&format!("cruncher-{number}"), cruncher(self.job, self.done.clone())).1
     }
 }
 
-async fn cruncher(done: Done) {
+async fn cruncher(job: Job, done: Done) {
     let mut next = 1;
     loop {
         stage("crunches numbers");
-        for _ in 0..SLICES_PER_JOB {
-            next = slice(next);
+        for _ in 0..job.slices {
+            next = compute(next, job.slice);
             done.one();
             yield_now().await;
         }
         stage("waits for the next job");
-        sleep(PAUSE).await;
+        sleep(job.pause).await;
     }
 }
 
 /// Follows Collatz sequences from `next` on until the slice is over.
-fn slice(mut next: u64) -> u64 {
+fn compute(mut next: u64, slice: Duration) -> u64 {
     let begin = Instant::now();
-    while begin.elapsed() < SLICE {
+    while begin.elapsed() < slice {
         for _ in 0..16 {
             black_box(collatz_steps(next));
             next = next.wrapping_add(1).max(1);

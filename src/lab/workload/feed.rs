@@ -17,26 +17,40 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Workload,
+    kind::{millis, one_each, secs},
+};
 use crate::{lab::spawner::Spawner, stage};
 
-const PERIOD: Duration = Duration::from_millis(10);
+pub(super) static KIND: Kind = Kind {
+    name: "feed",
+    about: "tasks that a thread outside of the runtime sends to",
+    unit: None,
+    params: &[&PERIOD],
+    tasks: one_each,
+    open,
+};
+
+static PERIOD: Param = Param {
+    name: "period",
+    about: "the time between two pieces of news",
+    allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(60) },
+};
 
 /// Those who listen. Only the thread outside and the lab's control hold this lock.
 type Listeners = Mutex<Vec<Sender<u64>>>;
 
-pub(super) struct Feed {
+struct Feed {
     spawner: Spawner,
     listeners: Arc<Listeners>,
 }
 
-impl Feed {
-    pub(super) fn open(spawner: Spawner) -> io::Result<Self> {
-        let listeners = Arc::new(Listeners::default());
-        let theirs = Arc::downgrade(&listeners);
-        thread::Builder::new().name("asynctop-feed".into()).spawn(move || send(&theirs))?;
-        Ok(Feed { spawner, listeners })
-    }
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let listeners = Arc::new(Listeners::default());
+    let (theirs, period) = (Arc::downgrade(&listeners), opening.params.duration(&PERIOD));
+    thread::Builder::new().name("asynctop-feed".into()).spawn(move || send(&theirs, period))?;
+    Ok(Box::new(Feed { spawner: opening.spawner, listeners }))
 }
 
 impl Workload for Feed {
@@ -48,9 +62,9 @@ impl Workload for Feed {
 }
 
 /// Sends until the workload is gone. Who has not taken the last piece of news misses this one.
-fn send(listeners: &Weak<Listeners>) {
+fn send(listeners: &Weak<Listeners>, period: Duration) {
     for news in 0.. {
-        thread::sleep(PERIOD);
+        thread::sleep(period);
         let Some(listeners) = listeners.upgrade() else { return };
         let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners

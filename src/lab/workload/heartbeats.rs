@@ -1,36 +1,52 @@
 //! Timers: tasks that do next to nothing, but on time. They show how late a worker is.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     task::AbortHandle,
     time::{MissedTickBehavior, interval},
 };
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Workload,
+    kind::{millis, one_each, secs},
+};
 use crate::{lab::spawner::Spawner, stage};
 
-const PERIOD: Duration = Duration::from_millis(10);
+pub(super) static KIND: Kind = Kind {
+    name: "heartbeats",
+    about: "tasks that wake up on a timer, and that show how late they are",
+    unit: None,
+    params: &[&PERIOD],
+    tasks: one_each,
+    open,
+};
 
-pub(super) struct Heartbeats {
+static PERIOD: Param = Param {
+    name: "period",
+    about: "the time between two beats",
+    allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(3600) },
+};
+
+struct Heartbeats {
     spawner: Spawner,
+    period: Duration,
 }
 
-impl Heartbeats {
-    pub(super) fn new(spawner: Spawner) -> Self {
-        Heartbeats { spawner }
-    }
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let period = opening.params.duration(&PERIOD);
+    Ok(Box::new(Heartbeats { spawner: opening.spawner, period }))
 }
 
 impl Workload for Heartbeats {
     fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat()).1
+        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat(self.period)).1
     }
 }
 
-async fn heartbeat() {
+async fn heartbeat(period: Duration) {
     stage("waits for the timer");
-    let mut ticks = interval(PERIOD);
+    let mut ticks = interval(period);
     // Beats that a hog swallowed do not come later all at once.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

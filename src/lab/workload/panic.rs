@@ -1,30 +1,48 @@
-//! Tasks that panic, for the tests of what comes after.
+//! Tasks that panic: what becomes of them, and that the others go on.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{task::AbortHandle, time::sleep};
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Workload,
+    kind::{millis, one_each, secs},
+};
 use crate::{lab::spawner::Spawner, stage};
 
-pub(super) struct Panic {
+pub(super) static KIND: Kind = Kind {
+    name: "panic",
+    about: "tasks that panic soon after they began",
+    unit: None,
+    params: &[&AFTER],
+    tasks: one_each,
+    open,
+};
+
+static AFTER: Param = Param {
+    name: "after",
+    about: "how long each lives",
+    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(3600) },
+};
+
+struct Panic {
     spawner: Spawner,
+    after: Duration,
 }
 
-impl Panic {
-    pub(super) fn new(spawner: Spawner) -> Self {
-        Panic { spawner }
-    }
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let after = opening.params.duration(&AFTER);
+    Ok(Box::new(Panic { spawner: opening.spawner, after }))
 }
 
 impl Workload for Panic {
     fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("panic-{number}"), panics()).1
+        self.spawner.spawn(&format!("panic-{number}"), panics(self.after)).1
     }
 }
 
-async fn panics() {
+async fn panics(after: Duration) {
     stage("about to panic");
-    sleep(Duration::from_millis(1)).await;
+    sleep(after).await;
     panic!("a task of the lab panics because the scenario says so");
 }

@@ -1,6 +1,6 @@
 //! Chatter: pairs of tasks that pass a message to and fro over channels, then pause.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
@@ -8,24 +8,38 @@ use tokio::{
     time::sleep,
 };
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Workload,
+    kind::{millis, secs, two_each},
+};
 use crate::{
     lab::{shared::Done, spawner::Spawner},
     stage,
 };
 
-/// Tokio's timer rounds up to whole milliseconds, so this is 1 to 2 ms.
-const PAUSE: Duration = Duration::from_millis(1);
+pub(super) static KIND: Kind = Kind {
+    name: "pingpong",
+    about: "pairs of tasks that pass a message to and fro",
+    unit: Some("round trip"),
+    params: &[&PAUSE],
+    tasks: two_each,
+    open,
+};
 
-pub(super) struct PingPong {
+static PAUSE: Param = Param {
+    name: "pause",
+    about: "the rest after each round trip; Tokio's timer rounds up to whole milliseconds",
+    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
+};
+
+struct PingPong {
     spawner: Spawner,
     done: Done,
+    pause: Duration,
 }
 
-impl PingPong {
-    pub(super) fn new(spawner: Spawner, done: Done) -> Self {
-        PingPong { spawner, done }
-    }
+fn open(Opening { spawner, done, params }: Opening) -> io::Result<Box<dyn Workload>> {
+    Ok(Box::new(PingPong { spawner, done, pause: params.duration(&PAUSE) }))
 }
 
 impl Workload for PingPong {
@@ -33,13 +47,13 @@ impl Workload for PingPong {
         let (to_pong, from_ping) = mpsc::channel(1);
         let (to_ping, from_pong) = mpsc::channel(1);
         self.spawner.spawn(&format!("pong-{number}"), pong(from_ping, to_ping));
-        let ping = ping(to_pong, from_pong, self.done.clone());
+        let ping = ping(to_pong, from_pong, self.done.clone(), self.pause);
         self.spawner.spawn(&format!("ping-{number}"), ping).1
     }
 }
 
 /// Ends with its pong, which only a cancel of that can end first.
-async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done) {
+async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done, pause: Duration) {
     for ball in 0.. {
         stage("serves");
         if to_pong.send(ball).await.is_err() {
@@ -51,7 +65,7 @@ async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done) {
         }
         done.one();
         stage("rests");
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
     stage("failed: its pong has gone");
 }

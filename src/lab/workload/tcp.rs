@@ -15,7 +15,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::Workload;
+use super::{
+    Allows, Kind, Opening, Param, Params, Workload,
+    kind::{millis, secs},
+};
 use crate::{
     lab::{shared::Done, spawner::Spawner},
     stage,
@@ -29,15 +32,38 @@ const MAX_LINE: u64 = 1024;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(3);
 
-pub(super) struct Tcp {
+pub(super) static KIND: Kind = Kind {
+    name: "tcp",
+    about: "a TCP service on the loopback interface with real client connections",
+    unit: Some("request"),
+    params: &[&THINK],
+    tasks,
+    open: |Opening { spawner, done, params }| {
+        Ok(Box::new(Tcp::open(spawner, done, params.duration(&THINK))?))
+    },
+};
+
+static THINK: Param = Param {
+    name: "think",
+    about: "how long a client rests after each reply, at least: each has its own pace",
+    allows: Allows::Duration { default: millis(5), least: millis(1), most: secs(60) },
+};
+
+/// A client and its connection each, and one that accepts.
+fn tasks(count: usize, _: &Params) -> usize {
+    count.saturating_mul(2).saturating_add(1)
+}
+
+struct Tcp {
     spawner: Spawner,
     done: Done,
     address: SocketAddr,
+    think: Duration,
 }
 
 impl Tcp {
     /// Binds a port of the system's choice and begins to accept.
-    pub(super) fn open(spawner: Spawner, done: Done) -> io::Result<Self> {
+    fn open(spawner: Spawner, done: Done, think: Duration) -> io::Result<Self> {
         // The socket registers with the runtime under test, not with the caller's.
         let runtime = spawner.handle().clone();
         let _context = runtime.enter();
@@ -46,13 +72,15 @@ impl Tcp {
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         spawner.spawn("accept", accept(listener, spawner.clone()));
-        Ok(Tcp { spawner, done, address })
+        Ok(Tcp { spawner, done, address, think })
     }
 }
 
 impl Workload for Tcp {
     fn start(&mut self, number: usize) -> AbortHandle {
-        let client = client(number, self.address, self.done.clone());
+        // Clients that think equally long would come all at the same time.
+        let think = self.think + Duration::from_millis(number as u64 % 6);
+        let client = client(number, self.address, self.done.clone(), think);
         self.spawner.spawn(&format!("client-{number}"), client).1
     }
 }
@@ -105,12 +133,12 @@ async fn answer_all(stream: TcpStream) -> io::Result<()> {
 }
 
 /// Asks again and again, and connects again when the connection is lost.
-async fn client(number: usize, address: SocketAddr, done: Done) {
+async fn client(number: usize, address: SocketAddr, done: Done, think: Duration) {
     let mut retry = FIRST_RETRY;
     loop {
         stage("connects");
         let lost = match TcpStream::connect(address).await {
-            Ok(stream) => match ask_for_ever(stream, number, &done, &mut retry).await {
+            Ok(stream) => match ask_for_ever(stream, number, &done, (think, &mut retry)).await {
                 Ok(never) => match never {},
                 Err(error) => error,
             },
@@ -126,14 +154,12 @@ async fn ask_for_ever(
     stream: TcpStream,
     number: usize,
     done: &Done,
-    retry: &mut Duration,
+    (think, retry): (Duration, &mut Duration),
 ) -> io::Result<Infallible> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let request = format!("GET item-{number}\nfrom: client-{number}\n\n");
     let mut reply = String::new();
-    // Clients that think equally long would come all at the same time.
-    let think = Duration::from_millis(5 + number as u64 % 6);
     loop {
         stage("writes a request");
         stream.get_mut().write_all(request.as_bytes()).await?;

@@ -9,7 +9,7 @@ use crate::model::{
     Factor, Filter, Flavor, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures,
     Slowdown, WorkloadFigures,
 };
-use crate::report::{Phase, Summary, Work, figures};
+use crate::report::{Phase, Summary, figures};
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
@@ -18,9 +18,9 @@ pub(super) struct Document<'a> {
     taken_ns: u64,
     epoch: u64,
     runtime: RuntimeDoc,
-    slowdown: Option<SlowdownDoc>,
+    slowdown: Option<SlowdownDoc<'a>>,
     lag: LagDoc,
-    phases: Vec<PhaseDoc>,
+    phases: Vec<PhaseDoc<'a>>,
     lab: Option<LabDoc<'a>>,
     workers: Vec<WorkerDoc<'a>>,
     groups: Vec<GroupDoc>,
@@ -33,7 +33,7 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// `None` before the first snapshot.
-    pub(super) fn of(model: &'a Model, summary: &Summary) -> Option<Self> {
+    pub(super) fn of(model: &'a Model, summary: &'a Summary) -> Option<Self> {
         let snapshot = model.snapshot()?;
         let mut unavailable = figures::unavailable(snapshot);
         if model.slowdown().factor.is_none() {
@@ -104,28 +104,30 @@ impl RuntimeDoc {
 }
 
 #[derive(Serialize)]
-struct SlowdownDoc {
+struct SlowdownDoc<'a> {
     factor: Option<f64>,
     standstill: bool,
     standstill_ns: Option<u64>,
-    work: Vec<ShareDoc>,
+    work: Vec<ShareDoc<'a>>,
 }
 
 #[derive(Serialize)]
-struct ShareDoc {
-    workload: &'static str,
+struct ShareDoc<'a> {
+    workload: &'a str,
     per_second_before: f64,
     per_second_now: f64,
 }
 
-impl SlowdownDoc {
-    fn of(slowdown: &Slowdown, now_ns: u64) -> Option<Self> {
+impl<'a> SlowdownDoc<'a> {
+    fn of(slowdown: &'a Slowdown, now_ns: u64) -> Option<Self> {
         let (factor, standstill) = match slowdown.factor? {
             Factor::Times(n) => (Some(n), false),
             Factor::Standstill => (None, true),
         };
-        let work = slowdown.shares.iter().map(|&(workload, per_second_before, per_second_now)| {
-            ShareDoc { workload, per_second_before, per_second_now }
+        let work = slowdown.shares.iter().map(|(workload, before, now)| ShareDoc {
+            workload,
+            per_second_before: *before,
+            per_second_now: *now,
         });
         Some(SlowdownDoc {
             factor,
@@ -152,30 +154,30 @@ impl LagDoc {
 }
 
 #[derive(Serialize)]
-struct PhaseDoc {
+struct PhaseDoc<'a> {
     name: &'static str,
     begin_ns: u64,
     duration_ns: u64,
-    work: Vec<WorkDoc>,
+    work: Vec<WorkDoc<'a>>,
     lag: LagDoc,
-    slowdown: Option<SlowdownDoc>,
+    slowdown: Option<SlowdownDoc<'a>>,
 }
 
 #[derive(Serialize)]
-struct WorkDoc {
-    workload: &'static str,
+struct WorkDoc<'a> {
+    workload: &'a str,
     unit: &'static str,
     done: u64,
     per_second: f64,
 }
 
-impl PhaseDoc {
-    fn of(phase: &Phase) -> Self {
-        let work = phase.work.iter().map(|&Work { name, unit, done, per_second }| WorkDoc {
-            workload: name,
-            unit,
-            done,
-            per_second,
+impl<'a> PhaseDoc<'a> {
+    fn of(phase: &'a Phase) -> Self {
+        let work = phase.work.iter().map(|work| WorkDoc {
+            workload: &work.name,
+            unit: work.unit,
+            done: work.done,
+            per_second: work.per_second,
         });
         PhaseDoc {
             name: phase.name,
@@ -191,7 +193,7 @@ impl PhaseDoc {
 #[derive(Serialize)]
 struct LabDoc<'a> {
     scenario: &'a str,
-    workloads: Vec<WorkloadDoc>,
+    workloads: Vec<WorkloadDoc<'a>>,
     hog: HogDoc,
     console: Option<ConsoleDoc>,
 }
@@ -203,8 +205,8 @@ struct ConsoleDoc {
 }
 
 #[derive(Serialize)]
-struct WorkloadDoc {
-    name: &'static str,
+struct WorkloadDoc<'a> {
+    name: &'a str,
     count: usize,
     unit: Option<&'static str>,
     done: u64,
@@ -222,8 +224,8 @@ struct HogDoc {
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
         let HogFigures { kind, count, hold_ns, on_since_ns } = lab.hog;
-        let workloads = lab.workloads.iter().map(|&WorkloadFigures { name, count, unit, done }| {
-            WorkloadDoc { name, count, unit, done }
+        let workloads = lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done }| {
+            WorkloadDoc { name, count: *count, unit: *unit, done: *done }
         });
         LabDoc {
             scenario: &lab.scenario,

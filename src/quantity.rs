@@ -1,6 +1,6 @@
-//! Durations as people write them on a command line.
+//! Durations and sizes as people write them, on a command line or in a file.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 /// Reads a number and its unit, such as `500ms`, `1.5s` or `2m`.
 ///
@@ -41,20 +41,41 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanos.round() as u64))
 }
 
-/// How long a hog keeps the worker before it gives way once; `None` is for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hold(pub Option<Duration>);
+/// Reads a number and its unit, such as `512B`, `4KiB` or `1MB`.
+///
+/// # Errors
+/// A sentence that says what is missing, if that is not what was written.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    const EXPECTED: &str = "write a whole number and a unit, such as 512B, 4KiB or 1MiB";
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let each: u64 = match unit {
+        "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "" if !number.is_empty() => return Err(format!("it has no unit; {EXPECTED}")),
+        _ => return Err(format!("that is not a size; {EXPECTED}")),
+    };
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(each));
+    number.ok_or_else(|| format!("that is not a size; {EXPECTED}"))
+}
 
-impl FromStr for Hold {
-    type Err = String;
+/// As [`parse_duration`] reads it, in the largest unit that leaves a whole number.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
+    let units = units.into_iter().chain([("ms", 1_000_000), ("µs", 1_000), ("ns", 1)]);
+    let whole = units.into_iter().find(|(_, each)| nanos > 0 && nanos.is_multiple_of(*each));
+    whole.map_or("0s".to_owned(), |(unit, each)| format!("{}{unit}", nanos / each))
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "never" {
-            return Ok(Hold(None));
-        }
-        let hold = parse_duration(text).map_err(|error| format!("{error}, or never"))?;
-        Ok(Hold(Some(hold)))
-    }
+/// As [`parse_bytes`] reads it.
+pub(crate) fn show_bytes(bytes: u64) -> String {
+    let units = [("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let whole = units.into_iter().find(|(_, each)| bytes > 0 && bytes.is_multiple_of(*each));
+    whole.map_or(format!("{bytes}B"), |(unit, each)| format!("{}{unit}", bytes / each))
 }
 
 #[cfg(test)]
@@ -108,10 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_may_be_for_ever() {
-        assert_eq!("never".parse(), Ok(Hold(None)));
-        assert_eq!("5ms".parse(), Ok(Hold(Some(Duration::from_millis(5)))));
-        assert!("forever".parse::<Hold>().expect_err("no duration").ends_with("or never"));
+    fn sizes_have_units_too() {
+        let expected = [("0B", 0), ("512B", 512), ("1KB", 1000), ("4KiB", 4096), ("2MiB", 2 << 20)];
+        for (text, bytes) in expected {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KiB", "4", "4 KiB", "-1B", "1.5KiB", "4k", "99999999999999999999B"] {
+            let error = parse_bytes(text).expect_err(text);
+            assert!(error.contains("; "), "{text}: says what to do: {error}");
+        }
+        let largest = format!("{}MiB", u64::MAX);
+        assert!(parse_bytes(&largest).is_err());
     }
 
     proptest::proptest! {
@@ -124,6 +152,13 @@ mod tests {
         fn whole_milliseconds_are_exact(millis in 0u64..100_000_000) {
             let read = parse_duration(&format!("{millis}ms"));
             proptest::prop_assert_eq!(read, Ok(Duration::from_millis(millis)));
+        }
+
+        #[test]
+        fn what_is_shown_is_read_as_the_same(nanos in 0u64..1 << 53, bytes in 0u64..1 << 40) {
+            let duration = Duration::from_nanos(nanos);
+            proptest::prop_assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+            proptest::prop_assert_eq!(parse_bytes(&show_bytes(bytes)), Ok(bytes));
         }
     }
 }

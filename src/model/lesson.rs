@@ -1,0 +1,23 @@
+//! What there is to learn from what runs.
+
+/// A lesson in three parts, of which any may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lesson {
+    /// What to watch on the screen.
+    pub watch: String,
+    /// What to try.
+    pub attempt: String,
+    /// Why it happens.
+    pub why: String,
+}
+
+impl Lesson {
+    /// The parts in order, each with its heading.
+    pub fn parts(&self) -> [(&'static str, &str); 3] {
+        [
+            ("What to watch", &self.watch),
+            ("What to try", &self.attempt),
+            ("Why it happens", &self.why),
+        ]
+    }
+}
