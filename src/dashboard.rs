@@ -1,5 +1,5 @@
-//! The dashboard as a whole: a lab, the sampler that looks at it, and the loop that shows
-//! it, put together. Everything that can fail is done before the terminal is touched.
+//! The dashboard as a whole: a source, the sampler that looks at it, and the loop that shows
+//! it, put together; a lab, if that is what is watched. Everything that can fail is done before the terminal is touched.
 
 use std::{
     io,
@@ -14,10 +14,13 @@ use crate::{
     app::{self, App, Control, Event, Settings},
     lab::{self, Command, Lab, LabOptions},
     model::Interest,
-    source::{self, LiveSource, Sampler},
+    source::{self, LiveSource, Sampler, Source},
     term,
     watch::{WatchOptions, Watchdog},
 };
+
+#[cfg(feature = "attach")]
+use crate::source::{Address, AttachSource};
 
 /// How to show it.
 #[derive(Clone, Debug)]
@@ -36,13 +39,16 @@ pub struct Options {
 
 /// What the loop can ask of the world.
 struct World<'a> {
-    lab: &'a Lab,
+    lab: Option<&'a Lab>,
     sampler: source::Control,
 }
 
 impl Control for World<'_> {
     fn lab(&mut self, command: Command) -> String {
-        self.lab.execute(command)
+        match self.lab {
+            Some(lab) => lab.execute(command),
+            None => "there is no lab here".to_owned(),
+        }
     }
 
     fn set_interval(&mut self, interval: Duration) {
@@ -69,12 +75,37 @@ impl Control for World<'_> {
 pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     let registry = lab.registry;
     let lab = Lab::start(lab)?;
-    let (sender, events) = mpsc::channel();
-    let snapshots = sender.clone();
     let watchdog = Watchdog::start(registry, WatchOptions::default())
         .map_err(|error| anyhow!("cannot start the watchdog: {error}; try with fewer workers"))?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
-    let sampler = Sampler::start(Box::new(source), options.interval, move |snapshot| {
+    let result = show(Box::new(source), Some(&lab), options, |_| ());
+    lab.shutdown();
+    result
+}
+
+/// Watches programs with console-subscriber until the user has seen enough.
+///
+/// # Errors
+/// If the terminal fails. A target that does not answer is shown, and is no error.
+#[cfg(feature = "attach")]
+pub fn attach(addresses: &[Address], options: &Options) -> anyhow::Result<()> {
+    let source = AttachSource::start(addresses)
+        .map_err(|error| anyhow!("cannot start to connect: {error}; try with fewer open files"))?;
+    let changes = source.changes();
+    // What a target sends is shown at once, not with the next look.
+    show(Box::new(source), None, options, |sampler| changes.tell(move || sampler.look()))
+}
+
+/// Shows what a source sees. `started` gets the sampler's control before anything is shown.
+fn show(
+    source: Box<dyn Source>,
+    lab: Option<&Lab>,
+    options: &Options,
+    started: impl FnOnce(source::Control),
+) -> anyhow::Result<()> {
+    let (sender, events) = mpsc::channel();
+    let snapshots = sender.clone();
+    let sampler = Sampler::start(source, options.interval, move |snapshot| {
         snapshots.send(Event::Snapshot(snapshot)).is_ok()
     })
     .map_err(|error| {
@@ -82,6 +113,7 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
             "cannot start the thread that looks at the runtime: {error}; try with fewer workers"
         )
     })?;
+    started(sampler.control());
     app::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {
@@ -90,12 +122,11 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     term::hook_panics(lab::is_lab_thread);
     let mut app = App::new(options.settings, options.interval);
     app.release_hog = options.hog;
-    let mut world = World { lab: &lab, sampler: sampler.control() };
+    let mut world = World { lab, sampler: sampler.control() };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = app::run(&mut screen, &events, &mut app, &mut world);
     drop(guard);
-    lab.shutdown();
     result
 }
 

@@ -28,6 +28,12 @@ use crate::{
     watch::{WatchOptions, Watchdog},
 };
 
+#[cfg(feature = "attach")]
+use crate::{
+    model::{Link, TargetFigures},
+    source::{Address, AttachSource},
+};
+
 /// A baseline needs this long: work has to find its pace first.
 const LEAST_BASELINE: Duration = Duration::from_millis(900);
 /// The time without the hog where the run has no end to take a third of.
@@ -57,6 +63,12 @@ pub enum HeadlessError {
     /// No watchdog to say where a poll is long.
     #[error("cannot start the watchdog: {0}; try again with fewer threads")]
     Watchdog(#[source] io::Error),
+    /// No thread for the connections.
+    #[error("cannot start to connect: {0}; try again with fewer open files")]
+    Attach(#[source] io::Error),
+    /// Nobody answered.
+    #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
+    NoAnswer(String),
     /// The report could not be written.
     #[error("cannot write the report: {0}; check where stdout leads")]
     Write(#[source] io::Error),
@@ -75,11 +87,27 @@ pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<(),
     let watchdog = Watchdog::start(registry, WatchOptions::default());
     let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
-    let mut run = Run::new(&lab, plan, source, interrupted);
-    match run.go(out) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(HeadlessError::Write),
+    Run::new(Some(&lab), plan, Box::new(source), interrupted).finish(out)
+}
+
+/// Watches programs with console-subscriber as planned and writes the report to `out`. The
+/// run begins with the first answer, which may take as long as the run.
+///
+/// # Errors
+/// If no target answers, or `out` cannot be written.
+#[cfg(feature = "attach")]
+pub fn attach(
+    addresses: &[Address],
+    plan: &Plan,
+    out: &mut impl Write,
+) -> Result<(), HeadlessError> {
+    let interrupted = interrupts().map_err(HeadlessError::Signals)?;
+    let source = AttachSource::start(addresses).map_err(HeadlessError::Attach)?;
+    let mut run = Run::new(None, plan, Box::new(source), interrupted);
+    if !run.wait_for_a_target() {
+        return Err(HeadlessError::NoAnswer(run.silence()));
     }
+    run.finish(out)
 }
 
 /// Hears of signals. The first of them is passed on, the next one does what it always does.
@@ -99,9 +127,9 @@ fn interrupts() -> io::Result<Receiver<()>> {
 
 /// A run on its way.
 struct Run<'a> {
-    lab: &'a Lab,
+    lab: Option<&'a Lab>,
     plan: &'a Plan,
-    source: LiveSource,
+    source: Box<dyn Source>,
     model: Model,
     summary: Summary,
     interrupted: Receiver<()>,
@@ -118,7 +146,12 @@ enum End {
 }
 
 impl<'a> Run<'a> {
-    fn new(lab: &'a Lab, plan: &'a Plan, source: LiveSource, interrupted: Receiver<()>) -> Self {
+    fn new(
+        lab: Option<&'a Lab>,
+        plan: &'a Plan,
+        source: Box<dyn Source>,
+        interrupted: Receiver<()>,
+    ) -> Self {
         Run {
             lab,
             plan,
@@ -131,13 +164,50 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn finish(&mut self, out: &mut impl Write) -> Result<(), HeadlessError> {
+        match self.go(out) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(HeadlessError::Write),
+        }
+    }
+
+    /// Waits until a target has sent something; says whether one has.
+    #[cfg(feature = "attach")]
+    fn wait_for_a_target(&mut self) -> bool {
+        let begin = Instant::now();
+        let patience = self.plan.run_time.unwrap_or(ENDLESS_BASELINE);
+        loop {
+            if self.look().targets.iter().any(|target| target.process > 0) {
+                return true;
+            }
+            let over = begin.elapsed() >= patience;
+            if over || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
+                return false;
+            }
+        }
+    }
+
+    /// What there is to say of targets that say nothing.
+    #[cfg(feature = "attach")]
+    fn silence(&self) -> String {
+        let Some(snapshot) = self.model.snapshot() else { return String::new() };
+        let of = |target: &TargetFigures| match &target.link {
+            Link::Lost { reason, .. } => format!("{}: {reason}", target.name),
+            _ => format!("{}: no answer yet", target.name),
+        };
+        let targets: Vec<_> = snapshot.targets.iter().map(of).collect();
+        format!("cannot watch {}", targets.join(", "))
+    }
+
     fn go(&mut self, out: &mut impl Write) -> io::Result<()> {
         let begin = Instant::now();
         let until = self.plan.run_time.map(|run_time| begin + run_time);
         if self.plan.hog {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
-                self.lab.execute(Command::ToggleHog);
+                if let Some(lab) = self.lab {
+                    lab.execute(Command::ToggleHog);
+                }
                 self.phase("with-hog", until, out)?;
             }
         } else {

@@ -7,6 +7,8 @@ use std::{
 };
 
 use anyhow::anyhow;
+#[cfg(feature = "attach")]
+use asynctop::source::Address;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
     compare, console, dashboard, headless,
@@ -40,6 +42,8 @@ fn fail(sentence: &str) -> ExitCode {
 fn run(request: Request) -> anyhow::Result<()> {
     match request {
         Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
+        #[cfg(feature = "attach")]
+        Request::Attach { addresses, watch } => run_attach(&addresses, &watch),
         Request::Compare(args) => run_compare(&args),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),
@@ -53,12 +57,24 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<(
     let mut options = lab.options(scenario)?;
     options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
-        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        return dashboard::run(options, &watch.dashboard(hog, no_color));
+        return dashboard::run(options, &watch.dashboard(hog, no_color()));
     }
     let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
     Ok(headless::run(options, &plan, &mut out)?)
+}
+
+#[cfg(feature = "attach")]
+fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<()> {
+    if watch.wants_screen(io::stdout().is_terminal()) {
+        return dashboard::attach(addresses, &watch.dashboard(false, no_color()));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    Ok(headless::attach(addresses, &watch.plan(false), &mut out)?)
+}
+
+fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {

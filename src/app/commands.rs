@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use super::{App, Effect, Overlay, Prompt, Screen};
+use super::{Action, App, Effect, Overlay, Prompt, Screen};
 use crate::lab::Command;
 
 /// The intervals to choose from.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
+/// What there is to say to whoever would change what is only watched.
+const NO_LAB: &str = "there is no lab here: asynctop only looks at this program";
+
 impl App {
     pub(super) fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
         let has_lab = self.model.snapshot().is_some_and(|snapshot| snapshot.lab.is_some());
         if !has_lab {
-            self.say("there is no lab here", now);
+            self.say(NO_LAB, now);
             return None;
         }
         Some(Effect::Lab(command))
@@ -23,6 +26,10 @@ impl App {
         command: fn(usize) -> Command,
         now: Duration,
     ) -> Option<Effect> {
+        if !self.has(Action::Raise) {
+            self.say(NO_LAB, now);
+            return None;
+        }
         if self.screen != Screen::Lab {
             self.say("workloads are raised and lowered on screen 6", now);
             return None;
@@ -38,6 +45,9 @@ impl App {
     }
 
     pub(super) fn ask_to_cancel(&mut self, now: Duration) {
+        if !self.has(Action::Cancel) {
+            return self.say(NO_LAB, now);
+        }
         let shown = match self.overlay {
             Overlay::Task { key, .. } => Some(key),
             _ if self.screen == Screen::Tasks => self.tasks.key().copied(),

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Cursor;
-use crate::model::{Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use super::{Action, Cursor};
+use crate::model::{Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,6 +227,30 @@ impl App {
             timeline: false,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
+    }
+
+    /// Whether an action means anything for what is watched.
+    pub fn has(&self, action: Action) -> bool {
+        let Some(snapshot) = self.model().snapshot() else { return true };
+        match action {
+            Action::ToggleHog
+            | Action::NextHogKind
+            | Action::HoldLonger
+            | Action::HoldShorter
+            | Action::SwitchFlavor
+            | Action::Raise
+            | Action::Lower
+            | Action::Cancel
+            | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
+            Action::Show(Screen::Workers) => snapshot.targets.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Whether a column says anything about what is watched.
+    pub fn has_column(&self, column: Column) -> bool {
+        let targets = self.model().snapshot().map_or(0, |snapshot| snapshot.targets.len());
+        column != Column::Target || targets > 1
     }
 
     /// Whether the task with this key, whose details are open, was asked where it waits.

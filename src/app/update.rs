@@ -152,8 +152,12 @@ impl App {
     }
 
     fn turn(&mut self, by: usize) {
-        let at = Screen::ALL.iter().position(|screen| *screen == self.screen).unwrap_or(0);
-        self.show(Screen::ALL[(at + by) % Screen::ALL.len()]);
+        // Tab goes only where there is something.
+        let has = |screen: &Screen| *screen == self.screen || self.has(Action::Show(*screen));
+        let all: Vec<Screen> = Screen::ALL.into_iter().filter(has).collect();
+        let at = all.iter().position(|screen| *screen == self.screen).unwrap_or(0);
+        let by = if by == 1 { 1 } else { all.len() - 1 };
+        self.show(all[(at + by) % all.len()]);
     }
 
     pub(super) fn move_by(&mut self, by: isize) {
@@ -212,7 +216,8 @@ impl App {
     fn sort(&mut self, by: isize) {
         match self.screen {
             Screen::Tasks => {
-                self.query.sort = neighbour(&Column::ALL, self.query.sort, by);
+                let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
+                self.query.sort = neighbour(&all.collect::<Vec<_>>(), self.query.sort, by);
                 self.query.descending = self.query.sort.is_figure();
             }
             Screen::Groups => {

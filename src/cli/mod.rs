@@ -13,6 +13,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(feature = "attach")]
+use crate::source::Address;
 pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
@@ -28,6 +30,7 @@ Examples:
   asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5 ms
   asynctop --headless --hog spin            a report: before and with the hog
   asynctop --format json | jq .slowdown
+  asynctop attach localhost:6669            a program with console-subscriber
 
 Exit code: 0 fine, 2 wrong usage or no way to start";
 
@@ -60,6 +63,15 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Watch programs that carry console-subscriber
+    #[cfg(feature = "attach")]
+    Attach {
+        /// Where they listen: host:port, http://host:port or unix:/path
+        #[arg(value_name = "ADDR", default_value = "http://127.0.0.1:6669")]
+        addresses: Vec<Address>,
+        #[command(flatten)]
+        watch: WatchArgs,
+    },
     /// Measure a service with a thread for each connection against an async one
     Compare(CompareArgs),
     /// List the lab's scenarios, or print one to start from
@@ -89,6 +101,14 @@ pub enum Request {
         /// What it is made of.
         lab: LabArgs,
         /// How it is watched.
+        watch: WatchArgs,
+    },
+    /// Programs with console-subscriber.
+    #[cfg(feature = "attach")]
+    Attach {
+        /// Where they listen.
+        addresses: Vec<Address>,
+        /// How they are watched.
         watch: WatchArgs,
     },
     /// Threads against async.
@@ -132,6 +152,15 @@ where
         None => Ok(Request::Lab { scenario: "mixed".to_owned(), lab, watch }),
         Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
             Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
+        }
+        #[cfg(feature = "attach")]
+        Some(Command::Attach { addresses, watch: inner }) if lab == LabArgs::default() => {
+            Ok(Request::Attach { addresses, watch: inner.or(watch) })
+        }
+        #[cfg(feature = "attach")]
+        Some(Command::Attach { .. }) => {
+            let message = "there is no lab to attach to: leave its flags out here";
+            Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
         }
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),

@@ -29,6 +29,8 @@ pub enum Column {
     Wakes,
     /// Those from inside its own polls.
     SelfWakes,
+    /// The program that it belongs to.
+    Target,
     /// What it says that it is doing.
     Doing,
     /// Where it was spawned.
@@ -37,7 +39,7 @@ pub enum Column {
 
 impl Column {
     /// All columns, in the order of the table.
-    pub const ALL: [Column; 15] = [
+    pub const ALL: [Column; 16] = [
         Column::Id,
         Column::State,
         Column::Name,
@@ -51,6 +53,7 @@ impl Column {
         Column::MaxDelay,
         Column::Wakes,
         Column::SelfWakes,
+        Column::Target,
         Column::Doing,
         Column::Where,
     ];
@@ -71,6 +74,7 @@ impl Column {
             Column::MaxDelay => "MAX WAIT",
             Column::Wakes => "WAKES",
             Column::SelfWakes => "SELF",
+            Column::Target => "TARGET",
             Column::Doing => "DOING",
             Column::Where => "WHERE",
         }
@@ -78,6 +82,14 @@ impl Column {
 
     /// Whether the greatest value is the one to see first.
     pub fn is_figure(self) -> bool {
-        !matches!(self, Column::Id | Column::State | Column::Name | Column::Doing | Column::Where)
+        !matches!(
+            self,
+            Column::Id
+                | Column::State
+                | Column::Name
+                | Column::Target
+                | Column::Doing
+                | Column::Where
+        )
     }
 }

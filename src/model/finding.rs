@@ -146,7 +146,7 @@ fn lost_waker(snapshot: &Snapshot, task: &TaskFigures) -> Option<Finding> {
 }
 
 /// Nanoseconds as people write them, with three digits that count.
-fn duration(nanos: u64) -> String {
+pub(super) fn duration(nanos: u64) -> String {
     let seconds = nanos as f64 / 1e9;
     match nanos {
         0..1_000_000_000 => format!("{} ms", nanos / 1_000_000),

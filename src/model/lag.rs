@@ -36,7 +36,9 @@ impl Tracker {
     }
 
     pub(super) fn advance(&mut self, snapshot: &Snapshot) {
-        let begin = snapshot.taken_ns.saturating_sub(WINDOW_NS);
+        // Counts that come now and then: there is to be one of them in the window.
+        let window_ns = WINDOW_NS.max(snapshot.period_ns.saturating_mul(2));
+        let begin = snapshot.taken_ns.saturating_sub(window_ns);
         // The last state from before the window is what the window is measured against.
         while self.past.get(1).is_some_and(|(taken, _)| *taken <= begin) {
             self.past.pop_front();

@@ -4,6 +4,7 @@
 //! no ratatui.
 
 mod blame;
+mod by_target;
 mod columns;
 mod console;
 mod finding;
@@ -50,6 +51,7 @@ pub struct Model {
     snapshot: Option<Arc<Snapshot>>,
     /// What rates are taken against.
     base: Option<Arc<Snapshot>>,
+    by_target: by_target::ByTarget,
     rates: Vec<TaskRates>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
@@ -61,15 +63,19 @@ pub struct Model {
 impl Model {
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
-        if let Some(last) = self.snapshot.take() {
+        let last = self.snapshot.take();
+        if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
                 *self = Model::default();
-            } else if elapsed(self.base.as_ref(), &last) >= MIN_INTERVAL_NS || self.base.is_none() {
-                self.base = Some(last);
+            } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
+                self.base = Some(Arc::clone(last));
             }
         }
         let base = self.base.as_deref();
-        self.rates = rates::tasks(&snapshot, base);
+        self.rates = match snapshot.targets.is_empty() {
+            true => rates::tasks(&snapshot, base),
+            false => self.by_target.rates(&snapshot, last.as_deref(), &self.rates),
+        };
         rates::workers(&mut self.workers, &snapshot, base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);

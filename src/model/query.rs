@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Column, TaskFigures, TaskRates};
+use super::{Column, TaskFigures, TaskKind, TaskRates};
 
 /// What the user typed after `/`: words that a task's name, state, stage or location
 /// must contain, each of them, whatever the case.
@@ -35,6 +35,7 @@ impl Filter {
                 task.state.as_str(),
                 task.stage.unwrap_or_default(),
                 &meta.location,
+                &meta.target,
             ])
     }
 }
@@ -85,7 +86,11 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         // The bits of floats that are not negative sort as the floats do.
         Column::PollRate => Number(|_, rates| rates.polls.to_bits()),
         // Beside a hog nobody is busy: then those come first that would like to be.
-        Column::BusyShare => Numbers(|_, rates| (rates.busy.to_bits(), rates.scheduled.to_bits())),
+        // What runs on the blocking pool is in its only poll all its life, and nobody's worry.
+        Column::BusyShare => Numbers(|task, rates| match task.meta.kind {
+            TaskKind::Blocking => (0, 0),
+            _ => (rates.busy.to_bits(), rates.scheduled.to_bits()),
+        }),
         Column::Busy => Number(|task, _| task.busy_ns),
         Column::Scheduled => Number(|task, _| task.scheduled_ns),
         Column::Idle => Number(|task, _| task.idle_ns),
@@ -93,6 +98,7 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::MaxDelay => Number(|task, _| task.max_delay_ns),
         Column::Wakes => Number(|task, _| task.wakes),
         Column::SelfWakes => Number(|task, _| task.self_wakes),
+        Column::Target => Text(|task| &task.meta.target),
         Column::Doing => Text(|task| task.stage.unwrap_or_default()),
         Column::Where => Text(|task| &task.meta.location),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Figure, Snapshot, WorkerFigures};
+use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 
 /// What happened to a task since the snapshot before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -60,11 +60,20 @@ fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
 
 /// The rates of each task of `now`, in its order.
 pub(super) fn tasks(now: &Snapshot, base: Option<&Snapshot>) -> Vec<TaskRates> {
-    let before = base.map_or(&[][..], |base| &base.tasks);
     let span_ns = base.map(|base| now.taken_ns.saturating_sub(base.taken_ns));
+    between(&now.tasks, base.map_or(&[], |base| &base.tasks), span_ns)
+}
+
+/// The rates of each of these tasks, in their order, against those of so many ns before;
+/// without a span, over their lives.
+pub(super) fn between(
+    now: &[TaskFigures],
+    before: &[TaskFigures],
+    span_ns: Option<u64>,
+) -> Vec<TaskRates> {
     let mut known = before.iter().peekable();
-    let mut rates = Vec::with_capacity(now.tasks.len());
-    for task in &now.tasks {
+    let mut rates = Vec::with_capacity(now.len());
+    for task in now {
         // Both are sorted by key: walk them side by side.
         while known.next_if(|old| old.key < task.key).is_some() {}
         let old = known.next_if(|old| old.key == task.key);
@@ -76,7 +85,7 @@ pub(super) fn tasks(now: &Snapshot, base: Option<&Snapshot>) -> Vec<TaskRates> {
             wakes: per_second(task.wakes, of(old.map(|old| old.wakes)), span),
             busy: share(task.busy_ns, of(old.map(|old| old.busy_ns)), span),
             scheduled: share(task.scheduled_ns, of(old.map(|old| old.scheduled_ns)), span),
-            new: old.is_none() && base.is_some(),
+            new: old.is_none() && span_ns.is_some(),
         });
     }
     rates

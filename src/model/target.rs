@@ -2,6 +2,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use super::finding::duration;
+
 /// A program that is watched over a connection. A source in this process has none.
 #[derive(Clone, Debug)]
 pub struct TargetFigures {
@@ -52,6 +54,32 @@ impl Link {
     }
 }
 
+impl TargetFigures {
+    /// How the connection stands, in some words.
+    pub fn status(&self, taken_ns: u64) -> String {
+        let ago = |since_ns: &u64| duration(taken_ns.saturating_sub(*since_ns));
+        match &self.link {
+            Link::Connecting => "connecting".to_owned(),
+            Link::Connected if self.process > 1 => {
+                format!("connected to process {}, restarted", self.process)
+            }
+            Link::Connected => "connected".to_owned(),
+            Link::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),
+            Link::Lost { since_ns, reason, retry_in_ns } => {
+                let since = match since_ns {
+                    Some(since_ns) => format!("disconnected for {}", ago(since_ns)),
+                    None => "not connected".to_owned(),
+                };
+                let retry = match retry_in_ns {
+                    0 => "connecting again".to_owned(),
+                    nanos => format!("next attempt in {}", duration(*nanos)),
+                };
+                format!("{since}: {reason}; {retry}")
+            }
+        }
+    }
+}
+
 /// What is known to be missing from the picture of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
@@ -80,6 +108,39 @@ impl Gaps {
             *self;
         self.behind
             || [dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates] != [0; 5]
+    }
+
+    /// What is missing, each in some words.
+    pub fn words(&self) -> Vec<String> {
+        let count = |n: u64, one: &str, many: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            n => Some(format!("{n} {many}")),
+        };
+        let flag = |is: bool, text: &str| is.then(|| text.to_owned());
+        let words = [
+            flag(self.paused, "paused by another client"),
+            flag(self.behind, "the target is behind with its events"),
+            count(
+                self.dropped_events,
+                "event dropped by the target",
+                "events dropped by the target",
+            ),
+            count(
+                self.unknown_tasks,
+                "task mentioned but not sent",
+                "tasks mentioned but not sent",
+            ),
+            count(self.unnamed_tasks, "task without its name", "tasks without their names"),
+            count(self.unread_updates, "update not readable", "updates not readable"),
+            count(
+                self.refused,
+                "thing over the limits of asynctop",
+                "things over the limits of asynctop",
+            ),
+            count(self.cut_texts, "text cut", "texts cut"),
+        ];
+        words.into_iter().flatten().collect()
     }
 }
 

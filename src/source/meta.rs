@@ -79,7 +79,7 @@ impl Metas {
 
 /// A path as short as it can be without losing where it belongs: one's own crate's paths
 /// are relative already, those of other crates begin with the crate's folder.
-fn short_path(path: &str) -> &str {
+pub(super) fn short_path(path: &str) -> &str {
     let is_separator = |c| c == '/' || c == '\\';
     let absolute = path.starts_with(is_separator) || path.get(1..2) == Some(":");
     if !absolute {

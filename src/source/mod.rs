@@ -3,6 +3,8 @@
 //! This room knows the probe, Tokio's metrics and the snapshot. It knows nothing of the
 //! model's derived figures and nothing of screens.
 
+#[cfg(feature = "attach")]
+pub mod attach;
 mod live;
 mod meta;
 mod runtime;
@@ -10,7 +12,11 @@ mod sampler;
 mod timeline;
 mod workers;
 
+#[cfg(feature = "attach")]
+pub use attach::{Address, AttachSource};
 pub use live::LiveSource;
+#[cfg(feature = "attach")]
+use meta::short_path;
 pub use sampler::{Control, Sampler};
 
 use crate::model::{Interest, Snapshot};

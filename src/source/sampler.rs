@@ -102,6 +102,11 @@ impl Control {
         });
     }
 
+    /// Brings the next snapshot now, unless the last one was a moment ago.
+    pub fn look(&self) {
+        self.change(|wishes| wishes.revision += 1);
+    }
+
     fn change(&self, change: impl FnOnce(&mut Wishes)) {
         change(&mut self.lock());
         self.0.changed.notify_all();

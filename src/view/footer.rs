@@ -49,6 +49,9 @@ pub(super) fn entries(app: &App, width: u16) -> Vec<Entry> {
 fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
     let over = app.overlay != Overlay::None;
     let back = over || app.query.group.is_some() || !app.filter.is_empty();
+    if !app.has(key.action) {
+        return None;
+    }
     let (rank, word) = match key.action {
         Action::Back if back => (2, "back"),
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),

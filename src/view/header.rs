@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{ConsoleFigures, Factor, Flavor, HogFigures, Model},
+    model::{ConsoleFigures, Factor, Flavor, HogFigures, Link, Model, Snapshot},
 };
 
 /// A part of the line. The least rank has the first choice of a place.
@@ -89,6 +89,9 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     }
     parts.push(left(2, snapshot.source.to_string(), look.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
+    if let Some((text, style)) = links(snapshot, look) {
+        parts.push(left(1, text, style));
+    }
     parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
     parts.push(left(9, pace(app), look.dim()));
     if let Some(lab) = &snapshot.lab {
@@ -97,6 +100,29 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     }
     figures(&mut parts, app.model(), look);
     parts
+}
+
+/// How the connections stand, if there are any.
+fn links(snapshot: &Snapshot, look: Look) -> Option<(String, Style)> {
+    let targets = &snapshot.targets;
+    let live = targets.iter().filter(|target| target.link.is_live()).count();
+    let gaps = targets.iter().any(|target| target.gaps.is_incomplete());
+    match (targets.as_slice(), live) {
+        ([], _) => None,
+        (all, live) if live == all.len() && gaps => Some(("incomplete".to_owned(), look.warning())),
+        ([_], 1) => Some(("connected".to_owned(), look.good())),
+        (all, live) if live == all.len() => Some((format!("{live} connected"), look.good())),
+        ([one], _) => {
+            let text = match one.link {
+                Link::Connecting => "connecting",
+                Link::Stale { .. } => "STALE",
+                _ if one.process == 0 => "not connected",
+                _ => "DISCONNECTED",
+            };
+            Some((text.to_owned(), look.critical()))
+        }
+        (all, live) => Some((format!("{live} of {} connected", all.len()), look.critical())),
+    }
 }
 
 /// How often the source is looked at.

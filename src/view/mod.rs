@@ -24,6 +24,7 @@ mod lab;
 mod screens;
 mod strip;
 mod table;
+mod targets;
 mod tasks;
 mod text;
 mod theme;

@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     bars::{bar, history},
     canvas::{Canvas, Pieces},
+    targets,
     text::{duration, percent},
 };
 use crate::{
@@ -25,6 +26,9 @@ const LONG_NS: u64 = 10_000_000;
 
 /// How many lines the workers take, if they may have up to `most`.
 pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
+    if let Some(targets) = targets::lines(app) {
+        return targets.min(most.max(1));
+    }
     let workers = u16::try_from(app.model().workers().len()).unwrap_or(u16::MAX);
     let lines = workers.div_ceil((width / WORKER).max(1));
     // Too many to show each: one line sums them up.
@@ -33,6 +37,9 @@ pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
 
 /// Each worker: how busy it is, and what it polls right now.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    if targets::lines(app).is_some() {
+        return targets::draw(app, canvas, area);
+    }
     let workers = app.model().workers();
     let columns = (area.width / WORKER).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {

@@ -5,11 +5,12 @@ use ratatui::{layout::Rect, style::Style};
 use super::{
     canvas::Canvas,
     table::{Place, Spec, places},
+    targets,
     text::{count, duration, percent, rate},
 };
 use crate::{
     app::App,
-    model::{Column, TaskFigures, TaskRates},
+    model::{Column, TaskFigures, TaskKind, TaskRates},
     probe::State,
 };
 
@@ -21,7 +22,7 @@ const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> 
     Spec { column, width, grow, rank, right: false }
 }
 
-const SPECS: [Spec<Column>; 15] = [
+const SPECS: [Spec<Column>; 16] = [
     figure(Column::Id, 6, 5),
     words(Column::State, 1, 0, 2),
     words(Column::Name, 12, 6, 1),
@@ -35,18 +36,24 @@ const SPECS: [Spec<Column>; 15] = [
     figure(Column::MaxDelay, 8, 14),
     figure(Column::Wakes, 7, 13),
     figure(Column::SelfWakes, 6, 15),
+    words(Column::Target, 15, 10, 6),
     words(Column::Doing, 16, 12, 12),
     words(Column::Where, 15, 47, 11),
 ];
 
+/// The columns that say something here.
+fn specs(app: &App) -> Vec<Spec<Column>> {
+    SPECS.into_iter().filter(|spec| app.has_column(spec.column)).collect()
+}
+
 /// The column whose title is at `x`.
 pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<Column> {
-    let places = places(&SPECS, app.query.sort, width);
+    let places = places(&specs(app), app.query.sort, width);
     places.into_iter().find(|p| p.x <= x && x <= p.x + p.width).map(|place| place.column)
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let places = places(&SPECS, app.query.sort, area.width);
+    let places = places(&specs(app), app.query.sort, area.width);
     for place in &places {
         let sorted = place.column == app.query.sort;
         head(canvas, area.y, place, place.column.title(), sorted.then_some(app.query.descending));
@@ -62,6 +69,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
+    }
+    if app.order().is_empty() && targets::waiting(app, canvas, area) {
+        return;
     }
     if app.order().is_empty() && visible > 0 {
         let text = match (app.model().snapshot(), app.filter.is_empty()) {
@@ -133,6 +143,7 @@ fn cell(
         Column::MaxDelay => (duration(task.max_delay_ns), plain),
         Column::Wakes => (count(task.wakes), plain),
         Column::SelfWakes => (count(task.self_wakes), plain),
+        Column::Target => (task.meta.target.to_string(), look.dim()),
         Column::Doing => (doing(task), plain),
         Column::Where => (task.meta.location.to_string(), look.dim()),
     };
@@ -144,6 +155,11 @@ fn doing(task: &TaskFigures) -> String {
     match (task.state.is_done(), task.stage) {
         (true, None) => task.state.as_str().to_owned(),
         (true, Some(stage)) => format!("{}: {stage}", task.state.as_str()),
-        (false, stage) => stage.unwrap_or_default().to_owned(),
+        (false, Some(stage)) => stage.to_owned(),
+        (false, None) => match task.meta.kind {
+            TaskKind::Blocking => "on the blocking pool".to_owned(),
+            TaskKind::BlockOn => "in a block_on".to_owned(),
+            TaskKind::Spawned | TaskKind::Unknown => String::new(),
+        },
     }
 }

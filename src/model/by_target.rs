@@ -1,0 +1,130 @@
+//! Rates of tasks that are counted elsewhere.
+//!
+//! A target sends its counts now and then, and snapshots are taken more often than that:
+//! between two of them nothing would seem to happen for a while, and then four times as
+//! much as did. So rates are taken between the snapshots that first showed each update of a
+//! target, over the time between the updates, and hold until the next one.
+
+use std::sync::Arc;
+
+use super::{Snapshot, TargetFigures, TaskFigures, TaskRates, rates};
+
+/// Remembers the snapshot that first showed the last update of each target.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByTarget {
+    first: Vec<Arc<Snapshot>>,
+}
+
+impl ByTarget {
+    /// The rates of each task of `now`, in its order. Those of targets that have sent
+    /// nothing new are taken from `last` and the rates there.
+    pub(super) fn rates(
+        &mut self,
+        now: &Arc<Snapshot>,
+        last: Option<&Snapshot>,
+        rates_there: &[TaskRates],
+    ) -> Vec<TaskRates> {
+        let mut rates = Vec::with_capacity(now.tasks.len());
+        for (at, target) in now.targets.iter().enumerate() {
+            let tasks = of(now, target);
+            let before = self.first.get(at).map(|first| (first, &first.targets[at]));
+            let same = before.filter(|(_, before)| before.process == target.process);
+            let span = same.map(|(_, b)| target.counted_ns.saturating_sub(b.counted_ns));
+            match (same, last, span) {
+                (Some(_), Some(last), Some(0)) => {
+                    rates.extend(carried(tasks, last, target, rates_there));
+                    continue;
+                }
+                (Some((first, _)), _, Some(span)) => {
+                    rates.extend(rates::between(tasks, of(first, target), Some(span)));
+                }
+                _ => rates.extend(rates::between(tasks, &[], None)),
+            }
+            match self.first.get_mut(at) {
+                Some(first) => *first = Arc::clone(now),
+                None => self.first.push(Arc::clone(now)),
+            }
+        }
+        rates
+    }
+}
+
+/// The tasks of a target.
+fn of<'a>(snapshot: &'a Snapshot, target: &TargetFigures) -> &'a [TaskFigures] {
+    let place = |key: u64| snapshot.tasks.partition_point(|task| task.key < key);
+    &snapshot.tasks[place(target.keys.start)..place(target.keys.end)]
+}
+
+/// The rates that these tasks had in the snapshot before.
+fn carried<'a>(
+    tasks: &'a [TaskFigures],
+    last: &'a Snapshot,
+    target: &TargetFigures,
+    rates: &'a [TaskRates],
+) -> impl Iterator<Item = TaskRates> + 'a {
+    let begin = last.tasks.partition_point(|task| task.key < target.keys.start);
+    let mut known = of(last, target).iter().zip(&rates[begin.min(rates.len())..]).peekable();
+    tasks.iter().map(move |task| {
+        while known.next_if(|(old, _)| old.key < task.key).is_some() {}
+        let same = known.next_if(|(old, _)| old.key == task.key);
+        same.map_or_else(TaskRates::default, |(_, rates)| *rates)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Gaps, Link, Model,
+        testing::{snapshot, task},
+    };
+
+    const S: u64 = 1_000_000_000;
+
+    fn target(nth: u64, process: u64, counted_ns: u64) -> TargetFigures {
+        TargetFigures {
+            name: format!("t{nth}").into(),
+            link: Link::Connected,
+            process,
+            keys: nth * 100..nth * 100 + 100,
+            counted_ns,
+            tasks: 1,
+            gaps: Gaps::default(),
+        }
+    }
+
+    fn polled(key: u64, polls: u64) -> TaskFigures {
+        let mut task = task(key, "t");
+        task.polls = polls;
+        task
+    }
+
+    #[test]
+    fn rates_hold_from_one_update_to_the_next() {
+        let mut model = Model::default();
+        let mut seen = Vec::new();
+        for quarter in 0..12u64 {
+            // One target counts at each second, the other half a second later.
+            let (first, second) = (quarter / 4, (quarter + 2) / 4);
+            let tasks = [polled(1, 100 * first), polled(101, 60 * second)];
+            let mut now = snapshot(10 * S + quarter * S / 4, tasks);
+            now.targets =
+                vec![target(0, 1, (10 + first) * S), target(1, 1, (10 + second) * S - S / 2)];
+            model.advance(now.into());
+            seen.push((model.rates(0).polls, model.rates(1).polls));
+        }
+        assert!(seen[4..].iter().all(|rates| *rates == (100.0, 60.0)), "{seen:?}");
+    }
+
+    #[test]
+    fn another_process_begins_anew() {
+        let mut model = Model::default();
+        for (process, key) in [(1, 1), (1, 1), (2, 2)] {
+            let taken = (10 + key) * S;
+            let mut now = snapshot(taken, [polled(key, 7)]);
+            now.targets = vec![target(0, process, taken)];
+            model.advance(now.into());
+        }
+        assert!(!model.rates(0).new, "all of them are, so none is worth a mark");
+    }
+}

@@ -1,0 +1,150 @@
+//! Where a target is.
+
+use std::{fmt, str::FromStr};
+
+use tonic::transport::Endpoint;
+
+/// The port that console-subscriber takes if nobody says otherwise.
+const PORT: u16 = 6669;
+
+/// The address of a program with console-subscriber.
+///
+/// ```
+/// use asynctop::source::Address;
+///
+/// for (text, short) in [
+///     ("http://127.0.0.1:6669", "127.0.0.1:6669"),
+///     ("localhost:7000", "localhost:7000"),
+///     ("example.org", "example.org:6669"),
+///     ("unix:/run/app.sock", "/run/app.sock"),
+///     ("/run/app.sock", "/run/app.sock"),
+/// ] {
+///     assert_eq!(text.parse::<Address>().unwrap().to_string(), short);
+/// }
+/// assert!("ftp://example.org".parse::<Address>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A host and a port.
+    Tcp(String),
+    /// The path of a Unix socket.
+    Unix(String),
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Address::Tcp(format!("127.0.0.1:{PORT}"))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(place) | Address::Unix(place) => f.write_str(place),
+        }
+    }
+}
+
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no address: {0}; write host:port, http://host:port or unix:/path")]
+pub struct AddressError(String);
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let error = |reason: &str| Err(AddressError(reason.to_owned()));
+        let path = text.strip_prefix("unix://").or_else(|| text.strip_prefix("unix:"));
+        if let Some(path) = path.or_else(|| text.starts_with(['/', '.']).then_some(text)) {
+            return match path {
+                "" => error("the path of the socket is missing"),
+                path => Ok(Address::Unix(path.to_owned())),
+            };
+        }
+        if text.starts_with("https://") {
+            return error("console-subscriber does not speak TLS");
+        }
+        let place = text.strip_prefix("http://").unwrap_or(text);
+        let place = place.strip_suffix('/').unwrap_or(place);
+        if place.contains("://") {
+            return error("only http and unix are spoken");
+        }
+        if place.contains(['/', '?', '#', '@', ' ']) {
+            return error("there is more than a host and a port");
+        }
+        let (host, port) = split(place);
+        if host.is_empty() {
+            return error("the host is missing");
+        }
+        let port = match port {
+            None => PORT,
+            Some(digits) => match digits.parse() {
+                Ok(0) | Err(_) => return error("a port is a number from 1 to 65535"),
+                Ok(port) => port,
+            },
+        };
+        let address = Address::Tcp(format!("{host}:{port}"));
+        match address.endpoint() {
+            Ok(_) => Ok(address),
+            Err(_) => error("the host has characters that no host has"),
+        }
+    }
+}
+
+/// Host and port; a host with colons of its own stands in brackets.
+fn split(place: &str) -> (&str, Option<&str>) {
+    if let Some(end) = place.rfind(']') {
+        let (host, rest) = place.split_at(end + 1);
+        return (host, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("")));
+    }
+    match place.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (place, None),
+    }
+}
+
+impl Address {
+    /// What tonic makes of it.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
+        match self {
+            Address::Tcp(place) => Endpoint::from_shared(format!("http://{place}")),
+            Address::Unix(path) => Endpoint::from_shared(format!("unix:{path}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_is_told_in_a_sentence() {
+        for (text, reason) in [
+            ("", "the host is missing"),
+            ("http://", "the host is missing"),
+            (":6669", "the host is missing"),
+            ("unix:", "the path of the socket is missing"),
+            ("https://host:1", "console-subscriber does not speak TLS"),
+            ("ftp://host:1", "only http and unix are spoken"),
+            ("host:0", "a port is a number from 1 to 65535"),
+            ("host:99999", "a port is a number from 1 to 65535"),
+            ("host:http", "a port is a number from 1 to 65535"),
+            ("::1", "the host is missing"),
+            ("http://host:1/path", "there is more than a host and a port"),
+            ("me@host", "there is more than a host and a port"),
+            ("a b", "there is more than a host and a port"),
+            ("ho<st:1", "the host has characters that no host has"),
+        ] {
+            let error = text.parse::<Address>().expect_err(text).to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_version_6_stand_in_brackets() {
+        assert_eq!("[::1]:7000".parse(), Ok(Address::Tcp("[::1]:7000".into())));
+        assert_eq!("[::1]".parse(), Ok(Address::Tcp("[::1]:6669".into())));
+        assert!("[::1]7000".parse::<Address>().is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! The source: what the connections know, as snapshots.
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    thread,
+};
+
+use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
+
+use super::{
+    Address,
+    state::Target,
+    wire::{self, Clock, Known, Shared},
+};
+use crate::{
+    Histogram,
+    model::{
+        Caveat, Figure, Interest, Resources, RuntimeFigures, Snapshot, Subject, TargetFigures,
+        TaskFigures,
+    },
+    source::Source,
+};
+
+/// Why figures of the runtime are missing.
+const NOT_ON_THE_WIRE: &str = "the tokio-console wire does not carry it";
+
+/// What is not quite what its name promises.
+const CAVEATS: &[Caveat] = &[
+    Caveat {
+        figure: "tasks.max_poll_ns",
+        text: "at least: the wire carries the last poll of each update only",
+    },
+    Caveat { figure: "tasks.max_delay_ns", text: "at least: the wire carries sums of waits only" },
+    Caveat { figure: "lag", text: "estimated from the mean wait of each task between two updates" },
+];
+
+/// Watches programs with console-subscriber, each over a connection of its own.
+///
+/// Everything of it runs on a thread of its own; a snapshot never waits for a target.
+pub struct AttachSource {
+    name: Arc<str>,
+    targets: Vec<Arc<Shared>>,
+    clock: Clock,
+    listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+    /// Ends the connections when it is dropped.
+    _stop: oneshot::Sender<()>,
+}
+
+/// A handle to hear of changes.
+#[derive(Clone)]
+pub struct Changes(Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>);
+
+impl Changes {
+    /// Calls this whenever something has come from a target, or a connection has changed.
+    /// It must not wait. Only the first one is called.
+    pub fn tell(&self, listener: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.set(Box::new(listener));
+    }
+}
+
+impl AttachSource {
+    /// Begins to connect to these targets.
+    ///
+    /// # Errors
+    /// If the system has no thread to give. A target that does not answer is no error: it
+    /// is shown as such, and tried again and again.
+    pub fn start(addresses: &[Address]) -> io::Result<Self> {
+        let clock = Clock::start();
+        let listener = Arc::new(OnceLock::new());
+        let name = match addresses {
+            [one] => format!("attach:{one}"),
+            several => format!("attach: {} targets", several.len()),
+        };
+        let mut targets = Vec::new();
+        let mut connections = Vec::new();
+        for (address, nth) in addresses.iter().zip(0..) {
+            let endpoint = address.endpoint().map_err(io::Error::other)?;
+            let target = Target::new(&address.to_string(), nth);
+            let shared = Arc::new(Shared::new(target, clock, Arc::clone(&listener)));
+            connections.push((Arc::clone(&shared), endpoint));
+            targets.push(shared);
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("asynctop-attach".to_owned()).spawn(move || {
+            let local = LocalSet::new();
+            for (shared, endpoint) in connections {
+                local.spawn_local(wire::watch(shared, endpoint));
+            }
+            runtime.block_on(local.run_until(async {
+                let _ = stopped.await;
+            }));
+            drop(local);
+            // Nobody waits for a name that is still being looked up.
+            runtime.shutdown_background();
+        })?;
+        Ok(AttachSource { name: name.into(), targets, clock, listener, _stop: stop })
+    }
+
+    /// A handle to hear of changes.
+    pub fn changes(&self) -> Changes {
+        Changes(Arc::clone(&self.listener))
+    }
+
+    /// Asks for the details of the task that is looked at, and of no other.
+    fn want(&self, task: Option<u64>) {
+        for shared in &self.targets {
+            let id = task.and_then(|key| shared.lock().target.wire_id(key));
+            shared.wanted.send_if_modified(|wanted| {
+                let changed = *wanted != id;
+                *wanted = id;
+                changed
+            });
+        }
+    }
+}
+
+/// A snapshot in the making.
+#[derive(Default)]
+struct Looking {
+    tasks: Vec<TaskFigures>,
+    targets: Vec<TargetFigures>,
+    delays: Histogram,
+    resources: Resources,
+    distributions: Vec<(Subject, crate::model::Distributions)>,
+    period_ns: u64,
+}
+
+impl Looking {
+    fn at(&mut self, known: &Known, now: i64, interest: &Interest) {
+        let Known { target, link, details } = known;
+        let first = self.tasks.len();
+        self.tasks.extend(target.tasks(link.until(now), now));
+        let living = self.tasks[first..].iter().filter(|task| !task.state.is_done());
+        self.targets.push(TargetFigures {
+            name: Arc::clone(target.name()),
+            link: link.figures(now),
+            process: target.process(),
+            keys: target.keys(),
+            counted_ns: target.counted().unsigned_abs(),
+            tasks: living.count() as u64,
+            gaps: target.gaps(),
+        });
+        self.delays.merge(target.delays());
+        self.period_ns = self.period_ns.max(link.period_ns());
+        if interest.resources {
+            self.resources.resources.extend(target.resources());
+            self.resources.async_ops.extend(target.async_ops());
+        }
+        if let (Some(key), Some((id, details))) = (interest.task, details)
+            && target.wire_id(key) == Some(*id)
+        {
+            self.distributions.push((Subject::Task(key), details.clone()));
+        }
+    }
+}
+
+impl Source for AttachSource {
+    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
+        self.want(interest.task);
+        let mut looking = Looking::default();
+        let now = self.clock.now();
+        for shared in &self.targets {
+            looking.at(&shared.lock(), now, interest);
+        }
+        let Looking { tasks, targets, delays, resources, distributions, period_ns } = looking;
+        let alive = tasks.iter().filter(|task| !task.state.is_done());
+        let uptime_ns = alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0);
+        let none = Figure::Unavailable(NOT_ON_THE_WIRE);
+        Snapshot {
+            taken_ns: now.unsigned_abs(),
+            source: Arc::clone(&self.name),
+            epoch: 1,
+            runtime: RuntimeFigures {
+                flavor: Figure::Unavailable(NOT_ON_THE_WIRE),
+                uptime_ns,
+                alive_tasks: none,
+                measured_tasks: alive.count() as u64,
+                global_queue: none,
+                blocking_threads: none,
+                idle_blocking_threads: none,
+                blocking_queue: none,
+                budget_forced_yields: none,
+                remote_schedules: none,
+            },
+            workers: Vec::new(),
+            timeline: Err(NOT_ON_THE_WIRE),
+            tasks,
+            delays,
+            distributions,
+            evidence: Vec::new(),
+            await_point: None,
+            targets,
+            period_ns,
+            caveats: CAVEATS,
+            resources: Ok(Arc::new(resources)),
+            lab: None,
+        }
+    }
+}

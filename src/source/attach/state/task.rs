@@ -1,0 +1,293 @@
+//! A task, as the wire tells of it.
+
+use std::sync::Arc;
+
+use console_api::{field, tasks};
+
+use super::table::Entry;
+use crate::source::attach::{
+    clock::{Moment, between, moment, nanos},
+    limits,
+    text::Texts,
+};
+use crate::{
+    Histogram,
+    model::{Figure, TaskFigures, TaskKind, TaskMeta, group_name},
+    probe::State,
+};
+
+/// Why the wakers of a task are not known.
+const NOT_COUNTED: &str = "nobody counts the wakers of what is no spawned task";
+const NEVER_POLLED: &str = "it was never polled, so nobody has had a waker of it";
+const UNNAMED: &str = "what kind of task it is was not announced";
+
+#[derive(Debug)]
+pub(super) struct Task {
+    key: u64,
+    id: u64,
+    pub meta: Arc<TaskMeta>,
+    /// It was announced, and not only mentioned.
+    pub is_named: bool,
+    /// Its figures were sent at least once.
+    has_stats: bool,
+    /// The number of the update that changed it last.
+    changed: u64,
+    spawned: Moment,
+    ended: Moment,
+    first_poll: Moment,
+    woken: Moment,
+    poll_began: Moment,
+    poll_ended: Moment,
+    polls: u64,
+    wakes: u64,
+    self_wakes: u64,
+    wakers: u32,
+    /// Time in polls that have ended.
+    busy_ns: u64,
+    /// Time between wakes and polls, where both have happened.
+    scheduled_ns: u64,
+    /// The longest poll that was seen.
+    max_poll_ns: u64,
+    /// The longest wait that was seen.
+    max_delay_ns: u64,
+}
+
+impl Entry for Task {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn set_key(&mut self, key: u64) {
+        self.key = key;
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn ended(&self) -> Moment {
+        self.ended
+    }
+}
+
+/// Where a task stands, since when, and how its life has split up to a moment.
+struct Split {
+    state: State,
+    since: Moment,
+    lifetime: u64,
+    busy: u64,
+    scheduled: u64,
+}
+
+impl Task {
+    /// A task of which nothing is known yet but when it is said to exist.
+    pub(super) fn new(id: u64, meta: Arc<TaskMeta>, spawned: Moment) -> Self {
+        Task {
+            key: 0,
+            id,
+            meta,
+            is_named: true,
+            has_stats: false,
+            changed: 0,
+            spawned,
+            ended: 0,
+            first_poll: 0,
+            woken: 0,
+            poll_began: 0,
+            poll_ended: 0,
+            polls: 0,
+            wakes: 0,
+            self_wakes: 0,
+            wakers: 0,
+            busy_ns: 0,
+            scheduled_ns: 0,
+            max_poll_ns: 0,
+            max_delay_ns: 0,
+        }
+    }
+
+    /// Whether figures with this moment of spawning are of this task: an id is used again.
+    pub(super) fn was_spawned_at(&self, spawned: Moment) -> bool {
+        !self.has_stats || self.spawned == spawned
+    }
+
+    pub(super) fn has_changed_in(&self, update: u64) -> bool {
+        self.changed == update
+    }
+
+    /// It is gone, without a word from the target.
+    pub(super) fn end(&mut self, at: Moment) {
+        if self.ended == 0 {
+            self.ended = at.max(1);
+        }
+    }
+
+    /// Takes its figures in, which are whole values, and adds to `delays` how long its
+    /// polls have waited since the last ones.
+    pub(super) fn take(&mut self, stats: &tasks::Stats, update: u64, delays: &mut Histogram) {
+        let polled = stats.poll_stats.unwrap_or_default();
+        let (busy, scheduled) = (nanos(polled.busy_time), nanos(stats.scheduled_time));
+        let polls = polled.polls.saturating_sub(self.polls);
+        if let Some(wait) = scheduled.saturating_sub(self.scheduled_ns).checked_div(polls)
+            && self.has_stats
+        {
+            self.max_delay_ns = self.max_delay_ns.max(wait);
+            delays.record_many(wait, polls);
+        }
+        let mean = busy.saturating_sub(self.busy_ns).checked_div(polls).unwrap_or(0);
+        self.spawned = moment(stats.created_at);
+        self.ended = moment(stats.dropped_at);
+        self.first_poll = moment(polled.first_poll);
+        self.woken = moment(stats.last_wake);
+        self.poll_began = moment(polled.last_poll_started);
+        self.poll_ended = moment(polled.last_poll_ended);
+        self.polls = polled.polls;
+        self.wakes = stats.wakes;
+        self.self_wakes = stats.self_wakes;
+        let wakers = stats.waker_clones.saturating_sub(stats.waker_drops);
+        self.wakers = u32::try_from(wakers).unwrap_or(u32::MAX);
+        (self.busy_ns, self.scheduled_ns) = (busy, scheduled);
+        let last = if self.is_polling() { 0 } else { between(self.poll_began, self.poll_ended) };
+        self.max_poll_ns = self.max_poll_ns.max(last.min(busy)).max(mean);
+        (self.has_stats, self.changed) = (true, update);
+    }
+
+    fn is_polling(&self) -> bool {
+        self.poll_began > self.poll_ended && self.ended == 0
+    }
+
+    /// Where it stands. The parts of its life add up to the whole, whatever was sent.
+    fn split(&self, at: Moment) -> Split {
+        let at = if self.ended > 0 { self.ended } else { at };
+        let (state, since) = if self.ended > 0 {
+            (State::Ended, self.ended)
+        } else if self.is_polling() {
+            (State::Polling, self.poll_began)
+        } else if self.poll_began == 0 {
+            (State::Scheduled, self.spawned)
+        } else if self.woken > self.poll_began {
+            // A wake in the middle of a poll begins to count at its end.
+            (State::Scheduled, self.woken.max(self.poll_ended))
+        } else {
+            (State::Idle, self.poll_ended)
+        };
+        let since = since.clamp(self.spawned.min(at), at);
+        let lifetime = between(self.spawned, at);
+        let now = |one| if state == one { between(since, at) } else { 0 };
+        let busy = self.busy_ns.saturating_add(now(State::Polling)).min(lifetime);
+        // The target does not count the wait for the first poll.
+        let first = if self.first_poll > 0 { between(self.spawned, self.first_poll) } else { 0 };
+        let scheduled = self.scheduled_ns.saturating_add(first);
+        let scheduled = scheduled.saturating_add(now(State::Scheduled)).min(lifetime - busy);
+        Split { state, since, lifetime, busy, scheduled }
+    }
+
+    /// Its figures at a moment of the target's clock, which is `now` on ours.
+    pub(super) fn figures(&self, at: Moment, now: Moment) -> TaskFigures {
+        let Split { state, since, lifetime, busy, scheduled } = self.split(at);
+        let lasts = between(since, at);
+        let current = |one| if state == one { lasts } else { 0 };
+        TaskFigures {
+            key: self.key,
+            meta: Arc::clone(&self.meta),
+            state,
+            since_ns: now.unsigned_abs().saturating_sub(lasts),
+            lifetime_ns: lifetime,
+            busy_ns: busy,
+            scheduled_ns: scheduled,
+            idle_ns: lifetime - busy - scheduled,
+            polls: self.polls,
+            wakes: self.wakes,
+            self_wakes: self.self_wakes,
+            max_poll_ns: self.max_poll_ns.max(current(State::Polling)),
+            max_delay_ns: self.max_delay_ns.max(current(State::Scheduled)),
+            live_wakers: self.live_wakers(),
+            stage: None,
+        }
+    }
+
+    /// Clones less drops. That is the whole truth for spawned tasks only, and says nothing
+    /// before the first poll.
+    fn live_wakers(&self) -> Figure<u32> {
+        match self.meta.kind {
+            _ if !self.is_named => Figure::Unavailable(UNNAMED),
+            TaskKind::Spawned if self.polls == 0 => Figure::Unavailable(NEVER_POLLED),
+            TaskKind::Spawned => Figure::Derived(self.wakers),
+            _ => Figure::Unavailable(NOT_COUNTED),
+        }
+    }
+}
+
+/// What a task's announcement says of it.
+pub(super) fn meta(
+    task: &tasks::Task,
+    field_name: impl Fn(&console_api::Field) -> Option<String>,
+    target: &Arc<str>,
+    texts: &mut Texts,
+) -> TaskMeta {
+    let id = task.id.map_or(0, |id| id.id);
+    let location = texts.location(task.location.as_ref());
+    let mut meta = TaskMeta { id, target: Arc::clone(target), ..TaskMeta::default() };
+    let (mut name, mut function, mut fields) = (String::new(), String::new(), String::new());
+    for field in task.fields.iter().take(64) {
+        let Some(key) = field_name(field) else { continue };
+        let value = field.value.as_ref();
+        match (&*key, value) {
+            ("task.name", Some(value)) => name = words(value, texts),
+            ("task.id", Some(field::Value::U64Val(number))) => meta.id = *number,
+            ("kind", Some(value)) => meta.kind = kind(&words(value, texts)),
+            ("size.bytes", Some(field::Value::U64Val(size))) => {
+                meta.future_size = u32::try_from(*size).unwrap_or(u32::MAX);
+            }
+            ("fn", Some(value)) => function = words(value, texts),
+            _ => texts.add(&mut fields, &key, value, ""),
+        }
+    }
+    if !function.is_empty() {
+        let value = field::Value::StrVal(function);
+        texts.add(&mut fields, "fn", Some(&value), "");
+    }
+    // A task without a name is known by where it was spawned.
+    let file = location.rsplit(['/', '\\']).next().unwrap_or_default();
+    meta.group = match (&*name, file) {
+        ("", "") => texts.share("unnamed"),
+        ("", file) => texts.share(file),
+        (name, _) => texts.share(group_name(name)),
+    };
+    meta.name = if name.is_empty() { Arc::clone(&meta.group) } else { name.into() };
+    meta.location = location;
+    meta.fields = fields.into();
+    meta
+}
+
+/// What is known of a task that was never announced.
+pub(super) fn unnamed(id: u64, target: &Arc<str>, texts: &mut Texts) -> TaskMeta {
+    let name = texts.share("(not announced)");
+    TaskMeta {
+        id,
+        group: Arc::clone(&name),
+        name,
+        kind: TaskKind::Unknown,
+        target: Arc::clone(target),
+        ..TaskMeta::default()
+    }
+}
+
+fn words(value: &field::Value, texts: &mut Texts) -> String {
+    match value {
+        field::Value::StrVal(text) | field::Value::DebugVal(text) => {
+            texts.cut(text, limits::NAME_BYTES).to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Tokio says `task`, `local`, `block_on` and `blocking`; its own workers are of the last.
+fn kind(kind: &str) -> TaskKind {
+    match kind {
+        "task" | "local" | "block_in_place" => TaskKind::Spawned,
+        "block_on" => TaskKind::BlockOn,
+        "blocking" => TaskKind::Blocking,
+        _ => TaskKind::Unknown,
+    }
+}

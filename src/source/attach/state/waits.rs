@@ -1,0 +1,222 @@
+//! Resources and the async operations on them.
+
+use std::sync::Arc;
+
+use console_api::{
+    async_ops,
+    resources::{self, resource::kind::Kind},
+};
+
+use super::table::Entry;
+use crate::model::{AsyncOpFigures, ResourceFigures};
+use crate::source::attach::{
+    clock::{Moment, between, moment, nanos},
+    limits,
+    text::Texts,
+};
+
+/// A resource or an operation: an entry whose id may be another's at any time.
+pub(super) trait Wait: Entry {
+    /// Whether figures with this moment of making are of this one.
+    fn was_made_at(&self, made: Moment) -> bool;
+    /// It is gone, without a word from the target.
+    fn end(&mut self, at: Moment);
+}
+
+#[derive(Debug)]
+pub(super) struct Resource {
+    key: u64,
+    id: u64,
+    /// The id of the resource that it is a part of.
+    pub parent: Option<u64>,
+    pub type_name: Arc<str>,
+    kind: Arc<str>,
+    location: Arc<str>,
+    is_internal: bool,
+    made: Moment,
+    dropped: Moment,
+    pub state: Arc<str>,
+    /// The id of the task that got it last.
+    pub taker: Option<u64>,
+}
+
+impl Entry for Resource {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn set_key(&mut self, key: u64) {
+        self.key = key;
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn ended(&self) -> Moment {
+        self.dropped
+    }
+}
+
+impl Wait for Resource {
+    fn was_made_at(&self, made: Moment) -> bool {
+        self.made == 0 || self.made == made
+    }
+
+    fn end(&mut self, at: Moment) {
+        self.dropped = at.max(1);
+    }
+}
+
+impl Resource {
+    pub(super) fn new(wire: &resources::Resource, texts: &mut Texts) -> Self {
+        let kind = match wire.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
+            Some(Kind::Known(_)) => "timer",
+            Some(Kind::Other(other)) => texts.cut(other, limits::NAME_BYTES),
+            None => "",
+        };
+        let kind = texts.share(kind);
+        let type_name = texts.cut(&wire.concrete_type, limits::NAME_BYTES);
+        Resource {
+            key: 0,
+            id: wire.id.map_or(0, |id| id.id),
+            parent: wire.parent_resource_id.map(|id| id.id),
+            type_name: texts.share(type_name),
+            kind,
+            location: texts.location(wire.location.as_ref()),
+            is_internal: wire.is_internal,
+            made: 0,
+            dropped: 0,
+            state: texts.share(""),
+            taker: None,
+        }
+    }
+
+    pub(super) fn take(&mut self, stats: &resources::Stats, texts: &mut Texts) {
+        self.made = moment(stats.created_at);
+        self.dropped = moment(stats.dropped_at);
+        self.state = texts.attributes(&stats.attributes);
+    }
+
+    /// Whether somebody has it, as far as its state says.
+    pub(super) fn is_taken(&self) -> bool {
+        let says = |word: &str| self.state.split(' ').any(|part| part == word);
+        match &*self.type_name {
+            "Mutex" => says("locked=true"),
+            "RwLock" => says("write_locked=true") || !says("current_readers=0"),
+            "Semaphore" => says("permits=0"),
+            _ => false,
+        }
+    }
+
+    pub(super) fn figures(&self, at: Moment, target: &Arc<str>) -> ResourceFigures {
+        let end = if self.dropped > 0 { self.dropped } else { at };
+        ResourceFigures {
+            key: self.key,
+            id: self.id,
+            target: Arc::clone(target),
+            type_name: Arc::clone(&self.type_name),
+            kind: Arc::clone(&self.kind),
+            location: Arc::clone(&self.location),
+            state: Arc::clone(&self.state),
+            parent: None,
+            is_internal: self.is_internal,
+            age_ns: if self.made == 0 { 0 } else { between(self.made, end) },
+            is_dropped: self.dropped > 0,
+            holder: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct AsyncOp {
+    key: u64,
+    id: u64,
+    source: Arc<str>,
+    /// The ids of its resource, of the operation that it is a part of, of its task.
+    pub resource: Option<u64>,
+    pub parent: Option<u64>,
+    pub task: Option<u64>,
+    made: Moment,
+    dropped: Moment,
+    polls: u64,
+    busy_ns: u64,
+    state: Arc<str>,
+    pub is_ready: Option<bool>,
+}
+
+impl Entry for AsyncOp {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn set_key(&mut self, key: u64) {
+        self.key = key;
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn ended(&self) -> Moment {
+        self.dropped
+    }
+}
+
+impl Wait for AsyncOp {
+    fn was_made_at(&self, made: Moment) -> bool {
+        self.made == 0 || self.made == made
+    }
+
+    fn end(&mut self, at: Moment) {
+        self.dropped = at.max(1);
+    }
+}
+
+impl AsyncOp {
+    pub(super) fn new(wire: &async_ops::AsyncOp, texts: &mut Texts) -> Self {
+        let source = texts.cut(&wire.source, limits::NAME_BYTES);
+        AsyncOp {
+            key: 0,
+            id: wire.id.map_or(0, |id| id.id),
+            source: texts.share(source),
+            resource: wire.resource_id.map(|id| id.id),
+            parent: wire.parent_async_op_id.map(|id| id.id),
+            task: None,
+            made: 0,
+            dropped: 0,
+            polls: 0,
+            busy_ns: 0,
+            state: texts.share(""),
+            is_ready: None,
+        }
+    }
+
+    pub(super) fn take(&mut self, stats: &async_ops::Stats, texts: &mut Texts) {
+        let polled = stats.poll_stats.unwrap_or_default();
+        self.made = moment(stats.created_at);
+        self.dropped = moment(stats.dropped_at);
+        self.task = stats.task_id.map(|id| id.id).or(self.task);
+        self.polls = polled.polls;
+        self.busy_ns = nanos(polled.busy_time);
+        self.state = texts.attributes(&stats.attributes);
+    }
+
+    pub(super) fn figures(&self, at: Moment) -> AsyncOpFigures {
+        let end = if self.dropped > 0 { self.dropped } else { at };
+        AsyncOpFigures {
+            key: self.key,
+            id: self.id,
+            source: Arc::clone(&self.source),
+            resource: None,
+            parent: None,
+            task: None,
+            state: Arc::clone(&self.state),
+            polls: self.polls,
+            busy_ns: self.busy_ns,
+            age_ns: if self.made == 0 { 0 } else { between(self.made, end) },
+            is_dropped: self.dropped > 0,
+            is_ready: self.is_ready,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Text of a foreign program, cut to a length and kept once.
+//!
+//! What it holds beyond its length (control characters, say) is the business of whoever
+//! shows it: the canvas and the reports make it harmless.
+
+use std::{collections::HashSet, fmt::Write, sync::Arc};
+
+use console_api::{Attribute, Field, Location, field};
+
+use super::limits;
+
+/// As much of a text as `most` bytes hold.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// Texts that many things share: locations, groups, types.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    shared: HashSet<Arc<str>>,
+    /// How many texts had to be cut.
+    pub cut: u64,
+}
+
+impl Texts {
+    /// The text, which others may have too.
+    pub(super) fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.shared.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.shared.insert(Arc::clone(&text));
+        text
+    }
+
+    /// As much of a text as `most` bytes hold; counts what is lost.
+    pub(super) fn cut<'a>(&mut self, text: &'a str, most: usize) -> &'a str {
+        if text.len() <= most {
+            return text;
+        }
+        self.cut = self.cut.saturating_add(1);
+        cut(text, most)
+    }
+
+    /// Forgets what nobody else has any more.
+    pub(super) fn forget(&mut self) {
+        self.shared.retain(|text| Arc::strong_count(text) > 1);
+    }
+
+    /// `file:line`, as short as it can be.
+    pub(super) fn location(&mut self, location: Option<&Location>) -> Arc<str> {
+        let Some(location) = location else { return self.share("") };
+        let place = match (&location.file, &location.module_path) {
+            (Some(file), _) => crate::source::short_path(self.cut(file, limits::LOCATION_BYTES)),
+            (None, Some(module)) => self.cut(module, limits::LOCATION_BYTES),
+            (None, None) => "",
+        };
+        match location.line {
+            Some(line) => self.share(&format!("{place}:{line}")),
+            None => self.share(place),
+        }
+    }
+
+    /// The state that attributes describe, as `name=value name=value`.
+    pub(super) fn attributes(&mut self, attributes: &[Attribute]) -> Arc<str> {
+        let mut text = String::new();
+        // The target keeps them in a map, which has no order.
+        let mut sorted: Vec<_> = attributes
+            .iter()
+            .take(64)
+            .filter_map(|attribute| Some((name(attribute.field.as_ref()?)?, attribute)))
+            .collect();
+        sorted.sort_unstable_by_key(|(name, _)| *name);
+        for (name, attribute) in sorted {
+            let value = attribute.field.as_ref().and_then(|field| field.value.as_ref());
+            self.add(&mut text, name, value, attribute.unit.as_deref().unwrap_or_default());
+        }
+        self.share(&text)
+    }
+
+    /// Adds a field, if there is room.
+    pub(super) fn add(
+        &mut self,
+        text: &mut String,
+        name: &str,
+        value: Option<&field::Value>,
+        unit: &str,
+    ) {
+        if text.len() >= limits::FIELDS_BYTES {
+            self.cut = self.cut.saturating_add(1);
+            return;
+        }
+        let gap = if text.is_empty() { "" } else { " " };
+        // Cut before it is written: a value of a megabyte costs nothing.
+        let name = self.cut(name, limits::NAME_BYTES);
+        let unit = self.cut(unit, 16);
+        let _ = match value {
+            Some(field::Value::StrVal(value) | field::Value::DebugVal(value)) => {
+                let value = self.cut(value, limits::NAME_BYTES);
+                write!(text, "{gap}{name}={value}{unit}")
+            }
+            Some(value) => write!(text, "{gap}{name}={value}{unit}"),
+            None => write!(text, "{gap}{name}"),
+        };
+    }
+}
+
+/// The name of a field that says it itself.
+fn name(field: &Field) -> Option<&str> {
+    match field.name.as_ref()? {
+        field::Name::StrName(name) => Some(name),
+        field::Name::NameIdx(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        let mut texts = Texts::default();
+        assert_eq!(texts.cut("ähnlich", 1), "");
+        assert_eq!(texts.cut("ähnlich", 3), "äh");
+        assert_eq!(texts.cut("ähnlich", 100), "ähnlich");
+        assert_eq!(texts.cut, 2);
+    }
+
+    #[test]
+    fn attributes_are_in_order_and_within_their_limit() {
+        let attribute = |name: &str, value: &str| Attribute {
+            field: Some(Field {
+                name: Some(name.into()),
+                value: Some(value.into()),
+                metadata_id: None,
+            }),
+            unit: Some("ms".to_owned()),
+        };
+        let mut texts = Texts::default();
+        let two = [attribute("b", "2"), attribute("a", "1")];
+        assert_eq!(&*texts.attributes(&two), "a=1ms b=2ms");
+        let long = "x".repeat(1 << 20);
+        let many: Vec<_> = (0..1000).map(|_| attribute(&long, &long)).collect();
+        assert!(texts.attributes(&many).len() < 1000);
+    }
+
+    #[test]
+    fn what_nobody_has_is_forgotten() {
+        let mut texts = Texts::default();
+        let kept = texts.share("kept");
+        drop(texts.share("gone"));
+        texts.forget();
+        assert_eq!(texts.shared.len(), 1);
+        assert!(Arc::ptr_eq(&kept, &texts.share("kept")));
+    }
+}
