@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor};
-use crate::model::{Column, Filter, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures};
+use crate::model::{
+    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures,
+};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,13 +17,16 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// What is wrong, and what was.
+    Findings,
     /// The lab.
     Lab,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 4] = [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Lab];
+    pub const ALL: [Screen; 5] =
+        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Findings, Screen::Lab];
 }
 
 /// What lies over the screen.
@@ -42,6 +47,25 @@ pub enum Overlay {
         /// Lines scrolled.
         scroll: usize,
     },
+    /// The details of a finding.
+    Finding {
+        /// Which one.
+        id: FindingId,
+        /// Lines scrolled.
+        scroll: usize,
+    },
+}
+
+impl Overlay {
+    /// How far it is scrolled, if it can be.
+    pub(super) fn scroll(&mut self) -> Option<&mut usize> {
+        match self {
+            Overlay::None => None,
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Finding { scroll, .. } => Some(scroll),
+        }
+    }
 }
 
 /// What the next keys are for.
@@ -106,6 +130,8 @@ pub struct App {
     pub screen: Screen,
     /// What lies over it.
     pub overlay: Overlay,
+    /// What lies under the overlay, to go back to.
+    pub(super) under: Overlay,
     /// What the next keys are for.
     pub prompt: Prompt,
     /// What was typed into the filter.
@@ -122,6 +148,8 @@ pub struct App {
     pub workloads: Cursor<usize>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// The selected finding.
+    pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Time between snapshots.
@@ -145,6 +173,7 @@ impl App {
             settings,
             screen: Screen::default(),
             overlay: Overlay::default(),
+            under: Overlay::default(),
             prompt: Prompt::default(),
             filter: String::new(),
             query: Query::default(),
@@ -153,6 +182,7 @@ impl App {
             groups: Cursor::default(),
             workloads: Cursor::default(),
             workers: Cursor::default(),
+            findings: Cursor::default(),
             size: (0, 0),
             interval,
             release_hog: false,
@@ -282,6 +312,10 @@ impl App {
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
             Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.follow(all.len(), |row| all[row].id());
+            }
             Screen::Lab => {
                 let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.follow(workloads, |row| row);

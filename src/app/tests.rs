@@ -47,14 +47,23 @@ fn without_a_selection_the_table_stays_at_its_top() {
 }
 
 #[test]
-fn enter_with_nothing_selected_opens_what_the_warning_is_about() {
+fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
     let mut stage = Stage::new();
     // The hog is at the bottom of this order.
     stage.hog(S).keys("<Left><Left><Left>i<Enter>");
+    let Overlay::Finding { id, .. } = stage.app.overlay.clone() else {
+        panic!("{:?}", stage.app.overlay)
+    };
+    assert_eq!((id.rule, id.suspect.to_string().as_str()), ("worker-held", "hog"));
+    stage.keys("<Enter>");
     let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
     let interest = Interest { task: Some(key), resources: true, ..Interest::default() };
     assert_eq!(stage.app.interest(), interest);
+    stage.keys("<Esc>");
+    assert_eq!(stage.app.overlay, Overlay::Finding { id, scroll: 0 }, "back to where it came from");
+    stage.keys("<Esc>");
+    assert_eq!(stage.app.overlay, Overlay::None);
 }
 
 #[test]
@@ -103,11 +112,14 @@ fn a_group_is_entered_and_left() {
 fn tab_goes_round_and_numbers_go_straight() {
     let mut stage = Stage::new();
     let mut seen = Vec::new();
-    for _ in 0..4 {
+    for _ in Screen::ALL {
         stage.keys("<Tab>");
         seen.push(stage.app.screen);
     }
-    assert_eq!(seen, [Screen::Groups, Screen::Workers, Screen::Lab, Screen::Tasks]);
+    assert_eq!(
+        seen,
+        [Screen::Groups, Screen::Workers, Screen::Findings, Screen::Lab, Screen::Tasks]
+    );
     stage.keys("<BackTab>");
     assert_eq!(stage.app.screen, Screen::Lab);
     stage.keys("?2");
@@ -124,7 +136,7 @@ fn a_frozen_picture_can_be_walked_through_while_collecting_goes_on() {
     assert_eq!(stage.app.order().len(), 12);
     stage.keys(" ");
     assert!(!stage.app.is_frozen());
-    assert_eq!(stage.app.model().findings().len(), 1, "and had been collected all the time");
+    assert_eq!(stage.app.model().findings()[0].rule, "worker-held", "and had been collected");
 }
 
 #[test]

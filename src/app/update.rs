@@ -34,9 +34,10 @@ impl App {
             // What was frozen, or looked at, is of a runtime that is no more.
             self.frozen = None;
             self.tasks.clear();
-            if matches!(self.overlay, Overlay::Task { .. }) {
+            if !matches!(self.overlay, Overlay::Help { .. }) {
                 self.overlay = Overlay::None;
             }
+            self.under = Overlay::None;
         }
         if self.frozen.is_none() {
             self.arrange();
@@ -147,6 +148,7 @@ impl App {
     fn show(&mut self, screen: Screen) {
         self.screen = screen;
         self.overlay = Overlay::None;
+        self.under = Overlay::None;
         self.query.group = None;
         self.arrange();
     }
@@ -161,7 +163,7 @@ impl App {
     }
 
     pub(super) fn move_by(&mut self, by: isize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = scroll.saturating_add_signed(by);
             return;
         }
@@ -170,7 +172,7 @@ impl App {
 
     /// Nothing lies beyond the last line: the first key back leads back.
     pub fn scroll_at_most(&mut self, limit: usize) {
-        if let Overlay::Help { scroll } | Overlay::Task { scroll, .. } = &mut self.overlay {
+        if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
         }
     }
@@ -188,6 +190,10 @@ impl App {
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
             Screen::Workers => self.workers.step(step, snapshot.workers.len(), |row| row),
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.step(step, all.len(), |row| all[row].id());
+            }
             Screen::Lab => {
                 let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
                 self.workloads.step(step, count, |row| row);
@@ -201,6 +207,7 @@ impl App {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
             Screen::Workers => self.workers.resize(rows),
+            Screen::Findings => self.findings.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
         }
     }
@@ -208,6 +215,7 @@ impl App {
     fn page(&mut self, halves: isize) {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
+            Screen::Findings => self.findings.height(),
             _ => self.tasks.height(),
         };
         self.move_by((height / 2).max(1) as isize * halves);
@@ -246,15 +254,35 @@ impl App {
     }
 
     fn open(&mut self) {
+        if let Overlay::Finding { id, .. } = &self.overlay {
+            let task = self.model().finding(id).and_then(|finding| finding.task);
+            if let Some(key) = task.filter(|key| self.task(*key).is_some()) {
+                let task = Overlay::Task { key, scroll: 0 };
+                self.under = std::mem::replace(&mut self.overlay, task);
+            }
+            return;
+        }
         if self.overlay != Overlay::None {
             return;
         }
         match self.screen {
             Screen::Tasks => {
-                let finding = self.model().findings().first().and_then(|finding| finding.task);
+                // Whoever has typed a filter is after something else.
+                let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
+                let worst = worst.map(|finding| finding.id());
                 let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
-                if let Some(key) = self.tasks.key().copied().or(finding).or_else(first) {
+                if let Some(key) = self.tasks.key().copied() {
                     self.overlay = Overlay::Task { key, scroll: 0 };
+                } else if let Some(id) = worst {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
+                } else if let Some(key) = first() {
+                    self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Findings => {
+                let first = || self.model().all_findings().first().map(|finding| finding.id());
+                if let Some(id) = self.findings.key().cloned().or_else(first) {
+                    self.overlay = Overlay::Finding { id, scroll: 0 };
                 }
             }
             Screen::Groups => {
@@ -278,7 +306,7 @@ impl App {
 
     fn back(&mut self) {
         if self.overlay != Overlay::None {
-            self.overlay = Overlay::None;
+            self.overlay = std::mem::take(&mut self.under);
         } else if self.query.group.take().is_some() {
             self.show(Screen::Groups);
         } else if !self.filter.is_empty() {

@@ -198,6 +198,7 @@ mod tests {
             captures: 1,
             shares: vec![share],
             stack: None,
+            own_part: Some(1.0),
             cost: None,
             no_stack: None,
         }

@@ -7,7 +7,7 @@ mod blame;
 mod by_target;
 mod columns;
 mod console;
-mod finding;
+mod findings;
 mod group;
 mod lag;
 mod lesson;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
 pub use console::ConsoleFigures;
-pub use finding::{Finding, Severity};
+pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
 pub use lesson::Lesson;
@@ -57,16 +57,24 @@ pub struct Model {
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
     blame: Blame,
-    findings: Vec<Finding>,
+    findings: findings::Findings,
 }
 
 impl Model {
+    /// A model whose rules speak from these thresholds on.
+    pub fn with_thresholds(thresholds: Thresholds) -> Self {
+        let findings = findings::Findings::new(Arc::new(thresholds));
+        Model { findings, ..Model::default() }
+    }
+
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
         let last = self.snapshot.take();
+        let before_ns = last.as_ref().map(|last| last.taken_ns);
         if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
-                *self = Model::default();
+                let findings = findings::Findings::new(self.findings.thresholds.clone());
+                *self = Model { findings, ..Model::default() };
             } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
                 self.base = Some(Arc::clone(last));
             }
@@ -80,7 +88,16 @@ impl Model {
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
         self.blame.advance(&snapshot);
-        self.findings = finding::find(&snapshot, self.slowdown.figure());
+        let thresholds = self.findings.thresholds.clone();
+        self.findings.advance(&findings::Look {
+            snapshot: &snapshot,
+            rates: &self.rates,
+            workers: &self.workers,
+            base,
+            before_ns,
+            slowdown: self.slowdown.figure(),
+            thresholds: &thresholds,
+        });
         self.snapshot = Some(snapshot);
     }
 
@@ -132,8 +149,25 @@ impl Model {
     }
 
     /// What is wrong right now, worst first.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    pub fn findings(&self) -> &[Arc<Finding>] {
+        self.findings.active()
+    }
+
+    /// The same, and then what was wrong and is over, latest first.
+    pub fn all_findings(&self) -> &[Arc<Finding>] {
+        self.findings.all()
+    }
+
+    /// The finding with this identity, of now or over.
+    pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
+        let same =
+            |finding: &&Arc<Finding>| finding.rule == id.rule && finding.suspect == id.suspect;
+        self.all_findings().iter().find(same)
+    }
+
+    /// From where on each rule speaks.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.findings.thresholds
     }
 }
 

@@ -87,7 +87,10 @@ pub struct Snapshot {
     pub delays: Histogram,
     /// The distributions that [`Interest`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
-    /// Where and why the long polls that are under way are long, if a watchdog looks.
+    /// A watchdog looks at long polls.
+    pub watched: bool,
+    /// What it knows of the long polls that are under way, and of those that ended since
+    /// the snapshot before: where and why they are long.
     pub evidence: Vec<Arc<Evidence>>,
     /// Where the task waits that [`Interest`] asked, as far as that has come.
     pub await_point: Option<AwaitPoint>,

@@ -75,6 +75,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
+        watched: false,
         evidence: Vec::new(),
         await_point: None,
         targets: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Factor, Severity};
+use crate::model::Factor;
 
 /// What stands for a figure that nobody knows.
 pub(super) const UNKNOWN: &str = "–";
@@ -66,15 +66,6 @@ pub(super) fn factor(factor: Option<Factor>) -> String {
         Some(Factor::Standstill) => "standstill".to_owned(),
         Some(Factor::Times(n)) if n < 9.95 => format!("×{n:.1}"),
         Some(Factor::Times(n)) => format!("×{}", count(n.round() as u64)),
-    }
-}
-
-/// The word for how bad it is.
-pub(super) fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     Phase, Summary, Work, blame, figures,
-    format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate, severity},
+    format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate},
     table::{self, Column},
 };
 use crate::model::{
@@ -95,12 +95,19 @@ fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
 
 fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
-    if model.findings().is_empty() {
+    if model.all_findings().is_empty() {
         return writeln!(out, "  none");
     }
-    for finding in model.findings().iter().take(TOP) {
-        let (how_bad, sentence) = (severity(finding.severity), harmless(&finding.sentence));
-        writeln!(out, "  {how_bad}: {sentence}  [{}]", finding.rule)?;
+    let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    for finding in model.all_findings().iter().take(TOP) {
+        let (how_bad, sentence) = (finding.severity.as_str(), harmless(&finding.sentence));
+        let often =
+            if finding.count > 1 { format!(", {} times", finding.count) } else { "".into() };
+        let over = match finding.active {
+            true => String::new(),
+            false => format!(", over since {}", duration(now.saturating_sub(finding.last_seen_ns))),
+        };
+        writeln!(out, "  {how_bad}: {sentence}  [{}{often}{over}]", finding.rule)?;
         if let Some(location) = &finding.location {
             writeln!(out, "    spawned at {}", harmless(location))?;
         }
@@ -111,7 +118,7 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out, "    {}", finding.cure)?;
     }
-    rest(model.findings().len(), out)
+    rest(model.all_findings().len(), out)
 }
 
 fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {

@@ -7,9 +7,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
-    model::{
-        Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures, WorkerFigures,
-    },
+    model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
     probe::{Registry, TaskView},
     watch::{AwaitPoint, Awaits, Evidence, WatchHandle},
 };
@@ -20,6 +18,9 @@ const SEVERAL_WAKERS: &str = "the task is polled with several wakers in turn";
 /// Why there are no resources.
 const NO_RESOURCES: &str =
     "resources and async operations are known of programs with console-subscriber: asynctop attach";
+
+/// A snapshot tells of so many long polls at most: those under way, then the latest.
+const EVIDENCE: usize = 100;
 
 /// Looks at a registry and at a Tokio runtime of this process.
 pub struct LiveSource {
@@ -32,6 +33,8 @@ pub struct LiveSource {
     timeline: Timeline,
     metas: Metas,
     watchdog: Option<WatchHandle>,
+    /// When the last poll ended that the watchdog has told of.
+    heard_ns: u64,
     /// The task that was asked last where it waits, and the number of that wish.
     asked: Option<(u64, u64)>,
     /// How many tasks the last snapshot had: the next one will have about as many.
@@ -79,12 +82,16 @@ impl LiveSource {
         self
     }
 
-    /// What the watchdog knows of the polls that are under way.
-    fn evidence(&self, workers: &[WorkerFigures]) -> Vec<Arc<Evidence>> {
+    /// What the watchdog knows of the polls that are under way, and of those that ended
+    /// since it was asked last.
+    fn evidence(&mut self) -> Vec<Arc<Evidence>> {
         let Some(watchdog) = &self.watchdog else { return Vec::new() };
-        let polls = workers.iter().filter_map(|worker| worker.current.as_ref());
-        let records = polls.filter_map(|poll| watchdog.current(poll.key));
-        records.map(|record| Arc::new(record.evidence())).collect()
+        let since_ns = self.heard_ns;
+        let news = |ended_ns: u64| ended_ns > since_ns;
+        let records = watchdog.records();
+        self.heard_ns = records.iter().filter_map(|r| r.ended_ns).max().unwrap_or(0).max(since_ns);
+        let told = records.iter().filter(|record| record.ended_ns.is_none_or(news));
+        told.take(EVIDENCE).map(|record| Arc::new(record.evidence())).collect()
     }
 
     /// Asks a task where it waits, if it is to be asked and was not yet, and what it said.
@@ -114,6 +121,7 @@ impl LiveSource {
             timeline: Timeline::default(),
             metas: Metas::default(),
             watchdog: None,
+            heard_ns: 0,
             asked: None,
             last_count: 0,
         }
@@ -184,7 +192,8 @@ impl Source for LiveSource {
                 now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
-            evidence: self.evidence(&workers),
+            watched: self.watchdog.is_some(),
+            evidence: self.evidence(),
             await_point: self.await_point(interest, now),
             targets: Vec::new(),
             period_ns: 0,

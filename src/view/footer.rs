@@ -57,6 +57,8 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
         Action::AskWhere if matches!(app.overlay, Overlay::Task { .. }) => (4, key.short),
         Action::Open if app.screen == Screen::Groups && !over => (5, "tasks"),
+        Action::Open if matches!(app.overlay, Overlay::Finding { .. }) => (5, "task"),
+        Action::Open if app.screen == Screen::Findings && !over => (5, "why"),
         Action::Quit => (0, key.short),
         Action::Help => (1, key.short),
         Action::ToggleHog => (3, key.short),

@@ -8,12 +8,15 @@
 //!  Tasks 134  by busy% ▼                                         waiting 16  queue 12  blocking 1      title
 //!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         tasks
 //!     7 ▶ hog               1       0    100 …
-//!  1 Tasks  2 Groups  3 Workers  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
+//!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
 //! ```
 
 mod bars;
+mod blame;
 mod canvas;
 mod detail;
+mod finding;
+mod findings;
 mod footer;
 mod groups;
 mod header;
@@ -115,16 +118,21 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     match app.screen {
         // One line is the table's head.
         Screen::Tasks | Screen::Groups | Screen::Workers => body.saturating_sub(1).max(1),
+        Screen::Findings => {
+            let blame = usize::from(blame::height(app, body as u16));
+            body.saturating_sub(1 + blame).max(1)
+        }
         Screen::Lab => body,
     }
 }
 
 /// The lines of what lies over the screen.
 fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
-    match app.overlay {
+    match &app.overlay {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(look, width),
-        Overlay::Task { key, .. } => detail::lines(app, look, width, key),
+        Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
+        Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
     }
 }
 
@@ -160,13 +168,19 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         title::draw(app, &mut canvas, area);
     }
     match (&app.overlay, app.screen) {
-        (Overlay::Help { scroll } | Overlay::Task { scroll, .. }, _) => {
+        (
+            Overlay::Help { scroll }
+            | Overlay::Task { scroll, .. }
+            | Overlay::Finding { scroll, .. },
+            _,
+        ) => {
             let lines = overlay(app, canvas.look, layout.body.width);
             detail::show(&mut canvas, layout.body, &lines, *scroll);
         }
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
     if let Some(area) = layout.footer {
@@ -199,6 +213,8 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Findings, _) if line > rows(app, size.0, size.1) => None,
+        (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
     }
 }

@@ -113,6 +113,7 @@ fn what_a_long_poll_cost_the_others() {
         captures: 3,
         shares: Vec::new(),
         stack: None,
+        own_part: Some(1.0),
         cost: Some(cost.into()),
         no_stack: None,
     })];
@@ -122,6 +123,33 @@ fn what_a_long_poll_cost_the_others() {
     stage.keys("<Esc>/<BS>4<Enter>j<Enter>");
     screen!("detail_waited_80x24", stage, 80 x 24);
     screen!("detail_waited_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn findings() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.keys("5");
+    screen!("findings_none_80x24", stage, 80 x 24);
+    stage.hog(2 * S);
+    screen!("findings_80x24", stage, 80 x 24);
+    screen!("findings_60x15", stage, 60 x 15);
+    screen!("findings_200x50", stage, 200 x 50);
+    screen!("findings_30x8", stage, 30 x 8);
+    stage.world.hog_since = None;
+    stage.pass(4 * S);
+    screen!("findings_over_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn a_finding() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.hog(2 * S).keys("5<Enter>");
+    screen!("finding_80x24", stage, 80 x 24);
+    screen!("finding_60x15", stage, 60 x 15);
+    screen!("finding_200x50", stage, 200 x 50);
+    stage.world.hog_since = None;
+    stage.pass(4 * S);
+    screen!("finding_over_120x30", stage, 120 x 30);
 }
 
 #[test]
@@ -193,7 +221,7 @@ proptest! {
         hog in any::<bool>(),
         counters in any::<bool>(),
         lab in any::<bool>(),
-        keys in "[1236?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?]{0,3}",
+        keys in "[12356?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?]{0,3}",
         name in "\\PC{0,40}|[\u{0}-\u{1f}\u{7f}\u{9b}\u{202e}\u{61c}a漢]{0,12}",
         figures in prop::collection::vec(any::<u64>(), 12),
     ) {

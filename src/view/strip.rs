@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::{App, Overlay, Screen},
-    model::{Severity, WorkerRow},
+    model::WorkerRow,
 };
 
 /// How wide one worker's part is at the least.
@@ -95,11 +95,7 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let findings = app.model().findings();
     let Some(worst) = findings.first() else { return };
     let look = canvas.look;
-    let sign = match worst.severity {
-        Severity::Critical => look.glyph("‼", "!!"),
-        Severity::Warning => look.glyph("▲", "!"),
-        Severity::Info => look.glyph("·", "-"),
-    };
+    let sign = look.alarm(worst.severity);
     let more = match findings.len() - 1 {
         0 => String::new(),
         n => format!("  (+{n} more)"),
@@ -128,5 +124,8 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// Whether Enter leads to the finding: nothing else is selected.
 fn opens_finding(app: &App) -> bool {
-    app.overlay == Overlay::None && app.screen == Screen::Tasks && app.tasks.key().is_none()
+    app.overlay == Overlay::None
+        && app.screen == Screen::Tasks
+        && app.tasks.key().is_none()
+        && app.filter.is_empty()
 }

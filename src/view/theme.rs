@@ -65,6 +65,15 @@ impl Look {
         }
     }
 
+    /// One sign for each severity.
+    pub(super) fn alarm(self, severity: Severity) -> &'static str {
+        match severity {
+            Severity::Critical => self.glyph("‼", "!!"),
+            Severity::Warning => self.glyph("▲", "!"),
+            Severity::Info => self.glyph("·", "-"),
+        }
+    }
+
     /// How a share of a worker's or a task's time looks: nothing up to 80 %.
     pub(super) fn share(self, share: f64) -> Style {
         match share {

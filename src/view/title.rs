@@ -31,6 +31,7 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
     match (&app.overlay, app.screen) {
         (Overlay::Help { .. }, _) => vec![(" Help".into(), look.title())],
         (Overlay::Task { .. }, _) => vec![(" Task".into(), look.title())],
+        (Overlay::Finding { .. }, _) => vec![(" Finding".into(), look.title())],
         (_, Screen::Tasks) => {
             let mut pieces = vec![(format!(" Tasks {}", tasks(app)), look.title())];
             if let Some(group) = &app.query.group {
@@ -47,11 +48,19 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
         (_, Screen::Workers) => {
             vec![(format!(" Workers {}", app.model().workers().len()), look.title())]
         }
+        (_, Screen::Findings) => findings(app, canvas),
         (_, Screen::Lab) => match app.model().snapshot().and_then(|s| s.lab.as_ref()) {
             Some(lab) => vec![(format!(" Lab {}", lab.scenario), look.title())],
             None => vec![(" Lab".into(), look.title())],
         },
     }
+}
+
+/// How many there are now, and how many are over.
+fn findings(app: &App, canvas: &Canvas<'_>) -> Pieces {
+    let (now, all) = (app.model().findings().len(), app.model().all_findings().len());
+    let over = if all > now { format!("  {} over", all - now) } else { String::new() };
+    vec![(format!(" Findings {now}"), canvas.look.title()), (over, canvas.look.dim())]
 }
 
 /// Shown tasks, living tasks, and those that nobody measures.

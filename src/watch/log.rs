@@ -125,6 +125,8 @@ mod tests {
             other_stacks: 0,
             causes: Vec::new(),
             cost: None,
+            looked_ns: 0,
+            own_ns: 0,
             no_stack: None,
         }
     }

@@ -149,6 +149,11 @@ pub struct PollRecord {
     pub causes: Vec<(Cause, u64)>,
     /// What it has cost the others, once that was looked at.
     pub cost: Option<Arc<Cost>>,
+    /// How many nanoseconds of it were looked at closely.
+    pub looked_ns: u64,
+    /// How many of these were its own doing: on the CPU, or waiting in a system call. In
+    /// the others the machine ran something else.
+    pub own_ns: u64,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
 }
@@ -191,6 +196,8 @@ impl PollRecord {
             length_ns: self.length_ns(),
             over: self.ended_ns.is_some(),
             cause: self.cause(),
+            own_part: (self.looked_ns > 0)
+                .then(|| (self.own_ns as f64 / self.looked_ns as f64).min(1.0)),
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
@@ -237,6 +244,10 @@ pub struct Evidence {
     pub over: bool,
     /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
     pub cause: Cause,
+    /// How much of it was the task's own doing (on the CPU, or waiting in a system call), 0
+    /// to 1; in the rest the machine ran something else. `None` if nobody has looked for
+    /// long enough to say.
+    pub own_part: Option<f64>,
     /// How many stacks were captured.
     pub captures: u32,
     /// The functions to blame, most of the time first. Empty if there is no stack.
@@ -326,6 +337,8 @@ mod tests {
             other_stacks: 0,
             causes: vec![(Cause::Computing, 300)],
             cost: None,
+            looked_ns: 0,
+            own_ns: 0,
             no_stack: None,
         }
     }

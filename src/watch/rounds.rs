@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    PollRecord,
+    Cause, PollRecord,
     bill::{Before, Biller},
     cause::judge,
     eyes::{Answer, Eyes, Ticket, cpu_time, whereabouts},
@@ -107,6 +107,18 @@ fn count(counter: &AtomicU64) {
 fn steady(slot: &ThreadSlot) -> Option<(u64, u64)> {
     let seen = slot.glance();
     seen.filter(|_| seen == slot.glance())
+}
+
+/// How many nanoseconds are known of now, and how many of them were the poll's own doing.
+/// A thread that is found waiting in its first look has probably waited all the time; one
+/// that is found running may have had the CPU for a moment only.
+fn own(cause: Cause, wall: u64, cpu: Option<u64>, age: u64, is_first: bool) -> (u64, u64) {
+    match (cause, cpu) {
+        (Cause::Call(_) | Cause::PageFault, _) if is_first => (age, age),
+        (Cause::Call(_) | Cause::PageFault | Cause::Unknown(_), _) => (wall, wall),
+        (Cause::Computing | Cause::NoCpu, Some(cpu)) => (wall, cpu.min(wall)),
+        (Cause::Computing | Cause::NoCpu, None) => (0, 0),
+    }
 }
 
 impl Rounds {
@@ -224,6 +236,8 @@ impl Rounds {
             other_stacks: 0,
             causes: Vec::new(),
             cost: None,
+            looked_ns: 0,
+            own_ns: 0,
             no_stack: no_stacks.clone(),
         };
         self.shared.log().open(at, record);
@@ -260,8 +274,14 @@ impl Rounds {
         let (judged, cpu_then) = std::mem::replace(&mut post.judged, (now, cpu));
         let wall = now.saturating_sub(judged);
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
-        let cause = judge(wall, spent.filter(|_| wall >= WINDOW_NS), found);
-        self.shared.log().update(at, |record| record.add_cause(cause, wall.max(1)));
+        let spent = spent.filter(|_| wall >= WINDOW_NS);
+        let cause = judge(wall, spent, found);
+        self.shared.log().update(at, |record| {
+            let (looked, own) = own(cause, wall, spent, age, record.causes.is_empty());
+            record.looked_ns += looked;
+            record.own_ns += own;
+            record.add_cause(cause, wall.max(1));
+        });
 
         if !self.budget.take(now) {
             return self.excuse(at, "too many polls are long at this time");

@@ -53,7 +53,7 @@ impl<'a> Document<'a> {
             lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
-            findings: model.findings().iter().map(FindingDoc::of).collect(),
+            findings: model.all_findings().iter().map(|finding| FindingDoc::of(finding)).collect(),
             blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
             tasks: model,
             unavailable,

@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    model::{Culprit, Finding, GroupRow, TaskFigures, TaskRates, WorkerRow},
-    report::format,
-};
+use crate::model::{Culprit, Finding, GroupRow, TaskFigures, TaskRates, WorkerRow};
 
 #[derive(Serialize)]
 pub(super) struct WorkerDoc<'a> {
@@ -184,8 +181,17 @@ impl<'a> TaskDoc<'a> {
 pub(super) struct FindingDoc<'a> {
     rule: &'static str,
     severity: &'static str,
+    active: bool,
+    suspect: String,
     task: Option<u64>,
+    task_id: Option<u64>,
     sentence: &'a str,
+    measure: u64,
+    first_seen_ns: u64,
+    last_seen_ns: u64,
+    count: u64,
+    waiting: usize,
+    waiters: Vec<WaiterDoc<'a>>,
     location: Option<&'a str>,
     held_at: Option<&'a str>,
     because: Option<String>,
@@ -193,14 +199,34 @@ pub(super) struct FindingDoc<'a> {
     cure: &'static str,
 }
 
+#[derive(Serialize)]
+struct WaiterDoc<'a> {
+    task: u64,
+    name: &'a str,
+    waited_ns: u64,
+}
+
 impl<'a> FindingDoc<'a> {
     pub(super) fn of(finding: &'a Finding) -> Self {
         let evidence = finding.evidence.as_deref();
         FindingDoc {
             rule: finding.rule,
-            severity: format::severity(finding.severity),
+            severity: finding.severity.as_str(),
+            active: finding.active,
+            suspect: finding.suspect.to_string(),
             task: finding.task,
+            task_id: finding.task_id,
             sentence: &finding.sentence,
+            measure: finding.measure,
+            first_seen_ns: finding.first_seen_ns,
+            last_seen_ns: finding.last_seen_ns,
+            count: finding.count,
+            waiting: finding.waiting,
+            waiters: finding
+                .waiters
+                .iter()
+                .map(|w| WaiterDoc { task: w.task, name: &w.name, waited_ns: w.waited_ns })
+                .collect(),
             location: finding.location.as_deref(),
             held_at: evidence.and_then(|evidence| evidence.place()),
             because: evidence.map(|evidence| evidence.cause.to_string()),

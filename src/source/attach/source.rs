@@ -189,6 +189,7 @@ impl Source for AttachSource {
             tasks,
             delays,
             distributions,
+            watched: false,
             evidence: Vec::new(),
             await_point: None,
             targets,

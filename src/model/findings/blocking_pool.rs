@@ -1,0 +1,74 @@
+//! Closures wait for a thread of the blocking pool, and there is none to come.
+
+use super::{
+    Look, Severity, Suspect,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::count,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "blocking-pool-exhausted",
+    meaning: "closures wait for a thread of the blocking pool, and all of its threads are busy",
+    severity: Severity::Warning,
+    unit: Unit::Count,
+    default: 1,
+    measure: "closures that wait",
+    // A pool below its limit starts a thread at once: what still waits then waits for long.
+    raise_ns: 500_000_000,
+    clear_ns: 2_000_000_000,
+    cure: "Bound what goes there, with a tokio::sync::Semaphore for one; give what computes to a \
+           pool of as many threads as there are CPUs (rayon), what never ends to a thread of its \
+           own, or raise Builder::max_blocking_threads. tokio::fs and DNS look-ups wait there too.",
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let runtime = &look.snapshot.runtime;
+    let figures = (
+        runtime.blocking_queue.value(),
+        runtime.blocking_threads.value(),
+        runtime.idle_blocking_threads.value(),
+    );
+    let (Some(queue), Some(threads), Some(0)) = figures else { return Vec::new() };
+    if threads == 0 || queue < look.floor(&RULE).max(1) {
+        return Vec::new();
+    }
+    let wait = if queue == 1 { "waits" } else { "wait" };
+    let busy = match threads {
+        1 => "its only thread is busy".to_owned(),
+        n => format!("all {n} threads are busy"),
+    };
+    let sentence = format!("{} {wait} for the blocking pool: {busy}", count(queue, "closure"));
+    vec![Claim::new(Suspect::BlockingPool, queue, sentence)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::model::{Figure, Snapshot};
+
+    fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Snapshot {
+        let mut now = when(at);
+        now.runtime.blocking_threads = Figure::Measured(threads);
+        now.runtime.idle_blocking_threads = Figure::Measured(idle);
+        now.runtime.blocking_queue = Figure::Measured(queue);
+        now
+    }
+
+    #[test]
+    fn a_queue_before_busy_threads_that_stays_is_exhaustion() {
+        let found = of("blocking-pool-exhausted", (0..5).map(|n| pool(n * S / 4, 8, 0, 30)));
+        assert_eq!(
+            found[0].sentence,
+            "30 closures wait for the blocking pool: all 8 threads are busy"
+        );
+    }
+
+    #[test]
+    fn a_queue_for_a_moment_and_idle_threads_are_fine() {
+        let rule = "blocking-pool-exhausted";
+        assert!(of(rule, (0..5).map(|n| pool(n * S / 4, 8, 1, 30))).is_empty());
+        assert!(of(rule, (0..5).map(|n| pool(n * S / 4, 8, 0, n % 2))).is_empty());
+        assert!(of(rule, (0..5).map(|n| when(n * S / 4))).is_empty(), "not known");
+    }
+}

@@ -1,0 +1,57 @@
+//! Tokio takes the worker from tasks whose budget is used up, again and again.
+
+use super::{
+    Look, Severity, Suspect,
+    rule::{Check, Claim, Memory, Rule, Unit},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "budget-yields",
+    meaning: "Tokio makes tasks give way because they have used up their budget of operations",
+    severity: Severity::Info,
+    unit: Unit::PerSecond,
+    default: 1_000,
+    measure: "forced yields",
+    raise_ns: 2_000_000_000,
+    clear_ns: 3_000_000_000,
+    cure: "What these tasks read is always ready: take several items in one go (recv_many, \
+           larger buffers), and slow down whoever fills it with a bounded channel.",
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let yields = |snapshot: &crate::model::Snapshot| snapshot.runtime.budget_forced_yields.value();
+    let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
+    let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
+    let rate = (now.saturating_sub(before) as f64 / seconds).round() as u64;
+    if rate < look.floor(&RULE).max(1) {
+        return Vec::new();
+    }
+    let sentence = format!(
+        "tasks use up their budget {rate} times a second, and Tokio makes them give way: what \
+         they wait for is always ready"
+    );
+    vec![Claim::new(Suspect::Runtime, rate, sentence)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::model::{Figure, Snapshot};
+
+    fn at(step: u64, yields: u64) -> Snapshot {
+        let mut now = when(step * S / 2);
+        now.runtime.budget_forced_yields = Figure::Measured(yields);
+        now
+    }
+
+    #[test]
+    fn many_forced_yields_for_a_while_are_told() {
+        let found = of("budget-yields", (0..8).map(|n| at(n, n * 3_000)));
+        assert!(found[0].sentence.starts_with("tasks use up their budget 6000 times a second"));
+        assert!(of("budget-yields", (0..8).map(|n| at(n, n * 300))).is_empty());
+        let burst = (0..8).map(|n| at(n, if n > 4 { 9_000 } else { 0 }));
+        assert!(of("budget-yields", burst).is_empty(), "a burst");
+        assert!(of("budget-yields", (0..8).map(|n| when(n * S / 2))).is_empty(), "not known");
+    }
+}

@@ -1,0 +1,78 @@
+//! Futures that are large: each spawn moves them, each task keeps them.
+//!
+//! Tokio puts a future over 16 KiB (2 KiB in a debug build) into a box of its own when it is
+//! spawned. That costs one allocation a task and nothing in a poll, so it is no rule of
+//! its own: the size here is the one before.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::bytes,
+};
+use crate::model::{TaskFigures, TaskRates};
+
+pub(super) const RULE: Rule = Rule {
+    name: "large-future",
+    meaning: "the future of a task is large: it is moved when it is spawned, and kept until it ends",
+    severity: Severity::Info,
+    unit: Unit::Bytes,
+    default: 16 * 1024,
+    measure: "the size of a future",
+    raise_ns: 1_000_000_000,
+    clear_ns: 5_000_000_000,
+    cure: "Find what is large across an .await: keep buffers in a Vec instead of an array, and \
+           Box::pin(…) the large call in it.",
+    check: Check::Task { of, tell },
+};
+
+fn of(_: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+    (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
+}
+
+fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
+    let size = bytes(case.measure);
+    let sentence = match case.tasks {
+        1 => format!("the future of {} has {size}", case.task.meta.name),
+        n => {
+            let all = bytes(case.measure.saturating_mul(n as u64));
+            format!("the futures of {} have up to {size} each, {all} in all", case.who())
+        }
+    };
+    Claim::of(case.task, case.measure, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::testing::{S, of};
+    use crate::model::{
+        TaskFigures, TaskMeta,
+        testing::{snapshot, task},
+    };
+
+    fn sized(id: u64, future_size: u32) -> TaskFigures {
+        let name = format!("conn-{id}");
+        let plain = task(id, &name);
+        let meta = TaskMeta {
+            name: plain.meta.name.clone(),
+            group: plain.meta.group.clone(),
+            future_size,
+            ..TaskMeta::default()
+        };
+        TaskFigures { meta: Arc::new(meta), ..plain }
+    }
+
+    #[test]
+    fn sixteen_kibibytes_are_large() {
+        let moments =
+            |size| (1..4).map(move |at| snapshot(at * S, [sized(1, size), sized(2, size)]));
+        let found = of("large-future", moments(17_000));
+        assert_eq!(
+            found[0].sentence,
+            "the futures of 2 tasks of conn have up to 16.6 KiB each, 33.2 KiB in all"
+        );
+        assert!(of("large-future", moments(13_000)).is_empty());
+        assert!(of("large-future", moments(16_000)).is_empty(), "near is not over");
+    }
+}

@@ -1,0 +1,88 @@
+//! Polls that are long, but do not hold their worker for long enough to be felt by themselves.
+
+use super::{
+    Look, Severity,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+    worker_held::{self, Poll},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "long-poll",
+    meaning: "polls take so long that all others are delayed",
+    severity: Severity::Warning,
+    unit: Unit::Time,
+    default: 10_000_000,
+    measure: "one poll",
+    raise_ns: 0,
+    clear_ns: 5_000_000_000,
+    cure: "Split the work and give way with tokio::task::yield_now().await between the parts, or \
+           move it to tokio::task::spawn_blocking.",
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let floor = look.floor(&RULE);
+    // Longer ones are that rule's.
+    let held = look.thresholds.get(&worker_held::RULE).unwrap_or(u64::MAX);
+    let polls = worker_held::polls(look);
+    let long = polls.iter().filter(|poll| (floor..held).contains(&poll.own_ns(look)));
+    let claim = |poll: &Poll<'_>| Claim {
+        since_ns: Some(poll.began_ns),
+        events: Some(u64::from(poll.is_news(look, floor))),
+        evidence: poll.evidence.cloned(),
+        cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
+    };
+    long.map(claim).collect()
+}
+
+fn sentence(poll: &Poll<'_>) -> String {
+    let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
+    let length = duration(poll.length_ns);
+    format!("a poll of {} took {length}{}", poll.task.meta.name, why.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::testing::{S, evidence, of};
+    use crate::{
+        model::{
+            Snapshot,
+            testing::{snapshot, task},
+        },
+        watch::{Cause, Evidence},
+    };
+
+    const MS: u64 = 1_000_000;
+
+    /// A poll that is over when the snapshot is taken.
+    fn over(at: u64, length_ns: u64, cause: Cause) -> Snapshot {
+        let mut poll = Evidence::clone(&evidence(1, at - 2 * length_ns, cause));
+        (poll.over, poll.length_ns) = (true, length_ns);
+        let mut now = snapshot(at, [task(1, "conn-1")]);
+        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        now
+    }
+
+    #[test]
+    fn each_long_poll_is_counted_once() {
+        let found = of("long-poll", (1..=4).map(|n| over(n * S, 20 * MS, Cause::Computing)));
+        assert_eq!((found.len(), found[0].count), (1, 4));
+        assert_eq!(found[0].sentence, "a poll of conn-1 took 20 ms");
+    }
+
+    #[test]
+    fn short_polls_those_that_hold_their_worker_and_a_busy_machine_are_not_told() {
+        for (length, cause) in
+            [(7 * MS, Cause::Computing), (120 * MS, Cause::Computing), (20 * MS, Cause::NoCpu)]
+        {
+            let moments = (1..=4).map(|n| over(n * S, length, cause));
+            let found = of("long-poll", moments);
+            // The other rule is off here, so that a poll of any length is this one's.
+            assert_eq!(found.is_empty(), length != 120 * MS, "{length} {cause}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The moment that rules look at.
+
+use std::sync::Arc;
+
+use super::{Thresholds, Waiter, rule::Rule};
+use crate::{
+    model::{Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
+    probe::State,
+    watch::Evidence,
+};
+
+/// Those that wait longest: this many are named.
+const NAMED: usize = 5;
+
+/// A moment: the snapshot, what the model made of it, and what was before.
+#[derive(Debug)]
+pub(in crate::model) struct Look<'a> {
+    pub snapshot: &'a Snapshot,
+    /// Of each task, in the snapshot's order.
+    pub rates: &'a [TaskRates],
+    pub workers: &'a [WorkerRow],
+    /// What rates are taken against.
+    pub base: Option<&'a Snapshot>,
+    /// When the look before was, if there was one.
+    pub before_ns: Option<u64>,
+    pub slowdown: &'a Slowdown,
+    pub thresholds: &'a Thresholds,
+}
+
+impl Look<'_> {
+    pub(super) fn now(&self) -> u64 {
+        self.snapshot.taken_ns
+    }
+
+    /// From where on a rule makes claims: a little below its threshold, so that what is
+    /// just above it does not come and go.
+    pub(super) fn floor(&self, rule: &Rule) -> u64 {
+        self.thresholds.get(rule).map_or(u64::MAX, |threshold| threshold - threshold / 5)
+    }
+
+    /// The time over which rates are taken, in seconds.
+    pub(super) fn span(&self) -> Option<f64> {
+        let span_ns = self.now().saturating_sub(self.base?.taken_ns);
+        (span_ns > 0).then_some(span_ns as f64 / 1e9)
+    }
+
+    /// The task with this key.
+    pub(super) fn task(&self, key: u64) -> Option<&TaskFigures> {
+        let tasks = &self.snapshot.tasks;
+        tasks.binary_search_by_key(&key, |task| task.key).ok().map(|at| &tasks[at])
+    }
+
+    /// What is known of the poll of a task that began then.
+    pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<Evidence>> {
+        let same = |e: &&Arc<Evidence>| e.task == key && e.began_ns == began_ns;
+        self.snapshot.evidence.iter().find(same)
+    }
+
+    /// How much of a poll was its own doing: on a busy machine a thread may have to wait
+    /// for the CPU, and that is no crime. What a watchdog watches is believed when it has
+    /// looked, or when it had a whole second to do so.
+    pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
+        match evidence.and_then(|evidence| evidence.own_part) {
+            Some(part) => (length_ns as f64 * part) as u64,
+            None if self.snapshot.watched => length_ns.saturating_sub(1_000_000_000),
+            None => length_ns,
+        }
+    }
+
+    /// Whether each worker is in a long poll: then everything else is a consequence.
+    pub(super) fn all_held(&self) -> bool {
+        let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
+        let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
+        let mut held =
+            polls.map(|poll| poll.is_some_and(|p| self.now().saturating_sub(p.since_ns) >= floor));
+        !self.snapshot.workers.is_empty() && held.all(|held| held)
+    }
+
+    /// A worker that is in a long poll, and the name of the task.
+    pub(super) fn held(&self) -> Option<(usize, &str)> {
+        let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
+        self.snapshot.workers.iter().find_map(|worker| {
+            let poll = worker.current.as_ref()?;
+            let long = self.now().saturating_sub(poll.since_ns) >= floor;
+            Some((worker.index, &*self.task(poll.key).filter(|_| long)?.meta.name))
+        })
+    }
+
+    /// Who waits for a worker, those that wait longest first, and how many in all.
+    pub(super) fn waiters(&self) -> (Vec<Waiter>, usize) {
+        let ready = self.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled);
+        let mut longest: Vec<&TaskFigures> = ready.collect();
+        let waiting = longest.len();
+        longest.sort_unstable_by_key(|task| (task.since_ns, task.key));
+        longest.truncate(NAMED);
+        let waiter = |task: &TaskFigures| Waiter {
+            task: task.key,
+            name: task.meta.name.clone(),
+            waited_ns: self.now().saturating_sub(task.since_ns),
+        };
+        (longest.into_iter().map(waiter).collect(), waiting)
+    }
+}

@@ -1,0 +1,82 @@
+//! Idle, and nobody is left who could wake it.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::duration,
+};
+use crate::{
+    model::{Figure, TaskFigures, TaskKind, TaskRates},
+    probe::State,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "lost-waker",
+    meaning: "an idle task whose wakers are all gone: it will never run again",
+    severity: Severity::Warning,
+    unit: Unit::Time,
+    default: 1_000_000_000,
+    measure: "idle without a waker",
+    raise_ns: 0,
+    clear_ns: 1_000_000_000,
+    cure: "A future that returns Pending must keep cx.waker().clone() where somebody will wake \
+           it. If the task shall wait for ever, abort it when it is no longer needed.",
+    check: Check::Task { of, tell },
+};
+
+fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+    let lost = task.state == State::Idle && task.live_wakers == Figure::Measured(0);
+    (lost && task.meta.kind == TaskKind::Spawned).then(|| look.now().saturating_sub(task.since_ns))
+}
+
+fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
+    let (who, idle) = (case.who(), duration(case.measure));
+    let sentence = match case.tasks {
+        1 => format!(
+            "{who} has been idle for {idle} and no waker of it is left: it will never run again"
+        ),
+        _ => format!(
+            "{who} are idle, for up to {idle}, and no waker of them is left: they will never run \
+             again"
+        ),
+    };
+    Claim { since_ns: Some(case.task.since_ns), ..Claim::of(case.task, case.measure, sentence) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{S, of},
+        *,
+    };
+    use crate::model::testing::{snapshot, task};
+
+    #[test]
+    fn it_needs_an_idle_task_without_any_waker_for_a_while() {
+        let fires = |task: TaskFigures, at| !of("lost-waker", [snapshot(at, [task])]).is_empty();
+        let mut lost = task(1, "lost");
+        lost.live_wakers = Figure::Measured(0);
+        assert!(fires(lost.clone(), 2 * S));
+        assert!(!fires(lost.clone(), S / 2), "too short");
+        let known = TaskFigures { live_wakers: Figure::Measured(1), ..lost.clone() };
+        assert!(!fires(known, 2 * S));
+        let unknown = TaskFigures { live_wakers: Figure::Unavailable("several"), ..lost.clone() };
+        assert!(!fires(unknown, 2 * S));
+        assert!(!fires(TaskFigures { state: State::Scheduled, ..lost }, 2 * S));
+    }
+
+    #[test]
+    fn a_group_is_one_finding() {
+        let lost = |id: u64| TaskFigures {
+            live_wakers: Figure::Measured(0),
+            ..task(id, &format!("conn-{id}"))
+        };
+        let found = of("lost-waker", [snapshot(3 * S, (1..=9).map(lost))]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].sentence,
+            "9 tasks of conn are idle, for up to 3.00 s, and no waker of them is left: they will \
+             never run again"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! A task that lives, or lived, in a single long poll: it awaits nothing that ever waits.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::duration,
+};
+use crate::{
+    model::{TaskFigures, TaskRates},
+    probe::State,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "never-yielded",
+    meaning: "a task has spent its life in one long poll: it never awaits anything that waits",
+    severity: Severity::Warning,
+    unit: Unit::Time,
+    default: 1_000_000_000,
+    measure: "the only poll of a task",
+    raise_ns: 0,
+    clear_ns: 5_000_000_000,
+    cure: "It is no async code: run it with tokio::task::spawn_blocking, or on a thread of its \
+           own if it never ends.",
+    check: Check::Task { of, tell },
+};
+
+fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+    let whole = task.state == State::Polling || task.state.is_done();
+    let only = task.polls == 1 && whole && !task.meta.kind.may_block();
+    if !only {
+        return None;
+    }
+    let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
+    Some(look.own_ns(task.busy_ns, evidence))
+}
+
+fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
+    let (task, length) = (case.task, duration(case.measure));
+    let name = &task.meta.name;
+    let ran = match task.state {
+        State::Polling => format!("{name} has been in its first poll for {length}"),
+        _ => format!("{name} ran for {length} in its only poll"),
+    };
+    let more = match case.tasks {
+        1 => String::new(),
+        n => format!(" ({} more of {} do the same)", n - 1, task.meta.group),
+    };
+    let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
+    let sentence = format!("{ran}: it has never awaited anything that had to wait{more}");
+    Claim {
+        since_ns: Some(look.now().saturating_sub(task.lifetime_ns)),
+        evidence: evidence.cloned(),
+        ..Claim::of(task, case.measure, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{S, of},
+        *,
+    };
+    use crate::model::testing::{snapshot, task};
+
+    fn one_poll(busy_ns: u64, polls: u64, state: State) -> TaskFigures {
+        TaskFigures { state, polls, busy_ns, lifetime_ns: busy_ns, ..task(1, "import") }
+    }
+
+    #[test]
+    fn one_long_poll_is_no_async_code() {
+        let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)])]);
+        assert_eq!(
+            found[0].sentence,
+            "import has been in its first poll for 2.00 s: it has never awaited anything that had \
+             to wait"
+        );
+        let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Completed)])]);
+        assert!(found[0].sentence.starts_with("import ran for 2.00 s in its only poll"));
+    }
+
+    #[test]
+    fn short_tasks_and_those_that_gave_way_once_are_fine() {
+        for task in [
+            one_poll(S / 2, 1, State::Completed),
+            one_poll(3 * S, 2, State::Polling),
+            one_poll(3 * S, 1, State::Idle),
+        ] {
+            assert!(of("never-yielded", [snapshot(5 * S, [task])]).is_empty());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Ready, and not polled: there are workers, but none comes to this task.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::duration,
+};
+use crate::{
+    model::{TaskFigures, TaskRates},
+    probe::State,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "starvation",
+    meaning: "a task is ready for long and no worker polls it, though not all are held",
+    severity: Severity::Warning,
+    unit: Unit::Time,
+    default: 1_000_000_000,
+    measure: "ready without being polled",
+    raise_ns: 0,
+    clear_ns: 2_000_000_000,
+    cure: "Look for what holds its worker: a task in the LIFO slot of a held worker cannot be \
+           stolen. If all workers are busy with short polls, the runtime has more work than CPU: \
+           bound what is spawned, with a tokio::sync::Semaphore for one.",
+    check: Check::Task { of, tell },
+};
+
+fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+    (task.state == State::Scheduled && !look.all_held())
+        .then(|| look.now().saturating_sub(task.since_ns))
+}
+
+fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
+    let (name, wait) = (&case.task.meta.name, duration(case.measure));
+    let more = match case.tasks {
+        1 => String::new(),
+        n => format!(", and so have {} more of {}", n - 1, case.task.meta.group),
+    };
+    let free = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
+    let free = free.filter(|worker| worker.busy < 0.5).map(|worker| {
+        format!(
+            ", though worker {} is busy for {:.0} % only",
+            worker.figures.index,
+            worker.busy * 100.0
+        )
+    });
+    let held = look.held().map(|(index, name)| format!("; {name} holds worker {index}"));
+    let sentence = format!(
+        "{name} has been ready for {wait} and no worker polls it{}{}{more}",
+        free.unwrap_or_default(),
+        held.unwrap_or_default()
+    );
+    let (waiters, waiting) = look.waiters();
+    Claim {
+        since_ns: Some(case.task.since_ns),
+        waiters,
+        waiting,
+        ..Claim::of(case.task, case.measure, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{S, of},
+        *,
+    };
+    use crate::model::{
+        CurrentPoll, Snapshot,
+        testing::{snapshot, task, worker},
+    };
+
+    /// Two workers, so many of them held, and a task that is ready since a second and a half.
+    fn waits(held: usize) -> Snapshot {
+        let ready = TaskFigures { state: State::Scheduled, since_ns: S, ..task(1, "conn-1") };
+        let mut hogs = [task(2, "hog-1"), task(3, "hog-2")];
+        hogs.iter_mut().for_each(|hog| hog.state = State::Polling);
+        let mut now = snapshot(2 * S + S / 2, [ready].into_iter().chain(hogs));
+        now.workers = vec![worker(0), worker(1)];
+        for (worker, key) in now.workers.iter_mut().zip(2..).take(held) {
+            worker.current = Some(CurrentPoll { key, since_ns: 0 });
+        }
+        now
+    }
+
+    #[test]
+    fn a_task_that_no_free_worker_polls_starves() {
+        let found = of("starvation", [waits(1)]);
+        assert_eq!(
+            found[0].sentence,
+            "conn-1 has been ready for 1.50 s and no worker polls it, though worker 0 is busy for \
+             0 % only; hog-1 holds worker 0"
+        );
+    }
+
+    #[test]
+    fn behind_a_hog_on_each_worker_it_is_the_hogs_finding() {
+        assert!(of("starvation", [waits(2)]).is_empty());
+        let mut short = waits(0);
+        short.taken_ns = S + S / 2;
+        assert!(of("starvation", [short]).is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! A task's poll panicked. Tokio catches that, and often nobody hears of it.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::count,
+};
+use crate::{
+    model::{TaskFigures, TaskRates},
+    probe::State,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "task-panicked",
+    meaning: "a task panicked: it is gone, and the runtime goes on without a word",
+    severity: Severity::Warning,
+    unit: Unit::Count,
+    default: 1,
+    measure: "panics of a group in a few seconds",
+    raise_ns: 0,
+    // A panic is over in no time: what it left behind is worth a minute.
+    clear_ns: 60_000_000_000,
+    cure: "Await its JoinHandle and handle the JoinError: Tokio keeps the panic there.",
+    check: Check::Task { of, tell },
+};
+
+fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+    // How many there are is known when all have been met.
+    (task.state == State::Panicked).then(|| look.floor(&RULE))
+}
+
+fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
+    let (task, name) = (case.task, &case.task.meta.name);
+    let sentence = match case.tasks {
+        1 => format!("{name} panicked in poll {}", task.polls),
+        n => format!(
+            "{} of {} panicked within seconds, {name} in poll {}",
+            count(n as u64, "task"),
+            task.meta.group,
+            task.polls
+        ),
+    };
+    let since_ns = Some(task.since_ns);
+    Claim { since_ns, events: Some(case.fresh), ..Claim::of(task, case.tasks as u64, sentence) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{S, of},
+        *,
+    };
+    use crate::model::testing::{snapshot, task};
+
+    fn broken(id: u64, at: u64) -> TaskFigures {
+        let name = format!("importer-{id}");
+        TaskFigures { state: State::Panicked, polls: 3, since_ns: at, ..task(id, &name) }
+    }
+
+    #[test]
+    fn a_panicked_task_is_named_with_its_poll() {
+        let found = of("task-panicked", [snapshot(S, [broken(1, S / 2), task(2, "fine")])]);
+        assert_eq!(found[0].sentence, "importer-1 panicked in poll 3");
+        assert!(of("task-panicked", [snapshot(S, [task(2, "fine")])]).is_empty());
+    }
+
+    #[test]
+    fn each_panic_is_counted_once_and_stays_for_a_minute() {
+        let two = [broken(1, S / 2), broken(2, S + 1)];
+        let mut moments = vec![
+            snapshot(S, two[..1].to_vec()),
+            snapshot(2 * S, two.to_vec()),
+            snapshot(3 * S, two.to_vec()),
+            snapshot(30 * S, []),
+        ];
+        let found = of("task-panicked", moments.clone());
+        assert_eq!((found.len(), found[0].count, found[0].active), (1, 2, true));
+        moments.push(snapshot(70 * S, []));
+        let found = of("task-panicked", moments);
+        assert_eq!((found[0].active, found[0].measure), (false, 2));
+    }
+}

@@ -1,0 +1,47 @@
+//! Moments made by hand, and what a rule finds in them.
+
+use std::sync::Arc;
+
+use super::{Finding, RULES, Thresholds};
+use crate::{
+    model::{Model, Snapshot, testing::snapshot},
+    watch::{Cause, Evidence},
+};
+
+pub(super) const S: u64 = 1_000_000_000;
+
+/// What one rule has found after these moments, of now and over, all other rules off.
+pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Snapshot>) -> Vec<Arc<Finding>> {
+    let mut thresholds = Thresholds::default();
+    assert!(RULES.iter().any(|known| known.name == rule), "no rule {rule}");
+    for other in RULES.into_iter().filter(|other| other.name != rule) {
+        thresholds.set(other, None);
+    }
+    let mut model = Model::with_thresholds(thresholds);
+    for moment in moments {
+        model.advance(Arc::new(moment));
+    }
+    model.all_findings().to_vec()
+}
+
+/// A moment with nothing in it.
+pub(super) fn when(taken_ns: u64) -> Snapshot {
+    snapshot(taken_ns, [])
+}
+
+/// What a watchdog says of a poll that is under way, without a stack.
+pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> {
+    Arc::new(Evidence {
+        task,
+        began_ns,
+        length_ns: 0,
+        over: false,
+        cause,
+        own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),
+        captures: 0,
+        shares: Vec::new(),
+        stack: None,
+        cost: None,
+        no_stack: None,
+    })
+}

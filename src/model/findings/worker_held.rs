@@ -1,0 +1,243 @@
+//! A worker is in one poll for long: nobody else gets it meanwhile.
+
+use std::sync::Arc;
+
+use super::{
+    Look, Severity,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::{count, duration},
+};
+use crate::{
+    model::TaskFigures,
+    probe::State,
+    watch::{CallKind, Cause, Evidence},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "worker-held",
+    meaning: "a poll has not given its worker back for long: no other task gets it",
+    severity: Severity::Critical,
+    unit: Unit::Time,
+    default: 100_000_000,
+    measure: "one poll",
+    raise_ns: 0,
+    clear_ns: 1_000_000_000,
+    cure: "Give way with tokio::task::yield_now().await, or move the work to \
+           tokio::task::spawn_blocking or a thread of its own.",
+    check: Check::Moment(check),
+};
+
+/// A poll that is under way, or was over before anybody looked.
+pub(super) struct Poll<'a> {
+    pub task: &'a TaskFigures,
+    /// The worker, if it is known.
+    pub worker: Option<usize>,
+    pub began_ns: u64,
+    pub length_ns: u64,
+    pub evidence: Option<&'a Arc<Evidence>>,
+}
+
+impl Poll<'_> {
+    pub(super) fn is_over(&self) -> bool {
+        self.evidence.is_some_and(|evidence| evidence.over)
+    }
+
+    /// How much of it the task is to blame for: nothing if it may block.
+    pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
+        match self.task.meta.kind.may_block() {
+            true => 0,
+            false => look.own_ns(self.length_ns, self.evidence),
+        }
+    }
+
+    /// Whether it became so long after the look before.
+    pub(super) fn is_news(&self, look: &Look<'_>, floor: u64) -> bool {
+        look.before_ns.is_none_or(|before| self.began_ns.saturating_add(floor) > before)
+    }
+}
+
+/// The polls that are under way, and those that ended since the look before if somebody
+/// has watched them.
+pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
+    let now = look.now();
+    let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
+        let current = worker.current.as_ref()?;
+        Some((look.task(current.key)?, Some(worker.index), current.since_ns))
+    });
+    let mut under_way: Vec<_> = on_workers.collect();
+    // Threads that are nobody's worker, and sources that know of no workers.
+    for task in look.snapshot.tasks.iter().filter(|task| task.state == State::Polling) {
+        if !under_way.iter().any(|(known, ..)| known.key == task.key) {
+            under_way.push((task, None, task.since_ns));
+        }
+    }
+    let mut polls: Vec<_> = under_way
+        .into_iter()
+        .map(|(task, worker, began_ns)| Poll {
+            task,
+            worker,
+            began_ns,
+            length_ns: now.saturating_sub(began_ns),
+            evidence: look.evidence(task.key, began_ns),
+        })
+        .collect();
+    let over = look.snapshot.evidence.iter().filter(|evidence| evidence.over);
+    polls.extend(over.filter_map(|evidence| {
+        let task = look.task(evidence.task)?;
+        let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
+        Some(Poll { task, worker: None, began_ns, length_ns, evidence: Some(evidence) })
+    }));
+    polls
+}
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let floor = look.floor(&RULE);
+    let polls = polls(look);
+    let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let (waiters, waiting) = look.waiters();
+    let claim = |poll: &&Poll<'_>| Claim {
+        since_ns: Some(poll.began_ns),
+        events: Some(u64::from(poll.is_news(look, floor))),
+        evidence: poll.evidence.cloned(),
+        waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
+        waiting: if poll.is_over() { 0 } else { waiting },
+        cure: poll.evidence.and_then(|evidence| cure(evidence)),
+        past: Some(past(poll)),
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
+    };
+    held.iter().map(claim).collect()
+}
+
+fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
+    if poll.is_over() {
+        return past(poll);
+    }
+    let waiting = match waiting {
+        0 => "no task waits".to_owned(),
+        1 => "1 task waits".to_owned(),
+        n => format!("{} wait", count(n as u64, "task")),
+    };
+    // The only worker is also the one that asks for timers and sockets: tasks that wait
+    // for these are not even woken.
+    let alone = match look.snapshot.workers.len() {
+        1 => ", timers and sockets are not served",
+        _ if look.slowdown.standstill_since_ns.is_some() => ", nothing gets done",
+        _ => "",
+    };
+    format!("{} has {}; {waiting}{alone}", poll.task.meta.name, held(poll))
+}
+
+/// What is said when it is over: who waited then is told apart.
+fn past(poll: &Poll<'_>) -> String {
+    format!("{} {}", poll.task.meta.name, held(poll))
+}
+
+fn held(poll: &Poll<'_>) -> String {
+    let place = poll.worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
+    let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
+    let why = why.unwrap_or_default();
+    format!("held {place} for {} without yielding{why}", duration(poll.length_ns))
+}
+
+/// What to do about a poll that is long for this reason.
+pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
+    let Cause::Call(call) = evidence.cause else { return None };
+    Some(match call.kind {
+        CallKind::Sleep => {
+            "Sleep with tokio::time::sleep(…).await: std::thread::sleep takes the \
+                            worker along."
+        }
+        CallKind::Lock => {
+            "Do not wait for a std lock in a task: keep what it guards short, drop \
+                           the guard before an .await, or use tokio::sync."
+        }
+        CallKind::Read | CallKind::Write | CallKind::Wait => {
+            "Use the async version (tokio::net, tokio::fs, tokio::process), or move the call to \
+             tokio::task::spawn_blocking."
+        }
+        CallKind::Other => "Move the call to tokio::task::spawn_blocking.",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{S, evidence, of, when},
+        *,
+    };
+    use crate::model::{
+        CurrentPoll, Snapshot, TaskKind, TaskMeta,
+        testing::{snapshot, task},
+    };
+
+    fn held(since_ns: u64) -> Snapshot {
+        let mut hog = task(7, "hog");
+        (hog.state, hog.since_ns) = (State::Polling, since_ns);
+        let mut waits = task(8, "waits");
+        waits.state = State::Scheduled;
+        let mut now = snapshot(2 * S, [hog, waits]);
+        now.workers[0].current = Some(CurrentPoll { key: 7, since_ns });
+        now
+    }
+
+    #[test]
+    fn a_long_poll_holds_its_worker_and_a_short_one_does_not() {
+        let found = of("worker-held", [held(S / 2)]);
+        assert_eq!(
+            found[0].sentence,
+            "hog has held worker 0 for 1.50 s without yielding; 1 task waits, timers and sockets \
+             are not served"
+        );
+        assert_eq!((found[0].task, found[0].count), (Some(7), 1));
+        assert_eq!(found[0].waiters[0].name, "waits".into());
+        assert!(of("worker-held", [held(2 * S - 50_000_000)]).is_empty());
+    }
+
+    #[test]
+    fn what_a_watchdog_watches_is_judged_when_it_has_looked() {
+        let mut now = held(2 * S - 150_000_000);
+        now.watched = true;
+        assert!(of("worker-held", [now.clone()]).is_empty(), "it has not looked yet");
+        now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::Computing)];
+        assert_eq!(of("worker-held", [now.clone()]).len(), 1);
+        now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
+        assert!(of("worker-held", [now]).is_empty(), "the machine is to blame");
+    }
+
+    #[test]
+    fn a_poll_between_two_looks_is_told_when_it_is_over() {
+        let mut poll = Evidence::clone(&evidence(7, S, Cause::Computing));
+        (poll.over, poll.length_ns) = (true, 150_000_000);
+        let mut now = snapshot(2 * S, [task(7, "hog")]);
+        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        let found = of("worker-held", [now]);
+        assert_eq!(found[0].sentence, "hog held its thread for 150 ms without yielding");
+    }
+
+    #[test]
+    fn a_finding_stays_over_short_gaps_and_counts_polls() {
+        let mut moments = Vec::new();
+        for turn in 0..4 {
+            let mut now = held(turn * S);
+            now.taken_ns = turn * S + S / 2;
+            moments.push(now);
+            moments.push(when(turn * S + S - 1));
+        }
+        let found = of("worker-held", moments.clone());
+        assert_eq!((found.len(), found[0].count, found[0].active), (1, 4, true));
+        moments.push(when(6 * S));
+        let found = of("worker-held", moments);
+        assert_eq!((found.len(), found[0].count, found[0].active), (1, 4, false));
+    }
+
+    #[test]
+    fn who_may_block_is_not_accused() {
+        let mut now = held(S / 2);
+        let meta = TaskMeta { kind: TaskKind::Blocking, ..TaskMeta::default() };
+        now.tasks[0].meta = meta.into();
+        assert!(of("worker-held", [now]).is_empty());
+    }
+}

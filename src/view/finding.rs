@@ -1,0 +1,156 @@
+//! Everything that is known of one finding: the sentence, where and why, who waits, the cure.
+
+use ratatui::style::Style;
+
+use super::{
+    bars::bar,
+    canvas::Pieces,
+    text::{digits, duration, percent, wrap},
+    theme::Look,
+};
+use crate::{
+    app::App,
+    model::{Finding, FindingId, RULES, Waiter},
+    watch::{Evidence, Frame, FrameKind},
+};
+
+/// The lines, as many as there are.
+pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pieces> {
+    let Some(finding) = app.model().finding(id) else {
+        let text = " this finding is over and no longer kept; Esc goes back";
+        return vec![vec![(text.to_owned(), look.dim())]];
+    };
+    let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let room = usize::from(width.saturating_sub(2)).min(110);
+    let mut lines = wrapped(&finding.sentence, room, look.severity(finding.severity));
+    lines.push(Pieces::new());
+    lines.extend(wrapped(finding.cure, room, look.title()));
+    lines.push(Pieces::new());
+    lines.extend(facts(look, finding, room, now));
+    let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
+    lines.extend(cost.map(|cost| fact(look, "blame", cost)));
+    if let Some(evidence) = &finding.evidence {
+        lines.push(Pieces::new());
+        lines.extend(why(look, evidence));
+        lines.extend(stack(look, evidence));
+    }
+    if finding.waiting > 0 {
+        lines.push(Pieces::new());
+        lines.extend(waiters(look, finding));
+    }
+    lines
+}
+
+fn wrapped(text: &str, room: usize, style: Style) -> Vec<Pieces> {
+    wrap(text, room).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+}
+
+/// A word and what there is to say.
+fn fact(look: Look, word: &str, text: String) -> Pieces {
+    vec![(format!(" {word:<11}"), look.dim()), (text, Style::new())]
+}
+
+fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
+    let ago = |then: u64| duration(now.saturating_sub(then));
+    let last = match finding.active {
+        true => "last now".to_owned(),
+        false => format!("last {} ago, over", ago(finding.last_seen_ns)),
+    };
+    let times = match finding.count {
+        0 | 1 => "once".to_owned(),
+        n => format!("{} times", digits(n)),
+    };
+    let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
+    let mut lines = vec![fact(look, "seen", since)];
+    let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
+    lines.push(fact(look, "subject", format!("{}{who}", finding.suspect)));
+    if let Some(location) = &finding.location {
+        lines.push(fact(look, "spawned at", location.to_string()));
+    }
+    if let Some(rule) = RULES.iter().find(|rule| rule.name == finding.rule) {
+        let mut word = "rule";
+        let text = format!("{}, {}: {}", rule.name, finding.severity.as_str(), rule.meaning);
+        for line in wrap(&text, room.saturating_sub(11).max(20)) {
+            lines.push(fact(look, std::mem::take(&mut word), line));
+        }
+    }
+    lines
+}
+
+/// Why it is long, and in which functions.
+fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
+    let mut lines = vec![fact(look, "because", evidence.cause.to_string())];
+    if let Some(reason) = &evidence.no_stack {
+        lines.push(fact(look, "no stack", reason.to_string()));
+    }
+    if evidence.shares.len() > 1 {
+        for share in &evidence.shares {
+            let place = share.place.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
+            let shown = format!("{:>5}%  {}{place}", percent(share.part), share.function);
+            lines.push(vec![
+                (format!(" {:<11}", ""), Style::new()),
+                (bar(look, share.part, 10), look.busy()),
+                (shown, Style::new()),
+            ]);
+        }
+    }
+    lines
+}
+
+/// The stack, innermost first; what is the runtime's is folded.
+fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
+    let Some(stack) = &evidence.stack else { return Vec::new() };
+    let frames = stack.task_frames();
+    let captures = match evidence.captures {
+        0 | 1 => String::new(),
+        n => format!(", seen most often of {n}"),
+    };
+    let head = format!(" stack, innermost first{captures}");
+    let mut lines = vec![vec![(head, look.dim())]];
+    let mut at = 0;
+    while at < frames.len() {
+        let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
+        if folded > 0 {
+            let text = format!("     {} {folded} of the runtime and std", look.glyph("⋯", "..."));
+            lines.push(vec![(text, look.dim())]);
+            at += folded;
+            continue;
+        }
+        let frame = &frames[at];
+        let blamed = stack.blame().is_some_and(|blame| std::ptr::eq(blame, frame));
+        let (sign, style) = match blamed {
+            true => (look.glyph("▸", ">"), look.title()),
+            false => (" ", Style::new()),
+        };
+        lines.push(vec![(format!("   {sign} {frame}"), style)]);
+        at += 1;
+    }
+    if let Some(cut) = stack.cut {
+        lines.push(vec![(format!("     the rest is unknown: {cut}"), look.dim())]);
+    }
+    lines
+}
+
+fn is_folded(frame: &Frame) -> bool {
+    !matches!(frame.kind, FrameKind::User | FrameKind::Dependency)
+}
+
+/// Who waits, with a bar for how long.
+fn waiters(look: Look, finding: &Finding) -> Vec<Pieces> {
+    let more = finding.waiting.saturating_sub(finding.waiters.len());
+    let wait = if finding.active { "wait" } else { "waited" };
+    let head = format!(" {} {wait} for a worker, longest first", finding.waiting);
+    let mut lines = vec![vec![(head, look.dim())]];
+    let most = finding.waiters.iter().map(|waiter| waiter.waited_ns).max().unwrap_or(1).max(1);
+    lines.extend(finding.waiters.iter().map(|Waiter { name, waited_ns, .. }| {
+        vec![
+            (format!("   {:>8} ", duration(*waited_ns)), Style::new()),
+            (bar(look, *waited_ns as f64 / most as f64, 12), look.warning()),
+            (format!("  {name}"), Style::new()),
+        ]
+    }));
+    if more > 0 {
+        lines.push(vec![(format!("   and {more} more"), look.dim())]);
+    }
+    lines
+}

@@ -1,0 +1,129 @@
+//! What is wrong, one finding a row: those of now, then those that are over.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    blame,
+    canvas::{Canvas, Pieces},
+    table::{Place, Spec, places},
+    text::{count, duration, wrap},
+};
+use crate::{
+    app::App,
+    model::{Finding, RULES},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Sign,
+    Rule,
+    Subject,
+    Sentence,
+    Since,
+    Last,
+    Count,
+    Where,
+}
+
+const fn figure(column: Column, width: u16, rank: u8) -> Spec<Column> {
+    Spec { column, width, grow: 0, rank, right: true }
+}
+
+const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> {
+    Spec { column, width, grow, rank, right: false }
+}
+
+const SPECS: [Spec<Column>; 8] = [
+    words(Column::Sign, 2, 0, 1),
+    words(Column::Rule, 16, 7, 2),
+    words(Column::Subject, 9, 7, 7),
+    words(Column::Sentence, 36, 96, 3),
+    figure(Column::Since, 6, 4),
+    figure(Column::Last, 6, 5),
+    figure(Column::Count, 5, 6),
+    words(Column::Where, 20, 30, 8),
+];
+
+fn title(column: Column) -> &'static str {
+    match column {
+        Column::Sign => "",
+        Column::Rule => "RULE",
+        Column::Subject => "SUBJECT",
+        Column::Sentence => "WHAT IS WRONG",
+        Column::Since => "SINCE",
+        Column::Last => "LAST",
+        Column::Count => "TIMES",
+        Column::Where => "WHERE",
+    }
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    blame::draw(app, canvas, area);
+    let area = Rect { height: area.height - blame::height(app, area.height), ..area };
+    let findings = app.model().all_findings();
+    if findings.is_empty() {
+        return nothing(app, canvas, area);
+    }
+    let places = places(&SPECS, Column::Sign, area.width);
+    for place in &places {
+        place.put(canvas, area.y, title(place.column), canvas.look.title(), false);
+    }
+    let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let visible = usize::from(area.height).saturating_sub(1);
+    let rows = findings.iter().skip(app.findings.top()).take(visible);
+    for (finding, y) in rows.zip(area.y + 1..) {
+        for place in &places {
+            cell(canvas, y, place, finding, now);
+        }
+        let selected =
+            |id: &crate::model::FindingId| finding.rule == id.rule && finding.suspect == id.suspect;
+        if app.findings.key().is_some_and(selected) {
+            let style = canvas.look.selected();
+            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
+        }
+    }
+}
+
+fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Finding, now: u64) {
+    let look = canvas.look;
+    let (plain, loud) = match finding.active {
+        true => (Style::new(), look.severity(finding.severity)),
+        false => (look.dim(), look.dim()),
+    };
+    let ago = |then: u64| duration(now.saturating_sub(then));
+    let (text, style) = match place.column {
+        Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
+        Column::Rule => (finding.rule.to_owned(), loud),
+        Column::Subject => (finding.suspect.to_string(), plain),
+        Column::Sentence => (finding.sentence.clone(), plain),
+        Column::Since => (ago(finding.first_seen_ns), plain),
+        Column::Last if finding.active => ("now".to_owned(), plain),
+        Column::Last => (ago(finding.last_seen_ns), plain),
+        Column::Count => (count(finding.count), plain),
+        Column::Where => (finding.place().unwrap_or_default().to_owned(), look.dim()),
+    };
+    place.put(canvas, y, &text, style, place.column == Column::Where);
+}
+
+/// Nothing is wrong: says what is watched for.
+fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let look = canvas.look;
+    let text = match app.model().snapshot() {
+        Some(_) => " Nothing is wrong, and nothing was. Watched for:",
+        None => " waits for the first look",
+    };
+    let mut lines: Vec<Pieces> = vec![vec![(text.to_owned(), look.good())]];
+    let indent = 26;
+    let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
+    let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule).is_some());
+    for rule in on {
+        let mut name = rule.name;
+        for line in wrap(rule.meaning, room) {
+            let head = format!("  {:<1$}", std::mem::take(&mut name), indent - 2);
+            lines.push(vec![(head, look.title()), (line, Style::new())]);
+        }
+    }
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        canvas.line(area.x, y, area.right(), line);
+    }
+}
