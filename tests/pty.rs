@@ -292,3 +292,28 @@ fn a_terminal_needs_no_keyboard_on_stdin() {
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();
 }
+
+#[test]
+fn the_comparison_shows_how_far_it_is_and_leaves_its_table() {
+    let args = ["compare", "--connections", "4,60,3", "--for", "200ms"];
+    let mut terminal = Terminal::sized(&args, 120, 30);
+    terminal.wait_for_line(&["asynctop compare", "of 6 measured"]);
+    terminal.wait_for_line(&["better", "throughput"]);
+    terminal.wait_for_text("all measured");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+    let text = terminal.text();
+    assert!(text.contains("60 connections: throughput: "), "{text}");
+}
+
+#[test]
+fn a_comparison_that_is_left_early_keeps_what_it_has() {
+    let args = ["compare", "--connections", "4,5,6,7", "--for", "200ms"];
+    let mut terminal = Terminal::sized(&args, 120, 30);
+    terminal.wait_for_line(&["better", "throughput"]);
+    terminal.signal(Signal::TERM);
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+    assert!(terminal.text().contains("4 connections: throughput: "));
+}

@@ -13,6 +13,7 @@
 
 mod bars;
 mod blame;
+mod board;
 mod canvas;
 mod detail;
 mod finding;
@@ -43,6 +44,7 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
 

@@ -31,7 +31,7 @@ macro_rules! built_in {
 }
 
 /// All of them, in the order in which one might go through them.
-pub static BUILT_IN: &[BuiltIn] = built_in!["mixed"];
+pub static BUILT_IN: &[BuiltIn] = built_in!["mixed", "threads"];
 
 #[cfg(test)]
 mod tests {
