@@ -262,6 +262,28 @@ fn frozen_figures_stand_still_and_go_on() {
 }
 
 #[test]
+fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.keys("4");
+    // Somebody has run before the hog comes.
+    terminal.wait_for_line(&["cruncher", "ping", "%"]);
+    terminal.keys("b");
+    terminal.wait_for_line(&["hog─────"]);
+    terminal.wait_for_line(&["█████", "w0"]);
+    terminal.keys(" ");
+    terminal.wait_for_line(&["w0 at", "polls hog", "not ended"]);
+    // To the beginning of its poll, and to the one before.
+    terminal.keys("+++NN");
+    terminal.wait_for_line(&["w0 at", "polled"]);
+    terminal.keys("n\r");
+    terminal.wait_for_line(&["hog", "group hog"]);
+    terminal.keys("\x1b b");
+    terminal.wait_for_line(&["hog", "idle"]);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+}
+
+#[test]
 fn the_mouse_is_left_alone_if_asked() {
     let takes = dashboard(&ONE_WORKER);
     takes.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != MouseProtocolMode::None);

@@ -16,6 +16,7 @@ mod run;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod update;
 
 pub use action::Action;
@@ -25,4 +26,5 @@ pub use input::{Event, spawn_readers};
 pub(crate) use run::redraw;
 pub use run::{Control, run};
 pub use state::{App, Overlay, Prompt, Screen, Settings, Theme};
+pub use timeline::TimelineView;
 pub use update::Effect;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     console::Served,
-    model::{Flavor, HogFigures, LabFigures, Lesson, WorkloadFigures},
+    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -114,18 +114,11 @@ impl Shared {
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
         };
-        let hog = self.hog();
-        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
-            hog: HogFigures {
-                kind: hog.kind.as_str(),
-                count: hog.count,
-                hold_ns: hog.hold.get().map(nanos),
-                on_since_ns: hog.on_since(),
-            },
+            hog: self.hog().figures(),
             console: self.console.as_ref().map(Served::figures),
         }
     }

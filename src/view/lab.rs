@@ -4,6 +4,7 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
+    header::turn,
     text::{count, duration, rate, wrap},
 };
 use crate::{
@@ -98,9 +99,5 @@ fn hog(lab: &LabFigures) -> String {
     let hog = &lab.hog;
     let on = if hog.on_since_ns.is_some() { "on" } else { "off" };
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let hold = match hog.hold_ns {
-        Some(nanos) => format!("gives way after {}", duration(nanos)),
-        None => "never gives way".to_owned(),
-    };
-    format!("hog {on}: {count}{}, {hold}", hog.kind)
+    format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }

@@ -4,4 +4,5 @@
 mod bench;
 mod control;
 mod hog;
+mod kinds;
 mod work;

@@ -215,32 +215,44 @@ struct WorkloadDoc<'a> {
 #[derive(Serialize)]
 struct HogDoc {
     kind: &'static str,
+    cure: bool,
     count: usize,
     hold_ns: Option<u64>,
     on: bool,
     on_ns: Option<u64>,
+    unit: Option<&'static str>,
+    done: Option<u64>,
 }
 
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
-        let HogFigures { kind, count, hold_ns, on_since_ns } = lab.hog;
         let workloads = lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done }| {
             WorkloadDoc { name, count: *count, unit: *unit, done: *done }
         });
         LabDoc {
             scenario: &lab.scenario,
             workloads: workloads.collect(),
-            hog: HogDoc {
-                kind,
-                count,
-                hold_ns,
-                on: on_since_ns.is_some(),
-                on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
-            },
+            hog: HogDoc::of(&lab.hog, now_ns),
             console: lab.console.as_ref().map(|served| ConsoleDoc {
                 address: served.address.to_string(),
                 added_ns_per_poll: served.added_ns_per_poll,
             }),
+        }
+    }
+}
+
+impl HogDoc {
+    fn of(hog: &HogFigures, now_ns: u64) -> Self {
+        let HogFigures { kind, cure, explained: _, count, hold_ns, on_since_ns, unit, done } = *hog;
+        HogDoc {
+            kind,
+            cure,
+            count,
+            hold_ns,
+            on: on_since_ns.is_some(),
+            on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
+            unit,
+            done: unit.map(|_| done),
         }
     }
 }
