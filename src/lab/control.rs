@@ -231,9 +231,13 @@ impl fmt::Debug for Lab {
 fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabError> {
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
-    for Tally { spec, done, .. } in &shared.tallies {
-        let opening =
-            Opening { spawner: spawner.of(spec), done: done.clone(), params: spec.params.clone() };
+    for Tally { spec, done, gauges, .. } in &shared.tallies {
+        let opening = Opening {
+            spawner: spawner.of(spec),
+            done: done.clone(),
+            gauges: gauges.begin(),
+            params: spec.params.clone(),
+        };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
         crews.push(Crew::new(workload));

@@ -9,6 +9,7 @@ mod command;
 mod control;
 mod crew;
 mod error;
+mod gauge;
 mod hog;
 mod options;
 mod runtime;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Scenario, WorkloadSpec,
+    gauge::Gauges,
     hog::{Hog, Hold},
     options::HogOptions,
     runtime::WorkerThreads,
@@ -55,6 +56,7 @@ pub(crate) struct Tally {
     pub spec: WorkloadSpec,
     pub wanted: AtomicUsize,
     pub done: Done,
+    pub gauges: Gauges,
 }
 
 /// The lab's side and the source's side meet here.
@@ -80,6 +82,7 @@ impl Shared {
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
             done: Done::default(),
+            gauges: Gauges::default(),
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog.clone();
@@ -113,6 +116,7 @@ impl Shared {
             count: tally.wanted.load(Ordering::Relaxed),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
+            gauges: tally.gauges.read(),
         };
         LabFigures {
             scenario: Arc::clone(&self.scenario),

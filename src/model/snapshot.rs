@@ -313,6 +313,38 @@ pub struct WorkloadFigures {
     pub unit: Option<&'static str>,
     /// Units of closed-loop work done so far.
     pub done: u64,
+    /// What else it tells of itself.
+    pub gauges: Vec<Gauge>,
+}
+
+/// A figure that a workload tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// What it is, such as "queue".
+    pub name: &'static str,
+    /// How it stands.
+    pub value: GaugeValue,
+}
+
+/// How a gauge stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GaugeValue {
+    /// So many.
+    Count(u64),
+    /// In words.
+    Text(Arc<str>),
+    /// How long things took that ended in the last seconds, and those that go on have
+    /// taken so far. `None` if there were none.
+    Latency {
+        /// Half of them took at most this long.
+        p50_ns: Option<u64>,
+        /// 99 of 100 took at most this long.
+        p99_ns: Option<u64>,
+        /// The longest.
+        max_ns: Option<u64>,
+        /// How many go on.
+        waiting: u64,
+    },
 }
 
 /// The state of the hog.

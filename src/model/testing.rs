@@ -100,6 +100,7 @@ pub(crate) fn lab(
                 count,
                 unit,
                 done,
+                gauges: Vec::new(),
             })
             .collect(),
         hog: hog("spin"),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{ConsoleFigures, LabFigures, Slowdown, WorkloadFigures},
+    model::{ConsoleFigures, Gauge, GaugeValue, LabFigures, Slowdown, WorkloadFigures},
 };
 
 /// How many workloads there are to select.
@@ -34,8 +34,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let line = line(workload, app.model().slowdown());
         lines.push((vec![(line, Style::new())], app.workloads.key() == Some(&at)));
     }
-    lines.push((Pieces::new(), false));
+    let told = lab.workloads.iter().filter(|workload| !workload.gauges.is_empty());
     let width = usize::from(area.width).saturating_sub(2).min(92);
+    for workload in told {
+        let text = wrap(&format!("{}: {}", workload.name, gauges(workload)), width).into_iter();
+        lines.extend(text.map(|line| (vec![(format!(" {line}"), look.dim())], false)));
+    }
+    lines.push((Pieces::new(), false));
     let on = lab.hog.on_since_ns.is_some();
     let style = if on { look.critical() } else { look.title() };
     lines.extend(
@@ -81,6 +86,21 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
         figure(share.map(|(_, _, now)| *now)),
         workload.unit.unwrap_or("not closed-loop"),
     )
+}
+
+/// What a workload tells of itself.
+fn gauges(workload: &WorkloadFigures) -> String {
+    let time = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
+    let one = |gauge: &Gauge| match &gauge.value {
+        GaugeValue::Count(n) => format!("{} {}", gauge.name, count(*n)),
+        GaugeValue::Text(text) => format!("{} {text}", gauge.name),
+        GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+            let (p50, p99, max) = (time(*p50_ns), time(*p99_ns), time(*max_ns));
+            let waiting = if *waiting > 0 { format!(", {waiting} wait") } else { String::new() };
+            format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
+        }
+    };
+    workload.gauges.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn console(served: &ConsoleFigures) -> String {

@@ -5,4 +5,7 @@ mod bench;
 mod control;
 mod hog;
 mod kinds;
+mod scenarios;
+#[path = "../support/mod.rs"]
+mod support;
 mod work;

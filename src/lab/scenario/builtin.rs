@@ -31,7 +31,8 @@ macro_rules! built_in {
 }
 
 /// All of them, in the order in which one might go through them.
-pub static BUILT_IN: &[BuiltIn] = built_in!["mixed", "threads"];
+pub static BUILT_IN: &[BuiltIn] =
+    built_in!["mixed", "hello", "lazy", "desktop", "threads", "pool", "lifo", "trouble"];
 
 #[cfg(test)]
 mod tests {

@@ -3,15 +3,30 @@
 //! A new kind is a file here and a line in [`KINDS`]: it says what it does, what can be
 //! set and how many tasks it needs, and starts units of it on the runtime under test.
 
+mod blocking;
+mod compute;
 mod cruncher;
 mod feed;
+mod halfway;
+mod handles;
 mod heartbeats;
+mod hello;
 pub(super) mod hog;
+mod in_place;
 mod kind;
+mod leak;
+mod lifo;
+mod lost_waker;
+mod mutex_held;
 mod panic;
 mod param;
 mod pingpong;
+mod programs;
+mod self_waker;
+mod slow_consumer;
+mod storm;
 mod tcp;
+mod unawaited;
 
 use tokio::task::AbortHandle;
 
@@ -20,8 +35,28 @@ pub(super) use kind::Opening;
 pub use param::{Allows, Param, Params, Value};
 
 /// The kinds that a scenario can ask for.
-pub static KINDS: &[&Kind] =
-    &[&heartbeats::KIND, &tcp::KIND, &pingpong::KIND, &cruncher::KIND, &feed::KIND, &panic::KIND];
+pub static KINDS: &[&Kind] = &[
+    &heartbeats::KIND,
+    &tcp::KIND,
+    &pingpong::KIND,
+    &cruncher::KIND,
+    &feed::KIND,
+    &hello::KIND,
+    &unawaited::KIND,
+    &halfway::KIND,
+    &handles::KIND,
+    &programs::KIND,
+    &blocking::KIND,
+    &in_place::KIND,
+    &lifo::KIND,
+    &self_waker::KIND,
+    &leak::KIND,
+    &mutex_held::KIND,
+    &slow_consumer::KIND,
+    &lost_waker::KIND,
+    &storm::KIND,
+    &panic::KIND,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

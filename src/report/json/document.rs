@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
 use crate::model::{
-    Factor, Filter, Flavor, GroupColumn, HogFigures, LabFigures, Lag, Model, RuntimeFigures,
-    Slowdown, WorkloadFigures,
+    Factor, Filter, Flavor, Gauge, GaugeValue, GroupColumn, HogFigures, LabFigures, Lag, Model,
+    RuntimeFigures, Slowdown, WorkloadFigures,
 };
 use crate::report::{Phase, Summary, figures};
 
@@ -210,6 +210,29 @@ struct WorkloadDoc<'a> {
     count: usize,
     unit: Option<&'static str>,
     done: u64,
+    /// By name, with `_` for spaces.
+    gauges: BTreeMap<String, GaugeDoc<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum GaugeDoc<'a> {
+    Count(u64),
+    Text(&'a str),
+    Latency { p50_ns: Option<u64>, p99_ns: Option<u64>, max_ns: Option<u64>, waiting: u64 },
+}
+
+impl<'a> GaugeDoc<'a> {
+    fn of(gauge: &'a Gauge) -> (String, Self) {
+        let doc = match &gauge.value {
+            GaugeValue::Count(count) => GaugeDoc::Count(*count),
+            GaugeValue::Text(text) => GaugeDoc::Text(text),
+            &GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+                GaugeDoc::Latency { p50_ns, p99_ns, max_ns, waiting }
+            }
+        };
+        (gauge.name.replace(' ', "_"), doc)
+    }
 }
 
 #[derive(Serialize)]
@@ -226,9 +249,16 @@ struct HogDoc {
 
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
-        let workloads = lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done }| {
-            WorkloadDoc { name, count: *count, unit: *unit, done: *done }
-        });
+        let workloads =
+            lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done, gauges }| {
+                WorkloadDoc {
+                    name,
+                    count: *count,
+                    unit: *unit,
+                    done: *done,
+                    gauges: gauges.iter().map(GaugeDoc::of).collect(),
+                }
+            });
         LabDoc {
             scenario: &lab.scenario,
             workloads: workloads.collect(),

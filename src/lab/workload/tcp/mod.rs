@@ -40,7 +40,7 @@ pub(super) static KIND: Kind = Kind {
     unit: Some("request"),
     params: &[&SERVE, &THINK],
     tasks,
-    open: |Opening { spawner, done, params }| {
+    open: |Opening { spawner, done, params, .. }| {
         let service = match params.word(&SERVE) {
             "threads" => Service::Threads(threads::Service::start()?),
             _ => Service::Tasks(serve_with_tasks(&spawner)?),
