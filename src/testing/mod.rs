@@ -113,6 +113,7 @@ impl Check {
     ///
     /// # Panics
     /// As [`run`], and if the test hangs.
+    #[allow(clippy::await_holding_lock, reason = "another check shall wait, with its whole thread")]
     pub async fn run<F: Future>(self, test: F) -> F::Output {
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

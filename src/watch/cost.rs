@@ -172,9 +172,9 @@ mod tests {
         assert_eq!((cost.tasks, cost.total_ns), (99, 4950 * MS));
         let kept: Vec<_> = cost.worst.iter().map(|waited| waited.nanos / MS).collect();
         assert_eq!(kept, (84..100).rev().collect::<Vec<_>>());
-        assert_eq!(cost.sentence().unwrap(), "cost others 4.95 task-seconds (99 tasks)");
+        assert_eq!(cost.sentence().as_deref(), Some("cost others 4.95 task-seconds (99 tasks)"));
         cost.exact = false;
-        assert_eq!(cost.sentence().unwrap(), "99 tasks waited 4.95 task-seconds meanwhile");
+        assert_eq!(cost.sentence().as_deref(), Some("99 tasks waited 4.95 task-seconds meanwhile"));
         assert_eq!(Cost::default().sentence(), None);
     }
 
