@@ -24,6 +24,7 @@ mod header;
 mod held;
 mod help;
 mod lab;
+mod resources;
 #[cfg(test)]
 mod screens;
 mod strip;
@@ -132,6 +133,8 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
         Screen::Findings => {
             let blame = usize::from(blame::height(app, body as u16));
             body.saturating_sub(1 + blame).max(1)
+        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Findings | Screen::Resources => {
+            body.saturating_sub(1).max(1)
         }
         Screen::Timeline => timeline::workers(app, body),
         Screen::Lab => body,
@@ -145,6 +148,7 @@ fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
         Overlay::Help { .. } => help::lines(look, width),
         Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
         Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
+        Overlay::Resource { key, .. } => resources::detail(app, look, *key),
     }
 }
 
@@ -183,6 +187,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (
             Overlay::Help { scroll }
             | Overlay::Task { scroll, .. }
+            | Overlay::Resource { scroll, .. }
             | Overlay::Finding { scroll, .. },
             _,
         ) => {
@@ -192,6 +197,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Resources) => resources::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Timeline) => timeline::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
@@ -227,6 +233,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
         (Screen::Findings, _) if line > rows(app, size.0, size.1) => None,
+        (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
