@@ -6,8 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     bars::{bar, mark},
     canvas::{Canvas, Pieces},
-    held,
-    resources,
+    held, resources,
     text::{count, digits, duration, percent, rate, wrap},
     theme::Look,
 };
