@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Action, Cursor, TimelineView};
 use crate::model::{
     Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow,
-    Resources, TaskFigures,
+    Resources, TaskFigures, Thresholds,
 };
 
 /// What fills the middle of the screen.
@@ -221,6 +221,12 @@ impl App {
             resource_rows: Vec::new(),
             message: None,
         }
+    }
+
+    /// Lets rules speak from these thresholds on.
+    pub fn with_thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.model = Model::with_thresholds(thresholds);
+        self
     }
 
     /// What is shown: the latest state, or the one that was frozen.

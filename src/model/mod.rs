@@ -97,6 +97,7 @@ impl Model {
             snapshot: &snapshot,
             rates: &self.rates,
             workers: &self.workers,
+            groups: &findings::census(&snapshot, base),
             base,
             before_ns,
             slowdown: self.slowdown.figure(),

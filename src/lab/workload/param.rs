@@ -178,7 +178,6 @@ impl Params {
     }
 
     /// A chosen word.
-    #[allow(dead_code, reason = "no kind has a choice yet")]
     pub(in crate::lab) fn word(&self, param: &Param) -> &'static str {
         match self.get(param) {
             Value::Word(word) => word,
