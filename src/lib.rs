@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`probe`] | measuring: a cell for each task, threads, wakers, the clock |
 //! | [`watch`] | the watchdog: who holds a thread without yielding, at which line, and why |
+//! | `testing` | tests that fail when something in them holds a worker (feature `watch`) |
 //! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
 //! | [`dashboard`] | lab, sampler and loop put together |
@@ -37,6 +38,8 @@
 mod histogram;
 pub mod model;
 pub mod probe;
+#[cfg(feature = "watch")]
+pub mod testing;
 pub mod watch;
 
 #[cfg(feature = "dashboard")]

@@ -3,6 +3,7 @@
 //! Pure: snapshots go in, figures come out. No I/O, no clock (time is in the snapshots),
 //! no ratatui.
 
+mod blame;
 mod by_target;
 mod columns;
 mod console;
@@ -24,6 +25,7 @@ mod timeline;
 
 use std::sync::Arc;
 
+pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
 pub use console::ConsoleFigures;
 pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
@@ -59,6 +61,7 @@ pub struct Model {
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
+    blame: Blame,
     findings: findings::Findings,
     session: Session,
     timeline: Timeline,
@@ -94,6 +97,7 @@ impl Model {
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
         self.session.advance(&snapshot, self.slowdown.figure());
+        self.blame.advance(&snapshot);
         let thresholds = self.findings.thresholds.clone();
         self.findings.advance(&findings::Look {
             snapshot: &snapshot,
@@ -151,6 +155,11 @@ impl Model {
     /// How much slower the closed-loop work is than before the hog.
     pub fn slowdown(&self) -> &Slowdown {
         self.slowdown.figure()
+    }
+
+    /// The long polls of the last minute, and who cost the others most.
+    pub fn blame(&self) -> &Blame {
+        &self.blame
     }
 
     /// How long tasks wait for a worker, over the last second.

@@ -3,6 +3,7 @@
 //! One short file for each format, all of the same two things: the [`Model`] at the end,
 //! and a [`Summary`] of what went before. This room knows no clock and no terminal.
 
+mod blame;
 pub mod csv;
 mod figures;
 mod format;

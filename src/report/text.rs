@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    Phase, Summary, Work, figures,
+    Phase, Summary, Work, blame, figures,
     format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate},
     table::{self, Column},
 };
@@ -26,6 +26,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     trials(model, out)?;
     gauges(snapshot, out)?;
     findings(model, out)?;
+    blame::write(model, out)?;
     workers(model, out)?;
     groups(model, out)?;
     tasks(model, snapshot, out)?;

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     bars::{bar, mark},
     canvas::{Canvas, Pieces},
-    resources,
+    held, resources,
     text::{count, digits, duration, percent, rate, wrap},
     theme::Look,
 };
@@ -31,6 +31,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> 
     let mut lines = identity(look, task, taken_ns);
     lines.extend(waits(app, look, task));
     lines.extend(findings(app, look, width, key));
+    lines.extend(held::lines(app.model(), look, key));
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
     lines.push(Pieces::new());

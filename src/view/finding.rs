@@ -27,6 +27,8 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
     lines.extend(wrapped(finding.cure, room, look.title()));
     lines.push(Pieces::new());
     lines.extend(facts(look, finding, room, now));
+    let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
+    lines.extend(cost.map(|cost| fact(look, "blame", cost)));
     if let Some(evidence) = &finding.evidence {
         lines.push(Pieces::new());
         lines.extend(why(look, evidence));

@@ -3,6 +3,7 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
+    blame,
     canvas::{Canvas, Pieces},
     table::{Place, Spec, places},
     text::{count, duration, wrap},
@@ -57,6 +58,8 @@ fn title(column: Column) -> &'static str {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    blame::draw(app, canvas, area);
+    let area = Rect { height: area.height - blame::height(app, area.height), ..area };
     let findings = app.model().all_findings();
     if findings.is_empty() {
         return nothing(app, canvas, area);

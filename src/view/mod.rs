@@ -12,6 +12,7 @@
 //! ```
 
 mod bars;
+mod blame;
 mod board;
 mod canvas;
 mod detail;
@@ -20,6 +21,7 @@ mod findings;
 mod footer;
 mod groups;
 mod header;
+mod held;
 mod help;
 mod lab;
 mod resources;
@@ -127,8 +129,12 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Findings | Screen::Resources => {
+        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Resources => {
             body.saturating_sub(1).max(1)
+        }
+        Screen::Findings => {
+            let blame = usize::from(blame::height(app, body as u16));
+            body.saturating_sub(1 + blame).max(1)
         }
         Screen::Timeline => timeline::workers(app, body),
         Screen::Lab => body,
@@ -231,6 +237,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Findings, _) if line > rows(app, size.0, size.1) => None,
         (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),

@@ -9,6 +9,7 @@ use crate::{
     },
     lab::Command,
     model::{ConsoleFigures, Figure, testing},
+    watch::{Cause, Cost, Evidence, Waited},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -164,6 +165,39 @@ fn details() {
     screen!("detail_200x50", stage, 200 x 50);
     stage.keys("G");
     screen!("detail_scrolled_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn what_a_long_poll_cost_the_others() {
+    let mut stage = Stage::new();
+    let mut snapshot = (*stage.world.step()).clone();
+    let names = ["conn-3", "conn-4", "ping-1"].map(|name| {
+        let task = snapshot.tasks.iter().find(|task| &*task.meta.name == name);
+        task.map(|task| (task.key, task.meta.name.clone())).expect("it is there")
+    });
+    let [(culprit, _), waited @ ..] = names;
+    let worst = waited.into_iter().zip([98_000_000, 60_500_000]);
+    let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
+    let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
+    snapshot.evidence = vec![std::sync::Arc::new(Evidence {
+        task: culprit,
+        began_ns: snapshot.taken_ns - 350_000_000,
+        length_ns: 104_000_000,
+        over: true,
+        cause: Cause::Computing,
+        captures: 3,
+        shares: Vec::new(),
+        stack: None,
+        own_part: Some(1.0),
+        cost: Some(cost.into()),
+        no_stack: None,
+    })];
+    stage.show(snapshot.into());
+    stage.keys("/conn-3<Enter>j<Enter>");
+    screen!("detail_cost_80x24", stage, 80 x 24);
+    stage.keys("<Esc>/<BS>4<Enter>j<Enter>");
+    screen!("detail_waited_80x24", stage, 80 x 24);
+    screen!("detail_waited_60x15", stage, 60 x 15);
 }
 
 #[test]

@@ -124,6 +124,7 @@ mod tests {
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
+            cost: None,
             looked_ns: 0,
             own_ns: 0,
             no_stack: None,

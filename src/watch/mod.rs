@@ -9,6 +9,7 @@
 //! ```text
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
+//!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
 //!     signal.rs    the signal and its handler
@@ -20,13 +21,17 @@
 //!     os.rs        CPU time, the system call that a thread is in
 //! record.rs    the plain data of a long poll
 //! awaits.rs    the plain data of where an idle task waits
+//! cost.rs      what a long poll costs the others
 //! cause.rs     why a poll is long
 //! ```
 
 mod awaits;
 mod cause;
+mod cost;
 mod record;
 
+#[cfg(feature = "watch")]
+mod bill;
 #[cfg(feature = "watch")]
 mod log;
 #[cfg(feature = "watch")]
@@ -50,6 +55,7 @@ mod eyes;
 
 pub use awaits::{AwaitPoint, Awaits};
 pub use cause::{CallKind, Cause, SystemCall};
+pub use cost::{Cost, Waited};
 pub use record::{Evidence, Frame, FrameKind, PollRecord, Share, Stack};
 #[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

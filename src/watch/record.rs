@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, thread::ThreadId};
 
-use super::Cause;
+use super::{Cause, Cost};
 
 /// Whose code a frame is: what may be blamed, and what a screen folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +147,8 @@ pub struct PollRecord {
     /// What the thread did, and for how many nanoseconds, longest first. Only time that
     /// was looked at.
     pub causes: Vec<(Cause, u64)>,
+    /// What it has cost the others, once that was looked at.
+    pub cost: Option<Arc<Cost>>,
     /// How many nanoseconds of it were looked at closely.
     pub looked_ns: u64,
     /// How many of these were its own doing: on the CPU, or waiting in a system call. In
@@ -204,6 +206,7 @@ impl PollRecord {
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
+            cost: self.cost.clone(),
             no_stack: self.no_stack.clone(),
         }
     }
@@ -256,6 +259,9 @@ pub struct Evidence {
     pub shares: Vec<Share>,
     /// The stack seen most often.
     pub stack: Option<Arc<Stack>>,
+    /// What it has cost the others; `None` if that was not looked at: the poll is too
+    /// young, or there are too many tasks to look at them this often.
+    pub cost: Option<Arc<Cost>>,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
 }
@@ -272,7 +278,8 @@ impl Evidence {
     }
 
     /// Where, why and how it came there, a line each, for a report or a screen: what is
-    /// to blame, the profile if there are several parts, and the frames of the task.
+    /// to blame, the profile if there are several parts, what it cost the others, and the
+    /// frames of the task.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match (self.function(), self.place(), &self.no_stack) {
@@ -284,6 +291,7 @@ impl Evidence {
             (None, _, None) => lines.push(self.cause.to_string()),
         }
         lines.extend(self.profile());
+        lines.extend(self.cost.iter().filter_map(|cost| cost.sentence()));
         let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
         let shown = frames.filter(|frame| {
             matches!(frame.kind, FrameKind::User | FrameKind::Dependency | FrameKind::Std)
@@ -333,6 +341,7 @@ mod tests {
             stacks,
             other_stacks: 0,
             causes: vec![(Cause::Computing, 300)],
+            cost: None,
             looked_ns: 0,
             own_ns: 0,
             no_stack: None,

@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     Cause, PollRecord,
+    bill::{Before, Biller},
     cause::judge,
     eyes::{Answer, Eyes, Ticket, cpu_time, whereabouts},
     watchdog::{Shared, WatchOptions, nanos},
@@ -56,6 +57,7 @@ pub(super) struct Rounds {
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
     budget: Budget,
+    biller: Biller,
 }
 
 /// What the watchdog remembers of one thread.
@@ -68,6 +70,8 @@ struct Post {
     /// When the cause was last looked for in this poll, and the thread's CPU time then.
     judged: (u64, Option<u64>),
     capture_due: u64,
+    /// All tasks at the first look at this poll, once it was long.
+    before: Option<Before>,
     asked: Option<Request>,
 }
 
@@ -142,6 +146,7 @@ impl Rounds {
             slots: Vec::new(),
             posts: Vec::new(),
             budget: Budget::default(),
+            biller: Biller::new(registry),
         }
     }
 
@@ -192,7 +197,7 @@ impl Rounds {
         let now = self.registry.now();
         self.collect(at, now);
         if seen != self.posts[at].poll {
-            self.leave(at, now);
+            self.leave(at, seen.map(|(_, began)| began), now);
             let cpu = seen.and_then(|_| cpu_time(slot.os_id()?));
             self.posts[at] = Post { poll: seen, judged: (now, cpu), ..Post::default() };
         }
@@ -210,6 +215,9 @@ impl Rounds {
         let post = &self.posts[at];
         if now >= post.capture_due && post.asked.is_none() {
             self.inspect(at, began, now);
+            if self.biller.is_rested() {
+                self.sum_up(at, None);
+            }
         }
         now + STEP_NS
     }
@@ -231,18 +239,30 @@ impl Rounds {
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
+            cost: None,
             looked_ns: 0,
             own_ns: 0,
             no_stack: no_stacks.clone(),
         };
         self.shared.log().open(at, record);
+        self.posts[at].before = self.biller.begin(at);
     }
 
-    /// The poll that a thread was in is over.
-    fn leave(&mut self, at: usize, now: u64) {
+    /// The poll that a thread was in is over, and the next one has begun, if it has.
+    fn leave(&mut self, at: usize, next: Option<u64>, now: u64) {
         if self.posts[at].is_long {
+            self.sum_up(at, next);
             self.shared.log().close(at, now);
         }
+    }
+
+    /// Writes down what the long poll of a thread has cost the others until now, or until
+    /// the thread's next poll began.
+    fn sum_up(&mut self, at: usize, until: Option<u64>) {
+        let post = &self.posts[at];
+        let (Some(before), Some((task, began))) = (&post.before, post.poll) else { return };
+        let cost = self.biller.sum_up(before, at, task, (began, until));
+        self.shared.log().update(at, |record| record.cost = Some(cost.into()));
     }
 
     /// Looks closer at a long poll: why it is long, and where.

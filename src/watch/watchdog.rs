@@ -163,8 +163,8 @@ impl WatchHandle {
         let asked = asked.and_then(|()| self.registry.ask(task));
         if let Err(why) = asked {
             self.shared.awaits().answer(task, Awaits::Unavailable(why.into()));
-        } else if let Some(thread) = self.shared.thread.get() {
-            thread.unpark();
+        } else {
+            self.look_now();
         }
     }
 
@@ -176,6 +176,13 @@ impl WatchHandle {
     /// Why this process's stacks cannot be captured, if so.
     pub fn no_stacks(&self) -> Option<Arc<str>> {
         self.shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the watchdog look at the threads soon; else it sleeps until a long poll can be due.
+    pub(crate) fn look_now(&self) {
+        if let Some(thread) = self.shared.thread.get() {
+            thread.unpark();
+        }
     }
 
     /// What the watchdog has done so far.

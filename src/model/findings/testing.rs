@@ -41,6 +41,7 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         captures: 0,
         shares: Vec::new(),
         stack: None,
+        cost: None,
         no_stack: None,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::rows::{FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
+use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
     Factor, Filter, Flavor, Gauge, GaugeValue, GroupColumn, HogFigures, LabFigures, Lag, Model,
     RuntimeFigures, Slowdown, TargetFigures, WorkloadFigures,
@@ -27,6 +27,7 @@ pub(super) struct Document<'a> {
     workers: Vec<WorkerDoc<'a>>,
     groups: Vec<GroupDoc>,
     findings: Vec<FindingDoc<'a>>,
+    blame: Vec<CulpritDoc<'a>>,
     #[serde(serialize_with = "tasks")]
     tasks: &'a Model,
     unavailable: BTreeMap<&'static str, &'static str>,
@@ -58,6 +59,7 @@ impl<'a> Document<'a> {
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
             findings: model.all_findings().iter().map(|finding| FindingDoc::of(finding)).collect(),
+            blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
             tasks: model,
             unavailable,
             caveats: snapshot.caveats.iter().map(|one| (one.figure, one.text)).collect(),

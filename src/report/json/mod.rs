@@ -20,6 +20,7 @@
 //! | `groups` | tasks summed up by name: `name`, `location`, `tasks`, `ended`, `waiting`, `polling`, and the sums |
 //! | `tasks` | `id`, `key` (never used again), `name`, `group`, `location`, `state`, `state_ns` (for how long), `stage`, `polls`, `wakes`, `self_wakes`, `live_wakers`, `lifetime_ns` = `busy_ns` + `scheduled_ns` + `idle_ns`, `max_poll_ns`, `max_delay_ns`, `polls_per_second`, `busy_share`, `future_bytes` |
 //! | `findings` | those of now, worst first, then those that are over: `rule`, `severity`, `active`, `suspect` (a group, or what else it is about), `task` (a key), `task_id`, `sentence`, `measure` (in the unit of the rule's threshold), `first_seen_ns`, `last_seen_ns`, `count`, `waiting` (tasks), `waiters` (the longest of them: `task`, `name`, `waited_ns`), `location` (of the spawn), `held_at` (the line that holds the worker), `because` (computing, sleeping, …), `stack` (innermost first), `cure` |
+//! | `blame` | who cost the others most in the last minute by long polls, worst first: `name`, `task` (a key), `function`, `held_at`, `polls`, `held_ns`, `cost_ns` (what the others waited beyond what they usually do, all together), `waited_tasks`, `exact` (they waited for these polls; else they waited meanwhile, while other workers polled); null if it was not counted |
 //! | `unavailable` | figure → why it is null, such as `"workers.steals": "…"` |
 //!
 //! ```

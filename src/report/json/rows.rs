@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::{
-    Factor, Finding, Flavor, GroupRow, Setting, TaskFigures, TaskRates, Trial, WorkerRow,
+    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskFigures, TaskRates, Trial, WorkerRow,
 };
 
 #[derive(Serialize)]
@@ -93,6 +93,35 @@ impl GroupDoc {
             poll_p99_ns: row.poll_p99_ns,
             delay_p99_ns: row.delay_p99_ns,
             wakes: row.wakes,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct CulpritDoc<'a> {
+    name: &'a str,
+    task: u64,
+    function: Option<&'a str>,
+    held_at: Option<&'a str>,
+    polls: u64,
+    held_ns: u64,
+    cost_ns: Option<u64>,
+    waited_tasks: Option<usize>,
+    exact: Option<bool>,
+}
+
+impl<'a> CulpritDoc<'a> {
+    pub(super) fn of(culprit: &'a Culprit) -> Self {
+        CulpritDoc {
+            name: &culprit.name,
+            task: culprit.task,
+            function: culprit.function.as_deref(),
+            held_at: culprit.place.as_deref(),
+            polls: culprit.polls,
+            held_ns: culprit.held_ns,
+            cost_ns: culprit.cost.map(|cost| cost.total_ns),
+            waited_tasks: culprit.cost.map(|cost| cost.tasks),
+            exact: culprit.cost.map(|cost| cost.exact),
         }
     }
 }

@@ -1,0 +1,277 @@
+//! Who held a worker, for how long, and what it cost the others: the ledger of long polls.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{Snapshot, TaskMeta};
+use crate::watch::{Cost, Evidence};
+
+/// How far back the ranking goes: one minute.
+const WINDOW_NS: u64 = 60_000_000_000;
+/// The most entries that are kept.
+const KEPT: usize = 512;
+
+/// One long poll.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its task; `None` if that was never in a snapshot.
+    pub meta: Option<Arc<TaskMeta>>,
+    /// Where, why and from when on, how long, and what it cost.
+    pub evidence: Arc<Evidence>,
+}
+
+impl Entry {
+    /// When it ended, or was seen last, on the source's clock.
+    pub fn end_ns(&self) -> u64 {
+        self.evidence.began_ns.saturating_add(self.evidence.length_ns)
+    }
+}
+
+/// The long polls of a group of tasks in one function, summed up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Culprit {
+    /// The task's name, or that of the group if there were several of it.
+    pub name: Arc<str>,
+    /// Key of the task of the latest of them.
+    pub task: u64,
+    /// The function that held the worker; `None` if there is no stack.
+    pub function: Option<Arc<str>>,
+    /// Its file and line.
+    pub place: Option<String>,
+    /// How many long polls there were.
+    pub polls: u64,
+    /// How long all of them took.
+    pub held_ns: u64,
+    /// What they cost the others; `None` if that was never looked at.
+    pub cost: Option<Costs>,
+}
+
+/// What several long polls cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// How long others waited beyond what they usually do.
+    pub total_ns: u64,
+    /// How many tasks waited for one of the polls, at the most.
+    pub tasks: usize,
+    /// It is certain that they waited for these polls.
+    pub exact: bool,
+}
+
+/// The ledger of the long polls of the last minute.
+#[derive(Clone, Debug, Default)]
+pub struct Blame {
+    /// Oldest first.
+    entries: VecDeque<Entry>,
+    culprits: Vec<Culprit>,
+    /// Entries that had to go before their time.
+    forgotten: u64,
+}
+
+impl Blame {
+    /// Takes in what a snapshot knows of long polls.
+    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+        let before = self.entries.len();
+        for evidence in &snapshot.evidence {
+            self.take(snapshot, evidence);
+        }
+        let oldest_ns = snapshot.taken_ns.saturating_sub(WINDOW_NS);
+        self.entries.retain(|entry| !entry.evidence.over || entry.end_ns() >= oldest_ns);
+        while self.entries.len() > KEPT {
+            self.entries.pop_front();
+            self.forgotten += 1;
+        }
+        if !snapshot.evidence.is_empty() || self.entries.len() != before {
+            self.culprits = rank(&self.entries);
+        }
+    }
+
+    fn take(&mut self, snapshot: &Snapshot, evidence: &Arc<Evidence>) {
+        let same = |entry: &&mut Entry| {
+            (entry.evidence.task, entry.evidence.began_ns) == (evidence.task, evidence.began_ns)
+        };
+        if let Some(known) = self.entries.iter_mut().rev().find(same) {
+            known.evidence = evidence.clone();
+            return;
+        }
+        let at = snapshot.tasks.binary_search_by_key(&evidence.task, |task| task.key).ok();
+        let meta = at.map(|at| snapshot.tasks[at].meta.clone());
+        self.entries.push_back(Entry { meta, evidence: evidence.clone() });
+    }
+
+    /// Who cost the others most in the last minute, worst first.
+    pub fn culprits(&self) -> &[Culprit] {
+        &self.culprits
+    }
+
+    /// The long polls of the last minute, latest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
+    }
+
+    /// The long polls of this task in the last minute, latest first.
+    pub fn of_task(&self, key: u64) -> impl Iterator<Item = &Entry> {
+        self.entries().filter(move |entry| entry.evidence.task == key)
+    }
+
+    /// The long polls of others that this task waited for longest, latest first, and how
+    /// many nanoseconds it waited beyond what it usually does.
+    pub fn waited_for(&self, key: u64) -> impl Iterator<Item = (&Entry, u64)> {
+        self.entries().filter_map(move |entry| {
+            let worst = &entry.evidence.cost.as_ref()?.worst;
+            let waited = worst.iter().find(|waited| waited.task == key)?;
+            Some((entry, waited.nanos))
+        })
+    }
+
+    /// Long polls of the last minute that are not kept: there were too many.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+fn rank(entries: &VecDeque<Entry>) -> Vec<Culprit> {
+    let mut found: HashMap<(Option<Arc<str>>, Option<&str>), Culprit> = HashMap::new();
+    for Entry { meta, evidence } in entries {
+        let group = meta.as_ref().map(|meta| meta.group.clone());
+        let name = meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone());
+        let culprit = found.entry((group.clone(), evidence.function())).or_insert_with(|| {
+            let function = evidence.function().map(Into::into);
+            let (name, task) = (name.clone(), evidence.task);
+            Culprit { name, task, function, place: None, polls: 0, held_ns: 0, cost: None }
+        });
+        if let (true, Some(group)) = (culprit.task != evidence.task, group) {
+            culprit.name = group;
+        }
+        culprit.task = evidence.task;
+        culprit.place = evidence.place().map(str::to_owned).or(culprit.place.take());
+        culprit.polls += 1;
+        culprit.held_ns = culprit.held_ns.saturating_add(evidence.length_ns);
+        if let Some(cost) = &evidence.cost {
+            culprit.cost = Some(add(culprit.cost, cost));
+        }
+    }
+    let mut culprits: Vec<_> = found.into_values().collect();
+    culprits.sort_unstable_by(|a, b| {
+        let of = |culprit: &Culprit| {
+            (culprit.cost.map_or(0, |cost| cost.total_ns), culprit.held_ns, culprit.task)
+        };
+        of(b).cmp(&of(a))
+    });
+    culprits
+}
+
+fn add(sum: Option<Costs>, cost: &Cost) -> Costs {
+    let sum = sum.unwrap_or(Costs { exact: true, ..Costs::default() });
+    Costs {
+        total_ns: sum.total_ns.saturating_add(cost.total_ns),
+        tasks: sum.tasks.max(cost.tasks),
+        exact: sum.exact && cost.exact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::testing::{snapshot, task},
+        watch::{Cause, Share},
+    };
+
+    const S: u64 = 1_000_000_000;
+    const MS: u64 = 1_000_000;
+
+    fn evidence(task: u64, began_ns: u64, length_ns: u64, function: &str) -> Evidence {
+        let share = Share {
+            function: function.into(),
+            place: Some(format!("src/{function}.rs:7")),
+            callee: None,
+            part: 1.0,
+        };
+        Evidence {
+            task,
+            began_ns,
+            length_ns,
+            over: true,
+            cause: Cause::Computing,
+            captures: 1,
+            shares: vec![share],
+            stack: None,
+            own_part: Some(1.0),
+            cost: None,
+            no_stack: None,
+        }
+    }
+
+    fn costs(mut evidence: Evidence, tasks: usize, total_ns: u64, exact: bool) -> Evidence {
+        evidence.cost = Some(Cost { exact, tasks, total_ns, worst: Vec::new() }.into());
+        evidence
+    }
+
+    fn advance(blame: &mut Blame, taken_ns: u64, polls: impl IntoIterator<Item = Evidence>) {
+        let names = ["hog-1", "hog-2", "parser"];
+        let tasks = names.iter().zip(1..).map(|(name, id)| task(id, name));
+        let mut now = snapshot(taken_ns, tasks);
+        now.evidence = polls.into_iter().map(Arc::new).collect();
+        blame.advance(&now);
+    }
+
+    #[test]
+    fn who_cost_the_others_most_comes_first() {
+        let mut blame = Blame::default();
+        let polls = [
+            costs(evidence(3, S, 900 * MS, "parse"), 2, 100 * MS, true),
+            costs(evidence(1, 2 * S, 50 * MS, "spin"), 16, 700 * MS, true),
+            costs(evidence(2, 2 * S + 60 * MS, 50 * MS, "spin"), 9, 400 * MS, true),
+        ];
+        advance(&mut blame, 3 * S, polls);
+        let [first, second] = blame.culprits() else { panic!("{:?}", blame.culprits()) };
+        assert_eq!((&*first.name, first.polls, first.held_ns), ("hog", 2, 100 * MS));
+        let cost = Costs { total_ns: 1100 * MS, tasks: 16, exact: true };
+        assert_eq!((first.cost, first.place.as_deref()), (Some(cost), Some("src/spin.rs:7")));
+        assert_eq!((&*second.name, second.task), ("parser", 3));
+    }
+
+    #[test]
+    fn a_poll_that_goes_on_is_one_entry() {
+        let mut blame = Blame::default();
+        for length in 1..5 {
+            let mut poll = costs(evidence(1, S, length * S, "spin"), 3, length * S, true);
+            poll.over = length == 4;
+            advance(&mut blame, (1 + length) * S, [poll]);
+        }
+        assert_eq!(blame.entries().count(), 1);
+        let culprit = &blame.culprits()[0];
+        assert_eq!((culprit.polls, culprit.held_ns), (1, 4 * S));
+        assert_eq!(culprit.cost.map(|cost| cost.total_ns), Some(4 * S));
+    }
+
+    #[test]
+    fn what_is_not_exact_for_one_is_not_exact_for_all() {
+        let mut blame = Blame::default();
+        let polls = [(S, true), (2 * S, false)]
+            .map(|(began, exact)| costs(evidence(1, began, S, "spin"), 1, S, exact));
+        advance(&mut blame, 3 * S, polls);
+        assert_eq!(blame.culprits()[0].cost.map(|cost| cost.exact), Some(false));
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_is_not_nothing() {
+        let mut blame = Blame::default();
+        advance(&mut blame, 2 * S, [evidence(1, S, S, "spin")]);
+        assert_eq!(blame.culprits()[0].cost, None);
+    }
+
+    #[test]
+    fn a_minute_is_kept_and_never_too_much() {
+        let mut blame = Blame::default();
+        advance(&mut blame, 2 * S, [evidence(1, S, MS, "spin")]);
+        let many = (0..600).map(|n| evidence(1, 90 * S + n, MS, "spin"));
+        advance(&mut blame, 91 * S, many);
+        assert_eq!((blame.entries().count(), blame.forgotten()), (KEPT, 600 - KEPT as u64));
+        assert!(blame.entries().all(|entry| entry.evidence.began_ns >= 90 * S));
+        advance(&mut blame, 200 * S, []);
+        assert!(blame.culprits().is_empty());
+    }
+}

@@ -1,0 +1,50 @@
+//! Who cost the others most, for people.
+
+use std::io::{self, Write};
+
+use super::{
+    format::{UNKNOWN, count, duration, harmless},
+    table::{self, Column},
+};
+use crate::model::{Culprit, Model};
+
+/// This many culprits are listed, those that cost most.
+const TOP: usize = 10;
+
+/// Writes the ranking; nothing if there was no long poll.
+pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let culprits = model.blame().culprits();
+    if culprits.is_empty() {
+        return Ok(());
+    }
+    let mut columns = vec![Column::Left("LONG POLLS OF")];
+    columns.extend(["POLLS", "HELD", "COST OTHERS", "TASKS"].map(Column::right));
+    columns.extend(["", "IN"].map(Column::Left));
+    let rows: Vec<_> = culprits.iter().take(TOP).map(row).collect();
+    writeln!(out)?;
+    table::write(&columns, &rows, out)?;
+    match culprits.len().saturating_sub(TOP) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {} more", count(more as u64)),
+    }
+}
+
+fn row(culprit: &Culprit) -> Vec<String> {
+    let (cost, tasks) = culprit.cost.map_or_else(
+        || (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+        |cost| (duration(cost.total_ns), count(cost.tasks as u64)),
+    );
+    // On several workers it is not certain that they waited for this one.
+    let how = culprit.cost.map_or("", |cost| if cost.exact { "exact" } else { "meanwhile" });
+    let function = culprit.function.as_deref().unwrap_or(UNKNOWN);
+    let place = culprit.place.as_deref().unwrap_or_default();
+    vec![
+        harmless(&culprit.name).into_owned(),
+        count(culprit.polls),
+        duration(culprit.held_ns),
+        cost,
+        tasks,
+        how.to_owned(),
+        harmless(&format!("{function} {place}")).trim_end().to_owned(),
+    ]
+}

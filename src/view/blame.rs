@@ -1,0 +1,64 @@
+//! Who cost the others most in the last minute, below the findings.
+//!
+//! ```text
+//!  COST OTHERS  TASKS   POLLS   HELD  LONG POLLS OF
+//!        3.20s     16      12  1.30s  hog  hog::spin src/lab/workload/hog.rs:61
+//!       ≤ 310ms     4       3   45ms  parser  app::parse src/parse.rs:20
+//! ```
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    canvas::{Canvas, Pieces},
+    text::{count, duration},
+    theme::Look,
+};
+use crate::{app::App, model::Culprit};
+
+/// From this height of the screen's middle on it is shown,
+const FROM: u16 = 10;
+/// with at most this many culprits.
+const LISTED: u16 = 5;
+
+/// How many lines it takes of so many.
+pub(super) fn height(app: &App, body: u16) -> u16 {
+    let culprits = u16::try_from(app.model().blame().culprits().len()).unwrap_or(u16::MAX);
+    match culprits {
+        0 => 0,
+        _ if body < FROM => 0,
+        // A blank line and a head.
+        n => 2 + n.min(LISTED).min(body / 4),
+    }
+}
+
+/// Draws it into the last lines of `area`.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let lines = height(app, area.height);
+    let Some(listed) = lines.checked_sub(2) else { return };
+    let top = area.bottom() - lines + 1;
+    let head =
+        format!(" {:>12}{:>7}{:>8}{:>8}  LONG POLLS OF", "COST OTHERS", "TASKS", "POLLS", "HELD");
+    canvas.line(area.x, top, area.right(), &vec![(head, canvas.look.title())]);
+    let culprits = app.model().blame().culprits().iter().take(usize::from(listed));
+    for (culprit, y) in culprits.zip(top + 1..) {
+        let line = line(canvas.look, culprit);
+        canvas.line(area.x, y, area.right(), &line);
+    }
+}
+
+fn line(look: Look, culprit: &Culprit) -> Pieces {
+    // Where other workers polled meanwhile, not all that waited did so because of this one.
+    let cost = culprit.cost.map_or("–".to_owned(), |cost| {
+        let at_most = if cost.exact { "" } else { look.glyph("≤ ", "<= ") };
+        format!("{at_most}{}", duration(cost.total_ns))
+    });
+    let tasks = culprit.cost.map_or("–".to_owned(), |cost| count(cost.tasks as u64));
+    let (polls, held) = (count(culprit.polls), duration(culprit.held_ns));
+    let function = culprit.function.as_deref().unwrap_or_default();
+    let place = culprit.place.as_deref().unwrap_or_default();
+    vec![
+        (format!(" {cost:>12}"), look.warning()),
+        (format!("{tasks:>7}{polls:>8}{held:>8}  {}  {function} ", culprit.name), Style::new()),
+        (place.to_owned(), look.dim()),
+    ]
+}

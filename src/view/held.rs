@@ -1,0 +1,79 @@
+//! A task's long polls and what they cost the others, and whose it waited for.
+//!
+//! ```text
+//!  long polls in the last minute: 14
+//!    104ms  2.01s ago  computing in hog::spin  cost others 1.20 task-seconds (16 tasks)
+//!      feed-1 98.0ms, feed-2 97.4ms, feed-3 97.1ms
+//!  waited because of others
+//!    98.0ms  2.01s ago  hog  computing in hog::spin
+//! ```
+
+use ratatui::style::Style;
+
+use super::{canvas::Pieces, text::duration, theme::Look};
+use crate::{
+    model::{Entry, Model},
+    watch::Cost,
+};
+
+/// This many polls are listed, the latest.
+const LISTED: usize = 6;
+/// This many of those that waited are named.
+const NAMED: usize = 4;
+
+/// The lines, none if there was no long poll that matters here.
+pub(super) fn lines(model: &Model, look: Look, key: u64) -> Vec<Pieces> {
+    let mut lines = Vec::new();
+    let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let own = model.blame().of_task(key).count();
+    if own > 0 {
+        lines.push(Pieces::new());
+        let head = format!(" long polls in the last minute: {own}");
+        lines.push(vec![(head, look.title())]);
+    }
+    for entry in model.blame().of_task(key).take(LISTED) {
+        let evidence = &entry.evidence;
+        let cost = match &evidence.cost {
+            Some(cost) => cost.sentence().unwrap_or_else(|| "nobody waited".to_owned()),
+            None => "–  who waited was not counted".to_owned(),
+        };
+        let text =
+            format!("   {}  {}  {}  ", duration(evidence.length_ns), when(entry, now), why(entry));
+        lines.push(vec![(text, Style::new()), (cost, look.warning())]);
+        lines.extend(
+            evidence.cost.as_deref().and_then(names).map(|names| vec![(names, look.dim())]),
+        );
+    }
+    let waited = model.blame().waited_for(key).take(LISTED);
+    for (n, (entry, nanos)) in waited.enumerate() {
+        if n == 0 {
+            lines.push(Pieces::new());
+            lines.push(vec![(" waited because of others".to_owned(), look.title())]);
+        }
+        let who = entry.meta.as_ref().map_or("?", |meta| &meta.name);
+        let text = format!("   {}  {}  {who}  {}", duration(nanos), when(entry, now), why(entry));
+        lines.push(vec![(text, Style::new())]);
+    }
+    lines
+}
+
+fn when(entry: &Entry, now: u64) -> String {
+    match entry.evidence.over {
+        true => format!("{} ago", duration(now.saturating_sub(entry.end_ns()))),
+        false => "now".to_owned(),
+    }
+}
+
+fn why(entry: &Entry) -> String {
+    let function = entry.evidence.function().map(|function| format!(" in {function}"));
+    format!("{}{}", entry.evidence.cause, function.unwrap_or_default())
+}
+
+/// Those that waited longest.
+fn names(cost: &Cost) -> Option<String> {
+    let name =
+        |waited: &crate::watch::Waited| format!("{} {}", waited.name, duration(waited.nanos));
+    let named: Vec<_> = cost.worst.iter().take(NAMED).map(name).collect();
+    let more = if cost.tasks > NAMED { ", …" } else { "" };
+    (!named.is_empty()).then(|| format!("     {}{more}", named.join(", ")))
+}

@@ -1,0 +1,136 @@
+//! Makes the bill of a long poll: who waits because of it, by two looks at all tasks.
+
+use std::collections::HashMap;
+
+use super::cost::{Cost, Span, Waits};
+use crate::probe::{Registry, State, TaskView};
+
+/// So many times as long as a look at all tasks takes there is none after it.
+const REST: u64 = 20;
+/// A median over fewer waits says nothing.
+const ENOUGH: u64 = 8;
+/// Tasks of which is remembered what is usual, beyond those that live.
+const KEPT: usize = 1024;
+
+/// All tasks' waits at the first look of a poll, by key.
+pub(super) struct Before {
+    waits: Vec<Waits>,
+    /// Polls of the other threads until then; `None` if one was in a poll.
+    others: Option<u64>,
+}
+
+/// Makes bills, within a budget of its own.
+pub(super) struct Biller {
+    registry: &'static Registry,
+    /// When the next bill may be begun.
+    rested: u64,
+    /// What a task, or one spawned at the same place, usually waits: its median before the
+    /// long polls, which is the least that was seen of it.
+    usual: HashMap<u64, u64>,
+    usual_there: HashMap<usize, u64>,
+}
+
+impl Biller {
+    pub(super) fn new(registry: &'static Registry) -> Self {
+        Biller { registry, rested: 0, usual: HashMap::new(), usual_there: HashMap::new() }
+    }
+
+    /// The first look; `None` if there are so many tasks that it would cost too much now.
+    pub(super) fn begin(&mut self, thread: usize) -> Option<Before> {
+        let began = self.registry.now();
+        if began < self.rested {
+            return None;
+        }
+        let others = self.others(thread);
+        let mut waits = Vec::with_capacity(self.registry.live());
+        self.registry.scan(began, |task| {
+            if !task.reading.state.is_done() {
+                waits.push(of(&task, began));
+            }
+        });
+        waits.sort_unstable_by_key(|waits| waits.task);
+        self.rest(began);
+        Some(Before { waits, others })
+    }
+
+    /// Whether another look may be taken at a poll that is not over.
+    pub(super) fn is_rested(&self) -> bool {
+        self.registry.now() >= self.rested
+    }
+
+    /// What the poll of `culprit` has cost until `until`; `None` is now.
+    pub(super) fn sum_up(
+        &mut self,
+        before: &Before,
+        thread: usize,
+        culprit: u64,
+        poll: (u64, Option<u64>),
+    ) -> Cost {
+        let now = self.registry.now();
+        let span = Span { began: poll.0, until: poll.1.unwrap_or(now) };
+        let mut cost = Cost::default();
+        let (usual, there) = (&mut self.usual, &mut self.usual_there);
+        let mut seen = 0;
+        self.registry.scan(now, |task| {
+            seen += 1;
+            let after = of(&task, now);
+            let at = before.waits.binary_search_by_key(&after.task, |waits| waits.task).ok();
+            let (nanos, waits) = span.waited(at.map(|at| &before.waits[at]), &after);
+            if after.task == culprit || nanos < Cost::LEAST_NS {
+                return;
+            }
+            let usual = usually(usual, there, &task);
+            let beyond = nanos.saturating_sub(usual.saturating_mul(waits));
+            cost.add(after.task, || task.name().into(), beyond);
+        });
+        if self.usual.len() > seen + KEPT {
+            self.usual.clear();
+        }
+        // None was in a poll, and none began one.
+        cost.exact = before.others.is_some() && before.others == self.others(thread);
+        self.rest(now);
+        cost
+    }
+
+    /// Polls of all threads but this one; `None` if one of them is in a poll.
+    fn others(&self, thread: usize) -> Option<u64> {
+        let threads = self.registry.threads(self.registry.now());
+        let others = threads.iter().enumerate().filter(|(at, _)| *at != thread);
+        others.map(|(_, other)| other.current.is_none().then_some(other.polls)).sum()
+    }
+
+    fn rest(&mut self, began: u64) {
+        let now = self.registry.now();
+        self.rested = now + REST * now.saturating_sub(began);
+    }
+}
+
+fn of(task: &TaskView<'_>, now: u64) -> Waits {
+    let reading = &task.reading;
+    let since = (reading.state == State::Scheduled).then_some(reading.since);
+    let running = since.map_or(0, |since| now.saturating_sub(since));
+    Waits {
+        task: task.key(),
+        settled: reading.scheduled.saturating_sub(running),
+        polls: reading.polls,
+        since,
+    }
+}
+
+/// What a task usually waits: its own median, or that of tasks of its kind.
+fn usually(
+    known: &mut HashMap<u64, u64>,
+    there: &mut HashMap<usize, u64>,
+    task: &TaskView<'_>,
+) -> u64 {
+    let place = std::ptr::from_ref(task.location()).addr();
+    let delays = task.delays();
+    let own = (delays.count() >= ENOUGH).then(|| delays.quantile(0.5)).flatten();
+    let Some(own) = own else { return there.get(&place).copied().unwrap_or(0) };
+    let least = |usual: &mut u64| {
+        *usual = own.min(*usual);
+        *usual
+    };
+    least(there.entry(place).or_insert(own));
+    least(known.entry(task.key()).or_insert(own))
+}

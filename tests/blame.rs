@@ -1,0 +1,180 @@
+//! What a long poll costs the others, on real runtimes: the bill is what the victims'
+//! own accounts say.
+#![cfg(feature = "watch")]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{Arc, mpsc as blocking},
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    probe::{Reading, Registry},
+    watch::{PollRecord, WatchOptions, Watchdog},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc::{self, Sender},
+};
+
+struct Setup {
+    registry: &'static Registry,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    /// Keys of those who wait for news, and where to send it.
+    victims: Vec<(u64, Sender<()>)>,
+    heard: blocking::Receiver<()>,
+}
+
+impl Setup {
+    fn new(runtime: Runtime, victims: usize) -> Self {
+        let registry = Registry::leak();
+        let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+        let (hears, heard) = blocking::channel();
+        let spawn = |_| {
+            let (sender, mut news) = mpsc::channel(1);
+            let hears = hears.clone();
+            let victim = registry.instrument_task("victim", async move {
+                while news.recv().await.is_some() {
+                    let _ = hears.send(());
+                }
+            });
+            let key = victim.key();
+            runtime.spawn(victim);
+            (key, sender)
+        };
+        let victims = (0..victims).map(spawn).collect();
+        let setup = Setup { registry, watchdog, runtime, victims, heard };
+        // What they usually wait.
+        for _ in 0..20 {
+            setup.wake(0..setup.victims.len());
+            setup.victims.iter().for_each(|_| setup.heard.recv().unwrap());
+        }
+        setup
+    }
+
+    fn wake(&self, which: std::ops::Range<usize>) {
+        self.victims[which].iter().for_each(|(_, sender)| sender.blocking_send(()).unwrap());
+    }
+
+    fn reading(&self, key: u64) -> Reading {
+        let mut found = None;
+        self.registry.scan(self.registry.now(), |task| {
+            if task.key() == key {
+                found = Some(task.reading);
+            }
+        });
+        found.unwrap()
+    }
+
+    /// A task that holds its worker while `meanwhile` runs.
+    fn held(&self, meanwhile: impl FnOnce(u64)) -> u64 {
+        let (starts, started) = blocking::channel();
+        let (end, ends) = blocking::channel::<()>();
+        let hog = self.registry.instrument_task("hog", async move {
+            starts.send(()).unwrap();
+            let _ = ends.recv();
+        });
+        let key = hog.key();
+        self.runtime.spawn(hog);
+        started.recv().unwrap();
+        meanwhile(key);
+        drop(end);
+        key
+    }
+
+    fn over(&self, task: u64) -> Arc<PollRecord> {
+        let handle = self.watchdog.handle();
+        let of_task = || handle.records().into_iter().find(|poll| poll.task == task);
+        wait_for(|| of_task().filter(|poll| poll.ended_ns.is_some()))
+    }
+}
+
+#[track_caller]
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A runtime with one worker, which runs by itself.
+fn one_worker() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[test]
+fn on_one_worker_the_bill_is_what_the_victims_waited() {
+    let setup = Setup::new(one_worker(), 6);
+    let hog = setup.held(|hog| {
+        // One is woken before the poll is long, four while it lasts, and one never.
+        setup.wake(0..1);
+        wait_for(|| setup.watchdog.handle().current(hog));
+        setup.wake(1..5);
+        let late = setup.victims[4].0;
+        wait_for(|| (setup.reading(late).max_delay > 20_000_000).then_some(()));
+    });
+    for _ in 0..5 {
+        setup.heard.recv().unwrap();
+    }
+    let poll = setup.over(hog);
+    let cost = poll.cost.as_ref().expect("a bill");
+    assert!(cost.exact, "{cost:?}");
+    assert_eq!(cost.tasks, 5, "{cost:?}");
+    assert_eq!(cost.total_ns, cost.worst.iter().map(|waited| waited.nanos).sum::<u64>());
+    assert_eq!(cost.worst[0].task, setup.victims[0].0, "who was woken first waited longest");
+    for (key, _) in &setup.victims[..5] {
+        let waited = cost.worst.iter().find(|waited| waited.task == *key).expect("on the bill");
+        // Its longest wait is this one; what is missing is what it usually waits.
+        let longest = setup.reading(*key).max_delay;
+        assert!(waited.nanos <= longest, "{waited:?} {longest}");
+        assert!(waited.nanos >= longest / 2, "{waited:?} {longest}");
+    }
+    let sentence = cost.sentence().unwrap();
+    assert!(sentence.starts_with("cost others ") && sentence.ends_with("(5 tasks)"), "{sentence}");
+}
+
+#[test]
+fn a_poll_that_nobody_waits_for_costs_nothing() {
+    let setup = Setup::new(one_worker(), 2);
+    let hog = setup.held(|hog| drop(wait_for(|| setup.watchdog.handle().current(hog))));
+    let poll = setup.over(hog);
+    let cost = poll.cost.as_ref().expect("a bill");
+    assert_eq!((cost.tasks, cost.total_ns, cost.sentence()), (0, 0, None));
+}
+
+#[test]
+fn where_another_worker_polls_meanwhile_the_bill_is_not_exact() {
+    let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let setup = Setup::new(two, 2);
+    let hog = setup.held(|hog| {
+        wait_for(|| setup.watchdog.handle().current(hog));
+        // Until the other worker has polled somebody, after the first look at all tasks.
+        let known = || Some(setup.watchdog.handle().current(hog)?.cost.is_some()).filter(|is| *is);
+        wait_for(known);
+        for _ in 0..10 {
+            setup.wake(0..2);
+            setup.heard.recv().unwrap();
+            setup.heard.recv().unwrap();
+        }
+    });
+    let poll = setup.over(hog);
+    assert!(!poll.cost.as_ref().expect("a bill").exact);
+}
+
+#[test]
+fn while_the_poll_lasts_the_bill_grows() {
+    let setup = Setup::new(one_worker(), 3);
+    setup.held(|hog| {
+        setup.wake(0..3);
+        let total =
+            || setup.watchdog.handle().current(hog)?.cost.as_ref().map(|cost| cost.total_ns);
+        let early = wait_for(|| total().filter(|total| *total > 0));
+        wait_for(|| total().filter(|total| *total > 2 * early));
+    });
+}

@@ -1,0 +1,175 @@
+//! Tests that fail as they should: what `asynctop::testing` says of a blocked worker and of
+//! a test that hangs, and that it says nothing of the innocent.
+#![cfg(feature = "watch")]
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use asynctop::testing::{self, Check};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+    task::yield_now,
+    time::sleep,
+};
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// What a test that fails says.
+fn failure(runtime: &Runtime, test: impl Future<Output = ()>) -> String {
+    let failed = catch_unwind(AssertUnwindSafe(|| runtime.block_on(test))).unwrap_err();
+    failed.downcast_ref::<String>().expect("a sentence").clone()
+}
+
+/// Nobody's poll takes this long, however busy the machine is.
+const GENEROUS: Duration = Duration::from_secs(60);
+/// Longer than any of the polls that are not meant, on a machine that is slow.
+const LIMIT: Duration = Duration::from_millis(500);
+
+const NAP: std::ops::Range<u32> = line!()..line!() + 4;
+#[inline(never)]
+fn nap() {
+    thread::sleep(Duration::from_millis(1500));
+}
+
+fn names_the_nap(said: &str) {
+    assert!(said.contains("held its worker for "), "{said}");
+    assert!(said.contains("the limit is 500ms"), "{said}");
+    if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        assert!(said.contains("sleeping in clock_nanosleep"), "{said}");
+        let mut lines = NAP.map(|line| format!("testing::nap at tests/testing.rs:{line}"));
+        assert!(lines.any(|line| said.contains(&line)), "{said}");
+    }
+}
+
+#[test]
+fn a_test_that_blocks_is_told_where() {
+    let said = failure(&current_thread(), testing::run(LIMIT, async { nap() }));
+    assert!(said.starts_with("the test held its worker"), "{said}");
+    names_the_nap(&said);
+}
+
+#[test]
+fn a_task_that_blocks_is_told_with_its_name() {
+    for runtime in [current_thread(), multi_thread()] {
+        let said = failure(
+            &runtime,
+            testing::run(LIMIT, async {
+                asynctop::spawn_named("sleeper", async { nap() }).await.unwrap();
+            }),
+        );
+        assert!(said.starts_with("sleeper (spawned at tests/testing.rs:"), "{said}");
+        names_the_nap(&said);
+    }
+}
+
+#[test]
+fn the_innocent_pass_with_what_they_return() {
+    for runtime in [current_thread(), multi_thread()] {
+        let answer = runtime.block_on(testing::run(GENEROUS, async {
+            let tasks = (0..50).map(|n| {
+                asynctop::spawn(async move {
+                    sleep(Duration::from_millis(1)).await;
+                    yield_now().await;
+                    n
+                })
+            });
+            let mut sum = 0;
+            for task in tasks.collect::<Vec<_>>() {
+                sum += task.await.unwrap();
+            }
+            sum
+        }));
+        assert_eq!(answer, 49 * 50 / 2);
+    }
+}
+
+#[test]
+fn a_test_that_panics_fails_with_its_own_words() {
+    let test = async {
+        nap();
+        panic!("{}", "its own words".to_owned());
+    };
+    assert_eq!(failure(&current_thread(), testing::run(LIMIT, test)), "its own words");
+    // And the next one is not accused of it.
+    current_thread().block_on(testing::run(LIMIT, yield_now()));
+}
+
+const WAIT: u32 = line!() + 2;
+async fn wait_for_ever(never: oneshot::Receiver<()>) {
+    let _ = never.await;
+}
+
+fn says_where_all_wait(said: &str) {
+    assert!(said.starts_with("the test hangs: it has not ended after 300ms"), "{said}");
+    assert!(said.contains("the test: idle for"), "{said}");
+    assert!(said.contains("waiter (spawned at tests/testing.rs:"), "{said}");
+    assert!(said.contains(", for a reply): idle for"), "{said}");
+    if cfg!(all(feature = "await-points", tokio_unstable, target_os = "linux")) {
+        // A oneshot's receiver does not tell; a sleep does.
+        assert!(said.contains("waits in "), "{said}");
+        assert!(said.contains("testing::naps at tests/testing.rs:"), "{said}");
+    }
+    let _ = WAIT;
+}
+
+async fn naps() {
+    sleep(Duration::from_secs(3600)).await;
+}
+
+#[test]
+fn a_test_that_hangs_says_where_all_wait() {
+    for runtime in [current_thread(), multi_thread()] {
+        let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
+        let said = failure(
+            &runtime,
+            check.run(async {
+                let (_sender, never) = oneshot::channel();
+                asynctop::spawn_named("napper", naps());
+                let waiter = asynctop::spawn_named("waiter", async {
+                    asynctop::stage("for a reply");
+                    wait_for_ever(never).await;
+                });
+                let _ = waiter.await;
+            }),
+        );
+        says_where_all_wait(&said);
+    }
+}
+
+const HELD: &str = "ASYNCTOP_TEST_THAT_IS_HELD";
+
+/// Not for itself: `a_test_whose_thread_is_held_ends_all_the_same` runs it.
+#[test]
+fn held_for_ever() {
+    if std::env::var_os(HELD).is_none() {
+        return;
+    }
+    let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
+    current_thread().block_on(check.run(async {
+        loop {
+            nap();
+        }
+    }));
+}
+
+#[test]
+fn a_test_whose_thread_is_held_ends_all_the_same() {
+    let mut this = Command::new(std::env::current_exe().unwrap());
+    let output = this.args(["--exact", "held_for_ever"]).env(HELD, "1").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{said}");
+    assert!(said.contains("the test hangs"), "{said}");
+    assert!(said.contains("the test: polling for"), "{said}");
+}
