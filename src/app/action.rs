@@ -47,6 +47,8 @@ pub enum Action {
     Raise,
     /// One fewer of the selected workload.
     Lower,
+    /// The next way of working of a workload that knows several.
+    SwitchMode,
     /// Ask the task in the details where it waits.
     AskWhere,
     /// Look more often.

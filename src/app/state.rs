@@ -270,6 +270,7 @@ impl App {
             | Action::SwitchFlavor
             | Action::Raise
             | Action::Lower
+            | Action::SwitchMode
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
             Action::Show(Screen::Workers) => snapshot.targets.is_empty(),

@@ -138,6 +138,7 @@ impl App {
             Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
+            Action::SwitchMode => return self.switch_mode(now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),
             Action::Quit => return Some(Effect::Quit),

@@ -17,6 +17,8 @@ pub enum Command {
     Raise(usize),
     /// One fewer of it.
     Lower(usize),
+    /// The next way of working of the workload at this position.
+    SwitchMode(usize),
     /// Cancel the task with this key, which takes effect at its next await.
     Cancel(u64),
 }

@@ -77,6 +77,7 @@ impl Lab {
             Command::SwitchFlavor => self.switch_flavor(running),
             Command::Raise(position) => self.raise(running, position),
             Command::Lower(position) => self.lower(running, position),
+            Command::SwitchMode(position) => self.switch_mode(position),
             Command::Cancel(key) => self.cancel(running, key),
         }
     }
@@ -186,6 +187,17 @@ impl Lab {
         format!("{name}: {count}")
     }
 
+    fn switch_mode(&self, position: usize) -> String {
+        let Some(Tally { spec, mode, .. }) = self.shared.tallies.get(position) else {
+            return "there is no such workload".into();
+        };
+        let Some(mode) = mode else {
+            return format!("{} knows one way of working only", spec.name);
+        };
+        mode.next();
+        format!("{}: {}", spec.name, mode.word())
+    }
+
     fn cancel(&self, running: &Running, key: u64) -> String {
         let Some(name) = running.spawner.cancel(key) else {
             return "this task has ended already".into();
@@ -219,9 +231,14 @@ impl fmt::Debug for Lab {
 fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabError> {
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
-    for Tally { spec, done, .. } in &shared.tallies {
-        let opening =
-            Opening { spawner: spawner.of(spec), done: done.clone(), params: spec.params.clone() };
+    for Tally { spec, done, mode, wanted } in &shared.tallies {
+        let opening = Opening {
+            spawner: spawner.of(spec),
+            done: done.clone(),
+            params: spec.params.clone(),
+            mode: mode.clone(),
+            count: wanted.load(Ordering::Relaxed),
+        };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
         crews.push(Crew::new(workload));

@@ -10,6 +10,7 @@ mod control;
 mod crew;
 mod error;
 mod hog;
+mod mode;
 mod options;
 mod runtime;
 mod scenario;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::{
     Scenario, WorkloadSpec,
     hog::{Hog, Hold},
+    mode::Mode,
     options::HogOptions,
     runtime::WorkerThreads,
 };
@@ -54,6 +55,7 @@ impl Done {
 pub(crate) struct Tally {
     pub spec: WorkloadSpec,
     pub wanted: AtomicUsize,
+    pub mode: Option<Mode>,
     pub done: Done,
 }
 
@@ -79,6 +81,7 @@ impl Shared {
     ) -> Self {
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
+            mode: Mode::of(spec),
             done: Done::default(),
             spec: spec.clone(),
         };
@@ -113,6 +116,7 @@ impl Shared {
             count: tally.wanted.load(Ordering::Relaxed),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
+            mode: tally.mode.as_ref().map(Mode::word),
         };
         let hog = self.hog();
         let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);

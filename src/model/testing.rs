@@ -100,6 +100,7 @@ pub(crate) fn lab(
                 count,
                 unit,
                 done,
+                mode: None,
             })
             .collect(),
         hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },

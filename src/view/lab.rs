@@ -72,8 +72,9 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
         Some(_) => count(workload.done),
         None => "–".to_owned(),
     };
+    let mode = workload.mode.map(|mode| format!(", {mode} (m)")).unwrap_or_default();
     format!(
-        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}",
+        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",
         workload.name,
         workload.count,
         figure(share.map(|(_, before, _)| *before)),

@@ -4,4 +4,6 @@
 mod bench;
 mod control;
 mod hog;
+#[cfg(feature = "web")]
+mod web;
 mod work;

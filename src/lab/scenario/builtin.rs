@@ -22,8 +22,8 @@ impl BuiltIn {
 }
 
 macro_rules! built_in {
-    ($($name:literal),* $(,)?) => {
-        &[$(BuiltIn {
+    ($($(#[$only:meta])? $name:literal),* $(,)?) => {
+        &[$($(#[$only])? BuiltIn {
             name: $name,
             text: include_str!(concat!("../../../assets/scenarios/", $name, ".toml")),
         }),*]
@@ -31,7 +31,11 @@ macro_rules! built_in {
 }
 
 /// All of them, in the order in which one might go through them.
-pub static BUILT_IN: &[BuiltIn] = built_in!["mixed"];
+pub static BUILT_IN: &[BuiltIn] = built_in![
+    "mixed",
+    #[cfg(feature = "web")]
+    "web"
+];
 
 #[cfg(test)]
 mod tests {

@@ -61,7 +61,7 @@ struct Job {
     pause: Duration,
 }
 
-fn open(Opening { spawner, done, params }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
     let (slice, pause) = (params.duration(&SLICE), params.duration(&PAUSE));
     let job = Job { slice, slices: params.count(&SLICES), pause };
     Ok(Box::new(Cruncher { spawner, done, job }))

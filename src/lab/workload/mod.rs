@@ -8,10 +8,13 @@ mod feed;
 mod heartbeats;
 pub(super) mod hog;
 mod kind;
+mod net;
 mod panic;
 mod param;
 mod pingpong;
 mod tcp;
+#[cfg(feature = "web")]
+mod web;
 
 use tokio::task::AbortHandle;
 
@@ -20,8 +23,16 @@ pub(super) use kind::Opening;
 pub use param::{Allows, Param, Params, Value};
 
 /// The kinds that a scenario can ask for.
-pub static KINDS: &[&Kind] =
-    &[&heartbeats::KIND, &tcp::KIND, &pingpong::KIND, &cruncher::KIND, &feed::KIND, &panic::KIND];
+pub static KINDS: &[&Kind] = &[
+    &heartbeats::KIND,
+    &tcp::KIND,
+    #[cfg(feature = "web")]
+    &web::KIND,
+    &pingpong::KIND,
+    &cruncher::KIND,
+    &feed::KIND,
+    &panic::KIND,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -38,7 +38,7 @@ struct PingPong {
     pause: Duration,
 }
 
-fn open(Opening { spawner, done, params }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(PingPong { spawner, done, pause: params.duration(&PAUSE) }))
 }
 

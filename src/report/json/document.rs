@@ -208,6 +208,8 @@ struct WorkloadDoc<'a> {
     count: usize,
     unit: Option<&'static str>,
     done: u64,
+    /// The way of working, where there are several.
+    mode: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -222,9 +224,10 @@ struct HogDoc {
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
         let HogFigures { kind, count, hold_ns, on_since_ns } = lab.hog;
-        let workloads = lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done }| {
-            WorkloadDoc { name, count: *count, unit: *unit, done: *done }
-        });
+        let workloads =
+            lab.workloads.iter().map(|WorkloadFigures { name, count, unit, done, mode }| {
+                WorkloadDoc { name, count: *count, unit: *unit, done: *done, mode: *mode }
+            });
         LabDoc {
             scenario: &lab.scenario,
             workloads: workloads.collect(),
