@@ -57,7 +57,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('a')], "a", AskWhere, "where", "ask the task in the details where it waits: it is woken for that"),
     binding(keys![NONE Char('+'), NONE Char('=')], "+", Raise, "more", "one more of the selected workload (Lab)"),
     binding(keys![NONE Char('-'), NONE Char('_')], "-", Lower, "fewer", "one fewer of it (Lab)"),
-    binding(keys![NONE Char('m')], "m", SwitchMode, "", "another way of working, if a workload knows several: where the database is asked"),
+    binding(keys![NONE Char('m')], "m", SwitchMode, "", "another way of working, if a workload knows several"),
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "stop the picture; collecting goes on"),
     binding(keys![NONE Char('/')], "/", Filter, "filter", "show only what holds these words: name, state, stage, location"),
     binding(keys![NONE Char('f')], "f", SwitchFlavor, "flavour", "current-thread or multi-thread: all tasks begin anew"),
