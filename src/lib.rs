@@ -45,6 +45,8 @@ pub mod cli;
 #[cfg(feature = "dashboard")]
 pub mod compare;
 #[cfg(feature = "dashboard")]
+pub mod comparison;
+#[cfg(feature = "dashboard")]
 pub mod console;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;

@@ -34,7 +34,7 @@ pub enum TooLow {
 /// Makes room for connections with both ends in this process, beside what it has open.
 pub(crate) fn connections(count: u64) -> Result<(), TooLow> {
     match ports() {
-        Some(limit) if limit < count => return Err(TooLow::Ports { wanted: count, limit }),
+        Some(limit) if limit < count => Err(TooLow::Ports { wanted: count, limit }),
         _ => open_files(open_now().saturating_add(2 * count)),
     }
 }

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use asynctop::source::Address;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, console, dashboard, headless,
+    compare, comparison, console, dashboard, headless,
 };
 
 /// Wrong usage, or no way to start.
@@ -73,26 +73,34 @@ fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<()> {
     Ok(headless::attach(addresses, &watch.plan(false), &mut out)?)
 }
 
-fn no_color() -> bool {
-    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     if let Some(style) = args.serve {
         return Ok(compare::serve(style, io::stdout())?);
     }
+    let options = args.options();
+    if args.format.is_none() && io::stdout().is_terminal() {
+        return comparison::run(&options, args.settings(no_color()));
+    }
     // The table comes when all is measured: meanwhile, whoever watches hears of each row.
     let watched = io::stderr().is_terminal();
-    let rows = compare::run(&args.options(), |row| {
+    let mut rows = Vec::new();
+    compare::run(&options, |progress| {
+        let compare::Progress::Row(row) = progress else { return };
         if watched {
             let (style, connections) = (row.style.as_str(), row.connections);
             let _ = writeln!(io::stderr(), "measured {connections} connections with {style}");
         }
+        rows.push(row);
     })?;
-    match args.format {
+    match args.format.unwrap_or_default() {
         TableFormat::Text => print(compare::text(&rows).as_bytes()),
         TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),
     }
+}
+
+/// Whether the environment wants no colours.
+fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Writes all of it, or as much as somebody reads.

@@ -262,6 +262,28 @@ fn frozen_figures_stand_still_and_go_on() {
 }
 
 #[test]
+fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.keys("4");
+    // Somebody has run before the hog comes.
+    terminal.wait_for_line(&["cruncher", "ping", "%"]);
+    terminal.keys("b");
+    terminal.wait_for_line(&["hog─────"]);
+    terminal.wait_for_line(&["█████", "w0"]);
+    terminal.keys(" ");
+    terminal.wait_for_line(&["w0 at", "polls hog", "not ended"]);
+    // To the beginning of its poll, and to the one before.
+    terminal.keys("+++NN");
+    terminal.wait_for_line(&["w0 at", "polled"]);
+    terminal.keys("n\r");
+    terminal.wait_for_line(&["hog", "group hog"]);
+    terminal.keys("\x1b b");
+    terminal.wait_for_line(&["hog", "idle"]);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+}
+
+#[test]
 fn the_mouse_is_left_alone_if_asked() {
     let takes = dashboard(&ONE_WORKER);
     takes.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != MouseProtocolMode::None);
@@ -291,4 +313,29 @@ fn a_terminal_needs_no_keyboard_on_stdin() {
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();
+}
+
+#[test]
+fn the_comparison_shows_how_far_it_is_and_leaves_its_table() {
+    let args = ["compare", "--connections", "4,60,3", "--for", "200ms"];
+    let mut terminal = Terminal::sized(&args, 120, 30);
+    terminal.wait_for_line(&["asynctop compare", "of 6 measured"]);
+    terminal.wait_for_line(&["better", "throughput"]);
+    terminal.wait_for_text("all measured");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+    let text = terminal.text();
+    assert!(text.contains("60 connections: throughput: "), "{text}");
+}
+
+#[test]
+fn a_comparison_that_is_left_early_keeps_what_it_has() {
+    let args = ["compare", "--connections", "4,5,6,7", "--for", "200ms"];
+    let mut terminal = Terminal::sized(&args, 120, 30);
+    terminal.wait_for_line(&["better", "throughput"]);
+    terminal.signal(Signal::TERM);
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+    assert!(terminal.text().contains("4 connections: throughput: "));
 }

@@ -17,10 +17,14 @@ pub enum Action {
     First,
     /// The last row.
     Last,
-    /// Sort by the column to the right.
-    SortRight,
-    /// Sort by the column to the left.
-    SortLeft,
+    /// Sort by the column to the right; on the timeline, the cursor to the right.
+    Right,
+    /// Sort by the column to the left; on the timeline, the cursor to the left.
+    Left,
+    /// The cursor of the timeline to the next poll.
+    NextPoll,
+    /// The cursor of the timeline to the poll before.
+    PreviousPoll,
     /// Turn the order round.
     Invert,
     /// Type a filter.
@@ -43,9 +47,9 @@ pub enum Action {
     SwitchFlavor,
     /// Cancel the selected task.
     Cancel,
-    /// One more of the selected workload.
+    /// One more of the selected workload; on the timeline, closer.
     Raise,
-    /// One fewer of the selected workload.
+    /// One fewer of the selected workload; on the timeline, further away.
     Lower,
     /// The next way of working of a workload that knows several.
     SwitchMode,

@@ -37,7 +37,7 @@ const fn binding(
 }
 
 use Action::*;
-use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
 
 /// All keys, in the order of the help.
 #[rustfmt::skip]
@@ -45,6 +45,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('1')], "1", Show(Screen::Tasks), "Tasks", "the tasks, one a row"),
     binding(keys![NONE Char('2')], "2", Show(Screen::Groups), "Groups", "the tasks summed up by name; Enter shows a group's tasks"),
     binding(keys![NONE Char('3')], "3", Show(Screen::Workers), "Workers", "the runtime's workers: what each polls right now"),
+    binding(keys![NONE Char('4')], "4", Show(Screen::Timeline), "Timeline", "who ran when: for each worker a strip of its last seconds"),
     binding(keys![NONE Char('5')], "5", Show(Screen::Findings), "Findings", "what is wrong, where, who waits because of it, and the cure"),
     binding(keys![NONE Char('6')], "6", Show(Screen::Lab), "Lab", "the scenario, its workloads and the hog"),
     binding(keys![NONE Tab], "Tab", NextScreen, "", "the next screen"),
@@ -55,8 +56,8 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char(']')], "]", HoldLonger, "", "the hog gives way later, at last never"),
     binding(keys![NONE Char('x')], "x", Cancel, "", "cancel the selected task, after a second x"),
     binding(keys![NONE Char('a')], "a", AskWhere, "where", "ask the task in the details where it waits: it is woken for that"),
-    binding(keys![NONE Char('+'), NONE Char('=')], "+", Raise, "more", "one more of the selected workload (Lab)"),
-    binding(keys![NONE Char('-'), NONE Char('_')], "-", Lower, "fewer", "one fewer of it (Lab)"),
+    binding(keys![NONE Char('+'), NONE Char('=')], "+", Raise, "more", "one more of the selected workload (Lab); closer (Timeline)"),
+    binding(keys![NONE Char('-'), NONE Char('_')], "-", Lower, "fewer", "one fewer of it (Lab); further away (Timeline)"),
     binding(keys![NONE Char('m')], "m", SwitchMode, "", "another way of working, if a workload knows several"),
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "stop the picture; collecting goes on"),
     binding(keys![NONE Char('/')], "/", Filter, "filter", "show only what holds these words: name, state, stage, location"),
@@ -67,10 +68,12 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE PageDown], "PgDn", Page(2), "", "a page down"),
     binding(keys![CTRL Char('u')], "Ctrl-u", Page(-1), "", "half a page up"),
     binding(keys![CTRL Char('d')], "Ctrl-d", Page(1), "", "half a page down"),
-    binding(keys![NONE Home, NONE Char('g')], "g Home", First, "", "the first row"),
-    binding(keys![NONE End, NONE Char('G')], "G End", Last, "", "the last row"),
-    binding(keys![NONE Left, NONE Char('h')], "← h", SortLeft, "", "sort by the column to the left"),
-    binding(keys![NONE Right, NONE Char('l')], "→ l", SortRight, "", "sort by the column to the right"),
+    binding(keys![NONE Home, NONE Char('g')], "g Home", First, "", "the first row; the oldest moment (Timeline)"),
+    binding(keys![NONE End, NONE Char('G')], "G End", Last, "", "the last row; the latest moment (Timeline)"),
+    binding(keys![NONE KeyCode::Left, NONE Char('h')], "← h", Left, "", "sort by the column to the left; the cursor to the left (Timeline)"),
+    binding(keys![NONE KeyCode::Right, NONE Char('l')], "→ l", Right, "", "sort by the column to the right; the cursor to the right (Timeline)"),
+    binding(keys![NONE Char('n')], "n", NextPoll, "", "the cursor to the next poll of the worker (Timeline)"),
+    binding(keys![NONE Char('N')], "N", PreviousPoll, "", "the cursor to the poll before (Timeline)"),
     binding(keys![NONE Char('i')], "i", Invert, "", "turn the order round"),
     binding(keys![NONE Enter], "Enter", Open, "", "open what is selected; with nothing selected, what is wrong"),
     binding(keys![NONE Esc], "Esc", Back, "", "back: out of the details, the group, the filter"),

@@ -4,6 +4,7 @@
 //! room knows the model and the lab's [`Command`](crate::lab::Command)s.
 
 mod action;
+mod board;
 mod commands;
 mod cursor;
 #[cfg(test)]
@@ -15,11 +16,15 @@ mod run;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod update;
 
 pub use action::Action;
+pub use board::{Board, Wish};
 pub use cursor::Cursor;
 pub use input::{Event, spawn_readers};
+pub(crate) use run::redraw;
 pub use run::{Control, run};
 pub use state::{App, Overlay, Prompt, Screen, Settings, Theme};
+pub use timeline::TimelineView;
 pub use update::Effect;

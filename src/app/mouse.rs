@@ -44,6 +44,10 @@ impl App {
         match spot {
             Spot::Key(action) => return self.act(action, now),
             Spot::Row(row) => self.step(Step::To(row)),
+            Spot::Moment { worker, column } => {
+                self.step(Step::To(worker));
+                self.point_at(column, now);
+            }
             Spot::Column(column) if self.query.sort == column => self.invert(),
             Spot::GroupColumn(column) if self.group_sort.0 == column => self.invert(),
             Spot::Column(column) => {

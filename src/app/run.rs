@@ -115,7 +115,7 @@ fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Err
 }
 
 /// Does something that spoils the screen and has all of it drawn again.
-fn redraw<B>(
+pub(crate) fn redraw<B>(
     screen: &mut Terminal<B>,
     spoil: impl FnOnce() -> std::io::Result<()>,
 ) -> anyhow::Result<()>

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Cursor};
+use super::{Action, Cursor, TimelineView};
 use crate::model::{
     Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures,
 };
@@ -17,6 +17,8 @@ pub enum Screen {
     Groups,
     /// The runtime's workers.
     Workers,
+    /// Who ran when.
+    Timeline,
     /// What is wrong, and what was.
     Findings,
     /// The lab.
@@ -25,8 +27,14 @@ pub enum Screen {
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 5] =
-        [Screen::Tasks, Screen::Groups, Screen::Workers, Screen::Findings, Screen::Lab];
+    pub const ALL: [Screen; 6] = [
+        Screen::Tasks,
+        Screen::Groups,
+        Screen::Workers,
+        Screen::Timeline,
+        Screen::Findings,
+        Screen::Lab,
+    ];
 }
 
 /// What lies over the screen.
@@ -148,6 +156,8 @@ pub struct App {
     pub workloads: Cursor<usize>,
     /// The selected worker.
     pub workers: Cursor<usize>,
+    /// Which part of the timeline is shown.
+    pub timeline: TimelineView,
     /// The selected finding.
     pub findings: Cursor<FindingId>,
     /// Columns and rows of the terminal.
@@ -182,6 +192,7 @@ impl App {
             groups: Cursor::default(),
             workloads: Cursor::default(),
             workers: Cursor::default(),
+            timeline: TimelineView::default(),
             findings: Cursor::default(),
             size: (0, 0),
             interval,
@@ -254,7 +265,7 @@ impl App {
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.
             resources: task.is_some(),
-            timeline: false,
+            timeline: self.screen == Screen::Timeline,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
     }
@@ -312,7 +323,9 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.follow(snapshot.workers.len(), |row| row),
+            Screen::Workers | Screen::Timeline => {
+                self.workers.follow(snapshot.workers.len(), |row| row);
+            }
             Screen::Findings => {
                 let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
                 self.findings.follow(all.len(), |row| all[row].id());

@@ -118,7 +118,14 @@ fn tab_goes_round_and_numbers_go_straight() {
     }
     assert_eq!(
         seen,
-        [Screen::Groups, Screen::Workers, Screen::Findings, Screen::Lab, Screen::Tasks]
+        [
+            Screen::Groups,
+            Screen::Workers,
+            Screen::Timeline,
+            Screen::Findings,
+            Screen::Lab,
+            Screen::Tasks
+        ]
     );
     stage.keys("<BackTab>");
     assert_eq!(stage.app.screen, Screen::Lab);

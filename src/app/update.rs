@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{Action, App, Overlay, Prompt, Screen, cursor::Step, keymap};
 use crate::{
     lab::Command,
-    model::{Column, GroupColumn, Snapshot},
+    model::{Column, GroupColumn, Seen, Snapshot},
 };
 
 /// What the loop has to do for it.
@@ -33,6 +33,7 @@ impl App {
         if new_epoch {
             // What was frozen, or looked at, is of a runtime that is no more.
             self.frozen = None;
+            self.place_cursor();
             self.tasks.clear();
             if !matches!(self.overlay, Overlay::Help { .. }) {
                 self.overlay = Overlay::None;
@@ -108,16 +109,23 @@ impl App {
 
     /// Does what is wanted.
     pub fn act(&mut self, action: Action, now: Duration) -> Option<Effect> {
+        let timeline = self.screen == Screen::Timeline && self.overlay == Overlay::None;
         match action {
             Action::Show(screen) => self.show(screen),
             Action::NextScreen => self.turn(1),
             Action::PreviousScreen => self.turn(Screen::ALL.len() - 1),
             Action::Move(by) => self.move_by(by),
             Action::Page(halves) => self.page(halves),
+            Action::First if timeline => self.move_cursor_to_end(false, now),
+            Action::Last if timeline => self.move_cursor_to_end(true, now),
             Action::First => self.move_by(isize::MIN / 2),
             Action::Last => self.move_by(isize::MAX / 2),
-            Action::SortRight => self.sort(1),
-            Action::SortLeft => self.sort(-1),
+            Action::Right if timeline => self.move_cursor(1, now),
+            Action::Left if timeline => self.move_cursor(-1, now),
+            Action::Right => self.sort(1),
+            Action::Left => self.sort(-1),
+            Action::NextPoll => self.step_poll(true, now),
+            Action::PreviousPoll => self.step_poll(false, now),
             Action::Invert => self.invert(),
             Action::Filter => self.begin_filter(),
             Action::Open => self.open(),
@@ -136,6 +144,8 @@ impl App {
             Action::HoldLonger => return self.lab(Command::HoldLonger, now),
             Action::HoldShorter => return self.lab(Command::HoldShorter, now),
             Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
+            Action::Raise if timeline => self.zoom(true, now),
+            Action::Lower if timeline => self.zoom(false, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
             Action::SwitchMode => return self.switch_mode(now),
@@ -190,7 +200,9 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
-            Screen::Workers => self.workers.step(step, snapshot.workers.len(), |row| row),
+            Screen::Workers | Screen::Timeline => {
+                self.workers.step(step, snapshot.workers.len(), |row| row);
+            }
             Screen::Findings => {
                 let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
                 self.findings.step(step, all.len(), |row| all[row].id());
@@ -207,7 +219,7 @@ impl App {
         match self.screen {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
-            Screen::Workers => self.workers.resize(rows),
+            Screen::Workers | Screen::Timeline => self.workers.resize(rows),
             Screen::Findings => self.findings.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
         }
@@ -216,6 +228,7 @@ impl App {
     fn page(&mut self, halves: isize) {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
+            Screen::Workers | Screen::Timeline => self.workers.height(),
             Screen::Findings => self.findings.height(),
             _ => self.tasks.height(),
         };
@@ -301,6 +314,11 @@ impl App {
                     self.overlay = Overlay::Task { key, scroll: 0 };
                 }
             }
+            Screen::Timeline => {
+                if let Seen::Poll { run, .. } = self.timeline_seen() {
+                    self.overlay = Overlay::Task { key: run.key, scroll: 0 };
+                }
+            }
             Screen::Lab => {}
         }
     }
@@ -320,11 +338,12 @@ impl App {
         }
     }
 
-    fn freeze(&mut self) {
+    pub(super) fn freeze(&mut self) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
             None => self.model.snapshot().is_some().then(|| Box::new(self.model.clone())),
         };
+        self.place_cursor();
         self.arrange();
     }
 

@@ -102,18 +102,25 @@ pub struct CompareArgs {
     /// How long each of them is measured, 100ms to 24h
     #[arg(long = "for", value_name = "DURATION", value_parser = run_time, default_value = "2s")]
     run_time: Duration,
-    /// What the table is written as
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: TableFormat,
+    /// What the table is written as; there is no screen then [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
+    /// No colours; so does the environment variable NO_COLOR
+    #[arg(long)]
+    no_color: bool,
+    /// No characters beyond ASCII
+    #[arg(long)]
+    ascii: bool,
     /// Be the service, in the process that `compare` starts for it.
     #[arg(long, hide = true, value_parser = style_parser())]
     pub serve: Option<Style>,
 }
 
 /// What a table is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {
     /// For people
+    #[default]
     Text,
     /// One versioned document
     Json,
@@ -124,6 +131,12 @@ impl CompareArgs {
     pub fn options(&self) -> compare::Options {
         let connections = self.connections.iter().map(|n| *n as usize).collect();
         compare::Options { connections, duration: self.run_time }
+    }
+
+    /// How the screen looks; `no_color` is what the environment says.
+    pub fn settings(&self, no_color: bool) -> Settings {
+        let theme = if self.no_color || no_color { Theme::Mono } else { Theme::Default };
+        Settings { theme, ascii: self.ascii }
     }
 }
 

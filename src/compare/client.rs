@@ -25,6 +25,9 @@ const OPENING: usize = 64;
 /// A connection that does not stand by then never will.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
+/// The warming up is this part of the measurement.
+pub(super) const WARM_UP: u32 = 4;
+
 /// What to do.
 pub(super) struct Run {
     pub address: SocketAddr,
@@ -70,7 +73,7 @@ impl Run {
         for stream in self.connect().await? {
             tasks.spawn(converse(stream, shared.clone()));
         }
-        tokio::time::sleep(self.duration / 4).await;
+        tokio::time::sleep(self.duration / WARM_UP).await;
         look();
         shared.counts.store(true, Ordering::Relaxed);
         let started = Instant::now();

@@ -95,26 +95,42 @@ pub enum CompareError {
     Runtime(#[source] io::Error),
 }
 
-/// Measures every number of connections in both styles, telling `progress` each row as it
-/// is done.
+/// How far a comparison is.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// The next row is being measured.
+    Begins,
+    /// It is done.
+    Row(Row),
+}
+
+impl Options {
+    /// What the rows will be, in their order.
+    pub fn plan(&self) -> impl Iterator<Item = (usize, Style)> {
+        self.connections.iter().flat_map(|n| Style::ALL.map(|style| (*n, style)))
+    }
+
+    /// How long a row is asked, its warming up included; the connections come before.
+    pub fn row_takes(&self) -> Duration {
+        self.duration + self.duration / client::WARM_UP
+    }
+}
+
+/// Measures every number of connections in both styles, telling `progress` of each row.
 ///
 /// # Errors
 /// If the service cannot be started. A number of connections that the machine does not
 /// allow is no error: its row says which limit stands in the way.
-pub fn run(options: &Options, mut progress: impl FnMut(&Row)) -> Result<Vec<Row>, CompareError> {
-    let mut rows = Vec::new();
-    for &connections in &options.connections {
-        for style in Style::ALL {
-            let outcome = match limits::make_room(connections, style) {
-                Ok(()) => measure(connections, style, options.duration)?,
-                Err(refusal) => Err(refusal),
-            };
-            let row = Row { connections, style, outcome };
-            progress(&row);
-            rows.push(row);
-        }
+pub fn run(options: &Options, mut progress: impl FnMut(Progress)) -> Result<(), CompareError> {
+    for (connections, style) in options.plan() {
+        progress(Progress::Begins);
+        let outcome = match limits::make_room(connections, style) {
+            Ok(()) => measure(connections, style, options.duration)?,
+            Err(refusal) => Err(refusal),
+        };
+        progress(Progress::Row(Row { connections, style, outcome }));
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn measure(
@@ -144,4 +160,4 @@ fn measure(
     }))
 }
 
-pub use table::{json, text};
+pub use table::{HEAD, better, cells, json, text, verdict};

@@ -6,37 +6,45 @@ use serde_json::{Value, json};
 
 use super::{Measured, Row};
 
+/// The titles of the columns behind the connections and the style.
+pub const HEAD: [&str; 7] =
+    ["THREADS", "MEMORY", "REQUESTS/S", "P50", "P99", "SWITCHES/REQ", "CPU/REQ"];
+
+/// What was measured, as the columns of [`HEAD`] show it.
+pub fn cells(m: &Measured) -> [String; 7] {
+    [
+        m.threads.map_or_else(unknown, |n| n.to_string()),
+        m.memory_bytes.map_or_else(unknown, megabytes),
+        format!("{:.0}", m.requests_per_second),
+        duration(m.p50_ns as f64),
+        duration(m.p99_ns as f64),
+        m.switches_per_request.map_or_else(unknown, |n| format!("{n:.2}")),
+        m.cpu_ns_per_request.map_or_else(unknown, duration),
+    ]
+}
+
 /// The rows as an aligned table, with a sentence on each number of connections that
 /// names the better one of each figure, whichever it is.
 pub fn text(rows: &[Row]) -> String {
-    let mut out = format!(
-        "{:>11}  {:<7}  {:>7}  {:>9}  {:>10}  {:>8}  {:>8}  {:>12}  {:>9}\n",
-        "CONNECTIONS",
-        "STYLE",
-        "THREADS",
-        "MEMORY",
-        "REQUESTS/S",
-        "P50",
-        "P99",
-        "SWITCHES/REQ",
-        "CPU/REQ"
-    );
+    let line = |connections: &str, style: &str, cells: [&str; 7]| {
+        let [threads, memory, rate, p50, p99, switches, cpu] = cells;
+        format!(
+            "{connections:>11}  {style:<7}  {threads:>7}  {memory:>9}  {rate:>10}  {p50:>8}  \
+             {p99:>8}  {switches:>12}  {cpu:>9}\n"
+        )
+    };
+    let mut out = line("CONNECTIONS", "STYLE", HEAD);
     for row in rows {
-        let start = format!("{:>11}  {:<7}", row.connections, row.style.as_str());
-        let _ = match &row.outcome {
-            Ok(m) => writeln!(
-                out,
-                "{start}  {:>7}  {:>9}  {:>10.0}  {:>8}  {:>8}  {:>12}  {:>9}",
-                m.threads.map_or_else(unknown, |n| n.to_string()),
-                m.memory_bytes.map_or_else(unknown, megabytes),
-                m.requests_per_second,
-                duration(m.p50_ns as f64),
-                duration(m.p99_ns as f64),
-                m.switches_per_request.map_or_else(unknown, |n| format!("{n:.2}")),
-                m.cpu_ns_per_request.map_or_else(unknown, duration),
-            ),
-            Err(refusal) => writeln!(out, "{start}  not measured: {refusal}"),
-        };
+        let (connections, style) = (row.connections.to_string(), row.style.as_str());
+        match &row.outcome {
+            Ok(measured) => {
+                let cells = cells(measured);
+                out += &line(&connections, style, cells.each_ref().map(String::as_str));
+            }
+            Err(refusal) => {
+                let _ = writeln!(out, "{connections:>11}  {style:<7}  not measured: {refusal}");
+            }
+        }
     }
     for pair in rows.chunks(2) {
         if let [Row { connections, outcome: Ok(threads), .. }, Row { outcome: Ok(tasks), .. }] =
@@ -89,7 +97,17 @@ fn duration(nanos: f64) -> String {
 }
 
 /// Who did better in what, by how much; within a tenth is called even.
-fn verdict(threads: &Measured, tasks: &Measured) -> String {
+pub fn verdict(threads: &Measured, tasks: &Measured) -> String {
+    let parts = better(threads, tasks).into_iter().map(|(what, ratio)| match ratio {
+        ratio if ratio > 1.1 => format!("{what}: async ×{ratio:.1} better"),
+        ratio if ratio < 1.0 / 1.1 => format!("{what}: threads ×{:.1} better", 1.0 / ratio),
+        _ => format!("{what}: even"),
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// For each figure that both have, how many times better async did; below 1, threads did.
+pub fn better(threads: &Measured, tasks: &Measured) -> Vec<(&'static str, f64)> {
     let figures = [
         // The better one has the smaller figure, so rates are turned round.
         ("throughput", 1.0 / threads.requests_per_second, 1.0 / tasks.requests_per_second),
@@ -100,19 +118,13 @@ fn verdict(threads: &Measured, tasks: &Measured) -> String {
             tasks.memory_bytes.unwrap_or(0) as f64,
         ),
         (
-            "processor time a request",
+            "CPU per request",
             threads.cpu_ns_per_request.unwrap_or(0.0),
             tasks.cpu_ns_per_request.unwrap_or(0.0),
         ),
     ];
-    let parts = figures.into_iter().filter(|(_, a, b)| *a > 0.0 && *b > 0.0).map(|(what, a, b)| {
-        match a / b {
-            ratio if ratio > 1.1 => format!("{what}: async ×{ratio:.1} better"),
-            ratio if ratio < 1.0 / 1.1 => format!("{what}: threads ×{:.1} better", 1.0 / ratio),
-            _ => format!("{what}: even"),
-        }
-    });
-    parts.collect::<Vec<_>>().join("; ")
+    let known = figures.into_iter().filter(|(_, a, b)| *a > 0.0 && *b > 0.0);
+    known.map(|(what, a, b)| (what, a / b)).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +155,7 @@ mod tests {
         assert!(text.contains("throughput: threads ×2.0 better"), "{text}");
         assert!(text.contains("p99 latency: async ×2.0 better"), "{text}");
         assert!(text.contains("memory: even"), "{text}");
-        assert!(!text.contains("processor time"), "{text}");
+        assert!(!text.contains("CPU per request"), "{text}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod snapshot;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub use snapshot::{
     Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
+pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
 
 /// Two snapshots must lie this far apart before rates are taken between them: a snapshot
 /// that was asked for out of turn would give rates over next to nothing.
@@ -55,6 +57,7 @@ pub struct Model {
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
     findings: findings::Findings,
+    timeline: Timeline,
 }
 
 impl Model {
@@ -94,6 +97,7 @@ impl Model {
             slowdown: self.slowdown.figure(),
             thresholds: &thresholds,
         });
+        self.timeline.advance(&snapshot);
         self.snapshot = Some(snapshot);
     }
 
@@ -137,6 +141,11 @@ impl Model {
     /// How long tasks wait for a worker, over the last second.
     pub fn lag(&self) -> &Lag {
         self.lag.figure()
+    }
+
+    /// Who ran when, over the last seconds.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// What is wrong right now, worst first.

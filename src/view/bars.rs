@@ -30,6 +30,12 @@ pub(super) fn mark(look: Look, share: f64, width: usize) -> String {
     look.glyph("█", "#").repeat(full) + rest
 }
 
+/// A block of so many eighths of a line's height.
+pub(super) fn level(look: Look, eighths: usize) -> char {
+    let levels = if look.ascii { &ASCII_LEVELS } else { &LEVELS };
+    levels[eighths.min(8)].chars().next().unwrap_or(' ')
+}
+
 /// The last `width` shares, oldest first.
 pub(super) fn history(look: Look, shares: &[f64], width: usize) -> String {
     let levels = if look.ascii { &ASCII_LEVELS } else { &LEVELS };

@@ -55,6 +55,8 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
     let (rank, word) = match key.action {
         Action::Back if back => (2, "back"),
         Action::Raise | Action::Lower if app.screen == Screen::Lab && !over => (3, key.short),
+        Action::Raise if app.screen == Screen::Timeline && !over => (3, "in"),
+        Action::Lower if app.screen == Screen::Timeline && !over => (3, "out"),
         Action::AskWhere if matches!(app.overlay, Overlay::Task { .. }) => (4, key.short),
         Action::Open if app.screen == Screen::Groups && !over => (5, "tasks"),
         Action::Open if matches!(app.overlay, Overlay::Finding { .. }) => (5, "task"),
@@ -62,7 +64,9 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
         Action::Quit => (0, key.short),
         Action::Help => (1, key.short),
         Action::ToggleHog => (3, key.short),
+        Action::Show(screen) if screen == app.screen => (2, key.short),
         Action::Show(_) => (4, key.short),
+        Action::Freeze if app.screen == Screen::Timeline => (3, key.short),
         Action::Freeze => (6, key.short),
         Action::Filter if matches!(app.screen, Screen::Tasks | Screen::Groups) => (5, key.short),
         Action::SwitchFlavor => (7, key.short),

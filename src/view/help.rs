@@ -6,7 +6,7 @@ use super::{canvas::Pieces, text::wrap, theme::Look};
 use crate::{app::keymap::KEYMAP, probe::State};
 
 /// What the words on the screen mean.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 13] = [
     ("busy", "inside poll: the task has a worker"),
     ("scheduled", "woken, and waits for a worker; this is what a hog does to the others"),
     (
@@ -30,6 +30,17 @@ const WORDS: [(&str, &str); 11] = [
     ("queue", "tasks in the runtime's global (injection) queue"),
     ("busy of w0", "time in polls, or not parked, whichever of the two counts says more"),
     ("–", "cannot be known from this source; screen 3 or the task's details say why"),
+    (
+        "timeline",
+        "the height of a column is the share of its time in polls, its letter and colour are \
+         of the group that had most of it; a name along a line is one single poll. · is not \
+         known",
+    ),
+    (
+        "estimated",
+        "a worker keeps its last 32,768 polls one by one. Further back (many polls, or a long \
+         time between looks) the timeline goes by who was found in a poll each 262 µs",
+    ),
     ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
 ];
 

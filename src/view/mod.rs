@@ -12,6 +12,7 @@
 //! ```
 
 mod bars;
+mod board;
 mod canvas;
 mod detail;
 mod finding;
@@ -29,6 +30,7 @@ mod targets;
 mod tasks;
 mod text;
 mod theme;
+mod timeline;
 mod title;
 mod workers;
 
@@ -41,8 +43,10 @@ use crate::{
     app::{Action, App, Overlay, Screen},
     model::{Column, GroupColumn},
 };
+pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
+pub(crate) use timeline::columns as timeline_columns;
 
 /// The least that anything can be shown on.
 const MIN: (u16, u16) = (24, 4);
@@ -52,6 +56,13 @@ const MIN: (u16, u16) = (24, 4);
 pub enum Spot {
     /// A row of the list that is shown.
     Row(usize),
+    /// A moment of a worker's time, by its column.
+    Moment {
+        /// The worker.
+        worker: usize,
+        /// The column.
+        column: usize,
+    },
     /// The title of a column of the task table.
     Column(Column),
     /// The title of a column of the group table.
@@ -117,6 +128,7 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
         // One line is the table's head.
         Screen::Groups => groups::rows(Layout::new(app, width, height).body.height).max(1),
         Screen::Tasks | Screen::Workers | Screen::Findings => body.saturating_sub(1).max(1),
+        Screen::Timeline => timeline::workers(app, body),
         Screen::Lab => body,
     }
 }
@@ -175,6 +187,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Timeline) => timeline::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
     }
@@ -208,6 +221,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),
     }

@@ -56,6 +56,58 @@ fn workers_without_the_counters_of_tokio() {
 }
 
 #[test]
+fn who_ran_when() {
+    let mut stage = Stage::new();
+    stage.keys("4").pass(5 * S);
+    screen!("timeline_calm_80x24", stage, 80 x 24);
+    stage.hog(3 * S);
+    screen!("timeline_80x24", stage, 80 x 24);
+    screen!("timeline_60x15", stage, 60 x 15);
+    screen!("timeline_200x50", stage, 200 x 50);
+    screen!("timeline_24x4", stage, 24 x 4);
+    stage.screen(80, 24);
+    stage.keys(" ");
+    screen!("timeline_frozen_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn the_timeline_close_up() {
+    let mut stage = Stage::new();
+    stage.keys("4").pass(5 * S);
+    stage.screen(80, 24);
+    stage.keys(" ++++++++++++<Left><Left>NNN");
+    screen!("timeline_1ms_80x24", stage, 80 x 24);
+    stage.screen(200, 50);
+    stage.keys("++N");
+    screen!("timeline_200us_200x50", stage, 200 x 50);
+    screen!("timeline_200us_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn the_timeline_of_several_workers() {
+    let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
+    stage.keys("4").pass(4 * S);
+    stage.hog(3 * S).keys("j");
+    screen!("timeline_4_workers_80x24", stage, 80 x 24);
+    let mut stage = Stage::with(World { workers: 64, ..World::new() }, Settings::default());
+    stage.keys("4").pass(S);
+    stage.hog(S);
+    screen!("timeline_64_workers_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn no_timeline() {
+    let mut stage = Stage::new();
+    stage.keys(" 4");
+    screen!("timeline_frozen_before_80x24", stage, 80 x 24);
+    stage.keys(" ");
+    let mut without = (*stage.world.step()).clone();
+    without.timeline = Err("console-subscriber does not tell when each poll began");
+    stage.show(without.into());
+    screen!("timeline_none_80x24", stage, 80 x 24);
+}
+
+#[test]
 fn the_lab() {
     let mut stage = Stage::new();
     stage.hog(2 * S).keys("6j");
@@ -172,6 +224,8 @@ fn without_colours_and_without_unicode() {
     screen!("ascii_detail_80x24", stage, 80 x 24);
     stage.keys("<Esc>3");
     screen!("ascii_workers_80x24", stage, 80 x 24);
+    stage.keys("4").pass(4 * S);
+    screen!("ascii_timeline_80x24", stage, 80 x 24);
 }
 
 proptest! {
@@ -187,7 +241,7 @@ proptest! {
         hog in any::<bool>(),
         counters in any::<bool>(),
         lab in any::<bool>(),
-        keys in "[12356?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?]{0,3}",
+        keys in "[123456?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?+\\-nNh]{0,6}",
         name in "\\PC{0,40}|[\u{0}-\u{1f}\u{7f}\u{9b}\u{202e}\u{61c}a漢]{0,12}",
         figures in prop::collection::vec(any::<u64>(), 12),
     ) {

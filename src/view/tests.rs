@@ -205,7 +205,7 @@ fn without_colours_nothing_is_coloured() {
 #[test]
 fn in_ascii_everything_is() {
     let settings = Settings { theme: Theme::Default, ascii: true };
-    for keys in ["", "2", "3", "6", "?", "j\n", "/x"] {
+    for keys in ["", "2", "3", "4", "6", "?", "j\n", "/x"] {
         let mut app = after(13, true, settings);
         press(&mut app, keys);
         let terminal = draw(&mut app, 200, 70);
@@ -282,7 +282,7 @@ proptest! {
     fn nothing_panics_at_any_size(
         width in 1u16..301,
         height in 1u16..101,
-        keys in "[12356bBfx+\\-jkgGhli/ ?<>\n\x1b]{0,12}",
+        keys in "[123456nNbBfx+\\-jkgGhli/ ?<>\n\x1b]{0,12}",
         name in "\\PC{0,30}|[\u{0}-\u{1f}\u{202e}a]{0,10}",
         huge in any::<u64>(),
     ) {

@@ -57,6 +57,24 @@ impl Look {
         self.color(Color::Blue, Modifier::empty())
     }
 
+    /// The colour of a group of tasks, by its place among the groups: not red, which
+    /// means that something is wrong.
+    pub(super) fn group(self, place: u16) -> Style {
+        const COLORS: [Color; 10] = [
+            Color::Blue,
+            Color::Yellow,
+            Color::Green,
+            Color::Magenta,
+            Color::Cyan,
+            Color::LightBlue,
+            Color::LightMagenta,
+            Color::LightGreen,
+            Color::LightCyan,
+            Color::LightYellow,
+        ];
+        self.color(COLORS[usize::from(place) % COLORS.len()], Modifier::empty())
+    }
+
     pub(super) fn severity(self, severity: Severity) -> Style {
         match severity {
             Severity::Info => Style::new(),

@@ -3,7 +3,10 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Pieces};
+use super::{
+    canvas::{Canvas, Pieces},
+    text::duration,
+};
 use crate::{
     app::{App, Overlay, Prompt, Screen},
     model::Figure,
@@ -47,6 +50,11 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
         }
         (_, Screen::Workers) => {
             vec![(format!(" Workers {}", app.model().workers().len()), look.title())]
+        }
+        (_, Screen::Timeline) => {
+            let (from, to) = app.timeline.window(app.model().timeline());
+            let span = duration(to.saturating_sub(from));
+            vec![(" Timeline".into(), look.title()), (format!("  {span} across"), look.dim())]
         }
         (_, Screen::Findings) => findings(app, canvas),
         (_, Screen::Lab) => match app.model().snapshot().and_then(|s| s.lab.as_ref()) {

@@ -101,3 +101,32 @@ fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
     let polls = |s: &Snapshot| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();
     bench.wait("all workers' polls are there", |s| polls(s) > 1_000);
 }
+
+#[test]
+fn one_service_answers_on_a_thread_each_and_on_one_thread() {
+    let registry = Registry::leak();
+    let options = LabOptions { registry, ..LabOptions::new(find("threads").expect("built in")) };
+    let mut bench = Bench::start(options);
+    let snapshot = bench.wait("every connection stands and both are answered", |s| {
+        done(s).iter().all(|(_, requests)| *requests > 500)
+            && ["on-one-thread:conn", "on-one-thread:client", "on-101-threads:client"]
+                .iter()
+                .all(|group| alive(s, group) == 100)
+    });
+    assert_eq!(snapshot.workers.len(), 1, "one thread for all tasks");
+    assert_eq!(serving_threads(), Some(101), "and as many as that for the other service");
+    drop(bench);
+    let begin = std::time::Instant::now();
+    while serving_threads().is_some_and(|threads| threads > 0) {
+        assert!(begin.elapsed() < crate::bench::PATIENCE, "the threads end with the lab");
+        std::thread::yield_now();
+    }
+}
+
+/// Threads of this process that serve connections. `None` where the system does not tell.
+fn serving_threads() -> Option<usize> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?;
+    let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));
+    let names = threads.flatten().filter_map(|thread| name(thread).ok());
+    Some(names.filter(|name| ["lab-accept", "lab-conn"].contains(&name.trim())).count())
+}

@@ -33,8 +33,9 @@ macro_rules! built_in {
 /// All of them, in the order in which one might go through them.
 pub static BUILT_IN: &[BuiltIn] = built_in![
     "mixed",
+    "threads",
     #[cfg(feature = "web")]
-    "web"
+    "web",
 ];
 
 #[cfg(test)]

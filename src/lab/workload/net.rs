@@ -40,31 +40,27 @@ pub(super) fn listen(runtime: &Handle) -> io::Result<(TcpListener, SocketAddr)> 
 }
 
 /// Spawns a task `conn-N` for each connection.
-#[track_caller]
-pub(super) fn accept<F>(
+pub(super) async fn accept<F>(
     listener: TcpListener,
     spawner: Spawner,
     serve: impl Fn(TcpStream) -> F,
-) -> impl Future<Output = ()>
-where
+) where
     F: Future<Output = ()> + Send + 'static,
 {
-    async move {
-        let mut number = 0;
-        loop {
-            stage("waits for a connection");
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    // An answer that waits for more to send would be none of the task's.
-                    let _ = stream.set_nodelay(true);
-                    number += 1;
-                    spawner.spawn(&format!("conn-{number}"), serve(stream));
-                }
-                Err(error) => {
-                    // Most likely no file descriptor is left: some will come back.
-                    stage(failure(&error));
-                    sleep(FIRST_RETRY).await;
-                }
+    let mut number = 0;
+    loop {
+        stage("waits for a connection");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // An answer that waits for more to send would be none of the task's.
+                let _ = stream.set_nodelay(true);
+                number += 1;
+                spawner.spawn(&format!("conn-{number}"), serve(stream));
+            }
+            Err(error) => {
+                // Most likely no file descriptor is left: some will come back.
+                stage(failure(&error));
+                sleep(FIRST_RETRY).await;
             }
         }
     }

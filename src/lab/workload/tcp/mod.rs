@@ -1,5 +1,7 @@
-//! A service: real TCP over the loopback interface, one task for each connection, and
-//! clients that wait for the reply before they ask again.
+//! A service: real TCP over the loopback interface, one task (or one thread) for each
+//! connection, and clients that wait for the reply before they ask again.
+
+mod threads;
 
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
@@ -22,15 +24,26 @@ use crate::{
 
 /// No line of either side is longer, whoever else may connect to the port.
 const MAX_LINE: u64 = 1024;
+
 pub(super) static KIND: Kind = Kind {
     name: "tcp",
     about: "a TCP service on the loopback interface with real client connections",
     unit: Some("request"),
-    params: &[&THINK],
+    params: &[&SERVE, &THINK],
     tasks,
     open: |Opening { spawner, done, params, .. }| {
-        Ok(Box::new(Tcp::open(spawner, done, params.duration(&THINK))?))
+        let service = match params.word(&SERVE) {
+            "threads" => Service::Threads(threads::Service::start()?),
+            _ => Service::Tasks(serve_with_tasks(&spawner)?),
+        };
+        Ok(Box::new(Tcp { spawner, done, service, think: params.duration(&THINK) }))
     },
+};
+
+static SERVE: Param = Param {
+    name: "serve",
+    about: "a task for each connection, or a thread for each as services had before async",
+    allows: Allows::Choice(&["tasks", "threads"]),
 };
 
 static THINK: Param = Param {
@@ -39,32 +52,49 @@ static THINK: Param = Param {
     allows: Allows::Duration { default: millis(5), least: millis(1), most: secs(60) },
 };
 
-/// A client and its connection each, and one that accepts.
-fn tasks(count: usize, _: &Params) -> usize {
-    count.saturating_mul(2).saturating_add(1)
+/// A client and its connection each, and one that accepts; threads are no tasks.
+fn tasks(count: usize, params: &Params) -> usize {
+    match params.word(&SERVE) {
+        "threads" => count,
+        _ => count.saturating_mul(2).saturating_add(1),
+    }
 }
 
 struct Tcp {
     spawner: Spawner,
     done: Done,
-    address: SocketAddr,
+    service: Service,
     think: Duration,
 }
 
-impl Tcp {
-    /// Binds a port of the system's choice and begins to accept.
-    fn open(spawner: Spawner, done: Done, think: Duration) -> io::Result<Self> {
-        let (listener, address) = net::listen(spawner.handle())?;
-        spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
-        Ok(Tcp { spawner, done, address, think })
+/// Who serves the connections.
+enum Service {
+    /// Tasks of the runtime under test; this is where they listen.
+    Tasks(SocketAddr),
+    Threads(threads::Service),
+}
+
+impl Service {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Service::Tasks(address) => *address,
+            Service::Threads(service) => service.address,
+        }
     }
+}
+
+/// Binds a port of the system's choice and begins to accept.
+fn serve_with_tasks(spawner: &Spawner) -> io::Result<SocketAddr> {
+    let (listener, address) = net::listen(spawner.handle())?;
+    spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
+    Ok(address)
 }
 
 impl Workload for Tcp {
     fn start(&mut self, number: usize) -> AbortHandle {
         // Clients that think equally long would come all at the same time.
         let think = self.think + Duration::from_millis(number as u64 % 6);
-        let client = client(number, self.address, self.done.clone(), think);
+        let client = client(number, self.service.address(), self.done.clone(), think);
         self.spawner.spawn(&format!("client-{number}"), client).1
     }
 }
@@ -87,13 +117,16 @@ async fn answer_all(stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         served += 1;
-        let what = request.lines().next().and_then(|line| line.strip_prefix("GET "));
-        let reply = match what {
-            Some(item) => format!("200 OK\nitem: {item}\nserved: {served}\n\n"),
-            None => "400 what is it that you want?\n\n".to_owned(),
-        };
+        let reply = reply(&request, served);
         stage("writes the reply");
         stream.get_mut().write_all(reply.as_bytes()).await?;
+    }
+}
+
+fn reply(request: &str, served: u64) -> String {
+    match request.lines().next().and_then(|line| line.strip_prefix("GET ")) {
+        Some(item) => format!("200 OK\nitem: {item}\nserved: {served}\n\n"),
+        None => "400 what is it that you want?\n\n".to_owned(),
     }
 }
 

@@ -1,0 +1,99 @@
+//! The comparison on a screen: the measuring on a thread of its own, and the loop that
+//! shows how far it is.
+
+use std::{
+    io::{self, Write},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use crossterm::event::{Event as Input, KeyEventKind};
+
+use crate::{
+    app::{self, Board, Event, Settings, Wish},
+    compare::{self, CompareError, Options, Progress},
+    term, view,
+};
+
+/// Between two drawings while something is being measured.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Measures and shows it until the user has seen enough; then what was measured is
+/// written to stdout as a table.
+///
+/// # Errors
+/// If the service cannot be started, or the terminal fails.
+pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
+    let (sender, events) = mpsc::channel();
+    app::spawn_readers(&sender)
+        .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --format text"))?;
+    let progress = measure(options)?;
+    term::hook_panics(|| false);
+    let mut board = Board::new(options);
+    let (guard, mut screen) = term::Guard::enter(false)
+        .map_err(|error| anyhow!("cannot use this terminal: {error}; try --format text"))?;
+    let ended = show(&mut board, settings, &mut screen, &events, &progress);
+    drop(guard);
+    // Whatever ended it, what was measured took its time.
+    if !board.rows.is_empty() {
+        io::stdout().lock().write_all(compare::text(&board.rows).as_bytes())?;
+    }
+    ended
+}
+
+/// Measures on a thread of its own, which the end of the program ends too.
+fn measure(options: &Options) -> anyhow::Result<Receiver<Result<Progress, CompareError>>> {
+    let (sender, progress) = mpsc::channel();
+    let options = options.clone();
+    let thread = thread::Builder::new().name("asynctop-compare".into()).spawn(move || {
+        // Nobody listens any more: the program is about to end.
+        let told = |step| drop(sender.send(Ok(step)));
+        if let Err(error) = compare::run(&options, told) {
+            let _ = sender.send(Err(error));
+        }
+    });
+    thread.map_err(|error| anyhow!("cannot start a thread to measure on: {error}"))?;
+    Ok(progress)
+}
+
+fn show(
+    board: &mut Board,
+    settings: Settings,
+    screen: &mut term::Screen,
+    events: &Receiver<Event>,
+    progress: &Receiver<Result<Progress, CompareError>>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    loop {
+        for step in progress.try_iter() {
+            board.advance(step?, started.elapsed());
+        }
+        let now = started.elapsed();
+        screen.draw(|frame| view::render_board(board, settings, now, frame))?;
+        // What is all measured stands still.
+        let pause = if board.done { Duration::from_secs(3600) } else { PACE };
+        let event = match events.recv_timeout(pause) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        let wish = match event {
+            Event::Input(Input::Key(key)) if key.kind != KeyEventKind::Release => {
+                let size = screen.size()?;
+                board.key(key, view::board_scroll_limit(board, size.width, size.height))
+            }
+            Event::End | Event::Closed => Some(Wish::Quit),
+            Event::Suspend => Some(Wish::Suspend),
+            Event::Continued => Some(Wish::Redraw),
+            _ => None,
+        };
+        match wish {
+            Some(Wish::Quit) => return Ok(()),
+            Some(Wish::Suspend) => app::redraw(screen, term::suspend)?,
+            Some(Wish::Redraw) => app::redraw(screen, term::take)?,
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What stands below the strips: the poll under the cursor, and which letter is whose.
+
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::axis::label;
+use crate::{
+    app::App,
+    model::{Run, Seen, Strip, Timeline},
+    view::{
+        canvas::Pieces,
+        text::{digits, duration, percent, wrap},
+        theme::Look,
+    },
+};
+
+/// Why there is nothing to see.
+pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
+    let reason = match app.model().timeline().reason() {
+        Some(_) if app.is_frozen() => {
+            "the picture stood still before anybody asked for the timeline: Space lets it go on"
+        }
+        Some(reason) => reason,
+        None => "no worker is known yet",
+    };
+    let lines = wrap(reason, usize::from(width.saturating_sub(5)));
+    let mut sign = "–";
+    lines
+        .into_iter()
+        .map(|line| vec![(format!(" {:<3}{line}", std::mem::take(&mut sign)), look.dim())])
+        .collect()
+}
+
+/// What there is under the cursor, and what is around it; how to get a cursor while the
+/// picture moves.
+pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
+    let timeline = app.model().timeline();
+    let Some(cursor) = app.timeline.cursor_ns() else {
+        let arrows = look.glyph("← →", "h l");
+        let hint = format!(" Space freezes; + - zoom, {arrows} n N move the cursor, Enter opens");
+        return [vec![(hint, look.dim())], Pieces::new()];
+    };
+    let step = app.timeline.span_ns() / 1_000;
+    let back = |moment: u64| label(timeline.now_ns().saturating_sub(moment), step);
+    let head = format!(" w{} at {} ", app.timeline_worker(), back(cursor));
+    let mut pieces = vec![(head, look.title())];
+    let mut around = String::new();
+    let mut unknown = |text: String| pieces.push((format!(" {text}"), look.dim()));
+    match app.timeline_seen() {
+        Seen::NotRecorded => {
+            unknown("not known: polls are written down while this screen is open".into());
+        }
+        Seen::Lost(0) => unknown("not known".into()),
+        Seen::Lost(polls) => {
+            unknown(format!("{} polls here were too many to be kept one by one", digits(polls)));
+        }
+        Seen::Idle { before, after } => {
+            let text = match (before, after) {
+                (Some(before), Some(after)) => {
+                    format!("idle for {}", duration(after.began.saturating_sub(before.ended)))
+                }
+                _ => "idle".into(),
+            };
+            pieces.push((text, Style::new()));
+            around = neighbours(timeline, before, after);
+        }
+        Seen::Poll { run, open, others, before, after } => {
+            let (name, id) = name(timeline, &run);
+            let length = duration(run.ended.saturating_sub(run.began));
+            let (verb, rest) = match open {
+                true => ("polls ", format!(" for {length}, not ended")),
+                false => ("polled ", format!(" for {length} from {}", back(run.began))),
+            };
+            pieces.push((verb.into(), Style::new()));
+            pieces.push((format!("{name}{id}"), look.group(run.group).patch(look.title())));
+            pieces.push((rest, Style::new()));
+            around = neighbours(timeline, before, after);
+            if others > 0 {
+                around += &format!("  one of {} polls in this column", others + 1);
+            }
+        }
+    }
+    [pieces, vec![(around, look.dim())]]
+}
+
+fn name(timeline: &Timeline, run: &Run) -> (String, String) {
+    match timeline.task(run.key) {
+        Some(meta) => (meta.name.to_string(), format!(" (task {})", meta.id)),
+        None => ("a task that has ended".into(), String::new()),
+    }
+}
+
+fn neighbours(timeline: &Timeline, before: Option<Run>, after: Option<Run>) -> String {
+    let of = |word: &str, run: Option<Run>| {
+        run.map_or(String::new(), |run| format!("  {word} {}", name(timeline, &run).0))
+    };
+    of("after", before) + &of("before", after)
+}
+
+/// Which letter is whose, with its share of what is shown, in at most `most` lines.
+pub(super) fn legend(
+    app: &App,
+    look: Look,
+    width: u16,
+    most: u16,
+    shares: &[(u16, f64)],
+    strips: &[Strip],
+) -> Vec<Pieces> {
+    if most == 0 {
+        return Vec::new();
+    }
+    let groups = app.model().timeline().groups();
+    let rest = rest(look, shares, strips);
+    let width = usize::from(width);
+    let (mut lines, mut line) = (Vec::new(), Pieces::new());
+    for (place, (group, share)) in shares.iter().enumerate() {
+        let Some(known) = groups.get(usize::from(*group)) else { continue };
+        let entry = vec![
+            (format!(" {} ", known.letter), look.group(*group).patch(look.title())),
+            (format!("{} {}% ", known.name, percent(*share)), Style::new()),
+        ];
+        let more = format!("  +{} more", shares.len() - place);
+        let is_last = lines.len() + 1 >= usize::from(most);
+        // The last line has to say how many there are no room for.
+        let reserve = if is_last { wide(&rest) + more.width() } else { 0 };
+        if wide(&line) + wide(&entry) + reserve <= width || line.is_empty() {
+            line.extend(entry);
+        } else if is_last {
+            line.push((more, look.dim()));
+            break;
+        } else {
+            lines.push(std::mem::replace(&mut line, entry));
+        }
+    }
+    if wide(&line) + wide(&rest) > width && lines.len() + 1 < usize::from(most) {
+        lines.push(std::mem::take(&mut line));
+    }
+    line.extend(rest);
+    lines.push(line);
+    lines
+}
+
+/// What is of no group.
+fn rest(look: Look, shares: &[(u16, f64)], strips: &[Strip]) -> Pieces {
+    let busy: f64 = shares.iter().map(|(_, share)| share).sum();
+    let mut rest = Pieces::new();
+    if strips.iter().any(|strip| strip.known_ns > 0) {
+        rest.push((format!("  idle {}%", percent((1.0 - busy).max(0.0))), look.dim()));
+    }
+    if strips.iter().any(Strip::is_sampled) {
+        rest.push(("  partly estimated".into(), look.dim()));
+    }
+    if strips.iter().any(Strip::has_gaps) {
+        rest.push((format!("  {} not known", look.glyph("·", ".")), look.dim()));
+    }
+    rest
+}
+
+fn wide(pieces: &Pieces) -> usize {
+    pieces.iter().map(|(text, _)| text.width()).sum()
+}
