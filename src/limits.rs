@@ -1,6 +1,6 @@
 //! What the machine allows: raised where it may be, said where not.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Open files that a process needs beyond its connections.
 const SPARE: u64 = 64;
@@ -43,11 +43,17 @@ pub(crate) fn connections(count: u64) -> Result<(), TooLow> {
 /// and those that it starts.
 pub(crate) fn open_files(needed: u64) -> Result<(), TooLow> {
     let wanted = needed + SPARE;
-    let mut files = getrlimit(Resource::Nofile);
+    let mut files: Rlimit = getrlimit(Resource::Nofile);
     if files.current.is_some_and(|current| current < wanted) {
-        files.current = Some(files.maximum.map_or(wanted, |most| most.min(wanted)));
-        // If it may not be raised, the check below says so.
-        let _ = setrlimit(Resource::Nofile, files);
+        let most = files.maximum.unwrap_or(wanted);
+        // Who may raise what is allowed at the most does so; others get all that is allowed.
+        let raised =
+            Rlimit { current: Some(wanted), maximum: files.maximum.map(|most| most.max(wanted)) };
+        if setrlimit(Resource::Nofile, raised).is_err() {
+            files.current = Some(most.min(wanted));
+            // If that fails too, the check below says so.
+            let _ = setrlimit(Resource::Nofile, files);
+        }
     }
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if limit < wanted { Err(TooLow::Files { wanted, limit }) } else { Ok(()) }

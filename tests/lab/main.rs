@@ -4,6 +4,7 @@
 mod bench;
 mod control;
 mod hog;
+mod node;
 #[cfg(feature = "web")]
 mod web;
 mod work;

@@ -34,6 +34,7 @@ macro_rules! built_in {
 pub static BUILT_IN: &[BuiltIn] = built_in![
     "mixed",
     "threads",
+    "node",
     #[cfg(feature = "web")]
     "web",
 ];

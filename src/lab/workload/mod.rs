@@ -4,6 +4,7 @@
 //! set and how many tasks it needs, and starts units of it on the runtime under test.
 
 mod cruncher;
+mod customers;
 mod feed;
 mod heartbeats;
 pub(super) mod hog;
@@ -26,6 +27,7 @@ pub use param::{Allows, Param, Params, Value};
 pub static KINDS: &[&Kind] = &[
     &heartbeats::KIND,
     &tcp::KIND,
+    &customers::KIND,
     #[cfg(feature = "web")]
     &web::KIND,
     &pingpong::KIND,

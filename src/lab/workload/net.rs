@@ -25,7 +25,8 @@ pub(super) const LAST_RETRY: Duration = Duration::from_secs(3);
 
 /// Makes room for so many connections, both ends of which are in this process.
 pub(super) fn make_room(connections: usize) -> io::Result<()> {
-    limits::connections(connections as u64).map_err(io::Error::other)
+    let room = limits::connections(connections as u64);
+    room.map_err(|error| io::Error::other(format!("it {error}")))
 }
 
 /// A port of the system's choice, on the loopback interface only.

@@ -100,7 +100,7 @@ impl Workload for Tcp {
 }
 
 /// One connection, until the client goes.
-async fn serve(stream: TcpStream) {
+pub(super) async fn serve(stream: TcpStream) {
     match answer_all(stream).await {
         Ok(()) => stage("its client has gone"),
         Err(error) => stage(failure(&error)),
@@ -176,7 +176,10 @@ async fn ask_for_ever(
 }
 
 /// Reads lines up to an empty one. `false` if the other side has gone before the first.
-async fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -> io::Result<bool> {
+pub(super) async fn read_message(
+    stream: &mut BufReader<TcpStream>,
+    message: &mut String,
+) -> io::Result<bool> {
     message.clear();
     loop {
         let before = message.len();
