@@ -76,7 +76,8 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["--workers", "-1"], "unexpected argument '-1'"),
         (&["--workers", "many"], "invalid value 'many' for '--workers <N>'"),
         (&["--flavor", "green"], "current-thread, multi-thread"),
-        (&["--hog", "spni"], "one of spin, block"),
+        (&["--hog", "spni"], "one of spin, block, lock, io, yield"),
+        (&["--hog", "block-in-place"], "needs the multi-thread runtime"),
         (&["--hog", "spin:0"], "ask for 1 to 1000 hogs"),
         (&["--hog", "spin:1001"], "ask for 1 to 1000 hogs"),
         (&["--hog", "spin:99999999999999999999"], "its count is not a number"),
@@ -233,10 +234,14 @@ fn an_interrupt_brings_the_report_at_once() {
 #[test]
 fn the_program_prints_what_it_is() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        assert!(stdout(&["completions", shell]).contains("hog-hold"), "{shell}");
+        let script = stdout(&["completions", shell]);
+        assert!(script.contains("hog-hold"), "{shell}");
+        let knows_values = !matches!(shell, "elvish" | "powershell");
+        assert_eq!(script.contains("own-thread"), knows_values, "{shell}");
     }
     let man = stdout(&["man"]);
     assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
+    assert!(man.contains("own\\-thread: Cure."), "{man}");
     assert!(man.contains(".SH KEYS") && man.contains("release the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
     let mixed = stdout(&["scenarios", "mixed"]);

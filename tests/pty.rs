@@ -277,8 +277,8 @@ fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
     terminal.wait_for_line(&["w0 at", "polled"]);
     terminal.keys("n\r");
     terminal.wait_for_line(&["hog", "group hog"]);
-    terminal.keys("\x1b b");
-    terminal.wait_for_line(&["hog", "idle"]);
+    terminal.keys("\x1b");
+    terminal.wait_for_line(&["w0 at", "polls hog", "not ended"]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
 }

@@ -1,10 +1,10 @@
 //! The flags, and what they come to.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, time::Duration};
 
 use clap::{
     Args, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
 use super::{Hold, parse_duration};
@@ -14,7 +14,7 @@ use crate::{
     console::Address,
     dashboard,
     headless::Plan,
-    lab::{HogOptions, LabError, LabOptions, Scenario},
+    lab::{About, HogKind, HogOptions, LabError, LabOptions, Scenario},
     model::Flavor,
 };
 
@@ -28,12 +28,12 @@ pub struct LabArgs {
     /// Worker threads; multi-thread unless --flavor says otherwise [default: one a core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// The hog: spin or block, and how many. It comes on by itself after a moment
-    /// without it, so that there is something to compare with
-    #[arg(long, value_name = "KIND[:COUNT]")]
+    /// The hog: what it does with the worker, and how many. It comes on by itself after a
+    /// moment without it, so that there is something to compare with
+    #[arg(long, value_name = "KIND[:COUNT]", value_parser = HogParser)]
     pub hog: Option<HogOptions>,
-    /// How long the hog keeps the worker before it gives way once [default: the
-    /// scenario's, mostly never]
+    /// How long the hog keeps the worker before it gives way once, or how much a cure does
+    /// at a time [default: the scenario's, mostly never]
     #[arg(long, value_name = "DURATION|never")]
     pub hog_hold: Option<Hold>,
     /// Show the lab to tokio-console as well, on this address [default: 127.0.0.1:6669].
@@ -229,6 +229,33 @@ impl WatchArgs {
 
 fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)
+}
+
+/// Reads `KIND[:COUNT]`, and knows the kinds for help and completions.
+#[derive(Clone)]
+struct HogParser;
+
+impl TypedValueParser for HogParser {
+    type Value = HogOptions;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<HogOptions, clap::Error> {
+        let read: fn(&str) -> Result<HogOptions, LabError> = str::parse;
+        read.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |kind: &HogKind| {
+            let About { name, cure, does, .. } = kind.about();
+            let what = if *cure { "Cure" } else { "Disease" };
+            PossibleValue::new(name).help(format!("{what}. {}", does.trim_end_matches('.')))
+        };
+        Some(Box::new(HogKind::ALL.iter().map(value)))
+    }
 }
 
 fn theme_parser() -> impl TypedValueParser<Value = Theme> {

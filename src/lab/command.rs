@@ -7,9 +7,12 @@ pub enum Command {
     ToggleHog,
     /// The next kind of hog.
     NextHogKind,
-    /// The hog keeps the worker longer before it gives way; the last step is for ever.
+    /// The kind of hog before.
+    PreviousHogKind,
+    /// The hog keeps the worker longer before it gives way, or does more work at a time;
+    /// the last step is for ever.
     HoldLonger,
-    /// The hog keeps the worker less long.
+    /// The hog keeps the worker less long, or does less at a time.
     HoldShorter,
     /// The other flavour of runtime: all tasks end, and the workloads begin anew.
     SwitchFlavor,

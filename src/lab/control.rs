@@ -9,7 +9,7 @@ use std::{
 use super::{
     Command, LabError, LabOptions,
     crew::{Crew, Foreman},
-    hog::{Hog, Released, Stop},
+    hog::{Hog, HogKind, Orders, Released, Stop, Work},
     options::{MAX_TASKS, MAX_UNITS},
     runtime::{Size, TestRuntime},
     shared::{Epoch, Shared, Tally},
@@ -71,7 +71,8 @@ impl Lab {
         };
         match command {
             Command::ToggleHog => self.toggle_hog(running),
-            Command::NextHogKind => self.next_hog_kind(running),
+            Command::NextHogKind => self.change_hog_kind(running, HogKind::next),
+            Command::PreviousHogKind => self.change_hog_kind(running, HogKind::previous),
             Command::HoldLonger => self.change_hold(|hog| hog.hold.lengthen()),
             Command::HoldShorter => self.change_hold(|hog| hog.hold.shorten()),
             Command::SwitchFlavor => self.switch_flavor(running),
@@ -103,24 +104,35 @@ impl Lab {
             hog.stop();
             return "hog off".into();
         }
-        self.release(running, &mut hog, self.shared.registry.now());
-        format!("hog on: {}", describe(&hog))
+        match self.release(running, &mut hog, self.shared.registry.now()) {
+            Ok(()) => format!("hog on: {}", describe(&hog)),
+            Err(error) => format!("the hog stays off: {error}"),
+        }
     }
 
     /// Lets new hogs loose, which count as on since `since_ns`.
-    fn release(&self, running: &Running, hog: &mut Hog, since_ns: u64) {
+    fn release(&self, running: &Running, hog: &mut Hog, since_ns: u64) -> Result<(), LabError> {
         hog.stop();
-        let stop = Stop::default();
-        let tasks = hog::release(&running.spawner, hog, &stop);
-        hog.released = Some(Released { since_ns, stop, tasks });
+        let kind = hog.kind;
+        if kind.needs_multi_thread() && self.shared.epoch().flavor == Flavor::CurrentThread {
+            return Err(LabError::NeedsMultiThread(kind.as_str()));
+        }
+        let (stop, work) = (Stop::default(), Work::default());
+        let orders = Orders { hold: hog.hold.clone(), stop: stop.clone(), work: work.clone() };
+        let tasks = hog::release(&running.spawner, kind, hog.count, &orders)
+            .map_err(|error| LabError::Hog { kind: kind.as_str(), error })?;
+        hog.released = Some(Released { since_ns, stop, work, tasks });
+        Ok(())
     }
 
-    fn next_hog_kind(&self, running: &Running) -> String {
+    fn change_hog_kind(&self, running: &Running, change: fn(HogKind) -> HogKind) -> String {
         let mut hog = self.shared.hog();
-        hog.kind = hog.kind.next();
+        hog.kind = change(hog.kind);
         if let Some(since_ns) = hog.on_since() {
             // It was on before and is on after: the measurement of it goes on.
-            self.release(running, &mut hog, since_ns);
+            if let Err(error) = self.release(running, &mut hog, since_ns) {
+                return format!("hog off: {error}");
+            }
         }
         format!("hog: {}", describe(&hog))
     }
@@ -203,7 +215,7 @@ impl Lab {
             return "this task has ended already".into();
         };
         let hog = self.shared.hog();
-        if hog.owns(key) && hog.hold.get().is_none() {
+        if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.about().cure {
             return format!("cancel asked of {name}: it never awaits, so only b stops it");
         }
         format!("cancel asked of {name}: it takes effect at its next await")
@@ -231,10 +243,11 @@ impl fmt::Debug for Lab {
 fn populate(shared: &Arc<Shared>, runtime: TestRuntime) -> Result<Running, LabError> {
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
-    for Tally { spec, done, mode, wanted } in &shared.tallies {
+    for Tally { spec, done, gauges, mode, wanted } in &shared.tallies {
         let opening = Opening {
             spawner: spawner.of(spec),
             done: done.clone(),
+            gauges: gauges.begin(),
             params: spec.params.clone(),
             mode: mode.clone(),
             count: wanted.load(Ordering::Relaxed),
@@ -270,11 +283,13 @@ fn other(flavor: Flavor) -> Flavor {
 /// Such as "2 × spin, gives way after 10ms".
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let kind = hog.kind.as_str();
-    match hog.hold.get() {
-        Some(hold) => format!("{count}{kind}, gives way after {hold:?}"),
-        None => format!("{count}{kind}, never gives way"),
-    }
+    let turn = match (hog.kind.about().cure, hog.hold.get()) {
+        (false, Some(hold)) => format!("gives way after {hold:?}"),
+        (false, None) => "never gives way".to_owned(),
+        (true, Some(hold)) => format!("{hold:?} of work at a time"),
+        (true, None) => "work without end".to_owned(),
+    };
+    format!("{count}{}, {turn}", hog.kind.as_str())
 }
 
 fn plural(n: usize, noun: &str) -> String {

@@ -9,6 +9,7 @@ mod command;
 mod control;
 mod crew;
 mod error;
+mod gauge;
 mod hog;
 mod mode;
 mod options;
@@ -21,7 +22,7 @@ mod workload;
 pub use command::Command;
 pub use control::Lab;
 pub use error::LabError;
-pub use hog::{HOLD_STEPS, HogKind};
+pub use hog::{About, HOLD_STEPS, HogKind};
 pub use options::{
     HogOptions, LabOptions, MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS,
 };

@@ -68,6 +68,9 @@ impl LabOptions {
             _ => {}
         }
         self.hog.check()?;
+        if self.hog.kind.needs_multi_thread() && self.flavor() == Flavor::CurrentThread {
+            return Err(LabError::NeedsMultiThread(self.hog.kind.as_str()));
+        }
         self.scenario.check()
     }
 }
@@ -79,7 +82,8 @@ pub struct HogOptions {
     pub kind: HogKind,
     /// How many are released at once.
     pub count: usize,
-    /// How long it keeps the worker before it gives way once; `None` is for ever.
+    /// The work of one round: for so long a disease keeps the worker before it gives way
+    /// once, and a cure does as much in its own way. `None` is for ever.
     pub hold: Option<Duration>,
 }
 
@@ -116,7 +120,7 @@ impl FromStr for HogOptions {
         let bad = |problem| LabError::BadHog {
             given: given.to_owned(),
             problem,
-            kinds: HogKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+            kinds: HogKind::names(),
         };
         let (kind, count) = match given.split_once(':') {
             Some((kind, count)) => {
@@ -124,12 +128,7 @@ impl FromStr for HogOptions {
             }
             None => (given, 1),
         };
-        let known = HogKind::ALL.into_iter().find(|known| known.as_str() == kind);
-        let options = HogOptions {
-            kind: known.ok_or_else(|| bad("its kind is not known"))?,
-            count,
-            hold: None,
-        };
+        let options = HogOptions { kind: kind.parse().map_err(bad)?, count, hold: None };
         options.check()?;
         Ok(options)
     }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Scenario, WorkloadSpec,
+    gauge::Gauges,
     hog::{Hog, Hold},
     mode::Mode,
     options::HogOptions,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     console::Served,
-    model::{Flavor, HogFigures, LabFigures, Lesson, WorkloadFigures},
+    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
 
@@ -57,6 +58,7 @@ pub(crate) struct Tally {
     pub wanted: AtomicUsize,
     pub mode: Option<Mode>,
     pub done: Done,
+    pub gauges: Gauges,
 }
 
 /// The lab's side and the source's side meet here.
@@ -83,6 +85,7 @@ impl Shared {
             wanted: AtomicUsize::new(spec.count),
             mode: Mode::of(spec),
             done: Done::default(),
+            gauges: Gauges::default(),
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog.clone();
@@ -117,19 +120,13 @@ impl Shared {
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
             mode: tally.mode.as_ref().map(Mode::word),
+            gauges: tally.gauges.read(),
         };
-        let hog = self.hog();
-        let nanos = |hold: std::time::Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         LabFigures {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),
-            hog: HogFigures {
-                kind: hog.kind.as_str(),
-                count: hog.count,
-                hold_ns: hog.hold.get().map(nanos),
-                on_since_ns: hog.on_since(),
-            },
+            hog: self.hog().figures(),
             console: self.console.as_ref().map(Served::figures),
         }
     }

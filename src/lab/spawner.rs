@@ -1,6 +1,7 @@
 //! Puts measured tasks onto the runtime under test, and keeps hold of them.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +10,7 @@ use std::{
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::WorkloadSpec;
-use crate::probe::Registry;
+use crate::probe::{Instrumented, Registry};
 
 /// Spawns tasks of the lab.
 #[derive(Clone)]
@@ -43,15 +44,25 @@ impl Spawner {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let name = match &self.prefix {
-            Some(prefix) => &*format!("{prefix}:{name}"),
-            None => name,
-        };
+        let name = &*self.name(name);
         let task = self.registry.instrument_task(name, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);
         self.tasks.insert(key, name, abort.clone());
         (key, abort)
+    }
+
+    /// Measures a future that is not spawned.
+    #[track_caller]
+    pub(crate) fn instrument<F: Future>(&self, name: &str, future: F) -> Instrumented<F> {
+        self.registry.instrument(&self.name(name), future)
+    }
+
+    fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}:{name}").into(),
+            None => name.into(),
+        }
     }
 
     /// Asks the task with this key to end at its next await. Gives its name, or `None`

@@ -35,8 +35,9 @@ pub use rates::{TaskRates, WorkerRow};
 pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
-    CurrentPoll, Distributions, Figure, Flavor, HogFigures, Interest, LabFigures, RuntimeFigures,
-    Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkloadFigures,
+    CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
+    LabFigures, RuntimeFigures, Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures,
+    WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
 pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};

@@ -315,6 +315,38 @@ pub struct WorkloadFigures {
     pub done: u64,
     /// The way of working, where the user may change it.
     pub mode: Option<&'static str>,
+    /// What else it tells of itself.
+    pub gauges: Vec<Gauge>,
+}
+
+/// A figure that a workload tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// What it is, such as "queue".
+    pub name: &'static str,
+    /// How it stands.
+    pub value: GaugeValue,
+}
+
+/// How a gauge stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GaugeValue {
+    /// So many.
+    Count(u64),
+    /// In words.
+    Text(Arc<str>),
+    /// How long things took that ended in the last seconds, and those that go on have
+    /// taken so far. `None` if there were none.
+    Latency {
+        /// Half of them took at most this long.
+        p50_ns: Option<u64>,
+        /// 99 of 100 took at most this long.
+        p99_ns: Option<u64>,
+        /// The longest.
+        max_ns: Option<u64>,
+        /// How many go on.
+        waiting: u64,
+    },
 }
 
 /// The state of the hog.
@@ -322,10 +354,19 @@ pub struct WorkloadFigures {
 pub struct HogFigures {
     /// Its kind's name, such as `spin`.
     pub kind: &'static str,
+    /// Whether this kind does the work as it should be done.
+    pub cure: bool,
+    /// What it does to the runtime, and what to do about it or what it costs.
+    pub explained: [&'static str; 2],
     /// How many hogs a release lets loose.
     pub count: usize,
-    /// How long it keeps the worker before it gives way once; `None` is for ever.
+    /// The work of one round: for so long a disease keeps the worker before it gives way
+    /// once, and a cure does as much in its own way. `None` is for ever.
     pub hold_ns: Option<u64>,
     /// Since when it is on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
+    /// What its work is counted in; `None` if it only waits.
+    pub unit: Option<&'static str>,
+    /// Units done since it is on.
+    pub done: u64,
 }

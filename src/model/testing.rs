@@ -101,9 +101,24 @@ pub(crate) fn lab(
                 unit,
                 done,
                 mode: None,
+                gauges: Vec::new(),
             })
             .collect(),
-        hog: HogFigures { kind: "spin", count: 1, hold_ns: None, on_since_ns: None },
+        hog: hog("spin"),
         console: None,
+    }
+}
+
+/// A hog of this kind, off.
+pub(crate) fn hog(kind: &'static str) -> HogFigures {
+    HogFigures {
+        kind,
+        cure: kind == "yield",
+        explained: ["It keeps the worker.", "Give way."],
+        count: 1,
+        hold_ns: None,
+        on_since_ns: None,
+        unit: Some("ms computed"),
+        done: 0,
     }
 }

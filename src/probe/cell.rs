@@ -124,11 +124,11 @@ impl TaskCell {
     /// # Safety
     /// The slot is vacant and the caller alone holds it.
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn open(&self, identity: Identity, now: u64) {
+    pub(crate) unsafe fn open(&self, identity: Identity, now: u64, root: bool) {
         // SAFETY: no other thread looks at the identity of a vacant slot.
         unsafe { *self.identity.get() = Some(identity) };
         self.refs.open();
-        self.ledger.open(now);
+        self.ledger.open(now, root);
     }
 
     /// Empties the slot of a finished task.

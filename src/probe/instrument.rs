@@ -62,7 +62,7 @@ impl<F> Instrumented<F> {
         root: bool,
         future: F,
     ) -> Self {
-        let cell = registry.open(name, location, size_of::<F>());
+        let cell = registry.open(name, location, size_of::<F>(), root);
         Instrumented { future, task: Task { registry, cell, root, done: false } }
     }
 

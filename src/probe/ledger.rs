@@ -41,9 +41,11 @@ const POLLING: u64 = 3;
 /// Woken while polling, which the end of the poll has still to count.
 const POLLING_WOKEN: u64 = 4;
 const IDLE: u64 = 5;
-const COMPLETED: u64 = 6;
-const CANCELLED: u64 = 7;
-const PANICKED: u64 = 8;
+/// Never polled, and no task of its own: nobody has woken it, nobody could.
+const CREATED: u64 = 6;
+const COMPLETED: u64 = 7;
+const CANCELLED: u64 = 8;
+const PANICKED: u64 = 10;
 /// As `WOKEN`, by somebody who asks where the task waits: the next poll tells.
 const ASKED: u64 = 9;
 
@@ -118,8 +120,10 @@ impl Ledger {
         }
     }
 
-    /// Begins the account of a task spawned at `now`. The caller owns the ledger alone.
-    pub(crate) fn open(&self, now: u64) {
+    /// Begins the account of a future made at `now`: of a task of its own (`root`), which is
+    /// scheduled from then on, or of one that does nothing until somebody polls it. The
+    /// caller owns the ledger alone.
+    pub(crate) fn open(&self, now: u64, root: bool) {
         let sums = [&self.redundant_wakes, &self.busy, &self.scheduled, &self.polls];
         let rest = [&self.wakes, &self.self_wakes, &self.max_poll, &self.max_delay];
         for field in sums.into_iter().chain(rest) {
@@ -127,7 +131,8 @@ impl Ledger {
         }
         self.created.store(now, Ordering::Relaxed);
         // A reader that sees this sees the stores above, and none of the former task's.
-        self.word.store(pack(SCHEDULED, now), Ordering::Release);
+        let state = if root { SCHEDULED } else { CREATED };
+        self.word.store(pack(state, now), Ordering::Release);
     }
 
     /// Forgets the task. The caller owns the ledger alone.
@@ -151,7 +156,7 @@ impl Ledger {
                 let (state, since) = unpack(word);
                 started.at = now.max(since);
                 let polling = pack(POLLING, started.at);
-                if state == IDLE {
+                if matches!(state, IDLE | CREATED) {
                     // A waker may be about to change the word: exchange it.
                     let order = Ordering::AcqRel;
                     if let Err(newer) =
@@ -221,7 +226,7 @@ impl Ledger {
                     word = newer;
                     continue;
                 }
-                if state != IDLE {
+                if !matches!(state, IDLE | CREATED) {
                     add(&self.scheduled, now - since);
                     raise(&self.max_delay, now - since);
                 }
@@ -355,6 +360,7 @@ fn shown(state: u64) -> State {
     match state {
         POLLING | POLLING_WOKEN => State::Polling,
         IDLE => State::Idle,
+        CREATED => State::Created,
         COMPLETED => State::Completed,
         CANCELLED => State::Cancelled,
         PANICKED => State::Panicked,

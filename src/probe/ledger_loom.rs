@@ -27,7 +27,7 @@ fn explore(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
 /// A task that was spawned at 0.
 fn spawned() -> Arc<Ledger> {
     let ledger = Ledger::vacant();
-    ledger.open(0);
+    ledger.open(0, true);
     Arc::new(ledger)
 }
 
@@ -242,14 +242,14 @@ fn loom_a_drop_against_a_waker_and_a_reader() {
 fn loom_a_reader_sees_a_new_task_or_none() {
     explore(4, || {
         let ledger = Arc::new(Ledger::vacant());
-        ledger.open(0);
+        ledger.open(0, true);
         let started = ledger.poll_started(10, true);
         ledger.poll_ended(started, 20, Some(Outcome::Completed));
         ledger.clear();
         let spawner = thread::spawn({
             let ledger = ledger.clone();
             move || {
-                ledger.open(60);
+                ledger.open(60, true);
                 let started = ledger.poll_started(70, true);
                 ledger.poll_ended(started, 90, None);
             }

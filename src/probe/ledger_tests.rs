@@ -66,7 +66,7 @@ impl Model {
     fn spawned(root: bool, at: u64) -> Self {
         Model {
             root,
-            state: State::Scheduled,
+            state: if root { State::Scheduled } else { State::Created },
             since: at,
             woken_in_poll: false,
             busy: 0,
@@ -92,7 +92,7 @@ impl Model {
                 self.scheduled += length;
                 self.max_delay = self.max_delay.max(length);
             }
-            State::Idle => self.idle += length,
+            State::Created | State::Idle => self.idle += length,
             State::Completed | State::Cancelled | State::Panicked | State::Ended => {}
         }
     }
@@ -163,7 +163,7 @@ impl Both {
     fn spawned(root: bool) -> Self {
         let at = 10_000;
         let ledger = Ledger::vacant();
-        ledger.open(at);
+        ledger.open(at, root);
         Both { ledger, model: Model::spawned(root, at), now: at, running: None }
     }
 
@@ -265,7 +265,7 @@ proptest! {
         }
         both.ledger.clear();
         prop_assert_eq!(both.ledger.read(both.now, || ()), None);
-        both.ledger.open(both.now);
+        both.ledger.open(both.now, true);
         both.model = Model::spawned(true, both.now);
         for event in second {
             both.apply(event);
@@ -350,7 +350,7 @@ fn threads_lose_no_wake_and_no_time() {
         finished: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
-    shared.ledger.open(shared.tick());
+    shared.ledger.open(shared.tick(), true);
     let (polls, busy, scheduled) = std::thread::scope(|scope| {
         let poller = scope.spawn(|| shared.poll());
         scope.spawn(|| shared.watch());

@@ -3,6 +3,8 @@
 /// Where a task stands. The order is that of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
+    /// Made, and never polled: nobody has spawned or awaited it, so it does nothing.
+    Created,
     /// Spawned or woken; waits for a worker.
     Scheduled,
     /// A worker is in its `poll` right now.
@@ -23,6 +25,7 @@ impl State {
     /// The word for it, on screen and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
+            State::Created => "created",
             State::Scheduled => "scheduled",
             State::Polling => "polling",
             State::Idle => "idle",
@@ -59,7 +62,8 @@ pub struct Reading {
     pub busy: u64,
     /// Time between a wake (or the spawn) and the poll that follows it.
     pub scheduled: u64,
-    /// Time between the end of a poll and the next wake.
+    /// Time between the end of a poll and the next wake, and before the first poll of a
+    /// future that is no task of its own.
     pub idle: u64,
     /// Polls begun, the running one included.
     pub polls: u64,

@@ -244,6 +244,7 @@ impl Registry {
         name: Name,
         location: &'static Location<'static>,
         future_size: usize,
+        root: bool,
     ) -> &'static TaskCell {
         if self.ended_count.load(Ordering::Relaxed) > Self::MAX_ENDED
             && let Ok(mut finished) = self.scan.try_lock()
@@ -255,7 +256,7 @@ impl Registry {
         let identity = Identity { name, location, id: self.ids.next(), future_size };
         self.live.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `take_vacant` gives each vacant slot to one caller.
-        unsafe { cell.open(identity, self.now()) };
+        unsafe { cell.open(identity, self.now(), root) };
         cell
     }
 

@@ -8,8 +8,8 @@ use super::{
     table::{self, Column},
 };
 use crate::model::{
-    Filter, Flavor, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates,
-    WorkerRow,
+    Filter, Flavor, Gauge, GaugeValue, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures,
+    TaskRates, WorkerRow,
 };
 
 /// This many tasks are listed, the busiest of them.
@@ -23,6 +23,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     let Some(snapshot) = model.snapshot() else { return Ok(()) };
     header(model, snapshot, out)?;
     phases(&summary.phases, out)?;
+    gauges(snapshot, out)?;
     findings(model, out)?;
     workers(model, out)?;
     groups(model, out)?;
@@ -90,6 +91,26 @@ fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(out)?;
     table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+/// What workloads tell of themselves.
+fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
+    for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {
+        write!(out, "\n{}", harmless(&workload.name))?;
+        for Gauge { name, value } in &workload.gauges {
+            match value {
+                GaugeValue::Count(n) => write!(out, "\n  {name}: {}", count(*n))?,
+                GaugeValue::Text(text) => write!(out, "\n  {name}: {}", harmless(text))?,
+                GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+                    let (p50, p99, max) = (maybe(*p50_ns), maybe(*p99_ns), maybe(*max_ns));
+                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} wait")?;
+                }
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, work
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
-    probe::{Registry, TaskView},
+    probe::{Registry, State, TaskView},
     watch::{AwaitPoint, Awaits, Evidence, WatchHandle},
 };
 
@@ -173,7 +173,10 @@ impl Source for LiveSource {
         let now = self.registry.now();
         self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(now, interest);
-        let measured = tasks.iter().filter(|task| !task.state.is_done()).count();
+        let measured = tasks
+            .iter()
+            .filter(|task| !task.state.is_done() && task.state != State::Created)
+            .count();
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
         let lab = match &self.target {

@@ -142,13 +142,20 @@ fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
         ..=1 => String::new(),
         n => format!("{}{n}", look.glyph("×", "x")),
     };
-    let turn = match hog.hold_ns {
-        Some(nanos) => format!("gives way after {}", duration(nanos)),
-        None => "never gives way".to_owned(),
-    };
+    let style = if hog.cure { look.warning() } else { look.critical() };
     let on = format!("hog {} {}{count}", look.glyph("●", "ON"), hog.kind);
-    parts.push(right(1, on, look.critical()));
-    parts.push(right(5, turn, look.critical()));
+    parts.push(right(1, on, style));
+    parts.push(right(5, turn(hog), style));
+}
+
+/// How much a hog does at a time.
+pub(super) fn turn(hog: &HogFigures) -> String {
+    match (hog.cure, hog.hold_ns) {
+        (false, Some(nanos)) => format!("gives way after {}", duration(nanos)),
+        (false, None) => "never gives way".to_owned(),
+        (true, Some(nanos)) => format!("{} of work at a time", duration(nanos)),
+        (true, None) => "work without end".to_owned(),
+    }
 }
 
 /// Where tokio-console finds the lab, and how much of each busy time is its doing.

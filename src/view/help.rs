@@ -44,8 +44,9 @@ const WORDS: [(&str, &str); 13] = [
     ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
 ];
 
-const STATES: [(State, &str); 7] = [
+const STATES: [(State, &str); 8] = [
     (State::Polling, "a worker runs it right now"),
+    (State::Created, "a future that nobody has polled yet: it does nothing until then"),
     (State::Scheduled, "waits for a worker"),
     (State::Idle, "waits for a wake"),
     (State::Completed, "it returned"),

@@ -4,11 +4,12 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
+    header::turn,
     text::{count, duration, rate, wrap},
 };
 use crate::{
     app::App,
-    model::{ConsoleFigures, LabFigures, Slowdown, WorkloadFigures},
+    model::{ConsoleFigures, Gauge, GaugeValue, LabFigures, Slowdown, WorkloadFigures},
 };
 
 /// How many workloads there are to select.
@@ -33,8 +34,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let line = line(workload, app.model().slowdown());
         lines.push((vec![(line, Style::new())], app.workloads.key() == Some(&at)));
     }
-    lines.push((Pieces::new(), false));
+    let told = lab.workloads.iter().filter(|workload| !workload.gauges.is_empty());
     let width = usize::from(area.width).saturating_sub(2).min(92);
+    for workload in told {
+        let text = wrap(&format!("{}: {}", workload.name, gauges(workload)), width).into_iter();
+        lines.extend(text.map(|line| (vec![(format!(" {line}"), look.dim())], false)));
+    }
+    lines.push((Pieces::new(), false));
     let on = lab.hog.on_since_ns.is_some();
     let style = if on { look.critical() } else { look.title() };
     lines.extend(
@@ -83,6 +89,21 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
     )
 }
 
+/// What a workload tells of itself.
+fn gauges(workload: &WorkloadFigures) -> String {
+    let time = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
+    let one = |gauge: &Gauge| match &gauge.value {
+        GaugeValue::Count(n) => format!("{} {}", gauge.name, count(*n)),
+        GaugeValue::Text(text) => format!("{} {text}", gauge.name),
+        GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+            let (p50, p99, max) = (time(*p50_ns), time(*p99_ns), time(*max_ns));
+            let waiting = if *waiting > 0 { format!(", {waiting} wait") } else { String::new() };
+            format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
+        }
+    };
+    workload.gauges.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 fn console(served: &ConsoleFigures) -> String {
     let ConsoleFigures { address, added_ns_per_poll, ended } = served;
     match ended {
@@ -99,9 +120,5 @@ fn hog(lab: &LabFigures) -> String {
     let hog = &lab.hog;
     let on = if hog.on_since_ns.is_some() { "on" } else { "off" };
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let hold = match hog.hold_ns {
-        Some(nanos) => format!("gives way after {}", duration(nanos)),
-        None => "never gives way".to_owned(),
-    };
-    format!("hog {on}: {count}{}, {hold}", hog.kind)
+    format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }

@@ -105,7 +105,7 @@ impl Look {
         match state {
             State::Polling => self.good().add_modifier(Modifier::BOLD),
             State::Scheduled => self.warning(),
-            State::Idle => Style::new(),
+            State::Created | State::Idle => Style::new(),
             State::Completed | State::Cancelled | State::Ended => self.dim(),
             State::Panicked => self.critical(),
         }
@@ -115,6 +115,7 @@ impl Look {
     pub(super) fn sign(self, state: State) -> &'static str {
         let (sign, letter) = match state {
             State::Polling => ("▶", "P"),
+            State::Created => ("○", "o"),
             State::Scheduled => ("▲", "S"),
             State::Idle => ("·", "."),
             State::Completed => ("✓", "C"),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Lab, LabOptions, find},
+    lab::{HogKind, Lab, LabOptions, find},
     model::{Flavor, Interest, Snapshot, TaskFigures},
     probe::Registry,
     source::{LiveSource, Source},
@@ -117,4 +117,8 @@ pub fn current_hog(snapshot: &Snapshot) -> Option<(u64, u64)> {
     let polls = snapshot.workers.iter().filter_map(|worker| worker.current.as_ref());
     let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| (poll.key, poll.since_ns));
     of_hog.map(|(key, since)| (key, snapshot.taken_ns - since)).max_by_key(|(_, held)| *held)
+}
+
+pub fn diseases() -> impl Iterator<Item = HogKind> {
+    HogKind::ALL.iter().copied().filter(|kind| !kind.about().cure)
 }

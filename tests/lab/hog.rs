@@ -6,17 +6,19 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogKind, HogOptions, LabOptions},
+    lab::{Command, HogOptions, LabOptions},
     model::{Flavor, Snapshot, TaskFigures},
     probe::State,
     source::{LiveSource, Sampler},
 };
 
-use crate::bench::{Bench, PATIENCE, alive, check_invariants, current_hog, done, mixed, named};
+use crate::bench::{
+    Bench, PATIENCE, alive, check_invariants, current_hog, diseases, done, mixed, named,
+};
 
 #[test]
 fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
-    for kind in HogKind::ALL {
+    for kind in diseases() {
         let hog = HogOptions { kind, ..HogOptions::default() };
         let mut bench = Bench::start(LabOptions { hog, ..mixed() });
         bench.wait_for_work();
@@ -115,6 +117,7 @@ fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
         Command::Lower(2),
         Command::NextHogKind,
         Command::NextHogKind,
+        Command::PreviousHogKind,
         Command::HoldShorter,
         Command::HoldLonger,
         Command::Cancel(0),

@@ -33,10 +33,16 @@ macro_rules! built_in {
 /// All of them, in the order in which one might go through them.
 pub static BUILT_IN: &[BuiltIn] = built_in![
     "mixed",
-    "threads",
-    "node",
+    "hello",
+    "lazy",
+    "desktop",
     #[cfg(feature = "web")]
     "web",
+    "node",
+    "threads",
+    "pool",
+    "lifo",
+    "trouble",
 ];
 
 #[cfg(test)]

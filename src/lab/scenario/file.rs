@@ -170,10 +170,10 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
     let mut hog = HogOptions::default();
     if let Some(entry) = table.get("kind") {
         let given = entry.text(usize::MAX)?;
-        let found = HogKind::ALL.into_iter().find(|kind| kind.as_str() == given);
-        hog.kind = found.ok_or_else(|| {
-            let kinds = HogKind::ALL.map(HogKind::as_str);
-            let meant = nearest(&given, kinds).map(|name| format!(" (did you mean `{name}`?)"));
+        hog.kind = given.parse().map_err(|_| {
+            let kinds = HogKind::names();
+            let meant = nearest(&given, kinds.iter().copied())
+                .map(|name| format!(" (did you mean `{name}`?)"));
             let (given, meant) = (short(&given), meant.unwrap_or_default());
             let kinds = kinds.join(", ");
             entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}"))

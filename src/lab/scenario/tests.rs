@@ -116,7 +116,7 @@ fn whatever_is_wrong_is_said_with_its_line_and_what_to_write() {
     }
     // Those lists grow.
     let kinds = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-    let hogs = HogKind::ALL.map(HogKind::as_str).join(", ");
+    let hogs = HogKind::names().join(", ");
     insta::assert_snapshot!(said.replace(&kinds, "(all kinds)").replace(&hogs, "(all hogs)"));
 }
 

@@ -6,7 +6,7 @@
 use std::{fmt, io, time::Duration};
 
 use super::{Workload, param::Params};
-use crate::lab::{Param, mode::Mode, shared::Done, spawner::Spawner};
+use crate::lab::{Param, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner};
 
 /// A kind of work that a scenario can ask for.
 pub struct Kind {
@@ -52,6 +52,8 @@ pub(in crate::lab) struct Opening {
     pub spawner: Spawner,
     /// Counts its closed-loop work.
     pub done: Done,
+    /// Shows what else there is to tell.
+    pub gauges: Gauges,
     /// What the scenario set.
     pub params: Params,
     /// The way of working that the user may change, if there is one.

@@ -3,17 +3,32 @@
 //! A new kind is a file here and a line in [`KINDS`]: it says what it does, what can be
 //! set and how many tasks it needs, and starts units of it on the runtime under test.
 
+mod blocking;
+mod compute;
 mod cruncher;
 mod customers;
 mod feed;
+mod halfway;
+mod handles;
 mod heartbeats;
+mod hello;
 pub(super) mod hog;
+mod in_place;
 mod kind;
+mod leak;
+mod lifo;
+mod lost_waker;
+mod mutex_held;
 mod net;
 mod panic;
 mod param;
 mod pingpong;
+mod programs;
+mod self_waker;
+mod slow_consumer;
+mod storm;
 mod tcp;
+mod unawaited;
 #[cfg(feature = "web")]
 mod web;
 
@@ -33,6 +48,20 @@ pub static KINDS: &[&Kind] = &[
     &pingpong::KIND,
     &cruncher::KIND,
     &feed::KIND,
+    &hello::KIND,
+    &unawaited::KIND,
+    &halfway::KIND,
+    &handles::KIND,
+    &programs::KIND,
+    &blocking::KIND,
+    &in_place::KIND,
+    &lifo::KIND,
+    &self_waker::KIND,
+    &leak::KIND,
+    &mutex_held::KIND,
+    &slow_consumer::KIND,
+    &lost_waker::KIND,
+    &storm::KIND,
     &panic::KIND,
 ];
 

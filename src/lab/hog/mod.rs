@@ -1,4 +1,6 @@
-//! The kinds of hogs, how long they hold the worker, and how they are told to stop.
+//! Hogs: their kinds, how much they do at a time, and how they are told to stop.
+
+mod kind;
 
 use std::{
     sync::{
@@ -10,37 +12,12 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-/// What a hog does with the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HogKind {
-    /// Computes without an await, as a loop over too much data does.
-    Spin,
-    /// Sleeps in the thread, as a call that blocks does.
-    Block,
-}
+use crate::model::HogFigures;
 
-impl HogKind {
-    /// All kinds, in the order in which the key goes through them.
-    pub const ALL: [HogKind; 2] = [HogKind::Spin, HogKind::Block];
+pub use kind::{About, HogKind};
 
-    /// Its name on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            HogKind::Spin => "spin",
-            HogKind::Block => "block",
-        }
-    }
-
-    pub(crate) fn next(self) -> HogKind {
-        match self {
-            HogKind::Spin => HogKind::Block,
-            HogKind::Block => HogKind::Spin,
-        }
-    }
-}
-
-/// How long a hog keeps the worker before it gives way once, in steps from which the
-/// keys choose. After the last comes "for ever".
+/// The work of one round, in steps from which the keys choose: for so long a disease keeps
+/// the worker before it gives way once. After the last comes "for ever".
 pub const HOLD_STEPS: [Duration; 13] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
@@ -97,20 +74,58 @@ impl Hold {
     }
 }
 
-/// Tells one release of hogs to stop. A later release has another one, so that no hog
-/// of an earlier one comes back.
+/// Tells hogs to stop: all of one release, or one of them. A later release has another
+/// one, so that no hog of an earlier one comes back.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop {
+    asked: Arc<AtomicBool>,
+    all: Option<Arc<AtomicBool>>,
+}
 
 impl Stop {
+    /// One for a single hog, which is also asked when all are.
+    pub(crate) fn of_one(&self) -> Stop {
+        Stop { asked: Arc::default(), all: Some(Arc::clone(&self.asked)) }
+    }
+
     pub(crate) fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     #[inline]
     pub(crate) fn asked(&self) -> bool {
+        let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is_set(&self.asked) || self.all.as_ref().is_some_and(is_set)
+    }
+}
+
+/// Counts what a release of hogs has done: nanoseconds of computing, or units.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Work(Arc<AtomicU64>);
+
+impl Work {
+    #[inline]
+    pub(crate) fn add(&self, done: u64) {
+        self.0.fetch_add(done, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// How many have a share in it.
+    #[cfg(test)]
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+/// What a hog is told while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    pub hold: Hold,
+    pub stop: Stop,
+    pub work: Work,
 }
 
 /// The hog of a lab: what it is, and whether it is on.
@@ -127,6 +142,7 @@ pub(crate) struct Hog {
 pub(crate) struct Released {
     pub since_ns: u64,
     pub stop: Stop,
+    pub work: Work,
     /// The keys of the hogs' tasks, and their handles.
     pub tasks: Vec<(u64, AbortHandle)>,
 }
@@ -140,8 +156,8 @@ impl Hog {
         alive.then_some(released.since_ns)
     }
 
-    /// Ends all hogs at their next look at the flag: within microseconds if they spin,
-    /// within milliseconds if they block.
+    /// Ends all hogs at their next look at the flag: within microseconds if they compute,
+    /// within milliseconds if they block, after the write or query that they are in.
     pub(crate) fn stop(&mut self) {
         if let Some(released) = self.released.take() {
             released.stop.now();
@@ -151,6 +167,23 @@ impl Hog {
     /// Whether this is the key of a hog at large.
     pub(crate) fn owns(&self, key: u64) -> bool {
         self.released.as_ref().is_some_and(|r| r.tasks.iter().any(|(task, _)| *task == key))
+    }
+
+    /// Since when it is on, what it is and what it has done.
+    pub(crate) fn figures(&self) -> HogFigures {
+        let About { name, cure, does, advice, unit } = *self.kind.about();
+        let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
+        let done = self.released.as_ref().map_or(0, |released| released.work.get());
+        HogFigures {
+            kind: name,
+            cure,
+            explained: [does, advice],
+            count: self.count,
+            hold_ns: self.hold.get().map(nanos),
+            on_since_ns: self.on_since(),
+            unit,
+            done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },
+        }
     }
 }
 

@@ -1,0 +1,222 @@
+//! The kinds of hogs: the diseases, and the cures, which do the same work in a way that
+//! is right on a runtime. Command line, screens and documents all show this one table.
+
+use std::str::FromStr;
+
+/// What a hog does with its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HogKind {
+    /// Computes without an await, as a loop over too much data does.
+    Spin,
+    /// Sleeps in the thread, as a call that blocks does.
+    Block,
+    /// Waits for a `std::sync::Mutex` that another thread holds.
+    Lock,
+    /// Writes to a file and waits until the disk has it.
+    Io,
+    /// Computes, and gives way after each slice.
+    Yield,
+    /// Computes, and leaves it to Tokio's budget when to give way.
+    Budget,
+    /// Computes on the blocking pool.
+    SpawnBlocking,
+    /// Computes on the worker's thread, after others have taken over the worker.
+    BlockInPlace,
+    /// Computes on a thread that it starts.
+    OwnThread,
+}
+
+/// What there is to say about a kind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its name, on the command line and on the screen.
+    pub name: &'static str,
+    /// Whether it does the work as it should be done.
+    pub cure: bool,
+    /// What it does to the runtime, in one sentence.
+    pub does: &'static str,
+    /// What to do about it, or what it costs, in one sentence.
+    pub advice: &'static str,
+    /// What its work is counted in; `None` if it only waits.
+    pub unit: Option<&'static str>,
+}
+
+/// The unit of all kinds that compute: milliseconds spent computing.
+pub(super) const COMPUTED: Option<&str> = Some("ms computed");
+
+impl HogKind {
+    /// All kinds, in the order in which the keys go through them.
+    pub const ALL: &'static [HogKind] = &[
+        HogKind::Spin,
+        HogKind::Block,
+        HogKind::Lock,
+        HogKind::Io,
+        HogKind::Yield,
+        HogKind::Budget,
+        HogKind::SpawnBlocking,
+        HogKind::BlockInPlace,
+        HogKind::OwnThread,
+    ];
+
+    /// What there is to say about it.
+    pub const fn about(self) -> &'static About {
+        match self {
+            HogKind::Spin => &About {
+                name: "spin",
+                cure: false,
+                does: "Computes without an await, so its worker runs nobody else meanwhile.",
+                advice: "Give way in between (yield, budget), or move the work off the worker \
+                         (spawn-blocking, own-thread).",
+                unit: COMPUTED,
+            },
+            HogKind::Block => &About {
+                name: "block",
+                cure: false,
+                does: "Sleeps in std::thread::sleep: the worker computes nothing and still runs \
+                       nobody else.",
+                advice: "Await tokio::time::sleep instead; a call that has to block belongs into \
+                         spawn_blocking.",
+                unit: None,
+            },
+            HogKind::Lock => &About {
+                name: "lock",
+                cure: false,
+                does: "Waits for a std::sync::Mutex that a thread holds across slow work, and \
+                       its worker waits along.",
+                advice: "Hold such a lock for moments only, or await tokio::sync::Mutex, which \
+                         gives the worker back.",
+                unit: None,
+            },
+            HogKind::Io => &About {
+                name: "io",
+                cure: false,
+                does: "Writes 64 KiB to a temporary file and waits in fsync until the disk has \
+                       them, again and again, on the worker.",
+                advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
+                         could wait for.",
+                unit: Some("writes"),
+            },
+            HogKind::Yield => &About {
+                name: "yield",
+                cure: true,
+                does: "Does spin's work in slices of 100 µs, with \
+                       tokio::task::yield_now().await after each.",
+                advice: "Others wait for one slice at most; the hog itself waits for all the \
+                         others after each slice.",
+                unit: COMPUTED,
+            },
+            HogKind::Budget => &About {
+                name: "budget",
+                cure: true,
+                does: "Does spin's work in pieces of 10 µs, with \
+                       tokio::task::coop::consume_budget().await after each; Tokio lets 128 \
+                       pass in one poll.",
+                advice: "A call costs next to nothing, but Tokio counts calls and not time: \
+                         here a poll still takes over a millisecond.",
+                unit: COMPUTED,
+            },
+            HogKind::SpawnBlocking => &About {
+                name: "spawn-blocking",
+                cure: true,
+                does: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
+                       blocking pool, and awaits it: no worker is held.",
+                advice: "It still takes a core, it cannot be cancelled once it runs, and the \
+                         pool has 512 threads unless set otherwise.",
+                unit: COMPUTED,
+            },
+            HogKind::BlockInPlace => &About {
+                name: "block-in-place",
+                cure: true,
+                does: "Does spin's work in tokio::task::block_in_place: another thread takes \
+                       over the worker with all its tasks first.",
+                advice: "Only on the multi-thread runtime, where current-thread would panic; and \
+                         whatever is joined to this task stands still with it.",
+                unit: COMPUTED,
+            },
+            HogKind::OwnThread => &About {
+                name: "own-thread",
+                cure: true,
+                does: "Does spin's work on a std thread of its own, which answers through a \
+                       tokio::sync::oneshot that the task awaits.",
+                advice: "Each round costs the start of a thread, and nobody limits how many \
+                         there are: right for work that lasts.",
+                unit: COMPUTED,
+            },
+        }
+    }
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        self.about().name
+    }
+
+    /// The names of all kinds.
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.as_str()).collect()
+    }
+
+    /// Whether it needs workers that can take over from each other.
+    pub const fn needs_multi_thread(self) -> bool {
+        matches!(self, HogKind::BlockInPlace)
+    }
+
+    pub(crate) fn next(self) -> HogKind {
+        self.neighbour(1)
+    }
+
+    pub(crate) fn previous(self) -> HogKind {
+        self.neighbour(Self::ALL.len() - 1)
+    }
+
+    fn neighbour(self, by: usize) -> HogKind {
+        let at = Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0);
+        Self::ALL[(at + by) % Self::ALL.len()]
+    }
+}
+
+impl FromStr for HogKind {
+    /// What is wrong with the name.
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.iter().find(|kind| kind.as_str() == name);
+        known.copied().ok_or("its kind is not known")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_go_through_all_kinds_and_back() {
+        let mut kind = HogKind::Spin;
+        for _ in HogKind::ALL {
+            assert_eq!(kind.next().previous(), kind);
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            kind = kind.next();
+        }
+        assert_eq!(kind, HogKind::Spin);
+    }
+
+    #[test]
+    fn each_kind_is_explained_in_two_sentences() {
+        for about in HogKind::ALL.iter().map(|kind| kind.about()) {
+            for sentence in [about.does, about.advice] {
+                assert!(sentence.ends_with('.') && !sentence.contains(". "), "{sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn readme_has_the_same_table() {
+        let readme = include_str!("../../../README.md");
+        let row = |kind: &HogKind| {
+            let About { name, cure, does, advice, .. } = kind.about();
+            let what = if *cure { "cure" } else { "disease" };
+            format!("| `{name}` | {what} | {does} {advice} |")
+        };
+        let table = HogKind::ALL.iter().map(row).collect::<Vec<_>>().join("\n");
+        assert!(readme.contains(&table), "README needs:\n{table}");
+    }
+}

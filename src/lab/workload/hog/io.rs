@@ -1,0 +1,64 @@
+//! The file that a hog writes to.
+
+use std::{
+    env,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use super::write_and_sync;
+use crate::{lab::hog::Orders, stage};
+
+static PAGE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
+
+/// A file without a name: the system forgets it when the last hog has closed it, and also
+/// when the program is killed.
+#[derive(Clone)]
+pub(super) struct Scratch(Arc<File>);
+
+impl Scratch {
+    pub(super) fn open() -> io::Result<Scratch> {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("asynctop-{}-{number}.tmp", process::id()));
+        // Of a program with this number that was killed just before it took the name away.
+        let _ = fs::remove_file(&path);
+        let explain = |error: io::Error| {
+            let said = format!("{}: {error} (TMPDIR can name another directory)", path.display());
+            io::Error::new(error.kind(), said)
+        };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(explain)?;
+        fs::remove_file(&path).map_err(explain)?;
+        Ok(Scratch(Arc::new(file)))
+    }
+
+    /// Writes the same page until the hold is over. Blocks the thread: that is the disease.
+    pub(super) fn round(&self, orders: &Orders) -> Result<(), &'static str> {
+        stage("writes and syncs");
+        let begin = Instant::now();
+        let is_over = || {
+            let over = |hold| begin.elapsed() >= hold;
+            orders.stop.asked() || orders.hold.get().is_some_and(over)
+        };
+        while !is_over() {
+            write_and_sync(&self.0, &PAGE).map_err(|error| failure(&error))?;
+            orders.work.add(1);
+        }
+        Ok(())
+    }
+}
+
+fn failure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "failed: the disk is full",
+        _ => "failed: the file cannot be written",
+    }
+}

@@ -1,0 +1,45 @@
+//! Futures that somebody makes and nobody awaits.
+
+use std::{io, time::Duration};
+
+use tokio::{task::AbortHandle, time::sleep};
+
+use super::{Kind, Workload, kind::one_each};
+use crate::{lab::spawner::Spawner, probe::Instrumented, stage};
+
+pub(super) static KIND: Kind = Kind {
+    name: "unawaited",
+    about: "tasks that each hold a future which they never await",
+    unit: None,
+    params: &[],
+    tasks: one_each,
+    open: |opening| Ok(Box::new(Unawaited { spawner: opening.spawner })),
+};
+
+struct Unawaited {
+    spawner: Spawner,
+}
+
+impl Workload for Unawaited {
+    fn start(&mut self, number: usize) -> AbortHandle {
+        // Called, but neither awaited nor spawned: the first line of it has not run.
+        let future = self.spawner.instrument(&format!("never-awaited-{number}"), work());
+        self.spawner.spawn(&format!("holder-{number}"), hold(future)).1
+    }
+}
+
+async fn work() -> io::Result<()> {
+    stage("works, so somebody has awaited it after all");
+    sleep(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+/// The future is dropped with its holder.
+async fn hold(future: Instrumented<impl Future>) {
+    stage("holds a future that it never awaits");
+    loop {
+        sleep(Duration::from_secs(3600)).await;
+        // Still here, and still not awaited.
+        std::hint::black_box(&future);
+    }
+}

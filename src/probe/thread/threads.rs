@@ -1,0 +1,179 @@
+//! The slots of a registry: which thread has which, and whether they record.
+
+use std::{
+    cell::RefCell,
+    ptr,
+    sync::{
+        Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use super::{LOCAL, Local, Owner, ThreadReading, ThreadSlot};
+use crate::{
+    histogram::Histogram,
+    probe::{distribution::Distribution, registry::Registry, sync::Sequence},
+};
+
+thread_local! {
+    static OWNED: Owned = const { Owned(RefCell::new(Vec::new())) };
+}
+
+/// The slots of a registry.
+pub(crate) struct Threads {
+    slots: RwLock<Vec<&'static ThreadSlot>>,
+    /// How many record. Held while recorders are switched.
+    recordings: Mutex<usize>,
+    /// Whether there is any, for threads that come now.
+    recording: AtomicBool,
+}
+
+/// The slots to give back when the thread ends.
+struct Owned(RefCell<Vec<(*const Registry, &'static ThreadSlot)>>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        LOCAL.with(|local| {
+            local.registry.set(ptr::null());
+            local.slot.set(None);
+        });
+        for (_, slot) in self.0.borrow_mut().drain(..) {
+            slot.os_id.store(0, Ordering::Relaxed);
+            *slot.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+impl Threads {
+    pub(crate) fn new() -> Self {
+        Threads {
+            slots: RwLock::new(Vec::new()),
+            recordings: Mutex::new(0),
+            recording: AtomicBool::new(false),
+        }
+    }
+
+    /// The current thread's slot in this registry.
+    #[inline(always)]
+    pub(crate) fn here(&self, registry: &'static Registry) -> &'static ThreadSlot {
+        LOCAL.with(|local| match local.slot.get() {
+            Some(slot) if ptr::eq(local.registry.get(), registry) => slot,
+            _ => self.enter(registry, local),
+        })
+    }
+
+    #[cold]
+    fn enter(&self, registry: &'static Registry, local: &Local) -> &'static ThreadSlot {
+        let known = OWNED.try_with(|owned| {
+            let mut owned = owned.0.borrow_mut();
+            if let Some((_, slot)) = owned.iter().find(|(r, _)| ptr::eq(*r, registry)) {
+                return *slot;
+            }
+            let slot = self.take_slot();
+            owned.push((registry, slot));
+            slot
+        });
+        // Thread-local values are being torn down: a poll from another destructor.
+        // It gets a slot that nobody gives back, which is right but for its name.
+        let slot = known.unwrap_or_else(|_| self.take_slot());
+        local.registry.set(registry);
+        local.slot.set(Some(slot));
+        slot
+    }
+
+    fn take_slot(&self) -> &'static ThreadSlot {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default().to_owned();
+        let owner = Owner { id: thread.id(), name };
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.iter() {
+            let mut holder = slot.owner.lock().unwrap_or_else(PoisonError::into_inner);
+            if holder.is_none() {
+                *holder = Some(owner);
+                slot.os_id.store(os_id(), Ordering::Relaxed);
+                if self.recording.load(Ordering::Relaxed) {
+                    slot.record(true);
+                }
+                return slot;
+            }
+        }
+        let slot: &'static ThreadSlot = Box::leak(Box::new(ThreadSlot {
+            sequence: Sequence::new(),
+            current: AtomicPtr::new(ptr::null_mut()),
+            since: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
+            max_delay: AtomicU64::new(0),
+            recorder: AtomicPtr::new(ptr::null_mut()),
+            delays: Distribution::new(),
+            recorder_kept: OnceLock::new(),
+            owner: Mutex::new(Some(owner)),
+            os_id: AtomicU32::new(os_id()),
+        }));
+        if self.recording.load(Ordering::Relaxed) {
+            slot.record(true);
+        }
+        slots.push(slot);
+        slot
+    }
+
+    /// One more, or one fewer, wants to know when each thread polls whom.
+    pub(crate) fn record(&self, more: bool) {
+        let mut recordings = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+        *recordings = recordings.saturating_add_signed(if more { 1 } else { -1 });
+        let on = *recordings > 0;
+        // Before the slots are looked through: a thread that takes one under the same lock
+        // comes earlier, and is found, or later, and sees this.
+        self.recording.store(on, Ordering::Relaxed);
+        for slot in self.slots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            // What an ended thread wrote is read still, but it needs no memory to write to.
+            if !on || slot.owner.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                slot.record(on);
+            }
+        }
+    }
+
+    /// All slots, living threads and ended ones, always in the same order.
+    pub(crate) fn read(&self, now: u64) -> Vec<ThreadReading> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|slot| slot.read(now)).collect()
+    }
+
+    /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
+    /// so a reader that comes often takes this lock and allocates nothing.
+    pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
+    }
+
+    /// Scheduling delays of all polls of all threads.
+    pub(crate) fn delays(&self) -> Histogram {
+        let mut all = Histogram::default();
+        for slot in self.slots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            all.merge(&slot.delays.load(slot.max_delay.load(Ordering::Relaxed)));
+        }
+        all
+    }
+}
+
+/// The current thread, as the operating system numbers it.
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[allow(unsafe_code)]
+fn os_id() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Nobody asks for it here.
+#[cfg(not(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+fn os_id() -> u32 {
+    0
+}

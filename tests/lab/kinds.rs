@@ -1,0 +1,159 @@
+//! The kinds of hogs: each disease is seen for what it is, each cure does the same work
+//! and holds nobody up, and all of them end when they should.
+
+use std::time::Duration;
+
+use asynctop::{
+    Histogram,
+    lab::{Command, HogKind, HogOptions, Lab, LabOptions},
+    model::{Flavor, Interest, Snapshot, Subject},
+    source::Source,
+};
+
+use crate::bench::{Bench, alive, current_hog, diseases, mixed};
+
+/// Much longer than any wait that a busy machine causes.
+const HOLD: Duration = Duration::from_millis(500);
+
+fn options(kind: HogKind, flavor: Flavor, hold: Option<Duration>) -> LabOptions {
+    let hog = HogOptions { kind, count: 1, hold };
+    LabOptions { flavor: Some(flavor), workers: Some(1), hog, ..mixed() }
+}
+
+fn cures() -> impl Iterator<Item = HogKind> {
+    HogKind::ALL.iter().copied().filter(|kind| kind.about().cure)
+}
+
+/// A flavour on which this kind can be.
+fn flavor_for(kind: HogKind) -> Flavor {
+    if kind.needs_multi_thread() { Flavor::MultiThread } else { Flavor::CurrentThread }
+}
+
+/// How long those waited for a worker whom a thread outside of the runtime wakes.
+fn waits(bench: &mut Bench) -> Histogram {
+    let snapshot = bench.source.snapshot(&Interest { groups: true, ..Interest::default() });
+    let of_feed = |(of, _): &&(Subject, _)| *of == Subject::Group("feed".into());
+    let found = snapshot.distributions.iter().find(of_feed);
+    found.map(|(_, feed)| feed.delays.clone()).expect("a group of the scenario")
+}
+
+/// The middle wait for a worker beside this hog, over three rounds of its work.
+fn lag_beside(kind: HogKind, flavor: Flavor) -> u64 {
+    let mut bench = Bench::start(options(kind, flavor, Some(HOLD)));
+    bench.wait_for_work();
+    let before = waits(&mut bench);
+    let said = bench.lab.execute(Command::ToggleHog);
+    assert!(said.starts_with("hog on"), "{said}");
+    bench.wait("it has done three rounds of work", |s| {
+        let hog = &s.lab.as_ref().expect("a lab").hog;
+        hog.unit == Some("ms computed") && Duration::from_millis(hog.done) >= 3 * HOLD
+    });
+    waits(&mut bench).since(&before).quantile(0.5).expect("somebody was woken")
+}
+
+#[test]
+fn others_wait_less_beside_a_cure_than_beside_its_disease() {
+    for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
+        let disease = lag_beside(HogKind::Spin, flavor);
+        for cure in cures().filter(|cure| flavor_for(*cure) == flavor) {
+            let cured = lag_beside(cure, flavor);
+            assert!(3 * cured < disease, "{cure:?}: {cured} ns, but spin {disease} ns");
+        }
+    }
+}
+
+#[test]
+fn each_kind_stops_in_the_middle_of_its_work() {
+    for kind in HogKind::ALL.iter().copied() {
+        let mut bench = Bench::start(options(kind, flavor_for(kind), None));
+        bench.wait_for_work();
+        bench.lab.execute(Command::ToggleHog);
+        bench.wait("it is at work", |s| {
+            let hog = &s.lab.as_ref().expect("a lab").hog;
+            hog.on_since_ns.is_some()
+                && (hog.done > 0 || hog.unit.is_none() && current_hog(s).is_some())
+        });
+        assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
+        bench.wait("it has ended", |s| alive(s, "hog") == 0);
+        bench.wait_for_work();
+    }
+}
+
+#[test]
+fn a_cure_is_cancelled_at_its_next_await() {
+    for kind in cures().filter(|kind| !kind.needs_multi_thread()) {
+        let mut bench = Bench::start(options(kind, Flavor::CurrentThread, None));
+        bench.lab.execute(Command::ToggleHog);
+        let is_hog = |s: &Snapshot| s.tasks.iter().find(|t| &*t.meta.name == "hog").map(|t| t.key);
+        let seen = bench.wait("it is there", |s| is_hog(s).is_some());
+        let said = bench.lab.execute(Command::Cancel(is_hog(&seen).expect("seen")));
+        assert!(said.contains("next await"), "{kind:?}: {said}");
+        bench.wait("the hog counts as off", |s| {
+            alive(s, "hog") == 0 && s.lab.as_ref().expect("a lab").hog.on_since_ns.is_none()
+        });
+    }
+}
+
+#[test]
+fn the_keys_lead_through_all_kinds_while_the_hog_is_on() {
+    let mut bench = Bench::start(options(HogKind::Spin, Flavor::MultiThread, None));
+    bench.lab.execute(Command::ToggleHog);
+    for kind in HogKind::ALL.iter().cycle().skip(1).take(HogKind::ALL.len()) {
+        let said = bench.lab.execute(Command::NextHogKind);
+        assert!(said.starts_with(&format!("hog: {}, ", kind.as_str())), "{said}");
+        let hog = bench.wait("it is on", |s| alive(s, "hog") > 0).lab.expect("a lab").hog;
+        assert_eq!((hog.kind, hog.cure), (kind.as_str(), kind.about().cure));
+        assert!(hog.on_since_ns.is_some());
+    }
+    bench.lab.execute(Command::PreviousHogKind);
+    let last = HogKind::ALL.last().map(|kind| kind.as_str());
+    assert_eq!(Some(bench.look().lab.expect("a lab").hog.kind), last);
+}
+
+#[test]
+fn block_in_place_is_refused_where_it_would_panic() {
+    let kind = HogKind::BlockInPlace;
+    let refused = Lab::start(options(kind, Flavor::CurrentThread, None)).map(drop);
+    let sentence = refused.expect_err("must not start").to_string();
+    assert!(sentence.contains("needs the multi-thread runtime"), "{sentence}");
+    assert!(sentence.contains("--flavor multi-thread"), "{sentence}");
+
+    let mut bench = Bench::start(options(kind, Flavor::MultiThread, None));
+    bench.lab.execute(Command::SwitchFlavor);
+    let said = bench.lab.execute(Command::ToggleHog);
+    assert!(said.starts_with("the hog stays off: block-in-place needs"), "{said}");
+    bench.lab.execute(Command::PreviousHogKind);
+    assert!(bench.lab.execute(Command::ToggleHog).starts_with("hog on"));
+    let said = bench.lab.execute(Command::NextHogKind);
+    assert!(said.starts_with("hog off: block-in-place needs"), "{said}");
+    bench.wait("the one before has ended", |s| alive(s, "hog") == 0);
+    assert_eq!(bench.look().lab.expect("a lab").hog.on_since_ns, None);
+    bench.wait_for_work();
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn the_watchdog_names_the_guilty_line_of_each_disease() {
+    use asynctop::{
+        source::LiveSource,
+        watch::{Evidence, WatchOptions, Watchdog},
+    };
+    for kind in diseases() {
+        let options = options(kind, Flavor::CurrentThread, None);
+        let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");
+        let mut bench = Bench::start(options);
+        bench.source = LiveSource::of_lab(&bench.lab).with_watchdog(watchdog.handle().clone());
+        bench.lab.execute(Command::ToggleHog);
+        let (function, why) = match kind {
+            HogKind::Block => ("hog::block", "sleeping in clock_nanosleep"),
+            HogKind::Lock => ("hog::wait_for_lock", "waiting for a lock (futex)"),
+            // What a write waits for depends on the disk.
+            HogKind::Io => ("hog::write_and_sync", ""),
+            _ => ("hog::spin", ""),
+        };
+        let guilty = |evidence: &Evidence| {
+            evidence.function() == Some(function) && evidence.cause.to_string().contains(why)
+        };
+        bench.wait(function, |s| s.evidence.iter().any(|evidence| guilty(evidence)));
+    }
+}
