@@ -134,6 +134,27 @@ fn a_query_on_the_worker_is_one_long_poll_and_elsewhere_it_is_not() {
     assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
 }
 
+/// How long the heartbeats waited for the worker on average, by where the database is asked.
+fn wait_of_heartbeats(mode: &str) -> u64 {
+    let mut bench = bench(&format!("count = 4\nusers = 20000\nthink = '1ms'\ndatabase = '{mode}'"));
+    let sums = |s: &Snapshot| {
+        of(s, "heartbeat")
+            .fold((0, 0), |(polls, waited), task| (polls + task.polls, waited + task.scheduled_ns))
+    };
+    let first = bench.wait("each client was answered", |s| requests(s) >= 8);
+    let last = bench.wait("the heartbeats beat, and requests are answered", |s| {
+        sums(s).0 >= sums(&first).0 + 40 && requests(s) >= requests(&first) + 40
+    });
+    let ((before, waited_before), (polls, waited)) = (sums(&first), sums(&last));
+    (waited - waited_before) / (polls - before)
+}
+
+#[test]
+fn a_query_on_the_worker_keeps_tasks_waiting_that_ask_nobody() {
+    let (off, on) = (wait_of_heartbeats("spawn-blocking"), wait_of_heartbeats("on-the-worker"));
+    assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
+}
+
 #[test]
 fn the_mode_outlives_a_switch_of_the_runtime() {
     let mut bench = bench("count = 2\nusers = 100");

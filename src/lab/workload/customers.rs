@@ -18,7 +18,7 @@ use super::{
     tcp,
 };
 use crate::{
-    lab::{shared::Done, spawner::Spawner},
+    lab::{gauge::Count, shared::Done, spawner::Spawner},
     stage,
 };
 
@@ -57,15 +57,18 @@ struct Shared {
     address: SocketAddr,
     every: Duration,
     done: Done,
+    answered: Count,
     coming: Semaphore,
 }
 
-fn open(Opening { spawner, done, params, count, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let Opening { spawner, done, gauges, params, count, .. } = opening;
     net::make_room(count)?;
     let (listener, address) = net::listen(spawner.handle())?;
     spawner.spawn("accept", net::accept(listener, spawner.clone(), tcp::serve));
     let every = params.duration(&EVERY);
-    let shared = Shared { address, every, done, coming: Semaphore::new(COMING) };
+    let answered = gauges.count("customers answered");
+    let shared = Shared { address, every, done, answered, coming: Semaphore::new(COMING) };
     Ok(Box::new(Customers { spawner, shared: Arc::new(shared) }))
 }
 
@@ -101,11 +104,28 @@ async fn visit(number: usize, shared: &Shared) -> io::Result<Infallible> {
     stage("waits for its first answer");
     ask(&mut stream, number, shared).await?;
     drop(turn);
+    let _counted = Answered::count(&shared.answered);
     loop {
         stage("answered, rests");
         sleep(pause(number, shared.every)).await;
         stage("answered, waits for the next answer");
         ask(&mut stream, number, shared).await?;
+    }
+}
+
+/// Counts a customer that has been answered, for as long as its connection lasts.
+struct Answered<'a>(&'a Count);
+
+impl<'a> Answered<'a> {
+    fn count(answered: &'a Count) -> Self {
+        answered.add(1);
+        Answered(answered)
+    }
+}
+
+impl Drop for Answered<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
     }
 }
 
