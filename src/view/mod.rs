@@ -127,7 +127,7 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Groups => groups::rows(body).max(1),
+        Screen::Groups => groups::rows(Layout::new(app, width, height).body.height).max(1),
         Screen::Tasks | Screen::Workers | Screen::Findings | Screen::Resources => {
             body.saturating_sub(1).max(1)
         }
