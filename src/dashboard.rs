@@ -13,10 +13,10 @@ use anyhow::anyhow;
 use crate::{
     app::{self, App, Control, Event, Settings},
     lab::{self, Command, Lab, LabOptions},
-    model::Interest,
+    model::{Interest, Thresholds},
     source::{self, LiveSource, Sampler, Source},
     term,
-    watch::{WatchOptions, Watchdog},
+    watch::Watchdog,
 };
 
 #[cfg(feature = "attach")]
@@ -33,6 +33,8 @@ pub struct Options {
     pub interval: Duration,
     /// Ends by itself after this time.
     pub run_time: Option<Duration>,
+    /// From where on rules speak.
+    pub thresholds: Thresholds,
     /// The hog comes on by itself, as soon as there is a baseline to compare with.
     pub hog: bool,
 }
@@ -75,7 +77,7 @@ impl Control for World<'_> {
 pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     let registry = lab.registry;
     let lab = Lab::start(lab)?;
-    let watchdog = Watchdog::start(registry, WatchOptions::default())
+    let watchdog = Watchdog::start(registry, options.thresholds.watch())
         .map_err(|error| anyhow!("cannot start the watchdog: {error}; try with fewer workers"))?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
     let result = show(Box::new(source), Some(&lab), options, |_| ());
@@ -120,7 +122,8 @@ fn show(
         end_after(time, sender)?;
     }
     term::hook_panics(lab::is_lab_thread);
-    let mut app = App::new(options.settings, options.interval);
+    let mut app =
+        App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
     let mut world = World { lab, sampler: sampler.control() };
     let (guard, mut screen) = term::Guard::enter(options.mouse)

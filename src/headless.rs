@@ -21,11 +21,12 @@ use signal_hook::{
 
 use crate::{
     cli::Format,
+    gate::{FailOn, Gate},
     lab::{Command, Lab, LabError, LabOptions},
-    model::{Interest, Model, Snapshot},
+    model::{Interest, Model, Snapshot, Thresholds},
     report::{Phase, Summary, csv, json, text},
     source::{LiveSource, Source},
-    watch::{WatchOptions, Watchdog},
+    watch::Watchdog,
 };
 
 #[cfg(feature = "attach")]
@@ -49,6 +50,10 @@ pub struct Plan {
     pub interval: Duration,
     /// What is written.
     pub format: Format,
+    /// From where on rules speak.
+    pub thresholds: Thresholds,
+    /// What makes the run fail.
+    pub fail_on: Vec<FailOn>,
 }
 
 /// Why there is no report.
@@ -74,17 +79,18 @@ pub enum HeadlessError {
     Write(#[source] io::Error),
 }
 
-/// Runs a lab as planned and writes the report to `out`. An interrupt (SIGINT, SIGTERM,
+/// Runs a lab as planned, writes the report to `out`, and returns the gate: whether the run
+/// has failed. An interrupt (SIGINT, SIGTERM,
 /// SIGHUP) ends the run early, with the report; a second one ends the program.
 ///
 /// # Errors
 /// If the lab does not start or `out` cannot be written. Nobody reading any more is no
 /// error: it ends the run.
-pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<(), HeadlessError> {
+pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gate, HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
     let registry = options.registry;
     let lab = Lab::start(options)?;
-    let watchdog = Watchdog::start(registry, WatchOptions::default());
+    let watchdog = Watchdog::start(registry, plan.thresholds.watch());
     let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
     Run::new(Some(&lab), plan, Box::new(source), interrupted).finish(out)
@@ -100,7 +106,7 @@ pub fn attach(
     addresses: &[Address],
     plan: &Plan,
     out: &mut impl Write,
-) -> Result<(), HeadlessError> {
+) -> Result<Gate, HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
     let source = AttachSource::start(addresses).map_err(HeadlessError::Attach)?;
     let mut run = Run::new(None, plan, Box::new(source), interrupted);
@@ -131,6 +137,7 @@ struct Run<'a> {
     plan: &'a Plan,
     source: Box<dyn Source>,
     model: Model,
+    gate: Gate,
     summary: Summary,
     interrupted: Receiver<()>,
     next_document: Instant,
@@ -156,7 +163,8 @@ impl<'a> Run<'a> {
             lab,
             plan,
             source,
-            model: Model::default(),
+            model: Model::with_thresholds(plan.thresholds.clone()),
+            gate: Gate::new(plan.fail_on.clone()),
             summary: Summary::default(),
             interrupted,
             next_document: Instant::now() + plan.interval,
@@ -164,10 +172,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish(&mut self, out: &mut impl Write) -> Result<(), HeadlessError> {
+    fn finish(mut self, out: &mut impl Write) -> Result<Gate, HeadlessError> {
         match self.go(out) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(HeadlessError::Write),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(HeadlessError::Write(error))
+            }
+            _ => Ok(self.gate),
         }
     }
 
@@ -268,6 +278,7 @@ impl<'a> Run<'a> {
         let snapshot =
             Arc::new(self.source.snapshot(&Interest { groups: true, ..Interest::default() }));
         self.model.advance(Arc::clone(&snapshot));
+        self.gate.look(&self.model);
         self.cost = begin.elapsed();
         snapshot
     }
@@ -301,7 +312,15 @@ mod tests {
         let of = |millis: Option<u64>, hog| {
             let run_time = millis.map(Duration::from_millis);
             let interval = Duration::from_secs(10);
-            pause(&Plan { run_time, hog, interval, format: Format::Text }).as_millis()
+            let plan = Plan {
+                run_time,
+                hog,
+                interval,
+                format: Format::Text,
+                thresholds: Thresholds::default(),
+                fail_on: Vec::new(),
+            };
+            pause(&plan).as_millis()
         };
         assert_eq!([of(Some(1_000), false), of(Some(1_000), true)], [100, 150]);
         assert_eq!([of(None, false), of(None, true)], [10_000, 900]);

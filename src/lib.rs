@@ -14,6 +14,7 @@
 //! | [`view`] | draws the state |
 //! | [`term`] | the terminal: enter, leave, suspend, panic |
 //! | [`report`] | writes the model as text or JSON |
+//! | [`gate`] | which findings make a run fail: `--fail-on` |
 //! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
 //! | [`compare`] | thread-per-connection against async, measured |
@@ -50,6 +51,8 @@ pub mod comparison;
 pub mod console;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+#[cfg(feature = "dashboard")]
+pub mod gate;
 #[cfg(feature = "dashboard")]
 pub mod headless;
 #[cfg(feature = "dashboard")]

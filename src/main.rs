@@ -11,9 +11,13 @@ use anyhow::anyhow;
 use asynctop::source::Address;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, comparison, console, dashboard, headless,
+    compare, comparison, console, dashboard,
+    gate::Gate,
+    headless,
 };
 
+/// A `--fail-on` rule has fired.
+const EXIT_FAILED: u8 = 1;
 /// Wrong usage, or no way to start.
 const EXIT_SETUP: u8 = 2;
 
@@ -28,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     match run(request) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // The causes are part of the sentence already.
         Err(error) => fail(&error.to_string()),
     }
@@ -39,38 +43,47 @@ fn fail(sentence: &str) -> ExitCode {
     ExitCode::from(EXIT_SETUP)
 }
 
-fn run(request: Request) -> anyhow::Result<()> {
+fn run(request: Request) -> anyhow::Result<ExitCode> {
     match request {
-        Request::Lab { scenario, lab, watch } => run_lab(&scenario, &lab, &watch),
+        Request::Lab { scenario, lab, watch } => return run_lab(&scenario, &lab, &watch),
         #[cfg(feature = "attach")]
-        Request::Attach { addresses, watch } => run_attach(&addresses, &watch),
+        Request::Attach { addresses, watch } => return run_attach(&addresses, &watch),
         Request::Compare(args) => run_compare(&args),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),
         Request::Man => print(&cli::man()?),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<()> {
+fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     let hog = lab.hog.is_some();
     let mut options = lab.options(scenario)?;
     options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
-        return dashboard::run(options, &watch.dashboard(hog, no_color()));
+        dashboard::run(options, &watch.dashboard(hog, no_color()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
-    Ok(headless::run(options, &plan, &mut out)?)
+    Ok(verdict(&headless::run(options, &plan, &mut out)?))
+}
+
+/// What a gate has to say goes to stderr: stdout is the report's.
+fn verdict(gate: &Gate) -> ExitCode {
+    let _ = gate.tell(&mut io::stderr().lock());
+    if gate.is_open() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
 }
 
 #[cfg(feature = "attach")]
-fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<()> {
+fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     if watch.wants_screen(io::stdout().is_terminal()) {
-        return dashboard::attach(addresses, &watch.dashboard(false, no_color()));
+        dashboard::attach(addresses, &watch.dashboard(false, no_color()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    Ok(headless::attach(addresses, &watch.plan(false), &mut out)?)
+    Ok(verdict(&headless::attach(addresses, &watch.plan(false), &mut out)?))
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {

@@ -86,6 +86,10 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["--format", "yaml"], "text, json, jsonl, csv"),
         (&["--no-such-flag"], "unexpected argument '--no-such-flag'"),
         (&["--headless", "man"], "belong to `lab`"),
+        (&["--fail-on", "worker-hold"], "did you mean `worker-held`?"),
+        (&["--fail-on", "worker-held=5"], "write it like 100ms"),
+        (&["--threshold", "leak"], "write RULE=VALUE"),
+        (&["--threshold", "leaks=3"], "did you mean `leak`?"),
         (&["completions", "tcsh"], "bash, elvish, fish, powershell, zsh"),
         (&["compare", "--connections", "0"], "1..=50000"),
         (&["lab", "mixed", "more"], "unexpected argument 'more'"),
@@ -138,6 +142,38 @@ fn a_hog_on_the_only_worker_brings_everything_to_a_standstill() {
     assert_eq!((&hog["state"], &hog["polls"]), (&"polling".into(), &1.into()), "{hog}");
     let finding = &report["findings"][0];
     assert_eq!((&finding["rule"], &finding["task"]), (&"worker-held".into(), &hog["key"]));
+}
+
+#[test]
+fn a_gate_fails_a_run_with_the_line_to_blame() {
+    let output = run(&["--for", "9s", "--hog", "spin", "--fail-on", "worker-held"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("failed: worker-held: hog"), "{stderr}");
+    assert!(stderr.contains("src/lab/workload/hog"), "the line: {stderr}");
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("[worker-held"), "the report comes all the same: {report}");
+}
+
+#[test]
+fn a_gate_lets_a_healthy_run_pass_and_one_below_its_threshold() {
+    for args in [
+        &["--fail-on", "lost-waker", "--fail-on", "task-panicked"][..],
+        &["--hog", "spin", "--hog-hold", "20ms", "--fail-on", "worker-held=1h"],
+    ] {
+        let output = run(&[&["--for", "3s"], args].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*stderr), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn rules_that_are_off_find_nothing() {
+    let off = ["worker-held=off", "long-poll=off", "never-yielded=off"];
+    let off = off.iter().flat_map(|text| ["--threshold", text]);
+    let args: Vec<_> = ["--for", "3s", "--hog", "spin"].into_iter().chain(off).collect();
+    let report = report(&args);
+    assert_eq!(report["findings"], Value::Array(Vec::new()), "{}", report["findings"]);
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('4')], "4", Show(Screen::Timeline), "Timeline", "who ran when: for each worker a strip of its last seconds"),
     binding(keys![NONE Char('5')], "5", Show(Screen::Findings), "Findings", "what is wrong, where, who waits because of it, and the cure"),
     binding(keys![NONE Char('6')], "6", Show(Screen::Lab), "Lab", "the scenario, its workloads and the hog"),
+    binding(keys![NONE Char('7')], "7", Show(Screen::Resources), "Resources", "what tasks wait for, who waits and who holds it (attach)"),
     binding(keys![NONE Tab], "Tab", NextScreen, "", "the next screen"),
     binding(keys![NONE BackTab], "Shift-Tab", PreviousScreen, "", "the screen before"),
     binding(keys![NONE Char('b')], "b", ToggleHog, "hog", "release the hog, stop it again"),

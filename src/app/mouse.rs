@@ -36,6 +36,10 @@ impl App {
                 let len = self.group_rows.len();
                 self.groups.scroll_by(by, len);
             }
+            (Overlay::None, Screen::Resources) => {
+                let len = self.resource_rows.len();
+                self.resource_cursor.scroll_by(by, len);
+            }
             _ => self.move_by(by),
         }
     }

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor, TimelineView};
 use crate::model::{
-    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, TaskFigures,
+    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow,
+    Resources, TaskFigures, Thresholds,
 };
 
 /// What fills the middle of the screen.
@@ -23,17 +24,20 @@ pub enum Screen {
     Findings,
     /// The lab.
     Lab,
+    /// What tasks wait for.
+    Resources,
 }
 
 impl Screen {
     /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 6] = [
+    pub const ALL: [Screen; 7] = [
         Screen::Tasks,
         Screen::Groups,
         Screen::Workers,
         Screen::Timeline,
         Screen::Findings,
         Screen::Lab,
+        Screen::Resources,
     ];
 }
 
@@ -45,6 +49,13 @@ pub enum Overlay {
     None,
     /// The help, scrolled down by this many lines.
     Help {
+        /// Lines scrolled.
+        scroll: usize,
+    },
+    /// The details of the resource with this key.
+    Resource {
+        /// The resource.
+        key: u64,
         /// Lines scrolled.
         scroll: usize,
     },
@@ -71,6 +82,7 @@ impl Overlay {
             Overlay::None => None,
             Overlay::Help { scroll }
             | Overlay::Task { scroll, .. }
+            | Overlay::Resource { scroll, .. }
             | Overlay::Finding { scroll, .. } => Some(scroll),
         }
     }
@@ -154,6 +166,8 @@ pub struct App {
     pub groups: Cursor<Arc<str>>,
     /// The selected workload.
     pub workloads: Cursor<usize>,
+    /// The selected resource.
+    pub resource_cursor: Cursor<u64>,
     /// The selected worker.
     pub workers: Cursor<usize>,
     /// Which part of the timeline is shown.
@@ -173,6 +187,7 @@ pub struct App {
     pub(super) frozen: Option<Box<Model>>,
     pub(super) order: Vec<u32>,
     pub(super) group_rows: Vec<GroupRow>,
+    pub(super) resource_rows: Vec<ResourceRow>,
     pub(super) message: Option<Message>,
 }
 
@@ -191,6 +206,7 @@ impl App {
             group_sort: (GroupColumn::BusyShare, true),
             groups: Cursor::default(),
             workloads: Cursor::default(),
+            resource_cursor: Cursor::default(),
             workers: Cursor::default(),
             timeline: TimelineView::default(),
             findings: Cursor::default(),
@@ -202,8 +218,15 @@ impl App {
             frozen: None,
             order: Vec::new(),
             group_rows: Vec::new(),
+            resource_rows: Vec::new(),
             message: None,
         }
+    }
+
+    /// Lets rules speak from these thresholds on.
+    pub fn with_thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.model = Model::with_thresholds(thresholds);
+        self
     }
 
     /// What is shown: the latest state, or the one that was frozen.
@@ -230,6 +253,19 @@ impl App {
     /// The shown groups, in their order.
     pub fn group_rows(&self) -> &[GroupRow] {
         &self.group_rows
+    }
+
+    /// The shown resources, in their order.
+    pub fn resource_rows(&self) -> &[ResourceRow] {
+        &self.resource_rows
+    }
+
+    /// What tasks wait for, or why that is not known.
+    pub fn resources(&self) -> Result<&Resources, &'static str> {
+        match self.model().snapshot() {
+            Some(snapshot) => snapshot.resources.as_deref().map_err(|reason| *reason),
+            None => Err("nothing was looked at yet"),
+        }
     }
 
     /// The sentence to show, if there is one.
@@ -264,7 +300,9 @@ impl App {
             task,
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.
-            resources: task.is_some(),
+            resources: task.is_some()
+                || self.screen == Screen::Resources
+                || matches!(self.overlay, Overlay::Resource { .. }),
             timeline: self.screen == Screen::Timeline,
             awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
@@ -284,7 +322,10 @@ impl App {
             | Action::SwitchMode
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
-            Action::Show(Screen::Workers) => snapshot.targets.is_empty(),
+            Action::Show(Screen::Workers | Screen::Timeline) | Action::AskWhere => {
+                snapshot.targets.is_empty()
+            }
+            Action::Show(Screen::Resources) => snapshot.resources.is_ok(),
             _ => true,
         }
     }
@@ -322,6 +363,13 @@ impl App {
                 self.group_rows = self.model().groups(sort, descending, &self.query.filter);
                 let rows = &self.group_rows;
                 self.groups.follow(rows.len(), |row| rows[row].name.clone());
+            }
+            Screen::Resources => {
+                self.resource_rows = self.model().resources(&self.query.filter);
+                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let rows = &self.resource_rows;
+                let key = |row: usize| resources.resources[rows[row].at].key;
+                self.resource_cursor.follow(rows.len(), key);
             }
             Screen::Workers | Screen::Timeline => {
                 self.workers.follow(snapshot.workers.len(), |row| row);

@@ -112,7 +112,8 @@ fn a_group_is_entered_and_left() {
 fn tab_goes_round_and_numbers_go_straight() {
     let mut stage = Stage::new();
     let mut seen = Vec::new();
-    for _ in Screen::ALL {
+    // The lab knows nothing of resources: Tab does not lead there.
+    for _ in 0..6 {
         stage.keys("<Tab>");
         seen.push(stage.app.screen);
     }

@@ -200,6 +200,12 @@ impl App {
                 let rows = &self.group_rows;
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
+            Screen::Resources => {
+                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let rows = &self.resource_rows;
+                let key = |row: usize| resources.resources[rows[row].at].key;
+                self.resource_cursor.step(step, rows.len(), key);
+            }
             Screen::Workers | Screen::Timeline => {
                 self.workers.step(step, snapshot.workers.len(), |row| row);
             }
@@ -219,6 +225,7 @@ impl App {
         match self.screen {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),
+            Screen::Resources => self.resource_cursor.resize(rows),
             Screen::Workers | Screen::Timeline => self.workers.resize(rows),
             Screen::Findings => self.findings.resize(rows),
             Screen::Lab => self.workloads.resize(rows),
@@ -228,6 +235,7 @@ impl App {
     fn page(&mut self, halves: isize) {
         let height = match self.screen {
             Screen::Groups => self.groups.height(),
+            Screen::Resources => self.resource_cursor.height(),
             Screen::Workers | Screen::Timeline => self.workers.height(),
             Screen::Findings => self.findings.height(),
             _ => self.tasks.height(),
@@ -260,7 +268,7 @@ impl App {
     }
 
     fn begin_filter(&mut self) {
-        if !matches!(self.screen, Screen::Tasks | Screen::Groups) {
+        if !matches!(self.screen, Screen::Tasks | Screen::Groups | Screen::Resources) {
             self.show(Screen::Tasks);
         }
         self.overlay = Overlay::None;
@@ -312,6 +320,15 @@ impl App {
                 let poll = worker.and_then(|worker| worker.figures.current.as_ref());
                 if let Some(key) = poll.map(|poll| poll.key) {
                     self.overlay = Overlay::Task { key, scroll: 0 };
+                }
+            }
+            Screen::Resources => {
+                let first = || {
+                    let row = self.resource_rows.get(self.resource_cursor.top())?;
+                    Some(self.resources().ok()?.resources.get(row.at)?.key)
+                };
+                if let Some(key) = self.resource_cursor.key().copied().or_else(first) {
+                    self.overlay = Overlay::Resource { key, scroll: 0 };
                 }
             }
             Screen::Timeline => {

@@ -13,9 +13,10 @@ use crate::{
     compare::{self, Style},
     console::Address,
     dashboard,
+    gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
     lab::{About, HogKind, HogOptions, LabError, LabOptions, Scenario},
-    model::Flavor,
+    model::{Flavor, Rule, Thresholds},
 };
 
 /// What the lab is made of.
@@ -76,6 +77,14 @@ pub struct WatchArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// From where on a rule speaks, such as worker-held=200ms, or off. May be repeated;
+    /// screen 5 and README list the rules
+    #[arg(long = "threshold", value_name = "RULE=VALUE")]
+    pub thresholds: Vec<SetThreshold>,
+    /// Exit with 1 if this rule finds something, from this value on if one is given; any is
+    /// every rule that warns. May be repeated; there is no screen then
+    #[arg(long, value_name = "RULE[=VALUE]")]
+    pub fail_on: Vec<FailOn>,
 }
 
 /// What a report is written as.
@@ -189,12 +198,15 @@ impl WatchArgs {
             no_color: self.no_color || outer.no_color,
             ascii: self.ascii || outer.ascii,
             no_mouse: self.no_mouse || outer.no_mouse,
+            // The nearer ones have the last word.
+            thresholds: [outer.thresholds, self.thresholds].concat(),
+            fail_on: [outer.fail_on, self.fail_on].concat(),
         }
     }
 
     /// Whether there is to be a screen, on a stdout that is a terminal or not.
     pub fn wants_screen(&self, terminal: bool) -> bool {
-        terminal && !self.headless && self.format.is_none()
+        terminal && !self.headless && self.format.is_none() && self.fail_on.is_empty()
     }
 
     /// How to show a lab, with a hog that comes on by itself or without. `no_color` is what
@@ -207,6 +219,7 @@ impl WatchArgs {
             mouse: !self.no_mouse,
             interval: self.interval(),
             run_time: self.run_time,
+            thresholds: self.thresholds(),
             hog,
         }
     }
@@ -223,7 +236,26 @@ impl WatchArgs {
             Format::Jsonl => self.run_time,
             _ => self.run_time.or(Some(Duration::from_secs(3))),
         };
-        Plan { run_time, hog, interval: self.interval(), format }
+        Plan {
+            run_time,
+            hog,
+            interval: self.interval(),
+            format,
+            thresholds: self.thresholds(),
+            fail_on: self.fail_on.clone(),
+        }
+    }
+
+    /// From where on rules speak.
+    pub fn thresholds(&self) -> Thresholds {
+        let mut thresholds = Thresholds::default();
+        for SetThreshold(name, value) in &self.thresholds {
+            if let Ok(rule) = Rule::named(name) {
+                thresholds.set(rule, *value);
+            }
+        }
+        Gate::set(&self.fail_on, &mut thresholds);
+        thresholds
     }
 }
 

@@ -32,7 +32,7 @@ Examples:
   asynctop --format json | jq .slowdown
   asynctop attach localhost:6669            a program with console-subscriber
 
-Exit code: 0 fine, 2 wrong usage or no way to start";
+Exit code: 0 fine, 1 a --fail-on rule found something, 2 wrong usage or no way to start";
 
 /// `top` for async Rust: every task of a Tokio runtime, live, and the one that holds the
 /// worker.

@@ -32,7 +32,7 @@ pub use lesson::Lesson;
 pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
-pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
+pub use resources::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
@@ -93,6 +93,7 @@ impl Model {
             snapshot: &snapshot,
             rates: &self.rates,
             workers: &self.workers,
+            groups: &findings::census(&snapshot, base),
             base,
             before_ns,
             slowdown: self.slowdown.figure(),
@@ -127,6 +128,13 @@ impl Model {
     pub fn groups(&self, sort: GroupColumn, descending: bool, filter: &Filter) -> Vec<GroupRow> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         group::sum_up(snapshot, &self.rates, sort, descending, filter)
+    }
+
+    /// The resources that pass the filter, those with most waiters first.
+    pub fn resources(&self, filter: &Filter) -> Vec<ResourceRow> {
+        let resources =
+            self.snapshot.as_ref().and_then(|snapshot| snapshot.resources.as_ref().ok());
+        resources.map_or_else(Vec::new, |all| resources::rows(all, filter))
     }
 
     /// The workers, with what happened since the snapshot before.

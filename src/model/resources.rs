@@ -1,6 +1,8 @@
 //! What tasks wait for: resources and the async operations on them.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+use super::Filter;
 
 /// The resources of a runtime and the operations on them, each sorted by `key`.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +38,10 @@ pub struct ResourceFigures {
     pub age_ns: u64,
     /// It is gone.
     pub is_dropped: bool,
-    /// The task that got it last and has probably kept it: nobody says when it is given
-    /// back. `None` if it is free, or not known.
+    /// Somebody has it, as far as its state says.
+    pub is_taken: bool,
+    /// The task that was seen to get it last and has probably kept it: nobody says who
+    /// gives it back. `None` if it is free, or not known.
     pub holder: Option<u64>,
 }
 
@@ -70,6 +74,13 @@ pub struct AsyncOpFigures {
     pub is_ready: Option<bool>,
 }
 
+impl AsyncOpFigures {
+    /// Whether a task waits in it.
+    pub fn is_waiting(&self) -> bool {
+        !self.is_dropped && self.task.is_some() && self.is_ready != Some(true)
+    }
+}
+
 impl Resources {
     /// The resource with this key.
     pub fn resource(&self, key: u64) -> Option<&ResourceFigures> {
@@ -77,13 +88,102 @@ impl Resources {
         self.resources.get(at)
     }
 
-    /// The operations on a resource that are not over.
-    pub fn on(&self, resource: u64) -> impl Iterator<Item = &AsyncOpFigures> {
-        self.async_ops.iter().filter(move |op| op.resource == Some(resource) && !op.is_dropped)
-    }
-
     /// The operations that a task is in.
     pub fn of_task(&self, task: u64) -> impl Iterator<Item = &AsyncOpFigures> {
         self.async_ops.iter().filter(move |op| op.task == Some(task) && !op.is_dropped)
+    }
+}
+
+/// A resource of the list, with those who wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceRow {
+    /// Its position among the resources of the snapshot.
+    pub at: usize,
+    /// The keys of the tasks that wait for it or for a part of it.
+    pub waiters: Vec<u64>,
+    /// How long the longest of them has waited.
+    pub longest_ns: u64,
+}
+
+/// The resources that pass the filter, those with most waiters first. Parts of others are
+/// left out: who waits for a part waits for the whole.
+pub(super) fn rows(resources: &Resources, filter: &Filter) -> Vec<ResourceRow> {
+    let all = &resources.resources;
+    let places: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
+    let mut rows: Vec<ResourceRow> =
+        (0..all.len()).map(|at| ResourceRow { at, waiters: Vec::new(), longest_ns: 0 }).collect();
+    for op in resources.async_ops.iter().filter(|op| op.is_waiting()) {
+        let (Some(task), Some(resource)) = (op.task, op.resource) else { continue };
+        let Some(row) = whole(all, &places, resource).and_then(|at| rows.get_mut(at)) else {
+            continue;
+        };
+        if !row.waiters.contains(&task) {
+            row.waiters.push(task);
+        }
+        row.longest_ns = row.longest_ns.max(op.age_ns);
+    }
+    rows.retain(|row| {
+        let one = &all[row.at];
+        let is_part = one.is_internal && one.parent.is_some();
+        let texts = [&one.type_name, &one.kind, &one.state, &one.location, &one.target];
+        !is_part && filter.passes(&texts.map(|text| &**text))
+    });
+    rows.sort_by_key(|row| (Reverse(row.waiters.len()), Reverse(row.longest_ns), row.at));
+    rows
+}
+
+/// The place of the resource that this one is a part of, or else its own. Whoever says
+/// that it is a part of itself is not followed far.
+fn whole(all: &[ResourceFigures], places: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
+    let mut at = *places.get(&resource)?;
+    for _ in 0..4 {
+        let parent = all[at].parent.filter(|_| all[at].is_internal);
+        let Some(place) = parent.and_then(|parent| places.get(&parent)) else { break };
+        at = *place;
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{async_op, resource};
+
+    fn listed(resources: &Resources, filter: &str) -> Vec<(u64, Vec<u64>)> {
+        let rows = rows(resources, &Filter::new(filter));
+        rows.into_iter().map(|row| (resources.resources[row.at].id, row.waiters)).collect()
+    }
+
+    #[test]
+    fn who_waits_for_a_part_waits_for_the_whole() {
+        let mut part = resource(2, "Semaphore");
+        (part.parent, part.is_internal) = (Some(1), true);
+        let resources = Resources {
+            resources: vec![resource(1, "Mutex"), part, resource(3, "Sleep")],
+            async_ops: vec![async_op(1, 1, 70), async_op(2, 2, 70), async_op(3, 2, 71)],
+        };
+        assert_eq!(listed(&resources, ""), [(1, vec![70, 71]), (3, vec![])]);
+        assert_eq!(listed(&resources, "sleep"), [(3, vec![])]);
+    }
+
+    #[test]
+    fn who_has_got_it_does_not_wait() {
+        let mut got = async_op(1, 1, 70);
+        got.is_ready = Some(true);
+        let mut over = async_op(2, 1, 71);
+        over.is_dropped = true;
+        let resources =
+            Resources { resources: vec![resource(1, "Mutex")], async_ops: vec![got, over] };
+        assert_eq!(listed(&resources, ""), [(1, vec![])]);
+    }
+
+    #[test]
+    fn parts_of_each_other_do_not_lead_in_circles() {
+        let (mut one, mut two) = (resource(1, "A"), resource(2, "B"));
+        (one.parent, one.is_internal) = (Some(2), true);
+        (two.parent, two.is_internal) = (Some(1), true);
+        let resources =
+            Resources { resources: vec![one, two], async_ops: vec![async_op(1, 1, 70)] };
+        assert!(listed(&resources, "").is_empty());
     }
 }

@@ -48,6 +48,16 @@ pub enum Link {
 }
 
 impl Link {
+    /// The word for it in reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Link::Connecting => "connecting",
+            Link::Connected => "connected",
+            Link::Stale { .. } => "stale",
+            Link::Lost { .. } => "lost",
+        }
+    }
+
     /// Whether what is shown is of now.
     pub fn is_live(&self) -> bool {
         *self == Link::Connected
@@ -120,7 +130,7 @@ impl Gaps {
         let flag = |is: bool, text: &str| is.then(|| text.to_owned());
         let words = [
             flag(self.paused, "paused by another client"),
-            flag(self.behind, "the target is behind with its events"),
+            flag(self.behind, "the target sends its events late"),
             count(
                 self.dropped_events,
                 "event dropped by the target",

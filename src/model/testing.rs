@@ -109,6 +109,43 @@ pub(crate) fn lab(
     }
 }
 
+/// A resource without anything.
+pub(crate) fn resource(key: u64, type_name: &str) -> ResourceFigures {
+    ResourceFigures {
+        key,
+        id: key,
+        target: "".into(),
+        type_name: type_name.into(),
+        kind: "Sync".into(),
+        location: "src/main.rs:3".into(),
+        state: "".into(),
+        parent: None,
+        is_internal: false,
+        age_ns: 5_000_000_000,
+        is_dropped: false,
+        is_taken: false,
+        holder: None,
+    }
+}
+
+/// A task that waits for a resource.
+pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpFigures {
+    AsyncOpFigures {
+        key,
+        id: key,
+        source: "Mutex::lock".into(),
+        resource: Some(resource),
+        parent: None,
+        task: Some(task),
+        state: "".into(),
+        polls: 1,
+        busy_ns: 900,
+        age_ns: 2_000_000_000,
+        is_dropped: false,
+        is_ready: Some(false),
+    }
+}
+
 /// A hog of this kind, off.
 pub(crate) fn hog(kind: &'static str) -> HogFigures {
     HogFigures {

@@ -33,14 +33,17 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
 
 fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     let runtime = &snapshot.runtime;
-    writeln!(
-        out,
-        "asynctop  {}  {} ×{}  up {}",
-        harmless(&snapshot.source),
-        runtime.flavor.value().map_or(UNKNOWN, Flavor::as_str),
-        snapshot.workers.len(),
-        duration(runtime.uptime_ns),
-    )?;
+    let (source, up) = (harmless(&snapshot.source), duration(runtime.uptime_ns));
+    match runtime.flavor.value().map(Flavor::as_str) {
+        Some(flavor) => {
+            writeln!(out, "asynctop  {source}  {flavor} ×{}  up {up}", snapshot.workers.len())?;
+        }
+        None => writeln!(out, "asynctop  {source}  up {up}")?,
+    }
+    for target in &snapshot.targets {
+        let status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
+        writeln!(out, "target    {}  {}", harmless(&target.name), harmless(&status.join(", ")))?;
+    }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
         writeln!(out, "console   served on {address}; each poll takes {added} longer by it")?;
@@ -142,6 +145,9 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    if model.workers().is_empty() {
+        return Ok(());
+    }
     let mut columns = vec![Column::right("WORKER")];
     columns.extend(["BUSY%", "POLLS/S", "POLLS", "STEALS", "QUEUE"].map(Column::right));
     columns.push(Column::Left("NOW"));

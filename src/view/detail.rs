@@ -6,13 +6,14 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     bars::{bar, mark},
     canvas::{Canvas, Pieces},
+    resources,
     text::{count, digits, duration, percent, rate, wrap},
     theme::Look,
 };
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, Figure, Subject, TaskFigures, TaskRates},
+    model::{Distributions, Figure, Subject, TaskFigures, TaskKind, TaskRates},
     probe::State,
 };
 
@@ -60,8 +61,11 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     let since =
         if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
     let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
-    let size = digits(u64::from(meta.future_size));
-    vec![
+    let size = match meta.future_size {
+        0 => String::new(),
+        bytes => format!("  a future of {} bytes", digits(u64::from(bytes))),
+    };
+    let mut lines = vec![
         vec![
             (format!(" {}", meta.name), look.title()),
             (format!("  task {}  group {}", meta.id, meta.group), look.dim()),
@@ -70,15 +74,29 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
             (format!(" {} {}", look.sign(task.state), task.state.as_str()), look.state(task.state)),
             (format!("{since}{stage}"), Style::new()),
         ],
-        vec![
-            (format!(" spawned at {}", meta.location), Style::new()),
-            (format!("  a future of {size} bytes"), look.dim()),
-        ],
-    ]
+        vec![(format!(" spawned at {}", meta.location), Style::new()), (size, look.dim())],
+    ];
+    let mut more = Vec::new();
+    if meta.kind != TaskKind::Spawned {
+        more.push(format!("kind {}", meta.kind.as_str()));
+    }
+    if !meta.target.is_empty() {
+        more.push(format!("of {}", meta.target));
+    }
+    if !meta.fields.is_empty() {
+        more.push(meta.fields.to_string());
+    }
+    if !more.is_empty() {
+        lines.push(vec![(format!(" {}", more.join("  ")), look.dim())]);
+    }
+    lines
 }
 
-/// Where it waits, if it was asked, or how to ask it.
+/// What it waits for, where that is known; else where, if it was asked, or how to ask it.
 fn waits(app: &App, look: Look, task: &TaskFigures) -> Vec<Pieces> {
+    if app.resources().is_ok() {
+        return resources::waits_of(app, look, task.key);
+    }
     let said = app.model().snapshot().and_then(|snapshot| snapshot.await_point.as_ref());
     let said = said.filter(|said| said.task == task.key && app.has_asked(task.key));
     if let Some(said) = said {
@@ -143,7 +161,7 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
         Figure::Unavailable(reason) => format!("– ({reason})"),
         known => known.value().map_or("–".to_owned(), |n| n.to_string()),
     };
-    let lost = task.state == State::Idle && task.live_wakers == Figure::Measured(0);
+    let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let facts = [
         ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),

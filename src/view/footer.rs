@@ -68,7 +68,11 @@ fn entry(app: &App, key: &Binding) -> Option<(u8, Entry)> {
         Action::Show(_) => (4, key.short),
         Action::Freeze if app.screen == Screen::Timeline => (3, key.short),
         Action::Freeze => (6, key.short),
-        Action::Filter if matches!(app.screen, Screen::Tasks | Screen::Groups) => (5, key.short),
+        Action::Filter
+            if matches!(app.screen, Screen::Tasks | Screen::Groups | Screen::Resources) =>
+        {
+            (5, key.short)
+        }
         Action::SwitchFlavor => (7, key.short),
         _ => return None,
     };

@@ -22,6 +22,7 @@ mod groups;
 mod header;
 mod help;
 mod lab;
+mod resources;
 #[cfg(test)]
 mod screens;
 mod strip;
@@ -127,7 +128,9 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     match app.screen {
         // One line is the table's head.
         Screen::Groups => groups::rows(Layout::new(app, width, height).body.height).max(1),
-        Screen::Tasks | Screen::Workers | Screen::Findings => body.saturating_sub(1).max(1),
+        Screen::Tasks | Screen::Workers | Screen::Findings | Screen::Resources => {
+            body.saturating_sub(1).max(1)
+        }
         Screen::Timeline => timeline::workers(app, body),
         Screen::Lab => body,
     }
@@ -140,6 +143,7 @@ fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
         Overlay::Help { .. } => help::lines(look, width),
         Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
         Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
+        Overlay::Resource { key, .. } => resources::detail(app, look, *key),
     }
 }
 
@@ -178,6 +182,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (
             Overlay::Help { scroll }
             | Overlay::Task { scroll, .. }
+            | Overlay::Resource { scroll, .. }
             | Overlay::Finding { scroll, .. },
             _,
         ) => {
@@ -187,6 +192,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),
+        (Overlay::None, Screen::Resources) => resources::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Timeline) => timeline::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Findings) => findings::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Lab) => lab::draw(app, &mut canvas, layout.body),
@@ -221,6 +227,7 @@ pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),
         (Screen::Lab, _) => row(0, lab::workloads(app)),

@@ -34,6 +34,11 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
     match (&app.overlay, app.screen) {
         (Overlay::Help { .. }, _) => vec![(" Help".into(), look.title())],
         (Overlay::Task { .. }, _) => vec![(" Task".into(), look.title())],
+        (Overlay::Resource { .. }, _) => vec![(" Resource".into(), look.title())],
+        (_, Screen::Resources) => {
+            let count = format!(" Resources {}", app.resource_rows().len());
+            vec![(count, look.title()), sorted("waiters", true)]
+        }
         (Overlay::Finding { .. }, _) => vec![(" Finding".into(), look.title())],
         (_, Screen::Tasks) => {
             let mut pieces = vec![(format!(" Tasks {}", tasks(app)), look.title())];

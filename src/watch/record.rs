@@ -172,6 +172,12 @@ impl PollRecord {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
+    /// How much of it was its own doing, as far as it was looked at.
+    fn own_part(&self) -> Option<f64> {
+        const ENOUGH_NS: u64 = 4_000_000;
+        (self.looked_ns >= ENOUGH_NS).then(|| self.own_ns as f64 / self.looked_ns as f64)
+    }
+
     /// What a finding needs to say where and why.
     pub fn evidence(&self) -> Evidence {
         let mut shares: Vec<(Share, u32)> = Vec::new();
@@ -194,8 +200,7 @@ impl PollRecord {
             length_ns: self.length_ns(),
             over: self.ended_ns.is_some(),
             cause: self.cause(),
-            own_part: (self.looked_ns > 0)
-                .then(|| (self.own_ns as f64 / self.looked_ns as f64).min(1.0)),
+            own_part: self.own_part(),
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),

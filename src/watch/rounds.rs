@@ -42,6 +42,8 @@ const CAPTURE_MAX_NS: u64 = 1000 * MS;
 /// Captures in a second, over all threads: a program all of whose polls are long has
 /// other worries than being watched closely.
 const CAPTURES: u64 = 200;
+/// A first look comes so soon after a poll began, unless the machine is in trouble.
+const FIRST_NS: u64 = 50 * MS;
 /// CPU time over less than this says nothing.
 const WINDOW_NS: u64 = MS;
 
@@ -110,7 +112,9 @@ fn steady(slot: &ThreadSlot) -> Option<(u64, u64)> {
 /// that is found running may have had the CPU for a moment only.
 fn own(cause: Cause, wall: u64, cpu: Option<u64>, age: u64, is_first: bool) -> (u64, u64) {
     match (cause, cpu) {
-        (Cause::Call(_) | Cause::PageFault, _) if is_first => (age, age),
+        (Cause::Call(_) | Cause::PageFault, _) if is_first => {
+            (age.min(FIRST_NS), age.min(FIRST_NS))
+        }
         (Cause::Call(_) | Cause::PageFault | Cause::Unknown(_), _) => (wall, wall),
         (Cause::Computing | Cause::NoCpu, Some(cpu)) => (wall, cpu.min(wall)),
         (Cause::Computing | Cause::NoCpu, None) => (0, 0),
@@ -245,8 +249,18 @@ impl Rounds {
     fn inspect(&mut self, at: usize, began: u64, now: u64) {
         let age = now.saturating_sub(began);
         let post = &mut self.posts[at];
+        // Seen for the first time, and late: whether it computes will show in a moment.
+        if now.saturating_sub(post.judged.0) < WINDOW_NS {
+            return;
+        }
         post.capture_due = now + (age / 16).clamp(CAPTURE_NS, CAPTURE_MAX_NS);
-        let Some(os_id) = self.slots[at].os_id() else { return };
+        let Some(os_id) = self.slots[at].os_id() else {
+            // Where nobody can look, the poll has to answer for all of its time.
+            let all = |record: &mut PollRecord| {
+                (record.looked_ns, record.own_ns) = (record.length_ns(), record.length_ns());
+            };
+            return self.shared.log().update(at, all);
+        };
 
         // Before the signal, which takes the thread out of where it is.
         let found = whereabouts(os_id);

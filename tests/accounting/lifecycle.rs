@@ -52,6 +52,23 @@ fn a_task_that_panics_is_panicked_and_its_last_poll_is_counted() {
 }
 
 #[test]
+fn a_future_that_nobody_polls_is_created_and_waits_for_no_worker() {
+    let registry = keeping();
+    let future = registry.instrument("t", async {});
+    let r = task(registry, "t").reading;
+    assert_eq!((r.state, r.polls, r.wakes), (State::Created, 0, 0));
+    assert_eq!((r.scheduled, r.max_delay, r.lifetime), (0, 0, r.idle));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(future);
+    let r = task(registry, "t").reading;
+    assert_eq!((r.state, r.polls, r.scheduled), (State::Completed, 1, 0));
+
+    drop(registry.instrument("never", async {}));
+    let r = task(registry, "never").reading;
+    assert_eq!((r.state, r.polls, r.scheduled), (State::Cancelled, 0, 0));
+}
+
+#[test]
 fn a_future_that_is_dropped_before_its_first_poll_was_only_scheduled() {
     let registry = keeping();
     drop(registry.instrument_task("t", async {}));

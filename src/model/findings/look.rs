@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Thresholds, Waiter, rule::Rule};
+use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
     model::{Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
     probe::State,
@@ -19,6 +19,8 @@ pub(in crate::model) struct Look<'a> {
     /// Of each task, in the snapshot's order.
     pub rates: &'a [TaskRates],
     pub workers: &'a [WorkerRow],
+    /// The groups with living tasks, or some that ended lately.
+    pub groups: &'a [GroupCount<'a>],
     /// What rates are taken against.
     pub base: Option<&'a Snapshot>,
     /// When the look before was, if there was one.
@@ -57,12 +59,11 @@ impl Look<'_> {
     }
 
     /// How much of a poll was its own doing: on a busy machine a thread may have to wait
-    /// for the CPU, and that is no crime. What a watchdog watches is believed when it has
-    /// looked, or when it had a whole second to do so.
+    /// for the CPU, and that is no crime. Where a watchdog watches, only what it has seen counts.
     pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
         match evidence.and_then(|evidence| evidence.own_part) {
             Some(part) => (length_ns as f64 * part) as u64,
-            None if self.snapshot.watched => length_ns.saturating_sub(1_000_000_000),
+            None if self.snapshot.watched => 0,
             None => length_ns,
         }
     }

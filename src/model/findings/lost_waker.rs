@@ -6,7 +6,7 @@ use super::{
     words::duration,
 };
 use crate::{
-    model::{Figure, TaskFigures, TaskKind, TaskRates},
+    model::{TaskFigures, TaskKind, TaskRates},
     probe::State,
 };
 
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
-    let lost = task.state == State::Idle && task.live_wakers == Figure::Measured(0);
+    let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     (lost && task.meta.kind == TaskKind::Spawned).then(|| look.now().saturating_sub(task.since_ns))
 }
 
@@ -49,7 +49,10 @@ mod tests {
         super::testing::{S, of},
         *,
     };
-    use crate::model::testing::{snapshot, task};
+    use crate::model::{
+        Figure,
+        testing::{snapshot, task},
+    };
 
     #[test]
     fn it_needs_an_idle_task_without_any_waker_for_a_while() {

@@ -10,11 +10,15 @@
 //! thresholds.rs  from where on each rule speaks
 //! look.rs        the moment that rules look at
 //! round.rs       one pass over the tasks for all rules
+//! census.rs      how many tasks each group has
+//! growth.rs      numbers that only grow
 //! book.rs        claims -> findings
 //! ```
 
 mod book;
+mod census;
 mod finding;
+mod growth;
 mod look;
 mod round;
 mod rule;
@@ -23,12 +27,17 @@ mod words;
 
 mod blocking_pool;
 mod budget_yields;
+mod busy_self_waker;
 mod large_future;
+mod leak;
 mod long_poll;
 mod lost_waker;
 mod never_yielded;
+mod queue_growing;
+mod spawn_storm;
 mod starvation;
 mod task_panicked;
+mod unbalanced;
 mod worker_held;
 
 #[cfg(test)]
@@ -41,17 +50,23 @@ pub use rule::{Rule, Unit};
 pub use thresholds::Thresholds;
 
 use book::Book;
+pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule::Memory;
 pub(super) use words::duration;
 
 /// All rules, in the order in which they are told.
-pub static RULES: [&Rule; 9] = [
+pub static RULES: [&Rule; 14] = [
     &worker_held::RULE,
     &long_poll::RULE,
     &never_yielded::RULE,
-    &starvation::RULE,
+    &busy_self_waker::RULE,
     &lost_waker::RULE,
+    &starvation::RULE,
+    &leak::RULE,
+    &spawn_storm::RULE,
+    &queue_growing::RULE,
+    &unbalanced::RULE,
     &blocking_pool::RULE,
     &budget_yields::RULE,
     &task_panicked::RULE,

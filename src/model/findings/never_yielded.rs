@@ -31,7 +31,9 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
         return None;
     }
     let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
-    Some(look.own_ns(task.busy_ns, evidence))
+    // The record of a poll that is over is there once; what it said stands.
+    let is_over = task.state.is_done() && evidence.is_none();
+    Some(if is_over { task.busy_ns } else { look.own_ns(task.busy_ns, evidence) })
 }
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {

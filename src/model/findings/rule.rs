@@ -1,8 +1,8 @@
 //! What a rule is.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{Look, Severity, Suspect, Waiter};
+use super::{Look, Severity, Suspect, Waiter, growth::Growth};
 use crate::{
     model::{TaskFigures, TaskRates},
     watch::Evidence,
@@ -141,4 +141,9 @@ impl Claim {
 
 /// What rules remember from look to look.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Memory {}
+pub(super) struct Memory {
+    /// How many tasks each group has.
+    pub leak: HashMap<Arc<str>, Growth>,
+    /// How many tasks wait for a worker.
+    pub queue: Option<Growth>,
+}

@@ -34,7 +34,7 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
     Arc::new(Evidence {
         task,
         began_ns,
-        length_ns: 0,
+        length_ns: S,
         over: false,
         cause,
         own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),

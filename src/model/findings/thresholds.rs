@@ -1,8 +1,15 @@
 //! From where on each rule speaks.
 
 use std::fmt;
+#[cfg(feature = "watch")]
+use std::time::Duration;
 
-use super::{RULES, rule::Rule};
+use super::{
+    RULES,
+    rule::{Rule, Unit},
+};
+#[cfg(feature = "watch")]
+use crate::watch::WatchOptions;
 
 /// The threshold of each rule; a rule may be off.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,10 +40,166 @@ impl Thresholds {
         self.values[at]
     }
 
+    /// What a watchdog has to watch for, so that these can be judged.
+    #[cfg(feature = "watch")]
+    pub fn watch(&self) -> WatchOptions {
+        let of = |rule: &Rule, usual: Duration| match self.get(rule) {
+            Some(nanos) => Duration::from_nanos(nanos),
+            None => usual,
+        };
+        let usual = WatchOptions::default();
+        let held = of(&super::worker_held::RULE, usual.held);
+        WatchOptions { slow: of(&super::long_poll::RULE, usual.slow).min(held), held, ..usual }
+    }
+
     /// Sets the threshold of a rule, in its unit; `None` turns it off.
     pub fn set(&mut self, rule: &Rule, value: Option<u64>) {
         if let Some(at) = RULES.iter().position(|known| known.name == rule.name) {
             self.values[at] = value;
         }
+    }
+}
+
+impl Rule {
+    /// The rule with this name.
+    ///
+    /// # Errors
+    /// A sentence with the name that is most like it, if there is no such rule.
+    pub fn named(name: &str) -> Result<&'static Rule, String> {
+        let found = RULES.into_iter().find(|rule| rule.name == name);
+        found.ok_or_else(|| {
+            // Who has typed the beginning knew the rest.
+            let far = |rule: &&Rule| (!rule.name.starts_with(name), distance(name, rule.name));
+            let nearest = RULES.into_iter().min_by_key(far);
+            let nearest = nearest.map_or("", |rule| rule.name);
+            format!("there is no rule `{name}`; did you mean `{nearest}`?")
+        })
+    }
+
+    /// Reads a threshold of this rule; `off` is `None`.
+    ///
+    /// # Errors
+    /// A sentence that says how it is written, if that is not what was given.
+    pub fn parse(&self, text: &str) -> Result<Option<u64>, String> {
+        if text == "off" {
+            return Ok(None);
+        }
+        let value = self.unit.parse(text).filter(|value| *value > 0);
+        value.map(Some).ok_or_else(|| {
+            let (name, usual) = (self.name, self.unit.write(self.default));
+            format!("`{text}` is no threshold of {name}; write it like {usual}, or off")
+        })
+    }
+}
+
+/// What a unit can be written as, and how many of the threshold's own it stands for.
+const TIMES: [(&str, f64); 7] =
+    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("m", 60e9)];
+const SIZES: [(&str, f64); 6] =
+    [("", 1.0), ("B", 1.0), ("KiB", 1024.0), ("MiB", 1048576.0), ("kB", 1e3), ("MB", 1e6)];
+
+impl Unit {
+    fn parse(self, text: &str) -> Option<u64> {
+        let unit_at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        let (number, unit) = text.split_at(unit_at);
+        let units: &[(&str, f64)] = match self {
+            Unit::Time => &TIMES,
+            Unit::Bytes => &SIZES,
+            Unit::Percent => &[("%", 1.0), ("", 1.0)],
+            Unit::PerSecond => &[("/s", 1.0), ("", 1.0)],
+            Unit::Count => &[("", 1.0)],
+        };
+        let (_, each) = units.iter().find(|(name, _)| *name == unit)?;
+        let value = number.parse::<f64>().ok()? * each;
+        (value.is_finite() && value < 1e18).then_some(value.round() as u64)
+    }
+
+    /// A value as it is written in a configuration.
+    pub fn write(self, value: u64) -> String {
+        let in_units = |units: &[(&str, u64)]| {
+            let fits = |(_, each): &&(&str, u64)| value.is_multiple_of(*each);
+            let found = units.iter().find(fits).unwrap_or(&units[units.len() - 1]);
+            format!("{}{}", value / found.1, found.0)
+        };
+        match self {
+            Unit::Time => {
+                in_units(&[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)])
+            }
+            Unit::Bytes => in_units(&[("MiB", 1_048_576), ("KiB", 1_024), ("B", 1)]),
+            Unit::Percent => format!("{value}%"),
+            Unit::PerSecond => format!("{value}/s"),
+            Unit::Count => value.to_string(),
+        }
+    }
+}
+
+/// In how many letters two names differ.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let change = corner + usize::from(from != *to);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_written_as_it_is_read() {
+        for rule in RULES {
+            assert_eq!(rule.parse(&rule.unit.write(rule.default)), Ok(Some(rule.default)));
+            assert_eq!(rule.parse("off"), Ok(None));
+        }
+        let shown = |unit: Unit, value| unit.write(value);
+        assert_eq!(shown(Unit::Time, 1_500_000_000), "1500ms");
+        assert_eq!(shown(Unit::Bytes, 16_384), "16KiB");
+    }
+
+    #[test]
+    fn units_belong_to_their_rules() {
+        let read = |rule: &str, text: &str| Rule::named(rule).and_then(|rule| rule.parse(text));
+        assert_eq!(read("worker-held", "0.25s"), Ok(Some(250_000_000)));
+        assert_eq!(read("large-future", "2MiB"), Ok(Some(2 << 20)));
+        assert_eq!(read("unbalanced", "70%"), Ok(Some(70)));
+        assert_eq!(read("spawn-storm", "100"), Ok(Some(100)));
+        for (rule, text) in [
+            ("worker-held", "100"),
+            ("worker-held", "fast"),
+            ("worker-held", "0ms"),
+            ("leak", "20%"),
+            ("leak", "-1"),
+            ("spawn-storm", "1e99"),
+        ] {
+            let error = read(rule, text).expect_err(text);
+            assert!(error.contains("write it like"), "{error}");
+        }
+    }
+
+    #[test]
+    fn readme_has_the_same_table() {
+        let readme = include_str!("../../../README.md");
+        let row = |rule: &Rule| {
+            let from = rule.unit.write(rule.default);
+            let Rule { name, meaning, measure, severity, .. } = rule;
+            format!("| `{name}` | {meaning} | {from}: {measure} | {} |", severity.as_str())
+        };
+        let table: Vec<_> = RULES.into_iter().map(row).collect();
+        assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
+    }
+
+    #[test]
+    fn a_name_that_is_wrong_is_answered_with_the_nearest() {
+        let error = Rule::named("worker-hold").expect_err("no such rule");
+        assert_eq!(error, "there is no rule `worker-hold`; did you mean `worker-held`?");
+        assert!(Rule::named("blocking-pool").expect_err("too short").contains("blocking-pool-ex"));
     }
 }

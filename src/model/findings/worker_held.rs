@@ -46,8 +46,18 @@ impl Poll<'_> {
     pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
             true => 0,
-            false => look.own_ns(self.length_ns, self.evidence),
+            false => look.own_ns(self.length_ns, self.evidence).max(self.unseen_ns(look)),
         }
+    }
+
+    /// Where the watchdog should have looked and has not, it or the whole machine was busy. A
+    /// poll that is still there at the look after that is no accident.
+    fn unseen_ns(&self, look: &Look<'_>) -> u64 {
+        let lately = |evidence: &&Arc<Evidence>| evidence.length_ns >= self.length_ns / 2;
+        let judged = self.evidence.filter(lately).is_some_and(|e| e.own_part.is_some());
+        let before = self.began_ns.saturating_add(1_000_000_000);
+        let again = look.before_ns.is_some_and(|at| at >= before);
+        if again && !judged && !self.is_over() { self.length_ns } else { 0 }
     }
 
     /// Whether it became so long after the look before.

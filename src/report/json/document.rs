@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::rows::{FindingDoc, GroupDoc, TaskDoc, WorkerDoc};
 use crate::model::{
     Factor, Filter, Flavor, Gauge, GaugeValue, GroupColumn, HogFigures, LabFigures, Lag, Model,
-    RuntimeFigures, Slowdown, WorkloadFigures,
+    RuntimeFigures, Slowdown, TargetFigures, WorkloadFigures,
 };
 use crate::report::{Phase, Summary, figures};
 
@@ -22,12 +22,14 @@ pub(super) struct Document<'a> {
     lag: LagDoc,
     phases: Vec<PhaseDoc<'a>>,
     lab: Option<LabDoc<'a>>,
+    targets: Vec<TargetDoc<'a>>,
     workers: Vec<WorkerDoc<'a>>,
     groups: Vec<GroupDoc>,
     findings: Vec<FindingDoc<'a>>,
     #[serde(serialize_with = "tasks")]
     tasks: &'a Model,
     unavailable: BTreeMap<&'static str, &'static str>,
+    caveats: BTreeMap<&'static str, &'static str>,
 }
 
 impl<'a> Document<'a> {
@@ -50,12 +52,37 @@ impl<'a> Document<'a> {
             lag: LagDoc::of(model.lag()),
             phases: summary.phases.iter().map(PhaseDoc::of).collect(),
             lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
+            targets: snapshot.targets.iter().map(TargetDoc::of).collect(),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
             findings: model.all_findings().iter().map(|finding| FindingDoc::of(finding)).collect(),
             tasks: model,
             unavailable,
+            caveats: snapshot.caveats.iter().map(|one| (one.figure, one.text)).collect(),
         })
+    }
+}
+
+#[derive(Serialize)]
+struct TargetDoc<'a> {
+    name: &'a str,
+    link: &'static str,
+    process: u64,
+    tasks: u64,
+    incomplete: bool,
+    gaps: Vec<String>,
+}
+
+impl<'a> TargetDoc<'a> {
+    fn of(target: &'a TargetFigures) -> Self {
+        TargetDoc {
+            name: &target.name,
+            link: target.link.as_str(),
+            process: target.process,
+            tasks: target.tasks,
+            incomplete: target.gaps.is_incomplete(),
+            gaps: target.gaps.words(),
+        }
     }
 }
 

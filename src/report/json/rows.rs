@@ -117,7 +117,9 @@ pub(super) struct TaskDoc<'a> {
     max_delay_ns: u64,
     polls_per_second: f64,
     busy_share: f64,
-    future_bytes: u32,
+    future_bytes: Option<u32>,
+    kind: &'static str,
+    target: Option<&'a str>,
 }
 
 impl<'a> TaskDoc<'a> {
@@ -143,7 +145,9 @@ impl<'a> TaskDoc<'a> {
             max_delay_ns: task.max_delay_ns,
             polls_per_second: rates.polls,
             busy_share: rates.busy,
-            future_bytes: task.meta.future_size,
+            future_bytes: Some(task.meta.future_size).filter(|size| *size > 0),
+            kind: task.meta.kind.as_str(),
+            target: Some(&*task.meta.target).filter(|name| !name.is_empty()),
         }
     }
 }

@@ -10,14 +10,15 @@ use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
 use super::{
     Address,
+    link::Link,
     state::Target,
     wire::{self, Clock, Known, Shared},
 };
 use crate::{
     Histogram,
     model::{
-        Caveat, Figure, Interest, Resources, RuntimeFigures, Snapshot, Subject, TargetFigures,
-        TaskFigures,
+        Caveat, Distributions, Figure, Interest, Resources, RuntimeFigures, Snapshot, Subject,
+        TargetFigures, TaskFigures,
     },
     source::Source,
 };
@@ -123,13 +124,30 @@ struct Looking {
     targets: Vec<TargetFigures>,
     delays: Histogram,
     resources: Resources,
-    distributions: Vec<(Subject, crate::model::Distributions)>,
+    distributions: Vec<(Subject, Distributions)>,
     period_ns: u64,
 }
 
+/// A snapshot with all that is known of one target, at a moment of our clock, as if it
+/// were connected: what [`AttachSource`] makes of it, without a connection.
+pub fn picture(target: &Target, now: i64) -> Snapshot {
+    let mut link = Link::default();
+    link.connected(now);
+    let interest = Interest { resources: true, ..Interest::default() };
+    let mut looking = Looking::default();
+    looking.at(target, &link, &None, now, &interest);
+    looking.into_snapshot(Arc::clone(target.name()), now)
+}
+
 impl Looking {
-    fn at(&mut self, known: &Known, now: i64, interest: &Interest) {
-        let Known { target, link, details } = known;
+    fn at(
+        &mut self,
+        target: &Target,
+        link: &Link,
+        details: &Option<(u64, Distributions)>,
+        now: i64,
+        interest: &Interest,
+    ) {
         let first = self.tasks.len();
         self.tasks.extend(target.tasks(link.until(now), now));
         let living = self.tasks[first..].iter().filter(|task| !task.state.is_done());
@@ -154,23 +172,15 @@ impl Looking {
             self.distributions.push((Subject::Task(key), details.clone()));
         }
     }
-}
 
-impl Source for AttachSource {
-    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
-        self.want(interest.task);
-        let mut looking = Looking::default();
-        let now = self.clock.now();
-        for shared in &self.targets {
-            looking.at(&shared.lock(), now, interest);
-        }
-        let Looking { tasks, targets, delays, resources, distributions, period_ns } = looking;
+    fn into_snapshot(self, source: Arc<str>, now: i64) -> Snapshot {
+        let Looking { tasks, targets, delays, resources, distributions, period_ns } = self;
         let alive = tasks.iter().filter(|task| !task.state.is_done());
         let uptime_ns = alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0);
         let none = Figure::Unavailable(NOT_ON_THE_WIRE);
         Snapshot {
             taken_ns: now.unsigned_abs(),
-            source: Arc::clone(&self.name),
+            source,
             epoch: 1,
             runtime: RuntimeFigures {
                 flavor: Figure::Unavailable(NOT_ON_THE_WIRE),
@@ -198,5 +208,18 @@ impl Source for AttachSource {
             resources: Ok(Arc::new(resources)),
             lab: None,
         }
+    }
+}
+
+impl Source for AttachSource {
+    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
+        self.want(interest.task);
+        let mut looking = Looking::default();
+        let now = self.clock.now();
+        for shared in &self.targets {
+            let Known { target, link, details } = &*shared.lock();
+            looking.at(target, link, details, now, interest);
+        }
+        looking.into_snapshot(Arc::clone(&self.name), now)
     }
 }

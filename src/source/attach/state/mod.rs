@@ -7,6 +7,8 @@ mod names;
 mod shown;
 mod table;
 mod task;
+#[cfg(test)]
+mod tests;
 mod unknown;
 mod updates;
 mod waits;
@@ -33,7 +35,7 @@ use waits::{AsyncOp, Resource};
 
 /// As many events at most the target takes in at once: whoever sends nearly as many with
 /// one update has more that wait.
-const BEHIND: u64 = 100;
+const BEHIND: u64 = 120;
 
 /// What is known of one target.
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Target {
     /// A new connection: its first update holds all that the target knows.
     pub fn connected(&mut self) {
         self.is_first = true;
+        self.gaps.paused = false;
     }
 
     /// An update came that could not be read, or was larger than the limit.
@@ -161,7 +164,7 @@ impl Target {
         self.async_ops.clear();
         self.names = Names::default();
         self.unknown = Unknown::default();
-        self.gaps = Gaps::default();
+        self.gaps = Gaps { paused: self.gaps.paused, ..Gaps::default() };
     }
 
     fn take_tasks(&mut self, envelope: &Envelope<'_>, events: &mut u64) -> Result<(), Malformed> {

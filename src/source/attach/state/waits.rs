@@ -15,6 +15,11 @@ use crate::source::attach::{
     text::Texts,
 };
 
+/// What people see for an id: those of the wire have sixteen digits.
+fn number(key: u64) -> u64 {
+    key & ((1 << 48) - 1)
+}
+
 /// A resource or an operation: an entry whose id may be another's at any time.
 pub(super) trait Wait: Entry {
     /// Whether figures with this moment of making are of this one.
@@ -113,7 +118,7 @@ impl Resource {
         let end = if self.dropped > 0 { self.dropped } else { at };
         ResourceFigures {
             key: self.key,
-            id: self.id,
+            id: number(self.key),
             target: Arc::clone(target),
             type_name: Arc::clone(&self.type_name),
             kind: Arc::clone(&self.kind),
@@ -123,6 +128,7 @@ impl Resource {
             is_internal: self.is_internal,
             age_ns: if self.made == 0 { 0 } else { between(self.made, end) },
             is_dropped: self.dropped > 0,
+            is_taken: self.is_taken(),
             holder: None,
         }
     }
@@ -206,7 +212,7 @@ impl AsyncOp {
         let end = if self.dropped > 0 { self.dropped } else { at };
         AsyncOpFigures {
             key: self.key,
-            id: self.id,
+            id: number(self.key),
             source: Arc::clone(&self.source),
             resource: None,
             parent: None,

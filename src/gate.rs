@@ -1,0 +1,208 @@
+//! The gate of a CI run: which findings make it fail.
+
+use std::{io, str::FromStr, sync::Arc};
+
+use crate::model::{Finding, FindingId, Model, Rule, Severity, Thresholds};
+
+/// What makes a run fail, as `RULE`, `RULE=VALUE` or `any`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailOn {
+    /// Any finding that is worse than worth knowing.
+    Any,
+    /// A finding of the rule with this name, from this threshold on if one is given.
+    Rule(&'static str, Option<u64>),
+}
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        if name == "any" {
+            let plain = value.is_none().then_some(FailOn::Any);
+            return plain.ok_or("any has no threshold; write any, or RULE=VALUE".to_owned());
+        }
+        let rule = Rule::named(name)?;
+        let Some(value) = value else { return Ok(FailOn::Rule(rule.name, None)) };
+        match rule.parse(value)? {
+            Some(value) => Ok(FailOn::Rule(rule.name, Some(value))),
+            None => Err(format!("a rule that is off cannot fail; leave {name} out")),
+        }
+    }
+}
+
+/// A threshold of the command line: `RULE=VALUE` or `RULE=off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetThreshold(pub &'static str, pub Option<u64>);
+
+impl FromStr for SetThreshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err("write RULE=VALUE, such as worker-held=200ms, or RULE=off".to_owned());
+        };
+        let rule = Rule::named(name)?;
+        Ok(SetThreshold(rule.name, rule.parse(value)?))
+    }
+}
+
+/// Watches a model for what makes a run fail, and keeps it: a finding may be over, and
+/// forgotten, when the run ends.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    rules: Vec<FailOn>,
+    fired: Vec<(FindingId, Arc<Finding>)>,
+}
+
+/// So many findings are kept.
+const MOST: usize = 50;
+
+impl Gate {
+    /// A gate for these.
+    pub fn new(rules: Vec<FailOn>) -> Self {
+        Gate { rules, fired: Vec::new() }
+    }
+
+    /// Sets the thresholds that the gate has of its own.
+    pub fn set(rules: &[FailOn], thresholds: &mut Thresholds) {
+        for rule in rules {
+            if let FailOn::Rule(name, Some(value)) = rule
+                && let Ok(rule) = Rule::named(name)
+            {
+                thresholds.set(rule, Some(*value));
+            }
+        }
+    }
+
+    /// Looks at what a model has found.
+    pub fn look(&mut self, model: &Model) {
+        if self.rules.is_empty() {
+            return;
+        }
+        for finding in model.all_findings() {
+            if !self.fails(finding) {
+                continue;
+            }
+            let id = finding.id();
+            match self.fired.iter().position(|(known, _)| *known == id) {
+                Some(at) => self.fired[at].1 = finding.clone(),
+                None if self.fired.len() < MOST => self.fired.push((id, finding.clone())),
+                None => {}
+            }
+        }
+    }
+
+    fn fails(&self, finding: &Finding) -> bool {
+        self.rules.iter().any(|rule| match rule {
+            FailOn::Any => finding.severity >= Severity::Warning,
+            // A poll that holds its worker is a long one all the more.
+            FailOn::Rule("long-poll", _) if finding.rule == "worker-held" => true,
+            FailOn::Rule(name, _) => *name == finding.rule,
+        })
+    }
+
+    /// What has failed the run, in the order in which it came.
+    pub fn fired(&self) -> impl Iterator<Item = &Arc<Finding>> {
+        self.fired.iter().map(|(_, finding)| finding)
+    }
+
+    /// Whether the run has passed.
+    pub fn is_open(&self) -> bool {
+        self.fired.is_empty()
+    }
+
+    /// Says what has failed, each with where and why.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn tell(&self, out: &mut impl io::Write) -> io::Result<()> {
+        for finding in self.fired() {
+            let times = match finding.count {
+                0 | 1 => String::new(),
+                n => format!(" ({n} times)"),
+            };
+            let text = format!("failed: {}: {}{times}", finding.rule, finding.sentence);
+            writeln!(out, "{}", harmless(&text))?;
+            if let Some(location) = &finding.location {
+                writeln!(out, "  spawned at {}", harmless(location))?;
+            }
+            for line in finding.evidence.iter().flat_map(|evidence| evidence.lines()) {
+                writeln!(out, "  {}", harmless(&line))?;
+            }
+            writeln!(out, "  {}", finding.cure)?;
+        }
+        Ok(())
+    }
+}
+
+/// Text of the program that is watched, without what could steer a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::testing::{snapshot, task},
+        probe::State,
+    };
+
+    const S: u64 = 1_000_000_000;
+
+    /// A task that has panicked, and then nothing for two minutes.
+    fn run(fail_on: &[&str]) -> Gate {
+        let rules: Vec<FailOn> = fail_on.iter().map(|text| text.parse().expect("a rule")).collect();
+        let mut thresholds = Thresholds::default();
+        Gate::set(&rules, &mut thresholds);
+        let mut model = Model::with_thresholds(thresholds);
+        let mut gate = Gate::new(rules);
+        let mut broken = task(1, "broken");
+        broken.state = State::Panicked;
+        for moment in [snapshot(S, [broken]), snapshot(2 * S, []), snapshot(120 * S, [])] {
+            model.advance(moment.into());
+            gate.look(&model);
+        }
+        gate
+    }
+
+    #[test]
+    fn what_came_and_went_has_failed_the_run() {
+        for fail_on in [&["any"][..], &["task-panicked"], &["leak", "task-panicked=1"]] {
+            let gate = run(fail_on);
+            assert!(!gate.is_open(), "{fail_on:?}");
+            let mut text = Vec::new();
+            gate.tell(&mut text).expect("a Vec takes everything");
+            let text = String::from_utf8(text).expect("text");
+            assert!(text.starts_with("failed: task-panicked: broken panicked"), "{text}");
+            assert!(text.contains("spawned at src/main.rs:7"), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_rules_and_higher_thresholds_let_it_pass() {
+        for fail_on in [&["leak"][..], &["task-panicked=2"], &[]] {
+            assert!(run(fail_on).is_open(), "{fail_on:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_gate_is_told_in_a_sentence() {
+        for (text, part) in [
+            ("nonsense", "did you mean `"),
+            ("worker-hold", "did you mean `worker-held`?"),
+            ("worker-held=5", "write it like 100ms"),
+            ("worker-held=off", "cannot fail"),
+            ("any=5", "no threshold"),
+        ] {
+            let error = text.parse::<FailOn>().expect_err(text);
+            assert!(error.contains(part), "{error}");
+        }
+        assert!("worker-held".parse::<SetThreshold>().expect_err("no value").contains("RULE=off"));
+        assert_eq!("leak=off".parse(), Ok(SetThreshold("leak", None)));
+    }
+}

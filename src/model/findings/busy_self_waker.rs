@@ -1,0 +1,159 @@
+//! A task that is polled again and again for next to nothing: it wakes itself, or it calls
+//! `yield_now` in a loop.
+//!
+//! Tokio puts off the wake of `yield_now` until the worker has looked for timers and
+//! sockets, so it is no wake from inside the task's own poll, and nobody counts it as one.
+//! What shows it are the figures: very many very short polls, and nobody who could have
+//! woken it as often, neither the other tasks (each of them would have been polled for it) nor
+//! another thread.
+
+use super::{
+    Look, Severity,
+    rule::{Case, Check, Claim, Rule, Unit},
+    words::duration,
+};
+use crate::{
+    model::{Snapshot, TaskFigures, TaskRates},
+    probe::State,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "busy-self-waker",
+    meaning: "a task wakes itself over and over for next to nothing: it waits by spinning",
+    severity: Severity::Warning,
+    unit: Unit::PerSecond,
+    default: 5_000,
+    measure: "polls of a task",
+    raise_ns: 2_000_000_000,
+    clear_ns: 3_000_000_000,
+    cure: "Wait for what it looks for instead of looking again: tokio::sync::Notify, a watch \
+           channel, a oneshot; or look at an interval of tokio::time.",
+    check: Check::Task { of, tell },
+};
+
+/// Longer polls do something.
+const SHORT_S: f64 = 20e-6;
+/// A poll that only finds out that there is nothing to do.
+const VAIN_S: f64 = 5e-6;
+/// Where no wake is seen to be its own, it takes so many times as many polls.
+const UNSEEN: f64 = 4.0;
+
+fn of(look: &Look<'_>, task: &TaskFigures, rates: TaskRates) -> Option<u64> {
+    let floor = look.floor(&RULE) as f64;
+    if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
+        return None;
+    }
+    let spins = match own_wakes(look.base?, task) >= 0.5 {
+        true => true,
+        false => {
+            let vain = rates.busy <= rates.polls * VAIN_S;
+            vain && rates.polls >= floor * UNSEEN
+                && wakers_elsewhere(look, rates) < rates.polls / 2.0
+        }
+    };
+    spins.then_some(rates.polls as u64)
+}
+
+/// How many of its wakes since then came from inside its own polls, 0 to 1.
+fn own_wakes(base: &Snapshot, task: &TaskFigures) -> f64 {
+    let before = base.tasks.binary_search_by_key(&task.key, |task| task.key);
+    let (wakes, own) =
+        before.map_or((0, 0), |at| (base.tasks[at].wakes, base.tasks[at].self_wakes));
+    let wakes = task.wakes.saturating_sub(wakes).max(1);
+    task.self_wakes.saturating_sub(own) as f64 / wakes as f64
+}
+
+/// How often in a second somebody else could have woken it.
+fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
+    let polls: f64 = look.rates.iter().map(|rates| rates.polls).sum();
+    let remote = |snapshot: &Snapshot| snapshot.runtime.remote_schedules.value();
+    let remote = look.base.and_then(remote).zip(remote(look.snapshot)).zip(look.span());
+    let remote = remote.map_or(0.0, |((before, now), s)| now.saturating_sub(before) as f64 / s);
+    polls - rates.polls + remote
+}
+
+fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
+    let task = case.task;
+    let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
+    let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
+    let mean = duration_of(rates.busy / rates.polls.max(1.0));
+    let own = look.base.map_or(0.0, |base| own_wakes(base, task));
+    let how = match own >= 0.5 {
+        true => "and wakes itself each time",
+        false => "and nobody else wakes it: so yield_now does, in a loop",
+    };
+    let polling = if task.state == State::Idle { "" } else { " and never rests" };
+    let sentence = format!(
+        "{} is polled {} times a second for {mean} each{polling}, {how}",
+        task.meta.name, case.measure
+    );
+    Claim::of(task, case.measure, sentence)
+}
+
+/// Seconds that are much less than one.
+fn duration_of(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1e-3 => duration((s * 1e9) as u64),
+        s => format!("{:.1} µs", s * 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of};
+    use crate::model::{
+        Figure, Snapshot, TaskFigures,
+        testing::{snapshot, task},
+    };
+
+    /// A task with so many polls a second of `poll` ns, and a neighbour with as many as said.
+    fn at(n: u64, polls: u64, poll: u64, own: bool, neighbour: u64) -> Snapshot {
+        let polled = |id, name: &str, polls: u64, poll: u64, own| {
+            let polls = polls * n / 4;
+            TaskFigures {
+                polls,
+                wakes: polls,
+                self_wakes: if own { polls } else { 0 },
+                busy_ns: polls * poll,
+                ..task(id, name)
+            }
+        };
+        let spins = polled(1, "spinner", polls, poll, own);
+        snapshot(n * S / 4, [spins, polled(2, "other", neighbour, 1_000, false)])
+    }
+
+    fn found(polls: u64, poll: u64, own: bool, neighbour: u64) -> Option<String> {
+        let found = of("busy-self-waker", (1..16).map(|n| at(n, polls, poll, own, neighbour)));
+        found.first().map(|finding| finding.sentence.clone())
+    }
+
+    #[test]
+    fn waking_itself_for_nothing_is_told() {
+        let sentence = found(8_000, 2_000, true, 0).expect("it spins");
+        assert!(sentence.contains("polled 8000 times a second for 2.0 µs each"), "{sentence}");
+        assert!(sentence.ends_with("and wakes itself each time"), "{sentence}");
+    }
+
+    #[test]
+    fn a_loop_of_yield_now_is_told_though_no_wake_is_its_own() {
+        let sentence = found(100_000, 300, false, 1_000).expect("it spins");
+        assert!(sentence.contains("yield_now"), "{sentence}");
+    }
+
+    #[test]
+    fn work_in_slices_and_tasks_that_wake_each_other_are_fine() {
+        assert_eq!(found(8_000, 100_000, true, 0), None, "slices of work");
+        assert_eq!(found(100_000, 300, false, 100_000), None, "a partner wakes it");
+        assert_eq!(found(1_000, 300, true, 0), None, "seldom");
+    }
+
+    #[test]
+    fn what_another_thread_sends_is_no_spinning() {
+        let moments = (1..16).map(|n| {
+            let mut now = at(n, 100_000, 300, false, 0);
+            now.runtime.remote_schedules = Figure::Measured(25_000 * n);
+            now
+        });
+        assert!(of("busy-self-waker", moments).is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+//! A group of tasks that only grows.
+
+use std::collections::HashSet;
+
+use super::{
+    Look, Severity,
+    growth::Growth,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "leak",
+    meaning: "a group of tasks only grows: more are spawned than ever end",
+    severity: Severity::Warning,
+    unit: Unit::Count,
+    default: 20,
+    measure: "tasks more, over ten seconds or longer",
+    raise_ns: 1_000_000_000,
+    clear_ns: 5_000_000_000,
+    cure: "See to it that each of them ends: keep them in a tokio::task::JoinSet, give what they \
+           wait for a tokio::time::timeout, and end them with a CancellationToken when whoever \
+           asked is gone.",
+    check: Check::Moment(check),
+};
+
+/// What grows for less is a start.
+const LEAST_NS: u64 = 10_000_000_000;
+/// Groups that are followed at a time.
+const GROUPS: usize = 1_000;
+
+fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    let now = look.now();
+    let followed = &mut memory.leak;
+    let mut claims = Vec::new();
+    let seen = look.groups.iter().filter(|group| group.living > 0);
+    if !followed.is_empty() {
+        let names: HashSet<&str> = seen.clone().map(|group| &**group.name).collect();
+        followed.retain(|name, _| names.contains(&**name));
+    }
+    for group in seen {
+        let Some(growth) = followed.get_mut(group.name) else {
+            if followed.len() < GROUPS {
+                followed.insert(group.name.clone(), Growth::new(now, group.living));
+            }
+            continue;
+        };
+        growth.push(now, group.living);
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+            continue;
+        };
+        let span = now.saturating_sub(growing.since_ns);
+        let sentence = format!(
+            "{} only grows: from {} to {} tasks in {}, {:.1} a second, and they do not end",
+            group.name,
+            growing.from,
+            growing.to,
+            duration(span),
+            growing.by() as f64 * 1e9 / span as f64,
+        );
+        let since_ns = Some(growing.since_ns);
+        claims.push(Claim { since_ns, ..Claim::of(group.youngest, growing.by(), sentence) });
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of};
+    use crate::model::{
+        Snapshot,
+        testing::{snapshot, task},
+    };
+
+    fn with(at: u64, tasks: u64) -> Snapshot {
+        snapshot(at * S / 4, (1..=tasks).map(|id| task(id, &format!("session-{id}"))))
+    }
+
+    #[test]
+    fn what_only_grows_is_a_leak() {
+        let found = of("leak", (0..80).map(|n| with(n, 5 + n)));
+        assert_eq!(
+            found[0].sentence,
+            "session only grows: from 5 to 84 tasks in 19.8 s, 4.0 a second, and they do not end"
+        );
+    }
+
+    #[test]
+    fn a_start_and_a_coming_and_going_are_not() {
+        assert!(of("leak", (0..80).map(|n| with(n, (n * 20).min(200)))).is_empty());
+        assert!(of("leak", (0..80).map(|n| with(n, 50 + n * 7 % 40))).is_empty());
+        assert!(of("leak", (0..80).map(|n| with(n, 5 + n / 8))).is_empty(), "too few");
+    }
+}

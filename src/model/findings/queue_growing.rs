@@ -1,0 +1,82 @@
+//! More and more tasks wait for a worker.
+
+use super::{
+    Look, Severity, Suspect,
+    growth::Growth,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+};
+use crate::probe::State;
+
+pub(super) const RULE: Rule = Rule {
+    name: "queue-growing",
+    meaning: "more and more tasks wait for a worker: there is more work than the workers can do",
+    severity: Severity::Warning,
+    unit: Unit::Count,
+    default: 100,
+    measure: "waiting tasks more, over five seconds or longer",
+    raise_ns: 1_000_000_000,
+    clear_ns: 3_000_000_000,
+    cure: "Take in less: a bounded channel or a tokio::sync::Semaphore in front of what spawns or \
+           wakes these tasks. More workers help only if there are idle CPUs.",
+    check: Check::Moment(check),
+};
+
+const LEAST_NS: u64 = 5_000_000_000;
+
+fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    // Behind a hog on each worker everybody waits; that is the hog's finding.
+    if look.all_held() {
+        memory.queue = None;
+        return Vec::new();
+    }
+    let ready = look.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled).count();
+    let waiting = (ready as u64).max(look.snapshot.runtime.global_queue.value().unwrap_or(0));
+    let growth = memory.queue.get_or_insert_with(|| Growth::new(look.now(), waiting));
+    growth.push(look.now(), waiting);
+    let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+        return Vec::new();
+    };
+    let sentence = format!(
+        "more and more tasks wait for a worker: {} of them, {} more than {} ago",
+        growing.to,
+        growing.by(),
+        duration(look.now().saturating_sub(growing.since_ns)),
+    );
+    let (waiters, waiting) = look.waiters();
+    let since_ns = Some(growing.since_ns);
+    let claim = Claim::new(Suspect::Runtime, growing.by(), sentence);
+    vec![Claim { since_ns, waiters, waiting, ..claim }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of};
+    use crate::{
+        model::{
+            Snapshot, TaskFigures,
+            testing::{snapshot, task},
+        },
+        probe::State,
+    };
+
+    fn waiting(n: u64, tasks: u64) -> Snapshot {
+        let ready = |id| TaskFigures { state: State::Scheduled, ..task(id, "job") };
+        snapshot(n * S / 4, (1..=tasks).map(ready))
+    }
+
+    #[test]
+    fn a_queue_that_only_grows_is_too_much_work() {
+        let found = of("queue-growing", (0..40).map(|n| waiting(n, 10 * n)));
+        assert_eq!(
+            found[0].sentence,
+            "more and more tasks wait for a worker: 390 of them, 390 more than 9.75 s ago"
+        );
+    }
+
+    #[test]
+    fn a_long_queue_that_is_worked_off_is_not() {
+        assert!(of("queue-growing", (0..40).map(|n| waiting(n, 300 - n % 2 * 200))).is_empty());
+        assert!(of("queue-growing", (0..40).map(|n| waiting(n, n))).is_empty(), "too few");
+    }
+}

@@ -1,0 +1,76 @@
+//! Tasks are spawned in such numbers that spawning itself is the work.
+
+use super::{
+    Look, Severity,
+    rule::{Check, Claim, Memory, Rule, Unit},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "spawn-storm",
+    meaning: "a group spawns so many tasks that spawning them is much of the work",
+    severity: Severity::Warning,
+    unit: Unit::PerSecond,
+    default: 5_000,
+    measure: "tasks spawned by a group",
+    raise_ns: 2_000_000_000,
+    clear_ns: 3_000_000_000,
+    cure: "Let a few tasks take the work from a bounded channel, or do several pieces in one task \
+           (futures::stream::buffer_unordered); bound what is under way with a \
+           tokio::sync::Semaphore.",
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let Some(seconds) = look.span() else { return Vec::new() };
+    let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
+    let floor = look.floor(&RULE).max(1);
+    let storms = look.groups.iter().filter(|group| rate(group.spawned) >= floor);
+    let claim = |group: &super::GroupCount<'_>| {
+        let (name, rate) = (group.name, rate(group.spawned));
+        let sentence = format!(
+            "{name} spawns {rate} tasks a second; {} live, the longest poll of the youngest took \
+             {}",
+            group.living,
+            super::words::duration(group.youngest.max_poll_ns)
+        );
+        Claim::of(group.youngest, rate, sentence)
+    };
+    storms.map(claim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of};
+    use crate::{
+        model::{
+            Snapshot, TaskFigures,
+            testing::{snapshot, task},
+        },
+        probe::State,
+    };
+
+    /// Of each quarter second so many tasks, which have ended.
+    fn spawned(n: u64, tasks: u64) -> Snapshot {
+        let at = n * S / 4;
+        let ended = |id| TaskFigures {
+            state: State::Completed,
+            since_ns: at.saturating_sub(1),
+            lifetime_ns: 1_000,
+            ..task(n * 10_000 + id, &format!("job-{id}"))
+        };
+        snapshot(at, (1..=tasks).map(ended))
+    }
+
+    #[test]
+    fn thousands_a_second_for_seconds_are_a_storm() {
+        let found = of("spawn-storm", (1..=16).map(|n| spawned(n, 2_000)));
+        assert!(found[0].sentence.starts_with("job spawns 8000 tasks a second"));
+    }
+
+    #[test]
+    fn a_burst_and_a_busy_server_are_none() {
+        let burst = (1..=16).map(|n| spawned(n, if n == 5 { 9_000 } else { 0 }));
+        assert!(of("spawn-storm", burst).is_empty());
+        assert!(of("spawn-storm", (1..=16).map(|n| spawned(n, 500))).is_empty());
+    }
+}

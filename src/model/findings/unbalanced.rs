@@ -1,0 +1,78 @@
+//! One worker has all the work, and the others do not take it.
+
+use super::{
+    Look, Severity, Suspect,
+    rule::{Check, Claim, Memory, Rule, Unit},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "unbalanced",
+    meaning: "one worker is busy with tasks waiting in its queue, and another one has nothing to do",
+    severity: Severity::Info,
+    unit: Unit::Percent,
+    default: 60,
+    measure: "busier than the idlest worker, in points",
+    raise_ns: 3_000_000_000,
+    clear_ns: 3_000_000_000,
+    cure: "Spawn from a task instead of from block_on, and split long polls: a worker that is in \
+           a poll hands nothing over. A LocalSet and its tasks stay on their thread for good.",
+    check: Check::Moment(check),
+};
+
+/// So many tasks in the busy worker's queue are more than what it is about to do.
+const QUEUE: u64 = 4;
+/// A worker below this has nothing to do.
+const IDLE: f64 = 0.3;
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let busy = look.workers.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
+    let idle = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
+    let (Some(busy), Some(idle)) = (busy, idle) else { return Vec::new() };
+    let points = ((busy.busy - idle.busy).max(0.0) * 100.0).round() as u64;
+    let queue = busy.figures.local_queue.value().unwrap_or(0);
+    // One poll that holds a worker is another rule's.
+    let held = look.held().is_some();
+    if held || queue < QUEUE || idle.busy > IDLE || points < look.floor(&RULE).max(1) {
+        return Vec::new();
+    }
+    let sentence = format!(
+        "worker {} is busy for {:.0} % with {queue} tasks in its queue, worker {} for {:.0} %",
+        busy.figures.index,
+        busy.busy * 100.0,
+        idle.figures.index,
+        idle.busy * 100.0,
+    );
+    vec![Claim::new(Suspect::Runtime, points, sentence)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::model::{Figure, Snapshot, testing::worker};
+
+    /// Two workers with these shares in percent, and the first one's queue.
+    fn shares(n: u64, first: u64, second: u64, queue: u64) -> Snapshot {
+        let mut now = when(n * S / 4);
+        now.workers = vec![worker(0), worker(1)];
+        for (worker, share) in now.workers.iter_mut().zip([first, second]) {
+            worker.poll_ns = Figure::Measured(now.taken_ns / 100 * share);
+        }
+        now.workers[0].local_queue = Figure::Measured(queue);
+        now
+    }
+
+    #[test]
+    fn work_that_waits_beside_an_idle_worker_is_told() {
+        let found = of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 8)));
+        assert_eq!(
+            found[0].sentence,
+            "worker 0 is busy for 95 % with 8 tasks in its queue, worker 1 for 10 %"
+        );
+    }
+
+    #[test]
+    fn a_busy_worker_whose_queue_is_empty_is_as_it_should_be() {
+        assert!(of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 1))).is_empty());
+        assert!(of("unbalanced", (0..30).map(|n| shares(n, 95, 80, 8))).is_empty());
+    }
+}

@@ -1,0 +1,218 @@
+//! The resources that tasks wait for, and the details of one.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    canvas::{Canvas, Pieces},
+    table::{Place, Spec, places},
+    tasks::head,
+    text::{count, digits, duration},
+    theme::Look,
+};
+use crate::{
+    app::App,
+    model::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources},
+};
+
+/// A column of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Id,
+    Type,
+    Kind,
+    Waiters,
+    Longest,
+    Holder,
+    State,
+    Target,
+    Where,
+}
+
+const SPECS: [Spec<Part>; 9] = [
+    Spec { column: Part::Id, width: 6, grow: 0, rank: 7, right: true },
+    Spec { column: Part::Type, width: 12, grow: 8, rank: 1, right: false },
+    Spec { column: Part::Kind, width: 6, grow: 4, rank: 8, right: false },
+    Spec { column: Part::Waiters, width: 7, grow: 0, rank: 2, right: true },
+    Spec { column: Part::Longest, width: 7, grow: 0, rank: 3, right: true },
+    Spec { column: Part::Holder, width: 12, grow: 8, rank: 4, right: false },
+    Spec { column: Part::State, width: 18, grow: 30, rank: 5, right: false },
+    Spec { column: Part::Target, width: 15, grow: 10, rank: 9, right: false },
+    Spec { column: Part::Where, width: 15, grow: 47, rank: 6, right: false },
+];
+
+fn title(part: Part) -> &'static str {
+    match part {
+        Part::Id => "ID",
+        Part::Type => "RESOURCE",
+        Part::Kind => "KIND",
+        Part::Waiters => "WAITERS",
+        Part::Longest => "LONGEST",
+        Part::Holder => "HELD BY",
+        Part::State => "STATE",
+        Part::Target => "TARGET",
+        Part::Where => "WHERE",
+    }
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let look = canvas.look;
+    let resources = match app.resources() {
+        Ok(resources) => resources,
+        Err(reason) => {
+            canvas.put(area.x, area.y, area.width, &format!(" –  {reason}"), look.dim());
+            return;
+        }
+    };
+    let several = app.model().snapshot().is_some_and(|snapshot| snapshot.targets.len() > 1);
+    let specs = SPECS.into_iter().filter(|spec| spec.column != Part::Target || several);
+    let places = places(&specs.collect::<Vec<_>>(), Part::Type, area.width);
+    for place in &places {
+        let sorted = (place.column == Part::Waiters).then_some(true);
+        head(canvas, area.y, place, title(place.column), sorted);
+    }
+    let visible = usize::from(area.height).saturating_sub(1);
+    let rows = app.resource_rows().iter().skip(app.resource_cursor.top()).take(visible);
+    for (row, y) in rows.zip(area.y + 1..) {
+        let Some(resource) = resources.resources.get(row.at) else { continue };
+        for place in &places {
+            cell(app, canvas, y, place, resource, row);
+        }
+        if app.resource_cursor.key() == Some(&resource.key) {
+            canvas.highlight(Rect::new(area.x, y, area.width, 1), look.selected());
+        }
+    }
+    if app.resource_rows().is_empty() && visible > 0 {
+        let text = match app.filter.is_empty() {
+            true => "no resources: no task waits for a timer, a lock, a channel or a socket",
+            false => "no resource passes the filter; Esc clears it",
+        };
+        canvas.put(area.x + 1, area.y + 1, area.width - 1, text, look.dim());
+    }
+}
+
+fn cell(
+    app: &App,
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<Part>,
+    resource: &ResourceFigures,
+    row: &ResourceRow,
+) {
+    let look = canvas.look;
+    let plain = Style::new();
+    let waits = !row.waiters.is_empty();
+    let (text, style) = match place.column {
+        Part::Id => (resource.id.to_string(), plain),
+        Part::Type => (resource.type_name.to_string(), plain),
+        Part::Kind => (resource.kind.to_string(), look.dim()),
+        Part::Waiters => (count(row.waiters.len() as u64), plain),
+        Part::Longest if waits => (duration(row.longest_ns), plain),
+        Part::Longest => ("–".to_owned(), look.dim()),
+        Part::Holder => match (resource.holder, resource.is_taken) {
+            (Some(key), _) => (name(app, key), plain),
+            (None, true) => ("somebody".to_owned(), plain),
+            (None, false) => ("–".to_owned(), look.dim()),
+        },
+        Part::State => (resource.state.to_string(), plain),
+        Part::Target => (resource.target.to_string(), look.dim()),
+        Part::Where => (resource.location.to_string(), look.dim()),
+    };
+    place.put(canvas, y, &text, style, place.column == Part::Where);
+}
+
+/// The name of a task.
+fn name(app: &App, key: u64) -> String {
+    app.task(key).map_or("?".to_owned(), |task| task.meta.name.to_string())
+}
+
+/// Everything that is known of one resource.
+pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
+    let Some(resource) = app.resources().ok().and_then(|resources| resources.resource(key)) else {
+        let text = " this resource is gone; Esc goes back";
+        return vec![vec![(text.to_owned(), look.dim())]];
+    };
+    let Ok(resources) = app.resources() else { return Vec::new() };
+    let kind = format!("  {}  resource {}", resource.kind, resource.id);
+    let holder = match (resource.holder, resource.is_taken) {
+        (Some(task), _) => format!("{}, the last that got it", name(app, task)),
+        (None, true) => "somebody who got it before it was watched".to_owned(),
+        (None, false) => "nobody".to_owned(),
+    };
+    let mut lines = vec![
+        vec![(format!(" {}", resource.type_name), look.title()), (kind, look.dim())],
+        vec![(format!(" {}", resource.state), Style::new())],
+        vec![(
+            format!(" made at {}, {} ago", resource.location, duration(resource.age_ns)),
+            look.dim(),
+        )],
+        vec![(" held by ".to_owned(), look.dim()), (holder, Style::new())],
+    ];
+    if let Some(parent) = resource.parent.and_then(|parent| resources.resource(parent)) {
+        let text = format!(" a part of {} {}", parent.type_name, parent.id);
+        lines.push(vec![(text, look.dim())]);
+    }
+    let parts = resources.resources.iter().filter(|part| part.parent == Some(key));
+    let parts: Vec<&ResourceFigures> = parts.collect();
+    for part in &parts {
+        let text = format!(" has a {} inside: {}", part.type_name, part.state);
+        lines.push(vec![(text, look.dim())]);
+    }
+    lines.push(Pieces::new());
+    let of = |op: &&AsyncOpFigures| {
+        op.resource == Some(key) || parts.iter().any(|part| op.resource == Some(part.key))
+    };
+    let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
+    let text = format!(" {} async operations on it", ops.len());
+    lines.push(vec![(text, look.title())]);
+    if !ops.is_empty() {
+        lines.push(vec![(
+            format!(
+                " {:>6} {:<26} {:<20} {:>8} {:>7}  STATE",
+                "ID", "OPERATION", "TASK", "SINCE", "POLLS"
+            ),
+            look.title(),
+        )]);
+    }
+    lines.extend(ops.into_iter().map(|op| operation(app, look, op)));
+    lines
+}
+
+fn operation(app: &App, look: Look, op: &AsyncOpFigures) -> Pieces {
+    let task = op.task.map_or("–".to_owned(), |task| name(app, task));
+    let line = format!(
+        " {:>6} {:<26} {:<20} {:>8} {:>7}  {}",
+        op.id,
+        op.source,
+        task,
+        duration(op.age_ns),
+        count(op.polls),
+        op.state,
+    );
+    vec![(line, if op.is_waiting() { Style::new() } else { look.dim() })]
+}
+
+/// What a task waits for.
+pub(super) fn waits_of(app: &App, look: Look, key: u64) -> Vec<Pieces> {
+    let Ok(resources) = app.resources() else { return Vec::new() };
+    let ops = resources.of_task(key).filter(|op| op.is_waiting());
+    // The innermost says the same once more.
+    let ops: Vec<&AsyncOpFigures> = ops.collect();
+    let is_inner = |op: &AsyncOpFigures| ops.iter().any(|other| op.parent == Some(other.key));
+    let outer = ops.iter().filter(|op| !is_inner(op));
+    outer.map(|op| vec![(wait(app, resources, op), look.title())]).collect()
+}
+
+fn wait(app: &App, resources: &Resources, op: &AsyncOpFigures) -> String {
+    let resource = op.resource.and_then(|key| resources.resource(key));
+    let mut text = format!(" waits for {} in {}", duration(op.age_ns), op.source);
+    if let Some(resource) = resource {
+        text += &format!(", {} {}", resource.type_name, digits(resource.id));
+        if !resource.state.is_empty() {
+            text += &format!(" ({})", resource.state);
+        }
+        if let Some(holder) = resource.holder {
+            text += &format!(", held by {}", name(app, holder));
+        }
+    }
+    text
+}

@@ -1,0 +1,201 @@
+//! What the source makes of what comes over the wire.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    model::{Interest, Link, Snapshot, Subject},
+    source::{Address, AttachSource, Source},
+};
+use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+
+use super::{
+    nothing,
+    server::{Manners, Target, place},
+    support::PATIENCE,
+    update,
+};
+
+/// A source and what was asked of it.
+struct Watching {
+    source: AttachSource,
+    interest: Interest,
+}
+
+fn watch(targets: &[&Target]) -> Watching {
+    let addresses: Vec<Address> =
+        targets.iter().map(|target| target.address().parse().unwrap()).collect();
+    let source = AttachSource::start(&addresses).unwrap();
+    Watching { source, interest: Interest::default() }
+}
+
+impl Watching {
+    fn look(&mut self) -> Snapshot {
+        self.source.snapshot(&self.interest)
+    }
+
+    /// Waits for a snapshot that is as it should be.
+    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
+        self.wait_while(what, is_so, || ())
+    }
+
+    /// The same, and does something before each look.
+    fn wait_while(
+        &mut self,
+        what: &str,
+        is_so: impl Fn(&Snapshot) -> bool,
+        mut act: impl FnMut(),
+    ) -> Snapshot {
+        let begin = Instant::now();
+        loop {
+            act();
+            let snapshot = self.look();
+            if is_so(&snapshot) {
+                return snapshot;
+            }
+            assert!(begin.elapsed() < PATIENCE, "no {what}: {:?}", snapshot.targets);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn names(snapshot: &Snapshot) -> Vec<String> {
+    let mut names: Vec<_> = snapshot.tasks.iter().map(|task| task.meta.name.to_string()).collect();
+    names.sort();
+    names
+}
+
+fn is_lost(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.targets[0].link, Link::Lost { .. })
+}
+
+#[test]
+fn the_first_snapshot_is_there_before_any_target_is() {
+    let address: Address = format!("unix:{}", place().display()).parse().unwrap();
+    let mut source = AttachSource::start(&[address]).unwrap();
+    let snapshot = source.snapshot(&Interest::default());
+    assert!(snapshot.tasks.is_empty() && snapshot.targets.len() == 1);
+    assert!(!snapshot.targets[0].link.is_live());
+}
+
+#[test]
+fn more_than_tonics_limit_is_read() {
+    let names: Vec<String> = (0..50_000).map(|n| format!("a-task-with-a-long-name-{n}")).collect();
+    let many = names.iter().zip(1..).map(|(name, id)| (id, &**name, None));
+    let first = update(many);
+    assert!(prost::Message::encoded_len(&first) > 4 << 20);
+    let target = Target::start(first);
+    let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 50_000);
+    assert!(snapshot.targets[0].link.is_live());
+}
+
+#[test]
+fn a_target_without_a_state_is_watched_all_the_same() {
+    let manners = Manners { no_state: true, ..Manners::default() };
+    let target = Target::at(place(), update([(1, "a", None)]), manners);
+    let snapshot = watch(&[&target]).wait_for("tasks", |s| !s.tasks.is_empty());
+    assert!(!snapshot.targets[0].gaps.paused);
+}
+
+#[test]
+fn a_target_that_another_client_has_paused_says_so() {
+    let manners = Manners { paused: true, ..Manners::default() };
+    let target = Target::at(place(), update([(1, "a", None)]), manners);
+    watch(&[&target]).wait_for("pause", |s| s.targets[0].gaps.paused);
+}
+
+#[test]
+fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
+    let target = Target::start(update([(1, "old", Some(0))]));
+    let mut watching = watch(&[&target]);
+    watching.wait_for("tasks", |s| names(s) == ["old"]);
+    let path = target.path.clone();
+    drop(target);
+    let lost = watching.wait_for("loss", is_lost);
+    assert_eq!(names(&lost), ["old"], "what was known stays");
+    // It stands still: nobody knows what it does, if it does anything.
+    let busy = |s: &Snapshot| s.tasks[0].busy_ns;
+    let later = watching.wait_for("time", |s| s.taken_ns > lost.taken_ns + 50_000_000);
+    assert_eq!((busy(&later), is_lost(&later)), (busy(&lost), true));
+    let _next = Target::at(path, update([(1, "new", None), (2, "too", None)]), Manners::default());
+    let next = watching.wait_for("successor", |s| s.targets[0].process == 2);
+    assert_eq!(names(&next), ["new", "too"]);
+    assert!(next.targets[0].link.is_live());
+}
+
+#[test]
+fn a_target_that_falls_silent_is_stale_and_lives_again() {
+    let target = Target::start(update([(1, "a", None)]));
+    let mut watching = watch(&[&target]);
+    watching.wait_for("tasks", |s| !s.tasks.is_empty());
+    let stale = watching.wait_for("silence", |s| matches!(s.targets[0].link, Link::Stale { .. }));
+    assert_eq!(names(&stale), ["a"]);
+    watching.wait_while("life", |s| s.targets[0].link.is_live(), || target.send(&nothing()));
+}
+
+#[test]
+fn a_stuck_task_is_busy_on_and_on() {
+    let target = Target::start(update([(1, "hog", Some(5_000_000_000))]));
+    let mut watching = watch(&[&target]);
+    let first = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].busy_ns;
+    assert!(first >= 6_000_000_000, "the poll and a second before it: {first}");
+    // Updates go on without a word of it.
+    let on = |s: &Snapshot| s.tasks[0].busy_ns > first + 100_000_000;
+    watching.wait_while("more", on, || target.send(&nothing()));
+}
+
+#[test]
+fn several_targets_are_one_table() {
+    let one = Target::start(update([(1, "conn-1", None)]));
+    let other = Target::start(update([(1, "conn-2", None), (2, "x", None)]));
+    let snapshot = watch(&[&one, &other]).wait_for("both", |s| s.tasks.len() == 3);
+    assert!(snapshot.tasks.is_sorted_by_key(|task| task.key));
+    let of = |name: &str| {
+        let mut tasks = snapshot.tasks.iter();
+        tasks.find(|task| *task.meta.name == *name).map(|task| task.meta.target.to_string())
+    };
+    assert_eq!(of("conn-1"), Some(one.path.display().to_string()));
+    assert_eq!(of("x"), Some(other.path.display().to_string()));
+}
+
+#[test]
+fn details_are_asked_for_by_the_id_of_the_wire() {
+    let mut histogram = hdrhistogram::Histogram::<u64>::new_with_max(1_000_000_000, 2).unwrap();
+    (0..50).for_each(|_| histogram.record(5_000_000).unwrap());
+    let mut raw_histogram = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut raw_histogram).unwrap();
+    let wire = DurationHistogram { raw_histogram, max_value: 1_000_000_000, ..Default::default() };
+    let details = TaskDetails {
+        poll_times_histogram: Some(PollTimesHistogram::Histogram(wire.clone())),
+        scheduled_times_histogram: Some(wire),
+        ..TaskDetails::default()
+    };
+    let manners = Manners { details: Some(details), ..Manners::default() };
+    let target = Target::at(place(), update([(4_711, "a", None)]), manners);
+    let mut watching = watch(&[&target]);
+    let key = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].key;
+    assert!(target.details_of().is_empty());
+    watching.interest.task = Some(key);
+    let snapshot = watching.wait_for("details", |s| !s.distributions.is_empty());
+    let (subject, details) = &snapshot.distributions[0];
+    assert_eq!((subject, details.poll_times.count()), (&Subject::Task(key), 50));
+    assert_eq!(target.details_of(), [4_711]);
+}
+
+#[test]
+fn what_speaks_something_else_is_no_target() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            use std::io::Write;
+            let _ = connection.unwrap().write_all(b"220 ready\r\n");
+        }
+    });
+    let source = AttachSource::start(&[address.parse().unwrap()]).unwrap();
+    let mut watching = Watching { source, interest: Interest::default() };
+    watching.wait_for("refusal", is_lost);
+}
