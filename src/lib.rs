@@ -61,6 +61,8 @@ pub mod headless;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]
+mod limits;
+#[cfg(feature = "dashboard")]
 mod quantity;
 #[cfg(feature = "dashboard")]
 pub mod report;

@@ -51,6 +51,8 @@ pub enum Action {
     Raise,
     /// One fewer of the selected workload; on the timeline, further away.
     Lower,
+    /// The next way of working of a workload that knows several.
+    SwitchMode,
     /// Ask the task in the details where it waits.
     AskWhere,
     /// Let the selected workload rest, or go on.

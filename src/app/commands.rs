@@ -44,6 +44,25 @@ impl App {
         }
     }
 
+    /// Of the selected workload on the lab's screen; elsewhere of the first that can.
+    pub(super) fn switch_mode(&mut self, now: Duration) -> Option<Effect> {
+        if !self.has(Action::SwitchMode) {
+            self.say(NO_LAB, now);
+            return None;
+        }
+        let lab = self.model.snapshot().and_then(|snapshot| snapshot.lab.as_ref());
+        let workloads = lab.map_or(&[][..], |lab| &lab.workloads);
+        let can = |at: &usize| workloads.get(*at).is_some_and(|workload| workload.mode.is_some());
+        let selected = self.workloads.key().copied().filter(|_| self.screen == Screen::Lab);
+        match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
+            Some(position) => self.lab(Command::SwitchMode(position), now),
+            None => {
+                self.say("no workload here knows another way of working", now);
+                None
+            }
+        }
+    }
+
     pub(super) fn ask_to_cancel(&mut self, now: Duration) {
         if !self.has(Action::Cancel) {
             return self.say(NO_LAB, now);

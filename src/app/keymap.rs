@@ -61,6 +61,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('-'), NONE Char('_')], "-", Lower, "fewer", "one fewer of it (Lab); further away (Timeline)"),
     binding(keys![NONE Char('p')], "p", Pause, "pause", "end its tasks for now, or start as many again (Lab)"),
     binding(keys![NONE Char('r')], "r", Restart, "restart", "end its tasks and start as many anew (Lab)"),
+    binding(keys![NONE Char('m')], "m", SwitchMode, "", "another way of working, if a workload knows several"),
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "stop the picture; collecting goes on"),
     binding(keys![NONE Char('/')], "/", Filter, "filter", "show only what holds these words: name, state, stage, location"),
     binding(keys![NONE Char('f')], "f", SwitchFlavor, "flavour", "current-thread or multi-thread: all tasks begin anew"),

@@ -326,6 +326,7 @@ impl App {
             | Action::Restart
             | Action::MoreWorkers
             | Action::FewerWorkers
+            | Action::SwitchMode
             | Action::Cancel
             | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
             Action::Show(Screen::Workers | Screen::Timeline) | Action::AskWhere => {

@@ -158,6 +158,7 @@ impl App {
             Action::Restart => return self.workload(Command::Restart, now),
             Action::MoreWorkers => return self.lab(Command::MoreWorkers, now),
             Action::FewerWorkers => return self.lab(Command::FewerWorkers, now),
+            Action::SwitchMode => return self.switch_mode(now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),
             Action::Quit => return Some(Effect::Quit),

@@ -2,23 +2,16 @@
 
 use std::fmt;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 use super::Style;
-
-/// Descriptors that a process needs beyond its connections.
-const SPARE: u64 = 64;
+use crate::limits::{self, TooLow};
 
 /// Why a number of connections was not measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The limit on open files is too low.
-    Files {
-        /// How many are needed.
-        wanted: u64,
-        /// How many are allowed at the most.
-        limit: u64,
-    },
+    /// A limit on files or ports is too low.
+    Limit(TooLow),
     /// The limit on threads is too low.
     Threads {
         /// How many are needed.
@@ -42,10 +35,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Files { wanted, limit } => write!(
-                f,
-                "needs {wanted} open files, and the limit is {limit}: raise it with `ulimit -n {wanted}`"
-            ),
+            Refusal::Limit(limit) => limit.fmt(f),
             Refusal::Threads { wanted, limit } => write!(
                 f,
                 "needs {wanted} threads, and the limit is {limit}: raise it with `ulimit -u`, or the \
@@ -60,20 +50,15 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Raises the limit on open files as far as it may be, for this process and those that it
-/// starts, and checks that `connections` fit.
+impl From<TooLow> for Refusal {
+    fn from(limit: TooLow) -> Self {
+        Refusal::Limit(limit)
+    }
+}
+
+/// Raises the limit on open files where it must be, and checks that `connections` fit.
 pub(super) fn make_room(connections: usize, style: Style) -> Result<(), Refusal> {
-    let wanted = connections as u64 + SPARE;
-    let mut files = getrlimit(Resource::Nofile);
-    if files.current.is_some_and(|current| current < wanted) {
-        files.current = files.maximum;
-        // If it may not be raised, the check below says so.
-        let _ = setrlimit(Resource::Nofile, files);
-    }
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if limit < wanted {
-        return Err(Refusal::Files { wanted, limit });
-    }
+    limits::open_files(connections as u64)?;
     let wanted = connections as u64 + 1;
     match most_threads().filter(|limit| style == Style::Threads && *limit < wanted) {
         Some(limit) => Err(Refusal::Threads { wanted, limit }),

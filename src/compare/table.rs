@@ -130,7 +130,10 @@ pub fn better(threads: &Measured, tasks: &Measured) -> Vec<(&'static str, f64)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Refusal, Style};
+    use crate::{
+        compare::{Refusal, Style},
+        limits::TooLow,
+    };
 
     fn row(style: Style, requests_per_second: f64, p99_ns: u64) -> Row {
         let outcome = Ok(Measured {
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_says_why() {
-        let refusal = Refusal::Files { wanted: 10_064, limit: 1_024 };
+        let refusal = Refusal::Limit(TooLow::Files { wanted: 10_064, limit: 1_024 });
         let rows = [Row { connections: 10_000, style: Style::Async, outcome: Err(refusal) }];
         assert!(text(&rows).contains("not measured: needs 10064 open files"));
         let json = json(&rows);

@@ -28,6 +28,8 @@ pub enum Command {
     MoreWorkers,
     /// One worker less, on a new runtime.
     FewerWorkers,
+    /// The next way of working of the workload at this position.
+    SwitchMode(usize),
     /// Cancel the task with this key, which takes effect at its next await.
     Cancel(u64),
 }

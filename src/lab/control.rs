@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use super::{
@@ -82,6 +82,7 @@ impl Lab {
             Command::Lower(at) => counts::lower(&self.shared, &running.foreman, at),
             Command::Pause(at) => counts::pause(&self.shared, &running.foreman, at),
             Command::Restart(at) => counts::restart(&self.shared, &running.foreman, at),
+            Command::SwitchMode(at) => self.switch_mode(at),
             Command::Cancel(key) => self.cancel(running, key),
         }
     }
@@ -190,6 +191,17 @@ impl Lab {
         }
     }
 
+    fn switch_mode(&self, position: usize) -> String {
+        let Some(Tally { spec, mode, .. }) = self.shared.tallies.get(position) else {
+            return "there is no such workload".into();
+        };
+        let Some(mode) = mode else {
+            return format!("{} knows one way of working only", spec.name);
+        };
+        mode.next();
+        format!("{}: {}", spec.name, mode.word())
+    }
+
     fn cancel(&self, running: &Running, key: u64) -> String {
         let Some(name) = running.spawner.cancel(key) else {
             return "this task has ended already".into();
@@ -219,12 +231,14 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Ru
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
-        let Tally { spec, done, gauges, .. } = tally;
+        let Tally { spec, done, gauges, mode, wanted, .. } = tally;
         let opening = Opening {
             spawner: spawner.of(spec),
             done: done.clone(),
             gauges: gauges.begin(),
             params: spec.params.clone(),
+            mode: mode.clone(),
+            count: wanted.load(Ordering::Relaxed),
         };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;

@@ -12,6 +12,7 @@ mod crew;
 mod error;
 mod gauge;
 mod hog;
+mod mode;
 mod options;
 mod runtime;
 mod scenario;

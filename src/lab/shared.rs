@@ -12,6 +12,7 @@ use super::{
     Scenario, WorkloadSpec,
     gauge::Gauges,
     hog::{Hog, Hold},
+    mode::Mode,
     options::HogOptions,
     runtime::WorkerThreads,
 };
@@ -59,6 +60,7 @@ pub(crate) struct Tally {
     pub paused: AtomicUsize,
     /// Counts how often all of it was to start anew.
     pub restarts: AtomicU64,
+    pub mode: Option<Mode>,
     pub done: Done,
     pub gauges: Gauges,
 }
@@ -94,6 +96,7 @@ impl Shared {
             wanted: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
+            mode: Mode::of(spec),
             done: Done::default(),
             gauges: Gauges::default(),
             spec: spec.clone(),
@@ -130,6 +133,7 @@ impl Shared {
             paused: tally.paused(),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
+            mode: tally.mode.as_ref().map(Mode::word),
             gauges: tally.gauges.read(),
         };
         LabFigures {

@@ -1,6 +1,10 @@
 //! Tasks summed up by group: a million tasks become a dozen rows.
 
-use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::HashMap,
+    sync::Arc,
+};
 
 use super::{Filter, Snapshot, Subject, TaskFigures, TaskRates};
 use crate::probe::State;
@@ -100,6 +104,8 @@ pub struct GroupRow {
     pub waiting: usize,
     /// Tasks that are being polled.
     pub polling: usize,
+    /// What its living tasks say that they do, and how many of them: most first.
+    pub stages: Vec<(&'static str, usize)>,
     /// Polls for each second of the last interval.
     pub poll_rate: f64,
     /// Polls begun.
@@ -131,6 +137,7 @@ impl GroupRow {
             ended: 0,
             waiting: 0,
             polling: 0,
+            stages: Vec::new(),
             poll_rate: 0.0,
             polls: 0,
             busy_share: 0.0,
@@ -149,6 +156,7 @@ impl GroupRow {
             self.ended += 1;
         } else {
             self.tasks += 1;
+            self.count_stage(task.stage);
         }
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
@@ -160,6 +168,15 @@ impl GroupRow {
         self.idle_ns = self.idle_ns.saturating_add(task.idle_ns);
         self.max_poll_ns = self.max_poll_ns.max(task.max_poll_ns);
         self.wakes = self.wakes.saturating_add(task.wakes);
+    }
+
+    /// Groups have few stages, whatever the number of their tasks.
+    fn count_stage(&mut self, stage: Option<&'static str>) {
+        let Some(stage) = stage else { return };
+        match self.stages.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, tasks)) => *tasks += 1,
+            None => self.stages.push((stage, 1)),
+        }
     }
 }
 
@@ -187,6 +204,9 @@ pub(super) fn sum_up(
             rows[*place].poll_p99_ns = distributions.poll_times.quantile(0.99);
             rows[*place].delay_p99_ns = distributions.delays.quantile(0.99);
         }
+    }
+    for row in &mut rows {
+        row.stages.sort_unstable_by_key(|(stage, tasks)| (Reverse(*tasks), *stage));
     }
     rows.retain(|row| filter.passes(&[&row.name, &row.location]));
     rows.sort_by(|a, b| {
@@ -249,6 +269,18 @@ mod tests {
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.tasks, row.ended, row.waiting), (2, 1, 1));
         assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
+    }
+
+    #[test]
+    fn living_tasks_are_counted_by_what_they_do() {
+        let mut tasks = [1, 2, 3, 4, 5].map(|id| task(id, "conn-1"));
+        let stages = ["writes", "asks", "asks", "reads"].map(Some);
+        for (task, stage) in tasks.iter_mut().zip(stages) {
+            task.stage = stage;
+        }
+        tasks[3].state = State::Completed;
+        let rows = sum_up(&snapshot(0, tasks), &[], GroupColumn::Name, false, &Filter::default());
+        assert_eq!(rows[0].stages, [("asks", 2), ("writes", 1)]);
     }
 
     #[test]

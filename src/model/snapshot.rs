@@ -315,6 +315,8 @@ pub struct WorkloadFigures {
     pub unit: Option<&'static str>,
     /// Units of closed-loop work done so far.
     pub done: u64,
+    /// The way of working, where the user may change it.
+    pub mode: Option<&'static str>,
     /// What else it tells of itself.
     pub gauges: Vec<Gauge>,
 }

@@ -101,6 +101,7 @@ pub(crate) fn lab(
                 paused: None,
                 unit,
                 done,
+                mode: None,
                 gauges: Vec::new(),
             })
             .collect(),

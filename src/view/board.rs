@@ -172,7 +172,7 @@ mod tests {
         let options =
             Options { connections: vec![100, 1_000, 40_000], duration: Duration::from_secs(2) };
         let mut board = Board::new(&options);
-        let refusal = Refusal::Files { wanted: 1_064, limit: 1_024 };
+        let refusal = Refusal::Limit(crate::limits::TooLow::Files { wanted: 1_064, limit: 1_024 });
         let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(refusal)];
         for (outcome, (connections, style)) in outcomes.into_iter().zip(board.plan.clone()) {
             board.advance(Progress::Begins, Duration::ZERO);

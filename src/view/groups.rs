@@ -45,7 +45,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let sorted = (place.column == sort).then_some(descending);
         head(canvas, area.y, place, place.column.title(), sorted);
     }
-    let visible = usize::from(area.height).saturating_sub(1);
+    let visible = rows(area.height);
+    if let Some(row) = stages_of(app).filter(|_| has_stages_line(area.height)) {
+        let y = area.bottom() - 1;
+        canvas.put(area.x, y, area.width, &stages(row), canvas.look.title());
+    }
     let rows = app.group_rows().iter().skip(app.groups.top()).take(visible);
     for (row, y) in rows.zip(area.y + 1..) {
         for place in &places {
@@ -56,6 +60,31 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
     }
+}
+
+/// From some height on the last line says what the tasks of a group are doing.
+fn has_stages_line(height: u16) -> bool {
+    height >= 8
+}
+
+/// How many groups fit below the head.
+pub(super) fn rows(height: u16) -> usize {
+    usize::from(height).saturating_sub(1 + usize::from(has_stages_line(height)))
+}
+
+/// The selected group; while none is selected, the one with the most to tell.
+fn stages_of(app: &App) -> Option<&GroupRow> {
+    let rows = app.group_rows();
+    let selected = rows.iter().find(|row| app.groups.key() == Some(&row.name));
+    selected.or_else(|| rows.iter().rev().max_by_key(|row| row.stages.len()))
+}
+
+/// Such as "conn: 12 × reads the request · 3 × asks the database".
+fn stages(row: &GroupRow) -> String {
+    let one = |(stage, tasks): &(&str, usize)| format!("{} × {stage}", count(*tasks as u64));
+    let said = row.stages.iter().map(one).collect::<Vec<_>>().join(" · ");
+    let said = if said.is_empty() { "its tasks do not say what they do".to_owned() } else { said };
+    format!(" {}: {said}", row.name)
 }
 
 fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {

@@ -129,9 +129,8 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
     let body = usize::from(Layout::new(app, width, height).body.height);
     match app.screen {
         // One line is the table's head.
-        Screen::Tasks | Screen::Groups | Screen::Workers | Screen::Resources => {
-            body.saturating_sub(1).max(1)
-        }
+        Screen::Groups => groups::rows(Layout::new(app, width, height).body.height).max(1),
+        Screen::Tasks | Screen::Workers | Screen::Resources => body.saturating_sub(1).max(1),
         Screen::Findings => {
             let blame = usize::from(blame::height(app, body as u16));
             body.saturating_sub(1 + blame).max(1)

@@ -5,7 +5,10 @@ mod bench;
 mod control;
 mod hog;
 mod kinds;
+mod node;
 mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "web")]
+mod web;
 mod work;

@@ -22,8 +22,8 @@ impl BuiltIn {
 }
 
 macro_rules! built_in {
-    ($($name:literal),* $(,)?) => {
-        &[$(BuiltIn {
+    ($($(#[$only:meta])? $name:literal),* $(,)?) => {
+        &[$($(#[$only])? BuiltIn {
             name: $name,
             text: include_str!(concat!("../../../assets/scenarios/", $name, ".toml")),
         }),*]
@@ -31,8 +31,19 @@ macro_rules! built_in {
 }
 
 /// All of them, in the order in which one might go through them.
-pub static BUILT_IN: &[BuiltIn] =
-    built_in!["mixed", "hello", "lazy", "desktop", "threads", "pool", "lifo", "trouble"];
+pub static BUILT_IN: &[BuiltIn] = built_in![
+    "mixed",
+    "hello",
+    "lazy",
+    "desktop",
+    #[cfg(feature = "web")]
+    "web",
+    "node",
+    "threads",
+    "pool",
+    "lifo",
+    "trouble",
+];
 
 #[cfg(test)]
 mod tests {

@@ -140,7 +140,7 @@ impl<'a> Entry<'a> {
                 let read = u64::from_str_radix(number.as_str(), number.radix());
                 Value::Number(read.map_err(|_| wrong("it is out of range".into()))?)
             }
-            (Allows::Choice(words), DeValue::String(text)) => {
+            (Allows::Choice(words) | Allows::Mode(words), DeValue::String(text)) => {
                 let word = words.iter().find(|word| **word == &**text);
                 Value::Word(word.copied().ok_or_else(|| {
                     let meant = nearest(text, words.iter().copied());

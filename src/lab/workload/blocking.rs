@@ -52,7 +52,7 @@ struct Caller {
     queue: Latency,
 }
 
-fn open(Opening { spawner, done, gauges, params }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Opening { spawner, done, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
     let caller = Caller {
         work: params.duration(&WORK),
         pause: params.duration(&PAUSE),

@@ -6,7 +6,7 @@
 use std::{fmt, io, time::Duration};
 
 use super::{Workload, param::Params};
-use crate::lab::{Param, gauge::Gauges, shared::Done, spawner::Spawner};
+use crate::lab::{Param, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner};
 
 /// A kind of work that a scenario can ask for.
 pub struct Kind {
@@ -56,6 +56,10 @@ pub(in crate::lab) struct Opening {
     pub gauges: Gauges,
     /// What the scenario set.
     pub params: Params,
+    /// The way of working that the user may change, if there is one.
+    pub mode: Option<Mode>,
+    /// How many units are wanted at first.
+    pub count: usize,
 }
 
 /// One task for each unit.

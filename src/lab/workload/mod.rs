@@ -6,6 +6,7 @@
 mod blocking;
 mod compute;
 mod cruncher;
+mod customers;
 mod feed;
 mod halfway;
 mod handles;
@@ -18,6 +19,7 @@ mod leak;
 mod lifo;
 mod lost_waker;
 mod mutex_held;
+mod net;
 mod panic;
 mod param;
 mod pingpong;
@@ -27,6 +29,8 @@ mod slow_consumer;
 mod storm;
 mod tcp;
 mod unawaited;
+#[cfg(feature = "web")]
+mod web;
 
 use tokio::task::AbortHandle;
 
@@ -38,6 +42,9 @@ pub use param::{Allows, Param, Params, Value};
 pub static KINDS: &[&Kind] = &[
     &heartbeats::KIND,
     &tcp::KIND,
+    &customers::KIND,
+    #[cfg(feature = "web")]
+    &web::KIND,
     &pingpong::KIND,
     &cruncher::KIND,
     &feed::KIND,

@@ -48,6 +48,9 @@ pub enum Allows {
     },
     /// One of some words, the first of them unless set.
     Choice(&'static [&'static str]),
+    /// One of some words, as [`Choice`](Allows::Choice), that the user may change while the
+    /// lab runs.
+    Mode(&'static [&'static str]),
     /// `true` or `false`.
     Switch {
         /// What it is unless set.
@@ -62,7 +65,7 @@ pub enum Value {
     Duration(Duration),
     /// For [`Allows::Count`] and [`Allows::Bytes`].
     Number(u64),
-    /// For [`Allows::Choice`].
+    /// For [`Allows::Choice`] and [`Allows::Mode`].
     Word(&'static str),
     /// For [`Allows::Switch`].
     Switch(bool),
@@ -74,7 +77,9 @@ impl Allows {
         match self {
             Allows::Duration { default, .. } => Value::Duration(default),
             Allows::Count { default, .. } | Allows::Bytes { default, .. } => Value::Number(default),
-            Allows::Choice(words) => Value::Word(words.first().copied().unwrap_or_default()),
+            Allows::Choice(words) | Allows::Mode(words) => {
+                Value::Word(words.first().copied().unwrap_or_default())
+            }
             Allows::Switch { default } => Value::Switch(default),
         }
     }
@@ -89,7 +94,9 @@ impl Allows {
                 Allows::Count { least, most, .. } | Allows::Bytes { least, most, .. },
                 Value::Number(value),
             ) => (least..=most).contains(&value),
-            (Allows::Choice(words), Value::Word(word)) => words.contains(&word),
+            (Allows::Choice(words) | Allows::Mode(words), Value::Word(word)) => {
+                words.contains(&word)
+            }
             (Allows::Switch { .. }, Value::Switch(_)) => true,
             _ => false,
         }
@@ -126,7 +133,7 @@ impl fmt::Display for Allows {
                 let (least, most) = (show_bytes(*least), show_bytes(*most));
                 write!(f, "a size from {least} to {most}, such as {such_as}")
             }
-            Allows::Choice(words) => {
+            Allows::Choice(words) | Allows::Mode(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 write!(f, "one of {}", words.join(", "))
             }

@@ -240,6 +240,8 @@ struct WorkloadDoc<'a> {
     paused: Option<usize>,
     unit: Option<&'static str>,
     done: u64,
+    /// The way of working, where there are several.
+    mode: Option<&'static str>,
     /// By name, with `_` for spaces.
     gauges: BTreeMap<String, GaugeDoc<'a>>,
 }
@@ -280,12 +282,13 @@ struct HogDoc {
 impl<'a> LabDoc<'a> {
     fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
         let workloads = lab.workloads.iter().map(
-            |WorkloadFigures { name, count, paused, unit, done, gauges }| WorkloadDoc {
+            |WorkloadFigures { name, count, paused, unit, done, mode, gauges }| WorkloadDoc {
                 name,
                 count: *count,
                 paused: *paused,
                 unit: *unit,
                 done: *done,
+                mode: *mode,
                 gauges: gauges.iter().map(GaugeDoc::of).collect(),
             },
         );

@@ -45,9 +45,10 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
         None => "–".to_owned(),
     };
     let unit = workload.unit.unwrap_or("not closed-loop");
+    let mode = workload.mode.map(|mode| format!(", {mode} (m)")).unwrap_or_default();
     let paused = workload.paused.map(|count| format!("paused, p starts {count}"));
     format!(
-        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}",
+        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",
         workload.name,
         workload.count,
         figure(share.map(|(_, before, _)| *before)),

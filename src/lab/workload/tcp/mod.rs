@@ -3,16 +3,11 @@
 
 mod threads;
 
-use std::{
-    convert::Infallible,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::TcpStream,
     task::AbortHandle,
     time::sleep,
 };
@@ -20,19 +15,15 @@ use tokio::{
 use super::{
     Allows, Kind, Opening, Param, Params, Workload,
     kind::{millis, secs},
+    net::{self, FIRST_RETRY, LAST_RETRY, failure},
 };
 use crate::{
     lab::{shared::Done, spawner::Spawner},
     stage,
 };
 
-/// Connections that may wait to be accepted, so that many clients can begin at once.
-const BACKLOG: u32 = 4096;
 /// No line of either side is longer, whoever else may connect to the port.
 const MAX_LINE: u64 = 1024;
-/// A failed connection is tried again after this, then after twice as long, and so on.
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(3);
 
 pub(super) static KIND: Kind = Kind {
     name: "tcp",
@@ -94,14 +85,8 @@ impl Service {
 
 /// Binds a port of the system's choice and begins to accept.
 fn serve_with_tasks(spawner: &Spawner) -> io::Result<SocketAddr> {
-    // The socket registers with the runtime under test, not with the caller's.
-    let runtime = spawner.handle().clone();
-    let _context = runtime.enter();
-    let socket = TcpSocket::new_v4()?;
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    let listener = socket.listen(BACKLOG)?;
-    let address = listener.local_addr()?;
-    spawner.spawn("accept", accept(listener, spawner.clone()));
+    let (listener, address) = net::listen(spawner.handle())?;
+    spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
     Ok(address)
 }
 
@@ -114,26 +99,8 @@ impl Workload for Tcp {
     }
 }
 
-async fn accept(listener: TcpListener, spawner: Spawner) {
-    let mut number = 0;
-    loop {
-        stage("waits for a connection");
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                number += 1;
-                spawner.spawn(&format!("conn-{number}"), serve(stream));
-            }
-            Err(error) => {
-                // Most likely no file descriptor is left: some will come back.
-                stage(failure(&error));
-                sleep(FIRST_RETRY).await;
-            }
-        }
-    }
-}
-
 /// One connection, until the client goes.
-async fn serve(stream: TcpStream) {
+pub(super) async fn serve(stream: TcpStream) {
     match answer_all(stream).await {
         Ok(()) => stage("its client has gone"),
         Err(error) => stage(failure(&error)),
@@ -141,7 +108,6 @@ async fn serve(stream: TcpStream) {
 }
 
 async fn answer_all(stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     let mut served = 0u64;
@@ -210,7 +176,10 @@ async fn ask_for_ever(
 }
 
 /// Reads lines up to an empty one. `false` if the other side has gone before the first.
-async fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -> io::Result<bool> {
+pub(super) async fn read_message(
+    stream: &mut BufReader<TcpStream>,
+    message: &mut String,
+) -> io::Result<bool> {
     message.clear();
     loop {
         let before = message.len();
@@ -226,23 +195,3 @@ async fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -
         }
     }
 }
-
-/// What went wrong, for the table. The task goes on or ends with it, but never silently.
-fn failure(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "failed: connection refused",
-        io::ErrorKind::ConnectionReset => "failed: connection reset",
-        io::ErrorKind::BrokenPipe => "failed: broken pipe",
-        io::ErrorKind::UnexpectedEof => "failed: connection closed",
-        io::ErrorKind::AddrNotAvailable => "failed: no port is free",
-        io::ErrorKind::InvalidData => "failed: not understood",
-        _ if error.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
-            "failed: too many open files"
-        }
-        _ => "failed: input or output error",
-    }
-}
-
-/// The same numbers on every Unix.
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;

@@ -1,0 +1,79 @@
+//! Asking the database: off the workers, as it should be, or on them, as it happens.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+use super::db::{Database, User};
+use crate::lab::mode::Mode;
+
+/// Each question goes to a thread of the blocking pool.
+pub(super) const SPAWN_BLOCKING: &str = "spawn-blocking";
+/// One thread owns the database; questions and answers go through channels.
+pub(super) const THREAD: &str = "thread";
+/// The task asks by itself, and holds its worker until the answer is there.
+pub(super) const ON_THE_WORKER: &str = "on-the-worker";
+
+/// How many users an answer has at the most.
+const MOST: usize = 20;
+
+/// What a client wants to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    Best,
+    User(u64),
+}
+
+type Answer = io::Result<Vec<User>>;
+
+/// Asks for all connections.
+#[derive(Clone)]
+pub(super) struct Asker {
+    database: Arc<Database>,
+    mode: Option<Mode>,
+    thread: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+}
+
+impl Asker {
+    /// Starts the thread that owns the database in one of the modes: which of them is
+    /// used may change at any time. The thread ends with the last asker.
+    pub(super) fn start(database: Arc<Database>, mode: Option<Mode>) -> io::Result<Self> {
+        let (thread, questions) = mpsc::channel::<(Question, oneshot::Sender<Answer>)>();
+        let own = Arc::clone(&database);
+        thread::Builder::new().name("asynctop-database".into()).spawn(move || {
+            for (question, answer) in questions {
+                // Whoever asked may have gone.
+                let _ = answer.send(look_up(&own, question));
+            }
+        })?;
+        Ok(Asker { database, mode, thread })
+    }
+
+    pub(super) async fn ask(&self, question: Question) -> Answer {
+        match self.mode.as_ref().map_or(SPAWN_BLOCKING, Mode::word) {
+            ON_THE_WORKER => look_up(&self.database, question),
+            THREAD => {
+                let (answer, answered) = oneshot::channel();
+                // If the thread is gone, so is the other end of `answer`.
+                let _ = self.thread.send((question, answer));
+                answered.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+            }
+            _ => {
+                let database = Arc::clone(&self.database);
+                let asked = tokio::task::spawn_blocking(move || look_up(&database, question));
+                asked.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+            }
+        }
+    }
+}
+
+fn look_up(database: &Database, question: Question) -> Answer {
+    match question {
+        Question::Best => database.best(MOST),
+        Question::User(id) => Ok(database.user(id)?.into_iter().collect()),
+    }
+}

@@ -1,0 +1,96 @@
+//! A web service as there are many: accept, read the request, ask the database, format
+//! the answer, write it. HTTP over real TCP, a database in a real file, and clients that
+//! wait for the answer before they ask again.
+//!
+//! What a connection's task does right now is its stage: one of the five awaits of a
+//! handler, of which the first, accept, has a task of its own.
+
+mod ask;
+mod client;
+pub(in crate::lab) mod db;
+mod serve;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::task::AbortHandle;
+
+use super::{
+    Allows, Kind, Opening, Param, Params, Workload,
+    kind::{millis, secs},
+    net,
+};
+use crate::lab::{shared::Done, spawner::Spawner};
+use ask::Asker;
+use db::Database;
+
+pub(super) static KIND: Kind = Kind {
+    name: "web",
+    about: "an HTTP service with a database in a file, and its clients: GET /users, /users/ID",
+    unit: Some("request"),
+    params: &[&DATABASE, &USERS, &THINK],
+    tasks,
+    open,
+};
+
+static DATABASE: Param = Param {
+    name: "database",
+    about: "where the database is asked; the Lab screen switches it",
+    allows: Allows::Mode(&[ask::SPAWN_BLOCKING, ask::THREAD, ask::ON_THE_WORKER]),
+};
+
+static USERS: Param = Param {
+    name: "users",
+    about: "how many users the database has; GET /users looks at them all",
+    allows: Allows::Count { default: 5_000, least: 1, most: 1_000_000 },
+};
+
+static THINK: Param = Param {
+    name: "think",
+    about: "how long a client rests after each answer, at least: each has its own pace",
+    allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
+};
+
+/// A client and its connection each, and one that accepts.
+fn tasks(count: usize, _: &Params) -> usize {
+    count.saturating_mul(2).saturating_add(1)
+}
+
+struct Web {
+    spawner: Spawner,
+    done: Done,
+    address: SocketAddr,
+    think: Duration,
+    users: u64,
+}
+
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let Opening { spawner, done, params, mode, count, .. } = opening;
+    net::make_room(count)?;
+    let users = params.number(&USERS);
+    let asker = Asker::start(Arc::new(Database::open(users)?), mode)?;
+    let (listener, address) = net::listen(spawner.handle())?;
+    spawner.spawn(
+        "accept",
+        net::accept(listener, spawner.clone(), move |stream| {
+            serve::connection(stream, asker.clone())
+        }),
+    );
+    Ok(Box::new(Web { spawner, done, address, think: params.duration(&THINK), users }))
+}
+
+impl Workload for Web {
+    fn start(&mut self, number: usize) -> AbortHandle {
+        let client = client::Client {
+            address: self.address,
+            // One of four asks for a single user, which takes no time to find.
+            path: match number % 4 {
+                0 => format!("/users/{}", 1 + number as u64 % self.users),
+                _ => "/users".to_owned(),
+            },
+            // Clients that think equally long would come all at the same time.
+            think: self.think + Duration::from_millis(number as u64 % 7),
+            done: self.done.clone(),
+        };
+        self.spawner.spawn(&format!("client-{number}"), client.run()).1
+    }
+}

@@ -1,0 +1,169 @@
+//! The web service: that it answers from its database, that one sees what its
+//! connections do, and that it matters where the database is asked.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use asynctop::{
+    lab::{Command, LabOptions, Scenario},
+    model::{Flavor, Snapshot, TaskFigures},
+    probe::Registry,
+};
+
+use crate::bench::{Bench, alive, done};
+
+fn bench(settings: &str) -> Bench {
+    let text = format!(
+        "[runtime]\nflavor = 'current-thread'\n[[workload]]\nkind = 'heartbeats'\ncount = 2\n\
+         [[workload]]\nkind = 'web'\n{settings}"
+    );
+    let scenario = Scenario::parse("web", "web.toml", &text).expect("a scenario");
+    Bench::start(LabOptions { registry: Registry::leak(), ..LabOptions::new(scenario) })
+}
+
+fn requests(snapshot: &Snapshot) -> u64 {
+    done(snapshot).iter().find(|(name, _)| &**name == "web").expect("the workload").1
+}
+
+fn of<'a>(snapshot: &'a Snapshot, group: &'a str) -> impl Iterator<Item = &'a TaskFigures> {
+    snapshot.tasks.iter().filter(move |task| &*task.meta.group == group)
+}
+
+/// The ports of 127.0.0.1 on which this process listens.
+fn listening() -> Vec<u16> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("Linux");
+    let port = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, _, state) = (fields.next()?, fields.next()?, fields.next()?);
+        let (address, port) = local.split_once(':')?;
+        (address == "0100007F" && state == "0A").then(|| u16::from_str_radix(port, 16).ok())?
+    };
+    table.lines().skip(1).filter_map(port).collect()
+}
+
+/// A client of our own: status and body, `None` if it is no HTTP service.
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut status = String::new();
+    reader.read_line(&mut status).ok()?;
+    let status = status.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).ok()?;
+    Some((status, rest.split_once("\r\n\r\n")?.1.to_owned()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn users_are_answered_as_json_from_the_database() {
+    let mut bench = bench("count = 1\nusers = 300");
+    bench.wait("a request is answered", |s| requests(s) > 0);
+    // Other tests listen too; only this service knows exactly these users.
+    let ports = listening();
+    let users = |port: &u16| -> Option<Vec<serde_json::Value>> {
+        let (status, body) = get(*port, "/users")?;
+        (status == 200 && get(*port, "/users/300")?.0 == 200 && get(*port, "/users/301")?.0 == 404)
+            .then(|| serde_json::from_str(&body).ok())?
+    };
+    let (port, users) = ports
+        .iter()
+        .find_map(|port| Some((*port, users(port)?)))
+        .expect("one of the ports is the service's");
+    let score = |user: &serde_json::Value| user["score"].as_u64().expect("a score");
+    assert_eq!(users.len(), 20);
+    assert!(users.windows(2).all(|pair| score(&pair[0]) >= score(&pair[1])), "{users:?}");
+    let id = users[0]["id"].as_u64().expect("an id");
+    let (_, one) = get(port, &format!("/users/{id}")).expect("an answer");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&one).expect("JSON"), users[0]);
+    assert_eq!(get(port, "/").expect("an answer").0, 404);
+}
+
+#[test]
+fn one_sees_at_which_await_each_connection_is() {
+    let mut bench = bench("count = 12\nusers = 3000\nthink = '1ms'");
+    let mut seen = std::collections::HashSet::new();
+    bench.wait("connections were seen at several awaits", |s| {
+        assert!(of(s, "conn").all(|task| task.polls == 0 || task.stage.is_some()));
+        seen.extend(of(s, "conn").filter_map(|task| task.stage));
+        ["reads the request", "asks the database"].iter().all(|stage| seen.contains(stage))
+    });
+    let known = [
+        "reads the request",
+        "asks the database",
+        "formats the answer",
+        "writes the answer",
+        "its client has gone",
+    ];
+    assert!(seen.iter().all(|stage| known.contains(stage)), "{seen:?}");
+}
+
+#[test]
+fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
+    let mut bench = bench("count = 4\nusers = 100\ndatabase = 'thread'");
+    let mode = |s: &Snapshot| s.lab.as_ref().expect("a lab").workloads[1].mode;
+    for expected in ["thread", "on-the-worker", "spawn-blocking"] {
+        let before = bench.look();
+        assert_eq!(mode(&before), Some(expected));
+        bench.wait("requests are answered", |s| requests(s) > requests(&before) + 8);
+        bench.lab.execute(Command::SwitchMode(1));
+    }
+    assert!(bench.lab.execute(Command::SwitchMode(0)).contains("one way"));
+    assert!(bench.lab.execute(Command::SwitchMode(7)).contains("no such workload"));
+}
+
+#[test]
+fn a_query_on_the_worker_is_one_long_poll_and_elsewhere_it_is_not() {
+    let longest = |mode: &str| {
+        let mut bench = bench(&format!("count = 4\nusers = 50000\ndatabase = '{mode}'"));
+        let polls = |s: &Snapshot| {
+            let mut longest: Vec<u64> = of(s, "conn").map(|task| task.max_poll_ns).collect();
+            longest.sort_unstable();
+            longest
+        };
+        let snapshot =
+            bench.wait("each client was answered", |s| requests(s) >= 16 && alive(s, "conn") >= 4);
+        // One of the four asks for a single user; the system may interrupt any poll.
+        polls(&snapshot)[polls(&snapshot).len() / 2]
+    };
+    let (off, on) = (longest("spawn-blocking"), longest("on-the-worker"));
+    assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
+}
+
+/// How long the heartbeats waited for the worker on average, by where the database is asked.
+fn wait_of_heartbeats(mode: &str) -> u64 {
+    let mut bench = bench(&format!("count = 4\nusers = 20000\nthink = '1ms'\ndatabase = '{mode}'"));
+    let sums = |s: &Snapshot| {
+        of(s, "heartbeat")
+            .fold((0, 0), |(polls, waited), task| (polls + task.polls, waited + task.scheduled_ns))
+    };
+    let first = bench.wait("each client was answered", |s| requests(s) >= 8);
+    let last = bench.wait("the heartbeats beat, and requests are answered", |s| {
+        sums(s).0 >= sums(&first).0 + 40 && requests(s) >= requests(&first) + 40
+    });
+    let ((before, waited_before), (polls, waited)) = (sums(&first), sums(&last));
+    (waited - waited_before) / (polls - before)
+}
+
+#[test]
+fn a_query_on_the_worker_keeps_tasks_waiting_that_ask_nobody() {
+    let (off, on) = (wait_of_heartbeats("spawn-blocking"), wait_of_heartbeats("on-the-worker"));
+    assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
+}
+
+#[test]
+fn the_mode_outlives_a_switch_of_the_runtime() {
+    let mut bench = bench("count = 2\nusers = 100");
+    bench.lab.execute(Command::SwitchMode(1));
+    bench.lab.execute(Command::SwitchFlavor);
+    let before = bench.look();
+    let mode = before.lab.as_ref().expect("a lab").workloads[1].mode;
+    assert_eq!(mode, Some("thread"));
+    bench.wait("requests are answered again", |s| {
+        s.runtime.flavor.value() == Some(Flavor::MultiThread) && requests(s) > requests(&before)
+    });
+}
