@@ -1,4 +1,12 @@
 //! Where an idle task waits: it is asked, and says so at its line, and goes on as before.
+#![cfg_attr(
+    not(tokio_unstable),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "without Tokio's unstable parts nobody can be asked"
+    )
+)]
 #![cfg(all(
     feature = "watch",
     target_os = "linux",

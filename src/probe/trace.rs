@@ -20,6 +20,10 @@ pub(crate) type Tracer = fn(registry: &'static Registry, task: u64, poll: &mut d
 static TRACER: OnceLock<Tracer> = OnceLock::new();
 
 /// The tracer of all registries, from now on; there is one only.
+#[cfg_attr(
+    not(all(feature = "await-points", tokio_unstable, target_os = "linux")),
+    allow(dead_code, reason = "builds that cannot trace have no tracer")
+)]
 pub(crate) fn set_tracer(tracer: Tracer) {
     // The second one is the first one again.
     let _ = TRACER.set(tracer);

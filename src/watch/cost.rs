@@ -35,6 +35,7 @@ pub struct Waited {
     pub nanos: u64,
 }
 
+#[cfg(feature = "watch")]
 impl Cost {
     /// Who waits less than this is not counted.
     pub(super) const LEAST_NS: u64 = 1_000_000;
@@ -53,7 +54,9 @@ impl Cost {
             self.worst.insert(at, Waited { task, name: name(), nanos });
         }
     }
+}
 
+impl Cost {
     /// `cost others 3.20 task-seconds (16 tasks)`, or, where it is not certain that it was
     /// this poll, `16 tasks waited 3.20 task-seconds meanwhile`. `None` if nobody waited.
     pub fn sentence(&self) -> Option<String> {

@@ -57,6 +57,7 @@ pub(in crate::lab) struct Opening {
     /// What the scenario set.
     pub params: Params,
     /// The way of working that the user may change, if there is one.
+    #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "only the web service has modes"))]
     pub mode: Option<Mode>,
     /// How many units are wanted at first.
     pub count: usize,
