@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -33,14 +34,20 @@ struct Setup {
     registry: &'static Registry,
     watchdog: Watchdog,
     runtime: Runtime,
+    /// The room for stacks is small and one for the whole process: tests that asked at the
+    /// same time would turn each other away.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Setup {
     fn new() -> Self {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Setup { registry, watchdog, runtime }
+        Setup { registry, watchdog, runtime, _alone }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> u64 {
