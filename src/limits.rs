@@ -31,11 +31,12 @@ pub enum TooLow {
     },
 }
 
-/// Makes room for connections with both ends in this process, beside what it has open.
-pub(crate) fn connections(count: u64) -> Result<(), TooLow> {
+/// Makes room for connections within this machine, one or both `ends` of which are in this
+/// process, beside what it has open.
+pub(crate) fn connections(connections: u64, ends: u64) -> Result<(), TooLow> {
     match ports() {
-        Some(limit) if limit < count => Err(TooLow::Ports { wanted: count, limit }),
-        _ => open_files(open_now().saturating_add(2 * count)),
+        Some(limit) if limit < connections => Err(TooLow::Ports { wanted: connections, limit }),
+        _ => open_files(open_now().saturating_add(connections.saturating_mul(ends))),
     }
 }
 
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn there_are_fewer_ports_than_numbers_for_them() {
-        let error = connections(70_000).expect_err("too many").to_string();
+        let error = connections(70_000, 1).expect_err("too many").to_string();
         assert!(error.contains("ip_local_port_range"), "{error}");
     }
 }

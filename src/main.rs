@@ -13,7 +13,7 @@ use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
     compare, comparison, console, dashboard,
     gate::Gate,
-    headless,
+    headless, lab,
 };
 
 /// A `--fail-on` rule has fired.
@@ -49,6 +49,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "attach")]
         Request::Attach { addresses, watch } => return run_attach(&addresses, &watch),
         Request::Compare(args) => run_compare(&args),
+        Request::Customers(args) => Ok(lab::crowd(args.at, args.every)?),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),
@@ -60,6 +61,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
 fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     let hog = lab.hog.is_some();
     let mut options = lab.options(scenario)?;
+    options.program = env::current_exe().ok();
     options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
         dashboard::run(options, &watch.dashboard(hog, no_color()))?;

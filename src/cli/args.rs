@@ -125,6 +125,17 @@ pub struct CompareArgs {
     pub serve: Option<Style>,
 }
 
+/// Whose customers to be. The lab alone asks for this.
+#[derive(Args, Clone, Debug)]
+pub struct CustomersArgs {
+    /// Where the service listens
+    #[arg(long, value_name = "ADDR")]
+    pub at: SocketAddr,
+    /// How long each customer rests after an answer, on average
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub every: Duration,
+}
+
 /// What a table is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {

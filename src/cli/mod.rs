@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::source::Address;
-pub use args::{CompareArgs, Format, LabArgs, TableFormat, WatchArgs};
+pub use args::{CompareArgs, CustomersArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
 pub use hold::Hold;
@@ -82,6 +82,9 @@ enum Command {
         #[arg(long, conflicts_with = "name")]
         kinds: bool,
     },
+    /// Be the customers of a service, in the process that the lab starts for them
+    #[command(hide = true)]
+    Customers(CustomersArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -117,6 +120,8 @@ pub enum Request {
     Scenarios(Option<String>),
     /// The kinds of workloads.
     Kinds,
+    /// Being the customers of a service.
+    Customers(CustomersArgs),
     /// A completion script.
     Completions(Shell),
     /// The man page.
@@ -165,6 +170,7 @@ where
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
         Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
+        Some(Command::Customers(args)) => without_flags(Request::Customers(args)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }

@@ -52,13 +52,7 @@ impl Lab {
         options.check()?;
         let (registry, size) = (options.registry, options.size());
         let (runtime, epoch) = begin_epoch(registry, size, 1)?;
-        let shared = Arc::new(Shared::new(
-            registry,
-            &options.scenario,
-            &options.hog,
-            options.console,
-            epoch,
-        ));
+        let shared = Arc::new(Shared::new(options, epoch));
         let running = Mutex::new(Some(populate(&shared, runtime, size)?));
         Ok(Lab { shared, running })
     }
@@ -239,6 +233,7 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Ru
             params: spec.params.clone(),
             mode: mode.clone(),
             count: wanted.load(Ordering::Relaxed),
+            program: shared.program.clone(),
         };
         let workload = (spec.kind.open)(opening)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;

@@ -6,22 +6,20 @@ use std::{
     thread,
 };
 
-use tokio::task::AbortHandle;
-
 use super::{
     hog::Stop,
     runtime::TestRuntime,
     shared::{Shared, Tally},
     spawner::Spawner,
-    workload::Workload,
+    workload::{Unit, Workload},
 };
 
 /// One workload at work. A unit is what a count counts: a heartbeat, a client with its
-/// connection, a pair. Ending its one task ends the rest of it.
+/// connection, a pair. Ending it ends all that belongs to it.
 pub(crate) struct Crew {
     workload: Box<dyn Workload>,
-    /// Numbers and tasks, oldest first.
-    units: Vec<(usize, AbortHandle)>,
+    /// With their numbers, oldest first.
+    units: Vec<(usize, Unit)>,
     /// How often it has started anew.
     restarts: u64,
 }
@@ -37,17 +35,17 @@ impl Crew {
         let (wanted, restarts) = (&tally.wanted, tally.restarts.load(Ordering::Relaxed));
         if self.restarts != restarts {
             self.restarts = restarts;
-            self.units.drain(..).for_each(|(_, task)| task.abort());
+            self.units.drain(..).for_each(|(_, unit)| unit.end());
         }
-        self.units.retain(|(_, task)| !task.is_finished());
+        self.units.retain(|(_, unit)| !unit.is_over());
         // Looked up each time: with many units this takes a while.
         while self.units.len() < wanted.load(Ordering::Relaxed) && !stop.asked() {
             let number = self.units.last().map_or(1, |(number, _)| number + 1);
             self.units.push((number, self.workload.start(number)));
         }
         while self.units.len() > wanted.load(Ordering::Relaxed) {
-            if let Some((_, task)) = self.units.pop() {
-                task.abort();
+            if let Some((_, unit)) = self.units.pop() {
+                unit.end();
             }
         }
     }

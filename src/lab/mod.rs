@@ -30,4 +30,4 @@ pub use options::{
 pub use runtime::is_lab_thread;
 pub use scenario::{BUILT_IN, BuiltIn, Scenario, ScenarioError, WorkloadSpec, builtin, find};
 pub(crate) use shared::{Epoch, Shared};
-pub use workload::{Allows, KINDS, Kind, Param, Params, Value, kind};
+pub use workload::{Allows, KINDS, Kind, Param, Params, Value, crowd, kind};

@@ -1,6 +1,6 @@
 //! What a lab is made of, and what is too much of it.
 
-use std::{num::NonZero, str::FromStr, thread, time::Duration};
+use std::{num::NonZero, path::PathBuf, str::FromStr, thread, time::Duration};
 
 use super::{HogKind, LabError, Scenario, runtime::Size};
 use crate::{console::Served, model::Flavor, probe::Registry};
@@ -28,6 +28,9 @@ pub struct LabOptions {
     pub workers: Option<usize>,
     /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) releases.
     pub hog: HogOptions,
+    /// The program `asynctop`, which is started once more to be the customers of the
+    /// scenario `node`. Without it that one does not start.
+    pub program: Option<PathBuf>,
     /// The server that shows the lab to tokio-console, if there is one.
     pub console: Option<Served>,
     /// Measures the tasks. Labs that run at the same time need one each.
@@ -42,6 +45,7 @@ impl LabOptions {
             scenario,
             flavor: None,
             workers: None,
+            program: None,
             console: None,
             registry: Registry::global(),
         }

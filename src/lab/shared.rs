@@ -1,15 +1,18 @@
 //! What the lab shows of itself to a source. No task of the lab ever holds a lock of
 //! this, so nobody who looks waits for the runtime under test.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::runtime::Handle;
 
 use super::{
-    Scenario, WorkloadSpec,
+    LabOptions, WorkloadSpec,
     gauge::Gauges,
     hog::{Hog, Hold},
     mode::Mode,
@@ -79,19 +82,15 @@ pub(crate) struct Shared {
     scenario: Arc<str>,
     lesson: Arc<Lesson>,
     pub tallies: Vec<Tally>,
+    pub program: Option<PathBuf>,
     console: Option<Served>,
     hog: Mutex<Hog>,
     epoch: Mutex<Epoch>,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        registry: &'static Registry,
-        scenario: &Scenario,
-        hog: &HogOptions,
-        console: Option<Served>,
-        epoch: Epoch,
-    ) -> Self {
+    pub(crate) fn new(options: LabOptions, epoch: Epoch) -> Self {
+        let LabOptions { scenario, hog, program, console, registry, .. } = options;
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
@@ -101,12 +100,13 @@ impl Shared {
             gauges: Gauges::default(),
             spec: spec.clone(),
         };
-        let HogOptions { kind, count, hold } = hog.clone();
+        let HogOptions { kind, count, hold } = hog;
         Shared {
             registry,
             scenario: scenario.name.as_str().into(),
-            lesson: Arc::new(scenario.lesson.clone()),
             tallies: scenario.workloads.iter().map(tally).collect(),
+            lesson: Arc::new(scenario.lesson),
+            program,
             console,
             hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
             epoch: Mutex::new(epoch),

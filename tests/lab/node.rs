@@ -1,26 +1,38 @@
 //! Thousands of customers on one thread.
 
+#[cfg(target_os = "linux")]
+use std::{
+    fs::{self, DirEntry},
+    thread,
+    time::Instant,
+};
+
 use asynctop::{
     lab::{Command, HogOptions, Lab, LabOptions, Scenario, find},
     model::{GaugeValue, Snapshot},
     probe::Registry,
 };
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::process::{Resource, getrlimit};
 
+#[cfg(target_os = "linux")]
+use crate::bench::PATIENCE;
 use crate::bench::{Bench, alive, current_hog};
 
 fn with(count: usize) -> LabOptions {
     let mut scenario: Scenario = find("node").expect("built in");
     scenario.workloads[0].count = count;
-    LabOptions { registry: Registry::leak(), ..LabOptions::new(scenario) }
+    let program = Some(env!("CARGO_BIN_EXE_asynctop").into());
+    LabOptions { registry: Registry::leak(), program, ..LabOptions::new(scenario) }
 }
 
-/// All that the scenario asks for, or as many as the limit on open files allows with both
-/// ends here and some room for the other tests of this process.
+/// All that the scenario asks for, or as many as the limit on open files allows with one
+/// end here and some room for the other tests of this process.
 fn as_many_as_allowed() -> usize {
     let wanted = find("node").expect("built in").workloads[0].count;
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    usize::try_from(files.saturating_sub(1_000) / 2).map_or(wanted, |most| most.min(wanted))
+    usize::try_from(files.saturating_sub(1_000)).map_or(wanted, |most| most.min(wanted))
 }
 
 /// As the Lab screen shows it.
@@ -56,6 +68,68 @@ fn one_thread_answers_each_of_thousands_of_customers_and_none_behind_a_hog() {
     bench.lab.execute(Command::ToggleHog);
     let after = bench.wait("answers come again", |s| replies(s) > replies(&second));
     assert_eq!(alive(&after, "conn"), customers, "no connection was lost");
+}
+
+/// Three customers who ask so often.
+fn asking_every(every: &str) -> LabOptions {
+    let text = format!(
+        "[runtime]\nflavor = 'current-thread'\n[[workload]]\nkind = 'customers'\ncount = 3\n\
+         every = '{every}'"
+    );
+    let scenario = Scenario::parse("node", "node.toml", &text).expect("a scenario");
+    LabOptions { scenario, ..with(3) }
+}
+
+/// The processes that have this among their arguments.
+#[cfg(target_os = "linux")]
+fn processes_with(argument: &str) -> Vec<Pid> {
+    let pid = |entry: DirEntry| entry.file_name().to_str()?.parse().ok();
+    let has = |pid: &i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).any(|given| given == argument.as_bytes())
+    };
+    let all = fs::read_dir("/proc").expect("Linux").flatten().filter_map(pid);
+    all.filter(has).filter_map(Pid::from_raw).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
+    let mut bench = Bench::start(asking_every("2222ms"));
+    let connected = |s: &Snapshot, n| answered(s) == n && alive(s, "conn") == n as usize;
+    bench.wait("three were answered", |s| connected(s, 3));
+    bench.lab.execute(Command::Raise(0));
+    let raised = bench.wait("more came", |s| answered(s) > 3);
+    bench.lab.execute(Command::Lower(0));
+    bench.wait("some went", |s| answered(s) < answered(&raised));
+    bench.lab.execute(Command::Pause(0));
+    bench.wait("all went", |s| connected(s, 0));
+    bench.lab.execute(Command::Pause(0));
+    bench.wait("they came again", |s| answered(s) > 0);
+
+    // As the customers of no other test do.
+    let customers = || processes_with("2222000000ns");
+    let first = customers();
+    assert_eq!(first.len(), 1, "one process is all of them: {first:?}");
+    kill_process(first[0], Signal::KILL).expect("it lives");
+    bench.wait("all are gone", |s| connected(s, 0));
+    bench.lab.execute(Command::Restart(0));
+    bench.wait("others came", |s| answered(s) > 0);
+    assert_eq!(customers().len(), 1);
+    drop(bench);
+    // The crews' thread ends the process, in its own time.
+    let begin = Instant::now();
+    while !customers().is_empty() {
+        assert!(begin.elapsed() < PATIENCE, "they outlive the lab");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_program_that_is_not_asynctop_has_no_customers() {
+    let options = LabOptions { program: None, ..with(3) };
+    let error = Lab::start(options).expect_err("nobody could be the customers").to_string();
+    assert!(error.contains("`customers`: its customers are a process of asynctop"), "{error}");
 }
 
 #[test]

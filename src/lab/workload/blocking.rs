@@ -2,10 +2,10 @@
 
 use std::{io, thread, time::Duration};
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
 use crate::{
@@ -64,7 +64,7 @@ fn open(Opening { spawner, done, gauges, params, .. }: Opening) -> io::Result<Bo
 }
 
 impl Workload for Blocking {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let pool = self.spawner.handle().clone();
         let caller = self.caller.clone();
         let task = async move {
@@ -87,6 +87,6 @@ impl Workload for Blocking {
                 sleep(caller.pause).await;
             }
         };
-        self.spawner.spawn(&format!("caller-{number}"), task).1
+        self.spawner.spawn(&format!("caller-{number}"), task).1.into()
     }
 }

@@ -6,13 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    task::{AbortHandle, yield_now},
-    time::sleep,
-};
+use tokio::{task::yield_now, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{micros, millis, one_each, secs},
 };
 use crate::{
@@ -68,8 +65,11 @@ fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Wo
 }
 
 impl Workload for Cruncher {
-    fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("cruncher-{number}"), cruncher(self.job, self.done.clone())).1
+    fn start(&mut self, number: usize) -> Unit {
+        self.spawner
+            .spawn(&format!("cruncher-{number}"), cruncher(self.job, self.done.clone()))
+            .1
+            .into()
     }
 }
 

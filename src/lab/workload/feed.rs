@@ -12,13 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::mpsc::{self, Receiver, Sender, error::TrySendError},
-    task::AbortHandle,
-};
+use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
 use crate::{lab::spawner::Spawner, stage};
@@ -54,10 +51,10 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
 }
 
 impl Workload for Feed {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (sender, news) = mpsc::channel(1);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        self.spawner.spawn(&format!("feed-{number}"), listen(news)).1
+        self.spawner.spawn(&format!("feed-{number}"), listen(news)).1.into()
     }
 }
 

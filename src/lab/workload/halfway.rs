@@ -2,13 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tokio::{
-    task::AbortHandle,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, secs, two_each},
 };
 use crate::{
@@ -75,9 +72,9 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for HalfWay {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let task = impatient(number, self.spawner.clone(), self.times, self.counts.clone());
-        self.spawner.spawn(&format!("impatient-{number}"), task).1
+        self.spawner.spawn(&format!("impatient-{number}"), task).1.into()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
 };
 use crate::{
@@ -58,7 +58,7 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Handles {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (spawner, step, rest) = (self.spawner.clone(), self.step, self.rest);
         let (without_handle, aborted) = (self.without_handle.clone(), self.aborted.clone());
         let parent = async move {
@@ -75,7 +75,7 @@ impl Workload for Handles {
                 sleep(rest).await;
             }
         };
-        self.spawner.spawn(&format!("parent-{number}"), parent).1
+        self.spawner.spawn(&format!("parent-{number}"), parent).1.into()
     }
 }
 

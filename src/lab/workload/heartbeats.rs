@@ -2,13 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tokio::{
-    task::AbortHandle,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
 use crate::{lab::spawner::Spawner, stage};
@@ -39,8 +36,8 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
 }
 
 impl Workload for Heartbeats {
-    fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat(self.period)).1
+    fn start(&mut self, number: usize) -> Unit {
+        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat(self.period)).1.into()
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
 };
 use crate::{
@@ -81,9 +81,9 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Hello {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let name = if number == 1 { "main".to_owned() } else { format!("main-{number}") };
-        self.0.spawner.spawn(&name, main(self.0.clone())).1
+        self.0.spawner.spawn(&name, main(self.0.clone())).1.into()
     }
 }
 

@@ -2,14 +2,10 @@
 
 use std::{io, thread, time::Duration};
 
-use tokio::{
-    runtime::RuntimeFlavor,
-    task::{AbortHandle, block_in_place},
-    time::sleep,
-};
+use tokio::{runtime::RuntimeFlavor, task::block_in_place, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
 use crate::{
@@ -51,7 +47,7 @@ fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Wo
 }
 
 impl Workload for InPlace {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         // On a current-thread runtime there is nobody to hand the tasks to: Tokio panics.
         let possible = self.spawner.handle().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let (done, work, pause) = (self.done.clone(), self.work, self.pause);
@@ -70,6 +66,6 @@ impl Workload for InPlace {
                 sleep(pause).await;
             }
         };
-        self.spawner.spawn(&format!("in-place-{number}"), task).1
+        self.spawner.spawn(&format!("in-place-{number}"), task).1.into()
     }
 }

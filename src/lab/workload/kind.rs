@@ -3,7 +3,7 @@
 //! A kind is a file of this folder with a `static KIND`, and a line in
 //! [`KINDS`](super::KINDS).
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::{Workload, param::Params};
 use crate::lab::{Param, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner};
@@ -61,6 +61,8 @@ pub(in crate::lab) struct Opening {
     pub mode: Option<Mode>,
     /// How many units are wanted at first.
     pub count: usize,
+    /// The program `asynctop`, for work that belongs into another process.
+    pub program: Option<PathBuf>,
 }
 
 /// One task for each unit.

@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tokio::{sync::watch, task::AbortHandle, time::sleep};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
 };
 use crate::{
@@ -51,7 +51,7 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Leak {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (spawner, every, limit) = (self.spawner.clone(), self.every, self.limit);
         let total = self.leaked.clone();
         let leaker = async move {
@@ -67,7 +67,7 @@ impl Workload for Leak {
                 sleep(Duration::from_secs(3600)).await;
             }
         };
-        self.spawner.spawn(&format!("leaker-{number}"), leaker).1
+        self.spawner.spawn(&format!("leaker-{number}"), leaker).1.into()
     }
 }
 

@@ -5,12 +5,11 @@ use std::{io, time::Duration};
 
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
-    task::AbortHandle,
     time::sleep,
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     compute::compute,
     kind::{micros, millis, secs},
 };
@@ -58,7 +57,7 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Lifo {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let partner = |name: &str| {
             let (wake, woken) = mpsc::channel(1);
             self.spawner.spawn(&format!("{name}-{number}"), answer(woken));
@@ -66,7 +65,7 @@ impl Workload for Lifo {
         };
         let partners = [partner("woken-first"), partner("woken-last")];
         let task = wake_and_hold(partners, self.waits.clone(), self.hold, self.pause);
-        self.spawner.spawn(&format!("waker-{number}"), task).1
+        self.spawner.spawn(&format!("waker-{number}"), task).1.into()
     }
 }
 

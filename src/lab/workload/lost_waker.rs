@@ -2,9 +2,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use tokio::task::AbortHandle;
-
-use super::{Kind, Workload, kind::one_each};
+use super::{Kind, Unit, Workload, kind::one_each};
 use crate::{lab::spawner::Spawner, stage};
 
 pub(super) static KIND: Kind = Kind {
@@ -21,7 +19,7 @@ struct LostWaker {
 }
 
 impl Workload for LostWaker {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let task = async {
             stage("waits for what nobody can tell it");
             poll_fn(|context| {
@@ -31,6 +29,6 @@ impl Workload for LostWaker {
             })
             .await
         };
-        self.spawner.spawn(&format!("lost-{number}"), task).1
+        self.spawner.spawn(&format!("lost-{number}"), task).1.into()
     }
 }

@@ -34,6 +34,7 @@ mod web;
 
 use tokio::task::AbortHandle;
 
+pub use customers::crowd;
 pub use kind::Kind;
 pub(super) use kind::Opening;
 pub use param::{Allows, Param, Params, Value};
@@ -72,6 +73,38 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 
 /// Work that can be done by any number of units.
 pub(super) trait Workload: Send {
-    /// Starts one more unit and gives the task whose end ends the unit. Never waits.
-    fn start(&mut self, number: usize) -> AbortHandle;
+    /// Starts one more unit. Never waits.
+    fn start(&mut self, number: usize) -> Unit;
+}
+
+/// One of what a workload's count counts.
+pub(super) enum Unit {
+    /// Ends with this task.
+    Task(AbortHandle),
+    /// A customer, who is no task of this process.
+    Customer(customers::Seat),
+}
+
+impl Unit {
+    /// Whether it has ended, told to or by itself.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Unit::Task(task) => task.is_finished(),
+            Unit::Customer(seat) => seat.is_over(),
+        }
+    }
+
+    /// Has it end: a task at its next await.
+    pub(super) fn end(self) {
+        match self {
+            Unit::Task(task) => task.abort(),
+            Unit::Customer(seat) => seat.end(),
+        }
+    }
+}
+
+impl From<AbortHandle> for Unit {
+    fn from(task: AbortHandle) -> Self {
+        Unit::Task(task)
+    }
 }

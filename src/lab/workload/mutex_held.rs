@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     compute::compute,
     kind::{micros, millis, secs, two_each},
 };
@@ -52,12 +52,12 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for MutexHeld {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let mutex = Arc::new(Mutex::new(0));
         let other = glances(Arc::downgrade(&mutex), self.wait.clone());
         self.spawner.spawn(&format!("glances-{number}"), other);
         let task = works(mutex, self.hold, self.pause);
-        self.spawner.spawn(&format!("holds-mutex-{number}"), task).1
+        self.spawner.spawn(&format!("holds-mutex-{number}"), task).1.into()
     }
 }
 

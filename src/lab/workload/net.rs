@@ -23,9 +23,9 @@ const BACKLOG: u32 = 4096;
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 pub(super) const LAST_RETRY: Duration = Duration::from_secs(3);
 
-/// Makes room for so many connections, both ends of which are in this process.
-pub(super) fn make_room(connections: usize) -> io::Result<()> {
-    let room = limits::connections(connections as u64);
+/// Makes room for so many connections, one or both `ends` of which are in this process.
+pub(super) fn make_room(connections: usize, ends: u64) -> io::Result<()> {
+    let room = limits::connections(connections as u64, ends);
     room.map_err(|error| io::Error::other(format!("it {error}")))
 }
 

@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
 use crate::{lab::spawner::Spawner, stage};
@@ -36,8 +36,8 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
 }
 
 impl Workload for Panic {
-    fn start(&mut self, number: usize) -> AbortHandle {
-        self.spawner.spawn(&format!("panic-{number}"), panics(self.after)).1
+    fn start(&mut self, number: usize) -> Unit {
+        self.spawner.spawn(&format!("panic-{number}"), panics(self.after)).1.into()
     }
 }
 

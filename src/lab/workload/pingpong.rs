@@ -4,12 +4,11 @@ use std::{io, time::Duration};
 
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
-    task::AbortHandle,
     time::sleep,
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, secs, two_each},
 };
 use crate::{
@@ -43,12 +42,12 @@ fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Wo
 }
 
 impl Workload for PingPong {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (to_pong, from_ping) = mpsc::channel(1);
         let (to_ping, from_pong) = mpsc::channel(1);
         self.spawner.spawn(&format!("pong-{number}"), pong(from_ping, to_ping));
         let ping = ping(to_pong, from_pong, self.done.clone(), self.pause);
-        self.spawner.spawn(&format!("ping-{number}"), ping).1
+        self.spawner.spawn(&format!("ping-{number}"), ping).1.into()
     }
 }
 

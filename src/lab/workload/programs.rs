@@ -10,11 +10,11 @@ use std::{
 
 use tokio::{
     sync::mpsc::{self, Receiver, Sender, error::TrySendError},
-    task::{AbortHandle, yield_now},
+    task::yield_now,
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     compute::compute,
     kind::{micros, millis, one_each, secs},
 };
@@ -104,10 +104,10 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Programs {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (queue, events) = mpsc::channel(QUEUE);
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).push(queue);
-        self.spawner.spawn(&format!("program-{number}"), program(events, self.manners)).1
+        self.spawner.spawn(&format!("program-{number}"), program(events, self.manners)).1.into()
     }
 }
 

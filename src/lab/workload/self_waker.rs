@@ -2,10 +2,8 @@
 
 use std::{future::poll_fn, io, task::Poll, time::Duration};
 
-use tokio::task::AbortHandle;
-
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     compute::compute,
     kind::{micros, one_each, secs},
 };
@@ -37,7 +35,7 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
 }
 
 impl Workload for SelfWaker {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let look = self.look;
         let task = async move {
             stage("looks, wakes itself, looks again");
@@ -48,6 +46,6 @@ impl Workload for SelfWaker {
             })
             .await
         };
-        self.spawner.spawn(&format!("self-waker-{number}"), task).1
+        self.spawner.spawn(&format!("self-waker-{number}"), task).1.into()
     }
 }

@@ -7,12 +7,11 @@ use std::{
 
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    task::AbortHandle,
     time::sleep,
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Workload,
+    Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, secs, two_each},
 };
 use crate::{
@@ -79,13 +78,13 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for SlowConsumer {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (sender, receiver) = mpsc::unbounded_channel();
         let consumer = consume(receiver, self.queue.clone(), self.age.clone(), self.work);
         self.spawner.spawn(&format!("consumer-{number}"), consumer);
         let (batch, period, limit) = (self.batch, self.period, self.limit);
         let producer = produce(sender, self.queue.clone(), batch, limit, period);
-        self.spawner.spawn(&format!("producer-{number}"), producer).1
+        self.spawner.spawn(&format!("producer-{number}"), producer).1.into()
     }
 }
 

@@ -5,13 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    task::{AbortHandle, yield_now},
-    time::sleep,
-};
+use tokio::{task::yield_now, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     compute::compute,
     kind::{micros, millis, secs},
 };
@@ -76,7 +73,7 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Storm {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let (spawner, spawned, wait) =
             (self.spawner.clone(), self.spawned.clone(), self.wait.clone());
         let (burst, every, work) = (self.burst, self.every, self.work);
@@ -98,7 +95,7 @@ impl Workload for Storm {
                 }
             }
         };
-        self.spawner.spawn(&format!("storm-{number}"), storm).1
+        self.spawner.spawn(&format!("storm-{number}"), storm).1.into()
     }
 }
 

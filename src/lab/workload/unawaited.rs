@@ -2,9 +2,9 @@
 
 use std::{io, time::Duration};
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::time::sleep;
 
-use super::{Kind, Workload, kind::one_each};
+use super::{Kind, Unit, Workload, kind::one_each};
 use crate::{lab::spawner::Spawner, probe::Instrumented, stage};
 
 pub(super) static KIND: Kind = Kind {
@@ -21,10 +21,10 @@ struct Unawaited {
 }
 
 impl Workload for Unawaited {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         // Called, but neither awaited nor spawned: the first line of it has not run.
         let future = self.spawner.instrument(&format!("never-awaited-{number}"), work());
-        self.spawner.spawn(&format!("holder-{number}"), hold(future)).1
+        self.spawner.spawn(&format!("holder-{number}"), hold(future)).1.into()
     }
 }
 

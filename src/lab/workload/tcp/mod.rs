@@ -8,12 +8,11 @@ use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
-    task::AbortHandle,
     time::sleep,
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
     net::{self, FIRST_RETRY, LAST_RETRY, failure},
 };
@@ -31,7 +30,8 @@ pub(super) static KIND: Kind = Kind {
     unit: Some("request"),
     params: &[&SERVE, &THINK],
     tasks,
-    open: |Opening { spawner, done, params, .. }| {
+    open: |Opening { spawner, done, params, count, .. }| {
+        net::make_room(count, 2)?;
         let service = match params.word(&SERVE) {
             "threads" => Service::Threads(threads::Service::start()?),
             _ => Service::Tasks(serve_with_tasks(&spawner)?),
@@ -86,28 +86,28 @@ impl Service {
 /// Binds a port of the system's choice and begins to accept.
 fn serve_with_tasks(spawner: &Spawner) -> io::Result<SocketAddr> {
     let (listener, address) = net::listen(spawner.handle())?;
-    spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
+    spawner.spawn("accept", net::accept(listener, spawner.clone(), |stream| serve(stream, || ())));
     Ok(address)
 }
 
 impl Workload for Tcp {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         // Clients that think equally long would come all at the same time.
         let think = self.think + Duration::from_millis(number as u64 % 6);
         let client = client(number, self.service.address(), self.done.clone(), think);
-        self.spawner.spawn(&format!("client-{number}"), client).1
+        self.spawner.spawn(&format!("client-{number}"), client).1.into()
     }
 }
 
-/// One connection, until the client goes.
-pub(super) async fn serve(stream: TcpStream) {
-    match answer_all(stream).await {
+/// One connection, until the client goes; `replied` is called after each reply.
+pub(super) async fn serve(stream: TcpStream, replied: impl FnMut()) {
+    match answer_all(stream, replied).await {
         Ok(()) => stage("its client has gone"),
         Err(error) => stage(failure(&error)),
     }
 }
 
-async fn answer_all(stream: TcpStream) -> io::Result<()> {
+async fn answer_all(stream: TcpStream, mut replied: impl FnMut()) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     let mut served = 0u64;
@@ -120,6 +120,7 @@ async fn answer_all(stream: TcpStream) -> io::Result<()> {
         let reply = reply(&request, served);
         stage("writes the reply");
         stream.get_mut().write_all(reply.as_bytes()).await?;
+        replied();
     }
 }
 

@@ -12,10 +12,8 @@ mod serve;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::task::AbortHandle;
-
 use super::{
-    Allows, Kind, Opening, Param, Params, Workload,
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
     net,
 };
@@ -65,7 +63,7 @@ struct Web {
 
 fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
     let Opening { spawner, done, params, mode, count, .. } = opening;
-    net::make_room(count)?;
+    net::make_room(count, 2)?;
     let users = params.number(&USERS);
     let asker = Asker::start(Arc::new(Database::open(users)?), mode)?;
     let (listener, address) = net::listen(spawner.handle())?;
@@ -79,7 +77,7 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
 }
 
 impl Workload for Web {
-    fn start(&mut self, number: usize) -> AbortHandle {
+    fn start(&mut self, number: usize) -> Unit {
         let client = client::Client {
             address: self.address,
             // One of four asks for a single user, which takes no time to find.
@@ -91,6 +89,6 @@ impl Workload for Web {
             think: self.think + Duration::from_millis(number as u64 % 7),
             done: self.done.clone(),
         };
-        self.spawner.spawn(&format!("client-{number}"), client.run()).1
+        self.spawner.spawn(&format!("client-{number}"), client.run()).1.into()
     }
 }

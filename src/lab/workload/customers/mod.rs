@@ -1,0 +1,103 @@
+//! Thousands of customers of one service: each holds its connection open, asks now and
+//! then, and rests most of the time.
+//!
+//! The service is the lab's; the customers live in a process of their own, as customers
+//! do. So the tasks are all the service's, and the limit on open files has to hold one end
+//! of each connection only.
+
+mod crowd;
+mod process;
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::net::TcpStream;
+
+use super::{
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    kind::{millis, secs},
+    net, tcp,
+};
+use crate::lab::{gauge::Count, shared::Done};
+pub use crowd::crowd;
+use process::Outside;
+pub(super) use process::Seat;
+
+pub(super) static KIND: Kind = Kind {
+    name: "customers",
+    about: "a TCP service whose many clients, in another process, hold their connections and \
+            ask now and then",
+    unit: Some("answer"),
+    params: &[&EVERY],
+    tasks,
+    open,
+};
+
+static EVERY: Param = Param {
+    name: "every",
+    about: "how long a customer rests after each answer, on average",
+    allows: Allows::Duration { default: secs(5), least: millis(10), most: secs(3600) },
+};
+
+/// A connection each, and one that accepts.
+fn tasks(count: usize, _: &Params) -> usize {
+    count.saturating_add(1)
+}
+
+struct Customers {
+    program: PathBuf,
+    address: SocketAddr,
+    every: Duration,
+    outside: Arc<Outside>,
+}
+
+fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
+    let Opening { spawner, done, gauges, params, count, program, .. } = opening;
+    let program = program.ok_or_else(|| {
+        io::Error::other("its customers are a process of asynctop, and this program is not it")
+    })?;
+    net::make_room(count, 1)?;
+    let (listener, address) = net::listen(spawner.handle())?;
+    let answered = gauges.count("customers answered");
+    let serve = move |stream| serve(stream, done.clone(), answered.clone());
+    spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
+    let every = params.duration(&EVERY);
+    let outside = Outside::start(&program, address, every)?;
+    Ok(Box::new(Customers { program, address, every, outside }))
+}
+
+impl Workload for Customers {
+    fn start(&mut self, _: usize) -> Unit {
+        if self.outside.is_gone()
+            && let Ok(outside) = Outside::start(&self.program, self.address, self.every)
+        {
+            self.outside = outside;
+        }
+        Unit::Customer(Outside::seat(&self.outside))
+    }
+}
+
+/// One connection, until the customer goes. What is counted is counted here.
+async fn serve(stream: TcpStream, done: Done, answered: Count) {
+    let mut counted = None;
+    tcp::serve(stream, || {
+        done.one();
+        counted.get_or_insert_with(|| Answered::count(&answered));
+    })
+    .await;
+}
+
+/// Counts a customer that has been answered, for as long as its connection lasts.
+struct Answered<'a>(&'a Count);
+
+impl<'a> Answered<'a> {
+    fn count(answered: &'a Count) -> Self {
+        answered.add(1);
+        Answered(answered)
+    }
+}
+
+impl Drop for Answered<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}

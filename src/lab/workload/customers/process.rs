@@ -1,0 +1,88 @@
+//! The process that the customers live in, as the lab sees it.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::crowd::{COME, GO};
+
+/// A running process; dropped, it is gone. It also ends by itself when this one does,
+/// however that comes: its orders end then.
+pub(super) struct Outside {
+    child: Mutex<Child>,
+    orders: Mutex<ChildStdin>,
+}
+
+impl Outside {
+    /// Starts it, without customers. A process group of its own keeps the terminal's
+    /// signals from it, which are meant for the dashboard.
+    pub(super) fn start(
+        program: &Path,
+        address: SocketAddr,
+        every: Duration,
+    ) -> io::Result<Arc<Outside>> {
+        let explain = |error: io::Error| {
+            let said =
+                format!("its customers' process, {}, does not start: {error}", program.display());
+            io::Error::new(error.kind(), said)
+        };
+        let mut child = Command::new(program)
+            .args(["customers", "--at", &address.to_string()])
+            .args(["--every", &format!("{}ns", every.as_nanos())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(explain)?;
+        let orders = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Arc::new(Outside { child: Mutex::new(child), orders: Mutex::new(orders) }))
+    }
+
+    /// Sends one customer more.
+    pub(super) fn seat(outside: &Arc<Outside>) -> Seat {
+        outside.order(COME);
+        Seat(Arc::clone(outside))
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        !matches!(lock(&self.child).try_wait(), Ok(None))
+    }
+
+    fn order(&self, order: u8) {
+        // If nobody reads it, the process is gone, and its seats are over.
+        let _ = lock(&self.orders).write_all(&[order]);
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // It may have ended by itself; then there is nothing to kill and all to reap.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of one customer.
+pub(in crate::lab) struct Seat(Arc<Outside>);
+
+impl Seat {
+    pub(in crate::lab) fn is_over(&self) -> bool {
+        self.0.is_gone()
+    }
+
+    pub(in crate::lab) fn end(self) {
+        self.0.order(GO);
+    }
+}
