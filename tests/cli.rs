@@ -76,7 +76,7 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["--workers", "-1"], "unexpected argument '-1'"),
         (&["--workers", "many"], "invalid value 'many' for '--workers <N>'"),
         (&["--flavor", "green"], "current-thread, multi-thread"),
-        (&["--hog", "spni"], "one of spin, block, lock, io, yield"),
+        (&["--hog", "spni"], "one of spin, block, lock, io, db, yield"),
         (&["--hog", "block-in-place"], "needs the multi-thread runtime"),
         (&["--hog", "spin:0"], "ask for 1 to 1000 hogs"),
         (&["--hog", "spin:1001"], "ask for 1 to 1000 hogs"),

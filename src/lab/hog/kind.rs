@@ -14,6 +14,9 @@ pub enum HogKind {
     Lock,
     /// Writes to a file and waits until the disk has it.
     Io,
+    /// Asks a database that lives in the process.
+    #[cfg(feature = "web")]
+    Db,
     /// Computes, and gives way after each slice.
     Yield,
     /// Computes, and leaves it to Tokio's budget when to give way.
@@ -51,6 +54,8 @@ impl HogKind {
         HogKind::Block,
         HogKind::Lock,
         HogKind::Io,
+        #[cfg(feature = "web")]
+        HogKind::Db,
         HogKind::Yield,
         HogKind::Budget,
         HogKind::SpawnBlocking,
@@ -95,6 +100,16 @@ impl HogKind {
                 advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
                          could wait for.",
                 unit: Some("writes"),
+            },
+            #[cfg(feature = "web")]
+            HogKind::Db => &About {
+                name: "db",
+                cure: false,
+                does: "Asks an embedded database for the best of 5,000 users, again and again, on \
+                       the worker: each query computes and reads without an await.",
+                advice: "Give queries to spawn_blocking, or to a thread that owns the database; \
+                         the scenario web has both to compare.",
+                unit: Some("queries"),
             },
             HogKind::Yield => &About {
                 name: "yield",
@@ -209,6 +224,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "web")]
     fn readme_has_the_same_table() {
         let readme = include_str!("../../../README.md");
         let row = |kind: &HogKind| {

@@ -7,6 +7,8 @@ mod blocking;
 mod compute;
 mod cruncher;
 mod customers;
+#[cfg(feature = "web")]
+mod db;
 mod feed;
 mod halfway;
 mod handles;

@@ -10,10 +10,9 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
-use super::write_and_sync;
+use super::{again_and_again, write_and_sync};
 use crate::{lab::hog::Orders, stage};
 
 static PAGE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
@@ -40,19 +39,10 @@ impl Scratch {
         Ok(Scratch(Arc::new(file)))
     }
 
-    /// Writes the same page until the hold is over. Blocks the thread: that is the disease.
+    /// Writes the same page until the hold is over.
     pub(super) fn round(&self, orders: &Orders) -> Result<(), &'static str> {
         stage("writes and syncs");
-        let begin = Instant::now();
-        let is_over = || {
-            let over = |hold| begin.elapsed() >= hold;
-            orders.stop.asked() || orders.hold.get().is_some_and(over)
-        };
-        while !is_over() {
-            write_and_sync(&self.0, &PAGE).map_err(|error| failure(&error))?;
-            orders.work.add(1);
-        }
-        Ok(())
+        again_and_again(orders, || write_and_sync(&self.0, &PAGE).map_err(|error| failure(&error)))
     }
 }
 

@@ -6,6 +6,8 @@
 //! the cures have files of their own. With a hold of "never" the first round lasts for
 //! ever, also that of a cure, which then does its work in slices or elsewhere without end.
 
+#[cfg(feature = "web")]
+mod db;
 mod io;
 mod lock;
 mod offload;
@@ -22,6 +24,8 @@ use std::{
 
 use tokio::task::{AbortHandle, yield_now};
 
+#[cfg(feature = "web")]
+use super::db::Database;
 use crate::{
     lab::{
         hog::{HogKind, Orders, Stop},
@@ -40,6 +44,8 @@ enum Means {
     Block,
     Lock(lock::Visitor),
     Io(io::Scratch),
+    #[cfg(feature = "web")]
+    Db(db::Questions),
     Yield,
     Budget,
     SpawnBlocking,
@@ -54,6 +60,8 @@ impl Means {
             HogKind::Block => Means::Block,
             HogKind::Lock => Means::Lock(lock::begin(orders.clone())?),
             HogKind::Io => Means::Io(io::Scratch::open()?),
+            #[cfg(feature = "web")]
+            HogKind::Db => Means::Db(db::Questions::open()?),
             HogKind::Yield => Means::Yield,
             HogKind::Budget => Means::Budget,
             HogKind::SpawnBlocking => Means::SpawnBlocking,
@@ -97,6 +105,24 @@ async fn run(mut means: Means, orders: Orders) {
     }
 }
 
+/// Does something that takes a moment, again and again until the hold is over. Blocks the
+/// thread: that is the disease.
+fn again_and_again(
+    orders: &Orders,
+    mut once: impl FnMut() -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    let begin = Instant::now();
+    let is_over = || {
+        let over = |hold| begin.elapsed() >= hold;
+        orders.stop.asked() || orders.hold.get().is_some_and(over)
+    };
+    while !is_over() {
+        once()?;
+        orders.work.add(1);
+    }
+    Ok(())
+}
+
 /// Stops what a hog has going on other threads when its task ends, also by a cancel.
 struct Ends(Stop);
 
@@ -118,6 +144,8 @@ async fn round(means: &mut Means, orders: &Orders) -> Result<(), &'static str> {
         }
         Means::Lock(visitor) => visitor.round().await,
         Means::Io(scratch) => scratch.round(orders)?,
+        #[cfg(feature = "web")]
+        Means::Db(questions) => questions.round(orders)?,
         Means::Yield => slices::yielding(orders).await,
         Means::Budget => slices::within_budget(orders).await,
         Means::SpawnBlocking => offload::to_the_pool(orders).await,
@@ -183,6 +211,13 @@ fn block(orders: &Orders) {
 #[inline(never)]
 fn wait_for_lock(lock: &Mutex<()>) {
     drop(lock.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Reads all the users of a database.
+#[cfg(feature = "web")]
+#[inline(never)]
+fn ask_database(database: &Database) -> std::io::Result<()> {
+    database.best(1).map(drop)
 }
 
 /// Writes and does not come back before the disk has it.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::db::{Database, User};
+use super::super::db::{Database, User};
 use crate::lab::mode::Mode;
 
 /// Each question goes to a thread of the blocking pool.

@@ -7,11 +7,11 @@
 
 mod ask;
 mod client;
-pub(in crate::lab) mod db;
 mod serve;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use super::db::Database;
 use super::{
     Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
@@ -19,7 +19,6 @@ use super::{
 };
 use crate::lab::{shared::Done, spawner::Spawner};
 use ask::Asker;
-use db::Database;
 
 pub(super) static KIND: Kind = Kind {
     name: "web",

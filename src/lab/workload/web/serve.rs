@@ -24,8 +24,8 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::coop};
 
 use super::{
+    super::db::User,
     ask::{Asker, Question},
-    db::User,
 };
 use crate::stage;
 

@@ -1,4 +1,4 @@
-//! The service's database: users in a real file, asked synchronously. Whoever asks it
+//! An embedded database: users in a real file, asked synchronously. Whoever asks it
 //! blocks the thread that asks, as with any database that lives in the process.
 
 use std::{
@@ -23,7 +23,7 @@ const CITIES: [&str; 5] = ["Amsterdam", "Boston", "Cambridge", "Eindhoven", "Lon
 
 /// A user as the service answers it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct User {
+pub(super) struct User {
     pub id: u64,
     pub name: String,
     pub city: String,
@@ -32,11 +32,11 @@ pub(crate) struct User {
 
 /// A database with its users. Its file has no name any more: the system forgets it with
 /// the last who holds it, also when the program is killed.
-pub(crate) struct Database(redb::Database);
+pub(super) struct Database(redb::Database);
 
 impl Database {
     /// Makes a new file in the directory for temporary files and writes `users` into it.
-    pub(crate) fn open(users: u64) -> io::Result<Database> {
+    pub(super) fn open(users: u64) -> io::Result<Database> {
         let backend = redb::backends::FileBackend::new(nameless()?).map_err(redb::Error::from);
         let database = backend.and_then(|backend| {
             let mut builder = redb::Database::builder();
@@ -63,7 +63,7 @@ impl Database {
 
     /// The users with the highest scores, best first. There is no index by score, so it
     /// reads them all: the time that it takes grows with their number.
-    pub(crate) fn best(&self, most: usize) -> io::Result<Vec<User>> {
+    pub(super) fn best(&self, most: usize) -> io::Result<Vec<User>> {
         self.scan(most).map_err(|error| failed("read", error))
     }
 
@@ -84,7 +84,7 @@ impl Database {
     }
 
     /// The user with this number, if there is one.
-    pub(crate) fn user(&self, id: u64) -> io::Result<Option<User>> {
+    pub(super) fn user(&self, id: u64) -> io::Result<Option<User>> {
         let table = || Ok::<_, redb::Error>(self.0.begin_read()?.open_table(USERS)?);
         table().and_then(|table| get(&table, id)).map_err(|error| failed("read", error))
     }

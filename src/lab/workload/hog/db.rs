@@ -1,0 +1,29 @@
+//! The database that a hog asks.
+
+use std::{io, sync::Arc};
+
+use super::{again_and_again, ask_database};
+use crate::{
+    lab::{hog::Orders, workload::db::Database},
+    stage,
+};
+
+/// Users that each question looks at.
+const USERS: u64 = 5_000;
+
+/// The hogs' way to their database, which is gone with the last of them.
+#[derive(Clone)]
+pub(super) struct Questions(Arc<Database>);
+
+impl Questions {
+    pub(super) fn open() -> io::Result<Questions> {
+        Database::open(USERS).map(Arc::new).map(Questions)
+    }
+
+    pub(super) fn round(&self, orders: &Orders) -> Result<(), &'static str> {
+        stage("asks the database");
+        again_and_again(orders, || {
+            ask_database(&self.0).map_err(|_| "failed: the database cannot be read")
+        })
+    }
+}
