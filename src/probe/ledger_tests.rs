@@ -224,11 +224,14 @@ proptest! {
         root: bool, events in events(-20..500), ahead in 0u64..1_000,
     ) {
         let mut both = Both::spawned(root);
+        let spawned = both.now;
         for event in events {
             both.apply(event);
             // A look may come late, and with a time from before the last event.
             for now in [both.now, both.now + ahead, both.now.saturating_sub(ahead)] {
-                prop_assert_eq!(both.read(now), both.model.reading(now), "after {:?}", event);
+                let reading = both.read(now);
+                prop_assert_eq!(reading, both.model.reading(now), "after {:?}", event);
+                prop_assert_eq!(reading.began(now), spawned);
             }
         }
     }

@@ -76,3 +76,25 @@ pub struct Reading {
     /// The longest wait for a worker, the running one included.
     pub max_delay: u64,
 }
+
+impl Reading {
+    /// When the future was made, on the probe's clock; `now` is the time for which the
+    /// reading was asked.
+    ///
+    /// ```
+    /// let registry = asynctop::probe::Registry::global();
+    /// let before = registry.now();
+    /// let task = registry.instrument("later", async {});
+    /// let now = registry.now();
+    /// registry.scan(now, |view| {
+    ///     if view.key() == task.key() {
+    ///         assert!((before..=now).contains(&view.reading.began(now)));
+    ///     }
+    /// });
+    /// ```
+    pub fn began(&self, now: u64) -> u64 {
+        // What went on while others were read has come further than that `now`.
+        let end = if self.state.is_done() { self.since } else { now.max(self.since) };
+        end.saturating_sub(self.lifetime)
+    }
+}

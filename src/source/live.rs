@@ -152,7 +152,7 @@ impl LiveSource {
         };
         metas.begin_round();
         self.registry.scan(now, |view| {
-            if began(&view, now) < oldest_ns {
+            if view.reading.began(now) < oldest_ns {
                 return;
             }
             let task = figures(&view, metas, now);
@@ -210,12 +210,6 @@ impl Source for LiveSource {
             lab,
         }
     }
-}
-
-/// When the task was spawned.
-fn began(view: &TaskView<'_>, now: u64) -> u64 {
-    let end = if view.reading.state.is_done() { view.reading.since } else { now };
-    end.saturating_sub(view.reading.lifetime)
 }
 
 fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
