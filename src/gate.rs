@@ -83,7 +83,7 @@ impl Gate {
         if self.rules.is_empty() {
             return;
         }
-        for finding in model.all_findings() {
+        for finding in model.all_findings().iter().chain(model.partial_findings()) {
             if !self.fails(finding) {
                 continue;
             }
@@ -98,7 +98,7 @@ impl Gate {
 
     fn fails(&self, finding: &Finding) -> bool {
         self.rules.iter().any(|rule| match rule {
-            FailOn::Any => finding.severity >= Severity::Warning,
+            FailOn::Any => finding.severity >= Severity::Warning && finding.part_of.is_none(),
             // A poll that holds its worker is a long one all the more.
             FailOn::Rule("long-poll", _) if finding.rule == "worker-held" => true,
             FailOn::Rule(name, _) => *name == finding.rule,

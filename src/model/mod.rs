@@ -187,11 +187,17 @@ impl Model {
         self.findings.all()
     }
 
+    /// What tells less than one of [`all_findings`](Self::all_findings) of the same polls: a
+    /// task that holds its worker has long polls, too.
+    pub fn partial_findings(&self) -> &[Arc<Finding>] {
+        self.findings.parts()
+    }
+
     /// The finding with this identity, of now or over.
     pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
         let same =
             |finding: &&Arc<Finding>| finding.rule == id.rule && finding.suspect == id.suspect;
-        self.all_findings().iter().find(same)
+        self.all_findings().iter().chain(self.partial_findings()).find(same)
     }
 
     /// From where on each rule speaks.

@@ -27,6 +27,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
     lines.extend(wrapped(finding.cure, room, look.title()));
     lines.push(Pieces::new());
     lines.extend(facts(look, finding, room, now));
+    lines.extend(parts(app, look, finding, room));
     let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
     lines.extend(cost.map(|cost| fact(look, "blame", cost)));
     if let Some(evidence) = &finding.evidence {
@@ -77,11 +78,29 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     lines
 }
 
+/// What other rules say of the same polls.
+fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
+    let parts = app.model().partial_findings().iter();
+    let of_this =
+        parts.filter(|part| part.part_of == Some(finding.rule) && part.suspect == finding.suspect);
+    let mut lines = Vec::new();
+    for part in of_this {
+        let mut word = "also";
+        for line in wrap(&format!("{}: {}", part.rule, part.sentence), room.saturating_sub(11)) {
+            lines.push(fact(look, std::mem::take(&mut word), line));
+        }
+    }
+    lines
+}
+
 /// Why it is long, and in which functions.
 fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     let mut lines = vec![fact(look, "because", evidence.cause.to_string())];
     if let Some(reason) = &evidence.no_stack {
         lines.push(fact(look, "no stack", reason.to_string()));
+    } else if evidence.stack.is_none() && !evidence.over {
+        let text = "asked for; the first one takes a while, until the names are loaded";
+        lines.push(fact(look, "stack", text.to_owned()));
     }
     if evidence.shares.len() > 1 {
         for share in &evidence.shares {

@@ -56,6 +56,8 @@ pub(super) struct Rounds {
     eyes: Option<Eyes>,
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
+    /// Each thread's CPU time at the last look.
+    cpu: Vec<Option<u64>>,
     budget: Budget,
     biller: Biller,
 }
@@ -69,6 +71,9 @@ struct Post {
     is_long: bool,
     /// When the cause was last looked for in this poll, and the thread's CPU time then.
     judged: (u64, Option<u64>),
+    /// The CPU time that the thread had between the look before this poll and the first
+    /// one at it: of that, the poll can have had no more.
+    before_first: Option<u64>,
     capture_due: u64,
     /// All tasks at the first look at this poll, once it was long.
     before: Option<Before>,
@@ -111,14 +116,23 @@ fn steady(slot: &ThreadSlot) -> Option<(u64, u64)> {
     seen.filter(|_| seen == slot.glance())
 }
 
-/// How many nanoseconds are known of now, and how many of them were the poll's own doing.
-/// A thread that is found waiting in its first look has probably waited all the time; one
-/// that is found running may have had the CPU for a moment only.
-fn own(cause: Cause, wall: u64, cpu: Option<u64>, age: u64, is_first: bool) -> (u64, u64) {
+/// Of the time from a poll's beginning to the first look at it, how much is known of, and how
+/// much was the poll's own doing. A thread that is found waiting has probably waited all the
+/// time; one that is found computing had the CPU for no longer than the thread had it since
+/// the look before.
+fn own_at_first(cause: Cause, age: u64, cpu: Option<u64>) -> (u64, u64) {
     match (cause, cpu) {
-        (Cause::Call(_) | Cause::PageFault, _) if is_first => {
-            (age.min(FIRST_NS), age.min(FIRST_NS))
-        }
+        (Cause::Call(_) | Cause::PageFault, _) => (age.min(FIRST_NS), age.min(FIRST_NS)),
+        (Cause::Computing, Some(cpu)) => (age, cpu.min(age)),
+        // Another poll may have had the CPU then.
+        (Cause::Computing | Cause::NoCpu | Cause::Unknown(_), _) => (0, 0),
+    }
+}
+
+/// Of the time between two looks at a poll, how much is known of, and how much was the poll's
+/// own doing.
+fn own(cause: Cause, wall: u64, cpu: Option<u64>) -> (u64, u64) {
+    match (cause, cpu) {
         (Cause::Call(_) | Cause::PageFault | Cause::Unknown(_), _) => (wall, wall),
         (Cause::Computing | Cause::NoCpu, Some(cpu)) => (wall, cpu.min(wall)),
         (Cause::Computing | Cause::NoCpu, None) => (0, 0),
@@ -145,6 +159,7 @@ impl Rounds {
             eyes,
             slots: Vec::new(),
             posts: Vec::new(),
+            cpu: Vec::new(),
             budget: Budget::default(),
             biller: Biller::new(registry),
         }
@@ -163,6 +178,7 @@ impl Rounds {
     fn look(&mut self) -> u64 {
         self.registry.thread_slots(&mut self.slots);
         self.posts.resize_with(self.slots.len(), Post::default);
+        self.cpu.resize(self.slots.len(), None);
         let began = self.registry.now();
         // A poll that begins right after this look.
         let mut due = began.saturating_add(self.slow_ns + SLACK_NS);
@@ -195,11 +211,14 @@ impl Rounds {
         let slot = self.slots[at];
         let seen = steady(slot);
         let now = self.registry.now();
+        let cpu = slot.os_id().and_then(cpu_time);
+        let cpu_then = std::mem::replace(&mut self.cpu[at], cpu);
         self.collect(at, now);
         if seen != self.posts[at].poll {
             self.leave(at, seen.map(|(_, began)| began), now);
-            let cpu = seen.and_then(|_| cpu_time(slot.os_id()?));
-            self.posts[at] = Post { poll: seen, judged: (now, cpu), ..Post::default() };
+            let before_first = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
+            let judged = (now, cpu);
+            self.posts[at] = Post { poll: seen, judged, before_first, ..Post::default() };
         }
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
@@ -290,8 +309,14 @@ impl Rounds {
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
         let spent = spent.filter(|_| wall >= WINDOW_NS);
         let cause = judge(wall, spent, found);
+        let before_first = post.before_first.take();
         self.shared.log().update(at, |record| {
-            let (looked, own) = own(cause, wall, spent, age, record.causes.is_empty());
+            if record.causes.is_empty() {
+                let (looked, own) = own_at_first(cause, judged.saturating_sub(began), before_first);
+                record.looked_ns += looked;
+                record.own_ns += own;
+            }
+            let (looked, own) = own(cause, wall, spent);
             record.looked_ns += looked;
             record.own_ns += own;
             record.add_cause(cause, wall.max(1));

@@ -3,12 +3,20 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Finding, Suspect, Thresholds,
+    Finding, Suspect, Thresholds, long_poll, never_yielded,
     rule::{Claim, Rule},
+    worker_held,
 };
 
 /// Findings that are over and still remembered.
 const OVER: usize = 100;
+/// Rules that may be about the same polls as another one, which tells more of them.
+const WHOLE: [(&str, &str); 2] = [
+    (long_poll::RULE.name, worker_held::RULE.name),
+    (never_yielded::RULE.name, worker_held::RULE.name),
+];
+/// What comes so soon after the other one is not told apart from it.
+const SAME_NS: u64 = 5_000_000_000;
 /// Findings at a time, and those that may become some.
 const OPEN: usize = 200;
 
@@ -18,6 +26,8 @@ pub(super) struct Book {
     entries: Vec<Entry>,
     /// Those that people see: of now first, worst first, then those that are over.
     shown: Vec<Arc<Finding>>,
+    /// Those of which others tell more, in the same order.
+    parts: Vec<Arc<Finding>>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +53,11 @@ impl Book {
     /// What people see: of now first, worst first; then what is over, latest first.
     pub(super) fn all(&self) -> &[Arc<Finding>] {
         &self.shown
+    }
+
+    /// What is a part of something that people see.
+    pub(super) fn parts(&self) -> &[Arc<Finding>] {
+        &self.parts
     }
 
     /// Takes in what the rules say of a moment.
@@ -110,9 +125,10 @@ impl Book {
     }
 
     fn show(&mut self) {
+        self.tell_apart();
         let came = self.entries.iter().filter(|entry| entry.finding.count > 0);
-        self.shown = came.map(|entry| entry.finding.clone()).collect();
-        self.shown.sort_by(|a, b| {
+        let mut came: Vec<_> = came.map(|entry| entry.finding.clone()).collect();
+        came.sort_by(|a, b| {
             let of_now = b.active.cmp(&a.active);
             of_now
                 .then_with(|| match a.active {
@@ -121,6 +137,28 @@ impl Book {
                 })
                 .then_with(|| a.id().cmp(&b.id()))
         });
+        (self.shown, self.parts) = came.into_iter().partition(|finding| finding.part_of.is_none());
+    }
+
+    /// One hog is one finding: what another rule says of the same polls is a part of it.
+    fn tell_apart(&mut self) {
+        for at in 0..self.entries.len() {
+            let this = &self.entries[at].finding;
+            let more = WHOLE.iter().find(|(part, _)| *part == this.rule).and_then(|(_, whole)| {
+                let mut entries = self.entries.iter().map(|entry| &entry.finding);
+                let same = |other: &&Arc<Finding>| {
+                    other.rule == *whole
+                        && other.count > 0
+                        && other.suspect == this.suspect
+                        && other.last_seen_ns.saturating_add(SAME_NS) >= this.last_seen_ns
+                        && other.last_seen_ns >= this.first_seen_ns
+                };
+                entries.find(same).map(|other| other.rule)
+            });
+            if self.entries[at].finding.part_of != more {
+                Arc::make_mut(&mut self.entries[at].finding).part_of = more;
+            }
+        }
     }
 }
 
@@ -143,6 +181,7 @@ impl Entry {
             last_seen_ns: now,
             count: 0,
             active: false,
+            part_of: None,
         };
         let stage = Stage::Pending { since_ns: now };
         let mut entry = Entry { rule, stage, finding: Arc::new(finding), worst: None };

@@ -103,6 +103,8 @@ pub struct Finding {
     pub count: u64,
     /// It is so now.
     pub active: bool,
+    /// The rule that tells more of the same polls, and is told instead.
+    pub part_of: Option<&'static str>,
 }
 
 impl Finding {

@@ -32,15 +32,20 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         events: Some(u64::from(poll.is_news(look, floor))),
         evidence: poll.evidence.cloned(),
         cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
-        ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll))
     };
     long.map(claim).collect()
 }
 
-fn sentence(poll: &Poll<'_>) -> String {
+fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
     let length = duration(poll.length_ns);
-    format!("a poll of {} took {length}{}", poll.task.meta.name, why.unwrap_or_default())
+    // On a busy machine it may have waited for a CPU for most of the time.
+    let own = match poll.own_ns(look) {
+        own if own < poll.length_ns / 2 => format!(" ({} of its own)", duration(own)),
+        _ => String::new(),
+    };
+    format!("a poll of {} took {length}{own}{}", poll.task.meta.name, why.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -102,4 +102,70 @@ impl Findings {
     pub(super) fn all(&self) -> &[Arc<Finding>] {
         self.book.all()
     }
+
+    /// What is a part of one of these.
+    pub(super) fn parts(&self) -> &[Arc<Finding>] {
+        self.book.parts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::S;
+    use crate::{
+        model::{
+            CurrentPoll, Model, Snapshot, TaskFigures,
+            testing::{snapshot, task},
+        },
+        probe::State,
+    };
+
+    /// A hog in its first poll, since `began`.
+    fn hog(now: u64, began: u64) -> Snapshot {
+        let (state, busy_ns) = (State::Polling, now - began);
+        let hog = TaskFigures { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
+        let mut moment = snapshot(now, [hog]);
+        moment.workers[0].current = Some(CurrentPoll { key: 7, since_ns: began });
+        moment
+    }
+
+    /// The same hog, which has ended.
+    fn ended(now: u64, busy_ns: u64, end: u64) -> Snapshot {
+        let state = State::Completed;
+        snapshot(now, [TaskFigures { state, since_ns: end, polls: 1, busy_ns, ..task(7, "hog") }])
+    }
+
+    #[test]
+    fn one_hog_is_one_finding_and_the_rest_of_what_is_said_of_it_is_a_part() {
+        let mut model = Model::default();
+        let mut rules = |moment: Snapshot| {
+            model.advance(moment.into());
+            let names = |list: &[std::sync::Arc<super::Finding>]| {
+                list.iter().map(|finding| (finding.rule, finding.active)).collect::<Vec<_>>()
+            };
+            let mut parts = names(model.partial_findings());
+            parts.sort_unstable();
+            (names(model.all_findings()), parts)
+        };
+        assert_eq!(rules(hog(S + 50_000_000, S)), (vec![("long-poll", true)], vec![]));
+        let (found, parts) = rules(hog(3 * S, S));
+        assert_eq!(found, [("worker-held", true)]);
+        assert_eq!(parts, [("long-poll", true), ("never-yielded", true)]);
+        for now in [4, 5, 7] {
+            let (found, parts) = rules(ended(now * S, 2 * S, 3 * S + 1));
+            assert_eq!(found.len(), 1, "{now}: {found:?}");
+            assert_eq!(parts.len(), 2, "{now}: {parts:?}");
+        }
+    }
+
+    #[test]
+    fn long_polls_that_come_later_are_told_for_themselves() {
+        let mut model = Model::default();
+        for moment in [hog(2 * S, S), ended(3 * S, S, 2 * S + 1)] {
+            model.advance(moment.into());
+        }
+        model.advance(hog(20 * S, 20 * S - 50_000_000).into());
+        let active: Vec<_> = model.findings().iter().map(|finding| finding.rule).collect();
+        assert_eq!(active, ["long-poll"]);
+    }
 }

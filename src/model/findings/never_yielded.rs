@@ -27,7 +27,9 @@ pub(super) const RULE: Rule = Rule {
 fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
     let whole = task.state == State::Polling || task.state.is_done();
     let only = task.polls == 1 && whole && !task.meta.kind.may_block();
-    if !only {
+    // One that has ended stays in the table for a while; that is no news.
+    let is_old = task.state.is_done() && look.before_ns.is_some_and(|at| task.since_ns <= at);
+    if !only || is_old {
         return None;
     }
     let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);

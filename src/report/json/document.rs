@@ -43,6 +43,7 @@ impl<'a> Document<'a> {
             unavailable.insert("slowdown", figures::NO_SLOWDOWN);
         }
         let groups = model.groups(GroupColumn::Name, false, &Filter::default());
+        let findings = model.all_findings().iter().chain(model.partial_findings());
         let taken_ns = snapshot.taken_ns;
         Some(Document {
             schema: "asynctop/1",
@@ -58,7 +59,7 @@ impl<'a> Document<'a> {
             targets: snapshot.targets.iter().map(TargetDoc::of).collect(),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
-            findings: model.all_findings().iter().map(|finding| FindingDoc::of(finding)).collect(),
+            findings: findings.map(|finding| FindingDoc::of(finding)).collect(),
             blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
             tasks: model,
             unavailable,
