@@ -88,6 +88,15 @@ impl Stack {
         &self.frames[..harness.unwrap_or(self.frames.len())]
     }
 
+    /// Whether the task runs in `tokio::task::block_in_place`: then another thread has taken
+    /// over the worker, and nobody waits for this one.
+    fn has_given_way(&self) -> bool {
+        let gives_way = |frame: &Frame| {
+            frame.kind == FrameKind::Runtime && frame.function.contains("::block_in_place")
+        };
+        self.task_frames().iter().any(gives_way)
+    }
+
     fn blamed_at(&self) -> Option<usize> {
         let of = |kind| self.task_frames().iter().position(|frame| frame.kind == kind);
         of(FrameKind::User).or_else(|| of(FrameKind::Dependency))
@@ -174,8 +183,11 @@ impl PollRecord {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
-    /// How much of it was its own doing, as far as it was looked at.
+    /// How much of it was its own doing, at its worker's cost, as far as it was looked at.
     fn own_part(&self) -> Option<f64> {
+        if self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
+            return Some(0.0);
+        }
         const ENOUGH_NS: u64 = 4_000_000;
         (self.looked_ns >= ENOUGH_NS).then(|| self.own_ns as f64 / self.looked_ns as f64)
     }
@@ -250,7 +262,8 @@ pub struct Evidence {
     /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
     pub cause: Cause,
     /// How much of it was the task's own doing (on the CPU, or waiting in a system call), 0
-    /// to 1; in the rest the machine ran something else. `None` if nobody has looked for
+    /// to 1; in the rest the machine ran something else. Also 0 in `block_in_place`, where it
+    /// has given its worker away. `None` if nobody has looked for
     /// long enough to say.
     pub own_part: Option<f64>,
     /// How many stacks were captured.
@@ -402,6 +415,19 @@ mod tests {
         assert_eq!(evidence.place(), Some("src/x.rs:10"));
         assert_eq!(evidence.profile().as_deref(), Some("81 % in parse, 19 % in sum"));
         assert_eq!(evidence.length_ns, 300);
+    }
+
+    #[test]
+    fn who_blocks_in_place_has_given_its_worker_away() {
+        let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
+        let own = ("my::block_in_place", 8, FrameKind::User);
+        for (frame, part) in [(given, Some(0.0)), (own, Some(1.0))] {
+            let inner = ("sleep", 1, FrameKind::Std);
+            let harness = ("instrument::go", 3, FrameKind::Harness);
+            let mut record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
+            (record.looked_ns, record.own_ns) = (9_000_000, 9_000_000);
+            assert_eq!(record.evidence().own_part, part);
+        }
     }
 
     #[test]
