@@ -192,16 +192,29 @@ impl Registry {
     pub(crate) fn ask(&self, key: u64) -> Result<(), &'static str> {
         // Held, so that the slot stays with its task.
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = (key & u64::from(u32::MAX)) as usize;
-        let cell = {
-            let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
-            chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
-        };
-        let cell = cell.filter(|cell| cell.key() == key).ok_or("there is no such task any more")?;
+        let cell = self.cell_at(key).filter(|cell| cell.key() == key);
+        let cell = cell.ok_or("there is no such task any more")?;
         let waker = cell.ask(self.now());
         // Before anything of Tokio's runs.
         drop(scan);
         waker.map(Waker::wake)
+    }
+
+    /// The longest poll of a task so far, in ns; `None` if its slot is another's by now.
+    #[cfg(feature = "watch")]
+    pub(crate) fn longest_poll(&self, key: u64) -> Option<u64> {
+        let cell = self.cell_at(key)?;
+        let (reading, ()) = cell.ledger.read(self.now(), || ())?;
+        // Looked at afterwards: the slot was not cleared before the reading.
+        (cell.key() == key).then_some(reading.max_poll)
+    }
+
+    /// The cell in the slot of this key, whosever it is by now.
+    #[cfg(feature = "watch")]
+    fn cell_at(&self, key: u64) -> Option<&'static TaskCell> {
+        let slot = (key & u64::from(u32::MAX)) as usize;
+        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
     }
 
     /// What each thread that polls, or polled, tasks of this registry is doing.

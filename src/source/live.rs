@@ -87,10 +87,11 @@ impl LiveSource {
     fn evidence(&mut self) -> Vec<Arc<Evidence>> {
         let Some(watchdog) = &self.watchdog else { return Vec::new() };
         let since_ns = self.heard_ns;
-        let news = |ended_ns: u64| ended_ns > since_ns;
+        let news = |noticed_ns: u64| noticed_ns > since_ns;
         let records = watchdog.records();
-        self.heard_ns = records.iter().filter_map(|r| r.ended_ns).max().unwrap_or(0).max(since_ns);
-        let told = records.iter().filter(|record| record.ended_ns.is_none_or(news));
+        self.heard_ns =
+            records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
+        let told = records.iter().filter(|record| record.noticed_ns.is_none_or(news));
         told.take(EVIDENCE).map(|record| Arc::new(record.evidence())).collect()
     }
 

@@ -39,15 +39,17 @@ impl Log {
             ring.remove(at)
         });
         let mut record = known.unwrap_or_else(|| Arc::new(record));
-        Arc::make_mut(&mut record).ended_ns = None;
+        let anew = Arc::make_mut(&mut record);
+        (anew.ended_ns, anew.noticed_ns) = (None, None);
         self.under_way.push((slot, record));
     }
 
-    /// The poll on a thread has ended.
-    pub(super) fn close(&mut self, slot: usize, ended_ns: u64) {
+    /// The poll on a thread has ended, which is known since `now`.
+    pub(super) fn close(&mut self, slot: usize, ended_ns: u64, now: u64) {
         let Some(at) = self.under_way.iter().position(|(on, _)| *on == slot) else { return };
         let (_, mut record) = self.under_way.swap_remove(at);
-        Arc::make_mut(&mut record).ended_ns = Some(ended_ns);
+        let ended = Arc::make_mut(&mut record);
+        (ended.ended_ns, ended.noticed_ns) = (Some(ended_ns), Some(now));
         let held = record.length_ns() >= self.held_ns;
         let (ring, room) = if held { (&mut self.held, HELD) } else { (&mut self.slow, self.past) };
         ring.push_back(record);
@@ -121,6 +123,7 @@ mod tests {
             began_ns,
             last_seen_ns: began_ns,
             ended_ns: None,
+            noticed_ns: None,
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
@@ -148,10 +151,10 @@ mod tests {
     fn polls_that_held_their_thread_outlive_a_flood_of_slow_ones() {
         let mut log = Log::new(3, 100);
         log.open(0, record(1, 0));
-        log.close(0, 200);
+        log.close(0, 200, 210);
         for began in 1..10 {
             log.open(0, record(2, 1000 * began));
-            log.close(0, 1000 * began + 20);
+            log.close(0, 1000 * began + 20, 1000 * began + 30);
         }
         let kept: Vec<_> =
             log.records().iter().map(|record| (record.task, record.began_ns)).collect();
@@ -163,7 +166,7 @@ mod tests {
         let mut log = Log::new(3, 100);
         log.open(0, record(1, 5));
         log.update(0, |record| record.add_stack(stack("a")));
-        log.close(0, 20);
+        log.close(0, 20, 30);
         log.open(0, record(1, 5));
         let current = log.current(1).expect("it is under way");
         assert_eq!((current.ended_ns, current.captures()), (None, 1));

@@ -145,10 +145,11 @@ pub struct PollRecord {
     pub began_ns: u64,
     /// When the watchdog last saw it last, in nanoseconds on the probe's clock.
     pub last_seen_ns: u64,
-    /// When the watchdog saw that it was over, in nanoseconds on the probe's clock:
-    /// later than the end itself by as much as a look at the threads is apart from the
-    /// next. `None` while it lasts.
+    /// When it ended, in nanoseconds on the probe's clock, or somewhat later: by no more than
+    /// a look at the threads is apart from the next. `None` while it lasts.
     pub ended_ns: Option<u64>,
+    /// When the watchdog saw that it was over, in nanoseconds on the probe's clock.
+    pub noticed_ns: Option<u64>,
     /// The stacks, those seen most often first, and how often each was seen.
     pub stacks: Vec<(Arc<Stack>, u32)>,
     /// Stacks that were captured and are not in `stacks`: there were too many different.
@@ -351,6 +352,7 @@ mod tests {
             began_ns: 100,
             last_seen_ns: 400,
             ended_ns: None,
+            noticed_ns: None,
             stacks,
             other_stacks: 0,
             causes: vec![(Cause::Computing, 300)],

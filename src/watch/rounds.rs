@@ -255,6 +255,7 @@ impl Rounds {
             began_ns: began,
             last_seen_ns: now,
             ended_ns: None,
+            noticed_ns: None,
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
@@ -271,7 +272,13 @@ impl Rounds {
     fn leave(&mut self, at: usize, next: Option<u64>, now: u64) {
         if self.posts[at].is_long {
             self.sum_up(at, next);
-            self.shared.log().close(at, now);
+            // Later than the end, and by much if there was something else to do: no poll of
+            // the task has been longer than its longest.
+            let ended = self.posts[at].poll.map_or(now, |(task, began)| {
+                let longest = self.registry.longest_poll(task).unwrap_or(u64::MAX);
+                now.min(began.saturating_add(longest))
+            });
+            self.shared.log().close(at, ended, now);
         }
     }
 
@@ -421,6 +428,8 @@ mod tests {
         in_a_poll(registry, || ());
         rounds.look();
         assert_eq!(shared.log().records().len(), 1, "a short one is none of ours");
+        let longest = registry.longest_poll(records[0].task);
+        assert_eq!(Some(records[0].length_ns()), longest, "however late it is known to be over");
     }
 
     #[test]
