@@ -189,7 +189,14 @@ impl PollRecord {
         if self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
             return Some(0.0);
         }
+        // The stack is on its way, and may say that it has given way.
+        let is_awaited = self.stacks.is_empty() && self.no_stack.is_none();
+        if is_awaited && self.looked_ns < STACK_NS {
+            return None;
+        }
         const ENOUGH_NS: u64 = 4_000_000;
+        /// For so long nobody is judged without it.
+        const STACK_NS: u64 = 1_000_000_000;
         (self.looked_ns >= ENOUGH_NS).then(|| self.own_ns as f64 / self.looked_ns as f64)
     }
 

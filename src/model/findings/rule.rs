@@ -146,4 +146,6 @@ pub(super) struct Memory {
     pub leak: HashMap<Arc<str>, Growth>,
     /// How many tasks wait for a worker.
     pub queue: Option<Growth>,
+    /// When each group last had a poll that was somewhat long.
+    pub long: HashMap<Arc<str>, u64>,
 }
