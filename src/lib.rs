@@ -20,6 +20,7 @@
 //! | [`lab`] | the runtime under test, its workloads and the hog |
 //! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
+//! | [`config`] | the user's configuration file |
 //!
 //! Without the feature `dashboard` only the probe and the model are there, which is what
 //! a program needs that wants to be measured:
@@ -37,6 +38,7 @@
 
 mod histogram;
 pub mod model;
+mod nearest;
 pub mod probe;
 #[cfg(feature = "watch")]
 pub mod testing;
@@ -51,9 +53,13 @@ pub mod compare;
 #[cfg(feature = "dashboard")]
 pub mod comparison;
 #[cfg(feature = "dashboard")]
+pub mod config;
+#[cfg(feature = "dashboard")]
 pub mod console;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+#[cfg(feature = "dashboard")]
+mod document;
 #[cfg(feature = "dashboard")]
 pub mod gate;
 #[cfg(feature = "dashboard")]

@@ -11,7 +11,9 @@ use anyhow::anyhow;
 use asynctop::source::Address;
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
-    compare, comparison, console, dashboard,
+    compare, comparison,
+    config::{self, Config},
+    console, dashboard,
     gate::Gate,
     headless, lab,
 };
@@ -45,11 +47,19 @@ fn fail(sentence: &str) -> ExitCode {
 
 fn run(request: Request) -> anyhow::Result<ExitCode> {
     match request {
-        Request::Lab { scenario, lab, watch } => return run_lab(&scenario, &lab, &watch),
+        Request::Lab { scenario, lab, watch } => {
+            let config = Config::load(watch.config.as_deref())?;
+            let watch = watch.over(config.watch, no_color());
+            return run_lab(&scenario, &lab.over(config.lab), &watch);
+        }
         #[cfg(feature = "attach")]
-        Request::Attach { addresses, watch } => return run_attach(&addresses, &watch),
+        Request::Attach { addresses, watch } => {
+            let config = Config::load(watch.config.as_deref())?;
+            return run_attach(&addresses, &watch.over(config.watch, no_color()));
+        }
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(lab::crowd(args.at, args.every)?),
+        Request::Config => print(config::template().as_bytes()),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),

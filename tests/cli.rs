@@ -7,7 +7,7 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::Stdio,
+    process::{Output, Stdio},
 };
 
 use serde_json::Value;
@@ -92,6 +92,9 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["--threshold", "leaks=3"], "did you mean `leak`?"),
         (&["completions", "tcsh"], "bash, elvish, fish, powershell, zsh"),
         (&["compare", "--connections", "0"], "1..=50000"),
+        (&["--config", "no/such.toml"], "cannot read the configuration no/such.toml"),
+        (&["--config", "Cargo.toml"], "Cargo.toml:1: package: there is no such key"),
+        (&["--headless", "config"], "belong to `lab`"),
         (&["lab", "mixed", "more"], "unexpected argument 'more'"),
     ];
     for (args, part) in expected {
@@ -102,6 +105,35 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         assert!(stderr.starts_with("error: ") && stderr.contains(part), "{args:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
     }
+}
+
+#[test]
+fn the_users_own_configuration_is_read_and_the_command_line_wins() {
+    let home = std::env::temp_dir().join(format!("asynctop-test-{}-config", std::process::id()));
+    std::fs::create_dir_all(home.join("asynctop")).unwrap();
+    let file = home.join("asynctop/config.toml");
+    let run = |text: &str, args: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        command.env("XDG_CONFIG_HOME", &home).args(["--for", "300ms", "--format", "json"]);
+        command.args(args).output().unwrap()
+    };
+    let flavor = |output: Output| {
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["runtime"]["flavor"].as_str().unwrap().to_owned()
+    };
+    let multi = "[lab]\nflavor = 'multi-thread'";
+    assert_eq!(flavor(run(multi, &[])), "multi-thread");
+    assert_eq!(flavor(run(multi, &["--flavor", "current-thread"])), "current-thread");
+    let other = home.join("other.toml");
+    std::fs::write(&other, "").unwrap();
+    assert_eq!(flavor(run(multi, &["--config", other.to_str().unwrap()])), "current-thread");
+
+    let wrong = run("[lab]\nflavor = 'green'", &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.ends_with("config.toml:2: lab.flavor: there is no such flavor; write \"current-thread\" or \"multi-thread\"\n"), "{said}");
+    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The flags, and what they come to.
 
-use std::{ffi::OsStr, net::SocketAddr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, ValueEnum,
@@ -62,6 +62,10 @@ pub struct WatchArgs {
     /// What the report is written as; there is no screen then [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+    /// Read this configuration instead of the user's own; `asynctop config` prints one to
+    /// start from
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Time between looks, 100ms to 10s [default: 250ms]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     pub interval: Option<Duration>,
@@ -184,6 +188,13 @@ impl LabArgs {
         self.console.map(|socket| Address { socket, open: self.console_open })
     }
 
+    /// These flags, and where they say nothing a configuration's.
+    pub fn over(self, config: LabArgs) -> LabArgs {
+        // Who counts workers on the command line means the flavour that has some.
+        let flavor = config.flavor.filter(|_| self.workers.is_none());
+        self.or(LabArgs { flavor, ..config })
+    }
+
     /// These flags, and those of `outer` where these say nothing.
     pub(super) fn or(self, outer: LabArgs) -> LabArgs {
         LabArgs {
@@ -204,6 +215,7 @@ impl WatchArgs {
             headless: self.headless || outer.headless,
             run_time: self.run_time.or(outer.run_time),
             format: self.format.or(outer.format),
+            config: self.config.or(outer.config),
             interval: self.interval.or(outer.interval),
             theme: self.theme.or(outer.theme),
             no_color: self.no_color || outer.no_color,
@@ -213,6 +225,13 @@ impl WatchArgs {
             thresholds: [outer.thresholds, self.thresholds].concat(),
             fail_on: [outer.fail_on, self.fail_on].concat(),
         }
+    }
+
+    /// These flags, and where they say nothing a configuration's; `no_color` is what the
+    /// environment says, which comes before a configuration.
+    pub fn over(self, config: WatchArgs, no_color: bool) -> WatchArgs {
+        let theme = config.theme.filter(|_| !no_color);
+        self.or(WatchArgs { theme, ..config })
     }
 
     /// Whether there is to be a screen, on a stdout that is a terminal or not.
@@ -322,7 +341,8 @@ fn run_time(text: &str) -> Result<Duration, String> {
     between(text, Duration::from_millis(100), Duration::from_secs(24 * 3600), "100ms to 24h")
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// Reads a time between looks.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     between(text, Duration::from_millis(100), Duration::from_secs(10), "100ms to 10s")
 }
 

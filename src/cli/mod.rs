@@ -15,6 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::source::Address;
+pub(crate) use args::interval;
 pub use args::{CompareArgs, CustomersArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
@@ -31,6 +32,7 @@ Examples:
   asynctop --headless --hog spin            a report: before and with the hog
   asynctop --format json | jq .slowdown
   asynctop attach localhost:6669            a program with console-subscriber
+  asynctop config                           a configuration file to start from
 
 Exit code: 0 fine, 1 a --fail-on rule found something, 2 wrong usage or no way to start";
 
@@ -85,6 +87,8 @@ enum Command {
     /// Be the customers of a service, in the process that the lab starts for them
     #[command(hide = true)]
     Customers(CustomersArgs),
+    /// Print a configuration file to start from, with every key and its default
+    Config,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -122,6 +126,8 @@ pub enum Request {
     Kinds,
     /// Being the customers of a service.
     Customers(CustomersArgs),
+    /// A configuration to start from.
+    Config,
     /// A completion script.
     Completions(Shell),
     /// The man page.
@@ -171,6 +177,7 @@ where
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
         Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
         Some(Command::Customers(args)) => without_flags(Request::Customers(args)),
+        Some(Command::Config) => without_flags(Request::Config),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }

@@ -57,6 +57,11 @@ pub(super) fn cpu_time(_os_id: u32) -> Option<u64> {
     None
 }
 
+/// Nanoseconds that a thread was ready and waited for a CPU.
+pub(super) fn time_without_cpu(_os_id: u32) -> Option<u64> {
+    None
+}
+
 /// What a thread is in right now.
 pub(super) fn whereabouts(_os_id: u32) -> Whereabouts {
     Whereabouts::Unreadable("unavailable on this platform")

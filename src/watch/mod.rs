@@ -9,6 +9,7 @@
 //! ```text
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
+//!   own.rs       how much of a long poll was its own doing
 //!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
@@ -34,6 +35,8 @@ mod record;
 mod bill;
 #[cfg(feature = "watch")]
 mod log;
+#[cfg(feature = "watch")]
+mod own;
 #[cfg(feature = "watch")]
 mod rounds;
 #[cfg(feature = "watch")]

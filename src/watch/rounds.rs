@@ -15,10 +15,11 @@ use std::{
 };
 
 use super::{
-    Cause, PollRecord,
+    PollRecord,
     bill::{Before, Biller},
     cause::judge,
     eyes::{Answer, Eyes, Ticket, cpu_time, whereabouts},
+    own::{Supply, own, own_at_first},
     watchdog::{Shared, WatchOptions, nanos},
 };
 use crate::probe::{Registry, ThreadSlot};
@@ -43,8 +44,6 @@ const CAPTURE_MAX_NS: u64 = 1000 * MS;
 /// Captures in a second, over all threads: a program all of whose polls are long has
 /// other worries than being watched closely.
 const CAPTURES: u64 = 200;
-/// A first look comes so soon after a poll began, unless the machine is in trouble.
-const FIRST_NS: u64 = 50 * MS;
 /// CPU time over less than this says nothing.
 const WINDOW_NS: u64 = MS;
 
@@ -56,8 +55,7 @@ pub(super) struct Rounds {
     eyes: Option<Eyes>,
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
-    /// Each thread's CPU time at the last look.
-    cpu: Vec<Option<u64>>,
+    supplies: Vec<Supply>,
     budget: Budget,
     biller: Biller,
 }
@@ -71,12 +69,11 @@ struct Post {
     is_long: bool,
     /// When the cause was last looked for in this poll, and the thread's CPU time then.
     judged: (u64, Option<u64>),
-    /// The CPU time that the thread had between the look before this poll and the first
-    /// one at it: of that, the poll can have had no more.
-    before_first: Option<u64>,
+    /// What the thread had got at the look before this poll.
+    before: Supply,
     capture_due: u64,
     /// All tasks at the first look at this poll, once it was long.
-    before: Option<Before>,
+    others: Option<Before>,
     asked: Option<Request>,
 }
 
@@ -116,29 +113,6 @@ fn steady(slot: &ThreadSlot) -> Option<(u64, u64)> {
     seen.filter(|_| seen == slot.glance())
 }
 
-/// Of the time from a poll's beginning to the first look at it, how much is known of, and how
-/// much was the poll's own doing. A thread that is found waiting has probably waited all the
-/// time; one that is found computing had the CPU for no longer than the thread had it since
-/// the look before.
-fn own_at_first(cause: Cause, age: u64, cpu: Option<u64>) -> (u64, u64) {
-    match (cause, cpu) {
-        (Cause::Call(_) | Cause::PageFault, _) => (age.min(FIRST_NS), age.min(FIRST_NS)),
-        (Cause::Computing, Some(cpu)) => (age, cpu.min(age)),
-        // Another poll may have had the CPU then.
-        (Cause::Computing | Cause::NoCpu | Cause::Unknown(_), _) => (0, 0),
-    }
-}
-
-/// Of the time between two looks at a poll, how much is known of, and how much was the poll's
-/// own doing.
-fn own(cause: Cause, wall: u64, cpu: Option<u64>) -> (u64, u64) {
-    match (cause, cpu) {
-        (Cause::Call(_) | Cause::PageFault | Cause::Unknown(_), _) => (wall, wall),
-        (Cause::Computing | Cause::NoCpu, Some(cpu)) => (wall, cpu.min(wall)),
-        (Cause::Computing | Cause::NoCpu, None) => (0, 0),
-    }
-}
-
 impl Rounds {
     pub(super) fn new(
         registry: &'static Registry,
@@ -159,7 +133,7 @@ impl Rounds {
             eyes,
             slots: Vec::new(),
             posts: Vec::new(),
-            cpu: Vec::new(),
+            supplies: Vec::new(),
             budget: Budget::default(),
             biller: Biller::new(registry),
         }
@@ -178,7 +152,7 @@ impl Rounds {
     fn look(&mut self) -> u64 {
         self.registry.thread_slots(&mut self.slots);
         self.posts.resize_with(self.slots.len(), Post::default);
-        self.cpu.resize(self.slots.len(), None);
+        self.supplies.resize_with(self.slots.len(), Supply::default);
         let began = self.registry.now();
         // A poll that begins right after this look.
         let mut due = began.saturating_add(self.slow_ns + SLACK_NS);
@@ -211,14 +185,14 @@ impl Rounds {
         let slot = self.slots[at];
         let seen = steady(slot);
         let now = self.registry.now();
-        let cpu = slot.os_id().and_then(cpu_time);
-        let cpu_then = std::mem::replace(&mut self.cpu[at], cpu);
+        let os_id = slot.os_id();
+        let cpu = os_id.and_then(cpu_time);
         self.collect(at, now);
+        let before = self.supplies[at].renew(os_id, cpu, now);
         if seen != self.posts[at].poll {
             self.leave(at, seen.map(|(_, began)| began), now);
-            let before_first = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
             let judged = (now, cpu);
-            self.posts[at] = Post { poll: seen, judged, before_first, ..Post::default() };
+            self.posts[at] = Post { poll: seen, judged, before, ..Post::default() };
         }
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
@@ -265,7 +239,7 @@ impl Rounds {
             no_stack: no_stacks.clone(),
         };
         self.shared.log().open(at, record);
-        self.posts[at].before = self.biller.begin(at);
+        self.posts[at].others = self.biller.begin(at);
     }
 
     /// The poll that a thread was in is over, and the next one has begun, if it has.
@@ -286,8 +260,8 @@ impl Rounds {
     /// the thread's next poll began.
     fn sum_up(&mut self, at: usize, until: Option<u64>) {
         let post = &self.posts[at];
-        let (Some(before), Some((task, began))) = (&post.before, post.poll) else { return };
-        let cost = self.biller.sum_up(before, at, task, (began, until));
+        let (Some(others), Some((task, began))) = (&post.others, post.poll) else { return };
+        let cost = self.biller.sum_up(others, at, task, (began, until));
         self.shared.log().update(at, |record| record.cost = Some(cost.into()));
     }
 
@@ -316,10 +290,11 @@ impl Rounds {
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
         let spent = spent.filter(|_| wall >= WINDOW_NS);
         let cause = judge(wall, spent, found);
-        let before_first = post.before_first.take();
+        let before = post.before;
         self.shared.log().update(at, |record| {
             if record.causes.is_empty() {
-                let (looked, own) = own_at_first(cause, judged.saturating_sub(began), before_first);
+                let (had, lacked) = before.until(os_id, cpu_then);
+                let (looked, own) = own_at_first(cause, judged.saturating_sub(began), had, lacked);
                 record.looked_ns += looked;
                 record.own_ns += own;
             }

@@ -19,11 +19,15 @@ use std::{
 /// only ends those that would wait for ever.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A folder that is not there, so that the user's own configuration is left out.
+pub const NO_CONFIG: &str = "/nonexistent/config";
+
 /// The program, with nothing of the caller's environment that would change it.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asynctop"));
     command.env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("LINES");
     command.env_remove("CLICOLOR").env_remove("CLICOLOR_FORCE");
+    command.env("XDG_CONFIG_HOME", NO_CONFIG);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -89,6 +89,7 @@ impl Terminal {
     fn spawn(mut command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
         command.env("TERM", "xterm-256color");
+        command.env("XDG_CONFIG_HOME", super::NO_CONFIG);
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);

@@ -1,32 +1,20 @@
 //! From a file to a scenario.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use toml::de::DeTable;
-
-use super::{
-    Scenario, ScenarioError, WorkloadSpec,
-    error::plain,
-    nearest,
-    table::{Entry, Source, Table, short},
-};
+use super::{Scenario, ScenarioError, WorkloadSpec, value::read};
 use crate::{
+    document::{self, Entry, Table, plain, short},
     lab::{
         HogKind, HogOptions,
         options::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
         workload::{self, Allows, KINDS, Params, Value},
     },
     model::{Flavor, Lesson},
+    nearest::nearest,
     quantity::parse_duration,
 };
 
-/// A longer file is none of a scenario.
-pub(super) const MAX_BYTES: u64 = 64 * 1024;
 /// The most workloads in one scenario.
 const MAX_WORKLOADS: usize = 64;
 const MAX_NAME: usize = 40;
@@ -35,31 +23,18 @@ const MAX_LESSON: usize = 2000;
 
 /// Reads a file, of which nothing is believed.
 pub(super) fn load(path: &Path) -> Result<Scenario, ScenarioError> {
-    let file = plain(&path.to_string_lossy());
-    let text = match read(path) {
-        Ok(bytes) if bytes.len() as u64 > MAX_BYTES => return Err(ScenarioError::TooLong(file)),
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| ScenarioError::NotText(file.clone()))?,
-        Err(error) => return Err(ScenarioError::Read { file, error }),
-    };
+    const REMEDY: &str =
+        "give the path of a TOML file, or one of the names that `asynctop scenarios` lists";
+    let text = document::load(path, "scenario", REMEDY)?;
     let name = path.file_stem().map_or_else(String::new, |stem| plain(&stem.to_string_lossy()));
-    parse(&short(&name), &file, &text)
-}
-
-/// One byte more than is allowed, at most: the file may have no end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    parse(&short(&name), &plain(&path.to_string_lossy()), &text)
 }
 
 pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    let source = Source { file, text };
-    let table = DeTable::parse(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let problem = format!("this is not TOML: {}; https://toml.io shows how", error.message());
-        source.error(at, "", &problem)
-    })?;
-    let top = Table::top(source, table.get_ref());
+    document::parse(file, text, |top| scenario(name, top))
+}
+
+fn scenario(name: &str, top: &Table<'_>) -> Result<Scenario, ScenarioError> {
     top.allow(&["title", "runtime", "workload", "hog", "lesson"])?;
     let title = top.get("title").map(|entry| entry.text(MAX_TITLE)).transpose()?;
     let mut scenario = Scenario {
@@ -72,8 +47,8 @@ pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, Scen
         workloads: Vec::new(),
         hog: HogOptions::default(),
     };
-    runtime(&top, &mut scenario)?;
-    workloads(&top, &mut scenario)?;
+    runtime(top, &mut scenario)?;
+    workloads(top, &mut scenario)?;
     if let Some(table) = top.table("hog", "hog.")? {
         scenario.hog = hog(&table)?;
     }
@@ -89,7 +64,7 @@ fn runtime(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioError
     let Some(table) = top.table("runtime", "runtime.")? else { return Ok(()) };
     table.allow(&["flavor", "workers", "max_blocking_threads"])?;
     if let Some(entry) = table.get("flavor") {
-        let word = entry.read(Allows::Choice(NAMES))?;
+        let word = read(&entry, Allows::Choice(NAMES))?;
         let said = |flavor: &Flavor| word == Value::Word(flavor.as_str());
         scenario.flavor = FLAVORS.into_iter().find(said).unwrap_or(scenario.flavor);
     }
@@ -151,7 +126,7 @@ fn workload(table: &Table<'_>) -> Result<WorkloadSpec, ScenarioError> {
     let mut params = Params::default();
     for param in kind.params.iter().copied() {
         if let Some(entry) = table.get(param.name) {
-            params.set(param, entry.read(param.allows)?);
+            params.set(param, read(&entry, param.allows)?);
         }
     }
     Ok(WorkloadSpec { kind, name, count, params })
@@ -211,7 +186,7 @@ fn count(
 ) -> Result<Option<usize>, ScenarioError> {
     let Some(entry) = table.get(key) else { return Ok(None) };
     let (least, most) = (least as u64, most as u64);
-    match entry.read(Allows::Count { default: least, least, most })? {
+    match read(&entry, Allows::Count { default: least, least, most })? {
         Value::Number(number) => Ok(usize::try_from(number).ok()),
         _ => Ok(None),
     }

@@ -4,24 +4,24 @@
 //! says at which line something is wrong; it starts nothing.
 
 mod builtin;
-mod error;
 mod file;
-mod nearest;
-mod table;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::{path::Path, sync::Arc};
 
 pub use builtin::{BUILT_IN, BuiltIn};
-pub use error::ScenarioError;
-pub(crate) use nearest::nearest;
 
 use super::{
     HogOptions, Kind, LabError, Params,
     options::{MAX_TASKS, MAX_UNITS},
 };
-use crate::model::{Flavor, Lesson};
+pub use crate::document::DocumentError as ScenarioError;
+use crate::{
+    model::{Flavor, Lesson},
+    nearest::nearest,
+};
 
 /// A lab to start: plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]

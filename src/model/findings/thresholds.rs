@@ -8,6 +8,7 @@ use super::{
     RULES,
     rule::{Rule, Unit},
 };
+use crate::nearest::keystrokes;
 #[cfg(feature = "watch")]
 use crate::watch::WatchOptions;
 
@@ -69,7 +70,7 @@ impl Rule {
         let found = RULES.into_iter().find(|rule| rule.name == name);
         found.ok_or_else(|| {
             // Who has typed the beginning knew the rest.
-            let far = |rule: &&Rule| (!rule.name.starts_with(name), distance(name, rule.name));
+            let far = |rule: &&Rule| (!rule.name.starts_with(name), keystrokes(name, rule.name));
             let nearest = RULES.into_iter().min_by_key(far);
             let nearest = nearest.map_or("", |rule| rule.name);
             format!("there is no rule `{name}`; did you mean `{nearest}`?")
@@ -139,22 +140,6 @@ impl Unit {
             Unit::Count => value.to_string(),
         }
     }
-}
-
-/// In how many letters two names differ.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

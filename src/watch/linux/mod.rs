@@ -19,7 +19,7 @@ mod fire;
 use std::time::Duration;
 
 pub(in crate::watch) use mailbox::Ticket;
-pub(super) use os::{cpu_time, whereabouts};
+pub(super) use os::{cpu_time, time_without_cpu, whereabouts};
 
 use super::{Awaits, Stack};
 use crate::probe::{Registry, ThreadSlot};

@@ -1,14 +1,15 @@
 //! What somebody meant who wrote something else.
 
 /// The name that is reached with the fewest keystrokes, if they are few.
+#[cfg(feature = "dashboard")]
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let counted = known.into_iter().map(|candidate| (distance(name, candidate), candidate));
+    let counted = known.into_iter().map(|candidate| (keystrokes(name, candidate), candidate));
     let (keystrokes, best) = counted.min()?;
     (keystrokes <= best.chars().count().div_ceil(2)).then_some(best)
 }
 
 /// How many characters have to be put in, taken out or changed to get from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn keystrokes(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
@@ -29,10 +30,10 @@ mod tests {
     #[test]
     fn the_distance_counts_keystrokes() {
         for (a, b, expected) in [("", "", 0), ("mixed", "mixed", 0), ("mixd", "mixed", 1)] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(keystrokes(a, b), expected, "{a} {b}");
         }
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(keystrokes("kitten", "sitting"), 3);
+        assert_eq!(keystrokes("", "abc"), 3);
     }
 
     #[test]

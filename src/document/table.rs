@@ -8,26 +8,23 @@ use toml::{
 };
 
 use super::{
-    error::{ScenarioError, obeyed, plain},
-    nearest,
+    DocumentError,
+    error::{obeyed, plain},
 };
-use crate::{
-    lab::workload::{Allows, Value},
-    quantity::{parse_bytes, parse_duration},
-};
+use crate::nearest::nearest;
 
 /// The file that is read: for complaints.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub file: &'a str,
     pub text: &'a str,
 }
 
 impl Source<'_> {
     /// A complaint about a key at this place of the text.
-    pub(super) fn error(&self, at: usize, key: &str, problem: &str) -> ScenarioError {
+    pub(crate) fn error(&self, at: usize, key: &str, problem: &str) -> DocumentError {
         let before = self.text.get(..at).unwrap_or(self.text);
-        ScenarioError::Content {
+        DocumentError::Content {
             file: plain(self.file),
             line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
             key: plain(key),
@@ -37,7 +34,7 @@ impl Source<'_> {
 }
 
 /// A table, and where it is.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     source: Source<'a>,
     /// What its keys are called by: `workload.` and the like, empty at the top.
     prefix: &'static str,
@@ -46,7 +43,7 @@ pub(super) struct Table<'a> {
 }
 
 /// The value of a key.
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     source: Source<'a>,
     key: String,
     span: Range<usize>,
@@ -54,18 +51,18 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn top(source: Source<'a>, entries: &'a DeTable<'a>) -> Self {
+    pub(crate) fn top(source: Source<'a>, entries: &'a DeTable<'a>) -> Self {
         Table { source, prefix: "", at: 0, entries }
     }
 
     /// A complaint about a key that is not there.
-    pub(super) fn missing(&self, key: &str, remedy: &str) -> ScenarioError {
+    pub(crate) fn missing(&self, key: &str, remedy: &str) -> DocumentError {
         let problem = format!("it is missing; {remedy}");
         self.source.error(self.at, &format!("{}{key}", self.prefix), &problem)
     }
 
     /// Complains about the first key that is none of these.
-    pub(super) fn allow(&self, known: &[&str]) -> Result<(), ScenarioError> {
+    pub(crate) fn allow(&self, known: &[&str]) -> Result<(), DocumentError> {
         let unknown = self.entries.iter().filter(|(key, _)| !known.contains(&&**key.get_ref()));
         let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else {
             return Ok(());
@@ -77,27 +74,27 @@ impl<'a> Table<'a> {
         Err(self.source.error(key.span().start, &key_name, &problem))
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<Entry<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Entry<'a>> {
         let value = self.entries.get(key)?;
         Some(Entry::new(self.source, format!("{}{key}", self.prefix), value))
     }
 
     /// The table under this key, in brackets.
-    pub(super) fn table(
+    pub(crate) fn table(
         &self,
         key: &'static str,
         prefix: &'static str,
-    ) -> Result<Option<Table<'a>>, ScenarioError> {
+    ) -> Result<Option<Table<'a>>, DocumentError> {
         let Some(entry) = self.get(key) else { return Ok(None) };
         entry.table(prefix, &format!("write [{key}] in a line of its own")).map(Some)
     }
 
     /// The tables under this key, in double brackets.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &self,
         key: &'static str,
         prefix: &'static str,
-    ) -> Result<Vec<Table<'a>>, ScenarioError> {
+    ) -> Result<Vec<Table<'a>>, DocumentError> {
         let Some(entry) = self.get(key) else { return Ok(Vec::new()) };
         let remedy = format!("write [[{key}]] in a line of its own");
         let DeValue::Array(tables) = entry.value else {
@@ -113,56 +110,24 @@ impl<'a> Entry<'a> {
         Entry { source, key, span: value.span(), value: value.get_ref() }
     }
 
-    fn table(&self, prefix: &'static str, remedy: &str) -> Result<Table<'a>, ScenarioError> {
+    fn table(&self, prefix: &'static str, remedy: &str) -> Result<Table<'a>, DocumentError> {
         let DeValue::Table(entries) = self.value else {
             return Err(self.error(&format!("this is {}; {remedy}", what(self.value))));
         };
         Ok(Table { source: self.source, prefix, at: self.span.start, entries })
     }
 
-    pub(super) fn error(&self, problem: &str) -> ScenarioError {
+    pub(crate) fn error(&self, problem: &str) -> DocumentError {
         self.source.error(self.span.start, &self.key, problem)
     }
 
-    /// A value that is allowed.
-    pub(super) fn read(&self, allows: Allows) -> Result<Value, ScenarioError> {
-        let wrong = |why: String| self.error(&format!("{why}; write {allows}"));
-        // "it has no unit; write a number and a unit": here, the limits are known too.
-        let cut = |why: String| wrong(why.split("; ").next().unwrap_or_default().to_owned());
-        let value = match (allows, self.value) {
-            (Allows::Duration { .. }, DeValue::String(text)) => {
-                Value::Duration(parse_duration(text).map_err(cut)?)
-            }
-            (Allows::Bytes { .. }, DeValue::String(text)) => {
-                Value::Number(parse_bytes(text).map_err(cut)?)
-            }
-            (Allows::Count { .. }, DeValue::Integer(number)) => {
-                let read = u64::from_str_radix(number.as_str(), number.radix());
-                Value::Number(read.map_err(|_| wrong("it is out of range".into()))?)
-            }
-            (Allows::Choice(words) | Allows::Mode(words), DeValue::String(text)) => {
-                let word = words.iter().find(|word| **word == &**text);
-                Value::Word(word.copied().ok_or_else(|| {
-                    let meant = nearest(text, words.iter().copied());
-                    let meant = meant.map(|word| format!(" (did you mean \"{word}\"?)"));
-                    wrong(format!(
-                        "\"{}\" is none of them{}",
-                        short(text),
-                        meant.unwrap_or_default()
-                    ))
-                })?)
-            }
-            (Allows::Switch { .. }, DeValue::Boolean(on)) => Value::Switch(*on),
-            (_, other) => return Err(wrong(format!("this is {}", what(other)))),
-        };
-        if !allows.admits(value) {
-            return Err(wrong("it is out of range".into()));
-        }
-        Ok(value)
+    /// What is written there.
+    pub(crate) fn value(&self) -> &'a DeValue<'a> {
+        self.value
     }
 
     /// Text that is safe to show, of at most so many characters. Line breaks become spaces.
-    pub(super) fn text(&self, most: usize) -> Result<String, ScenarioError> {
+    pub(crate) fn text(&self, most: usize) -> Result<String, DocumentError> {
         let DeValue::String(text) = self.value else {
             return Err(self.error(&format!("this is {}; write text in quotes", what(self.value))));
         };
@@ -180,7 +145,7 @@ impl<'a> Entry<'a> {
 }
 
 /// What a value is, in words.
-fn what(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn what(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",
@@ -193,7 +158,7 @@ fn what(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The beginning of a text, for a message.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     const MOST: usize = 30;
     let mut short: String = text.chars().take(MOST).collect();
     if short.len() < text.len() {

@@ -1,32 +1,42 @@
-//! What can be wrong with a scenario's file.
+//! What can be wrong with a file.
 
 use std::io;
 
-use super::file::MAX_BYTES;
+use super::MAX_BYTES;
 
-/// Why a scenario's file cannot be used: one sentence that is safe to print, whatever is
-/// in the file.
+/// Why a file cannot be used: one sentence that is safe to print, whatever is in the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ScenarioError {
+pub enum DocumentError {
     /// The system does not hand it out.
-    #[error(
-        "cannot read the scenario {file}: {error}; give the path of a TOML file, or one of \
-         the names that `asynctop scenarios` lists"
-    )]
+    #[error("cannot read the {what} {file}: {error}; {remedy}")]
     Read {
+        /// What it should be: `scenario`, `configuration`.
+        what: &'static str,
         /// The file.
         file: String,
+        /// What to do.
+        remedy: &'static str,
         /// What the system said.
         #[source]
         error: io::Error,
     },
-    /// Too long to be a scenario.
-    #[error("{0} is no scenario: it is longer than {kib} KiB; is it the right file?", kib = MAX_BYTES / 1024)]
-    TooLong(String),
+    /// Too long to be what it should be.
+    #[error("{file} is no {what}: it is longer than {kib} KiB; is it the right file?", kib = MAX_BYTES / 1024)]
+    TooLong {
+        /// The file.
+        file: String,
+        /// What it should be.
+        what: &'static str,
+    },
     /// Not text.
-    #[error("{0} is no scenario: it is not UTF-8 text; is it the right file?")]
-    NotText(String),
+    #[error("{file} is no {what}: it is not UTF-8 text; is it the right file?")]
+    NotText {
+        /// The file.
+        file: String,
+        /// What it should be.
+        what: &'static str,
+    },
     /// Something in it is wrong.
     #[error("{file}:{line}: {key}{}{problem}", if key.is_empty() { "" } else { ": " })]
     Content {
@@ -47,7 +57,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Whether terminals obey this character: controls, and what turns the direction of text.
-pub(crate) fn obeyed(c: char) -> bool {
+pub(super) fn obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,0 +1,165 @@
+//! The user's configuration: a TOML file that says what flags on the command line say, for
+//! those who do not want to repeat them.
+//!
+//! This room reads the file into the command line's own types, so that both mean the same, and
+//! prints the template. What the command line says wins, then the environment, then the file.
+
+mod keys;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+pub use crate::document::DocumentError as ConfigError;
+use crate::{
+    cli::{LabArgs, WatchArgs},
+    document::{self, Entry, Table, plain, what},
+    gate::SetThreshold,
+    model::{RULES, Rule},
+};
+use keys::{KEYS, Key};
+use toml::de::DeValue;
+
+/// What a configuration file says, as if it stood on the command line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// What the lab is made of.
+    pub lab: LabArgs,
+    /// How to watch.
+    pub watch: WatchArgs,
+}
+
+impl Config {
+    /// Reads this file, or else the user's own if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or something in it is wrong: at which line, and what to
+    /// write instead. That there is no file of the user's own is no error.
+    pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+        const REMEDY: &str = "name another one with --config; `asynctop config` prints one to \
+                              start from";
+        let own = file.is_none().then(Config::path).flatten();
+        let Some(path) = file.or(own.as_deref()) else { return Ok(Config::default()) };
+        if file.is_none() && !path.exists() {
+            return Ok(Config::default());
+        }
+        let text = document::load(path, "configuration", REMEDY)?;
+        Config::parse(&plain(&path.to_string_lossy()), &text)
+    }
+
+    /// Where the user's own configuration is, or would be.
+    pub fn path() -> Option<PathBuf> {
+        let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // A relative path there is to be ignored, says the XDG Base Directory Specification.
+        let configs = folder("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        let configs = configs.or_else(|| Some(folder("HOME")?.join(".config")))?;
+        Some(configs.join("asynctop").join("config.toml"))
+    }
+
+    /// Reads the text of a configuration; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    ///
+    /// ```
+    /// use asynctop::config::Config;
+    ///
+    /// let config = Config::parse("config.toml", "interval = '1s'\n[thresholds]\nleak = 'off'").unwrap();
+    /// assert_eq!(config.watch.interval().as_secs(), 1);
+    ///
+    /// let error = Config::parse("config.toml", "intervall = '1s'").unwrap_err().to_string();
+    /// assert!(error.starts_with("config.toml:1: intervall: there is no such key (did you mean `interval`?)"));
+    /// ```
+    pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+        document::parse(file, text, |top| {
+            let mut config = Config::default();
+            let plain = KEYS.iter().filter(|key| key.table.is_none()).map(|key| key.name);
+            top.allow(&plain.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
+            read(&mut config, top, None)?;
+            if let Some(lab) = top.table("lab", "lab.")? {
+                let keys = KEYS.iter().filter(|key| key.table.is_some()).map(|key| key.name);
+                lab.allow(&keys.collect::<Vec<_>>())?;
+                read(&mut config, &lab, Some("lab"))?;
+            }
+            if let Some(thresholds) = top.table("thresholds", "thresholds.")? {
+                config.watch.thresholds = read_thresholds(&thresholds)?;
+            }
+            Ok(config)
+        })
+    }
+}
+
+/// Reads the keys of one table.
+fn read(config: &mut Config, from: &Table<'_>, table: Option<&str>) -> Result<(), ConfigError> {
+    for key in KEYS.iter().filter(|key| key.table == table) {
+        if let Some(entry) = from.get(key.name) {
+            let value = scalar(&entry, key.example)?;
+            (key.set)(config, &value).map_err(|problem| entry.error(&problem))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_thresholds(from: &Table<'_>) -> Result<Vec<SetThreshold>, ConfigError> {
+    from.allow(&RULES.map(|rule| rule.name))?;
+    let mut set = Vec::new();
+    for rule in RULES {
+        let Some(entry) = from.get(rule.name) else { continue };
+        let value = scalar(&entry, &quoted(&rule.unit.write(rule.default)))?;
+        let value = rule.parse(&value).map_err(|problem| entry.error(&problem))?;
+        set.push(SetThreshold(rule.name, value));
+    }
+    Ok(set)
+}
+
+/// A value as the command line has it, if it is of the same type as the example.
+fn scalar(entry: &Entry<'_>, example: &str) -> Result<String, ConfigError> {
+    const MOST: usize = 200;
+    match (entry.value(), example) {
+        (DeValue::String(_), _) if example.starts_with('"') => entry.text(MOST),
+        (DeValue::Boolean(on), "true" | "false") => Ok(on.to_string()),
+        (DeValue::Integer(number), _) if example.starts_with(|c: char| c.is_ascii_digit()) => {
+            // As it is written but for underscores; what is no plain number is refused later.
+            Ok(number.as_str().to_owned())
+        }
+        (other, _) => {
+            Err(entry.error(&format!("this is {}; write it like {example}", what(other))))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// A configuration to start from: every key with its meaning, commented out.
+pub fn template() -> String {
+    let mut text = String::from(
+        "# The configuration of asynctop. It is read from the file that --config names, else from\n\
+         # $XDG_CONFIG_HOME/asynctop/config.toml, else from ~/.config/asynctop/config.toml.\n\
+         # Flags on the command line have the last word, then the environment (NO_COLOR), then\n\
+         # this file. Take away the # before a line to set it.\n",
+    );
+    let keys = |table: Option<&'static str>| KEYS.iter().filter(move |key| key.table == table);
+    keys(None).for_each(|key| write_key(&mut text, key));
+    text.push_str("\n[lab]\n");
+    keys(Some("lab")).for_each(|key| write_key(&mut text, key));
+    text.push_str("\n# From where on each rule speaks; \"off\" silences it.\n[thresholds]\n");
+    for Rule { name, meaning, measure, unit, default, .. } in RULES {
+        let value = quoted(&unit.write(*default));
+        text.push_str(&format!("\n# {meaning}\n# ({measure})\n# {name} = {value}\n"));
+    }
+    text
+}
+
+fn write_key(text: &mut String, key: &Key) {
+    text.push('\n');
+    for line in key.about.lines() {
+        text.push_str(&format!("# {line}\n"));
+    }
+    text.push_str(&format!("# {} = {}\n", key.name, key.example));
+}
+
+#[cfg(test)]
+mod tests;
