@@ -1,0 +1,231 @@
+//! `asynctop attach` beside the reference client, tokio-console, on the same program:
+//! `cargo bench --bench attach [-- TASKS…]`.
+//!
+//! For each number of tasks a program with console-subscriber is started. Each client
+//! watches it in turn from a pseudo-terminal of 120×40, with no other client beside it, and
+//! a table is printed. tokio-console is taken from the environment variable TOKIO_CONSOLE, or
+//! else from the path (`cargo install tokio-console --version 0.1.14 --locked`).
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use console_subscriber::ConsoleLayer;
+use support::pty::Terminal;
+use tracing_subscriber::prelude::*;
+
+/// What the reference figures were measured with: 1,000 and 10,000; and more.
+const TASKS: [u64; 3] = [1_000, 10_000, 50_000];
+/// A table that is not whole by then is counted as it is.
+const WHOLE: Duration = Duration::from_secs(10);
+/// For so long the CPU time is taken.
+const WINDOW: Duration = Duration::from_secs(10);
+/// So many keys are timed.
+const KEYS: usize = 20;
+/// A key that has done nothing by then never will.
+const KEY_PATIENCE: Duration = Duration::from_secs(5);
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [flag, address, tasks] = &args[..]
+        && flag == "--target"
+    {
+        return target(address, tasks.parse().unwrap());
+    }
+    let given: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+    let counts = if given.is_empty() { TASKS.to_vec() } else { given };
+    println!("| tasks | client | whole table after | missing after 10 s | CPU | memory | key to screen, median | worst |");
+    println!("|--:|---|--:|--:|--:|--:|--:|--:|");
+    for tasks in counts {
+        let ours = Figures::of(&Client::ours(), tasks);
+        let theirs = Figures::of(&Client::reference(), tasks);
+        ours.print(tasks, "asynctop attach");
+        theirs.print(tasks, "tokio-console");
+        println!(
+            "| | ratio | | | 1/{:.1} | 1/{:.1} | 1/{:.1} | 1/{:.1} |",
+            theirs.cpu / ours.cpu,
+            theirs.memory_mb / ours.memory_mb,
+            theirs.key().as_secs_f64() / ours.key().as_secs_f64(),
+            theirs.worst().as_secs_f64() / ours.worst().as_secs_f64(),
+        );
+    }
+}
+
+/// Is the program that is watched: tasks that sleep, one second after the other.
+fn target(address: &str, tasks: u64) {
+    let layer = ConsoleLayer::builder()
+        .retention(Duration::from_secs(60))
+        .server_addr(address.parse::<std::net::SocketAddr>().unwrap());
+    tracing_subscriber::registry().with(layer.spawn()).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.unwrap().block_on(async {
+        for n in 0..tasks {
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_micros(n % 1_000 * 1_000)).await;
+                let mut ticks = tokio::time::interval(Duration::from_secs(1));
+                loop {
+                    ticks.tick().await;
+                }
+            });
+            if n % 1_000 == 999 {
+                tokio::task::yield_now().await;
+            }
+        }
+        println!("ready");
+        std::future::pending::<()>().await;
+    });
+}
+
+/// A running target; dropped, it is gone.
+struct Target {
+    child: Child,
+    address: String,
+}
+
+impl Target {
+    fn start(tasks: u64) -> Target {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free.to_string();
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--target", &address, &tasks.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        // Each task has slept once, so that all of them have something to tell.
+        thread::sleep(Duration::from_secs(3));
+        Target { child, address }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Client {
+    program: PathBuf,
+    /// Before the address.
+    args: &'static [&'static str],
+    /// What only the help has on the screen.
+    help: &'static str,
+}
+
+impl Client {
+    fn ours() -> Client {
+        Client { program: env!("CARGO_BIN_EXE_asynctop").into(), args: &["attach"], help: "this help" }
+    }
+
+    fn reference() -> Client {
+        let program = env::var_os("TOKIO_CONSOLE").map_or("tokio-console".into(), PathBuf::from);
+        Client { program, args: &[], help: "view help" }
+    }
+}
+
+struct Figures {
+    whole: Option<Duration>,
+    missing: u64,
+    /// Of one core.
+    cpu: f64,
+    memory_mb: f64,
+    /// In order.
+    keys: Vec<Duration>,
+}
+
+impl Figures {
+    fn of(client: &Client, tasks: u64) -> Figures {
+        let target = Target::start(tasks);
+        let url = format!("http://{}", target.address);
+        let begin = Instant::now();
+        let args: Vec<&str> = client.args.iter().copied().chain([&*url]).collect();
+        let mut terminal = Terminal::of(&client.program, &args, 120, 40);
+        terminal.wait_for("a whole table", |screen| {
+            shown(&screen.contents()) >= tasks || begin.elapsed() > WHOLE
+        });
+        let whole = Some(begin.elapsed()).filter(|_| shown(&terminal.text()) >= tasks);
+        thread::sleep(WHOLE.saturating_sub(begin.elapsed()));
+        let missing = tasks.saturating_sub(shown(&terminal.text()));
+
+        let (before, from) = (cpu_time(terminal.pid()), Instant::now());
+        thread::sleep(WINDOW);
+        let spent = cpu_time(terminal.pid()) - before;
+        let cpu = spent.as_secs_f64() / from.elapsed().as_secs_f64();
+        let memory_mb = resident_mb(terminal.pid());
+
+        let mut keys: Vec<Duration> =
+            (0..KEYS).map(|n| key_to_screen(&mut terminal, client.help, n)).collect();
+        keys.sort_unstable();
+        Figures { whole, missing, cpu, memory_mb, keys }
+    }
+
+    fn key(&self) -> Duration {
+        self.keys[self.keys.len() / 2]
+    }
+
+    fn worst(&self) -> Duration {
+        self.keys[self.keys.len() - 1]
+    }
+
+    fn print(&self, tasks: u64, client: &str) {
+        let whole = self.whole.map_or("–".to_owned(), |t| format!("{:.2} s", t.as_secs_f64()));
+        println!(
+            "| {tasks} | {client} | {whole} | {} | {:.1} % | {:.0} MB | {:.1} ms | {:.1} ms |",
+            self.missing,
+            self.cpu * 100.0,
+            self.memory_mb,
+            self.key().as_secs_f64() * 1e3,
+            self.worst().as_secs_f64() * 1e3,
+        );
+    }
+}
+
+/// The number of tasks in the heading of the table: `Tasks 1000` or `Tasks (1000)`.
+fn shown(screen: &str) -> u64 {
+    let after = screen.split("Tasks ").skip(1).filter_map(|rest| {
+        let digits = rest.trim_start_matches('(');
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse().ok()
+    });
+    after.max().unwrap_or(0)
+}
+
+/// Opens or closes the help, and says how long that took to be seen.
+fn key_to_screen(terminal: &mut Terminal, help: &str, nth: usize) -> Duration {
+    let opens = nth.is_multiple_of(2);
+    // Not in step with the client's own redraws.
+    thread::sleep(Duration::from_millis(137 + 61 * nth as u64 % 400));
+    let begin = Instant::now();
+    terminal.keys("?");
+    terminal.wait_for("the help", |screen| {
+        screen.contents().contains(help) == opens || begin.elapsed() > KEY_PATIENCE
+    });
+    begin.elapsed()
+}
+
+fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    // USER_HZ, which is 100 on all machines of today.
+    Duration::from_millis(ticks * 10)
+}
+
+fn resident_mb(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
+}
