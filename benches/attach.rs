@@ -45,7 +45,9 @@ fn main() {
     }
     let given: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
-    println!("| tasks | client | whole table after | missing after 10 s | CPU | memory | key to screen, median | worst |");
+    println!(
+        "| tasks | client | whole table after | missing after 10 s | CPU | memory | key to screen, median | worst |"
+    );
     println!("|--:|---|--:|--:|--:|--:|--:|--:|");
     for tasks in counts {
         let ours = Figures::of(&Client::ours(), tasks);
@@ -68,7 +70,8 @@ fn target(address: &str, tasks: u64) {
         .retention(Duration::from_secs(60))
         .server_addr(address.parse::<std::net::SocketAddr>().unwrap());
     tracing_subscriber::registry().with(layer.spawn()).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.unwrap().block_on(async {
         for n in 0..tasks {
             tokio::spawn(async move {
@@ -127,12 +130,16 @@ struct Client {
 
 impl Client {
     fn ours() -> Client {
-        Client { program: env!("CARGO_BIN_EXE_asynctop").into(), args: &["attach"], help: "this help" }
+        Client {
+            program: env!("CARGO_BIN_EXE_asynctop").into(),
+            args: &["attach"],
+            help: "stop the picture",
+        }
     }
 
     fn reference() -> Client {
         let program = env::var_os("TOKIO_CONSOLE").map_or("tokio-console".into(), PathBuf::from);
-        Client { program, args: &[], help: "view help" }
+        Client { program, args: &[], help: "╭Help" }
     }
 }
 

@@ -14,6 +14,10 @@ use crate::model::{Interest, Snapshot};
 /// that changes the interest must not become a load of its own.
 const MIN_GAP: Duration = Duration::from_millis(20);
 
+/// With many tasks snapshots are taken less often than at each interval, so that they take
+/// no more than this part of the time: with ten thousand it comes to two a second.
+const SHARE: u32 = 20;
+
 /// Asks a source at each interval, on a thread of its own that ends when this is dropped.
 ///
 /// ```no_run
@@ -156,9 +160,11 @@ struct Last {
 impl Last {
     /// How long it is until the next one.
     fn left(&self, wishes: &Wishes) -> Duration {
-        let changed = wishes.revision != self.revision;
-        let gap = if changed { MIN_GAP } else { wishes.interval.max(MIN_GAP) };
-        // Half of the time at most goes into snapshots, however many tasks there are.
-        gap.max(self.cost * 2).saturating_sub(self.began.elapsed())
+        let gap = match wishes.revision != self.revision {
+            // Somebody waits for it.
+            true => MIN_GAP.max(self.cost * 2),
+            false => wishes.interval.max(MIN_GAP).max(self.cost * SHARE),
+        };
+        gap.saturating_sub(self.began.elapsed())
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Link {
     period_ns: i64,
     /// Attempts in vain since the last update.
     attempts: usize,
+    /// Nothing has come over this connection yet.
+    is_new: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ enum State {
 
 impl Default for Link {
     fn default() -> Self {
-        Link { state: State::Connecting, heard: 0, period_ns: USUAL_NS, attempts: 0 }
+        Link { state: State::Connecting, heard: 0, period_ns: USUAL_NS, attempts: 0, is_new: true }
     }
 }
 
@@ -47,10 +49,14 @@ impl Link {
     pub(super) fn connected(&mut self, now: i64) {
         self.state = State::Connected;
         self.heard = now;
+        self.is_new = true;
     }
 
-    /// An update came.
-    pub(super) fn heard(&mut self, now: i64) {
+    /// An update came. Gives whether that changes how the connection stands: it is the first,
+    /// or the target had been silent for too long.
+    pub(super) fn heard(&mut self, now: i64) -> bool {
+        let news = self.is_new || now.saturating_sub(self.heard) > self.patience();
+        self.is_new = false;
         if self.attempts == 0 {
             let period = now.saturating_sub(self.heard).clamp(100_000_000, 60_000_000_000);
             // Up at once, down slowly: one update out of turn says little.
@@ -59,6 +65,7 @@ impl Link {
         self.attempts = 0;
         self.heard = now;
         self.state = State::Connected;
+        news
     }
 
     /// The connection is gone. Returns how long to wait before the next attempt.

@@ -53,7 +53,8 @@ pub struct AttachSource {
 pub struct Changes(Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>);
 
 impl Changes {
-    /// Calls this whenever something has come from a target, or a connection has changed.
+    /// Calls this whenever a connection has changed or details have come, and at the first
+    /// update of a connection.
     /// It must not wait. Only the first one is called.
     pub fn tell(&self, listener: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.set(Box::new(listener));

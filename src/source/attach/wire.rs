@@ -92,10 +92,29 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Known, i64) -> T) -> T {
         let now = self.clock.now();
         let result = change(&mut self.lock(), now);
+        self.tell();
+        result
+    }
+
+    /// Takes in an update. A busy target sends many a second: what is new in them shows at
+    /// the next look, unless the connection itself is news.
+    fn take(&self, update: &[u8]) {
+        let now = self.clock.now();
+        let news = {
+            let known = &mut *self.lock();
+            // Bytes that are no update are counted there.
+            let _ = known.target.apply(update, now);
+            known.link.heard(now)
+        };
+        if news {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
         if let Some(listener) = self.listener.get() {
             listener();
         }
-        result
     }
 }
 
@@ -160,11 +179,7 @@ async fn read(shared: &Shared, channel: Channel) -> String {
     loop {
         tokio::select! {
             update = updates.message() => match update {
-                Ok(Some(update)) => shared.change(|known, now| {
-                    // Bytes that are no update are counted there.
-                    let _ = known.target.apply(&update, now);
-                    known.link.heard(now);
-                }),
+                Ok(Some(update)) => shared.take(&update),
                 Ok(None) => return "it has closed the connection".to_owned(),
                 Err(status) => {
                     if status.code() == Code::OutOfRange {
@@ -185,10 +200,14 @@ async fn read(shared: &Shared, channel: Channel) -> String {
                 None => details = None,
             },
             message = next(&mut state) => match message {
-                Some(message) => shared.change(|known, _| {
+                Some(message) => {
                     let state = State::decode(&message[..]).unwrap_or_default();
-                    known.target.set_paused(state.temporality() == Temporality::Paused);
-                }),
+                    let paused = state.temporality() == Temporality::Paused;
+                    // It is said again and again.
+                    if shared.lock().target.is_paused() != paused {
+                        shared.change(|known, _| known.target.set_paused(paused));
+                    }
+                }
                 None => state = None,
             },
         }

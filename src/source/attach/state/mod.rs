@@ -102,6 +102,11 @@ impl Target {
         self.gaps.paused = paused;
     }
 
+    /// Whether another client has stopped the updates, as far as is known.
+    pub fn is_paused(&self) -> bool {
+        self.gaps.paused
+    }
+
     /// Takes in an update that arrived at `ours`, a moment of our clock in nanoseconds
     /// since 1970.
     ///
