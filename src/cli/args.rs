@@ -231,7 +231,9 @@ impl WatchArgs {
     /// environment says, which comes before a configuration.
     pub fn over(self, config: WatchArgs, no_color: bool) -> WatchArgs {
         let theme = config.theme.filter(|_| !no_color);
-        self.or(WatchArgs { theme, ..config })
+        // Who names a theme on the command line means its colours.
+        let no_color = config.no_color && self.theme.is_none();
+        self.or(WatchArgs { theme, no_color, ..config })
     }
 
     /// Whether there is to be a screen, on a stdout that is a terminal or not.

@@ -74,6 +74,20 @@ fn the_command_line_has_the_last_word_and_the_environment_the_word_before() {
 }
 
 #[test]
+fn a_theme_on_the_command_line_outdoes_a_file_without_colours() {
+    let config = parsed("color = false\n");
+    let theme = |line: &str| match crate::cli::parse(line.split(' ')) {
+        Ok(crate::cli::Request::Lab { watch, .. }) => {
+            watch.over(config.watch.clone(), false).dashboard(false, false).settings.theme
+        }
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(theme("asynctop"), Theme::Mono);
+    assert_eq!(theme("asynctop --theme default"), Theme::Default);
+    assert_eq!(theme("asynctop --theme default --no-color"), Theme::Mono);
+}
+
+#[test]
 fn each_complaint_has_its_line_and_says_what_to_write() {
     for (text, said) in [
         ("theme = 1", "1: theme: this is a whole number; write it like \"default\""),
