@@ -5,6 +5,9 @@
 
 mod fuzz;
 mod program;
+// Tokio names tasks, and tells of its locks, only then.
+#[cfg(tokio_unstable)]
+mod real;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
