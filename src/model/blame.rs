@@ -193,6 +193,7 @@ mod tests {
             task,
             began_ns,
             length_ns,
+            worker: None,
             over: true,
             cause: Cause::Computing,
             captures: 1,

@@ -9,7 +9,7 @@ use crate::{
     lab::{Epoch, Lab, Shared},
     model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
     probe::{Registry, State, TaskView},
-    watch::{AwaitPoint, Awaits, Evidence, WatchHandle},
+    watch::{AwaitPoint, Awaits, Evidence, PollRecord, WatchHandle},
 };
 
 /// Why the wakers of a task are not counted.
@@ -92,7 +92,11 @@ impl LiveSource {
         self.heard_ns =
             records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
         let told = records.iter().filter(|record| record.noticed_ns.is_none_or(news));
-        told.take(EVIDENCE).map(|record| Arc::new(record.evidence())).collect()
+        let evidence = |record: &Arc<PollRecord>| {
+            let worker = record.thread.and_then(|thread| self.workers.index_of(thread));
+            Arc::new(Evidence { worker, ..record.evidence() })
+        };
+        told.take(EVIDENCE).map(evidence).collect()
     }
 
     /// Asks a task where it waits, if it is to be asked and was not yet, and what it said.

@@ -19,6 +19,8 @@ pub(super) struct Workers {
     /// What each worker of this epoch has done.
     totals: Vec<Sums>,
     names: Vec<Option<Arc<str>>>,
+    /// The thread of each worker at the last snapshot.
+    ids: Vec<Option<ThreadId>>,
     /// Which of the probe's threads each worker was at the last snapshot.
     places: Places,
     epoch: u64,
@@ -56,12 +58,12 @@ impl Workers {
         self.names.resize(count, None);
         self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
 
-        let ids = thread_ids(epoch, metrics, threads);
+        self.ids = thread_ids(epoch, metrics, threads);
         let elapsed = now.saturating_sub(self.taken_ns);
         let mut workers = Vec::with_capacity(count);
         self.places.clear();
         for index in 0..count {
-            let id = ids.get(index).copied().flatten();
+            let id = self.ids.get(index).copied().flatten();
             let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
             self.places.push(place);
             if let Some(place) = place {
@@ -90,6 +92,11 @@ impl Workers {
         }
         self.taken_ns = now;
         workers
+    }
+
+    /// Which worker a thread was at the last snapshot.
+    pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
+        self.ids.iter().position(|id| *id == Some(thread))
     }
 
     /// The workers' threads at the last snapshot.

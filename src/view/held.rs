@@ -37,8 +37,14 @@ pub(super) fn lines(model: &Model, look: Look, key: u64) -> Vec<Pieces> {
             Some(cost) => cost.sentence().unwrap_or_else(|| "nobody waited".to_owned()),
             None => "–  who waited was not counted".to_owned(),
         };
-        let text =
-            format!("   {}  {}  {}  ", duration(evidence.length_ns), when(entry, now), why(entry));
+        let worker = evidence.worker.map(|worker| format!("worker {worker}  "));
+        let text = format!(
+            "   {}  {}  {}{}  ",
+            duration(evidence.length_ns),
+            when(entry, now),
+            worker.unwrap_or_default(),
+            why(entry)
+        );
         lines.push(vec![(text, Style::new()), (cost, look.warning())]);
         lines.extend(
             evidence.cost.as_deref().and_then(names).map(|names| vec![(names, look.dim())]),

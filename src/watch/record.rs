@@ -221,6 +221,7 @@ impl PollRecord {
             task: self.task,
             began_ns: self.began_ns,
             length_ns: self.length_ns(),
+            worker: None,
             over: self.ended_ns.is_some(),
             cause: self.cause(),
             own_part: self.own_part(),
@@ -266,14 +267,16 @@ pub struct Evidence {
     pub began_ns: u64,
     /// How long it took, or has taken already, in nanoseconds.
     pub length_ns: u64,
+    /// The worker whose thread it is or was on, counted from 0; `None` if that is not known, or
+    /// the thread was nobody's worker.
+    pub worker: Option<usize>,
     /// It has ended.
     pub over: bool,
     /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
     pub cause: Cause,
     /// How much of it was the task's own doing (on the CPU, or waiting in a system call), 0
     /// to 1; in the rest the machine ran something else. Also 0 in `block_in_place`, where it
-    /// has given its worker away. `None` if nobody has looked for
-    /// long enough to say.
+    /// has given its worker away. `None` if nobody has looked for long enough to say.
     pub own_part: Option<f64>,
     /// How many stacks were captured.
     pub captures: u32,

@@ -35,6 +35,7 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         task,
         began_ns,
         length_ns: S,
+        worker: None,
         over: false,
         cause,
         own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),

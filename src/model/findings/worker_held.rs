@@ -95,7 +95,8 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     polls.extend(over.filter_map(|evidence| {
         let task = look.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
-        Some(Poll { task, worker: None, began_ns, length_ns, evidence: Some(evidence) })
+        let worker = evidence.worker;
+        Some(Poll { task, worker, began_ns, length_ns, evidence: Some(evidence) })
     }));
     polls
 }
