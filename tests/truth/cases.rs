@@ -101,6 +101,8 @@ pub fn all() -> Vec<Case> {
             &["holds-mutex", "glances"],
             "mutex_held.rs",
         ),
+        // It tells how long its queue is, and has no line that is to blame.
+        trouble("slow-consumer", &["queue-growing"], &["slow-consumer"], ""),
         trouble("lost-waker", &["lost-waker"], &["lost"], "lost_waker.rs"),
         trouble(
             "storm burst = 4000, every = '100ms'",
@@ -165,9 +167,9 @@ impl Case {
             outcome.right_place |= named(&place) || in_stack;
             outcome.found = Some((finding.rule, place));
         } else if !guilty && finding.severity >= Severity::Warning {
-            let said = format!("{}: {}", finding.rule, finding.sentence);
-            if !outcome.accused.iter().any(|known| known.starts_with(finding.rule)) {
-                outcome.accused.push(said);
+            let who = format!("{} of {}: ", finding.rule, finding.suspect);
+            if !outcome.accused.iter().any(|known| known.starts_with(&who)) {
+                outcome.accused.push(format!("{who}{}", finding.sentence));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! More and more tasks wait for a worker.
+//! More and more tasks wait for a worker, or things in a queue that a workload tells of.
 
 use super::{
     Look, Severity, Suspect,
@@ -6,15 +6,16 @@ use super::{
     rule::{Check, Claim, Memory, Rule, Unit},
     words::duration,
 };
-use crate::probe::State;
+use crate::{model::GaugeValue, probe::State};
 
 pub(super) const RULE: Rule = Rule {
     name: "queue-growing",
-    meaning: "more and more tasks wait for a worker: there is more work than the workers can do",
+    meaning: "a queue only grows, that of the workers or one that a workload tells of: more comes \
+              than gets done",
     severity: Severity::Warning,
     unit: Unit::Count,
     default: 100,
-    measure: "waiting tasks more, over five seconds or longer",
+    measure: "waiting more, over five seconds or longer",
     raise_ns: 1_000_000_000,
     clear_ns: 3_000_000_000,
     cure: "Take in less: a bounded channel or a tokio::sync::Semaphore in front of what spawns or \
@@ -24,7 +25,46 @@ pub(super) const RULE: Rule = Rule {
 
 const LEAST_NS: u64 = 5_000_000_000;
 
+/// What to do about a channel that nobody bounds.
+const CHANNEL: &str = "Bound the channel (tokio::sync::mpsc::channel): then whoever fills it waits, \
+                       and what is too much shows where it comes from.";
+
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    let mut claims = queues(look, memory);
+    claims.extend(workers(look, memory));
+    claims
+}
+
+/// How long a channel is cannot be seen from outside; a workload of the lab tells.
+fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    let lab = look.snapshot.lab.iter();
+    let workloads = lab.flat_map(|lab| &lab.workloads);
+    let told = workloads.filter_map(|workload| {
+        let queue = workload.gauges.iter().find(|gauge| gauge.name == "queue")?;
+        let GaugeValue::Count(length) = queue.value else { return None };
+        Some((&workload.name, length))
+    });
+    let mut claims = Vec::new();
+    for (name, length) in told {
+        let known = memory.queues.entry(name.clone());
+        let growth = known.or_insert_with(|| Growth::new(look.now(), length));
+        growth.push(look.now(), length);
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+            continue;
+        };
+        let sentence = format!(
+            "the queue of {name} only grows: {} things wait in it, {} more than {} ago",
+            growing.to,
+            growing.by(),
+            duration(look.now().saturating_sub(growing.since_ns)),
+        );
+        let claim = Claim::new(Suspect::Group(name.clone()), growing.by(), sentence);
+        claims.push(Claim { since_ns: Some(growing.since_ns), cure: Some(CHANNEL), ..claim });
+    }
+    claims
+}
+
+fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     // Behind a hog on each worker everybody waits; that is the hog's finding.
     if look.all_held() {
         memory.queue = None;
@@ -54,8 +94,8 @@ mod tests {
     use super::super::testing::{S, of};
     use crate::{
         model::{
-            Snapshot, TaskFigures,
-            testing::{snapshot, task},
+            Gauge, GaugeValue, Snapshot, TaskFigures,
+            testing::{lab, snapshot, task},
         },
         probe::State,
     };
@@ -72,6 +112,22 @@ mod tests {
             found[0].sentence,
             "more and more tasks wait for a worker: 390 of them, 390 more than 9.75 s ago"
         );
+    }
+
+    #[test]
+    fn a_queue_that_a_workload_tells_of_is_followed_too() {
+        let told = |n: u64, length| {
+            let mut lab = lab([("jobs", 1, None, 0)]);
+            lab.workloads[0].gauges =
+                vec![Gauge { name: "queue", value: GaugeValue::Count(length) }];
+            Snapshot { lab: Some(lab), ..snapshot(n * S / 4, []) }
+        };
+        let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));
+        assert_eq!(
+            found[0].sentence,
+            "the queue of jobs only grows: 1950 things wait in it, 1950 more than 9.75 s ago"
+        );
+        assert!(of("queue-growing", (0..40).map(|n| told(n, 500))).is_empty());
     }
 
     #[test]

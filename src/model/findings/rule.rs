@@ -146,6 +146,8 @@ pub(super) struct Memory {
     pub leak: HashMap<Arc<str>, Growth>,
     /// How many tasks wait for a worker.
     pub queue: Option<Growth>,
+    /// How long the queues are that workloads tell of.
+    pub queues: HashMap<Arc<str>, Growth>,
     /// When each group last had a poll that was somewhat long.
     pub long: HashMap<Arc<str>, u64>,
 }
