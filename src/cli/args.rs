@@ -62,8 +62,9 @@ pub struct WatchArgs {
     /// What the report is written as; there is no screen then [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// Read this configuration instead of the user's own; `asynctop config` prints one to
-    /// start from
+    /// Read this configuration instead of the user's own, which is config.toml in
+    /// $XDG_CONFIG_HOME/asynctop or ~/.config/asynctop; `asynctop config` prints one to start
+    /// from
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Time between looks, 100ms to 10s [default: 250ms]
