@@ -37,6 +37,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "dashboard")]
     fn a_name_that_is_like_none_has_no_nearest() {
         assert_eq!(nearest("fixed", ["hello", "mixed"]), Some("mixed"));
         assert_eq!(nearest("webserver", ["mixed"]), None);
