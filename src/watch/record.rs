@@ -374,7 +374,7 @@ mod tests {
         }
     }
 
-    use FrameKind::{Dependency, Harness, Native, Runtime, Std, User};
+    use FrameKind::{Dependency, Harness, Native, Runtime, User};
 
     #[test]
     fn the_innermost_frame_of_the_user_inside_of_the_probe_is_to_blame() {
@@ -410,7 +410,7 @@ mod tests {
     fn lines_tell_calls_apart_and_not_samples_of_one_function() {
         let spin = |line| stack(&[("spin", line, User), ("run", 9, User)]);
         assert!(spin(1).is_alike(&spin(2)));
-        let sleep = |line| stack(&[("sleep", 5, Std), ("nap", line, User), ("run", 9, User)]);
+        let sleep = |line| stack(&[("sleep", 5, FrameKind::Std), ("nap", line, User), ("run", 9, User)]);
         assert!(sleep(1).is_alike(&sleep(1)));
         assert!(!sleep(1).is_alike(&sleep(2)), "another call");
         assert!(!sleep(1).is_alike(&spin(1)));
