@@ -410,7 +410,8 @@ mod tests {
     fn lines_tell_calls_apart_and_not_samples_of_one_function() {
         let spin = |line| stack(&[("spin", line, User), ("run", 9, User)]);
         assert!(spin(1).is_alike(&spin(2)));
-        let sleep = |line| stack(&[("sleep", 5, FrameKind::Std), ("nap", line, User), ("run", 9, User)]);
+        let sleep =
+            |line| stack(&[("sleep", 5, FrameKind::Std), ("nap", line, User), ("run", 9, User)]);
         assert!(sleep(1).is_alike(&sleep(1)));
         assert!(!sleep(1).is_alike(&sleep(2)), "another call");
         assert!(!sleep(1).is_alike(&spin(1)));
