@@ -162,7 +162,8 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         op.resource == Some(key) || parts.iter().any(|part| op.resource == Some(part.key))
     };
     let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
-    let text = format!(" {} async operations on it", ops.len());
+    let plural = if ops.len() == 1 { "" } else { "s" };
+    let text = format!(" {} async operation{plural} on it", ops.len());
     lines.push(vec![(text, look.title())]);
     if !ops.is_empty() {
         lines.push(vec![(

@@ -1,0 +1,147 @@
+//! What is on the screen while programs with console-subscriber are watched.
+
+use std::sync::Arc;
+
+use crate::{
+    app::fixture::{S, Stage},
+    model::{
+        AsyncOpFigures, Figure, Gaps, Link, ResourceFigures, Resources, Snapshot, TargetFigures,
+        TaskFigures, TaskMeta,
+        testing::{resource, snapshot, task},
+    },
+    probe::State,
+};
+
+macro_rules! screen {
+    ($name:literal, $stage:expr, $width:literal x $height:literal) => {
+        insta::assert_snapshot!($name, $stage.screen($width, $height))
+    };
+}
+
+const NOW: u64 = 100 * S;
+
+fn target(name: &str, nth: u64, link: Link) -> TargetFigures {
+    TargetFigures {
+        name: name.into(),
+        link,
+        process: 1,
+        keys: nth * 1000..(nth + 1) * 1000,
+        counted_ns: NOW,
+        tasks: 3,
+        gaps: Gaps::default(),
+    }
+}
+
+fn of(target: &str, key: u64, name: &str) -> TaskFigures {
+    let plain = task(key, name);
+    let meta = TaskMeta {
+        id: plain.meta.id,
+        name: plain.meta.name.clone(),
+        group: plain.meta.group.clone(),
+        location: "src/main.rs:7".into(),
+        target: target.into(),
+        ..TaskMeta::default()
+    };
+    let (lifetime_ns, busy_ns) = (90 * S, S / 4);
+    let idle_ns = lifetime_ns - busy_ns;
+    TaskFigures { meta: Arc::new(meta), lifetime_ns, busy_ns, idle_ns, polls: 42, ..plain }
+}
+
+/// What a source without workers has, with these targets.
+fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Snapshot {
+    let tasks = targets.iter().flat_map(|target| {
+        let tasks = [(1, "accept"), (2, "conn-1"), (3, "conn-2")];
+        tasks.map(|(n, name)| of(&target.name, target.keys.start + n, name))
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut moment = snapshot(taken_ns, tasks);
+    moment.source = "attach: app:6669".into();
+    // Another program than the one before.
+    moment.epoch = 77;
+    moment.runtime.flavor = Figure::Unavailable("not on the wire");
+    moment.workers = Vec::new();
+    moment.targets = targets;
+    moment
+}
+
+fn stage(moment: Snapshot) -> Stage {
+    let mut stage = Stage::new();
+    stage.show(Arc::new(moment));
+    stage
+}
+
+#[test]
+fn several_targets_are_one_table_and_each_says_how_it_stands() {
+    let reason = "Connection refused".into();
+    let lost = Link::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
+    let mut restarted = target("jobs:6669", 3, Link::Connected);
+    restarted.process = 2;
+    restarted.gaps = Gaps { dropped_events: 12, behind: true, ..Gaps::default() };
+    let mut stage = stage(moment(
+        NOW,
+        vec![
+            target("app:6669", 0, Link::Connected),
+            target("web:6669", 1, Link::Stale { since_ns: NOW - 2 * S }),
+            target("old:6669", 2, lost),
+            restarted,
+        ],
+    ));
+    screen!("attach_several_80x24", stage, 80 x 24);
+    screen!("attach_several_60x15", stage, 60 x 15);
+    screen!("attach_several_200x50", stage, 200 x 50);
+    screen!("attach_several_30x8", stage, 30 x 8);
+    stage.keys("2");
+    screen!("attach_groups_80x24", stage, 80 x 24);
+    stage.keys("3");
+    screen!("attach_workers_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn without_an_answer_the_screen_says_what_the_target_needs() {
+    let nobody = TargetFigures { process: 0, tasks: 0, ..target("app:6669", 0, Link::Connecting) };
+    let mut empty = moment(NOW, vec![nobody]);
+    empty.tasks.clear();
+    let mut stage = stage(empty);
+    screen!("attach_connecting_80x24", stage, 80 x 24);
+    screen!("attach_connecting_60x15", stage, 60 x 15);
+}
+
+#[test]
+fn a_lock_its_holder_and_who_waits() {
+    let mut now = moment(NOW, vec![target("app:6669", 0, Link::Connected)]);
+    let lock = ResourceFigures {
+        state: "locked=true".into(),
+        is_taken: true,
+        holder: Some(2),
+        ..resource(7, "Mutex")
+    };
+    let waits = AsyncOpFigures {
+        key: 8,
+        id: 8,
+        source: "Mutex::lock".into(),
+        resource: Some(7),
+        parent: None,
+        task: Some(3),
+        state: "permits_requested=1".into(),
+        polls: 1,
+        busy_ns: 1_000,
+        age_ns: 4 * S,
+        is_dropped: false,
+        is_ready: Some(false),
+    };
+    now.tasks[2].state = State::Idle;
+    now.resources = Ok(Arc::new(Resources {
+        resources: vec![lock, resource(9, "Sleep")],
+        async_ops: vec![waits],
+    }));
+    let mut stage = stage(now);
+    stage.keys("7");
+    screen!("resources_80x24", stage, 80 x 24);
+    screen!("resources_60x15", stage, 60 x 15);
+    screen!("resources_200x50", stage, 200 x 50);
+    screen!("resources_30x8", stage, 30 x 8);
+    stage.keys("g<Enter>");
+    screen!("resource_80x24", stage, 80 x 24);
+    stage.keys("<Esc>1G<Enter>");
+    screen!("attach_detail_80x24", stage, 80 x 24);
+}
