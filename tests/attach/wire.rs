@@ -93,6 +93,17 @@ fn more_than_tonics_limit_is_read() {
 }
 
 #[test]
+fn more_than_our_own_limit_is_not_and_that_is_said() {
+    let name = "x".repeat(65 << 20);
+    let target = Target::start(update([(1, &*name, None)]));
+    let snapshot = watch(&[&target])
+        .wait_for("refusal", |s| s.targets[0].gaps.unread_updates > 0 && is_lost(s));
+    let Link::Lost { reason, .. } = &snapshot.targets[0].link else { panic!("it is lost") };
+    assert_eq!(&**reason, "an update is larger than 64 MiB");
+    assert!(snapshot.tasks.is_empty());
+}
+
+#[test]
 fn a_target_without_a_state_is_watched_all_the_same() {
     let manners = Manners { no_state: true, ..Manners::default() };
     let target = Target::at(place(), update([(1, "a", None)]), manners);
