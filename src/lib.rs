@@ -69,6 +69,8 @@ pub mod lab;
 #[cfg(feature = "dashboard")]
 mod limits;
 #[cfg(feature = "dashboard")]
+mod plain;
+#[cfg(feature = "dashboard")]
 mod quantity;
 #[cfg(feature = "dashboard")]
 pub mod report;

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::MAX_BYTES;
+use crate::plain::is_obeyed;
 
 /// Why a file cannot be used: one sentence that is safe to print, whatever is in the file.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +54,5 @@ pub enum DocumentError {
 
 /// The text without anything that a terminal would obey instead of show.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// Whether terminals obey this character: controls, and what turns the direction of text.
-pub(super) fn obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -7,11 +7,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{
-    DocumentError,
-    error::{obeyed, plain},
-};
-use crate::nearest::nearest;
+use super::{DocumentError, error::plain};
+use crate::{nearest::nearest, plain::is_obeyed};
 
 /// The file that is read: for complaints.
 #[derive(Clone, Copy)]
@@ -132,7 +129,7 @@ impl<'a> Entry<'a> {
             return Err(self.error(&format!("this is {}; write text in quotes", what(self.value))));
         };
         let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some(bad) = words.chars().find(|c| obeyed(*c)) {
+        if let Some(bad) = words.chars().find(|c| is_obeyed(*c)) {
             let code = u32::from(bad);
             let problem = format!("it has the control character U+{code:04X}; leave that out");
             return Err(self.error(&problem));

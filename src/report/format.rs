@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::Factor;
+use crate::{model::Factor, plain::is_obeyed};
 
 /// What stands for a figure that nobody knows.
 pub(super) const UNKNOWN: &str = "–";
@@ -72,10 +72,8 @@ pub(super) fn factor(factor: Option<Factor>) -> String {
 /// Text from a foreign program, which may hold anything, such as the end of this line,
 /// orders to the terminal, or marks that turn the direction of writing.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    let harmful =
-        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.chars().any(harmful) {
-        text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+    if text.chars().any(is_obeyed) {
+        text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
     } else {
         text.into()
     }
@@ -125,7 +123,9 @@ mod tests {
     #[test]
     fn names_give_no_orders_to_the_terminal() {
         assert_eq!(harmless("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(harmless("a\u{202e}b"), "a\u{fffd}b");
+        for mark in ['\u{202e}', '\u{200e}', '\u{200f}', '\u{61c}'] {
+            assert_eq!(harmless(&format!("a{mark}b")), "a\u{fffd}b");
+        }
         assert!(matches!(harmless("hog-1"), Cow::Borrowed("hog-1")));
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::plain::is_obeyed;
+
 /// A duration of so many nanoseconds, in at most seven characters.
 pub(super) fn duration(nanos: u64) -> String {
     let scaled = |unit: f64, name: &str| {
@@ -75,14 +77,7 @@ pub(super) fn factor(n: f64) -> String {
 /// Text of the program that is watched, made harmless: control characters, escape
 /// sequences and marks that turn the direction of writing become `�`.
 pub(super) fn harmless(text: &str, ascii: bool) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c,
-                '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-                | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}'
-                | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
-            || (ascii && !c.is_ascii())
-    };
+    let harmful = |c: char| is_obeyed(c) || (ascii && !c.is_ascii());
     if !text.contains(harmful) {
         return Cow::Borrowed(text);
     }
