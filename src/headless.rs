@@ -26,7 +26,7 @@ use crate::{
     model::{Interest, Model, Snapshot, Thresholds},
     report::{Phase, Summary, csv, json, text},
     source::{LiveSource, Source},
-    watch::Watchdog,
+    watch::{WatchHandle, Watchdog},
 };
 
 #[cfg(feature = "attach")]
@@ -39,6 +39,9 @@ use crate::{
 const LEAST_BASELINE: Duration = Duration::from_millis(900);
 /// The time without the hog where the run has no end to take a third of.
 const ENDLESS_BASELINE: Duration = Duration::from_secs(3);
+/// A report waits for the names of its last stacks, but no longer than this.
+const NAMES: Duration = Duration::from_secs(10);
+
 /// How a run goes.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -93,7 +96,9 @@ pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gat
     let watchdog = Watchdog::start(registry, plan.thresholds.watch());
     let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
-    Run::new(Some(&lab), plan, Box::new(source), interrupted).finish(out)
+    let mut run = Run::new(Some(&lab), plan, Box::new(source), interrupted);
+    run.watchdog = Some(watchdog.handle());
+    run.finish(out)
 }
 
 /// Watches programs with console-subscriber as planned and writes the report to `out`. The
@@ -134,6 +139,7 @@ fn interrupts() -> io::Result<Receiver<()>> {
 /// A run on its way.
 struct Run<'a> {
     lab: Option<&'a Lab>,
+    watchdog: Option<&'a WatchHandle>,
     plan: &'a Plan,
     source: Box<dyn Source>,
     model: Model,
@@ -161,6 +167,7 @@ impl<'a> Run<'a> {
     ) -> Self {
         Run {
             lab,
+            watchdog: None,
             plan,
             source,
             model: Model::with_thresholds(plan.thresholds.clone()),
@@ -222,6 +229,10 @@ impl<'a> Run<'a> {
             }
         } else {
             self.phase("run", until, out)?;
+        }
+        if let Some(watchdog) = self.watchdog {
+            watchdog.settle(NAMES);
+            self.look();
         }
         match self.plan.format {
             Format::Text => text::write(&self.model, &self.summary, out)?,

@@ -202,6 +202,7 @@ mod tests {
             own_part: Some(1.0),
             cost: None,
             no_stack: None,
+            unnamed: 0,
         }
     }
 

@@ -56,15 +56,9 @@ pub(super) fn held(
     (!report.is_empty()).then_some(report)
 }
 
-/// The long polls since `began`, those that have ended known to be over.
+/// The long polls since `began`, those that have ended known to be over, with their stacks.
 fn settled(watchdog: &WatchHandle, began: u64) -> Vec<Arc<PollRecord>> {
-    let (asked, looks) = (Instant::now(), || watchdog.stats().looks);
-    // The first look that ends may have begun before; the next one sees what there is now.
-    let enough = looks() + 2;
-    while looks() < enough && asked.elapsed() < PATIENCE {
-        watchdog.look_now();
-        thread::sleep(Duration::from_millis(2));
-    }
+    watchdog.settle(PATIENCE);
     let mut polls = watchdog.records();
     polls.retain(|poll| poll.began_ns >= began);
     polls

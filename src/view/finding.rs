@@ -96,11 +96,8 @@ fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
 /// Why it is long, and in which functions.
 fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     let mut lines = vec![fact(look, "because", evidence.cause.to_string())];
-    if let Some(reason) = &evidence.no_stack {
-        lines.push(fact(look, "no stack", reason.to_string()));
-    } else if evidence.stack.is_none() && !evidence.over {
-        let text = "asked for; the first one takes a while, until the names are loaded";
-        lines.push(fact(look, "stack", text.to_owned()));
+    if let Some(said) = evidence.instead_of_stack() {
+        lines.push(fact(look, "stack", said));
     }
     if evidence.shares.len() > 1 {
         for share in &evidence.shares {

@@ -192,6 +192,7 @@ fn what_a_long_poll_cost_the_others() {
         own_part: Some(1.0),
         cost: Some(cost.into()),
         no_stack: None,
+        unnamed: 0,
     })];
     stage.show(snapshot.into());
     stage.keys("/conn-3<Enter>j<Enter>");

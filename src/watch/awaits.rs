@@ -72,6 +72,13 @@ impl AwaitPoints {
         }
     }
 
+    /// Nobody will answer any more who has not yet.
+    pub(super) fn give_up(&mut self, why: &str) {
+        for known in self.0.iter_mut().filter(|known| known.answer == Awaits::Asked) {
+            known.answer = Awaits::Unavailable(why.into());
+        }
+    }
+
     pub(super) fn get(&self, task: u64) -> Option<&AwaitPoint> {
         self.0.iter().find(|known| known.task == task)
     }

@@ -1,6 +1,6 @@
 //! Where stacks cannot be captured: long polls are known, and no more.
 
-use super::{Awaits, Stack, cause::Whereabouts};
+use super::{Awaits, Owner, Stack, cause::Whereabouts};
 use crate::probe::{Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";
@@ -15,13 +15,17 @@ pub(super) enum Eyes {}
 /// A stack that was asked for.
 pub(super) enum Ticket {}
 
+/// A stack as it is captured.
+#[derive(Default)]
+pub(super) struct Unwound;
+
 /// What came of asking for a stack.
 #[allow(dead_code, reason = "nobody can ask")]
 pub(super) enum Answer {
     /// Not here yet.
     Pending(Ticket),
     /// The stack, and the poll that the thread was in: task and beginning.
-    Stack(Stack, Option<(u64, u64)>),
+    Stack(Unwound, Option<(u64, u64)>),
     /// There will be none, and why.
     None(&'static str),
 }
@@ -37,6 +41,18 @@ impl Eyes {
 
     pub(super) fn collect_late(&mut self, ticket: Ticket) -> Answer {
         match ticket {}
+    }
+
+    pub(super) fn name(&mut self, _owner: Owner, _stack: Unwound) -> Result<(), &'static str> {
+        match *self {}
+    }
+
+    pub(super) fn named(&mut self) -> Result<Option<(Owner, Vec<Stack>)>, &'static str> {
+        match *self {}
+    }
+
+    pub(super) fn owes_names(&self) -> bool {
+        match *self {}
     }
 
     pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, Awaits)> {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Cause, PollRecord, Stack};
+use super::{Cause, PollRecord, Stack, inspector::Owner};
 
 /// Different stacks that one record keeps.
 const STACKS: usize = 24;
@@ -65,6 +65,35 @@ impl Log {
         }
     }
 
+    /// Stacks of a poll have their names now, which may be over: then this is news of it.
+    pub(super) fn add_stacks(&mut self, owner: Owner, stacks: Vec<Stack>, now: u64) {
+        let under_way = self.under_way.iter_mut().map(|(_, record)| record);
+        let mut all = under_way.chain(&mut self.slow).chain(&mut self.held);
+        let Some(record) = all.find(|record| record.owner() == Some(owner)) else { return };
+        let record = Arc::make_mut(record);
+        record.unnamed = record.unnamed.saturating_sub(1);
+        record.noticed_ns = record.noticed_ns.map(|_| now);
+        stacks.into_iter().for_each(|stack| record.add_stack(stack));
+    }
+
+    /// No names will come any more.
+    pub(super) fn give_up(&mut self, why: &'static str, now: u64) {
+        let under_way = self.under_way.iter_mut().map(|(_, record)| record);
+        let all = under_way.chain(&mut self.slow).chain(&mut self.held);
+        for record in all.filter(|record| record.unnamed > 0) {
+            let record = Arc::make_mut(record);
+            record.unnamed = 0;
+            record.noticed_ns = record.noticed_ns.map(|_| now);
+            record.excuse(why);
+        }
+    }
+
+    /// Whether stacks wait for their names.
+    pub(super) fn owes_names(&self) -> bool {
+        let under_way = self.under_way.iter().map(|(_, record)| record);
+        under_way.chain(&self.slow).chain(&self.held).any(|record| record.unnamed > 0)
+    }
+
     /// All that is kept: what is under way first, then what is over, latest first.
     pub(super) fn records(&self) -> Vec<Arc<PollRecord>> {
         let mut past: Vec<_> = self.slow.iter().chain(&self.held).cloned().collect();
@@ -81,6 +110,19 @@ impl Log {
 }
 
 impl PollRecord {
+    /// Whose its stacks are while their names are looked up.
+    fn owner(&self) -> Option<Owner> {
+        let (task, began_ns) = (self.task, self.began_ns);
+        self.os_id.map(|os_id| Owner::Poll { os_id, task, began_ns })
+    }
+
+    /// Why it has no stack, if it has none.
+    pub(super) fn excuse(&mut self, why: &'static str) {
+        if self.stacks.is_empty() && self.unnamed == 0 {
+            self.no_stack = Some(why.into());
+        }
+    }
+
     /// One more stack of this poll.
     pub(super) fn add_stack(&mut self, stack: Stack) {
         self.no_stack = None;
@@ -131,6 +173,7 @@ mod tests {
             looked_ns: 0,
             own_ns: 0,
             no_stack: None,
+            unnamed: 0,
         }
     }
 
@@ -172,6 +215,30 @@ mod tests {
         assert_eq!((current.ended_ns, current.captures()), (None, 1));
         assert_eq!(log.records().len(), 1);
         assert!(log.current(2).is_none());
+    }
+
+    #[test]
+    fn stacks_that_come_late_are_news_of_a_poll_that_is_over() {
+        let owner = |began_ns| Owner::Poll { os_id: 1, task: 1, began_ns };
+        let mut log = Log::new(3, 100);
+        for began in [5, 300] {
+            log.open(0, record(1, began));
+            log.update(0, |record| record.unnamed = 1);
+            log.close(0, began + 20, began + 30);
+        }
+        log.add_stacks(owner(5), vec![stack("a")], 700);
+        log.add_stacks(owner(6), vec![stack("b")], 800);
+        let of = |log: &Log, at: usize| {
+            let record = log.records().swap_remove(at);
+            (record.captures(), record.unnamed, record.noticed_ns)
+        };
+        assert_eq!(of(&log, 1), (1, 0, Some(700)));
+        assert_eq!(of(&log, 0), (0, 1, Some(330)), "nobody gets another's");
+        assert!(log.owes_names());
+        log.give_up("the watchdog has ended", 900);
+        assert_eq!(of(&log, 0), (0, 0, Some(900)));
+        assert_eq!(log.records()[0].no_stack.as_deref(), Some("the watchdog has ended"));
+        assert!(!log.owes_names() && log.records()[1].no_stack.is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! ```text
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
+//!   inspector.rs looks closely at one long poll: why, and where
 //!   own.rs       how much of a long poll was its own doing
 //!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
@@ -17,10 +18,13 @@
 //!     leaf.rs      a poll under Tokio's trace: where a task waits
 //!     mailbox.rs   what the handler and the watchdog share
 //!     unwind.rs    a copy of a stack -> addresses
+//!     namer.rs     the thread that looks names up
 //!     symbols.rs   addresses -> functions, files and lines
 //!     names.rs     whose code a frame is; names and paths as people write them
 //!     os.rs        CPU time, the system call that a thread is in
 //! record.rs    the plain data of a long poll
+//! evidence.rs  a long poll in few words
+//! stack.rs     the plain data of a stack
 //! awaits.rs    the plain data of where an idle task waits
 //! cost.rs      what a long poll costs the others
 //! cause.rs     why a poll is long
@@ -29,10 +33,14 @@
 mod awaits;
 mod cause;
 mod cost;
+mod evidence;
 mod record;
+mod stack;
 
 #[cfg(feature = "watch")]
 mod bill;
+#[cfg(feature = "watch")]
+mod inspector;
 #[cfg(feature = "watch")]
 mod log;
 #[cfg(feature = "watch")]
@@ -59,6 +67,10 @@ mod eyes;
 pub use awaits::{AwaitPoint, Awaits};
 pub use cause::{CallKind, Cause, SystemCall};
 pub use cost::{Cost, Waited};
-pub use record::{Evidence, Frame, FrameKind, PollRecord, Share, Stack};
+pub use evidence::{Evidence, Share};
+#[cfg(feature = "watch")]
+use inspector::Owner;
+pub use record::PollRecord;
+pub use stack::{Frame, FrameKind, Stack};
 #[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

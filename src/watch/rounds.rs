@@ -6,10 +6,7 @@
 //! earliest, and sleeps until then.
 
 use std::{
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -17,10 +14,10 @@ use std::{
 use super::{
     PollRecord,
     bill::{Before, Biller},
-    cause::judge,
-    eyes::{Answer, Eyes, Ticket, cpu_time, whereabouts},
-    own::{Supply, own, own_at_first},
-    watchdog::{Shared, WatchOptions, nanos},
+    eyes::cpu_time,
+    inspector::{Case, Inspector, LATE_NS},
+    own::Supply,
+    watchdog::{Shared, WatchOptions, count, nanos},
 };
 use crate::probe::{Registry, ThreadSlot};
 
@@ -30,81 +27,28 @@ const STEP_NS: u64 = 5 * MS;
 /// How long a poll may be over the threshold before it is known. To come later is to
 /// come less often: most of what the watchdog costs is its waking up.
 const SLACK_NS: u64 = 10 * MS;
-/// A stack that was asked for and did not come at once is looked for again after this.
-const LATE_NS: u64 = 2 * MS;
-/// When a thread has not answered for so long, the record says why.
-const SILENT_NS: u64 = 100 * MS;
-/// When a thread has not answered for so long, it is asked again: somebody else may
-/// have eaten the signal.
-const LOST_NS: u64 = 1000 * MS;
-/// At first a poll's stack is captured this often, and then more and more seldom.
-const CAPTURE_NS: u64 = 10 * MS;
-/// In a poll that never ends it comes to this.
-const CAPTURE_MAX_NS: u64 = 1000 * MS;
-/// Captures in a second, over all threads: a program all of whose polls are long has
-/// other worries than being watched closely.
-const CAPTURES: u64 = 200;
-/// CPU time over less than this says nothing.
-const WINDOW_NS: u64 = MS;
 
 /// The watchdog's thread.
 pub(super) struct Rounds {
     registry: &'static Registry,
     shared: Arc<Shared>,
     slow_ns: u64,
-    eyes: Option<Eyes>,
+    inspector: Inspector,
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
     supplies: Vec<Supply>,
-    budget: Budget,
     biller: Biller,
 }
 
 /// What the watchdog remembers of one thread.
 #[derive(Default)]
 struct Post {
-    /// The poll that it was in at the last look: task and beginning.
-    poll: Option<(u64, u64)>,
+    /// The poll that it was in at the last look, and what has been looked for in it.
+    case: Case,
     /// The poll is long and has a record.
     is_long: bool,
-    /// When the cause was last looked for in this poll, and the thread's CPU time then.
-    judged: (u64, Option<u64>),
-    /// What the thread had got at the look before this poll.
-    before: Supply,
-    capture_due: u64,
     /// All tasks at the first look at this poll, once it was long.
     others: Option<Before>,
-    asked: Option<Request>,
-}
-
-/// A stack that a thread owes.
-struct Request {
-    ticket: Ticket,
-    at: u64,
-    /// When to say that it is late.
-    excuse_due: u64,
-}
-
-/// So many captures a second and no more.
-#[derive(Default)]
-struct Budget {
-    second: u64,
-    used: u64,
-}
-
-impl Budget {
-    fn take(&mut self, now: u64) -> bool {
-        let second = now / (1000 * MS);
-        if second != self.second {
-            *self = Budget { second, used: 0 };
-        }
-        self.used += 1;
-        self.used <= CAPTURES
-    }
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
 }
 
 /// The poll that a thread is in, task and beginning, if it stays in it for two reads.
@@ -119,22 +63,15 @@ impl Rounds {
         options: &WatchOptions,
         shared: Arc<Shared>,
     ) -> Self {
-        let eyes = Eyes::open(options.signal)
-            .map_err(|why| {
-                let mut no_stacks = shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner);
-                *no_stacks = Some(why.into());
-            })
-            .ok();
         Rounds {
             registry,
+            inspector: Inspector::new(options.signal, Arc::clone(&shared)),
             shared,
             // An hour more or less does not matter, an overflow would.
             slow_ns: nanos(options.slow).clamp(MS, u64::MAX / 4),
-            eyes,
             slots: Vec::new(),
             posts: Vec::new(),
             supplies: Vec::new(),
-            budget: Budget::default(),
             biller: Biller::new(registry),
         }
     }
@@ -146,6 +83,9 @@ impl Rounds {
             let wait = due.saturating_sub(self.registry.now());
             thread::park_timeout(Duration::from_nanos(wait));
         }
+        let why = "the watchdog has ended";
+        self.shared.log().give_up(why, self.registry.now());
+        self.shared.awaits().give_up(why);
     }
 
     /// Looks at all threads once; returns when to look again.
@@ -159,25 +99,18 @@ impl Rounds {
         for at in 0..self.slots.len() {
             due = due.min(self.visit(at));
         }
-        self.hear();
+        self.inspector.hear(self.registry);
         count(&self.shared.looks);
-        if let Some(cpu) = self.eyes.as_ref().and_then(Eyes::own_cpu_time) {
+        if let Some(cpu) = self.inspector.own_cpu_time() {
             self.shared.cpu.store(cpu, Relaxed);
         }
-        let owed = self.posts.iter().filter_map(|post| post.asked.as_ref());
-        let soon = owed.map(|request| request.at).max().is_some_and(|at| began < at + 10 * LATE_NS);
         if self.shared.awaits().are_owed(began) {
             return began + LATE_NS;
         }
-        due.max(began + if soon { LATE_NS } else { STEP_NS })
-    }
-
-    /// Takes in what tasks say that were asked where they wait.
-    fn hear(&mut self) {
-        let Some(eyes) = &mut self.eyes else { return };
-        for (task, answer) in eyes.awaits(self.registry) {
-            self.shared.awaits().answer(task, answer);
-        }
+        let asked = self.posts.iter().filter_map(|post| post.case.asked_at()).max();
+        let soon = asked.is_some_and(|at| began < at + 10 * LATE_NS);
+        let step = began + if soon { LATE_NS } else { STEP_NS };
+        if self.inspector.owes_names() { step } else { due.max(step) }
     }
 
     /// Looks at one thread; returns when it is to be looked at again.
@@ -187,12 +120,12 @@ impl Rounds {
         let now = self.registry.now();
         let os_id = slot.os_id();
         let cpu = os_id.and_then(cpu_time);
-        self.collect(at, now);
+        self.inspector.collect(at, &mut self.posts[at].case, slot, now);
         let before = self.supplies[at].renew(os_id, cpu, now);
-        if seen != self.posts[at].poll {
+        if seen != self.posts[at].case.poll {
             self.leave(at, seen.map(|(_, began)| began), now);
-            let judged = (now, cpu);
-            self.posts[at] = Post { poll: seen, judged, before, ..Post::default() };
+            let case = Case::new(seen, (now, cpu), before);
+            self.posts[at] = Post { case, ..Post::default() };
         }
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
@@ -205,9 +138,9 @@ impl Rounds {
             self.enter(at, task, began, now);
         }
         self.shared.log().update(at, |record| record.last_seen_ns = now);
-        let post = &self.posts[at];
-        if now >= post.capture_due && post.asked.is_none() {
-            self.inspect(at, began, now);
+        let case = &mut self.posts[at].case;
+        if case.is_due(now) {
+            self.inspector.inspect(at, case, slot, now);
             if self.biller.is_rested() {
                 self.sum_up(at, None);
             }
@@ -220,7 +153,6 @@ impl Rounds {
         self.posts[at].is_long = true;
         count(&self.shared.polls);
         let thread = self.slots[at].read(now);
-        let no_stacks = self.shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner);
         let record = PollRecord {
             task,
             thread: thread.id,
@@ -236,7 +168,8 @@ impl Rounds {
             cost: None,
             looked_ns: 0,
             own_ns: 0,
-            no_stack: no_stacks.clone(),
+            no_stack: self.shared.no_stacks(),
+            unnamed: 0,
         };
         self.shared.log().open(at, record);
         self.posts[at].others = self.biller.begin(at);
@@ -248,7 +181,7 @@ impl Rounds {
             self.sum_up(at, next);
             // Later than the end, and by much if there was something else to do: no poll of
             // the task has been longer than its longest.
-            let ended = self.posts[at].poll.map_or(now, |(task, began)| {
+            let ended = self.posts[at].case.poll.map_or(now, |(task, began)| {
                 let longest = self.registry.longest_poll(task).unwrap_or(u64::MAX);
                 now.min(began.saturating_add(longest))
             });
@@ -260,101 +193,9 @@ impl Rounds {
     /// the thread's next poll began.
     fn sum_up(&mut self, at: usize, until: Option<u64>) {
         let post = &self.posts[at];
-        let (Some(others), Some((task, began))) = (&post.others, post.poll) else { return };
+        let (Some(others), Some((task, began))) = (&post.others, post.case.poll) else { return };
         let cost = self.biller.sum_up(others, at, task, (began, until));
         self.shared.log().update(at, |record| record.cost = Some(cost.into()));
-    }
-
-    /// Looks closer at a long poll: why it is long, and where.
-    fn inspect(&mut self, at: usize, began: u64, now: u64) {
-        let age = now.saturating_sub(began);
-        let post = &mut self.posts[at];
-        // Seen for the first time, and late: whether it computes will show in a moment.
-        if now.saturating_sub(post.judged.0) < WINDOW_NS {
-            return;
-        }
-        post.capture_due = now + (age / 16).clamp(CAPTURE_NS, CAPTURE_MAX_NS);
-        let Some(os_id) = self.slots[at].os_id() else {
-            // Where nobody can look, the poll has to answer for all of its time.
-            let all = |record: &mut PollRecord| {
-                (record.looked_ns, record.own_ns) = (record.length_ns(), record.length_ns());
-            };
-            return self.shared.log().update(at, all);
-        };
-
-        // Before the signal, which takes the thread out of where it is.
-        let found = whereabouts(os_id);
-        let cpu = cpu_time(os_id);
-        let (judged, cpu_then) = std::mem::replace(&mut post.judged, (now, cpu));
-        let wall = now.saturating_sub(judged);
-        let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
-        let spent = spent.filter(|_| wall >= WINDOW_NS);
-        let cause = judge(wall, spent, found);
-        let before = post.before;
-        self.shared.log().update(at, |record| {
-            if record.causes.is_empty() {
-                let (had, lacked) = before.until(os_id, cpu_then);
-                let (looked, own) = own_at_first(cause, judged.saturating_sub(began), had, lacked);
-                record.looked_ns += looked;
-                record.own_ns += own;
-            }
-            let (looked, own) = own(cause, wall, spent);
-            record.looked_ns += looked;
-            record.own_ns += own;
-            record.add_cause(cause, wall.max(1));
-        });
-
-        if !self.budget.take(now) {
-            return self.excuse(at, "too many polls are long at this time");
-        }
-        let Some(eyes) = &mut self.eyes else { return };
-        count(&self.shared.asked);
-        let answer = eyes.ask(os_id, self.slots[at]);
-        self.take(at, answer, now, now + SILENT_NS);
-    }
-
-    /// Looks whether a thread has answered that owes a stack.
-    fn collect(&mut self, at: usize, now: u64) {
-        let Some(eyes) = &mut self.eyes else { return };
-        let Some(request) = self.posts[at].asked.take() else { return };
-        let mut excuse_due = request.excuse_due;
-        let answer = eyes.collect_late(request.ticket);
-        if matches!(answer, Answer::Pending(_)) {
-            if now >= request.at + LOST_NS {
-                return;
-            }
-            if let (true, Some(os_id)) = (now >= excuse_due, self.slots[at].os_id()) {
-                let why = eyes.why_late(os_id);
-                self.excuse(at, why);
-                excuse_due = u64::MAX;
-            }
-        }
-        self.take(at, answer, request.at, excuse_due);
-    }
-
-    /// Does with an answer what is to be done.
-    fn take(&mut self, at: usize, answer: Answer, asked: u64, excuse_due: u64) {
-        match answer {
-            Answer::Pending(ticket) => {
-                self.posts[at].asked = Some(Request { ticket, at: asked, excuse_due });
-            }
-            // The thread itself says which poll it was in: nobody is blamed for another's.
-            Answer::Stack(stack, poll) if poll == self.posts[at].poll => {
-                count(&self.shared.captured);
-                self.shared.log().update(at, |record| record.add_stack(stack));
-            }
-            Answer::Stack(..) => count(&self.shared.missed),
-            Answer::None(why) => self.excuse(at, why),
-        }
-    }
-
-    /// Writes down why a poll has no stack.
-    fn excuse(&self, at: usize, why: &'static str) {
-        self.shared.log().update(at, |record| {
-            if record.stacks.is_empty() {
-                record.no_stack = Some(why.into());
-            }
-        });
     }
 }
 
@@ -363,7 +204,7 @@ mod tests {
     use std::{future::Future, pin::pin, task::Context};
 
     use super::*;
-    use crate::watch::{Stack, WatchStats, Watchdog};
+    use crate::watch::{WatchStats, Watchdog};
 
     fn rounds() -> Rounds {
         let options = WatchOptions::default();
@@ -393,7 +234,7 @@ mod tests {
             assert!(!records[0].causes.is_empty());
             // The signal goes to this very thread, which answers on the spot; again and
             // again, because other tests use the mailboxes, too.
-            while rounds.eyes.is_some() && shared.log().records()[0].captures() == 0 {
+            while shared.no_stacks().is_none() && shared.log().records()[0].captures() == 0 {
                 rounds.look();
             }
         });
@@ -408,24 +249,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_of_another_poll_is_thrown_away() {
+    fn a_poll_gets_its_stack_also_when_the_names_come_after_its_end() {
         let mut rounds = rounds();
         let registry = rounds.registry;
         let shared = rounds.shared.clone();
         in_a_poll(registry, || {
-            while rounds.posts.first().is_none_or(|post| !post.is_long) {
+            // A look does not wait for names: this one returns while they are looked up, or
+            // has found none that are there already.
+            while shared.no_stacks().is_none() && shared.captured.load(Relaxed) == 0 {
                 rounds.look();
             }
-            let poll = rounds.posts[0].poll;
-            let captures = || shared.log().records()[0].captures();
-            let before = captures();
-            let other = poll.map(|(task, began)| (task, began - 1));
-            rounds.take(0, Answer::Stack(Stack::default(), other), 0, 0);
-            rounds.take(0, Answer::Stack(Stack::default(), None), 0, 0);
-            assert_eq!((captures(), shared.missed.load(Relaxed)), (before, 2));
-            rounds.take(0, Answer::Stack(Stack::default(), poll), 0, 0);
-            assert_eq!((captures(), shared.missed.load(Relaxed)), (before + 1, 2));
         });
+        while shared.log().owes_names() {
+            rounds.look();
+        }
+        rounds.look();
+        let records = shared.log().records();
+        assert!(records[0].ended_ns.is_some());
+        assert_eq!(u64::from(records[0].captures()), shared.captured.load(Relaxed));
     }
 
     #[test]
@@ -439,13 +280,5 @@ mod tests {
         let looks = handle.stats().looks;
         assert_eq!(handle.stats().looks, looks);
         assert!(handle.records().is_empty());
-    }
-
-    #[test]
-    fn the_budget_is_there_again_in_the_next_second() {
-        let mut budget = Budget::default();
-        let granted = (0..1000).filter(|_| budget.take(5000 * MS)).count() as u64;
-        assert_eq!(granted, CAPTURES);
-        assert!(budget.take(6000 * MS));
     }
 }

@@ -11,7 +11,7 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle, Thread},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::awaits::AwaitPoints;
@@ -175,13 +175,25 @@ impl WatchHandle {
 
     /// Why this process's stacks cannot be captured, if so.
     pub fn no_stacks(&self) -> Option<Arc<str>> {
-        self.shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.no_stacks()
     }
 
     /// Has the watchdog look at the threads soon; else it sleeps until a long poll can be due.
     pub(crate) fn look_now(&self) {
         if let Some(thread) = self.shared.thread.get() {
             thread.unpark();
+        }
+    }
+
+    /// Waits until the watchdog has looked at what there is now, and its stacks have their
+    /// names; but no longer than `patience`.
+    pub(crate) fn settle(&self, patience: Duration) {
+        let (began, looks) = (Instant::now(), || self.shared.looks.load(Relaxed));
+        // The first look that ends may have begun before; the next one sees what there is now.
+        let enough = looks() + 2;
+        while (looks() < enough || self.shared.log().owes_names()) && began.elapsed() < patience {
+            self.look_now();
+            thread::sleep(Duration::from_millis(2));
         }
     }
 
@@ -232,6 +244,11 @@ impl Shared {
         }
     }
 
+    /// Why stacks cannot be captured, if so.
+    pub(super) fn no_stacks(&self) -> Option<Arc<str>> {
+        self.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,6 +262,10 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("looks", &self.looks).finish_non_exhaustive()
     }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {

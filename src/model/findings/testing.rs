@@ -44,5 +44,6 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         stack: None,
         cost: None,
         no_stack: None,
+        unnamed: 0,
     })
 }

@@ -84,7 +84,7 @@ fn capture(unwinder: &mut Unwinder, thread: u32) -> Option<usize> {
     };
     loop {
         match ticket.copied() {
-            Some(copied) => return Some(unwinder.unwind(copied.expect("a stack")).0.len()),
+            Some(copied) => return Some(unwinder.unwind(copied.expect("a stack")).addresses.len()),
             None if ended() => return None,
             None => thread::yield_now(),
         }

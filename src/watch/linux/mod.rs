@@ -6,6 +6,7 @@
 #[cfg(all(feature = "await-points", tokio_unstable))]
 mod leaf;
 mod mailbox;
+mod namer;
 mod names;
 mod os;
 mod signal;
@@ -20,8 +21,9 @@ use std::time::Duration;
 
 pub(in crate::watch) use mailbox::Ticket;
 pub(super) use os::{cpu_time, time_without_cpu, whereabouts};
+pub(in crate::watch) use unwind::Unwound;
 
-use super::{Awaits, Stack};
+use super::{Awaits, Owner, Stack};
 use crate::probe::{Registry, ThreadSlot};
 use mailbox::Copied;
 use signal::Asked;
@@ -31,7 +33,7 @@ pub(super) enum Answer {
     /// Not here yet.
     Pending(Ticket),
     /// The stack, and the poll that the thread was in: task and beginning.
-    Stack(Stack, Option<(u64, u64)>),
+    Stack(Unwound, Option<(u64, u64)>),
     /// There will be none, and why.
     None(&'static str),
 }
@@ -41,7 +43,7 @@ pub(super) struct Eyes {
     signal: i32,
     this_thread: u32,
     unwinder: unwind::Unwinder,
-    symbols: symbols::Symbols,
+    namer: namer::Namer,
 }
 
 impl Eyes {
@@ -59,14 +61,14 @@ impl Eyes {
             signal,
             this_thread: os::this_thread(),
             unwinder: unwind::Unwinder::new(),
-            symbols: symbols::Symbols::new(),
+            namer: namer::Namer::default(),
         };
         let ticket = match signal::ask(signal, eyes.this_thread, None) {
             Asked::Sent(ticket) => ticket,
             Asked::Refused(why) => return Err(why.to_owned()),
             Asked::NoThread | Asked::NoRoom => return Err("too many watchdogs".to_owned()),
         };
-        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(copied).0.len());
+        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(copied).addresses.len());
         match seen {
             Some(Ok(frames)) if frames > 1 => Ok(eyes),
             Some(Ok(_)) => Err("stacks are unavailable: no unwind tables".to_owned()),
@@ -96,37 +98,58 @@ impl Eyes {
         match seen {
             None => Answer::Pending(ticket),
             Some(Err(why)) => Answer::None(why),
-            Some(Ok(((addresses, cut), poll))) => {
-                // The mailbox is free for another thread before symbols are looked up.
-                drop(ticket);
-                let frames = self.symbols.resolve(&addresses, &self.unwinder);
-                Answer::Stack(Stack { frames, cut }, poll)
-            }
+            Some(Ok((unwound, poll))) => Answer::Stack(unwound, poll),
         }
     }
 
-    /// What tasks of the registry said that were asked where they wait.
+    /// Has names looked up for a stack that was captured.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    pub(super) fn name(&mut self, owner: Owner, stack: Unwound) -> Result<(), &'static str> {
+        self.namer.look_up(owner, vec![stack], self.unwinder.modules())
+    }
+
+    /// The stacks that have got their names, one owner's at a time.
+    ///
+    /// # Errors
+    /// Why all that are owed will never come.
+    pub(super) fn named(&mut self) -> Result<Option<(Owner, Vec<Stack>)>, &'static str> {
+        self.namer.take()
+    }
+
+    /// Whether names are being looked up.
+    pub(super) fn owes_names(&self) -> bool {
+        self.namer.is_busy()
+    }
+
+    /// Takes in what tasks of the registry said that were asked where they wait; those that
+    /// could not tell, and why. The others' answers come with their names.
     #[cfg(all(feature = "await-points", tokio_unstable))]
     pub(super) fn awaits(&mut self, registry: &'static Registry) -> Vec<(u64, Awaits)> {
         let traced = leaf::take(registry).into_iter();
-        traced.map(|traced| (traced.task, self.awaits_of(traced.leaves))).collect()
+        traced.filter_map(|traced| Some((traced.task, self.hear(traced)?))).collect()
     }
 
     #[cfg(all(feature = "await-points", tokio_unstable))]
-    fn awaits_of(&mut self, leaves: Vec<Result<Ticket, &'static str>>) -> Awaits {
+    fn hear(&mut self, traced: leaf::Traced) -> Option<Awaits> {
         let mut stacks = Vec::new();
         let mut why = None;
-        for leaf in leaves {
+        for leaf in traced.leaves {
             match leaf.map(|ticket| self.collect(ticket, ANSWER_TIME)) {
-                Ok(Answer::Stack(stack, _)) => stacks.push(stack.into()),
+                Ok(Answer::Stack(stack, _)) => stacks.push(stack),
                 Ok(Answer::Pending(_)) => why = Some("its thread blocks the watchdog's signal"),
                 Ok(Answer::None(reason)) | Err(reason) => why = Some(reason),
             }
         }
         match why {
-            Some(why) if stacks.is_empty() => Awaits::Unavailable(why.into()),
-            _ => Awaits::In(stacks),
+            Some(why) if stacks.is_empty() => return Some(Awaits::Unavailable(why.into())),
+            _ if stacks.is_empty() => return Some(Awaits::In(Vec::new())),
+            _ => {}
         }
+        let owner = Owner::Idle { task: traced.task };
+        let asked = self.namer.look_up(owner, stacks, self.unwinder.modules());
+        asked.err().map(|why| Awaits::Unavailable(why.into()))
     }
 
     /// Nobody is asked.
@@ -135,9 +158,9 @@ impl Eyes {
         Vec::new()
     }
 
-    /// Nanoseconds that the calling thread has spent on the CPU.
+    /// Nanoseconds that the calling thread has spent on the CPU, and who looks names up.
     pub(super) fn own_cpu_time(&self) -> Option<u64> {
-        cpu_time(self.this_thread)
+        Some(cpu_time(self.this_thread)? + self.namer.cpu_time())
     }
 
     /// Why a thread has not answered, as far as the operating system tells.

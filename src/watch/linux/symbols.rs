@@ -10,7 +10,7 @@ use addr2line::Loader;
 
 use super::{
     names::{Here, full_name, kind, short_name, short_path},
-    unwind::{CodeModule, Unwinder},
+    unwind::{CodeModule, Modules},
 };
 use crate::watch::{Frame, FrameKind};
 
@@ -47,18 +47,18 @@ impl Symbols {
     }
 
     /// The functions at `addresses`, those inlined before those that they are in.
-    pub(super) fn resolve(&mut self, addresses: &[u64], unwinder: &Unwinder) -> Vec<Frame> {
-        if self.version != unwinder.version() || self.known.len() > KEPT {
+    pub(super) fn resolve(&mut self, addresses: &[u64], modules: &Modules) -> Vec<Frame> {
+        if self.version != modules.version || self.known.len() > KEPT {
             self.known.clear();
-            self.version = unwinder.version();
+            self.version = modules.version;
         }
         if self.here.own.is_none() {
-            self.here.own = Some(self.find_ourselves(unwinder));
+            self.here.own = Some(self.find_ourselves(modules));
         }
         let mut frames = Vec::with_capacity(addresses.len() * 2);
         for &address in addresses {
             if !self.known.contains_key(&address) {
-                let found = self.look_up(address, unwinder);
+                let found = self.look_up(address, modules);
                 self.known.insert(address, found);
             }
             frames.extend(self.known.get(&address).into_iter().flat_map(|f| f.iter().cloned()));
@@ -67,8 +67,8 @@ impl Symbols {
         frames
     }
 
-    fn look_up(&mut self, address: u64, unwinder: &Unwinder) -> Arc<[Frame]> {
-        let Some(module) = unwinder.module(address) else {
+    fn look_up(&mut self, address: u64, modules: &Modules) -> Arc<[Frame]> {
+        let Some(module) = modules.find(address) else {
             return Arc::new([nothing("unknown code")]);
         };
         let found = self.find(address, module);
@@ -114,9 +114,9 @@ impl Symbols {
     }
 
     /// The folder of asynctop's sources, as the compiler wrote it into this program.
-    fn find_ourselves(&mut self, unwinder: &Unwinder) -> String {
+    fn find_ourselves(&mut self, modules: &Modules) -> String {
         let address = look_for_me as fn() -> u32 as usize as u64;
-        let module = unwinder.module(address);
+        let module = modules.find(address);
         let found = module.map(|module| self.find(address, module)).unwrap_or_default();
         let file = found.last().and_then(|found| found.file.as_deref()).unwrap_or_default();
         file.strip_suffix("watch/linux/symbols.rs").unwrap_or_default().to_owned()

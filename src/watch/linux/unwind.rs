@@ -7,6 +7,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     slice,
+    sync::Arc,
 };
 
 use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
@@ -20,6 +21,7 @@ const FRAMES: usize = 256;
 type Tables = Vec<u8>;
 
 /// A file whose code is loaded.
+#[derive(Clone)]
 pub(super) struct CodeModule {
     /// The addresses that it takes up.
     pub range: Range<u64>,
@@ -29,13 +31,37 @@ pub(super) struct CodeModule {
     pub path: PathBuf,
 }
 
+/// The files whose code is loaded.
+#[derive(Clone, Default)]
+pub(super) struct Modules {
+    /// How many were ever loaded and unloaded until then: another version, and an address may
+    /// mean something else.
+    pub version: (u64, u64),
+    list: Vec<CodeModule>,
+}
+
+impl Modules {
+    /// The module that `address` is in.
+    pub(super) fn find(&self, address: u64) -> Option<&CodeModule> {
+        self.list.iter().find(|module| module.range.contains(&address))
+    }
+}
+
+/// A stack as addresses.
+#[derive(Default)]
+pub(in crate::watch) struct Unwound {
+    /// Of the functions that the thread was in, innermost first, each one within the
+    /// instruction that was running.
+    pub addresses: Vec<u64>,
+    /// Why it ends before the thread's first function, if it does.
+    pub cut: Option<&'static str>,
+}
+
 /// Unwinds with the tables of the program's modules.
 pub(super) struct Unwinder {
     inner: UnwinderNative<Tables, MayAllocateDuringUnwind>,
     cache: CacheNative<MayAllocateDuringUnwind>,
-    modules: Vec<CodeModule>,
-    /// How many modules were ever loaded and unloaded when `modules` was made.
-    version: (u64, u64),
+    modules: Arc<Modules>,
 }
 
 impl Unwinder {
@@ -43,41 +69,35 @@ impl Unwinder {
         Unwinder {
             inner: UnwinderNative::new(),
             cache: CacheNative::new(),
-            modules: Vec::new(),
-            version: (0, 0),
+            modules: Arc::default(),
         }
     }
 
-    /// The addresses of the functions that a thread was in, innermost first, each one
-    /// within the instruction that was running, and why the stack is cut, if it is.
-    pub(super) fn unwind(&mut self, copied: &Copied) -> (Vec<u64>, Option<&'static str>) {
+    /// The functions that a thread was in.
+    pub(super) fn unwind(&mut self, copied: &Copied) -> Unwound {
         self.refresh();
         let registers = copied.registers;
         let mut read = |address| copied.word(address).ok_or(());
         let mut frames =
             self.inner.iter_frames(registers.ip, native(copied), &mut self.cache, &mut read);
         let mut addresses = Vec::with_capacity(64);
-        loop {
+        let cut = loop {
             match frames.next() {
                 Ok(Some(frame)) => addresses.push(FrameAddress::address_for_lookup(frame)),
-                Ok(None) => return (addresses, None),
-                Err(_) if copied.is_full() => return (addresses, Some("deeper than the copy")),
-                Err(_) => return (addresses, Some("no unwind information")),
+                Ok(None) => break None,
+                Err(_) if copied.is_full() => break Some("deeper than the copy"),
+                Err(_) => break Some("no unwind information"),
             }
             if addresses.len() == FRAMES {
-                return (addresses, Some("too many frames"));
+                break Some("too many frames");
             }
-        }
+        };
+        Unwound { addresses, cut }
     }
 
-    /// Counts up whenever addresses may mean something else than before.
-    pub(super) fn version(&self) -> (u64, u64) {
-        self.version
-    }
-
-    /// The module that `address` is in.
-    pub(super) fn module(&self, address: u64) -> Option<&CodeModule> {
-        self.modules.iter().find(|module| module.range.contains(&address))
+    /// What was loaded at the last stack.
+    pub(super) fn modules(&self) -> &Arc<Modules> {
+        &self.modules
     }
 
     /// Takes in modules that were loaded, and forgets those that are gone.
@@ -91,7 +111,8 @@ impl Unwinder {
         let Some(range) = module.range() else { return };
         let (base, path) = (module.base, module.path());
         let name = path.to_string_lossy().into_owned();
-        self.modules.push(CodeModule { range: range.clone(), base, path });
+        let module_file = CodeModule { range: range.clone(), base, path };
+        Arc::make_mut(&mut self.modules).list.push(module_file);
         let Some((index, index_at)) = module.index() else { return };
         let Some((frames, frames_at)) = module.frames(index, index_at) else { return };
         let at = |address: u64, bytes: &[u8]| {
@@ -130,10 +151,11 @@ unsafe extern "C" fn visit(
     let info = unsafe { &*info };
     if !walk.fresh {
         let version = (info.dlpi_adds, info.dlpi_subs);
-        if walk.unwinder.version == version {
+        if walk.unwinder.modules.version == version {
             return 1;
         }
-        *walk.unwinder = Unwinder { version, ..Unwinder::new() };
+        let modules = Modules { version, ..Modules::default() };
+        *walk.unwinder = Unwinder { modules: modules.into(), ..Unwinder::new() };
         walk.fresh = true;
     }
     if info.dlpi_phdr.is_null() {

@@ -1,0 +1,194 @@
+//! A long poll in few words, for findings, reports and screens.
+
+use std::sync::Arc;
+
+use super::{Cause, Cost, Frame, FrameKind, Stack};
+
+/// One function of the user's and its part of a poll.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// The function as people say it: `hog::spin`.
+    pub function: Arc<str>,
+    /// Its file and line where it was seen most often: `src/lab/hog.rs:42`.
+    pub place: Option<String>,
+    /// What it had called there: `thread::sleep`.
+    pub callee: Option<Arc<str>>,
+    /// How much of the stacks were in it: 0 to 1.
+    pub part: f64,
+}
+
+impl Share {
+    pub(super) fn of(stack: &Stack, blame: &Frame) -> Self {
+        Share {
+            function: blame.name.clone(),
+            place: blame.place(),
+            callee: stack.callee().map(|frame| frame.name.clone()),
+            part: 0.0,
+        }
+    }
+}
+
+/// A long poll in few words: which function, at which line, why, and in which parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Key of the task.
+    pub task: u64,
+    /// When the poll began, in nanoseconds on the probe's clock: with the task, its name.
+    pub began_ns: u64,
+    /// How long it took, or has taken already, in nanoseconds.
+    pub length_ns: u64,
+    /// The worker whose thread it is or was on, counted from 0; `None` if that is not known, or
+    /// the thread was nobody's worker.
+    pub worker: Option<usize>,
+    /// It has ended.
+    pub over: bool,
+    /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
+    pub cause: Cause,
+    /// How much of it was the task's own doing (on the CPU, or waiting in a system call), 0
+    /// to 1; in the rest the machine ran something else. Also 0 in `block_in_place`, where it
+    /// has given its worker away. `None` if nobody has looked for long enough to say.
+    pub own_part: Option<f64>,
+    /// How many stacks were captured.
+    pub captures: u32,
+    /// The functions to blame, most of the time first. Empty if there is no stack.
+    pub shares: Vec<Share>,
+    /// The stack seen most often.
+    pub stack: Option<Arc<Stack>>,
+    /// What it has cost the others; `None` if that was not looked at: the poll is too
+    /// young, or there are too many tasks to look at them this often.
+    pub cost: Option<Arc<Cost>>,
+    /// Why there is no stack, if there is none and should be one.
+    pub no_stack: Option<Arc<str>>,
+    /// How many stacks were captured whose names are still being looked up.
+    pub unnamed: u32,
+}
+
+impl Evidence {
+    /// The function to blame most.
+    pub fn function(&self) -> Option<&str> {
+        self.shares.first().map(|share| &*share.function)
+    }
+
+    /// Its file and line.
+    pub fn place(&self) -> Option<&str> {
+        self.shares.first()?.place.as_deref()
+    }
+
+    /// What there is to say where the stack would be, if it is not there.
+    pub fn instead_of_stack(&self) -> Option<String> {
+        let owed = "captured; its names are being looked up, the first ones take a while";
+        match (&self.stack, &self.no_stack) {
+            (Some(_), _) => None,
+            (None, _) if self.unnamed > 0 => Some(owed.to_owned()),
+            (None, Some(why)) => Some(format!("– ({why})")),
+            (None, None) => (!self.over).then(|| "asked for".to_owned()),
+        }
+    }
+
+    /// Where, why and how it came there, a line each, for a report or a screen: what is
+    /// to blame, the profile if there are several parts, what it cost the others, and the
+    /// frames of the task.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (self.function(), self.instead_of_stack()) {
+            (Some(function), _) => {
+                let place = self.place().map(|place| format!(" at {place}")).unwrap_or_default();
+                lines.push(format!("{} in {function}{place}", self.cause));
+            }
+            (None, Some(said)) => lines.push(format!("{}; stack: {said}", self.cause)),
+            (None, None) => lines.push(self.cause.to_string()),
+        }
+        lines.extend(self.profile());
+        lines.extend(self.cost.iter().filter_map(|cost| cost.sentence()));
+        let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
+        let shown = frames.filter(|frame| {
+            matches!(frame.kind, FrameKind::User | FrameKind::Dependency | FrameKind::Std)
+        });
+        lines.extend(shown.take(24).map(|frame| format!("  {frame}")));
+        lines
+    }
+
+    /// `81 % in parse_json, 19 % in checksum`; `None` unless there are several parts.
+    pub fn profile(&self) -> Option<String> {
+        let said = |share: &Share| format!("{:.0} % in {}", share.part * 100.0, share.function);
+        let several = self.shares.len() > 1;
+        several.then(|| self.shares.iter().map(said).collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::{PollRecord, stack::testing::stack};
+    use FrameKind::{Harness, User};
+
+    fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
+        PollRecord {
+            task: 7,
+            thread: None,
+            thread_name: "worker".into(),
+            os_id: Some(1),
+            began_ns: 100,
+            last_seen_ns: 400,
+            ended_ns: None,
+            noticed_ns: None,
+            stacks,
+            other_stacks: 0,
+            causes: vec![(Cause::Computing, 300)],
+            cost: None,
+            looked_ns: 0,
+            own_ns: 0,
+            no_stack: None,
+            unnamed: 0,
+        }
+    }
+
+    #[test]
+    fn evidence_is_a_profile_by_function() {
+        let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Harness)]));
+        let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Harness)]));
+        let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Harness)]));
+        let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).evidence();
+        assert_eq!(evidence.function(), Some("parse"));
+        assert_eq!(evidence.place(), Some("src/x.rs:10"));
+        assert_eq!(evidence.profile().as_deref(), Some("81 % in parse, 19 % in sum"));
+        assert_eq!(evidence.length_ns, 300);
+    }
+
+    #[test]
+    fn who_blocks_in_place_has_given_its_worker_away() {
+        let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
+        let own = ("my::block_in_place", 8, FrameKind::User);
+        for (frame, part) in [(given, Some(0.0)), (own, Some(1.0))] {
+            let inner = ("sleep", 1, FrameKind::Std);
+            let harness = ("instrument::go", 3, FrameKind::Harness);
+            let mut record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
+            (record.looked_ns, record.own_ns) = (9_000_000, 9_000_000);
+            assert_eq!(record.evidence().own_part, part);
+        }
+    }
+
+    #[test]
+    fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
+        let mut owed = record(Vec::new());
+        (owed.ended_ns, owed.unnamed) = (Some(400), 2);
+        (owed.looked_ns, owed.own_ns) = (9_000_000, 9_000_000);
+        let said = owed.evidence().lines().remove(0);
+        assert!(said.contains("names are being looked up"), "{said}");
+        assert_eq!(owed.evidence().own_part, None, "the stack may say that it has given way");
+        (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
+        let said = owed.evidence().lines().remove(0);
+        assert!(said.ends_with("stack: – (the watchdog has ended)"), "{said}");
+        assert_eq!(owed.evidence().own_part, Some(1.0));
+    }
+
+    #[test]
+    fn no_stack_is_no_profile() {
+        let mut without = record(Vec::new());
+        without.no_stack = Some("stacks are unavailable on this platform".into());
+        let evidence = without.evidence();
+        assert_eq!(evidence.function(), None);
+        assert_eq!(evidence.profile(), None);
+        assert_eq!(evidence.no_stack, without.no_stack);
+    }
+}

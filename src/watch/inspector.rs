@@ -1,0 +1,313 @@
+//! Looks closely at a long poll: why it is long, and where.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{
+    Stack,
+    cause::judge,
+    eyes::{Answer, Eyes, Ticket, Unwound, cpu_time, whereabouts},
+    own::{Supply, own, own_at_first},
+    watchdog::{Shared, count},
+};
+use crate::probe::{Registry, ThreadSlot};
+
+const MS: u64 = 1_000_000;
+/// A stack that was asked for and did not come at once is looked for again after this.
+pub(super) const LATE_NS: u64 = 2 * MS;
+/// When a thread has not answered for so long, the record says why.
+const SILENT_NS: u64 = 100 * MS;
+/// When a thread has not answered for so long, it is asked again: somebody else may
+/// have eaten the signal.
+const LOST_NS: u64 = 1000 * MS;
+/// At first a poll's stack is captured this often, and then more and more seldom.
+const CAPTURE_NS: u64 = 10 * MS;
+/// In a poll that never ends it comes to this.
+const CAPTURE_MAX_NS: u64 = 1000 * MS;
+/// Captures in a second, over all threads: a program all of whose polls are long has
+/// other worries than being watched closely.
+const CAPTURES: u64 = 200;
+/// CPU time over less than this says nothing.
+const WINDOW_NS: u64 = MS;
+
+/// Whose stacks are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A long poll's: by its thread, its task and when it began. It may be over by then.
+    Poll { os_id: u32, task: u64, began_ns: u64 },
+    /// An idle task's, which was asked where it waits.
+    Idle { task: u64 },
+}
+
+/// What has been looked for in the poll that a thread is in.
+#[derive(Default)]
+pub(super) struct Case {
+    /// Task and beginning.
+    pub poll: Option<(u64, u64)>,
+    /// When the cause was last looked for, and the thread's CPU time then.
+    judged: (u64, Option<u64>),
+    /// What the thread had got at the look before this poll.
+    before: Supply,
+    capture_due: u64,
+    asked: Option<Request>,
+}
+
+/// A stack that a thread owes.
+struct Request {
+    ticket: Ticket,
+    at: u64,
+    /// When to say that it is late.
+    excuse_due: u64,
+}
+
+impl Case {
+    /// A poll was seen first, at `now`, when its thread had spent `cpu` on the CPU.
+    pub(super) fn new(
+        poll: Option<(u64, u64)>,
+        (now, cpu): (u64, Option<u64>),
+        before: Supply,
+    ) -> Case {
+        Case { poll, judged: (now, cpu), before, ..Case::default() }
+    }
+
+    /// Whether a closer look is due.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        // Seen for the first time, and late: whether it computes will show in a moment.
+        let is_young = now.saturating_sub(self.judged.0) < WINDOW_NS;
+        now >= self.capture_due && self.asked.is_none() && !is_young
+    }
+
+    /// When a stack was asked for that has not come yet.
+    pub(super) fn asked_at(&self) -> Option<u64> {
+        self.asked.as_ref().map(|request| request.at)
+    }
+}
+
+/// So many captures a second and no more.
+#[derive(Default)]
+struct Budget {
+    second: u64,
+    used: u64,
+}
+
+impl Budget {
+    fn take(&mut self, now: u64) -> bool {
+        let second = now / (1000 * MS);
+        if second != self.second {
+            *self = Budget { second, used: 0 };
+        }
+        self.used += 1;
+        self.used <= CAPTURES
+    }
+}
+
+/// Finds out why polls are long and writes it into the log. A thread and its poll are given
+/// as the number of the thread's slot and its case.
+pub(super) struct Inspector {
+    shared: Arc<Shared>,
+    /// `None` if stacks are unavailable.
+    eyes: Option<Eyes>,
+    budget: Budget,
+}
+
+impl Inspector {
+    pub(super) fn new(signal: i32, shared: Arc<Shared>) -> Self {
+        let eyes = Eyes::open(signal).map_err(|why| {
+            let mut no_stacks = shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner);
+            *no_stacks = Some(why.into());
+        });
+        Inspector { shared, eyes: eyes.ok(), budget: Budget::default() }
+    }
+
+    /// Looks at a poll from outside: what its thread does, and in which functions.
+    pub(super) fn inspect(
+        &mut self,
+        at: usize,
+        case: &mut Case,
+        slot: &'static ThreadSlot,
+        now: u64,
+    ) {
+        let began = case.poll.map_or(now, |(_, began)| began);
+        let age = now.saturating_sub(began);
+        case.capture_due = now + (age / 16).clamp(CAPTURE_NS, CAPTURE_MAX_NS);
+        let Some(os_id) = slot.os_id() else {
+            // Where nobody can look, the poll has to answer for all of its time.
+            return self.shared.log().update(at, |record| {
+                (record.looked_ns, record.own_ns) = (record.length_ns(), record.length_ns());
+            });
+        };
+        self.judge(at, case, os_id, now);
+        if !self.budget.take(now) {
+            return self.excuse(at, "too many polls are long at this time");
+        }
+        let Some(eyes) = &mut self.eyes else { return };
+        count(&self.shared.asked);
+        let answer = eyes.ask(os_id, slot);
+        self.take(at, case, os_id, answer, (now, now + SILENT_NS));
+    }
+
+    /// What the thread has done since it was last asked, in whose time.
+    fn judge(&self, at: usize, case: &mut Case, os_id: u32, now: u64) {
+        // Before the signal, which takes the thread out of where it is.
+        let found = whereabouts(os_id);
+        let cpu = cpu_time(os_id);
+        let (judged, cpu_then) = std::mem::replace(&mut case.judged, (now, cpu));
+        let wall = now.saturating_sub(judged);
+        let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
+        let spent = spent.filter(|_| wall >= WINDOW_NS);
+        let cause = judge(wall, spent, found);
+        self.shared.log().update(at, |record| {
+            if record.causes.is_empty() {
+                let (had, lacked) = case.before.until(os_id, cpu_then);
+                let age = judged.saturating_sub(record.began_ns);
+                let (looked, own) = own_at_first(cause, age, had, lacked);
+                record.looked_ns += looked;
+                record.own_ns += own;
+            }
+            let (looked, own) = own(cause, wall, spent);
+            record.looked_ns += looked;
+            record.own_ns += own;
+            record.add_cause(cause, wall.max(1));
+        });
+    }
+
+    /// Looks whether a thread has answered that owes a stack.
+    pub(super) fn collect(
+        &mut self,
+        at: usize,
+        case: &mut Case,
+        slot: &'static ThreadSlot,
+        now: u64,
+    ) {
+        let Some(eyes) = &mut self.eyes else { return };
+        let Some(os_id) = slot.os_id() else { return };
+        let Some(request) = case.asked.take() else { return };
+        let mut excuse_due = request.excuse_due;
+        let answer = eyes.collect_late(request.ticket);
+        if matches!(answer, Answer::Pending(_)) {
+            if now >= request.at + LOST_NS {
+                return;
+            }
+            if now >= excuse_due {
+                let why = eyes.why_late(os_id);
+                self.excuse(at, why);
+                excuse_due = u64::MAX;
+            }
+        }
+        self.take(at, case, os_id, answer, (request.at, excuse_due));
+    }
+
+    /// Does with an answer what is to be done. The times are when it was asked for, and when
+    /// to say that it is late.
+    fn take(
+        &mut self,
+        at: usize,
+        case: &mut Case,
+        os_id: u32,
+        answer: Answer,
+        (asked, excuse_due): (u64, u64),
+    ) {
+        match (answer, case.poll) {
+            (Answer::Pending(ticket), _) => {
+                case.asked = Some(Request { ticket, at: asked, excuse_due });
+            }
+            // The thread itself says which poll it was in: nobody is blamed for another's.
+            (Answer::Stack(stack, Some(theirs)), Some(poll)) if theirs == poll => {
+                let (task, began_ns) = poll;
+                self.name(at, Owner::Poll { os_id, task, began_ns }, stack);
+            }
+            (Answer::Stack(..), _) => count(&self.shared.missed),
+            (Answer::None(why), _) => self.excuse(at, why),
+        }
+    }
+
+    /// Has names looked up for a stack of the poll on a thread.
+    fn name(&mut self, at: usize, owner: Owner, stack: Unwound) {
+        let Some(eyes) = &mut self.eyes else { return };
+        count(&self.shared.captured);
+        match eyes.name(owner, stack) {
+            Ok(()) => self.shared.log().update(at, |record| record.unnamed += 1),
+            Err(why) => self.excuse(at, why),
+        }
+    }
+
+    /// Takes in the names that were looked up, and what tasks say that were asked where they
+    /// wait.
+    pub(super) fn hear(&mut self, registry: &'static Registry) {
+        let Some(eyes) = &mut self.eyes else { return };
+        for (task, answer) in eyes.awaits(registry) {
+            self.shared.awaits().answer(task, answer);
+        }
+        loop {
+            match eyes.named() {
+                Ok(None) => break,
+                Ok(Some((owner, stacks))) => hand_over(&self.shared, registry, owner, stacks),
+                Err(why) => {
+                    self.shared.log().give_up(why, registry.now());
+                    self.shared.awaits().give_up(why);
+                }
+            }
+        }
+    }
+
+    /// Whether names are being looked up.
+    pub(super) fn owes_names(&self) -> bool {
+        self.eyes.as_ref().is_some_and(Eyes::owes_names)
+    }
+
+    /// Nanoseconds that the watchdog has spent on the CPU, where it is known.
+    pub(super) fn own_cpu_time(&self) -> Option<u64> {
+        self.eyes.as_ref().and_then(Eyes::own_cpu_time)
+    }
+
+    /// Writes down why a poll has no stack.
+    fn excuse(&self, at: usize, why: &'static str) {
+        self.shared.log().update(at, |record| record.excuse(why));
+    }
+}
+
+/// Stacks have their names now.
+fn hand_over(shared: &Shared, registry: &Registry, owner: Owner, stacks: Vec<Stack>) {
+    match owner {
+        Owner::Poll { .. } => {
+            shared.log().add_stacks(owner, stacks, registry.now());
+        }
+        Owner::Idle { task } => {
+            let stacks = stacks.into_iter().map(Arc::new).collect();
+            shared.awaits().answer(task, super::Awaits::In(stacks));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+    use crate::watch::WatchOptions;
+
+    #[test]
+    fn a_stack_of_another_poll_is_thrown_away() {
+        let options = WatchOptions::default();
+        let shared = Arc::new(Shared::new(&options));
+        let mut inspector = Inspector::new(options.signal, Arc::clone(&shared));
+        let mut case = Case::new(Some((7, 100)), (100, None), Supply::default());
+        let mut take = |theirs| {
+            let answer = Answer::Stack(Unwound::default(), theirs);
+            inspector.take(0, &mut case, 1, answer, (0, 0));
+            (shared.captured.load(Relaxed), shared.missed.load(Relaxed))
+        };
+        assert_eq!(take(Some((7, 99))), (0, 1), "an earlier poll of the same task");
+        assert_eq!(take(None), (0, 2), "between two polls");
+        if shared.no_stacks().is_none() {
+            assert_eq!(take(Some((7, 100))), (1, 2));
+        }
+    }
+
+    #[test]
+    fn the_budget_is_there_again_in_the_next_second() {
+        let mut budget = Budget::default();
+        let granted = (0..1000).filter(|_| budget.take(5000 * MS)).count() as u64;
+        assert_eq!(granted, CAPTURES);
+        assert!(budget.take(6000 * MS));
+    }
+}
