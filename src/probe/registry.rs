@@ -133,6 +133,13 @@ impl Registry {
         }))
     }
 
+    /// Does `work` while all locks of the probe are held: it ends only if it takes none.
+    #[cfg(all(test, feature = "watch"))]
+    pub(crate) fn while_all_is_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _locks = (self.scan.lock(), self.chunks.write(), self.vacant.lock());
+        self.threads.while_all_is_locked(work)
+    }
+
     /// How long ended tasks stay visible; five seconds unless set.
     pub fn set_retention(&self, retention: Duration) {
         let nanos = u64::try_from(retention.as_nanos()).unwrap_or(u64::MAX);

@@ -53,6 +53,15 @@ impl Threads {
         }
     }
 
+    /// Does `work` while all locks are held, those of the slots, too.
+    #[cfg(all(test, feature = "watch"))]
+    pub(in crate::probe) fn while_all_is_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let slots = self.slots.write().expect("no panic before");
+        let _recordings = self.recordings.lock();
+        let _owners: Vec<_> = slots.iter().map(|slot| slot.owner.lock()).collect();
+        work()
+    }
+
     /// The current thread's slot in this registry.
     #[inline(always)]
     pub(crate) fn here(&self, registry: &'static Registry) -> &'static ThreadSlot {

@@ -2,17 +2,21 @@
 //! thousands of times meanwhile.
 
 use std::{
+    future::Future,
     hint::black_box,
+    pin::pin,
     ptr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
+    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{os::this_thread, signal, signal::Asked, unwind::Unwinder};
+use crate::probe::Registry;
 
 const SIGNAL: i32 = libc::SIGURG;
 
@@ -140,6 +144,31 @@ fn a_thread_that_looks_for_symbols_and_loads_modules() {
             }
         }
     });
+}
+
+/// A signal that comes in the middle of a poll whose thread holds every lock that there is in
+/// reach: a handler that took one of them would wait for itself for ever.
+#[test]
+fn the_handler_takes_no_lock() {
+    let _alone = alone();
+    let registry = Registry::leak();
+    let mut slots = Vec::new();
+    let hog = pin!(registry.instrument("hog", async {
+        registry.thread_slots(&mut slots);
+        let _turn = signal::TURN.lock();
+        #[cfg(all(feature = "await-points", tokio_unstable))]
+        let _answers = super::leaf::ANSWERS_OF_ALL.lock();
+        let _printed = (std::io::stdout().lock(), std::io::stderr().lock());
+        registry.while_all_is_locked(|| {
+            let ticket = sent(signal::ask(SIGNAL, this_thread(), Some(slots[0])));
+            let copied = ticket.copied().expect("a signal to oneself comes at once");
+            copied.expect("a stack").poll()
+        })
+    }));
+    let Poll::Ready(poll) = hog.poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it awaits nothing");
+    };
+    assert!(poll.is_some(), "it has looked which poll it was in");
 }
 
 static SPOILED: AtomicU64 = AtomicU64::new(0);

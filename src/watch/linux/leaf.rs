@@ -28,7 +28,7 @@ pub(in crate::watch) struct Traced {
     pub leaves: Vec<Result<Ticket, &'static str>>,
 }
 
-static ANSWERS_OF_ALL: Mutex<Vec<Traced>> = Mutex::new(Vec::new());
+pub(super) static ANSWERS_OF_ALL: Mutex<Vec<Traced>> = Mutex::new(Vec::new());
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Has polls that were asked for traced from now on.

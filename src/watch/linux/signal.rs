@@ -100,13 +100,15 @@ impl Previous {
     }
 }
 
+/// Handlers are put in place one after the other.
+pub(super) static TURN: Mutex<()> = Mutex::new(());
+
 /// Puts our handler before the one that is there. It stays for good: to take it away
 /// would cut off whoever came after and chains to it.
 ///
 /// # Errors
 /// If the operating system does not allow a handler for this signal.
 pub(super) fn install(signal: c_int) -> Result<(), String> {
-    static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let no = || Err(format!("stacks are unavailable: signal {signal} takes no handler"));
     let Some(previous) = usize::try_from(signal).ok().and_then(|at| PREVIOUS.get(at)) else {
