@@ -1,0 +1,113 @@
+//! What one look at the tasks costs, in its parts: `cargo bench --bench look [-- TASKS…]`.
+//!
+//! The tasks are real ones of the probe, in a dozen groups on one thread; a fifth of them is
+//! polled between two looks. Two models take in the same snapshots, one with all rules and
+//! one with none, so that the rules' cost stands by itself.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
+
+use std::{
+    env,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    model::{Interest, Model, RULES, Thresholds},
+    probe::Registry,
+    source::{LiveSource, Source},
+};
+
+const TASKS: [usize; 3] = [1_000, 10_000, 100_000];
+/// Looks that are measured, after as many that are not.
+const LOOKS: usize = 20;
+/// The tasks' groups.
+const NAMES: [&str; 12] = [
+    "accept", "auth", "cache", "clock", "feed", "flush", "index", "mail", "pool", "queue", "serve",
+    "sync",
+];
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+fn main() {
+    let given: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let counts = if given.is_empty() { TASKS.to_vec() } else { given };
+    println!("| tasks | snapshot | model without rules | all {} rules | rules a task |", RULES.len());
+    println!("|--:|--:|--:|--:|--:|");
+    for tasks in counts {
+        measure(tasks);
+    }
+}
+
+fn measure(count: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let registry = Registry::leak();
+    let mut tasks: Vec<Task> = (0..count)
+        .map(|n| Box::pin(registry.instrument(NAMES[n % NAMES.len()], forever())) as Task)
+        .collect();
+    let mut source = LiveSource::new("bench", registry, runtime.handle());
+    let mut with = Model::with_thresholds(Thresholds::default());
+    let mut off = Thresholds::default();
+    RULES.into_iter().for_each(|rule| off.set(rule, None));
+    let mut without = Model::with_thresholds(off);
+
+    let (mut looks, mut with_rules, mut without_rules) = (Vec::new(), Vec::new(), Vec::new());
+    for look in 0..2 * LOOKS {
+        // Four of five tasks have done nothing since the last look.
+        for task in tasks.iter_mut().skip(look % 5).step_by(5) {
+            let pending = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(pending.is_pending());
+        }
+        let began = Instant::now();
+        let interest = Interest { groups: true, ..Interest::default() };
+        let snapshot = Arc::new(source.snapshot(&interest));
+        let taken = began.elapsed();
+        assert_eq!(snapshot.tasks.len(), count);
+        // Who comes second finds the figures in the cache: they take turns.
+        let (mut first, mut second) = (&mut with, &mut without);
+        if look % 2 == 1 {
+            (first, second) = (second, first);
+        }
+        let mut times = [timed(first, &snapshot), timed(second, &snapshot)];
+        if look % 2 == 1 {
+            times.reverse();
+        }
+        if look >= LOOKS {
+            looks.push(taken);
+            with_rules.push(times[0]);
+            without_rules.push(times[1]);
+        }
+    }
+    let (looks, with, without) = (median(looks), median(with_rules), median(without_rules));
+    let rules = with.saturating_sub(without);
+    println!(
+        "| {count} | {looks:.2?} | {without:.2?} | {rules:.2?} | {:.0} ns |",
+        rules.as_nanos() as f64 / count as f64
+    );
+}
+
+fn timed(model: &mut Model, snapshot: &Arc<asynctop::model::Snapshot>) -> Duration {
+    let began = Instant::now();
+    model.advance(Arc::clone(snapshot));
+    began.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Gives way each time that it is polled.
+async fn forever() {
+    loop {
+        let mut has_given_way = false;
+        std::future::poll_fn(|_| match std::mem::replace(&mut has_given_way, true) {
+            false => Poll::Pending,
+            true => Poll::Ready(()),
+        })
+        .await;
+    }
+}
