@@ -35,7 +35,10 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 fn main() {
     let given: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
-    println!("| tasks | snapshot | model without rules | all {} rules | rules a task |", RULES.len());
+    println!(
+        "| tasks | snapshot | model without rules | all {} rules | rules a task |",
+        RULES.len()
+    );
     println!("|--:|--:|--:|--:|--:|");
     for tasks in counts {
         measure(tasks);

@@ -103,7 +103,7 @@ impl Layout {
         // hog gives way.
         let found = height >= 14 || !app.model().findings().is_empty();
         let finding = part(8, u16::from(found));
-        let strip = part(10, strip::lines(app, width, height / 5));
+        let strip = part(10, strip::lines(app, width, height));
         let title = part(7, 1);
         let mut y = 0;
         let mut place = |lines: Option<u16>| {

@@ -24,11 +24,12 @@ const WORKER: u16 = 38;
 /// From here on a poll is worth naming.
 const LONG_NS: u64 = 10_000_000;
 
-/// How many lines the workers take, if they may have up to `most`.
-pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
-    if let Some(targets) = targets::lines(app) {
-        return targets.min(most.max(1));
+/// How many lines the workers take, or the targets, of a screen so high.
+pub(super) fn lines(app: &App, width: u16, height: u16) -> u16 {
+    if let Some(targets) = targets::lines(app, width) {
+        return targets.min((height / 4).max(1));
     }
+    let most = height / 5;
     let workers = u16::try_from(app.model().workers().len()).unwrap_or(u16::MAX);
     let lines = workers.div_ceil((width / WORKER).max(1));
     // Too many to show each: one line sums them up.
@@ -37,7 +38,7 @@ pub(super) fn lines(app: &App, width: u16, most: u16) -> u16 {
 
 /// Each worker: how busy it is, and what it polls right now.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    if targets::lines(app).is_some() {
+    if targets::lines(app, area.width).is_some() {
         return targets::draw(app, canvas, area);
     }
     let workers = app.model().workers();

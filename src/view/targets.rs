@@ -2,7 +2,7 @@
 //! while there is nothing to show.
 //!
 //! ```text
-//!  ● 127.0.0.1:6669  connected  1,234 tasks   2 events dropped by the target
+//!  ● 127.0.0.1:6669  connected  1,234 tasks  incomplete: 2 events dropped by the target
 //!  × /run/app.sock  disconnected for 3.20 s: connection refused; next attempt in 2.00 s
 //! ```
 
@@ -27,31 +27,77 @@ The target needs console-subscriber:
   RUSTFLAGS=\"--cfg tokio_unstable\" cargo run
 It listens at 127.0.0.1:6669, or where TOKIO_CONSOLE_BIND says.";
 
-/// How many lines the targets take; `None` for a source without any.
-pub(super) fn lines(app: &App) -> Option<u16> {
-    let targets = &app.model().snapshot()?.targets;
-    (!targets.is_empty()).then(|| u16::try_from(targets.len()).unwrap_or(u16::MAX))
+/// How many lines the targets take in this width, gaps and all; `None` for a source without
+/// any.
+pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
+    let (snapshot, look) = (app.model().snapshot()?, Look::new(app.settings));
+    let lines = |target| all_lines(look, target, snapshot.taken_ns, width).len();
+    let all: usize = snapshot.targets.iter().map(lines).sum();
+    (!snapshot.targets.is_empty()).then(|| u16::try_from(all).unwrap_or(u16::MAX))
 }
 
-/// One line for each target; the last line sums up those that have no room.
+/// All lines of all targets; where there is no room, one line each, those first that are worst
+/// off, and a last one that sums up the others.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(snapshot) = app.model().snapshot() else { return };
+    let (look, taken_ns) = (canvas.look, snapshot.taken_ns);
     let room = usize::from(area.height);
-    let shown = if snapshot.targets.len() > room { room - 1 } else { room };
-    let mut y = area.y;
-    for target in snapshot.targets.iter().take(shown) {
-        canvas.line(area.x, y, area.right(), &line(canvas.look, target, snapshot.taken_ns));
-        y += 1;
-    }
-    let rest = snapshot.targets.get(shown..).unwrap_or_default();
-    if !rest.is_empty() {
+    let all = snapshot.targets.iter();
+    let mut lines: Vec<Pieces> =
+        all.clone().flat_map(|target| all_lines(look, target, taken_ns, area.width)).collect();
+    if lines.len() > room {
+        let mut targets: Vec<_> = all.collect();
+        if targets.len() > room {
+            targets.sort_by_key(|target| trouble(target));
+        }
+        let rest = match targets.len() > room {
+            true => targets.split_off(room.saturating_sub(1)),
+            false => Vec::new(),
+        };
+        lines = targets.iter().map(|target| line(look, target, taken_ns)).collect();
         let live = rest.iter().filter(|target| target.link.is_live()).count();
-        let text = format!(" and {} more targets, {live} of them connected", rest.len());
-        canvas.put(area.x, y, area.width, &text, canvas.look.dim());
+        if !rest.is_empty() {
+            let text = format!(" and {} more targets, {live} of them connected", rest.len());
+            lines.push(vec![(text, look.dim())]);
+        }
+    }
+    for (pieces, y) in lines.iter().zip(area.top()..area.bottom()) {
+        canvas.line(area.x, y, area.right(), pieces);
     }
 }
 
+/// The worse off a target is, the less.
+fn trouble(target: &TargetFigures) -> u8 {
+    match target.link {
+        Link::Lost { .. } => 0,
+        Link::Stale { .. } => 1,
+        Link::Connecting => 2,
+        Link::Connected if !target.gaps.words().is_empty() => 3,
+        Link::Connected => 4,
+    }
+}
+
+/// A target's line, and more of them if what is known to be missing is longer.
+fn all_lines(look: Look, target: &TargetFigures, taken_ns: u64, width: u16) -> Vec<Pieces> {
+    let whole = line(look, target, taken_ns);
+    let wide: usize = whole.iter().map(|(text, _)| text.width()).sum();
+    let gaps = gaps(target);
+    let (Some(gaps), true) = (gaps, wide > usize::from(width)) else { return vec![whole] };
+    const INDENT: &str = "   ";
+    let below = wrap(&gaps, usize::from(width).saturating_sub(INDENT.len() + 1));
+    let below = below.into_iter().map(|text| vec![(format!("{INDENT}{text}"), look.warning())]);
+    [head(look, target, taken_ns)].into_iter().chain(below).collect()
+}
+
+/// A target in one line.
 fn line(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
+    let mut pieces = head(look, target, taken_ns);
+    pieces.extend(gaps(target).map(|gaps| (format!("  {gaps}"), look.warning())));
+    pieces
+}
+
+/// How the connection stands, and how many tasks there are.
+fn head(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
     let (sign, style) = match &target.link {
         Link::Connecting => (look.glyph("○", "o"), look.dim()),
         Link::Connected => (look.glyph("●", "*"), look.good()),
@@ -66,12 +112,14 @@ fn line(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
     if target.process > 0 {
         pieces.push((format!("  {} tasks", digits(target.tasks)), Style::new()));
     }
-    let words = target.gaps.words();
-    if !words.is_empty() {
-        let incomplete = if target.gaps.is_incomplete() { "incomplete: " } else { "" };
-        pieces.push((format!("  {incomplete}{}", words.join(", ")), look.warning()));
-    }
     pieces
+}
+
+/// What is known to be missing.
+fn gaps(target: &TargetFigures) -> Option<String> {
+    let incomplete = if target.gaps.is_incomplete() { "incomplete: " } else { "" };
+    let words = target.gaps.words();
+    (!words.is_empty()).then(|| format!("{incomplete}{}", words.join(", ")))
 }
 
 /// Says what is waited for, if nothing has come from any target yet; returns whether it

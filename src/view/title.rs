@@ -54,7 +54,12 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
             vec![(count, look.title()), sorted(sort.title(), descending)]
         }
         (_, Screen::Workers) => {
-            vec![(format!(" Workers {}", app.model().workers().len()), look.title())]
+            // Every runtime has one: a source without any knows nothing of them.
+            let workers = match app.model().workers().len() {
+                0 => "–".to_owned(),
+                n => n.to_string(),
+            };
+            vec![(format!(" Workers {workers}"), look.title())]
         }
         (_, Screen::Timeline) => {
             let (from, to) = app.timeline.window(app.model().timeline());

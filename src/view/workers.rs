@@ -72,11 +72,17 @@ fn title(part: Part) -> &'static str {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let workers = app.model().workers();
+    let Some(snapshot) = app.model().snapshot() else { return };
+    if workers.is_empty() {
+        let unknown = "–  workers: what each of them does, this source does not know";
+        canvas.put(area.x + 1, area.y, area.width - 1, unknown, canvas.look.dim());
+        return figures_of_runtime(snapshot, canvas, area, area.y + 2);
+    }
     let places = places(&SPECS, Part::Worker, area.width);
     for place in &places {
         head(canvas, area.y, place, title(place.column), None);
     }
-    let workers = app.model().workers();
     let visible = usize::from(area.height).saturating_sub(1);
     let rows = workers.iter().skip(app.workers.top()).take(visible);
     let mut y = area.y + 1;
@@ -90,8 +96,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         y = line + 1;
     }
-    let Some(snapshot) = app.model().snapshot() else { return };
-    for (line, y) in runtime(snapshot).iter().zip(y + 1..area.bottom()) {
+    figures_of_runtime(snapshot, canvas, area, y + 1);
+}
+
+/// From the line at `top` on.
+fn figures_of_runtime(snapshot: &Snapshot, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
+    for (line, y) in runtime(snapshot).iter().zip(top..area.bottom()) {
         let pieces: Pieces = vec![(format!(" {line}"), canvas.look.dim())];
         canvas.line(area.x, y, area.right(), &pieces);
     }

@@ -2,18 +2,59 @@
 
 use std::collections::HashMap;
 
-use crate::source::attach::clock::Moment;
+use crate::source::attach::clock::{Moment, between};
+
+/// What a table has to know of what it keeps.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// Given by the table, once and never again.
+    pub key: u64,
+    /// The id on the wire, unique among what lives only.
+    pub id: u64,
+    /// When it was made; 0 as long as that is not known.
+    pub made: Moment,
+    /// When it ended; 0 while it lives.
+    pub ended: Moment,
+}
+
+impl Life {
+    /// Of something that has no key yet.
+    pub(super) fn new(id: u64) -> Life {
+        Life { id, ..Life::default() }
+    }
+
+    /// How long it has been there at this moment, or until it ended, in nanoseconds.
+    pub(super) fn age_ns(&self, at: Moment) -> u64 {
+        let end = if self.ended > 0 { self.ended } else { at };
+        if self.made == 0 { 0 } else { between(self.made, end) }
+    }
+}
 
 /// Something that a table keeps.
 pub(super) trait Entry {
-    /// Given once, never again.
-    fn key(&self) -> u64;
-    /// Gives it its key.
-    fn set_key(&mut self, key: u64);
-    /// The id on the wire, unique among what lives only.
-    fn id(&self) -> u64;
+    fn life(&self) -> &Life;
+    fn life_mut(&mut self) -> &mut Life;
+
+    fn key(&self) -> u64 {
+        self.life().key
+    }
+
+    fn id(&self) -> u64 {
+        self.life().id
+    }
+
     /// When it ended; 0 while it lives.
-    fn ended(&self) -> Moment;
+    fn ended(&self) -> Moment {
+        self.life().ended
+    }
+
+    /// It is gone, without a word from the target.
+    fn end(&mut self, at: Moment) {
+        let life = self.life_mut();
+        if life.ended == 0 {
+            life.ended = at.max(1);
+        }
+    }
 }
 
 /// Entries in the order of their keys, found by the ids that they have now.
@@ -82,7 +123,7 @@ impl<T: Entry> Table<T> {
             self.refused = self.refused.saturating_add(1);
             return None;
         }
-        entry.set_key(self.next_key);
+        entry.life_mut().key = self.next_key;
         self.next_key += 1;
         self.by_id.insert(entry.id(), self.entries.len() as u32);
         self.entries.push(entry);
@@ -119,41 +160,41 @@ impl<T: Entry> Table<T> {
 mod tests {
     use super::*;
 
-    /// (key, id, ended)
-    impl Entry for (u64, u64, Moment) {
-        fn key(&self) -> u64 {
-            self.0
+    impl Entry for Life {
+        fn life(&self) -> &Life {
+            self
         }
-        fn set_key(&mut self, key: u64) {
-            self.0 = key;
+        fn life_mut(&mut self) -> &mut Life {
+            self
         }
-        fn id(&self) -> u64 {
-            self.1
-        }
-        fn ended(&self) -> Moment {
-            self.2
-        }
+    }
+
+    fn entry(id: u64, ended: Moment) -> Life {
+        Life { ended, ..Life::new(id) }
     }
 
     #[test]
     fn an_id_is_that_of_its_latest_bearer() {
         let mut table = Table::new(10, 1);
-        table.push((0, 7, 100));
-        table.push((0, 8, 0));
-        table.push((0, 7, 0));
-        assert_eq!((table.key(7), table.by_key(1)), (Some(3), Some(&(1, 7, 100))));
+        table.push(entry(7, 100));
+        table.push(entry(8, 0));
+        table.push(entry(7, 0));
+        assert_eq!((table.key(7), table.by_key(1).map(Life::ended)), (Some(3), Some(100)));
         assert!(table.sweep(101, 10));
-        assert_eq!((table.key(7), table.key(8), table.by_key(1)), (Some(3), Some(2), None));
+        assert_eq!(
+            (table.key(7), table.key(8), table.by_key(1).map(Life::id)),
+            (Some(3), Some(2), None)
+        );
     }
 
     #[test]
     fn the_latest_ends_stay() {
         let mut table = Table::new(10, 1);
         for key in 1..=6 {
-            table.push((0, key, key as Moment * 10));
+            table.push(entry(key, key as Moment * 10));
         }
         table.sweep(0, 2);
-        let kept: Vec<_> = table.iter().map(|entry| entry.0).collect();
+        let kept: Vec<_> = table.iter().map(Entry::key).collect();
         assert_eq!(kept, [5, 6]);
         assert!(!table.sweep(0, 2));
     }
@@ -161,8 +202,8 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_counted() {
         let mut table = Table::new(1, 1);
-        assert!(table.push((1, 1, 0)).is_some());
-        assert!(table.push((2, 2, 0)).is_none());
+        assert!(table.push(entry(1, 0)).is_some());
+        assert!(table.push(entry(2, 0)).is_none());
         assert_eq!((table.len(), table.refused), (1, 1));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use console_api::{field, tasks};
 
-use super::table::Entry;
+use super::table::{Entry, Life};
 use crate::source::attach::{
     clock::{Moment, between, moment, nanos},
     limits,
@@ -23,8 +23,7 @@ const UNNAMED: &str = "what kind of task it is was not announced";
 
 #[derive(Debug)]
 pub(super) struct Task {
-    key: u64,
-    id: u64,
+    life: Life,
     pub meta: Arc<TaskMeta>,
     /// It was announced, and not only mentioned.
     pub is_named: bool,
@@ -32,8 +31,6 @@ pub(super) struct Task {
     has_stats: bool,
     /// The number of the update that changed it last.
     changed: u64,
-    spawned: Moment,
-    ended: Moment,
     first_poll: Moment,
     woken: Moment,
     poll_began: Moment,
@@ -53,20 +50,12 @@ pub(super) struct Task {
 }
 
 impl Entry for Task {
-    fn key(&self) -> u64 {
-        self.key
+    fn life(&self) -> &Life {
+        &self.life
     }
 
-    fn set_key(&mut self, key: u64) {
-        self.key = key;
-    }
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn ended(&self) -> Moment {
-        self.ended
+    fn life_mut(&mut self) -> &mut Life {
+        &mut self.life
     }
 }
 
@@ -83,14 +72,11 @@ impl Task {
     /// A task of which nothing is known yet but when it is said to exist.
     pub(super) fn new(id: u64, meta: Arc<TaskMeta>, spawned: Moment) -> Self {
         Task {
-            key: 0,
-            id,
+            life: Life { made: spawned, ..Life::new(id) },
             meta,
             is_named: true,
             has_stats: false,
             changed: 0,
-            spawned,
-            ended: 0,
             first_poll: 0,
             woken: 0,
             poll_began: 0,
@@ -108,18 +94,11 @@ impl Task {
 
     /// Whether figures with this moment of spawning are of this task: an id is used again.
     pub(super) fn was_spawned_at(&self, spawned: Moment) -> bool {
-        !self.has_stats || self.spawned == spawned
+        !self.has_stats || self.life.made == spawned
     }
 
     pub(super) fn has_changed_in(&self, update: u64) -> bool {
         self.changed == update
-    }
-
-    /// It is gone, without a word from the target.
-    pub(super) fn end(&mut self, at: Moment) {
-        if self.ended == 0 {
-            self.ended = at.max(1);
-        }
     }
 
     /// Takes its figures in, which are whole values, and adds to `delays` how long its
@@ -135,8 +114,8 @@ impl Task {
             delays.record_many(wait, polls);
         }
         let mean = busy.saturating_sub(self.busy_ns).checked_div(polls).unwrap_or(0);
-        self.spawned = moment(stats.created_at);
-        self.ended = moment(stats.dropped_at);
+        self.life.made = moment(stats.created_at);
+        self.life.ended = moment(stats.dropped_at);
         self.first_poll = moment(polled.first_poll);
         self.woken = moment(stats.last_wake);
         self.poll_began = moment(polled.last_poll_started);
@@ -153,30 +132,30 @@ impl Task {
     }
 
     fn is_polling(&self) -> bool {
-        self.poll_began > self.poll_ended && self.ended == 0
+        self.poll_began > self.poll_ended && self.life.ended == 0
     }
 
     /// Where it stands. The parts of its life add up to the whole, whatever was sent.
     fn split(&self, at: Moment) -> Split {
-        let at = if self.ended > 0 { self.ended } else { at };
-        let (state, since) = if self.ended > 0 {
-            (State::Ended, self.ended)
+        let at = if self.life.ended > 0 { self.life.ended } else { at };
+        let (state, since) = if self.life.ended > 0 {
+            (State::Ended, self.life.ended)
         } else if self.is_polling() {
             (State::Polling, self.poll_began)
         } else if self.poll_began == 0 {
-            (State::Scheduled, self.spawned)
+            (State::Scheduled, self.life.made)
         } else if self.woken > self.poll_began {
             // A wake in the middle of a poll begins to count at its end.
             (State::Scheduled, self.woken.max(self.poll_ended))
         } else {
             (State::Idle, self.poll_ended)
         };
-        let since = since.clamp(self.spawned.min(at), at);
-        let lifetime = between(self.spawned, at);
+        let since = since.clamp(self.life.made.min(at), at);
+        let lifetime = between(self.life.made, at);
         let now = |one| if state == one { between(since, at) } else { 0 };
         let busy = self.busy_ns.saturating_add(now(State::Polling)).min(lifetime);
         // The target does not count the wait for the first poll.
-        let first = if self.first_poll > 0 { between(self.spawned, self.first_poll) } else { 0 };
+        let first = if self.first_poll > 0 { between(self.life.made, self.first_poll) } else { 0 };
         let scheduled = self.scheduled_ns.saturating_add(first);
         let scheduled = scheduled.saturating_add(now(State::Scheduled)).min(lifetime - busy);
         Split { state, since, lifetime, busy, scheduled }
@@ -188,7 +167,7 @@ impl Task {
         let lasts = between(since, at);
         let current = |one| if state == one { lasts } else { 0 };
         TaskFigures {
-            key: self.key,
+            key: self.life.key,
             meta: Arc::clone(&self.meta),
             state,
             since_ns: now.unsigned_abs().saturating_sub(lasts),

@@ -7,10 +7,10 @@ use console_api::{
     resources::{self, resource::kind::Kind},
 };
 
-use super::table::Entry;
+use super::table::{Entry, Life};
 use crate::model::{AsyncOpFigures, ResourceFigures};
 use crate::source::attach::{
-    clock::{Moment, between, moment, nanos},
+    clock::{Moment, moment, nanos},
     limits,
     text::Texts,
 };
@@ -20,56 +20,38 @@ fn number(key: u64) -> u64 {
     key & ((1 << 48) - 1)
 }
 
-/// A resource or an operation: an entry whose id may be another's at any time.
+/// A resource or an operation: its id may be another's at any time.
 pub(super) trait Wait: Entry {
     /// Whether figures with this moment of making are of this one.
-    fn was_made_at(&self, made: Moment) -> bool;
-    /// It is gone, without a word from the target.
-    fn end(&mut self, at: Moment);
+    fn was_made_at(&self, made: Moment) -> bool {
+        self.life().made == 0 || self.life().made == made
+    }
 }
+
+impl Wait for Resource {}
+impl Wait for AsyncOp {}
 
 #[derive(Debug)]
 pub(super) struct Resource {
-    key: u64,
-    id: u64,
+    life: Life,
     /// The id of the resource that it is a part of.
     pub parent: Option<u64>,
     pub type_name: Arc<str>,
     kind: Arc<str>,
     location: Arc<str>,
     is_internal: bool,
-    made: Moment,
-    dropped: Moment,
     pub state: Arc<str>,
     /// The id of the task that got it last.
     pub taker: Option<u64>,
 }
 
 impl Entry for Resource {
-    fn key(&self) -> u64 {
-        self.key
+    fn life(&self) -> &Life {
+        &self.life
     }
 
-    fn set_key(&mut self, key: u64) {
-        self.key = key;
-    }
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn ended(&self) -> Moment {
-        self.dropped
-    }
-}
-
-impl Wait for Resource {
-    fn was_made_at(&self, made: Moment) -> bool {
-        self.made == 0 || self.made == made
-    }
-
-    fn end(&mut self, at: Moment) {
-        self.dropped = at.max(1);
+    fn life_mut(&mut self) -> &mut Life {
+        &mut self.life
     }
 }
 
@@ -83,42 +65,39 @@ impl Resource {
         let kind = texts.share(kind);
         let type_name = texts.cut(&wire.concrete_type, limits::NAME_BYTES);
         Resource {
-            key: 0,
-            id: wire.id.map_or(0, |id| id.id),
+            life: Life::new(wire.id.map_or(0, |id| id.id)),
             parent: wire.parent_resource_id.map(|id| id.id),
             type_name: texts.share(type_name),
             kind,
             location: texts.location(wire.location.as_ref()),
             is_internal: wire.is_internal,
-            made: 0,
-            dropped: 0,
             state: texts.share(""),
             taker: None,
         }
     }
 
     pub(super) fn take(&mut self, stats: &resources::Stats, texts: &mut Texts) {
-        self.made = moment(stats.created_at);
-        self.dropped = moment(stats.dropped_at);
+        self.life.made = moment(stats.created_at);
+        self.life.ended = moment(stats.dropped_at);
         self.state = texts.attributes(&stats.attributes);
     }
 
     /// Whether somebody has it, as far as its state says.
     pub(super) fn is_taken(&self) -> bool {
         let says = |word: &str| self.state.split(' ').any(|part| part == word);
+        let readers = self.state.split(' ').find_map(|part| part.strip_prefix("current_readers="));
         match &*self.type_name {
             "Mutex" => says("locked=true"),
-            "RwLock" => says("write_locked=true") || !says("current_readers=0"),
+            "RwLock" => says("write_locked=true") || readers.is_some_and(|n| n != "0"),
             "Semaphore" => says("permits=0"),
             _ => false,
         }
     }
 
     pub(super) fn figures(&self, at: Moment, target: &Arc<str>) -> ResourceFigures {
-        let end = if self.dropped > 0 { self.dropped } else { at };
         ResourceFigures {
-            key: self.key,
-            id: number(self.key),
+            key: self.life.key,
+            id: number(self.life.key),
             target: Arc::clone(target),
             type_name: Arc::clone(&self.type_name),
             kind: Arc::clone(&self.kind),
@@ -126,8 +105,8 @@ impl Resource {
             state: Arc::clone(&self.state),
             parent: None,
             is_internal: self.is_internal,
-            age_ns: if self.made == 0 { 0 } else { between(self.made, end) },
-            is_dropped: self.dropped > 0,
+            age_ns: self.life.age_ns(at),
+            is_dropped: self.life.ended > 0,
             is_taken: self.is_taken(),
             holder: None,
         }
@@ -136,15 +115,12 @@ impl Resource {
 
 #[derive(Debug)]
 pub(super) struct AsyncOp {
-    key: u64,
-    id: u64,
+    life: Life,
     source: Arc<str>,
     /// The ids of its resource, of the operation that it is a part of, of its task.
     pub resource: Option<u64>,
     pub parent: Option<u64>,
     pub task: Option<u64>,
-    made: Moment,
-    dropped: Moment,
     polls: u64,
     busy_ns: u64,
     state: Arc<str>,
@@ -152,30 +128,12 @@ pub(super) struct AsyncOp {
 }
 
 impl Entry for AsyncOp {
-    fn key(&self) -> u64 {
-        self.key
+    fn life(&self) -> &Life {
+        &self.life
     }
 
-    fn set_key(&mut self, key: u64) {
-        self.key = key;
-    }
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn ended(&self) -> Moment {
-        self.dropped
-    }
-}
-
-impl Wait for AsyncOp {
-    fn was_made_at(&self, made: Moment) -> bool {
-        self.made == 0 || self.made == made
-    }
-
-    fn end(&mut self, at: Moment) {
-        self.dropped = at.max(1);
+    fn life_mut(&mut self) -> &mut Life {
+        &mut self.life
     }
 }
 
@@ -183,14 +141,11 @@ impl AsyncOp {
     pub(super) fn new(wire: &async_ops::AsyncOp, texts: &mut Texts) -> Self {
         let source = texts.cut(&wire.source, limits::NAME_BYTES);
         AsyncOp {
-            key: 0,
-            id: wire.id.map_or(0, |id| id.id),
+            life: Life::new(wire.id.map_or(0, |id| id.id)),
             source: texts.share(source),
             resource: wire.resource_id.map(|id| id.id),
             parent: wire.parent_async_op_id.map(|id| id.id),
             task: None,
-            made: 0,
-            dropped: 0,
             polls: 0,
             busy_ns: 0,
             state: texts.share(""),
@@ -200,8 +155,8 @@ impl AsyncOp {
 
     pub(super) fn take(&mut self, stats: &async_ops::Stats, texts: &mut Texts) {
         let polled = stats.poll_stats.unwrap_or_default();
-        self.made = moment(stats.created_at);
-        self.dropped = moment(stats.dropped_at);
+        self.life.made = moment(stats.created_at);
+        self.life.ended = moment(stats.dropped_at);
         self.task = stats.task_id.map(|id| id.id).or(self.task);
         self.polls = polled.polls;
         self.busy_ns = nanos(polled.busy_time);
@@ -209,10 +164,9 @@ impl AsyncOp {
     }
 
     pub(super) fn figures(&self, at: Moment) -> AsyncOpFigures {
-        let end = if self.dropped > 0 { self.dropped } else { at };
         AsyncOpFigures {
-            key: self.key,
-            id: number(self.key),
+            key: self.life.key,
+            id: number(self.life.key),
             source: Arc::clone(&self.source),
             resource: None,
             parent: None,
@@ -220,8 +174,8 @@ impl AsyncOp {
             state: Arc::clone(&self.state),
             polls: self.polls,
             busy_ns: self.busy_ns,
-            age_ns: if self.made == 0 { 0 } else { between(self.made, end) },
-            is_dropped: self.dropped > 0,
+            age_ns: self.life.age_ns(at),
+            is_dropped: self.life.ended > 0,
             is_ready: self.is_ready,
         }
     }
