@@ -302,23 +302,89 @@ fn what_runs_on_the_blocking_pool_may_block() {
     assert_eq!(&*task.meta.name, "main.rs:7", "known by where it was spawned");
 }
 
+/// Almost a megabyte.
+fn long() -> String {
+    "\u{1b}[31mä".repeat(1 << 17)
+}
+
 #[test]
-fn a_name_of_a_megabyte_is_cut_and_counted() {
-    let long = "\u{1b}[31mä".repeat(1 << 17);
-    let mut task = announced(7, &long);
-    task.fields.extend((0..200).map(|_| field(&long, api::field::Value::StrVal(long.clone()))));
-    task.fields.truncate(6);
-    task.location = Some(Location { file: Some(long.clone()), ..Location::default() });
+fn texts_of_a_megabyte_are_cut_and_counted() {
+    // Together they are less than what one element may have.
+    let by_name = announced(7, &long());
+    let by_place = tasks::Task {
+        location: Some(Location { file: Some(long()), ..Location::default() }),
+        ..announced(8, "b")
+    };
+    let mut by_field = announced(9, "c");
+    by_field.fields.push(field("url", api::field::Value::StrVal(long())));
     let mut target = Watched::new();
-    target.take(&update(S, [task], [(7, idle(THEN))]));
-    let gaps = target.0.gaps();
-    if let [task] = &target.tasks(S)[..] {
+    let stats = [7, 8, 9].map(|task| (task, idle(THEN)));
+    target.take(&update(S, [by_name, by_place, by_field], stats));
+    let tasks = target.tasks(S);
+    assert_eq!(tasks.len(), 3);
+    for task in tasks {
         let meta = &task.meta;
         assert!(meta.name.len() <= limits::NAME_BYTES);
         assert!(meta.location.len() <= limits::LOCATION_BYTES);
-        assert!(meta.fields.len() <= limits::FIELDS_BYTES + 2 * limits::NAME_BYTES);
+        assert!(meta.fields.len() <= limits::FIELDS_BYTES);
     }
-    assert!(gaps.cut_texts + gaps.refused > 0, "{gaps:?}");
+    assert_eq!(target.0.gaps().cut_texts, 3);
+}
+
+#[test]
+fn a_task_of_several_megabytes_is_left_out_and_counted() {
+    let mut task = announced(7, "huge");
+    task.fields.extend((0..3).map(|_| field("url", api::field::Value::StrVal(long()))));
+    let mut target = Watched::new();
+    target.take(&update(S, [task, announced(8, "b")], [(8, idle(THEN))]));
+    assert_eq!(target.names(), [("b".to_owned(), State::Idle)]);
+    assert_eq!(target.0.gaps().refused, 1);
+}
+
+#[test]
+fn more_resources_than_the_limit_are_counted_and_not_kept() {
+    let mut target = Watched::new();
+    for part in 0..2u64 {
+        let ids = part * 100_000 + 1..part * 100_000 + 60_001;
+        let new = ids.map(|one| Resource { id: id(one), ..Resource::default() });
+        let mut update = update(S + part as i64 * S, [], []);
+        update.resource_update =
+            Some(ResourceUpdate { new_resources: new.collect(), ..ResourceUpdate::default() });
+        target.take(&update);
+    }
+    assert_eq!(target.0.resources().count(), limits::RESOURCES);
+    assert_eq!(target.0.gaps().refused, 120_000 - limits::RESOURCES as u64);
+}
+
+#[test]
+fn a_lock_is_held_only_if_its_state_says_so() {
+    let of = |type_name: &str, attributes: &[(&str, api::field::Value)]| {
+        let lock = Resource { id: id(1), concrete_type: type_name.into(), ..Resource::default() };
+        let attribute = |(name, value): &(&str, api::field::Value)| api::Attribute {
+            field: Some(field(name, value.clone())),
+            unit: None,
+        };
+        let attributes = attributes.iter().map(attribute).collect();
+        let stats = resources::Stats { created_at: at(THEN), attributes, ..Default::default() };
+        let mut update = update(S, [], []);
+        update.resource_update = Some(ResourceUpdate {
+            new_resources: vec![lock],
+            stats_update: [(1, stats)].into(),
+            ..ResourceUpdate::default()
+        });
+        let mut target = Watched::new();
+        target.take(&update);
+        target.0.resources().next().is_some_and(|lock| lock.is_taken)
+    };
+    use api::field::Value::{BoolVal, U64Val};
+    assert!(of("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(2))]));
+    assert!(of("RwLock", &[("write_locked", BoolVal(true)), ("current_readers", U64Val(0))]));
+    assert!(!of("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(0))]));
+    assert!(!of("RwLock", &[]), "nothing is known of it");
+    assert!(of("Semaphore", &[("permits", U64Val(0))]));
+    assert!(!of("Semaphore", &[("permits", U64Val(10))]));
+    assert!(of("Mutex", &[("locked", BoolVal(true))]));
+    assert!(!of("Mutex", &[]));
 }
 
 #[test]
