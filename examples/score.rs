@@ -26,7 +26,7 @@ fn main() {
         found += usize::from(outcome.right_place);
     }
     println!(
-        "\n{found} of {guilty} guilty found, at the right place where there is one; innocents accused: {}",
+        "\n{found} of {guilty} guilty found, at a line of the right function where there is one; innocents accused: {}",
         innocents.len()
     );
     innocents.iter().for_each(|said| println!("{said}"));

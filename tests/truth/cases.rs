@@ -26,15 +26,16 @@ pub struct Case {
     pub rules: &'static [&'static str],
     /// The groups of tasks that are to blame.
     guilty: &'static [&'static str],
-    /// The source file that is to be named.
-    file: &'static str,
+    /// The functions that are to be named, each with its file below `src/lab/workload`; none
+    /// if there is no line that is to blame.
+    places: &'static [(&'static str, &'static str)],
 }
 
 /// What was found in a case.
 pub struct Outcome {
     /// The rule that spoke of the guilty, and the place that it named.
     pub found: Option<(&'static str, String)>,
-    /// Whether the place is in the guilty's file.
+    /// Whether the line is one of the guilty's function.
     pub right_place: bool,
     /// What was said of those who have done nothing.
     pub accused: Vec<String>,
@@ -66,7 +67,14 @@ fn hog(kind: HogKind) -> Case {
         hog: Some(kind),
         rules: if cure { &[] } else { &["worker-held"] },
         guilty: if cure { &[] } else { &["hog"] },
-        file: "lab/workload/",
+        places: match kind {
+            HogKind::Spin => &[("hog/mod.rs", "fn spin(")],
+            HogKind::Block => &[("hog/mod.rs", "fn block(")],
+            HogKind::Lock => &[("hog/mod.rs", "fn wait_for_lock(")],
+            HogKind::Io => &[("hog/io.rs", "fn round("), ("hog/mod.rs", "fn write_and_sync(")],
+            HogKind::Db => &[("db.rs", "fn scan("), ("db.rs", "fn get(")],
+            _ => &[],
+        },
     }
 }
 
@@ -74,43 +82,53 @@ fn trouble(
     workload: &str,
     rules: &'static [&'static str],
     guilty: &'static [&'static str],
-    file: &'static str,
+    places: &'static [(&'static str, &'static str)],
 ) -> Case {
     let (kind, settings) = workload.split_once(' ').unwrap_or((workload, ""));
     let settings = settings.replace(", ", "\n");
     let workload = format!("[[workload]]\nkind = '{kind}'\n{settings}\n");
     let text = scenario("multi-thread", &workload);
-    Case { name: kind.to_owned(), text, hog: None, rules, guilty, file }
+    Case { name: kind.to_owned(), text, hog: None, rules, guilty, places }
 }
 
 fn healthy(name: &str) -> Case {
     let built_in = asynctop::lab::builtin(name).expect("built in");
     let text = built_in.text.to_owned();
-    Case { name: name.to_owned(), text, hog: None, rules: &[], guilty: &[], file: "" }
+    Case { name: name.to_owned(), text, hog: None, rules: &[], guilty: &[], places: &[] }
 }
 
 /// All of them.
 pub fn all() -> Vec<Case> {
     let hogs = HogKind::ALL.iter().map(|kind| hog(*kind));
     let troubles = [
-        trouble("self-waker", &["busy-self-waker"], &["self-waker"], "self_waker.rs"),
-        trouble("leak every = '50ms'", &["leak"], &["leaked"], "leak.rs"),
+        trouble(
+            "self-waker",
+            &["busy-self-waker"],
+            &["self-waker"],
+            &[("self_waker.rs", "fn start(")],
+        ),
+        trouble("leak every = '50ms'", &["leak"], &["leaked"], &[("leak.rs", "fn start(")]),
         trouble(
             "mutex-held hold = '30ms'",
             &["long-poll", "worker-held"],
             &["holds-mutex", "glances"],
-            "mutex_held.rs",
+            &[("compute.rs", "fn compute("), ("mutex_held.rs", "async fn glances(")],
         ),
         // It tells how long its queue is, and has no line that is to blame.
-        trouble("slow-consumer", &["queue-growing"], &["slow-consumer"], ""),
-        trouble("lost-waker", &["lost-waker"], &["lost"], "lost_waker.rs"),
+        trouble("slow-consumer", &["queue-growing"], &["slow-consumer"], &[]),
+        trouble("lost-waker", &["lost-waker"], &["lost"], &[("lost_waker.rs", "fn start(")]),
         trouble(
             "storm burst = 4000, every = '100ms'",
             &["spawn-storm"],
             &["short", "storm"],
-            "storm.rs",
+            &[("storm.rs", "fn start(")],
         ),
-        trouble("panic after = '100ms'", &["task-panicked"], &["panic"], "panic.rs"),
+        trouble(
+            "panic after = '100ms'",
+            &["task-panicked"],
+            &["panic"],
+            &[("panic.rs", "fn start(")],
+        ),
     ];
     let well = ["mixed", "hello", "lazy", "threads", "web"];
     let well = well.iter().filter(|name| cfg!(feature = "web") || **name != "web");
@@ -160,11 +178,9 @@ impl Case {
         };
         if guilty && self.rules.contains(&finding.rule) {
             let place = finding.place().unwrap_or("–").to_owned();
-            let stack = finding.evidence.as_ref().and_then(|evidence| evidence.stack.as_ref());
-            let mut frames = stack.iter().flat_map(|stack| stack.task_frames());
-            let named = |place: &str| place.contains(self.file);
-            let in_stack = frames.any(|frame| frame.path.as_deref().is_some_and(named));
-            outcome.right_place |= named(&place) || in_stack;
+            let mut functions = self.places.iter().map(|(file, start)| lines(file, start));
+            outcome.right_place |=
+                self.places.is_empty() || functions.any(|lines| lines.contains(&place));
             outcome.found = Some((finding.rule, place));
         } else if !guilty && finding.severity >= Severity::Warning {
             let who = format!("{} of {}: ", finding.rule, finding.suspect);
@@ -173,4 +189,18 @@ impl Case {
             }
         }
     }
+}
+
+/// The lines of a function of the lab's, as findings name them: from its signature to the brace
+/// that closes it.
+fn lines(file: &str, start: &str) -> Vec<String> {
+    let path = format!("src/lab/workload/{file}");
+    let text = std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
+    let text = text.expect("the lab's sources are here");
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|line| line.contains(start)).expect("the function is there");
+    let indent = lines[first].len() - lines[first].trim_start().len();
+    let close = format!("{}}}", &lines[first][..indent]);
+    let length = lines[first..].iter().position(|line| *line == close).expect("it ends");
+    (first..=first + length).map(|line| format!("{path}:{}", line + 1)).collect()
 }
