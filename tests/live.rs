@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use asynctop::{
-    model::{Figure, Flavor, Interest, Snapshot},
+    model::{Figure, Flavor, Interest, Model, Snapshot},
     probe::{Registry, State},
     source::{LiveSource, Source},
+    watch::{WatchOptions, Watchdog},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -95,4 +96,32 @@ fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
     let mut keys: Vec<_> = seen.iter().map(|(key, _)| *key).collect();
     keys.dedup();
     assert_eq!(keys.len(), seen.len(), "a key names one task only");
+}
+
+#[test]
+fn the_ledger_says_on_which_worker_a_long_poll_was() {
+    let registry = Registry::leak();
+    let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
+    let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let source = LiveSource::new("mine", registry, runtime.handle());
+    let mut source = source.with_watchdog(watchdog.handle().clone());
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    runtime.spawn(registry.instrument("hog", async move {
+        let _ = ends.recv();
+    }));
+    let mut model = Model::default();
+    let (name, worker) = loop {
+        model.advance(look(&mut source).into());
+        if let Some(entry) = model.blame().entries().next() {
+            let meta = entry.meta.as_ref().expect("it is in the snapshot");
+            break (meta.name.clone(), entry.evidence.worker);
+        }
+        std::thread::yield_now();
+    };
+    let snapshot = model.snapshot().expect("one was taken");
+    let busy = snapshot.workers.iter().find(|worker| worker.current.is_some());
+    assert_eq!(&*name, "hog");
+    assert!(worker.is_some());
+    assert_eq!(worker, busy.map(|worker| worker.index), "where the hog is polled");
+    end.send(()).expect("it waits");
 }
