@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use super::{Snapshot, TargetFigures, TaskFigures, TaskRates, rates};
+use super::{Link, Snapshot, TargetFigures, TaskFigures, TaskRates, rates};
 
 /// Remembers the snapshot that first showed the last update of each target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByTarget {
-    first: Vec<Arc<Snapshot>>,
+    first: Vec<Option<Arc<Snapshot>>>,
 }
 
 impl ByTarget {
@@ -25,9 +25,15 @@ impl ByTarget {
         rates_there: &[TaskRates],
     ) -> Vec<TaskRates> {
         let mut rates = Vec::with_capacity(now.tasks.len());
+        self.first.resize(now.targets.len(), None);
         for (at, target) in now.targets.iter().enumerate() {
             let tasks = of(now, target);
-            let before = self.first.get(at).map(|first| (first, &first.targets[at]));
+            if matches!(target.link, Link::Lost { .. } | Link::Stale { .. }) {
+                rates.extend(tasks.iter().map(|_| TaskRates::UNKNOWN));
+                continue;
+            }
+            let first = &mut self.first[at];
+            let before = first.as_ref().map(|first| (first, &first.targets[at]));
             let same = before.filter(|(_, before)| before.process == target.process);
             let span = same.map(|(_, b)| target.counted_ns.saturating_sub(b.counted_ns));
             match (same, last, span) {
@@ -40,10 +46,7 @@ impl ByTarget {
                 }
                 _ => rates.extend(rates::between(tasks, &[], None)),
             }
-            match self.first.get_mut(at) {
-                Some(first) => *first = Arc::clone(now),
-                None => self.first.push(Arc::clone(now)),
-            }
+            *first = Some(Arc::clone(now));
         }
         rates
     }
@@ -75,7 +78,7 @@ fn carried<'a>(
 mod tests {
     use super::*;
     use crate::model::{
-        Gaps, Link, Model,
+        Gaps, Model,
         testing::{snapshot, task},
     };
 
@@ -114,6 +117,22 @@ mod tests {
             seen.push((model.rates(0).polls, model.rates(1).polls));
         }
         assert!(seen[4..].iter().all(|rates| *rates == (100.0, 60.0)), "{seen:?}");
+    }
+
+    #[test]
+    fn nobody_knows_the_rates_of_a_target_that_is_not_heard_of() {
+        let mut model = Model::default();
+        let mut seen = Vec::new();
+        for second in 0..6u64 {
+            let mut now = snapshot((10 + second) * S, [polled(1, 100 * second)]);
+            now.targets = vec![target(0, 1, (10 + second) * S)];
+            if second == 3 {
+                now.targets[0].link = Link::Stale { since_ns: 12 * S };
+            }
+            model.advance(now.into());
+            seen.push((model.rates(0).unknown, model.rates(0).polls));
+        }
+        assert_eq!(seen[2..], [(false, 100.0), (true, 0.0), (false, 100.0), (false, 100.0)]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Tracker {
         };
         let (mut waiting, mut longest_ns) = (0, 0);
         for task in snapshot.tasks.iter().filter(|task| task.state == State::Scheduled) {
-            let wait = snapshot.taken_ns.saturating_sub(task.since_ns);
+            let wait = task.lasts_ns(snapshot.taken_ns);
             window.record(wait);
             waiting += 1;
             longest_ns = longest_ns.max(wait);

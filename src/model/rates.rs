@@ -17,6 +17,14 @@ pub struct TaskRates {
     pub scheduled: f64,
     /// The task was not in the snapshot before.
     pub new: bool,
+    /// Its target is not heard of: nobody knows what it does now.
+    pub unknown: bool,
+}
+
+impl TaskRates {
+    /// Of a task whose target is not heard of.
+    pub(super) const UNKNOWN: TaskRates =
+        TaskRates { polls: 0.0, wakes: 0.0, busy: 0.0, scheduled: 0.0, new: false, unknown: true };
 }
 
 /// A worker and what happened to it since the snapshot before.
@@ -86,6 +94,7 @@ pub(super) fn between(
             busy: share(task.busy_ns, of(old.map(|old| old.busy_ns)), span),
             scheduled: share(task.scheduled_ns, of(old.map(|old| old.scheduled_ns)), span),
             new: old.is_none() && span_ns.is_some(),
+            unknown: false,
         });
     }
     rates

@@ -263,6 +263,9 @@ pub struct TaskFigures {
     pub state: State,
     /// Since when it stands there, on the source's clock.
     pub since_ns: u64,
+    /// Up to when its figures are known, on the source's clock: when the snapshot was taken,
+    /// or before, where a target tells of its tasks now and then.
+    pub known_ns: u64,
     /// From its spawn to the snapshot, or to its end.
     pub lifetime_ns: u64,
     /// Time inside polls, the running one included.
@@ -285,6 +288,13 @@ pub struct TaskFigures {
     pub live_wakers: Figure<u32>,
     /// What it says that it is doing.
     pub stage: Option<&'static str>,
+}
+
+impl TaskFigures {
+    /// For how long it has stood where it stands, as far as that is known at `now_ns`.
+    pub fn lasts_ns(&self, now_ns: u64) -> u64 {
+        self.known_ns.min(now_ns).saturating_sub(self.since_ns)
+    }
 }
 
 /// What the lab knows of itself.

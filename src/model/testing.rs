@@ -21,6 +21,7 @@ pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
         }),
         state: State::Idle,
         since_ns: 0,
+        known_ns: u64::MAX,
         lifetime_ns: 0,
         busy_ns: 0,
         scheduled_ns: 0,

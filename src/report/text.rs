@@ -252,13 +252,14 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
 }
 
 fn task(task: &TaskFigures, rates: TaskRates) -> Vec<String> {
+    let known = |text| if rates.unknown { "–".to_owned() } else { text };
     vec![
         task.meta.id.to_string(),
         harmless(&task.meta.name).into_owned(),
         task.state.as_str().to_owned(),
         count(task.polls),
-        rate(rates.polls),
-        percent(rates.busy),
+        known(rate(rates.polls)),
+        known(percent(rates.busy)),
         duration(task.busy_ns),
         duration(task.scheduled_ns),
         duration(task.idle_ns),

@@ -225,6 +225,7 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
         state: reading.state,
         // A state that began since `now` was read: no reader has to think of times to come.
         since_ns: reading.since.min(now),
+        known_ns: now,
         lifetime_ns: reading.lifetime,
         busy_ns: reading.busy,
         scheduled_ns: reading.scheduled,

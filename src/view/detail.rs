@@ -58,7 +58,7 @@ pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll
 
 fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     let meta = &task.meta;
-    let since = duration(taken_ns.saturating_sub(task.since_ns));
+    let since = duration(task.lasts_ns(taken_ns));
     let since =
         if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
     let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
@@ -164,6 +164,7 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
     };
     let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
+    let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
     let facts = [
         ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),
         ("longest poll", format!("{}, mean {}", duration(task.max_poll_ns), duration(mean))),

@@ -127,6 +127,7 @@ fn cell(
         Column::Name if rates.new => (task.meta.name.to_string(), look.good()),
         Column::Name => (task.meta.name.to_string(), plain),
         Column::Polls => (count(task.polls), plain),
+        Column::PollRate | Column::BusyShare if rates.unknown => ("–".to_owned(), look.dim()),
         Column::PollRate => (rate(rates.polls), plain),
         Column::BusyShare if over => (percent(0.0), plain),
         Column::BusyShare => (percent(rates.busy), look.share(rates.busy)),

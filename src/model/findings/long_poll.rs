@@ -29,25 +29,27 @@ const AGAIN_NS: u64 = 10_000_000_000;
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let floor = look.floor(&RULE);
     let now = look.now();
-    memory.long.retain(|_, last| now.saturating_sub(*last) < AGAIN_NS);
+    let Memory { long: lately, slow, .. } = memory;
+    slow.retain(|key, _| look.task(*key).is_some());
+    lately.retain(|_, last| now.saturating_sub(*last) < AGAIN_NS);
     // Longer ones are that rule's.
     let held = look.thresholds.get(&worker_held::RULE).unwrap_or(u64::MAX);
     let polls = worker_held::polls(look);
     let long = polls.iter().filter(|poll| (floor..held).contains(&poll.own_ns(look)));
-    let claim = |poll: &Poll<'_>| Claim {
+    let mut claim = |poll: &Poll<'_>| Claim {
         since_ns: Some(poll.began_ns),
-        events: Some(u64::from(poll.is_news(look, floor))),
+        events: Some(u64::from(poll.is_news(slow))),
         evidence: poll.evidence.cloned(),
         cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
         ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll))
     };
     let mut counts = |poll: &&Poll<'_>| {
         let twice = 2 * look.thresholds.get(&RULE).unwrap_or_default();
-        let before = memory.long.insert(poll.task.meta.group.clone(), poll.began_ns);
+        let before = lately.insert(poll.task.meta.group.clone(), poll.began_ns);
         // The same poll is there again as long as it lasts.
         poll.own_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
     };
-    long.filter(|poll| counts(poll)).map(claim).collect()
+    long.filter(|poll| counts(poll)).map(&mut claim).collect()
 }
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {

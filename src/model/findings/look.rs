@@ -97,7 +97,7 @@ impl Look<'_> {
         let waiter = |task: &TaskFigures| Waiter {
             task: task.key,
             name: task.meta.name.clone(),
-            waited_ns: self.now().saturating_sub(task.since_ns),
+            waited_ns: task.lasts_ns(self.now()),
         };
         (longest.into_iter().map(waiter).collect(), waiting)
     }

@@ -26,7 +26,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
-    (lost && task.meta.kind == TaskKind::Spawned).then(|| look.now().saturating_sub(task.since_ns))
+    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
 }
 
 fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {

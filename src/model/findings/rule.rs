@@ -150,4 +150,8 @@ pub(super) struct Memory {
     pub queues: HashMap<Arc<str>, Growth>,
     /// When each group last had a poll that was somewhat long.
     pub long: HashMap<Arc<str>, u64>,
+    /// When the last poll of each task began that was told of: as too long,
+    pub slow: HashMap<u64, u64>,
+    /// and as one that held its worker.
+    pub held: HashMap<u64, u64>,
 }

@@ -26,8 +26,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
-    (task.state == State::Scheduled && !look.all_held())
-        .then(|| look.now().saturating_sub(task.since_ns))
+    (task.state == State::Scheduled && !look.all_held()).then(|| task.lasts_ns(look.now()))
 }
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {

@@ -1,6 +1,6 @@
 //! A worker is in one poll for long: nobody else gets it meanwhile.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Look, Severity,
@@ -60,9 +60,14 @@ impl Poll<'_> {
         if again && !judged && !self.is_over() { self.length_ns } else { 0 }
     }
 
-    /// Whether it became so long after the look before.
-    pub(super) fn is_news(&self, look: &Look<'_>, floor: u64) -> bool {
-        look.before_ns.is_none_or(|before| self.began_ns.saturating_add(floor) > before)
+    /// Whether nobody was told of it before: neither of this poll nor of a later one of the
+    /// task.
+    pub(super) fn is_news(&self, told: &mut HashMap<u64, u64>) -> bool {
+        let last = told.insert(self.task.key, self.began_ns);
+        if let Some(last) = last.filter(|last| *last > self.began_ns) {
+            told.insert(self.task.key, last);
+        }
+        last.is_none_or(|last| last < self.began_ns)
     }
 }
 
@@ -72,22 +77,23 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     let now = look.now();
     let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;
-        Some((look.task(current.key)?, Some(worker.index), current.since_ns))
+        let length_ns = now.saturating_sub(current.since_ns);
+        Some((look.task(current.key)?, Some(worker.index), current.since_ns, length_ns))
     });
     let mut under_way: Vec<_> = on_workers.collect();
     // Threads that are nobody's worker, and sources that know of no workers.
     for task in look.snapshot.tasks.iter().filter(|task| task.state == State::Polling) {
         if !under_way.iter().any(|(known, ..)| known.key == task.key) {
-            under_way.push((task, None, task.since_ns));
+            under_way.push((task, None, task.since_ns, task.lasts_ns(now)));
         }
     }
     let mut polls: Vec<_> = under_way
         .into_iter()
-        .map(|(task, worker, began_ns)| Poll {
+        .map(|(task, worker, began_ns, length_ns)| Poll {
             task,
             worker,
             began_ns,
-            length_ns: now.saturating_sub(began_ns),
+            length_ns,
             evidence: look.evidence(task.key, began_ns),
         })
         .collect();
@@ -101,7 +107,8 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     polls
 }
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    memory.held.retain(|key, _| look.task(*key).is_some());
     let floor = look.floor(&RULE);
     let polls = polls(look);
     let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
@@ -109,9 +116,9 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         return Vec::new();
     }
     let (waiters, waiting) = look.waiters();
-    let claim = |poll: &&Poll<'_>| Claim {
+    let mut claim = |poll: &&Poll<'_>| Claim {
         since_ns: Some(poll.began_ns),
-        events: Some(u64::from(poll.is_news(look, floor))),
+        events: Some(u64::from(poll.is_news(&mut memory.held))),
         evidence: poll.evidence.cloned(),
         waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
         waiting: if poll.is_over() { 0 } else { waiting },
@@ -119,7 +126,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         past: Some(past(poll)),
         ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
     };
-    held.iter().map(claim).collect()
+    held.iter().map(&mut claim).collect()
 }
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {

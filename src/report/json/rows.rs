@@ -146,8 +146,8 @@ pub(super) struct TaskDoc<'a> {
     idle_ns: u64,
     max_poll_ns: u64,
     max_delay_ns: u64,
-    polls_per_second: f64,
-    busy_share: f64,
+    polls_per_second: Option<f64>,
+    busy_share: Option<f64>,
     future_bytes: Option<u32>,
     kind: &'static str,
     target: Option<&'a str>,
@@ -155,6 +155,7 @@ pub(super) struct TaskDoc<'a> {
 
 impl<'a> TaskDoc<'a> {
     pub(super) fn of(task: &'a TaskFigures, rates: TaskRates, now_ns: u64) -> Self {
+        let known = |rate| (!rates.unknown).then_some(rate);
         TaskDoc {
             id: task.meta.id,
             key: task.key,
@@ -162,7 +163,7 @@ impl<'a> TaskDoc<'a> {
             group: &task.meta.group,
             location: &task.meta.location,
             state: task.state.as_str(),
-            state_ns: now_ns.saturating_sub(task.since_ns),
+            state_ns: task.lasts_ns(now_ns),
             stage: task.stage,
             polls: task.polls,
             wakes: task.wakes,
@@ -174,8 +175,8 @@ impl<'a> TaskDoc<'a> {
             idle_ns: task.idle_ns,
             max_poll_ns: task.max_poll_ns,
             max_delay_ns: task.max_delay_ns,
-            polls_per_second: rates.polls,
-            busy_share: rates.busy,
+            polls_per_second: known(rates.polls),
+            busy_share: known(rates.busy),
             future_bytes: Some(task.meta.future_size).filter(|size| *size > 0),
             kind: task.meta.kind.as_str(),
             target: Some(&*task.meta.target).filter(|name| !name.is_empty()),

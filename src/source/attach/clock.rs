@@ -62,6 +62,32 @@ impl Offset {
     }
 }
 
+/// When an update was written. The target reads its tasks first and looks at its clock when
+/// all the rest of the update is there, too, and meanwhile time goes by: a task that was in a
+/// poll when it was read need not be in it any more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// When the target looked at its clock.
+    pub at: Moment,
+    /// The latest moment that its tasks tell of: they were read after that.
+    pub read: Moment,
+    /// The tasks in it.
+    pub tasks: u64,
+}
+
+impl Written {
+    /// No target takes longer than this and that to write an update.
+    const LEAST_NS: i64 = 250_000_000;
+    const PER_TASK_NS: i64 = 20_000;
+
+    /// Up to when the tasks in it are certain to have stood as it says.
+    pub(super) fn until(&self) -> Moment {
+        let tasks = i64::try_from(self.tasks).unwrap_or(i64::MAX);
+        let longest = Self::LEAST_NS.saturating_add(Self::PER_TASK_NS.saturating_mul(tasks));
+        self.at.saturating_sub(longest).max(self.read).min(self.at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

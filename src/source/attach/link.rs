@@ -5,12 +5,11 @@ use std::{sync::Arc, time::Duration};
 use crate::model;
 
 /// The pauses between attempts to connect; the last one stays.
-const PAUSES: [Duration; 5] = [
+const PAUSES: [Duration; 4] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
-    Duration::from_secs(5),
 ];
 /// What console-subscriber takes for the time between updates, if nobody says otherwise.
 const USUAL_NS: i64 = 1_000_000_000;
@@ -35,7 +34,12 @@ pub(super) struct Link {
 enum State {
     Connecting,
     Connected,
-    Lost { reason: Arc<str>, retry: i64 },
+    /// Since when, if it ever was connected; why; when it is tried again.
+    Lost {
+        since: Option<i64>,
+        reason: Arc<str>,
+        retry: i64,
+    },
 }
 
 impl Default for Link {
@@ -73,7 +77,12 @@ impl Link {
         let pause = PAUSES[self.attempts.min(PAUSES.len() - 1)];
         self.attempts += 1;
         let retry = now.saturating_add(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
-        self.state = State::Lost { reason: reason.into(), retry };
+        let since = match self.state {
+            State::Lost { since, .. } => since,
+            State::Connecting => None,
+            State::Connected => Some(now),
+        };
+        self.state = State::Lost { since, reason: reason.into(), retry };
         self.period_ns = USUAL_NS;
         pause
     }
@@ -93,7 +102,9 @@ impl Link {
     }
 
     fn patience(&self) -> i64 {
-        self.period_ns + self.period_ns / 2 + LATE_NS
+        // After a pause of the target several updates come at once: that is no new pace.
+        let period_ns = self.period_ns.max(USUAL_NS);
+        period_ns + period_ns / 2 + LATE_NS
     }
 
     /// How it stands at a moment.
@@ -106,9 +117,11 @@ impl Link {
             {
                 model::Link::Stale { since_ns }
             }
+            // What is shown until the first update comes may be of the process before.
+            (State::Connected, _) if self.is_new => model::Link::Connecting,
             (State::Connected, _) => model::Link::Connected,
-            (State::Lost { reason, retry }, since_ns) => model::Link::Lost {
-                since_ns,
+            (State::Lost { since, reason, retry }, _) => model::Link::Lost {
+                since_ns: since.map(i64::unsigned_abs),
                 reason: Arc::clone(reason),
                 retry_in_ns: u64::try_from(retry.saturating_sub(now)).unwrap_or(0),
             },
@@ -139,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn it_is_connecting_until_it_says_something() {
+        let mut link = Link::default();
+        link.connected(10 * S);
+        assert_eq!(link.figures(11 * S), model::Link::Connecting);
+        assert_eq!(link.figures(15 * S), model::Link::Stale { since_ns: 10 * S as u64 });
+        link.heard(16 * S);
+        assert_eq!(link.figures(16 * S), model::Link::Connected);
+    }
+
+    #[test]
+    fn updates_that_come_at_once_are_no_new_pace() {
+        let mut link = Link::default();
+        link.connected(10 * S);
+        (0..20).for_each(|n| {
+            link.heard(11 * S + n);
+        });
+        assert_eq!(link.figures(12 * S), model::Link::Connected);
+    }
+
+    #[test]
     fn a_slow_target_is_not_stale_between_two_updates() {
         let mut link = Link::default();
         link.connected(10 * S);
@@ -151,9 +184,9 @@ mod tests {
     fn pauses_grow_to_a_bound_and_begin_anew_after_an_update() {
         let mut link = Link::default();
         let pauses: Vec<_> = (0..7).map(|_| link.lost(S, "refused").as_millis()).collect();
-        assert_eq!(pauses, [250, 500, 1000, 2000, 5000, 5000, 5000]);
+        assert_eq!(pauses, [250, 500, 1000, 2000, 2000, 2000, 2000]);
         link.connected(9 * S);
-        assert_eq!(link.lost(9 * S, "closed").as_millis(), 5000, "it has not said a word");
+        assert_eq!(link.lost(9 * S, "closed").as_millis(), 2000, "it has not said a word");
         link.connected(9 * S);
         link.heard(9 * S);
         assert_eq!(link.lost(10 * S, "closed").as_millis(), 250);
@@ -171,7 +204,8 @@ mod tests {
         assert_eq!(link.figures(S), lost(None, "refused", 250_000_000));
         link.heard(2 * S);
         link.lost(3 * S, "closed");
-        assert_eq!(link.figures(4 * S), lost(Some(2 * S as u64), "closed", 0));
+        link.lost(4 * S, "refused");
+        assert_eq!(link.figures(5 * S), lost(Some(3 * S as u64), "refused", 0));
         assert_eq!(link.until(9 * S), 2 * S);
     }
 }

@@ -150,7 +150,7 @@ impl Looking {
         interest: &Interest,
     ) {
         let first = self.tasks.len();
-        self.tasks.extend(target.tasks(link.until(now), now));
+        self.tasks.extend(target.tasks(link.until(now)));
         let living = self.tasks[first..].iter().filter(|task| !task.state.is_done());
         self.targets.push(TargetFigures {
             name: Arc::clone(target.name()),
@@ -178,11 +178,17 @@ impl Looking {
         let Looking { tasks, targets, delays, resources, distributions, period_ns } = self;
         let alive = tasks.iter().filter(|task| !task.state.is_done());
         let uptime_ns = alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0);
+        // Of a single target, the next process is another program: nothing that was found in
+        // one is true of the other. Several targets go on where one of them begins anew.
+        let epoch = match &targets[..] {
+            [one] => one.process.max(1),
+            _ => 1,
+        };
         let none = Figure::Unavailable(NOT_ON_THE_WIRE);
         Snapshot {
             taken_ns: now.unsigned_abs(),
             source,
-            epoch: 1,
+            epoch,
             runtime: RuntimeFigures {
                 flavor: Figure::Unavailable(NOT_ON_THE_WIRE),
                 uptime_ns,

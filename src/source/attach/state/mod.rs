@@ -18,7 +18,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use console_api::tasks;
 
 use super::{
-    clock::{Moment, Offset, moment},
+    clock::{Moment, Offset, Written, moment},
     envelope::{Envelope, Malformed, Part},
     limits,
     text::Texts,
@@ -49,8 +49,9 @@ pub struct Target {
     /// The next update is the first of a connection.
     is_first: bool,
     offset: Offset,
-    /// When the last update was made, on the target's clock.
-    counted: Moment,
+    /// When the last update was written, and the one before it, on the target's clock.
+    written: Written,
+    before: Written,
     tasks: Table<Task>,
     resources: Table<Resource>,
     async_ops: Table<AsyncOp>,
@@ -74,7 +75,8 @@ impl Target {
             updates: 0,
             is_first: true,
             offset: Offset::default(),
-            counted: 0,
+            written: Written::default(),
+            before: Written::default(),
             tasks: Table::new(limits::TASKS, first + 1),
             resources: Table::new(limits::RESOURCES, first + 1),
             async_ops: Table::new(limits::RESOURCES, first + 1),
@@ -133,7 +135,8 @@ impl Target {
             self.begin_process();
         }
         self.offset.learn(now, ours);
-        self.counted = now;
+        self.before =
+            std::mem::replace(&mut self.written, Written { at: now, ..Written::default() });
         // Metadata that is known already comes again with everything else only.
         let mut is_whole = false;
         envelope.metadata(|metadata| is_whole |= self.names.learn(metadata))?;
@@ -195,7 +198,7 @@ impl Target {
             match self.tasks.get_mut(id) {
                 Some(task) if task.ended() == 0 => (task.meta, task.is_named) = (meta, true),
                 _ => {
-                    *events += u64::from(self.add_task(id, Some(meta), self.counted).is_some());
+                    *events += u64::from(self.add_task(id, Some(meta), self.written.at).is_some());
                 }
             }
         }
@@ -205,26 +208,30 @@ impl Target {
     /// Takes figures of a task in; returns whether it was not known before.
     fn take_stats(&mut self, id: u64, stats: &tasks::Stats, meta: Option<Arc<TaskMeta>>) -> bool {
         let (updates, spawned) = (self.updates, moment(stats.created_at));
-        let delays = &mut self.delays;
+        let (before, offset, delays) = (&self.before, &self.offset, &mut self.delays);
+        self.written.tasks += 1;
         if let Some(task) = self.tasks.get_mut(id) {
             if task.was_spawned_at(spawned) {
                 if let Some(meta) = meta.filter(|_| !task.is_named) {
                     (task.meta, task.is_named) = (meta, true);
                 }
-                task.take(stats, updates, delays);
+                let latest = task.take(stats, updates, before, offset, delays);
+                self.written.read = self.written.read.max(latest);
                 return false;
             }
             // Somebody else's id now: its bearer is gone.
-            task.end(self.counted);
+            task.end(self.written.at);
         }
         let ended = moment(stats.dropped_at);
-        if ended > 0 && ended < self.counted.saturating_sub(limits::ENDED_TASK_NS) {
+        if ended > 0 && ended < self.written.at.saturating_sub(limits::ENDED_TASK_NS) {
             return true;
         }
         if self.add_task(id, meta, spawned).is_some()
             && let Some(task) = self.tasks.get_mut(id)
         {
-            task.take(stats, updates, &mut self.delays);
+            let (before, offset, delays) = (&self.before, &self.offset, &mut self.delays);
+            let latest = task.take(stats, updates, before, offset, delays);
+            self.written.read = self.written.read.max(latest);
         }
         true
     }
@@ -255,7 +262,7 @@ impl Target {
 
     /// After a first update, which holds everything: what it does not mention is gone.
     fn end_the_unmentioned(&mut self) {
-        let (updates, counted) = (self.updates, self.counted);
+        let (updates, counted) = (self.updates, self.written.at);
         for task in self.tasks.iter_mut().filter(|task| !task.has_changed_in(updates)) {
             task.end(counted);
         }
@@ -263,7 +270,7 @@ impl Target {
 
     /// Forgets what is over.
     fn sweep(&mut self) {
-        let counted = self.counted;
+        let counted = self.written.at;
         let oldest = counted.saturating_sub(limits::ENDED_TASK_NS);
         // A table that is full makes room for what lives.
         let most = if self.tasks.is_full() { 1 } else { limits::ENDED_TASKS };

@@ -26,7 +26,7 @@ impl Target {
 
     /// When the last update was made, on our clock; 0 before the first one.
     pub fn counted(&self) -> i64 {
-        if self.updates == 0 { 0 } else { self.offset.ours(self.counted) }
+        if self.updates == 0 { 0 } else { self.offset.ours(self.written.at) }
     }
 
     /// What is missing.
@@ -57,14 +57,13 @@ impl Target {
         self.tasks.by_key(key).map(Entry::id)
     }
 
-    /// Its tasks, in the order of their keys, as they are at `until` and as they are shown
-    /// at `now`, both on our clock: a target that is not heard of stands still at `until`.
-    pub fn tasks(&self, until: i64, now: i64) -> impl Iterator<Item = TaskFigures> {
-        let theirs = self.offset.theirs(until).max(self.counted);
+    /// Its tasks, in the order of their keys, as they are at `until` on our clock: a target
+    /// that is not heard of stands still then.
+    pub fn tasks(&self, until: i64) -> impl Iterator<Item = TaskFigures> {
+        let theirs = self.offset.theirs(until).max(self.written.at);
         self.tasks.iter().map(move |task| {
-            // What has changed may have changed again since. What has not, goes on.
-            let at = if task.has_changed_in(self.updates) { self.counted } else { theirs };
-            task.figures(at, now)
+            let at = task.known(&self.written, self.updates, theirs);
+            task.figures(at, &self.offset)
         })
     }
 
@@ -76,7 +75,7 @@ impl Target {
         let alive = self.resources.iter().filter(|resource| resource.ended() == 0);
         alive.map(move |resource| {
             let taker = resource.taker.or_else(|| parts.get(&resource.id()).copied());
-            let mut figures = resource.figures(self.counted, &self.name);
+            let mut figures = resource.figures(self.written.at, &self.name);
             figures.parent = resource.parent.and_then(|id| self.resources.key(id));
             figures.holder = taker.filter(|_| resource.is_taken()).and_then(|id| self.living(id));
             figures
@@ -91,7 +90,7 @@ impl Target {
     /// Its async operations that are not over, in the order of their keys.
     pub fn async_ops(&self) -> impl Iterator<Item = AsyncOpFigures> {
         self.async_ops.iter().filter(|op| op.ended() == 0).map(|op| {
-            let mut figures = op.figures(self.counted);
+            let mut figures = op.figures(self.written.at);
             figures.resource = op.resource.and_then(|id| self.resources.key(id));
             figures.parent = op.parent.and_then(|id| self.async_ops.key(id));
             figures.task = op.task.and_then(|id| self.tasks.key(id));

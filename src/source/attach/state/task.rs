@@ -6,7 +6,7 @@ use console_api::{field, tasks};
 
 use super::table::{Entry, Life};
 use crate::source::attach::{
-    clock::{Moment, between, moment, nanos},
+    clock::{Moment, Offset, Written, between, moment, nanos},
     limits,
     text::{Texts, cut},
 };
@@ -34,6 +34,9 @@ pub(super) struct Task {
     first_poll: Moment,
     woken: Moment,
     poll_began: Moment,
+    /// The same on our clock, as it was told first: what tells this poll from the next shall
+    /// not change with what is learned of the target's clock.
+    poll_began_here: Moment,
     poll_ended: Moment,
     polls: u64,
     wakes: u64,
@@ -80,6 +83,7 @@ impl Task {
             first_poll: 0,
             woken: 0,
             poll_began: 0,
+            poll_began_here: 0,
             poll_ended: 0,
             polls: 0,
             wakes: 0,
@@ -102,8 +106,20 @@ impl Task {
     }
 
     /// Takes its figures in, which are whole values, and adds to `delays` how long its
-    /// polls have waited since the last ones.
-    pub(super) fn take(&mut self, stats: &tasks::Stats, update: u64, delays: &mut Histogram) {
+    /// polls have waited since the last ones. Gives the latest moment that they tell of.
+    pub(super) fn take(
+        &mut self,
+        stats: &tasks::Stats,
+        update: u64,
+        before: &Written,
+        offset: &Offset,
+        delays: &mut Histogram,
+    ) -> Moment {
+        if self.has_stats && self.is_polling() {
+            // Until then it was certainly in that poll, which may be over now.
+            let known = between(self.poll_began, self.known(before, update - 1, before.at));
+            self.max_poll_ns = self.max_poll_ns.max(known);
+        }
         let polled = stats.poll_stats.unwrap_or_default();
         let (busy, scheduled) = (nanos(polled.busy_time), nanos(stats.scheduled_time));
         let polls = polled.polls.saturating_sub(self.polls);
@@ -118,7 +134,10 @@ impl Task {
         self.life.ended = moment(stats.dropped_at);
         self.first_poll = moment(polled.first_poll);
         self.woken = moment(stats.last_wake);
-        self.poll_began = moment(polled.last_poll_started);
+        let poll_began = moment(polled.last_poll_started);
+        if poll_began != self.poll_began {
+            (self.poll_began, self.poll_began_here) = (poll_began, offset.ours(poll_began));
+        }
         self.poll_ended = moment(polled.last_poll_ended);
         self.polls = polled.polls;
         self.wakes = stats.wakes;
@@ -129,6 +148,18 @@ impl Task {
         let last = if self.is_polling() { 0 } else { between(self.poll_began, self.poll_ended) };
         self.max_poll_ns = self.max_poll_ns.max(last.min(busy)).max(mean);
         (self.has_stats, self.changed) = (true, update);
+        let Life { made, ended, .. } = self.life;
+        [made, ended, self.woken, self.poll_began, self.poll_ended].into_iter().fold(0, Moment::max)
+    }
+
+    /// Up to when it is known, if the last update is the one with this number, and what was not
+    /// in that goes on until `goes_on`.
+    pub(super) fn known(&self, written: &Written, update: u64, goes_on: Moment) -> Moment {
+        match self.changed == update {
+            // It may have changed again since.
+            true => written.until(),
+            false => goes_on,
+        }
     }
 
     fn is_polling(&self) -> bool {
@@ -161,16 +192,22 @@ impl Task {
         Split { state, since, lifetime, busy, scheduled }
     }
 
-    /// Its figures at a moment of the target's clock, which is `now` on ours.
-    pub(super) fn figures(&self, at: Moment, now: Moment) -> TaskFigures {
+    /// Its figures at a moment of the target's clock.
+    pub(super) fn figures(&self, at: Moment, offset: &Offset) -> TaskFigures {
         let Split { state, since, lifetime, busy, scheduled } = self.split(at);
         let lasts = between(since, at);
         let current = |one| if state == one { lasts } else { 0 };
+        let since_here = match state {
+            State::Polling => self.poll_began_here.max(0),
+            _ => offset.ours(since),
+        };
+        let since_ns = since_here.unsigned_abs();
         TaskFigures {
             key: self.life.key,
             meta: Arc::clone(&self.meta),
             state,
-            since_ns: now.unsigned_abs().saturating_sub(lasts),
+            since_ns,
+            known_ns: since_ns.saturating_add(lasts),
             lifetime_ns: lifetime,
             busy_ns: busy,
             scheduled_ns: scheduled,

@@ -115,7 +115,7 @@ impl Watched {
 
     /// Its tasks so many ns after the beginning.
     fn tasks(&self, after: i64) -> Vec<TaskFigures> {
-        let tasks: Vec<_> = self.0.tasks(NOW + after, NOW + after).collect();
+        let tasks: Vec<_> = self.0.tasks(NOW + after).collect();
         for task in &tasks {
             let parts = [task.busy_ns, task.scheduled_ns, task.idle_ns];
             assert_eq!(parts.iter().sum::<u64>(), task.lifetime_ns, "{task:?}");
@@ -141,7 +141,10 @@ fn a_task_is_what_its_announcement_and_its_figures_say() {
     assert_eq!((&*task.meta.name, &*task.meta.group, task.meta.id), ("conn-7", "conn", 1_007));
     assert_eq!((&*task.meta.location, task.meta.kind), ("src/main.rs:7", TaskKind::Spawned));
     assert_eq!((task.state, task.polls, task.wakes), (State::Idle, 1, 1));
-    assert_eq!((task.busy_ns, task.lifetime_ns), (2_000_000, S as u64));
+    assert_eq!(task.busy_ns, 2_000_000);
+    // It is certain that far: its figures were read before the target looked at its clock.
+    assert_eq!(task.lifetime_ns, (S - 250 * MS - 20_000) as u64);
+    assert_eq!(task.since_ns + task.lasts_ns(u64::MAX), task.known_ns);
     // Until its first poll it waited for a worker, which the target does not count.
     assert_eq!(task.scheduled_ns, 3_000_000);
     assert_eq!(task.live_wakers.value(), Some(1));
@@ -184,15 +187,43 @@ fn a_stuck_task_goes_on_being_busy_without_being_sent_again() {
     let mut target = Watched::new();
     let stuck = polling(THEN, THEN + S - 10 * MS);
     target.take(&update(S, [announced(7, "hog")], [(7, stuck)]));
-    // It may have ended its poll the moment after.
+    // It may have ended its poll before the target had written the update.
     let busy = |target: &Watched, after| target.tasks(after)[0].busy_ns / MS as u64;
-    assert_eq!(busy(&target, S + 900 * MS), 2 + 10);
+    assert_eq!(busy(&target, S + 900 * MS), 2);
+    let began = target.tasks(S)[0].since_ns;
     // The next update does not have it: it is still in that poll.
     target.take(&update(2 * S, [], []));
     assert_eq!(busy(&target, 2 * S), 2 + 1_010);
     assert_eq!(busy(&target, 2 * S + 500 * MS), 2 + 1_510);
     let hog = &target.tasks(2 * S + 500 * MS)[0];
     assert_eq!((hog.state, hog.max_poll_ns), (State::Polling, 1_510 * MS as u64));
+    assert_eq!((hog.since_ns, hog.lasts_ns(u64::MAX)), (began, 1_510 * MS as u64));
+    // When it is over, what was certain of it stays.
+    let over = tasks::Stats { wakes: 2, ..idle(THEN) };
+    target.take(&update(3 * S, [], [(7, over)]));
+    assert_eq!(target.tasks(3 * S)[0].max_poll_ns, 1_010 * MS as u64);
+}
+
+#[test]
+fn a_poll_that_was_met_while_an_update_was_written_is_not_long() {
+    let mut target = Watched::new();
+    // Read 1 ms after it began; the target took 80 ms to write the rest of its update.
+    let met = polling(THEN, THEN + S - 80 * MS);
+    let other = tasks::Stats { last_wake: at(THEN + S - 79 * MS), ..idle(THEN) };
+    target.take(&update(S, [], [(7, met), (8, other)]));
+    let met = |target: &Watched| {
+        let tasks = target.tasks(S + 900 * MS);
+        tasks.into_iter().find(|task| task.meta.id == 7).expect("it is known")
+    };
+    assert_eq!((met(&target).state, met(&target).lasts_ns(u64::MAX)), (State::Polling, MS as u64));
+    assert_eq!(met(&target).max_poll_ns, MS as u64);
+    target.take(&update(2 * S, [], [(7, idle(THEN))]));
+    assert_eq!(met(&target).max_poll_ns, 2 * MS as u64);
+
+    // Nobody writes for 700 ms.
+    let mut target = Watched::new();
+    target.take(&update(S, [], [(7, polling(THEN, THEN + 300 * MS))]));
+    assert!(met(&target).lasts_ns(u64::MAX) > 400 * MS as u64);
 }
 
 #[test]
@@ -395,7 +426,7 @@ fn more_tasks_than_the_limit_are_counted_and_not_kept() {
         let stats = tasks::Stats { created_at: at(THEN), ..Default::default() };
         target.take(&update(S + part as i64 * S, [], ids.map(|task| (task, stats))));
     }
-    assert_eq!(target.0.tasks(NOW, NOW).count(), limits::TASKS);
+    assert_eq!(target.0.tasks(NOW).count(), limits::TASKS);
     assert_eq!(target.0.gaps().refused, 300_000 - limits::TASKS as u64);
 }
 

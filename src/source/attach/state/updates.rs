@@ -28,7 +28,8 @@ impl Target {
             }
             Part::ResourceStats(id, stats) => {
                 let (made, new) = (moment(stats.created_at), announced.remove(&id));
-                if let Some(resource) = settle(&mut self.resources, id, made, new, self.counted) {
+                if let Some(resource) = settle(&mut self.resources, id, made, new, self.written.at)
+                {
                     resource.take(&stats, &mut self.texts);
                 }
             }
@@ -36,7 +37,7 @@ impl Target {
             _ => self.refuse(),
         })?;
         for (id, new) in announced {
-            settle(&mut self.resources, id, 0, Some(new), self.counted);
+            settle(&mut self.resources, id, 0, Some(new), self.written.at);
         }
         let mut announced = HashMap::new();
         envelope.async_ops(|part| match part {
@@ -47,7 +48,7 @@ impl Target {
             }
             Part::AsyncOpStats(id, stats) => {
                 let (made, new) = (moment(stats.created_at), announced.remove(&id));
-                let op = settle(&mut self.async_ops, id, made, new, self.counted);
+                let op = settle(&mut self.async_ops, id, made, new, self.written.at);
                 let task = op.and_then(|op| {
                     op.take(&stats, &mut self.texts);
                     op.task.filter(|_| op.ended() == 0)
@@ -58,7 +59,7 @@ impl Target {
             _ => self.refuse(),
         })?;
         for (id, new) in announced {
-            settle(&mut self.async_ops, id, 0, Some(new), self.counted);
+            settle(&mut self.async_ops, id, 0, Some(new), self.written.at);
         }
         envelope.poll_ops(|part| {
             *events += 1;
