@@ -98,14 +98,16 @@ pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gat
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
     let mut run = Run::new(Some(&lab), plan, Box::new(source), interrupted);
     run.watchdog = Some(watchdog.handle());
-    run.finish(out)
+    run.write(out)?;
+    Ok(run.gate)
 }
 
 /// Watches programs with console-subscriber as planned and writes the report to `out`. The
 /// run begins with the first answer, which may take as long as the run.
 ///
 /// # Errors
-/// If no target answers, or `out` cannot be written.
+/// If `out` cannot be written, or a target never answers: there is a report then if another one
+/// did, and no error if the gate has been fired anyway.
 #[cfg(feature = "attach")]
 pub fn attach(
     addresses: &[Address],
@@ -116,9 +118,14 @@ pub fn attach(
     let source = AttachSource::start(addresses).map_err(HeadlessError::Attach)?;
     let mut run = Run::new(None, plan, Box::new(source), interrupted);
     if !run.wait_for_a_target() {
-        return Err(HeadlessError::NoAnswer(run.silence()));
+        return Err(HeadlessError::NoAnswer(run.silence().unwrap_or_default()));
     }
-    run.finish(out)
+    run.write(out)?;
+    // A gate that a target never came to has not passed.
+    match run.silence() {
+        Some(silence) if run.gate.is_open() => Err(HeadlessError::NoAnswer(silence)),
+        _ => Ok(run.gate),
+    }
 }
 
 /// Hears of signals. The first of them is passed on, the next one does what it always does.
@@ -179,12 +186,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish(mut self, out: &mut impl Write) -> Result<Gate, HeadlessError> {
+    /// Watches as planned and writes what is to be written.
+    fn write(&mut self, out: &mut impl Write) -> Result<(), HeadlessError> {
         match self.go(out) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(HeadlessError::Write(error))
             }
-            _ => Ok(self.gate),
+            _ => Ok(()),
         }
     }
 
@@ -204,16 +212,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What there is to say of targets that say nothing.
+    /// What there is to say of targets that have said nothing.
     #[cfg(feature = "attach")]
-    fn silence(&self) -> String {
-        let Some(snapshot) = self.model.snapshot() else { return String::new() };
+    fn silence(&self) -> Option<String> {
+        let snapshot = self.model.snapshot()?;
         let of = |target: &TargetFigures| match &target.link {
             Link::Lost { reason, .. } => format!("{}: {reason}", target.name),
             _ => format!("{}: no answer yet", target.name),
         };
-        let targets: Vec<_> = snapshot.targets.iter().map(of).collect();
-        format!("cannot watch {}", targets.join(", "))
+        let silent = snapshot.targets.iter().filter(|target| target.process == 0);
+        let silent: Vec<_> = silent.map(of).collect();
+        (!silent.is_empty()).then(|| format!("cannot watch {}", silent.join(", ")))
     }
 
     fn go(&mut self, out: &mut impl Write) -> io::Result<()> {

@@ -86,6 +86,10 @@ impl App {
 
     /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
     pub(super) fn ask_where(&mut self, now: Duration) {
+        if self.watches_targets() {
+            self.say("only a task of this process can be asked where it waits", now);
+            return;
+        }
         let Overlay::Task { key, .. } = self.overlay else {
             self.say("open a task's details with Enter to ask where it waits", now);
             return;
@@ -94,11 +98,12 @@ impl App {
             self.say("the picture stands still: Space lets it go on", now);
             return;
         }
-        if self.model.snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty()) {
-            self.say("only a task of this process can be asked where it waits", now);
-            return;
-        }
         self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
+    }
+
+    /// Whether programs are watched over connections, which do not carry everything.
+    pub(super) fn watches_targets(&self) -> bool {
+        self.model.snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty())
     }
 
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {

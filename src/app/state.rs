@@ -242,6 +242,11 @@ impl App {
         self.frozen.is_some()
     }
 
+    /// What there is now, also while the picture stands still.
+    pub fn live_model(&self) -> &Model {
+        &self.model
+    }
+
     /// How old the frozen picture is, in ns.
     pub fn frozen_for_ns(&self) -> u64 {
         let taken = |model: &Model| model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);

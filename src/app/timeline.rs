@@ -143,6 +143,10 @@ impl App {
     /// Moves the cursor to the next poll, or to the one before.
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
         let worker = self.timeline_worker();
+        if self.watches_targets() {
+            self.say("when each worker polled whom is known of this process only", now);
+            return;
+        }
         if self.screen != Screen::Timeline {
             self.say("polls are stepped through on screen 4", now);
             return;

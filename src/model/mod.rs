@@ -23,7 +23,7 @@ mod target;
 pub(crate) mod testing;
 mod timeline;
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
@@ -108,6 +108,7 @@ impl Model {
             before_ns,
             slowdown: self.slowdown.figure(),
             thresholds: &thresholds,
+            all_held: OnceCell::new(),
         });
         self.timeline.advance(&snapshot);
         self.snapshot = Some(snapshot);

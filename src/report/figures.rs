@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use crate::model::Snapshot;
 
 /// Why there is no slowdown.
-pub(super) const NO_SLOWDOWN: &str =
-    "no closed-loop work, or too little time without a hog to compare with";
+pub(super) fn no_slowdown(snapshot: &Snapshot) -> &'static str {
+    match snapshot.lab {
+        Some(_) => "no closed-loop work, or too little time without a hog to compare with",
+        None => "only the lab knows how much work gets done",
+    }
+}
 
 /// Figure (as a path such as `workers.steals`) → why it is not to be had.
 pub(super) type Reasons = BTreeMap<&'static str, &'static str>;
@@ -30,6 +34,20 @@ pub(super) fn unavailable(snapshot: &Snapshot) -> Reasons {
         ("runtime.remote_schedules", runtime.remote_schedules),
     ] {
         note(path, figure.reason());
+    }
+    let flavor = runtime.flavor.reason();
+    note("runtime.flavor", flavor);
+    if snapshot.workers.is_empty() {
+        note("runtime.workers", flavor);
+        note("workers", flavor);
+    }
+    if !snapshot.targets.is_empty() {
+        note("groups.poll_p99_ns", flavor);
+        note("groups.delay_p99_ns", flavor);
+    }
+    if snapshot.targets.iter().any(|target| !target.link.is_live()) {
+        note("tasks.polls_per_second", Some("its target is not heard of"));
+        note("tasks.busy_share", Some("its target is not heard of"));
     }
     for worker in &snapshot.workers {
         for (path, figure) in [

@@ -61,7 +61,7 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
     )?;
     let slowdown = model.slowdown();
     match (slowdown.factor, slowdown.standstill_since_ns) {
-        (None, _) => writeln!(out, "slowdown  {UNKNOWN}  ({})", figures::NO_SLOWDOWN)?,
+        (None, _) => writeln!(out, "slowdown  {UNKNOWN}  ({})", figures::no_slowdown(snapshot))?,
         (Some(_), Some(since)) => {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
             writeln!(out, "slowdown  standstill: nothing has got done for {lasted}")?;

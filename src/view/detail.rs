@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, Figure, Subject, TaskFigures, TaskKind, TaskRates},
+    model::{Distributions, Figure, Snapshot, Subject, TaskFigures, TaskKind, TaskRates},
     probe::State,
 };
 
@@ -35,7 +35,8 @@ pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> 
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
     lines.push(Pieces::new());
-    lines.extend(counts(look, task, rates));
+    let longest = app.model().snapshot().map(|snapshot| longest(snapshot, task));
+    lines.extend(counts(look, task, rates, longest.unwrap_or_default()));
     lines.push(Pieces::new());
     lines.extend(distributions(app, look, width, key));
     lines
@@ -156,7 +157,12 @@ fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
     ]
 }
 
-fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
+fn counts(
+    look: Look,
+    task: &TaskFigures,
+    rates: TaskRates,
+    [longest_poll, longest_wait]: [String; 2],
+) -> Vec<Pieces> {
     let wakers = match task.live_wakers {
         _ if task.state.is_done() => "–".to_owned(),
         Figure::Unavailable(reason) => format!("– ({reason})"),
@@ -167,8 +173,8 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
     let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
     let facts = [
         ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),
-        ("longest poll", format!("{}, mean {}", duration(task.max_poll_ns), duration(mean))),
-        ("longest wait", format!("{} for a worker", duration(task.max_delay_ns))),
+        ("longest poll", format!("{longest_poll}, mean {}", duration(mean))),
+        ("longest wait", format!("{longest_wait} for a worker")),
         (
             "wakes",
             format!(
@@ -190,11 +196,30 @@ fn counts(look: Look, task: &TaskFigures, rates: TaskRates) -> Vec<Pieces> {
     facts.into_iter().map(line).collect()
 }
 
+/// The longest poll and the longest wait of a task. Where the figures of the list are of less
+/// than all, the distributions may know better.
+fn longest(snapshot: &Snapshot, task: &TaskFigures) -> [String; 2] {
+    let found = distributions_of(snapshot, task.key);
+    let of = |figure: &str, known: u64, all: Option<&Histogram>| {
+        let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
+        match snapshot.caveats.iter().any(|caveat| caveat.figure == figure) {
+            true => format!("at least {}", duration(known.max(all))),
+            false => duration(known),
+        }
+    };
+    [
+        of("tasks.max_poll_ns", task.max_poll_ns, found.map(|all| &all.poll_times)),
+        of("tasks.max_delay_ns", task.max_delay_ns, found.map(|all| &all.delays)),
+    ]
+}
+
+fn distributions_of(snapshot: &Snapshot, key: u64) -> Option<&Distributions> {
+    let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
+    snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
+}
+
 fn distributions(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
-    let found = app.model().snapshot().and_then(|snapshot| {
-        let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
-        snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
-    });
+    let found = app.model().snapshot().and_then(|snapshot| distributions_of(snapshot, key));
     let Some(Distributions { poll_times, delays }) = found else {
         let text = match app.is_frozen() {
             true => " –  no distributions: the picture was frozen before they were asked for",

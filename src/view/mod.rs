@@ -189,6 +189,8 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     if let Some(area) = layout.title {
         title::draw(app, &mut canvas, area);
     }
+    // As long as no target has said a word, each screen says what is waited for.
+    let waits = app.overlay == Overlay::None && targets::waiting(app, &mut canvas, layout.body);
     match (&app.overlay, app.screen) {
         (
             Overlay::Help { scroll }
@@ -200,6 +202,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
             let lines = overlay(app, canvas.look, layout.body.width);
             detail::show(&mut canvas, layout.body, &lines, *scroll);
         }
+        (Overlay::None, screen) if screen != Screen::Lab && waits => {}
         (Overlay::None, Screen::Tasks) => tasks::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Groups) => groups::draw(app, &mut canvas, layout.body),
         (Overlay::None, Screen::Workers) => workers::draw(app, &mut canvas, layout.body),

@@ -142,7 +142,10 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         vec![(format!(" {}", resource.type_name), look.title()), (kind, look.dim())],
         vec![(format!(" {}", resource.state), Style::new())],
         vec![(
-            format!(" made at {}, {} ago", resource.location, duration(resource.age_ns)),
+            match &*resource.location {
+                "" => format!(" made {} ago, where is not known", duration(resource.age_ns)),
+                place => format!(" made at {place}, {} ago", duration(resource.age_ns)),
+            },
             look.dim(),
         )],
         vec![(" held by ".to_owned(), look.dim()), (holder, Style::new())],

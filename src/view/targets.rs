@@ -30,7 +30,7 @@ It listens at 127.0.0.1:6669, or where TOKIO_CONSOLE_BIND says.";
 /// How many lines the targets take in this width, gaps and all; `None` for a source without
 /// any.
 pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
-    let (snapshot, look) = (app.model().snapshot()?, Look::new(app.settings));
+    let (snapshot, look) = (app.live_model().snapshot()?, Look::new(app.settings));
     let lines = |target| all_lines(look, target, snapshot.taken_ns, width).len();
     let all: usize = snapshot.targets.iter().map(lines).sum();
     (!snapshot.targets.is_empty()).then(|| u16::try_from(all).unwrap_or(u16::MAX))
@@ -39,7 +39,8 @@ pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
 /// All lines of all targets; where there is no room, one line each, those first that are worst
 /// off, and a last one that sums up the others.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some(snapshot) = app.model().snapshot() else { return };
+    // How a connection stands is told as it is, also beside a picture that stands still.
+    let Some(snapshot) = app.live_model().snapshot() else { return };
     let (look, taken_ns) = (canvas.look, snapshot.taken_ns);
     let room = usize::from(area.height);
     let all = snapshot.targets.iter();

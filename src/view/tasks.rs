@@ -5,7 +5,6 @@ use ratatui::{layout::Rect, style::Style};
 use super::{
     canvas::Canvas,
     table::{Place, Spec, places},
-    targets,
     text::{count, duration, percent, rate},
 };
 use crate::{
@@ -69,9 +68,6 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
-    }
-    if app.order().is_empty() && targets::waiting(app, canvas, area) {
-        return;
     }
     if app.order().is_empty() && visible > 0 {
         let text = match (app.model().snapshot(), app.filter.is_empty()) {

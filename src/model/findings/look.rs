@@ -1,6 +1,6 @@
 //! The moment that rules look at.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
@@ -27,6 +27,8 @@ pub(in crate::model) struct Look<'a> {
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
     pub thresholds: &'a Thresholds,
+    /// Whether each worker is in a long poll, once somebody has asked.
+    pub all_held: OnceCell<bool>,
 }
 
 impl Look<'_> {
@@ -68,13 +70,23 @@ impl Look<'_> {
         }
     }
 
-    /// Whether each worker is in a long poll: then everything else is a consequence.
+    /// Whether each worker is in a long poll: then everything else is a consequence. Where
+    /// nothing is known of workers, one long poll may be on the only one.
     pub(super) fn all_held(&self) -> bool {
+        *self.all_held.get_or_init(|| self.are_all_held())
+    }
+
+    fn are_all_held(&self) -> bool {
         let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
+        if self.snapshot.workers.is_empty() {
+            let polling = self.snapshot.tasks.iter().filter(|t| t.state == State::Polling);
+            let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
+            return spawned.any(|task| task.lasts_ns(self.now()) >= floor);
+        }
         let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
         let mut held =
             polls.map(|poll| poll.is_some_and(|p| self.now().saturating_sub(p.since_ns) >= floor));
-        !self.snapshot.workers.is_empty() && held.all(|held| held)
+        held.all(|held| held)
     }
 
     /// A worker that is in a long poll, and the name of the task.

@@ -40,7 +40,7 @@ impl<'a> Document<'a> {
         let snapshot = model.snapshot()?;
         let mut unavailable = figures::unavailable(snapshot);
         if model.slowdown().factor.is_none() {
-            unavailable.insert("slowdown", figures::NO_SLOWDOWN);
+            unavailable.insert("slowdown", figures::no_slowdown(snapshot));
         }
         let groups = model.groups(GroupColumn::Name, false, &Filter::default());
         let findings = model.all_findings().iter().chain(model.partial_findings());
@@ -103,7 +103,7 @@ fn tasks<S: Serializer>(model: &&Model, serializer: S) -> Result<S::Ok, S::Error
 #[derive(Serialize)]
 struct RuntimeDoc {
     flavor: Option<&'static str>,
-    workers: usize,
+    workers: Option<usize>,
     uptime_ns: u64,
     alive_tasks: Option<u64>,
     measured_tasks: u64,
@@ -119,7 +119,8 @@ impl RuntimeDoc {
     fn of(runtime: &RuntimeFigures, workers: usize) -> Self {
         RuntimeDoc {
             flavor: runtime.flavor.value().map(Flavor::as_str),
-            workers,
+            // Every runtime has one: without any, nothing is known of them.
+            workers: Some(workers).filter(|workers| *workers > 0),
             uptime_ns: runtime.uptime_ns,
             alive_tasks: runtime.alive_tasks.value(),
             measured_tasks: runtime.measured_tasks,

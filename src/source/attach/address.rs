@@ -6,6 +6,8 @@ use tonic::transport::Endpoint;
 
 /// The port that console-subscriber takes if nobody says otherwise.
 const PORT: u16 = 6669;
+/// The longest path of a socket: more does not fit into the system's address.
+const SOCKET_PATH: usize = 107;
 
 /// The address of a program with console-subscriber.
 ///
@@ -15,6 +17,7 @@ const PORT: u16 = 6669;
 /// for (text, short) in [
 ///     ("http://127.0.0.1:6669", "127.0.0.1:6669"),
 ///     ("localhost:7000", "localhost:7000"),
+///     ("7000", "127.0.0.1:7000"),
 ///     ("example.org", "example.org:6669"),
 ///     ("unix:/run/app.sock", "/run/app.sock"),
 ///     ("/run/app.sock", "/run/app.sock"),
@@ -55,23 +58,37 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let error = |reason: &str| Err(AddressError(reason.to_owned()));
-        let path = text.strip_prefix("unix://").or_else(|| text.strip_prefix("unix:"));
+        let scheme = |prefix: &str| {
+            let (start, rest) = text.split_at_checked(prefix.len())?;
+            start.eq_ignore_ascii_case(prefix).then_some(rest)
+        };
+        let path = scheme("unix://").or_else(|| scheme("unix:"));
         if let Some(path) = path.or_else(|| text.starts_with(['/', '.']).then_some(text)) {
             return match path {
                 "" => error("the path of the socket is missing"),
+                path if path.len() > SOCKET_PATH => {
+                    error("the path of a socket has at most 107 bytes")
+                }
                 path => Ok(Address::Unix(path.to_owned())),
             };
         }
-        if text.starts_with("https://") {
+        if scheme("https://").is_some() {
             return error("console-subscriber does not speak TLS");
         }
-        let place = text.strip_prefix("http://").unwrap_or(text);
+        let place = scheme("http://").unwrap_or(text);
         let place = place.strip_suffix('/').unwrap_or(place);
         if place.contains("://") {
             return error("only http and unix are spoken");
         }
         if place.contains(['/', '?', '#', '@', ' ']) {
             return error("there is more than a host and a port");
+        }
+        // As --console has it: a number alone is a port of this machine.
+        if !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()) {
+            return format!("127.0.0.1:{place}").parse();
+        }
+        if place.matches(':').count() > 1 && !place.contains(['[', ']']) {
+            return error("a host with colons stands in brackets, like [::1]:6669");
         }
         let (host, port) = split(place);
         if host.is_empty() {
@@ -130,7 +147,11 @@ mod tests {
             ("host:0", "a port is a number from 1 to 65535"),
             ("host:99999", "a port is a number from 1 to 65535"),
             ("host:http", "a port is a number from 1 to 65535"),
-            ("::1", "the host is missing"),
+            ("::1", "a host with colons stands in brackets"),
+            ("::1:7000", "a host with colons stands in brackets"),
+            ("99999", "a port is a number from 1 to 65535"),
+            ("HTTPS://host:1", "console-subscriber does not speak TLS"),
+            (&format!("/{}", "x".repeat(107)), "at most 107 bytes"),
             ("http://host:1/path", "there is more than a host and a port"),
             ("me@host", "there is more than a host and a port"),
             ("a b", "there is more than a host and a port"),
@@ -139,6 +160,13 @@ mod tests {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn schemes_are_the_same_in_capitals() {
+        assert_eq!("HTTP://Host:7000/".parse(), Ok(Address::Tcp("Host:7000".into())));
+        assert_eq!("Unix:/x".parse(), Ok(Address::Unix("/x".into())));
+        assert!("é:".parse::<Address>().is_err(), "cut at no letter");
     }
 
     #[test]

@@ -138,13 +138,30 @@ pub(super) async fn watch(shared: Arc<Shared>, endpoint: Endpoint) {
     }
 }
 
+const OTHER_WIRE: &str = "what answers there does not speak the tokio-console wire";
+
 /// The innermost cause, which says most.
 fn why(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let text = cause.to_string();
+    let text = match cause.to_string() {
+        // What the parts of a connection say of bytes that are no answer.
+        text if [
+            "frame with",
+            "invalid frame",
+            "http2 error",
+            "protocol error",
+            "HTTP version",
+        ]
+        .iter()
+        .any(|said| text.contains(said)) =>
+        {
+            OTHER_WIRE.to_owned()
+        }
+        text => text,
+    };
     // "Connection refused (os error 111)"
     let text = text.split(" (os error").next().unwrap_or(&text);
     cut(text)
@@ -162,7 +179,7 @@ async fn read(shared: &Shared, channel: Channel) -> String {
     let mut updates = match updates {
         Ok(updates) => updates,
         Err(status) if status.code() == Code::Unimplemented => {
-            return "what answers there does not speak the tokio-console wire".to_owned();
+            return OTHER_WIRE.to_owned();
         }
         Err(status) => return say(&status),
     };

@@ -123,11 +123,11 @@ impl Task {
         let polled = stats.poll_stats.unwrap_or_default();
         let (busy, scheduled) = (nanos(polled.busy_time), nanos(stats.scheduled_time));
         let polls = polled.polls.saturating_sub(self.polls);
-        if let Some(wait) = scheduled.saturating_sub(self.scheduled_ns).checked_div(polls)
-            && self.has_stats
-        {
+        if let Some(wait) = scheduled.saturating_sub(self.scheduled_ns).checked_div(polls) {
             self.max_delay_ns = self.max_delay_ns.max(wait);
-            delays.record_many(wait, polls);
+            if self.has_stats {
+                delays.record_many(wait, polls);
+            }
         }
         let mean = busy.saturating_sub(self.busy_ns).checked_div(polls).unwrap_or(0);
         self.life.made = moment(stats.created_at);
@@ -166,6 +166,11 @@ impl Task {
         self.poll_began > self.poll_ended && self.life.ended == 0
     }
 
+    /// The wait for the first poll, which the target does not count.
+    fn first_wait(&self) -> u64 {
+        if self.first_poll > 0 { between(self.life.made, self.first_poll) } else { 0 }
+    }
+
     /// Where it stands. The parts of its life add up to the whole, whatever was sent.
     fn split(&self, at: Moment) -> Split {
         let at = if self.life.ended > 0 { self.life.ended } else { at };
@@ -185,9 +190,7 @@ impl Task {
         let lifetime = between(self.life.made, at);
         let now = |one| if state == one { between(since, at) } else { 0 };
         let busy = self.busy_ns.saturating_add(now(State::Polling)).min(lifetime);
-        // The target does not count the wait for the first poll.
-        let first = if self.first_poll > 0 { between(self.life.made, self.first_poll) } else { 0 };
-        let scheduled = self.scheduled_ns.saturating_add(first);
+        let scheduled = self.scheduled_ns.saturating_add(self.first_wait());
         let scheduled = scheduled.saturating_add(now(State::Scheduled)).min(lifetime - busy);
         Split { state, since, lifetime, busy, scheduled }
     }
@@ -216,7 +219,7 @@ impl Task {
             wakes: self.wakes,
             self_wakes: self.self_wakes,
             max_poll_ns: self.max_poll_ns.max(current(State::Polling)),
-            max_delay_ns: self.max_delay_ns.max(current(State::Scheduled)),
+            max_delay_ns: self.max_delay_ns.max(self.first_wait()).max(current(State::Scheduled)),
             live_wakers: self.live_wakers(),
             stage: None,
         }
