@@ -11,6 +11,8 @@ pub struct TaskRates {
     pub polls: f64,
     /// Wakes for each second.
     pub wakes: f64,
+    /// Those from inside its own polls, for each second.
+    pub self_wakes: f64,
     /// Share of the time spent in polls, 0 to 1.
     pub busy: f64,
     /// Share of the time spent waiting for a worker, 0 to 1.
@@ -23,8 +25,15 @@ pub struct TaskRates {
 
 impl TaskRates {
     /// Of a task whose target is not heard of.
-    pub(super) const UNKNOWN: TaskRates =
-        TaskRates { polls: 0.0, wakes: 0.0, busy: 0.0, scheduled: 0.0, new: false, unknown: true };
+    pub(super) const UNKNOWN: TaskRates = TaskRates {
+        polls: 0.0,
+        wakes: 0.0,
+        self_wakes: 0.0,
+        busy: 0.0,
+        scheduled: 0.0,
+        new: false,
+        unknown: true,
+    };
 }
 
 /// A worker and what happened to it since the snapshot before.
@@ -91,6 +100,7 @@ pub(super) fn between(
         rates.push(TaskRates {
             polls: per_second(task.polls, of(old.map(|old| old.polls)), span),
             wakes: per_second(task.wakes, of(old.map(|old| old.wakes)), span),
+            self_wakes: per_second(task.self_wakes, of(old.map(|old| old.self_wakes)), span),
             busy: share(task.busy_ns, of(old.map(|old| old.busy_ns)), span),
             scheduled: share(task.scheduled_ns, of(old.map(|old| old.scheduled_ns)), span),
             new: old.is_none() && span_ns.is_some(),

@@ -152,7 +152,8 @@ fn a_stuck_task_is_busy_on_and_on() {
     let target = Target::start(update([(1, "hog", Some(5_000_000_000))]));
     let mut watching = watch(&[&target]);
     let first = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].busy_ns;
-    assert!(first >= 6_000_000_000, "the poll and a second before it: {first}");
+    // Less what the target may have taken to write its update.
+    assert!(first >= 5_700_000_000, "the poll and a second before it: {first}");
     // Updates go on without a word of it.
     let on = |s: &Snapshot| s.tasks[0].busy_ns > first + 100_000_000;
     watching.wait_while("more", on, || target.send(&nothing()));

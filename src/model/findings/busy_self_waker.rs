@@ -43,7 +43,7 @@ fn of(look: &Look<'_>, task: &TaskFigures, rates: TaskRates) -> Option<u64> {
     if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
     }
-    let spins = match own_wakes(look.base?, task) >= 0.5 {
+    let spins = match own_wakes(rates) >= 0.5 {
         true => true,
         false => {
             let vain = rates.busy <= rates.polls * VAIN_S;
@@ -54,13 +54,9 @@ fn of(look: &Look<'_>, task: &TaskFigures, rates: TaskRates) -> Option<u64> {
     spins.then_some(rates.polls as u64)
 }
 
-/// How many of its wakes since then came from inside its own polls, 0 to 1.
-fn own_wakes(base: &Snapshot, task: &TaskFigures) -> f64 {
-    let before = base.tasks.binary_search_by_key(&task.key, |task| task.key);
-    let (wakes, own) =
-        before.map_or((0, 0), |at| (base.tasks[at].wakes, base.tasks[at].self_wakes));
-    let wakes = task.wakes.saturating_sub(wakes).max(1);
-    task.self_wakes.saturating_sub(own) as f64 / wakes as f64
+/// How many of its wakes came from inside its own polls, 0 to 1.
+fn own_wakes(rates: TaskRates) -> f64 {
+    if rates.wakes > 0.0 { rates.self_wakes / rates.wakes } else { 0.0 }
 }
 
 /// How often in a second somebody else could have woken it.
@@ -77,8 +73,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
     let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
     let mean = duration_of(rates.busy / rates.polls.max(1.0));
-    let own = look.base.map_or(0.0, |base| own_wakes(base, task));
-    let how = match own >= 0.5 {
+    let how = match own_wakes(rates) >= 0.5 {
         true => "and wakes itself each time",
         false => "and nobody else wakes it: so yield_now does, in a loop",
     };

@@ -15,6 +15,8 @@ pub const ENDED_TASKS: usize = 10_000;
 pub const ENDED_TASK_NS: i64 = 30_000_000_000;
 /// Resources that are known at once, and as many async operations.
 pub const RESOURCES: usize = 100_000;
+/// Long polls that are kept for the next look.
+pub const LONG_POLLS: usize = 4_096;
 /// Kinds of spans and events.
 pub const METADATA: usize = 20_000;
 /// Tasks that are mentioned without being known.

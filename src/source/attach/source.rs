@@ -11,7 +11,7 @@ use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 use super::{
     Address,
     link::Link,
-    state::Target,
+    state::{EndedPoll, Target},
     wire::{self, Clock, Known, Shared},
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         TargetFigures, TaskFigures,
     },
     source::Source,
+    watch::{Cause, Evidence},
 };
 
 /// Why figures of the runtime are missing.
@@ -126,6 +127,7 @@ struct Looking {
     delays: Histogram,
     resources: Resources,
     distributions: Vec<(Subject, Distributions)>,
+    evidence: Vec<Arc<Evidence>>,
     period_ns: u64,
 }
 
@@ -175,7 +177,8 @@ impl Looking {
     }
 
     fn into_snapshot(self, source: Arc<str>, now: i64) -> Snapshot {
-        let Looking { tasks, targets, delays, resources, distributions, period_ns } = self;
+        let Looking { tasks, targets, delays, resources, distributions, evidence, period_ns } =
+            self;
         let alive = tasks.iter().filter(|task| !task.state.is_done());
         let uptime_ns = alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0);
         // Of a single target, the next process is another program: nothing that was found in
@@ -207,7 +210,7 @@ impl Looking {
             delays,
             distributions,
             watched: false,
-            evidence: Vec::new(),
+            evidence,
             await_point: None,
             targets,
             period_ns,
@@ -218,13 +221,33 @@ impl Looking {
     }
 }
 
+/// What is known of a long poll of a target: that it was, and how long.
+fn evidence(poll: EndedPoll) -> Arc<Evidence> {
+    Arc::new(Evidence {
+        task: poll.task,
+        began_ns: poll.began_ns,
+        length_ns: poll.length_ns,
+        worker: None,
+        over: true,
+        cause: Cause::Unknown(NOT_ON_THE_WIRE),
+        own_part: None,
+        captures: 0,
+        shares: Vec::new(),
+        stack: None,
+        cost: None,
+        no_stack: Some(NOT_ON_THE_WIRE.into()),
+        unnamed: 0,
+    })
+}
+
 impl Source for AttachSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.want(interest.task);
         let mut looking = Looking::default();
         let now = self.clock.now();
         for shared in &self.targets {
-            let Known { target, link, details } = &*shared.lock();
+            let Known { target, link, details } = &mut *shared.lock();
+            looking.evidence.extend(target.take_long_polls().into_iter().map(evidence));
             looking.at(target, link, details, now, interest);
         }
         looking.into_snapshot(Arc::clone(&self.name), now)

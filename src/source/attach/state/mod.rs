@@ -29,6 +29,7 @@ use crate::{
 };
 use names::Names;
 use table::{Entry, Table};
+pub use task::EndedPoll;
 use task::Task;
 use unknown::Unknown;
 use waits::{AsyncOp, Resource};
@@ -36,6 +37,8 @@ use waits::{AsyncOp, Resource};
 /// As many events at most the target takes in at once: whoever sends nearly as many with
 /// one update has more that wait.
 const BEHIND: u64 = 120;
+/// No rule speaks of polls that are shorter.
+const LONG_NS: u64 = 1_000_000;
 
 /// What is known of one target.
 #[derive(Debug)]
@@ -61,6 +64,8 @@ pub struct Target {
     /// How long tasks have waited for a worker.
     delays: Histogram,
     gaps: Gaps,
+    /// Polls that have ended and were long, since somebody asked.
+    long_polls: Vec<EndedPoll>,
 }
 
 impl Target {
@@ -85,6 +90,7 @@ impl Target {
             unknown: Unknown::default(),
             delays: Histogram::default(),
             gaps: Gaps::default(),
+            long_polls: Vec::new(),
         }
     }
 
@@ -171,6 +177,7 @@ impl Target {
         self.resources.clear();
         self.async_ops.clear();
         self.names = Names::default();
+        self.long_polls.clear();
         self.unknown = Unknown::default();
         self.gaps = Gaps { paused: self.gaps.paused, ..Gaps::default() };
     }
@@ -215,8 +222,9 @@ impl Target {
                 if let Some(meta) = meta.filter(|_| !task.is_named) {
                     (task.meta, task.is_named) = (meta, true);
                 }
-                let latest = task.take(stats, updates, before, offset, delays);
+                let (latest, ended) = task.take(stats, updates, before, offset, delays);
                 self.written.read = self.written.read.max(latest);
+                self.ended(ended);
                 return false;
             }
             // Somebody else's id now: its bearer is gone.
@@ -230,10 +238,24 @@ impl Target {
             && let Some(task) = self.tasks.get_mut(id)
         {
             let (before, offset, delays) = (&self.before, &self.offset, &mut self.delays);
-            let latest = task.take(stats, updates, before, offset, delays);
+            let (latest, ended) = task.take(stats, updates, before, offset, delays);
             self.written.read = self.written.read.max(latest);
+            self.ended(ended);
         }
         true
+    }
+
+    /// Keeps a poll for the next look, if it was long.
+    fn ended(&mut self, poll: Option<EndedPoll>) {
+        let long = poll.filter(|poll| poll.length_ns >= LONG_NS);
+        if let Some(poll) = long.filter(|_| self.long_polls.len() < limits::LONG_POLLS) {
+            self.long_polls.push(poll);
+        }
+    }
+
+    /// The long polls that have ended since the last call, as far as updates tell of them.
+    pub fn take_long_polls(&mut self) -> Vec<EndedPoll> {
+        std::mem::take(&mut self.long_polls)
     }
 
     fn add_task(&mut self, id: u64, meta: Option<Arc<TaskMeta>>, at: Moment) -> Option<u64> {

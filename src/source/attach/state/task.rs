@@ -62,6 +62,17 @@ impl Entry for Task {
     }
 }
 
+/// A poll that has ended, the last one of its task in an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedPoll {
+    /// The task's key.
+    pub task: u64,
+    /// When it began, on our clock.
+    pub began_ns: u64,
+    /// How long it took.
+    pub length_ns: u64,
+}
+
 /// Where a task stands, since when, and how its life has split up to a moment.
 struct Split {
     state: State,
@@ -106,7 +117,8 @@ impl Task {
     }
 
     /// Takes its figures in, which are whole values, and adds to `delays` how long its
-    /// polls have waited since the last ones. Gives the latest moment that they tell of.
+    /// polls have waited since the last ones. Gives the latest moment that they tell of, and
+    /// its last poll, if that has ended since.
     pub(super) fn take(
         &mut self,
         stats: &tasks::Stats,
@@ -114,7 +126,8 @@ impl Task {
         before: &Written,
         offset: &Offset,
         delays: &mut Histogram,
-    ) -> Moment {
+    ) -> (Moment, Option<EndedPoll>) {
+        let was_over = !self.is_polling();
         if self.has_stats && self.is_polling() {
             // Until then it was certainly in that poll, which may be over now.
             let known = between(self.poll_began, self.known(before, update - 1, before.at));
@@ -135,7 +148,8 @@ impl Task {
         self.first_poll = moment(polled.first_poll);
         self.woken = moment(stats.last_wake);
         let poll_began = moment(polled.last_poll_started);
-        if poll_began != self.poll_began {
+        let is_another = poll_began != self.poll_began;
+        if is_another {
             (self.poll_began, self.poll_began_here) = (poll_began, offset.ours(poll_began));
         }
         self.poll_ended = moment(polled.last_poll_ended);
@@ -149,7 +163,17 @@ impl Task {
         self.max_poll_ns = self.max_poll_ns.max(last.min(busy)).max(mean);
         (self.has_stats, self.changed) = (true, update);
         let Life { made, ended, .. } = self.life;
-        [made, ended, self.woken, self.poll_began, self.poll_ended].into_iter().fold(0, Moment::max)
+        let latest = [made, ended, self.woken, self.poll_began, self.poll_ended];
+        let latest = latest.into_iter().fold(0, Moment::max);
+        let over = self.poll_began > 0 && self.poll_ended >= self.poll_began;
+        // What the first update tells of may have been long ago.
+        let is_news = (is_another || !was_over) && before.at > 0;
+        let ended = (over && is_news).then(|| EndedPoll {
+            task: self.life.key,
+            began_ns: self.poll_began_here.max(0).unsigned_abs(),
+            length_ns: last,
+        });
+        (latest, ended)
     }
 
     /// Up to when it is known, if the last update is the one with this number, and what was not

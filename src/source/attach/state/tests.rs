@@ -205,6 +205,35 @@ fn a_stuck_task_goes_on_being_busy_without_being_sent_again() {
 }
 
 #[test]
+fn polls_that_have_ended_are_told_once_and_those_of_before_never() {
+    let mut target = Watched::new();
+    let poll = |began, length, polls| tasks::Stats {
+        poll_stats: Some(PollStats {
+            polls,
+            first_poll: at(THEN + MS),
+            last_poll_started: at(THEN + began),
+            last_poll_ended: at(THEN + began + length),
+            busy_time: Some(Duration { seconds: 0, nanos: (length * polls as i64) as i32 }),
+            ..PollStats::default()
+        }),
+        ..idle(THEN)
+    };
+    let mut told = |at, stats| {
+        target.take(&update(at, [], [(7, stats)]));
+        let polls = target.0.take_long_polls();
+        polls.iter().map(|poll| (poll.began_ns, poll.length_ns)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(S, poll(200 * MS, 90 * MS, 1)), [], "it was over before anybody looked");
+    let next = (NOW + 1500 * MS) as u64;
+    assert_eq!(told(2 * S, poll(1500 * MS, 80 * MS, 2)), [(next, 80 * MS as u64)]);
+    let wakes = tasks::Stats { wakes: 9, ..poll(1500 * MS, 80 * MS, 2) };
+    assert_eq!(told(3 * S, wakes), [], "the same one");
+    assert_eq!(told(4 * S, poll(3500 * MS, MS / 2, 3)), [], "no rule speaks of it");
+    assert_eq!(told(5 * S, polling(THEN, THEN + 4500 * MS)), [], "it is not over");
+    assert_eq!(told(6 * S, poll(4500 * MS, 900 * MS, 4)).len(), 1);
+}
+
+#[test]
 fn a_poll_that_was_met_while_an_update_was_written_is_not_long() {
     let mut target = Watched::new();
     // Read 1 ms after it began; the target took 80 ms to write the rest of its update.
