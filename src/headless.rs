@@ -53,6 +53,8 @@ pub struct Plan {
     pub interval: Duration,
     /// What is written.
     pub format: Format,
+    /// A text report shall have no signs beyond ASCII of its own.
+    pub ascii: bool,
     /// From where on rules speak.
     pub thresholds: Thresholds,
     /// What makes the run fail.
@@ -77,6 +79,9 @@ pub enum HeadlessError {
     /// Nobody answered.
     #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
     NoAnswer(String),
+    /// A target was not there to the end, so the gate has not seen all.
+    #[error("{0}: a gate that has not seen all has not passed; keep the target up until the end")]
+    Lost(String),
     /// The report could not be written.
     #[error("cannot write the report: {0}; check where stdout leads")]
     Write(#[source] io::Error),
@@ -122,10 +127,11 @@ pub fn attach(
     }
     run.write(out)?;
     // A gate that a target never came to has not passed.
-    match run.silence() {
-        Some(silence) if run.gate.is_open() => Err(HeadlessError::NoAnswer(silence)),
-        _ => Ok(run.gate),
+    if let Some(silence) = run.silence().filter(|_| run.gate.is_open()) {
+        return Err(HeadlessError::NoAnswer(silence));
     }
+    let gone = run.gone().filter(|_| run.gate.is_open() && !plan.fail_on.is_empty());
+    gone.map_or(Ok(run.gate), |gone| Err(HeadlessError::Lost(gone)))
 }
 
 /// Hears of signals. The first of them is passed on, the next one does what it always does.
@@ -225,6 +231,18 @@ impl<'a> Run<'a> {
         (!silent.is_empty()).then(|| format!("cannot watch {}", silent.join(", ")))
     }
 
+    /// What there is to say of targets that are not heard of any more.
+    #[cfg(feature = "attach")]
+    fn gone(&self) -> Option<String> {
+        let snapshot = self.model.snapshot()?;
+        let gone = snapshot.targets.iter().filter(|target| !target.link.is_live());
+        let of = |target: &TargetFigures| {
+            format!("{} is {}", target.name, target.status(snapshot.taken_ns))
+        };
+        let gone: Vec<_> = gone.map(of).collect();
+        (!gone.is_empty()).then(|| gone.join(", "))
+    }
+
     fn go(&mut self, out: &mut impl Write) -> io::Result<()> {
         let begin = Instant::now();
         let until = self.plan.run_time.map(|run_time| begin + run_time);
@@ -244,6 +262,11 @@ impl<'a> Run<'a> {
             self.look();
         }
         match self.plan.format {
+            Format::Text if self.plan.ascii => {
+                let mut report = Vec::new();
+                text::write(&self.model, &self.summary, &mut report)?;
+                out.write_all(text::in_ascii(&String::from_utf8_lossy(&report)).as_bytes())?;
+            }
             Format::Text => text::write(&self.model, &self.summary, out)?,
             Format::Json => json::write(&self.model, &self.summary, out)?,
             Format::Jsonl => json::write_line(&self.model, &self.summary, out)?,
@@ -337,6 +360,7 @@ mod tests {
                 hog,
                 interval,
                 format: Format::Text,
+                ascii: false,
                 thresholds: Thresholds::default(),
                 fail_on: Vec::new(),
             };

@@ -101,6 +101,33 @@ impl App {
         self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
     }
 
+    /// Whether this can do anything with what is watched: a program behind a connection has no
+    /// hog, no workloads and no timeline here.
+    pub fn knows(&self, action: Action) -> bool {
+        use Action::*;
+        let of_this_process = matches!(
+            action,
+            Show(Screen::Lab | Screen::Timeline | Screen::Workers)
+                | ToggleHog
+                | NextHogKind
+                | HoldLonger
+                | HoldShorter
+                | SwitchFlavor
+                | Cancel
+                | Raise
+                | Lower
+                | SwitchMode
+                | AskWhere
+                | Pause
+                | Restart
+                | MoreWorkers
+                | FewerWorkers
+                | NextPoll
+                | PreviousPoll
+        );
+        !of_this_process || !self.watches_targets()
+    }
+
     /// Whether programs are watched over connections, which do not carry everything.
     pub(super) fn watches_targets(&self) -> bool {
         self.model.snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty())

@@ -53,8 +53,8 @@ impl App {
                 self.step(Step::To(worker));
                 self.point_at(column, now);
             }
-            Spot::Column(column) if self.query.sort == column => self.invert(),
-            Spot::GroupColumn(column) if self.group_sort.0 == column => self.invert(),
+            Spot::Column(column) if self.query.sort == column => self.invert(now),
+            Spot::GroupColumn(column) if self.group_sort.0 == column => self.invert(now),
             Spot::Column(column) => {
                 self.query.sort = column;
                 self.query.descending = column.is_figure();

@@ -25,6 +25,9 @@ pub enum Effect {
     Quit,
 }
 
+/// Of a list that is not sorted by columns.
+const OWN_ORDER: &str = "this screen has an order of its own: 1 and 2 are sorted by columns";
+
 impl App {
     /// Takes in a snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> Option<Effect> {
@@ -128,11 +131,11 @@ impl App {
             Action::Left if self.screen == Screen::Lab => {
                 return self.lab(Command::PreviousHogKind, now);
             }
-            Action::Right => self.sort(1),
-            Action::Left => self.sort(-1),
+            Action::Right => self.sort(1, now),
+            Action::Left => self.sort(-1, now),
             Action::NextPoll => self.step_poll(true, now),
             Action::PreviousPoll => self.step_poll(false, now),
-            Action::Invert => self.invert(),
+            Action::Invert => self.invert(now),
             Action::Filter => self.begin_filter(),
             Action::Open => self.open(),
             Action::Back => self.back(),
@@ -266,7 +269,7 @@ impl App {
         self.move_by((height / 2).max(1) as isize * halves);
     }
 
-    fn sort(&mut self, by: isize) {
+    fn sort(&mut self, by: isize, now: Duration) {
         match self.screen {
             Screen::Tasks => {
                 let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
@@ -277,15 +280,16 @@ impl App {
                 let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
                 self.group_sort = (column, is_figure(column));
             }
-            _ => return,
+            _ => return self.say(OWN_ORDER, now),
         }
         self.arrange();
     }
 
-    pub(super) fn invert(&mut self) {
+    pub(super) fn invert(&mut self, now: Duration) {
         match self.screen {
             Screen::Groups => self.group_sort.1 = !self.group_sort.1,
-            _ => self.query.descending = !self.query.descending,
+            Screen::Tasks => self.query.descending = !self.query.descending,
+            _ => return self.say(OWN_ORDER, now),
         }
         self.arrange();
     }

@@ -274,6 +274,7 @@ impl WatchArgs {
             hog,
             interval: self.interval(),
             format,
+            ascii: self.ascii,
             thresholds: self.thresholds(),
             fail_on: self.fail_on.clone(),
         }

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
-use crate::source::Address;
+use crate::{gate::FailOn, model::Rule, source::Address};
 pub(crate) use args::interval;
 pub use args::{CompareArgs, CustomersArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
@@ -166,7 +166,13 @@ where
         }
         #[cfg(feature = "attach")]
         Some(Command::Attach { addresses, watch: inner }) if lab == LabArgs::default() => {
-            Ok(Request::Attach { addresses, watch: inner.or(watch) })
+            let watch = inner.or(watch);
+            match no_way_to_attach(&addresses, &watch) {
+                None => Ok(Request::Attach { addresses, watch }),
+                Some(why) => {
+                    Err(command_line().error(clap::error::ErrorKind::ValueValidation, why))
+                }
+            }
         }
         #[cfg(feature = "attach")]
         Some(Command::Attach { .. }) => {
@@ -181,6 +187,23 @@ where
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }
+}
+
+/// What is wrong with what is to be watched over connections.
+#[cfg(feature = "attach")]
+fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> {
+    let again = |(at, address)| addresses[..at].contains(address).then_some(address);
+    if let Some(twice) = addresses.iter().enumerate().find_map(again) {
+        return Some(format!("{twice} is given twice; give each target once"));
+    }
+    let deaf = watch.fail_on.iter().find_map(|fail_on| match fail_on {
+        FailOn::Rule(name, _) => Rule::named(name).ok().filter(|rule| !rule.on_the_wire),
+        FailOn::Any => None,
+    })?;
+    let name = deaf.name;
+    Some(format!(
+        "{name} can never fail here: the tokio-console wire does not carry it; leave it out"
+    ))
 }
 
 /// What clap knows about the command line.
@@ -205,6 +228,20 @@ mod tests {
     #[test]
     fn the_types_fit_together() {
         command_line().debug_assert();
+    }
+
+    #[cfg(feature = "attach")]
+    #[test]
+    fn what_cannot_be_watched_from_afar_is_told_before_anything_begins() {
+        let said = |args: &[&str]| {
+            let request = parse(["asynctop", "attach"].iter().chain(args));
+            sentence(&request.expect_err("it cannot be"))
+        };
+        let twice = said(&["7000", "host", "http://127.0.0.1:7000"]);
+        assert!(twice.contains("127.0.0.1:7000 is given twice"), "{twice}");
+        let deaf = said(&["--fail-on", "any", "--fail-on", "task-panicked"]);
+        assert!(deaf.starts_with("task-panicked can never fail here"), "{deaf}");
+        assert!(parse(["asynctop", "attach", "--fail-on", "worker-held"]).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Filter, Snapshot, Subject, TaskFigures, TaskRates};
+use super::{Filter, Snapshot, Subject, TaskFigures, TaskKind, TaskRates};
 use crate::probe::State;
 
 /// The group that a task belongs to by its name: what is left of `heartbeat-12` without
@@ -162,7 +162,10 @@ impl GroupRow {
         self.polling += usize::from(task.state == State::Polling);
         self.poll_rate += rates.polls;
         self.polls = self.polls.saturating_add(task.polls);
-        self.busy_share += rates.busy;
+        // As in the list of tasks: what runs on the blocking pool keeps no worker busy.
+        if task.meta.kind != TaskKind::Blocking {
+            self.busy_share += rates.busy;
+        }
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);
         self.idle_ns = self.idle_ns.saturating_add(task.idle_ns);

@@ -89,6 +89,7 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         // What runs on the blocking pool is in its only poll all its life, and nobody's worry.
         Column::BusyShare => Numbers(|task, rates| match task.meta.kind {
             TaskKind::Blocking => (0, 0),
+            _ if task.state.is_done() => (0, 0),
             _ => (rates.busy.to_bits(), rates.scheduled.to_bits()),
         }),
         Column::Busy => Number(|task, _| task.busy_ns),

@@ -130,7 +130,7 @@ impl Gaps {
         let flag = |is: bool, text: &str| is.then(|| text.to_owned());
         let words = [
             flag(self.paused, "paused by another client"),
-            flag(self.behind, "the target sends its events late"),
+            flag(self.behind, "its events come late, so what is new shows late"),
             count(
                 self.dropped_events,
                 "event dropped by the target",

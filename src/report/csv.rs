@@ -8,7 +8,7 @@ use crate::model::{Model, TaskFigures};
 /// The columns, in the order of a row.
 const COLUMNS: &str = "id,key,name,group,location,state,stage,polls,wakes,self_wakes,\
                        live_wakers,lifetime_ns,busy_ns,scheduled_ns,idle_ns,max_poll_ns,\
-                       max_delay_ns";
+                       max_delay_ns,target";
 
 /// Writes a line of names and a line for each task. What is not to be had is empty.
 ///
@@ -31,7 +31,7 @@ fn row(task: &TaskFigures, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{},{stage},{},{},", task.state.as_str(), task.polls, task.wakes)?;
     write!(out, "{},{wakers},{},{},", task.self_wakes, task.lifetime_ns, task.busy_ns)?;
     write!(out, "{},{},{},", task.scheduled_ns, task.idle_ns, task.max_poll_ns)?;
-    write!(out, "{}\r\n", task.max_delay_ns)
+    write!(out, "{},{}\r\n", task.max_delay_ns, quoted(&meta.target))
 }
 
 /// In quotes, if it holds anything that would end the field.

@@ -72,6 +72,30 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
     writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")
 }
 
+/// A report without the signs beyond ASCII that it has by itself; names keep theirs.
+pub fn in_ascii(report: &str) -> String {
+    let signs = [
+        ('–', "-"),
+        ('—', "-"),
+        ('µ', "u"),
+        ('×', "x"),
+        ('…', "..."),
+        ('≤', "<="),
+        ('≥', ">="),
+        ('∞', "inf"),
+        ('→', "->"),
+        ('\u{fffd}', "?"),
+    ];
+    let mut text = String::with_capacity(report.len());
+    for sign in report.chars() {
+        match signs.iter().find(|(known, _)| *known == sign) {
+            Some((_, instead)) => text.push_str(instead),
+            None => text.push(sign),
+        }
+    }
+    text
+}
+
 fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     let Some(first) = phases.first() else { return Ok(()) };
     let mut columns = vec![
@@ -240,11 +264,19 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
             .map(Column::right),
     );
     columns.push(Column::Left("DOING"));
+    // Of a single one the head of the report tells.
+    let several = snapshot.targets.len() > 1;
+    columns.extend(several.then_some(Column::Left("TARGET")));
     let order = model.tasks(&Query::default());
     let rows: Vec<_> = order
         .iter()
         .take(TOP)
-        .filter_map(|at| Some(task(snapshot.tasks.get(*at as usize)?, model.rates(*at as usize))))
+        .filter_map(|at| {
+            let figures = snapshot.tasks.get(*at as usize)?;
+            let mut row = task(figures, model.rates(*at as usize));
+            row.extend(several.then(|| harmless(&figures.meta.target).into_owned()));
+            Some(row)
+        })
         .collect();
     writeln!(out)?;
     table::write(&columns, &rows, out)?;
@@ -300,6 +332,16 @@ fn rest_of(all: usize, shown: usize, out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_report_in_ascii_has_no_other_signs_of_its_own() {
+        let mut report = Vec::new();
+        let (model, summary) = crate::report::testing::fixed();
+        super::write(&model, &summary, &mut report).expect("a Vec takes everything");
+        let report = super::in_ascii(&String::from_utf8(report).expect("UTF-8"));
+        let beyond: Vec<_> = report.lines().filter(|line| !line.is_ascii()).collect();
+        assert!(beyond.is_empty(), "{beyond:#?}");
+    }
+
     use super::*;
     use crate::report::testing;
 

@@ -65,6 +65,9 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     let mut lines = vec![fact(look, "seen", since)];
     let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
     lines.push(fact(look, "subject", format!("{}{who}", finding.suspect)));
+    if !finding.target.is_empty() {
+        lines.push(fact(look, "target", finding.target.to_string()));
+    }
     if let Some(location) = &finding.location {
         lines.push(fact(look, "spawned at", location.to_string()));
     }

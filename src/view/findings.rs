@@ -35,14 +35,23 @@ const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> 
 
 const SPECS: [Spec<Column>; 8] = [
     words(Column::Sign, 2, 0, 1),
-    words(Column::Rule, 16, 7, 2),
+    words(Column::Rule, 16, 7, 3),
     words(Column::Subject, 9, 7, 7),
-    words(Column::Sentence, 36, 96, 3),
+    words(Column::Sentence, 36, 96, 2),
     figure(Column::Since, 6, 4),
     figure(Column::Last, 6, 5),
     figure(Column::Count, 5, 6),
     words(Column::Where, 20, 30, 8),
 ];
+
+/// Below this width the sentence has the line to itself.
+const NARROW: u16 = 58;
+const NARROW_SPECS: [Spec<Column>; 2] =
+    [words(Column::Sign, 2, 0, 1), words(Column::Sentence, 20, 96, 2)];
+
+fn specs(width: u16) -> &'static [Spec<Column>] {
+    if width < NARROW { &NARROW_SPECS } else { &SPECS }
+}
 
 fn title(column: Column) -> &'static str {
     match column {
@@ -64,7 +73,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if findings.is_empty() {
         return nothing(app, canvas, area);
     }
-    let places = places(&SPECS, Column::Sign, area.width);
+    let places = places(specs(area.width), Column::Sign, area.width);
     for place in &places {
         place.put(canvas, area.y, title(place.column), canvas.look.title(), false);
     }
@@ -115,8 +124,9 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut lines: Vec<Pieces> = vec![vec![(text.to_owned(), look.good())]];
     let indent = 26;
     let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
+    let from_afar = app.model().snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty());
     let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule).is_some());
-    for rule in on {
+    for rule in on.filter(|rule| rule.on_the_wire || !from_afar) {
         let mut name = rule.name;
         for line in wrap(rule.meaning, room) {
             let head = format!("  {:<1$}", std::mem::take(&mut name), indent - 2);

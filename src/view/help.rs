@@ -3,7 +3,10 @@
 use ratatui::style::Style;
 
 use super::{canvas::Pieces, text::wrap, theme::Look};
-use crate::{app::keymap::KEYMAP, probe::State};
+use crate::{
+    app::{App, keymap::KEYMAP},
+    probe::State,
+};
 
 /// What the words on the screen mean.
 const WORDS: [(&str, &str); 13] = [
@@ -59,10 +62,10 @@ const STATES: [(State, &str); 8] = [
 const INDENT: usize = 15;
 
 /// The lines, as many as there are.
-pub(super) fn lines(look: Look, width: u16) -> Vec<Pieces> {
+pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     let room = usize::from(width).saturating_sub(INDENT + 1).clamp(16, 90);
     let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), look.title())]];
-    for binding in KEYMAP {
+    for binding in KEYMAP.iter().filter(|binding| app.knows(binding.action)) {
         lines.extend(pair(binding.label, binding.help, look.key(), room));
     }
     lines.push(Pieces::new());

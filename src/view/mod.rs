@@ -146,7 +146,7 @@ pub fn rows(app: &App, width: u16, height: u16) -> usize {
 fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     match &app.overlay {
         Overlay::None => Vec::new(),
-        Overlay::Help { .. } => help::lines(look, width),
+        Overlay::Help { .. } => help::lines(app, look, width),
         Overlay::Task { key, .. } => detail::lines(app, look, width, *key),
         Overlay::Finding { id, .. } => finding::lines(app, look, width, id),
         Overlay::Resource { key, .. } => resources::detail(app, look, *key),

@@ -73,6 +73,31 @@ fn nobody_there_is_told_in_a_sentence() {
 }
 
 #[test]
+fn a_gate_that_has_not_seen_all_has_not_passed() {
+    let target = Target::start(tasks());
+    let nobody = format!("unix:{}", place().display());
+    let gate = ["--for", "500ms", "--fail-on", "lost-waker"];
+    let run = |targets: &[&str]| {
+        let output = run(&[&["attach"], targets, &gate].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, error) = run(&[&target.address(), &nobody]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("cannot watch /") && error.lines().count() == 1, "{error}");
+    assert_eq!(run(&[&target.address()]), (Some(0), String::new()));
+    let address = target.address();
+    let (code, error) = std::thread::scope(|scope| {
+        let gate = scope.spawn(|| run(&[&address]));
+        // It is gone as soon as it was met.
+        target.wait_for_a_client();
+        drop(target);
+        gate.join().unwrap()
+    });
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("has not passed") || error.contains("cannot watch"), "{error}");
+}
+
+#[test]
 fn a_bad_address_is_told_in_a_sentence() {
     for address in ["https://a", "a:b", "ftp://x", ""] {
         let output = run(&["attach", address]);

@@ -102,6 +102,13 @@ impl Target {
             .retain(|client| client.send(Ok(update.clone())).is_ok());
     }
 
+    /// Waits until somebody watches.
+    pub fn wait_for_a_client(&self) {
+        super::support::pty::wait_until("a client", || {
+            !self.shared.clients.lock().unwrap().is_empty()
+        });
+    }
+
     /// How often somebody asked to stop the updates for everybody.
     pub fn pauses(&self) -> u32 {
         self.shared.pauses.load(Ordering::Relaxed)

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     cure: "Bound what goes there, with a tokio::sync::Semaphore for one; give what computes to a \
            pool of as many threads as there are CPUs (rayon), what never ends to a thread of its \
            own, or raise Builder::max_blocking_threads. tokio::fs and DNS look-ups wait there too.",
+    on_the_wire: false,
     check: Check::Moment(check),
 };
 

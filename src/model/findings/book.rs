@@ -170,6 +170,7 @@ impl Entry {
             suspect: claim.suspect.clone(),
             task: None,
             task_id: None,
+            target: claim.target.clone(),
             sentence: String::new(),
             measure: 0,
             location: None,
@@ -239,6 +240,7 @@ impl Finding {
     fn tell(&mut self, claim: Claim, rule: &Rule) {
         self.task = claim.task;
         self.task_id = claim.task_id;
+        self.target = claim.target;
         self.sentence = claim.sentence;
         self.measure = claim.measure;
         self.location = claim.location;

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "What these tasks read is always ready: take several items in one go (recv_many, \
            larger buffers), and slow down whoever fills it with a bounded channel.",
+    on_the_wire: false,
     check: Check::Moment(check),
 };
 

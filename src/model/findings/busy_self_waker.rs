@@ -28,6 +28,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Wait for what it looks for instead of looking again: tokio::sync::Notify, a watch \
            channel, a oneshot; or look at an interval of tokio::time.",
+    on_the_wire: true,
     check: Check::Task { of, tell },
 };
 

@@ -81,6 +81,8 @@ pub struct Finding {
     pub task: Option<u64>,
     /// The number of that task that people see.
     pub task_id: Option<u64>,
+    /// The program that the task is of, where several may be watched; else empty.
+    pub target: Arc<str>,
     /// A plain sentence with the numbers: those of now, or, if it is over, of the worst moment.
     pub sentence: String,
     /// How bad it is, in the unit of the rule's threshold.

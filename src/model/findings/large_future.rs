@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "Find what is large across an .await: keep buffers in a Vec instead of an array, and \
            Box::pin(…) the large call in it.",
+    on_the_wire: true,
     check: Check::Task { of, tell },
 };
 

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     cure: "See to it that each of them ends: keep them in a tokio::task::JoinSet, give what they \
            wait for a tokio::time::timeout, and end them with a CancellationToken when whoever \
            asked is gone.",
+    on_the_wire: true,
     check: Check::Moment(check),
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "Split the work and give way with tokio::task::yield_now().await between the parts, or \
            move it to tokio::task::spawn_blocking.",
+    on_the_wire: true,
     check: Check::Moment(check),
 };
 

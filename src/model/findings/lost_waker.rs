@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 1_000_000_000,
     cure: "A future that returns Pending must keep cx.waker().clone() where somebody will wake \
            it. If the task shall wait for ever, abort it when it is no longer needed.",
+    on_the_wire: true,
     check: Check::Task { of, tell },
 };
 

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "It is no async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
+    on_the_wire: true,
     check: Check::Task { of, tell },
 };
 

@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Take in less: a bounded channel or a tokio::sync::Semaphore in front of what spawns or \
            wakes these tasks. More workers help only if there are idle CPUs.",
+    on_the_wire: true,
     check: Check::Moment(check),
 };
 

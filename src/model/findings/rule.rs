@@ -38,6 +38,8 @@ pub struct Rule {
     pub default: u64,
     /// What is compared with the threshold, in some words.
     pub measure: &'static str,
+    /// What a program tells over a connection is enough for it.
+    pub on_the_wire: bool,
     /// For how long it must hold before it is raised.
     pub(super) raise_ns: u64,
     /// For how long it must be gone before it is lowered.
@@ -92,6 +94,7 @@ pub(super) struct Claim {
     pub suspect: Suspect,
     pub task: Option<u64>,
     pub task_id: Option<u64>,
+    pub target: Arc<str>,
     /// In the unit of the threshold. The claim counts from the threshold on, and keeps a
     /// finding that is there already from a little below it on.
     pub measure: u64,
@@ -115,6 +118,7 @@ impl Claim {
             suspect,
             task: None,
             task_id: None,
+            target: Arc::default(),
             measure,
             since_ns: None,
             events: None,
@@ -133,6 +137,7 @@ impl Claim {
         Claim {
             task: Some(task.key),
             task_id: Some(task.meta.id),
+            target: task.meta.target.clone(),
             location: Some(task.meta.location.clone()),
             ..Claim::new(Suspect::Group(task.meta.group.clone()), measure, sentence)
         }

@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
     cure: "Let a few tasks take the work from a bounded channel, or do several pieces in one task \
            (futures::stream::buffer_unordered); bound what is under way with a \
            tokio::sync::Semaphore.",
+    on_the_wire: true,
     check: Check::Moment(check),
 };
 

@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
     cure: "Look for what holds its worker: a task in the LIFO slot of a held worker cannot be \
            stolen. If all workers are busy with short polls, the runtime has more work than CPU: \
            bound what is spawned, with a tokio::sync::Semaphore for one.",
+    on_the_wire: true,
     check: Check::Task { of, tell },
 };
 

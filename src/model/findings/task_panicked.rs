@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
     // A panic is over in no time: what it left behind is worth a minute.
     clear_ns: 60_000_000_000,
     cure: "Await its JoinHandle and handle the JoinError: Tokio keeps the panic there.",
+    on_the_wire: false,
     check: Check::Task { of, tell },
 };
 

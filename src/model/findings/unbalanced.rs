@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Spawn from a task instead of from block_on, and split long polls: a worker that is in \
            a poll hands nothing over. A LocalSet and its tasks stay on their thread for good.",
+    on_the_wire: false,
     check: Check::Moment(check),
 };
 

@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
     clear_ns: 1_000_000_000,
     cure: "Give way with tokio::task::yield_now().await, or move the work to \
            tokio::task::spawn_blocking or a thread of its own.",
+    on_the_wire: true,
     check: Check::Moment(check),
 };
 

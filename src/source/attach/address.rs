@@ -62,7 +62,9 @@ impl FromStr for Address {
             let (start, rest) = text.split_at_checked(prefix.len())?;
             start.eq_ignore_ascii_case(prefix).then_some(rest)
         };
-        let path = scheme("unix://").or_else(|| scheme("unix:"));
+        // tokio-console writes file://localhost/path.
+        let file = || scheme("file://localhost").or_else(|| scheme("file://"));
+        let path = scheme("unix://").or_else(|| scheme("unix:")).or_else(file);
         if let Some(path) = path.or_else(|| text.starts_with(['/', '.']).then_some(text)) {
             return match path {
                 "" => error("the path of the socket is missing"),
@@ -165,7 +167,9 @@ mod tests {
     #[test]
     fn schemes_are_the_same_in_capitals() {
         assert_eq!("HTTP://Host:7000/".parse(), Ok(Address::Tcp("Host:7000".into())));
-        assert_eq!("Unix:/x".parse(), Ok(Address::Unix("/x".into())));
+        for path in ["Unix:/x", "file:///x", "file://localhost/x"] {
+            assert_eq!(path.parse(), Ok(Address::Unix("/x".into())));
+        }
         assert!("é:".parse::<Address>().is_err(), "cut at no letter");
     }
 

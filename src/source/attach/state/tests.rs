@@ -279,6 +279,15 @@ fn another_process_does_not_mix_with_the_one_before() {
 }
 
 #[test]
+fn a_process_that_has_only_just_begun_is_another_one() {
+    let mut target = Watched::new();
+    target.take(&update(S, [announced(7, "old")], [(7, idle(THEN))]));
+    target.0.connected();
+    target.take(&update(60 * S, [], []));
+    assert_eq!((target.tasks(60 * S).len(), target.0.process()), (0, 2));
+}
+
+#[test]
 fn the_same_process_goes_on_after_a_lost_connection() {
     let metadata = || {
         let metadata = Metadata { field_names: vec!["a".to_owned()], ..Metadata::default() };
