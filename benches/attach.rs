@@ -1,11 +1,12 @@
 //! `asynctop attach` beside the reference client, tokio-console, on the same program:
 //! `cargo bench --bench attach [-- TASKS…]`.
 //!
-//! For each number of tasks a program with console-subscriber is started, and both clients
-//! watch it in turn from a pseudo-terminal of 120×40; then again, with another such program
-//! and in the other order. While a client fills its table a third one listens, which shows
-//! nothing and counts the tasks that the program sends: what a table may miss of them is the
-//! client's own. tokio-console is taken from the environment variable TOKIO_CONSOLE, or else
+//! For each number of tasks both clients watch such a program in turn from a pseudo-terminal of
+//! 120×40, then again in the other order; each time a process of its own, because one that has
+//! many tasks and was watched before does not tell the next client of them: its first update
+//! would be larger than it may be. While a client fills its table a third one listens, which
+//! shows nothing and counts the tasks that the program sends: what a table misses of them is
+//! the client's own. tokio-console is taken from the environment variable TOKIO_CONSOLE, or else
 //! from the path (`cargo install tokio-console --version 0.1.14 --locked`).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
@@ -58,13 +59,12 @@ fn main() {
     for tasks in counts {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for ours_first in [true, false] {
-            let target = Target::start(tasks);
             for is_ours in [ours_first, !ours_first] {
                 let (client, runs) = match is_ours {
                     true => (Client::ours(), &mut ours),
                     false => (Client::reference(), &mut theirs),
                 };
-                runs.push(Figures::of(&client, &target));
+                runs.push(Figures::of(&client, &Target::start(tasks)));
             }
         }
         let (ours, theirs) = (Figures::mean(ours), Figures::mean(theirs));

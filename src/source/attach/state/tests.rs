@@ -214,7 +214,6 @@ fn polls_that_have_ended_are_told_once_and_those_of_before_never() {
             last_poll_started: at(THEN + began),
             last_poll_ended: at(THEN + began + length),
             busy_time: Some(Duration { seconds: 0, nanos: (length * polls as i64) as i32 }),
-            ..PollStats::default()
         }),
         ..idle(THEN)
     };
