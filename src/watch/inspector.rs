@@ -35,6 +35,7 @@ pub(super) enum Owner {
     /// A long poll's: by its thread, its task and when it began. It may be over by then.
     Poll { os_id: u32, task: u64, began_ns: u64 },
     /// An idle task's, which was asked where it waits.
+    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
     Idle { task: u64 },
 }
 
