@@ -67,6 +67,9 @@ pub enum HeadlessError {
     /// The lab could not be started.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// The hog did not come on.
+    #[error("{0}")]
+    Hog(String),
     /// No way to hear of an interrupt.
     #[error("cannot listen for signals: {0}; try again with fewer open files")]
     Signals(#[source] io::Error),
@@ -160,6 +163,8 @@ struct Run<'a> {
     summary: Summary,
     interrupted: Receiver<()>,
     next_document: Instant,
+    /// Why the hog did not come on, if it should have and did not.
+    no_hog: Option<String>,
     /// How long the last look took.
     cost: Duration,
 }
@@ -188,6 +193,7 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             interrupted,
             next_document: Instant::now() + plan.interval,
+            no_hog: None,
             cost: Duration::ZERO,
         }
     }
@@ -198,7 +204,7 @@ impl<'a> Run<'a> {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(HeadlessError::Write(error))
             }
-            _ => Ok(()),
+            _ => self.no_hog.take().map_or(Ok(()), |said| Err(HeadlessError::Hog(said))),
         }
     }
 
@@ -249,8 +255,10 @@ impl<'a> Run<'a> {
         if self.plan.hog {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
-                if let Some(lab) = self.lab {
-                    lab.execute(Command::ToggleHog);
+                let said = self.lab.map(|lab| lab.execute(Command::ToggleHog));
+                if self.look().lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none()) {
+                    self.no_hog = said;
+                    return Ok(());
                 }
                 self.phase("with-hog", until, out)?;
             }

@@ -337,3 +337,14 @@ fn compare_measures_both_styles() {
         assert!(row["requests_per_second"].as_f64().unwrap() > 0.0, "{row}");
     }
 }
+
+#[test]
+fn a_hog_that_does_not_come_on_is_no_measurement() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_asynctop"));
+    program.args(["lab", "hello", "--hog", "io", "--headless", "--for", "1s"]);
+    let output = program.env("TMPDIR", "/nonexistent").output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "{error}");
+    assert!(error.starts_with("error: the hog stays off: "), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
