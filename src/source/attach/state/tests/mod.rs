@@ -1,0 +1,140 @@
+//! One test for each way in which a target has misled somebody.
+
+mod gaps;
+mod polls;
+mod processes;
+mod told;
+mod waits;
+
+use console_api::{
+    self as api, Field, Id, Location, Metadata, PollStats, RegisterMetadata,
+    async_ops::{self, AsyncOp, AsyncOpUpdate},
+    instrument::Update,
+    register_metadata::NewMetadata,
+    resources::{self, PollOp, Resource, ResourceUpdate},
+    tasks::{self, TaskUpdate},
+};
+use proptest::prelude::*;
+use prost::Message;
+use prost_types::{Duration, Timestamp};
+
+use super::*;
+use crate::{
+    model::{ResourceFigures, TaskFigures, TaskKind},
+    probe::State,
+};
+
+const MS: i64 = 1_000_000;
+const S: i64 = 1_000_000_000;
+/// When the target's clock begins, far from ours.
+const THEN: i64 = 5_000 * S;
+const NOW: i64 = 9_000 * S;
+
+fn at(nanos: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds: nanos / S, nanos: (nanos % S) as i32 })
+}
+
+fn id(id: u64) -> Option<Id> {
+    Some(Id { id })
+}
+
+fn field(name: &str, value: api::field::Value) -> Field {
+    Field { name: Some(name.into()), value: Some(value), metadata_id: None }
+}
+
+fn announced(task: u64, name: &str) -> tasks::Task {
+    tasks::Task {
+        id: id(task),
+        fields: vec![
+            field("task.name", api::field::Value::DebugVal(name.to_owned())),
+            field("task.id", api::field::Value::U64Val(task + 1_000)),
+            field("kind", api::field::Value::DebugVal("task".to_owned())),
+        ],
+        location: Some(Location {
+            file: Some("src/main.rs".to_owned()),
+            line: Some(7),
+            ..Location::default()
+        }),
+        ..tasks::Task::default()
+    }
+}
+
+/// Figures of a task that was spawned, polled once for 2 ms, and waits; a second after
+/// the target's clock began.
+fn idle(spawned: i64) -> tasks::Stats {
+    tasks::Stats {
+        created_at: at(spawned),
+        wakes: 1,
+        waker_clones: 3,
+        waker_drops: 2,
+        last_wake: at(spawned + MS),
+        poll_stats: Some(PollStats {
+            polls: 1,
+            first_poll: at(spawned + 2 * MS),
+            last_poll_started: at(spawned + 2 * MS),
+            last_poll_ended: at(spawned + 4 * MS),
+            busy_time: Some(Duration { seconds: 0, nanos: 2_000_000 }),
+        }),
+        scheduled_time: Some(Duration { seconds: 0, nanos: 1_000_000 }),
+        ..tasks::Stats::default()
+    }
+}
+
+/// In a poll that began at this moment.
+fn polling(spawned: i64, since: i64) -> tasks::Stats {
+    let mut stats = idle(spawned);
+    let polls = stats.poll_stats.get_or_insert_default();
+    (polls.polls, polls.last_poll_started) = (2, at(since));
+    stats
+}
+
+fn ended(spawned: i64, when: i64) -> tasks::Stats {
+    tasks::Stats { dropped_at: at(when), ..idle(spawned) }
+}
+
+fn update(
+    now: i64,
+    new: impl IntoIterator<Item = tasks::Task>,
+    stats: impl IntoIterator<Item = (u64, tasks::Stats)>,
+) -> Update {
+    let task_update = TaskUpdate {
+        new_tasks: new.into_iter().collect(),
+        stats_update: stats.into_iter().collect(),
+        dropped_events: 0,
+    };
+    Update { now: at(THEN + now), task_update: Some(task_update), ..Update::default() }
+}
+
+/// A target to which updates come without delay.
+struct Watched(Target);
+
+impl Watched {
+    fn new() -> Self {
+        Watched(Target::new("t", 0))
+    }
+
+    fn take(&mut self, update: &Update) -> &mut Self {
+        let theirs = moment(update.now) - THEN;
+        self.0.apply(&update.encode_to_vec(), NOW + theirs).expect("an update");
+        self
+    }
+
+    /// Its tasks so many ns after the beginning.
+    fn tasks(&self, after: i64) -> Vec<TaskFigures> {
+        let tasks: Vec<_> = self.0.tasks(NOW + after).collect();
+        for task in &tasks {
+            let parts = [task.busy_ns, task.scheduled_ns, task.idle_ns];
+            assert_eq!(parts.iter().sum::<u64>(), task.lifetime_ns, "{task:?}");
+        }
+        tasks
+    }
+
+    fn names(&self) -> Vec<(String, State)> {
+        let tasks = self.tasks(0);
+        let mut names: Vec<_> =
+            tasks.iter().map(|task| (task.meta.name.to_string(), task.state)).collect();
+        // The target keeps its tasks in a map: those of one update have no order.
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        names
+    }
+}
