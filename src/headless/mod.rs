@@ -1,0 +1,97 @@
+//! Watching without a screen: look, wait, look again, and write a report at the end.
+//!
+//! The looking is done on the thread that calls, which is none of the runtime's: a hog may
+//! hold every worker, and the report comes all the same, and in time. This room knows sources,
+//! the model and the reports; it knows no terminal.
+
+mod error;
+mod plan;
+mod run;
+#[cfg(feature = "attach")]
+mod targets;
+
+use std::{
+    io::{self, Write},
+    sync::mpsc::{self, Receiver},
+    thread,
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level::emulate_default_handler,
+};
+
+#[cfg(feature = "attach")]
+use crate::source::{Address, AttachSource};
+use crate::{
+    gate::Gate,
+    lab::{Lab, LabOptions},
+    source::LiveSource,
+    watch::Watchdog,
+};
+pub use error::HeadlessError;
+pub use plan::Plan;
+use run::Run;
+
+/// Runs a lab as planned, writes the report to `out`, and returns the gate: whether the run
+/// has failed. An interrupt (SIGINT, SIGTERM,
+/// SIGHUP) ends the run early, with the report; a second one ends the program.
+///
+/// # Errors
+/// If the lab does not start or `out` cannot be written. Nobody reading any more is no
+/// error: it ends the run.
+pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gate, HeadlessError> {
+    let interrupted = interrupts().map_err(HeadlessError::Signals)?;
+    let registry = options.registry;
+    let lab = Lab::start(options)?;
+    let watchdog = Watchdog::start(registry, plan.thresholds.watch());
+    let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
+    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let mut run = Run::new(Some(&lab), plan, Box::new(source), interrupted);
+    run.watchdog = Some(watchdog.handle());
+    run.write(out)?;
+    Ok(run.gate)
+}
+
+/// Watches programs with console-subscriber as planned and writes the report to `out`. The
+/// run begins with the first answer, which may take as long as the run.
+///
+/// # Errors
+/// If `out` cannot be written, or a target never answers: there is a report then if another one
+/// did, and no error if the gate has been fired anyway.
+#[cfg(feature = "attach")]
+pub fn attach(
+    addresses: &[Address],
+    plan: &Plan,
+    out: &mut impl Write,
+) -> Result<Gate, HeadlessError> {
+    let interrupted = interrupts().map_err(HeadlessError::Signals)?;
+    let source = AttachSource::start(addresses).map_err(HeadlessError::Attach)?;
+    let mut run = Run::new(None, plan, Box::new(source), interrupted);
+    if !run.wait_for_a_target() {
+        return Err(HeadlessError::NoAnswer(run.silence().unwrap_or_default()));
+    }
+    run.write(out)?;
+    // A gate that a target never came to has not passed.
+    if let Some(silence) = run.silence().filter(|_| run.gate.is_open()) {
+        return Err(HeadlessError::NoAnswer(silence));
+    }
+    let gone = run.gone().filter(|_| run.gate.is_open() && !plan.fail_on.is_empty());
+    gone.map_or(Ok(run.gate), |gone| Err(HeadlessError::Lost(gone)))
+}
+
+/// Hears of signals. The first of them is passed on, the next one does what it always does.
+fn interrupts() -> io::Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().name("asynctop-signals".to_owned()).spawn(move || {
+        for (nth, signal) in signals.forever().enumerate() {
+            if nth > 0 {
+                let _ = emulate_default_handler(signal);
+            }
+            let _ = sender.send(());
+        }
+    })?;
+    Ok(receiver)
+}
