@@ -142,10 +142,9 @@ impl Eyes {
                 Ok(Answer::None(reason)) | Err(reason) => why = Some(reason),
             }
         }
-        match why {
-            Some(why) if stacks.is_empty() => return Some(Awaits::Unavailable(why.into())),
-            _ if stacks.is_empty() => return Some(Awaits::In(Vec::new())),
-            _ => {}
+        if stacks.is_empty() {
+            let nowhere = Awaits::In(Vec::new());
+            return Some(why.map_or(nowhere, |why| Awaits::Unavailable(why.into())));
         }
         let owner = Owner::Idle { task: traced.task };
         let asked = self.namer.look_up(owner, stacks, self.unwinder.modules());
