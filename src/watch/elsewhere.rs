@@ -78,6 +78,11 @@ pub(super) fn time_without_cpu(_os_id: u32) -> Option<u64> {
     None
 }
 
+/// Nanoseconds that the host of a virtual machine has taken from each CPU.
+pub(super) fn stolen_time() -> Vec<u64> {
+    Vec::new()
+}
+
 /// What a thread is in right now.
 pub(super) fn whereabouts(_os_id: u32) -> Whereabouts {
     Whereabouts::Unreadable("unavailable on this platform")

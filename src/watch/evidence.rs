@@ -138,6 +138,7 @@ mod tests {
             cost: None,
             looked_ns: 0,
             own_ns: 0,
+            stolen_ns: 0,
             no_stack: None,
             unnamed: 0,
         }
@@ -165,6 +166,17 @@ mod tests {
             let mut record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
             (record.looked_ns, record.own_ns) = (9_000_000, 9_000_000);
             assert_eq!(record.evidence().own_part, part);
+        }
+    }
+
+    #[test]
+    fn time_that_the_host_took_is_not_a_polls_own() {
+        let mut record = record(vec![(stack(&[("spin", 8, FrameKind::User)]).into(), 1)]);
+        record.ended_ns = Some(record.began_ns + 40_000_000);
+        (record.looked_ns, record.own_ns) = (20_000_000, 20_000_000);
+        for (stolen_ns, part) in [(0, 1.0), (30_000_000, 0.25), (50_000_000, 0.0)] {
+            record.stolen_ns = stolen_ns;
+            assert_eq!(record.evidence().own_part, Some(part));
         }
     }
 

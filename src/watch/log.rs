@@ -172,6 +172,7 @@ mod tests {
             cost: None,
             looked_ns: 0,
             own_ns: 0,
+            stolen_ns: 0,
             no_stack: None,
             unnamed: 0,
         }

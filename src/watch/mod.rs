@@ -11,6 +11,7 @@
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
 //!   inspector.rs looks closely at one long poll: why, and where
 //!   own.rs       how much of a long poll was its own doing
+//!   theft.rs     what the host of a virtual machine takes away
 //!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
@@ -47,6 +48,8 @@ mod log;
 mod own;
 #[cfg(feature = "watch")]
 mod rounds;
+#[cfg(feature = "watch")]
+mod theft;
 #[cfg(feature = "watch")]
 mod watchdog;
 

@@ -39,6 +39,9 @@ pub struct PollRecord {
     /// How many of these were its own doing: on the CPU, or waiting in a system call. In
     /// the others the machine ran something else.
     pub own_ns: u64,
+    /// How many nanoseconds the host of a virtual machine has taken from one of its CPUs since
+    /// shortly before the poll. The thread may have been on it, and seemed to run.
+    pub stolen_ns: u64,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
     /// Stacks that were captured and whose names are being looked up. They may come when the
@@ -75,7 +78,10 @@ impl PollRecord {
         const ENOUGH_NS: u64 = 4_000_000;
         /// For so long nobody is judged without it.
         const STACK_NS: u64 = 1_000_000_000;
-        (self.looked_ns >= ENOUGH_NS).then(|| self.own_ns as f64 / self.looked_ns as f64)
+        let length_ns = self.length_ns().max(1);
+        let most = length_ns.saturating_sub(self.stolen_ns) as f64 / length_ns as f64;
+        let seen = || self.own_ns as f64 / self.looked_ns as f64;
+        (self.looked_ns >= ENOUGH_NS).then(|| seen().min(most))
     }
 
     /// What a finding needs to say where and why.

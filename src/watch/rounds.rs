@@ -17,6 +17,7 @@ use super::{
     eyes::cpu_time,
     inspector::{Case, Inspector, LATE_NS},
     own::Supply,
+    theft::{Reading, Theft},
     watchdog::{Shared, WatchOptions, count, nanos},
 };
 use crate::probe::{Registry, ThreadSlot};
@@ -37,6 +38,7 @@ pub(super) struct Rounds {
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
     supplies: Vec<Supply>,
+    theft: Theft,
     biller: Biller,
 }
 
@@ -45,6 +47,8 @@ pub(super) struct Rounds {
 struct Post {
     /// The poll that it was in at the last look, and what has been looked for in it.
     case: Case,
+    /// What was stolen from the machine when the poll had not begun yet.
+    stolen: Reading,
     /// The poll is long and has a record.
     is_long: bool,
     /// All tasks at the first look at this poll, once it was long.
@@ -72,6 +76,7 @@ impl Rounds {
             slots: Vec::new(),
             posts: Vec::new(),
             supplies: Vec::new(),
+            theft: Theft::default(),
             biller: Biller::new(registry),
         }
     }
@@ -100,6 +105,8 @@ impl Rounds {
             due = due.min(self.visit(at));
         }
         self.inspector.hear(self.registry);
+        // After all threads: a poll that the next look finds has not begun yet.
+        self.theft.renew(self.registry.now());
         count(&self.shared.looks);
         if let Some(cpu) = self.inspector.own_cpu_time() {
             self.shared.cpu.store(cpu, Relaxed);
@@ -125,7 +132,7 @@ impl Rounds {
         if seen != self.posts[at].case.poll {
             self.leave(at, seen.map(|(_, began)| began), now);
             let case = Case::new(seen, (now, cpu), before);
-            self.posts[at] = Post { case, ..Post::default() };
+            self.posts[at] = Post { case, stolen: self.theft.latest(), ..Post::default() };
         }
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
@@ -138,6 +145,7 @@ impl Rounds {
             self.enter(at, task, began, now);
         }
         self.shared.log().update(at, |record| record.last_seen_ns = now);
+        self.look_for_theft(at, now);
         let case = &mut self.posts[at].case;
         if case.is_due(now) {
             self.inspector.inspect(at, case, slot, now);
@@ -168,6 +176,7 @@ impl Rounds {
             cost: None,
             looked_ns: 0,
             own_ns: 0,
+            stolen_ns: 0,
             no_stack: self.shared.no_stacks(),
             unnamed: 0,
         };
@@ -175,9 +184,16 @@ impl Rounds {
         self.posts[at].others = self.biller.begin(at);
     }
 
+    /// Whether the thread may not have run in its long poll though it seemed to.
+    fn look_for_theft(&mut self, at: usize, now: u64) {
+        let stolen_ns = self.theft.since(&self.posts[at].stolen, now);
+        self.shared.log().update(at, |record| record.stolen_ns = stolen_ns);
+    }
+
     /// The poll that a thread was in is over, and the next one has begun, if it has.
     fn leave(&mut self, at: usize, next: Option<u64>, now: u64) {
         if self.posts[at].is_long {
+            self.look_for_theft(at, now);
             self.sum_up(at, next);
             // Later than the end, and by much if there was something else to do: no poll of
             // the task has been longer than its longest.

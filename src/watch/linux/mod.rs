@@ -20,7 +20,7 @@ mod fire;
 use std::time::Duration;
 
 pub(in crate::watch) use mailbox::Ticket;
-pub(super) use os::{cpu_time, time_without_cpu, whereabouts};
+pub(super) use os::{cpu_time, stolen_time, time_without_cpu, whereabouts};
 pub(in crate::watch) use unwind::Unwound;
 
 use super::{Awaits, Owner, Stack};
