@@ -1,5 +1,7 @@
 //! The source over any runtime of this process, without a lab.
 
+#![cfg(feature = "dashboard")]
+
 use std::time::{Duration, Instant};
 
 use asynctop::{

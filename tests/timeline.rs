@@ -1,5 +1,7 @@
 //! Who ran when, as real runtimes have it.
 
+#![cfg(feature = "dashboard")]
+
 use std::{
     sync::{Arc, Mutex},
     thread,

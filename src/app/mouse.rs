@@ -4,7 +4,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use std::time::Duration;
 
-use super::{App, Effect, Overlay, Screen, cursor::Step, update::is_figure};
+use super::{App, Effect, Overlay, Screen, cursor::Step, movement::is_figure};
 use crate::view::{self, Spot};
 
 /// Rows that a turn of the wheel moves.

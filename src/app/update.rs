@@ -4,11 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Action, App, Overlay, Prompt, Screen, cursor::Step, keymap};
-use crate::{
-    lab::Command,
-    model::{Column, GroupColumn, Seen, Snapshot},
-};
+use super::{Action, App, Overlay, Prompt, Screen, keymap};
+use crate::{lab::Command, model::Snapshot};
 
 /// What the loop has to do for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +21,6 @@ pub enum Effect {
     /// End.
     Quit,
 }
-
-/// Of a list that is not sorted by columns.
-const OWN_ORDER: &str = "this screen has an order of its own: 1 and 2 are sorted by columns";
 
 impl App {
     /// Takes in a snapshot.
@@ -169,7 +163,7 @@ impl App {
         None
     }
 
-    fn show(&mut self, screen: Screen) {
+    pub(super) fn show(&mut self, screen: Screen) {
         self.screen = screen;
         self.overlay = Overlay::None;
         self.under = Overlay::None;
@@ -184,202 +178,6 @@ impl App {
         let at = all.iter().position(|screen| *screen == self.screen).unwrap_or(0);
         let by = if by == 1 { 1 } else { all.len() - 1 };
         self.show(all[(at + by) % all.len()]);
-    }
-
-    pub(super) fn move_by(&mut self, by: isize) {
-        if let Some(scroll) = self.overlay.scroll() {
-            *scroll = scroll.saturating_add_signed(by);
-            return;
-        }
-        // What is selected is to be seen.
-        self.lab_scroll = 0;
-        self.step(Step::By(by));
-    }
-
-    /// Nothing lies beyond the last line: the first key back leads back.
-    pub fn scroll_at_most(&mut self, limit: usize) {
-        if let Some(scroll) = self.overlay.scroll() {
-            *scroll = (*scroll).min(limit);
-        } else if self.screen == Screen::Lab {
-            self.lab_scroll = self.lab_scroll.min(limit);
-        }
-    }
-
-    /// Moves the selection of the screen that is shown.
-    pub(super) fn step(&mut self, step: Step) {
-        let Some(snapshot) = self.model().snapshot().cloned() else { return };
-        match self.screen {
-            Screen::Tasks => {
-                let order = &self.order;
-                self.tasks.step(step, order.len(), |row| snapshot.tasks[order[row] as usize].key);
-            }
-            Screen::Groups => {
-                let rows = &self.group_rows;
-                self.groups.step(step, rows.len(), |row| rows[row].name.clone());
-            }
-            Screen::Resources => {
-                let Ok(resources) = snapshot.resources.as_deref() else { return };
-                let rows = &self.resource_rows;
-                let key = |row: usize| resources.resources[rows[row].at].key;
-                self.resource_cursor.step(step, rows.len(), key);
-            }
-            Screen::Workers | Screen::Timeline => {
-                self.workers.step(step, snapshot.workers.len(), |row| row);
-            }
-            Screen::Findings => {
-                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
-                self.findings.step(step, all.len(), |row| all[row].id());
-            }
-            Screen::Lab => {
-                let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
-                self.workloads.step(step, count, |row| row);
-            }
-        }
-    }
-
-    /// Tells how many rows the screen that is shown has room for.
-    pub fn resize(&mut self, rows: usize) {
-        match self.screen {
-            Screen::Tasks => self.tasks.resize(rows),
-            Screen::Groups => self.groups.resize(rows),
-            Screen::Resources => self.resource_cursor.resize(rows),
-            Screen::Workers | Screen::Timeline => self.workers.resize(rows),
-            Screen::Findings => self.findings.resize(rows),
-            Screen::Lab => self.workloads.resize(rows),
-        }
-    }
-
-    /// Scrolls the Lab, which is no list.
-    pub(super) fn scroll_lab(&mut self, by: isize) {
-        self.lab_scroll = self.lab_scroll.saturating_add_signed(by);
-    }
-
-    fn page(&mut self, halves: isize) {
-        if self.screen == Screen::Lab && self.overlay == Overlay::None {
-            let half = (self.workloads.height() / 2).max(1) as isize;
-            return self.scroll_lab(half * halves);
-        }
-        let height = match self.screen {
-            Screen::Groups => self.groups.height(),
-            Screen::Resources => self.resource_cursor.height(),
-            Screen::Workers | Screen::Timeline => self.workers.height(),
-            Screen::Findings => self.findings.height(),
-            _ => self.tasks.height(),
-        };
-        self.move_by((height / 2).max(1) as isize * halves);
-    }
-
-    fn sort(&mut self, by: isize, now: Duration) {
-        match self.screen {
-            Screen::Tasks => {
-                let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
-                self.query.sort = neighbour(&all.collect::<Vec<_>>(), self.query.sort, by);
-                self.query.descending = self.query.sort.is_figure();
-            }
-            Screen::Groups => {
-                let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
-                self.group_sort = (column, is_figure(column));
-            }
-            _ => return self.say(OWN_ORDER, now),
-        }
-        self.arrange();
-    }
-
-    pub(super) fn invert(&mut self, now: Duration) {
-        match self.screen {
-            Screen::Groups => self.group_sort.1 = !self.group_sort.1,
-            Screen::Tasks => self.query.descending = !self.query.descending,
-            _ => return self.say(OWN_ORDER, now),
-        }
-        self.arrange();
-    }
-
-    fn begin_filter(&mut self) {
-        if !matches!(self.screen, Screen::Tasks | Screen::Groups | Screen::Resources) {
-            self.show(Screen::Tasks);
-        }
-        self.overlay = Overlay::None;
-        self.prompt = Prompt::Filter;
-    }
-
-    fn open(&mut self) {
-        if let Overlay::Finding { id, .. } = &self.overlay {
-            let task = self.model().finding(id).and_then(|finding| finding.task);
-            if let Some(key) = task.filter(|key| self.task(*key).is_some()) {
-                let task = Overlay::Task { key, scroll: 0 };
-                self.under = std::mem::replace(&mut self.overlay, task);
-            }
-            return;
-        }
-        if self.overlay != Overlay::None {
-            return;
-        }
-        match self.screen {
-            Screen::Tasks => {
-                // Whoever has typed a filter is after something else.
-                let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
-                let worst = worst.map(|finding| finding.id());
-                let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
-                if let Some(key) = self.tasks.key().copied() {
-                    self.overlay = Overlay::Task { key, scroll: 0 };
-                } else if let Some(id) = worst {
-                    self.overlay = Overlay::Finding { id, scroll: 0 };
-                } else if let Some(key) = first() {
-                    self.overlay = Overlay::Task { key, scroll: 0 };
-                }
-            }
-            Screen::Findings => {
-                let first = || self.model().all_findings().first().map(|finding| finding.id());
-                if let Some(id) = self.findings.key().cloned().or_else(first) {
-                    self.overlay = Overlay::Finding { id, scroll: 0 };
-                }
-            }
-            Screen::Groups => {
-                if let Some(group) = self.groups.key().cloned() {
-                    self.screen = Screen::Tasks;
-                    self.query.group = Some(group);
-                    self.tasks.clear();
-                    self.arrange();
-                }
-            }
-            Screen::Workers => {
-                let worker = self.workers.key().and_then(|at| self.model().workers().get(*at));
-                let poll = worker.and_then(|worker| worker.figures.current.as_ref());
-                if let Some(key) = poll.map(|poll| poll.key) {
-                    self.overlay = Overlay::Task { key, scroll: 0 };
-                }
-            }
-            Screen::Resources => {
-                let first = || {
-                    let row = self.resource_rows.get(self.resource_cursor.top())?;
-                    Some(self.resources().ok()?.resources.get(row.at)?.key)
-                };
-                if let Some(key) = self.resource_cursor.key().copied().or_else(first) {
-                    self.overlay = Overlay::Resource { key, scroll: 0 };
-                }
-            }
-            Screen::Timeline => {
-                if let Seen::Poll { run, .. } = self.timeline_seen() {
-                    self.overlay = Overlay::Task { key: run.key, scroll: 0 };
-                }
-            }
-            Screen::Lab => {}
-        }
-    }
-
-    fn back(&mut self) {
-        if self.overlay != Overlay::None {
-            self.overlay = std::mem::take(&mut self.under);
-        } else if self.query.group.take().is_some() {
-            self.show(Screen::Groups);
-        } else if !self.filter.is_empty() {
-            self.filter.clear();
-            self.arrange();
-        } else if self.screen != Screen::Tasks {
-            self.show(Screen::Tasks);
-        } else {
-            self.tasks.clear();
-        }
     }
 
     pub(super) fn freeze(&mut self) {
@@ -397,15 +195,4 @@ impl App {
             _ => Overlay::Help { scroll: 0 },
         };
     }
-}
-
-/// Whether the greatest value is the one to see first.
-pub(super) fn is_figure(column: GroupColumn) -> bool {
-    !matches!(column, GroupColumn::Name | GroupColumn::Where)
-}
-
-/// The element `by` places from `current`, staying at the ends.
-fn neighbour<T: Copy + PartialEq>(all: &[T], current: T, by: isize) -> T {
-    let at = all.iter().position(|one| *one == current).unwrap_or(0);
-    all[at.saturating_add_signed(by).min(all.len() - 1)]
 }

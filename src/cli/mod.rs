@@ -7,6 +7,7 @@ mod args;
 mod console;
 mod error;
 mod hold;
+mod parsers;
 mod print;
 
 use std::ffi::OsString;
@@ -15,11 +16,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::{gate::FailOn, model::Rule, source::Address};
-pub(crate) use args::interval;
 pub use args::{CompareArgs, CustomersArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
 pub use hold::Hold;
+pub(crate) use parsers::interval;
 pub use print::{completions, kinds, man, scenarios};
 
 pub use crate::quantity::parse_duration;

@@ -2,61 +2,18 @@
 
 use std::{
     cell::UnsafeCell,
-    panic::Location,
     ptr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
-use super::{distribution::Distribution, ledger::Ledger, refs::Refs};
+use super::{distribution::Distribution, identity::Identity, ledger::Ledger, refs::Refs};
 
 /// The buckets of a task's two distributions: 1 µs to 0.4 s in steps, then the rest.
 pub(crate) const TASK_BUCKETS: usize = 39;
-
-/// A task's name, without an allocation for most.
-#[derive(Debug)]
-pub(crate) enum Name {
-    Inline { len: u8, bytes: [u8; Name::INLINE] },
-    Static(&'static str),
-    Heap(Box<str>),
-}
-
-impl Name {
-    const INLINE: usize = 22;
-
-    pub(crate) fn new(name: &str) -> Self {
-        if name.len() > Self::INLINE {
-            return Name::Heap(name.into());
-        }
-        let mut bytes = [0; Self::INLINE];
-        bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Name::Inline { len: name.len() as u8, bytes }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            // The bytes were copied from a `str`; an empty name is the harmless other case.
-            Name::Inline { len, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
-            }
-            Name::Static(name) => name,
-            Name::Heap(name) => name,
-        }
-    }
-}
-
-/// What is known of a task when it is spawned.
-#[derive(Debug)]
-pub(crate) struct Identity {
-    pub name: Name,
-    pub location: &'static Location<'static>,
-    /// Counts up from 1 over the life of the registry; what people see.
-    pub id: u64,
-    pub future_size: u32,
-}
 
 /// The record of one task.
 ///
@@ -323,14 +280,4 @@ pub(crate) unsafe fn stage_from((pointer, len): (*const u8, usize)) -> Option<&'
     }
     // SAFETY: they are the parts of a `&'static str`.
     Some(unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(pointer, len)) })
-}
-
-/// Names tasks by number, over the life of a registry.
-#[derive(Debug, Default)]
-pub(crate) struct Ids(AtomicU64);
-
-impl Ids {
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
 }

@@ -57,7 +57,7 @@ impl Drop for Task {
 impl<F> Instrumented<F> {
     pub(crate) fn new(
         registry: &'static Registry,
-        name: super::cell::Name,
+        name: super::identity::Name,
         location: &'static Location<'static>,
         root: bool,
         future: F,

@@ -26,36 +26,11 @@
 use super::{
     reading::{Outcome, Reading, State},
     sync::{AtomicU64, Ordering, Sequence},
+    word::{
+        ASKED, CANCELLED, CREATED, IDLE, POLLING, POLLING_WOKEN, SCHEDULED, VACANT, WOKEN, done,
+        pack, shown, unpack,
+    },
 };
-
-const STATE_BITS: u32 = 4;
-const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-
-/// Nothing lives here.
-const VACANT: u64 = 0;
-/// Scheduled, and the wake that did it (if any) is already in `wakes`.
-const SCHEDULED: u64 = 1;
-/// Scheduled by a wake that the next poll has still to count.
-const WOKEN: u64 = 2;
-const POLLING: u64 = 3;
-/// Woken while polling, which the end of the poll has still to count.
-const POLLING_WOKEN: u64 = 4;
-const IDLE: u64 = 5;
-/// Never polled, and no task of its own: nobody has woken it, nobody could.
-const CREATED: u64 = 6;
-const COMPLETED: u64 = 7;
-const CANCELLED: u64 = 8;
-const PANICKED: u64 = 10;
-/// As `WOKEN`, by somebody who asks where the task waits: the next poll tells.
-const ASKED: u64 = 9;
-
-const fn pack(state: u64, since: u64) -> u64 {
-    since << STATE_BITS | state
-}
-
-const fn unpack(word: u64) -> (u64, u64) {
-    (word & STATE_MASK, word >> STATE_BITS)
-}
 
 /// The account of one task. What each poll touches comes first: it fills one cache
 /// line of the cell.
@@ -346,24 +321,5 @@ impl Ledger {
             max_poll,
             max_delay,
         })
-    }
-}
-
-const fn done(outcome: Outcome) -> u64 {
-    match outcome {
-        Outcome::Completed => COMPLETED,
-        Outcome::Panicked => PANICKED,
-    }
-}
-
-fn shown(state: u64) -> State {
-    match state {
-        POLLING | POLLING_WOKEN => State::Polling,
-        IDLE => State::Idle,
-        CREATED => State::Created,
-        COMPLETED => State::Completed,
-        CANCELLED => State::Cancelled,
-        PANICKED => State::Panicked,
-        _ => State::Scheduled,
     }
 }

@@ -7,6 +7,7 @@
 mod cell;
 mod clock;
 mod distribution;
+mod identity;
 mod instrument;
 mod ledger;
 mod reading;
@@ -19,7 +20,9 @@ mod sync;
 mod thread;
 #[cfg(feature = "watch")]
 mod trace;
+mod view;
 mod waker;
+mod word;
 
 #[cfg(all(test, asynctop_loom))]
 mod ledger_loom;
@@ -38,7 +41,7 @@ pub use instrument::Instrumented;
 pub use reading::{Reading, State};
 pub use recorder::TICK_NS;
 pub use recording::{Kept, Recorded, Recording};
-pub use registry::{Registry, TaskView};
+pub use registry::Registry;
 pub use ring::Stretch;
 pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
@@ -47,6 +50,7 @@ use tokio::task::JoinHandle;
 #[cfg(feature = "watch")]
 #[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
 pub(crate) use trace::set_tracer;
+pub use view::TaskView;
 
 /// Spawns `future` on the current Tokio runtime and measures it, under the name of the
 /// function that made it.
@@ -66,7 +70,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let name = cell::Name::Static(function_name::<F>());
+    let name = identity::Name::Static(function_name::<F>());
     let registry = Registry::global();
     tokio::spawn(Instrumented::new(registry, name, Location::caller(), true, future))
 }

@@ -4,9 +4,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::{
     Stack,
+    case::{Case, Owner, Request},
     cause::judge,
-    eyes::{Answer, Eyes, Ticket, Unwound, cpu_time, whereabouts},
-    own::{Supply, own, own_at_first},
+    eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
+    own::{own, own_at_first},
     watchdog::{Shared, count},
 };
 use crate::probe::{Registry, ThreadSlot};
@@ -27,61 +28,7 @@ const CAPTURE_MAX_NS: u64 = 1000 * MS;
 /// other worries than being watched closely.
 const CAPTURES: u64 = 200;
 /// CPU time over less than this says nothing.
-const WINDOW_NS: u64 = MS;
-
-/// Whose stacks are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// A long poll's: by its thread, its task and when it began. It may be over by then.
-    Poll { os_id: u32, task: u64, began_ns: u64 },
-    /// An idle task's, which was asked where it waits.
-    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
-    Idle { task: u64 },
-}
-
-/// What has been looked for in the poll that a thread is in.
-#[derive(Default)]
-pub(super) struct Case {
-    /// Task and beginning.
-    pub poll: Option<(u64, u64)>,
-    /// When the cause was last looked for, and the thread's CPU time then.
-    judged: (u64, Option<u64>),
-    /// What the thread had got at the look before this poll.
-    before: Supply,
-    capture_due: u64,
-    asked: Option<Request>,
-}
-
-/// A stack that a thread owes.
-struct Request {
-    ticket: Ticket,
-    at: u64,
-    /// When to say that it is late.
-    excuse_due: u64,
-}
-
-impl Case {
-    /// A poll was seen first, at `now`, when its thread had spent `cpu` on the CPU.
-    pub(super) fn new(
-        poll: Option<(u64, u64)>,
-        (now, cpu): (u64, Option<u64>),
-        before: Supply,
-    ) -> Case {
-        Case { poll, judged: (now, cpu), before, ..Case::default() }
-    }
-
-    /// Whether a closer look is due.
-    pub(super) fn is_due(&self, now: u64) -> bool {
-        // Seen for the first time, and late: whether it computes will show in a moment.
-        let is_young = now.saturating_sub(self.judged.0) < WINDOW_NS;
-        now >= self.capture_due && self.asked.is_none() && !is_young
-    }
-
-    /// When a stack was asked for that has not come yet.
-    pub(super) fn asked_at(&self) -> Option<u64> {
-        self.asked.as_ref().map(|request| request.at)
-    }
-}
+pub(super) const WINDOW_NS: u64 = MS;
 
 /// So many captures a second and no more.
 #[derive(Default)]
@@ -284,7 +231,7 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
-    use crate::watch::WatchOptions;
+    use crate::watch::{WatchOptions, own::Supply};
 
     #[test]
     fn a_stack_of_another_poll_is_thrown_away() {

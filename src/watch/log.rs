@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Cause, PollRecord, Stack, inspector::Owner};
+use super::{Cause, PollRecord, Stack, case::Owner};
 
 /// Different stacks that one record keeps.
 const STACKS: usize = 24;

@@ -10,6 +10,7 @@
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
 //!   inspector.rs looks closely at one long poll: why, and where
+//!   case.rs      what has been looked for in one poll so far
 //!   own.rs       how much of a long poll was its own doing
 //!   theft.rs     what the host of a virtual machine takes away
 //!   bill.rs      who waits because of a long poll
@@ -41,6 +42,8 @@ mod stack;
 #[cfg(feature = "watch")]
 mod bill;
 #[cfg(feature = "watch")]
+mod case;
+#[cfg(feature = "watch")]
 mod inspector;
 #[cfg(feature = "watch")]
 mod log;
@@ -68,11 +71,11 @@ mod eyes;
 mod eyes;
 
 pub use awaits::{AwaitPoint, Awaits};
+#[cfg(feature = "watch")]
+use case::Owner;
 pub use cause::{CallKind, Cause, SystemCall};
 pub use cost::{Cost, Waited};
 pub use evidence::{Evidence, Share};
-#[cfg(feature = "watch")]
-use inspector::Owner;
 pub use record::PollRecord;
 pub use stack::{Frame, FrameKind, Stack};
 #[cfg(feature = "watch")]

@@ -14,8 +14,9 @@ use std::{
 use super::{
     PollRecord,
     bill::{Before, Biller},
+    case::Case,
     eyes::cpu_time,
-    inspector::{Case, Inspector, LATE_NS},
+    inspector::{Inspector, LATE_NS},
     own::Supply,
     theft::{Reading, Theft},
     watchdog::{Shared, WatchOptions, count, nanos},

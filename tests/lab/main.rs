@@ -1,6 +1,8 @@
 //! The lab and its source: what a user can do to the runtime under test, and that the
 //! dashboard's side never waits for it.
 
+#![cfg(feature = "dashboard")]
+
 mod bench;
 mod control;
 mod hog;

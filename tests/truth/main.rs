@@ -1,6 +1,8 @@
 //! The lab knows who is guilty: the findings have to find them, at the right place, and
 //! nobody else. `cargo run --release --example score` prints the table.
 
+#![cfg(feature = "web")]
+
 mod cases;
 
 use std::time::Duration;

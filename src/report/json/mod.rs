@@ -47,6 +47,7 @@
 //! ```
 
 mod document;
+mod lab;
 mod rows;
 
 use std::io::{self, Write};

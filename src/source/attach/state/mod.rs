@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock (moments are arguments), no Tokio. And bounded: whatever bytes
 //! come in, memory stays within the [`limits`](super::limits).
 
+mod meta;
 mod names;
 mod shown;
 mod table;
@@ -192,7 +193,7 @@ impl Target {
                 let Some(id) = task.id.as_ref().map(|id| id.id) else { return };
                 if announced.len() < limits::TASKS {
                     let (names, texts) = (&self.names, &mut self.texts);
-                    let meta = task::meta(&task, |field| names.of(field), &self.name, texts);
+                    let meta = meta::announced(&task, |field| names.of(field), &self.name, texts);
                     announced.insert(id, meta.into());
                 }
             }
@@ -263,7 +264,7 @@ impl Target {
     fn add_task(&mut self, id: u64, meta: Option<Arc<TaskMeta>>, at: Moment) -> Option<u64> {
         let (name, texts) = (&self.name, &mut self.texts);
         let is_named = meta.is_some();
-        let meta = meta.unwrap_or_else(|| task::unnamed(id, name, texts).into());
+        let meta = meta.unwrap_or_else(|| meta::unannounced(id, name, texts).into());
         let task = self.tasks.push(Task::new(id, meta, at))?;
         task.is_named = is_named;
         Some(task.key())

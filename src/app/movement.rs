@@ -1,0 +1,130 @@
+//! Up and down, pages, and the order of the rows.
+
+use std::time::Duration;
+
+use super::{App, Overlay, Screen, cursor::Step};
+use crate::model::{Column, GroupColumn};
+
+/// Of a list that is not sorted by columns.
+const OWN_ORDER: &str = "this screen has an order of its own: 1 and 2 are sorted by columns";
+
+impl App {
+    pub(super) fn move_by(&mut self, by: isize) {
+        if let Some(scroll) = self.overlay.scroll() {
+            *scroll = scroll.saturating_add_signed(by);
+            return;
+        }
+        // What is selected is to be seen.
+        self.lab_scroll = 0;
+        self.step(Step::By(by));
+    }
+
+    /// Nothing lies beyond the last line: the first key back leads back.
+    pub fn scroll_at_most(&mut self, limit: usize) {
+        if let Some(scroll) = self.overlay.scroll() {
+            *scroll = (*scroll).min(limit);
+        } else if self.screen == Screen::Lab {
+            self.lab_scroll = self.lab_scroll.min(limit);
+        }
+    }
+
+    /// Moves the selection of the screen that is shown.
+    pub(super) fn step(&mut self, step: Step) {
+        let Some(snapshot) = self.model().snapshot().cloned() else { return };
+        match self.screen {
+            Screen::Tasks => {
+                let order = &self.order;
+                self.tasks.step(step, order.len(), |row| snapshot.tasks[order[row] as usize].key);
+            }
+            Screen::Groups => {
+                let rows = &self.group_rows;
+                self.groups.step(step, rows.len(), |row| rows[row].name.clone());
+            }
+            Screen::Resources => {
+                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let rows = &self.resource_rows;
+                let key = |row: usize| resources.resources[rows[row].at].key;
+                self.resource_cursor.step(step, rows.len(), key);
+            }
+            Screen::Workers | Screen::Timeline => {
+                self.workers.step(step, snapshot.workers.len(), |row| row);
+            }
+            Screen::Findings => {
+                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                self.findings.step(step, all.len(), |row| all[row].id());
+            }
+            Screen::Lab => {
+                let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
+                self.workloads.step(step, count, |row| row);
+            }
+        }
+    }
+
+    /// Tells how many rows the screen that is shown has room for.
+    pub fn resize(&mut self, rows: usize) {
+        match self.screen {
+            Screen::Tasks => self.tasks.resize(rows),
+            Screen::Groups => self.groups.resize(rows),
+            Screen::Resources => self.resource_cursor.resize(rows),
+            Screen::Workers | Screen::Timeline => self.workers.resize(rows),
+            Screen::Findings => self.findings.resize(rows),
+            Screen::Lab => self.workloads.resize(rows),
+        }
+    }
+
+    /// Scrolls the Lab, which is no list.
+    pub(super) fn scroll_lab(&mut self, by: isize) {
+        self.lab_scroll = self.lab_scroll.saturating_add_signed(by);
+    }
+
+    pub(super) fn page(&mut self, halves: isize) {
+        if self.screen == Screen::Lab && self.overlay == Overlay::None {
+            let half = (self.workloads.height() / 2).max(1) as isize;
+            return self.scroll_lab(half * halves);
+        }
+        let height = match self.screen {
+            Screen::Groups => self.groups.height(),
+            Screen::Resources => self.resource_cursor.height(),
+            Screen::Workers | Screen::Timeline => self.workers.height(),
+            Screen::Findings => self.findings.height(),
+            _ => self.tasks.height(),
+        };
+        self.move_by((height / 2).max(1) as isize * halves);
+    }
+
+    pub(super) fn sort(&mut self, by: isize, now: Duration) {
+        match self.screen {
+            Screen::Tasks => {
+                let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
+                self.query.sort = neighbour(&all.collect::<Vec<_>>(), self.query.sort, by);
+                self.query.descending = self.query.sort.is_figure();
+            }
+            Screen::Groups => {
+                let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
+                self.group_sort = (column, is_figure(column));
+            }
+            _ => return self.say(OWN_ORDER, now),
+        }
+        self.arrange();
+    }
+
+    pub(super) fn invert(&mut self, now: Duration) {
+        match self.screen {
+            Screen::Groups => self.group_sort.1 = !self.group_sort.1,
+            Screen::Tasks => self.query.descending = !self.query.descending,
+            _ => return self.say(OWN_ORDER, now),
+        }
+        self.arrange();
+    }
+}
+
+/// Whether the greatest value is the one to see first.
+pub(super) fn is_figure(column: GroupColumn) -> bool {
+    !matches!(column, GroupColumn::Name | GroupColumn::Where)
+}
+
+/// The element `by` places from `current`, staying at the ends.
+fn neighbour<T: Copy + PartialEq>(all: &[T], current: T, by: isize) -> T {
+    let at = all.iter().position(|one| *one == current).unwrap_or(0);
+    all[at.saturating_add_signed(by).min(all.len() - 1)]
+}

@@ -1,0 +1,97 @@
+//! One moment of a runtime, as a source saw it. Plain data: whoever carries it (memory,
+//! a socket, a file) and whoever shows it agree on this and on nothing else.
+//!
+//! All times are nanoseconds; totals count since the source began and only grow.
+
+mod figure;
+mod lab;
+mod runtime;
+mod task;
+
+use std::sync::Arc;
+
+pub use figure::Figure;
+pub use lab::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+pub use runtime::{CurrentPoll, Flavor, RuntimeFigures, WorkerFigures};
+pub use task::{TaskFigures, TaskKind, TaskMeta};
+
+use super::{Caveat, Resources, TargetFigures, WorkerPolls};
+use crate::{
+    Histogram,
+    watch::{AwaitPoint, Evidence},
+};
+
+/// One moment of a runtime.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was taken, on the source's clock.
+    pub taken_ns: u64,
+    /// What was watched, such as `lab:mixed`.
+    pub source: Arc<str>,
+    /// Counts the runtimes that this source has seen: figures of different epochs do not
+    /// belong together.
+    pub epoch: u64,
+    /// The runtime as a whole.
+    pub runtime: RuntimeFigures,
+    /// Its workers, in Tokio's order.
+    pub workers: Vec<WorkerFigures>,
+    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
+    /// why it cannot be known.
+    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
+    /// Its tasks, living ones and those that ended lately, sorted by `key`.
+    pub tasks: Vec<TaskFigures>,
+    /// How long tasks waited for a worker, over all polls so far.
+    pub delays: Histogram,
+    /// The distributions that [`Interest`] asked for.
+    pub distributions: Vec<(Subject, Distributions)>,
+    /// A watchdog looks at long polls.
+    pub watched: bool,
+    /// What it knows of the long polls that are under way, and of those that ended since
+    /// the snapshot before: where and why they are long.
+    pub evidence: Vec<Arc<Evidence>>,
+    /// Where the task waits that [`Interest`] asked, as far as that has come.
+    pub await_point: Option<AwaitPoint>,
+    /// The programs that are watched over a connection; empty for a runtime of this process.
+    pub targets: Vec<TargetFigures>,
+    /// How often the counts change by themselves; 0 if they are of each look.
+    pub period_ns: u64,
+    /// Figures that are not quite what their names promise.
+    pub caveats: &'static [Caveat],
+    /// What tasks wait for, if [`Interest`] asked for it, or why it cannot be known.
+    pub resources: Result<Arc<Resources>, &'static str>,
+    /// What only the lab knows.
+    pub lab: Option<LabFigures>,
+}
+
+/// What a snapshot should hold beyond what it always does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// The distributions of the task with this key.
+    pub task: Option<u64>,
+    /// The distributions of every group.
+    pub groups: bool,
+    /// Resources and async operations.
+    pub resources: bool,
+    /// When each worker polled whom, which is written down only while somebody asks.
+    pub timeline: bool,
+    /// Ask this task where it waits, once for each number: key and number.
+    pub awaits: Option<(u64, u64)>,
+}
+
+/// Whose distributions these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The task with this key.
+    Task(u64),
+    /// The group of tasks with this name.
+    Group(Arc<str>),
+}
+
+/// How long polls and waits for a worker were.
+#[derive(Clone, Debug, Default)]
+pub struct Distributions {
+    /// The duration of ended polls.
+    pub poll_times: Histogram,
+    /// The time from each wake to the poll that followed.
+    pub delays: Histogram,
+}

@@ -1,0 +1,85 @@
+//! The runtime and its workers.
+
+use std::sync::Arc;
+
+use super::Figure;
+
+/// How a Tokio runtime schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// All tasks on one thread.
+    CurrentThread,
+    /// A pool of workers that steal from each other.
+    MultiThread,
+}
+
+impl Flavor {
+    /// Tokio's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Flavor::CurrentThread => "current-thread",
+            Flavor::MultiThread => "multi-thread",
+        }
+    }
+}
+
+/// Figures of the runtime as a whole.
+#[derive(Clone, Debug)]
+pub struct RuntimeFigures {
+    /// How it schedules.
+    pub flavor: Figure<Flavor>,
+    /// How long it has run; of a program that is watched from outside, how long the
+    /// oldest task that is known has lived.
+    pub uptime_ns: u64,
+    /// Living tasks by Tokio's own count: more than the snapshot has, if some are not
+    /// measured.
+    pub alive_tasks: Figure<u64>,
+    /// Living tasks that the probe measures.
+    pub measured_tasks: u64,
+    /// Tasks in the global (injection) queue.
+    pub global_queue: Figure<u64>,
+    /// Threads of the blocking pool.
+    pub blocking_threads: Figure<u64>,
+    /// Those of them that have nothing to do.
+    pub idle_blocking_threads: Figure<u64>,
+    /// Closures that wait for a thread of the blocking pool.
+    pub blocking_queue: Figure<u64>,
+    /// Polls that ended because the task's budget was used up.
+    pub budget_forced_yields: Figure<u64>,
+    /// Tasks scheduled from outside of the runtime.
+    pub remote_schedules: Figure<u64>,
+}
+
+/// Figures of one worker. Totals count since the runtime began.
+#[derive(Clone, Debug)]
+pub struct WorkerFigures {
+    /// Tokio's number of it.
+    pub index: usize,
+    /// Its thread's name.
+    pub thread: Arc<str>,
+    /// The poll that it is in right now.
+    pub current: Option<CurrentPoll>,
+    /// Time inside polls of measured tasks, the running one included.
+    pub poll_ns: Figure<u64>,
+    /// Time not parked, by Tokio's count, which is brought up to date between polls only.
+    pub busy_ns: Figure<u64>,
+    /// Polls of measured tasks.
+    pub polls: Figure<u64>,
+    /// How often it parked.
+    pub parks: Figure<u64>,
+    /// Tasks that it took from other workers' queues.
+    pub steals: Figure<u64>,
+    /// Tasks that it moved to the global queue because its own was full.
+    pub overflows: Figure<u64>,
+    /// Tasks in its local queue.
+    pub local_queue: Figure<u64>,
+}
+
+/// A poll that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentPoll {
+    /// The task's key.
+    pub key: u64,
+    /// When the poll began, on the source's clock.
+    pub since_ns: u64,
+}

@@ -1,0 +1,108 @@
+//! What only the lab knows.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+
+#[derive(Serialize)]
+pub(super) struct LabDoc<'a> {
+    scenario: &'a str,
+    workloads: Vec<WorkloadDoc<'a>>,
+    hog: HogDoc,
+    console: Option<ConsoleDoc>,
+}
+
+#[derive(Serialize)]
+struct ConsoleDoc {
+    address: String,
+    added_ns_per_poll: u64,
+}
+
+#[derive(Serialize)]
+struct WorkloadDoc<'a> {
+    name: &'a str,
+    count: usize,
+    paused: Option<usize>,
+    unit: Option<&'static str>,
+    done: u64,
+    /// The way of working, where there are several.
+    mode: Option<&'static str>,
+    /// By name, with `_` for spaces.
+    gauges: BTreeMap<String, GaugeDoc<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum GaugeDoc<'a> {
+    Count(u64),
+    Text(&'a str),
+    Latency { p50_ns: Option<u64>, p99_ns: Option<u64>, max_ns: Option<u64>, waiting: u64 },
+}
+
+impl<'a> GaugeDoc<'a> {
+    fn of(gauge: &'a Gauge) -> (String, Self) {
+        let doc = match &gauge.value {
+            GaugeValue::Count(count) => GaugeDoc::Count(*count),
+            GaugeValue::Text(text) => GaugeDoc::Text(text),
+            &GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+                GaugeDoc::Latency { p50_ns, p99_ns, max_ns, waiting }
+            }
+        };
+        (gauge.name.replace(' ', "_"), doc)
+    }
+}
+
+#[derive(Serialize)]
+struct HogDoc {
+    kind: &'static str,
+    cure: bool,
+    count: usize,
+    hold_ns: Option<u64>,
+    on: bool,
+    on_ns: Option<u64>,
+    unit: Option<&'static str>,
+    done: Option<u64>,
+}
+
+impl<'a> LabDoc<'a> {
+    pub(super) fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
+        let workloads = lab.workloads.iter().map(
+            |WorkloadFigures { name, count, paused, unit, done, mode, gauges }| WorkloadDoc {
+                name,
+                count: *count,
+                paused: *paused,
+                unit: *unit,
+                done: *done,
+                mode: *mode,
+                gauges: gauges.iter().map(GaugeDoc::of).collect(),
+            },
+        );
+        LabDoc {
+            scenario: &lab.scenario,
+            workloads: workloads.collect(),
+            hog: HogDoc::of(&lab.hog, now_ns),
+            console: lab.console.as_ref().map(|served| ConsoleDoc {
+                address: served.address.to_string(),
+                added_ns_per_poll: served.added_ns_per_poll,
+            }),
+        }
+    }
+}
+
+impl HogDoc {
+    fn of(hog: &HogFigures, now_ns: u64) -> Self {
+        let HogFigures { kind, cure, explained: _, count, hold_ns, on_since_ns, unit, done } = *hog;
+        HogDoc {
+            kind,
+            cure,
+            count,
+            hold_ns,
+            on: on_since_ns.is_some(),
+            on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
+            unit,
+            done: unit.map(|_| done),
+        }
+    }
+}

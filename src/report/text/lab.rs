@@ -1,0 +1,87 @@
+//! What the lab tells: the phases of a run, the hogs that were on, the workloads.
+
+use std::io::{self, Write};
+
+use crate::{
+    model::{Flavor, Gauge, GaugeValue, Model, Setting, Snapshot, Trial},
+    report::{
+        Phase, Work,
+        format::{UNKNOWN, count, duration, factor, harmless, maybe, rate},
+        table::{self, Column},
+    },
+};
+
+pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
+    let Some(first) = phases.first() else { return Ok(()) };
+    let mut columns = vec![
+        Column::Left("PHASE"),
+        Column::right("LASTED"),
+        Column::right("SLOWDOWN"),
+        Column::right("LAG P50"),
+        Column::right("LAG P99"),
+    ];
+    let work_title = |work: &Work| Column::Right(format!("{} {}s/s", work.name, work.unit));
+    columns.extend(first.work.iter().map(work_title));
+    let row = |phase: &Phase| {
+        let mut row = vec![
+            phase.name.to_owned(),
+            duration(phase.duration_ns),
+            factor(phase.slowdown.factor),
+            maybe(phase.lag.p50_ns),
+            maybe(phase.lag.p99_ns),
+        ];
+        row.extend(phase.work.iter().map(|work| rate(work.per_second)));
+        row
+    };
+    writeln!(out)?;
+    table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+/// Which hogs were on, and what each did.
+pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = model.session().trials().map(trial).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut columns = vec![Column::Left("HOG"), Column::Left(""), Column::right("HOLD")];
+    columns.push(Column::Left("RUNTIME"));
+    columns.extend(["SLOWDOWN", "LAG P99", "WORST LAG", "ITS WORK/S", "FOR"].map(Column::right));
+    writeln!(out)?;
+    table::write(&columns, &rows, out)
+}
+
+fn trial(trial: &Trial) -> Vec<String> {
+    let Setting { count, hold_ns, flavor, workers } = &trial.setting;
+    let work = trial.work_per_second.zip(trial.unit);
+    vec![
+        if *count > 1 { format!("{count} × {}", trial.kind) } else { trial.kind.to_owned() },
+        if trial.cure { "cure" } else { "disease" }.to_owned(),
+        hold_ns.map_or("never".to_owned(), duration),
+        format!("{} ×{workers}", flavor.map_or(UNKNOWN, Flavor::as_str)),
+        factor(trial.slowdown),
+        maybe(trial.lag_p99_ns),
+        maybe(trial.lag_worst_ns),
+        work.map_or(UNKNOWN.to_owned(), |(done, unit)| format!("{} {unit}", rate(done))),
+        duration(trial.measured_ns),
+    ]
+}
+
+/// What workloads tell of themselves.
+pub(super) fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
+    for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {
+        write!(out, "\n{}", harmless(&workload.name))?;
+        for Gauge { name, value } in &workload.gauges {
+            match value {
+                GaugeValue::Count(n) => write!(out, "\n  {name}: {}", count(*n))?,
+                GaugeValue::Text(text) => write!(out, "\n  {name}: {}", harmless(text))?,
+                GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+                    let (p50, p99, max) = (maybe(*p50_ns), maybe(*p99_ns), maybe(*max_ns));
+                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} wait")?;
+                }
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

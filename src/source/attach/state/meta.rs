@@ -1,0 +1,87 @@
+//! Who a task is, as its announcement says.
+
+use std::sync::Arc;
+
+use console_api::{field, tasks};
+
+use crate::{
+    model::{TaskKind, TaskMeta, group_name},
+    source::attach::{
+        limits,
+        text::{Texts, cut},
+    },
+};
+
+/// What a task's announcement says of it.
+pub(super) fn announced(
+    task: &tasks::Task,
+    field_name: impl Fn(&console_api::Field) -> Option<String>,
+    target: &Arc<str>,
+    texts: &mut Texts,
+) -> TaskMeta {
+    let id = task.id.map_or(0, |id| id.id);
+    let location = texts.location(task.location.as_ref());
+    let mut meta = TaskMeta { id, target: Arc::clone(target), ..TaskMeta::default() };
+    let (mut name, mut function, mut fields) = (String::new(), String::new(), String::new());
+    for field in task.fields.iter().take(64) {
+        let Some(key) = field_name(field) else { continue };
+        let value = field.value.as_ref();
+        match (&*key, value) {
+            ("task.name", Some(value)) => name = words(value, texts),
+            ("task.id", Some(field::Value::U64Val(number))) => meta.id = *number,
+            ("kind", Some(value)) => meta.kind = kind(&words(value, texts)),
+            ("size.bytes", Some(field::Value::U64Val(size))) => {
+                meta.future_size = u32::try_from(*size).unwrap_or(u32::MAX);
+            }
+            ("fn", Some(value)) => function = words(value, texts),
+            _ => texts.add(&mut fields, &key, value, ""),
+        }
+    }
+    if !function.is_empty() {
+        let value = field::Value::StrVal(function);
+        texts.add(&mut fields, "fn", Some(&value), "");
+    }
+    // A task without a name is known by where it was spawned.
+    let file = location.rsplit(['/', '\\']).next().unwrap_or_default();
+    meta.group = match (&*name, file) {
+        ("", "") => texts.share("unnamed"),
+        ("", file) => texts.share(cut(file, limits::NAME_BYTES)),
+        (name, _) => texts.share(group_name(name)),
+    };
+    meta.name = if name.is_empty() { Arc::clone(&meta.group) } else { name.into() };
+    meta.location = location;
+    meta.fields = fields.into();
+    meta
+}
+
+/// What is known of a task that was never announced.
+pub(super) fn unannounced(id: u64, target: &Arc<str>, texts: &mut Texts) -> TaskMeta {
+    let name = texts.share("(not announced)");
+    TaskMeta {
+        id,
+        group: Arc::clone(&name),
+        name,
+        kind: TaskKind::Unknown,
+        target: Arc::clone(target),
+        ..TaskMeta::default()
+    }
+}
+
+fn words(value: &field::Value, texts: &mut Texts) -> String {
+    match value {
+        field::Value::StrVal(text) | field::Value::DebugVal(text) => {
+            texts.cut(text, limits::NAME_BYTES).to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Tokio says `task`, `local`, `block_on` and `blocking`; its own workers are of the last.
+fn kind(kind: &str) -> TaskKind {
+    match kind {
+        "task" | "local" | "block_in_place" => TaskKind::Spawned,
+        "block_on" => TaskKind::BlockOn,
+        "blocking" => TaskKind::Blocking,
+        _ => TaskKind::Unknown,
+    }
+}

@@ -1,0 +1,57 @@
+//! What has been looked for in one poll so far.
+
+use super::{eyes::Ticket, inspector::WINDOW_NS, own::Supply};
+
+/// Whose stacks are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A long poll's: by its thread, its task and when it began. It may be over by then.
+    Poll { os_id: u32, task: u64, began_ns: u64 },
+    /// An idle task's, which was asked where it waits.
+    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
+    Idle { task: u64 },
+}
+
+/// What has been looked for in the poll that a thread is in.
+#[derive(Default)]
+pub(super) struct Case {
+    /// Task and beginning.
+    pub poll: Option<(u64, u64)>,
+    /// When the cause was last looked for, and the thread's CPU time then.
+    pub(super) judged: (u64, Option<u64>),
+    /// What the thread had got at the look before this poll.
+    pub(super) before: Supply,
+    pub(super) capture_due: u64,
+    pub(super) asked: Option<Request>,
+}
+
+/// A stack that a thread owes.
+pub(super) struct Request {
+    pub(super) ticket: Ticket,
+    pub(super) at: u64,
+    /// When to say that it is late.
+    pub(super) excuse_due: u64,
+}
+
+impl Case {
+    /// A poll was seen first, at `now`, when its thread had spent `cpu` on the CPU.
+    pub(super) fn new(
+        poll: Option<(u64, u64)>,
+        (now, cpu): (u64, Option<u64>),
+        before: Supply,
+    ) -> Case {
+        Case { poll, judged: (now, cpu), before, ..Case::default() }
+    }
+
+    /// Whether a closer look is due.
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        // Seen for the first time, and late: whether it computes will show in a moment.
+        let is_young = now.saturating_sub(self.judged.0) < WINDOW_NS;
+        now >= self.capture_due && self.asked.is_none() && !is_young
+    }
+
+    /// When a stack was asked for that has not come yet.
+    pub(super) fn asked_at(&self) -> Option<u64> {
+        self.asked.as_ref().map(|request| request.at)
+    }
+}
