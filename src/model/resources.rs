@@ -38,8 +38,9 @@ pub struct ResourceFigures {
     pub age_ns: u64,
     /// It is gone.
     pub is_dropped: bool,
-    /// Somebody has it, as far as its state says.
-    pub is_taken: bool,
+    /// Whether somebody has it, as far as its state says; `None` for what nobody can have, such
+    /// as a channel.
+    pub is_taken: Option<bool>,
     /// The task that was seen to get it last and has probably kept it: nobody says who
     /// gives it back. `None` if it is free, or not known.
     pub holder: Option<u64>,

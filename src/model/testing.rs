@@ -125,7 +125,7 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceFigures {
         is_internal: false,
         age_ns: 5_000_000_000,
         is_dropped: false,
-        is_taken: false,
+        is_taken: Some(false),
         holder: None,
     }
 }

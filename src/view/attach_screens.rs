@@ -111,7 +111,7 @@ fn a_lock_its_holder_and_who_waits() {
     let mut now = moment(NOW, vec![target("app:6669", 0, Link::Connected)]);
     let lock = ResourceFigures {
         state: "locked=true".into(),
-        is_taken: true,
+        is_taken: Some(true),
         holder: Some(2),
         ..resource(7, "Mutex")
     };

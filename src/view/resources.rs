@@ -110,8 +110,8 @@ fn cell(
         Part::Longest => ("–".to_owned(), look.dim()),
         Part::Holder => match (resource.holder, resource.is_taken) {
             (Some(key), _) => (name(app, key), plain),
-            (None, true) => ("somebody".to_owned(), plain),
-            (None, false) => ("–".to_owned(), look.dim()),
+            (None, Some(true)) => ("somebody".to_owned(), plain),
+            (None, _) => ("–".to_owned(), look.dim()),
         },
         Part::State => (resource.state.to_string(), plain),
         Part::Target => (resource.target.to_string(), look.dim()),
@@ -134,9 +134,10 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
     let Ok(resources) = app.resources() else { return Vec::new() };
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
-        (Some(task), _) => format!("{}, the last that got it", name(app, task)),
-        (None, true) => "somebody who got it before it was watched".to_owned(),
-        (None, false) => "nobody".to_owned(),
+        (Some(task), _) => Some(format!("{}, the last that got it", name(app, task))),
+        (None, Some(true)) => Some("somebody who got it before it was watched".to_owned()),
+        (None, Some(false)) => Some("nobody".to_owned()),
+        (None, None) => None,
     };
     let mut lines = vec![
         vec![(format!(" {}", resource.type_name), look.title()), (kind, look.dim())],
@@ -148,8 +149,10 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
             },
             look.dim(),
         )],
-        vec![(" held by ".to_owned(), look.dim()), (holder, Style::new())],
     ];
+    if let Some(holder) = holder {
+        lines.push(vec![(" held by ".to_owned(), look.dim()), (holder, Style::new())]);
+    }
     if let Some(parent) = resource.parent.and_then(|parent| resources.resource(parent)) {
         let text = format!(" a part of {} {}", parent.type_name, parent.id);
         lines.push(vec![(text, look.dim())]);
@@ -161,13 +164,25 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         lines.push(vec![(text, look.dim())]);
     }
     lines.push(Pieces::new());
+    lines.extend(operations(app, look, resources, key, &parts));
+    lines
+}
+
+/// What tasks do with a resource and its parts.
+fn operations(
+    app: &App,
+    look: Look,
+    resources: &Resources,
+    key: u64,
+    parts: &[&ResourceFigures],
+) -> Vec<Pieces> {
     let of = |op: &&AsyncOpFigures| {
         op.resource == Some(key) || parts.iter().any(|part| op.resource == Some(part.key))
     };
     let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
     let plural = if ops.len() == 1 { "" } else { "s" };
     let text = format!(" {} async operation{plural} on it", ops.len());
-    lines.push(vec![(text, look.title())]);
+    let mut lines = vec![vec![(text, look.title())]];
     if !ops.is_empty() {
         lines.push(vec![(
             format!(

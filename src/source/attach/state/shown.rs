@@ -77,7 +77,8 @@ impl Target {
             let taker = resource.taker.or_else(|| parts.get(&resource.id()).copied());
             let mut figures = resource.figures(self.written.at, &self.name);
             figures.parent = resource.parent.and_then(|id| self.resources.key(id));
-            figures.holder = taker.filter(|_| resource.is_taken()).and_then(|id| self.living(id));
+            figures.holder =
+                taker.filter(|_| resource.is_taken() == Some(true)).and_then(|id| self.living(id));
             figures
         })
     }

@@ -82,15 +82,15 @@ impl Resource {
         self.state = texts.attributes(&stats.attributes);
     }
 
-    /// Whether somebody has it, as far as its state says.
-    pub(super) fn is_taken(&self) -> bool {
+    /// Whether somebody has it, as far as its state says; `None` for what nobody can have.
+    pub(super) fn is_taken(&self) -> Option<bool> {
         let says = |word: &str| self.state.split(' ').any(|part| part == word);
         let readers = self.state.split(' ').find_map(|part| part.strip_prefix("current_readers="));
         match &*self.type_name {
-            "Mutex" => says("locked=true"),
-            "RwLock" => says("write_locked=true") || readers.is_some_and(|n| n != "0"),
-            "Semaphore" => says("permits=0"),
-            _ => false,
+            "Mutex" => Some(says("locked=true")),
+            "RwLock" => Some(says("write_locked=true") || readers.is_some_and(|n| n != "0")),
+            "Semaphore" => Some(says("permits=0")),
+            _ => None,
         }
     }
 

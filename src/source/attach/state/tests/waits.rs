@@ -20,7 +20,7 @@ fn a_lock_is_held_only_if_its_state_says_so() {
         });
         let mut target = Watched::new();
         target.take(&update);
-        target.0.resources().next().is_some_and(|lock| lock.is_taken)
+        target.0.resources().next().is_some_and(|lock| lock.is_taken == Some(true))
     };
     use api::field::Value::{BoolVal, U64Val};
     assert!(of("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(2))]));
