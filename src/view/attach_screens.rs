@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpFigures, Figure, Gaps, Link, ResourceFigures, Resources, Snapshot, TargetFigures,
-        TaskFigures, TaskMeta,
+        AsyncOpFigures, Caveat, Figure, Gaps, Link, ResourceFigures, Resources, Snapshot,
+        TargetFigures, TaskFigures, TaskMeta,
         testing::{resource, snapshot, task},
     },
     probe::State,
@@ -60,6 +60,7 @@ fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Snapshot {
     moment.epoch = 77;
     moment.runtime.flavor = Figure::Unavailable("not on the wire");
     moment.workers = Vec::new();
+    moment.caveats = &[Caveat { figure: "tasks.max_poll_ns", text: "at least" }];
     moment.targets = targets;
     moment
 }

@@ -202,7 +202,7 @@ fn longest(snapshot: &Snapshot, task: &TaskFigures) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
     let of = |figure: &str, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
-        match snapshot.caveats.iter().any(|caveat| caveat.figure == figure) {
+        match snapshot.caveat(figure).is_some() {
             true => format!("at least {}", duration(known.max(all))),
             false => duration(known),
         }

@@ -5,12 +5,12 @@ use ratatui::{layout::Rect, style::Style};
 use super::{
     canvas::Canvas,
     table::{Place, Spec, places},
-    tasks::head,
+    tasks::{head, title},
     text::{count, duration, percent, rate},
 };
 use crate::{
     app::App,
-    model::{GroupColumn, GroupRow},
+    model::{Column, GroupColumn, GroupRow},
 };
 
 const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> {
@@ -43,7 +43,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let places = places(&SPECS, sort, area.width);
     for place in &places {
         let sorted = (place.column == sort).then_some(descending);
-        head(canvas, area.y, place, place.column.title(), sorted);
+        let title = match place.column {
+            GroupColumn::MaxPoll => title(app, canvas.look, Column::MaxPoll),
+            _ => place.column.title(),
+        };
+        head(canvas, area.y, place, title, sorted);
     }
     let visible = rows(area.height);
     if let Some(row) = stages_of(app).filter(|_| has_stages_line(area.height)) {

@@ -6,6 +6,7 @@ use super::{
     canvas::Canvas,
     table::{Place, Spec, places},
     text::{count, duration, percent, rate},
+    theme::Look,
 };
 use crate::{
     app::App,
@@ -54,8 +55,8 @@ pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<Column> {
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let places = places(&specs(app), app.query.sort, area.width);
     for place in &places {
-        let sorted = place.column == app.query.sort;
-        head(canvas, area.y, place, place.column.title(), sorted.then_some(app.query.descending));
+        let sorted = (place.column == app.query.sort).then_some(app.query.descending);
+        head(canvas, area.y, place, title(app, canvas.look, place.column), sorted);
     }
     let visible = usize::from(area.height).saturating_sub(1);
     for (row, y) in (app.tasks.top()..app.order().len()).take(visible).zip(area.y + 1..) {
@@ -76,6 +77,17 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             _ => "no task passes the filter; Esc clears it",
         };
         canvas.put(area.x + 1, area.y + 1, area.width - 1, text, canvas.look.dim());
+    }
+}
+
+/// The title of a column, which says so where its figures are of less than all.
+pub(super) fn title(app: &App, look: Look, column: Column) -> &'static str {
+    let snapshot = app.model().snapshot();
+    let is_least = |figure| snapshot.is_some_and(|snapshot| snapshot.caveat(figure).is_some());
+    match column {
+        Column::MaxPoll if is_least("tasks.max_poll_ns") => look.glyph("POLL ≥", "POLL >="),
+        Column::MaxDelay if is_least("tasks.max_delay_ns") => look.glyph("WAIT ≥", "WAIT >="),
+        column => column.title(),
     }
 }
 

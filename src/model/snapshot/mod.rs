@@ -63,6 +63,13 @@ pub struct Snapshot {
     pub lab: Option<LabFigures>,
 }
 
+impl Snapshot {
+    /// What is to be known of a figure that is not quite what its name promises.
+    pub fn caveat(&self, figure: &str) -> Option<&'static str> {
+        self.caveats.iter().find(|caveat| caveat.figure == figure).map(|caveat| caveat.text)
+    }
+}
+
 /// What a snapshot should hold beyond what it always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {

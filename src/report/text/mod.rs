@@ -10,7 +10,7 @@ use super::{
     table::{self, Column},
 };
 use crate::model::{
-    Filter, Flavor, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates,
+    Caveat, Filter, Flavor, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates,
     WorkerRow,
 };
 
@@ -241,6 +241,12 @@ fn unavailable(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     }
     for (reason, figures) in reasons {
         writeln!(out, "  {}: {reason}", figures.join(", "))?;
+    }
+    if !snapshot.caveats.is_empty() {
+        writeln!(out, "\nnot quite what it says")?;
+    }
+    for Caveat { figure, text } in snapshot.caveats {
+        writeln!(out, "  {figure}: {text}")?;
     }
     Ok(())
 }
