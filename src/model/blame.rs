@@ -194,6 +194,7 @@ mod tests {
             began_ns,
             length_ns,
             worker: None,
+            is_least: false,
             over: true,
             cause: Cause::Computing,
             captures: 1,

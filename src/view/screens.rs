@@ -184,6 +184,7 @@ fn what_a_long_poll_cost_the_others() {
         began_ns: snapshot.taken_ns - 350_000_000,
         length_ns: 104_000_000,
         worker: None,
+        is_least: false,
         over: true,
         cause: Cause::Computing,
         captures: 3,

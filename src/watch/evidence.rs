@@ -37,6 +37,8 @@ pub struct Evidence {
     pub began_ns: u64,
     /// How long it took, or has taken already, in nanoseconds.
     pub length_ns: u64,
+    /// It took no less than that, and nobody knows how much longer.
+    pub is_least: bool,
     /// The worker whose thread it is or was on, counted from 0; `None` if that is not known, or
     /// the thread was nobody's worker.
     pub worker: Option<usize>,

@@ -104,6 +104,7 @@ impl PollRecord {
             task: self.task,
             began_ns: self.began_ns,
             length_ns: self.length_ns(),
+            is_least: false,
             worker: None,
             over: self.ended_ns.is_some(),
             cause: self.cause(),

@@ -55,7 +55,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
-    let length = duration(poll.length_ns);
+    let length = poll.length();
     // On a busy machine it may have waited for a CPU for most of the time.
     let own = match poll.own_ns(look) {
         own if own < poll.length_ns / 2 => format!(" ({} of its own)", duration(own)),

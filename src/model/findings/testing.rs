@@ -36,6 +36,7 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         began_ns,
         length_ns: S,
         worker: None,
+        is_least: false,
         over: false,
         cause,
         own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),

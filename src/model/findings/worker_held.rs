@@ -43,6 +43,15 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
+    /// How long it took, as people say it.
+    pub(super) fn length(&self) -> String {
+        let length = duration(self.length_ns);
+        match self.evidence.is_some_and(|evidence| evidence.is_least) {
+            true => format!("at least {length}"),
+            false => length,
+        }
+    }
+
     /// How much of it the task is to blame for: nothing if it may block.
     pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
@@ -158,7 +167,7 @@ fn held(poll: &Poll<'_>) -> String {
     let place = poll.worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
     let why = why.unwrap_or_default();
-    format!("held {place} for {} without yielding{why}", duration(poll.length_ns))
+    format!("held {place} for {} without yielding{why}", poll.length())
 }
 
 /// What to do about a poll that is long for this reason.
@@ -258,5 +267,18 @@ mod tests {
         let meta = TaskMeta { kind: TaskKind::Blocking, ..TaskMeta::default() };
         now.tasks[0].meta = meta.into();
         assert!(of("worker-held", [now]).is_empty());
+    }
+
+    #[test]
+    fn a_poll_whose_end_nobody_saw_took_at_least_so_long() {
+        let mut poll = Evidence::clone(&evidence(7, S, Cause::Unknown("not on the wire")));
+        (poll.over, poll.is_least, poll.length_ns) = (true, true, S / 4);
+        let mut now = snapshot(2 * S, [task(7, "request")]);
+        now.evidence = vec![Arc::new(poll)];
+        let found = of("worker-held", [now]);
+        assert_eq!(
+            found[0].sentence,
+            "request held its thread for at least 250 ms without yielding"
+        );
     }
 }

@@ -227,6 +227,7 @@ fn evidence(poll: EndedPoll) -> Arc<Evidence> {
         task: poll.task,
         began_ns: poll.began_ns,
         length_ns: poll.length_ns,
+        is_least: poll.is_least,
         worker: None,
         over: true,
         cause: Cause::Unknown(NOT_ON_THE_WIRE),

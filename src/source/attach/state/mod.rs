@@ -5,6 +5,7 @@
 
 mod meta;
 mod names;
+mod polled;
 mod shown;
 mod table;
 mod task;
@@ -29,8 +30,8 @@ use crate::{
     model::{Gaps, TaskMeta},
 };
 use names::Names;
+pub use polled::EndedPoll;
 use table::{Entry, Table};
-pub use task::EndedPoll;
 use task::Task;
 use unknown::Unknown;
 use waits::{AsyncOp, Resource};
@@ -248,12 +249,11 @@ impl Target {
         true
     }
 
-    /// Keeps a poll for the next look, if it was long.
-    fn ended(&mut self, poll: Option<EndedPoll>) {
-        let long = poll.filter(|poll| poll.length_ns >= LONG_NS);
-        if let Some(poll) = long.filter(|_| self.long_polls.len() < limits::LONG_POLLS) {
-            self.long_polls.push(poll);
-        }
+    /// Keeps those polls for the next look that were long.
+    fn ended(&mut self, polls: [Option<EndedPoll>; 2]) {
+        let long = polls.into_iter().flatten().filter(|poll| poll.length_ns >= LONG_NS);
+        let room = limits::LONG_POLLS.saturating_sub(self.long_polls.len());
+        self.long_polls.extend(long.take(room));
     }
 
     /// The long polls that have ended since the last call, as far as updates tell of them.

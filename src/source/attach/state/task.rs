@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use console_api::tasks;
 
-use super::table::{Entry, Life};
+use super::{
+    polled::{EndedPoll, Polled},
+    table::{Entry, Life},
+};
 use crate::source::attach::clock::{Moment, Offset, Written, between, moment, nanos};
 use crate::{
     Histogram,
@@ -58,17 +61,6 @@ impl Entry for Task {
     }
 }
 
-/// A poll that has ended, the last one of its task in an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndedPoll {
-    /// The task's key.
-    pub task: u64,
-    /// When it began, on our clock.
-    pub began_ns: u64,
-    /// How long it took.
-    pub length_ns: u64,
-}
-
 /// Where a task stands, since when, and how its life has split up to a moment.
 struct Split {
     state: State,
@@ -114,7 +106,7 @@ impl Task {
 
     /// Takes its figures in, which are whole values, and adds to `delays` how long its
     /// polls have waited since the last ones. Gives the latest moment that they tell of, and
-    /// its last poll, if that has ended since.
+    /// the polls that have ended since, as far as figures tell them apart.
     pub(super) fn take(
         &mut self,
         stats: &tasks::Stats,
@@ -122,30 +114,47 @@ impl Task {
         before: &Written,
         offset: &Offset,
         delays: &mut Histogram,
-    ) -> (Moment, Option<EndedPoll>) {
-        let was_over = !self.is_polling();
-        if self.has_stats && self.is_polling() {
+    ) -> (Moment, [Option<EndedPoll>; 2]) {
+        let past = self.polled();
+        let was_polling = self.is_polling();
+        if was_polling {
             // Until then it was certainly in that poll, which may be over now.
             let known = between(self.poll_began, self.known(before, update - 1, before.at));
             self.max_poll_ns = self.max_poll_ns.max(known);
         }
-        let polled = stats.poll_stats.unwrap_or_default();
-        let (busy, scheduled) = (nanos(polled.busy_time), nanos(stats.scheduled_time));
-        let polls = polled.polls.saturating_sub(self.polls);
-        if let Some(wait) = scheduled.saturating_sub(self.scheduled_ns).checked_div(polls) {
+        let scheduled = self.scheduled_ns;
+        let from = self.poll_began.max(self.poll_ended);
+        self.put(stats, offset);
+        let now = self.polled();
+        let polls = now.polls.saturating_sub(past.polls);
+        if let Some(wait) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
             self.max_delay_ns = self.max_delay_ns.max(wait);
             if self.has_stats {
                 delays.record_many(wait, polls);
             }
         }
-        let mean = busy.saturating_sub(self.busy_ns).checked_div(polls).unwrap_or(0);
+        let Life { made, ended, .. } = self.life;
+        let from = if self.has_stats { from } else { made };
+        (self.has_stats, self.changed) = (true, update);
+        let since = now.since(&past);
+        let longest = since.last.map_or(0, |last| last.min(self.busy_ns)).max(since.least);
+        self.max_poll_ns = self.max_poll_ns.max(longest);
+        let latest = [made, ended, self.woken, self.poll_began, self.poll_ended];
+        let latest = latest.into_iter().fold(0, Moment::max);
+        // What the first update tells of may have been long ago.
+        let span = (before.at > 0).then(|| between(from, self.poll_began));
+        let told = |span| since.told(self.life.key, self.poll_began_here, span);
+        (latest, span.map_or([None; 2], told))
+    }
+
+    fn put(&mut self, stats: &tasks::Stats, offset: &Offset) {
+        let polled = stats.poll_stats.unwrap_or_default();
         self.life.made = moment(stats.created_at);
         self.life.ended = moment(stats.dropped_at);
         self.first_poll = moment(polled.first_poll);
         self.woken = moment(stats.last_wake);
         let poll_began = moment(polled.last_poll_started);
-        let is_another = poll_began != self.poll_began;
-        if is_another {
+        if poll_began != self.poll_began {
             (self.poll_began, self.poll_began_here) = (poll_began, offset.ours(poll_began));
         }
         self.poll_ended = moment(polled.last_poll_ended);
@@ -154,22 +163,19 @@ impl Task {
         self.self_wakes = stats.self_wakes;
         let wakers = stats.waker_clones.saturating_sub(stats.waker_drops);
         self.wakers = u32::try_from(wakers).unwrap_or(u32::MAX);
-        (self.busy_ns, self.scheduled_ns) = (busy, scheduled);
-        let last = if self.is_polling() { 0 } else { between(self.poll_began, self.poll_ended) };
-        self.max_poll_ns = self.max_poll_ns.max(last.min(busy)).max(mean);
-        (self.has_stats, self.changed) = (true, update);
-        let Life { made, ended, .. } = self.life;
-        let latest = [made, ended, self.woken, self.poll_began, self.poll_ended];
-        let latest = latest.into_iter().fold(0, Moment::max);
-        let over = self.poll_began > 0 && self.poll_ended >= self.poll_began;
-        // What the first update tells of may have been long ago.
-        let is_news = (is_another || !was_over) && before.at > 0;
-        let ended = (over && is_news).then(|| EndedPoll {
-            task: self.life.key,
-            began_ns: self.poll_began_here.max(0).unsigned_abs(),
-            length_ns: last,
-        });
-        (latest, ended)
+        self.busy_ns = nanos(polled.busy_time);
+        self.scheduled_ns = nanos(stats.scheduled_time);
+    }
+
+    fn polled(&self) -> Polled {
+        let is_over = self.poll_began > 0 && self.poll_ended >= self.poll_began;
+        Polled {
+            polls: self.polls,
+            busy_ns: self.busy_ns,
+            began: self.poll_began,
+            last: is_over.then(|| between(self.poll_began, self.poll_ended)),
+            is_polling: self.is_polling(),
+        }
     }
 
     /// Up to when it is known, if the last update is the one with this number, and what was not

@@ -53,6 +53,28 @@ fn polls_that_have_ended_are_told_once_and_those_of_before_never() {
 }
 
 #[test]
+fn a_block_before_the_last_poll_of_a_request_is_told_as_the_least_that_it_was() {
+    let mut target = Watched::new();
+    target.take(&update(S, [], [(1, idle(THEN))]));
+    let request = tasks::Stats {
+        poll_stats: Some(PollStats {
+            polls: 3,
+            first_poll: at(THEN + S + 11 * MS),
+            last_poll_started: at(THEN + S + 300 * MS),
+            last_poll_ended: at(THEN + S + 301 * MS),
+            busy_time: Some(Duration { seconds: 0, nanos: 241 * MS as i32 }),
+        }),
+        ..ended(THEN + S + 10 * MS, THEN + S + 302 * MS)
+    };
+    target.take(&update(2 * S, [announced(7, "request")], [(7, request)]));
+    let told = target.0.take_long_polls();
+    let least = told.iter().find(|poll| poll.is_least).expect("one of two took half of the sum");
+    assert_eq!(least.length_ns, 120 * MS as u64);
+    let known = target.tasks(2 * S).into_iter().find(|task| task.meta.id == 1007);
+    assert_eq!(known.expect("it is kept for a while").max_poll_ns, 120 * MS as u64);
+}
+
+#[test]
 fn a_poll_that_was_met_while_an_update_was_written_is_not_long() {
     let mut target = Watched::new();
     // Read 1 ms after it began; the target took 80 ms to write the rest of its update.
@@ -64,7 +86,7 @@ fn a_poll_that_was_met_while_an_update_was_written_is_not_long() {
         tasks.into_iter().find(|task| task.meta.id == 7).expect("it is known")
     };
     assert_eq!((met(&target).state, met(&target).lasts_ns(u64::MAX)), (State::Polling, MS as u64));
-    assert_eq!(met(&target).max_poll_ns, MS as u64);
+    assert_eq!(met(&target).max_poll_ns, 2 * MS as u64, "the one before it");
     target.take(&update(2 * S, [], [(7, idle(THEN))]));
     assert_eq!(met(&target).max_poll_ns, 2 * MS as u64);
 
