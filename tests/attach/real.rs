@@ -54,6 +54,17 @@ fn target() {
                 thread::sleep(Duration::from_millis(250));
             }
         });
+        named("listener", async {
+            loop {
+                sleep(Duration::from_millis(600)).await;
+                // Neither its first poll nor its last, and over before an update is written.
+                named("request", async {
+                    sleep(Duration::from_millis(5)).await;
+                    thread::sleep(Duration::from_millis(250));
+                    sleep(Duration::from_millis(5)).await;
+                });
+            }
+        });
         for n in 1..=5 {
             named(&format!("sleeper-{n}"), async {
                 loop {
@@ -133,17 +144,17 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     for task in &snapshot.tasks {
         assert_eq!(task.lifetime_ns, task.busy_ns + task.scheduled_ns + task.idle_ns, "{task:?}");
     }
-    watching.wait_for(
-        "finding about the one who blocks, in a later poll than its first",
-        |s, m| {
-            let blocks = s.tasks.iter().any(|task| &*task.meta.name == "blocker" && task.polls > 1);
-            blocks
-                && m.all_findings().iter().any(|finding| {
-                    finding.rule == "worker-held"
-                        && finding.suspect == Suspect::Group("blocker".into())
-                })
-        },
-    );
+    let is_held_by = |m: &Model, group: &str| {
+        let suspect = Suspect::Group(group.into());
+        m.all_findings().iter().any(|f| f.rule == "worker-held" && f.suspect == suspect)
+    };
+    watching.wait_for("finding about who blocks, in a later poll than its first", |s, m| {
+        let blocks = s.tasks.iter().any(|task| &*task.meta.name == "blocker" && task.polls > 1);
+        blocks && is_held_by(m, "blocker")
+    });
+    watching.wait_for("finding about requests that block for a while and are over", |_, m| {
+        is_held_by(m, "request")
+    });
     watching.wait_for("lock with its holder and its waiter", |s, _| {
         let Ok(resources) = &s.resources else { return false };
         let holder = key(s, "lock-holder");
