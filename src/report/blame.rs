@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    format::{UNKNOWN, count, duration, harmless},
+    format::{UNKNOWN, count, duration, harmless, task_seconds},
     table::{self, Column},
 };
 use crate::model::{Culprit, Model};
@@ -18,7 +18,7 @@ pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
         return Ok(());
     }
     let mut columns = vec![Column::Left("LONG POLLS OF")];
-    columns.extend(["POLLS", "HELD", "COST OTHERS", "TASKS"].map(Column::right));
+    columns.extend(["POLLS", "HELD", "TASK-SECONDS", "TASKS"].map(Column::right));
     columns.extend(["", "IN"].map(Column::Left));
     let rows: Vec<_> = culprits.iter().take(TOP).map(row).collect();
     writeln!(out)?;
@@ -32,7 +32,7 @@ pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
 fn row(culprit: &Culprit) -> Vec<String> {
     let (cost, tasks) = culprit.cost.map_or_else(
         || (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
-        |cost| (duration(cost.total_ns), count(cost.tasks as u64)),
+        |cost| (task_seconds(cost.total_ns), count(cost.tasks as u64)),
     );
     // On several workers it is not certain that they waited for this one.
     let how = culprit.cost.map_or("", |cost| if cost.exact { "exact" } else { "meanwhile" });

@@ -46,6 +46,14 @@ pub(super) fn count(count: u64) -> String {
     result
 }
 
+/// Time of many tasks together, in seconds.
+pub(super) fn task_seconds(nanos: u64) -> String {
+    match nanos as f64 / 1e9 {
+        seconds if seconds < 9.995 => format!("{seconds:.2}"),
+        seconds => count(seconds.round() as u64),
+    }
+}
+
 /// Something for each second.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {

@@ -1,16 +1,18 @@
 //! Who cost the others most in the last minute, below the findings.
 //!
 //! ```text
-//!  COST OTHERS  TASKS   POLLS   HELD  LONG POLLS OF
-//!        3.20s     16      12  1.30s  hog  hog::spin src/lab/workload/hog.rs:61
-//!       ≤ 310ms     4       3   45ms  parser  app::parse src/parse.rs:20
+//!  TASK-SECONDS  TASKS   POLLS   HELD  LONG POLLS OF
+//!          3.20     16      12  1.30s  hog  hog::spin src/lab/workload/hog.rs:61
+//!        ≤ 0.31      4       3   45ms  parser  app::parse src/parse.rs:20
 //! ```
+//!
+//! Sixteen tasks that wait for a second each have waited for sixteen task-seconds.
 
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
-    text::{count, duration},
+    text::{count, duration, task_seconds},
     theme::Look,
 };
 use crate::{app::App, model::Culprit};
@@ -37,7 +39,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(listed) = lines.checked_sub(2) else { return };
     let top = area.bottom() - lines + 1;
     let head =
-        format!(" {:>12}{:>7}{:>8}{:>8}  LONG POLLS OF", "COST OTHERS", "TASKS", "POLLS", "HELD");
+        format!(" {:>12}{:>7}{:>8}{:>8}  LONG POLLS OF", "TASK-SECONDS", "TASKS", "POLLS", "HELD");
     canvas.line(area.x, top, area.right(), &vec![(head, canvas.look.title())]);
     let culprits = app.model().blame().culprits().iter().take(usize::from(listed));
     for (culprit, y) in culprits.zip(top + 1..) {
@@ -50,7 +52,7 @@ fn line(look: Look, culprit: &Culprit) -> Pieces {
     // Where other workers polled meanwhile, not all that waited did so because of this one.
     let cost = culprit.cost.map_or("–".to_owned(), |cost| {
         let at_most = if cost.exact { "" } else { look.glyph("≤ ", "<= ") };
-        format!("{at_most}{}", duration(cost.total_ns))
+        format!("{at_most}{}", task_seconds(cost.total_ns))
     });
     let tasks = culprit.cost.map_or("–".to_owned(), |cost| count(cost.tasks as u64));
     let (polls, held) = (count(culprit.polls), duration(culprit.held_ns));

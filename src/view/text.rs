@@ -52,6 +52,14 @@ pub(super) fn count(n: u64) -> String {
     }
 }
 
+/// Time of many tasks together: it may be more than the clock has seen, so it is no time of day.
+pub(super) fn task_seconds(nanos: u64) -> String {
+    match nanos as f64 / 1e9 {
+        seconds if seconds < 9.995 => format!("{seconds:.2}"),
+        seconds => count(seconds.round() as u64),
+    }
+}
+
 /// A rate for each second.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {

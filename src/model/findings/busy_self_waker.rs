@@ -73,7 +73,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let task = case.task;
     let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
     let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
-    let mean = duration_of(rates.busy / rates.polls.max(1.0));
+    let mean = duration((rates.busy / rates.polls.max(1.0) * 1e9) as u64);
     let how = match own_wakes(rates) >= 0.5 {
         true => "and wakes itself each time",
         false => "and nobody else wakes it: so yield_now does, in a loop",
@@ -84,14 +84,6 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
         task.meta.name, case.measure
     );
     Claim::of(task, case.measure, sentence)
-}
-
-/// Seconds that are much less than one.
-fn duration_of(seconds: f64) -> String {
-    match seconds {
-        s if s >= 1e-3 => duration((s * 1e9) as u64),
-        s => format!("{:.1} µs", s * 1e6),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 pub(in crate::model) fn duration(nanos: u64) -> String {
     let seconds = nanos as f64 / 1e9;
     match nanos {
-        0..10_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        0..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
+        1_000_000..10_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
         10_000_000..1_000_000_000 => format!("{} ms", nanos / 1_000_000),
         1_000_000_000..10_000_000_000 => format!("{seconds:.2} s"),
         10_000_000_000..60_000_000_000 => format!("{seconds:.1} s"),
