@@ -96,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn several_between_two_looks_are_all_counted() {
+        let mut now = over(2 * S, 20 * MS, Cause::Computing);
+        let mut before = Evidence::clone(&now.evidence[0]);
+        before.began_ns -= 100 * MS;
+        // The latest first, as the watchdog has them.
+        now.evidence.push(Arc::new(before));
+        assert_eq!(of("long-poll", [now])[0].count, 2);
+    }
+
+    #[test]
     fn a_single_one_that_is_a_little_too_long_is_let_pass() {
         let found = |moments: &[Snapshot]| of("long-poll", moments.to_vec()).len();
         let little = |at| over(at * S, 12 * MS, Cause::Computing);

@@ -82,7 +82,7 @@ impl Poll<'_> {
 }
 
 /// The polls that are under way, and those that ended since the look before if somebody
-/// has watched them.
+/// has watched them; in the order in which they began.
 pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     let now = look.now();
     let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
@@ -114,6 +114,8 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
         let worker = evidence.worker;
         Some(Poll { task, worker, began_ns, length_ns, evidence: Some(evidence) })
     }));
+    // One after the other: who has been told of a later one takes an earlier one for old.
+    polls.sort_by_key(|poll| poll.began_ns);
     polls
 }
 
