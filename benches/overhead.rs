@@ -190,7 +190,7 @@ fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
             Variant::Timeline => format!("{:+.1} for the timeline", added(these) - added(ours)),
             _ => format!("1/{:.1} of it", added(these) / added(ours)),
         };
-        println!("| {name} | {cost:.0} | +{:.0} | +{paired:.0} | {share} |", added(these));
+        println!("| {name} | {cost:.0} | {:+.0} | {paired:+.0} | {share} |", added(these));
     }
 }
 

@@ -31,7 +31,7 @@ const NOT_ON_THE_WIRE: &str = "the tokio-console wire does not carry it";
 const CAVEATS: &[Caveat] = &[
     Caveat {
         figure: "tasks.max_poll_ns",
-        text: "at least: the wire carries the last poll of each update only",
+        text: "at least: the wire carries the last poll of each update, and the sum of the others",
     },
     Caveat { figure: "tasks.max_delay_ns", text: "at least: the wire carries sums of waits only" },
     Caveat { figure: "lag", text: "estimated from the mean wait of each task between two updates" },
