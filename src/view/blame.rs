@@ -56,7 +56,7 @@ fn line(look: Look, culprit: &Culprit) -> Pieces {
     });
     let tasks = culprit.cost.map_or("–".to_owned(), |cost| count(cost.tasks as u64));
     let (polls, held) = (count(culprit.polls), duration(culprit.held_ns));
-    let function = culprit.function.as_deref().unwrap_or_default();
+    let function = culprit.function.as_deref().unwrap_or("– no stack");
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
         (format!(" {cost:>12}"), look.warning()),
