@@ -108,15 +108,34 @@ pub fn alive(snapshot: &Snapshot, group: &str) -> usize {
     snapshot.tasks.iter().filter(of_group).count()
 }
 
-/// The hog that holds a worker and how long it has done so.
-pub fn current_hog(snapshot: &Snapshot) -> Option<(u64, u64)> {
+/// A hog's poll that is under way.
+pub struct Hold {
+    pub key: u64,
+    began_ns: u64,
+    pub held_ns: u64,
+}
+
+impl Hold {
+    /// Whether this is a later look at the same poll, by more than `by`.
+    pub fn has_grown(&self, before: &Hold, by: u64) -> bool {
+        (self.key, self.began_ns) == (before.key, before.began_ns)
+            && self.held_ns > before.held_ns + by
+    }
+}
+
+/// The hog that holds a worker, the one that has done so for longest.
+pub fn current_hog(snapshot: &Snapshot) -> Option<Hold> {
     let is_hog = |key: u64| {
         let task = snapshot.tasks.iter().find(|task| task.key == key);
         task.is_some_and(|task| &*task.meta.group == "hog")
     };
     let polls = snapshot.workers.iter().filter_map(|worker| worker.current.as_ref());
-    let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| (poll.key, poll.since_ns));
-    of_hog.map(|(key, since)| (key, snapshot.taken_ns - since)).max_by_key(|(_, held)| *held)
+    let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| Hold {
+        key: poll.key,
+        began_ns: poll.since_ns,
+        held_ns: snapshot.taken_ns - poll.since_ns,
+    });
+    of_hog.max_by_key(|hold| hold.held_ns)
 }
 
 pub fn diseases() -> impl Iterator<Item = HogKind> {

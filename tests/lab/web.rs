@@ -88,7 +88,8 @@ fn one_sees_at_which_await_each_connection_is() {
     let mut bench = bench("count = 12\nusers = 3000\nthink = '1ms'");
     let mut seen = std::collections::HashSet::new();
     bench.wait("connections were seen at several awaits", |s| {
-        assert!(of(s, "conn").all(|task| task.polls == 0 || task.stage.is_some()));
+        // In its first poll a task may not have come to its first stage yet.
+        assert!(of(s, "conn").all(|task| task.polls <= 1 || task.stage.is_some()));
         seen.extend(of(s, "conn").filter_map(|task| task.stage));
         ["reads the request", "asks the database"].iter().all(|stage| seen.contains(stage))
     });

@@ -18,7 +18,8 @@ fn all_closed_loop_work_advances_under_both_flavors() {
         assert_eq!(done(&snapshot).len(), 3);
         let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
         assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
-        assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls == 0));
+        // In its first poll a task may not have come to its first stage yet.
+        assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls <= 1));
     }
 }
 
