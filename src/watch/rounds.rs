@@ -161,6 +161,10 @@ impl Rounds {
     fn enter(&mut self, at: usize, task: u64, began: u64, now: u64) {
         self.posts[at].is_long = true;
         count(&self.shared.polls);
+        // Read before the poll is published. If the poll ends during this read (the watchdog had
+        // to wait for a CPU), the delayed tasks may have been polled already: no impact then.
+        let others = self.biller.begin(at);
+        self.posts[at].others = others.filter(|_| steady(self.slots[at]) == Some((task, began)));
         let thread = self.slots[at].read(now);
         let record = PollRecord {
             task,
@@ -182,7 +186,6 @@ impl Rounds {
             unnamed: 0,
         };
         self.shared.log().open(at, record);
-        self.posts[at].others = self.biller.begin(at);
     }
 
     /// Whether the thread may not have run in its long poll though it seemed to.
