@@ -2,18 +2,19 @@
 //! connections do, and that it matters where the database is asked.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use asynctop::{
     lab::{Command, LabOptions, Scenario},
     model::{Flavor, Snapshot, TaskFigures},
-    probe::Registry,
+    probe::{Registry, State},
 };
 
-use crate::bench::{Bench, alive, done};
+use crate::bench::{Bench, PATIENCE, done};
 
 fn bench(settings: &str) -> Bench {
     let text = format!(
@@ -117,43 +118,46 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
     assert!(bench.lab.execute(Command::SwitchMode(7)).contains("no such workload"));
 }
 
+/// The connections whose query has not returned.
+fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskFigures> {
+    of(snapshot, "conn").filter(|task| task.stage == Some("asks the database"))
+}
+
+fn heartbeat_polls(snapshot: &Snapshot) -> u64 {
+    of(snapshot, "heartbeat").map(|task| task.polls).sum()
+}
+
 #[test]
-fn a_query_on_the_worker_is_one_long_poll_and_elsewhere_it_is_not() {
-    let longest = |mode: &str| {
+fn no_other_task_is_polled_during_a_query_on_the_worker() {
+    let mut bench = bench("count = 4\nusers = 50000\ndatabase = 'on-the-worker'");
+    let running = |s: &Snapshot| queries(s).next().map(|task| (task.key, task.since_ns));
+    let (begin, mut seen) = (Instant::now(), 0);
+    while seen < 3 {
+        assert!(begin.elapsed() < PATIENCE, "no query lasted for four snapshots");
+        let snapshots: [Snapshot; 4] = std::array::from_fn(|_| bench.look());
+        let waiting = snapshots.iter().flat_map(queries).find(|t| t.state != State::Polling);
+        assert!(waiting.is_none(), "a query on the worker is part of one poll: {waiting:?}");
+        let first = running(&snapshots[0]);
+        if first.is_some() && snapshots.iter().all(|s| running(s) == first) {
+            // A snapshot reads one task after the other: the inner two lie within the poll.
+            assert_eq!(heartbeat_polls(&snapshots[1]), heartbeat_polls(&snapshots[2]));
+            seen += 1;
+        }
+    }
+}
+
+#[test]
+fn other_tasks_are_polled_during_a_query_elsewhere() {
+    for mode in ["spawn-blocking", "thread"] {
         let mut bench = bench(&format!("count = 4\nusers = 50000\ndatabase = '{mode}'"));
-        let polls = |s: &Snapshot| {
-            let mut longest: Vec<u64> = of(s, "conn").map(|task| task.max_poll_ns).collect();
-            longest.sort_unstable();
-            longest
-        };
-        let snapshot =
-            bench.wait("each client was answered", |s| requests(s) >= 16 && alive(s, "conn") >= 4);
-        // One of the four asks for a single user; the system may interrupt any poll.
-        polls(&snapshot)[polls(&snapshot).len() / 2]
-    };
-    let (off, on) = (longest("spawn-blocking"), longest("on-the-worker"));
-    assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
-}
-
-/// How long the heartbeats waited for the worker on average, by where the database is asked.
-fn wait_of_heartbeats(mode: &str) -> u64 {
-    let mut bench = bench(&format!("count = 4\nusers = 20000\nthink = '1ms'\ndatabase = '{mode}'"));
-    let sums = |s: &Snapshot| {
-        of(s, "heartbeat")
-            .fold((0, 0), |(polls, waited), task| (polls + task.polls, waited + task.scheduled_ns))
-    };
-    let first = bench.wait("each client was answered", |s| requests(s) >= 8);
-    let last = bench.wait("the heartbeats beat, and requests are answered", |s| {
-        sums(s).0 >= sums(&first).0 + 40 && requests(s) >= requests(&first) + 40
-    });
-    let ((before, waited_before), (polls, waited)) = (sums(&first), sums(&last));
-    (waited - waited_before) / (polls - before)
-}
-
-#[test]
-fn a_query_on_the_worker_keeps_tasks_waiting_that_ask_nobody() {
-    let (off, on) = (wait_of_heartbeats("spawn-blocking"), wait_of_heartbeats("on-the-worker"));
-    assert!(on > 2 * off, "off the worker {off} ns, on it {on} ns");
+        // Each query that was seen while its task waited, and the heartbeats' polls by then.
+        let mut before = HashMap::new();
+        bench.wait("a heartbeat is polled while a task waits for its query", |s| {
+            let beats = heartbeat_polls(s);
+            let mut waiting = queries(s).filter(|task| task.state == State::Idle);
+            waiting.any(|task| *before.entry((task.key, task.polls)).or_insert(beats) < beats)
+        });
+    }
 }
 
 #[test]
