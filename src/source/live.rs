@@ -223,9 +223,9 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
         key: view.key(),
         meta: metas.of(view),
         state: reading.state,
-        // A state that began since `now` was read: no reader has to think of times to come.
-        since_ns: reading.since.min(now),
-        known_ns: now,
+        since_ns: reading.since,
+        // A task that changed its state after `now` was read is known up to that change.
+        known_ns: now.max(reading.since),
         lifetime_ns: reading.lifetime,
         busy_ns: reading.busy,
         scheduled_ns: reading.scheduled,
@@ -287,5 +287,26 @@ impl Wanted {
             _ => std::cmp::Ordering::Equal,
         });
         task.into_iter().chain(groups).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_that_began_while_the_snapshot_was_taken_keeps_its_start() {
+        let registry = Registry::leak();
+        let now = registry.now();
+        let _task = registry.instrument("late", async {});
+        let mut metas = Metas::default();
+        registry.scan(now, |view| {
+            let since_ns = view.reading.since;
+            assert!(since_ns > now, "made after the time of the snapshot");
+            let row = figures(&view, &mut metas, now);
+            assert_eq!((row.since_ns, row.known_ns), (since_ns, since_ns));
+            assert_eq!(row.lasts_ns(now), 0);
+        });
+        assert_eq!(registry.live(), 1);
     }
 }

@@ -74,10 +74,12 @@ impl Workers {
             workers.push(WorkerFigures {
                 index,
                 thread: self.name(index, epoch, id, thread),
-                current: thread.and_then(|thread| thread.current).map(|(key, since)| {
-                    // It may have begun since `now` was read.
-                    CurrentPoll { key, since_ns: since.min(now) }
-                }),
+                current: thread
+                    .and_then(|thread| thread.current)
+                    // A poll that began after `now` was read is left to the next snapshot. Its
+                    // start identifies it and is never adjusted.
+                    .filter(|(_, since)| *since <= now)
+                    .map(|(key, since_ns)| CurrentPoll { key, since_ns }),
                 poll_ns: Figure::Measured(self.totals[index].busy),
                 polls: Figure::Measured(self.totals[index].polls),
                 busy_ns: busy_ns(metrics, index),
@@ -189,5 +191,45 @@ impl Queues {
     fn read(_metrics: &RuntimeMetrics, _index: usize) -> Self {
         let none = Figure::Unavailable(super::runtime::UNSTABLE);
         Queues { steals: none, overflows: none, local: none }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::{model::Flavor, probe::Registry};
+
+    #[test]
+    fn poll_that_begins_after_the_snapshot_is_left_to_the_next_one_with_its_true_start() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let epoch = Epoch {
+            number: 1,
+            flavor: Flavor::CurrentThread,
+            handle: runtime.handle().clone(),
+            threads: Arc::default(),
+            started_ns: 0,
+            before: Registry::leak().threads(0).into(),
+        };
+        let polling = ThreadReading {
+            id: Some(thread::current().id()),
+            os_id: None,
+            name: String::new(),
+            current: Some((7, 120)),
+            busy: 0,
+            polls: 1,
+        };
+        let mut workers = Workers::default();
+        let mut current_at = |now| {
+            let threads = std::slice::from_ref(&polling);
+            // Tokio knows the worker's thread while it drives the runtime.
+            let rows = runtime
+                .block_on(async { workers.read(&epoch, &epoch.handle.metrics(), threads, now) });
+            rows[0].current.clone()
+        };
+        assert_eq!(current_at(100), None);
+        assert_eq!(current_at(130), Some(CurrentPoll { key: 7, since_ns: 120 }));
+        assert_eq!(current_at(140), Some(CurrentPoll { key: 7, since_ns: 120 }));
     }
 }

@@ -104,12 +104,12 @@ impl Timeline {
             tier.forget(horizon, most);
         }
         let last = [&track.every, &track.ticked].into_iter().filter_map(Tier::last).max();
-        track.open = polls.current.as_ref().map(|poll| Run {
-            key: poll.key,
-            // It may have given way to a poll inside of it.
-            began: poll.since_ns.max(last.unwrap_or(0)).min(now),
-            ended: now,
-            group: self.group_of(poll.key, snapshot),
+        track.open = polls.current.as_ref().and_then(|poll| {
+            // Until the end of the last poll inside of it, that one was drawn.
+            let began = poll.since_ns.max(last.unwrap_or(0));
+            // A poll that began while the snapshot was taken comes with the next one.
+            let group = (began <= now).then(|| self.group_of(poll.key, snapshot))?;
+            Some(Run { key: poll.key, began, ended: now, group })
         });
     }
 

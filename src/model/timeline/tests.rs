@@ -92,6 +92,18 @@ fn a_poll_that_has_not_ended_is_drawn_up_to_now_and_grows() {
 }
 
 #[test]
+fn open_poll_that_began_after_the_snapshot_comes_with_the_next_one() {
+    let held = |now: u64, from: u64| {
+        let current = Some(CurrentPoll { key: 3, since_ns: 70 });
+        snapshot(now, [WorkerPolls { current, ..all(from, &[]) }])
+    };
+    let mut timeline = timeline([held(60, 0)]);
+    assert_eq!(timeline.step(0, 0, true), None);
+    timeline.advance(&held(100, 60));
+    assert_eq!(timeline.step(0, 0, true), Some(70));
+}
+
+#[test]
 fn a_poll_that_was_interrupted_goes_on_where_the_other_one_ended() {
     let polls = all(0, &[(1, 10, 30), (3, 30, 50)]);
     let current = Some(CurrentPoll { key: 1, since_ns: 10 });
