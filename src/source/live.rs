@@ -175,9 +175,10 @@ impl LiveSource {
 impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
-        let now = self.registry.now();
         self.timeline.look(interest.timeline, self.registry);
-        let (tasks, distributions) = self.tasks(now, interest);
+        let (tasks, distributions) = self.tasks(self.registry.now(), interest);
+        // After the tasks: a state that began while they were read began before this time.
+        let now = self.registry.now();
         let measured = tasks
             .iter()
             .filter(|task| !task.state.is_done() && task.state != State::Created)
@@ -224,7 +225,7 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
         meta: metas.of(view),
         state: reading.state,
         since_ns: reading.since,
-        // A task that changed its state after `now` was read is known up to that change.
+        // A task that changed its state while the tasks were read is known up to that change.
         known_ns: now.max(reading.since),
         lifetime_ns: reading.lifetime,
         busy_ns: reading.busy,

@@ -78,7 +78,8 @@ pub fn check_invariants(snapshot: &Snapshot) {
     for task in &snapshot.tasks {
         let sum = task.busy_ns + task.scheduled_ns + task.idle_ns;
         assert_eq!(task.lifetime_ns, sum, "{task:?}");
-        assert!(task.since_ns <= snapshot.taken_ns, "{task:?}");
+        assert!(task.since_ns <= task.known_ns, "{task:?}");
+        assert!(task.known_ns <= snapshot.taken_ns, "{task:?}");
     }
     for worker in &snapshot.workers {
         let current = worker.current.as_ref();

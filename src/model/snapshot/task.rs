@@ -68,9 +68,9 @@ pub struct TaskFigures {
     pub state: State,
     /// Since when it stands there, on the source's clock.
     pub since_ns: u64,
-    /// The time up to which its values are known, on the source's clock: the snapshot's time;
-    /// earlier where a target reports its tasks now and then; later, and equal to `since_ns`,
-    /// where the task changed its state while the snapshot was taken.
+    /// The time up to which its values are known, on the source's clock: when the task was
+    /// read, at most the snapshot's time; earlier where a target reports its tasks now and
+    /// then.
     pub known_ns: u64,
     /// From its spawn to the snapshot, or to its end.
     pub lifetime_ns: u64,
