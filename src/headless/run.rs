@@ -38,6 +38,10 @@ pub(super) struct Run<'a> {
     summary: Summary,
     pub(super) interrupted: Receiver<()>,
     next_document: Instant,
+    /// The first snapshot of the current phase: the rates of the report cover the time since.
+    phase_first: Option<Arc<Snapshot>>,
+    /// The latest snapshot that is in a document, or the first one of the phase.
+    last_document: Option<Arc<Snapshot>>,
     /// Why the hog did not come on, if it should have and did not.
     no_hog: Option<String>,
     /// How long the last look took.
@@ -68,6 +72,8 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             interrupted,
             next_document: Instant::now() + plan.interval,
+            phase_first: None,
+            last_document: None,
             no_hog: None,
             cost: Duration::ZERO,
         }
@@ -103,16 +109,17 @@ impl<'a> Run<'a> {
             watchdog.settle(NAMES);
             self.look();
         }
+        let model = self.model_since(self.phase_first.as_ref());
         match self.plan.format {
             Format::Text if self.plan.ascii => {
                 let mut report = Vec::new();
-                text::write(&self.model, &self.summary, &mut report)?;
+                text::write(&model, &self.summary, &mut report)?;
                 out.write_all(text::in_ascii(&String::from_utf8_lossy(&report)).as_bytes())?;
             }
-            Format::Text => text::write(&self.model, &self.summary, out)?,
-            Format::Json => json::write(&self.model, &self.summary, out)?,
-            Format::Jsonl => json::write_line(&self.model, &self.summary, out)?,
-            Format::Csv => csv::write(&self.model, out)?,
+            Format::Text => text::write(&model, &self.summary, out)?,
+            Format::Json => json::write(&model, &self.summary, out)?,
+            Format::Jsonl => json::write_line(&model, &self.summary, out)?,
+            Format::Csv => csv::write(&model, out)?,
         }
         out.flush()
     }
@@ -125,6 +132,8 @@ impl<'a> Run<'a> {
         out: &mut impl Write,
     ) -> io::Result<End> {
         let first = self.look();
+        self.phase_first = Some(Arc::clone(&first));
+        self.last_document = Some(Arc::clone(&first));
         let mut next = Instant::now();
         let end = loop {
             // Half of the time at most goes into looking, however many tasks there are.
@@ -154,8 +163,15 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.next_document = now.max(self.next_document + self.plan.interval);
-        json::write_line(&self.model, &self.summary, out)?;
+        let model = self.model_since(self.last_document.as_ref());
+        json::write_line(&model, &self.summary, out)?;
+        self.last_document = self.model.snapshot().cloned();
         out.flush()
+    }
+
+    /// The model, with rates that cover the time since `first`.
+    fn model_since(&self, first: Option<&Arc<Snapshot>>) -> Model {
+        first.map_or_else(|| self.model.clone(), |first| self.model.with_rates_since(first))
     }
 
     pub(super) fn look(&mut self) -> Arc<Snapshot> {
@@ -166,5 +182,88 @@ impl<'a> Run<'a> {
         self.gate.look(&self.model);
         self.cost = begin.elapsed();
         snapshot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::{
+        Figure, Thresholds,
+        testing::{snapshot, task},
+    };
+
+    const MS: u64 = 1_000_000;
+
+    /// A task that is polled 1,000 times a second, a worker that is 10 % busy. Every other
+    /// snapshot is only a millisecond after the one before it.
+    #[derive(Default)]
+    struct Steady {
+        snapshots: u64,
+    }
+
+    impl Source for Steady {
+        fn snapshot(&mut self, _: &Interest) -> Snapshot {
+            let taken_ns = (1_000 + self.snapshots / 2 + self.snapshots.div_ceil(2) * 250) * MS;
+            self.snapshots += 1;
+            let mut beat = task(1, "heartbeat-1");
+            (beat.polls, beat.lifetime_ns) = (taken_ns / MS, taken_ns);
+            let mut now = snapshot(taken_ns, [beat]);
+            now.workers[0].poll_ns = Figure::Measured(taken_ns / 10);
+            now
+        }
+    }
+
+    fn documents(format: Format) -> Vec<Value> {
+        let plan = Plan {
+            run_time: Some(Duration::from_millis(30)),
+            hog: false,
+            interval: Duration::from_millis(1),
+            format,
+            ascii: false,
+            thresholds: Thresholds::default(),
+            fail_on: Vec::new(),
+        };
+        let (_not_interrupted, interrupted) = mpsc::channel();
+        let mut run = Run::new(None, &plan, Box::new(Steady::default()), interrupted);
+        let mut out = Vec::new();
+        run.write(&mut out).expect("a Vec takes everything");
+        let documents = serde_json::Deserializer::from_slice(&out).into_iter();
+        documents.map(|document| document.expect("JSON")).collect()
+    }
+
+    fn assert_rates(document: &Value) {
+        let polls = document["tasks"][0]["polls_per_second"].as_f64().expect("a rate");
+        let busy = document["workers"][0]["busy_share"].as_f64().expect("a share");
+        assert!((polls - 1_000.0).abs() < 1e-6, "{document:#}");
+        assert!((busy - 0.1).abs() < 1e-6, "{document:#}");
+    }
+
+    #[test]
+    fn the_rates_of_the_last_report_cover_the_whole_phase() {
+        let [report] = &documents(Format::Json)[..] else { panic!("one document") };
+        assert_rates(report);
+        let phase = &report["phases"][0];
+        assert_eq!(report["rates_span_ns"], phase["duration_ns"], "{report:#}");
+    }
+
+    #[test]
+    fn the_rates_of_each_line_cover_the_time_since_the_line_before() {
+        let documents = documents(Format::Jsonl);
+        documents.iter().for_each(assert_rates);
+        let number = |document: &Value, name: &str| document[name].as_u64().unwrap_or_default();
+        let last = documents.last().expect("a report");
+        let mut since = number(&last["phases"][0], "begin_ns");
+        for document in &documents {
+            let (now, span) = (number(document, "taken_ns"), number(document, "rates_span_ns"));
+            let whole = document == last && span == number(&last["phases"][0], "duration_ns");
+            // A line that follows too closely has rates from before it.
+            assert!(whole || span == now - since || now - since < 50 * MS, "{document:#}");
+            since = now;
+        }
     }
 }

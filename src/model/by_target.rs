@@ -13,11 +13,19 @@ use super::{Link, Snapshot, TargetFigures, TaskFigures, TaskRates, rates};
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByTarget {
     first: Vec<Option<Arc<Snapshot>>>,
+    /// The time that the rates of each target cover.
+    spans_ns: Vec<Option<u64>>,
 }
 
 impl ByTarget {
-    /// The rates of each task of `now`, in its order. Those of targets that have sent
-    /// nothing new are taken from `last` and the rates there.
+    /// The time that the rates of a target cover; `None` for those that cover the life of each
+    /// task.
+    pub(super) fn span_ns(&self, position: usize) -> Option<u64> {
+        self.spans_ns.get(position).copied().flatten()
+    }
+
+    /// The rates of each task of `now`, in its order. Those of targets that have sent nothing
+    /// new, or too soon after their last update, are taken from `last` and the rates there.
     pub(super) fn rates(
         &mut self,
         now: &Arc<Snapshot>,
@@ -26,6 +34,7 @@ impl ByTarget {
     ) -> Vec<TaskRates> {
         let mut rates = Vec::with_capacity(now.tasks.len());
         self.first.resize(now.targets.len(), None);
+        self.spans_ns.resize(now.targets.len(), None);
         for (at, target) in now.targets.iter().enumerate() {
             let tasks = of(now, target);
             if matches!(target.link, Link::Lost { .. } | Link::Stale { .. }) {
@@ -37,7 +46,7 @@ impl ByTarget {
             let same = before.filter(|(_, before)| before.process == target.process);
             let span = same.map(|(_, b)| target.counted_ns.saturating_sub(b.counted_ns));
             match (same, last, span) {
-                (Some(_), Some(last), Some(0)) => {
+                (Some(_), Some(last), Some(..rates::MIN_SPAN_NS)) => {
                     rates.extend(carried(tasks, last, target, rates_there));
                     continue;
                 }
@@ -47,8 +56,31 @@ impl ByTarget {
                 _ => rates.extend(rates::between(tasks, &[], None)),
             }
             *first = Some(Arc::clone(now));
+            self.spans_ns[at] = span;
         }
         rates
+    }
+
+    /// Replaces the rates of each target by those since `first`, where they are known.
+    pub(super) fn rates_since(
+        &mut self,
+        now: &Snapshot,
+        first: &Snapshot,
+        rates: &mut [TaskRates],
+    ) {
+        for (at, target) in now.targets.iter().enumerate() {
+            let before = first.targets.get(at).filter(|before| before.process == target.process);
+            let span = before.map(|b| target.counted_ns.saturating_sub(b.counted_ns));
+            let Some(span) = span.filter(|span| *span >= rates::MIN_SPAN_NS) else { continue };
+            if !target.link.is_live() {
+                continue;
+            }
+            let tasks = of(now, target);
+            let begin = now.tasks.partition_point(|task| task.key < target.keys.start);
+            let since_first = rates::between(tasks, of(first, target), Some(span));
+            rates[begin..begin + tasks.len()].copy_from_slice(&since_first);
+            self.spans_ns[at] = Some(span);
+        }
     }
 }
 

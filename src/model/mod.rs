@@ -46,16 +46,12 @@ pub use snapshot::{
 pub use target::{Caveat, Gaps, Link, TargetFigures};
 pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
 
-/// Two snapshots must lie this far apart before rates are taken between them: a snapshot
-/// that was asked for out of turn would give rates over next to nothing.
-const MIN_INTERVAL_NS: u64 = 50_000_000;
-
 /// Follows one source: takes its snapshots in, in order, and derives what they mean.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     snapshot: Option<Arc<Snapshot>>,
-    /// What rates are taken against.
-    base: Option<Arc<Snapshot>>,
+    base: rates::Base,
+    rates_span_ns: Option<u64>,
     by_target: by_target::ByTarget,
     rates: Vec<TaskRates>,
     workers: Vec<WorkerRow>,
@@ -78,22 +74,26 @@ impl Model {
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
         let last = self.snapshot.take();
         let before_ns = last.as_ref().map(|last| last.taken_ns);
+        let mut is_new_base = true;
         if let Some(last) = &last {
             if last.epoch != snapshot.epoch {
                 let findings = findings::Findings::new(self.findings.thresholds.clone());
                 // What was tried stays: on another runtime it is another trial.
                 let session = std::mem::take(&mut self.session);
                 *self = Model { findings, session, ..Model::default() };
-            } else if elapsed(self.base.as_ref(), last) >= MIN_INTERVAL_NS || self.base.is_none() {
-                self.base = Some(Arc::clone(last));
+            } else {
+                is_new_base = self.base.advance(Arc::clone(last), snapshot.taken_ns);
             }
         }
-        let base = self.base.as_deref();
+        let base = self.base.snapshot().map(Arc::as_ref);
+        self.rates_span_ns = base
+            .filter(|_| snapshot.targets.is_empty())
+            .map(|base| snapshot.taken_ns.saturating_sub(base.taken_ns));
         self.rates = match snapshot.targets.is_empty() {
             true => rates::tasks(&snapshot, base),
             false => self.by_target.rates(&snapshot, last.as_deref(), &self.rates),
         };
-        rates::workers(&mut self.workers, &snapshot, base);
+        rates::workers(&mut self.workers, &snapshot, base, is_new_base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
         self.session.advance(&snapshot, self.slowdown.figure());
@@ -124,7 +124,46 @@ impl Model {
         self.snapshot.as_ref()?.tasks.binary_search_by_key(&key, |task| task.key).ok()
     }
 
-    /// What happened to the task at this position since the snapshot before.
+    /// The time that the rates of tasks and workers cover, in ns, up to the latest snapshot.
+    ///
+    /// `None` before there are two snapshots far enough apart: each rate then covers the life
+    /// of its task, or of the runtime. Also `None` for programs watched over connections:
+    /// [`target_rates_span_ns`](Self::target_rates_span_ns) is theirs.
+    pub fn rates_span_ns(&self) -> Option<u64> {
+        self.rates_span_ns
+    }
+
+    /// The time that the rates of the tasks of a target cover, in ns, up to its latest update.
+    /// `None` as long as they cover the life of each task.
+    pub fn target_rates_span_ns(&self, position: usize) -> Option<u64> {
+        self.by_target.span_ns(position)
+    }
+
+    /// A copy whose rates cover the time since `first`, an earlier snapshot. Rates stay as
+    /// they are where that is too short for a rate, or another runtime or process.
+    pub fn with_rates_since(&self, first: &Snapshot) -> Model {
+        let mut model = self.clone();
+        let Some(snapshot) = self.snapshot.as_ref().filter(|now| now.epoch == first.epoch) else {
+            return model;
+        };
+        if !snapshot.targets.is_empty() {
+            model.by_target.rates_since(snapshot, first, &mut model.rates);
+            return model;
+        }
+        let span_ns = snapshot.taken_ns.saturating_sub(first.taken_ns);
+        if span_ns >= rates::MIN_SPAN_NS {
+            model.rates = rates::tasks(snapshot, Some(first));
+            for row in &mut model.workers {
+                let history = std::mem::take(&mut row.history);
+                *row = rates::worker_row(&row.figures, snapshot, Some(first));
+                row.history = history;
+            }
+            model.rates_span_ns = Some(span_ns);
+        }
+        model
+    }
+
+    /// The rates of the task at this position.
     pub fn rates(&self, position: usize) -> TaskRates {
         self.rates.get(position).copied().unwrap_or_default()
     }
@@ -148,7 +187,7 @@ impl Model {
         resources.map_or_else(Vec::new, |all| resources::rows(all, filter))
     }
 
-    /// The workers, with what happened since the snapshot before.
+    /// The workers, with their rates.
     pub fn workers(&self) -> &[WorkerRow] {
         &self.workers
     }
@@ -205,8 +244,4 @@ impl Model {
     pub fn thresholds(&self) -> &Thresholds {
         &self.findings.thresholds
     }
-}
-
-fn elapsed(base: Option<&Arc<Snapshot>>, last: &Snapshot) -> u64 {
-    base.map_or(0, |base| last.taken_ns.saturating_sub(base.taken_ns))
 }

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 
-/// What happened to a task since the snapshot before.
+/// The shortest time that a rate may cover. Over less, one poll more or less decides it.
+pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
+
+/// What happened to a task over the time that [`Model::rates_span_ns`] returns.
+///
+/// [`Model::rates_span_ns`]: super::Model::rates_span_ns
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskRates {
     /// Polls for each second.
@@ -17,7 +22,7 @@ pub struct TaskRates {
     pub busy: f64,
     /// Share of the time spent waiting for a worker, 0 to 1.
     pub scheduled: f64,
-    /// The task was not in the snapshot before.
+    /// The task was spawned within that time.
     pub new: bool,
     /// Its target is not heard of: nobody knows what it does now.
     pub unknown: bool,
@@ -36,7 +41,9 @@ impl TaskRates {
     };
 }
 
-/// A worker and what happened to it since the snapshot before.
+/// A worker and what happened to it over the time that [`Model::rates_span_ns`] returns.
+///
+/// [`Model::rates_span_ns`]: super::Model::rates_span_ns
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
     /// Its totals.
@@ -59,6 +66,32 @@ pub struct WorkerRow {
 impl WorkerRow {
     /// How many busy shares a row remembers: a minute at four snapshots a second.
     pub const HISTORY: usize = 240;
+}
+
+/// The snapshot that rates are taken against.
+///
+/// It is always at least [`MIN_SPAN_NS`] older than the latest snapshot, however closely
+/// snapshots follow each other, and becomes at most twice as old if they do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Base {
+    snapshot: Option<Arc<Snapshot>>,
+    /// Becomes the base as soon as it is old enough.
+    next: Option<Arc<Snapshot>>,
+}
+
+impl Base {
+    pub(super) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        self.snapshot.as_ref()
+    }
+
+    /// Adapts to a snapshot at `now_ns`; `last` is the one before it. Returns whether the
+    /// base has changed.
+    pub(super) fn advance(&mut self, last: Arc<Snapshot>, now_ns: u64) -> bool {
+        let next = self.next.take().unwrap_or(last);
+        let is_due = now_ns.saturating_sub(next.taken_ns) >= MIN_SPAN_NS;
+        *(if is_due { &mut self.snapshot } else { &mut self.next }) = Some(next);
+        is_due
+    }
 }
 
 fn share(now: u64, before: u64, span_ns: u64) -> f64 {
@@ -95,7 +128,7 @@ pub(super) fn between(
         while known.next_if(|old| old.key < task.key).is_some() {}
         let old = known.next_if(|old| old.key == task.key);
         // A task of the first snapshot is judged over its own life.
-        let span = span_ns.unwrap_or(task.lifetime_ns);
+        let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
         let of = |old: Option<u64>| old.unwrap_or(0);
         rates.push(TaskRates {
             polls: per_second(task.polls, of(old.map(|old| old.polls)), span),
@@ -110,43 +143,59 @@ pub(super) fn between(
     rates
 }
 
-/// Brings `rows` up to `now`, keeping their history.
-pub(super) fn workers(rows: &mut Vec<WorkerRow>, now: &Snapshot, base: Option<&Snapshot>) {
+/// Brings `rows` up to `now`, keeping their history. The new busy share is added to it, or
+/// replaces the last one if that covers mostly the same time.
+pub(super) fn workers(
+    rows: &mut Vec<WorkerRow>,
+    now: &Snapshot,
+    base: Option<&Snapshot>,
+    add_to_history: bool,
+) {
     let mut past: Vec<Vec<f64>> =
         rows.iter_mut().map(|row| std::mem::take(&mut row.history)).collect();
     past.resize_with(now.workers.len(), Vec::new);
-    *rows = now
-        .workers
-        .iter()
-        .zip(past)
-        .map(|(worker, mut history)| {
-            let old = base.and_then(|base| base.workers.get(worker.index));
-            let span = base
-                .map_or(now.runtime.uptime_ns, |base| now.taken_ns.saturating_sub(base.taken_ns));
-            let change = |of: fn(&WorkerFigures) -> Figure<u64>| {
-                let before = old.and_then(|old| of(old).value()).unwrap_or(0);
-                of(worker).value().map(|now| (now, before))
-            };
-            let rate = |of| change(of).map(|(now, before)| per_second(now, before, span));
-            let busy = |of| change(of).map_or(0.0, |(now, before)| share(now, before, span));
-            let busy = busy(|w| w.poll_ns).max(busy(|w| w.busy_ns));
-            if history.len() == WorkerRow::HISTORY {
-                history.remove(0);
-            }
-            history.push(busy);
-            WorkerRow {
-                current: worker.current.as_ref().map(|poll| {
-                    (name_of(now, poll.key), now.taken_ns.saturating_sub(poll.since_ns))
-                }),
-                busy,
-                polls: rate(|w| w.polls).unwrap_or(0.0),
-                parks: rate(|w| w.parks),
-                steals: rate(|w| w.steals),
-                history,
-                figures: worker.clone(),
-            }
-        })
-        .collect();
+    let with_history = |(worker, mut history): (&WorkerFigures, Vec<f64>)| {
+        let row = worker_row(worker, now, base);
+        if !add_to_history {
+            history.pop();
+        }
+        if history.len() == WorkerRow::HISTORY {
+            history.remove(0);
+        }
+        history.push(row.busy);
+        WorkerRow { history, ..row }
+    };
+    *rows = now.workers.iter().zip(past).map(with_history).collect();
+}
+
+/// A worker of `now` with its rates since `base`, or since the runtime began; no history.
+pub(super) fn worker_row(
+    worker: &WorkerFigures,
+    now: &Snapshot,
+    base: Option<&Snapshot>,
+) -> WorkerRow {
+    let old = base.and_then(|base| base.workers.get(worker.index));
+    let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
+        now.taken_ns.saturating_sub(base.taken_ns)
+    });
+    let change = |of: fn(&WorkerFigures) -> Figure<u64>| {
+        let before = old.and_then(|old| of(old).value()).unwrap_or(0);
+        of(worker).value().map(|now| (now, before))
+    };
+    let rate = |of| change(of).map(|(now, before)| per_second(now, before, span));
+    let busy = |of| change(of).map_or(0.0, |(now, before)| share(now, before, span));
+    WorkerRow {
+        current: worker
+            .current
+            .as_ref()
+            .map(|poll| (name_of(now, poll.key), now.taken_ns.saturating_sub(poll.since_ns))),
+        busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)),
+        polls: rate(|w| w.polls).unwrap_or(0.0),
+        parks: rate(|w| w.parks),
+        steals: rate(|w| w.steals),
+        history: Vec::new(),
+        figures: worker.clone(),
+    }
 }
 
 /// The name of a task; a poll of one that is not in the snapshot has none.
@@ -160,7 +209,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            CurrentPoll,
+            CurrentPoll, Model,
             testing::{snapshot, task},
         },
         probe::State,
@@ -204,8 +253,8 @@ mod tests {
         };
         let (before, now) = (at(S, S / 2), at(2 * S, S / 2 + S));
         let mut rows = Vec::new();
-        workers(&mut rows, &before, None);
-        workers(&mut rows, &now, Some(&before));
+        workers(&mut rows, &before, None, true);
+        workers(&mut rows, &now, Some(&before), true);
         assert_eq!(rows[0].busy, 1.0);
         assert_eq!(rows[0].current, Some(("hog".into(), S + S / 2)));
         assert_eq!(rows[0].parks, None);
@@ -219,7 +268,112 @@ mod tests {
         let mut now = snapshot(2 * S, []);
         now.workers[0].busy_ns = Figure::Measured(9 * S);
         let mut rows = Vec::new();
-        workers(&mut rows, &now, Some(&before));
+        workers(&mut rows, &now, Some(&before), true);
         assert_eq!(rows[0].busy, 1.0);
+    }
+
+    /// A worker that polls one task for 100 µs every 1.25 ms and is idle otherwise.
+    fn heartbeat_at(taken_ns: u64) -> Snapshot {
+        let polls = taken_ns / 1_250_000;
+        let busy_ns = polls * 100_000 + (taken_ns % 1_250_000).min(100_000);
+        let mut beat = task(1, "heartbeat-1");
+        (beat.polls, beat.wakes, beat.self_wakes) = (polls, polls, polls);
+        (beat.busy_ns, beat.lifetime_ns) = (busy_ns, taken_ns);
+        let mut now = snapshot(taken_ns, [beat]);
+        let worker = &mut now.workers[0];
+        (worker.polls, worker.parks) = (Figure::Measured(polls), Figure::Measured(polls));
+        // Tokio adds the busy time of a worker when it parks.
+        let parked_ns = polls * 100_000;
+        (worker.poll_ns, worker.busy_ns) = (Figure::Measured(busy_ns), Figure::Measured(parked_ns));
+        now
+    }
+
+    /// Over 50 ms or more, 800 polls a second are 800 ± 20, and 8 % busy are 8 ± 0.2 %.
+    fn assert_rates_of_heartbeat(task: TaskRates, worker: &WorkerRow) {
+        for rate in [task.polls, task.wakes, task.self_wakes, worker.polls] {
+            assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
+        }
+        assert!((worker.parks.unwrap() - 800.0).abs() <= 20.0, "{worker:?}");
+        for share in [task.busy, worker.busy] {
+            assert!((share - 0.08).abs() <= 0.002, "{task:?} {worker:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// However close snapshots are, in whatever order of distances.
+        #[test]
+        fn rates_are_right_at_any_distance_of_snapshots(
+            begin in 50_000_000..100_000_000u64,
+            distances in proptest::collection::vec(
+                proptest::prop_oneof![0..10u64, 0..3_000_000u64, 0..300_000_000u64], 1..60,
+            ),
+        ) {
+            let mut model = Model::default();
+            let first = heartbeat_at(begin);
+            let mut now_ns = begin;
+            model.advance(first.clone().into());
+            for distance in distances {
+                now_ns += distance;
+                model.advance(heartbeat_at(now_ns).into());
+                assert!(model.rates_span_ns().is_none_or(|span| span >= MIN_SPAN_NS));
+                assert_rates_of_heartbeat(model.rates(0), &model.workers()[0]);
+                let since_first = model.with_rates_since(&first);
+                assert_rates_of_heartbeat(since_first.rates(0), &since_first.workers()[0]);
+            }
+        }
+
+        /// Each distance by itself: the second snapshot out of turn, and after a usual one.
+        #[test]
+        fn the_base_keeps_its_distance(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
+            let mut base = Base::default();
+            let snapshots = [S, S + gap, S + gap + step].map(|at| Arc::new(snapshot(at, [])));
+            for (last, now) in snapshots.iter().zip(&snapshots[1..]) {
+                base.advance(Arc::clone(last), now.taken_ns);
+                let age = base.snapshot().map(|base| now.taken_ns - base.taken_ns);
+                assert!(age.is_none_or(|age| age >= MIN_SPAN_NS), "{age:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn snapshots_out_of_turn_do_not_hold_the_base_back() {
+        let mut model = Model::default();
+        for step in 0..200u64 {
+            model.advance(heartbeat_at(S + step * 20_000_000).into());
+            let span = model.rates_span_ns();
+            assert!(span.is_none_or(|span| span <= 2 * MIN_SPAN_NS + 20_000_000), "{span:?}");
+        }
+        assert!(model.rates_span_ns().is_some());
+    }
+
+    #[test]
+    fn a_snapshot_out_of_turn_does_not_lengthen_the_history() {
+        let mut model = Model::default();
+        for at in [0, 250, 251, 252, 500, 501, 750] {
+            model.advance(heartbeat_at(S + at * 1_000_000).into());
+        }
+        assert_eq!(model.workers()[0].history.len(), 4);
+    }
+
+    #[test]
+    fn rates_since_a_snapshot_cover_the_whole_time() {
+        let mut model = Model::default();
+        let first = heartbeat_at(S);
+        model.advance(first.clone().into());
+        // A second of work, then a second without any.
+        for at in [1_500, 2_000, 2_500, 3_000] {
+            let mut now = heartbeat_at(2 * S.min(at * 1_000_000));
+            now.taken_ns = at * 1_000_000;
+            model.advance(now.into());
+        }
+        assert_eq!((model.rates(0).polls, model.workers()[0].busy), (0.0, 0.0));
+        let whole = model.with_rates_since(&first);
+        assert_eq!(whole.rates_span_ns(), Some(2 * S));
+        assert_eq!((whole.rates(0).polls, whole.workers()[0].polls), (400.0, 400.0));
+        assert_eq!(whole.workers()[0].busy, 0.04);
+        assert_eq!(whole.workers()[0].history, model.workers()[0].history);
+
+        let other_runtime = Snapshot { epoch: 7, ..first };
+        assert_eq!(model.with_rates_since(&other_runtime).rates(0), model.rates(0));
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Document<'a> {
     source: &'a str,
     taken_ns: u64,
     epoch: u64,
+    rates_span_ns: Option<u64>,
     runtime: RuntimeDoc,
     slowdown: Option<SlowdownDoc<'a>>,
     lag: LagDoc,
@@ -44,19 +45,23 @@ impl<'a> Document<'a> {
         }
         let groups = model.groups(GroupColumn::Name, false, &Filter::default());
         let findings = model.all_findings().iter().chain(model.partial_findings());
+        let targets = snapshot.targets.iter().enumerate();
         let taken_ns = snapshot.taken_ns;
         Some(Document {
             schema: "asynctop/1",
             source: &snapshot.source,
             taken_ns,
             epoch: snapshot.epoch,
+            rates_span_ns: model.rates_span_ns(),
             runtime: RuntimeDoc::of(&snapshot.runtime, snapshot.workers.len()),
             slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
             lag: LagDoc::of(model.lag()),
             phases: summary.phases.iter().map(PhaseDoc::of).collect(),
             trials: model.session().trials().map(TrialDoc::of).collect(),
             lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
-            targets: snapshot.targets.iter().map(TargetDoc::of).collect(),
+            targets: targets
+                .map(|(at, target)| TargetDoc::of(target, model.target_rates_span_ns(at)))
+                .collect(),
             workers: model.workers().iter().map(WorkerDoc::of).collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
             findings: findings.map(|finding| FindingDoc::of(finding)).collect(),
@@ -74,17 +79,19 @@ struct TargetDoc<'a> {
     link: &'static str,
     process: u64,
     tasks: u64,
+    rates_span_ns: Option<u64>,
     incomplete: bool,
     gaps: Vec<String>,
 }
 
 impl<'a> TargetDoc<'a> {
-    fn of(target: &'a TargetFigures) -> Self {
+    fn of(target: &'a TargetFigures, rates_span_ns: Option<u64>) -> Self {
         TargetDoc {
             name: &target.name,
             link: target.link.as_str(),
             process: target.process,
             tasks: target.tasks,
+            rates_span_ns,
             incomplete: target.gaps.is_incomplete(),
             gaps: target.gaps.words(),
         }

@@ -11,11 +11,13 @@
 //! | `source` | what was watched, such as `"lab:mixed"` |
 //! | `taken_ns` | when, on the source's clock |
 //! | `epoch` | counts runtimes: figures of two epochs do not belong together |
+//! | `rates_span_ns` | the time up to `taken_ns` that every `polls_per_second` and `busy_share` covers: the whole phase in the report at the end of a run, the time since the document before in others. null: each rate covers the life of its task; for programs watched over connections, see `targets` |
 //! | `runtime` | `flavor`, `workers`, `uptime_ns`, `alive_tasks`, `measured_tasks`, `global_queue`, `blocking_threads`, `idle_blocking_threads`, `blocking_queue`, `budget_forced_yields`, `remote_schedules` |
 //! | `slowdown` | `factor` (null at a standstill), `standstill`, `standstill_ns` (for how long), `work` (each closed-loop workload before and now); null without a baseline |
 //! | `lag` | time from wake to poll over the last second: `p50_ns`, `p99_ns`; `waiting` tasks, the longest of them for `longest_ns` |
 //! | `phases` | parts of the run: `name`, `begin_ns`, `duration_ns`, `work`, `lag`, `slowdown` |
 //! | `lab` | `scenario`, `workloads`, `hog`; null if this is no lab |
+//! | `targets` | the programs watched over connections: `name`, `link`, `process`, `tasks`, `rates_span_ns` (up to its last update), `incomplete`, `gaps` |
 //! | `workers` | `index`, `thread`, `current` (the poll it is in: `task` (a key), `name`, `for_ns`), `busy_share`, `polls_per_second`, `poll_ns`, `busy_ns`, `polls`, `parks`, `steals`, `overflows`, `local_queue` |
 //! | `groups` | tasks summed up by name: `name`, `location`, `tasks`, `ended`, `waiting`, `polling`, and the sums |
 //! | `tasks` | `id`, `key` (never used again), `name`, `group`, `location`, `state`, `state_ns` (for how long), `stage`, `polls`, `wakes`, `self_wakes`, `live_wakers`, `lifetime_ns` = `busy_ns` + `scheduled_ns` + `idle_ns`, `max_poll_ns`, `max_delay_ns`, `polls_per_second`, `busy_share`, `future_bytes`, `kind`, `target` |

@@ -44,8 +44,10 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         }
         None => writeln!(out, "asynctop  {source}  up {up}")?,
     }
-    for target in &snapshot.targets {
-        let status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
+    for (at, target) in snapshot.targets.iter().enumerate() {
+        let mut status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
+        let span = model.target_rates_span_ns(at).filter(|_| target.link.is_live());
+        status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
         writeln!(out, "target    {}  {}", harmless(&target.name), harmless(&status.join(", ")))?;
     }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
@@ -71,7 +73,11 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         (some, None) => writeln!(out, "slowdown  {}", factor(some))?,
     }
     let (p50, p99) = (maybe(lag.p50_ns), maybe(lag.p99_ns));
-    writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")
+    writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")?;
+    match model.rates_span_ns() {
+        Some(span) => writeln!(out, "rates     over the last {}", duration(span)),
+        None => Ok(()),
+    }
 }
 
 /// A report without the signs beyond ASCII that it has by itself; names keep theirs.
