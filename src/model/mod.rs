@@ -11,6 +11,7 @@ mod findings;
 mod group;
 mod lag;
 mod lesson;
+mod machine;
 mod polls;
 mod query;
 mod rates;
@@ -32,6 +33,7 @@ pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Threshold
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
 pub use lesson::Lesson;
+pub use machine::MachineLoad;
 pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
@@ -40,8 +42,8 @@ pub use session::{Session, Setting, Trial};
 pub use slowdown::{Factor, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
-    LabFigures, RuntimeFigures, Snapshot, Subject, TaskFigures, TaskKind, TaskMeta, WorkerFigures,
-    WorkloadFigures,
+    LabFigures, MachineStats, RuntimeFigures, Snapshot, Subject, TaskFigures, TaskKind, TaskMeta,
+    WorkerFigures, WorkloadFigures,
 };
 pub use target::{Caveat, Gaps, Link, TargetFigures};
 pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
@@ -57,6 +59,7 @@ pub struct Model {
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
+    machine: machine::Tracker,
     blame: Blame,
     findings: findings::Findings,
     session: Session,
@@ -96,6 +99,7 @@ impl Model {
         rates::workers(&mut self.workers, &snapshot, base, is_new_base);
         self.slowdown.advance(&snapshot);
         self.lag.advance(&snapshot);
+        self.machine.advance(&snapshot);
         self.session.advance(&snapshot, self.slowdown.figure());
         self.blame.advance(&snapshot);
         let thresholds = self.findings.thresholds.clone();
@@ -107,6 +111,7 @@ impl Model {
             base,
             before_ns,
             slowdown: self.slowdown.figure(),
+            machine: self.machine.load(),
             thresholds: &thresholds,
             all_held: OnceCell::new(),
         });
@@ -205,6 +210,11 @@ impl Model {
     /// How long tasks wait for a worker, over the last second.
     pub fn lag(&self) -> &Lag {
         self.lag.figure()
+    }
+
+    /// CPU supply over the last seconds; `None` where it is not known, or not known yet.
+    pub fn machine(&self) -> Option<&MachineLoad> {
+        self.machine.load()
     }
 
     /// Which kinds of hogs were tried, and what each did.

@@ -53,6 +53,9 @@ pub struct WorkerRow {
     /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
     /// of the two counts says more. Tokio's own count stands still during a poll.
     pub busy: f64,
+    /// Share of the time that its thread was runnable without a CPU, 0 to 1; `None` if that is
+    /// not known.
+    pub run_delay: Option<f64>,
     /// Polls for each second.
     pub polls: f64,
     /// Parks for each second, where Tokio counts them.
@@ -66,6 +69,11 @@ pub struct WorkerRow {
 impl WorkerRow {
     /// How many busy shares a row remembers: a minute at four snapshots a second.
     pub const HISTORY: usize = 240;
+
+    /// Share of the time that it was busy and had a CPU, 0 to 1.
+    pub fn busy_on_cpu(&self) -> f64 {
+        (self.busy - self.run_delay.unwrap_or(0.0)).max(0.0)
+    }
 }
 
 /// The snapshot that rates are taken against.
@@ -190,6 +198,10 @@ pub(super) fn worker_row(
             .as_ref()
             .map(|poll| (name_of(now, poll.key), now.taken_ns.saturating_sub(poll.since_ns))),
         busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)),
+        run_delay: worker.run_delay_ns.map(|now| {
+            let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);
+            share(now, before, span)
+        }),
         polls: rate(|w| w.polls).unwrap_or(0.0),
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
@@ -259,6 +271,20 @@ mod tests {
         assert_eq!(rows[0].current, Some(("hog".into(), S + S / 2)));
         assert_eq!(rows[0].parks, None);
         assert_eq!(rows[0].history.len(), 2);
+    }
+
+    #[test]
+    fn time_without_a_cpu_is_not_busy_time() {
+        let mut before = snapshot(S, []);
+        (before.workers[0].poll_ns, before.workers[0].run_delay_ns) =
+            (Figure::Measured(S), Some(S / 4));
+        let mut now = snapshot(2 * S, []);
+        (now.workers[0].poll_ns, now.workers[0].run_delay_ns) =
+            (Figure::Measured(2 * S), Some(S / 2));
+        let mut rows = Vec::new();
+        workers(&mut rows, &now, Some(&before), true);
+        assert_eq!((rows[0].busy, rows[0].run_delay), (1.0, Some(0.25)));
+        assert_eq!(rows[0].busy_on_cpu(), 0.75);
     }
 
     #[test]

@@ -7,9 +7,11 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
 use crate::{
     lab::{Epoch, Lab, Shared},
-    model::{Distributions, Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
+    model::{
+        Distributions, Figure, Flavor, Interest, MachineStats, Snapshot, Subject, TaskFigures,
+    },
     probe::{Registry, State, TaskView},
-    watch::{AwaitPoint, Awaits, Evidence, PollRecord, WatchHandle},
+    watch::{AwaitPoint, Awaits, Evidence, MachineTimes, PollRecord, WatchHandle},
 };
 
 /// Why the wakers of a task are not counted.
@@ -201,6 +203,10 @@ impl Source for LiveSource {
                 now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
+            machine: Ok(MachineStats {
+                times: MachineTimes::now(),
+                run_delay_ns: self.workers.run_delay_ns(),
+            }),
             watched: self.watchdog.is_some(),
             evidence: self.evidence(),
             await_point: self.await_point(interest, now),

@@ -8,6 +8,7 @@ use crate::{
     lab::Epoch,
     model::{CurrentPoll, Figure, WorkerFigures},
     probe::ThreadReading,
+    watch::ThreadTimes,
 };
 
 /// Follows the workers of one runtime after the other.
@@ -18,6 +19,8 @@ pub(super) struct Workers {
     last_seen: Vec<Sums>,
     /// What each worker of this epoch has done.
     totals: Vec<Sums>,
+    /// What all threads have done since the first snapshot.
+    all: Sums,
     names: Vec<Option<Arc<str>>>,
     /// The thread of each worker at the last snapshot.
     ids: Vec<Option<ThreadId>>,
@@ -34,11 +37,26 @@ pub(super) type Places = Vec<Option<usize>>;
 struct Sums {
     busy: u64,
     polls: u64,
+    /// `None` if the system does not count them.
+    times: Option<ThreadTimes>,
 }
 
 impl Sums {
     fn of(thread: &ThreadReading) -> Self {
-        Sums { busy: thread.busy, polls: thread.polls }
+        let times = thread.os_id.and_then(ThreadTimes::of);
+        Sums { busy: thread.busy, polls: thread.polls, times }
+    }
+
+    /// Adds what `now` has beyond `last`, with at most `elapsed` in polls.
+    fn add(&mut self, last: &Sums, now: &Sums, elapsed: u64) {
+        self.busy += now.busy.saturating_sub(last.busy).min(elapsed);
+        self.polls += now.polls.saturating_sub(last.polls);
+        if let Some(now) = now.times {
+            let last = last.times.unwrap_or(now);
+            let total = self.times.get_or_insert_default();
+            total.cpu_ns += now.cpu_ns.saturating_sub(last.cpu_ns);
+            total.run_delay_ns += now.run_delay_ns.saturating_sub(last.run_delay_ns);
+        }
     }
 }
 
@@ -57,6 +75,7 @@ impl Workers {
         self.totals.resize(count, Sums::default());
         self.names.resize(count, None);
         self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
+        let sums: Vec<Sums> = threads.iter().map(Sums::of).collect();
 
         self.ids = thread_ids(epoch, metrics, threads);
         let elapsed = now.saturating_sub(self.taken_ns);
@@ -67,7 +86,9 @@ impl Workers {
             let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
             self.places.push(place);
             if let Some(place) = place {
-                self.add(index, place, &threads[place], elapsed);
+                // It cannot have been in polls for longer than that, even if a poll ended while
+                // the thread was read.
+                self.totals[index].add(&self.last_seen[place], &sums[place], elapsed);
             }
             let thread = place.map(|place| &threads[place]);
             let queues = Queues::read(metrics, index);
@@ -83,14 +104,17 @@ impl Workers {
                 poll_ns: Figure::Measured(self.totals[index].busy),
                 polls: Figure::Measured(self.totals[index].polls),
                 busy_ns: busy_ns(metrics, index),
+                cpu_ns: self.totals[index].times.map(|times| times.cpu_ns),
+                run_delay_ns: self.totals[index].times.map(|times| times.run_delay_ns),
                 parks: Figure::Measured(metrics.worker_park_count(index)),
                 steals: queues.steals,
                 overflows: queues.overflows,
                 local_queue: queues.local,
             });
         }
-        for (last, thread) in self.last_seen.iter_mut().zip(threads) {
-            *last = Sums::of(thread);
+        for (at, sums) in sums.into_iter().enumerate() {
+            let last = std::mem::replace(&mut self.last_seen[at], sums);
+            self.all.add(&last, &sums, elapsed);
         }
         self.taken_ns = now;
         workers
@@ -99,6 +123,12 @@ impl Workers {
     /// Which worker a thread was at the last snapshot.
     pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
         self.ids.iter().position(|id| *id == Some(thread))
+    }
+
+    /// Run-queue delay of all threads that poll tasks, since the first snapshot; `None` if the
+    /// system does not count it.
+    pub(super) fn run_delay_ns(&self) -> Option<u64> {
+        self.all.times.map(|times| times.run_delay_ns)
     }
 
     /// The workers' threads at the last snapshot.
@@ -112,14 +142,6 @@ impl Workers {
         self.names.clear();
         self.taken_ns = epoch.started_ns;
         self.last_seen = epoch.before.iter().map(Sums::of).collect();
-    }
-
-    /// Adds what the worker's thread did since the last snapshot. It cannot have been in
-    /// polls for longer than that, even if a poll ended while the thread was read.
-    fn add(&mut self, index: usize, place: usize, thread: &ThreadReading, elapsed: u64) {
-        let (total, last) = (&mut self.totals[index], self.last_seen[place]);
-        total.busy += thread.busy.saturating_sub(last.busy).min(elapsed);
-        total.polls += thread.polls.saturating_sub(last.polls);
     }
 
     fn name(

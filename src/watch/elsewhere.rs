@@ -78,6 +78,21 @@ pub(super) fn time_without_cpu(_os_id: u32) -> Option<u64> {
     None
 }
 
+/// CPU time and run-queue delay of a thread.
+pub(super) fn thread_times(_os_id: u32) -> Option<super::ThreadTimes> {
+    None
+}
+
+/// Load average of the last minute.
+pub(super) fn load_average() -> Option<f64> {
+    None
+}
+
+/// Time for which a CPU quota has stopped this process.
+pub(super) fn throttled_time() -> Option<u64> {
+    None
+}
+
 /// Nanoseconds that the host of a virtual machine has taken from each CPU.
 pub(super) fn stolen_time() -> Vec<u64> {
     Vec::new()

@@ -24,17 +24,20 @@
 //!     symbols.rs   addresses -> functions, files and lines
 //!     names.rs     whose code a frame is; names and paths as people write them
 //!     os.rs        CPU time, the system call that a thread is in
+//!     supply.rs    run-queue delay, load, cgroup throttling
 //! record.rs    the plain data of a long poll
 //! evidence.rs  a long poll in few words
 //! stack.rs     the plain data of a stack
 //! awaits.rs    the plain data of where an idle task waits
 //! cost.rs      what a long poll costs the others
 //! cause.rs     why a poll is long
+//! cpu_times.rs CPU time, run-queue delay and steal time
 //! ```
 
 mod awaits;
 mod cause;
 mod cost;
+mod cpu_times;
 mod evidence;
 mod record;
 mod stack;
@@ -75,6 +78,7 @@ pub use awaits::{AwaitPoint, Awaits};
 use case::Owner;
 pub use cause::{CallKind, Cause, SystemCall};
 pub use cost::{Cost, Waited};
+pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
 pub use record::PollRecord;
 pub use stack::{Frame, FrameKind, Stack};

@@ -36,6 +36,8 @@ pub enum Suspect {
     BlockingPool,
     /// The runtime as a whole.
     Runtime,
+    /// The machine, or the container.
+    Machine,
 }
 
 impl fmt::Display for Suspect {
@@ -44,6 +46,7 @@ impl fmt::Display for Suspect {
             Suspect::Group(name) => name,
             Suspect::BlockingPool => "blocking pool",
             Suspect::Runtime => "runtime",
+            Suspect::Machine => "machine",
         })
     }
 }

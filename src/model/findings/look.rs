@@ -4,7 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
-    model::{Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
+    model::{MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
     probe::State,
     watch::Evidence,
 };
@@ -26,6 +26,8 @@ pub(in crate::model) struct Look<'a> {
     /// When the look before was, if there was one.
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
+    /// CPU supply over the last seconds, where it is known.
+    pub machine: Option<&'a MachineLoad>,
     pub thresholds: &'a Thresholds,
     /// Whether each worker is in a long poll, once somebody has asked.
     pub all_held: OnceCell<bool>,
@@ -68,6 +70,16 @@ impl Look<'_> {
             None if self.snapshot.watched => 0,
             None => length_ns,
         }
+    }
+
+    /// Whether the machine gave the workers so little CPU that `machine-overloaded` fires.
+    #[allow(dead_code, reason = "for the rules that have to be silent then")]
+    pub(super) fn is_machine_overloaded(&self) -> bool {
+        let rule = &super::machine_overloaded::RULE;
+        let lacking = self.machine.map(|machine| (machine.lacking() * 100.0) as u64);
+        lacking
+            .zip(self.thresholds.get(rule).or(Some(rule.default)))
+            .is_some_and(|(of, at)| of >= at)
     }
 
     /// Whether each worker is in a long poll: then everything else is a consequence. Where

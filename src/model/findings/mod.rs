@@ -32,6 +32,7 @@ mod large_future;
 mod leak;
 mod long_poll;
 mod lost_waker;
+mod machine_overloaded;
 mod never_yielded;
 mod queue_growing;
 mod spawn_storm;
@@ -56,7 +57,7 @@ use rule::Memory;
 pub(super) use words::duration;
 
 /// All rules, in the order in which they are told.
-pub static RULES: [&Rule; 14] = [
+pub static RULES: [&Rule; 15] = [
     &worker_held::RULE,
     &long_poll::RULE,
     &never_yielded::RULE,
@@ -71,6 +72,7 @@ pub static RULES: [&Rule; 14] = [
     &budget_yields::RULE,
     &task_panicked::RULE,
     &large_future::RULE,
+    &machine_overloaded::RULE,
 ];
 
 /// The findings of a source: those of now, and those that are over.

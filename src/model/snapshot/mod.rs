@@ -5,6 +5,7 @@
 
 mod figure;
 mod lab;
+mod machine;
 mod runtime;
 mod task;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 pub use figure::Figure;
 pub use lab::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+pub use machine::MachineStats;
 pub use runtime::{CurrentPoll, Flavor, RuntimeFigures, WorkerFigures};
 pub use task::{TaskFigures, TaskKind, TaskMeta};
 
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub delays: Histogram,
     /// The distributions that [`Interest`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
+    /// CPU supply of the watched process, or why it is not known.
+    pub machine: Result<MachineStats, &'static str>,
     /// A watchdog looks at long polls.
     pub watched: bool,
     /// What it knows of the long polls that are under way, and of those that ended since

@@ -63,6 +63,11 @@ pub struct WorkerFigures {
     pub poll_ns: Figure<u64>,
     /// Time not parked, by Tokio's count, which is brought up to date between polls only.
     pub busy_ns: Figure<u64>,
+    /// CPU time of its thread, in nanoseconds; `None` if it is not known.
+    pub cpu_ns: Option<u64>,
+    /// Time that its thread was runnable without a CPU, in nanoseconds, inside and outside of
+    /// polls; `None` if it is not known.
+    pub run_delay_ns: Option<u64>,
     /// Polls of measured tasks.
     pub polls: Figure<u64>,
     /// How often it parked.

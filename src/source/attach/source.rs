@@ -211,6 +211,7 @@ impl Looking {
             distributions,
             watched: false,
             evidence,
+            machine: Err(NOT_ON_THE_WIRE),
             await_point: None,
             targets,
             period_ns,

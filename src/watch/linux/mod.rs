@@ -10,6 +10,7 @@ mod namer;
 mod names;
 mod os;
 mod signal;
+mod supply;
 mod symbols;
 mod unwind;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub(in crate::watch) use mailbox::Ticket;
 pub(super) use os::{cpu_time, stolen_time, time_without_cpu, whereabouts};
+pub(super) use supply::{load_average, thread_times, throttled_time};
 pub(in crate::watch) use unwind::Unwound;
 
 use super::{Awaits, Owner, Stack};

@@ -1,0 +1,102 @@
+//! The machine gives the workers too little CPU: no task is the cause.
+
+use super::{
+    Look, Severity, Suspect,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "machine-overloaded",
+    meaning: "workers are runnable without a CPU: the machine or its CPU quota is too small",
+    severity: Severity::Info,
+    unit: Unit::Percent,
+    default: 25,
+    measure: "run-queue delay of a worker, steal time or throttling, over three seconds",
+    raise_ns: 0,
+    clear_ns: 3_000_000_000,
+    cure: "Give the program more CPU: end other programs, raise the CPU quota of the container, or \
+           use fewer workers and threads. Long polls are reported without this time.",
+    on_the_wire: false,
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let Some(machine) = look.machine else { return Vec::new() };
+    let percent = (machine.lacking() * 100.0) as u64;
+    if percent < look.floor(&RULE) {
+        return Vec::new();
+    }
+    let span = duration(machine.span_ns);
+    let cpus = machine.cpus;
+    let run_delay = machine.run_delay.map_or_else(
+        || "run-queue delay –".to_owned(),
+        |(index, share)| {
+            let percent = share * 100.0;
+            format!(
+                "worker {index} was runnable without a CPU for {percent:.0} % of the last {span}"
+            )
+        },
+    );
+    let load = machine.load.map(|load| format!("load {load:.1} on {cpus} CPUs"));
+    let steal = machine.steal.map(|share| format!("steal time {:.0} %", share * 100.0));
+    let throttled = machine.throttled.filter(|share| *share > 0.0);
+    let throttled =
+        throttled.map(|share| format!("throttled by its CPU quota for {:.0} %", share * 100.0));
+    let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
+    vec![Claim::new(Suspect::Machine, percent, parts.join("; "))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::{
+        model::{MachineStats, Snapshot},
+        watch::MachineTimes,
+    };
+
+    const MS: u64 = 1_000_000;
+
+    /// Four seconds at 4 Hz in which a worker lacks, and CPUs lose, this much per second.
+    fn run(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Snapshot> {
+        let moment = |quarter: u64| {
+            let mut now = when(quarter * S / 4);
+            let total = |per_second: u64| quarter * per_second * MS / 4;
+            now.workers[0].run_delay_ns = Some(total(run_delay_ms));
+            let times = MachineTimes {
+                cpus: 2,
+                load: Some(4.25),
+                steal_ns: Some(total(steal_ms)),
+                throttled_ns: Some(total(throttled_ms)),
+            };
+            now.machine = Ok(MachineStats { times, run_delay_ns: Some(total(run_delay_ms)) });
+            now
+        };
+        (0..=16).map(moment).collect()
+    }
+
+    #[test]
+    fn a_worker_without_a_cpu_is_the_machines_fault() {
+        let found = of("machine-overloaded", run(400, 40, 0));
+        assert_eq!(
+            found[0].sentence,
+            "worker 0 was runnable without a CPU for 40 % of the last 3.00 s; load 4.2 on 2 CPUs; \
+             steal time 2 %"
+        );
+        assert_eq!((found.len(), found[0].count), (1, 1));
+    }
+
+    #[test]
+    fn steal_time_and_throttling_count_too() {
+        assert_eq!(of("machine-overloaded", run(0, 800, 0)).len(), 1, "of two CPUs");
+        let found = of("machine-overloaded", run(0, 0, 500));
+        assert!(found[0].sentence.ends_with("throttled by its CPU quota for 50 %"));
+    }
+
+    #[test]
+    fn a_machine_with_enough_cpu_is_not_reported() {
+        assert!(of("machine-overloaded", run(150, 300, 100)).is_empty());
+        assert!(of("machine-overloaded", run(900, 0, 0).into_iter().take(4)).is_empty(), "so soon");
+        assert!(of("machine-overloaded", (0..9).map(|n| when(n * S))).is_empty(), "unknown");
+    }
+}

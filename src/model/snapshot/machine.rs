@@ -1,0 +1,13 @@
+//! CPU supply of the watched process.
+
+use crate::watch::MachineTimes;
+
+/// CPU supply of the watched process: totals since it started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineStats {
+    /// The machine and the cgroup.
+    pub times: MachineTimes,
+    /// Run-queue delay of the threads that poll tasks, summed, in nanoseconds; `None` where the
+    /// system does not count it.
+    pub run_delay_ns: Option<u64>,
+}

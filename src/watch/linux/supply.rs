@@ -1,0 +1,138 @@
+//! Reads run-queue delay, load and cgroup throttling.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use crate::watch::ThreadTimes;
+
+/// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or
+/// the kernel lacks `CONFIG_SCHED_INFO`.
+pub(in crate::watch) fn thread_times(os_id: u32) -> Option<ThreadTimes> {
+    parse_schedstat(&fs::read_to_string(format!("/proc/self/task/{os_id}/schedstat")).ok()?)
+}
+
+/// `CPU time, run-queue delay, number of time slices`.
+fn parse_schedstat(text: &str) -> Option<ThreadTimes> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let cpu_ns = numbers.next()?.ok()?;
+    let run_delay_ns = numbers.next()?.ok()?;
+    Some(ThreadTimes { cpu_ns, run_delay_ns })
+}
+
+/// Load average of the last minute.
+pub(in crate::watch) fn load_average() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Nanoseconds for which CPU quotas have stopped this process's cgroup, summed over CPUs and over
+/// the cgroup and its parents; `None` if there is no CPU controller.
+pub(in crate::watch) fn throttled_time() -> Option<u64> {
+    static FILES: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    let files = FILES.get_or_init(|| {
+        let read = |name| fs::read_to_string(name).unwrap_or_default();
+        stat_files(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+    });
+    let read = |file: &PathBuf| parse_cpu_stat(&fs::read_to_string(file).ok()?);
+    files.iter().filter_map(read).reduce(u64::saturating_add)
+}
+
+/// `throttled_usec N` (cgroup v2) or `throttled_time N` (v1), in nanoseconds.
+fn parse_cpu_stat(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(' ')?;
+        match name {
+            "throttled_usec" => value.trim().parse().ok().map(|us: u64| us.saturating_mul(1000)),
+            "throttled_time" => value.trim().parse().ok(),
+            _ => None,
+        }
+    })
+}
+
+/// The `cpu.stat` files of this process's CPU cgroup and of its parents, as far as they are
+/// mounted.
+fn stat_files(cgroup: &str, mountinfo: &str) -> Vec<PathBuf> {
+    // `2:cpu,cpuacct:/path` (v1), `0::/path` (v2).
+    let lines = cgroup.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        Some((parts.next()?, parts.next()?))
+    });
+    let mut files = Vec::new();
+    for (controllers, path) in lines {
+        let is_v2 = controllers.is_empty();
+        if !is_v2 && !controllers.split(',').any(|controller| controller == "cpu") {
+            continue;
+        }
+        let Some((root, mount)) = mounts(mountinfo, is_v2).next() else { continue };
+        // In a container the mount shows a part of the tree only.
+        let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
+        let mount = Path::new(mount);
+        let ancestors = inside.ancestors().map(|path| mount.join(path).join("cpu.stat"));
+        files.extend(ancestors);
+    }
+    files
+}
+
+/// Root and mount point of each mounted cgroup tree with a CPU controller:
+/// `32 31 0:29 ROOT MOUNT options - cgroup source rw,cpu`.
+fn mounts(mountinfo: &str, is_v2: bool) -> impl Iterator<Item = (&str, &str)> {
+    mountinfo.lines().filter_map(move |line| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next()?, right.nth(1)?);
+        let fits = match is_v2 {
+            true => kind == "cgroup2",
+            false => kind == "cgroup" && options.split(',').any(|option| option == "cpu"),
+        };
+        let mut left = left.split(' ').skip(3);
+        fits.then_some((left.next()?, left.next()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedstat_has_cpu_time_and_run_queue_delay() {
+        let times = ThreadTimes { cpu_ns: 12, run_delay_ns: 3_231_057 };
+        assert_eq!(parse_schedstat("12 3231057 1\n"), Some(times));
+        assert_eq!(parse_schedstat("12\n"), None);
+        assert!(thread_times(super::super::os::this_thread()).is_some());
+        assert_eq!(thread_times(u32::MAX), None);
+    }
+
+    #[test]
+    fn throttled_time_of_both_cgroup_versions_is_in_nanoseconds() {
+        let v2 = "usage_usec 5\nnr_periods 9\nnr_throttled 3\nthrottled_usec 1500\n";
+        assert_eq!(parse_cpu_stat(v2), Some(1_500_000));
+        assert_eq!(parse_cpu_stat("nr_throttled 1\nthrottled_time 1500\n"), Some(1_500));
+        assert_eq!(parse_cpu_stat("usage_usec 5\n"), None, "no controller");
+    }
+
+    #[test]
+    fn the_own_cgroup_and_its_parents_are_found() {
+        let paths = |cgroup, mountinfo| {
+            let files = stat_files(cgroup, mountinfo).into_iter();
+            files.map(|file| file.display().to_string()).collect::<Vec<_>>()
+        };
+        let v2 = "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(
+            paths("0::/user.slice/app\n", v2),
+            [
+                "/sys/fs/cgroup/user.slice/app/cpu.stat",
+                "/sys/fs/cgroup/user.slice/cpu.stat",
+                "/sys/fs/cgroup/cpu.stat"
+            ]
+        );
+        let v1 = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                  32 31 0:29 /docker/7 /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
+                  33 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n";
+        let cgroup = "3:cpuset:/\n2:cpu,cpuacct:/docker/7\n0::/\n";
+        assert_eq!(paths(cgroup, v1), ["/sys/fs/cgroup/cpu/cpu.stat"], "a container's own part");
+        assert!(paths("", "").is_empty());
+    }
+}
