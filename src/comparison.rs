@@ -40,7 +40,8 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     if !board.rows.is_empty() {
         io::stdout().lock().write_all(compare::text(&board.rows).as_bytes())?;
     }
-    ended
+    ended?;
+    Ok(compare::require_measured(&board.rows)?)
 }
 
 /// Measures on a thread of its own, which the end of the program ends too.

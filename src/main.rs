@@ -28,9 +28,10 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(error) if error.use_stderr() => return fail(&cli::sentence(&error)),
         Err(help) => {
-            // Nobody reading it is no error.
-            let _ = help.print();
-            return ExitCode::SUCCESS;
+            return match written(help.print().and_then(|()| io::stdout().flush())) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error.to_string()),
+            };
         }
     };
     match run(request) {
@@ -120,7 +121,8 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     match args.format.unwrap_or_default() {
         TableFormat::Text => print(compare::text(&rows).as_bytes()),
         TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),
-    }
+    }?;
+    Ok(compare::require_measured(&rows)?)
 }
 
 /// Whether the environment wants no colours.
@@ -128,9 +130,15 @@ fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Writes all of it, or as much as somebody reads.
+/// Writes all of it, or as much as is read.
 fn print(text: &[u8]) -> anyhow::Result<()> {
-    match io::stdout().lock().write_all(text) {
+    let mut out = io::stdout().lock();
+    written(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// A reader that has seen enough is no error.
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => {
             result.map_err(|error| anyhow!("cannot write to stdout: {error}; check where it leads"))

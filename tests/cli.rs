@@ -90,6 +90,7 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["--fail-on", "worker-held=5"], "write it like 100ms"),
         (&["--threshold", "leak"], "write RULE=VALUE"),
         (&["--threshold", "leaks=3"], "did you mean `leak`?"),
+        (&["--threshold", "unbalanced=101%"], "write 1% to 100%, or off"),
         (&["completions", "tcsh"], "bash, elvish, fish, powershell, zsh"),
         (&["compare", "--connections", "0"], "1..=50000"),
         (&["--config", "no/such.toml"], "cannot read the configuration no/such.toml"),
@@ -104,6 +105,76 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         assert!(output.stdout.is_empty(), "{args:?}: stdout is left alone");
         assert!(stderr.starts_with("error: ") && stderr.contains(part), "{args:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+    }
+}
+
+/// A folder of its own for a test.
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("asynctop-test-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn complaint(output: &Output) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
+    stderr
+}
+
+#[test]
+fn pipe_in_place_of_a_file_is_refused_and_not_opened() {
+    let folder = folder("pipe");
+    let pipe = folder.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    for args in [["lab", pipe], ["--config", pipe], ["lab", "/dev/null"]] {
+        let stderr = complaint(&run(&args));
+        assert!(stderr.contains("it is not a regular file"), "{stderr}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn configuration_that_exists_and_cannot_be_read_is_an_error_and_a_missing_one_is_none() {
+    let home = folder("unreadable");
+    let with_home = |args: &[&str]| {
+        let mut command = program();
+        command.env("XDG_CONFIG_HOME", &home).args(args).output().unwrap()
+    };
+    let report: &[&str] = &["--for", "300ms", "--format", "json"];
+    assert_eq!(with_home(report).status.code(), Some(0), "no folder");
+    std::fs::write(home.join("asynctop"), "").unwrap();
+    assert_eq!(with_home(report).status.code(), Some(0), "a file in the place of the folder");
+    std::fs::remove_file(home.join("asynctop")).unwrap();
+    std::fs::create_dir(home.join("asynctop")).unwrap();
+    assert_eq!(with_home(report).status.code(), Some(0), "no file in the folder");
+    std::os::unix::fs::symlink("nowhere", home.join("asynctop/config.toml")).unwrap();
+    let stderr = complaint(&with_home(report));
+    assert!(stderr.contains("cannot read the configuration"), "{stderr}");
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for args in [&["--help"][..], &["lab", "--help"], &["--version"], &["scenarios"], &["man"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program().args(args).stdout(full).output().unwrap();
+        let stderr = complaint(&output);
+        assert!(stderr.contains("cannot write to stdout: No space left"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn compare_that_measured_nothing_is_an_error() {
+    let script = "ulimit -n 64 && exec \"$0\" compare --connections 500 --for 200ms";
+    for format in ["text", "json"] {
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &format!("{script} --format {format}")]);
+        let output = shell.arg(program().get_program()).output().unwrap();
+        let stderr = complaint(&output);
+        assert!(stderr.contains("nothing could be measured: 500 connections: "), "{stderr}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains("500"), "the table is printed");
     }
 }
 

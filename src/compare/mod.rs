@@ -90,6 +90,14 @@ pub enum CompareError {
         "the service did not come up: {0}; run `asynctop compare` again, and report it if it stays"
     )]
     Service(String),
+    /// None of the rows could be measured.
+    #[error("nothing could be measured: {connections} connections: {refusal}")]
+    NothingMeasured {
+        /// The connections of the first row.
+        connections: usize,
+        /// Why it was not measured.
+        refusal: Refusal,
+    },
     /// The client has no runtime.
     #[error("cannot start the client's runtime: {0}")]
     Runtime(#[source] io::Error),
@@ -131,6 +139,20 @@ pub fn run(options: &Options, mut progress: impl FnMut(Progress)) -> Result<(), 
         progress(Progress::Row(Row { connections, style, outcome }));
     }
     Ok(())
+}
+
+/// Checks that at least one of the rows was measured.
+///
+/// # Errors
+/// [`CompareError::NothingMeasured`] with the reason of the first row, if there are rows and
+/// none of them was.
+pub fn require_measured(rows: &[Row]) -> Result<(), CompareError> {
+    let first = match rows {
+        [first, ..] if rows.iter().all(|row| row.outcome.is_err()) => first,
+        _ => return Ok(()),
+    };
+    let Err(refusal) = first.outcome.clone() else { return Ok(()) };
+    Err(CompareError::NothingMeasured { connections: first.connections, refusal })
 }
 
 fn measure(

@@ -8,6 +8,7 @@ mod keys;
 
 use std::{
     env,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -35,13 +36,14 @@ impl Config {
     ///
     /// # Errors
     /// If the file cannot be read, or something in it is wrong: at which line, and what to
-    /// write instead. That there is no file of the user's own is no error.
+    /// write instead. A user without a configuration file is no error; a dangling link or a
+    /// directory without permission is one.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         const REMEDY: &str = "name another one with --config; `asynctop config` prints one to \
                               start from";
         let own = file.is_none().then(Config::path).flatten();
         let Some(path) = file.or(own.as_deref()) else { return Ok(Config::default()) };
-        if file.is_none() && !path.exists() {
+        if file.is_none() && is_missing(path) {
             return Ok(Config::default());
         }
         let text = document::load(path, "configuration", REMEDY)?;
@@ -88,6 +90,12 @@ impl Config {
             Ok(config)
         })
     }
+}
+
+/// Whether there is no file of this name. A link that leads nowhere is there.
+fn is_missing(path: &Path) -> bool {
+    let found = path.symlink_metadata().map_err(|error| error.kind());
+    matches!(found, Err(ErrorKind::NotFound | ErrorKind::NotADirectory))
 }
 
 /// Reads the keys of one table.

@@ -22,6 +22,16 @@ pub enum DocumentError {
         #[source]
         error: io::Error,
     },
+    /// A pipe, a device or a directory: reading it may never end.
+    #[error("cannot read the {what} {file}: it is not a regular file; {remedy}")]
+    NotAFile {
+        /// What it should be: `scenario`, `configuration`.
+        what: &'static str,
+        /// The file.
+        file: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Too long to be what it should be.
     #[error("{file} is no {what}: it is longer than {kib} KiB; is it the right file?", kib = MAX_BYTES / 1024)]
     TooLong {

@@ -7,7 +7,7 @@ mod error;
 mod table;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::Path,
 };
@@ -31,6 +31,10 @@ pub(crate) fn load(
     remedy: &'static str,
 ) -> Result<String, DocumentError> {
     let file = plain(&path.to_string_lossy());
+    // Before it is opened: opening a pipe waits for a writer.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(DocumentError::NotAFile { what, file, remedy });
+    }
     match read(path) {
         Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(DocumentError::TooLong { file, what }),
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| DocumentError::NotText { file, what }),

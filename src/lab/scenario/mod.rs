@@ -71,13 +71,13 @@ impl WorkloadSpec {
 
 impl Scenario {
     /// The scenario that is built in under this name, or that is in this file: whatever
-    /// has a `/` in it, ends with `.toml` or is a file, and is no built-in name.
+    /// has a `/` in it, ends with `.toml` or exists, and is no built-in name.
     ///
     /// # Errors
     /// If there is neither, or the file is not as it should be.
     pub fn load(name_or_path: &str) -> Result<Scenario, LabError> {
         let path = Path::new(name_or_path);
-        let file = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.is_file();
+        let file = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.exists();
         match find(name_or_path) {
             Err(LabError::UnknownScenario { .. }) if file => Ok(file::load(path)?),
             found => found,

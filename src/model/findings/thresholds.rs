@@ -85,11 +85,14 @@ impl Rule {
         if text == "off" {
             return Ok(None);
         }
-        let value = self.unit.parse(text).filter(|value| *value > 0);
-        value.map(Some).ok_or_else(|| {
-            let (name, usual) = (self.name, self.unit.write(self.default));
+        let (name, usual) = (self.name, self.unit.write(self.default));
+        let value = self.unit.parse(text).filter(|value| *value > 0).ok_or_else(|| {
             format!("`{text}` is no threshold of {name}; write it like {usual}, or off")
-        })
+        })?;
+        if self.unit == Unit::Percent && value > 100 {
+            return Err(format!("`{text}` is out of range for {name}; write 1% to 100%, or off"));
+        }
+        Ok(Some(value))
     }
 }
 
@@ -164,6 +167,9 @@ mod tests {
         assert_eq!(read("large-future", "2MiB"), Ok(Some(2 << 20)));
         assert_eq!(read("unbalanced", "70%"), Ok(Some(70)));
         assert_eq!(read("spawn-storm", "100"), Ok(Some(100)));
+        assert_eq!(read("unbalanced", "100%"), Ok(Some(100)));
+        let error = read("unbalanced", "101%").expect_err("more than all of the time");
+        assert_eq!(error, "`101%` is out of range for unbalanced; write 1% to 100%, or off");
         for (rule, text) in [
             ("worker-held", "100"),
             ("worker-held", "fast"),
