@@ -117,6 +117,11 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Whether this poll began at `ns`.
+    pub fn has_begun_at(&self, ns: u64) -> bool {
+        self.began_ns == ns
+    }
+
     /// Whether this is a later look at the same poll, by more than `by`.
     pub fn has_grown(&self, before: &Hold, by: u64) -> bool {
         (self.key, self.began_ns) == (before.key, before.began_ns)
