@@ -7,6 +7,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
 use crate::{lab::Command, model::Snapshot};
 
+/// A hog that is released by itself has at least this much to be compared with.
+const LEAST_BASELINE_NS: u64 = 1_000_000_000;
+
 /// What the loop has to do for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -40,11 +43,18 @@ impl App {
         if self.frozen.is_none() {
             self.arrange();
         }
-        let release = self.release_hog && self.model.slowdown().factor.is_some();
-        release.then(|| {
-            self.release_hog = false;
-            Effect::Lab(Command::ToggleHog)
-        })
+        self.hog_to_release()
+    }
+
+    /// Releases a hog that waits for a baseline, once there is one.
+    fn hog_to_release(&mut self) -> Option<Effect> {
+        let hog = &self.model.snapshot()?.lab.as_ref()?.hog;
+        let waits = self.release_hog || hog.restarts;
+        if !waits || self.model.slowdown().baseline_ns < LEAST_BASELINE_NS {
+            return None;
+        }
+        self.release_hog = false;
+        Some(Effect::Lab(Command::ReleaseHog))
     }
 
     /// Lets a message fade.

@@ -3,8 +3,10 @@
 /// A wish of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The hog on, or off at once.
+    /// The hog on, or off at once. A hog that is to restart no longer does.
     ToggleHog,
+    /// The hog on, if it is off.
+    ReleaseHog,
     /// The next kind of hog.
     NextHogKind,
     /// The kind of hog before.
@@ -14,7 +16,8 @@ pub enum Command {
     HoldLonger,
     /// The hog keeps the worker less long, or does less at a time.
     HoldShorter,
-    /// The other flavour of runtime: all tasks end, and the workloads begin anew.
+    /// The other flavor of runtime: all tasks end, and the workloads start again. A hog that
+    /// is on waits for [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline first.
     SwitchFlavor,
     /// One more of the workload at this position.
     Raise(usize),
@@ -24,7 +27,7 @@ pub enum Command {
     Pause(usize),
     /// End all of the workload at this position, and start as many anew.
     Restart(usize),
-    /// One worker more, on a new runtime: all tasks end, and the workloads begin anew.
+    /// One worker more, on a new runtime, as with [`SwitchFlavor`](Self::SwitchFlavor).
     MoreWorkers,
     /// One worker less, on a new runtime.
     FewerWorkers,

@@ -18,6 +18,8 @@ use super::{
 };
 use crate::{model::Flavor, probe::Registry};
 
+const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
+
 /// A runtime under test with its workloads.
 ///
 /// ```
@@ -65,6 +67,7 @@ impl Lab {
         };
         match command {
             Command::ToggleHog => self.toggle_hog(running),
+            Command::ReleaseHog => self.release_hog(running, &mut self.shared.hog()),
             Command::NextHogKind => self.change_hog_kind(running, HogKind::next),
             Command::PreviousHogKind => self.change_hog_kind(running, HogKind::previous),
             Command::HoldLonger => self.change_hold(|hog| hog.hold.lengthen()),
@@ -98,12 +101,19 @@ impl Lab {
 
     fn toggle_hog(&self, running: &Running) -> String {
         let mut hog = self.shared.hog();
-        if hog.on_since().is_some() {
+        if hog.on_since().is_some() || hog.restarts {
             hog.stop();
             return "hog off".into();
         }
-        match self.release(running, &mut hog, self.shared.registry.now()) {
-            Ok(()) => format!("hog on: {}", describe(&hog)),
+        self.release_hog(running, &mut hog)
+    }
+
+    fn release_hog(&self, running: &Running, hog: &mut Hog) -> String {
+        if hog.on_since().is_some() {
+            return format!("hog on: {}", describe(hog));
+        }
+        match self.release(running, hog, self.shared.registry.now()) {
+            Ok(()) => format!("hog on: {}", describe(hog)),
             Err(error) => format!("the hog stays off: {error}"),
         }
     }
@@ -112,9 +122,7 @@ impl Lab {
     fn release(&self, running: &Running, hog: &mut Hog, since_ns: u64) -> Result<(), LabError> {
         hog.stop();
         let kind = hog.kind;
-        if kind.needs_multi_thread() && self.shared.epoch().flavor == Flavor::CurrentThread {
-            return Err(LabError::NeedsMultiThread(kind.as_str()));
-        }
+        self.can_run(kind)?;
         let (stop, work) = (Stop::default(), Work::default());
         let orders = Orders { hold: hog.hold.clone(), stop: stop.clone(), work: work.clone() };
         let tasks = hog::release(&running.spawner, kind, hog.count, &orders)
@@ -123,16 +131,34 @@ impl Lab {
         Ok(())
     }
 
+    /// The next kind that can start. Kinds that cannot are skipped, and a hog that is on stays
+    /// on: the measurement continues.
     fn change_hog_kind(&self, running: &Running, change: fn(HogKind) -> HogKind) -> String {
         let mut hog = self.shared.hog();
-        hog.kind = change(hog.kind);
-        if let Some(since_ns) = hog.on_since() {
-            // It was on before and is on after: the measurement of it goes on.
-            if let Err(error) = self.release(running, &mut hog, since_ns) {
-                return format!("hog off: {error}");
-            }
+        let on_since_ns = hog.on_since();
+        let mut skipped = String::new();
+        for _ in HogKind::ALL {
+            hog.kind = change(hog.kind);
+            let started = match on_since_ns {
+                Some(since_ns) => self.release(running, &mut hog, since_ns),
+                None => self.can_run(hog.kind),
+            };
+            let why = match started {
+                Ok(()) => return format!("hog: {}{skipped}", describe(&hog)),
+                Err(LabError::NeedsMultiThread(_)) => NEEDS_MULTI_THREAD.to_owned(),
+                Err(LabError::Hog { error, .. }) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            skipped += &format!("; {} skipped: {why}", hog.kind.as_str());
         }
-        format!("hog: {}", describe(&hog))
+        format!("hog off{skipped}")
+    }
+
+    fn can_run(&self, kind: HogKind) -> Result<(), LabError> {
+        match kind.runs_on(self.shared.epoch().flavor) {
+            true => Ok(()),
+            false => Err(LabError::NeedsMultiThread(kind.as_str())),
+        }
     }
 
     fn change_hold(&self, change: impl FnOnce(&mut Hog)) -> String {
@@ -170,12 +196,23 @@ impl Lab {
             next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime, size)?, epoch)));
         match next {
             Ok((next, epoch)) => {
+                let mut hog = self.shared.hog();
+                let restarts = hog.on_since().is_some() || hog.restarts;
                 // First, or the old runtime would never come to its end.
-                self.shared.hog().stop();
+                hog.stop();
+                hog.restarts = restarts;
+                let mut moved = String::new();
+                let kind = hog.kind;
+                while !hog.kind.runs_on(size.flavor) {
+                    hog.kind = hog.kind.next();
+                    let (now, then) = (hog.kind.as_str(), kind.as_str());
+                    moved = format!("; the hog is now {now}: {then} {NEEDS_MULTI_THREAD}");
+                }
+                drop(hog);
                 *self.shared.epoch() = epoch;
                 *running = next;
                 match size.flavor {
-                    Flavor::CurrentThread => "runtime: current-thread".into(),
+                    Flavor::CurrentThread => format!("runtime: current-thread{moved}"),
                     Flavor::MultiThread => {
                         format!("runtime: multi-thread with {}", plural(size.workers, "worker"))
                     }

@@ -108,7 +108,13 @@ impl Shared {
             lesson: Arc::new(scenario.lesson),
             program,
             console,
-            hog: Mutex::new(Hog { kind, count, hold: Hold::new(hold), released: None }),
+            hog: Mutex::new(Hog {
+                kind,
+                count,
+                hold: Hold::new(hold),
+                released: None,
+                restarts: false,
+            }),
             epoch: Mutex::new(epoch),
         }
     }

@@ -39,7 +39,7 @@ pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources};
 pub use session::{Session, Setting, Trial};
-pub use slowdown::{Factor, Slowdown};
+pub use slowdown::{Factor, Modes, Slowdown};
 pub use snapshot::{
     CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
     LabFigures, MachineStats, RuntimeFigures, Snapshot, Subject, TaskFigures, TaskKind, TaskMeta,

@@ -1,9 +1,9 @@
-//! What was tried in this session: for each kind of hog, under each setting, what it did
-//! to the others and how far it got itself.
+//! What was tried in this session: for each kind of hog and each mode, under each setting,
+//! what it did to the others and how far it got itself.
 
 use std::sync::Arc;
 
-use super::{Factor, Flavor, Slowdown, Snapshot};
+use super::{Factor, Flavor, Modes, Slowdown, Snapshot};
 use crate::{Histogram, probe::State};
 
 /// After a hog began or became another one, those who waited before need a moment.
@@ -14,7 +14,7 @@ const LEAST_NS: u64 = 500_000_000;
 /// What makes two measurements comparable: all but the kind is the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// How many hogs there were.
+    /// How many hogs there were; 0 for modes without a hog.
     pub count: usize,
     /// The work of one round; `None` is for ever.
     pub hold_ns: Option<u64>,
@@ -24,12 +24,14 @@ pub struct Setting {
     pub workers: usize,
 }
 
-/// A kind of hog under a setting, over all the time that it was on.
+/// A kind of hog, or modes of workloads, under a setting, over all the time that it was on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// The kind's name.
-    pub kind: &'static str,
-    /// Whether it is a cure.
+    /// The hog's kind; `None` if modes were tried without a hog.
+    pub kind: Option<&'static str>,
+    /// The workloads whose mode was not the one of the baseline, with their mode.
+    pub modes: Modes,
+    /// Whether the hog is a cure.
     pub cure: bool,
     /// Under which circumstances.
     pub setting: Setting,
@@ -61,9 +63,11 @@ pub struct Session {
 /// What is being measured.
 #[derive(Clone, Debug)]
 struct UnderWay {
-    kind: &'static str,
+    kind: Option<&'static str>,
+    modes: Modes,
     setting: Setting,
-    since_ns: u64,
+    /// When the hog came on.
+    since_ns: Option<u64>,
     /// Nothing counts before.
     from_ns: u64,
     last: Option<Mark>,
@@ -89,6 +93,15 @@ struct Entry {
     achieved_ns: f64,
 }
 
+impl Trial {
+    /// What was tried, such as `spin`, `web on-the-worker` or `spin, web on-the-worker`.
+    pub fn name(&self) -> String {
+        let modes = self.modes.iter().map(|(workload, mode)| format!("{workload} {mode}"));
+        let parts = self.kind.map(str::to_owned).into_iter().chain(modes);
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl Session {
     /// What was tried for long enough to say something.
     pub fn trials(&self) -> impl Iterator<Item = &Trial> {
@@ -100,61 +113,60 @@ impl Session {
             entry.trial.is_on = false;
         }
         let Some(lab) = &now.lab else { return };
-        let Some(since_ns) = lab.hog.on_since_ns else {
+        let hog = lab.hog.on_since_ns.map(|_| &lab.hog);
+        let modes = &slowdown.other_modes;
+        if hog.is_none() && modes.is_empty() {
             self.under_way = None;
             return;
-        };
+        }
+        let kind = hog.map(|hog| hog.kind);
         let setting = Setting {
-            count: lab.hog.count,
-            hold_ns: lab.hog.hold_ns,
+            count: hog.map_or(0, |hog| hog.count),
+            hold_ns: hog.and_then(|hog| hog.hold_ns),
             flavor: now.runtime.flavor.value(),
             workers: now.workers.len(),
         };
         let goes_on = self.under_way.as_ref().is_some_and(|way| {
-            (way.kind, way.since_ns, &way.setting) == (lab.hog.kind, since_ns, &setting)
+            (way.kind, &way.modes, way.since_ns, &way.setting)
+                == (kind, modes, lab.hog.on_since_ns, &setting)
         });
         if !goes_on {
-            let from_ns = now.taken_ns + SETTLE_NS;
-            let kind = lab.hog.kind;
-            self.under_way = Some(UnderWay { kind, setting, since_ns, from_ns, last: None });
+            let (from_ns, since_ns) = (now.taken_ns + SETTLE_NS, lab.hog.on_since_ns);
+            let modes = modes.clone();
+            self.under_way = Some(UnderWay { kind, modes, setting, since_ns, from_ns, last: None });
         }
         let Some(way) = self.under_way.as_mut().filter(|way| now.taken_ns >= way.from_ns) else {
             return;
         };
         let mark = Mark::of(now);
         if let Some(last) = way.last.replace(mark) {
-            let (kind, setting) = (way.kind, way.setting.clone());
-            let at = self.place(kind, lab.hog.cure, lab.hog.unit, setting);
+            let trial = Trial {
+                kind,
+                modes: way.modes.clone(),
+                cure: hog.is_some_and(|hog| hog.cure),
+                setting: way.setting.clone(),
+                is_on: false,
+                measured_ns: 0,
+                slowdown: None,
+                lag_p99_ns: None,
+                lag_worst_ns: None,
+                work_per_second: None,
+                unit: hog.and_then(|hog| hog.unit),
+            };
+            let at = self.place(trial);
             self.entries[at].add(&last, now, slowdown);
         }
     }
 
-    /// Where this trial is, which is made if it is new.
-    fn place(
-        &mut self,
-        kind: &'static str,
-        cure: bool,
-        unit: Option<&'static str>,
-        setting: Setting,
-    ) -> usize {
-        let same = |entry: &Entry| entry.trial.kind == kind && entry.trial.setting == setting;
+    /// The position of this trial, which is inserted if it is new.
+    fn place(&mut self, trial: Trial) -> usize {
+        let of = |trial: &Trial| (trial.kind, trial.modes.clone(), trial.setting.clone());
+        let same = |entry: &Entry| of(&entry.trial) == of(&trial);
         if let Some(at) = self.entries.iter().position(same) {
             return at;
         }
-        let fellow = self.entries.iter().rposition(|entry| entry.trial.setting == setting);
+        let fellow = self.entries.iter().rposition(|entry| entry.trial.setting == trial.setting);
         let at = fellow.map_or(0, |last| last + 1);
-        let trial = Trial {
-            kind,
-            cure,
-            setting,
-            is_on: false,
-            measured_ns: 0,
-            slowdown: None,
-            lag_p99_ns: None,
-            lag_worst_ns: None,
-            work_per_second: None,
-            unit,
-        };
         let delays = Histogram::default();
         let entry = Entry { trial, delays, hog_done: 0, compared_ns: 0, achieved_ns: 0.0 };
         self.entries.insert(at, entry);
@@ -228,7 +240,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     /// A model that is shown four snapshots a second.
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     struct Run {
         model: Model,
         now: u64,
@@ -238,6 +250,7 @@ mod tests {
         /// The hog that is on, since when, and what it has done.
         hog: Option<(&'static str, u64)>,
         computed: u64,
+        mode: Option<&'static str>,
     }
 
     impl Run {
@@ -257,6 +270,7 @@ mod tests {
                 next.epoch = self.epoch;
                 next.delays = self.delays.clone();
                 let mut figures = lab([("tcp", 1, Some("request"), self.requests)]);
+                figures.workloads[0].mode = self.mode;
                 if let Some((kind, since)) = self.hog {
                     figures.hog = hog(kind);
                     figures.hog.on_since_ns = Some(since);
@@ -279,6 +293,10 @@ mod tests {
         }
     }
 
+    fn names(one: &str, other: &str) -> (String, String) {
+        (one.to_owned(), other.to_owned())
+    }
+
     fn times(trial: &Trial) -> f64 {
         match trial.slowdown {
             Some(Factor::Times(n)) => n,
@@ -293,7 +311,10 @@ mod tests {
         run.on("yield").seconds(5, 320, 100_000);
         let trials = run.trials();
         let [spin, cure] = &trials[..] else { panic!("{trials:?}") };
-        assert_eq!((spin.kind, cure.kind, spin.cure, cure.cure), ("spin", "yield", false, true));
+        assert_eq!(
+            (&*spin.name(), &*cure.name(), spin.cure, cure.cure),
+            ("spin", "yield", false, true)
+        );
         assert!((9.0..11.0).contains(&times(spin)), "{spin:?}");
         assert!((1.1..1.4).contains(&times(cure)), "{cure:?}");
         assert!(spin.lag_p99_ns > Some(60 * MS), "{spin:?}");
@@ -329,11 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_is_a_trial_of_its_own_also_beside_a_hog() {
+        let mut run = Run { mode: Some("awaited"), ..Run::default() };
+        run.seconds(6, 400, 20_000);
+        run.mode = Some("on-the-worker");
+        run.seconds(5, 200, 40 * MS);
+        run.on("spin").seconds(5, 40, 90 * MS);
+        let trials = run.trials();
+        let [hog, mode] = &trials[..] else { panic!("{trials:?}") };
+        assert_eq!(
+            (mode.name(), hog.name()),
+            names("tcp on-the-worker", "spin, tcp on-the-worker")
+        );
+        assert!((1.9..2.1).contains(&times(mode)) && (9.0..11.0).contains(&times(hog)), "{run:?}");
+        assert_eq!((mode.work_per_second, mode.setting.count), (None, 0));
+        assert_eq!((mode.is_on, hog.is_on), (false, true));
+        // Back in the first mode without a hog there is nothing that is tried.
+        (run.mode, run.hog) = (Some("awaited"), None);
+        run.seconds(3, 400, 20_000);
+        assert!(run.trials().iter().all(|trial| !trial.is_on), "{:?}", run.trials());
+    }
+
+    #[test]
     fn a_kind_that_one_only_passes_by_was_not_tried() {
         let mut run = Run::default();
         run.seconds(6, 400, 20_000).on("block").looks(3, 40, MS);
         run.on("spin").seconds(2, 40, MS);
-        let kinds: Vec<_> = run.trials().iter().map(|trial| trial.kind).collect();
+        let kinds: Vec<_> = run.trials().iter().map(|trial| trial.name()).collect();
         assert_eq!(kinds, ["spin"], "{:?}", run.trials());
     }
 }

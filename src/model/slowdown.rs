@@ -1,4 +1,4 @@
-//! How much slower the work is than before the hog.
+//! How much slower the work is than in the baseline: without a hog, in the first modes.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -22,11 +22,14 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 /// divided by its baseline rate. The *factor* N is one over the mean of the shares: ×1
 /// is as before, ×4 means that a quarter gets done, ×∞ that nothing does.
 ///
-/// *Now* is the last second, and never reaches back to before the hog came on; while a
-/// hog gives way now and then, it is three of its turns, if that is longer. The
-/// *baseline* is the rate over the last five seconds without a hog, not counting
-/// the quarter second after a start, a change of the workload's size or the end of a
-/// hog. A workload whose size has changed since its baseline is left out.
+/// *Now* is the last second, and never reaches back to before the hog came on or a mode
+/// changed; while a hog gives way now and then, it is three of its turns, if that is longer.
+///
+/// The *baseline* is the rate over the last five seconds without a hog, not counting the
+/// quarter second after a start, a change of a workload's size or the end of a hog. It is
+/// frozen while a hog is on, and while a workload's mode is not the one of the baseline. A
+/// change of a size without a hog starts a new baseline, in the modes of that time; beside a
+/// hog, a workload whose size has changed is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowdown {
     /// The factor; `None` without closed-loop work or before there is a baseline.
@@ -35,7 +38,14 @@ pub struct Slowdown {
     pub shares: Vec<(Arc<str>, f64, f64)>,
     /// Since when nothing at all gets done, in ns on the source's clock.
     pub standstill_since_ns: Option<u64>,
+    /// The time that the baseline covers, in ns; at most five seconds, 0 if there is none.
+    pub baseline_ns: u64,
+    /// The workloads whose mode is not the one of the baseline, with their mode.
+    pub other_modes: Modes,
 }
+
+/// Names of workloads and their modes.
+pub type Modes = Vec<(Arc<str>, &'static str)>;
 
 /// The N of "×N slower".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +61,8 @@ pub enum Factor {
 struct Progress {
     taken_ns: u64,
     work: Vec<(Arc<str>, usize, u64)>,
+    /// Of all workloads that have several.
+    modes: Modes,
 }
 
 impl Progress {
@@ -70,11 +82,16 @@ impl Progress {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tracker {
     past: VecDeque<Progress>,
-    /// Since when there is no hog and no workload changes its size.
+    /// Since when there is no hog, no workload changes its size, and all modes are those of
+    /// the baseline.
     calm_since_ns: Option<u64>,
     hog_since_ns: Option<u64>,
-    /// (workload, size, units a second).
+    /// When a mode changed last.
+    switched_ns: u64,
+    /// (workload, size, units per second).
     baseline: Vec<(Arc<str>, usize, f64)>,
+    baseline_modes: Modes,
+    baseline_ns: u64,
     last_progress_ns: u64,
     figure: Slowdown,
 }
@@ -92,6 +109,9 @@ impl Tracker {
             work: closed
                 .map(|workload| (Arc::clone(&workload.name), workload.count, workload.done))
                 .collect(),
+            modes: (lab.workloads.iter())
+                .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode?)))
+                .collect(),
         };
         self.follow(&now, lab.hog.on_since_ns);
         if self.calm_since_ns.is_some() {
@@ -100,6 +120,9 @@ impl Tracker {
         let hold_ns = lab.hog.hold_ns.filter(|_| lab.hog.on_since_ns.is_some()).unwrap_or(0);
         let window_ns = hold_ns.saturating_mul(3).clamp(SECOND_NS, MAX_WINDOW_NS);
         self.judge(&now, window_ns);
+        self.figure.baseline_ns = self.baseline_ns;
+        let is_other = |mode: &&_| !self.baseline_modes.contains(mode);
+        self.figure.other_modes = now.modes.iter().filter(is_other).cloned().collect();
         self.past.push_back(now);
         let oldest = snapshot.taken_ns.saturating_sub(MAX_WINDOW_NS);
         while self.past.get(1).is_some_and(|progress| progress.taken_ns <= oldest) {
@@ -109,12 +132,22 @@ impl Tracker {
 
     /// Notes when things changed.
     fn follow(&mut self, now: &Progress, hog_since_ns: Option<u64>) {
-        let changed = self.past.back().is_some_and(|last| last.sizes_differ(now));
-        let began_or_ended = self.hog_since_ns.is_some() != hog_since_ns.is_some();
+        let last = self.past.back();
+        let resized = last.is_some_and(|last| last.sizes_differ(now));
+        if last.is_some_and(|last| last.modes != now.modes) {
+            self.switched_ns = now.taken_ns;
+        }
         self.hog_since_ns = hog_since_ns;
-        if hog_since_ns.is_some() {
+        if hog_since_ns.is_none() && (resized || self.baseline_ns == 0) {
+            // A new baseline; without an old one there is nothing to compare modes with.
+            self.calm_since_ns = self.calm_since_ns.filter(|_| self.baseline_modes == now.modes);
+            self.baseline_modes.clone_from(&now.modes);
+            self.baseline.clear();
+            self.baseline_ns = 0;
+        }
+        if hog_since_ns.is_some() || now.modes != self.baseline_modes {
             self.calm_since_ns = None;
-        } else if self.calm_since_ns.is_none() || changed || began_or_ended {
+        } else if self.calm_since_ns.is_none() || resized {
             self.calm_since_ns = Some(now.taken_ns);
         }
         if self.past.back().is_none_or(|last| last.done() < now.done()) {
@@ -131,12 +164,13 @@ impl Tracker {
             self.baseline = rates(first, now)
                 .map(|(name, size, _, rate)| (Arc::clone(name), size, rate))
                 .collect();
+            self.baseline_ns = now.taken_ns - first.taken_ns;
         }
     }
 
     fn judge(&mut self, now: &Progress, window_ns: u64) {
         // Neither a hog's first moments nor a recovery is measured with what was before.
-        let turn = self.hog_since_ns.or(self.calm_since_ns).unwrap_or(0);
+        let turn = self.hog_since_ns.or(self.calm_since_ns).unwrap_or(0).max(self.switched_ns);
         let begin = now.taken_ns.saturating_sub(window_ns).max(turn);
         let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
         let Some(first) = first.filter(|first| now.taken_ns - first.taken_ns >= MIN_SPAN_NS) else {
@@ -161,6 +195,7 @@ impl Tracker {
             factor,
             shares,
             standstill_since_ns: standstill.then_some(self.last_progress_ns),
+            ..Slowdown::default()
         };
     }
 }
@@ -193,12 +228,14 @@ mod tests {
         hog_since: Option<u64>,
         hold: Option<u64>,
         count: usize,
+        mode: &'static str,
     }
 
     impl Run {
         fn new() -> Self {
             let tracker = Tracker::default();
-            Run { tracker, now: 0, done: 0, hog_since: None, hold: None, count: 3 }
+            let (hog_since, hold) = (None, None);
+            Run { tracker, now: 0, done: 0, hog_since, hold, count: 3, mode: "awaited" }
         }
 
         fn steps(&mut self, steps: u64, rate: u64) -> &Slowdown {
@@ -209,6 +246,7 @@ mod tests {
                 let mut figures = lab([("tcp", self.count, Some("request"), self.done)]);
                 figures.hog.on_since_ns = self.hog_since;
                 figures.hog.hold_ns = self.hold;
+                figures.workloads[0].mode = Some(self.mode);
                 next.lab = Some(figures);
                 self.tracker.advance(&next);
             }
@@ -285,6 +323,59 @@ mod tests {
         assert_eq!(run.factor(8, 200), None);
         run.hog_since = None;
         assert!((times(run.factor(20, 200)) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn another_mode_is_compared_with_the_first_one() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.mode = "on-the-worker";
+        let figure = run.steps(100, 50).clone();
+        assert!((times(figure.factor) - 2.0).abs() < 1e-9, "{figure:?}");
+        assert_eq!(figure.other_modes, [("tcp".into(), "on-the-worker")]);
+        // The end of a hog does not make this mode the baseline.
+        run.hog_since = Some(run.now);
+        run.steps(20, 10);
+        run.hog_since = None;
+        assert!((times(run.factor(20, 50)) - 2.0).abs() < 1e-9);
+        run.mode = "awaited";
+        let figure = run.steps(20, 100);
+        assert!((times(figure.factor) - 1.0).abs() < 1e-9, "{figure:?}");
+        assert_eq!(figure.other_modes, []);
+    }
+
+    #[test]
+    fn a_change_of_size_starts_a_new_baseline_in_the_mode_of_now() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        run.mode = "on-the-worker";
+        run.steps(20, 50);
+        run.count = 5;
+        assert_eq!(run.steps(1, 70).baseline_ns, 0);
+        let figure = run.steps(20, 70).clone();
+        assert!((times(figure.factor) - 1.0).abs() < 1e-9, "{figure:?}");
+        assert_eq!(figure.other_modes, []);
+    }
+
+    #[test]
+    fn a_mode_that_changes_before_there_is_a_baseline_is_the_one_of_the_baseline() {
+        let mut run = Run::new();
+        run.steps(1, 100);
+        run.mode = "on-the-worker";
+        let figure = run.steps(20, 50);
+        assert!((times(figure.factor) - 1.0).abs() < 1e-9, "{figure:?}");
+        assert_eq!((figure.baseline_ns, &figure.other_modes), (4_750 * MS - 250 * MS, &vec![]));
+    }
+
+    #[test]
+    fn without_closed_loop_work_there_is_a_baseline_and_no_factor() {
+        let mut tracker = Tracker::default();
+        for step in 0..12 {
+            let mut next = snapshot(step * 250 * MS, []);
+            next.lab = Some(lab([]));
+            tracker.advance(&next);
+        }
+        assert_eq!((tracker.figure().factor, tracker.figure().baseline_ns), (None, 2_500 * MS));
     }
 
     #[test]

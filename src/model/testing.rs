@@ -160,6 +160,7 @@ pub(crate) fn hog(kind: &'static str) -> HogFigures {
         count: 1,
         hold_ns: None,
         on_since_ns: None,
+        restarts: false,
         unit: Some("ms computed"),
         done: 0,
     }

@@ -134,6 +134,11 @@ fn pace(app: &App) -> String {
 }
 
 fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
+    if hog.restarts {
+        let text = format!("hog {} {} restarts", look.glyph("○", "-"), hog.kind);
+        parts.push(right(1, text, look.warning()));
+        return;
+    }
     if hog.on_since_ns.is_none() {
         parts.push(right(7, format!("hog {} off", look.glyph("○", "-")), look.dim()));
         return;

@@ -261,7 +261,21 @@ fn the_hog_that_was_asked_for_comes_once_there_is_a_baseline() {
     app.release_hog = true;
     let effects: Vec<_> =
         (1..12).filter_map(|quarter| app.advance(Arc::new(moment(quarter, false)))).collect();
-    assert_eq!(effects, [Effect::Lab(Command::ToggleHog)]);
+    assert_eq!(effects, [Effect::Lab(Command::ReleaseHog)]);
+}
+
+#[test]
+fn a_hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
+    let mut app = calm();
+    let mut quarters = (40..60).map(|quarter| {
+        let mut next = moment(quarter, false);
+        next.epoch += 1;
+        next.lab.as_mut().expect("a lab").hog.restarts = true;
+        let effect = app.advance(Arc::new(next));
+        (app.model().slowdown().baseline_ns, effect)
+    });
+    let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
+    assert_eq!((baseline_ns, effect), (1_000_000_000, Some(Effect::Lab(Command::ReleaseHog))));
 }
 
 #[test]

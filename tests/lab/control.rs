@@ -24,13 +24,36 @@ fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
     assert_eq!((after.epoch, after.workers.len()), (before.epoch + 1, 3));
     assert!(after.runtime.uptime_ns < before.runtime.uptime_ns + PATIENCE.as_nanos() as u64);
     assert_eq!(alive(&after, "heartbeat"), 9);
-    assert_eq!(after.lab.as_ref().expect("a lab").hog.on_since_ns, None);
     assert!(all_advanced(&before, &after), "totals only grow");
     let oldest = before.tasks.iter().map(|task| task.meta.id).max();
     assert!(after.tasks.iter().all(|task| Some(task.meta.id) > oldest), "no task of the old one");
 
     assert_eq!(bench.lab.execute(Command::SwitchFlavor), "runtime: current-thread");
     assert_eq!(bench.wait_for_work().epoch, before.epoch + 2);
+}
+
+#[test]
+fn a_hog_that_is_on_waits_for_a_baseline_on_the_next_runtime() {
+    let options = LabOptions { workers: Some(2), flavor: Some(Flavor::MultiThread), ..mixed() };
+    let mut bench = Bench::start(options);
+    let hog = |bench: &mut Bench| bench.look().lab.expect("a lab").hog;
+    bench.lab.execute(Command::SwitchFlavor);
+    assert!(!hog(&mut bench).restarts, "it was off");
+    bench.lab.execute(Command::ToggleHog);
+    for command in [Command::SwitchFlavor, Command::MoreWorkers, Command::SwitchFlavor] {
+        bench.lab.execute(command);
+        let now = hog(&mut bench);
+        assert_eq!((now.restarts, now.on_since_ns), (true, None));
+    }
+    assert!(bench.lab.execute(Command::ReleaseHog).starts_with("hog on: spin"));
+    let now = hog(&mut bench);
+    assert!(!now.restarts && now.on_since_ns.is_some());
+    bench.lab.execute(Command::ReleaseHog);
+    assert_eq!(hog(&mut bench).on_since_ns, now.on_since_ns, "it is on already");
+    bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
+    let now = hog(&mut bench);
+    assert_eq!((now.restarts, now.on_since_ns), (false, None), "b keeps it off");
 }
 
 #[test]

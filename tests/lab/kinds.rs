@@ -143,17 +143,37 @@ fn block_in_place_is_refused_where_it_would_panic() {
     let sentence = refused.expect_err("must not start").to_string();
     assert!(sentence.contains("needs the multi-thread runtime"), "{sentence}");
     assert!(sentence.contains("--flavor multi-thread"), "{sentence}");
+}
 
-    let mut bench = Bench::start(options(kind, Flavor::MultiThread, None));
-    bench.lab.execute(Command::SwitchFlavor);
-    let said = bench.lab.execute(Command::ToggleHog);
-    assert!(said.starts_with("the hog stays off: block-in-place needs"), "{said}");
-    bench.lab.execute(Command::PreviousHogKind);
-    assert!(bench.lab.execute(Command::ToggleHog).starts_with("hog on"));
-    let said = bench.lab.execute(Command::NextHogKind);
-    assert!(said.starts_with("hog off: block-in-place needs"), "{said}");
-    bench.wait("the one before has ended", |s| alive(s, "hog") == 0);
-    assert_eq!(bench.look().lab.expect("a lab").hog.on_since_ns, None);
+#[test]
+fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
+    let hog = |bench: &mut Bench| bench.look().lab.expect("a lab").hog;
+    let hold = Some(Duration::from_millis(1));
+    let mut bench = Bench::start(options(HogKind::BlockInPlace, Flavor::MultiThread, hold));
+    bench.lab.execute(Command::ToggleHog);
+    // It was on, so it is to come back on the next runtime, as a kind that can run there.
+    let said = bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(
+        said,
+        "runtime: current-thread; the hog is now own-thread: block-in-place needs the \
+         multi-thread runtime"
+    );
+    let now = hog(&mut bench);
+    assert_eq!((now.kind, now.restarts, now.on_since_ns), ("own-thread", true, None));
+    let said = bench.lab.execute(Command::ReleaseHog);
+    assert!(said.starts_with("hog on: own-thread"), "{said}");
+    let since = hog(&mut bench).on_since_ns;
+    assert!(since.is_some());
+    for (command, kind) in
+        [(Command::PreviousHogKind, "spawn-blocking"), (Command::NextHogKind, "own-thread")]
+    {
+        let said = bench.lab.execute(command);
+        assert!(said.starts_with(&format!("hog: {kind}")), "{said}");
+        let skipped = "; block-in-place skipped: needs the multi-thread runtime";
+        assert!(said.ends_with(skipped), "{said}");
+        let now = hog(&mut bench);
+        assert_eq!((now.kind, now.on_since_ns), (kind, since), "it stays on");
+    }
     bench.wait_for_work();
 }
 

@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use crate::model::Flavor;
+
 /// What a hog does with its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HogKind {
@@ -48,6 +50,11 @@ pub struct About {
 pub(super) const COMPUTED: Option<&str> = Some("ms computed");
 
 impl HogKind {
+    /// Whether it can run on this flavor of runtime.
+    pub(crate) fn runs_on(self, flavor: Flavor) -> bool {
+        flavor == Flavor::MultiThread || !self.needs_multi_thread()
+    }
+
     /// All kinds, in the order in which the keys go through them.
     pub const ALL: &'static [HogKind] = &[
         HogKind::Spin,

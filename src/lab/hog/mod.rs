@@ -135,6 +135,8 @@ pub(crate) struct Hog {
     pub count: usize,
     pub hold: Hold,
     pub released: Option<Released>,
+    /// It was on when its runtime was replaced, and comes on again with the next release.
+    pub restarts: bool,
 }
 
 /// Hogs at large.
@@ -159,6 +161,7 @@ impl Hog {
     /// Ends all hogs at their next look at the flag: within microseconds if they compute,
     /// within milliseconds if they block, after the write or query that they are in.
     pub(crate) fn stop(&mut self) {
+        self.restarts = false;
         if let Some(released) = self.released.take() {
             released.stop.now();
         }
@@ -181,6 +184,7 @@ impl Hog {
             count: self.count,
             hold_ns: self.hold.get().map(nanos),
             on_since_ns: self.on_since(),
+            restarts: self.restarts,
             unit,
             done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },
         }

@@ -84,6 +84,8 @@ pub struct HogFigures {
     pub hold_ns: Option<u64>,
     /// Since when it is on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
+    /// It was on when its runtime was replaced: it is off until there is a new baseline.
+    pub restarts: bool,
     /// What its work is counted in; `None` if it only waits.
     pub unit: Option<&'static str>,
     /// Units done since it is on.

@@ -93,7 +93,7 @@ impl<'a> LabDoc<'a> {
 
 impl HogDoc {
     fn of(hog: &HogFigures, now_ns: u64) -> Self {
-        let HogFigures { kind, cure, explained: _, count, hold_ns, on_since_ns, unit, done } = *hog;
+        let HogFigures { kind, cure, count, hold_ns, on_since_ns, unit, done, .. } = *hog;
         HogDoc {
             kind,
             cure,

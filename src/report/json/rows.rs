@@ -1,5 +1,7 @@
 //! The rows of the document's tables. Field names are a promise.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::model::{
@@ -250,13 +252,16 @@ impl<'a> FindingDoc<'a> {
     }
 }
 
-/// A kind of hog under one setting, over all the time that it was on.
+/// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
 #[derive(Serialize)]
 pub(super) struct TrialDoc {
-    hog: &'static str,
+    /// Null if modes were tried without a hog.
+    hog: Option<&'static str>,
     cure: bool,
     count: usize,
     hold_ns: Option<u64>,
+    /// The workloads whose mode was not the one of the baseline.
+    modes: BTreeMap<String, &'static str>,
     flavor: Option<&'static str>,
     workers: usize,
     measured_ns: u64,
@@ -273,6 +278,7 @@ impl TrialDoc {
         let Setting { count, hold_ns, flavor, workers } = trial.setting;
         TrialDoc {
             hog: trial.kind,
+            modes: trial.modes.iter().map(|(name, mode)| (name.to_string(), *mode)).collect(),
             cure: trial.cure,
             count,
             hold_ns,

@@ -37,13 +37,13 @@ pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
 }
 
-/// Which hogs were on, and what each did.
+/// Which hogs were on and which modes were tried, and what each did.
 pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<_> = model.session().trials().map(trial).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Column::Left("HOG"), Column::Left(""), Column::right("HOLD")];
+    let mut columns = vec![Column::Left("TRIED"), Column::Left(""), Column::right("HOLD")];
     columns.push(Column::Left("RUNTIME"));
     columns.extend(["SLOWDOWN", "LAG P99", "WORST LAG", "ITS WORK/S", "FOR"].map(Column::right));
     writeln!(out)?;
@@ -53,10 +53,20 @@ pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
 fn trial(trial: &Trial) -> Vec<String> {
     let Setting { count, hold_ns, flavor, workers } = &trial.setting;
     let work = trial.work_per_second.zip(trial.unit);
+    let name = trial.name();
+    let what = match (trial.kind, trial.cure) {
+        (None, _) => "mode",
+        (Some(_), true) => "cure",
+        (Some(_), false) => "disease",
+    };
+    let hold = match trial.kind {
+        None => UNKNOWN.to_owned(),
+        Some(_) => hold_ns.map_or("never".to_owned(), duration),
+    };
     vec![
-        if *count > 1 { format!("{count} × {}", trial.kind) } else { trial.kind.to_owned() },
-        if trial.cure { "cure" } else { "disease" }.to_owned(),
-        hold_ns.map_or("never".to_owned(), duration),
+        harmless(&if *count > 1 { format!("{count} × {name}") } else { name }).into_owned(),
+        what.to_owned(),
+        hold,
         format!("{} ×{workers}", flavor.map_or(UNKNOWN, Flavor::as_str)),
         factor(trial.slowdown),
         maybe(trial.lag_p99_ns),

@@ -20,6 +20,7 @@ const KEYS: &str = "b on and off, ← → kind, [ ] hold, f flavour, w W workers
 
 pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
     let style = match (hog.on_since_ns, hog.cure) {
+        (None, _) if hog.restarts => look.warning(),
         (None, _) => look.title(),
         (Some(_), true) => look.warning(),
         (Some(_), false) => look.critical(),
@@ -33,7 +34,11 @@ pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
 }
 
 fn state(hog: &HogFigures) -> String {
-    let on = if hog.on_since_ns.is_some() { "on" } else { "off" };
+    let on = match (hog.on_since_ns, hog.restarts) {
+        (Some(_), _) => "on",
+        (None, true) => "restarts after one second of baseline",
+        (None, false) => "off",
+    };
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
     format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }

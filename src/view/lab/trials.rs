@@ -1,4 +1,4 @@
-//! What was tried: a line for each kind of hog and setting, with what it did.
+//! What was tried: a line for each kind of hog or mode and setting, with its effect.
 
 use ratatui::style::Style;
 
@@ -6,7 +6,7 @@ use crate::{
     model::{Factor, Flavor, Session, Setting, Trial},
     view::{
         canvas::Pieces,
-        text::{duration, factor, rate},
+        text::{duration, factor, fit, rate},
         theme::Look,
     },
 };
@@ -25,18 +25,21 @@ pub(super) fn lines(session: &Session, look: Look, width: u16) -> Vec<Pieces> {
 /// Narrow screens show how much slower and how long others waited, wide ones all of it.
 fn columns(width: u16) -> usize {
     match width {
-        ..44 => 2,
-        44..54 => 3,
-        54..62 => 4,
-        62..80 => 5,
+        ..47 => 2,
+        47..54 => 3,
+        54..66 => 4,
+        66..80 => 5,
         80..95 => 6,
         _ => 7,
     }
 }
 
+/// Columns for what was tried.
+const NAME: usize = 20;
+
 fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
     let widths = [8, 7, 7, 6, 11, 14, 7];
-    let mut line = format!(" {kind:<17}");
+    let mut line = format!(" {kind:<NAME$}");
     for (cell, wide) in cells.iter().zip(widths).take(columns(width)) {
         line += &format!(" {cell:>wide$}");
     }
@@ -57,6 +60,8 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
     let slowdown = match trial.slowdown {
         None => "–".to_owned(),
         Some(Factor::Standstill) => format!("{times}{}", look.glyph("∞", "inf")),
+        // A mode may be faster than the baseline's.
+        Some(Factor::Times(n)) if trial.kind.is_none() => format!("{times}{}", factor(n)),
         Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
     };
     let runtime = match flavor {
@@ -72,12 +77,17 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
         &*slowdown,
         &known(trial.lag_p99_ns),
         &known(trial.lag_worst_ns),
-        &hold_ns.map_or("never".to_owned(), duration),
+        &match trial.kind {
+            None => "–".to_owned(),
+            Some(_) => hold_ns.map_or("never".to_owned(), duration),
+        },
         &work,
         &runtime,
         &duration(trial.measured_ns),
     ];
-    line(&format!("{mark}{}{count}", trial.kind), cells, width)
+    let name = trial.name();
+    let room = NAME - 1 - count.chars().count();
+    line(&format!("{mark}{}{count}", fit(&name, room, look.ascii)), cells, width)
 }
 
 fn style(trial: &Trial, look: Look) -> Style {
