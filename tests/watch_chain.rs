@@ -97,8 +97,12 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
     set(libc::SIG_IGN);
     drop(stop);
     wait_until(|| handle.current(key).is_none());
-    let hog = registry.instrument_task("hog", async {
-        thread::sleep(Duration::from_millis(800));
+    let its = Arc::new(AtomicBool::new(false));
+    let _stop = Stop(its.clone());
+    let hog = registry.instrument_task("hog", async move {
+        while !its.load(SeqCst) {
+            std::hint::spin_loop();
+        }
     });
     let key = hog.key();
     runtime.spawn(hog);

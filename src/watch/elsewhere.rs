@@ -30,12 +30,23 @@ pub(super) enum Answer {
     None(&'static str),
 }
 
+/// The signals that were sent to capture stacks.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SignalCounts {
+    pub sent: u64,
+    pub interrupting: u64,
+}
+
 impl Eyes {
     pub(super) fn open(_signal: i32) -> Result<Eyes, String> {
         Err(UNAVAILABLE.to_owned())
     }
 
-    pub(super) fn ask(&mut self, _os_id: u32, _slot: &'static ThreadSlot) -> Answer {
+    pub(super) fn ask(&mut self, _os_id: u32, _slot: &'static ThreadSlot) -> (Whereabouts, Answer) {
+        match *self {}
+    }
+
+    pub(super) fn signals(&self) -> SignalCounts {
         match *self {}
     }
 

@@ -1,11 +1,11 @@
 //! Looks closely at a long poll: why it is long, and where.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 
 use super::{
     Stack,
     case::{Case, Owner, Request},
-    cause::judge,
+    cause::{Whereabouts, judge},
     eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
     own::{own, own_at_first},
     watchdog::{Shared, count},
@@ -83,21 +83,38 @@ impl Inspector {
                 (record.looked_ns, record.own_ns) = (record.length_ns(), record.length_ns());
             });
         };
-        self.judge(at, case, os_id, now);
-        if !self.budget.take(now) {
-            return self.excuse(at, "too many polls are long at this time");
-        }
-        let Some(eyes) = &mut self.eyes else { return };
+        let cpu = cpu_time(os_id);
+        let may_capture = self.budget.take(now);
+        let Some(eyes) = self.eyes.as_mut().filter(|_| may_capture) else {
+            self.judge(at, case, (now, cpu), os_id, whereabouts(os_id));
+            if self.eyes.is_some() {
+                self.excuse(at, "too many polls are long at this time");
+            }
+            return;
+        };
         count(&self.shared.asked);
-        let answer = eyes.ask(os_id, slot);
+        // One reading for both, so that the cause is that of the stack.
+        let (found, answer) = eyes.ask(os_id, slot);
+        self.judge(at, case, (now, cpu), os_id, found);
         self.take(at, case, os_id, answer, (now, now + SILENT_NS));
+        self.publish_signals();
+    }
+
+    fn publish_signals(&self) {
+        let signals = self.eyes.as_ref().map(Eyes::signals).unwrap_or_default();
+        self.shared.signals.store(signals.sent, Relaxed);
+        self.shared.interrupting.store(signals.interrupting, Relaxed);
     }
 
     /// What the thread has done since it was last asked, in whose time.
-    fn judge(&self, at: usize, case: &mut Case, os_id: u32, now: u64) {
-        // Before the signal, which takes the thread out of where it is.
-        let found = whereabouts(os_id);
-        let cpu = cpu_time(os_id);
+    fn judge(
+        &self,
+        at: usize,
+        case: &mut Case,
+        (now, cpu): (u64, Option<u64>),
+        os_id: u32,
+        found: Whereabouts,
+    ) {
         let (judged, cpu_then) = std::mem::replace(&mut case.judged, (now, cpu));
         let wall = now.saturating_sub(judged);
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
@@ -131,13 +148,15 @@ impl Inspector {
         let Some(request) = case.asked.take() else { return };
         let mut excuse_due = request.excuse_due;
         let answer = eyes.collect_late(request.ticket);
+        self.publish_signals();
         if matches!(answer, Answer::Pending(_)) {
             if now >= request.at + LOST_NS {
                 return;
             }
             if now >= excuse_due {
-                let why = eyes.why_late(os_id);
-                self.excuse(at, why);
+                if let Some(eyes) = &self.eyes {
+                    self.excuse(at, eyes.why_late(os_id));
+                }
                 excuse_due = u64::MAX;
             }
         }

@@ -16,9 +16,11 @@
 //!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
-//!     signal.rs    the signal and its handler
+//!     blocked.rs   copies the stack of a thread that sleeps in the kernel
+//!     signal.rs    the signal to a running thread, and its handler
 //!     leaf.rs      a poll under Tokio's trace: where a task waits
 //!     mailbox.rs   what the handler and the watchdog share
+//!     copy.rs      copies of registers and stacks
 //!     unwind.rs    a copy of a stack -> addresses
 //!     namer.rs     the thread that looks names up
 //!     symbols.rs   addresses -> functions, files and lines

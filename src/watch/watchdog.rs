@@ -29,13 +29,17 @@ pub struct WatchOptions {
     pub held: Duration,
     /// How many slow polls to keep when they are over. 256 unless set.
     pub past: usize,
-    /// The signal that makes a thread copy its stack: SIGURG (23) unless set, which
+    /// The signal that makes a running thread copy its stack: SIGURG (23) unless set, which
     /// programs ignore unless they ask for it, and debuggers pass on without a word. A
     /// handler that is there already goes on to get its own signals; ours stays until
     /// the process ends. The kernel merges standard signals of one number to one thread:
     /// a program that must not lose such a signal gives us one of its own, a real-time
-    /// one, which never merge. In a long poll, as after any signal, a system call that cannot
-    /// be restarted (`poll`, `epoll_wait`, one with a timeout) returns `EINTR`.
+    /// one, which never merge.
+    ///
+    /// A thread that is blocked in a system call gets no signal: its stack is copied while it
+    /// sleeps. A thread may block between the check and the signal. Then, as after any signal,
+    /// a call that cannot be restarted (`poll`, `epoll_wait`, one with a timeout) returns
+    /// `EINTR`; [`WatchStats::interrupted_calls`] counts these.
     pub signal: i32,
 }
 
@@ -63,6 +67,11 @@ pub struct WatchStats {
     pub captured: u64,
     /// Stacks that came when the poll was over; they are thrown away.
     pub missed: u64,
+    /// Signals sent to threads that ran. The other stacks were copied while their threads slept.
+    pub signals: u64,
+    /// Of these signals, those that made a system call return `EINTR`: the thread ran when it
+    /// was looked at, and was in the system call when the signal came.
+    pub interrupted_calls: u64,
     /// Nanoseconds that the watchdog's thread has spent on the CPU; 0 where it is not known.
     pub cpu_ns: u64,
 }
@@ -206,6 +215,8 @@ impl WatchHandle {
             asked: shared.asked.load(Relaxed),
             captured: shared.captured.load(Relaxed),
             missed: shared.missed.load(Relaxed),
+            signals: shared.signals.load(Relaxed),
+            interrupted_calls: shared.interrupting.load(Relaxed),
             cpu_ns: shared.cpu.load(Relaxed),
         }
     }
@@ -224,6 +235,8 @@ pub(super) struct Shared {
     pub asked: AtomicU64,
     pub captured: AtomicU64,
     pub missed: AtomicU64,
+    pub signals: AtomicU64,
+    pub interrupting: AtomicU64,
     pub cpu: AtomicU64,
 }
 
@@ -240,6 +253,8 @@ impl Shared {
             asked: AtomicU64::new(0),
             captured: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            signals: AtomicU64::new(0),
+            interrupting: AtomicU64::new(0),
             cpu: AtomicU64::new(0),
         }
     }

@@ -15,13 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{os::this_thread, signal, signal::Asked, unwind::Unwinder};
-use crate::probe::Registry;
+use super::{os, os::this_thread, signal, signal::Asked, unwind::Unwinder};
+use crate::{probe::Registry, watch::cause::Whereabouts};
 
-const SIGNAL: i32 = libc::SIGURG;
+pub(super) const SIGNAL: i32 = libc::SIGURG;
 
 /// One test at a time: they share the mailboxes.
-fn alone() -> MutexGuard<'static, ()> {
+pub(super) fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     signal::install(SIGNAL).expect("SIGURG takes a handler");
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -88,7 +88,9 @@ fn capture(unwinder: &mut Unwinder, thread: u32) -> Option<usize> {
     };
     loop {
         match ticket.copied() {
-            Some(copied) => return Some(unwinder.unwind(copied.expect("a stack")).addresses.len()),
+            Some(copied) => {
+                return Some(unwinder.unwind(&copied.expect("a stack").stack()).addresses.len());
+            }
             None if ended() => return None,
             None => thread::yield_now(),
         }
@@ -217,6 +219,41 @@ fn errno_is_what_it_was() {
 }
 
 #[test]
+fn a_signal_that_makes_a_call_fail_is_known() {
+    let _alone = alone();
+    let registers = |thread| {
+        let ticket = sent(signal::ask(SIGNAL, thread, None));
+        loop {
+            match ticket.copied() {
+                Some(copied) => return copied.expect("a stack").stack().registers,
+                None => thread::yield_now(),
+            }
+        }
+    };
+    let target = Target::default();
+    thread::scope(|scope| {
+        let polls = scope.spawn(|| {
+            target.thread.store(this_thread(), SeqCst);
+            // SAFETY: no descriptors.
+            let failed = unsafe { libc::poll(ptr::null_mut(), 0, -1) };
+            (failed, std::io::Error::last_os_error().kind())
+        });
+        let in_poll = || {
+            let thread = target.thread.load(SeqCst);
+            let Whereabouts::Call(call) = os::whereabouts(thread) else { return false };
+            thread != 0 && matches!(call.name, Some("poll" | "ppoll"))
+        };
+        while !in_poll() {
+            thread::yield_now();
+        }
+        assert!(registers(target.thread.load(SeqCst)).call_was_interrupted());
+        assert_eq!(polls.join().expect("no panic"), (-1, std::io::ErrorKind::Interrupted));
+    });
+    // This thread is in the call that sends the signal, which succeeds.
+    assert!(!registers(this_thread()).call_was_interrupted());
+}
+
+#[test]
 fn calls_that_can_go_on_after_a_signal_go_on() {
     let _alone = alone();
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
@@ -288,7 +325,7 @@ fn mask(how: i32) {
     }
 }
 
-fn sent(asked: Asked) -> super::mailbox::Ticket {
+pub(super) fn sent(asked: Asked) -> super::mailbox::Ticket {
     match asked {
         Asked::Sent(ticket) => ticket,
         _ => panic!("it should have gone"),

@@ -9,21 +9,18 @@
 
 use std::{
     cell::UnsafeCell,
-    mem::zeroed,
     ptr,
     sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*},
 };
 
 use libc::{c_int, c_void, iovec};
 
-use super::signal::Registers;
+use super::copy::{self, NO_PIECE, PIECE, Registers, StackCopy};
 use crate::probe::ThreadSlot;
 
 /// How much of a stack is copied, from its inner end. Enough for hundreds of frames; what
 /// lies further out is the runtime's.
 const STACK: usize = 64 * 1024;
-/// A piece lies within one page, and the first one may be short.
-const PIECE: usize = 4096;
 const PIECES: usize = STACK / PIECE + 1;
 
 /// Threads that may owe an answer at one time.
@@ -59,7 +56,7 @@ unsafe impl Sync for Mailbox {}
 
 /// What a thread copied of itself.
 pub(super) struct Copied {
-    pub registers: Registers,
+    registers: Registers,
     /// How many bytes of the stack there are, from the stack pointer up.
     len: usize,
     /// Why there are none, as an errno; 0 if there are.
@@ -78,14 +75,13 @@ impl Mailbox {
             thread: AtomicU32::new(0),
             slot: AtomicPtr::new(ptr::null_mut()),
             copied: UnsafeCell::new(Copied {
-                // SAFETY: they are integers.
-                registers: unsafe { zeroed() },
+                registers: Registers::pointers(0, 0),
                 len: 0,
                 error: 0,
                 task: 0,
                 began: 0,
                 has_poll: false,
-                pieces: [const { iovec { iov_base: ptr::null_mut(), iov_len: 0 } }; PIECES],
+                pieces: [NO_PIECE; PIECES],
                 bytes: [0; STACK],
             }),
         }
@@ -98,16 +94,13 @@ impl Copied {
         self.has_poll.then_some((self.task, self.began))
     }
 
-    /// The word at `address` of the thread's stack, if it was copied.
-    pub(super) fn word(&self, address: u64) -> Option<u64> {
-        let at = usize::try_from(address.checked_sub(self.registers.sp)?).ok()?;
-        let bytes = self.bytes.get(..self.len)?.get(at..)?.first_chunk()?;
-        Some(u64::from_ne_bytes(*bytes))
-    }
-
-    /// The copy was cut off because it was full, not because the stack ended.
-    pub(super) fn is_full(&self) -> bool {
-        self.len >= STACK - PIECE
+    /// The registers and the stack.
+    pub(super) fn stack(&self) -> StackCopy<'_> {
+        StackCopy {
+            registers: self.registers,
+            bytes: &self.bytes[..self.len],
+            is_full: self.len == STACK,
+        }
     }
 }
 
@@ -150,9 +143,7 @@ impl Ticket {
         let copied = unsafe { &*self.mailbox.copied.get() };
         Some(match copied.error {
             0 => Ok(copied),
-            libc::EFAULT => Err("the thread's stack pointer leads nowhere"),
-            libc::EPERM | libc::ENOSYS => Err("process_vm_readv is not allowed here"),
-            _ => Err("the stack could not be copied"),
+            errno => Err(copy::describe(errno)),
         })
     }
 }
@@ -193,44 +184,11 @@ pub(super) fn answer(thread: u32, registers: Registers) {
         let poll = unsafe { mailbox.slot.load(Relaxed).as_ref() }.and_then(ThreadSlot::glance);
         copied.has_poll = poll.is_some();
         (copied.task, copied.began) = poll.unwrap_or((0, 0));
-        copy_stack(copied);
+        let copy = copy::copy_stack(registers.sp, &mut copied.pieces, &mut copied.bytes);
+        (copied.len, copied.error) = copy.map_or_else(|errno| (0, errno), |len| (len, 0));
         let done = generation | DONE;
         if mailbox.word.compare_exchange(copying, done, Release, Relaxed).is_err() {
             mailbox.word.store(generation | FREE, Release);
         }
     }
-}
-
-/// Copies the stack from its pointer up. The kernel does it, because only it can stop
-/// at the stack's end without a fault, wherever that is: the thread's own stack, that of
-/// a coroutine, or one grown on the heap.
-fn copy_stack(copied: &mut Copied) {
-    let mut at = copied.registers.sp as usize;
-    let end = at.wrapping_add(STACK);
-    let mut pieces = 0;
-    for piece in &mut copied.pieces {
-        let len = (PIECE - at % PIECE).min(end.wrapping_sub(at));
-        if len == 0 {
-            break;
-        }
-        *piece = iovec { iov_base: at as *mut c_void, iov_len: len };
-        at = at.wrapping_add(len);
-        pieces += 1;
-    }
-    let into = iovec { iov_base: copied.bytes.as_mut_ptr().cast(), iov_len: STACK };
-    // SAFETY: reads from wherever the pieces lead, up to the first that is not mapped,
-    // into bytes that are ours alone.
-    let len = unsafe {
-        libc::process_vm_readv(
-            libc::getpid(),
-            &raw const into,
-            1,
-            copied.pieces.as_ptr(),
-            pieces,
-            0,
-        )
-    };
-    copied.len = usize::try_from(len).unwrap_or(0);
-    // SAFETY: errno's place is there as long as the thread is.
-    copied.error = if len < 0 { unsafe { *libc::__errno_location() } } else { 0 };
 }

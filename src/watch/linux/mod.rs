@@ -1,8 +1,11 @@
 //! One thread's stack and state, seen from outside, on Linux.
 //!
-//! A thread is never stopped: a signal makes it copy its own registers and stack, and
-//! everything else (unwinding, symbols, `/proc`) happens on the watchdog's thread.
+//! A thread is never stopped. The stack of a thread that sleeps in the kernel is copied while it
+//! sleeps. A thread that runs gets a signal, which makes it copy its own registers and stack.
+//! Everything else (unwinding, symbols, `/proc`) happens on the watchdog's threads.
 
+mod blocked;
+mod copy;
 #[cfg(all(feature = "await-points", tokio_unstable))]
 mod leaf;
 mod mailbox;
@@ -16,6 +19,9 @@ mod unwind;
 
 #[cfg(test)]
 #[allow(unsafe_code)]
+mod blocked_tests;
+#[cfg(test)]
+#[allow(unsafe_code)]
 mod fire;
 
 use std::time::Duration;
@@ -25,9 +31,12 @@ pub(super) use os::{cpu_time, stolen_time, time_without_cpu, whereabouts};
 pub(super) use supply::{load_average, thread_times, throttled_time};
 pub(in crate::watch) use unwind::Unwound;
 
-use super::{Awaits, Owner, Stack};
+use super::{Awaits, Owner, Stack, cause::Whereabouts};
 use crate::probe::{Registry, ThreadSlot};
+use blocked::BlockedThreads;
+use copy::StackCopy;
 use mailbox::Copied;
+use os::CallReport;
 use signal::Asked;
 
 /// What came of asking for a stack.
@@ -44,9 +53,22 @@ pub(super) enum Answer {
 pub(super) struct Eyes {
     signal: i32,
     this_thread: u32,
+    signals: SignalCounts,
+    blocked: BlockedThreads,
     unwinder: unwind::Unwinder,
     namer: namer::Namer,
 }
+
+/// The signals that were sent to capture stacks.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SignalCounts {
+    pub sent: u64,
+    /// Those that made a system call return `EINTR`.
+    pub interrupting: u64,
+}
+
+/// How often a thread is looked at that sleeps now and then, until it stays asleep.
+const ATTEMPTS: usize = 4;
 
 impl Eyes {
     /// Takes the signal and tries a capture of the calling thread, so that what does not
@@ -62,6 +84,8 @@ impl Eyes {
         let mut eyes = Eyes {
             signal,
             this_thread: os::this_thread(),
+            signals: SignalCounts::default(),
+            blocked: BlockedThreads::new(),
             unwinder: unwind::Unwinder::new(),
             namer: namer::Namer::default(),
         };
@@ -70,7 +94,7 @@ impl Eyes {
             Asked::Refused(why) => return Err(why.to_owned()),
             Asked::NoThread | Asked::NoRoom => return Err("too many watchdogs".to_owned()),
         };
-        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(copied).addresses.len());
+        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(&copied.stack()).addresses.len());
         match seen {
             Some(Ok(frames)) if frames > 1 => Ok(eyes),
             Some(Ok(_)) => Err("stacks are unavailable: no unwind tables".to_owned()),
@@ -79,14 +103,51 @@ impl Eyes {
         }
     }
 
-    /// Asks a thread for its stack; most answer at once.
-    pub(super) fn ask(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Answer {
+    /// What a thread is in, and its stack there. Only a thread that runs is signalled.
+    pub(super) fn ask(&mut self, os_id: u32, slot: &'static ThreadSlot) -> (Whereabouts, Answer) {
+        // The kernel reports of a reader itself that it reads.
+        if os_id == self.this_thread {
+            return (Whereabouts::Running, self.signal(os_id, slot));
+        }
+        let mut whereabouts = Whereabouts::Running;
+        for _ in 0..ATTEMPTS {
+            let report = CallReport::read(os_id);
+            whereabouts = report.whereabouts();
+            match whereabouts {
+                Whereabouts::Running => return (whereabouts, self.signal(os_id, slot)),
+                Whereabouts::Unreadable(_) if os::is_running(os_id) => {
+                    return (whereabouts, self.signal(os_id, slot));
+                }
+                Whereabouts::Unreadable(why) => return (whereabouts, Answer::None(why)),
+                Whereabouts::Call(_) | Whereabouts::Blocked => {}
+            }
+            match self.blocked.copy(os_id, report, Some(slot), &mut self.unwinder) {
+                blocked::Copied::Stack(stack, poll) => {
+                    return (whereabouts, Answer::Stack(stack, poll));
+                }
+                blocked::Copied::None(why) => return (whereabouts, Answer::None(why)),
+                blocked::Copied::Moved => {}
+            }
+        }
+        (whereabouts, Answer::None("the thread sleeps too briefly for its stack to be copied"))
+    }
+
+    /// Asks a thread that runs for its stack; most answer at once.
+    fn signal(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Answer {
         match signal::ask(self.signal, os_id, Some(slot)) {
-            Asked::Sent(ticket) => self.collect(ticket, ANSWER_TIME),
+            Asked::Sent(ticket) => {
+                self.signals.sent += 1;
+                self.collect(ticket, ANSWER_TIME)
+            }
             Asked::Refused(why) => Answer::None(why),
             Asked::NoThread => Answer::None("the thread has ended"),
             Asked::NoRoom => Answer::None("too many threads have not answered yet"),
         }
+    }
+
+    /// The signals sent so far.
+    pub(super) fn signals(&self) -> SignalCounts {
+        self.signals
     }
 
     /// The answer of a thread that was late.
@@ -95,8 +156,12 @@ impl Eyes {
     }
 
     fn collect(&mut self, ticket: Ticket, patience: Duration) -> Answer {
-        let unwinder = &mut self.unwinder;
-        let seen = wait_for(&ticket, patience, |copied| (unwinder.unwind(copied), copied.poll()));
+        let (unwinder, signals) = (&mut self.unwinder, &mut self.signals);
+        let seen = wait_for(&ticket, patience, |copied| {
+            let stack: StackCopy<'_> = copied.stack();
+            signals.interrupting += u64::from(stack.registers.call_was_interrupted());
+            (unwinder.unwind(&stack), copied.poll())
+        });
         match seen {
             None => Answer::Pending(ticket),
             Some(Err(why)) => Answer::None(why),

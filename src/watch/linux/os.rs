@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use super::copy::Registers;
 use crate::watch::{CallKind, SystemCall, cause::Whereabouts};
 
 /// The calling thread, as the operating system numbers it.
@@ -52,23 +53,56 @@ fn stolen_ticks(stat: &str) -> impl Iterator<Item = u64> {
 
 /// What a thread of this process is in right now.
 pub(in crate::watch) fn whereabouts(os_id: u32) -> Whereabouts {
-    match fs::read_to_string(format!("/proc/self/task/{os_id}/syscall")) {
-        Ok(text) => parse(&text),
-        Err(_) => Whereabouts::Unreadable("/proc/self/task/*/syscall is not readable"),
+    CallReport::read(os_id).whereabouts()
+}
+
+/// What the kernel reports of a thread in `/proc/self/task/TID/syscall`: `running`,
+/// `-1 stack address`, or `number arguments… stack address`.
+#[derive(PartialEq, Eq)]
+pub(super) struct CallReport(Option<String>);
+
+impl CallReport {
+    pub(super) fn read(os_id: u32) -> Self {
+        CallReport(fs::read_to_string(format!("/proc/self/task/{os_id}/syscall")).ok())
+    }
+
+    pub(super) fn whereabouts(&self) -> Whereabouts {
+        let Some(text) = &self.0 else {
+            return Whereabouts::Unreadable("/proc/self/task/*/syscall is not readable");
+        };
+        match text.split_whitespace().next() {
+            Some("running") => Whereabouts::Running,
+            Some("-1") => Whereabouts::Blocked,
+            Some(number) => number.parse().map_or(
+                Whereabouts::Unreadable("/proc/self/task/*/syscall is not understood"),
+                |number| Whereabouts::Call(system_call(number)),
+            ),
+            None => Whereabouts::Unreadable("/proc/self/task/*/syscall is empty"),
+        }
+    }
+
+    /// The registers of a thread that does not run, as far as they are reported.
+    pub(super) fn registers(&self) -> Option<Registers> {
+        let mut fields = self.0.as_deref()?.split_whitespace().rev();
+        let mut address = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+        let (ip, sp) = (address()?, address()?);
+        Some(Registers::pointers(ip, sp))
     }
 }
 
-/// `running`, `-1 stack address`, or `number arguments… stack address`.
-fn parse(text: &str) -> Whereabouts {
-    match text.split_whitespace().next() {
-        Some("running") => Whereabouts::Running,
-        Some("-1") => Whereabouts::Blocked,
-        Some(number) => number.parse().map_or(
-            Whereabouts::Unreadable("/proc/self/task/*/syscall is not understood"),
-            |number| Whereabouts::Call(system_call(number)),
-        ),
-        None => Whereabouts::Unreadable("/proc/self/task/*/syscall is empty"),
-    }
+/// How often a thread of this process has begun to wait for something; `None` once it has
+/// ended.
+pub(super) fn voluntary_switches(os_id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/self/task/{os_id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a thread of this process is on a CPU, or ready for one.
+pub(super) fn is_running(os_id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{os_id}/stat")).unwrap_or_default();
+    // `number (name) state …`; the name may contain anything.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
 }
 
 /// Why a thread has not answered a signal that was sent a while ago.
@@ -147,17 +181,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_line_is_understood() {
-        assert_eq!(parse("running\n"), Whereabouts::Running);
-        assert_eq!(parse("-1 0x7ffc 0x7f12\n"), Whereabouts::Blocked);
-        let Whereabouts::Call(call) = parse(&format!("{} 0x0 0x0\n", libc::SYS_fsync)) else {
-            panic!("a call");
-        };
+    fn a_report_names_the_call_and_where_its_stack_is() {
+        let parse = |text: &str| CallReport(Some(text.to_owned()));
+        assert_eq!(parse("running\n").whereabouts(), Whereabouts::Running);
+        assert!(parse("running\n").registers().is_none());
+        let fault = parse("-1 0x7ffc08 0x7f12\n");
+        assert_eq!(fault.whereabouts(), Whereabouts::Blocked);
+        let registers = fault.registers().expect("both");
+        assert_eq!((registers.sp, registers.ip), (0x7f_fc08, 0x7f12));
+        let fsync = format!("{} 0x3 0x0 0x0 0x0 0x0 0x0 0x7ffd10 0x7f34\n", libc::SYS_fsync);
+        let fsync = parse(&fsync);
+        let Whereabouts::Call(call) = fsync.whereabouts() else { panic!("a call") };
         assert_eq!((call.name, call.kind), (Some("fsync"), CallKind::Other));
-        let Whereabouts::Call(call) = parse("4000 0x0\n") else { panic!("a call") };
+        let registers = fsync.registers().expect("both");
+        assert_eq!((registers.sp, registers.ip), (0x7f_fd10, 0x7f34));
+        let Whereabouts::Call(call) = parse("4000 0x0\n").whereabouts() else { panic!("a call") };
         assert_eq!((call.number, call.name), (4000, None));
-        assert!(matches!(parse(""), Whereabouts::Unreadable(_)));
-        assert!(matches!(parse("what"), Whereabouts::Unreadable(_)));
+        for unknown in ["", "what"] {
+            assert!(matches!(parse(unknown).whereabouts(), Whereabouts::Unreadable(_)));
+            assert!(parse(unknown).registers().is_none());
+        }
+        assert!(matches!(CallReport(None).whereabouts(), Whereabouts::Unreadable(_)));
     }
 
     #[test]

@@ -12,19 +12,11 @@ use std::{
 
 use libc::{c_int, c_void, siginfo_t};
 
-use super::mailbox::{self, Ticket};
+use super::{
+    copy::Registers,
+    mailbox::{self, Ticket},
+};
 use crate::probe::ThreadSlot;
-
-/// The registers that unwinding begins with.
-#[derive(Clone, Copy)]
-pub(super) struct Registers {
-    pub ip: u64,
-    pub sp: u64,
-    pub fp: u64,
-    /// The link register.
-    #[cfg(target_arch = "aarch64")]
-    pub lr: u64,
-}
 
 /// What came of sending a request.
 pub(super) enum Asked {
@@ -233,12 +225,13 @@ unsafe fn registers(context: *mut c_void) -> Registers {
     // Places in the kernel's `sigcontext`; the C libraries' headers agree on them, but
     // not on names for them.
     const RBP: usize = 10;
+    const RAX: usize = 13;
     const RSP: usize = 15;
     const RIP: usize = 16;
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: the caller vouches for the context, and its registers are 23 words.
     let word = |at| unsafe { *(&raw const (*context).uc_mcontext).cast::<u64>().add(at) };
-    Registers { ip: word(RIP), sp: word(RSP), fp: word(RBP) }
+    Registers { ip: word(RIP), sp: word(RSP), fp: word(RBP), result: word(RAX) }
 }
 
 /// # Safety
@@ -248,5 +241,6 @@ unsafe fn registers(context: *mut c_void) -> Registers {
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: the caller vouches for the context.
     let machine = unsafe { &(*context).uc_mcontext };
-    Registers { ip: machine.pc, sp: machine.sp, fp: machine.regs[29], lr: machine.regs[30] }
+    let [result, ..] = machine.regs;
+    Registers { ip: machine.pc, sp: machine.sp, fp: machine.regs[29], lr: machine.regs[30], result }
 }

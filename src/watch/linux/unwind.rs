@@ -11,12 +11,16 @@ use std::{
 };
 
 use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
-use framehop::{FrameAddress, Module, Unwinder as _};
+use framehop::{FrameAddress, Module, UnwindRegsNative, Unwinder as _};
 
-use super::mailbox::Copied;
+use super::copy::{Registers, StackCopy, UNKNOWN, is_after_call};
 
 /// A stack that is deeper is cut.
 const FRAMES: usize = 256;
+/// Places that are tried for a frame pointer; it is one of the first.
+const TRIES: usize = 512;
+/// No frame of a function is larger.
+const LARGE_FRAME: u64 = 1024 * 1024;
 
 type Tables = Vec<u8>;
 
@@ -25,6 +29,8 @@ type Tables = Vec<u8>;
 pub(super) struct CodeModule {
     /// The addresses that it takes up.
     pub range: Range<u64>,
+    /// The addresses of its code.
+    code: Range<u64>,
     /// What to add to the file's own addresses.
     pub base: u64,
     /// Where to read it from.
@@ -45,10 +51,14 @@ impl Modules {
     pub(super) fn find(&self, address: u64) -> Option<&CodeModule> {
         self.list.iter().find(|module| module.range.contains(&address))
     }
+
+    fn is_code(&self, address: u64) -> bool {
+        self.list.iter().any(|module| module.code.contains(&address))
+    }
 }
 
 /// A stack as addresses.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::watch) struct Unwound {
     /// Of the functions that the thread was in, innermost first, each one within the
     /// instruction that was running.
@@ -64,6 +74,41 @@ pub(super) struct Unwinder {
     modules: Arc<Modules>,
 }
 
+/// The callers of a function, and how far they could be followed.
+struct Callers {
+    /// The functions' addresses, beginning with the function itself.
+    frames: Vec<FrameAddress>,
+    end: End,
+    /// The registers of the last frame.
+    registers: UnwindRegsNative,
+}
+
+/// Where following the callers came to an end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// At a function that has no caller: a thread's first, or the program's.
+    Root,
+    /// At a return address of 0, where coroutines begin.
+    Null,
+    /// At the end of a copy that had no room for more.
+    Cut,
+    /// At a function whose caller is not known.
+    Lost,
+    /// At more frames than anyone reads.
+    TooMany,
+}
+
+impl End {
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            End::Root | End::Null => None,
+            End::Cut => Some("deeper than the copy"),
+            End::Lost => Some("no unwind information"),
+            End::TooMany => Some("too many frames"),
+        }
+    }
+}
+
 impl Unwinder {
     pub(super) fn new() -> Self {
         Unwinder {
@@ -74,25 +119,99 @@ impl Unwinder {
     }
 
     /// The functions that a thread was in.
-    pub(super) fn unwind(&mut self, copied: &Copied) -> Unwound {
+    pub(super) fn unwind(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
-        let registers = copied.registers;
-        let mut read = |address| copied.word(address).ok_or(());
-        let mut frames =
-            self.inner.iter_frames(registers.ip, native(copied), &mut self.cache, &mut read);
-        let mut addresses = Vec::with_capacity(64);
-        let cut = loop {
-            match frames.next() {
-                Ok(Some(frame)) => addresses.push(FrameAddress::address_for_lookup(frame)),
-                Ok(None) => break None,
-                Err(_) if copied.is_full() => break Some("deeper than the copy"),
-                Err(_) => break Some("no unwind information"),
+        let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
+        let callers = self.follow(copy, first, native(&copy.registers));
+        Unwound { addresses: lookups(&callers.frames), cut: callers.end.reason() }
+    }
+
+    /// The functions that a thread is in which sleeps in the kernel: its frame pointer is not
+    /// known.
+    ///
+    /// The functions of the C library around a system call do not need it. The first function
+    /// that does stores its caller's frame pointer, and above it its return address, on the
+    /// stack; the lowest such place from which all callers up to the thread's first function
+    /// can be followed is where its frame pointer leads.
+    pub(super) fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
+        self.refresh();
+        let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
+        // Stops at the first function that needs the frame pointer.
+        let known = self.follow(copy, first, native(&copy.registers));
+        let mut addresses = lookups(&known.frames);
+        if known.end != End::Lost {
+            return Unwound { addresses, cut: known.end.reason() };
+        }
+        let last = known.frames[known.frames.len() - 1];
+        let sp = known.registers.sp().next_multiple_of(8);
+        let mut tries = 0;
+        for frame_pointer in (sp..copy.end()).step_by(8) {
+            let return_address = copy.word(frame_pointer + 8).unwrap_or(0);
+            if !self.modules.is_code(return_address) || !is_after_call(return_address) {
+                continue;
             }
-            if addresses.len() == FRAMES {
-                break Some("too many frames");
+            let mut registers = known.registers;
+            set_frame_pointer(&mut registers, frame_pointer);
+            let callers = self.follow(copy, last, registers);
+            if matches!(callers.end, End::Root | End::Cut) {
+                addresses.extend(lookups(&callers.frames[1..]));
+                return Unwound { addresses, cut: callers.end.reason() };
+            }
+            tries += 1;
+            if tries == TRIES {
+                break;
+            }
+        }
+        Unwound { addresses, cut: Some("the thread's frame pointer was not found") }
+    }
+
+    /// Follows the callers of the function at `address`, in which the registers were these.
+    fn follow(
+        &mut self,
+        copy: &StackCopy<'_>,
+        address: FrameAddress,
+        mut registers: UnwindRegsNative,
+    ) -> Callers {
+        let mut frames = Vec::with_capacity(64);
+        let mut address = address;
+        let end = loop {
+            frames.push(address);
+            if frames.len() == FRAMES {
+                break End::TooMany;
+            }
+            let sp = registers.sp();
+            let mut missing = 0;
+            let mut read = |at| copy.word(at).ok_or_else(|| missing = at);
+            let mut callers = registers;
+            let next = self.inner.unwind_frame(address, &mut callers, &mut self.cache, &mut read);
+            match next {
+                // A frame takes up room on the stack, at least for its return address.
+                Ok(Some(next)) if next != UNKNOWN && (callers.sp() > sp || frames.len() == 1) => {
+                    let Some(next) = FrameAddress::from_return_address(next) else {
+                        break End::Null;
+                    };
+                    (address, registers) = (next, callers);
+                }
+                Ok(Some(_)) => break End::Lost,
+                Ok(None) if self.is_root(address) => break End::Root,
+                Ok(None) => break End::Null,
+                Err(_) => {
+                    let beyond = copy.end()..copy.end().saturating_add(LARGE_FRAME);
+                    let is_cut = copy.is_full && beyond.contains(&missing);
+                    break if is_cut { End::Cut } else { End::Lost };
+                }
             }
         };
-        Unwound { addresses, cut }
+        Callers { frames, end, registers }
+    }
+
+    /// Whether the unwind tables say of the function at `address` that it has no caller.
+    fn is_root(&mut self, address: FrameAddress) -> bool {
+        let mut registers = native(&Registers::pointers(address.address(), 0));
+        // Nothing can be read, so that any other rule fails.
+        let caller =
+            self.inner.unwind_frame(address, &mut registers, &mut self.cache, &mut |_| Err(()));
+        matches!(caller, Ok(None))
     }
 
     /// What was loaded at the last stack.
@@ -108,10 +227,11 @@ impl Unwinder {
     }
 
     fn add(&mut self, module: &Loaded<'_>) {
-        let Some(range) = module.range() else { return };
+        let Some(range) = module.range(0) else { return };
+        let code = module.range(libc::PF_X).unwrap_or(0..0);
         let (base, path) = (module.base, module.path());
         let name = path.to_string_lossy().into_owned();
-        let module_file = CodeModule { range: range.clone(), base, path };
+        let module_file = CodeModule { range: range.clone(), code, base, path };
         Arc::make_mut(&mut self.modules).list.push(module_file);
         let Some((index, index_at)) = module.index() else { return };
         let Some((frames, frames_at)) = module.frames(index, index_at) else { return };
@@ -194,9 +314,11 @@ impl<'a> Loaded<'a> {
         self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD)
     }
 
-    fn range(&self) -> Option<Range<u64>> {
-        let start = self.loaded().map(|header| header.p_vaddr).min()?;
-        let end = self.loaded().map(|header| header.p_vaddr + header.p_memsz).max()?;
+    /// The addresses of the segments that have all of these flags.
+    fn range(&self, flags: u32) -> Option<Range<u64>> {
+        let wanted = || self.loaded().filter(|header| header.p_flags & flags == flags);
+        let start = wanted().map(|header| header.p_vaddr).min()?;
+        let end = wanted().map(|header| header.p_vaddr + header.p_memsz).max()?;
         Some(self.base.wrapping_add(start)..self.base.wrapping_add(end))
     }
 
@@ -232,17 +354,30 @@ impl<'a> Loaded<'a> {
     }
 }
 
+fn lookups(frames: &[FrameAddress]) -> Vec<u64> {
+    frames.iter().map(|frame| frame.address_for_lookup()).collect()
+}
+
 #[cfg(target_arch = "x86_64")]
-fn native(copied: &Copied) -> framehop::x86_64::UnwindRegsX86_64 {
-    let registers = copied.registers;
-    framehop::x86_64::UnwindRegsX86_64::new(registers.ip, registers.sp, registers.fp)
+fn native(registers: &Registers) -> UnwindRegsNative {
+    UnwindRegsNative::new(registers.ip, registers.sp, registers.fp)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn set_frame_pointer(registers: &mut UnwindRegsNative, frame_pointer: u64) {
+    registers.set_bp(frame_pointer);
 }
 
 #[cfg(target_arch = "aarch64")]
-fn native(copied: &Copied) -> framehop::aarch64::UnwindRegsAarch64 {
-    use framehop::aarch64::{PtrAuthMask, UnwindRegsAarch64};
-    let registers = copied.registers;
+fn native(registers: &Registers) -> UnwindRegsNative {
+    use framehop::aarch64::PtrAuthMask;
     // Programs get addresses of 48 bits; what is above signs a return address.
     let mask = PtrAuthMask(u64::MAX >> 16);
-    UnwindRegsAarch64::new_with_ptr_auth_mask(mask, registers.lr, registers.sp, registers.fp)
+    let Registers { lr, sp, fp, .. } = *registers;
+    UnwindRegsNative::new_with_ptr_auth_mask(mask, lr, sp, fp)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn set_frame_pointer(registers: &mut UnwindRegsNative, frame_pointer: u64) {
+    registers.set_fp(frame_pointer);
 }

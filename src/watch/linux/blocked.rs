@@ -1,0 +1,93 @@
+//! Stacks of threads that sleep in the kernel, copied while they sleep: a signal would make
+//! many system calls fail (`poll`, `epoll_wait`, those with a timeout).
+
+use std::collections::HashMap;
+
+use libc::iovec;
+
+use super::{
+    copy::{self, NO_PIECE, PIECE, StackCopy},
+    os::{self, CallReport},
+    unwind::{Unwinder, Unwound},
+};
+use crate::probe::ThreadSlot;
+
+/// How much of a stack is copied, from its inner end.
+const STACK: usize = 256 * 1024;
+/// Threads of which the last stack is remembered.
+const KEPT: usize = 256;
+
+/// Copies stacks, and remembers the last one of each thread.
+pub(super) struct BlockedThreads {
+    pieces: Vec<iovec>,
+    bytes: Vec<u8>,
+    last: HashMap<u32, (Sleep, Unwound)>,
+}
+
+/// One sleep of a thread. While it lasts, nothing of the thread changes.
+#[derive(PartialEq, Eq)]
+pub(super) struct Sleep {
+    report: CallReport,
+    /// How often the thread had begun to sleep, this time included.
+    switches: u64,
+    /// The poll that the thread is in: task and beginning.
+    poll: Option<(u64, u64)>,
+}
+
+/// What came of copying a thread's stack.
+pub(super) enum Copied {
+    /// The stack, and the poll that the thread is in: task and beginning.
+    Stack(Unwound, Option<(u64, u64)>),
+    /// The thread did not stay asleep: there is nothing to rely on.
+    Moved,
+    /// There is none, and why.
+    None(&'static str),
+}
+
+impl BlockedThreads {
+    pub(super) fn new() -> Self {
+        BlockedThreads {
+            pieces: vec![NO_PIECE; STACK / PIECE + 1],
+            bytes: vec![0; STACK],
+            last: HashMap::new(),
+        }
+    }
+
+    /// The stack of a thread that was just reported to sleep.
+    pub(super) fn copy(
+        &mut self,
+        os_id: u32,
+        report: CallReport,
+        slot: Option<&ThreadSlot>,
+        unwinder: &mut Unwinder,
+    ) -> Copied {
+        let Some(registers) = report.registers() else {
+            return Copied::None("/proc/self/task/*/syscall is not understood");
+        };
+        let Some(switches) = os::voluntary_switches(os_id) else { return Copied::Moved };
+        let poll = slot.and_then(ThreadSlot::glance);
+        let sleep = Sleep { report, switches, poll };
+        if let Some((last, unwound)) = self.last.get(&os_id)
+            && *last == sleep
+        {
+            return Copied::Stack(unwound.clone(), poll);
+        }
+        let len = match copy::copy_stack(registers.sp, &mut self.pieces, &mut self.bytes) {
+            Ok(len) => len,
+            Err(errno) => return Copied::None(copy::describe(errno)),
+        };
+        if CallReport::read(os_id) != sleep.report
+            || os::voluntary_switches(os_id) != Some(switches)
+        {
+            return Copied::Moved;
+        }
+        let bytes = &self.bytes[..len];
+        let unwound =
+            unwinder.unwind_blocked(&StackCopy { registers, bytes, is_full: len == STACK });
+        if self.last.len() >= KEPT {
+            self.last.clear();
+        }
+        self.last.insert(os_id, (sleep, unwound.clone()));
+        Copied::Stack(unwound, poll)
+    }
+}

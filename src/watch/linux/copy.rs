@@ -1,0 +1,145 @@
+//! Copies of a thread's registers and of the inner end of its stack.
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use libc::{c_int, c_void, iovec};
+
+/// A piece lies within one page, and the first one may be short.
+pub(super) const PIECE: usize = 4096;
+
+/// The value of a register that is not known. No frame and no code is there.
+pub(super) const UNKNOWN: u64 = 1;
+
+/// The registers that unwinding begins with.
+#[derive(Clone, Copy)]
+pub(super) struct Registers {
+    pub ip: u64,
+    pub sp: u64,
+    pub fp: u64,
+    /// The link register.
+    #[cfg(target_arch = "aarch64")]
+    pub lr: u64,
+    /// The register in which a system call returns its result.
+    pub result: u64,
+}
+
+impl Registers {
+    /// The instruction pointer and the stack pointer alone.
+    pub(super) const fn pointers(ip: u64, sp: u64) -> Self {
+        Registers {
+            ip,
+            sp,
+            fp: UNKNOWN,
+            #[cfg(target_arch = "aarch64")]
+            lr: UNKNOWN,
+            result: UNKNOWN,
+        }
+    }
+
+    /// Whether these registers, as a signal handler found them, are those of a system call
+    /// that returns `EINTR`.
+    pub(super) fn call_was_interrupted(&self) -> bool {
+        self.result.cast_signed() == -i64::from(libc::EINTR) && is_after_system_call(self.ip)
+    }
+}
+
+/// Registers, and the bytes of the stack from the stack pointer up.
+#[derive(Clone, Copy)]
+pub(super) struct StackCopy<'a> {
+    pub registers: Registers,
+    pub bytes: &'a [u8],
+    /// There was no room for more of it.
+    pub is_full: bool,
+}
+
+impl StackCopy<'_> {
+    /// The word at `address` of the thread's stack, if it was copied.
+    pub(super) fn word(&self, address: u64) -> Option<u64> {
+        let at = usize::try_from(address.checked_sub(self.registers.sp)?).ok()?;
+        Some(u64::from_ne_bytes(*self.bytes.get(at..)?.first_chunk()?))
+    }
+
+    /// Where the copy ends.
+    pub(super) fn end(&self) -> u64 {
+        self.registers.sp.wrapping_add(self.bytes.len() as u64)
+    }
+}
+
+pub(super) const NO_PIECE: iovec = iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+
+/// Copies the stack at `sp` into `bytes`, with one of `pieces` for each page; the number of
+/// bytes, or an errno. Only a system call: a signal handler may call it.
+///
+/// The kernel copies, because only it can stop at the stack's end without a fault, wherever
+/// that is: the thread's own stack, that of a coroutine, or one grown on the heap.
+pub(super) fn copy_stack(sp: u64, pieces: &mut [iovec], bytes: &mut [u8]) -> Result<usize, c_int> {
+    let mut at = sp as usize;
+    let end = at.wrapping_add(bytes.len());
+    let mut used = 0;
+    for piece in pieces.iter_mut() {
+        let len = (PIECE - at % PIECE).min(end.wrapping_sub(at));
+        if len == 0 {
+            break;
+        }
+        *piece = iovec { iov_base: at as *mut c_void, iov_len: len };
+        at = at.wrapping_add(len);
+        used += 1;
+    }
+    read(&pieces[..used], bytes)
+}
+
+/// Reads this process's memory: up to the first piece that is not mapped.
+fn read(pieces: &[iovec], bytes: &mut [u8]) -> Result<usize, c_int> {
+    let into = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: the kernel checks where the pieces lead; it writes into bytes that are ours alone.
+    let len = unsafe {
+        let process = libc::getpid();
+        libc::process_vm_readv(process, &raw const into, 1, pieces.as_ptr(), pieces.len() as _, 0)
+    };
+    // SAFETY: errno's place is there as long as the thread is.
+    usize::try_from(len).map_err(|_| unsafe { *libc::__errno_location() })
+}
+
+/// Why a stack could not be copied.
+pub(super) fn describe(errno: c_int) -> &'static str {
+    match errno {
+        libc::EFAULT => "the thread's stack pointer leads nowhere",
+        libc::EPERM | libc::ENOSYS => "process_vm_readv is not allowed here",
+        _ => "the stack could not be copied",
+    }
+}
+
+/// The `N` bytes of code before `address`, if they can be read.
+fn code_before<const N: usize>(address: u64) -> Option<[u8; N]> {
+    let mut code = [0; N];
+    let start = address.checked_sub(N as u64)? as usize as *mut c_void;
+    let piece = iovec { iov_base: start, iov_len: N };
+    (read(&[piece], &mut code) == Ok(N)).then_some(code)
+}
+
+/// Whether the instruction before `address` is a call, so that it may be a return address.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn is_after_call(address: u64) -> bool {
+    let Some(code) = code_before::<7>(address) else { return false };
+    let indirect = |len: usize| code[7 - len] == 0xff && (code[8 - len] >> 3) & 7 == 2;
+    code[2] == 0xe8 || [2, 3, 4, 6, 7].into_iter().any(indirect)
+}
+
+/// Whether the instruction before `address` is a call, so that it may be a return address.
+#[cfg(target_arch = "aarch64")]
+pub(super) fn is_after_call(address: u64) -> bool {
+    code_before(address).map(u32::from_le_bytes).is_some_and(|instruction| {
+        instruction >> 26 == 0b10_0101 || instruction & 0xffff_fc1f == 0xd63f_0000
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_after_system_call(address: u64) -> bool {
+    code_before(address) == Some([0x0f, 0x05])
+}
+
+#[cfg(target_arch = "aarch64")]
+fn is_after_system_call(address: u64) -> bool {
+    code_before(address).map(u32::from_le_bytes) == Some(0xd400_0001)
+}
