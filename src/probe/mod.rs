@@ -43,6 +43,12 @@ pub use recorder::TICK_NS;
 pub use recording::{Kept, Recorded, Recording};
 pub use registry::Registry;
 pub use ring::Stretch;
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(crate) use thread::SignalStack;
 pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;

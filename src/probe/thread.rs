@@ -5,6 +5,27 @@
 //! A thread gets a slot at its first poll of a registry's task and gives it back when
 //! it ends; a later thread may take it over. The sums only ever grow.
 
+#[cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod signal_stack;
+/// No thread is signalled here.
+#[cfg(not(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod signal_stack {
+    pub(crate) struct SignalStack;
+
+    impl SignalStack {
+        pub(crate) fn install() -> Option<Self> {
+            None
+        }
+    }
+}
 mod threads;
 
 use std::{
@@ -22,6 +43,7 @@ use super::{
     registry::Registry, sync::Sequence,
 };
 use crate::histogram::BUCKETS;
+pub(crate) use signal_stack::SignalStack;
 pub(crate) use threads::Threads;
 
 /// One thread's slot. What each poll touches comes first.

@@ -1,7 +1,7 @@
 //! The slots of a registry: which thread has which, and whether they record.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     ptr,
     sync::{
         Mutex, OnceLock, PoisonError, RwLock,
@@ -9,14 +9,16 @@ use std::{
     },
 };
 
-use super::{LOCAL, Local, Owner, ThreadReading, ThreadSlot};
+use super::{LOCAL, Local, Owner, SignalStack, ThreadReading, ThreadSlot};
 use crate::{
     histogram::Histogram,
     probe::{distribution::Distribution, registry::Registry, sync::Sequence},
 };
 
 thread_local! {
-    static OWNED: Owned = const { Owned(RefCell::new(Vec::new())) };
+    static OWNED: Owned = const {
+        Owned { slots: RefCell::new(Vec::new()), signal_stack: OnceCell::new() }
+    };
 }
 
 /// The slots of a registry.
@@ -28,8 +30,12 @@ pub(crate) struct Threads {
     recording: AtomicBool,
 }
 
-/// The slots to give back when the thread ends.
-struct Owned(RefCell<Vec<(*const Registry, &'static ThreadSlot)>>);
+/// What the thread gives back when it ends: its slots first, so that the watchdog signals it no
+/// more, and then the stack for these signals.
+struct Owned {
+    slots: RefCell<Vec<(*const Registry, &'static ThreadSlot)>>,
+    signal_stack: OnceCell<Option<SignalStack>>,
+}
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -37,7 +43,7 @@ impl Drop for Owned {
             local.registry.set(ptr::null());
             local.slot.set(None);
         });
-        for (_, slot) in self.0.borrow_mut().drain(..) {
+        for (_, slot) in self.slots.borrow_mut().drain(..) {
             slot.os_id.store(0, Ordering::Relaxed);
             *slot.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -74,12 +80,14 @@ impl Threads {
     #[cold]
     fn enter(&self, registry: &'static Registry, local: &Local) -> &'static ThreadSlot {
         let known = OWNED.try_with(|owned| {
-            let mut owned = owned.0.borrow_mut();
-            if let Some((_, slot)) = owned.iter().find(|(r, _)| ptr::eq(*r, registry)) {
+            let mut slots = owned.slots.borrow_mut();
+            if let Some((_, slot)) = slots.iter().find(|(r, _)| ptr::eq(*r, registry)) {
                 return *slot;
             }
+            // Before the watchdog knows the thread.
+            owned.signal_stack.get_or_init(SignalStack::install);
             let slot = self.take_slot();
-            owned.push((registry, slot));
+            slots.push((registry, slot));
             slot
         });
         // Thread-local values are being torn down: a poll from another destructor.

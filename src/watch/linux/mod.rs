@@ -32,7 +32,7 @@ pub(super) use supply::{load_average, thread_times, throttled_time};
 pub(in crate::watch) use unwind::Unwound;
 
 use super::{Awaits, Owner, Stack, cause::Whereabouts};
-use crate::probe::{Registry, ThreadSlot};
+use crate::probe::{Registry, SignalStack, ThreadSlot};
 use blocked::BlockedThreads;
 use copy::StackCopy;
 use mailbox::Copied;
@@ -89,6 +89,8 @@ impl Eyes {
             unwinder: unwind::Unwinder::new(),
             namer: namer::Namer::default(),
         };
+        // Threads that poll tasks have theirs from the probe.
+        let _signal_stack = SignalStack::install();
         let ticket = match signal::ask(signal, eyes.this_thread, None) {
             Asked::Sent(ticket) => ticket,
             Asked::Refused(why) => return Err(why.to_owned()),

@@ -118,15 +118,31 @@ pub(super) fn install(signal: c_int) -> Result<(), String> {
     // Before ours is in place, because the first signal may come at once.
     previous.flags.store(old.sa_flags, Relaxed);
     previous.handler.store(old.sa_sigaction, Release);
-    // The mask of the one before holds for it still; ours needs none.
     let mut ours = old;
     ours.sa_sigaction = our_address();
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    ours.sa_mask = all_but_faults();
     // SAFETY: the handler does only what a handler may do.
     if unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) } != 0 {
         return no();
     }
     Ok(())
+}
+
+/// What is blocked while the handler runs, and the one that was there before ours: no other
+/// handler comes on top of it. A fault cannot be blocked.
+fn all_but_faults() -> libc::sigset_t {
+    const FAULTS: [c_int; 6] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigfillset(&raw mut set);
+        for fault in FAULTS {
+            libc::sigdelset(&raw mut set, fault);
+        }
+        set
+    }
 }
 
 fn our_address() -> usize {
@@ -188,7 +204,10 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let handler = previous.handler.load(Acquire);
     match handler {
         libc::SIG_IGN => {}
-        libc::SIG_DFL => by_default(signal),
+        // Else a handler that came after ours called us. Without us it would have replaced the
+        // default action.
+        libc::SIG_DFL if is_ours(signal) => by_default(signal),
+        libc::SIG_DFL => {}
         _ if previous.flags.load(Relaxed) & libc::SA_SIGINFO != 0 => {
             type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
             // SAFETY: a handler that was installed with SA_SIGINFO has this type.

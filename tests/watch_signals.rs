@@ -1,0 +1,150 @@
+//! A program that handles signals itself, with `tokio::signal`, and uses the watchdog.
+#![cfg(all(
+    feature = "watch",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#![allow(unsafe_code, clippy::unwrap_used)]
+
+use std::{
+    hint::spin_loop,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    probe::Registry,
+    watch::{WatchOptions, Watchdog},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// Blocks its workers most of the time, until it is dropped.
+struct Load {
+    runtime: Runtime,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// Two workers with a blocking task each; their threads, as the system numbers them.
+    fn start(registry: &'static Registry) -> (Load, Vec<i32>) {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ready, threads) = mpsc::channel();
+        for _ in 0..2 {
+            let (stop, ready) = (stop.clone(), ready.clone());
+            runtime.spawn(registry.instrument_task("hog", async move {
+                // SAFETY: no arguments, cannot fail.
+                ready.send(unsafe { libc::gettid() }).unwrap();
+                // Until both have a worker.
+                while !stop.load(SeqCst) {
+                    let until = Instant::now() + Duration::from_millis(50);
+                    while Instant::now() < until {
+                        spin_loop();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
+        let threads = threads.iter().take(2).collect();
+        (Load { runtime, stop }, threads)
+    }
+
+    fn listen(&self, number: i32) -> Signal {
+        let _runtime = self.runtime.enter();
+        signal(SignalKind::from_raw(number)).unwrap()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+    }
+}
+
+fn send(thread: i32, number: i32) {
+    // SAFETY: a signal to a thread of this process, which handles it.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, number) };
+}
+
+/// Sends `number` to a thread until the listener hears of it.
+fn hears(load: &Load, mut listener: Signal, thread: i32, number: i32) {
+    let heard = load.runtime.spawn(async move { listener.recv().await });
+    while !heard.is_finished() {
+        send(thread, number);
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(load.runtime.block_on(heard).unwrap(), Some(()));
+}
+
+/// Waits for some more captures.
+fn captures(watchdog: &Watchdog) {
+    let handle = watchdog.handle();
+    let before = handle.stats().captured;
+    while handle.stats().captured < before + 10 {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn twenty_thousand_signals_disturb_neither_the_program_nor_the_watchdog() {
+    let registry = Registry::leak();
+    let (load, threads) = Load::start(registry);
+    // The handlers are there before the watchdog's.
+    let listeners =
+        [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG].map(|number| (number, load.listen(number)));
+    let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+    assert_eq!(watchdog.handle().no_stacks(), None);
+    captures(&watchdog);
+    for round in 0..20_000 {
+        for number in [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG] {
+            send(threads[round % 2], number);
+        }
+    }
+    captures(&watchdog);
+    for (number, listener) in listeners {
+        hears(&load, listener, threads[0], number);
+    }
+}
+
+#[test]
+fn a_listener_that_comes_after_the_watchdog_and_the_watchdog_both_work() {
+    let registry = Registry::leak();
+    let number = libc::SIGUSR2;
+    let options = WatchOptions { signal: number, ..WatchOptions::default() };
+    let watchdog = Watchdog::start(registry, options).unwrap();
+    assert_eq!(watchdog.handle().no_stacks(), None);
+    let (load, threads) = Load::start(registry);
+    captures(&watchdog);
+    let listener = load.listen(number);
+    captures(&watchdog);
+    hears(&load, listener, threads[0], number);
+    captures(&watchdog);
+}
+
+#[test]
+fn threads_give_their_signal_stacks_back() {
+    let registry = Registry::leak();
+    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+    let poll_on_a_thread = || {
+        let poll = || {
+            Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(registry.instrument("short", async {}))
+        };
+        thread::spawn(poll).join().unwrap();
+    };
+    poll_on_a_thread();
+    let before = mappings();
+    (0..500).for_each(|_| poll_on_a_thread());
+    let after = mappings();
+    assert!(after < before + 500, "{before} mappings, then {after}");
+}
