@@ -10,6 +10,7 @@
 //! | `testing` | tests that fail when something in them holds a worker (feature `watch`) |
 //! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
+//! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`dashboard`] | lab, sampler and loop put together |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
@@ -64,6 +65,8 @@ mod document;
 pub mod gate;
 #[cfg(feature = "dashboard")]
 pub mod headless;
+#[cfg(feature = "dashboard")]
+pub mod input;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]
