@@ -12,8 +12,9 @@ use anyhow::anyhow;
 use crossterm::event::{Event as Input, KeyEventKind};
 
 use crate::{
-    app::{self, Board, Event, Settings, Wish},
+    app::{self, Access, Board, Event, Settings, Wish},
     compare::{self, CompareError, Options, Progress},
+    signals::Notice,
     term, view,
 };
 
@@ -27,7 +28,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// If the service cannot be started, or the terminal fails.
 pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
-    app::spawn_readers(&sender)
+    term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --format text"))?;
     let progress = measure(options)?;
     term::hook_panics(|| false);
@@ -36,6 +37,9 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --format text"))?;
     let ended = show(&mut board, settings, &mut screen, &events, &progress);
     drop(guard);
+    if term::is_gone() {
+        return Ok(());
+    }
     // Whatever ended it, what was measured took its time.
     if !board.rows.is_empty() {
         io::stdout().lock().write_all(compare::text(&board.rows).as_bytes())?;
@@ -72,7 +76,13 @@ fn show(
             board.advance(step?, started.elapsed());
         }
         let now = started.elapsed();
-        screen.draw(|frame| view::render_board(board, settings, now, frame))?;
+        let access = term::access()?;
+        if access == Access::Taken {
+            app::repaint(screen)?;
+        }
+        if access != Access::None {
+            screen.draw(|frame| view::render_board(board, settings, now, frame))?;
+        }
         // What is all measured stands still.
         let pause = if board.done { Duration::from_secs(3600) } else { PACE };
         let event = match events.recv_timeout(pause) {
@@ -85,15 +95,15 @@ fn show(
                 let size = screen.size()?;
                 board.key(key, view::board_scroll_limit(board, size.width, size.height))
             }
-            Event::End | Event::Closed => Some(Wish::Quit),
-            Event::Suspend => Some(Wish::Suspend),
-            Event::Continued => Some(Wish::Redraw),
+            Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Wish::Quit),
+            Event::Signal(Notice::Suspend) => Some(Wish::Suspend),
+            Event::Signal(Notice::Continued) => Some(Wish::Redraw),
             _ => None,
         };
         match wish {
             Some(Wish::Quit) => return Ok(()),
-            Some(Wish::Suspend) => app::redraw(screen, term::suspend)?,
-            Some(Wish::Redraw) => app::redraw(screen, term::take)?,
+            Some(Wish::Suspend) => term::suspend()?,
+            Some(Wish::Redraw) => term::resume(),
             None => {}
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    app::{self, App, Control, Event, Settings},
+    app::{self, Access, App, Control, Event, Settings},
     lab::{self, Command, Lab, LabOptions},
     model::{Interest, Thresholds},
     source::{self, LiveSource, Sampler, Source},
@@ -61,12 +61,16 @@ impl Control for World<'_> {
         self.sampler.set_interest(interest);
     }
 
+    fn access(&mut self) -> io::Result<Access> {
+        term::access()
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         term::suspend()
     }
 
-    fn resume(&mut self) -> io::Result<()> {
-        term::take()
+    fn resume(&mut self) {
+        term::resume();
     }
 }
 
@@ -116,7 +120,7 @@ fn show(
         )
     })?;
     started(sampler.control());
-    app::spawn_readers(&sender)
+    term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {
         end_after(time, sender)?;
@@ -130,7 +134,8 @@ fn show(
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = app::run(&mut screen, &events, &mut app, &mut world);
     drop(guard);
-    result
+    // A terminal that is gone is the end of the program, and no error.
+    result.or_else(|error| if term::is_gone() { Ok(()) } else { Err(error) })
 }
 
 fn end_after(time: Duration, events: Sender<Event>) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@
 //! | `testing` | tests that fail when something in them holds a worker (feature `watch`) |
 //! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
+//! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`dashboard`] | lab, sampler and loop put together |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
@@ -77,6 +78,8 @@ mod plain;
 mod quantity;
 #[cfg(feature = "dashboard")]
 pub mod report;
+#[cfg(feature = "dashboard")]
+pub mod signals;
 #[cfg(feature = "dashboard")]
 pub mod source;
 #[cfg(feature = "dashboard")]

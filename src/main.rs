@@ -15,7 +15,7 @@ use asynctop::{
     config::{self, Config},
     console, dashboard,
     gate::Gate,
-    headless, lab,
+    headless, lab, signals,
 };
 
 /// A `--fail-on` rule has fired.
@@ -24,6 +24,10 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before any thread is started.
+    if let Err(error) = signals::block() {
+        return fail(&format!("cannot block signals: {error}"));
+    }
     let request = match cli::parse(env::args_os()) {
         Ok(request) => request,
         Err(error) if error.use_stderr() => return fail(&cli::sentence(&error)),
@@ -41,12 +45,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether it has a thread that waits for signals; any other process they end by default.
+fn waits_for_signals(request: &Request) -> bool {
+    match request {
+        Request::Lab { .. } => true,
+        #[cfg(feature = "attach")]
+        Request::Attach { .. } => true,
+        Request::Compare(args) => shows_comparison(args),
+        _ => false,
+    }
+}
+
 fn fail(sentence: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {sentence}");
     ExitCode::from(EXIT_SETUP)
 }
 
 fn run(request: Request) -> anyhow::Result<ExitCode> {
+    if !waits_for_signals(&request) {
+        // Its parent may be a program that does.
+        signals::unblock()?;
+    }
     match request {
         Request::Lab { scenario, lab, watch } => {
             let config = Config::load(watch.config.as_deref())?;
@@ -99,12 +118,16 @@ fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCo
     Ok(verdict(&headless::attach(addresses, &watch.plan(false), &mut out)?))
 }
 
+fn shows_comparison(args: &CompareArgs) -> bool {
+    args.serve.is_none() && args.format.is_none() && io::stdout().is_terminal()
+}
+
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     if let Some(style) = args.serve {
         return Ok(compare::serve(style, io::stdout())?);
     }
     let options = args.options();
-    if args.format.is_none() && io::stdout().is_terminal() {
+    if shows_comparison(args) {
         return comparison::run(&options, args.settings(no_color()));
     }
     // The table comes when all is measured: meanwhile, whoever watches hears of each row.

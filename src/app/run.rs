@@ -9,7 +9,18 @@ use crossterm::event as terminal;
 use ratatui::{Terminal, backend::Backend};
 
 use super::{App, Effect, Event};
-use crate::{lab::Command, model::Interest, view};
+use crate::{lab::Command, model::Interest, signals::Notice, view};
+
+/// Whether the program may draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may, and the terminal still shows the last frame.
+    Kept,
+    /// It may, and the terminal was just taken: nothing of the last frame is left.
+    Taken,
+    /// It may not: the program is in the background.
+    None,
+}
 
 /// What the loop can ask of the world around it. None of it may wait for the runtime that
 /// is watched.
@@ -20,16 +31,19 @@ pub trait Control {
     fn set_interval(&mut self, interval: Duration);
     /// Snapshots hold this from now on.
     fn set_interest(&mut self, interest: Interest);
+    /// Whether the program may draw. Takes the terminal if that is needed.
+    ///
+    /// # Errors
+    /// If the terminal refuses.
+    fn access(&mut self) -> std::io::Result<Access>;
     /// Gives the terminal back and stops the program until it is continued.
     ///
     /// # Errors
-    /// If the terminal cannot be left or entered.
+    /// If the system refuses.
     fn suspend(&mut self) -> std::io::Result<()>;
-    /// Takes the terminal again, after somebody else stopped and continued the program.
-    ///
-    /// # Errors
-    /// If the terminal cannot be entered.
-    fn resume(&mut self) -> std::io::Result<()>;
+    /// The program was stopped and continued, or the screen is to be drawn afresh: the terminal
+    /// has to be taken again.
+    fn resume(&mut self);
 }
 
 /// Runs the dashboard until the user, a signal or a lost terminal ends it.
@@ -49,8 +63,14 @@ where
     let started = Instant::now();
     let mut interest = Interest::default();
     loop {
-        fit(screen, app)?;
-        screen.draw(|frame| view::render(app, frame))?;
+        let access = control.access()?;
+        if access == Access::Taken {
+            repaint(screen)?;
+        }
+        if access != Access::None {
+            fit(screen, app)?;
+            screen.draw(|frame| view::render(app, frame))?;
+        }
         let mut waiting = wait(events, app.message_until(), started);
         while let Some(event) = waiting {
             let now = started.elapsed();
@@ -61,8 +81,8 @@ where
                     app.answer(sentence, now);
                 }
                 Some(Effect::Interval(interval)) => control.set_interval(interval),
-                Some(Effect::Redraw) => redraw(screen, || control.resume())?,
-                Some(Effect::Suspend) => redraw(screen, || control.suspend())?,
+                Some(Effect::Redraw) => control.resume(),
+                Some(Effect::Suspend) => control.suspend()?,
                 Some(Effect::Quit) => return Ok(()),
                 None => {}
             }
@@ -96,11 +116,15 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
             app.key(key, now)
         }
         Event::Input(terminal::Event::Mouse(mouse)) => app.mouse(mouse, now),
-        Event::Input(_) | Event::Resized => None,
+        Event::Input(terminal::Event::Paste(text)) => {
+            app.paste(&text);
+            None
+        }
+        Event::Input(_) | Event::Signal(Notice::Resized) => None,
         Event::Snapshot(snapshot) => app.advance(snapshot),
-        Event::Suspend => Some(Effect::Suspend),
-        Event::Continued => Some(Effect::Redraw),
-        Event::End | Event::Closed => Some(Effect::Quit),
+        Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
+        Event::Signal(Notice::Continued) => Some(Effect::Redraw),
+        Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),
     }
 }
 
@@ -114,19 +138,10 @@ fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Err
     Ok(())
 }
 
-/// Does something that spoils the screen and has all of it drawn again.
-pub(crate) fn redraw<B>(
-    screen: &mut Terminal<B>,
-    spoil: impl FnOnce() -> std::io::Result<()>,
-) -> anyhow::Result<()>
-where
-    B: Backend,
-    B::Error: std::error::Error + Send + Sync + 'static,
-{
-    spoil()?;
+/// Has the next frame drawn as a whole.
+pub(crate) fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
     // `Terminal::clear` would ask the terminal where its cursor is, and wait for ever for
     // one that does not answer; a new size, even the same, clears without asking.
     let area = ratatui::layout::Rect::from((ratatui::layout::Position::ORIGIN, screen.size()?));
-    screen.resize(area)?;
-    Ok(())
+    screen.resize(area)
 }

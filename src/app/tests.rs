@@ -12,7 +12,7 @@ use crossterm::event::{
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::{
-    Action, App, Control, Effect, Event, Overlay, Screen, Settings,
+    Access, Action, App, Control, Effect, Event, Overlay, Screen, Settings,
     fixture::{S, Stage, World, text},
     keymap::KEYMAP,
     run,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     lab::Command,
     model::{Column, GroupColumn, Interest},
+    signals::Notice,
 };
 
 #[test]
@@ -245,14 +246,17 @@ impl Control for Asked {
         Ok(())
     }
 
-    fn resume(&mut self) -> io::Result<()> {
+    fn access(&mut self) -> io::Result<Access> {
+        Ok(Access::Kept)
+    }
+
+    fn resume(&mut self) {
         self.0.push("resume".into());
-        Ok(())
     }
 }
 
 /// Runs the loop over these events and gives the last screen.
-fn run_over(events: Vec<Event>, asked: &mut Asked) -> String {
+fn run_over(events: Vec<Event>, asked: &mut dyn Control) -> String {
     let (sender, receiver) = mpsc::channel();
     events.into_iter().for_each(|event| sender.send(event).expect("the receiver is here"));
     drop(sender);
@@ -277,10 +281,9 @@ fn the_loop_hands_out_what_the_state_asks_for() {
     let mut world = World::new();
     let snapshots: Vec<_> = (0..8).map(|_| Event::Snapshot(world.step())).collect();
     let enter = Event::Input(Input::Key(KeyEvent::from(KeyCode::Enter)));
-    let events = [
-        snapshots,
-        vec![key('b'), key('>'), Event::Suspend, Event::Continued, enter, key('q'), key('b')],
-    ];
+    let (suspend, continued) = (Event::Signal(Notice::Suspend), Event::Signal(Notice::Continued));
+    let events =
+        [snapshots, vec![key('b'), key('>'), suspend, continued, enter, key('q'), key('b')]];
     let mut asked = Asked::default();
     run_over(events.concat(), &mut asked);
     assert_eq!(
@@ -288,6 +291,63 @@ fn the_loop_hands_out_what_the_state_asks_for() {
         ["ToggleHog", "100ms", "suspend", "resume", "Some(24)"],
         "and no key after q"
     );
+}
+
+/// A control of a program in the background.
+struct InBackground;
+
+impl Control for InBackground {
+    fn lab(&mut self, _: Command) -> String {
+        String::new()
+    }
+
+    fn set_interval(&mut self, _: Duration) {}
+
+    fn set_interest(&mut self, _: Interest) {}
+
+    fn access(&mut self) -> io::Result<Access> {
+        Ok(Access::None)
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&mut self) {}
+}
+
+#[test]
+fn in_the_background_nothing_is_drawn_and_the_loop_ends_when_asked() {
+    let mut world = World::new();
+    let events = vec![Event::Snapshot(world.step()), Event::Signal(Notice::End)];
+    assert_eq!(run_over(events, &mut InBackground).trim(), "");
+}
+
+fn paste(text: &str) -> Event {
+    Event::Input(Input::Paste(text.to_owned()))
+}
+
+#[test]
+fn a_pasted_text_is_text_in_the_filter_and_no_command_elsewhere() {
+    let mut world = World::new();
+    let mut asked = Asked::default();
+    let step = Event::Snapshot(world.step());
+    run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
+    assert_eq!(asked.0, ["100ms"], "neither the hog nor the end");
+    let mut stage = Stage::new();
+    stage.keys("/");
+    stage.app.paste("qu\tit\n");
+    stage.keys("!");
+    stage.app.paste("é");
+    assert_eq!(stage.app.filter, "qu it!é");
+}
+
+#[test]
+fn a_long_paste_fills_the_filter_and_no_more() {
+    let mut stage = Stage::new();
+    stage.keys("/");
+    stage.app.paste(&"x".repeat(100_000));
+    assert_eq!(stage.app.filter.len(), 200);
 }
 
 #[test]

@@ -90,6 +90,22 @@ impl App {
         }
     }
 
+    /// A text was pasted. Where no text is typed it is no command, whatever it holds.
+    pub fn paste(&mut self, text: &str) {
+        if self.prompt == Prompt::Filter {
+            // The filter is one line; the end of a copied line is no part of the text.
+            let text = text.trim_end_matches(['\r', '\n']);
+            text.chars().for_each(|c| self.type_character(if c.is_control() { ' ' } else { c }));
+            self.arrange();
+        }
+    }
+
+    fn type_character(&mut self, c: char) {
+        if self.filter.len() < 200 {
+            self.filter.push(c);
+        }
+    }
+
     fn type_filter(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -106,7 +122,7 @@ impl App {
                 let kept = self.filter.trim_end().rfind(' ').map_or(0, |space| space + 1);
                 self.filter.truncate(kept);
             }
-            KeyCode::Char(c) if !control && self.filter.len() < 200 => self.filter.push(c),
+            KeyCode::Char(c) if !control => self.type_character(c),
             KeyCode::Up => self.move_by(-1),
             KeyCode::Down => self.move_by(1),
             _ => {}

@@ -13,13 +13,6 @@ mod targets;
 use std::{
     io::{self, Write},
     sync::mpsc::{self, Receiver},
-    thread,
-};
-
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-    low_level::emulate_default_handler,
 };
 
 #[cfg(feature = "attach")]
@@ -27,6 +20,7 @@ use crate::source::{Address, AttachSource};
 use crate::{
     gate::Gate,
     lab::{Lab, LabOptions},
+    signals::{self, Notice},
     source::LiveSource,
     watch::Watchdog,
 };
@@ -36,7 +30,7 @@ use run::Run;
 
 /// Runs a lab as planned, writes the report to `out`, and returns the gate: whether the run
 /// has failed. An interrupt (SIGINT, SIGTERM,
-/// SIGHUP) ends the run early, with the report; a second one ends the program.
+/// SIGHUP, SIGQUIT) ends the run early, with the report; a second one ends the program.
 ///
 /// # Errors
 /// If the lab does not start or `out` cannot be written. Nobody reading any more is no
@@ -81,17 +75,10 @@ pub fn attach(
     gone.map_or(Ok(run.gate), |gone| Err(HeadlessError::Lost(gone)))
 }
 
-/// Hears of signals. The first of them is passed on, the next one does what it always does.
+/// Receives the first signal that asks the program to end. All others act as they do by default.
 fn interrupts() -> io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = mpsc::channel();
-    thread::Builder::new().name("asynctop-signals".to_owned()).spawn(move || {
-        for (nth, signal) in signals.forever().enumerate() {
-            if nth > 0 {
-                let _ = emulate_default_handler(signal);
-            }
-            let _ = sender.send(());
-        }
-    })?;
+    let end = move |notice| notice == Notice::End && sender.send(()).is_ok();
+    signals::wait_on_thread(end, || {})?;
     Ok(receiver)
 }

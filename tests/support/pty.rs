@@ -78,6 +78,15 @@ impl Terminal {
         Terminal::spawn(command, 80, 24)
     }
 
+    /// The program in a terminal that reports no size.
+    pub fn without_size(args: &[&str]) -> Terminal {
+        let mut command = CommandBuilder::new(PROGRAM);
+        command.args(args);
+        command.env_remove("COLUMNS");
+        command.env_remove("LINES");
+        Terminal::spawn_in(command, size(0, 0), 80, 24)
+    }
+
     /// Another program.
     #[allow(dead_code, reason = "each test program has its own copy of this")]
     pub fn of(program: &std::path::Path, args: &[&str], columns: u16, rows: u16) -> Terminal {
@@ -86,8 +95,12 @@ impl Terminal {
         Terminal::spawn(command, columns, rows)
     }
 
-    fn spawn(mut command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
-        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+    fn spawn(command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
+        Terminal::spawn_in(command, size(columns, rows), columns, rows)
+    }
+
+    fn spawn_in(mut command: CommandBuilder, size: PtySize, columns: u16, rows: u16) -> Terminal {
+        let pair = native_pty_system().openpty(size).unwrap();
         command.env("TERM", "xterm-256color");
         command.env("XDG_CONFIG_HOME", super::NO_CONFIG);
         let modes = Box::new(pair.master.get_termios());
@@ -198,12 +211,7 @@ impl Terminal {
     /// Waits until the program is stopped, as Ctrl-Z does it.
     #[track_caller]
     pub fn wait_until_stopped(&self) {
-        let stat = format!("/proc/{}/stat", self.child.process_id().unwrap());
-        wait_until("the program is stopped", || {
-            // "pid (name) state …"
-            let text = fs::read_to_string(&stat).unwrap();
-            text.rsplit(')').next().unwrap().trim_start().starts_with('T')
-        });
+        wait_until_stopped(self.pid());
     }
 
     /// Sets the terminal as a shell has it: lines are edited, and come with Enter.
@@ -228,6 +236,13 @@ impl Terminal {
         ended.unwrap()
     }
 
+    /// Asserts that the program has left the modes of the terminal's line as it found them.
+    #[track_caller]
+    pub fn assert_cooked(&self) {
+        let modes = self.master.as_ref().unwrap().get_termios();
+        assert_eq!(format!("{modes:?}"), format!("{:?}", self.modes), "raw mode is off");
+    }
+
     /// Asserts that the program has left the terminal as it found it.
     #[track_caller]
     pub fn assert_restored(&self) {
@@ -237,15 +252,19 @@ impl Terminal {
         assert!(!screen.hide_cursor(), "the cursor is shown");
         assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
         assert!(!screen.bracketed_paste());
-        let modes = self.master.as_ref().unwrap().get_termios();
-        assert_eq!(format!("{modes:?}"), format!("{:?}", self.modes), "raw mode is off");
+        self.assert_cooked();
+    }
+
+    /// Reads what the program writes no more, as a terminal that hangs.
+    pub fn stop_reading(&mut self) {
+        self.output.stop.store(true, Ordering::Relaxed);
+        // The program draws at each look, which wakes the reader up.
+        self.reader.take().unwrap().join().unwrap();
     }
 
     /// Closes the terminal, as when its window is closed.
     pub fn close(&mut self) {
-        self.output.stop.store(true, Ordering::Relaxed);
-        // The program draws at each look, which wakes the reader up.
-        self.reader.take().unwrap().join().unwrap();
+        self.stop_reading();
         self.writer = None;
         self.master = None;
     }
@@ -278,6 +297,16 @@ impl Output {
         self.lock().ended = true;
         self.changed.notify_all();
     }
+}
+
+/// Waits until a process is stopped.
+#[track_caller]
+pub fn wait_until_stopped(pid: u32) {
+    wait_until("the program is stopped", || {
+        // "pid (name) state …"
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        text.rsplit(')').next().unwrap().trim_start().starts_with('T')
+    });
 }
 
 #[track_caller]

@@ -1,0 +1,138 @@
+//! Signals to the process: every thread blocks them, and one thread waits for them.
+//!
+//! The kernel may run a handler on any thread that does not block the signal, for example on a
+//! worker, and on top of the handler with which the watchdog copies a stack. Blocked before
+//! the first thread starts, and waited for instead of handled, they disturb no thread. The
+//! watchdog's own signal goes to single threads and is not among them.
+
+use std::{
+    io::{self, IsTerminal},
+    os::fd::AsFd,
+    thread,
+    time::Duration,
+};
+
+use nix::sys::signal::{SigSet, Signal, raise};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Signals that ask the program to end. The second one ends it at once.
+const END: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+/// Signals that end a program by default and that nothing here asks for: the terminal is
+/// restored first.
+const FATAL: [Signal; 6] = [
+    Signal::SIGABRT,
+    Signal::SIGALRM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGVTALRM,
+    Signal::SIGXCPU,
+];
+const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
+
+/// A terminal that takes no output for this long while the program ends is read by nothing.
+const UNREAD: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const BETWEEN_POLLS: Duration = Duration::from_millis(100);
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// End (SIGTERM, SIGHUP, SIGINT, SIGQUIT).
+    End,
+    /// Stop until continued (SIGTSTP).
+    Suspend,
+    /// The program was continued (SIGCONT).
+    Continued,
+    /// The terminal has another size (SIGWINCH).
+    Resized,
+}
+
+fn all() -> SigSet {
+    END.into_iter().chain(FATAL).chain(JOB_CONTROL).collect()
+}
+
+/// Blocks the signals in this thread and in those that it starts from now on. Call it before
+/// the first thread is started.
+///
+/// # Errors
+/// If the system refuses.
+pub fn block() -> io::Result<()> {
+    Ok(all().thread_block()?)
+}
+
+/// Lets signals through again, for a process that does not wait for them: a child inherits what
+/// its parent blocks.
+///
+/// # Errors
+/// If the system refuses.
+pub fn unblock() -> io::Result<()> {
+    Ok(all().thread_unblock()?)
+}
+
+/// Starts the thread that waits for signals and passes each to `deliver`. If that returns
+/// `false`, the default action of the signal follows, and before it ends the program, `restore`.
+///
+/// # Errors
+/// If the system refuses the thread.
+pub fn wait_on_thread(
+    mut deliver: impl FnMut(Notice) -> bool + Send + 'static,
+    restore: fn(),
+) -> io::Result<()> {
+    thread::Builder::new().name("asynctop-signals".into()).spawn(move || {
+        let signals = all();
+        let mut ending = false;
+        // Waiting fails only for an invalid set.
+        while let Ok(signal) = signals.wait() {
+            let delivered = match signal {
+                Signal::SIGWINCH => deliver(Notice::Resized),
+                Signal::SIGCONT => deliver(Notice::Continued),
+                Signal::SIGTSTP => deliver(Notice::Suspend),
+                _ if FATAL.contains(&signal) || ending => false,
+                _ => {
+                    ending = true;
+                    let delivered = deliver(Notice::End);
+                    if delivered {
+                        end_if_unread(signal, restore);
+                    }
+                    delivered
+                }
+            };
+            if !delivered {
+                act_by_default(signal, restore);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Does what the signal does to a program that does not handle it.
+fn act_by_default(signal: Signal, restore: fn()) {
+    if !JOB_CONTROL.contains(&signal) {
+        restore();
+    }
+    // Handlers are never installed, so the action is the default. It comes when the signal is
+    // let through, before `raise` returns.
+    let only = SigSet::from(signal);
+    let acted =
+        only.thread_unblock().and_then(|()| raise(signal)).and_then(|()| only.thread_block());
+    debug_assert!(acted.is_ok(), "{acted:?}");
+}
+
+/// Ends the program with `signal` if it cannot end by itself because it is blocked in a write to
+/// a terminal that nothing reads.
+fn end_if_unread(signal: Signal, restore: fn()) {
+    let waiting = thread::Builder::new().name("asynctop-end".into()).spawn(move || {
+        while io::stdout().is_terminal() {
+            if stays_full(&io::stdout()) {
+                act_by_default(signal, restore);
+            }
+            thread::sleep(BETWEEN_POLLS);
+        }
+    });
+    // Without the thread it takes a second signal.
+    drop(waiting);
+}
+
+/// Whether a terminal takes no output for the whole of [`UNREAD`].
+fn stays_full(terminal: &impl AsFd) -> bool {
+    poll(&mut [PollFd::new(terminal, PollFlags::OUT)], Some(&UNREAD)) == Ok(0)
+}

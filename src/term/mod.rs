@@ -1,0 +1,249 @@
+//! The terminal: take it, read it, give it back, suspend, panic. Whatever ends the program, the
+//! terminal is as it was; in the background it is not touched.
+
+mod backend;
+mod reader;
+
+use std::{
+    io::{self, Write},
+    panic,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    queue,
+    terminal::{
+        EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+        is_raw_mode_enabled,
+    },
+};
+use ratatui::Terminal;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{Mode, OFlags},
+    io::Errno,
+    process::{Signal, getpgrp, getpid, kill_process, kill_process_group},
+    termios::{QueueSelector, tcflush, tcgetpgrp, ttyname},
+};
+
+use crate::app::Access;
+pub use backend::ScreenBackend;
+pub use reader::spawn_readers;
+
+/// What is drawn to.
+pub type Screen = Terminal<ScreenBackend>;
+
+/// Whether the terminal is ours at the moment.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal was restored for good, because a signal ends the program.
+static ABANDONED: AtomicBool = AtomicBool::new(false);
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back when dropped.
+#[derive(Debug)]
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal: raw mode, the alternate screen, no cursor, bracketed paste, the mouse
+    /// if `mouse`. In the background it stops the program, as Ctrl-Z does, and leaves the
+    /// terminal to the next [`access`].
+    ///
+    /// # Errors
+    /// If the terminal refuses; then it is as it was.
+    pub fn enter(mouse: bool) -> io::Result<(Guard, Screen)> {
+        MOUSE.store(mouse, Ordering::SeqCst);
+        let guard = Guard(());
+        if access()? == Access::None {
+            stop_in_background();
+        }
+        Ok((guard, Terminal::new(ScreenBackend::stdout())?))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Whether the program may draw. Takes the terminal if it is in front and has not done so.
+///
+/// # Errors
+/// If the terminal refuses.
+pub fn access() -> io::Result<Access> {
+    if ABANDONED.load(Ordering::SeqCst) {
+        return Ok(Access::None);
+    }
+    if !is_in_front() {
+        // The shell has the terminal now, with its own modes.
+        TAKEN.store(false, Ordering::SeqCst);
+        return Ok(Access::None);
+    }
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Ok(Access::Kept);
+    }
+    // A shell may have had the terminal since: then raw mode is off, and crossterm, which does
+    // not know, would not set it again.
+    disable_raw_mode()?;
+    enable_raw_mode()?;
+    let mut bytes = Vec::new();
+    queue!(bytes, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
+    if MOUSE.load(Ordering::SeqCst) {
+        queue!(bytes, EnableMouseCapture)?;
+    }
+    write(&bytes)?;
+    Ok(Access::Taken)
+}
+
+/// Restores the terminal. Does nothing if it is not ours.
+pub fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_front() {
+        return;
+    }
+    // A terminal that is gone cannot be restored, and nobody would read the error.
+    let _ = write(&restoring());
+    discard_input();
+    let _ = disable_raw_mode();
+}
+
+/// Restores the terminal for good, from any thread and within two seconds: another thread may be
+/// blocked in a write to it.
+fn abandon() {
+    ABANDONED.store(true, Ordering::SeqCst);
+    TAKEN.store(false, Ordering::SeqCst);
+    if !is_raw_mode_enabled().unwrap_or(false) || !is_in_front() {
+        return;
+    }
+    // An error means that the terminal is gone.
+    let _ = write_while_blocked(&restoring());
+    let _ = disable_raw_mode();
+}
+
+/// Writes to the terminal after what another thread is writing. If the terminal takes none of
+/// that for a second, it is discarded, and if even that does not help, nothing is written.
+fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
+    const PATIENT: usize = 100;
+    const ATTEMPTS: usize = 150;
+    const BETWEEN: Duration = Duration::from_millis(10);
+    let stdout = rustix::stdio::stdout();
+    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let terminal = rustix::fs::open(ttyname(stdout, Vec::new())?, flags, Mode::empty())?;
+    for attempt in 0..ATTEMPTS {
+        match rustix::io::write(&terminal, bytes) {
+            Err(Errno::AGAIN) if attempt < PATIENT => {}
+            Err(Errno::AGAIN) => tcflush(stdout, QueueSelector::OFlush)?,
+            written => return written.map(drop),
+        }
+        thread::sleep(BETWEEN);
+    }
+    Ok(())
+}
+
+/// The escape sequences that undo those of [`access`].
+fn restoring() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Writing to memory cannot fail.
+    if MOUSE.load(Ordering::SeqCst) {
+        let _ = queue!(bytes, DisableMouseCapture);
+    }
+    let _ = queue!(bytes, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    bytes
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Discards input that was on its way when the terminal was restored, such as reports of the
+/// mouse: the shell would read it as a command.
+fn discard_input() {
+    const ON_ITS_WAY: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    const AT_MOST: usize = 5;
+    let stdout = rustix::stdio::stdout();
+    for _ in 0..AT_MOST {
+        let mut polled = [PollFd::new(&stdout, PollFlags::IN)];
+        match poll(&mut polled, Some(&ON_ITS_WAY)) {
+            Ok(1..) if !polled[0].revents().contains(PollFlags::HUP) => {
+                let _ = tcflush(stdout, QueueSelector::IFlush);
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Whether the program may use its terminal: it belongs to the foreground job, or there is no
+/// job control.
+pub fn is_in_front() -> bool {
+    tcgetpgrp(rustix::stdio::stdout()).map_or(true, |front| front == getpgrp())
+}
+
+/// Whether the terminal is gone.
+pub fn is_gone() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut polled, Some(&Timespec::default())).is_ok()
+        && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Gives the terminal back and stops the program as Ctrl-Z would, until it is continued.
+///
+/// # Errors
+/// If the system refuses.
+pub fn suspend() -> io::Result<()> {
+    give_back();
+    stop_job_leader();
+    Ok(kill_process(getpid(), Signal::STOP)?)
+}
+
+/// After the program was stopped and continued, or when the screen is to be drawn afresh: lets
+/// the next [`access`] take the terminal again. In the background it stops again.
+pub fn resume() {
+    TAKEN.store(false, Ordering::SeqCst);
+    if !is_in_front() {
+        stop_in_background();
+    }
+}
+
+/// Stops the job, as the kernel stops one that uses its terminal from the background: `fg`
+/// continues it. Has no effect on a job that no shell could continue.
+fn stop_in_background() {
+    // The group is our own, which cannot be refused.
+    let _ = kill_process_group(getpgrp(), Signal::TTOU);
+}
+
+/// Whoever started the program and waits for it, such as `cargo run` or a script, would keep
+/// the shell waiting too: Ctrl-Z stops the job as a whole. `fg` continues all of it.
+fn stop_job_leader() {
+    let (leader, me) = (getpgrp(), getpid());
+    let in_front = tcgetpgrp(rustix::stdio::stdout()).is_ok_and(|front| front == leader);
+    if in_front && leader != me {
+        // A leader that has ended already waits for nobody.
+        let _ = kill_process(leader, Signal::STOP);
+    }
+}
+
+/// Decides what a panic does to the screen. `is_watched` says whether the current thread
+/// belongs to a runtime under test: Tokio catches what its tasks throw, the task shows as
+/// panicked, and nothing may be written over the screen. A panic anywhere else ends the
+/// program, with the terminal restored first, so that the message can be read.
+pub fn hook_panics(is_watched: fn() -> bool) {
+    let default = panic::take_hook();
+    let main = thread::current().id();
+    panic::set_hook(Box::new(move |info| {
+        if is_watched() && TAKEN.load(Ordering::SeqCst) {
+            return;
+        }
+        give_back();
+        default(info);
+        if !is_watched() && thread::current().id() != main {
+            // The dashboard would go on without a part of itself, and say nothing.
+            std::process::exit(101);
+        }
+    }));
+}

@@ -1,0 +1,118 @@
+//! The threads that turn input and signals into events.
+
+use std::{
+    io::{self, IsTerminal},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::mpsc::Sender,
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, read},
+};
+
+use super::{abandon, is_in_front};
+use crate::{app::Event, input::Parser, signals};
+
+/// Passes input and signals on until the receiver is gone.
+///
+/// # Errors
+/// If the system refuses the threads or the terminal.
+pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
+    let terminal = Input::open()?;
+    let input = events.clone();
+    thread::Builder::new().name("asynctop-input".into()).spawn(move || {
+        // Whatever the reason: without input the program could not be used any more.
+        let _ = terminal.read(&input);
+        let _ = input.send(Event::Closed);
+    })?;
+    let events = events.clone();
+    signals::wait_on_thread(move |notice| events.send(Event::Signal(notice)).is_ok(), abandon)
+}
+
+/// The terminal that keys come from.
+enum Input {
+    Stdin(io::Stdin),
+    Terminal(OwnedFd),
+}
+
+/// What a wait for input came to.
+enum Waited {
+    Readable,
+    Silent,
+    Gone,
+}
+
+impl Input {
+    /// So many reads without input mean that the terminal is gone.
+    const EMPTY_READS: u32 = 200;
+    /// Between two looks whether the program is in front again.
+    const IN_BACKGROUND: Duration = Duration::from_millis(50);
+
+    fn open() -> io::Result<Self> {
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            return Ok(Input::Stdin(stdin));
+        }
+        Ok(Input::Terminal(std::fs::File::open("/dev/tty")?.into()))
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Input::Stdin(stdin) => stdin.as_fd(),
+            Input::Terminal(fd) => fd.as_fd(),
+        }
+    }
+
+    /// Reads until the terminal or the receiver is gone.
+    fn read(&self, events: &Sender<Event>) -> io::Result<()> {
+        let (mut parser, mut parsed) = (Parser::default(), Vec::new());
+        let mut buffer = [0; 4096];
+        let mut empty_reads = 0;
+        while empty_reads < Self::EMPTY_READS {
+            match self.wait(parser.wait())? {
+                Waited::Gone => return Ok(()),
+                Waited::Silent => parser.give_up(&mut parsed),
+                // The input is for the shell, and a read would stop the program.
+                Waited::Readable if !is_in_front() => thread::sleep(Self::IN_BACKGROUND),
+                Waited::Readable => match read(self.fd(), &mut buffer) {
+                    Ok(0) => empty_reads += 1,
+                    Ok(length) => {
+                        empty_reads = 0;
+                        parser.feed(&buffer[..length], &mut parsed);
+                    }
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    // It went to the background after it was asked.
+                    Err(Errno::IO) if !is_in_front() => {}
+                    Err(error) => return Err(error.into()),
+                },
+            }
+            for event in parsed.drain(..) {
+                if events.send(Event::Input(event)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for input, without spinning also on a terminal that is gone.
+    fn wait(&self, at_most: Option<Duration>) -> io::Result<Waited> {
+        let fd = self.fd();
+        let mut polled = [PollFd::new(&fd, PollFlags::IN)];
+        let at_most = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
+        loop {
+            match poll(&mut polled, at_most.as_ref()) {
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(0) => return Ok(Waited::Silent),
+                Ok(_) => {}
+            }
+            let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+            let is_gone = polled[0].revents().intersects(gone);
+            return Ok(if is_gone { Waited::Gone } else { Waited::Readable });
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Signals, a terminal that is gone, and a terminal that belongs to another job.
+
+#![cfg(all(feature = "dashboard", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::pty::{Terminal, wait_until, wait_until_stopped};
+
+const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
+
+fn dashboard(args: &[&str]) -> Terminal {
+    let terminal = Terminal::sized(args, 120, 120);
+    terminal.wait_for_text("heartbeat-");
+    terminal
+}
+
+/// The signals that a thread or a process blocks.
+fn blocked(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+    u64::from_str_radix(line.trim(), 16).unwrap()
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.as_raw() - 1)
+}
+
+/// Numbers and names of the threads of a process, with their status.
+fn threads(pid: u32) -> Vec<(u32, String, String)> {
+    let folder = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let thread = |entry: fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let read = |file| fs::read_to_string(entry.path().join(file)).ok();
+        Some((number, read("comm")?.trim().to_owned(), read("status")?))
+    };
+    folder.filter_map(|entry| thread(entry.unwrap())).collect()
+}
+
+#[test]
+fn one_thread_takes_the_signals_of_the_process() {
+    let args = ["--flavor", "multi-thread", "--workers", "2", "--hog", "spin"];
+    let mut terminal = dashboard(&args);
+    terminal.wait_for_line(&["asynctop", "slowdown ×"]);
+    let process: u64 = [
+        Signal::TERM,
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::TSTP,
+        Signal::CONT,
+        Signal::WINCH,
+        Signal::USR1,
+        Signal::ALARM,
+        Signal::ABORT,
+    ]
+    .into_iter()
+    .map(bit)
+    .sum();
+    let threads = threads(terminal.pid());
+    assert!(threads.len() > 4, "{threads:?}");
+    for (_, name, status) in threads {
+        // A thread that waits for signals does not block them meanwhile. The kernel cuts names.
+        let expected = if name == "asynctop-signal" { 0 } else { process };
+        assert_eq!(blocked(&status) & process, expected, "{name}");
+        assert_eq!(blocked(&status) & bit(Signal::URG), 0, "{name}: the watchdog's");
+    }
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+}
+
+/// 20,000 signals: to the process, and the watchdog's to single threads.
+#[test]
+#[allow(unsafe_code, reason = "a signal to a thread")]
+fn thousands_of_signals_disturb_nothing() {
+    let args = ["--flavor", "multi-thread", "--workers", "2", "--hog", "spin:4"];
+    let mut terminal = dashboard(&args);
+    terminal.wait_for_line(&["asynctop", "slowdown ×"]);
+    let pid = libc::pid_t::try_from(terminal.pid()).unwrap();
+    let threads = threads(terminal.pid());
+    for round in 0..5_000 {
+        terminal.signal(Signal::WINCH);
+        terminal.signal(Signal::CONT);
+        for nth in [round, round / threads.len()] {
+            let thread = threads[nth % threads.len()].0;
+            // SAFETY: no memory is involved. The thread may have ended.
+            unsafe { libc::syscall(libc::SYS_tgkill, pid, thread, libc::SIGURG) };
+        }
+    }
+    terminal.keys("?");
+    terminal.wait_for_text("release the hog");
+    terminal.keys("\x03");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_process_of_the_lab_ends_when_it_is_told_to() {
+    let terminal = Terminal::sized(&["lab", "node"], 120, 120);
+    let children = || {
+        let pid = terminal.pid();
+        let children: Vec<u32> = threads(pid)
+            .iter()
+            .filter_map(|(thread, ..)| {
+                fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).ok()
+            })
+            .flat_map(|text| text.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        children
+    };
+    wait_until("the customers have a process", || !children().is_empty());
+    let customers = children()[0];
+    let status = || fs::read_to_string(format!("/proc/{customers}/status")).unwrap();
+    wait_until("it is the program", || blocked(&status()) == 0);
+    kill_process(Pid::from_raw(customers.cast_signed()).unwrap(), Signal::TERM).unwrap();
+    wait_until("it has ended", || !children().contains(&customers));
+}
+
+#[test]
+fn a_fatal_signal_restores_the_terminal_and_then_acts() {
+    for (signal, name) in [
+        (Signal::USR1, "User defined signal 1"),
+        (Signal::ALARM, "Alarm clock"),
+        (Signal::ABORT, "Aborted"),
+    ] {
+        let mut terminal = dashboard(&ONE_WORKER);
+        terminal.signal(signal);
+        assert_eq!(terminal.wait_for_end().signal(), Some(name));
+        terminal.assert_restored();
+    }
+}
+
+#[test]
+fn every_signal_that_ends_a_run_without_a_screen_brings_its_report() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
+        terminal.wait_for_text("asynctop/1");
+        terminal.signal(signal);
+        assert!(terminal.wait_for_end().success(), "{signal:?}");
+        assert!(terminal.raw().lines().last().unwrap().contains(r#""phases":[{"name":"run""#));
+    }
+}
+
+#[test]
+fn a_terminal_that_hangs_does_not_keep_the_program() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.stop_reading();
+    let call = format!("/proc/{}/syscall", terminal.pid());
+    // Each Ctrl-L draws the whole screen, until there is no room for more.
+    wait_until("it is blocked in a write", || {
+        terminal.keys("\x0c");
+        fs::read_to_string(&call)
+            .is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_write)))
+    });
+    terminal.signal(Signal::TERM);
+    terminal.wait_for_end();
+    terminal.assert_cooked();
+}
+
+#[test]
+fn a_terminal_that_is_gone_is_no_error() {
+    let folder = tempfile();
+    for round in 0..10 {
+        let errors = folder.join(format!("errors-{round}"));
+        let script = format!("exec \"$ASYNCTOP\" 2>{}", errors.display());
+        let mut terminal = Terminal::shell(&script);
+        terminal.wait_for_text("ping-");
+        terminal.close();
+        assert_eq!(terminal.wait_for_end().exit_code(), 0);
+        assert_eq!(fs::read_to_string(&errors).unwrap(), "");
+    }
+    let mut terminal = Terminal::sized(&["compare", "--connections", "4,5,6"], 120, 30);
+    terminal.wait_for_line(&["asynctop compare", "of 6 measured"]);
+    terminal.close();
+    assert_eq!(terminal.wait_for_end().exit_code(), 0);
+}
+
+fn tempfile() -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("asynctop-signals-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The number behind `name=` in what a shell has printed.
+fn printed(terminal: &Terminal, name: &str) -> u32 {
+    let text = terminal.wait_for_text(&format!("{name}="));
+    let number = text.split(&format!("{name}=")).nth(1).unwrap();
+    number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_program_in_the_background_waits_for_fg() {
+    let mut terminal = Terminal::shell(
+        "set -m; \"$ASYNCTOP\" & echo \"pid=$! .\"; read go; fg; echo \"status=$? .\"",
+    );
+    wait_until_stopped(printed(&terminal, "pid"));
+    assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
+    terminal.assert_cooked();
+    terminal.keys("go\n");
+    terminal.wait_for_text("ping-");
+    terminal.keys("q");
+    assert_eq!(printed(&terminal, "status"), 0);
+    terminal.wait_for_end();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_program_in_the_background_ends_when_asked() {
+    // While the job is stopped, `wait` returns at once.
+    let end = "kill %1; kill -CONT %1; until wait %1; do sleep 0.1; done; echo \"ended=0 .\"";
+    let script = format!("set -m; \"$ASYNCTOP\" & echo \"pid=$! .\"; read go; {end}");
+    let mut terminal = Terminal::shell(&script);
+    wait_until_stopped(printed(&terminal, "pid"));
+    terminal.keys("go\n");
+    assert_eq!(printed(&terminal, "ended"), 0);
+    terminal.wait_for_end();
+    assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
+    terminal.assert_restored();
+
+    // Stopped in front.
+    let mut terminal = Terminal::shell(&format!("set -m; \"$ASYNCTOP\"; {end}"));
+    terminal.wait_for_text("ping-");
+    terminal.keys("\x1a");
+    assert_eq!(printed(&terminal, "ended"), 0);
+    terminal.wait_for_end();
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_job_that_another_program_keeps_in_the_background_ends_when_asked() {
+    let mut terminal = Terminal::shell("timeout -k 50 1 \"$ASYNCTOP\"; echo \"status=$? .\"");
+    // 124: it ended when asked. Killed, it would be 137.
+    assert_eq!(printed(&terminal, "status"), 124);
+    terminal.wait_for_end();
+    assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
+    terminal.assert_restored();
+}

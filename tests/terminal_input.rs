@@ -1,0 +1,64 @@
+//! Input from a terminal that does not arrive as whole keys, and a terminal that hangs.
+
+#![cfg(feature = "dashboard")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use support::pty::Terminal;
+
+const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
+
+fn dashboard(args: &[&str]) -> Terminal {
+    let terminal = Terminal::sized(args, 120, 120);
+    terminal.wait_for_text("heartbeat-");
+    terminal
+}
+
+#[test]
+fn late_answers_of_the_terminal_are_no_keys() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.keys("\x1b[?2026;2$y\x1b]11;rgb:b0b0/bbbb/////\x07\x1bP>|bBq\x1b\\\x1b_q\x1b\\?");
+    terminal.wait_for_text("release the hog");
+    terminal.keys("?");
+    let screen = terminal.wait_for_text("heartbeat-");
+    assert!(screen.contains("hog ○ off"), "{screen}");
+    terminal.keys("\x03");
+    assert!(terminal.wait_for_end().success());
+}
+
+#[test]
+fn an_unfinished_report_leaves_the_keyboard_alive() {
+    for begun in ["\x1b[?2026", "\x1b]11;rgb:", "\x1bP"] {
+        let mut terminal = dashboard(&ONE_WORKER);
+        terminal.keys(&format!("{begun}\x03"));
+        assert!(terminal.wait_for_end().success());
+        terminal.assert_restored();
+    }
+}
+
+#[test]
+fn a_paste_is_text_in_the_filter_and_nothing_elsewhere() {
+    let mut terminal = dashboard(&ONE_WORKER);
+    terminal.wait_for("bracketed paste", vt100::Screen::bracketed_paste);
+    terminal.keys("\x1b[200~quit\nbf\x1b[201~/");
+    terminal.keys("\x1b[200~pong\nq\x1b[201~\x7f\x7f");
+    let screen = terminal.wait_for("only pongs", |screen| {
+        let text = screen.contents();
+        text.contains("pong-") && !text.contains("heartbeat-")
+    });
+    assert!(screen.contains("current-thread") && screen.contains("hog ○ off"), "{screen}");
+    terminal.keys("\x03");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_terminal_without_a_size_shows_the_usual_one() {
+    let mut terminal = Terminal::without_size(&ONE_WORKER);
+    let screen = terminal.wait_for_text("cruncher-1");
+    assert!(screen.lines().nth(23).is_some_and(|last| last.contains("quit")), "{screen}");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}
