@@ -1,0 +1,72 @@
+//! Errors: what was tried, what is wrong, what to do.
+
+use std::io;
+
+/// Why a process cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No process has this id.
+    #[error("no process has the id {pid}")]
+    NotFound {
+        /// The process id that was asked for.
+        pid: u32,
+    },
+    /// The kernel does not let this user read the process.
+    #[error("cannot read the memory of process {pid}: {reason}")]
+    Denied {
+        /// The process id that was asked for.
+        pid: u32,
+        /// Which rule denies it, and what to do.
+        reason: String,
+    },
+    /// No Tokio runtime of a supported version was found in the process.
+    #[error("process {pid} ({command}) is not a Tokio program that can be read: {reason}")]
+    NotTokio {
+        /// The process id that was asked for.
+        pid: u32,
+        /// Name of its program.
+        command: String,
+        /// The reason.
+        reason: String,
+    },
+    /// A kernel thread, or a process that has ended and was not waited for.
+    #[error("process {pid} has no memory to read: {reason}")]
+    NoMemory {
+        /// The process id that was asked for.
+        pid: u32,
+        /// The reason.
+        reason: &'static str,
+    },
+    /// The process ended, or started another program, while it was being read.
+    #[error(transparent)]
+    Gone(#[from] InspectError),
+    /// Something in `/proc` could not be read.
+    #[error("cannot read {what} of process {pid}: {source}")]
+    Io {
+        /// The process id that was asked for.
+        pid: u32,
+        /// The file below `/proc/PID`.
+        what: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+/// Why an inspection has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// The process has ended. Its id is not used again by this crate.
+    #[error("process {pid} has ended")]
+    Ended {
+        /// The process id.
+        pid: u32,
+    },
+    /// The process has replaced itself with another program (`exec`).
+    #[error("process {pid} has started another program; open it again")]
+    Replaced {
+        /// The process id.
+        pid: u32,
+    },
+}

@@ -1,0 +1,64 @@
+//! One inspection: finds everything, checks it, and puts it together.
+
+mod current;
+mod open;
+mod stacks;
+mod tasks;
+mod types;
+
+use std::time::Instant;
+
+use crate::{
+    error::InspectError,
+    process::{
+        maps::{Maps, Pages},
+        threads,
+    },
+};
+
+pub use open::Process;
+pub use types::*;
+
+impl Process {
+    /// Reads all tasks, runtimes and threads as they are now.
+    ///
+    /// The program runs on during this, so the result is not one moment: each task's state is
+    /// one, and the tasks of one runtime agree with its own count.
+    ///
+    /// # Errors
+    ///
+    /// If the process has ended or has started another program.
+    pub fn inspect(&mut self, options: &Options) -> Result<Inspection, InspectError> {
+        let began = Instant::now();
+        let path = |name: &str| self.identity.path(name);
+        let Ok(maps) = Maps::read(&path("maps")) else {
+            self.identity.verify()?;
+            return Err(InspectError::Ended { pid: self.pid() });
+        };
+        let pages = Pages::open(&path("pagemap"));
+        let threads = threads::list(&self.identity);
+        let blocks = self.blocks(&maps, &pages, &threads);
+        let mut checks = Vec::new();
+        let mut found = self.find_tasks(&maps, &pages, &threads, &blocks, options, &mut checks);
+        let retries = found.retries;
+        let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
+        self.name(&mut found);
+        if options.stacks {
+            self.add_stacks(&maps, &mut threads);
+        }
+        self.identity.verify()?;
+        let mut tasks = found.tasks;
+        tasks.sort_by_key(|task| (task.runtime, task.kind, task.id, task.address));
+        Ok(Inspection {
+            pid: self.pid(),
+            command: self.command.clone(),
+            tokio: self.copies.clone(),
+            runtimes: found.runtimes,
+            tasks,
+            threads,
+            checks,
+            retries,
+            took: began.elapsed(),
+        })
+    }
+}

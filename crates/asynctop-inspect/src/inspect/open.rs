@@ -1,0 +1,225 @@
+//! Opening a process: identity, rights, and where Tokio is in it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    time::Duration,
+};
+
+use crate::{
+    error::OpenError,
+    inspect::types::TokioCopy,
+    memory::MemoryExt,
+    names::{functions::TypeNames, lines::Lines, text::sanitize, unwind::StackUnwinder},
+    process::{
+        identity::{Identity, Stat},
+        maps::{Maps, Pages},
+        modules::{self, Module},
+        threads::Thread,
+        tls::{self, Tcb},
+    },
+    tokio::{
+        runtime::Runtime,
+        version,
+        vtable::{self, Vtables},
+    },
+};
+
+/// Largest part of a thread-local block that is read.
+const MAX_BLOCK: u64 = 1 << 16;
+/// Read-only data in which Tokio's version is searched.
+const MAX_VERSION_TEXT: u64 = 1 << 27;
+
+/// A running process with Tokio in it.
+pub struct Process {
+    pub(super) identity: Identity,
+    pub(super) command: String,
+    pub(super) modules: Vec<Module>,
+    pub(super) vtables: Vtables,
+    /// The modules that contain Tokio.
+    pub(super) with_tokio: Vec<usize>,
+    pub(super) copies: Vec<TokioCopy>,
+    /// Thread control blocks found before.
+    tcbs: HashMap<u32, Tcb>,
+    /// Runtimes found before, by handle.
+    pub(super) known: HashMap<u64, Runtime>,
+    /// Names of task types, by vtable.
+    pub(super) names: HashMap<u64, TypeNames>,
+    /// Line tables by module, once they are needed.
+    pub(super) lines: HashMap<usize, Option<Lines>>,
+    /// Once a stack has been asked for.
+    pub(super) unwinder: Option<StackUnwinder>,
+}
+
+/// The thread-local block of one thread for one module.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub tid: u32,
+    /// Which copy of Tokio it belongs to.
+    pub module: usize,
+    pub words: Vec<u64>,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process")
+            .field("pid", &self.pid())
+            .field("command", &self.command)
+            .field("tokio", &self.copies)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// Opens the process with this id.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such process, it cannot be read, or no Tokio is found in it.
+    pub fn open(pid: u32) -> Result<Process, OpenError> {
+        let mut identity = Identity::open(pid)?;
+        let io = |what| move |source| OpenError::Io { pid, what, source };
+        let command = command(&identity).map_err(io("stat"))?;
+        let maps = Maps::read(&identity.path("maps")).map_err(io("maps"))?;
+        let Some(anchor) = maps.iter().find(|mapping| mapping.readable && mapping.inode != 0)
+        else {
+            identity.verify()?;
+            return Err(OpenError::NoMemory { pid, reason: "no file is mapped" });
+        };
+        identity.set_anchor(anchor.range.start)?;
+        let (modules, unreadable) = modules::load(&identity, &maps);
+        let mut process = Process {
+            identity,
+            command,
+            modules,
+            vtables: Vtables::default(),
+            with_tokio: Vec::new(),
+            copies: Vec::new(),
+            tcbs: HashMap::new(),
+            known: HashMap::new(),
+            names: HashMap::new(),
+            lines: HashMap::new(),
+            unwinder: None,
+        };
+        process.find_tokio(&maps);
+        if process.vtables.is_empty() {
+            process.identity.verify()?;
+            let reason = process.why_not_tokio(&maps, &unreadable);
+            return Err(OpenError::NotTokio { pid, command: process.command, reason });
+        }
+        Ok(process)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.identity.pid()
+    }
+
+    /// Name of its program.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    fn find_tokio(&mut self, maps: &Maps) {
+        let mut vtables = Vec::new();
+        for (index, module) in self.modules.iter().enumerate() {
+            let constants = module.constants(maps);
+            let found = vtable::find(&self.identity, &constants, |address| module.is_code(address));
+            if found.is_empty() {
+                continue;
+            }
+            let text = module.section(".rodata").unwrap_or_default();
+            let length = (text.end - text.start).min(MAX_VERSION_TEXT) as usize;
+            let version = version::find(&self.identity.bytes(text.start, length));
+            self.with_tokio.push(index);
+            self.copies.push(TokioCopy {
+                module: sanitize(&module.path),
+                version,
+                is_unstable: found.iter().any(|vtable| vtable.spawn_location.is_some()),
+                task_types: found.len(),
+                has_symbols: module.image.section(".symtab").is_some(),
+                has_lines: module.image.section(".debug_line").is_some(),
+            });
+            vtables.extend(found);
+        }
+        self.vtables = vtables.into_iter().collect();
+    }
+
+    fn why_not_tokio(&self, maps: &Maps, unreadable: &[String]) -> String {
+        let older = self.modules.iter().any(|module| {
+            let constants = module.constants(maps);
+            vtable::has_older_shape(&self.identity, &constants, |address| module.is_code(address))
+        });
+        let text = |module: &Module| {
+            let range = module.section(".rodata").unwrap_or_default();
+            let length = (range.end - range.start).min(MAX_VERSION_TEXT) as usize;
+            version::find(&self.identity.bytes(range.start, length))
+        };
+        let version = self.modules.iter().find_map(text);
+        match (older, version) {
+            (_, Some(version)) => {
+                format!(
+                    "it contains Tokio {version}, but 1.23 or later and spawned tasks are needed"
+                )
+            }
+            (true, None) => "it may contain a Tokio older than 1.23, which is not supported".into(),
+            (false, None) if !unreadable.is_empty() => format!(
+                "no table of Tokio's task functions was found; {} of its files could not be \
+                 opened, the first is {}",
+                unreadable.len(),
+                sanitize(&unreadable[0])
+            ),
+            (false, None) => "no table of Tokio's task functions was found".into(),
+        }
+    }
+
+    /// The thread-local blocks of all threads for all copies of Tokio.
+    pub(super) fn blocks(&mut self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<Block> {
+        tls::find(&self.identity, maps, pages, threads, &mut self.tcbs);
+        let mut blocks = Vec::new();
+        for &index in &self.with_tokio {
+            let module = &self.modules[index];
+            let Some(size) = module.image.tls_size else { continue };
+            let number = match (module.is_main, module.image.tls_module_slot) {
+                (true, _) => Some(1),
+                (false, Some(slot)) => self.identity.word(module.bias.wrapping_add(slot)),
+                (false, None) => None,
+            };
+            let Some(number) = number else { continue };
+            for (&tid, tcb) in &self.tcbs {
+                let Some(address) = tcb.block(&self.identity, number) else { continue };
+                let words = self.identity.words(address, (size.min(MAX_BLOCK) / 8) as usize);
+                blocks.push(Block { tid, module: index, words });
+            }
+        }
+        blocks.sort_by_key(|block| (block.module, block.tid));
+        blocks
+    }
+
+    /// For how long the process has been running.
+    pub(super) fn uptime(&self) -> Option<Duration> {
+        let stat = Stat::read(self.pid()).ok()?;
+        let text = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
+        let ticks = rustix::param::clock_ticks_per_second();
+        let started = stat.start_time as f64 / ticks.max(1) as f64;
+        Some(Duration::from_secs_f64((uptime - started).max(0.0)))
+    }
+
+    /// Threads of which the thread-local blocks were found.
+    pub(super) fn threads_found(&self) -> HashSet<u32> {
+        self.tcbs.keys().copied().collect()
+    }
+}
+
+/// Name of the program: its first argument without folders, else the kernel's name.
+fn command(identity: &Identity) -> std::io::Result<String> {
+    let line = fs::read(identity.path("cmdline")).unwrap_or_default();
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let first = String::from_utf8_lossy(first);
+    let name = first.rsplit('/').next().unwrap_or_default();
+    if !name.is_empty() {
+        return Ok(sanitize(name));
+    }
+    Ok(sanitize(&Stat::read(identity.pid())?.name))
+}

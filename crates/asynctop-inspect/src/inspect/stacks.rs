@@ -1,0 +1,97 @@
+//! Stacks of blocked threads. No thread is stopped: a blocked one does not change its stack, and
+//! whether it stayed blocked is checked afterwards.
+
+use crate::{
+    inspect::{
+        open::Process,
+        types::{Frame, ThreadInfo},
+    },
+    memory::MemoryExt,
+    names::{
+        lines::Lines,
+        text::sanitize,
+        unwind::{StackCopy, StackUnwinder},
+    },
+    process::{
+        maps::Maps,
+        threads::{self, Place},
+    },
+};
+
+/// Bytes copied of a stack.
+const MAX_STACK: u64 = 1 << 18;
+/// Copies of one stack before it is given up.
+const ATTEMPTS: usize = 3;
+
+impl Process {
+    /// Adds the stacks of threads that are blocked in the kernel.
+    pub(super) fn add_stacks(&mut self, maps: &Maps, threads: &mut [ThreadInfo]) {
+        for thread in threads {
+            match self.copy_stack(maps, thread.tid) {
+                Ok(stack) => {
+                    let unwinder = self
+                        .unwinder
+                        .get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
+                    let unwound = unwinder.unwind(&stack);
+                    if !unwound.is_complete {
+                        thread.no_stack = Some("incomplete: its unwind tables end early".into());
+                    }
+                    for address in unwound.addresses {
+                        self.add_frames(address, &mut thread.stack);
+                    }
+                }
+                Err(reason) => thread.no_stack = Some(reason.into()),
+            }
+        }
+    }
+
+    fn copy_stack(&self, maps: &Maps, tid: u32) -> Result<StackCopy, &'static str> {
+        for _ in 0..ATTEMPTS {
+            let place = threads::place(&self.identity, tid);
+            let (stack_pointer, program_counter) = match place {
+                Place::Blocked { stack_pointer, program_counter, .. } => {
+                    (stack_pointer, program_counter)
+                }
+                Place::Running => return Err("it is running; that needs a stop"),
+                Place::Unknown => return Err("its state cannot be read"),
+            };
+            let Some(mapping) = maps.find(stack_pointer) else {
+                return Err("its stack is not mapped any more");
+            };
+            let length = (mapping.range.end - stack_pointer).min(MAX_STACK);
+            let bytes = self.identity.bytes(stack_pointer, length as usize);
+            if threads::place(&self.identity, tid) == place {
+                return Ok(StackCopy { stack_pointer, program_counter, bytes });
+            }
+        }
+        Err("it did not stay blocked while its stack was read")
+    }
+
+    /// The functions at an address, inlined ones first.
+    fn add_frames(&mut self, address: u64, stack: &mut Vec<Frame>) {
+        let Some(index) = self.modules.iter().position(|module| module.range.contains(&address))
+        else {
+            stack.push(Frame { function: format!("{address:#x}"), location: None });
+            return;
+        };
+        let module = &self.modules[index];
+        let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
+        let symbol = module
+            .function_at(address)
+            .map(|symbol| sanitize(&format!("{:#}", rustc_demangle::demangle(&symbol.name))));
+        let frames = lines.as_ref().map(|lines| lines.frames(address)).unwrap_or_default();
+        let unnamed = || {
+            let offset = address.wrapping_sub(module.bias);
+            format!("{}+{offset:#x}", sanitize(module.name()))
+        };
+        if frames.is_empty() {
+            let function = symbol.unwrap_or_else(unnamed);
+            stack.push(Frame { function, location: None });
+            return;
+        }
+        for frame in frames {
+            let function = frame.function.or_else(|| symbol.clone()).unwrap_or_else(unnamed);
+            stack.push(Frame { function, location: frame.location });
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! All tasks: from the runtimes' lists, and those that are in none from a scan of the heap.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    inspect::{
+        open::{Block, Process},
+        types::{Check, Flavor, Options, RuntimeInfo, TaskInfo, TaskKind},
+    },
+    memory::MemoryExt,
+    names::{
+        functions::{Functions, TypeNames},
+        lines::Lines,
+        location::CodeLocation,
+    },
+    process::{
+        maps::{self, Maps, Pages},
+        threads::Thread,
+    },
+    tokio::{
+        list,
+        runtime::{Runtime, shared_pointers},
+        scan::{ALIGNMENT, OLD_ALIGNMENT, Scan},
+        task::{RawTask, StateKind, VTABLE_AT},
+    },
+};
+
+/// Schedulers of scanned tasks that are tested for a runtime.
+const MAX_SCHEDULERS: usize = 1024;
+
+/// Everything about tasks that one inspection found.
+pub(super) struct Found {
+    pub runtimes: Vec<RuntimeInfo>,
+    /// By handle.
+    pub index: HashMap<u64, usize>,
+    pub tasks: Vec<TaskInfo>,
+    pub retries: u32,
+}
+
+impl Process {
+    pub(super) fn find_tasks(
+        &mut self,
+        maps: &Maps,
+        pages: &Pages,
+        threads: &[Thread],
+        blocks: &[Block],
+        options: &Options,
+        checks: &mut Vec<Check>,
+    ) -> Found {
+        self.find_runtimes(maps, blocks);
+        let scanned = match options.scan {
+            true => self.scan(maps, pages, threads),
+            false => Vec::new(),
+        };
+        self.runtimes_of(&scanned);
+
+        let mut found =
+            Found { runtimes: Vec::new(), index: HashMap::new(), tasks: Vec::new(), retries: 0 };
+        let mut listed = HashSet::new();
+        let mut runtimes: Vec<Runtime> = self.known.values().cloned().collect();
+        runtimes.sort_by_key(|runtime| (runtime.owner, runtime.handle));
+        for runtime in &runtimes {
+            let index = found.runtimes.len();
+            found.index.insert(runtime.handle, index);
+            let is_local = self.is_local_set(runtime);
+            let kind = if is_local { TaskKind::Local } else { TaskKind::Task };
+            let mut info = RuntimeInfo {
+                handle: runtime.handle,
+                flavor: if is_local { Flavor::LocalSet } else { Flavor::Unknown },
+                alive: None,
+                unavailable: None,
+                workers: Vec::new(),
+                no_workers: is_local.then(|| "a local set has no workers".into()),
+            };
+            let capability = format!("tasks of runtime {index}");
+            match list::walk(&self.identity, &self.vtables, runtime) {
+                Ok(walk) => {
+                    info.alive = walk.count;
+                    found.retries += walk.retries;
+                    let number = walk.tasks.len();
+                    checks.push(Check::passed(
+                        &capability,
+                        match walk.count {
+                            Some(count) => {
+                                format!("{number} found, {count} counted by the runtime")
+                            }
+                            None => format!("{number} found; this version of Tokio keeps no count"),
+                        },
+                    ));
+                    listed.extend(walk.tasks.iter().map(|task| task.address));
+                    let tasks = walk.tasks.iter();
+                    found.tasks.extend(tasks.map(|task| self.describe(task, kind, Some(index))));
+                }
+                Err(error) => {
+                    checks.push(Check::failed(&capability, error.to_string()));
+                    info.unavailable = Some(error.to_string());
+                }
+            }
+            found.runtimes.push(info);
+        }
+        if options.scan {
+            self.add_unlisted(scanned, &listed, &mut found, checks);
+        }
+        found
+    }
+
+    /// Since Tokio 1.35 only local sets have a single list.
+    fn is_local_set(&self, runtime: &Runtime) -> bool {
+        let [list] = runtime.lists.lists.as_slice() else { return false };
+        let head = self
+            .identity
+            .word(list.head)
+            .and_then(|task| self.identity.word(task.checked_add(VTABLE_AT as u64)?));
+        let copy = self.with_tokio.iter().zip(&self.copies).find(|&(&index, _)| {
+            head.is_some_and(|vtable| self.modules[index].range.contains(&vtable))
+        });
+        copy.and_then(|(_, copy)| copy.minor_version()).is_some_and(|minor| minor >= 35)
+    }
+
+    /// Runtimes that a thread is in: their handles are words of thread-local blocks.
+    fn find_runtimes(&mut self, maps: &Maps, blocks: &[Block]) {
+        let still =
+            |runtime: &Runtime| Runtime::recognize(&self.identity, &self.vtables, runtime.handle);
+        self.known = self.known.values().filter_map(still).map(|r| (r.handle, r)).collect();
+        let words = blocks.iter().flat_map(|block| block.words.iter().copied());
+        let pointers = shared_pointers(&self.identity, words, |address| maps.is_data(address));
+        self.recognize(pointers);
+    }
+
+    /// Runtimes that tasks belong to.
+    fn runtimes_of(&mut self, tasks: &[RawTask]) {
+        let mut schedulers: HashMap<u64, usize> = HashMap::new();
+        for task in tasks.iter().filter(|task| task.owner != 0) {
+            *schedulers.entry(task.scheduler).or_default() += 1;
+        }
+        let mut schedulers: Vec<(u64, usize)> = schedulers.into_iter().collect();
+        schedulers.sort_by_key(|&(handle, tasks)| (std::cmp::Reverse(tasks), handle));
+        schedulers.truncate(MAX_SCHEDULERS);
+        self.recognize(schedulers.into_iter().map(|(handle, _)| handle));
+    }
+
+    fn recognize(&mut self, handles: impl IntoIterator<Item = u64>) {
+        for handle in handles {
+            if self.known.contains_key(&handle) {
+                continue;
+            }
+            if let Some(runtime) = Runtime::recognize(&self.identity, &self.vtables, handle) {
+                self.known.insert(handle, runtime);
+            }
+        }
+    }
+
+    /// Everything on the heap that has the shape of a living task.
+    fn scan(&self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<RawTask> {
+        let pointers: Vec<u64> =
+            threads.iter().filter_map(|thread| thread.place.stack_pointer()).collect();
+        // A task is built on the stack before it is moved to the heap.
+        let is_stack =
+            |range: &std::ops::Range<u64>| pointers.iter().any(|pointer| range.contains(pointer));
+        // Before Tokio 1.29 tasks were aligned like any allocation.
+        let is_old =
+            self.copies.iter().any(|copy| copy.minor_version().is_none_or(|minor| minor < 29));
+        let mut scan = Scan::new(&self.vtables, if is_old { OLD_ALIGNMENT } else { ALIGNMENT });
+        for mapping in maps.iter() {
+            // Data segments of files hold no tasks.
+            if mapping.is_data() && mapping.inode == 0 && !is_stack(&mapping.range) {
+                maps::scan(&self.identity, pages, mapping.range.clone(), |address, bytes| {
+                    scan.add(address, bytes);
+                });
+            }
+        }
+        let tasks = RawTask::read_many(&self.identity, &scan.candidates, &self.vtables);
+        tasks.into_iter().flatten().collect()
+    }
+
+    /// Adds what the scan found and no list contains.
+    fn add_unlisted(
+        &self,
+        scanned: Vec<RawTask>,
+        listed: &HashSet<u64>,
+        found: &mut Found,
+        checks: &mut Vec<Check>,
+    ) {
+        let total = scanned.len();
+        let scanned_addresses: HashSet<u64> = scanned.iter().map(|task| task.address).collect();
+        let missed = listed.difference(&scanned_addresses).count();
+        let unlisted: Vec<u64> = scanned_addresses.difference(listed).copied().collect();
+        // Read again: those that have ended since the scan are gone now.
+        let tasks = RawTask::read_many(&self.identity, &unlisted, &self.vtables);
+        let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
+        let mut complete = 0;
+        let mut between = 0;
+        let mut local: Vec<RawTask> = Vec::new();
+        let mut blocking: Vec<RawTask> = Vec::new();
+        for task in tasks.into_iter().flatten() {
+            match (task.owner, found.index.get(&task.scheduler)) {
+                (1.., Some(&runtime)) if task.state.is_complete() => {
+                    complete += 1;
+                    found.tasks.push(self.describe(&task, TaskKind::Task, Some(runtime)));
+                }
+                // Being spawned, or spawned since the list was walked.
+                (_, Some(_)) => between += 1,
+                (0, None) if ids.contains(&task.id) => {}
+                (0, None) => blocking.push(task),
+                (1.., None) => local.push(task),
+            }
+        }
+        let mut sets: Vec<(u64, u64)> =
+            local.iter().map(|task| (task.scheduler, task.owner)).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        for (scheduler, owner) in sets {
+            let index = found.runtimes.len();
+            found.index.insert(scheduler, index);
+            found.runtimes.push(RuntimeInfo {
+                handle: scheduler,
+                flavor: Flavor::LocalSet,
+                alive: None,
+                unavailable: None,
+                workers: Vec::new(),
+                no_workers: Some("a local set has no workers".into()),
+            });
+            let own =
+                local.iter().filter(|task| (task.scheduler, task.owner) == (scheduler, owner));
+            found.tasks.extend(own.map(|task| self.describe(task, TaskKind::Local, Some(index))));
+        }
+        found
+            .tasks
+            .extend(blocking.iter().map(|task| self.describe(task, TaskKind::Blocking, None)));
+        checks.push(Check::passed(
+            "heap scan",
+            format!(
+                "{total} found; {} of {} listed tasks among them, {complete} complete, {} local, \
+                 {} blocking, {between} started or ended during the scan",
+                listed.len() - missed,
+                listed.len(),
+                local.len(),
+                blocking.len(),
+            ),
+        ));
+    }
+
+    fn describe(&self, task: &RawTask, kind: TaskKind, runtime: Option<usize>) -> TaskInfo {
+        /// Links and waker, the least that a trailer has.
+        const TRAILER: u64 = 32;
+        let state = task.state;
+        let vtable = self.vtables.get(task.vtable);
+        let end = vtable.map_or(0, |vtable| vtable.trailer + TRAILER);
+        let is_aligned = task.address.is_multiple_of(ALIGNMENT);
+        let own = u64::from(state.has_join_handle()) + u64::from(!state.is_complete());
+        TaskInfo {
+            id: task.id,
+            state: state.kind(),
+            kind,
+            runtime,
+            futures: Vec::new(),
+            location: None,
+            contains: Vec::new(),
+            spawned_at: task
+                .spawn_location
+                .and_then(|address| CodeLocation::read(&self.identity, address)),
+            size: if is_aligned { end.next_multiple_of(ALIGNMENT) } else { end },
+            wakers: state.references().saturating_sub(own),
+            has_join_handle: state.has_join_handle(),
+            is_awaited: state.is_awaited(),
+            is_canceled: state.is_canceled(),
+            address: task.address,
+            vtable: task.vtable,
+            tid: None,
+        }
+    }
+
+    /// Names the types of all tasks. Each type is examined once.
+    pub(super) fn name(&mut self, found: &mut Found) {
+        let mut missing: Vec<u64> = found.tasks.iter().map(|task| task.vtable).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.retain(|vtable| !self.names.contains_key(vtable));
+        for &index in &self.with_tokio {
+            let module = &self.modules[index];
+            let own: Vec<u64> =
+                missing.iter().copied().filter(|vtable| module.range.contains(vtable)).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
+            let mut functions = Functions::new(&self.identity, module, lines.as_ref());
+            for address in own {
+                let names = self.vtables.get(address).map(|vtable| functions.names(vtable));
+                self.names.insert(address, names.unwrap_or_default());
+            }
+        }
+        let unknown = TypeNames::default();
+        for task in &mut found.tasks {
+            let names = self.names.get(&task.vtable).unwrap_or(&unknown);
+            task.futures.clone_from(&names.futures);
+            task.location.clone_from(&names.location);
+            task.contains.clone_from(&names.contains);
+        }
+    }
+}
+
+impl Found {
+    /// Ids of all tasks inside a poll, and of running blocking closures.
+    pub(super) fn running(&self) -> HashSet<u64> {
+        self.tasks
+            .iter()
+            .filter(|task| task.state == StateKind::Running && task.kind != TaskKind::Worker)
+            .map(|task| task.id)
+            .collect()
+    }
+}

@@ -1,0 +1,274 @@
+//! The data of an inspection.
+
+use std::time::Duration;
+
+use crate::tokio::task::StateKind;
+
+pub use crate::names::location::CodeLocation;
+
+/// The parts to read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Scan the heap as well. Finds what is in no list (blocking tasks, local sets, completed
+    /// tasks whose handle is kept, runtimes that no thread is in) and checks the lists. Takes
+    /// about 1 ms per 2 MB of the program's memory.
+    pub scan: bool,
+    /// Read the stacks of blocked threads. Nothing is stopped for it.
+    pub stacks: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { scan: true, stacks: true }
+    }
+}
+
+impl Options {
+    /// Only the runtimes' lists of tasks, which takes time in proportion to the tasks alone.
+    pub fn lists_only() -> Self {
+        Options { scan: false, stacks: false }
+    }
+}
+
+/// A running program at one moment.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Inspection {
+    /// Process id.
+    pub pid: u32,
+    /// Name of the program.
+    pub command: String,
+    /// The copies of Tokio in it: usually one.
+    pub tokio: Vec<TokioCopy>,
+    /// Runtimes and local sets.
+    pub runtimes: Vec<RuntimeInfo>,
+    /// All tasks, by runtime, kind and id.
+    pub tasks: Vec<TaskInfo>,
+    /// All threads.
+    pub threads: Vec<ThreadInfo>,
+    /// Results of the self-checks.
+    pub checks: Vec<Check>,
+    /// How often something had to be read again because it had changed during the read.
+    pub retries: u32,
+    /// How long the inspection took.
+    #[cfg_attr(feature = "serde", serde(rename = "took_ns", serialize_with = "nanoseconds"))]
+    pub took: Duration,
+}
+
+#[cfg(feature = "serde")]
+fn nanoseconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A copy of Tokio: the program's own, or one in a shared library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TokioCopy {
+    /// The file that contains it.
+    pub module: String,
+    /// For example `1.54.1`; `None` if the program does not contain it.
+    pub version: Option<String>,
+    /// Built with `tokio_unstable`.
+    pub is_unstable: bool,
+    /// Future types that are spawned.
+    pub task_types: usize,
+    /// The file has symbols, so that types have names.
+    pub has_symbols: bool,
+    /// The file has line tables, so that stacks have lines.
+    pub has_lines: bool,
+}
+
+impl TokioCopy {
+    /// 54 of `1.54.1`.
+    pub(crate) fn minor_version(&self) -> Option<u32> {
+        self.version.as_deref()?.split('.').nth(1)?.parse().ok()
+    }
+}
+
+/// Kind of scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Flavor {
+    /// Several worker threads.
+    MultiThread,
+    /// The thread in `block_on`.
+    CurrentThread,
+    /// A `LocalSet`.
+    LocalSet,
+    /// Unknown in this version of Tokio.
+    Unknown,
+}
+
+impl std::fmt::Display for Flavor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Flavor::MultiThread => "multi-thread",
+            Flavor::CurrentThread => "current-thread",
+            Flavor::LocalSet => "local set",
+            Flavor::Unknown => "runtime",
+        })
+    }
+}
+
+/// A runtime or local set.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RuntimeInfo {
+    /// Address of the scheduler's handle; the identity of the runtime.
+    pub handle: u64,
+    /// Kind of scheduler.
+    pub flavor: Flavor,
+    /// The runtime's own number of tasks that have not ended (`num_alive_tasks`); `None` before
+    /// Tokio 1.35 and for local sets.
+    pub alive: Option<u64>,
+    /// Why its tasks are not listed.
+    pub unavailable: Option<String>,
+    /// Its workers' own counters; empty with [`RuntimeInfo::no_workers`] set if they are unknown.
+    pub workers: Vec<WorkerInfo>,
+    /// Why the workers' counters are not known.
+    pub no_workers: Option<String>,
+}
+
+/// A worker's own counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct WorkerInfo {
+    /// The kernel's id of its thread, if it could be found.
+    pub tid: Option<u32>,
+    /// Time outside of parking since it started, in nanoseconds; without the current stretch.
+    pub busy_ns: u64,
+    /// How often it parked.
+    pub parks: u64,
+    /// It is parked now.
+    pub is_parked: bool,
+}
+
+/// How a task was spawned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// On a runtime.
+    Task,
+    /// In a `LocalSet`.
+    Local,
+    /// A closure of `spawn_blocking`.
+    Blocking,
+    /// The loop of a worker thread, which Tokio runs as a blocking task.
+    Worker,
+}
+
+/// A task.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Tokio's task id. Unique within one copy of Tokio.
+    pub id: u64,
+    /// Running, scheduled, idle or complete.
+    pub state: StateKind,
+    /// How it was spawned.
+    pub kind: TaskKind,
+    /// Index of its runtime.
+    pub runtime: Option<usize>,
+    /// The future types that it may be: one, or several whose code the linker merged. Empty
+    /// without symbols.
+    pub futures: Vec<String>,
+    /// Where its `async fn` or block begins. Needs symbols and line tables.
+    pub location: Option<CodeLocation>,
+    /// Where the `async fn`s and blocks begin whose code is part of the future: its own, unless
+    /// it never returns, and those it awaits that were inlined. Stripped programs have them too.
+    pub contains: Vec<CodeLocation>,
+    /// Where it was spawned, if the program was built with `tokio_unstable`.
+    pub spawned_at: Option<CodeLocation>,
+    /// Least size of its allocation in bytes: future or output, header and trailer.
+    pub size: u64,
+    /// References to the task other than its list and its join handle: wakers, its place in a
+    /// queue, abort handles. An idle task with none of them can never be woken.
+    pub wakers: u64,
+    /// A join handle exists.
+    pub has_join_handle: bool,
+    /// Something awaits the join handle.
+    pub is_awaited: bool,
+    /// It has been aborted.
+    pub is_canceled: bool,
+    /// Address of its header.
+    pub address: u64,
+    /// Address of its vtable: the same for all tasks of one future type.
+    pub vtable: u64,
+    /// The thread that is polling it now.
+    pub tid: Option<u32>,
+}
+
+impl TaskInfo {
+    /// Nothing is left that could wake it: it is idle for good.
+    pub fn can_never_be_woken(&self) -> bool {
+        let is_async = matches!(self.kind, TaskKind::Task | TaskKind::Local);
+        is_async && self.state == StateKind::Idle && self.wakers == 0
+    }
+}
+
+/// A thread.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ThreadInfo {
+    /// The kernel's id.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
+    /// The kernel's letter: `R` on a CPU or waiting for one, `S` sleeping, …
+    pub state: char,
+    /// The system call that it is in.
+    pub syscall: Option<String>,
+    /// Index of the runtime that it is in.
+    pub runtime: Option<usize>,
+    /// Index of the worker that it is.
+    pub worker: Option<usize>,
+    /// Id of the task that it polls. `None`: none, or not known (see the checks).
+    pub task: Option<u64>,
+    /// Functions that it is in, innermost first.
+    pub stack: Vec<Frame>,
+    /// Why the stack is missing or incomplete.
+    pub no_stack: Option<String>,
+}
+
+/// A function on a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Frame {
+    /// The function's name, or the module's with an offset.
+    pub function: String,
+    /// Its current line.
+    pub location: Option<CodeLocation>,
+}
+
+/// Something that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Check {
+    /// The capability that depends on it.
+    pub capability: String,
+    /// It holds; otherwise the capability is switched off.
+    pub passed: bool,
+    /// The compared values.
+    pub detail: String,
+}
+
+impl Check {
+    pub(crate) fn passed(capability: &str, detail: impl Into<String>) -> Check {
+        Check { capability: capability.into(), passed: true, detail: detail.into() }
+    }
+
+    pub(crate) fn failed(capability: &str, detail: impl Into<String>) -> Check {
+        Check { capability: capability.into(), passed: false, detail: detail.into() }
+    }
+}

@@ -1,0 +1,163 @@
+//! Reading memory, of a process or of a made-up image.
+//!
+//! Everything read is untrusted: it may be torn (the program runs on) or hostile. Readers bound
+//! every length, count every step and give up instead of following a cycle.
+
+pub use crate::sys::Span;
+
+/// Memory that can be read by address.
+pub trait Memory {
+    /// Copies the bytes at `address` into `buffer`. Returns how many were read before the first
+    /// unreadable one.
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize;
+
+    /// Copies many ranges, each one to its own place in `buffer`, one behind the other. Returns
+    /// for each whether it was read completely; what was not is zero.
+    ///
+    /// # Panics
+    ///
+    /// If `buffer` is smaller than all spans together.
+    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
+        let mut at = 0;
+        let mut complete = Vec::with_capacity(spans.len());
+        for span in spans {
+            let part = &mut buffer[at..at + span.length];
+            let read = self.read(span.address, part);
+            complete.push(read == part.len());
+            if read < part.len() {
+                part.fill(0);
+            }
+            at += span.length;
+        }
+        complete
+    }
+}
+
+/// Conveniences on any [`Memory`].
+pub(crate) trait MemoryExt: Memory {
+    /// The word at `address`.
+    fn word(&self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        (self.read(address, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
+    }
+
+    /// Up to `length` bytes from `address`, as many as can be read.
+    fn bytes(&self, address: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let read = self.read(address, &mut bytes);
+        bytes.truncate(read);
+        bytes
+    }
+
+    /// Up to `count` words from `address`, as many as can be read.
+    fn words(&self, address: u64, count: usize) -> Vec<u64> {
+        words_of(&self.bytes(address, count * 8)).collect()
+    }
+
+    /// A word for each address, where it can be read.
+    fn words_at(&self, addresses: &[u64]) -> Vec<Option<u64>> {
+        let spans: Vec<Span> =
+            addresses.iter().map(|&address| Span { address, length: 8 }).collect();
+        let mut buffer = vec![0; spans.len() * 8];
+        let complete = self.gather(&spans, &mut buffer);
+        words_of(&buffer).zip(complete).map(|(word, complete)| complete.then_some(word)).collect()
+    }
+}
+
+impl<M: Memory + ?Sized> MemoryExt for M {}
+
+/// The words that `bytes` are; an incomplete one at the end is left out.
+pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// The word at `offset` of `bytes`.
+pub(crate) fn word_in(bytes: &[u8], offset: usize) -> Option<u64> {
+    let chunk = bytes.get(offset..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*chunk))
+}
+
+/// Memory made of pieces, for tests and for memory that was read before.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Address and content of each piece; sorted, without overlap.
+    pieces: Vec<(u64, Vec<u8>)>,
+}
+
+impl Image {
+    /// An image of these pieces. A piece that overlaps an earlier one is left out.
+    pub fn new(pieces: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Self {
+        let mut image = Image::default();
+        for (address, bytes) in pieces {
+            image.insert(address, bytes);
+        }
+        image
+    }
+
+    fn insert(&mut self, address: u64, bytes: Vec<u8>) {
+        let Some(end) = address.checked_add(bytes.len() as u64) else { return };
+        let at = self.pieces.partition_point(|(start, _)| *start < address);
+        let before =
+            at.checked_sub(1).map_or(0, |i| self.pieces[i].0 + self.pieces[i].1.len() as u64);
+        let behind = self.pieces.get(at).map_or(u64::MAX, |(start, _)| *start);
+        if before <= address && end <= behind {
+            self.pieces.insert(at, (address, bytes));
+        }
+    }
+
+    /// Overwrites the word at `address`, if it lies within one piece.
+    pub fn set_word(&mut self, address: u64, word: u64) {
+        let at = self.pieces.partition_point(|(start, _)| *start <= address);
+        let Some((start, bytes)) = at.checked_sub(1).map(|i| &mut self.pieces[i]) else { return };
+        let offset = (address - *start) as usize;
+        if let Some(place) = bytes.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = word.to_le_bytes();
+        }
+    }
+}
+
+impl Memory for Image {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Some(wanted) = address.checked_add(done as u64) else { break };
+            let at = self.pieces.partition_point(|(start, _)| *start <= wanted);
+            let Some((start, bytes)) = at.checked_sub(1).map(|i| &self.pieces[i]) else { break };
+            let rest = bytes.get((wanted - start) as usize..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let length = rest.len().min(buffer.len() - done);
+            buffer[done..done + length].copy_from_slice(&rest[..length]);
+            done += length;
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_read_across_adjacent_pieces_up_to_a_gap() {
+        let image = Image::new([(0x1000, vec![1; 8]), (0x1008, vec![2; 8]), (0x2000, vec![3; 8])]);
+        assert_eq!(image.bytes(0x1004, 8), [1, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!(image.bytes(0x100c, 16), [2; 4]);
+        assert_eq!(image.word(0x100c), None);
+        assert_eq!(image.bytes(0xfff, 4), []);
+        assert_eq!(image.bytes(u64::MAX - 2, 8), []);
+    }
+
+    #[test]
+    fn spans_that_cannot_be_read_are_zero_and_reported() {
+        let image = Image::new([(0x1000, vec![7; 16])]);
+        let span = |address| Span { address, length: 8 };
+        let mut buffer = [9; 24];
+        let complete = image.gather(&[span(0x1000), span(0x100c), span(0x1008)], &mut buffer);
+        assert_eq!(complete, [true, false, true]);
+        assert_eq!(buffer[..8], [7; 8]);
+        assert_eq!(buffer[8..16], [0; 8]);
+        assert_eq!(buffer[16..], [7; 8]);
+    }
+}

@@ -1,0 +1,9 @@
+//! Names for addresses: future types, source locations, stack frames. Uses `process` and
+//! `memory`.
+
+pub(crate) mod functions;
+pub(crate) mod lines;
+pub(crate) mod location;
+pub(crate) mod shorten;
+pub(crate) mod text;
+pub(crate) mod unwind;

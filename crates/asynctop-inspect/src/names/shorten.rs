@@ -1,0 +1,132 @@
+//! Type names as people write them.
+
+/// `server::conn` of `server::conn::{{closure}}` or `server::conn<T>::{async_fn_env#0}<T>`:
+/// the last two parts of the path, without generics and closures.
+pub(crate) fn shorten(name: &str) -> String {
+    let folded = without_generics(name);
+    // A whole path may be in angle brackets: `<server::Conn as core::future::Future>`.
+    let folded = if folded.is_empty() {
+        let inner = name.trim_start_matches(['<', '&', '*']);
+        without_generics(inner.split(" as ").next().unwrap_or(inner))
+    } else {
+        folded
+    };
+    let parts: Vec<&str> = folded
+        .split("::")
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && !part.starts_with('{'))
+        .collect();
+    match parts.as_slice() {
+        [.., first, last] => format!("{first}::{last}"),
+        [only] => (*only).to_owned(),
+        [] => name.to_owned(),
+    }
+}
+
+/// A function's name without generic arguments: `io::Read::read` of
+/// `<std::io::Stdin as std::io::Read>::read::<u8>` keeps the type: `std::io::Stdin::read`.
+pub(crate) fn fold(name: &str) -> String {
+    let Some(inner) = name.strip_prefix('<') else {
+        return without_generics(name).replace("::::", "::").trim_end_matches(':').to_owned();
+    };
+    let mut depth = 1_usize;
+    let mut before = ' ';
+    for (at, c) in inner.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' if before != '-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            let kind = inner[..at].split(" as ").next().unwrap_or_default();
+            let kind = kind.trim_start_matches(['&', '*']).trim_start_matches("mut ");
+            return format!("{}{}", fold(kind), fold(&inner[at + 1..]));
+        }
+        before = c;
+    }
+    name.to_owned()
+}
+
+fn without_generics(name: &str) -> String {
+    let mut depth = 0_usize;
+    let mut text = String::with_capacity(name.len());
+    let mut before = ' ';
+    for c in name.chars() {
+        match c {
+            '<' => depth += 1,
+            // The arrow of a function type closes nothing.
+            '>' if before != '-' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => text.push(c),
+            _ => {}
+        }
+        before = c;
+    }
+    text
+}
+
+/// The first generic argument behind `prefix`, which ends with `<`.
+pub(crate) fn first_argument<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = &name[name.find(prefix)? + prefix.len()..];
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, c) in rest.char_indices() {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' if before == '-' => {}
+            '>' | ')' | ']' if depth == 0 => return Some(rest[..at].trim()),
+            ',' if depth == 0 => return Some(rest[..at].trim()),
+            '>' | ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_as_people_write_them() {
+        let cases = [
+            ("server::conn::{{closure}}", "server::conn"),
+            ("my_server::net::handle_conn::{{closure}}::{{closure}}", "net::handle_conn"),
+            ("hyper::proto::Conn<I, B, fn(A) -> B>", "proto::Conn"),
+            ("app::run<T>::{async_fn_env#0}<T>", "app::run"),
+            ("<app::Wait as core::future::future::Future>::poll", "poll"),
+            ("Wait", "Wait"),
+            ("{{closure}}", "{{closure}}"),
+        ];
+        for (name, short) in cases {
+            assert_eq!(shorten(name), short, "{name}");
+        }
+    }
+
+    #[test]
+    fn function_names_without_generics() {
+        let cases = [
+            ("std::io::read::<std::sys::Stdin>", "std::io::read"),
+            ("<std::sys::Fd>::read", "std::sys::Fd::read"),
+            ("<&mut a::Fd<u8> as std::io::Read>::read::<u8>", "a::Fd::read"),
+            ("block_on<main::{async_block_env#0}>", "block_on"),
+            ("a::LocalKey<T>::try_with", "a::LocalKey::try_with"),
+            ("<unbalanced", "<unbalanced"),
+        ];
+        for (name, folded) in cases {
+            assert_eq!(fold(name), folded, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_generic_argument() {
+        let cell = "core::ptr::drop_in_place<tokio::runtime::task::core::Cell<a::b<(u8, u8), fn(u8) -> u8>::{{closure}}, alloc::sync::Arc<S>>>";
+        assert_eq!(
+            first_argument(cell, "task::core::Cell<"),
+            Some("a::b<(u8, u8), fn(u8) -> u8>::{{closure}}")
+        );
+        assert_eq!(first_argument("x::Stage<T>", "Stage<"), Some("T"));
+        assert_eq!(first_argument("x::Stage<T", "Stage<"), None);
+        assert_eq!(first_argument("x", "Stage<"), None);
+    }
+}

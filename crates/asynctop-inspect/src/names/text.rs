@@ -1,0 +1,26 @@
+//! Text from another process or file: untrusted.
+
+/// Without control characters, which a terminal would obey, and of bounded length.
+pub(crate) fn sanitize(text: &str) -> String {
+    const LONGEST: usize = 4096;
+    text.chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() || is_bidirectional(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Characters that change the direction of the text around them.
+fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_replaced_and_length_is_bounded() {
+        assert_eq!(sanitize("a\x1b[2Jb\nc\u{202e}d ä"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d ä");
+        assert_eq!(sanitize(&"x".repeat(10_000)).len(), 4096);
+    }
+}

@@ -1,0 +1,230 @@
+//! Segments, sections and symbols of an ELF file. The file is the target's, so it is untrusted: every size is
+//! bounded, and nothing is mapped (a file that shrinks while it is mapped kills the reader).
+
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+
+use object::{
+    Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf,
+    read::{
+        ReadCache,
+        elf::{ElfFile64, ProgramHeader as _},
+    },
+};
+
+/// Largest section that is read: debug information of large programs has some hundred MB.
+const MAX_SECTION: u64 = 1 << 30;
+const MAX_SYMBOLS: usize = 1 << 22;
+
+/// A segment that is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Addresses in the file's own terms.
+    pub range: Range<u64>,
+    pub offset: u64,
+    pub file_size: u64,
+    pub executable: bool,
+    pub writable: bool,
+}
+
+/// A section.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub name: String,
+    /// Addresses in the file's own terms; starts at 0 if it is not loaded.
+    pub range: Range<u64>,
+    offset: u64,
+    file_size: u64,
+    compressed: bool,
+}
+
+/// A function and its (mangled) name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pub address: u64,
+    pub size: u64,
+    pub name: String,
+}
+
+/// An ELF file for x86_64.
+#[derive(Debug)]
+pub(crate) struct ElfImage {
+    file: File,
+    /// Loaded at the addresses in the file (`ET_EXEC`).
+    pub fixed_address: bool,
+    /// Where the program begins, in the file's own terms.
+    pub entry: u64,
+    pub segments: Vec<Segment>,
+    pub sections: Vec<Section>,
+    /// Size of the thread-local block, if the file has one.
+    pub tls_size: Option<u64>,
+    /// Where the dynamic loader puts the number of this file's thread-local block.
+    pub tls_module_slot: Option<u64>,
+}
+
+impl ElfImage {
+    pub(crate) fn open(file: File) -> io::Result<ElfImage> {
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+        if !file.metadata()?.is_file() {
+            return Err(invalid("not a regular file".into()));
+        }
+        let cache = ReadCache::new(&file);
+        let parsed = ElfFile64::<Endianness, _>::parse(&cache)
+            .map_err(|error| invalid(error.to_string()))?;
+        let endian = parsed.endian();
+        let header = parsed.elf_header();
+        if header.e_machine.get(endian) != elf::EM_X86_64 {
+            return Err(invalid("not for x86_64".into()));
+        }
+        let fixed_address = header.e_type.get(endian) == elf::ET_EXEC;
+        let entry = header.e_entry.get(endian);
+        let mut segments = Vec::new();
+        let mut tls_size = None;
+        for header in parsed.elf_program_headers() {
+            let start = header.p_vaddr(endian);
+            let Some(end) = start.checked_add(header.p_memsz(endian)) else { continue };
+            match header.p_type(endian) {
+                elf::PT_LOAD => segments.push(Segment {
+                    range: start..end,
+                    offset: header.p_offset(endian),
+                    file_size: header.p_filesz(endian),
+                    executable: header.p_flags(endian).contains(elf::PF_X),
+                    writable: header.p_flags(endian).contains(elf::PF_W),
+                }),
+                elf::PT_TLS if end > start => tls_size = Some(end - start),
+                _ => {}
+            }
+        }
+        let sections = parsed
+            .sections()
+            .filter_map(|section| {
+                let (offset, file_size) = section.file_range().unwrap_or_default();
+                Some(Section {
+                    name: section.name().ok()?.to_owned(),
+                    range: section.address()..section.address().checked_add(section.size())?,
+                    offset,
+                    file_size,
+                    compressed: match section.flags() {
+                        object::SectionFlags::Elf { sh_flags, .. } => {
+                            sh_flags.contains(elf::SHF_COMPRESSED)
+                        }
+                        _ => false,
+                    },
+                })
+            })
+            .collect();
+        let tls_module_slot = parsed.dynamic_relocations().and_then(|mut relocations| {
+            relocations.find_map(|(address, relocation)| match relocation.flags() {
+                object::RelocationFlags::Elf { r_type } if r_type == elf::R_X86_64_DTPMOD64 => {
+                    Some(address)
+                }
+                _ => None,
+            })
+        });
+        drop(parsed);
+        drop(cache);
+        Ok(ElfImage { file, fixed_address, entry, segments, sections, tls_size, tls_module_slot })
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// A section's content, from the file.
+    pub(crate) fn section_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let section = self.section(name)?;
+        if section.file_size > MAX_SECTION || section.compressed {
+            return None;
+        }
+        // The file itself bounds what is allocated for it.
+        let end = section.offset.checked_add(section.file_size)?;
+        if end > self.file.metadata().ok()?.len() {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(section.file_size).ok()?];
+        self.file.read_exact_at(&mut bytes, section.offset).ok()?;
+        Some(bytes)
+    }
+
+    /// All functions that the file names, by address.
+    pub(crate) fn functions(&self) -> Vec<Symbol> {
+        let tables = [".symtab", ".strtab", ".dynsym", ".dynstr"];
+        let size = |name: &&str| self.section(name).map_or(0, |section| section.file_size);
+        if tables.iter().map(size).max() > Some(MAX_SECTION) {
+            return Vec::new();
+        }
+        let cache = ReadCache::new(&self.file);
+        let Ok(parsed) = ElfFile64::<Endianness, _>::parse(&cache) else { return Vec::new() };
+        let mut functions: Vec<Symbol> = parsed
+            .symbols()
+            .chain(parsed.dynamic_symbols())
+            .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.address() != 0)
+            .filter_map(|symbol| {
+                let name = symbol.name().ok()?.to_owned();
+                Some(Symbol { address: symbol.address(), size: symbol.size(), name })
+            })
+            .take(MAX_SYMBOLS)
+            .collect();
+        functions.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
+        functions.dedup();
+        functions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_program_itself() {
+        let file = File::open("/proc/self/exe").expect("this program");
+        let image = ElfImage::open(file).expect("an ELF file");
+        assert!(image.segments.iter().any(|segment| segment.executable));
+        assert!(image.section(".text").is_some_and(|text| !text.range.is_empty()));
+        assert!(image.tls_size.is_some());
+        let functions = image.functions();
+        let own = |symbol: &&Symbol| symbol.name.contains("the_test_program_itself");
+        assert!(functions.iter().find(own).is_some_and(|symbol| symbol.size > 0));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+        /// Headers and tables with errors: an image or an error, but no panic.
+        #[test]
+        fn hostile_files(
+            changes in proptest::collection::vec((0..4096_usize, 0..256_usize), 1..12),
+            in_tables in proptest::collection::vec((0..4096_usize, 0..256_usize), 0..12),
+            cut in proptest::option::of(0..100_usize),
+        ) {
+            use std::io::Write;
+            let mut bytes = std::fs::read("/bin/true").expect("every system has it");
+            // The section headers are at the end of the file.
+            let end = bytes.len();
+            let near_end = in_tables.iter().map(|&(at, value)| (end - 1 - at, value));
+            for (at, value) in changes.into_iter().chain(near_end) {
+                // Most bytes of the first page matter little; the first 1 KiB is all headers.
+                let at = if at < 4096 { at % 1024 } else { at };
+                bytes[at] = value as u8;
+            }
+            bytes.truncate(end - cut.map_or(0, |percent| end * percent / 100));
+            let name = std::ffi::CString::new("hostile").expect("no zero");
+            let file = rustix::fs::memfd_create(&name, rustix::fs::MemfdFlags::empty());
+            let mut file = File::from(file.expect("memory"));
+            file.write_all(&bytes).expect("memory");
+            if let Ok(image) = ElfImage::open(file) {
+                image.functions();
+                for section in &image.sections {
+                    image.section_bytes(&section.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_that_are_no_programs() {
+        let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("a file");
+        assert!(ElfImage::open(file).is_err());
+        assert!(ElfImage::open(File::open("/dev/zero").expect("a device")).is_err());
+        assert!(ElfImage::open(File::open("/").expect("a directory")).is_err());
+    }
+}

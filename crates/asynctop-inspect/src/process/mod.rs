@@ -1,0 +1,10 @@
+//! A process as the kernel shows it: identity, rights, mappings, ELF files, threads.
+//! Knows nothing of Tokio. Uses only `sys` and `memory`.
+
+pub(crate) mod elf;
+pub(crate) mod identity;
+pub(crate) mod maps;
+pub(crate) mod modules;
+pub(crate) mod rights;
+pub(crate) mod threads;
+pub(crate) mod tls;

@@ -1,0 +1,148 @@
+//! The files whose code is loaded.
+
+use std::{
+    cell::OnceCell,
+    fs::{self, File, OpenOptions},
+    ops::Range,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+};
+
+use crate::process::{
+    elf::{ElfImage, Symbol},
+    identity::Identity,
+    maps::{Mapping, Maps},
+};
+
+/// An executable or shared library in memory.
+#[derive(Debug)]
+pub(crate) struct Module {
+    pub path: String,
+    /// From the first to the last address.
+    pub range: Range<u64>,
+    /// Difference between addresses in memory and in the file.
+    pub bias: u64,
+    pub is_main: bool,
+    /// Where its code is.
+    pub code: Vec<Range<u64>>,
+    pub image: ElfImage,
+    functions: OnceCell<Vec<Symbol>>,
+}
+
+impl Module {
+    /// File name without its folders.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    pub(crate) fn is_code(&self, address: u64) -> bool {
+        self.code.iter().any(|range| range.contains(&address))
+    }
+
+    /// Functions with names, in the file's own addresses; empty if the file is stripped.
+    pub(crate) fn functions(&self) -> &[Symbol] {
+        self.functions.get_or_init(|| self.image.functions())
+    }
+
+    /// The function that `address` is in.
+    pub(crate) fn function_at(&self, address: u64) -> Option<&Symbol> {
+        let own = address.wrapping_sub(self.bias);
+        let functions = self.functions();
+        let behind = functions.partition_point(|function| function.address <= own);
+        let function = functions.get(behind.checked_sub(1)?)?;
+        (own - function.address < function.size.max(1)).then_some(function)
+    }
+
+    /// A section's addresses in memory.
+    pub(crate) fn section(&self, name: &str) -> Option<Range<u64>> {
+        let own = &self.image.section(name)?.range;
+        (own.start != 0).then(|| self.bias.wrapping_add(own.start)..self.bias.wrapping_add(own.end))
+    }
+
+    /// Read-only data with relocated pointers, where constants like vtables are.
+    pub(crate) fn constants(&self, maps: &Maps) -> Vec<Range<u64>> {
+        // Pointers of a file that is loaded at a fixed address need no relocation.
+        let wanted = |name: &str| {
+            name.starts_with(".data.rel.ro")
+                || (self.image.fixed_address && name.starts_with(".rodata"))
+        };
+        let names = self.image.sections.iter().map(|section| section.name.as_str());
+        let found: Vec<_> =
+            names.filter(|name| wanted(name)).filter_map(|name| self.section(name)).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // Without section headers: everything mapped from the file that is no code.
+        maps.iter()
+            .filter(|mapping| self.range.contains(&mapping.range.start))
+            .filter(|mapping| mapping.readable && !mapping.executable && mapping.name == self.path)
+            .map(|mapping| mapping.range.clone())
+            .collect()
+    }
+}
+
+/// Opens all modules. Those that cannot be opened are returned by name.
+pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String>) {
+    let main = fs::read_link(identity.path("exe")).map(|path| path.to_string_lossy().into_owned());
+    let main = main.unwrap_or_default();
+    let mut modules: Vec<Module> = Vec::new();
+    let mut unreadable = Vec::new();
+    for mapping in maps.iter().filter(|mapping| mapping.executable && mapping.inode != 0) {
+        if let Some(known) = modules.iter_mut().find(|module| {
+            module.path == mapping.name && module.range.contains(&mapping.range.start)
+        }) {
+            known.code.push(mapping.range.clone());
+            continue;
+        }
+        let is_main = mapping.name == main;
+        let module = open(identity, mapping, is_main)
+            .and_then(|file| ElfImage::open(file).ok())
+            .and_then(|image| place(mapping, is_main, image));
+        match module {
+            Some(module) => modules.push(module),
+            None => unreadable.push(mapping.name.clone()),
+        }
+    }
+    (modules, unreadable)
+}
+
+/// Opens the file of a mapping, as the process sees it.
+fn open(identity: &Identity, mapping: &Mapping, is_main: bool) -> Option<File> {
+    if is_main {
+        return File::open(identity.path("exe")).ok();
+    }
+    let Range { start, end } = mapping.range;
+    // The first way needs a capability; the second does not find deleted files.
+    let ways = [
+        identity.path(&format!("map_files/{start:x}-{end:x}")),
+        identity.path(&format!("root{}", mapping.name)),
+    ];
+    ways.iter().find_map(|path| {
+        // The path is the other process's text: never block on a pipe or a device.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        (metadata.is_file() && metadata.ino() == mapping.inode).then_some(file)
+    })
+}
+
+fn place(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
+    let segment = image.segments.iter().find(|segment| {
+        let first = segment.offset / 4096 * 4096;
+        segment.executable
+            && (first..segment.offset.saturating_add(segment.file_size)).contains(&mapping.offset)
+    })?;
+    let bias = mapping.range.start.wrapping_sub(
+        segment.range.start.wrapping_add(mapping.offset).wrapping_sub(segment.offset),
+    );
+    let start = image.segments.iter().map(|segment| segment.range.start).min()?;
+    let end = image.segments.iter().map(|segment| segment.range.end).max()?;
+    let range = bias.wrapping_add(start) / 4096 * 4096..bias.wrapping_add(end);
+    (range.start < range.end && range.contains(&mapping.range.start)).then(|| Module {
+        path: mapping.name.clone(),
+        range,
+        bias,
+        is_main,
+        code: vec![mapping.range.clone()],
+        image,
+        functions: OnceCell::new(),
+    })
+}

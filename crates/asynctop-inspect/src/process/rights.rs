@@ -1,0 +1,136 @@
+//! Why the kernel does not let a process be read, in one sentence.
+
+use std::{env, fs};
+
+use crate::process::identity::owner;
+
+/// `CAP_SYS_PTRACE` in the set of capabilities.
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// The conditions that allow or deny reading another process.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// Effective user of this process, and owner of the other one.
+    pub user: u32,
+    pub owner: Option<u32>,
+    /// Yama's `ptrace_scope`; `None` without Yama.
+    pub ptrace_scope: Option<u32>,
+    /// This process has CAP_SYS_PTRACE.
+    pub may_trace: bool,
+    /// Signs of a container around this process.
+    pub in_container: bool,
+    /// The command to repeat, with an absolute path.
+    pub command: String,
+}
+
+impl Access {
+    pub(crate) fn examine(pid: u32) -> Access {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+        };
+        let capabilities = field("CapEff").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let in_container = fs::exists("/.dockerenv").unwrap_or(false)
+            || fs::exists("/run/.containerenv").unwrap_or(false)
+            || field("NSpid").is_some_and(|ids| ids.split_whitespace().count() > 1)
+            || fs::read_to_string("/proc/1/comm").is_ok_and(|name| {
+                fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+                    && name.trim() != "systemd"
+            });
+        let program = env::current_exe().map_or_else(
+            |_| env::args().next().unwrap_or_default(),
+            |path| path.display().to_string(),
+        );
+        let command = std::iter::once(program).chain(env::args().skip(1)).collect::<Vec<_>>();
+        Access {
+            user: rustix::process::geteuid().as_raw(),
+            owner: owner(pid),
+            ptrace_scope: fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
+            may_trace: capabilities.is_some_and(|set| set & SYS_PTRACE != 0),
+            in_container,
+            command: command.join(" "),
+        }
+    }
+
+    /// The rule that denies it, and what to do.
+    pub(crate) fn explain(&self) -> String {
+        let Access { user, command, .. } = self;
+        let sudo = format!("run: sudo {command}");
+        match (self.owner, self.ptrace_scope) {
+            (_, Some(3)) => "kernel.yama.ptrace_scope is 3, which denies it to everyone until the \
+                             next boot"
+                .into(),
+            _ if self.may_trace && self.in_container => {
+                "the container's security profile denies it; start the container with \
+                 --security-opt seccomp=unconfined, or inspect from the host"
+                    .into()
+            }
+            _ if self.may_trace => {
+                "a security module or a user namespace denies it even to CAP_SYS_PTRACE".into()
+            }
+            (Some(owner), _) if *user == 0 => format!(
+                "it belongs to user {owner} and this user is root without CAP_SYS_PTRACE; start \
+                 the container with --cap-add SYS_PTRACE"
+            ),
+            _ if self.in_container => "this container lacks the capability; start it with \
+                                       --cap-add SYS_PTRACE"
+                .into(),
+            (Some(owner), _) if owner != *user => {
+                format!("it belongs to user {owner}, this is user {user}; {sudo}")
+            }
+            (_, Some(scope @ 1..)) => format!(
+                "kernel.yama.ptrace_scope is {scope}, which denies it to all but {}; {sudo}",
+                if scope == 1 { "parent processes" } else { "CAP_SYS_PTRACE" }
+            ),
+            (None, _) => format!("its owner is hidden (hidepid); {sudo}"),
+            _ => format!(
+                "it has gained privileges that this user does not have (setuid or file \
+                 capabilities), or is marked as not dumpable; {sudo}"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access() -> Access {
+        Access {
+            user: 1000,
+            owner: Some(1000),
+            ptrace_scope: Some(0),
+            may_trace: false,
+            in_container: false,
+            command: "/usr/bin/asynctop dump 7".into(),
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_sentence_and_the_command_to_run() {
+        let sudo = "run: sudo /usr/bin/asynctop dump 7";
+        let cases = [
+            (Access { owner: Some(33), ..access() }, "belongs to user 33, this is user 1000", sudo),
+            (Access { ptrace_scope: Some(1), ..access() }, "all but parent processes", sudo),
+            (Access { ptrace_scope: Some(2), ..access() }, "ptrace_scope is 2", sudo),
+            (Access { ptrace_scope: Some(3), ..access() }, "denies it to everyone", "boot"),
+            (Access { owner: None, ..access() }, "hidepid", sudo),
+            (access(), "not dumpable", sudo),
+            (Access { in_container: true, ..access() }, "container", "--cap-add SYS_PTRACE"),
+            (Access { user: 0, ..access() }, "without CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"),
+            (
+                Access { may_trace: true, in_container: true, ..access() },
+                "security profile",
+                "seccomp=unconfined",
+            ),
+        ];
+        for (access, rule, advice) in cases {
+            let text = access.explain();
+            assert!(text.contains(rule) && text.contains(advice), "{access:?}: {text}");
+        }
+    }
+}

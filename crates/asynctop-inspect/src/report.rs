@@ -1,0 +1,274 @@
+//! An inspection as text, for people and for grep.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    time::Duration,
+};
+
+use crate::{
+    Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, ThreadInfo,
+    names::shorten::{fold, shorten},
+};
+
+/// How to write an inspection.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct TextOptions {
+    /// Every task by itself. Otherwise equal tasks are one entry.
+    pub all: bool,
+}
+
+impl TextOptions {
+    /// Every task by itself.
+    pub fn all() -> Self {
+        TextOptions { all: true }
+    }
+}
+
+/// Writes an inspection as text.
+///
+/// Each task, or group of equal tasks, has one line that begins with `task ID [STATE]: NAME`.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    head(inspection, out)?;
+    for (index, runtime) in inspection.runtimes.iter().enumerate() {
+        writeln!(out)?;
+        let own = inspection.tasks.iter().filter(|task| task.runtime == Some(index));
+        let own: Vec<&TaskInfo> = own.collect();
+        runtime_head(index, runtime, &own, out)?;
+        let threads = inspection.threads.iter().filter(|thread| thread.runtime == Some(index));
+        for thread in threads {
+            write_thread(thread, runtime, inspection, options, out)?;
+        }
+        tasks(&own, options, out)?;
+    }
+    let unbound: Vec<&TaskInfo> =
+        inspection.tasks.iter().filter(|task| task.runtime.is_none()).collect();
+    let (pool, workers): (Vec<&TaskInfo>, Vec<&TaskInfo>) =
+        unbound.into_iter().partition(|task| task.kind != TaskKind::Worker);
+    if !pool.is_empty() {
+        writeln!(out, "\nblocking pool: {}", count(pool.len(), "closure"))?;
+        tasks(&pool, options, out)?;
+    }
+    if !workers.is_empty() {
+        writeln!(out, "\nblocking tasks that are workers' loops: {}", workers.len())?;
+    }
+    let others: Vec<&ThreadInfo> =
+        inspection.threads.iter().filter(|thread| thread.runtime.is_none()).collect();
+    if !others.is_empty() {
+        writeln!(out, "\nother threads: {}", others.len())?;
+        for thread in others {
+            writeln!(out, "  thread {} {}: {}", thread.tid, thread.name, activity(thread))?;
+            write_stack(&thread.stack, options, out)?;
+        }
+    }
+    writeln!(
+        out,
+        "\nchecks ({} ms, {})",
+        inspection.took.as_millis(),
+        count(inspection.retries as usize, "retry")
+    )?;
+    for check in &inspection.checks {
+        let result = if check.passed { "ok" } else { "not available" };
+        writeln!(out, "  {}: {result}: {}", check.capability, check.detail)?;
+    }
+    Ok(())
+}
+
+fn head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "process {} ({}): {}, {}",
+        inspection.pid,
+        inspection.command,
+        count(inspection.runtimes.len(), "runtime"),
+        count(inspection.tasks.len(), "task"),
+    )?;
+    for copy in &inspection.tokio {
+        let version = copy.version.as_deref().unwrap_or("of an unknown version");
+        let unstable = if copy.is_unstable { ", tokio_unstable" } else { "" };
+        let level = match (copy.has_symbols, copy.has_lines) {
+            (true, true) => "symbols and line tables",
+            (true, false) => "symbols; line tables would add the lines of stacks",
+            (false, _) => "stripped; symbols would add the names of types and functions",
+        };
+        writeln!(out, "Tokio {version}{unstable} in {}: {level}", copy.module)?;
+    }
+    Ok(())
+}
+
+fn runtime_head(
+    index: usize,
+    runtime: &RuntimeInfo,
+    tasks: &[&TaskInfo],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write!(out, "runtime {index} ({})", runtime.flavor)?;
+    if !runtime.workers.is_empty() {
+        write!(out, ", {}", count(runtime.workers.len(), "worker"))?;
+    }
+    match (&runtime.unavailable, runtime.alive) {
+        (Some(reason), _) => write!(out, ": tasks not available: {reason}")?,
+        (None, Some(alive)) => write!(out, ": {alive} alive by its own count")?,
+        (None, None) => write!(out, ": {}", count(tasks.len(), "task"))?,
+    }
+    writeln!(out)
+}
+
+fn write_thread(
+    thread: &ThreadInfo,
+    runtime: &RuntimeInfo,
+    inspection: &Inspection,
+    options: TextOptions,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let role = match thread.worker {
+        Some(worker) => format!("worker {worker}, thread"),
+        None => "thread".to_owned(),
+    };
+    write!(out, "  {role} {} {}: {}", thread.tid, thread.name, activity(thread))?;
+    if let Some(worker) = thread.worker.and_then(|worker| runtime.workers.get(worker)) {
+        let busy = Duration::from_nanos(worker.busy_ns);
+        write!(
+            out,
+            "; busy {:.3} s, {}",
+            busy.as_secs_f64(),
+            count(worker.parks as usize, "park")
+        )?;
+    }
+    if let Some(id) = thread.task {
+        let task =
+            inspection.tasks.iter().find(|task| task.id == id && task.tid == Some(thread.tid));
+        write!(out, "; polls task {id} {}", task.map(name).unwrap_or_default())?;
+    }
+    writeln!(out)?;
+    // All parked workers have the same stack, which shows only that they are parked.
+    let worker = thread.worker.and_then(|worker| runtime.workers.get(worker));
+    if worker.is_some_and(|worker| worker.is_parked) && !options.all {
+        return Ok(());
+    }
+    write_stack(&thread.stack, options, out)?;
+    if let Some(reason) = &thread.no_stack {
+        writeln!(out, "    (stack: {reason})")?;
+    }
+    Ok(())
+}
+
+/// The innermost function and those of the program's own code, unless all are wanted.
+fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    let is_own =
+        |frame: &Frame| frame.location.as_ref().is_some_and(|location| !location.is_dependency());
+    let all = options.all || !stack.iter().any(is_own);
+    let mut hidden = 0;
+    for (index, frame) in stack.iter().enumerate() {
+        if !all && index > 0 && !is_own(frame) {
+            hidden += 1;
+            continue;
+        }
+        write_hidden(hidden, out)?;
+        hidden = 0;
+        let function = fold(&frame.function);
+        match &frame.location {
+            Some(location) => writeln!(out, "    {function} {location}")?,
+            None => writeln!(out, "    {function}")?,
+        }
+    }
+    write_hidden(hidden, out)
+}
+
+fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {
+    match frames {
+        0 => Ok(()),
+        frames => writeln!(out, "    … {} of dependencies", count(frames, "frame")),
+    }
+}
+
+fn activity(thread: &ThreadInfo) -> String {
+    match (&thread.syscall, thread.state) {
+        (Some(syscall), _) => syscall.clone(),
+        (None, 'R') => "running".to_owned(),
+        (None, state) => format!("state {state}"),
+    }
+}
+
+fn tasks(tasks: &[&TaskInfo], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    if options.all {
+        return tasks.iter().try_for_each(|task| writeln!(out, "{}", line(task)));
+    }
+    let mut groups: BTreeMap<_, Vec<&TaskInfo>> = BTreeMap::new();
+    for task in tasks {
+        let key = (task.state, task.kind, name(task), place(task), task.can_never_be_woken());
+        groups.entry(key).or_default().push(task);
+    }
+    for group in groups.values() {
+        let [first, others @ ..] = group.as_slice() else { continue };
+        match others.len() {
+            0 => writeln!(out, "{}", line(first))?,
+            more => writeln!(out, "{}, and {more} more like it", line(first))?,
+        }
+    }
+    Ok(())
+}
+
+fn line(task: &TaskInfo) -> String {
+    let mut line = format!("task {} [{}]: {}", task.id, task.state, name(task));
+    let place = place(task);
+    if !place.is_empty() {
+        line.push(' ');
+        line.push_str(&place);
+    }
+    if task.is_canceled {
+        line.push_str(", aborted");
+    }
+    if task.can_never_be_woken() {
+        line.push_str(", no waker exists");
+    }
+    line
+}
+
+/// The future type, or what is known instead.
+fn name(task: &TaskInfo) -> String {
+    let mut names: Vec<String> = task.futures.iter().map(|future| shorten(future)).collect();
+    names.sort();
+    names.dedup();
+    match (names.as_slice(), task.kind) {
+        ([], TaskKind::Blocking | TaskKind::Worker) => "blocking closure".to_owned(),
+        ([], _) => "(type without a name)".to_owned(),
+        ([only], _) => only.clone(),
+        (several, _) => format!("one of {}", several.join(" | ")),
+    }
+}
+
+/// Where the task's code begins, and where it was spawned.
+fn place(task: &TaskInfo) -> String {
+    /// More would make the line too long.
+    const PLACES: usize = 3;
+    let mut place = match (&task.location, task.contains.as_slice()) {
+        (Some(location), _) => location.to_string(),
+        (None, []) => String::new(),
+        (None, several) => {
+            let names: Vec<String> = several.iter().take(PLACES).map(ToString::to_string).collect();
+            let more = if several.len() > PLACES { ", …" } else { "" };
+            format!("with async code from {}{more}", names.join(", "))
+        }
+    };
+    if let Some(spawned) = &task.spawned_at {
+        if !place.is_empty() {
+            place.push_str(", ");
+        }
+        place.push_str(&format!("spawned at {spawned}"));
+    }
+    place
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        _ => format!("{number} {noun}s"),
+    }
+}

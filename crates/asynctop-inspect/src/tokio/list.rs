@@ -1,0 +1,281 @@
+//! Walking a runtime's list of tasks while the program runs on.
+//!
+//! A task that is unlinked during the walk has no successor any more, which is indistinguishable from the end
+//! of the list: a plain walk can lose half of it. So the last task found must be the one that
+//! the list itself has as its last, and the number of tasks must agree with the runtime's own
+//! count; otherwise the walk is repeated.
+
+use std::collections::HashMap;
+
+use crate::{
+    memory::{Memory, MemoryExt, Span, word_in},
+    tokio::{
+        runtime::Runtime,
+        task::{RawTask, front_length},
+        vtable::Vtables,
+    },
+};
+
+/// Walks of one list before it is given up.
+const MAX_WALKS: u32 = 50;
+/// Rounds over all lists before the count is taken as contradicted.
+const MAX_ROUNDS: u32 = 8;
+/// Tasks of one runtime; more are not read.
+const MAX_TASKS: usize = 1 << 23;
+/// More tasks than counted that a walk may meet before it is taken for a cycle.
+const SLACK: usize = 1 << 16;
+/// Previous and next task, at the beginning of the trailer.
+const LINKS: usize = 16;
+
+/// A doubly linked list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Address of the pointer to the first task. The one to the last task follows it.
+    pub head: u64,
+}
+
+/// The lists of one runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lists {
+    /// One, or one for each shard.
+    pub lists: Vec<List>,
+    /// Address of the number of tasks, where Tokio keeps it (1.35 and later).
+    pub count: Option<u64>,
+    /// Address of the number of tasks ever added, where Tokio keeps it.
+    pub added: Option<u64>,
+}
+
+/// The tasks of one runtime.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    /// In no particular order.
+    pub tasks: Vec<RawTask>,
+    /// The runtime's own count, read after the walk.
+    pub count: Option<u64>,
+    /// How often a list had to be walked again.
+    pub retries: u32,
+}
+
+/// Why a runtime's tasks are not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WalkError {
+    /// The list changes too fast, or is none.
+    #[error("the list of tasks could not be read to its end in {retries} attempts")]
+    Torn {
+        /// How often it was walked.
+        retries: u32,
+    },
+    /// The number of tasks found is not the number that the runtime counts.
+    #[error("{found} tasks were found, but the runtime counts {counted}")]
+    Miscounted {
+        /// Tasks found.
+        found: u64,
+        /// The runtime's own count.
+        counted: u64,
+    },
+    /// More tasks than can be read.
+    #[error("the list has more than {MAX_TASKS} tasks")]
+    TooMany,
+}
+
+/// The runtime's own counters.
+#[derive(Clone, Copy)]
+struct Counts {
+    count: Option<u64>,
+    added: Option<u64>,
+}
+
+impl Counts {
+    fn read(memory: &(impl Memory + ?Sized), lists: &Lists) -> Counts {
+        let word = |address: Option<u64>| memory.word(address?);
+        Counts { count: word(lists.count), added: word(lists.added) }
+    }
+
+    /// By how much the number of tasks found may differ from the counts before and after.
+    fn slack(self, after: Counts) -> Option<u64> {
+        let change = self.count?.abs_diff(after.count?);
+        Some(match (self.added, after.added) {
+            // As many have ended as were added, apart from the change.
+            (Some(before), Some(after)) => after.saturating_sub(before) + change,
+            _ if change == 0 => 4,
+            _ => change + 64,
+        })
+    }
+}
+
+/// All tasks of a runtime.
+///
+/// # Errors
+///
+/// If the list does not pass its checks.
+pub fn walk(
+    memory: &(impl Memory + ?Sized),
+    vtables: &Vtables,
+    runtime: &Runtime,
+) -> Result<Walk, WalkError> {
+    let mut retries = 0;
+    let mut round = 0;
+    loop {
+        round += 1;
+        let before = Counts::read(memory, &runtime.lists);
+        let tasks = walk_lists(memory, vtables, runtime, before.count, &mut retries)?;
+        let after = Counts::read(memory, &runtime.lists);
+        let found = tasks.len() as u64;
+        let (Some(first), Some(last)) = (before.count, after.count) else {
+            return Ok(Walk { tasks, count: None, retries });
+        };
+        let slack = before.slack(after).unwrap_or(0);
+        let range = first.min(last).saturating_sub(slack)..=first.max(last).saturating_add(slack);
+        if range.contains(&found) {
+            return Ok(Walk { tasks, count: Some(last), retries });
+        }
+        if round == MAX_ROUNDS {
+            return Err(WalkError::Miscounted { found, counted: last });
+        }
+        retries += 1;
+    }
+}
+
+/// The walk of one list.
+struct Cursor {
+    list: List,
+    /// The task to be read next.
+    at: u64,
+    last: u64,
+    tasks: HashMap<u64, RawTask>,
+    steps: usize,
+    walks: u32,
+}
+
+impl Cursor {
+    fn restart(&mut self, memory: &(impl Memory + ?Sized)) {
+        self.tasks.clear();
+        self.last = 0;
+        self.steps = 0;
+        self.walks += 1;
+        self.at = memory.word(self.list.head).unwrap_or(0);
+    }
+}
+
+/// One step in all lists takes one gather, because each step waits for the one before.
+fn walk_lists(
+    memory: &(impl Memory + ?Sized),
+    vtables: &Vtables,
+    runtime: &Runtime,
+    count: Option<u64>,
+    retries: &mut u32,
+) -> Result<Vec<RawTask>, WalkError> {
+    let limit = count.map_or(MAX_TASKS, |count| (count as usize).saturating_add(SLACK));
+    let limit = limit.min(MAX_TASKS);
+    let front = front_length(vtables);
+    let addresses: Vec<u64> = runtime.lists.lists.iter().map(|list| list.head).collect();
+    let heads = memory.words_at(&addresses);
+    let mut cursors: Vec<Cursor> = runtime
+        .lists
+        .lists
+        .iter()
+        .zip(heads)
+        .map(|(&list, head)| Cursor {
+            list,
+            at: head.unwrap_or(0),
+            last: 0,
+            tasks: HashMap::new(),
+            steps: 0,
+            walks: 1,
+        })
+        .collect();
+    let mut done: Vec<RawTask> = Vec::new();
+    // Most tasks are of the type of the one before, so its trailer is read along.
+    let mut trailer = vtables.iter().map(|vtable| vtable.trailer).min().unwrap_or(0);
+    let mut spans = Vec::new();
+    let mut buffer = Vec::new();
+    while !cursors.is_empty() {
+        spans.clear();
+        for cursor in &cursors {
+            spans.push(Span { address: cursor.at, length: front });
+            spans.push(Span { address: cursor.at.wrapping_add(trailer), length: LINKS });
+        }
+        buffer.resize(cursors.len() * (front + LINKS), 0);
+        let complete = memory.gather(&spans, &mut buffer);
+        let guess = trailer;
+        let mut ended = Vec::new();
+        let parts = buffer.chunks(front + LINKS).zip(complete.chunks(2));
+        for (index, (cursor, (bytes, complete))) in cursors.iter_mut().zip(parts).enumerate() {
+            let step = Step::take(memory, vtables, runtime, cursor, bytes, complete, guess);
+            match step {
+                Step::Next { task, next, trailer: its } => {
+                    trailer = its;
+                    cursor.last = cursor.at;
+                    cursor.at = next;
+                    cursor.steps += 1;
+                    cursor.tasks.insert(task.address, task);
+                    if cursor.tasks.len() + done.len() > MAX_TASKS {
+                        return Err(WalkError::TooMany);
+                    }
+                    if cursor.steps <= limit {
+                        continue;
+                    }
+                }
+                Step::End => {
+                    ended.push(index);
+                    continue;
+                }
+                Step::Torn => {}
+            }
+            *retries += 1;
+            if cursor.walks >= MAX_WALKS {
+                return Err(WalkError::Torn { retries: *retries });
+            }
+            cursor.restart(memory);
+        }
+        for index in ended.into_iter().rev() {
+            done.extend(cursors.swap_remove(index).tasks.into_values());
+        }
+    }
+    // A task that ended and whose memory is used again may have been met in two lists.
+    done.sort_by_key(|task| task.address);
+    done.dedup_by_key(|task| task.address);
+    Ok(done)
+}
+
+enum Step {
+    Next { task: RawTask, next: u64, trailer: u64 },
+    End,
+    Torn,
+}
+
+impl Step {
+    fn take(
+        memory: &(impl Memory + ?Sized),
+        vtables: &Vtables,
+        runtime: &Runtime,
+        cursor: &Cursor,
+        bytes: &[u8],
+        complete: &[bool],
+        guess: u64,
+    ) -> Step {
+        if cursor.at == 0 {
+            // Behind the end: is the last one read the last one of the list?
+            let tail = memory.word(cursor.list.head.wrapping_add(8));
+            return if tail == Some(cursor.last) { Step::End } else { Step::Torn };
+        }
+        let front = &bytes[..bytes.len() - LINKS];
+        let task = complete[0].then(|| RawTask::decode(cursor.at, front, vtables)).flatten();
+        let Some(task) = task else { return Step::Torn };
+        let Some(vtable) = vtables.get(task.vtable) else { return Step::Torn };
+        if task.scheduler != runtime.handle || runtime.owner.is_some_and(|id| id != task.owner) {
+            return Step::Torn;
+        }
+        let next = if vtable.trailer == guess && complete[1] {
+            word_in(bytes, bytes.len() - 8)
+        } else {
+            memory.word(cursor.at.wrapping_add(vtable.trailer).wrapping_add(8))
+        };
+        match next {
+            Some(next) if next.is_multiple_of(8) => {
+                Step::Next { task, next, trailer: vtable.trailer }
+            }
+            _ => Step::Torn,
+        }
+    }
+}

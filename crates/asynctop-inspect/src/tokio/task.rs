@@ -1,0 +1,196 @@
+//! A task as it is in memory.
+
+use std::fmt;
+
+use crate::{
+    memory::{Memory, Span, word_in},
+    tokio::vtable::{Vtable, Vtables},
+};
+
+/// A task's state word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State(pub u64);
+
+impl State {
+    const RUNNING: u64 = 1;
+    const COMPLETE: u64 = 1 << 1;
+    const NOTIFIED: u64 = 1 << 2;
+    const JOIN_INTEREST: u64 = 1 << 3;
+    const JOIN_WAKER: u64 = 1 << 4;
+    const CANCELLED: u64 = 1 << 5;
+
+    /// A worker is inside the task's poll.
+    pub fn is_running(self) -> bool {
+        self.0 & State::RUNNING != 0
+    }
+
+    /// The future has returned a value or panicked.
+    pub fn is_complete(self) -> bool {
+        self.0 & State::COMPLETE != 0
+    }
+
+    /// The task has been woken since its last poll.
+    pub fn is_notified(self) -> bool {
+        self.0 & State::NOTIFIED != 0
+    }
+
+    /// A join handle exists.
+    pub fn has_join_handle(self) -> bool {
+        self.0 & State::JOIN_INTEREST != 0
+    }
+
+    /// Something awaits the join handle.
+    pub fn is_awaited(self) -> bool {
+        self.0 & State::JOIN_WAKER != 0
+    }
+
+    /// The task has been aborted.
+    pub fn is_canceled(self) -> bool {
+        self.0 & State::CANCELLED != 0
+    }
+
+    /// References to the task: its list, its queue, its wakers and handles.
+    pub fn references(self) -> u64 {
+        self.0 >> 6
+    }
+
+    /// Whether a living task can have this state.
+    pub fn is_plausible(self) -> bool {
+        (1..1 << 24).contains(&self.references()) && !(self.is_running() && self.is_complete())
+    }
+
+    /// The state in one word.
+    pub fn kind(self) -> StateKind {
+        if self.is_complete() {
+            StateKind::Complete
+        } else if self.is_running() {
+            StateKind::Running
+        } else if self.is_notified() {
+            StateKind::Scheduled
+        } else {
+            StateKind::Idle
+        }
+    }
+}
+
+/// A task's state in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum StateKind {
+    /// Inside its poll.
+    Running,
+    /// Woken, not yet polled.
+    Scheduled,
+    /// Waiting for a wake.
+    Idle,
+    /// Ended, but a handle to it is kept.
+    Complete,
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            StateKind::Running => "running",
+            StateKind::Scheduled => "scheduled",
+            StateKind::Idle => "idle",
+            StateKind::Complete => "complete",
+        })
+    }
+}
+
+/// A task's header and what lies at the offsets that its vtable has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawTask {
+    /// Address of the header; the task's identity for as long as it lives.
+    pub address: u64,
+    /// State word.
+    pub state: State,
+    /// Address of its vtable.
+    pub vtable: u64,
+    /// Id of the list that it belongs to; 0 for blocking tasks, and before it was added.
+    pub owner: u64,
+    /// Pointer to its scheduler.
+    pub scheduler: u64,
+    /// Tokio's task id.
+    pub id: u64,
+    /// Address of its spawn location (`tokio_unstable`).
+    pub spawn_location: Option<u64>,
+}
+
+/// Offset of the vtable in the header.
+pub(crate) const VTABLE_AT: usize = 16;
+/// Largest distance from a header to its id that is read at once.
+pub(crate) const MAX_FRONT: usize = 512;
+
+impl RawTask {
+    /// The task whose first bytes are `front`, if a living one can look so.
+    pub(crate) fn decode(address: u64, front: &[u8], vtables: &Vtables) -> Option<RawTask> {
+        let vtable = vtables.get(word_in(front, VTABLE_AT)?)?;
+        let task = RawTask {
+            address,
+            state: State(word_in(front, 0)?),
+            vtable: vtable.address,
+            owner: word_in(front, 24)?,
+            scheduler: word_in(front, vtable.scheduler as usize)?,
+            id: word_in(front, vtable.id as usize)?,
+            spawn_location: match vtable.spawn_location {
+                Some(offset) => Some(word_in(front, offset as usize)?),
+                None => None,
+            },
+        };
+        let plausible = task.state.is_plausible() && task.id != 0 && task.owner < 1 << 32;
+        plausible.then_some(task)
+    }
+
+    /// Reads the tasks at `addresses`; `None` where there is none.
+    pub(crate) fn read_many(
+        memory: &(impl Memory + ?Sized),
+        addresses: &[u64],
+        vtables: &Vtables,
+    ) -> Vec<Option<RawTask>> {
+        let length = front_length(vtables);
+        let mut tasks = Vec::with_capacity(addresses.len());
+        // In batches, so that the buffer stays small.
+        for batch in addresses.chunks(4096) {
+            let spans: Vec<Span> = batch.iter().map(|&address| Span { address, length }).collect();
+            let mut buffer = vec![0; length * batch.len()];
+            let complete = memory.gather(&spans, &mut buffer);
+            let fronts = buffer.chunks(length).zip(complete);
+            tasks.extend(batch.iter().zip(fronts).map(|(&address, (front, complete))| {
+                complete.then(|| RawTask::decode(address, front, vtables)).flatten()
+            }));
+        }
+        tasks
+    }
+}
+
+/// Bytes to read of a task so that its id is among them, for all but tasks with extreme alignment.
+pub(crate) fn front_length(vtables: &Vtables) -> usize {
+    vtables.iter().map(Vtable::front).filter(|&front| front <= MAX_FRONT).max().unwrap_or(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_in_one_word() {
+        let reference = 1 << 6;
+        let cases = [
+            (0b1000, StateKind::Idle),
+            (0b1100, StateKind::Scheduled),
+            (0b0001, StateKind::Running),
+            (0b0101, StateKind::Running),
+            (0b0010, StateKind::Complete),
+        ];
+        for (bits, kind) in cases {
+            let state = State(reference | bits);
+            assert!(state.is_plausible());
+            assert_eq!(state.kind(), kind, "{bits:b}");
+        }
+        assert!(!State(0b1000).is_plausible(), "freed");
+        assert!(!State(reference | 0b11).is_plausible(), "running and complete");
+        assert!(!State(u64::MAX << 6).is_plausible(), "too many references");
+        assert_eq!(State(3 * reference).references(), 3);
+    }
+}

@@ -1,0 +1,209 @@
+//! Task vtables: one for each future type that is spawned.
+//!
+//! Seven pointers to functions, followed by the offsets of a task's trailer, scheduler and id
+//! from its header; with `tokio_unstable` one more, of the spawn location behind the id.
+
+use std::{collections::HashMap, ops::Range};
+
+use crate::memory::{Memory, MemoryExt, words_of};
+
+const FUNCTIONS: usize = 7;
+/// Header of a task: state, next in queue, vtable, owner.
+const HEADER: u64 = 32;
+/// Futures are smaller than this.
+const MAX_OFFSET: u64 = 1 << 24;
+/// More than any program has; one with 2,631 has been seen.
+const MAX_VTABLES: usize = 1 << 16;
+/// Memory read at a time.
+const PIECE: u64 = 1 << 20;
+
+/// The vtable of one future type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vtable {
+    /// Where it is.
+    pub address: u64,
+    /// poll, schedule, dealloc, try_read_output, drop_join_handle_slow, drop_abort_handle,
+    /// shutdown.
+    pub functions: [u64; FUNCTIONS],
+    /// Offset of the trailer, which begins with the links of the list of tasks.
+    pub trailer: u64,
+    /// Offset of the pointer to the scheduler.
+    pub scheduler: u64,
+    /// Offset of the task's id.
+    pub id: u64,
+    /// Offset of the pointer to the spawn location, in programs built with `tokio_unstable`.
+    pub spawn_location: Option<u64>,
+}
+
+impl Vtable {
+    /// The vtable that `words` begin with, if they have its shape.
+    fn recognize(address: u64, words: &[u64], is_code: &impl Fn(u64) -> bool) -> Option<Vtable> {
+        let functions: [u64; FUNCTIONS] = *words.first_chunk()?;
+        let [trailer, scheduler, id] = *words[FUNCTIONS..].first_chunk()?;
+        let is_offset = |x: u64| (24..MAX_OFFSET).contains(&x) && x.is_multiple_of(8);
+        let shape = is_offset(trailer)
+            && is_offset(scheduler)
+            && is_offset(id)
+            && (scheduler == HEADER
+                || scheduler == HEADER + 8
+                || (scheduler >= 64 && scheduler.is_power_of_two()))
+            && (scheduler..=scheduler.saturating_add(0x40)).contains(&id)
+            && trailer > id
+            && functions.iter().all(|&function| is_code(function));
+        let spawn_location =
+            words.get(FUNCTIONS + 3).copied().filter(|&word| id.checked_add(8) == Some(word));
+        shape.then_some(Vtable { address, functions, trailer, scheduler, id, spawn_location })
+    }
+
+    /// Length of a task up to and including its id and spawn location.
+    pub(crate) fn front(&self) -> usize {
+        self.id as usize + 16
+    }
+}
+
+/// All vtables of one copy of Tokio in `ranges`. `is_code` decides what can be a function.
+pub fn find(
+    memory: &(impl Memory + ?Sized),
+    ranges: &[Range<u64>],
+    is_code: impl Fn(u64) -> bool,
+) -> Vec<Vtable> {
+    const LENGTH: usize = FUNCTIONS + 4;
+    let mut found: Vec<Vtable> = Vec::new();
+    for range in ranges {
+        let mut start = range.start.next_multiple_of(8);
+        while start < range.end && found.len() < MAX_VTABLES {
+            // Pieces overlap, so that no vtable is cut.
+            let length = (range.end - start).min(PIECE + LENGTH as u64 * 8);
+            let words: Vec<u64> = words_of(&memory.bytes(start, length as usize)).collect();
+            for at in 0..words.len().min((PIECE / 8) as usize) {
+                let address = start + at as u64 * 8;
+                found.extend(Vtable::recognize(address, &words[at..], &is_code));
+            }
+            start += PIECE;
+        }
+    }
+    found.truncate(MAX_VTABLES);
+    // The fourth offset can be there by chance, and all tasks of a build have it or none.
+    let unstable = found.iter().filter(|vtable| vtable.spawn_location.is_some()).count();
+    let is_unstable = unstable * 2 > found.len();
+    for vtable in &mut found {
+        vtable.spawn_location = is_unstable.then_some(vtable.id + 8);
+    }
+    found
+}
+
+/// Whether vtables of Tokio 1.21 and 1.22 are there: eight functions and one offset.
+pub fn has_older_shape(
+    memory: &(impl Memory + ?Sized),
+    ranges: &[Range<u64>],
+    is_code: impl Fn(u64) -> bool,
+) -> bool {
+    const OLDER: usize = 8;
+    let mut matches = 0;
+    for range in ranges {
+        let length = (range.end - range.start).min(PIECE * 64) as usize;
+        let words: Vec<u64> = words_of(&memory.bytes(range.start, length)).collect();
+        matches += words
+            .windows(OLDER + 1)
+            .filter(|window| {
+                let offset = window[OLDER];
+                (48..MAX_OFFSET).contains(&offset)
+                    && offset.is_multiple_of(8)
+                    && window[..OLDER].iter().all(|&word| is_code(word))
+            })
+            .count();
+    }
+    // The shape is weak: other tables have it by chance.
+    matches >= 3
+}
+
+/// Vtables by address.
+#[derive(Clone, Debug, Default)]
+pub struct Vtables(HashMap<u64, Vtable>);
+
+impl Vtables {
+    /// The vtable at `address`.
+    pub fn get(&self, address: u64) -> Option<&Vtable> {
+        self.0.get(&address)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Vtable> {
+        self.0.values()
+    }
+}
+
+impl FromIterator<Vtable> for Vtables {
+    fn from_iter<I: IntoIterator<Item = Vtable>>(vtables: I) -> Self {
+        Vtables(vtables.into_iter().map(|vtable| (vtable.address, vtable)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Image;
+
+    const CODE: Range<u64> = 0x1000..0x2000;
+
+    fn table(offsets: &[u64]) -> Vec<u64> {
+        (0..7).map(|i| CODE.start + i * 16).chain(offsets.iter().copied()).collect()
+    }
+
+    fn find_in(words: &[u64]) -> Vec<Vtable> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let range = 0x8000..0x8000 + bytes.len() as u64;
+        find(&Image::new([(0x8000, bytes)]), &[range], |address| CODE.contains(&address))
+    }
+
+    #[test]
+    fn the_shapes_of_stable_and_unstable_builds() {
+        let stable = find_in(&[table(&[200, 32, 40]), table(&[96, 32, 40]), vec![5]].concat());
+        assert_eq!(stable.len(), 2);
+        assert_eq!((stable[0].trailer, stable[0].scheduler, stable[0].id), (200, 32, 40));
+        assert_eq!(stable[0].spawn_location, None);
+        assert_eq!(stable[1].address, 0x8000 + 80);
+
+        let unstable = find_in(&[table(&[200, 40, 48, 56]), table(&[496, 128, 136, 144])].concat());
+        assert_eq!(unstable.len(), 2);
+        assert_eq!(unstable[0].spawn_location, Some(56));
+        assert_eq!(unstable[1].spawn_location, Some(144));
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        let offsets: [[u64; 3]; 8] = [
+            [200, 33, 40],
+            [200, 32, 28],
+            [40, 32, 40],
+            [1 << 24, 32, 40],
+            [200, 48, 56],
+            [200, 32, 104],
+            [204, 32, 40],
+            [u64::MAX - 7, 32, 40],
+        ];
+        for offsets in offsets {
+            assert_eq!(find_in(&table(&offsets)), [], "{offsets:?}");
+        }
+        let mut no_code = table(&[200, 32, 40]);
+        no_code[3] = CODE.end;
+        assert_eq!(find_in(&no_code), []);
+    }
+
+    #[test]
+    fn a_vtable_across_the_border_of_two_pieces() {
+        let mut words = vec![0; (PIECE / 8) as usize - 4];
+        words.extend(table(&[200, 32, 40]));
+        assert_eq!(find_in(&words).len(), 1);
+    }
+}

@@ -1,0 +1,151 @@
+//! Builds and starts the fixture programs, and knows the truth that they print.
+#![allow(dead_code)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Mutex,
+};
+
+use asynctop_inspect::{Inspection, Options, Process, TaskInfo};
+
+/// How the fixtures are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Build {
+    /// Without optimization.
+    Dev,
+    /// Optimized, with symbols and line tables.
+    Release,
+    /// Stripped, fat LTO, one codegen unit, panic=abort.
+    Small,
+    /// Release with `tokio_unstable`.
+    Unstable,
+}
+
+pub const ALL: [Build; 4] = [Build::Dev, Build::Release, Build::Small, Build::Unstable];
+
+impl Build {
+    /// Builds all fixtures once per run of the tests, and returns the folder they are in.
+    fn folder(self) -> PathBuf {
+        static DONE: Mutex<Option<HashSet<Build>>> = Mutex::new(None);
+        let (profile, folder, flags) = match self {
+            Build::Dev => ("dev", "debug", ""),
+            Build::Release => ("release", "release", ""),
+            Build::Small => ("small", "small", ""),
+            Build::Unstable => ("release", "release", "--cfg tokio_unstable"),
+        };
+        let name = if flags.is_empty() { "fixtures" } else { "fixtures-unstable" };
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let mut done = DONE.lock().expect("another test failed to build the fixtures");
+        let done = done.get_or_insert_with(HashSet::new);
+        if done.insert(self) {
+            let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/Cargo.toml");
+            let status = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--locked", "--profile", profile])
+                .args(["--manifest-path", manifest, "--target-dir"])
+                .arg(&target)
+                .env_remove("CARGO_ENCODED_RUSTFLAGS")
+                .env("RUSTFLAGS", flags)
+                .status()
+                .expect("cargo runs");
+            assert!(status.success(), "the fixtures do not build");
+        }
+        target.join(folder)
+    }
+
+    pub fn start(self, name: &str, arguments: &[&str]) -> Fixture {
+        let mut child = Command::new(self.folder().join(name))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the fixture starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let mut truth = Truth::default();
+        loop {
+            let mut line = String::new();
+            assert!(stdout.read_line(&mut line).expect("text") > 0, "{name} ended before `ready`");
+            match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+                ["ready"] => break,
+                ["fact", name, value] => {
+                    truth.facts.insert((*name).into(), value.parse().expect("a number"));
+                }
+                ["task", name, "id", id, "header", header] => {
+                    let header = header.strip_prefix("0x").expect("hexadecimal");
+                    truth.tasks.push(Announced {
+                        name: (*name).into(),
+                        id: id.parse().expect("a number"),
+                        header: u64::from_str_radix(header, 16).expect("hexadecimal"),
+                    });
+                }
+                other => panic!("{name} printed {other:?}"),
+            }
+        }
+        Fixture { child, truth, _stdout: stdout }
+    }
+}
+
+/// The facts that a fixture printed.
+#[derive(Debug, Default)]
+pub struct Truth {
+    pub facts: BTreeMap<String, u64>,
+    pub tasks: Vec<Announced>,
+}
+
+#[derive(Debug)]
+pub struct Announced {
+    pub name: String,
+    pub id: u64,
+    pub header: u64,
+}
+
+impl Truth {
+    pub fn fact(&self, name: &str) -> u64 {
+        self.facts[name]
+    }
+
+    /// Ids and header addresses of the tasks announced with this name.
+    pub fn tasks(&self, name: &str) -> BTreeSet<(u64, u64)> {
+        let own = self.tasks.iter().filter(|task| task.name == name);
+        own.map(|task| (task.id, task.header)).collect()
+    }
+}
+
+/// A running fixture; ends with its value.
+pub struct Fixture {
+    pub child: Child,
+    pub truth: Truth,
+    /// Kept open, so that the fixture can write on.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Fixture {
+    pub fn open(&self) -> Process {
+        Process::open(self.child.id()).expect("own child")
+    }
+
+    /// Everything that can be read of it.
+    pub fn inspect(&self) -> Inspection {
+        self.open().inspect(&Options::default()).expect("it runs")
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ids and header addresses of tasks.
+pub fn identities<'a>(tasks: impl IntoIterator<Item = &'a TaskInfo>) -> BTreeSet<(u64, u64)> {
+    tasks.into_iter().map(|task| (task.id, task.address)).collect()
+}
+
+/// All checks of an inspection passed.
+pub fn assert_checked(inspection: &Inspection) {
+    let failed: Vec<_> = inspection.checks.iter().filter(|check| !check.passed).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}

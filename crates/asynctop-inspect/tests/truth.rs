@@ -1,0 +1,219 @@
+//! Programs that print the truth about themselves, compared with what is read from outside.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use asynctop_inspect::{
+    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, tokio::task::StateKind,
+};
+use support::{ALL, Build, assert_checked, identities};
+
+fn of_kind(tasks: &[TaskInfo], kind: TaskKind) -> Vec<&TaskInfo> {
+    tasks.iter().filter(|task| task.kind == kind).collect()
+}
+
+#[test]
+fn a_thousand_sleepers_and_two_blocking_closures() {
+    for build in ALL {
+        let fixture = build.start("sleepers", &["1000"]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        let alive = fixture.truth.fact("alive");
+        assert_eq!(alive, 1001, "the fixture itself");
+        assert_eq!(inspection.runtimes.len(), 1, "{build:?}");
+        assert_eq!(inspection.runtimes[0].alive, Some(alive));
+        assert_eq!(inspection.runtimes[0].flavor, Flavor::MultiThread);
+
+        let tasks = of_kind(&inspection.tasks, TaskKind::Task);
+        assert_eq!(tasks.len() as u64, alive, "{build:?}");
+        let ids: BTreeSet<u64> = tasks.iter().map(|task| task.id).collect();
+        let receiver = fixture.truth.fact("receiver");
+        assert_eq!(ids, (receiver..receiver + 1001).collect(), "spawned one behind the other");
+        assert!(tasks.iter().all(|task| task.state == StateKind::Idle), "{build:?}");
+        assert!(!tasks.iter().any(|task| task.can_never_be_woken()), "each has its timer");
+        let known = identities(tasks.iter().copied());
+        assert!(fixture.truth.tasks("receiver").is_subset(&known), "{build:?}");
+
+        let closures = of_kind(&inspection.tasks, TaskKind::Blocking);
+        assert_eq!(closures.len(), 2, "{build:?}: {closures:#?}");
+        assert!(closures.iter().all(|task| task.state == StateKind::Running));
+        assert_eq!(of_kind(&inspection.tasks, TaskKind::Worker).len(), 2, "{build:?}");
+        assert_eq!(inspection.tasks.len(), 1001 + 2 + 2);
+
+        let workers = &inspection.runtimes[0].workers;
+        assert_eq!(workers.len(), 2);
+        let tids: BTreeSet<u32> = workers.iter().filter_map(|worker| worker.tid).collect();
+        let named: BTreeSet<u32> = inspection
+            .threads
+            .iter()
+            .filter(|thread| thread.name == "tokio-rt-worker" && thread.task.is_none())
+            .map(|thread| thread.tid)
+            .collect();
+        assert_eq!(tids, named, "{build:?}: the other two run the closures");
+    }
+}
+
+#[test]
+fn current_thread_local_set_and_a_finished_task() {
+    for build in ALL {
+        let fixture = build.start("current", &[]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        assert_eq!(inspection.runtimes.len(), 2, "{build:?}");
+        let runtime = &inspection.runtimes[0];
+        assert_eq!((runtime.flavor, runtime.alive), (Flavor::CurrentThread, Some(10)));
+        assert_eq!(inspection.runtimes[1].flavor, Flavor::LocalSet);
+
+        let tasks = of_kind(&inspection.tasks, TaskKind::Task);
+        let idle = tasks.iter().filter(|task| task.state == StateKind::Idle).copied();
+        assert_eq!(identities(idle), fixture.truth.tasks("ticker"), "{build:?}");
+        let complete: Vec<u64> = tasks
+            .iter()
+            .filter(|task| task.state == StateKind::Complete)
+            .map(|task| task.id)
+            .collect();
+        assert_eq!(complete, [fixture.truth.fact("finished")], "{build:?}");
+
+        let local = of_kind(&inspection.tasks, TaskKind::Local);
+        assert_eq!(identities(local.iter().copied()), fixture.truth.tasks("local"), "{build:?}");
+        assert!(local.iter().all(|task| task.can_never_be_woken()), "they wait for nothing");
+        assert_eq!(inspection.tasks.len(), 13);
+    }
+}
+
+#[test]
+fn two_runtimes_and_a_task_that_spins() {
+    for build in ALL {
+        let fixture = build.start("two", &[]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        assert_eq!(inspection.runtimes.len(), 2, "{build:?}");
+        let by_flavor = |flavor| {
+            let mut runtimes = inspection.runtimes.iter().enumerate();
+            let (index, runtime) =
+                runtimes.find(|(_, runtime)| runtime.flavor == flavor).expect("of each flavor one");
+            let tasks = inspection.tasks.iter().filter(|task| task.runtime == Some(index));
+            (runtime, tasks.collect::<Vec<_>>())
+        };
+        let (web, serving) = by_flavor(Flavor::MultiThread);
+        assert_eq!(web.alive, Some(fixture.truth.fact("web")));
+        assert_eq!(identities(serving), fixture.truth.tasks("serve"), "{build:?}");
+
+        let (side, tasks) = by_flavor(Flavor::CurrentThread);
+        assert_eq!(side.alive, Some(fixture.truth.fact("side")));
+        let (running, others): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| task.state == StateKind::Running);
+        assert_eq!(identities(running.iter().copied()), fixture.truth.tasks("ingest"));
+        assert_eq!(identities(others), fixture.truth.tasks("flush"));
+        let ingest = running[0];
+        let thread = inspection
+            .threads
+            .iter()
+            .find(|thread| thread.task == Some(ingest.id))
+            .unwrap_or_else(|| panic!("{build:?}: no thread polls it: {inspection:#?}"));
+        assert_eq!(thread.name, "ingest");
+        assert_eq!(ingest.tid, Some(thread.tid));
+        assert_eq!(side.workers[0].tid, Some(thread.tid));
+    }
+}
+
+#[test]
+fn future_types_and_lines() {
+    for build in [Build::Dev, Build::Release] {
+        let fixture = build.start("two", &[]);
+        let inspection = fixture.inspect();
+        for (name, id) in ["serve", "flush", "ingest"]
+            .map(|name| (name, fixture.truth.tasks(name).first().expect("announced").0))
+        {
+            let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
+            assert_eq!(task.futures, [format!("two::{name}::{{{{closure}}}}")], "{build:?}");
+            let location = task.location.as_ref().expect("it has line tables");
+            let source = include_str!("../fixtures/src/bin/two.rs");
+            let line = source.lines().nth(location.line as usize - 1).expect("a line");
+            assert!(line.contains(&format!("async fn {name}(")), "{build:?} {location}: {line}");
+        }
+    }
+}
+
+/// Only what an `async fn` that can return leaves behind.
+#[test]
+fn lines_in_a_stripped_program() {
+    let fixture = Build::Small.start("sleepers", &["10"]);
+    let inspection = fixture.inspect();
+    let tasks = of_kind(&inspection.tasks, TaskKind::Task);
+    assert!(tasks.iter().all(|task| task.futures.is_empty() && task.location.is_none()));
+    let receiver = fixture.truth.fact("receiver");
+    let source = include_str!("../fixtures/src/bin/sleepers.rs");
+    for task in tasks {
+        let own = task.contains.iter().find(|location| location.file.ends_with("sleepers.rs"));
+        let own = own.unwrap_or_else(|| panic!("{task:#?}"));
+        let line = source.lines().nth(own.line as usize - 1).expect("a line");
+        let name = if task.id == receiver { "async fn receiver(" } else { "async fn sleeper(" };
+        assert!(line.contains(name), "{own}: {line}");
+    }
+}
+
+#[test]
+fn spawn_locations_with_tokio_unstable() {
+    let fixture = Build::Unstable.start("sleepers", &["10"]);
+    let inspection = fixture.inspect();
+    assert!(inspection.tokio[0].is_unstable);
+    let source = include_str!("../fixtures/src/bin/sleepers.rs");
+    for task in of_kind(&inspection.tasks, TaskKind::Task) {
+        let spawned = task.spawned_at.as_ref().expect("it has one");
+        let line = source.lines().nth(spawned.line as usize - 1).expect("a line");
+        assert!(line.contains("tokio::spawn("), "{spawned}: {line}");
+    }
+}
+
+/// A plain walk loses up to half of the tasks here in 4 of 10 rounds.
+#[test]
+fn no_walk_is_short_while_tasks_come_and_go() {
+    let fixture = Build::Release.start("churn", &[]);
+    let mut process = fixture.open();
+    for round in 0..200 {
+        let inspection = process.inspect(&Options::lists_only()).expect("it runs");
+        assert_checked(&inspection);
+        let stay = |task: &&TaskInfo| {
+            task.futures.iter().any(|name| name.contains("stays") || name.contains("spawner"))
+        };
+        let stays = inspection.tasks.iter().filter(stay).count() as u64;
+        assert_eq!(stays, fixture.truth.fact("stay"), "round {round}");
+    }
+}
+
+#[test]
+fn a_program_without_tokio() {
+    let fixture = Build::Dev.start("plain", &[]);
+    let error = Process::open(fixture.child.id()).expect_err("no Tokio in it");
+    assert!(matches!(error, OpenError::NotTokio { .. }), "{error}");
+    assert!(error.to_string().contains("is not a Tokio program"), "{error}");
+}
+
+#[test]
+fn a_program_that_ends_while_it_is_open() {
+    let mut fixture = Build::Dev.start("sleepers", &["10"]);
+    let mut process = fixture.open();
+    process.inspect(&Options::default()).expect("it runs");
+    fixture.child.kill().expect("own child");
+    fixture.child.wait().expect("own child");
+    let error = process.inspect(&Options::default()).expect_err("it has ended");
+    assert!(matches!(error, InspectError::Ended { .. }), "{error}");
+}
+
+#[test]
+fn the_tokio_version_also_of_a_stripped_program() {
+    let lock = include_str!("../fixtures/Cargo.lock");
+    let version = lock
+        .split("name = \"tokio\"\nversion = \"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("locked");
+    for build in [Build::Release, Build::Small] {
+        let inspection = build.start("current", &[]).inspect();
+        assert_eq!(inspection.tokio.len(), 1);
+        assert_eq!(inspection.tokio[0].version.as_deref(), Some(version), "{build:?}");
+        assert_eq!(inspection.tokio[0].has_symbols, build == Build::Release);
+    }
+}
