@@ -35,6 +35,7 @@ impl TextOptions {
 /// Those of `out`.
 pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     head(inspection, out)?;
+    problems(inspection, options, out)?;
     for (index, runtime) in inspection.runtimes.iter().enumerate() {
         writeln!(out)?;
         let own = inspection.tasks.iter().filter(|task| task.runtime == Some(index));
@@ -97,6 +98,40 @@ fn head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
             (false, _) => "stripped; symbols would add the names of types and functions",
         };
         writeln!(out, "Tokio {version}{unstable} in {}: {level}", copy.module)?;
+    }
+    Ok(())
+}
+
+/// Facts that one look is enough for.
+fn problems(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
+    let lost: Vec<&TaskInfo> =
+        inspection.tasks.iter().filter(|task| task.can_never_be_woken()).collect();
+    if !lost.is_empty() {
+        let verb = if lost.len() == 1 { "is" } else { "are" };
+        writeln!(
+            out,
+            "\nlikely problem: {} {verb} idle and can never be woken, because no waker exists",
+            count(lost.len(), "task")
+        )?;
+        tasks(&lost, options, out)?;
+    }
+    for (index, runtime) in inspection.runtimes.iter().enumerate() {
+        let workers = runtime.workers.len();
+        let blocked: Vec<&ThreadInfo> = inspection
+            .threads
+            .iter()
+            .filter(|thread| thread.runtime == Some(index) && thread.worker.is_some())
+            .filter(|thread| thread.task.is_some() && thread.syscall.is_some())
+            .collect();
+        if workers > 0 && blocked.len() == workers {
+            writeln!(
+                out,
+                "\nlikely problem: all {} of runtime {index} {} in a system call inside a poll; \
+                 none is left for timers, sockets and other tasks",
+                count(workers, "worker"),
+                if workers == 1 { "is" } else { "are" },
+            )?;
+        }
     }
     Ok(())
 }

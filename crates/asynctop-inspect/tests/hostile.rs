@@ -149,7 +149,7 @@ proptest! {
         let memory = Counted { image: &image, bytes: Cell::new(0) };
         let found = vtables(&memory);
         for handle in [HANDLE, HANDLE + 8, TASKS, BASE, u64::MAX - 7, 8] {
-            worker::find(&memory, handle, 1 << 40);
+            worker::find(&memory, handle, 1 << 40, |_| true);
             if let Some(runtime) = Runtime::recognize(&memory, &found, handle)
                 // A cycle costs reads, not memory; one test above lets it run to its end.
                 && runtime.lists.lists.len() <= 64

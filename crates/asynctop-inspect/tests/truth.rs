@@ -217,3 +217,71 @@ fn the_tokio_version_also_of_a_stripped_program() {
         assert_eq!(inspection.tokio[0].has_symbols, build == Build::Release);
     }
 }
+
+/// No thread is left to drive timers and sockets, and each stack names the reason.
+#[test]
+fn workers_that_are_blocked_inside_a_poll() {
+    for build in [Build::Dev, Build::Release] {
+        let fixture = build.start("stuck", &[]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        let tasks = of_kind(&inspection.tasks, TaskKind::Task);
+        assert_eq!(tasks.len() as u64, fixture.truth.fact("alive"));
+        let in_state = |state| tasks.iter().filter(move |task| task.state == state).copied();
+        let announced = &fixture.truth.tasks("reader") | &fixture.truth.tasks("locker");
+        assert_eq!(identities(in_state(StateKind::Running)), announced, "{build:?}");
+        assert_eq!(in_state(StateKind::Scheduled).count(), 2, "{build:?}");
+
+        for (name, syscalls, function) in [
+            ("reader", &["recvfrom", "read"][..], "read_forever"),
+            ("locker", &["futex"], "stuck.rs"),
+        ] {
+            let id = fixture.truth.tasks(name).first().expect("announced").0;
+            let mut threads = inspection.threads.iter();
+            let thread = threads.find(|thread| thread.task == Some(id)).expect("it polls");
+            let syscall = thread.syscall.as_deref().expect("it is blocked");
+            assert!(syscalls.contains(&syscall), "{build:?}: {syscall}");
+            assert_eq!(thread.no_stack, None, "{build:?}: {thread:#?}");
+            assert!(thread.worker.is_some());
+            let is_own = |frame: &asynctop_inspect::Frame| {
+                let file = frame.location.as_ref().map_or("", |location| &location.file);
+                frame.function.contains(function) || file.ends_with(function)
+            };
+            assert!(thread.stack.iter().any(is_own), "{build:?}: {thread:#?}");
+        }
+        assert_eq!(of_kind(&inspection.tasks, TaskKind::Blocking).len(), 0, "{build:?}");
+        assert_eq!(of_kind(&inspection.tasks, TaskKind::Worker).len(), 2, "{build:?}");
+    }
+}
+
+#[test]
+fn a_full_blocking_pool_and_lost_wakers() {
+    for build in ALL {
+        let fixture = build.start("waiting", &[]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        let tasks = of_kind(&inspection.tasks, TaskKind::Task);
+        assert_eq!(tasks.len() as u64, fixture.truth.fact("alive"));
+        let lost = tasks.iter().filter(|task| task.can_never_be_woken()).copied();
+        assert_eq!(identities(lost), fixture.truth.tasks("lost"), "{build:?}");
+        let kept = tasks.iter().filter(|task| task.wakers == 1).copied();
+        assert_eq!(identities(kept), fixture.truth.tasks("kept"), "{build:?}");
+
+        // The limit of two threads includes the workers, which run on the same pool.
+        let closures = of_kind(&inspection.tasks, TaskKind::Blocking);
+        let running = closures.iter().filter(|task| task.state == StateKind::Running).count();
+        assert_eq!((closures.len(), running), (12, 2), "{build:?}");
+    }
+}
+
+/// Each blocked thread: from its system call to the function that the C library starts.
+#[test]
+fn stacks_are_complete() {
+    for build in ALL {
+        let inspection = build.start("sleepers", &["10"]).inspect();
+        for thread in &inspection.threads {
+            assert_eq!(thread.no_stack, None, "{build:?}: {thread:#?}");
+            assert!(thread.stack.len() > 5, "{build:?}: {thread:#?}");
+        }
+    }
+}

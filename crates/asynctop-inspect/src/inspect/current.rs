@@ -35,14 +35,19 @@ impl Process {
         let worker_of = self.workers(blocks, found, checks);
         let current = self.current_tasks(blocks, found, threads, checks);
         let polled_by: HashMap<u64, u32> = current.iter().map(|(&tid, &id)| (id, tid)).collect();
+        let has_current = !current.is_empty();
         for task in &mut found.tasks {
             // A task that has been left since is not running any more.
             if task.state == StateKind::Running {
                 task.tid = polled_by.get(&task.id).copied();
             }
-            // A worker's own loop is a blocking task, which no thread shows while it polls others.
-            let is_worker = task.tid.is_some_and(|tid| worker_of.contains_key(&tid));
-            if task.kind == TaskKind::Blocking && is_worker {
+            // A worker's own loop is a blocking task too. While it polls a task, that one is the
+            // current one of its thread.
+            let is_loop = match task.tid {
+                Some(tid) => worker_of.contains_key(&tid),
+                None => task.state == StateKind::Running && has_current,
+            };
+            if task.kind == TaskKind::Blocking && is_loop {
                 task.kind = TaskKind::Worker;
             }
         }
@@ -118,7 +123,10 @@ impl Process {
                 continue;
             }
             let capability = format!("workers of runtime {index}");
-            let Some(workers) = worker::find(&self.identity, runtime.handle, uptime) else {
+            let are_threads =
+                |ids: &[u64]| threads_with(blocks, ids).iter().all(|tid| tid.is_some());
+            let Some(workers) = worker::find(&self.identity, runtime.handle, uptime, are_threads)
+            else {
                 let reason =
                     "no counters of a known layout were found (Tokio keeps them since 1.45)";
                 runtime.no_workers = Some(reason.into());

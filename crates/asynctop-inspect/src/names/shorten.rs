@@ -26,6 +26,14 @@ pub(crate) fn shorten(name: &str) -> String {
 /// A function's name without generic arguments: `io::Read::read` of
 /// `<std::io::Stdin as std::io::Read>::read::<u8>` keeps the type: `std::io::Stdin::read`.
 pub(crate) fn fold(name: &str) -> String {
+    // Inlined functions have no path in line tables.
+    for (start, text) in
+        [("{closure", "closure"), ("{async_fn", "async fn"), ("{async_block", "async block")]
+    {
+        if name.starts_with(start) {
+            return text.to_owned();
+        }
+    }
     let Some(inner) = name.strip_prefix('<') else {
         return without_generics(name).replace("::::", "::").trim_end_matches(':').to_owned();
     };
@@ -110,6 +118,8 @@ mod tests {
             ("<std::sys::Fd>::read", "std::sys::Fd::read"),
             ("<&mut a::Fd<u8> as std::io::Read>::read::<u8>", "a::Fd::read"),
             ("block_on<main::{async_block_env#0}>", "block_on"),
+            ("{async_fn#0}", "async fn"),
+            ("{closure#0}<T>", "closure"),
             ("a::LocalKey<T>::try_with", "a::LocalKey::try_with"),
             ("<unbalanced", "<unbalanced"),
         ];

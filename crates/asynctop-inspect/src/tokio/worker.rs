@@ -53,9 +53,8 @@ impl Layout {
         let parks = *words.get(self.parks)?;
         let both = *words.get(self.parks_and_unparks)?;
         let thread_id = *words.get(self.thread_id)?;
-        let plausible = (1..1 << 48).contains(&parks)
-            && both.abs_diff(2 * parks) <= 2
-            && (1..1 << 32).contains(&thread_id);
+        let plausible =
+            parks < 1 << 48 && both.abs_diff(2 * parks) <= 2 && (1..1 << 32).contains(&thread_id);
         plausible.then(|| RawWorker {
             thread_id,
             busy_ns: words[self.busy],
@@ -67,15 +66,25 @@ impl Layout {
 
 /// The workers of the runtime whose handle is at `handle`. `uptime_ns` is for how long the
 /// process has been running.
-pub fn find(memory: &(impl Memory + ?Sized), handle: u64, uptime_ns: u64) -> Option<Workers> {
+///
+/// Workers that have hardly parked yet prove little, so their thread ids have to belong to
+/// threads: `are_threads` decides that.
+pub fn find(
+    memory: &(impl Memory + ?Sized),
+    handle: u64,
+    uptime_ns: u64,
+    are_threads: impl Fn(&[u64]) -> bool,
+) -> Option<Workers> {
     let words = memory.words(handle, SEARCHED / 8);
     let is_valid = |workers: &[RawWorker]| {
         let mut ids: Vec<u64> = workers.iter().map(|worker| worker.thread_id).collect();
+        let have_parked = workers.iter().any(|worker| worker.parks > 1);
+        if !have_parked && (ids.len() < 2 || !are_threads(&ids)) {
+            return false;
+        }
         ids.sort_unstable();
         ids.dedup();
-        ids.len() == workers.len()
-            && workers.iter().all(|worker| worker.busy_ns <= uptime_ns)
-            && workers.iter().any(|worker| worker.parks > 1)
+        ids.len() == workers.len() && workers.iter().all(|worker| worker.busy_ns <= uptime_ns)
     };
     for layout in &LAYOUTS {
         for pair in words.windows(2) {
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn counters_are_accepted_only_if_they_behave_like_tokios() {
         let good = image(&[[2, 900, 10, 19], [3, 800, 7, 14]]);
-        let workers = find(&good, 0x1000, 1000).expect("workers");
+        let workers = find(&good, 0x1000, 1000, |_| false).expect("workers");
         assert!(workers.is_multi_thread);
         let (first, second) = (workers.workers[0], workers.workers[1]);
         assert_eq!((first.thread_id, first.busy_ns, first.parks), (2, 900, 10));
@@ -144,8 +153,17 @@ mod tests {
             [[2, 900, 0, 0], [3, 800, 0, 0]],
             [[0, 900, 10, 19], [3, 800, 7, 14]],
         ] {
-            assert_eq!(find(&image(&bad), 0x1000, 1000), None, "{bad:?}");
+            assert_eq!(find(&image(&bad), 0x1000, 1000, |ids| ids != [2, 3]), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn workers_that_never_parked_are_known_by_their_threads() {
+        let fresh = image(&[[2, 0, 0, 0], [3, 0, 1, 1]]);
+        assert_eq!(find(&fresh, 0x1000, 1000, |_| false), None);
+        let workers = find(&fresh, 0x1000, 1000, |ids| ids == [2, 3]).expect("workers");
+        assert_eq!(workers.workers.len(), 2);
+        assert_eq!(find(&image(&[[2, 0, 0, 0]]), 0x1000, 1000, |_| true), None, "one is too few");
     }
 
     #[test]
@@ -154,7 +172,7 @@ mod tests {
         for (word, value) in [(1, 5), (2, 70), (4, 3), (5, 5)] {
             image.set_word(0x1080 + word * 8, value);
         }
-        let workers = find(&image, 0x1000, 1000).expect("workers");
+        let workers = find(&image, 0x1000, 1000, |_| false).expect("workers");
         assert!(!workers.is_multi_thread);
         assert_eq!(workers.workers.len(), 1);
     }
