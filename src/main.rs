@@ -24,9 +24,8 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
-    // Before any thread is started.
-    if let Err(error) = signals::block() {
-        return fail(&format!("cannot block signals: {error}"));
+    if let Err(error) = signals::unblock() {
+        return fail(&format!("cannot let signals through: {error}"));
     }
     let request = match cli::parse(env::args_os()) {
         Ok(request) => request,
@@ -45,27 +44,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether it has a thread that waits for signals; any other process they end by default.
-fn waits_for_signals(request: &Request) -> bool {
-    match request {
-        Request::Lab { .. } => true,
-        #[cfg(feature = "attach")]
-        Request::Attach { .. } => true,
-        Request::Compare(args) => shows_comparison(args),
-        _ => false,
-    }
-}
-
 fn fail(sentence: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {sentence}");
     ExitCode::from(EXIT_SETUP)
 }
 
 fn run(request: Request) -> anyhow::Result<ExitCode> {
-    if !waits_for_signals(&request) {
-        // Its parent may be a program that does.
-        signals::unblock()?;
-    }
     match request {
         Request::Lab { scenario, lab, watch } => {
             let config = Config::load(watch.config.as_deref())?;
@@ -92,6 +76,7 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     let hog = lab.hog.is_some();
     let mut options = lab.options(scenario)?;
     options.program = env::current_exe().ok();
+    block_signals()?;
     options.console = lab.console().map(console::serve).transpose()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
         dashboard::run(options, &watch.dashboard(hog, no_color()))?;
@@ -102,6 +87,12 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     Ok(verdict(&headless::run(options, &plan, &mut out)?))
 }
 
+/// Before the first thread is started. Until then signals act by default, as they do in all
+/// processes that have no thread to wait for them.
+fn block_signals() -> anyhow::Result<()> {
+    signals::block().map_err(|error| anyhow!("cannot block signals: {error}"))
+}
+
 /// What a gate has to say goes to stderr: stdout is the report's.
 fn verdict(gate: &Gate) -> ExitCode {
     let _ = gate.tell(&mut io::stderr().lock());
@@ -110,6 +101,7 @@ fn verdict(gate: &Gate) -> ExitCode {
 
 #[cfg(feature = "attach")]
 fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCode> {
+    block_signals()?;
     if watch.wants_screen(io::stdout().is_terminal()) {
         dashboard::attach(addresses, &watch.dashboard(false, no_color()))?;
         return Ok(ExitCode::SUCCESS);
@@ -118,16 +110,13 @@ fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCo
     Ok(verdict(&headless::attach(addresses, &watch.plan(false), &mut out)?))
 }
 
-fn shows_comparison(args: &CompareArgs) -> bool {
-    args.serve.is_none() && args.format.is_none() && io::stdout().is_terminal()
-}
-
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     if let Some(style) = args.serve {
         return Ok(compare::serve(style, io::stdout())?);
     }
     let options = args.options();
-    if shows_comparison(args) {
+    if args.format.is_none() && io::stdout().is_terminal() {
+        block_signals()?;
         return comparison::run(&options, args.settings(no_color()));
     }
     // The table comes when all is measured: meanwhile, whoever watches hears of each row.

@@ -59,8 +59,8 @@ pub fn block() -> io::Result<()> {
     Ok(all().thread_block()?)
 }
 
-/// Lets signals through again, for a process that does not wait for them: a child inherits what
-/// its parent blocks.
+/// Lets the signals through, in case the parent of this process blocks them: a child inherits
+/// that.
 ///
 /// # Errors
 /// If the system refuses.
@@ -68,7 +68,7 @@ pub fn unblock() -> io::Result<()> {
     Ok(all().thread_unblock()?)
 }
 
-/// Starts the thread that waits for signals and passes each to `deliver`. If that returns
+/// Starts the thread that waits for signals, which must be [blocked](block), and passes each to `deliver`. If that returns
 /// `false`, the default action of the signal follows, and before it ends the program, `restore`.
 ///
 /// # Errors

@@ -62,7 +62,7 @@ fn one_thread_takes_the_signals_of_the_process() {
     let threads = threads(terminal.pid());
     assert!(threads.len() > 4, "{threads:?}");
     for (_, name, status) in threads {
-        // A thread that waits for signals does not block them meanwhile. The kernel cuts names.
+        // A thread that waits for signals does not block them then. The kernel cuts names.
         let expected = if name == "asynctop-signal" { 0 } else { process };
         assert_eq!(blocked(&status) & process, expected, "{name}");
         assert_eq!(blocked(&status) & bit(Signal::URG), 0, "{name}: the watchdog's");

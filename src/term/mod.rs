@@ -104,7 +104,7 @@ pub fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_front() {
         return;
     }
-    // A terminal that is gone cannot be restored, and nobody would read the error.
+    // A terminal that is gone cannot be restored, and the error has no reader.
     let _ = write(&restoring());
     discard_input();
     let _ = disable_raw_mode();

@@ -48,7 +48,7 @@ enum Waited {
 impl Input {
     /// So many reads without input mean that the terminal is gone.
     const EMPTY_READS: u32 = 200;
-    /// Between two looks whether the program is in front again.
+    /// Between two checks whether the program is in front again.
     const IN_BACKGROUND: Duration = Duration::from_millis(50);
 
     fn open() -> io::Result<Self> {
