@@ -161,10 +161,9 @@ fn a_terminal_that_hangs_does_not_keep_the_program() {
 
 #[test]
 fn a_terminal_that_is_gone_is_no_error() {
-    let folder = tempfile();
     for round in 0..10 {
-        let errors = folder.join(format!("errors-{round}"));
-        let script = format!("exec \"$ASYNCTOP\" 2>{}", errors.display());
+        let errors = format!("{}/errors-{round}", env!("CARGO_TARGET_TMPDIR"));
+        let script = format!("exec \"$ASYNCTOP\" 2>'{errors}'");
         let mut terminal = Terminal::shell(&script);
         terminal.wait_for_text("ping-");
         terminal.close();
@@ -175,12 +174,6 @@ fn a_terminal_that_is_gone_is_no_error() {
     terminal.wait_for_line(&["asynctop compare", "of 6 measured"]);
     terminal.close();
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
-}
-
-fn tempfile() -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("asynctop-signals-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 /// The number behind `name=` in what a shell has printed.
