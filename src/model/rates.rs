@@ -319,7 +319,7 @@ mod tests {
         for rate in [task.polls, task.wakes, task.self_wakes, worker.polls] {
             assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
         }
-        assert!((worker.parks.unwrap() - 800.0).abs() <= 20.0, "{worker:?}");
+        assert!((worker.parks.expect("it is counted") - 800.0).abs() <= 20.0, "{worker:?}");
         for share in [task.busy, worker.busy] {
             assert!((share - 0.08).abs() <= 0.002, "{task:?} {worker:?}");
         }
