@@ -74,6 +74,38 @@ fn a_task_that_blocks_is_told_with_its_name() {
     }
 }
 
+/// Blocks when it is dropped.
+struct Flush;
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        nap();
+    }
+}
+
+#[test]
+fn a_destructor_that_blocks_is_reported_as_a_drop() {
+    for runtime in [current_thread(), multi_thread()] {
+        let report = failure(
+            &runtime,
+            testing::run(LIMIT, async {
+                let flush = Flush;
+                let writer = asynctop::spawn_named("writer", async move {
+                    let _flush = flush;
+                    std::future::pending::<()>().await;
+                });
+                yield_now().await;
+                writer.abort();
+                let _ = writer.await;
+            }),
+        );
+        assert!(report.starts_with("writer (spawned at tests/testing.rs:"), "{report}");
+        let how = "blocked its worker, while its future was dropped, for ";
+        assert!(report.contains(how), "{report}");
+        names_the_nap(&report.replace(how, "held its worker for "));
+    }
+}
+
 #[test]
 fn the_innocent_pass_with_what_they_return() {
     for runtime in [current_thread(), multi_thread()] {

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::probe::PollKind;
+
 use super::{Snapshot, TaskMeta};
 use crate::watch::{Cost, Evidence};
 
@@ -32,6 +34,8 @@ impl Entry {
 /// The long polls of a group of tasks in one function, summed up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Culprit {
+    /// Whether these are polls, or drops of futures.
+    pub kind: PollKind,
     /// The task's name, or that of the group if there were several of it.
     pub name: Arc<str>,
     /// Key of the task of the latest of them.
@@ -132,14 +136,18 @@ impl Blame {
 }
 
 fn rank(entries: &VecDeque<Entry>) -> Vec<Culprit> {
-    let mut found: HashMap<(Option<Arc<str>>, Option<&str>), Culprit> = HashMap::new();
+    type Subject<'a> = (PollKind, Option<Arc<str>>, Option<&'a str>);
+    let mut found: HashMap<Subject<'_>, Culprit> = HashMap::new();
     for Entry { meta, evidence } in entries {
         let group = meta.as_ref().map(|meta| meta.group.clone());
         let name = meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone());
-        let culprit = found.entry((group.clone(), evidence.function())).or_insert_with(|| {
+        let kind = evidence.kind;
+        let subject = (kind, group.clone(), evidence.function());
+        let culprit = found.entry(subject).or_insert_with(|| {
             let function = evidence.function().map(Into::into);
             let (name, task) = (name.clone(), evidence.task);
-            Culprit { name, task, function, place: None, polls: 0, held_ns: 0, cost: None }
+            let place = None;
+            Culprit { kind, name, task, function, place, polls: 0, held_ns: 0, cost: None }
         });
         if let (true, Some(group)) = (culprit.task != evidence.task, group) {
             culprit.name = group;
@@ -190,6 +198,7 @@ mod tests {
             part: 1.0,
         };
         Evidence {
+            kind: PollKind::Poll,
             task,
             began_ns,
             length_ns,
@@ -234,6 +243,15 @@ mod tests {
         let cost = Costs { total_ns: 1100 * MS, tasks: 16, exact: true };
         assert_eq!((first.cost, first.place.as_deref()), (Some(cost), Some("src/spin.rs:7")));
         assert_eq!((&*second.name, second.task), ("parser", 3));
+    }
+
+    #[test]
+    fn drops_are_told_apart_from_polls() {
+        let mut blame = Blame::default();
+        let drop = Evidence { kind: PollKind::Drop, ..evidence(1, 2 * S, 400 * MS, "flush") };
+        advance(&mut blame, 3 * S, [evidence(1, S, 50 * MS, "flush"), drop]);
+        let ranked: Vec<_> = blame.culprits().iter().map(|c| (c.kind, c.held_ns)).collect();
+        assert_eq!(ranked, [(PollKind::Drop, 400 * MS), (PollKind::Poll, 50 * MS)]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::probe::PollKind;
+
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 
 /// The shortest time that a rate may cover. Over less, one poll more or less decides it.
@@ -73,6 +75,11 @@ impl WorkerRow {
     /// Share of the time that it was busy and had a CPU, 0 to 1.
     pub fn busy_on_cpu(&self) -> f64 {
         (self.busy - self.run_delay.unwrap_or(0.0)).max(0.0)
+    }
+
+    /// Whether it is in a poll, or drops the future of a task.
+    pub fn current_kind(&self) -> PollKind {
+        self.figures.current.as_ref().map_or(PollKind::Poll, |poll| poll.kind)
     }
 }
 
@@ -192,12 +199,15 @@ pub(super) fn worker_row(
     };
     let rate = |of| change(of).map(|(now, before)| per_second(now, before, span));
     let busy = |of| change(of).map_or(0.0, |(now, before)| share(now, before, span));
+    // A drop that has not ended is in neither count.
+    let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
+    let dropping = drop.map_or(0.0, |drop| share(now.taken_ns, drop.since_ns, span));
     WorkerRow {
         current: worker
             .current
             .as_ref()
             .map(|poll| (name_of(now, poll.key), now.taken_ns.saturating_sub(poll.since_ns))),
-        busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)),
+        busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)).max(dropping),
         run_delay: worker.run_delay_ns.map(|now| {
             let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);
             share(now, before, span)
@@ -260,7 +270,8 @@ mod tests {
             now.workers[0].poll_ns = Figure::Measured(poll_ns);
             // Tokio's count stands still during a poll.
             now.workers[0].busy_ns = Figure::Measured(1000);
-            now.workers[0].current = Some(CurrentPoll { key: 7, since_ns: S / 2 });
+            now.workers[0].current =
+                Some(CurrentPoll { key: 7, since_ns: S / 2, kind: PollKind::Poll });
             now
         };
         let (before, now) = (at(S, S / 2), at(2 * S, S / 2 + S));
@@ -285,6 +296,16 @@ mod tests {
         workers(&mut rows, &now, Some(&before), true);
         assert_eq!((rows[0].busy, rows[0].run_delay), (1.0, Some(0.25)));
         assert_eq!(rows[0].busy_on_cpu(), 0.75);
+    }
+
+    #[test]
+    fn a_worker_that_drops_a_future_is_busy_now() {
+        let mut now = snapshot(2 * S, [task(7, "writer")]);
+        let drop = CurrentPoll { key: 7, since_ns: S + S / 2, kind: PollKind::Drop };
+        now.workers[0].current = Some(drop);
+        let mut rows = Vec::new();
+        workers(&mut rows, &now, Some(&snapshot(S, [])), true);
+        assert_eq!((rows[0].busy, rows[0].polls), (0.5, 0.0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem::{ManuallyDrop, needs_drop},
     panic::Location,
     pin::Pin,
     task::{Context, Poll},
@@ -27,11 +28,57 @@ pin_project! {
     /// Made by [`instrument`](super::instrument) and [`Registry::instrument`].
     #[must_use = "futures do nothing until they are awaited or spawned"]
     pub struct Instrumented<F> {
-        // Dropped before `task`, so that what the future's destructor does belongs to
-        // the task still.
+        // Dropped by `PinnedDrop`, which measures it.
         #[pin]
-        future: F,
+        future: ManuallyDrop<F>,
+        // Dropped after the future: what its destructors do belongs to the task.
         task: Task,
+    }
+
+    impl<F> PinnedDrop for Instrumented<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            drop_future(this.future, this.task);
+        }
+    }
+}
+
+/// Drops the future, which is user code that may take long. Where this is in a stack, the
+/// frames inside of it are the task's.
+#[allow(unsafe_code)]
+#[inline(never)]
+fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
+    if !needs_drop::<F>() {
+        return;
+    }
+    let _dropping = Dropping::start(task);
+    // SAFETY: dropped where it is pinned, here alone, and not touched afterwards.
+    unsafe { ManuallyDrop::drop(future.get_unchecked_mut()) };
+}
+
+/// The drop of a future under way; dropped at its end, also by a panic.
+struct Dropping<'a> {
+    task: &'a Task,
+    thread: &'static ThreadSlot,
+    at: u64,
+    outer: Outer,
+}
+
+impl<'a> Dropping<'a> {
+    #[inline]
+    fn start(task: &'a Task) -> Self {
+        let thread = task.registry.thread();
+        let now = task.registry.now();
+        let at = if task.done { now } else { task.cell.ledger.drop_started(now) };
+        Dropping { task, thread, at, outer: thread.drop_started(task.cell, at) }
+    }
+}
+
+impl Drop for Dropping<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let ended = self.task.registry.now();
+        self.thread.drop_ended(self.task.cell, self.outer, (self.at, ended));
     }
 }
 
@@ -63,6 +110,7 @@ impl<F> Instrumented<F> {
         future: F,
     ) -> Self {
         let cell = registry.open(name, location, size_of::<F>(), root);
+        let future = ManuallyDrop::new(future);
         Instrumented { future, task: Task { registry, cell, root, done: false } }
     }
 
@@ -78,11 +126,13 @@ impl<F: Future> Future for Instrumented<F> {
     #[allow(unsafe_code)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        // SAFETY: a projection; nothing moves the future out of its place.
+        let future = unsafe { this.future.map_unchecked_mut(|future| &mut **future) };
         let Task { registry, cell, root, done } = this.task;
         let (registry, cell) = (*registry, *cell);
         if *done {
             // Its account is closed. What the future makes of such a poll is its affair.
-            return this.future.poll(context);
+            return future.poll(context);
         }
 
         // SAFETY: `poll` has the future for itself.
@@ -92,10 +142,10 @@ impl<F: Future> Future for Instrumented<F> {
         let result = if adopted {
             // SAFETY: `this.task` holds a reference until after the poll.
             let waker = unsafe { waker::borrowed(cell) };
-            go(this.future, &mut Context::from_waker(&waker), &poll)
+            go(future, &mut Context::from_waker(&waker), &poll)
         } else {
             let waker = Foreign::waker(cell, context.waker().clone());
-            go(this.future, &mut Context::from_waker(&waker), &poll)
+            go(future, &mut Context::from_waker(&waker), &poll)
         };
         poll.outcome = result.is_ready().then_some(Outcome::Completed);
         result

@@ -27,8 +27,8 @@ use super::{
     reading::{Outcome, Reading, State},
     sync::{AtomicU64, Ordering, Sequence},
     word::{
-        ASKED, CANCELLED, CREATED, IDLE, POLLING, POLLING_WOKEN, SCHEDULED, VACANT, WOKEN, done,
-        pack, shown, unpack,
+        ASKED, CANCELLED, CREATED, DROPPING, IDLE, POLLING, POLLING_WOKEN, SCHEDULED, VACANT,
+        WOKEN, done, pack, shown, unpack,
     },
 };
 
@@ -187,23 +187,35 @@ impl Ledger {
         length
     }
 
-    /// The future is dropped outside of a poll, before it returned.
+    /// The future is about to be dropped outside of a poll, before it returned: the task waits
+    /// for no worker any more. Returns when the drop begins.
+    pub(crate) fn drop_started(&self, now: u64) -> u64 {
+        self.leave(now, DROPPING)
+    }
+
+    /// The future was dropped outside of a poll, before it returned.
     pub(crate) fn cancelled(&self, now: u64) {
+        self.leave(now, CANCELLED);
+    }
+
+    /// The task will not be polled any more. Returns the time at which `next` begins.
+    fn leave(&self, now: u64, next: u64) -> u64 {
+        let mut at = now;
         self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
-                let now = now.max(since);
-                let over = pack(CANCELLED, now);
+                at = now.max(since);
+                let next = pack(next, at);
                 if let Err(newer) =
-                    self.word.compare_exchange(word, over, Ordering::AcqRel, Ordering::Acquire)
+                    self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
                 {
                     word = newer;
                     continue;
                 }
-                if !matches!(state, IDLE | CREATED) {
-                    add(&self.scheduled, now - since);
-                    raise(&self.max_delay, now - since);
+                if !matches!(state, IDLE | CREATED | DROPPING) {
+                    add(&self.scheduled, at - since);
+                    raise(&self.max_delay, at - since);
                 }
                 if matches!(state, WOKEN | ASKED) {
                     add(&self.wakes, 1);
@@ -211,6 +223,7 @@ impl Ledger {
                 break;
             }
         });
+        at
     }
 
     /// Somebody asks where the task waits, and is about to wake it for that: a wake like

@@ -28,6 +28,8 @@ enum What {
     Wake,
     SelfWake,
     Ask,
+    /// The future begins to be dropped, unless it is polled.
+    Drop,
     Look,
 }
 
@@ -37,6 +39,7 @@ fn events(steps: std::ops::Range<i64>) -> impl Strategy<Value = Vec<Event>> {
         8 => Just(What::Wake),
         4 => Just(What::SelfWake),
         2 => Just(What::Ask),
+        1 => Just(What::Drop),
         6 => Just(What::Look),
         1 => any::<bool>().prop_map(|panicked| What::End { panicked }),
     ];
@@ -92,7 +95,7 @@ impl Model {
                 self.scheduled += length;
                 self.max_delay = self.max_delay.max(length);
             }
-            State::Created | State::Idle => self.idle += length,
+            State::Created | State::Idle | State::Dropping => self.idle += length,
             State::Completed | State::Cancelled | State::Panicked | State::Ended => {}
         }
     }
@@ -170,14 +173,20 @@ impl Both {
     fn apply(&mut self, event: Event) {
         self.now = self.now.saturating_add_signed(event.step);
         let (now, over) = (self.now, self.model.state.is_done());
+        let dropping = self.model.state == State::Dropping;
         match (event.what, self.running) {
-            (What::Poll, None) if !over => {
+            (What::Poll, None) if !over && !dropping => {
                 self.running = Some(self.ledger.poll_started(now, self.model.root));
                 self.model.start(now);
             }
             (What::Poll, Some(_)) => self.end(None),
             (What::End { panicked }, Some(_)) => {
                 self.end(Some(if panicked { Outcome::Panicked } else { Outcome::Completed }));
+            }
+            (What::Drop, None) if !over && !dropping => {
+                let at = self.ledger.drop_started(now);
+                self.model.enter(State::Dropping, now);
+                assert_eq!(at, self.model.since);
             }
             (What::End { .. }, None) if !over => {
                 self.ledger.cancelled(now);

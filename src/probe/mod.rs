@@ -38,7 +38,7 @@ mod ring_tests;
 use std::{future::Future, panic::Location};
 
 pub use instrument::Instrumented;
-pub use reading::{Reading, State};
+pub use reading::{PollKind, Reading, State};
 pub use recorder::TICK_NS;
 pub use recording::{Kept, Recorded, Recording};
 pub use registry::Registry;
@@ -49,9 +49,9 @@ pub use ring::Stretch;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub(crate) use thread::SignalStack;
-pub use thread::ThreadReading;
 #[cfg(feature = "watch")]
 pub(crate) use thread::ThreadSlot;
+pub use thread::{CurrentPoll, ThreadReading};
 use tokio::task::JoinHandle;
 #[cfg(feature = "watch")]
 #[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]

@@ -11,6 +11,8 @@ pub enum State {
     Polling,
     /// Waits for a wake.
     Idle,
+    /// Its future is being dropped before it returned: the destructors of what it owns run.
+    Dropping,
     /// Its future returned.
     Completed,
     /// Its future was dropped before it returned: aborted, or its runtime shut down.
@@ -29,6 +31,7 @@ impl State {
             State::Scheduled => "scheduled",
             State::Polling => "polling",
             State::Idle => "idle",
+            State::Dropping => "dropping",
             State::Completed => "completed",
             State::Cancelled => "cancelled",
             State::Panicked => "panicked",
@@ -39,6 +42,27 @@ impl State {
     /// Whether the task is over.
     pub fn is_done(self) -> bool {
         matches!(self, State::Completed | State::Cancelled | State::Panicked | State::Ended)
+    }
+}
+
+/// Code of a task that a worker runs without interruption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PollKind {
+    /// A poll of its future.
+    #[default]
+    Poll,
+    /// The drop of its future outside of a poll: after the task was aborted or has completed.
+    /// It counts neither as a poll nor as busy time.
+    Drop,
+}
+
+impl PollKind {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PollKind::Poll => "poll",
+            PollKind::Drop => "drop",
+        }
     }
 }
 
@@ -62,8 +86,8 @@ pub struct Reading {
     pub busy: u64,
     /// Time between a wake (or the spawn) and the poll that follows it.
     pub scheduled: u64,
-    /// Time between the end of a poll and the next wake, and before the first poll of a
-    /// future that is no task of its own.
+    /// Time between the end of a poll and the next wake, before the first poll of a future
+    /// that is no task of its own, and while the future is dropped.
     pub idle: u64,
     /// Polls begun, the running one included.
     pub polls: u64,

@@ -70,6 +70,11 @@ impl Recorder {
         }
     }
 
+    /// Whether a poll inside of what began at `began` has ended.
+    pub(crate) fn has_resumed_since(&self, began: u64) -> bool {
+        self.resumed.load(Ordering::Relaxed) > began
+    }
+
     /// A poll inside of another one ended, which goes on.
     pub(crate) fn resume(&self, now: u64) {
         self.resumed.store(now, Ordering::Relaxed);

@@ -73,7 +73,7 @@ fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> Recorded {
         recorded.every.lost = recorder.every.copy(every, &mut recorded.every.stretches);
         recorded.ticked.lost = recorder.ticked.copy(ticked, &mut recorded.ticked.stretches);
         // After the copies: a poll that is not in them has not ended, or ends this moment.
-        recorded.current = slot.current();
+        recorded.current = slot.current().map(|poll| (poll.task, poll.since));
     }
     recorded
 }

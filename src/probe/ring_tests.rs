@@ -145,3 +145,37 @@ fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
         assert_eq!(ticked.contains(stretch), crosses);
     }
 }
+
+#[test]
+fn a_long_drop_is_written_down_and_a_short_one_is_not() {
+    struct Slow(&'static Registry, u64);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let until = self.0.now() + self.1;
+            while self.0.now() < until {}
+        }
+    }
+    let registry = Registry::leak();
+    let mut recording = registry.record();
+    let drop_after = |length| {
+        let slow = Slow(registry, length);
+        let task = registry.instrument("slow", async move { drop(slow) });
+        let key = task.key();
+        drop(task);
+        key
+    };
+    // Outside of any poll: the future was never polled.
+    poll_once(registry, "before", || ());
+    let alone = drop_after(2 * super::TICK_NS);
+    let mut inside = 0;
+    let outer = poll_once(registry, "outer", || {
+        drop_after(0);
+        inside = drop_after(2 * super::TICK_NS);
+    });
+    let stretches = &recording.read()[0].every.stretches;
+    // A machine that stops the thread in a short drop makes it a long one.
+    let tasks: Vec<u64> = stretches.iter().map(|stretch| stretch.task).collect();
+    assert_eq!(tasks[1], alone, "{stretches:?}");
+    assert!(tasks.ends_with(&[outer, inside, outer]), "{stretches:?}");
+    assert!(stretches.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{stretches:?}");
+}

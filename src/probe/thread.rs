@@ -39,8 +39,13 @@ use std::{
 };
 
 use super::{
-    cell::TaskCell, distribution::Distribution, ledger::Started, recorder::Recorder,
-    registry::Registry, sync::Sequence,
+    cell::TaskCell,
+    distribution::Distribution,
+    ledger::Started,
+    reading::PollKind,
+    recorder::{Recorder, TICK_NS},
+    registry::Registry,
+    sync::Sequence,
 };
 use crate::histogram::BUCKETS;
 pub(crate) use signal_stack::SignalStack;
@@ -51,6 +56,8 @@ pub(crate) use threads::Threads;
 pub(crate) struct ThreadSlot {
     /// Guards the four that follow: a poll that ends is in `busy` or current, not both.
     sequence: Sequence,
+    /// The task whose code the thread runs, with [`Tag`]s in the bits that its alignment
+    /// leaves free; null outside of all polls.
     current: AtomicPtr<TaskCell>,
     since: AtomicU64,
     /// Between polls, the time inside polls; in a poll, that less the time at which the
@@ -66,7 +73,25 @@ pub(crate) struct ThreadSlot {
     owner: Mutex<Option<Owner>>,
     /// The operating system's id of the owner; 0 if there is none or it is not known.
     os_id: AtomicU32,
+    /// The beginning and the end of the latest drop of at least [`LONG_DROP_NS`].
+    long_drop: [AtomicU64; 2],
 }
+
+/// A bit of `current` that says what kind of code the thread runs.
+struct Tag;
+
+impl Tag {
+    /// The drop of a future, not a poll.
+    const DROP: usize = 1;
+    /// Not part of `busy`, nor is what it runs inside of; but a poll inside of it is.
+    const UNCOUNTED: usize = 2;
+    const ALL: usize = Self::DROP | Self::UNCOUNTED;
+}
+
+const _: () = assert!(align_of::<TaskCell>() > Tag::ALL);
+
+/// No watchdog looks for shorter ones.
+const LONG_DROP_NS: u64 = 1_000_000;
 
 #[derive(Clone, Debug)]
 struct Owner {
@@ -84,12 +109,23 @@ pub struct ThreadReading {
     pub os_id: Option<u32>,
     /// Its name, empty if it has none.
     pub name: String,
-    /// Key of the task that it polls right now, and since when on the probe's clock.
-    pub current: Option<(u64, u64)>,
+    /// What it runs right now.
+    pub current: Option<CurrentPoll>,
     /// Time inside polls, the running one included.
     pub busy: u64,
     /// Polls begun.
     pub polls: u64,
+}
+
+/// A poll that a thread is in, or the drop of a future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrentPoll {
+    /// Key of the task.
+    pub task: u64,
+    /// When it began, in nanoseconds on the probe's clock.
+    pub since: u64,
+    /// Whether it is a poll.
+    pub kind: PollKind,
 }
 
 /// A poll on this thread's stack, and the one that it is inside of.
@@ -103,6 +139,30 @@ pub(crate) struct Frame {
 pub(crate) struct Outer {
     task: *mut TaskCell,
     since: u64,
+}
+
+impl Outer {
+    /// Whether a poll inside of it adds to the thread's busy time: there is no poll, or only
+    /// code that is none.
+    #[inline(always)]
+    fn is_uncounted(self) -> bool {
+        self.task.is_null() || self.task.addr() & Tag::UNCOUNTED != 0
+    }
+
+    fn cell(self) -> *mut TaskCell {
+        self.task.map_addr(|cell| cell & !Tag::ALL)
+    }
+
+    #[allow(unsafe_code)]
+    fn poll(self) -> Option<CurrentPoll> {
+        let kind = match self.task.addr() & Tag::DROP {
+            0 => PollKind::Poll,
+            _ => PollKind::Drop,
+        };
+        // SAFETY: cells are never freed, and a key is an atomic load.
+        let task = unsafe { self.cell().as_ref() }?.key();
+        Some(CurrentPoll { task, since: self.since, kind })
+    }
 }
 
 thread_local! {
@@ -172,14 +232,11 @@ impl ThreadSlot {
     #[inline(always)]
     pub(crate) fn poll_started(&self, frame: &Frame, started: Started) -> Outer {
         LOCAL.with(|local| frame.outer.set(local.poll.replace(frame)));
-        let outer = Outer {
-            task: self.current.load(Ordering::Relaxed),
-            since: self.since.load(Ordering::Relaxed),
-        };
+        let outer = self.innermost();
         self.sequence.write(|| {
             self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Release);
             self.since.store(started.at, Ordering::Relaxed);
-            if outer.task.is_null() {
+            if outer.is_uncounted() {
                 add(&self.busy, started.at.wrapping_neg());
             }
             add(&self.polls, 1);
@@ -188,6 +245,49 @@ impl ThreadSlot {
             self.interrupted(outer, started.at);
         }
         outer
+    }
+
+    /// The future of a task begins to be dropped on this thread.
+    pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> Outer {
+        let outer = self.innermost();
+        let uncounted = if outer.is_uncounted() { Tag::UNCOUNTED } else { 0 };
+        let tagged = ptr::from_ref(task).cast_mut().map_addr(|cell| cell | Tag::DROP | uncounted);
+        self.sequence.write(|| {
+            self.current.store(tagged, Ordering::Release);
+            self.since.store(at, Ordering::Relaxed);
+        });
+        outer
+    }
+
+    /// The drop that began at `began` inside of `outer` has ended.
+    pub(crate) fn drop_ended(&self, task: &TaskCell, outer: Outer, (began, ended): (u64, u64)) {
+        if let Some(recorder) = self.recorder()
+            // Most drops are too short to show, and would push polls out of the ring.
+            && ended.saturating_sub(began) >= TICK_NS
+        {
+            if !outer.task.is_null() && !recorder.has_resumed_since(began) {
+                self.interrupted(outer, began);
+            }
+            recorder.ran(task.key(), began, ended);
+            if !outer.task.is_null() {
+                recorder.resume(ended);
+            }
+        }
+        if ended.saturating_sub(began) >= LONG_DROP_NS {
+            self.long_drop[1].store(ended, Ordering::Relaxed);
+            self.long_drop[0].store(began, Ordering::Release);
+        }
+        self.sequence.write(|| {
+            self.current.store(outer.task, Ordering::Relaxed);
+            self.since.store(outer.since, Ordering::Relaxed);
+        });
+    }
+
+    /// When the drop ended that began at `began`, if it was long and the latest such drop.
+    #[cfg(feature = "watch")]
+    pub(crate) fn drop_end(&self, began: u64) -> Option<u64> {
+        let latest = self.long_drop[0].load(Ordering::Acquire);
+        (latest == began).then(|| self.long_drop[1].load(Ordering::Relaxed))
     }
 
     /// Where this thread's polls are to be written down.
@@ -224,8 +324,10 @@ impl ThreadSlot {
     #[cold]
     fn interrupted(&self, outer: Outer, now: u64) {
         // SAFETY: cells are never freed, and a key is an atomic load.
-        let task = unsafe { outer.task.as_ref() };
-        if let (Some(recorder), Some(task)) = (self.recorder(), task) {
+        let task = unsafe { outer.cell().as_ref() };
+        // A drop is written down as a whole.
+        let is_poll = outer.task.addr() & Tag::DROP == 0;
+        if let (Some(recorder), Some(task), true) = (self.recorder(), task, is_poll) {
             recorder.ran(task.key(), outer.since, now);
         }
     }
@@ -248,7 +350,7 @@ impl ThreadSlot {
             self.note(recorder, frame, outer, ended);
         }
         self.sequence.write(|| {
-            if outer.task.is_null() {
+            if outer.is_uncounted() {
                 // A poll inside a poll is part of the outer one's time.
                 add(&self.busy, ended);
             }
@@ -257,17 +359,20 @@ impl ThreadSlot {
         });
     }
 
-    /// The task and the beginning of the poll that the thread is in. Also for a signal
-    /// handler on that very thread: it neither locks, allocates nor waits for the
-    /// sequence, which that thread may be in the middle of. Between the two stores it may
-    /// pair one poll's task with another one's beginning, which is no pair of any poll.
+    /// The poll that the thread is in. Also for a signal handler on that very thread: it
+    /// neither locks, allocates nor waits for the sequence, which that thread may be in the
+    /// middle of. Between the two stores it may pair one poll's task with another one's
+    /// beginning, which is no pair of any poll.
     #[cfg(feature = "watch")]
-    #[allow(unsafe_code)]
     pub(crate) fn glance(&self) -> Option<(u64, u64)> {
-        let current = self.current.load(Ordering::Acquire);
-        let since = self.since.load(Ordering::Acquire);
-        // SAFETY: cells are never freed, and a key is an atomic load.
-        unsafe { current.as_ref() }.map(|cell| (cell.key(), since))
+        self.glance_at_poll().map(|poll| (poll.task, poll.since))
+    }
+
+    /// As [`glance`](Self::glance), with the kind.
+    #[cfg(feature = "watch")]
+    pub(crate) fn glance_at_poll(&self) -> Option<CurrentPoll> {
+        let task = self.current.load(Ordering::Acquire);
+        Outer { task, since: self.since.load(Ordering::Acquire) }.poll()
     }
 
     /// The owner's number in the operating system.
@@ -276,31 +381,32 @@ impl ThreadSlot {
         Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
 
-    /// The task and the beginning of the poll that the thread is in.
-    pub(crate) fn current(&self) -> Option<(u64, u64)> {
-        self.sequence.read(|| self.current_unchecked())
+    /// The poll that the thread is in.
+    pub(crate) fn current(&self) -> Option<CurrentPoll> {
+        self.sequence.read(|| self.innermost()).poll()
     }
 
-    #[allow(unsafe_code)]
-    fn current_unchecked(&self) -> Option<(u64, u64)> {
-        // SAFETY: cells are never freed, and a key is an atomic load.
-        let task = unsafe { self.current.load(Ordering::Relaxed).as_ref() };
-        task.map(|cell| (cell.key(), self.since.load(Ordering::Relaxed)))
+    /// What the thread runs, to be put back when something inside of it ends.
+    #[inline(always)]
+    fn innermost(&self) -> Outer {
+        Outer {
+            task: self.current.load(Ordering::Relaxed),
+            since: self.since.load(Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn read(&self, now: u64) -> ThreadReading {
-        let (current, busy, polls) = self.sequence.read(|| {
-            let current = self.current_unchecked();
+        let (innermost, busy, polls) = self.sequence.read(|| {
             let busy = self.busy.load(Ordering::Relaxed);
-            (current, busy, self.polls.load(Ordering::Relaxed))
+            (self.innermost(), busy, self.polls.load(Ordering::Relaxed))
         });
-        let running = current.map_or(0, |(_, since)| now.max(since));
+        let running = if innermost.is_uncounted() { 0 } else { now.max(innermost.since) };
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ThreadReading {
             id: owner.as_ref().map(|owner| owner.id),
             os_id: Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0),
             name: owner.map(|owner| owner.name).unwrap_or_default(),
-            current,
+            current: innermost.poll(),
             busy: busy.wrapping_add(running),
             polls,
         }

@@ -20,6 +20,8 @@ pub(super) const CREATED: u64 = 6;
 pub(super) const COMPLETED: u64 = 7;
 pub(super) const CANCELLED: u64 = 8;
 pub(super) const PANICKED: u64 = 10;
+/// The future is being dropped, outside of a poll and before it returned.
+pub(super) const DROPPING: u64 = 11;
 /// As `WOKEN`, by somebody who asks where the task waits: the next poll tells.
 pub(super) const ASKED: u64 = 9;
 
@@ -47,6 +49,7 @@ pub(super) fn shown(state: u64) -> State {
         POLLING | POLLING_WOKEN => State::Polling,
         IDLE => State::Idle,
         CREATED => State::Created,
+        DROPPING => State::Dropping,
         COMPLETED => State::Completed,
         CANCELLED => State::Cancelled,
         PANICKED => State::Panicked,

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::probe::PollKind;
+
 use super::{
     format::{UNKNOWN, count, duration, harmless, task_seconds},
     table::{self, Column},
@@ -39,7 +41,10 @@ fn row(culprit: &Culprit) -> Vec<String> {
     let function = culprit.function.as_deref().unwrap_or(UNKNOWN);
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
-        harmless(&culprit.name).into_owned(),
+        match culprit.kind {
+            PollKind::Poll => harmless(&culprit.name).into_owned(),
+            PollKind::Drop => format!("{} (drop)", harmless(&culprit.name)),
+        },
         count(culprit.polls),
         duration(culprit.held_ns),
         cost,

@@ -8,7 +8,7 @@ use crate::{
         CurrentPoll, Distributions, Figure, Model, Snapshot, Subject, TaskFigures,
         testing::{lab, snapshot, task},
     },
-    probe::State,
+    probe::{PollKind, State},
 };
 
 const MS: u64 = 1_000_000;
@@ -54,7 +54,8 @@ fn at(now: u64) -> Snapshot {
     result.runtime.alive_tasks = Figure::Measured(3);
     result.runtime.global_queue = Figure::Measured(2);
     let worker = &mut result.workers[0];
-    worker.current = hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on });
+    worker.current =
+        hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on, kind: PollKind::Poll });
     worker.poll_ns = Figure::Measured(calm / 10 + hog_on.unwrap_or(0));
     worker.polls = Figure::Measured(calm / MS);
     let mut distributions = Distributions::default();

@@ -3,7 +3,7 @@
 use super::workers::Places;
 use crate::{
     model::{CurrentPoll, Stretches, WorkerPolls},
-    probe::{Kept, Recorded, Recording, Registry, Stretch},
+    probe::{Kept, PollKind, Recorded, Recording, Registry, Stretch},
 };
 
 /// Why there is nothing to see at first.
@@ -52,7 +52,11 @@ impl Timeline {
             WorkerPolls {
                 every: stretches(every, since, began, now),
                 ticked: stretches(ticked, since, began, now),
-                current: current.map(|(key, since_ns)| CurrentPoll { key, since_ns }),
+                current: current.map(|(key, since_ns)| CurrentPoll {
+                    key,
+                    since_ns,
+                    kind: PollKind::default(),
+                }),
             }
         };
         Ok(places.iter().map(&mut of_worker).collect())

@@ -99,8 +99,12 @@ impl Workers {
                     .and_then(|thread| thread.current)
                     // A poll that began after `now` was read is left to the next snapshot. Its
                     // start identifies it and is never adjusted.
-                    .filter(|(_, since)| *since <= now)
-                    .map(|(key, since_ns)| CurrentPoll { key, since_ns }),
+                    .filter(|poll| poll.since <= now)
+                    .map(|poll| CurrentPoll {
+                        key: poll.task,
+                        since_ns: poll.since,
+                        kind: poll.kind,
+                    }),
                 poll_ns: Figure::Measured(self.totals[index].busy),
                 polls: Figure::Measured(self.totals[index].polls),
                 busy_ns: busy_ns(metrics, index),
@@ -220,6 +224,8 @@ impl Queues {
 mod tests {
     use std::thread;
 
+    use crate::probe::PollKind;
+
     use super::*;
     use crate::{model::Flavor, probe::Registry};
 
@@ -238,7 +244,7 @@ mod tests {
             id: Some(thread::current().id()),
             os_id: None,
             name: String::new(),
-            current: Some((7, 120)),
+            current: Some(crate::probe::CurrentPoll { task: 7, since: 120, kind: PollKind::Poll }),
             busy: 0,
             polls: 1,
         };
@@ -251,7 +257,13 @@ mod tests {
             rows[0].current.clone()
         };
         assert_eq!(current_at(100), None);
-        assert_eq!(current_at(130), Some(CurrentPoll { key: 7, since_ns: 120 }));
-        assert_eq!(current_at(140), Some(CurrentPoll { key: 7, since_ns: 120 }));
+        assert_eq!(
+            current_at(130),
+            Some(CurrentPoll { key: 7, since_ns: 120, kind: PollKind::Poll })
+        );
+        assert_eq!(
+            current_at(140),
+            Some(CurrentPoll { key: 7, since_ns: 120, kind: PollKind::Poll })
+        );
     }
 }

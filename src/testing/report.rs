@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    probe::{Registry, State},
+    probe::{PollKind, Registry, State},
     watch::{Awaits, PollRecord, WatchHandle},
 };
 
@@ -36,16 +36,21 @@ pub(super) fn held(
     limit: Duration,
 ) -> Option<String> {
     let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    // Before the stacks are awaited: tasks that have ended are kept for some seconds only.
+    let tasks = tasks(registry, registry.now());
     let mut polls = settled(watchdog, began);
     polls.retain(|poll| own_ns(poll) > limit_ns);
     polls.sort_by_key(|poll| std::cmp::Reverse(own_ns(poll)));
-    let tasks = tasks(registry, registry.now());
     let mut report = String::new();
     for poll in polls.iter().take(POLLS) {
         let task = tasks.iter().find(|task| task.key == poll.task);
         let name = task.map_or("a task that has ended", |task| &task.name);
         let length = Duration::from_millis(poll.length_ns() / 1_000_000);
-        let _ = writeln!(report, "{name} held its worker for {length:?}; the limit is {limit:?}");
+        let how = match poll.kind {
+            PollKind::Poll => "held its worker for",
+            PollKind::Drop => "blocked its worker, while its future was dropped, for",
+        };
+        let _ = writeln!(report, "{name} {how} {length:?}; the limit is {limit:?}");
         for line in poll.evidence().lines() {
             let _ = writeln!(report, "  {line}");
         }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::App,
     model::{Finding, FindingId, RULES, Waiter},
+    probe::PollKind,
     watch::{Evidence, Frame, FrameKind},
 };
 
@@ -98,7 +99,11 @@ fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
 
 /// Why it is long, and in which functions.
 fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
-    let mut lines = vec![fact(look, "because", evidence.cause.to_string())];
+    let mut lines = Vec::new();
+    if evidence.kind == PollKind::Drop {
+        lines.push(fact(look, "during", "the drop of its future, not a poll".to_owned()));
+    }
+    lines.push(fact(look, "because", evidence.cause.to_string()));
     if let Some(said) = evidence.instead_of_stack() {
         lines.push(fact(look, "stack", said));
     }

@@ -13,6 +13,7 @@ use ratatui::style::Style;
 use super::{canvas::Pieces, text::duration, theme::Look};
 use crate::{
     model::{Entry, Model},
+    probe::PollKind,
     watch::Cost,
 };
 
@@ -72,7 +73,8 @@ fn when(entry: &Entry, now: u64) -> String {
 
 fn why(entry: &Entry) -> String {
     let function = entry.evidence.function().map(|function| format!(" in {function}"));
-    format!("{}{}", entry.evidence.cause, function.unwrap_or_default())
+    let drop = if entry.evidence.kind == PollKind::Drop { "drop: " } else { "" };
+    format!("{drop}{}{}", entry.evidence.cause, function.unwrap_or_default())
 }
 
 /// Those that waited longest.

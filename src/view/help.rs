@@ -47,11 +47,12 @@ const WORDS: [(&str, &str); 13] = [
     ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
 ];
 
-const STATES: [(State, &str); 8] = [
+const STATES: [(State, &str); 9] = [
     (State::Polling, "a worker runs it right now"),
     (State::Created, "a future that nobody has polled yet: it does nothing until then"),
     (State::Scheduled, "waits for a worker"),
     (State::Idle, "waits for a wake"),
+    (State::Dropping, "its future is dropped: the destructors of what it owns run on a worker"),
     (State::Completed, "it returned"),
     (State::Cancelled, "it was dropped before it returned"),
     (State::Panicked, "its poll panicked"),

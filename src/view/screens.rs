@@ -9,6 +9,7 @@ use crate::{
     },
     lab::Command,
     model::{ConsoleFigures, Figure, testing},
+    probe::PollKind,
     watch::{Cause, Cost, Evidence, Waited},
 };
 
@@ -180,6 +181,7 @@ fn what_a_long_poll_cost_the_others() {
     let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
     let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
     snapshot.evidence = vec![std::sync::Arc::new(Evidence {
+        kind: PollKind::Poll,
         task: culprit,
         began_ns: snapshot.taken_ns - 350_000_000,
         length_ns: 104_000_000,

@@ -14,7 +14,7 @@ use crate::{
         CurrentPoll, Distributions, Figure, Lesson, Snapshot, Subject, TaskFigures,
         testing::{lab, snapshot, task},
     },
-    probe::State,
+    probe::{PollKind, State},
     view,
 };
 
@@ -89,7 +89,8 @@ fn moment(quarters: u64, hog: bool) -> Snapshot {
     snapshot.workers[0].poll_ns = Figure::Measured(work * MS / 5 + polling);
     snapshot.workers[0].polls = Figure::Measured(work * 20);
     snapshot.workers[0].thread = "asynctop-w0".into();
-    snapshot.workers[0].current = held.then_some(CurrentPoll { key: 12, since_ns: hog_since });
+    snapshot.workers[0].current =
+        held.then_some(CurrentPoll { key: 12, since_ns: hog_since, kind: PollKind::Poll });
     snapshot
 }
 

@@ -103,6 +103,7 @@ impl Look {
 
     pub(super) fn state(self, state: State) -> Style {
         match state {
+            State::Dropping => self.warning(),
             State::Polling => self.good().add_modifier(Modifier::BOLD),
             State::Scheduled => self.warning(),
             State::Created | State::Idle => Style::new(),
@@ -118,6 +119,7 @@ impl Look {
             State::Created => ("○", "o"),
             State::Scheduled => ("▲", "S"),
             State::Idle => ("·", "."),
+            State::Dropping => ("▼", "D"),
             State::Completed => ("✓", "C"),
             State::Cancelled => ("✗", "X"),
             State::Panicked => ("‼", "!"),

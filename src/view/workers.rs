@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::App,
     model::{Figure, Snapshot, WorkerRow},
+    probe::PollKind,
 };
 
 /// From here on a poll is worth a warning.
@@ -120,7 +121,8 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow
         Part::Share => (percent(worker.busy), look.share(worker.busy)),
         Part::Now => match &worker.current {
             Some((name, nanos)) if *nanos >= LONG_NS => {
-                (format!("{name} for {}", duration(*nanos)), look.critical())
+                let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
+                (format!("{verb}{name} for {}", duration(*nanos)), look.critical())
             }
             Some((name, _)) => (name.to_string(), plain),
             None => ("nothing".to_owned(), look.dim()),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::probe::PollKind;
+
 use super::{Cause, Cost, Frame, FrameKind, Stack};
 
 /// One function of the user's and its part of a poll.
@@ -31,6 +33,8 @@ impl Share {
 /// A long poll in few words: which function, at which line, why, and in which parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
+    /// Whether it is a poll, or the drop of a future.
+    pub kind: PollKind,
     /// Key of the task.
     pub task: u64,
     /// When the poll began, in nanoseconds on the probe's clock: with the task, its name.
@@ -92,6 +96,9 @@ impl Evidence {
     /// frames of the task.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        if self.kind == PollKind::Drop {
+            lines.push("while its future was dropped".to_owned());
+        }
         match (self.function(), self.instead_of_stack()) {
             (Some(function), _) => {
                 let place = self.place().map(|place| format!(" at {place}")).unwrap_or_default();
@@ -126,6 +133,7 @@ mod tests {
 
     fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
         PollRecord {
+            kind: PollKind::Poll,
             task: 7,
             thread: None,
             thread_name: "worker".into(),

@@ -154,10 +154,12 @@ impl PollRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::PollKind;
     use crate::watch::{Frame, FrameKind};
 
     fn record(task: u64, began_ns: u64) -> PollRecord {
         PollRecord {
+            kind: PollKind::Poll,
             task,
             thread: None,
             thread_name: "".into(),

@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, thread::ThreadId};
 
+use crate::probe::PollKind;
+
 use super::{Cause, Cost, Evidence, Share, Stack};
 
 /// One poll that took longer than the threshold, or takes longer already.
 #[derive(Clone, Debug)]
 pub struct PollRecord {
+    /// Whether it is a poll, or the drop of a future.
+    pub kind: PollKind,
     /// Key of the task, as [`TaskView::key`](crate::probe::TaskView::key) gives it.
     pub task: u64,
     /// The thread that polls, as `std` and Tokio name it; `None` if it has ended.
@@ -101,6 +105,7 @@ impl PollRecord {
             share.part = f64::from(*count) / f64::from(captures);
         }
         Evidence {
+            kind: self.kind,
             task: self.task,
             began_ns: self.began_ns,
             length_ns: self.length_ns(),

@@ -21,7 +21,7 @@ use super::{
     theft::{Reading, Theft},
     watchdog::{Shared, WatchOptions, count, nanos},
 };
-use crate::probe::{Registry, ThreadSlot};
+use crate::probe::{CurrentPoll, PollKind, Registry, ThreadSlot};
 
 const MS: u64 = 1_000_000;
 /// A look at all threads is at least so long after the one before.
@@ -50,16 +50,18 @@ struct Post {
     case: Case,
     /// What was stolen from the machine when the poll had not begun yet.
     stolen: Reading,
+    /// The kind of that poll.
+    kind: PollKind,
     /// The poll is long and has a record.
     is_long: bool,
     /// All tasks at the first look at this poll, once it was long.
     others: Option<Before>,
 }
 
-/// The poll that a thread is in, task and beginning, if it stays in it for two reads.
-fn steady(slot: &ThreadSlot) -> Option<(u64, u64)> {
-    let seen = slot.glance();
-    seen.filter(|_| seen == slot.glance())
+/// The poll that a thread is in, if it stays in it for two reads.
+fn steady(slot: &ThreadSlot) -> Option<CurrentPoll> {
+    let seen = slot.glance_at_poll();
+    seen.filter(|_| seen == slot.glance_at_poll())
 }
 
 impl Rounds {
@@ -124,7 +126,8 @@ impl Rounds {
     /// Looks at one thread; returns when it is to be looked at again.
     fn visit(&mut self, at: usize) -> u64 {
         let slot = self.slots[at];
-        let seen = steady(slot);
+        let current = steady(slot);
+        let seen = current.map(|poll| (poll.task, poll.since));
         let now = self.registry.now();
         let os_id = slot.os_id();
         let cpu = os_id.and_then(cpu_time);
@@ -134,6 +137,7 @@ impl Rounds {
             self.leave(at, seen.map(|(_, began)| began), now);
             let case = Case::new(seen, (now, cpu), before);
             self.posts[at] = Post { case, stolen: self.theft.latest(), ..Post::default() };
+            self.posts[at].kind = current.map(|poll| poll.kind).unwrap_or_default();
         }
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
@@ -164,9 +168,10 @@ impl Rounds {
         // Read before the poll is published. If the poll ends during this read (the watchdog had
         // to wait for a CPU), the delayed tasks may have been polled already: no impact then.
         let others = self.biller.begin(at);
-        self.posts[at].others = others.filter(|_| steady(self.slots[at]) == Some((task, began)));
+        self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some((task, began)));
         let thread = self.slots[at].read(now);
         let record = PollRecord {
+            kind: self.posts[at].kind,
             task,
             thread: thread.id,
             thread_name: thread.name.into(),
@@ -202,8 +207,14 @@ impl Rounds {
             // Later than the end, and by much if there was something else to do: no poll of
             // the task has been longer than its longest.
             let ended = self.posts[at].case.poll.map_or(now, |(task, began)| {
-                let longest = self.registry.longest_poll(task).unwrap_or(u64::MAX);
-                now.min(began.saturating_add(longest))
+                let ended = match self.posts[at].kind {
+                    PollKind::Poll => self
+                        .registry
+                        .longest_poll(task)
+                        .map(|longest| began.saturating_add(longest)),
+                    PollKind::Drop => self.slots[at].drop_end(began),
+                };
+                ended.map_or(now, |ended| ended.min(now))
             });
             self.shared.log().close(at, ended, now);
         }
@@ -266,6 +277,47 @@ mod tests {
         assert_eq!(shared.log().records().len(), 1, "a short one is none of ours");
         let longest = registry.longest_poll(records[0].task);
         assert_eq!(Some(records[0].length_ns()), longest, "however late it is known to be over");
+    }
+
+    #[test]
+    fn a_long_drop_is_known_while_it_lasts_and_has_its_own_length() {
+        struct OnDrop<F: FnMut()>(F);
+        impl<F: FnMut()> Drop for OnDrop<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
+        let mut rounds = rounds();
+        let registry = rounds.registry;
+        let shared = rounds.shared.clone();
+        let on_drop = OnDrop(|| {
+            let due = rounds.look();
+            while registry.now() < due {}
+            rounds.look();
+            let records = shared.log().records();
+            assert_eq!((records.len(), records[0].ended_ns), (1, None), "known while it lasts");
+            assert_eq!(records[0].kind, PollKind::Drop);
+            while shared.no_stacks().is_none() && shared.log().records()[0].captures() == 0 {
+                rounds.look();
+            }
+        });
+        let dropped = registry.instrument("dropped", async move {
+            let _on_drop = on_drop;
+        });
+        let task = dropped.key();
+        drop(dropped);
+        // However late the end is noticed.
+        let later = registry.now() + 20 * MS;
+        while registry.now() < later {}
+        rounds.look();
+        let record = shared.log().records().remove(0);
+        assert_eq!((record.task, record.kind), (task, PollKind::Drop));
+        let ended = rounds.slots[0].drop_end(record.began_ns);
+        assert!(ended.is_some() && record.ended_ns == ended, "{record:?} {ended:?}");
+        assert_eq!(registry.longest_poll(task), Some(0), "it was never polled");
+        let evidence = record.evidence();
+        assert_eq!(evidence.kind, PollKind::Drop);
+        assert_eq!(evidence.lines()[0], "while its future was dropped");
     }
 
     #[test]

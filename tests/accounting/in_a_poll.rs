@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use asynctop::probe::State;
+use asynctop::probe::{CurrentPoll, PollKind, State};
 
 use super::*;
 
@@ -44,6 +44,10 @@ fn a_poll_that_does_not_end_is_busy_time_already() {
     assert_eq!(end.scheduled, first.reading.scheduled);
 }
 
+fn in_poll(task: u64, since: u64) -> CurrentPoll {
+    CurrentPoll { task, since, kind: PollKind::Poll }
+}
+
 #[test]
 fn the_thread_shows_the_poll_that_it_is_in() {
     let (runtime, registry) = (multi_thread(1), keeping());
@@ -55,7 +59,7 @@ fn the_thread_shows_the_poll_that_it_is_in() {
     let now = registry.now();
     let (hog, threads) = (task_at(registry, "hog", now), registry.threads(now));
     let [thread] = &threads[..] else { panic!("one thread polls: {threads:?}") };
-    assert_eq!(thread.current, Some((hog.key, hog.reading.since)));
+    assert_eq!(thread.current, Some(in_poll(hog.key, hog.reading.since)));
     assert_eq!((thread.busy, thread.polls), (hog.reading.busy, 1));
     assert_eq!(registry.threads(now + SECOND)[0].busy, thread.busy + SECOND);
     assert!(thread.id.is_some_and(|id| id != std::thread::current().id()));
@@ -103,7 +107,7 @@ fn the_innermost_poll_is_current_and_time_is_counted_once() {
     let now = registry.now();
     let (outer, inner) = (task_at(registry, "outer", now), task_at(registry, "inner", now));
     let thread = &registry.threads(now)[0];
-    assert_eq!(thread.current, Some((inner.key, inner.reading.since)));
+    assert_eq!(thread.current, Some(in_poll(inner.key, inner.reading.since)));
     assert_eq!(thread.busy, outer.reading.busy, "the inner poll is part of the outer one");
 
     drop(go_on);

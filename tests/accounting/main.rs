@@ -4,6 +4,7 @@
 //! [`until`] waits for the condition itself; where time has to pass, the reading is
 //! asked for a later `now`.
 
+mod drops;
 mod in_a_poll;
 mod lifecycle;
 mod polls;

@@ -1,5 +1,7 @@
 //! Polls that are long, but do not hold their worker for long enough to be felt by themselves.
 
+use crate::probe::PollKind;
+
 use super::{
     Look, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
@@ -61,7 +63,11 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
         own if own < poll.length_ns / 2 => format!(" ({} of its own)", duration(own)),
         _ => String::new(),
     };
-    format!("a poll of {} took {length}{own}{}", poll.task.meta.name, why.unwrap_or_default())
+    let what = match poll.kind {
+        PollKind::Poll => "a poll",
+        PollKind::Drop => "the drop of the future",
+    };
+    format!("{what} of {} took {length}{own}{}", poll.task.meta.name, why.unwrap_or_default())
 }
 
 #[cfg(test)]

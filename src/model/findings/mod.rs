@@ -119,7 +119,7 @@ mod tests {
             CurrentPoll, Model, Snapshot, TaskFigures,
             testing::{snapshot, task},
         },
-        probe::State,
+        probe::{PollKind, State},
     };
 
     /// A hog in its first poll, since `began`.
@@ -127,7 +127,8 @@ mod tests {
         let (state, busy_ns) = (State::Polling, now - began);
         let hog = TaskFigures { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
         let mut moment = snapshot(now, [hog]);
-        moment.workers[0].current = Some(CurrentPoll { key: 7, since_ns: began });
+        moment.workers[0].current =
+            Some(CurrentPoll { key: 7, since_ns: began, kind: PollKind::Poll });
         moment
     }
 

@@ -1,5 +1,7 @@
 //! A task that lives, or lived, in a single long poll: it awaits nothing that ever waits.
 
+use std::sync::Arc;
+
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
@@ -7,7 +9,8 @@ use super::{
 };
 use crate::{
     model::{TaskFigures, TaskRates},
-    probe::State,
+    probe::{PollKind, State},
+    watch::Evidence,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -33,10 +36,16 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
     if !only || is_old {
         return None;
     }
-    let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
+    let evidence = evidence_of(look, task);
     // The record of a poll that is over is there once; what it said stands.
     let is_over = task.state.is_done() && evidence.is_none();
     Some(if is_over { task.busy_ns } else { look.own_ns(task.busy_ns, evidence) })
+}
+
+/// What the watchdog has of the only poll of a task.
+fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskFigures) -> Option<&'a Arc<Evidence>> {
+    let of_task = |e: &&Arc<Evidence>| e.task == task.key && e.kind == PollKind::Poll;
+    look.snapshot.evidence.iter().find(of_task)
 }
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
@@ -50,7 +59,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
         1 => String::new(),
         n => format!(" ({} more of {} do the same)", n - 1, task.meta.group),
     };
-    let evidence = look.snapshot.evidence.iter().find(|evidence| evidence.task == task.key);
+    let evidence = evidence_of(look, task);
     let sentence = format!("{ran}: it has never awaited anything that had to wait{more}");
     Claim {
         since_ns: Some(look.now().saturating_sub(task.lifetime_ns)),

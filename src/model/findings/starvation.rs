@@ -69,6 +69,7 @@ mod tests {
         CurrentPoll, Snapshot,
         testing::{snapshot, task, worker},
     };
+    use crate::probe::PollKind;
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Snapshot {
@@ -78,7 +79,7 @@ mod tests {
         let mut now = snapshot(2 * S + S / 2, [ready].into_iter().chain(hogs));
         now.workers = vec![worker(0), worker(1)];
         for (worker, key) in now.workers.iter_mut().zip(2..).take(held) {
-            worker.current = Some(CurrentPoll { key, since_ns: 0 });
+            worker.current = Some(CurrentPoll { key, since_ns: 0, kind: PollKind::Poll });
         }
         now
     }

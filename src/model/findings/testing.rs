@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Finding, RULES, Thresholds};
 use crate::{
     model::{Model, Snapshot, testing::snapshot},
+    probe::PollKind,
     watch::{Cause, Evidence},
 };
 
@@ -32,6 +33,7 @@ pub(super) fn when(taken_ns: u64) -> Snapshot {
 /// What a watchdog says of a poll that is under way, without a stack.
 pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> {
     Arc::new(Evidence {
+        kind: PollKind::Poll,
         task,
         began_ns,
         length_ns: S,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::TaskFigures,
-    probe::State,
+    probe::{PollKind, State},
     watch::{CallKind, Cause, Evidence},
 };
 
@@ -31,6 +31,7 @@ pub(super) const RULE: Rule = Rule {
 /// A poll that is under way, or was over before anybody looked.
 pub(super) struct Poll<'a> {
     pub task: &'a TaskFigures,
+    pub kind: PollKind,
     /// The worker, if it is known.
     pub worker: Option<usize>,
     pub began_ns: u64,
@@ -88,19 +89,26 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;
         let length_ns = now.saturating_sub(current.since_ns);
-        Some((look.task(current.key)?, Some(worker.index), current.since_ns, length_ns))
+        let task = look.task(current.key)?;
+        Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
     });
     let mut under_way: Vec<_> = on_workers.collect();
     // Threads that are nobody's worker, and sources that know of no workers.
-    for task in look.snapshot.tasks.iter().filter(|task| task.state == State::Polling) {
+    for task in &look.snapshot.tasks {
+        let kind = match task.state {
+            State::Polling => PollKind::Poll,
+            State::Dropping => PollKind::Drop,
+            _ => continue,
+        };
         if !under_way.iter().any(|(known, ..)| known.key == task.key) {
-            under_way.push((task, None, task.since_ns, task.lasts_ns(now)));
+            under_way.push((task, kind, None, task.since_ns, task.lasts_ns(now)));
         }
     }
     let mut polls: Vec<_> = under_way
         .into_iter()
-        .map(|(task, worker, began_ns, length_ns)| Poll {
+        .map(|(task, kind, worker, began_ns, length_ns)| Poll {
             task,
+            kind,
             worker,
             began_ns,
             length_ns,
@@ -112,7 +120,8 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
         let task = look.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
         let worker = evidence.worker;
-        Some(Poll { task, worker, began_ns, length_ns, evidence: Some(evidence) })
+        let kind = evidence.kind;
+        Some(Poll { task, kind, worker, began_ns, length_ns, evidence: Some(evidence) })
     }));
     // One after the other: who has been told of a later one takes an earlier one for old.
     polls.sort_by_key(|poll| poll.began_ns);
@@ -169,11 +178,22 @@ fn held(poll: &Poll<'_>) -> String {
     let place = poll.worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
     let why = why.unwrap_or_default();
-    format!("held {place} for {} without yielding{why}", poll.length())
+    let length = poll.length();
+    match poll.kind {
+        PollKind::Poll => format!("held {place} for {length} without yielding{why}"),
+        PollKind::Drop => {
+            format!("blocked {place} for {length} while its future was dropped{why}")
+        }
+    }
 }
 
 /// What to do about a poll that is long for this reason.
 pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
+    if evidence.kind == PollKind::Drop {
+        return Some(
+            "Do no slow work in a destructor: a task that is aborted, or ends, runs it on the              worker. Clean up in an async function before the end, or hand the value to              tokio::task::spawn_blocking(move || drop(value)).",
+        );
+    }
     let Cause::Call(call) = evidence.cause else { return None };
     Some(match call.kind {
         CallKind::Sleep => {
@@ -209,7 +229,7 @@ mod tests {
         let mut waits = task(8, "waits");
         waits.state = State::Scheduled;
         let mut now = snapshot(2 * S, [hog, waits]);
-        now.workers[0].current = Some(CurrentPoll { key: 7, since_ns });
+        now.workers[0].current = Some(CurrentPoll { key: 7, since_ns, kind: PollKind::Poll });
         now
     }
 
@@ -235,6 +255,35 @@ mod tests {
         assert_eq!(of("worker-held", [now.clone()]).len(), 1);
         now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
         assert!(of("worker-held", [now]).is_empty(), "the machine is to blame");
+    }
+
+    #[test]
+    fn a_long_drop_is_reported_as_a_drop() {
+        let mut now =
+            snapshot(2 * S, [TaskFigures { state: State::Cancelled, ..task(7, "writer") }]);
+        let mut drop = Evidence::clone(&evidence(7, S, Cause::Computing));
+        (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
+        (now.watched, now.evidence) = (true, vec![Arc::new(drop)]);
+        let found = &of("worker-held", [now])[0];
+        assert_eq!(
+            found.sentence,
+            "writer blocked its thread for 400 ms while its future was dropped"
+        );
+        assert!(found.cure.starts_with("Do no slow work in a destructor"), "{}", found.cure);
+    }
+
+    #[test]
+    fn a_drop_that_lasts_is_known_without_a_watchdog() {
+        let mut writer = task(7, "writer");
+        (writer.state, writer.since_ns) = (State::Dropping, S);
+        let mut now = snapshot(2 * S, [writer]);
+        now.workers[0].current = Some(CurrentPoll { key: 7, since_ns: S, kind: PollKind::Drop });
+        let found = &of("worker-held", [now])[0];
+        assert!(
+            found.sentence.starts_with("writer has blocked worker 0 for 1.00 s while"),
+            "{}",
+            found.sentence
+        );
     }
 
     #[test]

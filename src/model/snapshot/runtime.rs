@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::probe::PollKind;
+
 use super::Figure;
 
 /// How a Tokio runtime schedules.
@@ -80,11 +82,13 @@ pub struct WorkerFigures {
     pub local_queue: Figure<u64>,
 }
 
-/// A poll that has begun and not ended.
+/// A poll, or the drop of a future, that has begun and not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentPoll {
     /// The task's key.
     pub key: u64,
-    /// When the poll began, on the source's clock.
+    /// When it began, on the source's clock.
     pub since_ns: u64,
+    /// Whether it is a poll.
+    pub kind: PollKind,
 }

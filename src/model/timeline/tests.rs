@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{CurrentPoll, Model, Stretches, testing},
-    probe::{Stretch, TICK_NS},
+    probe::{PollKind, Stretch, TICK_NS},
 };
 
 const MS: u64 = 1_000_000;
@@ -78,7 +78,7 @@ fn bursts_stand_side_by_side_and_what_had_most_of_a_cell_names_it() {
 #[test]
 fn a_poll_that_has_not_ended_is_drawn_up_to_now_and_grows() {
     let held = |now: u64, from: u64| {
-        let current = Some(CurrentPoll { key: 3, since_ns: 40 });
+        let current = Some(CurrentPoll { key: 3, since_ns: 40, kind: PollKind::Poll });
         let polls = if from == 0 { all(0, &[(1, 10, 20)]) } else { all(from, &[]) };
         snapshot(now, [WorkerPolls { current, ..polls }])
     };
@@ -94,7 +94,7 @@ fn a_poll_that_has_not_ended_is_drawn_up_to_now_and_grows() {
 #[test]
 fn open_poll_that_began_after_the_snapshot_comes_with_the_next_one() {
     let held = |now: u64, from: u64| {
-        let current = Some(CurrentPoll { key: 3, since_ns: 70 });
+        let current = Some(CurrentPoll { key: 3, since_ns: 70, kind: PollKind::Poll });
         snapshot(now, [WorkerPolls { current, ..all(from, &[]) }])
     };
     let mut timeline = timeline([held(60, 0)]);
@@ -106,7 +106,7 @@ fn open_poll_that_began_after_the_snapshot_comes_with_the_next_one() {
 #[test]
 fn a_poll_that_was_interrupted_goes_on_where_the_other_one_ended() {
     let polls = all(0, &[(1, 10, 30), (3, 30, 50)]);
-    let current = Some(CurrentPoll { key: 1, since_ns: 10 });
+    let current = Some(CurrentPoll { key: 1, since_ns: 10, kind: PollKind::Poll });
     let timeline = timeline([snapshot(100, [WorkerPolls { current, ..polls }])]);
     assert_eq!(drawn(&timeline, 0, 100, 10), " AABBAAAAA");
 }
@@ -257,7 +257,7 @@ proptest! {
         for (runs, now, lost) in looks {
             let mut polls = all(now / 2, &runs);
             polls.every.lost = lost;
-            polls.current = runs.first().map(|run| CurrentPoll { key: run.0, since_ns: run.1 });
+            polls.current = runs.first().map(|run| CurrentPoll { key: run.0, since_ns: run.1, kind: PollKind::Poll });
             timeline.advance(&snapshot(now, [polls]));
         }
         let to = from.saturating_add(span);

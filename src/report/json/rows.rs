@@ -28,6 +28,7 @@ pub(super) struct WorkerDoc<'a> {
 struct CurrentDoc<'a> {
     task: u64,
     name: &'a str,
+    kind: &'static str,
     for_ns: u64,
 }
 
@@ -41,6 +42,7 @@ impl<'a> WorkerDoc<'a> {
             current: current.map(|(poll, (name, for_ns))| CurrentDoc {
                 task: poll.key,
                 name,
+                kind: poll.kind.as_str(),
                 for_ns: *for_ns,
             }),
             busy_share: row.busy,
@@ -101,6 +103,7 @@ impl GroupDoc {
 
 #[derive(Serialize)]
 pub(super) struct CulpritDoc<'a> {
+    kind: &'static str,
     name: &'a str,
     task: u64,
     function: Option<&'a str>,
@@ -115,6 +118,7 @@ pub(super) struct CulpritDoc<'a> {
 impl<'a> CulpritDoc<'a> {
     pub(super) fn of(culprit: &'a Culprit) -> Self {
         CulpritDoc {
+            kind: culprit.kind.as_str(),
             name: &culprit.name,
             task: culprit.task,
             function: culprit.function.as_deref(),
@@ -205,6 +209,7 @@ pub(super) struct FindingDoc<'a> {
     waiters: Vec<WaiterDoc<'a>>,
     location: Option<&'a str>,
     held_at: Option<&'a str>,
+    kind: Option<&'static str>,
     because: Option<String>,
     stack: Option<Vec<String>>,
     cure: &'static str,
@@ -242,6 +247,7 @@ impl<'a> FindingDoc<'a> {
                 .collect(),
             location: finding.location.as_deref(),
             held_at: evidence.and_then(|evidence| evidence.place()),
+            kind: evidence.map(|evidence| evidence.kind.as_str()),
             because: evidence.map(|evidence| evidence.cause.to_string()),
             stack: evidence.and_then(|evidence| {
                 let frames = evidence.stack.as_ref()?.task_frames().iter();

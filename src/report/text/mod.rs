@@ -4,6 +4,8 @@ mod lab;
 
 use std::io::{self, Write};
 
+use crate::probe::PollKind;
+
 use super::{
     Summary, blame, figures,
     format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate},
@@ -148,7 +150,11 @@ fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {
 fn worker(row: &WorkerRow) -> Vec<String> {
     let known = |figure: Option<u64>| figure.map_or(UNKNOWN.to_owned(), count);
     let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
-        format!("in {} for {}", harmless(name), duration(*for_ns))
+        let verb = match row.current_kind() {
+            PollKind::Poll => "in",
+            PollKind::Drop => "dropping",
+        };
+        format!("{verb} {} for {}", harmless(name), duration(*for_ns))
     });
     vec![
         row.figures.index.to_string(),

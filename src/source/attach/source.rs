@@ -20,6 +20,7 @@ use crate::{
         Caveat, Distributions, Figure, Interest, Resources, RuntimeFigures, Snapshot, Subject,
         TargetFigures, TaskFigures,
     },
+    probe::PollKind,
     source::Source,
     watch::{Cause, Evidence},
 };
@@ -225,6 +226,7 @@ impl Looking {
 /// What is known of a long poll of a target: that it was, and how long.
 fn evidence(poll: EndedPoll) -> Arc<Evidence> {
     Arc::new(Evidence {
+        kind: PollKind::Poll,
         task: poll.task,
         began_ns: poll.began_ns,
         length_ns: poll.length_ns,

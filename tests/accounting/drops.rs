@@ -1,0 +1,127 @@
+//! Dropping a future runs code of the task outside of its polls: it is shown, and not counted.
+
+use asynctop::probe::{PollKind, Reading, State};
+
+use super::*;
+
+/// Runs a closure when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What a destructor sees of its own task and of its own thread.
+type Inside = Arc<Mutex<Option<(Reading, PollKind, Histogram)>>>;
+
+fn look_on_drop(registry: &'static Registry, inside: &Inside) -> OnDrop<impl FnMut() + use<>> {
+    let inside = inside.clone();
+    OnDrop(move || {
+        let seen = task(registry, "dropped");
+        let this = std::thread::current().id();
+        let threads = registry.threads(registry.now());
+        let here = threads.iter().find(|thread| thread.id == Some(this)).expect("it is known");
+        let current = here.current.expect("it runs something");
+        assert_eq!(current.task, seen.key);
+        *inside.lock().expect("no poison") = Some((seen.reading, current.kind, seen.delays));
+    })
+}
+
+#[test]
+fn an_aborted_task_is_dropping_until_its_destructors_have_run() {
+    on_each_flavour(|runtime, registry| {
+        let inside = Inside::default();
+        let looks = look_on_drop(registry, &inside);
+        let handle = runtime.spawn(registry.instrument_task("dropped", async move {
+            let _looks = looks;
+            std::future::pending::<()>().await;
+        }));
+        runtime.block_on(async {
+            while task(registry, "dropped").reading.state != State::Idle {
+                tokio::task::yield_now().await;
+            }
+            handle.abort();
+            let _ = handle.await;
+        });
+        let (during, kind, _) = inside.lock().expect("no poison").take().expect("it was dropped");
+        assert_eq!((during.state, kind), (State::Dropping, PollKind::Drop));
+        let after = task(registry, "dropped").reading;
+        assert_eq!(after.state, State::Cancelled);
+        for reading in [during, after] {
+            assert_eq!((reading.polls, reading.wakes), (1, 0));
+            assert_eq!((reading.busy, reading.scheduled), (after.busy, after.scheduled));
+        }
+        assert!(after.since >= during.since);
+    });
+}
+
+#[test]
+fn what_is_dropped_after_the_last_poll_is_a_drop_and_no_part_of_it() {
+    /// Done at once; what it owns is dropped with it, not by its poll.
+    struct Owner<T>(#[allow(dead_code, reason = "it is dropped")] T);
+    impl<T: Unpin> Future for Owner<T> {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+    on_each_flavour(|runtime, registry| {
+        let inside = Inside::default();
+        let looks = Box::new(look_on_drop(registry, &inside));
+        let _ = runtime.block_on(runtime.spawn(registry.instrument_task("dropped", Owner(looks))));
+        let (during, kind, _) = inside.lock().expect("no poison").take().expect("it was dropped");
+        assert_eq!((during.state, kind), (State::Completed, PollKind::Drop));
+        assert_eq!(during, task(registry, "dropped").reading);
+    });
+}
+
+#[test]
+fn a_wait_for_a_worker_ends_when_the_drop_begins() {
+    let registry = keeping();
+    let inside = Inside::default();
+    let looks = look_on_drop(registry, &inside);
+    let woken = registry.instrument_task("dropped", async move {
+        let _looks = looks;
+    });
+    assert_eq!(task(registry, "dropped").reading.state, State::Scheduled);
+    drop(woken);
+    let (during, ..) = inside.lock().expect("no poison").take().expect("it was dropped");
+    let after = task(registry, "dropped").reading;
+    assert_eq!((during.scheduled, during.max_delay), (after.scheduled, after.max_delay));
+    assert_eq!(after.lifetime - after.scheduled, after.idle);
+}
+
+#[test]
+fn a_thread_is_not_busy_by_a_drop_but_by_a_poll_inside_of_it() {
+    let registry = keeping();
+    let mut context = Context::from_waker(Waker::noop());
+    let poll = |name: &str, context: &mut Context<'_>| {
+        let task = std::pin::pin!(registry.instrument(name, async {}));
+        assert!(task.poll(context).is_ready());
+    };
+    poll("first", &mut context);
+    let inside = OnDrop(|| poll("in the drop", &mut Context::from_waker(Waker::noop())));
+    drop(registry.instrument("dropped", async move {
+        let _inside = inside;
+    }));
+    let threads = registry.threads(registry.now() + 1_000_000_000);
+    let busy: u64 = tasks(registry).iter().map(|task| task.reading.busy).sum();
+    assert_eq!((threads[0].polls, threads[0].busy), (2, busy));
+    assert_eq!(threads[0].current, None);
+}
+
+#[test]
+fn a_destructor_that_panics_leaves_its_thread_as_it_was() {
+    let registry = keeping();
+    let panics = OnDrop(|| panic!("in a destructor"));
+    let dropped = registry.instrument("dropped", async move {
+        let _panics = panics;
+    });
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(dropped)));
+    assert!(dropped.is_err());
+    assert_eq!(registry.threads(registry.now())[0].current, None);
+    assert_eq!(task(registry, "dropped").reading.state, State::Cancelled);
+}
