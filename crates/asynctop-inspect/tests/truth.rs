@@ -285,3 +285,23 @@ fn stacks_are_complete() {
         }
     }
 }
+
+#[test]
+fn futures_in_boxes() {
+    for build in [Build::Dev, Build::Release] {
+        let fixture = build.start("boxed", &[]);
+        let inspection = fixture.inspect();
+        assert_eq!(inspection.runtimes[0].alive, Some(4));
+        let source = include_str!("../fixtures/src/bin/boxed.rs");
+        for name in ["upload", "download"] {
+            assert_eq!(fixture.truth.tasks(name).len(), 2);
+            for (id, _) in fixture.truth.tasks(name) {
+                let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
+                assert_eq!(task.futures, [format!("boxed::{name}::{{{{closure}}}}")], "{build:?}");
+                let location = task.location.as_ref().expect("it has line tables");
+                let line = source.lines().nth(location.line as usize - 1).expect("a line");
+                assert!(line.contains(&format!("async fn {name}(")), "{build:?}: {line}");
+            }
+        }
+    }
+}

@@ -43,7 +43,10 @@ impl Process {
             }
             // A worker's own loop is a blocking task too. While it polls a task, that one is the
             // current one of its thread.
+            let is_named =
+                |name: &String| name.starts_with("tokio::runtime::scheduler::multi_thread::worker");
             let is_loop = match task.tid {
+                _ if task.futures.iter().any(is_named) => true,
                 Some(tid) => worker_of.contains_key(&tid),
                 None => task.state == StateKind::Running && has_current,
             };

@@ -41,8 +41,8 @@ impl Process {
         let mut checks = Vec::new();
         let mut found = self.find_tasks(&maps, &pages, &threads, &blocks, options, &mut checks);
         let retries = found.retries;
-        let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
         self.name(&mut found);
+        let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
         if options.stacks {
             self.add_stacks(&maps, &mut threads);
         }

@@ -9,7 +9,7 @@ use crate::{
     },
     memory::MemoryExt,
     names::{
-        functions::{Functions, TypeNames},
+        functions::{Functions, TypeNames, boxed_at},
         lines::Lines,
         location::CodeLocation,
     },
@@ -291,12 +291,52 @@ impl Process {
             }
         }
         let unknown = TypeNames::default();
+        let boxes = self.boxes(found);
         for task in &mut found.tasks {
-            let names = self.names.get(&task.vtable).unwrap_or(&unknown);
+            let of_type = self.names.get(&task.vtable).unwrap_or(&unknown);
+            let in_box = boxes.get(&task.address).and_then(|table| self.names.get(table));
+            let names = in_box.filter(|names| !names.futures.is_empty()).unwrap_or(of_type);
             task.futures.clone_from(&names.futures);
             task.location.clone_from(&names.location);
             task.contains.clone_from(&names.contains);
         }
+    }
+
+    /// For tasks whose future is a box: the vtable of the box, by the task's address. Names each
+    /// vtable once.
+    fn boxes(&mut self, found: &Found) -> HashMap<u64, u64> {
+        /// Boxes in boxes are opened up to this depth.
+        const MAX_DEPTH: usize = 3;
+        let mut boxes = HashMap::new();
+        for &index in &self.with_tokio {
+            let module = &self.modules[index];
+            let lines = self.lines.get(&index).and_then(Option::as_ref);
+            let mut functions: Option<Functions<'_, _>> = None;
+            for task in &found.tasks {
+                let Some(vtable) = self.vtables.get(task.vtable) else { continue };
+                let names = self.names.get(&task.vtable);
+                if !module.range.contains(&task.vtable) || !names.is_some_and(TypeNames::is_boxed) {
+                    continue;
+                }
+                let behind = vtable.spawn_location.unwrap_or(vtable.id) + 8;
+                let mut address = task.address.wrapping_add(behind);
+                for _ in 0..MAX_DEPTH {
+                    let found = boxed_at(&self.identity, module, address);
+                    let Some((table, content)) = found else { break };
+                    boxes.insert(task.address, table);
+                    let names = self.names.entry(table).or_insert_with(|| {
+                        functions
+                            .get_or_insert_with(|| Functions::new(&self.identity, module, lines))
+                            .boxed(table)
+                    });
+                    if !names.is_boxed() {
+                        break;
+                    }
+                    address = content;
+                }
+            }
+        }
+        boxes
     }
 }
 

@@ -68,6 +68,42 @@ pub(crate) struct Functions<'a, M: ?Sized> {
     lines: Option<&'a Lines>,
 }
 
+impl TypeNames {
+    /// The task's future is a box, whose content has the name that people know.
+    pub(crate) fn is_boxed(&self) -> bool {
+        let pinned = |name: &String| {
+            name.strip_prefix("core::pin::Pin<")
+                .unwrap_or(name)
+                .starts_with("alloc::boxed::Box<dyn ")
+        };
+        self.futures.first().is_some_and(pinned)
+    }
+}
+
+/// The vtable of the box that begins at one of the first words at `address`, and its content.
+pub(crate) fn boxed_at(
+    memory: &(impl Memory + ?Sized),
+    module: &Module,
+    address: u64,
+) -> Option<(u64, u64)> {
+    /// Tag of the task's stage, then the box.
+    const SEARCHED: usize = 4;
+    let words = memory.words(address, SEARCHED);
+    words.windows(2).find_map(|pair| {
+        let &[content, table] = pair else { return None };
+        if !module.range.contains(&table) || module.is_code(table) || content == 0 {
+            return None;
+        }
+        let &[drop, size, alignment, poll] = memory.words(table, 4).first_chunk()?;
+        let plausible = (drop == 0 || module.is_code(drop))
+            && size < 1 << 24
+            && alignment.is_power_of_two()
+            && alignment <= 4096
+            && module.is_code(poll);
+        plausible.then_some((table, content))
+    })
+}
+
 impl<'a, M: Memory + ?Sized> Functions<'a, M> {
     pub(crate) fn new(memory: &'a M, module: &'a Module, lines: Option<&'a Lines>) -> Self {
         let mut functions = Functions {
@@ -89,7 +125,29 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
         let futures = self.futures(vtable);
         let futures = self.resolve(vtable, futures);
         let location = self.location(&futures);
-        let contains = self.contains(vtable, &futures);
+        let contains = self.contains(vtable.functions[0], &futures);
+        TypeNames { futures, location, contains }
+    }
+
+    /// Names of the future in a box, from the box's own vtable: drop, size, alignment, poll.
+    pub(crate) fn boxed(&mut self, table: u64) -> TypeNames {
+        let words = self.memory.words(table, 4);
+        let Some(&[drop, _, _, poll]) = words.first_chunk() else { return TypeNames::default() };
+        let dropped = self.names_at(drop).into_iter().filter_map(|name| {
+            ["drop_in_place<", "drop_in_place::<", "drop_glue::<"]
+                .iter()
+                .find_map(|prefix| first_argument(&name, prefix).map(sanitize))
+        });
+        let mut futures: Vec<String> = dropped.collect();
+        let polled: Vec<String> = self.names_at(poll).iter().map(|name| sanitize(name)).collect();
+        // The glue may be merged with that of other types; the poll function decides.
+        if let Some(only) = futures.iter().find(|future| polled.contains(future)).cloned() {
+            futures = vec![only];
+        } else if futures.is_empty() {
+            futures = polled;
+        }
+        let location = self.location(&futures);
+        let contains = self.contains(poll, &futures);
         TypeNames { futures, location, contains }
     }
 
@@ -168,7 +226,7 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
         if locations.len() == 1 { locations.pop() } else { None }
     }
 
-    fn contains(&mut self, vtable: &Vtable, futures: &[String]) -> Vec<CodeLocation> {
+    fn contains(&mut self, poll: u64, futures: &[String]) -> Vec<CodeLocation> {
         let own = match futures {
             [only] => self.closures().get(only).cloned().unwrap_or_default(),
             _ => Vec::new(),
@@ -179,7 +237,7 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
         }
         let mut depth_found = usize::MAX;
         if addresses.is_empty() {
-            self.follow(&vtable.functions[..1], |functions, function, depth| {
+            self.follow(&[poll], |functions, function, depth| {
                 if depth > depth_found {
                     return false;
                 }

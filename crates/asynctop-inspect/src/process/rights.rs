@@ -76,12 +76,12 @@ impl Access {
                 "it belongs to user {owner} and this user is root without CAP_SYS_PTRACE; start \
                  the container with --cap-add SYS_PTRACE"
             ),
-            _ if self.in_container => "this container lacks the capability; start it with \
-                                       --cap-add SYS_PTRACE"
-                .into(),
             (Some(owner), _) if owner != *user => {
                 format!("it belongs to user {owner}, this is user {user}; {sudo}")
             }
+            _ if self.in_container => "this container lacks the capability; start it with \
+                                       --cap-add SYS_PTRACE"
+                .into(),
             (_, Some(scope @ 1..)) => format!(
                 "kernel.yama.ptrace_scope is {scope}, which denies it to all but {}; {sudo}",
                 if scope == 1 { "parent processes" } else { "CAP_SYS_PTRACE" }
@@ -121,6 +121,7 @@ mod tests {
             (Access { owner: None, ..access() }, "hidepid", sudo),
             (access(), "not dumpable", sudo),
             (Access { in_container: true, ..access() }, "container", "--cap-add SYS_PTRACE"),
+            (Access { in_container: true, owner: Some(0), ..access() }, "belongs to user 0", sudo),
             (Access { user: 0, ..access() }, "without CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"),
             (
                 Access { may_trace: true, in_container: true, ..access() },
