@@ -124,7 +124,9 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
     }
     let poll = setup.over(hog);
     let cost = poll.cost.as_ref().expect("a bill");
-    assert!(cost.exact, "{cost:?}");
+    // On a busy machine a part of the waits is not the poll's doing.
+    let own = poll.own_ns() as f64 / poll.length_ns() as f64;
+    assert!(cost.exact || own < 0.99, "{cost:?} {:?}", poll.without_cpu);
     assert_eq!(cost.tasks, 5, "{cost:?}");
     assert_eq!(cost.total_ns, cost.worst.iter().map(|waited| waited.nanos).sum::<u64>());
     assert_eq!(cost.worst[0].task, setup.victims[0].0, "who was woken first waited longest");
@@ -133,10 +135,14 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
         // Its longest wait is this one; what is missing is what it usually waits.
         let longest = setup.reading(*key).max_delay;
         assert!(waited.nanos <= longest, "{waited:?} {longest}");
-        assert!(waited.nanos >= longest / 2, "{waited:?} {longest}");
+        assert!(waited.nanos as f64 >= longest as f64 * own / 2.0, "{waited:?} {longest} {own}");
     }
     let sentence = cost.sentence().unwrap();
-    assert!(sentence.starts_with("cost others ") && sentence.ends_with("(5 tasks)"), "{sentence}");
+    if cost.exact {
+        assert!(sentence.starts_with("cost others ") && sentence.ends_with("(5 tasks)"));
+    } else {
+        assert!(sentence.starts_with("5 tasks waited "), "{sentence}");
+    }
 }
 
 #[test]

@@ -4,10 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use asynctop::testing::{self, Check};
@@ -125,6 +130,42 @@ fn the_innocent_pass_with_what_they_return() {
         }));
         assert_eq!(answer, 49 * 50 / 2);
     }
+}
+
+/// Computes for this long by the clock.
+fn compute(time: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        for n in 0..1000 {
+            black_box(n);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn polls_that_lack_a_cpu_pass() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let cpus = thread::available_parallelism().unwrap().get();
+    // Each CPU is wanted by four more threads: a poll of 10 ms takes 50 ms on average.
+    let busy: Vec<_> = (0..4 * cpus)
+        .map(|_| {
+            let stop = stop.clone();
+            thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    black_box(0);
+                }
+            })
+        })
+        .collect();
+    current_thread().block_on(testing::run(Duration::from_millis(60), async {
+        for _ in 0..20 {
+            let polled = asynctop::spawn(async { compute(Duration::from_millis(10)) });
+            polled.await.unwrap();
+        }
+    }));
+    stop.store(true, Relaxed);
+    busy.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]

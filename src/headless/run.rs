@@ -181,7 +181,8 @@ impl<'a> Run<'a> {
         self.model.advance(Arc::clone(&snapshot));
         self.gate.look(&self.model);
         self.cost = begin.elapsed();
-        snapshot
+        // The model may have taken a stop of the process out of it.
+        self.model.snapshot().map_or(snapshot, Arc::clone)
     }
 }
 

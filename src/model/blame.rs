@@ -25,6 +25,13 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// How long it blocked its worker by its own doing, in nanoseconds: without the time without
+    /// a CPU, as far as that is known.
+    pub fn own_ns(&self) -> u64 {
+        let deducted_ns = self.evidence.without_cpu.total_ns();
+        self.evidence.own_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
+    }
+
     /// When it ended, or was seen last, on the source's clock.
     pub fn end_ns(&self) -> u64 {
         self.evidence.began_ns.saturating_add(self.evidence.length_ns)
@@ -46,7 +53,7 @@ pub struct Culprit {
     pub place: Option<String>,
     /// How many long polls there were.
     pub polls: u64,
-    /// How long all of them took.
+    /// How long all of them took, without the time without a CPU.
     pub held_ns: u64,
     /// What they cost the others; `None` if that was never looked at.
     pub cost: Option<Costs>,
@@ -74,12 +81,13 @@ pub struct Blame {
 }
 
 impl Blame {
-    /// Takes in what a snapshot knows of long polls.
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    /// Takes in what a snapshot knows of long polls: those that took `long_ns` of their own.
+    pub(super) fn advance(&mut self, snapshot: &Snapshot, long_ns: u64) {
         let before = self.entries.len();
         for evidence in &snapshot.evidence {
             self.take(snapshot, evidence);
         }
+        self.entries.retain(|entry| entry.own_ns() >= long_ns);
         let oldest_ns = snapshot.taken_ns.saturating_sub(WINDOW_NS);
         self.entries.retain(|entry| !entry.evidence.over || entry.end_ns() >= oldest_ns);
         while self.entries.len() > KEPT {
@@ -138,7 +146,8 @@ impl Blame {
 fn rank(entries: &VecDeque<Entry>) -> Vec<Culprit> {
     type Subject<'a> = (PollKind, Option<Arc<str>>, Option<&'a str>);
     let mut found: HashMap<Subject<'_>, Culprit> = HashMap::new();
-    for Entry { meta, evidence } in entries {
+    for entry in entries {
+        let Entry { meta, evidence } = entry;
         let group = meta.as_ref().map(|meta| meta.group.clone());
         let name = meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone());
         let kind = evidence.kind;
@@ -155,7 +164,7 @@ fn rank(entries: &VecDeque<Entry>) -> Vec<Culprit> {
         culprit.task = evidence.task;
         culprit.place = evidence.place().map(str::to_owned).or(culprit.place.take());
         culprit.polls += 1;
-        culprit.held_ns = culprit.held_ns.saturating_add(evidence.length_ns);
+        culprit.held_ns = culprit.held_ns.saturating_add(entry.own_ns());
         if let Some(cost) = &evidence.cost {
             culprit.cost = Some(add(culprit.cost, cost));
         }
@@ -184,7 +193,7 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        watch::{Cause, Share},
+        watch::{Cause, Share, TimeWithoutCpu},
     };
 
     const S: u64 = 1_000_000_000;
@@ -209,7 +218,8 @@ mod tests {
             captures: 1,
             shares: vec![share],
             stack: None,
-            own_part: Some(1.0),
+            own_ns: Some(length_ns),
+            without_cpu: TimeWithoutCpu::default(),
             cost: None,
             no_stack: None,
             unnamed: 0,
@@ -226,7 +236,7 @@ mod tests {
         let tasks = names.iter().zip(1..).map(|(name, id)| task(id, name));
         let mut now = snapshot(taken_ns, tasks);
         now.evidence = polls.into_iter().map(Arc::new).collect();
-        blame.advance(&now);
+        blame.advance(&now, MS);
     }
 
     #[test]
@@ -282,6 +292,23 @@ mod tests {
         let mut blame = Blame::default();
         advance(&mut blame, 2 * S, [evidence(1, S, S, "spin")]);
         assert_eq!(blame.culprits()[0].cost, None);
+    }
+
+    #[test]
+    fn time_without_a_cpu_is_no_part_of_the_impact() {
+        let mut blame = Blame::default();
+        let lacks = |task, began_ns, run_delay_ns| {
+            let mut poll = evidence(task, began_ns, 300 * MS, "spin");
+            poll.without_cpu.run_delay_ns = run_delay_ns;
+            poll.own_ns = Some(300 * MS - run_delay_ns);
+            poll
+        };
+        advance(&mut blame, 2 * S, [lacks(1, S, 200 * MS), lacks(3, S, 300 * MS)]);
+        let [only] = blame.culprits() else { panic!("{:?}", blame.culprits()) };
+        assert_eq!((&*only.name, only.held_ns), ("hog-1", 100 * MS));
+        // A delay that was not known before.
+        advance(&mut blame, 3 * S, [lacks(1, S, 300 * MS)]);
+        assert_eq!((blame.entries().count(), blame.culprits().len()), (0, 0));
     }
 
     #[test]

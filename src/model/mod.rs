@@ -19,6 +19,7 @@ mod resources;
 mod session;
 mod slowdown;
 mod snapshot;
+mod stops;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -63,6 +64,7 @@ pub struct Model {
     blame: Blame,
     findings: findings::Findings,
     session: Session,
+    stops: stops::Corrections,
     timeline: Timeline,
 }
 
@@ -76,6 +78,7 @@ impl Model {
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
         let last = self.snapshot.take();
+        let snapshot = self.stops.apply(last.as_deref(), snapshot);
         let before_ns = last.as_ref().map(|last| last.taken_ns);
         let mut is_new_base = true;
         if let Some(last) = &last {
@@ -91,7 +94,7 @@ impl Model {
         let base = self.base.snapshot().map(Arc::as_ref);
         self.rates_span_ns = base
             .filter(|_| snapshot.targets.is_empty())
-            .map(|base| snapshot.taken_ns.saturating_sub(base.taken_ns));
+            .map(|base| snapshot.running_ns(base.taken_ns, snapshot.taken_ns));
         self.rates = match snapshot.targets.is_empty() {
             true => rates::tasks(&snapshot, base),
             false => self.by_target.rates(&snapshot, last.as_deref(), &self.rates),
@@ -101,7 +104,7 @@ impl Model {
         self.lag.advance(&snapshot);
         self.machine.advance(&snapshot);
         self.session.advance(&snapshot, self.slowdown.figure());
-        self.blame.advance(&snapshot);
+        self.blame.advance(&snapshot, self.findings.thresholds.long_poll_ns());
         let thresholds = self.findings.thresholds.clone();
         self.findings.advance(&findings::Look {
             snapshot: &snapshot,
@@ -155,7 +158,7 @@ impl Model {
             model.by_target.rates_since(snapshot, first, &mut model.rates);
             return model;
         }
-        let span_ns = snapshot.taken_ns.saturating_sub(first.taken_ns);
+        let span_ns = snapshot.running_ns(first.taken_ns, snapshot.taken_ns);
         if span_ns >= rates::MIN_SPAN_NS {
             model.rates = rates::tasks(snapshot, Some(first));
             for row in &mut model.workers {
@@ -241,6 +244,14 @@ impl Model {
     /// task that holds its worker has long polls, too.
     pub fn partial_findings(&self) -> &[Arc<Finding>] {
         self.findings.parts()
+    }
+
+    /// The polls of the impact table that blocked a worker for at least the threshold of
+    /// `worker-held`, as findings, also those that ended before one could become active.
+    pub fn held_in_impact(&self) -> impl Iterator<Item = Finding> {
+        let held_ns = self.thresholds().worker_held_ns();
+        let entries = self.blame.entries();
+        entries.filter_map(move |entry| findings::of_impact(entry, held_ns?))
     }
 
     /// The finding with this identity, of now or over.

@@ -125,7 +125,7 @@ fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
 
 /// The rates of each task of `now`, in its order.
 pub(super) fn tasks(now: &Snapshot, base: Option<&Snapshot>) -> Vec<TaskRates> {
-    let span_ns = base.map(|base| now.taken_ns.saturating_sub(base.taken_ns));
+    let span_ns = base.map(|base| now.running_ns(base.taken_ns, now.taken_ns));
     between(&now.tasks, base.map_or(&[], |base| &base.tasks), span_ns)
 }
 
@@ -191,7 +191,7 @@ pub(super) fn worker_row(
 ) -> WorkerRow {
     let old = base.and_then(|base| base.workers.get(worker.index));
     let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
-        now.taken_ns.saturating_sub(base.taken_ns)
+        now.running_ns(base.taken_ns, now.taken_ns)
     });
     let change = |of: fn(&WorkerFigures) -> Figure<u64>| {
         let before = old.and_then(|old| of(old).value()).unwrap_or(0);
@@ -206,7 +206,7 @@ pub(super) fn worker_row(
         current: worker
             .current
             .as_ref()
-            .map(|poll| (name_of(now, poll.key), now.taken_ns.saturating_sub(poll.since_ns))),
+            .map(|poll| (name_of(now, poll.key), now.running_ns(poll.since_ns, now.taken_ns))),
         busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)).max(dropping),
         run_delay: worker.run_delay_ns.map(|now| {
             let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);

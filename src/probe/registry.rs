@@ -155,8 +155,22 @@ impl Registry {
         waker.map(Waker::wake)
     }
 
-    /// The longest poll of a task so far, in ns; `None` if its slot is another's by now.
+    /// When a poll of a task that has ended did so, or a later time if that is not known any more;
+    /// `None` if the task's slot is another's by now.
     #[cfg(feature = "watch")]
+    pub(crate) fn end_of_poll(&self, key: u64, began: u64) -> Option<u64> {
+        let cell = self.cell_at(key)?;
+        let (reading, ()) = cell.ledger.read(self.now(), || ())?;
+        // No poll has been longer than the longest. What the task did next began at the end of
+        // the poll, or later.
+        let end = began.saturating_add(reading.max_poll);
+        let next = if reading.since > began { reading.since } else { u64::MAX };
+        // Looked at afterwards: the slot was not cleared before the reading.
+        (cell.key() == key).then_some(end.min(next))
+    }
+
+    /// The longest poll of a task so far, in ns; `None` if its slot is another's by now.
+    #[cfg(all(test, feature = "watch"))]
     pub(crate) fn longest_poll(&self, key: u64) -> Option<u64> {
         let cell = self.cell_at(key)?;
         let (reading, ()) = cell.ledger.read(self.now(), || ())?;

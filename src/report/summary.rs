@@ -18,7 +18,7 @@ pub struct Phase {
     pub name: &'static str,
     /// When it began, on the source's clock.
     pub begin_ns: u64,
-    /// How long it lasted.
+    /// How long it lasted, without the time in which the process was stopped.
     pub duration_ns: u64,
     /// What the closed-loop workloads achieved in it.
     pub work: Vec<Work>,
@@ -47,7 +47,7 @@ impl Phase {
     /// `None` if the model has not seen anything, or not the same runtime.
     pub fn between(name: &'static str, first: &Snapshot, model: &Model) -> Option<Phase> {
         let last = model.snapshot().filter(|last| last.epoch == first.epoch)?;
-        let duration_ns = last.taken_ns.saturating_sub(first.taken_ns);
+        let duration_ns = last.running_ns(first.taken_ns, last.taken_ns);
         Some(Phase {
             name,
             begin_ns: first.taken_ns,

@@ -177,6 +177,8 @@ impl LiveSource {
 impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
+        // Before all else: what is counted afterwards may include the latest stop.
+        let stops = self.watchdog.as_ref().map(WatchHandle::stops).unwrap_or_default();
         self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(self.registry.now(), interest);
         // After the tasks: a state that began while they were read began before this time.
@@ -204,6 +206,7 @@ impl Source for LiveSource {
                 measured as u64,
             ),
             machine: Ok(MachineStats {
+                stops,
                 times: MachineTimes::now(),
                 run_delay_ns: self.workers.run_delay_ns(),
             }),
@@ -233,6 +236,7 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
         since_ns: reading.since,
         // A task that changed its state while the tasks were read is known up to that change.
         known_ns: now.max(reading.since),
+        stopped_ns: 0,
         lifetime_ns: reading.lifetime,
         busy_ns: reading.busy,
         scheduled_ns: reading.scheduled,

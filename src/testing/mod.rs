@@ -37,9 +37,11 @@
 //! - The test's own future, and each task that is spawned or wrapped with [`asynctop::spawn`],
 //!   [`spawn_named`] or [`instrument`]. A task of plain `tokio::spawn` is not measured, and
 //!   cannot be from inside of a test: Tokio's hooks belong to the runtime's builder.
-//! - A poll that is over the limit by less than 20 ms may go unseen. Time in which the
-//!   machine gave the processor to others does not count, as far as the system tells
-//!   (Linux): a busy CI machine is no reason to fail.
+//! - A poll that is over the limit by less than 20 ms may go unseen. On Linux, time in which
+//!   the thread was runnable without a CPU does not count, nor steal time, nor time in which
+//!   the whole process was stopped: a busy CI machine is no reason to fail. Time asleep, in a
+//!   system call or waiting for a lock counts; from a wait for a lock the largest run-queue
+//!   delay of any one other thread is deducted.
 //! - Stacks need Linux on x86_64 or aarch64; elsewhere the task and its length are all.
 //!
 //! Both flavours of `#[tokio::test]` will do. In one process, one check runs at a time and

@@ -39,13 +39,13 @@ pub(super) fn held(
     // Before the stacks are awaited: tasks that have ended are kept for some seconds only.
     let tasks = tasks(registry, registry.now());
     let mut polls = settled(watchdog, began);
-    polls.retain(|poll| own_ns(poll) > limit_ns);
-    polls.sort_by_key(|poll| std::cmp::Reverse(own_ns(poll)));
+    polls.retain(|poll| poll.own_ns() > limit_ns);
+    polls.sort_by_key(|poll| std::cmp::Reverse(poll.own_ns()));
     let mut report = String::new();
     for poll in polls.iter().take(POLLS) {
         let task = tasks.iter().find(|task| task.key == poll.task);
         let name = task.map_or("a task that has ended", |task| &task.name);
-        let length = Duration::from_millis(poll.length_ns() / 1_000_000);
+        let length = Duration::from_millis(poll.own_ns() / 1_000_000);
         let how = match poll.kind {
             PollKind::Poll => "held its worker for",
             PollKind::Drop => "blocked its worker, while its future was dropped, for",
@@ -67,12 +67,6 @@ fn settled(watchdog: &WatchHandle, began: u64) -> Vec<Arc<PollRecord>> {
     let mut polls = watchdog.records();
     polls.retain(|poll| poll.began_ns >= began);
     polls
-}
-
-/// How long the poll took, without the time in which the machine was busy with others.
-fn own_ns(poll: &PollRecord) -> u64 {
-    let part = poll.evidence().own_part.unwrap_or(1.0);
-    (poll.length_ns() as f64 * part) as u64
 }
 
 /// What each task does, and where those wait that are idle.

@@ -10,7 +10,7 @@ use crate::{
     lab::Command,
     model::{ConsoleFigures, Figure, testing},
     probe::PollKind,
-    watch::{Cause, Cost, Evidence, Waited},
+    watch::{Cause, Cost, Evidence, TimeWithoutCpu, Waited},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -192,7 +192,8 @@ fn what_a_long_poll_cost_the_others() {
         captures: 3,
         shares: Vec::new(),
         stack: None,
-        own_part: Some(1.0),
+        own_ns: Some(104_000_000),
+        without_cpu: TimeWithoutCpu::default(),
         cost: Some(cost.into()),
         no_stack: None,
         unnamed: 0,

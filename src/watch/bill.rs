@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::cost::{Cost, Span, Waits};
+use super::{
+    TimeWithoutCpu,
+    cost::{Cost, Span, Waits},
+};
 use crate::probe::{Registry, State, TaskView};
 
 /// So many times as long as a look at all tasks takes there is none after it.
@@ -17,6 +20,33 @@ pub(super) struct Before {
     waits: Vec<Waits>,
     /// Polls of the other threads until then; `None` if one was in a poll.
     others: Option<u64>,
+}
+
+/// How much of a poll is the task's own doing, and so how much of the waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Charge {
+    pub length_ns: u64,
+    pub without_cpu: TimeWithoutCpu,
+}
+
+impl Charge {
+    /// The part of a wait of this length that the poll has caused. A stop lies in a wait as a
+    /// whole or not at all, because nothing happens meanwhile. Of the other time without a CPU
+    /// a wait has the same share as the poll.
+    fn of(&self, wait_ns: u64) -> u64 {
+        let stopped_ns = self.without_cpu.stopped_ns;
+        let wait_ns = wait_ns.checked_sub(stopped_ns).unwrap_or(wait_ns);
+        let running_ns = self.length_ns.saturating_sub(stopped_ns).max(1);
+        let own_ns = self.length_ns.saturating_sub(self.without_cpu.total_ns());
+        let part = u128::from(wait_ns) * u128::from(own_ns) / u128::from(running_ns);
+        u64::try_from(part).unwrap_or(wait_ns)
+    }
+
+    /// Whether next to nothing is deducted but stops: otherwise a part is an estimate.
+    fn is_exact(&self) -> bool {
+        let estimated = self.without_cpu.total_ns() - self.without_cpu.stopped_ns;
+        estimated <= self.length_ns / 100
+    }
 }
 
 /// Makes bills, within a budget of its own.
@@ -65,6 +95,7 @@ impl Biller {
         thread: usize,
         culprit: u64,
         poll: (u64, Option<u64>),
+        charge: Charge,
     ) -> Cost {
         let now = self.registry.now();
         let span = Span { began: poll.0, until: poll.1.unwrap_or(now) };
@@ -80,14 +111,15 @@ impl Biller {
                 return;
             }
             let usual = usually(usual, there, &task);
-            let beyond = nanos.saturating_sub(usual.saturating_mul(waits));
+            let beyond = charge.of(nanos).saturating_sub(usual.saturating_mul(waits));
             cost.add(after.task, || task.name().into(), beyond);
         });
         if self.usual.len() > seen + KEPT {
             self.usual.clear();
         }
         // None was in a poll, and none began one.
-        cost.exact = before.others.is_some() && before.others == self.others(thread);
+        let is_alone = before.others.is_some() && before.others == self.others(thread);
+        cost.exact = is_alone && charge.is_exact();
         self.rest(now);
         cost
     }
@@ -133,4 +165,23 @@ fn usually(
     };
     least(there.entry(place).or_insert(own));
     least(known.entry(task.key()).or_insert(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_wait_is_charged_without_stops_and_without_its_share_of_the_time_without_a_cpu() {
+        let without_cpu = TimeWithoutCpu { stopped_ns: 3000 * MS, ..TimeWithoutCpu::default() };
+        let charge = Charge { length_ns: 3100 * MS, without_cpu };
+        assert_eq!((charge.of(3080 * MS), charge.of(50 * MS)), (80 * MS, 50 * MS));
+        assert!(charge.is_exact());
+        let without_cpu = TimeWithoutCpu { run_delay_ns: 75 * MS, ..without_cpu };
+        let charge = Charge { without_cpu, ..charge };
+        assert_eq!((charge.of(3080 * MS), charge.of(40 * MS)), (20 * MS, 10 * MS));
+        assert!(!charge.is_exact());
+    }
 }

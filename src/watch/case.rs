@@ -1,6 +1,11 @@
 //! What has been looked for in one poll so far.
 
-use super::{eyes::Ticket, inspector::WINDOW_NS, own::Supply};
+use super::{
+    CallKind, Cause,
+    cpu_account::{OtherThreads, Reading},
+    eyes::Ticket,
+    inspector::WINDOW_NS,
+};
 
 /// Whose stacks are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +24,15 @@ pub(super) struct Case {
     pub poll: Option<(u64, u64)>,
     /// When the cause was last looked for, and the thread's CPU time then.
     pub(super) judged: (u64, Option<u64>),
-    /// What the thread had got at the look before this poll.
-    pub(super) before: Supply,
+    /// The thread's times at the last sample before this poll.
+    pub(super) before: Option<Reading>,
+    /// What the thread was found in when the cause was last looked for.
+    pub(super) cause: Option<Cause>,
+    /// Time asleep or in system calls so far, and time waiting for a lock.
+    pub(super) blocked_ns: u64,
+    pub(super) lock_ns: u64,
+    /// The other threads since the poll was first seen waiting for a lock.
+    pub(super) others: Option<OtherThreads>,
     pub(super) capture_due: u64,
     pub(super) asked: Option<Request>,
 }
@@ -38,9 +50,24 @@ impl Case {
     pub(super) fn new(
         poll: Option<(u64, u64)>,
         (now, cpu): (u64, Option<u64>),
-        before: Supply,
+        before: Option<Reading>,
     ) -> Case {
         Case { poll, judged: (now, cpu), before, ..Case::default() }
+    }
+
+    /// The thread was found in `cause`, which counts for `wall_ns`.
+    pub(super) fn add_cause(&mut self, cause: Cause, wall_ns: u64) {
+        self.cause = Some(cause);
+        match cause {
+            Cause::Call(call) if call.kind == CallKind::Lock => self.lock_ns += wall_ns,
+            Cause::Call(_) | Cause::PageFault => self.blocked_ns += wall_ns,
+            Cause::Computing | Cause::NoCpu | Cause::Unknown(_) => {}
+        }
+    }
+
+    /// Whether the thread was last found waiting for a lock.
+    pub(super) fn waits_for_lock(&self) -> bool {
+        matches!(self.cause, Some(Cause::Call(call)) if call.kind == CallKind::Lock)
     }
 
     /// Whether a closer look is due.

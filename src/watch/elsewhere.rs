@@ -84,9 +84,19 @@ pub(super) fn cpu_time(_os_id: u32) -> Option<u64> {
     None
 }
 
-/// Nanoseconds that a thread was ready and waited for a CPU.
-pub(super) fn time_without_cpu(_os_id: u32) -> Option<u64> {
+/// CPU time and run-queue delay of the calling thread.
+pub(super) fn own_times() -> Option<super::ThreadTimes> {
     None
+}
+
+/// Whether a thread is on a CPU or waits for one: not known.
+pub(super) fn is_runnable(_os_id: u32) -> bool {
+    true
+}
+
+/// The other threads of this process.
+pub(super) fn other_threads(_thread: u32) -> Vec<u32> {
+    Vec::new()
 }
 
 /// CPU time and run-queue delay of a thread.

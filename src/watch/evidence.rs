@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::probe::PollKind;
 
-use super::{Cause, Cost, Frame, FrameKind, Stack};
+use super::{Cause, Cost, Frame, FrameKind, Stack, TimeWithoutCpu};
 
 /// One function of the user's and its part of a poll.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,10 +50,12 @@ pub struct Evidence {
     pub over: bool,
     /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
     pub cause: Cause,
-    /// How much of it was the task's own doing (on the CPU, or waiting in a system call), 0
-    /// to 1; in the rest the machine ran something else. Also 0 in `block_in_place`, where it
-    /// has given its worker away. `None` if nobody has looked for long enough to say.
-    pub own_part: Option<f64>,
+    /// How long the task blocked its worker by its own doing, in nanoseconds: the length less the
+    /// time without a CPU, up to when the watchdog sampled the thread last; 0 in
+    /// `block_in_place`. `None` if it is not known, or not known yet.
+    pub own_ns: Option<u64>,
+    /// Time inside of it in which the machine, and not the task, kept it from getting on.
+    pub without_cpu: TimeWithoutCpu,
     /// How many stacks were captured.
     pub captures: u32,
     /// The functions to blame, most of the time first. Empty if there is no stack.
@@ -107,6 +109,7 @@ impl Evidence {
             (None, Some(said)) => lines.push(format!("{}; stack: {said}", self.cause)),
             (None, None) => lines.push(self.cause.to_string()),
         }
+        lines.extend(self.deduction());
         lines.extend(self.profile());
         lines.extend(self.cost.iter().filter_map(|cost| cost.sentence()));
         let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
@@ -115,6 +118,14 @@ impl Evidence {
         });
         lines.extend(shown.take(24).map(|frame| format!("  {frame}")));
         lines
+    }
+
+    /// `120 ms without a CPU are not counted (run-queue delay 120 ms)`; `None` if it is little.
+    fn deduction(&self) -> Option<String> {
+        let without_ns = self.without_cpu.total_ns();
+        let is_much = without_ns >= 1_000_000 && without_ns >= self.length_ns / 20;
+        let millis = without_ns / 1_000_000;
+        is_much.then(|| format!("{millis} ms without a CPU are not counted ({})", self.without_cpu))
     }
 
     /// `81 % in parse_json, 19 % in checksum`; `None` unless there are several parts.
@@ -146,9 +157,7 @@ mod tests {
             other_stacks: 0,
             causes: vec![(Cause::Computing, 300)],
             cost: None,
-            looked_ns: 0,
-            own_ns: 0,
-            stolen_ns: 0,
+            without_cpu: TimeWithoutCpu::default(),
             no_stack: None,
             unnamed: 0,
         }
@@ -170,38 +179,37 @@ mod tests {
     fn who_blocks_in_place_has_given_its_worker_away() {
         let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
         let own = ("my::block_in_place", 8, FrameKind::User);
-        for (frame, part) in [(given, Some(0.0)), (own, Some(1.0))] {
+        for (frame, own_ns) in [(given, 0), (own, 300)] {
             let inner = ("sleep", 1, FrameKind::Std);
             let harness = ("instrument::go", 3, FrameKind::Harness);
-            let mut record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
-            (record.looked_ns, record.own_ns) = (9_000_000, 9_000_000);
-            assert_eq!(record.evidence().own_part, part);
+            let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
+            assert_eq!(record.evidence().own_ns, Some(own_ns));
         }
     }
 
     #[test]
-    fn time_that_the_host_took_is_not_a_polls_own() {
+    fn time_without_a_cpu_is_not_a_polls_own() {
         let mut record = record(vec![(stack(&[("spin", 8, FrameKind::User)]).into(), 1)]);
         record.ended_ns = Some(record.began_ns + 40_000_000);
-        (record.looked_ns, record.own_ns) = (20_000_000, 20_000_000);
-        for (stolen_ns, part) in [(0, 1.0), (30_000_000, 0.25), (50_000_000, 0.0)] {
-            record.stolen_ns = stolen_ns;
-            assert_eq!(record.evidence().own_part, Some(part));
-        }
+        record.without_cpu.run_delay_ns = 25_000_000;
+        record.without_cpu.steal_ns = 5_000_000;
+        let evidence = record.evidence();
+        assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
+        let said = "30 ms without a CPU are not counted (run-queue delay 25 ms, steal time 5 ms)";
+        assert!(evidence.lines().iter().any(|line| line == said), "{:?}", evidence.lines());
     }
 
     #[test]
     fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
         let mut owed = record(Vec::new());
         (owed.ended_ns, owed.unnamed) = (Some(400), 2);
-        (owed.looked_ns, owed.own_ns) = (9_000_000, 9_000_000);
         let said = owed.evidence().lines().remove(0);
         assert!(said.contains("names are being looked up"), "{said}");
-        assert_eq!(owed.evidence().own_part, None, "the stack may say that it has given way");
+        assert_eq!(owed.evidence().own_ns, None, "the stack may show block_in_place");
         (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
         let said = owed.evidence().lines().remove(0);
         assert!(said.ends_with("stack: – (the watchdog has ended)"), "{said}");
-        assert_eq!(owed.evidence().own_part, Some(1.0));
+        assert_eq!(owed.evidence().own_ns, Some(300));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use super::{
     case::{Case, Owner, Request},
     cause::{Whereabouts, judge},
     eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
-    own::{own, own_at_first},
     watchdog::{Shared, count},
 };
 use crate::probe::{Registry, ThreadSlot};
@@ -77,16 +76,11 @@ impl Inspector {
         let began = case.poll.map_or(now, |(_, began)| began);
         let age = now.saturating_sub(began);
         case.capture_due = now + (age / 16).clamp(CAPTURE_NS, CAPTURE_MAX_NS);
-        let Some(os_id) = slot.os_id() else {
-            // Where nobody can look, the poll has to answer for all of its time.
-            return self.shared.log().update(at, |record| {
-                (record.looked_ns, record.own_ns) = (record.length_ns(), record.length_ns());
-            });
-        };
+        let Some(os_id) = slot.os_id() else { return };
         let cpu = cpu_time(os_id);
         let may_capture = self.budget.take(now);
         let Some(eyes) = self.eyes.as_mut().filter(|_| may_capture) else {
-            self.judge(at, case, (now, cpu), os_id, whereabouts(os_id));
+            self.judge(at, case, (now, cpu), whereabouts(os_id));
             if self.eyes.is_some() {
                 self.excuse(at, "too many polls are long at this time");
             }
@@ -95,7 +89,7 @@ impl Inspector {
         count(&self.shared.asked);
         // One reading for both, so that the cause is that of the stack.
         let (found, answer) = eyes.ask(os_id, slot);
-        self.judge(at, case, (now, cpu), os_id, found);
+        self.judge(at, case, (now, cpu), found);
         self.take(at, case, os_id, answer, (now, now + SILENT_NS));
         self.publish_signals();
     }
@@ -106,13 +100,12 @@ impl Inspector {
         self.shared.interrupting.store(signals.interrupting, Relaxed);
     }
 
-    /// What the thread has done since it was last asked, in whose time.
+    /// What the thread has done since it was last asked.
     fn judge(
         &self,
         at: usize,
         case: &mut Case,
         (now, cpu): (u64, Option<u64>),
-        os_id: u32,
         found: Whereabouts,
     ) {
         let (judged, cpu_then) = std::mem::replace(&mut case.judged, (now, cpu));
@@ -120,19 +113,11 @@ impl Inspector {
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
         let spent = spent.filter(|_| wall >= WINDOW_NS);
         let cause = judge(wall, spent, found);
-        self.shared.log().update(at, |record| {
-            if record.causes.is_empty() {
-                let (had, lacked) = case.before.until(os_id, cpu_then);
-                let age = judged.saturating_sub(record.began_ns);
-                let (looked, own) = own_at_first(cause, age, had, lacked);
-                record.looked_ns += looked;
-                record.own_ns += own;
-            }
-            let (looked, own) = own(cause, wall, spent);
-            record.looked_ns += looked;
-            record.own_ns += own;
-            record.add_cause(cause, wall.max(1));
-        });
+        // What it was found in at first has probably lasted since the poll began.
+        let began = case.poll.map_or(judged, |(_, began)| began);
+        let since = if case.cause.is_none() { began } else { judged };
+        case.add_cause(cause, now.saturating_sub(since));
+        self.shared.log().update(at, |record| record.add_cause(cause, wall.max(1)));
     }
 
     /// Looks whether a thread has answered that owes a stack.
@@ -250,14 +235,14 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
-    use crate::watch::{WatchOptions, own::Supply};
+    use crate::watch::WatchOptions;
 
     #[test]
     fn a_stack_of_another_poll_is_thrown_away() {
         let options = WatchOptions::default();
         let shared = Arc::new(Shared::new(&options));
         let mut inspector = Inspector::new(options.signal, Arc::clone(&shared));
-        let mut case = Case::new(Some((7, 100)), (100, None), Supply::default());
+        let mut case = Case::new(Some((7, 100)), (100, None), None);
         let mut take = |theirs| {
             let answer = Answer::Stack(Unwound::default(), theirs);
             inspector.take(0, &mut case, 1, answer, (0, 0));

@@ -13,19 +13,31 @@ const HELD: usize = 64;
 pub(super) struct Log {
     /// The index of the thread's slot, and the poll.
     under_way: Vec<(usize, Arc<PollRecord>)>,
+    /// Tasks and starts of those under way that were long without the time without a CPU.
+    long: Vec<(u64, u64)>,
     /// Those that were slow and did not hold their thread, oldest first.
     slow: VecDeque<Arc<PollRecord>>,
     /// Those that held their thread, apart from the others: many polls that are a
     /// little slow shall not push them out.
     held: VecDeque<Arc<PollRecord>>,
     past: usize,
+    slow_ns: u64,
     held_ns: u64,
 }
 
 impl Log {
-    /// Keeps `past` slow polls; one over `held_ns` holds its thread.
-    pub(super) fn new(past: usize, held_ns: u64) -> Self {
-        Log { under_way: Vec::new(), slow: VecDeque::new(), held: VecDeque::new(), past, held_ns }
+    /// Keeps `past` polls over `slow_ns`; one over `held_ns` blocks its thread. Time without a CPU
+    /// does not count.
+    pub(super) fn new(past: usize, slow_ns: u64, held_ns: u64) -> Self {
+        Log {
+            under_way: Vec::new(),
+            long: Vec::new(),
+            slow: VecDeque::new(),
+            held: VecDeque::new(),
+            past,
+            slow_ns,
+            held_ns,
+        }
     }
 
     /// A long poll was found. If it was there before (another measured future was polled
@@ -50,7 +62,15 @@ impl Log {
         let (_, mut record) = self.under_way.swap_remove(at);
         let ended = Arc::make_mut(&mut record);
         (ended.ended_ns, ended.noticed_ns) = (Some(ended_ns), Some(now));
-        let held = record.length_ns() >= self.held_ns;
+        let own_ns = record.length_ns().saturating_sub(record.without_cpu.total_ns());
+        let poll = (record.task, record.began_ns);
+        let was_long = self.long.iter().position(|long| *long == poll);
+        was_long.map(|at| self.long.swap_remove(at));
+        // It only lacked a CPU, and no reader has ever seen it as long.
+        if own_ns < self.slow_ns && was_long.is_none() {
+            return;
+        }
+        let held = own_ns >= self.held_ns;
         let (ring, room) = if held { (&mut self.held, HELD) } else { (&mut self.slow, self.past) };
         ring.push_back(record);
         while ring.len() > room {
@@ -62,6 +82,10 @@ impl Log {
     pub(super) fn update(&mut self, slot: usize, change: impl FnOnce(&mut PollRecord)) {
         if let Some((_, record)) = self.under_way.iter_mut().find(|(on, _)| *on == slot) {
             change(Arc::make_mut(record));
+            let poll = (record.task, record.began_ns);
+            if record.own_ns() >= self.slow_ns && !self.long.contains(&poll) {
+                self.long.push(poll);
+            }
         }
     }
 
@@ -155,7 +179,7 @@ impl PollRecord {
 mod tests {
     use super::*;
     use crate::probe::PollKind;
-    use crate::watch::{Frame, FrameKind};
+    use crate::watch::{Frame, FrameKind, TimeWithoutCpu};
 
     fn record(task: u64, began_ns: u64) -> PollRecord {
         PollRecord {
@@ -172,9 +196,7 @@ mod tests {
             other_stacks: 0,
             causes: Vec::new(),
             cost: None,
-            looked_ns: 0,
-            own_ns: 0,
-            stolen_ns: 0,
+            without_cpu: TimeWithoutCpu::default(),
             no_stack: None,
             unnamed: 0,
         }
@@ -195,7 +217,7 @@ mod tests {
 
     #[test]
     fn polls_that_held_their_thread_outlive_a_flood_of_slow_ones() {
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 1, 100);
         log.open(0, record(1, 0));
         log.close(0, 200, 210);
         for began in 1..10 {
@@ -209,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_poll_that_is_seen_again_goes_on() {
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 1, 100);
         log.open(0, record(1, 5));
         log.update(0, |record| record.add_stack(stack("a")));
         log.close(0, 20, 30);
@@ -223,7 +245,7 @@ mod tests {
     #[test]
     fn stacks_that_come_late_are_news_of_a_poll_that_is_over() {
         let owner = |began_ns| Owner::Poll { os_id: 1, task: 1, began_ns };
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 1, 100);
         for began in [5, 300] {
             log.open(0, record(1, began));
             log.update(0, |record| record.unnamed = 1);
@@ -242,6 +264,28 @@ mod tests {
         assert_eq!(of(&log, 0), (0, 0, Some(900)));
         assert_eq!(log.records()[0].no_stack.as_deref(), Some("the watchdog has ended"));
         assert!(!log.owes_names() && log.records()[1].no_stack.is_none());
+    }
+
+    #[test]
+    fn a_poll_that_only_lacked_a_cpu_is_not_kept() {
+        let mut log = Log::new(3, 50, 100);
+        let without = |run_delay_ns| TimeWithoutCpu { run_delay_ns, ..TimeWithoutCpu::default() };
+        log.open(0, record(1, 0));
+        log.update(0, |record| (record.last_seen_ns, record.without_cpu) = (60, without(30)));
+        log.close(0, 200, 210);
+        assert_eq!(log.records().len(), 1, "170 of its own");
+        log.open(0, record(2, 1000));
+        log.update(0, |record| (record.last_seen_ns, record.without_cpu) = (1200, without(160)));
+        assert_eq!(log.records()[0].own_ns(), 40);
+        log.close(0, 1200, 1210);
+        assert_eq!(log.records().len(), 1);
+        log.open(0, record(3, 2000));
+        log.update(0, |record| record.last_seen_ns = 2060);
+        log.update(0, |record| record.without_cpu = without(40));
+        log.close(0, 2080, 2090);
+        let records = log.records();
+        let ended = records.iter().find(|record| record.task == 3);
+        assert!(ended.is_some_and(|ended| ended.ended_ns.is_some()), "readers hear of its end");
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
 //!   inspector.rs looks closely at one long poll: why, and where
 //!   case.rs      what has been looked for in one poll so far
-//!   own.rs       how much of a long poll was its own doing
-//!   theft.rs     what the host of a virtual machine takes away
+//!   cpu_account.rs  how long a thread was without a CPU
+//!   steal.rs     steal time
+//!   stops.rs     intervals in which the whole process was stopped
 //!   bill.rs      who waits because of a long poll
 //!   log.rs       what is known of each long poll; the polls that are over
 //!   linux/       one thread's stack and state, from outside
@@ -33,6 +34,7 @@
 //! awaits.rs    the plain data of where an idle task waits
 //! cost.rs      what a long poll costs the others
 //! cause.rs     why a poll is long
+//! time_without_cpu.rs  time inside a poll that is not the task's own
 //! cpu_times.rs CPU time, run-queue delay and steal time
 //! ```
 
@@ -43,21 +45,24 @@ mod cpu_times;
 mod evidence;
 mod record;
 mod stack;
+mod time_without_cpu;
 
 #[cfg(feature = "watch")]
 mod bill;
 #[cfg(feature = "watch")]
 mod case;
 #[cfg(feature = "watch")]
+mod cpu_account;
+#[cfg(feature = "watch")]
 mod inspector;
 #[cfg(feature = "watch")]
 mod log;
 #[cfg(feature = "watch")]
-mod own;
-#[cfg(feature = "watch")]
 mod rounds;
 #[cfg(feature = "watch")]
-mod theft;
+mod steal;
+#[cfg(feature = "watch")]
+mod stops;
 #[cfg(feature = "watch")]
 mod watchdog;
 
@@ -84,5 +89,6 @@ pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
 pub use record::PollRecord;
 pub use stack::{Frame, FrameKind, Stack};
+pub use time_without_cpu::{Stop, TimeWithoutCpu};
 #[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

@@ -4,7 +4,7 @@ use std::{sync::Arc, thread::ThreadId};
 
 use crate::probe::PollKind;
 
-use super::{Cause, Cost, Evidence, Share, Stack};
+use super::{Cause, Cost, Evidence, Share, Stack, TimeWithoutCpu};
 
 /// One poll that took longer than the threshold, or takes longer already.
 #[derive(Clone, Debug)]
@@ -38,14 +38,8 @@ pub struct PollRecord {
     pub causes: Vec<(Cause, u64)>,
     /// What it has cost the others, once that was looked at.
     pub cost: Option<Arc<Cost>>,
-    /// How many nanoseconds of it were looked at closely.
-    pub looked_ns: u64,
-    /// How many of these were its own doing: on the CPU, or waiting in a system call. In
-    /// the others the machine ran something else.
-    pub own_ns: u64,
-    /// How many nanoseconds the host of a virtual machine has taken from one of its CPUs since
-    /// shortly before the poll. The thread may have been on it, and seemed to run.
-    pub stolen_ns: u64,
+    /// Time inside of it in which the machine, and not the task, kept it from getting on.
+    pub without_cpu: TimeWithoutCpu,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
     /// Stacks that were captured and whose names are being looked up. They may come when the
@@ -69,23 +63,26 @@ impl PollRecord {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
-    /// How much of it was its own doing, at its worker's cost, as far as it was looked at.
-    fn own_part(&self) -> Option<f64> {
-        if self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
-            return Some(0.0);
+    /// How long it blocked its worker by its own doing, in nanoseconds: its length less the time
+    /// without a CPU, as far as the watchdog has seen it. 0 in `block_in_place`, which hands the
+    /// worker over.
+    pub fn own_ns(&self) -> u64 {
+        match self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
+            true => 0,
+            false => self.length_ns().saturating_sub(self.without_cpu.total_ns()),
         }
-        // The stack is on its way, and may say that it has given way.
+    }
+
+    /// Whether it is too early to say whose doing it is: the stack that is on its way may show
+    /// `block_in_place`.
+    fn is_undecided(&self) -> bool {
+        // After this a poll is judged without a stack; sooner if no stack can come any more.
+        let patience_ns = match self.ended_ns.is_some() && self.unnamed == 0 {
+            true => 100_000_000,
+            false => 1_000_000_000,
+        };
         let is_awaited = self.stacks.is_empty() && (self.no_stack.is_none() || self.unnamed > 0);
-        if is_awaited && self.looked_ns < STACK_NS {
-            return None;
-        }
-        const ENOUGH_NS: u64 = 4_000_000;
-        /// For so long nobody is judged without it.
-        const STACK_NS: u64 = 1_000_000_000;
-        let length_ns = self.length_ns().max(1);
-        let most = length_ns.saturating_sub(self.stolen_ns) as f64 / length_ns as f64;
-        let seen = || self.own_ns as f64 / self.looked_ns as f64;
-        (self.looked_ns >= ENOUGH_NS).then(|| seen().min(most))
+        is_awaited && self.length_ns() < patience_ns
     }
 
     /// What a finding needs to say where and why.
@@ -113,7 +110,8 @@ impl PollRecord {
             worker: None,
             over: self.ended_ns.is_some(),
             cause: self.cause(),
-            own_part: self.own_part(),
+            own_ns: (!self.is_undecided()).then(|| self.own_ns()),
+            without_cpu: self.without_cpu,
             captures: self.captures(),
             shares: shares.into_iter().map(|(share, _)| share).collect(),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),

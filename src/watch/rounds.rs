@@ -12,14 +12,15 @@ use std::{
 };
 
 use super::{
-    PollRecord,
-    bill::{Before, Biller},
+    PollRecord, Stop, TimeWithoutCpu,
+    bill::{Before, Biller, Charge},
     case::Case,
-    eyes::cpu_time,
+    cpu_account::{self, CpuAccount},
+    eyes::is_runnable,
     inspector::{Inspector, LATE_NS},
-    own::Supply,
-    theft::{Reading, Theft},
-    watchdog::{Shared, WatchOptions, count, nanos},
+    steal::{StealReading, StealTime},
+    stops::StopDetector,
+    watchdog::{Shared, WatchOptions, count, slow_ns},
 };
 use crate::probe::{CurrentPoll, PollKind, Registry, ThreadSlot};
 
@@ -29,6 +30,8 @@ const STEP_NS: u64 = 5 * MS;
 /// How long a poll may be over the threshold before it is known. To come later is to
 /// come less often: most of what the watchdog costs is its waking up.
 const SLACK_NS: u64 = 10 * MS;
+/// Stops that are remembered.
+const STOPS: usize = 64;
 
 /// The watchdog's thread.
 pub(super) struct Rounds {
@@ -38,8 +41,9 @@ pub(super) struct Rounds {
     inspector: Inspector,
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
-    supplies: Vec<Supply>,
-    theft: Theft,
+    cpu_accounts: Vec<CpuAccount>,
+    steal: StealTime,
+    stop_detector: StopDetector,
     biller: Biller,
 }
 
@@ -48,14 +52,18 @@ pub(super) struct Rounds {
 struct Post {
     /// The poll that it was in at the last look, and what has been looked for in it.
     case: Case,
-    /// What was stolen from the machine when the poll had not begun yet.
-    stolen: Reading,
+    /// Steal time before the poll began.
+    steal_before: StealReading,
     /// The kind of that poll.
     kind: PollKind,
     /// The poll is long and has a record.
     is_long: bool,
     /// All tasks at the first look at this poll, once it was long.
     others: Option<Before>,
+    /// How much of the poll counts.
+    charge: Charge,
+    /// Time that the thread had spent in polls when this one began.
+    busy_before: u64,
 }
 
 /// The poll that a thread is in, if it stays in it for two reads.
@@ -74,12 +82,12 @@ impl Rounds {
             registry,
             inspector: Inspector::new(options.signal, Arc::clone(&shared)),
             shared,
-            // An hour more or less does not matter, an overflow would.
-            slow_ns: nanos(options.slow).clamp(MS, u64::MAX / 4),
+            slow_ns: slow_ns(options),
             slots: Vec::new(),
             posts: Vec::new(),
-            supplies: Vec::new(),
-            theft: Theft::default(),
+            cpu_accounts: Vec::new(),
+            steal: StealTime::default(),
+            stop_detector: StopDetector::default(),
             biller: Biller::new(registry),
         }
     }
@@ -89,18 +97,31 @@ impl Rounds {
         while !self.shared.stop.load(Relaxed) {
             let due = self.look();
             let wait = due.saturating_sub(self.registry.now());
+            self.shared.due.store(due, Relaxed);
             thread::park_timeout(Duration::from_nanos(wait));
+            if let Some(stop) = self.stop_detector.woke_up(self.registry.now(), wait) {
+                self.enter_stop(stop);
+            }
         }
+        self.shared.due.store(u64::MAX, Relaxed);
         let why = "the watchdog has ended";
         self.shared.log().give_up(why, self.registry.now());
         self.shared.awaits().give_up(why);
+    }
+
+    fn enter_stop(&self, stop: Stop) {
+        let mut stops = self.shared.stops();
+        if stops.len() == STOPS {
+            stops.remove(0);
+        }
+        stops.push(stop);
     }
 
     /// Looks at all threads once; returns when to look again.
     fn look(&mut self) -> u64 {
         self.registry.thread_slots(&mut self.slots);
         self.posts.resize_with(self.slots.len(), Post::default);
-        self.supplies.resize_with(self.slots.len(), Supply::default);
+        self.cpu_accounts.resize_with(self.slots.len(), CpuAccount::default);
         let began = self.registry.now();
         // A poll that begins right after this look.
         let mut due = began.saturating_add(self.slow_ns + SLACK_NS);
@@ -109,7 +130,7 @@ impl Rounds {
         }
         self.inspector.hear(self.registry);
         // After all threads: a poll that the next look finds has not begun yet.
-        self.theft.renew(self.registry.now());
+        self.steal.renew(self.registry.now());
         count(&self.shared.looks);
         if let Some(cpu) = self.inspector.own_cpu_time() {
             self.shared.cpu.store(cpu, Relaxed);
@@ -130,13 +151,15 @@ impl Rounds {
         let seen = current.map(|poll| (poll.task, poll.since));
         let now = self.registry.now();
         let os_id = slot.os_id();
-        let cpu = os_id.and_then(cpu_time);
+        let before = self.cpu_accounts[at].read(os_id, now);
         self.inspector.collect(at, &mut self.posts[at].case, slot, now);
-        let before = self.supplies[at].renew(os_id, cpu, now);
         if seen != self.posts[at].case.poll {
             self.leave(at, seen.map(|(_, began)| began), now);
+            let account = &self.cpu_accounts[at];
+            let cpu = account.latest().map(|reading| reading.times.cpu_ns);
+            let before = before.or_else(|| account.assumed_before(seen?.1));
             let case = Case::new(seen, (now, cpu), before);
-            self.posts[at] = Post { case, stolen: self.theft.latest(), ..Post::default() };
+            self.posts[at] = Post { case, steal_before: self.steal.latest(), ..Post::default() };
             self.posts[at].kind = current.map(|poll| poll.kind).unwrap_or_default();
         }
         let Some((task, began)) = seen else { return u64::MAX };
@@ -149,11 +172,16 @@ impl Rounds {
         if !self.posts[at].is_long {
             self.enter(at, task, began, now);
         }
-        self.shared.log().update(at, |record| record.last_seen_ns = now);
-        self.look_for_theft(at, now);
+        if os_id.is_some_and(|os_id| !is_runnable(os_id)) {
+            self.cpu_accounts[at].is_blocked();
+        }
         let case = &mut self.posts[at].case;
-        if case.is_due(now) {
+        let is_due = case.is_due(now);
+        if is_due {
             self.inspector.inspect(at, case, slot, now);
+        }
+        self.account(at, now, None);
+        if is_due {
             if self.biller.is_rested() {
                 self.sum_up(at, None);
             }
@@ -170,6 +198,10 @@ impl Rounds {
         let others = self.biller.begin(at);
         self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some((task, began)));
         let thread = self.slots[at].read(now);
+        // If the poll has ended meanwhile, there is no such limit to its length.
+        let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
+        let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
+        self.posts[at].busy_before = if is_same { busy_before } else { 0 };
         let record = PollRecord {
             kind: self.posts[at].kind,
             task,
@@ -184,38 +216,66 @@ impl Rounds {
             other_stacks: 0,
             causes: Vec::new(),
             cost: None,
-            looked_ns: 0,
-            own_ns: 0,
-            stolen_ns: 0,
+            without_cpu: TimeWithoutCpu::default(),
             no_stack: self.shared.no_stacks(),
             unnamed: 0,
         };
         self.shared.log().open(at, record);
     }
 
-    /// Whether the thread may not have run in its long poll though it seemed to.
-    fn look_for_theft(&mut self, at: usize, now: u64) {
-        let stolen_ns = self.theft.since(&self.posts[at].stolen, now);
-        self.shared.log().update(at, |record| record.stolen_ns = stolen_ns);
+    /// Records how long the poll on a thread has lasted, and how much of that the thread was
+    /// without a CPU.
+    fn account(&mut self, at: usize, now: u64, ended: Option<u64>) {
+        let post = &mut self.posts[at];
+        let Some((_, began)) = post.case.poll else { return };
+        let until = ended.unwrap_or(now);
+        let (clock, os_id) = (|| self.registry.now(), self.slots[at].os_id());
+        if let (true, Some(os_id)) = (post.case.waits_for_lock(), os_id) {
+            if ended.is_some() {
+                let tail = until.saturating_sub(post.case.judged.0);
+                post.case.lock_ns += tail;
+            }
+            let others = post.case.others.get_or_insert_default();
+            others.read(os_id, clock, ended.is_some());
+        }
+        let run_delay = post.case.before.zip(self.cpu_accounts[at].latest());
+        let run_delay = run_delay
+            .map(|(before, latest)| cpu_account::run_delay(&before, &latest, began, ended));
+        let others = post.case.others.as_ref();
+        let without_cpu = TimeWithoutCpu {
+            run_delay_ns: run_delay.unwrap_or(0),
+            lock_holder_ns: others.map_or(0, |others| others.largest_delay()),
+            steal_ns: self.steal.since(&post.steal_before, now),
+            stopped_ns: Stop::overlap_ns(&self.shared.stops(), began, until),
+        };
+        let length_ns = until.saturating_sub(began);
+        let without_cpu = without_cpu.fitted(length_ns, post.case.blocked_ns, post.case.lock_ns);
+        self.shared.log().update(at, |record| {
+            record.last_seen_ns = until;
+            record.without_cpu = without_cpu;
+        });
+        post.charge = Charge { length_ns, without_cpu };
     }
 
     /// The poll that a thread was in is over, and the next one has begun, if it has.
     fn leave(&mut self, at: usize, next: Option<u64>, now: u64) {
         if self.posts[at].is_long {
-            self.look_for_theft(at, now);
-            self.sum_up(at, next);
-            // Later than the end, and by much if there was something else to do: no poll of
-            // the task has been longer than its longest.
             let ended = self.posts[at].case.poll.map_or(now, |(task, began)| {
-                let ended = match self.posts[at].kind {
-                    PollKind::Poll => self
-                        .registry
-                        .longest_poll(task)
-                        .map(|longest| began.saturating_add(longest)),
-                    PollKind::Drop => self.slots[at].drop_end(began),
+                // The sample comes later than the end, and much later on a busy machine.
+                let end = match self.posts[at].kind {
+                    PollKind::Poll => {
+                        // The thread has spent no more time in polls since then.
+                        let thread = self.slots[at].read(now);
+                        let busy = thread.busy.saturating_sub(self.posts[at].busy_before);
+                        let end = self.registry.end_of_poll(task, began).unwrap_or(now);
+                        end.min(began.saturating_add(busy))
+                    }
+                    PollKind::Drop => self.slots[at].drop_end(began).unwrap_or(now),
                 };
-                ended.map_or(now, |ended| ended.min(now))
+                now.min(end).min(next.unwrap_or(now)).max(began)
             });
+            self.account(at, now, Some(ended));
+            self.sum_up(at, next);
             self.shared.log().close(at, ended, now);
         }
     }
@@ -225,7 +285,7 @@ impl Rounds {
     fn sum_up(&mut self, at: usize, until: Option<u64>) {
         let post = &self.posts[at];
         let (Some(others), Some((task, began))) = (&post.others, post.case.poll) else { return };
-        let cost = self.biller.sum_up(others, at, task, (began, until));
+        let cost = self.biller.sum_up(others, at, task, (began, until), post.charge);
         self.shared.log().update(at, |record| record.cost = Some(cost.into()));
     }
 }

@@ -15,14 +15,15 @@ use std::{
 };
 
 use super::awaits::AwaitPoints;
-use super::{AwaitPoint, Awaits, PollRecord, eyes, log::Log, rounds::Rounds};
+use super::{AwaitPoint, Awaits, PollRecord, Stop, eyes, log::Log, rounds::Rounds};
 use crate::probe::Registry;
 
 /// What to watch for.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
     /// A poll that takes longer is recorded, with stack and cause. 10 ms unless set;
-    /// at least 1 ms.
+    /// at least 1 ms. Time without a CPU does not count: see
+    /// [`PollRecord::own_ns`](super::PollRecord::own_ns).
     pub slow: Duration,
     /// A poll that takes longer holds its thread: it is kept apart from those that are
     /// only slow, so that many of these do not push it out. 100 ms unless set.
@@ -206,6 +207,22 @@ impl WatchHandle {
         }
     }
 
+    /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a
+    /// paused virtual machine), oldest first; at most 64. Waits up to 100 ms for the watchdog
+    /// if it should have sampled the threads and has not.
+    pub fn stops(&self) -> Vec<Stop> {
+        const LATE_NS: u64 = 50_000_000;
+        let (began, looks) = (Instant::now(), self.shared.looks.load(Relaxed));
+        let is_late = || {
+            let due = self.shared.due.load(Relaxed).saturating_add(LATE_NS);
+            due < self.registry.now() && self.shared.looks.load(Relaxed) == looks
+        };
+        while is_late() && began.elapsed() < Duration::from_millis(100) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.shared.stops().clone()
+    }
+
     /// What the watchdog has done so far.
     pub fn stats(&self) -> WatchStats {
         let shared = &self.shared;
@@ -225,6 +242,10 @@ impl WatchHandle {
 /// What the watchdog's thread and its handles share.
 pub(super) struct Shared {
     log: Mutex<Log>,
+    /// The latest intervals in which the whole process was stopped.
+    stops: Mutex<Vec<Stop>>,
+    /// When the watchdog intends to wake up next.
+    pub due: AtomicU64,
     awaits: Mutex<AwaitPoints>,
     /// The watchdog's own.
     thread: OnceLock<Thread>,
@@ -243,7 +264,9 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(options: &WatchOptions) -> Self {
         Shared {
-            log: Mutex::new(Log::new(options.past, nanos(options.held))),
+            log: Mutex::new(Log::new(options.past, slow_ns(options), nanos(options.held))),
+            stops: Mutex::default(),
+            due: AtomicU64::new(u64::MAX),
             awaits: Mutex::default(),
             thread: OnceLock::new(),
             no_stacks: Mutex::new(None),
@@ -268,6 +291,10 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn stops(&self) -> MutexGuard<'_, Vec<Stop>> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn awaits(&self) -> MutexGuard<'_, AwaitPoints> {
         self.awaits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -281,6 +308,12 @@ impl std::fmt::Debug for Shared {
 
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
+}
+
+/// From how long on a poll is recorded.
+pub(super) fn slow_ns(options: &WatchOptions) -> u64 {
+    // An hour more or less does not matter, an overflow would.
+    nanos(options.slow).clamp(1_000_000, u64::MAX / 4)
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {

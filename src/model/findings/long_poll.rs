@@ -5,7 +5,6 @@ use crate::probe::PollKind;
 use super::{
     Look, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
     worker_held::{self, Poll},
 };
 
@@ -24,8 +23,8 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Moment(check),
 };
 
-/// A single poll that is a little too long may be the machine's fault: a hypervisor takes its
-/// time from whoever runs, and nobody can tell. So it takes two within this time, or one that
+/// A single poll that is a little too long may be the machine's fault: some hypervisors do not
+/// report steal time. So it takes two within this time, or one that
 /// is twice as long as the threshold.
 const AGAIN_NS: u64 = 10_000_000_000;
 
@@ -44,7 +43,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         events: Some(u64::from(poll.is_news(slow))),
         evidence: poll.evidence.cloned(),
         cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
-        ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll))
+        ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
     };
     let mut counts = |poll: &&Poll<'_>| {
         let twice = 2 * look.thresholds.get(&RULE).unwrap_or_default();
@@ -55,19 +54,14 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     long.filter(|poll| counts(poll)).map(&mut claim).collect()
 }
 
-fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
+fn sentence(poll: &Poll<'_>) -> String {
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
     let length = poll.length();
-    // On a busy machine it may have waited for a CPU for most of the time.
-    let own = match poll.own_ns(look) {
-        own if own < poll.length_ns / 2 => format!(" ({} of its own)", duration(own)),
-        _ => String::new(),
-    };
     let what = match poll.kind {
         PollKind::Poll => "a poll",
         PollKind::Drop => "the drop of the future",
     };
-    format!("{what} of {} took {length}{own}{}", poll.task.meta.name, why.unwrap_or_default())
+    format!("{what} of {} took {length}{}", poll.task.meta.name, why.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -89,6 +83,7 @@ mod tests {
     fn over(at: u64, length_ns: u64, cause: Cause) -> Snapshot {
         let mut poll = Evidence::clone(&evidence(1, at - 2 * length_ns, cause));
         (poll.over, poll.length_ns) = (true, length_ns);
+        poll.own_ns = poll.own_ns.map(|own_ns| own_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         now

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
-    model::{MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
+    model::{CurrentPoll, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
     probe::State,
     watch::Evidence,
 };
@@ -46,7 +46,7 @@ impl Look<'_> {
 
     /// The time over which rates are taken, in seconds.
     pub(super) fn span(&self) -> Option<f64> {
-        let span_ns = self.now().saturating_sub(self.base?.taken_ns);
+        let span_ns = self.snapshot.running_ns(self.base?.taken_ns, self.now());
         (span_ns > 0).then_some(span_ns as f64 / 1e9)
     }
 
@@ -62,11 +62,11 @@ impl Look<'_> {
         self.snapshot.evidence.iter().find(same)
     }
 
-    /// How much of a poll was its own doing: on a busy machine a thread may have to wait
-    /// for the CPU, and that is no crime. Where a watchdog watches, only what it has seen counts.
+    /// How long a poll has blocked its worker by its own doing, in nanoseconds: without the time
+    /// without a CPU. Where a watchdog watches, only what it has sampled counts.
     pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
-        match evidence.and_then(|evidence| evidence.own_part) {
-            Some(part) => (length_ns as f64 * part) as u64,
+        match evidence.and_then(|evidence| evidence.own_ns) {
+            Some(own_ns) => own_ns,
             None if self.snapshot.watched => 0,
             None => length_ns,
         }
@@ -96,9 +96,13 @@ impl Look<'_> {
             return spawned.any(|task| task.lasts_ns(self.now()) >= floor);
         }
         let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
-        let mut held =
-            polls.map(|poll| poll.is_some_and(|p| self.now().saturating_sub(p.since_ns) >= floor));
+        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= floor));
         held.all(|held| held)
+    }
+
+    /// How long a worker has been in its current poll.
+    fn lasts_ns(&self, poll: &CurrentPoll) -> u64 {
+        self.snapshot.running_ns(poll.since_ns, self.now())
     }
 
     /// A worker that is in a long poll, and the name of the task.
@@ -106,7 +110,7 @@ impl Look<'_> {
         let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
         self.snapshot.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let long = self.now().saturating_sub(poll.since_ns) >= floor;
+            let long = self.lasts_ns(poll) >= floor;
             Some((worker.index, &*self.task(poll.key).filter(|_| long)?.meta.name))
         })
     }

@@ -69,7 +69,8 @@ mod tests {
                 steal_ns: Some(total(steal_ms)),
                 throttled_ns: Some(total(throttled_ms)),
             };
-            now.machine = Ok(MachineStats { times, run_delay_ns: Some(total(run_delay_ms)) });
+            let run_delay_ns = Some(total(run_delay_ms));
+            now.machine = Ok(MachineStats { times, run_delay_ns, stops: Vec::new() });
             now
         };
         (0..=16).map(moment).collect()

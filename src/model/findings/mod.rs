@@ -34,6 +34,7 @@ mod long_poll;
 mod lost_waker;
 mod machine_overloaded;
 mod never_yielded;
+mod process_stopped;
 mod queue_growing;
 mod spawn_storm;
 mod starvation;
@@ -55,9 +56,10 @@ pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule::Memory;
 pub(super) use words::duration;
+pub(super) use worker_held::of_impact;
 
 /// All rules, in the order in which they are told.
-pub static RULES: [&Rule; 15] = [
+pub static RULES: [&Rule; 16] = [
     &worker_held::RULE,
     &long_poll::RULE,
     &never_yielded::RULE,
@@ -73,6 +75,7 @@ pub static RULES: [&Rule; 15] = [
     &task_panicked::RULE,
     &large_future::RULE,
     &machine_overloaded::RULE,
+    &process_stopped::RULE,
 ];
 
 /// The findings of a source: those of now, and those that are over.

@@ -6,7 +6,7 @@ use super::{Finding, RULES, Thresholds};
 use crate::{
     model::{Model, Snapshot, testing::snapshot},
     probe::PollKind,
-    watch::{Cause, Evidence},
+    watch::{Cause, Evidence, TimeWithoutCpu},
 };
 
 pub(super) const S: u64 = 1_000_000_000;
@@ -41,7 +41,8 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         is_least: false,
         over: false,
         cause,
-        own_part: Some(if cause == Cause::NoCpu { 0.02 } else { 1.0 }),
+        own_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
+        without_cpu: TimeWithoutCpu::default(),
         captures: 0,
         shares: Vec::new(),
         stack: None,

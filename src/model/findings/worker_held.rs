@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Look, Severity,
+    Finding, Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
     words::{count, duration},
 };
 use crate::{
-    model::TaskFigures,
+    model::{Entry, TaskFigures},
     probe::{PollKind, State},
     watch::{CallKind, Cause, Evidence},
 };
@@ -44,9 +44,10 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
-    /// How long it took, as people say it.
+    /// How long it took without the time without a CPU.
     pub(super) fn length(&self) -> String {
-        let length = duration(self.length_ns);
+        let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
+        let length = duration(self.length_ns.saturating_sub(without_ns));
         match self.evidence.is_some_and(|evidence| evidence.is_least) {
             true => format!("at least {length}"),
             false => length,
@@ -65,7 +66,7 @@ impl Poll<'_> {
     /// poll that is still there at the look after that is no accident.
     fn unseen_ns(&self, look: &Look<'_>) -> u64 {
         let lately = |evidence: &&Arc<Evidence>| evidence.length_ns >= self.length_ns / 2;
-        let judged = self.evidence.filter(lately).is_some_and(|e| e.own_part.is_some());
+        let judged = self.evidence.filter(lately).is_some_and(|e| e.own_ns.is_some());
         let before = self.began_ns.saturating_add(1_000_000_000);
         let again = look.before_ns.is_some_and(|at| at >= before);
         if again && !judged && !self.is_over() { self.length_ns } else { 0 }
@@ -150,6 +151,36 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     held.iter().map(&mut claim).collect()
 }
 
+/// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
+/// have ended before a snapshot could report it as one. `None` if it was shorter, or may block.
+pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding> {
+    let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
+    let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
+    let why = evidence.function().map(|function| format!(", {} in {function}", evidence.cause));
+    let (length, why) = (duration(own_ns), why.unwrap_or_default());
+    let held = held_for(evidence.kind, evidence.worker, &length, &why);
+    (own_ns >= held_ns).then(|| Finding {
+        rule: RULE.name,
+        severity: RULE.severity,
+        suspect: Suspect::Group(meta.group.clone()),
+        task: Some(evidence.task),
+        task_id: Some(meta.id),
+        target: meta.target.clone(),
+        sentence: format!("{} {held}", meta.name),
+        measure: own_ns,
+        location: Some(meta.location.clone()),
+        evidence: Some(evidence.clone()),
+        waiters: Vec::new(),
+        waiting: 0,
+        cure: cure(evidence).unwrap_or(RULE.cure),
+        first_seen_ns: evidence.began_ns,
+        last_seen_ns: entry.end_ns(),
+        count: 1,
+        active: !evidence.over,
+        part_of: None,
+    })
+}
+
 fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
     if poll.is_over() {
         return past(poll);
@@ -175,11 +206,13 @@ fn past(poll: &Poll<'_>) -> String {
 }
 
 fn held(poll: &Poll<'_>) -> String {
-    let place = poll.worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
-    let why = why.unwrap_or_default();
-    let length = poll.length();
-    match poll.kind {
+    held_for(poll.kind, poll.worker, &poll.length(), &why.unwrap_or_default())
+}
+
+fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> String {
+    let place = worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
+    match kind {
         PollKind::Poll => format!("held {place} for {length} without yielding{why}"),
         PollKind::Drop => {
             format!("blocked {place} for {length} while its future was dropped{why}")

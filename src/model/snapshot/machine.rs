@@ -1,6 +1,6 @@
 //! CPU supply of the watched process.
 
-use crate::watch::MachineTimes;
+use crate::watch::{MachineTimes, Stop};
 
 /// CPU supply of the watched process: totals since it started.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,4 +10,6 @@ pub struct MachineStats {
     /// Run-queue delay of the threads that poll tasks, summed, in nanoseconds; `None` where the
     /// system does not count it.
     pub run_delay_ns: Option<u64>,
+    /// The latest intervals in which the whole process was stopped, oldest first.
+    pub stops: Vec<Stop>,
 }

@@ -20,7 +20,7 @@ pub use task::{TaskFigures, TaskKind, TaskMeta};
 use super::{Caveat, Resources, TargetFigures, WorkerPolls};
 use crate::{
     Histogram,
-    watch::{AwaitPoint, Evidence},
+    watch::{AwaitPoint, Evidence, Stop},
 };
 
 /// One moment of a runtime.
@@ -68,6 +68,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The time from `from_ns` to `to_ns` without the time in which the whole process was
+    /// stopped.
+    pub fn running_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let stops = self.machine.as_ref().map_or(&[][..], |machine| &machine.stops);
+        to_ns.saturating_sub(from_ns).saturating_sub(Stop::overlap_ns(stops, from_ns, to_ns))
+    }
+
     /// What is to be known of a figure that is not quite what its name promises.
     pub fn caveat(&self, figure: &str) -> Option<&'static str> {
         self.caveats.iter().find(|caveat| caveat.figure == figure).map(|caveat| caveat.text)

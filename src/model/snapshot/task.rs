@@ -72,6 +72,8 @@ pub struct TaskFigures {
     /// read, at most the snapshot's time; earlier where a target reports its tasks now and
     /// then.
     pub known_ns: u64,
+    /// For how much of the time since `since_ns` the whole process was stopped.
+    pub stopped_ns: u64,
     /// From its spawn to the snapshot, or to its end.
     pub lifetime_ns: u64,
     /// Time inside polls, the running one included.
@@ -99,6 +101,7 @@ pub struct TaskFigures {
 impl TaskFigures {
     /// For how long it has stood where it stands, as far as that is known at `now_ns`.
     pub fn lasts_ns(&self, now_ns: u64) -> u64 {
-        self.known_ns.min(now_ns).saturating_sub(self.since_ns)
+        let lasts_ns = self.known_ns.min(now_ns).saturating_sub(self.since_ns);
+        lasts_ns.saturating_sub(self.stopped_ns)
     }
 }

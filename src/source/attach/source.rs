@@ -22,7 +22,7 @@ use crate::{
     },
     probe::PollKind,
     source::Source,
-    watch::{Cause, Evidence},
+    watch::{Cause, Evidence, TimeWithoutCpu},
 };
 
 /// Why figures of the runtime are missing.
@@ -234,7 +234,8 @@ fn evidence(poll: EndedPoll) -> Arc<Evidence> {
         worker: None,
         over: true,
         cause: Cause::Unknown(NOT_ON_THE_WIRE),
-        own_part: None,
+        own_ns: None,
+        without_cpu: TimeWithoutCpu::default(),
         captures: 0,
         shares: Vec::new(),
         stack: None,

@@ -27,8 +27,10 @@ mod fire;
 use std::time::Duration;
 
 pub(in crate::watch) use mailbox::Ticket;
-pub(super) use os::{cpu_time, stolen_time, time_without_cpu, whereabouts};
-pub(super) use supply::{load_average, thread_times, throttled_time};
+pub(super) use os::{cpu_time, stolen_time, whereabouts};
+pub(super) use supply::{
+    is_runnable, load_average, other_threads, own_times, thread_times, throttled_time,
+};
 pub(in crate::watch) use unwind::Unwound;
 
 use super::{Awaits, Owner, Stack, cause::Whereabouts};

@@ -24,15 +24,6 @@ pub(in crate::watch) fn cpu_time(os_id: u32) -> Option<u64> {
     known.then_some(nanos)
 }
 
-/// Nanoseconds that a thread of this process was ready and waited for a CPU; `None` once it
-/// has ended, and where the kernel does not count it (`CONFIG_SCHED_INFO`). A wait that still
-/// lasts is not in it.
-pub(in crate::watch) fn time_without_cpu(os_id: u32) -> Option<u64> {
-    // Time on a CPU, time waited for one, how often it got one.
-    let text = fs::read_to_string(format!("/proc/self/task/{os_id}/schedstat")).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// Nanoseconds that each CPU of this virtual machine was wanted and its host ran something else,
 /// since it booted; none where the kernel does not tell. In steps of some 10 ms.
 pub(in crate::watch) fn stolen_time() -> Vec<u64> {

@@ -6,12 +6,31 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::watch::ThreadTimes;
+use super::os::{this_thread, whereabouts};
+use crate::watch::{ThreadTimes, cause::Whereabouts};
 
 /// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or
 /// the kernel lacks `CONFIG_SCHED_INFO`.
 pub(in crate::watch) fn thread_times(os_id: u32) -> Option<ThreadTimes> {
     parse_schedstat(&fs::read_to_string(format!("/proc/self/task/{os_id}/schedstat")).ok()?)
+}
+
+/// CPU time and run-queue delay of the calling thread.
+pub(in crate::watch) fn own_times() -> Option<ThreadTimes> {
+    thread_times(this_thread())
+}
+
+/// Whether a thread of this process is on a CPU or waits for one; also where that is not known.
+pub(in crate::watch) fn is_runnable(os_id: u32) -> bool {
+    matches!(whereabouts(os_id), Whereabouts::Running | Whereabouts::Unreadable(_))
+}
+
+/// The threads of this process but `thread` and the calling one.
+pub(in crate::watch) fn other_threads(thread: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let this_thread = this_thread();
+    ids.filter(|id| *id != thread && *id != this_thread).collect()
 }
 
 /// `CPU time, run-queue delay, number of time slices`.
@@ -101,7 +120,7 @@ mod tests {
         let times = ThreadTimes { cpu_ns: 12, run_delay_ns: 3_231_057 };
         assert_eq!(parse_schedstat("12 3231057 1\n"), Some(times));
         assert_eq!(parse_schedstat("12\n"), None);
-        assert!(thread_times(super::super::os::this_thread()).is_some());
+        assert!(own_times().is_some());
         assert_eq!(thread_times(u32::MAX), None);
     }
 

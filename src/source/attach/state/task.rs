@@ -237,6 +237,7 @@ impl Task {
             state,
             since_ns,
             known_ns: since_ns.saturating_add(lasts),
+            stopped_ns: 0,
             lifetime_ns: lifetime,
             busy_ns: busy,
             scheduled_ns: scheduled,

@@ -1,39 +1,39 @@
-//! What the host of a virtual machine takes away: a thread whose CPU is stolen seems to run, and
-//! even its CPU time seems to grow until it does.
+//! Steal time: CPU time that the hypervisor gave to others. A thread whose CPU is stolen appears to
+//! run, and even its CPU time appears to grow.
 
 use std::{sync::Arc, time::Instant};
 
-use super::eyes::stolen_time;
+use super::eyes;
 
 const MS: u64 = 1_000_000;
-/// A reading is this old at most when a poll begins, if readings are cheap.
+/// Maximum age of a reading when a poll begins, if readings are cheap.
 const EVERY_NS: u64 = 100 * MS;
 
-/// The time stolen from each CPU, read now and then: on a large machine that is slow.
+/// The steal time of each CPU. Read at intervals: on a large machine a reading is slow.
 #[derive(Default)]
-pub(super) struct Theft {
-    latest: Reading,
+pub(super) struct StealTime {
+    latest: StealReading,
     read_at: u64,
     /// How long the latest reading took.
     cost_ns: u64,
 }
 
-/// Stolen so far, in nanoseconds, for each CPU.
-pub(super) type Reading = Arc<[u64]>;
+/// Steal time so far of each CPU, in nanoseconds.
+pub(super) type StealReading = Arc<[u64]>;
 
-impl Theft {
+impl StealTime {
     /// Keeps the latest reading young, at a thousandth of a core at most.
     pub(super) fn renew(&mut self, now: u64) {
         self.read(now, EVERY_NS.max(self.cost_ns.saturating_mul(1000)));
     }
 
     /// The latest reading, for a poll that has begun since.
-    pub(super) fn latest(&self) -> Reading {
+    pub(super) fn latest(&self) -> StealReading {
         Arc::clone(&self.latest)
     }
 
-    /// How much was stolen since `then` from a thread, if it was on the CPU that lost most.
-    pub(super) fn since(&mut self, then: &Reading, now: u64) -> u64 {
+    /// Steal time since `then` of the CPU that lost most.
+    pub(super) fn since(&mut self, then: &StealReading, now: u64) -> u64 {
         self.read(now, self.cost_ns.saturating_mul(20));
         most_lost(then, &self.latest)
     }
@@ -43,7 +43,7 @@ impl Theft {
             return;
         }
         let began = Instant::now();
-        let latest = stolen_time();
+        let latest = eyes::stolen_time();
         self.cost_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.read_at = now;
         if *latest != *self.latest {
@@ -54,7 +54,7 @@ impl Theft {
 
 fn most_lost(then: &[u64], now: &[u64]) -> u64 {
     let lost = then.iter().zip(now).map(|(then, now)| now.saturating_sub(*then));
-    // A CPU that came or went: which is which is not known.
+    // A CPU came or went: which is which is not known.
     if then.len() == now.len() { lost.max().unwrap_or(0) } else { 0 }
 }
 
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn readings_take_a_thousandth_of_the_time() {
-        let mut theft = Theft { read_at: 1, cost_ns: MS, ..Theft::default() };
-        theft.renew(1000 * MS);
-        assert_eq!(theft.read_at, 1, "one that takes a millisecond is good for a second");
-        theft.renew(1001 * MS);
-        assert_eq!(theft.read_at, 1001 * MS);
+        let mut steal = StealTime { read_at: 1, cost_ns: MS, ..StealTime::default() };
+        steal.renew(1000 * MS);
+        assert_eq!(steal.read_at, 1, "one that takes a millisecond is good for a second");
+        steal.renew(1001 * MS);
+        assert_eq!(steal.read_at, 1001 * MS);
     }
 }

@@ -1,0 +1,67 @@
+//! The whole process was stopped from outside: that time belongs to no task.
+
+use super::{
+    Look, Severity, Suspect,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "process-stopped",
+    meaning: "the whole process was stopped: by SIGSTOP, a debugger or a paused virtual machine",
+    severity: Severity::Info,
+    unit: Unit::Time,
+    default: 100_000_000,
+    measure: "one stop",
+    raise_ns: 0,
+    clear_ns: 10_000_000_000,
+    cure: "Polls, delays, impact and rates are reported without this time. If nobody stopped the \
+           program, look for a debugger, a suspended container or a paused virtual machine.",
+    on_the_wire: false,
+    check: Check::Moment(check),
+};
+
+fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+    let Ok(machine) = &look.snapshot.machine else { return Vec::new() };
+    let Some(before_ns) = look.before_ns else { return Vec::new() };
+    let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
+    let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
+    let claim = longest.map(|stop| {
+        let length_ns = stop.to_ns - stop.from_ns;
+        let sentence = format!(
+            "the process was stopped for {}; this time counts for no task",
+            duration(length_ns)
+        );
+        Claim {
+            since_ns: Some(stop.from_ns),
+            events: Some(new().count() as u64),
+            ..Claim::new(Suspect::Machine, length_ns, sentence)
+        }
+    });
+    claim.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::{model::MachineStats, watch::Stop};
+
+    #[test]
+    fn each_stop_is_reported_once() {
+        let moment = |at: u64| {
+            let mut now = when(at);
+            let stops = [Stop { from_ns: S, to_ns: 4 * S }, Stop { from_ns: 6 * S, to_ns: 8 * S }];
+            let stops = stops.into_iter().filter(|stop| stop.to_ns <= at).collect();
+            now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+            now
+        };
+        let found = of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(moment));
+        assert_eq!(
+            found[0].sentence,
+            "the process was stopped for 3.00 s; this time counts for no task"
+        );
+        assert_eq!((found.len(), found[0].count), (1, 1));
+        assert_eq!(of("process-stopped", [S / 2, 5 * S, 9 * S, 10 * S].map(moment))[0].count, 2);
+        assert!(of("process-stopped", [S / 2, S].map(moment)).is_empty());
+    }
+}

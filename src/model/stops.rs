@@ -1,0 +1,285 @@
+//! Takes the time in which the whole process was stopped out of what snapshots count.
+//!
+//! A stop (SIGSTOP, a debugger, a paused virtual machine) belongs to no task. While it lasts
+//! nothing changes its state, so of each task it lies in one of busy, scheduled and idle time as a
+//! whole: in the state that the task is still in, or in the time that grew most.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
+use crate::{probe::State, watch::Stop};
+
+/// What is deducted, from the first snapshot after a stop on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Corrections {
+    tasks: HashMap<u64, Correction>,
+    /// Of each worker: time in polls, and time not parked.
+    workers: Vec<[u64; 2]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Correction {
+    /// Of busy, scheduled and idle time.
+    times: [u64; 3],
+    max_poll: Longest,
+    max_delay: Longest,
+}
+
+/// The longest poll or delay of a task, as it is counted and without stops.
+#[derive(Clone, Copy, Debug)]
+struct Longest {
+    counted_ns: u64,
+    net_ns: u64,
+    /// When it began, if it was still under way at the snapshot before.
+    began_ns: Option<u64>,
+}
+
+impl Longest {
+    /// The longest is now `counted_ns`. The task stands since `since_ns` where it stands;
+    /// `lasts` if that is what is measured here.
+    fn update(
+        &mut self,
+        counted_ns: u64,
+        lasts: bool,
+        [since_ns, now_ns]: [u64; 2],
+        stops: &[Stop],
+    ) -> u64 {
+        let lasts = lasts && counted_ns <= now_ns.saturating_sub(since_ns);
+        if counted_ns != self.counted_ns {
+            let began_ns = self.began_ns.filter(|began_ns| began_ns + counted_ns <= now_ns);
+            let end_ns = match (lasts, began_ns) {
+                (true, _) => now_ns,
+                (false, Some(began_ns)) => began_ns + counted_ns,
+                // When the state of the task changed last, or before.
+                (false, None) => since_ns,
+            };
+            let stopped = Stop::overlap_ns(stops, end_ns.saturating_sub(counted_ns), end_ns);
+            self.net_ns = self.net_ns.max(counted_ns.saturating_sub(stopped));
+            self.counted_ns = counted_ns;
+        }
+        self.began_ns = lasts.then_some(since_ns);
+        self.net_ns
+    }
+}
+
+impl Corrections {
+    /// The snapshot without stops. `last` is the one before it, without stops.
+    pub(super) fn apply(
+        &mut self,
+        last: Option<&Snapshot>,
+        mut snapshot: Arc<Snapshot>,
+    ) -> Arc<Snapshot> {
+        let Ok(machine) = &snapshot.machine else { return snapshot };
+        let stops = machine.stops.clone();
+        let last = last.filter(|last| last.epoch == snapshot.epoch);
+        // What was before the first snapshot is not taken apart.
+        let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
+        let new: Vec<Stop> = stops.iter().filter(|stop| stop.to_ns > begin_ns).copied().collect();
+        if self.tasks.is_empty() && new.is_empty() {
+            return snapshot;
+        }
+        let now = Arc::make_mut(&mut snapshot);
+        self.tasks.retain(|key, _| now.tasks.binary_search_by_key(key, |task| task.key).is_ok());
+        let mut known = last.map_or(&[][..], |last| &last.tasks).iter().peekable();
+        for task in &mut now.tasks {
+            while known.next_if(|old| old.key < task.key).is_some() {}
+            let old = known.next_if(|old| old.key == task.key);
+            if !new.is_empty() || self.tasks.contains_key(&task.key) {
+                self.correct(task, old, &new, &stops, now.taken_ns);
+            }
+        }
+        self.workers.resize(now.workers.len(), [0; 2]);
+        for (worker, deducted) in now.workers.iter_mut().zip(&mut self.workers) {
+            let old = last.and_then(|last| last.workers.get(worker.index));
+            correct_worker(worker, old, deducted, &new);
+        }
+        snapshot
+    }
+
+    fn correct(
+        &mut self,
+        task: &mut TaskFigures,
+        old: Option<&TaskFigures>,
+        new: &[Stop],
+        stops: &[Stop],
+        now_ns: u64,
+    ) {
+        task.stopped_ns = Stop::overlap_ns(stops, task.since_ns, now_ns);
+        let unchanged = |of: fn(&TaskFigures) -> u64| {
+            let longest_ns = old.map_or(0, of);
+            Longest { counted_ns: longest_ns, net_ns: longest_ns, began_ns: None }
+        };
+        let correction = self.tasks.entry(task.key).or_insert(Correction {
+            times: [0; 3],
+            max_poll: unchanged(|old| old.max_poll_ns),
+            max_delay: unchanged(|old| old.max_delay_ns),
+        });
+        let end_ns = if task.state.is_done() { task.since_ns } else { now_ns };
+        let began_ns = end_ns.saturating_sub(task.lifetime_ns);
+        deduct(task, correction.times);
+        for stop in new {
+            let before = old.map_or([0; 3], times);
+            let now = times(task);
+            let grown: [u64; 3] = std::array::from_fn(|at| now[at].saturating_sub(before[at]));
+            let lasts = task.since_ns <= stop.from_ns;
+            let at = match task.state {
+                State::Polling if lasts => 0,
+                State::Scheduled if lasts => 1,
+                State::Idle if lasts => 2,
+                _ => (0..3).max_by_key(|at| grown[*at]).unwrap_or(0),
+            };
+            let mut one = [0; 3];
+            one[at] = Stop::overlap_ns(&[*stop], began_ns, end_ns).min(grown[at]);
+            deduct(task, one);
+            correction.times[at] += one[at];
+        }
+        let (poll, delay) = (&mut correction.max_poll, &mut correction.max_delay);
+        let (state, span) = (task.state, [task.since_ns, now_ns]);
+        let in_poll = state == State::Polling;
+        task.max_poll_ns = poll.update(task.max_poll_ns, in_poll, span, stops);
+        let waits = state == State::Scheduled;
+        task.max_delay_ns = delay.update(task.max_delay_ns, waits, span, stops);
+    }
+}
+
+fn times(task: &TaskFigures) -> [u64; 3] {
+    [task.busy_ns, task.scheduled_ns, task.idle_ns]
+}
+
+fn deduct(task: &mut TaskFigures, [busy, scheduled, idle]: [u64; 3]) {
+    task.busy_ns = task.busy_ns.saturating_sub(busy);
+    task.scheduled_ns = task.scheduled_ns.saturating_sub(scheduled);
+    task.idle_ns = task.idle_ns.saturating_sub(idle);
+    task.lifetime_ns = task.busy_ns + task.scheduled_ns + task.idle_ns;
+}
+
+fn correct_worker(
+    worker: &mut WorkerFigures,
+    old: Option<&WorkerFigures>,
+    deducted: &mut [u64; 2],
+    new: &[Stop],
+) {
+    let in_poll_since = worker.current.as_ref().map(|poll| poll.since_ns);
+    let fields: [(&mut Figure<u64>, fn(&WorkerFigures) -> Figure<u64>); 2] =
+        [(&mut worker.poll_ns, |old| old.poll_ns), (&mut worker.busy_ns, |old| old.busy_ns)];
+    for ((field, of), deducted) in fields.into_iter().zip(deducted) {
+        let Figure::Measured(counted) = *field else { continue };
+        let mut net = counted.saturating_sub(*deducted);
+        let before = old.and_then(|old| of(old).value()).unwrap_or(0);
+        for stop in new {
+            let length = stop.to_ns - stop.from_ns;
+            let grown = net.saturating_sub(before);
+            // Most of the stop at least: where it began is known to some 20 ms only.
+            if in_poll_since.is_some_and(|since| since <= stop.from_ns) || grown > length / 10 * 9 {
+                net -= length.min(grown);
+            }
+        }
+        *deducted = counted - net;
+        *field = Figure::Measured(net);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        MachineStats, Model,
+        testing::{snapshot, task},
+    };
+
+    const MS: u64 = 1_000_000;
+    const STOP: Stop = Stop { from_ns: 1100 * MS, to_ns: 4100 * MS };
+
+    fn with_stop(mut now: Snapshot) -> Snapshot {
+        let stops = [STOP].into_iter().filter(|stop| stop.to_ns <= now.taken_ns).collect();
+        now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+        now
+    }
+
+    fn at(taken_ms: u64, times_ms: [u64; 3], state: State, since_ms: u64) -> TaskFigures {
+        let [busy_ns, scheduled_ns, idle_ns] = times_ms.map(|ms| ms * MS);
+        let lifetime_ns = taken_ms * MS;
+        let since_ns = since_ms * MS;
+        TaskFigures { state, since_ns, lifetime_ns, busy_ns, scheduled_ns, idle_ns, ..task(1, "t") }
+    }
+
+    fn run(moments: impl IntoIterator<Item = (u64, TaskFigures)>) -> Vec<Arc<Snapshot>> {
+        let mut model = Model::default();
+        let each = |(taken_ms, task): (u64, TaskFigures)| {
+            model.advance(with_stop(snapshot(taken_ms * MS, [task])).into());
+            model.snapshot().cloned().expect("one")
+        };
+        moments.into_iter().map(each).collect()
+    }
+
+    #[test]
+    fn a_stop_is_no_part_of_the_poll_that_it_fell_into() {
+        let poll = |taken, busy, longest, state, since| {
+            (
+                taken,
+                TaskFigures {
+                    max_poll_ns: longest * MS,
+                    ..at(taken, [busy, 0, taken - busy], state, since)
+                },
+            )
+        };
+        let seen = run([
+            poll(1000, 50, 40, State::Polling, 960),
+            // In the same poll as before the stop.
+            poll(4200, 3250, 3240, State::Polling, 960),
+            // It has ended, and others came.
+            poll(5000, 3400, 3300, State::Idle, 4990),
+            poll(9000, 3800, 3300, State::Idle, 8990),
+        ]);
+        let of = |at: usize| &seen[at].tasks[0];
+        assert_eq!((of(1).busy_ns, of(1).max_poll_ns), (250 * MS, 240 * MS));
+        assert_eq!(of(1).lasts_ns(4200 * MS), 240 * MS);
+        assert_eq!(of(2).busy_ns, 400 * MS);
+        assert_eq!((of(2).max_poll_ns, of(3).max_poll_ns), (300 * MS, 300 * MS));
+        assert_eq!(of(3).busy_ns, 800 * MS);
+        for now in seen {
+            let task = &now.tasks[0];
+            assert_eq!(task.lifetime_ns, task.busy_ns + task.scheduled_ns + task.idle_ns);
+        }
+    }
+
+    #[test]
+    fn a_task_that_was_idle_or_waited_meanwhile_is_corrected_there() {
+        let seen = run([
+            (1000, at(1000, [10, 20, 970], State::Idle, 995)),
+            (4200, at(4200, [60, 30, 4110], State::Polling, 4190)),
+        ]);
+        let task = &seen[1].tasks[0];
+        assert_eq!((task.busy_ns, task.scheduled_ns, task.idle_ns), (60 * MS, 30 * MS, 1110 * MS));
+        let seen = run([
+            (1000, at(1000, [10, 20, 970], State::Idle, 995)),
+            (4200, at(4200, [10, 3140, 1050], State::Scheduled, 1060)),
+        ]);
+        let task = &seen[1].tasks[0];
+        assert_eq!((task.scheduled_ns, task.idle_ns), (140 * MS, 1050 * MS));
+        assert_eq!(task.lasts_ns(4200 * MS), 140 * MS);
+    }
+
+    #[test]
+    fn rates_do_not_cover_a_stop() {
+        let mut model = Model::default();
+        let polled = |taken, polls| {
+            let task = TaskFigures { polls, ..at(taken, [taken, 0, 0], State::Polling, 0) };
+            with_stop(snapshot(taken * MS, [task]))
+        };
+        model.advance(polled(1000, 10).into());
+        model.advance(polled(4500, 20).into());
+        assert_eq!(model.rates(0).polls, 20.0, "10 in 500 ms");
+        assert_eq!(model.rates(0).busy, 1.0);
+    }
+
+    #[test]
+    fn a_task_from_after_the_stop_is_left_alone() {
+        let new = TaskFigures { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(1, "t") };
+        let seen = run([(1000, at(1000, [0, 0, 1000], State::Idle, 0)), (4200, new)]);
+        assert_eq!(seen[1].tasks[0].idle_ns, 0);
+        let new = TaskFigures { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(2, "t") };
+        let seen = run([(1000, at(1000, [0, 0, 1000], State::Idle, 0)), (4200, new)]);
+        assert_eq!((seen[1].tasks[0].busy_ns, seen[1].tasks[0].lifetime_ns), (80 * MS, 80 * MS));
+    }
+}

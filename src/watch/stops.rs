@@ -1,0 +1,79 @@
+//! Intervals in which the whole process was stopped, found by gaps between the watchdog's samples.
+
+use super::{Stop, ThreadTimes, eyes};
+
+const MS: u64 = 1_000_000;
+/// A shorter gap may have other causes: a lock, or a file that is slow to read.
+const MIN_STOP_NS: u64 = 100 * MS;
+/// Where run-queue delay is unknown, a shorter gap may be that.
+const MIN_UNEXPLAINED_NS: u64 = 1000 * MS;
+
+/// The watchdog's own times at its latest wake-up.
+#[derive(Debug, Default)]
+pub(super) struct StopDetector {
+    woke: Option<(u64, Option<ThreadTimes>)>,
+}
+
+impl StopDetector {
+    /// The watchdog has woken up at `now`, after it intended to sleep for `sleep_ns`; returns the
+    /// stop since the wake-up before, if there was one.
+    pub(super) fn woke_up(&mut self, now: u64, sleep_ns: u64) -> Option<Stop> {
+        let times = eyes::own_times();
+        let (before, times_before) = self.woke.replace((now, times))?;
+        let own = times.zip(times_before).map(|(now, before)| ThreadTimes {
+            cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
+            run_delay_ns: now.run_delay_ns.saturating_sub(before.run_delay_ns),
+        });
+        find(before, now, sleep_ns, own)
+    }
+}
+
+/// The stop between two wake-ups: time in which the watchdog neither slept as intended nor used a
+/// CPU nor waited for one.
+fn find(before: u64, now: u64, sleep_ns: u64, own: Option<ThreadTimes>) -> Option<Stop> {
+    let elapsed = now.saturating_sub(before);
+    let (least, own) = match own {
+        Some(own) => (MIN_STOP_NS, own),
+        None => (MIN_UNEXPLAINED_NS, ThreadTimes::default()),
+    };
+    let explained = sleep_ns.saturating_add(own.cpu_ns).saturating_add(own.run_delay_ns);
+    let stopped = elapsed.saturating_sub(explained);
+    // Where in its sleep the process was stopped is not known: all of the sleep counts.
+    let to_ns = now - own.run_delay_ns.min(elapsed);
+    let from_ns = to_ns.saturating_sub(stopped.saturating_add(sleep_ns)).max(before);
+    (stopped >= least).then_some(Stop { from_ns, to_ns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(cpu: u64, delay: u64) -> Option<ThreadTimes> {
+        Some(ThreadTimes { cpu_ns: cpu * MS, run_delay_ns: delay * MS })
+    }
+
+    #[test]
+    fn a_gap_that_nothing_explains_is_a_stop() {
+        let stop = find(100 * MS, 3120 * MS, 15 * MS, own(1, 4)).expect("3 s");
+        assert_eq!((stop.from_ns, stop.to_ns), (101 * MS, 3116 * MS));
+    }
+
+    #[test]
+    fn a_busy_machine_is_no_stop() {
+        assert_eq!(find(0, 900 * MS, 15 * MS, own(20, 800)), None);
+        assert_eq!(find(0, 15 * MS, 15 * MS, own(0, 0)), None);
+        assert_eq!(find(0, 2 * MS, 15 * MS, own(0, 0)), None, "woken early");
+        assert_eq!(find(0, 90 * MS, 15 * MS, own(0, 0)), None, "a slow file");
+    }
+
+    #[test]
+    fn without_a_run_queue_delay_only_a_long_gap_is_a_stop() {
+        assert_eq!(find(0, 900 * MS, 15 * MS, None), None);
+        assert!(find(0, 1100 * MS, 15 * MS, None).is_some());
+    }
+
+    #[test]
+    fn the_first_sample_finds_nothing() {
+        assert_eq!(StopDetector::default().woke_up(5000 * MS, 0), None);
+    }
+}

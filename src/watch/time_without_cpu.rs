@@ -1,0 +1,116 @@
+//! Time inside a poll that is not the task's own.
+
+use std::fmt;
+
+/// Time inside a poll in which the machine, and not the task, kept the poll from getting on, in
+/// nanoseconds. It is deducted before a poll is compared with a threshold. Time asleep, in a system
+/// call or waiting for a lock is the task's own and is not part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeWithoutCpu {
+    /// The thread was runnable and had no CPU.
+    pub run_delay_ns: u64,
+    /// The thread waited for a lock, and another thread of the process was runnable and had no CPU:
+    /// the largest such delay of any one of them.
+    pub lock_holder_ns: u64,
+    /// The hypervisor gave a CPU to others: the CPU that lost most.
+    pub steal_ns: u64,
+    /// The whole process was stopped: by SIGSTOP, a debugger or a paused virtual machine.
+    pub stopped_ns: u64,
+}
+
+impl TimeWithoutCpu {
+    /// All of it.
+    pub fn total_ns(&self) -> u64 {
+        self.parts().iter().fold(0, |sum, (nanos, _)| sum.saturating_add(*nanos))
+    }
+
+    fn parts(&self) -> [(u64, &'static str); 4] {
+        [
+            (self.run_delay_ns, "run-queue delay"),
+            (self.lock_holder_ns, "run-queue delay of another thread"),
+            (self.steal_ns, "steal time"),
+            (self.stopped_ns, "process stopped"),
+        ]
+    }
+
+    /// Fits the parts into a poll of this length; `blocked_ns` of it is the time asleep or in
+    /// system calls, `lock_ns` the time waiting for a lock.
+    #[cfg(feature = "watch")]
+    pub(super) fn fitted(self, length_ns: u64, blocked_ns: u64, lock_ns: u64) -> TimeWithoutCpu {
+        let stopped_ns = self.stopped_ns.min(length_ns);
+        let rest = length_ns - stopped_ns;
+        let run_delay_ns = self.run_delay_ns.min(rest);
+        let rest = rest - run_delay_ns;
+        let lock_holder_ns = self.lock_holder_ns.min(lock_ns).min(rest);
+        // A thread that sleeps loses nothing to the hypervisor.
+        let rest = (rest - lock_holder_ns).saturating_sub(blocked_ns);
+        // While all is stopped the hypervisor may count it, too.
+        let steal_ns = self.steal_ns.saturating_sub(stopped_ns).min(rest);
+        TimeWithoutCpu { run_delay_ns, lock_holder_ns, steal_ns, stopped_ns }
+    }
+}
+
+impl fmt::Display for TimeWithoutCpu {
+    /// `run-queue delay 120 ms, steal time 10 ms`; parts below a millisecond are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self.parts().into_iter().filter(|(nanos, _)| *nanos >= 1_000_000);
+        for (at, (nanos, name)) in parts.enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{name} {} ms", nanos / 1_000_000)?;
+        }
+        Ok(())
+    }
+}
+
+/// An interval in which the whole process was stopped, on the probe's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// When it began, at the earliest.
+    pub from_ns: u64,
+    /// When it ended.
+    pub to_ns: u64,
+}
+
+impl Stop {
+    /// How much of the time from `from_ns` to `to_ns` lies in one of `stops`.
+    pub fn overlap_ns(stops: &[Stop], from_ns: u64, to_ns: u64) -> u64 {
+        let overlap = |stop: &Stop| stop.to_ns.min(to_ns).saturating_sub(stop.from_ns.max(from_ns));
+        stops.iter().map(overlap).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_count_as_far_as_they_overlap() {
+        let stops = [Stop { from_ns: 10, to_ns: 20 }, Stop { from_ns: 50, to_ns: 80 }];
+        assert_eq!(Stop::overlap_ns(&stops, 0, 100), 40);
+        assert_eq!(Stop::overlap_ns(&stops, 15, 60), 15);
+        assert_eq!(Stop::overlap_ns(&stops, 20, 50), 0);
+        assert_eq!(Stop::overlap_ns(&stops, 90, 80), 0);
+    }
+
+    #[test]
+    fn only_what_is_long_enough_is_written() {
+        let time = TimeWithoutCpu {
+            run_delay_ns: 120_000_000,
+            steal_ns: 10_500_000,
+            ..Default::default()
+        };
+        assert_eq!(time.to_string(), "run-queue delay 120 ms, steal time 10 ms");
+        assert_eq!(TimeWithoutCpu { run_delay_ns: 9_000, ..Default::default() }.to_string(), "");
+    }
+
+    #[cfg(feature = "watch")]
+    #[test]
+    fn no_more_is_deducted_than_can_have_been() {
+        let all =
+            TimeWithoutCpu { run_delay_ns: 40, lock_holder_ns: 30, steal_ns: 50, stopped_ns: 20 };
+        assert_eq!(all.fitted(200, 0, 200).total_ns(), 120, "20 of the steal time are the stop's");
+        assert_eq!(all.fitted(200, 0, 10).lock_holder_ns, 10, "it waited for a lock no longer");
+        assert_eq!(all.fitted(200, 110, 0).steal_ns, 30, "a thread that sleeps is not stolen from");
+        assert_eq!(all.fitted(50, 0, 50).total_ns(), 50);
+    }
+}

@@ -1,0 +1,61 @@
+//! A stop of the whole process, as by SIGSTOP or a debugger, counts for no task.
+#![cfg(all(feature = "dashboard", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::program;
+
+const STOP: Duration = Duration::from_secs(3);
+
+/// Stops a program for a while, as `kill -STOP` and `kill -CONT` do.
+fn stop_for_a_while(child: &Child) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, Signal::STOP).unwrap();
+    thread::sleep(STOP);
+    kill_process(pid, Signal::CONT).unwrap();
+}
+
+#[test]
+fn a_stop_is_reported_and_is_no_part_of_any_task() {
+    let args = ["lab", "mixed", "--headless", "--format", "jsonl", "--for", "8s"];
+    let interval = ["--interval", "250ms"];
+    let mut child = program().args(args).args(interval).stdout(Stdio::piped()).spawn().unwrap();
+    let mut documents = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    // It runs, and its watchdog with it.
+    documents.by_ref().take(4).for_each(drop);
+    stop_for_a_while(&child);
+    let last = documents.last().unwrap();
+    assert!(child.wait().unwrap().success());
+    let findings = last["findings"].as_array().unwrap();
+    let of = |rule: &str| findings.iter().find(|finding| finding["rule"] == rule);
+    let stopped = of("process-stopped").unwrap_or_else(|| panic!("no stop in {findings:?}"));
+    assert_eq!(stopped["severity"], "info");
+    let stop_ns = stopped["measure"].as_u64().unwrap();
+    // Threads that wait for a CPU are stopped somewhat later than the others.
+    assert!(stop_ns >= STOP.as_nanos() as u64 / 2, "{stopped}");
+    let limit_ns = stop_ns / 10 * 9;
+    for rule in ["worker-held", "never-yielded", "starvation"] {
+        assert_eq!(of(rule), None);
+    }
+    for culprit in last["blame"].as_array().unwrap() {
+        assert!(culprit["held_ns"].as_u64().unwrap() < limit_ns, "{culprit}");
+    }
+    for task in last["tasks"].as_array().unwrap() {
+        let ns = |name: &str| task[name].as_u64().unwrap();
+        assert_eq!(ns("lifetime_ns"), ns("busy_ns") + ns("scheduled_ns") + ns("idle_ns"));
+        assert!(ns("max_poll_ns") < limit_ns, "{task}");
+        assert!(ns("max_delay_ns") < limit_ns, "{task}");
+    }
+}
