@@ -88,12 +88,26 @@ impl Gate {
                 continue;
             }
             let id = finding.id();
-            match self.fired.iter().position(|(known, _)| *known == id) {
+            match self.position(&id) {
                 Some(at) => self.fired[at].1 = finding.clone(),
                 None if self.fired.len() < MOST => self.fired.push((id, finding.clone())),
                 None => {}
             }
         }
+        let held = |rule: &FailOn| matches!(rule, FailOn::Any | FailOn::Rule("worker-held", _));
+        if !self.rules.iter().any(held) {
+            return;
+        }
+        for finding in model.held_in_impact() {
+            let id = finding.id();
+            if self.position(&id).is_none() && self.fired.len() < MOST {
+                self.fired.push((id, Arc::new(finding)));
+            }
+        }
+    }
+
+    fn position(&self, id: &FindingId) -> Option<usize> {
+        self.fired.iter().position(|(known, _)| known == id)
     }
 
     fn fails(&self, finding: &Finding) -> bool {
@@ -180,6 +194,47 @@ mod tests {
             let text = String::from_utf8(text).expect("text");
             assert!(text.starts_with("failed: task-panicked: broken panicked"), "{text}");
             assert!(text.contains("spawned at src/main.rs:7"), "{text}");
+        }
+    }
+
+    /// A run in which a poll took this long, `run_delay_ns` of it without a CPU, and its task was
+    /// never in a snapshot together with it, so that no finding became active.
+    fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
+        let fail_on: FailOn = fail_on.parse().expect("a rule");
+        let mut thresholds = Thresholds::default();
+        Gate::set(std::slice::from_ref(&fail_on), &mut thresholds);
+        let mut model = Model::with_thresholds(thresholds);
+        let mut gate = Gate::new(vec![fail_on]);
+        let mut poll = (*crate::model::testing::evidence(7, S, length_ns)).clone();
+        poll.without_cpu.run_delay_ns = run_delay_ns;
+        // Whether it was block_in_place was not known.
+        poll.own_ns = None;
+        let mut now = snapshot(3 * S, [task(7, "hog")]);
+        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        model.advance(now.into());
+        assert!(model.all_findings().is_empty());
+        gate.look(&model);
+        gate
+    }
+
+    #[test]
+    fn a_long_poll_in_the_impact_table_fails_the_run_without_a_finding() {
+        for fail_on in ["any", "worker-held", "worker-held=1s"] {
+            let gate = held(fail_on, S + S / 10, 0);
+            let mut text = Vec::new();
+            gate.tell(&mut text).expect("a Vec takes everything");
+            let text = String::from_utf8(text).expect("text");
+            let first = "failed: worker-held: hog held its thread for 1.10 s without yielding\n";
+            assert!(text.starts_with(first), "{text}");
+        }
+        for (fail_on, length_ns, run_delay_ns) in [
+            ("long-poll", S, 0),
+            ("starvation", S, 0),
+            ("worker-held=2s", S, 0),
+            ("any", S / 20, 0),
+            ("any", S, S - S / 20),
+        ] {
+            assert!(held(fail_on, length_ns, run_delay_ns).is_open(), "{fail_on} {length_ns}");
         }
     }
 
