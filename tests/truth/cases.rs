@@ -137,9 +137,15 @@ pub fn all() -> Vec<Case> {
 }
 
 impl Case {
-    /// Whether there is anybody to be found.
+    /// Whether a finding is required: in an anti-pattern, not in a fix or a healthy program.
     pub fn is_guilty(&self) -> bool {
         !self.rules.is_empty()
+    }
+
+    /// Whether it runs a hog, of any kind, or a scenario in which all is well.
+    #[allow(dead_code, reason = "for the score program")]
+    pub fn is_scored_by_default(&self) -> bool {
+        self.hog.is_some() || !self.is_guilty()
     }
 
     /// Runs it for `least`, and longer, until the guilty is found or patience is at its end.
@@ -147,7 +153,7 @@ impl Case {
         let scenario = Scenario::parse(&self.name, "case.toml", &self.text).expect("a scenario");
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
-        let hold = Some(Duration::from_millis(400));
+        let hold = Some(Duration::from_secs(1));
         let hog = HogOptions { kind: self.hog.unwrap_or(HogKind::Spin), count: 1, hold };
         let lab = Lab::start(LabOptions { registry, hog, ..LabOptions::new(scenario) });
         let lab = lab.expect("it starts");
@@ -183,6 +189,7 @@ impl Case {
                 self.places.is_empty() || functions.any(|lines| lines.contains(&place));
             outcome.found = Some((finding.rule, place));
         } else if !guilty && finding.severity >= Severity::Warning {
+            // Info findings, such as machine-overloaded, accuse nobody.
             let who = format!("{} of {}: ", finding.rule, finding.suspect);
             if !outcome.accused.iter().any(|known| known.starts_with(&who)) {
                 outcome.accused.push(format!("{who}{}", finding.sentence));
