@@ -4,6 +4,7 @@ mod current;
 mod open;
 mod stacks;
 mod tasks;
+mod threads;
 mod types;
 
 use std::time::Instant;
@@ -12,7 +13,7 @@ use crate::{
     error::InspectError,
     process::{
         maps::{Maps, Pages},
-        threads,
+        threads::list,
     },
 };
 
@@ -36,7 +37,7 @@ impl Process {
             return Err(InspectError::Ended { pid: self.pid() });
         };
         let pages = Pages::open(&path("pagemap"));
-        let threads = threads::list(&self.identity);
+        let threads = list(&self.identity);
         let blocks = self.blocks(&maps, &pages, &threads);
         let mut checks = Vec::new();
         let mut found = self.find_tasks(&maps, &pages, &threads, &blocks, options, &mut checks);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     error::OpenError,
-    inspect::types::TokioCopy,
+    inspect::{current::Offsets, types::TokioCopy},
     memory::MemoryExt,
     names::{functions::TypeNames, lines::Lines, text::sanitize, unwind::StackUnwinder},
     process::{
@@ -47,6 +47,8 @@ pub struct Process {
     pub(super) names: HashMap<u64, TypeNames>,
     /// Line tables by module, once they are needed.
     pub(super) lines: HashMap<usize, Option<Lines>>,
+    /// Where current tasks are in thread-local blocks, by module.
+    pub(super) offsets: HashMap<usize, Offsets>,
     /// Once a stack has been asked for.
     pub(super) unwinder: Option<StackUnwinder>,
 }
@@ -57,6 +59,7 @@ pub(super) struct Block {
     pub tid: u32,
     /// Which copy of Tokio it belongs to.
     pub module: usize,
+    pub address: u64,
     pub words: Vec<u64>,
 }
 
@@ -99,6 +102,7 @@ impl Process {
             known: HashMap::new(),
             names: HashMap::new(),
             lines: HashMap::new(),
+            offsets: HashMap::new(),
             unwinder: None,
         };
         process.find_tokio(&maps);
@@ -189,7 +193,7 @@ impl Process {
             for (&tid, tcb) in &self.tcbs {
                 let Some(address) = tcb.block(&self.identity, number) else { continue };
                 let words = self.identity.words(address, (size.min(MAX_BLOCK) / 8) as usize);
-                blocks.push(Block { tid, module: index, words });
+                blocks.push(Block { tid, module: index, address, words });
             }
         }
         blocks.sort_by_key(|block| (block.module, block.tid));
