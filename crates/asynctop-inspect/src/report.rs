@@ -197,15 +197,22 @@ fn write_thread(
 fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let is_own =
         |frame: &Frame| frame.location.as_ref().is_some_and(|location| !location.is_dependency());
+    /// Frames shown if not all are wanted.
+    const SHOWN: usize = 16;
     let all = options.all || !stack.iter().any(is_own);
     let mut hidden = 0;
+    let mut shown = 0;
     for (index, frame) in stack.iter().enumerate() {
+        if !options.all && shown == SHOWN {
+            return writeln!(out, "    … {}", count(stack.len() - index, "more frame"));
+        }
         if !all && index > 0 && !is_own(frame) {
             hidden += 1;
             continue;
         }
         write_hidden(hidden, out)?;
         hidden = 0;
+        shown += 1;
         let function = fold(&frame.function);
         match &frame.location {
             Some(location) => writeln!(out, "    {function} {location}")?,

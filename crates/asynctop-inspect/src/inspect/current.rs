@@ -142,7 +142,7 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
     let running: HashSet<u64> =
         found.tasks.iter().filter(|task| is_polled(task)).map(|task| task.id).collect();
-    let mut best: Option<((usize, usize, usize, usize, usize), Offsets)> = None;
+    let mut best: Option<([usize; 5], Offsets)> = None;
     let length = blocks.iter().map(|block| block.words.len()).max()?;
     for handle in 0..length {
         let with_handle = blocks
@@ -178,12 +178,85 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
             }
             let rank = known.map_or(0, |rank| KNOWN_DISTANCES.len() - rank);
             let is_known = usize::from(known.is_some());
-            let score = (polled.len(), is_known, matches, with_handle, rank);
+            let score = [polled.len(), is_known, matches, with_handle, rank];
             if best.is_none_or(|(known, _)| score > known) {
                 best = Some((score, Offsets { handle, current }));
             }
         }
     }
-    let ((polled, ..), offsets) = best?;
+    let ([polled, ..], offsets) = best?;
     Some((offsets, polled > 0 && polled == running.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HANDLE: u64 = 0x7000;
+
+    fn task(id: u64, state: StateKind) -> TaskInfo {
+        TaskInfo {
+            id,
+            state,
+            kind: TaskKind::Task,
+            runtime: Some(0),
+            futures: Vec::new(),
+            location: None,
+            contains: Vec::new(),
+            spawned_at: None,
+            size: 128,
+            wakers: 1,
+            has_join_handle: false,
+            is_awaited: false,
+            is_canceled: false,
+            address: id * 128,
+            vtable: 0,
+            tid: None,
+        }
+    }
+
+    fn found(running: &[u64]) -> Found {
+        let states = (1..200).map(|id| match running.contains(&id) {
+            true => task(id, StateKind::Running),
+            false => task(id, StateKind::Idle),
+        });
+        Found {
+            runtimes: Vec::new(),
+            index: HashMap::from([(HANDLE, 0)]),
+            tasks: states.collect(),
+            retries: 0,
+        }
+    }
+
+    fn offsets_in(words: &[[u64; 8]], running: &[u64]) -> Option<(Offsets, bool)> {
+        let block =
+            |words: &[u64; 8]| Block { tid: 1, module: 0, address: 0, words: words.to_vec() };
+        let blocks: Vec<Block> = words.iter().map(block).collect();
+        find_offsets(&blocks.iter().collect::<Vec<_>>(), &found(running))
+    }
+
+    #[test]
+    fn a_word_at_a_known_distance_is_taken_and_proved_by_running_tasks() {
+        let words = [[9, HANDLE, 0, 0, 0, 150, 0, 0], [9, HANDLE, 0, 0, 0, 0, 0, 0]];
+        let offsets = Offsets { handle: 1, current: 5 };
+        assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
+        assert_eq!(offsets_in(&words, &[]), Some((offsets, false)));
+    }
+
+    /// Word 0 is the id of a task too, but the same in all threads; word 6 has the running one.
+    #[test]
+    fn a_word_at_another_distance_has_to_match_all_running_tasks() {
+        let words = [[150, HANDLE, 0, 0, 7, 0, 150, 0], [150, HANDLE, 0, 0, 8, 0, 0, 0]];
+        let offsets = Offsets { handle: 1, current: 6 };
+        assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
+        // A small id proves nothing.
+        let words = [[0, HANDLE, 0, 0, 0, 0, 3, 0], [0, HANDLE, 0, 0, 0, 0, 0, 0]];
+        assert!(!offsets_in(&words, &[3]).is_some_and(|(_, is_proved)| is_proved));
+    }
+
+    #[test]
+    fn without_a_thread_in_a_runtime_there_is_nothing_to_find() {
+        assert_eq!(offsets_in(&[[1, 2, 3, 4, 5, 6, 7, 8]], &[150]), None);
+        assert_eq!(offsets_in(&[], &[150]), None);
+    }
 }

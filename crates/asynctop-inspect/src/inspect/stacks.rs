@@ -34,7 +34,9 @@ impl Process {
                         .get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
                     let unwound = unwinder.unwind(&stack);
                     if !unwound.is_complete {
-                        thread.no_stack = Some("incomplete: its unwind tables end early".into());
+                        thread.no_stack = Some(
+                            "its end could not be confirmed as the thread's first function".into(),
+                        );
                     }
                     for address in unwound.addresses {
                         self.add_frames(address, &mut thread.stack);

@@ -295,7 +295,7 @@ impl Process {
         for task in &mut found.tasks {
             let of_type = self.names.get(&task.vtable).unwrap_or(&unknown);
             let in_box = boxes.get(&task.address).and_then(|table| self.names.get(table));
-            let names = in_box.filter(|names| !names.futures.is_empty()).unwrap_or(of_type);
+            let names = in_box.filter(|names| **names != unknown).unwrap_or(of_type);
             task.futures.clone_from(&names.futures);
             task.location.clone_from(&names.location);
             task.contains.clone_from(&names.contains);

@@ -69,8 +69,11 @@ pub(crate) struct Functions<'a, M: ?Sized> {
 }
 
 impl TypeNames {
-    /// The task's future is a box, whose content has the name that people know.
+    /// The task's future is, or may be, a box, whose content has the name that people know.
     pub(crate) fn is_boxed(&self) -> bool {
+        if self.futures.is_empty() {
+            return self.contains.is_empty();
+        }
         let pinned = |name: &String| {
             name.strip_prefix("core::pin::Pin<")
                 .unwrap_or(name)
@@ -418,6 +421,9 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
             let table = words.iter().enumerate().filter(|(_, word)| texts.contains(word));
             referred.extend(table.map(|(index, _)| range.start + index as u64 * 8));
         }
+        let (Some(&first), Some(&last)) = (referred.iter().min(), referred.iter().max()) else {
+            return;
+        };
         let mut users = HashSet::new();
         for range in &self.module.code {
             let length = (range.end - range.start).min(MAX_CODE) as usize;
@@ -426,7 +432,9 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
                 let [a, b, c, d] = *window else { continue };
                 let offset = i64::from(i32::from_le_bytes([a, b, c, d]));
                 let next = range.start + at as u64 + 4;
-                if referred.contains(&next.wrapping_add_signed(offset)) {
+                let target = next.wrapping_add_signed(offset);
+                // Nearly all targets lie elsewhere, which is decided without the table.
+                if (first..=last).contains(&target) && referred.contains(&target) {
                     users.extend(self.start_of(range.start + at as u64));
                 }
             }

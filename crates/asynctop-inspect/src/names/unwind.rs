@@ -17,6 +17,8 @@ use crate::{
 
 /// Frames of one stack.
 const MAX_FRAMES: usize = 256;
+/// Return addresses near the top of the stack from which the unwind is tried again.
+const MAX_RESTARTS: usize = 8;
 /// Frame pointers that are tried.
 const MAX_CANDIDATES: usize = 200;
 /// Unwind tables larger than this are not read.
@@ -103,6 +105,23 @@ impl StackUnwinder {
                 best = unwound;
             }
         }
+        // Stubs of system calls in musl have no unwind table, and the frames above them do.
+        let returns = slots_with_code(stack, &self.code).take(MAX_RESTARTS);
+        for (slot, address) in returns.collect::<Vec<_>>() {
+            let above = StackCopy {
+                stack_pointer: slot + 8,
+                program_counter: address,
+                bytes: stack.bytes[(slot + 8 - stack.stack_pointer) as usize..].to_vec(),
+            };
+            let mut unwound = self.unwind_with(&above, 0);
+            if unwound.addresses.len() >= best.addresses.len() {
+                unwound.addresses.insert(0, stack.program_counter);
+                best = unwound;
+                if best.is_complete {
+                    break;
+                }
+            }
+        }
         best
     }
 
@@ -142,6 +161,17 @@ impl StackUnwinder {
     fn is_code(&self, address: u64) -> bool {
         self.code.iter().any(|range| range.contains(&address))
     }
+}
+
+/// Slots of a stack that hold addresses of code.
+fn slots_with_code<'a>(
+    stack: &'a StackCopy,
+    code: &'a [Range<u64>],
+) -> impl Iterator<Item = (u64, u64)> + 'a {
+    let slots = (0..stack.bytes.len() as u64 / 8).map(|slot| stack.stack_pointer + slot * 8);
+    slots
+        .filter_map(|slot| Some((slot, stack.word(slot)?)))
+        .filter(|(_, word)| code.iter().any(|range| range.contains(word)))
 }
 
 /// Code of a module in which a thread may begin.
