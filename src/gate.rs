@@ -197,8 +197,8 @@ mod tests {
         }
     }
 
-    /// A run in which a poll took this long, `run_delay_ns` of it without a CPU, and its task was
-    /// never in a snapshot together with it, so that no finding became active.
+    /// A run in which a poll took this long, `run_delay_ns` of it without a CPU. When the watchdog
+    /// has decided that it was the task's own doing, the task is gone: no finding becomes active.
     fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
         let fail_on: FailOn = fail_on.parse().expect("a rule");
         let mut thresholds = Thresholds::default();
@@ -207,9 +207,15 @@ mod tests {
         let mut gate = Gate::new(vec![fail_on]);
         let mut poll = (*crate::model::testing::evidence(7, S, length_ns)).clone();
         poll.without_cpu.run_delay_ns = run_delay_ns;
-        // Whether it was block_in_place was not known.
+        let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
         poll.own_ns = None;
         let mut now = snapshot(3 * S, [task(7, "hog")]);
+        (now.watched, now.evidence) = (true, vec![Arc::new(poll.clone())]);
+        model.advance(now.into());
+        gate.look(&model);
+        assert!(gate.is_open(), "it may have been block_in_place");
+        poll.own_ns = decided;
+        let mut now = snapshot(4 * S, []);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         model.advance(now.into());
         assert!(model.all_findings().is_empty());

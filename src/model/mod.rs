@@ -250,8 +250,13 @@ impl Model {
     /// `worker-held`, as findings, also those that ended before one could become active.
     pub fn held_in_impact(&self) -> impl Iterator<Item = Finding> {
         let held_ns = self.thresholds().worker_held_ns();
-        let entries = self.blame.entries();
-        entries.filter_map(move |entry| findings::of_impact(entry, held_ns?))
+        let is_watched = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.watched);
+        // A watchdog that has not decided yet may still find `block_in_place`.
+        let decided = move |entry: &&Entry| !is_watched || entry.evidence.own_ns.is_some();
+        self.blame
+            .entries()
+            .filter(decided)
+            .filter_map(move |entry| findings::of_impact(entry, held_ns?))
     }
 
     /// The finding with this identity, of now or over.

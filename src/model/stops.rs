@@ -160,12 +160,12 @@ fn correct_worker(
     new: &[Stop],
 ) {
     let in_poll_since = worker.current.as_ref().map(|poll| poll.since_ns);
-    let fields: [(&mut Figure<u64>, fn(&WorkerFigures) -> Figure<u64>); 2] =
-        [(&mut worker.poll_ns, |old| old.poll_ns), (&mut worker.busy_ns, |old| old.busy_ns)];
-    for ((field, of), deducted) in fields.into_iter().zip(deducted) {
+    let before = old.map_or([None; 2], |old| [old.poll_ns, old.busy_ns].map(Figure::value));
+    let fields = [&mut worker.poll_ns, &mut worker.busy_ns];
+    for ((field, before), deducted) in fields.into_iter().zip(before).zip(deducted) {
         let Figure::Measured(counted) = *field else { continue };
         let mut net = counted.saturating_sub(*deducted);
-        let before = old.and_then(|old| of(old).value()).unwrap_or(0);
+        let before = before.unwrap_or(0);
         for stop in new {
             let length = stop.to_ns - stop.from_ns;
             let grown = net.saturating_sub(before);

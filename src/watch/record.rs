@@ -76,13 +76,14 @@ impl PollRecord {
     /// Whether it is too early to say whose doing it is: the stack that is on its way may show
     /// `block_in_place`.
     fn is_undecided(&self) -> bool {
-        // After this a poll is judged without a stack; sooner if no stack can come any more.
+        // After this a poll is judged without a stack; sooner if no stack can come any more. A
+        // machine that is slow to run the poll is as slow to capture its stack.
         let patience_ns = match self.ended_ns.is_some() && self.unnamed == 0 {
             true => 100_000_000,
             false => 1_000_000_000,
         };
         let is_awaited = self.stacks.is_empty() && (self.no_stack.is_none() || self.unnamed > 0);
-        is_awaited && self.length_ns() < patience_ns
+        is_awaited && self.own_ns() < patience_ns
     }
 
     /// What a finding needs to say where and why.

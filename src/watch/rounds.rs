@@ -181,10 +181,8 @@ impl Rounds {
             self.inspector.inspect(at, case, slot, now);
         }
         self.account(at, now, None);
-        if is_due {
-            if self.biller.is_rested() {
-                self.sum_up(at, None);
-            }
+        if is_due && self.biller.is_rested() {
+            self.sum_up(at, None);
         }
         now + STEP_NS
     }
