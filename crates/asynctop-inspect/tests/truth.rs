@@ -120,14 +120,15 @@ fn two_runtimes_and_a_task_that_spins() {
 
 #[test]
 fn future_types_and_lines() {
-    for build in [Build::Dev, Build::Release] {
+    for build in [Build::Dev, Build::Release, Build::Fixed] {
         let fixture = build.start("two", &[]);
         let inspection = fixture.inspect();
         for (name, id) in ["serve", "flush", "ingest"]
             .map(|name| (name, fixture.truth.tasks(name).first().expect("announced").0))
         {
             let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
-            assert_eq!(task.futures, [format!("two::{name}::{{{{closure}}}}")], "{build:?}");
+            let closure = if build == Build::Fixed { "{closure#0}" } else { "{{closure}}" };
+            assert_eq!(task.futures, [format!("two::{name}::{closure}")], "{build:?}");
             let location = task.location.as_ref().expect("it has line tables");
             let source = include_str!("../fixtures/src/bin/two.rs");
             let line = source.lines().nth(location.line as usize - 1).expect("a line");

@@ -22,9 +22,12 @@ pub enum Build {
     Small,
     /// Release with `tokio_unstable`.
     Unstable,
+    /// Release at a fixed address, with v0 names of symbols.
+    Fixed,
 }
 
-pub const ALL: [Build; 4] = [Build::Dev, Build::Release, Build::Small, Build::Unstable];
+pub const ALL: [Build; 5] =
+    [Build::Dev, Build::Release, Build::Small, Build::Unstable, Build::Fixed];
 
 impl Build {
     /// Builds all fixtures once per run of the tests, and returns the folder they are in.
@@ -35,8 +38,19 @@ impl Build {
             Build::Release => ("release", "release", ""),
             Build::Small => ("small", "small", ""),
             Build::Unstable => ("release", "release", "--cfg tokio_unstable"),
+            // With a target, the flags are not those of procedural macros, which would not link.
+            Build::Fixed => (
+                "release",
+                "x86_64-unknown-linux-gnu/release",
+                "-C relocation-model=static -C symbol-mangling-version=v0",
+            ),
         };
-        let name = if flags.is_empty() { "fixtures" } else { "fixtures-unstable" };
+        // Other flags in the same folder would throw away the other build.
+        let name = match self {
+            Build::Unstable => "fixtures-unstable",
+            Build::Fixed => "fixtures-fixed",
+            _ => "fixtures",
+        };
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mut done = DONE.lock().expect("another test failed to build the fixtures");
         let done = done.get_or_insert_with(HashSet::new);
@@ -46,6 +60,7 @@ impl Build {
                 .args(["build", "--quiet", "--locked", "--profile", profile])
                 .args(["--manifest-path", manifest, "--target-dir"])
                 .arg(&target)
+                .args((self == Build::Fixed).then_some("--target=x86_64-unknown-linux-gnu"))
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
                 .env("RUSTFLAGS", flags)
                 .status()
