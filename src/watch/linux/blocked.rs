@@ -91,3 +91,40 @@ impl BlockedThreads {
         Copied::Stack(unwound, poll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, thread};
+
+    use super::*;
+    use crate::watch::cause::Whereabouts;
+
+    #[test]
+    fn the_stack_of_a_thread_that_sleeps_on_is_not_copied_again() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (mut blocked, mut unwinder) = (BlockedThreads::new(), Unwinder::new());
+        let (id, ids) = std::sync::mpsc::channel();
+        let sleeper = thread::spawn(move || {
+            id.send(os::this_thread()).expect("it is received");
+            reader.read(&mut [0]).expect("the other end closes")
+        });
+        let id = ids.recv().expect("it lives");
+        let mut copy = |blocked: &mut BlockedThreads| loop {
+            let report = CallReport::read(id);
+            let reads = matches!(report.whereabouts(), Whereabouts::Call(call) if call.name == Some("read"));
+            if reads
+                && let Copied::Stack(stack, None) = blocked.copy(id, report, None, &mut unwinder)
+            {
+                return stack.addresses;
+            }
+            thread::yield_now();
+        };
+        let first = copy(&mut blocked);
+        assert!(blocked.bytes.iter().any(|byte| *byte != 0), "a copy");
+        blocked.bytes.fill(0);
+        assert_eq!(copy(&mut blocked), first);
+        assert!(blocked.bytes.iter().all(|byte| *byte == 0), "no other copy");
+        drop(writer);
+        assert_eq!(sleeper.join().expect("no panic"), 0);
+    }
+}

@@ -25,7 +25,7 @@ use std::{
 use super::{
     blocked::{BlockedThreads, Copied},
     fire::{SIGNAL, alone, sent},
-    os::{CallReport, this_thread},
+    os::{self, CallReport, this_thread},
     signal,
     unwind::{Unwinder, Unwound},
 };
@@ -85,7 +85,7 @@ impl Blocker {
 /// Frames of different sizes, full of what earlier calls left on the stack.
 #[inline(never)]
 fn at_depth(depth: u64, work: &mut dyn FnMut()) -> u64 {
-    let scratch = [MaybeUninit::<u64>::uninit(); 150];
+    let scratch = MaybeUninit::<[u64; 150]>::uninit();
     black_box(&scratch);
     match depth {
         0 => work(),
@@ -125,6 +125,10 @@ fn capture(thread: u32, unwinder: &mut Unwinder) -> Unwound {
     }
 }
 
+fn cpu_time() -> u64 {
+    os::cpu_time(this_thread()).expect("this thread lives")
+}
+
 /// Compares the stacks of `wanted` calls; fewer if the calls hardly ever block.
 fn compare(kind: Kind, wanted: usize) {
     let _alone = alone();
@@ -142,9 +146,9 @@ fn compare(kind: Kind, wanted: usize) {
         prepare();
         blocker.step.store(step, SeqCst);
         while blocker.done.load(SeqCst) != step {
-            let began = std::time::Instant::now();
+            let began = cpu_time();
             let Some(copied) = copy(id, calls, &mut blocked, &mut unwinder) else { continue };
-            times.push(began.elapsed());
+            times.push(cpu_time() - began);
             let signalled = capture(id, &mut unwinder);
             // The instruction, or the one after it.
             let (here, there) = (copied.addresses[0], signalled.addresses[0]);
@@ -169,7 +173,10 @@ fn compare(kind: Kind, wanted: usize) {
     thread.join().expect("no panic");
     times.sort();
     // Shown with `--nocapture`.
-    println!("{calls:?}: {compared} compared, median {:?}", times.get(times.len() / 2));
+    println!(
+        "{calls:?}: {compared} compared, median of the CPU time {:?} ns",
+        times.get(times.len() / 2)
+    );
     assert!(compared == wanted || calls == ["fsync"], "{compared} {calls:?}");
 }
 
@@ -275,4 +282,69 @@ fn a_sleep_of_the_c_library() {
     // SAFETY: no pointers.
     let sleep = || assert!(unsafe { libc::usleep(30_000) } <= 0);
     compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
+}
+
+/// Functions with frame pointers, as a program that is compiled with them has. What is never
+/// written to in the frame of one of them still has the frames of calls that have returned.
+#[cfg(target_arch = "x86_64")]
+mod frame_pointers {
+    use std::arch::naked_asm;
+
+    use super::*;
+
+    macro_rules! function {
+        ($(#[$doc:meta])* $name:ident($argument:ident: $type:ty), $($line:literal),+) => {
+            $(#[$doc])*
+            #[unsafe(naked)]
+            extern "C" fn $name($argument: $type) {
+                naked_asm!(
+                    ".cfi_startproc",
+                    "push rbp",
+                    ".cfi_def_cfa_offset 16",
+                    ".cfi_offset rbp, -16",
+                    "mov rbp, rsp",
+                    ".cfi_def_cfa_register rbp",
+                    $($line,)+
+                    "leave",
+                    ".cfi_def_cfa rsp, 8",
+                    "ret",
+                    ".cfi_endproc",
+                    own = sym $name,
+                    sleep = sym sleep,
+                )
+            }
+        };
+    }
+
+    function!(
+        /// Calls itself.
+        leave_frames(depth: u64),
+        "sub rsp, 112",
+        "sub rdi, 1",
+        "jz 2f",
+        "call {own}",
+        "/* {sleep} */",
+        "2:"
+    );
+    function!(
+        /// Calls `sleep` from below room for the frames of `leave_frames`.
+        sleep_in_a_large_frame(microseconds: u32),
+        "sub rsp, 4096",
+        "call {sleep}",
+        "/* {own} */"
+    );
+
+    extern "C" fn sleep(microseconds: u32) {
+        // SAFETY: no pointers.
+        assert!(unsafe { libc::usleep(microseconds) } <= 0);
+    }
+
+    #[test]
+    fn frames_of_calls_that_have_returned_are_not_taken_for_callers() {
+        let sleep = || {
+            leave_frames(20);
+            sleep_in_a_large_frame(30_000);
+        };
+        compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
+    }
 }

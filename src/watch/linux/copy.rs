@@ -5,6 +5,8 @@ use std::ptr;
 
 use libc::{c_int, c_void, iovec};
 
+use super::code::is_after_system_call;
+
 /// A piece lies within one page, and the first one may be short.
 pub(super) const PIECE: usize = 4096;
 
@@ -89,8 +91,8 @@ pub(super) fn copy_stack(sp: u64, pieces: &mut [iovec], bytes: &mut [u8]) -> Res
     read(&pieces[..used], bytes)
 }
 
-/// Reads this process's memory: up to the first piece that is not mapped.
-fn read(pieces: &[iovec], bytes: &mut [u8]) -> Result<usize, c_int> {
+/// Reads this process's memory, up to the first piece that is not mapped.
+pub(super) fn read(pieces: &[iovec], bytes: &mut [u8]) -> Result<usize, c_int> {
     let into = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: the kernel checks where the pieces lead; it writes into bytes that are ours alone.
     let len = unsafe {
@@ -108,38 +110,4 @@ pub(super) fn describe(errno: c_int) -> &'static str {
         libc::EPERM | libc::ENOSYS => "process_vm_readv is not allowed here",
         _ => "the stack could not be copied",
     }
-}
-
-/// The `N` bytes of code before `address`, if they can be read.
-fn code_before<const N: usize>(address: u64) -> Option<[u8; N]> {
-    let mut code = [0; N];
-    let start = address.checked_sub(N as u64)? as usize as *mut c_void;
-    let piece = iovec { iov_base: start, iov_len: N };
-    (read(&[piece], &mut code) == Ok(N)).then_some(code)
-}
-
-/// Whether the instruction before `address` is a call, so that it may be a return address.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn is_after_call(address: u64) -> bool {
-    let Some(code) = code_before::<7>(address) else { return false };
-    let indirect = |len: usize| code[7 - len] == 0xff && (code[8 - len] >> 3) & 7 == 2;
-    code[2] == 0xe8 || [2, 3, 4, 6, 7].into_iter().any(indirect)
-}
-
-/// Whether the instruction before `address` is a call, so that it may be a return address.
-#[cfg(target_arch = "aarch64")]
-pub(super) fn is_after_call(address: u64) -> bool {
-    code_before(address).map(u32::from_le_bytes).is_some_and(|instruction| {
-        instruction >> 26 == 0b10_0101 || instruction & 0xffff_fc1f == 0xd63f_0000
-    })
-}
-
-#[cfg(target_arch = "x86_64")]
-fn is_after_system_call(address: u64) -> bool {
-    code_before(address) == Some([0x0f, 0x05])
-}
-
-#[cfg(target_arch = "aarch64")]
-fn is_after_system_call(address: u64) -> bool {
-    code_before(address).map(u32::from_le_bytes) == Some(0xd400_0001)
 }

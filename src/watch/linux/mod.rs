@@ -5,6 +5,7 @@
 //! Everything else (unwinding, symbols, `/proc`) happens on the watchdog's threads.
 
 mod blocked;
+mod code;
 mod copy;
 #[cfg(all(feature = "await-points", tokio_unstable))]
 mod leaf;

@@ -13,7 +13,10 @@ use std::{
 use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwinderNative};
 use framehop::{FrameAddress, Module, UnwindRegsNative, Unwinder as _};
 
-use super::copy::{Registers, StackCopy, UNKNOWN, is_after_call};
+use super::{
+    code::{Call, call_before, frame_size},
+    copy::{Registers, StackCopy, UNKNOWN},
+};
 
 /// A stack that is deeper is cut.
 const FRAMES: usize = 256;
@@ -22,7 +25,7 @@ const TRIES: usize = 512;
 /// No frame of a function is larger.
 const LARGE_FRAME: u64 = 1024 * 1024;
 
-type Tables = Vec<u8>;
+type Tables = Arc<[u8]>;
 
 /// A file whose code is loaded.
 #[derive(Clone)]
@@ -31,11 +34,42 @@ pub(super) struct CodeModule {
     pub range: Range<u64>,
     /// The addresses of its code.
     code: Range<u64>,
+    functions: Option<FunctionStarts>,
     /// What to add to the file's own addresses.
     pub base: u64,
     /// Where to read it from.
     pub path: PathBuf,
 }
+
+/// Where a module's functions begin: the index of its unwind tables.
+#[derive(Clone)]
+struct FunctionStarts {
+    /// The index, and its address.
+    index: Tables,
+    index_at: u64,
+}
+
+impl FunctionStarts {
+    /// The beginning of the function that `address` is in.
+    fn of(&self, address: u64) -> Option<u64> {
+        /// An address of the tables, their number, and pairs of addresses that are relative to
+        /// the index and sorted: what all linkers write.
+        const LAYOUT: [u8; 4] = [1, PCREL_SDATA4, 0x03, 0x3b];
+        let (layout, rest) = self.index.split_first_chunk::<4>()?;
+        let (_, rest) = rest.split_first_chunk::<4>()?;
+        let (count, rest) = rest.split_first_chunk::<4>()?;
+        let pairs = rest.as_chunks::<8>().0.get(..u32::from_ne_bytes(*count) as usize)?;
+        let start = |pair: &[u8; 8]| {
+            let [a, b, c, d, ..] = *pair;
+            self.index_at.wrapping_add_signed(i64::from(i32::from_ne_bytes([a, b, c, d])))
+        };
+        let after = pairs.partition_point(|pair| start(pair) <= address);
+        (*layout == LAYOUT).then(|| pairs.get(after.checked_sub(1)?).map(start))?
+    }
+}
+
+/// Relative to its own place, four bytes, signed.
+const PCREL_SDATA4: u8 = 0x1b;
 
 /// The files whose code is loaded.
 #[derive(Clone, Default)]
@@ -50,6 +84,11 @@ impl Modules {
     /// The module that `address` is in.
     pub(super) fn find(&self, address: u64) -> Option<&CodeModule> {
         self.list.iter().find(|module| module.range.contains(&address))
+    }
+
+    /// The beginning of the function that `address` is in.
+    fn function(&self, address: u64) -> Option<u64> {
+        self.find(address)?.functions.as_ref()?.of(address)
     }
 
     fn is_code(&self, address: u64) -> bool {
@@ -130,9 +169,12 @@ impl Unwinder {
     /// known.
     ///
     /// The functions of the C library around a system call do not need it. The first function
-    /// that does stores its caller's frame pointer, and above it its return address, on the
-    /// stack; the lowest such place from which all callers up to the thread's first function
-    /// can be followed is where its frame pointer leads.
+    /// that does has stored its caller's frame pointer on the stack, right below its return
+    /// address. How far up that place is follows from the instructions with which the function
+    /// begins. Where they do not tell, the place is found by trial: it is the lowest one from
+    /// which all callers up to the thread's first function can be followed. Calls that have
+    /// returned leave such places behind, too, so those come first that are known to be of a
+    /// call of this function, then those of a call that may be, then the rest (a tail call).
     pub(super) fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
         let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
@@ -143,26 +185,46 @@ impl Unwinder {
             return Unwound { addresses, cut: known.end.reason() };
         }
         let last = known.frames[known.frames.len() - 1];
+        let function = self.modules.function(last.address_for_lookup());
         let sp = known.registers.sp().next_multiple_of(8);
-        let mut tries = 0;
-        for frame_pointer in (sp..copy.end()).step_by(8) {
-            let return_address = copy.word(frame_pointer + 8).unwrap_or(0);
-            if !self.modules.is_code(return_address) || !is_after_call(return_address) {
-                continue;
-            }
-            let mut registers = known.registers;
-            set_frame_pointer(&mut registers, frame_pointer);
-            let callers = self.follow(copy, last, registers);
-            if matches!(callers.end, End::Root | End::Cut) {
-                addresses.extend(lookups(&callers.frames[1..]));
-                return Unwound { addresses, cut: callers.end.reason() };
-            }
-            tries += 1;
-            if tries == TRIES {
-                break;
-            }
+        let modules = Arc::clone(&self.modules);
+        let rank = |place: u64| {
+            let return_address = copy.word(place.wrapping_add(8))?;
+            let is_code = modules.is_code(return_address);
+            Some(match is_code.then(|| call_before(return_address))?? {
+                Call::Direct(called) if Some(called) == function => 0,
+                Call::Indirect => 1,
+                Call::Direct(_) => 2,
+            })
+        };
+        let mut try_place = |place| self.callers(copy, last, known.registers, place);
+        let own = function.and_then(frame_size).map(|size| known.registers.sp().wrapping_add(size));
+        let mut found = own.filter(|place| rank(*place).is_some()).and_then(&mut try_place);
+        if found.is_none() {
+            let places = (sp..copy.end()).step_by(8);
+            let mut ranked: Vec<(u8, u64)> =
+                places.filter_map(|place| Some((rank(place)?, place))).collect();
+            ranked.sort_unstable();
+            found = ranked.into_iter().take(TRIES).find_map(|(_, place)| try_place(place));
         }
-        Unwound { addresses, cut: Some("the thread's frame pointer was not found") }
+        let Some(callers) = found else {
+            return Unwound { addresses, cut: Some("the thread's frame pointer was not found") };
+        };
+        addresses.extend(lookups(&callers.frames[1..]));
+        Unwound { addresses, cut: callers.end.reason() }
+    }
+
+    /// The callers of the function at `address`, if its frame pointer leads to `place`.
+    fn callers(
+        &mut self,
+        copy: &StackCopy<'_>,
+        address: FrameAddress,
+        mut registers: UnwindRegsNative,
+        place: u64,
+    ) -> Option<Callers> {
+        set_frame_pointer(&mut registers, place);
+        let callers = self.follow(copy, address, registers);
+        matches!(callers.end, End::Root | End::Cut).then_some(callers)
     }
 
     /// Follows the callers of the function at `address`, in which the registers were these.
@@ -231,9 +293,13 @@ impl Unwinder {
         let code = module.range(libc::PF_X).unwrap_or(0..0);
         let (base, path) = (module.base, module.path());
         let name = path.to_string_lossy().into_owned();
-        let module_file = CodeModule { range: range.clone(), code, base, path };
-        Arc::make_mut(&mut self.modules).list.push(module_file);
-        let Some((index, index_at)) = module.index() else { return };
+        let index = module.index();
+        let functions =
+            index.map(|(index, index_at)| FunctionStarts { index: Arc::from(index), index_at });
+        let code_module =
+            CodeModule { range: range.clone(), code, base, path, functions: functions.clone() };
+        Arc::make_mut(&mut self.modules).list.push(code_module);
+        let (Some((index, index_at)), Some(functions)) = (index, functions) else { return };
         let Some((frames, frames_at)) = module.frames(index, index_at) else { return };
         let at = |address: u64, bytes: &[u8]| {
             let start = address.wrapping_sub(base);
@@ -243,9 +309,9 @@ impl Unwinder {
         // unwound; here, it may not.
         let sections = ExplicitModuleSectionInfo {
             eh_frame_hdr_svma: Some(at(index_at, index)),
-            eh_frame_hdr: Some(index.to_vec()),
+            eh_frame_hdr: Some(functions.index),
             eh_frame_svma: Some(at(frames_at, frames)),
-            eh_frame: Some(frames.to_vec()),
+            eh_frame: Some(frames.into()),
             ..ExplicitModuleSectionInfo::default()
         };
         self.inner.add_module(Module::new(name, range, base, sections));
@@ -332,8 +398,6 @@ impl<'a> Loaded<'a> {
     /// The unwind tables that the index at `index_at` leads to, and their address. They
     /// end within the segment, which says so itself: the rest of it does no harm.
     fn frames(&self, index: &[u8], index_at: u64) -> Option<(&'a [u8], u64)> {
-        /// Relative to its own place, four bytes, signed: what all linkers write.
-        const PCREL_SDATA4: u8 = 0x1b;
         let [1, PCREL_SDATA4, _, _, offset @ ..] = index else { return None };
         let offset = i64::from(i32::from_ne_bytes(*offset.first_chunk()?));
         self.memory(index_at.wrapping_add(4).wrapping_add_signed(offset))
