@@ -419,3 +419,22 @@ fn a_hog_that_does_not_come_on_is_no_measurement() {
     assert!(error.starts_with("error: the hog stays off: "), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }
+
+/// Where no file may be longer than this many bytes, as on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hog_that_fails_is_reported_and_ends_in_code_2() {
+    let args = ["--headless", "--for", "1s", "--hog", "io", "--format", "json"];
+    let mut command = std::process::Command::new("sh");
+    // Units of 512 or 1024 bytes: less than the hog writes. Ignored, the signal is an error.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_asynctop")).args(args);
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("the hog io: cannot write a temporary file in "), "{said}");
+    assert!(said.contains("; TMPDIR can name another directory") && said.lines().count() == 1);
+    let report: Value = serde_json::from_slice(&stdout).unwrap();
+    let failure = report["lab"]["hog"]["failure"].as_str().unwrap();
+    assert!(failure.starts_with("cannot write a temporary file in "), "{failure}");
+}

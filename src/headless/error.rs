@@ -10,6 +10,9 @@ pub enum HeadlessError {
     /// The lab could not be started.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// The hog or a workload has failed, so the report shows something else than was asked for.
+    #[error("{0}")]
+    Failed(String),
     /// The hog did not come on.
     #[error("{0}")]
     Hog(String),

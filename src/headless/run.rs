@@ -18,7 +18,7 @@ use crate::{
     cli::Format,
     gate::Gate,
     lab::{Command, Lab},
-    model::{Interest, Model, Snapshot},
+    model::{Interest, LabFigures, Model, Snapshot},
     report::{Phase, Summary, csv, json, text},
     source::Source,
     watch::WatchHandle,
@@ -44,6 +44,8 @@ pub(super) struct Run<'a> {
     last_document: Option<Arc<Snapshot>>,
     /// Why the hog did not come on, if it should have and did not.
     no_hog: Option<String>,
+    /// The first failure of the hog or a workload, as a sentence.
+    failure: Option<String>,
     /// How long the last look took.
     cost: Duration,
 }
@@ -75,6 +77,7 @@ impl<'a> Run<'a> {
             phase_first: None,
             last_document: None,
             no_hog: None,
+            failure: None,
             cost: Duration::ZERO,
         }
     }
@@ -85,7 +88,11 @@ impl<'a> Run<'a> {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(HeadlessError::Write(error))
             }
-            _ => self.no_hog.take().map_or(Ok(()), |said| Err(HeadlessError::Hog(said))),
+            _ => match (self.no_hog.take(), self.failure.take()) {
+                (Some(said), _) => Err(HeadlessError::Hog(said)),
+                (None, Some(failure)) => Err(HeadlessError::Failed(failure)),
+                (None, None) => Ok(()),
+            },
         }
     }
 
@@ -96,7 +103,10 @@ impl<'a> Run<'a> {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
                 let said = self.lab.map(|lab| lab.execute(Command::ToggleHog));
-                if self.look().lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none()) {
+                let is_off = |snapshot: Arc<Snapshot>| {
+                    snapshot.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none())
+                };
+                if is_off(self.look()) && self.failure.is_none() {
                     self.no_hog = said;
                     return Ok(());
                 }
@@ -180,6 +190,9 @@ impl<'a> Run<'a> {
             Arc::new(self.source.snapshot(&Interest { groups: true, ..Interest::default() }));
         self.model.advance(Arc::clone(&snapshot));
         self.gate.look(&self.model);
+        if self.failure.is_none() {
+            self.failure = snapshot.lab.as_ref().and_then(LabFigures::failure);
+        }
         self.cost = begin.elapsed();
         // The model may have taken a stop of the process out of it.
         self.model.snapshot().map_or(snapshot, Arc::clone)

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Command, LabError, LabOptions, counts,
     crew::{Crew, Foreman},
+    failure::Failure,
     hog::{Hog, HogKind, Orders, Released, Stop, Work},
     options::MAX_WORKERS,
     runtime::{Size, TestRuntime},
@@ -123,11 +124,16 @@ impl Lab {
         hog.stop();
         let kind = hog.kind;
         self.can_run(kind)?;
-        let (stop, work) = (Stop::default(), Work::default());
-        let orders = Orders { hold: hog.hold.clone(), stop: stop.clone(), work: work.clone() };
+        let (stop, work, failure) = (Stop::default(), Work::default(), Failure::default());
+        let orders = Orders {
+            hold: hog.hold.clone(),
+            stop: stop.clone(),
+            work: work.clone(),
+            failure: failure.clone(),
+        };
         let tasks = hog::release(&running.spawner, kind, hog.count, &orders)
             .map_err(|error| LabError::Hog { kind: kind.as_str(), error })?;
-        hog.released = Some(Released { since_ns, stop, work, tasks });
+        hog.released = Some(Released { since_ns, stop, work, failure, tasks });
         Ok(())
     }
 
@@ -262,10 +268,11 @@ fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Ru
     let spawner = Spawner::new(shared.registry, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
-        let Tally { spec, done, gauges, mode, wanted, .. } = tally;
+        let Tally { spec, done, failure, gauges, mode, wanted, .. } = tally;
         let opening = Opening {
             spawner: spawner.of(spec),
             done: done.clone(),
+            failure: failure.begin(),
             gauges: gauges.begin(),
             params: spec.params.clone(),
             mode: mode.clone(),

@@ -10,6 +10,7 @@ mod control;
 mod counts;
 mod crew;
 mod error;
+mod failure;
 mod gauge;
 mod hog;
 mod mode;

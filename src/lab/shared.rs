@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{
     LabOptions, WorkloadSpec,
+    failure::Failure,
     gauge::Gauges,
     hog::{Hog, Hold},
     mode::Mode,
@@ -66,6 +67,7 @@ pub(crate) struct Tally {
     pub mode: Option<Mode>,
     pub done: Done,
     pub gauges: Gauges,
+    pub failure: Failure,
 }
 
 impl Tally {
@@ -98,6 +100,7 @@ impl Shared {
             mode: Mode::of(spec),
             done: Done::default(),
             gauges: Gauges::default(),
+            failure: Failure::default(),
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog;
@@ -140,6 +143,7 @@ impl Shared {
             unit: tally.spec.kind.unit,
             done: tally.done.get(),
             mode: tally.mode.as_ref().map(Mode::word),
+            failure: tally.failure.get(),
             gauges: tally.gauges.read(),
         };
         LabFigures {

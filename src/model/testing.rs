@@ -133,6 +133,7 @@ pub(crate) fn lab(
                 unit,
                 done,
                 mode: None,
+                failure: None,
                 gauges: Vec::new(),
             })
             .collect(),
@@ -188,6 +189,7 @@ pub(crate) fn hog(kind: &'static str) -> HogFigures {
         hold_ns: None,
         on_since_ns: None,
         restarts: false,
+        failure: None,
         unit: Some("ms computed"),
         done: 0,
     }

@@ -134,6 +134,11 @@ fn pace(app: &App) -> String {
 }
 
 fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
+    if hog.failure.is_some() && hog.on_since_ns.is_none() {
+        let text = format!("hog {} {} failed", look.glyph("✗", "!"), hog.kind);
+        parts.push(right(1, text, look.critical()));
+        return;
+    }
     if hog.restarts {
         let text = format!("hog {} {} restarts", look.glyph("○", "-"), hog.kind);
         parts.push(right(1, text, look.warning()));

@@ -12,6 +12,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
+use super::failure::Failure;
 use crate::model::HogFigures;
 
 pub use kind::{About, HogKind};
@@ -126,6 +127,7 @@ pub(crate) struct Orders {
     pub hold: Hold,
     pub stop: Stop,
     pub work: Work,
+    pub failure: Failure,
 }
 
 /// The hog of a lab: what it is, and whether it is on.
@@ -145,6 +147,7 @@ pub(crate) struct Released {
     pub since_ns: u64,
     pub stop: Stop,
     pub work: Work,
+    pub failure: Failure,
     /// The keys of the hogs' tasks, and their handles.
     pub tasks: Vec<(u64, AbortHandle)>,
 }
@@ -185,6 +188,7 @@ impl Hog {
             hold_ns: self.hold.get().map(nanos),
             on_since_ns: self.on_since(),
             restarts: self.restarts,
+            failure: self.released.as_ref().and_then(|released| released.failure.get()),
             unit,
             done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },
         }

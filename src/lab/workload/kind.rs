@@ -6,7 +6,9 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::{Workload, param::Params};
-use crate::lab::{Param, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner};
+use crate::lab::{
+    Param, failure::Failure, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner,
+};
 
 /// A kind of work that a scenario can ask for.
 pub struct Kind {
@@ -52,6 +54,9 @@ pub(in crate::lab) struct Opening {
     pub spawner: Spawner,
     /// Counts its closed-loop work.
     pub done: Done,
+    /// Reports that the workload cannot do its work.
+    #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "only the web service can fail"))]
+    pub failure: Failure,
     /// Shows what else there is to tell.
     pub gauges: Gauges,
     /// What the scenario set.

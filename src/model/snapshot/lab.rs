@@ -34,6 +34,8 @@ pub struct WorkloadFigures {
     pub done: u64,
     /// The way of working, where the user may change it.
     pub mode: Option<&'static str>,
+    /// Why it has failed, if it has: what was tried and what is wrong.
+    pub failure: Option<Arc<str>>,
     /// What else it tells of itself.
     pub gauges: Vec<Gauge>,
 }
@@ -68,6 +70,19 @@ pub enum GaugeValue {
     },
 }
 
+impl LabFigures {
+    /// The first failure of the hog or a workload, as a sentence.
+    pub fn failure(&self) -> Option<String> {
+        let hog = self.hog.failure.as_ref().map(|why| format!("the hog {}: {why}", self.hog.kind));
+        let mut workloads = self.workloads.iter();
+        hog.or_else(|| {
+            workloads.find_map(|workload| {
+                Some(format!("the workload {}: {}", workload.name, workload.failure.as_ref()?))
+            })
+        })
+    }
+}
+
 /// The state of the hog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HogFigures {
@@ -86,6 +101,8 @@ pub struct HogFigures {
     pub on_since_ns: Option<u64>,
     /// It was on when its runtime was replaced: it is off until there is a new baseline.
     pub restarts: bool,
+    /// Why it has failed, if it has: what was tried and what is wrong.
+    pub failure: Option<Arc<str>>,
     /// What its work is counted in; `None` if it only waits.
     pub unit: Option<&'static str>,
     /// Units done since it is on.

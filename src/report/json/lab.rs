@@ -10,7 +10,7 @@ use crate::model::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
 pub(super) struct LabDoc<'a> {
     scenario: &'a str,
     workloads: Vec<WorkloadDoc<'a>>,
-    hog: HogDoc,
+    hog: HogDoc<'a>,
     console: Option<ConsoleDoc>,
 }
 
@@ -29,6 +29,8 @@ struct WorkloadDoc<'a> {
     done: u64,
     /// The way of working, where there are several.
     mode: Option<&'static str>,
+    /// Why it has failed, if it has.
+    failure: Option<&'a str>,
     /// By name, with `_` for spaces.
     gauges: BTreeMap<String, GaugeDoc<'a>>,
 }
@@ -55,7 +57,7 @@ impl<'a> GaugeDoc<'a> {
 }
 
 #[derive(Serialize)]
-struct HogDoc {
+struct HogDoc<'a> {
     kind: &'static str,
     cure: bool,
     count: usize,
@@ -64,19 +66,24 @@ struct HogDoc {
     on_ns: Option<u64>,
     unit: Option<&'static str>,
     done: Option<u64>,
+    /// Why it has failed, if it has.
+    failure: Option<&'a str>,
 }
 
 impl<'a> LabDoc<'a> {
     pub(super) fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
         let workloads = lab.workloads.iter().map(
-            |WorkloadFigures { name, count, paused, unit, done, mode, gauges }| WorkloadDoc {
-                name,
-                count: *count,
-                paused: *paused,
-                unit: *unit,
-                done: *done,
-                mode: *mode,
-                gauges: gauges.iter().map(GaugeDoc::of).collect(),
+            |WorkloadFigures { name, count, paused, unit, done, mode, failure, gauges }| {
+                WorkloadDoc {
+                    name,
+                    count: *count,
+                    paused: *paused,
+                    unit: *unit,
+                    done: *done,
+                    mode: *mode,
+                    failure: failure.as_deref(),
+                    gauges: gauges.iter().map(GaugeDoc::of).collect(),
+                }
             },
         );
         LabDoc {
@@ -91,8 +98,8 @@ impl<'a> LabDoc<'a> {
     }
 }
 
-impl HogDoc {
-    fn of(hog: &HogFigures, now_ns: u64) -> Self {
+impl<'a> HogDoc<'a> {
+    fn of(hog: &'a HogFigures, now_ns: u64) -> Self {
         let HogFigures { kind, cure, count, hold_ns, on_since_ns, unit, done, .. } = *hog;
         HogDoc {
             kind,
@@ -103,6 +110,7 @@ impl HogDoc {
             on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
             unit,
             done: unit.map(|_| done),
+            failure: hog.failure.as_deref(),
         }
     }
 }

@@ -26,6 +26,9 @@ pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
         (Some(_), false) => look.critical(),
     };
     let mut lines = paragraph(&state(hog), style, room);
+    if let Some(why) = &hog.failure {
+        lines.extend(paragraph(&format!("It has failed: {why}."), look.critical(), room));
+    }
     lines.extend(paragraph(&hog.explained.join(" "), look.dim(), room));
     lines.push(kinds("diseases", hog, false, look));
     lines.push(kinds("cures", hog, true, look));

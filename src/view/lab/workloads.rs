@@ -29,6 +29,12 @@ pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec
         let style = if workload.paused.is_some() { look.dim() } else { Style::new() };
         lines.push((vec![(text, style)], app.workloads.key() == Some(&at)));
     }
+    for workload in &lab.workloads {
+        let Some(why) = &workload.failure else { continue };
+        let text = format!("{} has failed: {why}.", workload.name);
+        let reported = paragraph(&text, look.critical(), room).into_iter();
+        lines.extend(reported.map(|line| (line, false)));
+    }
     for workload in lab.workloads.iter().filter(|workload| !workload.gauges.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
         let told = paragraph(&text, look.dim(), room).into_iter();

@@ -20,10 +20,8 @@ impl Questions {
         Database::open(USERS).map(Arc::new).map(Questions)
     }
 
-    pub(super) fn round(&self, orders: &Orders) -> Result<(), &'static str> {
+    pub(super) fn round(&self, orders: &Orders) -> Result<(), String> {
         stage("asks the database");
-        again_and_again(orders, || {
-            ask_database(&self.0).map_err(|_| "failed: the database cannot be read")
-        })
+        again_and_again(orders, || ask_database(&self.0).map_err(|error| error.to_string()))
     }
 }

@@ -40,15 +40,16 @@ impl Scratch {
     }
 
     /// Writes the same page until the hold is over.
-    pub(super) fn round(&self, orders: &Orders) -> Result<(), &'static str> {
+    pub(super) fn round(&self, orders: &Orders) -> Result<(), String> {
         stage("writes and syncs");
         again_and_again(orders, || write_and_sync(&self.0, &PAGE).map_err(|error| failure(&error)))
     }
 }
 
-fn failure(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "failed: the disk is full",
-        _ => "failed: the file cannot be written",
-    }
+fn failure(error: &io::Error) -> String {
+    let directory = env::temp_dir();
+    format!(
+        "cannot write a temporary file in {}: {error}; TMPDIR can name another directory",
+        directory.display()
+    )
 }

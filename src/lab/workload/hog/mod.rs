@@ -28,7 +28,7 @@ use tokio::task::{AbortHandle, yield_now};
 use super::db::Database;
 use crate::{
     lab::{
-        hog::{HogKind, Orders, Stop},
+        hog::{HogKind, Orders},
         spawner::Spawner,
     },
     stage,
@@ -91,10 +91,11 @@ pub(in crate::lab) fn release(
 }
 
 async fn run(mut means: Means, orders: Orders) {
-    let _ends = Ends(orders.stop.clone());
+    let _ends = Ends(orders.clone());
     loop {
-        if let Err(failure) = round(&mut means, &orders).await {
-            stage(failure);
+        if let Err(why) = round(&mut means, &orders).await {
+            stage("failed");
+            orders.failure.report(|| why);
             return;
         }
         if orders.stop.asked() {
@@ -109,8 +110,8 @@ async fn run(mut means: Means, orders: Orders) {
 /// thread: that is the disease.
 fn again_and_again(
     orders: &Orders,
-    mut once: impl FnMut() -> Result<(), &'static str>,
-) -> Result<(), &'static str> {
+    mut once: impl FnMut() -> Result<(), String>,
+) -> Result<(), String> {
     let begin = Instant::now();
     let is_over = || {
         let over = |hold| begin.elapsed() >= hold;
@@ -123,16 +124,20 @@ fn again_and_again(
     Ok(())
 }
 
-/// Stops what a hog has going on other threads when its task ends, also by a cancel.
-struct Ends(Stop);
+/// Stops what a hog has going on other threads when its task ends, also by a cancel or a panic.
+struct Ends(Orders);
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        self.0.now();
+        let Ends(orders) = self;
+        if thread::panicking() {
+            orders.failure.report(|| "it panicked".to_owned());
+        }
+        orders.stop.now();
     }
 }
 
-async fn round(means: &mut Means, orders: &Orders) -> Result<(), &'static str> {
+async fn round(means: &mut Means, orders: &Orders) -> Result<(), String> {
     match means {
         Means::Spin => {
             stage("spins");
@@ -233,7 +238,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        lab::hog::{Hold, Work},
+        lab::{
+            failure::Failure,
+            hog::{Hold, Stop, Work},
+        },
         probe::Registry,
     };
 
@@ -254,7 +262,12 @@ mod tests {
             let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
             let spawner = Spawner::new(Registry::leak(), runtime.handle().clone());
             let (stop, work) = (Stop::default(), Work::default());
-            let orders = Orders { hold: Hold::new(None), stop: stop.clone(), work };
+            let orders = Orders {
+                hold: Hold::new(None),
+                stop: stop.clone(),
+                work,
+                failure: Failure::default(),
+            };
             let tasks = release(&spawner, kind, 2, &orders).expect("threads");
             // It never stops by itself.
             while kind != HogKind::Lock && orders.work.get() == 0 {
@@ -279,6 +292,7 @@ mod tests {
             hold: Hold::new(Some(Duration::from_millis(1))),
             stop: Stop::default(),
             work: Work::default(),
+            failure: Failure::default(),
         };
         scratch.round(&orders).expect("room on the disk");
         assert!(orders.work.get() > 0);

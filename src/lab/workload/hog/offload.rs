@@ -31,7 +31,7 @@ pub(super) fn in_place(orders: &Orders) {
 }
 
 /// On a new thread, whose end the task awaits.
-pub(super) async fn to_a_thread(orders: &Orders) -> Result<(), &'static str> {
+pub(super) async fn to_a_thread(orders: &Orders) -> Result<(), String> {
     let (done, answer) = oneshot::channel();
     let its = orders.clone();
     let computing = move || {
@@ -41,7 +41,9 @@ pub(super) async fn to_a_thread(orders: &Orders) -> Result<(), &'static str> {
     };
     stage("waits for its thread");
     let started = thread::Builder::new().name("asynctop-hog".into()).spawn(computing);
-    started.map_err(|_| "failed: the system refuses a thread")?;
+    started.map_err(|error| {
+        format!("cannot start a thread: {error}; try again with fewer threads on the system")
+    })?;
     let _ = answer.await;
     Ok(())
 }

@@ -2,14 +2,15 @@
 
 use std::{
     io,
+    num::NonZero,
     sync::{Arc, mpsc},
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::super::db::{Database, User};
-use crate::lab::mode::Mode;
+use crate::lab::{failure::Failure, mode::Mode};
 
 /// Each question goes to a thread of the blocking pool.
 pub(super) const SPAWN_BLOCKING: &str = "spawn-blocking";
@@ -33,29 +34,38 @@ type Answer = io::Result<Vec<User>>;
 /// Asks for all connections.
 #[derive(Clone)]
 pub(super) struct Asker {
-    database: Arc<Database>,
+    database: Reporting,
     mode: Option<Mode>,
     thread: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+    /// One for each core: more queries at a time would only wait for each other.
+    permits: Arc<Semaphore>,
 }
 
 impl Asker {
     /// Starts the thread that owns the database in one of the modes: which of them is
     /// used may change at any time. The thread ends with the last asker.
-    pub(super) fn start(database: Arc<Database>, mode: Option<Mode>) -> io::Result<Self> {
+    pub(super) fn start(
+        database: Arc<Database>,
+        mode: Option<Mode>,
+        failure: Failure,
+    ) -> io::Result<Self> {
         let (thread, questions) = mpsc::channel::<(Question, oneshot::Sender<Answer>)>();
-        let own = Arc::clone(&database);
+        let database = Reporting { database, failure };
+        let own = database.clone();
         thread::Builder::new().name("asynctop-database".into()).spawn(move || {
             for (question, answer) in questions {
-                // Whoever asked may have gone.
-                let _ = answer.send(look_up(&own, question));
+                // The connection may have been closed.
+                let _ = answer.send(own.look_up(question));
             }
         })?;
-        Ok(Asker { database, mode, thread })
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let permits = Arc::new(Semaphore::new(cores));
+        Ok(Asker { database, mode, thread, permits })
     }
 
     pub(super) async fn ask(&self, question: Question) -> Answer {
         match self.mode.as_ref().map_or(SPAWN_BLOCKING, Mode::word) {
-            ON_THE_WORKER => look_up(&self.database, question),
+            ON_THE_WORKER => self.database.look_up(question),
             THREAD => {
                 let (answer, answered) = oneshot::channel();
                 // If the thread is gone, so is the other end of `answer`.
@@ -63,11 +73,27 @@ impl Asker {
                 answered.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
             }
             _ => {
-                let database = Arc::clone(&self.database);
-                let asked = tokio::task::spawn_blocking(move || look_up(&database, question));
-                asked.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+                let permit = self.permits.acquire().await;
+                let database = self.database.clone();
+                let asked = tokio::task::spawn_blocking(move || database.look_up(question)).await;
+                drop(permit);
+                asked.unwrap_or_else(|error| Err(io::Error::other(error)))
             }
         }
+    }
+}
+
+/// The database, whose errors are failures of the workload.
+#[derive(Clone)]
+struct Reporting {
+    database: Arc<Database>,
+    failure: Failure,
+}
+
+impl Reporting {
+    fn look_up(&self, question: Question) -> Answer {
+        let answer = look_up(&self.database, question);
+        answer.inspect_err(|error| self.failure.report(|| error.to_string()))
     }
 }
 

@@ -61,10 +61,10 @@ struct Web {
 }
 
 fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let Opening { spawner, done, params, mode, count, .. } = opening;
+    let Opening { spawner, done, failure, params, mode, count, .. } = opening;
     net::make_room(count, 2)?;
     let users = params.number(&USERS);
-    let asker = Asker::start(Arc::new(Database::open(users)?), mode)?;
+    let asker = Asker::start(Arc::new(Database::open(users)?), mode, failure)?;
     let (listener, address) = net::listen(spawner.handle())?;
     spawner.spawn(
         "accept",
