@@ -7,7 +7,10 @@ use std::{
 
 use crate::probe::PollKind;
 
-use super::{Snapshot, TaskMeta};
+use super::{
+    Snapshot, TaskMeta,
+    findings::{count, duration},
+};
 use crate::watch::{Cost, Evidence};
 
 /// How far back the ranking goes: one minute.
@@ -115,6 +118,24 @@ impl Blame {
     /// Who cost the others most in the last minute, worst first.
     pub fn culprits(&self) -> &[Culprit] {
         &self.culprits
+    }
+
+    /// The largest impact in the last minute, in words; `None` if there was no long poll.
+    pub fn largest(&self) -> Option<String> {
+        let Culprit { name, function, polls, held_ns, cost, .. } = self.culprits.first()?;
+        let function = function.as_ref().map(|function| format!(" in {function}"));
+        let at_most = |cost: &Costs| if cost.exact { "" } else { "at most " };
+        let cost = cost.map(|cost| {
+            let seconds = cost.total_ns as f64 / 1e9;
+            format!("{}{seconds:.2} task-seconds, ", at_most(&cost))
+        });
+        Some(format!(
+            "{}{} of {name}{}, {} in all",
+            cost.unwrap_or_default(),
+            count(*polls, "long poll"),
+            function.unwrap_or_default(),
+            duration(*held_ns)
+        ))
     }
 
     /// The long polls of the last minute, latest first.
@@ -276,6 +297,21 @@ mod tests {
         let culprit = &blame.culprits()[0];
         assert_eq!((culprit.polls, culprit.held_ns), (1, 4 * S));
         assert_eq!(culprit.cost.map(|cost| cost.total_ns), Some(4 * S));
+    }
+
+    #[test]
+    fn the_largest_impact_is_put_into_words() {
+        let mut blame = Blame::default();
+        assert_eq!(blame.largest(), None);
+        advance(&mut blame, 2 * S, [evidence(3, S, 20 * MS, "parse")]);
+        assert_eq!(
+            blame.largest().expect("a poll"),
+            "1 long poll of parser in parse, 20 ms in all"
+        );
+        let polls = [S, 2 * S].map(|began| costs(evidence(1, began, S / 2, "spin"), 4, S, false));
+        advance(&mut blame, 3 * S, polls);
+        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00 s in all";
+        assert_eq!(blame.largest().expect("polls"), largest);
     }
 
     #[test]

@@ -114,6 +114,8 @@ impl Model {
             base,
             before_ns,
             slowdown: self.slowdown.figure(),
+            lag: self.lag.figure(),
+            blame: &self.blame,
             machine: self.machine.load(),
             thresholds: &thresholds,
             all_held: OnceCell::new(),

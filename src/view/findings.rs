@@ -114,14 +114,21 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Findin
     place.put(canvas, y, &text, style, place.column == Column::Where);
 }
 
-/// Nothing is wrong: says what is watched for.
+/// No rule has fired: shows the largest impact, if there is one, and the rules.
 fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
-    let text = match app.model().snapshot() {
-        Some(_) => " Nothing is wrong, and nothing was. Watched for:",
-        None => " waits for the first look",
+    let largest = app.model().blame().largest();
+    let mut lines: Vec<Pieces> = match (app.model().snapshot(), &largest) {
+        (None, _) => vec![vec![(" waits for the first look".to_owned(), look.good())]],
+        (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), look.good())]],
+        (Some(_), Some(largest)) => {
+            let text = format!("No rule has fired. Largest impact: {largest}. The rules:");
+            wrap(&text, usize::from(area.width).saturating_sub(2))
+                .into_iter()
+                .map(|line| vec![(format!(" {line}"), look.warning())])
+                .collect()
+        }
     };
-    let mut lines: Vec<Pieces> = vec![vec![(text.to_owned(), look.good())]];
     let indent = 26;
     let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
     let from_afar = app.model().snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty());

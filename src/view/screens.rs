@@ -1,14 +1,16 @@
 //! What is on the screen, as a user sees it.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use crate::{
     app::{
-        Effect, Settings, Theme,
+        App, Effect, Settings, Theme,
         fixture::{S, Stage, World},
     },
     lab::Command,
-    model::{ConsoleFigures, Figure, testing},
+    model::{ConsoleFigures, Figure, RULES, Thresholds, testing},
     probe::PollKind,
     watch::{Cause, Cost, Evidence, TimeWithoutCpu, Waited},
 };
@@ -219,6 +221,19 @@ fn findings() {
     stage.world.hog_since = None;
     stage.pass(4 * S);
     screen!("findings_over_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn an_impact_without_a_finding_is_not_called_well() {
+    let mut thresholds = Thresholds::default();
+    RULES.iter().for_each(|rule| thresholds.set(rule, None));
+    thresholds.set(RULES[0], Some(3_600 * S));
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.app =
+        App::new(Settings::default(), Duration::from_millis(250)).with_thresholds(thresholds);
+    stage.pass(2 * S).hog(2 * S).keys("5");
+    screen!("findings_impact_80x24", stage, 80 x 24);
+    screen!("findings_impact_30x8", stage, 30 x 8);
 }
 
 #[test]

@@ -5,15 +5,16 @@ use std::{cmp::Reverse, sync::Arc};
 use super::{
     Finding, Suspect, Thresholds, long_poll, never_yielded,
     rule::{Claim, Rule},
-    worker_held,
+    worker_held, worker_saturated,
 };
 
 /// Findings that are over and still remembered.
 const OVER: usize = 100;
 /// Rules that may be about the same polls as another one, which tells more of them.
-const WHOLE: [(&str, &str); 2] = [
+const WHOLE: [(&str, &str); 3] = [
     (long_poll::RULE.name, worker_held::RULE.name),
     (never_yielded::RULE.name, worker_held::RULE.name),
+    (worker_saturated::RULE.name, worker_held::RULE.name),
 ];
 /// What comes so soon after the other one is not told apart from it.
 const SAME_NS: u64 = 5_000_000_000;

@@ -4,7 +4,9 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
-    model::{CurrentPoll, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow},
+    model::{
+        Blame, CurrentPoll, Lag, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow,
+    },
     probe::State,
     watch::Evidence,
 };
@@ -26,6 +28,9 @@ pub(in crate::model) struct Look<'a> {
     /// When the look before was, if there was one.
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
+    pub lag: &'a Lag,
+    /// The long polls of the last minute.
+    pub blame: &'a Blame,
     /// CPU supply over the last seconds, where it is known.
     pub machine: Option<&'a MachineLoad>,
     pub thresholds: &'a Thresholds,
@@ -73,7 +78,6 @@ impl Look<'_> {
     }
 
     /// Whether the machine gave the workers so little CPU that `machine-overloaded` fires.
-    #[allow(dead_code, reason = "for the rules that have to be silent then")]
     pub(super) fn is_machine_overloaded(&self) -> bool {
         let rule = &super::machine_overloaded::RULE;
         let lacking = self.machine.map(|machine| (machine.lacking() * 100.0) as u64);

@@ -41,6 +41,7 @@ mod starvation;
 mod task_panicked;
 mod unbalanced;
 mod worker_held;
+mod worker_saturated;
 
 #[cfg(test)]
 mod testing;
@@ -55,12 +56,13 @@ use book::Book;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule::Memory;
-pub(super) use words::duration;
+pub(super) use words::{count, duration};
 pub(super) use worker_held::of_impact;
 
 /// All rules, in the order in which they are told.
 pub static RULES: [&Rule; 16] = [
     &worker_held::RULE,
+    &worker_saturated::RULE,
     &long_poll::RULE,
     &never_yielded::RULE,
     &busy_self_waker::RULE,

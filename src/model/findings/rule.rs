@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Look, Severity, Suspect, Waiter, growth::Growth};
+use super::{Look, Severity, Suspect, Waiter, growth::Growth, worker_saturated::Saturation};
 use crate::{
     model::{TaskFigures, TaskRates},
     watch::Evidence,
@@ -153,6 +153,8 @@ pub(super) struct Memory {
     pub queue: Option<Growth>,
     /// How long the queues are that workloads tell of.
     pub queues: HashMap<Arc<str>, Growth>,
+    /// How busy workers were, and how long tasks waited for them.
+    pub saturation: Saturation,
     /// When each group last had a poll that was somewhat long.
     pub long: HashMap<Arc<str>, u64>,
     /// When the last poll of each task began that was told of: as too long,

@@ -15,7 +15,7 @@ pub(in crate::model) fn duration(nanos: u64) -> String {
 }
 
 /// `1 task`, `2 tasks`.
-pub(super) fn count(n: u64, one: &str) -> String {
+pub(in crate::model) fn count(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 

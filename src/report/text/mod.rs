@@ -12,8 +12,8 @@ use super::{
     table::{self, Column},
 };
 use crate::model::{
-    Caveat, Filter, Flavor, GroupColumn, GroupRow, Model, Query, Snapshot, TaskFigures, TaskRates,
-    WorkerRow,
+    Caveat, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Model, Query, Snapshot, TaskFigures,
+    TaskRates, WorkerRow,
 };
 
 /// This many tasks are listed, the busiest of them.
@@ -55,6 +55,9 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
         writeln!(out, "console   served on {address}; each poll takes {added} longer by it")?;
+    }
+    if let Some(failure) = snapshot.lab.as_ref().and_then(LabFigures::failure) {
+        writeln!(out, "failed    {}", harmless(&failure))?;
     }
     let lag = model.lag();
     let alive = runtime.alive_tasks.value().map_or(UNKNOWN.to_owned(), count);
@@ -109,7 +112,12 @@ pub fn in_ascii(report: &str) -> String {
 fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
     if model.all_findings().is_empty() {
-        return writeln!(out, "  none");
+        return match model.blame().largest() {
+            None => writeln!(out, "  none"),
+            Some(largest) => {
+                writeln!(out, "  no rule has fired; largest impact: {}", harmless(&largest))
+            }
+        };
     }
     let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
     for finding in model.all_findings().iter().take(TOP) {

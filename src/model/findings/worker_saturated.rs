@@ -1,0 +1,347 @@
+//! A worker is busy all the time, with polls that may be short each: tasks wait for it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    Look, Severity,
+    rule::{Check, Claim, Memory, Rule, Unit},
+    words::duration,
+};
+use crate::{
+    model::{Entry, Figure, TaskFigures, WorkerFigures},
+    watch::Evidence,
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "worker-saturated",
+    meaning: "a worker is busy all the time, and tasks wait for it far longer than before",
+    severity: Severity::Warning,
+    unit: Unit::Percent,
+    default: 90,
+    measure: "busy over three seconds, while p99 scheduling delay is ten times its median of the \
+              minute before; without ten seconds of history, at least 10 ms",
+    raise_ns: 0,
+    clear_ns: 3_000_000_000,
+    cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns what \
+           the work needs. If all of it is needed there, use more workers, or bound what is \
+           accepted at a time.",
+    on_the_wire: false,
+    check: Check::Moment(check),
+};
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// The worker is busy over this time.
+const WINDOW_NS: u64 = 3 * SECOND_NS;
+/// The reference is the median of this much history,
+const HISTORY_NS: u64 = 60 * SECOND_NS;
+/// and of at least this much.
+const LEAST_HISTORY_NS: u64 = 10 * SECOND_NS;
+/// Time between two values of the history, at least.
+const SPACING_NS: u64 = SECOND_NS / 4;
+/// The delay is compared with this without a reference,
+const ABSOLUTE_NS: u64 = 10_000_000;
+/// and is never reported below this, however short delays were before.
+const LEAST_NS: u64 = 1_000_000;
+/// How many times the reference the delay is; fewer times keep the finding.
+const TIMES: u64 = 10;
+const KEEPING_TIMES: u64 = 5;
+
+/// What the rule remembers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Saturation {
+    /// Totals at the moments of the window.
+    past: VecDeque<Totals>,
+    /// p99 scheduling delays, with their time, from before the condition.
+    history: VecDeque<(u64, u64)>,
+    /// While the condition lasts: the reference that it began with.
+    frozen: Option<Option<u64>>,
+    /// Busy shares of each group while a worker is saturated, the latest counting most.
+    groups: HashMap<Arc<str>, f64>,
+}
+
+#[derive(Clone, Debug)]
+struct Totals {
+    taken_ns: u64,
+    /// Of each worker: busy time and run-queue delay, in nanoseconds.
+    workers: Vec<(u64, u64)>,
+}
+
+impl Totals {
+    fn of(look: &Look<'_>) -> Totals {
+        let known = |figure: Figure<u64>| figure.value().unwrap_or(0);
+        let totals = |worker: &WorkerFigures| {
+            let busy_ns = known(worker.poll_ns).max(known(worker.busy_ns));
+            (busy_ns, worker.run_delay_ns.unwrap_or(0))
+        };
+        let workers = look.snapshot.workers.iter().map(totals).collect();
+        Totals { taken_ns: look.now(), workers }
+    }
+}
+
+fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+    let memory = &mut memory.saturation;
+    let busiest = memory.busiest(look);
+    let lacking = look.machine.map_or(0.0, |machine| machine.lacking());
+    let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
+    if look.is_machine_overloaded() {
+        // Delays of now say nothing of the tasks.
+        memory.frozen = None;
+        memory.groups.clear();
+        return Vec::new();
+    }
+    let reference = memory.frozen.unwrap_or_else(|| memory.reference());
+    let times = if memory.frozen.is_some() { KEEPING_TIMES } else { TIMES };
+    let least = reference.map_or(ABSOLUTE_NS, |reference| (reference * times).max(LEAST_NS));
+    let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
+    let percent = (share * 100.0) as u64;
+    if percent < look.floor(&RULE) || delay < least {
+        memory.frozen = None;
+        memory.groups.clear();
+        memory.remember(look.now(), delay);
+        return Vec::new();
+    }
+    memory.frozen = Some(reference);
+    let Some(group) = memory.busiest_group(look) else { return Vec::new() };
+    vec![claim(look, worker, percent, delay, reference, &group)]
+}
+
+fn claim(
+    look: &Look<'_>,
+    worker: usize,
+    percent: u64,
+    delay: u64,
+    reference: Option<u64>,
+    group: &BusyGroup<'_>,
+) -> Claim {
+    let BusyGroup { task, tasks, share } = *group;
+    let who = match tasks {
+        1 => task.meta.name.to_string(),
+        n => format!("{n} tasks of {}", task.meta.group),
+    };
+    let evidence = evidence(look, &task.meta.group);
+    let place = match evidence.as_ref().and_then(|evidence| evidence.function()) {
+        Some(function) => format!(" in {function}"),
+        None => String::new(),
+    };
+    let delay = match reference {
+        Some(before) => format!("{}, {} before", duration(delay), duration(before)),
+        None => duration(delay),
+    };
+    let sentence = format!(
+        "worker {worker} is busy for {percent} % of the time, {:.0} % of it with {who}{place}; \
+         p99 sched delay {delay}",
+        share * 100.0
+    );
+    let (waiters, waiting) = look.waiters();
+    Claim { evidence, waiters, waiting, ..Claim::of(task, percent, sentence) }
+}
+
+/// The latest long poll of the group with a stack: where its time goes. Polls below the
+/// threshold of the watchdog have no stack.
+fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<Evidence>> {
+    let of_group = |entry: &&Entry| {
+        entry.evidence.stack.is_some()
+            && entry.meta.as_ref().is_some_and(|meta| &*meta.group == group)
+    };
+    look.blame.entries().find(of_group).map(|entry| Arc::clone(&entry.evidence))
+}
+
+/// The group with the most busy time.
+struct BusyGroup<'a> {
+    /// The busiest of its tasks.
+    task: &'a TaskFigures,
+    tasks: usize,
+    /// Of the busy time of all groups.
+    share: f64,
+}
+
+impl Saturation {
+    /// The busiest worker over the window and its busy share, net of run-queue delay and steal
+    /// time; `None` until the window is full.
+    fn busiest(&mut self, look: &Look<'_>) -> Option<(usize, f64)> {
+        let now = Totals::of(look);
+        let begin = now.taken_ns.checked_sub(WINDOW_NS)?;
+        if self.past.back().is_some_and(|last| last.workers.len() != now.workers.len()) {
+            self.past.clear();
+        }
+        while self.past.get(1).is_some_and(|next| next.taken_ns <= begin) {
+            self.past.pop_front();
+        }
+        let steal = look.machine.and_then(|machine| machine.steal).unwrap_or(0.0);
+        let first = self.past.front().filter(|first| first.taken_ns <= begin);
+        let busiest = first.and_then(|first| {
+            let span_ns = now.taken_ns.saturating_sub(first.taken_ns).max(1);
+            let workers = now.workers.iter().zip(&first.workers).enumerate();
+            let shares = workers.map(|(at, (now, before))| {
+                let part =
+                    |now: u64, before: u64| now.saturating_sub(before) as f64 / span_ns as f64;
+                let busy = part(now.0, before.0) - part(now.1, before.1) - steal;
+                (at, busy.clamp(0.0, 1.0))
+            });
+            shares.max_by(|(_, a), (_, b)| a.total_cmp(b))
+        });
+        self.past.push_back(now);
+        busiest.map(|(at, share)| (look.snapshot.workers[at].index, share))
+    }
+
+    fn reference(&self) -> Option<u64> {
+        let ((first, _), (last, _)) = (self.history.front()?, self.history.back()?);
+        if last - first < LEAST_HISTORY_NS {
+            return None;
+        }
+        let mut delays: Vec<u64> = self.history.iter().map(|(_, delay)| *delay).collect();
+        let middle = delays.len() / 2;
+        Some(*delays.select_nth_unstable(middle).1)
+    }
+
+    fn remember(&mut self, now: u64, delay: u64) {
+        if self.history.back().is_some_and(|(last, _)| now < last + SPACING_NS) {
+            return;
+        }
+        self.history.push_back((now, delay));
+        let oldest = now.saturating_sub(HISTORY_NS);
+        self.history.retain(|(taken, _)| *taken >= oldest);
+    }
+
+    fn busiest_group<'a>(&mut self, look: &Look<'a>) -> Option<BusyGroup<'a>> {
+        /// How much of what was before still counts.
+        const KEPT: f64 = 0.75;
+        self.groups.values_mut().for_each(|share| *share *= KEPT);
+        let tasks = look.snapshot.tasks.iter().zip(look.rates);
+        // Closures of the blocking pool are on no worker.
+        let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
+        for (task, rates) in tasks.clone().filter(|(_, rates)| rates.busy > 0.0) {
+            match self.groups.get_mut(&task.meta.group) {
+                Some(share) => *share += rates.busy,
+                None => drop(self.groups.insert(task.meta.group.clone(), rates.busy)),
+            }
+        }
+        let all: f64 = self.groups.values().sum();
+        let busiest = self.groups.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let (group, share) = busiest.filter(|(_, share)| **share > 0.0)?;
+        let of_group = tasks.filter(|(task, _)| task.meta.group == *group);
+        let living = of_group.clone().filter(|(task, _)| !task.state.is_done()).count();
+        let (task, _) = of_group.max_by(|(_, a), (_, b)| a.busy.total_cmp(&b.busy))?;
+        Some(BusyGroup { task, tasks: living.max(1), share: share / all })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{S, of, when};
+    use crate::{
+        Histogram,
+        model::{Figure, Finding, MachineStats, Snapshot, testing::task},
+        watch::MachineTimes,
+    };
+
+    const MS: u64 = 1_000_000;
+
+    /// Four snapshots per second of a worker with tasks that poll for less than 10 ms each.
+    #[derive(Default)]
+    struct Run {
+        moments: Vec<Snapshot>,
+        now: u64,
+        busy_ns: [u64; 2],
+        delays: Histogram,
+        run_delay_ns: u64,
+    }
+
+    impl Run {
+        /// Seconds in which two groups are busy for so many percent, and each wake waits `delay`.
+        fn seconds(&mut self, seconds: u64, busy: [u64; 2], delay: u64) -> &mut Self {
+            self.seconds_beside(seconds, busy, delay, 0)
+        }
+
+        fn seconds_beside(
+            &mut self,
+            seconds: u64,
+            busy: [u64; 2],
+            delay: u64,
+            run_delay: u64,
+        ) -> &mut Self {
+            for _ in 0..4 * seconds {
+                self.now += S / 4;
+                self.run_delay_ns += run_delay * S / 400;
+                for (total, percent) in self.busy_ns.iter_mut().zip(busy) {
+                    *total += percent * S / 400;
+                }
+                (0..200).for_each(|_| self.delays.record(delay));
+                let mut now = when(self.now);
+                let names = ["conn-1", "conn-2", "heartbeat-1"];
+                let shares = [self.busy_ns[0] / 3, self.busy_ns[0] - self.busy_ns[0] / 3];
+                let busy = shares.into_iter().chain([self.busy_ns[1]]);
+                now.tasks = (1..).zip(names).map(|(id, name)| task(id, name)).collect();
+                now.tasks.iter_mut().zip(busy).for_each(|(task, busy_ns)| task.busy_ns = busy_ns);
+                now.workers[0].poll_ns = Figure::Measured(self.busy_ns.iter().sum());
+                now.workers[0].run_delay_ns = Some(self.run_delay_ns);
+                let times = MachineTimes { cpus: 2, ..MachineTimes::default() };
+                let run_delay_ns = Some(self.run_delay_ns);
+                now.machine = Ok(MachineStats { times, run_delay_ns });
+                now.delays = self.delays.clone();
+                self.moments.push(now);
+            }
+            self
+        }
+
+        fn found(&self) -> Vec<std::sync::Arc<Finding>> {
+            of("worker-saturated", self.moments.clone())
+        }
+    }
+
+    #[test]
+    fn short_polls_that_fill_a_worker_are_found_with_their_group() {
+        let mut run = Run::default();
+        run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+        let found = run.found();
+        let [finding] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((finding.suspect.to_string().as_str(), finding.task), ("conn", Some(2)));
+        let sentence = &finding.sentence;
+        assert!(sentence.starts_with("worker 0 is busy for 9"), "{sentence}");
+        assert!(sentence.contains("% of it with 2 tasks of conn; p99 sched delay 4"), "{sentence}");
+        assert!(finding.active && sentence.ends_with(" before"), "{sentence}");
+        run.seconds(6, [30, 5], MS);
+        assert!(run.found().iter().all(|finding| !finding.active));
+    }
+
+    #[test]
+    fn the_reference_is_from_before_and_stays_as_long_as_it_lasts() {
+        let mut run = Run::default();
+        run.seconds(20, [30, 5], MS).seconds(120, [90, 6], 40 * MS);
+        assert_eq!(run.found().iter().filter(|finding| finding.active).count(), 1);
+    }
+
+    #[test]
+    fn busy_alone_and_delay_alone_are_no_finding() {
+        for (busy, delay) in [([90, 8], 5 * MS), ([30, 5], 40 * MS)] {
+            let mut run = Run::default();
+            run.seconds(20, [30, 5], MS).seconds(10, busy, delay);
+            assert_eq!(run.found(), [], "{busy:?} {delay}");
+        }
+        let mut run = Run::default();
+        run.seconds(20, [30, 5], MS).seconds(2, [94, 6], 40 * MS);
+        assert_eq!(run.found(), [], "not for three seconds");
+    }
+
+    #[test]
+    fn without_history_ten_milliseconds_are_long() {
+        for (delay, found) in [(8 * MS, 0), (12 * MS, 1)] {
+            let mut run = Run::default();
+            run.seconds(6, [90, 6], delay);
+            assert_eq!(run.found().len(), found, "{delay}");
+        }
+    }
+
+    #[test]
+    fn time_without_a_cpu_is_not_busy_and_an_overloaded_machine_is_no_finding() {
+        for run_delay in [15, 60] {
+            let mut run = Run::default();
+            run.seconds_beside(20, [30, 5], MS, run_delay);
+            run.seconds_beside(10, [90, 6], 80 * MS, run_delay);
+            assert_eq!(run.found(), [], "{run_delay} %");
+        }
+    }
+}
