@@ -272,11 +272,15 @@ fn a_gate_lets_a_healthy_run_pass_and_one_below_its_threshold() {
 
 #[test]
 fn rules_that_are_off_find_nothing() {
-    let off = ["worker-held=off", "long-poll=off", "never-yielded=off"];
-    let off = off.iter().flat_map(|text| ["--threshold", text]);
-    let args: Vec<_> = ["--for", "3s", "--hog", "spin"].into_iter().chain(off).collect();
+    let off = ["worker-held", "worker-saturated", "long-poll", "never-yielded"];
+    let settings: Vec<_> = off.iter().map(|rule| format!("{rule}=off")).collect();
+    let settings = settings.iter().flat_map(|text| ["--threshold", text]);
+    let args: Vec<_> = ["--for", "3s", "--hog", "spin"].into_iter().chain(settings).collect();
     let report = report(&args);
-    assert_eq!(report["findings"], Value::Array(Vec::new()), "{}", report["findings"]);
+    // Other rules may fire, on a busy machine for one.
+    let found = report["findings"].as_array().unwrap();
+    let found = found.iter().find(|finding| off.contains(&finding["rule"].as_str().unwrap()));
+    assert_eq!(found, None);
 }
 
 #[test]

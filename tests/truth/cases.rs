@@ -66,7 +66,12 @@ fn hog(kind: HogKind) -> Case {
         text: scenario(flavor, ""),
         hog: Some(kind),
         rules: if cure { &[] } else { &["worker-held"] },
-        guilty: if cure { &[] } else { &["hog"] },
+        guilty: match kind {
+            // They keep their worker busy all the time, as worker-saturated may report.
+            HogKind::Yield | HogKind::Budget => &["hog"],
+            _ if cure => &[],
+            _ => &["hog"],
+        },
         places: match kind {
             HogKind::Spin => &[("hog/mod.rs", "fn spin(")],
             HogKind::Block => &[("hog/mod.rs", "fn block(")],
