@@ -122,7 +122,11 @@ impl Blame {
 
     /// The largest impact in the last minute, in words; `None` if there was no long poll.
     pub fn largest(&self) -> Option<String> {
-        let Culprit { name, function, polls, held_ns, cost, .. } = self.culprits.first()?;
+        let Culprit { kind, name, function, polls, held_ns, cost, .. } = self.culprits.first()?;
+        let what = match kind {
+            PollKind::Poll => "long poll",
+            PollKind::Drop => "long drop",
+        };
         let function = function.as_ref().map(|function| format!(" in {function}"));
         let at_most = |cost: &Costs| if cost.exact { "" } else { "at most " };
         let cost = cost.map(|cost| {
@@ -132,7 +136,7 @@ impl Blame {
         Some(format!(
             "{}{} of {name}{}, {} in all",
             cost.unwrap_or_default(),
-            count(*polls, "long poll"),
+            count(*polls, what),
             function.unwrap_or_default(),
             duration(*held_ns)
         ))
