@@ -60,7 +60,7 @@ pub(super) use words::{count, duration};
 pub(super) use worker_held::of_impact;
 
 /// All rules, in the order in which they are told.
-pub static RULES: [&Rule; 16] = [
+pub static RULES: [&Rule; 17] = [
     &worker_held::RULE,
     &worker_saturated::RULE,
     &long_poll::RULE,

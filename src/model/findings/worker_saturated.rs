@@ -280,7 +280,7 @@ mod tests {
                 now.workers[0].run_delay_ns = Some(self.run_delay_ns);
                 let times = MachineTimes { cpus: 2, ..MachineTimes::default() };
                 let run_delay_ns = Some(self.run_delay_ns);
-                now.machine = Ok(MachineStats { times, run_delay_ns });
+                now.machine = Ok(MachineStats { times, run_delay_ns, ..MachineStats::default() });
                 now.delays = self.delays.clone();
                 self.moments.push(now);
             }
