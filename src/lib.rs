@@ -20,6 +20,7 @@
 //! | [`gate`] | which findings make a run fail: `--fail-on` |
 //! | [`headless`] | a run without a screen, with a report at its end |
 //! | [`lab`] | the runtime under test, its workloads and the hog |
+//! | `inspect` | `ps` and `dump`: tasks of other processes (feature `inspect`) |
 //! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
 //! | [`config`] | the user's configuration file |
@@ -68,6 +69,8 @@ pub mod gate;
 pub mod headless;
 #[cfg(feature = "dashboard")]
 pub mod input;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 #[cfg(feature = "dashboard")]
 pub mod lab;
 #[cfg(feature = "dashboard")]

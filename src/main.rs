@@ -9,6 +9,8 @@ use std::{
 use anyhow::anyhow;
 #[cfg(feature = "attach")]
 use asynctop::source::Address;
+#[cfg(feature = "inspect")]
+use asynctop::{cli::DumpArgs, inspect};
 use asynctop::{
     cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
     compare, comparison,
@@ -60,6 +62,13 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Attach { addresses, watch } => {
             let config = Config::load(watch.config.as_deref())?;
             return run_attach(&addresses, &watch.over(config.watch, no_color()));
+        }
+        #[cfg(feature = "inspect")]
+        Request::Ps => quiet(inspect::list(&mut io::stdout().lock())),
+        #[cfg(feature = "inspect")]
+        Request::Dump(DumpArgs { pid, all, output }) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            quiet(inspect::dump(pid, all, output.as_deref(), &mut out))
         }
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(lab::crowd(args.at, args.every)?),
@@ -146,6 +155,15 @@ fn no_color() -> bool {
 fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     written(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// A reader that has seen enough is no error.
+#[cfg(feature = "inspect")]
+fn quiet(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    result.or_else(|error| match error.downcast::<io::Error>() {
+        Ok(error) => written(Err(error)),
+        Err(error) => Err(error),
+    })
 }
 
 /// A reader that has seen enough is no error.

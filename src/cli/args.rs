@@ -130,6 +130,20 @@ pub struct CompareArgs {
     pub serve: Option<Style>,
 }
 
+/// Which process to write out, and how.
+#[derive(Args, Clone, Debug)]
+pub struct DumpArgs {
+    /// The process id
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: u32,
+    /// Every task and every frame; otherwise equal tasks are one entry
+    #[arg(long)]
+    pub all: bool,
+    /// Write to this file, which must not exist
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Whose customers to be. The lab alone asks for this.
 #[derive(Args, Clone, Debug)]
 pub struct CustomersArgs {

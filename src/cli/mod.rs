@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::{gate::FailOn, model::Rule, source::Address};
-pub use args::{CompareArgs, CustomersArgs, Format, LabArgs, TableFormat, WatchArgs};
+pub use args::{CompareArgs, CustomersArgs, DumpArgs, Format, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
 pub use hold::Hold;
@@ -33,6 +33,7 @@ Examples:
   asynctop --headless --hog spin            a report: before and with the hog
   asynctop --format json | jq .slowdown
   asynctop attach localhost:6669            a program with console-subscriber
+  asynctop dump 1234                        the tasks of any Tokio program, by its PID
   asynctop config                           a configuration file to start from
 
 Exit code: 0 fine, 1 a --fail-on rule found something, 2 wrong usage or no way to start";
@@ -75,6 +76,12 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// List the Tokio programs of this machine: no code change, rebuild or restart needed
+    #[cfg(feature = "inspect")]
+    Ps,
+    /// Write all tasks of a running Tokio program once, by its process id
+    #[cfg(feature = "inspect")]
+    Dump(DumpArgs),
     /// Measure a service with a thread for each connection against an async one
     Compare(CompareArgs),
     /// List the lab's scenarios, or print one to start from
@@ -119,6 +126,12 @@ pub enum Request {
         /// How they are watched.
         watch: WatchArgs,
     },
+    /// The Tokio programs of this machine.
+    #[cfg(feature = "inspect")]
+    Ps,
+    /// All tasks of one program.
+    #[cfg(feature = "inspect")]
+    Dump(DumpArgs),
     /// Threads against async.
     Compare(CompareArgs),
     /// The list of scenarios, or one of them.
@@ -180,6 +193,10 @@ where
             let message = "there is no lab to attach to: leave its flags out here";
             Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
         }
+        #[cfg(feature = "inspect")]
+        Some(Command::Ps) => without_flags(Request::Ps),
+        #[cfg(feature = "inspect")]
+        Some(Command::Dump(args)) => without_flags(Request::Dump(args)),
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
         Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
