@@ -37,7 +37,8 @@ pub(super) struct Asker {
     database: Reporting,
     mode: Option<Mode>,
     thread: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
-    /// One for each core: more queries at a time would only wait for each other.
+    /// Two for each core, so that no core waits for the next query; more queries at a time
+    /// would only take CPU from the worker.
     permits: Arc<Semaphore>,
 }
 
@@ -59,7 +60,7 @@ impl Asker {
             }
         })?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let permits = Arc::new(Semaphore::new(cores));
+        let permits = Arc::new(Semaphore::new(2 * cores));
         Ok(Asker { database, mode, thread, permits })
     }
 
