@@ -5,7 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 
 use asynctop_inspect::{
-    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, tokio::task::StateKind,
+    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, report,
+    tokio::task::StateKind,
 };
 use support::{ALL, Build, assert_checked, identities};
 
@@ -305,4 +306,43 @@ fn futures_in_boxes() {
             }
         }
     }
+}
+
+#[test]
+fn a_dump_merges_equal_tasks_unless_all_are_wanted() {
+    let fixture = Build::Release.start("waiting", &[]);
+    let inspection = fixture.inspect();
+    let dump = |options| {
+        let mut text = Vec::new();
+        report::text(&inspection, options, &mut text).expect("a Vec takes everything");
+        String::from_utf8(text).expect("text")
+    };
+    let first = |name: &str| fixture.truth.tasks(name).first().expect("announced").0;
+    let merged = dump(report::TextOptions::default());
+    let lost = format!("task {} [idle]: waiting::peer", first("lost"));
+    let group = merged.lines().find(|line| line.starts_with(&lost)).expect("one line");
+    assert!(group.contains("no waker exists, and 2 more like it"), "{group}");
+    assert!(merged.contains("likely problem: 3 tasks are idle and can never be woken"), "{merged}");
+    assert!(merged.contains("blocking pool: 12 closures"), "{merged}");
+
+    let all = dump(report::TextOptions::all());
+    for name in ["lost", "kept"] {
+        for (id, _) in fixture.truth.tasks(name) {
+            let line = format!("\ntask {id} [idle]: waiting::peer src/bin/waiting.rs:");
+            assert!(all.contains(&line), "{line} in {all}");
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn an_inspection_as_json() {
+    let fixture = Build::Release.start("current", &[]);
+    let inspection = fixture.inspect();
+    let json = serde_json::to_value(&inspection).expect("it can be written");
+    assert_eq!(json["pid"], fixture.child.id());
+    assert_eq!(json["tasks"].as_array().map(Vec::len), Some(13));
+    assert_eq!(json["runtimes"][0]["flavor"], "current_thread");
+    assert_eq!(json["runtimes"][0]["alive"], 10);
+    assert!(json["took_ns"].is_u64());
 }

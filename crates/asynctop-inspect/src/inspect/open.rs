@@ -210,6 +210,13 @@ impl Process {
         Some(Duration::from_secs_f64((uptime - started).max(0.0)))
     }
 
+    /// Addresses of the control blocks that lie on their thread's stack: all but the main one's.
+    pub(super) fn control_blocks(&self, threads: &[Thread]) -> impl Iterator<Item = u64> {
+        let main = self.pid();
+        let others = threads.iter().filter(move |thread| thread.tid != main);
+        others.filter_map(|thread| self.tcbs.get(&thread.tid)).map(|tcb| tcb.address)
+    }
+
     /// Threads of which the thread-local blocks were found.
     pub(super) fn threads_found(&self) -> HashSet<u32> {
         self.tcbs.keys().copied().collect()

@@ -1,6 +1,9 @@
 //! All tasks: from the runtimes' lists, and those that are in none from a scan of the heap.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use crate::{
     inspect::{
@@ -152,25 +155,46 @@ impl Process {
 
     /// Everything on the heap that has the shape of a living task.
     fn scan(&self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<RawTask> {
-        let pointers: Vec<u64> =
-            threads.iter().filter_map(|thread| thread.place.stack_pointer()).collect();
-        // A task is built on the stack before it is moved to the heap.
-        let is_stack =
-            |range: &std::ops::Range<u64>| pointers.iter().any(|pointer| range.contains(pointer));
         // Before Tokio 1.29 tasks were aligned like any allocation.
         let is_old =
             self.copies.iter().any(|copy| copy.minor_version().is_none_or(|minor| minor < 29));
         let mut scan = Scan::new(&self.vtables, if is_old { OLD_ALIGNMENT } else { ALIGNMENT });
         for mapping in maps.iter() {
             // Data segments of files hold no tasks.
-            if mapping.is_data() && mapping.inode == 0 && !is_stack(&mapping.range) {
+            if mapping.is_data() && mapping.inode == 0 {
                 maps::scan(&self.identity, pages, mapping.range.clone(), |address, bytes| {
                     scan.add(address, bytes);
                 });
             }
         }
+        let stacks = self.stacks(maps, threads);
+        scan.candidates.retain(|address| {
+            let before = stacks.partition_point(|stack| stack.start <= *address);
+            !before.checked_sub(1).is_some_and(|at| stacks[at].contains(address))
+        });
         let tasks = RawTask::read_many(&self.identity, &scan.candidates, &self.vtables);
         tasks.into_iter().flatten().collect()
+    }
+
+    /// The stacks of all threads, sorted. A task is built on the stack before it is moved to the
+    /// heap, and its copy there stays until it is overwritten.
+    fn stacks(&self, maps: &Maps, threads: &[Thread]) -> Vec<Range<u64>> {
+        // Above a thread's control block its mapping may be one with others.
+        let below = |block: u64| maps.find(block).map(|mapping| mapping.range.start..block);
+        let around = |thread: &Thread| {
+            let mapping = maps.find(thread.place.stack_pointer()?)?;
+            (thread.tid == self.pid()).then(|| mapping.range.clone())
+        };
+        let main = maps.iter().filter(|mapping| mapping.name == "[stack]");
+        let mut stacks: Vec<Range<u64>> = self
+            .control_blocks(threads)
+            .filter_map(below)
+            .chain(threads.iter().filter_map(around))
+            .chain(main.map(|mapping| mapping.range.clone()))
+            .collect();
+        stacks.sort_by_key(|stack| (stack.start, std::cmp::Reverse(stack.end)));
+        stacks.dedup_by_key(|stack| stack.start);
+        stacks
     }
 
     /// Adds what the scan found and no list contains.
@@ -205,6 +229,9 @@ impl Process {
                 (1.., None) => local.push(task),
             }
         }
+        // Where a stack was not recognized, the copy on it is a second task with the same id.
+        blocking.sort_by_key(|task| (task.id, !task.state.is_running()));
+        blocking.dedup_by_key(|task| (task.id, task.vtable));
         let mut sets: Vec<(u64, u64)> =
             local.iter().map(|task| (task.scheduler, task.owner)).collect();
         sets.sort_unstable();

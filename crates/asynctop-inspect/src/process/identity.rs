@@ -99,7 +99,11 @@ impl Identity {
             Ok(1) => Ok(()),
             _ => {
                 self.verify_process()?;
-                Err(InspectError::Replaced { pid: self.pid })
+                // Memory goes first when a process ends.
+                match Stat::read(self.pid) {
+                    Ok(stat) if !stat.is_ending() => Err(InspectError::Replaced { pid: self.pid }),
+                    _ => Err(InspectError::Ended { pid: self.pid }),
+                }
             }
         }
     }
@@ -182,9 +186,15 @@ pub(crate) struct Stat {
     /// In clock ticks since boot.
     pub start_time: u64,
     pub is_kernel_thread: bool,
+    /// It is on its way out.
+    is_exiting: bool,
 }
 
 impl Stat {
+    fn is_ending(&self) -> bool {
+        self.is_exiting || matches!(self.state, 'Z' | 'X')
+    }
+
     pub(crate) fn read(pid: u32) -> io::Result<Stat> {
         Stat::read_at(&PathBuf::from(format!("/proc/{pid}/stat")))
     }
@@ -197,6 +207,7 @@ impl Stat {
 
     /// The name is in parentheses and may itself contain parentheses and spaces.
     fn parse(text: &str) -> Option<Stat> {
+        const EXITING: u64 = 0x4;
         const KERNEL_THREAD: u64 = 0x0020_0000;
         let (head, rest) = text.rsplit_once(')')?;
         let (_, name) = head.split_once('(')?;
@@ -209,6 +220,7 @@ impl Stat {
             cpu_ticks: number(14)?.saturating_add(number(15)?),
             start_time: number(22)?,
             is_kernel_thread: number(9)? & KERNEL_THREAD != 0,
+            is_exiting: number(9)? & EXITING != 0,
         })
     }
 }
@@ -231,6 +243,11 @@ mod tests {
         let stat = Stat::parse(text).expect("a valid line");
         assert_eq!(stat.name, "a) R (b");
         assert_eq!((stat.state, stat.cpu_ticks, stat.start_time), ('S', 42, 4711));
+        assert!(!stat.is_ending() && !stat.is_kernel_thread);
+        let exiting = Stat::parse(&text.replace("4194304", "4194308")).expect("a valid line");
+        assert!(exiting.is_ending());
+        let zombie = Stat::parse(&text.replace(") S 1", ") Z 1")).expect("a valid line");
+        assert!(zombie.is_ending());
         assert_eq!(Stat::parse("7 (a) S 1 2"), None);
         assert_eq!(Stat::parse(""), None);
     }
