@@ -102,7 +102,8 @@ fn head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Facts that one look is enough for.
+/// Likely problems. One inspection proves that a waker is missing, but not for how long a worker
+/// has been blocked.
 fn problems(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let lost: Vec<&TaskInfo> =
         inspection.tasks.iter().filter(|task| task.can_never_be_woken()).collect();
@@ -126,8 +127,8 @@ fn problems(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) 
         if workers > 0 && blocked.len() == workers {
             writeln!(
                 out,
-                "\nlikely problem: all {} of runtime {index} {} in a system call inside a poll; \
-                 none is left for timers, sockets and other tasks",
+                "\nat this moment all {} of runtime {index} {} in a system call inside a poll; if a \
+                 second dump shows the same, none is left for timers, sockets and other tasks",
                 count(workers, "worker"),
                 if workers == 1 { "is" } else { "are" },
             )?;
