@@ -7,3 +7,4 @@ pub(crate) mod location;
 pub(crate) mod shorten;
 pub(crate) mod text;
 pub(crate) mod unwind;
+pub(crate) mod unwind_table;
