@@ -105,7 +105,7 @@ mod tests {
             ),
             ("/rustc/abc/library/core/src/ops/function.rs", "core/src/ops/function.rs"),
             ("src/main.rs", "src/main.rs"),
-            ("/work/app/src/bin/server.rs", "src/bin/server.rs"),
+            ("/home/a/app/src/bin/server.rs", "src/bin/server.rs"),
             ("healthy.rs", "healthy.rs"),
         ];
         for (file, short) in cases {
