@@ -173,7 +173,7 @@ impl TaskCell {
     /// Why the task cannot be asked now.
     #[cfg(feature = "watch")]
     #[allow(unsafe_code)]
-    pub(crate) fn ask(&self, now: u64) -> Result<Waker, &'static str> {
+    pub(crate) fn ask(&self) -> Result<Waker, &'static str> {
         let foreign = self.foreign();
         if *foreign {
             return Err("the task is polled with several wakers in turn");
@@ -182,10 +182,24 @@ impl TaskCell {
         let Some(waker) = (unsafe { &*self.inner.get() }).clone() else {
             return Err("the task has not been polled yet, or has ended");
         };
-        let asked = self.ledger.ask(now);
+        let asked = self.ledger.ask();
         // Before anything of Tokio's runs.
         drop(foreign);
         asked.then_some(waker).ok_or("the task does not wait: it is polled, or about to be")
+    }
+
+    /// Has the task polled for the watchdog's sake: wakes it without noting a wake.
+    ///
+    /// # Safety
+    /// The caller holds a reference: it has a waker, or the future.
+    #[cfg(feature = "watch")]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn nudge(&self) {
+        self.ledger.nudge();
+        // SAFETY: as in `wake_inner`.
+        if let Some(waker) = unsafe { (*self.inner.get()).as_ref() } {
+            super::waker::nudge(waker);
+        }
     }
 
     /// Calls the waker that Tokio gave the task.

@@ -5,21 +5,21 @@ use std::{
     mem::{ManuallyDrop, needs_drop},
     panic::Location,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use pin_project_lite::pin_project;
 
-#[cfg(feature = "watch")]
-use super::trace;
 use super::{
     cell::TaskCell,
     ledger::Started,
     reading::Outcome,
     registry::Registry,
-    thread::{Frame, Outer, ThreadSlot},
+    thread::{self, Frame, Outer, ThreadSlot},
     waker::{self, Foreign},
 };
+#[cfg(feature = "watch")]
+use super::{ledger::How, trace};
 use crate::histogram::bucket_of;
 
 pin_project! {
@@ -78,7 +78,7 @@ impl Drop for Dropping<'_> {
     #[inline]
     fn drop(&mut self) {
         let ended = self.task.registry.now();
-        self.thread.drop_ended(self.task.cell, self.outer, (self.at, ended));
+        self.thread.uncounted_ended(self.task.cell, self.outer, (self.at, ended));
     }
 }
 
@@ -135,37 +135,115 @@ impl<F: Future> Future for Instrumented<F> {
             return future.poll(context);
         }
 
+        let probed = !*root && thread::is_probing();
+        let ours = if probed && context.waker().will_wake(Waker::noop()) {
+            // Inside of a traced poll: the next one has the waker that is to be called.
+            Ours::Silent
         // SAFETY: `poll` has the future for itself.
-        let adopted = unsafe { cell.adopt(context.waker()) };
-        let frame = Frame::new(cell);
-        let mut poll = Running::start(registry, &frame, cell, *root, done);
-        let result = if adopted {
-            // SAFETY: `this.task` holds a reference until after the poll.
-            let waker = unsafe { waker::borrowed(cell) };
-            go(future, &mut Context::from_waker(&waker), &poll)
+        } else if unsafe { cell.adopt(context.waker()) } {
+            Ours::Borrowed
         } else {
-            let waker = Foreign::waker(cell, context.waker().clone());
-            go(future, &mut Context::from_waker(&waker), &poll)
+            Ours::Foreign
         };
+        let frame = Frame::new(cell);
+        let started = cell.ledger.poll_started(registry.now(), *root, probed);
+        #[cfg(feature = "watch")]
+        if started.how != How::Plain {
+            let poll = |context: &mut Context<'_>| match started.how {
+                How::Traced | How::TracedProbe => trace::go(future, context, registry, cell.key()),
+                How::Plain | How::Probe => future.poll(context),
+            };
+            let poll = || with_our_waker(cell, ours, context, poll);
+            return probe(registry, &frame, cell, started, done, poll);
+        }
+        let mut poll = Running::start(registry, &frame, cell, started, done);
+        let result = with_our_waker(cell, ours, context, |context| future.poll(context));
         poll.outcome = result.is_ready().then_some(Outcome::Completed);
         result
     }
 }
 
-/// Polls the future, and if somebody asked where it waits, once more before that.
+/// Polls with a waker that notes the wakes of the task and then calls Tokio's.
+#[allow(unsafe_code)]
 #[inline(always)]
-fn go<F: Future>(
-    future: Pin<&mut F>,
+fn with_our_waker<T>(
+    cell: &'static TaskCell,
+    ours: Ours,
     context: &mut Context<'_>,
-    poll: &Running<'_>,
-) -> Poll<F::Output> {
-    #[cfg(feature = "watch")]
-    if poll.started.asked {
-        return trace::go(future, context, poll.registry, poll.cell.key());
+    poll: impl FnOnce(&mut Context<'_>) -> T,
+) -> T {
+    match ours {
+        Ours::Borrowed => {
+            // SAFETY: the caller holds a reference until after the poll.
+            let waker = unsafe { waker::borrowed(cell) };
+            poll(&mut Context::from_waker(&waker))
+        }
+        Ours::Foreign => {
+            let waker = Foreign::waker(cell, context.waker().clone());
+            poll(&mut Context::from_waker(&waker))
+        }
+        Ours::Silent => poll(context),
     }
-    #[cfg(not(feature = "watch"))]
-    let _ = poll;
-    future.poll(context)
+}
+
+/// Which waker a measured future is polled with.
+#[derive(Clone, Copy)]
+enum Ours {
+    /// One that calls the waker that the cell has adopted.
+    Borrowed,
+    /// One that calls another waker.
+    Foreign,
+    /// None of ours, but the one of a traced poll, which does nothing.
+    Silent,
+}
+
+/// A poll that the watchdog has caused or wants to have traced.
+#[cfg(feature = "watch")]
+#[cold]
+fn probe<T>(
+    registry: &'static Registry,
+    frame: &Frame,
+    cell: &'static TaskCell,
+    started: Started,
+    done: &mut bool,
+    poll: impl FnOnce() -> Poll<T>,
+) -> Poll<T> {
+    if started.how == How::Traced {
+        let mut running = Running::start(registry, frame, cell, started, done);
+        let result = poll();
+        running.outcome = result.is_ready().then_some(Outcome::Completed);
+        return result;
+    }
+    let thread = registry.thread();
+    let outer = thread.probe_started(frame, started.at);
+    let outcome = Some(Outcome::Panicked);
+    let mut probing = Probing { registry, frame, cell, thread, started, outer, outcome, done };
+    let result = poll();
+    probing.outcome = result.is_ready().then_some(Outcome::Completed);
+    result
+}
+
+/// A poll under way that the watchdog has caused; dropped at its end, or by a panic.
+#[cfg(feature = "watch")]
+struct Probing<'a> {
+    registry: &'static Registry,
+    frame: &'a Frame,
+    cell: &'static TaskCell,
+    thread: &'static ThreadSlot,
+    started: Started,
+    outer: Outer,
+    outcome: Option<Outcome>,
+    done: &'a mut bool,
+}
+
+#[cfg(feature = "watch")]
+impl Drop for Probing<'_> {
+    fn drop(&mut self) {
+        let now = self.registry.now().max(self.started.at);
+        self.cell.ledger.probe_ended(self.started, now, self.outcome);
+        self.thread.probe_ended(self.frame, self.outer, (self.started.at, now));
+        *self.done = self.outcome.is_some();
+    }
 }
 
 /// A poll under way; dropped at its end, or by a panic on its way out.
@@ -186,11 +264,10 @@ impl<'a> Running<'a> {
         registry: &'static Registry,
         frame: &'a Frame,
         cell: &'static TaskCell,
-        root: bool,
+        started: Started,
         done: &'a mut bool,
     ) -> Self {
         let thread = registry.thread();
-        let started = cell.ledger.poll_started(registry.now(), root);
         if let Some(delay) = started.delay {
             let bucket = bucket_of(delay);
             cell.delays.count(bucket);

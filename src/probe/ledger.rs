@@ -27,8 +27,8 @@ use super::{
     reading::{Outcome, Reading, State},
     sync::{AtomicU64, Ordering, Sequence},
     word::{
-        ASKED, CANCELLED, CREATED, DROPPING, IDLE, POLLING, POLLING_WOKEN, SCHEDULED, VACANT,
-        WOKEN, done, pack, shown, unpack,
+        ASKED, ASKED_WOKEN, CANCELLED, CREATED, DROPPING, IDLE, NUDGED, POLLING, POLLING_WOKEN,
+        PROBED, PROBED_WOKEN, SCHEDULED, VACANT, WOKEN, done, pack, shown, unpack,
     },
 };
 
@@ -59,8 +59,21 @@ pub(crate) struct Started {
     pub at: u64,
     /// How long the task had waited for a worker; `None` if nobody had woken it.
     pub delay: Option<u64>,
-    /// Somebody asked where the task waits.
-    pub asked: bool,
+    /// How the future is to be polled.
+    pub how: How,
+}
+
+/// How the future is to be polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Once.
+    Plain,
+    /// After a trace of where it waits.
+    Traced,
+    /// Once, because of the watchdog: it counts nothing, unless it ends the task.
+    Probe,
+    /// After a trace, because of the watchdog.
+    TracedProbe,
 }
 
 /// Adds to a field that only this thread writes.
@@ -122,33 +135,49 @@ impl Ledger {
     /// word and its call of Tokio, and the task has been scheduled since its last poll
     /// ended. A future inside a task may be polled for the sake of its neighbours:
     /// there, idle was idle.
+    ///
+    /// `probed` says that the poll is inside of one that the watchdog has caused: unless the
+    /// future was woken, it is caused by that, too.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, now: u64, root: bool) -> Started {
-        let mut started = Started { at: now, delay: None, asked: false };
+    pub(crate) fn poll_started(&self, now: u64, root: bool, probed: bool) -> Started {
+        let mut started = Started { at: now, delay: None, how: How::Plain };
         self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
                 started.at = now.max(since);
                 let polling = pack(POLLING, started.at);
-                if matches!(state, IDLE | CREATED) {
-                    // A waker may be about to change the word: exchange it.
-                    let order = Ordering::AcqRel;
-                    if let Err(newer) =
-                        self.word.compare_exchange(word, polling, order, Ordering::Acquire)
-                    {
-                        word = newer;
-                        continue;
-                    }
-                    started.delay = root.then(|| started.at - since);
-                } else {
+                if matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN) {
                     // Scheduled: no waker changes the word any more.
                     self.word.store(polling, Ordering::Release);
                     started.delay = Some(started.at - since);
                     if state != SCHEDULED {
                         add(&self.wakes, 1);
-                        started.asked = state == ASKED;
+                        if state == ASKED_WOKEN {
+                            started.how = How::Traced;
+                        }
                     }
+                } else {
+                    started.how = match state {
+                        ASKED => How::TracedProbe,
+                        NUDGED => How::Probe,
+                        IDLE if probed => How::Probe,
+                        _ => How::Plain,
+                    };
+                    let probe = started.how != How::Plain;
+                    // A waker may be about to change the word: exchange it.
+                    let next = if probe { pack(PROBED, since) } else { polling };
+                    let order = Ordering::AcqRel;
+                    if let Err(newer) =
+                        self.word.compare_exchange(word, next, order, Ordering::Acquire)
+                    {
+                        word = newer;
+                        continue;
+                    }
+                    if probe {
+                        return;
+                    }
+                    started.delay = root.then(|| started.at - since);
                 }
                 break;
             }
@@ -187,6 +216,38 @@ impl Ledger {
         length
     }
 
+    /// The poll that the watchdog has caused ends, and with it the task if there is an outcome:
+    /// then it counts, because the task will not be polled for that any more.
+    #[cfg(any(feature = "watch", test))]
+    pub(crate) fn probe_ended(&self, started: Started, now: u64, end: Option<Outcome>) {
+        let now = now.max(started.at);
+        self.sequence.write(|| {
+            let mut word = self.word.load(Ordering::Acquire);
+            loop {
+                let (state, since) = unpack(word);
+                let woken = state == PROBED_WOKEN;
+                let next = match end {
+                    Some(outcome) => pack(done(outcome), now),
+                    None if woken => pack(WOKEN, now),
+                    None => pack(IDLE, since),
+                };
+                let order = Ordering::AcqRel;
+                if let Err(newer) = self.word.compare_exchange(word, next, order, Ordering::Acquire)
+                {
+                    word = newer;
+                    continue;
+                }
+                if end.is_some() {
+                    add(&self.polls, 1);
+                    add(&self.busy, now - started.at);
+                    raise(&self.max_poll, now - started.at);
+                    add(&self.wakes, u64::from(woken));
+                }
+                break;
+            }
+        });
+    }
+
     /// The future is about to be dropped outside of a poll, before it returned: the task waits
     /// for no worker any more. Returns when the drop begins.
     pub(crate) fn drop_started(&self, now: u64) -> u64 {
@@ -213,11 +274,11 @@ impl Ledger {
                     word = newer;
                     continue;
                 }
-                if !matches!(state, IDLE | CREATED | DROPPING) {
+                if matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN) {
                     add(&self.scheduled, at - since);
                     raise(&self.max_delay, at - since);
                 }
-                if matches!(state, WOKEN | ASKED) {
+                if matches!(state, WOKEN | ASKED_WOKEN) {
                     add(&self.wakes, 1);
                 }
                 break;
@@ -226,16 +287,29 @@ impl Ledger {
         at
     }
 
-    /// Somebody asks where the task waits, and is about to wake it for that: a wake like
-    /// all others, but for the poll that follows. `false` if the task does not wait.
+    /// The watchdog asks where the task waits, and is about to have it polled for that. The
+    /// task stays idle, and that poll is traced and counts nothing, unless a waker comes first.
+    /// `false` if the task does not wait.
     #[cfg(any(feature = "watch", test))]
-    pub(crate) fn ask(&self, now: u64) -> bool {
+    pub(crate) fn ask(&self) -> bool {
+        self.mark(ASKED)
+    }
+
+    /// The task is about to be polled for the sake of a future inside of it that was asked:
+    /// as [`ask`](Self::ask), without a trace.
+    #[cfg(any(feature = "watch", test))]
+    pub(crate) fn nudge(&self) -> bool {
+        self.mark(NUDGED)
+    }
+
+    #[cfg(any(feature = "watch", test))]
+    fn mark(&self, mark: u64) -> bool {
         let word = self.word.load(Ordering::Acquire);
         let (state, since) = unpack(word);
-        let asked = pack(ASKED, now.max(since));
+        let marked = pack(mark, since);
         let order = Ordering::AcqRel;
         // A wake that comes first has the task polled without us.
-        state == IDLE && self.word.compare_exchange(word, asked, order, Ordering::Acquire).is_ok()
+        state == IDLE && self.word.compare_exchange(word, marked, order, Ordering::Acquire).is_ok()
     }
 
     /// A waker of the task is called at the time that `now` returns; it is only asked
@@ -248,13 +322,15 @@ impl Ledger {
         loop {
             let (state, since) = unpack(word);
             let next = match state {
-                IDLE => {
+                IDLE | ASKED | NUDGED => {
                     if let Some(now) = now.take() {
                         at = now();
                     }
-                    pack(WOKEN, at.max(since))
+                    let woken = if state == ASKED { ASKED_WOKEN } else { WOKEN };
+                    pack(woken, at.max(since))
                 }
                 POLLING => pack(POLLING_WOKEN, since),
+                PROBED => pack(PROBED_WOKEN, since),
                 _ => {
                     self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -302,7 +378,7 @@ impl Ledger {
         let (created, mut busy, mut scheduled) =
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
-        let unsettled = matches!(state, WOKEN | ASKED | POLLING_WOKEN);
+        let unsettled = matches!(state, WOKEN | ASKED_WOKEN | POLLING_WOKEN | PROBED_WOKEN);
         let shown = shown(state);
         let now = if shown.is_done() { since } else { now.max(since) };
         // Wrapping, because a torn set may hold anything.

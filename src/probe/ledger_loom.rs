@@ -11,7 +11,7 @@
 use loom::{sync::Arc, thread};
 
 use super::{
-    ledger::Ledger,
+    ledger::{How, Ledger, Started},
     reading::{Outcome, Reading, State},
 };
 
@@ -48,7 +48,7 @@ fn loom_a_reader_sees_each_interval_once() {
         let poller = thread::spawn({
             let ledger = ledger.clone();
             move || {
-                let started = ledger.poll_started(10, true);
+                let started = ledger.poll_started(10, true, false);
                 ledger.poll_ended(started, 30, Some(Outcome::Completed));
             }
         });
@@ -97,7 +97,7 @@ fn loom_a_reader_against_a_poller_and_a_waker() {
         let poller = thread::spawn({
             let ledger = ledger.clone();
             move || {
-                let started = ledger.poll_started(10, true);
+                let started = ledger.poll_started(10, true, false);
                 ledger.poll_ended(started, 20, None);
             }
         });
@@ -132,9 +132,9 @@ fn loom_two_wakers_against_a_poller() {
                 thread::spawn(move || ledger.woken(|| at))
             })
             .collect();
-        let first = ledger.poll_started(10, false);
+        let first = ledger.poll_started(10, false, false);
         let mut busy = ledger.poll_ended(first, 20, None);
-        let second = ledger.poll_started(40, false);
+        let second = ledger.poll_started(40, false, false);
         busy += ledger.poll_ended(second, 50, None);
         for waker in wakers {
             waker.join().expect("a waker that ends");
@@ -152,24 +152,29 @@ fn loom_two_wakers_against_a_poller() {
 fn loom_an_asker_against_a_waker_and_a_poller() {
     explore(3, || {
         let ledger = spawned();
-        let first = ledger.poll_started(10, true);
+        let first = ledger.poll_started(10, true, false);
         ledger.poll_ended(first, 20, None);
         let asker = thread::spawn({
             let ledger = ledger.clone();
-            move || ledger.ask(30)
+            move || ledger.ask()
         });
         let waker = thread::spawn({
             let ledger = ledger.clone();
             move || ledger.woken(|| 30)
         });
-        let second = ledger.poll_started(40, true);
-        ledger.poll_ended(second, 50, None);
+        let second = ledger.poll_started(40, true, false);
+        let is_probe = second.how == How::TracedProbe;
+        match is_probe {
+            true => ledger.probe_ended(second, 50, None),
+            false => _ = ledger.poll_ended(second, 50, None),
+        }
         let asked = asker.join().expect("an asker that ends");
         waker.join().expect("a waker that ends");
         let end = read(&ledger);
         times(end);
-        assert_eq!((end.polls, end.wakes), (2, 1 + u64::from(asked)));
-        let told = second.asked || ledger.poll_started(60, true).asked;
+        assert_eq!((end.polls, end.wakes), (2 - u64::from(is_probe), 1));
+        let is_traced = |started: Started| matches!(started.how, How::Traced | How::TracedProbe);
+        let told = is_traced(second) || is_traced(ledger.poll_started(60, true, false));
         assert_eq!(told, asked, "who is asked tells, and nobody else");
     });
 }
@@ -178,7 +183,7 @@ fn loom_an_asker_against_a_waker_and_a_poller() {
 fn loom_two_wakers_against_a_reader() {
     explore(3, || {
         let ledger = spawned();
-        let started = ledger.poll_started(10, true);
+        let started = ledger.poll_started(10, true, false);
         ledger.poll_ended(started, 20, None);
         let wakers: Vec<_> = [30, 40]
             .into_iter()
@@ -209,7 +214,7 @@ fn loom_two_wakers_against_a_reader() {
 fn loom_a_drop_against_a_waker_and_a_reader() {
     explore(3, || {
         let ledger = spawned();
-        let started = ledger.poll_started(10, true);
+        let started = ledger.poll_started(10, true, false);
         ledger.poll_ended(started, 20, None);
         let waker = thread::spawn({
             let ledger = ledger.clone();
@@ -243,14 +248,14 @@ fn loom_a_reader_sees_a_new_task_or_none() {
     explore(4, || {
         let ledger = Arc::new(Ledger::vacant());
         ledger.open(0, true);
-        let started = ledger.poll_started(10, true);
+        let started = ledger.poll_started(10, true, false);
         ledger.poll_ended(started, 20, Some(Outcome::Completed));
         ledger.clear();
         let spawner = thread::spawn({
             let ledger = ledger.clone();
             move || {
                 ledger.open(60, true);
-                let started = ledger.poll_started(70, true);
+                let started = ledger.poll_started(70, true, false);
                 ledger.poll_ended(started, 90, None);
             }
         });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use proptest::prelude::*;
 
 use super::{
-    ledger::{Ledger, Started},
+    ledger::{How, Ledger, Started},
     reading::{Outcome, Reading, State},
 };
 
@@ -55,6 +55,10 @@ struct Model {
     state: State,
     since: u64,
     woken_in_poll: bool,
+    /// The watchdog has asked, and no poll has come since.
+    asked: bool,
+    /// When the running poll began that the watchdog has caused.
+    probed_at: Option<u64>,
     busy: u64,
     scheduled: u64,
     idle: u64,
@@ -72,6 +76,8 @@ impl Model {
             state: if root { State::Scheduled } else { State::Created },
             since: at,
             woken_in_poll: false,
+            asked: false,
+            probed_at: None,
             busy: 0,
             scheduled: 0,
             idle: 0,
@@ -113,6 +119,7 @@ impl Model {
     fn wake(&mut self, at: u64) {
         self.wakes += 1;
         match self.state {
+            State::Idle if self.probed_at.is_some() => self.woken_in_poll = true,
             State::Idle => self.enter(State::Scheduled, at),
             State::Polling => self.woken_in_poll = true,
             _ => {}
@@ -120,12 +127,28 @@ impl Model {
     }
 
     fn start(&mut self, at: u64) {
+        // A poll that only the watchdog has caused counts nothing.
+        if std::mem::take(&mut self.asked) && self.state == State::Idle {
+            self.probed_at = Some(at.max(self.since));
+            return;
+        }
         self.polls += 1;
         self.enter(State::Polling, at);
     }
 
     fn end(&mut self, at: u64, outcome: Option<Outcome>) {
         let woken = std::mem::take(&mut self.woken_in_poll);
+        if let Some(began) = self.probed_at.take() {
+            if outcome.is_none() && !woken {
+                return;
+            }
+            if outcome.is_some() {
+                // It ends the task, so it counts after all.
+                self.close(began, State::Idle);
+                (self.state, self.since) = (State::Polling, began);
+                self.polls += 1;
+            }
+        }
         let next = match outcome {
             Some(Outcome::Completed) => State::Completed,
             Some(Outcome::Panicked) => State::Panicked,
@@ -176,7 +199,7 @@ impl Both {
         let dropping = self.model.state == State::Dropping;
         match (event.what, self.running) {
             (What::Poll, None) if !over && !dropping => {
-                self.running = Some(self.ledger.poll_started(now, self.model.root));
+                self.running = Some(self.ledger.poll_started(now, self.model.root, false));
                 self.model.start(now);
             }
             (What::Poll, Some(_)) => self.end(None),
@@ -199,12 +222,11 @@ impl Both {
                 self.model.self_wakes += 1;
             }
             (What::Ask, _) => {
-                // Only who waits is asked, and that is a wake like any other.
-                let waits = self.model.state == State::Idle;
-                assert_eq!(self.ledger.ask(now), waits);
-                if waits {
-                    self.model.wake(now);
-                }
+                // Only a task that waits is asked, once; and that changes nothing yet.
+                let model = &mut self.model;
+                let waits = model.state == State::Idle && model.probed_at.is_none() && !model.asked;
+                assert_eq!(self.ledger.ask(), waits);
+                model.asked |= waits;
             }
             (What::Wake | What::SelfWake, _) => {
                 self.ledger.woken(|| now);
@@ -216,6 +238,11 @@ impl Both {
 
     fn end(&mut self, outcome: Option<Outcome>) {
         let started = self.running.take().expect("a poll that runs");
+        if self.model.probed_at.is_some() {
+            assert_eq!(started.how, How::TracedProbe);
+            self.ledger.probe_ended(started, self.now, outcome);
+            return self.model.end(self.now, outcome);
+        }
         let since = self.model.since;
         let length = self.ledger.poll_ended(started, self.now, outcome);
         self.model.end(self.now, outcome);
@@ -317,7 +344,7 @@ impl Shared {
         let (mut polls, mut busy, mut scheduled) = (0, 0, 0);
         loop {
             let stop = self.stop.load(Ordering::SeqCst);
-            let started = self.ledger.poll_started(self.tick(), false);
+            let started = self.ledger.poll_started(self.tick(), false, false);
             if polls % 5 == 0 {
                 std::thread::yield_now();
             }

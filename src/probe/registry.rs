@@ -18,8 +18,7 @@ use std::{
 };
 
 #[cfg(feature = "watch")]
-use std::task::Waker;
-
+use super::waker;
 use super::{
     cell::{TaskCell, stage_from},
     clock::Clock,
@@ -139,7 +138,8 @@ impl Registry {
         }
     }
 
-    /// Asks a task that waits where it does: wakes it, and its next poll is traced.
+    /// Asks a task that waits where it does: has it polled once, which is traced and counts
+    /// neither as a wake nor as a poll.
     ///
     /// # Errors
     /// Why it cannot be asked now.
@@ -149,10 +149,10 @@ impl Registry {
         let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = self.cell_at(key).filter(|cell| cell.key() == key);
         let cell = cell.ok_or("there is no such task any more")?;
-        let waker = cell.ask(self.now());
+        let waker = cell.ask();
         // Before anything of Tokio's runs.
         drop(scan);
-        waker.map(Waker::wake)
+        waker.map(|waker| waker::nudge(&waker))
     }
 
     /// When a poll of a task that has ended did so, or a later time if that is not known any more;

@@ -73,8 +73,9 @@ pub(crate) struct ThreadSlot {
     owner: Mutex<Option<Owner>>,
     /// The operating system's id of the owner; 0 if there is none or it is not known.
     os_id: AtomicU32,
-    /// The beginning and the end of the latest drop of at least [`LONG_DROP_NS`].
-    long_drop: [AtomicU64; 2],
+    /// The beginning and the end of the latest run of at least [`LONG_NS`] that is in no sum:
+    /// of a drop, or of a poll that the watchdog has caused.
+    long_uncounted: [AtomicU64; 2],
 }
 
 /// A bit of `current` that says what kind of code the thread runs.
@@ -90,8 +91,8 @@ impl Tag {
 
 const _: () = assert!(align_of::<TaskCell>() > Tag::ALL);
 
-/// No watchdog looks for shorter ones.
-const LONG_DROP_NS: u64 = 1_000_000;
+/// The watchdog looks for no shorter ones.
+const LONG_NS: u64 = 1_000_000;
 
 #[derive(Clone, Debug)]
 struct Owner {
@@ -167,7 +168,7 @@ impl Outer {
 
 thread_local! {
     static LOCAL: Local = const {
-        Local { registry: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()) }
+        Local { registry: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()), probes: Cell::new(0) }
     };
 }
 
@@ -177,6 +178,8 @@ struct Local {
     slot: Cell<Option<&'static ThreadSlot>>,
     /// The innermost poll.
     poll: Cell<*const Frame>,
+    /// How many of the polls on the stack the watchdog has caused.
+    probes: Cell<u32>,
 }
 
 impl Frame {
@@ -198,6 +201,12 @@ fn innermost<'a>() -> Option<&'a Frame> {
 /// The task whose poll this thread is in, the innermost one.
 pub(crate) fn current_task() -> Option<&'static TaskCell> {
     innermost().map(|frame| frame.task)
+}
+
+/// Whether this thread is in a poll that the watchdog has caused.
+#[inline(always)]
+pub(crate) fn is_probing() -> bool {
+    cfg!(feature = "watch") && LOCAL.with(|local| local.probes.get() > 0)
 }
 
 /// Whether this thread is in a poll of `task` and in no other one inside of that.
@@ -249,9 +258,35 @@ impl ThreadSlot {
 
     /// The future of a task begins to be dropped on this thread.
     pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> Outer {
+        self.uncounted_started(task, Tag::DROP, at)
+    }
+
+    /// A poll begins that the watchdog has caused. `frame` stays where it is until
+    /// `probe_ended`.
+    #[cfg(feature = "watch")]
+    pub(crate) fn probe_started(&self, frame: &Frame, at: u64) -> Outer {
+        LOCAL.with(|local| {
+            frame.outer.set(local.poll.replace(frame));
+            local.probes.set(local.probes.get() + 1);
+        });
+        self.uncounted_started(frame.task, 0, at)
+    }
+
+    /// The poll that the watchdog has caused, which began at `began` inside of `outer`, has
+    /// ended.
+    #[cfg(feature = "watch")]
+    pub(crate) fn probe_ended(&self, frame: &Frame, outer: Outer, times: (u64, u64)) {
+        LOCAL.with(|local| {
+            local.poll.set(frame.outer.get());
+            local.probes.set(local.probes.get() - 1);
+        });
+        self.uncounted_ended(frame.task, outer, times);
+    }
+
+    fn uncounted_started(&self, task: &'static TaskCell, kind: usize, at: u64) -> Outer {
         let outer = self.innermost();
         let uncounted = if outer.is_uncounted() { Tag::UNCOUNTED } else { 0 };
-        let tagged = ptr::from_ref(task).cast_mut().map_addr(|cell| cell | Tag::DROP | uncounted);
+        let tagged = ptr::from_ref(task).cast_mut().map_addr(|cell| cell | kind | uncounted);
         self.sequence.write(|| {
             self.current.store(tagged, Ordering::Release);
             self.since.store(at, Ordering::Relaxed);
@@ -259,10 +294,15 @@ impl ThreadSlot {
         outer
     }
 
-    /// The drop that began at `began` inside of `outer` has ended.
-    pub(crate) fn drop_ended(&self, task: &TaskCell, outer: Outer, (began, ended): (u64, u64)) {
+    /// The drop, or the poll, that began at `began` inside of `outer` and is in no sum has ended.
+    pub(crate) fn uncounted_ended(
+        &self,
+        task: &TaskCell,
+        outer: Outer,
+        (began, ended): (u64, u64),
+    ) {
         if let Some(recorder) = self.recorder()
-            // Most drops are too short to show, and would push polls out of the ring.
+            // Most are too short to show, and would push polls out of the ring.
             && ended.saturating_sub(began) >= TICK_NS
         {
             if !outer.task.is_null() && !recorder.has_resumed_since(began) {
@@ -273,9 +313,9 @@ impl ThreadSlot {
                 recorder.resume(ended);
             }
         }
-        if ended.saturating_sub(began) >= LONG_DROP_NS {
-            self.long_drop[1].store(ended, Ordering::Relaxed);
-            self.long_drop[0].store(began, Ordering::Release);
+        if ended.saturating_sub(began) >= LONG_NS {
+            self.long_uncounted[1].store(ended, Ordering::Relaxed);
+            self.long_uncounted[0].store(began, Ordering::Release);
         }
         self.sequence.write(|| {
             self.current.store(outer.task, Ordering::Relaxed);
@@ -283,11 +323,12 @@ impl ThreadSlot {
         });
     }
 
-    /// When the drop ended that began at `began`, if it was long and the latest such drop.
+    /// When the drop ended that began at `began`, or the poll that the watchdog has caused; if
+    /// it was long and the latest one.
     #[cfg(feature = "watch")]
-    pub(crate) fn drop_end(&self, began: u64) -> Option<u64> {
-        let latest = self.long_drop[0].load(Ordering::Acquire);
-        (latest == began).then(|| self.long_drop[1].load(Ordering::Relaxed))
+    pub(crate) fn uncounted_end(&self, began: u64) -> Option<u64> {
+        let latest = self.long_uncounted[0].load(Ordering::Acquire);
+        (latest == began).then(|| self.long_uncounted[1].load(Ordering::Relaxed))
     }
 
     /// Where this thread's polls are to be written down.

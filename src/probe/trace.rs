@@ -2,14 +2,15 @@
 //!
 //! Nobody asks for it but the watchdog, which knows how to trace: it puts its tracer here.
 //! A traced poll gets no further than to where the future waits. So the future is polled
-//! once more, for real, which leaves its wakers where they belong; both are one poll of
-//! the task's account, with all their time.
+//! once more, for real, which leaves its wakers where they belong. Both are one poll, which
+//! counts only if the task was due to be polled anyway. Tokio wakes the waker of a traced
+//! poll afterwards, so that poll has one that does nothing.
 
 use std::{
     future::Future,
     pin::Pin,
     sync::OnceLock,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use super::Registry;
@@ -38,7 +39,8 @@ pub(super) fn go<F: Future>(
 ) -> Poll<F::Output> {
     let mut result = Poll::Pending;
     if let Some(tracer) = TRACER.get() {
-        tracer(registry, task, &mut || result = future.as_mut().poll(context));
+        let mut silent = Context::from_waker(Waker::noop());
+        tracer(registry, task, &mut || result = future.as_mut().poll(&mut silent));
     }
     match result {
         // Where there was nothing to wait for, the poll was one like any other.

@@ -22,8 +22,16 @@ pub(super) const CANCELLED: u64 = 8;
 pub(super) const PANICKED: u64 = 10;
 /// The future is being dropped, outside of a poll and before it returned.
 pub(super) const DROPPING: u64 = 11;
-/// As `WOKEN`, by somebody who asks where the task waits: the next poll tells.
+/// Idle, and about to be polled because the watchdog asks where it waits: that poll is traced.
 pub(super) const ASKED: u64 = 9;
+/// Asked, and then woken by a waker: the next poll is traced, and one like any other.
+pub(super) const ASKED_WOKEN: u64 = 12;
+/// Idle, and about to be polled for the sake of a future inside of it that was asked.
+pub(super) const NUDGED: u64 = 13;
+/// Idle, but for a poll that the watchdog has caused.
+pub(super) const PROBED: u64 = 14;
+/// The same, and woken meanwhile by a waker.
+pub(super) const PROBED_WOKEN: u64 = 15;
 
 #[inline(always)]
 pub(super) const fn pack(state: u64, since: u64) -> u64 {
@@ -47,7 +55,7 @@ pub(super) const fn done(outcome: Outcome) -> u64 {
 pub(super) fn shown(state: u64) -> State {
     match state {
         POLLING | POLLING_WOKEN => State::Polling,
-        IDLE => State::Idle,
+        IDLE | ASKED | NUDGED | PROBED | PROBED_WOKEN => State::Idle,
         CREATED => State::Created,
         DROPPING => State::Dropping,
         COMPLETED => State::Completed,

@@ -260,7 +260,8 @@ impl Rounds {
         if self.posts[at].is_long {
             let ended = self.posts[at].case.poll.map_or(now, |(task, began)| {
                 // The sample comes later than the end, and much later on a busy machine.
-                let end = match self.posts[at].kind {
+                let uncounted = self.slots[at].uncounted_end(began);
+                let end = uncounted.unwrap_or_else(|| match self.posts[at].kind {
                     PollKind::Poll => {
                         // The thread has spent no more time in polls since then.
                         let thread = self.slots[at].read(now);
@@ -268,8 +269,8 @@ impl Rounds {
                         let end = self.registry.end_of_poll(task, began).unwrap_or(now);
                         end.min(began.saturating_add(busy))
                     }
-                    PollKind::Drop => self.slots[at].drop_end(began).unwrap_or(now),
-                };
+                    PollKind::Drop => now,
+                });
                 now.min(end).min(next.unwrap_or(now)).max(began)
             });
             self.account(at, now, Some(ended));
@@ -370,7 +371,7 @@ mod tests {
         rounds.look();
         let record = shared.log().records().remove(0);
         assert_eq!((record.task, record.kind), (task, PollKind::Drop));
-        let ended = rounds.slots[0].drop_end(record.began_ns);
+        let ended = rounds.slots[0].uncounted_end(record.began_ns);
         assert!(ended.is_some() && record.ended_ns == ended, "{record:?} {ended:?}");
         assert_eq!(registry.longest_poll(task), Some(0), "it was never polled");
         let evidence = record.evidence();

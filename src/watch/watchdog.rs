@@ -157,9 +157,11 @@ impl WatchHandle {
     /// Asks an idle task where it waits; [`await_point`](Self::await_point) has the answer
     /// when it comes. Returns at once.
     ///
-    /// The task is woken for it, and two of its polls more are counted than it would have
-    /// had: the one that tells, and the one after it that Tokio asks for. Nobody else is
-    /// touched, and nothing is asked of a task that is not idle.
+    /// The task is polled once for it. Neither that poll nor the wake that it takes is counted,
+    /// of this task or of a measured one around it: counts, times and delays are as if nobody
+    /// had asked. (Futures that poll those inside of them with wakers of their own, such as
+    /// `FuturesUnordered`, may be woken once more by Tokio's trace, which is counted.) Nothing
+    /// is asked of a task that is not idle.
     pub fn ask(&self, task: u64) {
         let no_stacks = self.no_stacks();
         let asked = match eyes::NO_AWAITS.or(no_stacks.as_deref()) {

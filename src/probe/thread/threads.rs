@@ -126,7 +126,7 @@ impl Threads {
             recorder_kept: OnceLock::new(),
             owner: Mutex::new(Some(owner)),
             os_id: AtomicU32::new(os_id()),
-            long_drop: [AtomicU64::new(0), AtomicU64::new(0)],
+            long_uncounted: [AtomicU64::new(0), AtomicU64::new(0)],
         }));
         if self.recording.load(Ordering::Relaxed) {
             slot.record(true);
