@@ -191,7 +191,7 @@ impl Entry {
     /// Adds what happened since `last`.
     fn add(&mut self, last: &Mark, now: &Snapshot, slowdown: &Slowdown) {
         let mark = Mark::of(now);
-        let elapsed_ns = now.taken_ns.saturating_sub(last.taken_ns);
+        let elapsed_ns = now.running_ns(last.taken_ns, now.taken_ns);
         self.hog_done += mark.hog_done.saturating_sub(last.hog_done);
         self.delays.merge(&now.delays.since(&last.delays));
         let shares = slowdown.shares.iter().filter_map(|(name, before, _)| {
@@ -212,7 +212,7 @@ impl Entry {
         // Who still waits counts with what it has waited so far, and is not added up.
         let mut waits = self.delays.clone();
         for task in now.tasks.iter().filter(|task| task.state == State::Scheduled) {
-            waits.record(now.taken_ns.saturating_sub(task.since_ns));
+            waits.record(now.running_ns(task.since_ns, now.taken_ns));
         }
         let trial = &mut self.trial;
         trial.is_on = true;

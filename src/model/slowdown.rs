@@ -60,6 +60,8 @@ pub enum Factor {
 #[derive(Clone, Debug)]
 struct Progress {
     taken_ns: u64,
+    /// The time that the process has run since the first snapshot, without stops.
+    running_ns: u64,
     work: Vec<(Arc<str>, usize, u64)>,
     /// Of all workloads that have several.
     modes: Modes,
@@ -104,8 +106,12 @@ impl Tracker {
     pub(super) fn advance(&mut self, snapshot: &Snapshot) {
         let Some(lab) = &snapshot.lab else { return };
         let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
+        let running_ns = self.past.back().map_or(0, |last| {
+            last.running_ns + snapshot.running_ns(last.taken_ns, snapshot.taken_ns)
+        });
         let now = Progress {
             taken_ns: snapshot.taken_ns,
+            running_ns,
             work: closed
                 .map(|workload| (Arc::clone(&workload.name), workload.count, workload.done))
                 .collect(),
@@ -160,11 +166,12 @@ impl Tracker {
         let begin = now.taken_ns.saturating_sub(BASELINE_NS).max(calm + SETTLE_NS);
         let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
         let Some(first) = first else { return };
-        if now.taken_ns - first.taken_ns >= MIN_SPAN_NS {
+        let span_ns = now.running_ns - first.running_ns;
+        if span_ns >= MIN_SPAN_NS {
             self.baseline = rates(first, now)
                 .map(|(name, size, _, rate)| (Arc::clone(name), size, rate))
                 .collect();
-            self.baseline_ns = now.taken_ns - first.taken_ns;
+            self.baseline_ns = span_ns;
         }
     }
 
@@ -173,7 +180,8 @@ impl Tracker {
         let turn = self.hog_since_ns.or(self.calm_since_ns).unwrap_or(0).max(self.switched_ns);
         let begin = now.taken_ns.saturating_sub(window_ns).max(turn);
         let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
-        let Some(first) = first.filter(|first| now.taken_ns - first.taken_ns >= MIN_SPAN_NS) else {
+        let Some(first) = first.filter(|first| now.running_ns - first.running_ns >= MIN_SPAN_NS)
+        else {
             return;
         };
         let mut shares = Vec::new();
@@ -205,7 +213,7 @@ fn rates<'a>(
     first: &'a Progress,
     last: &'a Progress,
 ) -> impl Iterator<Item = (&'a Arc<str>, usize, u64, f64)> + 'a {
-    let seconds = last.taken_ns.saturating_sub(first.taken_ns) as f64 / SECOND_NS as f64;
+    let seconds = last.running_ns.saturating_sub(first.running_ns) as f64 / SECOND_NS as f64;
     last.work.iter().filter_map(move |(name, size, done)| {
         let (_, _, before) = first.work.iter().find(|(known, ..)| known == name)?;
         let done = done.saturating_sub(*before);
@@ -216,7 +224,13 @@ fn rates<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::{lab, snapshot};
+    use crate::{
+        model::{
+            MachineStats,
+            testing::{lab, snapshot},
+        },
+        watch::Stop,
+    };
 
     const MS: u64 = 1_000_000;
 
@@ -229,13 +243,15 @@ mod tests {
         hold: Option<u64>,
         count: usize,
         mode: &'static str,
+        stops: Vec<Stop>,
     }
 
     impl Run {
         fn new() -> Self {
             let tracker = Tracker::default();
             let (hog_since, hold) = (None, None);
-            Run { tracker, now: 0, done: 0, hog_since, hold, count: 3, mode: "awaited" }
+            let (mode, stops) = ("awaited", Vec::new());
+            Run { tracker, now: 0, done: 0, hog_since, hold, count: 3, mode, stops }
         }
 
         fn steps(&mut self, steps: u64, rate: u64) -> &Slowdown {
@@ -248,6 +264,8 @@ mod tests {
                 figures.hog.hold_ns = self.hold;
                 figures.workloads[0].mode = Some(self.mode);
                 next.lab = Some(figures);
+                let stops = self.stops.clone();
+                next.machine = Ok(MachineStats { stops, ..MachineStats::default() });
                 self.tracker.advance(&next);
             }
             self.tracker.figure()
@@ -279,6 +297,18 @@ mod tests {
         assert!((times(run.factor(8, 25)) - 4.0).abs() < 1e-9);
         run.hog_since = None;
         assert!((times(run.factor(3, 100)) - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn time_in_which_the_process_was_stopped_is_in_no_rate() {
+        let mut run = Run::new();
+        run.steps(20, 100);
+        let from_ns = run.now;
+        run.now += 10 * SECOND_NS;
+        run.stops.push(Stop { from_ns, to_ns: run.now });
+        for _ in 0..30 {
+            assert!((times(run.factor(1, 100)) - 1.0).abs() < 1e-9);
+        }
     }
 
     #[test]
