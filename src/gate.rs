@@ -163,7 +163,8 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        probe::State,
+        probe::{PollKind, State},
+        watch::{Cause, Evidence, TimeWithoutCpu},
     };
 
     const S: u64 = 1_000_000_000;
@@ -197,6 +198,28 @@ mod tests {
         }
     }
 
+    /// A watchdog's evidence of a poll that has ended, without a stack; all of it the task's own.
+    fn evidence(task: u64, began_ns: u64, length_ns: u64) -> Evidence {
+        Evidence {
+            kind: PollKind::Poll,
+            task,
+            began_ns,
+            length_ns,
+            worker: None,
+            is_least: false,
+            over: true,
+            cause: Cause::Computing,
+            own_ns: Some(length_ns),
+            without_cpu: TimeWithoutCpu::default(),
+            captures: 0,
+            shares: Vec::new(),
+            stack: None,
+            cost: None,
+            no_stack: None,
+            unnamed: 0,
+        }
+    }
+
     /// A run in which a poll took this long, `run_delay_ns` of it without a CPU. When the watchdog
     /// has decided that it was the task's own doing, the task is gone: no finding becomes active.
     fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
@@ -205,7 +228,7 @@ mod tests {
         Gate::set(std::slice::from_ref(&fail_on), &mut thresholds);
         let mut model = Model::with_thresholds(thresholds);
         let mut gate = Gate::new(vec![fail_on]);
-        let mut poll = (*crate::model::testing::evidence(7, S, length_ns)).clone();
+        let mut poll = evidence(7, S, length_ns);
         poll.without_cpu.run_delay_ns = run_delay_ns;
         let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
         poll.own_ns = None;

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{
-    Histogram,
-    probe::{PollKind, State},
-    watch::{Cause, Evidence, TimeWithoutCpu},
-};
+use crate::{Histogram, probe::State};
 
 const NONE: Figure<u64> = Figure::Unavailable("not in this test");
 
@@ -93,28 +89,6 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         resources: Err("not in this test"),
         lab: None,
     }
-}
-
-/// A watchdog's evidence of a poll that has ended, without a stack; all of it the task's own.
-pub(crate) fn evidence(task: u64, began_ns: u64, length_ns: u64) -> Arc<Evidence> {
-    Arc::new(Evidence {
-        kind: PollKind::Poll,
-        task,
-        began_ns,
-        length_ns,
-        worker: None,
-        is_least: false,
-        over: true,
-        cause: Cause::Computing,
-        own_ns: Some(length_ns),
-        without_cpu: TimeWithoutCpu::default(),
-        captures: 0,
-        shares: Vec::new(),
-        stack: None,
-        cost: None,
-        no_stack: None,
-        unnamed: 0,
-    })
 }
 
 /// A lab with these workloads: (name, count, unit, done).

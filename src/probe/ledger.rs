@@ -297,7 +297,7 @@ impl Ledger {
 
     /// The task is about to be polled for the sake of a future inside of it that was asked:
     /// as [`ask`](Self::ask), without a trace.
-    #[cfg(any(feature = "watch", test))]
+    #[cfg(feature = "watch")]
     pub(crate) fn nudge(&self) -> bool {
         self.mark(NUDGED)
     }
