@@ -12,7 +12,7 @@ const USAGE: &str = "usage: dump PID [--all] [--json] [--no-scan]";
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader, for example `head`, has what it wanted.
+        // The reader, for example `head`, has closed the pipe.
         Err(error)
             if error
                 .downcast_ref::<io::Error>()

@@ -1,6 +1,6 @@
-//! Builds one program with many versions of Tokio and compares what is read from outside with
-//! what the program is known to contain: `versions [VERSION…]`. Needs the crate registry, and
-//! some minutes. Prints a table; exits with 1 if anything differs.
+//! Builds one program with several versions of Tokio and compares each inspection with the known
+//! contents of the program: `versions [VERSION…]`. Requires access to the crate registry and takes
+//! a few minutes. Prints a table; exits with 1 if anything differs.
 
 use std::{
     collections::BTreeSet,
@@ -91,15 +91,18 @@ fn check(inspection: &Inspection, wakers: &[(String, [u64; 2])]) -> Result<Strin
         .iter()
         .filter(|(_, words)| !words.iter().any(|word| addresses.contains(word)))
         .count();
-    // A local set cannot be told from a runtime before Tokio 1.35.
+    // Before Tokio 1.35, a local set cannot be distinguished from a runtime.
     let (tasks, local) = (of(TaskKind::Task).count(), of(TaskKind::Local).count());
     if missing > 0 || tasks + local != 106 {
-        return Err(format!("{missing} are missing, {tasks} and {local} local were found").into());
+        return Err(format!(
+            "{missing} are missing; {tasks} tasks and {local} local tasks were found"
+        )
+        .into());
     }
     let running: Vec<_> =
         of(TaskKind::Task).filter(|task| task.state == StateKind::Running).collect();
     let [running] = running[..] else {
-        return Err(format!("{} run instead of one", running.len()).into());
+        return Err(format!("{} tasks are running instead of 1", running.len()).into());
     };
     let polled_by = inspection.threads.iter().find(|thread| thread.task == Some(running.id));
     let current = match polled_by {

@@ -17,7 +17,7 @@ pub enum OpenError {
     Denied {
         /// The process id that was asked for.
         pid: u32,
-        /// Which rule denies it, and what to do.
+        /// The rule that denies it, and what to do.
         reason: String,
     },
     /// No Tokio runtime of a supported version was found in the process.

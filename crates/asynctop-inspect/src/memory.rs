@@ -1,7 +1,7 @@
-//! Reading memory, of a process or of a made-up image.
+//! Reading memory, of a process or of an in-memory image.
 //!
-//! Everything read is untrusted: it may be torn (the program runs on) or hostile. Readers bound
-//! every length, count every step and give up instead of following a cycle.
+//! Everything read is untrusted: it may be torn (the program keeps running) or hostile. Readers
+//! bound every length, count every step and give up instead of following a cycle.
 
 pub use crate::sys::Span;
 
@@ -11,8 +11,8 @@ pub trait Memory {
     /// unreadable one.
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize;
 
-    /// Copies many ranges, each one to its own place in `buffer`, one behind the other. Returns
-    /// for each whether it was read completely; what was not is zero.
+    /// Copies several ranges into `buffer`, consecutively. Returns for each range whether it was
+    /// read completely; a range that was not is zero.
     ///
     /// # Panics
     ///
@@ -33,7 +33,7 @@ pub trait Memory {
     }
 }
 
-/// Conveniences on any [`Memory`].
+/// Convenience methods for any [`Memory`].
 pub(crate) trait MemoryExt: Memory {
     /// The word at `address`.
     fn word(&self, address: u64) -> Option<u64> {
@@ -66,7 +66,7 @@ pub(crate) trait MemoryExt: Memory {
 
 impl<M: Memory + ?Sized> MemoryExt for M {}
 
-/// The words that `bytes` are; an incomplete one at the end is left out.
+/// `bytes` as words; an incomplete word at the end is left out.
 pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     bytes.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk))
 }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_read_across_adjacent_pieces_up_to_a_gap() {
+    fn image_is_read_across_adjacent_pieces_up_to_a_gap() {
         let image = Image::new([(0x1000, vec![1; 8]), (0x1008, vec![2; 8]), (0x2000, vec![3; 8])]);
         assert_eq!(image.bytes(0x1004, 8), [1, 1, 1, 1, 2, 2, 2, 2]);
         assert_eq!(image.bytes(0x100c, 16), [2; 4]);

@@ -54,7 +54,8 @@ pub fn list() -> std::io::Result<Listing> {
                 listing.denied += 1;
                 listing.first_denied.get_or_insert(reason);
             }
-            // It has ended since the folder was read, or it has no memory of its own.
+            // It has ended since the directory was read, or it has no memory to read, as a kernel
+            // thread.
             Err(OpenError::NotFound { .. } | OpenError::Gone(_) | OpenError::NoMemory { .. }) => {}
             Err(_) => listing.others += 1,
         }

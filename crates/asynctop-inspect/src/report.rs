@@ -15,12 +15,12 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TextOptions {
-    /// Every task by itself. Otherwise equal tasks are one entry.
+    /// One entry per task, with all frames. Otherwise equal tasks share one entry.
     pub all: bool,
 }
 
 impl TextOptions {
-    /// Every task by itself.
+    /// One entry per task, with all frames.
     pub fn all() -> Self {
         TextOptions { all: true }
     }
@@ -194,11 +194,12 @@ fn write_thread(
     Ok(())
 }
 
-/// The innermost function and those of the program's own code, unless all are wanted.
+/// Writes the innermost function and those of the program's own code, or all with
+/// [`TextOptions::all`].
 fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let is_own =
         |frame: &Frame| frame.location.as_ref().is_some_and(|location| !location.is_dependency());
-    /// Frames shown if not all are wanted.
+    /// Maximum number of frames shown without [`TextOptions::all`].
     const SHOWN: usize = 16;
     let all = options.all || !stack.iter().any(is_own);
     let mut hidden = 0;

@@ -12,11 +12,11 @@ pub struct Span {
     pub length: usize,
 }
 
-/// Ranges that one call takes (`UIO_MAXIOV`).
+/// Maximum number of ranges per call (`UIO_MAXIOV`).
 pub(crate) const MAX_SPANS: usize = 1024;
 
-/// Copies `spans`, one behind the other, into `buffer`. Returns the number of bytes copied: fewer
-/// than asked for if a span cannot be read, and none behind it.
+/// Copies `spans` consecutively into `buffer`, up to the first span that cannot be read. Returns
+/// the number of bytes copied.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Memory and files that are wrong on purpose: no panic, no endless loop, bounded memory.
+//! Deliberately corrupt memory and files: no panic, no endless loop, bounded memory.
 
 use asynctop_inspect::{
     memory::{Image, Memory},
@@ -21,7 +21,7 @@ const VTABLE: u64 = BASE + 0x100;
 const HANDLE: u64 = BASE + 0x1000;
 const TASKS: u64 = BASE + 0x2000;
 
-/// Counts what is read of it.
+/// Counts the bytes that are read.
 struct Counted<'a> {
     image: &'a Image,
     bytes: Cell<u64>,
@@ -74,7 +74,7 @@ fn vtables(memory: &impl Memory) -> Vtables {
 }
 
 #[test]
-fn the_runtime_is_read_if_nothing_is_wrong() {
+fn intact_runtime_is_read() {
     let image = runtime(&[]);
     let vtables = vtables(&image);
     assert_eq!(vtables.len(), 1);
@@ -88,7 +88,7 @@ fn the_runtime_is_read_if_nothing_is_wrong() {
 
 /// A task that is unlinked during the walk has no successor: a short list that seems complete.
 #[test]
-fn a_list_that_ends_too_early_is_refused() {
+fn list_that_ends_too_early_is_rejected() {
     let image = runtime(&[(TASKS + 104, 0)]);
     let vtables = vtables(&image);
     let runtime = Runtime::recognize(&image, &vtables, HANDLE).expect("a runtime");
@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn hostile_memory(words in prop::collection::vec((0..WORDS, interesting()), 0..24),
                       near in prop::collection::vec((0..40_u64, interesting()), 0..6)) {
-        // Half of the words hit what matters.
+        // The words of `near` hit the structures that are read.
         let overwritten: Vec<(u64, u64)> = words
             .iter()
             .map(|&(word, value)| (BASE + word * 8, value))

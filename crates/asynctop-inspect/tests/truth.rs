@@ -1,4 +1,4 @@
-//! Programs that print the truth about themselves, compared with what is read from outside.
+//! Compares inspections of programs with the facts that the programs print about themselves.
 
 mod support;
 
@@ -138,7 +138,7 @@ fn future_types_and_lines() {
     }
 }
 
-/// Only what an `async fn` that can return leaves behind.
+/// Only an `async fn` that can return has a panic location.
 #[test]
 fn lines_in_a_stripped_program() {
     let fixture = Build::Small.start("sleepers", &["10"]);
@@ -171,7 +171,7 @@ fn spawn_locations_with_tokio_unstable() {
 
 /// A plain walk loses up to half of the tasks here in 4 of 10 rounds.
 #[test]
-fn no_walk_is_short_while_tasks_come_and_go() {
+fn every_walk_is_complete_while_tasks_are_spawned_and_end() {
     let fixture = Build::Release.start("churn", &[]);
     let mut process = fixture.open();
     for round in 0..200 {
@@ -205,7 +205,7 @@ fn a_program_that_ends_while_it_is_open() {
 }
 
 #[test]
-fn the_tokio_version_also_of_a_stripped_program() {
+fn tokio_version_of_a_stripped_program() {
     let lock = include_str!("../fixtures/Cargo.lock");
     let version = lock
         .split("name = \"tokio\"\nversion = \"")
@@ -309,7 +309,7 @@ fn futures_in_boxes() {
 }
 
 #[test]
-fn a_dump_merges_equal_tasks_unless_all_are_wanted() {
+fn dump_merges_equal_tasks_unless_all_are_requested() {
     let fixture = Build::Release.start("waiting", &[]);
     let inspection = fixture.inspect();
     let dump = |options| {

@@ -18,12 +18,13 @@ use crate::{
 const KNOWN_DISTANCES: [usize; 3] = [4, 3, 2];
 /// How far the two words can be apart in other versions.
 const MAX_DISTANCE: usize = 64;
-/// Smaller ids are in thread-local data for other reasons too.
-const MIN_TELLING_ID: u64 = 64;
-/// Comparisons of the threads' words with the tasks' states before they count as contradicting.
+/// Smaller numbers also occur in thread-local data for other reasons.
+const MIN_DISTINCTIVE_ID: u64 = 64;
+/// Maximum number of comparisons of the threads' words with the tasks' states before the check
+/// fails.
 const ATTEMPTS: usize = 8;
 
-/// Where things are in the thread-local blocks of one copy of Tokio, in words.
+/// Offsets within the thread-local blocks of one copy of Tokio, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offsets {
     /// Pointer to the handle of the runtime that the thread is in.
@@ -37,14 +38,15 @@ struct Comparison {
     current: HashMap<u32, u64>,
     /// Tasks that were running before and after the threads' words were read.
     running: usize,
-    /// Those of them that are no thread's current task.
+    /// Running tasks that are not the current task of any thread.
     missing: usize,
-    /// Threads with the id of no known task.
+    /// Threads whose current task id belongs to no known task.
     unknown: usize,
 }
 
 impl Process {
-    /// The offsets that fit best, for each module with Tokio. Kept once tasks have proved them.
+    /// The best-fitting offsets for each module that contains Tokio. Cached once running tasks have
+    /// confirmed them.
     pub(super) fn offsets(&mut self, blocks: &[Block], found: &Found) -> HashMap<usize, Offsets> {
         let mut all = HashMap::new();
         for &module in &self.with_tokio {
@@ -62,8 +64,8 @@ impl Process {
         all
     }
 
-    /// The current task of each thread. Threads and tasks are compared again until they agree,
-    /// because short polls pass between two reads.
+    /// The current task of each thread. The comparison is repeated until threads and tasks agree,
+    /// because a short poll may end between two reads.
     pub(super) fn current_tasks(
         &mut self,
         blocks: &[Block],
@@ -129,14 +131,14 @@ impl Process {
     }
 }
 
-/// A running task that has to be the current one of a thread. The loops of workers are blocking
-/// tasks that run all the time.
+/// Whether a task is running and so must be the current task of a thread. Worker loops are
+/// excluded: they are blocking tasks that always run.
 fn is_polled(task: &TaskInfo) -> bool {
     task.state == StateKind::Running && matches!(task.kind, TaskKind::Task | TaskKind::Local)
 }
 
 /// The pair of words that fits best: the handle of a known runtime, and near it 0 or the id of a
-/// known task in every thread. The second value: running tasks have proved it.
+/// known task in every thread. The second value is whether running tasks have confirmed it.
 fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let handles: HashSet<u64> = found.index.keys().copied().collect();
     let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
@@ -162,15 +164,15 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
             let polled: HashSet<u64> =
                 words.iter().copied().filter(|word| running.contains(word)).collect();
             let acceptable = match known {
-                // A task may have ended since, but not most of them.
+                // A few of the tasks may have ended since, but not most.
                 Some(_) => others <= matches.max(1),
-                // Any other word has to match all running tasks, and not by chance.
+                // A word at any other distance must match all running tasks, and not by chance.
                 None => {
                     others == 0
                         && words.contains(&0)
                         && !polled.is_empty()
                         && polled.len() == running.len()
-                        && (polled.len() > 1 || polled.iter().all(|id| *id >= MIN_TELLING_ID))
+                        && (polled.len() > 1 || polled.iter().all(|id| *id >= MIN_DISTINCTIVE_ID))
                 }
             };
             if !acceptable {
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_at_a_known_distance_is_taken_and_proved_by_running_tasks() {
+    fn known_distance_is_confirmed_by_running_tasks() {
         let words = [[9, HANDLE, 0, 0, 0, 150, 0, 0], [9, HANDLE, 0, 0, 0, 0, 0, 0]];
         let offsets = Offsets { handle: 1, current: 5 };
         assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
@@ -245,17 +247,17 @@ mod tests {
 
     /// Word 0 is the id of a task too, but the same in all threads; word 6 has the running one.
     #[test]
-    fn a_word_at_another_distance_has_to_match_all_running_tasks() {
+    fn unknown_distance_must_match_all_running_tasks() {
         let words = [[150, HANDLE, 0, 0, 7, 0, 150, 0], [150, HANDLE, 0, 0, 8, 0, 0, 0]];
         let offsets = Offsets { handle: 1, current: 6 };
         assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
-        // A small id proves nothing.
+        // A small id may match by chance.
         let words = [[0, HANDLE, 0, 0, 0, 0, 3, 0], [0, HANDLE, 0, 0, 0, 0, 0, 0]];
         assert!(!offsets_in(&words, &[3]).is_some_and(|(_, is_proved)| is_proved));
     }
 
     #[test]
-    fn without_a_thread_in_a_runtime_there_is_nothing_to_find() {
+    fn no_offsets_without_a_thread_in_a_runtime() {
         assert_eq!(offsets_in(&[[1, 2, 3, 4, 5, 6, 7, 8]], &[150]), None);
         assert_eq!(offsets_in(&[], &[150]), None);
     }

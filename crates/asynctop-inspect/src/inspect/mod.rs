@@ -1,4 +1,4 @@
-//! One inspection: finds everything, checks it, and puts it together.
+//! One inspection: reads tasks, runtimes and threads, checks them, and assembles the result.
 
 mod current;
 mod open;
@@ -23,8 +23,8 @@ pub use types::*;
 impl Process {
     /// Reads all tasks, runtimes and threads as they are now.
     ///
-    /// The program runs on during this, so the result is not one moment: each task's state is
-    /// one, and the tasks of one runtime agree with its own count.
+    /// The program keeps running, so the result does not show a single moment. Only each task's own
+    /// state does; the tasks of a runtime agree with the runtime's own count.
     ///
     /// # Errors
     ///

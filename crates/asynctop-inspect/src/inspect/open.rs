@@ -27,7 +27,7 @@ use crate::{
 
 /// Largest part of a thread-local block that is read.
 const MAX_BLOCK: u64 = 1 << 16;
-/// Read-only data in which Tokio's version is searched.
+/// Maximum amount of read-only data searched for Tokio's version.
 const MAX_VERSION_TEXT: u64 = 1 << 27;
 
 /// A running process with Tokio in it.
@@ -39,17 +39,17 @@ pub struct Process {
     /// The modules that contain Tokio.
     pub(super) with_tokio: Vec<usize>,
     pub(super) copies: Vec<TokioCopy>,
-    /// Thread control blocks found before.
+    /// Thread control blocks found by earlier inspections.
     tcbs: HashMap<u32, Tcb>,
-    /// Runtimes found before, by handle.
+    /// Runtimes found by earlier inspections, by handle.
     pub(super) known: HashMap<u64, Runtime>,
     /// Names of task types, by vtable.
     pub(super) names: HashMap<u64, TypeNames>,
-    /// Line tables by module, once they are needed.
+    /// Line tables by module, loaded on first use.
     pub(super) lines: HashMap<usize, Option<Lines>>,
     /// Where current tasks are in thread-local blocks, by module.
     pub(super) offsets: HashMap<usize, Offsets>,
-    /// Once a stack has been asked for.
+    /// Created for the first stack that is read.
     pub(super) unwinder: Option<StackUnwinder>,
 }
 
@@ -210,14 +210,15 @@ impl Process {
         Some(Duration::from_secs_f64((uptime - started).max(0.0)))
     }
 
-    /// Addresses of the control blocks that lie on their thread's stack: all but the main one's.
+    /// Addresses of the control blocks that lie on their thread's stack: all except the main
+    /// thread's.
     pub(super) fn control_blocks(&self, threads: &[Thread]) -> impl Iterator<Item = u64> {
         let main = self.pid();
         let others = threads.iter().filter(move |thread| thread.tid != main);
         others.filter_map(|thread| self.tcbs.get(&thread.tid)).map(|tcb| tcb.address)
     }
 
-    /// Threads of which the thread-local blocks were found.
+    /// Threads whose thread-local blocks were found.
     pub(super) fn threads_found(&self) -> HashSet<u32> {
         self.tcbs.keys().copied().collect()
     }

@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// Bytes copied of a stack.
+/// Maximum number of bytes copied of a stack.
 const MAX_STACK: u64 = 1 << 18;
-/// Copies of one stack before it is given up.
+/// Maximum number of copies of one stack.
 const ATTEMPTS: usize = 3;
 
 impl Process {
@@ -54,11 +54,13 @@ impl Process {
                 Place::Blocked { stack_pointer, program_counter, .. } => {
                     (stack_pointer, program_counter)
                 }
-                Place::Running => return Err("it is running; that needs a stop"),
+                Place::Running => {
+                    return Err("it is running, and is not stopped to read its stack");
+                }
                 Place::Unknown => return Err("its state cannot be read"),
             };
             let Some(mapping) = maps.find(stack_pointer) else {
-                return Err("its stack is not mapped any more");
+                return Err("its stack is no longer mapped");
             };
             let length = (mapping.range.end - stack_pointer).min(MAX_STACK);
             let bytes = self.identity.bytes(stack_pointer, length as usize);

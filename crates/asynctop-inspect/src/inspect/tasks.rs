@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// Schedulers of scanned tasks that are tested for a runtime.
+/// Maximum number of schedulers of scanned tasks that are examined for a runtime.
 const MAX_SCHEDULERS: usize = 1024;
 
 /// Everything about tasks that one inspection found.
@@ -120,7 +120,7 @@ impl Process {
         copy.and_then(|(_, copy)| copy.minor_version()).is_some_and(|minor| minor >= 35)
     }
 
-    /// Runtimes that a thread is in: their handles are words of thread-local blocks.
+    /// Finds the runtimes that threads are in: their handles are words of thread-local blocks.
     fn find_runtimes(&mut self, maps: &Maps, blocks: &[Block]) {
         let still =
             |runtime: &Runtime| Runtime::recognize(&self.identity, &self.vtables, runtime.handle);
@@ -130,7 +130,7 @@ impl Process {
         self.recognize(pointers);
     }
 
-    /// Runtimes that tasks belong to.
+    /// Finds the runtimes that tasks belong to.
     fn runtimes_of(&mut self, tasks: &[RawTask]) {
         let mut schedulers: HashMap<u64, usize> = HashMap::new();
         for task in tasks.iter().filter(|task| task.owner != 0) {
@@ -179,7 +179,8 @@ impl Process {
     /// The stacks of all threads, sorted. A task is built on the stack before it is moved to the
     /// heap, and its copy there stays until it is overwritten.
     fn stacks(&self, maps: &Maps, threads: &[Thread]) -> Vec<Range<u64>> {
-        // Above a thread's control block its mapping may be one with others.
+        // Only up to a thread's control block: the kernel may have merged the mapping with others
+        // above it.
         let below = |block: u64| maps.find(block).map(|mapping| mapping.range.start..block);
         let around = |thread: &Thread| {
             let mapping = maps.find(thread.place.stack_pointer()?)?;
@@ -209,7 +210,7 @@ impl Process {
         let scanned_addresses: HashSet<u64> = scanned.iter().map(|task| task.address).collect();
         let missed = listed.difference(&scanned_addresses).count();
         let unlisted: Vec<u64> = scanned_addresses.difference(listed).copied().collect();
-        // Read again: those that have ended since the scan are gone now.
+        // Read again, to leave out tasks that have ended since the scan.
         let tasks = RawTask::read_many(&self.identity, &unlisted, &self.vtables);
         let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
         let mut complete = 0;
@@ -268,7 +269,7 @@ impl Process {
     }
 
     fn describe(&self, task: &RawTask, kind: TaskKind, runtime: Option<usize>) -> TaskInfo {
-        /// Links and waker, the least that a trailer has.
+        /// Minimum size of a trailer: links and waker.
         const TRAILER: u64 = 32;
         let state = task.state;
         let vtable = self.vtables.get(task.vtable);

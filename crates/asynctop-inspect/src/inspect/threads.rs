@@ -1,4 +1,4 @@
-//! The threads: their runtimes, workers and what they do.
+//! Threads: their runtimes, workers and current activity.
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,12 +28,12 @@ impl Process {
         let polled_by: HashMap<u64, u32> = current.iter().map(|(&tid, &id)| (id, tid)).collect();
         let has_current = !current.is_empty();
         for task in &mut found.tasks {
-            // A task that has been left since is not running any more.
+            // A task whose poll has ended since has no thread.
             if task.state == StateKind::Running {
                 task.tid = polled_by.get(&task.id).copied();
             }
-            // A worker's own loop is a blocking task too. While it polls a task, that one is the
-            // current one of its thread.
+            // A worker's loop is itself a blocking task. While it polls a task, the polled task is
+            // the current task of its thread.
             let is_named =
                 |name: &String| name.starts_with("tokio::runtime::scheduler::multi_thread::worker");
             let is_loop = match task.tid {
@@ -134,7 +134,7 @@ fn runtimes_of_threads(
     blocks.iter().filter_map(runtime).collect()
 }
 
-/// The threads whose blocks have these ids at one and the same place, each exactly once.
+/// The threads whose blocks have these ids at the same offset, each exactly once.
 fn threads_with(blocks: &[Block], ids: &[u64]) -> Vec<Option<u32>> {
     let mut best = vec![None; ids.len()];
     let mut most = 0;
@@ -149,7 +149,7 @@ fn threads_with(blocks: &[Block], ids: &[u64]) -> Vec<Option<u32>> {
                     at.entry(word).or_default().push(block.tid);
                 }
             }
-            // Every thread has its own id, so nothing may be there twice.
+            // Thread ids are unique, so no value may occur twice.
             if at.values().any(|tids| tids.len() > 1) {
                 continue;
             }

@@ -25,7 +25,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Only the runtimes' lists of tasks, which takes time in proportion to the tasks alone.
+    /// Reads only the runtimes' lists of tasks. The time depends only on the number of tasks.
     pub fn lists_only() -> Self {
         Options { scan: false, stacks: false }
     }
@@ -50,7 +50,7 @@ pub struct Inspection {
     pub threads: Vec<ThreadInfo>,
     /// Results of the self-checks.
     pub checks: Vec<Check>,
-    /// How often something had to be read again because it had changed during the read.
+    /// Number of reads that were repeated because the data had changed during the read.
     pub retries: u32,
     /// How long the inspection took.
     #[cfg_attr(feature = "serde", serde(rename = "took_ns", serialize_with = "nanoseconds"))]
@@ -95,7 +95,7 @@ impl TokioCopy {
 pub enum Flavor {
     /// Several worker threads.
     MultiThread,
-    /// The thread in `block_on`.
+    /// A single thread: the one in `block_on`.
     CurrentThread,
     /// A `LocalSet`.
     LocalSet,
@@ -141,11 +141,11 @@ pub struct RuntimeInfo {
 pub struct WorkerInfo {
     /// The kernel's id of its thread, if it could be found.
     pub tid: Option<u32>,
-    /// Time outside of parking since it started, in nanoseconds; without the current stretch.
+    /// Time not parked since the worker started, in nanoseconds; up to its latest park.
     pub busy_ns: u64,
-    /// How often it parked.
+    /// Number of parks.
     pub parks: u64,
-    /// It is parked now.
+    /// Whether it is parked now.
     pub is_parked: bool,
 }
 
@@ -177,26 +177,26 @@ pub struct TaskInfo {
     pub kind: TaskKind,
     /// Index of its runtime.
     pub runtime: Option<usize>,
-    /// The future types that it may be: one, or several whose code the linker merged. Empty
-    /// without symbols.
+    /// The possible future types: one, or several whose code the linker merged. Empty without
+    /// symbols.
     pub futures: Vec<String>,
     /// Where its `async fn` or block begins. Needs symbols and line tables.
     pub location: Option<CodeLocation>,
-    /// Where the `async fn`s and blocks begin whose code is part of the future: its own, unless
-    /// it never returns, and those it awaits that were inlined. Stripped programs have them too.
+    /// The start of each `async fn` or block whose code is part of the future: its own, unless it
+    /// never returns, and inlined ones that it awaits. Also available in stripped programs.
     pub contains: Vec<CodeLocation>,
     /// Where it was spawned, if the program was built with `tokio_unstable`.
     pub spawned_at: Option<CodeLocation>,
-    /// Least size of its allocation in bytes: future or output, header and trailer.
+    /// Lower bound of the size of its allocation in bytes: future or output, header and trailer.
     pub size: u64,
     /// References to the task other than its list and its join handle: wakers, its place in a
     /// queue, abort handles. An idle task with none of them can never be woken.
     pub wakers: u64,
-    /// A join handle exists.
+    /// Whether a join handle exists.
     pub has_join_handle: bool,
-    /// Something awaits the join handle.
+    /// Whether the join handle is awaited.
     pub is_awaited: bool,
-    /// It has been aborted.
+    /// Whether it has been aborted.
     pub is_canceled: bool,
     /// Address of its header.
     pub address: u64,
@@ -207,7 +207,7 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    /// Nothing is left that could wake it: it is idle for good.
+    /// Whether the task is idle and no waker exists that could wake it.
     pub fn can_never_be_woken(&self) -> bool {
         let is_async = matches!(self.kind, TaskKind::Task | TaskKind::Local);
         is_async && self.state == StateKind::Idle && self.wakers == 0
@@ -233,7 +233,7 @@ pub struct ThreadInfo {
     pub worker: Option<usize>,
     /// Id of the task that it polls. `None`: none, or not known (see the checks).
     pub task: Option<u64>,
-    /// Functions that it is in, innermost first.
+    /// The functions on its stack, innermost first.
     pub stack: Vec<Frame>,
     /// Why the stack is missing or incomplete.
     pub no_stack: Option<String>,
@@ -250,14 +250,14 @@ pub struct Frame {
     pub location: Option<CodeLocation>,
 }
 
-/// Something that was checked.
+/// The result of a self-check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Check {
     /// The capability that depends on it.
     pub capability: String,
-    /// It holds; otherwise the capability is switched off.
+    /// Whether the check passed; otherwise the capability is disabled.
     pub passed: bool,
     /// The compared values.
     pub detail: String,

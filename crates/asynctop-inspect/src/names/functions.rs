@@ -24,12 +24,12 @@ use crate::{
     tokio::vtable::Vtable,
 };
 
-/// Calls that are followed from a function of the vtable.
+/// Maximum depth of calls followed from a function of the vtable.
 const MAX_DEPTH: usize = 3;
-/// Functions examined for one task type.
+/// Maximum number of functions examined per task type.
 const MAX_FUNCTIONS: usize = 400;
 const MAX_FUNCTION_BYTES: u64 = 1 << 18;
-/// Bytes of code searched for the panic.
+/// Maximum number of bytes of code searched for the panic.
 const MAX_CODE: u64 = 1 << 28;
 const RESUMED: &[u8] = b"`async fn` resumed after completion";
 
@@ -62,7 +62,7 @@ pub(crate) struct Functions<'a, M: ?Sized> {
     starts: Vec<(u64, u64)>,
     /// The function that raises the panic.
     panics: HashSet<u64>,
-    /// The panic is raised in place, near a reference to one of these.
+    /// Without such a function: constants near whose references the panic is raised inline.
     texts: HashSet<u64>,
     references: HashMap<u64, References>,
     /// Poll functions of `async` blocks and functions, by demangled name.
@@ -71,7 +71,8 @@ pub(crate) struct Functions<'a, M: ?Sized> {
 }
 
 impl TypeNames {
-    /// The task's future is, or may be, a box, whose content has the name that people know.
+    /// Whether the task's future is, or may be, a box. The name is then that of the content of the
+    /// box.
     pub(crate) fn is_boxed(&self) -> bool {
         if self.futures.is_empty() {
             return self.contains.is_empty();
@@ -156,7 +157,7 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
         TypeNames { futures, location, contains }
     }
 
-    /// All future types whose glue is reached over the fewest calls.
+    /// All future types whose drop glue is reached with the fewest calls.
     fn futures(&mut self, vtable: &Vtable) -> Vec<String> {
         if self.module.functions().is_empty() {
             return Vec::new();
@@ -338,7 +339,8 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
         let code = self.memory.bytes(range.start, (range.end - range.start) as usize);
         let mut decoder = Decoder::with_ip(64, &code, range.start, DecoderOptions::NONE);
         let mut references = References::default();
-        // The last address put into the register of the first argument, and where.
+        // The latest address loaded into the register of the first argument, and the position of
+        // that instruction.
         let mut argument: Option<(u64, u64)> = None;
         let mut text_at: Option<u64> = None;
         const NEAR: u64 = 40;
@@ -435,13 +437,13 @@ impl<'a, M: Memory + ?Sized> Functions<'a, M> {
                 let offset = i64::from(i32::from_le_bytes([a, b, c, d]));
                 let next = range.start + at as u64 + 4;
                 let target = next.wrapping_add_signed(offset);
-                // Nearly all targets lie elsewhere, which is decided without the table.
+                // A cheap test that rules out nearly all targets before the lookup.
                 if (first..=last).contains(&target) && referred.contains(&target) {
                     users.extend(self.start_of(range.start + at as u64));
                 }
             }
         }
-        // Older compilers put the panic in place into every `async fn`.
+        // Older compilers inline the panic into every `async fn`.
         if users.len() > 8 {
             self.texts = referred;
         } else {

@@ -81,7 +81,7 @@ mod tests {
     use crate::memory::Image;
 
     #[test]
-    fn a_location_is_read_and_anything_else_refused() {
+    fn location_is_read_and_other_memory_is_rejected() {
         let path = b"/home/a/server/src/conn.rs";
         let mut image = Image::new([(0x1000, path.to_vec()), (0x2000, vec![0; 64])]);
         image.set_word(0x2000, 0x1000);

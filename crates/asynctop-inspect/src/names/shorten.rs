@@ -1,4 +1,4 @@
-//! Type names as people write them.
+//! Short forms of type and function names.
 
 /// `server::conn` of `server::conn::{{closure}}` or `server::conn<T>::{async_fn_env#0}<T>`:
 /// the last two parts of the path, without generics and closures.
@@ -62,7 +62,7 @@ fn without_generics(name: &str) -> String {
     for c in name.chars() {
         match c {
             '<' => depth += 1,
-            // The arrow of a function type closes nothing.
+            // The `>` in the arrow of a function type closes no bracket.
             '>' if before != '-' => depth = depth.saturating_sub(1),
             _ if depth == 0 => text.push(c),
             _ => {}
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_as_people_write_them() {
+    fn type_names_are_shortened() {
         let cases = [
             ("server::conn::{{closure}}", "server::conn"),
             ("my_server::net::handle_conn::{{closure}}::{{closure}}", "net::handle_conn"),

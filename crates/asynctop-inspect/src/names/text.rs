@@ -1,6 +1,6 @@
 //! Text from another process or file: untrusted.
 
-/// Without control characters, which a terminal would obey, and of bounded length.
+/// Replaces control characters, which a terminal would interpret, and bounds the length.
 pub(crate) fn sanitize(text: &str) -> String {
     const LONGEST: usize = 4096;
     text.chars()

@@ -15,11 +15,11 @@ use crate::{
     process::modules::Module,
 };
 
-/// Frames of one stack.
+/// Maximum number of frames of one stack.
 const MAX_FRAMES: usize = 256;
-/// Return addresses near the top of the stack from which the unwind is tried again.
+/// Maximum number of return addresses near the top of the stack from which the unwind is restarted.
 const MAX_RESTARTS: usize = 8;
-/// Frame pointers that are tried.
+/// Maximum number of frame pointers that are tried.
 const MAX_CANDIDATES: usize = 200;
 /// Unwind tables larger than this are not read.
 const MAX_TABLE: u64 = 1 << 28;
@@ -53,7 +53,7 @@ impl StackCopy {
 pub(crate) struct Unwound {
     /// Innermost first, each within the instruction that was running.
     pub addresses: Vec<u64>,
-    /// It reaches the thread's first function.
+    /// Whether the stack reaches the thread's first function.
     pub is_complete: bool,
 }
 

@@ -1,5 +1,6 @@
-//! Segments, sections and symbols of an ELF file. The file is the target's, so it is untrusted: every size is
-//! bounded, and nothing is mapped (a file that shrinks while it is mapped kills the reader).
+//! Segments, sections and symbols of an ELF file. The file belongs to the target, so it is
+//! untrusted: every size is bounded, and nothing is mapped (a file that shrinks while it is mapped
+//! kills the reader).
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
@@ -18,7 +19,7 @@ const MAX_SYMBOLS: usize = 1 << 22;
 /// A segment that is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// Addresses in the file's own terms.
+    /// Addresses as given in the file.
     pub range: Range<u64>,
     pub offset: u64,
     pub file_size: u64,
@@ -30,7 +31,7 @@ pub(crate) struct Segment {
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub name: String,
-    /// Addresses in the file's own terms; starts at 0 if it is not loaded.
+    /// Addresses as given in the file; starts at 0 if the section is not loaded.
     pub range: Range<u64>,
     offset: u64,
     file_size: u64,
@@ -51,13 +52,13 @@ pub(crate) struct ElfImage {
     file: File,
     /// Loaded at the addresses in the file (`ET_EXEC`).
     pub fixed_address: bool,
-    /// Where the program begins, in the file's own terms.
+    /// Entry point, as given in the file.
     pub entry: u64,
     pub segments: Vec<Segment>,
     pub sections: Vec<Section>,
     /// Size of the thread-local block, if the file has one.
     pub tls_size: Option<u64>,
-    /// Where the dynamic loader puts the number of this file's thread-local block.
+    /// The address at which the dynamic loader stores the number of this file's thread-local block.
     pub tls_module_slot: Option<u64>,
 }
 
@@ -175,14 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_test_program_itself() {
+    fn parses_the_test_program() {
         let file = File::open("/proc/self/exe").expect("this program");
         let image = ElfImage::open(file).expect("an ELF file");
         assert!(image.segments.iter().any(|segment| segment.executable));
         assert!(image.section(".text").is_some_and(|text| !text.range.is_empty()));
         assert!(image.tls_size.is_some());
         let functions = image.functions();
-        let own = |symbol: &&Symbol| symbol.name.contains("the_test_program_itself");
+        let own = |symbol: &&Symbol| symbol.name.contains("parses_the_test_program");
         assert!(functions.iter().find(own).is_some_and(|symbol| symbol.size > 0));
     }
 
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_programs() {
+    fn files_that_are_not_programs_are_rejected() {
         let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("a file");
         assert!(ElfImage::open(file).is_err());
         assert!(ElfImage::open(File::open("/dev/zero").expect("a device")).is_err());

@@ -1,4 +1,4 @@
-//! Which process is read, and its memory.
+//! Identity and memory of the process that is read.
 //!
 //! A process id is reused once its process has ended and been waited for. Three handles tie the
 //! reader to one process: a pidfd (has it ended?), its start time (is it the one that was
@@ -99,7 +99,7 @@ impl Identity {
             Ok(1) => Ok(()),
             _ => {
                 self.verify_process()?;
-                // Memory goes first when a process ends.
+                // A process that ends releases its memory first.
                 match Stat::read(self.pid) {
                     Ok(stat) if !stat.is_ending() => Err(InspectError::Replaced { pid: self.pid }),
                     _ => Err(InspectError::Ended { pid: self.pid }),
@@ -112,7 +112,7 @@ impl Identity {
         let ended = InspectError::Ended { pid: self.pid };
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // An error is no proof that the process still runs.
+        // An error does not prove that the process still runs.
         if poll(&mut fds, Some(&now)) != Ok(0) {
             return Err(ended);
         }
@@ -186,7 +186,7 @@ pub(crate) struct Stat {
     /// In clock ticks since boot.
     pub start_time: u64,
     pub is_kernel_thread: bool,
-    /// It is on its way out.
+    /// Whether it is exiting.
     is_exiting: bool,
 }
 
@@ -238,7 +238,7 @@ mod tests {
     use crate::process::maps::Maps;
 
     #[test]
-    fn a_name_may_look_like_the_rest_of_the_line() {
+    fn process_name_may_contain_parentheses_and_spaces() {
         let text = "7 (a) R (b) S 1 7 7 0 -1 4194304 9 0 0 0 30 12 0 0 20 0 1 0 4711 1 1";
         let stat = Stat::parse(text).expect("a valid line");
         assert_eq!(stat.name, "a) R (b");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_calls_exec_is_not_read_any_more() {
+    fn process_that_calls_exec_is_no_longer_read() {
         let mut child = Command::new("sh")
             .args(["-c", "read line; exec sleep 60"])
             .stdin(Stdio::piped())
@@ -297,7 +297,7 @@ mod tests {
 
     /// The same id with another start time is another process.
     #[test]
-    fn a_reused_process_id_is_noticed() {
+    fn reused_process_id_is_detected() {
         let mut identity = Identity::open(std::process::id()).expect("this process");
         identity.verify_process().expect("it runs");
         identity.start_time -= 1;
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_no_process_can_have() {
+    fn invalid_process_ids_are_rejected() {
         for pid in [0, u32::MAX, i32::MAX as u32] {
             assert!(matches!(Identity::open(pid), Err(OpenError::NotFound { .. })), "{pid}");
         }

@@ -1,5 +1,5 @@
-//! A process as the kernel shows it: identity, rights, mappings, ELF files, threads.
-//! Knows nothing of Tokio. Uses only `sys` and `memory`.
+//! A process as the kernel shows it: identity, rights, mappings, ELF files, threads. Independent of
+//! Tokio. Uses only `sys` and `memory`.
 
 pub(crate) mod elf;
 pub(crate) mod identity;

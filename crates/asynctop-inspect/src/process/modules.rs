@@ -1,4 +1,4 @@
-//! The files whose code is loaded.
+//! Executables and shared libraries that are loaded.
 
 use std::{
     cell::OnceCell,
@@ -22,7 +22,7 @@ pub(crate) struct Module {
     /// Difference between addresses in memory and in the file.
     pub bias: u64,
     pub is_main: bool,
-    /// Where its code is.
+    /// Addresses of its code.
     pub code: Vec<Range<u64>>,
     pub image: ElfImage,
     functions: OnceCell<Vec<Symbol>>,
@@ -71,7 +71,7 @@ impl Module {
         if !found.is_empty() {
             return found;
         }
-        // Without section headers: everything mapped from the file that is no code.
+        // Without section headers: everything mapped from the file that is not code.
         maps.iter()
             .filter(|mapping| self.range.contains(&mapping.range.start))
             .filter(|mapping| mapping.readable && !mapping.executable && mapping.name == self.path)

@@ -1,4 +1,4 @@
-//! Why the kernel does not let a process be read, in one sentence.
+//! Explains in one sentence why the kernel denies reading a process.
 
 use std::{env, fs};
 

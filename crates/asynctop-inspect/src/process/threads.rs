@@ -11,7 +11,7 @@ const MAX_THREADS: usize = 1 << 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Thread {
     pub tid: u32,
-    /// As the thread itself knows it, in its own PID namespace.
+    /// The thread's id in its own PID namespace.
     pub own_tid: u32,
     pub name: String,
     /// `R`, `S`, `D`, …
@@ -19,7 +19,7 @@ pub(crate) struct Thread {
     pub place: Place,
 }
 
-/// Where a thread is.
+/// Whether a thread is running or in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// On a CPU or waiting for one.
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_writes_of_a_thread() {
+    fn proc_syscall_is_parsed() {
         let text = "202 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffe10 0x55d0\n";
         let place = Place::parse(text);
         assert_eq!(

@@ -18,7 +18,7 @@ use crate::{
 const MAX_SEARCHED_MAPPING: u64 = 16 << 20;
 /// How far above the stack pointer a TCB may be.
 const MAX_STACK: u64 = 16 << 20;
-/// Where glibc's TCB has the thread's id lies below this offset.
+/// glibc's TCB has the thread's id below this offset.
 const GLIBC_TID_WITHIN: usize = 0x400;
 const MUSL_TID_AT: usize = 48;
 

@@ -1,8 +1,8 @@
-//! Walking a runtime's list of tasks while the program runs on.
+//! Walking a runtime's list of tasks while the program keeps running.
 //!
-//! A task that is unlinked during the walk has no successor any more, which is indistinguishable from the end
-//! of the list: a plain walk can lose half of it. So the last task found must be the one that
-//! the list itself has as its last, and the number of tasks must agree with the runtime's own
+//! A task that is unlinked during the walk has no successor, which is indistinguishable from the
+//! end of the list: a plain walk can lose half of the list. So the last task found must be the last
+//! task according to the list itself, and the number of tasks must agree with the runtime's own
 //! count; otherwise the walk is repeated.
 
 use std::collections::HashMap;
@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// Walks of one list before it is given up.
+/// Maximum number of walks of one list.
 const MAX_WALKS: u32 = 50;
-/// Rounds over all lists before the count is taken as contradicted.
+/// Maximum number of rounds over all lists before a different count is an error.
 const MAX_ROUNDS: u32 = 8;
-/// Tasks of one runtime; more are not read.
+/// Maximum number of tasks of one runtime.
 const MAX_TASKS: usize = 1 << 23;
-/// More tasks than counted that a walk may meet before it is taken for a cycle.
+/// A walk that meets this many more tasks than the runtime counts is taken for a cycle.
 const SLACK: usize = 1 << 16;
 /// Previous and next task, at the beginning of the trailer.
 const LINKS: usize = 16;
@@ -52,17 +52,17 @@ pub struct Walk {
     pub tasks: Vec<RawTask>,
     /// The runtime's own count, read after the walk.
     pub count: Option<u64>,
-    /// How often a list had to be walked again.
+    /// Number of repeated walks.
     pub retries: u32,
 }
 
 /// Why a runtime's tasks are not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalkError {
-    /// The list changes too fast, or is none.
+    /// The list changes too fast, or the memory is not a list.
     #[error("the list of tasks could not be read to its end in {retries} attempts")]
     Torn {
-        /// How often it was walked.
+        /// Number of walks.
         retries: u32,
     },
     /// The number of tasks found is not the number that the runtime counts.
@@ -157,7 +157,8 @@ impl Cursor {
     }
 }
 
-/// One step in all lists takes one gather, because each step waits for the one before.
+/// Walks all lists at once, with one gather per step: a step in one list depends on the previous
+/// one.
 fn walk_lists(
     memory: &(impl Memory + ?Sized),
     vtables: &Vtables,
@@ -185,7 +186,8 @@ fn walk_lists(
         })
         .collect();
     let mut done: Vec<RawTask> = Vec::new();
-    // Most tasks are of the type of the one before, so its trailer is read along.
+    // Most tasks have the type of the previous one, so the trailer is read at its offset in the
+    // same gather.
     let mut trailer = vtables.iter().map(|vtable| vtable.trailer).min().unwrap_or(0);
     let mut spans = Vec::new();
     let mut buffer = Vec::new();
@@ -232,7 +234,7 @@ fn walk_lists(
             done.extend(cursors.swap_remove(index).tasks.into_values());
         }
     }
-    // A task that ended and whose memory is used again may have been met in two lists.
+    // The memory of a task that ended may have been reused, so that it was met in two lists.
     done.sort_by_key(|task| task.address);
     done.dedup_by_key(|task| task.address);
     Ok(done)
@@ -255,7 +257,7 @@ impl Step {
         guess: u64,
     ) -> Step {
         if cursor.at == 0 {
-            // Behind the end: is the last one read the last one of the list?
+            // At the end: is the last task read also the last task of the list?
             let tail = memory.word(cursor.list.head.wrapping_add(8));
             return if tail == Some(cursor.last) { Step::End } else { Step::Torn };
         }

@@ -1,9 +1,9 @@
 //! Tokio's data structures, recognized by their shape.
 //!
-//! Offsets differ between versions, features and builds, so none is fixed: each structure is
-//! found by relations that hold in every supported version (1.23 and later), and its content is
-//! checked against a second source. Works on any [`Memory`](crate::memory::Memory) and knows
-//! nothing of processes.
+//! Offsets differ between versions, features and builds, so none is fixed: each structure is found
+//! by relations that hold in every supported version (1.23 and later), and its content is checked
+//! against a second source. Works on any [`Memory`](crate::memory::Memory) and is independent of
+//! processes.
 
 pub mod list;
 pub mod runtime;

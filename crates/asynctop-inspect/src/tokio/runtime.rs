@@ -18,7 +18,7 @@ const SEARCHED: usize = 4096;
 const MAX_SHARDS: u64 = 1 << 16;
 /// A shard: lock, first and last task.
 const SHARD: u64 = 24;
-/// Tasks that are tested to recognize a handle.
+/// Maximum number of tasks that are tested to recognize a handle.
 const TESTED: usize = 16;
 
 /// A runtime, recognized.
@@ -71,7 +71,8 @@ fn sharded(
             else {
                 continue;
             };
-            // Without tasks, 0 and 1 would be there by chance more often.
+            // The owner id is needed as well: in an empty runtime, the other words would often
+            // match by chance.
             if mask != shards - 1 || !(1..1 << 32).contains(&owner) || words[count] >= 1 << 32 {
                 continue;
             }
@@ -96,7 +97,7 @@ enum Test {
     Tasks,
     /// All lists are empty.
     Empty,
-    /// These are no lists of this runtime.
+    /// These are not lists of this runtime.
     Other,
 }
 

@@ -10,7 +10,7 @@ use crate::{
 pub const ALIGNMENT: u64 = 128;
 /// Alignment before.
 pub const OLD_ALIGNMENT: u64 = 16;
-/// Candidates of one scan; more are not kept.
+/// Maximum number of candidates of one scan.
 const MAX_CANDIDATES: usize = 1 << 23;
 
 /// Collects addresses where a task may begin.

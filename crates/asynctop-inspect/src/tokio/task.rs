@@ -1,4 +1,4 @@
-//! A task as it is in memory.
+//! The representation of a task in memory.
 
 use std::fmt;
 
@@ -19,32 +19,32 @@ impl State {
     const JOIN_WAKER: u64 = 1 << 4;
     const CANCELLED: u64 = 1 << 5;
 
-    /// A worker is inside the task's poll.
+    /// Whether a worker is inside the task's poll.
     pub fn is_running(self) -> bool {
         self.0 & State::RUNNING != 0
     }
 
-    /// The future has returned a value or panicked.
+    /// Whether the future has returned a value or panicked.
     pub fn is_complete(self) -> bool {
         self.0 & State::COMPLETE != 0
     }
 
-    /// The task has been woken since its last poll.
+    /// Whether the task has been woken since its last poll.
     pub fn is_notified(self) -> bool {
         self.0 & State::NOTIFIED != 0
     }
 
-    /// A join handle exists.
+    /// Whether a join handle exists.
     pub fn has_join_handle(self) -> bool {
         self.0 & State::JOIN_INTEREST != 0
     }
 
-    /// Something awaits the join handle.
+    /// Whether the join handle is awaited.
     pub fn is_awaited(self) -> bool {
         self.0 & State::JOIN_WAKER != 0
     }
 
-    /// The task has been aborted.
+    /// Whether the task has been aborted.
     pub fn is_canceled(self) -> bool {
         self.0 & State::CANCELLED != 0
     }
@@ -98,7 +98,7 @@ impl fmt::Display for StateKind {
     }
 }
 
-/// A task's header and what lies at the offsets that its vtable has.
+/// A task's header and the fields at the offsets that its vtable gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawTask {
     /// Address of the header; the task's identity for as long as it lives.
@@ -123,7 +123,7 @@ pub(crate) const VTABLE_AT: usize = 16;
 pub(crate) const MAX_FRONT: usize = 512;
 
 impl RawTask {
-    /// The task whose first bytes are `front`, if a living one can look so.
+    /// Decodes the task whose first bytes are `front`; `None` if no living task can have them.
     pub(crate) fn decode(address: u64, front: &[u8], vtables: &Vtables) -> Option<RawTask> {
         let vtable = vtables.get(word_in(front, VTABLE_AT)?)?;
         let task = RawTask {

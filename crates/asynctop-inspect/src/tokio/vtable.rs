@@ -12,7 +12,7 @@ const FUNCTIONS: usize = 7;
 const HEADER: u64 = 32;
 /// Futures are smaller than this.
 const MAX_OFFSET: u64 = 1 << 24;
-/// More than any program has; one with 2,631 has been seen.
+/// Upper bound of the vtables of one program; the largest number seen is 2,631.
 const MAX_VTABLES: usize = 1 << 16;
 /// Memory read at a time.
 const PIECE: u64 = 1 << 20;
@@ -113,7 +113,7 @@ pub fn has_older_shape(
             })
             .count();
     }
-    // The shape is weak: other tables have it by chance.
+    // Other tables can have this shape by chance.
     matches >= 3
 }
 
@@ -127,12 +127,12 @@ impl Vtables {
         self.0.get(&address)
     }
 
-    /// How many there are.
+    /// Number of vtables.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// There is none.
+    /// Whether there is no vtable.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_are_refused() {
+    fn other_shapes_are_rejected() {
         let offsets: [[u64; 3]; 8] = [
             [200, 33, 40],
             [200, 32, 28],

@@ -1,8 +1,8 @@
 //! Tokio's own counters of each worker: busy time and parks. Stable builds have them since 1.45.
 //!
-//! A multi-thread runtime has a boxed slice of them, a current-thread runtime has them inline.
-//! They are accepted only if they behave as Tokio writes them: a worker's parks and unparks
-//! together are twice its parks, give or take the current one, and each has its own thread.
+//! A multi-thread runtime has a boxed slice of them, a current-thread runtime has them inline. They
+//! are accepted only if they are consistent: a worker's parks and unparks together are twice its
+//! parks, give or take the current one, and each has its own thread.
 
 use crate::memory::{Memory, MemoryExt, words_of};
 
@@ -17,9 +17,9 @@ pub struct RawWorker {
     pub thread_id: u64,
     /// Time outside of parking, in nanoseconds. Counted when the worker parks.
     pub busy_ns: u64,
-    /// How often it parked.
+    /// Number of parks.
     pub parks: u64,
-    /// It is parked now.
+    /// Whether it is parked now.
     pub is_parked: bool,
 }
 
@@ -28,11 +28,11 @@ pub struct RawWorker {
 pub struct Workers {
     /// By index.
     pub workers: Vec<RawWorker>,
-    /// They are a slice of their own, which a current-thread runtime does not have.
+    /// Whether the counters are in a separate slice; a current-thread runtime has them inline.
     pub is_multi_thread: bool,
 }
 
-/// Where the counters are in one worker's part, in words.
+/// Offsets of the counters within the entry of one worker, in words.
 struct Layout {
     stride: usize,
     thread_id: usize,
@@ -67,8 +67,8 @@ impl Layout {
 /// The workers of the runtime whose handle is at `handle`. `uptime_ns` is for how long the
 /// process has been running.
 ///
-/// Workers that have hardly parked yet prove little, so their thread ids have to belong to
-/// threads: `are_threads` decides that.
+/// The counters of workers that have hardly parked could match by chance, so their thread ids must
+/// belong to threads: `are_threads` decides that.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_accepted_only_if_they_behave_like_tokios() {
+    fn counters_are_accepted_only_if_consistent() {
         let good = image(&[[2, 900, 10, 19], [3, 800, 7, 14]]);
         let workers = find(&good, 0x1000, 1000, |_| false).expect("workers");
         assert!(workers.is_multi_thread);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_never_parked_are_known_by_their_threads() {
+    fn workers_that_never_parked_are_recognized_by_their_threads() {
         let fresh = image(&[[2, 0, 0, 0], [3, 0, 1, 1]]);
         assert_eq!(find(&fresh, 0x1000, 1000, |_| false), None);
         let workers = find(&fresh, 0x1000, 1000, |ids| ids == [2, 3]).expect("workers");

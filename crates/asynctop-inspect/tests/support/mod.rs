@@ -1,4 +1,4 @@
-//! Builds and starts the fixture programs, and knows the truth that they print.
+//! Builds and starts the fixture programs, and parses the facts that they print.
 #![allow(dead_code)]
 
 use std::{
@@ -30,7 +30,7 @@ pub const ALL: [Build; 5] =
     [Build::Dev, Build::Release, Build::Small, Build::Unstable, Build::Fixed];
 
 impl Build {
-    /// Builds all fixtures once per run of the tests, and returns the folder they are in.
+    /// Builds all fixtures once per run of the tests, and returns their directory.
     fn folder(self) -> PathBuf {
         static DONE: Mutex<Option<HashSet<Build>>> = Mutex::new(None);
         let (profile, folder, flags) = match self {
@@ -45,7 +45,7 @@ impl Build {
                 "-C relocation-model=static -C symbol-mangling-version=v0",
             ),
         };
-        // Other flags in the same folder would throw away the other build.
+        // Other flags in the same directory would discard the other build.
         let name = match self {
             Build::Unstable => "fixtures-unstable",
             Build::Fixed => "fixtures-fixed",
@@ -128,11 +128,11 @@ impl Truth {
     }
 }
 
-/// A running fixture; ends with its value.
+/// A running fixture. Ends when dropped.
 pub struct Fixture {
     pub child: Child,
     pub truth: Truth,
-    /// Kept open, so that the fixture can write on.
+    /// Kept open, so that the fixture can continue to write.
     _stdout: BufReader<ChildStdout>,
 }
 
