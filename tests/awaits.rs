@@ -68,7 +68,7 @@ impl Setup {
         found
     }
 
-    /// What is counted of a task; its times since it came to be idle go on.
+    /// The statistics of an idle task without those that grow while it is idle.
     fn account(&self, key: u64) -> Reading {
         let reading = wait_for(|| self.reading(key).filter(|now| now.state == State::Idle));
         Reading { lifetime: 0, idle: 0, ..reading }
@@ -148,9 +148,9 @@ mod traced {
         for n in 0..20 {
             let before = setup.account(key);
             setup.ask(key);
-            // Tokio may poll it once more, which would be counted if it did.
+            // Tokio may poll it once more, and such a poll would be counted.
             setup.run_scheduled();
-            assert_eq!(setup.account(key), before, "as if nobody had asked");
+            assert_eq!(setup.account(key), before, "the same as without the query");
             sender.blocking_send(n).unwrap();
             assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok(n));
             wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
@@ -160,7 +160,7 @@ mod traced {
     }
 
     #[test]
-    fn a_measured_future_inside_of_a_task_is_asked_at_nobodys_cost() {
+    fn query_of_a_nested_measured_future_is_not_counted() {
         let setup = Setup::new();
         let (inner, neighbor) = (
             setup.registry.instrument("inner", outer()),
@@ -186,7 +186,7 @@ mod traced {
     }
 
     #[test]
-    fn a_wake_while_it_is_asked_counts() {
+    fn wake_during_a_query_is_counted() {
         let setup = Setup::new();
         let (sender, mut receiver) = mpsc::channel(1);
         let (done, is_done) = std::sync::mpsc::channel();

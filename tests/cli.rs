@@ -108,7 +108,7 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
     }
 }
 
-/// A folder of its own for a test.
+/// Creates an empty directory for a test.
 fn folder(name: &str) -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("asynctop-test-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -136,19 +136,19 @@ fn pipe_in_place_of_a_file_is_refused_and_not_opened() {
 }
 
 #[test]
-fn configuration_that_exists_and_cannot_be_read_is_an_error_and_a_missing_one_is_none() {
+fn unreadable_configuration_is_an_error_and_a_missing_one_is_not() {
     let home = folder("unreadable");
     let with_home = |args: &[&str]| {
         let mut command = program();
         command.env("XDG_CONFIG_HOME", &home).args(args).output().unwrap()
     };
     let report: &[&str] = &["--for", "300ms", "--format", "json"];
-    assert_eq!(with_home(report).status.code(), Some(0), "no folder");
+    assert_eq!(with_home(report).status.code(), Some(0), "no directory");
     std::fs::write(home.join("asynctop"), "").unwrap();
-    assert_eq!(with_home(report).status.code(), Some(0), "a file in the place of the folder");
+    assert_eq!(with_home(report).status.code(), Some(0), "a file in place of the directory");
     std::fs::remove_file(home.join("asynctop")).unwrap();
     std::fs::create_dir(home.join("asynctop")).unwrap();
-    assert_eq!(with_home(report).status.code(), Some(0), "no file in the folder");
+    assert_eq!(with_home(report).status.code(), Some(0), "no file in the directory");
     std::os::unix::fs::symlink("nowhere", home.join("asynctop/config.toml")).unwrap();
     let stderr = complaint(&with_home(report));
     assert!(stderr.contains("cannot read the configuration"), "{stderr}");

@@ -1,4 +1,4 @@
-//! `ps` and `dump` on a running lab, which is a program that nothing was prepared for.
+//! `ps` and `dump` on a running lab, as an example of an unprepared program.
 
 #![cfg(all(feature = "inspect", target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 use support::run;
 
-/// A program and what was said of it, in a folder of its own.
+/// A running program and the output of an inspection, in a separate directory.
 struct Case {
     folder: PathBuf,
 }
@@ -83,7 +83,7 @@ fn error(output: &Output) -> &str {
 }
 
 #[test]
-fn dump_lists_every_task_of_a_program_by_itself() {
+fn dump_all_lists_every_task_separately() {
     let case = Case::new("dump");
     let (pid, output) = case.lab("dump $PID --all");
     let dump = text(&output.stdout);
@@ -109,7 +109,7 @@ fn dump_writes_to_a_new_file_for_its_owner_alone() {
 }
 
 #[test]
-fn dump_leaves_existing_files_and_links_as_they_are() {
+fn dump_does_not_overwrite_existing_files_and_links() {
     let case = Case::new("existing");
     fs::write(case.folder.join("tasks.txt"), "mine").unwrap();
     symlink(Path::new("elsewhere.txt"), case.folder.join("link.txt")).unwrap();
@@ -123,7 +123,7 @@ fn dump_leaves_existing_files_and_links_as_they_are() {
 }
 
 #[test]
-fn dump_of_what_is_no_tokio_program_is_one_sentence() {
+fn dump_of_another_program_is_an_error_of_one_line() {
     let none = run(&["dump", "4194999"]);
     assert_eq!(error(&none), "error: no process has the id 4194999\n");
 

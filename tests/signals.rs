@@ -74,7 +74,7 @@ fn one_thread_takes_the_signals_of_the_process() {
 /// 20,000 signals: to the process, and the watchdog's to single threads.
 #[test]
 #[allow(unsafe_code, reason = "a signal to a thread")]
-fn thousands_of_signals_disturb_nothing() {
+fn thousands_of_signals_do_not_affect_the_program() {
     let args = ["--flavor", "multi-thread", "--workers", "2", "--hog", "spin:4"];
     let mut terminal = dashboard(&args);
     terminal.wait_for_line(&["asynctop", "slowdown ×"]);
@@ -97,7 +97,7 @@ fn thousands_of_signals_disturb_nothing() {
 }
 
 #[test]
-fn a_process_of_the_lab_ends_when_it_is_told_to() {
+fn lab_process_ends_on_sigterm() {
     let terminal = Terminal::sized(&["lab", "node"], 120, 120);
     let children = || {
         let pid = terminal.pid();
@@ -144,11 +144,11 @@ fn every_signal_that_ends_a_run_without_a_screen_brings_its_report() {
 }
 
 #[test]
-fn a_terminal_that_hangs_does_not_keep_the_program() {
+fn program_ends_although_its_terminal_hangs() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.stop_reading();
     let call = format!("/proc/{}/syscall", terminal.pid());
-    // Each Ctrl-L draws the whole screen, until there is no room for more.
+    // Each Ctrl-L draws the whole screen, until the terminal's buffer is full.
     wait_until("it is blocked in a write", || {
         terminal.keys("\x0c");
         fs::read_to_string(&call)
@@ -160,7 +160,7 @@ fn a_terminal_that_hangs_does_not_keep_the_program() {
 }
 
 #[test]
-fn a_terminal_that_is_gone_is_no_error() {
+fn terminal_that_is_gone_is_not_an_error() {
     for round in 0..10 {
         let errors = format!("{}/errors-{round}", env!("CARGO_TARGET_TMPDIR"));
         let script = format!("exec \"$ASYNCTOP\" 2>'{errors}'");
@@ -200,7 +200,7 @@ fn a_program_in_the_background_waits_for_fg() {
 }
 
 #[test]
-fn a_program_in_the_background_ends_when_asked() {
+fn background_program_ends_on_sigterm() {
     // While the job is stopped, `wait` returns at once.
     let end = "kill %1; kill -CONT %1; until wait %1; do sleep 0.1; done; echo \"ended=0 .\"";
     let script = format!("set -m; \"$ASYNCTOP\" & echo \"pid=$! .\"; read go; {end}");
@@ -222,9 +222,9 @@ fn a_program_in_the_background_ends_when_asked() {
 }
 
 #[test]
-fn a_job_that_another_program_keeps_in_the_background_ends_when_asked() {
+fn job_kept_in_the_background_by_another_program_ends_on_sigterm() {
     let mut terminal = Terminal::shell("timeout -k 50 1 \"$ASYNCTOP\"; echo \"status=$? .\"");
-    // 124: it ended when asked. Killed, it would be 137.
+    // 124: it ended on SIGTERM. Killed, it would be 137.
     assert_eq!(printed(&terminal, "status"), 124);
     terminal.wait_for_end();
     assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());

@@ -26,7 +26,7 @@ fn stop_for_a_while(child: &Child) {
 }
 
 #[test]
-fn a_stop_is_reported_and_is_no_part_of_any_task() {
+fn stop_is_reported_and_counts_for_no_task() {
     let args = ["lab", "mixed", "--headless", "--format", "jsonl", "--for", "8s"];
     let interval = ["--interval", "250ms"];
     let mut child = program().args(args).args(interval).stdout(Stdio::piped()).spawn().unwrap();

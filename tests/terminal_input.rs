@@ -16,7 +16,7 @@ fn dashboard(args: &[&str]) -> Terminal {
 }
 
 #[test]
-fn late_answers_of_the_terminal_are_no_keys() {
+fn late_answers_of_the_terminal_are_not_keys() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("\x1b[?2026;2$y\x1b]11;rgb:b0b0/bbbb/////\x07\x1bP>|bBq\x1b\\\x1b_q\x1b\\?");
     terminal.wait_for_text("release the hog");
@@ -28,7 +28,7 @@ fn late_answers_of_the_terminal_are_no_keys() {
 }
 
 #[test]
-fn an_unfinished_report_leaves_the_keyboard_alive() {
+fn keys_work_after_an_unfinished_report() {
     for begun in ["\x1b[?2026", "\x1b]11;rgb:", "\x1bP"] {
         let mut terminal = dashboard(&ONE_WORKER);
         terminal.keys(&format!("{begun}\x03"));
@@ -38,7 +38,7 @@ fn an_unfinished_report_leaves_the_keyboard_alive() {
 }
 
 #[test]
-fn a_paste_is_text_in_the_filter_and_nothing_elsewhere() {
+fn paste_edits_the_filter_and_is_ignored_elsewhere() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.wait_for("bracketed paste", vt100::Screen::bracketed_paste);
     terminal.keys("\x1b[200~quit\nbf\x1b[201~/");
@@ -54,7 +54,7 @@ fn a_paste_is_text_in_the_filter_and_nothing_elsewhere() {
 }
 
 #[test]
-fn a_terminal_without_a_size_shows_the_usual_one() {
+fn terminal_without_a_size_has_the_default_size() {
     let mut terminal = Terminal::without_size(&ONE_WORKER);
     let screen = terminal.wait_for_text("cruncher-1");
     assert!(screen.lines().nth(23).is_some_and(|last| last.contains("quit")), "{screen}");

@@ -1,5 +1,5 @@
-//! A task that blocks its worker in a system call gets its stack captured, and the call
-//! behaves as if nobody watched.
+//! A task that blocks its worker in a system call gets its stack captured, and the call behaves as
+//! without the watchdog.
 #![cfg(all(
     feature = "watch",
     target_os = "linux",
@@ -56,13 +56,13 @@ impl Setup {
     }
 }
 
-/// The task is in a system call, and this often its stack was captured there.
+/// Number of captured stacks of a task that is in a system call; 0 for other tasks.
 fn captures(poll: &PollRecord) -> u32 {
     if matches!(poll.cause(), Cause::Call(_)) { poll.captures() } else { 0 }
 }
 
-/// Has `call` wait for a byte, captures the stack of its thread some times, and sends the byte
-/// then: the call has to succeed.
+/// Lets `call` wait for a byte, captures the stack of its thread several times, and then sends the
+/// byte: the call must succeed.
 fn succeeds(call: impl Fn(&mut UnixStream) -> io::Result<usize> + Send + Sync + 'static) {
     let setup = Setup::new();
     let call = Arc::new(call);
@@ -84,7 +84,7 @@ fn succeeds(call: impl Fn(&mut UnixStream) -> io::Result<usize> + Send + Sync + 
         };
         match result {
             Ok(ready) => return assert_eq!(ready, 1),
-            // The thread ran when it was looked at and blocked before the signal came. This is
+            // The thread ran when it was sampled and blocked before the signal arrived. This is
             // rare, and it is counted.
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::Interrupted),
         }
@@ -151,7 +151,7 @@ fn ask_the_server(socket: &mut UnixStream) -> usize {
 }
 
 #[test]
-fn a_blocked_thread_is_captured_again_and_again_without_a_signal() {
+fn blocked_thread_is_captured_repeatedly_without_a_signal() {
     let setup = Setup::new();
     let (mut here, there) = UnixStream::pair().unwrap();
     let (task, results) = setup.spawn(move || ask_the_server(&mut here));
@@ -162,7 +162,7 @@ fn a_blocked_thread_is_captured_again_and_again_without_a_signal() {
         }
     };
     let first = until(1);
-    // It blocks by now, whatever the first captures were.
+    // It is blocked by now, whatever the first captures were.
     let signals = setup.handle().stats().signals;
     let poll = until(first.captures() + 5);
     assert_eq!(setup.handle().stats().signals, signals);

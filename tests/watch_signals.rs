@@ -1,4 +1,4 @@
-//! A program that handles signals itself, with `tokio::signal`, and uses the watchdog.
+//! Programs that use the watchdog and handle signals with `tokio::signal`.
 #![cfg(all(
     feature = "watch",
     target_os = "linux",
@@ -74,8 +74,8 @@ fn send(thread: i32, number: i32) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, number) };
 }
 
-/// Sends `number` to a thread until the listener hears of it.
-fn hears(load: &Load, mut listener: Signal, thread: i32, number: i32) {
+/// Sends `number` to a thread until the listener receives it.
+fn assert_receives(load: &Load, mut listener: Signal, thread: i32, number: i32) {
     let heard = load.runtime.spawn(async move { listener.recv().await });
     while !heard.is_finished() {
         send(thread, number);
@@ -94,10 +94,10 @@ fn captures(watchdog: &Watchdog) {
 }
 
 #[test]
-fn twenty_thousand_signals_disturb_neither_the_program_nor_the_watchdog() {
+fn twenty_thousand_signals_affect_neither_the_program_nor_the_watchdog() {
     let registry = Registry::leak();
     let (load, threads) = Load::start(registry);
-    // The handlers are there before the watchdog's.
+    // The handlers are installed before the watchdog's.
     let listeners =
         [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG].map(|number| (number, load.listen(number)));
     let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
@@ -110,12 +110,12 @@ fn twenty_thousand_signals_disturb_neither_the_program_nor_the_watchdog() {
     }
     captures(&watchdog);
     for (number, listener) in listeners {
-        hears(&load, listener, threads[0], number);
+        assert_receives(&load, listener, threads[0], number);
     }
 }
 
 #[test]
-fn a_listener_that_comes_after_the_watchdog_and_the_watchdog_both_work() {
+fn listener_installed_after_the_watchdog_and_the_watchdog_both_work() {
     let registry = Registry::leak();
     let number = libc::SIGUSR2;
     let options = WatchOptions { signal: number, ..WatchOptions::default() };
@@ -125,12 +125,12 @@ fn a_listener_that_comes_after_the_watchdog_and_the_watchdog_both_work() {
     captures(&watchdog);
     let listener = load.listen(number);
     captures(&watchdog);
-    hears(&load, listener, threads[0], number);
+    assert_receives(&load, listener, threads[0], number);
     captures(&watchdog);
 }
 
 #[test]
-fn threads_give_their_signal_stacks_back() {
+fn threads_unmap_their_signal_stacks() {
     let registry = Registry::leak();
     let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
     let poll_on_a_thread = || {

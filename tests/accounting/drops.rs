@@ -1,4 +1,4 @@
-//! Dropping a future runs code of the task outside of its polls: it is shown, and not counted.
+//! Dropping a future runs code of the task outside of its polls: it is reported, but not counted.
 
 use asynctop::probe::{PollKind, Reading, State};
 
@@ -13,10 +13,10 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// What a destructor sees of its own task and of its own thread.
+/// What a destructor reads: its task, the kind of code that its thread runs, the delays.
 type Inside = Arc<Mutex<Option<(Reading, PollKind, Histogram)>>>;
 
-fn look_on_drop(registry: &'static Registry, inside: &Inside) -> OnDrop<impl FnMut() + use<>> {
+fn read_on_drop(registry: &'static Registry, inside: &Inside) -> OnDrop<impl FnMut() + use<>> {
     let inside = inside.clone();
     OnDrop(move || {
         let seen = task(registry, "dropped");
@@ -33,9 +33,9 @@ fn look_on_drop(registry: &'static Registry, inside: &Inside) -> OnDrop<impl FnM
 fn an_aborted_task_is_dropping_until_its_destructors_have_run() {
     on_each_flavour(|runtime, registry| {
         let inside = Inside::default();
-        let looks = look_on_drop(registry, &inside);
+        let reads = read_on_drop(registry, &inside);
         let handle = runtime.spawn(registry.instrument_task("dropped", async move {
-            let _looks = looks;
+            let _reads = reads;
             std::future::pending::<()>().await;
         }));
         runtime.block_on(async {
@@ -58,8 +58,8 @@ fn an_aborted_task_is_dropping_until_its_destructors_have_run() {
 }
 
 #[test]
-fn what_is_dropped_after_the_last_poll_is_a_drop_and_no_part_of_it() {
-    /// Done at once; what it owns is dropped with it, not by its poll.
+fn drop_after_the_last_poll_is_not_part_of_the_poll() {
+    /// Completes at once; its fields are dropped with it, not by its poll.
     struct Owner<T>(#[allow(dead_code, reason = "it is dropped")] T);
     impl<T: Unpin> Future for Owner<T> {
         type Output = ();
@@ -70,8 +70,8 @@ fn what_is_dropped_after_the_last_poll_is_a_drop_and_no_part_of_it() {
     }
     on_each_flavour(|runtime, registry| {
         let inside = Inside::default();
-        let looks = Box::new(look_on_drop(registry, &inside));
-        let _ = runtime.block_on(runtime.spawn(registry.instrument_task("dropped", Owner(looks))));
+        let reads = Box::new(read_on_drop(registry, &inside));
+        let _ = runtime.block_on(runtime.spawn(registry.instrument_task("dropped", Owner(reads))));
         let (during, kind, _) = inside.lock().expect("no poison").take().expect("it was dropped");
         assert_eq!((during.state, kind), (State::Completed, PollKind::Drop));
         assert_eq!(during, task(registry, "dropped").reading);
@@ -79,12 +79,12 @@ fn what_is_dropped_after_the_last_poll_is_a_drop_and_no_part_of_it() {
 }
 
 #[test]
-fn a_wait_for_a_worker_ends_when_the_drop_begins() {
+fn scheduling_delay_ends_when_the_drop_begins() {
     let registry = keeping();
     let inside = Inside::default();
-    let looks = look_on_drop(registry, &inside);
+    let reads = read_on_drop(registry, &inside);
     let woken = registry.instrument_task("dropped", async move {
-        let _looks = looks;
+        let _reads = reads;
     });
     assert_eq!(task(registry, "dropped").reading.state, State::Scheduled);
     drop(woken);
@@ -95,7 +95,7 @@ fn a_wait_for_a_worker_ends_when_the_drop_begins() {
 }
 
 #[test]
-fn a_thread_is_not_busy_by_a_drop_but_by_a_poll_inside_of_it() {
+fn drop_is_not_busy_time_but_a_nested_poll_is() {
     let registry = keeping();
     let mut context = Context::from_waker(Waker::noop());
     let poll = |name: &str, context: &mut Context<'_>| {
@@ -114,7 +114,7 @@ fn a_thread_is_not_busy_by_a_drop_but_by_a_poll_inside_of_it() {
 }
 
 #[test]
-fn a_destructor_that_panics_leaves_its_thread_as_it_was() {
+fn panic_in_a_destructor_restores_the_state_of_its_thread() {
     let registry = keeping();
     let panics = OnDrop(|| panic!("in a destructor"));
     let dropped = registry.instrument("dropped", async move {

@@ -74,7 +74,7 @@ fn a_future_that_is_dropped_before_its_first_poll_was_only_scheduled() {
     drop(registry.instrument_task("t", async {}));
     let r = task(registry, "t").reading;
     assert_eq!((r.state, r.polls, r.busy), (State::Cancelled, 0, 0));
-    // While its future was dropped it waited for no worker any more.
+    // It was no longer scheduled while its future was dropped.
     assert_eq!((r.max_delay, r.lifetime), (r.scheduled, r.scheduled + r.idle));
     assert_eq!(task_at(registry, "t", registry.now() + 1_000_000_000).reading, r, "it is over");
 }

@@ -33,7 +33,7 @@ fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
 }
 
 #[test]
-fn a_hog_that_is_on_waits_for_a_baseline_on_the_next_runtime() {
+fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
     let options = LabOptions { workers: Some(2), flavor: Some(Flavor::MultiThread), ..mixed() };
     let mut bench = Bench::start(options);
     let hog = |bench: &mut Bench| bench.look().lab.expect("a lab").hog;

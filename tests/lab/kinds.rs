@@ -151,7 +151,7 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
     let hold = Some(Duration::from_millis(1));
     let mut bench = Bench::start(options(HogKind::BlockInPlace, Flavor::MultiThread, hold));
     bench.lab.execute(Command::ToggleHog);
-    // It was on, so it is to come back on the next runtime, as a kind that can run there.
+    // It was on, so it restarts on the next runtime, as a kind that can run there.
     let said = bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(
         said,

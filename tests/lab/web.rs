@@ -147,7 +147,7 @@ fn no_other_task_is_polled_during_a_query_on_the_worker() {
 }
 
 #[test]
-fn other_tasks_are_polled_during_a_query_elsewhere() {
+fn other_tasks_are_polled_during_a_query_off_the_worker() {
     for mode in ["spawn-blocking", "thread"] {
         let mut bench = bench(&format!("count = 4\nusers = 50000\ndatabase = '{mode}'"));
         // Each query that was seen while its task waited, and the heartbeats' polls by then.

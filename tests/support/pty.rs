@@ -255,7 +255,7 @@ impl Terminal {
         self.assert_cooked();
     }
 
-    /// Reads what the program writes no more, as a terminal that hangs.
+    /// Stops reading the program's output, like a terminal that hangs.
     pub fn stop_reading(&mut self) {
         self.output.stop.store(true, Ordering::Relaxed);
         // The program draws at each look, which wakes the reader up.

@@ -147,7 +147,7 @@ impl Case {
         !self.rules.is_empty()
     }
 
-    /// Whether it runs a hog, of any kind, or a scenario in which all is well.
+    /// Whether it runs a hog, of any kind, or a healthy scenario.
     #[allow(dead_code, reason = "for the score program")]
     pub fn is_scored_by_default(&self) -> bool {
         self.hog.is_some() || !self.is_guilty()
@@ -194,7 +194,7 @@ impl Case {
                 self.places.is_empty() || functions.any(|lines| lines.contains(&place));
             outcome.found = Some((finding.rule, place));
         } else if !guilty && finding.severity >= Severity::Warning {
-            // Info findings, such as machine-overloaded, accuse nobody.
+            // Info findings, such as machine-overloaded, have no culprit.
             let who = format!("{} of {}: ", finding.rule, finding.suspect);
             if !outcome.accused.iter().any(|known| known.starts_with(&who)) {
                 outcome.accused.push(format!("{who}{}", finding.sentence));
