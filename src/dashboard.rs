@@ -134,7 +134,7 @@ fn show(
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = app::run(&mut screen, &events, &mut app, &mut world);
     drop(guard);
-    // A terminal that is gone is the end of the program, and no error.
+    // A terminal that is gone ends the program without an error.
     result.or_else(|error| if term::is_gone() { Ok(()) } else { Err(error) })
 }
 

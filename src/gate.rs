@@ -198,7 +198,8 @@ mod tests {
         }
     }
 
-    /// A watchdog's evidence of a poll that has ended, without a stack; all of it the task's own.
+    /// A watchdog's evidence of a poll that has ended, without a stack and
+    /// without time without a CPU.
     fn evidence(task: u64, began_ns: u64, length_ns: u64) -> Evidence {
         Evidence {
             kind: PollKind::Poll,
@@ -220,8 +221,8 @@ mod tests {
         }
     }
 
-    /// A run in which a poll took this long, `run_delay_ns` of it without a CPU. When the watchdog
-    /// has decided that it was the task's own doing, the task is gone: no finding becomes active.
+    /// A run with a poll of this length, `run_delay_ns` of it without a CPU. The task has ended
+    /// before the watchdog has judged the poll, so no finding becomes active.
     fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
         let fail_on: FailOn = fail_on.parse().expect("a rule");
         let mut thresholds = Thresholds::default();

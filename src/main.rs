@@ -27,7 +27,7 @@ const EXIT_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
     if let Err(error) = signals::unblock() {
-        return fail(&format!("cannot let signals through: {error}"));
+        return fail(&format!("cannot unblock signals: {error}"));
     }
     let request = match cli::parse(env::args_os()) {
         Ok(request) => request,
@@ -96,8 +96,8 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     Ok(verdict(&headless::run(options, &plan, &mut out)?))
 }
 
-/// Before the first thread is started. Until then signals act by default, as they do in all
-/// processes that have no thread to wait for them.
+/// Called before the first thread is started. Until then signals have their default action, as in
+/// every process without a thread that waits for them.
 fn block_signals() -> anyhow::Result<()> {
     signals::block().map_err(|error| anyhow!("cannot block signals: {error}"))
 }
@@ -151,13 +151,13 @@ fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Writes all of it, or as much as is read.
+/// Writes all of it, or as much as the reader takes.
 fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     written(out.write_all(text).and_then(|()| out.flush()))
 }
 
-/// A reader that has seen enough is no error.
+/// A reader that closes the pipe is not an error.
 #[cfg(feature = "inspect")]
 fn quiet(result: anyhow::Result<()>) -> anyhow::Result<()> {
     result.or_else(|error| match error.downcast::<io::Error>() {
@@ -166,7 +166,7 @@ fn quiet(result: anyhow::Result<()>) -> anyhow::Result<()> {
     })
 }
 
-/// A reader that has seen enough is no error.
+/// A reader that closes the pipe is not an error.
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

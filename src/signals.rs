@@ -17,8 +17,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Signals that ask the program to end. The second one ends it at once.
 const END: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
-/// Signals that end a program by default and that nothing here asks for: the terminal is
-/// restored first.
+/// Signals that end a program by default and that the program does not handle otherwise: the
+/// terminal is restored first.
 const FATAL: [Signal; 6] = [
     Signal::SIGABRT,
     Signal::SIGALRM,
@@ -29,11 +29,11 @@ const FATAL: [Signal; 6] = [
 ];
 const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
 
-/// A terminal that takes no output for this long while the program ends is read by nothing.
+/// A terminal that accepts no output for this long while the program ends is considered unread.
 const UNREAD: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const BETWEEN_POLLS: Duration = Duration::from_millis(100);
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// End (SIGTERM, SIGHUP, SIGINT, SIGQUIT).
@@ -54,25 +54,26 @@ fn all() -> SigSet {
 /// the first thread is started.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system call fails.
 pub fn block() -> io::Result<()> {
     Ok(all().thread_block()?)
 }
 
-/// Lets the signals through, in case the parent of this process blocks them: a child inherits
-/// that.
+/// Unblocks the signals, in case the parent of this process blocks them: a child inherits its
+/// parent's signal mask.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system call fails.
 pub fn unblock() -> io::Result<()> {
     Ok(all().thread_unblock()?)
 }
 
-/// Starts the thread that waits for signals, which must be [blocked](block), and passes each to `deliver`. If that returns
-/// `false`, the default action of the signal follows, and before it ends the program, `restore`.
+/// Starts the thread that waits for signals, which must be [blocked](block), and passes each to
+/// `deliver`. If `deliver` returns `false`, the signal has its default action, preceded by
+/// `restore` if it ends the program.
 ///
 /// # Errors
-/// If the system refuses the thread.
+/// If the thread cannot be started.
 pub fn wait_on_thread(
     mut deliver: impl FnMut(Notice) -> bool + Send + 'static,
     restore: fn(),
@@ -104,13 +105,13 @@ pub fn wait_on_thread(
     Ok(())
 }
 
-/// Does what the signal does to a program that does not handle it.
+/// Performs the default action of the signal.
 fn act_by_default(signal: Signal, restore: fn()) {
     if !JOB_CONTROL.contains(&signal) {
         restore();
     }
-    // Handlers are never installed, so the action is the default. It comes when the signal is
-    // let through, before `raise` returns.
+    // Handlers are never installed, so the action is the default. It follows when the signal is
+    // unblocked, before `raise` returns.
     let only = SigSet::from(signal);
     let acted =
         only.thread_unblock().and_then(|()| raise(signal)).and_then(|()| only.thread_block());

@@ -1,4 +1,4 @@
-//! What the loop waits for. One channel carries everything.
+//! The events of the main loop. One channel carries all of them.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use crossterm::event as terminal;
 
 use crate::{model::Snapshot, signals::Notice};
 
-/// Something that the loop has to see to.
+/// An event of the main loop.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A key, a paste, or what the mouse did.
+    /// A key, a paste or a mouse event.
     Input(terminal::Event),
     /// The source has taken a snapshot.
     Snapshot(Arc<Snapshot>),
@@ -17,6 +17,6 @@ pub enum Event {
     Signal(Notice),
     /// The run time is over.
     End,
-    /// There is no terminal any more.
+    /// The terminal is gone.
     Closed,
 }

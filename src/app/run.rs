@@ -14,11 +14,11 @@ use crate::{lab::Command, model::Interest, signals::Notice, view};
 /// Whether the program may draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It may, and the terminal still shows the last frame.
+    /// Yes; the terminal still shows the last frame.
     Kept,
-    /// It may, and the terminal was just taken: nothing of the last frame is left.
+    /// Yes; the terminal was just taken and does not show the last frame.
     Taken,
-    /// It may not: the program is in the background.
+    /// No: the program is in the background.
     None,
 }
 
@@ -31,18 +31,18 @@ pub trait Control {
     fn set_interval(&mut self, interval: Duration);
     /// Snapshots hold this from now on.
     fn set_interest(&mut self, interest: Interest);
-    /// Whether the program may draw. Takes the terminal if that is needed.
+    /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
-    /// If the terminal refuses.
+    /// If the terminal cannot be taken.
     fn access(&mut self) -> std::io::Result<Access>;
     /// Gives the terminal back and stops the program until it is continued.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If a system call fails.
     fn suspend(&mut self) -> std::io::Result<()>;
-    /// The program was stopped and continued, or the screen is to be drawn afresh: the terminal
-    /// has to be taken again.
+    /// The program was stopped and continued, or a full redraw was requested: the terminal has to
+    /// be taken again.
     fn resume(&mut self);
 }
 
@@ -138,7 +138,7 @@ fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Err
     Ok(())
 }
 
-/// Has the next frame drawn as a whole.
+/// Makes the next frame a full redraw.
 pub(crate) fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
     // `Terminal::clear` would ask the terminal where its cursor is, and wait for ever for
     // one that does not answer; a new size, even the same, clears without asking.

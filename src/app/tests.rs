@@ -317,7 +317,7 @@ impl Control for InBackground {
 }
 
 #[test]
-fn in_the_background_nothing_is_drawn_and_the_loop_ends_when_asked() {
+fn background_program_draws_nothing_and_ends_on_request() {
     let mut world = World::new();
     let events = vec![Event::Snapshot(world.step()), Event::Signal(Notice::End)];
     assert_eq!(run_over(events, &mut InBackground).trim(), "");
@@ -328,12 +328,12 @@ fn paste(text: &str) -> Event {
 }
 
 #[test]
-fn a_pasted_text_is_text_in_the_filter_and_no_command_elsewhere() {
+fn paste_edits_the_filter_and_never_runs_commands() {
     let mut world = World::new();
     let mut asked = Asked::default();
     let step = Event::Snapshot(world.step());
     run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
-    assert_eq!(asked.0, ["100ms"], "neither the hog nor the end");
+    assert_eq!(asked.0, ["100ms"], "neither the hog nor quit");
     let mut stage = Stage::new();
     stage.keys("/");
     stage.app.paste("qu\tit\n");
@@ -343,7 +343,7 @@ fn a_pasted_text_is_text_in_the_filter_and_no_command_elsewhere() {
 }
 
 #[test]
-fn a_long_paste_fills_the_filter_and_no_more() {
+fn long_paste_is_cut_to_the_length_of_the_filter() {
     let mut stage = Stage::new();
     stage.keys("/");
     stage.app.paste(&"x".repeat(100_000));

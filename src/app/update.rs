@@ -7,8 +7,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
 use crate::{lab::Command, model::Snapshot};
 
-/// A hog that is released by itself has at least this much to be compared with.
-const LEAST_BASELINE_NS: u64 = 1_000_000_000;
+/// Minimum baseline before a hog restarts automatically.
+const MIN_BASELINE_NS: u64 = 1_000_000_000;
 
 /// What the loop has to do for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl App {
     fn hog_to_release(&mut self) -> Option<Effect> {
         let hog = &self.model.snapshot()?.lab.as_ref()?.hog;
         let waits = self.release_hog || hog.restarts;
-        if !waits || self.model.slowdown().baseline_ns < LEAST_BASELINE_NS {
+        if !waits || self.model.slowdown().baseline_ns < MIN_BASELINE_NS {
             return None;
         }
         self.release_hog = false;
@@ -90,10 +90,11 @@ impl App {
         }
     }
 
-    /// A text was pasted. Where no text is typed it is no command, whatever it holds.
+    /// Inserts pasted text into the filter. Everywhere else it is ignored: a paste never runs
+    /// commands.
     pub fn paste(&mut self, text: &str) {
         if self.prompt == Prompt::Filter {
-            // The filter is one line; the end of a copied line is no part of the text.
+            // The filter is a single line, so the line break of a copied line is dropped.
             let text = text.trim_end_matches(['\r', '\n']);
             text.chars().for_each(|c| self.type_character(if c.is_control() { ' ' } else { c }));
             self.arrange();

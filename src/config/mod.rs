@@ -35,9 +35,9 @@ impl Config {
     /// Reads this file, or else the user's own if there is one.
     ///
     /// # Errors
-    /// If the file cannot be read, or something in it is wrong: at which line, and what to
-    /// write instead. A user without a configuration file is no error; a dangling link or a
-    /// directory without permission is one.
+    /// If the file cannot be read, or something in it is wrong: at which line, and what to write
+    /// instead. A missing configuration file is not an error; a dangling link or a directory
+    /// without permission is.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         const REMEDY: &str = "name another one with --config; `asynctop config` prints one to \
                               start from";
@@ -92,7 +92,7 @@ impl Config {
     }
 }
 
-/// Whether there is no file of this name. A link that leads nowhere is there.
+/// Whether no file of this name exists. A dangling link exists.
 fn is_missing(path: &Path) -> bool {
     let found = path.symlink_metadata().map_err(|error| error.kind());
     matches!(found, Err(ErrorKind::NotFound | ErrorKind::NotADirectory))

@@ -10,7 +10,7 @@ pub enum HeadlessError {
     /// The lab could not be started.
     #[error(transparent)]
     Lab(#[from] LabError),
-    /// The hog or a workload has failed, so the report shows something else than was asked for.
+    /// The hog or a workload has failed, so the report does not show the requested run.
     #[error("{0}")]
     Failed(String),
     /// The hog did not come on.

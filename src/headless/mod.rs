@@ -75,7 +75,8 @@ pub fn attach(
     gone.map_or(Ok(run.gate), |gone| Err(HeadlessError::Lost(gone)))
 }
 
-/// Receives the first signal that asks the program to end. All others act as they do by default.
+/// Receives the first signal that asks the program to end. All other signals have their default
+/// action.
 fn interrupts() -> io::Result<Receiver<()>> {
     let (sender, receiver) = mpsc::channel();
     let end = move |notice| notice == Notice::End && sender.send(()).is_ok();

@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
             self.failure = snapshot.lab.as_ref().and_then(LabFigures::failure);
         }
         self.cost = begin.elapsed();
-        // The model may have taken a stop of the process out of it.
+        // The model may have deducted a stop of the process from it.
         self.model.snapshot().map_or(snapshot, Arc::clone)
     }
 }
@@ -275,7 +275,7 @@ mod tests {
         for document in &documents {
             let (now, span) = (number(document, "taken_ns"), number(document, "rates_span_ns"));
             let whole = document == last && span == number(&last["phases"][0], "duration_ns");
-            // A line that follows too closely has rates from before it.
+            // A line less than 50 ms after the previous one has rates that begin earlier.
             assert!(whole || span == now - since || now - since < 50 * MS, "{document:#}");
             since = now;
         }

@@ -4,7 +4,8 @@ use crossterm::event::{Event, KeyCode, KeyModifiers};
 
 use super::{MAX_PARAMETERS, NONE, character, key, mouse};
 
-/// The event of `ESC [ parameters last`; `None` if it stands for none, as the answer to a query.
+/// The event of `ESC [ parameters last`; `None` if it is not an event, for example the answer to a
+/// query.
 pub(super) fn event(parameters: &[u8], last: u8) -> Option<Event> {
     if parameters.len() > MAX_PARAMETERS {
         return None;
@@ -12,7 +13,7 @@ pub(super) fn event(parameters: &[u8], last: u8) -> Option<Event> {
     if let Some(parameters) = parameters.strip_prefix(b"<") {
         return mouse::from_sgr(&numbers(parameters)?, last);
     }
-    // Other private markers and intermediate bytes are no numbers.
+    // Other private markers and intermediate bytes are not numbers.
     let numbers = numbers(parameters)?;
     match (numbers[..].first(), last) {
         (_, b'M') => mouse::from_numbers(&numbers),
@@ -31,7 +32,7 @@ pub(super) fn event(parameters: &[u8], last: u8) -> Option<Event> {
 pub(super) fn keypad(parameters: &[u8], last: u8) -> Option<Event> {
     match last {
         b'M' => Some(key(KeyCode::Enter, NONE)),
-        // The keypad sends its characters 64 higher.
+        // The keypad sends the code of each character plus 64.
         b'j'..=b'y' => Some(character((last - 64).into(), false)),
         _ => named(last, modifiers(&numbers(parameters)?)?),
     }

@@ -1,8 +1,8 @@
 //! Turns the bytes that a terminal sends into events.
 //!
-//! Pure: no I/O and no clock. A terminal sends keys and its answers to queries over one stream,
-//! and a packet may end anywhere, so the parser keeps its place between packets. Control strings
-//! and control sequences that stand for no key are swallowed, however late they arrive.
+//! Pure: no I/O and no clock. A terminal sends keys and its answers to queries over one stream, and
+//! a packet may end anywhere, so the parser keeps its state between packets. Control strings, and
+//! control sequences that are not keys, are discarded however late they arrive.
 
 mod control;
 mod mouse;
@@ -15,7 +15,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
-/// How long an ESC may be the start of a sequence before it is the key.
+/// Time after which an ESC is the Escape key and not the start of a sequence.
 const ESCAPE_WAIT: Duration = Duration::from_millis(25);
 /// How long the rest of a sequence may take. Without a limit, a truncated sequence would
 /// swallow the next key.
@@ -59,7 +59,7 @@ enum State {
     String { introducer: u8, empty: bool },
     /// After an ESC in a control string, which is its end if a backslash follows.
     StringEscape,
-    /// In a bracketed paste; so many bytes of its end have been seen.
+    /// In a bracketed paste, with the number of bytes of its end marker matched so far.
     Paste { matched: usize },
 }
 
@@ -82,8 +82,8 @@ impl Parser {
         }
     }
 
-    /// Ends what is unfinished. What turns out to be keys is appended to `events`: ESC alone,
-    /// or Alt with a key whose character also introduces a sequence.
+    /// Discards an unfinished sequence. Keys among it are appended to `events`: ESC alone, or Alt
+    /// with a key whose character also introduces a sequence.
     pub fn give_up(&mut self, events: &mut Vec<Event>) {
         match std::mem::take(&mut self.state) {
             State::Escape | State::StringEscape => events.push(key(KeyCode::Esc, NONE)),
@@ -125,18 +125,18 @@ impl Parser {
             State::String { introducer, .. } => match byte {
                 BEL => self.state = State::Ground,
                 ESC => self.state = State::StringEscape,
-                // A control character in a string: it was cut off, and this is a key.
+                // A control character is a key: the string was truncated.
                 0x00..0x20 | 0x7f => self.interrupt(byte, events),
                 _ => self.state = State::String { introducer, empty: false },
             },
             State::StringEscape if byte == b'\\' => self.state = State::Ground,
-            // Another sequence begins, so the string was cut off.
+            // Another sequence begins, so the string was truncated.
             State::StringEscape => self.escape(byte, events),
             State::Paste { matched } => self.in_paste(byte, matched, events),
         }
     }
 
-    /// Ends what is unfinished with a byte that cannot be part of it.
+    /// Ends an unfinished sequence at a byte that cannot be part of it.
     fn interrupt(&mut self, byte: u8, events: &mut Vec<Event>) {
         self.give_up(events);
         self.step(byte, events);
@@ -177,7 +177,7 @@ impl Parser {
 
     fn continue_character(&mut self, byte: u8, alt: bool, events: &mut Vec<Event>) {
         if byte < 0x80 {
-            // What is held is no UTF-8, so it is no character; this byte is one.
+            // The held bytes are an incomplete character and are dropped; this byte is a character.
             return self.interrupt(byte, events);
         }
         self.held.push(byte);
@@ -187,7 +187,7 @@ impl Parser {
                 self.state = State::Character { alt };
                 return;
             }
-            // A byte that cannot go on with the character may begin the next one.
+            // A byte that cannot continue the character may begin the next one.
             Err(_) if self.held.len() > 1 => return self.interrupt(byte, events),
             Err(_) => {}
         }
@@ -218,7 +218,7 @@ impl Parser {
     }
 
     fn hold_parameter(&mut self, byte: u8) {
-        // One more than allowed marks a sequence that stands for nothing.
+        // One byte more than allowed marks a sequence that is not an event.
         if self.held.len() <= MAX_PARAMETERS {
             self.held.push(byte);
         }
@@ -235,7 +235,7 @@ impl Parser {
             matched + 1
         } else {
             self.held.extend(&PASTE_END[..matched]);
-            // ESC occurs only at the start of the end.
+            // ESC occurs only at the start of the end marker.
             let again = usize::from(byte == ESC);
             self.held.extend((again == 0).then_some(byte));
             self.held.truncate(MAX_PASTE);

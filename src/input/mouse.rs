@@ -1,4 +1,4 @@
-//! Mouse reports, in the three forms that terminals know.
+//! Mouse reports, in the three encodings that terminals use.
 
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
@@ -37,7 +37,7 @@ fn report(bits: u16, column: u16, row: u16) -> Option<MouseEvent> {
     };
     let kind = match (bits & !0b1_1111, button) {
         (0, Some(button)) => MouseEventKind::Down(button),
-        // The older forms do not say which button was released.
+        // The older encodings do not report which button was released.
         (0, None) => MouseEventKind::Up(MouseButton::Left),
         (DRAGGED, Some(button)) => MouseEventKind::Drag(button),
         (DRAGGED, None) => MouseEventKind::Moved,

@@ -108,7 +108,7 @@ fn keys() -> Vec<(Vec<u8>, Event)> {
     all
 }
 
-/// What terminals send that is no key.
+/// Terminal reports that are not keys.
 const REPORTS: &[&[u8]] = &[
     b"\x1b[?2026;2$y",
     b"\x1b[?64;1;2;6;22c",
@@ -155,7 +155,7 @@ fn tokens() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<Event>)>> {
     proptest::collection::vec(token, 0..12)
 }
 
-/// `bytes` in packets that end where `cuts` says.
+/// `bytes` in packets that end at `cuts`.
 fn packets<'a>(bytes: &'a [u8], cuts: &[proptest::sample::Index]) -> Vec<&'a [u8]> {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     ends.push(bytes.len());
@@ -171,15 +171,15 @@ fn cuts() -> impl Strategy<Value = Vec<proptest::sample::Index>> {
 proptest! {
     /// Keys, reports, pastes and clicks in any packets: the events are those that were sent.
     #[test]
-    fn no_key_is_invented_and_none_is_lost(tokens in tokens(), cuts in cuts()) {
+    fn keys_are_neither_added_nor_lost(tokens in tokens(), cuts in cuts()) {
         let bytes: Vec<u8> = tokens.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
         let sent: Vec<Event> = tokens.into_iter().flat_map(|(_, events)| events).collect();
         prop_assert_eq!(parse(&packets(&bytes, &cuts)), sent);
     }
 
-    /// Any bytes at all: packets do not matter, and after a pause every key is itself again.
+    /// Arbitrary bytes: packets do not change the events, and after a pause every key works again.
     #[test]
-    fn any_bytes_leave_the_keyboard_alive(
+    fn keys_work_after_arbitrary_bytes(
         bytes in proptest::collection::vec(
             prop_oneof![any::<u8>(), proptest::sample::select(&b"\x1b[]OP_M?;<0129~\\\x07\x03"[..])],
             0..40,
@@ -200,7 +200,7 @@ proptest! {
         prop_assert_eq!(&events, std::slice::from_ref(event));
     }
 
-    /// Ctrl-C is heard at once, whatever is unfinished: only a paste may contain it.
+    /// Ctrl-C is recognized at once, also in an unfinished sequence: only a paste may contain it.
     #[test]
     fn ctrl_c_interrupts_every_sequence(at in 0..REPORTS.len(), cut in any::<proptest::sample::Index>()) {
         let report = REPORTS[at];
@@ -247,7 +247,7 @@ fn alt_with_a_character_that_introduces_a_sequence() {
 }
 
 #[test]
-fn a_truncated_sequence_swallows_no_key_after_a_pause() {
+fn key_after_a_pause_is_not_part_of_a_truncated_sequence() {
     for begun in [&b"\x1b[?2026"[..], b"\x1b]11;rgb:12", b"\x1bP>|", b"\x1b[M  ", b"\xf0\x9f"] {
         let (mut parser, mut events) = (Parser::default(), Vec::new());
         parser.feed(begun, &mut events);
@@ -301,7 +301,7 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn the_mouse_in_three_forms() {
+fn mouse_reports_in_three_encodings() {
     let mouse = |kind, modifiers| Event::Mouse(MouseEvent { kind, column: 9, row: 4, modifiers });
     let left = MouseButton::Left;
     let right = MouseButton::Right;

@@ -88,7 +88,7 @@ pub fn dump(pid: u32, all: bool, file: Option<&Path>, out: &mut impl Write) -> a
     })
 }
 
-/// A file for its owner alone; an existing one, or a link, is left as it is.
+/// Creates a file that only its owner can read. An existing file or link is an error.
 fn create(path: &Path) -> anyhow::Result<File> {
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     created.map_err(|error| {

@@ -3,9 +3,9 @@
 /// A wish of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The hog on, or off at once. A hog that is to restart no longer does.
+    /// Turns the hog on, or off at once. Cancels a pending restart.
     ToggleHog,
-    /// The hog on, if it is off.
+    /// Turns the hog on if it is off.
     ReleaseHog,
     /// The next kind of hog.
     NextHogKind,
@@ -16,8 +16,8 @@ pub enum Command {
     HoldLonger,
     /// The hog keeps the worker less long, or does less at a time.
     HoldShorter,
-    /// The other flavor of runtime: all tasks end, and the workloads start again. A hog that
-    /// is on waits for [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline first.
+    /// Switches to the other flavor of runtime: all tasks end, and the workloads start again. A hog
+    /// that is on waits for [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline first.
     SwitchFlavor,
     /// One more of the workload at this position.
     Raise(usize),
@@ -27,7 +27,7 @@ pub enum Command {
     Pause(usize),
     /// End all of the workload at this position, and start as many anew.
     Restart(usize),
-    /// One worker more, on a new runtime, as with [`SwitchFlavor`](Self::SwitchFlavor).
+    /// Adds a worker, on a new runtime, as with [`SwitchFlavor`](Self::SwitchFlavor).
     MoreWorkers,
     /// One worker less, on a new runtime.
     FewerWorkers,

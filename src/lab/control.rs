@@ -137,8 +137,8 @@ impl Lab {
         Ok(())
     }
 
-    /// The next kind that can start. Kinds that cannot are skipped, and a hog that is on stays
-    /// on: the measurement continues.
+    /// Selects the next kind that can start. Kinds that cannot are skipped, and a hog that is on
+    /// stays on: the measurement continues.
     fn change_hog_kind(&self, running: &Running, change: fn(HogKind) -> HogKind) -> String {
         let mut hog = self.shared.hog();
         let on_since_ns = hog.on_since();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Failure(Arc<Mutex<Option<Arc<str>>>>);
 
 impl Failure {
-    /// Notes a failure, unless there was one before: later ones are mostly consequences.
+    /// Records the first failure; later failures are mostly its consequences.
     pub(crate) fn report(&self, why: impl FnOnce() -> String) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| why().into());
@@ -17,7 +17,7 @@ impl Failure {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Forgets the failure of an earlier start.
+    /// Clears the failure of an earlier start.
     pub(crate) fn begin(&self) -> Failure {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.clone()

@@ -28,8 +28,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// How long it blocked its worker by its own doing, in nanoseconds: without the time without
-    /// a CPU, as far as that is known.
+    /// How long it blocked its worker, in nanoseconds, less the time without a CPU, as far as that
+    /// is known.
     pub fn own_ns(&self) -> u64 {
         let deducted_ns = self.evidence.without_cpu.total_ns();
         self.evidence.own_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
@@ -56,7 +56,7 @@ pub struct Culprit {
     pub place: Option<String>,
     /// How many long polls there were.
     pub polls: u64,
-    /// How long all of them took, without the time without a CPU.
+    /// Total length, less the time without a CPU.
     pub held_ns: u64,
     /// What they cost the others; `None` if that was never looked at.
     pub cost: Option<Costs>,
@@ -84,7 +84,7 @@ pub struct Blame {
 }
 
 impl Blame {
-    /// Takes in what a snapshot knows of long polls: those that took `long_ns` of their own.
+    /// Adds the long polls of a snapshot: those of at least `long_ns`, less the time without a CPU.
     pub(super) fn advance(&mut self, snapshot: &Snapshot, long_ns: u64) {
         let before = self.entries.len();
         for evidence in &snapshot.evidence {
@@ -120,7 +120,7 @@ impl Blame {
         &self.culprits
     }
 
-    /// The largest impact in the last minute, in words; `None` if there was no long poll.
+    /// The largest impact in the last minute, as text; `None` if there was no long poll.
     pub fn largest(&self) -> Option<String> {
         let Culprit { kind, name, function, polls, held_ns, cost, .. } = self.culprits.first()?;
         let what = match kind {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_are_told_apart_from_polls() {
+    fn drops_and_polls_have_separate_entries() {
         let mut blame = Blame::default();
         let drop = Evidence { kind: PollKind::Drop, ..evidence(1, 2 * S, 400 * MS, "flush") };
         advance(&mut blame, 3 * S, [evidence(1, S, 50 * MS, "flush"), drop]);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_impact_is_put_into_words() {
+    fn largest_impact_as_text() {
         let mut blame = Blame::default();
         assert_eq!(blame.largest(), None);
         advance(&mut blame, 2 * S, [evidence(3, S, 20 * MS, "parse")]);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_a_cpu_is_no_part_of_the_impact() {
+    fn impact_excludes_time_without_a_cpu() {
         let mut blame = Blame::default();
         let lacks = |task, began_ns, run_delay_ns| {
             let mut poll = evidence(task, began_ns, 300 * MS, "spin");

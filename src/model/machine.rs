@@ -6,7 +6,7 @@ use super::Snapshot;
 use crate::watch::MachineTimes;
 
 const WINDOW_NS: u64 = 3_000_000_000;
-/// Over less than this, one delay of one thread would look like an overloaded machine.
+/// Over a shorter time, a single delay of one thread would count as an overloaded machine.
 const MIN_SPAN_NS: u64 = 1_000_000_000;
 
 /// How much CPU the workers lacked over the last three seconds. Shares are 0 to 1.

@@ -136,9 +136,9 @@ impl Model {
 
     /// The time that the rates of tasks and workers cover, in ns, up to the latest snapshot.
     ///
-    /// `None` before there are two snapshots far enough apart: each rate then covers the life
-    /// of its task, or of the runtime. Also `None` for programs watched over connections:
-    /// [`target_rates_span_ns`](Self::target_rates_span_ns) is theirs.
+    /// `None` before there are two snapshots far enough apart: each rate then covers the life of
+    /// its task, or of the runtime. Also `None` for programs watched over connections: use
+    /// [`target_rates_span_ns`](Self::target_rates_span_ns) for these.
     pub fn rates_span_ns(&self) -> Option<u64> {
         self.rates_span_ns
     }

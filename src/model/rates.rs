@@ -6,7 +6,7 @@ use crate::probe::PollKind;
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 
-/// The shortest time that a rate may cover. Over less, one poll more or less decides it.
+/// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
 
 /// What happened to a task over the time that [`Model::rates_span_ns`] returns.
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_drops_a_future_is_busy_now() {
+    fn worker_that_drops_a_future_has_a_current_drop() {
         let mut now = snapshot(2 * S, [task(7, "writer")]);
         let drop = CurrentPoll { key: 7, since_ns: S + S / 2, kind: PollKind::Drop };
         now.workers[0].current = Some(drop);
@@ -369,7 +369,7 @@ mod tests {
             }
         }
 
-        /// Each distance by itself: the second snapshot out of turn, and after a usual one.
+        /// The base after an extra snapshot (`gap`), and after the next one (`step`).
         #[test]
         fn the_base_keeps_its_distance(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
             let mut base = Base::default();
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_out_of_turn_do_not_hold_the_base_back() {
+    fn extra_snapshots_do_not_delay_the_base() {
         let mut model = Model::default();
         for step in 0..200u64 {
             model.advance(heartbeat_at(S + step * 20_000_000).into());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_out_of_turn_does_not_lengthen_the_history() {
+    fn extra_snapshot_does_not_lengthen_the_history() {
         let mut model = Model::default();
         for at in [0, 250, 251, 252, 500, 501, 750] {
             model.advance(heartbeat_at(S + at * 1_000_000).into());

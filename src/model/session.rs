@@ -1,5 +1,5 @@
-//! What was tried in this session: for each kind of hog and each mode, under each setting,
-//! what it did to the others and how far it got itself.
+//! The trials of this session: for each kind of hog and each mode, under each setting, its effect
+//! on the other tasks and its own progress.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const LEAST_NS: u64 = 500_000_000;
 /// What makes two measurements comparable: all but the kind is the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// How many hogs there were; 0 for modes without a hog.
+    /// Number of hogs; 0 for modes without a hog.
     pub count: usize,
     /// The work of one round; `None` is for ever.
     pub hold_ns: Option<u64>,
@@ -29,9 +29,9 @@ pub struct Setting {
 pub struct Trial {
     /// The hog's kind; `None` if modes were tried without a hog.
     pub kind: Option<&'static str>,
-    /// The workloads whose mode was not the one of the baseline, with their mode.
+    /// The workloads whose mode differed from the baseline, with their mode.
     pub modes: Modes,
-    /// Whether the hog is a cure.
+    /// Whether the hog is a fix.
     pub cure: bool,
     /// Under which circumstances.
     pub setting: Setting,
@@ -66,7 +66,7 @@ struct UnderWay {
     kind: Option<&'static str>,
     modes: Modes,
     setting: Setting,
-    /// When the hog came on.
+    /// When the hog was turned on.
     since_ns: Option<u64>,
     /// Nothing counts before.
     from_ns: u64,
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_is_a_trial_of_its_own_also_beside_a_hog() {
+    fn mode_is_a_separate_trial_with_and_without_a_hog() {
         let mut run = Run { mode: Some("awaited"), ..Run::default() };
         run.seconds(6, 400, 20_000);
         run.mode = Some("on-the-worker");
@@ -365,7 +365,7 @@ mod tests {
         assert!((1.9..2.1).contains(&times(mode)) && (9.0..11.0).contains(&times(hog)), "{run:?}");
         assert_eq!((mode.work_per_second, mode.setting.count), (None, 0));
         assert_eq!((mode.is_on, hog.is_on), (false, true));
-        // Back in the first mode without a hog there is nothing that is tried.
+        // In the first mode, without a hog, there is no trial.
         (run.mode, run.hog) = (Some("awaited"), None);
         run.seconds(3, 400, 20_000);
         assert!(run.trials().iter().all(|trial| !trial.is_on), "{:?}", run.trials());

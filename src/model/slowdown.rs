@@ -22,8 +22,8 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 /// divided by its baseline rate. The *factor* N is one over the mean of the shares: ×1
 /// is as before, ×4 means that a quarter gets done, ×∞ that nothing does.
 ///
-/// *Now* is the last second, and never reaches back to before the hog came on or a mode
-/// changed; while a hog gives way now and then, it is three of its turns, if that is longer.
+/// *Now* is the last second, and never begins before the hog was turned on or a mode changed; with
+/// a hog that yields once per hold time, it is three of its rounds if that is longer.
 ///
 /// The *baseline* is the rate over the last five seconds without a hog, not counting the
 /// quarter second after a start, a change of a workload's size or the end of a hog. It is
@@ -40,7 +40,7 @@ pub struct Slowdown {
     pub standstill_since_ns: Option<u64>,
     /// The time that the baseline covers, in ns; at most five seconds, 0 if there is none.
     pub baseline_ns: u64,
-    /// The workloads whose mode is not the one of the baseline, with their mode.
+    /// The workloads whose mode differs from the baseline, with their mode.
     pub other_modes: Modes,
 }
 
@@ -84,8 +84,8 @@ impl Progress {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tracker {
     past: VecDeque<Progress>,
-    /// Since when there is no hog, no workload changes its size, and all modes are those of
-    /// the baseline.
+    /// Start of the current time without a hog and without a change of a workload's size, in the
+    /// modes of the baseline.
     calm_since_ns: Option<u64>,
     hog_since_ns: Option<u64>,
     /// When a mode changed last.
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_size_starts_a_new_baseline_in_the_mode_of_now() {
+    fn size_change_starts_a_new_baseline_in_the_current_mode() {
         let mut run = Run::new();
         run.steps(20, 100);
         run.mode = "on-the-worker";
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_that_changes_before_there_is_a_baseline_is_the_one_of_the_baseline() {
+    fn mode_change_before_the_baseline_sets_its_mode() {
         let mut run = Run::new();
         run.steps(1, 100);
         run.mode = "on-the-worker";
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn without_closed_loop_work_there_is_a_baseline_and_no_factor() {
+    fn baseline_without_closed_loop_work_has_no_factor() {
         let mut tracker = Tracker::default();
         for step in 0..12 {
             let mut next = snapshot(step * 250 * MS, []);

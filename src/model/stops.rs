@@ -1,15 +1,15 @@
-//! Takes the time in which the whole process was stopped out of what snapshots count.
+//! Deducts the time in which the whole process was stopped from the statistics of snapshots.
 //!
-//! A stop (SIGSTOP, a debugger, a paused virtual machine) belongs to no task. While it lasts
-//! nothing changes its state, so of each task it lies in one of busy, scheduled and idle time as a
-//! whole: in the state that the task is still in, or in the time that grew most.
+//! A stop (SIGSTOP, a debugger, a paused virtual machine) counts for no task. No task changes its
+//! state during a stop, so the whole stop was counted as busy, scheduled or idle time of a task: as
+//! that of the state that the task is still in, or else as the time that grew most.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 use crate::{probe::State, watch::Stop};
 
-/// What is deducted, from the first snapshot after a stop on.
+/// The deductions, from the first snapshot after a stop on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Corrections {
     tasks: HashMap<u64, Correction>,
@@ -35,8 +35,8 @@ struct Longest {
 }
 
 impl Longest {
-    /// The longest is now `counted_ns`. The task stands since `since_ns` where it stands;
-    /// `lasts` if that is what is measured here.
+    /// The longest is now `counted_ns`. The task has been in its current state since `since_ns`;
+    /// `lasts` if that state is the one measured here.
     fn update(
         &mut self,
         counted_ns: u64,
@@ -72,7 +72,7 @@ impl Corrections {
         let Ok(machine) = &snapshot.machine else { return snapshot };
         let stops = machine.stops.clone();
         let last = last.filter(|last| last.epoch == snapshot.epoch);
-        // What was before the first snapshot is not taken apart.
+        // Stops before the first snapshot are not deducted.
         let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
         let new: Vec<Stop> = stops.iter().filter(|stop| stop.to_ns > begin_ns).copied().collect();
         if self.tasks.is_empty() && new.is_empty() {
@@ -169,7 +169,7 @@ fn correct_worker(
         for stop in new {
             let length = stop.to_ns - stop.from_ns;
             let grown = net.saturating_sub(before);
-            // Most of the stop at least: where it began is known to some 20 ms only.
+            // At least most of the stop: its start is known only to about 20 ms.
             if in_poll_since.is_some_and(|since| since <= stop.from_ns) || grown > length / 10 * 9 {
                 net -= length.min(grown);
             }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_is_no_part_of_the_poll_that_it_fell_into() {
+    fn stop_is_deducted_from_the_poll_it_interrupted() {
         let poll = |taken, busy, longest, state, since| {
             (
                 taken,
@@ -227,7 +227,7 @@ mod tests {
             poll(1000, 50, 40, State::Polling, 960),
             // In the same poll as before the stop.
             poll(4200, 3250, 3240, State::Polling, 960),
-            // It has ended, and others came.
+            // It has ended, and other polls followed.
             poll(5000, 3400, 3300, State::Idle, 4990),
             poll(9000, 3800, 3300, State::Idle, 8990),
         ]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_was_idle_or_waited_meanwhile_is_corrected_there() {
+    fn stop_is_deducted_from_idle_or_scheduled_time() {
         let seen = run([
             (1000, at(1000, [10, 20, 970], State::Idle, 995)),
             (4200, at(4200, [60, 30, 4110], State::Polling, 4190)),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_from_after_the_stop_is_left_alone() {
+    fn task_spawned_after_the_stop_is_not_corrected() {
         let new = TaskFigures { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(1, "t") };
         let seen = run([(1000, at(1000, [0, 0, 1000], State::Idle, 0)), (4200, new)]);
         assert_eq!(seen[1].tasks[0].idle_ns, 0);

@@ -188,7 +188,7 @@ impl TaskCell {
         asked.then_some(waker).ok_or("the task does not wait: it is polled, or about to be")
     }
 
-    /// Has the task polled for the watchdog's sake: wakes it without noting a wake.
+    /// Wakes the task on behalf of the watchdog, without recording a wake.
     ///
     /// # Safety
     /// The caller holds a reference: it has a waker, or the future.

@@ -61,8 +61,8 @@ mod tests {
     #[test]
     fn agrees_with_the_operating_system() {
         let clock = Clock::global();
-        // A reading of ours lies between two of theirs, however long the thread was
-        // descheduled in between.
+        // Each reading of the clock is taken between two readings of `Instant`, so a descheduled
+        // thread widens the range and cannot fail the test.
         let reading = || (Instant::now(), clock.now(), Instant::now());
         let first = reading();
         std::thread::sleep(Duration::from_millis(50));
@@ -70,7 +70,7 @@ mod tests {
         let nanos = |from: Instant, to: Instant| (to - from).as_nanos() as u64;
         let (least, most) = (nanos(first.2, last.0), nanos(first.0, last.2));
         let ours = last.1 - first.1;
-        // One part in a hundred tells a wrong scale from two clocks' drift.
+        // 1 % distinguishes a wrong scale from the drift of two clocks.
         let range = least - least / 100..=most + most / 100;
         assert!(range.contains(&ours), "{ours} not in {range:?}");
     }

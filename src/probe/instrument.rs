@@ -31,7 +31,7 @@ pin_project! {
         // Dropped by `PinnedDrop`, which measures it.
         #[pin]
         future: ManuallyDrop<F>,
-        // Dropped after the future: what its destructors do belongs to the task.
+        // Dropped after the future: the future's destructors run as part of the task.
         task: Task,
     }
 
@@ -43,8 +43,8 @@ pin_project! {
     }
 }
 
-/// Drops the future, which is user code that may take long. Where this is in a stack, the
-/// frames inside of it are the task's.
+/// Drops the future, which is user code that may take long. In a stack, the frames that this
+/// function calls belong to the task.
 #[allow(unsafe_code)]
 #[inline(never)]
 fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
@@ -52,7 +52,7 @@ fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
         return;
     }
     let _dropping = Dropping::start(task);
-    // SAFETY: dropped where it is pinned, here alone, and not touched afterwards.
+    // SAFETY: dropped in place, only here, and not used afterwards.
     unsafe { ManuallyDrop::drop(future.get_unchecked_mut()) };
 }
 
@@ -137,7 +137,8 @@ impl<F: Future> Future for Instrumented<F> {
 
         let probed = !*root && thread::is_probing();
         let ours = if probed && context.waker().will_wake(Waker::noop()) {
-            // Inside of a traced poll: the next one has the waker that is to be called.
+            // Nested in a traced poll, whose waker does nothing. The real poll follows, with the
+            // waker to call.
             Ours::Silent
         // SAFETY: `poll` has the future for itself.
         } else if unsafe { cell.adopt(context.waker()) } {
@@ -186,18 +187,18 @@ fn with_our_waker<T>(
     }
 }
 
-/// Which waker a measured future is polled with.
+/// The waker that a measured future is polled with.
 #[derive(Clone, Copy)]
 enum Ours {
     /// One that calls the waker that the cell has adopted.
     Borrowed,
     /// One that calls another waker.
     Foreign,
-    /// None of ours, but the one of a traced poll, which does nothing.
+    /// The waker of a traced poll, which does nothing.
     Silent,
 }
 
-/// A poll that the watchdog has caused or wants to have traced.
+/// A poll that the watchdog has caused or has requested a trace of.
 #[cfg(feature = "watch")]
 #[cold]
 fn probe<T>(

@@ -70,7 +70,7 @@ pub(crate) enum How {
     Plain,
     /// After a trace of where it waits.
     Traced,
-    /// Once, because of the watchdog: it counts nothing, unless it ends the task.
+    /// Once, because of the watchdog: the poll is not counted, unless it ends the task.
     Probe,
     /// After a trace, because of the watchdog.
     TracedProbe,
@@ -136,8 +136,8 @@ impl Ledger {
     /// ended. A future inside a task may be polled for the sake of its neighbours:
     /// there, idle was idle.
     ///
-    /// `probed` says that the poll is inside of one that the watchdog has caused: unless the
-    /// future was woken, it is caused by that, too.
+    /// `probed` if the poll is nested in one that the watchdog has caused: unless the future was
+    /// woken, the watchdog has caused this one, too.
     #[inline(always)]
     pub(crate) fn poll_started(&self, now: u64, root: bool, probed: bool) -> Started {
         let mut started = Started { at: now, delay: None, how: How::Plain };
@@ -148,7 +148,7 @@ impl Ledger {
                 started.at = now.max(since);
                 let polling = pack(POLLING, started.at);
                 if matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN) {
-                    // Scheduled: no waker changes the word any more.
+                    // Scheduled: wakers no longer change the word.
                     self.word.store(polling, Ordering::Release);
                     started.delay = Some(started.at - since);
                     if state != SCHEDULED {
@@ -217,7 +217,7 @@ impl Ledger {
     }
 
     /// The poll that the watchdog has caused ends, and with it the task if there is an outcome:
-    /// then it counts, because the task will not be polled for that any more.
+    /// then the poll is counted, because the task will not be polled again for this outcome.
     #[cfg(any(feature = "watch", test))]
     pub(crate) fn probe_ended(&self, started: Started, now: u64, end: Option<Outcome>) {
         let now = now.max(started.at);
@@ -248,8 +248,8 @@ impl Ledger {
         });
     }
 
-    /// The future is about to be dropped outside of a poll, before it returned: the task waits
-    /// for no worker any more. Returns when the drop begins.
+    /// The future is about to be dropped outside of a poll, before it returned: the task is no
+    /// longer scheduled. Returns when the drop begins.
     pub(crate) fn drop_started(&self, now: u64) -> u64 {
         self.leave(now, DROPPING)
     }
@@ -259,7 +259,7 @@ impl Ledger {
         self.leave(now, CANCELLED);
     }
 
-    /// The task will not be polled any more. Returns the time at which `next` begins.
+    /// The task will not be polled again. Returns the time at which `next` begins.
     fn leave(&self, now: u64, next: u64) -> u64 {
         let mut at = now;
         self.sequence.write(|| {
@@ -287,16 +287,16 @@ impl Ledger {
         at
     }
 
-    /// The watchdog asks where the task waits, and is about to have it polled for that. The
-    /// task stays idle, and that poll is traced and counts nothing, unless a waker comes first.
-    /// `false` if the task does not wait.
+    /// The watchdog requests the task's await point, and is about to have the task polled for it.
+    /// The task stays idle, and that poll is traced and not counted, unless the task is woken
+    /// first. `false` if the task is not idle.
     #[cfg(any(feature = "watch", test))]
     pub(crate) fn ask(&self) -> bool {
         self.mark(ASKED)
     }
 
-    /// The task is about to be polled for the sake of a future inside of it that was asked:
-    /// as [`ask`](Self::ask), without a trace.
+    /// The task is about to be polled because the await point of a nested future was requested.
+    /// Like [`ask`](Self::ask), without a trace.
     #[cfg(feature = "watch")]
     pub(crate) fn nudge(&self) -> bool {
         self.mark(NUDGED)

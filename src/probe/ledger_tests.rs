@@ -55,7 +55,7 @@ struct Model {
     state: State,
     since: u64,
     woken_in_poll: bool,
-    /// The watchdog has asked, and no poll has come since.
+    /// The watchdog has requested the await point, and no poll has started since.
     asked: bool,
     /// When the running poll began that the watchdog has caused.
     probed_at: Option<u64>,
@@ -222,7 +222,7 @@ impl Both {
                 self.model.self_wakes += 1;
             }
             (What::Ask, _) => {
-                // Only a task that waits is asked, once; and that changes nothing yet.
+                // The request succeeds once, for an idle task only, and changes no statistics yet.
                 let model = &mut self.model;
                 let waits = model.state == State::Idle && model.probed_at.is_none() && !model.asked;
                 assert_eq!(self.ledger.ask(), waits);

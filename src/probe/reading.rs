@@ -86,8 +86,8 @@ pub struct Reading {
     pub busy: u64,
     /// Time between a wake (or the spawn) and the poll that follows it.
     pub scheduled: u64,
-    /// Time between the end of a poll and the next wake, before the first poll of a future
-    /// that is no task of its own, and while the future is dropped.
+    /// Time between the end of a poll and the next wake, before the first poll of a future that is
+    /// not a separate task, and while the future is dropped.
     pub idle: u64,
     /// Polls begun, the running one included.
     pub polls: u64,

@@ -138,7 +138,7 @@ impl Registry {
         }
     }
 
-    /// Asks a task that waits where it does: has it polled once, which is traced and counts
+    /// Requests the await point of an idle task: has it polled once, which is traced and counts
     /// neither as a wake nor as a poll.
     ///
     /// # Errors
@@ -155,26 +155,27 @@ impl Registry {
         waker.map(|waker| waker::nudge(&waker))
     }
 
-    /// When a poll of a task that has ended did so, or a later time if that is not known any more;
-    /// `None` if the task's slot is another's by now.
+    /// The end of a completed poll, or a later time if the end is no longer known; `None` if the
+    /// slot has been reused for another task.
     #[cfg(feature = "watch")]
     pub(crate) fn end_of_poll(&self, key: u64, began: u64) -> Option<u64> {
         let cell = self.cell_at(key)?;
         let (reading, ()) = cell.ledger.read(self.now(), || ())?;
-        // No poll has been longer than the longest. What the task did next began at the end of
-        // the poll, or later.
+        // Two upper bounds: the longest poll of the task, and the start of the task's current
+        // state, which began at the end of the poll or later.
         let end = began.saturating_add(reading.max_poll);
         let next = if reading.since > began { reading.since } else { u64::MAX };
-        // Looked at afterwards: the slot was not cleared before the reading.
+        // Checked after the reading: the slot had not been cleared.
         (cell.key() == key).then_some(end.min(next))
     }
 
-    /// The longest poll of a task so far, in ns; `None` if its slot is another's by now.
+    /// The longest poll of a task so far, in ns; `None` if its slot has been reused for another
+    /// task.
     #[cfg(all(test, feature = "watch"))]
     pub(crate) fn longest_poll(&self, key: u64) -> Option<u64> {
         let cell = self.cell_at(key)?;
         let (reading, ()) = cell.ledger.read(self.now(), || ())?;
-        // Looked at afterwards: the slot was not cleared before the reading.
+        // Checked after the reading: the slot had not been cleared.
         (cell.key() == key).then_some(reading.max_poll)
     }
 

@@ -147,7 +147,7 @@ fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
 }
 
 #[test]
-fn a_long_drop_is_written_down_and_a_short_one_is_not() {
+fn long_drop_is_recorded_and_a_short_one_is_not() {
     struct Slow(&'static Registry, u64);
     impl Drop for Slow {
         fn drop(&mut self) {

@@ -11,7 +11,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod signal_stack;
-/// No thread is signalled here.
+/// No thread is signaled on this platform.
 #[cfg(not(all(
     feature = "watch",
     target_os = "linux",
@@ -78,7 +78,7 @@ pub(crate) struct ThreadSlot {
     long_uncounted: [AtomicU64; 2],
 }
 
-/// A bit of `current` that says what kind of code the thread runs.
+/// Bits of `current` with the kind of code that the thread runs.
 struct Tag;
 
 impl Tag {
@@ -91,7 +91,7 @@ impl Tag {
 
 const _: () = assert!(align_of::<TaskCell>() > Tag::ALL);
 
-/// The watchdog looks for no shorter ones.
+/// The watchdog does not search for shorter ones.
 const LONG_NS: u64 = 1_000_000;
 
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ pub struct ThreadReading {
     pub os_id: Option<u32>,
     /// Its name, empty if it has none.
     pub name: String,
-    /// What it runs right now.
+    /// What the thread runs now.
     pub current: Option<CurrentPoll>,
     /// Time inside polls, the running one included.
     pub busy: u64,
@@ -143,8 +143,8 @@ pub(crate) struct Outer {
 }
 
 impl Outer {
-    /// Whether a poll inside of it adds to the thread's busy time: there is no poll, or only
-    /// code that is none.
+    /// Whether a poll inside of it adds to the thread's busy time: there is no poll, or only code
+    /// that is not a poll.
     #[inline(always)]
     fn is_uncounted(self) -> bool {
         self.task.is_null() || self.task.addr() & Tag::UNCOUNTED != 0
@@ -400,16 +400,16 @@ impl ThreadSlot {
         });
     }
 
-    /// The poll that the thread is in. Also for a signal handler on that very thread: it
-    /// neither locks, allocates nor waits for the sequence, which that thread may be in the
-    /// middle of. Between the two stores it may pair one poll's task with another one's
-    /// beginning, which is no pair of any poll.
+    /// The poll that the thread is in. Also for a signal handler on that very thread: it neither
+    /// locks, allocates nor waits for the sequence, which that thread may be in the middle of.
+    /// Between the two stores it may pair one poll's task with another one's beginning, which
+    /// matches no poll.
     #[cfg(feature = "watch")]
     pub(crate) fn glance(&self) -> Option<(u64, u64)> {
         self.glance_at_poll().map(|poll| (poll.task, poll.since))
     }
 
-    /// As [`glance`](Self::glance), with the kind.
+    /// Like [`glance`](Self::glance), with the kind.
     #[cfg(feature = "watch")]
     pub(crate) fn glance_at_poll(&self) -> Option<CurrentPoll> {
         let task = self.current.load(Ordering::Acquire);
@@ -427,7 +427,7 @@ impl ThreadSlot {
         self.sequence.read(|| self.innermost()).poll()
     }
 
-    /// What the thread runs, to be put back when something inside of it ends.
+    /// What the thread runs, to be restored when code nested in it ends.
     #[inline(always)]
     fn innermost(&self) -> Outer {
         Outer {

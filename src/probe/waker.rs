@@ -57,8 +57,8 @@ fn release(data: *const ()) {
     cell_of(data).release();
 }
 
-/// Calls a waker for the watchdog's sake: a measured task around the one that is asked is
-/// polled for it, and counts neither a wake nor a poll.
+/// Calls a waker on behalf of the watchdog: a measured task around the queried one is polled for
+/// the query, which counts neither as a wake nor as a poll.
 #[cfg(feature = "watch")]
 #[allow(unsafe_code)]
 pub(super) fn nudge(waker: &Waker) {

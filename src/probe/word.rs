@@ -22,15 +22,16 @@ pub(super) const CANCELLED: u64 = 8;
 pub(super) const PANICKED: u64 = 10;
 /// The future is being dropped, outside of a poll and before it returned.
 pub(super) const DROPPING: u64 = 11;
-/// Idle, and about to be polled because the watchdog asks where it waits: that poll is traced.
+/// Idle, and about to be polled because the watchdog has requested its await point: that poll is
+/// traced.
 pub(super) const ASKED: u64 = 9;
-/// Asked, and then woken by a waker: the next poll is traced, and one like any other.
+/// As `ASKED`, and then woken by a waker: the next poll is traced, and counted like any other.
 pub(super) const ASKED_WOKEN: u64 = 12;
-/// Idle, and about to be polled for the sake of a future inside of it that was asked.
+/// Idle, and about to be polled because the await point of a nested future was requested.
 pub(super) const NUDGED: u64 = 13;
-/// Idle, but for a poll that the watchdog has caused.
+/// Idle, apart from a running poll that the watchdog has caused.
 pub(super) const PROBED: u64 = 14;
-/// The same, and woken meanwhile by a waker.
+/// As `PROBED`, and woken by a waker during that poll.
 pub(super) const PROBED_WOKEN: u64 = 15;
 
 #[inline(always)]

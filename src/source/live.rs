@@ -177,7 +177,7 @@ impl LiveSource {
 impl Source for LiveSource {
     fn snapshot(&mut self, interest: &Interest) -> Snapshot {
         self.follow_the_lab();
-        // Before all else: what is counted afterwards may include the latest stop.
+        // Read first: statistics read afterwards may include the latest stop.
         let stops = self.watchdog.as_ref().map(WatchHandle::stops).unwrap_or_default();
         self.timeline.look(interest.timeline, self.registry);
         let (tasks, distributions) = self.tasks(self.registry.now(), interest);
@@ -234,7 +234,8 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
         meta: metas.of(view),
         state: reading.state,
         since_ns: reading.since,
-        // A task that changed its state while the tasks were read is known up to that change.
+        // For a task that changed its state while the tasks were read, the values are as of that
+        // change.
         known_ns: now.max(reading.since),
         stopped_ns: 0,
         lifetime_ns: reading.lifetime,

@@ -19,7 +19,7 @@ pub(super) struct Workers {
     last_seen: Vec<Sums>,
     /// What each worker of this epoch has done.
     totals: Vec<Sums>,
-    /// What all threads have done since the first snapshot.
+    /// Totals of all threads since the first snapshot.
     all: Sums,
     names: Vec<Option<Arc<str>>>,
     /// The thread of each worker at the last snapshot.
@@ -47,7 +47,7 @@ impl Sums {
         Sums { busy: thread.busy, polls: thread.polls, times }
     }
 
-    /// Adds what `now` has beyond `last`, with at most `elapsed` in polls.
+    /// Adds the difference between `last` and `now`, with at most `elapsed` in polls.
     fn add(&mut self, last: &Sums, now: &Sums, elapsed: u64) {
         self.busy += now.busy.saturating_sub(last.busy).min(elapsed);
         self.polls += now.polls.saturating_sub(last.polls);
@@ -86,8 +86,8 @@ impl Workers {
             let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
             self.places.push(place);
             if let Some(place) = place {
-                // It cannot have been in polls for longer than that, even if a poll ended while
-                // the thread was read.
+                // Limited to that time: a poll that ended while the thread was read would make it
+                // longer.
                 self.totals[index].add(&self.last_seen[place], &sums[place], elapsed);
             }
             let thread = place.map(|place| &threads[place]);

@@ -12,9 +12,9 @@ use ratatui::{
 };
 use rustix::termios::tcgetwinsize;
 
-/// crossterm's backend with two differences: a terminal without a size has one, and the cursor
-/// is left alone. The cursor is hidden when the terminal is taken and shown when it is given
-/// back; ratatui's `Terminal` shows it when dropped, and panics if the terminal is gone.
+/// crossterm's backend with two differences: a terminal that reports no size gets the default size,
+/// and the cursor is left alone. The cursor is hidden when the terminal is taken and shown when it
+/// is restored; ratatui's `Terminal` shows it when dropped, and panics if the terminal is gone.
 #[derive(Debug)]
 pub struct ScreenBackend(CrosstermBackend<BufWriter<Stdout>>);
 
@@ -74,7 +74,7 @@ impl Backend for ScreenBackend {
     }
 }
 
-/// What the terminal reports, or else the environment, or else what terminals once had.
+/// The reported size, or else that of the environment variable, or else the default.
 fn known_size(reported: u16, variable: Option<String>, default: u16) -> u16 {
     let of_variable = || variable.and_then(|text| text.parse().ok());
     Some(reported)
@@ -89,7 +89,7 @@ mod tests {
     use super::known_size;
 
     #[test]
-    fn a_terminal_without_a_size_has_the_usual_one() {
+    fn terminal_without_a_size_has_the_default_size() {
         let variable = |text: &str| Some(text.to_owned());
         assert_eq!(known_size(120, variable("50"), 80), 120);
         assert_eq!(known_size(0, variable("50"), 80), 50);

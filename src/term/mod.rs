@@ -1,5 +1,5 @@
-//! The terminal: take it, read it, give it back, suspend, panic. Whatever ends the program, the
-//! terminal is as it was; in the background it is not touched.
+//! The terminal: taking, reading and restoring it, suspending, panics. It is restored whatever ends
+//! the program, and not touched while the program is in the background.
 
 mod backend;
 mod reader;
@@ -34,16 +34,16 @@ use crate::app::Access;
 pub use backend::ScreenBackend;
 pub use reader::spawn_readers;
 
-/// What is drawn to.
+/// The terminal that frames are drawn to.
 pub type Screen = Terminal<ScreenBackend>;
 
-/// Whether the terminal is ours at the moment.
+/// Whether this program has taken the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal was restored for good, because a signal ends the program.
 static ABANDONED: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
 
-/// Gives the terminal back when dropped.
+/// Restores the terminal when dropped.
 #[derive(Debug)]
 pub struct Guard(());
 
@@ -53,7 +53,7 @@ impl Guard {
     /// terminal to the next [`access`].
     ///
     /// # Errors
-    /// If the terminal refuses; then it is as it was.
+    /// If the terminal cannot be set up; it is restored then.
     pub fn enter(mouse: bool) -> io::Result<(Guard, Screen)> {
         MOUSE.store(mouse, Ordering::SeqCst);
         let guard = Guard(());
@@ -70,24 +70,25 @@ impl Drop for Guard {
     }
 }
 
-/// Whether the program may draw. Takes the terminal if it is in front and has not done so.
+/// Whether the program may draw. Takes the terminal if the program is in the foreground and has not
+/// taken it yet.
 ///
 /// # Errors
-/// If the terminal refuses.
+/// If the terminal cannot be set up.
 pub fn access() -> io::Result<Access> {
     if ABANDONED.load(Ordering::SeqCst) {
         return Ok(Access::None);
     }
     if !is_in_front() {
-        // The shell has the terminal now, with its own modes.
+        // The shell uses the terminal now, with its own modes.
         TAKEN.store(false, Ordering::SeqCst);
         return Ok(Access::None);
     }
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(Access::Kept);
     }
-    // A shell may have had the terminal since: then raw mode is off, and crossterm, which does
-    // not know, would not set it again.
+    // A shell may have used the terminal since: then raw mode is off, and crossterm, which does not
+    // know, would not set it again.
     disable_raw_mode()?;
     enable_raw_mode()?;
     let mut bytes = Vec::new();
@@ -99,7 +100,7 @@ pub fn access() -> io::Result<Access> {
     Ok(Access::Taken)
 }
 
-/// Restores the terminal. Does nothing if it is not ours.
+/// Restores the terminal. Does nothing if it was not taken.
 pub fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_front() {
         return;
@@ -191,18 +192,18 @@ pub fn is_gone() -> bool {
         && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
-/// Gives the terminal back and stops the program as Ctrl-Z would, until it is continued.
+/// Restores the terminal and stops the program as Ctrl-Z would, until it is continued.
 ///
 /// # Errors
-/// If the system refuses.
+/// If a system call fails.
 pub fn suspend() -> io::Result<()> {
     give_back();
     stop_job_leader();
     Ok(kill_process(getpid(), Signal::STOP)?)
 }
 
-/// After the program was stopped and continued, or when the screen is to be drawn afresh: lets
-/// the next [`access`] take the terminal again. In the background it stops again.
+/// Lets the next [`access`] take the terminal again: after the program was stopped and continued,
+/// or for a full redraw. In the background it stops again.
 pub fn resume() {
     TAKEN.store(false, Ordering::SeqCst);
     if !is_in_front() {
@@ -213,25 +214,25 @@ pub fn resume() {
 /// Stops the job, as the kernel stops one that uses its terminal from the background: `fg`
 /// continues it. Has no effect on a job that no shell could continue.
 fn stop_in_background() {
-    // The group is our own, which cannot be refused.
+    // Signaling the own process group cannot fail.
     let _ = kill_process_group(getpgrp(), Signal::TTOU);
 }
 
-/// Whoever started the program and waits for it, such as `cargo run` or a script, would keep
-/// the shell waiting too: Ctrl-Z stops the job as a whole. `fg` continues all of it.
+/// Stops the job as a whole, as Ctrl-Z does: a process that started the program and waits for it,
+/// such as `cargo run` or a script, would keep the shell waiting. `fg` continues all of the job.
 fn stop_job_leader() {
     let (leader, me) = (getpgrp(), getpid());
     let in_front = tcgetpgrp(rustix::stdio::stdout()).is_ok_and(|front| front == leader);
     if in_front && leader != me {
-        // A leader that has ended already waits for nobody.
+        // An error means that the leader has ended.
         let _ = kill_process(leader, Signal::STOP);
     }
 }
 
-/// Decides what a panic does to the screen. `is_watched` says whether the current thread
-/// belongs to a runtime under test: Tokio catches what its tasks throw, the task shows as
-/// panicked, and nothing may be written over the screen. A panic anywhere else ends the
-/// program, with the terminal restored first, so that the message can be read.
+/// Installs the panic hook. `is_watched` returns whether the current thread belongs to a runtime
+/// under test: Tokio catches panics of its tasks, the task is shown as panicked, and nothing may be
+/// written over the screen. A panic anywhere else ends the program, with the terminal restored
+/// first, so that the message can be read.
 pub fn hook_panics(is_watched: fn() -> bool) {
     let default = panic::take_hook();
     let main = thread::current().id();
@@ -242,7 +243,8 @@ pub fn hook_panics(is_watched: fn() -> bool) {
         give_back();
         default(info);
         if !is_watched() && thread::current().id() != main {
-            // The dashboard would go on without a part of itself, and say nothing.
+            // Without this, the dashboard would continue without one of its threads and report
+            // nothing.
             std::process::exit(101);
         }
     }));

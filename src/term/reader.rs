@@ -19,12 +19,12 @@ use crate::{app::Event, input::Parser, signals};
 /// Passes input and signals on until the receiver is gone.
 ///
 /// # Errors
-/// If the system refuses the threads or the terminal.
+/// If the threads cannot be started or the terminal cannot be opened.
 pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
     let terminal = Input::open()?;
     let input = events.clone();
     thread::Builder::new().name("asynctop-input".into()).spawn(move || {
-        // Whatever the reason: without input the program could not be used any more.
+        // Whatever the reason: without input the program can no longer be used.
         let _ = terminal.read(&input);
         let _ = input.send(Event::Closed);
     })?;
@@ -38,7 +38,7 @@ enum Input {
     Terminal(OwnedFd),
 }
 
-/// What a wait for input came to.
+/// The result of a wait for input.
 enum Waited {
     Readable,
     Silent,
@@ -46,9 +46,9 @@ enum Waited {
 }
 
 impl Input {
-    /// So many reads without input mean that the terminal is gone.
+    /// This many consecutive reads without input mean that the terminal is gone.
     const EMPTY_READS: u32 = 200;
-    /// Between two checks whether the program is in front again.
+    /// Time between two checks whether the program is in the foreground again.
     const IN_BACKGROUND: Duration = Duration::from_millis(50);
 
     fn open() -> io::Result<Self> {
@@ -84,7 +84,7 @@ impl Input {
                         parser.feed(&buffer[..length], &mut parsed);
                     }
                     Err(Errno::INTR | Errno::AGAIN) => {}
-                    // It went to the background after it was asked.
+                    // The program went to the background after the check.
                     Err(Errno::IO) if !is_in_front() => {}
                     Err(error) => return Err(error.into()),
                 },

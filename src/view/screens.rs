@@ -224,7 +224,7 @@ fn findings() {
 }
 
 #[test]
-fn an_impact_without_a_finding_is_not_called_well() {
+fn impact_without_a_finding_is_shown_as_a_warning() {
     let mut thresholds = Thresholds::default();
     RULES.iter().for_each(|rule| thresholds.set(rule, None));
     thresholds.set(RULES[0], Some(3_600 * S));

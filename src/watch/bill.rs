@@ -22,7 +22,8 @@ pub(super) struct Before {
     others: Option<u64>,
 }
 
-/// How much of a poll is the task's own doing, and so how much of the waits for it.
+/// How much of a poll, and so of the scheduling delay that it causes, is left after deducting the
+/// time without a CPU.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Charge {
     pub length_ns: u64,
@@ -30,9 +31,9 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// The part of a wait of this length that the poll has caused. A stop lies in a wait as a
-    /// whole or not at all, because nothing happens meanwhile. Of the other time without a CPU
-    /// a wait has the same share as the poll.
+    /// The part of a scheduling delay of this length that the poll has caused. A stop lies in a
+    /// delay entirely or not at all, because no task runs during a stop. The other time without a
+    /// CPU is assumed to have the same share of the delay as of the poll.
     fn of(&self, wait_ns: u64) -> u64 {
         let stopped_ns = self.without_cpu.stopped_ns;
         let wait_ns = wait_ns.checked_sub(stopped_ns).unwrap_or(wait_ns);
@@ -42,7 +43,7 @@ impl Charge {
         u64::try_from(part).unwrap_or(wait_ns)
     }
 
-    /// Whether next to nothing is deducted but stops: otherwise a part is an estimate.
+    /// Whether almost nothing except stops is deducted: otherwise the part is an estimate.
     fn is_exact(&self) -> bool {
         let estimated = self.without_cpu.total_ns() - self.without_cpu.stopped_ns;
         estimated <= self.length_ns / 100
@@ -174,7 +175,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn a_wait_is_charged_without_stops_and_without_its_share_of_the_time_without_a_cpu() {
+    fn charge_excludes_stops_and_its_share_of_the_time_without_a_cpu() {
         let without_cpu = TimeWithoutCpu { stopped_ns: 3000 * MS, ..TimeWithoutCpu::default() };
         let charge = Charge { length_ns: 3100 * MS, without_cpu };
         assert_eq!((charge.of(3080 * MS), charge.of(50 * MS)), (80 * MS, 50 * MS));

@@ -26,7 +26,7 @@ pub(super) struct Case {
     pub(super) judged: (u64, Option<u64>),
     /// The thread's times at the last sample before this poll.
     pub(super) before: Option<Reading>,
-    /// What the thread was found in when the cause was last looked for.
+    /// The cause found by the latest sample of the cause.
     pub(super) cause: Option<Cause>,
     /// Time asleep or in system calls so far, and time waiting for a lock.
     pub(super) blocked_ns: u64,

@@ -13,9 +13,9 @@ use std::sync::Arc;
 /// What a long poll cost the others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// No other thread polled meanwhile, and the poll had a CPU for 99 % of its time: all that
-    /// waited did so because of this poll. Otherwise these are the tasks that were ready and
-    /// waiting in its time; time without a CPU is deducted in proportion.
+    /// No other thread polled during this poll, and the poll had a CPU for 99 % of its time: all
+    /// scheduling delay was caused by this poll. Otherwise these are the tasks that were scheduled
+    /// during the poll; time without a CPU is deducted in proportion.
     pub exact: bool,
     /// How many tasks waited, 1 ms or more beyond what they usually do.
     pub tasks: usize,

@@ -1,15 +1,15 @@
 //! How much of an interval a thread spent without a CPU.
 //!
-//! The one place that answers this, for all that compares the length of a poll with a threshold.
-//! The kernel adds a run-queue delay to its count when the delay ends. A delay that is still under
-//! way is estimated from above: what a runnable thread did not spend on a CPU since the previous
-//! reading. The next reading corrects it.
+//! All code that compares the length of a poll with a threshold uses this module. The kernel adds a
+//! run-queue delay to its count when the delay ends. The upper bound of a delay that is still under
+//! way is the time that a runnable thread has not spent on a CPU since the previous reading. The
+//! next reading corrects it.
 
 use std::collections::HashMap;
 
 use super::{ThreadTimes, eyes};
 
-/// The times of a thread at one moment.
+/// CPU time and run-queue delay of a thread at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     pub at: u64,
@@ -51,7 +51,8 @@ impl CpuAccount {
         let before = self.latest;
         self.latest = os_id.and_then(|os_id| {
             let cpu_ns = eyes::cpu_time(os_id)?;
-            // Without CPU time since then no run-queue delay has ended: this saves a file.
+            // Without CPU time since then, no run-queue delay has ended, and the file need not be
+            // read.
             let same = before.filter(|before| before.times.cpu_ns == cpu_ns);
             let run_delay_ns = match same {
                 Some(before) => before.times.run_delay_ns,
@@ -66,9 +67,9 @@ impl CpuAccount {
         before
     }
 
-    /// What to take for the reading before a poll that began at `began`, if there is none because
-    /// the thread was not known yet: until now it may have lacked a CPU all the time, but no
-    /// longer than it ever has.
+    /// The assumed reading before a poll that began at `began`, if there is none because the thread
+    /// was not known yet: it may have lacked a CPU all the time until now, but no longer than its
+    /// total run-queue delay.
     pub(super) fn assumed_before(&self, began: u64) -> Option<Reading> {
         let Reading { at, mut times, .. } = self.latest?;
         let age = at.saturating_sub(began);
@@ -92,10 +93,10 @@ impl CpuAccount {
 /// to `now`. The poll began at `began` and has ended at `ended`, or lasts.
 pub(super) fn run_delay(before: &Reading, now: &Reading, began: u64, ended: Option<u64>) -> u64 {
     let counted = now.times.run_delay_ns.saturating_sub(before.times.run_delay_ns);
-    // The thread had a CPU when the poll ended: a delay under way is a later one.
+    // The thread had a CPU when the poll ended: a delay under way began later.
     let delay = counted + if ended.is_some() { 0 } else { now.waiting_ns };
     let until = ended.unwrap_or(now.at);
-    // CPU time that can have been spent nowhere but in the poll.
+    // CPU time that must have been spent in the poll.
     let outside = began.saturating_sub(before.at) + now.at.saturating_sub(until);
     let cpu = now.times.cpu_ns.saturating_sub(before.times.cpu_ns).saturating_sub(outside);
     delay.min(until.saturating_sub(began).saturating_sub(cpu))
@@ -111,9 +112,9 @@ pub(super) struct OtherThreads {
     rested: u64,
 }
 
-/// Of more threads than this the rest is not read.
+/// Maximum number of threads that are read.
 const MAX_THREADS: usize = 256;
-/// So many times as long as a reading of all threads takes there is none after it.
+/// Pause after a reading of all threads, as a multiple of the time that it took.
 const REST: u64 = 20;
 
 impl OtherThreads {
@@ -200,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn sleep_before_a_delay_is_taken_for_delay_until_the_next_reading_only() {
+    fn sleep_before_a_delay_counts_as_delay_only_until_the_next_reading() {
         let [_, woken, next] = readings([(0, 1, 0), (50, 2, 0), (60, 11, 1)]);
         assert_eq!(woken.waiting_ns, 49 * MS);
         assert_eq!(next.waiting_ns, MS);
     }
 
     #[test]
-    fn a_thread_that_is_blocked_waits_for_no_cpu() {
+    fn blocked_thread_has_no_run_queue_delay() {
         let [before, now] = readings([(0, 1, 0), (50, 2, 3)]);
         let mut account = CpuAccount { os_id: None, latest: Some(now) };
         account.is_blocked();
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_that_was_surely_spent_in_the_poll_is_not_deducted() {
+    fn cpu_time_that_must_lie_in_the_poll_is_not_deducted() {
         // 60 ms of delay since the reading before, most of it before the poll began at 70 ms.
         let [before, now] = readings([(0, 0, 0), (110, 50, 60)]);
         assert_eq!(run_delay(&before, &now, 70 * MS, None), 40 * MS);
@@ -241,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn after_the_end_of_a_poll_a_delay_under_way_is_another_polls() {
+    fn delay_under_way_after_the_end_of_a_poll_is_not_deducted() {
         let [before, now] = readings([(0, 0, 0), (100, 20, 30)]);
         assert_eq!(now.waiting_ns, 50 * MS);
         assert_eq!(run_delay(&before, &now, 0, Some(60 * MS)), 30 * MS);
     }
 
     #[test]
-    fn of_the_other_threads_the_one_that_lacked_a_cpu_longest_counts() {
+    fn largest_delay_of_another_thread_counts() {
         let mut others = OtherThreads::default();
         let runnable = || true;
         for (at, one, two) in [(0, times(0, 5), times(9, 9)), (40, times(5, 25), times(9, 9))] {

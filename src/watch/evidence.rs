@@ -50,11 +50,11 @@ pub struct Evidence {
     pub over: bool,
     /// What the thread did most of the time; displays as `sleeping in clock_nanosleep`.
     pub cause: Cause,
-    /// How long the task blocked its worker by its own doing, in nanoseconds: the length less the
-    /// time without a CPU, up to when the watchdog sampled the thread last; 0 in
-    /// `block_in_place`. `None` if it is not known, or not known yet.
+    /// How long the task blocked its worker, in nanoseconds: the length less the time without a
+    /// CPU, up to the watchdog's latest sample of the thread; 0 in `block_in_place`. `None` if it
+    /// is not known, or not known yet.
     pub own_ns: Option<u64>,
-    /// Time inside of it in which the machine, and not the task, kept it from getting on.
+    /// Time inside of it in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
     /// How many stacks were captured.
     pub captures: u32,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_a_cpu_is_not_a_polls_own() {
+    fn time_without_a_cpu_is_deducted() {
         let mut record = record(vec![(stack(&[("spin", 8, FrameKind::User)]).into(), 1)]);
         record.ended_ns = Some(record.began_ns + 40_000_000);
         record.without_cpu.run_delay_ns = 25_000_000;

@@ -100,7 +100,7 @@ impl Inspector {
         self.shared.interrupting.store(signals.interrupting, Relaxed);
     }
 
-    /// What the thread has done since it was last asked.
+    /// The thread's activity since its previous sample.
     fn judge(
         &self,
         at: usize,
@@ -113,7 +113,7 @@ impl Inspector {
         let spent = cpu.zip(cpu_then).map(|(cpu, then)| cpu.saturating_sub(then));
         let spent = spent.filter(|_| wall >= WINDOW_NS);
         let cause = judge(wall, spent, found);
-        // What it was found in at first has probably lasted since the poll began.
+        // The first cause found has probably lasted since the poll began.
         let began = case.poll.map_or(judged, |(_, began)| began);
         let since = if case.cause.is_none() { began } else { judged };
         case.add_cause(cause, now.saturating_sub(since));

@@ -66,7 +66,7 @@ impl Log {
         let poll = (record.task, record.began_ns);
         let was_long = self.long.iter().position(|long| *long == poll);
         was_long.map(|at| self.long.swap_remove(at));
-        // It only lacked a CPU, and no reader has ever seen it as long.
+        // It only lacked a CPU, and no reader has seen it as a long poll.
         if own_ns < self.slow_ns && was_long.is_none() {
             return;
         }
@@ -267,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_that_only_lacked_a_cpu_is_not_kept() {
+    fn poll_that_only_lacked_a_cpu_is_not_kept() {
         let mut log = Log::new(3, 50, 100);
         let without = |run_delay_ns| TimeWithoutCpu { run_delay_ns, ..TimeWithoutCpu::default() };
         log.open(0, record(1, 0));
         log.update(0, |record| (record.last_seen_ns, record.without_cpu) = (60, without(30)));
         log.close(0, 200, 210);
-        assert_eq!(log.records().len(), 1, "170 of its own");
+        assert_eq!(log.records().len(), 1, "170 with a CPU");
         log.open(0, record(2, 1000));
         log.update(0, |record| (record.last_seen_ns, record.without_cpu) = (1200, without(160)));
         assert_eq!(log.records()[0].own_ns(), 40);
@@ -285,7 +285,7 @@ mod tests {
         log.close(0, 2080, 2090);
         let records = log.records();
         let ended = records.iter().find(|record| record.task == 3);
-        assert!(ended.is_some_and(|ended| ended.ended_ns.is_some()), "readers hear of its end");
+        assert!(ended.is_some_and(|ended| ended.ended_ns.is_some()), "its end is recorded");
     }
 
     #[test]

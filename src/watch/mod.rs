@@ -22,7 +22,7 @@
 //!     leaf.rs      a poll under Tokio's trace: where a task waits
 //!     mailbox.rs   what the handler and the watchdog share
 //!     copy.rs      copies of registers and stacks
-//!     code.rs      what machine instructions say of a stack
+//!     code.rs      facts about a stack from machine instructions
 //!     unwind.rs    a copy of a stack -> addresses
 //!     namer.rs     the thread that looks names up
 //!     symbols.rs   addresses -> functions, files and lines

@@ -38,7 +38,7 @@ pub struct PollRecord {
     pub causes: Vec<(Cause, u64)>,
     /// What it has cost the others, once that was looked at.
     pub cost: Option<Arc<Cost>>,
-    /// Time inside of it in which the machine, and not the task, kept it from getting on.
+    /// Time inside of it in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
@@ -63,9 +63,8 @@ impl PollRecord {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
-    /// How long it blocked its worker by its own doing, in nanoseconds: its length less the time
-    /// without a CPU, as far as the watchdog has seen it. 0 in `block_in_place`, which hands the
-    /// worker over.
+    /// How long it blocked its worker, in nanoseconds: its length less the time without a CPU, as
+    /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker over.
     pub fn own_ns(&self) -> u64 {
         match self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
             true => 0,
@@ -73,8 +72,7 @@ impl PollRecord {
         }
     }
 
-    /// Whether it is too early to say whose doing it is: the stack that is on its way may show
-    /// `block_in_place`.
+    /// Whether the poll cannot be judged yet: the pending stack may show `block_in_place`.
     fn is_undecided(&self) -> bool {
         // After this a poll is judged without a stack; sooner if no stack can come any more. A
         // machine that is slow to run the poll is as slow to capture its stack.

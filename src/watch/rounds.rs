@@ -30,7 +30,7 @@ const STEP_NS: u64 = 5 * MS;
 /// How long a poll may be over the threshold before it is known. To come later is to
 /// come less often: most of what the watchdog costs is its waking up.
 const SLACK_NS: u64 = 10 * MS;
-/// Stops that are remembered.
+/// Maximum number of stops that are kept.
 const STOPS: usize = 64;
 
 /// The watchdog's thread.
@@ -66,7 +66,7 @@ struct Post {
     busy_before: u64,
 }
 
-/// The poll that a thread is in, if it stays in it for two reads.
+/// The poll that a thread is in, if two consecutive reads agree.
 fn steady(slot: &ThreadSlot) -> Option<CurrentPoll> {
     let seen = slot.glance_at_poll();
     seen.filter(|_| seen == slot.glance_at_poll())
@@ -196,7 +196,7 @@ impl Rounds {
         let others = self.biller.begin(at);
         self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some((task, began)));
         let thread = self.slots[at].read(now);
-        // If the poll has ended meanwhile, there is no such limit to its length.
+        // If the poll has ended by now, its length has no such limit.
         let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
         let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
         self.posts[at].busy_before = if is_same { busy_before } else { 0 };
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_drop_is_known_while_it_lasts_and_has_its_own_length() {
+    fn long_drop_is_recorded_before_it_ends_with_its_own_length() {
         struct OnDrop<F: FnMut()>(F);
         impl<F: FnMut()> Drop for OnDrop<F> {
             fn drop(&mut self) {
@@ -365,7 +365,7 @@ mod tests {
         });
         let task = dropped.key();
         drop(dropped);
-        // However late the end is noticed.
+        // However late the end is detected.
         let later = registry.now() + 20 * MS;
         while registry.now() < later {}
         rounds.look();

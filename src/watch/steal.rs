@@ -54,7 +54,7 @@ impl StealTime {
 
 fn most_lost(then: &[u64], now: &[u64]) -> u64 {
     let lost = then.iter().zip(now).map(|(then, now)| now.saturating_sub(*then));
-    // A CPU came or went: which is which is not known.
+    // The number of CPUs has changed: the values can no longer be matched.
     if then.len() == now.len() { lost.max().unwrap_or(0) } else { 0 }
 }
 

@@ -53,13 +53,13 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_that_nothing_explains_is_a_stop() {
+    fn unexplained_gap_is_a_stop() {
         let stop = find(100 * MS, 3120 * MS, 15 * MS, own(1, 4)).expect("3 s");
         assert_eq!((stop.from_ns, stop.to_ns), (101 * MS, 3116 * MS));
     }
 
     #[test]
-    fn a_busy_machine_is_no_stop() {
+    fn busy_machine_is_not_a_stop() {
         assert_eq!(find(0, 900 * MS, 15 * MS, own(20, 800)), None);
         assert_eq!(find(0, 15 * MS, 15 * MS, own(0, 0)), None);
         assert_eq!(find(0, 2 * MS, 15 * MS, own(0, 0)), None, "woken early");

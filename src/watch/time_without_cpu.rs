@@ -1,10 +1,10 @@
-//! Time inside a poll that is not the task's own.
+//! Time inside a poll that is not counted as the task's.
 
 use std::fmt;
 
-/// Time inside a poll in which the machine, and not the task, kept the poll from getting on, in
-/// nanoseconds. It is deducted before a poll is compared with a threshold. Time asleep, in a system
-/// call or waiting for a lock is the task's own and is not part of it.
+/// Time inside a poll in which the machine, and not the task, prevented progress, in nanoseconds.
+/// It is deducted before a poll is compared with a threshold. Time asleep, in a system call or
+/// waiting for a lock counts as the task's and is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeWithoutCpu {
     /// The thread was runnable and had no CPU.
@@ -44,7 +44,7 @@ impl TimeWithoutCpu {
         let lock_holder_ns = self.lock_holder_ns.min(lock_ns).min(rest);
         // A thread that sleeps loses nothing to the hypervisor.
         let rest = (rest - lock_holder_ns).saturating_sub(blocked_ns);
-        // While all is stopped the hypervisor may count it, too.
+        // During a stop the hypervisor may count steal time, too.
         let steal_ns = self.steal_ns.saturating_sub(stopped_ns).min(rest);
         TimeWithoutCpu { run_delay_ns, lock_holder_ns, steal_ns, stopped_ns }
     }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_long_enough_is_written() {
+    fn parts_below_a_millisecond_are_left_out() {
         let time = TimeWithoutCpu {
             run_delay_ns: 120_000_000,
             steal_ns: 10_500_000,
@@ -105,12 +105,12 @@ mod tests {
 
     #[cfg(feature = "watch")]
     #[test]
-    fn no_more_is_deducted_than_can_have_been() {
+    fn deductions_are_limited_by_the_lengths() {
         let all =
             TimeWithoutCpu { run_delay_ns: 40, lock_holder_ns: 30, steal_ns: 50, stopped_ns: 20 };
         assert_eq!(all.fitted(200, 0, 200).total_ns(), 120, "20 of the steal time are the stop's");
         assert_eq!(all.fitted(200, 0, 10).lock_holder_ns, 10, "it waited for a lock no longer");
-        assert_eq!(all.fitted(200, 110, 0).steal_ns, 30, "a thread that sleeps is not stolen from");
+        assert_eq!(all.fitted(200, 110, 0).steal_ns, 30, "no steal time of a thread that sleeps");
         assert_eq!(all.fitted(50, 0, 50).total_ns(), 50);
     }
 }

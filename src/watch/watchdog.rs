@@ -70,8 +70,8 @@ pub struct WatchStats {
     pub missed: u64,
     /// Signals sent to threads that ran. The other stacks were copied while their threads slept.
     pub signals: u64,
-    /// Of these signals, those that made a system call return `EINTR`: the thread ran when it
-    /// was looked at, and was in the system call when the signal came.
+    /// Of these signals, those that made a system call return `EINTR`: the thread ran when it was
+    /// sampled, and was in the system call when the signal arrived.
     pub interrupted_calls: u64,
     /// Nanoseconds that the watchdog's thread has spent on the CPU; 0 where it is not known.
     pub cpu_ns: u64,
@@ -157,11 +157,11 @@ impl WatchHandle {
     /// Asks an idle task where it waits; [`await_point`](Self::await_point) has the answer
     /// when it comes. Returns at once.
     ///
-    /// The task is polled once for it. Neither that poll nor the wake that it takes is counted,
-    /// of this task or of a measured one around it: counts, times and delays are as if nobody
-    /// had asked. (Futures that poll those inside of them with wakers of their own, such as
-    /// `FuturesUnordered`, may be woken once more by Tokio's trace, which is counted.) Nothing
-    /// is asked of a task that is not idle.
+    /// The task is polled once for it. Neither that poll nor the wake that it takes is counted, of
+    /// this task or of a measured one around it: counts, times and delays are the same as without
+    /// the call. (Futures that poll those inside of them with wakers of their own, such as
+    /// `FuturesUnordered`, may be woken once more by Tokio's trace, which is counted.) Only an idle
+    /// task is polled for this.
     pub fn ask(&self, task: u64) {
         let no_stacks = self.no_stacks();
         let asked = match eyes::NO_AWAITS.or(no_stacks.as_deref()) {
@@ -209,9 +209,9 @@ impl WatchHandle {
         }
     }
 
-    /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a
-    /// paused virtual machine), oldest first; at most 64. Waits up to 100 ms for the watchdog
-    /// if it should have sampled the threads and has not.
+    /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a paused
+    /// virtual machine), oldest first; at most 64. Waits up to 100 ms for the watchdog if its next
+    /// sample is overdue.
     pub fn stops(&self) -> Vec<Stop> {
         const LATE_NS: u64 = 50_000_000;
         let (began, looks) = (Instant::now(), self.shared.looks.load(Relaxed));
@@ -312,9 +312,9 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// From how long on a poll is recorded.
+/// Minimum length of a poll that is recorded.
 pub(super) fn slow_ns(options: &WatchOptions) -> u64 {
-    // An hour more or less does not matter, an overflow would.
+    // The limit of 146 years only prevents an overflow.
     nanos(options.slow).clamp(1_000_000, u64::MAX / 4)
 }
 

@@ -137,7 +137,7 @@ pub(crate) struct Hog {
     pub count: usize,
     pub hold: Hold,
     pub released: Option<Released>,
-    /// It was on when its runtime was replaced, and comes on again with the next release.
+    /// Whether it was on when its runtime was replaced. The next release turns it on again.
     pub restarts: bool,
 }
 

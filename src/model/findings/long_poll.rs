@@ -23,9 +23,9 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Moment(check),
 };
 
-/// A single poll that is a little too long may be the machine's fault: some hypervisors do not
-/// report steal time. So it takes two within this time, or one that
-/// is twice as long as the threshold.
+/// A single poll slightly over the threshold may be caused by the machine: some hypervisors do not
+/// report steal time. So the rule needs two polls within this time, or one that is twice as long as
+/// the threshold.
 const AGAIN_NS: u64 = 10_000_000_000;
 
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {

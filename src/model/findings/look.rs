@@ -67,8 +67,8 @@ impl Look<'_> {
         self.snapshot.evidence.iter().find(same)
     }
 
-    /// How long a poll has blocked its worker by its own doing, in nanoseconds: without the time
-    /// without a CPU. Where a watchdog watches, only what it has sampled counts.
+    /// How long a poll has blocked its worker, in nanoseconds, less the time without a CPU. With a
+    /// watchdog, only time that it has sampled counts.
     pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
         match evidence.and_then(|evidence| evidence.own_ns) {
             Some(own_ns) => own_ns,

@@ -57,7 +57,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Four seconds at 4 Hz in which a worker lacks, and CPUs lose, this much per second.
+    /// Four seconds at 4 Hz, with this run-queue delay of a worker, steal time and throttled time
+    /// per second.
     fn run(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Snapshot> {
         let moment = |quarter: u64| {
             let mut now = when(quarter * S / 4);
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_without_a_cpu_is_the_machines_fault() {
+    fn worker_without_a_cpu_is_an_overloaded_machine() {
         let found = of("machine-overloaded", run(400, 40, 0));
         assert_eq!(
             found[0].sentence,

@@ -42,7 +42,7 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
     Some(if is_over { task.busy_ns } else { look.own_ns(task.busy_ns, evidence) })
 }
 
-/// What the watchdog has of the only poll of a task.
+/// The watchdog's evidence of the only poll of a task.
 fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskFigures) -> Option<&'a Arc<Evidence>> {
     let of_task = |e: &&Arc<Evidence>| e.task == task.key && e.kind == PollKind::Poll;
     look.snapshot.evidence.iter().find(of_task)

@@ -1,4 +1,4 @@
-//! The whole process was stopped from outside: that time belongs to no task.
+//! The whole process was stopped from outside: that time counts for no task.
 
 use super::{
     Look, Severity, Suspect,

@@ -41,13 +41,13 @@ impl Thresholds {
         self.values[at]
     }
 
-    /// From how long on a poll is long, in nanoseconds.
+    /// Minimum length of a long poll, in nanoseconds.
     pub(in crate::model) fn long_poll_ns(&self) -> u64 {
         let of = |rule: &Rule| self.get(rule).unwrap_or(rule.default);
         of(&super::long_poll::RULE).min(of(&super::worker_held::RULE))
     }
 
-    /// From how long on a poll blocks its worker, in nanoseconds; `None` if that rule is off.
+    /// Minimum length of a poll that blocks its worker, in nanoseconds; `None` if that rule is off.
     pub fn worker_held_ns(&self) -> Option<u64> {
         self.get(&super::worker_held::RULE)
     }

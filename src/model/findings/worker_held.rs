@@ -44,7 +44,7 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
-    /// How long it took without the time without a CPU.
+    /// Its length less the time without a CPU.
     pub(super) fn length(&self) -> String {
         let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
         let length = duration(self.length_ns.saturating_sub(without_ns));
@@ -152,7 +152,8 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 }
 
 /// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
-/// have ended before a snapshot could report it as one. `None` if it was shorter, or may block.
+/// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
+/// of a kind that may block.
 pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_that_lasts_is_known_without_a_watchdog() {
+    fn unfinished_drop_is_found_without_a_watchdog() {
         let mut writer = task(7, "writer");
         (writer.state, writer.since_ns) = (State::Dropping, S);
         let mut now = snapshot(2 * S, [writer]);

@@ -1,4 +1,4 @@
-//! A worker is busy all the time, with polls that may be short each: tasks wait for it.
+//! A worker is busy all the time, possibly with short polls only, and delays other tasks.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,30 +33,30 @@ pub(super) const RULE: Rule = Rule {
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// The worker is busy over this time.
+/// Time over which the worker must be busy.
 const WINDOW_NS: u64 = 3 * SECOND_NS;
-/// The reference is the median of this much history,
+/// Length of the history whose median is the reference.
 const HISTORY_NS: u64 = 60 * SECOND_NS;
-/// and of at least this much.
-const LEAST_HISTORY_NS: u64 = 10 * SECOND_NS;
-/// Time between two values of the history, at least.
+/// Minimum length of that history.
+const MIN_HISTORY_NS: u64 = 10 * SECOND_NS;
+/// Minimum time between two values of the history.
 const SPACING_NS: u64 = SECOND_NS / 4;
-/// The delay is compared with this without a reference,
-const ABSOLUTE_NS: u64 = 10_000_000;
-/// and is never reported below this, however short delays were before.
-const LEAST_NS: u64 = 1_000_000;
-/// How many times the reference the delay is; fewer times keep the finding.
-const TIMES: u64 = 10;
-const KEEPING_TIMES: u64 = 5;
+/// Minimum delay that fires without a reference.
+const MIN_DELAY_WITHOUT_REFERENCE_NS: u64 = 10_000_000;
+/// Minimum delay that fires, however small the reference is.
+const MIN_DELAY_NS: u64 = 1_000_000;
+/// Multiple of the reference at which the rule fires. A smaller multiple keeps an active finding.
+const FIRING_MULTIPLE: u64 = 10;
+const KEEPING_MULTIPLE: u64 = 5;
 
-/// What the rule remembers.
+/// State of the rule.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Saturation {
     /// Totals at the moments of the window.
     past: VecDeque<Totals>,
-    /// p99 scheduling delays, with their time, from before the condition.
+    /// p99 scheduling delays with their times, from before the condition held.
     history: VecDeque<(u64, u64)>,
-    /// While the condition lasts: the reference that it began with.
+    /// The reference from when the condition began, while it holds.
     frozen: Option<Option<u64>>,
     /// Busy shares of each group while a worker is saturated, the latest counting most.
     groups: HashMap<Arc<str>, f64>,
@@ -87,14 +87,15 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let lacking = look.machine.map_or(0.0, |machine| machine.lacking());
     let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
     if look.is_machine_overloaded() {
-        // Delays of now say nothing of the tasks.
+        // The tasks are not the cause of the current delays.
         memory.frozen = None;
         memory.groups.clear();
         return Vec::new();
     }
     let reference = memory.frozen.unwrap_or_else(|| memory.reference());
-    let times = if memory.frozen.is_some() { KEEPING_TIMES } else { TIMES };
-    let least = reference.map_or(ABSOLUTE_NS, |reference| (reference * times).max(LEAST_NS));
+    let times = if memory.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
+    let least = reference
+        .map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| (reference * times).max(MIN_DELAY_NS));
     let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
     let percent = (share * 100.0) as u64;
     if percent < look.floor(&RULE) || delay < least {
@@ -189,7 +190,7 @@ impl Saturation {
 
     fn reference(&self) -> Option<u64> {
         let ((first, _), (last, _)) = (self.history.front()?, self.history.back()?);
-        if last - first < LEAST_HISTORY_NS {
+        if last - first < MIN_HISTORY_NS {
             return None;
         }
         let mut delays: Vec<u64> = self.history.iter().map(|(_, delay)| *delay).collect();
@@ -207,7 +208,7 @@ impl Saturation {
     }
 
     fn busiest_group<'a>(&mut self, look: &Look<'a>) -> Option<BusyGroup<'a>> {
-        /// How much of what was before still counts.
+        /// Weight of the earlier shares.
         const KEPT: f64 = 0.75;
         self.groups.values_mut().for_each(|share| *share *= KEPT);
         let tasks = look.snapshot.tasks.iter().zip(look.rates);
@@ -251,7 +252,8 @@ mod tests {
     }
 
     impl Run {
-        /// Seconds in which two groups are busy for so many percent, and each wake waits `delay`.
+        /// Adds `seconds` in which two groups are busy for these percentages and each wake has this
+        /// scheduling delay.
         fn seconds(&mut self, seconds: u64, busy: [u64; 2], delay: u64) -> &mut Self {
             self.seconds_beside(seconds, busy, delay, 0)
         }
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn short_polls_that_fill_a_worker_are_found_with_their_group() {
+    fn worker_saturated_by_short_polls_is_found_with_their_group() {
         let mut run = Run::default();
         run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
         let found = run.found();
@@ -308,14 +310,14 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_is_from_before_and_stays_as_long_as_it_lasts() {
+    fn reference_is_older_than_the_condition_and_kept_while_it_holds() {
         let mut run = Run::default();
         run.seconds(20, [30, 5], MS).seconds(120, [90, 6], 40 * MS);
         assert_eq!(run.found().iter().filter(|finding| finding.active).count(), 1);
     }
 
     #[test]
-    fn busy_alone_and_delay_alone_are_no_finding() {
+    fn busy_time_or_delay_alone_is_not_a_finding() {
         for (busy, delay) in [([90, 8], 5 * MS), ([30, 5], 40 * MS)] {
             let mut run = Run::default();
             run.seconds(20, [30, 5], MS).seconds(10, busy, delay);
@@ -327,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn without_history_ten_milliseconds_are_long() {
+    fn delay_of_ten_milliseconds_fires_without_history() {
         for (delay, found) in [(8 * MS, 0), (12 * MS, 1)] {
             let mut run = Run::default();
             run.seconds(6, [90, 6], delay);
@@ -336,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_a_cpu_is_not_busy_and_an_overloaded_machine_is_no_finding() {
+    fn overloaded_machine_does_not_saturate_a_worker() {
         for run_delay in [15, 60] {
             let mut run = Run::default();
             run.seconds_beside(20, [30, 5], MS, run_delay);

@@ -99,7 +99,7 @@ pub struct HogFigures {
     pub hold_ns: Option<u64>,
     /// Since when it is on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
-    /// It was on when its runtime was replaced: it is off until there is a new baseline.
+    /// Whether it was on when its runtime was replaced, and is off until there is a new baseline.
     pub restarts: bool,
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,

@@ -68,11 +68,10 @@ pub struct TaskFigures {
     pub state: State,
     /// Since when it stands there, on the source's clock.
     pub since_ns: u64,
-    /// The time up to which its values are known, on the source's clock: when the task was
-    /// read, at most the snapshot's time; earlier where a target reports its tasks now and
-    /// then.
+    /// The time up to which its values are known, on the source's clock: when the task was read, at
+    /// most the snapshot's time; earlier where a target reports its tasks at intervals.
     pub known_ns: u64,
-    /// For how much of the time since `since_ns` the whole process was stopped.
+    /// Time since `since_ns` in which the whole process was stopped.
     pub stopped_ns: u64,
     /// From its spawn to the snapshot, or to its end.
     pub lifetime_ns: u64,

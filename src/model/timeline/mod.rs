@@ -105,9 +105,9 @@ impl Timeline {
         }
         let last = [&track.every, &track.ticked].into_iter().filter_map(Tier::last).max();
         track.open = polls.current.as_ref().and_then(|poll| {
-            // Until the end of the last poll inside of it, that one was drawn.
+            // Up to the end of the last nested poll, that poll is drawn instead.
             let began = poll.since_ns.max(last.unwrap_or(0));
-            // A poll that began while the snapshot was taken comes with the next one.
+            // A poll that began while the snapshot was taken is part of the next snapshot.
             let group = (began <= now).then(|| self.group_of(poll.key, snapshot))?;
             Some(Run { key: poll.key, began, ended: now, group })
         });

@@ -92,7 +92,7 @@ fn a_poll_that_has_not_ended_is_drawn_up_to_now_and_grows() {
 }
 
 #[test]
-fn open_poll_that_began_after_the_snapshot_comes_with_the_next_one() {
+fn open_poll_that_began_after_the_snapshot_is_in_the_next_one() {
     let held = |now: u64, from: u64| {
         let current = Some(CurrentPoll { key: 3, since_ns: 70, kind: PollKind::Poll });
         snapshot(now, [WorkerPolls { current, ..all(from, &[]) }])

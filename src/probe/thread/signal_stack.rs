@@ -10,20 +10,20 @@ use libc::{c_int, c_void};
 
 /// The smallest stack, without the frames of the kernel.
 const SIZE: usize = 64 * 1024;
-/// Frames of the kernel that have room: handlers on top of each other.
+/// Number of nested signal frames that the stack has space for.
 const FRAMES: usize = 4;
 /// Below the stack, so that an overflow is a fault. No smaller than a page anywhere.
 const GUARD: usize = 64 * 1024;
 
-/// A stack that was given to the calling thread; dropped, it is taken back.
+/// A signal stack installed on the calling thread. Removed and unmapped when dropped.
 pub(crate) struct SignalStack {
     guard: *mut c_void,
     size: usize,
 }
 
 impl SignalStack {
-    /// Gives one to the calling thread. `None` if it has one that is large enough, or the
-    /// operating system gives no memory: then it goes on with the one that it has.
+    /// Installs a signal stack on the calling thread. `None` if the thread has one that is large
+    /// enough, or if there is no memory: then the thread keeps the one that it has.
     pub(crate) fn install() -> Option<SignalStack> {
         let size = size();
         let present = current();
@@ -31,7 +31,7 @@ impl SignalStack {
         if !is_disabled && present.ss_size >= size {
             return None;
         }
-        // SAFETY: fresh memory, wherever there is room.
+        // SAFETY: a new mapping at an address that the kernel chooses.
         let guard = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
             libc::mmap(ptr::null_mut(), GUARD + size, libc::PROT_NONE, flags, -1, 0)
@@ -41,7 +41,7 @@ impl SignalStack {
         }
         let stack = SignalStack { guard, size };
         let ours = libc::stack_t { ss_sp: stack.bottom(), ss_flags: 0, ss_size: size };
-        // SAFETY: within the fresh memory, which stays until this is dropped.
+        // SAFETY: within the new mapping, which stays until this is dropped.
         let is_installed = unsafe {
             libc::mprotect(ours.ss_sp, size, libc::PROT_READ | libc::PROT_WRITE) == 0
                 && libc::sigaltstack(&raw const ours, ptr::null_mut()) == 0
@@ -56,8 +56,8 @@ impl SignalStack {
 
 impl Drop for SignalStack {
     fn drop(&mut self) {
-        // The one before may be gone by now: std frees its own when the thread ends. So from
-        // here on signals are handled on the thread's own stack, which is large.
+        // The previous signal stack may have been freed: std frees its own when the thread ends. So
+        // from here on signals are handled on the thread's normal stack, which is large.
         if current().ss_sp == self.bottom() {
             let none = libc::stack_t {
                 ss_sp: ptr::null_mut(),
@@ -66,11 +66,11 @@ impl Drop for SignalStack {
             };
             // SAFETY: it is valid to have none.
             if unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) } != 0 {
-                // A handler runs on it, and will go on with it.
+                // A handler is running on it and will continue to use it.
                 return;
             }
         }
-        // SAFETY: no thread uses it: it was this thread's, and is not any more.
+        // SAFETY: no thread uses it: it was this thread's, and has been disabled or replaced.
         unsafe { libc::munmap(self.guard, GUARD + self.size) };
     }
 }
@@ -79,7 +79,7 @@ impl Drop for SignalStack {
 fn size() -> usize {
     /// The size of the kernel's frame of one signal on this CPU.
     const AT_MINSIGSTKSZ: libc::c_ulong = 51;
-    // SAFETY: asks only; 0 where it is not known.
+    // SAFETY: only reads a value; 0 if it is not known.
     let frame = unsafe { libc::getauxval(AT_MINSIGSTKSZ) };
     let frame = usize::try_from(frame).unwrap_or(0).max(libc::MINSIGSTKSZ);
     (SIZE + FRAMES * frame).next_multiple_of(GUARD)
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_polls_has_a_large_one() {
+    fn polling_thread_has_a_large_signal_stack() {
         on_a_thread(|| {
             poll_once();
             let first = current();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_of_the_program_stays() {
+    fn large_signal_stack_of_the_program_is_kept() {
         on_a_thread(|| {
             let memory: &'static mut [u8] = vec![0; 2 * size()].leak();
             let own = libc::stack_t {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_taken_back_and_one_that_came_later_stays() {
+    fn signal_stack_is_removed_and_a_later_one_is_kept() {
         on_a_thread(|| {
             let stack = SignalStack::install().expect("memory");
             drop(stack);

@@ -30,8 +30,8 @@ pub(crate) struct Threads {
     recording: AtomicBool,
 }
 
-/// What the thread gives back when it ends: its slots first, so that the watchdog signals it no
-/// more, and then the stack for these signals.
+/// What the thread releases when it ends: its slots first, so that the watchdog no longer signals
+/// it, then its signal stack.
 struct Owned {
     slots: RefCell<Vec<(*const Registry, &'static ThreadSlot)>>,
     signal_stack: OnceCell<Option<SignalStack>>,
@@ -84,7 +84,7 @@ impl Threads {
             if let Some((_, slot)) = slots.iter().find(|(r, _)| ptr::eq(*r, registry)) {
                 return *slot;
             }
-            // Before the watchdog knows the thread.
+            // Before the watchdog can signal the thread.
             owned.signal_stack.get_or_init(SignalStack::install);
             let slot = self.take_slot();
             slots.push((registry, slot));

@@ -266,7 +266,7 @@ pub(super) struct TrialDoc {
     cure: bool,
     count: usize,
     hold_ns: Option<u64>,
-    /// The workloads whose mode was not the one of the baseline.
+    /// The workloads whose mode differed from the baseline.
     modes: BTreeMap<String, &'static str>,
     flavor: Option<&'static str>,
     workers: usize,

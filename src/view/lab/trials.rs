@@ -1,4 +1,4 @@
-//! What was tried: a line for each kind of hog or mode and setting, with its effect.
+//! The trials: a line for each kind of hog or mode and setting, with its effect.
 
 use ratatui::style::Style;
 
@@ -34,7 +34,7 @@ fn columns(width: u16) -> usize {
     }
 }
 
-/// Columns for what was tried.
+/// Width of the column of names.
 const NAME: usize = 20;
 
 fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
@@ -60,7 +60,7 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
     let slowdown = match trial.slowdown {
         None => "–".to_owned(),
         Some(Factor::Standstill) => format!("{times}{}", look.glyph("∞", "inf")),
-        // A mode may be faster than the baseline's.
+        // A mode may be faster than that of the baseline.
         Some(Factor::Times(n)) if trial.kind.is_none() => format!("{times}{}", factor(n)),
         Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
     };

@@ -14,33 +14,33 @@ use crate::probe::ThreadSlot;
 
 /// How much of a stack is copied, from its inner end.
 const STACK: usize = 256 * 1024;
-/// Threads of which the last stack is remembered.
+/// Maximum number of threads whose last stack is kept.
 const KEPT: usize = 256;
 
-/// Copies stacks, and remembers the last one of each thread.
+/// Copies stacks, and keeps the last one of each thread.
 pub(super) struct BlockedThreads {
     pieces: Vec<iovec>,
     bytes: Vec<u8>,
     last: HashMap<u32, (Sleep, Unwound)>,
 }
 
-/// One sleep of a thread. While it lasts, nothing of the thread changes.
+/// One sleep of a thread. The thread's stack does not change while it lasts.
 #[derive(PartialEq, Eq)]
 pub(super) struct Sleep {
     report: CallReport,
-    /// How often the thread had begun to sleep, this time included.
+    /// Number of times that the thread has begun to sleep, including this one.
     switches: u64,
     /// The poll that the thread is in: task and beginning.
     poll: Option<(u64, u64)>,
 }
 
-/// What came of copying a thread's stack.
+/// The result of copying a thread's stack.
 pub(super) enum Copied {
     /// The stack, and the poll that the thread is in: task and beginning.
     Stack(Unwound, Option<(u64, u64)>),
-    /// The thread did not stay asleep: there is nothing to rely on.
+    /// The thread did not stay asleep, so the copy may be inconsistent.
     Moved,
-    /// There is none, and why.
+    /// No stack, with the reason.
     None(&'static str),
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use crate::watch::cause::Whereabouts;
 
     #[test]
-    fn the_stack_of_a_thread_that_sleeps_on_is_not_copied_again() {
+    fn stack_is_copied_once_per_sleep() {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
         let (mut blocked, mut unwinder) = (BlockedThreads::new(), Unwinder::new());
         let (id, ids) = std::sync::mpsc::channel();

@@ -149,14 +149,14 @@ fn compare(kind: Kind, wanted: usize) {
             let began = cpu_time();
             let Some(copied) = copy(id, calls, &mut blocked, &mut unwinder) else { continue };
             times.push(cpu_time() - began);
-            let signalled = capture(id, &mut unwinder);
+            let signaled = capture(id, &mut unwinder);
             // The instruction, or the one after it.
-            let (here, there) = (copied.addresses[0], signalled.addresses[0]);
+            let (here, there) = (copied.addresses[0], signaled.addresses[0]);
             if here.abs_diff(there) > 4 {
                 continue;
             }
-            assert_eq!(copied.addresses[1..], signalled.addresses[1..], "{calls:?}");
-            assert_eq!((copied.cut, signalled.cut), (None, None), "down to the thread's first");
+            assert_eq!(copied.addresses[1..], signaled.addresses[1..], "{calls:?}");
+            assert_eq!((copied.cut, signaled.cut), (None, None), "down to the thread's first");
             assert!(copied.addresses.len() > 5, "{calls:?}");
             compared += 1;
             break;
@@ -284,8 +284,8 @@ fn a_sleep_of_the_c_library() {
     compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
 }
 
-/// Functions with frame pointers, as a program that is compiled with them has. What is never
-/// written to in the frame of one of them still has the frames of calls that have returned.
+/// Functions with frame pointers, as in a program that is compiled with them. Parts of their frames
+/// that are never written to still contain the frames of calls that have returned.
 #[cfg(target_arch = "x86_64")]
 mod frame_pointers {
     use std::arch::naked_asm;
@@ -327,7 +327,7 @@ mod frame_pointers {
         "2:"
     );
     function!(
-        /// Calls `sleep` from below room for the frames of `leave_frames`.
+        /// Calls `sleep` from below a gap that is as large as the frames of `leave_frames`.
         sleep_in_a_large_frame(microseconds: u32),
         "sub rsp, 4096",
         "call {sleep}",
@@ -340,7 +340,7 @@ mod frame_pointers {
     }
 
     #[test]
-    fn frames_of_calls_that_have_returned_are_not_taken_for_callers() {
+    fn frames_of_returned_calls_are_not_callers() {
         let sleep = || {
             leave_frames(20);
             sleep_in_a_large_frame(30_000);

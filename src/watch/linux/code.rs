@@ -1,4 +1,4 @@
-//! What machine instructions say of a stack: calls, system calls, and the sizes of frames.
+//! Facts about a stack from machine instructions: calls, system calls, and the sizes of frames.
 
 use libc::iovec;
 
@@ -26,8 +26,8 @@ fn bytes_before<const N: usize>(address: u64) -> Option<[u8; N]> {
     bytes_at(address.checked_sub(N as u64)?)
 }
 
-/// How far the frame pointer is above the stack pointer in the body of the function that begins
-/// at `start`; `None` if its first instructions do not tell.
+/// How far the frame pointer is above the stack pointer in the body of the function that begins at
+/// `start`; `None` if its first instructions do not determine it.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn frame_size(start: u64) -> Option<u64> {
     parse_prologue(&bytes_at::<32>(start)?)
@@ -52,12 +52,13 @@ fn parse_prologue(code: &[u8]) -> Option<u64> {
         }
         _ => {}
     }
-    // `and rsp, …`: the frame is aligned, by a number of bytes that only the thread knows.
+    // `and rsp, …`: the frame is aligned, by a number of bytes that depends on the stack pointer.
     let is_aligned = matches!(code, [0x48, 0x81 | 0x83, 0xe4, ..]);
     (!is_aligned).then_some(size)
 }
 
-/// Not told by the first instructions here: the frame pointer may be anywhere in the frame.
+/// Not determined by the first instructions on this architecture: the frame pointer may be anywhere
+/// in the frame.
 #[cfg(target_arch = "aarch64")]
 pub(super) fn frame_size(_start: u64) -> Option<u64> {
     None
@@ -108,7 +109,7 @@ mod tests {
     use super::parse_prologue;
 
     #[test]
-    fn the_first_instructions_tell_the_size_of_a_frame() {
+    fn first_instructions_determine_the_frame_size() {
         let begin = [0x55, 0x48, 0x89, 0xe5];
         let size = |rest: &[u8]| parse_prologue(&[&begin, rest].concat());
         // push r15; push rbx; sub rsp, 0x118; mov …

@@ -51,7 +51,7 @@ impl Registers {
 pub(super) struct StackCopy<'a> {
     pub registers: Registers,
     pub bytes: &'a [u8],
-    /// There was no room for more of it.
+    /// Whether the stack continues beyond the copy.
     pub is_full: bool,
 }
 
@@ -94,19 +94,20 @@ pub(super) fn copy_stack(sp: u64, pieces: &mut [iovec], bytes: &mut [u8]) -> Res
 /// Reads this process's memory, up to the first piece that is not mapped.
 pub(super) fn read(pieces: &[iovec], bytes: &mut [u8]) -> Result<usize, c_int> {
     let into = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: the kernel checks where the pieces lead; it writes into bytes that are ours alone.
+    // SAFETY: the kernel checks the addresses of the pieces; it writes only into exclusively
+    // borrowed bytes.
     let len = unsafe {
         let process = libc::getpid();
         libc::process_vm_readv(process, &raw const into, 1, pieces.as_ptr(), pieces.len() as _, 0)
     };
-    // SAFETY: errno's place is there as long as the thread is.
+    // SAFETY: errno's address is valid as long as the thread exists.
     usize::try_from(len).map_err(|_| unsafe { *libc::__errno_location() })
 }
 
 /// Why a stack could not be copied.
 pub(super) fn describe(errno: c_int) -> &'static str {
     match errno {
-        libc::EFAULT => "the thread's stack pointer leads nowhere",
+        libc::EFAULT => "the thread's stack pointer is invalid",
         libc::EPERM | libc::ENOSYS => "process_vm_readv is not allowed here",
         _ => "the stack could not be copied",
     }

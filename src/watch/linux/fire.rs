@@ -219,7 +219,7 @@ fn errno_is_what_it_was() {
 }
 
 #[test]
-fn a_signal_that_makes_a_call_fail_is_known() {
+fn signal_that_interrupts_a_call_is_detected() {
     let _alone = alone();
     let registers = |thread| {
         let ticket = sent(signal::ask(SIGNAL, thread, None));

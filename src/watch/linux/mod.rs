@@ -70,7 +70,7 @@ pub(super) struct SignalCounts {
     pub interrupting: u64,
 }
 
-/// How often a thread is looked at that sleeps now and then, until it stays asleep.
+/// Maximum number of samples of a thread that sleeps only briefly, until it stays asleep.
 const ATTEMPTS: usize = 4;
 
 impl Eyes {
@@ -108,9 +108,9 @@ impl Eyes {
         }
     }
 
-    /// What a thread is in, and its stack there. Only a thread that runs is signalled.
+    /// The current system call of a thread, and its stack. Only a running thread is signaled.
     pub(super) fn ask(&mut self, os_id: u32, slot: &'static ThreadSlot) -> (Whereabouts, Answer) {
-        // The kernel reports of a reader itself that it reads.
+        // The kernel would report that the calling thread is reading.
         if os_id == self.this_thread {
             return (Whereabouts::Running, self.signal(os_id, slot));
         }
@@ -137,7 +137,7 @@ impl Eyes {
         (whereabouts, Answer::None("the thread sleeps too briefly for its stack to be copied"))
     }
 
-    /// Asks a thread that runs for its stack; most answer at once.
+    /// Signals a running thread to copy its stack; most threads answer immediately.
     fn signal(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Answer {
         match signal::ask(self.signal, os_id, Some(slot)) {
             Asked::Sent(ticket) => {

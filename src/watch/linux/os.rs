@@ -89,7 +89,7 @@ pub(super) fn voluntary_switches(os_id: u32) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// Whether a thread of this process is on a CPU, or ready for one.
+/// Whether a thread of this process is on a CPU, or runnable.
 pub(super) fn is_running(os_id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/self/task/{os_id}/stat")).unwrap_or_default();
     // `number (name) state …`; the name may contain anything.
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_names_the_call_and_where_its_stack_is() {
+    fn call_report_has_the_call_and_the_stack_pointer() {
         let parse = |text: &str| CallReport(Some(text.to_owned()));
         assert_eq!(parse("running\n").whereabouts(), Whereabouts::Running);
         assert!(parse("running\n").registers().is_none());

@@ -129,12 +129,12 @@ pub(super) fn install(signal: c_int) -> Result<(), String> {
     Ok(())
 }
 
-/// What is blocked while the handler runs, and the one that was there before ours: no other
-/// handler comes on top of it. A fault cannot be blocked.
+/// The signals that are blocked while our handler, and the previous handler that it calls, run: no
+/// other handler interrupts them. Faults cannot be blocked.
 fn all_but_faults() -> libc::sigset_t {
     const FAULTS: [c_int; 6] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
-    // SAFETY: the set is initialised before it is used.
+    // SAFETY: the set is initialized before it is used.
     unsafe {
         let mut set: libc::sigset_t = zeroed();
         libc::sigfillset(&raw mut set);
@@ -204,8 +204,8 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let handler = previous.handler.load(Acquire);
     match handler {
         libc::SIG_IGN => {}
-        // Else a handler that came after ours called us. Without us it would have replaced the
-        // default action.
+        // Otherwise a handler that was installed later has called this one. Without this one, it
+        // would have replaced the default action.
         libc::SIG_DFL if is_ours(signal) => by_default(signal),
         libc::SIG_DFL => {}
         _ if previous.flags.load(Relaxed) & libc::SA_SIGINFO != 0 => {

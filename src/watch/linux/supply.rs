@@ -20,7 +20,7 @@ pub(in crate::watch) fn own_times() -> Option<ThreadTimes> {
     thread_times(this_thread())
 }
 
-/// Whether a thread of this process is on a CPU or waits for one; also where that is not known.
+/// Whether a thread of this process is on a CPU or waits for one; also `true` if that is not known.
 pub(in crate::watch) fn is_runnable(os_id: u32) -> bool {
     matches!(whereabouts(os_id), Whereabouts::Running | Whereabouts::Unreadable(_))
 }

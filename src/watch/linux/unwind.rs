@@ -20,7 +20,7 @@ use super::{
 
 /// A stack that is deeper is cut.
 const FRAMES: usize = 256;
-/// Places that are tried for a frame pointer; it is one of the first.
+/// Maximum number of places that are tried for a frame pointer; one of the first is the right one.
 const TRIES: usize = 512;
 /// No frame of a function is larger.
 const LARGE_FRAME: u64 = 1024 * 1024;
@@ -41,7 +41,7 @@ pub(super) struct CodeModule {
     pub path: PathBuf,
 }
 
-/// Where a module's functions begin: the index of its unwind tables.
+/// Start addresses of a module's functions: the index of its unwind tables.
 #[derive(Clone)]
 struct FunctionStarts {
     /// The index, and its address.
@@ -129,11 +129,11 @@ enum End {
     Root,
     /// At a return address of 0, where coroutines begin.
     Null,
-    /// At the end of a copy that had no room for more.
+    /// At the end of a copy that is shorter than the stack.
     Cut,
     /// At a function whose caller is not known.
     Lost,
-    /// At more frames than anyone reads.
+    /// At the maximum number of frames.
     TooMany,
 }
 
@@ -165,16 +165,15 @@ impl Unwinder {
         Unwound { addresses: lookups(&callers.frames), cut: callers.end.reason() }
     }
 
-    /// The functions that a thread is in which sleeps in the kernel: its frame pointer is not
-    /// known.
+    /// The stack of a thread that sleeps in the kernel, whose frame pointer is not known.
     ///
-    /// The functions of the C library around a system call do not need it. The first function
-    /// that does has stored its caller's frame pointer on the stack, right below its return
-    /// address. How far up that place is follows from the instructions with which the function
-    /// begins. Where they do not tell, the place is found by trial: it is the lowest one from
-    /// which all callers up to the thread's first function can be followed. Calls that have
-    /// returned leave such places behind, too, so those come first that are known to be of a
-    /// call of this function, then those of a call that may be, then the rest (a tail call).
+    /// The functions of the C library around a system call do not need it. The first function that
+    /// does has stored its caller's frame pointer on the stack, right below its return address. The
+    /// distance of that place follows from the function's first instructions. If they do not
+    /// determine it, the place is found by trial: it is the lowest one from which all callers up to
+    /// the thread's first function can be followed. Calls that have returned leave such places
+    /// behind, too, so places of a known call of this function are tried first, then places of a
+    /// possible call, then the rest (a tail call).
     pub(super) fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
         let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
@@ -247,7 +246,7 @@ impl Unwinder {
             let mut callers = registers;
             let next = self.inner.unwind_frame(address, &mut callers, &mut self.cache, &mut read);
             match next {
-                // A frame takes up room on the stack, at least for its return address.
+                // A frame takes up space on the stack, at least for its return address.
                 Ok(Some(next)) if next != UNKNOWN && (callers.sp() > sp || frames.len() == 1) => {
                     let Some(next) = FrameAddress::from_return_address(next) else {
                         break End::Null;
@@ -267,7 +266,7 @@ impl Unwinder {
         Callers { frames, end, registers }
     }
 
-    /// Whether the unwind tables say of the function at `address` that it has no caller.
+    /// Whether the function at `address` has no caller according to the unwind tables.
     fn is_root(&mut self, address: FrameAddress) -> bool {
         let mut registers = native(&Registers::pointers(address.address(), 0));
         // Nothing can be read, so that any other rule fails.

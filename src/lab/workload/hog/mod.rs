@@ -124,7 +124,7 @@ fn again_and_again(
     Ok(())
 }
 
-/// Stops what a hog has going on other threads when its task ends, also by a cancel or a panic.
+/// Stops a hog's work on other threads when its task ends, also by cancellation or a panic.
 struct Ends(Orders);
 
 impl Drop for Ends {

@@ -84,7 +84,7 @@ impl Asker {
     }
 }
 
-/// The database, whose errors are failures of the workload.
+/// A database whose errors are reported as failures of the workload.
 #[derive(Clone)]
 struct Reporting {
     database: Arc<Database>,
