@@ -107,7 +107,7 @@ fn waits(app: &App, look: Look, task: &TaskFigures) -> Vec<Pieces> {
     }
     let text = match (app.has_asked(task.key), task.state) {
         (true, _) => " asked where it waits: the answer comes with the next look",
-        (_, State::Idle) => " a  asks where it waits: it is polled once more, uncounted",
+        (_, State::Idle) => " a  ask where it waits: polls it once, not counted",
         _ => return Vec::new(),
     };
     vec![vec![(text.to_owned(), look.dim())]]
