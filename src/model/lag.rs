@@ -41,7 +41,8 @@ impl Tracker {
         let begin = snapshot.taken_ns.saturating_sub(window_ns);
         // Delays that ended right after a stop of the process include the stop.
         if let Some((last, _)) = self.past.back()
-            && snapshot.running_ns(*last, snapshot.taken_ns) < snapshot.taken_ns - last
+            && snapshot.running_ns(*last, snapshot.taken_ns)
+                < snapshot.taken_ns.saturating_sub(*last)
         {
             self.past.clear();
         }

@@ -259,7 +259,7 @@ fn where_a_task_waits() {
     // Another task was not asked.
     stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
     let other = stage.screen(80, 24);
-    assert!(other.contains("a  asks where it waits"), "{other}");
+    assert!(other.contains("a  ask where it waits"), "{other}");
     stage.keys("<Esc>a");
     let closed = stage.screen(80, 24);
     assert!(closed.contains("open a task's details with Enter"), "{closed}");
