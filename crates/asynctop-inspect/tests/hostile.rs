@@ -106,7 +106,7 @@ fn a_count_that_contradicts_the_list_is_reported() {
 }
 
 #[test]
-fn a_cycle_ends() {
+fn walk_of_a_cycle_ends() {
     let image = runtime(&[(TASKS + 0x80 + 104, TASKS)]);
     let vtables = vtables(&image);
     let runtime = Runtime::recognize(&image, &vtables, HANDLE).expect("a runtime");
@@ -115,7 +115,7 @@ fn a_cycle_ends() {
     assert!(memory.bytes.get() < 2 << 30, "{}", memory.bytes.get());
 }
 
-fn interesting() -> impl Strategy<Value = u64> {
+fn boundary_value() -> impl Strategy<Value = u64> {
     prop_oneof![
         (0..WORDS).prop_map(|word| BASE + word * 8),
         Just(VTABLE),
@@ -134,8 +134,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn hostile_memory(words in prop::collection::vec((0..WORDS, interesting()), 0..24),
-                      near in prop::collection::vec((0..40_u64, interesting()), 0..6)) {
+    fn hostile_memory(words in prop::collection::vec((0..WORDS, boundary_value()), 0..24),
+                      near in prop::collection::vec((0..40_u64, boundary_value()), 0..6)) {
         // The words of `near` hit the structures that are read.
         let overwritten: Vec<(u64, u64)> = words
             .iter()

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_has_its_sentence_and_the_command_to_run() {
+    fn each_rule_is_explained_with_the_command_to_run() {
         let sudo = "run: sudo /usr/bin/asynctop dump 7";
         let cases = [
             (Access { owner: Some(33), ..access() }, "belongs to user 33, this is user 1000", sudo),

@@ -46,7 +46,8 @@ impl Tcb {
         }
         if word(16)? == address {
             let (words, _) = bytes.as_chunks::<4>();
-            // Behind the pointers of the TCB proper.
+            // Only behind the pointers at the start of the TCB, which could contain the id by
+            // chance.
             let found = words.iter().skip(0x100 / 4).any(|chunk| is_tid(chunk));
             return found.then_some(Tcb { address, library: Library::Glibc });
         }

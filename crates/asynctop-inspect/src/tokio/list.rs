@@ -91,11 +91,12 @@ impl Counts {
         Counts { count: word(lists.count), added: word(lists.added) }
     }
 
-    /// By how much the number of tasks found may differ from the counts before and after.
+    /// Maximum difference between the number of tasks found and the counts before and after.
     fn slack(self, after: Counts) -> Option<u64> {
         let change = self.count?.abs_diff(after.count?);
         Some(match (self.added, after.added) {
-            // As many have ended as were added, apart from the change.
+            // Tasks added, and tasks ended: as many as were added, apart from the change of the
+            // count.
             (Some(before), Some(after)) => after.saturating_sub(before) + change,
             _ if change == 0 => 4,
             _ => change + 64,
