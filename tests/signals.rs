@@ -119,7 +119,7 @@ fn lab_process_ends_on_sigterm() {
 }
 
 #[test]
-fn a_fatal_signal_restores_the_terminal_and_then_acts() {
+fn fatal_signal_restores_the_terminal_before_its_default_action() {
     for (signal, name) in [
         (Signal::USR1, "User defined signal 1"),
         (Signal::ALARM, "Alarm clock"),
@@ -133,7 +133,7 @@ fn a_fatal_signal_restores_the_terminal_and_then_acts() {
 }
 
 #[test]
-fn every_signal_that_ends_a_run_without_a_screen_brings_its_report() {
+fn every_termination_signal_ends_a_headless_run_with_its_report() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
         terminal.wait_for_text("asynctop/1");

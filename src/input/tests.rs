@@ -268,7 +268,7 @@ fn a_sequence_cut_off_by_the_next_one_is_dropped() {
 }
 
 #[test]
-fn a_paste_is_one_text() {
+fn paste_is_one_event() {
     let pasted = Event::Paste("quit\x1b[A\nb".to_owned());
     assert_eq!(
         parse(&[b"\x1b[200~quit\x1b[A\nb\x1b[201~q"]),

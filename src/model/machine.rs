@@ -30,14 +30,14 @@ pub struct MachineLoad {
 
 impl MachineLoad {
     /// The largest of the shares.
-    pub fn lacking(&self) -> f64 {
+    pub fn largest_share(&self) -> f64 {
         let run_delay = self.run_delay.map(|(_, share)| share);
         let shares = [run_delay, self.steal, self.throttled];
         shares.into_iter().flatten().fold(0.0, f64::max)
     }
 }
 
-/// Keeps the last seconds.
+/// The totals of the last seconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tracker {
     past: VecDeque<Totals>,

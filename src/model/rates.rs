@@ -371,7 +371,7 @@ mod tests {
 
         /// The base after an extra snapshot (`gap`), and after the next one (`step`).
         #[test]
-        fn the_base_keeps_its_distance(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
+        fn base_is_old_enough(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
             let mut base = Base::default();
             let snapshots = [S, S + gap, S + gap + step].map(|at| Arc::new(snapshot(at, [])));
             for (last, now) in snapshots.iter().zip(&snapshots[1..]) {

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_the_process_was_stopped_is_in_no_rate() {
+    fn rates_exclude_time_in_which_the_process_was_stopped() {
         let mut run = Run::new();
         run.steps(20, 100);
         let from_ns = run.now;

@@ -136,15 +136,15 @@ impl<F: Future> Future for Instrumented<F> {
         }
 
         let probed = !*root && thread::is_probing();
-        let ours = if probed && context.waker().will_wake(Waker::noop()) {
+        let poll_waker = if probed && context.waker().will_wake(Waker::noop()) {
             // Nested in a traced poll, whose waker does nothing. The real poll follows, with the
             // waker to call.
-            Ours::Silent
+            PollWaker::Silent
         // SAFETY: `poll` has the future for itself.
         } else if unsafe { cell.adopt(context.waker()) } {
-            Ours::Borrowed
+            PollWaker::Borrowed
         } else {
-            Ours::Foreign
+            PollWaker::Foreign
         };
         let frame = Frame::new(cell);
         let started = cell.ledger.poll_started(registry.now(), *root, probed);
@@ -154,11 +154,12 @@ impl<F: Future> Future for Instrumented<F> {
                 How::Traced | How::TracedProbe => trace::go(future, context, registry, cell.key()),
                 How::Plain | How::Probe => future.poll(context),
             };
-            let poll = || with_our_waker(cell, ours, context, poll);
+            let poll = || with_recording_waker(cell, poll_waker, context, poll);
             return probe(registry, &frame, cell, started, done, poll);
         }
         let mut poll = Running::start(registry, &frame, cell, started, done);
-        let result = with_our_waker(cell, ours, context, |context| future.poll(context));
+        let result =
+            with_recording_waker(cell, poll_waker, context, |context| future.poll(context));
         poll.outcome = result.is_ready().then_some(Outcome::Completed);
         result
     }
@@ -167,32 +168,32 @@ impl<F: Future> Future for Instrumented<F> {
 /// Polls with a waker that notes the wakes of the task and then calls Tokio's.
 #[allow(unsafe_code)]
 #[inline(always)]
-fn with_our_waker<T>(
+fn with_recording_waker<T>(
     cell: &'static TaskCell,
-    ours: Ours,
+    poll_waker: PollWaker,
     context: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> T,
 ) -> T {
-    match ours {
-        Ours::Borrowed => {
+    match poll_waker {
+        PollWaker::Borrowed => {
             // SAFETY: the caller holds a reference until after the poll.
             let waker = unsafe { waker::borrowed(cell) };
             poll(&mut Context::from_waker(&waker))
         }
-        Ours::Foreign => {
+        PollWaker::Foreign => {
             let waker = Foreign::waker(cell, context.waker().clone());
             poll(&mut Context::from_waker(&waker))
         }
-        Ours::Silent => poll(context),
+        PollWaker::Silent => poll(context),
     }
 }
 
 /// The waker that a measured future is polled with.
 #[derive(Clone, Copy)]
-enum Ours {
-    /// One that calls the waker that the cell has adopted.
+enum PollWaker {
+    /// Records wakes and calls the waker that the cell has adopted.
     Borrowed,
-    /// One that calls another waker.
+    /// Records wakes and calls another waker, of which it holds a clone.
     Foreign,
     /// The waker of a traced poll, which does nothing.
     Silent,

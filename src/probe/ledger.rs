@@ -68,7 +68,7 @@ pub(crate) struct Started {
 pub(crate) enum How {
     /// Once.
     Plain,
-    /// After a trace of where it waits.
+    /// After a trace of its await point.
     Traced,
     /// Once, because of the watchdog: the poll is not counted, unless it ends the task.
     Probe,

@@ -66,7 +66,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
@@ -79,7 +79,7 @@ pub fn access() -> io::Result<Access> {
     if ABANDONED.load(Ordering::SeqCst) {
         return Ok(Access::None);
     }
-    if !is_in_front() {
+    if !is_in_foreground() {
         // The shell uses the terminal now, with its own modes.
         TAKEN.store(false, Ordering::SeqCst);
         return Ok(Access::None);
@@ -101,8 +101,8 @@ pub fn access() -> io::Result<Access> {
 }
 
 /// Restores the terminal. Does nothing if it was not taken.
-pub fn give_back() {
-    if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_front() {
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_foreground() {
         return;
     }
     // A terminal that is gone cannot be restored, and the error has no reader.
@@ -116,7 +116,7 @@ pub fn give_back() {
 fn abandon() {
     ABANDONED.store(true, Ordering::SeqCst);
     TAKEN.store(false, Ordering::SeqCst);
-    if !is_raw_mode_enabled().unwrap_or(false) || !is_in_front() {
+    if !is_raw_mode_enabled().unwrap_or(false) || !is_in_foreground() {
         return;
     }
     // An error means that the terminal is gone.
@@ -127,7 +127,7 @@ fn abandon() {
 /// Writes to the terminal after what another thread is writing. If the terminal takes none of
 /// that for a second, it is discarded, and if even that does not help, nothing is written.
 fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
-    const PATIENT: usize = 100;
+    const ATTEMPTS_BEFORE_DISCARDING: usize = 100;
     const ATTEMPTS: usize = 150;
     const BETWEEN: Duration = Duration::from_millis(10);
     let stdout = rustix::stdio::stdout();
@@ -135,7 +135,7 @@ fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
     let terminal = rustix::fs::open(ttyname(stdout, Vec::new())?, flags, Mode::empty())?;
     for attempt in 0..ATTEMPTS {
         match rustix::io::write(&terminal, bytes) {
-            Err(Errno::AGAIN) if attempt < PATIENT => {}
+            Err(Errno::AGAIN) if attempt < ATTEMPTS_BEFORE_DISCARDING => {}
             Err(Errno::AGAIN) => tcflush(stdout, QueueSelector::OFlush)?,
             written => return written.map(drop),
         }
@@ -164,12 +164,12 @@ fn write(bytes: &[u8]) -> io::Result<()> {
 /// Discards input that was on its way when the terminal was restored, such as reports of the
 /// mouse: the shell would read it as a command.
 fn discard_input() {
-    const ON_ITS_WAY: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    const IN_TRANSIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     const AT_MOST: usize = 5;
     let stdout = rustix::stdio::stdout();
     for _ in 0..AT_MOST {
         let mut polled = [PollFd::new(&stdout, PollFlags::IN)];
-        match poll(&mut polled, Some(&ON_ITS_WAY)) {
+        match poll(&mut polled, Some(&IN_TRANSIT)) {
             Ok(1..) if !polled[0].revents().contains(PollFlags::HUP) => {
                 let _ = tcflush(stdout, QueueSelector::IFlush);
             }
@@ -180,7 +180,7 @@ fn discard_input() {
 
 /// Whether the program may use its terminal: it belongs to the foreground job, or there is no
 /// job control.
-pub fn is_in_front() -> bool {
+pub fn is_in_foreground() -> bool {
     tcgetpgrp(rustix::stdio::stdout()).map_or(true, |front| front == getpgrp())
 }
 
@@ -197,7 +197,7 @@ pub fn is_gone() -> bool {
 /// # Errors
 /// If a system call fails.
 pub fn suspend() -> io::Result<()> {
-    give_back();
+    restore();
     stop_job_leader();
     Ok(kill_process(getpid(), Signal::STOP)?)
 }
@@ -206,7 +206,7 @@ pub fn suspend() -> io::Result<()> {
 /// or for a full redraw. In the background it stops again.
 pub fn resume() {
     TAKEN.store(false, Ordering::SeqCst);
-    if !is_in_front() {
+    if !is_in_foreground() {
         stop_in_background();
     }
 }
@@ -240,7 +240,7 @@ pub fn hook_panics(is_watched: fn() -> bool) {
         if is_watched() && TAKEN.load(Ordering::SeqCst) {
             return;
         }
-        give_back();
+        restore();
         default(info);
         if !is_watched() && thread::current().id() != main {
             // Without this, the dashboard would continue without one of its threads and report

@@ -13,7 +13,7 @@ use rustix::{
     io::{Errno, read},
 };
 
-use super::{abandon, is_in_front};
+use super::{abandon, is_in_foreground};
 use crate::{app::Event, input::Parser, signals};
 
 /// Passes input and signals on until the receiver is gone.
@@ -76,7 +76,7 @@ impl Input {
                 Waited::Gone => return Ok(()),
                 Waited::Silent => parser.give_up(&mut parsed),
                 // The input is for the shell, and a read would stop the program.
-                Waited::Readable if !is_in_front() => thread::sleep(Self::IN_BACKGROUND),
+                Waited::Readable if !is_in_foreground() => thread::sleep(Self::IN_BACKGROUND),
                 Waited::Readable => match read(self.fd(), &mut buffer) {
                     Ok(0) => empty_reads += 1,
                     Ok(length) => {
@@ -85,7 +85,7 @@ impl Input {
                     }
                     Err(Errno::INTR | Errno::AGAIN) => {}
                     // The program went to the background after the check.
-                    Err(Errno::IO) if !is_in_front() => {}
+                    Err(Errno::IO) if !is_in_foreground() => {}
                     Err(error) => return Err(error.into()),
                 },
             }

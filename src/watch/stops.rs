@@ -67,13 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_run_queue_delay_only_a_long_gap_is_a_stop() {
+    fn only_a_long_gap_is_a_stop_if_run_queue_delay_is_unknown() {
         assert_eq!(find(0, 900 * MS, 15 * MS, None), None);
         assert!(find(0, 1100 * MS, 15 * MS, None).is_some());
     }
 
     #[test]
-    fn the_first_sample_finds_nothing() {
+    fn first_sample_finds_no_stop() {
         assert_eq!(StopDetector::default().woke_up(5000 * MS, 0), None);
     }
 }

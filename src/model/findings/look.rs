@@ -80,8 +80,8 @@ impl Look<'_> {
     /// Whether the machine gave the workers so little CPU that `machine-overloaded` fires.
     pub(super) fn is_machine_overloaded(&self) -> bool {
         let rule = &super::machine_overloaded::RULE;
-        let lacking = self.machine.map(|machine| (machine.lacking() * 100.0) as u64);
-        lacking
+        let percent = self.machine.map(|machine| (machine.largest_share() * 100.0) as u64);
+        percent
             .zip(self.thresholds.get(rule).or(Some(rule.default)))
             .is_some_and(|(of, at)| of >= at)
     }

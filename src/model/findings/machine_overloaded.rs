@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let Some(machine) = look.machine else { return Vec::new() };
-    let percent = (machine.lacking() * 100.0) as u64;
+    let percent = (machine.largest_share() * 100.0) as u64;
     if percent < look.floor(&RULE) {
         return Vec::new();
     }

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     measure: "one stop",
     raise_ns: 0,
     clear_ns: 10_000_000_000,
-    cure: "Polls, delays, impact and rates are reported without this time. If nobody stopped the \
+    cure: "Polls, delays, impact and rates are reported without this time. If you did not stop the \
            program, look for a debugger, a suspended container or a paused virtual machine.",
     on_the_wire: false,
     check: Check::Moment(check),

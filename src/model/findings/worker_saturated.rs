@@ -84,7 +84,7 @@ impl Totals {
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let memory = &mut memory.saturation;
     let busiest = memory.busiest(look);
-    let lacking = look.machine.map_or(0.0, |machine| machine.lacking());
+    let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
     let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
     if look.is_machine_overloaded() {
         // The tasks are not the cause of the current delays.

@@ -129,8 +129,8 @@ fn cpu_time() -> u64 {
     os::cpu_time(this_thread()).expect("this thread lives")
 }
 
-/// Compares the stacks of `wanted` calls; fewer if the calls hardly ever block.
-fn compare(kind: Kind, wanted: usize) {
+/// Compares the stacks of `count` calls; fewer if the calls hardly ever block.
+fn compare(kind: Kind, count: usize) {
     let _alone = alone();
     let Kind { calls, mut prepare, mut block, mut release } = kind;
     let blocker = Arc::new(Blocker::default());
@@ -165,7 +165,7 @@ fn compare(kind: Kind, wanted: usize) {
         while blocker.done.load(SeqCst) != step {
             thread::yield_now();
         }
-        if compared == wanted {
+        if compared == count {
             break;
         }
     }
@@ -177,15 +177,15 @@ fn compare(kind: Kind, wanted: usize) {
         "{calls:?}: {compared} compared, median of the CPU time {:?} ns",
         times.get(times.len() / 2)
     );
-    assert!(compared == wanted || calls == ["fsync"], "{compared} {calls:?}");
+    assert!(compared == count || calls == ["fsync"], "{compared} {calls:?}");
 }
 
-const WANTED: usize = 28;
+const CALLS: usize = 28;
 
 #[test]
 fn a_sleep() {
     let sleep = || thread::sleep(Duration::from_millis(30));
-    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
+    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
 }
 
 #[test]
@@ -193,13 +193,13 @@ fn a_pipe() {
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
     let read = move || reader.read_exact(&mut [0]).expect("a byte");
     let write = move || writer.write_all(&[1]).expect("room");
-    compare(Kind::new(&["read"], read, write), WANTED);
+    compare(Kind::new(&["read"], read, write), CALLS);
 }
 
 fn poll(fd: RawFd) -> i32 {
-    let mut wanted = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut readable = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one descriptor, which is ours to write to.
-    unsafe { libc::poll(&raw mut wanted, 1, -1) }
+    unsafe { libc::poll(&raw mut readable, 1, -1) }
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_poll() {
         reader.read_exact(&mut [0]).expect("a byte");
     };
     let write = move || writer.write_all(&[1]).expect("room");
-    compare(Kind::new(&["poll", "ppoll"], wait, write), WANTED);
+    compare(Kind::new(&["poll", "ppoll"], wait, write), CALLS);
 }
 
 #[test]
@@ -222,14 +222,14 @@ fn a_mutex() {
     let unlock = move || drop(guard.take());
     let mut kind = Kind::new(&["futex"], lock, unlock);
     kind.prepare = Box::new(move || held.set(Some(mutex.lock().expect("no panic"))));
-    compare(kind, WANTED);
+    compare(kind, CALLS);
 }
 
 #[test]
 fn a_channel() {
     let (sender, receiver) = mpsc::channel();
     let receive = move || receiver.recv().expect("a message");
-    compare(Kind::new(&["futex"], receive, move || sender.send(()).expect("open")), WANTED);
+    compare(Kind::new(&["futex"], receive, move || sender.send(()).expect("open")), CALLS);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_socket_with_a_timeout() {
     // The signal ends the call, so it begins again.
     let read = move || while here.read(&mut [0]).is_err() {};
     let write = move || there.write_all(&[1]).expect("room");
-    compare(Kind::new(&["recvfrom", "read"], read, write), WANTED);
+    compare(Kind::new(&["recvfrom", "read"], read, write), CALLS);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_child_process() {
         cat.wait().expect("it ends");
     };
     let close = move || drop(stdin.lock().expect("no panic").take());
-    compare(Kind::new(&["wait4", "waitid"], wait, close), WANTED);
+    compare(Kind::new(&["wait4", "waitid"], wait, close), CALLS);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn an_fsync() {
         file.write_all(&[1; 4096]).expect("room");
         file.sync_all().expect("it works");
     };
-    compare(Kind::new(&["fsync"], sync, || ()), WANTED);
+    compare(Kind::new(&["fsync"], sync, || ()), CALLS);
 }
 
 #[test]
@@ -274,14 +274,14 @@ fn a_tokio_runtime() {
     let notify = Arc::new(tokio::sync::Notify::new());
     let its = notify.clone();
     let wait = move || runtime.block_on(its.notified());
-    compare(Kind::new(&["epoll_wait", "epoll_pwait"], wait, move || notify.notify_one()), WANTED);
+    compare(Kind::new(&["epoll_wait", "epoll_pwait"], wait, move || notify.notify_one()), CALLS);
 }
 
 #[test]
 fn a_sleep_of_the_c_library() {
     // SAFETY: no pointers.
     let sleep = || assert!(unsafe { libc::usleep(30_000) } <= 0);
-    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
+    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
 }
 
 /// Functions with frame pointers, as in a program that is compiled with them. Parts of their frames
@@ -345,6 +345,6 @@ mod frame_pointers {
             leave_frames(20);
             sleep_in_a_large_frame(30_000);
         };
-        compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), WANTED);
+        compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
     }
 }

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_cgroup_and_its_parents_are_found() {
+    fn cpu_stat_of_the_cgroup_and_its_parents_is_found() {
         let paths = |cgroup, mountinfo| {
             let files = stat_files(cgroup, mountinfo).into_iter();
             files.map(|file| file.display().to_string()).collect::<Vec<_>>()

@@ -22,8 +22,8 @@ use super::{
 const FRAMES: usize = 256;
 /// Maximum number of places that are tried for a frame pointer; one of the first is the right one.
 const TRIES: usize = 512;
-/// No frame of a function is larger.
-const LARGE_FRAME: u64 = 1024 * 1024;
+/// Upper bound of the frame of a function.
+const MAX_FRAME: u64 = 1024 * 1024;
 
 type Tables = Arc<[u8]>;
 
@@ -257,7 +257,7 @@ impl Unwinder {
                 Ok(None) if self.is_root(address) => break End::Root,
                 Ok(None) => break End::Null,
                 Err(_) => {
-                    let beyond = copy.end()..copy.end().saturating_add(LARGE_FRAME);
+                    let beyond = copy.end()..copy.end().saturating_add(MAX_FRAME);
                     let is_cut = copy.is_full && beyond.contains(&missing);
                     break if is_cut { End::Cut } else { End::Lost };
                 }
