@@ -195,11 +195,11 @@ fn write_thread(
 }
 
 /// Writes the innermost function and those of the program's own code, or all with
-/// [`TextOptions::all`].
+/// `TextOptions::all`.
 fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let is_own =
         |frame: &Frame| frame.location.as_ref().is_some_and(|location| !location.is_dependency());
-    /// Maximum number of frames shown without [`TextOptions::all`].
+    /// Maximum number of frames shown without `TextOptions::all`.
     const SHOWN: usize = 16;
     let all = options.all || !stack.iter().any(is_own);
     let mut hidden = 0;

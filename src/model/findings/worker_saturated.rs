@@ -25,8 +25,8 @@ pub(super) const RULE: Rule = Rule {
               minute before; without ten seconds of history, at least 10 ms",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
-    cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns what \
-           the work needs. If all of it is needed there, use more workers, or bound what is \
+    cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
+           resources. If all of it must run there, use more workers, or limit how much work is \
            accepted at a time.",
     on_the_wire: false,
     check: Check::Moment(check),
@@ -118,7 +118,7 @@ fn claim(
     group: &BusyGroup<'_>,
 ) -> Claim {
     let BusyGroup { task, tasks, share } = *group;
-    let who = match tasks {
+    let subject = match tasks {
         1 => task.meta.name.to_string(),
         n => format!("{n} tasks of {}", task.meta.group),
     };
@@ -132,7 +132,7 @@ fn claim(
         None => duration(delay),
     };
     let sentence = format!(
-        "worker {worker} is busy for {percent} % of the time, {:.0} % of it with {who}{place}; \
+        "worker {worker} is busy for {percent} % of the time, {:.0} % of it with {subject}{place}; \
          p99 sched delay {delay}",
         share * 100.0
     );
