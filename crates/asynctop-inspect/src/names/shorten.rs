@@ -1,8 +1,37 @@
 //! Short forms of type and function names.
 
+/// Futures around another one, which is their first generic argument, and whose own name says
+/// nothing about the task: spans, measurements, boxes.
+const WRAPPERS: [&str; 9] = [
+    "Instrumented",
+    "WithDispatch",
+    "WithContext",
+    "Pin",
+    "Box",
+    "AssertUnwindSafe",
+    "CatchUnwind",
+    "Abortable",
+    "Timeout",
+];
+
+/// The future inside of all wrappers: `server::conn::{{closure}}` of
+/// `tracing::instrument::Instrumented<server::conn::{{closure}}>`.
+fn unwrapped(mut name: &str) -> &str {
+    loop {
+        let Some(open) = name.find('<') else { return name };
+        let wrapper = name[..open].rsplit("::").next().unwrap_or_default();
+        let inner = first_argument(name, &name[..=open]).filter(|inner| !inner.starts_with("dyn "));
+        match inner {
+            Some(inner) if WRAPPERS.contains(&wrapper) => name = inner,
+            _ => return name,
+        }
+    }
+}
+
 /// `server::conn` of `server::conn::{{closure}}` or `server::conn<T>::{async_fn_env#0}<T>`:
-/// the last two parts of the path, without generics and closures.
+/// the last two parts of the path, without wrappers, generics and closures.
 pub(crate) fn shorten(name: &str) -> String {
+    let name = unwrapped(name);
     let folded = without_generics(name);
     // A whole path may be in angle brackets: `<server::Conn as core::future::Future>`.
     let folded = if folded.is_empty() {
@@ -104,6 +133,13 @@ mod tests {
             ("app::run<T>::{async_fn_env#0}<T>", "app::run"),
             ("<app::Wait as core::future::future::Future>::poll", "poll"),
             ("Wait", "Wait"),
+            ("tracing::instrument::Instrumented<server::conn::{{closure}}>", "server::conn"),
+            (
+                "core::pin::Pin<alloc::boxed::Box<tracing::instrument::Instrumented<a::b<T>::{{closure}}>>>",
+                "a::b",
+            ),
+            ("core::pin::Pin<alloc::boxed::Box<dyn core::future::Future>>", "boxed::Box"),
+            ("tokio::time::timeout::Timeout<Instrumented<x", "timeout::Timeout"),
             ("{{closure}}", "{{closure}}"),
         ];
         for (name, short) in cases {
