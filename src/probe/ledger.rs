@@ -18,7 +18,8 @@
 //! own `now`: `lifetime = busy + scheduled + idle` holds for each reading, also in the
 //! middle of a poll. Counts only grow from one reading to the next. So do times, but
 //! for an event that took its time before the earlier reading and was published after
-//! it: then the later reading is right, and a few nanoseconds change sides.
+//! it: then the later reading is right, and a few nanoseconds change sides. A poll that the
+//! watchdog has caused is idle time until it ends the task, and busy time then.
 //!
 //! `ledger_tests.rs` compares every figure with a plain model, `ledger_loom.rs` runs
 //! the interleavings of poller, wakers and reader.
