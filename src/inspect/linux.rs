@@ -48,7 +48,10 @@ fn write_listing(listing: &Listing, out: &mut impl Write) -> io::Result<()> {
     }
     if listing.denied > 0 {
         let why = listing.first_denied.as_deref().unwrap_or("–");
-        writeln!(out, "{} more processes cannot be read: {why}", listing.denied)?;
+        match listing.denied {
+            1 => writeln!(out, "1 more process cannot be read: {why}")?,
+            more => writeln!(out, "{more} more processes cannot be read; the first one: {why}")?,
+        }
     }
     Ok(())
 }

@@ -5,12 +5,16 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{
-    RULES,
+    RULES, long_poll,
     rule::{Rule, Unit},
+    worker_held,
 };
 use crate::nearest::keystrokes;
 #[cfg(feature = "watch")]
 use crate::watch::WatchOptions;
+
+/// Shorter polls end before the watchdog samples their thread.
+const MIN_POLL_NS: u64 = 10_000_000;
 
 /// The threshold of each rule; a rule may be off.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,6 +104,14 @@ impl Rule {
         let value = self.unit.parse(text).filter(|value| *value > 0).ok_or_else(|| {
             format!("`{text}` is no threshold of {name}; write it like {usual}, or off")
         })?;
+        let is_watched = [worker_held::RULE.name, long_poll::RULE.name].contains(&name);
+        if is_watched && value < MIN_POLL_NS {
+            let least = self.unit.write(MIN_POLL_NS);
+            return Err(format!(
+                "`{text}` is too short for {name}: the watchdog does not see polls below {least}; \
+                 write {least} or more, or off"
+            ));
+        }
         if self.unit == Unit::Percent && value > 100 {
             return Err(format!("`{text}` is out of range for {name}; write 1% to 100%, or off"));
         }
@@ -181,6 +193,11 @@ mod tests {
         assert_eq!(read("unbalanced", "100%"), Ok(Some(100)));
         let error = read("unbalanced", "101%").expect_err("more than all of the time");
         assert_eq!(error, "`101%` is out of range for unbalanced; write 1% to 100%, or off");
+        for (rule, text) in [("worker-held", "9999us"), ("long-poll", "1ns")] {
+            let error = read(rule, text).expect_err("nothing would ever be found");
+            assert!(error.contains("does not see polls below 10ms; write 10ms or more"), "{error}");
+        }
+        assert_eq!(read("worker-held", "10ms"), Ok(Some(10_000_000)));
         for (rule, text) in [
             ("worker-held", "100"),
             ("worker-held", "fast"),

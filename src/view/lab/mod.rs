@@ -25,6 +25,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = lines(app, look, area.width);
     if lines.is_empty() {
         let text = " there is no lab here: what is watched runs elsewhere";
+        canvas.clear(Rect { height: 1, ..area });
         canvas.put(area.x, area.y, area.width, text, look.dim());
         return;
     }

@@ -19,6 +19,8 @@ pub(crate) struct Access {
     pub may_trace: bool,
     /// Signs of a container around this process.
     pub in_container: bool,
+    /// A seccomp filter applies to this process.
+    pub is_filtered: bool,
     /// The command to repeat, with an absolute path.
     pub command: String,
 }
@@ -52,6 +54,7 @@ impl Access {
                 .and_then(|text| text.trim().parse().ok()),
             may_trace: capabilities.is_some_and(|set| set & SYS_PTRACE != 0),
             in_container,
+            is_filtered: field("Seccomp").is_some_and(|mode| mode != "0"),
             command: command.join(" "),
         }
     }
@@ -64,9 +67,9 @@ impl Access {
             (_, Some(3)) => "kernel.yama.ptrace_scope is 3, which denies it to everyone until the \
                              next boot"
                 .into(),
-            _ if self.may_trace && self.in_container => {
-                "the container's security profile denies it; start the container with \
-                 --security-opt seccomp=unconfined, or inspect from the host"
+            _ if self.may_trace && self.is_filtered => {
+                "this process runs under a seccomp filter, which may deny it; start its container \
+                 with --security-opt seccomp=unconfined, or inspect from the host"
                     .into()
             }
             _ if self.may_trace => {
@@ -106,6 +109,7 @@ mod tests {
             ptrace_scope: Some(0),
             may_trace: false,
             in_container: false,
+            is_filtered: false,
             command: "/usr/bin/asynctop dump 7".into(),
         }
     }
@@ -124,9 +128,14 @@ mod tests {
             (Access { in_container: true, owner: Some(0), ..access() }, "belongs to user 0", sudo),
             (Access { user: 0, ..access() }, "without CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"),
             (
-                Access { may_trace: true, in_container: true, ..access() },
-                "security profile",
+                Access { may_trace: true, is_filtered: true, ..access() },
+                "seccomp filter",
                 "seccomp=unconfined",
+            ),
+            (
+                Access { may_trace: true, in_container: true, ..access() },
+                "security module",
+                "user namespace",
             ),
         ];
         for (access, rule, advice) in cases {
