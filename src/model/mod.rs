@@ -119,6 +119,7 @@ impl Model {
             machine: self.machine.load(),
             thresholds: &thresholds,
             all_held: OnceCell::new(),
+            all_held_until: OnceCell::new(),
         });
         self.timeline.advance(&snapshot);
         self.snapshot = Some(snapshot);

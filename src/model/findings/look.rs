@@ -5,7 +5,8 @@ use std::{cell::OnceCell, sync::Arc};
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
     model::{
-        Blame, CurrentPoll, Lag, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates, WorkerRow,
+        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates,
+        WorkerRow,
     },
     probe::State,
     watch::Evidence,
@@ -36,6 +37,8 @@ pub(in crate::model) struct Look<'a> {
     pub thresholds: &'a Thresholds,
     /// Whether each worker is in a long poll, once somebody has asked.
     pub all_held: OnceCell<bool>,
+    /// When the last moment was at which each worker was in a long poll, once it is needed.
+    pub all_held_until: OnceCell<u64>,
 }
 
 impl Look<'_> {
@@ -102,6 +105,24 @@ impl Look<'_> {
         let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
         let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= floor));
         held.all(|held| held)
+    }
+
+    /// The last moment at which each worker was in one of the long polls of the last minute, on
+    /// the source's clock; 0 if there was none, or workers are not known.
+    pub(super) fn all_held_until_ns(&self) -> u64 {
+        *self.all_held_until.get_or_init(|| {
+            let latest = |index| {
+                let of_worker = |entry: &&Entry| entry.evidence.worker == Some(index);
+                self.blame.entries().find(of_worker)
+            };
+            let mut common = (0, u64::MAX);
+            for worker in &self.snapshot.workers {
+                let Some(entry) = latest(worker.index) else { return 0 };
+                common = (common.0.max(entry.evidence.began_ns), common.1.min(entry.end_ns()));
+            }
+            let is_any = !self.snapshot.workers.is_empty() && common.0 < common.1;
+            if is_any { common.1 } else { 0 }
+        })
     }
 
     /// How long a worker has been in its current poll.

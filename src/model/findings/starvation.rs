@@ -27,7 +27,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
-    (task.state == State::Scheduled && !look.all_held()).then(|| task.lasts_ns(look.now()))
+    if task.state != State::Scheduled || look.all_held() {
+        return None;
+    }
+    // Until then the long polls were the reason.
+    let since_held_ns = look.now().saturating_sub(look.all_held_until_ns());
+    Some(task.lasts_ns(look.now()).min(since_held_ns))
 }
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
@@ -62,14 +67,17 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::testing::{S, of},
+        super::testing::{S, evidence, of},
         *,
     };
     use crate::model::{
         CurrentPoll, Snapshot,
         testing::{snapshot, task, worker},
     };
-    use crate::probe::PollKind;
+    use crate::{
+        probe::PollKind,
+        watch::{Cause, Evidence},
+    };
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Snapshot {
@@ -92,6 +100,22 @@ mod tests {
             "conn-1 has been ready for 1.50 s and no worker polls it, though worker 0 is busy for \
              0 % only; hog-1 holds worker 0"
         );
+    }
+
+    #[test]
+    fn delay_behind_a_long_poll_that_has_just_ended_is_no_starvation() {
+        let after_polls_of = |workers: usize| {
+            let mut now = waits(0);
+            let long_poll = |worker: usize| {
+                let key = 2 + worker as u64;
+                let poll = Evidence::clone(&evidence(key, S + S / 4, Cause::Computing));
+                Evidence { worker: Some(worker), over: true, ..poll }.into()
+            };
+            now.evidence = (0..workers).map(long_poll).collect();
+            of("starvation", [now])
+        };
+        assert!(after_polls_of(2).is_empty(), "both workers, until a quarter of a second ago");
+        assert_eq!(after_polls_of(1).len(), 1, "the other worker was free");
     }
 
     #[test]
