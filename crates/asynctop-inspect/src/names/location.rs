@@ -100,7 +100,7 @@ mod tests {
     fn short_paths() {
         let cases = [
             (
-                "/root/.cargo/registry/src/index-1/hyper-1.2.3/src/proto/h1.rs",
+                "/home/user/.cargo/registry/src/index-1/hyper-1.2.3/src/proto/h1.rs",
                 "hyper-1.2.3/src/proto/h1.rs",
             ),
             ("/rustc/abc/library/core/src/ops/function.rs", "core/src/ops/function.rs"),

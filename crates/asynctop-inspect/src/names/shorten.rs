@@ -2,7 +2,8 @@
 
 /// Futures around another one, which is their first generic argument, and whose own name says
 /// nothing about the task: spans, measurements, boxes.
-const WRAPPERS: [&str; 9] = [
+const WRAPPERS: [&str; 10] = [
+    "trace::Root",
     "Instrumented",
     "WithDispatch",
     "WithContext",
@@ -19,10 +20,13 @@ const WRAPPERS: [&str; 9] = [
 fn unwrapped(mut name: &str) -> &str {
     loop {
         let Some(open) = name.find('<') else { return name };
-        let wrapper = name[..open].rsplit("::").next().unwrap_or_default();
+        let path = &name[..open];
+        let is_wrapper = |wrapper: &&str| {
+            path.strip_suffix(*wrapper).is_some_and(|rest| rest.is_empty() || rest.ends_with("::"))
+        };
         let inner = first_argument(name, &name[..=open]).filter(|inner| !inner.starts_with("dyn "));
         match inner {
-            Some(inner) if WRAPPERS.contains(&wrapper) => name = inner,
+            Some(inner) if WRAPPERS.iter().any(is_wrapper) => name = inner,
             _ => return name,
         }
     }
@@ -134,6 +138,9 @@ mod tests {
             ("<app::Wait as core::future::future::Future>::poll", "poll"),
             ("Wait", "Wait"),
             ("tracing::instrument::Instrumented<server::conn::{{closure}}>", "server::conn"),
+            ("tokio::runtime::task::trace::Root<Instrumented<a::b>>", "a::b"),
+            ("app::Root<a::b>", "app::Root"),
+            ("app::MyInstrumented<a::b>", "app::MyInstrumented"),
             (
                 "core::pin::Pin<alloc::boxed::Box<tracing::instrument::Instrumented<a::b<T>::{{closure}}>>>",
                 "a::b",
