@@ -19,7 +19,9 @@ use std::{
 
 use asynctop::{
     probe::Registry,
-    watch::{CallKind, Cause, FrameKind, PollRecord, SystemCall, WatchOptions, Watchdog},
+    watch::{
+        CallKind, Cause, FrameKind, PollRecord, StackSample, SystemCall, WatchOptions, Watchdog,
+    },
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -119,6 +121,40 @@ fn a_spinning_hog_is_blamed_at_its_line() {
     assert_eq!(poll.evidence().function(), Some("watch::spin"));
     assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
     assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
+}
+
+const SHORT: std::ops::Range<u32> = line!()..line!() + 10;
+#[inline(never)]
+fn compute_shortly() -> u64 {
+    let began = Instant::now();
+    let mut sum = 1_u64;
+    while began.elapsed() < Duration::from_millis(2) {
+        sum = black_box(sum.wrapping_mul(3).rotate_left(7));
+    }
+    sum
+}
+
+#[test]
+fn thread_busy_with_short_polls_is_sampled_at_its_line() {
+    let setup = Setup::new();
+    let stop = setup.stop.clone();
+    let busy = setup.registry.instrument_task("busy", async move {
+        while !stop.load(Relaxed) {
+            black_box(compute_shortly());
+            tokio::task::yield_now().await;
+        }
+    });
+    let task = busy.key();
+    setup.runtime.spawn(busy);
+    let sample = wait_for(|| setup.watchdog.handle().samples().pop());
+    setup.stop.store(true, Relaxed);
+    assert_eq!(sample.task, task);
+    assert!(sample.poll_began_ns <= sample.taken_ns, "{sample:?}");
+    let evidence = StackSample::evidence(&[&sample]).unwrap();
+    assert_eq!(evidence.function(), Some("watch::compute_shortly"), "{}", sample.stack);
+    let line = sample.stack.blame().and_then(|frame| frame.line).unwrap();
+    assert!(SHORT.contains(&line), "{line} in {SHORT:?}");
+    assert!(sample.stack.cut.is_none(), "down to the thread's beginning");
 }
 
 const NAP: std::ops::Range<u32> = line!()..line!() + 8;

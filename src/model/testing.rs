@@ -82,6 +82,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
         machine: Err("not in this test"),
         watched: false,
         evidence: Vec::new(),
+        samples: Vec::new(),
         await_point: None,
         targets: Vec::new(),
         period_ns: 0,

@@ -212,6 +212,7 @@ impl Source for LiveSource {
             }),
             watched: self.watchdog.is_some(),
             evidence: self.evidence(),
+            samples: self.watchdog.as_ref().map(WatchHandle::samples).unwrap_or_default(),
             await_point: self.await_point(interest, now),
             targets: Vec::new(),
             period_ns: 0,

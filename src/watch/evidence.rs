@@ -20,13 +20,30 @@ pub struct Share {
 }
 
 impl Share {
-    pub(super) fn of(stack: &Stack, blame: &Frame) -> Self {
+    fn of(stack: &Stack, blame: &Frame) -> Self {
         Share {
             function: blame.name.clone(),
             place: blame.place(),
             callee: stack.callee().map(|frame| frame.name.clone()),
             part: 0.0,
         }
+    }
+
+    /// The functions of `captures` stacks, each with its part of them, largest first. Each stack
+    /// comes with the number of times that it was captured.
+    pub(super) fn of_stacks(stacks: &[(Arc<Stack>, u32)], captures: u32) -> Vec<Share> {
+        let mut shares: Vec<(Share, u32)> = Vec::new();
+        for (stack, count) in stacks {
+            let Some(blame) = stack.blame() else { continue };
+            match shares.iter_mut().find(|(share, _)| share.function == blame.name) {
+                Some((_, all)) => *all += count,
+                // The first is the most frequent one: its place stands for the others.
+                None => shares.push((Share::of(stack, blame), *count)),
+            }
+        }
+        shares.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let part = |count| f64::from(count) / f64::from(captures.max(1));
+        shares.into_iter().map(|(share, count)| Share { part: part(count), ..share }).collect()
     }
 }
 

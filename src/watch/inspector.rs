@@ -3,7 +3,8 @@
 use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 
 use super::{
-    Stack,
+    Stack, StackSample,
+    busy_thread::{BusyThread, PendingSample},
     case::{Case, Owner, Request},
     cause::{Whereabouts, judge},
     eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
@@ -92,6 +93,57 @@ impl Inspector {
         self.judge(at, case, (now, cpu), found);
         self.take(at, case, os_id, answer, (now, now + SILENT_NS));
         self.publish_signals();
+    }
+
+    /// Requests one stack of a thread that is busy with short polls.
+    pub(super) fn sample(&mut self, thread: &mut BusyThread, slot: &'static ThreadSlot, now: u64) {
+        let may_capture = self.budget.take(now);
+        let Some(eyes) = self.eyes.as_mut().filter(|_| may_capture) else { return };
+        let Some(os_id) = slot.os_id() else { return };
+        thread.requested();
+        count(&self.shared.asked);
+        let (whereabouts, answer) = eyes.ask(os_id, slot);
+        self.take_sample(thread, answer, whereabouts, now);
+        self.publish_signals();
+    }
+
+    /// Takes a sample that has arrived late.
+    pub(super) fn collect_sample(&mut self, thread: &mut BusyThread, now: u64) {
+        let Some(eyes) = &mut self.eyes else { return };
+        let Some(PendingSample { ticket, taken_ns, whereabouts }) = thread.pending.take() else {
+            return;
+        };
+        let answer = eyes.collect_late(ticket);
+        if !matches!(answer, Answer::Pending(_)) || now < taken_ns + LOST_NS {
+            self.take_sample(thread, answer, whereabouts, taken_ns);
+        }
+        self.publish_signals();
+    }
+
+    fn take_sample(
+        &mut self,
+        thread: &mut BusyThread,
+        answer: Answer,
+        whereabouts: Whereabouts,
+        taken_ns: u64,
+    ) {
+        match answer {
+            Answer::Pending(ticket) => {
+                thread.pending = Some(PendingSample { ticket, taken_ns, whereabouts });
+            }
+            Answer::Stack(stack, Some((task, poll_began_ns))) => {
+                let cause = judge(0, None, whereabouts);
+                let owner = Owner::Sample { task, poll_began_ns, taken_ns, cause };
+                let eyes = self.eyes.as_mut();
+                if eyes.is_some_and(|eyes| eyes.name(owner, stack).is_ok()) {
+                    count(&self.shared.captured);
+                    thread.sampled();
+                }
+            }
+            Answer::Stack(_, None) => count(&self.shared.missed),
+            // A sample is one of many; the rule goes without it.
+            Answer::None(_) => {}
+        }
     }
 
     fn publish_signals(&self) {
@@ -222,6 +274,13 @@ fn hand_over(shared: &Shared, registry: &Registry, owner: Owner, stacks: Vec<Sta
     match owner {
         Owner::Poll { .. } => {
             shared.log().add_stacks(owner, stacks, registry.now());
+        }
+        Owner::Sample { task, poll_began_ns, taken_ns, cause } => {
+            let sample = |stack: Stack| {
+                let stack = Arc::new(stack);
+                Arc::new(StackSample { task, poll_began_ns, taken_ns, cause, stack })
+            };
+            shared.add_samples(stacks.into_iter().map(sample), registry.now());
         }
         Owner::Idle { task } => {
             let stacks = stacks.into_iter().map(Arc::new).collect();

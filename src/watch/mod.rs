@@ -12,6 +12,7 @@
 //!   inspector.rs looks closely at one long poll: why, and where
 //!   case.rs      what has been looked for in one poll so far
 //!   cpu_account.rs  how long a thread was without a CPU
+//!   busy_thread.rs  when the stack of a busy thread is sampled
 //!   steal.rs     steal time
 //!   stops.rs     intervals in which the whole process was stopped
 //!   bill.rs      who waits because of a long poll
@@ -32,6 +33,7 @@
 //! record.rs    the plain data of a long poll
 //! evidence.rs  a long poll in few words
 //! stack.rs     the plain data of a stack
+//! stack_sample.rs  a stack of a busy thread whose polls are short
 //! awaits.rs    the plain data of where an idle task waits
 //! cost.rs      what a long poll costs the others
 //! cause.rs     why a poll is long
@@ -46,10 +48,13 @@ mod cpu_times;
 mod evidence;
 mod record;
 mod stack;
+mod stack_sample;
 mod time_without_cpu;
 
 #[cfg(feature = "watch")]
 mod bill;
+#[cfg(feature = "watch")]
+mod busy_thread;
 #[cfg(feature = "watch")]
 mod case;
 #[cfg(feature = "watch")]
@@ -89,7 +94,10 @@ pub use cost::{Cost, Waited};
 pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
 pub use record::PollRecord;
+#[cfg(test)]
+pub(crate) use stack::testing;
 pub use stack::{Frame, FrameKind, Stack};
+pub use stack_sample::StackSample;
 pub use time_without_cpu::{Stop, TimeWithoutCpu};
 #[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};

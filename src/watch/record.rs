@@ -86,20 +86,6 @@ impl PollRecord {
 
     /// What a finding needs to say where and why.
     pub fn evidence(&self) -> Evidence {
-        let mut shares: Vec<(Share, u32)> = Vec::new();
-        for (stack, count) in &self.stacks {
-            let Some(blame) = stack.blame() else { continue };
-            match shares.iter_mut().find(|(share, _)| share.function == blame.name) {
-                Some((_, all)) => *all += count,
-                // The first is the one seen most often: its place stands for the others.
-                None => shares.push((Share::of(stack, blame), *count)),
-            }
-        }
-        shares.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let captures = self.captures().max(1);
-        for (share, count) in &mut shares {
-            share.part = f64::from(*count) / f64::from(captures);
-        }
         Evidence {
             kind: self.kind,
             task: self.task,
@@ -112,7 +98,7 @@ impl PollRecord {
             own_ns: (!self.is_undecided()).then(|| self.own_ns()),
             without_cpu: self.without_cpu,
             captures: self.captures(),
-            shares: shares.into_iter().map(|(share, _)| share).collect(),
+            shares: Share::of_stacks(&self.stacks, self.captures()),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
             cost: self.cost.clone(),
             no_stack: self.no_stack.clone(),

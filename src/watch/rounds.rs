@@ -14,6 +14,7 @@ use std::{
 use super::{
     PollRecord, Stop, TimeWithoutCpu,
     bill::{Before, Biller, Charge},
+    busy_thread::BusyThread,
     case::Case,
     cpu_account::{self, CpuAccount},
     eyes::is_runnable,
@@ -41,6 +42,7 @@ pub(super) struct Rounds {
     inspector: Inspector,
     slots: Vec<&'static ThreadSlot>,
     posts: Vec<Post>,
+    busy_threads: Vec<BusyThread>,
     cpu_accounts: Vec<CpuAccount>,
     steal: StealTime,
     stop_detector: StopDetector,
@@ -85,6 +87,7 @@ impl Rounds {
             slow_ns: slow_ns(options),
             slots: Vec::new(),
             posts: Vec::new(),
+            busy_threads: Vec::new(),
             cpu_accounts: Vec::new(),
             steal: StealTime::default(),
             stop_detector: StopDetector::default(),
@@ -121,6 +124,7 @@ impl Rounds {
     fn look(&mut self) -> u64 {
         self.registry.thread_slots(&mut self.slots);
         self.posts.resize_with(self.slots.len(), Post::default);
+        self.busy_threads.resize_with(self.slots.len(), BusyThread::default);
         self.cpu_accounts.resize_with(self.slots.len(), CpuAccount::default);
         let began = self.registry.now();
         // A poll that begins right after this look.
@@ -162,9 +166,15 @@ impl Rounds {
             self.posts[at] = Post { case, steal_before: self.steal.latest(), ..Post::default() };
             self.posts[at].kind = current.map(|poll| poll.kind).unwrap_or_default();
         }
+        let busy_thread = &mut self.busy_threads[at];
+        self.inspector.collect_sample(busy_thread, now);
+        let is_due = busy_thread.is_due(now, || slot.read(now).busy);
         let Some((task, began)) = seen else { return u64::MAX };
         let age = now.saturating_sub(began);
         if age < self.slow_ns {
+            if is_due {
+                self.inspector.sample(&mut self.busy_threads[at], slot, now);
+            }
             // Few polls of a healthy program are this old: look closely at this one.
             let slack = if age < self.slow_ns / 4 { SLACK_NS } else { 0 };
             return began + self.slow_ns + slack;

@@ -129,7 +129,7 @@ impl fmt::Display for Stack {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     use super::*;
 
     pub(in crate::watch) fn frame(name: &str, line: u32, kind: FrameKind) -> Frame {
@@ -144,7 +144,7 @@ pub(super) mod testing {
         }
     }
 
-    pub(in crate::watch) fn stack(frames: &[(&str, u32, FrameKind)]) -> Stack {
+    pub(crate) fn stack(frames: &[(&str, u32, FrameKind)]) -> Stack {
         let frames = frames.iter().map(|(name, line, kind)| frame(name, *line, *kind)).collect();
         Stack { frames, cut: None }
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::awaits::AwaitPoints;
-use super::{AwaitPoint, Awaits, PollRecord, Stop, eyes, log::Log, rounds::Rounds};
+use super::{AwaitPoint, Awaits, PollRecord, StackSample, Stop, eyes, log::Log, rounds::Rounds};
 use crate::probe::Registry;
 
 /// What to watch for.
@@ -209,6 +209,14 @@ impl WatchHandle {
         }
     }
 
+    /// Stacks of threads that spend at least 90 % of their time in polls, one per second and
+    /// thread, of the last 10 s, oldest first; at most 256. A thread that is in a long poll has a
+    /// record in [`records`](Self::records) instead.
+    pub fn samples(&self) -> Vec<Arc<StackSample>> {
+        let now = self.registry.now();
+        self.shared.samples().iter().filter(|sample| is_recent(sample, now)).cloned().collect()
+    }
+
     /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a paused
     /// virtual machine), oldest first; at most 64. Waits up to 100 ms for the watchdog if its next
     /// sample is overdue.
@@ -248,6 +256,8 @@ pub(super) struct Shared {
     stops: Mutex<Vec<Stop>>,
     /// When the watchdog intends to wake up next.
     pub due: AtomicU64,
+    /// Stacks of busy threads, oldest first.
+    samples: Mutex<Vec<Arc<StackSample>>>,
     awaits: Mutex<AwaitPoints>,
     /// The watchdog's own.
     thread: OnceLock<Thread>,
@@ -269,6 +279,7 @@ impl Shared {
             log: Mutex::new(Log::new(options.past, slow_ns(options), nanos(options.held))),
             stops: Mutex::default(),
             due: AtomicU64::new(u64::MAX),
+            samples: Mutex::default(),
             awaits: Mutex::default(),
             thread: OnceLock::new(),
             no_stacks: Mutex::new(None),
@@ -297,6 +308,19 @@ impl Shared {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn samples(&self) -> MutexGuard<'_, Vec<Arc<StackSample>>> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds samples of busy threads at `now`, and removes the old ones.
+    pub(super) fn add_samples(&self, new: impl Iterator<Item = Arc<StackSample>>, now: u64) {
+        let mut samples = self.samples();
+        samples.extend(new);
+        samples.retain(|sample| is_recent(sample, now));
+        let excess = samples.len().saturating_sub(SAMPLES);
+        samples.drain(..excess);
+    }
+
     pub(super) fn awaits(&self) -> MutexGuard<'_, AwaitPoints> {
         self.awaits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -310,6 +334,15 @@ impl std::fmt::Debug for Shared {
 
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
+}
+
+/// How long samples of busy threads are kept.
+const SAMPLES_KEPT_NS: u64 = 10_000_000_000;
+/// Maximum number of samples that are kept.
+const SAMPLES: usize = 256;
+
+fn is_recent(sample: &StackSample, now: u64) -> bool {
+    now.saturating_sub(sample.taken_ns) <= SAMPLES_KEPT_NS
 }
 
 /// Minimum length of a poll that is recorded.

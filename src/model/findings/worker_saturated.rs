@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Entry, Figure, TaskFigures, WorkerFigures},
-    watch::Evidence,
+    watch::{Evidence, StackSample},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -140,14 +140,21 @@ fn claim(
     Claim { evidence, waiters, waiting, ..Claim::of(task, percent, sentence) }
 }
 
-/// The latest long poll of the group with a stack: where its time goes. Polls below the
-/// threshold of the watchdog have no stack.
+/// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
+/// or else the latest long poll with a stack.
 fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<Evidence>> {
+    let samples = look.snapshot.samples.iter().map(|sample| &**sample);
+    let samples = samples.filter(|sample| {
+        sample.stack.blame().is_some()
+            && look.task(sample.task).is_some_and(|task| &*task.meta.group == group)
+    });
+    let samples: Vec<&StackSample> = samples.collect();
     let of_group = |entry: &&Entry| {
         entry.evidence.stack.is_some()
             && entry.meta.as_ref().is_some_and(|meta| &*meta.group == group)
     };
-    look.blame.entries().find(of_group).map(|entry| Arc::clone(&entry.evidence))
+    let long_poll = || look.blame.entries().find(of_group).map(|entry| entry.evidence.clone());
+    StackSample::evidence(&samples).map(Arc::new).or_else(long_poll)
 }
 
 /// The group with the most busy time.
@@ -232,11 +239,13 @@ impl Saturation {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::testing::{S, of, when};
     use crate::{
         Histogram,
         model::{Figure, Finding, MachineStats, Snapshot, testing::task},
-        watch::MachineTimes,
+        watch::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
     };
 
     const MS: u64 = 1_000_000;
@@ -289,7 +298,7 @@ mod tests {
             self
         }
 
-        fn found(&self) -> Vec<std::sync::Arc<Finding>> {
+        fn found(&self) -> Vec<Arc<Finding>> {
             of("worker-saturated", self.moments.clone())
         }
     }
@@ -307,6 +316,29 @@ mod tests {
         assert!(finding.active && sentence.ends_with(" before"), "{sentence}");
         run.seconds(6, [30, 5], MS);
         assert!(run.found().iter().all(|finding| !finding.active));
+    }
+
+    #[test]
+    fn top_frame_is_that_of_the_samples_of_the_group() {
+        let mut run = Run::default();
+        run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+        let samples =
+            [(2, "query"), (1, "query"), (1, "accept"), (3, "beat"), (3, "beat"), (99, "old")];
+        let samples = samples.map(|(task, function)| {
+            let stack = stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Harness)]);
+            let (poll_began_ns, taken_ns) = (run.now - 2 * MS, run.now - MS);
+            let (stack, cause) = (stack.into(), Cause::Computing);
+            Arc::new(StackSample { task, poll_began_ns, taken_ns, cause, stack })
+        });
+        for moment in &mut run.moments {
+            moment.samples = samples.to_vec();
+        }
+        let found = run.found();
+        let sentence = &found[0].sentence;
+        assert!(sentence.contains("with 2 tasks of conn in query; p99"), "{sentence}");
+        let evidence = found[0].evidence.as_ref().expect("samples");
+        assert_eq!((evidence.captures, evidence.place()), (3, Some("src/x.rs:7")));
+        assert_eq!(evidence.lines()[0], "computing in query at src/x.rs:7");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use task::{TaskFigures, TaskKind, TaskMeta};
 use super::{Caveat, Resources, TargetFigures, WorkerPolls};
 use crate::{
     Histogram,
-    watch::{AwaitPoint, Evidence, Stop},
+    watch::{AwaitPoint, Evidence, StackSample, Stop},
 };
 
 /// One moment of a runtime.
@@ -53,6 +53,9 @@ pub struct Snapshot {
     /// What it knows of the long polls that are under way, and of those that ended since
     /// the snapshot before: where and why they are long.
     pub evidence: Vec<Arc<Evidence>>,
+    /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
+    /// in short polls.
+    pub samples: Vec<Arc<StackSample>>,
     /// Where the task waits that [`Interest`] asked, as far as that has come.
     pub await_point: Option<AwaitPoint>,
     /// The programs that are watched over a connection; empty for a runtime of this process.

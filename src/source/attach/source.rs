@@ -212,6 +212,7 @@ impl Looking {
             distributions,
             watched: false,
             evidence,
+            samples: Vec::new(),
             machine: Err(NOT_ON_THE_WIRE),
             await_point: None,
             targets,
