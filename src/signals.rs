@@ -110,8 +110,8 @@ fn act_by_default(signal: Signal, restore: fn()) {
     if !JOB_CONTROL.contains(&signal) {
         restore();
     }
-    // Handlers are never installed, so the action is the default. It follows when the signal is
-    // unblocked, before `raise` returns.
+    // The only handler, for SIGABRT, ends with the default action, too. It follows when the signal
+    // is unblocked, before `raise` returns.
     let only = SigSet::from(signal);
     let acted =
         only.thread_unblock().and_then(|()| raise(signal)).and_then(|()| only.thread_block());

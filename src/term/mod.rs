@@ -1,11 +1,13 @@
-//! The terminal: taking, reading and restoring it, suspending, panics. It is restored whatever ends
+//! The terminal: taking, reading and restoring it, suspending, panics, aborts. It is restored whatever ends
 //! the program, and not touched while the program is in the background.
 
+mod abort;
 mod backend;
 mod reader;
 
 use std::{
     io::{self, Write},
+    os::fd::OwnedFd,
     panic,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -56,6 +58,7 @@ impl Guard {
     /// If the terminal cannot be set up; it is restored then.
     pub fn enter(mouse: bool) -> io::Result<(Guard, Screen)> {
         MOUSE.store(mouse, Ordering::SeqCst);
+        abort::install_handler()?;
         let guard = Guard(());
         if access()? == Access::None {
             stop_in_background();
@@ -90,6 +93,7 @@ pub fn access() -> io::Result<Access> {
     // A shell may have used the terminal since: then raw mode is off, and crossterm, which does not
     // know, would not set it again.
     disable_raw_mode()?;
+    abort::save(restoring())?;
     enable_raw_mode()?;
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
@@ -131,8 +135,7 @@ fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
     const ATTEMPTS: usize = 150;
     const BETWEEN: Duration = Duration::from_millis(10);
     let stdout = rustix::stdio::stdout();
-    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let terminal = rustix::fs::open(ttyname(stdout, Vec::new())?, flags, Mode::empty())?;
+    let terminal = open_nonblocking()?;
     for attempt in 0..ATTEMPTS {
         match rustix::io::write(&terminal, bytes) {
             Err(Errno::AGAIN) if attempt < ATTEMPTS_BEFORE_DISCARDING => {}
@@ -142,6 +145,12 @@ fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
         thread::sleep(BETWEEN);
     }
     Ok(())
+}
+
+/// Opens the terminal once more, for writes that do not block.
+fn open_nonblocking() -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(ttyname(rustix::stdio::stdout(), Vec::new())?, flags, Mode::empty())
 }
 
 /// The escape sequences that undo those of [`access`].
