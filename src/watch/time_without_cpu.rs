@@ -7,7 +7,8 @@ use std::fmt;
 /// waiting for a lock counts as the task's and is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeWithoutCpu {
-    /// The thread was runnable and had no CPU.
+    /// The thread was runnable and had no CPU: other threads had it, or a cgroup CPU quota was used
+    /// up. The kernel counts both as run-queue delay.
     pub run_delay_ns: u64,
     /// The thread waited for a lock, and another thread of the process was runnable and had no CPU:
     /// the largest such delay of any one of them.
