@@ -69,7 +69,7 @@ fn draw(target: &Target, dice: &mut Dice) {
     for _ in 0..2 {
         let snapshot = picture(target, dice.time());
         check(&snapshot);
-        app.advance(Arc::new(snapshot));
+        app.advance(Arc::new(snapshot), Duration::ZERO);
     }
     let (width, height) = (1 + dice.below(160) as u16, 1 + dice.below(50) as u16);
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));

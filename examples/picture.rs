@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     let mut watch = |time: Duration| -> anyhow::Result<()> {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            app.advance(snapshots.recv()?);
+            app.advance(snapshots.recv()?, Duration::ZERO);
         }
         Ok(())
     };

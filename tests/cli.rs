@@ -424,6 +424,45 @@ fn a_hog_that_does_not_come_on_is_no_measurement() {
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn workload_that_fails_is_reported_and_ends_in_code_2() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let kill = |pid: u32, signal| {
+        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+    };
+    let scenario = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("two-customers.toml");
+    let workload = "[[workload]]\nkind = \"customers\"\ncount = 2\nevery = \"10ms\"\n";
+    std::fs::write(&scenario, workload).unwrap();
+    let mut command = program();
+    command.args(["lab", scenario.to_str().unwrap(), "--headless"]);
+    let mut child = command.args(["--format", "jsonl", "--interval", "100ms"]).spawn().unwrap();
+    let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut wait = |holds: fn(&Value) -> bool| {
+        documents.find(|line| {
+            let document: Value = serde_json::from_str(line.as_ref().unwrap()).unwrap();
+            holds(&document["lab"]["workloads"][0])
+        });
+    };
+    wait(|workload| workload["done"].as_u64() > Some(0));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let children = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
+    let children: Vec<u32> = children
+        .flat_map(|text| text.unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .map(|pid| pid.parse().unwrap())
+        .collect();
+    let [customers] = children[..] else { panic!("one process: {children:?}") };
+    kill(customers, Signal::KILL);
+    wait(|workload| workload["failure"].is_string());
+    kill(child.id(), Signal::INT);
+    wait(|_| false);
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{stderr}");
+    let expected = "error: the workload customers: its customers' process has ended (signal: 9";
+    assert!(stderr.starts_with(expected) && stderr.lines().count() == 1, "{stderr}");
+}
+
 /// Where no file may be longer than this many bytes, as on a full disk.
 #[cfg(target_os = "linux")]
 #[test]

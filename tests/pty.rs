@@ -339,3 +339,22 @@ fn a_comparison_that_is_left_early_keeps_what_it_has() {
     terminal.assert_restored();
     assert!(terminal.text().contains("4 connections: throughput: "));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workload_without_file_descriptors_has_failed_on_the_lab_screen() {
+    use rustix::process::{Pid, Resource, getrlimit, prlimit};
+    let scenario = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("two-clients.toml");
+    std::fs::write(&scenario, "[[workload]]\nkind = \"tcp\"\ncount = 2\n").unwrap();
+    let mut terminal = Terminal::sized(&["lab", scenario.to_str().unwrap()], 160, 50);
+    terminal.wait_for_text("conn-2");
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(1);
+    prlimit(Pid::from_raw(terminal.pid().cast_signed()), Resource::Nofile, limit).unwrap();
+    terminal.keys("6j+");
+    let why = "its clients get no reply from the service: Too many open files";
+    terminal.wait_for_line(&["tcp has failed: ", why]);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}

@@ -121,7 +121,7 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
             None
         }
         Event::Input(_) | Event::Signal(Notice::Resized) => None,
-        Event::Snapshot(snapshot) => app.advance(snapshot),
+        Event::Snapshot(snapshot) => app.advance(snapshot, now),
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),

@@ -188,6 +188,23 @@ fn a_message_fades() {
 }
 
 #[test]
+fn failure_is_shown_once_in_the_message_line() {
+    let mut stage = Stage::new();
+    stage.pass(S);
+    let mut failed =
+        crate::model::Snapshot::clone(stage.app.model().snapshot().expect("a snapshot"));
+    let workload = &mut failed.lab.as_mut().expect("a lab").workloads[0];
+    workload.failure = Some("its clients get no reply".into());
+    let sentence = format!(" the workload {}: its clients get no reply\n", workload.name);
+    let failed = Arc::new(failed);
+    stage.show(Arc::clone(&failed));
+    assert!(stage.screen(80, 24).ends_with(&sentence));
+    stage.app.answer("hog on".into(), stage.now);
+    stage.show(failed);
+    assert!(stage.screen(80, 24).ends_with(" hog on\n"));
+}
+
+#[test]
 fn what_is_clicked_is_selected_sorted_or_pressed() {
     let mut stage = Stage::new();
     let click = |stage: &mut Stage, word: &str| {

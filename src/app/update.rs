@@ -27,7 +27,10 @@ pub enum Effect {
 
 impl App {
     /// Takes in a snapshot.
-    pub fn advance(&mut self, snapshot: Arc<Snapshot>) -> Option<Effect> {
+    pub fn advance(&mut self, snapshot: Arc<Snapshot>, now: Duration) -> Option<Effect> {
+        if let Some(failure) = self.new_failure(&snapshot) {
+            self.say(failure, now);
+        }
         let new_epoch = self.model.snapshot().is_some_and(|last| last.epoch != snapshot.epoch);
         self.model.advance(snapshot);
         if new_epoch {
@@ -44,6 +47,13 @@ impl App {
             self.arrange();
         }
         self.hog_to_release()
+    }
+
+    /// A failure of the hog or a workload that the last snapshot did not have.
+    fn new_failure(&self, snapshot: &Snapshot) -> Option<String> {
+        let known = self.model.snapshot().and_then(|last| last.lab.as_ref());
+        let mut failures = snapshot.lab.as_ref()?.failures();
+        failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))
     }
 
     /// Releases a hog that waits for a baseline, once there is one.

@@ -46,6 +46,8 @@ pub(super) struct Run<'a> {
     no_hog: Option<String>,
     /// The first failure of the hog or a workload, as a sentence.
     failure: Option<String>,
+    /// Whether an interrupt ends the run. It may have ended other processes of the lab, too.
+    is_interrupted: bool,
     /// How long the last look took.
     cost: Duration,
 }
@@ -78,6 +80,7 @@ impl<'a> Run<'a> {
             last_document: None,
             no_hog: None,
             failure: None,
+            is_interrupted: false,
             cost: Duration::ZERO,
         }
     }
@@ -161,6 +164,7 @@ impl<'a> Run<'a> {
             self.look();
             self.document(out)?;
         };
+        self.is_interrupted |= end == End::Interrupt;
         self.look();
         self.summary.phases.extend(Phase::between(name, &first, &self.model));
         Ok(end)
@@ -190,7 +194,7 @@ impl<'a> Run<'a> {
             Arc::new(self.source.snapshot(&Interest { groups: true, ..Interest::default() }));
         self.model.advance(Arc::clone(&snapshot));
         self.gate.look(&self.model);
-        if self.failure.is_none() {
+        if self.failure.is_none() && !self.is_interrupted {
             self.failure = snapshot.lab.as_ref().and_then(LabFigures::failure);
         }
         self.cost = begin.elapsed();

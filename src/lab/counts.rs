@@ -62,6 +62,7 @@ pub(super) fn pause(shared: &Shared, foreman: &Foreman, position: usize) -> Stri
     let (name, count) = (&tally.spec.name, tally.wanted.load(Relaxed));
     let said = match tally.paused() {
         Some(count) => {
+            tally.failure.begin();
             tally.paused.store(0, Relaxed);
             tally.wanted.store(count, Relaxed);
             format!("{name} goes on: {count} start anew")
@@ -84,6 +85,7 @@ pub(super) fn restart(shared: &Shared, foreman: &Foreman, position: usize) -> St
     if let Some(count) = tally.paused() {
         return format!("{name} is paused: p starts {count} anew");
     }
+    tally.failure.begin();
     tally.restarts.fetch_add(1, Relaxed);
     foreman.look();
     format!("{name} restarted: its tasks end, and {count} start anew")

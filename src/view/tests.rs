@@ -98,7 +98,7 @@ fn moment(quarters: u64, hog: bool) -> Snapshot {
 fn after(quarters: u64, hog: bool, settings: Settings) -> App {
     let mut app = App::new(settings, Duration::from_millis(250));
     for quarter in 1..=quarters {
-        app.advance(Arc::new(moment(quarter, hog)));
+        app.advance(Arc::new(moment(quarter, hog)), Duration::ZERO);
     }
     app
 }
@@ -172,7 +172,7 @@ fn a_frozen_picture_says_so_and_stays() {
     let mut app = calm();
     press(&mut app, " ");
     for quarter in 9..=12 {
-        app.advance(Arc::new(moment(quarter, false)));
+        app.advance(Arc::new(moment(quarter, false)), Duration::ZERO);
     }
     insta::assert_snapshot!(shown(&mut app, 80, 12));
 }
@@ -189,7 +189,7 @@ fn the_details_of_a_task() {
     }
     let mut next = moment(9, false);
     next.distributions.push((Subject::Task(key), distributions));
-    app.advance(Arc::new(next));
+    app.advance(Arc::new(next), Duration::ZERO);
     insta::assert_snapshot!(shown(&mut app, 90, 40));
 }
 
@@ -260,8 +260,9 @@ fn escape_leads_back_step_by_step() {
 fn the_hog_that_was_asked_for_comes_once_there_is_a_baseline() {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     app.release_hog = true;
-    let effects: Vec<_> =
-        (1..12).filter_map(|quarter| app.advance(Arc::new(moment(quarter, false)))).collect();
+    let effects: Vec<_> = (1..12)
+        .filter_map(|quarter| app.advance(Arc::new(moment(quarter, false)), Duration::ZERO))
+        .collect();
     assert_eq!(effects, [Effect::Lab(Command::ReleaseHog)]);
 }
 
@@ -272,7 +273,7 @@ fn a_hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
         let mut next = moment(quarter, false);
         next.epoch += 1;
         next.lab.as_mut().expect("a lab").hog.restarts = true;
-        let effect = app.advance(Arc::new(next));
+        let effect = app.advance(Arc::new(next), Duration::ZERO);
         (app.model().slowdown().baseline_ns, effect)
     });
     let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
@@ -285,7 +286,7 @@ fn a_new_runtime_ends_what_belonged_to_the_old_one() {
     press(&mut app, "j\n");
     let mut next = moment(9, false);
     next.epoch += 1;
-    app.advance(Arc::new(next));
+    app.advance(Arc::new(next), Duration::ZERO);
     assert_eq!((&app.overlay, app.tasks.key()), (&Overlay::None, None));
 }
 
@@ -307,7 +308,7 @@ proptest! {
         meta.name = name.as_str().into();
         next.tasks[0].polls = huge;
         next.tasks[0].busy_ns = huge;
-        app.advance(Arc::new(next));
+        app.advance(Arc::new(next), Duration::ZERO);
         press(&mut app, &keys);
         let terminal = draw(&mut app, width, height);
         for cell in terminal.backend().buffer().content() {

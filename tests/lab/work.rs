@@ -2,7 +2,7 @@
 
 use asynctop::{
     lab::{Command, LabOptions, WorkloadSpec, find, kind},
-    model::{Figure, Flavor, Interest, Snapshot, Subject, TaskFigures},
+    model::{Figure, Flavor, Interest, LabFigures, Snapshot, Subject, TaskFigures},
     probe::{Registry, State},
     source::Source,
 };
@@ -34,6 +34,7 @@ fn clients_come_back_after_their_connection_was_cut() {
             && alive(s, "conn") == 24
             && alive(s, "client") == 24
     });
+    assert_eq!(failure(&bench.wait_for_work()), None, "a connection that is lost once");
 }
 
 #[test]
@@ -47,6 +48,35 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
         let refused = |task: &TaskFigures| task.stage == Some("failed: connection refused");
         s.tasks.iter().any(|task| refused(task) && !task.state.is_done())
     });
+    let snapshot = bench.wait("the workload fails", |s| failure(s).is_some());
+    let failure = failure(&snapshot).expect("the workload has failed");
+    let expected =
+        "the workload tcp: its clients get no reply from the service: Connection refused";
+    assert!(failure.starts_with(expected), "{failure}");
+}
+
+fn failure(snapshot: &Snapshot) -> Option<String> {
+    snapshot.lab.as_ref().and_then(LabFigures::failure)
+}
+
+#[cfg(feature = "web")]
+#[test]
+fn web_clients_without_a_service_make_the_workload_fail() {
+    let registry = Registry::leak();
+    let options = LabOptions { registry, ..LabOptions::new(find("web").expect("built in")) };
+    let mut bench = Bench::start(options);
+    let snapshot = bench.wait("requests are answered", |s| {
+        done(s).iter().all(|(_, requests)| *requests > 0) && named(s, "conn-1").is_some()
+    });
+    assert_eq!(failure(&snapshot), None);
+    for task in ["accept", "conn-1"] {
+        bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
+    }
+    let snapshot = bench.wait("the workload fails", |s| failure(s).is_some());
+    let failure = failure(&snapshot).expect("the workload has failed");
+    let expected =
+        "the workload web: its clients get no reply from the service: Connection refused";
+    assert!(failure.starts_with(expected), "{failure}");
 }
 
 #[test]

@@ -55,7 +55,6 @@ pub(in crate::lab) struct Opening {
     /// Counts its closed-loop work.
     pub done: Done,
     /// Reports that the workload cannot do its work.
-    #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "only the web service can fail"))]
     pub failure: Failure,
     /// Shows what else there is to tell.
     pub gauges: Gauges,

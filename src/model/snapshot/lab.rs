@@ -71,15 +71,17 @@ pub enum GaugeValue {
 }
 
 impl LabFigures {
-    /// The first failure of the hog or a workload, as a sentence.
-    pub fn failure(&self) -> Option<String> {
+    /// The failures of the hog and the workloads, each as a sentence.
+    pub fn failures(&self) -> impl Iterator<Item = String> {
         let hog = self.hog.failure.as_ref().map(|why| format!("the hog {}: {why}", self.hog.kind));
-        let mut workloads = self.workloads.iter();
-        hog.or_else(|| {
-            workloads.find_map(|workload| {
-                Some(format!("the workload {}: {}", workload.name, workload.failure.as_ref()?))
-            })
-        })
+        hog.into_iter().chain(self.workloads.iter().filter_map(|workload| {
+            Some(format!("the workload {}: {}", workload.name, workload.failure.as_ref()?))
+        }))
+    }
+
+    /// The first of [`failures`](Self::failures).
+    pub fn failure(&self) -> Option<String> {
+        self.failures().next()
     }
 }
 

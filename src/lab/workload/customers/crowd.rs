@@ -1,6 +1,12 @@
 //! The customers, in the process that is theirs: they come and go as they are told.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
@@ -11,7 +17,7 @@ use tokio::{
 };
 
 use super::super::{
-    net::{FIRST_RETRY, LAST_RETRY},
+    net::{Attempts, NO_REPLY, describe},
     tcp,
 };
 use crate::limits;
@@ -31,6 +37,7 @@ struct Crowd {
     address: SocketAddr,
     every: Duration,
     coming: Semaphore,
+    reported: Once,
 }
 
 /// Is the customers of the service at `address`, each of which asks `every` so often on
@@ -40,7 +47,8 @@ struct Crowd {
 /// If the system refuses a runtime, or stdin cannot be read.
 pub fn crowd(address: SocketAddr, every: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let crowd = Arc::new(Crowd { address, every, coming: Semaphore::new(COMING) });
+    let crowd =
+        Arc::new(Crowd { address, every, coming: Semaphore::new(COMING), reported: Once::new() });
     let result = runtime.block_on(obey(&crowd));
     // A read of stdin that is under way would have to end first.
     runtime.shutdown_background();
@@ -72,26 +80,30 @@ async fn obey(crowd: &Arc<Crowd>) -> io::Result<()> {
 
 /// Comes, and comes back when the connection is lost.
 async fn customer(number: usize, crowd: Arc<Crowd>) {
-    let mut retry = FIRST_RETRY;
+    let mut attempts = Attempts::default();
     loop {
-        let mut answered = false;
-        // Why it was lost is known where the service is: here nobody would read it.
-        let Err(_) = visit(number, &crowd, &mut answered).await;
-        if answered {
-            retry = FIRST_RETRY;
-        }
-        sleep(retry).await;
-        retry = (retry * 2).min(LAST_RETRY);
+        let Err(error) = visit(number, &crowd, &mut attempts).await;
+        sleep(attempts.failed(|| crowd.report(&error))).await;
     }
 }
 
-async fn visit(number: usize, crowd: &Crowd, answered: &mut bool) -> io::Result<Infallible> {
+impl Crowd {
+    /// Reports the first failure, in a line on stdout, to the process of the service.
+    fn report(&self, error: &io::Error) {
+        self.reported.call_once(|| {
+            // If nothing reads it, the lab has ended.
+            let _ = writeln!(io::stdout(), "{}", describe(NO_REPLY, error));
+        });
+    }
+}
+
+async fn visit(number: usize, crowd: &Crowd, attempts: &mut Attempts) -> io::Result<Infallible> {
     let turn = crowd.coming.acquire().await;
     let stream = TcpStream::connect(crowd.address).await?;
     stream.set_nodelay(true)?;
     let mut stream = BufReader::with_capacity(BUFFER, stream);
     ask(&mut stream, number).await?;
-    *answered = true;
+    attempts.succeeded();
     drop(turn);
     loop {
         sleep(pause(number, crowd.every)).await;

@@ -17,7 +17,7 @@ use super::{
     kind::{millis, secs},
     net, tcp,
 };
-use crate::lab::{gauge::Count, shared::Done};
+use crate::lab::{failure::Failure, gauge::Count, shared::Done};
 pub use crowd::crowd;
 use process::Outside;
 pub(super) use process::Seat;
@@ -47,11 +47,12 @@ struct Customers {
     program: PathBuf,
     address: SocketAddr,
     every: Duration,
+    failure: Failure,
     outside: Arc<Outside>,
 }
 
 fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let Opening { spawner, done, gauges, params, count, program, .. } = opening;
+    let Opening { spawner, done, failure, gauges, params, count, program, .. } = opening;
     let program = program.ok_or_else(|| {
         io::Error::other("its customers are a process of asynctop, and this program is not it")
     })?;
@@ -59,18 +60,19 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
     let (listener, address) = net::listen(spawner.handle())?;
     let answered = gauges.count("customers answered");
     let serve = move |stream| serve(stream, done.clone(), answered.clone());
-    spawner.spawn("accept", net::accept(listener, spawner.clone(), serve));
+    spawner.spawn("accept", net::accept(listener, spawner.clone(), failure.clone(), serve));
     let every = params.duration(&EVERY);
-    let outside = Outside::start(&program, address, every)?;
-    Ok(Box::new(Customers { program, address, every, outside }))
+    let outside = Outside::start(&program, address, every, &failure)?;
+    Ok(Box::new(Customers { program, address, every, failure, outside }))
 }
 
 impl Workload for Customers {
     fn start(&mut self, _: usize) -> Unit {
-        if self.outside.is_gone()
-            && let Ok(outside) = Outside::start(&self.program, self.address, self.every)
-        {
-            self.outside = outside;
+        if self.outside.is_gone() {
+            match Outside::start(&self.program, self.address, self.every, &self.failure) {
+                Ok(outside) => self.outside = outside,
+                Err(error) => self.failure.report(|| error.to_string()),
+            }
         }
         Unit::Customer(Outside::seat(&self.outside))
     }

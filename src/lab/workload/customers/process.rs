@@ -1,16 +1,18 @@
 //! The process that the customers live in, as the lab sees it.
 
 use std::{
-    io::{self, Write},
+    io::{self, BufRead, BufReader, Write},
     net::SocketAddr,
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::Duration,
 };
 
 use super::crowd::{COME, GO};
+use crate::lab::failure::Failure;
 
 /// A running process; dropped, it is gone. It also ends by itself when this one does,
 /// however that comes: its orders end then.
@@ -21,11 +23,13 @@ pub(super) struct Outside {
 
 impl Outside {
     /// Starts it, without customers. A process group of its own keeps the terminal's
-    /// signals from it, which are meant for the dashboard.
+    /// signals from it, which are meant for the dashboard. If it fails or ends later, it is
+    /// reported to `failure`.
     pub(super) fn start(
         program: &Path,
         address: SocketAddr,
         every: Duration,
+        failure: &Failure,
     ) -> io::Result<Arc<Outside>> {
         let explain = |error: io::Error| {
             let said =
@@ -36,13 +40,20 @@ impl Outside {
             .args(["customers", "--at", &address.to_string()])
             .args(["--every", &format!("{}ns", every.as_nanos())])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(explain)?;
         let orders = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Arc::new(Outside { child: Mutex::new(child), orders: Mutex::new(orders) }))
+        let reports = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let outside = Arc::new(Outside { child: Mutex::new(child), orders: Mutex::new(orders) });
+        let (process, failure) = (Arc::downgrade(&outside), failure.clone());
+        thread::Builder::new()
+            .name("asynctop-customers".into())
+            .spawn(move || read_reports(reports, &process, &failure))
+            .map_err(explain)?;
+        Ok(outside)
     }
 
     /// Sends one customer more.
@@ -72,6 +83,20 @@ impl Drop for Outside {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes on the reports of the customers, one a line, until their process ends.
+fn read_reports(reports: ChildStdout, process: &Weak<Outside>, failure: &Failure) {
+    for report in BufReader::new(reports).lines().map_while(Result::ok) {
+        failure.report(|| report);
+    }
+    // If it has been dropped, the lab has ended it.
+    let Some(process) = process.upgrade() else { return };
+    let status = lock(&process.child).wait();
+    failure.report(|| {
+        let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        format!("its customers' process has ended ({ended}); r on the Lab screen starts it again")
+    });
 }
 
 /// The place of one customer.

@@ -14,10 +14,10 @@ use tokio::{
 use super::{
     Allows, Kind, Opening, Param, Params, Unit, Workload,
     kind::{millis, secs},
-    net::{self, FIRST_RETRY, LAST_RETRY, failure},
+    net::{self, Attempts, NO_REPLY, describe, failure},
 };
 use crate::{
-    lab::{shared::Done, spawner::Spawner},
+    lab::{failure::Failure, shared::Done, spawner::Spawner},
     stage,
 };
 
@@ -30,13 +30,13 @@ pub(super) static KIND: Kind = Kind {
     unit: Some("request"),
     params: &[&SERVE, &THINK],
     tasks,
-    open: |Opening { spawner, done, params, count, .. }| {
+    open: |Opening { spawner, done, failure, params, count, .. }| {
         net::make_room(count, 2)?;
         let service = match params.word(&SERVE) {
-            "threads" => Service::Threads(threads::Service::start()?),
-            _ => Service::Tasks(serve_with_tasks(&spawner)?),
+            "threads" => Service::Threads(threads::Service::start(failure.clone())?),
+            _ => Service::Tasks(serve_with_tasks(&spawner, failure.clone())?),
         };
-        Ok(Box::new(Tcp { spawner, done, service, think: params.duration(&THINK) }))
+        Ok(Box::new(Tcp { spawner, done, failure, service, think: params.duration(&THINK) }))
     },
 };
 
@@ -63,6 +63,7 @@ fn tasks(count: usize, params: &Params) -> usize {
 struct Tcp {
     spawner: Spawner,
     done: Done,
+    failure: Failure,
     service: Service,
     think: Duration,
 }
@@ -84,18 +85,24 @@ impl Service {
 }
 
 /// Binds a port of the system's choice and begins to accept.
-fn serve_with_tasks(spawner: &Spawner) -> io::Result<SocketAddr> {
+fn serve_with_tasks(spawner: &Spawner, failure: Failure) -> io::Result<SocketAddr> {
     let (listener, address) = net::listen(spawner.handle())?;
-    spawner.spawn("accept", net::accept(listener, spawner.clone(), |stream| serve(stream, || ())));
+    let accept = net::accept(listener, spawner.clone(), failure, |stream| serve(stream, || ()));
+    spawner.spawn("accept", accept);
     Ok(address)
 }
 
 impl Workload for Tcp {
     fn start(&mut self, number: usize) -> Unit {
-        // Clients that think equally long would come all at the same time.
-        let think = self.think + Duration::from_millis(number as u64 % 6);
-        let client = client(number, self.service.address(), self.done.clone(), think);
-        self.spawner.spawn(&format!("client-{number}"), client).1.into()
+        let client = Client {
+            number,
+            address: self.service.address(),
+            done: self.done.clone(),
+            failure: self.failure.clone(),
+            // Clients that think equally long would come all at the same time.
+            think: self.think + Duration::from_millis(number as u64 % 6),
+        };
+        self.spawner.spawn(&format!("client-{number}"), client.run()).1.into()
     }
 }
 
@@ -131,48 +138,56 @@ fn reply(request: &str, served: u64) -> String {
     }
 }
 
-/// Asks again and again, and connects again when the connection is lost.
-async fn client(number: usize, address: SocketAddr, done: Done, think: Duration) {
-    let mut retry = FIRST_RETRY;
-    loop {
-        stage("connects");
-        let lost = match TcpStream::connect(address).await {
-            Ok(stream) => match ask_for_ever(stream, number, &done, (think, &mut retry)).await {
-                Ok(never) => match never {},
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        stage(failure(&lost));
-        sleep(retry).await;
-        retry = (retry * 2).min(LAST_RETRY);
-    }
+struct Client {
+    number: usize,
+    address: SocketAddr,
+    done: Done,
+    failure: Failure,
+    think: Duration,
 }
 
-async fn ask_for_ever(
-    stream: TcpStream,
-    number: usize,
-    done: &Done,
-    (think, retry): (Duration, &mut Duration),
-) -> io::Result<Infallible> {
-    stream.set_nodelay(true)?;
-    let mut stream = BufReader::new(stream);
-    let request = format!("GET item-{number}\nfrom: client-{number}\n\n");
-    let mut reply = String::new();
-    loop {
-        stage("writes a request");
-        stream.get_mut().write_all(request.as_bytes()).await?;
-        stage("waits for the reply");
-        if !read_message(&mut stream, &mut reply).await? {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+impl Client {
+    /// Asks again and again, and connects again when the connection is lost.
+    async fn run(self) {
+        let mut attempts = Attempts::default();
+        loop {
+            stage("connects");
+            let lost = match TcpStream::connect(self.address).await {
+                Ok(stream) => {
+                    let Err(error) = self.ask_for_ever(stream, &mut attempts).await;
+                    error
+                }
+                Err(error) => error,
+            };
+            stage(failure(&lost));
+            sleep(attempts.failed(|| self.failure.report(|| describe(NO_REPLY, &lost)))).await;
         }
-        if !reply.starts_with("200 ") {
-            return Err(io::ErrorKind::InvalidData.into());
+    }
+
+    async fn ask_for_ever(
+        &self,
+        stream: TcpStream,
+        attempts: &mut Attempts,
+    ) -> io::Result<Infallible> {
+        stream.set_nodelay(true)?;
+        let mut stream = BufReader::new(stream);
+        let request = format!("GET item-{0}\nfrom: client-{0}\n\n", self.number);
+        let mut reply = String::new();
+        loop {
+            stage("writes a request");
+            stream.get_mut().write_all(request.as_bytes()).await?;
+            stage("waits for the reply");
+            if !read_message(&mut stream, &mut reply).await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if !reply.starts_with("200 ") {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.done.one();
+            attempts.succeeded();
+            stage("thinks");
+            sleep(self.think).await;
         }
-        done.one();
-        *retry = FIRST_RETRY;
-        stage("thinks");
-        sleep(think).await;
     }
 }
 

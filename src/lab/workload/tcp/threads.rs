@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use super::{FIRST_RETRY, MAX_LINE, reply};
+use super::{MAX_LINE, reply};
+use crate::lab::{
+    failure::Failure,
+    workload::net::{Attempts, CANNOT_ACCEPT, FIRST_RETRY, describe},
+};
 
 /// A thread here needs little room, and there may be thousands.
 const STACK: usize = 64 * 1024;
@@ -23,13 +27,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(failure: Failure) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (address, over) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
         let asked = Arc::clone(&over);
         thread::Builder::new()
             .name("lab-accept".into())
-            .spawn(move || accept(&listener, &asked))?;
+            .spawn(move || accept(&listener, &asked, &failure))?;
         Ok(Service { address, over })
     }
 }
@@ -43,29 +47,36 @@ impl Drop for Service {
     }
 }
 
-fn accept(listener: &TcpListener, over: &AtomicBool) {
-    while let Ok(accepted) = next(listener, over) {
-        // No thread to be had: the connection is closed, its client says so and tries again.
-        let _ = thread::Builder::new().name("lab-conn".into()).stack_size(STACK).spawn(move || {
-            // A connection that breaks ends its thread, and its client tells.
-            let _ = answer_all(accepted);
+/// Serves each connection on a thread of its own until the service is over.
+fn accept(listener: &TcpListener, over: &AtomicBool, failure: &Failure) {
+    let mut attempts = Attempts::default();
+    loop {
+        let served = listener.accept().and_then(|(stream, _)| match over.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => serve(stream),
         });
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        match served {
+            Ok(()) => attempts.succeeded(),
+            Err(error) => {
+                attempts.failed(|| failure.report(|| describe(CANNOT_ACCEPT, &error)));
+                // Not longer: connections that end free their threads and file descriptors.
+                thread::sleep(FIRST_RETRY);
+            }
+        }
     }
 }
 
-/// The next connection; an error is the end of the service.
-fn next(listener: &TcpListener, over: &AtomicBool) -> io::Result<TcpStream> {
-    loop {
-        let accepted = listener.accept();
-        if over.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        match accepted {
-            Ok((stream, _)) => return Ok(stream),
-            // Most likely no file descriptor is left: some will come back.
-            Err(_) => thread::sleep(FIRST_RETRY),
-        }
-    }
+/// Starts a thread for the connection. Without one the connection is closed.
+fn serve(stream: TcpStream) -> io::Result<()> {
+    let thread = thread::Builder::new().name("lab-conn".into()).stack_size(STACK);
+    thread.spawn(move || {
+        // A connection that breaks ends its thread, and the client reports it.
+        let _ = answer_all(stream);
+    })?;
+    Ok(())
 }
 
 fn answer_all(stream: TcpStream) -> io::Result<()> {

@@ -14,58 +14,63 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
     lab::{
+        failure::Failure,
         shared::Done,
-        workload::net::{FIRST_RETRY, LAST_RETRY, failure},
+        workload::net::{Attempts, NO_REPLY, describe, failure},
     },
     stage,
 };
 
-type Failure = Box<dyn Error + Send + Sync>;
+type Lost = Box<dyn Error + Send + Sync>;
 
 pub(super) struct Client {
     pub address: SocketAddr,
     pub path: String,
     pub think: Duration,
     pub done: Done,
+    pub failure: Failure,
 }
 
 impl Client {
     /// Asks for ever, and connects again when the connection is lost.
     pub(super) async fn run(self) {
-        let mut retry = FIRST_RETRY;
+        let mut attempts = Attempts::default();
         loop {
             stage("connects");
-            let why = match TcpStream::connect(self.address).await {
+            let pause = match TcpStream::connect(self.address).await {
                 Ok(stream) => {
-                    let before = self.done.get();
-                    let Err(_) = self.converse(stream).await;
-                    if self.done.get() > before {
-                        retry = FIRST_RETRY;
-                    }
-                    "failed: the connection broke"
+                    let Err(lost) = self.converse(stream, &mut attempts).await;
+                    stage("failed: the connection broke");
+                    attempts.failed(|| self.failure.report(|| format!("{NO_REPLY}: {lost}")))
                 }
-                Err(error) => failure(&error),
+                Err(error) => {
+                    stage(failure(&error));
+                    attempts.failed(|| self.failure.report(|| describe(NO_REPLY, &error)))
+                }
             };
-            stage(why);
-            sleep(retry).await;
-            retry = (retry * 2).min(LAST_RETRY);
+            sleep(pause).await;
         }
     }
 
-    async fn converse(&self, stream: TcpStream) -> Result<Infallible, Failure> {
+    async fn converse(
+        &self,
+        stream: TcpStream,
+        attempts: &mut Attempts,
+    ) -> Result<Infallible, Lost> {
         stream.set_nodelay(true)?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         // One task drives both the connection and what is asked over it.
         tokio::select! {
-            ended = connection => Err(ended.err().map_or("closed".into(), Failure::from)),
-            never = self.ask_for_ever(&mut sender) => never,
+            ended = connection => Err(ended.err().map_or("closed".into(), Lost::from)),
+            never = self.ask_for_ever(&mut sender, attempts) => never,
         }
     }
 
     async fn ask_for_ever(
         &self,
         sender: &mut SendRequest<Empty<Bytes>>,
-    ) -> Result<Infallible, Failure> {
+        attempts: &mut Attempts,
+    ) -> Result<Infallible, Lost> {
         loop {
             let request = Request::get(&self.path).header(HOST, "localhost").body(Empty::new())?;
             stage("waits for the answer");
@@ -78,6 +83,7 @@ impl Client {
                 return Err(format!("the service says {status}").into());
             }
             self.done.one();
+            attempts.succeeded();
             stage("thinks");
             sleep(self.think).await;
         }

@@ -17,7 +17,7 @@ use super::{
     kind::{millis, secs},
     net,
 };
-use crate::lab::{shared::Done, spawner::Spawner};
+use crate::lab::{failure::Failure, shared::Done, spawner::Spawner};
 use ask::Asker;
 
 pub(super) static KIND: Kind = Kind {
@@ -55,6 +55,7 @@ fn tasks(count: usize, _: &Params) -> usize {
 struct Web {
     spawner: Spawner,
     done: Done,
+    failure: Failure,
     address: SocketAddr,
     think: Duration,
     users: u64,
@@ -64,15 +65,15 @@ fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
     let Opening { spawner, done, failure, params, mode, count, .. } = opening;
     net::make_room(count, 2)?;
     let users = params.number(&USERS);
-    let asker = Asker::start(Arc::new(Database::open(users)?), mode, failure)?;
+    let asker = Asker::start(Arc::new(Database::open(users)?), mode, failure.clone())?;
     let (listener, address) = net::listen(spawner.handle())?;
     spawner.spawn(
         "accept",
-        net::accept(listener, spawner.clone(), move |stream| {
+        net::accept(listener, spawner.clone(), failure.clone(), move |stream| {
             serve::connection(stream, asker.clone())
         }),
     );
-    Ok(Box::new(Web { spawner, done, address, think: params.duration(&THINK), users }))
+    Ok(Box::new(Web { spawner, done, failure, address, think: params.duration(&THINK), users }))
 }
 
 impl Workload for Web {
@@ -87,6 +88,7 @@ impl Workload for Web {
             // Clients that think equally long would come all at the same time.
             think: self.think + Duration::from_millis(number as u64 % 7),
             done: self.done.clone(),
+            failure: self.failure.clone(),
         };
         self.spawner.spawn(&format!("client-{number}"), client.run()).1.into()
     }
