@@ -55,8 +55,9 @@ impl Lab {
         options.check()?;
         let (registry, size) = (options.registry, options.size());
         let (runtime, epoch) = begin_epoch(registry, size, 1)?;
+        let epoch_number = epoch.number;
         let shared = Arc::new(Shared::new(options, epoch));
-        let running = Mutex::new(Some(populate(&shared, runtime, size)?));
+        let running = Mutex::new(Some(populate(&shared, epoch_number, runtime, size)?));
         Ok(Lab { shared, running })
     }
 
@@ -198,8 +199,9 @@ impl Lab {
     fn begin_anew(&self, running: &mut Running, size: Size) -> String {
         let number = self.shared.epoch().number + 1;
         let next = begin_epoch(self.shared.registry, size, number);
-        let next =
-            next.and_then(|(runtime, epoch)| Ok((populate(&self.shared, runtime, size)?, epoch)));
+        let next = next.and_then(|(runtime, epoch)| {
+            Ok((populate(&self.shared, number, runtime, size)?, epoch))
+        });
         match next {
             Ok((next, epoch)) => {
                 let mut hog = self.shared.hog();
@@ -264,8 +266,13 @@ impl fmt::Debug for Lab {
 }
 
 /// Opens all workloads on a runtime and begins to start their units.
-fn populate(shared: &Arc<Shared>, runtime: TestRuntime, size: Size) -> Result<Running, LabError> {
-    let spawner = Spawner::new(shared.registry, runtime.handle().clone());
+fn populate(
+    shared: &Arc<Shared>,
+    number: u64,
+    runtime: TestRuntime,
+    size: Size,
+) -> Result<Running, LabError> {
+    let spawner = Spawner::new(shared.registry, number as u32, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
         let Tally { spec, done, failure, gauges, mode, wanted, .. } = tally;

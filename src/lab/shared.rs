@@ -40,6 +40,13 @@ pub(crate) struct Epoch {
     pub before: Arc<[ThreadReading]>,
 }
 
+impl Epoch {
+    /// The number by which the probe knows the tasks of this runtime.
+    pub(crate) fn runtime(&self) -> u32 {
+        self.number as u32
+    }
+}
+
 /// Counts units of closed-loop work, over all epochs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done(Arc<AtomicU64>);

@@ -16,6 +16,8 @@ use crate::probe::{Instrumented, Registry};
 #[derive(Clone)]
 pub(crate) struct Spawner {
     registry: &'static Registry,
+    /// Number of the runtime: its epoch.
+    runtime: u32,
     handle: Handle,
     tasks: Arc<Tasks>,
     /// Put before the names of tasks: what their workload is called, if not as its kind.
@@ -23,8 +25,8 @@ pub(crate) struct Spawner {
 }
 
 impl Spawner {
-    pub(crate) fn new(registry: &'static Registry, handle: Handle) -> Self {
-        Spawner { registry, handle, tasks: Arc::default(), prefix: None }
+    pub(crate) fn new(registry: &'static Registry, runtime: u32, handle: Handle) -> Self {
+        Spawner { registry, runtime, handle, tasks: Arc::default(), prefix: None }
     }
 
     /// The same for the tasks of one workload.
@@ -45,7 +47,7 @@ impl Spawner {
         F: Future<Output = ()> + Send + 'static,
     {
         let name = &*self.name(name);
-        let task = self.registry.instrument_task(name, future);
+        let task = self.registry.instrument_on(self.runtime, name, true, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);
         self.tasks.insert(key, name, abort.clone());
@@ -55,7 +57,7 @@ impl Spawner {
     /// Measures a future that is not spawned.
     #[track_caller]
     pub(crate) fn instrument<F: Future>(&self, name: &str, future: F) -> Instrumented<F> {
-        self.registry.instrument(&self.name(name), future)
+        self.registry.instrument_on(self.runtime, &self.name(name), false, future)
     }
 
     fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn ended_tasks_are_not_kept_for_ever() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let spawner = Spawner::new(Registry::leak(), runtime.handle().clone());
+        let spawner = Spawner::new(Registry::leak(), 0, runtime.handle().clone());
         for _ in 0..10 * Tasks::PRUNE_MIN {
             spawner.spawn("short", async {});
             runtime.block_on(tokio::task::yield_now());

@@ -85,10 +85,11 @@ pub struct Blame {
 
 impl Blame {
     /// Adds the long polls of a snapshot: those of at least `long_ns`, less the time without a CPU.
-    pub(super) fn advance(&mut self, snapshot: &Snapshot, long_ns: u64) {
+    /// `last` is the snapshot before it.
+    pub(super) fn advance(&mut self, snapshot: &Snapshot, last: Option<&Snapshot>, long_ns: u64) {
         let before = self.entries.len();
         for evidence in &snapshot.evidence {
-            self.take(snapshot, evidence);
+            self.take(snapshot, last, evidence);
         }
         self.entries.retain(|entry| entry.own_ns() >= long_ns);
         let oldest_ns = snapshot.taken_ns.saturating_sub(WINDOW_NS);
@@ -102,7 +103,7 @@ impl Blame {
         }
     }
 
-    fn take(&mut self, snapshot: &Snapshot, evidence: &Arc<Evidence>) {
+    fn take(&mut self, now: &Snapshot, last: Option<&Snapshot>, evidence: &Arc<Evidence>) {
         let same = |entry: &&mut Entry| {
             (entry.evidence.task, entry.evidence.began_ns) == (evidence.task, evidence.began_ns)
         };
@@ -110,8 +111,11 @@ impl Blame {
             known.evidence = evidence.clone();
             return;
         }
-        let at = snapshot.tasks.binary_search_by_key(&evidence.task, |task| task.key).ok();
-        let meta = at.map(|at| snapshot.tasks[at].meta.clone());
+        // A task may end, and no longer be listed, before its long poll is reported.
+        let meta = [Some(now), last].into_iter().flatten().find_map(|snapshot| {
+            let at = snapshot.tasks.binary_search_by_key(&evidence.task, |task| task.key).ok()?;
+            Some(Arc::clone(&snapshot.tasks[at].meta))
+        });
         self.entries.push_back(Entry { meta, evidence: evidence.clone() });
     }
 
@@ -261,7 +265,21 @@ mod tests {
         let tasks = names.iter().zip(1..).map(|(name, id)| task(id, name));
         let mut now = snapshot(taken_ns, tasks);
         now.evidence = polls.into_iter().map(Arc::new).collect();
-        blame.advance(&now, MS);
+        blame.advance(&now, None, MS);
+    }
+
+    #[test]
+    fn entry_keeps_the_name_of_a_task_that_is_no_longer_listed() {
+        let mut blame = Blame::default();
+        let before = snapshot(S, [task(7, "import")]);
+        let with = |mut now: Snapshot| {
+            now.evidence = vec![evidence(7, S / 2, S, "parse").into()];
+            now
+        };
+        blame.advance(&with(snapshot(2 * S, [])), Some(&before), MS);
+        assert_eq!(&*blame.culprits()[0].name, "import");
+        blame.advance(&with(snapshot(3 * S, [])), Some(&snapshot(2 * S, [])), MS);
+        assert_eq!((&*blame.culprits()[0].name, blame.entries().count()), ("import", 1));
     }
 
     #[test]

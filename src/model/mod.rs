@@ -104,7 +104,7 @@ impl Model {
         self.lag.advance(&snapshot);
         self.machine.advance(&snapshot);
         self.session.advance(&snapshot, self.slowdown.figure());
-        self.blame.advance(&snapshot, self.findings.thresholds.long_poll_ns());
+        self.blame.advance(&snapshot, last.as_deref(), self.findings.thresholds.long_poll_ns());
         let thresholds = self.findings.thresholds.clone();
         self.findings.advance(&findings::Look {
             snapshot: &snapshot,

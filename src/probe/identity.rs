@@ -45,6 +45,9 @@ pub(crate) struct Identity {
     /// Counts up from 1 over the life of the registry; what people see.
     pub id: u64,
     pub future_size: u32,
+    /// Number of the runtime that the task was spawned on, where the spawner knows it; 0 otherwise.
+    /// Tasks of different runtimes never delay each other.
+    pub runtime: u32,
 }
 
 /// Names tasks by number, over the life of a registry.

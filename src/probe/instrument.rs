@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     mem::{ManuallyDrop, needs_drop},
-    panic::Location,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -104,12 +103,10 @@ impl Drop for Task {
 impl<F> Instrumented<F> {
     pub(crate) fn new(
         registry: &'static Registry,
-        name: super::identity::Name,
-        location: &'static Location<'static>,
+        cell: &'static TaskCell,
         root: bool,
         future: F,
     ) -> Self {
-        let cell = registry.open(name, location, size_of::<F>(), root);
         let future = ManuallyDrop::new(future);
         Instrumented { future, task: Task { registry, cell, root, done: false } }
     }

@@ -78,7 +78,8 @@ where
 {
     let name = identity::Name::Static(function_name::<F>());
     let registry = Registry::global();
-    tokio::spawn(Instrumented::new(registry, name, Location::caller(), true, future))
+    let cell = registry.open(name, Location::caller(), size_of::<F>(), (true, 0));
+    tokio::spawn(Instrumented::new(registry, cell, true, future))
 }
 
 /// As [`spawn`], under a name of your own.

@@ -107,14 +107,28 @@ impl Registry {
     /// Measures `future` under `name`, wherever it is polled.
     #[track_caller]
     pub fn instrument<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
-        Instrumented::new(self, Name::new(name), Location::caller(), false, future)
+        self.instrument_on(0, name, false, future)
     }
 
     /// Measures `future`, which the caller will hand to an executor as a task of its
     /// own: every poll of it answers a wake.
     #[track_caller]
     pub fn instrument_task<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
-        Instrumented::new(self, Name::new(name), Location::caller(), true, future)
+        self.instrument_on(0, name, true, future)
+    }
+
+    /// Measures `future` as one of the runtime with this number; `root` if it is a task of its own.
+    #[track_caller]
+    pub(crate) fn instrument_on<F: Future>(
+        &'static self,
+        runtime: u32,
+        name: &str,
+        root: bool,
+        future: F,
+    ) -> Instrumented<F> {
+        let (name, location) = (Name::new(name), Location::caller());
+        let cell = self.open(name, location, size_of::<F>(), (root, runtime));
+        Instrumented::new(self, cell, root, future)
     }
 
     /// Looks at every task, living or lately ended, at the same `now`.
@@ -167,6 +181,18 @@ impl Registry {
         let next = if reading.since > began { reading.since } else { u64::MAX };
         // Checked after the reading: the slot had not been cleared.
         (cell.key() == key).then_some(end.min(next))
+    }
+
+    /// Number of the runtime that a task was spawned on; `None` if the task is no longer known.
+    #[cfg(feature = "watch")]
+    #[allow(unsafe_code)]
+    pub(crate) fn runtime_of(&self, key: u64) -> Option<u32> {
+        let _scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = self.cell_at(key)?;
+        cell.ledger.read(self.now(), || ())?;
+        // SAFETY: the lock is held and the slot was seen occupied.
+        let identity = unsafe { cell.identity() };
+        identity.filter(|_| cell.key() == key).map(|identity| identity.runtime)
     }
 
     /// The longest poll of a task so far, in ns; `None` if its slot has been reused for another
@@ -227,7 +253,7 @@ impl Registry {
         name: Name,
         location: &'static Location<'static>,
         future_size: usize,
-        root: bool,
+        (root, runtime): (bool, u32),
     ) -> &'static TaskCell {
         if self.ended_count.load(Ordering::Relaxed) > Self::MAX_ENDED
             && let Ok(mut finished) = self.scan.try_lock()
@@ -236,7 +262,7 @@ impl Registry {
         }
         let cell = self.take_vacant();
         let future_size = u32::try_from(future_size).unwrap_or(u32::MAX);
-        let identity = Identity { name, location, id: self.ids.next(), future_size };
+        let identity = Identity { name, location, id: self.ids.next(), future_size, runtime };
         self.live.fetch_add(1, Ordering::Relaxed);
         // SAFETY: `take_vacant` gives each vacant slot to one caller.
         unsafe { cell.open(identity, self.now(), root) };

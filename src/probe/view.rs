@@ -41,6 +41,11 @@ impl TaskView<'_> {
         self.identity.future_size
     }
 
+    /// Number of the runtime that the task was spawned on; 0 if the spawner did not state it.
+    pub(crate) fn runtime(&self) -> u32 {
+        self.identity.runtime
+    }
+
     /// How many wakers of this task somebody holds. A task that is idle with none will
     /// never run again. `None` if the task is polled with several wakers in turn.
     pub fn live_wakers(&self) -> Option<u32> {

@@ -93,7 +93,12 @@ impl LiveSource {
         let records = watchdog.records();
         self.heard_ns =
             records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
+        // A poll of the lab's previous runtime may still be under way.
+        let is_lab = matches!(self.target, Target::Lab(_));
+        let number = self.epoch.runtime();
+        let is_current = |runtime: Option<u32>| !is_lab || runtime.is_none_or(|r| r == number);
         let told = records.iter().filter(|record| record.noticed_ns.is_none_or(news));
+        let told = told.filter(|record| is_current(record.runtime));
         let evidence = |record: &Arc<PollRecord>| {
             let worker = record.thread.and_then(|thread| self.workers.index_of(thread));
             Arc::new(Evidence { worker, ..record.evidence() })
@@ -153,13 +158,13 @@ impl LiveSource {
         let mut wanted = Wanted::new(interest);
         let metas = &mut self.metas;
         // Tasks of the lab's runtime before this one may still be shown as ended.
-        let oldest_ns = match self.target {
-            Target::Runtime => 0,
-            Target::Lab(_) => self.epoch.started_ns,
+        let runtime = match self.target {
+            Target::Runtime => None,
+            Target::Lab(_) => Some(self.epoch.runtime()),
         };
         metas.begin_round();
         self.registry.scan(now, |view| {
-            if view.reading.began(now) < oldest_ns {
+            if runtime.is_some_and(|number| view.runtime() != number) {
                 return;
             }
             let task = figures(&view, metas, now);

@@ -18,6 +18,8 @@ const KEPT: usize = 1024;
 /// All tasks' waits at the first look of a poll, by key.
 pub(super) struct Before {
     waits: Vec<Waits>,
+    /// The runtime of the long poll's task; only tasks of it are affected. `None` if not known.
+    runtime: Option<u32>,
     /// Polls of the other threads until then; `None` if one was in a poll.
     others: Option<u64>,
 }
@@ -67,7 +69,7 @@ impl Biller {
     }
 
     /// The first look; `None` if there are so many tasks that it would cost too much now.
-    pub(super) fn begin(&mut self, thread: usize) -> Option<Before> {
+    pub(super) fn begin(&mut self, thread: usize, runtime: Option<u32>) -> Option<Before> {
         let began = self.registry.now();
         if began < self.rested {
             return None;
@@ -75,13 +77,14 @@ impl Biller {
         let others = self.others(thread);
         let mut waits = Vec::with_capacity(self.registry.live());
         self.registry.scan(began, |task| {
-            if !task.reading.state.is_done() {
+            let is_affected = runtime.is_none_or(|runtime| runtime == task.runtime());
+            if is_affected && !task.reading.state.is_done() {
                 waits.push(of(&task, began));
             }
         });
         waits.sort_unstable_by_key(|waits| waits.task);
         self.rest(began);
-        Some(Before { waits, others })
+        Some(Before { waits, runtime, others })
     }
 
     /// Whether another look may be taken at a poll that is not over.
@@ -105,6 +108,9 @@ impl Biller {
         let mut seen = 0;
         self.registry.scan(now, |task| {
             seen += 1;
+            if before.runtime.is_some_and(|runtime| runtime != task.runtime()) {
+                return;
+            }
             let after = of(&task, now);
             let at = before.waits.binary_search_by_key(&after.task, |waits| waits.task).ok();
             let (nanos, waits) = span.waited(at.map(|at| &before.waits[at]), &after);
@@ -173,6 +179,26 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+
+    #[test]
+    fn tasks_of_another_runtime_are_not_affected() {
+        let registry = Registry::leak();
+        // Scheduled from their creation on.
+        let tasks = [1, 1, 2].map(|runtime| registry.instrument_on(runtime, "t", true, async {}));
+        let offender = tasks[0].key();
+        let mut biller = Biller::new(registry);
+        let began = registry.now();
+        let mut affected = |runtime| {
+            while !biller.is_rested() {}
+            let before = biller.begin(0, runtime).expect("it has rested");
+            while registry.now() < began + 2 * Cost::LEAST_NS {}
+            let length_ns = registry.now() - began;
+            let charge = Charge { length_ns, ..Charge::default() };
+            biller.sum_up(&before, 0, offender, (began, None), charge).tasks
+        };
+        assert_eq!(registry.runtime_of(offender), Some(1));
+        assert_eq!((affected(Some(1)), affected(None)), (1, 2));
+    }
 
     #[test]
     fn charge_excludes_stops_and_its_share_of_the_time_without_a_cpu() {

@@ -163,6 +163,7 @@ mod tests {
         PollRecord {
             kind: PollKind::Poll,
             task: 7,
+            runtime: None,
             thread: None,
             thread_name: "worker".into(),
             os_id: Some(1),

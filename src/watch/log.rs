@@ -185,6 +185,7 @@ mod tests {
         PollRecord {
             kind: PollKind::Poll,
             task,
+            runtime: None,
             thread: None,
             thread_name: "".into(),
             os_id: Some(1),

@@ -13,6 +13,9 @@ pub struct PollRecord {
     pub kind: PollKind,
     /// Key of the task, as [`TaskView::key`](crate::probe::TaskView::key) gives it.
     pub task: u64,
+    /// Number of the runtime that the task was spawned on, where that is stated; `None` if the task
+    /// is no longer known.
+    pub(crate) runtime: Option<u32>,
     /// The thread that polls, as `std` and Tokio name it; `None` if it has ended.
     pub thread: Option<ThreadId>,
     /// The thread's name, empty if it has none.

@@ -201,9 +201,10 @@ impl Rounds {
     fn enter(&mut self, at: usize, task: u64, began: u64, now: u64) {
         self.posts[at].is_long = true;
         count(&self.shared.polls);
+        let runtime = self.registry.runtime_of(task);
         // Read before the poll is published. If the poll ends during this read (the watchdog had
         // to wait for a CPU), the delayed tasks may have been polled already: no impact then.
-        let others = self.biller.begin(at);
+        let others = self.biller.begin(at, runtime);
         self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some((task, began)));
         let thread = self.slots[at].read(now);
         // If the poll has ended by now, its length has no such limit.
@@ -213,6 +214,7 @@ impl Rounds {
         let record = PollRecord {
             kind: self.posts[at].kind,
             task,
+            runtime,
             thread: thread.id,
             thread_name: thread.name.into(),
             os_id: thread.os_id,

@@ -6,6 +6,7 @@ use asynctop::{
     lab::{Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadSpec, find, kind},
     model::{Flavor, Snapshot},
     probe::State,
+    source::LiveSource,
 };
 
 use crate::bench::{Bench, PATIENCE, alive, all_advanced, mixed, named};
@@ -54,6 +55,31 @@ fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
     assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
     let now = hog(&mut bench);
     assert_eq!((now.restarts, now.on_since_ns), (false, None), "b keeps it off");
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn long_polls_of_the_previous_runtime_are_not_reported() {
+    use asynctop::watch::{WatchOptions, Watchdog};
+    let options = mixed();
+    let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("a thread");
+    let mut bench = Bench::start(options);
+    bench.source = LiveSource::of_lab(&bench.lab).with_watchdog(watchdog.handle().clone());
+    bench.lab.execute(Command::ToggleHog);
+    bench.wait("the hog's poll is long", |now| !now.evidence.is_empty());
+    for command in [Command::SwitchFlavor, Command::MoreWorkers] {
+        bench.lab.execute(command);
+        bench.lab.execute(Command::ReleaseHog);
+        bench.wait("the poll of the next hog is long", |now| {
+            let is_listed = |key: &u64| now.tasks.iter().any(|task| task.key == *key);
+            for poll in &now.evidence {
+                assert!(is_listed(&poll.task), "{poll:#?}");
+                let affected = poll.cost.iter().flat_map(|cost| &cost.worst);
+                assert!(affected.map(|waited| &waited.task).all(is_listed), "{poll:#?}");
+            }
+            !now.evidence.is_empty()
+        });
+    }
 }
 
 #[test]

@@ -260,7 +260,7 @@ mod tests {
             (HogKind::Lock, false),
         ] {
             let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
-            let spawner = Spawner::new(Registry::leak(), runtime.handle().clone());
+            let spawner = Spawner::new(Registry::leak(), 0, runtime.handle().clone());
             let (stop, work) = (Stop::default(), Work::default());
             let orders = Orders {
                 hold: Hold::new(None),
