@@ -275,9 +275,9 @@ fn populate(
     let spawner = Spawner::new(shared.registry, number as u32, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
-        let Tally { spec, done, failure, gauges, mode, wanted, .. } = tally;
+        let Tally { spec, cancelled, done, failure, gauges, mode, wanted, .. } = tally;
         let opening = Opening {
-            spawner: spawner.of(spec),
+            spawner: spawner.of(spec, cancelled),
             done: done.clone(),
             failure: failure.begin(),
             gauges: gauges.begin(),

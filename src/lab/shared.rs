@@ -47,7 +47,7 @@ impl Epoch {
     }
 }
 
-/// Counts units of closed-loop work, over all epochs.
+/// Counts events of a workload, such as units of closed-loop work, over all epochs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done(Arc<AtomicU64>);
 
@@ -71,6 +71,8 @@ pub(crate) struct Tally {
     pub paused: AtomicUsize,
     /// Counts how often all of it was to start anew.
     pub restarts: AtomicU64,
+    /// Tasks of it that were cancelled with the key.
+    pub cancelled: Done,
     pub mode: Option<Mode>,
     pub done: Done,
     pub gauges: Gauges,
@@ -104,6 +106,7 @@ impl Shared {
             wanted: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
+            cancelled: Done::default(),
             mode: Mode::of(spec),
             done: Done::default(),
             gauges: Gauges::default(),
@@ -146,6 +149,7 @@ impl Shared {
         let workload = |tally: &Tally| WorkloadFigures {
             name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
+            cancelled: tally.cancelled.get(),
             paused: tally.paused(),
             unit: tally.spec.kind.unit,
             done: tally.done.get(),

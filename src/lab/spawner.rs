@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::WorkloadSpec;
+use super::{WorkloadSpec, shared::Done};
 use crate::probe::{Instrumented, Registry};
 
 /// Spawns tasks of the lab.
@@ -22,17 +22,30 @@ pub(crate) struct Spawner {
     tasks: Arc<Tasks>,
     /// Put before the names of tasks: what their workload is called, if not as its kind.
     prefix: Option<Arc<str>>,
+    /// Counts the cancelled tasks of the workload.
+    cancelled: Done,
 }
 
 impl Spawner {
     pub(crate) fn new(registry: &'static Registry, runtime: u32, handle: Handle) -> Self {
-        Spawner { registry, runtime, handle, tasks: Arc::default(), prefix: None }
+        Spawner {
+            registry,
+            runtime,
+            handle,
+            tasks: Arc::default(),
+            prefix: None,
+            cancelled: Done::default(),
+        }
     }
 
     /// The same for the tasks of one workload.
-    pub(crate) fn of(&self, workload: &WorkloadSpec) -> Self {
+    pub(crate) fn of(&self, workload: &WorkloadSpec, cancelled: &Done) -> Self {
         let own = *workload.name != *workload.kind.name;
-        Spawner { prefix: own.then(|| Arc::clone(&workload.name)), ..self.clone() }
+        Spawner {
+            prefix: own.then(|| Arc::clone(&workload.name)),
+            cancelled: cancelled.clone(),
+            ..self.clone()
+        }
     }
 
     /// The runtime under test.
@@ -50,7 +63,9 @@ impl Spawner {
         let task = self.registry.instrument_on(self.runtime, name, true, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);
-        self.tasks.insert(key, name, abort.clone());
+        let task =
+            Spawned { name: name.into(), abort: abort.clone(), cancelled: self.cancelled.clone() };
+        self.tasks.insert(key, task);
         (key, abort)
     }
 
@@ -71,9 +86,10 @@ impl Spawner {
     /// if there is no such task or it has ended.
     pub(crate) fn cancel(&self, key: u64) -> Option<Box<str>> {
         let tasks = self.tasks.lock();
-        let (name, abort) = tasks.by_key.get(&key).filter(|(_, task)| !task.is_finished())?;
-        abort.abort();
-        Some(name.clone())
+        let task = tasks.by_key.get(&key).filter(|task| !task.abort.is_finished())?;
+        task.abort.abort();
+        task.cancelled.one();
+        Some(task.name.clone())
     }
 }
 
@@ -103,9 +119,16 @@ where
 #[derive(Default)]
 struct Tasks(Mutex<Known>);
 
+/// A task that can be cancelled.
+struct Spawned {
+    name: Box<str>,
+    abort: AbortHandle,
+    cancelled: Done,
+}
+
 #[derive(Default)]
 struct Known {
-    by_key: HashMap<u64, (Box<str>, AbortHandle)>,
+    by_key: HashMap<u64, Spawned>,
     /// Look for ended tasks when there are more than this.
     prune_at: usize,
 }
@@ -118,14 +141,14 @@ impl Tasks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, key: u64, name: &str, abort: AbortHandle) {
+    fn insert(&self, key: u64, task: Spawned) {
         let mut known = self.lock();
         if known.by_key.len() >= known.prune_at.max(Self::PRUNE_MIN) {
             // Twice what is left: so each task is looked at a bounded number of times.
-            known.by_key.retain(|_, (_, task)| !task.is_finished());
+            known.by_key.retain(|_, task| !task.abort.is_finished());
             known.prune_at = 2 * known.by_key.len();
         }
-        known.by_key.insert(key, (name.into(), abort));
+        known.by_key.insert(key, task);
     }
 }
 

@@ -28,7 +28,7 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 /// The *baseline* is the rate over the last five seconds without a hog, not counting the
 /// quarter second after a start, a change of a workload's size or the end of a hog. It is
 /// frozen while a hog is on, and while a workload's mode is not the one of the baseline. A
-/// change of a size without a hog starts a new baseline, in the modes of that time; beside a
+/// change of a size (the cancellation of a task is one, too) without a hog starts a new baseline, in the modes of that time; beside a
 /// hog, a workload whose size has changed is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowdown {
@@ -56,13 +56,16 @@ pub enum Factor {
     Standstill,
 }
 
+/// The size of a workload: its count, and how many of its tasks were cancelled.
+type Size = (usize, u64);
+
 /// The closed-loop work done up to a moment: (workload, size, units).
 #[derive(Clone, Debug)]
 struct Progress {
     taken_ns: u64,
     /// The time that the process has run since the first snapshot, without stops.
     running_ns: u64,
-    work: Vec<(Arc<str>, usize, u64)>,
+    work: Vec<(Arc<str>, Size, u64)>,
     /// Of all workloads that have several.
     modes: Modes,
 }
@@ -91,7 +94,7 @@ pub(super) struct Tracker {
     /// When a mode changed last.
     switched_ns: u64,
     /// (workload, size, units per second).
-    baseline: Vec<(Arc<str>, usize, f64)>,
+    baseline: Vec<(Arc<str>, Size, f64)>,
     baseline_modes: Modes,
     baseline_ns: u64,
     last_progress_ns: u64,
@@ -113,7 +116,10 @@ impl Tracker {
             taken_ns: snapshot.taken_ns,
             running_ns,
             work: closed
-                .map(|workload| (Arc::clone(&workload.name), workload.count, workload.done))
+                .map(|workload| {
+                    let size = (workload.count, workload.cancelled);
+                    (Arc::clone(&workload.name), size, workload.done)
+                })
                 .collect(),
             modes: (lab.workloads.iter())
                 .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode?)))
@@ -212,7 +218,7 @@ impl Tracker {
 fn rates<'a>(
     first: &'a Progress,
     last: &'a Progress,
-) -> impl Iterator<Item = (&'a Arc<str>, usize, u64, f64)> + 'a {
+) -> impl Iterator<Item = (&'a Arc<str>, Size, u64, f64)> + 'a {
     let seconds = last.running_ns.saturating_sub(first.running_ns) as f64 / SECOND_NS as f64;
     last.work.iter().filter_map(move |(name, size, done)| {
         let (_, _, before) = first.work.iter().find(|(known, ..)| known == name)?;
@@ -242,6 +248,7 @@ mod tests {
         hog_since: Option<u64>,
         hold: Option<u64>,
         count: usize,
+        cancelled: u64,
         mode: &'static str,
         stops: Vec<Stop>,
     }
@@ -251,7 +258,7 @@ mod tests {
             let tracker = Tracker::default();
             let (hog_since, hold) = (None, None);
             let (mode, stops) = ("awaited", Vec::new());
-            Run { tracker, now: 0, done: 0, hog_since, hold, count: 3, mode, stops }
+            Run { tracker, now: 0, done: 0, hog_since, hold, count: 3, cancelled: 0, mode, stops }
         }
 
         fn steps(&mut self, steps: u64, rate: u64) -> &Slowdown {
@@ -263,6 +270,7 @@ mod tests {
                 figures.hog.on_since_ns = self.hog_since;
                 figures.hog.hold_ns = self.hold;
                 figures.workloads[0].mode = Some(self.mode);
+                figures.workloads[0].cancelled = self.cancelled;
                 next.lab = Some(figures);
                 let stops = self.stops.clone();
                 next.machine = Ok(MachineStats { stops, ..MachineStats::default() });
@@ -385,6 +393,18 @@ mod tests {
         let figure = run.steps(20, 70).clone();
         assert!((times(figure.factor) - 1.0).abs() < 1e-9, "{figure:?}");
         assert_eq!(figure.other_modes, []);
+    }
+
+    #[test]
+    fn cancelled_task_changes_the_size() {
+        let mut run = Run::new();
+        run.steps(20, 90);
+        run.cancelled = 1;
+        assert_eq!(run.steps(1, 60).baseline_ns, 0);
+        assert!((times(run.factor(20, 60)) - 1.0).abs() < 1e-9);
+        run.hog_since = Some(run.now);
+        run.cancelled = 2;
+        assert_eq!(run.factor(8, 30), None, "not comparable beside a hog");
     }
 
     #[test]

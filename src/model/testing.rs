@@ -104,6 +104,7 @@ pub(crate) fn lab(
             .map(|(name, count, unit, done)| WorkloadFigures {
                 name: name.into(),
                 count,
+                cancelled: 0,
                 paused: None,
                 unit,
                 done,

@@ -26,6 +26,8 @@ pub struct WorkloadFigures {
     pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
     pub count: usize,
+    /// Tasks of it that the user has cancelled; they are not replaced until the count changes.
+    pub cancelled: u64,
     /// How many there will be again after a pause; `None` if there is none.
     pub paused: Option<usize>,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.

@@ -73,7 +73,7 @@ struct HogDoc<'a> {
 impl<'a> LabDoc<'a> {
     pub(super) fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
         let workloads = lab.workloads.iter().map(
-            |WorkloadFigures { name, count, paused, unit, done, mode, failure, gauges }| {
+            |WorkloadFigures { name, count, paused, unit, done, mode, failure, gauges, .. }| {
                 WorkloadDoc {
                     name,
                     count: *count,
