@@ -74,6 +74,25 @@ mod tests {
                  ask for 100ms to 10s",
             ),
             (
+                &["compare", "--hog", "spin"],
+                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+            ),
+            (
+                &["compare", "--workers", "2"],
+                "it describes the runtime of the lab; leave --workers out here, or run \
+                 `asynctop lab` with it",
+            ),
+            #[cfg(feature = "attach")]
+            (
+                &["--hog", "spin", "attach"],
+                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+            ),
+            #[cfg(feature = "attach")]
+            (
+                &["attach", "--hog", "spin"],
+                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+            ),
+            (
                 &["--headless", "man"],
                 "the flags before the command belong to `lab`; leave them out here",
             ),

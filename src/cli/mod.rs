@@ -12,7 +12,7 @@ mod print;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::{gate::FailOn, model::Rule, source::Address};
@@ -165,7 +165,7 @@ pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, clap::Erro
 where
     T: Into<OsString> + Clone,
 {
-    let Cli { command, lab, watch } = Cli::try_parse_from(args)?;
+    let Cli { command, lab, watch } = Cli::try_parse_from(args).map_err(without_lab)?;
     let without_flags = |request| {
         if lab == LabArgs::default() && watch == WatchArgs::default() {
             return Ok(request);
@@ -190,8 +190,14 @@ where
         }
         #[cfg(feature = "attach")]
         Some(Command::Attach { .. }) => {
-            let message = "there is no lab to attach to: leave its flags out here";
-            Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
+            let flags = [
+                ("--hog", lab.hog.is_some()),
+                ("--hog-hold", lab.hog_hold.is_some()),
+                ("--flavor", lab.flavor.is_some()),
+                ("--workers", lab.workers.is_some()),
+            ];
+            let given = flags.iter().find(|(_, is_given)| *is_given);
+            Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)))
         }
         #[cfg(feature = "inspect")]
         Some(Command::Ps) => without_flags(Request::Ps),
@@ -205,6 +211,30 @@ where
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }
+}
+
+/// An error about a flag of the lab that is given to another command states that.
+fn without_lab(error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let lab = LabArgs::augment_args(clap::Command::new("lab"));
+    let is_of_lab = lab
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .any(|long| flag.strip_prefix("--") == Some(long));
+    match error.kind() == ErrorKind::UnknownArgument && is_of_lab {
+        true => only_in_the_lab(flag),
+        false => error,
+    }
+}
+
+fn only_in_the_lab(flag: &str) -> clap::Error {
+    let why = match flag.starts_with("--hog") {
+        true => "hogs exist only in the lab",
+        false => "it describes the runtime of the lab",
+    };
+    let message = format!("{why}; leave {flag} out here, or run `asynctop lab` with it");
+    command_line().error(clap::error::ErrorKind::ArgumentConflict, message)
 }
 
 /// What is wrong with what is to be watched over connections.
