@@ -24,8 +24,9 @@ use crate::{
     watch::WatchHandle,
 };
 
-/// A report waits for the names of its last stacks, but no longer than this.
-const NAMES: Duration = Duration::from_secs(10);
+/// A report waits this long for the names of its last stacks. The first ones of a large program
+/// take about a second; the report states which ones are missing.
+const NAMES: Duration = Duration::from_secs(2);
 
 /// A run on its way.
 pub(super) struct Run<'a> {

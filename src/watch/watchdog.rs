@@ -198,7 +198,8 @@ impl WatchHandle {
     }
 
     /// Waits until the watchdog has looked at what there is now, and its stacks have their
-    /// names; but no longer than `patience`.
+    /// names; but no longer than `patience`. Polls whose stacks have no names by then have a reason
+    /// instead.
     pub(crate) fn settle(&self, patience: Duration) {
         let (began, looks) = (Instant::now(), || self.shared.looks.load(Relaxed));
         // The first look that ends may have begun before; the next one sees what there is now.
@@ -207,6 +208,8 @@ impl WatchHandle {
             self.look_now();
             thread::sleep(Duration::from_millis(2));
         }
+        let why = "the run ended before the functions of its stack were looked up";
+        self.shared.log().give_up(why, self.registry.now());
     }
 
     /// Stacks of threads that spend at least 90 % of their time in polls, one per second and
@@ -353,4 +356,40 @@ pub(super) fn slow_ns(options: &WatchOptions) -> u64 {
 
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{probe::PollKind, watch::TimeWithoutCpu};
+
+    #[test]
+    fn report_states_that_it_did_not_wait_for_the_names_of_a_stack() {
+        let shared = Arc::new(Shared::new(&WatchOptions::default()));
+        let handle = WatchHandle { registry: Registry::leak(), shared: Arc::clone(&shared) };
+        let record = PollRecord {
+            kind: PollKind::Poll,
+            task: 7,
+            runtime: None,
+            thread: None,
+            thread_name: "".into(),
+            os_id: Some(1),
+            began_ns: 100,
+            last_seen_ns: 100,
+            ended_ns: None,
+            noticed_ns: None,
+            stacks: Vec::new(),
+            other_stacks: 0,
+            causes: Vec::new(),
+            cost: None,
+            without_cpu: TimeWithoutCpu::default(),
+            no_stack: None,
+            unnamed: 1,
+        };
+        shared.log().open(0, record);
+        handle.settle(Duration::ZERO);
+        let evidence = handle.records()[0].evidence();
+        let why = "– (the run ended before the functions of its stack were looked up)";
+        assert_eq!(evidence.instead_of_stack().as_deref(), Some(why));
+    }
 }
