@@ -92,7 +92,8 @@ impl Biller {
         self.registry.now() >= self.rested
     }
 
-    /// What the poll of `culprit` has cost until `until`; `None` is now.
+    /// What the poll of `culprit` has cost until `until`; `None` is now. The same pass over the
+    /// tasks is the first one of the poll that the thread is in now, `next`.
     pub(super) fn sum_up(
         &mut self,
         before: &Before,
@@ -100,18 +101,23 @@ impl Biller {
         culprit: u64,
         poll: (u64, Option<u64>),
         charge: Charge,
+        next: &mut Option<Before>,
     ) -> Cost {
         let now = self.registry.now();
         let span = Span { began: poll.0, until: poll.1.unwrap_or(now) };
         let mut cost = Cost::default();
         let (usual, there) = (&mut self.usual, &mut self.usual_there);
         let mut seen = 0;
+        let mut waits_now = Vec::with_capacity(before.waits.len());
         self.registry.scan(now, |task| {
             seen += 1;
             if before.runtime.is_some_and(|runtime| runtime != task.runtime()) {
                 return;
             }
             let after = of(&task, now);
+            if !task.reading.state.is_done() {
+                waits_now.push(after);
+            }
             let at = before.waits.binary_search_by_key(&after.task, |waits| waits.task).ok();
             let (nanos, waits) = span.waited(at.map(|at| &before.waits[at]), &after);
             if after.task == culprit || nanos < Cost::LEAST_NS {
@@ -125,9 +131,12 @@ impl Biller {
             self.usual.clear();
         }
         // None was in a poll, and none began one.
-        let is_alone = before.others.is_some() && before.others == self.others(thread);
+        let others = self.others(thread);
+        let is_alone = before.others.is_some() && before.others == others;
         cost.exact = is_alone && charge.is_exact();
         self.rest(now);
+        waits_now.sort_unstable_by_key(|waits| waits.task);
+        *next = Some(Before { waits: waits_now, runtime: before.runtime, others });
         cost
     }
 
@@ -136,6 +145,16 @@ impl Biller {
         let threads = self.registry.threads(self.registry.now());
         let others = threads.iter().enumerate().filter(|(at, _)| *at != thread);
         others.map(|(_, other)| other.current.is_none().then_some(other.polls)).sum()
+    }
+
+    /// Whether the first pass, which is of another poll, may be used for one of this runtime.
+    pub(super) fn is_of(before: &Before, runtime: Option<u32>) -> bool {
+        before.runtime == runtime
+    }
+
+    #[cfg(test)]
+    pub(super) fn never_rests(&mut self) {
+        self.rested = u64::MAX;
     }
 
     fn rest(&mut self, began: u64) {
@@ -156,7 +175,8 @@ fn of(task: &TaskView<'_>, now: u64) -> Waits {
     }
 }
 
-/// What a task usually waits: its own median, or that of tasks of its kind.
+/// What a task usually waits: its own median, or that of tasks of its kind. At most 1 ms: a longer
+/// median is itself an effect of long polls, if these have occurred since the task was spawned.
 fn usually(
     known: &mut HashMap<u64, u64>,
     there: &mut HashMap<usize, u64>,
@@ -165,6 +185,7 @@ fn usually(
     let place = std::ptr::from_ref(task.location()).addr();
     let delays = task.delays();
     let own = (delays.count() >= ENOUGH).then(|| delays.quantile(0.5)).flatten();
+    let own = own.map(|own| own.min(Cost::LEAST_NS));
     let Some(own) = own else { return there.get(&place).copied().unwrap_or(0) };
     let least = |usual: &mut u64| {
         *usual = own.min(*usual);
@@ -194,7 +215,7 @@ mod tests {
             while registry.now() < began + 2 * Cost::LEAST_NS {}
             let length_ns = registry.now() - began;
             let charge = Charge { length_ns, ..Charge::default() };
-            biller.sum_up(&before, 0, offender, (began, None), charge).tasks
+            biller.sum_up(&before, 0, offender, (began, None), charge, &mut None).tasks
         };
         assert_eq!(registry.runtime_of(offender), Some(1));
         assert_eq!((affected(Some(1)), affected(None)), (1, 2));

@@ -158,12 +158,14 @@ impl Rounds {
         let before = self.cpu_accounts[at].read(os_id, now);
         self.inspector.collect(at, &mut self.posts[at].case, slot, now);
         if seen != self.posts[at].case.poll {
-            self.leave(at, seen.map(|(_, began)| began), now);
+            let others = self.leave(at, seen.map(|(_, began)| began), now);
+            let others = others.filter(|_| self.slots[at].glance() == seen);
             let account = &self.cpu_accounts[at];
             let cpu = account.latest().map(|reading| reading.times.cpu_ns);
             let before = before.or_else(|| account.assumed_before(seen?.1));
             let case = Case::new(seen, (now, cpu), before);
-            self.posts[at] = Post { case, steal_before: self.steal.latest(), ..Post::default() };
+            let steal_before = self.steal.latest();
+            self.posts[at] = Post { case, steal_before, others, ..Post::default() };
             self.posts[at].kind = current.map(|poll| poll.kind).unwrap_or_default();
         }
         let busy_thread = &mut self.busy_threads[at];
@@ -181,6 +183,9 @@ impl Rounds {
         }
         if !self.posts[at].is_long {
             self.enter(at, task, began, now);
+        } else if self.posts[at].others.is_none() {
+            let runtime = self.registry.runtime_of(task);
+            self.begin_bill(at, (task, began), runtime);
         }
         if os_id.is_some_and(|os_id| !is_runnable(os_id)) {
             self.cpu_accounts[at].is_blocked();
@@ -202,10 +207,11 @@ impl Rounds {
         self.posts[at].is_long = true;
         count(&self.shared.polls);
         let runtime = self.registry.runtime_of(task);
-        // Read before the poll is published. If the poll ends during this read (the watchdog had
-        // to wait for a CPU), the delayed tasks may have been polled already: no impact then.
-        let others = self.biller.begin(at, runtime);
-        self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some((task, began)));
+        self.posts[at].others.take_if(|others| !Biller::is_of(others, runtime));
+        // Read before the poll is published.
+        if self.posts[at].others.is_none() {
+            self.begin_bill(at, (task, began), runtime);
+        }
         let thread = self.slots[at].read(now);
         // If the poll has ended by now, its length has no such limit.
         let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
@@ -231,6 +237,14 @@ impl Rounds {
             unnamed: 0,
         };
         self.shared.log().open(at, record);
+    }
+
+    /// Reads the scheduling delays of all tasks, unless that would cost too much now. If the poll
+    /// ends during this read (the watchdog had to wait for a CPU), the delayed tasks may have been
+    /// polled already: no impact then.
+    fn begin_bill(&mut self, at: usize, poll: (u64, u64), runtime: Option<u32>) {
+        let others = self.biller.begin(at, runtime);
+        self.posts[at].others = others.filter(|_| self.slots[at].glance() == Some(poll));
     }
 
     /// Records how long the poll on a thread has lasted, and how much of that the thread was
@@ -267,8 +281,10 @@ impl Rounds {
         post.charge = Charge { length_ns, without_cpu };
     }
 
-    /// The poll that a thread was in is over, and the next one has begun, if it has.
-    fn leave(&mut self, at: usize, next: Option<u64>, now: u64) {
+    /// The poll that a thread was in is over, and the next one has begun, if it has. Returns the
+    /// scheduling delays of all tasks, if they were read.
+    fn leave(&mut self, at: usize, next: Option<u64>, now: u64) -> Option<Before> {
+        let mut others = None;
         if self.posts[at].is_long {
             let ended = self.posts[at].case.poll.map_or(now, |(task, began)| {
                 // The sample comes later than the end, and much later on a busy machine.
@@ -286,18 +302,21 @@ impl Rounds {
                 now.min(end).min(next.unwrap_or(now)).max(began)
             });
             self.account(at, now, Some(ended));
-            self.sum_up(at, next);
+            others = self.sum_up(at, next);
             self.shared.log().close(at, ended, now);
         }
+        others
     }
 
     /// Writes down what the long poll of a thread has cost the others until now, or until
-    /// the thread's next poll began.
-    fn sum_up(&mut self, at: usize, until: Option<u64>) {
+    /// the thread's next poll began. Returns the scheduling delays of all tasks.
+    fn sum_up(&mut self, at: usize, until: Option<u64>) -> Option<Before> {
         let post = &self.posts[at];
-        let (Some(others), Some((task, began))) = (&post.others, post.case.poll) else { return };
-        let cost = self.biller.sum_up(others, at, task, (began, until), post.charge);
+        let (others, (task, began)) = (post.others.as_ref()?, post.case.poll?);
+        let (poll, mut next) = ((began, until), None);
+        let cost = self.biller.sum_up(others, at, task, poll, post.charge, &mut next);
         self.shared.log().update(at, |record| record.cost = Some(cost.into()));
+        next
     }
 }
 
@@ -348,6 +367,45 @@ mod tests {
         assert_eq!(shared.log().records().len(), 1, "a short one is none of ours");
         let longest = registry.longest_poll(records[0].task);
         assert_eq!(Some(records[0].length_ns()), longest, "however late it is known to be over");
+    }
+
+    #[test]
+    fn impact_of_two_long_polls_in_turn_is_that_of_each() {
+        let mut rounds = rounds();
+        let registry = rounds.registry;
+        let shared = rounds.shared.clone();
+        // Scheduled from its creation on, and never polled.
+        let _waiting = registry.instrument_task("waiting", async {});
+        for _ in 0..2 {
+            in_a_poll(registry, || {
+                let known = shared.log().records().iter().filter(|r| r.cost.is_some()).count();
+                // Until the end of the previous poll is known.
+                rounds.look();
+                let due = registry.now() + 3 * (rounds.slow_ns + SLACK_NS);
+                if known > 0 {
+                    rounds.biller.never_rests();
+                }
+                while registry.now() < due {
+                    rounds.look();
+                }
+            });
+        }
+        rounds.look();
+        let mut records = shared.log().records();
+        records.sort_by_key(|record| record.began_ns);
+        assert_eq!(records.len(), 2, "{records:#?}");
+        for record in &records {
+            let cost = record.cost.as_ref().expect("the delays were read during both polls");
+            // `waiting` was delayed from the start to the end of the poll. The previous offender
+            // has ended.
+            let own_ns = record.length_ns() - record.without_cpu.total_ns();
+            if own_ns > MS {
+                assert_eq!(cost.tasks, 1, "{record:#?}");
+                assert!(cost.total_ns >= own_ns, "{record:#?}");
+            }
+        }
+        let first = records[0].cost.as_ref().map_or(0, |cost| cost.total_ns);
+        assert!(first <= records[1].began_ns - records[0].began_ns, "{records:#?}");
     }
 
     #[test]
