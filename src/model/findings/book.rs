@@ -220,19 +220,27 @@ impl Entry {
                 finding.active = true;
                 let counts_events = self.worst.as_ref().is_some_and(|claim| claim.events.is_some());
                 finding.count += u64::from(!counts_events || finding.count == 0);
+                // An event that is over when it is reported.
+                if self.rule.clear_ns == 0 {
+                    self.resolve();
+                }
             }
             Stage::Active
                 if now.saturating_sub(self.finding.last_seen_ns) >= self.rule.clear_ns =>
             {
-                self.stage = Stage::Over;
-                let finding = Arc::make_mut(&mut self.finding);
-                finding.active = false;
-                if let Some(mut worst) = self.worst.take() {
-                    worst.sentence = worst.past.take().unwrap_or(worst.sentence);
-                    finding.tell(worst, self.rule);
-                }
+                self.resolve();
             }
             _ => {}
+        }
+    }
+
+    fn resolve(&mut self) {
+        self.stage = Stage::Over;
+        let finding = Arc::make_mut(&mut self.finding);
+        finding.active = false;
+        if let Some(mut worst) = self.worst.take() {
+            worst.sentence = worst.past.take().unwrap_or(worst.sentence);
+            finding.tell(worst, self.rule);
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     default: 100_000_000,
     measure: "one stop",
     raise_ns: 0,
-    clear_ns: 10_000_000_000,
+    clear_ns: 0,
     cure: "Polls, delays, impact and rates are reported without this time. If you did not stop the \
            program, look for a debugger, a suspended container or a paused virtual machine.",
     on_the_wire: false,
@@ -61,6 +61,8 @@ mod tests {
             "the process was stopped for 3.00 s; this time counts for no task"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
+        let found = of("process-stopped", [S / 2, 5 * S].map(moment));
+        assert!(!found[0].active, "the process runs again");
         assert_eq!(of("process-stopped", [S / 2, 5 * S, 9 * S, 10 * S].map(moment))[0].count, 2);
         assert!(of("process-stopped", [S / 2, S].map(moment)).is_empty());
     }

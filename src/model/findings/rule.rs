@@ -42,7 +42,8 @@ pub struct Rule {
     pub on_the_wire: bool,
     /// For how long it must hold before it is raised.
     pub(super) raise_ns: u64,
-    /// For how long it must be gone before it is lowered.
+    /// For how long it must be gone before it is lowered; 0 for an event that is over when it is
+    /// reported.
     pub(super) clear_ns: u64,
     /// What to do about it, unless the claim knows better.
     pub(super) cure: &'static str,
