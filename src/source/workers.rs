@@ -7,7 +7,7 @@ use tokio::runtime::RuntimeMetrics;
 use crate::{
     lab::Epoch,
     model::{CurrentPoll, Figure, WorkerFigures},
-    probe::ThreadReading,
+    probe::{PollKind, ThreadReading},
     watch::ThreadTimes,
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Workers {
     last_seen: Vec<Sums>,
     /// What each worker of this epoch has done.
     totals: Vec<Sums>,
+    /// The busy time of each worker of this epoch.
+    busy: Vec<BusyTime>,
     /// Totals of all threads since the first snapshot.
     all: Sums,
     names: Vec<Option<Arc<str>>>,
@@ -73,6 +75,7 @@ impl Workers {
         }
         let count = metrics.num_workers();
         self.totals.resize(count, Sums::default());
+        self.busy.resize(count, BusyTime::default());
         self.names.resize(count, None);
         self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
         let sums: Vec<Sums> = threads.iter().map(Sums::of).collect();
@@ -92,6 +95,15 @@ impl Workers {
             }
             let thread = place.map(|place| &threads[place]);
             let queues = Queues::read(metrics, index);
+            let running = thread.and_then(|thread| thread.current.as_ref());
+            let dropping = running.filter(|poll| poll.kind == PollKind::Drop);
+            let dropping_ns = dropping.map_or(0, |drop| now.saturating_sub(drop.since));
+            let busy_ns = self.busy[index].advance(BusyReading {
+                in_polls_ns: self.totals[index].busy.saturating_add(dropping_ns),
+                counted_ns: busy_ns(metrics, index),
+                parks: metrics.worker_park_count(index),
+                is_polling: running.is_some(),
+            });
             workers.push(WorkerFigures {
                 index,
                 thread: self.name(index, epoch, id, thread),
@@ -107,7 +119,7 @@ impl Workers {
                     }),
                 poll_ns: Figure::Measured(self.totals[index].busy),
                 polls: Figure::Measured(self.totals[index].polls),
-                busy_ns: busy_ns(metrics, index),
+                busy_ns: Figure::Measured(busy_ns),
                 cpu_ns: self.totals[index].times.map(|times| times.cpu_ns),
                 run_delay_ns: self.totals[index].times.map(|times| times.run_delay_ns),
                 parks: Figure::Measured(metrics.worker_park_count(index)),
@@ -143,6 +155,7 @@ impl Workers {
     fn begin(&mut self, epoch: &Epoch) {
         self.epoch = epoch.number;
         self.totals.clear();
+        self.busy.clear();
         self.names.clear();
         self.taken_ns = epoch.started_ns;
         self.last_seen = epoch.before.iter().map(Sums::of).collect();
@@ -191,9 +204,50 @@ fn thread_ids(
     }
 }
 
-fn busy_ns(metrics: &RuntimeMetrics, index: usize) -> Figure<u64> {
+fn busy_ns(metrics: &RuntimeMetrics, index: usize) -> u64 {
     let busy = metrics.worker_total_busy_duration(index).as_nanos();
-    Figure::Measured(u64::try_from(busy).unwrap_or(u64::MAX))
+    u64::try_from(busy).unwrap_or(u64::MAX)
+}
+
+/// Busy time of a worker without jumps. Tokio adds a poll to its busy time when the poll has ended;
+/// the probe counts a running poll of a measured task, and only such polls.
+#[derive(Clone, Copy, Debug, Default)]
+struct BusyTime {
+    total_ns: i128,
+    /// The largest `total_ns` so far: busy time never decreases.
+    published_ns: u64,
+    in_polls_ns: u64,
+    /// Tokio's busy time less the time in polls, when Tokio's count was last up to date.
+    beyond_polls_ns: i128,
+    parks: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct BusyReading {
+    /// In polls of measured tasks and in the running drop of a future.
+    in_polls_ns: u64,
+    /// Tokio's count.
+    counted_ns: u64,
+    parks: u64,
+    is_polling: bool,
+}
+
+impl BusyTime {
+    fn advance(&mut self, now: BusyReading) -> u64 {
+        let beyond_polls_ns = i128::from(now.counted_ns) - i128::from(now.in_polls_ns);
+        self.total_ns += i128::from(now.in_polls_ns) - i128::from(self.in_polls_ns);
+        self.total_ns += (beyond_polls_ns - self.beyond_polls_ns).max(0);
+        // Tokio's count is up to date when the worker parks.
+        let is_up_to_date = !now.is_polling && now.parks != self.parks;
+        self.beyond_polls_ns = match is_up_to_date {
+            true => beyond_polls_ns,
+            false => beyond_polls_ns.max(self.beyond_polls_ns),
+        };
+        (self.in_polls_ns, self.parks) = (now.in_polls_ns, now.parks);
+        let total_ns = u64::try_from(self.total_ns).unwrap_or(0);
+        self.published_ns = self.published_ns.max(total_ns);
+        self.published_ns
+    }
 }
 
 /// Figures of a worker's queue, which Tokio counts in unstable builds only.
@@ -224,10 +278,31 @@ impl Queues {
 mod tests {
     use std::thread;
 
-    use crate::probe::PollKind;
-
     use super::*;
     use crate::{model::Flavor, probe::Registry};
+
+    #[test]
+    fn busy_time_grows_during_a_long_poll_and_not_at_its_end() {
+        const MS: u64 = 1_000_000;
+        let mut busy = BusyTime::default();
+        let mut after = |in_polls, counted, parks, is_polling| {
+            let (in_polls_ns, counted_ns) = (in_polls * MS, counted * MS);
+            busy.advance(BusyReading { in_polls_ns, counted_ns, parks, is_polling }) / MS
+        };
+        // 10 ms of every 250 ms are not in polls of measured tasks.
+        assert_eq!(after(20, 30, 5, false), 30);
+        // Tokio's count stands still during a poll.
+        assert_eq!(after(270, 30, 5, true), 280);
+        assert_eq!(after(520, 30, 5, true), 530);
+        // The poll has ended, and Tokio does not know yet; then it does.
+        assert_eq!(after(620, 30, 5, false), 630);
+        assert_eq!(after(640, 660, 9, false), 660);
+        // A drop of 300 ms, which is in polls only while it lasts.
+        assert_eq!(after(890, 660, 9, true), 910);
+        assert_eq!(after(650, 990, 12, false), 990);
+        // A poll of a task that is not measured is known at its end.
+        assert_eq!(after(650, 1990, 20, false), 1990);
+    }
 
     #[test]
     fn poll_that_begins_after_the_snapshot_is_left_to_the_next_one_with_its_true_start() {

@@ -63,7 +63,8 @@ pub struct WorkerFigures {
     pub current: Option<CurrentPoll>,
     /// Time inside polls of measured tasks, the running one included.
     pub poll_ns: Figure<u64>,
-    /// Time not parked, by Tokio's count, which is brought up to date between polls only.
+    /// Time not parked, a running poll of a measured task included. A poll of another task is added
+    /// when it has ended.
     pub busy_ns: Figure<u64>,
     /// CPU time of its thread, in nanoseconds; `None` if it is not known.
     pub cpu_ns: Option<u64>,
