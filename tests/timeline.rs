@@ -60,6 +60,27 @@ fn spin_for(time: Duration) {
 }
 
 #[test]
+fn poll_from_before_the_recording_is_busy_from_where_the_recording_began() {
+    let registry = Registry::leak();
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let in_the_poll = registry.instrument_task("import", async move {
+        let handle = tokio::runtime::Handle::current();
+        let source = LiveSource::new("test", registry, &handle);
+        let mut watch = Watch { source, model: Model::default() };
+        watch.look();
+        let recorded_since = watch.model.timeline().begin_ns();
+        spin_for(Duration::from_millis(2));
+        watch.look();
+        let timeline = watch.model.timeline();
+        let strip = timeline.strip(0, recorded_since, timeline.now_ns(), 5);
+        for cell in &strip.cells {
+            assert_eq!((cell.knowledge, cell.busy), (Knowledge::Exact, 1.0), "{strip:?}");
+        }
+    });
+    runtime.block_on(async { runtime.spawn(in_the_poll).await }).expect("no panic");
+}
+
+#[test]
 fn the_order_of_the_polls_is_the_order_in_which_the_tasks_ran() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
