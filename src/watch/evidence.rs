@@ -137,12 +137,18 @@ impl Evidence {
         lines
     }
 
-    /// `120 ms without a CPU are not counted (run-queue delay 120 ms)`; `None` if it is little.
-    fn deduction(&self) -> Option<String> {
+    /// Time without a CPU that is deducted from the length, in nanoseconds; `None` if it is less than
+    /// 1 ms or 5 % of the length.
+    pub fn deducted_ns(&self) -> Option<u64> {
         let without_ns = self.without_cpu.total_ns();
         let is_much = without_ns >= 1_000_000 && without_ns >= self.length_ns / 20;
-        let millis = without_ns / 1_000_000;
-        is_much.then(|| format!("{millis} ms without a CPU are not counted ({})", self.without_cpu))
+        is_much.then_some(without_ns)
+    }
+
+    /// `120 ms without a CPU are not counted (run-queue delay 120 ms)`; `None` if it is little.
+    fn deduction(&self) -> Option<String> {
+        let millis = self.deducted_ns()? / 1_000_000;
+        Some(format!("{millis} ms without a CPU are not counted ({})", self.without_cpu))
     }
 
     /// `81 % in parse_json, 19 % in checksum`; `None` unless there are several parts.

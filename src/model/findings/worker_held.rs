@@ -44,14 +44,15 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
-    /// Its length less the time without a CPU.
+    /// Its length less the time without a CPU, which is stated if it is much.
     pub(super) fn length(&self) -> String {
         let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
         let length = duration(self.length_ns.saturating_sub(without_ns));
-        match self.evidence.is_some_and(|evidence| evidence.is_least) {
+        let length = match self.evidence.is_some_and(|evidence| evidence.is_least) {
             true => format!("at least {length}"),
             false => length,
-        }
+        };
+        with_deduction(length, self.evidence)
     }
 
     /// How much of it the task is to blame for: nothing if it may block.
@@ -158,7 +159,8 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
     let why = evidence.function().map(|function| format!(", {} in {function}", evidence.cause));
-    let (length, why) = (duration(own_ns), why.unwrap_or_default());
+    let length = with_deduction(duration(own_ns), Some(evidence));
+    let why = why.unwrap_or_default();
     let held = held_for(evidence.kind, evidence.worker, &length, &why);
     (own_ns >= held_ns).then(|| Finding {
         rule: RULE.name,
@@ -180,6 +182,14 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
         active: !evidence.over,
         part_of: None,
     })
+}
+
+/// `1.20 s (and 300 ms without a CPU)`
+fn with_deduction(length: String, evidence: Option<&Arc<Evidence>>) -> String {
+    match evidence.and_then(|evidence| evidence.deducted_ns()) {
+        Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
+        None => length,
+    }
 }
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
@@ -289,6 +299,19 @@ mod tests {
         assert_eq!(of("worker-held", [now.clone()]).len(), 1);
         now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
         assert!(of("worker-held", [now]).is_empty(), "the machine is to blame");
+    }
+
+    #[test]
+    fn sentence_states_the_time_without_a_cpu_that_it_deducts() {
+        let mut now = held(S / 2);
+        let mut poll = Evidence::clone(&evidence(7, S / 2, Cause::Computing));
+        poll.length_ns = 3 * S / 2;
+        poll.without_cpu.run_delay_ns = S / 2;
+        poll.own_ns = Some(S);
+        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        let found = of("worker-held", [now]);
+        let held = "hog has held worker 0 for 1.00 s (and 500 ms without a CPU) without yielding";
+        assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
     }
 
     #[test]
