@@ -182,7 +182,10 @@ fn intervals_have_an_end() {
 fn a_message_fades() {
     let mut stage = Stage::new();
     stage.app.answer("hog on".into(), stage.now);
-    assert!(stage.screen(80, 24).ends_with(" hog on\n"));
+    let bar = stage.screen(80, 24).lines().last().expect("a last line").to_owned();
+    assert!(bar.ends_with(" hog on") && bar.contains("q quit"), "{bar}");
+    stage.app.answer("x".repeat(70), stage.now);
+    assert!(stage.screen(80, 24).ends_with(&format!(" {}\n", "x".repeat(70))));
     stage.pass(6 * S);
     assert!(stage.screen(80, 24).contains("q quit"));
 }

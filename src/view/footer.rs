@@ -24,8 +24,20 @@ impl Entry {
     }
 }
 
+/// Columns that keys get beside a message: for those that lead out and to all the other keys.
+const KEYS_BESIDE_MESSAGE: u16 = 16;
+
+/// The message, if it has room beside the keys, with a space at both ends.
+fn message_beside_keys(app: &App, width: u16) -> Option<String> {
+    let message = app.message().filter(|_| app.prompt == Prompt::None)?;
+    let text = format!(" {message} ");
+    (text.width() + usize::from(KEYS_BESIDE_MESSAGE) <= usize::from(width)).then_some(text)
+}
+
 /// The keys that have room. There is always a way out, and a way to all the other keys.
 pub(super) fn entries(app: &App, width: u16) -> Vec<Entry> {
+    let message = message_beside_keys(app, width);
+    let width = width - message.map_or(0, |text| text.width() as u16);
     let mut bar: Vec<(u8, Entry)> = KEYMAP.iter().filter_map(|key| entry(app, key)).collect();
     bar.sort_by_key(|(_, entry)| place(entry.action));
     let wide = |bar: &[(u8, Entry)], gap: u16| -> u16 {
@@ -93,12 +105,15 @@ fn place(action: Action) -> u8 {
     }
 }
 
-/// The bar, or what is more urgent.
+/// The bar, with a message at its right end if there is room. Otherwise a question or a message
+/// takes the line.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    if urgent(app, canvas, area) {
-        return;
-    }
     let look = canvas.look;
+    match message_beside_keys(app, area.width) {
+        Some(text) => canvas.put_right(area.x, area.y, area.width, &text, look.title()),
+        None if urgent(app, canvas, area) => return,
+        None => {}
+    }
     for entry in entries(app, area.width) {
         let here = entry.action == Action::Show(app.screen);
         let style = if here { look.selected() } else { Style::new() };
