@@ -4,7 +4,7 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::Canvas,
-    table::{Place, Spec, places},
+    table::{Place, Spec, places, with_mark},
     tasks::{head, title},
     text::{count, duration, percent, rate},
 };
@@ -32,15 +32,20 @@ const SPECS: [Spec<GroupColumn>; 12] = [
     Spec { column: GroupColumn::Where, width: 15, grow: 47, rank: 11, right: false },
 ];
 
+fn specs(app: &App) -> Vec<Spec<GroupColumn>> {
+    let (sort, _) = app.group_sort;
+    with_mark(&SPECS, sort, sort.title())
+}
+
 /// The column whose title is at `x`.
 pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<GroupColumn> {
-    let places = places(&SPECS, app.group_sort.0, width);
+    let places = places(&specs(app), app.group_sort.0, width);
     places.into_iter().find(|p| p.x <= x && x <= p.x + p.width).map(|place| place.column)
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let (sort, descending) = app.group_sort;
-    let places = places(&SPECS, sort, area.width);
+    let places = places(&specs(app), sort, area.width);
     for place in &places {
         let sorted = (place.column == sort).then_some(descending);
         let title = match place.column {

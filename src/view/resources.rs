@@ -32,7 +32,7 @@ const SPECS: [Spec<Part>; 9] = [
     Spec { column: Part::Id, width: 6, grow: 0, rank: 7, right: true },
     Spec { column: Part::Type, width: 12, grow: 8, rank: 1, right: false },
     Spec { column: Part::Kind, width: 6, grow: 4, rank: 8, right: false },
-    Spec { column: Part::Waiters, width: 7, grow: 0, rank: 2, right: true },
+    Spec { column: Part::Waiters, width: 8, grow: 0, rank: 2, right: true },
     Spec { column: Part::Longest, width: 7, grow: 0, rank: 3, right: true },
     Spec { column: Part::Holder, width: 12, grow: 8, rank: 4, right: false },
     Spec { column: Part::State, width: 18, grow: 30, rank: 5, right: false },

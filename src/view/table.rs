@@ -1,6 +1,7 @@
 //! Which columns fit, and where they stand.
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::canvas::Canvas;
 
@@ -44,6 +45,20 @@ impl<C> Place<C> {
             canvas.put(self.x, y, self.width, text, style);
         }
     }
+}
+
+/// Makes room for the mark beside the title of the sorted column, so that titles keep a space
+/// between them.
+pub(super) fn with_mark<C: Copy + PartialEq>(
+    specs: &[Spec<C>],
+    sorted: C,
+    title: &str,
+) -> Vec<Spec<C>> {
+    let mut specs = specs.to_vec();
+    for spec in specs.iter_mut().filter(|spec| spec.column == sorted && spec.width > 1) {
+        spec.width = spec.width.max(title.width() as u16 + 1);
+    }
+    specs
 }
 
 /// Chooses columns by rank until the line is full, `sorted` always among them, and shares
@@ -100,6 +115,12 @@ mod tests {
         assert_eq!(shown('b', 12), "b");
         assert_eq!(shown('c', 22), "bc");
         assert_eq!(shown('c', 10), "c");
+    }
+
+    #[test]
+    fn sorted_column_has_room_for_its_mark() {
+        let width = |title| with_mark(&SPECS, 'a', title)[0].width;
+        assert_eq!((width("POLLS"), width("BUSY"), width("ID")), (6, 5, 5));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::Canvas,
-    table::{Place, Spec, places},
+    table::{Place, Spec, places, with_mark},
     text::{count, duration, percent, rate},
     theme::Look,
 };
@@ -43,7 +43,8 @@ const SPECS: [Spec<Column>; 16] = [
 
 /// The columns that say something here.
 fn specs(app: &App) -> Vec<Spec<Column>> {
-    SPECS.into_iter().filter(|spec| app.has_column(spec.column)).collect()
+    let specs: Vec<_> = SPECS.into_iter().filter(|spec| app.has_column(spec.column)).collect();
+    with_mark(&specs, app.query.sort, app.query.sort.title())
 }
 
 /// The column whose title is at `x`.
@@ -112,8 +113,7 @@ pub(super) fn head<C>(
         None => (title.to_owned(), look.title()),
     };
     if place.right {
-        // Beside a full column the mark may use the gap.
-        canvas.put_right(place.x.saturating_sub(1), y, place.width + 1, &title, style);
+        canvas.put_right(place.x, y, place.width, &title, style);
     } else {
         canvas.put(place.x, y, place.width, &title, style);
     }
