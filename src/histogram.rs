@@ -120,6 +120,37 @@ impl Histogram {
         delta
     }
 
+    /// Removes the longest duration if it may be at least `nanos` long. The new maximum is not
+    /// known, so it is bounded by the highest bucket that holds a duration.
+    pub(crate) fn remove_longest(&mut self, nanos: u64) {
+        if self.beyond > 0 {
+            self.beyond -= 1;
+        } else {
+            let Some(bucket) = self.highest() else { return };
+            if self.upper_bound(bucket) <= nanos {
+                return;
+            }
+            self.counts[bucket] -= 1;
+        }
+        if self.beyond == 0 {
+            self.max = self.highest().map_or(0, |bucket| self.upper_bound(bucket).min(self.max));
+        }
+    }
+
+    /// Sets the maximum, where it is known from elsewhere.
+    pub(crate) fn set_max(&mut self, nanos: u64) {
+        self.max = nanos;
+    }
+
+    fn highest(&self) -> Option<usize> {
+        self.counts.iter().rposition(|count| *count > 0)
+    }
+
+    /// The last bucket has no bound but the maximum.
+    fn upper_bound(&self, bucket: usize) -> u64 {
+        if bucket + 1 < BUCKETS { lower_bound(bucket + 1) } else { self.max }
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum::<u64>() + self.beyond
@@ -228,6 +259,27 @@ mod tests {
         assert_eq!(h.count(), 100);
         assert!(h.quantile(0.5).is_some_and(|p| p < 3_000));
         assert_eq!(h.quantile(0.9), Some(7_000_000_000));
+    }
+
+    #[test]
+    fn longest_duration_is_removed_only_if_it_is_long_enough() {
+        let mut h = Histogram::default();
+        [5_000, 6_000_000, 3_000_000_000].iter().for_each(|nanos| h.record(*nanos));
+        h.remove_longest(2_900_000_000);
+        assert_eq!(h.count(), 2);
+        assert!((6_000_000..9_000_000).contains(&h.max()), "{}", h.max());
+        h.remove_longest(2_900_000_000);
+        assert_eq!(h.count(), 2);
+        h.set_max(6_000_000);
+        assert_eq!(h.quantile(1.0), Some(6_000_000));
+        let mut beyond = Histogram::from_counts([4, 0, 2], 9_000_000_000);
+        beyond.remove_longest(8_000_000_000);
+        assert_eq!((beyond.count(), beyond.max()), (5, 9_000_000_000));
+        beyond.remove_longest(8_000_000_000);
+        assert_eq!((beyond.count(), beyond.max()), (4, FLOOR_NS));
+        let mut empty = Histogram::default();
+        empty.remove_longest(0);
+        assert_eq!(empty, Histogram::default());
     }
 
     #[test]

@@ -4,10 +4,13 @@
 //! state during a stop, so the whole stop was counted as busy, scheduled or idle time of a task: as
 //! that of the state that the task is still in, or else as the time that grew most.
 
+mod samples;
+
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 use crate::{probe::State, watch::Stop};
+use samples::{Kind, StoppedSample};
 
 /// The deductions, from the first snapshot after a stop on.
 #[derive(Clone, Debug, Default)]
@@ -15,14 +18,17 @@ pub(super) struct Corrections {
     tasks: HashMap<u64, Correction>,
     /// Of each worker: time in polls, and time not parked.
     workers: Vec<[u64; 2]>,
+    /// Of tasks that are not in the snapshot any more.
+    ended_samples: Vec<StoppedSample>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Correction {
     /// Of busy, scheduled and idle time.
     times: [u64; 3],
     max_poll: Longest,
     max_delay: Longest,
+    samples: Vec<StoppedSample>,
 }
 
 /// The longest poll or delay of a task, as it is counted and without stops.
@@ -75,11 +81,17 @@ impl Corrections {
         // Stops before the first snapshot are not deducted.
         let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
         let new: Vec<Stop> = stops.iter().filter(|stop| stop.to_ns > begin_ns).copied().collect();
-        if self.tasks.is_empty() && new.is_empty() {
+        if self.tasks.is_empty() && self.ended_samples.is_empty() && new.is_empty() {
             return snapshot;
         }
         let now = Arc::make_mut(&mut snapshot);
-        self.tasks.retain(|key, _| now.tasks.binary_search_by_key(key, |task| task.key).is_ok());
+        self.tasks.retain(|key, correction| {
+            let is_present = now.tasks.binary_search_by_key(key, |task| task.key).is_ok();
+            if !is_present {
+                self.ended_samples.append(&mut correction.samples);
+            }
+            is_present
+        });
         let mut known = last.map_or(&[][..], |last| &last.tasks).iter().peekable();
         for task in &mut now.tasks {
             while known.next_if(|old| old.key < task.key).is_some() {}
@@ -93,6 +105,8 @@ impl Corrections {
             let old = last.and_then(|last| last.workers.get(worker.index));
             correct_worker(worker, old, deducted, &new);
         }
+        let of_task = |key| self.tasks.get(&key).map_or(&[][..], |of_task| &of_task.samples);
+        samples::remove(now, of_task, &self.ended_samples);
         snapshot
     }
 
@@ -113,6 +127,7 @@ impl Corrections {
             times: [0; 3],
             max_poll: unchanged(|old| old.max_poll_ns),
             max_delay: unchanged(|old| old.max_delay_ns),
+            samples: Vec::new(),
         });
         let end_ns = if task.state.is_done() { task.since_ns } else { now_ns };
         let began_ns = end_ns.saturating_sub(task.lifetime_ns);
@@ -132,6 +147,13 @@ impl Corrections {
             one[at] = Stop::overlap_ns(&[*stop], began_ns, end_ns).min(grown[at]);
             deduct(task, one);
             correction.times[at] += one[at];
+            if let Some(kind) = [Kind::Poll, Kind::Delay].get(at)
+                && one[at] > 0
+            {
+                let (from_ns, stopped_ns) = (stop.from_ns, one[at]);
+                let sample = StoppedSample { kind: *kind, from_ns, stopped_ns };
+                StoppedSample::add(&mut correction.samples, sample, task);
+            }
         }
         let (poll, delay) = (&mut correction.max_poll, &mut correction.max_delay);
         let (state, span) = (task.state, [task.since_ns, now_ns]);

@@ -15,8 +15,9 @@ pub(super) const RULE: Rule = Rule {
     measure: "one stop",
     raise_ns: 0,
     clear_ns: 0,
-    cure: "Polls, delays, impact and rates are reported without this time. If you did not stop the \
-           program, look for a debugger, a suspended container or a paused virtual machine.",
+    cure: "Polls, delays, impact and rates are reported without this time; distributions leave out \
+           the polls and delays that contain it. If you did not stop the program, look for a \
+           debugger, a suspended container or a paused virtual machine.",
     on_the_wire: false,
     check: Check::Moment(check),
 };

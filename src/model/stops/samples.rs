@@ -1,0 +1,168 @@
+//! Removes the samples that contain a stop from distributions.
+//!
+//! A distribution has counts and not its samples. A task is in one state during a stop, so the stop
+//! is in one sample of it at most: a poll or a scheduling delay. It is recorded when the state
+//! ends, and it is at least as long as the stop. Removed is the longest sample: if the task had a
+//! longer one, that is the error.
+
+use std::cmp::Reverse;
+
+use crate::model::{Snapshot, Subject, TaskFigures};
+
+/// A sample of one task that contains a stop, or several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoppedSample {
+    pub kind: Kind,
+    /// Start of the first stop.
+    pub from_ns: u64,
+    /// Length of the stops.
+    pub stopped_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Poll,
+    Delay,
+}
+
+impl StoppedSample {
+    /// Whether the distributions contain it: whether the state that it measures has ended.
+    fn is_recorded(&self, task: &TaskFigures) -> bool {
+        task.since_ns > self.from_ns
+    }
+
+    /// Adds a stop to the samples of a task.
+    pub(super) fn add(samples: &mut Vec<StoppedSample>, new: StoppedSample, task: &TaskFigures) {
+        match samples.last_mut() {
+            Some(last) if last.kind == new.kind && !last.is_recorded(task) => {
+                last.stopped_ns += new.stopped_ns;
+            }
+            _ => samples.push(new),
+        }
+    }
+
+    /// A length that the sample has in any case: the start of a stop is known only to about 20 ms.
+    fn least_ns(&self) -> u64 {
+        self.stopped_ns / 4 * 3
+    }
+}
+
+/// Removes the samples from the distributions of the snapshot. `of_task` returns those of a task,
+/// `ended` are those of tasks that are not in the snapshot any more. The values of the tasks are
+/// without stops already.
+pub(super) fn remove<'a>(
+    now: &mut Snapshot,
+    of_task: impl Fn(u64) -> &'a [StoppedSample],
+    ended: &[StoppedSample],
+) {
+    let Snapshot { tasks, delays, distributions, .. } = now;
+    let mut all: Vec<(Option<&TaskFigures>, StoppedSample)> =
+        ended.iter().map(|sample| (None, *sample)).collect();
+    for task in &*tasks {
+        let recorded = of_task(task.key).iter().filter(|sample| sample.is_recorded(task));
+        all.extend(recorded.map(|sample| (Some(task), *sample)));
+    }
+    all.sort_by_key(|(_, sample)| Reverse(sample.stopped_ns));
+    for (task, sample) in all {
+        if sample.kind == Kind::Delay {
+            delays.remove_longest(sample.least_ns());
+        }
+        let Some(task) = task else { continue };
+        for (_, found) in distributions.iter_mut().filter(|(subject, _)| is_of(subject, task)) {
+            match sample.kind {
+                Kind::Poll => found.poll_times.remove_longest(sample.least_ns()),
+                Kind::Delay => found.delays.remove_longest(sample.least_ns()),
+            }
+        }
+    }
+    for (subject, found) in distributions {
+        let longest = |of: fn(&TaskFigures) -> u64| {
+            tasks.iter().filter(|task| is_of(subject, task)).map(of).max().unwrap_or(0)
+        };
+        found.poll_times.set_max(longest(|task| task.max_poll_ns));
+        found.delays.set_max(longest(|task| task.max_delay_ns));
+    }
+}
+
+fn is_of(subject: &Subject, task: &TaskFigures) -> bool {
+    match subject {
+        Subject::Task(key) => *key == task.key,
+        Subject::Group(name) => *name == task.meta.group,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Histogram,
+        model::{Distributions, MachineStats, Model, testing},
+        probe::State,
+        watch::Stop,
+    };
+
+    const MS: u64 = 1_000_000;
+    const STOP: Stop = Stop { from_ns: 1100 * MS, to_ns: 4100 * MS };
+
+    /// The only task, in `state` since `since_ms`, with the longest of its `delays`.
+    fn at(taken_ms: u64, state: State, since_ms: u64, delays_ms: &[u64]) -> Snapshot {
+        let mut task = testing::task(1, "t");
+        (task.state, task.since_ns, task.lifetime_ns) =
+            (state, since_ms * MS, (taken_ms + 5000) * MS);
+        task.scheduled_ns = delays_ms.iter().sum::<u64>() * MS;
+        if state == State::Scheduled {
+            task.scheduled_ns += (taken_ms - since_ms) * MS;
+        }
+        task.idle_ns = task.lifetime_ns - task.scheduled_ns;
+        task.max_delay_ns = delays_ms.iter().max().map_or(0, |longest| longest * MS);
+        let mut delays = Histogram::default();
+        delays_ms.iter().for_each(|delay| delays.record(delay * MS));
+        let group = Subject::Group(task.meta.group.clone());
+        let mut now = testing::snapshot(taken_ms * MS, [task]);
+        now.delays = delays.clone();
+        for subject in [Subject::Task(1), group] {
+            let found = Distributions { delays: delays.clone(), ..Distributions::default() };
+            now.distributions.push((subject, found));
+        }
+        let stops = [STOP].into_iter().filter(|stop| stop.to_ns <= now.taken_ns).collect();
+        now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+        now
+    }
+
+    /// Number and maximum of the scheduling delays: of the task, of its group, and of all tasks.
+    fn counts(now: &Snapshot) -> [(u64, u64); 2] {
+        let delays = now.distributions.iter().map(|(_, found)| &found.delays);
+        let [task, group] = delays.collect::<Vec<_>>()[..] else { panic!("two subjects") };
+        assert_eq!(task, group);
+        [task, &now.delays].map(|delays| (delays.count(), delays.max() / MS))
+    }
+
+    #[test]
+    fn delay_that_contains_a_stop_is_in_no_distribution() {
+        let mut model = Model::default();
+        model.advance(at(1000, State::Scheduled, 990, &[5, 5]).into());
+        model.advance(at(4200, State::Idle, 4150, &[5, 5, 3160]).into());
+        let [of_task, of_all] = counts(model.snapshot().expect("one"));
+        assert_eq!(of_task, (2, 160), "the longest without the stop: 3160 - 3000 ms");
+        assert_eq!(of_all.0, 2);
+        // The task is gone, and what its threads have counted is not.
+        let mut gone = at(5000, State::Idle, 4150, &[5, 5, 3160]);
+        gone.tasks.clear();
+        gone.distributions.clear();
+        model.advance(gone.into());
+        assert_eq!(model.snapshot().expect("one").delays.count(), 2);
+    }
+
+    #[test]
+    fn delay_under_way_is_not_removed_before_it_is_recorded() {
+        let mut model = Model::default();
+        model.advance(at(1000, State::Scheduled, 990, &[5, 2000]).into());
+        model.advance(at(4200, State::Scheduled, 990, &[5, 2000]).into());
+        assert_eq!(counts(model.snapshot().expect("one")), [(2, 2000); 2]);
+        model.advance(at(5000, State::Idle, 4500, &[5, 2000, 3510]).into());
+        let now = model.snapshot().expect("one");
+        let [of_task, of_all] = counts(now);
+        assert_eq!((of_task, of_all.0), ((2, 2000), 2));
+        assert_eq!(now.tasks[0].max_delay_ns, 2000 * MS);
+    }
+}
