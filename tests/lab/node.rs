@@ -49,6 +49,10 @@ fn replies(snapshot: &Snapshot) -> u64 {
     snapshot.lab.as_ref().expect("a lab").workloads[0].done
 }
 
+fn failure(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.lab.as_ref().expect("a lab").workloads[0].failure.as_deref()
+}
+
 #[test]
 fn one_thread_answers_each_of_thousands_of_customers_and_none_behind_a_hog() {
     let customers = as_many_as_allowed();
@@ -105,16 +109,25 @@ fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
     bench.lab.execute(Command::Pause(0));
     bench.wait("all went", |s| connected(s, 0));
     bench.lab.execute(Command::Pause(0));
-    bench.wait("they came again", |s| answered(s) > 0);
+    let again = bench.wait("they came again", |s| answered(s) > 0);
+    assert_eq!(failure(&again), None, "a count that changes is no failure");
 
     // As the customers of no other test do.
     let customers = || processes_with("2222000000ns");
     let first = customers();
     assert_eq!(first.len(), 1, "one process is all of them: {first:?}");
     kill_process(first[0], Signal::KILL).expect("it lives");
-    bench.wait("all are gone", |s| connected(s, 0));
+    let gone = bench.wait("all are gone", |s| connected(s, 0) && failure(s).is_some());
+    let why = failure(&gone).expect("a failure");
+    assert!(why.starts_with("its customers' process has ended (signal: 9"), "{why}");
     bench.lab.execute(Command::Restart(0));
-    bench.wait("others came", |s| answered(s) > 0);
+    let others = bench.wait("others came", |s| answered(s) > 0);
+    assert_eq!(failure(&others), None, "the failure is of the time before");
+    bench.lab.execute(Command::SwitchFlavor);
+    let switched = bench.wait("others came on the next runtime", |s| {
+        s.epoch > others.epoch && answered(s) > 0 && customers().len() == 1
+    });
+    assert_eq!(failure(&switched), None, "the lab has ended the process itself");
     assert_eq!(customers().len(), 1);
     drop(bench);
     // The crews' thread ends the process, in its own time.
