@@ -12,7 +12,10 @@ use asynctop::source::Address;
 #[cfg(feature = "inspect")]
 use asynctop::{cli::DumpArgs, inspect};
 use asynctop::{
-    cli::{self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs},
+    cli::{
+        self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
+        environment::{is_ascii_locale, is_dumb_terminal, no_color},
+    },
     compare, comparison,
     config::{self, Config},
     console, dashboard,
@@ -55,13 +58,13 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
     match request {
         Request::Lab { scenario, lab, watch } => {
             let config = Config::load(watch.config.as_deref())?;
-            let watch = watch.over(config.watch, no_color());
+            let watch = adapted(watch, config.watch);
             return run_lab(&scenario, &lab.over(config.lab), &watch);
         }
         #[cfg(feature = "attach")]
         Request::Attach { addresses, watch } => {
             let config = Config::load(watch.config.as_deref())?;
-            return run_attach(&addresses, &watch.over(config.watch, no_color()));
+            return run_attach(&addresses, &adapted(watch, config.watch));
         }
         #[cfg(feature = "inspect")]
         Request::Ps => quiet(inspect::list(&mut io::stdout().lock())),
@@ -87,7 +90,7 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     options.program = env::current_exe().ok();
     block_signals()?;
     options.console = lab.console().map(console::serve).transpose()?;
-    if watch.wants_screen(io::stdout().is_terminal()) {
+    if wants_screen(watch)? {
         dashboard::run(options, &watch.dashboard(hog, no_color()))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -111,7 +114,7 @@ fn verdict(gate: &Gate) -> ExitCode {
 #[cfg(feature = "attach")]
 fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     block_signals()?;
-    if watch.wants_screen(io::stdout().is_terminal()) {
+    if wants_screen(watch)? {
         dashboard::attach(addresses, &watch.dashboard(false, no_color()))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -125,8 +128,11 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     }
     let options = args.options();
     if args.format.is_none() && io::stdout().is_terminal() {
+        require_screen("--format text")?;
         block_signals()?;
-        return comparison::run(&options, args.settings(no_color()));
+        let mut settings = args.settings(no_color());
+        settings.ascii |= is_ascii_locale();
+        return comparison::run(&options, settings);
     }
     // The table comes when all is measured: meanwhile, whoever watches hears of each row.
     let watched = io::stderr().is_terminal();
@@ -146,9 +152,29 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     Ok(compare::require_measured(&rows)?)
 }
 
-/// Whether the environment wants no colours.
-fn no_color() -> bool {
-    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+/// The flags, what the environment says where they say nothing, and then the configuration.
+fn adapted(watch: WatchArgs, config: WatchArgs) -> WatchArgs {
+    let watch = watch.over(config, no_color());
+    WatchArgs { ascii: watch.ascii || is_ascii_locale(), ..watch }
+}
+
+/// Whether there is to be a screen; an error if the terminal cannot show one.
+fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
+    let wants_screen = watch.wants_screen(io::stdout().is_terminal());
+    if wants_screen {
+        require_screen("--headless")?;
+    }
+    Ok(wants_screen)
+}
+
+fn require_screen(instead: &str) -> anyhow::Result<()> {
+    match is_dumb_terminal() {
+        true => Err(anyhow!(
+            "cannot draw a screen: TERM=dumb says that the terminal cannot move its cursor; try \
+             {instead}, or set TERM to its type"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Writes all of it, or as much as the reader takes.

@@ -303,6 +303,13 @@ fn a_hog_that_gives_way_slows_down_and_stops_nothing() {
 }
 
 #[test]
+fn report_in_a_locale_that_is_not_utf8_is_ascii() {
+    let output = program().env("LC_ALL", "C").args(["--for", "300ms"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stdout.is_ascii(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn the_other_formats_hold_the_same_tasks() {
     let text = stdout(&["--for", "500ms"]);
     assert!(text.starts_with("asynctop  lab:mixed  current-thread ×1"), "{text}");

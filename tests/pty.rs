@@ -28,6 +28,23 @@ fn wrong_input_leaves_the_terminal_alone() {
 }
 
 #[test]
+fn dumb_terminal_gets_a_sentence() {
+    let mut terminal = Terminal::shell("TERM=dumb exec \"$ASYNCTOP\"");
+    assert_eq!(terminal.wait_for_end().exit_code(), 2);
+    assert!(terminal.raw().starts_with("error: cannot draw a screen: TERM=dumb"));
+    assert!(!terminal.raw().contains('\x1b'), "no escape sequence");
+}
+
+#[test]
+fn screen_in_a_locale_that_is_not_utf8_is_ascii() {
+    let mut terminal = Terminal::shell("LC_ALL=C exec \"$ASYNCTOP\"");
+    terminal.wait_for_line(&["heartbeat-"]);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    assert!(terminal.raw().is_ascii(), "{}", terminal.raw());
+}
+
+#[test]
 fn ctrl_c_brings_the_report_of_a_run_without_a_screen() {
     let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
     terminal.wait_for_text("asynctop/1");

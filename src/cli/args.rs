@@ -76,7 +76,7 @@ pub struct WatchArgs {
     /// No colours; so does the environment variable NO_COLOR
     #[arg(long)]
     pub no_color: bool,
-    /// No characters beyond ASCII
+    /// No characters beyond ASCII; so does a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
     #[arg(long)]
     pub ascii: bool,
     /// Leave the mouse to the terminal
@@ -122,7 +122,7 @@ pub struct CompareArgs {
     /// No colours; so does the environment variable NO_COLOR
     #[arg(long)]
     no_color: bool,
-    /// No characters beyond ASCII
+    /// No characters beyond ASCII; so does a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
     #[arg(long)]
     ascii: bool,
     /// Be the service, in the process that `compare` starts for it.

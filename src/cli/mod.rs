@@ -5,6 +5,7 @@
 
 mod args;
 mod console;
+pub mod environment;
 mod error;
 mod hold;
 mod parsers;

@@ -27,7 +27,7 @@ pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asynctop"));
     command.env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("LINES");
     command.env_remove("CLICOLOR").env_remove("CLICOLOR_FORCE");
-    command.env("XDG_CONFIG_HOME", NO_CONFIG);
+    command.env("XDG_CONFIG_HOME", NO_CONFIG).env("LC_ALL", "C.UTF-8");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

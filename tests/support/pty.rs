@@ -102,6 +102,7 @@ impl Terminal {
     fn spawn_in(mut command: CommandBuilder, size: PtySize, columns: u16, rows: u16) -> Terminal {
         let pair = native_pty_system().openpty(size).unwrap();
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
         command.env("XDG_CONFIG_HOME", super::NO_CONFIG);
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
