@@ -42,7 +42,7 @@ impl TaskView<'_> {
     }
 
     /// Number of the runtime that the task was spawned on; 0 if the spawner did not state it.
-    pub(crate) fn runtime(&self) -> u32 {
+    pub fn runtime(&self) -> u32 {
         self.identity.runtime
     }
 

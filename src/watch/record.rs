@@ -15,7 +15,7 @@ pub struct PollRecord {
     pub task: u64,
     /// Number of the runtime that the task was spawned on, where that is stated; `None` if the task
     /// is no longer known.
-    pub(crate) runtime: Option<u32>,
+    pub runtime: Option<u32>,
     /// The thread that polls, as `std` and Tokio name it; `None` if it has ended.
     pub thread: Option<ThreadId>,
     /// The thread's name, empty if it has none.
