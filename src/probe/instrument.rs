@@ -4,13 +4,13 @@ use std::{
     future::Future,
     mem::{ManuallyDrop, needs_drop},
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
 
 use super::{
-    cell::TaskCell,
+    cell::{PollWaker, TaskCell},
     ledger::Started,
     reading::Outcome,
     registry::Registry,
@@ -132,68 +132,37 @@ impl<F: Future> Future for Instrumented<F> {
             return future.poll(context);
         }
 
-        let probed = !*root && thread::is_probing();
-        let poll_waker = if probed && context.waker().will_wake(Waker::noop()) {
-            // Nested in a traced poll, whose waker does nothing. The real poll follows, with the
-            // waker to call.
-            PollWaker::Silent
         // SAFETY: `poll` has the future for itself.
-        } else if unsafe { cell.adopt(context.waker()) } {
-            PollWaker::Borrowed
-        } else {
-            PollWaker::Foreign
+        let poll_waker = unsafe { cell.adopt(context.waker()) };
+        let (borrowed, foreign);
+        let waker = match poll_waker {
+            PollWaker::Borrowed => {
+                // SAFETY: `this.task` holds a reference until after the poll.
+                borrowed = unsafe { waker::borrowed(cell) };
+                &*borrowed
+            }
+            PollWaker::Foreign => {
+                foreign = Foreign::waker(cell, context.waker().clone());
+                &foreign
+            }
+            PollWaker::Silent => context.waker(),
         };
+        let context = &mut Context::from_waker(waker);
         let frame = Frame::new(cell);
-        let started = cell.ledger.poll_started(registry.now(), *root, probed);
+        // Taken apart, because the compiler copies a whole `Started` through memory.
+        let Started { at, delay, how } =
+            cell.ledger.poll_started(registry.now(), *root, thread::is_probing);
         #[cfg(feature = "watch")]
-        if started.how != How::Plain {
-            let poll = |context: &mut Context<'_>| match started.how {
+        if how != How::Plain {
+            let poll = move || match how {
                 How::Traced | How::TracedProbe => trace::go(future, context, registry, cell.key()),
                 How::Plain | How::Probe => future.poll(context),
             };
-            let poll = || with_recording_waker(cell, poll_waker, context, poll);
-            return probe(registry, &frame, cell, started, done, poll);
+            return probe(registry, &frame, cell, Started { at, delay, how }, done, poll);
         }
-        let mut poll = Running::start(registry, &frame, cell, started, done);
-        let result =
-            with_recording_waker(cell, poll_waker, context, |context| future.poll(context));
-        poll.outcome = result.is_ready().then_some(Outcome::Completed);
-        result
+        let started = Started { at, delay, how };
+        Running::<false>::start(registry, &frame, cell, started, done).run(|| future.poll(context))
     }
-}
-
-/// Polls with a waker that notes the wakes of the task and then calls Tokio's.
-#[allow(unsafe_code)]
-#[inline(always)]
-fn with_recording_waker<T>(
-    cell: &'static TaskCell,
-    poll_waker: PollWaker,
-    context: &mut Context<'_>,
-    poll: impl FnOnce(&mut Context<'_>) -> T,
-) -> T {
-    match poll_waker {
-        PollWaker::Borrowed => {
-            // SAFETY: the caller holds a reference until after the poll.
-            let waker = unsafe { waker::borrowed(cell) };
-            poll(&mut Context::from_waker(&waker))
-        }
-        PollWaker::Foreign => {
-            let waker = Foreign::waker(cell, context.waker().clone());
-            poll(&mut Context::from_waker(&waker))
-        }
-        PollWaker::Silent => poll(context),
-    }
-}
-
-/// The waker that a measured future is polled with.
-#[derive(Clone, Copy)]
-enum PollWaker {
-    /// Records wakes and calls the waker that the cell has adopted.
-    Borrowed,
-    /// Records wakes and calls another waker, of which it holds a clone.
-    Foreign,
-    /// The waker of a traced poll, which does nothing.
-    Silent,
 }
 
 /// A poll that the watchdog has caused or has requested a trace of.
@@ -208,56 +177,26 @@ fn probe<T>(
     poll: impl FnOnce() -> Poll<T>,
 ) -> Poll<T> {
     if started.how == How::Traced {
-        let mut running = Running::start(registry, frame, cell, started, done);
-        let result = poll();
-        running.outcome = result.is_ready().then_some(Outcome::Completed);
-        return result;
+        Running::<false>::start(registry, frame, cell, started, done).run(poll)
+    } else {
+        Running::<true>::start(registry, frame, cell, started, done).run(poll)
     }
-    let thread = registry.thread();
-    let outer = thread.probe_started(frame, started.at);
-    let outcome = Some(Outcome::Panicked);
-    let mut probing = Probing { registry, frame, cell, thread, started, outer, outcome, done };
-    let result = poll();
-    probing.outcome = result.is_ready().then_some(Outcome::Completed);
-    result
 }
 
-/// A poll under way that the watchdog has caused; dropped at its end, or by a panic.
-#[cfg(feature = "watch")]
-struct Probing<'a> {
+/// A poll under way; dropped at its end, or by a panic on its way out. `PROBE` if the watchdog has
+/// caused it.
+struct Running<'a, const PROBE: bool> {
     registry: &'static Registry,
     frame: &'a Frame,
     cell: &'static TaskCell,
     thread: &'static ThreadSlot,
-    started: Started,
+    began: u64,
     outer: Outer,
     outcome: Option<Outcome>,
     done: &'a mut bool,
 }
 
-#[cfg(feature = "watch")]
-impl Drop for Probing<'_> {
-    fn drop(&mut self) {
-        let now = self.registry.now().max(self.started.at);
-        self.cell.ledger.probe_ended(self.started, now, self.outcome);
-        self.thread.probe_ended(self.frame, self.outer, (self.started.at, now));
-        *self.done = self.outcome.is_some();
-    }
-}
-
-/// A poll under way; dropped at its end, or by a panic on its way out.
-struct Running<'a> {
-    registry: &'static Registry,
-    frame: &'a Frame,
-    cell: &'static TaskCell,
-    thread: &'static ThreadSlot,
-    started: Started,
-    outer: Outer,
-    outcome: Option<Outcome>,
-    done: &'a mut bool,
-}
-
-impl<'a> Running<'a> {
+impl<'a, const PROBE: bool> Running<'a, PROBE> {
     #[inline(always)]
     fn start(
         registry: &'static Registry,
@@ -272,20 +211,36 @@ impl<'a> Running<'a> {
             cell.delays.count(bucket);
             thread.waited(bucket, delay);
         }
-        let outer = thread.poll_started(frame, started);
+        let outer = if PROBE {
+            thread.probe_started(frame, started.at)
+        } else {
+            thread.poll_started(frame, started.at)
+        };
         // Until the future says otherwise: whatever leaves the poll early is a panic.
         let outcome = Some(Outcome::Panicked);
-        Running { registry, frame, cell, thread, started, outer, outcome, done }
+        Running { registry, frame, cell, thread, began: started.at, outer, outcome, done }
+    }
+
+    #[inline(always)]
+    fn run<T>(mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        let result = poll();
+        self.outcome = result.is_ready().then_some(Outcome::Completed);
+        result
     }
 }
 
-impl Drop for Running<'_> {
+impl<const PROBE: bool> Drop for Running<'_, PROBE> {
     #[inline(always)]
     fn drop(&mut self) {
         let now = self.registry.now();
-        let length = self.cell.ledger.poll_ended(self.started, now, self.outcome);
-        self.cell.poll_times.count(bucket_of(length));
-        self.thread.poll_ended(self.frame, self.outer, self.started.at + length);
+        if PROBE {
+            let length = self.cell.ledger.probe_ended(self.began, now, self.outcome);
+            self.thread.probe_ended(self.frame, self.outer, (self.began, self.began + length));
+        } else {
+            let length = self.cell.ledger.poll_ended(self.began, now, self.outcome);
+            self.cell.poll_times.count(bucket_of(length));
+            self.thread.poll_ended(self.frame, self.outer, self.began + length);
+        }
         *self.done = self.outcome.is_some();
     }
 }

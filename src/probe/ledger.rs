@@ -137,72 +137,89 @@ impl Ledger {
     /// ended. A future inside a task may be polled for the sake of its neighbours:
     /// there, idle was idle.
     ///
-    /// `probed` if the poll is nested in one that the watchdog has caused: unless the future was
-    /// woken, the watchdog has caused this one, too.
+    /// `probed` returns whether the poll is nested in one that the watchdog has caused: unless the
+    /// future was woken, the watchdog has caused this one, too. It is only called where the answer
+    /// matters.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, now: u64, root: bool, probed: bool) -> Started {
+    pub(crate) fn poll_started(&self, now: u64, root: bool, probed: fn() -> bool) -> Started {
         let mut started = Started { at: now, delay: None, how: How::Plain };
         self.sequence.write(|| {
-            let mut word = self.word.load(Ordering::Acquire);
-            loop {
-                let (state, since) = unpack(word);
-                started.at = now.max(since);
-                let polling = pack(POLLING, started.at);
-                if matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN) {
-                    // Scheduled: wakers no longer change the word.
-                    self.word.store(polling, Ordering::Release);
-                    started.delay = Some(started.at - since);
-                    if state != SCHEDULED {
-                        add(&self.wakes, 1);
-                        if state == ASKED_WOKEN {
-                            started.how = How::Traced;
-                        }
-                    }
-                } else {
-                    started.how = match state {
-                        ASKED => How::TracedProbe,
-                        NUDGED => How::Probe,
-                        IDLE if probed => How::Probe,
-                        _ => How::Plain,
-                    };
-                    let probe = started.how != How::Plain;
-                    // A waker may be about to change the word: exchange it.
-                    let next = if probe { pack(PROBED, since) } else { polling };
-                    let order = Ordering::AcqRel;
-                    if let Err(newer) =
-                        self.word.compare_exchange(word, next, order, Ordering::Acquire)
-                    {
-                        word = newer;
-                        continue;
-                    }
-                    if probe {
-                        return;
-                    }
-                    started.delay = root.then(|| started.at - since);
-                }
-                break;
+            let word = self.word.load(Ordering::Acquire);
+            let (state, since) = unpack(word);
+            if !matches!(state, SCHEDULED | WOKEN) {
+                started = self.unscheduled_poll_started(word, now, root, probed);
+                return;
             }
-            if let Some(delay) = started.delay {
-                add(&self.scheduled, delay);
-                raise(&self.max_delay, delay);
-            }
-            add(&self.polls, 1);
+            // Scheduled: wakers no longer change the word.
+            started.at = now.max(since);
+            self.word.store(pack(POLLING, started.at), Ordering::Release);
+            add(&self.wakes, u64::from(state == WOKEN));
+            started.delay = Some(started.at - since);
+            self.count_poll(started.delay);
         });
         started
     }
 
-    /// The poll that began as `started` ends, and with it the task if there is an
-    /// outcome. Returns how long the poll was.
+    /// A poll begins of a future that, by the `word`, is idle or was queried by the watchdog. Not
+    /// inlined, so that it costs nothing in the polls that follow a wake.
+    #[inline(never)]
+    fn unscheduled_poll_started(
+        &self,
+        mut word: u64,
+        now: u64,
+        root: bool,
+        probed: fn() -> bool,
+    ) -> Started {
+        loop {
+            let (state, since) = unpack(word);
+            let at = now.max(since);
+            let scheduled = matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN);
+            let how = match state {
+                ASKED => How::TracedProbe,
+                NUDGED => How::Probe,
+                IDLE if !root && probed() => How::Probe,
+                ASKED_WOKEN => How::Traced,
+                _ => How::Plain,
+            };
+            let is_probe = matches!(how, How::Probe | How::TracedProbe);
+            let next = if is_probe { pack(PROBED, since) } else { pack(POLLING, at) };
+            // A waker may be about to change the word: exchange it.
+            let order = Ordering::AcqRel;
+            if let Err(newer) = self.word.compare_exchange(word, next, order, Ordering::Acquire) {
+                word = newer;
+                continue;
+            }
+            if is_probe {
+                return Started { at, delay: None, how };
+            }
+            add(&self.wakes, u64::from(matches!(state, WOKEN | ASKED_WOKEN)));
+            let delay = (scheduled || root).then(|| at - since);
+            self.count_poll(delay);
+            return Started { at, delay, how };
+        }
+    }
+
     #[inline(always)]
-    pub(crate) fn poll_ended(&self, started: Started, now: u64, end: Option<Outcome>) -> u64 {
-        let now = now.max(started.at);
-        let length = now - started.at;
+    fn count_poll(&self, delay: Option<u64>) {
+        if let Some(delay) = delay {
+            add(&self.scheduled, delay);
+            raise(&self.max_delay, delay);
+        }
+        add(&self.polls, 1);
+    }
+
+    /// The poll that began at `began` ends, and with it the task if there is an outcome.
+    /// Returns how long the poll was.
+    #[inline(always)]
+    pub(crate) fn poll_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
+        let now = now.max(began);
+        let length = now - began;
         self.sequence.write(|| {
             add(&self.busy, length);
             raise(&self.max_poll, length);
             let next = end.map_or(IDLE, done);
             let exchanged = self.word.compare_exchange(
-                pack(POLLING, started.at),
+                pack(POLLING, began),
                 pack(next, now),
                 Ordering::AcqRel,
                 Ordering::Acquire,
@@ -219,9 +236,10 @@ impl Ledger {
 
     /// The poll that the watchdog has caused ends, and with it the task if there is an outcome:
     /// then the poll is counted, because the task will not be polled again for this outcome.
-    #[cfg(any(feature = "watch", test))]
-    pub(crate) fn probe_ended(&self, started: Started, now: u64, end: Option<Outcome>) {
-        let now = now.max(started.at);
+    /// Returns how long the poll was.
+    pub(crate) fn probe_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
+        let now = now.max(began);
+        let length = now - began;
         self.sequence.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
@@ -240,13 +258,14 @@ impl Ledger {
                 }
                 if end.is_some() {
                     add(&self.polls, 1);
-                    add(&self.busy, now - started.at);
-                    raise(&self.max_poll, now - started.at);
+                    add(&self.busy, length);
+                    raise(&self.max_poll, length);
                     add(&self.wakes, u64::from(woken));
                 }
                 break;
             }
         });
+        length
     }
 
     /// The future is about to be dropped outside of a poll, before it returned: the task is no
@@ -316,20 +335,29 @@ impl Ledger {
     /// A waker of the task is called at the time that `now` returns; it is only asked
     /// where the answer matters.
     #[inline(always)]
-    pub(crate) fn woken(&self, now: impl FnOnce() -> u64) {
-        let mut word = self.word.load(Ordering::Acquire);
-        let mut now = Some(now);
-        let mut at = 0;
+    pub(crate) fn woken(&self, now: impl Fn() -> u64) {
+        let word = self.word.load(Ordering::Acquire);
+        let (state, since) = unpack(word);
+        if state != IDLE {
+            return self.woken_in_another_state(word, now);
+        }
+        let woken = pack(WOKEN, now().max(since));
+        if let Err(newer) =
+            self.word.compare_exchange(word, woken, Ordering::AcqRel, Ordering::Acquire)
+        {
+            self.woken_in_another_state(newer, now);
+        }
+    }
+
+    /// Like `woken`, in any state. Not inlined, so that the wake of an idle task needs no jump
+    /// table.
+    #[inline(never)]
+    fn woken_in_another_state(&self, mut word: u64, now: impl Fn() -> u64) {
         loop {
             let (state, since) = unpack(word);
             let next = match state {
-                IDLE | ASKED | NUDGED => {
-                    if let Some(now) = now.take() {
-                        at = now();
-                    }
-                    let woken = if state == ASKED { ASKED_WOKEN } else { WOKEN };
-                    pack(woken, at.max(since))
-                }
+                IDLE | NUDGED => pack(WOKEN, now().max(since)),
+                ASKED => pack(ASKED_WOKEN, now().max(since)),
                 POLLING => pack(POLLING_WOKEN, since),
                 PROBED => pack(PROBED_WOKEN, since),
                 _ => {

@@ -48,8 +48,8 @@ fn loom_a_reader_sees_each_interval_once() {
         let poller = thread::spawn({
             let ledger = ledger.clone();
             move || {
-                let started = ledger.poll_started(10, true, false);
-                ledger.poll_ended(started, 30, Some(Outcome::Completed));
+                let started = ledger.poll_started(10, true, || false);
+                ledger.poll_ended(started.at, 30, Some(Outcome::Completed));
             }
         });
         let mut last = (0, 0);
@@ -97,8 +97,8 @@ fn loom_a_reader_against_a_poller_and_a_waker() {
         let poller = thread::spawn({
             let ledger = ledger.clone();
             move || {
-                let started = ledger.poll_started(10, true, false);
-                ledger.poll_ended(started, 20, None);
+                let started = ledger.poll_started(10, true, || false);
+                ledger.poll_ended(started.at, 20, None);
             }
         });
         let waker = thread::spawn({
@@ -132,10 +132,10 @@ fn loom_two_wakers_against_a_poller() {
                 thread::spawn(move || ledger.woken(|| at))
             })
             .collect();
-        let first = ledger.poll_started(10, false, false);
-        let mut busy = ledger.poll_ended(first, 20, None);
-        let second = ledger.poll_started(40, false, false);
-        busy += ledger.poll_ended(second, 50, None);
+        let first = ledger.poll_started(10, false, || false);
+        let mut busy = ledger.poll_ended(first.at, 20, None);
+        let second = ledger.poll_started(40, false, || false);
+        busy += ledger.poll_ended(second.at, 50, None);
         for waker in wakers {
             waker.join().expect("a waker that ends");
         }
@@ -152,8 +152,8 @@ fn loom_two_wakers_against_a_poller() {
 fn loom_an_asker_against_a_waker_and_a_poller() {
     explore(3, || {
         let ledger = spawned();
-        let first = ledger.poll_started(10, true, false);
-        ledger.poll_ended(first, 20, None);
+        let first = ledger.poll_started(10, true, || false);
+        ledger.poll_ended(first.at, 20, None);
         let asker = thread::spawn({
             let ledger = ledger.clone();
             move || ledger.ask()
@@ -162,11 +162,11 @@ fn loom_an_asker_against_a_waker_and_a_poller() {
             let ledger = ledger.clone();
             move || ledger.woken(|| 30)
         });
-        let second = ledger.poll_started(40, true, false);
+        let second = ledger.poll_started(40, true, || false);
         let is_probe = second.how == How::TracedProbe;
         match is_probe {
-            true => ledger.probe_ended(second, 50, None),
-            false => _ = ledger.poll_ended(second, 50, None),
+            true => _ = ledger.probe_ended(second.at, 50, None),
+            false => _ = ledger.poll_ended(second.at, 50, None),
         }
         let asked = asker.join().expect("an asker that ends");
         waker.join().expect("a waker that ends");
@@ -174,7 +174,7 @@ fn loom_an_asker_against_a_waker_and_a_poller() {
         times(end);
         assert_eq!((end.polls, end.wakes), (2 - u64::from(is_probe), 1));
         let is_traced = |started: Started| matches!(started.how, How::Traced | How::TracedProbe);
-        let told = is_traced(second) || is_traced(ledger.poll_started(60, true, false));
+        let told = is_traced(second) || is_traced(ledger.poll_started(60, true, || false));
         assert_eq!(told, asked, "who is asked tells, and nobody else");
     });
 }
@@ -183,8 +183,8 @@ fn loom_an_asker_against_a_waker_and_a_poller() {
 fn loom_two_wakers_against_a_reader() {
     explore(3, || {
         let ledger = spawned();
-        let started = ledger.poll_started(10, true, false);
-        ledger.poll_ended(started, 20, None);
+        let started = ledger.poll_started(10, true, || false);
+        ledger.poll_ended(started.at, 20, None);
         let wakers: Vec<_> = [30, 40]
             .into_iter()
             .map(|at| {
@@ -214,8 +214,8 @@ fn loom_two_wakers_against_a_reader() {
 fn loom_a_drop_against_a_waker_and_a_reader() {
     explore(3, || {
         let ledger = spawned();
-        let started = ledger.poll_started(10, true, false);
-        ledger.poll_ended(started, 20, None);
+        let started = ledger.poll_started(10, true, || false);
+        ledger.poll_ended(started.at, 20, None);
         let waker = thread::spawn({
             let ledger = ledger.clone();
             move || ledger.woken(|| 30)
@@ -248,15 +248,15 @@ fn loom_a_reader_sees_a_new_task_or_none() {
     explore(4, || {
         let ledger = Arc::new(Ledger::vacant());
         ledger.open(0, true);
-        let started = ledger.poll_started(10, true, false);
-        ledger.poll_ended(started, 20, Some(Outcome::Completed));
+        let started = ledger.poll_started(10, true, || false);
+        ledger.poll_ended(started.at, 20, Some(Outcome::Completed));
         ledger.clear();
         let spawner = thread::spawn({
             let ledger = ledger.clone();
             move || {
                 ledger.open(60, true);
-                let started = ledger.poll_started(70, true, false);
-                ledger.poll_ended(started, 90, None);
+                let started = ledger.poll_started(70, true, || false);
+                ledger.poll_ended(started.at, 90, None);
             }
         });
         if let Some((seen, ())) = ledger.read(NOW, || ()) {

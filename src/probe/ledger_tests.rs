@@ -199,7 +199,7 @@ impl Both {
         let dropping = self.model.state == State::Dropping;
         match (event.what, self.running) {
             (What::Poll, None) if !over && !dropping => {
-                self.running = Some(self.ledger.poll_started(now, self.model.root, false));
+                self.running = Some(self.ledger.poll_started(now, self.model.root, || false));
                 self.model.start(now);
             }
             (What::Poll, Some(_)) => self.end(None),
@@ -240,11 +240,11 @@ impl Both {
         let started = self.running.take().expect("a poll that runs");
         if self.model.probed_at.is_some() {
             assert_eq!(started.how, How::TracedProbe);
-            self.ledger.probe_ended(started, self.now, outcome);
+            self.ledger.probe_ended(started.at, self.now, outcome);
             return self.model.end(self.now, outcome);
         }
         let since = self.model.since;
-        let length = self.ledger.poll_ended(started, self.now, outcome);
+        let length = self.ledger.poll_ended(started.at, self.now, outcome);
         self.model.end(self.now, outcome);
         assert_eq!(length, self.model.since - since);
     }
@@ -349,12 +349,12 @@ impl Shared {
         let (mut polls, mut busy, mut scheduled) = (0, 0, 0);
         loop {
             let stop = self.stop.load(Ordering::SeqCst);
-            let started = self.ledger.poll_started(self.tick(), false, false);
+            let started = self.ledger.poll_started(self.tick(), false, || false);
             if polls % 5 == 0 {
                 std::thread::yield_now();
             }
             let end = stop.then_some(Outcome::Completed);
-            busy += self.ledger.poll_ended(started, self.tick(), end);
+            busy += self.ledger.poll_ended(started.at, self.tick(), end);
             scheduled += started.delay.unwrap_or(0);
             polls += 1;
             if stop {

@@ -41,7 +41,6 @@ use std::{
 use super::{
     cell::TaskCell,
     distribution::Distribution,
-    ledger::Started,
     reading::PollKind,
     recorder::{Recorder, TICK_NS},
     registry::Registry,
@@ -239,19 +238,19 @@ fn add(field: &AtomicU64, by: u64) {
 impl ThreadSlot {
     /// `frame` stays where it is until `poll_ended`.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, frame: &Frame, started: Started) -> Outer {
+    pub(crate) fn poll_started(&self, frame: &Frame, at: u64) -> Outer {
         LOCAL.with(|local| frame.outer.set(local.poll.replace(frame)));
         let outer = self.innermost();
         self.sequence.write(|| {
             self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Release);
-            self.since.store(started.at, Ordering::Relaxed);
+            self.since.store(at, Ordering::Relaxed);
             if outer.is_uncounted() {
-                add(&self.busy, started.at.wrapping_neg());
+                add(&self.busy, at.wrapping_neg());
             }
             add(&self.polls, 1);
         });
         if !outer.task.is_null() {
-            self.interrupted(outer, started.at);
+            self.interrupted(outer, at);
         }
         outer
     }
@@ -263,7 +262,6 @@ impl ThreadSlot {
 
     /// A poll begins that the watchdog has caused. `frame` stays where it is until
     /// `probe_ended`.
-    #[cfg(feature = "watch")]
     pub(crate) fn probe_started(&self, frame: &Frame, at: u64) -> Outer {
         LOCAL.with(|local| {
             frame.outer.set(local.poll.replace(frame));
@@ -274,7 +272,6 @@ impl ThreadSlot {
 
     /// The poll that the watchdog has caused, which began at `began` inside of `outer`, has
     /// ended.
-    #[cfg(feature = "watch")]
     pub(crate) fn probe_ended(&self, frame: &Frame, outer: Outer, times: (u64, u64)) {
         LOCAL.with(|local| {
             local.poll.set(frame.outer.get());

@@ -10,10 +10,10 @@ use std::{
     future::Future,
     pin::Pin,
     sync::OnceLock,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use super::Registry;
+use super::{Registry, waker::SILENT};
 
 /// Runs a poll of the task with this key, once, and notes where it ends.
 pub(crate) type Tracer = fn(registry: &'static Registry, task: u64, poll: &mut dyn FnMut());
@@ -39,7 +39,7 @@ pub(super) fn go<F: Future>(
 ) -> Poll<F::Output> {
     let mut result = Poll::Pending;
     if let Some(tracer) = TRACER.get() {
-        let mut silent = Context::from_waker(Waker::noop());
+        let mut silent = Context::from_waker(SILENT);
         tracer(registry, task, &mut || result = future.as_mut().poll(&mut silent));
     }
     match result {

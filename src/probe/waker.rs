@@ -11,13 +11,17 @@ use std::{
 
 use super::{cell::TaskCell, clock::Clock, thread};
 
+/// The waker of traced polls, which does nothing. Recognized by its address, and each crate may
+/// have another `Waker::noop()`.
+pub(super) static SILENT: &Waker = Waker::noop();
+
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
 
 /// A waker for the duration of a poll, which counts as no living waker.
 ///
 /// # Safety
 /// The caller holds a reference to the cell for as long as the waker exists, and
-/// `adopt` has returned true.
+/// `adopt` has returned `Borrowed`.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(crate) unsafe fn borrowed(cell: &'static TaskCell) -> ManuallyDrop<Waker> {
