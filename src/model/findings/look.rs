@@ -111,17 +111,18 @@ impl Look<'_> {
     /// the source's clock; 0 if there was none, or workers are not known.
     pub(super) fn all_held_until_ns(&self) -> u64 {
         *self.all_held_until.get_or_init(|| {
-            let latest = |index| {
-                let of_worker = |entry: &&Entry| entry.evidence.worker == Some(index);
-                self.blame.entries().find(of_worker)
+            let workers = &self.snapshot.workers;
+            let of_worker = |index| {
+                let is_of = move |entry: &&Entry| entry.evidence.worker == Some(index);
+                self.blame.entries().filter(is_of)
             };
-            let mut common = (0, u64::MAX);
-            for worker in &self.snapshot.workers {
-                let Some(entry) = latest(worker.index) else { return 0 };
-                common = (common.0.max(entry.evidence.began_ns), common.1.min(entry.end_ns()));
-            }
-            let is_any = !self.snapshot.workers.is_empty() && common.0 < common.1;
-            if is_any { common.1 } else { 0 }
+            let covers =
+                |poll: &Entry, end_ns| poll.evidence.began_ns < end_ns && end_ns <= poll.end_ns();
+            let is_held = |index, end_ns| of_worker(index).any(|poll| covers(poll, end_ns));
+            // The moment is the end of a poll: until then that worker was in it.
+            let ends = workers.iter().flat_map(|worker| of_worker(worker.index)).map(Entry::end_ns);
+            let all_held = |end_ns: &u64| workers.iter().all(|w| is_held(w.index, *end_ns));
+            ends.filter(all_held).max().unwrap_or(0)
         })
     }
 

@@ -119,6 +119,33 @@ mod tests {
     }
 
     #[test]
+    fn delay_behind_earlier_polls_of_all_workers_is_no_starvation() {
+        // At 2.5 s. The latest polls of the two workers have no moment in common; all workers were
+        // last held when the first poll of worker 1 ended.
+        let found_after = |first_end_of_worker_1: u64| {
+            let mut now = waits(0);
+            let polls = [
+                (0, 500, 2_000),
+                (0, 2_300, 2_450),
+                (1, 400, first_end_of_worker_1),
+                (1, 2_100, 2_250),
+            ];
+            let long_poll = |(worker, began_ms, end_ms): (usize, u64, u64)| {
+                let (began_ns, end_ns) = (began_ms * 1_000_000, end_ms * 1_000_000);
+                let poll = evidence(2 + worker as u64, began_ns, Cause::Computing);
+                let length_ns = end_ns - began_ns;
+                let own_ns = Some(length_ns);
+                let poll = Evidence::clone(&poll);
+                Evidence { worker: Some(worker), over: true, length_ns, own_ns, ..poll }.into()
+            };
+            now.evidence = polls.into_iter().map(long_poll).collect();
+            of("starvation", [now])
+        };
+        assert!(found_after(1_900).is_empty(), "all workers were held until 0.6 s ago");
+        assert_eq!(found_after(1_100).len(), 1, "one of two workers has been free for 1.4 s");
+    }
+
+    #[test]
     fn behind_a_hog_on_each_worker_it_is_the_hogs_finding() {
         assert!(of("starvation", [waits(2)]).is_empty());
         let mut short = waits(0);
