@@ -1,11 +1,7 @@
 //! Where an idle task waits: it is asked, and says so at its line, and goes on as before.
 #![cfg_attr(
-    not(tokio_unstable),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "without Tokio's unstable parts nobody can be asked"
-    )
+    not(all(feature = "await-points", tokio_unstable)),
+    allow(dead_code, unused_imports, reason = "await points need both")
 )]
 #![cfg(all(
     feature = "watch",
