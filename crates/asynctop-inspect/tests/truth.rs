@@ -288,6 +288,31 @@ fn stacks_are_complete() {
     }
 }
 
+/// The frame pointer of a blocked thread comes from the code, not from the first place that fits.
+#[test]
+fn frames_of_returned_calls_are_not_on_a_stack() {
+    for build in [Build::Dev, Build::Release, Build::Fixed] {
+        let fixture = build.start("frames", &[]);
+        let inspection = fixture.inspect();
+        let sleeper = fixture.truth.tasks("sleeper").first().expect("announced").0;
+        let threads = inspection.threads.iter();
+        let sleeping =
+            threads.filter(|thread| thread.name == "sleeping" || thread.task == Some(sleeper));
+        let sleeping: Vec<_> = sleeping.collect();
+        assert_eq!(sleeping.len(), 2, "{build:?}: {inspection:#?}");
+        for thread in sleeping {
+            assert_eq!(thread.no_stack, None, "{build:?}: {thread:#?}");
+            let index = |name: &str| {
+                let mut frames = thread.stack.iter();
+                frames.position(|frame| frame.function.ends_with(name))
+            };
+            let large = index("::sleep_in_a_large_frame").expect("it has called the C library");
+            assert_eq!(index("::sleep_forever"), Some(large + 1), "{build:?}: {thread:#?}");
+            assert_eq!(index("::leave_frames"), None, "{build:?}: {thread:#?}");
+        }
+    }
+}
+
 #[test]
 fn futures_in_boxes() {
     for build in [Build::Dev, Build::Release] {

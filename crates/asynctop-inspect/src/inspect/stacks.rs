@@ -32,7 +32,7 @@ impl Process {
                     let unwinder = self
                         .unwinder
                         .get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
-                    let unwound = unwinder.unwind(&stack);
+                    let unwound = unwinder.unwind(&self.identity, &stack);
                     if !unwound.is_complete {
                         thread.no_stack = Some(
                             "its end could not be confirmed as the thread's first function".into(),
