@@ -41,6 +41,17 @@ pub enum OpenError {
     /// The process ended, or started another program, while it was being read.
     #[error(transparent)]
     Gone(#[from] InspectError),
+    /// Programs for this kind of processor have not been verified to be read correctly.
+    #[error(
+        "cannot read process {pid}: this has been verified on x86_64 only, and this machine is \
+         {architecture}"
+    )]
+    Unsupported {
+        /// The process id that was asked for.
+        pid: u32,
+        /// Name of this machine's processor, as in [`std::env::consts::ARCH`].
+        architecture: &'static str,
+    },
     /// Something in `/proc` could not be read.
     #[error("cannot read {what} of process {pid}: {source}")]
     Io {

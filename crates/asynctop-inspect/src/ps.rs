@@ -1,6 +1,6 @@
 //! The Tokio programs of this machine.
 
-use std::fs;
+use std::{fs, io};
 
 use crate::{InspectError, Inspection, OpenError, Options, Process};
 
@@ -34,8 +34,8 @@ pub struct Program {
 ///
 /// # Errors
 ///
-/// If `/proc` cannot be read.
-pub fn list() -> std::io::Result<Listing> {
+/// If `/proc` cannot be read, or this machine's processor is not supported.
+pub fn list() -> io::Result<Listing> {
     let own = std::process::id();
     let mut pids: Vec<u32> = fs::read_dir("/proc")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -57,6 +57,9 @@ pub fn list() -> std::io::Result<Listing> {
             // It has ended since the directory was read, or it has no memory to read, as a kernel
             // thread.
             Err(OpenError::NotFound { .. } | OpenError::Gone(_) | OpenError::NoMemory { .. }) => {}
+            Err(error @ OpenError::Unsupported { .. }) => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
             Err(_) => listing.others += 1,
         }
     }

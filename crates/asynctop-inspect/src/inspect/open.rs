@@ -78,8 +78,10 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If there is no such process, it cannot be read, or no Tokio is found in it.
+    /// If there is no such process, it cannot be read, no Tokio is found in it, or this machine's
+    /// processor is not supported.
     pub fn open(pid: u32) -> Result<Process, OpenError> {
+        is_verified(pid, std::env::consts::ARCH)?;
         let mut identity = Identity::open(pid)?;
         let io = |what| move |source| OpenError::Io { pid, what, source };
         let command = command(&identity).map_err(io("stat"))?;
@@ -224,6 +226,14 @@ impl Process {
     }
 }
 
+/// Tokio's structures, thread control blocks and unwinding depend on the kind of processor.
+fn is_verified(pid: u32, architecture: &'static str) -> Result<(), OpenError> {
+    match architecture {
+        "x86_64" => Ok(()),
+        _ => Err(OpenError::Unsupported { pid, architecture }),
+    }
+}
+
 /// Name of the program: its first argument without folders, else the kernel's name.
 fn command(identity: &Identity) -> std::io::Result<String> {
     let line = fs::read(identity.path("cmdline")).unwrap_or_default();
@@ -234,4 +244,20 @@ fn command(identity: &Identity) -> std::io::Result<String> {
         return Ok(sanitize(name));
     }
     Ok(sanitize(&Stat::read(identity.pid())?.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_processors_are_not_supported() {
+        is_verified(7, "x86_64").expect("verified");
+        let error = is_verified(7, "aarch64").expect_err("not verified");
+        assert_eq!(
+            error.to_string(),
+            "cannot read process 7: this has been verified on x86_64 only, and this machine is \
+             aarch64"
+        );
+    }
 }

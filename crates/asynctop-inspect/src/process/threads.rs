@@ -96,12 +96,20 @@ fn own_tid(identity: &Identity, tid: u32) -> Option<u32> {
 
 /// Names of the system calls in which threads spend their time.
 pub(crate) fn syscall_name(number: u64) -> String {
-    let name = match i64::try_from(number).unwrap_or(-1) {
+    let number = i64::try_from(number).unwrap_or(-1);
+    // Newer processors have only their successors.
+    #[cfg(target_arch = "x86_64")]
+    match number {
+        libc::SYS_poll => return "poll".to_owned(),
+        libc::SYS_select => return "select".to_owned(),
+        libc::SYS_epoll_wait => return "epoll_wait".to_owned(),
+        libc::SYS_pause => return "pause".to_owned(),
+        _ => {}
+    }
+    let name = match number {
         libc::SYS_read => "read",
         libc::SYS_write => "write",
-        libc::SYS_poll => "poll",
         libc::SYS_ppoll => "ppoll",
-        libc::SYS_select => "select",
         libc::SYS_pselect6 => "pselect6",
         libc::SYS_ioctl => "ioctl",
         libc::SYS_pread64 => "pread64",
@@ -118,7 +126,6 @@ pub(crate) fn syscall_name(number: u64) -> String {
         libc::SYS_nanosleep => "nanosleep",
         libc::SYS_clock_nanosleep => "clock_nanosleep",
         libc::SYS_futex => "futex",
-        libc::SYS_epoll_wait => "epoll_wait",
         libc::SYS_epoll_pwait => "epoll_pwait",
         libc::SYS_epoll_pwait2 => "epoll_pwait2",
         libc::SYS_io_uring_enter => "io_uring_enter",
@@ -131,7 +138,6 @@ pub(crate) fn syscall_name(number: u64) -> String {
         libc::SYS_openat => "openat",
         libc::SYS_rt_sigtimedwait => "rt_sigtimedwait",
         libc::SYS_rt_sigsuspend => "rt_sigsuspend",
-        libc::SYS_pause => "pause",
         libc::SYS_restart_syscall => "restart_syscall",
         libc::SYS_getrandom => "getrandom",
         libc::SYS_munmap => "munmap",
