@@ -17,6 +17,7 @@ use crate::{
     headless::Plan,
     lab::{HogOptions, LabError, LabOptions, Scenario},
     model::{Flavor, Rule, Thresholds},
+    report::Format,
 };
 
 /// What the lab is made of.
@@ -90,20 +91,6 @@ pub struct WatchArgs {
     /// every rule that warns. May be repeated; there is no screen then
     #[arg(long, value_name = "RULE[=VALUE]")]
     pub fail_on: Vec<FailOn>,
-}
-
-/// What a report is written as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// One versioned document at the end
-    Json,
-    /// One such document in a line of its own at each interval
-    Jsonl,
-    /// The table of tasks
-    Csv,
 }
 
 /// What to compare.

@@ -17,7 +17,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
 use crate::{gate::FailOn, model::Rule, source::Address};
-pub use args::{CompareArgs, CustomersArgs, DumpArgs, Format, LabArgs, TableFormat, WatchArgs};
+pub use args::{CompareArgs, CustomersArgs, DumpArgs, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::sentence;
 pub use hold::Hold;

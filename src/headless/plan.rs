@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{cli::Format, gate::FailOn, model::Thresholds};
+use crate::{gate::FailOn, model::Thresholds, report::Format};
 
 /// A baseline needs this long: work has to find its pace first.
 const LEAST_BASELINE: Duration = Duration::from_millis(900);

@@ -15,11 +15,10 @@ use super::{
     plan::{baseline, pause},
 };
 use crate::{
-    cli::Format,
     gate::Gate,
     lab::{Command, Lab},
     model::{Interest, LabFigures, Model, Snapshot},
-    report::{Phase, Summary, csv, json, text},
+    report::{Format, Phase, Summary, csv, json, text},
     source::Source,
     watch::WatchHandle,
 };

@@ -12,6 +12,8 @@ mod summary;
 mod table;
 pub mod text;
 
+use clap::ValueEnum;
+
 pub use summary::{Phase, Summary, Work};
 
 #[cfg(doc)]
@@ -19,3 +21,17 @@ use crate::model::Model;
 
 #[cfg(test)]
 mod testing;
+
+/// The format of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One versioned document at the end
+    Json,
+    /// One such document in a line of its own at each interval
+    Jsonl,
+    /// The table of tasks
+    Csv,
+}
