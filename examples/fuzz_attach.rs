@@ -27,7 +27,7 @@ use console_api::{
 };
 use prost::Message;
 use prost_types::Timestamp;
-use ratatui::{Terminal, backend::TestBackend};
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 fn main() {
     let number = |text: Option<String>, usual| text.map_or(Some(usual), |text| text.parse().ok());
@@ -79,8 +79,7 @@ fn draw(target: &Target, dice: &mut Dice) {
             key => crossterm::event::KeyCode::Char(key),
         };
         app.key(crossterm::event::KeyEvent::from(code), Duration::from_secs(1));
-        app.size = (width, height);
-        app.resize(view::rows(&app, width, height));
+        app.set_viewport(view::viewport(&app, Size::new(width, height)));
         let Ok(frame) = terminal.draw(|frame| view::render(&app, frame));
         let harmful = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
         assert!(!frame.buffer.content().iter().any(|cell| harmful(cell.symbol())));

@@ -21,6 +21,7 @@ use ratatui::{
     Terminal,
     backend::TestBackend,
     buffer::Buffer,
+    layout::Size,
     style::{Color, Modifier},
 };
 
@@ -47,8 +48,7 @@ fn main() -> anyhow::Result<()> {
     watch(Duration::from_millis(1_700))?;
 
     let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1))?;
-    app.size = SIZE;
-    app.resize(view::rows(&app, SIZE.0, SIZE.1));
+    app.set_viewport(view::viewport(&app, Size::new(SIZE.0, SIZE.1)));
     terminal.draw(|frame| view::render(&app, frame))?;
     let text = ansi(terminal.backend().buffer());
     println!("{}", anstyle_svg::Term::new().render_svg(&text));

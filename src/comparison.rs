@@ -12,10 +12,11 @@ use anyhow::anyhow;
 use crossterm::event::{Event as Input, KeyEventKind};
 
 use crate::{
-    app::{self, Access, Board, Event, Settings, Wish},
+    app::{Board, Event, Settings, Wish},
     compare::{self, CompareError, Options, Progress},
     signals::Notice,
-    term, view,
+    term::{self, Access},
+    view,
 };
 
 /// Between two drawings while something is being measured.
@@ -78,7 +79,7 @@ fn show(
         let now = started.elapsed();
         let access = term::access()?;
         if access == Access::Taken {
-            app::repaint(screen)?;
+            term::repaint(screen)?;
         }
         if access != Access::None {
             screen.draw(|frame| view::render_board(board, settings, now, frame))?;

@@ -1,7 +1,7 @@
 //! The state of the dashboard: what is shown, what is selected, what a key does to it.
 //!
-//! Pure but for [`run`], the loop: no I/O, no clock (time is an argument), no drawing. This
-//! room knows the model and the lab's [`Command`](crate::lab::Command)s.
+//! Pure: no I/O, no clock (time is an argument), no drawing. Uses the model and the lab's
+//! [`Command`](crate::lab::Command)s.
 
 mod action;
 mod board;
@@ -14,7 +14,6 @@ pub mod keymap;
 mod mouse;
 mod movement;
 mod opening;
-mod run;
 mod screen;
 mod state;
 #[cfg(test)]
@@ -26,8 +25,8 @@ pub use action::Action;
 pub use board::{Board, Wish};
 pub use cursor::Cursor;
 pub use event::Event;
-pub(crate) use run::repaint;
-pub use run::{Access, Control, run};
+pub use mouse::HitTarget;
+pub use movement::Viewport;
 pub use screen::{Overlay, Prompt, Screen};
 pub use state::{App, Settings, Theme};
 pub use timeline::TimelineView;

@@ -1,32 +1,37 @@
 //! What the mouse does.
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
-
 use std::time::Duration;
 
-use super::{App, Effect, Overlay, Screen, cursor::Step, movement::is_figure};
-use crate::view::{self, Spot};
+use super::{Action, App, Effect, Overlay, Screen, cursor::Step, movement::is_figure};
+use crate::model::{Column, GroupColumn};
 
 /// Rows that a turn of the wheel moves.
 const WHEEL: isize = 3;
 
-impl App {
-    /// The wheel scrolls, a click selects a row, sorts by a column or presses a key of the
-    /// bar.
-    pub fn mouse(&mut self, mouse: MouseEvent, now: Duration) -> Option<Effect> {
-        match mouse.kind {
-            MouseEventKind::ScrollDown => self.wheel(WHEEL),
-            MouseEventKind::ScrollUp => self.wheel(-WHEEL),
-            MouseEventKind::Down(MouseButton::Left) => {
-                let spot = view::spot(self, self.size, mouse.column, mouse.row);
-                return self.click(spot?, now);
-            }
-            _ => {}
-        }
-        None
-    }
+/// Something that can be clicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HitTarget {
+    /// A row of the list that is shown.
+    Row(usize),
+    /// A moment of a worker's time, by its column.
+    Moment {
+        /// The worker.
+        worker: usize,
+        /// The column.
+        column: usize,
+    },
+    /// The title of a column of the task table.
+    Column(Column),
+    /// The title of a column of the group table.
+    GroupColumn(GroupColumn),
+    /// A key in the footer.
+    Key(Action),
+}
 
-    fn wheel(&mut self, by: isize) {
+impl App {
+    /// The wheel was turned by one step: scrolls the screen or the overlay.
+    pub fn wheel(&mut self, down: bool) {
+        let by = if down { WHEEL } else { -WHEEL };
         match (&self.overlay, self.screen) {
             (Overlay::None, Screen::Tasks) => {
                 let len = self.order.len();
@@ -45,22 +50,23 @@ impl App {
         }
     }
 
-    fn click(&mut self, spot: Spot, now: Duration) -> Option<Effect> {
-        match spot {
-            Spot::Key(action) => return self.act(action, now),
-            Spot::Row(row) => self.step(Step::To(row)),
-            Spot::Moment { worker, column } => {
+    /// A click selects a row, sorts by a column or presses a key of the footer.
+    pub fn click(&mut self, target: HitTarget, now: Duration) -> Option<Effect> {
+        match target {
+            HitTarget::Key(action) => return self.act(action, now),
+            HitTarget::Row(row) => self.step(Step::To(row)),
+            HitTarget::Moment { worker, column } => {
                 self.step(Step::To(worker));
                 self.point_at(column, now);
             }
-            Spot::Column(column) if self.query.sort == column => self.invert(now),
-            Spot::GroupColumn(column) if self.group_sort.0 == column => self.invert(now),
-            Spot::Column(column) => {
+            HitTarget::Column(column) if self.query.sort == column => self.invert(now),
+            HitTarget::GroupColumn(column) if self.group_sort.0 == column => self.invert(now),
+            HitTarget::Column(column) => {
                 self.query.sort = column;
                 self.query.descending = column.is_figure();
                 self.arrange();
             }
-            Spot::GroupColumn(column) => {
+            HitTarget::GroupColumn(column) => {
                 self.group_sort = (column, is_figure(column));
                 self.arrange();
             }

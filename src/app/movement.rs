@@ -8,7 +8,25 @@ use crate::model::{Column, GroupColumn};
 /// Of a list that is not sorted by columns.
 const OWN_ORDER: &str = "this screen has an order of its own: 1 and 2 are sorted by columns";
 
+/// How much the terminal has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewport {
+    /// Rows of the list that is shown.
+    pub rows: usize,
+    /// How far an overlay, or the Lab, can be scrolled.
+    pub scroll_limit: usize,
+    /// Columns of a worker's timeline, at least 1.
+    pub timeline_columns: usize,
+}
+
 impl App {
+    /// Sets how much there is room for. Call it before drawing, and when the screen has changed.
+    pub fn set_viewport(&mut self, viewport: Viewport) {
+        self.timeline_columns = viewport.timeline_columns;
+        self.resize(viewport.rows);
+        self.scroll_at_most(viewport.scroll_limit);
+    }
+
     pub(super) fn move_by(&mut self, by: isize) {
         if let Some(scroll) = self.overlay.scroll() {
             *scroll = scroll.saturating_add_signed(by);
@@ -20,7 +38,7 @@ impl App {
     }
 
     /// Nothing lies beyond the last line: the first key back leads back.
-    pub fn scroll_at_most(&mut self, limit: usize) {
+    fn scroll_at_most(&mut self, limit: usize) {
         if let Some(scroll) = self.overlay.scroll() {
             *scroll = (*scroll).min(limit);
         } else if self.screen == Screen::Lab {
@@ -60,8 +78,7 @@ impl App {
         }
     }
 
-    /// Tells how many rows the screen that is shown has room for.
-    pub fn resize(&mut self, rows: usize) {
+    fn resize(&mut self, rows: usize) {
         match self.screen {
             Screen::Tasks => self.tasks.resize(rows),
             Screen::Groups => self.groups.resize(rows),

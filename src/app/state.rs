@@ -79,8 +79,8 @@ pub struct App {
     pub timeline: TimelineView,
     /// The selected finding.
     pub findings: Cursor<FindingId>,
-    /// Columns and rows of the terminal.
-    pub size: (u16, u16),
+    /// Columns of a worker's timeline.
+    pub(super) timeline_columns: usize,
     /// Time between snapshots.
     pub interval: Duration,
     /// The hog is to come on as soon as there is a baseline.
@@ -116,7 +116,7 @@ impl App {
             workers: Cursor::default(),
             timeline: TimelineView::default(),
             findings: Cursor::default(),
-            size: (0, 0),
+            timeline_columns: 1,
             interval,
             release_hog: false,
             asked: None,

@@ -1,26 +1,18 @@
 //! Keys and snapshots in, state and effects out.
 
-use std::{
-    io,
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use crossterm::event::{
-    Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
-};
-use ratatui::{Terminal, backend::TestBackend};
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{
-    Access, Action, App, Control, Effect, Event, Overlay, Screen, Settings,
-    fixture::{S, Stage, World, text},
+    Action, Effect, Overlay, Screen,
+    fixture::{S, Stage},
     keymap::KEYMAP,
-    run,
 };
 use crate::{
     lab::Command,
     model::{Column, GroupColumn, Interest},
-    signals::Notice,
+    view,
 };
 
 #[test]
@@ -215,10 +207,8 @@ fn what_is_clicked_is_selected_sorted_or_pressed() {
         let (row, line) =
             screen.lines().enumerate().find(|(_, line)| line.contains(word)).expect(word);
         let column = line.split(word).next().map_or(0, |before| before.chars().count());
-        let kind = MouseEventKind::Down(MouseButton::Left);
-        let modifiers = KeyModifiers::NONE;
-        let mouse = MouseEvent { kind, column: column as u16, row: row as u16, modifiers };
-        stage.app.mouse(mouse, stage.now)
+        let target = view::hit_target(&stage.app, stage.size, column as u16, row as u16);
+        stage.app.click(target.expect(word), stage.now)
     };
     click(&mut stage, "conn-6");
     let selected = stage.app.tasks.key().and_then(|key| stage.app.task(*key));
@@ -243,117 +233,8 @@ fn every_key_of_the_table_does_something_and_is_in_the_help() {
     assert!(KEYMAP.iter().any(|binding| binding.action == Action::Quit));
 }
 
-/// A control that writes down what is asked of it.
-#[derive(Default)]
-struct Asked(Vec<String>);
-
-impl Control for Asked {
-    fn lab(&mut self, command: Command) -> String {
-        self.0.push(format!("{command:?}"));
-        "hog on: spin, never gives way".into()
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        self.0.push(format!("{interval:?}"));
-    }
-
-    fn set_interest(&mut self, interest: Interest) {
-        self.0.push(format!("{:?}", interest.task));
-    }
-
-    fn suspend(&mut self) -> io::Result<()> {
-        self.0.push("suspend".into());
-        Ok(())
-    }
-
-    fn access(&mut self) -> io::Result<Access> {
-        Ok(Access::Kept)
-    }
-
-    fn resume(&mut self) {
-        self.0.push("resume".into());
-    }
-}
-
-/// Runs the loop over these events and gives the last screen.
-fn run_over(events: Vec<Event>, asked: &mut dyn Control) -> String {
-    let (sender, receiver) = mpsc::channel();
-    events.into_iter().for_each(|event| sender.send(event).expect("the receiver is here"));
-    drop(sender);
-    let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("no I/O");
-    let mut app = App::new(Settings::default(), Duration::from_millis(250));
-    run(&mut terminal, &receiver, &mut app, asked).expect("no I/O");
-    text(terminal.backend().buffer())
-}
-
-fn key(c: char) -> Event {
-    Event::Input(Input::Key(KeyEvent::from(KeyCode::Char(c))))
-}
-
 #[test]
-fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
-    let screen = run_over(Vec::new(), &mut Asked::default());
-    assert!(screen.contains("waits for the first look"), "{screen}");
-}
-
-#[test]
-fn the_loop_hands_out_what_the_state_asks_for() {
-    let mut world = World::new();
-    let snapshots: Vec<_> = (0..8).map(|_| Event::Snapshot(world.step())).collect();
-    let enter = Event::Input(Input::Key(KeyEvent::from(KeyCode::Enter)));
-    let (suspend, continued) = (Event::Signal(Notice::Suspend), Event::Signal(Notice::Continued));
-    let events =
-        [snapshots, vec![key('b'), key('>'), suspend, continued, enter, key('q'), key('b')]];
-    let mut asked = Asked::default();
-    run_over(events.concat(), &mut asked);
-    assert_eq!(
-        asked.0,
-        ["ToggleHog", "100ms", "suspend", "resume", "Some(24)"],
-        "and no key after q"
-    );
-}
-
-/// A control of a program in the background.
-struct InBackground;
-
-impl Control for InBackground {
-    fn lab(&mut self, _: Command) -> String {
-        String::new()
-    }
-
-    fn set_interval(&mut self, _: Duration) {}
-
-    fn set_interest(&mut self, _: Interest) {}
-
-    fn access(&mut self) -> io::Result<Access> {
-        Ok(Access::None)
-    }
-
-    fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn resume(&mut self) {}
-}
-
-#[test]
-fn background_program_draws_nothing_and_ends_on_request() {
-    let mut world = World::new();
-    let events = vec![Event::Snapshot(world.step()), Event::Signal(Notice::End)];
-    assert_eq!(run_over(events, &mut InBackground).trim(), "");
-}
-
-fn paste(text: &str) -> Event {
-    Event::Input(Input::Paste(text.to_owned()))
-}
-
-#[test]
-fn paste_edits_the_filter_and_never_runs_commands() {
-    let mut world = World::new();
-    let mut asked = Asked::default();
-    let step = Event::Snapshot(world.step());
-    run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
-    assert_eq!(asked.0, ["100ms"], "neither the hog nor quit");
+fn paste_edits_the_filter() {
     let mut stage = Stage::new();
     stage.keys("/");
     stage.app.paste("qu\tit\n");
@@ -368,15 +249,6 @@ fn long_paste_is_cut_to_the_length_of_the_filter() {
     stage.keys("/");
     stage.app.paste(&"x".repeat(100_000));
     assert_eq!(stage.app.filter.len(), 200);
-}
-
-#[test]
-fn a_lost_terminal_ends_the_loop() {
-    let mut world = World::new();
-    let events = vec![Event::Snapshot(world.step()), Event::Closed, key('b')];
-    let mut asked = Asked::default();
-    run_over(events, &mut asked);
-    assert!(asked.0.is_empty());
 }
 
 #[test]

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Screen};
-use crate::{
-    model::{Seen, Span, Timeline, part},
-    view,
-};
+use crate::model::{Seen, Span, Timeline, part};
 
 /// How much time there is from edge to edge, in ns: what one can zoom to.
 const SPANS: [u64; 19] = {
@@ -111,22 +108,18 @@ impl App {
     pub fn timeline_seen(&self) -> Seen {
         let timeline = self.model().timeline();
         let (from, to) = self.timeline.window(timeline);
-        let columns = self.timeline_columns();
+        let columns = self.timeline_columns;
         let column = self.timeline.cursor_column(timeline, columns).unwrap_or(columns - 1);
         let at = self.timeline.cursor_ns().unwrap_or(to.saturating_sub(1));
         let (from, to) = part(from, to, column, columns);
         timeline.seen(self.timeline_worker(), Span { from, to, at })
     }
 
-    fn timeline_columns(&self) -> usize {
-        view::timeline_columns(self.size.0)
-    }
-
     /// The cursor is of a frozen picture: in one that moves nothing stays under it.
     pub(super) fn place_cursor(&mut self) {
         let timeline = self.model().timeline();
         let cursor = self.is_frozen().then(|| {
-            let column = self.timeline.span_ns() / self.timeline_columns() as u64;
+            let column = self.timeline.span_ns() / self.timeline_columns as u64;
             timeline.now_ns().saturating_sub(column / 2 + 1)
         });
         self.timeline = TimelineView { zoom: self.timeline.zoom, end_ns: None, cursor_ns: cursor };
@@ -134,7 +127,7 @@ impl App {
 
     /// Moves the cursor by so many columns.
     pub(super) fn move_cursor(&mut self, columns: i64, now: Duration) {
-        let column = self.timeline.span_ns() / self.timeline_columns() as u64;
+        let column = self.timeline.span_ns() / self.timeline_columns as u64;
         self.point(now, |at, _| {
             Some(at.saturating_add_signed(columns * column.max(1).cast_signed()))
         });
@@ -164,7 +157,7 @@ impl App {
     /// Moves the cursor to a column.
     pub(super) fn point_at(&mut self, column: usize, now: Duration) {
         let (from, to) = self.timeline.window(self.model().timeline());
-        let (begin, end) = part(from, to, column, self.timeline_columns());
+        let (begin, end) = part(from, to, column, self.timeline_columns);
         self.point(now, |_, _| Some(begin + (end - begin) / 2));
     }
 

@@ -1,35 +1,29 @@
-//! The loop: wait, take in everything that is there, draw once.
+//! The event loop: wait, handle every pending event, draw once.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     time::{Duration, Instant},
 };
 
-use crossterm::event as terminal;
-use ratatui::{Terminal, backend::Backend};
+use crossterm::event::{self as terminal, MouseButton, MouseEventKind};
+use ratatui::{Terminal, backend::Backend, layout::Size};
 
-use super::{App, Effect, Event};
-use crate::{lab::Command, model::Interest, signals::Notice, view};
+use crate::{
+    app::{App, Effect, Event},
+    lab::Command,
+    model::Interest,
+    signals::Notice,
+    term::{self, Access},
+    view,
+};
 
-/// Whether the program may draw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Yes; the terminal still shows the last frame.
-    Kept,
-    /// Yes; the terminal was just taken and does not show the last frame.
-    Taken,
-    /// No: the program is in the background.
-    None,
-}
-
-/// What the loop can ask of the world around it. None of it may wait for the runtime that
-/// is watched.
-pub trait Control {
-    /// Asks something of the lab; the answer is shown.
+/// The actions of the event loop outside the state. None of them may wait for the watched runtime.
+pub(super) trait Control {
+    /// Executes a command of the lab; the answer is shown.
     fn lab(&mut self, command: Command) -> String;
-    /// Snapshots come at this interval from now on.
+    /// Sets the interval between snapshots.
     fn set_interval(&mut self, interval: Duration);
-    /// Snapshots hold this from now on.
+    /// Sets the optional parts of snapshots.
     fn set_interest(&mut self, interest: Interest);
     /// Whether the program may draw. Takes the terminal if needed.
     ///
@@ -50,7 +44,7 @@ pub trait Control {
 ///
 /// # Errors
 /// If the terminal cannot be drawn to, left or entered.
-pub fn run<B>(
+pub(super) fn run<B>(
     screen: &mut Terminal<B>,
     events: &Receiver<Event>,
     app: &mut App,
@@ -62,20 +56,23 @@ where
 {
     let started = Instant::now();
     let mut interest = Interest::default();
+    let mut size = Size::default();
     loop {
         let access = control.access()?;
         if access == Access::Taken {
-            repaint(screen)?;
+            term::repaint(screen)?;
         }
         if access != Access::None {
-            fit(screen, app)?;
+            size = screen.size()?;
+            // What is visible depends on the size, and is needed to draw.
+            app.set_viewport(view::viewport(app, size));
             screen.draw(|frame| view::render(app, frame))?;
         }
         let mut waiting = wait(events, app.message_until(), started);
         while let Some(event) = waiting {
             let now = started.elapsed();
             app.tick(now);
-            match take(app, event, now) {
+            match take(app, event, size, now) {
                 Some(Effect::Lab(command)) => {
                     let sentence = control.lab(command);
                     app.answer(sentence, now);
@@ -110,12 +107,25 @@ fn wait(events: &Receiver<Event>, until: Option<Duration>, started: Instant) -> 
     }
 }
 
-fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
+fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect> {
     match event {
         Event::Input(terminal::Event::Key(key)) if key.kind != terminal::KeyEventKind::Release => {
             app.key(key, now)
         }
-        Event::Input(terminal::Event::Mouse(mouse)) => app.mouse(mouse, now),
+        Event::Input(terminal::Event::Mouse(mouse)) => match mouse.kind {
+            MouseEventKind::ScrollDown => {
+                app.wheel(true);
+                None
+            }
+            MouseEventKind::ScrollUp => {
+                app.wheel(false);
+                None
+            }
+            MouseEventKind::Down(MouseButton::Left) => {
+                app.click(view::hit_target(app, size, mouse.column, mouse.row)?, now)
+            }
+            _ => None,
+        },
         Event::Input(terminal::Event::Paste(text)) => {
             app.paste(&text);
             None
@@ -126,22 +136,4 @@ fn take(app: &mut App, event: Event, now: Duration) -> Option<Effect> {
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),
     }
-}
-
-/// Tells the state how many rows there is room for, before anything is drawn: what is
-/// visible follows from it.
-fn fit<B: Backend>(screen: &mut Terminal<B>, app: &mut App) -> Result<(), B::Error> {
-    let size = screen.size()?;
-    app.size = (size.width, size.height);
-    app.resize(view::rows(app, size.width, size.height));
-    app.scroll_at_most(view::scroll_limit(app, size.width, size.height));
-    Ok(())
-}
-
-/// Makes the next frame a full redraw.
-pub(crate) fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
-    // `Terminal::clear` would ask the terminal where its cursor is, and wait for ever for
-    // one that does not answer; a new size, even the same, clears without asking.
-    let area = ratatui::layout::Rect::from((ratatui::layout::Position::ORIGIN, screen.size()?));
-    screen.resize(area)
 }

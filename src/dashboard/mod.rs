@@ -1,6 +1,10 @@
 //! The dashboard as a whole: a source, the sampler that looks at it, and the loop that shows
 //! it, put together; a lab, if that is what is watched. Everything that can fail is done before the terminal is touched.
 
+mod event_loop;
+#[cfg(test)]
+mod event_loop_tests;
+
 use std::{
     io,
     sync::mpsc::{self, Sender},
@@ -11,13 +15,15 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    app::{self, Access, App, Control, Event, Settings},
+    app::{App, Event, Settings},
     lab::{self, Command, Lab, LabOptions},
     model::{Interest, Thresholds},
     source::{self, LiveSource, Sampler, Source},
-    term,
+    term::{self, Access},
     watch::Watchdog,
 };
+
+use event_loop::Control;
 
 #[cfg(feature = "attach")]
 use crate::source::{Address, AttachSource};
@@ -132,7 +138,7 @@ fn show(
     let mut world = World { lab, sampler: sampler.control() };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
-    let result = app::run(&mut screen, &events, &mut app, &mut world);
+    let result = event_loop::run(&mut screen, &events, &mut app, &mut world);
     drop(guard);
     // A terminal that is gone ends the program without an error.
     result.or_else(|error| if term::is_gone() { Ok(()) } else { Err(error) })

@@ -23,7 +23,11 @@ use crossterm::{
         is_raw_mode_enabled,
     },
 };
-use ratatui::Terminal;
+use ratatui::{
+    Terminal,
+    backend::Backend,
+    layout::{Position, Rect},
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
@@ -32,12 +36,22 @@ use rustix::{
     termios::{QueueSelector, tcflush, tcgetpgrp, ttyname},
 };
 
-use crate::app::Access;
 pub use backend::ScreenBackend;
 pub use reader::spawn_readers;
 
 /// The terminal that frames are drawn to.
 pub type Screen = Terminal<ScreenBackend>;
+
+/// Whether the program may draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Yes; the terminal still shows the last frame.
+    Kept,
+    /// Yes; the terminal was just taken and does not show the last frame.
+    Taken,
+    /// No: the program is in the background.
+    None,
+}
 
 /// Whether this program has taken the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -102,6 +116,17 @@ pub fn access() -> io::Result<Access> {
     }
     write(&bytes)?;
     Ok(Access::Taken)
+}
+
+/// Makes the next frame a full redraw.
+///
+/// # Errors
+/// If the size of the terminal cannot be read.
+pub fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
+    // `Terminal::clear` would ask the terminal where its cursor is, and wait for ever for
+    // one that does not answer; a new size, even the same, clears without asking.
+    let area = Rect::from((Position::ORIGIN, screen.size()?));
+    screen.resize(area)
 }
 
 /// Restores the terminal. Does nothing if it was not taken.

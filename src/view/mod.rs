@@ -42,39 +42,18 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-use ratatui::{Frame, layout::Rect};
-
-use crate::{
-    app::{Action, App, Overlay, Screen},
-    model::{Column, GroupColumn},
+use ratatui::{
+    Frame,
+    layout::{Rect, Size},
 };
+
+use crate::app::{App, HitTarget, Overlay, Screen, Viewport};
 pub use board::{board_scroll_limit, render_board};
 use canvas::{Canvas, Pieces};
 use theme::Look;
-pub(crate) use timeline::columns as timeline_columns;
 
 /// The least that anything can be shown on.
 const MIN: (u16, u16) = (24, 4);
-
-/// Something that can be clicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spot {
-    /// A row of the list that is shown.
-    Row(usize),
-    /// A moment of a worker's time, by its column.
-    Moment {
-        /// The worker.
-        worker: usize,
-        /// The column.
-        column: usize,
-    },
-    /// The title of a column of the task table.
-    Column(Column),
-    /// The title of a column of the group table.
-    GroupColumn(GroupColumn),
-    /// A key on the bar.
-    Key(Action),
-}
 
 /// Where the parts are. Parts leave by priority as the height shrinks; the list is the
 /// last to go.
@@ -123,8 +102,17 @@ fn is_too_small(width: u16, height: u16) -> bool {
     width < MIN.0 || height < MIN.1
 }
 
+/// How much a terminal of this size has room for.
+pub fn viewport(app: &App, size: Size) -> Viewport {
+    Viewport {
+        rows: rows(app, size.width, size.height),
+        scroll_limit: scroll_limit(app, size.width, size.height),
+        timeline_columns: timeline::columns(size.width),
+    }
+}
+
 /// How many rows of the list that is shown fit into a terminal of this size.
-pub fn rows(app: &App, width: u16, height: u16) -> usize {
+fn rows(app: &App, width: u16, height: u16) -> usize {
     if is_too_small(width, height) {
         return 1;
     }
@@ -154,7 +142,7 @@ fn overlay(app: &App, look: Look, width: u16) -> Vec<Pieces> {
 }
 
 /// How far what lies over the screen can be scrolled, or the Lab, which is no list.
-pub fn scroll_limit(app: &App, width: u16, height: u16) -> usize {
+fn scroll_limit(app: &App, width: u16, height: u16) -> usize {
     if is_too_small(width, height) {
         return 0;
     }
@@ -218,30 +206,30 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     }
 }
 
-/// What is at this place of a terminal whose last size the state knows.
-pub fn spot(app: &App, size: (u16, u16), x: u16, y: u16) -> Option<Spot> {
-    if is_too_small(size.0, size.1) {
+/// What a click at this cell of a terminal of this size hits.
+pub fn hit_target(app: &App, size: Size, x: u16, y: u16) -> Option<HitTarget> {
+    if is_too_small(size.width, size.height) {
         return None;
     }
-    let layout = Layout::new(app, size.0, size.1);
+    let layout = Layout::new(app, size.width, size.height);
     if layout.footer.is_some_and(|footer| footer.y == y) {
-        let entry = footer::entries(app, size.0).into_iter().find(|entry| entry.covers(x));
-        return entry.map(|entry| Spot::Key(entry.action));
+        let entry = footer::entries(app, size.width).into_iter().find(|entry| entry.covers(x));
+        return entry.map(|entry| HitTarget::Key(entry.action));
     }
     let body = layout.body;
     let line = usize::from(y.checked_sub(body.y).filter(|line| *line < body.height)?);
     let row = |top: usize, len: usize| {
         let row = top + line.checked_sub(1)?;
-        (row < len).then_some(Spot::Row(row))
+        (row < len).then_some(HitTarget::Row(row))
     };
     match (app.screen, line) {
         _ if app.overlay != Overlay::None => None,
-        (Screen::Tasks, 0) => tasks::column_at(app, body.width, x).map(Spot::Column),
-        (Screen::Groups, 0) => groups::column_at(app, body.width, x).map(Spot::GroupColumn),
+        (Screen::Tasks, 0) => tasks::column_at(app, body.width, x).map(HitTarget::Column),
+        (Screen::Groups, 0) => groups::column_at(app, body.width, x).map(HitTarget::GroupColumn),
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
         (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
-        (Screen::Findings, _) if line > rows(app, size.0, size.1) => None,
+        (Screen::Findings, _) if line > rows(app, size.width, size.height) => None,
         (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),
         (Screen::Findings, _) => row(app.findings.top(), app.model().all_findings().len()),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
-use ratatui::{Terminal, backend::TestBackend};
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     Histogram,
@@ -125,8 +125,7 @@ fn press(app: &mut App, keys: &str) -> Option<Effect> {
 
 fn draw(app: &mut App, width: u16, height: u16) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test's terminal");
-    app.size = (width, height);
-    app.resize(view::rows(app, width, height));
+    app.set_viewport(view::viewport(app, Size::new(width, height)));
     terminal.draw(|frame| view::render(app, frame)).expect("drawn");
     terminal
 }
@@ -314,7 +313,7 @@ proptest! {
         for cell in terminal.backend().buffer().content() {
             prop_assert!(!cell.symbol().contains(|c: char| c.is_control()), "{:?}", cell.symbol());
         }
-        let spot = view::spot(&app, app.size, width / 2, height / 2);
-        prop_assert!(spot.is_none() || width >= 24);
+        let target = view::hit_target(&app, Size::new(width, height), width / 2, height / 2);
+        prop_assert!(target.is_none() || width >= 24);
     }
 }

@@ -14,14 +14,17 @@ mod track;
 
 use ratatui::layout::Rect;
 
-use super::{Spot, canvas::Canvas};
-use crate::{app::App, model};
+use super::canvas::Canvas;
+use crate::{
+    app::{App, HitTarget},
+    model,
+};
 
 /// What stands to the left of the strips.
 const LABEL: u16 = 5;
 
 /// How many columns the strips have.
-pub(crate) fn columns(width: u16) -> usize {
+pub(super) fn columns(width: u16) -> usize {
     usize::from(width.saturating_sub(LABEL).max(1))
 }
 
@@ -101,11 +104,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// The moment that is shown at this place.
-pub(super) fn moment_at(app: &App, body: Rect, x: u16, y: u16) -> Option<Spot> {
+pub(super) fn moment_at(app: &App, body: Rect, x: u16, y: u16) -> Option<HitTarget> {
     let plan = Plan::new(app, body.height);
     let row = y.checked_sub(body.y)? / plan.tall;
     let worker = app.workers.top() + usize::from(row);
     let column = usize::from(x.checked_sub(body.x + LABEL)?);
     let shown = row < plan.workers && worker < app.model().timeline().workers();
-    shown.then_some(Spot::Moment { worker, column })
+    shown.then_some(HitTarget::Moment { worker, column })
 }
