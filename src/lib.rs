@@ -45,6 +45,8 @@ mod nearest;
 pub mod probe;
 #[cfg(feature = "watch")]
 pub mod testing;
+#[allow(dead_code, unused_imports, reason = "its callers follow")]
+mod text;
 pub mod watch;
 
 #[cfg(feature = "dashboard")]

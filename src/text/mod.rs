@@ -1,0 +1,31 @@
+//! The text form of data: how numbers are written and read, and what text from outside may
+//! contain.
+//!
+//! Screens, reports, findings, errors and help all use these functions, so a number has one form
+//! everywhere: `1.25s`, `12.3k`, `45.2%`. Depends on no other module and does no I/O.
+
+mod closest_match;
+mod parse;
+mod quantity;
+mod sanitize;
+#[cfg(feature = "dashboard")]
+mod width;
+
+#[cfg(feature = "dashboard")]
+pub(crate) use closest_match::closest_match;
+pub(crate) use closest_match::edit_distance;
+pub(crate) use parse::parse_bytes;
+pub use parse::parse_duration;
+pub(crate) use quantity::{
+    bucket_duration, bytes, bytes_exact, count, duration, duration_exact, plural, rate,
+    task_seconds, whole_percent,
+};
+#[cfg(feature = "dashboard")]
+pub(crate) use quantity::{compact_count, factor, optional, percent, percent_number};
+pub(crate) use sanitize::{excerpt, is_control, sanitize};
+#[cfg(feature = "dashboard")]
+pub(crate) use width::{fit, fit_path, wrap};
+
+/// The sign for an unavailable value.
+#[cfg(feature = "dashboard")]
+pub(crate) const UNAVAILABLE: &str = "–";

@@ -1,0 +1,78 @@
+//! Text from outside: the watched program, files, arguments. A terminal could obey what it
+//! contains instead of showing it.
+
+use std::borrow::Cow;
+
+/// Whether a terminal obeys this character instead of showing it: control characters, and the
+/// invisible ones that change the direction of text or join and hide their neighbors.
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The text with `�` in place of every control character.
+///
+/// Call it where text enters the program, so that no screen and no report format has to.
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let replaced = |c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c };
+    Cow::Owned(text.chars().map(replaced).collect())
+}
+
+/// The longest quotation in an error, in characters.
+const MAX_EXCERPT: usize = 40;
+
+/// A quotation for an error message: sanitized, and cut with `…` after 40 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
+    let start = sanitize(&text[..end.unwrap_or(text.len())]).into_owned();
+    if end.is_some() { start + "…" } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_and_direction_marks_are_controls_and_letters_are_not() {
+        for c in
+            ['\u{1b}', '\n', '\u{9b}', '\u{61c}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2067}']
+        {
+            assert!(is_control(c), "{c:?}");
+        }
+        for c in ['a', 'é', '漢', '×', '–', 'א', '█'] {
+            assert!(!is_control(c), "{c}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_replaced_and_other_text_is_not_copied() {
+        assert_eq!(sanitize("a\x1b[2Jb\u{202E}c\n"), "a�[2Jb�c�");
+        assert!(matches!(sanitize("häuser 漢"), Cow::Borrowed("häuser 漢")));
+    }
+
+    #[test]
+    fn an_excerpt_has_a_limited_length() {
+        assert_eq!(excerpt("ähnlich\x1b[2J"), "ähnlich�[2J");
+        assert_eq!(excerpt(&"ä".repeat(40)), "ä".repeat(40));
+        assert_eq!(excerpt(&"ä".repeat(100_000)), "ä".repeat(40) + "…");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn sanitized_text_has_no_control_characters_and_stays_as_it_is(
+            text in "(.|[\u{0}-\u{9f}\u{200b}-\u{206f}\u{fff9}-\u{fffb}\n]){0,40}",
+        ) {
+            let once = sanitize(&text).into_owned();
+            proptest::prop_assert!(!once.contains(is_control), "{:?}", once);
+            proptest::prop_assert_eq!(&*sanitize(&once), &*once);
+            proptest::prop_assert_eq!(once.chars().count(), text.chars().count());
+            proptest::prop_assert!(excerpt(&text).chars().count() <= 41);
+        }
+    }
+}
