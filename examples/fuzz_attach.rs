@@ -6,14 +6,15 @@
 //!
 //! An input is a real update with odd figures (ids that repeat, times out of order, huge
 //! counts, control characters), with some of its bytes changed, or plain noise. Whatever
-//! comes: no panic, the parts of each life add up, the limits hold, and nothing that would
-//! steer a terminal reaches a cell of the screen. A short run is among the tests.
+//! comes: no panic, the parts of each life add up, the limits hold, and no control character
+//! reaches a cell of the screen or a report. A short run is among the tests.
 
 use std::{env, process, sync::Arc, time::Duration};
 
 use asynctop::{
     app::{App, Settings},
-    model::Snapshot,
+    model::{Model, Snapshot},
+    report::{Summary, csv, json, text},
     source::attach::{Target, limits, picture},
     view,
 };
@@ -66,11 +67,14 @@ pub fn run(inputs: u64, seed: u64) -> (u64, u64) {
 /// Draws some screens of what is known and looks for what must not be there.
 fn draw(target: &Target, dice: &mut Dice) {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    let mut model = Model::default();
     for _ in 0..2 {
-        let snapshot = picture(target, dice.time());
+        let snapshot = Arc::new(picture(target, dice.time()));
         check(&snapshot);
-        app.advance(Arc::new(snapshot), Duration::ZERO);
+        model.advance(snapshot.clone());
+        app.advance(snapshot, Duration::ZERO);
     }
+    report(&model);
     let (width, height) = (1 + dice.below(160) as u16, 1 + dice.below(50) as u16);
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     for key in ['1', '2', '7', 'j', '\n', '?', '1', 'j', '\n'] {
@@ -81,8 +85,36 @@ fn draw(target: &Target, dice: &mut Dice) {
         app.key(crossterm::event::KeyEvent::from(code), Duration::from_secs(1));
         app.set_viewport(view::viewport(&app, Size::new(width, height)));
         let Ok(frame) = terminal.draw(|frame| view::render(&app, frame));
-        let harmful = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
-        assert!(!frame.buffer.content().iter().any(|cell| harmful(cell.symbol())));
+        let cells = frame.buffer.content();
+        assert!(!cells.iter().any(|cell| cell.symbol().contains(is_harmful)));
+    }
+}
+
+/// A character that a terminal obeys, or that changes the direction of text.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes a report in each format and looks for what must not be there.
+fn report(model: &Model) {
+    let written = |write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
+        let mut out = Vec::new();
+        write(&mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let summary = Summary::default();
+    let text = written(&|out| text::write(model, &summary, out));
+    let json = written(&|out| json::write(model, &summary, out));
+    let line = written(&|out| json::write_line(model, &summary, out));
+    let csv = written(&|out| csv::write(model, out));
+    assert_eq!(line.lines().count(), 1);
+    let tasks = model.snapshot().map_or(0, |snapshot| snapshot.tasks.len());
+    assert_eq!(csv.lines().count(), 1 + tasks);
+    let formula = |field: &str| field.starts_with(['=', '+', '-', '@']);
+    assert!(!csv.split([',', '"', '\n']).any(formula), "{csv}");
+    for report in [text, json, line, csv.replace("\r\n", "\n")] {
+        assert!(!report.replace('\n', "").contains(is_harmful), "{report:?}");
     }
 }
 
@@ -278,11 +310,23 @@ impl Dice {
     }
 
     fn text(&mut self) -> String {
-        const WORDS: [&str; 8] =
-            ["conn", "-1", "\u{1b}[31m", "\u{202e}", "漢字", "\n", "a\u{0301}", "\u{9b}2J"];
+        const WORDS: [&str; 12] = [
+            "conn",
+            "-1",
+            "\u{1b}[31m",
+            "\u{202e}",
+            "漢字",
+            "\n",
+            "a\u{0301}",
+            "\u{9b}2J",
+            "=1+1",
+            "\0",
+            "\u{2066}",
+            "\u{2028}\r",
+        ];
         let most = if self.one_in(50) { 20_000 } else { 6 };
         let count = self.below(most);
-        (0..count).map(|_| WORDS[self.below(8) as usize]).collect()
+        (0..count).map(|_| WORDS[self.below(WORDS.len() as u64) as usize]).collect()
     }
 
     /// A moment of our clock.

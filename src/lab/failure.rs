@@ -1,5 +1,6 @@
 //! Why a hog or a workload has failed.
 
+use crate::text::sanitize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The first failure of a hog or a workload: what was tried and what is wrong. Clones share it.
@@ -10,7 +11,7 @@ impl Failure {
     /// Records the first failure; later failures are mostly its consequences.
     pub(crate) fn report(&self, why: impl FnOnce() -> String) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| why().into());
+        first.get_or_insert_with(|| sanitize(&why()).into());
     }
 
     pub(crate) fn get(&self) -> Option<Arc<str>> {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Histogram, probe::State};
+use crate::{Histogram, probe::State, text::sanitize};
 
 const NONE: Figure<u64> = Figure::Unavailable("not in this test");
 
-/// An idle task.
+/// An idle task. Its name is sanitized, as sources do.
 pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
+    let name = sanitize(name);
     TaskFigures {
         key: id,
         meta: Arc::new(TaskMeta {
             id,
-            name: name.into(),
-            group: group_name(name).into(),
+            name: (*name).into(),
+            group: group_name(&name).into(),
             location: "src/main.rs:7".into(),
             future_size: 64,
             ..TaskMeta::default()

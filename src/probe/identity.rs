@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::text::sanitize;
+
 /// A task's name, without an allocation for most.
 #[derive(Debug)]
 pub(crate) enum Name {
@@ -16,9 +18,11 @@ pub(crate) enum Name {
 impl Name {
     const INLINE: usize = 22;
 
+    /// A name from the program, sanitized.
     pub(crate) fn new(name: &str) -> Self {
+        let name = sanitize(name);
         if name.len() > Self::INLINE {
-            return Name::Heap(name.into());
+            return Name::Heap(name.into_owned().into());
         }
         let mut bytes = [0; Self::INLINE];
         bytes[..name.len()].copy_from_slice(name.as_bytes());

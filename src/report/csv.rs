@@ -34,12 +34,14 @@ fn row(task: &TaskFigures, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{},{}\r\n", task.max_delay_ns, quoted(&meta.target))
 }
 
-/// In quotes, if it holds anything that would end the field.
+/// A text as a field. In quotes, if it contains what would end the field. A spreadsheet would
+/// evaluate a text that begins like a formula, so it gets an apostrophe in front.
 fn quoted(text: &str) -> String {
+    let mark = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
     if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        format!("\"{mark}{}\"", text.replace('"', "\"\""))
     } else {
-        text.to_owned()
+        format!("{mark}{text}")
     }
 }
 
@@ -72,5 +74,14 @@ mod tests {
         assert_eq!(quoted("a,b"), "\"a,b\"");
         assert_eq!(quoted("say \"hi\"\n"), "\"say \"\"hi\"\"\n\"");
         assert_eq!(quoted("plain"), "plain");
+    }
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)"] {
+            assert_eq!(quoted(text), format!("'{text}"));
+        }
+        assert_eq!(quoted("=A1,B1"), "\"'=A1,B1\"");
+        assert_eq!(quoted("a=1"), "a=1");
     }
 }

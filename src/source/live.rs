@@ -11,6 +11,7 @@ use crate::{
         Distributions, Figure, Flavor, Interest, MachineStats, Snapshot, Subject, TaskFigures,
     },
     probe::{Registry, State, TaskView},
+    text::is_control,
     watch::{AwaitPoint, Awaits, Evidence, MachineTimes, PollRecord, WatchHandle},
 };
 
@@ -257,8 +258,13 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
             Some(count) => Figure::Measured(count),
             None => Figure::Unavailable(SEVERAL_WAKERS),
         },
-        stage: view.stage,
+        stage: view.stage.map(printable),
     }
+}
+
+/// A stage is a literal of the program, so nothing but itself can stand for it.
+fn printable(stage: &'static str) -> &'static str {
+    if stage.contains(is_control) { "(contains control characters)" } else { stage }
 }
 
 /// Gathers the distributions that somebody wants to see.

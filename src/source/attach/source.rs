@@ -22,6 +22,7 @@ use crate::{
     },
     probe::PollKind,
     source::Source,
+    text::sanitize,
     watch::{Cause, Evidence, TimeWithoutCpu},
 };
 
@@ -99,7 +100,7 @@ impl AttachSource {
             // Nobody waits for a name that is still being looked up.
             runtime.shutdown_background();
         })?;
-        Ok(AttachSource { name: name.into(), targets, clock, listener, _stop: stop })
+        Ok(AttachSource { name: sanitize(&name).into(), targets, clock, listener, _stop: stop })
     }
 
     /// A handle to hear of changes.

@@ -1,18 +1,27 @@
-//! Text of a foreign program, cut to a length and kept once.
-//!
-//! What it holds beyond its length (control characters, say) is the business of whoever
-//! shows it: the canvas and the reports make it harmless.
+//! Text of another program: cut to a length, sanitized, and kept once.
 
-use std::{collections::HashSet, fmt::Write, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt::Write, sync::Arc};
 
 use console_api::{Attribute, Field, Location, field};
 
 use super::limits;
+use crate::{source::short_path, text::sanitize};
 
-/// As much of a text as `most` bytes hold.
-pub(super) fn cut(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
+/// As much of a text as `most` bytes hold, sanitized.
+pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match sanitize(&text[..boundary(text, most)]) {
+        // The replacement character is longer than most of those that it replaces.
+        Cow::Owned(mut text) => {
+            text.truncate(boundary(&text, most));
+            Cow::Owned(text)
+        }
+        borrowed => borrowed,
+    }
+}
+
+/// The last boundary between two characters within the first `most` bytes.
+fn boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 /// Texts that many things share: locations, groups, types.
@@ -34,12 +43,11 @@ impl Texts {
         text
     }
 
-    /// As much of a text as `most` bytes hold; counts what is lost.
-    pub(super) fn cut<'a>(&mut self, text: &'a str, most: usize) -> &'a str {
-        if text.len() <= most {
-            return text;
+    /// As much of a text as `most` bytes hold, sanitized; counts the texts that are cut.
+    pub(super) fn cut<'a>(&mut self, text: &'a str, most: usize) -> Cow<'a, str> {
+        if text.len() > most {
+            self.cut = self.cut.saturating_add(1);
         }
-        self.cut = self.cut.saturating_add(1);
         cut(text, most)
     }
 
@@ -52,10 +60,11 @@ impl Texts {
     pub(super) fn location(&mut self, location: Option<&Location>) -> Arc<str> {
         let Some(location) = location else { return self.share("") };
         let place = match (&location.file, &location.module_path) {
-            (Some(file), _) => crate::source::short_path(self.cut(file, limits::LOCATION_BYTES)),
+            (Some(file), _) => self.cut(file, limits::LOCATION_BYTES),
             (None, Some(module)) => self.cut(module, limits::LOCATION_BYTES),
-            (None, None) => "",
+            (None, None) => "".into(),
         };
+        let place = if location.file.is_some() { short_path(&place) } else { &place };
         match location.line {
             Some(line) => self.share(&format!("{place}:{line}")),
             None => self.share(place),
@@ -125,6 +134,24 @@ mod tests {
         assert_eq!(texts.cut("ähnlich", 3), "äh");
         assert_eq!(texts.cut("ähnlich", 100), "ähnlich");
         assert_eq!(texts.cut, 2);
+    }
+
+    #[test]
+    fn control_characters_are_replaced_wherever_text_comes_in() {
+        let mut texts = Texts::default();
+        assert_eq!(texts.cut("a\x1b[2J\u{202e}\0", 100), "a�[2J��");
+        let location = |file: Option<&str>, module: Option<&str>| Location {
+            file: file.map(Into::into),
+            module_path: module.map(Into::into),
+            line: Some(7),
+            column: None,
+        };
+        assert_eq!(&*texts.location(Some(&location(Some("a\n.rs"), None))), "a�.rs:7");
+        assert_eq!(&*texts.location(Some(&location(None, Some("a\u{9b}b")))), "a�b:7");
+        let value = field::Value::DebugVal("v\u{2066}".into());
+        let mut text = String::new();
+        texts.add(&mut text, "n\n", Some(&value), "\x07");
+        assert_eq!(text, "n�=v��");
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn why(error: &dyn std::error::Error) -> String {
 
 /// As much of a foreign sentence as a line can hold.
 fn cut(text: &str) -> String {
-    super::text::cut(text, 120).to_owned()
+    super::text::cut(text, 120).into_owned()
 }
 
 /// Reads a connection to its end, and says why it ended.
@@ -266,7 +266,7 @@ async fn ask(
 fn say(status: &Status) -> String {
     match status.code() {
         Code::OutOfRange => {
-            format!("an update is larger than {} MiB", limits::UPDATE_BYTES >> 20)
+            format!("an update is larger than {}MiB", limits::UPDATE_BYTES >> 20)
         }
         Code::Unavailable | Code::DeadlineExceeded if !status.message().is_empty() => {
             cut(status.message())

@@ -12,7 +12,10 @@ use super::{
     names::{Here, full_name, kind, short_name, short_path},
     unwind::{CodeModule, Modules},
 };
-use crate::watch::{Frame, FrameKind};
+use crate::{
+    text::sanitize,
+    watch::{Frame, FrameKind},
+};
 
 /// Addresses that are kept with what they mean.
 const KEPT: usize = 8192;
@@ -100,8 +103,9 @@ impl Symbols {
     }
 
     fn frame(&self, found: Found, inlined: bool) -> Frame {
-        let function = found.function.unwrap_or_else(|| "unknown function".to_owned());
-        let file = found.file.as_deref();
+        let function = found.function.as_deref().map_or("unknown function".into(), sanitize);
+        let file = found.file.as_deref().map(sanitize);
+        let file = file.as_deref();
         Frame {
             name: short_name(&function, file).into(),
             kind: kind(&function, file, &self.here),
@@ -151,7 +155,7 @@ fn frames_at(file: &Loader, at: u64) -> Vec<Found> {
 
 /// A frame of which only the module is known.
 fn nothing(module: &str) -> Frame {
-    let name: Arc<str> = format!("[{module}]").into();
+    let name: Arc<str> = format!("[{}]", sanitize(module)).into();
     Frame {
         function: name.clone(),
         name,

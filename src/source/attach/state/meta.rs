@@ -45,7 +45,7 @@ pub(super) fn announced(
     let file = location.rsplit(['/', '\\']).next().unwrap_or_default();
     meta.group = match (&*name, file) {
         ("", "") => texts.share("unnamed"),
-        ("", file) => texts.share(cut(file, limits::NAME_BYTES)),
+        ("", file) => texts.share(&cut(file, limits::NAME_BYTES)),
         (name, _) => texts.share(group_name(name)),
     };
     meta.name = if name.is_empty() { Arc::clone(&meta.group) } else { name.into() };
@@ -70,7 +70,7 @@ pub(super) fn unannounced(id: u64, target: &Arc<str>, texts: &mut Texts) -> Task
 fn words(value: &field::Value, texts: &mut Texts) -> String {
     match value {
         field::Value::StrVal(text) | field::Value::DebugVal(text) => {
-            texts.cut(text, limits::NAME_BYTES).to_owned()
+            texts.cut(text, limits::NAME_BYTES).into_owned()
         }
         other => other.to_string(),
     }

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Histogram,
     model::{Gaps, TaskMeta},
+    text::sanitize,
 };
 use names::Names;
 pub use polled::EndedPoll;
@@ -76,7 +77,7 @@ impl Target {
     pub fn new(name: &str, nth: u16) -> Self {
         let first = u64::from(nth) << 48;
         Target {
-            name: name.into(),
+            name: sanitize(name).into(),
             keys: first + 1..first + (1 << 48),
             process: 0,
             updates: 0,

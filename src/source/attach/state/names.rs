@@ -25,7 +25,7 @@ impl Names {
         let mut names = metadata.field_names;
         names.truncate(64);
         for name in &mut names {
-            *name = cut(name, limits::NAME_BYTES).to_owned();
+            *name = cut(name, limits::NAME_BYTES).into_owned();
         }
         self.fields.insert(id.id, names);
         false
@@ -34,7 +34,7 @@ impl Names {
     /// The name of a field, if it has one.
     pub(super) fn of(&self, field: &Field) -> Option<String> {
         match field.name.as_ref()? {
-            Name::StrName(name) => Some(cut(name, limits::NAME_BYTES).to_owned()),
+            Name::StrName(name) => Some(cut(name, limits::NAME_BYTES).into_owned()),
             Name::NameIdx(index) => {
                 let names = self.fields.get(&field.metadata_id?.id)?;
                 names.get(usize::try_from(*index).ok()?).cloned()

@@ -58,16 +58,16 @@ impl Entry for Resource {
 impl Resource {
     pub(super) fn new(wire: &resources::Resource, texts: &mut Texts) -> Self {
         let kind = match wire.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
-            Some(Kind::Known(_)) => "timer",
+            Some(Kind::Known(_)) => "timer".into(),
             Some(Kind::Other(other)) => texts.cut(other, limits::NAME_BYTES),
-            None => "",
+            None => "".into(),
         };
-        let kind = texts.share(kind);
+        let kind = texts.share(&kind);
         let type_name = texts.cut(&wire.concrete_type, limits::NAME_BYTES);
         Resource {
             life: Life::new(wire.id.map_or(0, |id| id.id)),
             parent: wire.parent_resource_id.map(|id| id.id),
-            type_name: texts.share(type_name),
+            type_name: texts.share(&type_name),
             kind,
             location: texts.location(wire.location.as_ref()),
             is_internal: wire.is_internal,
@@ -142,7 +142,7 @@ impl AsyncOp {
         let source = texts.cut(&wire.source, limits::NAME_BYTES);
         AsyncOp {
             life: Life::new(wire.id.map_or(0, |id| id.id)),
-            source: texts.share(source),
+            source: texts.share(&source),
             resource: wire.resource_id.map(|id| id.id),
             parent: wire.parent_async_op_id.map(|id| id.id),
             task: None,
