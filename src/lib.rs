@@ -41,11 +41,9 @@
 
 mod histogram;
 pub mod model;
-mod nearest;
 pub mod probe;
 #[cfg(feature = "watch")]
 pub mod testing;
-#[allow(dead_code, unused_imports, reason = "its callers follow")]
 mod text;
 pub mod watch;
 
@@ -77,10 +75,6 @@ pub mod inspect;
 pub mod lab;
 #[cfg(feature = "dashboard")]
 mod limits;
-#[cfg(feature = "dashboard")]
-mod plain;
-#[cfg(feature = "dashboard")]
-mod quantity;
 #[cfg(feature = "dashboard")]
 pub mod report;
 #[cfg(feature = "dashboard")]

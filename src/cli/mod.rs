@@ -24,13 +24,13 @@ pub use hold::Hold;
 pub(crate) use parsers::interval;
 pub use print::{completions, kinds, man, scenarios};
 
-pub use crate::quantity::parse_duration;
+pub use crate::text::parse_duration;
 
 const EXAMPLES: &str = "\
 Examples:
   asynctop                                  the lab; b releases the hog
   asynctop --flavor multi-thread --workers 2
-  asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5 ms
+  asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5ms
   asynctop --headless --hog spin            a report: before and with the hog
   asynctop --format json | jq .slowdown
   asynctop attach localhost:6669            a program with console-subscriber

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{Measured, Row};
+use crate::text::{bytes, count, duration, optional, rate};
 
 /// The titles of the columns behind the connections and the style.
 pub const HEAD: [&str; 7] =
@@ -13,13 +14,13 @@ pub const HEAD: [&str; 7] =
 /// What was measured, as the columns of [`HEAD`] show it.
 pub fn cells(m: &Measured) -> [String; 7] {
     [
-        m.threads.map_or_else(unknown, |n| n.to_string()),
-        m.memory_bytes.map_or_else(unknown, megabytes),
-        format!("{:.0}", m.requests_per_second),
-        duration(m.p50_ns as f64),
-        duration(m.p99_ns as f64),
-        m.switches_per_request.map_or_else(unknown, |n| format!("{n:.2}")),
-        m.cpu_ns_per_request.map_or_else(unknown, duration),
+        optional(m.threads, |n| count(n as u64)),
+        optional(m.memory_bytes, bytes),
+        rate(m.requests_per_second),
+        duration(m.p50_ns),
+        duration(m.p99_ns),
+        optional(m.switches_per_request, |n| format!("{n:.2}")),
+        optional(m.cpu_ns_per_request, |nanos| duration(nanos.round() as u64)),
     ]
 }
 
@@ -77,23 +78,6 @@ pub fn json(rows: &[Row]) -> Value {
         })
         .collect();
     json!({ "schema": "asynctop-compare/1", "rows": rows })
-}
-
-fn unknown() -> String {
-    "–".to_owned()
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-fn duration(nanos: f64) -> String {
-    match nanos {
-        n if n < 1e3 => format!("{n:.0}ns"),
-        n if n < 1e6 => format!("{:.1}µs", n / 1e3),
-        n if n < 1e9 => format!("{:.1}ms", n / 1e6),
-        n => format!("{:.2}s", n / 1e9),
-    }
 }
 
 /// Who did better in what, by how much; within a tenth is called even.

@@ -15,7 +15,7 @@ use std::{
 pub use crate::document::DocumentError as ConfigError;
 use crate::{
     cli::{LabArgs, WatchArgs},
-    document::{self, Entry, Table, plain, what},
+    document::{self, Entry, Table, what},
     gate::SetThreshold,
     model::{RULES, Rule},
 };
@@ -47,7 +47,7 @@ impl Config {
             return Ok(Config::default());
         }
         let text = document::load(path, "configuration", REMEDY)?;
-        Config::parse(&plain(&path.to_string_lossy()), &text)
+        Config::parse(&document::display(path), &text)
     }
 
     /// Where the user's own configuration is, or would be.

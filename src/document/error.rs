@@ -3,7 +3,6 @@
 use std::io;
 
 use super::MAX_BYTES;
-use crate::plain::is_obeyed;
 
 /// Why a file cannot be used: one sentence that is safe to print, whatever is in the file.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +32,7 @@ pub enum DocumentError {
         remedy: &'static str,
     },
     /// Too long to be what it should be.
-    #[error("{file} is no {what}: it is longer than {kib} KiB; is it the right file?", kib = MAX_BYTES / 1024)]
+    #[error("{file} is no {what}: it is longer than {kib}KiB; is it the right file?", kib = MAX_BYTES / 1024)]
     TooLong {
         /// The file.
         file: String,
@@ -60,9 +59,4 @@ pub enum DocumentError {
         /// What is wrong, and what to write instead.
         problem: String,
     },
-}
-
-/// The text without anything that a terminal would obey instead of show.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -15,13 +15,19 @@ use std::{
 use toml::de::DeTable;
 
 pub use error::DocumentError;
-pub(crate) use error::plain;
-pub(crate) use table::{Entry, Table, short, what};
+pub(crate) use table::{Entry, Table, what};
 
+use crate::text::{fit_path, sanitize};
 use table::Source;
 
 /// A longer file is none of ours.
 pub(crate) const MAX_BYTES: u64 = 64 * 1024;
+
+/// A path for a message: sanitized, and only its end if it is very long.
+pub(crate) fn display(path: &Path) -> String {
+    const MAX_WIDTH: usize = 200;
+    fit_path(&sanitize(&path.to_string_lossy()), MAX_WIDTH, false).into_owned()
+}
 
 /// Reads a file, of which nothing is believed. `what` it should be, and the `remedy` if it
 /// cannot be read, are for complaints.
@@ -30,7 +36,7 @@ pub(crate) fn load(
     what: &'static str,
     remedy: &'static str,
 ) -> Result<String, DocumentError> {
-    let file = plain(&path.to_string_lossy());
+    let file = display(path);
     // Before it is opened: opening a pipe waits for a writer.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(DocumentError::NotAFile { what, file, remedy });

@@ -7,8 +7,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{DocumentError, error::plain};
-use crate::{nearest::nearest, plain::is_obeyed};
+use super::DocumentError;
+use crate::text::{closest_match, excerpt, is_control, sanitize};
 
 /// The file that is read: for complaints.
 #[derive(Clone, Copy)]
@@ -22,10 +22,10 @@ impl Source<'_> {
     pub(crate) fn error(&self, at: usize, key: &str, problem: &str) -> DocumentError {
         let before = self.text.get(..at).unwrap_or(self.text);
         DocumentError::Content {
-            file: plain(self.file),
+            file: sanitize(self.file).into_owned(),
             line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
-            key: plain(key),
-            problem: plain(problem),
+            key: excerpt(key),
+            problem: sanitize(problem).into_owned(),
         }
     }
 }
@@ -64,8 +64,8 @@ impl<'a> Table<'a> {
         let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else {
             return Ok(());
         };
-        let nearest = nearest(key.get_ref(), known.iter().copied());
-        let meant = nearest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+        let closest = closest_match(key.get_ref(), known.iter().copied());
+        let meant = closest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
         let problem = format!("there is no such key{meant}; the keys are: {}", known.join(", "));
         let key_name = format!("{}{}", self.prefix, key.get_ref());
         Err(self.source.error(key.span().start, &key_name, &problem))
@@ -129,7 +129,7 @@ impl<'a> Entry<'a> {
             return Err(self.error(&format!("this is {}; write text in quotes", what(self.value))));
         };
         let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some(bad) = words.chars().find(|c| is_obeyed(*c)) {
+        if let Some(bad) = words.chars().find(|c| is_control(*c)) {
             let code = u32::from(bad);
             let problem = format!("it has the control character U+{code:04X}; leave that out");
             return Err(self.error(&problem));
@@ -152,14 +152,4 @@ pub(crate) fn what(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// The beginning of a text, for a message.
-pub(crate) fn short(text: &str) -> String {
-    const MOST: usize = 30;
-    let mut short: String = text.chars().take(MOST).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

@@ -17,7 +17,11 @@ use super::{
     spawner::Spawner,
     workload::{Opening, hog},
 };
-use crate::{model::Flavor, probe::Registry};
+use crate::{
+    model::Flavor,
+    probe::Registry,
+    text::{duration_exact, plural},
+};
 
 const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
 
@@ -190,7 +194,7 @@ impl Lab {
         let workers = change(running.size.workers, 1);
         match workers.filter(|workers| (1..=MAX_WORKERS).contains(workers)) {
             Some(workers) => self.begin_anew(running, Size { workers, ..running.size }),
-            None => format!("it stays at {}", plural(running.size.workers, "worker")),
+            None => format!("it stays at {}", plural(running.size.workers as u64, "worker")),
         }
     }
 
@@ -222,7 +226,10 @@ impl Lab {
                 match size.flavor {
                     Flavor::CurrentThread => format!("runtime: current-thread{moved}"),
                     Flavor::MultiThread => {
-                        format!("runtime: multi-thread with {}", plural(size.workers, "worker"))
+                        format!(
+                            "runtime: multi-thread with {}",
+                            plural(size.workers as u64, "worker")
+                        )
                     }
                 }
             }
@@ -318,14 +325,10 @@ fn other(flavor: Flavor) -> Flavor {
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
     let turn = match (hog.kind.about().cure, hog.hold.get()) {
-        (false, Some(hold)) => format!("gives way after {hold:?}"),
+        (false, Some(hold)) => format!("gives way after {}", duration_exact(hold)),
         (false, None) => "never gives way".to_owned(),
-        (true, Some(hold)) => format!("{hold:?} of work at a time"),
+        (true, Some(hold)) => format!("{} of work at a time", duration_exact(hold)),
         (true, None) => "work without end".to_owned(),
     };
     format!("{count}{}, {turn}", hog.kind.as_str())
-}
-
-fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

@@ -12,12 +12,12 @@ use super::{
 #[non_exhaustive]
 pub enum LabError {
     /// No scenario has this name.
-    #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.nearest), .known.join(", "))]
+    #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.closest_match), .known.join(", "))]
     UnknownScenario {
         /// The name that was asked for.
         name: String,
-        /// The known name that is most like it.
-        nearest: Option<String>,
+        /// The known name that was probably meant.
+        closest_match: Option<String>,
         /// All known names.
         known: Vec<&'static str>,
     },
@@ -103,6 +103,6 @@ pub enum LabError {
     },
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+fn did_you_mean(closest_match: &Option<String>) -> String {
+    closest_match.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use std::{num::NonZero, path::PathBuf, str::FromStr, thread, time::Duration};
 
 use super::{HogKind, LabError, Scenario, runtime::Size};
-use crate::{console::Served, model::Flavor, probe::Registry};
+use crate::{console::Served, model::Flavor, probe::Registry, text::excerpt};
 
 /// The most workers that a runtime under test may have.
 pub const MAX_WORKERS: usize = 512;
@@ -121,11 +121,8 @@ impl FromStr for HogOptions {
     type Err = LabError;
 
     fn from_str(given: &str) -> Result<Self, LabError> {
-        let bad = |problem| LabError::BadHog {
-            given: given.to_owned(),
-            problem,
-            kinds: HogKind::names(),
-        };
+        let bad =
+            |problem| LabError::BadHog { given: excerpt(given), problem, kinds: HogKind::names() };
         let (kind, count) = match given.split_once(':') {
             Some((kind, count)) => {
                 (kind, count.parse().map_err(|_| bad("its count is not a number"))?)

@@ -7,11 +7,11 @@ use std::{
 
 use crate::probe::PollKind;
 
-use super::{
-    Snapshot, TaskMeta,
-    findings::{count, duration},
+use super::{Snapshot, TaskMeta};
+use crate::{
+    text::{duration, plural, task_seconds},
+    watch::{Cost, Evidence},
 };
-use crate::watch::{Cost, Evidence};
 
 /// How far back the ranking goes: one minute.
 const WINDOW_NS: u64 = 60_000_000_000;
@@ -134,13 +134,12 @@ impl Blame {
         let function = function.as_ref().map(|function| format!(" in {function}"));
         let at_most = |cost: &Costs| if cost.exact { "" } else { "at most " };
         let cost = cost.map(|cost| {
-            let seconds = cost.total_ns as f64 / 1e9;
-            format!("{}{seconds:.2} task-seconds, ", at_most(&cost))
+            format!("{}{} task-seconds, ", at_most(&cost), task_seconds(cost.total_ns))
         });
         Some(format!(
             "{}{} of {name}{}, {} in all",
             cost.unwrap_or_default(),
-            count(*polls, what),
+            plural(*polls, what),
             function.unwrap_or_default(),
             duration(*held_ns)
         ))
@@ -328,11 +327,11 @@ mod tests {
         advance(&mut blame, 2 * S, [evidence(3, S, 20 * MS, "parse")]);
         assert_eq!(
             blame.largest().expect("a poll"),
-            "1 long poll of parser in parse, 20 ms in all"
+            "1 long poll of parser in parse, 20.0ms in all"
         );
         let polls = [S, 2 * S].map(|began| costs(evidence(1, began, S / 2, "spin"), 4, S, false));
         advance(&mut blame, 3 * S, polls);
-        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00 s in all";
+        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00s in all";
         assert_eq!(blame.largest().expect("polls"), largest);
     }
 

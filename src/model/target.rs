@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::findings::duration;
+use crate::text::duration;
 
 /// A program that is watched over a connection. A source in this process has none.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use crate::probe::PollKind;
 
-use super::{
-    format::{UNKNOWN, count, duration, harmless, task_seconds},
-    table::{self, Column},
+use super::table::{self, Column};
+use crate::{
+    model::{Culprit, Model},
+    text::{UNAVAILABLE, count, duration, task_seconds},
 };
-use crate::model::{Culprit, Model};
 
 /// This many culprits are listed, those that cost most.
 const TOP: usize = 10;
@@ -33,23 +33,23 @@ pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
 
 fn row(culprit: &Culprit) -> Vec<String> {
     let (cost, tasks) = culprit.cost.map_or_else(
-        || (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
+        || (UNAVAILABLE.to_owned(), UNAVAILABLE.to_owned()),
         |cost| (task_seconds(cost.total_ns), count(cost.tasks as u64)),
     );
     // On several workers it is not certain that they waited for this one.
     let how = culprit.cost.map_or("", |cost| if cost.exact { "exact" } else { "meanwhile" });
-    let function = culprit.function.as_deref().unwrap_or(UNKNOWN);
+    let function = culprit.function.as_deref().unwrap_or(UNAVAILABLE);
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
         match culprit.kind {
-            PollKind::Poll => harmless(&culprit.name).into_owned(),
-            PollKind::Drop => format!("{} (drop)", harmless(&culprit.name)),
+            PollKind::Poll => culprit.name.to_string(),
+            PollKind::Drop => format!("{} (drop)", &culprit.name),
         },
         count(culprit.polls),
         duration(culprit.held_ns),
         cost,
         tasks,
         how.to_owned(),
-        harmless(&format!("{function} {place}")).trim_end().to_owned(),
+        format!("{function} {place}").trim_end().to_owned(),
     ]
 }

@@ -6,7 +6,6 @@
 mod blame;
 pub mod csv;
 mod figures;
-mod format;
 pub mod json;
 mod summary;
 mod table;

@@ -1,30 +1,33 @@
 //! The name that was probably meant.
 
-/// The candidate with the smallest edit distance, unless more than half of it differs.
+/// The name with the smallest edit distance, if that is at most a third of the length of the longer
+/// name, or 1.
 #[cfg(feature = "dashboard")]
-pub(crate) fn closest_match<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let ranked =
-        candidates.into_iter().map(|candidate| (edit_distance(name, candidate), candidate));
+pub(crate) fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let ranked = candidates.into_iter().map(|candidate| (edit_distance(name, candidate), candidate));
     let (distance, best) = ranked.min()?;
-    (distance <= best.chars().count().div_ceil(2)).then_some(best)
+    let length = best.chars().count().max(name.chars().count());
+    (distance <= (length / 3).max(1)).then_some(best)
 }
 
-/// The number of insertions, deletions and replacements of characters that turn `a` into `b`.
+/// The edit distance: how many characters have to be inserted, deleted or replaced, or swapped with
+/// their neighbor, to get from `a` to `b`.
 pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && (a[i - 2], a[i - 1]) == (b[j - 1], b[j - 2]) {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -32,19 +35,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edit_distance_counts_characters() {
+    fn the_distance_counts_edit_distance() {
         for (a, b, expected) in [("", "", 0), ("mixed", "mixed", 0), ("mixd", "mixed", 1)] {
             assert_eq!(edit_distance(a, b), expected, "{a} {b}");
         }
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("", "abc"), 3);
+        assert_eq!(edit_distance("abc", ""), 3);
+        assert_eq!(edit_distance("spni", "spin"), 1);
     }
 
     #[test]
     #[cfg(feature = "dashboard")]
-    fn a_name_unlike_all_candidates_has_no_closest_match() {
+    fn a_name_that_is_like_none_has_no_closest_match() {
         assert_eq!(closest_match("fixed", ["hello", "mixed"]), Some("mixed"));
         assert_eq!(closest_match("webserver", ["mixed"]), None);
+        assert_eq!(closest_match("nope", ["leak", "pool", "lifo"]), None);
+        assert_eq!(closest_match("heartbaet", ["heartbeat"]), Some("heartbeat"));
         assert_eq!(closest_match("mixed", []), None);
     }
 }

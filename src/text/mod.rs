@@ -22,7 +22,9 @@ pub(crate) use quantity::{
 };
 #[cfg(feature = "dashboard")]
 pub(crate) use quantity::{compact_count, factor, optional, percent, percent_number};
-pub(crate) use sanitize::{excerpt, is_control, sanitize};
+#[cfg(feature = "dashboard")]
+pub(crate) use sanitize::is_control;
+pub(crate) use sanitize::{excerpt, sanitize};
 #[cfg(feature = "dashboard")]
 pub(crate) use width::{fit, fit_path, wrap};
 

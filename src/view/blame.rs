@@ -12,10 +12,13 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
-    text::{count, duration, task_seconds},
     theme::Look,
 };
-use crate::{app::App, model::Culprit};
+use crate::{
+    app::App,
+    model::Culprit,
+    text::{compact_count, duration, task_seconds},
+};
 
 /// From this height of the screen's middle on it is shown,
 const FROM: u16 = 10;
@@ -54,8 +57,8 @@ fn line(look: Look, culprit: &Culprit) -> Pieces {
         let at_most = if cost.exact { "" } else { look.glyph("≤ ", "<= ") };
         format!("{at_most}{}", task_seconds(cost.total_ns))
     });
-    let tasks = culprit.cost.map_or("–".to_owned(), |cost| count(cost.tasks as u64));
-    let (polls, held) = (count(culprit.polls), duration(culprit.held_ns));
+    let tasks = culprit.cost.map_or("–".to_owned(), |cost| compact_count(cost.tasks as u64));
+    let (polls, held) = (compact_count(culprit.polls), duration(culprit.held_ns));
     let function = culprit.function.as_deref().unwrap_or("– no stack");
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![

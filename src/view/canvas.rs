@@ -1,14 +1,16 @@
 //! A buffer that one writes lines of styled text to. Everything that reaches the terminal
-//! passes through here, and is made harmless and cut to its place on the way.
+//! passes through here, is sanitized and cut to its place.
+
+use std::borrow::Cow;
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::{
-    text::{fit, fit_path, harmless},
-    theme::Look,
+use super::theme::Look;
+use crate::{
+    app::Settings,
+    text::{fit, fit_path, sanitize},
 };
-use crate::app::Settings;
 
 pub(super) struct Canvas<'a> {
     buffer: &'a mut Buffer,
@@ -30,7 +32,7 @@ impl<'a> Canvas<'a> {
             return 0;
         }
         let width = width.min(area.right() - x);
-        let text = harmless(text, self.look.ascii);
+        let text = printable(text, self.look.ascii);
         let text = fit(&text, usize::from(width), self.look.ascii);
         self.buffer.set_stringn(x, y, &text, usize::from(width), style);
         text.width() as u16
@@ -38,7 +40,7 @@ impl<'a> Canvas<'a> {
 
     /// Writes a path from `x` on, and cuts off its beginning if it must.
     pub(super) fn put_path(&mut self, x: u16, y: u16, width: u16, path: &str, style: Style) {
-        let path = harmless(path, self.look.ascii);
+        let path = printable(path, self.look.ascii);
         let path = fit_path(&path, usize::from(width), self.look.ascii);
         self.put(x, y, width, &path, style);
     }
@@ -98,5 +100,34 @@ impl<'a> Canvas<'a> {
             }
             self.put(0, y, area.width, &line, Style::new());
         }
+    }
+}
+
+/// The text without control characters; without characters beyond ASCII, if `ascii`.
+fn printable(text: &str, ascii: bool) -> Cow<'_, str> {
+    let text = sanitize(text);
+    if !ascii || text.is_ascii() {
+        return text;
+    }
+    let sign = |c| match c {
+        '–' => '-',
+        'µ' => 'u',
+        '×' => 'x',
+        '\0'..='\x7f' => c,
+        _ => '?',
+    };
+    text.chars().map(sign).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\u{202E}c\n", false), "a�[2Jb�c�");
+        assert_eq!(printable("a\x1b[2Jb 3µs", true), "a?[2Jb 3us");
+        assert_eq!(printable("häuser", true), "h?user");
+        assert_eq!(printable("häuser", false), "häuser");
     }
 }

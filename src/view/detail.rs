@@ -7,7 +7,6 @@ use super::{
     bars::{bar, mark},
     canvas::{Canvas, Pieces},
     held, resources,
-    text::{count, digits, duration, percent, rate, wrap},
     theme::Look,
 };
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     app::App,
     model::{Distributions, Figure, Snapshot, Subject, TaskFigures, TaskKind, TaskRates},
     probe::State,
+    text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
 
 /// From this width on the two distributions stand side by side.
@@ -65,7 +65,7 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
     let size = match meta.future_size {
         0 => String::new(),
-        bytes => format!("  a future of {} bytes", digits(u64::from(bytes))),
+        bytes => format!("  a future of {} bytes", count(u64::from(bytes))),
     };
     let mut lines = vec![
         vec![
@@ -137,7 +137,7 @@ fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
         whole => part as f64 / whole as f64,
     };
     let figures = |name: &str, nanos: u64| {
-        let exact = format!("{} ns", digits(nanos));
+        let exact = format!("{}ns", count(nanos));
         format!(" {name:<10}{:>8} {exact:>24}", duration(nanos))
     };
     let room = usize::from(width).saturating_sub(56).min(40);
@@ -145,7 +145,7 @@ fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
     let part = |name: &str, nanos: u64, style: Style| {
         vec![
             (figures(name, nanos), Style::new()),
-            (format!(" {:>5}%  ", percent(share(nanos))), Style::new()),
+            (format!(" {:>6}  ", percent(share(nanos))), Style::new()),
             (bar(look, share(nanos), room), style),
         ]
     };
@@ -172,16 +172,16 @@ fn counts(
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
     let facts = [
-        ("polls", format!("{}, {} a second", digits(task.polls), rate(rates.polls))),
+        ("polls", format!("{}, {} a second", count(task.polls), rate(rates.polls))),
         ("longest poll", format!("{longest_poll}, mean {}", duration(mean))),
         ("longest wait", format!("{longest_wait} for a worker")),
         (
             "wakes",
             format!(
                 "{}, {} a second, {} of them by itself",
-                digits(task.wakes),
+                count(task.wakes),
                 rate(rates.wakes),
-                digits(task.self_wakes)
+                count(task.self_wakes)
             ),
         ),
         (
@@ -244,20 +244,20 @@ fn distribution(look: Look, name: &str, histogram: &Histogram) -> Vec<Pieces> {
     if histogram.count() == 0 {
         return vec![vec![(format!(" {name}: none yet"), look.title())]];
     }
-    let quantile = |q| histogram.quantile(q).map_or("–".to_owned(), duration);
+    let quantile = |q| optional(histogram.quantile(q), bucket_duration);
     let head = format!(
         " {name}: p50 {}  p90 {}  p99 {}  max {}",
         quantile(0.5),
         quantile(0.9),
         quantile(0.99),
-        quantile(1.0)
+        optional(histogram.quantile(1.0), duration)
     );
     let most = histogram.bars().map(|(_, n)| n).max().unwrap_or(1);
     let bars = histogram.bars().map(|(from, n)| {
         let from =
             if from == 0 { "below 1µs".to_owned() } else { format!("from {}", duration(from)) };
         vec![
-            (format!(" {from:>14} {:>7} ", count(n)), look.dim()),
+            (format!(" {from:>14} {:>7} ", compact_count(n)), look.dim()),
             (mark(look, n as f64 / most as f64, 30), look.busy()),
         ]
     });

@@ -2,16 +2,12 @@
 
 use ratatui::style::Style;
 
-use super::{
-    bars::bar,
-    canvas::Pieces,
-    text::{digits, duration, percent, wrap},
-    theme::Look,
-};
+use super::{bars::bar, canvas::Pieces, theme::Look};
 use crate::{
     app::App,
     model::{Finding, FindingId, RULES, Waiter},
     probe::PollKind,
+    text::{count, duration, percent, wrap},
     watch::{Evidence, Frame, FrameKind},
 };
 
@@ -60,7 +56,7 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     };
     let times = match finding.count {
         0 | 1 => "once".to_owned(),
-        n => format!("{} times", digits(n)),
+        n => format!("{} times", count(n)),
     };
     let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
     let mut lines = vec![fact(look, "seen", since)];
@@ -110,7 +106,7 @@ fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     if evidence.shares.len() > 1 {
         for share in &evidence.shares {
             let place = share.place.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
-            let shown = format!("{:>5}%  {}{place}", percent(share.part), share.function);
+            let shown = format!("{:>6}  {}{place}", percent(share.part), share.function);
             lines.push(vec![
                 (format!(" {:<11}", ""), Style::new()),
                 (bar(look, share.part, 10), look.busy()),

@@ -6,11 +6,11 @@ use super::{
     blame,
     canvas::{Canvas, Pieces},
     table::{Place, Spec, places},
-    text::{count, duration, wrap},
 };
 use crate::{
     app::App,
     model::{Finding, RULES},
+    text::{compact_count, duration, wrap},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Findin
         Column::Since => (ago(finding.first_seen_ns), plain),
         Column::Last if finding.active => ("now".to_owned(), plain),
         Column::Last => (ago(finding.last_seen_ns), plain),
-        Column::Count => (count(finding.count), plain),
+        Column::Count => (compact_count(finding.count), plain),
         Column::Where => (finding.place().unwrap_or_default().to_owned(), look.dim()),
     };
     place.put(canvas, y, &text, style, place.column == Column::Where);

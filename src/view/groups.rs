@@ -6,11 +6,11 @@ use super::{
     canvas::Canvas,
     table::{Place, Spec, places, with_mark},
     tasks::{head, title},
-    text::{count, duration, percent, rate},
 };
 use crate::{
     app::App,
     model::{Column, GroupColumn, GroupRow},
+    text::{bucket_duration, compact_count, duration, optional, percent_number, rate},
 };
 
 const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> {
@@ -90,7 +90,8 @@ fn stages_of(app: &App) -> Option<&GroupRow> {
 
 /// Such as "conn: 12 × reads the request · 3 × asks the database".
 fn stages(row: &GroupRow) -> String {
-    let one = |(stage, tasks): &(&str, usize)| format!("{} × {stage}", count(*tasks as u64));
+    let one =
+        |(stage, tasks): &(&str, usize)| format!("{} × {stage}", compact_count(*tasks as u64));
     let said = row.stages.iter().map(one).collect::<Vec<_>>().join(" · ");
     let said = if said.is_empty() { "its tasks do not say what they do".to_owned() } else { said };
     format!(" {}: {said}", row.name)
@@ -99,20 +100,21 @@ fn stages(row: &GroupRow) -> String {
 fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {
     let look = canvas.look;
     let plain = if row.tasks == 0 { look.dim() } else { Style::new() };
-    let unknown = || "–".to_owned();
     let (text, style) = match place.column {
         GroupColumn::Name => (row.name.to_string(), plain),
-        GroupColumn::Tasks => (count(row.tasks as u64), plain),
-        GroupColumn::Waiting if row.waiting > 0 => (count(row.waiting as u64), look.warning()),
+        GroupColumn::Tasks => (compact_count(row.tasks as u64), plain),
+        GroupColumn::Waiting if row.waiting > 0 => {
+            (compact_count(row.waiting as u64), look.warning())
+        }
         GroupColumn::Waiting => ("0".to_owned(), plain),
         GroupColumn::PollRate => (rate(row.poll_rate), plain),
-        GroupColumn::Polls => (count(row.polls), plain),
-        GroupColumn::BusyShare => (percent(row.busy_share), look.share(row.busy_share)),
+        GroupColumn::Polls => (compact_count(row.polls), plain),
+        GroupColumn::BusyShare => (percent_number(row.busy_share), look.share(row.busy_share)),
         GroupColumn::Busy => (duration(row.busy_ns), plain),
         GroupColumn::MaxPoll => (duration(row.max_poll_ns), plain),
-        GroupColumn::PollP99 => (row.poll_p99_ns.map_or_else(unknown, duration), plain),
-        GroupColumn::DelayP99 => (row.delay_p99_ns.map_or_else(unknown, duration), plain),
-        GroupColumn::Wakes => (count(row.wakes), plain),
+        GroupColumn::PollP99 => (optional(row.poll_p99_ns, bucket_duration), plain),
+        GroupColumn::DelayP99 => (optional(row.delay_p99_ns, bucket_duration), plain),
+        GroupColumn::Wakes => (compact_count(row.wakes), plain),
         GroupColumn::Where => (row.location.to_string(), look.dim()),
     };
     place.put(canvas, y, &text, style, place.column == GroupColumn::Where);

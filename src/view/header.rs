@@ -11,14 +11,11 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{
-    canvas::Canvas,
-    text::{duration, factor},
-    theme::Look,
-};
+use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
     model::{ConsoleFigures, Factor, Flavor, HogFigures, Link, Model, Snapshot},
+    text::{bucket_duration, duration, factor, optional},
 };
 
 /// A part of the line. The least rank has the first choice of a place.
@@ -185,7 +182,7 @@ fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
         Some(100_000_000..) => look.critical(),
         _ => look.title(),
     };
-    parts.push(right(3, format!("lag p99 {}", lag.map_or("–".into(), duration)), style));
+    parts.push(right(3, format!("lag p99 {}", optional(lag, bucket_duration)), style));
     let Some(slowdown) = model.slowdown().factor else { return };
     let (text, style) = match slowdown {
         Factor::Standstill => (look.glyph("∞", "inf").to_owned(), look.critical()),

@@ -10,10 +10,11 @@
 
 use ratatui::style::Style;
 
-use super::{canvas::Pieces, text::duration, theme::Look};
+use super::{canvas::Pieces, theme::Look};
 use crate::{
     model::{Entry, Model},
     probe::PollKind,
+    text::duration,
     watch::Cost,
 };
 

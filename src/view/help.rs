@@ -2,10 +2,11 @@
 
 use ratatui::style::Style;
 
-use super::{canvas::Pieces, text::wrap, theme::Look};
+use super::{canvas::Pieces, theme::Look};
 use crate::{
     app::{App, keymap::KEYMAP},
     probe::State,
+    text::wrap,
 };
 
 /// What the words on the screen mean.
@@ -26,7 +27,7 @@ const WORDS: [(&str, &str); 13] = [
     ),
     (
         "lag p99",
-        "99 % of the waits for a worker in the last second were at most this long; tasks that \
+        "99% of the waits for a worker in the last second were at most this long; tasks that \
          still wait count with what they have waited so far",
     ),
     ("waiting", "tasks that wait for a worker right now"),
@@ -42,7 +43,7 @@ const WORDS: [(&str, &str); 13] = [
     (
         "estimated",
         "a worker keeps its last 32,768 polls one by one. Further back (many polls, or a long \
-         time between looks) the timeline goes by who was found in a poll each 262 µs",
+         time between looks) the timeline goes by who was found in a poll each 262µs",
     ),
     ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
 ];

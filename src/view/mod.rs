@@ -33,7 +33,6 @@ mod strip;
 mod table;
 mod targets;
 mod tasks;
-mod text;
 mod theme;
 mod timeline;
 mod title;

@@ -6,12 +6,12 @@ use super::{
     canvas::{Canvas, Pieces},
     table::{Place, Spec, places},
     tasks::head,
-    text::{count, digits, duration},
     theme::Look,
 };
 use crate::{
     app::App,
     model::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources},
+    text::{compact_count, count, duration},
 };
 
 /// A column of the list.
@@ -105,7 +105,7 @@ fn cell(
         Part::Id => (resource.id.to_string(), plain),
         Part::Type => (resource.type_name.to_string(), plain),
         Part::Kind => (resource.kind.to_string(), look.dim()),
-        Part::Waiters => (count(row.waiters.len() as u64), plain),
+        Part::Waiters => (compact_count(row.waiters.len() as u64), plain),
         Part::Longest if waits => (duration(row.longest_ns), plain),
         Part::Longest => ("–".to_owned(), look.dim()),
         Part::Holder => match (resource.holder, resource.is_taken) {
@@ -204,7 +204,7 @@ fn operation(app: &App, look: Look, op: &AsyncOpFigures) -> Pieces {
         op.source,
         task,
         duration(op.age_ns),
-        count(op.polls),
+        compact_count(op.polls),
         op.state,
     );
     vec![(line, if op.is_waiting() { Style::new() } else { look.dim() })]
@@ -225,7 +225,7 @@ fn wait(app: &App, resources: &Resources, op: &AsyncOpFigures) -> String {
     let resource = op.resource.and_then(|key| resources.resource(key));
     let mut text = format!(" waits for {} in {}", duration(op.age_ns), op.source);
     if let Some(resource) = resource {
-        text += &format!(", {} {}", resource.type_name, digits(resource.id));
+        text += &format!(", {} {}", resource.type_name, count(resource.id));
         if !resource.state.is_empty() {
             text += &format!(" ({})", resource.state);
         }

@@ -12,11 +12,11 @@ use super::{
     bars::{bar, history},
     canvas::{Canvas, Pieces},
     targets,
-    text::{duration, percent},
 };
 use crate::{
     app::{App, Overlay, Screen},
     model::WorkerRow,
+    text::{duration, percent},
 };
 
 /// How wide one worker's part is at the least.
@@ -53,7 +53,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let mut pieces: Pieces = vec![
             (format!(" w{} ", worker.figures.index), look.title()),
             (bar(look, worker.busy, 10), look.busy()),
-            (format!(" {:>4}%", percent(worker.busy)), look.share(worker.busy)),
+            (format!(" {:>5}", percent(worker.busy)), look.share(worker.busy)),
         ];
         if let Some((name, nanos)) = worker.current.as_ref().filter(|(_, n)| *n >= LONG_NS) {
             pieces.push((format!("  {name} for {}", duration(*nanos)), look.critical()));
@@ -74,7 +74,7 @@ fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
     } else {
         pieces.push((bar(look, busy, 10), look.busy()));
     }
-    pieces.push((format!(" {:>4}%", percent(busy)), look.share(busy)));
+    pieces.push((format!(" {:>5}", percent(busy)), look.share(busy)));
     let held: Vec<_> = workers
         .iter()
         .filter_map(|worker| Some((worker.figures.index, worker.current.as_ref()?)))

@@ -11,12 +11,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     canvas::{Canvas, Pieces},
-    text::{digits, wrap},
     theme::Look,
 };
 use crate::{
     app::App,
     model::{Link, TargetFigures},
+    text::{count, wrap},
 };
 
 /// What a target needs to be watched.
@@ -111,7 +111,7 @@ fn head(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
         (format!("  {}", target.status(taken_ns)), style),
     ];
     if target.process > 0 {
-        pieces.push((format!("  {} tasks", digits(target.tasks)), Style::new()));
+        pieces.push((format!("  {} tasks", count(target.tasks)), Style::new()));
     }
     pieces
 }

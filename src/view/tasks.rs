@@ -5,13 +5,13 @@ use ratatui::{layout::Rect, style::Style};
 use super::{
     canvas::Canvas,
     table::{Place, Spec, places, with_mark},
-    text::{count, duration, percent, rate},
     theme::Look,
 };
 use crate::{
     app::App,
     model::{Column, TaskFigures, TaskKind, TaskRates},
     probe::State,
+    text::{compact_count, duration, percent_number, rate},
 };
 
 const fn figure(column: Column, width: u16, rank: u8) -> Spec<Column> {
@@ -134,11 +134,11 @@ fn cell(
         Column::State => (look.sign(task.state).to_owned(), look.state(task.state)),
         Column::Name if rates.new => (task.meta.name.to_string(), look.good()),
         Column::Name => (task.meta.name.to_string(), plain),
-        Column::Polls => (count(task.polls), plain),
+        Column::Polls => (compact_count(task.polls), plain),
         Column::PollRate | Column::BusyShare if rates.unknown => ("–".to_owned(), look.dim()),
         Column::PollRate => (rate(rates.polls), plain),
-        Column::BusyShare if over => (percent(0.0), plain),
-        Column::BusyShare => (percent(rates.busy), look.share(rates.busy)),
+        Column::BusyShare if over => (percent_number(0.0), plain),
+        Column::BusyShare => (percent_number(rates.busy), look.share(rates.busy)),
         Column::Busy => (duration(task.busy_ns), plain),
         Column::Scheduled if task.state == State::Scheduled => {
             (duration(task.scheduled_ns), look.warning())
@@ -150,8 +150,8 @@ fn cell(
         }
         Column::MaxPoll => (duration(task.max_poll_ns), plain),
         Column::MaxDelay => (duration(task.max_delay_ns), plain),
-        Column::Wakes => (count(task.wakes), plain),
-        Column::SelfWakes => (count(task.self_wakes), plain),
+        Column::Wakes => (compact_count(task.wakes), plain),
+        Column::SelfWakes => (compact_count(task.self_wakes), plain),
         Column::Target => (task.meta.target.to_string(), look.dim()),
         Column::Doing => (doing(task), plain),
         Column::Where => (task.meta.location.to_string(), look.dim()),

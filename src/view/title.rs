@@ -3,13 +3,11 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{
-    canvas::{Canvas, Pieces},
-    text::duration,
-};
+use super::canvas::{Canvas, Pieces};
 use crate::{
     app::{App, Overlay, Prompt, Screen},
     model::Figure,
+    text::duration,
 };
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {

@@ -8,12 +8,12 @@ use super::{
     canvas::{Canvas, Pieces},
     table::{Place, Spec, places},
     tasks::head,
-    text::{count, duration, percent, rate},
 };
 use crate::{
     app::App,
     model::{Figure, Snapshot, WorkerRow},
     probe::PollKind,
+    text::{compact_count, duration, optional, percent_number, rate},
 };
 
 /// From here on a poll is worth a warning.
@@ -111,14 +111,14 @@ fn figures_of_runtime(snapshot: &Snapshot, canvas: &mut Canvas<'_>, area: Rect, 
 fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow) {
     let look = canvas.look;
     let figures = &worker.figures;
-    let known = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), count);
+    let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
     let per_second = |value: Option<f64>| value.map_or("–".to_owned(), rate);
     let plain = Style::new();
     let width = usize::from(place.width);
     let (text, style) = match place.column {
         Part::Worker => (format!("w{}", figures.index), look.title()),
         Part::Busy => (bar(look, worker.busy, width), look.busy()),
-        Part::Share => (percent(worker.busy), look.share(worker.busy)),
+        Part::Share => (percent_number(worker.busy), look.share(worker.busy)),
         Part::Now => match &worker.current {
             Some((name, nanos)) if *nanos >= LONG_NS => {
                 let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
@@ -144,7 +144,7 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow
 
 /// What the runtime has but no worker, and why some figures are missing.
 fn runtime(snapshot: &Snapshot) -> Vec<String> {
-    let known = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), count);
+    let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
     let runtime = &snapshot.runtime;
     let mut lines = vec![
         format!(

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::probe::PollKind;
+use crate::{
+    probe::PollKind,
+    text::{duration, whole_percent},
+};
 
 use super::{Cause, Cost, Frame, FrameKind, Stack, TimeWithoutCpu};
 
@@ -145,15 +148,15 @@ impl Evidence {
         is_much.then_some(without_ns)
     }
 
-    /// `120 ms without a CPU are not counted (run-queue delay 120 ms)`; `None` if it is little.
+    /// `120ms without a CPU are not counted (run-queue delay 120ms)`; `None` if it is little.
     fn deduction(&self) -> Option<String> {
-        let millis = self.deducted_ns()? / 1_000_000;
-        Some(format!("{millis} ms without a CPU are not counted ({})", self.without_cpu))
+        let deducted = duration(self.deducted_ns()?);
+        Some(format!("{deducted} without a CPU are not counted ({})", self.without_cpu))
     }
 
-    /// `81 % in parse_json, 19 % in checksum`; `None` unless there are several parts.
+    /// `81% in parse_json, 19% in checksum`; `None` unless there are several parts.
     pub fn profile(&self) -> Option<String> {
-        let said = |share: &Share| format!("{:.0} % in {}", share.part * 100.0, share.function);
+        let said = |share: &Share| format!("{} in {}", whole_percent(share.part), share.function);
         let several = self.shares.len() > 1;
         several.then(|| self.shares.iter().map(said).collect::<Vec<_>>().join(", "))
     }
@@ -195,7 +198,7 @@ mod tests {
         let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).evidence();
         assert_eq!(evidence.function(), Some("parse"));
         assert_eq!(evidence.place(), Some("src/x.rs:10"));
-        assert_eq!(evidence.profile().as_deref(), Some("81 % in parse, 19 % in sum"));
+        assert_eq!(evidence.profile().as_deref(), Some("81% in parse, 19% in sum"));
         assert_eq!(evidence.length_ns, 300);
     }
 
@@ -219,7 +222,8 @@ mod tests {
         record.without_cpu.steal_ns = 5_000_000;
         let evidence = record.evidence();
         assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
-        let said = "30 ms without a CPU are not counted (run-queue delay 25 ms, steal time 5 ms)";
+        let said =
+            "30.0ms without a CPU are not counted (run-queue delay 25.0ms, steal time 5.00ms)";
         assert!(evidence.lines().iter().any(|line| line == said), "{:?}", evidence.lines());
     }
 

@@ -81,7 +81,7 @@ mod tests {
         let evidence = StackSample::evidence(&samples.each_ref()).expect("samples");
         assert_eq!((evidence.task, evidence.began_ns, evidence.length_ns), (3, 28, 2));
         assert_eq!((evidence.captures, evidence.cause), (3, Cause::Computing));
-        assert_eq!(evidence.profile().as_deref(), Some("67 % in query, 33 % in accept"));
+        assert_eq!(evidence.profile().as_deref(), Some("67% in query, 33% in accept"));
         assert_eq!(evidence.place(), Some("src/x.rs:7"));
     }
 }

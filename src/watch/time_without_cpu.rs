@@ -1,5 +1,6 @@
 //! Time inside a poll that is not counted as the task's.
 
+use crate::text::duration;
 use std::fmt;
 
 /// Time inside a poll in which the machine, and not the task, prevented progress, in nanoseconds.
@@ -52,12 +53,12 @@ impl TimeWithoutCpu {
 }
 
 impl fmt::Display for TimeWithoutCpu {
-    /// `run-queue delay 120 ms, steal time 10 ms`; parts below a millisecond are left out.
+    /// `run-queue delay 120ms, steal time 10.0ms`; parts below a millisecond are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = self.parts().into_iter().filter(|(nanos, _)| *nanos >= 1_000_000);
         for (at, (nanos, name)) in parts.enumerate() {
             let separator = if at == 0 { "" } else { ", " };
-            write!(f, "{separator}{name} {} ms", nanos / 1_000_000)?;
+            write!(f, "{separator}{name} {}", duration(nanos))?;
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ mod tests {
             steal_ns: 10_500_000,
             ..Default::default()
         };
-        assert_eq!(time.to_string(), "run-queue delay 120 ms, steal time 10 ms");
+        assert_eq!(time.to_string(), "run-queue delay 120ms, steal time 10.5ms");
         assert_eq!(TimeWithoutCpu { run_delay_ns: 9_000, ..Default::default() }.to_string(), "");
     }
 

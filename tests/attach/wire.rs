@@ -99,7 +99,7 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
     let snapshot = watch(&[&target])
         .wait_for("refusal", |s| s.targets[0].gaps.unread_updates > 0 && is_lost(s));
     let Link::Lost { reason, .. } = &snapshot.targets[0].link else { panic!("it is lost") };
-    assert_eq!(&**reason, "an update is larger than 64 MiB");
+    assert_eq!(&**reason, "an update is larger than 64MiB");
     assert!(snapshot.tasks.is_empty());
 }
 

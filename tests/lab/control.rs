@@ -237,7 +237,7 @@ fn what_cannot_be_started_is_said_in_one_clear_sentence() {
     for bad in ["", "spin:", "spin:x", "spin:0", "spin:-1", "leap", ":3", "spin:2:3"] {
         assert!(bad.parse::<HogOptions>().is_err(), "{bad:?}");
     }
-    assert!(matches!(find(""), Err(LabError::UnknownScenario { nearest: None, .. })));
+    assert!(matches!(find(""), Err(LabError::UnknownScenario { closest_match: None, .. })));
 }
 
 fn crowd(scenario: &mut Scenario) {

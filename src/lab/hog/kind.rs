@@ -102,7 +102,7 @@ impl HogKind {
             HogKind::Io => &About {
                 name: "io",
                 cure: false,
-                does: "Writes 64 KiB to a temporary file and waits in fsync until the disk has \
+                does: "Writes 64KiB to a temporary file and waits in fsync until the disk has \
                        them, again and again, on the worker.",
                 advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
                          could wait for.",
@@ -121,7 +121,7 @@ impl HogKind {
             HogKind::Yield => &About {
                 name: "yield",
                 cure: true,
-                does: "Does spin's work in slices of 100 µs, with \
+                does: "Does spin's work in slices of 100µs, with \
                        tokio::task::yield_now().await after each.",
                 advice: "Others wait for one slice at most; the hog itself waits for all the \
                          others after each slice.",
@@ -130,7 +130,7 @@ impl HogKind {
             HogKind::Budget => &About {
                 name: "budget",
                 cure: true,
-                does: "Does spin's work in pieces of 10 µs, with \
+                does: "Does spin's work in pieces of 10µs, with \
                        tokio::task::coop::consume_budget().await after each; Tokio lets 128 \
                        pass in one poll.",
                 advice: "A call costs next to nothing, but Tokio counts calls and not time: \

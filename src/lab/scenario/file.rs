@@ -4,15 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use super::{Scenario, ScenarioError, WorkloadSpec, value::read};
 use crate::{
-    document::{self, Entry, Table, plain, short},
+    document::{self, Entry, Table},
     lab::{
         HogKind, HogOptions,
         options::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
         workload::{self, Allows, KINDS, Params, Value},
     },
     model::{Flavor, Lesson},
-    nearest::nearest,
-    quantity::parse_duration,
+    text::{closest_match, excerpt, parse_duration},
 };
 
 /// The most workloads in one scenario.
@@ -26,8 +25,8 @@ pub(super) fn load(path: &Path) -> Result<Scenario, ScenarioError> {
     const REMEDY: &str =
         "give the path of a TOML file, or one of the names that `asynctop scenarios` lists";
     let text = document::load(path, "scenario", REMEDY)?;
-    let name = path.file_stem().map_or_else(String::new, |stem| plain(&stem.to_string_lossy()));
-    parse(&short(&name), &plain(&path.to_string_lossy()), &text)
+    let name = path.file_stem().map_or_else(String::new, |stem| excerpt(&stem.to_string_lossy()));
+    parse(&name, &document::display(path), &text)
 }
 
 pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
@@ -108,10 +107,10 @@ fn workload(table: &Table<'_>) -> Result<WorkloadSpec, ScenarioError> {
     };
     let given = entry.text(usize::MAX)?;
     let Some(kind) = workload::kind(&given) else {
-        let meant = nearest(&given, kinds()).map(|name| format!(" (did you mean `{name}`?)"));
+        let meant = closest_match(&given, kinds()).map(|name| format!(" (did you mean `{name}`?)"));
         return Err(entry.error(&format!(
             "there is no workload of the kind `{}`{}; the kinds are: {}",
-            short(&given),
+            excerpt(&given),
             meant.unwrap_or_default(),
             kinds().collect::<Vec<_>>().join(", ")
         )));
@@ -147,9 +146,9 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
         let given = entry.text(usize::MAX)?;
         hog.kind = given.parse().map_err(|_| {
             let kinds = HogKind::names();
-            let meant = nearest(&given, kinds.iter().copied())
+            let meant = closest_match(&given, kinds.iter().copied())
                 .map(|name| format!(" (did you mean `{name}`?)"));
-            let (given, meant) = (short(&given), meant.unwrap_or_default());
+            let (given, meant) = (excerpt(&given), meant.unwrap_or_default());
             let kinds = kinds.join(", ");
             entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}"))
         })?;
@@ -162,7 +161,7 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
             "never" => None,
             given => {
                 let hold = parse_duration(given).ok().filter(|hold| hold.as_millis() >= 1);
-                let wrong = || entry.error(&format!("`{}` is no hold; {REMEDY}", short(given)));
+                let wrong = || entry.error(&format!("`{}` is no hold; {REMEDY}", excerpt(given)));
                 Some(hold.ok_or_else(wrong)?)
             }
         };

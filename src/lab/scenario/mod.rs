@@ -20,7 +20,7 @@ use super::{
 pub use crate::document::DocumentError as ScenarioError;
 use crate::{
     model::{Flavor, Lesson},
-    nearest::nearest,
+    text::{closest_match, excerpt},
 };
 
 /// A lab to start: plain data.
@@ -121,7 +121,7 @@ impl Scenario {
 /// The built-in scenario of this name.
 ///
 /// # Errors
-/// [`LabError::UnknownScenario`] names the known ones and the nearest.
+/// [`LabError::UnknownScenario`] names the known ones and the closest match.
 ///
 /// ```
 /// assert_eq!(asynctop::lab::find("mixed").unwrap().name, "mixed");
@@ -140,8 +140,8 @@ pub fn builtin(name: &str) -> Result<&'static BuiltIn, LabError> {
     BUILT_IN.iter().find(|known| known.name == name).ok_or_else(|| {
         let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
         LabError::UnknownScenario {
-            name: name.to_owned(),
-            nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+            name: excerpt(name),
+            closest_match: closest_match(name, known.iter().copied()).map(str::to_owned),
             known,
         }
     })

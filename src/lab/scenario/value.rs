@@ -4,10 +4,9 @@ use toml::de::DeValue;
 
 use super::ScenarioError;
 use crate::{
-    document::{Entry, short, what},
+    document::{Entry, what},
     lab::workload::{Allows, Value},
-    nearest::nearest,
-    quantity::{parse_bytes, parse_duration},
+    text::{closest_match, excerpt, parse_bytes, parse_duration},
 };
 
 /// A value that is allowed.
@@ -29,9 +28,9 @@ pub(super) fn read(entry: &Entry<'_>, allows: Allows) -> Result<Value, ScenarioE
         (Allows::Choice(words) | Allows::Mode(words), DeValue::String(text)) => {
             let word = words.iter().find(|word| **word == &**text);
             Value::Word(word.copied().ok_or_else(|| {
-                let meant = nearest(text, words.iter().copied());
+                let meant = closest_match(text, words.iter().copied());
                 let meant = meant.map(|word| format!(" (did you mean \"{word}\"?)"));
-                wrong(format!("\"{}\" is none of them{}", short(text), meant.unwrap_or_default()))
+                wrong(format!("\"{}\" is none of them{}", excerpt(text), meant.unwrap_or_default()))
             })?)
         }
         (Allows::Switch { .. }, DeValue::Boolean(on)) => Value::Switch(*on),

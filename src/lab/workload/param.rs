@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::quantity::{show_bytes, show_duration};
+use crate::text::{bytes_exact, duration_exact};
 
 /// Something that can be set.
 #[derive(Debug)]
@@ -110,8 +110,8 @@ impl Allows {
     /// The value as a file has it.
     fn show(self, value: Value) -> String {
         match (self, value) {
-            (_, Value::Duration(duration)) => format!("\"{}\"", show_duration(duration)),
-            (Allows::Bytes { .. }, Value::Number(bytes)) => format!("\"{}\"", show_bytes(bytes)),
+            (_, Value::Duration(duration)) => format!("\"{}\"", duration_exact(duration)),
+            (Allows::Bytes { .. }, Value::Number(bytes)) => format!("\"{}\"", bytes_exact(bytes)),
             (_, Value::Number(number)) => number.to_string(),
             (_, Value::Word(word)) => format!("\"{word}\""),
             (_, Value::Switch(on)) => on.to_string(),
@@ -125,12 +125,12 @@ impl fmt::Display for Allows {
         let such_as = self.shown_default();
         match self {
             Allows::Duration { least, most, .. } => {
-                let (least, most) = (show_duration(*least), show_duration(*most));
+                let (least, most) = (duration_exact(*least), duration_exact(*most));
                 write!(f, "a time from {least} to {most}, such as {such_as}")
             }
             Allows::Count { least, most, .. } => write!(f, "a whole number from {least} to {most}"),
             Allows::Bytes { least, most, .. } => {
-                let (least, most) = (show_bytes(*least), show_bytes(*most));
+                let (least, most) = (bytes_exact(*least), bytes_exact(*most));
                 write!(f, "a size from {least} to {most}, such as {such_as}")
             }
             Allows::Choice(words) | Allows::Mode(words) => {

@@ -3,8 +3,8 @@
 use super::{
     Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::count,
 };
+use crate::text::plural;
 
 pub(super) const RULE: Rule = Rule {
     name: "blocking-pool-exhausted",
@@ -39,7 +39,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         1 => "its only thread is busy".to_owned(),
         n => format!("all {n} threads are busy"),
     };
-    let sentence = format!("{} {wait} for the blocking pool: {busy}", count(queue, "closure"));
+    let sentence = format!("{} {wait} for the blocking pool: {busy}", plural(queue, "closure"));
     vec![Claim::new(Suspect::BlockingPool, queue, sentence)]
 }
 

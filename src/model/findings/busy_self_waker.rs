@@ -10,11 +10,11 @@
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::duration,
 };
 use crate::{
     model::{Snapshot, TaskFigures, TaskRates},
     probe::State,
+    text::duration,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn waking_itself_for_nothing_is_told() {
         let sentence = found(8_000, 2_000, true, 0).expect("it spins");
-        assert!(sentence.contains("polled 8000 times a second for 2.0 µs each"), "{sentence}");
+        assert!(sentence.contains("polled 8000 times a second for 2.00µs each"), "{sentence}");
         assert!(sentence.ends_with("and wakes itself each time"), "{sentence}");
     }
 

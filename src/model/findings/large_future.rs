@@ -7,9 +7,11 @@
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::bytes,
 };
-use crate::model::{TaskFigures, TaskRates};
+use crate::{
+    model::{TaskFigures, TaskRates},
+    text::bytes,
+};
 
 pub(super) const RULE: Rule = Rule {
     name: "large-future",
@@ -71,7 +73,7 @@ mod tests {
         let found = of("large-future", moments(17_000));
         assert_eq!(
             found[0].sentence,
-            "the futures of 2 tasks of conn have up to 16.6 KiB each, 33.2 KiB in all"
+            "the futures of 2 tasks of conn have up to 16.6KiB each, 33.2KiB in all"
         );
         assert!(of("large-future", moments(13_000)).is_empty());
         assert!(of("large-future", moments(16_000)).is_empty(), "near is not over");

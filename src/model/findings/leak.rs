@@ -6,8 +6,8 @@ use super::{
     Look, Severity,
     growth::Growth,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
 };
+use crate::text::{duration, rate};
 
 pub(super) const RULE: Rule = Rule {
     name: "leak",
@@ -52,12 +52,12 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         };
         let span = now.saturating_sub(growing.since_ns);
         let sentence = format!(
-            "{} only grows: from {} to {} tasks in {}, {:.1} a second, and they do not end",
+            "{} only grows: from {} to {} tasks in {}, {} a second, and they do not end",
             group.name,
             growing.from,
             growing.to,
             duration(span),
-            growing.by() as f64 * 1e9 / span as f64,
+            rate(growing.by() as f64 * 1e9 / span as f64),
         );
         let since_ns = Some(growing.since_ns);
         claims.push(Claim { since_ns, ..Claim::of(group.youngest, growing.by(), sentence) });
@@ -82,7 +82,7 @@ mod tests {
         let found = of("leak", (0..80).map(|n| with(n, 5 + n)));
         assert_eq!(
             found[0].sentence,
-            "session only grows: from 5 to 84 tasks in 19.8 s, 4.0 a second, and they do not end"
+            "session only grows: from 5 to 84 tasks in 19.8s, 4.0 a second, and they do not end"
         );
     }
 

@@ -93,7 +93,7 @@ mod tests {
     fn each_long_poll_is_counted_once() {
         let found = of("long-poll", (1..=4).map(|n| over(n * S, 20 * MS, Cause::Computing)));
         assert_eq!((found.len(), found[0].count), (1, 4));
-        assert_eq!(found[0].sentence, "a poll of conn-1 took 20 ms");
+        assert_eq!(found[0].sentence, "a poll of conn-1 took 20.0ms");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::duration,
 };
 use crate::{
     model::{TaskFigures, TaskKind, TaskRates},
     probe::State,
+    text::duration,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].sentence,
-            "9 tasks of conn are idle, for up to 3.00 s, and no waker of them is left: they will \
+            "9 tasks of conn are idle, for up to 3.00s, and no waker of them is left: they will \
              never run again"
         );
     }

@@ -3,8 +3,8 @@
 use super::{
     Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
 };
+use crate::text::{duration, whole_percent};
 
 pub(super) const RULE: Rule = Rule {
     name: "machine-overloaded",
@@ -23,8 +23,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let Some(machine) = look.machine else { return Vec::new() };
-    let percent = (machine.largest_share() * 100.0) as u64;
-    if percent < look.floor(&RULE) {
+    let largest = (machine.largest_share() * 100.0) as u64;
+    if largest < look.floor(&RULE) {
         return Vec::new();
     }
     let span = duration(machine.span_ns);
@@ -32,19 +32,17 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let run_delay = machine.run_delay.map_or_else(
         || "run-queue delay –".to_owned(),
         |(index, share)| {
-            let percent = share * 100.0;
-            format!(
-                "worker {index} was runnable without a CPU for {percent:.0} % of the last {span}"
-            )
+            let share = whole_percent(share);
+            format!("worker {index} was runnable without a CPU for {share} of the last {span}")
         },
     );
     let load = machine.load.map(|load| format!("load {load:.1} on {cpus} CPUs"));
-    let steal = machine.steal.map(|share| format!("steal time {:.0} %", share * 100.0));
+    let steal = machine.steal.map(|share| format!("steal time {}", whole_percent(share)));
     let throttled = machine.throttled.filter(|share| *share > 0.0);
     let throttled =
-        throttled.map(|share| format!("throttled by its CPU quota for {:.0} %", share * 100.0));
+        throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
-    vec![Claim::new(Suspect::Machine, percent, parts.join("; "))]
+    vec![Claim::new(Suspect::Machine, largest, parts.join("; "))]
 }
 
 #[cfg(test)]
@@ -82,8 +80,8 @@ mod tests {
         let found = of("machine-overloaded", run(400, 40, 0));
         assert_eq!(
             found[0].sentence,
-            "worker 0 was runnable without a CPU for 40 % of the last 3.00 s; load 4.2 on 2 CPUs; \
-             steal time 2 %"
+            "worker 0 was runnable without a CPU for 40% of the last 3.00s; load 4.2 on 2 CPUs; \
+             steal time 2%"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
     }
@@ -92,7 +90,7 @@ mod tests {
     fn steal_time_and_throttling_count_too() {
         assert_eq!(of("machine-overloaded", run(0, 800, 0)).len(), 1, "of two CPUs");
         let found = of("machine-overloaded", run(0, 0, 500));
-        assert!(found[0].sentence.ends_with("throttled by its CPU quota for 50 %"));
+        assert!(found[0].sentence.ends_with("throttled by its CPU quota for 50%"));
     }
 
     #[test]

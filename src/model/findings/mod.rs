@@ -23,7 +23,6 @@ mod look;
 mod round;
 mod rule;
 mod thresholds;
-mod words;
 
 mod blocking_pool;
 mod budget_yields;
@@ -56,7 +55,6 @@ use book::Book;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule::Memory;
-pub(super) use words::{count, duration};
 pub(super) use worker_held::of_impact;
 
 /// All rules, in the order in which they are told.

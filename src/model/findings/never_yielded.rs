@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::duration,
 };
 use crate::{
     model::{TaskFigures, TaskRates},
     probe::{PollKind, State},
+    text::duration,
     watch::Evidence,
 };
 
@@ -85,11 +85,11 @@ mod tests {
         let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)])]);
         assert_eq!(
             found[0].sentence,
-            "import has been in its first poll for 2.00 s: it has never awaited anything that had \
+            "import has been in its first poll for 2.00s: it has never awaited anything that had \
              to wait"
         );
         let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Completed)])]);
-        assert!(found[0].sentence.starts_with("import ran for 2.00 s in its only poll"));
+        assert!(found[0].sentence.starts_with("import ran for 2.00s in its only poll"));
     }
 
     #[test]

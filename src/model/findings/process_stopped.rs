@@ -3,8 +3,8 @@
 use super::{
     Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
 };
+use crate::text::duration;
 
 pub(super) const RULE: Rule = Rule {
     name: "process-stopped",
@@ -59,7 +59,7 @@ mod tests {
         let found = of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(moment));
         assert_eq!(
             found[0].sentence,
-            "the process was stopped for 3.00 s; this time counts for no task"
+            "the process was stopped for 3.00s; this time counts for no task"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
         let found = of("process-stopped", [S / 2, 5 * S].map(moment));

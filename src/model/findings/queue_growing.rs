@@ -4,9 +4,12 @@ use super::{
     Look, Severity, Suspect,
     growth::Growth,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
 };
-use crate::{model::GaugeValue, probe::State};
+use crate::{
+    model::GaugeValue,
+    probe::State,
+    text::{count, duration},
+};
 
 pub(super) const RULE: Rule = Rule {
     name: "queue-growing",
@@ -55,8 +58,8 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         };
         let sentence = format!(
             "the queue of {name} only grows: {} things wait in it, {} more than {} ago",
-            growing.to,
-            growing.by(),
+            count(growing.to),
+            count(growing.by()),
             duration(look.now().saturating_sub(growing.since_ns)),
         );
         let claim = Claim::new(Suspect::Group(name.clone()), growing.by(), sentence);
@@ -80,8 +83,8 @@ fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     };
     let sentence = format!(
         "more and more tasks wait for a worker: {} of them, {} more than {} ago",
-        growing.to,
-        growing.by(),
+        count(growing.to),
+        count(growing.by()),
         duration(look.now().saturating_sub(growing.since_ns)),
     );
     let (waiters, waiting) = look.waiters();
@@ -111,7 +114,7 @@ mod tests {
         let found = of("queue-growing", (0..40).map(|n| waiting(n, 10 * n)));
         assert_eq!(
             found[0].sentence,
-            "more and more tasks wait for a worker: 390 of them, 390 more than 9.75 s ago"
+            "more and more tasks wait for a worker: 390 of them, 390 more than 9.75s ago"
         );
     }
 
@@ -126,7 +129,7 @@ mod tests {
         let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));
         assert_eq!(
             found[0].sentence,
-            "the queue of jobs only grows: 1950 things wait in it, 1950 more than 9.75 s ago"
+            "the queue of jobs only grows: 1,950 things wait in it, 1,950 more than 9.75s ago"
         );
         assert!(of("queue-growing", (0..40).map(|n| told(n, 500))).is_empty());
     }

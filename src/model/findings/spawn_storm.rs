@@ -4,6 +4,7 @@ use super::{
     Look, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
+use crate::text::duration;
 
 pub(super) const RULE: Rule = Rule {
     name: "spawn-storm",
@@ -32,7 +33,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
             "{name} spawns {rate} tasks a second; {} live, the longest poll of the youngest took \
              {}",
             group.living,
-            super::words::duration(group.youngest.max_poll_ns)
+            duration(group.youngest.max_poll_ns)
         );
         Claim::of(group.youngest, rate, sentence)
     };

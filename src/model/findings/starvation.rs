@@ -3,11 +3,11 @@
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::duration,
 };
 use crate::{
     model::{TaskFigures, TaskRates},
     probe::State,
+    text::{duration, whole_percent},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -44,9 +44,9 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let free = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
     let free = free.filter(|worker| worker.busy < 0.5).map(|worker| {
         format!(
-            ", though worker {} is busy for {:.0} % only",
+            ", though worker {} is busy for {} only",
             worker.figures.index,
-            worker.busy * 100.0
+            whole_percent(worker.busy)
         )
     });
     let held = look.held().map(|(index, name)| format!("; {name} holds worker {index}"));
@@ -97,8 +97,8 @@ mod tests {
         let found = of("starvation", [waits(1)]);
         assert_eq!(
             found[0].sentence,
-            "conn-1 has been ready for 1.50 s and no worker polls it, though worker 0 is busy for \
-             0 % only; hog-1 holds worker 0"
+            "conn-1 has been ready for 1.50s and no worker polls it, though worker 0 is busy for \
+             0% only; hog-1 holds worker 0"
         );
     }
 

@@ -3,11 +3,11 @@
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    words::count,
 };
 use crate::{
     model::{TaskFigures, TaskRates},
     probe::State,
+    text::plural,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -36,7 +36,7 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
         1 => format!("{name} panicked in poll {}", task.polls),
         n => format!(
             "{} of {} panicked within seconds, {name} in poll {}",
-            count(n as u64, "task"),
+            plural(n as u64, "task"),
             task.meta.group,
             task.polls
         ),

@@ -1,15 +1,15 @@
 //! From where on each rule speaks.
 
-use std::fmt;
-#[cfg(feature = "watch")]
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     RULES, long_poll,
     rule::{Rule, Unit},
     worker_held,
 };
-use crate::nearest::keystrokes;
+use crate::text::{
+    bytes_exact, duration_exact, edit_distance, excerpt, parse_bytes, parse_duration,
+};
 #[cfg(feature = "watch")]
 use crate::watch::WatchOptions;
 
@@ -85,10 +85,10 @@ impl Rule {
         let found = RULES.into_iter().find(|rule| rule.name == name);
         found.ok_or_else(|| {
             // Who has typed the beginning knew the rest.
-            let far = |rule: &&Rule| (!rule.name.starts_with(name), keystrokes(name, rule.name));
-            let nearest = RULES.into_iter().min_by_key(far);
-            let nearest = nearest.map_or("", |rule| rule.name);
-            format!("there is no rule `{name}`; did you mean `{nearest}`?")
+            let far = |rule: &&Rule| (!rule.name.starts_with(name), edit_distance(name, rule.name));
+            let closest = RULES.into_iter().min_by_key(far);
+            let closest = closest.map_or("", |rule| rule.name);
+            format!("there is no rule `{}`; did you mean `{closest}`?", excerpt(name))
         })
     }
 
@@ -102,6 +102,7 @@ impl Rule {
         }
         let (name, usual) = (self.name, self.unit.write(self.default));
         let value = self.unit.parse(text).filter(|value| *value > 0).ok_or_else(|| {
+            let text = excerpt(text);
             format!("`{text}` is no threshold of {name}; write it like {usual}, or off")
         })?;
         let is_watched = [worker_held::RULE.name, long_poll::RULE.name].contains(&name);
@@ -119,48 +120,28 @@ impl Rule {
     }
 }
 
-/// What a unit can be written as, and how many of the threshold's own it stands for.
-const TIMES: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("min", 60e9),
-    ("h", 3600e9),
-];
-const SIZES: [(&str, f64); 6] =
-    [("", 1.0), ("B", 1.0), ("KiB", 1024.0), ("MiB", 1048576.0), ("kB", 1e3), ("MB", 1e6)];
-
 impl Unit {
     fn parse(self, text: &str) -> Option<u64> {
-        let unit_at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-        let (number, unit) = text.split_at(unit_at);
-        let units: &[(&str, f64)] = match self {
-            Unit::Time => &TIMES,
-            Unit::Bytes => &SIZES,
-            Unit::Percent => &[("%", 1.0), ("", 1.0)],
-            Unit::PerSecond => &[("/s", 1.0), ("", 1.0)],
-            Unit::Count => &[("", 1.0)],
+        let number = |unit: &str| {
+            let number = text.strip_suffix(unit).unwrap_or(text);
+            let is_number = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let value = number.parse::<f64>().ok().filter(|_| is_number)?;
+            (value < 1e18).then_some(value.round() as u64)
         };
-        let (_, each) = units.iter().find(|(name, _)| *name == unit)?;
-        let value = number.parse::<f64>().ok()? * each;
-        (value.is_finite() && value < 1e18).then_some(value.round() as u64)
+        match self {
+            Unit::Time => Some(u64::try_from(parse_duration(text).ok()?.as_nanos()).ok()?),
+            Unit::Bytes => parse_bytes(text).ok().or_else(|| text.parse().ok()),
+            Unit::Percent => number("%"),
+            Unit::PerSecond => number("/s"),
+            Unit::Count => number(""),
+        }
     }
 
     /// A value as it is written in a configuration.
     pub fn write(self, value: u64) -> String {
-        let in_units = |units: &[(&str, u64)]| {
-            let fits = |(_, each): &&(&str, u64)| value.is_multiple_of(*each);
-            let found = units.iter().find(fits).unwrap_or(&units[units.len() - 1]);
-            format!("{}{}", value / found.1, found.0)
-        };
         match self {
-            Unit::Time => {
-                in_units(&[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)])
-            }
-            Unit::Bytes => in_units(&[("MiB", 1_048_576), ("KiB", 1_024), ("B", 1)]),
+            Unit::Time => duration_exact(Duration::from_nanos(value)),
+            Unit::Bytes => bytes_exact(value),
             Unit::Percent => format!("{value}%"),
             Unit::PerSecond => format!("{value}/s"),
             Unit::Count => value.to_string(),
@@ -224,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_wrong_is_answered_with_the_nearest() {
+    fn a_wrong_name_is_answered_with_the_closest_match() {
         let error = Rule::named("worker-hold").expect_err("no such rule");
         assert_eq!(error, "there is no rule `worker-hold`; did you mean `worker-held`?");
         assert!(Rule::named("blocking-pool").expect_err("too short").contains("blocking-pool-ex"));

@@ -4,6 +4,7 @@ use super::{
     Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
+use crate::text::whole_percent;
 
 pub(super) const RULE: Rule = Rule {
     name: "unbalanced",
@@ -37,11 +38,11 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         return Vec::new();
     }
     let sentence = format!(
-        "worker {} is busy for {:.0} % with {queue} tasks in its queue, worker {} for {:.0} %",
+        "worker {} is busy for {} with {queue} tasks in its queue, worker {} for {}",
         busy.figures.index,
-        busy.busy * 100.0,
+        whole_percent(busy.busy),
         idle.figures.index,
-        idle.busy * 100.0,
+        whole_percent(idle.busy),
     );
     vec![Claim::new(Suspect::Runtime, points, sentence)]
 }
@@ -67,7 +68,7 @@ mod tests {
         let found = of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 8)));
         assert_eq!(
             found[0].sentence,
-            "worker 0 is busy for 95 % with 8 tasks in its queue, worker 1 for 10 %"
+            "worker 0 is busy for 95% with 8 tasks in its queue, worker 1 for 10%"
         );
     }
 

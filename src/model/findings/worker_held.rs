@@ -5,11 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     Finding, Look, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::{count, duration},
 };
 use crate::{
     model::{Entry, TaskFigures},
     probe::{PollKind, State},
+    text::{duration, plural},
     watch::{CallKind, Cause, Evidence},
 };
 
@@ -184,7 +184,7 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
     })
 }
 
-/// `1.20 s (and 300 ms without a CPU)`
+/// `1.20s (and 300ms without a CPU)`
 fn with_deduction(length: String, evidence: Option<&Arc<Evidence>>) -> String {
     match evidence.and_then(|evidence| evidence.deducted_ns()) {
         Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
@@ -199,7 +199,7 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
     let waiting = match waiting {
         0 => "no task waits".to_owned(),
         1 => "1 task waits".to_owned(),
-        n => format!("{} wait", count(n as u64, "task")),
+        n => format!("{} wait", plural(n as u64, "task")),
     };
     // The only worker is also the one that asks for timers and sockets: tasks that wait
     // for these are not even woken.
@@ -282,7 +282,7 @@ mod tests {
         let found = of("worker-held", [held(S / 2)]);
         assert_eq!(
             found[0].sentence,
-            "hog has held worker 0 for 1.50 s without yielding; 1 task waits, timers and sockets \
+            "hog has held worker 0 for 1.50s without yielding; 1 task waits, timers and sockets \
              are not served"
         );
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
@@ -310,7 +310,7 @@ mod tests {
         poll.own_ns = Some(S);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
-        let held = "hog has held worker 0 for 1.00 s (and 500 ms without a CPU) without yielding";
+        let held = "hog has held worker 0 for 1.00s (and 500ms without a CPU) without yielding";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
     }
 
@@ -324,7 +324,7 @@ mod tests {
         let found = &of("worker-held", [now])[0];
         assert_eq!(
             found.sentence,
-            "writer blocked its thread for 400 ms while its future was dropped"
+            "writer blocked its thread for 400ms while its future was dropped"
         );
         assert!(found.cure.starts_with("Do no slow work in a destructor"), "{}", found.cure);
     }
@@ -337,7 +337,7 @@ mod tests {
         now.workers[0].current = Some(CurrentPoll { key: 7, since_ns: S, kind: PollKind::Drop });
         let found = &of("worker-held", [now])[0];
         assert!(
-            found.sentence.starts_with("writer has blocked worker 0 for 1.00 s while"),
+            found.sentence.starts_with("writer has blocked worker 0 for 1.00s while"),
             "{}",
             found.sentence
         );
@@ -350,7 +350,7 @@ mod tests {
         let mut now = snapshot(2 * S, [task(7, "hog")]);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
-        assert_eq!(found[0].sentence, "hog held its thread for 150 ms without yielding");
+        assert_eq!(found[0].sentence, "hog held its thread for 150ms without yielding");
     }
 
     #[test]
@@ -386,7 +386,7 @@ mod tests {
         let found = of("worker-held", [now]);
         assert_eq!(
             found[0].sentence,
-            "request held its thread for at least 250 ms without yielding"
+            "request held its thread for at least 250ms without yielding"
         );
     }
 }

@@ -8,10 +8,10 @@ use std::{
 use super::{
     Look, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
-    words::duration,
 };
 use crate::{
     model::{Entry, Figure, TaskFigures, WorkerFigures},
+    text::{self, bucket_duration},
     watch::{Evidence, StackSample},
 };
 
@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
     unit: Unit::Percent,
     default: 90,
     measure: "busy over three seconds, while p99 scheduling delay is ten times its median of the \
-              minute before; without ten seconds of history, at least 10 ms",
+              minute before; without ten seconds of history, at least 10ms",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
     cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
@@ -128,13 +128,13 @@ fn claim(
         None => String::new(),
     };
     let delay = match reference {
-        Some(before) => format!("{}, {} before", duration(delay), duration(before)),
-        None => duration(delay),
+        Some(before) => format!("{}, {} before", bucket_duration(delay), bucket_duration(before)),
+        None => bucket_duration(delay),
     };
     let sentence = format!(
-        "worker {worker} is busy for {percent} % of the time, {:.0} % of it with {subject}{place}; \
+        "worker {worker} is busy for {percent}% of the time, {} of it with {subject}{place}; \
          p99 sched delay {delay}",
-        share * 100.0
+        text::whole_percent(share)
     );
     let (waiters, waiting) = look.waiters();
     Claim { evidence, waiters, waiting, ..Claim::of(task, percent, sentence) }
@@ -312,7 +312,10 @@ mod tests {
         assert_eq!((finding.suspect.to_string().as_str(), finding.task), ("conn", Some(2)));
         let sentence = &finding.sentence;
         assert!(sentence.starts_with("worker 0 is busy for 9"), "{sentence}");
-        assert!(sentence.contains("% of it with 2 tasks of conn; p99 sched delay 4"), "{sentence}");
+        assert!(
+            sentence.contains("% of it with 2 tasks of conn; p99 sched delay ~4"),
+            "{sentence}"
+        );
         assert!(finding.active && sentence.ends_with(" before"), "{sentence}");
         run.seconds(6, [30, 5], MS);
         assert!(run.found().iter().all(|finding| !finding.active));

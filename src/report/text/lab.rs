@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use super::slowdown_factor;
 use crate::{
     model::{Flavor, Gauge, GaugeValue, Model, Setting, Snapshot, Trial},
     report::{
         Phase, Work,
-        format::{UNKNOWN, count, duration, factor, harmless, maybe, rate},
         table::{self, Column},
     },
+    text::{UNAVAILABLE, bucket_duration, count, duration, optional, rate},
 };
 
 pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
@@ -26,9 +27,9 @@ pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
         let mut row = vec![
             phase.name.to_owned(),
             duration(phase.duration_ns),
-            factor(phase.slowdown.factor),
-            maybe(phase.lag.p50_ns),
-            maybe(phase.lag.p99_ns),
+            slowdown_factor(phase.slowdown.factor),
+            optional(phase.lag.p50_ns, bucket_duration),
+            optional(phase.lag.p99_ns, bucket_duration),
         ];
         row.extend(phase.work.iter().map(|work| rate(work.per_second)));
         row
@@ -60,18 +61,18 @@ fn trial(trial: &Trial) -> Vec<String> {
         (Some(_), false) => "disease",
     };
     let hold = match trial.kind {
-        None => UNKNOWN.to_owned(),
+        None => UNAVAILABLE.to_owned(),
         Some(_) => hold_ns.map_or("never".to_owned(), duration),
     };
     vec![
-        harmless(&if *count > 1 { format!("{count} × {name}") } else { name }).into_owned(),
+        if *count > 1 { format!("{count} × {name}") } else { name },
         what.to_owned(),
         hold,
-        format!("{} ×{workers}", flavor.map_or(UNKNOWN, Flavor::as_str)),
-        factor(trial.slowdown),
-        maybe(trial.lag_p99_ns),
-        maybe(trial.lag_worst_ns),
-        work.map_or(UNKNOWN.to_owned(), |(done, unit)| format!("{} {unit}", rate(done))),
+        format!("{} ×{workers}", flavor.map_or(UNAVAILABLE, Flavor::as_str)),
+        slowdown_factor(trial.slowdown),
+        optional(trial.lag_p99_ns, bucket_duration),
+        optional(trial.lag_worst_ns, duration),
+        work.map_or(UNAVAILABLE.to_owned(), |(done, unit)| format!("{} {unit}", rate(done))),
         duration(trial.measured_ns),
     ]
 }
@@ -80,13 +81,17 @@ fn trial(trial: &Trial) -> Vec<String> {
 pub(super) fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
     for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {
-        write!(out, "\n{}", harmless(&workload.name))?;
+        write!(out, "\n{}", &workload.name)?;
         for Gauge { name, value } in &workload.gauges {
             match value {
                 GaugeValue::Count(n) => write!(out, "\n  {name}: {}", count(*n))?,
-                GaugeValue::Text(text) => write!(out, "\n  {name}: {}", harmless(text))?,
+                GaugeValue::Text(text) => write!(out, "\n  {name}: {}", text)?,
                 GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
-                    let (p50, p99, max) = (maybe(*p50_ns), maybe(*p99_ns), maybe(*max_ns));
+                    let (p50, p99, max) = (
+                        optional(*p50_ns, duration),
+                        optional(*p99_ns, duration),
+                        optional(*max_ns, duration),
+                    );
                     write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} wait")?;
                 }
             }

@@ -8,12 +8,14 @@ use crate::probe::PollKind;
 
 use super::{
     Summary, blame, figures,
-    format::{UNKNOWN, count, duration, factor, harmless, maybe, percent, rate},
     table::{self, Column},
 };
-use crate::model::{
-    Caveat, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Model, Query, Snapshot, TaskFigures,
-    TaskRates, WorkerRow,
+use crate::{
+    model::{
+        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Model, Query, Snapshot,
+        TaskFigures, TaskRates, WorkerRow,
+    },
+    text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
 
 /// This many tasks are listed, the busiest of them.
@@ -39,7 +41,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
 
 fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     let runtime = &snapshot.runtime;
-    let (source, up) = (harmless(&snapshot.source), duration(runtime.uptime_ns));
+    let (source, up) = (&snapshot.source, duration(runtime.uptime_ns));
     match runtime.flavor.value().map(Flavor::as_str) {
         Some(flavor) => {
             writeln!(out, "asynctop  {source}  {flavor} ×{}  up {up}", snapshot.workers.len())?;
@@ -50,17 +52,17 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         let mut status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
         let span = model.target_rates_span_ns(at).filter(|_| target.link.is_live());
         status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
-        writeln!(out, "target    {}  {}", harmless(&target.name), harmless(&status.join(", ")))?;
+        writeln!(out, "target    {}  {}", &target.name, &status.join(", "))?;
     }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
         writeln!(out, "console   served on {address}; each poll takes {added} longer by it")?;
     }
     if let Some(failure) = snapshot.lab.as_ref().and_then(LabFigures::failure) {
-        writeln!(out, "failed    {}", harmless(&failure))?;
+        writeln!(out, "failed    {}", &failure)?;
     }
     let lag = model.lag();
-    let alive = runtime.alive_tasks.value().map_or(UNKNOWN.to_owned(), count);
+    let alive = optional(runtime.alive_tasks.value(), count);
     writeln!(
         out,
         "tasks     {} measured of {alive} alive; {} waiting for a worker, the longest for {}",
@@ -70,19 +72,29 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
     )?;
     let slowdown = model.slowdown();
     match (slowdown.factor, slowdown.standstill_since_ns) {
-        (None, _) => writeln!(out, "slowdown  {UNKNOWN}  ({})", figures::no_slowdown(snapshot))?,
+        (None, _) => {
+            writeln!(out, "slowdown  {UNAVAILABLE}  ({})", figures::no_slowdown(snapshot))?
+        }
         (Some(_), Some(since)) => {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
             writeln!(out, "slowdown  standstill: nothing has got done for {lasted}")?;
         }
-        (some, None) => writeln!(out, "slowdown  {}", factor(some))?,
+        (some, None) => writeln!(out, "slowdown  {}", slowdown_factor(some))?,
     }
-    let (p50, p99) = (maybe(lag.p50_ns), maybe(lag.p99_ns));
+    let (p50, p99) = (optional(lag.p50_ns, bucket_duration), optional(lag.p99_ns, bucket_duration));
     writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")?;
     match model.rates_span_ns() {
         Some(span) => writeln!(out, "rates     over the last {}", duration(span)),
         None => Ok(()),
     }
+}
+
+/// A slowdown as `×38`.
+fn slowdown_factor(factor: Option<Factor>) -> String {
+    optional(factor, |factor| match factor {
+        Factor::Standstill => "standstill".to_owned(),
+        Factor::Times(n) => format!("×{}", text::factor(n)),
+    })
 }
 
 /// A report without the signs beyond ASCII that it has by itself; names keep theirs.
@@ -115,13 +127,13 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         return match model.blame().largest() {
             None => writeln!(out, "  none"),
             Some(largest) => {
-                writeln!(out, "  no rule has fired; largest impact: {}", harmless(&largest))
+                writeln!(out, "  no rule has fired; largest impact: {}", &largest)
             }
         };
     }
     let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
     for finding in model.all_findings().iter().take(TOP) {
-        let (how_bad, sentence) = (finding.severity.as_str(), harmless(&finding.sentence));
+        let (how_bad, sentence) = (finding.severity.as_str(), &finding.sentence);
         let often =
             if finding.count > 1 { format!(", {} times", finding.count) } else { "".into() };
         let over = match finding.active {
@@ -130,11 +142,11 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         };
         writeln!(out, "  {how_bad}: {sentence}  [{}{often}{over}]", finding.rule)?;
         if let Some(location) = &finding.location {
-            writeln!(out, "    spawned at {}", harmless(location))?;
+            writeln!(out, "    spawned at {}", location)?;
         }
         if let Some(evidence) = &finding.evidence {
             for line in evidence.lines() {
-                writeln!(out, "    {}", harmless(&line))?;
+                writeln!(out, "    {}", &line)?;
             }
         }
         writeln!(out, "    {}", finding.cure)?;
@@ -156,17 +168,17 @@ fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn worker(row: &WorkerRow) -> Vec<String> {
-    let known = |figure: Option<u64>| figure.map_or(UNKNOWN.to_owned(), count);
+    let known = |figure: Option<u64>| optional(figure, count);
     let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
         let verb = match row.current_kind() {
             PollKind::Poll => "in",
             PollKind::Drop => "dropping",
         };
-        format!("{verb} {} for {}", harmless(name), duration(*for_ns))
+        format!("{verb} {} for {}", name, duration(*for_ns))
     });
     vec![
         row.figures.index.to_string(),
-        percent(row.busy),
+        percent_number(row.busy),
         rate(row.polls),
         known(row.figures.polls.value()),
         known(row.figures.steals.value()),
@@ -191,16 +203,16 @@ fn groups(model: &Model, out: &mut impl Write) -> io::Result<()> {
 
 fn group(row: &GroupRow) -> Vec<String> {
     vec![
-        harmless(&row.name).into_owned(),
+        row.name.to_string(),
         count(row.tasks as u64),
         count(row.waiting as u64),
         rate(row.poll_rate),
-        percent(row.busy_share),
+        percent_number(row.busy_share),
         duration(row.busy_ns),
         duration(row.max_poll_ns),
-        maybe(row.poll_p99_ns),
-        maybe(row.delay_p99_ns),
-        harmless(&row.location).into_owned(),
+        optional(row.poll_p99_ns, bucket_duration),
+        optional(row.delay_p99_ns, bucket_duration),
+        row.location.to_string(),
     ]
 }
 
@@ -221,7 +233,7 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
         .filter_map(|at| {
             let figures = snapshot.tasks.get(*at as usize)?;
             let mut row = task(figures, model.rates(*at as usize));
-            row.extend(several.then(|| harmless(&figures.meta.target).into_owned()));
+            row.extend(several.then(|| figures.meta.target.to_string()));
             Some(row)
         })
         .collect();
@@ -231,20 +243,20 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
 }
 
 fn task(task: &TaskFigures, rates: TaskRates) -> Vec<String> {
-    let known = |text| if rates.unknown { "–".to_owned() } else { text };
+    let known = |text| if rates.unknown { UNAVAILABLE.to_owned() } else { text };
     vec![
         task.meta.id.to_string(),
-        harmless(&task.meta.name).into_owned(),
+        task.meta.name.to_string(),
         task.state.as_str().to_owned(),
         count(task.polls),
         known(rate(rates.polls)),
-        known(percent(rates.busy)),
+        known(percent_number(rates.busy)),
         duration(task.busy_ns),
         duration(task.scheduled_ns),
         duration(task.idle_ns),
         duration(task.max_poll_ns),
         count(task.wakes),
-        harmless(task.stage.unwrap_or_default()).into_owned(),
+        task.stage.unwrap_or_default().to_string(),
     ]
 }
 

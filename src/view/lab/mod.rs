@@ -10,10 +10,13 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     canvas::{Canvas, Pieces},
-    text::{duration, wrap},
     theme::Look,
 };
-use crate::{app::App, model::ConsoleFigures};
+use crate::{
+    app::App,
+    model::ConsoleFigures,
+    text::{duration, wrap},
+};
 
 pub(super) use workloads::count as workloads;
 

@@ -4,11 +4,8 @@ use ratatui::style::Style;
 
 use crate::{
     model::{Factor, Flavor, Session, Setting, Trial},
-    view::{
-        canvas::Pieces,
-        text::{duration, factor, fit, rate},
-        theme::Look,
-    },
+    text::{bucket_duration, duration, factor, fit, optional, rate},
+    view::{canvas::Pieces, theme::Look},
 };
 
 /// The table and an empty line below it; nothing at all if nothing was tried.
@@ -56,7 +53,6 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
     let times = look.glyph("×", "x");
     let mark = if trial.is_on { look.glyph("●", "*") } else { " " };
     let count = if count > 1 { format!("{times}{count}") } else { String::new() };
-    let known = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
     let slowdown = match trial.slowdown {
         None => "–".to_owned(),
         Some(Factor::Standstill) => format!("{times}{}", look.glyph("∞", "inf")),
@@ -75,8 +71,8 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
     });
     let cells = [
         &*slowdown,
-        &known(trial.lag_p99_ns),
-        &known(trial.lag_worst_ns),
+        &optional(trial.lag_p99_ns, bucket_duration),
+        &optional(trial.lag_worst_ns, duration),
         &match trial.kind {
             None => "–".to_owned(),
             Some(_) => hold_ns.map_or("never".to_owned(), duration),

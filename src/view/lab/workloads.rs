@@ -6,10 +6,8 @@ use super::{Line, paragraph};
 use crate::{
     app::App,
     model::{Gauge, GaugeValue, LabFigures, Slowdown, WorkloadFigures},
-    view::{
-        text::{count as short, duration, rate},
-        theme::Look,
-    },
+    text::{bucket_duration, compact_count, duration, optional, rate},
+    view::theme::Look,
 };
 
 /// How many workloads there are to select.
@@ -45,9 +43,9 @@ pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec
 
 fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
-    let figure = |value: Option<f64>| value.map_or("–".to_owned(), rate);
+    let figure = |value: Option<f64>| optional(value, rate);
     let done = match workload.unit {
-        Some(_) => short(workload.done),
+        Some(_) => compact_count(workload.done),
         None => "–".to_owned(),
     };
     let unit = workload.unit.unwrap_or("not closed-loop");
@@ -65,12 +63,15 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
 
 /// What a workload tells of itself.
 fn gauges(workload: &WorkloadFigures) -> String {
-    let time = |nanos: Option<u64>| nanos.map_or("–".to_owned(), duration);
     let one = |gauge: &Gauge| match &gauge.value {
-        GaugeValue::Count(n) => format!("{} {}", gauge.name, short(*n)),
+        GaugeValue::Count(n) => format!("{} {}", gauge.name, compact_count(*n)),
         GaugeValue::Text(text) => format!("{} {text}", gauge.name),
         GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
-            let (p50, p99, max) = (time(*p50_ns), time(*p99_ns), time(*max_ns));
+            let (p50, p99, max) = (
+                optional(*p50_ns, bucket_duration),
+                optional(*p99_ns, bucket_duration),
+                optional(*max_ns, duration),
+            );
             let waiting = if *waiting > 0 { format!(", {waiting} wait") } else { String::new() };
             format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
         }

@@ -7,11 +7,8 @@ use super::axis::label;
 use crate::{
     app::App,
     model::{Run, Seen, Strip, Timeline},
-    view::{
-        canvas::Pieces,
-        text::{digits, duration, percent, wrap},
-        theme::Look,
-    },
+    text::{count, duration, percent, wrap},
+    view::{canvas::Pieces, theme::Look},
 };
 
 /// Why there is nothing to see.
@@ -52,7 +49,7 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
         }
         Seen::Lost(0) => unknown("not known".into()),
         Seen::Lost(polls) => {
-            unknown(format!("{} polls here were too many to be kept one by one", digits(polls)));
+            unknown(format!("{} polls here were too many to be kept one by one", count(polls)));
         }
         Seen::Idle { before, after } => {
             let text = match (before, after) {
@@ -117,7 +114,7 @@ pub(super) fn legend(
         let Some(known) = groups.get(usize::from(*group)) else { continue };
         let entry = vec![
             (format!(" {} ", known.letter), look.group(*group).patch(look.title())),
-            (format!("{} {}% ", known.name, percent(*share)), Style::new()),
+            (format!("{} {} ", known.name, percent(*share)), Style::new()),
         ];
         let more = format!("  +{} more", shares.len() - place);
         let is_last = lines.len() + 1 >= usize::from(most);
@@ -145,7 +142,7 @@ fn rest(look: Look, shares: &[(u16, f64)], strips: &[Strip]) -> Pieces {
     let busy: f64 = shares.iter().map(|(_, share)| share).sum();
     let mut rest = Pieces::new();
     if strips.iter().any(|strip| strip.known_ns > 0) {
-        rest.push((format!("  idle {}%", percent((1.0 - busy).max(0.0))), look.dim()));
+        rest.push((format!("  idle {}", percent((1.0 - busy).max(0.0))), look.dim()));
     }
     if strips.iter().any(Strip::is_sampled) {
         rest.push(("  partly estimated".into(), look.dim()));
