@@ -206,31 +206,15 @@ impl TaskCell {
         asked.then_some(waker).ok_or("the task does not wait: it is polled, or about to be")
     }
 
-    /// Wakes the task on behalf of the watchdog, without recording a wake.
-    ///
-    /// # Safety
-    /// The caller holds a reference: it has a waker, or the future.
-    #[cfg(feature = "watch")]
-    #[allow(unsafe_code)]
-    pub(crate) unsafe fn nudge(&self) {
-        self.ledger.nudge();
-        // SAFETY: as in `wake_inner`.
-        if let Some(waker) = unsafe { (*self.inner.get()).as_ref() } {
-            super::waker::nudge(waker);
-        }
-    }
-
-    /// Calls the waker that Tokio gave the task.
+    /// The waker that Tokio gave the task.
     ///
     /// # Safety
     /// The caller holds a reference: it has a waker, or the future.
     #[allow(unsafe_code)]
     #[inline(always)]
-    pub(crate) unsafe fn wake_inner(&self) {
+    pub(crate) unsafe fn inner_waker(&self) -> Option<&Waker> {
         // SAFETY: set before our first waker was made, and kept until the last reference is given back.
-        if let Some(waker) = unsafe { (*self.inner.get()).as_ref() } {
-            waker.wake_by_ref();
-        }
+        unsafe { (*self.inner.get()).as_ref() }
     }
 
     /// One more waker. `in_own_poll`: this thread is in the task's poll, and in no

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     cell::{PollWaker, TaskCell},
+    identity::Name,
     ledger::Started,
     reading::Outcome,
     registry::Registry,
@@ -39,6 +40,35 @@ pin_project! {
             let this = this.project();
             drop_future(this.future, this.task);
         }
+    }
+}
+
+impl Registry {
+    /// Measures `future` under `name`, wherever it is polled.
+    #[track_caller]
+    pub fn instrument<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
+        self.instrument_on(0, name, false, future)
+    }
+
+    /// Measures `future`, which the caller will hand to an executor as a task of its
+    /// own: every poll of it answers a wake.
+    #[track_caller]
+    pub fn instrument_task<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
+        self.instrument_on(0, name, true, future)
+    }
+
+    /// Measures `future` as one of the runtime with this number; `root` if it is a task of its own.
+    #[track_caller]
+    pub(crate) fn instrument_on<F: Future>(
+        &'static self,
+        runtime: u32,
+        name: &str,
+        root: bool,
+        future: F,
+    ) -> Instrumented<F> {
+        let (name, location) = (Name::new(name), Location::caller());
+        let cell = self.open(name, location, size_of::<F>(), (root, runtime));
+        Instrumented::new(self, cell, root, future)
     }
 }
 

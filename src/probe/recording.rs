@@ -44,6 +44,13 @@ pub struct Kept {
     pub stretches: Vec<Stretch>,
 }
 
+impl Registry {
+    /// Has the threads write down when they poll whom, for as long as the recording is kept.
+    pub fn record(&'static self) -> Recording {
+        Recording::new(self)
+    }
+}
+
 impl Recording {
     pub(super) fn new(registry: &'static Registry) -> Self {
         let mut slots = Vec::new();

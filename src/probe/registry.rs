@@ -7,7 +7,6 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
     panic::Location,
     ptr,
     sync::{
@@ -23,8 +22,6 @@ use super::{
     cell::{TaskCell, stage_from},
     clock::Clock,
     identity::{Identity, Ids, Name},
-    instrument::Instrumented,
-    recording::Recording,
     thread::{ThreadReading, ThreadSlot, Threads},
     view::TaskView,
 };
@@ -102,33 +99,6 @@ impl Registry {
     /// How many tasks live (spawned, not yet ended).
     pub fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
-    }
-
-    /// Measures `future` under `name`, wherever it is polled.
-    #[track_caller]
-    pub fn instrument<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
-        self.instrument_on(0, name, false, future)
-    }
-
-    /// Measures `future`, which the caller will hand to an executor as a task of its
-    /// own: every poll of it answers a wake.
-    #[track_caller]
-    pub fn instrument_task<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
-        self.instrument_on(0, name, true, future)
-    }
-
-    /// Measures `future` as one of the runtime with this number; `root` if it is a task of its own.
-    #[track_caller]
-    pub(crate) fn instrument_on<F: Future>(
-        &'static self,
-        runtime: u32,
-        name: &str,
-        root: bool,
-        future: F,
-    ) -> Instrumented<F> {
-        let (name, location) = (Name::new(name), Location::caller());
-        let cell = self.open(name, location, size_of::<F>(), (root, runtime));
-        Instrumented::new(self, cell, root, future)
     }
 
     /// Looks at every task, living or lately ended, at the same `now`.
@@ -218,11 +188,6 @@ impl Registry {
         self.threads.read(now)
     }
 
-    /// Has the threads write down when they poll whom, for as long as the recording is kept.
-    pub fn record(&'static self) -> Recording {
-        Recording::new(self)
-    }
-
     pub(super) fn begin_recording(&self) {
         self.threads.record(true);
     }
@@ -243,7 +208,7 @@ impl Registry {
 
     #[inline(always)]
     pub(crate) fn thread(&'static self) -> &'static ThreadSlot {
-        self.threads.here(self)
+        self.threads.here()
     }
 
     /// A cell for a new task.

@@ -43,7 +43,6 @@ use super::{
     distribution::Distribution,
     reading::PollKind,
     recorder::{Recorder, TICK_NS},
-    registry::Registry,
     sync::Sequence,
 };
 use crate::histogram::BUCKETS;
@@ -167,13 +166,14 @@ impl Outer {
 
 thread_local! {
     static LOCAL: Local = const {
-        Local { registry: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()), probes: Cell::new(0) }
+        Local { threads: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()), probes: Cell::new(0) }
     };
 }
 
 /// The thread's view of itself: no destructor, so it is a plain access without a check.
 struct Local {
-    registry: Cell<*const Registry>,
+    /// The threads of the registry that `slot` belongs to.
+    threads: Cell<*const Threads>,
     slot: Cell<Option<&'static ThreadSlot>>,
     /// The innermost poll.
     poll: Cell<*const Frame>,

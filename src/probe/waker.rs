@@ -49,7 +49,9 @@ fn wake_by_ref(data: *const ()) {
     let cell = cell_of(data);
     note_wake(cell);
     // SAFETY: the waker that is called holds, or borrows, a reference.
-    unsafe { cell.wake_inner() };
+    if let Some(inner) = unsafe { cell.inner_waker() } {
+        inner.wake_by_ref();
+    }
 }
 
 fn wake(data: *const ()) {
@@ -67,8 +69,12 @@ fn release(data: *const ()) {
 #[allow(unsafe_code)]
 pub(super) fn nudge(waker: &Waker) {
     if std::ptr::eq(waker.vtable(), &raw const VTABLE) {
+        let cell = cell_of(waker.data());
+        cell.ledger.nudge();
         // SAFETY: the waker holds a reference.
-        unsafe { cell_of(waker.data()).nudge() };
+        if let Some(inner) = unsafe { cell.inner_waker() } {
+            nudge(inner);
+        }
     } else {
         waker.wake_by_ref();
     }

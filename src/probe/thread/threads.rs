@@ -12,7 +12,8 @@ use std::{
 use super::{LOCAL, Local, Owner, SignalStack, ThreadReading, ThreadSlot};
 use crate::{
     histogram::Histogram,
-    probe::{distribution::Distribution, registry::Registry, sync::Sequence},
+    probe::{distribution::Distribution, sync::Sequence},
+    text::sanitize,
 };
 
 thread_local! {
@@ -33,14 +34,14 @@ pub(crate) struct Threads {
 /// What the thread releases when it ends: its slots first, so that the watchdog no longer signals
 /// it, then its signal stack.
 struct Owned {
-    slots: RefCell<Vec<(*const Registry, &'static ThreadSlot)>>,
+    slots: RefCell<Vec<(*const Threads, &'static ThreadSlot)>>,
     signal_stack: OnceCell<Option<SignalStack>>,
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
         LOCAL.with(|local| {
-            local.registry.set(ptr::null());
+            local.threads.set(ptr::null());
             local.slot.set(None);
         });
         for (_, slot) in self.slots.borrow_mut().drain(..) {
@@ -68,39 +69,39 @@ impl Threads {
         work()
     }
 
-    /// The current thread's slot in this registry.
+    /// The current thread's slot.
     #[inline(always)]
-    pub(crate) fn here(&self, registry: &'static Registry) -> &'static ThreadSlot {
+    pub(crate) fn here(&'static self) -> &'static ThreadSlot {
         LOCAL.with(|local| match local.slot.get() {
-            Some(slot) if ptr::eq(local.registry.get(), registry) => slot,
-            _ => self.enter(registry, local),
+            Some(slot) if ptr::eq(local.threads.get(), self) => slot,
+            _ => self.enter(local),
         })
     }
 
     #[cold]
-    fn enter(&self, registry: &'static Registry, local: &Local) -> &'static ThreadSlot {
+    fn enter(&'static self, local: &Local) -> &'static ThreadSlot {
         let known = OWNED.try_with(|owned| {
             let mut slots = owned.slots.borrow_mut();
-            if let Some((_, slot)) = slots.iter().find(|(r, _)| ptr::eq(*r, registry)) {
+            if let Some((_, slot)) = slots.iter().find(|(threads, _)| ptr::eq(*threads, self)) {
                 return *slot;
             }
             // Before the watchdog can signal the thread.
             owned.signal_stack.get_or_init(SignalStack::install);
             let slot = self.take_slot();
-            slots.push((registry, slot));
+            slots.push((ptr::from_ref(self), slot));
             slot
         });
         // Thread-local values are being torn down: a poll from another destructor.
         // It gets a slot that nobody gives back, which is right but for its name.
         let slot = known.unwrap_or_else(|_| self.take_slot());
-        local.registry.set(registry);
+        local.threads.set(self);
         local.slot.set(Some(slot));
         slot
     }
 
     fn take_slot(&self) -> &'static ThreadSlot {
         let thread = std::thread::current();
-        let name = thread.name().unwrap_or_default().to_owned();
+        let name = sanitize(thread.name().unwrap_or_default()).into_owned();
         let owner = Owner { id: thread.id(), name };
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         for slot in slots.iter() {
