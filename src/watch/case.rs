@@ -2,22 +2,10 @@
 
 use super::{
     CallKind, Cause,
+    cause::WINDOW_NS,
     cpu_account::{OtherThreads, Reading},
     eyes::Ticket,
-    inspector::WINDOW_NS,
 };
-
-/// Whose stacks are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// A long poll's: by its thread, its task and when it began. It may be over by then.
-    Poll { os_id: u32, task: u64, began_ns: u64 },
-    /// A sample of a busy thread in a short poll.
-    Sample { task: u64, poll_began_ns: u64, taken_ns: u64, cause: Cause },
-    /// An idle task's, which was asked where it waits.
-    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
-    Idle { task: u64 },
-}
 
 /// What has been looked for in the poll that a thread is in.
 #[derive(Default)]

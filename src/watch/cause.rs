@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// The shortest interval, in ns, over which CPU time shows whether a thread computes.
+#[cfg(feature = "watch")]
+pub(super) const WINDOW_NS: u64 = 1_000_000;
+
 /// What a thread was doing over a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {

@@ -5,10 +5,11 @@ use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
 use super::{
     Stack, StackSample,
     busy_thread::{BusyThread, PendingSample},
-    case::{Case, Owner, Request},
-    cause::{Whereabouts, judge},
+    case::{Case, Request},
+    cause::{WINDOW_NS, Whereabouts, judge},
     eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
-    watchdog::{Shared, count},
+    record::Owner,
+    shared::{Shared, count},
 };
 use crate::probe::{Registry, ThreadSlot};
 
@@ -27,8 +28,6 @@ const CAPTURE_MAX_NS: u64 = 1000 * MS;
 /// Captures in a second, over all threads: a program all of whose polls are long has
 /// other worries than being watched closely.
 const CAPTURES: u64 = 200;
-/// CPU time over less than this says nothing.
-pub(super) const WINDOW_NS: u64 = MS;
 
 /// So many captures a second and no more.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Cause, PollRecord, Stack, case::Owner};
+use super::{Cause, PollRecord, Stack, record::Owner};
 
 /// Different stacks that one record keeps.
 const STACKS: usize = 24;

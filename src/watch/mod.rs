@@ -8,6 +8,8 @@
 //!
 //! ```text
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
+//!   options.rs   thresholds, memory and signal of a watchdog
+//!   shared.rs    the state that the watchdog's thread and its handles share
 //!   rounds.rs    looks at the probe's threads, and at a long poll again and again
 //!   inspector.rs looks closely at one long poll: why, and where
 //!   case.rs      what has been looked for in one poll so far
@@ -64,7 +66,11 @@ mod inspector;
 #[cfg(feature = "watch")]
 mod log;
 #[cfg(feature = "watch")]
+mod options;
+#[cfg(feature = "watch")]
 mod rounds;
+#[cfg(feature = "watch")]
+mod shared;
 #[cfg(feature = "watch")]
 mod steal;
 #[cfg(feature = "watch")]
@@ -87,12 +93,14 @@ mod eyes;
 mod eyes;
 
 pub use awaits::{AwaitPoint, Awaits};
-#[cfg(feature = "watch")]
-use case::Owner;
 pub use cause::{CallKind, Cause, SystemCall};
 pub use cost::{Cost, Waited};
 pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
+#[cfg(feature = "watch")]
+pub use options::WatchOptions;
+#[cfg(feature = "watch")]
+use record::Owner;
 pub use record::PollRecord;
 #[cfg(test)]
 pub(crate) use stack::testing;
@@ -100,4 +108,4 @@ pub use stack::{Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use time_without_cpu::{Stop, TimeWithoutCpu};
 #[cfg(feature = "watch")]
-pub use watchdog::{WatchHandle, WatchOptions, WatchStats, Watchdog};
+pub use watchdog::{WatchHandle, WatchStats, Watchdog};

@@ -6,6 +6,19 @@ use crate::probe::PollKind;
 
 use super::{Cause, Cost, Evidence, Share, Stack, TimeWithoutCpu};
 
+#[cfg(feature = "watch")]
+/// Whose stacks are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A long poll's: by its thread, its task and when it began. It may be over by then.
+    Poll { os_id: u32, task: u64, began_ns: u64 },
+    /// A sample of a busy thread in a short poll.
+    Sample { task: u64, poll_began_ns: u64, taken_ns: u64, cause: Cause },
+    /// An idle task's, which was asked where it waits.
+    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
+    Idle { task: u64 },
+}
+
 /// One poll that took longer than the threshold, or takes longer already.
 #[derive(Clone, Debug)]
 pub struct PollRecord {

@@ -19,9 +19,10 @@ use super::{
     cpu_account::{self, CpuAccount},
     eyes::is_runnable,
     inspector::{Inspector, LATE_NS},
+    options::{WatchOptions, slow_ns},
+    shared::{Shared, count},
     steal::{StealReading, StealTime},
     stops::StopDetector,
-    watchdog::{Shared, WatchOptions, count, slow_ns},
 };
 use crate::probe::{CurrentPoll, PollKind, Registry, ThreadSlot};
 

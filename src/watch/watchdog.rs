@@ -5,55 +5,17 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc,
-    },
-    thread::{self, JoinHandle, Thread},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use super::awaits::AwaitPoints;
-use super::{AwaitPoint, Awaits, PollRecord, StackSample, Stop, eyes, log::Log, rounds::Rounds};
+use super::{
+    AwaitPoint, Awaits, PollRecord, StackSample, Stop, WatchOptions, eyes,
+    rounds::Rounds,
+    shared::{Shared, is_recent},
+};
 use crate::probe::Registry;
-
-/// What to watch for.
-#[derive(Clone, Debug)]
-pub struct WatchOptions {
-    /// A poll that takes longer is recorded, with stack and cause. 10 ms unless set;
-    /// at least 1 ms. Time without a CPU does not count: see
-    /// [`PollRecord::own_ns`](super::PollRecord::own_ns).
-    pub slow: Duration,
-    /// A poll that takes longer holds its thread: it is kept apart from those that are
-    /// only slow, so that many of these do not push it out. 100 ms unless set.
-    pub held: Duration,
-    /// How many slow polls to keep when they are over. 256 unless set.
-    pub past: usize,
-    /// The signal that makes a running thread copy its stack: SIGURG (23) unless set, which
-    /// programs ignore unless they ask for it, and debuggers pass on without a word. A
-    /// handler that is there already goes on to get its own signals; ours stays until
-    /// the process ends. The kernel merges standard signals of one number to one thread:
-    /// a program that must not lose such a signal gives us one of its own, a real-time
-    /// one, which never merge.
-    ///
-    /// A thread that is blocked in a system call gets no signal: its stack is copied while it
-    /// sleeps. A thread may block between the check and the signal. Then, as after any signal,
-    /// a call that cannot be restarted (`poll`, `epoll_wait`, one with a timeout) returns
-    /// `EINTR`; [`WatchStats::interrupted_calls`] counts these.
-    pub signal: i32,
-}
-
-impl Default for WatchOptions {
-    fn default() -> Self {
-        WatchOptions {
-            slow: Duration::from_millis(10),
-            held: Duration::from_millis(100),
-            past: 256,
-            signal: 23,
-        }
-    }
-}
 
 /// What the watchdog has done and what it cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,112 +212,6 @@ impl WatchHandle {
             cpu_ns: shared.cpu.load(Relaxed),
         }
     }
-}
-
-/// What the watchdog's thread and its handles share.
-pub(super) struct Shared {
-    log: Mutex<Log>,
-    /// The latest intervals in which the whole process was stopped.
-    stops: Mutex<Vec<Stop>>,
-    /// When the watchdog intends to wake up next.
-    pub due: AtomicU64,
-    /// Stacks of busy threads, oldest first.
-    samples: Mutex<Vec<Arc<StackSample>>>,
-    awaits: Mutex<AwaitPoints>,
-    /// The watchdog's own.
-    thread: OnceLock<Thread>,
-    pub no_stacks: Mutex<Option<Arc<str>>>,
-    pub stop: AtomicBool,
-    pub looks: AtomicU64,
-    pub polls: AtomicU64,
-    pub asked: AtomicU64,
-    pub captured: AtomicU64,
-    pub missed: AtomicU64,
-    pub signals: AtomicU64,
-    pub interrupting: AtomicU64,
-    pub cpu: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn new(options: &WatchOptions) -> Self {
-        Shared {
-            log: Mutex::new(Log::new(options.past, slow_ns(options), nanos(options.held))),
-            stops: Mutex::default(),
-            due: AtomicU64::new(u64::MAX),
-            samples: Mutex::default(),
-            awaits: Mutex::default(),
-            thread: OnceLock::new(),
-            no_stacks: Mutex::new(None),
-            stop: AtomicBool::new(false),
-            looks: AtomicU64::new(0),
-            polls: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            captured: AtomicU64::new(0),
-            missed: AtomicU64::new(0),
-            signals: AtomicU64::new(0),
-            interrupting: AtomicU64::new(0),
-            cpu: AtomicU64::new(0),
-        }
-    }
-
-    /// Why stacks cannot be captured, if so.
-    pub(super) fn no_stacks(&self) -> Option<Arc<str>> {
-        self.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stops(&self) -> MutexGuard<'_, Vec<Stop>> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn samples(&self) -> MutexGuard<'_, Vec<Arc<StackSample>>> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds samples of busy threads at `now`, and removes the old ones.
-    pub(super) fn add_samples(&self, new: impl Iterator<Item = Arc<StackSample>>, now: u64) {
-        let mut samples = self.samples();
-        samples.extend(new);
-        samples.retain(|sample| is_recent(sample, now));
-        let excess = samples.len().saturating_sub(SAMPLES);
-        samples.drain(..excess);
-    }
-
-    pub(super) fn awaits(&self) -> MutexGuard<'_, AwaitPoints> {
-        self.awaits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("looks", &self.looks).finish_non_exhaustive()
-    }
-}
-
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
-}
-
-/// How long samples of busy threads are kept.
-const SAMPLES_KEPT_NS: u64 = 10_000_000_000;
-/// Maximum number of samples that are kept.
-const SAMPLES: usize = 256;
-
-fn is_recent(sample: &StackSample, now: u64) -> bool {
-    now.saturating_sub(sample.taken_ns) <= SAMPLES_KEPT_NS
-}
-
-/// Minimum length of a poll that is recorded.
-pub(super) fn slow_ns(options: &WatchOptions) -> u64 {
-    // The limit of 146 years only prevents an overflow.
-    nanos(options.slow).clamp(1_000_000, u64::MAX / 4)
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use libc::iovec;
 
-use super::copy;
+use super::copy::{self, Registers};
 
 /// A call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,14 @@ pub(super) enum Call {
     Direct(u64),
     /// Of code whose address was in a register or in memory.
     Indirect,
+}
+
+impl Registers {
+    /// Whether these registers, as a signal handler found them, are those of a system call
+    /// that returns `EINTR`.
+    pub(super) fn call_was_interrupted(&self) -> bool {
+        self.result.cast_signed() == -i64::from(libc::EINTR) && is_after_system_call(self.ip)
+    }
 }
 
 /// The `N` bytes at `address`, if they can be read.

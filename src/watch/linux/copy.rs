@@ -5,8 +5,6 @@ use std::ptr;
 
 use libc::{c_int, c_void, iovec};
 
-use super::code::is_after_system_call;
-
 /// A piece lies within one page, and the first one may be short.
 pub(super) const PIECE: usize = 4096;
 
@@ -37,12 +35,6 @@ impl Registers {
             lr: UNKNOWN,
             result: UNKNOWN,
         }
-    }
-
-    /// Whether these registers, as a signal handler found them, are those of a system call
-    /// that returns `EINTR`.
-    pub(super) fn call_was_interrupted(&self) -> bool {
-        self.result.cast_signed() == -i64::from(libc::EINTR) && is_after_system_call(self.ip)
     }
 }
 
