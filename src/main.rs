@@ -13,7 +13,7 @@ use asynctop::source::Address;
 use asynctop::{cli::DumpArgs, inspect};
 use asynctop::{
     cli::{
-        self, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
+        self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
         environment::{is_ascii_locale, is_dumb_terminal, no_color},
     },
     compare, comparison,
@@ -34,8 +34,8 @@ fn main() -> ExitCode {
     }
     let request = match cli::parse(env::args_os()) {
         Ok(request) => request,
-        Err(error) if error.use_stderr() => return fail(&cli::sentence(&error)),
-        Err(help) => {
+        Err(CliError::Usage(sentence)) => return fail(&sentence),
+        Err(CliError::Help(help)) => {
             return match written(help.print().and_then(|()| io::stdout().flush())) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string()),
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(sentence: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {sentence}");
+    let _ = writeln!(io::stderr(), "error: {}", cli::printable(sentence));
     ExitCode::from(EXIT_SETUP)
 }
 

@@ -1,41 +1,106 @@
 //! Errors in one sentence.
 
-/// What clap has to say against a command line, as one sentence without its first word
-/// (`error:`): what is wrong, what is like it, where to look.
-///
-/// clap's own way is a paragraph with the usage below, which drowns the reason.
-///
-/// ```
-/// let error = asynctop::cli::parse(["asynctop", "--hugs"]).unwrap_err();
-/// let sentence = asynctop::cli::sentence(&error);
-/// assert!(sentence.starts_with("unexpected argument '--hugs' found"), "{sentence}");
-/// assert!(!sentence.contains('\n'), "{sentence}");
-/// ```
-pub fn sentence(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let mut parts = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
-        let end = line.starts_with("Usage:") || line.starts_with("For more information");
-        if end {
-            break;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::text::{excerpt, sanitize};
+
+/// Why there is no request.
+#[derive(Debug)]
+pub enum CliError {
+    /// `--help` or `--version`: text for stdout, and no error.
+    Help(clap::Error),
+    /// The command line is wrong: one sentence without control characters that says what was
+    /// given, what is wrong and what to do.
+    Usage(String),
+}
+
+impl CliError {
+    pub(super) fn new(error: clap::Error) -> Self {
+        if error.use_stderr() { CliError::Usage(sentence(&error)) } else { CliError::Help(error) }
+    }
+}
+
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CliError::Help(help) => help.fmt(f),
+            CliError::Usage(sentence) => f.write_str(sentence),
         }
-        let line = line.strip_prefix("error: ").or(line.strip_prefix("tip: ")).unwrap_or(line);
-        let bare = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
-        parts.push(bare.unwrap_or(line));
     }
-    parts.retain(|part| !part.is_empty());
-    // Behind a colon stands what it announces.
-    let mut sentence = parts.join("; ").replace(":; ", ": ");
+}
+
+impl std::error::Error for CliError {}
+
+/// clap's error as one sentence: its own form is a paragraph with the usage below, which hides the
+/// reason.
+fn sentence(error: &clap::Error) -> String {
+    let mut sentence = problem(error);
+    let suggested = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    for (kind, noun) in suggested {
+        match &*texts(error, kind) {
+            [] => {}
+            [one] => sentence += &format!("; a similar {noun} exists: '{one}'"),
+            several => sentence += &format!("; similar {noun}s exist: {}", several.join(", ")),
+        }
+    }
+    let valid = [texts(error, ContextKind::ValidValue), texts(error, ContextKind::ValidSubcommand)];
+    if let Some(values) = valid.into_iter().find(|values| !values.is_empty()) {
+        sentence += &format!("; possible values: {}", values.join(", "));
+    }
     if !sentence.contains(';') {
-        sentence.push_str("; `asynctop --help` lists what there is");
+        sentence += "; `asynctop --help` lists what there is";
     }
-    sentence
+    sanitize(&sentence).into_owned()
+}
+
+/// What is wrong, without a remedy unless the value's own parser has one.
+fn problem(error: &clap::Error) -> String {
+    let quoted = |kind| texts(error, kind).join(" ");
+    let (arg, value) = (quoted(ContextKind::InvalidArg), quoted(ContextKind::InvalidValue));
+    match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => {
+            format!("a value is required for '{arg}' but none was supplied")
+        }
+        ErrorKind::InvalidValue => format!("invalid value '{value}' for '{arg}'"),
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map(ToString::to_string);
+            format!("invalid value '{value}' for '{arg}': {}", why.unwrap_or_default())
+        }
+        ErrorKind::UnknownArgument => format!("unexpected argument '{arg}' found"),
+        ErrorKind::InvalidSubcommand => {
+            format!("unrecognized subcommand '{}'", quoted(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = texts(error, ContextKind::InvalidArg).join(", ");
+            format!("the following required arguments were not provided: {missing}")
+        }
+        ErrorKind::ArgumentConflict => match &*quoted(ContextKind::PriorArg) {
+            prior if prior == arg => format!("the argument '{arg}' cannot be used multiple times"),
+            prior => format!("the argument '{arg}' cannot be used with '{prior}'"),
+        },
+        ErrorKind::TooManyValues => {
+            format!("unexpected value '{value}' for '{arg}' found; no more were expected")
+        }
+        kind => kind.as_str().unwrap_or("the command line is wrong").to_owned(),
+    }
+}
+
+/// The texts of this kind in an error, each at a length that can be quoted.
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![excerpt(text)],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(|text| excerpt(text)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::{parse, sentence};
+    use crate::cli::{CliError, parse};
 
     #[test]
     fn every_error_is_one_sentence_that_says_what_to_do() {
@@ -99,7 +164,33 @@ mod tests {
         ];
         for (args, expected) in expected {
             let error = parse(["asynctop"].iter().chain(args)).expect_err(expected);
-            assert_eq!(sentence(&error), expected);
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+    #[test]
+    fn arguments_are_quoted_without_control_characters_and_at_a_limited_length() {
+        let hostile = format!("\x1b[2J\n\u{202e}{}", "x".repeat(100_000));
+        let long_flag = format!("--{hostile}");
+        for args in [
+            &["--flavor", &hostile][..],
+            &["--for", &hostile],
+            &["--fail-on", &hostile],
+            &["--threshold", &hostile],
+            &["--threshold", &format!("leak={hostile}")],
+            &["--hog", &hostile],
+            &["--theme", &hostile],
+            &[&long_flag],
+            &[&hostile],
+            &["attach", &hostile],
+            &["attach", &format!("unix:/{hostile}")],
+            &["compare", "--connections", &hostile],
+        ] {
+            let error = parse(["asynctop"].iter().copied().chain(args.iter().copied()));
+            let error = error.expect_err("no such thing");
+            assert!(matches!(error, CliError::Usage(_)), "{error:?}");
+            let error = error.to_string();
+            assert!(!error.contains(crate::text::is_control), "{error:?}");
+            assert!(error.len() < 1_000, "{} bytes: {error}", error.len());
         }
     }
 }

@@ -16,15 +16,16 @@ use std::ffi::OsString;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
-use crate::{gate::FailOn, model::Rule, source::Address};
+use crate::{gate::FailOn, model::Rule, source::Address, text::excerpt};
 pub use args::{CompareArgs, CustomersArgs, DumpArgs, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
-pub use error::sentence;
+pub use error::CliError;
 pub use hold::Hold;
 pub(crate) use parsers::interval;
 pub use print::{completions, kinds, man, scenarios};
 
 pub use crate::text::parse_duration;
+use crate::text::sanitize;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -152,7 +153,7 @@ pub enum Request {
 /// Reads a command line, the program's name first.
 ///
 /// # Errors
-/// If it is wrong, and also for `--help` and `--version`: clap's error knows which.
+/// If it is wrong, and for `--help` and `--version`.
 ///
 /// ```
 /// use asynctop::cli::{Request, parse};
@@ -162,7 +163,7 @@ pub enum Request {
 /// assert_eq!((&*scenario, watch.run_time.unwrap().as_secs()), ("mixed", 3));
 /// assert!(parse(["asynctop", "--for", "soon"]).is_err());
 /// ```
-pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, clap::Error>
+pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, CliError>
 where
     T: Into<OsString> + Clone,
 {
@@ -172,7 +173,7 @@ where
             return Ok(request);
         }
         let message = "the flags before the command belong to `lab`; leave them out here";
-        Err(command_line().error(clap::error::ErrorKind::ArgumentConflict, message))
+        Err(CliError::Usage(message.to_owned()))
     };
     match command {
         None => Ok(Request::Lab { scenario: "mixed".to_owned(), lab, watch }),
@@ -184,9 +185,7 @@ where
             let watch = inner.or(watch);
             match no_way_to_attach(&addresses, &watch) {
                 None => Ok(Request::Attach { addresses, watch }),
-                Some(why) => {
-                    Err(command_line().error(clap::error::ErrorKind::ValueValidation, why))
-                }
+                Some(why) => Err(CliError::Usage(why)),
             }
         }
         #[cfg(feature = "attach")]
@@ -215,9 +214,11 @@ where
 }
 
 /// An error about a flag of the lab that is given to another command states that.
-fn without_lab(error: clap::Error) -> clap::Error {
+fn without_lab(error: clap::Error) -> CliError {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return CliError::new(error);
+    };
     let lab = LabArgs::augment_args(clap::Command::new("lab"));
     let is_of_lab = lab
         .get_arguments()
@@ -225,17 +226,16 @@ fn without_lab(error: clap::Error) -> clap::Error {
         .any(|long| flag.strip_prefix("--") == Some(long));
     match error.kind() == ErrorKind::UnknownArgument && is_of_lab {
         true => only_in_the_lab(flag),
-        false => error,
+        false => CliError::new(error),
     }
 }
 
-fn only_in_the_lab(flag: &str) -> clap::Error {
+fn only_in_the_lab(flag: &str) -> CliError {
     let why = match flag.starts_with("--hog") {
         true => "hogs exist only in the lab",
         false => "it describes the runtime of the lab",
     };
-    let message = format!("{why}; leave {flag} out here, or run `asynctop lab` with it");
-    command_line().error(clap::error::ErrorKind::ArgumentConflict, message)
+    CliError::Usage(format!("{why}; leave {flag} out here, or run `asynctop lab` with it"))
 }
 
 /// What is wrong with what is to be watched over connections.
@@ -243,7 +243,10 @@ fn only_in_the_lab(flag: &str) -> clap::Error {
 fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> {
     let again = |(at, address)| addresses[..at].contains(address).then_some(address);
     if let Some(twice) = addresses.iter().enumerate().find_map(again) {
-        return Some(format!("{twice} is given twice; give each target once"));
+        return Some(format!(
+            "{} is given twice; give each target once",
+            excerpt(&twice.to_string())
+        ));
     }
     let deaf = watch.fail_on.iter().find_map(|fail_on| match fail_on {
         FailOn::Rule(name, _) => Rule::named(name).ok().filter(|rule| !rule.on_the_wire),
@@ -253,6 +256,13 @@ fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> 
     Some(format!(
         "{name} can never fail here: the tokio-console wire does not carry it; leave it out"
     ))
+}
+
+/// An error for the terminal: without control characters, and of a limited length, whatever it
+/// quotes.
+pub fn printable(error: &str) -> String {
+    const MAX_CHARS: usize = 2_000;
+    sanitize(error).chars().take(MAX_CHARS).collect()
 }
 
 /// What clap knows about the command line.
@@ -284,7 +294,7 @@ mod tests {
     fn what_cannot_be_watched_from_afar_is_told_before_anything_begins() {
         let said = |args: &[&str]| {
             let request = parse(["asynctop", "attach"].iter().chain(args));
-            sentence(&request.expect_err("it cannot be"))
+            request.expect_err("it cannot be").to_string()
         };
         let twice = said(&["7000", "host", "http://127.0.0.1:7000"]);
         assert!(twice.contains("127.0.0.1:7000 is given twice"), "{twice}");
@@ -311,7 +321,7 @@ mod tests {
     fn flags_of_the_lab_are_refused_elsewhere() {
         for command in ["man", "scenarios"] {
             let error = parse(["asynctop", "--headless", command]).expect_err(command);
-            assert_eq!(error.exit_code(), 2);
+            assert!(matches!(error, CliError::Usage(_)), "{error}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     mem::{ManuallyDrop, needs_drop},
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
 };

@@ -3,8 +3,12 @@
 /// The name with the smallest edit distance, if that is at most a third of the length of the longer
 /// name, or 1.
 #[cfg(feature = "dashboard")]
-pub(crate) fn closest_match<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let ranked = candidates.into_iter().map(|candidate| (edit_distance(name, candidate), candidate));
+pub(crate) fn closest_match<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let ranked =
+        candidates.into_iter().map(|candidate| (edit_distance(name, candidate), candidate));
     let (distance, best) = ranked.min()?;
     let length = best.chars().count().max(name.chars().count());
     (distance <= (length / 3).max(1)).then_some(best)
