@@ -40,6 +40,7 @@
 //! ```
 
 mod histogram;
+mod lock;
 pub mod model;
 pub mod probe;
 #[cfg(feature = "watch")]

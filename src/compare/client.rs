@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{CompareError, Refusal};
+use crate::lock::lock;
 
 /// Connections that are opened at the same time: below the listener's backlog.
 const OPENING: usize = 64;
@@ -91,7 +92,7 @@ impl Run {
         if let Some(error) = broken {
             return Err(Refusal::Broken(error.to_string()));
         }
-        let latency = shared.latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let latency = lock(&shared.latency).clone();
         Ok(Asked { requests: latency.len(), elapsed, latency })
     }
 
@@ -146,7 +147,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         }
         if shared.counts.load(Ordering::Relaxed) {
             let nanos = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            shared.latency.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanos);
+            lock(&shared.latency).saturating_record(nanos);
         }
     }
     Ok(())

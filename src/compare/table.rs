@@ -14,7 +14,7 @@ pub const HEAD: [&str; 7] =
 /// What was measured, as the columns of [`HEAD`] show it.
 pub fn cells(m: &Measured) -> [String; 7] {
     [
-        optional(m.threads, |n| count(n as u64)),
+        optional(m.threads, count),
         optional(m.memory_bytes, bytes),
         rate(m.requests_per_second),
         duration(m.p50_ns),

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     workload::{Opening, hog},
 };
 use crate::{
+    lock::lock,
     model::Flavor,
     probe::Registry,
     text::{duration_exact, plural},
@@ -102,7 +103,7 @@ impl Lab {
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 
     fn toggle_hog(&self, running: &Running) -> String {

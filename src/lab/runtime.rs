@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, ThreadId},
@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::model::Flavor;
+use crate::{lock::lock, model::Flavor};
 
 thread_local! {
     static IN_LAB: Cell<bool> = const { Cell::new(false) };
@@ -34,7 +34,7 @@ pub(crate) struct WorkerThreads(Mutex<Vec<(usize, ThreadId)>>);
 
 impl WorkerThreads {
     fn note(&self, index: usize) {
-        let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = lock(&self.0);
         threads.push((index, thread::current().id()));
         threads.sort_unstable_by_key(|(index, _)| *index);
     }
@@ -42,13 +42,13 @@ impl WorkerThreads {
     /// The threads that have begun so far.
     #[cfg(not(tokio_unstable))]
     pub(crate) fn ids(&self) -> Vec<ThreadId> {
-        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = lock(&self.0);
         threads.iter().map(|(_, id)| *id).collect()
     }
 
     /// The name of the thread, as given by [`worker_name`].
     pub(crate) fn name(&self, id: ThreadId) -> Option<String> {
-        let threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = lock(&self.0);
         threads.iter().find(|(_, known)| *known == id).map(|(index, _)| worker_name(*index))
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     console::Served,
+    lock::lock,
     model::{Flavor, LabFigures, Lesson, WorkloadFigures},
     probe::{Registry, ThreadReading},
 };
@@ -133,11 +134,11 @@ impl Shared {
     }
 
     pub(crate) fn hog(&self) -> MutexGuard<'_, Hog> {
-        self.hog.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hog)
     }
 
     pub(crate) fn epoch(&self) -> MutexGuard<'_, Epoch> {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.epoch)
     }
 
     /// `lab:` and the scenario's name.

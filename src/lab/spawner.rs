@@ -4,13 +4,16 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{WorkloadSpec, shared::Done};
-use crate::probe::{Instrumented, Registry};
+use crate::{
+    lock::lock,
+    probe::{Instrumented, Registry},
+};
 
 /// Spawns tasks of the lab.
 #[derive(Clone)]
@@ -138,7 +141,7 @@ impl Tasks {
     const PRUNE_MIN: usize = 1024;
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn insert(&self, key: u64, task: Spawned) {

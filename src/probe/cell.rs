@@ -4,7 +4,7 @@ use std::{
     cell::UnsafeCell,
     ptr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -14,6 +14,7 @@ use super::{
     distribution::Distribution, identity::Identity, ledger::Ledger, refs::Refs, thread,
     waker::SILENT,
 };
+use crate::lock::lock;
 
 /// The buckets of a task's two distributions: 1 µs to 0.4 s in steps, then the rest.
 pub(crate) const TASK_BUCKETS: usize = 39;
@@ -181,7 +182,7 @@ impl TaskCell {
     }
 
     fn foreign(&self) -> MutexGuard<'_, bool> {
-        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.foreign)
     }
 
     /// Marks the task, which waits, so that its next poll tells where; that comes when the

@@ -10,7 +10,7 @@ use std::{
     panic::Location,
     ptr,
     sync::{
-        Mutex, OnceLock, PoisonError, RwLock,
+        Mutex, OnceLock, RwLock,
         atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -25,7 +25,10 @@ use super::{
     thread::{ThreadReading, ThreadSlot, Threads},
     view::TaskView,
 };
-use crate::histogram::Histogram;
+use crate::{
+    histogram::Histogram,
+    lock::{self, lock},
+};
 
 const CHUNK: usize = 256;
 
@@ -106,9 +109,9 @@ impl Registry {
     /// Spawning and polling go on meanwhile; only ended tasks are kept waiting.
     #[allow(unsafe_code)]
     pub fn scan(&self, now: u64, mut visit: impl FnMut(TaskView<'_>)) {
-        let mut finished = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut finished = lock(&self.scan);
         self.sweep(&mut finished);
-        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let chunks = lock::read(&self.chunks).clone();
         for cell in chunks.into_iter().flatten() {
             let Some((reading, parts)) = cell.ledger.read(now, || cell.stage_parts()) else {
                 continue;
@@ -130,7 +133,7 @@ impl Registry {
     #[cfg(feature = "watch")]
     pub(crate) fn ask(&self, key: u64) -> Result<(), &'static str> {
         // Held, so that the slot stays with its task.
-        let scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        let scan = lock(&self.scan);
         let cell = self.cell_at(key).filter(|cell| cell.key() == key);
         let cell = cell.ok_or("there is no such task any more")?;
         let waker = cell.ask();
@@ -157,7 +160,7 @@ impl Registry {
     #[cfg(feature = "watch")]
     #[allow(unsafe_code)]
     pub(crate) fn runtime_of(&self, key: u64) -> Option<u32> {
-        let _scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scan = lock(&self.scan);
         let cell = self.cell_at(key)?;
         cell.ledger.read(self.now(), || ())?;
         // SAFETY: the lock is held and the slot was seen occupied.
@@ -179,7 +182,7 @@ impl Registry {
     #[cfg(feature = "watch")]
     fn cell_at(&self, key: u64) -> Option<&'static TaskCell> {
         let slot = (key & u64::from(u32::MAX)) as usize;
-        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        let chunks = lock::read(&self.chunks);
         chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
     }
 
@@ -235,7 +238,7 @@ impl Registry {
     }
 
     fn take_vacant(&self) -> &'static TaskCell {
-        let mut vacant = self.vacant.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut vacant = lock(&self.vacant);
         let cell = match *vacant {
             Some(cell) => cell,
             None => self.grow(),
@@ -246,7 +249,7 @@ impl Registry {
 
     /// Adds a chunk and returns its first cell, linked to the others.
     fn grow(&self) -> &'static TaskCell {
-        let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut chunks = lock::write(&self.chunks);
         let first = (chunks.len() * CHUNK) as u32;
         let cells: Vec<TaskCell> = (0..CHUNK as u32).map(|i| TaskCell::vacant(first + i)).collect();
         let chunk: &'static [TaskCell] = cells.leak();
@@ -309,7 +312,7 @@ impl Registry {
             }
             // SAFETY: the task is done, nothing refers to it, and the lock is held.
             unsafe { cell.clear() };
-            let mut vacant = self.vacant.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut vacant = lock(&self.vacant);
             let next = vacant.map_or(ptr::null_mut(), |cell| ptr::from_ref(cell).cast_mut());
             cell.next.store(next, Ordering::Relaxed);
             *vacant = Some(cell);

@@ -32,7 +32,7 @@ use std::{
     cell::Cell,
     ptr,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, OnceLock,
         atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
     thread::ThreadId,
@@ -45,7 +45,7 @@ use super::{
     recorder::{Recorder, TICK_NS},
     sync::Sequence,
 };
-use crate::histogram::BUCKETS;
+use crate::{histogram::BUCKETS, lock::lock};
 pub(crate) use signal_stack::SignalStack;
 pub(crate) use threads::Threads;
 
@@ -439,7 +439,7 @@ impl ThreadSlot {
             (self.innermost(), busy, self.polls.load(Ordering::Relaxed))
         });
         let running = if innermost.is_uncounted() { 0 } else { now.max(innermost.since) };
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let owner = lock(&self.owner).clone();
         ThreadReading {
             id: owner.as_ref().map(|owner| owner.id),
             os_id: Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0),

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::Source;
-use crate::model::{Interest, Snapshot};
+use crate::{
+    lock::lock,
+    model::{Interest, Snapshot},
+};
 
 /// Snapshots are not taken more often than this, whatever is asked for: a finger on a key
 /// that changes the interest must not become a load of its own.
@@ -117,7 +120,7 @@ impl Control {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wishes> {
-        self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.wishes)
     }
 
     fn run(&self, mut source: Box<dyn Source>, mut deliver: impl FnMut(Arc<Snapshot>) -> bool) {

@@ -10,7 +10,7 @@ use std::{
     ffi::c_int,
     io,
     os::fd::{AsFd, OwnedFd},
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Mutex, atomic::Ordering},
 };
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
@@ -21,6 +21,7 @@ use rustix::{
 };
 
 use super::{TAKEN, is_in_foreground, open_nonblocking};
+use crate::lock::lock;
 
 const MESSAGE: &[u8] =
     b"error: asynctop aborted; the screen has hidden the reason, run it with 2>FILE to keep it\n";
@@ -39,7 +40,7 @@ static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
 /// Saves the state of the terminal, which must not be in raw mode yet.
 pub(super) fn save(sequences: Vec<u8>) -> io::Result<()> {
     let saved = Saved { terminal: open_nonblocking().ok(), modes: tcgetattr(stdout())?, sequences };
-    *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    *lock(&SAVED) = Some(saved);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{
     io::Write,
     process,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         mpsc::{self, RecvTimeoutError, Sender},
     },
     task::Waker,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::report;
-use crate::{probe::Registry, watch::WatchHandle};
+use crate::{lock::lock, probe::Registry, watch::WatchHandle};
 
 /// How long the test has to fail by itself.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
@@ -29,10 +29,6 @@ struct State {
     /// Of the test's own future.
     waker: Option<Waker>,
     report: Option<String>,
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hang {

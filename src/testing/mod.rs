@@ -59,11 +59,12 @@ mod report;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
 use crate::{
+    lock::lock,
     probe::Registry,
     watch::{WatchOptions, Watchdog},
 };
@@ -118,7 +119,7 @@ impl Check {
     #[allow(clippy::await_holding_lock, reason = "another check shall wait, with its whole thread")]
     pub async fn run<F: Future>(self, test: F) -> F::Output {
         static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(&TURN);
         let registry = Registry::global();
         let began = registry.now();
         let options =

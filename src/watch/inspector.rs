@@ -1,6 +1,6 @@
 //! Looks closely at a long poll: why it is long, and where.
 
-use std::sync::{Arc, PoisonError, atomic::Ordering::Relaxed};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     Stack, StackSample,
@@ -11,7 +11,10 @@ use super::{
     record::Owner,
     shared::{Shared, count},
 };
-use crate::probe::{Registry, ThreadSlot};
+use crate::{
+    lock::lock,
+    probe::{Registry, ThreadSlot},
+};
 
 const MS: u64 = 1_000_000;
 /// A stack that was asked for and did not come at once is looked for again after this.
@@ -59,7 +62,7 @@ pub(super) struct Inspector {
 impl Inspector {
     pub(super) fn new(signal: i32, shared: Arc<Shared>) -> Self {
         let eyes = Eyes::open(signal).map_err(|why| {
-            let mut no_stacks = shared.no_stacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut no_stacks = lock(&shared.no_stacks);
             *no_stacks = Some(why.into());
         });
         Inspector { shared, eyes: eyes.ok(), budget: Budget::default() }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::Thread,
@@ -14,6 +14,7 @@ use super::{
     log::Log,
     options::{nanos, slow_ns},
 };
+use crate::lock::lock;
 
 /// What the watchdog's thread and its handles share.
 pub(super) struct Shared {
@@ -63,19 +64,19 @@ impl Shared {
 
     /// Why stacks cannot be captured, if so.
     pub(super) fn no_stacks(&self) -> Option<Arc<str>> {
-        self.no_stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.no_stacks).clone()
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.log)
     }
 
     pub(super) fn stops(&self) -> MutexGuard<'_, Vec<Stop>> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stops)
     }
 
     pub(super) fn samples(&self) -> MutexGuard<'_, Vec<Arc<StackSample>>> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.samples)
     }
 
     /// Adds samples of busy threads at `now`, and removes the old ones.
@@ -88,7 +89,7 @@ impl Shared {
     }
 
     pub(super) fn awaits(&self) -> MutexGuard<'_, AwaitPoints> {
-        self.awaits.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.awaits)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     cell::{OnceCell, RefCell},
     ptr,
     sync::{
-        Mutex, OnceLock, PoisonError, RwLock,
+        Mutex, OnceLock, RwLock,
         atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -12,6 +12,7 @@ use std::{
 use super::{LOCAL, Local, Owner, SignalStack, ThreadReading, ThreadSlot};
 use crate::{
     histogram::Histogram,
+    lock::{self, lock},
     probe::{distribution::Distribution, sync::Sequence},
     text::sanitize,
 };
@@ -46,7 +47,7 @@ impl Drop for Owned {
         });
         for (_, slot) in self.slots.borrow_mut().drain(..) {
             slot.os_id.store(0, Ordering::Relaxed);
-            *slot.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&slot.owner) = None;
         }
     }
 }
@@ -103,9 +104,9 @@ impl Threads {
         let thread = std::thread::current();
         let name = sanitize(thread.name().unwrap_or_default()).into_owned();
         let owner = Owner { id: thread.id(), name };
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock::write(&self.slots);
         for slot in slots.iter() {
-            let mut holder = slot.owner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut holder = lock(&slot.owner);
             if holder.is_none() {
                 *holder = Some(owner);
                 slot.os_id.store(os_id(), Ordering::Relaxed);
@@ -138,15 +139,15 @@ impl Threads {
 
     /// One more, or one fewer, wants to know when each thread polls whom.
     pub(crate) fn record(&self, more: bool) {
-        let mut recordings = self.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recordings = lock(&self.recordings);
         *recordings = recordings.saturating_add_signed(if more { 1 } else { -1 });
         let on = *recordings > 0;
         // Before the slots are looked through: a thread that takes one under the same lock
         // comes earlier, and is found, or later, and sees this.
         self.recording.store(on, Ordering::Relaxed);
-        for slot in self.slots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for slot in lock::read(&self.slots).iter() {
             // What an ended thread wrote is read still, but it needs no memory to write to.
-            if !on || slot.owner.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            if !on || lock(&slot.owner).is_some() {
                 slot.record(on);
             }
         }
@@ -154,21 +155,21 @@ impl Threads {
 
     /// All slots, living threads and ended ones, always in the same order.
     pub(crate) fn read(&self, now: u64) -> Vec<ThreadReading> {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let slots = lock::read(&self.slots);
         slots.iter().map(|slot| slot.read(now)).collect()
     }
 
     /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
     /// so a reader that comes often takes this lock and allocates nothing.
     pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let slots = lock::read(&self.slots);
         known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
     }
 
     /// Scheduling delays of all polls of all threads.
     pub(crate) fn delays(&self) -> Histogram {
         let mut all = Histogram::default();
-        for slot in self.slots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for slot in lock::read(&self.slots).iter() {
             all.merge(&slot.delays.load(slot.max_delay.load(Ordering::Relaxed)));
         }
         all

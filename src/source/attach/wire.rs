@@ -5,7 +5,7 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,7 +24,7 @@ use tonic::{
 };
 
 use super::{codec::Raw, histogram, limits, link::Link, state::Target};
-use crate::model::Distributions;
+use crate::{lock::lock, model::Distributions};
 
 /// How long a target may take to accept a connection, and to answer a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Changes what is known, and says so.

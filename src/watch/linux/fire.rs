@@ -7,7 +7,7 @@ use std::{
     pin::pin,
     ptr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll, Waker},
@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{os, os::this_thread, signal, signal::Asked, unwind::Unwinder};
-use crate::{probe::Registry, watch::cause::Whereabouts};
+use crate::{lock::lock, probe::Registry, watch::cause::Whereabouts};
 
 pub(super) const SIGNAL: i32 = libc::SIGURG;
 
@@ -24,7 +24,7 @@ pub(super) const SIGNAL: i32 = libc::SIGURG;
 pub(super) fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     signal::install(SIGNAL).expect("SIGURG takes a handler");
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TURN)
 }
 
 /// A thread's number, once it has one.

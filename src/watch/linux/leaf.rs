@@ -3,7 +3,7 @@
 //! as for a long poll; the rest is the watchdog's.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex,
     atomic::{AtomicI32, Ordering::Relaxed},
 };
 
@@ -12,7 +12,10 @@ use super::{
     os,
     signal::{self, Asked},
 };
-use crate::probe::{Registry, set_tracer};
+use crate::{
+    lock::lock,
+    probe::{Registry, set_tracer},
+};
 
 /// Futures of one poll whose stacks are copied; the mailboxes are for long polls, too.
 const LEAVES: usize = 4;
@@ -39,7 +42,7 @@ pub(super) fn install(signal: i32) {
 
 /// The traced polls of a registry since the last call.
 pub(in crate::watch) fn take(registry: &'static Registry) -> Vec<Traced> {
-    let mut all = ANSWERS_OF_ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = lock(&ANSWERS_OF_ALL);
     all.extract_if(.., |traced| std::ptr::eq(traced.registry, registry)).collect()
 }
 
@@ -51,7 +54,7 @@ fn trace(registry: &'static Registry, task: u64, poll: &mut dyn FnMut()) {
             leaves.push(copy());
         }
     });
-    let mut all = ANSWERS_OF_ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = lock(&ANSWERS_OF_ALL);
     if all.len() >= ANSWERS {
         all.remove(0);
     }

@@ -5,7 +5,7 @@ use std::{
     mem::zeroed,
     ptr,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicI32, AtomicUsize, Ordering::*},
     },
 };
@@ -16,7 +16,7 @@ use super::{
     copy::Registers,
     mailbox::{self, Ticket},
 };
-use crate::probe::ThreadSlot;
+use crate::{lock::lock, probe::ThreadSlot};
 
 /// What came of sending a request.
 pub(super) enum Asked {
@@ -101,7 +101,7 @@ pub(super) static TURN: Mutex<()> = Mutex::new(());
 /// # Errors
 /// If the operating system does not allow a handler for this signal.
 pub(super) fn install(signal: c_int) -> Result<(), String> {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = lock(&TURN);
     let no = || Err(format!("stacks are unavailable: signal {signal} takes no handler"));
     let Some(previous) = usize::try_from(signal).ok().and_then(|at| PREVIOUS.get(at)) else {
         return no();

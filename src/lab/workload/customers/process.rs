@@ -6,13 +6,13 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::Duration,
 };
 
 use super::crowd::{COME, GO};
-use crate::lab::failure::Failure;
+use crate::{lab::failure::Failure, lock::lock};
 
 /// A running process; dropped, it is gone. It also ends by itself when this one does,
 /// however that comes: its orders end then.
@@ -79,10 +79,6 @@ impl Drop for Outside {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Passes on the reports of the customers, one a line, until their process ends.
