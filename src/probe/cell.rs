@@ -10,10 +10,7 @@ use std::{
     task::Waker,
 };
 
-use super::{
-    distribution::Distribution, identity::Identity, ledger::Ledger, refs::Refs, thread,
-    waker::SILENT,
-};
+use super::{distribution::Distribution, identity::Identity, ledger::Ledger, refs::Refs};
 use crate::lock::lock;
 
 /// The buckets of a task's two distributions: 1 µs to 0.4 s in steps, then the rest.
@@ -61,18 +58,6 @@ unsafe impl Sync for TaskCell {}
 // SAFETY: as above; no field is tied to the thread that made it.
 #[allow(unsafe_code)]
 unsafe impl Send for TaskCell {}
-
-/// The waker that a measured future is polled with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollWaker {
-    /// Records wakes and calls the waker that the cell has adopted.
-    Borrowed,
-    /// Records wakes and calls another waker, of which it holds a clone.
-    Foreign,
-    /// The waker of a traced poll that this poll is nested in, which does nothing. The real poll
-    /// follows, with the waker to call.
-    Silent,
-}
 
 impl TaskCell {
     pub(crate) fn vacant(slot: u32) -> Self {
@@ -137,35 +122,13 @@ impl TaskCell {
         unsafe { (*self.identity.get()).as_ref() }
     }
 
-    /// Makes our wakers call `waker`, unless they call another one already. Returns the waker to
-    /// poll with.
+    /// Makes our wakers call `waker`. `false` if they cannot, because they call another one already.
     ///
     /// # Safety
     /// Only the thread that polls the task's future may call this.
     #[allow(unsafe_code)]
-    #[inline(always)]
-    pub(crate) unsafe fn adopt(&self, waker: &Waker) -> PollWaker {
-        // SAFETY: only this thread writes `inner` while the future lives, so it may read
-        // it; other threads may be reading it too.
-        match unsafe { &*self.inner.get() } {
-            Some(known) if known.will_wake(waker) => PollWaker::Borrowed,
-            _ => {
-                // SAFETY: the caller's promise is passed on.
-                unsafe { self.adopt_another(waker) }
-            }
-        }
-    }
-
-    /// The first waker, or another one than before.
-    ///
-    /// # Safety
-    /// As for `adopt`.
-    #[allow(unsafe_code)]
     #[cold]
-    unsafe fn adopt_another(&self, waker: &Waker) -> PollWaker {
-        if waker.will_wake(SILENT) && thread::is_probing() {
-            return PollWaker::Silent;
-        }
+    pub(super) unsafe fn replace_inner(&self, waker: &Waker) -> bool {
         // With no waker of ours about, nobody reads `inner`, and nobody can make a waker
         // before this poll hands one out.
         let alone = self.refs.wakers() == 0;
@@ -178,7 +141,7 @@ impl TaskCell {
         // Before Tokio's waker goes, which may end a task.
         drop(foreign);
         drop(old);
-        if alone { PollWaker::Borrowed } else { PollWaker::Foreign }
+        alone
     }
 
     fn foreign(&self) -> MutexGuard<'_, bool> {

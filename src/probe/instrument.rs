@@ -11,13 +11,13 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    cell::{PollWaker, TaskCell},
+    cell::TaskCell,
     identity::Name,
     ledger::Started,
     reading::Outcome,
     registry::Registry,
     thread::{self, Frame, Outer, ThreadSlot},
-    waker::{self, Foreign},
+    waker::{self, Foreign, PollWaker},
 };
 #[cfg(feature = "watch")]
 use super::{ledger::How, trace};
@@ -164,7 +164,7 @@ impl<F: Future> Future for Instrumented<F> {
         }
 
         // SAFETY: `poll` has the future for itself.
-        let poll_waker = unsafe { cell.adopt(context.waker()) };
+        let poll_waker = unsafe { waker::adopt(cell, context.waker()) };
         let (borrowed, foreign);
         let waker = match poll_waker {
             PollWaker::Borrowed => {

@@ -17,6 +17,51 @@ pub(super) static SILENT: &Waker = Waker::noop();
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
 
+/// The waker that a measured future is polled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PollWaker {
+    /// Records wakes and calls the waker that the cell has adopted.
+    Borrowed,
+    /// Records wakes and calls another waker, of which it holds a clone.
+    Foreign,
+    /// The waker of a traced poll that this poll is nested in, which does nothing. The real poll
+    /// follows, with the waker to call.
+    Silent,
+}
+
+/// Makes the cell's wakers call `waker`, unless they call another one already. Returns the waker to
+/// poll with.
+///
+/// # Safety
+/// Only the thread that polls the task's future may call this.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(crate) unsafe fn adopt(cell: &TaskCell, waker: &Waker) -> PollWaker {
+    // SAFETY: the caller has the future, and only this thread replaces the waker while it lives.
+    match unsafe { cell.inner_waker() } {
+        Some(known) if known.will_wake(waker) => PollWaker::Borrowed,
+        // SAFETY: the caller's promise is passed on.
+        _ => unsafe { adopt_another(cell, waker) },
+    }
+}
+
+/// The first waker, or another one than before.
+///
+/// # Safety
+/// As for `adopt`.
+#[allow(unsafe_code)]
+#[cold]
+unsafe fn adopt_another(cell: &TaskCell, waker: &Waker) -> PollWaker {
+    if waker.will_wake(SILENT) && thread::is_probing() {
+        return PollWaker::Silent;
+    }
+    // SAFETY: the caller's promise is passed on.
+    match unsafe { cell.replace_inner(waker) } {
+        true => PollWaker::Borrowed,
+        false => PollWaker::Foreign,
+    }
+}
+
 /// A waker for the duration of a poll, which counts as no living waker.
 ///
 /// # Safety
