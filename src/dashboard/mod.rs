@@ -55,7 +55,7 @@ impl Control for World<'_> {
     fn lab(&mut self, command: Command) -> String {
         match self.lab {
             Some(lab) => lab.execute(command),
-            None => "there is no lab here".to_owned(),
+            None => "not available: this target is not the lab".to_owned(),
         }
     }
 
@@ -88,7 +88,7 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     let registry = lab.registry;
     let lab = Lab::start(lab)?;
     let watchdog = Watchdog::start(registry, options.thresholds.watch())
-        .map_err(|error| anyhow!("cannot start the watchdog: {error}; try with fewer workers"))?;
+        .map_err(|error| anyhow!("cannot start the watchdog: {error}; try fewer workers"))?;
     let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
     let result = show(Box::new(source), Some(&lab), options, |_| ());
     lab.shutdown();
@@ -102,7 +102,7 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
 #[cfg(feature = "attach")]
 pub fn attach(addresses: &[Address], options: &Options) -> anyhow::Result<()> {
     let source = AttachSource::start(addresses)
-        .map_err(|error| anyhow!("cannot start to connect: {error}; try with fewer open files"))?;
+        .map_err(|error| anyhow!("cannot start the client: {error}; try a higher `ulimit -n`"))?;
     let changes = source.changes();
     // What a target sends is shown at once, not with the next look.
     show(Box::new(source), None, options, |sampler| changes.tell(move || sampler.look()))
@@ -120,11 +120,7 @@ fn show(
     let sampler = Sampler::start(source, options.interval, move |snapshot| {
         snapshots.send(Event::Snapshot(snapshot)).is_ok()
     })
-    .map_err(|error| {
-        anyhow!(
-            "cannot start the thread that looks at the runtime: {error}; try with fewer workers"
-        )
-    })?;
+    .map_err(|error| anyhow!("cannot start the sampler thread: {error}; try fewer workers"))?;
     started(sampler.control());
     term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
@@ -147,8 +143,10 @@ fn show(
 fn end_after(time: Duration, events: Sender<Event>) -> anyhow::Result<()> {
     let timer = thread::Builder::new().name("asynctop-timer".into()).spawn(move || {
         thread::sleep(time);
-        // Nobody listens any more: it has ended already.
+        // The receiver is gone because the program is exiting.
         let _ = events.send(Event::End);
     });
-    timer.map(drop).map_err(|error| anyhow!("cannot start a timer: {error}; leave out --for"))
+    timer
+        .map(drop)
+        .map_err(|error| anyhow!("cannot start the timer of --for: {error}; try without it"))
 }

@@ -24,7 +24,7 @@ use super::{TAKEN, is_in_foreground, open_nonblocking};
 use crate::lock::lock;
 
 const MESSAGE: &[u8] =
-    b"error: asynctop aborted; the screen has hidden the reason, run it with 2>FILE to keep it\n";
+    b"error: asynctop aborted; the screen has hidden the reason: run it again with 2>FILE to keep it\n";
 
 /// The terminal as it was before the program took it.
 struct Saved {
