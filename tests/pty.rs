@@ -121,7 +121,7 @@ fn keys_are_answered_while_hogs_hold_every_worker() {
     let mut terminal = dashboard(&args);
     wait_for_standstill(&terminal);
     terminal.keys("?");
-    terminal.wait_for_text("the tasks, one a row");
+    terminal.wait_for_text("tasks, one per row");
     terminal.keys("2");
     terminal.wait_for_line(&["GROUP", "WAITING"]);
     terminal.keys("3");
@@ -288,14 +288,14 @@ fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
     terminal.wait_for_line(&["hog─────"]);
     terminal.wait_for_line(&["█████", "w0"]);
     terminal.keys(" ");
-    terminal.wait_for_line(&["w0 at", "polls hog", "not ended"]);
+    terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
     // To the beginning of its poll, and to the one before.
     terminal.keys("+++NN");
     terminal.wait_for_line(&["w0 at", "polled"]);
     terminal.keys("n\r");
     terminal.wait_for_line(&["hog", "group hog"]);
     terminal.keys("\x1b");
-    terminal.wait_for_line(&["w0 at", "polls hog", "not ended"]);
+    terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
 }
@@ -370,7 +370,7 @@ fn workload_without_file_descriptors_has_failed_on_the_lab_screen() {
     prlimit(Pid::from_raw(terminal.pid().cast_signed()), Resource::Nofile, limit).unwrap();
     terminal.keys("6j+");
     let why = "its clients get no reply from the service: Too many open files";
-    terminal.wait_for_line(&["tcp has failed: ", why]);
+    terminal.wait_for_line(&["tcp failed: ", why]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();

@@ -8,8 +8,8 @@ use crate::lab::Command;
 /// The intervals to choose from.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
-/// What there is to say to whoever would change what is only watched.
-const NO_LAB: &str = "there is no lab here: asynctop only looks at this program";
+/// The message for keys that change the lab, while another program is watched.
+const NO_LAB: &str = "not available: this target is not the lab";
 
 impl App {
     pub(super) fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
@@ -31,7 +31,7 @@ impl App {
             return None;
         }
         if self.screen != Screen::Lab {
-            self.say("workloads are raised, lowered, paused and restarted on screen 6", now);
+            self.say("open screen 6 to change, pause or restart workloads", now);
             return None;
         }
         match self.workloads.key() {
@@ -57,7 +57,7 @@ impl App {
         match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
             Some(position) => self.lab(Command::SwitchMode(position), now),
             None => {
-                self.say("no workload here knows another way of working", now);
+                self.say("no workload of this scenario has modes", now);
                 None
             }
         }
@@ -77,7 +77,7 @@ impl App {
             return;
         };
         if task.state.is_done() {
-            let sentence = format!("{} has ended already", task.meta.name);
+            let sentence = format!("{} has already ended", task.meta.name);
             self.say(sentence, now);
             return;
         }
@@ -87,15 +87,15 @@ impl App {
     /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
     pub(super) fn ask_where(&mut self, now: Duration) {
         if self.watches_targets() {
-            self.say("only a task of this process can be asked where it waits", now);
+            self.say("await points are available only for tasks of this process", now);
             return;
         }
         let Overlay::Task { key, .. } = self.overlay else {
-            self.say("open a task's details with Enter to ask where it waits", now);
+            self.say("open a task with Enter to show its await point", now);
             return;
         };
         if self.is_frozen() {
-            self.say("the picture stands still: Space lets it go on", now);
+            self.say("the screen is frozen: Space resumes", now);
             return;
         }
         self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
@@ -141,11 +141,12 @@ impl App {
             INTERVALS_MS.into_iter().rev().find(|ms| *ms < current)
         };
         let Some(next) = next else {
-            self.say("no further", now);
+            let end = if slower { "longest" } else { "shortest" };
+            self.say(format!("this is the {end} refresh interval"), now);
             return None;
         };
         self.interval = Duration::from_millis(next);
-        self.say(format!("a look every {:?}", self.interval), now);
+        self.say(format!("refresh every {:?}", self.interval), now);
         Some(Effect::Interval(self.interval))
     }
 }

@@ -6,7 +6,7 @@ use super::{App, Overlay, Screen, cursor::Step};
 use crate::model::{Column, GroupColumn};
 
 /// Of a list that is not sorted by columns.
-const OWN_ORDER: &str = "this screen has an order of its own: 1 and 2 are sorted by columns";
+const OWN_ORDER: &str = "this screen has a fixed order; screens 1 and 2 can be sorted";
 
 /// How much the terminal has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

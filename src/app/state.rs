@@ -175,7 +175,7 @@ impl App {
     pub fn resources(&self) -> Result<&Resources, &'static str> {
         match self.model().snapshot() {
             Some(snapshot) => snapshot.resources.as_deref().map_err(|reason| *reason),
-            None => Err("nothing was looked at yet"),
+            None => Err("no sample yet"),
         }
     }
 

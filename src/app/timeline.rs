@@ -137,11 +137,11 @@ impl App {
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
         let worker = self.timeline_worker();
         if self.watches_targets() {
-            self.say("when each worker polled whom is known of this process only", now);
+            self.say("the timeline is available only for this process", now);
             return;
         }
         if self.screen != Screen::Timeline {
-            self.say("polls are stepped through on screen 4", now);
+            self.say("open screen 4 to step through polls", now);
             return;
         }
         self.point(now, |at, timeline| timeline.step(worker, at, forward));
@@ -165,7 +165,7 @@ impl App {
     fn point(&mut self, now: Duration, to: impl FnOnce(u64, &Timeline) -> Option<u64>) {
         if !self.is_frozen() {
             self.freeze();
-            self.say("the picture stands still: Space lets it go on", now);
+            self.say("the screen is frozen: Space resumes", now);
         }
         if self.timeline.cursor_ns.is_none() {
             self.place_cursor();
@@ -181,7 +181,7 @@ impl App {
     pub(super) fn zoom(&mut self, closer: bool, now: Duration) {
         let mut view = self.timeline.clone();
         if !view.zoom(closer, self.model().timeline()) {
-            self.say("no further", now);
+            self.say("cannot zoom any further", now);
         }
         self.timeline = view;
     }

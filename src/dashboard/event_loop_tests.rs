@@ -24,7 +24,7 @@ struct Asked(Vec<String>);
 impl Control for Asked {
     fn lab(&mut self, command: Command) -> String {
         self.0.push(format!("{command:?}"));
-        "hog on: spin, never gives way".into()
+        "hog on: spin, never yields".into()
     }
 
     fn set_interval(&mut self, interval: Duration) {
@@ -67,7 +67,7 @@ fn key(c: char) -> Event {
 #[test]
 fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
     let screen = run_over(Vec::new(), &mut Asked::default());
-    assert!(screen.contains("waits for the first look"), "{screen}");
+    assert!(screen.contains("waiting for the first sample"), "{screen}");
 }
 
 #[test]

@@ -58,9 +58,9 @@ fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Snapshot {
     moment.source = "attach: app:6669".into();
     // Another program than the one before.
     moment.epoch = 77;
-    moment.runtime.flavor = Figure::Unavailable("not on the wire");
+    moment.runtime.flavor = Figure::Unavailable("not available over console-subscriber");
     moment.workers = Vec::new();
-    moment.caveats = &[Caveat { figure: "tasks.max_poll_ns", text: "at least" }];
+    moment.caveats = &[Caveat { figure: "tasks.max_poll_ns", text: "lower bound" }];
     moment.targets = targets;
     moment
 }

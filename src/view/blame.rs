@@ -1,12 +1,12 @@
-//! Who cost the others most in the last minute, below the findings.
+//! The impact table below the findings: the long polls of the last minute by task.
 //!
 //! ```text
-//!  TASK-SECONDS  TASKS   POLLS   HELD  LONG POLLS OF
-//!          3.20     16      12  1.30s  hog  hog::spin src/lab/workload/hog.rs:61
-//!        ≤ 0.31      4       3   45ms  parser  app::parse src/parse.rs:20
+//!  TASK-SECONDS  TASKS   POLLS  BLOCKED  OFFENDER
+//!          3.20     16      12    1.30s  hog  hog::spin src/lab/workload/hog.rs:61
+//!        ≤ 0.31      4       3   45.0ms  parser  app::parse src/parse.rs:20
 //! ```
 //!
-//! Sixteen tasks that wait for a second each have waited for sixteen task-seconds.
+//! Sixteen tasks that are delayed by one second each are sixteen task-seconds.
 
 use ratatui::{layout::Rect, style::Style};
 
@@ -42,7 +42,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(listed) = lines.checked_sub(2) else { return };
     let top = area.bottom() - lines + 1;
     let head =
-        format!(" {:>12}{:>7}{:>8}{:>8}  LONG POLLS OF", "TASK-SECONDS", "TASKS", "POLLS", "HELD");
+        format!(" {:>12}{:>7}{:>8}{:>9}  OFFENDER", "TASK-SECONDS", "TASKS", "POLLS", "BLOCKED");
     canvas.line(area.x, top, area.right(), &vec![(head, canvas.look.title())]);
     let culprits = app.model().blame().culprits().iter().take(usize::from(listed));
     for (culprit, y) in culprits.zip(top + 1..) {
@@ -63,7 +63,7 @@ fn line(look: Look, culprit: &Culprit) -> Pieces {
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
         (format!(" {cost:>12}"), look.warning()),
-        (format!("{tasks:>7}{polls:>8}{held:>8}  {}  {function} ", culprit.name), Style::new()),
+        (format!("{tasks:>7}{polls:>8}{held:>9}  {}  {function} ", culprit.name), Style::new()),
         (place.to_owned(), look.dim()),
     ]
 }

@@ -1,14 +1,14 @@
-//! Threads against async, as it is measured.
+//! The screen of `asynctop compare`: threads and async side by side, while they are measured.
 //!
 //! ```text
-//!  asynctop compare  the same service: a thread for each connection, or async on one thread     3 of 6
+//!  asynctop compare  one service: a thread per connection, or async on one thread   3 of 6 measured
 //!  CONNECTIONS  STYLE    THREADS     MEMORY  REQUESTS/S       P50       P99  SWITCHES/REQ    CPU/REQ
 //!          100  threads      101     7.6 MB       71792     1.3ms     2.7ms          1.09     15.5µs
 //!               async          1     4.9 MB       59023     1.6ms     6.1ms          0.32      7.4µs
 //!               better   throughput threads ×1.2, p99 latency threads ×2.3, memory async ×1.6
 //!         1000  threads  ████▌░░░░░ measuring
-//!               async    waits
-//!  q quit, the table stays
+//!               async    pending
+//!  q quit and print the table
 //! ```
 
 use std::{fmt::Display, time::Duration};
@@ -28,7 +28,7 @@ use crate::{
     compare::{self, Row},
 };
 
-const TITLE: &str = "the same service: a thread for each connection, or async on one thread";
+const TITLE: &str = "one service: a thread per connection, or async on one thread";
 /// As wide as the titles, and as the figures below them can be.
 const WIDTHS: [usize; 7] = [9, 11, 12, 10, 10, 14, 11];
 /// The connections and the style in front of them.
@@ -84,7 +84,7 @@ fn footer(board: &Board, look: Look) -> Pieces {
     vec![
         (format!(" {state}"), look.good()),
         ("q".to_owned(), look.key()),
-        (" quit, the table stays  ".to_owned(), Style::new()),
+        (" quit and print the table  ".to_owned(), Style::new()),
         ("j k".to_owned(), look.key()),
         (" scroll".to_owned(), Style::new()),
     ]
@@ -106,9 +106,9 @@ fn lines(board: &Board, look: Look, width: u16, now: Duration) -> Vec<Pieces> {
             }
             None if at == board.rows.len() && board.began.is_some() => {
                 let bar = bar(look, board.share(now), usize::from(width / 6).max(4));
-                (format!("  {bar} is measured"), look.busy())
+                (format!("  {bar} measuring"), look.busy())
             }
-            None => ("  waits".to_owned(), look.dim()),
+            None => ("  pending".to_owned(), look.dim()),
         });
         lines.push(line);
         if !first {

@@ -23,7 +23,7 @@ const TWO_COLUMNS: u16 = 132;
 /// The lines, as many as there are.
 pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
     let Some(task) = app.task(key) else {
-        let text = " this task has ended and is no longer kept; Esc goes back";
+        let text = " this task has ended and is no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
     let rates = app.model().position(key).map(|at| app.model().rates(at)).unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> 
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
     lines.push(Pieces::new());
-    let longest = app.model().snapshot().map(|snapshot| longest(snapshot, task));
+    let longest = app.model().snapshot().map(|snapshot| longest(look, snapshot, task));
     lines.extend(counts(look, task, rates, longest.unwrap_or_default()));
     lines.push(Pieces::new());
     lines.extend(distributions(app, look, width, key));
@@ -65,7 +65,7 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
     let size = match meta.future_size {
         0 => String::new(),
-        bytes => format!("  a future of {} bytes", count(u64::from(bytes))),
+        bytes => format!("  future size {} bytes", count(u64::from(bytes))),
     };
     let mut lines = vec![
         vec![
@@ -83,7 +83,7 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
         more.push(format!("kind {}", meta.kind.as_str()));
     }
     if !meta.target.is_empty() {
-        more.push(format!("of {}", meta.target));
+        more.push(format!("target {}", meta.target));
     }
     if !meta.fields.is_empty() {
         more.push(meta.fields.to_string());
@@ -94,26 +94,26 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
     lines
 }
 
-/// What it waits for, where that is known; else where, if it was asked, or how to ask it.
+/// The resource that the task waits for, if it is known, otherwise its await point or the key for it.
 fn waits(app: &App, look: Look, task: &TaskFigures) -> Vec<Pieces> {
     if app.resources().is_ok() {
         return resources::waits_of(app, look, task.key);
     }
-    let said = app.model().snapshot().and_then(|snapshot| snapshot.await_point.as_ref());
-    let said = said.filter(|said| said.task == task.key && app.has_asked(task.key));
-    if let Some(said) = said {
+    let answer = app.model().snapshot().and_then(|snapshot| snapshot.await_point.as_ref());
+    let answer = answer.filter(|answer| answer.task == task.key && app.has_asked(task.key));
+    if let Some(answer) = answer {
         let line = |line: String| vec![(format!(" {line}"), Style::new())];
-        return said.lines().into_iter().map(line).collect();
+        return answer.lines().into_iter().map(line).collect();
     }
     let text = match (app.has_asked(task.key), task.state) {
-        (true, _) => " asked where it waits: the answer comes with the next look",
-        (_, State::Idle) => " a  ask where it waits: polls it once, not counted",
+        (true, _) => " await point requested: shown with the next sample",
+        (_, State::Idle) => " a  show the await point: polls the task once, not counted",
         _ => return Vec::new(),
     };
     vec![vec![(text.to_owned(), look.dim())]]
 }
 
-/// What is wrong with it, where and why, and the cure.
+/// The active findings about the task, each with its evidence and fix.
 fn findings(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
     let width = usize::from(width.saturating_sub(2));
     let wrapped = |text: &str, style: Style| -> Vec<Pieces> {
@@ -161,7 +161,7 @@ fn counts(
     look: Look,
     task: &TaskFigures,
     rates: TaskRates,
-    [longest_poll, longest_wait]: [String; 2],
+    [longest_poll, longest_delay]: [String; 2],
 ) -> Vec<Pieces> {
     let wakers = match task.live_wakers {
         _ if task.state.is_done() => "–".to_owned(),
@@ -172,13 +172,13 @@ fn counts(
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
     let facts = [
-        ("polls", format!("{}, {} a second", count(task.polls), rate(rates.polls))),
-        ("longest poll", format!("{longest_poll}, mean {}", duration(mean))),
-        ("longest wait", format!("{longest_wait} for a worker")),
+        ("polls", format!("{}, {} per second", count(task.polls), rate(rates.polls))),
+        ("max poll", format!("{longest_poll}, mean {}", duration(mean))),
+        ("max delay", format!("{longest_delay} from wake to poll")),
         (
             "wakes",
             format!(
-                "{}, {} a second, {} of them by itself",
+                "{}, {} per second; {} self-wakes",
                 count(task.wakes),
                 rate(rates.wakes),
                 count(task.self_wakes)
@@ -186,7 +186,11 @@ fn counts(
         ),
         (
             "wakers",
-            if lost { "0: nobody can wake it, it will never run again".into() } else { wakers },
+            if lost {
+                "0: nothing can wake this task, so it will never run again".into()
+            } else {
+                wakers
+            },
         ),
     ];
     let line = |(name, fact): (&str, String)| {
@@ -196,14 +200,14 @@ fn counts(
     facts.into_iter().map(line).collect()
 }
 
-/// The longest poll and the longest wait of a task. Where the figures of the list are of less
-/// than all, the distributions may know better.
-fn longest(snapshot: &Snapshot, task: &TaskFigures) -> [String; 2] {
+/// The longest poll and the longest scheduling delay of a task. Where those of the list are lower
+/// bounds, the distributions may have larger ones.
+fn longest(look: Look, snapshot: &Snapshot, task: &TaskFigures) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
     let of = |figure: &str, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
         match snapshot.caveat(figure).is_some() {
-            true => format!("at least {}", duration(known.max(all))),
+            true => format!("{} {}", look.glyph("≥", ">="), duration(known.max(all))),
             false => duration(known),
         }
     };
@@ -222,17 +226,17 @@ fn distributions(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
     let found = app.model().snapshot().and_then(|snapshot| distributions_of(snapshot, key));
     let Some(Distributions { poll_times, delays }) = found else {
         let text = match app.is_frozen() {
-            true => " –  no distributions: the picture was frozen before they were asked for",
-            false => " –  the distributions come with the next look",
+            true => " –  distributions: not recorded before the screen was frozen",
+            false => " –  distributions: shown with the next sample",
         };
         return vec![vec![(text.to_owned(), look.dim())]];
     };
     let polls = distribution(look, "poll times", poll_times);
-    let waits = distribution(look, "waits for a worker", delays);
+    let delays = distribution(look, "scheduling delays", delays);
     let mut lines = if width >= TWO_COLUMNS {
-        beside(polls, waits, usize::from(width / 2))
+        beside(polls, delays, usize::from(width / 2))
     } else {
-        [polls, vec![Pieces::new()], waits].concat()
+        [polls, vec![Pieces::new()], delays].concat()
     };
     let bound = Histogram::ERROR_FACTOR;
     let note = format!(" p50, p90, p99: within a factor of {bound}; max is exact");

@@ -1,4 +1,4 @@
-//! Everything that is known of one finding: the sentence, where and why, who waits, the cure.
+//! The details of one finding: sentence, fix, location, cause, stack and affected tasks.
 
 use ratatui::style::Style;
 
@@ -14,7 +14,7 @@ use crate::{
 /// The lines, as many as there are.
 pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pieces> {
     let Some(finding) = app.model().finding(id) else {
-        let text = " this finding is over and no longer kept; Esc goes back";
+        let text = " this finding is resolved and no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
     let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
@@ -26,7 +26,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
     lines.extend(facts(look, finding, room, now));
     lines.extend(parts(app, look, finding, room));
     let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
-    lines.extend(cost.map(|cost| fact(look, "blame", cost)));
+    lines.extend(cost.map(|cost| fact(look, "impact", cost)));
     if let Some(evidence) = &finding.evidence {
         lines.push(Pieces::new());
         lines.extend(why(look, evidence));
@@ -52,7 +52,7 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     let ago = |then: u64| duration(now.saturating_sub(then));
     let last = match finding.active {
         true => "last now".to_owned(),
-        false => format!("last {} ago, over", ago(finding.last_seen_ns)),
+        false => format!("last {} ago, resolved", ago(finding.last_seen_ns)),
     };
     let times = match finding.count {
         0 | 1 => "once".to_owned(),
@@ -97,11 +97,11 @@ fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
 fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     let mut lines = Vec::new();
     if evidence.kind == PollKind::Drop {
-        lines.push(fact(look, "during", "the drop of its future, not a poll".to_owned()));
+        lines.push(fact(look, "during", "drop of the future, not a poll".to_owned()));
     }
-    lines.push(fact(look, "because", evidence.cause.to_string()));
-    if let Some(said) = evidence.instead_of_stack() {
-        lines.push(fact(look, "stack", said));
+    lines.push(fact(look, "cause", evidence.cause.to_string()));
+    if let Some(reason) = evidence.instead_of_stack() {
+        lines.push(fact(look, "stack", reason));
     }
     if evidence.shares.len() > 1 {
         for share in &evidence.shares {
@@ -123,7 +123,7 @@ fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     let frames = stack.task_frames();
     let captures = match evidence.captures {
         0 | 1 => String::new(),
-        n => format!(", seen most often of {n}"),
+        n => format!(", the most frequent of {n} captures"),
     };
     let head = format!(" stack, innermost first{captures}");
     let mut lines = vec![vec![(head, look.dim())]];
@@ -131,7 +131,9 @@ fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
     while at < frames.len() {
         let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
         if folded > 0 {
-            let text = format!("     {} {folded} of the runtime and std", look.glyph("⋯", "..."));
+            let plural = if folded == 1 { "" } else { "s" };
+            let dots = look.glyph("⋯", "...");
+            let text = format!("     {dots} {folded} frame{plural} of the runtime and std");
             lines.push(vec![(text, look.dim())]);
             at += folded;
             continue;
@@ -146,7 +148,7 @@ fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
         at += 1;
     }
     if let Some(cut) = stack.cut {
-        lines.push(vec![(format!("     the rest is unknown: {cut}"), look.dim())]);
+        lines.push(vec![(format!("     incomplete: {cut}"), look.dim())]);
     }
     lines
 }
@@ -155,11 +157,11 @@ fn is_folded(frame: &Frame) -> bool {
     !matches!(frame.kind, FrameKind::User | FrameKind::Dependency)
 }
 
-/// Who waits, with a bar for how long.
+/// The affected tasks, each with a bar for its delay.
 fn waiters(look: Look, finding: &Finding) -> Vec<Pieces> {
     let more = finding.waiting.saturating_sub(finding.waiters.len());
-    let wait = if finding.active { "wait" } else { "waited" };
-    let head = format!(" {} {wait} for a worker, longest first", finding.waiting);
+    let plural = if finding.waiting == 1 { "" } else { "s" };
+    let head = format!(" {} affected task{plural}, longest delay first", finding.waiting);
     let mut lines = vec![vec![(head, look.dim())]];
     let most = finding.waiters.iter().map(|waiter| waiter.waited_ns).max().unwrap_or(1).max(1);
     lines.extend(finding.waiters.iter().map(|Waiter { name, waited_ns, .. }| {

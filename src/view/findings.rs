@@ -1,4 +1,4 @@
-//! What is wrong, one finding a row: those of now, then those that are over.
+//! The findings, one per row: active ones, then resolved ones.
 
 use ratatui::{layout::Rect, style::Style};
 
@@ -58,11 +58,12 @@ fn title(column: Column) -> &'static str {
         Column::Sign => "",
         Column::Rule => "RULE",
         Column::Subject => "SUBJECT",
-        Column::Sentence => "WHAT IS WRONG",
+        Column::Sentence => "FINDING",
         Column::Since => "SINCE",
         Column::Last => "LAST",
         Column::Count => "TIMES",
-        Column::Where => "WHERE",
+        // The line that blocks or, without one, where the task was spawned.
+        Column::Where => "LINE",
     }
 }
 
@@ -119,7 +120,7 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
     let largest = app.model().blame().largest();
     let mut lines: Vec<Pieces> = match (app.model().snapshot(), &largest) {
-        (None, _) => vec![vec![(" waits for the first look".to_owned(), look.good())]],
+        (None, _) => vec![vec![(" waiting for the first sample".to_owned(), look.good())]],
         (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), look.good())]],
         (Some(_), Some(largest)) => {
             let text = format!("No rule has fired. Largest impact: {largest}. The rules:");

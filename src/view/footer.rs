@@ -128,10 +128,11 @@ pub(super) fn urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
     let look = canvas.look;
     let (text, style) = match (&app.prompt, app.message()) {
         (Prompt::Cancel { name, .. }, _) => {
-            (format!(" cancel {name}? x again does it, Esc does not"), look.warning())
+            (format!(" cancel {name}? x to confirm, Esc to keep it"), look.warning())
         }
         (Prompt::Filter, _) => {
-            let text = " words to find: Enter keeps them, Esc clears them, Ctrl-w Ctrl-u erase";
+            let text =
+                " filter words: Enter applies, Esc clears, Ctrl-w deletes a word, Ctrl-u all";
             (text.to_owned(), look.dim())
         }
         (_, Some(message)) => (format!(" {message}"), look.title()),

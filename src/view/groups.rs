@@ -71,7 +71,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// From some height on the last line says what the tasks of a group are doing.
+/// From some height on the last line shows the stages of a group's tasks.
 fn has_stages_line(height: u16) -> bool {
     height >= 8
 }
@@ -81,7 +81,7 @@ pub(super) fn rows(height: u16) -> usize {
     usize::from(height).saturating_sub(1 + usize::from(has_stages_line(height)))
 }
 
-/// The selected group; while none is selected, the one with the most to tell.
+/// The selected group; while none is selected, the one with the most stages.
 fn stages_of(app: &App) -> Option<&GroupRow> {
     let rows = app.group_rows();
     let selected = rows.iter().find(|row| app.groups.key() == Some(&row.name));
@@ -92,9 +92,9 @@ fn stages_of(app: &App) -> Option<&GroupRow> {
 fn stages(row: &GroupRow) -> String {
     let one =
         |(stage, tasks): &(&str, usize)| format!("{} × {stage}", compact_count(*tasks as u64));
-    let said = row.stages.iter().map(one).collect::<Vec<_>>().join(" · ");
-    let said = if said.is_empty() { "its tasks do not say what they do".to_owned() } else { said };
-    format!(" {}: {said}", row.name)
+    let stages = row.stages.iter().map(one).collect::<Vec<_>>().join(" · ");
+    let stages = if stages.is_empty() { "no task has a stage".to_owned() } else { stages };
+    format!(" {}: {stages}", row.name)
 }
 
 fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {

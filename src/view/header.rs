@@ -1,8 +1,7 @@
-//! The first line: what is watched to the left; the hog, the lag and the slowdown to the
-//! right.
+//! The first line: the target to the left; hog, scheduling delay and slowdown to the right.
 //!
 //! ```text
-//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never gives way  lag p99 1.2s  slowdown ×38
+//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never yields  delay p99 1.2s  slowdown ×38
 //! ```
 
 use ratatui::{
@@ -23,15 +22,23 @@ struct Part {
     rank: u8,
     right: bool,
     text: String,
+    /// A longer text, if there is room for it beside all the parts that were chosen.
+    long: Option<String>,
     style: Style,
 }
 
+impl Part {
+    fn or_longer(self, long: String) -> Part {
+        Part { long: Some(long), ..self }
+    }
+}
+
 fn left(rank: u8, text: impl Into<String>, style: Style) -> Part {
-    Part { rank, right: false, text: text.into(), style }
+    Part { rank, right: false, text: text.into(), long: None, style }
 }
 
 fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
-    Part { rank, right: true, text: text.into(), style }
+    Part { rank, right: true, text: text.into(), long: None, style }
 }
 
 const GAP: u16 = 2;
@@ -60,14 +67,24 @@ fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
         chosen[at] = wide <= left || parts[at].rank == 0;
         left = left.saturating_sub(if chosen[at] { wide } else { 0 });
     }
-    parts.into_iter().zip(chosen).filter_map(|(part, chosen)| chosen.then_some(part)).collect()
+    let chosen = parts.into_iter().zip(chosen).filter_map(|(part, chosen)| chosen.then_some(part));
+    let mut parts: Vec<Part> = chosen.collect();
+    for part in &mut parts {
+        let Some(long) = part.long.take() else { continue };
+        let more = (long.width() as u16).saturating_sub(part.text.width() as u16);
+        if more <= left {
+            left -= more;
+            part.text = long;
+        }
+    }
+    parts
 }
 
 fn parts(app: &App, look: Look) -> Vec<Part> {
     let Some(snapshot) = app.model().snapshot() else {
         return vec![
             left(2, "asynctop", look.title()),
-            left(0, "waits for the first look at the runtime", Style::new()),
+            left(0, "waiting for the first sample", Style::new()),
         ];
     };
     let runtime = snapshot.runtime.flavor.value().map(|flavor| match flavor {
@@ -158,17 +175,17 @@ fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
 /// How much a hog does at a time.
 pub(super) fn turn(hog: &HogFigures) -> String {
     match (hog.cure, hog.hold_ns) {
-        (false, Some(nanos)) => format!("gives way after {}", duration(nanos)),
-        (false, None) => "never gives way".to_owned(),
+        (false, Some(nanos)) => format!("yields after {}", duration(nanos)),
+        (false, None) => "never yields".to_owned(),
         (true, Some(nanos)) => format!("{} of work at a time", duration(nanos)),
-        (true, None) => "work without end".to_owned(),
+        (true, None) => "endless work".to_owned(),
     }
 }
 
 /// Where tokio-console finds the lab, and how much of each busy time is its doing.
 fn console(served: &ConsoleFigures, look: Look) -> Part {
     if served.ended.is_some() {
-        return left(4, "console ended", look.warning());
+        return left(4, "console stopped", look.warning());
     }
     let added = duration(served.added_ns_per_poll);
     left(4, format!("console :{} +{added}/poll", served.address.port()), look.warning())
@@ -176,13 +193,15 @@ fn console(served: &ConsoleFigures, look: Look) -> Part {
 
 /// The two numbers.
 fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
-    let lag = model.lag().p99_ns;
-    let style = match lag {
+    let delay = model.lag().p99_ns;
+    let style = match delay {
         Some(10_000_000..100_000_000) => look.warning(),
         Some(100_000_000..) => look.critical(),
         _ => look.title(),
     };
-    parts.push(right(3, format!("lag p99 {}", optional(lag, bucket_duration)), style));
+    let text = format!("delay p99 {}", optional(delay, bucket_duration));
+    let long = format!("sched {text}");
+    parts.push(right(3, text, style).or_longer(long));
     let Some(slowdown) = model.slowdown().factor else { return };
     let (text, style) = match slowdown {
         Factor::Standstill => (look.glyph("∞", "inf").to_owned(), look.critical()),
@@ -190,5 +209,12 @@ fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
         Factor::Times(n) if n >= 1.5 => (factor(n), look.warning()),
         Factor::Times(n) => (factor(n.max(1.0)), look.good()),
     };
-    parts.push(right(0, format!("slowdown {}{text}", look.glyph("×", "x")), style));
+    let mut part = right(0, format!("slowdown {}{text}", look.glyph("×", "x")), style);
+    let standstill = model.slowdown().standstill_since_ns.zip(model.snapshot());
+    if let Some((since_ns, snapshot)) = standstill {
+        let lasted = duration(snapshot.taken_ns.saturating_sub(since_ns));
+        let long = format!("{}: no work done for {lasted}", part.text);
+        part = part.or_longer(long);
+    }
+    parts.push(part);
 }

@@ -1,10 +1,10 @@
-//! A task's long polls and what they cost the others, and whose it waited for.
+//! A task's long polls with their impact, and the long polls of others that delayed it.
 //!
 //! ```text
 //!  long polls in the last minute: 14
-//!    104ms  2.01s ago  computing in hog::spin  cost others 1.20 task-seconds (16 tasks)
+//!    104ms  2.01s ago  computing in hog::spin  impact 1.20 task-seconds (16 tasks)
 //!      feed-1 98.0ms, feed-2 97.4ms, feed-3 97.1ms
-//!  waited because of others
+//!  delayed by other tasks
 //!    98.0ms  2.01s ago  hog  computing in hog::spin
 //! ```
 
@@ -36,8 +36,8 @@ pub(super) fn lines(model: &Model, look: Look, key: u64) -> Vec<Pieces> {
     for entry in model.blame().of_task(key).take(LISTED) {
         let evidence = &entry.evidence;
         let cost = match &evidence.cost {
-            Some(cost) => cost.sentence().unwrap_or_else(|| "nobody waited".to_owned()),
-            None => "–  who waited was not counted".to_owned(),
+            Some(cost) => cost.sentence().unwrap_or_else(|| "no other task was delayed".to_owned()),
+            None => "–  impact not measured".to_owned(),
         };
         let worker = evidence.worker.map(|worker| format!("worker {worker}  "));
         let text = format!(
@@ -56,7 +56,7 @@ pub(super) fn lines(model: &Model, look: Look, key: u64) -> Vec<Pieces> {
     for (n, (entry, nanos)) in waited.enumerate() {
         if n == 0 {
             lines.push(Pieces::new());
-            lines.push(vec![(" waited because of others".to_owned(), look.title())]);
+            lines.push(vec![(" delayed by other tasks".to_owned(), look.title())]);
         }
         let who = entry.meta.as_ref().map_or("?", |meta| &meta.name);
         let text = format!("   {}  {}  {who}  {}", duration(nanos), when(entry, now), why(entry));

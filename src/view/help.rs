@@ -1,4 +1,4 @@
-//! The help: the keys, from the table that also dispatches them, and what the words mean.
+//! The help: the keys, from the table that also dispatches them, the terms and the states.
 
 use ratatui::style::Style;
 
@@ -9,59 +9,59 @@ use crate::{
     text::wrap,
 };
 
-/// What the words on the screen mean.
-const WORDS: [(&str, &str); 13] = [
-    ("busy", "inside poll: the task has a worker"),
-    ("scheduled", "woken, and waits for a worker; this is what a hog does to the others"),
+/// The terms on the screen.
+const TERMS: [(&str, &str); 14] = [
+    ("busy", "inside poll, on a worker"),
+    ("scheduled", "woken and not yet polled. A task that blocks its worker delays all the others"),
     (
         "idle",
-        "waits for a wake: a timer, a socket, a message. busy + scheduled + idle is the task's \
+        "waiting for a wake: a timer, a socket, a message. busy + scheduled + idle is the task's \
          lifetime, at every moment",
     ),
     ("poll", "one call of the task's Future::poll: it runs until the next await that has to wait"),
     (
         "slowdown",
-        "one over the mean share that the closed-loop workloads achieve of their own rate from \
-         before the hog. Now: the last second, or three turns of the hog if that is longer. \
-         Before: the last five seconds without a hog. ×4: a quarter gets done; ×∞: nothing does",
+        "1 / the mean of (work rate now / work rate of the baseline) over the closed-loop \
+         workloads. Now: the last second, or three hold times of the hog if that is longer. \
+         Baseline: the last five seconds without a hog. ×4: a quarter of the work is done; ×∞: none",
     ),
     (
-        "lag p99",
-        "99% of the waits for a worker in the last second were at most this long; tasks that \
-         still wait count with what they have waited so far",
+        "sched delay",
+        "scheduling delay, from wake to poll. p99: 99% of the delays in the last second were at \
+         most this long; a runnable task counts with its delay so far",
     ),
-    ("waiting", "tasks that wait for a worker right now"),
-    ("queue", "tasks in the runtime's global (injection) queue"),
-    ("busy of w0", "time in polls, or not parked, whichever of the two counts says more"),
-    ("–", "cannot be known from this source; screen 3 or the task's details say why"),
+    ("runnable", "tasks that are scheduled now"),
+    ("injection queue", "tasks in the runtime's global queue, from which all workers take"),
+    ("blocking pool", "threads of the blocking pool, idle ones included"),
+    ("w0 BUSY", "time in polls, or time not parked, whichever is longer"),
+    ("–", "unavailable; screen 3 or the task's details show the reason"),
     (
         "timeline",
-        "the height of a column is the share of its time in polls, its letter and colour are \
-         of the group that had most of it; a name along a line is one single poll. · is not \
-         known",
+        "height of a column: share of its time in polls. Letter and color: the group with most \
+         of that time. A name along a line: one single poll. ·: unknown",
     ),
     (
         "estimated",
-        "a worker keeps its last 32,768 polls one by one. Further back (many polls, or a long \
-         time between looks) the timeline goes by who was found in a poll each 262µs",
+        "the last 32,768 polls of a worker are kept one by one. For the time before (many polls, \
+         or a long refresh interval) only the task in a poll at every 262µs is known",
     ),
-    ("tasks 9/10", "ten live on the runtime, nine of them are measured"),
+    ("tasks 9/10", "ten tasks are alive on the runtime, and nine are measured"),
 ];
 
 const STATES: [(State, &str); 9] = [
-    (State::Polling, "a worker runs it right now"),
-    (State::Created, "a future that nobody has polled yet: it does nothing until then"),
-    (State::Scheduled, "waits for a worker"),
-    (State::Idle, "waits for a wake"),
-    (State::Dropping, "its future is dropped: the destructors of what it owns run on a worker"),
+    (State::Polling, "in a poll on a worker"),
+    (State::Created, "never polled yet: a future does nothing until its first poll"),
+    (State::Scheduled, "woken and not yet polled"),
+    (State::Idle, "waiting for a wake"),
+    (State::Dropping, "its future is being dropped: destructors run on a worker"),
     (State::Completed, "it returned"),
     (State::Cancelled, "it was dropped before it returned"),
     (State::Panicked, "its poll panicked"),
-    (State::Ended, "it is gone; how it ended is not known from this source"),
+    (State::Ended, "it has ended; this source does not report how"),
 ];
 
 /// Where the meanings begin.
-const INDENT: usize = 15;
+const INDENT: usize = 17;
 
 /// The lines, as many as there are.
 pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
@@ -71,8 +71,8 @@ pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
         lines.extend(pair(binding.label, binding.help, look.key(), room));
     }
     lines.push(Pieces::new());
-    lines.push(vec![(" Words".to_owned(), look.title())]);
-    for (word, meaning) in WORDS {
+    lines.push(vec![(" Terms".to_owned(), look.title())]);
+    for (word, meaning) in TERMS {
         lines.extend(pair(word, meaning, look.title(), room));
     }
     lines.push(Pieces::new());

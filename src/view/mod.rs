@@ -2,10 +2,10 @@
 //! figures of its own; what is not visible is not looked at.
 //!
 //! ```text
-//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz       hog ● spin  lag p99 1.2s  slowdown ×38   header
+//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz       hog ● spin  delay p99 1.2s  slowdown ×38   header
 //!  w0 ██████████  100%  hog for 1.24s                                                                  strip
-//!  ‼ hog has held worker 0 for 1.24 s without yielding; 16 tasks wait         hog.rs:42  ⏎ why
-//!  Tasks 134  by busy% ▼                                         waiting 16  queue 12  blocking 1      title
+//!  ‼ hog has blocked worker 0 for 1.24s without yielding; 16 tasks delayed    hog.rs:42  ⏎ why
+//!  Tasks 134  by busy% ▼                                         runnable 16  inj 12  pool 1           title
 //!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         tasks
 //!     7 ▶ hog               1       0    100 …
 //!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
@@ -78,7 +78,7 @@ impl Layout {
         let header = part(5, 1);
         let footer = part(9, 1);
         // From some height on its place is kept, or the table would jump each time that a
-        // hog gives way.
+        // hog yields.
         let found = height >= 14 || !app.model().findings().is_empty();
         let finding = part(8, u16::from(found));
         let strip = part(10, strip::lines(app, width, height));
@@ -176,7 +176,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     if let Some(area) = layout.title {
         title::draw(app, &mut canvas, area);
     }
-    // As long as no target has said a word, each screen says what is waited for.
+    // Until the first target has answered, each screen shows what it is waiting for.
     let waits = app.overlay == Overlay::None && targets::waiting(app, &mut canvas, layout.body);
     match (&app.overlay, app.screen) {
         (

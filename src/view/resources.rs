@@ -50,7 +50,7 @@ fn title(part: Part) -> &'static str {
         Part::Holder => "HELD BY",
         Part::State => "STATE",
         Part::Target => "TARGET",
-        Part::Where => "WHERE",
+        Part::Where => "CREATED AT",
     }
 }
 
@@ -83,8 +83,8 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if app.resource_rows().is_empty() && visible > 0 {
         let text = match app.filter.is_empty() {
-            true => "no resources: no task waits for a timer, a lock, a channel or a socket",
-            false => "no resource passes the filter; Esc clears it",
+            true => "no resources: the program has no timer, lock, channel or semaphore of Tokio's",
+            false => "no resource matches the filter; Esc clears it",
         };
         canvas.put(area.x + 1, area.y + 1, area.width - 1, text, look.dim());
     }
@@ -110,7 +110,7 @@ fn cell(
         Part::Longest => ("–".to_owned(), look.dim()),
         Part::Holder => match (resource.holder, resource.is_taken) {
             (Some(key), _) => (name(app, key), plain),
-            (None, Some(true)) => ("somebody".to_owned(), plain),
+            (None, Some(true)) => ("unknown".to_owned(), plain),
             (None, _) => ("–".to_owned(), look.dim()),
         },
         Part::State => (resource.state.to_string(), plain),
@@ -128,15 +128,15 @@ fn name(app: &App, key: u64) -> String {
 /// Everything that is known of one resource.
 pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
     let Some(resource) = app.resources().ok().and_then(|resources| resources.resource(key)) else {
-        let text = " this resource is gone; Esc goes back";
+        let text = " this resource no longer exists; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
     let Ok(resources) = app.resources() else { return Vec::new() };
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
-        (Some(task), _) => Some(format!("{}, the last that got it", name(app, task))),
-        (None, Some(true)) => Some("somebody who got it before it was watched".to_owned()),
-        (None, Some(false)) => Some("nobody".to_owned()),
+        (Some(task), _) => Some(format!("{}, the last task to acquire it", name(app, task))),
+        (None, Some(true)) => Some("unknown: acquired before the connection".to_owned()),
+        (None, Some(false)) => Some("no task".to_owned()),
         (None, None) => None,
     };
     let mut lines = vec![
@@ -144,8 +144,8 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         vec![(format!(" {}", resource.state), Style::new())],
         vec![(
             match &*resource.location {
-                "" => format!(" made {} ago, where is not known", duration(resource.age_ns)),
-                place => format!(" made at {place}, {} ago", duration(resource.age_ns)),
+                "" => format!(" created {} ago, location unknown", duration(resource.age_ns)),
+                place => format!(" created at {place}, {} ago", duration(resource.age_ns)),
             },
             look.dim(),
         )],
@@ -154,13 +154,13 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         lines.push(vec![(" held by ".to_owned(), look.dim()), (holder, Style::new())]);
     }
     if let Some(parent) = resource.parent.and_then(|parent| resources.resource(parent)) {
-        let text = format!(" a part of {} {}", parent.type_name, parent.id);
+        let text = format!(" part of {} {}", parent.type_name, parent.id);
         lines.push(vec![(text, look.dim())]);
     }
     let parts = resources.resources.iter().filter(|part| part.parent == Some(key));
     let parts: Vec<&ResourceFigures> = parts.collect();
     for part in &parts {
-        let text = format!(" has a {} inside: {}", part.type_name, part.state);
+        let text = format!(" contains a {}: {}", part.type_name, part.state);
         lines.push(vec![(text, look.dim())]);
     }
     lines.push(Pieces::new());
@@ -181,7 +181,7 @@ fn operations(
     };
     let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
     let plural = if ops.len() == 1 { "" } else { "s" };
-    let text = format!(" {} async operation{plural} on it", ops.len());
+    let text = format!(" {} async operation{plural}", ops.len());
     let mut lines = vec![vec![(text, look.title())]];
     if !ops.is_empty() {
         lines.push(vec![(
@@ -223,7 +223,7 @@ pub(super) fn waits_of(app: &App, look: Look, key: u64) -> Vec<Pieces> {
 
 fn wait(app: &App, resources: &Resources, op: &AsyncOpFigures) -> String {
     let resource = op.resource.and_then(|key| resources.resource(key));
-    let mut text = format!(" waits for {} in {}", duration(op.age_ns), op.source);
+    let mut text = format!(" waiting for {} in {}", duration(op.age_ns), op.source);
     if let Some(resource) = resource {
         text += &format!(", {} {}", resource.type_name, count(resource.id));
         if !resource.state.is_empty() {

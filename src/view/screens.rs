@@ -107,7 +107,7 @@ fn no_timeline() {
     screen!("timeline_frozen_before_80x24", stage, 80 x 24);
     stage.keys(" ");
     let mut without = (*stage.world.step()).clone();
-    without.timeline = Err("console-subscriber does not tell when each poll began");
+    without.timeline = Err("not available over console-subscriber");
     stage.show(without.into());
     screen!("timeline_none_80x24", stage, 80 x 24);
 }
@@ -253,16 +253,16 @@ fn where_a_task_waits() {
     let mut stage = Stage::new();
     stage.keys("/conn-3<Enter>j<Enter>a");
     let asked = stage.screen(80, 24);
-    assert!(asked.contains("asked where it waits"), "{asked}");
+    assert!(asked.contains("await point requested"), "{asked}");
     stage.pass(S);
     screen!("detail_awaits_80x24", stage, 80 x 24);
     // Another task was not asked.
     stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
     let other = stage.screen(80, 24);
-    assert!(other.contains("a  ask where it waits"), "{other}");
+    assert!(other.contains("a  show the await point"), "{other}");
     stage.keys("<Esc>a");
     let closed = stage.screen(80, 24);
-    assert!(closed.contains("open a task's details with Enter"), "{closed}");
+    assert!(closed.contains("open a task with Enter"), "{closed}");
 }
 
 #[test]

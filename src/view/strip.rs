@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  w0 ██████████  100%  hog for 1.24s      w1 ██▌░░░░░░░ 26.0%
-//!  ‼ hog has held worker 0 for 1.24 s without yielding; 112 tasks wait        hog.rs:42
+//!  ‼ hog has blocked worker 0 for 1.24s without yielding; 112 tasks delayed   hog.rs:42
 //! ```
 
 use ratatui::layout::Rect;
@@ -83,7 +83,7 @@ fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
     if let Some((index, (name, nanos))) = held.iter().max_by_key(|(_, (_, nanos))| *nanos) {
         let more = match held.len() - 1 {
             0 => String::new(),
-            n => format!(", {n} more held"),
+            n => format!(", {n} more blocked"),
         };
         let text = format!("  w{index}: {name} for {}{more}", duration(*nanos));
         pieces.push((text, look.critical()));

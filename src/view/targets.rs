@@ -25,7 +25,7 @@ The target needs console-subscriber:
   cargo add console-subscriber
   console_subscriber::init();   // first thing in main
   RUSTFLAGS=\"--cfg tokio_unstable\" cargo run
-It listens at 127.0.0.1:6669, or where TOKIO_CONSOLE_BIND says.";
+It listens on 127.0.0.1:6669, or on the address in TOKIO_CONSOLE_BIND.";
 
 /// How many lines the targets take in this width, gaps and all; `None` for a source without
 /// any.
@@ -39,7 +39,7 @@ pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
 /// All lines of all targets; where there is no room, one line each, those first that are worst
 /// off, and a last one that sums up the others.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    // How a connection stands is told as it is, also beside a picture that stands still.
+    // The state of a connection is the current one, also while the screen is frozen.
     let Some(snapshot) = app.live_model().snapshot() else { return };
     let (look, taken_ns) = (canvas.look, snapshot.taken_ns);
     let room = usize::from(area.height);
@@ -58,7 +58,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         lines = targets.iter().map(|target| line(look, target, taken_ns)).collect();
         let live = rest.iter().filter(|target| target.link.is_live()).count();
         if !rest.is_empty() {
-            let text = format!(" and {} more targets, {live} of them connected", rest.len());
+            let text = format!(" and {} more targets, {live} connected", rest.len());
             lines.push(vec![(text, look.dim())]);
         }
     }

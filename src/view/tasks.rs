@@ -33,9 +33,9 @@ const SPECS: [Spec<Column>; 16] = [
     figure(Column::Scheduled, 7, 7),
     figure(Column::Idle, 7, 9),
     figure(Column::MaxPoll, 8, 6),
-    figure(Column::MaxDelay, 8, 14),
+    figure(Column::MaxDelay, 9, 14),
     figure(Column::Wakes, 7, 13),
-    figure(Column::SelfWakes, 6, 15),
+    figure(Column::SelfWakes, 10, 15),
     words(Column::Target, 15, 10, 6),
     words(Column::Doing, 16, 12, 12),
     words(Column::Where, 15, 47, 11),
@@ -73,9 +73,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if app.order().is_empty() && visible > 0 {
         let text = match (app.model().snapshot(), app.filter.is_empty()) {
-            (None, _) => "waits for the first look",
+            (None, _) => "waiting for the first sample",
             (_, true) => "no tasks",
-            _ => "no task passes the filter; Esc clears it",
+            _ => "no task matches the filter; Esc clears it",
         };
         canvas.put(area.x + 1, area.y + 1, area.width - 1, text, canvas.look.dim());
     }
@@ -87,7 +87,7 @@ pub(super) fn title(app: &App, look: Look, column: Column) -> &'static str {
     let is_least = |figure| snapshot.is_some_and(|snapshot| snapshot.caveat(figure).is_some());
     match column {
         Column::MaxPoll if is_least("tasks.max_poll_ns") => look.glyph("POLL ≥", "POLL >="),
-        Column::MaxDelay if is_least("tasks.max_delay_ns") => look.glyph("WAIT ≥", "WAIT >="),
+        Column::MaxDelay if is_least("tasks.max_delay_ns") => look.glyph("DELAY ≥", "DELAY >="),
         column => column.title(),
     }
 }
@@ -167,7 +167,7 @@ fn doing(task: &TaskFigures) -> String {
         (false, Some(stage)) => stage.to_owned(),
         (false, None) => match task.meta.kind {
             TaskKind::Blocking => "on the blocking pool".to_owned(),
-            TaskKind::BlockOn => "in a block_on".to_owned(),
+            TaskKind::BlockOn => "in block_on".to_owned(),
             TaskKind::Spawned | TaskKind::Unknown => String::new(),
         },
     }

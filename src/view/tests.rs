@@ -57,11 +57,11 @@ fn moment(quarters: u64, hog: bool) -> Snapshot {
         ("pingpong", 2, Some("round trip"), work * 4),
     ]);
     figures.lesson = Arc::new(Lesson {
-        watch: "Each of these tasks gives way soon, so all get their turn.".into(),
-        attempt: "Release the hog (b). Let it give way now and then ([) and see how long the \
-                  others wait."
+        watch: "Each of these tasks yields soon, so every task is polled.".into(),
+        attempt: "Start the hog (b). Shorten its hold time ([) and watch the scheduling delay of \
+                  the other tasks."
             .into(),
-        why: "The hog awaits nothing, so its worker runs nobody else.".into(),
+        why: "The hog awaits nothing, so its worker polls no other task.".into(),
     });
     let mut delays = Histogram::default();
     (0..work).for_each(|n| delays.record(20_000 + n * 100));

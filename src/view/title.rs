@@ -1,4 +1,4 @@
-//! The line above the list: what it shows, how it is sorted, what was typed, who waits.
+//! The line above the list: its subject, sort order and filter; runnable tasks and queues.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -16,8 +16,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let filter = filter(app, canvas);
     let wide =
         |pieces: &Pieces| -> u16 { pieces.iter().map(|(text, _)| text.width() as u16).sum() };
+    let room = usize::from(area.right().saturating_sub(x + 1));
     let queues = match wide(&filter) {
-        0 => vec![(queues(app), look.dim())],
+        0 => vec![(queues(app, room), look.dim())],
         _ => filter,
     };
     canvas.line_right(x + 1, area.y, area.right(), &queues);
@@ -41,7 +42,7 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
         (_, Screen::Tasks) => {
             let mut pieces = vec![(format!(" Tasks {}", tasks(app)), look.title())];
             if let Some(group) = &app.query.group {
-                pieces.push((format!("  of group {group}"), look.title()));
+                pieces.push((format!("  in group {group}"), look.title()));
             }
             pieces.push(sorted(app.query.sort.title(), app.query.descending));
             pieces
@@ -72,14 +73,13 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
     }
 }
 
-/// How many there are now, and how many are over.
 fn findings(app: &App, canvas: &Canvas<'_>) -> Pieces {
-    let (now, all) = (app.model().findings().len(), app.model().all_findings().len());
-    let over = if all > now { format!("  {} over", all - now) } else { String::new() };
-    vec![(format!(" Findings {now}"), canvas.look.title()), (over, canvas.look.dim())]
+    let (active, all) = (app.model().findings().len(), app.model().all_findings().len());
+    let resolved = format!(", {} resolved", all - active);
+    vec![(format!(" Findings {active} active"), canvas.look.title()), (resolved, canvas.look.dim())]
 }
 
-/// Shown tasks, living tasks, and those that nobody measures.
+/// Shown tasks, living tasks, and those that are not measured.
 fn tasks(app: &App) -> String {
     let Some(snapshot) = app.model().snapshot() else { return "–".into() };
     let measured = snapshot.runtime.measured_tasks;
@@ -117,15 +117,16 @@ fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
     }
 }
 
-/// Who waits for a worker, and what Tokio has in its queues.
-fn queues(app: &App) -> String {
+/// The runnable tasks and Tokio's queues, abbreviated if there is little room.
+fn queues(app: &App, room: usize) -> String {
     let Some(snapshot) = app.model().snapshot() else { return String::new() };
     let count = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), |n| n.to_string());
     let runtime = &snapshot.runtime;
-    format!(
-        "waiting {}  queue {}  blocking {} ",
-        app.model().lag().waiting,
-        count(runtime.global_queue),
-        count(runtime.blocking_threads),
-    )
+    let runnable = app.model().lag().waiting;
+    let (injection, pool) = (count(runtime.global_queue), count(runtime.blocking_threads));
+    let long = format!("runnable {runnable}  injection queue {injection}  blocking pool {pool} ");
+    match long.width() <= room {
+        true => long,
+        false => format!("runnable {runnable}  inj {injection}  pool {pool} "),
+    }
 }

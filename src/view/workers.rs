@@ -61,7 +61,7 @@ fn title(part: Part) -> &'static str {
         Part::Worker => "W",
         Part::Busy => "BUSY",
         Part::Share => "%",
-        Part::Now => "POLLS RIGHT NOW",
+        Part::Now => "POLLING",
         Part::Queue => "QUEUE",
         Part::Polls => "POLLS/S",
         Part::Parks => "PARKS/S",
@@ -76,7 +76,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let workers = app.model().workers();
     let Some(snapshot) = app.model().snapshot() else { return };
     if workers.is_empty() {
-        let unknown = "–  workers: what each of them does, this source does not know";
+        let unknown = "–  workers: not available from this source";
         canvas.put(area.x + 1, area.y, area.width - 1, unknown, canvas.look.dim());
         return figures_of_runtime(snapshot, canvas, area, area.y + 2);
     }
@@ -142,19 +142,19 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow
     }
 }
 
-/// What the runtime has but no worker, and why some figures are missing.
+/// Statistics of the runtime as a whole, and the reasons for missing values.
 fn runtime(snapshot: &Snapshot) -> Vec<String> {
     let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
     let runtime = &snapshot.runtime;
     let mut lines = vec![
         format!(
-            "global queue {}   scheduled from outside {}   forced yields {}",
+            "injection queue {}   remote schedules {}   budget forced yields {}",
             known(runtime.global_queue),
             known(runtime.remote_schedules),
             known(runtime.budget_forced_yields),
         ),
         format!(
-            "blocking pool: threads {}, idle {}, waiting calls {}",
+            "blocking pool: threads {}, idle {}, queued {}",
             known(runtime.blocking_threads),
             known(runtime.idle_blocking_threads),
             known(runtime.blocking_queue),

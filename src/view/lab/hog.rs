@@ -1,10 +1,10 @@
-//! The hog: what it is, what it does and what to do about it, and which kinds there are.
+//! The hog: its state, what it does, its fix, and the other kinds.
 //!
 //! ```text
-//!  hog on: spin, gives way after 100ms
-//!  Computes without an await, so its worker runs nobody else meanwhile. Give way in between …
-//!  diseases  ▸spin  block  lock  io
-//!  cures      yield  budget  spawn-blocking  block-in-place  own-thread
+//!  hog on: spin, yields after 100ms
+//!  Computes without an await, so its worker polls no other task. Yield in between …
+//!  anti-patterns ▸spin  block  lock  io
+//!  fixes          yield  budget  spawn-blocking  block-in-place  own-thread
 //! ```
 
 use super::paragraph;
@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// A hint, not a second keymap: the help has them all.
-const KEYS: &str = "b on and off, ← → kind, [ ] hold, f flavour, w W workers; ↑ ↓ select a \
-                    workload, + - change it, p pauses it, r starts it anew";
+const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers; ↑ ↓ select a \
+                    workload, + - change its count, p pause, r restart";
 
 pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
     let style = match (hog.on_since_ns, hog.cure) {
@@ -27,11 +27,11 @@ pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
     };
     let mut lines = paragraph(&state(hog), style, room);
     if let Some(why) = &hog.failure {
-        lines.extend(paragraph(&format!("It has failed: {why}."), look.critical(), room));
+        lines.extend(paragraph(&format!("It failed: {why}."), look.critical(), room));
     }
     lines.extend(paragraph(&hog.explained.join(" "), look.dim(), room));
-    lines.push(kinds("diseases", hog, false, look));
-    lines.push(kinds("cures", hog, true, look));
+    lines.push(kinds("anti-patterns", hog, false, look));
+    lines.push(kinds("fixes", hog, true, look));
     lines.extend(paragraph(KEYS, look.dim(), room));
     lines
 }
@@ -47,7 +47,7 @@ fn state(hog: &HogFigures) -> String {
 }
 
 fn kinds(title: &str, hog: &HogFigures, cures: bool, look: Look) -> Pieces {
-    let mut pieces = vec![(format!(" {title:<9}"), look.title())];
+    let mut pieces = vec![(format!(" {title:<14}"), look.title())];
     for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.cure == cures) {
         let is_it = about.name == hog.kind;
         let mark = if is_it { look.glyph("▸", ">") } else { " " };

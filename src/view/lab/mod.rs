@@ -27,7 +27,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
     let lines = lines(app, look, area.width);
     if lines.is_empty() {
-        let text = " there is no lab here: what is watched runs elsewhere";
+        let text = " no lab: this target is another program";
         canvas.clear(Rect { height: 1, ..area });
         canvas.put(area.x, area.y, area.width, text, look.dim());
         return;
@@ -76,10 +76,10 @@ fn paragraph(text: &str, style: Style, room: usize) -> Vec<Pieces> {
 fn console(served: &ConsoleFigures, look: Look, room: usize) -> Vec<Pieces> {
     let ConsoleFigures { address, added_ns_per_poll, ended } = served;
     let text = match ended {
-        Some(why) => format!("tokio-console is served no longer: {why}"),
+        Some(why) => format!("the server for tokio-console has stopped: {why}"),
         None => format!(
-            "tokio-console http://{address} shows these tasks too; each poll takes {} longer by \
-             it, which is in all busy and scheduled times",
+            "tokio-console http://{address} shows these tasks too; console-subscriber adds {} to \
+             each poll, included in all busy and scheduled times",
             duration(*added_ns_per_poll),
         ),
     };

@@ -19,7 +19,7 @@ pub(super) fn lines(session: &Session, look: Look, width: u16) -> Vec<Pieces> {
     lines
 }
 
-/// Narrow screens show how much slower and how long others waited, wide ones all of it.
+/// Narrow screens show slowdown and scheduling delay, wide ones all columns.
 fn columns(width: u16) -> usize {
     match width {
         ..47 => 2,
@@ -32,10 +32,10 @@ fn columns(width: u16) -> usize {
 }
 
 /// Width of the column of names.
-const NAME: usize = 20;
+const NAME: usize = 19;
 
 fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
-    let widths = [8, 7, 7, 6, 11, 14, 7];
+    let widths = [8, 9, 6, 6, 11, 14, 7];
     let mut line = format!(" {kind:<NAME$}");
     for (cell, wide) in cells.iter().zip(widths).take(columns(width)) {
         line += &format!(" {cell:>wide$}");
@@ -44,8 +44,8 @@ fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
 }
 
 fn head(width: u16) -> String {
-    let titles = ["SLOWDOWN", "LAG P99", "WORST", "HOLD", "WORK/S", "RUNTIME", "FOR"];
-    line(" TRIED", titles, width)
+    let titles = ["SLOWDOWN", "DELAY P99", "MAX", "HOLD", "WORK/S", "RUNTIME", "FOR"];
+    line(" TRIAL", titles, width)
 }
 
 fn row(trial: &Trial, width: u16, look: Look) -> String {

@@ -19,7 +19,7 @@ pub(in crate::view) fn count(app: &App) -> usize {
 pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec<Line> {
     let head = format!(
         " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
-        "WORKLOAD", "COUNT", "DONE", "BEFORE/S", "NOW/S"
+        "WORKLOAD", "COUNT", "DONE", "BASELINE/S", "NOW/S"
     );
     let mut lines = vec![(vec![(head, look.title())], false)];
     for (at, workload) in lab.workloads.iter().enumerate() {
@@ -29,14 +29,14 @@ pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec
     }
     for workload in &lab.workloads {
         let Some(why) = &workload.failure else { continue };
-        let text = format!("{} has failed: {why}.", workload.name);
+        let text = format!("{} failed: {why}.", workload.name);
         let reported = paragraph(&text, look.critical(), room).into_iter();
         lines.extend(reported.map(|line| (line, false)));
     }
     for workload in lab.workloads.iter().filter(|workload| !workload.gauges.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
-        let told = paragraph(&text, look.dim(), room).into_iter();
-        lines.extend(told.map(|line| (line, false)));
+        let gauges = paragraph(&text, look.dim(), room).into_iter();
+        lines.extend(gauges.map(|line| (line, false)));
     }
     lines
 }
@@ -50,7 +50,7 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
     };
     let unit = workload.unit.unwrap_or("not closed-loop");
     let mode = workload.mode.map(|mode| format!(", {mode} (m)")).unwrap_or_default();
-    let paused = workload.paused.map(|count| format!("paused, p starts {count}"));
+    let paused = workload.paused.map(|count| format!("paused, p resumes {count}"));
     format!(
         " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",
         workload.name,
@@ -72,7 +72,7 @@ fn gauges(workload: &WorkloadFigures) -> String {
                 optional(*p99_ns, bucket_duration),
                 optional(*max_ns, duration),
             );
-            let waiting = if *waiting > 0 { format!(", {waiting} wait") } else { String::new() };
+            let waiting = if *waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
             format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
         }
     };

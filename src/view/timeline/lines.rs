@@ -14,11 +14,9 @@ use crate::{
 /// Why there is nothing to see.
 pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     let reason = match app.model().timeline().reason() {
-        Some(_) if app.is_frozen() => {
-            "the picture stood still before anybody asked for the timeline: Space lets it go on"
-        }
+        Some(_) if app.is_frozen() => "not recorded before the screen was frozen: Space resumes",
         Some(reason) => reason,
-        None => "no worker is known yet",
+        None => "no worker sampled yet",
     };
     let lines = wrap(reason, usize::from(width.saturating_sub(5)));
     let mut sign = "–";
@@ -45,11 +43,11 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
     let mut unknown = |text: String| pieces.push((format!(" {text}"), look.dim()));
     match app.timeline_seen() {
         Seen::NotRecorded => {
-            unknown("not known: polls are written down while this screen is open".into());
+            unknown("unknown: polls are recorded only while this screen is open".into());
         }
-        Seen::Lost(0) => unknown("not known".into()),
+        Seen::Lost(0) => unknown("unknown".into()),
         Seen::Lost(polls) => {
-            unknown(format!("{} polls here were too many to be kept one by one", count(polls)));
+            unknown(format!("unknown: {} polls here are no longer kept one by one", count(polls)));
         }
         Seen::Idle { before, after } => {
             let text = match (before, after) {
@@ -65,7 +63,7 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
             let (name, id) = name(timeline, &run);
             let length = duration(run.ended.saturating_sub(run.began));
             let (verb, rest) = match open {
-                true => ("polls ", format!(" for {length}, not ended")),
+                true => ("polls ", format!(" for {length}, still running")),
                 false => ("polled ", format!(" for {length} from {}", back(run.began))),
             };
             pieces.push((verb.into(), Style::new()));
@@ -148,7 +146,7 @@ fn rest(look: Look, shares: &[(u16, f64)], strips: &[Strip]) -> Pieces {
         rest.push(("  partly estimated".into(), look.dim()));
     }
     if strips.iter().any(Strip::has_gaps) {
-        rest.push((format!("  {} not known", look.glyph("·", ".")), look.dim()));
+        rest.push((format!("  {} unknown", look.glyph("·", ".")), look.dim()));
     }
     rest
 }
