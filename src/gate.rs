@@ -29,7 +29,7 @@ impl FromStr for FailOn {
         let Some(value) = value else { return Ok(FailOn::Rule(rule.name, None)) };
         match rule.parse(value)? {
             Some(value) => Ok(FailOn::Rule(rule.name, Some(value))),
-            None => Err(format!("a rule that is off cannot fail; leave {name} out")),
+            None => Err(format!("a rule that is off cannot fire; leave {name} out")),
         }
     }
 }
@@ -276,7 +276,7 @@ mod tests {
             ("nonsense", "did you mean `"),
             ("worker-hold", "did you mean `worker-held`?"),
             ("worker-held=5", "write it like 100ms"),
-            ("worker-held=off", "cannot fail"),
+            ("worker-held=off", "cannot fire"),
             ("any=5", "no threshold"),
         ] {
             let error = text.parse::<FailOn>().expect_err(text);

@@ -125,7 +125,7 @@ fn a_port_that_is_taken_is_an_error_before_anything_starts() {
     let error = String::from_utf8(output.stderr).unwrap();
     let expected = format!("error: cannot serve tokio-console on {address}: ");
     assert!(error.starts_with(&expected), "{error}");
-    assert!(error.contains("another program serves there"), "{error}");
+    assert!(error.contains("stop the program that uses it"), "{error}");
     assert_eq!(output.stdout, b"");
 }
 
@@ -135,7 +135,7 @@ fn other_machines_see_nothing_unless_asked() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("add --console-open"));
     let open = support::stdout(&["--console=0.0.0.0:0", "--console-open", "--for", "200ms"]);
-    assert!(open.contains("console   served on 0.0.0.0:"), "{open}");
+    assert!(open.contains("console      served on 0.0.0.0:"), "{open}");
 }
 
 #[test]

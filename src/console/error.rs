@@ -7,8 +7,8 @@ use std::{io, net::SocketAddr};
 pub enum ConsoleError {
     /// The address is not one of this machine's own.
     #[error(
-        "{0} can be reached from other machines, and whoever reaches it sees all tasks; \
-         add --console-open if that is meant, or serve on 127.0.0.1"
+        "{0} is reachable from other machines, which could then see all tasks; add \
+         --console-open to allow that, or serve on 127.0.0.1"
     )]
     Open(SocketAddr),
     /// Nothing can listen there.
@@ -24,11 +24,11 @@ pub enum ConsoleError {
     #[error("cannot start the server for tokio-console: {0}; try again with fewer workers")]
     Start(#[source] io::Error),
     /// A program has one subscriber for `tracing`.
-    #[error("something in this program receives its tracing events already; leave out --console")]
+    #[error("this program already has a tracing subscriber; leave out --console")]
     Subscribed,
     /// The build lacks `--cfg tokio_unstable`.
     #[error(
-        "this build cannot be seen by tokio-console: Tokio tells of its tasks only with \
+        "this build cannot serve tokio-console: Tokio reports its tasks only with \
          tokio_unstable; build with RUSTFLAGS=\"--cfg tokio_unstable\""
     )]
     Stable,
@@ -43,10 +43,10 @@ pub enum ConsoleError {
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program serves there: end it, or give another address, such as \
+            "stop the program that uses it, or choose another address, such as \
              --console=127.0.0.1:6670"
         }
-        io::ErrorKind::PermissionDenied => "give a port from 1024 on",
-        _ => "give an address of this machine, such as --console=127.0.0.1:6669",
+        io::ErrorKind::PermissionDenied => "choose a port from 1024 up",
+        _ => "choose an address of this machine, such as --console=127.0.0.1:6669",
     }
 }

@@ -105,7 +105,7 @@ fn serve_on_a_thread(
         // The server's own tasks are not what anybody wants to see.
         let result =
             tracing::subscriber::with_default(NoSubscriber::default(), || runtime.block_on(serve));
-        let why = result.err().map_or("its work came to an end".to_owned(), |e| e.to_string());
+        let why = result.err().map_or("it has stopped".to_owned(), |e| e.to_string());
         // Nobody else sets it.
         let _ = ended.set(why.into());
     });

@@ -29,9 +29,11 @@ pub enum HeadlessError {
     #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
     NoAnswer(String),
     /// A target was not there to the end, so the gate has not seen all.
-    #[error("{0}: a gate that has not seen all has not passed; keep the target up until the end")]
+    #[error(
+        "{0}, so --fail-on has not checked the whole run; keep the target running until the end"
+    )]
     Lost(String),
     /// The report could not be written.
-    #[error("cannot write the report: {0}; check where stdout leads")]
+    #[error("cannot write the report: {0}; check where stdout is redirected")]
     Write(#[source] io::Error),
 }

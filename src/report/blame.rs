@@ -19,9 +19,9 @@ pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     if culprits.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Column::Left("LONG POLLS OF")];
-    columns.extend(["POLLS", "HELD", "TASK-SECONDS", "TASKS"].map(Column::right));
-    columns.extend(["", "IN"].map(Column::Left));
+    let mut columns = vec![Column::Left("OFFENDER")];
+    columns.extend(["POLLS", "BLOCKED", "TASK-SECONDS", "TASKS"].map(Column::right));
+    columns.extend(["ACCURACY", "BLOCKED AT"].map(Column::Left));
     let rows: Vec<_> = culprits.iter().take(TOP).map(row).collect();
     writeln!(out)?;
     table::write(&columns, &rows, out)?;
@@ -36,8 +36,8 @@ fn row(culprit: &Culprit) -> Vec<String> {
         || (UNAVAILABLE.to_owned(), UNAVAILABLE.to_owned()),
         |cost| (task_seconds(cost.total_ns), count(cost.tasks as u64)),
     );
-    // On several workers it is not certain that they waited for this one.
-    let how = culprit.cost.map_or("", |cost| if cost.exact { "exact" } else { "meanwhile" });
+    // With several workers, part of the delay may have another cause.
+    let accuracy = culprit.cost.map_or("", |cost| if cost.exact { "exact" } else { "upper bound" });
     let function = culprit.function.as_deref().unwrap_or(UNAVAILABLE);
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
@@ -49,7 +49,7 @@ fn row(culprit: &Culprit) -> Vec<String> {
         duration(culprit.held_ns),
         cost,
         tasks,
-        how.to_owned(),
+        accuracy.to_owned(),
         format!("{function} {place}").trim_end().to_owned(),
     ]
 }

@@ -7,8 +7,8 @@ use crate::model::Snapshot;
 /// Why there is no slowdown.
 pub(super) fn no_slowdown(snapshot: &Snapshot) -> &'static str {
     match snapshot.lab {
-        Some(_) => "no closed-loop work, or too little time without a hog to compare with",
-        None => "only the lab knows how much work gets done",
+        Some(_) => "no closed-loop workload, or no baseline without a hog yet",
+        None => "only the lab measures completed work",
     }
 }
 
@@ -46,8 +46,8 @@ pub(super) fn unavailable(snapshot: &Snapshot) -> Reasons {
         note("groups.delay_p99_ns", flavor);
     }
     if snapshot.targets.iter().any(|target| !target.link.is_live()) {
-        note("tasks.polls_per_second", Some("its target is not heard of"));
-        note("tasks.busy_share", Some("its target is not heard of"));
+        note("tasks.polls_per_second", Some("its target is not connected"));
+        note("tasks.busy_share", Some("its target is not connected"));
     }
     for worker in &snapshot.workers {
         for (path, figure) in [

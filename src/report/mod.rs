@@ -24,12 +24,12 @@ mod testing;
 /// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Plain text
     #[default]
     Text,
     /// One versioned document at the end
     Json,
-    /// One such document in a line of its own at each interval
+    /// One document per interval, one per line
     Jsonl,
     /// The table of tasks
     Csv,

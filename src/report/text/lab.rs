@@ -16,10 +16,10 @@ pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     let Some(first) = phases.first() else { return Ok(()) };
     let mut columns = vec![
         Column::Left("PHASE"),
-        Column::right("LASTED"),
+        Column::right("DURATION"),
         Column::right("SLOWDOWN"),
-        Column::right("LAG P50"),
-        Column::right("LAG P99"),
+        Column::right("DELAY P50"),
+        Column::right("DELAY P99"),
     ];
     let work_title = |work: &Work| Column::Right(format!("{} {}s/s", work.name, work.unit));
     columns.extend(first.work.iter().map(work_title));
@@ -46,7 +46,7 @@ pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
     }
     let mut columns = vec![Column::Left("TRIED"), Column::Left(""), Column::right("HOLD")];
     columns.push(Column::Left("RUNTIME"));
-    columns.extend(["SLOWDOWN", "LAG P99", "WORST LAG", "ITS WORK/S", "FOR"].map(Column::right));
+    columns.extend(["SLOWDOWN", "DELAY P99", "MAX DELAY", "WORK/S", "FOR"].map(Column::right));
     writeln!(out)?;
     table::write(&columns, &rows, out)
 }
@@ -57,8 +57,8 @@ fn trial(trial: &Trial) -> Vec<String> {
     let name = trial.name();
     let what = match (trial.kind, trial.cure) {
         (None, _) => "mode",
-        (Some(_), true) => "cure",
-        (Some(_), false) => "disease",
+        (Some(_), true) => "fix",
+        (Some(_), false) => "anti-pattern",
     };
     let hold = match trial.kind {
         None => UNAVAILABLE.to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()
                         optional(*p99_ns, duration),
                         optional(*max_ns, duration),
                     );
-                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} wait")?;
+                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} pending")?;
                 }
             }
         }

@@ -12,14 +12,17 @@ use super::{
 };
 use crate::{
     model::{
-        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Model, Query, Snapshot,
-        TaskFigures, TaskRates, WorkerRow,
+        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Lag, Model, Query,
+        Snapshot, TaskFigures, TaskRates, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
 
 /// This many tasks are listed, the busiest of them.
 const TOP: usize = 10;
+
+/// The slowdown of workloads that complete nothing.
+const STANDSTILL: &str = "×∞";
 
 /// Writes the report; nothing before the first snapshot.
 ///
@@ -52,47 +55,50 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         let mut status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
         let span = model.target_rates_span_ns(at).filter(|_| target.link.is_live());
         status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
-        writeln!(out, "target    {}  {}", &target.name, &status.join(", "))?;
+        writeln!(out, "target       {}  {}", target.name, status.join(", "))?;
     }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
-        writeln!(out, "console   served on {address}; each poll takes {added} longer by it")?;
+        writeln!(out, "console      served on {address}; adds {added} to each poll")?;
     }
     if let Some(failure) = snapshot.lab.as_ref().and_then(LabFigures::failure) {
-        writeln!(out, "failed    {}", &failure)?;
+        writeln!(out, "failed       {failure}")?;
     }
     let lag = model.lag();
-    let alive = optional(runtime.alive_tasks.value(), count);
-    writeln!(
-        out,
-        "tasks     {} measured of {alive} alive; {} waiting for a worker, the longest for {}",
-        count(runtime.measured_tasks),
-        count(lag.waiting as u64),
-        duration(lag.longest_ns),
-    )?;
+    let (measured, alive) = (count(runtime.measured_tasks), runtime.alive_tasks.value());
+    writeln!(out, "tasks        {measured} measured of {} alive", optional(alive, count))?;
+    writeln!(out, "runnable     {}", runnable(lag))?;
     let slowdown = model.slowdown();
     match (slowdown.factor, slowdown.standstill_since_ns) {
         (None, _) => {
-            writeln!(out, "slowdown  {UNAVAILABLE}  ({})", figures::no_slowdown(snapshot))?
+            writeln!(out, "slowdown     {UNAVAILABLE}  ({})", figures::no_slowdown(snapshot))?
         }
         (Some(_), Some(since)) => {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
-            writeln!(out, "slowdown  standstill: nothing has got done for {lasted}")?;
+            writeln!(out, "slowdown     {STANDSTILL}: no work done for {lasted}")?;
         }
-        (some, None) => writeln!(out, "slowdown  {}", slowdown_factor(some))?,
+        (some, None) => writeln!(out, "slowdown     {}", slowdown_factor(some))?,
     }
     let (p50, p99) = (optional(lag.p50_ns, bucket_duration), optional(lag.p99_ns, bucket_duration));
-    writeln!(out, "lag       p50 {p50}, p99 {p99} from wake to poll, over the last second")?;
+    writeln!(out, "sched delay  p50 {p50}, p99 {p99}, last second")?;
     match model.rates_span_ns() {
-        Some(span) => writeln!(out, "rates     over the last {}", duration(span)),
+        Some(span) => writeln!(out, "rates        over the last {}", duration(span)),
         None => Ok(()),
+    }
+}
+
+fn runnable(delays: &Lag) -> String {
+    match delays.waiting {
+        0 => "0 tasks".to_owned(),
+        1 => format!("1 task, for {}", duration(delays.longest_ns)),
+        n => format!("{} tasks, longest {}", count(n as u64), duration(delays.longest_ns)),
     }
 }
 
 /// A slowdown as `×38`.
 fn slowdown_factor(factor: Option<Factor>) -> String {
     optional(factor, |factor| match factor {
-        Factor::Standstill => "standstill".to_owned(),
+        Factor::Standstill => STANDSTILL.to_owned(),
         Factor::Times(n) => format!("×{}", text::factor(n)),
     })
 }
@@ -127,7 +133,7 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         return match model.blame().largest() {
             None => writeln!(out, "  none"),
             Some(largest) => {
-                writeln!(out, "  no rule has fired; largest impact: {}", &largest)
+                writeln!(out, "  no rule has fired; largest impact: {largest}")
             }
         };
     }
@@ -136,11 +142,13 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
         let (how_bad, sentence) = (finding.severity.as_str(), &finding.sentence);
         let often =
             if finding.count > 1 { format!(", {} times", finding.count) } else { "".into() };
-        let over = match finding.active {
+        let resolved = match finding.active {
             true => String::new(),
-            false => format!(", over since {}", duration(now.saturating_sub(finding.last_seen_ns))),
+            false => {
+                format!(", resolved {} ago", duration(now.saturating_sub(finding.last_seen_ns)))
+            }
         };
-        writeln!(out, "  {how_bad}: {sentence}  [{}{often}{over}]", finding.rule)?;
+        writeln!(out, "  {how_bad}: {sentence}  [{}{often}{resolved}]", finding.rule)?;
         if let Some(location) = &finding.location {
             writeln!(out, "    spawned at {}", location)?;
         }
@@ -190,10 +198,10 @@ fn worker(row: &WorkerRow) -> Vec<String> {
 fn groups(model: &Model, out: &mut impl Write) -> io::Result<()> {
     let mut columns = vec![Column::Left("GROUP")];
     columns.extend(
-        ["TASKS", "WAITING", "POLLS/S", "BUSY%", "BUSY", "MAX POLL", "POLL P99", "WAIT P99"]
+        ["TASKS", "RUNNABLE", "POLLS/S", "BUSY%", "BUSY", "MAX POLL", "POLL P99", "DELAY P99"]
             .map(Column::right),
     );
-    columns.push(Column::Left("WHERE"));
+    columns.push(Column::Left("LOCATION"));
     let groups = model.groups(GroupColumn::BusyShare, true, &Filter::default());
     let rows: Vec<_> = groups.iter().take(2 * TOP).map(group).collect();
     writeln!(out)?;
@@ -222,8 +230,8 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
         ["POLLS", "POLLS/S", "BUSY%", "BUSY", "SCHED", "IDLE", "MAX POLL", "WAKES"]
             .map(Column::right),
     );
-    columns.push(Column::Left("DOING"));
-    // Of a single one the head of the report tells.
+    columns.push(Column::Left("STAGE"));
+    // A single target is in the header.
     let several = snapshot.targets.len() > 1;
     columns.extend(several.then_some(Column::Left("TARGET")));
     let order = model.tasks(&Query::default());
@@ -269,13 +277,13 @@ fn unavailable(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
         }
     }
     if !reasons.is_empty() {
-        writeln!(out, "\nnot to be had")?;
+        writeln!(out, "\nunavailable")?;
     }
     for (reason, figures) in reasons {
         writeln!(out, "  {}: {reason}", figures.join(", "))?;
     }
     if !snapshot.caveats.is_empty() {
-        writeln!(out, "\nnot quite what it says")?;
+        writeln!(out, "\naccuracy")?;
     }
     for Caveat { figure, text } in snapshot.caveats {
         writeln!(out, "  {figure}: {text}")?;
@@ -287,7 +295,7 @@ fn rest(all: usize, out: &mut impl Write) -> io::Result<()> {
     rest_of(all, TOP, out)
 }
 
-/// Says how many rows were left out.
+/// Writes the number of rows that were left out.
 fn rest_of(all: usize, shown: usize, out: &mut impl Write) -> io::Result<()> {
     match all.saturating_sub(shown) {
         0 => Ok(()),
