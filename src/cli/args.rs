@@ -24,26 +24,26 @@ use crate::{
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Lab")]
 pub struct LabArgs {
-    /// How the runtime schedules: current-thread or multi-thread [default: the scenario's]
+    /// Runtime flavor: current-thread or multi-thread [default: the scenario's]
     #[arg(long, value_name = "FLAVOR", value_parser = flavor_parser(), hide_possible_values = true)]
     pub flavor: Option<Flavor>,
-    /// Worker threads; multi-thread unless --flavor says otherwise [default: one a core]
+    /// Worker threads; implies multi-thread unless --flavor is given [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// The hog: what it does with the worker, and how many. It comes on by itself after a
-    /// moment without it, so that there is something to compare with
+    /// The hog, a blocking task: its kind, and how many. It starts after a short baseline
+    /// without it
     #[arg(long, value_name = "KIND[:COUNT]", value_parser = HogParser)]
     pub hog: Option<HogOptions>,
-    /// How long the hog keeps the worker before it gives way once, or how much a cure does
-    /// at a time [default: the scenario's, mostly never]
+    /// How long the hog blocks its worker before it yields once; for a fix, the work per
+    /// step [default: the scenario's, mostly never]
     #[arg(long, value_name = "DURATION|never")]
     pub hog_hold: Option<Hold>,
-    /// Show the lab to tokio-console as well, on this address [default: 127.0.0.1:6669].
-    /// It costs every poll some time, which the screen says
+    /// Serve the lab to tokio-console on this address [default: 127.0.0.1:6669]. This adds
+    /// time to each poll; the header shows how much
     #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = super::console::socket)]
     #[arg(default_missing_value = Address::DEFAULT)]
     pub console: Option<SocketAddr>,
-    /// Let tokio-console on other machines see it too
+    /// Accept tokio-console connections from other machines
     #[arg(long, requires = "console")]
     pub console_open: bool,
 }
@@ -52,43 +52,41 @@ pub struct LabArgs {
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Watching")]
 pub struct WatchArgs {
-    /// No screen: watch for a while, then write a report. So does a stdout that is no
-    /// terminal
+    /// No screen: print a report at the end. Implied if stdout is not a terminal
     #[arg(long)]
     pub headless: bool,
-    /// End after this time, such as 500ms, 3s or 2m [default without a screen: 3s, but
-    /// no end for jsonl]. An interrupt ends it too, with the report of what was seen
+    /// Quit after this time, such as 500ms, 3s or 2m [default without a screen: 3s;
+    /// unlimited for jsonl]. On an interrupt the report covers the time until then
     #[arg(long = "for", value_name = "DURATION", value_parser = run_time)]
     pub run_time: Option<Duration>,
-    /// What the report is written as; there is no screen then [default: text]
+    /// Format of the report; implies --headless [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// Read this configuration instead of the user's own, which is config.toml in
-    /// $XDG_CONFIG_HOME/asynctop or ~/.config/asynctop; `asynctop config` prints one to start
-    /// from
+    /// Read this configuration file [default: config.toml in $XDG_CONFIG_HOME/asynctop or
+    /// ~/.config/asynctop]. `asynctop config` prints a template
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Time between looks, 100ms to 10s [default: 250ms]
+    /// Sampling interval, 100ms to 10s [default: 250ms]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     pub interval: Option<Duration>,
-    /// How the screen looks: default (the terminal's colours) or mono
+    /// Colors of the screen: default (the terminal's) or mono
     #[arg(long, value_name = "THEME", value_parser = theme_parser(), hide_possible_values = true)]
     pub theme: Option<Theme>,
-    /// No colours; so does the environment variable NO_COLOR
+    /// No colors. Implied by the environment variable NO_COLOR
     #[arg(long)]
     pub no_color: bool,
-    /// No characters beyond ASCII; so does a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
+    /// ASCII characters only. Implied by a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
     #[arg(long)]
     pub ascii: bool,
-    /// Leave the mouse to the terminal
+    /// Do not capture the mouse
     #[arg(long)]
     pub no_mouse: bool,
-    /// From where on a rule speaks, such as worker-held=200ms, or off. May be repeated;
-    /// screen 5 and README list the rules
+    /// Threshold at which a rule fires, such as worker-held=200ms, or off. May be repeated;
+    /// `asynctop config` lists the rules
     #[arg(long = "threshold", value_name = "RULE=VALUE")]
     pub thresholds: Vec<SetThreshold>,
-    /// Exit with 1 if this rule finds something, from this value on if one is given; any is
-    /// every rule that warns. May be repeated; there is no screen then
+    /// Exit with code 1 if this rule fires, at this threshold if one is given. `any` is every
+    /// rule of severity warning or critical. May be repeated; implies --headless
     #[arg(long, value_name = "RULE[=VALUE]")]
     pub fail_on: Vec<FailOn>,
 }
@@ -96,20 +94,20 @@ pub struct WatchArgs {
 /// What to compare.
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
-    /// Numbers of connections, each measured in both styles
+    /// Numbers of connections; each is measured in both styles
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "100,1000,10000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=50_000))]
     connections: Vec<u32>,
-    /// How long each of them is measured, 100ms to 24h
+    /// Duration of each measurement, 100ms to 24h
     #[arg(long = "for", value_name = "DURATION", value_parser = run_time, default_value = "2s")]
     run_time: Duration,
-    /// What the table is written as; there is no screen then [default: text]
+    /// Format of the table; disables the screen [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<TableFormat>,
-    /// No colours; so does the environment variable NO_COLOR
+    /// No colors. Implied by the environment variable NO_COLOR
     #[arg(long)]
     no_color: bool,
-    /// No characters beyond ASCII; so does a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
+    /// ASCII characters only. Implied by a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
     #[arg(long)]
     ascii: bool,
     /// Be the service, in the process that `compare` starts for it.
@@ -120,10 +118,10 @@ pub struct CompareArgs {
 /// Which process to write out, and how.
 #[derive(Args, Clone, Debug)]
 pub struct DumpArgs {
-    /// The process id
+    /// The process ID
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: u32,
-    /// Every task and every frame; otherwise equal tasks are one entry
+    /// Print every task and every frame; by default, equal tasks are one entry
     #[arg(long)]
     pub all: bool,
     /// Write to this file, which must not exist
@@ -134,10 +132,10 @@ pub struct DumpArgs {
 /// Whose customers to be. The lab alone asks for this.
 #[derive(Args, Clone, Debug)]
 pub struct CustomersArgs {
-    /// Where the service listens
+    /// Address of the service
     #[arg(long, value_name = "ADDR")]
     pub at: SocketAddr,
-    /// How long each customer rests after an answer, on average
+    /// Average pause of a customer after each response
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub every: Duration,
 }
@@ -145,7 +143,7 @@ pub struct CustomersArgs {
 /// What a table is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {
-    /// For people
+    /// Plain text
     #[default]
     Text,
     /// One versioned document

@@ -12,8 +12,8 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse().map_err(|_| {
-        "that is not an address; write --console=IP:PORT or --console=PORT, or --console alone \
-         behind the command"
+        "it is not an address; write --console=IP:PORT or --console=PORT, or put --console \
+         after the command"
             .to_owned()
     })
 }

@@ -52,7 +52,7 @@ fn sentence(error: &clap::Error) -> String {
         sentence += &format!("; possible values: {}", values.join(", "));
     }
     if !sentence.contains(';') {
-        sentence += "; `asynctop --help` lists what there is";
+        sentence += "; see `asynctop --help`";
     }
     sanitize(&sentence).into_owned()
 }
@@ -85,7 +85,7 @@ fn problem(error: &clap::Error) -> String {
         ErrorKind::TooManyValues => {
             format!("unexpected value '{value}' for '{arg}' found; no more were expected")
         }
-        kind => kind.as_str().unwrap_or("the command line is wrong").to_owned(),
+        kind => kind.as_str().unwrap_or("invalid command line").to_owned(),
     }
 }
 
@@ -121,12 +121,12 @@ mod tests {
             (
                 &["--for"],
                 "a value is required for '--for <DURATION>' but none was supplied; \
-                 `asynctop --help` lists what there is",
+                 see `asynctop --help`",
             ),
             (
                 &["--console-open"],
                 "the following required arguments were not provided: --console [<ADDR>]; \
-                 `asynctop --help` lists what there is",
+                 see `asynctop --help`",
             ),
             (
                 &["--for", "3"],
@@ -136,30 +136,29 @@ mod tests {
             (
                 &["--interval", "1h"],
                 "invalid value '1h' for '--interval <DURATION>': it is out of range; \
-                 ask for 100ms to 10s",
+                 use 100ms to 10s",
             ),
             (
                 &["compare", "--hog", "spin"],
-                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+                "--hog applies only to the lab; leave it out, or use `asynctop lab`",
             ),
             (
                 &["compare", "--workers", "2"],
-                "it describes the runtime of the lab; leave --workers out here, or run \
-                 `asynctop lab` with it",
+                "--workers applies only to the lab; leave it out, or use `asynctop lab`",
             ),
             #[cfg(feature = "attach")]
             (
                 &["--hog", "spin", "attach"],
-                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+                "--hog applies only to the lab; leave it out, or use `asynctop lab`",
             ),
             #[cfg(feature = "attach")]
             (
                 &["attach", "--hog", "spin"],
-                "hogs exist only in the lab; leave --hog out here, or run `asynctop lab` with it",
+                "--hog applies only to the lab; leave it out, or use `asynctop lab`",
             ),
             (
                 &["--headless", "man"],
-                "the flags before the command belong to `lab`; leave them out here",
+                "flags before the command belong to `lab`; leave them out here",
             ),
         ];
         for (args, expected) in expected {

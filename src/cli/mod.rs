@@ -29,22 +29,22 @@ use crate::text::sanitize;
 
 const EXAMPLES: &str = "\
 Examples:
-  asynctop                                  the lab; b releases the hog
+  asynctop                                  the lab; b starts and stops the hog
   asynctop --flavor multi-thread --workers 2
-  asynctop --hog spin --hog-hold 5ms        a hog that gives way every 5ms
-  asynctop --headless --hog spin            a report: before and with the hog
+  asynctop --hog spin --hog-hold 5ms        a hog that yields every 5ms
+  asynctop --headless --hog spin            a report: baseline, then with the hog
   asynctop --format json | jq .slowdown
   asynctop attach localhost:6669            a program with console-subscriber
-  asynctop dump 1234                        the tasks of any Tokio program, by its PID
-  asynctop config                           a configuration file to start from
+  asynctop dump 1234                        the tasks of any Tokio program, by PID
+  asynctop config                           a configuration template
 
-Exit code: 0 fine, 1 a --fail-on rule found something, 2 wrong usage or no way to start";
+Exit code: 0 success, 1 a --fail-on rule fired, 2 usage or setup error";
 
-/// `top` for async Rust: every task of a Tokio runtime, live, and the one that holds the
+/// `top` for async Rust: every task of a Tokio runtime, live, and the one that blocks the
 /// worker.
 ///
-/// Without a command it runs the lab: workloads of real work on a Tokio runtime of its
-/// own, and a hog that blocks without yielding when you say so.
+/// Without a command it runs the lab: workloads on a Tokio runtime in this process. One key
+/// starts a hog, a task that blocks its worker without yielding.
 #[derive(Debug, Parser)]
 #[command(name = "asynctop", version, after_help = EXAMPLES, infer_subcommands = false)]
 struct Cli {
@@ -58,10 +58,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the lab: workloads on a Tokio runtime of its own, and a hog
+    /// Run the lab: workloads on a Tokio runtime in this process, and a hog
     #[command(after_help = EXAMPLES)]
     Lab {
-        /// What runs: the name of a built-in scenario, or a TOML file of your own
+        /// Name of a built-in scenario, or a TOML file
         #[arg(default_value = "mixed")]
         scenario: String,
         #[command(flatten)]
@@ -69,35 +69,35 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
-    /// Watch programs that carry console-subscriber
+    /// Watch programs that run console-subscriber
     #[cfg(feature = "attach")]
     Attach {
-        /// Where they listen: host:port, http://host:port or unix:/path
+        /// Addresses: host:port, http://host:port or unix:/path
         #[arg(value_name = "ADDR", default_value = "http://127.0.0.1:6669")]
         addresses: Vec<Address>,
         #[command(flatten)]
         watch: WatchArgs,
     },
-    /// List the Tokio programs of this machine: no code change, rebuild or restart needed
+    /// List the Tokio programs on this machine: no code change, rebuild or restart needed
     #[cfg(feature = "inspect")]
     Ps,
-    /// Write all tasks of a running Tokio program once, by its process id
+    /// Print all tasks of a running Tokio program once, by process ID
     #[cfg(feature = "inspect")]
     Dump(DumpArgs),
-    /// Measure a service with a thread for each connection against an async one
+    /// Measure one service with a thread per connection, and with async on one thread
     Compare(CompareArgs),
-    /// List the lab's scenarios, or print one to start from
+    /// List the lab's scenarios, or print one as a template
     Scenarios {
         /// The scenario to print, as TOML
         name: Option<String>,
-        /// The kinds of workloads that a scenario can ask for, with all that can be set
+        /// List the kinds of workloads and their parameters
         #[arg(long, conflicts_with = "name")]
         kinds: bool,
     },
-    /// Be the customers of a service, in the process that the lab starts for them
+    /// Run the clients of a service, in the process that the lab starts for them
     #[command(hide = true)]
     Customers(CustomersArgs),
-    /// Print a configuration file to start from, with every key and its default
+    /// Print a configuration template with every key and its default
     Config,
     /// Print a completion script for a shell
     Completions {
@@ -172,7 +172,7 @@ where
         if lab == LabArgs::default() && watch == WatchArgs::default() {
             return Ok(request);
         }
-        let message = "the flags before the command belong to `lab`; leave them out here";
+        let message = "flags before the command belong to `lab`; leave them out here";
         Err(CliError::Usage(message.to_owned()))
     };
     match command {
@@ -231,11 +231,7 @@ fn without_lab(error: clap::Error) -> CliError {
 }
 
 fn only_in_the_lab(flag: &str) -> CliError {
-    let why = match flag.starts_with("--hog") {
-        true => "hogs exist only in the lab",
-        false => "it describes the runtime of the lab",
-    };
-    CliError::Usage(format!("{why}; leave {flag} out here, or run `asynctop lab` with it"))
+    CliError::Usage(format!("{flag} applies only to the lab; leave it out, or use `asynctop lab`"))
 }
 
 /// What is wrong with what is to be watched over connections.
@@ -253,9 +249,7 @@ fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> 
         FailOn::Any => None,
     })?;
     let name = deaf.name;
-    Some(format!(
-        "{name} can never fail here: the tokio-console wire does not carry it; leave it out"
-    ))
+    Some(format!("{name} can never fire here: not available over console-subscriber; leave it out"))
 }
 
 /// An error for the terminal: without control characters, and of a limited length, whatever it
@@ -299,7 +293,7 @@ mod tests {
         let twice = said(&["7000", "host", "http://127.0.0.1:7000"]);
         assert!(twice.contains("127.0.0.1:7000 is given twice"), "{twice}");
         let deaf = said(&["--fail-on", "any", "--fail-on", "task-panicked"]);
-        assert!(deaf.starts_with("task-panicked can never fail here"), "{deaf}");
+        assert!(deaf.starts_with("task-panicked can never fire here"), "{deaf}");
         assert!(parse(["asynctop", "attach", "--fail-on", "worker-held"]).is_ok());
     }
 

@@ -36,7 +36,7 @@ impl TypedValueParser for HogParser {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let value = |kind: &HogKind| {
             let About { name, cure, does, .. } = kind.about();
-            let what = if *cure { "Cure" } else { "Disease" };
+            let what = if *cure { "Fix" } else { "Anti-pattern" };
             PossibleValue::new(name).help(format!("{what}. {}", does.trim_end_matches('.')))
         };
         Some(Box::new(HogKind::ALL.iter().map(value)))
@@ -74,5 +74,5 @@ fn between(text: &str, least: Duration, most: Duration, range: &str) -> Result<D
     if (least..=most).contains(&given) {
         return Ok(given);
     }
-    Err(format!("it is out of range; ask for {range}"))
+    Err(format!("it is out of range; use {range}"))
 }

@@ -52,8 +52,8 @@ pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
     for built_in in lab::BUILT_IN {
         text += &format!("{:10} {}\n", built_in.name, built_in.scenario()?.title);
     }
-    text += "\nasynctop lab NAME runs one. asynctop scenarios NAME prints it as TOML, to start one of \
-             your\nown from: asynctop lab FILE. asynctop scenarios --kinds says what can be in it.\n";
+    text += "\n`asynctop lab NAME` runs a scenario, `asynctop lab FILE` one of your own. `asynctop scenarios \
+             NAME`\nprints a scenario as a template, `asynctop scenarios --kinds` the kinds of workloads.\n";
     Ok(text)
 }
 
@@ -77,18 +77,18 @@ A scenario is a TOML file:
 title = \"What it shows\"
 [runtime]
 flavor = \"multi-thread\"       # or \"current-thread\"
-workers = 2                   # of a multi-thread runtime [default: one a core]
+workers = 2                   # of a multi-thread runtime [default: one per core]
 max_blocking_threads = 4      # of the blocking pool [default: 512]
-[[workload]]                  # as often as you like
+[[workload]]                  # may be repeated
 kind = \"heartbeats\"
-name = \"beats\"                # the kind's own unless given
-count = 8                     # 1 unless given
-period = \"10ms\"               # what can be set of this kind, see below
+name = \"beats\"                # [default: the kind]
+count = 8                     # [default: 1]
+period = \"10ms\"               # a parameter of the kind, see below
 [hog]
 kind = \"spin\"
 count = 1
 hold = \"20ms\"                 # or \"never\"
-[lesson]                      # for the Lab screen
+[lesson]                      # shown on the Lab screen
 watch = \"What to watch\"
 try = \"What to try\"
 why = \"Why it happens\"

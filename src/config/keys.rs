@@ -25,7 +25,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "interval",
         example: "\"250ms\"",
-        about: "Time between looks at the program, 100ms to 10s.",
+        about: "Sampling interval, 100ms to 10s.",
         set: |config, text| {
             config.watch.interval = Some(interval(text)?);
             Ok(())
@@ -35,7 +35,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "theme",
         example: "\"default\"",
-        about: "How the screen looks: default (the terminal's colours) or mono.",
+        about: "Colors of the screen: default (the terminal's) or mono.",
         set: |config, text| {
             let themes = [Theme::Default, Theme::Mono];
             let theme = themes.into_iter().find(|theme| theme.as_str() == text);
@@ -48,7 +48,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "color",
         example: "true",
-        about: "Whether to use colours; the environment variable NO_COLOR turns them off, too.",
+        about: "Whether to use colors. The environment variable NO_COLOR disables them, too.",
         set: |config, text| {
             config.watch.no_color = text == "false";
             Ok(())
@@ -58,7 +58,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "ascii",
         example: "false",
-        about: "No characters beyond ASCII.",
+        about: "ASCII characters only.",
         set: |config, text| {
             config.watch.ascii = text == "true";
             Ok(())
@@ -68,7 +68,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "mouse",
         example: "true",
-        about: "Rows, headings and the wheel; false leaves the mouse to the terminal.",
+        about: "Whether to capture the mouse: rows, headings and the wheel.",
         set: |config, text| {
             config.watch.no_mouse = text == "false";
             Ok(())
@@ -78,8 +78,7 @@ pub(super) static KEYS: [Key; 8] = [
         table: Some("lab"),
         name: "flavor",
         example: "\"multi-thread\"",
-        about: "How the runtime schedules: current-thread or multi-thread. Each scenario has its\n\
-                own, unless this is set.",
+        about: "Runtime flavor: current-thread or multi-thread. Default: the scenario's.",
         set: |config, text| {
             let flavors = [Flavor::CurrentThread, Flavor::MultiThread];
             let flavor = flavors.into_iter().find(|flavor| flavor.as_str() == text);
@@ -92,10 +91,10 @@ pub(super) static KEYS: [Key; 8] = [
         table: Some("lab"),
         name: "workers",
         example: "2",
-        about: "Worker threads; it makes the runtime multi-thread unless flavor says otherwise.\n\
-                One a core, unless the scenario or this says something else.",
+        about: "Worker threads; implies multi-thread unless flavor is set.\n\
+                Default: the scenario's, else one per core.",
         set: |config, text| {
-            let remedy = "that is no number of workers; write it like 2";
+            let remedy = "it is not a number of workers; write it like 2";
             config.lab.workers = Some(text.parse().map_err(|_| remedy)?);
             Ok(())
         },
@@ -104,8 +103,8 @@ pub(super) static KEYS: [Key; 8] = [
         table: Some("lab"),
         name: "hog-hold",
         example: "\"never\"",
-        about: "How long the hog keeps the worker before it gives way once: 1ms or longer, or never.\n\
-                The scenario says it, mostly never, unless this is set.",
+        about: "How long the hog blocks its worker before it yields once: 1ms or longer, or never.\n\
+                Default: the scenario's, mostly never.",
         set: |config, text| {
             config.lab.hog_hold = Some(text.parse::<Hold>()?);
             Ok(())

@@ -39,8 +39,8 @@ impl Config {
     /// instead. A missing configuration file is not an error; a dangling link or a directory
     /// without permission is.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-        const REMEDY: &str = "name another one with --config; `asynctop config` prints one to \
-                              start from";
+        const REMEDY: &str = "choose another one with --config; `asynctop config` prints a \
+                              template";
         let own = file.is_none().then(Config::path).flatten();
         let Some(path) = file.or(own.as_deref()) else { return Ok(Config::default()) };
         if file.is_none() && is_missing(path) {
@@ -144,16 +144,16 @@ fn quoted(text: &str) -> String {
 /// A configuration to start from: every key with its meaning, commented out.
 pub fn template() -> String {
     let mut text = String::from(
-        "# The configuration of asynctop. It is read from the file that --config names, else from\n\
-         # $XDG_CONFIG_HOME/asynctop/config.toml, else from ~/.config/asynctop/config.toml.\n\
-         # Flags on the command line have the last word, then the environment (NO_COLOR), then\n\
-         # this file. Take away the # before a line to set it.\n",
+        "# Configuration of asynctop: the file given with --config, else\n\
+         # $XDG_CONFIG_HOME/asynctop/config.toml, else ~/.config/asynctop/config.toml.\n\
+         # Precedence: the command line, the environment (NO_COLOR), this file.\n\
+         # Remove the # at the start of a line to set a key.\n",
     );
     let keys = |table: Option<&'static str>| KEYS.iter().filter(move |key| key.table == table);
     keys(None).for_each(|key| write_key(&mut text, key));
     text.push_str("\n[lab]\n");
     keys(Some("lab")).for_each(|key| write_key(&mut text, key));
-    text.push_str("\n# From where on each rule speaks; \"off\" silences it.\n[thresholds]\n");
+    text.push_str("\n# Threshold at which each rule fires; \"off\" disables it.\n[thresholds]\n");
     for Rule { name, meaning, measure, unit, default, .. } in RULES {
         let value = quoted(&unit.write(*default));
         text.push_str(&format!("\n# {meaning}\n# ({measure})\n# {name} = {value}\n"));

@@ -96,7 +96,7 @@ fn each_complaint_has_its_line_and_says_what_to_write() {
         ("interval = '1ms'", "1: interval: "),
         ("intervall = '1s'", "1: intervall: there is no such key (did you mean `interval`?)"),
         ("lab = 3", "1: lab: this is a whole number; write [lab] in a line of its own"),
-        ("[lab]\nworkers = -1", "2: lab.workers: that is no number of workers"),
+        ("[lab]\nworkers = -1", "2: lab.workers: it is not a number of workers"),
         ("[lab]\nhog-hold = 'long'", "2: lab.hog-hold: "),
         ("[lab]\nflavour = 'x'", "2: lab.flavour: there is no such key (did you mean `flavor`?)"),
         ("[thresholds]\nleaks = '1'", "2: thresholds.leaks: there is no such key (did you mean"),

@@ -32,7 +32,7 @@ pub enum DocumentError {
         remedy: &'static str,
     },
     /// Too long to be what it should be.
-    #[error("{file} is no {what}: it is longer than {kib}KiB; is it the right file?", kib = MAX_BYTES / 1024)]
+    #[error("{file} is not a {what}: it is longer than {kib}KiB; is it the right file?", kib = MAX_BYTES / 1024)]
     TooLong {
         /// The file.
         file: String,
@@ -40,7 +40,7 @@ pub enum DocumentError {
         what: &'static str,
     },
     /// Not text.
-    #[error("{file} is no {what}: it is not UTF-8 text; is it the right file?")]
+    #[error("{file} is not a {what}: it is not UTF-8 text; is it the right file?")]
     NotText {
         /// The file.
         file: String,

@@ -64,7 +64,7 @@ pub(crate) fn parse<T>(
     let source = Source { file, text };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let problem = format!("this is not TOML: {}; https://toml.io shows how", error.message());
+        let problem = format!("this is not TOML: {}; see https://toml.io", error.message());
         source.error(at, "", &problem)
     })?;
     read(&Table::top(source, table.get_ref()))
