@@ -60,7 +60,7 @@ fn measure(options: &Options) -> anyhow::Result<Receiver<Result<Progress, Compar
             let _ = sender.send(Err(error));
         }
     });
-    thread.map_err(|error| anyhow!("cannot start a thread to measure on: {error}"))?;
+    thread.map_err(|error| anyhow!("cannot start the measuring thread: {error}"))?;
     Ok(progress)
 }
 

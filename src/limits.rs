@@ -20,7 +20,7 @@ pub enum TooLow {
     },
     /// The ports that the system gives to clients.
     #[error(
-        "needs {wanted} ports for clients, and the system has {limit} of them: widen \
+        "needs {wanted} ports for clients, and the system has {limit}: widen \
          net.ipv4.ip_local_port_range with sysctl"
     )]
     Ports {

@@ -170,8 +170,8 @@ fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
 fn require_screen(instead: &str) -> anyhow::Result<()> {
     match is_dumb_terminal() {
         true => Err(anyhow!(
-            "cannot draw a screen: TERM=dumb says that the terminal cannot move its cursor; try \
-             {instead}, or set TERM to its type"
+            "cannot draw a screen: a terminal of TERM=dumb cannot move its cursor; try {instead}, \
+             or set TERM to the terminal's type"
         )),
         false => Ok(()),
     }
@@ -196,8 +196,8 @@ fn quiet(result: anyhow::Result<()>) -> anyhow::Result<()> {
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => {
-            result.map_err(|error| anyhow!("cannot write to stdout: {error}; check where it leads"))
-        }
+        result => result.map_err(|error| {
+            anyhow!("cannot write to stdout: {error}; check where it is redirected")
+        }),
     }
 }

@@ -49,7 +49,7 @@ fn nap() {
 }
 
 fn names_the_nap(said: &str) {
-    assert!(said.contains("held its worker for "), "{said}");
+    assert!(said.contains("blocked its worker for "), "{said}");
     assert!(said.contains("the limit is 500ms"), "{said}");
     if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
         assert!(said.contains("sleeping in clock_nanosleep"), "{said}");
@@ -61,7 +61,7 @@ fn names_the_nap(said: &str) {
 #[test]
 fn a_test_that_blocks_is_told_where() {
     let said = failure(&current_thread(), testing::run(LIMIT, async { nap() }));
-    assert!(said.starts_with("the test held its worker"), "{said}");
+    assert!(said.starts_with("the test blocked its worker"), "{said}");
     names_the_nap(&said);
 }
 
@@ -105,9 +105,9 @@ fn a_destructor_that_blocks_is_reported_as_a_drop() {
             }),
         );
         assert!(report.starts_with("writer (spawned at tests/testing.rs:"), "{report}");
-        let how = "blocked its worker, while its future was dropped, for ";
+        let how = "blocked its worker while its future was dropped, for ";
         assert!(report.contains(how), "{report}");
-        names_the_nap(&report.replace(how, "held its worker for "));
+        names_the_nap(&report.replace(how, "blocked its worker for "));
     }
 }
 

@@ -87,7 +87,7 @@ pub enum CompareError {
     Start(#[source] io::Error),
     /// The service ended or said something unexpected.
     #[error(
-        "the service did not come up: {0}; run `asynctop compare` again, and report it if it stays"
+        "the service did not start: {0}; run `asynctop compare` again, and report a bug if it persists"
     )]
     Service(String),
     /// None of the rows could be measured.

@@ -35,7 +35,10 @@ impl Server {
         let mut line = String::new();
         let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
         let port = match read {
-            Some(Ok(_)) => line.trim().parse::<u16>().map_err(|_| format!("it said {line:?}")),
+            Some(Ok(_)) => line
+                .trim()
+                .parse::<u16>()
+                .map_err(|_| format!("it printed {line:?} instead of its port")),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("it has no output".to_owned()),
         };

@@ -36,7 +36,7 @@ fn die_with_parent() {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
     {
         // The service still ends with the comparison, only not if that is killed.
-        let _ = writeln!(io::stderr(), "compare: {error}");
+        let _ = writeln!(io::stderr(), "warning: the service may outlive a killed client: {error}");
     }
 }
 

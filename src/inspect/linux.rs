@@ -86,9 +86,7 @@ pub fn dump(pid: u32, all: bool, file: Option<&Path>, out: &mut impl Write) -> a
     };
     let mut out = BufWriter::new(create(path)?);
     let written = report::text(&inspection, options, &mut out).and_then(|()| out.flush());
-    written.map_err(|error| {
-        anyhow!("cannot write {}: {error}; check the disk that it is on", path.display())
-    })
+    written.map_err(|error| anyhow!("cannot write {}: {error}; check the disk", path.display()))
 }
 
 /// Creates a file that only its owner can read. An existing file or link is an error.

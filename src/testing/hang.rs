@@ -63,7 +63,7 @@ impl Hang {
         };
         let thread = thread::Builder::new().name("asynctop-hang".into()).spawn(wait);
         if let Err(error) = thread {
-            panic!("the check cannot start a thread: {error}; try with fewer threads");
+            panic!("cannot start a thread: {error}; try with fewer threads");
         }
         Hang { state, _ended: ended }
     }

@@ -8,7 +8,7 @@
 //! #[tokio::test]
 //! # */
 //! # #[tokio::main(flavor = "current_thread")]
-//! async fn nobody_blocks() {
+//! async fn does_not_block() {
 //!     testing::run(Duration::from_millis(100), async {
 //!         let answer = asynctop::spawn(async { 6 * 7 }).await.unwrap();
 //!         assert_eq!(answer, 42);
@@ -17,7 +17,7 @@
 //! }
 //! # // rustdoc calls it main.
 //! # fn _name() { let _ = main; }
-//! # use nobody_blocks as main;
+//! # use does_not_block as main;
 //! ```
 //!
 //! A poll over the limit fails the test with its task, its length, its line and its stack:
@@ -125,7 +125,7 @@ impl Check {
         let options =
             WatchOptions { slow: self.limit, held: self.limit, ..WatchOptions::default() };
         let watchdog = Watchdog::start(registry, options).unwrap_or_else(|error| {
-            panic!("the check cannot start its watchdog: {error}; try with fewer threads")
+            panic!("cannot start the watchdog: {error}; try with fewer threads")
         });
         let hang =
             self.hang_after.map(|after| Hang::start(after, registry, watchdog.handle().clone()));

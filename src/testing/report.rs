@@ -47,8 +47,8 @@ pub(super) fn held(
         let name = task.map_or("a task that has ended", |task| &task.name);
         let length = Duration::from_millis(poll.own_ns() / 1_000_000);
         let how = match poll.kind {
-            PollKind::Poll => "held its worker for",
-            PollKind::Drop => "blocked its worker, while its future was dropped, for",
+            PollKind::Poll => "blocked its worker for",
+            PollKind::Drop => "blocked its worker while its future was dropped, for",
         };
         let _ = writeln!(report, "{name} {how} {length:?}; the limit is {limit:?}");
         for line in poll.evidence().lines() {
