@@ -53,7 +53,7 @@ fn main() {
     let given: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
     println!(
-        "| tasks | client | whole table after | missing of those sent in 10 s | CPU | memory | key to screen, median | worst |"
+        "| tasks | client | table complete after | missing of those sent in 10 s | CPU | memory | key to screen, median | worst |"
     );
     println!("|--:|---|--:|--:|--:|--:|--:|--:|");
     for tasks in counts {

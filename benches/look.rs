@@ -36,7 +36,7 @@ fn main() {
     let given: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
     println!(
-        "| tasks | snapshot | model without rules | all {} rules | rules a task |",
+        "| tasks | snapshot | model without rules | all {} rules | rules per task |",
         RULES.len()
     );
     println!("|--:|--:|--:|--:|--:|");

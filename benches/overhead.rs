@@ -175,8 +175,8 @@ fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
     let [bare, ours, ..] = costs;
     let least = |costs: &[f64]| costs.iter().copied().fold(f64::INFINITY, f64::min);
     let added = |costs: &[f64]| least(costs) - least(bare);
-    println!("\n{title}, {ROUNDS} rounds\n");
-    println!("| variant | {unit}, quietest round | added | added, median | asynctop adds |");
+    println!("\n{title}, {ROUNDS} runs\n");
+    println!("| variant | {unit}, minimum | added | added, median | asynctop adds |");
     println!("|---|--:|--:|--:|--:|");
     for (these, (variant, name)) in costs.iter().zip(VARIANTS) {
         let cost = least(these);
@@ -230,8 +230,8 @@ fn memory() {
     // Once for what grows to its size and stays, such as the run queue.
     bytes(Variant::Bare);
     let bare = bytes(Variant::Bare);
-    println!("memory: {N} tasks that wait, bytes allocated for each\n");
-    println!("| variant | bytes a task | added |");
+    println!("memory: bytes allocated for each of {N} idle tasks\n");
+    println!("| variant | bytes per task | added |");
     println!("|---|--:|--:|");
     println!("| bare task | {bare} | |");
     for (variant, name) in VARIANTS.iter().filter(|(variant, _)| has_memory(*variant)) {
@@ -246,8 +246,8 @@ fn main() {
         console_subscriber::ConsoleLayer::builder().server_addr(([127, 0, 0, 1], 0)).spawn();
     let console = tracing::Dispatch::new(tracing_subscriber::registry().with(console));
     let yields = format!("{TASKS} tasks that only yield");
-    compare(&format!("current-thread: {yields}"), "ns a poll", None, &console, polls);
-    compare(&format!("multi-thread, 1 worker: {yields}"), "ns a poll", Some(1), &console, polls);
+    compare(&format!("current-thread: {yields}"), "ns per poll", None, &console, polls);
+    compare(&format!("multi-thread, 1 worker: {yields}"), "ns per poll", Some(1), &console, polls);
     let title = "current-thread: tasks that are spawned, return at once and are joined";
     compare(title, "ns a task", None, &console, spawns);
 }

@@ -392,7 +392,7 @@ fn the_program_prints_what_it_is() {
     let man = stdout(&["man"]);
     assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
     assert!(man.contains("own\\-thread: Fix."), "{man}");
-    assert!(man.contains(".SH KEYS") && man.contains("release the hog"), "{man}");
+    assert!(man.contains(".SH KEYS") && man.contains("start or stop the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
     let mixed = stdout(&["scenarios", "mixed"]);
     assert_eq!(mixed, include_str!("../assets/scenarios/mixed.toml"), "as the file has it");
