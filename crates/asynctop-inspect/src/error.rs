@@ -65,7 +65,7 @@ pub enum OpenError {
 }
 
 /// Why an inspection has no result.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InspectError {
     /// The process has ended. Its id is not used again by this crate.

@@ -27,6 +27,7 @@
 //! | [`tokio`] | Tokio's structures by shape: vtables, runtimes, lists, tasks, workers |
 //! | `names` | future types, source locations, stacks |
 //! | `inspect` | one inspection: all of the above, with its checks |
+//! | [`sampler`] | shares of time and long polls, from samples |
 //! | [`ps`], [`report`] | the Tokio programs of this machine; an inspection as text |
 
 //! Nothing but Linux on x86_64 has been verified. On other processors the crate compiles, and every
@@ -42,11 +43,13 @@ mod names;
 mod process;
 pub mod ps;
 pub mod report;
+pub mod sampler;
 mod sys;
 pub mod tokio;
 
 pub use error::{InspectError, OpenError};
 
+pub(crate) use inspect::CurrentWord;
 pub use inspect::{
     Check, CodeLocation, Flavor, Frame, Inspection, Options, Process, RuntimeInfo, TaskInfo,
     TaskKind, ThreadInfo, TokioCopy, WorkerInfo,

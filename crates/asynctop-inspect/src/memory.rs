@@ -3,6 +3,8 @@
 //! Everything read is untrusted: it may be torn (the program keeps running) or hostile. Readers
 //! bound every length, count every step and give up instead of following a cycle.
 
+use std::sync::Arc;
+
 pub use crate::sys::Span;
 
 /// Memory that can be read by address.
@@ -30,6 +32,16 @@ pub trait Memory {
             at += span.length;
         }
         complete
+    }
+}
+
+impl<M: Memory + ?Sized> Memory for Arc<M> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        (**self).read(address, buffer)
+    }
+
+    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
+        (**self).gather(spans, buffer)
     }
 }
 

@@ -274,7 +274,11 @@ fn line(task: &TaskInfo) -> String {
     line
 }
 
-/// The future type, or what is known instead.
+/// The future type of a task as people write it, or what is known instead.
+pub fn task_name(task: &TaskInfo) -> String {
+    name(task)
+}
+
 fn name(task: &TaskInfo) -> String {
     let mut names: Vec<String> = task.futures.iter().map(|future| shorten(future)).collect();
     names.sort();

@@ -1,4 +1,4 @@
-//! The one system call that rustix does not have.
+//! The system calls that rustix does not have.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -50,9 +50,52 @@ pub(crate) fn process_vm_readv(pid: u32, spans: &[Span], buffer: &mut [u8]) -> i
     usize::try_from(copied).map_err(|_| io::Error::last_os_error())
 }
 
+/// Asks the scheduler for the shortest time slice for the calling thread (Linux 6.12 and later; no
+/// effect before). It then runs sooner after it wakes up, and for less time.
+///
+/// # Errors
+///
+/// The system's error.
+pub(crate) fn request_short_slice() -> io::Result<()> {
+    const SLICE_NS: u64 = 100_000;
+    /// `struct sched_attr`, first version.
+    #[repr(C)]
+    struct SchedAttr {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let attributes = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        flags: 0,
+        // SAFETY: has no memory arguments; 0 is the calling thread.
+        nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
+        priority: 0,
+        runtime: SLICE_NS,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the kernel reads `size` bytes of the structure, which lives during the call.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_slice_is_granted() {
+        std::thread::spawn(|| request_short_slice().expect("every user may"))
+            .join()
+            .expect("no panic");
+    }
 
     #[test]
     fn copies_spans_and_stops_at_the_first_unreadable_one() {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     TaskInfo, TaskKind,
     inspect::{
-        open::{Block, Process},
+        open::{Block, CurrentWord, Process},
         tasks::Found,
         types::Check,
     },
@@ -89,12 +89,18 @@ impl Process {
             self.threads_found().len(),
             running - missing,
         );
+        self.current_words.clear();
         if missing > 0 {
             self.offsets.clear();
             checks.push(Check::failed(CAPABILITY, detail));
             return HashMap::new();
         }
         checks.push(Check::passed(CAPABILITY, detail));
+        self.current_words.extend(blocks.iter().filter_map(|block| {
+            let offset = offsets.get(&block.module)?.current as u64 * 8;
+            let Block { tid, module, address, .. } = *block;
+            Some(CurrentWord { tid, module, address: address.wrapping_add(offset) })
+        }));
         current
     }
 

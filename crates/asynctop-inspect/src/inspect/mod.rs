@@ -4,6 +4,7 @@ mod current;
 mod open;
 mod stacks;
 mod tasks;
+mod thread_ids;
 mod threads;
 mod types;
 
@@ -17,6 +18,7 @@ use crate::{
     },
 };
 
+pub(crate) use open::CurrentWord;
 pub use open::Process;
 pub use types::*;
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,10 +33,10 @@ const MAX_VERSION_TEXT: u64 = 1 << 27;
 
 /// A running process with Tokio in it.
 pub struct Process {
-    pub(super) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(super) command: String,
-    pub(super) modules: Vec<Module>,
-    pub(super) vtables: Vtables,
+    pub(crate) modules: Vec<Module>,
+    pub(crate) vtables: Vtables,
     /// The modules that contain Tokio.
     pub(super) with_tokio: Vec<usize>,
     pub(super) copies: Vec<TokioCopy>,
@@ -49,6 +50,11 @@ pub struct Process {
     pub(super) lines: HashMap<usize, Option<Lines>>,
     /// Where current tasks are in thread-local blocks, by module.
     pub(super) offsets: HashMap<usize, Offsets>,
+    /// Where each thread's current task is, as of the latest inspection; empty if that failed its
+    /// check.
+    pub(crate) current_words: Vec<CurrentWord>,
+    /// Where each worker's busy time is, by thread, as of the latest inspection.
+    pub(crate) busy_words: HashMap<u32, u64>,
     /// Created for the first stack that is read.
     pub(super) unwinder: Option<StackUnwinder>,
 }
@@ -61,6 +67,15 @@ pub(super) struct Block {
     pub module: usize,
     pub address: u64,
     pub words: Vec<u64>,
+}
+
+/// The address of a thread's current task id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CurrentWord {
+    pub tid: u32,
+    /// Which copy of Tokio it belongs to.
+    pub module: usize,
+    pub address: u64,
 }
 
 impl std::fmt::Debug for Process {
@@ -94,7 +109,7 @@ impl Process {
         identity.set_anchor(anchor.range.start)?;
         let (modules, unreadable) = modules::load(&identity, &maps);
         let mut process = Process {
-            identity,
+            identity: Arc::new(identity),
             command,
             modules,
             vtables: Vtables::default(),
@@ -105,6 +120,8 @@ impl Process {
             names: HashMap::new(),
             lines: HashMap::new(),
             offsets: HashMap::new(),
+            current_words: Vec::new(),
+            busy_words: HashMap::new(),
             unwinder: None,
         };
         process.find_tokio(&maps);

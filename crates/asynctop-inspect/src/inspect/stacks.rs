@@ -27,24 +27,32 @@ impl Process {
     /// Adds the stacks of threads that are blocked in the kernel.
     pub(super) fn add_stacks(&mut self, maps: &Maps, threads: &mut [ThreadInfo]) {
         for thread in threads {
-            match self.copy_stack(maps, thread.tid) {
-                Ok(stack) => {
-                    let unwinder = self
-                        .unwinder
-                        .get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
-                    let unwound = unwinder.unwind(&self.identity, &stack);
-                    if !unwound.is_complete {
-                        thread.no_stack = Some(
-                            "its end could not be confirmed as the thread's first function".into(),
-                        );
-                    }
-                    for address in unwound.addresses {
-                        self.add_frames(address, &mut thread.stack);
-                    }
-                }
-                Err(reason) => thread.no_stack = Some(reason.into()),
-            }
+            (thread.stack, thread.no_stack) = self.stack(maps, thread.tid);
         }
+    }
+
+    /// The stack of one thread, and why it is missing or incomplete.
+    pub(crate) fn stack_of(&mut self, tid: u32) -> (Vec<Frame>, Option<String>) {
+        match Maps::read(&self.identity.path("maps")) {
+            Ok(maps) => self.stack(&maps, tid),
+            Err(error) => (Vec::new(), Some(format!("its mappings cannot be read: {error}"))),
+        }
+    }
+
+    fn stack(&mut self, maps: &Maps, tid: u32) -> (Vec<Frame>, Option<String>) {
+        let stack = match self.copy_stack(maps, tid) {
+            Ok(stack) => stack,
+            Err(reason) => return (Vec::new(), Some(reason.into())),
+        };
+        let unwinder =
+            self.unwinder.get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
+        let unwound = unwinder.unwind(&self.identity, &stack);
+        let mut frames = Vec::new();
+        for address in unwound.addresses {
+            self.add_frames(address, &mut frames);
+        }
+        let incomplete = "its end could not be confirmed as the thread's first function";
+        (frames, (!unwound.is_complete).then(|| incomplete.into()))
     }
 
     fn copy_stack(&self, maps: &Maps, tid: u32) -> Result<StackCopy, &'static str> {

@@ -7,6 +7,7 @@ use crate::{
         current::Offsets,
         open::{Block, Process},
         tasks::Found,
+        thread_ids::ThreadIds,
         types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, WorkerInfo},
     },
     process::threads::{self, Place, Thread},
@@ -76,44 +77,53 @@ impl Process {
     /// Reads the workers' counters, and finds their threads by Rust's thread id, which both the
     /// counters and the thread-local blocks have.
     fn workers(
-        &self,
+        &mut self,
         blocks: &[Block],
         found: &mut Found,
         checks: &mut Vec<Check>,
     ) -> HashMap<u32, (usize, usize)> {
         let uptime = self.uptime().map_or(u64::MAX, |uptime| uptime.as_nanos() as u64);
         let mut worker_of = HashMap::new();
+        self.busy_words.clear();
+        let mut workers_of: Vec<(usize, worker::Workers)> = Vec::new();
         for (index, runtime) in found.runtimes.iter_mut().enumerate() {
             if runtime.flavor == Flavor::LocalSet {
                 continue;
             }
-            let capability = format!("workers of runtime {index}");
             let are_threads =
-                |ids: &[u64]| threads_with(blocks, ids).iter().all(|tid| tid.is_some());
+                |ids: &[u64]| ThreadIds::find(blocks, ids).threads(ids).iter().all(Option::is_some);
             let Some(workers) = worker::find(&self.identity, runtime.handle, uptime, are_threads)
             else {
                 let reason =
                     "no counters of a known layout were found (Tokio keeps them since 1.45)";
                 runtime.no_workers = Some(reason.into());
-                checks.push(Check::failed(&capability, reason));
+                checks.push(Check::failed(&format!("workers of runtime {index}"), reason));
                 continue;
             };
             runtime.flavor = match workers.is_multi_thread {
                 true => Flavor::MultiThread,
                 false => Flavor::CurrentThread,
             };
-            let ids: Vec<u64> = workers.workers.iter().map(|worker| worker.thread_id).collect();
-            let tids = threads_with(blocks, &ids);
-            fill(runtime, &workers.workers, &tids);
+            workers_of.push((index, workers));
+        }
+        let ids_of = |workers: &worker::Workers| -> Vec<u64> {
+            workers.workers.iter().map(|worker| worker.thread_id).collect()
+        };
+        let all: Vec<u64> = workers_of.iter().flat_map(|(_, workers)| ids_of(workers)).collect();
+        let thread_ids = ThreadIds::find(blocks, &all);
+        for (index, workers) in workers_of {
+            let tids = thread_ids.threads(&ids_of(&workers));
+            fill(&mut found.runtimes[index], &workers.workers, &tids);
             for (worker, tid) in tids.iter().enumerate() {
                 if let Some(tid) = tid {
+                    self.busy_words.insert(*tid, workers.workers[worker].busy_at);
                     worker_of.insert(*tid, (index, worker));
                 }
             }
-            let matched = tids.iter().flatten().count();
+            let (number, matched) = (tids.len(), tids.iter().flatten().count());
             checks.push(Check::passed(
-                &capability,
-                format!("{} with counters that agree, {matched} with their thread", ids.len()),
+                &format!("workers of runtime {index}"),
+                format!("{number} with counters that agree, {matched} with their thread"),
             ));
         }
         worker_of
@@ -132,36 +142,6 @@ fn runtimes_of_threads(
         (found.runtimes[index].flavor != Flavor::LocalSet).then_some((block.tid, index))
     };
     blocks.iter().filter_map(runtime).collect()
-}
-
-/// The threads whose blocks have these ids at the same offset, each exactly once.
-fn threads_with(blocks: &[Block], ids: &[u64]) -> Vec<Option<u32>> {
-    let mut best = vec![None; ids.len()];
-    let mut most = 0;
-    let modules: HashSet<usize> = blocks.iter().map(|block| block.module).collect();
-    for module in modules {
-        let own: Vec<&Block> = blocks.iter().filter(|block| block.module == module).collect();
-        let length = own.iter().map(|block| block.words.len()).max().unwrap_or(0);
-        for offset in 0..length {
-            let mut at: HashMap<u64, Vec<u32>> = HashMap::new();
-            for block in &own {
-                if let Some(&word) = block.words.get(offset).filter(|word| **word != 0) {
-                    at.entry(word).or_default().push(block.tid);
-                }
-            }
-            // Thread ids are unique, so no value may occur twice.
-            if at.values().any(|tids| tids.len() > 1) {
-                continue;
-            }
-            let tids: Vec<Option<u32>> =
-                ids.iter().map(|id| at.get(id).map(|tids| tids[0])).collect();
-            let matched = tids.iter().flatten().count();
-            if matched > most {
-                (most, best) = (matched, tids);
-            }
-        }
-    }
-    best
 }
 
 fn fill(runtime: &mut RuntimeInfo, workers: &[worker::RawWorker], tids: &[Option<u32>]) {

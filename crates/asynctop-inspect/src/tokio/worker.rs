@@ -21,6 +21,9 @@ pub struct RawWorker {
     pub parks: u64,
     /// Whether it is parked now.
     pub is_parked: bool,
+    /// Address of `busy_ns`. The worker writes it when it parks, and between two of at most 61
+    /// polls; never inside a poll.
+    pub busy_at: u64,
 }
 
 /// The workers of one runtime.
@@ -49,7 +52,8 @@ const LAYOUTS: [Layout; 2] = [
 ];
 
 impl Layout {
-    fn decode(&self, words: &[u64]) -> Option<RawWorker> {
+    /// The worker whose entry is `words`, at `address`.
+    fn decode(&self, address: u64, words: &[u64]) -> Option<RawWorker> {
         let parks = *words.get(self.parks)?;
         let both = *words.get(self.parks_and_unparks)?;
         let thread_id = *words.get(self.thread_id)?;
@@ -60,6 +64,7 @@ impl Layout {
             busy_ns: words[self.busy],
             parks,
             is_parked: both % 2 == 1,
+            busy_at: address.wrapping_add(self.busy as u64 * 8),
         })
     }
 }
@@ -94,8 +99,12 @@ pub fn find(
             }
             let bytes = memory.bytes(pointer, count as usize * layout.stride * 8);
             let words: Vec<u64> = words_of(&bytes).collect();
-            let workers: Option<Vec<RawWorker>> =
-                words.chunks(layout.stride).map(|part| layout.decode(part)).collect();
+            let addresses =
+                (0..).map(|index| pointer.wrapping_add(index * layout.stride as u64 * 8));
+            let workers: Option<Vec<RawWorker>> = addresses
+                .zip(words.chunks(layout.stride))
+                .map(|(address, part)| layout.decode(address, part))
+                .collect();
             if let Some(workers) = workers
                 && workers.len() as u64 == count
                 && is_valid(&workers)
@@ -108,7 +117,8 @@ pub fn find(
         // Counters are aligned to 128 bytes, and so is the handle.
         let inline = words.chunks(16).enumerate().skip(1);
         for (index, _) in inline {
-            let worker = layout.decode(&words[index * 16..]);
+            let address = handle.wrapping_add(index as u64 * 128);
+            let worker = layout.decode(address, &words[index * 16..]);
             if let Some(worker) = worker
                 && is_valid(&[worker])
             {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Mutex,
@@ -78,12 +78,20 @@ impl Build {
             .spawn()
             .expect("the fixture starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let truth = Truth::read(name, &mut stdout);
+        Fixture { child, truth, stdout }
+    }
+}
+
+impl Truth {
+    /// What a fixture prints up to `ready`.
+    fn read(name: &str, stdout: &mut impl BufRead) -> Truth {
         let mut truth = Truth::default();
         loop {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).expect("text") > 0, "{name} ended before `ready`");
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-                ["ready"] => break,
+                ["ready"] => return truth,
                 ["fact", name, value] => {
                     truth.facts.insert((*name).into(), value.parse().expect("a number"));
                 }
@@ -98,7 +106,6 @@ impl Build {
                 other => panic!("{name} printed {other:?}"),
             }
         }
-        Fixture { child, truth, _stdout: stdout }
     }
 }
 
@@ -133,12 +140,19 @@ pub struct Fixture {
     pub child: Child,
     pub truth: Truth,
     /// Kept open, so that the fixture can continue to write.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Fixture {
     pub fn open(&self) -> Process {
         Process::open(self.child.id()).expect("own child")
+    }
+
+    /// Gives it a command, and returns the facts that it answers.
+    pub fn ask(&mut self, command: &str) -> BTreeMap<String, u64> {
+        let stdin = self.child.stdin.as_mut().expect("it is a pipe");
+        writeln!(stdin, "{command}").expect("it reads commands");
+        Truth::read(command, &mut self.stdout).facts
     }
 
     /// Everything that can be read of it.

@@ -1,0 +1,208 @@
+//! Samples a running program: the share of time that each task spends in each state, and polls that
+//! take long. Uses all other modules.
+
+mod polls;
+mod random;
+mod share;
+mod survey;
+mod ticks;
+mod types;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{Check, InspectError, OpenError, Options, Process};
+use survey::{Survey, SurveyLoop};
+use ticks::{Hits, Plan, SampleLoop};
+
+pub use share::{Observations, Share};
+pub use types::{
+    Continuity, Lateness, LongPoll, Sample, SampledTask, SampledThread, SamplerOptions,
+};
+
+/// Samples a process in the background, until it is dropped.
+///
+/// One thread reads the current task of each of the program's threads, 100 times per second. A
+/// second one lists the tasks, reads their states and the stacks of long polls, and slows down to
+/// keep its CPU budget. Nothing is stopped and nothing is written to.
+///
+/// ```no_run
+/// use asynctop_inspect::sampler::{Sampler, SamplerOptions};
+///
+/// let sampler = Sampler::attach(1234, SamplerOptions::default())?;
+/// std::thread::sleep(std::time::Duration::from_secs(1));
+/// for sampled in sampler.sample()?.tasks {
+///     if let Some(busy) = sampled.busy.share() {
+///         let (value, error) = (100.0 * busy.value, 100.0 * busy.standard_error);
+///         println!("task {}: busy {value:.1} % ± {error:.1}", sampled.task.id);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sampler {
+    pid: u32,
+    command: String,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Shared by the sampler's threads. Locked in the order of the fields.
+#[derive(Default)]
+struct Shared {
+    survey: Mutex<Survey>,
+    hits: Mutex<Hits>,
+    plan: Mutex<Arc<Plan>>,
+    /// Long polls, by number, whose thread's stack is to be read.
+    stacks: Mutex<Vec<(u64, u32)>>,
+    wake: Condvar,
+    ended: Mutex<Option<InspectError>>,
+    stop: AtomicBool,
+}
+
+impl Shared {
+    fn request_stack(&self, number: u64, tid: u32) {
+        lock(&self.stacks).push((number, tid));
+        self.wake.notify_one();
+    }
+}
+
+/// A panic of one thread leaves counters behind that are valid.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// CPU time of the calling thread.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+impl fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sampler")
+            .field("pid", &self.pid)
+            .field("command", &self.command)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    /// Opens the process with this id, lists its tasks and starts to sample it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::open`]; [`OpenError::Gone`] if the process ends meanwhile;
+    /// [`OpenError::Io`] if no thread can be started.
+    pub fn attach(pid: u32, options: SamplerOptions) -> Result<Sampler, OpenError> {
+        let process = Process::open(pid)?;
+        let began = Instant::now();
+        let shared = Arc::new(Shared::default());
+        let identity = Arc::clone(&process.identity);
+        let command = process.command().to_owned();
+        let cpu_budget = options.cpu_budget;
+        let mut surveys = SurveyLoop { shared: Arc::clone(&shared), process, cpu_budget, began };
+        // Finds the runtimes that no thread is in, too.
+        let first = Options { stacks: false, ..Options::default() };
+        surveys.survey(&first)?;
+        let interval = options.interval.max(Duration::from_millis(1));
+        let samples =
+            SampleLoop::new(Arc::clone(&shared), identity, interval, options.long_poll, began);
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let started = thread::Builder::new().name(name.into()).spawn(run);
+            started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })
+        };
+        let mut sampler = Sampler { pid, command, shared, threads: Vec::new() };
+        sampler.threads.push(start("inspect-survey", Box::new(move || surveys.run()))?);
+        sampler.threads.push(start("inspect-sample", Box::new(move || samples.run()))?);
+        Ok(sampler)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Name of its program.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Everything that was observed so far. Waits for nothing but a copy of it.
+    ///
+    /// # Errors
+    ///
+    /// If the process has ended or has started another program.
+    pub fn sample(&self) -> Result<Sample, InspectError> {
+        if let Some(error) = &*lock(&self.shared.ended) {
+            return Err(error.clone());
+        }
+        let survey = lock(&self.shared.survey);
+        let hits = lock(&self.shared.hits);
+        let is_trusted = hits.is_trusted();
+        let detail = format!(
+            "{} of {} current tasks were running according to their own state",
+            hits.agreed,
+            hits.agreed + hits.contradicted
+        );
+        let capability = "samples of current tasks";
+        let check = if is_trusted { Check::passed } else { Check::failed };
+        let mut checks = survey.checks.clone();
+        checks.push(check(capability, detail));
+        let tasks = survey.entries.iter().map(|entry| SampledTask {
+            task: Arc::clone(&entry.task),
+            first_seen: entry.first_seen,
+            busy: match is_trusted {
+                true => hits.observations(entry.key, entry.base, entry.base_samples),
+                false => Observations::default(),
+            },
+            running: entry.states.running,
+            scheduled: entry.states.scheduled,
+            idle: entry.states.idle,
+        });
+        let threads = survey.threads.iter().map(|(tid, name, runtime, worker)| SampledThread {
+            tid: *tid,
+            name: name.clone(),
+            runtime: *runtime,
+            worker: *worker,
+            hits: hits.by_thread.get(tid).copied().unwrap_or(0),
+        });
+        Ok(Sample {
+            taken: hits.taken,
+            samples: hits.samples,
+            lateness: hits.lateness,
+            tasks: tasks.collect(),
+            threads: threads.collect(),
+            runtimes: survey.runtimes.clone(),
+            long_polls: match is_trusted {
+                true => hits.long_polls.iter().cloned().collect(),
+                false => Vec::new(),
+            },
+            surveyed: survey.surveyed,
+            survey_interval: survey.survey_interval,
+            sweeps: survey.sweeps,
+            sweep_interval: survey.sweep_interval,
+            unlisted_hits: survey.unlisted_hits,
+            cpu: survey.cpu + hits.cpu,
+            checks,
+        })
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        drop(lock(&self.shared.stacks));
+        self.shared.wake.notify_all();
+        for thread in self.threads.drain(..) {
+            // Its panic has been printed.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The poll that each thread is in, from consecutive samples of its current task.
+//!
+//! The same task in two samples is one poll, or two polls of the same task. Two facts decide: the
+//! worker's own busy time is written only between polls, and a thread that has not run since the
+//! previous sample cannot have begun another poll.
+
+use std::{collections::HashMap, time::Duration};
+
+/// A task: the copy of Tokio that it belongs to, and its id there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub module: usize,
+    pub id: u64,
+}
+
+/// One sample of one thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Observation {
+    pub task: Option<Key>,
+    /// The worker's busy time, if it is known.
+    pub busy_ns: Option<u64>,
+    /// CPU time of the thread, if it was read.
+    pub cpu_ns: Option<u64>,
+}
+
+/// A poll that spans at least one sample.
+#[derive(Clone, Debug)]
+pub(super) struct Poll {
+    pub task: Key,
+    /// Latest sample before the poll.
+    before: Option<Duration>,
+    /// First and latest sample in the poll.
+    pub first: Duration,
+    pub latest: Duration,
+    busy_ns: Option<u64>,
+    cpu_ns: Option<u64>,
+    /// The first of the latest consecutive samples between which the thread has not run.
+    still_since: Duration,
+    /// Length of the longest part of the poll in which the thread has not run.
+    pub still: Duration,
+    /// Number of the record of this long poll.
+    pub record: Option<u64>,
+}
+
+impl Poll {
+    /// Lower bound of its length.
+    pub(super) fn at_least(&self) -> Duration {
+        self.latest - self.first
+    }
+
+    /// Upper bound of its length, if it has ended before the sample at `after`.
+    pub(super) fn at_most(&self, after: Duration) -> Option<Duration> {
+        Some(after - self.before?)
+    }
+
+    /// Whether the worker's counters were known, so that most other polls would have been noticed.
+    pub(super) fn is_counted(&self) -> bool {
+        self.busy_ns.is_some()
+    }
+
+    fn goes_on(&self, observation: &Observation) -> bool {
+        observation.task == Some(self.task) && observation.busy_ns == self.busy_ns
+    }
+}
+
+/// The polls that all threads are in.
+#[derive(Default)]
+pub(super) struct Polls {
+    by_thread: HashMap<u32, Poll>,
+    /// Latest sample of each thread.
+    sampled: HashMap<u32, Duration>,
+}
+
+impl Polls {
+    /// Adds a sample of the thread `tid`, taken at `now`. Returns the poll that has ended.
+    pub(super) fn observe(
+        &mut self,
+        tid: u32,
+        now: Duration,
+        observation: Observation,
+    ) -> Option<Poll> {
+        let before = self.sampled.insert(tid, now);
+        if let Some(poll) = self.by_thread.get_mut(&tid)
+            && poll.goes_on(&observation)
+        {
+            poll.latest = now;
+            if observation.cpu_ns.is_none() || observation.cpu_ns != poll.cpu_ns {
+                poll.still_since = now;
+            }
+            poll.cpu_ns = observation.cpu_ns;
+            poll.still = poll.still.max(now - poll.still_since);
+            return None;
+        }
+        let ended = self.by_thread.remove(&tid);
+        if let Some(task) = observation.task {
+            let poll = Poll {
+                task,
+                before,
+                first: now,
+                latest: now,
+                busy_ns: observation.busy_ns,
+                cpu_ns: observation.cpu_ns,
+                still_since: now,
+                still: Duration::ZERO,
+                record: None,
+            };
+            self.by_thread.insert(tid, poll);
+        }
+        ended
+    }
+
+    /// The poll that a thread was in at its latest sample.
+    pub(super) fn get_mut(&mut self, tid: u32) -> Option<&mut Poll> {
+        self.by_thread.get_mut(&tid)
+    }
+
+    /// Removes threads that are no longer sampled. Returns their polls.
+    pub(super) fn retain(&mut self, is_sampled: impl Fn(u32) -> bool) -> Vec<Poll> {
+        self.sampled.retain(|&tid, _| is_sampled(tid));
+        let gone = self.by_thread.extract_if(|&tid, _| !is_sampled(tid));
+        gone.map(|(_, poll)| poll).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: Key = Key { module: 0, id: 7 };
+    const OTHER: Key = Key { module: 0, id: 8 };
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn task(key: Key, busy_ns: u64, cpu_ns: u64) -> Observation {
+        Observation { task: Some(key), busy_ns: Some(busy_ns), cpu_ns: Some(cpu_ns) }
+    }
+
+    #[test]
+    fn length_has_a_lower_and_an_upper_bound() {
+        let mut polls = Polls::default();
+        assert!(polls.observe(1, ms(0), Observation::default()).is_none());
+        for at in [10, 20, 30] {
+            assert!(polls.observe(1, ms(at), task(TASK, 5, at)).is_none());
+        }
+        let poll = polls.get_mut(1).expect("it is in a poll");
+        assert_eq!((poll.at_least(), poll.still), (ms(20), ms(0)));
+        let ended = polls.observe(1, ms(40), task(OTHER, 5, 40)).expect("another task");
+        assert_eq!((ended.at_least(), ended.at_most(ms(40))), (ms(20), Some(ms(40))));
+        assert_eq!(polls.get_mut(1).expect("the other task").task, OTHER);
+    }
+
+    #[test]
+    fn consecutive_polls_of_one_task_differ_in_the_busy_time_of_the_worker() {
+        let mut polls = Polls::default();
+        polls.observe(1, ms(0), task(TASK, 5, 0));
+        assert!(polls.observe(1, ms(10), task(TASK, 5, 10)).is_none());
+        let ended = polls.observe(1, ms(20), task(TASK, 6, 20)).expect("it had ended");
+        assert!(ended.is_counted());
+        assert_eq!((ended.at_least(), ended.at_most(ms(20))), (ms(10), None));
+        assert_eq!(polls.get_mut(1).expect("the next one").first, ms(20));
+    }
+
+    #[test]
+    fn a_thread_that_has_not_run_is_still_in_the_same_poll() {
+        let mut polls = Polls::default();
+        let unread = Observation { cpu_ns: None, ..task(TASK, 5, 0) };
+        polls.observe(1, ms(0), unread);
+        polls.observe(1, ms(10), task(TASK, 5, 900));
+        for at in [20, 30, 40] {
+            polls.observe(1, ms(at), task(TASK, 5, 900));
+        }
+        assert_eq!(polls.get_mut(1).expect("in a poll").still, ms(30));
+        polls.observe(1, ms(50), task(TASK, 5, 901));
+        polls.observe(1, ms(60), task(TASK, 5, 901));
+        assert_eq!(polls.get_mut(1).expect("in a poll").still, ms(30), "the longest part");
+    }
+
+    #[test]
+    fn polls_of_threads_that_are_gone_end() {
+        let mut polls = Polls::default();
+        polls.observe(1, ms(0), task(TASK, 5, 0));
+        polls.observe(2, ms(0), task(OTHER, 5, 0));
+        let gone = polls.retain(|tid| tid == 1);
+        assert_eq!(gone.iter().map(|poll| poll.task).collect::<Vec<_>>(), [OTHER]);
+        assert!(polls.get_mut(1).is_some() && polls.get_mut(2).is_none());
+    }
+}

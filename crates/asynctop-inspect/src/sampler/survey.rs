@@ -1,0 +1,322 @@
+//! Lists the tasks, sweeps over their states and reads the stacks of long polls, on a thread of its
+//! own: the samples never wait for it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Check, InspectError, Inspection, Options, Process, RuntimeInfo, TaskInfo, TaskKind,
+    memory::{Memory, Span, word_in},
+    process::{identity::Identity, threads},
+    sampler::{
+        Shared, cpu_time, lock,
+        polls::Key,
+        random::Random,
+        share::Observations,
+        ticks::{Plan, Tally},
+    },
+    sys::MAX_SPANS,
+    tokio::task::{State, StateKind, VTABLE_AT},
+};
+
+/// Minimum intervals.
+const SURVEY_INTERVAL: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+/// Interval between attempts to read the stack of a thread that is running.
+const STACK_INTERVAL: Duration = Duration::from_millis(50);
+/// Parts of the budget.
+const FOR_SURVEYS: f64 = 0.5;
+/// Tasks less than this far apart are read together.
+const MAX_GAP: u64 = 2048;
+/// Maximum number of bytes read together.
+const MAX_SPAN: u64 = 1 << 20;
+/// From the beginning of a header to the vtable, inclusive.
+const HEAD: u64 = VTABLE_AT as u64 + 8;
+
+/// A listed task.
+pub(super) struct Entry {
+    pub key: Key,
+    pub task: Arc<TaskInfo>,
+    pub first_seen: Duration,
+    /// Hits and samples before it was listed.
+    pub base: Tally,
+    pub base_samples: u64,
+    pub states: States,
+}
+
+/// Results of the sweeps over one task.
+#[derive(Clone, Copy, Default)]
+pub(super) struct States {
+    pub running: Observations,
+    pub scheduled: Observations,
+    pub idle: Observations,
+    latest: Option<StateKind>,
+}
+
+impl States {
+    fn add(&mut self, state: StateKind) {
+        let observations = [
+            (StateKind::Running, &mut self.running),
+            (StateKind::Scheduled, &mut self.scheduled),
+            (StateKind::Idle, &mut self.idle),
+        ];
+        for (kind, observations) in observations {
+            let is_hit = kind == state;
+            observations.samples += 1;
+            observations.hits += u64::from(is_hit);
+            observations.runs += u64::from(is_hit && self.latest != Some(kind));
+        }
+        self.latest = Some(state);
+    }
+}
+
+/// Results of surveys and sweeps.
+#[derive(Default)]
+pub(super) struct Survey {
+    /// Sorted by address.
+    pub entries: Vec<Entry>,
+    pub runtimes: Vec<RuntimeInfo>,
+    /// Id, name, runtime and worker of each sampled thread.
+    pub threads: Vec<(u32, String, Option<usize>, Option<usize>)>,
+    pub checks: Vec<Check>,
+    pub surveyed: Duration,
+    pub survey_interval: Duration,
+    pub sweeps: u64,
+    pub sweep_interval: Duration,
+    pub unlisted_hits: u64,
+    pub cpu: Duration,
+}
+
+/// The loop's own state.
+pub(super) struct SurveyLoop {
+    pub shared: Arc<Shared>,
+    pub process: Process,
+    pub cpu_budget: f64,
+    pub began: Instant,
+}
+
+/// The next times.
+struct Due {
+    survey: Duration,
+    sweep: Duration,
+}
+
+impl SurveyLoop {
+    /// Runs until the sampler is dropped or the process ends.
+    pub(super) fn run(mut self) {
+        let mut random = Random::new(1 + u64::from(self.process.pid()));
+        let now = self.began.elapsed();
+        let mut due = Due { survey: now + SURVEY_INTERVAL, sweep: now };
+        let mut pending: Vec<(u64, u32)> = Vec::new();
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            let cpu = cpu_time();
+            pending.append(&mut lock(&self.shared.stacks));
+            pending.retain(|&(number, tid)| self.read_stack(number, tid));
+            let now = self.began.elapsed();
+            if let Err(error) = self.work(now, &mut due, &mut random) {
+                lock(&self.shared.ended).get_or_insert(error);
+                return;
+            }
+            lock(&self.shared.survey).cpu += cpu_time().saturating_sub(cpu);
+            let mut next = due.survey.min(due.sweep);
+            if !pending.is_empty() {
+                next = next.min(now + STACK_INTERVAL);
+            }
+            self.wait(next.saturating_sub(self.began.elapsed()));
+        }
+    }
+
+    /// Sweeps and surveys, if it is time.
+    fn work(
+        &mut self,
+        now: Duration,
+        due: &mut Due,
+        random: &mut Random,
+    ) -> Result<(), InspectError> {
+        if now >= due.sweep {
+            let cost = self.sweep()?;
+            let interval = cost.div_f64(self.budget(1.0 - FOR_SURVEYS)).max(SWEEP_INTERVAL);
+            lock(&self.shared.survey).sweep_interval = interval;
+            // At a random moment, half an interval to one and a half after this one.
+            due.sweep = now + interval.mul_f64(0.5 + random.fraction());
+        }
+        if now >= due.survey {
+            let before = cpu_time();
+            self.survey(&Options::lists_only())?;
+            let cost = cpu_time().saturating_sub(before);
+            let interval = cost.div_f64(self.budget(FOR_SURVEYS)).max(SURVEY_INTERVAL);
+            lock(&self.shared.survey).survey_interval = interval;
+            due.survey = now + interval;
+        }
+        Ok(())
+    }
+
+    fn budget(&self, part: f64) -> f64 {
+        (self.cpu_budget * part).clamp(1e-3, 1.0)
+    }
+
+    fn wait(&self, longest: Duration) {
+        let stacks = lock(&self.shared.stacks);
+        if stacks.is_empty() && !self.shared.stop.load(Ordering::Relaxed) && !longest.is_zero() {
+            let result = self.shared.wake.wait_timeout(stacks, longest);
+            drop(result.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Lists tasks and threads anew.
+    pub(super) fn survey(&mut self, options: &Options) -> Result<(), InspectError> {
+        let began = self.began.elapsed();
+        let inspection = self.process.inspect(options)?;
+        let Inspection { runtimes, tasks, threads, checks, .. } = inspection;
+        let tasks: Vec<(Key, Arc<TaskInfo>)> = tasks
+            .into_iter()
+            .filter(|task| matches!(task.kind, TaskKind::Task | TaskKind::Local))
+            .filter_map(|task| Some((self.key(&task)?, Arc::new(task))))
+            .collect();
+        let words = self.process.current_words.clone();
+        let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
+        let threads = threads.into_iter().filter(|thread| sampled.contains(&thread.tid));
+        let threads =
+            threads.map(|thread| (thread.tid, thread.name, thread.runtime, thread.worker));
+        let plan = Plan {
+            words,
+            busy_words: self.process.busy_words.clone(),
+            tasks: tasks.iter().map(|(key, task)| (*key, Arc::clone(task))).collect(),
+        };
+        let mut survey = lock(&self.shared.survey);
+        survey.threads = threads.collect();
+        survey.runtimes = runtimes;
+        survey.checks = checks;
+        survey.surveyed = began;
+        self.merge(&mut survey, tasks);
+        drop(survey);
+        *lock(&self.shared.plan) = Arc::new(plan);
+        Ok(())
+    }
+
+    fn key(&self, task: &TaskInfo) -> Option<Key> {
+        let mut modules = self.process.modules.iter();
+        let module = modules.position(|module| module.range.contains(&task.vtable))?;
+        Some(Key { module, id: task.id })
+    }
+
+    /// Keeps the results of tasks that were listed before, and adds the new ones.
+    fn merge(&self, survey: &mut Survey, tasks: Vec<(Key, Arc<TaskInfo>)>) {
+        let mut known: HashMap<(Key, u64), Entry> = survey
+            .entries
+            .drain(..)
+            .map(|entry| ((entry.key, entry.task.address), entry))
+            .collect();
+        let mut hits = lock(&self.shared.hits);
+        let samples = hits.samples;
+        for (key, task) in tasks {
+            let entry = match known.remove(&(key, task.address)) {
+                Some(entry) => Entry { task, ..entry },
+                None => Entry {
+                    key,
+                    task,
+                    first_seen: survey.surveyed,
+                    base: hits.by_task.get(&key).copied().unwrap_or_default(),
+                    base_samples: samples,
+                    states: States::default(),
+                },
+            };
+            survey.entries.push(entry);
+        }
+        survey.entries.sort_unstable_by_key(|entry| entry.task.address);
+        let listed: HashSet<Key> = survey.entries.iter().map(|entry| entry.key).collect();
+        // Tasks that have ended, and those that the previous survey could already have listed.
+        let unlisted = hits.by_task.extract_if(|key, _| !listed.contains(key));
+        survey.unlisted_hits += unlisted.map(|(_, tally)| tally.hits).sum::<u64>();
+    }
+
+    /// Reads the states of all tasks. Returns the CPU time that it took.
+    fn sweep(&self) -> Result<Duration, InspectError> {
+        let before = cpu_time();
+        let mut survey = lock(&self.shared.survey);
+        sweep(&self.process.identity, &mut survey.entries)?;
+        survey.sweeps += 1;
+        Ok(cpu_time().saturating_sub(before))
+    }
+
+    /// Reads the stack of a thread in a long poll. Returns whether to try again later.
+    fn read_stack(&mut self, number: u64, tid: u32) -> bool {
+        let is_running = |shared: &Shared| {
+            lock(&shared.hits).long_poll(number).is_some_and(|poll| poll.is_running)
+        };
+        if !is_running(&self.shared) {
+            if let Some(poll) = lock(&self.shared.hits).long_poll(number) {
+                let reason = "the poll has ended before its thread was seen to block";
+                poll.no_stack = Some(reason.into());
+            }
+            return false;
+        }
+        let place = threads::place(&self.process.identity, tid);
+        let (stack, no_stack) = self.process.stack_of(tid);
+        let is_read = !stack.is_empty();
+        let syscall = match place {
+            threads::Place::Blocked { syscall, .. } if is_read => {
+                syscall.map(threads::syscall_name)
+            }
+            _ => None,
+        };
+        let mut hits = lock(&self.shared.hits);
+        // A stack that was read after the poll belongs to something else.
+        let Some(poll) = hits.long_poll(number).filter(|poll| poll.is_running) else {
+            return true;
+        };
+        (poll.stack, poll.no_stack, poll.syscall) = (stack, no_stack, syscall);
+        !is_read
+    }
+}
+
+/// Whether the header at `address` is near enough to be read together with the ones in `span`.
+fn joins(span: &Span, address: u64) -> bool {
+    let end = span.address + span.length as u64;
+    (end..=end.saturating_add(MAX_GAP)).contains(&address)
+        && address.saturating_add(HEAD) - span.address <= MAX_SPAN
+}
+
+/// Adds one observation of the state of each task that still exists. `entries` are sorted by
+/// address.
+fn sweep(identity: &Identity, entries: &mut [Entry]) -> Result<(), InspectError> {
+    let mut at = 0;
+    let mut buffer = Vec::new();
+    while at < entries.len() {
+        // As many spans as one call takes.
+        let mut spans: Vec<Span> = Vec::new();
+        let mut places = Vec::new();
+        let mut length = 0;
+        while let Some(entry) = entries.get(at + places.len()) {
+            let address = entry.task.address;
+            if !spans.last().is_some_and(|span| joins(span, address)) {
+                if spans.len() == MAX_SPANS || length as u64 >= MAX_SPAN {
+                    break;
+                }
+                spans.push(Span { address, length: 0 });
+            }
+            let Some(span) = spans.last_mut() else { break };
+            let grown = (address + HEAD - span.address) as usize;
+            length += grown - span.length;
+            span.length = grown;
+            places.push((spans.len() - 1, length - HEAD as usize));
+        }
+        buffer.resize(length, 0);
+        let complete = identity.gather(&spans, &mut buffer);
+        identity.verify_quickly()?;
+        let batch = &mut entries[at..at + places.len()];
+        at += places.len();
+        for (entry, (span, offset)) in batch.iter_mut().zip(places) {
+            let word = |at| word_in(&buffer, offset + at);
+            let is_same = complete[span] && word(VTABLE_AT) == Some(entry.task.vtable);
+            let state = word(0).map(State).filter(|state| is_same && state.is_plausible());
+            if let Some(state) = state {
+                entry.states.add(state.kind());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! Samples the current task of each thread.
+//!
+//! One sample is one gather of one word per thread, and a second one that compares the states of
+//! these tasks. The cost does not depend on the number of tasks.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs,
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    CurrentWord, TaskInfo,
+    memory::MemoryExt,
+    process::identity::Identity,
+    sampler::{
+        Shared, cpu_time, lock,
+        polls::{Key, Observation, Poll, Polls},
+        random::Random,
+        share::Observations,
+        types::{Continuity, Lateness, LongPoll},
+    },
+    sys,
+    tokio::task::State,
+};
+
+/// A sample that is taken this much after its planned time is late.
+const LATE: Duration = Duration::from_millis(1);
+/// The longest sleep before the next look at whether to stop.
+const MAX_SLEEP: Duration = Duration::from_millis(100);
+/// Ended long polls are kept for this long, and no more than this number.
+const KEPT: Duration = Duration::from_secs(60);
+const MAX_LONG_POLLS: usize = 1000;
+
+/// What to sample, from the latest survey.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub words: Vec<CurrentWord>,
+    /// Addresses of the workers' busy times, by thread.
+    pub busy_words: HashMap<u32, u64>,
+    pub tasks: HashMap<Key, Arc<TaskInfo>>,
+}
+
+/// Hits of one task.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub hits: u64,
+    pub runs: u64,
+    /// The number of samples after the latest hit.
+    latest: u64,
+}
+
+/// Results of the sample loop.
+#[derive(Default)]
+pub(super) struct Hits {
+    pub samples: u64,
+    pub taken: Duration,
+    pub by_task: HashMap<Key, Tally>,
+    /// Hits of listed tasks by thread.
+    pub by_thread: HashMap<u32, u64>,
+    pub lateness: Lateness,
+    /// Comparisons of a thread's current task with the task's state.
+    pub agreed: u64,
+    pub contradicted: u64,
+    pub long_polls: VecDeque<LongPoll>,
+    pub cpu: Duration,
+}
+
+impl Hits {
+    fn add(&mut self, key: Key) {
+        let tally = self.by_task.entry(key).or_default();
+        // The current sample has been counted.
+        tally.runs += u64::from(tally.latest + 1 != self.samples || tally.hits == 0);
+        tally.hits += 1;
+        tally.latest = self.samples;
+    }
+
+    /// The observations of a task since `base`, when `since` samples had been taken.
+    pub(super) fn observations(&self, key: Key, base: Tally, since: u64) -> Observations {
+        let tally = self.by_task.get(&key).copied().unwrap_or_default();
+        Observations {
+            samples: self.samples - since,
+            hits: tally.hits.saturating_sub(base.hits),
+            runs: tally.runs.saturating_sub(base.runs),
+        }
+    }
+
+    /// The current task must be running, or complete while its output is dropped. One in 100
+    /// comparisons may fail, because its two reads are not one moment.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.contradicted <= 2 + self.agreed / 100
+    }
+
+    pub(super) fn long_poll(&mut self, number: u64) -> Option<&mut LongPoll> {
+        self.long_polls.iter_mut().find(|poll| poll.number == number)
+    }
+}
+
+/// The sample loop's own state.
+pub(super) struct SampleLoop {
+    pub shared: Arc<Shared>,
+    pub identity: Arc<Identity>,
+    pub interval: Duration,
+    pub long_poll: Duration,
+    pub began: Instant,
+    plan: Arc<Plan>,
+    polls: Polls,
+    long_polls: u64,
+}
+
+/// One thread in one sample.
+struct Seen {
+    tid: u32,
+    task: Option<Key>,
+    busy_ns: Option<u64>,
+}
+
+impl SampleLoop {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        identity: Arc<Identity>,
+        interval: Duration,
+        long_poll: Duration,
+        began: Instant,
+    ) -> Self {
+        let (plan, polls) = (Arc::default(), Polls::default());
+        SampleLoop { shared, identity, interval, long_poll, began, plan, polls, long_polls: 0 }
+    }
+
+    /// Samples until the sampler is dropped or the process ends.
+    pub(super) fn run(mut self) {
+        // Without it, the sampler waits behind the poll that it is to observe. Older kernels do not
+        // have it; the delays are counted in any case.
+        let _ = sys::request_short_slice();
+        let mut random = Random::new(u64::from(self.identity.pid()));
+        let interval = self.interval.as_secs_f64();
+        let mut slot = 0_u64;
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            let planned = Duration::from_secs_f64((slot as f64 + random.fraction()) * interval);
+            if !self.sleep_until(planned) {
+                return;
+            }
+            let now = self.began.elapsed();
+            let delay = now.saturating_sub(planned);
+            if let Err(error) = self.sample(now, delay) {
+                lock(&self.shared.ended).get_or_insert(error);
+                return;
+            }
+            let next = (self.began.elapsed().as_secs_f64() / interval) as u64;
+            let missed = next.saturating_sub(slot + 1);
+            lock(&self.shared.hits).lateness.missed += missed;
+            slot = slot.max(next.saturating_sub(1)) + 1;
+        }
+    }
+
+    /// Returns whether the sampler is still wanted.
+    fn sleep_until(&self, time: Duration) -> bool {
+        loop {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            let left = time.saturating_sub(self.began.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(MAX_SLEEP));
+        }
+    }
+
+    fn sample(&mut self, now: Duration, delay: Duration) -> Result<(), crate::InspectError> {
+        self.update_plan(now);
+        let Some(seen) = self.read() else {
+            // Nothing can be read, or there is no thread to read.
+            return self.identity.verify();
+        };
+        let [agreed, contradicted] = self.compare(&seen);
+        let observations: Vec<(u32, Observation)> =
+            seen.iter().map(|seen| (seen.tid, self.observation(seen))).collect();
+        self.identity.verify_quickly()?;
+        let cpu = cpu_time();
+        let shared = Arc::clone(&self.shared);
+        let mut hits = lock(&shared.hits);
+        hits.samples += 1;
+        hits.taken = now;
+        hits.agreed += agreed;
+        hits.contradicted += contradicted;
+        hits.lateness.late += u64::from(delay > LATE);
+        hits.lateness.longest = hits.lateness.longest.max(delay);
+        hits.cpu = cpu;
+        for (tid, observation) in observations {
+            if let Some(key) = observation.task {
+                hits.add(key);
+                if self.plan.tasks.contains_key(&key) {
+                    *hits.by_thread.entry(tid).or_default() += 1;
+                }
+            }
+            if let Some(ended) = self.polls.observe(tid, now, observation) {
+                finish(&mut hits, &ended, now);
+            }
+            self.report(&mut hits, tid);
+        }
+        let hits = &mut *hits;
+        hits.long_polls.retain(|poll| poll.is_running || now - poll.updated <= KEPT);
+        let surplus = hits.long_polls.len().saturating_sub(MAX_LONG_POLLS);
+        hits.long_polls.drain(..surplus);
+        Ok(())
+    }
+
+    fn update_plan(&mut self, now: Duration) {
+        let plan = Arc::clone(&lock(&self.shared.plan));
+        if Arc::ptr_eq(&plan, &self.plan) {
+            return;
+        }
+        self.plan = plan;
+        let words = &self.plan.words;
+        let gone = self.polls.retain(|tid| words.iter().any(|word| word.tid == tid));
+        let mut hits = lock(&self.shared.hits);
+        gone.iter().for_each(|poll| finish(&mut hits, poll, now));
+    }
+
+    /// The current task of each thread; `None` if none of them can be read.
+    fn read(&self) -> Option<Vec<Seen>> {
+        let words = &self.plan.words;
+        let busy = |word: &CurrentWord| self.plan.busy_words.get(&word.tid).copied();
+        let own = words.iter().map(|word| word.address);
+        // The busy time last: had it changed between the two reads, the poll would be a new one.
+        let all: Vec<u64> = own.chain(words.iter().filter_map(busy)).collect();
+        let read = self.identity.words_at(&all);
+        let (current, busy_times) = read.split_at(words.len());
+        if current.iter().all(Option::is_none) {
+            return None;
+        }
+        let mut busy_times = busy_times.iter();
+        let seen = words.iter().zip(current).filter_map(|(word, &id)| {
+            let busy_ns = busy(word).and_then(|_| *busy_times.next()?);
+            let task = match id? {
+                0 => None,
+                id => Some(Key { module: word.module, id }),
+            };
+            Some(Seen { tid: word.tid, task, busy_ns })
+        });
+        let mut seen: Vec<Seen> = seen.collect();
+        // A thread may be known to several copies of Tokio; at most one of them polls.
+        seen.sort_by_key(|seen| (seen.tid, seen.task.is_none()));
+        seen.dedup_by_key(|seen| seen.tid);
+        Some(seen)
+    }
+
+    /// Compares the states of the current tasks. A poll that has ended meanwhile does not count.
+    fn compare(&self, seen: &[Seen]) -> [u64; 2] {
+        let listed: Vec<(&Arc<TaskInfo>, u64, u64)> = seen
+            .iter()
+            .filter_map(|seen| {
+                let key = seen.task?;
+                let mut words = self.plan.words.iter();
+                let word = words.find(|word| word.tid == seen.tid && word.module == key.module)?;
+                Some((self.plan.tasks.get(&key)?, word.address, key.id))
+            })
+            .collect();
+        let states = listed.iter().map(|(task, _, _)| task.address);
+        let addresses: Vec<u64> =
+            states.chain(listed.iter().map(|&(_, address, _)| address)).collect();
+        let words = self.identity.words_at(&addresses);
+        let (states, current) = words.split_at(listed.len());
+        let mut counts = [0, 0];
+        for ((state, current), (_, _, id)) in states.iter().zip(current).zip(&listed) {
+            if let (Some(state), true) = (state.map(State), *current == Some(*id)) {
+                let is_inside = state.is_running() || state.is_complete();
+                counts[usize::from(!is_inside)] += 1;
+            }
+        }
+        counts
+    }
+
+    /// The CPU time is needed only of threads that may be in a long poll.
+    fn observation(&mut self, seen: &Seen) -> Observation {
+        let Seen { tid, task, busy_ns } = *seen;
+        let poll = self.polls.get_mut(tid);
+        let is_same =
+            poll.is_some_and(|poll| task == Some(poll.task) && !poll.at_least().is_zero());
+        let cpu_ns = if is_same { self.cpu_of(tid) } else { None };
+        Observation { task, busy_ns, cpu_ns }
+    }
+
+    fn cpu_of(&self, tid: u32) -> Option<u64> {
+        let path = self.identity.path(&format!("task/{tid}/schedstat"));
+        fs::read_to_string(path).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// Creates or updates the record of the poll that a thread is in, if it is a long one.
+    fn report(&mut self, hits: &mut Hits, tid: u32) {
+        let Some(poll) = self.polls.get_mut(tid) else { return };
+        let at_least = poll.at_least();
+        if at_least < self.long_poll {
+            return;
+        }
+        let continuity = match () {
+            () if poll.still >= self.long_poll => Continuity::Proven,
+            () if poll.is_counted() => Continuity::Counted,
+            () => Continuity::Assumed,
+        };
+        if let Some(record) = poll.record.and_then(|number| hits.long_poll(number)) {
+            (record.at_least, record.updated) = (at_least, poll.latest);
+            record.continuity = continuity;
+            return;
+        }
+        // Closures of the blocking pool and the loops of workers are in no list.
+        let Some(task) = self.plan.tasks.get(&poll.task) else { return };
+        self.long_polls += 1;
+        poll.record = Some(self.long_polls);
+        hits.long_polls.push_back(LongPoll {
+            number: self.long_polls,
+            task: Arc::clone(task),
+            tid,
+            began: poll.first,
+            at_least,
+            at_most: None,
+            is_running: true,
+            continuity,
+            syscall: None,
+            stack: Vec::new(),
+            no_stack: Some("it has not been read yet".into()),
+            updated: poll.latest,
+        });
+        self.shared.request_stack(self.long_polls, tid);
+    }
+}
+
+fn finish(hits: &mut Hits, ended: &Poll, now: Duration) {
+    if let Some(record) = ended.record.and_then(|number| hits.long_poll(number)) {
+        record.is_running = false;
+        record.at_least = ended.at_least();
+        record.at_most = ended.at_most(now);
+        record.updated = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_in_consecutive_samples_are_one_run() {
+        let key = Key { module: 0, id: 7 };
+        let mut hits = Hits::default();
+        let mut base = (Tally::default(), 0);
+        for (index, is_busy) in
+            [true, true, false, true, false, false, true, true].iter().enumerate()
+        {
+            if index == 2 {
+                base = (hits.by_task[&key], hits.samples);
+            }
+            hits.samples += 1;
+            if *is_busy {
+                hits.add(key);
+            }
+        }
+        let all = hits.observations(key, Tally::default(), 0);
+        assert_eq!(all, Observations { samples: 8, hits: 5, runs: 3 });
+        let since = hits.observations(key, base.0, base.1);
+        assert_eq!(since, Observations { samples: 6, hits: 3, runs: 2 });
+        let other = hits.observations(Key { module: 0, id: 8 }, Tally::default(), 0);
+        assert_eq!(other, Observations { samples: 8, hits: 0, runs: 0 });
+    }
+
+    #[test]
+    fn sampler_that_contradicts_the_tasks_states_is_not_trusted() {
+        let hits = |agreed, contradicted| Hits { agreed, contradicted, ..Hits::default() };
+        assert!(hits(0, 0).is_trusted() && hits(10_000, 50).is_trusted());
+        assert!(!hits(10, 10).is_trusted() && !hits(0, 3).is_trusted());
+    }
+}

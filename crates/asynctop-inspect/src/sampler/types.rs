@@ -1,0 +1,173 @@
+//! The data of a sample.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{Check, Frame, RuntimeInfo, TaskInfo, sampler::share::Observations};
+
+/// How to sample.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SamplerOptions {
+    /// Each interval of this length has one sample of all threads, at a random moment. At least
+    /// 1 ms.
+    pub interval: Duration,
+    /// Polls that take at least this long are reported one by one.
+    pub long_poll: Duration,
+    /// Largest part of one CPU that surveys and sweeps may use; with more tasks, they become
+    /// rarer. Samples of the threads are not included: they cost the same for any number of tasks.
+    pub cpu_budget: f64,
+}
+
+impl Default for SamplerOptions {
+    fn default() -> Self {
+        SamplerOptions {
+            interval: Duration::from_millis(10),
+            long_poll: Duration::from_millis(100),
+            cpu_budget: 0.05,
+        }
+    }
+}
+
+/// Everything that was observed since the sampler was attached. Counters are totals; times count
+/// from the moment of attaching.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sample {
+    /// The time of the latest sample of the threads.
+    pub taken: Duration,
+    /// Number of samples of the threads.
+    pub samples: u64,
+    /// How late they were.
+    pub lateness: Lateness,
+    /// All tasks that were alive at the latest survey, by address.
+    pub tasks: Vec<SampledTask>,
+    /// The threads that are sampled, by id.
+    pub threads: Vec<SampledThread>,
+    /// Runtimes and local sets, as of the latest survey.
+    pub runtimes: Vec<RuntimeInfo>,
+    /// The polls over the threshold: those that last, and those that have ended in the last 60
+    /// seconds; in the order of detection.
+    pub long_polls: Vec<LongPoll>,
+    /// The time of the latest survey, which lists the tasks and threads.
+    pub surveyed: Duration,
+    /// Current interval between surveys.
+    pub survey_interval: Duration,
+    /// Number of sweeps, which read the states of all tasks.
+    pub sweeps: u64,
+    /// Current average interval between sweeps.
+    pub sweep_interval: Duration,
+    /// Hits of tasks that are in no survey: ended, or too short-lived to be listed; closures of
+    /// the blocking pool and loops of workers included.
+    pub unlisted_hits: u64,
+    /// CPU time that the sampler has used.
+    pub cpu: Duration,
+    /// Results of the latest survey's checks, and of the sampler's own.
+    pub checks: Vec<Check>,
+}
+
+impl Sample {
+    /// The part of the samples that was late or missing. A sampler that waits for a CPU observes
+    /// the program when that has yielded one, so each share may be wrong by this much in addition
+    /// to its standard error.
+    pub fn doubtful(&self) -> f64 {
+        self.lateness.doubtful(self.samples)
+    }
+}
+
+/// The sampler's own delays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lateness {
+    /// Samples that were taken over 1 ms after their planned time.
+    pub late: u64,
+    /// Intervals without a sample, because the sampler had no CPU for that long.
+    pub missed: u64,
+    /// The longest delay.
+    pub longest: Duration,
+}
+
+impl Lateness {
+    pub(super) fn doubtful(&self, samples: u64) -> f64 {
+        let planned = samples + self.missed;
+        if planned == 0 { 0.0 } else { (self.late + self.missed) as f64 / planned as f64 }
+    }
+}
+
+/// A task with its observations.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SampledTask {
+    /// The task, as of the latest survey.
+    pub task: Arc<TaskInfo>,
+    /// The survey that listed it first.
+    pub first_seen: Duration,
+    /// Samples of the threads in which it was the current task of one: the share of time that it
+    /// was inside its poll.
+    pub busy: Observations,
+    /// Sweeps in which it was running. Less precise than `busy`, and independent of it.
+    pub running: Observations,
+    /// Sweeps in which it was woken and not yet polled.
+    pub scheduled: Observations,
+    /// Sweeps in which it waited for a wake.
+    pub idle: Observations,
+}
+
+/// A thread with its observations.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SampledThread {
+    /// The kernel's id.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
+    /// Index of the runtime that it is in.
+    pub runtime: Option<usize>,
+    /// Index of the worker that it is.
+    pub worker: Option<usize>,
+    /// Samples in which it polled a task of a survey, out of all samples since attaching.
+    pub hits: u64,
+}
+
+/// How well it is known that a long poll is a single one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Continuity {
+    /// The thread has not run at all for at least the threshold, in one piece.
+    Proven,
+    /// The worker's own counters, which change when it parks and after 61 polls at the latest, did
+    /// not change.
+    Counted,
+    /// The same task in each sample; the version of Tokio has no counters to compare.
+    Assumed,
+}
+
+/// A poll that took, or has taken, longer than the threshold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LongPoll {
+    /// Number of this long poll; unique for one sampler.
+    pub number: u64,
+    /// The task, as of the survey before the poll was detected.
+    pub task: Arc<TaskInfo>,
+    /// The thread, by the kernel's id.
+    pub tid: u32,
+    /// The first sample in it.
+    pub began: Duration,
+    /// Lower bound of its length: from the first to the latest sample in it.
+    pub at_least: Duration,
+    /// Upper bound, once it has ended: between the samples before and after it. `None` if it began
+    /// before the first sample.
+    pub at_most: Option<Duration>,
+    /// Whether it lasted at the latest sample.
+    pub is_running: bool,
+    /// How well it is known that it is a single poll.
+    pub continuity: Continuity,
+    /// The system call that the thread was in when its stack was read.
+    pub syscall: Option<String>,
+    /// The functions on the thread's stack, innermost first; read once.
+    pub stack: Vec<Frame>,
+    /// Why the stack is missing or incomplete.
+    pub no_stack: Option<String>,
+    /// The latest sample in it, or the first one after it.
+    pub(super) updated: Duration,
+}

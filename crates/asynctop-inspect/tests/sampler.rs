@@ -1,0 +1,169 @@
+//! Compares samples of a program with what its tasks have measured of themselves.
+
+mod support;
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use asynctop_inspect::{
+    InspectError,
+    sampler::{Continuity, LongPoll, Observations, Sample, SampledTask, Sampler, SamplerOptions},
+};
+use support::{Build, Fixture};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn options() -> SamplerOptions {
+    SamplerOptions::default()
+}
+
+fn attach(fixture: &Fixture) -> Sampler {
+    Sampler::attach(fixture.child.id(), options()).expect("own child")
+}
+
+fn id(fixture: &Fixture, name: &str) -> u64 {
+    fixture.truth.tasks(name).first().expect("announced").0
+}
+
+fn task<'a>(fixture: &Fixture, sample: &'a Sample, name: &str) -> &'a SampledTask {
+    let id = id(fixture, name);
+    let mut tasks = sample.tasks.iter();
+    tasks.find(|sampled| sampled.task.id == id).unwrap_or_else(|| panic!("{name}: {sample:#?}"))
+}
+
+/// The first sample for which `is_ready` holds; all checks passed.
+fn wait(sampler: &Sampler, is_ready: impl Fn(&Sample) -> bool) -> Sample {
+    loop {
+        let sample = sampler.sample().expect("it runs");
+        if is_ready(&sample) {
+            let failed: Vec<_> = sample.checks.iter().filter(|check| !check.passed).collect();
+            assert!(failed.is_empty(), "{failed:#?}");
+            return sample;
+        }
+        thread::sleep(5 * MS);
+    }
+}
+
+/// Asserts that the share is right: between `least` and `most`, apart from the error that the
+/// sample itself states.
+fn assert_share(name: &str, observations: Observations, range: [f64; 2], sample: &Sample) {
+    let share = observations.share().expect("samples");
+    let tolerance = 5.0 * share.standard_error + sample.doubtful();
+    let [least, most] = range;
+    assert!(
+        (least - tolerance..=most + tolerance).contains(&share.value),
+        "{name}: {share:?} of {observations:?}, truth {range:?}, doubtful {}",
+        sample.doubtful()
+    );
+}
+
+#[test]
+fn busy_shares_agree_with_the_tasks_own_measurements() {
+    for build in [Build::Release, Build::Small] {
+        let mut fixture = build.start("shares", &[]);
+        let sampler = attach(&fixture);
+        // The facts before and after each of the two samples bound the time in between.
+        let mut facts: Vec<BTreeMap<String, u64>> = Vec::new();
+        facts.push(fixture.ask("now"));
+        let first = wait(&sampler, |sample| sample.samples > 0);
+        facts.push(fixture.ask("now"));
+        thread::sleep(Duration::from_secs(2));
+        let wanted = |sample: &Sample| sample.samples >= first.samples + 400;
+        wait(&sampler, wanted);
+        facts.push(fixture.ask("now"));
+        let last = wait(&sampler, |_| true);
+        facts.push(fixture.ask("now"));
+        let length = (last.taken - first.taken).as_nanos() as f64;
+        for name in ["hog", "spinner"] {
+            let least = (facts[2][name] - facts[1][name]) as f64 / length;
+            let most = (facts[3][name] - facts[0][name]) as f64 / length;
+            let [before, after] = [&first, &last].map(|sample| task(&fixture, sample, name));
+            let busy = after.busy.since(&before.busy);
+            assert!(busy.hits > 0, "{build:?} {name}");
+            assert_share(name, busy, [least, most], &last);
+        }
+        for (id, _) in fixture.truth.tasks("idle") {
+            let sampled = last.tasks.iter().find(|sampled| sampled.task.id == id);
+            let sampled = sampled.expect("it is alive");
+            assert_eq!(sampled.busy.hits, 0, "{build:?}");
+            assert!(sampled.idle.samples > 0);
+            assert_eq!(sampled.idle.hits, sampled.idle.samples, "{build:?}");
+        }
+        let hits: u64 = last.threads.iter().map(|thread| thread.hits).sum();
+        let of_tasks: u64 = last.tasks.iter().map(|sampled| sampled.busy.hits).sum();
+        assert!(hits >= of_tasks, "{hits} {of_tasks}");
+    }
+}
+
+fn of_task(sample: &Sample, id: u64) -> Vec<&LongPoll> {
+    sample.long_polls.iter().filter(|poll| poll.task.id == id).collect()
+}
+
+#[test]
+fn a_long_poll_has_its_stack_and_its_length() {
+    let mut fixture = Build::Release.start("shares", &[]);
+    let sampler = attach(&fixture);
+    let holder = id(&fixture, "holder");
+    let before = wait(&sampler, |sample| sample.samples > 0);
+    assert_eq!(of_task(&before, holder).len(), 0);
+    fixture.ask("hold");
+    let sample = wait(&sampler, |sample| {
+        of_task(sample, holder)
+            .first()
+            .is_some_and(|poll| !poll.stack.is_empty() && poll.continuity == Continuity::Proven)
+    });
+    let [poll] = of_task(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
+    assert!(poll.is_running && poll.at_most.is_none());
+    assert!(poll.at_least >= options().long_poll && poll.began >= before.taken);
+    assert!(matches!(poll.syscall.as_deref(), Some("recvfrom" | "read")), "{poll:#?}");
+    assert_eq!(poll.no_stack, None, "{poll:#?}");
+    let is_reading = |name: &str| name.ends_with("read_until_released");
+    assert!(poll.stack.iter().any(|frame| is_reading(&frame.function)), "{poll:#?}");
+
+    let held = Duration::from_nanos(fixture.ask("release")["held"]);
+    let sample = wait(&sampler, |sample| !of_task(sample, holder)[0].is_running);
+    let [poll] = of_task(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
+    assert!(poll.at_most.is_some_and(|most| most >= held), "{held:?}: {poll:#?}");
+    assert!(poll.began + poll.at_least <= sample.taken);
+}
+
+/// A task that yields after each poll and is alone on its thread is current in every sample.
+#[test]
+fn consecutive_polls_of_one_task_are_not_one_long_poll() {
+    let mut fixture = Build::Release.start("shares", &[]);
+    let sampler = attach(&fixture);
+    let sample = wait(&sampler, |sample| {
+        sample.samples > 0 && task(&fixture, sample, "yielder").busy.hits >= 150
+    });
+    let longest = Duration::from_nanos(fixture.ask("now")["longest"]);
+    for poll in of_task(&sample, id(&fixture, "yielder")) {
+        assert!(poll.at_least <= longest, "{longest:?}: {poll:#?}");
+    }
+}
+
+#[test]
+fn states_of_all_tasks_are_swept() {
+    let fixture = Build::Release.start("sleepers", &["3000"]);
+    let sampler = attach(&fixture);
+    let sample = wait(&sampler, |sample| sample.sweeps >= 5);
+    assert_eq!(sample.tasks.len() as u64, fixture.truth.fact("alive"));
+    for sampled in &sample.tasks {
+        assert_eq!((sampled.idle.samples, sampled.idle.hits), (sample.sweeps, sample.sweeps));
+        assert_eq!((sampled.running.hits, sampled.scheduled.hits), (0, 0));
+    }
+}
+
+#[test]
+fn a_program_that_ends_while_it_is_sampled() {
+    let mut fixture = Build::Release.start("sleepers", &["10"]);
+    let sampler = attach(&fixture);
+    wait(&sampler, |sample| sample.samples > 0);
+    fixture.child.kill().expect("own child");
+    fixture.child.wait().expect("own child");
+    let error = loop {
+        match sampler.sample() {
+            Ok(_) => thread::sleep(MS),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, InspectError::Ended { .. }), "{error}");
+}
