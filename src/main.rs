@@ -170,8 +170,8 @@ fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
 fn require_screen(instead: &str) -> anyhow::Result<()> {
     match is_dumb_terminal() {
         true => Err(anyhow!(
-            "cannot draw a screen: a terminal of TERM=dumb cannot move its cursor; try {instead}, \
-             or set TERM to the terminal's type"
+            "cannot draw a screen: TERM=dumb means that the terminal cannot move its cursor; try \
+             {instead}, or set TERM to the terminal's type"
         )),
         false => Ok(()),
     }
