@@ -182,7 +182,7 @@ fn a_shell_that_had_the_terminal_in_between_is_no_hindrance() {
     // Without Enter: raw mode is back.
     terminal.wait_for_output();
     terminal.keys("?");
-    terminal.wait_for_text("release the hog");
+    terminal.wait_for_text("start or stop the hog");
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.wait_for("the normal screen", |screen| !screen.alternate_screen());
@@ -255,7 +255,7 @@ fn a_filter_narrows_the_table_and_one_key_clears_it() {
 fn help_opens_and_closes() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("?");
-    terminal.wait_for_text("release the hog");
+    terminal.wait_for_text("start or stop the hog");
     terminal.keys("\x1b");
     terminal.wait_for_text("heartbeat-");
 }
@@ -312,7 +312,7 @@ fn the_mouse_is_left_alone_if_asked() {
 #[test]
 fn ascii_is_all_there_is_if_asked() {
     let mut terminal = dashboard(&["--ascii", "--flavor", "current-thread"]);
-    for (keys, title) in [("b", "has held worker"), ("?", "release the hog"), ("6", "Lab")] {
+    for (keys, title) in [("b", "has held worker"), ("?", "start or stop the hog"), ("6", "Lab")] {
         terminal.keys(keys);
         terminal.wait_for_text(title);
     }
