@@ -149,7 +149,7 @@ impl Client {
         Client {
             program: env!("CARGO_BIN_EXE_asynctop").into(),
             args: &["attach"],
-            help: "stop the picture",
+            help: "freeze or resume the screen",
         }
     }
 

@@ -90,7 +90,7 @@ fn thousands_of_signals_do_not_affect_the_program() {
         }
     }
     terminal.keys("?");
-    terminal.wait_for_text("release the hog");
+    terminal.wait_for_text("start or stop the hog");
     terminal.keys("\x03");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();

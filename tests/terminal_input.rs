@@ -19,7 +19,7 @@ fn dashboard(args: &[&str]) -> Terminal {
 fn late_answers_of_the_terminal_are_not_keys() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("\x1b[?2026;2$y\x1b]11;rgb:b0b0/bbbb/////\x07\x1bP>|bBq\x1b\\\x1b_q\x1b\\?");
-    terminal.wait_for_text("release the hog");
+    terminal.wait_for_text("start or stop the hog");
     terminal.keys("?");
     let screen = terminal.wait_for_text("heartbeat-");
     assert!(screen.contains("hog ○ off"), "{screen}");

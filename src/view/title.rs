@@ -16,12 +16,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let filter = filter(app, canvas);
     let wide =
         |pieces: &Pieces| -> u16 { pieces.iter().map(|(text, _)| text.width() as u16).sum() };
-    let room = usize::from(area.right().saturating_sub(x + 1));
+    let left = x + 2;
+    let room = usize::from(area.right().saturating_sub(left));
     let queues = match wide(&filter) {
         0 => vec![(queues(app, room), look.dim())],
         _ => filter,
     };
-    canvas.line_right(x + 1, area.y, area.right(), &queues);
+    canvas.line_right(left, area.y, area.right(), &queues);
 }
 
 fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
