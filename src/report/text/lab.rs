@@ -44,7 +44,7 @@ pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Column::Left("TRIED"), Column::Left(""), Column::right("HOLD")];
+    let mut columns = vec![Column::Left("TRIAL"), Column::Left(""), Column::right("HOLD")];
     columns.push(Column::Left("RUNTIME"));
     columns.extend(["SLOWDOWN", "DELAY P99", "MAX DELAY", "WORK/S", "FOR"].map(Column::right));
     writeln!(out)?;
@@ -92,7 +92,7 @@ pub(super) fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()
                         optional(*p99_ns, duration),
                         optional(*max_ns, duration),
                     );
-                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} pending")?;
+                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} waiting")?;
                 }
             }
         }
