@@ -158,8 +158,8 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        probe::{PollKind, State},
-        watch::{Cause, Evidence, TimeWithoutCpu},
+        snapshot::{Cause, Evidence, TimeWithoutCpu},
+        snapshot::{PollKind, State},
     };
 
     const S: u64 = 1_000_000_000;

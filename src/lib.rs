@@ -39,13 +39,14 @@
 //! # }
 //! ```
 
-mod histogram;
 mod lock;
 pub mod model;
 pub mod probe;
+pub mod snapshot;
 #[cfg(feature = "watch")]
 pub mod testing;
 mod text;
+#[cfg(feature = "watch")]
 pub mod watch;
 
 #[cfg(feature = "dashboard")]
@@ -87,5 +88,5 @@ pub mod term;
 #[cfg(feature = "dashboard")]
 pub mod view;
 
-pub use histogram::Histogram;
 pub use probe::{instrument, spawn, spawn_named, stage};
+pub use snapshot::Histogram;

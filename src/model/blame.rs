@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::probe::PollKind;
+use crate::snapshot::PollKind;
 
 use super::{Snapshot, TaskMeta};
 use crate::{
+    snapshot::{Cost, Evidence},
     text::{duration, plural, task_seconds},
-    watch::{Cost, Evidence},
 };
 
 /// How far back the ranking goes: one minute.
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        watch::{Cause, Share, TimeWithoutCpu},
+        snapshot::{Cause, Share, TimeWithoutCpu},
     };
 
     const S: u64 = 1_000_000_000;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Filter, Snapshot, Subject, TaskFigures, TaskKind, TaskRates};
-use crate::probe::State;
+use crate::snapshot::State;
 
 /// The group that a task belongs to by its name: what is left of `heartbeat-12` without
 /// its number.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Snapshot;
-use crate::{Histogram, probe::State};
+use crate::{Histogram, snapshot::State};
 
 const WINDOW_NS: u64 = 1_000_000_000;
 

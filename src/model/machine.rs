@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Snapshot;
-use crate::watch::MachineTimes;
+use crate::snapshot::MachineTimes;
 
 const WINDOW_NS: u64 = 3_000_000_000;
 /// Over a shorter time, a single delay of one thread would count as an overloaded machine.

@@ -6,47 +6,39 @@
 mod blame;
 mod by_target;
 mod columns;
-mod console;
 mod findings;
 mod group;
 mod lag;
-mod lesson;
 mod machine;
-mod polls;
 mod query;
 mod rates;
 mod resources;
 mod session;
 mod slowdown;
-mod snapshot;
 mod stops;
-mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeline;
 
 use std::{cell::OnceCell, sync::Arc};
 
+pub use crate::snapshot::{
+    AsyncOpFigures, Caveat, ConsoleFigures, CurrentPoll, Distributions, Figure, Flavor, Gaps,
+    Gauge, GaugeValue, HogFigures, Interest, LabFigures, Lesson, Link, MachineStats,
+    ResourceFigures, Resources, RuntimeFigures, Snapshot, Stretches, Subject, TargetFigures,
+    TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkerPolls, WorkloadFigures,
+};
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
-pub use console::ConsoleFigures;
 pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
-pub use lesson::Lesson;
 pub use machine::MachineLoad;
-pub use polls::{Stretches, WorkerPolls};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
-pub use resources::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources};
+pub use resources::ResourceRow;
 pub use session::{Session, Setting, Trial};
 pub use slowdown::{Factor, Modes, Slowdown};
-pub use snapshot::{
-    CurrentPoll, Distributions, Figure, Flavor, Gauge, GaugeValue, HogFigures, Interest,
-    LabFigures, MachineStats, RuntimeFigures, Snapshot, Subject, TaskFigures, TaskKind, TaskMeta,
-    WorkerFigures, WorkloadFigures,
-};
-pub use target::{Caveat, Gaps, Link, TargetFigures};
 pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
 
 /// Follows one source: takes its snapshots in, in order, and derives what they mean.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::probe::PollKind;
+use crate::snapshot::PollKind;
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
 
@@ -234,7 +234,7 @@ mod tests {
             CurrentPoll, Model,
             testing::{snapshot, task},
         },
-        probe::State,
+        snapshot::State,
     };
 
     const S: u64 = 1_000_000_000;

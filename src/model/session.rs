@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Factor, Flavor, Modes, Slowdown, Snapshot};
-use crate::{Histogram, probe::State};
+use crate::{Histogram, snapshot::State};
 
 /// After a hog began or became another one, those who waited before need a moment.
 const SETTLE_NS: u64 = 250_000_000;

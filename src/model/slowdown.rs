@@ -235,7 +235,7 @@ mod tests {
             MachineStats,
             testing::{lab, snapshot},
         },
-        watch::Stop,
+        snapshot::Stop,
     };
 
     const MS: u64 = 1_000_000;

@@ -9,7 +9,7 @@ mod samples;
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
-use crate::{probe::State, watch::Stop};
+use crate::{snapshot::State, snapshot::Stop};
 use samples::{Kind, StoppedSample};
 
 /// The deductions, from the first snapshot after a stop on.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Histogram, probe::State, text::sanitize};
+use crate::{Histogram, snapshot::State, text::sanitize};
 
 const NONE: Figure<u64> = Figure::Unavailable("not in this test");
 

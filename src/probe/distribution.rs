@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::histogram::Histogram;
+use crate::snapshot::Histogram;
 
 /// `N` counters; the last one also takes what lies beyond its bound.
 ///
@@ -54,7 +54,7 @@ impl<const N: usize> Distribution<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::bucket_of;
+    use crate::snapshot::bucket_of;
 
     #[test]
     fn a_full_counter_halves_all_and_goes_on() {

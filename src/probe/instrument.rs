@@ -21,7 +21,7 @@ use super::{
 };
 #[cfg(feature = "watch")]
 use super::{ledger::How, trace};
-use crate::histogram::bucket_of;
+use crate::snapshot::bucket_of;
 
 pin_project! {
     /// A future whose polls and wakes are counted and timed.

@@ -25,13 +25,14 @@
 //! the interleavings of poller, wakers and reader.
 
 use super::{
-    reading::{Outcome, Reading, State},
+    reading::{Outcome, Reading},
     sync::{AtomicU64, Ordering, Sequence},
     word::{
         ASKED, ASKED_WOKEN, CANCELLED, CREATED, DROPPING, IDLE, NUDGED, POLLING, POLLING_WOKEN,
         PROBED, PROBED_WOKEN, SCHEDULED, VACANT, WOKEN, done, pack, shown, unpack,
     },
 };
+use crate::snapshot::State;
 
 /// The account of one task. What each poll touches comes first: it fills one cache
 /// line of the cell.

@@ -12,8 +12,9 @@ use loom::{sync::Arc, thread};
 
 use super::{
     ledger::{How, Ledger, Started},
-    reading::{Outcome, Reading, State},
+    reading::{Outcome, Reading},
 };
+use crate::snapshot::State;
 
 const NOW: u64 = 100;
 

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::{
     ledger::{How, Ledger, Started},
-    reading::{Outcome, Reading, State},
+    reading::{Outcome, Reading},
 };
+use crate::snapshot::State;
 
 /// Something that happens to a task, at `step` after (or before) what happened last.
 #[derive(Clone, Copy, Debug)]

@@ -37,12 +37,12 @@ mod ring_tests;
 
 use std::{future::Future, panic::Location};
 
+pub use crate::snapshot::{PollKind, State, Stretch};
 pub use instrument::Instrumented;
-pub use reading::{PollKind, Reading, State};
+pub use reading::Reading;
 pub use recorder::TICK_NS;
 pub use recording::{Kept, Recorded, Recording};
 pub use registry::Registry;
-pub use ring::Stretch;
 #[cfg(all(
     feature = "watch",
     target_os = "linux",

@@ -31,9 +31,10 @@
 //! several stretches. They never overlap, and come in the order of time.
 
 use super::{
-    ring::{Ring, Stretch},
+    ring::Ring,
     sync::{AtomicU64, Ordering},
 };
+use crate::snapshot::Stretch;
 
 /// How many polls a thread keeps.
 const EVERY: usize = 1 << 15;

@@ -1,7 +1,8 @@
 //! The reader's side of the recorders: switches them on while it is there, and follows
 //! what the threads write.
 
-use super::{recorder::Recorder, registry::Registry, ring::Stretch, thread::ThreadSlot};
+use super::{recorder::Recorder, registry::Registry, thread::ThreadSlot};
+use crate::snapshot::Stretch;
 
 /// Follows when each thread polled whom. While there is one of a registry, its threads
 /// write down their polls.

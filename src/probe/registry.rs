@@ -26,8 +26,8 @@ use super::{
     view::TaskView,
 };
 use crate::{
-    histogram::Histogram,
     lock::{self, lock},
+    snapshot::Histogram,
 };
 
 const CHUNK: usize = 256;

@@ -9,17 +9,7 @@
 //! missing. `ring_loom.rs` runs the interleavings.
 
 use super::sync::{AtomicU64, Ordering, fence};
-
-/// A time in which a thread was inside one task's poll, on the probe's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
-    /// The task's key.
-    pub task: u64,
-    /// When it began.
-    pub began: u64,
-    /// When it ended.
-    pub ended: u64,
-}
+use crate::snapshot::Stretch;
 
 /// Keeps the last `N` stretches, `N` a power of two; one less while a thread writes.
 #[derive(Debug)]

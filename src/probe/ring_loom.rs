@@ -3,7 +3,8 @@
 
 use loom::{sync::Arc, thread};
 
-use super::ring::{Ring, Stretch};
+use super::ring::Ring;
+use crate::snapshot::Stretch;
 
 fn stretch(number: u64) -> Stretch {
     Stretch { task: 10 + number, began: 20 + number, ended: 30 + number }

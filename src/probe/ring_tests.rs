@@ -11,10 +11,8 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{
-    Registry,
-    ring::{Ring, Stretch},
-};
+use super::{Registry, ring::Ring};
+use crate::snapshot::Stretch;
 
 /// The stretch with this number; the parts can only come from one.
 fn stretch(number: u64) -> Stretch {

@@ -41,11 +41,13 @@ use std::{
 use super::{
     cell::TaskCell,
     distribution::Distribution,
-    reading::PollKind,
     recorder::{Recorder, TICK_NS},
     sync::Sequence,
 };
-use crate::{histogram::BUCKETS, lock::lock};
+use crate::{
+    lock::lock,
+    snapshot::{BUCKETS, PollKind},
+};
 pub(crate) use signal_stack::SignalStack;
 pub(crate) use threads::Threads;
 

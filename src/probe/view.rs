@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::{cell::TaskCell, identity::Identity, reading::Reading};
-use crate::histogram::Histogram;
+use crate::snapshot::Histogram;
 
 /// One task, as the registry shows it to a scan.
 pub struct TaskView<'a> {

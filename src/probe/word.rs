@@ -1,6 +1,7 @@
 //! The state of a task and the time at which it began, in one word.
 
-use super::reading::{Outcome, State};
+use super::reading::Outcome;
+use crate::snapshot::State;
 
 const STATE_BITS: u32 = 4;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;

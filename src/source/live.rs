@@ -12,7 +12,7 @@ use crate::{
     },
     probe::{Registry, State, TaskView},
     text::is_control,
-    watch::{AwaitPoint, Awaits, Evidence, MachineTimes, PollRecord, WatchHandle},
+    watch::{AwaitPoint, Awaits, Evidence, PollRecord, WatchHandle, machine_times},
 };
 
 /// Why the wakers of a task are not counted.
@@ -213,7 +213,7 @@ impl Source for LiveSource {
             ),
             machine: Ok(MachineStats {
                 stops,
-                times: MachineTimes::now(),
+                times: machine_times(),
                 run_delay_ns: self.workers.run_delay_ns(),
             }),
             watched: self.watchdog.is_some(),

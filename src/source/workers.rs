@@ -8,7 +8,7 @@ use crate::{
     lab::Epoch,
     model::{CurrentPoll, Figure, WorkerFigures},
     probe::{PollKind, ThreadReading},
-    watch::ThreadTimes,
+    watch::{ThreadTimes, thread_times},
 };
 
 /// Follows the workers of one runtime after the other.
@@ -45,7 +45,7 @@ struct Sums {
 
 impl Sums {
     fn of(thread: &ThreadReading) -> Self {
-        let times = thread.os_id.and_then(ThreadTimes::of);
+        let times = thread.os_id.and_then(thread_times);
         Sums { busy: thread.busy, polls: thread.polls, times }
     }
 

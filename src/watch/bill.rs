@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    TimeWithoutCpu,
-    cost::{Cost, Span, Waits},
+    Cost, TimeWithoutCpu,
+    waits::{Span, Waits},
 };
 use crate::probe::{Registry, State, TaskView};
 

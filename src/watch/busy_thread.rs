@@ -1,6 +1,6 @@
 //! Decides when the stack of a busy thread is sampled.
 
-use super::{cause::Whereabouts, eyes::Ticket};
+use super::{eyes::Ticket, judge::Whereabouts};
 
 /// Interval between two samples of one thread, and the time over which it must be busy.
 const INTERVAL_NS: u64 = 1_000_000_000;

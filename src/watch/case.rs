@@ -2,9 +2,9 @@
 
 use super::{
     CallKind, Cause,
-    cause::WINDOW_NS,
     cpu_account::{OtherThreads, Reading},
     eyes::Ticket,
+    judge::WINDOW_NS,
 };
 
 /// What has been looked for in the poll that a thread is in.

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{ThreadTimes, eyes};
+use super::{ThreadTimes, cpu_times::thread_times, eyes};
 
 /// CPU time and run-queue delay of a thread at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl CpuAccount {
             let same = before.filter(|before| before.times.cpu_ns == cpu_ns);
             let run_delay_ns = match same {
                 Some(before) => before.times.run_delay_ns,
-                None => ThreadTimes::of(os_id)?.run_delay_ns,
+                None => thread_times(os_id)?.run_delay_ns,
             };
             let times = ThreadTimes { cpu_ns, run_delay_ns };
             Some(match before {
@@ -126,7 +126,7 @@ impl OtherThreads {
             return;
         }
         for os_id in eyes::other_threads(waiting).into_iter().take(MAX_THREADS) {
-            let Some(times) = ThreadTimes::of(os_id) else { continue };
+            let Some(times) = thread_times(os_id) else { continue };
             let now = clock();
             self.enter(os_id, now, times, || eyes::is_runnable(os_id));
         }

@@ -1,49 +1,20 @@
-//! CPU time, run-queue delay and steal time, as the operating system counts them.
+//! CPU time, run-queue delay and steal time, read from the operating system.
 
-/// CPU time and run-queue delay of one thread since it started, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ThreadTimes {
-    /// Time on a CPU.
-    pub cpu_ns: u64,
-    /// Time runnable without a CPU. A delay is added when it ends.
-    pub run_delay_ns: u64,
+use super::{MachineTimes, ThreadTimes, eyes};
+
+/// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or the
+/// system does not count them.
+pub fn thread_times(os_id: u32) -> Option<ThreadTimes> {
+    eyes::thread_times(os_id)
 }
 
-/// CPU supply of the machine and of this process's cgroup. A value that the system does not
-/// report is `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MachineTimes {
-    /// Number of CPUs that this process may use.
-    pub cpus: usize,
-    /// Load average of the last minute.
-    pub load: Option<f64>,
-    /// Time that the hypervisor gave to others while a CPU had work, in nanoseconds, summed over
-    /// CPUs.
-    pub steal_ns: Option<u64>,
-    /// Time that the CPU quota of the cgroup stopped this process, in nanoseconds, summed over
-    /// CPUs.
-    pub throttled_ns: Option<u64>,
-}
-
-#[cfg(feature = "watch")]
-impl ThreadTimes {
-    /// Reads the times of a thread of this process; `None` if the thread has ended or the system
-    /// does not count them.
-    pub fn of(os_id: u32) -> Option<ThreadTimes> {
-        super::eyes::thread_times(os_id)
-    }
-}
-
-#[cfg(feature = "watch")]
-impl MachineTimes {
-    /// Reads the current values.
-    pub fn now() -> MachineTimes {
-        let steal = super::eyes::stolen_time();
-        MachineTimes {
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            load: super::eyes::load_average(),
-            steal_ns: (!steal.is_empty()).then(|| steal.iter().sum()),
-            throttled_ns: super::eyes::throttled_time(),
-        }
+/// The current CPU supply of the machine and of this process's cgroup.
+pub fn machine_times() -> MachineTimes {
+    let steal = eyes::stolen_time();
+    MachineTimes {
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        load: eyes::load_average(),
+        steal_ns: (!steal.is_empty()).then(|| steal.iter().sum()),
+        throttled_ns: eyes::throttled_time(),
     }
 }

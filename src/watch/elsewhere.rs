@@ -1,6 +1,6 @@
 //! Where stacks cannot be captured: long polls are known, and no more.
 
-use super::{Awaits, Owner, Stack, cause::Whereabouts};
+use super::{Awaits, Owner, Stack, judge::Whereabouts};
 use crate::probe::{Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";

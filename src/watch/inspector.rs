@@ -6,8 +6,8 @@ use super::{
     Stack, StackSample,
     busy_thread::{BusyThread, PendingSample},
     case::{Case, Request},
-    cause::{WINDOW_NS, Whereabouts, judge},
     eyes::{Answer, Eyes, Unwound, cpu_time, whereabouts},
+    judge::{WINDOW_NS, Whereabouts, judge},
     record::Owner,
     shared::{Shared, count},
 };

@@ -1,10 +1,8 @@
 //! Who holds a thread without yielding, at which line of code, and why: the watchdog.
 //!
-//! This room knows the probe's threads and, where it can, their stacks and what the
-//! operating system says of them. It knows nothing of runtimes, snapshots or findings:
-//! what it hands out is plain data ([`PollRecord`], [`Evidence`]), which is there in
-//! every build, so that a model can carry it. The watchdog itself needs the feature
-//! `watch`, and stacks need Linux on x86_64 or aarch64; elsewhere a record says so.
+//! Depends on the probe and on the data of a snapshot. Knows nothing of runtimes, sources or
+//! findings. Stacks need Linux on x86_64 or aarch64; elsewhere a record states that they are
+//! unavailable.
 //!
 //! ```text
 //! watchdog.rs  how to start and stop the watchdog, and what it has to say
@@ -32,80 +30,45 @@
 //!     names.rs     whose code a frame is; names and paths as people write them
 //!     os.rs        CPU time, the system call that a thread is in
 //!     supply.rs    run-queue delay, load, cgroup throttling
-//! record.rs    the plain data of a long poll
-//! evidence.rs  a long poll in few words
-//! stack.rs     the plain data of a stack
-//! stack_sample.rs  a stack of a busy thread whose polls are short
-//! awaits.rs    the plain data of where an idle task waits
-//! cost.rs      what a long poll costs the others
-//! cause.rs     why a poll is long
-//! time_without_cpu.rs  time inside a poll that is not the task's own
-//! cpu_times.rs CPU time, run-queue delay and steal time
+//! record.rs    a long poll as the watchdog records it
+//! judge.rs     why a thread spent its time
+//! waits.rs     what a long poll costs other tasks, as arithmetic
+//! await_points.rs  await-point queries and their answers
+//! cpu_times.rs CPU time, run-queue delay and steal time, read from the operating system
 //! ```
 
-mod awaits;
-mod cause;
-mod cost;
-mod cpu_times;
-mod evidence;
 mod record;
-mod stack;
-mod stack_sample;
-mod time_without_cpu;
 
-#[cfg(feature = "watch")]
+mod await_points;
 mod bill;
-#[cfg(feature = "watch")]
 mod busy_thread;
-#[cfg(feature = "watch")]
 mod case;
-#[cfg(feature = "watch")]
 mod cpu_account;
-#[cfg(feature = "watch")]
+mod cpu_times;
 mod inspector;
-#[cfg(feature = "watch")]
+mod judge;
 mod log;
-#[cfg(feature = "watch")]
 mod options;
-#[cfg(feature = "watch")]
 mod rounds;
-#[cfg(feature = "watch")]
 mod shared;
-#[cfg(feature = "watch")]
 mod steal;
-#[cfg(feature = "watch")]
 mod stops;
-#[cfg(feature = "watch")]
+mod waits;
 mod watchdog;
 
-#[cfg(all(
-    feature = "watch",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "linux/mod.rs"]
 mod eyes;
-#[cfg(all(
-    feature = "watch",
-    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))
-))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "elsewhere.rs"]
 mod eyes;
 
-pub use awaits::{AwaitPoint, Awaits};
-pub use cause::{CallKind, Cause, SystemCall};
-pub use cost::{Cost, Waited};
-pub use cpu_times::{MachineTimes, ThreadTimes};
-pub use evidence::{Evidence, Share};
-#[cfg(feature = "watch")]
+pub use crate::snapshot::{
+    AwaitPoint, Awaits, CallKind, Cause, Cost, Evidence, Frame, FrameKind, MachineTimes, Share,
+    Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu, Waited,
+};
+pub use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;
-#[cfg(feature = "watch")]
 use record::Owner;
 pub use record::PollRecord;
-#[cfg(test)]
-pub(crate) use stack::testing;
-pub use stack::{Frame, FrameKind, Stack};
-pub use stack_sample::StackSample;
-pub use time_without_cpu::{Stop, TimeWithoutCpu};
-#[cfg(feature = "watch")]
 pub use watchdog::{WatchHandle, WatchStats, Watchdog};

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     StackSample, Stop, WatchOptions,
-    awaits::AwaitPoints,
+    await_points::AwaitPoints,
     log::Log,
     options::{nanos, slow_ns},
 };

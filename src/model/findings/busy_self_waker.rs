@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Snapshot, TaskFigures, TaskRates},
-    probe::State,
+    snapshot::State,
     text::duration,
 };
 

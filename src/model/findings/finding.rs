@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::watch::Evidence;
+use crate::snapshot::Evidence;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! Polls that are long, but do not hold their worker for long enough to be felt by themselves.
 
-use crate::probe::PollKind;
+use crate::snapshot::PollKind;
 
 use super::{
     Look, Severity,
@@ -74,7 +74,7 @@ mod tests {
             Snapshot,
             testing::{snapshot, task},
         },
-        watch::{Cause, Evidence},
+        snapshot::{Cause, Evidence},
     };
 
     const MS: u64 = 1_000_000;

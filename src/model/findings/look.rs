@@ -8,8 +8,8 @@ use crate::{
         Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates,
         WorkerRow,
     },
-    probe::State,
-    watch::Evidence,
+    snapshot::Evidence,
+    snapshot::State,
 };
 
 /// Those that wait longest: this many are named.

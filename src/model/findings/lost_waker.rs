@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{TaskFigures, TaskKind, TaskRates},
-    probe::State,
+    snapshot::State,
     text::duration,
 };
 

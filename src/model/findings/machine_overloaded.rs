@@ -50,7 +50,7 @@ mod tests {
     use super::super::testing::{S, of, when};
     use crate::{
         model::{MachineStats, Snapshot},
-        watch::MachineTimes,
+        snapshot::MachineTimes,
     };
 
     const MS: u64 = 1_000_000;

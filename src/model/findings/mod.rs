@@ -122,7 +122,7 @@ mod tests {
             CurrentPoll, Model, Snapshot, TaskFigures,
             testing::{snapshot, task},
         },
-        probe::{PollKind, State},
+        snapshot::{PollKind, State},
     };
 
     /// A hog in its first poll, since `began`.

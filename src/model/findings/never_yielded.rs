@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     model::{TaskFigures, TaskRates},
-    probe::{PollKind, State},
+    snapshot::Evidence,
+    snapshot::{PollKind, State},
     text::duration,
-    watch::Evidence,
 };
 
 pub(super) const RULE: Rule = Rule {

@@ -45,7 +45,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{S, of, when};
-    use crate::{model::MachineStats, watch::Stop};
+    use crate::{model::MachineStats, snapshot::Stop};
 
     #[test]
     fn each_stop_is_reported_once() {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     model::GaugeValue,
-    probe::State,
+    snapshot::State,
     text::{count, duration},
 };
 
@@ -101,7 +101,7 @@ mod tests {
             Gauge, GaugeValue, Snapshot, TaskFigures,
             testing::{lab, snapshot, task},
         },
-        probe::State,
+        snapshot::State,
     };
 
     fn waiting(n: u64, tasks: u64) -> Snapshot {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Look, Severity, Suspect, Waiter, growth::Growth, worker_saturated::Saturation};
 use crate::{
     model::{TaskFigures, TaskRates},
-    watch::Evidence,
+    snapshot::Evidence,
 };
 
 /// What a threshold counts.

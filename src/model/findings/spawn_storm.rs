@@ -48,7 +48,7 @@ mod tests {
             Snapshot, TaskFigures,
             testing::{snapshot, task},
         },
-        probe::State,
+        snapshot::State,
     };
 
     /// Of each quarter second so many tasks, which have ended.

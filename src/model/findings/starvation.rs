@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{TaskFigures, TaskRates},
-    probe::State,
+    snapshot::State,
     text::{duration, whole_percent},
 };
 
@@ -75,8 +75,8 @@ mod tests {
         testing::{snapshot, task, worker},
     };
     use crate::{
-        probe::PollKind,
-        watch::{Cause, Evidence},
+        snapshot::PollKind,
+        snapshot::{Cause, Evidence},
     };
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{TaskFigures, TaskRates},
-    probe::State,
+    snapshot::State,
     text::plural,
 };
 

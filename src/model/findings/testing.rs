@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Finding, RULES, Thresholds};
 use crate::{
     model::{Model, Snapshot, testing::snapshot},
-    probe::PollKind,
-    watch::{Cause, Evidence, TimeWithoutCpu},
+    snapshot::PollKind,
+    snapshot::{Cause, Evidence, TimeWithoutCpu},
 };
 
 pub(super) const S: u64 = 1_000_000_000;

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     model::{Entry, TaskFigures},
-    probe::{PollKind, State},
+    snapshot::{CallKind, Cause, Evidence},
+    snapshot::{PollKind, State},
     text::{duration, plural},
-    watch::{CallKind, Cause, Evidence},
 };
 
 pub(super) const RULE: Rule = Rule {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{Entry, Figure, TaskFigures, WorkerFigures},
+    snapshot::{Evidence, StackSample},
     text::{self, bucket_duration},
-    watch::{Evidence, StackSample},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -245,7 +245,7 @@ mod tests {
     use crate::{
         Histogram,
         model::{Figure, Finding, MachineStats, Snapshot, testing::task},
-        watch::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
+        snapshot::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
     };
 
     const MS: u64 = 1_000_000;

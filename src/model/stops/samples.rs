@@ -97,8 +97,8 @@ mod tests {
     use crate::{
         Histogram,
         model::{Distributions, MachineStats, Model, testing},
-        probe::State,
-        watch::Stop,
+        snapshot::State,
+        snapshot::Stop,
     };
 
     const MS: u64 = 1_000_000;

@@ -11,9 +11,9 @@ use std::{
 
 use super::{LOCAL, Local, Owner, SignalStack, ThreadReading, ThreadSlot};
 use crate::{
-    histogram::Histogram,
     lock::{self, lock},
     probe::{distribution::Distribution, sync::Sequence},
+    snapshot::Histogram,
     text::sanitize,
 };
 

@@ -9,7 +9,7 @@ use console_api::tasks::DurationHistogram;
 
 use crate::{
     Histogram,
-    histogram::{BUCKETS, bucket_of},
+    snapshot::{BUCKETS, bucket_of},
 };
 
 const COOKIE: u32 = 0x1c84_9313;

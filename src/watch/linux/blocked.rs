@@ -97,7 +97,7 @@ mod tests {
     use std::{io::Read, thread};
 
     use super::*;
-    use crate::watch::cause::Whereabouts;
+    use crate::watch::judge::Whereabouts;
 
     #[test]
     fn stack_is_copied_once_per_sleep() {

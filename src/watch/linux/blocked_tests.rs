@@ -29,7 +29,7 @@ use super::{
     signal,
     unwind::{Unwinder, Unwound},
 };
-use crate::watch::cause::Whereabouts;
+use crate::watch::judge::Whereabouts;
 
 /// A kind of call that blocks its thread.
 struct Kind {

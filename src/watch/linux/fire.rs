@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{os, os::this_thread, signal, signal::Asked, unwind::Unwinder};
-use crate::{lock::lock, probe::Registry, watch::cause::Whereabouts};
+use crate::{lock::lock, probe::Registry, watch::judge::Whereabouts};
 
 pub(super) const SIGNAL: i32 = libc::SIGURG;
 

@@ -34,7 +34,7 @@ pub(super) use supply::{
 };
 pub(in crate::watch) use unwind::Unwound;
 
-use super::{Awaits, Owner, Stack, cause::Whereabouts};
+use super::{Awaits, Owner, Stack, judge::Whereabouts};
 use crate::probe::{Registry, SignalStack, ThreadSlot};
 use blocked::BlockedThreads;
 use copy::StackCopy;

@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::copy::Registers;
-use crate::watch::{CallKind, SystemCall, cause::Whereabouts};
+use crate::watch::{CallKind, SystemCall, judge::Whereabouts};
 
 /// The calling thread, as the operating system numbers it.
 pub(super) fn this_thread() -> u32 {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::os::{this_thread, whereabouts};
-use crate::watch::{ThreadTimes, cause::Whereabouts};
+use crate::watch::{ThreadTimes, judge::Whereabouts};
 
 /// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or
 /// the kernel lacks `CONFIG_SCHED_INFO`.

@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{
-    probe::PollKind,
-    text::{duration, whole_percent},
-};
-
-use super::{Cause, Cost, Frame, FrameKind, Stack, TimeWithoutCpu};
+use super::{Cause, Cost, Frame, FrameKind, PollKind, Stack, TimeWithoutCpu};
+use crate::text::{duration, whole_percent};
 
 /// One function of the user's and its part of a poll.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +30,7 @@ impl Share {
 
     /// The functions of `captures` stacks, each with its part of them, largest first. Each stack
     /// comes with the number of times that it was captured.
-    pub(super) fn of_stacks(stacks: &[(Arc<Stack>, u32)], captures: u32) -> Vec<Share> {
+    pub fn of_stacks(stacks: &[(Arc<Stack>, u32)], captures: u32) -> Vec<Share> {
         let mut shares: Vec<(Share, u32)> = Vec::new();
         for (stack, count) in stacks {
             let Some(blame) = stack.blame() else { continue };
@@ -159,94 +155,5 @@ impl Evidence {
         let said = |share: &Share| format!("{} in {}", whole_percent(share.part), share.function);
         let several = self.shares.len() > 1;
         several.then(|| self.shares.iter().map(said).collect::<Vec<_>>().join(", "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::watch::{PollRecord, stack::testing::stack};
-    use FrameKind::{Harness, User};
-
-    fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
-        PollRecord {
-            kind: PollKind::Poll,
-            task: 7,
-            runtime: None,
-            thread: None,
-            thread_name: "worker".into(),
-            os_id: Some(1),
-            began_ns: 100,
-            last_seen_ns: 400,
-            ended_ns: None,
-            noticed_ns: None,
-            stacks,
-            other_stacks: 0,
-            causes: vec![(Cause::Computing, 300)],
-            cost: None,
-            without_cpu: TimeWithoutCpu::default(),
-            no_stack: None,
-            unnamed: 0,
-        }
-    }
-
-    #[test]
-    fn evidence_is_a_profile_by_function() {
-        let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Harness)]));
-        let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Harness)]));
-        let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Harness)]));
-        let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).evidence();
-        assert_eq!(evidence.function(), Some("parse"));
-        assert_eq!(evidence.place(), Some("src/x.rs:10"));
-        assert_eq!(evidence.profile().as_deref(), Some("81% in parse, 19% in sum"));
-        assert_eq!(evidence.length_ns, 300);
-    }
-
-    #[test]
-    fn who_blocks_in_place_has_given_its_worker_away() {
-        let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
-        let own = ("my::block_in_place", 8, FrameKind::User);
-        for (frame, own_ns) in [(given, 0), (own, 300)] {
-            let inner = ("sleep", 1, FrameKind::Std);
-            let harness = ("instrument::go", 3, FrameKind::Harness);
-            let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
-            assert_eq!(record.evidence().own_ns, Some(own_ns));
-        }
-    }
-
-    #[test]
-    fn time_without_a_cpu_is_deducted() {
-        let mut record = record(vec![(stack(&[("spin", 8, FrameKind::User)]).into(), 1)]);
-        record.ended_ns = Some(record.began_ns + 40_000_000);
-        record.without_cpu.run_delay_ns = 25_000_000;
-        record.without_cpu.steal_ns = 5_000_000;
-        let evidence = record.evidence();
-        assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
-        let said =
-            "30.0ms without a CPU are not counted (run-queue delay 25.0ms, steal time 5.00ms)";
-        assert!(evidence.lines().iter().any(|line| line == said), "{:?}", evidence.lines());
-    }
-
-    #[test]
-    fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
-        let mut owed = record(Vec::new());
-        (owed.ended_ns, owed.unnamed) = (Some(400), 2);
-        let said = owed.evidence().lines().remove(0);
-        assert!(said.contains("names are being looked up"), "{said}");
-        assert_eq!(owed.evidence().own_ns, None, "the stack may show block_in_place");
-        (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
-        let said = owed.evidence().lines().remove(0);
-        assert!(said.ends_with("stack: – (the watchdog has ended)"), "{said}");
-        assert_eq!(owed.evidence().own_ns, Some(300));
-    }
-
-    #[test]
-    fn no_stack_is_no_profile() {
-        let mut without = record(Vec::new());
-        without.no_stack = Some("stacks are unavailable on this platform".into());
-        let evidence = without.evidence();
-        assert_eq!(evidence.function(), None);
-        assert_eq!(evidence.profile(), None);
-        assert_eq!(evidence.no_stack, without.no_stack);
     }
 }

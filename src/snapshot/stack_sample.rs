@@ -2,8 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Cause, Evidence, Share, Stack, TimeWithoutCpu};
-use crate::probe::PollKind;
+use super::{Cause, Evidence, PollKind, Share, Stack, TimeWithoutCpu};
 
 /// One stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one
 /// per second and thread, so that a thread which is busy with short polls can be explained, too.
@@ -61,7 +60,7 @@ impl StackSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::{FrameKind, testing::stack};
+    use crate::snapshot::{FrameKind, testing::stack};
 
     #[test]
     fn evidence_of_samples_is_a_profile_with_the_most_frequent_function_first() {

@@ -2,10 +2,6 @@
 
 use std::fmt;
 
-/// The shortest interval, in ns, over which CPU time shows whether a thread computes.
-#[cfg(feature = "watch")]
-pub(super) const WINDOW_NS: u64 = 1_000_000;
-
 /// What a thread was doing over a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -78,37 +74,6 @@ impl fmt::Display for SystemCall {
     }
 }
 
-/// What a look from outside finds a thread in.
-#[cfg(feature = "watch")]
-#[allow(dead_code, reason = "where there is nothing to read, only that is said")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whereabouts {
-    /// On the CPU, or ready for it.
-    Running,
-    /// Blocked in a system call.
-    Call(SystemCall),
-    /// Blocked, but not in a system call.
-    Blocked,
-    /// The operating system does not say, and why.
-    Unreadable(&'static str),
-}
-
-/// Why a thread spent `wall` nanoseconds, `cpu` of them on the CPU if that is known,
-/// when a look at the end of them found it `now`.
-#[cfg(feature = "watch")]
-pub(super) fn judge(wall: u64, cpu: Option<u64>, now: Whereabouts) -> Cause {
-    // Half is enough: on a machine with more work than CPUs nobody gets it all.
-    let computed = cpu.is_some_and(|cpu| cpu >= wall / 2);
-    match now {
-        _ if computed => Cause::Computing,
-        Whereabouts::Call(call) => Cause::Call(call),
-        Whereabouts::Blocked => Cause::PageFault,
-        Whereabouts::Running if cpu.is_some_and(|cpu| cpu < wall / 10) => Cause::NoCpu,
-        Whereabouts::Running => Cause::Computing,
-        Whereabouts::Unreadable(why) => Cause::Unknown(why),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,21 +87,5 @@ mod tests {
         assert_eq!(call(Some("read"), CallKind::Read), "reading (read)");
         assert_eq!(call(None, CallKind::Other), "in system call 1");
         assert_eq!(Cause::Unknown("no /proc").to_string(), "cause unknown: no /proc");
-    }
-
-    #[cfg(feature = "watch")]
-    #[test]
-    fn time_on_the_cpu_outweighs_a_look_and_a_look_outweighs_nothing() {
-        let fsync = SystemCall { number: 74, name: Some("fsync"), kind: CallKind::Other };
-        let blocked = Whereabouts::Call(fsync);
-        assert_eq!(judge(100, Some(90), blocked), Cause::Computing);
-        assert_eq!(judge(100, Some(5), blocked), Cause::Call(fsync));
-        assert_eq!(judge(100, None, blocked), Cause::Call(fsync));
-        assert_eq!(judge(100, Some(30), Whereabouts::Running), Cause::Computing);
-        assert_eq!(judge(100, Some(1), Whereabouts::Running), Cause::NoCpu);
-        assert_eq!(judge(100, None, Whereabouts::Running), Cause::Computing);
-        assert_eq!(judge(100, Some(0), Whereabouts::Blocked), Cause::PageFault);
-        let unreadable = Whereabouts::Unreadable("no /proc");
-        assert_eq!(judge(100, Some(0), unreadable), Cause::Unknown("no /proc"));
     }
 }

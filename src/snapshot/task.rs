@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Figure;
-use crate::probe::State;
+use super::{Figure, State};
 
 /// What kind of thing runs as a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::CurrentPoll;
-use crate::probe::Stretch;
 
 /// Whom one worker polled, and when.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerPolls {
     /// Every poll.
     pub every: Stretches,
-    /// The polls that a tick fell into, one each [`TICK_NS`](crate::probe::TICK_NS): the
+    /// The polls that a tick fell into, one per tick of the recording: the
     /// longer ones all, of the shorter ones a sample that reaches back further.
     pub ticked: Stretches,
     /// The poll that has not ended.
@@ -32,4 +31,15 @@ impl Default for Stretches {
     fn default() -> Self {
         Stretches { from_ns: 0, lost: 0, stretches: Arc::from([]) }
     }
+}
+
+/// A time in which a thread was inside one task's poll, on the probe's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The task's key.
+    pub task: u64,
+    /// When it began.
+    pub began: u64,
+    /// When it ended.
+    pub ended: u64,
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::probe::PollKind;
-
-use super::Figure;
+use super::{Figure, PollKind};
 
 /// How a Tokio runtime schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

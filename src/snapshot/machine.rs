@@ -1,6 +1,6 @@
 //! CPU supply of the watched process.
 
-use crate::watch::{MachineTimes, Stop};
+use super::{MachineTimes, Stop};
 
 /// CPU supply of the watched process: totals since it started.
 #[derive(Clone, Debug, Default, PartialEq)]

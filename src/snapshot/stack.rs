@@ -88,7 +88,7 @@ impl Stack {
 
     /// Whether the task runs in `tokio::task::block_in_place`: then another thread has taken
     /// over the worker, and nobody waits for this one.
-    pub(super) fn has_given_way(&self) -> bool {
+    pub fn has_given_way(&self) -> bool {
         let gives_way = |frame: &Frame| {
             // With line tables only, an inlined function has no path.
             frame.kind == FrameKind::Runtime && frame.function.contains("block_in_place")
@@ -104,8 +104,7 @@ impl Stack {
     /// Whether both are the same place of the program. Lines inside of the blamed frame
     /// and of what it called differ from sample to sample and do not matter; the line of
     /// a call that the blamed frame is in does.
-    #[cfg(feature = "watch")]
-    pub(super) fn is_alike(&self, other: &Stack) -> bool {
+    pub fn is_alike(&self, other: &Stack) -> bool {
         let (Some(at), Some(theirs)) = (self.blamed_at(), other.blamed_at()) else {
             return self == other;
         };
@@ -132,7 +131,7 @@ impl fmt::Display for Stack {
 pub(crate) mod testing {
     use super::*;
 
-    pub(in crate::watch) fn frame(name: &str, line: u32, kind: FrameKind) -> Frame {
+    pub(crate) fn frame(name: &str, line: u32, kind: FrameKind) -> Frame {
         Frame {
             function: name.into(),
             name: name.into(),
@@ -184,7 +183,6 @@ mod tests {
         assert_eq!(stack.callee(), None);
     }
 
-    #[cfg(feature = "watch")]
     #[test]
     fn lines_tell_calls_apart_and_not_samples_of_one_function() {
         let spin = |line| stack(&[("spin", line, User), ("run", 9, User)]);

@@ -3,25 +3,52 @@
 //!
 //! All times are nanoseconds; totals count since the source began and only grow.
 
+mod awaits;
+mod cause;
+mod console;
+mod cost;
+mod cpu_times;
+mod evidence;
 mod figure;
+mod histogram;
 mod lab;
+mod lesson;
 mod machine;
+mod polls;
+mod resources;
 mod runtime;
+mod stack;
+mod stack_sample;
+mod state;
+mod target;
 mod task;
+mod time_without_cpu;
 
 use std::sync::Arc;
 
+pub use awaits::{AwaitPoint, Awaits};
+pub use cause::{CallKind, Cause, SystemCall};
+pub use console::ConsoleFigures;
+pub use cost::{Cost, Waited};
+pub use cpu_times::{MachineTimes, ThreadTimes};
+pub use evidence::{Evidence, Share};
 pub use figure::Figure;
+pub use histogram::Histogram;
+pub(crate) use histogram::{BUCKETS, bucket_of};
 pub use lab::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+pub use lesson::Lesson;
 pub use machine::MachineStats;
+pub use polls::{Stretch, Stretches, WorkerPolls};
+pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
 pub use runtime::{CurrentPoll, Flavor, RuntimeFigures, WorkerFigures};
+#[cfg(test)]
+pub(crate) use stack::testing;
+pub use stack::{Frame, FrameKind, Stack};
+pub use stack_sample::StackSample;
+pub use state::{PollKind, State};
+pub use target::{Caveat, Gaps, Link, TargetFigures};
 pub use task::{TaskFigures, TaskKind, TaskMeta};
-
-use super::{Caveat, Resources, TargetFigures, WorkerPolls};
-use crate::{
-    Histogram,
-    watch::{AwaitPoint, Evidence, StackSample, Stop},
-};
+pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
 /// One moment of a runtime.
 #[derive(Clone, Debug)]

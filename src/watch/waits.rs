@@ -1,4 +1,4 @@
-//! What a long poll costs the others, as plain data and as arithmetic.
+//! What a long poll costs the others, as arithmetic.
 //!
 //! While a poll lasts, tasks that were woken wait. What one of them waited meanwhile is
 //! the difference between two looks at its account, the first while the poll lasts and the
@@ -8,73 +8,7 @@
 //! nobody looked at while it waited. A wait counts until the task is polled, also where
 //! it has to queue behind the others that waited; what the task usually waits does not.
 
-use std::sync::Arc;
-
-/// What a long poll cost the others.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// No other thread polled during this poll, and the poll had a CPU for 99 % of its time: all
-    /// scheduling delay was caused by this poll. Otherwise these are the tasks that were scheduled
-    /// during the poll; time without a CPU is deducted in proportion.
-    pub exact: bool,
-    /// How many tasks waited, 1 ms or more beyond what they usually do.
-    pub tasks: usize,
-    /// How long they waited beyond that, all together, in nanoseconds.
-    pub total_ns: u64,
-    /// Those that waited longest, longest first; at most 16.
-    pub worst: Vec<Waited>,
-}
-
-/// One task that waited because of another one's poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waited {
-    /// Its key.
-    pub task: u64,
-    /// Its name.
-    pub name: Arc<str>,
-    /// How long it waited beyond what it usually does, in nanoseconds.
-    pub nanos: u64,
-}
-
-#[cfg(feature = "watch")]
-impl Cost {
-    /// Who waits less than this is not counted.
-    pub(super) const LEAST_NS: u64 = 1_000_000;
-    const WORST: usize = 16;
-
-    /// Counts a task that waited so long.
-    pub(super) fn add(&mut self, task: u64, name: impl FnOnce() -> Arc<str>, nanos: u64) {
-        if nanos < Self::LEAST_NS {
-            return;
-        }
-        self.tasks += 1;
-        self.total_ns += nanos;
-        let at = self.worst.partition_point(|other| other.nanos >= nanos);
-        if at < Self::WORST {
-            self.worst.truncate(Self::WORST - 1);
-            self.worst.insert(at, Waited { task, name: name(), nanos });
-        }
-    }
-}
-
-impl Cost {
-    /// `cost others 3.20 task-seconds (16 tasks)`, or, where it is not certain that it was
-    /// this poll, `16 tasks waited 3.20 task-seconds meanwhile`. `None` if nobody waited.
-    pub fn sentence(&self) -> Option<String> {
-        let seconds = self.total_ns as f64 / 1e9;
-        let digits = if seconds < 10.0 { 2 } else { 0 };
-        let tasks = if self.tasks == 1 { "1 task".into() } else { format!("{} tasks", self.tasks) };
-        let sentence = if self.exact {
-            format!("cost others {seconds:.digits$} task-seconds ({tasks})")
-        } else {
-            format!("{tasks} waited {seconds:.digits$} task-seconds meanwhile")
-        };
-        (self.tasks > 0).then_some(sentence)
-    }
-}
-
 /// A task's account of its waits, at one look.
-#[cfg(feature = "watch")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waits {
     /// Key of the task.
@@ -88,7 +22,6 @@ pub(super) struct Waits {
 }
 
 /// A poll's time, as far as it is over.
-#[cfg(feature = "watch")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     /// When it began.
@@ -98,7 +31,6 @@ pub(super) struct Span {
     pub until: u64,
 }
 
-#[cfg(feature = "watch")]
 impl Span {
     /// How long a task waited because of the poll, and in how many waits. `before` is of
     /// some moment of the poll; a task that it lacks was spawned later.
@@ -122,7 +54,7 @@ impl Span {
     }
 }
 
-#[cfg(all(test, feature = "watch"))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
@@ -165,21 +97,6 @@ mod tests {
     #[test]
     fn a_task_that_was_spawned_meanwhile_waits_too() {
         assert_eq!(over(None, waits(0, 0, Some(150))), (155, 1));
-    }
-
-    #[test]
-    fn the_worst_are_kept_and_all_are_counted() {
-        let mut cost = Cost { exact: true, ..Cost::default() };
-        for task in 0..100 {
-            cost.add(task, || "t".into(), (task * 37 % 100) * MS);
-        }
-        assert_eq!((cost.tasks, cost.total_ns), (99, 4950 * MS));
-        let kept: Vec<_> = cost.worst.iter().map(|waited| waited.nanos / MS).collect();
-        assert_eq!(kept, (84..100).rev().collect::<Vec<_>>());
-        assert_eq!(cost.sentence().as_deref(), Some("cost others 4.95 task-seconds (99 tasks)"));
-        cost.exact = false;
-        assert_eq!(cost.sentence().as_deref(), Some("99 tasks waited 4.95 task-seconds meanwhile"));
-        assert_eq!(Cost::default().sentence(), None);
     }
 
     proptest! {

@@ -37,8 +37,7 @@ impl TimeWithoutCpu {
 
     /// Fits the parts into a poll of this length; `blocked_ns` of it is the time asleep or in
     /// system calls, `lock_ns` the time waiting for a lock.
-    #[cfg(feature = "watch")]
-    pub(super) fn fitted(self, length_ns: u64, blocked_ns: u64, lock_ns: u64) -> TimeWithoutCpu {
+    pub fn fitted(self, length_ns: u64, blocked_ns: u64, lock_ns: u64) -> TimeWithoutCpu {
         let stopped_ns = self.stopped_ns.min(length_ns);
         let rest = length_ns - stopped_ns;
         let run_delay_ns = self.run_delay_ns.min(rest);
@@ -105,7 +104,6 @@ mod tests {
         assert_eq!(TimeWithoutCpu { run_delay_ns: 9_000, ..Default::default() }.to_string(), "");
     }
 
-    #[cfg(feature = "watch")]
     #[test]
     fn deductions_are_limited_by_the_lengths() {
         let all =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{ConsoleFigures, Lesson};
+use super::{ConsoleFigures, Lesson};
 
 /// What the lab knows of itself.
 #[derive(Clone, Debug)]

@@ -1,0 +1,26 @@
+//! CPU time, run-queue delay and steal time, as the operating system counts them.
+
+/// CPU time and run-queue delay of one thread since it started, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes {
+    /// Time on a CPU.
+    pub cpu_ns: u64,
+    /// Time runnable without a CPU. A delay is added when it ends.
+    pub run_delay_ns: u64,
+}
+
+/// CPU supply of the machine and of this process's cgroup. A value that the system does not
+/// report is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineTimes {
+    /// Number of CPUs that this process may use.
+    pub cpus: usize,
+    /// Load average of the last minute.
+    pub load: Option<f64>,
+    /// Time that the hypervisor gave to others while a CPU had work, in nanoseconds, summed over
+    /// CPUs.
+    pub steal_ns: Option<u64>,
+    /// Time that the CPU quota of the cgroup stopped this process, in nanoseconds, summed over
+    /// CPUs.
+    pub throttled_ns: Option<u64>,
+}

@@ -1,0 +1,94 @@
+//! What tasks wait for: resources and the async operations on them.
+
+use std::sync::Arc;
+
+/// The resources of a runtime and the operations on them, each sorted by `key`.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    /// Timers, locks, channels, sockets.
+    pub resources: Vec<ResourceFigures>,
+    /// What tasks do with them, such as a call of `acquire`.
+    pub async_ops: Vec<AsyncOpFigures>,
+}
+
+/// A resource that tasks can wait for.
+#[derive(Clone, Debug)]
+pub struct ResourceFigures {
+    /// Names the resource; never used for another one.
+    pub key: u64,
+    /// The number that people see.
+    pub id: u64,
+    /// The name of its target; empty where there is one program only.
+    pub target: Arc<str>,
+    /// Its type, such as `Mutex`.
+    pub type_name: Arc<str>,
+    /// What it is for, such as `Sync` or `timer`.
+    pub kind: Arc<str>,
+    /// Where it was made, as `file:line`.
+    pub location: Arc<str>,
+    /// Its state, such as `locked=true`.
+    pub state: Arc<str>,
+    /// The key of the resource that it is a part of.
+    pub parent: Option<u64>,
+    /// A part of another one that is of no interest by itself.
+    pub is_internal: bool,
+    /// How long it exists, or existed.
+    pub age_ns: u64,
+    /// It is gone.
+    pub is_dropped: bool,
+    /// Whether somebody has it, as far as its state says; `None` for what nobody can have, such
+    /// as a channel.
+    pub is_taken: Option<bool>,
+    /// The task that was seen to get it last and has probably kept it: nobody says who
+    /// gives it back. `None` if it is free, or not known.
+    pub holder: Option<u64>,
+}
+
+/// An operation on a resource that a task waits for.
+#[derive(Clone, Debug)]
+pub struct AsyncOpFigures {
+    /// Names the operation; never used for another one.
+    pub key: u64,
+    /// The number that people see.
+    pub id: u64,
+    /// The method that it comes from, such as `Mutex::lock`.
+    pub source: Arc<str>,
+    /// The key of its resource.
+    pub resource: Option<u64>,
+    /// The key of the operation that it is a part of.
+    pub parent: Option<u64>,
+    /// The key of the task that polls it.
+    pub task: Option<u64>,
+    /// Its state, such as `permits_requested=1`.
+    pub state: Arc<str>,
+    /// Polls begun.
+    pub polls: u64,
+    /// Time in its polls.
+    pub busy_ns: u64,
+    /// How long it exists, or existed.
+    pub age_ns: u64,
+    /// It is over.
+    pub is_dropped: bool,
+    /// Its last poll gave a result; `None` if that is not known.
+    pub is_ready: Option<bool>,
+}
+
+impl AsyncOpFigures {
+    /// Whether a task waits in it.
+    pub fn is_waiting(&self) -> bool {
+        !self.is_dropped && self.task.is_some() && self.is_ready != Some(true)
+    }
+}
+
+impl Resources {
+    /// The resource with this key.
+    pub fn resource(&self, key: u64) -> Option<&ResourceFigures> {
+        let at = self.resources.binary_search_by_key(&key, |resource| resource.key).ok()?;
+        self.resources.get(at)
+    }
+
+    /// The operations that a task is in.
+    pub fn of_task(&self, task: u64) -> impl Iterator<Item = &AsyncOpFigures> {
+        self.async_ops.iter().filter(move |op| op.task == Some(task) && !op.is_dropped)
+    }
+}
