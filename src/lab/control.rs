@@ -195,7 +195,10 @@ impl Lab {
         let workers = change(running.size.workers, 1);
         match workers.filter(|workers| (1..=MAX_WORKERS).contains(workers)) {
             Some(workers) => self.begin_anew(running, Size { workers, ..running.size }),
-            None => format!("it stays at {}", plural(running.size.workers as u64, "worker")),
+            None => format!(
+                "still {}: the limit is reached",
+                plural(running.size.workers as u64, "worker")
+            ),
         }
     }
 
@@ -234,7 +237,7 @@ impl Lab {
                     }
                 }
             }
-            Err(error) => format!("the runtime stays as it is: {error}"),
+            Err(error) => format!("the runtime is unchanged: {error}"),
         }
     }
 
@@ -243,7 +246,7 @@ impl Lab {
             return "there is no such workload".into();
         };
         let Some(mode) = mode else {
-            return format!("{} knows one way of working only", spec.name);
+            return format!("{} has no modes", spec.name);
         };
         mode.next();
         format!("{}: {}", spec.name, mode.word())
@@ -251,13 +254,13 @@ impl Lab {
 
     fn cancel(&self, running: &Running, key: u64) -> String {
         let Some(name) = running.spawner.cancel(key) else {
-            return "this task has ended already".into();
+            return "the task has already ended".into();
         };
         let hog = self.shared.hog();
         if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.about().cure {
-            return format!("cancel asked of {name}: it never awaits, so only b stops it");
+            return format!("cancel requested for {name}: it never awaits, so only b stops it");
         }
-        format!("cancel asked of {name}: it takes effect at its next await")
+        format!("cancel requested for {name}: it takes effect at its next await")
     }
 }
 
@@ -326,10 +329,10 @@ fn other(flavor: Flavor) -> Flavor {
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
     let turn = match (hog.kind.about().cure, hog.hold.get()) {
-        (false, Some(hold)) => format!("gives way after {}", duration_exact(hold)),
-        (false, None) => "never gives way".to_owned(),
+        (false, Some(hold)) => format!("yields after {}", duration_exact(hold)),
+        (false, None) => "never yields".to_owned(),
         (true, Some(hold)) => format!("{} of work at a time", duration_exact(hold)),
-        (true, None) => "work without end".to_owned(),
+        (true, None) => "endless work".to_owned(),
     };
     format!("{count}{}, {turn}", hog.kind.as_str())
 }

@@ -16,11 +16,11 @@ pub(super) fn raise(shared: &Shared, foreman: &Foreman, position: usize) -> Stri
     change(shared, foreman, position, |tally, count| {
         let name = &tally.spec.name;
         if count >= MAX_UNITS {
-            return Err(format!("{name} stays at {count}, which is the most"));
+            return Err(format!("{name}: {count} is the maximum"));
         }
         if tasks(shared) >= MAX_TASKS {
             return Err(format!(
-                "{name} stays at {count}: the lab has {MAX_TASKS} tasks, the most"
+                "{name}: still {count}, the lab has reached its maximum of {MAX_TASKS} tasks"
             ));
         }
         Ok(count + 1)
@@ -30,7 +30,7 @@ pub(super) fn raise(shared: &Shared, foreman: &Foreman, position: usize) -> Stri
 /// One fewer.
 pub(super) fn lower(shared: &Shared, foreman: &Foreman, position: usize) -> String {
     change(shared, foreman, position, |tally, count| {
-        count.checked_sub(1).ok_or_else(|| format!("{} is at 0 already", tally.spec.name))
+        count.checked_sub(1).ok_or_else(|| format!("{} is already at 0", tally.spec.name))
     })
 }
 
@@ -43,7 +43,7 @@ fn change(
     let Some(tally) = shared.tallies.get(position) else { return NO_WORKLOAD.into() };
     let name = &tally.spec.name;
     if let Some(count) = tally.paused() {
-        return format!("{name} is paused at {count}: p lets it go on first");
+        return format!("{name} is paused at {count}: resume it with p first");
     }
     match to(tally, tally.wanted.load(Relaxed)) {
         Ok(count) => {
@@ -65,13 +65,13 @@ pub(super) fn pause(shared: &Shared, foreman: &Foreman, position: usize) -> Stri
             tally.failure.begin();
             tally.paused.store(0, Relaxed);
             tally.wanted.store(count, Relaxed);
-            format!("{name} goes on: {count} start anew")
+            format!("{name} resumed: {count} start again")
         }
-        None if count == 0 => return format!("{name} is at 0: there is nothing to pause"),
+        None if count == 0 => return format!("{name} is at 0: nothing to pause"),
         None => {
             tally.paused.store(count, Relaxed);
             tally.wanted.store(0, Relaxed);
-            format!("{name} paused: its tasks end, and p starts {count} again")
+            format!("{name} paused: its tasks end, p starts {count} again")
         }
     };
     foreman.look();
@@ -83,12 +83,12 @@ pub(super) fn restart(shared: &Shared, foreman: &Foreman, position: usize) -> St
     let Some(tally) = shared.tallies.get(position) else { return NO_WORKLOAD.into() };
     let (name, count) = (&tally.spec.name, tally.wanted.load(Relaxed));
     if let Some(count) = tally.paused() {
-        return format!("{name} is paused: p starts {count} anew");
+        return format!("{name} is paused: p starts {count} again");
     }
     tally.failure.begin();
     tally.restarts.fetch_add(1, Relaxed);
     foreman.look();
-    format!("{name} restarted: its tasks end, and {count} start anew")
+    format!("{name} restarted: its tasks end, {count} start again")
 }
 
 /// The tasks that all workloads want, those that are paused too.

@@ -66,16 +66,16 @@ pub enum LabError {
         kinds: Vec<&'static str>,
     },
     /// No hog, or too many.
-    #[error("{0} hogs cannot be released; ask for 1 to {MAX_HOGS} hogs")]
+    #[error("cannot start {0} hogs; ask for 1 to {MAX_HOGS} hogs")]
     BadHogCount(usize),
     /// This kind of hog cannot be on this flavour of runtime.
     #[error(
         "{0} needs the multi-thread runtime, where another thread can take over the worker: on \
-         current-thread Tokio panics; switch the flavour first (f, or --flavor multi-thread)"
+         current-thread Tokio panics; switch the flavor first (f, or --flavor multi-thread)"
     )]
     NeedsMultiThread(&'static str),
     /// The system refused what a hog needs.
-    #[error("cannot release {kind}: {error}; free what it needs, or choose another kind")]
+    #[error("cannot start {kind}: {error}; free what it needs, or choose another kind")]
     Hog {
         /// The hog's kind.
         kind: &'static str,
@@ -84,7 +84,7 @@ pub enum LabError {
         error: io::Error,
     },
     /// Not long enough to be a hog.
-    #[error("a hog that gives way after {0:?} is none; let it hold the worker for 1ms or longer")]
+    #[error("a hold of {0:?} is too short; use 1ms or longer")]
     HoldTooShort(Duration),
     /// The system refused the runtime or its thread.
     #[error(

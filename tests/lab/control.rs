@@ -103,7 +103,7 @@ fn counts_are_raised_and_lowered() {
         }
     }
     bench.lab.execute(Command::Lower(3));
-    assert_eq!(bench.lab.execute(Command::Lower(3)), "cruncher is at 0 already");
+    assert_eq!(bench.lab.execute(Command::Lower(3)), "cruncher is already at 0");
     assert_eq!(bench.lab.execute(Command::Raise(9)), "there is no such workload");
 }
 
@@ -113,7 +113,7 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
     bench.wait_for_work();
     assert_eq!(
         bench.lab.execute(Command::Pause(1)),
-        "tcp paused: its tasks end, and p starts 24 again"
+        "tcp paused: its tasks end, p starts 24 again"
     );
     let ended = |s: &Snapshot| alive(s, "client") == 0 && alive(s, "conn") == 0;
     let snapshot = bench.wait("all clients have ended", ended);
@@ -127,7 +127,7 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
     bench.lab.execute(Command::SwitchFlavor);
     bench.wait("the others are there", |s| s.epoch == 2 && alive(s, "heartbeat") == 8);
     assert_eq!(alive(&bench.look(), "client"), 0);
-    assert_eq!(bench.lab.execute(Command::Pause(1)), "tcp goes on: 24 start anew");
+    assert_eq!(bench.lab.execute(Command::Pause(1)), "tcp resumed: 24 start again");
     let snapshot = bench.wait("they are back", |s| alive(s, "client") == 24);
     assert_eq!(snapshot.lab.expect("a lab").workloads[1].paused, None);
     bench.wait_for_work();
@@ -142,7 +142,7 @@ fn a_workload_restarts_with_all_that_had_ended() {
     bench.wait("one is lost", |s| alive(s, "heartbeat") == 7);
     let youngest = snapshot.tasks.iter().map(|task| task.key).max();
     let said = bench.lab.execute(Command::Restart(0));
-    assert_eq!(said, "heartbeats restarted: its tasks end, and 8 start anew");
+    assert_eq!(said, "heartbeats restarted: its tasks end, 8 start again");
     bench.wait("all of them are new", |s| {
         let beats = s.tasks.iter().filter(|t| &*t.meta.group == "heartbeat" && !t.state.is_done());
         beats.clone().count() == 8 && beats.into_iter().all(|task| Some(task.key) > youngest)
@@ -155,7 +155,7 @@ fn workers_are_counted_anew_on_a_new_runtime() {
     let flavor = Some(Flavor::MultiThread);
     let mut bench = Bench::start(LabOptions { workers: Some(1), flavor, ..mixed() });
     bench.wait_for_work();
-    assert_eq!(bench.lab.execute(Command::FewerWorkers), "it stays at 1 worker");
+    assert_eq!(bench.lab.execute(Command::FewerWorkers), "still 1 worker: the limit is reached");
     let said = bench.lab.execute(Command::MoreWorkers);
     assert_eq!(said, "runtime: multi-thread with 2 workers");
     let snapshot = bench.wait_for_work();
@@ -192,11 +192,11 @@ fn a_cancelled_heartbeat_ends_as_cancelled() {
     let snapshot = bench.wait_for_work();
     let key = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
     let said = bench.lab.execute(Command::Cancel(key));
-    assert_eq!(said, "cancel asked of heartbeat-3: it takes effect at its next await");
+    assert_eq!(said, "cancel requested for heartbeat-3: it takes effect at its next await");
     bench.wait("it has ended", |s| {
         named(s, "heartbeat-3").is_some_and(|task| task.state == State::Cancelled)
     });
-    assert_eq!(bench.lab.execute(Command::Cancel(key)), "this task has ended already");
+    assert_eq!(bench.lab.execute(Command::Cancel(key)), "the task has already ended");
     bench.wait_for_work();
 }
 
@@ -227,7 +227,7 @@ fn what_cannot_be_started_is_said_in_one_clear_sentence() {
         ("100001 of its kind", error(&|o| o.scenario.workloads[0].count = 100_001)),
         ("1000001 tasks, but 1000000", error(&|o| crowd(&mut o.scenario))),
         ("0 hogs", error(&|o| o.hog.count = 0)),
-        ("after 999µs", error(&|o| o.hog.hold = Some(Duration::from_micros(999)))),
+        ("a hold of 999µs", error(&|o| o.hog.hold = Some(Duration::from_micros(999)))),
         ("did you mean `mixed`?", find("mixde").expect_err("unknown").to_string()),
     ];
     for (part, message) in cases {

@@ -24,7 +24,7 @@ fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
         bench.wait_for_work();
 
         let said = bench.lab.execute(Command::ToggleHog);
-        assert!(said.contains(kind.as_str()) && said.contains("never gives way"), "{said}");
+        assert!(said.contains(kind.as_str()) && said.contains("never yields"), "{said}");
         // In one and the same poll: a hog may have short ones before that of its disease.
         let mut first = bench.wait_for_hog();
         let second = bench.wait("a poll grows", |now| {

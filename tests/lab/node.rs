@@ -142,7 +142,7 @@ fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
 fn a_program_that_is_not_asynctop_has_no_customers() {
     let options = LabOptions { program: None, ..with(3) };
     let error = Lab::start(options).expect_err("nobody could be the customers").to_string();
-    assert!(error.contains("`customers`: its customers are a process of asynctop"), "{error}");
+    assert!(error.contains("`customers`: its customers run in another process"), "{error}");
 }
 
 #[test]

@@ -92,14 +92,14 @@ fn one_sees_at_which_await_each_connection_is() {
         // In its first poll a task may not have come to its first stage yet.
         assert!(of(s, "conn").all(|task| task.polls <= 1 || task.stage.is_some()));
         seen.extend(of(s, "conn").filter_map(|task| task.stage));
-        ["reads the request", "asks the database"].iter().all(|stage| seen.contains(stage))
+        ["reads the request", "queries the database"].iter().all(|stage| seen.contains(stage))
     });
     let known = [
         "reads the request",
-        "asks the database",
+        "queries the database",
         "formats the answer",
         "writes the answer",
-        "its client has gone",
+        "its client has disconnected",
     ];
     assert!(seen.iter().all(|stage| known.contains(stage)), "{seen:?}");
 }
@@ -114,13 +114,13 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
         bench.wait("requests are answered", |s| requests(s) > requests(&before) + 8);
         bench.lab.execute(Command::SwitchMode(1));
     }
-    assert!(bench.lab.execute(Command::SwitchMode(0)).contains("one way"));
+    assert!(bench.lab.execute(Command::SwitchMode(0)).contains("has no modes"));
     assert!(bench.lab.execute(Command::SwitchMode(7)).contains("no such workload"));
 }
 
 /// The connections whose query has not returned.
 fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskFigures> {
-    of(snapshot, "conn").filter(|task| task.stage == Some("asks the database"))
+    of(snapshot, "conn").filter(|task| task.stage == Some("queries the database"))
 }
 
 fn heartbeat_polls(snapshot: &Snapshot) -> u64 {

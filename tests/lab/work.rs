@@ -126,7 +126,7 @@ fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
     for figure in figures {
         match cfg!(tokio_unstable) {
             true => assert!(matches!(figure, Figure::Measured(_))),
-            false => assert_eq!(figure.reason(), Some("needs a build with tokio_unstable")),
+            false => assert_eq!(figure.reason(), Some("requires a build with tokio_unstable")),
         }
     }
     let polls = |s: &Snapshot| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();

@@ -76,34 +76,34 @@ impl HogKind {
             HogKind::Spin => &About {
                 name: "spin",
                 cure: false,
-                does: "Computes without an await, so its worker runs nobody else meanwhile.",
-                advice: "Give way in between (yield, budget), or move the work off the worker \
-                         (spawn-blocking, own-thread).",
+                does: "Computes without an await, so its worker polls no other task.",
+                advice: "Yield between pieces of the work (yield, budget), or move it off the \
+                         worker (spawn-blocking, own-thread).",
                 unit: COMPUTED,
             },
             HogKind::Block => &About {
                 name: "block",
                 cure: false,
-                does: "Sleeps in std::thread::sleep: the worker computes nothing and still runs \
-                       nobody else.",
-                advice: "Await tokio::time::sleep instead; a call that has to block belongs into \
+                does: "Sleeps in std::thread::sleep: the worker computes nothing, but polls no \
+                       other task.",
+                advice: "Await tokio::time::sleep instead; move a call that has to block to \
                          spawn_blocking.",
                 unit: None,
             },
             HogKind::Lock => &About {
                 name: "lock",
                 cure: false,
-                does: "Waits for a std::sync::Mutex that a thread holds across slow work, and \
-                       its worker waits along.",
-                advice: "Hold such a lock for moments only, or await tokio::sync::Mutex, which \
-                         gives the worker back.",
+                does: "Waits for a std::sync::Mutex that a thread holds during slow work, which \
+                       blocks its worker.",
+                advice: "Hold such a lock only briefly, or await tokio::sync::Mutex, so that the \
+                         worker can poll other tasks.",
                 unit: None,
             },
             HogKind::Io => &About {
                 name: "io",
                 cure: false,
-                does: "Writes 64KiB to a temporary file and waits in fsync until the disk has \
-                       them, again and again, on the worker.",
+                does: "Writes 64KiB to a temporary file and waits in fsync until they are on disk, \
+                       repeatedly, on the worker.",
                 advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
                          could wait for.",
                 unit: Some("writes"),
@@ -112,10 +112,10 @@ impl HogKind {
             HogKind::Db => &About {
                 name: "db",
                 cure: false,
-                does: "Asks an embedded database for the best of 5,000 users, again and again, on \
+                does: "Queries an embedded database for the best of 5,000 users, repeatedly, on \
                        the worker: each query computes and reads without an await.",
-                advice: "Give queries to spawn_blocking, or to a thread that owns the database; \
-                         the scenario web has both to compare.",
+                advice: "Run queries in spawn_blocking, or on a thread that owns the database; the \
+                         scenario web compares both.",
                 unit: Some("queries"),
             },
             HogKind::Yield => &About {
@@ -123,45 +123,45 @@ impl HogKind {
                 cure: true,
                 does: "Does spin's work in slices of 100µs, with \
                        tokio::task::yield_now().await after each.",
-                advice: "Others wait for one slice at most; the hog itself waits for all the \
-                         others after each slice.",
+                advice: "Other tasks wait for one slice at most; the hog itself waits for all \
+                         other tasks after each slice.",
                 unit: COMPUTED,
             },
             HogKind::Budget => &About {
                 name: "budget",
                 cure: true,
                 does: "Does spin's work in pieces of 10µs, with \
-                       tokio::task::coop::consume_budget().await after each; Tokio lets 128 \
-                       pass in one poll.",
-                advice: "A call costs next to nothing, but Tokio counts calls and not time: \
-                         here a poll still takes over a millisecond.",
+                       tokio::task::coop::consume_budget().await after each; Tokio allows 128 of \
+                       them per poll.",
+                advice: "A call costs next to nothing, but Tokio counts calls, not time: here a \
+                         poll still takes over a millisecond.",
                 unit: COMPUTED,
             },
             HogKind::SpawnBlocking => &About {
                 name: "spawn-blocking",
                 cure: true,
                 does: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
-                       blocking pool, and awaits it: no worker is held.",
-                advice: "It still takes a core, it cannot be cancelled once it runs, and the \
-                         pool has 512 threads unless set otherwise.",
+                       blocking pool, and awaits it: no worker is blocked.",
+                advice: "It still uses a core, it cannot be cancelled while it runs, and the pool \
+                         has 512 threads by default.",
                 unit: COMPUTED,
             },
             HogKind::BlockInPlace => &About {
                 name: "block-in-place",
                 cure: true,
-                does: "Does spin's work in tokio::task::block_in_place: another thread takes \
-                       over the worker with all its tasks first.",
-                advice: "Only on the multi-thread runtime, where current-thread would panic; and \
-                         whatever is joined to this task stands still with it.",
+                does: "Does spin's work in tokio::task::block_in_place: another thread takes over \
+                       the worker and its tasks first.",
+                advice: "It requires the multi-thread runtime (on current-thread it panics), and \
+                         other futures of the same task are blocked with it.",
                 unit: COMPUTED,
             },
             HogKind::OwnThread => &About {
                 name: "own-thread",
                 cure: true,
-                does: "Does spin's work on a std thread of its own, which answers through a \
+                does: "Does spin's work on a std thread of its own, which replies through a \
                        tokio::sync::oneshot that the task awaits.",
-                advice: "Each round costs the start of a thread, and nobody limits how many \
-                         there are: right for work that lasts.",
+                advice: "Each piece of work starts a thread, and their number is not limited: \
+                         suited to long-running work.",
                 unit: COMPUTED,
             },
         }
@@ -202,7 +202,7 @@ impl FromStr for HogKind {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.iter().find(|kind| kind.as_str() == name);
-        known.copied().ok_or("its kind is not known")
+        known.copied().ok_or("unknown kind")
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
         let readme = include_str!("../../../README.md");
         let row = |kind: &HogKind| {
             let About { name, cure, does, advice, .. } = kind.about();
-            let what = if *cure { "cure" } else { "disease" };
+            let what = if *cure { "fix" } else { "anti-pattern" };
             format!("| `{name}` | {what} | {does} {advice} |")
         };
         let table = HogKind::ALL.iter().map(row).collect::<Vec<_>>().join("\n");

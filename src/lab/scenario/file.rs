@@ -84,10 +84,8 @@ fn workloads(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioErr
         let name = table.get("name").or_else(|| table.get("kind"));
         if let Some(name) = name {
             if scenario.workloads.iter().any(|other| other.name == spec.name) {
-                let problem = format!(
-                    "there is a workload `{}` already; give one of them another name",
-                    spec.name
-                );
+                let problem =
+                    format!("there is already a workload `{}`; rename one of the two", spec.name);
                 return Err(name.error(&problem));
             }
             if scenario.workloads.len() == MAX_WORKLOADS {
@@ -161,7 +159,8 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
             "never" => None,
             given => {
                 let hold = parse_duration(given).ok().filter(|hold| hold.as_millis() >= 1);
-                let wrong = || entry.error(&format!("`{}` is no hold; {REMEDY}", excerpt(given)));
+                let wrong =
+                    || entry.error(&format!("`{}` is not a hold; {REMEDY}", excerpt(given)));
                 Some(hold.ok_or_else(wrong)?)
             }
         };

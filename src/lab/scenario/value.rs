@@ -30,7 +30,11 @@ pub(super) fn read(entry: &Entry<'_>, allows: Allows) -> Result<Value, ScenarioE
             Value::Word(word.copied().ok_or_else(|| {
                 let meant = closest_match(text, words.iter().copied());
                 let meant = meant.map(|word| format!(" (did you mean \"{word}\"?)"));
-                wrong(format!("\"{}\" is none of them{}", excerpt(text), meant.unwrap_or_default()))
+                wrong(format!(
+                    "\"{}\" is not allowed here{}",
+                    excerpt(text),
+                    meant.unwrap_or_default()
+                ))
             })?)
         }
         (Allows::Switch { .. }, DeValue::Boolean(on)) => Value::Switch(*on),

@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "blocking",
-    about: "tasks that hand a call that blocks to the blocking pool and await its end",
+    about: "tasks that run a blocking call on the blocking pool and await it",
     unit: Some("job"),
     params: &[&WORK, &PAUSE],
     tasks: one_each,
@@ -34,7 +34,7 @@ static WORK: Param = Param {
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the rest after each call",
+    about: "the pause after each call",
     allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
 };
 

@@ -29,7 +29,7 @@ pub(super) static KIND: Kind = Kind {
 /// Unless set, short enough that whoever waits meanwhile does not notice.
 static SLICE: Param = Param {
     name: "slice",
-    about: "how long it computes before it gives way",
+    about: "how long it computes before it yields",
     allows: Allows::Duration { default: micros(100), least: micros(1), most: secs(60) },
 };
 
@@ -41,7 +41,7 @@ static SLICES: Param = Param {
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the rest after each job",
+    about: "the pause after each job",
     allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
 };
 

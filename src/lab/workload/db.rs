@@ -133,7 +133,7 @@ fn failed(what: &str, error: redb::Error) -> io::Error {
         redb::Error::Io(error) if full(&error) => io::Error::new(
             error.kind(),
             format!(
-                "cannot {what} the database: no room is left in {} (TMPDIR can name another \
+                "cannot {what} the database: no space is left in {} (TMPDIR can name another \
                  directory, and `users` asks for less)",
                 env::temp_dir().display()
             ),

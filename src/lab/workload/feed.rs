@@ -22,7 +22,7 @@ use crate::{lab::spawner::Spawner, stage};
 
 pub(super) static KIND: Kind = Kind {
     name: "feed",
-    about: "tasks that a thread outside of the runtime sends to",
+    about: "tasks that receive messages from a thread outside the runtime",
     unit: None,
     params: &[&PERIOD],
     tasks: one_each,
@@ -31,7 +31,7 @@ pub(super) static KIND: Kind = Kind {
 
 static PERIOD: Param = Param {
     name: "period",
-    about: "the time between two pieces of news",
+    about: "the time between two messages",
     allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(60) },
 };
 
@@ -72,5 +72,5 @@ fn send(listeners: &Weak<Listeners>, period: Duration) {
 async fn listen(mut news: Receiver<u64>) {
     stage("waits for news");
     while news.recv().await.is_some() {}
-    stage("there will be no more news");
+    stage("no more news");
 }

@@ -30,7 +30,7 @@ static STEP: Param = Param {
 
 static PATIENCE: Param = Param {
     name: "patience",
-    about: "after this the download is dropped",
+    about: "the time after which the download is dropped",
     allows: Allows::Duration { default: millis(500), least: millis(1), most: secs(3600) },
 };
 

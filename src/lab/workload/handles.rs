@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "handles",
-    about: "tasks that spawn two others, drop the handle of the one and abort the other",
+    about: "tasks that spawn two others, drop the handle of one and abort the other",
     unit: None,
     params: &[&STEP, &REST],
     tasks,
@@ -63,7 +63,7 @@ impl Workload for Handles {
         let (without_handle, aborted) = (self.without_handle.clone(), self.aborted.clone());
         let parent = async move {
             loop {
-                stage("spawns two, drops the handle of the one");
+                stage("spawns two, drops the handle of one");
                 // The spawner keeps no JoinHandle: it is dropped before this returns.
                 let child = four_steps(step, without_handle.clone());
                 spawner.spawn(&format!("handle-dropped-{number}"), child);
@@ -85,5 +85,5 @@ async fn four_steps(step: Duration, finished: Count) {
         sleep(step).await;
     }
     finished.add(1);
-    stage("finished, and nobody had its handle");
+    stage("finished without a handle");
 }

@@ -48,7 +48,7 @@ static SLEEP: Param = Param {
 
 static REST: Param = Param {
     name: "rest",
-    about: "how long main rests after that before it does it all again",
+    about: "the pause of main before it starts again",
     allows: Allows::Duration { default: secs(3), least: millis(1), most: secs(3600) },
 };
 

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "in-place",
-    about: "tasks that block their thread inside of block_in_place",
+    about: "tasks that block their thread inside block_in_place",
     unit: Some("call"),
     params: &[&WORK, &PAUSE],
     tasks: one_each,
@@ -30,7 +30,7 @@ static WORK: Param = Param {
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the rest after each call",
+    about: "the pause after each call",
     allows: Allows::Duration { default: millis(50), least: millis(1), most: secs(60) },
 };
 

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "leak",
-    about: "tasks that spawn others which wait for ever",
+    about: "tasks that spawn others which wait forever",
     unit: None,
     params: &[&EVERY, &LIMIT],
     tasks,
@@ -30,7 +30,7 @@ static EVERY: Param = Param {
 
 static LIMIT: Param = Param {
     name: "limit",
-    about: "after so many it leaks no more",
+    about: "the number of leaked tasks at which it stops",
     allows: Allows::Count { default: 1000, least: 1, most: 100_000 },
 };
 
@@ -63,7 +63,7 @@ impl Workload for Leak {
                 sleep(every).await;
             }
             loop {
-                stage("at its limit: leaks no more");
+                stage("at its limit, spawns no more");
                 sleep(Duration::from_secs(3600)).await;
             }
         };
@@ -73,7 +73,7 @@ impl Workload for Leak {
 
 async fn wait(mut news: watch::Receiver<()>, leaked: Count) {
     leaked.add(1);
-    stage("waits for news that never come");
+    stage("waits for a message that never comes");
     let _ = news.changed().await;
     leaked.sub(1);
 }

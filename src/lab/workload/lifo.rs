@@ -23,7 +23,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "lifo",
-    about: "tasks that wake two others, first one and then the other, and then keep the worker",
+    about: "tasks that wake two others, one after the other, and then block the worker",
     unit: None,
     params: &[&HOLD, &PAUSE],
     tasks: |count: usize, _: &Params| count.saturating_mul(3),
@@ -32,13 +32,13 @@ pub(super) static KIND: Kind = Kind {
 
 static HOLD: Param = Param {
     name: "hold",
-    about: "how long it keeps the worker after it has woken them",
+    about: "how long it blocks the worker after it has woken them",
     allows: Allows::Duration { default: millis(80), least: micros(0), most: secs(60) },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the rest until it does it again",
+    about: "the pause before it does so again",
     allows: Allows::Duration { default: millis(100), least: millis(1), most: secs(60) },
 };
 
@@ -80,7 +80,7 @@ async fn wake_and_hold(
             // A partner that has not taken the last message is awake already.
             let _ = partner.try_send(wait.begin());
         }
-        stage("has woken both, keeps its worker");
+        stage("has woken both, blocks its worker");
         compute(hold);
         stage("rests");
         sleep(pause).await;
@@ -93,5 +93,5 @@ async fn answer(mut woken: Receiver<GoingOn>) {
     while let Some(wait) = woken.recv().await {
         wait.end();
     }
-    stage("nobody wakes it any more");
+    stage("its waker has ended");
 }

@@ -7,7 +7,7 @@ use crate::{lab::spawner::Spawner, stage};
 
 pub(super) static KIND: Kind = Kind {
     name: "lost-waker",
-    about: "tasks whose future drops its waker and returns Pending, so that nobody can wake them",
+    about: "tasks whose future drops its waker and returns Pending, so that nothing can wake them",
     unit: None,
     params: &[],
     tasks: one_each,
@@ -21,7 +21,7 @@ struct LostWaker {
 impl Workload for LostWaker {
     fn start(&mut self, number: usize) -> Unit {
         let task = async {
-            stage("waits for what nobody can tell it");
+            stage("waits without a waker");
             poll_fn(|context| {
                 // Where a real one would keep it for whoever brings the news.
                 drop(context.waker().clone());

@@ -35,7 +35,7 @@ static HOLD: Param = Param {
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "its rest after that",
+    about: "its pause after that",
     allows: Allows::Duration { default: millis(100), least: millis(1), most: secs(60) },
 };
 
@@ -85,5 +85,5 @@ async fn glances(mutex: std::sync::Weak<Mutex<u64>>, wait: Latency) {
         stage("rests");
         sleep(Duration::from_millis(3)).await;
     }
-    stage("the mutex has gone");
+    stage("the mutex was dropped");
 }

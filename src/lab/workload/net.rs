@@ -107,7 +107,7 @@ pub(super) fn failure(error: &io::Error) -> &'static str {
         io::ErrorKind::BrokenPipe => "failed: broken pipe",
         io::ErrorKind::UnexpectedEof => "failed: connection closed",
         io::ErrorKind::AddrNotAvailable => "failed: no port is free",
-        io::ErrorKind::InvalidData => "failed: not understood",
+        io::ErrorKind::InvalidData => "failed: unexpected reply",
         _ if error.raw_os_error().is_some_and(|code| code == EMFILE || code == ENFILE) => {
             "failed: too many open files"
         }

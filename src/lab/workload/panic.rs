@@ -12,7 +12,7 @@ use crate::{lab::spawner::Spawner, stage};
 
 pub(super) static KIND: Kind = Kind {
     name: "panic",
-    about: "tasks that panic soon after they began",
+    about: "tasks that panic soon after they start",
     unit: None,
     params: &[&AFTER],
     tasks: one_each,
@@ -44,5 +44,5 @@ impl Workload for Panic {
 async fn panics(after: Duration) {
     stage("about to panic");
     sleep(after).await;
-    panic!("a task of the lab panics because the scenario says so");
+    panic!("this task of the lab panics on purpose");
 }

@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "pingpong",
-    about: "pairs of tasks that pass a message to and fro",
+    about: "pairs of tasks that pass a message back and forth",
     unit: Some("round trip"),
     params: &[&PAUSE],
     tasks: two_each,
@@ -27,7 +27,7 @@ pub(super) static KIND: Kind = Kind {
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the rest after each round trip; Tokio's timer rounds up to whole milliseconds",
+    about: "the pause after each round trip; Tokio's timer rounds up to whole milliseconds",
     allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
 };
 
@@ -66,7 +66,7 @@ async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done, pa
         stage("rests");
         sleep(pause).await;
     }
-    stage("failed: its pong has gone");
+    stage("failed: its pong has ended");
 }
 
 /// Ends with its ping.
@@ -79,5 +79,5 @@ async fn pong(mut from_ping: Receiver<u64>, to_ping: Sender<u64>) {
             break;
         }
     }
-    stage("its ping has gone");
+    stage("its ping has ended");
 }

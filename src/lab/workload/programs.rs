@@ -31,7 +31,7 @@ const QUEUE: usize = 256;
 
 pub(super) static KIND: Kind = Kind {
     name: "programs",
-    about: "programs of a cooperative desktop: each handles an event and gives way",
+    about: "programs of a cooperative desktop: each handles an event and yields",
     unit: None,
     params: &[&MOUSE, &HANDLE, &REDRAW, &REDRAW_EVERY, &STRIP],
     tasks: one_each,
@@ -40,7 +40,7 @@ pub(super) static KIND: Kind = Kind {
 
 static MOUSE: Param = Param {
     name: "mouse",
-    about: "the time between two events of the mouse, which go to one program after the other",
+    about: "the time between two mouse events, which the programs receive in turn",
     allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(60) },
 };
 
@@ -58,13 +58,13 @@ static REDRAW: Param = Param {
 
 static REDRAW_EVERY: Param = Param {
     name: "redraw_every",
-    about: "after so many events it redraws its window",
+    about: "the number of events after which it redraws its window",
     allows: Allows::Count { default: 100, least: 1, most: 1_000_000 },
 };
 
 static STRIP: Param = Param {
     name: "strip",
-    about: "it redraws for so long, then gives way before it goes on; 0s is all at once",
+    about: "how long it redraws before it yields once; 0s redraws all at once",
     allows: Allows::Duration { default: micros(0), least: micros(0), most: secs(60) },
 };
 
@@ -150,7 +150,7 @@ async fn program(mut events: Receiver<GoingOn>, manners: Manners) {
             redraw(manners).await;
         }
     }
-    stage("there are no more events");
+    stage("no more events");
 }
 
 async fn redraw(manners: Manners) {

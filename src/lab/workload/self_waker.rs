@@ -11,7 +11,7 @@ use crate::{lab::spawner::Spawner, stage};
 
 pub(super) static KIND: Kind = Kind {
     name: "self-waker",
-    about: "tasks that look again and again instead of waiting, and wake themselves to do so",
+    about: "tasks that check again and again instead of waiting, and wake themselves to do so",
     unit: None,
     params: &[&LOOK],
     tasks: one_each,
@@ -20,7 +20,7 @@ pub(super) static KIND: Kind = Kind {
 
 static LOOK: Param = Param {
     name: "look",
-    about: "how long each look takes",
+    about: "how long each check takes",
     allows: Allows::Duration { default: micros(5), least: micros(0), most: secs(60) },
 };
 
@@ -38,7 +38,7 @@ impl Workload for SelfWaker {
     fn start(&mut self, number: usize) -> Unit {
         let look = self.look;
         let task = async move {
-            stage("looks, wakes itself, looks again");
+            stage("checks and wakes itself");
             poll_fn(|context| {
                 compute(look);
                 context.waker().wake_by_ref();

@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) static KIND: Kind = Kind {
     name: "slow-consumer",
-    about: "pairs of tasks with an unbounded queue between them, which only grows",
+    about: "pairs of tasks with an unbounded queue between them, which keeps growing",
     unit: None,
     params: &[&BATCH, &PERIOD, &WORK, &LIMIT],
     tasks: two_each,
@@ -45,13 +45,13 @@ static PERIOD: Param = Param {
 
 static WORK: Param = Param {
     name: "work",
-    about: "how long the consumer waits for each, for a database say",
+    about: "how long the consumer waits per item, as for a database",
     allows: Allows::Duration { default: millis(2), least: millis(1), most: secs(60) },
 };
 
 static LIMIT: Param = Param {
     name: "limit",
-    about: "with so many in the queue the producer pauses, so that the lab's memory suffices",
+    about: "the queue length at which the producer pauses, to bound the lab's memory",
     allows: Allows::Count { default: 100_000, least: 1, most: 10_000_000 },
 };
 
@@ -104,7 +104,7 @@ async fn produce(
                 queue.add(1);
                 if sender.send(Instant::now()).is_err() {
                     queue.sub(1);
-                    stage("failed: its consumer has gone");
+                    stage("failed: its consumer has ended");
                     return;
                 }
             }
@@ -125,12 +125,12 @@ async fn consume(
         let Some(sent) = receiver.recv().await else { break };
         queue.sub(1);
         age.took(sent.elapsed());
-        stage("works on one of many");
+        stage("handles an item");
         sleep(work).await;
     }
     receiver.close();
     while receiver.try_recv().is_ok() {
         queue.sub(1);
     }
-    stage("its producer has gone");
+    stage("its producer has ended");
 }

@@ -37,7 +37,7 @@ static BURST: Param = Param {
 
 static EVERY: Param = Param {
     name: "every",
-    about: "the rest after each storm",
+    about: "the pause after each storm",
     allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(3600) },
 };
 

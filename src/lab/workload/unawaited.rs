@@ -29,7 +29,7 @@ impl Workload for Unawaited {
 }
 
 async fn work() -> io::Result<()> {
-    stage("works, so somebody has awaited it after all");
+    stage("works, so it was awaited after all");
     sleep(Duration::from_secs(1)).await;
     Ok(())
 }

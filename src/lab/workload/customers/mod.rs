@@ -24,8 +24,8 @@ pub(super) use process::Seat;
 
 pub(super) static KIND: Kind = Kind {
     name: "customers",
-    about: "a TCP service whose many clients, in another process, hold their connections and \
-            ask now and then",
+    about: "a TCP service whose many clients, in another process, keep their connections open and \
+            send requests now and then",
     unit: Some("answer"),
     params: &[&EVERY],
     tasks,
@@ -54,7 +54,10 @@ struct Customers {
 fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
     let Opening { spawner, done, failure, gauges, params, count, program, .. } = opening;
     let program = program.ok_or_else(|| {
-        io::Error::other("its customers are a process of asynctop, and this program is not it")
+        io::Error::other(
+            "its customers run in another process, which only the program asynctop \
+                          can start",
+        )
     })?;
     net::make_room(count, 1)?;
     let (listener, address) = net::listen(spawner.handle())?;

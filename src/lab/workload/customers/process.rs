@@ -33,7 +33,7 @@ impl Outside {
     ) -> io::Result<Arc<Outside>> {
         let explain = |error: io::Error| {
             let said =
-                format!("its customers' process, {}, does not start: {error}", program.display());
+                format!("cannot start its customers' process {}: {error}", program.display());
             io::Error::new(error.kind(), said)
         };
         let mut child = Command::new(program)

@@ -21,7 +21,7 @@ impl Questions {
     }
 
     pub(super) fn round(&self, orders: &Orders) -> Result<(), String> {
-        stage("asks the database");
+        stage("queries the database");
         again_and_again(orders, || ask_database(&self.0).map_err(|error| error.to_string()))
     }
 }

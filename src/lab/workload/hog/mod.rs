@@ -101,7 +101,7 @@ async fn run(mut means: Means, orders: Orders) {
         if orders.stop.asked() {
             return;
         }
-        stage("gives way");
+        stage("yields");
         yield_now().await;
     }
 }

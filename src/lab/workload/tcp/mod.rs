@@ -42,13 +42,13 @@ pub(super) static KIND: Kind = Kind {
 
 static SERVE: Param = Param {
     name: "serve",
-    about: "a task for each connection, or a thread for each as services had before async",
+    about: "one task per connection, or one thread per connection",
     allows: Allows::Choice(&["tasks", "threads"]),
 };
 
 static THINK: Param = Param {
     name: "think",
-    about: "how long a client rests after each reply, at least: each has its own pace",
+    about: "minimum pause of a client after each reply; the pauses differ",
     allows: Allows::Duration { default: millis(5), least: millis(1), most: secs(60) },
 };
 
@@ -109,7 +109,7 @@ impl Workload for Tcp {
 /// One connection, until the client goes; `replied` is called after each reply.
 pub(super) async fn serve(stream: TcpStream, replied: impl FnMut()) {
     match answer_all(stream, replied).await {
-        Ok(()) => stage("its client has gone"),
+        Ok(()) => stage("its client has disconnected"),
         Err(error) => stage(failure(&error)),
     }
 }
@@ -134,7 +134,7 @@ async fn answer_all(stream: TcpStream, mut replied: impl FnMut()) -> io::Result<
 fn reply(request: &str, served: u64) -> String {
     match request.lines().next().and_then(|line| line.strip_prefix("GET ")) {
         Some(item) => format!("200 OK\nitem: {item}\nserved: {served}\n\n"),
-        None => "400 what is it that you want?\n\n".to_owned(),
+        None => "400 bad request\n\n".to_owned(),
     }
 }
 

@@ -80,7 +80,7 @@ impl Client {
             stage("reads the answer");
             response.into_body().collect().await?;
             if status != StatusCode::OK {
-                return Err(format!("the service says {status}").into());
+                return Err(format!("the service replies {status}").into());
             }
             self.done.one();
             attempts.succeeded();

@@ -31,19 +31,19 @@ pub(super) static KIND: Kind = Kind {
 
 static DATABASE: Param = Param {
     name: "database",
-    about: "where the database is asked; the Lab screen switches it",
+    about: "where the queries run; the Lab screen switches it",
     allows: Allows::Mode(&[ask::SPAWN_BLOCKING, ask::THREAD, ask::ON_THE_WORKER]),
 };
 
 static USERS: Param = Param {
     name: "users",
-    about: "how many users the database has; GET /users looks at them all",
+    about: "the number of users in the database; GET /users reads all of them",
     allows: Allows::Count { default: 5_000, least: 1, most: 1_000_000 },
 };
 
 static THINK: Param = Param {
     name: "think",
-    about: "how long a client rests after each answer, at least: each has its own pace",
+    about: "minimum pause of a client after each answer; the pauses differ",
     allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
 };
 

@@ -43,7 +43,7 @@ pub(super) async fn connection(stream: TcpStream, asker: Asker) {
         }
     });
     match http1::Builder::new().serve_connection(io, service).await {
-        Ok(()) => stage("its client has gone"),
+        Ok(()) => stage("its client has disconnected"),
         Err(_) => stage("failed: the connection broke"),
     }
 }
@@ -52,7 +52,7 @@ async fn handle(request: &Request<Incoming>, asker: &Asker) -> Response<Full<Byt
     let Some(question) = question(request) else {
         return reply(StatusCode::NOT_FOUND, br#"{"error":"there is /users and /users/ID"}"#);
     };
-    stage("asks the database");
+    stage("queries the database");
     match asker.ask(question).await {
         Err(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, br#"{"error":"no database"}"#),
         Ok(users) => {
