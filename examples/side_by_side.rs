@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     // Long enough to compare with.
     thread::sleep(Duration::from_secs(4));
     lab.master.take_writer()?.write_all(b"b")?;
-    lab.wait_for("has held worker")?;
+    lab.wait_for("has blocked worker")?;
     console.wait_for("hog")?;
     thread::sleep(Duration::from_secs(3));
     let (left, right) = (lab.lines(), console.lines());

@@ -226,7 +226,7 @@ mod traced {
         let key = setup.spawn(std::future::pending());
         assert_eq!(
             setup.ask(key),
-            ["waits for nothing of Tokio's: futures of other crates do not tell"]
+            ["awaits no Tokio future; await points in other crates are not traced"]
         );
     }
 
@@ -265,7 +265,7 @@ fn who_does_not_wait_is_not_asked() {
         panic!("there is nothing to ask")
     };
     if cfg!(all(feature = "await-points", tokio_unstable)) {
-        assert_eq!(&*why, "the task does not wait: it is polled, or about to be");
+        assert_eq!(&*why, "the task is not idle");
     }
     drop(stop);
     wait_for(|| (setup.reading(key)?.state == State::Completed).then_some(()));
@@ -280,6 +280,6 @@ fn without_tokios_unstable_parts_the_reason_is_said() {
     let key = setup.spawn(outer());
     setup.watchdog.handle().ask(key);
     let lines = setup.answer(key).lines();
-    assert!(lines[0].starts_with("– where it waits is not known: "), "{lines:?}");
+    assert!(lines[0].starts_with("– await point unknown: "), "{lines:?}");
     assert_eq!((NAP, OUTER), (NAP, OUTER));
 }

@@ -139,9 +139,9 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
     }
     let sentence = cost.sentence().unwrap();
     if cost.exact {
-        assert!(sentence.starts_with("cost others ") && sentence.ends_with("(5 tasks)"));
+        assert!(sentence.starts_with("delayed 5 tasks by ") && sentence.ends_with(" task-seconds"));
     } else {
-        assert!(sentence.starts_with("5 tasks waited "), "{sentence}");
+        assert!(sentence.starts_with("delayed 5 tasks by at most "), "{sentence}");
     }
 }
 

@@ -95,7 +95,7 @@ fn the_hog_brings_a_standstill_and_its_end_the_recovery() {
     wait_for_calm(&terminal);
     terminal.keys("b");
     wait_for_standstill(&terminal);
-    terminal.wait_for_line(&["hog", "has held worker 0 for", "without yielding"]);
+    terminal.wait_for_line(&["hog", "has blocked worker 0 for", "without yielding"]);
     terminal.keys("b");
     wait_for_calm(&terminal);
 }
@@ -123,7 +123,7 @@ fn keys_are_answered_while_hogs_hold_every_worker() {
     terminal.keys("?");
     terminal.wait_for_text("tasks, one per row");
     terminal.keys("2");
-    terminal.wait_for_line(&["GROUP", "WAITING"]);
+    terminal.wait_for_line(&["GROUP", "RUNNABLE"]);
     terminal.keys("3");
     terminal.wait_for_line(&["Workers 2"]);
     terminal.keys("b");
@@ -223,7 +223,7 @@ fn without_colour_there_is_none() {
     for mut terminal in [by_variable, by_flag] {
         terminal.wait_for_text("heartbeat-");
         terminal.keys("b");
-        terminal.wait_for_text("has held worker");
+        terminal.wait_for_text("has blocked worker");
         assert!(!has_colour(&terminal.raw()));
     }
 }
@@ -312,7 +312,8 @@ fn the_mouse_is_left_alone_if_asked() {
 #[test]
 fn ascii_is_all_there_is_if_asked() {
     let mut terminal = dashboard(&["--ascii", "--flavor", "current-thread"]);
-    for (keys, title) in [("b", "has held worker"), ("?", "start or stop the hog"), ("6", "Lab")] {
+    for (keys, title) in [("b", "has blocked worker"), ("?", "start or stop the hog"), ("6", "Lab")]
+    {
         terminal.keys(keys);
         terminal.wait_for_text(title);
     }

@@ -100,7 +100,10 @@ fn each_complaint_has_its_line_and_says_what_to_write() {
         ("[lab]\nhog-hold = 'long'", "2: lab.hog-hold: "),
         ("[lab]\nflavour = 'x'", "2: lab.flavour: there is no such key (did you mean `flavor`?)"),
         ("[thresholds]\nleaks = '1'", "2: thresholds.leaks: there is no such key (did you mean"),
-        ("[thresholds]\nleak = '1%'", "2: thresholds.leak: `1%` is no threshold of leak; write"),
+        (
+            "[thresholds]\nleak = '1%'",
+            "2: thresholds.leak: `1%` is not a threshold for leak; write",
+        ),
         ("interval = ", "1: this is not TOML"),
         ("theme = \"\\u001b[2J\"", "1: theme: it has the control character U+001B; leave that"),
     ] {

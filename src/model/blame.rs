@@ -137,7 +137,7 @@ impl Blame {
             format!("{}{} task-seconds, ", at_most(&cost), task_seconds(cost.total_ns))
         });
         Some(format!(
-            "{}{} of {name}{}, {} in all",
+            "{}{} of {name}{}, {} in total",
             cost.unwrap_or_default(),
             plural(*polls, what),
             function.unwrap_or_default(),
@@ -327,11 +327,11 @@ mod tests {
         advance(&mut blame, 2 * S, [evidence(3, S, 20 * MS, "parse")]);
         assert_eq!(
             blame.largest().expect("a poll"),
-            "1 long poll of parser in parse, 20.0ms in all"
+            "1 long poll of parser in parse, 20.0ms in total"
         );
         let polls = [S, 2 * S].map(|began| costs(evidence(1, began, S / 2, "spin"), 4, S, false));
         advance(&mut blame, 3 * S, polls);
-        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00s in all";
+        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00s in total";
         assert_eq!(blame.largest().expect("polls"), largest);
     }
 

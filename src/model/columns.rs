@@ -71,12 +71,12 @@ impl Column {
             Column::Scheduled => "SCHED",
             Column::Idle => "IDLE",
             Column::MaxPoll => "MAX POLL",
-            Column::MaxDelay => "MAX WAIT",
+            Column::MaxDelay => "MAX DELAY",
             Column::Wakes => "WAKES",
-            Column::SelfWakes => "SELF",
+            Column::SelfWakes => "SELF-WAKES",
             Column::Target => "TARGET",
-            Column::Doing => "DOING",
-            Column::Where => "WHERE",
+            Column::Doing => "STAGE",
+            Column::Where => "LOCATION",
         }
     }
 

@@ -75,16 +75,16 @@ impl GroupColumn {
         match self {
             GroupColumn::Name => "GROUP",
             GroupColumn::Tasks => "TASKS",
-            GroupColumn::Waiting => "WAITING",
+            GroupColumn::Waiting => "RUNNABLE",
             GroupColumn::PollRate => "POLLS/S",
             GroupColumn::Polls => "POLLS",
             GroupColumn::BusyShare => "BUSY%",
             GroupColumn::Busy => "BUSY",
             GroupColumn::MaxPoll => "MAX POLL",
             GroupColumn::PollP99 => "POLL P99",
-            GroupColumn::DelayP99 => "WAIT P99",
+            GroupColumn::DelayP99 => "DELAY P99",
             GroupColumn::Wakes => "WAKES",
-            GroupColumn::Where => "WHERE",
+            GroupColumn::Where => "LOCATION",
         }
     }
 }

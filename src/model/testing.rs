@@ -161,7 +161,7 @@ pub(crate) fn hog(kind: &'static str) -> HogFigures {
     HogFigures {
         kind,
         cure: kind == "yield",
-        explained: ["It keeps the worker.", "Give way."],
+        explained: ["Blocks the worker.", "Yield."],
         count: 1,
         hold_ns: None,
         on_since_ns: None,

@@ -158,7 +158,7 @@ impl TaskCell {
     pub(crate) fn ask(&self) -> Result<Waker, &'static str> {
         let foreign = self.foreign();
         if *foreign {
-            return Err("the task is polled with several wakers in turn");
+            return Err("the task is polled with alternating wakers");
         }
         // SAFETY: whoever writes it holds the lock.
         let Some(waker) = (unsafe { &*self.inner.get() }).clone() else {
@@ -167,7 +167,7 @@ impl TaskCell {
         let asked = self.ledger.ask();
         // Before anything of Tokio's runs.
         drop(foreign);
-        asked.then_some(waker).ok_or("the task does not wait: it is polled, or about to be")
+        asked.then_some(waker).ok_or("the task is not idle")
     }
 
     /// The waker that Tokio gave the task.

@@ -135,7 +135,7 @@ impl Registry {
         // Held, so that the slot stays with its task.
         let scan = lock(&self.scan);
         let cell = self.cell_at(key).filter(|cell| cell.key() == key);
-        let cell = cell.ok_or("there is no such task any more")?;
+        let cell = cell.ok_or("the task no longer exists")?;
         let waker = cell.ask();
         // Before anything of Tokio's runs.
         drop(scan);

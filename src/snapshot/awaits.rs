@@ -24,7 +24,7 @@ pub enum Awaits {
     /// Nothing yet: no worker has polled it since.
     Asked,
     /// One stack for each of Tokio's futures that it waits for, innermost frame first:
-    /// several in a `select!` or `join!`, none if it waits for nothing of Tokio's.
+    /// several in a `select!` or `join!`, none if it waits for awaits no Tokio future.
     In(Vec<Arc<Stack>>),
     /// It cannot be asked, or could not tell, and why.
     Unavailable(Arc<str>),
@@ -35,10 +35,14 @@ impl AwaitPoint {
     /// each.
     pub fn lines(&self) -> Vec<String> {
         match &self.answer {
-            Awaits::Asked => vec!["asked; no worker has polled it since".to_owned()],
-            Awaits::Unavailable(why) => vec![format!("– where it waits is not known: {why}")],
+            Awaits::Asked => vec!["requested: answered by the task's next poll".to_owned()],
+            Awaits::Unavailable(why) => vec![format!("– await point unknown: {why}")],
             Awaits::In(stacks) if stacks.is_empty() => {
-                vec!["waits for nothing of Tokio's: futures of other crates do not tell".to_owned()]
+                vec![
+                    "awaits no Tokio future; await points in other crates are not \
+                      traced"
+                        .to_owned(),
+                ]
             }
             Awaits::In(stacks) => stacks.iter().flat_map(|stack| chain(stack)).collect(),
         }
@@ -53,7 +57,7 @@ fn chain(stack: &Stack) -> Vec<String> {
     let mut lines = vec![format!("waits in {leaf}")];
     lines.extend(frames.iter().filter(awaits).take(24).map(|frame| format!("  {frame}")));
     if let ([_], Some(why)) = (&*lines, stack.cut) {
-        lines.push(format!("  who awaits it is not known: {why}"));
+        lines.push(format!("  its callers are unknown: {why}"));
     }
     lines
 }
@@ -143,8 +147,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_says_why() {
-        assert!(said(Awaits::In(Vec::new()))[0].contains("nothing of Tokio's"));
+        assert!(said(Awaits::In(Vec::new()))[0].contains("awaits no Tokio future"));
         let why = said(Awaits::Unavailable("Tokio was built without".into()));
-        assert_eq!(why, ["– where it waits is not known: Tokio was built without"]);
+        assert_eq!(why, ["– await point unknown: Tokio was built without"]);
     }
 }

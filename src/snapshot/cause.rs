@@ -50,7 +50,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Computing => f.write_str("computing"),
-            Cause::NoCpu => f.write_str("ready to compute, but the machine gives it no CPU"),
+            Cause::NoCpu => f.write_str("runnable, but waiting for a CPU"),
             Cause::PageFault => f.write_str("waiting for memory (page fault)"),
             Cause::Call(call) => call.fmt(f),
             Cause::Unknown(why) => write!(f, "cause unknown: {why}"),

@@ -49,16 +49,16 @@ impl Cost {
 }
 
 impl Cost {
-    /// `cost others 3.20 task-seconds (16 tasks)`, or, where it is not certain that it was
-    /// this poll, `16 tasks waited 3.20 task-seconds meanwhile`. `None` if nobody waited.
+    /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` where the delays may have other
+    /// causes. `None` if no task was delayed.
     pub fn sentence(&self) -> Option<String> {
         let seconds = self.total_ns as f64 / 1e9;
         let digits = if seconds < 10.0 { 2 } else { 0 };
         let tasks = if self.tasks == 1 { "1 task".into() } else { format!("{} tasks", self.tasks) };
         let sentence = if self.exact {
-            format!("cost others {seconds:.digits$} task-seconds ({tasks})")
+            format!("delayed {tasks} by {seconds:.digits$} task-seconds")
         } else {
-            format!("{tasks} waited {seconds:.digits$} task-seconds meanwhile")
+            format!("delayed {tasks} by at most {seconds:.digits$} task-seconds")
         };
         (self.tasks > 0).then_some(sentence)
     }
@@ -79,9 +79,12 @@ mod tests {
         assert_eq!((cost.tasks, cost.total_ns), (99, 4950 * MS));
         let kept: Vec<_> = cost.worst.iter().map(|waited| waited.nanos / MS).collect();
         assert_eq!(kept, (84..100).rev().collect::<Vec<_>>());
-        assert_eq!(cost.sentence().as_deref(), Some("cost others 4.95 task-seconds (99 tasks)"));
+        assert_eq!(cost.sentence().as_deref(), Some("delayed 99 tasks by 4.95 task-seconds"));
         cost.exact = false;
-        assert_eq!(cost.sentence().as_deref(), Some("99 tasks waited 4.95 task-seconds meanwhile"));
+        assert_eq!(
+            cost.sentence().as_deref(),
+            Some("delayed 99 tasks by at most 4.95 task-seconds")
+        );
         assert_eq!(Cost::default().sentence(), None);
     }
 }

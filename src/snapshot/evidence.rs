@@ -100,12 +100,12 @@ impl Evidence {
 
     /// What there is to say where the stack would be, if it is not there.
     pub fn instead_of_stack(&self) -> Option<String> {
-        let owed = "captured; its names are being looked up, the first ones take a while";
+        let owed = "captured; it is being symbolized, which takes longer the first time";
         match (&self.stack, &self.no_stack) {
             (Some(_), _) => None,
             (None, _) if self.unnamed > 0 => Some(owed.to_owned()),
             (None, Some(why)) => Some(format!("– ({why})")),
-            (None, None) => (!self.over).then(|| "asked for".to_owned()),
+            (None, None) => (!self.over).then(|| "requested".to_owned()),
         }
     }
 
@@ -147,7 +147,7 @@ impl Evidence {
     /// `120ms without a CPU are not counted (run-queue delay 120ms)`; `None` if it is little.
     fn deduction(&self) -> Option<String> {
         let deducted = duration(self.deducted_ns()?);
-        Some(format!("{deducted} without a CPU are not counted ({})", self.without_cpu))
+        Some(format!("{deducted} without a CPU is not counted ({})", self.without_cpu))
     }
 
     /// `81% in parse_json, 19% in checksum`; `None` unless there are several parts.

@@ -81,7 +81,7 @@ impl TargetFigures {
                     None => "not connected".to_owned(),
                 };
                 let retry = match retry_in_ns {
-                    0 => "connecting again".to_owned(),
+                    0 => "reconnecting".to_owned(),
                     nanos => format!("next attempt in {}", duration(*nanos)),
                 };
                 format!("{since}: {reason}; {retry}")
@@ -130,7 +130,7 @@ impl Gaps {
         let flag = |is: bool, text: &str| is.then(|| text.to_owned());
         let words = [
             flag(self.paused, "paused by another client"),
-            flag(self.behind, "its events come late, so what is new shows late"),
+            flag(self.behind, "its events arrive late, so this is not its current state"),
             count(
                 self.dropped_events,
                 "event dropped by the target",
@@ -138,17 +138,17 @@ impl Gaps {
             ),
             count(
                 self.unknown_tasks,
-                "task mentioned but not sent",
-                "tasks mentioned but not sent",
+                "task referenced but not sent",
+                "tasks referenced but not sent",
             ),
-            count(self.unnamed_tasks, "task without its name", "tasks without their names"),
-            count(self.unread_updates, "update not readable", "updates not readable"),
+            count(self.unnamed_tasks, "task without a name", "tasks without a name"),
+            count(self.unread_updates, "unreadable update", "unreadable updates"),
             count(
                 self.refused,
-                "thing over the limits of asynctop",
-                "things over the limits of asynctop",
+                "item over the limits of asynctop",
+                "items over the limits of asynctop",
             ),
-            count(self.cut_texts, "text cut", "texts cut"),
+            count(self.cut_texts, "truncated text", "truncated texts"),
         ];
         words.into_iter().flatten().collect()
     }

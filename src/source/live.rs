@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Why the wakers of a task are not counted.
-const SEVERAL_WAKERS: &str = "the task is polled with several wakers in turn";
+const SEVERAL_WAKERS: &str = "the task is polled with alternating wakers";
 
 /// Why there are no resources.
 const NO_RESOURCES: &str =
-    "resources and async operations are known of programs with console-subscriber: asynctop attach";
+    "resources and async operations require console-subscriber in the program (asynctop attach)";
 
 /// A snapshot tells of so many long polls at most: those under way, then the latest.
 const EVIDENCE: usize = 100;
@@ -113,7 +113,7 @@ impl LiveSource {
         self.asked = interest.awaits;
         let (task, _) = interest.awaits?;
         let Some(watchdog) = &self.watchdog else {
-            let why = Awaits::Unavailable("nobody asks without a watchdog".into());
+            let why = Awaits::Unavailable("await points require the watchdog".into());
             return Some(AwaitPoint { task, asked_ns: now, answer: why });
         };
         if is_new {

@@ -7,7 +7,7 @@ use crate::model::{Figure, Flavor, RuntimeFigures};
 
 /// Why a figure is missing from a build without Tokio's unstable counters.
 #[cfg(not(tokio_unstable))]
-pub(super) const UNSTABLE: &str = "needs a build with tokio_unstable";
+pub(super) const UNSTABLE: &str = "requires a build with tokio_unstable";
 
 /// Watches one runtime. The monitor gives what happened in each interval; here it is
 /// added up again, because a snapshot holds totals.

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Why there is nothing to see at first.
-const NOT_ASKED: &str = "nobody has asked for it until now: it comes with the next look";
+const NOT_ASKED: &str = "not requested yet: available with the next snapshot";
 
 /// Follows the polls of the workers while somebody wants to see them.
 #[derive(Default)]

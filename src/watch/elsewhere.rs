@@ -7,7 +7,7 @@ const UNAVAILABLE: &str = "stacks are unavailable on this platform";
 
 /// Why no task can be asked where it waits.
 pub(super) const NO_AWAITS: Option<&str> =
-    Some("Tokio traces tasks only on Linux on x86_64 and aarch64");
+    Some("Tokio's task traces require Linux on x86_64 or aarch64");
 
 /// There are none here.
 pub(super) enum Eyes {}

@@ -85,7 +85,7 @@ impl Inspector {
         let Some(eyes) = self.eyes.as_mut().filter(|_| may_capture) else {
             self.judge(at, case, (now, cpu), whereabouts(os_id));
             if self.eyes.is_some() {
-                self.excuse(at, "too many polls are long at this time");
+                self.excuse(at, "too many long polls at once");
             }
             return;
         };

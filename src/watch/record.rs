@@ -70,7 +70,7 @@ impl PollRecord {
 
     /// What the thread did most of the time.
     pub fn cause(&self) -> Cause {
-        self.causes.first().map_or(Cause::Unknown("not looked at yet"), |(cause, _)| *cause)
+        self.causes.first().map_or(Cause::Unknown("not sampled (too short)"), |(cause, _)| *cause)
     }
 
     /// How many stacks were captured.
@@ -183,7 +183,7 @@ mod tests {
         let evidence = record.evidence();
         assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
         let said =
-            "30.0ms without a CPU are not counted (run-queue delay 25.0ms, steal time 5.00ms)";
+            "30.0ms without a CPU is not counted (run-queue delay 25.0ms, steal time 5.00ms)";
         assert!(evidence.lines().iter().any(|line| line == said), "{:?}", evidence.lines());
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let mut owed = record(Vec::new());
         (owed.ended_ns, owed.unnamed) = (Some(400), 2);
         let said = owed.evidence().lines().remove(0);
-        assert!(said.contains("names are being looked up"), "{said}");
+        assert!(said.contains("it is being symbolized"), "{said}");
         assert_eq!(owed.evidence().own_ns, None, "the stack may show block_in_place");
         (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
         let said = owed.evidence().lines().remove(0);

@@ -170,7 +170,7 @@ impl WatchHandle {
             self.look_now();
             thread::sleep(Duration::from_millis(2));
         }
-        let why = "the run ended before the functions of its stack were looked up";
+        let why = "the run ended before its stack was symbolized";
         self.shared.log().give_up(why, self.registry.now());
     }
 
@@ -245,7 +245,7 @@ mod tests {
         shared.log().open(0, record);
         handle.settle(Duration::ZERO);
         let evidence = handle.records()[0].evidence();
-        let why = "– (the run ended before the functions of its stack were looked up)";
+        let why = "– (the run ended before its stack was symbolized)";
         assert_eq!(evidence.instead_of_stack().as_deref(), Some(why));
     }
 }

@@ -8,17 +8,17 @@ use crate::text::plural;
 
 pub(super) const RULE: Rule = Rule {
     name: "blocking-pool-exhausted",
-    meaning: "closures wait for a thread of the blocking pool, and all of its threads are busy",
+    meaning: "closures are queued for the blocking pool, and all of its threads are busy",
     severity: Severity::Warning,
     unit: Unit::Count,
     default: 1,
-    measure: "closures that wait",
+    measure: "queued closures",
     // A pool below its limit starts a thread at once: what still waits then waits for long.
     raise_ns: 500_000_000,
     clear_ns: 2_000_000_000,
-    cure: "Bound what goes there, with a tokio::sync::Semaphore for one; give what computes to a \
-           pool of as many threads as there are CPUs (rayon), what never ends to a thread of its \
-           own, or raise Builder::max_blocking_threads. tokio::fs and DNS look-ups wait there too.",
+    cure: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
+           to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
+           raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
     on_the_wire: false,
     check: Check::Moment(check),
 };
@@ -34,12 +34,13 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     if threads == 0 || queue < look.floor(&RULE).max(1) {
         return Vec::new();
     }
-    let wait = if queue == 1 { "waits" } else { "wait" };
+    let are = if queue == 1 { "is" } else { "are" };
     let busy = match threads {
         1 => "its only thread is busy".to_owned(),
         n => format!("all {n} threads are busy"),
     };
-    let sentence = format!("{} {wait} for the blocking pool: {busy}", plural(queue, "closure"));
+    let sentence =
+        format!("{} {are} queued for the blocking pool: {busy}", plural(queue, "closure"));
     vec![Claim::new(Suspect::BlockingPool, queue, sentence)]
 }
 
@@ -61,7 +62,7 @@ mod tests {
         let found = of("blocking-pool-exhausted", (0..5).map(|n| pool(n * S / 4, 8, 0, 30)));
         assert_eq!(
             found[0].sentence,
-            "30 closures wait for the blocking pool: all 8 threads are busy"
+            "30 closures are queued for the blocking pool: all 8 threads are busy"
         );
     }
 

@@ -7,15 +7,15 @@ use super::{
 
 pub(super) const RULE: Rule = Rule {
     name: "budget-yields",
-    meaning: "Tokio makes tasks give way because they have used up their budget of operations",
+    meaning: "Tokio forces tasks to yield because they have used up their budget of operations",
     severity: Severity::Info,
     unit: Unit::PerSecond,
     default: 1_000,
     measure: "forced yields",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "What these tasks read is always ready: take several items in one go (recv_many, \
-           larger buffers), and slow down whoever fills it with a bounded channel.",
+    cure: "Their input is always ready: receive several items per await (recv_many, larger \
+           buffers), and limit the sender with a bounded channel.",
     on_the_wire: false,
     check: Check::Moment(check),
 };
@@ -29,8 +29,8 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         return Vec::new();
     }
     let sentence = format!(
-        "tasks use up their budget {rate} times a second, and Tokio makes them give way: what \
-         they wait for is always ready"
+        "tasks use up their budget {rate} times per second and are forced to yield: their input is \
+         always ready"
     );
     vec![Claim::new(Suspect::Runtime, rate, sentence)]
 }
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn many_forced_yields_for_a_while_are_told() {
         let found = of("budget-yields", (0..8).map(|n| at(n, n * 3_000)));
-        assert!(found[0].sentence.starts_with("tasks use up their budget 6000 times a second"));
+        assert!(found[0].sentence.starts_with("tasks use up their budget 6000 times per second"));
         assert!(of("budget-yields", (0..8).map(|n| at(n, n * 300))).is_empty());
         let burst = (0..8).map(|n| at(n, if n > 4 { 9_000 } else { 0 }));
         assert!(of("budget-yields", burst).is_empty(), "a burst");

@@ -19,15 +19,15 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "busy-self-waker",
-    meaning: "a task wakes itself over and over for next to nothing: it waits by spinning",
+    meaning: "a task wakes itself over and over for very short polls: it waits by spinning",
     severity: Severity::Warning,
     unit: Unit::PerSecond,
     default: 5_000,
-    measure: "polls of a task",
+    measure: "polls of one task",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Wait for what it looks for instead of looking again: tokio::sync::Notify, a watch \
-           channel, a oneshot; or look at an interval of tokio::time.",
+    cure: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
+           a oneshot; or check at a tokio::time::interval.",
     on_the_wire: true,
     check: Check::Task { of, tell },
 };
@@ -76,11 +76,11 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let mean = duration((rates.busy / rates.polls.max(1.0) * 1e9) as u64);
     let how = match own_wakes(rates) >= 0.5 {
         true => "and wakes itself each time",
-        false => "and nobody else wakes it: so yield_now does, in a loop",
+        false => "and no other task wakes it, as with yield_now in a loop",
     };
-    let polling = if task.state == State::Idle { "" } else { " and never rests" };
+    let polling = if task.state == State::Idle { "" } else { " without a pause" };
     let sentence = format!(
-        "{} is polled {} times a second for {mean} each{polling}, {how}",
+        "{} is polled {} times per second for {mean} each{polling}, {how}",
         task.meta.name, case.measure
     );
     Claim::of(task, case.measure, sentence)
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn waking_itself_for_nothing_is_told() {
         let sentence = found(8_000, 2_000, true, 0).expect("it spins");
-        assert!(sentence.contains("polled 8000 times a second for 2.00µs each"), "{sentence}");
+        assert!(sentence.contains("polled 8000 times per second for 2.00µs each"), "{sentence}");
         assert!(sentence.ends_with("and wakes itself each time"), "{sentence}");
     }
 

@@ -15,15 +15,16 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "large-future",
-    meaning: "the future of a task is large: it is moved when it is spawned, and kept until it ends",
+    meaning: "the future of a task is large: it is moved when it is spawned and kept until the \
+              task ends",
     severity: Severity::Info,
     unit: Unit::Bytes,
     default: 16 * 1024,
-    measure: "the size of a future",
+    measure: "size of one future",
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
-    cure: "Find what is large across an .await: keep buffers in a Vec instead of an array, and \
-           Box::pin(…) the large call in it.",
+    cure: "Find large values that are kept across an .await: use a Vec instead of an array for \
+           buffers, and Box::pin(…) large futures inside it.",
     on_the_wire: true,
     check: Check::Task { of, tell },
 };
@@ -35,10 +36,10 @@ fn of(_: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
 fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
     let size = bytes(case.measure);
     let sentence = match case.tasks {
-        1 => format!("the future of {} has {size}", case.task.meta.name),
+        1 => format!("the future of {} is {size} large", case.task.meta.name),
         n => {
             let all = bytes(case.measure.saturating_mul(n as u64));
-            format!("the futures of {} have up to {size} each, {all} in all", case.who())
+            format!("the futures of {} are up to {size} each, {all} in total", case.who())
         }
     };
     Claim::of(case.task, case.measure, sentence)
@@ -73,7 +74,7 @@ mod tests {
         let found = of("large-future", moments(17_000));
         assert_eq!(
             found[0].sentence,
-            "the futures of 2 tasks of conn have up to 16.6KiB each, 33.2KiB in all"
+            "the futures of 2 tasks of conn are up to 16.6KiB each, 33.2KiB in total"
         );
         assert!(of("large-future", moments(13_000)).is_empty());
         assert!(of("large-future", moments(16_000)).is_empty(), "near is not over");

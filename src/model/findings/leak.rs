@@ -11,16 +11,16 @@ use crate::text::{duration, rate};
 
 pub(super) const RULE: Rule = Rule {
     name: "leak",
-    meaning: "a group of tasks only grows: more are spawned than ever end",
+    meaning: "the number of tasks in a group keeps growing: more are spawned than end",
     severity: Severity::Warning,
     unit: Unit::Count,
     default: 20,
-    measure: "tasks more, over ten seconds or longer",
+    measure: "additional tasks over ten seconds or longer",
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
-    cure: "See to it that each of them ends: keep them in a tokio::task::JoinSet, give what they \
-           wait for a tokio::time::timeout, and end them with a CancellationToken when whoever \
-           asked is gone.",
+    cure: "Make sure that each task ends: keep them in a tokio::task::JoinSet, limit what they \
+           await with tokio::time::timeout, and stop them with a CancellationToken when their \
+           client has disconnected.",
     on_the_wire: true,
     check: Check::Moment(check),
 };
@@ -52,7 +52,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         };
         let span = now.saturating_sub(growing.since_ns);
         let sentence = format!(
-            "{} only grows: from {} to {} tasks in {}, {} a second, and they do not end",
+            "{} keeps growing: from {} to {} tasks in {}, {} per second, and they do not end",
             group.name,
             growing.from,
             growing.to,
@@ -82,7 +82,8 @@ mod tests {
         let found = of("leak", (0..80).map(|n| with(n, 5 + n)));
         assert_eq!(
             found[0].sentence,
-            "session only grows: from 5 to 84 tasks in 19.8s, 4.0 a second, and they do not end"
+            "session keeps growing: from 5 to 84 tasks in 19.8s, 4.0 per second, and they do not \
+             end"
         );
     }
 

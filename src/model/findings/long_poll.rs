@@ -10,14 +10,14 @@ use super::{
 
 pub(super) const RULE: Rule = Rule {
     name: "long-poll",
-    meaning: "polls take so long that all others are delayed",
+    meaning: "long polls delay the other tasks",
     severity: Severity::Warning,
     unit: Unit::Time,
     default: 10_000_000,
     measure: "two polls within ten seconds, or one that is twice as long",
     raise_ns: 0,
     clear_ns: 5_000_000_000,
-    cure: "Split the work and give way with tokio::task::yield_now().await between the parts, or \
+    cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking.",
     on_the_wire: true,
     check: Check::Moment(check),

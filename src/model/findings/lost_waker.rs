@@ -12,15 +12,15 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "lost-waker",
-    meaning: "an idle task whose wakers are all gone: it will never run again",
+    meaning: "an idle task has no waker left: it will never run again",
     severity: Severity::Warning,
     unit: Unit::Time,
     default: 1_000_000_000,
     measure: "idle without a waker",
     raise_ns: 0,
     clear_ns: 1_000_000_000,
-    cure: "A future that returns Pending must keep cx.waker().clone() where somebody will wake \
-           it. If the task shall wait for ever, abort it when it is no longer needed.",
+    cure: "A future that returns Pending must store cx.waker().clone() where its event will wake \
+           it. If the task is meant to wait forever, abort it when it is no longer needed.",
     on_the_wire: true,
     check: Check::Task { of, tell },
 };
@@ -33,11 +33,11 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
 fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
     let (who, idle) = (case.who(), duration(case.measure));
     let sentence = match case.tasks {
-        1 => format!(
-            "{who} has been idle for {idle} and no waker of it is left: it will never run again"
-        ),
+        1 => {
+            format!("{who} has been idle for {idle} and has no waker left: it will never run again")
+        }
         _ => format!(
-            "{who} are idle, for up to {idle}, and no waker of them is left: they will never run \
+            "{who} have been idle for up to {idle} and have no waker left: they will never run \
              again"
         ),
     };
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].sentence,
-            "9 tasks of conn are idle, for up to 3.00s, and no waker of them is left: they will \
+            "9 tasks of conn have been idle for up to 3.00s and have no waker left: they will \
              never run again"
         );
     }

@@ -15,8 +15,8 @@ pub(super) const RULE: Rule = Rule {
     measure: "run-queue delay of a worker, steal time or throttling, over three seconds",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
-    cure: "Give the program more CPU: end other programs, raise the CPU quota of the container, or \
-           use fewer workers and threads. Long polls are reported without this time.",
+    cure: "Give the program more CPU: stop other programs, raise the CPU quota of the container, \
+           or use fewer workers and threads. This time is deducted from long polls.",
     on_the_wire: false,
     check: Check::Moment(check),
 };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Look, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
+    worker_held,
 };
 use crate::{
     model::{TaskFigures, TaskRates},
@@ -15,14 +16,14 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "never-yielded",
-    meaning: "a task has spent its life in one long poll: it never awaits anything that waits",
+    meaning: "the only poll of a task is long: the task never yields",
     severity: Severity::Warning,
     unit: Unit::Time,
     default: 1_000_000_000,
-    measure: "the only poll of a task",
+    measure: "length of the only poll of a task",
     raise_ns: 0,
     clear_ns: 5_000_000_000,
-    cure: "It is no async code: run it with tokio::task::spawn_blocking, or on a thread of its \
+    cure: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
     on_the_wire: true,
     check: Check::Task { of, tell },
@@ -53,17 +54,18 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let name = &task.meta.name;
     let ran = match task.state {
         State::Polling => format!("{name} has been in its first poll for {length}"),
-        _ => format!("{name} ran for {length} in its only poll"),
+        _ => format!("{name} spent {length} in its only poll"),
     };
     let more = match case.tasks {
         1 => String::new(),
         n => format!(" ({} more of {} do the same)", n - 1, task.meta.group),
     };
     let evidence = evidence_of(look, task);
-    let sentence = format!("{ran}: it has never awaited anything that had to wait{more}");
+    let sentence = format!("{ran} and has never yielded{more}");
     Claim {
         since_ns: Some(look.now().saturating_sub(task.lifetime_ns)),
         evidence: evidence.cloned(),
+        cure: evidence.and_then(|evidence| worker_held::cure(evidence)),
         ..Claim::of(task, case.measure, sentence)
     }
 }
@@ -71,7 +73,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::testing::{S, of},
+        super::testing::{S, evidence, lock, of},
         *,
     };
     use crate::model::testing::{snapshot, task};
@@ -85,11 +87,18 @@ mod tests {
         let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)])]);
         assert_eq!(
             found[0].sentence,
-            "import has been in its first poll for 2.00s: it has never awaited anything that had \
-             to wait"
+            "import has been in its first poll for 2.00s and has never yielded"
         );
         let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Completed)])]);
-        assert!(found[0].sentence.starts_with("import ran for 2.00s in its only poll"));
+        assert!(found[0].sentence.starts_with("import spent 2.00s in its only poll"));
+    }
+
+    #[test]
+    fn fix_matches_the_cause_of_the_poll() {
+        let mut now = snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)]);
+        now.evidence = vec![evidence(1, 3 * S, lock())];
+        let found = of("never-yielded", [now]);
+        assert!(found[0].cure.contains("tokio::sync::Mutex"), "{}", found[0].cure);
     }
 
     #[test]

@@ -15,9 +15,9 @@ pub(super) const RULE: Rule = Rule {
     measure: "one stop",
     raise_ns: 0,
     clear_ns: 0,
-    cure: "Polls, delays, impact and rates are reported without this time; distributions leave out \
-           the polls and delays that contain it. If you did not stop the program, look for a \
-           debugger, a suspended container or a paused virtual machine.",
+    cure: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
+           polls and delays that contain it. If you did not stop the program, look for a debugger, \
+           a suspended container or a paused virtual machine.",
     on_the_wire: false,
     check: Check::Moment(check),
 };
@@ -30,7 +30,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let claim = longest.map(|stop| {
         let length_ns = stop.to_ns - stop.from_ns;
         let sentence = format!(
-            "the process was stopped for {}; this time counts for no task",
+            "the process was stopped for {}; this time is not attributed to any task",
             duration(length_ns)
         );
         Claim {
@@ -59,7 +59,7 @@ mod tests {
         let found = of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(moment));
         assert_eq!(
             found[0].sentence,
-            "the process was stopped for 3.00s; this time counts for no task"
+            "the process was stopped for 3.00s; this time is not attributed to any task"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
         let found = of("process-stopped", [S / 2, 5 * S].map(moment));

@@ -13,16 +13,16 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "queue-growing",
-    meaning: "a queue only grows, that of the workers or one that a workload tells of: more comes \
-              than gets done",
+    meaning: "a queue keeps growing, the runtime's or one that a workload reports: work arrives \
+              faster than it is done",
     severity: Severity::Warning,
     unit: Unit::Count,
     default: 100,
-    measure: "waiting more, over five seconds or longer",
+    measure: "growth over five seconds or longer",
     raise_ns: 1_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Take in less: a bounded channel or a tokio::sync::Semaphore in front of what spawns or \
-           wakes these tasks. More workers help only if there are idle CPUs.",
+    cure: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
+           code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
     on_the_wire: true,
     check: Check::Moment(check),
 };
@@ -30,8 +30,8 @@ pub(super) const RULE: Rule = Rule {
 const LEAST_NS: u64 = 5_000_000_000;
 
 /// What to do about a channel that nobody bounds.
-const CHANNEL: &str = "Bound the channel (tokio::sync::mpsc::channel): then whoever fills it waits, \
-                       and what is too much shows where it comes from.";
+const CHANNEL: &str = "Use a bounded channel (tokio::sync::mpsc::channel): a full channel slows \
+                       its senders down, so the overload becomes visible at its origin.";
 
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let mut claims = queues(look, memory);
@@ -57,7 +57,7 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
             continue;
         };
         let sentence = format!(
-            "the queue of {name} only grows: {} things wait in it, {} more than {} ago",
+            "the queue of {name} keeps growing: {} items, {} more than {} ago",
             count(growing.to),
             count(growing.by()),
             duration(look.now().saturating_sub(growing.since_ns)),
@@ -82,7 +82,7 @@ fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         return Vec::new();
     };
     let sentence = format!(
-        "more and more tasks wait for a worker: {} of them, {} more than {} ago",
+        "more and more tasks are runnable: {}, {} more than {} ago",
         count(growing.to),
         count(growing.by()),
         duration(look.now().saturating_sub(growing.since_ns)),
@@ -114,7 +114,7 @@ mod tests {
         let found = of("queue-growing", (0..40).map(|n| waiting(n, 10 * n)));
         assert_eq!(
             found[0].sentence,
-            "more and more tasks wait for a worker: 390 of them, 390 more than 9.75s ago"
+            "more and more tasks are runnable: 390, 390 more than 9.75s ago"
         );
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));
         assert_eq!(
             found[0].sentence,
-            "the queue of jobs only grows: 1,950 things wait in it, 1,950 more than 9.75s ago"
+            "the queue of jobs keeps growing: 1,950 items, 1,950 more than 9.75s ago"
         );
         assert!(of("queue-growing", (0..40).map(|n| told(n, 500))).is_empty());
     }

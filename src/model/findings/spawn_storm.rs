@@ -8,15 +8,15 @@ use crate::text::duration;
 
 pub(super) const RULE: Rule = Rule {
     name: "spawn-storm",
-    meaning: "a group spawns so many tasks that spawning them is much of the work",
+    meaning: "tasks of a group are spawned at such a rate that spawning them is much of the work",
     severity: Severity::Warning,
     unit: Unit::PerSecond,
     default: 5_000,
-    measure: "tasks spawned by a group",
+    measure: "tasks spawned in one group",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Let a few tasks take the work from a bounded channel, or do several pieces in one task \
-           (futures::stream::buffer_unordered); bound what is under way with a \
+    cure: "Let a few tasks receive the work from a bounded channel, or run several pieces in one \
+           task (futures::stream::buffer_unordered); limit concurrent work with a \
            tokio::sync::Semaphore.",
     on_the_wire: true,
     check: Check::Moment(check),
@@ -30,8 +30,8 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let claim = |group: &super::GroupCount<'_>| {
         let (name, rate) = (group.name, rate(group.spawned));
         let sentence = format!(
-            "{name} spawns {rate} tasks a second; {} live, the longest poll of the youngest took \
-             {}",
+            "{rate} {name} tasks are spawned per second; {} are alive, the longest poll of the \
+             newest took {}",
             group.living,
             duration(group.youngest.max_poll_ns)
         );
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn thousands_a_second_for_seconds_are_a_storm() {
         let found = of("spawn-storm", (1..=16).map(|n| spawned(n, 2_000)));
-        assert!(found[0].sentence.starts_with("job spawns 8000 tasks a second"));
+        assert!(found[0].sentence.starts_with("8000 job tasks are spawned per second"));
     }
 
     #[test]

@@ -12,16 +12,16 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "starvation",
-    meaning: "a task is ready for long and no worker polls it, though not all are held",
+    meaning: "a task stays runnable and no worker polls it, although not all workers are blocked",
     severity: Severity::Warning,
     unit: Unit::Time,
     default: 1_000_000_000,
-    measure: "ready without being polled",
+    measure: "runnable without being polled",
     raise_ns: 0,
     clear_ns: 2_000_000_000,
-    cure: "Look for what holds its worker: a task in the LIFO slot of a held worker cannot be \
-           stolen. If all workers are busy with short polls, the runtime has more work than CPU: \
-           bound what is spawned, with a tokio::sync::Semaphore for one.",
+    cure: "Find the task that blocks its worker: a task in the LIFO slot of a blocked worker \
+           cannot be stolen. If all workers are busy with short polls, the runtime has more work \
+           than CPU: limit what is spawned, for example with a tokio::sync::Semaphore.",
     on_the_wire: true,
     check: Check::Task { of, tell },
 };
@@ -37,21 +37,24 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
 
 fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let (name, wait) = (&case.task.meta.name, duration(case.measure));
-    let more = match case.tasks {
-        1 => String::new(),
-        n => format!(", and so have {} more of {}", n - 1, case.task.meta.group),
+    let runnable = match case.tasks {
+        1 => format!("{name} has been runnable for {wait}"),
+        n => {
+            let others = format!("{} more of {}", n - 1, case.task.meta.group);
+            format!("{name} and {others} have been runnable for up to {wait}")
+        }
     };
     let free = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
     let free = free.filter(|worker| worker.busy < 0.5).map(|worker| {
         format!(
-            ", though worker {} is busy for {} only",
+            ", although worker {} is only {} busy",
             worker.figures.index,
             whole_percent(worker.busy)
         )
     });
-    let held = look.held().map(|(index, name)| format!("; {name} holds worker {index}"));
+    let held = look.held().map(|(index, name)| format!("; {name} blocks worker {index}"));
     let sentence = format!(
-        "{name} has been ready for {wait} and no worker polls it{}{}{more}",
+        "{runnable} without being polled{}{}",
         free.unwrap_or_default(),
         held.unwrap_or_default()
     );
@@ -97,8 +100,8 @@ mod tests {
         let found = of("starvation", [waits(1)]);
         assert_eq!(
             found[0].sentence,
-            "conn-1 has been ready for 1.50s and no worker polls it, though worker 0 is busy for \
-             0% only; hog-1 holds worker 0"
+            "conn-1 has been runnable for 1.50s without being polled, although worker 0 is only 0% \
+             busy; hog-1 blocks worker 0"
         );
     }
 

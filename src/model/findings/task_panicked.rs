@@ -12,15 +12,15 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "task-panicked",
-    meaning: "a task panicked: it is gone, and the runtime goes on without a word",
+    meaning: "a task panicked: it was dropped, and the runtime continues without reporting it",
     severity: Severity::Warning,
     unit: Unit::Count,
     default: 1,
-    measure: "panics of a group in a few seconds",
+    measure: "panics in one group within a few seconds",
     raise_ns: 0,
     // A panic is over in no time: what it left behind is worth a minute.
     clear_ns: 60_000_000_000,
-    cure: "Await its JoinHandle and handle the JoinError: Tokio keeps the panic there.",
+    cure: "Await its JoinHandle and handle the JoinError: it contains the panic.",
     on_the_wire: false,
     check: Check::Task { of, tell },
 };

@@ -6,7 +6,7 @@ use super::{Finding, RULES, Thresholds};
 use crate::{
     model::{Model, Snapshot, testing::snapshot},
     snapshot::PollKind,
-    snapshot::{Cause, Evidence, TimeWithoutCpu},
+    snapshot::{CallKind, Cause, Evidence, SystemCall, TimeWithoutCpu},
 };
 
 pub(super) const S: u64 = 1_000_000_000;
@@ -50,4 +50,9 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> 
         no_stack: None,
         unnamed: 0,
     })
+}
+
+/// The cause of a poll that waits for a lock.
+pub(super) fn lock() -> Cause {
+    Cause::Call(SystemCall { number: 202, name: Some("futex"), kind: CallKind::Lock })
 }

@@ -103,7 +103,7 @@ impl Rule {
         let (name, usual) = (self.name, self.unit.write(self.default));
         let value = self.unit.parse(text).filter(|value| *value > 0).ok_or_else(|| {
             let text = excerpt(text);
-            format!("`{text}` is no threshold of {name}; write it like {usual}, or off")
+            format!("`{text}` is not a threshold for {name}; write it like {usual}, or off")
         })?;
         let is_watched = [worker_held::RULE.name, long_poll::RULE.name].contains(&name);
         if is_watched && value < MIN_POLL_NS {

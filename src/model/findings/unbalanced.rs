@@ -8,15 +8,15 @@ use crate::text::whole_percent;
 
 pub(super) const RULE: Rule = Rule {
     name: "unbalanced",
-    meaning: "one worker is busy with tasks waiting in its queue, and another one has nothing to do",
+    meaning: "one worker is busy and has tasks in its queue while another one is idle",
     severity: Severity::Info,
     unit: Unit::Percent,
     default: 60,
-    measure: "busier than the idlest worker, in points",
+    measure: "busy share above that of the idlest worker, in percentage points",
     raise_ns: 3_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Spawn from a task instead of from block_on, and split long polls: a worker that is in \
-           a poll hands nothing over. A LocalSet and its tasks stay on their thread for good.",
+    cure: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
+           no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
     on_the_wire: false,
     check: Check::Moment(check),
 };
@@ -38,7 +38,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         return Vec::new();
     }
     let sentence = format!(
-        "worker {} is busy for {} with {queue} tasks in its queue, worker {} for {}",
+        "worker {} is {} busy with {queue} tasks in its queue, worker {} is {} busy",
         busy.figures.index,
         whole_percent(busy.busy),
         idle.figures.index,
@@ -68,7 +68,7 @@ mod tests {
         let found = of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 8)));
         assert_eq!(
             found[0].sentence,
-            "worker 0 is busy for 95% with 8 tasks in its queue, worker 1 for 10%"
+            "worker 0 is 95% busy with 8 tasks in its queue, worker 1 is 10% busy"
         );
     }
 

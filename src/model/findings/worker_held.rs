@@ -15,15 +15,15 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "worker-held",
-    meaning: "a poll has not given its worker back for long: no other task gets it",
+    meaning: "one poll has blocked its worker: no other task is polled on it",
     severity: Severity::Critical,
     unit: Unit::Time,
     default: 100_000_000,
-    measure: "one poll",
+    measure: "length of one poll",
     raise_ns: 0,
     clear_ns: 1_000_000_000,
-    cure: "Give way with tokio::task::yield_now().await, or move the work to \
-           tokio::task::spawn_blocking or a thread of its own.",
+    cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
+           move it to tokio::task::spawn_blocking or a thread of its own.",
     on_the_wire: true,
     check: Check::Moment(check),
 };
@@ -197,15 +197,15 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
         return past(poll);
     }
     let waiting = match waiting {
-        0 => "no task waits".to_owned(),
-        1 => "1 task waits".to_owned(),
-        n => format!("{} wait", plural(n as u64, "task")),
+        0 => "no task delayed".to_owned(),
+        1 => "1 task delayed".to_owned(),
+        n => format!("{} delayed", plural(n as u64, "task")),
     };
     // The only worker is also the one that asks for timers and sockets: tasks that wait
     // for these are not even woken.
     let alone = match look.snapshot.workers.len() {
         1 => ", timers and sockets are not served",
-        _ if look.slowdown.standstill_since_ns.is_some() => ", nothing gets done",
+        _ if look.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
     };
     format!("{} has {}; {waiting}{alone}", poll.task.meta.name, held(poll))
@@ -224,7 +224,7 @@ fn held(poll: &Poll<'_>) -> String {
 fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> String {
     let place = worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     match kind {
-        PollKind::Poll => format!("held {place} for {length} without yielding{why}"),
+        PollKind::Poll => format!("blocked {place} for {length} without yielding{why}"),
         PollKind::Drop => {
             format!("blocked {place} for {length} while its future was dropped{why}")
         }
@@ -235,24 +235,23 @@ fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> S
 pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
     if evidence.kind == PollKind::Drop {
         return Some(
-            "Do no slow work in a destructor: a task that is aborted, or ends, runs it on the              worker. Clean up in an async function before the end, or hand the value to              tokio::task::spawn_blocking(move || drop(value)).",
+            "Do no slow work in a destructor: when a task ends or is aborted, its destructors run \
+             on the worker. Clean up in an async function before that, or move the value to \
+             tokio::task::spawn_blocking(move || drop(value)).",
         );
     }
     let Cause::Call(call) = evidence.cause else { return None };
     Some(match call.kind {
-        CallKind::Sleep => {
-            "Sleep with tokio::time::sleep(…).await: std::thread::sleep takes the \
-                            worker along."
-        }
+        CallKind::Sleep => "Use tokio::time::sleep(…).await: std::thread::sleep blocks the worker.",
         CallKind::Lock => {
-            "Do not wait for a std lock in a task: keep what it guards short, drop \
-                           the guard before an .await, or use tokio::sync."
+            "Hold the lock only briefly: drop its guard before slow work and before an .await. If \
+             it must be held for longer, use tokio::sync::Mutex, whose waiters yield."
         }
         CallKind::Read | CallKind::Write | CallKind::Wait => {
-            "Use the async version (tokio::net, tokio::fs, tokio::process), or move the call to \
-             tokio::task::spawn_blocking."
+            "Use the async version of this call (tokio::net, tokio::fs, tokio::process), or move \
+             it to tokio::task::spawn_blocking."
         }
-        CallKind::Other => "Move the call to tokio::task::spawn_blocking.",
+        CallKind::Other => "Move this call to tokio::task::spawn_blocking.",
     })
 }
 
@@ -282,8 +281,8 @@ mod tests {
         let found = of("worker-held", [held(S / 2)]);
         assert_eq!(
             found[0].sentence,
-            "hog has held worker 0 for 1.50s without yielding; 1 task waits, timers and sockets \
-             are not served"
+            "hog has blocked worker 0 for 1.50s without yielding; 1 task delayed, timers and \
+             sockets are not served"
         );
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
         assert_eq!(found[0].waiters[0].name, "waits".into());
@@ -310,7 +309,7 @@ mod tests {
         poll.own_ns = Some(S);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
-        let held = "hog has held worker 0 for 1.00s (and 500ms without a CPU) without yielding";
+        let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
     }
 
@@ -350,7 +349,7 @@ mod tests {
         let mut now = snapshot(2 * S, [task(7, "hog")]);
         (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
-        assert_eq!(found[0].sentence, "hog held its thread for 150ms without yielding");
+        assert_eq!(found[0].sentence, "hog blocked its thread for 150ms without yielding");
     }
 
     #[test]
@@ -386,7 +385,7 @@ mod tests {
         let found = of("worker-held", [now]);
         assert_eq!(
             found[0].sentence,
-            "request held its thread for at least 250ms without yielding"
+            "request blocked its thread for at least 250ms without yielding"
         );
     }
 }

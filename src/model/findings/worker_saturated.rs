@@ -8,6 +8,7 @@ use std::{
 use super::{
     Look, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
+    worker_held,
 };
 use crate::{
     model::{Entry, Figure, TaskFigures, WorkerFigures},
@@ -17,7 +18,7 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     name: "worker-saturated",
-    meaning: "a worker is busy all the time, and tasks wait for it far longer than before",
+    meaning: "a worker is busy all the time, and scheduling delays are far longer than before",
     severity: Severity::Warning,
     unit: Unit::Percent,
     default: 90,
@@ -137,7 +138,8 @@ fn claim(
         text::whole_percent(share)
     );
     let (waiters, waiting) = look.waiters();
-    Claim { evidence, waiters, waiting, ..Claim::of(task, percent, sentence) }
+    let cure = evidence.as_ref().and_then(|evidence| worker_held::cure(evidence));
+    Claim { evidence, waiters, waiting, cure, ..Claim::of(task, percent, sentence) }
 }
 
 /// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
@@ -241,7 +243,7 @@ impl Saturation {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::testing::{S, of, when};
+    use super::super::testing::{S, lock, of, when};
     use crate::{
         Histogram,
         model::{Figure, Finding, MachineStats, Snapshot, testing::task},
@@ -342,6 +344,21 @@ mod tests {
         let evidence = found[0].evidence.as_ref().expect("samples");
         assert_eq!((evidence.captures, evidence.place()), (3, Some("src/x.rs:7")));
         assert_eq!(evidence.lines()[0], "computing in query at src/x.rs:7");
+    }
+
+    #[test]
+    fn fix_matches_the_cause_of_the_samples() {
+        for (cause, fix) in [(Cause::Computing, "spawn_blocking"), (lock(), "tokio::sync::Mutex")] {
+            let mut run = Run::default();
+            run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+            let stack = Arc::new(stack(&[("query", 7, FrameKind::User)]));
+            let (poll_began_ns, taken_ns) = (run.now - 2 * MS, run.now - MS);
+            let sample = StackSample { task: 2, poll_began_ns, taken_ns, cause, stack };
+            let samples = vec![Arc::new(sample)];
+            run.moments.iter_mut().for_each(|moment| moment.samples = samples.clone());
+            let found = run.found();
+            assert!(found[0].cure.contains(fix), "{cause}: {}", found[0].cure);
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl fmt::Display for Address {
 
 /// Why a text is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no address: {0}; write host:port, http://host:port or unix:/path")]
+#[error("it is not an address: {0}; write host:port, http://host:port or unix:/path")]
 pub struct AddressError(String);
 
 impl FromStr for Address {
@@ -67,30 +67,28 @@ impl FromStr for Address {
         let path = scheme("unix://").or_else(|| scheme("unix:")).or_else(file);
         if let Some(path) = path.or_else(|| text.starts_with(['/', '.']).then_some(text)) {
             return match path {
-                "" => error("the path of the socket is missing"),
-                path if path.len() > SOCKET_PATH => {
-                    error("the path of a socket has at most 107 bytes")
-                }
+                "" => error("the socket path is missing"),
+                path if path.len() > SOCKET_PATH => error("a socket path has at most 107 bytes"),
                 path => Ok(Address::Unix(path.to_owned())),
             };
         }
         if scheme("https://").is_some() {
-            return error("console-subscriber does not speak TLS");
+            return error("console-subscriber does not support TLS");
         }
         let place = scheme("http://").unwrap_or(text);
         let place = place.strip_suffix('/').unwrap_or(place);
         if place.contains("://") {
-            return error("only http and unix are spoken");
+            return error("only http and unix are supported");
         }
         if place.contains(['/', '?', '#', '@', ' ']) {
-            return error("there is more than a host and a port");
+            return error("it has more than a host and a port");
         }
         // As --console has it: a number alone is a port of this machine.
         if !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()) {
             return format!("127.0.0.1:{place}").parse();
         }
         if place.matches(':').count() > 1 && !place.contains(['[', ']']) {
-            return error("a host with colons stands in brackets, like [::1]:6669");
+            return error("a host with colons must be in brackets, like [::1]:6669");
         }
         let (host, port) = split(place);
         if host.is_empty() {
@@ -106,7 +104,7 @@ impl FromStr for Address {
         let address = Address::Tcp(format!("{host}:{port}"));
         match address.endpoint() {
             Ok(_) => Ok(address),
-            Err(_) => error("the host has characters that no host has"),
+            Err(_) => error("the host contains invalid characters"),
         }
     }
 }
@@ -143,21 +141,21 @@ mod tests {
             ("", "the host is missing"),
             ("http://", "the host is missing"),
             (":6669", "the host is missing"),
-            ("unix:", "the path of the socket is missing"),
-            ("https://host:1", "console-subscriber does not speak TLS"),
-            ("ftp://host:1", "only http and unix are spoken"),
+            ("unix:", "the socket path is missing"),
+            ("https://host:1", "console-subscriber does not support TLS"),
+            ("ftp://host:1", "only http and unix are supported"),
             ("host:0", "a port is a number from 1 to 65535"),
             ("host:99999", "a port is a number from 1 to 65535"),
             ("host:http", "a port is a number from 1 to 65535"),
-            ("::1", "a host with colons stands in brackets"),
-            ("::1:7000", "a host with colons stands in brackets"),
+            ("::1", "a host with colons must be in brackets"),
+            ("::1:7000", "a host with colons must be in brackets"),
             ("99999", "a port is a number from 1 to 65535"),
-            ("HTTPS://host:1", "console-subscriber does not speak TLS"),
+            ("HTTPS://host:1", "console-subscriber does not support TLS"),
             (&format!("/{}", "x".repeat(107)), "at most 107 bytes"),
-            ("http://host:1/path", "there is more than a host and a port"),
-            ("me@host", "there is more than a host and a port"),
-            ("a b", "there is more than a host and a port"),
-            ("ho<st:1", "the host has characters that no host has"),
+            ("http://host:1/path", "it has more than a host and a port"),
+            ("me@host", "it has more than a host and a port"),
+            ("a b", "it has more than a host and a port"),
+            ("ho<st:1", "the host contains invalid characters"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(reason), "{text}: {error}");

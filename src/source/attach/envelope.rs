@@ -28,7 +28,7 @@ pub(super) struct Envelope<'a> {
 
 /// Why an update cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no message of the tokio-console wire")]
+#[error("it is not a message of the tokio-console protocol")]
 pub struct Malformed;
 
 impl From<DecodeError> for Malformed {

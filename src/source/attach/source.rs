@@ -27,16 +27,25 @@ use crate::{
 };
 
 /// Why figures of the runtime are missing.
-const NOT_ON_THE_WIRE: &str = "the tokio-console wire does not carry it";
+const NOT_ON_THE_WIRE: &str = "not available over console-subscriber";
 
 /// What is not quite what its name promises.
 const CAVEATS: &[Caveat] = &[
     Caveat {
         figure: "tasks.max_poll_ns",
-        text: "at least: the wire carries the last poll of each update, and the sum of the others",
+        text: "lower bound: console-subscriber reports the last poll of each update and the sum of \
+               the others",
     },
-    Caveat { figure: "tasks.max_delay_ns", text: "at least: the wire carries sums of waits only" },
-    Caveat { figure: "lag", text: "estimated from the mean wait of each task between two updates" },
+    Caveat {
+        figure: "tasks.max_delay_ns",
+        text: "lower bound: console-subscriber reports only \
+                                                  sums of scheduling delays",
+    },
+    Caveat {
+        figure: "lag",
+        text: "estimated from the mean scheduling delay of each task between \
+                                   two updates",
+    },
 ];
 
 /// Watches programs with console-subscriber, each over a connection of its own.

@@ -138,7 +138,7 @@ pub(super) async fn watch(shared: Arc<Shared>, endpoint: Endpoint) {
     }
 }
 
-const OTHER_WIRE: &str = "what answers there does not speak the tokio-console wire";
+const OTHER_WIRE: &str = "the server does not use the tokio-console protocol";
 
 /// The innermost cause, which says most.
 fn why(error: &dyn std::error::Error) -> String {
@@ -258,7 +258,7 @@ async fn ask(
         let response = client.server_streaming(tonic::Request::new(request), path, Raw).await?;
         Ok(response.into_inner())
     };
-    let late = |_| Status::deadline_exceeded("it accepts connections and does not answer");
+    let late = |_| Status::deadline_exceeded("it accepts connections but does not respond");
     time::timeout(PATIENCE, answer).await.map_err(late)?
 }
 

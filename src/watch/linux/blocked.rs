@@ -62,7 +62,7 @@ impl BlockedThreads {
         unwinder: &mut Unwinder,
     ) -> Copied {
         let Some(registers) = report.registers() else {
-            return Copied::None("/proc/self/task/*/syscall is not understood");
+            return Copied::None("/proc/self/task/*/syscall has an unknown format");
         };
         let Some(switches) = os::voluntary_switches(os_id) else { return Copied::Moved };
         let poll = slot.and_then(ThreadSlot::glance);

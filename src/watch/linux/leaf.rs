@@ -66,7 +66,7 @@ fn copy() -> Result<Ticket, &'static str> {
     match signal::ask(SIGNAL.load(Relaxed), os::this_thread(), None) {
         Asked::Sent(ticket) => Ok(ticket),
         Asked::NoThread => Err("the thread has ended"),
-        Asked::NoRoom => Err("too many stacks are copied at this time"),
+        Asked::NoRoom => Err("too many stacks are being copied"),
         Asked::Refused(why) => Err(why),
     }
 }

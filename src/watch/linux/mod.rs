@@ -104,7 +104,7 @@ impl Eyes {
             Some(Ok(frames)) if frames > 1 => Ok(eyes),
             Some(Ok(_)) => Err("stacks are unavailable: no unwind tables".to_owned()),
             Some(Err(why)) => Err(format!("stacks are unavailable: {why}")),
-            None => Err("stacks are unavailable: the signal does not arrive".to_owned()),
+            None => Err("stacks are unavailable: the signal is not delivered".to_owned()),
         }
     }
 
@@ -146,7 +146,7 @@ impl Eyes {
             }
             Asked::Refused(why) => Answer::None(why),
             Asked::NoThread => Answer::None("the thread has ended"),
-            Asked::NoRoom => Answer::None("too many threads have not answered yet"),
+            Asked::NoRoom => Answer::None("too many threads have not responded yet"),
         }
     }
 
@@ -237,7 +237,7 @@ impl Eyes {
     /// Why a thread has not answered, as far as the operating system tells.
     pub(super) fn why_late(&self, os_id: u32) -> &'static str {
         if !signal::is_ours(self.signal) {
-            return "the program has put its own handler in the place of the watchdog's";
+            return "the program has replaced the watchdog's signal handler";
         }
         os::why_late(os_id, self.signal)
     }
@@ -247,8 +247,8 @@ impl Eyes {
 pub(super) const NO_AWAITS: Option<&str> =
     match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
         (true, true) => None,
-        (true, false) => Some("Tokio traces tasks only with --cfg tokio_unstable"),
-        (false, _) => Some("asynctop was built without its feature await-points"),
+        (true, false) => Some("Tokio's task traces require --cfg tokio_unstable"),
+        (false, _) => Some("asynctop was built without the feature await-points"),
     };
 
 /// How long to wait for an answer before looking at other threads. One that runs answers

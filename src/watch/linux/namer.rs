@@ -65,7 +65,7 @@ impl Namer {
                 self.owed += 1;
                 Ok(())
             }
-            Err(TrySendError::Full(_)) => Err("too many stacks wait for their names"),
+            Err(TrySendError::Full(_)) => Err("too many stacks are waiting for symbolization"),
             Err(TrySendError::Disconnected(_)) => Err(FAILED),
         }
     }
@@ -110,7 +110,7 @@ fn start() -> Result<Line, &'static str> {
     thread::Builder::new()
         .name("asynctop-names".into())
         .spawn(move || work(&jobs_in, &done, &spent))
-        .map_err(|_| "the operating system gives no thread to look names up")?;
+        .map_err(|_| "the operating system cannot start the symbolizer's thread")?;
     Ok(Line { jobs, done: done_in, cpu })
 }
 

@@ -65,7 +65,7 @@ impl CallReport {
             Some("running") => Whereabouts::Running,
             Some("-1") => Whereabouts::Blocked,
             Some(number) => number.parse().map_or(
-                Whereabouts::Unreadable("/proc/self/task/*/syscall is not understood"),
+                Whereabouts::Unreadable("/proc/self/task/*/syscall has an unknown format"),
                 |number| Whereabouts::Call(system_call(number)),
             ),
             None => Whereabouts::Unreadable("/proc/self/task/*/syscall is empty"),
@@ -106,8 +106,8 @@ pub(super) fn why_late(os_id: u32, signal: i32) -> &'static str {
     };
     match (has("SigBlk:"), has("SigPnd:")) {
         (true, _) => "the thread blocks the watchdog's signal",
-        (false, true) => "the thread has not come back from the kernel yet",
-        (false, false) => "the thread has not answered yet",
+        (false, true) => "the thread has not returned from the kernel yet",
+        (false, false) => "the thread has not responded yet",
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn ask(signal: c_int, thread: u32, slot: Option<&'static ThreadSlot>)
         0 => Asked::Sent(ticket),
         libc::ESRCH => Asked::NoThread,
         libc::EAGAIN => Asked::NoRoom,
-        _ => Asked::Refused("the operating system refuses signals to threads"),
+        _ => Asked::Refused("the operating system does not allow signals to threads"),
     }
 }
 
@@ -102,7 +102,12 @@ pub(super) static TURN: Mutex<()> = Mutex::new(());
 /// If the operating system does not allow a handler for this signal.
 pub(super) fn install(signal: c_int) -> Result<(), String> {
     let _turn = lock(&TURN);
-    let no = || Err(format!("stacks are unavailable: signal {signal} takes no handler"));
+    let no = || {
+        Err(format!(
+            "stacks are unavailable: no handler can be installed for signal \
+                             {signal}"
+        ))
+    };
     let Some(previous) = usize::try_from(signal).ok().and_then(|at| PREVIOUS.get(at)) else {
         return no();
     };

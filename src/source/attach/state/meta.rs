@@ -56,7 +56,7 @@ pub(super) fn announced(
 
 /// What is known of a task that was never announced.
 pub(super) fn unannounced(id: u64, target: &Arc<str>, texts: &mut Texts) -> TaskMeta {
-    let name = texts.share("(not announced)");
+    let name = texts.share("(not reported)");
     TaskMeta {
         id,
         group: Arc::clone(&name),

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Why the wakers of a task are not known.
-const NOT_COUNTED: &str = "nobody counts the wakers of what is no spawned task";
-const NEVER_POLLED: &str = "it was never polled, so nobody has had a waker of it";
-const UNNAMED: &str = "what kind of task it is was not announced";
+const NOT_COUNTED: &str = "wakers are counted only for spawned tasks";
+const NEVER_POLLED: &str = "it was never polled, so it has no waker yet";
+const UNNAMED: &str = "its kind was not reported";
 
 #[derive(Debug)]
 pub(super) struct Task {
