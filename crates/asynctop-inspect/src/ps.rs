@@ -46,7 +46,7 @@ pub fn list() -> io::Result<Listing> {
     for pid in pids {
         match Process::open(pid) {
             Ok(mut process) => {
-                let inspection = process.inspect(&Options::lists_only());
+                let inspection = process.inspect(&Options::states_only());
                 let command = process.command().to_owned();
                 listing.programs.push(Program { pid, command, inspection });
             }

@@ -172,16 +172,19 @@ fn spawn_locations_with_tokio_unstable() {
 /// A plain walk loses up to half of the tasks here in 4 of 10 rounds.
 #[test]
 fn every_walk_is_complete_while_tasks_are_spawned_and_end() {
-    let fixture = Build::Release.start("churn", &[]);
-    let mut process = fixture.open();
-    for round in 0..200 {
-        let inspection = process.inspect(&Options::lists_only()).expect("it runs");
-        assert_checked(&inspection);
-        let stay = |task: &&TaskInfo| {
-            task.futures.iter().any(|name| name.contains("stays") || name.contains("spawner"))
-        };
-        let stays = inspection.tasks.iter().filter(stay).count() as u64;
-        assert_eq!(stays, fixture.truth.fact("stay"), "round {round}");
+    // The second list is long enough for reading ahead.
+    for (count, rounds) in [("500", 200), ("4000", 50)] {
+        let fixture = Build::Release.start("churn", &[count]);
+        let mut process = fixture.open();
+        for round in 0..rounds {
+            let inspection = process.inspect(&Options::lists_only()).expect("it runs");
+            assert_checked(&inspection);
+            let stay = |task: &&TaskInfo| {
+                task.futures.iter().any(|name| name.contains("stays") || name.contains("spawner"))
+            };
+            let stays = inspection.tasks.iter().filter(stay).count() as u64;
+            assert_eq!(stays, fixture.truth.fact("stay"), "{count}, round {round}");
+        }
     }
 }
 

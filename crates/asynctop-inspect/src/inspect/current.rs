@@ -110,26 +110,25 @@ impl Process {
         found: &Found,
         offsets: &HashMap<usize, Offsets>,
     ) -> Comparison {
-        let known: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
         let is_running = |task: &&&TaskInfo| {
             let state = self.identity.word(task.address).map(State);
             state.is_some_and(|state| state.is_plausible() && state.is_running())
         };
         let before = found.tasks.iter().filter(|task| is_polled(task));
         let before: Vec<&TaskInfo> = before.filter(|task| is_running(&task)).collect();
-        let mut current = HashMap::new();
-        let mut unknown = 0;
-        for block in blocks {
-            let Some(offsets) = offsets.get(&block.module) else { continue };
-            let word = self.identity.word(block.address + offsets.current as u64 * 8);
-            match word {
-                Some(id) if known.contains(&id) => {
-                    current.insert(block.tid, id);
-                }
-                Some(0) | None => {}
-                Some(_) => unknown += 1,
-            }
-        }
+        let words = blocks.iter().filter_map(|block| {
+            let offset = offsets.get(&block.module)?.current as u64 * 8;
+            let id = self.identity.word(block.address.wrapping_add(offset))?;
+            (id != 0).then_some((block.tid, id))
+        });
+        let current: Vec<(u32, u64)> = words.collect();
+        let mut wanted: Vec<u64> = current.iter().map(|&(_, id)| id).collect();
+        wanted.sort_unstable();
+        let ids = found.tasks.iter().map(|task| task.id);
+        let known: HashSet<u64> = ids.filter(|id| wanted.binary_search(id).is_ok()).collect();
+        let (current, others): (Vec<_>, Vec<_>) =
+            current.into_iter().partition(|(_, id)| known.contains(id));
+        let (current, unknown) = (HashMap::from_iter(current), others.len());
         let ids: HashSet<u64> = current.values().copied().collect();
         let running: Vec<&&TaskInfo> = before.iter().filter(is_running).collect();
         let missing = running.iter().filter(|task| !ids.contains(&task.id)).count();

@@ -44,7 +44,9 @@ impl Process {
         let mut checks = Vec::new();
         let mut found = self.find_tasks(&maps, &pages, &threads, &blocks, options, &mut checks);
         let retries = found.retries;
-        self.name(&mut found);
+        if options.names {
+            self.name(&mut found);
+        }
         let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
         if options.stacks {
             self.add_stacks(&maps, &mut threads);

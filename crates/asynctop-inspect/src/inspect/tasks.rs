@@ -90,7 +90,9 @@ impl Process {
                             None => format!("{number} found; this version of Tokio keeps no count"),
                         },
                     ));
-                    listed.extend(walk.tasks.iter().map(|task| task.address));
+                    if options.scan {
+                        listed.extend(walk.tasks.iter().map(|task| task.address));
+                    }
                     let tasks = walk.tasks.iter();
                     found.tasks.extend(tasks.map(|task| self.describe(task, kind, Some(index))));
                 }

@@ -16,18 +16,26 @@ pub struct Options {
     pub scan: bool,
     /// Read the stacks of blocked threads. Nothing is stopped for it.
     pub stacks: bool,
+    /// Find the future types and source locations of the tasks. Examines the program's code, once
+    /// per type.
+    pub names: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { scan: true, stacks: true }
+        Options { scan: true, stacks: true, names: true }
     }
 }
 
 impl Options {
     /// Reads only the runtimes' lists of tasks. The time depends only on the number of tasks.
     pub fn lists_only() -> Self {
-        Options { scan: false, stacks: false }
+        Options { scan: false, stacks: false, names: true }
+    }
+
+    /// Like [`Options::lists_only`], but without names: ids and states.
+    pub fn states_only() -> Self {
+        Options { names: false, ..Options::lists_only() }
     }
 }
 

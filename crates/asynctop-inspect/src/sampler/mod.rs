@@ -107,7 +107,9 @@ impl Sampler {
         let identity = Arc::clone(&process.identity);
         let command = process.command().to_owned();
         let cpu_budget = options.cpu_budget;
-        let mut surveys = SurveyLoop { shared: Arc::clone(&shared), process, cpu_budget, began };
+        let previous = Arc::default();
+        let mut surveys =
+            SurveyLoop { shared: Arc::clone(&shared), process, cpu_budget, began, previous };
         // Finds the runtimes that no thread is in, too.
         let first = Options { stacks: false, ..Options::default() };
         surveys.survey(&first)?;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use crate::{
 
 /// Minimum intervals.
 const SURVEY_INTERVAL: Duration = Duration::from_secs(1);
-const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval between attempts to read the stack of a thread that is running.
 const STACK_INTERVAL: Duration = Duration::from_millis(50);
 /// Parts of the budget.
@@ -96,6 +97,9 @@ pub(super) struct SurveyLoop {
     pub process: Process,
     pub cpu_budget: f64,
     pub began: Instant,
+    /// The previous plan. Kept until the next survey, so that the thread that samples never has to
+    /// free it.
+    pub previous: Arc<Plan>,
 }
 
 /// The next times.
@@ -193,7 +197,7 @@ impl SurveyLoop {
         survey.surveyed = began;
         self.merge(&mut survey, tasks);
         drop(survey);
-        *lock(&self.shared.plan) = Arc::new(plan);
+        self.previous = mem::replace(&mut *lock(&self.shared.plan), Arc::new(plan));
         Ok(())
     }
 

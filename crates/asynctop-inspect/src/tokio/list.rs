@@ -5,19 +5,20 @@
 //! task according to the list itself, and the number of tasks must agree with the runtime's own
 //! count; otherwise the walk is repeated.
 
-use std::collections::HashMap;
-
 use crate::{
     memory::{Memory, MemoryExt, Span, word_in},
     tokio::{
+        read_ahead::ReadAhead,
         runtime::Runtime,
-        task::{RawTask, front_length},
-        vtable::Vtables,
+        task::{RawTask, VTABLE_AT, front_length},
+        vtable::{Vtable, Vtables},
     },
 };
 
 /// Maximum number of walks of one list.
 const MAX_WALKS: u32 = 50;
+/// Shorter lists are walked without reading ahead.
+const READ_AHEAD_FROM: u64 = 2048;
 /// Maximum number of rounds over all lists before a different count is an error.
 const MAX_ROUNDS: u32 = 8;
 /// Maximum number of tasks of one runtime.
@@ -86,6 +87,12 @@ struct Counts {
 }
 
 impl Counts {
+    /// Whether no task was added or has ended in between.
+    fn are_unchanged(self, after: Counts) -> bool {
+        let is_known = self.count.is_some() && self.added.is_some();
+        is_known && (self.count, self.added) == (after.count, after.added)
+    }
+
     fn read(memory: &(impl Memory + ?Sized), lists: &Lists) -> Counts {
         let word = |address: Option<u64>| memory.word(address?);
         Counts { count: word(lists.count), added: word(lists.added) }
@@ -115,11 +122,14 @@ pub fn walk(
     runtime: &Runtime,
 ) -> Result<Walk, WalkError> {
     let mut retries = 0;
+    if let Some(walk) = walk_ahead(memory, vtables, runtime) {
+        return Ok(walk);
+    }
     let mut round = 0;
     loop {
         round += 1;
         let before = Counts::read(memory, &runtime.lists);
-        let tasks = walk_lists(memory, vtables, runtime, before.count, &mut retries)?;
+        let tasks = walk_lists(memory, vtables, runtime, before.count, MAX_WALKS, &mut retries)?;
         let after = Counts::read(memory, &runtime.lists);
         let found = tasks.len() as u64;
         let (Some(first), Some(last)) = (before.count, after.count) else {
@@ -137,14 +147,30 @@ pub fn walk(
     }
 }
 
+/// All tasks of a runtime whose list does not change meanwhile. Blocks are read once, so a change
+/// could remain unnoticed otherwise.
+fn walk_ahead(
+    memory: &(impl Memory + ?Sized),
+    vtables: &Vtables,
+    runtime: &Runtime,
+) -> Option<Walk> {
+    let before = Counts::read(memory, &runtime.lists);
+    let count = before.count.filter(|count| *count >= READ_AHEAD_FROM)?;
+    before.added?;
+    let ahead = ReadAhead::new(memory);
+    let tasks = walk_lists(&ahead, vtables, runtime, Some(count), 1, &mut 0).ok()?;
+    let is_complete =
+        before.are_unchanged(Counts::read(memory, &runtime.lists)) && tasks.len() as u64 == count;
+    is_complete.then_some(Walk { tasks, count: Some(count), retries: 0 })
+}
+
 /// The walk of one list.
 struct Cursor {
     list: List,
     /// The task to be read next.
     at: u64,
     last: u64,
-    tasks: HashMap<u64, RawTask>,
-    steps: usize,
+    tasks: Vec<RawTask>,
     walks: u32,
 }
 
@@ -152,7 +178,6 @@ impl Cursor {
     fn restart(&mut self, memory: &(impl Memory + ?Sized)) {
         self.tasks.clear();
         self.last = 0;
-        self.steps = 0;
         self.walks += 1;
         self.at = memory.word(self.list.head).unwrap_or(0);
     }
@@ -165,6 +190,7 @@ fn walk_lists(
     vtables: &Vtables,
     runtime: &Runtime,
     count: Option<u64>,
+    max_walks: u32,
     retries: &mut u32,
 ) -> Result<Vec<RawTask>, WalkError> {
     let limit = count.map_or(MAX_TASKS, |count| (count as usize).saturating_add(SLACK));
@@ -181,8 +207,7 @@ fn walk_lists(
             list,
             at: head.unwrap_or(0),
             last: 0,
-            tasks: HashMap::new(),
-            steps: 0,
+            tasks: Vec::new(),
             walks: 1,
         })
         .collect();
@@ -190,6 +215,7 @@ fn walk_lists(
     // Most tasks have the type of the previous one, so the trailer is read at its offset in the
     // same gather.
     let mut trailer = vtables.iter().map(|vtable| vtable.trailer).min().unwrap_or(0);
+    let mut latest = None;
     let mut spans = Vec::new();
     let mut buffer = Vec::new();
     while !cursors.is_empty() {
@@ -204,18 +230,18 @@ fn walk_lists(
         let mut ended = Vec::new();
         let parts = buffer.chunks(front + LINKS).zip(complete.chunks(2));
         for (index, (cursor, (bytes, complete))) in cursors.iter_mut().zip(parts).enumerate() {
-            let step = Step::take(memory, vtables, runtime, cursor, bytes, complete, guess);
+            let step =
+                Step::take(memory, vtables, &mut latest, runtime, cursor, bytes, complete, guess);
             match step {
                 Step::Next { task, next, trailer: its } => {
                     trailer = its;
                     cursor.last = cursor.at;
                     cursor.at = next;
-                    cursor.steps += 1;
-                    cursor.tasks.insert(task.address, task);
+                    cursor.tasks.push(task);
                     if cursor.tasks.len() + done.len() > MAX_TASKS {
                         return Err(WalkError::TooMany);
                     }
-                    if cursor.steps <= limit {
+                    if cursor.tasks.len() <= limit {
                         continue;
                     }
                 }
@@ -226,17 +252,17 @@ fn walk_lists(
                 Step::Torn => {}
             }
             *retries += 1;
-            if cursor.walks >= MAX_WALKS {
+            if cursor.walks >= max_walks {
                 return Err(WalkError::Torn { retries: *retries });
             }
             cursor.restart(memory);
         }
         for index in ended.into_iter().rev() {
-            done.extend(cursors.swap_remove(index).tasks.into_values());
+            done.extend(cursors.swap_remove(index).tasks);
         }
     }
     // The memory of a task that ended may have been reused, so that it was met in two lists.
-    done.sort_by_key(|task| task.address);
+    done.sort_unstable_by_key(|task| task.address);
     done.dedup_by_key(|task| task.address);
     Ok(done)
 }
@@ -248,9 +274,11 @@ enum Step {
 }
 
 impl Step {
-    fn take(
+    #[expect(clippy::too_many_arguments)]
+    fn take<'v>(
         memory: &(impl Memory + ?Sized),
-        vtables: &Vtables,
+        vtables: &'v Vtables,
+        latest: &mut Option<&'v Vtable>,
         runtime: &Runtime,
         cursor: &Cursor,
         bytes: &[u8],
@@ -263,9 +291,12 @@ impl Step {
             return if tail == Some(cursor.last) { Step::End } else { Step::Torn };
         }
         let front = &bytes[..bytes.len() - LINKS];
-        let task = complete[0].then(|| RawTask::decode(cursor.at, front, vtables)).flatten();
+        let address = word_in(front, VTABLE_AT).filter(|_| complete[0]);
+        let known = latest.filter(|vtable| Some(vtable.address) == address);
+        let Some(vtable) = known.or_else(|| vtables.get(address?)) else { return Step::Torn };
+        *latest = Some(vtable);
+        let task = RawTask::decode_with(cursor.at, front, vtable);
         let Some(task) = task else { return Step::Torn };
-        let Some(vtable) = vtables.get(task.vtable) else { return Step::Torn };
         if task.scheduler != runtime.handle || runtime.owner.is_some_and(|id| id != task.owner) {
             return Step::Torn;
         }

@@ -6,6 +6,7 @@
 //! processes.
 
 pub mod list;
+mod read_ahead;
 pub mod runtime;
 pub mod scan;
 pub mod task;

@@ -125,7 +125,11 @@ pub(crate) const MAX_FRONT: usize = 512;
 impl RawTask {
     /// Decodes the task whose first bytes are `front`; `None` if no living task can have them.
     pub(crate) fn decode(address: u64, front: &[u8], vtables: &Vtables) -> Option<RawTask> {
-        let vtable = vtables.get(word_in(front, VTABLE_AT)?)?;
+        RawTask::decode_with(address, front, vtables.get(word_in(front, VTABLE_AT)?)?)
+    }
+
+    /// Like [`RawTask::decode`], for a task with this vtable.
+    pub(crate) fn decode_with(address: u64, front: &[u8], vtable: &Vtable) -> Option<RawTask> {
         let task = RawTask {
             address,
             state: State(word_in(front, 0)?),
