@@ -325,7 +325,7 @@ fn other(flavor: Flavor) -> Flavor {
     }
 }
 
-/// Such as "2 × spin, gives way after 10ms".
+/// Such as "2 × spin, yields after 10ms".
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
     let turn = match (hog.kind.about().cure, hog.hold.get()) {

@@ -144,7 +144,7 @@ impl Evidence {
         is_much.then_some(without_ns)
     }
 
-    /// `120ms without a CPU are not counted (run-queue delay 120ms)`; `None` if it is little.
+    /// `120ms without a CPU is not counted (run-queue delay 120ms)`; `None` if it is little.
     fn deduction(&self) -> Option<String> {
         let deducted = duration(self.deducted_ns()?);
         Some(format!("{deducted} without a CPU is not counted ({})", self.without_cpu))

@@ -88,7 +88,7 @@ fn stages_of(app: &App) -> Option<&GroupRow> {
     selected.or_else(|| rows.iter().rev().max_by_key(|row| row.stages.len()))
 }
 
-/// Such as "conn: 12 × reads the request · 3 × asks the database".
+/// Such as "conn: 12 × reads the request · 3 × queries the database".
 fn stages(row: &GroupRow) -> String {
     let one =
         |(stage, tasks): &(&str, usize)| format!("{} × {stage}", compact_count(*tasks as u64));
