@@ -70,7 +70,7 @@ pub fn unblock() -> io::Result<()> {
 
 /// Starts the thread that waits for signals, which must be [blocked](block), and passes each to
 /// `deliver`. If `deliver` returns `false`, the signal has its default action, preceded by
-/// `restore` if it ends the program.
+/// `restore` if it ends the program; but the first request to end is ignored then if it is SIGHUP.
 ///
 /// # Errors
 /// If the thread cannot be started.
@@ -94,7 +94,9 @@ pub fn wait_on_thread(
                     if delivered {
                         end_if_unread(signal, restore);
                     }
-                    delivered
+                    // A terminal that disappears also ends the input: the program may be ending
+                    // because of that already.
+                    delivered || signal == Signal::SIGHUP
                 }
             };
             if !delivered {

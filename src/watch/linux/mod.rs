@@ -94,11 +94,7 @@ impl Eyes {
         };
         // Threads that poll tasks have theirs from the probe.
         let _signal_stack = SignalStack::install();
-        let ticket = match signal::ask(signal, eyes.this_thread, None) {
-            Asked::Sent(ticket) => ticket,
-            Asked::Refused(why) => return Err(why.to_owned()),
-            Asked::NoThread | Asked::NoRoom => return Err("too many watchdogs".to_owned()),
-        };
+        let ticket = first_request(signal, eyes.this_thread)?;
         let seen = wait(&ticket, |copied| eyes.unwinder.unwind(&copied.stack()).addresses.len());
         match seen {
             Some(Ok(frames)) if frames > 1 => Ok(eyes),
@@ -241,6 +237,21 @@ impl Eyes {
         }
         os::why_late(os_id, self.signal)
     }
+}
+
+/// Requests the stack of the calling thread. Other watchdogs of this process may wait for as many
+/// stacks as there can be at a time, above all on a busy machine: then it is tried again.
+fn first_request(signal: i32, this_thread: u32) -> Result<Ticket, String> {
+    const ATTEMPTS: u32 = 400;
+    const BETWEEN: Duration = Duration::from_millis(5);
+    for _ in 0..ATTEMPTS {
+        match signal::ask(signal, this_thread, None) {
+            Asked::Sent(ticket) => return Ok(ticket),
+            Asked::Refused(why) => return Err(why.to_owned()),
+            Asked::NoThread | Asked::NoRoom => std::thread::sleep(BETWEEN),
+        }
+    }
+    Err("stacks are unavailable: other watchdogs of this process wait for theirs".to_owned())
 }
 
 /// Why no task can be asked where it waits, if so.
