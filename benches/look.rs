@@ -16,7 +16,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Interest, Model, RULES, Thresholds},
+    model::{Model, RULES, Subscription, Thresholds},
     probe::Registry,
     source::{LiveSource, Source},
 };
@@ -65,8 +65,8 @@ fn measure(count: usize) {
             assert!(pending.is_pending());
         }
         let began = Instant::now();
-        let interest = Interest { groups: true, ..Interest::default() };
-        let snapshot = Arc::new(source.snapshot(&interest));
+        let subscription = Subscription { groups: true, ..Subscription::default() };
+        let snapshot = Arc::new(source.snapshot(&subscription));
         let taken = began.elapsed();
         assert_eq!(snapshot.tasks.len(), count);
         // Who comes second finds the figures in the cache: they take turns.

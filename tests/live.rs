@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use asynctop::{
-    model::{Figure, Flavor, Interest, Model, Snapshot},
+    model::{Figure, Flavor, Model, Snapshot, Subscription},
     probe::{Registry, State},
     source::{LiveSource, Source},
     watch::{WatchOptions, Watchdog},
@@ -17,7 +17,7 @@ fn current_thread() -> Runtime {
 }
 
 fn look(source: &mut LiveSource) -> Snapshot {
-    source.snapshot(&Interest::default())
+    source.snapshot(&Subscription::default())
 }
 
 #[test]

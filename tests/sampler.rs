@@ -12,7 +12,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Interest, Snapshot},
+    model::{Snapshot, Subscription},
     probe::Registry,
     source::{LiveSource, Sampler, Source},
 };
@@ -24,26 +24,26 @@ const NEVER: Duration = Duration::from_secs(3600);
 /// A source that tells what it is asked, and (by the channel's end) when it is dropped.
 struct Told {
     live: LiveSource,
-    asked: mpsc::Sender<Interest>,
+    asked: mpsc::Sender<Subscription>,
 }
 
 impl Source for Told {
-    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
+    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
         assert_eq!(thread::current().name(), Some("asynctop-sampler"));
         // The test may have seen enough.
-        let _ = self.asked.send(interest.clone());
-        self.live.snapshot(interest)
+        let _ = self.asked.send(subscription.clone());
+        self.live.snapshot(subscription)
     }
 }
 
-fn source() -> (Box<Told>, Receiver<Interest>) {
+fn source() -> (Box<Told>, Receiver<Subscription>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let live = LiveSource::new("test", Registry::leak(), runtime.handle());
     let (asked, questions) = mpsc::channel();
     (Box::new(Told { live, asked }), questions)
 }
 
-fn wait_for_end(questions: &Receiver<Interest>) {
+fn wait_for_end(questions: &Receiver<Subscription>) {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         if let Err(mpsc::RecvTimeoutError::Disconnected) = questions.recv_timeout(PATIENCE) {
@@ -60,16 +60,16 @@ fn the_first_snapshot_comes_at_once_and_a_change_of_interest_brings_the_next() {
     let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
     let sampler = Sampler::start(source, NEVER, deliver).expect("a thread");
     let first = snapshots.recv_timeout(PATIENCE).expect("at once");
-    assert_eq!(questions.recv_timeout(PATIENCE), Ok(Interest::default()));
+    assert_eq!(questions.recv_timeout(PATIENCE), Ok(Subscription::default()));
 
-    let interest = Interest { task: Some(7), groups: true, ..Interest::default() };
+    let subscription = Subscription { task: Some(7), groups: true, ..Subscription::default() };
     let control = sampler.control();
-    control.set_interest(interest.clone());
+    control.set_interest(subscription.clone());
     let second = snapshots.recv_timeout(PATIENCE).expect("after the change");
-    assert_eq!(questions.recv_timeout(PATIENCE), Ok(interest.clone()));
+    assert_eq!(questions.recv_timeout(PATIENCE), Ok(subscription.clone()));
     assert!(second.taken_ns > first.taken_ns);
 
-    control.set_interest(interest);
+    control.set_interest(subscription);
     assert!(snapshots.recv_timeout(Duration::from_millis(100)).is_err(), "nothing has changed");
 }
 

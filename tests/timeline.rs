@@ -9,7 +9,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Interest, Knowledge, Model, Seen, Span},
+    model::{Knowledge, Model, Seen, Span, Subscription},
     probe::Registry,
     source::{LiveSource, Source},
 };
@@ -32,8 +32,8 @@ impl Watch {
     }
 
     fn look(&mut self) {
-        let interest = Interest { timeline: true, ..Interest::default() };
-        self.model.advance(Arc::new(self.source.snapshot(&interest)));
+        let subscription = Subscription { timeline: true, ..Subscription::default() };
+        self.model.advance(Arc::new(self.source.snapshot(&subscription)));
     }
 
     /// The names of the tasks that the worker polled, poll by poll.
@@ -193,8 +193,8 @@ fn nothing_is_written_down_unless_somebody_asks() {
     let poll = |name: &str| runtime.block_on(registry.instrument(name, async {}));
     poll("before");
     let mut ask = |timeline| {
-        let interest = Interest { timeline, ..Interest::default() };
-        source.snapshot(&interest).timeline.map(|workers| workers[0].every.stretches.len())
+        let subscription = Subscription { timeline, ..Subscription::default() };
+        source.snapshot(&subscription).timeline.map(|workers| workers[0].every.spans.len())
     };
     assert!(ask(false).is_err());
     assert_eq!(ask(true), Ok(0), "from now on");
@@ -231,6 +231,6 @@ fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
     let snapshot = watch.model.snapshot().expect("a look");
     let workers = snapshot.timeline.as_ref().expect("asked for");
     let (every, total) = (&workers[0].every, snapshot.workers[0].polls.value());
-    assert_eq!(every.lost + every.stretches.len() as u64, polls + 1, "none is uncounted");
+    assert_eq!(every.lost + every.spans.len() as u64, polls + 1, "none is uncounted");
     assert_eq!(total, Some(polls + 1));
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
 use crate::model::{
-    Column, Filter, FindingId, GroupColumn, GroupRow, Interest, Model, Query, ResourceRow,
-    Resources, TaskFigures, Thresholds,
+    Column, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, Resources,
+    Subscription, TaskStats, Thresholds,
 };
 
 /// How things look.
@@ -190,24 +190,24 @@ impl App {
     }
 
     /// The task with this key, if it is in the picture.
-    pub fn task(&self, key: u64) -> Option<&TaskFigures> {
+    pub fn task(&self, key: u64) -> Option<&TaskStats> {
         let at = self.model().position(key)?;
         self.model().snapshot()?.tasks.get(at)
     }
 
     /// The task in a row of the table.
-    pub fn task_in_row(&self, row: usize) -> Option<&TaskFigures> {
+    pub fn task_in_row(&self, row: usize) -> Option<&TaskStats> {
         let at = *self.order.get(row)? as usize;
         self.model().snapshot()?.tasks.get(at)
     }
 
     /// What the next snapshots should hold.
-    pub fn interest(&self) -> Interest {
+    pub fn subscription(&self) -> Subscription {
         let task = match self.overlay {
             Overlay::Task { key, .. } => Some(key),
             _ => None,
         };
-        Interest {
+        Subscription {
             task,
             groups: self.screen == Screen::Groups,
             // The details of a task say what it waits for.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     lab::Command,
-    model::{Column, GroupColumn, Interest},
+    model::{Column, GroupColumn, Subscription},
     view,
 };
 
@@ -51,8 +51,8 @@ fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
     stage.keys("<Enter>");
     let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
-    let interest = Interest { task: Some(key), resources: true, ..Interest::default() };
-    assert_eq!(stage.app.interest(), interest);
+    let subscription = Subscription { task: Some(key), resources: true, ..Subscription::default() };
+    assert_eq!(stage.app.subscription(), subscription);
     stage.keys("<Esc>");
     assert_eq!(stage.app.overlay, Overlay::Finding { id, scroll: 0 }, "back to where it came from");
     stage.keys("<Esc>");
@@ -92,10 +92,10 @@ fn a_filter_is_applied_while_it_is_typed() {
 fn a_group_is_entered_and_left() {
     let mut stage = Stage::new();
     stage.keys("2");
-    assert!(stage.app.interest().groups);
+    assert!(stage.app.subscription().groups);
     stage.keys("jj<Enter>");
     assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Tasks, 12));
-    assert!(!stage.app.interest().groups);
+    assert!(!stage.app.subscription().groups);
     stage.keys("<Esc>");
     assert_eq!((stage.app.screen, &stage.app.query.group), (Screen::Groups, &None));
     assert_eq!(stage.keys("1").app.order().len(), 25);

@@ -51,7 +51,7 @@ pub enum Served {}
 #[cfg(not(all(feature = "console", tokio_unstable)))]
 impl Served {
     /// What there is to show of it.
-    pub fn figures(&self) -> crate::model::ConsoleFigures {
+    pub fn figures(&self) -> crate::model::ConsoleStats {
         match *self {}
     }
 }

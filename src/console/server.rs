@@ -18,7 +18,7 @@ use tracing_subscriber::{
 };
 
 use super::{Address, ConsoleError, cost::added_ns_per_poll};
-use crate::model::ConsoleFigures;
+use crate::model::ConsoleStats;
 
 /// How long ended tasks are kept for clients yet to come. console-subscriber's own hour
 /// is memory without end for a lab whose tasks sleep a thousand times a second, and each
@@ -35,8 +35,8 @@ pub struct Served {
 
 impl Served {
     /// What there is to show of it.
-    pub fn figures(&self) -> ConsoleFigures {
-        ConsoleFigures {
+    pub fn figures(&self) -> ConsoleStats {
+        ConsoleStats {
             address: self.address,
             added_ns_per_poll: self.added_ns_per_poll,
             ended: self.ended.get().cloned(),

@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::Backend, layout::Size};
 use crate::{
     app::{App, Effect, Event},
     lab::Command,
-    model::Interest,
+    model::Subscription,
     signals::Notice,
     term::{self, Access},
     view,
@@ -24,7 +24,7 @@ pub(super) trait Control {
     /// Sets the interval between snapshots.
     fn set_interval(&mut self, interval: Duration);
     /// Sets the optional parts of snapshots.
-    fn set_interest(&mut self, interest: Interest);
+    fn set_interest(&mut self, subscription: Subscription);
     /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let started = Instant::now();
-    let mut interest = Interest::default();
+    let mut subscription = Subscription::default();
     let mut size = Size::default();
     loop {
         let access = control.access()?;
@@ -83,9 +83,9 @@ where
                 Some(Effect::Quit) => return Ok(()),
                 None => {}
             }
-            if app.interest() != interest {
-                interest = app.interest();
-                control.set_interest(interest.clone());
+            if app.subscription() != subscription {
+                subscription = app.subscription();
+                control.set_interest(subscription.clone());
             }
             waiting = match events.try_recv() {
                 Ok(event) => Some(event),

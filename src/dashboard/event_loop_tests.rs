@@ -12,7 +12,7 @@ use crate::{
         fixture::{World, text},
     },
     lab::Command,
-    model::Interest,
+    model::Subscription,
     signals::Notice,
     term::Access,
 };
@@ -31,8 +31,8 @@ impl Control for Asked {
         self.0.push(format!("{interval:?}"));
     }
 
-    fn set_interest(&mut self, interest: Interest) {
-        self.0.push(format!("{:?}", interest.task));
+    fn set_interest(&mut self, subscription: Subscription) {
+        self.0.push(format!("{:?}", subscription.task));
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -97,7 +97,7 @@ impl Control for InBackground {
 
     fn set_interval(&mut self, _: Duration) {}
 
-    fn set_interest(&mut self, _: Interest) {}
+    fn set_interest(&mut self, _: Subscription) {}
 
     fn access(&mut self) -> io::Result<Access> {
         Ok(Access::None)

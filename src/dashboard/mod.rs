@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use crate::{
     app::{App, Event, Settings},
     lab::{self, Command, Lab, LabOptions},
-    model::{Interest, Thresholds},
+    model::{Subscription, Thresholds},
     source::{self, LiveSource, Sampler, Source},
     term::{self, Access},
     watch::Watchdog,
@@ -63,8 +63,8 @@ impl Control for World<'_> {
         self.sampler.set_interval(interval);
     }
 
-    fn set_interest(&mut self, interest: Interest) {
-        self.sampler.set_interest(interest);
+    fn set_interest(&mut self, subscription: Subscription) {
+        self.sampler.set_interest(subscription);
     }
 
     fn access(&mut self) -> io::Result<Access> {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     gate::Gate,
     lab::{Command, Lab},
-    model::{Interest, LabFigures, Model, Snapshot},
+    model::{LabStats, Model, Snapshot, Subscription},
     report::{Format, Phase, Summary, csv, json, text},
     source::Source,
     watch::WatchHandle,
@@ -190,12 +190,13 @@ impl<'a> Run<'a> {
 
     pub(super) fn look(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
-        let snapshot =
-            Arc::new(self.source.snapshot(&Interest { groups: true, ..Interest::default() }));
+        let snapshot = Arc::new(
+            self.source.snapshot(&Subscription { groups: true, ..Subscription::default() }),
+        );
         self.model.advance(Arc::clone(&snapshot));
         self.gate.look(&self.model);
         if self.failure.is_none() && !self.is_interrupted {
-            self.failure = snapshot.lab.as_ref().and_then(LabFigures::failure);
+            self.failure = snapshot.lab.as_ref().and_then(LabStats::failure);
         }
         self.cost = begin.elapsed();
         // The model may have deducted a stop of the process from it.
@@ -225,7 +226,7 @@ mod tests {
     }
 
     impl Source for Steady {
-        fn snapshot(&mut self, _: &Interest) -> Snapshot {
+        fn snapshot(&mut self, _: &Subscription) -> Snapshot {
             let taken_ns = (1_000 + self.snapshots / 2 + self.snapshots.div_ceil(2) * 250) * MS;
             self.snapshots += 1;
             let mut beat = task(1, "heartbeat-1");

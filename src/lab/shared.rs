@@ -23,7 +23,7 @@ use super::{
 use crate::{
     console::Served,
     lock::lock,
-    model::{Flavor, LabFigures, Lesson, WorkloadFigures},
+    model::{Flavor, LabStats, Lesson, WorkloadStats},
     probe::{Registry, ThreadReading},
 };
 
@@ -146,8 +146,8 @@ impl Shared {
         format!("lab:{}", self.scenario).into()
     }
 
-    pub(crate) fn figures(&self) -> LabFigures {
-        let workload = |tally: &Tally| WorkloadFigures {
+    pub(crate) fn figures(&self) -> LabStats {
+        let workload = |tally: &Tally| WorkloadStats {
             name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),
             cancelled: tally.cancelled.get(),
@@ -158,7 +158,7 @@ impl Shared {
             failure: tally.failure.get(),
             gauges: tally.gauges.read(),
         };
-        LabFigures {
+        LabStats {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.tallies.iter().map(workload).collect(),

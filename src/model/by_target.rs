@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Link, Snapshot, TargetFigures, TaskFigures, TaskRates, rates};
+use super::{Link, Snapshot, TargetFigures, TaskRates, TaskStats, rates};
 
 /// Remembers the snapshot that first showed the last update of each target.
 #[derive(Clone, Debug, Default)]
@@ -85,14 +85,14 @@ impl ByTarget {
 }
 
 /// The tasks of a target.
-fn of<'a>(snapshot: &'a Snapshot, target: &TargetFigures) -> &'a [TaskFigures] {
+fn of<'a>(snapshot: &'a Snapshot, target: &TargetFigures) -> &'a [TaskStats] {
     let place = |key: u64| snapshot.tasks.partition_point(|task| task.key < key);
     &snapshot.tasks[place(target.keys.start)..place(target.keys.end)]
 }
 
 /// The rates that these tasks had in the snapshot before.
 fn carried<'a>(
-    tasks: &'a [TaskFigures],
+    tasks: &'a [TaskStats],
     last: &'a Snapshot,
     target: &TargetFigures,
     rates: &'a [TaskRates],
@@ -110,7 +110,7 @@ fn carried<'a>(
 mod tests {
     use super::*;
     use crate::model::{
-        Gaps, Model,
+        Losses, Model,
         testing::{snapshot, task},
     };
 
@@ -124,11 +124,11 @@ mod tests {
             keys: nth * 100..nth * 100 + 100,
             counted_ns,
             tasks: 1,
-            gaps: Gaps::default(),
+            losses: Losses::default(),
         }
     }
 
-    fn polled(key: u64, polls: u64) -> TaskFigures {
+    fn polled(key: u64, polls: u64) -> TaskStats {
         let mut task = task(key, "t");
         task.polls = polls;
         task

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Filter, Snapshot, Subject, TaskFigures, TaskKind, TaskRates};
+use super::{Filter, Snapshot, Subject, TaskKind, TaskRates, TaskStats};
 use crate::snapshot::State;
 
 /// The group that a task belongs to by its name: what is left of `heartbeat-12` without
@@ -129,7 +129,7 @@ pub struct GroupRow {
 }
 
 impl GroupRow {
-    fn new(task: &TaskFigures) -> Self {
+    fn new(task: &TaskStats) -> Self {
         GroupRow {
             name: task.meta.group.clone(),
             location: task.meta.location.clone(),
@@ -151,7 +151,7 @@ impl GroupRow {
         }
     }
 
-    fn add(&mut self, task: &TaskFigures, rates: TaskRates) {
+    fn add(&mut self, task: &TaskStats, rates: TaskRates) {
         if task.state.is_done() {
             self.ended += 1;
         } else {

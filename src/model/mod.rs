@@ -23,10 +23,10 @@ mod timeline;
 use std::{cell::OnceCell, sync::Arc};
 
 pub use crate::snapshot::{
-    AsyncOpFigures, Caveat, ConsoleFigures, CurrentPoll, Distributions, Figure, Flavor, Gaps,
-    Gauge, GaugeValue, HogFigures, Interest, LabFigures, Lesson, Link, MachineStats,
-    ResourceFigures, Resources, RuntimeFigures, Snapshot, Stretches, Subject, TargetFigures,
-    TaskFigures, TaskKind, TaskMeta, WorkerFigures, WorkerPolls, WorkloadFigures,
+    AsyncOpStats, Caveat, ConsoleStats, CurrentPoll, Distributions, Figure, Flavor, Gauge,
+    GaugeValue, HogStats, LabStats, Lesson, Link, Losses, MachineStats, PollSpans, ResourceStats,
+    Resources, RuntimeStats, Snapshot, Subject, Subscription, TargetFigures, TaskKind, TaskMeta,
+    TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
 };
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Column, TaskFigures, TaskKind, TaskRates};
+use super::{Column, TaskKind, TaskRates, TaskStats};
 
 /// What the user typed after `/`: words that a task's name, state, stage or location
 /// must contain, each of them, whatever the case.
@@ -27,7 +27,7 @@ impl Filter {
         self.words.iter().all(|word| texts.iter().any(|text| contains(text, word)))
     }
 
-    fn passes_task(&self, task: &TaskFigures) -> bool {
+    fn passes_task(&self, task: &TaskStats) -> bool {
         let meta = &task.meta;
         self.is_empty()
             || self.passes(&[
@@ -70,10 +70,10 @@ impl Default for Query {
 
 /// What a column sorts by.
 enum SortKey<'a> {
-    Number(fn(&TaskFigures, &TaskRates) -> u64),
+    Number(fn(&TaskStats, &TaskRates) -> u64),
     /// The second decides where the first is equal.
-    Numbers(fn(&TaskFigures, &TaskRates) -> (u64, u64)),
-    Text(fn(&'a TaskFigures) -> &'a str),
+    Numbers(fn(&TaskStats, &TaskRates) -> (u64, u64)),
+    Text(fn(&'a TaskStats) -> &'a str),
 }
 
 fn sort_key<'a>(column: Column) -> SortKey<'a> {
@@ -106,7 +106,7 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
 }
 
 /// The positions in `tasks` of those that the query asks for.
-pub(super) fn select(tasks: &[TaskFigures], rates: &[TaskRates], query: &Query) -> Vec<u32> {
+pub(super) fn select(tasks: &[TaskStats], rates: &[TaskRates], query: &Query) -> Vec<u32> {
     let group = query.group.as_deref();
     let passing = tasks.iter().zip(0u32..).filter(|(task, _)| {
         group.is_none_or(|group| *task.meta.group == *group) && query.filter.passes_task(task)
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::model::testing::task;
 
-    fn names(tasks: &[TaskFigures], query: &Query) -> Vec<String> {
+    fn names(tasks: &[TaskStats], query: &Query) -> Vec<String> {
         let rates = vec![TaskRates::default(); tasks.len()];
         let selected = select(tasks, &rates, query);
         selected.iter().map(|at| tasks[*at as usize].meta.name.to_string()).collect()

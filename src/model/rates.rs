@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
+use super::{Figure, Snapshot, TaskStats, WorkerStats};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -49,7 +49,7 @@ impl TaskRates {
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
     /// Its totals.
-    pub figures: WorkerFigures,
+    pub figures: WorkerStats,
     /// The name of the task that it polls right now, and for how long it has, in ns.
     pub current: Option<(Arc<str>, u64)>,
     /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
@@ -132,8 +132,8 @@ pub(super) fn tasks(now: &Snapshot, base: Option<&Snapshot>) -> Vec<TaskRates> {
 /// The rates of each of these tasks, in their order, against those of so many ns before;
 /// without a span, over their lives.
 pub(super) fn between(
-    now: &[TaskFigures],
-    before: &[TaskFigures],
+    now: &[TaskStats],
+    before: &[TaskStats],
     span_ns: Option<u64>,
 ) -> Vec<TaskRates> {
     let mut known = before.iter().peekable();
@@ -169,7 +169,7 @@ pub(super) fn workers(
     let mut past: Vec<Vec<f64>> =
         rows.iter_mut().map(|row| std::mem::take(&mut row.history)).collect();
     past.resize_with(now.workers.len(), Vec::new);
-    let with_history = |(worker, mut history): (&WorkerFigures, Vec<f64>)| {
+    let with_history = |(worker, mut history): (&WorkerStats, Vec<f64>)| {
         let row = worker_row(worker, now, base);
         if !add_to_history {
             history.pop();
@@ -185,7 +185,7 @@ pub(super) fn workers(
 
 /// A worker of `now` with its rates since `base`, or since the runtime began; no history.
 pub(super) fn worker_row(
-    worker: &WorkerFigures,
+    worker: &WorkerStats,
     now: &Snapshot,
     base: Option<&Snapshot>,
 ) -> WorkerRow {
@@ -193,7 +193,7 @@ pub(super) fn worker_row(
     let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
         now.running_ns(base.taken_ns, now.taken_ns)
     });
-    let change = |of: fn(&WorkerFigures) -> Figure<u64>| {
+    let change = |of: fn(&WorkerStats) -> Figure<u64>| {
         let before = old.and_then(|old| of(old).value()).unwrap_or(0);
         of(worker).value().map(|now| (now, before))
     };

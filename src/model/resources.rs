@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use super::{Filter, ResourceFigures, Resources};
+use super::{Filter, ResourceStats, Resources};
 
 /// A resource of the list, with those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) fn rows(resources: &Resources, filter: &Filter) -> Vec<ResourceRow> {
 
 /// The place of the resource that this one is a part of, or else its own. Whoever says
 /// that it is a part of itself is not followed far.
-fn whole(all: &[ResourceFigures], places: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
+fn whole(all: &[ResourceStats], places: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
     let mut at = *places.get(&resource)?;
     for _ in 0..4 {
         let parent = all[at].parent.filter(|_| all[at].is_internal);

@@ -8,7 +8,7 @@ mod samples;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Figure, Snapshot, TaskFigures, WorkerFigures};
+use super::{Figure, Snapshot, TaskStats, WorkerStats};
 use crate::{snapshot::State, snapshot::Stop};
 use samples::{Kind, StoppedSample};
 
@@ -112,14 +112,14 @@ impl Corrections {
 
     fn correct(
         &mut self,
-        task: &mut TaskFigures,
-        old: Option<&TaskFigures>,
+        task: &mut TaskStats,
+        old: Option<&TaskStats>,
         new: &[Stop],
         stops: &[Stop],
         now_ns: u64,
     ) {
         task.stopped_ns = Stop::overlap_ns(stops, task.since_ns, now_ns);
-        let unchanged = |of: fn(&TaskFigures) -> u64| {
+        let unchanged = |of: fn(&TaskStats) -> u64| {
             let longest_ns = old.map_or(0, of);
             Longest { counted_ns: longest_ns, net_ns: longest_ns, began_ns: None }
         };
@@ -164,11 +164,11 @@ impl Corrections {
     }
 }
 
-fn times(task: &TaskFigures) -> [u64; 3] {
+fn times(task: &TaskStats) -> [u64; 3] {
     [task.busy_ns, task.scheduled_ns, task.idle_ns]
 }
 
-fn deduct(task: &mut TaskFigures, [busy, scheduled, idle]: [u64; 3]) {
+fn deduct(task: &mut TaskStats, [busy, scheduled, idle]: [u64; 3]) {
     task.busy_ns = task.busy_ns.saturating_sub(busy);
     task.scheduled_ns = task.scheduled_ns.saturating_sub(scheduled);
     task.idle_ns = task.idle_ns.saturating_sub(idle);
@@ -176,8 +176,8 @@ fn deduct(task: &mut TaskFigures, [busy, scheduled, idle]: [u64; 3]) {
 }
 
 fn correct_worker(
-    worker: &mut WorkerFigures,
-    old: Option<&WorkerFigures>,
+    worker: &mut WorkerStats,
+    old: Option<&WorkerStats>,
     deducted: &mut [u64; 2],
     new: &[Stop],
 ) {
@@ -218,16 +218,16 @@ mod tests {
         now
     }
 
-    fn at(taken_ms: u64, times_ms: [u64; 3], state: State, since_ms: u64) -> TaskFigures {
+    fn at(taken_ms: u64, times_ms: [u64; 3], state: State, since_ms: u64) -> TaskStats {
         let [busy_ns, scheduled_ns, idle_ns] = times_ms.map(|ms| ms * MS);
         let lifetime_ns = taken_ms * MS;
         let since_ns = since_ms * MS;
-        TaskFigures { state, since_ns, lifetime_ns, busy_ns, scheduled_ns, idle_ns, ..task(1, "t") }
+        TaskStats { state, since_ns, lifetime_ns, busy_ns, scheduled_ns, idle_ns, ..task(1, "t") }
     }
 
-    fn run(moments: impl IntoIterator<Item = (u64, TaskFigures)>) -> Vec<Arc<Snapshot>> {
+    fn run(moments: impl IntoIterator<Item = (u64, TaskStats)>) -> Vec<Arc<Snapshot>> {
         let mut model = Model::default();
-        let each = |(taken_ms, task): (u64, TaskFigures)| {
+        let each = |(taken_ms, task): (u64, TaskStats)| {
             model.advance(with_stop(snapshot(taken_ms * MS, [task])).into());
             model.snapshot().cloned().expect("one")
         };
@@ -239,7 +239,7 @@ mod tests {
         let poll = |taken, busy, longest, state, since| {
             (
                 taken,
-                TaskFigures {
+                TaskStats {
                     max_poll_ns: longest * MS,
                     ..at(taken, [busy, 0, taken - busy], state, since)
                 },
@@ -286,7 +286,7 @@ mod tests {
     fn rates_do_not_cover_a_stop() {
         let mut model = Model::default();
         let polled = |taken, polls| {
-            let task = TaskFigures { polls, ..at(taken, [taken, 0, 0], State::Polling, 0) };
+            let task = TaskStats { polls, ..at(taken, [taken, 0, 0], State::Polling, 0) };
             with_stop(snapshot(taken * MS, [task]))
         };
         model.advance(polled(1000, 10).into());
@@ -297,10 +297,10 @@ mod tests {
 
     #[test]
     fn task_spawned_after_the_stop_is_not_corrected() {
-        let new = TaskFigures { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(1, "t") };
+        let new = TaskStats { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(1, "t") };
         let seen = run([(1000, at(1000, [0, 0, 1000], State::Idle, 0)), (4200, new)]);
         assert_eq!(seen[1].tasks[0].idle_ns, 0);
-        let new = TaskFigures { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(2, "t") };
+        let new = TaskStats { lifetime_ns: 80 * MS, busy_ns: 80 * MS, ..task(2, "t") };
         let seen = run([(1000, at(1000, [0, 0, 1000], State::Idle, 0)), (4200, new)]);
         assert_eq!((seen[1].tasks[0].busy_ns, seen[1].tasks[0].lifetime_ns), (80 * MS, 80 * MS));
     }

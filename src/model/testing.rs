@@ -8,9 +8,9 @@ use crate::{Histogram, snapshot::State, text::sanitize};
 const NONE: Figure<u64> = Figure::Unavailable("not in this test");
 
 /// An idle task. Its name is sanitized, as sources do.
-pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
+pub(crate) fn task(id: u64, name: &str) -> TaskStats {
     let name = sanitize(name);
-    TaskFigures {
+    TaskStats {
         key: id,
         meta: Arc::new(TaskMeta {
             id,
@@ -39,8 +39,8 @@ pub(crate) fn task(id: u64, name: &str) -> TaskFigures {
 }
 
 /// A worker that does nothing.
-pub(crate) fn worker(index: usize) -> WorkerFigures {
-    WorkerFigures {
+pub(crate) fn worker(index: usize) -> WorkerStats {
+    WorkerStats {
         index,
         thread: format!("w{index}").into(),
         current: None,
@@ -57,13 +57,13 @@ pub(crate) fn worker(index: usize) -> WorkerFigures {
 }
 
 /// A snapshot with these tasks and one worker.
-pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigures>) -> Snapshot {
+pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Snapshot {
     let tasks: Vec<_> = tasks.into_iter().collect();
     Snapshot {
         taken_ns,
         source: "test".into(),
         epoch: 0,
-        runtime: RuntimeFigures {
+        runtime: RuntimeStats {
             flavor: Figure::Measured(Flavor::CurrentThread),
             uptime_ns: taken_ns,
             alive_tasks: NONE,
@@ -96,13 +96,13 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskFigure
 /// A lab with these workloads: (name, count, unit, done).
 pub(crate) fn lab(
     workloads: impl IntoIterator<Item = (&'static str, usize, Option<&'static str>, u64)>,
-) -> LabFigures {
-    LabFigures {
+) -> LabStats {
+    LabStats {
         scenario: "test".into(),
         lesson: Arc::new(Lesson { attempt: "Press b.".into(), ..Lesson::default() }),
         workloads: workloads
             .into_iter()
-            .map(|(name, count, unit, done)| WorkloadFigures {
+            .map(|(name, count, unit, done)| WorkloadStats {
                 name: name.into(),
                 count,
                 cancelled: 0,
@@ -120,8 +120,8 @@ pub(crate) fn lab(
 }
 
 /// A resource without anything.
-pub(crate) fn resource(key: u64, type_name: &str) -> ResourceFigures {
-    ResourceFigures {
+pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
+    ResourceStats {
         key,
         id: key,
         target: "".into(),
@@ -139,8 +139,8 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceFigures {
 }
 
 /// A task that waits for a resource.
-pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpFigures {
-    AsyncOpFigures {
+pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
+    AsyncOpStats {
         key,
         id: key,
         source: "Mutex::lock".into(),
@@ -157,8 +157,8 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpFigures {
 }
 
 /// A hog of this kind, off.
-pub(crate) fn hog(kind: &'static str) -> HogFigures {
-    HogFigures {
+pub(crate) fn hog(kind: &'static str) -> HogStats {
+    HogStats {
         kind,
         cure: kind == "yield",
         explained: ["Blocks the worker.", "Yield."],

@@ -37,7 +37,7 @@ mod ring_tests;
 
 use std::{future::Future, panic::Location};
 
-pub use crate::snapshot::{PollKind, State, Stretch};
+pub use crate::snapshot::{PollKind, PollSpan, State};
 pub use instrument::Instrumented;
 pub use reading::Reading;
 pub use recorder::TICK_NS;

@@ -21,20 +21,20 @@
 //! # Cost
 //! Off, a poll loads one pointer from a cache line that it writes anyway. On, it adds four
 //! stores, one comparison and no clock: the poll's times are known already.
-//! `benches/overhead.rs` measures it. The rings of a thread take 1.2 MB (49,152 stretches of
+//! `benches/overhead.rs` measures it. The rings of a thread take 1.2 MB (49,152 poll spans of
 //! 24 bytes), are allocated when somebody first wants them, and stay, as the thread's slot
 //! does: its thread may be writing to them at any time.
 //!
 //! # Polls inside of polls
 //! A future that is measured inside of another one's poll takes over the thread for a
-//! while. The stretches follow who had it, the innermost one: the outer poll then is
-//! several stretches. They never overlap, and come in the order of time.
+//! while. The poll spans follow who had it, the innermost one: the outer poll then is
+//! several poll spans. They never overlap, and come in the order of time.
 
 use super::{
     ring::Ring,
     sync::{AtomicU64, Ordering},
 };
-use crate::snapshot::Stretch;
+use crate::snapshot::PollSpan;
 
 /// How many polls a thread keeps.
 const EVERY: usize = 1 << 15;
@@ -64,10 +64,10 @@ impl Recorder {
     #[inline(always)]
     pub(crate) fn ran(&self, task: u64, began: u64, ended: u64) {
         let began = began.max(self.resumed.load(Ordering::Relaxed));
-        let stretch = Stretch { task, began, ended };
-        self.every.push(stretch);
+        let span = PollSpan { task, began, ended };
+        self.every.push(span);
         if (began ^ ended) >> TICK_BITS != 0 {
-            self.ticked.push(stretch);
+            self.ticked.push(span);
         }
     }
 

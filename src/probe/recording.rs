@@ -2,7 +2,7 @@
 //! what the threads write.
 
 use super::{recorder::Recorder, registry::Registry, thread::ThreadSlot};
-use crate::snapshot::Stretch;
+use crate::snapshot::PollSpan;
 
 /// Follows when each thread polled whom. While there is one of a registry, its threads
 /// write down their polls.
@@ -13,13 +13,13 @@ use crate::snapshot::Stretch;
 /// let mut recording = registry.record();
 /// asynctop::spawn_named("greeter", async {}).await.unwrap();
 /// let threads = recording.read();
-/// assert!(threads.iter().any(|thread| thread.every.stretches.len() == 1));
+/// assert!(threads.iter().any(|thread| thread.every.spans.len() == 1));
 /// # }
 /// ```
 pub struct Recording {
     registry: &'static Registry,
     slots: Vec<&'static ThreadSlot>,
-    /// For each slot the numbers of the next stretches of both rings.
+    /// For each slot the numbers of the next poll spans of both rings.
     next: Vec<(u64, u64)>,
 }
 
@@ -42,7 +42,7 @@ pub struct Kept {
     /// How many came before these and were overwritten.
     pub lost: u64,
     /// The times, which never overlap.
-    pub stretches: Vec<Stretch>,
+    pub spans: Vec<PollSpan>,
 }
 
 impl Registry {
@@ -78,8 +78,8 @@ impl Recording {
 fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> Recorded {
     let mut recorded = Recorded::default();
     if let Some(recorder) = slot.recorder_kept() {
-        recorded.every.lost = recorder.every.copy(every, &mut recorded.every.stretches);
-        recorded.ticked.lost = recorder.ticked.copy(ticked, &mut recorded.ticked.stretches);
+        recorded.every.lost = recorder.every.copy(every, &mut recorded.every.spans);
+        recorded.ticked.lost = recorder.ticked.copy(ticked, &mut recorded.ticked.spans);
         // After the copies: a poll that is not in them has not ended, or ends this moment.
         recorded.current = slot.current().map(|poll| (poll.task, poll.since));
     }

@@ -1,17 +1,17 @@
-//! The last stretches of time that a thread spent in polls: one thread writes and never
+//! The last poll spans of time that a thread spent in polls: one thread writes and never
 //! waits, any other copies what is there.
 //!
-//! `head` counts the stretches ever pushed; the one numbered `n` lies in place `n % N`
+//! `head` counts the poll spans ever pushed; the one numbered `n` lies in place `n % N`
 //! until number `n + N` takes it over. The writer publishes `head` before it touches a
-//! place, so a reader that has copied a stretch and then finds `head` no further than
+//! place, so a reader that has copied a poll span and then finds `head` no further than
 //! `n + N - 1` knows that nobody was in its way. What was overwritten is left out and
-//! counted: a copy has no torn stretch, none twice, and the numbers say how many are
+//! counted: a copy has no torn poll span, none twice, and the numbers say how many are
 //! missing. `ring_loom.rs` runs the interleavings.
 
 use super::sync::{AtomicU64, Ordering, fence};
-use crate::snapshot::Stretch;
+use crate::snapshot::PollSpan;
 
-/// Keeps the last `N` stretches, `N` a power of two; one less while a thread writes.
+/// Keeps the last `N` poll spans, `N` a power of two; one less while a thread writes.
 #[derive(Debug)]
 pub(crate) struct Ring<const N: usize> {
     head: AtomicU64,
@@ -38,27 +38,27 @@ impl<const N: usize> Ring<N> {
         Ring { head: zero(), places }
     }
 
-    /// How many stretches were pushed so far.
+    /// How many poll spans were pushed so far.
     pub(crate) fn pushed(&self) -> u64 {
         self.head.load(Ordering::Acquire)
     }
 
-    /// Adds a stretch. One thread at a time may call this.
+    /// Adds a poll span. One thread at a time may call this.
     #[inline(always)]
-    pub(crate) fn push(&self, stretch: Stretch) {
+    pub(crate) fn push(&self, span: PollSpan) {
         let head = self.head.load(Ordering::Relaxed);
         // Who sees one of the stores below sees this head or a later one.
         fence(Ordering::Release);
         let place = &self.places[head as usize % N];
-        place.task.store(stretch.task, Ordering::Relaxed);
-        place.began.store(stretch.began, Ordering::Relaxed);
-        place.ended.store(stretch.ended, Ordering::Relaxed);
+        place.task.store(span.task, Ordering::Relaxed);
+        place.began.store(span.began, Ordering::Relaxed);
+        place.ended.store(span.ended, Ordering::Relaxed);
         self.head.store(head.wrapping_add(1), Ordering::Release);
     }
 
-    /// Copies the stretches from number `next` on, in their order, and moves `next` behind
+    /// Copies the poll spans from number `next` on, in their order, and moves `next` behind
     /// the last one. Returns how many are missing before the first of them.
-    pub(crate) fn copy(&self, next: &mut u64, to: &mut Vec<Stretch>) -> u64 {
+    pub(crate) fn copy(&self, next: &mut u64, to: &mut Vec<PollSpan>) -> u64 {
         let kept = to.len();
         let head = self.head.load(Ordering::Acquire);
         let wanted = (*next).min(head);
@@ -75,8 +75,8 @@ impl<const N: usize> Ring<N> {
 }
 
 impl Place {
-    fn load(&self) -> Stretch {
-        Stretch {
+    fn load(&self) -> PollSpan {
+        PollSpan {
             task: self.task.load(Ordering::Relaxed),
             began: self.began.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Relaxed),

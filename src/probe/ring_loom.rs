@@ -4,10 +4,10 @@
 use loom::{sync::Arc, thread};
 
 use super::ring::Ring;
-use crate::snapshot::Stretch;
+use crate::snapshot::PollSpan;
 
-fn stretch(number: u64) -> Stretch {
-    Stretch { task: 10 + number, began: 20 + number, ended: 30 + number }
+fn span(number: u64) -> PollSpan {
+    PollSpan { task: 10 + number, began: 20 + number, ended: 30 + number }
 }
 
 /// Copies, and checks that what it got is whole, in order and counted.
@@ -15,7 +15,7 @@ fn copy<const N: usize>(ring: &Ring<N>, next: &mut u64) -> u64 {
     let (before, mut copied) = (*next, Vec::new());
     let lost = ring.copy(next, &mut copied);
     for (copied, number) in copied.iter().zip(before + lost..) {
-        assert_eq!(*copied, stretch(number), "a whole one, in its place");
+        assert_eq!(*copied, span(number), "a whole one, in its place");
     }
     assert_eq!(before + lost + copied.len() as u64, *next, "all are counted");
     copied.len() as u64
@@ -28,7 +28,7 @@ fn explore<const N: usize>(pushes: u64, copies: usize) {
         let ring = Arc::new(Ring::<N>::new());
         let writer = thread::spawn({
             let ring = ring.clone();
-            move || (0..pushes).for_each(|number| ring.push(stretch(number)))
+            move || (0..pushes).for_each(|number| ring.push(span(number)))
         });
         let mut next = 0;
         for _ in 0..copies {

@@ -12,11 +12,11 @@ use std::{
 use proptest::prelude::*;
 
 use super::{Registry, ring::Ring};
-use crate::snapshot::Stretch;
+use crate::snapshot::PollSpan;
 
-/// The stretch with this number; the parts can only come from one.
-fn stretch(number: u64) -> Stretch {
-    Stretch { task: number, began: 3 * number, ended: 3 * number + 2 }
+/// The poll span with this number; the parts can only come from one.
+fn span(number: u64) -> PollSpan {
+    PollSpan { task: number, began: 3 * number, ended: 3 * number + 2 }
 }
 
 proptest! {
@@ -28,12 +28,12 @@ proptest! {
         let ring = Ring::<8>::new();
         let (mut pushed, mut next, mut copied) = (0, 0, Vec::new());
         for push in pushes {
-            (pushed..pushed + push).for_each(|number| ring.push(stretch(number)));
+            (pushed..pushed + push).for_each(|number| ring.push(span(number)));
             pushed += push;
             copied.clear();
             let lost = ring.copy(&mut next, &mut copied);
             let first = pushed - push.min(KEPT);
-            prop_assert_eq!(&copied, &(first..pushed).map(stretch).collect::<Vec<_>>());
+            prop_assert_eq!(&copied, &(first..pushed).map(span).collect::<Vec<_>>());
             prop_assert_eq!((lost, next, ring.pushed()), (push.saturating_sub(KEPT), pushed, pushed));
         }
     }
@@ -46,7 +46,7 @@ fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            (0..PUSHES).for_each(|number| ring.push(black_box(stretch(number))));
+            (0..PUSHES).for_each(|number| ring.push(black_box(span(number))));
             done.store(true, Ordering::Release);
         });
         let (mut next, mut seen, mut copied) = (0, 0, Vec::new());
@@ -56,7 +56,7 @@ fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
             let before = next;
             let lost = ring.copy(&mut next, &mut copied);
             let first = before + lost;
-            assert!(copied.iter().zip(first..).all(|(copied, number)| *copied == stretch(number)));
+            assert!(copied.iter().zip(first..).all(|(copied, number)| *copied == span(number)));
             assert_eq!(first + copied.len() as u64, next, "all of them, or known to be missing");
             seen += lost + copied.len() as u64;
             if last {
@@ -86,14 +86,14 @@ fn a_poll_inside_of_a_poll_takes_over_and_gives_back() {
     });
     let after = poll_once(registry, "after", || ());
     let threads = recording.read();
-    let stretches = &threads[0].every.stretches;
-    let tasks: Vec<u64> = stretches.iter().map(|stretch| stretch.task).collect();
+    let spans = &threads[0].every.spans;
+    let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
     assert_eq!(tasks, [outer, inner[0], outer, inner[1], outer, after]);
-    assert!(stretches.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{stretches:?}");
-    for inside in stretches[..5].windows(2) {
+    assert!(spans.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{spans:?}");
+    for inside in spans[..5].windows(2) {
         assert_eq!(inside[0].ended, inside[1].began, "without a gap");
     }
-    assert!(recording.read()[0].every.stretches.is_empty(), "each only once");
+    assert!(recording.read()[0].every.spans.is_empty(), "each only once");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn what_is_written_depends_on_whether_somebody_records() {
     poll_once(registry, "one looks", || ());
     let mut second = registry.record();
     poll_once(registry, "two look", || ());
-    let count = |recording: &mut super::Recording| recording.read()[0].every.stretches.len();
+    let count = |recording: &mut super::Recording| recording.read()[0].every.spans.len();
     assert_eq!((count(&mut first), count(&mut second)), (2, 1));
     drop(first);
     poll_once(registry, "one looks still", || ());
@@ -119,8 +119,8 @@ fn what_is_written_depends_on_whether_somebody_records() {
     // A thread that comes while somebody records.
     let late = thread::spawn(move || poll_once(registry, "late", || ()));
     let late = late.join().expect("no panic");
-    let of_late = &third.read()[1].every.stretches;
-    assert_eq!(of_late.iter().map(|stretch| stretch.task).collect::<Vec<_>>(), [late]);
+    let of_late = &third.read()[1].every.spans;
+    assert_eq!(of_late.iter().map(|span| span.task).collect::<Vec<_>>(), [late]);
 }
 
 #[test]
@@ -135,12 +135,12 @@ fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
         poll_once(registry, "short", || ());
     }
     let recorded = &recording.read()[0];
-    let ticked = &recorded.ticked.stretches;
-    assert_eq!((recorded.every.stretches.len(), ticked[0].task), (1_001, long));
-    assert_eq!(ticked[0], recorded.every.stretches[0]);
-    for stretch in &recorded.every.stretches {
-        let crosses = stretch.began / super::TICK_NS != stretch.ended / super::TICK_NS;
-        assert_eq!(ticked.contains(stretch), crosses);
+    let ticked = &recorded.ticked.spans;
+    assert_eq!((recorded.every.spans.len(), ticked[0].task), (1_001, long));
+    assert_eq!(ticked[0], recorded.every.spans[0]);
+    for span in &recorded.every.spans {
+        let crosses = span.began / super::TICK_NS != span.ended / super::TICK_NS;
+        assert_eq!(ticked.contains(span), crosses);
     }
 }
 
@@ -170,10 +170,10 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
         drop_after(0);
         inside = drop_after(2 * super::TICK_NS);
     });
-    let stretches = &recording.read()[0].every.stretches;
+    let spans = &recording.read()[0].every.spans;
     // A machine that stops the thread in a short drop makes it a long one.
-    let tasks: Vec<u64> = stretches.iter().map(|stretch| stretch.task).collect();
-    assert_eq!(tasks[1], alone, "{stretches:?}");
-    assert!(tasks.ends_with(&[outer, inside, outer]), "{stretches:?}");
-    assert!(stretches.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{stretches:?}");
+    let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
+    assert_eq!(tasks[1], alone, "{spans:?}");
+    assert!(tasks.ends_with(&[outer, inside, outer]), "{spans:?}");
+    assert!(spans.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{spans:?}");
 }

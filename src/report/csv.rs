@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::model::{Model, TaskFigures};
+use crate::model::{Model, TaskStats};
 
 /// The columns, in the order of a row.
 const COLUMNS: &str = "id,key,name,group,location,state,stage,polls,wakes,self_wakes,\
@@ -20,7 +20,7 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     snapshot.tasks.iter().try_for_each(|task| row(task, out))
 }
 
-fn row(task: &TaskFigures, out: &mut impl Write) -> io::Result<()> {
+fn row(task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
     let meta = &task.meta;
     write!(out, "{},{},", meta.id, task.key)?;
     for text in [&meta.name, &meta.group, &meta.location] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Phase, Summary};
 use crate::{
     model::{
-        CurrentPoll, Distributions, Figure, Model, Snapshot, Subject, TaskFigures,
+        CurrentPoll, Distributions, Figure, Model, Snapshot, Subject, TaskStats,
         testing::{lab, snapshot, task},
     },
     probe::{PollKind, State},
@@ -39,7 +39,7 @@ fn at(now: u64) -> Snapshot {
     let mut tasks = vec![
         heartbeat(now, calm),
         tcp(now, calm),
-        TaskFigures { state: State::Panicked, polls: 2, ..task(3, "a \"b\", c\x1b[2J") },
+        TaskStats { state: State::Panicked, polls: 2, ..task(3, "a \"b\", c\x1b[2J") },
     ];
     tasks.extend(hog_on.map(|on| hog(now, on)));
     let mut result = snapshot(now, tasks);
@@ -66,8 +66,8 @@ fn at(now: u64) -> Snapshot {
     result
 }
 
-fn heartbeat(now: u64, calm: u64) -> TaskFigures {
-    TaskFigures {
+fn heartbeat(now: u64, calm: u64) -> TaskStats {
+    TaskStats {
         state: if now == calm { State::Idle } else { State::Scheduled },
         since_ns: calm,
         lifetime_ns: now,
@@ -82,8 +82,8 @@ fn heartbeat(now: u64, calm: u64) -> TaskFigures {
     }
 }
 
-fn tcp(now: u64, calm: u64) -> TaskFigures {
-    TaskFigures {
+fn tcp(now: u64, calm: u64) -> TaskStats {
+    TaskStats {
         state: State::Scheduled,
         since_ns: calm,
         lifetime_ns: now,
@@ -101,8 +101,8 @@ fn tcp(now: u64, calm: u64) -> TaskFigures {
     }
 }
 
-fn hog(now: u64, on: u64) -> TaskFigures {
-    TaskFigures {
+fn hog(now: u64, on: u64) -> TaskStats {
+    TaskStats {
         state: State::Polling,
         since_ns: now - on,
         lifetime_ns: on + S / 1000,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a thread was doing over a stretch of time.
+/// What a thread was doing over an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// On the CPU.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 /// The tasks that are measured here are shown to tokio-console as well, which costs them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ConsoleFigures {
+pub struct ConsoleStats {
     /// Where tokio-console finds it.
     pub address: SocketAddr,
     /// What each poll takes longer by it, in ns, as measured on this machine at the start.

@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{ConsoleFigures, Lesson};
+use super::{ConsoleStats, Lesson};
 
 /// What the lab knows of itself.
 #[derive(Clone, Debug)]
-pub struct LabFigures {
+pub struct LabStats {
     /// The scenario's name.
     pub scenario: Arc<str>,
     /// What to watch, what to try, and why it happens.
     pub lesson: Arc<Lesson>,
     /// Its workloads.
-    pub workloads: Vec<WorkloadFigures>,
+    pub workloads: Vec<WorkloadStats>,
     /// The hog.
-    pub hog: HogFigures,
+    pub hog: HogStats,
     /// The server for tokio-console, if there is one.
-    pub console: Option<ConsoleFigures>,
+    pub console: Option<ConsoleStats>,
 }
 
 /// One workload of the lab.
 #[derive(Clone, Debug)]
-pub struct WorkloadFigures {
+pub struct WorkloadStats {
     /// Its name.
     pub name: Arc<str>,
     /// How many of it are wanted; each may be several tasks.
@@ -72,7 +72,7 @@ pub enum GaugeValue {
     },
 }
 
-impl LabFigures {
+impl LabStats {
     /// The failures of the hog and the workloads, each as a sentence.
     pub fn failures(&self) -> impl Iterator<Item = String> {
         let hog = self.hog.failure.as_ref().map(|why| format!("the hog {}: {why}", self.hog.kind));
@@ -89,7 +89,7 @@ impl LabFigures {
 
 /// The state of the hog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HogFigures {
+pub struct HogStats {
     /// Its kind's name, such as `spin`.
     pub kind: &'static str,
     /// Whether this kind does the work as it should be done.

@@ -1,7 +1,10 @@
-//! One moment of a runtime, as a source saw it. Plain data: whoever carries it (memory,
-//! a socket, a file) and whoever shows it agree on this and on nothing else.
+//! A snapshot: the state of the watched programs at one moment, as plain data.
 //!
-//! All times are nanoseconds; totals count since the source began and only grow.
+//! Sources produce snapshots; the model, the screens and the reports read them. Depends on
+//! `text` alone and performs no I/O, so that a snapshot can come from this process,
+//! a connection or a file.
+//!
+//! Times are in nanoseconds. Totals count since the source started and only grow.
 
 mod awaits;
 mod cause;
@@ -28,26 +31,26 @@ use std::sync::Arc;
 
 pub use awaits::{AwaitPoint, Awaits};
 pub use cause::{CallKind, Cause, SystemCall};
-pub use console::ConsoleFigures;
+pub use console::ConsoleStats;
 pub use cost::{Cost, Waited};
 pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
 pub use figure::Figure;
 pub use histogram::Histogram;
 pub(crate) use histogram::{BUCKETS, bucket_of};
-pub use lab::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+pub use lab::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
 pub use lesson::Lesson;
 pub use machine::MachineStats;
-pub use polls::{Stretch, Stretches, WorkerPolls};
-pub use resources::{AsyncOpFigures, ResourceFigures, Resources};
-pub use runtime::{CurrentPoll, Flavor, RuntimeFigures, WorkerFigures};
+pub use polls::{PollSpan, PollSpans, WorkerPolls};
+pub use resources::{AsyncOpStats, ResourceStats, Resources};
+pub use runtime::{CurrentPoll, Flavor, RuntimeStats, WorkerStats};
 #[cfg(test)]
 pub(crate) use stack::testing;
 pub use stack::{Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};
-pub use target::{Caveat, Gaps, Link, TargetFigures};
-pub use task::{TaskFigures, TaskKind, TaskMeta};
+pub use target::{Caveat, Link, Losses, TargetFigures};
+pub use task::{TaskKind, TaskMeta, TaskStats};
 pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
 /// One moment of a runtime.
@@ -61,17 +64,17 @@ pub struct Snapshot {
     /// belong together.
     pub epoch: u64,
     /// The runtime as a whole.
-    pub runtime: RuntimeFigures,
+    pub runtime: RuntimeStats,
     /// Its workers, in Tokio's order.
-    pub workers: Vec<WorkerFigures>,
-    /// Whom each of them polled since the snapshot before, if [`Interest`] asked for it, or
-    /// why it cannot be known.
+    pub workers: Vec<WorkerStats>,
+    /// The polls of each worker since the previous snapshot, if [`Subscription`] requests them, or
+    /// why they are unavailable.
     pub timeline: Result<Vec<WorkerPolls>, &'static str>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
-    pub tasks: Vec<TaskFigures>,
+    pub tasks: Vec<TaskStats>,
     /// How long tasks waited for a worker, over all polls so far.
     pub delays: Histogram,
-    /// The distributions that [`Interest`] asked for.
+    /// The distributions that [`Subscription`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
     /// CPU supply of the watched process, or why it is not known.
     pub machine: Result<MachineStats, &'static str>,
@@ -83,7 +86,7 @@ pub struct Snapshot {
     /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
     /// in short polls.
     pub samples: Vec<Arc<StackSample>>,
-    /// Where the task waits that [`Interest`] asked, as far as that has come.
+    /// Where the task waits that [`Subscription`] asked, as far as that has come.
     pub await_point: Option<AwaitPoint>,
     /// The programs that are watched over a connection; empty for a runtime of this process.
     pub targets: Vec<TargetFigures>,
@@ -91,10 +94,10 @@ pub struct Snapshot {
     pub period_ns: u64,
     /// Figures that are not quite what their names promise.
     pub caveats: &'static [Caveat],
-    /// What tasks wait for, if [`Interest`] asked for it, or why it cannot be known.
+    /// What tasks wait for, if [`Subscription`] asked for it, or why it cannot be known.
     pub resources: Result<Arc<Resources>, &'static str>,
     /// What only the lab knows.
-    pub lab: Option<LabFigures>,
+    pub lab: Option<LabStats>,
 }
 
 impl Snapshot {
@@ -111,9 +114,9 @@ impl Snapshot {
     }
 }
 
-/// What a snapshot should hold beyond what it always does.
+/// The parts of a snapshot that are only provided on request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Interest {
+pub struct Subscription {
     /// The distributions of the task with this key.
     pub task: Option<u64>,
     /// The distributions of every group.

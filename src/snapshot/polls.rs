@@ -1,41 +1,41 @@
-//! Whom a worker polled, and when, as a snapshot brings it.
+//! The polls of a worker since the previous snapshot.
 
 use std::sync::Arc;
 
 use super::CurrentPoll;
 
-/// Whom one worker polled, and when.
+/// The polls of one worker since the previous snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerPolls {
     /// Every poll.
-    pub every: Stretches,
+    pub every: PollSpans,
     /// The polls that a tick fell into, one per tick of the recording: the
     /// longer ones all, of the shorter ones a sample that reaches back further.
-    pub ticked: Stretches,
+    pub ticked: PollSpans,
     /// The poll that has not ended.
     pub current: Option<CurrentPoll>,
 }
 
 /// Polls of one worker, oldest first; they never overlap.
 #[derive(Clone, Debug)]
-pub struct Stretches {
+pub struct PollSpans {
     /// From then on until the snapshot none is missing, on the source's clock.
     pub from_ns: u64,
     /// How many are missing before that.
     pub lost: u64,
     /// The polls.
-    pub stretches: Arc<[Stretch]>,
+    pub spans: Arc<[PollSpan]>,
 }
 
-impl Default for Stretches {
+impl Default for PollSpans {
     fn default() -> Self {
-        Stretches { from_ns: 0, lost: 0, stretches: Arc::from([]) }
+        PollSpans { from_ns: 0, lost: 0, spans: Arc::from([]) }
     }
 }
 
 /// A time in which a thread was inside one task's poll, on the probe's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct PollSpan {
     /// The task's key.
     pub task: u64,
     /// When it began.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     /// Timers, locks, channels, sockets.
-    pub resources: Vec<ResourceFigures>,
+    pub resources: Vec<ResourceStats>,
     /// What tasks do with them, such as a call of `acquire`.
-    pub async_ops: Vec<AsyncOpFigures>,
+    pub async_ops: Vec<AsyncOpStats>,
 }
 
 /// A resource that tasks can wait for.
 #[derive(Clone, Debug)]
-pub struct ResourceFigures {
+pub struct ResourceStats {
     /// Names the resource; never used for another one.
     pub key: u64,
     /// The number that people see.
@@ -46,7 +46,7 @@ pub struct ResourceFigures {
 
 /// An operation on a resource that a task waits for.
 #[derive(Clone, Debug)]
-pub struct AsyncOpFigures {
+pub struct AsyncOpStats {
     /// Names the operation; never used for another one.
     pub key: u64,
     /// The number that people see.
@@ -73,7 +73,7 @@ pub struct AsyncOpFigures {
     pub is_ready: Option<bool>,
 }
 
-impl AsyncOpFigures {
+impl AsyncOpStats {
     /// Whether a task waits in it.
     pub fn is_waiting(&self) -> bool {
         !self.is_dropped && self.task.is_some() && self.is_ready != Some(true)
@@ -82,13 +82,13 @@ impl AsyncOpFigures {
 
 impl Resources {
     /// The resource with this key.
-    pub fn resource(&self, key: u64) -> Option<&ResourceFigures> {
+    pub fn resource(&self, key: u64) -> Option<&ResourceStats> {
         let at = self.resources.binary_search_by_key(&key, |resource| resource.key).ok()?;
         self.resources.get(at)
     }
 
     /// The operations that a task is in.
-    pub fn of_task(&self, task: u64) -> impl Iterator<Item = &AsyncOpFigures> {
+    pub fn of_task(&self, task: u64) -> impl Iterator<Item = &AsyncOpStats> {
         self.async_ops.iter().filter(move |op| op.task == Some(task) && !op.is_dropped)
     }
 }

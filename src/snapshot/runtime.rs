@@ -25,7 +25,7 @@ impl Flavor {
 
 /// Figures of the runtime as a whole.
 #[derive(Clone, Debug)]
-pub struct RuntimeFigures {
+pub struct RuntimeStats {
     /// How it schedules.
     pub flavor: Figure<Flavor>,
     /// How long it has run; of a program that is watched from outside, how long the
@@ -52,7 +52,7 @@ pub struct RuntimeFigures {
 
 /// Figures of one worker. Totals count since the runtime began.
 #[derive(Clone, Debug)]
-pub struct WorkerFigures {
+pub struct WorkerStats {
     /// Tokio's number of it.
     pub index: usize,
     /// Its thread's name.

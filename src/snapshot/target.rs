@@ -21,7 +21,7 @@ pub struct TargetFigures {
     /// Its living tasks.
     pub tasks: u64,
     /// What is known to be missing from the picture of it.
-    pub gaps: Gaps,
+    pub losses: Losses,
 }
 
 /// How the connection to a target stands.
@@ -92,7 +92,7 @@ impl TargetFigures {
 
 /// What is known to be missing from the picture of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gaps {
+pub struct Losses {
     /// Events that the target dropped because its buffer was full, so far.
     pub dropped_events: u64,
     /// Tasks that have figures but were never announced, so that they have no name.
@@ -111,11 +111,12 @@ pub struct Gaps {
     pub paused: bool,
 }
 
-impl Gaps {
+impl Losses {
     /// Whether tasks may be missing.
     pub fn is_incomplete(&self) -> bool {
-        let Gaps { dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates, .. } =
-            *self;
+        let Losses {
+            dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates, ..
+        } = *self;
         self.behind
             || [dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates] != [0; 5]
     }

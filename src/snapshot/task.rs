@@ -58,7 +58,7 @@ pub struct TaskMeta {
 
 /// Figures of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.
 #[derive(Clone, Debug)]
-pub struct TaskFigures {
+pub struct TaskStats {
     /// Names the task; never used for another one.
     pub key: u64,
     /// What does not change.
@@ -96,7 +96,7 @@ pub struct TaskFigures {
     pub stage: Option<&'static str>,
 }
 
-impl TaskFigures {
+impl TaskStats {
     /// For how long it has stood where it stands, as far as that is known at `now_ns`.
     pub fn lasts_ns(&self, now_ns: u64) -> u64 {
         let lasts_ns = self.known_ns.min(now_ns).saturating_sub(self.since_ns);

@@ -8,7 +8,7 @@ use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, work
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
-        Distributions, Figure, Flavor, Interest, MachineStats, Snapshot, Subject, TaskFigures,
+        Distributions, Figure, Flavor, MachineStats, Snapshot, Subject, Subscription, TaskStats,
     },
     probe::{Registry, State, TaskView},
     text::is_control,
@@ -108,10 +108,10 @@ impl LiveSource {
     }
 
     /// Asks a task where it waits, if it is to be asked and was not yet, and what it said.
-    fn await_point(&mut self, interest: &Interest, now: u64) -> Option<AwaitPoint> {
-        let is_new = self.asked != interest.awaits;
-        self.asked = interest.awaits;
-        let (task, _) = interest.awaits?;
+    fn await_point(&mut self, subscription: &Subscription, now: u64) -> Option<AwaitPoint> {
+        let is_new = self.asked != subscription.awaits;
+        self.asked = subscription.awaits;
+        let (task, _) = subscription.awaits?;
         let Some(watchdog) = &self.watchdog else {
             let why = Awaits::Unavailable("await points require the watchdog".into());
             return Some(AwaitPoint { task, asked_ns: now, answer: why });
@@ -153,10 +153,10 @@ impl LiveSource {
     fn tasks(
         &mut self,
         now: u64,
-        interest: &Interest,
-    ) -> (Vec<TaskFigures>, Vec<(Subject, Distributions)>) {
+        subscription: &Subscription,
+    ) -> (Vec<TaskStats>, Vec<(Subject, Distributions)>) {
         let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
-        let mut wanted = Wanted::new(interest);
+        let mut wanted = Wanted::new(subscription);
         let metas = &mut self.metas;
         // Tasks of the lab's runtime before this one may still be shown as ended.
         let runtime = match self.target {
@@ -181,12 +181,12 @@ impl LiveSource {
 }
 
 impl Source for LiveSource {
-    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
+    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
         self.follow_the_lab();
         // Read first: statistics read afterwards may include the latest stop.
         let stops = self.watchdog.as_ref().map(WatchHandle::stops).unwrap_or_default();
-        self.timeline.look(interest.timeline, self.registry);
-        let (tasks, distributions) = self.tasks(self.registry.now(), interest);
+        self.timeline.look(subscription.timeline, self.registry);
+        let (tasks, distributions) = self.tasks(self.registry.now(), subscription);
         // After the tasks: a state that began while they were read began before this time.
         let now = self.registry.now();
         let measured = tasks
@@ -219,7 +219,7 @@ impl Source for LiveSource {
             watched: self.watchdog.is_some(),
             evidence: self.evidence(),
             samples: self.watchdog.as_ref().map(WatchHandle::samples).unwrap_or_default(),
-            await_point: self.await_point(interest, now),
+            await_point: self.await_point(subscription, now),
             targets: Vec::new(),
             period_ns: 0,
             caveats: &[],
@@ -234,9 +234,9 @@ impl Source for LiveSource {
     }
 }
 
-fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskFigures {
+fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
     let reading = view.reading;
-    TaskFigures {
+    TaskStats {
         key: view.key(),
         meta: metas.of(view),
         state: reading.state,
@@ -277,12 +277,12 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(interest: &Interest) -> Self {
-        let (task, groups) = (interest.task, interest.groups);
+    fn new(subscription: &Subscription) -> Self {
+        let (task, groups) = (subscription.task, subscription.groups);
         Wanted { task, of_task: None, groups, of_groups: HashMap::new() }
     }
 
-    fn take(&mut self, view: &TaskView<'_>, task: &TaskFigures) {
+    fn take(&mut self, view: &TaskView<'_>, task: &TaskStats) {
         let is_wanted = self.task == Some(task.key);
         if !is_wanted && !self.groups {
             return;

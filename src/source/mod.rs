@@ -19,10 +19,10 @@ pub use live::LiveSource;
 use meta::short_path;
 pub use sampler::{Control, Sampler};
 
-use crate::model::{Interest, Snapshot};
+use crate::model::{Snapshot, Subscription};
 
 /// Something that can be looked at again and again.
 pub trait Source: Send {
     /// What there is now. Never waits for the runtime that is watched.
-    fn snapshot(&mut self, interest: &Interest) -> Snapshot;
+    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot;
 }

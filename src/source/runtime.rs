@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 use tokio_metrics::{RuntimeIntervals, RuntimeMonitor};
 
-use crate::model::{Figure, Flavor, RuntimeFigures};
+use crate::model::{Figure, Flavor, RuntimeStats};
 
 /// Why a figure is missing from a build without Tokio's unstable counters.
 #[cfg(not(tokio_unstable))]
@@ -34,11 +34,11 @@ impl RuntimeGauge {
 
     /// The runtime's figures; how many tasks are measured is the caller's to say.
     #[cfg(tokio_unstable)]
-    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeFigures {
+    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeStats {
         let metrics = self.intervals.next().unwrap_or_default();
         self.forced_yields += metrics.budget_forced_yield_count;
         self.remote_schedules += metrics.num_remote_schedules;
-        RuntimeFigures {
+        RuntimeStats {
             flavor: Figure::Measured(flavor),
             uptime_ns,
             alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
@@ -54,9 +54,9 @@ impl RuntimeGauge {
 
     /// The runtime's figures; how many tasks are measured is the caller's to say.
     #[cfg(not(tokio_unstable))]
-    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeFigures {
+    pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeStats {
         let metrics = self.intervals.next().unwrap_or_default();
-        RuntimeFigures {
+        RuntimeStats {
             flavor: Figure::Measured(flavor),
             uptime_ns,
             alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),

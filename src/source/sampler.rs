@@ -10,11 +10,11 @@ use std::{
 use super::Source;
 use crate::{
     lock::lock,
-    model::{Interest, Snapshot},
+    model::{Snapshot, Subscription},
 };
 
 /// Snapshots are not taken more often than this, whatever is asked for: a finger on a key
-/// that changes the interest must not become a load of its own.
+/// that changes the subscription must not become a load of its own.
 const MIN_GAP: Duration = Duration::from_millis(20);
 
 /// With many tasks snapshots are taken less often than at each interval, so that they take
@@ -54,8 +54,8 @@ struct Shared {
 #[derive(Debug)]
 struct Wishes {
     interval: Duration,
-    interest: Interest,
-    /// Counts the changes of the interest.
+    subscription: Subscription,
+    /// Counts the changes of the subscription.
     revision: u64,
     stop: bool,
 }
@@ -71,8 +71,8 @@ impl Sampler {
         interval: Duration,
         deliver: impl FnMut(Arc<Snapshot>) -> bool + Send + 'static,
     ) -> io::Result<Sampler> {
-        let interest = Interest::default();
-        let wishes = Mutex::new(Wishes { interval, interest, revision: 0, stop: false });
+        let subscription = Subscription::default();
+        let wishes = Mutex::new(Wishes { interval, subscription, revision: 0, stop: false });
         let control = Control(Arc::new(Shared { wishes, changed: Condvar::new() }));
         let ruled = control.clone();
         let name = "asynctop-sampler".to_owned();
@@ -100,10 +100,10 @@ impl Control {
     }
 
     /// What snapshots should hold from now on; a change brings the next one at once.
-    pub fn set_interest(&self, interest: Interest) {
+    pub fn set_interest(&self, subscription: Subscription) {
         self.change(|wishes| {
-            if wishes.interest != interest {
-                wishes.interest = interest;
+            if wishes.subscription != subscription {
+                wishes.subscription = subscription;
                 wishes.revision += 1;
             }
         });
@@ -125,9 +125,9 @@ impl Control {
 
     fn run(&self, mut source: Box<dyn Source>, mut deliver: impl FnMut(Arc<Snapshot>) -> bool) {
         let mut last = None;
-        while let Some((interest, revision)) = self.wait(last.as_ref()) {
+        while let Some((subscription, revision)) = self.wait(last.as_ref()) {
             let began = Instant::now();
-            let snapshot = source.snapshot(&interest);
+            let snapshot = source.snapshot(&subscription);
             last = Some(Last { began, cost: began.elapsed(), revision });
             if !deliver(Arc::new(snapshot)) {
                 return;
@@ -137,7 +137,7 @@ impl Control {
 
     /// Waits until a snapshot is due and says what it should hold, with the revision of
     /// that; `None` when there is to be none any more.
-    fn wait(&self, last: Option<&Last>) -> Option<(Interest, u64)> {
+    fn wait(&self, last: Option<&Last>) -> Option<(Subscription, u64)> {
         let mut wishes = self.lock();
         loop {
             if wishes.stop {
@@ -145,7 +145,7 @@ impl Control {
             }
             let left = last.map_or(Duration::ZERO, |last| last.left(&wishes));
             if left.is_zero() {
-                return Some((wishes.interest.clone(), wishes.revision));
+                return Some((wishes.subscription.clone(), wishes.revision));
             }
             let woken = self.0.changed.wait_timeout(wishes, left);
             wishes = woken.unwrap_or_else(PoisonError::into_inner).0;

@@ -2,8 +2,8 @@
 
 use super::workers::Places;
 use crate::{
-    model::{CurrentPoll, Stretches, WorkerPolls},
-    probe::{Kept, PollKind, Recorded, Recording, Registry, Stretch},
+    model::{CurrentPoll, PollSpans, WorkerPolls},
+    probe::{Kept, PollKind, PollSpan, Recorded, Recording, Registry},
 };
 
 /// Why there is nothing to see at first.
@@ -50,8 +50,8 @@ impl Timeline {
             let found = place.and_then(|place| self.found.get_mut(place));
             let Recorded { every, ticked, current } = found.map(std::mem::take).unwrap_or_default();
             WorkerPolls {
-                every: stretches(every, since, began, now),
-                ticked: stretches(ticked, since, began, now),
+                every: spans(every, since, began, now),
+                ticked: spans(ticked, since, began, now),
                 current: current.map(|(key, since_ns)| CurrentPoll {
                     key,
                     since_ns,
@@ -63,37 +63,36 @@ impl Timeline {
     }
 }
 
-fn stretches(kept: Kept, since: u64, began: u64, now: u64) -> Stretches {
-    let Kept { lost, mut stretches } = kept;
+fn spans(kept: Kept, since: u64, began: u64, now: u64) -> PollSpans {
+    let Kept { lost, mut spans } = kept;
     // A thread's place may have been another one's, in the runtime before this one.
-    stretches.retain(|stretch| stretch.began >= began);
-    let first = |stretches: &[Stretch]| stretches.first().map_or(now, |first| first.began);
-    let from_ns = if lost == 0 { since } else { first(&stretches).max(since) };
-    Stretches { from_ns: from_ns.min(now), lost, stretches: stretches.into() }
+    spans.retain(|span| span.began >= began);
+    let first = |spans: &[PollSpan]| spans.first().map_or(now, |first| first.began);
+    let from_ns = if lost == 0 { since } else { first(&spans).max(since) };
+    PollSpans { from_ns: from_ns.min(now), lost, spans: spans.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STRETCH: Stretch = Stretch { task: 1, began: 70, ended: 80 };
+    const STRETCH: PollSpan = PollSpan { task: 1, began: 70, ended: 80 };
 
     #[test]
     fn what_is_lost_moves_the_moment_from_which_all_is_known() {
-        let of = |lost, stretches: &[Stretch]| {
-            stretches_of(Kept { lost, stretches: stretches.to_vec() }).from_ns
-        };
+        let of =
+            |lost, spans: &[PollSpan]| stretches_of(Kept { lost, spans: spans.to_vec() }).from_ns;
         assert_eq!([of(0, &[STRETCH]), of(3, &[STRETCH]), of(3, &[])], [50, 70, 100]);
     }
 
     #[test]
     fn what_a_place_did_for_the_runtime_before_is_left_out() {
-        let before = Stretch { task: 9, began: 39, ended: 60 };
-        let kept = Kept { lost: 0, stretches: vec![before, STRETCH] };
-        assert_eq!(*stretches_of(kept).stretches, [STRETCH]);
+        let before = PollSpan { task: 9, began: 39, ended: 60 };
+        let kept = Kept { lost: 0, spans: vec![before, STRETCH] };
+        assert_eq!(*stretches_of(kept).spans, [STRETCH]);
     }
 
-    fn stretches_of(kept: Kept) -> Stretches {
-        stretches(kept, 50, 40, 100)
+    fn stretches_of(kept: Kept) -> PollSpans {
+        spans(kept, 50, 40, 100)
     }
 }

@@ -6,7 +6,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use crate::{
     lab::Epoch,
-    model::{CurrentPoll, Figure, WorkerFigures},
+    model::{CurrentPoll, Figure, WorkerStats},
     probe::{PollKind, ThreadReading},
     watch::{ThreadTimes, thread_times},
 };
@@ -69,7 +69,7 @@ impl Workers {
         metrics: &RuntimeMetrics,
         threads: &[ThreadReading],
         now: u64,
-    ) -> Vec<WorkerFigures> {
+    ) -> Vec<WorkerStats> {
         if self.epoch != epoch.number {
             self.begin(epoch);
         }
@@ -104,7 +104,7 @@ impl Workers {
                 parks: metrics.worker_park_count(index),
                 is_polling: running.is_some(),
             });
-            workers.push(WorkerFigures {
+            workers.push(WorkerStats {
                 index,
                 thread: self.name(index, epoch, id, thread),
                 current: thread

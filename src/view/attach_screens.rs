@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpFigures, Caveat, Figure, Gaps, Link, ResourceFigures, Resources, Snapshot,
-        TargetFigures, TaskFigures, TaskMeta,
+        AsyncOpStats, Caveat, Figure, Link, Losses, ResourceStats, Resources, Snapshot,
+        TargetFigures, TaskMeta, TaskStats,
         testing::{resource, snapshot, task},
     },
     probe::State,
@@ -28,11 +28,11 @@ fn target(name: &str, nth: u64, link: Link) -> TargetFigures {
         keys: nth * 1000..(nth + 1) * 1000,
         counted_ns: NOW,
         tasks: 3,
-        gaps: Gaps::default(),
+        losses: Losses::default(),
     }
 }
 
-fn of(target: &str, key: u64, name: &str) -> TaskFigures {
+fn of(target: &str, key: u64, name: &str) -> TaskStats {
     let plain = task(key, name);
     let meta = TaskMeta {
         id: plain.meta.id,
@@ -44,7 +44,7 @@ fn of(target: &str, key: u64, name: &str) -> TaskFigures {
     };
     let (lifetime_ns, busy_ns) = (90 * S, S / 4);
     let idle_ns = lifetime_ns - busy_ns;
-    TaskFigures { meta: Arc::new(meta), lifetime_ns, busy_ns, idle_ns, polls: 42, ..plain }
+    TaskStats { meta: Arc::new(meta), lifetime_ns, busy_ns, idle_ns, polls: 42, ..plain }
 }
 
 /// What a source without workers has, with these targets.
@@ -77,7 +77,7 @@ fn several_targets_are_one_table_and_each_says_how_it_stands() {
     let lost = Link::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
     let mut restarted = target("jobs:6669", 3, Link::Connected);
     restarted.process = 2;
-    restarted.gaps = Gaps { dropped_events: 12, behind: true, ..Gaps::default() };
+    restarted.losses = Losses { dropped_events: 12, behind: true, ..Losses::default() };
     let mut stage = stage(moment(
         NOW,
         vec![
@@ -110,13 +110,13 @@ fn without_an_answer_the_screen_says_what_the_target_needs() {
 #[test]
 fn a_lock_its_holder_and_who_waits() {
     let mut now = moment(NOW, vec![target("app:6669", 0, Link::Connected)]);
-    let lock = ResourceFigures {
+    let lock = ResourceStats {
         state: "locked=true".into(),
         is_taken: Some(true),
         holder: Some(2),
         ..resource(7, "Mutex")
     };
-    let waits = AsyncOpFigures {
+    let waits = AsyncOpStats {
         key: 8,
         id: 8,
         source: "Mutex::lock".into(),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, Figure, Snapshot, Subject, TaskFigures, TaskKind, TaskRates},
+    model::{Distributions, Figure, Snapshot, Subject, TaskKind, TaskRates, TaskStats},
     probe::State,
     text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
@@ -57,7 +57,7 @@ pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll
     }
 }
 
-fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
+fn identity(look: Look, task: &TaskStats, taken_ns: u64) -> Vec<Pieces> {
     let meta = &task.meta;
     let since = duration(task.lasts_ns(taken_ns));
     let since =
@@ -95,7 +95,7 @@ fn identity(look: Look, task: &TaskFigures, taken_ns: u64) -> Vec<Pieces> {
 }
 
 /// The resource that the task waits for, if it is known, otherwise its await point or the key for it.
-fn waits(app: &App, look: Look, task: &TaskFigures) -> Vec<Pieces> {
+fn waits(app: &App, look: Look, task: &TaskStats) -> Vec<Pieces> {
     if app.resources().is_ok() {
         return resources::waits_of(app, look, task.key);
     }
@@ -131,7 +131,7 @@ fn findings(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
 }
 
 /// How its life splits, to the nanosecond: the parts add up to the whole.
-fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
+fn life(look: Look, task: &TaskStats, width: u16) -> Vec<Pieces> {
     let share = |part: u64| match task.lifetime_ns {
         0 => 0.0,
         whole => part as f64 / whole as f64,
@@ -159,7 +159,7 @@ fn life(look: Look, task: &TaskFigures, width: u16) -> Vec<Pieces> {
 
 fn counts(
     look: Look,
-    task: &TaskFigures,
+    task: &TaskStats,
     rates: TaskRates,
     [longest_poll, longest_delay]: [String; 2],
 ) -> Vec<Pieces> {
@@ -202,7 +202,7 @@ fn counts(
 
 /// The longest poll and the longest scheduling delay of a task. Where those of the list are lower
 /// bounds, the distributions may have larger ones.
-fn longest(look: Look, snapshot: &Snapshot, task: &TaskFigures) -> [String; 2] {
+fn longest(look: Look, snapshot: &Snapshot, task: &TaskStats) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
     let of = |figure: &str, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{ConsoleFigures, Factor, Flavor, HogFigures, Link, Model, Snapshot},
+    model::{ConsoleStats, Factor, Flavor, HogStats, Link, Model, Snapshot},
     text::{bucket_duration, duration, factor, optional},
 };
 
@@ -120,7 +120,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
 fn links(snapshot: &Snapshot, look: Look) -> Option<(String, Style)> {
     let targets = &snapshot.targets;
     let live = targets.iter().filter(|target| target.link.is_live()).count();
-    let gaps = targets.iter().any(|target| target.gaps.is_incomplete());
+    let gaps = targets.iter().any(|target| target.losses.is_incomplete());
     match (targets.as_slice(), live) {
         ([], _) => None,
         (all, live) if live == all.len() && gaps => Some(("incomplete".to_owned(), look.warning())),
@@ -147,7 +147,7 @@ fn pace(app: &App) -> String {
     }
 }
 
-fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
+fn hog(parts: &mut Vec<Part>, hog: &HogStats, look: Look) {
     if hog.failure.is_some() && hog.on_since_ns.is_none() {
         let text = format!("hog {} {} failed", look.glyph("✗", "!"), hog.kind);
         parts.push(right(1, text, look.critical()));
@@ -173,7 +173,7 @@ fn hog(parts: &mut Vec<Part>, hog: &HogFigures, look: Look) {
 }
 
 /// How much a hog does at a time.
-pub(super) fn turn(hog: &HogFigures) -> String {
+pub(super) fn turn(hog: &HogStats) -> String {
     match (hog.cure, hog.hold_ns) {
         (false, Some(nanos)) => format!("yields after {}", duration(nanos)),
         (false, None) => "never yields".to_owned(),
@@ -183,7 +183,7 @@ pub(super) fn turn(hog: &HogFigures) -> String {
 }
 
 /// Where tokio-console finds the lab, and how much of each busy time is its doing.
-fn console(served: &ConsoleFigures, look: Look) -> Part {
+fn console(served: &ConsoleStats, look: Look) -> Part {
     if served.ended.is_some() {
         return left(4, "console stopped", look.warning());
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{AsyncOpFigures, ResourceFigures, ResourceRow, Resources},
+    model::{AsyncOpStats, ResourceRow, ResourceStats, Resources},
     text::{compact_count, count, duration},
 };
 
@@ -95,7 +95,7 @@ fn cell(
     canvas: &mut Canvas<'_>,
     y: u16,
     place: &Place<Part>,
-    resource: &ResourceFigures,
+    resource: &ResourceStats,
     row: &ResourceRow,
 ) {
     let look = canvas.look;
@@ -158,7 +158,7 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         lines.push(vec![(text, look.dim())]);
     }
     let parts = resources.resources.iter().filter(|part| part.parent == Some(key));
-    let parts: Vec<&ResourceFigures> = parts.collect();
+    let parts: Vec<&ResourceStats> = parts.collect();
     for part in &parts {
         let text = format!(" contains a {}: {}", part.type_name, part.state);
         lines.push(vec![(text, look.dim())]);
@@ -174,9 +174,9 @@ fn operations(
     look: Look,
     resources: &Resources,
     key: u64,
-    parts: &[&ResourceFigures],
+    parts: &[&ResourceStats],
 ) -> Vec<Pieces> {
-    let of = |op: &&AsyncOpFigures| {
+    let of = |op: &&AsyncOpStats| {
         op.resource == Some(key) || parts.iter().any(|part| op.resource == Some(part.key))
     };
     let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
@@ -196,7 +196,7 @@ fn operations(
     lines
 }
 
-fn operation(app: &App, look: Look, op: &AsyncOpFigures) -> Pieces {
+fn operation(app: &App, look: Look, op: &AsyncOpStats) -> Pieces {
     let task = op.task.map_or("–".to_owned(), |task| name(app, task));
     let line = format!(
         " {:>6} {:<26} {:<20} {:>8} {:>7}  {}",
@@ -215,13 +215,13 @@ pub(super) fn waits_of(app: &App, look: Look, key: u64) -> Vec<Pieces> {
     let Ok(resources) = app.resources() else { return Vec::new() };
     let ops = resources.of_task(key).filter(|op| op.is_waiting());
     // The innermost says the same once more.
-    let ops: Vec<&AsyncOpFigures> = ops.collect();
-    let is_inner = |op: &AsyncOpFigures| ops.iter().any(|other| op.parent == Some(other.key));
+    let ops: Vec<&AsyncOpStats> = ops.collect();
+    let is_inner = |op: &AsyncOpStats| ops.iter().any(|other| op.parent == Some(other.key));
     let outer = ops.iter().filter(|op| !is_inner(op));
     outer.map(|op| vec![(wait(app, resources, op), look.title())]).collect()
 }
 
-fn wait(app: &App, resources: &Resources, op: &AsyncOpFigures) -> String {
+fn wait(app: &App, resources: &Resources, op: &AsyncOpStats) -> String {
     let resource = op.resource.and_then(|key| resources.resource(key));
     let mut text = format!(" waiting for {} in {}", duration(op.age_ns), op.source);
     if let Some(resource) = resource {

@@ -10,7 +10,7 @@ use crate::{
         fixture::{S, Stage, World},
     },
     lab::Command,
-    model::{ConsoleFigures, Figure, RULES, Thresholds, testing},
+    model::{ConsoleStats, Figure, RULES, Thresholds, testing},
     probe::PollKind,
     watch::{Cause, Cost, Evidence, TimeWithoutCpu, Waited},
 };
@@ -144,7 +144,7 @@ fn disease_and_cure_side_by_side() {
 
 #[test]
 fn tokio_console_is_served_and_no_longer() {
-    let served = ConsoleFigures {
+    let served = ConsoleStats {
         address: ([127, 0, 0, 1], 6669).into(),
         added_ns_per_poll: 640,
         ended: None,
@@ -155,7 +155,7 @@ fn tokio_console_is_served_and_no_longer() {
     screen!("console_120x24", stage, 120 x 24);
     screen!("console_60x15", stage, 60 x 15);
     let ended = Some("out of descriptors".into());
-    stage.world.console = Some(ConsoleFigures { ended, ..served });
+    stage.world.console = Some(ConsoleStats { ended, ..served });
     stage.pass(S);
     screen!("console_ended_120x24", stage, 120 x 24);
 }

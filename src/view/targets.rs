@@ -73,7 +73,7 @@ fn trouble(target: &TargetFigures) -> u8 {
         Link::Lost { .. } => 0,
         Link::Stale { .. } => 1,
         Link::Connecting => 2,
-        Link::Connected if !target.gaps.words().is_empty() => 3,
+        Link::Connected if !target.losses.words().is_empty() => 3,
         Link::Connected => 4,
     }
 }
@@ -118,8 +118,8 @@ fn head(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
 
 /// What is known to be missing.
 fn gaps(target: &TargetFigures) -> Option<String> {
-    let incomplete = if target.gaps.is_incomplete() { "incomplete: " } else { "" };
-    let words = target.gaps.words();
+    let incomplete = if target.losses.is_incomplete() { "incomplete: " } else { "" };
+    let words = target.losses.words();
     (!words.is_empty()).then(|| format!("{incomplete}{}", words.join(", ")))
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Column, TaskFigures, TaskKind, TaskRates},
+    model::{Column, TaskKind, TaskRates, TaskStats},
     probe::State,
     text::{compact_count, duration, percent_number, rate},
 };
@@ -123,7 +123,7 @@ fn cell(
     canvas: &mut Canvas<'_>,
     y: u16,
     place: &Place<Column>,
-    task: &TaskFigures,
+    task: &TaskStats,
     rates: TaskRates,
 ) {
     let look = canvas.look;
@@ -160,7 +160,7 @@ fn cell(
 }
 
 /// What it says that it does, or how it ended.
-fn doing(task: &TaskFigures) -> String {
+fn doing(task: &TaskStats) -> String {
     match (task.state.is_done(), task.stage) {
         (true, None) => task.state.as_str().to_owned(),
         (true, Some(stage)) => format!("{}: {stage}", task.state.as_str()),

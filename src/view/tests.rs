@@ -11,7 +11,7 @@ use crate::{
     app::{App, Effect, Overlay, Screen, Settings, Theme},
     lab::Command,
     model::{
-        CurrentPoll, Distributions, Figure, Lesson, Snapshot, Subject, TaskFigures,
+        CurrentPoll, Distributions, Figure, Lesson, Snapshot, Subject, TaskStats,
         testing::{lab, snapshot, task},
     },
     probe::{PollKind, State},
@@ -21,7 +21,7 @@ use crate::{
 const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
 
-fn living(id: u64, name: &str, polls: u64, busy_ns: u64, now: u64) -> TaskFigures {
+fn living(id: u64, name: &str, polls: u64, busy_ns: u64, now: u64) -> TaskStats {
     let mut task = task(id, name);
     let scheduled_ns = busy_ns * 2;
     task.lifetime_ns = now;

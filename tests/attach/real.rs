@@ -11,7 +11,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Interest, Link, Model, Snapshot, Suspect},
+    model::{Link, Model, Snapshot, Subscription, Suspect},
     source::{AttachSource, Source},
 };
 use console_subscriber::ConsoleLayer;
@@ -110,10 +110,10 @@ struct Watching {
 
 impl Watching {
     fn wait_for(&mut self, what: &str, is_so: impl Fn(&Snapshot, &Model) -> bool) -> Arc<Snapshot> {
-        let interest = Interest { resources: true, ..Interest::default() };
+        let subscription = Subscription { resources: true, ..Subscription::default() };
         let begin = Instant::now();
         loop {
-            let snapshot = Arc::new(self.source.snapshot(&interest));
+            let snapshot = Arc::new(self.source.snapshot(&subscription));
             self.model.advance(Arc::clone(&snapshot));
             if is_so(&snapshot, &self.model) {
                 return snapshot;

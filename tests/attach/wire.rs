@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Interest, Link, Snapshot, Subject},
+    model::{Link, Snapshot, Subject, Subscription},
     source::{Address, AttachSource, Source},
 };
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
@@ -22,19 +22,19 @@ use super::{
 /// A source and what was asked of it.
 struct Watching {
     source: AttachSource,
-    interest: Interest,
+    subscription: Subscription,
 }
 
 fn watch(targets: &[&Target]) -> Watching {
     let addresses: Vec<Address> =
         targets.iter().map(|target| target.address().parse().unwrap()).collect();
     let source = AttachSource::start(&addresses).unwrap();
-    Watching { source, interest: Interest::default() }
+    Watching { source, subscription: Subscription::default() }
 }
 
 impl Watching {
     fn look(&mut self) -> Snapshot {
-        self.source.snapshot(&self.interest)
+        self.source.snapshot(&self.subscription)
     }
 
     /// Waits for a snapshot that is as it should be.
@@ -76,7 +76,7 @@ fn is_lost(snapshot: &Snapshot) -> bool {
 fn the_first_snapshot_is_there_before_any_target_is() {
     let address: Address = format!("unix:{}", place().display()).parse().unwrap();
     let mut source = AttachSource::start(&[address]).unwrap();
-    let snapshot = source.snapshot(&Interest::default());
+    let snapshot = source.snapshot(&Subscription::default());
     assert!(snapshot.tasks.is_empty() && snapshot.targets.len() == 1);
     assert!(!snapshot.targets[0].link.is_live());
 }
@@ -97,7 +97,7 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
     let name = "x".repeat(65 << 20);
     let target = Target::start(update([(1, &*name, None)]));
     let snapshot = watch(&[&target])
-        .wait_for("refusal", |s| s.targets[0].gaps.unread_updates > 0 && is_lost(s));
+        .wait_for("refusal", |s| s.targets[0].losses.unread_updates > 0 && is_lost(s));
     let Link::Lost { reason, .. } = &snapshot.targets[0].link else { panic!("it is lost") };
     assert_eq!(&**reason, "an update is larger than 64MiB");
     assert!(snapshot.tasks.is_empty());
@@ -108,14 +108,14 @@ fn a_target_without_a_state_is_watched_all_the_same() {
     let manners = Manners { no_state: true, ..Manners::default() };
     let target = Target::at(place(), update([(1, "a", None)]), manners);
     let snapshot = watch(&[&target]).wait_for("tasks", |s| !s.tasks.is_empty());
-    assert!(!snapshot.targets[0].gaps.paused);
+    assert!(!snapshot.targets[0].losses.paused);
 }
 
 #[test]
 fn a_target_that_another_client_has_paused_says_so() {
     let manners = Manners { paused: true, ..Manners::default() };
     let target = Target::at(place(), update([(1, "a", None)]), manners);
-    watch(&[&target]).wait_for("pause", |s| s.targets[0].gaps.paused);
+    watch(&[&target]).wait_for("pause", |s| s.targets[0].losses.paused);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn details_are_asked_for_by_the_id_of_the_wire() {
     let mut watching = watch(&[&target]);
     let key = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].key;
     assert!(target.details_of().is_empty());
-    watching.interest.task = Some(key);
+    watching.subscription.task = Some(key);
     let snapshot = watching.wait_for("details", |s| !s.distributions.is_empty());
     let (subject, details) = &snapshot.distributions[0];
     assert_eq!((subject, details.poll_times.count()), (&Subject::Task(key), 50));
@@ -208,6 +208,6 @@ fn what_speaks_something_else_is_no_target() {
         }
     });
     let source = AttachSource::start(&[address.parse().unwrap()]).unwrap();
-    let mut watching = Watching { source, interest: Interest::default() };
+    let mut watching = Watching { source, subscription: Subscription::default() };
     watching.wait_for("refusal", is_lost);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use asynctop::{
     lab::{HogKind, Lab, LabOptions, find},
-    model::{Flavor, Interest, Snapshot, TaskFigures},
+    model::{Flavor, Snapshot, Subscription, TaskStats},
     probe::Registry,
     source::{LiveSource, Source},
 };
@@ -37,7 +37,7 @@ impl Bench {
     }
 
     pub fn look(&mut self) -> Snapshot {
-        let snapshot = self.source.snapshot(&Interest::default());
+        let snapshot = self.source.snapshot(&Subscription::default());
         check_invariants(&snapshot);
         snapshot
     }
@@ -99,13 +99,13 @@ pub fn all_advanced(before: &Snapshot, now: &Snapshot) -> bool {
     done(before).iter().zip(done(now)).all(|((_, then), (_, now))| now > *then)
 }
 
-pub fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a TaskFigures> {
+pub fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a TaskStats> {
     // The last one, if the name was used before.
     snapshot.tasks.iter().filter(|task| &*task.meta.name == name).max_by_key(|task| task.meta.id)
 }
 
 pub fn alive(snapshot: &Snapshot, group: &str) -> usize {
-    let of_group = |task: &&TaskFigures| !task.state.is_done() && &*task.meta.group == group;
+    let of_group = |task: &&TaskStats| !task.state.is_done() && &*task.meta.group == group;
     snapshot.tasks.iter().filter(of_group).count()
 }
 

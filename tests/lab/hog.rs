@@ -7,7 +7,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, HogOptions, LabOptions},
-    model::{Flavor, Snapshot, TaskFigures},
+    model::{Flavor, Snapshot, TaskStats},
     probe::State,
     source::{LiveSource, Sampler},
 };
@@ -41,7 +41,7 @@ fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
         assert_eq!(&*second.workers[0].thread, "asynctop-w0");
         let figures = &second.lab.as_ref().expect("a lab").hog;
         assert!(figures.on_since_ns.is_some() && figures.hold_ns.is_none());
-        let waits = |task: &TaskFigures| {
+        let waits = |task: &TaskStats| {
             &*task.meta.group == "feed"
                 && task.state == State::Scheduled
                 && task.max_delay_ns > 20_000_000

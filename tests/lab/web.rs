@@ -10,7 +10,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, LabOptions, Scenario},
-    model::{Flavor, Snapshot, TaskFigures},
+    model::{Flavor, Snapshot, TaskStats},
     probe::{Registry, State},
 };
 
@@ -29,7 +29,7 @@ fn requests(snapshot: &Snapshot) -> u64 {
     done(snapshot).iter().find(|(name, _)| &**name == "web").expect("the workload").1
 }
 
-fn of<'a>(snapshot: &'a Snapshot, group: &'a str) -> impl Iterator<Item = &'a TaskFigures> {
+fn of<'a>(snapshot: &'a Snapshot, group: &'a str) -> impl Iterator<Item = &'a TaskStats> {
     snapshot.tasks.iter().filter(move |task| &*task.meta.group == group)
 }
 
@@ -119,7 +119,7 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
 }
 
 /// The connections whose query has not returned.
-fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskFigures> {
+fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskStats> {
     of(snapshot, "conn").filter(|task| task.stage == Some("queries the database"))
 }
 

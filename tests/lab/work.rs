@@ -2,7 +2,7 @@
 
 use asynctop::{
     lab::{Command, LabOptions, WorkloadSpec, find, kind},
-    model::{Figure, Flavor, Interest, LabFigures, Snapshot, Subject, TaskFigures},
+    model::{Figure, Flavor, LabStats, Snapshot, Subject, Subscription, TaskStats},
     probe::{Registry, State},
     source::Source,
 };
@@ -45,7 +45,7 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
         bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
     }
     bench.wait("it says what went wrong", |s| {
-        let refused = |task: &TaskFigures| task.stage == Some("failed: connection refused");
+        let refused = |task: &TaskStats| task.stage == Some("failed: connection refused");
         s.tasks.iter().any(|task| refused(task) && !task.state.is_done())
     });
     let snapshot = bench.wait("the workload fails", |s| failure(s).is_some());
@@ -56,7 +56,7 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
 }
 
 fn failure(snapshot: &Snapshot) -> Option<String> {
-    snapshot.lab.as_ref().and_then(LabFigures::failure)
+    snapshot.lab.as_ref().and_then(LabStats::failure)
 }
 
 #[cfg(feature = "web")]
@@ -100,12 +100,13 @@ fn distributions_come_for_what_is_of_interest_only() {
     let snapshot = bench.wait_for_work();
     assert!(snapshot.distributions.is_empty());
     let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
-    let interest = Interest { task: Some(beat.key), groups: true, ..Interest::default() };
+    let subscription =
+        Subscription { task: Some(beat.key), groups: true, ..Subscription::default() };
     bench.wait("each heartbeat was polled", |s| {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)
     });
-    let snapshot = bench.source.snapshot(&interest);
+    let snapshot = bench.source.snapshot(&subscription);
     let of = |subject: Subject| {
         let found = snapshot.distributions.iter().find(|(of, _)| *of == subject);
         &found.expect("asked for").1

@@ -7,7 +7,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, HogKind, HogOptions, Lab, LabOptions, Scenario},
-    model::{Finding, Interest, Model, Severity, Suspect},
+    model::{Finding, Model, Severity, Subscription, Suspect},
     probe::Registry,
     source::{LiveSource, Source},
     watch::{WatchOptions, Watchdog},
@@ -171,7 +171,7 @@ impl Case {
         let mut outcome = Outcome { found: None, right_place: false, accused: Vec::new() };
         loop {
             thread::sleep(INTERVAL);
-            model.advance(source.snapshot(&Interest::default()).into());
+            model.advance(source.snapshot(&Subscription::default()).into());
             for finding in model.all_findings() {
                 self.judge(finding, &mut outcome);
             }

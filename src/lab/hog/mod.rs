@@ -13,7 +13,7 @@ use std::{
 use tokio::task::AbortHandle;
 
 use super::failure::Failure;
-use crate::model::HogFigures;
+use crate::model::HogStats;
 
 pub use kind::{About, HogKind};
 
@@ -176,11 +176,11 @@ impl Hog {
     }
 
     /// Since when it is on, what it is and what it has done.
-    pub(crate) fn figures(&self) -> HogFigures {
+    pub(crate) fn figures(&self) -> HogStats {
         let About { name, cure, does, advice, unit } = *self.kind.about();
         let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         let done = self.released.as_ref().map_or(0, |released| released.work.get());
-        HogFigures {
+        HogStats {
             kind: name,
             cure,
             explained: [does, advice],

@@ -12,7 +12,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{Snapshot, TaskFigures, TaskRates},
+    model::{Snapshot, TaskRates, TaskStats},
     snapshot::State,
     text::duration,
 };
@@ -39,7 +39,7 @@ const VAIN_S: f64 = 5e-6;
 /// Where no wake is seen to be its own, it takes so many times as many polls.
 const UNSEEN: f64 = 4.0;
 
-fn of(look: &Look<'_>, task: &TaskFigures, rates: TaskRates) -> Option<u64> {
+fn of(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
     let floor = look.floor(&RULE) as f64;
     if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
@@ -90,7 +90,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 mod tests {
     use super::super::testing::{S, of};
     use crate::model::{
-        Figure, Snapshot, TaskFigures,
+        Figure, Snapshot, TaskStats,
         testing::{snapshot, task},
     };
 
@@ -98,7 +98,7 @@ mod tests {
     fn at(n: u64, polls: u64, poll: u64, own: bool, neighbour: u64) -> Snapshot {
         let polled = |id, name: &str, polls: u64, poll: u64, own| {
             let polls = polls * n / 4;
-            TaskFigures {
+            TaskStats {
                 polls,
                 wakes: polls,
                 self_wakes: if own { polls } else { 0 },

@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{Snapshot, TaskFigures};
+use crate::model::{Snapshot, TaskStats};
 
 /// The tasks of a group.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct GroupCount<'a> {
     pub name: &'a Arc<str>,
     /// One of its tasks: the youngest.
-    pub youngest: &'a TaskFigures,
+    pub youngest: &'a TaskStats,
     pub living: u64,
     /// Spawned since the moment that rates are taken against.
     pub spawned: u64,
@@ -45,7 +45,7 @@ pub(in crate::model) fn census<'a>(
     groups
 }
 
-fn spawned_ns(now: u64, task: &TaskFigures) -> u64 {
+fn spawned_ns(now: u64, task: &TaskStats) -> u64 {
     let end = if task.state.is_done() { task.since_ns } else { now };
     end.saturating_sub(task.lifetime_ns)
 }

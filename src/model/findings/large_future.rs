@@ -9,7 +9,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{TaskFigures, TaskRates},
+    model::{TaskRates, TaskStats},
     text::bytes,
 };
 
@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Task { of, tell },
 };
 
-fn of(_: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+fn of(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
 }
 
@@ -51,11 +51,11 @@ mod tests {
 
     use super::super::testing::{S, of};
     use crate::model::{
-        TaskFigures, TaskMeta,
+        TaskMeta, TaskStats,
         testing::{snapshot, task},
     };
 
-    fn sized(id: u64, future_size: u32) -> TaskFigures {
+    fn sized(id: u64, future_size: u32) -> TaskStats {
         let name = format!("conn-{id}");
         let plain = task(id, &name);
         let meta = TaskMeta {
@@ -64,7 +64,7 @@ mod tests {
             future_size,
             ..TaskMeta::default()
         };
-        TaskFigures { meta: Arc::new(meta), ..plain }
+        TaskStats { meta: Arc::new(meta), ..plain }
     }
 
     #[test]

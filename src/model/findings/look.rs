@@ -5,7 +5,7 @@ use std::{cell::OnceCell, sync::Arc};
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
     model::{
-        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskFigures, TaskRates,
+        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskRates, TaskStats,
         WorkerRow,
     },
     snapshot::Evidence,
@@ -59,7 +59,7 @@ impl Look<'_> {
     }
 
     /// The task with this key.
-    pub(super) fn task(&self, key: u64) -> Option<&TaskFigures> {
+    pub(super) fn task(&self, key: u64) -> Option<&TaskStats> {
         let tasks = &self.snapshot.tasks;
         tasks.binary_search_by_key(&key, |task| task.key).ok().map(|at| &tasks[at])
     }
@@ -144,11 +144,11 @@ impl Look<'_> {
     /// Who waits for a worker, those that wait longest first, and how many in all.
     pub(super) fn waiters(&self) -> (Vec<Waiter>, usize) {
         let ready = self.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled);
-        let mut longest: Vec<&TaskFigures> = ready.collect();
+        let mut longest: Vec<&TaskStats> = ready.collect();
         let waiting = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));
         longest.truncate(NAMED);
-        let waiter = |task: &TaskFigures| Waiter {
+        let waiter = |task: &TaskStats| Waiter {
             task: task.key,
             name: task.meta.name.clone(),
             waited_ns: task.lasts_ns(self.now()),

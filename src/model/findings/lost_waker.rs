@@ -5,7 +5,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{TaskFigures, TaskKind, TaskRates},
+    model::{TaskKind, TaskRates, TaskStats},
     snapshot::State,
     text::duration,
 };
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Task { of, tell },
 };
 
-fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
 }
@@ -57,21 +57,21 @@ mod tests {
 
     #[test]
     fn it_needs_an_idle_task_without_any_waker_for_a_while() {
-        let fires = |task: TaskFigures, at| !of("lost-waker", [snapshot(at, [task])]).is_empty();
+        let fires = |task: TaskStats, at| !of("lost-waker", [snapshot(at, [task])]).is_empty();
         let mut lost = task(1, "lost");
         lost.live_wakers = Figure::Measured(0);
         assert!(fires(lost.clone(), 2 * S));
         assert!(!fires(lost.clone(), S / 2), "too short");
-        let known = TaskFigures { live_wakers: Figure::Measured(1), ..lost.clone() };
+        let known = TaskStats { live_wakers: Figure::Measured(1), ..lost.clone() };
         assert!(!fires(known, 2 * S));
-        let unknown = TaskFigures { live_wakers: Figure::Unavailable("several"), ..lost.clone() };
+        let unknown = TaskStats { live_wakers: Figure::Unavailable("several"), ..lost.clone() };
         assert!(!fires(unknown, 2 * S));
-        assert!(!fires(TaskFigures { state: State::Scheduled, ..lost }, 2 * S));
+        assert!(!fires(TaskStats { state: State::Scheduled, ..lost }, 2 * S));
     }
 
     #[test]
     fn a_group_is_one_finding() {
-        let lost = |id: u64| TaskFigures {
+        let lost = |id: u64| TaskStats {
             live_wakers: Figure::Measured(0),
             ..task(id, &format!("conn-{id}"))
         };

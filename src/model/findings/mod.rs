@@ -119,7 +119,7 @@ mod tests {
     use super::testing::S;
     use crate::{
         model::{
-            CurrentPoll, Model, Snapshot, TaskFigures,
+            CurrentPoll, Model, Snapshot, TaskStats,
             testing::{snapshot, task},
         },
         snapshot::{PollKind, State},
@@ -128,7 +128,7 @@ mod tests {
     /// A hog in its first poll, since `began`.
     fn hog(now: u64, began: u64) -> Snapshot {
         let (state, busy_ns) = (State::Polling, now - began);
-        let hog = TaskFigures { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
+        let hog = TaskStats { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
         let mut moment = snapshot(now, [hog]);
         moment.workers[0].current =
             Some(CurrentPoll { key: 7, since_ns: began, kind: PollKind::Poll });
@@ -138,7 +138,7 @@ mod tests {
     /// The same hog, which has ended.
     fn ended(now: u64, busy_ns: u64, end: u64) -> Snapshot {
         let state = State::Completed;
-        snapshot(now, [TaskFigures { state, since_ns: end, polls: 1, busy_ns, ..task(7, "hog") }])
+        snapshot(now, [TaskStats { state, since_ns: end, polls: 1, busy_ns, ..task(7, "hog") }])
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
     worker_held,
 };
 use crate::{
-    model::{TaskFigures, TaskRates},
+    model::{TaskRates, TaskStats},
     snapshot::Evidence,
     snapshot::{PollKind, State},
     text::duration,
@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Task { of, tell },
 };
 
-fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let whole = task.state == State::Polling || task.state.is_done();
     let only = task.polls == 1 && whole && !task.meta.kind.may_block();
     // One that has ended stays in the table for a while; that is no news.
@@ -44,7 +44,7 @@ fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
 }
 
 /// The watchdog's evidence of the only poll of a task.
-fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskFigures) -> Option<&'a Arc<Evidence>> {
+fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evidence>> {
     let of_task = |e: &&Arc<Evidence>| e.task == task.key && e.kind == PollKind::Poll;
     look.snapshot.evidence.iter().find(of_task)
 }
@@ -78,8 +78,8 @@ mod tests {
     };
     use crate::model::testing::{snapshot, task};
 
-    fn one_poll(busy_ns: u64, polls: u64, state: State) -> TaskFigures {
-        TaskFigures { state, polls, busy_ns, lifetime_ns: busy_ns, ..task(1, "import") }
+    fn one_poll(busy_ns: u64, polls: u64, state: State) -> TaskStats {
+        TaskStats { state, polls, busy_ns, lifetime_ns: busy_ns, ..task(1, "import") }
     }
 
     #[test]

@@ -98,14 +98,14 @@ mod tests {
     use super::super::testing::{S, of};
     use crate::{
         model::{
-            Gauge, GaugeValue, Snapshot, TaskFigures,
+            Gauge, GaugeValue, Snapshot, TaskStats,
             testing::{lab, snapshot, task},
         },
         snapshot::State,
     };
 
     fn waiting(n: u64, tasks: u64) -> Snapshot {
-        let ready = |id| TaskFigures { state: State::Scheduled, ..task(id, "job") };
+        let ready = |id| TaskStats { state: State::Scheduled, ..task(id, "job") };
         snapshot(n * S / 4, (1..=tasks).map(ready))
     }
 

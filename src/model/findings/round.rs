@@ -6,7 +6,7 @@ use super::{
     Look, RULES,
     rule::{Case, Check, Claim, Memory, Rule},
 };
-use crate::model::TaskFigures;
+use crate::model::TaskStats;
 
 /// Of each rule, this many groups are told of at most, the worst of them.
 const GROUPS: usize = 32;
@@ -71,7 +71,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
 
 /// Whether what is shown of a task is of now: of a program that does not answer, all that
 /// is known is old.
-fn is_known_now(look: &Look<'_>, task: &TaskFigures) -> bool {
+fn is_known_now(look: &Look<'_>, task: &TaskStats) -> bool {
     let mut targets = look.snapshot.targets.iter();
     targets
         .find(|target| target.keys.contains(&task.key))

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Look, Severity, Suspect, Waiter, growth::Growth, worker_saturated::Saturation};
 use crate::{
-    model::{TaskFigures, TaskRates},
+    model::{TaskRates, TaskStats},
     snapshot::Evidence,
 };
 
@@ -56,7 +56,7 @@ pub(super) enum Check {
     /// At each task by itself; what is said of the worst is said of its group.
     Task {
         /// How bad it is, in the threshold's unit; `None` if it is not.
-        of: fn(&Look<'_>, &TaskFigures, TaskRates) -> Option<u64>,
+        of: fn(&Look<'_>, &TaskStats, TaskRates) -> Option<u64>,
         /// What to say of a group.
         tell: fn(&Look<'_>, &Case<'_>) -> Claim,
     },
@@ -68,7 +68,7 @@ pub(super) enum Check {
 #[derive(Debug)]
 pub(super) struct Case<'a> {
     /// The worst of them.
-    pub task: &'a TaskFigures,
+    pub task: &'a TaskStats,
     /// How bad that is.
     pub measure: u64,
     /// How many they are.
@@ -134,7 +134,7 @@ impl Claim {
     }
 
     /// A claim about a task and its group.
-    pub(super) fn of(task: &TaskFigures, measure: u64, sentence: String) -> Self {
+    pub(super) fn of(task: &TaskStats, measure: u64, sentence: String) -> Self {
         Claim {
             task: Some(task.key),
             task_id: Some(task.meta.id),

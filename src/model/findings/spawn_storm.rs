@@ -45,7 +45,7 @@ mod tests {
     use super::super::testing::{S, of};
     use crate::{
         model::{
-            Snapshot, TaskFigures,
+            Snapshot, TaskStats,
             testing::{snapshot, task},
         },
         snapshot::State,
@@ -54,7 +54,7 @@ mod tests {
     /// Of each quarter second so many tasks, which have ended.
     fn spawned(n: u64, tasks: u64) -> Snapshot {
         let at = n * S / 4;
-        let ended = |id| TaskFigures {
+        let ended = |id| TaskStats {
             state: State::Completed,
             since_ns: at.saturating_sub(1),
             lifetime_ns: 1_000,

@@ -5,7 +5,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{TaskFigures, TaskRates},
+    model::{TaskRates, TaskStats},
     snapshot::State,
     text::{duration, whole_percent},
 };
@@ -26,7 +26,7 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Task { of, tell },
 };
 
-fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     if task.state != State::Scheduled || look.all_held() {
         return None;
     }
@@ -84,7 +84,7 @@ mod tests {
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Snapshot {
-        let ready = TaskFigures { state: State::Scheduled, since_ns: S, ..task(1, "conn-1") };
+        let ready = TaskStats { state: State::Scheduled, since_ns: S, ..task(1, "conn-1") };
         let mut hogs = [task(2, "hog-1"), task(3, "hog-2")];
         hogs.iter_mut().for_each(|hog| hog.state = State::Polling);
         let mut now = snapshot(2 * S + S / 2, [ready].into_iter().chain(hogs));

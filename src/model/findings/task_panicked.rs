@@ -5,7 +5,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{TaskFigures, TaskRates},
+    model::{TaskRates, TaskStats},
     snapshot::State,
     text::plural,
 };
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Task { of, tell },
 };
 
-fn of(look: &Look<'_>, task: &TaskFigures, _: TaskRates) -> Option<u64> {
+fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     // How many there are is known when all have been met.
     (task.state == State::Panicked).then(|| look.floor(&RULE))
 }
@@ -53,9 +53,9 @@ mod tests {
     };
     use crate::model::testing::{snapshot, task};
 
-    fn broken(id: u64, at: u64) -> TaskFigures {
+    fn broken(id: u64, at: u64) -> TaskStats {
         let name = format!("importer-{id}");
-        TaskFigures { state: State::Panicked, polls: 3, since_ns: at, ..task(id, &name) }
+        TaskStats { state: State::Panicked, polls: 3, since_ns: at, ..task(id, &name) }
     }
 
     #[test]

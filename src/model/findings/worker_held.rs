@@ -7,7 +7,7 @@ use super::{
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::{
-    model::{Entry, TaskFigures},
+    model::{Entry, TaskStats},
     snapshot::{CallKind, Cause, Evidence},
     snapshot::{PollKind, State},
     text::{duration, plural},
@@ -30,7 +30,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// A poll that is under way, or was over before anybody looked.
 pub(super) struct Poll<'a> {
-    pub task: &'a TaskFigures,
+    pub task: &'a TaskStats,
     pub kind: PollKind,
     /// The worker, if it is known.
     pub worker: Option<usize>,
@@ -315,8 +315,7 @@ mod tests {
 
     #[test]
     fn a_long_drop_is_reported_as_a_drop() {
-        let mut now =
-            snapshot(2 * S, [TaskFigures { state: State::Cancelled, ..task(7, "writer") }]);
+        let mut now = snapshot(2 * S, [TaskStats { state: State::Cancelled, ..task(7, "writer") }]);
         let mut drop = Evidence::clone(&evidence(7, S, Cause::Computing));
         (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
         (now.watched, now.evidence) = (true, vec![Arc::new(drop)]);

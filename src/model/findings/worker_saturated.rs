@@ -11,7 +11,7 @@ use super::{
     worker_held,
 };
 use crate::{
-    model::{Entry, Figure, TaskFigures, WorkerFigures},
+    model::{Entry, Figure, TaskStats, WorkerStats},
     snapshot::{Evidence, StackSample},
     text::{self, bucket_duration},
 };
@@ -73,7 +73,7 @@ struct Totals {
 impl Totals {
     fn of(look: &Look<'_>) -> Totals {
         let known = |figure: Figure<u64>| figure.value().unwrap_or(0);
-        let totals = |worker: &WorkerFigures| {
+        let totals = |worker: &WorkerStats| {
             let busy_ns = known(worker.poll_ns).max(known(worker.busy_ns));
             (busy_ns, worker.run_delay_ns.unwrap_or(0))
         };
@@ -162,7 +162,7 @@ fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<Evidence>> {
 /// The group with the most busy time.
 struct BusyGroup<'a> {
     /// The busiest of its tasks.
-    task: &'a TaskFigures,
+    task: &'a TaskStats,
     tasks: usize,
     /// Of the busy time of all groups.
     share: f64,

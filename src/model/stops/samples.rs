@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::{Snapshot, Subject, TaskFigures};
+use crate::model::{Snapshot, Subject, TaskStats};
 
 /// A sample of one task that contains a stop, or several.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +27,12 @@ pub(super) enum Kind {
 
 impl StoppedSample {
     /// Whether the distributions contain it: whether the state that it measures has ended.
-    fn is_recorded(&self, task: &TaskFigures) -> bool {
+    fn is_recorded(&self, task: &TaskStats) -> bool {
         task.since_ns > self.from_ns
     }
 
     /// Adds a stop to the samples of a task.
-    pub(super) fn add(samples: &mut Vec<StoppedSample>, new: StoppedSample, task: &TaskFigures) {
+    pub(super) fn add(samples: &mut Vec<StoppedSample>, new: StoppedSample, task: &TaskStats) {
         match samples.last_mut() {
             Some(last) if last.kind == new.kind && !last.is_recorded(task) => {
                 last.stopped_ns += new.stopped_ns;
@@ -56,7 +56,7 @@ pub(super) fn remove<'a>(
     ended: &[StoppedSample],
 ) {
     let Snapshot { tasks, delays, distributions, .. } = now;
-    let mut all: Vec<(Option<&TaskFigures>, StoppedSample)> =
+    let mut all: Vec<(Option<&TaskStats>, StoppedSample)> =
         ended.iter().map(|sample| (None, *sample)).collect();
     for task in &*tasks {
         let recorded = of_task(task.key).iter().filter(|sample| sample.is_recorded(task));
@@ -76,7 +76,7 @@ pub(super) fn remove<'a>(
         }
     }
     for (subject, found) in distributions {
-        let longest = |of: fn(&TaskFigures) -> u64| {
+        let longest = |of: fn(&TaskStats) -> u64| {
             tasks.iter().filter(|task| is_of(subject, task)).map(of).max().unwrap_or(0)
         };
         found.poll_times.set_max(longest(|task| task.max_poll_ns));
@@ -84,7 +84,7 @@ pub(super) fn remove<'a>(
     }
 }
 
-fn is_of(subject: &Subject, task: &TaskFigures) -> bool {
+fn is_of(subject: &Subject, task: &TaskStats) -> bool {
     match subject {
         Subject::Task(key) => *key == task.key,
         Subject::Group(name) => *name == task.meta.group,

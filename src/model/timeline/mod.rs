@@ -28,7 +28,7 @@ const MOST_RUNS: usize = 1 << 19;
 /// So many of each worker are, however many workers there are.
 const LEAST_RUNS: usize = 1 << 13;
 
-/// One poll of a worker, or a stretch of it.
+/// One poll of a worker, or a poll span of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The task's key.
@@ -97,10 +97,9 @@ impl Timeline {
 
     fn follow(&mut self, track: &mut Track, polls: &WorkerPolls, snapshot: &Snapshot, most: usize) {
         let (now, horizon) = (self.now_ns, self.now_ns.saturating_sub(Self::HISTORY_NS));
-        for (tier, stretches) in
-            [(&mut track.every, &polls.every), (&mut track.ticked, &polls.ticked)]
+        for (tier, spans) in [(&mut track.every, &polls.every), (&mut track.ticked, &polls.ticked)]
         {
-            tier.take(stretches, now, |key| self.group_of(key, snapshot));
+            tier.take(spans, now, |key| self.group_of(key, snapshot));
             tier.forget(horizon, most);
         }
         let last = [&track.every, &track.ticked].into_iter().filter_map(Tier::last).max();

@@ -6,20 +6,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{CurrentPoll, Model, Stretches, testing},
-    probe::{PollKind, Stretch, TICK_NS},
+    model::{CurrentPoll, Model, PollSpans, testing},
+    probe::{PollKind, PollSpan, TICK_NS},
 };
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 
-fn stretch((task, began, ended): (u64, u64, u64)) -> Stretch {
-    Stretch { task, began, ended }
+fn span((task, began, ended): (u64, u64, u64)) -> PollSpan {
+    PollSpan { task, began, ended }
 }
 
-fn stretches(from_ns: u64, lost: u64, runs: &[(u64, u64, u64)]) -> Stretches {
-    let stretches = runs.iter().copied().map(stretch).collect();
-    Stretches { from_ns, lost, stretches }
+fn spans(from_ns: u64, lost: u64, runs: &[(u64, u64, u64)]) -> PollSpans {
+    let spans = runs.iter().copied().map(span).collect();
+    PollSpans { from_ns, lost, spans }
 }
 
 /// Polls that are all there since `from_ns`, and those of them that a tick fell into.
@@ -27,8 +27,8 @@ fn all(from_ns: u64, runs: &[(u64, u64, u64)]) -> WorkerPolls {
     let ticked = runs.iter().filter(|(_, began, ended)| began / TICK_NS != ended / TICK_NS);
     let ticked: Vec<_> = ticked.copied().collect();
     WorkerPolls {
-        every: stretches(from_ns, 0, runs),
-        ticked: stretches(from_ns, 0, &ticked),
+        every: spans(from_ns, 0, runs),
+        ticked: spans(from_ns, 0, &ticked),
         current: None,
     }
 }
@@ -116,8 +116,8 @@ fn what_was_overwritten_is_a_gap_and_its_polls_are_counted() {
     let short = |from: u64, to| -> Vec<_> { (from..to).map(|n| (1, n * 10, n * 10 + 9)).collect() };
     let first = all(0, &short(0, 10));
     let mut second = all(100, &short(30, 40));
-    second.every = stretches(300, 20, &short(30, 40));
-    second.ticked = stretches(300, 1, &[]);
+    second.every = spans(300, 20, &short(30, 40));
+    second.ticked = spans(300, 1, &[]);
     let timeline = timeline([snapshot(100, [first]), snapshot(400, [second])]);
     assert_eq!(drawn(&timeline, 0, 400, 8), "AA????AA");
     let seen = |at| timeline.seen(0, Span { from: at, to: at + 50, at: at + 25 });
@@ -139,8 +139,8 @@ fn where_polls_were_too_many_the_ticks_tell_how_the_time_was_shared() {
     };
     let ticks = 4 * S / TICK_NS;
     let ticked: Vec<_> = (1..ticks).map(found).collect();
-    polls.ticked = stretches(0, 0, &ticked);
-    polls.every = stretches(4 * S, 1_000_000, &[]);
+    polls.ticked = spans(0, 0, &ticked);
+    polls.every = spans(4 * S, 1_000_000, &[]);
     let timeline = timeline([snapshot(4 * S, [polls])]);
     assert_eq!(drawn(&timeline, 0, 4 * S, 20), "A".repeat(20));
     let strip = timeline.strip(0, 0, 4 * S, 20);

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::Run;
-use crate::model::Stretches;
+use crate::model::PollSpans;
 
 /// What each snapshot brought, oldest first. Copying a tier copies no runs.
 #[derive(Clone, Debug, Default)]
@@ -27,30 +27,26 @@ impl Tier {
     /// Takes in what a snapshot taken at `now` brought.
     pub(super) fn take(
         &mut self,
-        stretches: &Stretches,
+        spans: &PollSpans,
         now: u64,
         mut group_of: impl FnMut(u64) -> u16,
     ) {
         let mut last = self.last().unwrap_or(0);
-        let mut runs = Vec::with_capacity(stretches.stretches.len());
-        for stretch in stretches.stretches.iter() {
+        let mut runs = Vec::with_capacity(spans.spans.len());
+        for span in spans.spans.iter() {
             // A worker that goes on on another thread, or a source that is not as good as
             // ours, may bring what overlaps.
-            let began = stretch.began.max(last);
-            if stretch.ended < began {
+            let began = span.began.max(last);
+            if span.ended < began {
                 continue;
             }
-            last = stretch.ended;
-            let group = group_of(stretch.task);
-            runs.push(Run { key: stretch.task, began, ended: stretch.ended, group });
+            last = span.ended;
+            let group = group_of(span.task);
+            runs.push(Run { key: span.task, began, ended: span.ended, group });
         }
         self.len += runs.len();
-        let chunk = Chunk {
-            from: stretches.from_ns.min(now),
-            to: now,
-            lost: stretches.lost,
-            runs: runs.into(),
-        };
+        let chunk =
+            Chunk { from: spans.from_ns.min(now), to: now, lost: spans.lost, runs: runs.into() };
         match self.chunks.back_mut() {
             // Nothing has ended: the same goes on.
             Some(last) if chunk.runs.is_empty() && chunk.from <= last.to => last.to = now,

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::lab::LabDoc;
 use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
-    Factor, Filter, Flavor, GroupColumn, Lag, Model, RuntimeFigures, Slowdown, TargetFigures,
+    Factor, Filter, Flavor, GroupColumn, Lag, Model, RuntimeStats, Slowdown, TargetFigures,
 };
 use crate::report::{Phase, Summary, figures};
 
@@ -92,8 +92,8 @@ impl<'a> TargetDoc<'a> {
             process: target.process,
             tasks: target.tasks,
             rates_span_ns,
-            incomplete: target.gaps.is_incomplete(),
-            gaps: target.gaps.words(),
+            incomplete: target.losses.is_incomplete(),
+            gaps: target.losses.words(),
         }
     }
 }
@@ -123,7 +123,7 @@ struct RuntimeDoc {
 }
 
 impl RuntimeDoc {
-    fn of(runtime: &RuntimeFigures, workers: usize) -> Self {
+    fn of(runtime: &RuntimeStats, workers: usize) -> Self {
         RuntimeDoc {
             flavor: runtime.flavor.value().map(Flavor::as_str),
             // Every runtime has one: without any, nothing is known of them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{Gauge, GaugeValue, HogFigures, LabFigures, WorkloadFigures};
+use crate::model::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
 
 #[derive(Serialize)]
 pub(super) struct LabDoc<'a> {
@@ -71,9 +71,9 @@ struct HogDoc<'a> {
 }
 
 impl<'a> LabDoc<'a> {
-    pub(super) fn of(lab: &'a LabFigures, now_ns: u64) -> Self {
+    pub(super) fn of(lab: &'a LabStats, now_ns: u64) -> Self {
         let workloads = lab.workloads.iter().map(
-            |WorkloadFigures { name, count, paused, unit, done, mode, failure, gauges, .. }| {
+            |WorkloadStats { name, count, paused, unit, done, mode, failure, gauges, .. }| {
                 WorkloadDoc {
                     name,
                     count: *count,
@@ -99,8 +99,8 @@ impl<'a> LabDoc<'a> {
 }
 
 impl<'a> HogDoc<'a> {
-    fn of(hog: &'a HogFigures, now_ns: u64) -> Self {
-        let HogFigures { kind, cure, count, hold_ns, on_since_ns, unit, done, .. } = *hog;
+    fn of(hog: &'a HogStats, now_ns: u64) -> Self {
+        let HogStats { kind, cure, count, hold_ns, on_since_ns, unit, done, .. } = *hog;
         HogDoc {
             kind,
             cure,

@@ -28,14 +28,14 @@
 //! ```
 //! use asynctop::{
 //!     lab::{Lab, LabOptions, find},
-//!     model::{Interest, Model},
+//!     model::{Subscription, Model},
 //!     report::{Summary, json},
 //!     source::{LiveSource, Source},
 //! };
 //!
 //! let lab = Lab::start(LabOptions::new(find("mixed")?))?;
 //! let mut model = Model::default();
-//! model.advance(LiveSource::of_lab(&lab).snapshot(&Interest::default()).into());
+//! model.advance(LiveSource::of_lab(&lab).snapshot(&Subscription::default()).into());
 //!
 //! let mut document = Vec::new();
 //! json::write(&model, &Summary::default(), &mut document)?;

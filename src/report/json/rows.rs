@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskFigures, TaskRates, Trial, WorkerRow,
+    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskRates, TaskStats, Trial, WorkerRow,
 };
 
 #[derive(Serialize)]
@@ -160,7 +160,7 @@ pub(super) struct TaskDoc<'a> {
 }
 
 impl<'a> TaskDoc<'a> {
-    pub(super) fn of(task: &'a TaskFigures, rates: TaskRates, now_ns: u64) -> Self {
+    pub(super) fn of(task: &'a TaskStats, rates: TaskRates, now_ns: u64) -> Self {
         let known = |rate| (!rates.unknown).then_some(rate);
         TaskDoc {
             id: task.meta.id,

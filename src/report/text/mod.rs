@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabFigures, Lag, Model, Query,
-        Snapshot, TaskFigures, TaskRates, WorkerRow,
+        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model, Query,
+        Snapshot, TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -52,7 +52,7 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         None => writeln!(out, "asynctop  {source}  up {up}")?,
     }
     for (at, target) in snapshot.targets.iter().enumerate() {
-        let mut status = [vec![target.status(snapshot.taken_ns)], target.gaps.words()].concat();
+        let mut status = [vec![target.status(snapshot.taken_ns)], target.losses.words()].concat();
         let span = model.target_rates_span_ns(at).filter(|_| target.link.is_live());
         status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
         writeln!(out, "target       {}  {}", target.name, status.join(", "))?;
@@ -61,7 +61,7 @@ fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Resul
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
         writeln!(out, "console      served on {address}; adds {added} to each poll")?;
     }
-    if let Some(failure) = snapshot.lab.as_ref().and_then(LabFigures::failure) {
+    if let Some(failure) = snapshot.lab.as_ref().and_then(LabStats::failure) {
         writeln!(out, "failed       {failure}")?;
     }
     let lag = model.lag();
@@ -250,7 +250,7 @@ fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result
     rest(order.len(), out)
 }
 
-fn task(task: &TaskFigures, rates: TaskRates) -> Vec<String> {
+fn task(task: &TaskStats, rates: TaskRates) -> Vec<String> {
     let known = |text| if rates.unknown { UNAVAILABLE.to_owned() } else { text };
     vec![
         task.meta.id.to_string(),

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     Histogram,
     model::{
-        Caveat, Distributions, Figure, Interest, Resources, RuntimeFigures, Snapshot, Subject,
-        TargetFigures, TaskFigures,
+        Caveat, Distributions, Figure, Resources, RuntimeStats, Snapshot, Subject, Subscription,
+        TargetFigures, TaskStats,
     },
     probe::PollKind,
     source::Source,
@@ -133,7 +133,7 @@ impl AttachSource {
 /// A snapshot in the making.
 #[derive(Default)]
 struct Looking {
-    tasks: Vec<TaskFigures>,
+    tasks: Vec<TaskStats>,
     targets: Vec<TargetFigures>,
     delays: Histogram,
     resources: Resources,
@@ -147,9 +147,9 @@ struct Looking {
 pub fn picture(target: &Target, now: i64) -> Snapshot {
     let mut link = Link::default();
     link.connected(now);
-    let interest = Interest { resources: true, ..Interest::default() };
+    let subscription = Subscription { resources: true, ..Subscription::default() };
     let mut looking = Looking::default();
-    looking.at(target, &link, &None, now, &interest);
+    looking.at(target, &link, &None, now, &subscription);
     looking.into_snapshot(Arc::clone(target.name()), now)
 }
 
@@ -160,7 +160,7 @@ impl Looking {
         link: &Link,
         details: &Option<(u64, Distributions)>,
         now: i64,
-        interest: &Interest,
+        subscription: &Subscription,
     ) {
         let first = self.tasks.len();
         self.tasks.extend(target.tasks(link.until(now)));
@@ -172,15 +172,15 @@ impl Looking {
             keys: target.keys(),
             counted_ns: target.counted().unsigned_abs(),
             tasks: living.count() as u64,
-            gaps: target.gaps(),
+            losses: target.losses(),
         });
         self.delays.merge(target.delays());
         self.period_ns = self.period_ns.max(link.period_ns());
-        if interest.resources {
+        if subscription.resources {
             self.resources.resources.extend(target.resources());
             self.resources.async_ops.extend(target.async_ops());
         }
-        if let (Some(key), Some((id, details))) = (interest.task, details)
+        if let (Some(key), Some((id, details))) = (subscription.task, details)
             && target.wire_id(key) == Some(*id)
         {
             self.distributions.push((Subject::Task(key), details.clone()));
@@ -203,7 +203,7 @@ impl Looking {
             taken_ns: now.unsigned_abs(),
             source,
             epoch,
-            runtime: RuntimeFigures {
+            runtime: RuntimeStats {
                 flavor: Figure::Unavailable(NOT_ON_THE_WIRE),
                 uptime_ns,
                 alive_tasks: none,
@@ -257,14 +257,14 @@ fn evidence(poll: EndedPoll) -> Arc<Evidence> {
 }
 
 impl Source for AttachSource {
-    fn snapshot(&mut self, interest: &Interest) -> Snapshot {
-        self.want(interest.task);
+    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
+        self.want(subscription.task);
         let mut looking = Looking::default();
         let now = self.clock.now();
         for shared in &self.targets {
             let Known { target, link, details } = &mut *shared.lock();
             looking.evidence.extend(target.take_long_polls().into_iter().map(evidence));
-            looking.at(target, link, details, now, interest);
+            looking.at(target, link, details, now, subscription);
         }
         looking.into_snapshot(Arc::clone(&self.name), now)
     }

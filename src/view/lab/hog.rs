@@ -10,7 +10,7 @@
 use super::paragraph;
 use crate::{
     lab::HogKind,
-    model::HogFigures,
+    model::HogStats,
     view::{canvas::Pieces, header::turn, theme::Look},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers; ↑ ↓ select a \
                     workload, + - change its count, p pause, r restart";
 
-pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
+pub(super) fn lines(hog: &HogStats, look: Look, room: usize) -> Vec<Pieces> {
     let style = match (hog.on_since_ns, hog.cure) {
         (None, _) if hog.restarts => look.warning(),
         (None, _) => look.title(),
@@ -36,7 +36,7 @@ pub(super) fn lines(hog: &HogFigures, look: Look, room: usize) -> Vec<Pieces> {
     lines
 }
 
-fn state(hog: &HogFigures) -> String {
+fn state(hog: &HogStats) -> String {
     let on = match (hog.on_since_ns, hog.restarts) {
         (Some(_), _) => "on",
         (None, true) => "restarts after one second of baseline",
@@ -46,7 +46,7 @@ fn state(hog: &HogFigures) -> String {
     format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }
 
-fn kinds(title: &str, hog: &HogFigures, cures: bool, look: Look) -> Pieces {
+fn kinds(title: &str, hog: &HogStats, cures: bool, look: Look) -> Pieces {
     let mut pieces = vec![(format!(" {title:<14}"), look.title())];
     for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.cure == cures) {
         let is_it = about.name == hog.kind;

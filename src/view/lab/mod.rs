@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::ConsoleFigures,
+    model::ConsoleStats,
     text::{duration, wrap},
 };
 
@@ -73,8 +73,8 @@ fn paragraph(text: &str, style: Style, room: usize) -> Vec<Pieces> {
     wrap(text, room).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
-fn console(served: &ConsoleFigures, look: Look, room: usize) -> Vec<Pieces> {
-    let ConsoleFigures { address, added_ns_per_poll, ended } = served;
+fn console(served: &ConsoleStats, look: Look, room: usize) -> Vec<Pieces> {
+    let ConsoleStats { address, added_ns_per_poll, ended } = served;
     let text = match ended {
         Some(why) => format!("the server for tokio-console has stopped: {why}"),
         None => format!(

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::{Line, paragraph};
 use crate::{
     app::App,
-    model::{Gauge, GaugeValue, LabFigures, Slowdown, WorkloadFigures},
+    model::{Gauge, GaugeValue, LabStats, Slowdown, WorkloadStats},
     text::{bucket_duration, compact_count, duration, optional, rate},
     view::theme::Look,
 };
@@ -16,7 +16,7 @@ pub(in crate::view) fn count(app: &App) -> usize {
     lab.map_or(0, |lab| lab.workloads.len())
 }
 
-pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec<Line> {
+pub(super) fn lines(app: &App, lab: &LabStats, look: Look, room: usize) -> Vec<Line> {
     let head = format!(
         " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
         "WORKLOAD", "COUNT", "DONE", "BASELINE/S", "NOW/S"
@@ -41,7 +41,7 @@ pub(super) fn lines(app: &App, lab: &LabFigures, look: Look, room: usize) -> Vec
     lines
 }
 
-fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
+fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
     let figure = |value: Option<f64>| optional(value, rate);
     let done = match workload.unit {
@@ -62,7 +62,7 @@ fn line(workload: &WorkloadFigures, slowdown: &Slowdown) -> String {
 }
 
 /// What a workload tells of itself.
-fn gauges(workload: &WorkloadFigures) -> String {
+fn gauges(workload: &WorkloadStats) -> String {
     let one = |gauge: &Gauge| match &gauge.value {
         GaugeValue::Count(n) => format!("{} {}", gauge.name, compact_count(*n)),
         GaugeValue::Text(text) => format!("{} {text}", gauge.name),

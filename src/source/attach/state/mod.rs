@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Histogram,
-    model::{Gaps, TaskMeta},
+    model::{Losses, TaskMeta},
     text::sanitize,
 };
 use names::Names;
@@ -66,7 +66,7 @@ pub struct Target {
     unknown: Unknown,
     /// How long tasks have waited for a worker.
     delays: Histogram,
-    gaps: Gaps,
+    losses: Losses,
     /// Polls that have ended and were long, since somebody asked.
     long_polls: Vec<EndedPoll>,
 }
@@ -92,7 +92,7 @@ impl Target {
             texts: Texts::default(),
             unknown: Unknown::default(),
             delays: Histogram::default(),
-            gaps: Gaps::default(),
+            losses: Losses::default(),
             long_polls: Vec::new(),
         }
     }
@@ -100,22 +100,22 @@ impl Target {
     /// A new connection: its first update holds all that the target knows.
     pub fn connected(&mut self) {
         self.is_first = true;
-        self.gaps.paused = false;
+        self.losses.paused = false;
     }
 
     /// An update came that could not be read, or was larger than the limit.
     pub fn missed_update(&mut self) {
-        self.gaps.unread_updates = self.gaps.unread_updates.saturating_add(1);
+        self.losses.unread_updates = self.losses.unread_updates.saturating_add(1);
     }
 
     /// Whether another client has stopped the updates.
     pub fn set_paused(&mut self, paused: bool) {
-        self.gaps.paused = paused;
+        self.losses.paused = paused;
     }
 
     /// Whether another client has stopped the updates, as far as is known.
     pub fn is_paused(&self) -> bool {
-        self.gaps.paused
+        self.losses.paused
     }
 
     /// Takes in an update that arrived at `ours`, a moment of our clock in nanoseconds
@@ -156,7 +156,7 @@ impl Target {
             self.end_the_unmentioned();
         }
         // The first update is everything at once, however long it took to happen.
-        self.gaps.behind = !is_first && events >= BEHIND;
+        self.losses.behind = !is_first && events >= BEHIND;
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Target {
         self.names = Names::default();
         self.long_polls.clear();
         self.unknown = Unknown::default();
-        self.gaps = Gaps { paused: self.gaps.paused, ..Gaps::default() };
+        self.losses = Losses { paused: self.losses.paused, ..Losses::default() };
     }
 
     fn take_tasks(&mut self, envelope: &Envelope<'_>, events: &mut u64) -> Result<(), Malformed> {
@@ -279,11 +279,11 @@ impl Target {
 
     fn dropped(&mut self, count: u64) {
         // The target tells each lost event once.
-        self.gaps.dropped_events = self.gaps.dropped_events.saturating_add(count);
+        self.losses.dropped_events = self.losses.dropped_events.saturating_add(count);
     }
 
     fn refuse(&mut self) {
-        self.gaps.refused = self.gaps.refused.saturating_add(1);
+        self.losses.refused = self.losses.refused.saturating_add(1);
     }
 
     /// After a first update, which holds everything: what it does not mention is gone.

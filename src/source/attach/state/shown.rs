@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use super::{Target, table::Entry};
 use crate::{
     Histogram,
-    model::{AsyncOpFigures, Gaps, ResourceFigures, TaskFigures},
+    model::{AsyncOpStats, Losses, ResourceStats, TaskStats},
 };
 
 impl Target {
@@ -30,19 +30,19 @@ impl Target {
     }
 
     /// What is missing.
-    pub fn gaps(&self) -> Gaps {
+    pub fn losses(&self) -> Losses {
         let unnamed = self.tasks.iter().filter(|task| !task.is_named && task.ended() == 0);
-        Gaps {
+        Losses {
             unnamed_tasks: unnamed.count() as u64,
             unknown_tasks: self.unknown.len() as u64,
             refused: self
-                .gaps
+                .losses
                 .refused
                 .saturating_add(self.tasks.refused)
                 .saturating_add(self.resources.refused)
                 .saturating_add(self.async_ops.refused),
             cut_texts: self.texts.cut,
-            ..self.gaps.clone()
+            ..self.losses.clone()
         }
     }
 
@@ -59,7 +59,7 @@ impl Target {
 
     /// Its tasks, in the order of their keys, as they are at `until` on our clock: a target
     /// that is not heard of stands still then.
-    pub fn tasks(&self, until: i64) -> impl Iterator<Item = TaskFigures> {
+    pub fn tasks(&self, until: i64) -> impl Iterator<Item = TaskStats> {
         let theirs = self.offset.theirs(until).max(self.written.at);
         self.tasks.iter().map(move |task| {
             let at = task.known(&self.written, self.updates, theirs);
@@ -68,7 +68,7 @@ impl Target {
     }
 
     /// Its resources that exist, in the order of their keys.
-    pub fn resources(&self) -> impl Iterator<Item = ResourceFigures> {
+    pub fn resources(&self) -> impl Iterator<Item = ResourceStats> {
         // Who took a part of a resource took the resource: a mutex is a semaphore inside.
         let parts = self.resources.iter().filter_map(|part| Some((part.parent?, part.taker?)));
         let parts: HashMap<u64, u64> = parts.collect();
@@ -89,7 +89,7 @@ impl Target {
     }
 
     /// Its async operations that are not over, in the order of their keys.
-    pub fn async_ops(&self) -> impl Iterator<Item = AsyncOpFigures> {
+    pub fn async_ops(&self) -> impl Iterator<Item = AsyncOpStats> {
         self.async_ops.iter().filter(|op| op.ended() == 0).map(|op| {
             let mut figures = op.figures(self.written.at);
             figures.resource = op.resource.and_then(|id| self.resources.key(id));

@@ -11,7 +11,7 @@ use super::{
 use crate::source::attach::clock::{Moment, Offset, Written, between, moment, nanos};
 use crate::{
     Histogram,
-    model::{Figure, TaskFigures, TaskKind, TaskMeta},
+    model::{Figure, TaskKind, TaskMeta, TaskStats},
     probe::State,
 };
 
@@ -222,7 +222,7 @@ impl Task {
     }
 
     /// Its figures at a moment of the target's clock.
-    pub(super) fn figures(&self, at: Moment, offset: &Offset) -> TaskFigures {
+    pub(super) fn figures(&self, at: Moment, offset: &Offset) -> TaskStats {
         let Split { state, since, lifetime, busy, scheduled } = self.split(at);
         let lasts = between(since, at);
         let current = |one| if state == one { lasts } else { 0 };
@@ -231,7 +231,7 @@ impl Task {
             _ => offset.ours(since),
         };
         let since_ns = since_here.unsigned_abs();
-        TaskFigures {
+        TaskStats {
             key: self.life.key,
             meta: Arc::clone(&self.meta),
             state,

@@ -8,7 +8,7 @@ use console_api::{
 };
 
 use super::table::{Entry, Life};
-use crate::model::{AsyncOpFigures, ResourceFigures};
+use crate::model::{AsyncOpStats, ResourceStats};
 use crate::source::attach::{
     clock::{Moment, moment, nanos},
     limits,
@@ -94,8 +94,8 @@ impl Resource {
         }
     }
 
-    pub(super) fn figures(&self, at: Moment, target: &Arc<str>) -> ResourceFigures {
-        ResourceFigures {
+    pub(super) fn figures(&self, at: Moment, target: &Arc<str>) -> ResourceStats {
+        ResourceStats {
             key: self.life.key,
             id: number(self.life.key),
             target: Arc::clone(target),
@@ -163,8 +163,8 @@ impl AsyncOp {
         self.state = texts.attributes(&stats.attributes);
     }
 
-    pub(super) fn figures(&self, at: Moment) -> AsyncOpFigures {
-        AsyncOpFigures {
+    pub(super) fn figures(&self, at: Moment) -> AsyncOpStats {
+        AsyncOpStats {
             key: self.life.key,
             id: number(self.life.key),
             source: Arc::clone(&self.source),

@@ -1,6 +1,6 @@
 //! One test for each way in which a target has misled somebody.
 
-mod gaps;
+mod losses;
 mod polls;
 mod processes;
 mod told;
@@ -20,7 +20,7 @@ use prost_types::{Duration, Timestamp};
 
 use super::*;
 use crate::{
-    model::{ResourceFigures, TaskFigures, TaskKind},
+    model::{ResourceStats, TaskKind, TaskStats},
     probe::State,
 };
 
@@ -120,7 +120,7 @@ impl Watched {
     }
 
     /// Its tasks so many ns after the beginning.
-    fn tasks(&self, after: i64) -> Vec<TaskFigures> {
+    fn tasks(&self, after: i64) -> Vec<TaskStats> {
         let tasks: Vec<_> = self.0.tasks(NOW + after).collect();
         for task in &tasks {
             let parts = [task.busy_ns, task.scheduled_ns, task.idle_ns];

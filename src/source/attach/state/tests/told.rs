@@ -58,10 +58,10 @@ fn figures_without_an_announcement_are_a_task_without_a_name() {
     let [task] = &target.tasks(S)[..] else { panic!() };
     assert_eq!((task.meta.kind, task.polls), (TaskKind::Unknown, 1));
     assert!(task.live_wakers.reason().is_some(), "no lost waker can be told");
-    assert_eq!(target.0.gaps().unnamed_tasks, 1);
+    assert_eq!(target.0.losses().unnamed_tasks, 1);
     target.take(&update(2 * S, [announced(7, "late")], []));
     assert_eq!(target.names()[0].0, "late");
-    assert_eq!(target.0.gaps(), Gaps::default());
+    assert_eq!(target.0.losses(), Losses::default());
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn who_holds_a_lock_and_who_waits_for_it_is_known() {
     mutex(&mut target);
     let keys: HashMap<String, u64> =
         target.tasks(S).iter().map(|task| (task.meta.name.to_string(), task.key)).collect();
-    let resources: HashMap<String, ResourceFigures> =
+    let resources: HashMap<String, ResourceStats> =
         target.0.resources().map(|one| (one.type_name.to_string(), one)).collect();
     let mutex = &resources["Mutex"];
     assert_eq!((&*mutex.state, mutex.holder), ("locked=true", Some(keys["holder"])));

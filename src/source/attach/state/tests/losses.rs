@@ -12,8 +12,8 @@ fn drop_counters_are_taken_once_and_added_up() {
         update.async_op_update = Some(AsyncOpUpdate { dropped_events: 1, ..Default::default() });
         target.take(&update);
     }
-    assert_eq!(target.0.gaps().dropped_events, 13);
-    assert!(target.0.gaps().is_incomplete());
+    assert_eq!(target.0.losses().dropped_events, 13);
+    assert!(target.0.losses().is_incomplete());
 }
 
 #[test]
@@ -23,9 +23,9 @@ fn tasks_that_are_only_mentioned_are_missed_until_they_come() {
     let poll = PollOp { task_id: id(9), ..PollOp::default() };
     first.resource_update = Some(ResourceUpdate { new_poll_ops: vec![poll], ..Default::default() });
     target.take(&first);
-    assert_eq!(target.0.gaps().unknown_tasks, 1);
+    assert_eq!(target.0.losses().unknown_tasks, 1);
     target.take(&update(2 * S, [announced(9, "late")], [(9, idle(THEN))]));
-    assert_eq!(target.0.gaps().unknown_tasks, 0);
+    assert_eq!(target.0.losses().unknown_tasks, 0);
 }
 
 #[test]
@@ -34,11 +34,11 @@ fn a_target_that_sends_as_much_as_it_can_take_in_is_behind() {
     let many = |from: u64| (from..from + 127).map(|task| announced(task, "t"));
     let stats = |from: u64| (from..from + 127).map(|task| (task, idle(THEN)));
     target.take(&update(S, many(1), stats(1)));
-    assert!(!target.0.gaps().behind, "the first update is everything");
+    assert!(!target.0.losses().behind, "the first update is everything");
     target.take(&update(2 * S, many(200), stats(200)));
-    assert!(target.0.gaps().behind);
+    assert!(target.0.losses().behind);
     target.take(&update(3 * S, [], []));
-    assert!(!target.0.gaps().behind);
+    assert!(!target.0.losses().behind);
 }
 
 /// Almost a megabyte.
@@ -67,7 +67,7 @@ fn texts_of_a_megabyte_are_cut_and_counted() {
         assert!(meta.location.len() <= limits::LOCATION_BYTES);
         assert!(meta.fields.len() <= limits::FIELDS_BYTES);
     }
-    assert_eq!(target.0.gaps().cut_texts, 3);
+    assert_eq!(target.0.losses().cut_texts, 3);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_task_of_several_megabytes_is_left_out_and_counted() {
     let mut target = Watched::new();
     target.take(&update(S, [task, announced(8, "b")], [(8, idle(THEN))]));
     assert_eq!(target.names(), [("b".to_owned(), State::Idle)]);
-    assert_eq!(target.0.gaps().refused, 1);
+    assert_eq!(target.0.losses().refused, 1);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn more_resources_than_the_limit_are_counted_and_not_kept() {
         target.take(&update);
     }
     assert_eq!(target.0.resources().count(), limits::RESOURCES);
-    assert_eq!(target.0.gaps().refused, 120_000 - limits::RESOURCES as u64);
+    assert_eq!(target.0.losses().refused, 120_000 - limits::RESOURCES as u64);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn more_tasks_than_the_limit_are_counted_and_not_kept() {
         target.take(&update(S + part as i64 * S, [], ids.map(|task| (task, stats))));
     }
     assert_eq!(target.0.tasks(NOW).count(), limits::TASKS);
-    assert_eq!(target.0.gaps().refused, 300_000 - limits::TASKS as u64);
+    assert_eq!(target.0.losses().refused, 300_000 - limits::TASKS as u64);
 }
 
 proptest! {
@@ -129,6 +129,6 @@ proptest! {
         target.tasks(3 * S);
         target.0.connected();
         let _ = target.0.apply(&bytes, NOW);
-        let _ = (target.0.gaps(), target.0.resources().count(), target.0.async_ops().count());
+        let _ = (target.0.losses(), target.0.resources().count(), target.0.async_ops().count());
     }
 }
