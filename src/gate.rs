@@ -158,8 +158,7 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        snapshot::{Cause, Evidence, TimeWithoutCpu},
-        snapshot::{PollKind, State},
+        snapshot::{Evidence, State},
     };
 
     const S: u64 = 1_000_000_000;
@@ -193,29 +192,6 @@ mod tests {
         }
     }
 
-    /// A watchdog's evidence of a poll that has ended, without a stack and
-    /// without time without a CPU.
-    fn evidence(task: u64, began_ns: u64, length_ns: u64) -> Evidence {
-        Evidence {
-            kind: PollKind::Poll,
-            task,
-            began_ns,
-            length_ns,
-            worker: None,
-            is_least: false,
-            over: true,
-            cause: Cause::Computing,
-            own_ns: Some(length_ns),
-            without_cpu: TimeWithoutCpu::default(),
-            captures: 0,
-            shares: Vec::new(),
-            stack: None,
-            cost: None,
-            no_stack: None,
-            unnamed: 0,
-        }
-    }
-
     /// A run with a poll of this length, `run_delay_ns` of it without a CPU. The task has ended
     /// before the watchdog has judged the poll, so no finding becomes active.
     fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
@@ -224,7 +200,7 @@ mod tests {
         Gate::set(std::slice::from_ref(&fail_on), &mut thresholds);
         let mut model = Model::with_thresholds(thresholds);
         let mut gate = Gate::new(vec![fail_on]);
-        let mut poll = evidence(7, S, length_ns);
+        let mut poll = Evidence::computing(7, S, length_ns);
         poll.without_cpu.run_delay_ns = run_delay_ns;
         let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
         poll.own_ns = None;

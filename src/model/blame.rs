@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        snapshot::{Cause, Share, TimeWithoutCpu},
+        snapshot::Share,
     };
 
     const S: u64 = 1_000_000_000;
@@ -235,22 +235,9 @@ mod tests {
             part: 1.0,
         };
         Evidence {
-            kind: PollKind::Poll,
-            task,
-            began_ns,
-            length_ns,
-            worker: None,
-            is_least: false,
-            over: true,
-            cause: Cause::Computing,
             captures: 1,
             shares: vec![share],
-            stack: None,
-            own_ns: Some(length_ns),
-            without_cpu: TimeWithoutCpu::default(),
-            cost: None,
-            no_stack: None,
-            unnamed: 0,
+            ..Evidence::computing(task, began_ns, length_ns)
         }
     }
 

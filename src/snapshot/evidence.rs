@@ -88,6 +88,28 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A poll that has ended and spent its whole length computing, without a stack.
+    pub fn computing(task: u64, began_ns: u64, length_ns: u64) -> Evidence {
+        Evidence {
+            kind: PollKind::Poll,
+            task,
+            began_ns,
+            length_ns,
+            is_least: false,
+            worker: None,
+            over: true,
+            cause: Cause::Computing,
+            own_ns: Some(length_ns),
+            without_cpu: TimeWithoutCpu::default(),
+            captures: 0,
+            shares: Vec::new(),
+            stack: None,
+            cost: None,
+            no_stack: None,
+            unnamed: 0,
+        }
+    }
+
     /// The function to blame most.
     pub fn function(&self) -> Option<&str> {
         self.shares.first().map(|share| &*share.function)

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Cause, Evidence, PollKind, Share, Stack, TimeWithoutCpu};
+use super::{Cause, Evidence, Share, Stack};
 
 /// One stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one
 /// per second and thread, so that a thread which is busy with short polls can be explained, too.
@@ -37,22 +37,17 @@ impl StackSample {
         let count = |cause: Cause| samples.iter().filter(|sample| sample.cause == cause).count();
         let causes = samples.iter().map(|sample| sample.cause);
         Some(Evidence {
-            kind: PollKind::Poll,
-            task: latest.task,
-            began_ns: latest.poll_began_ns,
-            length_ns: latest.taken_ns.saturating_sub(latest.poll_began_ns),
             is_least: true,
-            worker: None,
-            over: true,
             cause: causes.max_by_key(|cause| count(*cause)).unwrap_or(latest.cause),
             own_ns: None,
-            without_cpu: TimeWithoutCpu::default(),
             captures,
             shares: Share::of_stacks(&stacks, captures),
             stack: stacks.first().map(|(stack, _)| Arc::clone(stack)),
-            cost: None,
-            no_stack: None,
-            unnamed: 0,
+            ..Evidence::computing(
+                latest.task,
+                latest.poll_began_ns,
+                latest.taken_ns.saturating_sub(latest.poll_began_ns),
+            )
         })
     }
 }

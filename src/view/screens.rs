@@ -11,8 +11,7 @@ use crate::{
     },
     lab::Command,
     model::{ConsoleStats, Figure, RULES, Thresholds, testing},
-    probe::PollKind,
-    watch::{Cause, Cost, Evidence, TimeWithoutCpu, Waited},
+    watch::{Cost, Evidence, Waited},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -183,22 +182,9 @@ fn what_a_long_poll_cost_the_others() {
     let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
     let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
     snapshot.evidence = vec![std::sync::Arc::new(Evidence {
-        kind: PollKind::Poll,
-        task: culprit,
-        began_ns: snapshot.taken_ns - 350_000_000,
-        length_ns: 104_000_000,
-        worker: None,
-        is_least: false,
-        over: true,
-        cause: Cause::Computing,
         captures: 3,
-        shares: Vec::new(),
-        stack: None,
-        own_ns: Some(104_000_000),
-        without_cpu: TimeWithoutCpu::default(),
         cost: Some(cost.into()),
-        no_stack: None,
-        unnamed: 0,
+        ..Evidence::computing(culprit, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
     stage.show(snapshot.into());
     stage.keys("/conn-3<Enter>j<Enter>");

@@ -178,30 +178,8 @@ impl PollRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::PollKind;
-    use crate::watch::{Frame, FrameKind, TimeWithoutCpu};
 
-    fn record(task: u64, began_ns: u64) -> PollRecord {
-        PollRecord {
-            kind: PollKind::Poll,
-            task,
-            runtime: None,
-            thread: None,
-            thread_name: "".into(),
-            os_id: Some(1),
-            began_ns,
-            last_seen_ns: began_ns,
-            ended_ns: None,
-            noticed_ns: None,
-            stacks: Vec::new(),
-            other_stacks: 0,
-            causes: Vec::new(),
-            cost: None,
-            without_cpu: TimeWithoutCpu::default(),
-            no_stack: None,
-            unnamed: 0,
-        }
-    }
+    use crate::watch::{Frame, FrameKind, TimeWithoutCpu, record::testing::record};
 
     fn stack(name: &str) -> Stack {
         let frame = Frame {

@@ -123,31 +123,42 @@ impl PollRecord {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use super::*;
-    use crate::snapshot::{FrameKind, testing::stack};
-    use FrameKind::{Harness, User};
 
-    fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
+    /// A running poll without anything that a sample adds.
+    pub(in crate::watch) fn record(task: u64, began_ns: u64) -> PollRecord {
         PollRecord {
             kind: PollKind::Poll,
-            task: 7,
+            task,
             runtime: None,
             thread: None,
-            thread_name: "worker".into(),
+            thread_name: "".into(),
             os_id: Some(1),
-            began_ns: 100,
-            last_seen_ns: 400,
+            began_ns,
+            last_seen_ns: began_ns,
             ended_ns: None,
             noticed_ns: None,
-            stacks,
+            stacks: Vec::new(),
             other_stacks: 0,
-            causes: vec![(Cause::Computing, 300)],
+            causes: Vec::new(),
             cost: None,
             without_cpu: TimeWithoutCpu::default(),
             no_stack: None,
             unnamed: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing, *};
+    use crate::snapshot::{FrameKind, testing::stack};
+    use FrameKind::{Harness, User};
+
+    fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
+        let causes = vec![(Cause::Computing, 300)];
+        PollRecord { last_seen_ns: 400, stacks, causes, ..testing::record(7, 100) }
     }
 
     #[test]

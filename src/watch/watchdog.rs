@@ -217,31 +217,13 @@ impl WatchHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{probe::PollKind, watch::TimeWithoutCpu};
+    use crate::watch::record::testing::record;
 
     #[test]
     fn report_states_that_it_did_not_wait_for_the_names_of_a_stack() {
         let shared = Arc::new(Shared::new(&WatchOptions::default()));
         let handle = WatchHandle { registry: Registry::leak(), shared: Arc::clone(&shared) };
-        let record = PollRecord {
-            kind: PollKind::Poll,
-            task: 7,
-            runtime: None,
-            thread: None,
-            thread_name: "".into(),
-            os_id: Some(1),
-            began_ns: 100,
-            last_seen_ns: 100,
-            ended_ns: None,
-            noticed_ns: None,
-            stacks: Vec::new(),
-            other_stacks: 0,
-            causes: Vec::new(),
-            cost: None,
-            without_cpu: TimeWithoutCpu::default(),
-            no_stack: None,
-            unnamed: 1,
-        };
+        let record = PollRecord { unnamed: 1, ..record(7, 100) };
         shared.log().open(0, record);
         handle.settle(Duration::ZERO);
         let evidence = handle.records()[0].evidence();

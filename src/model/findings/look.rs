@@ -8,8 +8,7 @@ use crate::{
         Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskRates, TaskStats,
         WorkerRow,
     },
-    snapshot::Evidence,
-    snapshot::State,
+    snapshot::{Evidence, State},
 };
 
 /// Those that wait longest: this many are named.

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::{
     model::{TaskRates, TaskStats},
-    snapshot::Evidence,
-    snapshot::{PollKind, State},
+    snapshot::{Evidence, PollKind, State},
     text::duration,
 };
 

@@ -77,10 +77,7 @@ mod tests {
         CurrentPoll, Snapshot,
         testing::{snapshot, task, worker},
     };
-    use crate::{
-        snapshot::PollKind,
-        snapshot::{Cause, Evidence},
-    };
+    use crate::snapshot::{Cause, Evidence, PollKind};
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Snapshot {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{Finding, RULES, Thresholds};
 use crate::{
     model::{Model, Snapshot, testing::snapshot},
-    snapshot::PollKind,
-    snapshot::{CallKind, Cause, Evidence, SystemCall, TimeWithoutCpu},
+    snapshot::{CallKind, Cause, Evidence, SystemCall},
 };
 
 pub(super) const S: u64 = 1_000_000_000;
@@ -33,22 +32,10 @@ pub(super) fn when(taken_ns: u64) -> Snapshot {
 /// What a watchdog says of a poll that is under way, without a stack.
 pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> {
     Arc::new(Evidence {
-        kind: PollKind::Poll,
-        task,
-        began_ns,
-        length_ns: S,
-        worker: None,
-        is_least: false,
         over: false,
         cause,
         own_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
-        without_cpu: TimeWithoutCpu::default(),
-        captures: 0,
-        shares: Vec::new(),
-        stack: None,
-        cost: None,
-        no_stack: None,
-        unnamed: 0,
+        ..Evidence::computing(task, began_ns, S)
     })
 }
 

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     model::{Entry, TaskStats},
-    snapshot::{CallKind, Cause, Evidence},
-    snapshot::{PollKind, State},
+    snapshot::{CallKind, Cause, Evidence, PollKind, State},
     text::{duration, plural},
 };
 

@@ -97,8 +97,7 @@ mod tests {
     use crate::{
         Histogram,
         model::{Distributions, MachineStats, Model, testing},
-        snapshot::State,
-        snapshot::Stop,
+        snapshot::{State, Stop},
     };
 
     const MS: u64 = 1_000_000;

@@ -20,10 +20,9 @@ use crate::{
         Caveat, Distributions, Figure, Resources, RuntimeStats, Snapshot, Subject, Subscription,
         TargetFigures, TaskStats,
     },
-    probe::PollKind,
     source::Source,
     text::sanitize,
-    watch::{Cause, Evidence, TimeWithoutCpu},
+    watch::{Cause, Evidence},
 };
 
 /// Why figures of the runtime are missing.
@@ -237,22 +236,11 @@ impl Looking {
 /// What is known of a long poll of a target: that it was, and how long.
 fn evidence(poll: EndedPoll) -> Arc<Evidence> {
     Arc::new(Evidence {
-        kind: PollKind::Poll,
-        task: poll.task,
-        began_ns: poll.began_ns,
-        length_ns: poll.length_ns,
         is_least: poll.is_least,
-        worker: None,
-        over: true,
         cause: Cause::Unknown(NOT_ON_THE_WIRE),
         own_ns: None,
-        without_cpu: TimeWithoutCpu::default(),
-        captures: 0,
-        shares: Vec::new(),
-        stack: None,
-        cost: None,
         no_stack: Some(NOT_ON_THE_WIRE.into()),
-        unnamed: 0,
+        ..Evidence::computing(poll.task, poll.began_ns, poll.length_ns)
     })
 }
 
