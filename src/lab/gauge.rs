@@ -63,7 +63,7 @@ impl Gauges {
                 Dial::Text(text) => GaugeValue::Text(Arc::clone(&lock(&text.0))),
                 Dial::Latency(latency) => latency.read(Instant::now()),
             };
-            Gauge { name, value }
+            Gauge { name: (*name).into(), value }
         };
         lock(&self.0).iter().map(read).collect()
     }
@@ -246,7 +246,7 @@ mod tests {
         let gauges = Gauges::default();
         gauges.count("before").add(3);
         gauges.begin().count("queue").add(2);
-        let expected = Gauge { name: "queue", value: GaugeValue::Count(2) };
+        let expected = Gauge { name: "queue".into(), value: GaugeValue::Count(2) };
         assert_eq!(gauges.read(), [expected]);
     }
 }

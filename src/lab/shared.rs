@@ -152,9 +152,9 @@ impl Shared {
             count: tally.wanted.load(Ordering::Relaxed),
             cancelled: tally.cancelled.get(),
             paused: tally.paused(),
-            unit: tally.spec.kind.unit,
+            unit: tally.spec.kind.unit.map(Into::into),
             done: tally.done.get(),
-            mode: tally.mode.as_ref().map(Mode::word),
+            mode: tally.mode.as_ref().map(|mode| mode.word().into()),
             failure: tally.failure.get(),
             gauges: tally.gauges.read(),
         };

@@ -28,7 +28,7 @@ pub struct Setting {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     /// The hog's kind; `None` if modes were tried without a hog.
-    pub kind: Option<&'static str>,
+    pub kind: Option<Arc<str>>,
     /// The workloads whose mode differed from the baseline, with their mode.
     pub modes: Modes,
     /// Whether the hog is a fix.
@@ -49,7 +49,7 @@ pub struct Trial {
     /// Units of its own work a second; `None` if it only waits.
     pub work_per_second: Option<f64>,
     /// What its work is counted in.
-    pub unit: Option<&'static str>,
+    pub unit: Option<Arc<str>>,
 }
 
 /// Everything that was tried, over all runtimes of the lab. What was tried under the same
@@ -63,7 +63,7 @@ pub struct Session {
 /// What is being measured.
 #[derive(Clone, Debug)]
 struct UnderWay {
-    kind: Option<&'static str>,
+    kind: Option<Arc<str>>,
     modes: Modes,
     setting: Setting,
     /// When the hog was turned on.
@@ -97,7 +97,7 @@ impl Trial {
     /// What was tried, such as `spin`, `web on-the-worker` or `spin, web on-the-worker`.
     pub fn name(&self) -> String {
         let modes = self.modes.iter().map(|(workload, mode)| format!("{workload} {mode}"));
-        let parts = self.kind.map(str::to_owned).into_iter().chain(modes);
+        let parts = self.kind.as_deref().map(str::to_owned).into_iter().chain(modes);
         parts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -119,7 +119,7 @@ impl Session {
             self.under_way = None;
             return;
         }
-        let kind = hog.map(|hog| hog.kind);
+        let kind = hog.map(|hog| Arc::clone(&hog.kind));
         let setting = Setting {
             count: hog.map_or(0, |hog| hog.count),
             hold_ns: hog.and_then(|hog| hog.hold_ns),
@@ -127,13 +127,20 @@ impl Session {
             workers: now.workers.len(),
         };
         let goes_on = self.under_way.as_ref().is_some_and(|way| {
-            (way.kind, &way.modes, way.since_ns, &way.setting)
-                == (kind, modes, lab.hog.on_since_ns, &setting)
+            (&way.kind, &way.modes, way.since_ns, &way.setting)
+                == (&kind, modes, lab.hog.on_since_ns, &setting)
         });
         if !goes_on {
             let (from_ns, since_ns) = (now.taken_ns + SETTLE_NS, lab.hog.on_since_ns);
             let modes = modes.clone();
-            self.under_way = Some(UnderWay { kind, modes, setting, since_ns, from_ns, last: None });
+            self.under_way = Some(UnderWay {
+                kind: kind.clone(),
+                modes,
+                setting,
+                since_ns,
+                from_ns,
+                last: None,
+            });
         }
         let Some(way) = self.under_way.as_mut().filter(|way| now.taken_ns >= way.from_ns) else {
             return;
@@ -151,7 +158,7 @@ impl Session {
                 lag_p99_ns: None,
                 lag_worst_ns: None,
                 work_per_second: None,
-                unit: hog.and_then(|hog| hog.unit),
+                unit: hog.and_then(|hog| hog.unit.clone()),
             };
             let at = self.place(trial);
             self.entries[at].add(&last, now, slowdown);
@@ -160,7 +167,7 @@ impl Session {
 
     /// The position of this trial, which is inserted if it is new.
     fn place(&mut self, trial: Trial) -> usize {
-        let of = |trial: &Trial| (trial.kind, trial.modes.clone(), trial.setting.clone());
+        let of = |trial: &Trial| (trial.kind.clone(), trial.modes.clone(), trial.setting.clone());
         let same = |entry: &Entry| of(&entry.trial) == of(&trial);
         if let Some(at) = self.entries.iter().position(same) {
             return at;
@@ -225,7 +232,7 @@ impl Entry {
         };
         let seconds = trial.measured_ns as f64 / 1e9;
         trial.work_per_second =
-            trial.unit.filter(|_| seconds > 0.0).map(|_| self.hog_done as f64 / seconds);
+            trial.unit.as_ref().filter(|_| seconds > 0.0).map(|_| self.hog_done as f64 / seconds);
     }
 }
 
@@ -270,7 +277,7 @@ mod tests {
                 next.epoch = self.epoch;
                 next.delays = self.delays.clone();
                 let mut figures = lab([("tcp", 1, Some("request"), self.requests)]);
-                figures.workloads[0].mode = self.mode;
+                figures.workloads[0].mode = self.mode.map(Into::into);
                 if let Some((kind, since)) = self.hog {
                     figures.hog = hog(kind);
                     figures.hog.on_since_ns = Some(since);

@@ -45,7 +45,7 @@ pub struct Slowdown {
 }
 
 /// Names of workloads and their modes.
-pub type Modes = Vec<(Arc<str>, &'static str)>;
+pub type Modes = Vec<(Arc<str>, Arc<str>)>;
 
 /// The N of "×N slower".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +122,7 @@ impl Tracker {
                 })
                 .collect(),
             modes: (lab.workloads.iter())
-                .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode?)))
+                .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode.clone()?)))
                 .collect(),
         };
         self.follow(&now, lab.hog.on_since_ns);
@@ -269,7 +269,7 @@ mod tests {
                 let mut figures = lab([("tcp", self.count, Some("request"), self.done)]);
                 figures.hog.on_since_ns = self.hog_since;
                 figures.hog.hold_ns = self.hold;
-                figures.workloads[0].mode = Some(self.mode);
+                figures.workloads[0].mode = Some(self.mode.into());
                 figures.workloads[0].cancelled = self.cancelled;
                 next.lab = Some(figures);
                 let stops = self.stops.clone();
@@ -370,7 +370,7 @@ mod tests {
         run.mode = "on-the-worker";
         let figure = run.steps(100, 50).clone();
         assert!((times(figure.factor) - 2.0).abs() < 1e-9, "{figure:?}");
-        assert_eq!(figure.other_modes, [("tcp".into(), "on-the-worker")]);
+        assert_eq!(figure.other_modes, [("tcp".into(), "on-the-worker".into())]);
         // The end of a hog does not make this mode the baseline.
         run.hog_since = Some(run.now);
         run.steps(20, 10);

@@ -107,7 +107,7 @@ pub(crate) fn lab(
                 count,
                 cancelled: 0,
                 paused: None,
-                unit,
+                unit: unit.map(Into::into),
                 done,
                 mode: None,
                 failure: None,
@@ -159,15 +159,15 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
 /// A hog of this kind, off.
 pub(crate) fn hog(kind: &'static str) -> HogStats {
     HogStats {
-        kind,
+        kind: kind.into(),
         cure: kind == "yield",
-        explained: ["Blocks the worker.", "Yield."],
+        explained: ["Blocks the worker.".into(), "Yield.".into()],
         count: 1,
         hold_ns: None,
         on_since_ns: None,
         restarts: false,
         failure: None,
-        unit: Some("ms computed"),
+        unit: Some("ms computed".into()),
         done: 0,
     }
 }

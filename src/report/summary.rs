@@ -34,7 +34,7 @@ pub struct Work {
     /// The workload's name.
     pub name: Arc<str>,
     /// What one unit of it is, such as "request".
-    pub unit: &'static str,
+    pub unit: Arc<str>,
     /// Units done.
     pub done: u64,
     /// Units a second, over the whole phase.
@@ -63,7 +63,7 @@ fn work(first: &Snapshot, last: &Snapshot, duration_ns: u64) -> Vec<Work> {
     let (Some(before), Some(after)) = (&first.lab, &last.lab) else { return Vec::new() };
     let mut result = Vec::new();
     for workload in &after.workloads {
-        let Some(unit) = workload.unit else { continue };
+        let Some(unit) = workload.unit.clone() else { continue };
         let old = before.workloads.iter().find(|old| old.name == workload.name);
         let done = workload.done.saturating_sub(old.map_or(0, |old| old.done));
         let seconds = duration_ns as f64 / 1e9;

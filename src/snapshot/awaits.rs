@@ -56,7 +56,7 @@ fn chain(stack: &Stack) -> Vec<String> {
     let leaf = leaf(stack).map_or("a future", |leaf| &*leaf.name);
     let mut lines = vec![format!("waits in {leaf}")];
     lines.extend(frames.iter().filter(awaits).take(24).map(|frame| format!("  {frame}")));
-    if let ([_], Some(why)) = (&*lines, stack.cut) {
+    if let ([_], Some(why)) = (&*lines, &stack.cut) {
         lines.push(format!("  its callers are unknown: {why}"));
     }
     lines

@@ -31,11 +31,11 @@ pub struct WorkloadStats {
     /// How many there will be again after a pause; `None` if there is none.
     pub paused: Option<usize>,
     /// What one unit of its work is, such as "request". `None` if it is not closed-loop.
-    pub unit: Option<&'static str>,
+    pub unit: Option<Arc<str>>,
     /// Units of closed-loop work done so far.
     pub done: u64,
     /// The way of working, where the user may change it.
-    pub mode: Option<&'static str>,
+    pub mode: Option<Arc<str>>,
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
     /// What else it tells of itself.
@@ -46,7 +46,7 @@ pub struct WorkloadStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gauge {
     /// What it is, such as "queue".
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// How it stands.
     pub value: GaugeValue,
 }
@@ -91,11 +91,11 @@ impl LabStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HogStats {
     /// Its kind's name, such as `spin`.
-    pub kind: &'static str,
+    pub kind: Arc<str>,
     /// Whether this kind does the work as it should be done.
     pub cure: bool,
     /// What it does to the runtime, and what to do about it or what it costs.
-    pub explained: [&'static str; 2],
+    pub explained: [Arc<str>; 2],
     /// How many hogs a release lets loose.
     pub count: usize,
     /// The work of one round: for so long a disease keeps the worker before it gives way
@@ -108,7 +108,7 @@ pub struct HogStats {
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
     /// What its work is counted in; `None` if it only waits.
-    pub unit: Option<&'static str>,
+    pub unit: Option<Arc<str>>,
     /// Units done since it is on.
     pub done: u64,
 }

@@ -60,7 +60,7 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Why the stack ends before the thread's first function, if it does. The frames
     /// that are there are right.
-    pub cut: Option<&'static str>,
+    pub cut: Option<Arc<str>>,
 }
 
 impl Stack {

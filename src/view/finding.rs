@@ -147,7 +147,7 @@ fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
         lines.push(vec![(format!("   {sign} {frame}"), style)]);
         at += 1;
     }
-    if let Some(cut) = stack.cut {
+    if let Some(cut) = &stack.cut {
         lines.push(vec![(format!("     incomplete: {cut}"), look.dim())]);
     }
     lines

@@ -31,7 +31,7 @@ fn flavor_for(kind: HogKind) -> Flavor {
 /// Milliseconds that the hog has computed.
 fn computed(snapshot: &Snapshot) -> Duration {
     let hog = &snapshot.lab.as_ref().expect("a lab").hog;
-    assert_eq!(hog.unit, Some("ms computed"));
+    assert_eq!(hog.unit.as_deref(), Some("ms computed"));
     Duration::from_millis(hog.done)
 }
 
@@ -128,12 +128,12 @@ fn the_keys_lead_through_all_kinds_while_the_hog_is_on() {
         let said = bench.lab.execute(Command::NextHogKind);
         assert!(said.starts_with(&format!("hog: {}, ", kind.as_str())), "{said}");
         let hog = bench.wait("it is on", |s| alive(s, "hog") > 0).lab.expect("a lab").hog;
-        assert_eq!((hog.kind, hog.cure), (kind.as_str(), kind.about().cure));
+        assert_eq!((&*hog.kind, hog.cure), (kind.as_str(), kind.about().cure));
         assert!(hog.on_since_ns.is_some());
     }
     bench.lab.execute(Command::PreviousHogKind);
     let last = HogKind::ALL.last().map(|kind| kind.as_str());
-    assert_eq!(Some(bench.look().lab.expect("a lab").hog.kind), last);
+    assert_eq!(Some(&*bench.look().lab.expect("a lab").hog.kind), last);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
          multi-thread runtime"
     );
     let now = hog(&mut bench);
-    assert_eq!((now.kind, now.restarts, now.on_since_ns), ("own-thread", true, None));
+    assert_eq!((&*now.kind, now.restarts, now.on_since_ns), ("own-thread", true, None));
     let said = bench.lab.execute(Command::ReleaseHog);
     assert!(said.starts_with("hog on: own-thread"), "{said}");
     let since = hog(&mut bench).on_since_ns;
@@ -172,7 +172,7 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
         let skipped = "; block-in-place skipped: needs the multi-thread runtime";
         assert!(said.ends_with(skipped), "{said}");
         let now = hog(&mut bench);
-        assert_eq!((now.kind, now.on_since_ns), (kind, since), "it stays on");
+        assert_eq!((&*now.kind, now.on_since_ns), (kind, since), "it stays on");
     }
     bench.wait_for_work();
 }

@@ -38,7 +38,7 @@ fn as_many_as_allowed() -> usize {
 /// As the Lab screen shows it.
 fn answered(snapshot: &Snapshot) -> u64 {
     let gauges = &snapshot.lab.as_ref().expect("a lab").workloads[0].gauges;
-    let gauge = gauges.iter().find(|gauge| gauge.name == "customers answered");
+    let gauge = gauges.iter().find(|gauge| &*gauge.name == "customers answered");
     match gauge.expect("the customers' gauge").value {
         GaugeValue::Count(count) => count,
         ref other => panic!("no count: {other:?}"),

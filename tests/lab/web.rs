@@ -107,10 +107,10 @@ fn one_sees_at_which_await_each_connection_is() {
 #[test]
 fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
     let mut bench = bench("count = 4\nusers = 100\ndatabase = 'thread'");
-    let mode = |s: &Snapshot| s.lab.as_ref().expect("a lab").workloads[1].mode;
+    let mode = |s: &Snapshot| s.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     for expected in ["thread", "on-the-worker", "spawn-blocking"] {
         let before = bench.look();
-        assert_eq!(mode(&before), Some(expected));
+        assert_eq!(mode(&before).as_deref(), Some(expected));
         bench.wait("requests are answered", |s| requests(s) > requests(&before) + 8);
         bench.lab.execute(Command::SwitchMode(1));
     }
@@ -166,8 +166,8 @@ fn the_mode_outlives_a_switch_of_the_runtime() {
     bench.lab.execute(Command::SwitchMode(1));
     bench.lab.execute(Command::SwitchFlavor);
     let before = bench.look();
-    let mode = before.lab.as_ref().expect("a lab").workloads[1].mode;
-    assert_eq!(mode, Some("thread"));
+    let mode = before.lab.as_ref().expect("a lab").workloads[1].mode.clone();
+    assert_eq!(mode.as_deref(), Some("thread"));
     bench.wait("requests are answered again", |s| {
         s.runtime.flavor.value() == Some(Flavor::MultiThread) && requests(s) > requests(&before)
     });

@@ -181,15 +181,15 @@ impl Hog {
         let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         let done = self.released.as_ref().map_or(0, |released| released.work.get());
         HogStats {
-            kind: name,
+            kind: name.into(),
             cure,
-            explained: [does, advice],
+            explained: [does.into(), advice.into()],
             count: self.count,
             hold_ns: self.hold.get().map(nanos),
             on_since_ns: self.on_since(),
             restarts: self.restarts,
             failure: self.released.as_ref().and_then(|released| released.failure.get()),
-            unit,
+            unit: unit.map(Into::into),
             done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },
         }
     }

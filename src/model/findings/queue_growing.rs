@@ -44,7 +44,7 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let lab = look.snapshot.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let told = workloads.filter_map(|workload| {
-        let queue = workload.gauges.iter().find(|gauge| gauge.name == "queue")?;
+        let queue = workload.gauges.iter().find(|gauge| &*gauge.name == "queue")?;
         let GaugeValue::Count(length) = queue.value else { return None };
         Some((&workload.name, length))
     });
@@ -123,7 +123,7 @@ mod tests {
         let told = |n: u64, length| {
             let mut lab = lab([("jobs", 1, None, 0)]);
             lab.workloads[0].gauges =
-                vec![Gauge { name: "queue", value: GaugeValue::Count(length) }];
+                vec![Gauge { name: "queue".into(), value: GaugeValue::Count(length) }];
             Snapshot { lab: Some(lab), ..snapshot(n * S / 4, []) }
         };
         let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));

@@ -22,7 +22,7 @@ pub(super) struct Document<'a> {
     slowdown: Option<SlowdownDoc<'a>>,
     lag: LagDoc,
     phases: Vec<PhaseDoc<'a>>,
-    trials: Vec<TrialDoc>,
+    trials: Vec<TrialDoc<'a>>,
     lab: Option<LabDoc<'a>>,
     targets: Vec<TargetDoc<'a>>,
     workers: Vec<WorkerDoc<'a>>,
@@ -204,7 +204,7 @@ struct PhaseDoc<'a> {
 #[derive(Serialize)]
 struct WorkDoc<'a> {
     workload: &'a str,
-    unit: &'static str,
+    unit: &'a str,
     done: u64,
     per_second: f64,
 }
@@ -213,7 +213,7 @@ impl<'a> PhaseDoc<'a> {
     fn of(phase: &'a Phase) -> Self {
         let work = phase.work.iter().map(|work| WorkDoc {
             workload: &work.name,
-            unit: work.unit,
+            unit: &work.unit,
             done: work.done,
             per_second: work.per_second,
         });

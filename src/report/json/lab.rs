@@ -25,10 +25,10 @@ struct WorkloadDoc<'a> {
     name: &'a str,
     count: usize,
     paused: Option<usize>,
-    unit: Option<&'static str>,
+    unit: Option<&'a str>,
     done: u64,
     /// The way of working, where there are several.
-    mode: Option<&'static str>,
+    mode: Option<&'a str>,
     /// Why it has failed, if it has.
     failure: Option<&'a str>,
     /// By name, with `_` for spaces.
@@ -58,13 +58,13 @@ impl<'a> GaugeDoc<'a> {
 
 #[derive(Serialize)]
 struct HogDoc<'a> {
-    kind: &'static str,
+    kind: &'a str,
     cure: bool,
     count: usize,
     hold_ns: Option<u64>,
     on: bool,
     on_ns: Option<u64>,
-    unit: Option<&'static str>,
+    unit: Option<&'a str>,
     done: Option<u64>,
     /// Why it has failed, if it has.
     failure: Option<&'a str>,
@@ -78,9 +78,9 @@ impl<'a> LabDoc<'a> {
                     name,
                     count: *count,
                     paused: *paused,
-                    unit: *unit,
+                    unit: unit.as_deref(),
                     done: *done,
-                    mode: *mode,
+                    mode: mode.as_deref(),
                     failure: failure.as_deref(),
                     gauges: gauges.iter().map(GaugeDoc::of).collect(),
                 }
@@ -100,16 +100,16 @@ impl<'a> LabDoc<'a> {
 
 impl<'a> HogDoc<'a> {
     fn of(hog: &'a HogStats, now_ns: u64) -> Self {
-        let HogStats { kind, cure, count, hold_ns, on_since_ns, unit, done, .. } = *hog;
+        let HogStats { cure, count, hold_ns, on_since_ns, done, .. } = *hog;
         HogDoc {
-            kind,
+            kind: &hog.kind,
             cure,
             count,
             hold_ns,
             on: on_since_ns.is_some(),
             on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
-            unit,
-            done: unit.map(|_| done),
+            unit: hog.unit.as_deref(),
+            done: hog.unit.as_ref().map(|_| done),
             failure: hog.failure.as_deref(),
         }
     }

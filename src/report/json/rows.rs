@@ -260,14 +260,14 @@ impl<'a> FindingDoc<'a> {
 
 /// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
 #[derive(Serialize)]
-pub(super) struct TrialDoc {
+pub(super) struct TrialDoc<'a> {
     /// Null if modes were tried without a hog.
-    hog: Option<&'static str>,
+    hog: Option<&'a str>,
     cure: bool,
     count: usize,
     hold_ns: Option<u64>,
     /// The workloads whose mode differed from the baseline.
-    modes: BTreeMap<String, &'static str>,
+    modes: BTreeMap<String, &'a str>,
     flavor: Option<&'static str>,
     workers: usize,
     measured_ns: u64,
@@ -276,15 +276,15 @@ pub(super) struct TrialDoc {
     lag_p99_ns: Option<u64>,
     lag_worst_ns: Option<u64>,
     work_per_second: Option<f64>,
-    unit: Option<&'static str>,
+    unit: Option<&'a str>,
 }
 
-impl TrialDoc {
-    pub(super) fn of(trial: &Trial) -> Self {
+impl<'a> TrialDoc<'a> {
+    pub(super) fn of(trial: &'a Trial) -> Self {
         let Setting { count, hold_ns, flavor, workers } = trial.setting;
         TrialDoc {
-            hog: trial.kind,
-            modes: trial.modes.iter().map(|(name, mode)| (name.to_string(), *mode)).collect(),
+            hog: trial.kind.as_deref(),
+            modes: trial.modes.iter().map(|(name, mode)| (name.to_string(), &**mode)).collect(),
             cure: trial.cure,
             count,
             hold_ns,
@@ -299,7 +299,7 @@ impl TrialDoc {
             lag_p99_ns: trial.lag_p99_ns,
             lag_worst_ns: trial.lag_worst_ns,
             work_per_second: trial.work_per_second,
-            unit: trial.unit,
+            unit: trial.unit.as_deref(),
         }
     }
 }

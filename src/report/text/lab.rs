@@ -53,9 +53,9 @@ pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
 
 fn trial(trial: &Trial) -> Vec<String> {
     let Setting { count, hold_ns, flavor, workers } = &trial.setting;
-    let work = trial.work_per_second.zip(trial.unit);
+    let work = trial.work_per_second.zip(trial.unit.as_ref());
     let name = trial.name();
-    let what = match (trial.kind, trial.cure) {
+    let what = match (&trial.kind, trial.cure) {
         (None, _) => "mode",
         (Some(_), true) => "fix",
         (Some(_), false) => "anti-pattern",

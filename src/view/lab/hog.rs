@@ -49,7 +49,7 @@ fn state(hog: &HogStats) -> String {
 fn kinds(title: &str, hog: &HogStats, cures: bool, look: Look) -> Pieces {
     let mut pieces = vec![(format!(" {title:<14}"), look.title())];
     for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.cure == cures) {
-        let is_it = about.name == hog.kind;
+        let is_it = about.name == &*hog.kind;
         let mark = if is_it { look.glyph("▸", ">") } else { " " };
         let style = if is_it { look.key() } else { look.dim() };
         pieces.push((format!("{mark}{} ", about.name), style));

@@ -65,10 +65,11 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
         Some(Flavor::MultiThread) => format!("multi {times}{workers}"),
         None => "–".to_owned(),
     };
-    let work = trial.work_per_second.zip(trial.unit).map_or("–".to_owned(), |(done, unit)| {
-        // The first word of "ms computed" is enough in a table.
-        format!("{} {}", rate(done), unit.split(' ').next().unwrap_or_default())
-    });
+    let work =
+        trial.work_per_second.zip(trial.unit.as_ref()).map_or("–".to_owned(), |(done, unit)| {
+            // The first word of "ms computed" is enough in a table.
+            format!("{} {}", rate(done), unit.split(' ').next().unwrap_or_default())
+        });
     let cells = [
         &*slowdown,
         &optional(trial.lag_p99_ns, bucket_duration),

@@ -44,12 +44,12 @@ pub(super) fn lines(app: &App, lab: &LabStats, look: Look, room: usize) -> Vec<L
 fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
     let figure = |value: Option<f64>| optional(value, rate);
-    let done = match workload.unit {
+    let done = match &workload.unit {
         Some(_) => compact_count(workload.done),
         None => "–".to_owned(),
     };
-    let unit = workload.unit.unwrap_or("not closed-loop");
-    let mode = workload.mode.map(|mode| format!(", {mode} (m)")).unwrap_or_default();
+    let unit = workload.unit.as_deref().unwrap_or("not closed-loop");
+    let mode = workload.mode.as_ref().map(|mode| format!(", {mode} (m)")).unwrap_or_default();
     let paused = workload.paused.map(|count| format!("paused, p resumes {count}"));
     format!(
         " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",

@@ -121,7 +121,7 @@ fn work(jobs: &Receiver<Job>, done: &Sender<(Owner, Vec<Stack>)>, cpu: &AtomicU6
     for Job { owner, stacks, modules } in jobs {
         let named = stacks.into_iter().map(|unwound| Stack {
             frames: symbols.resolve(&unwound.addresses, &modules),
-            cut: unwound.cut,
+            cut: unwound.cut.map(Into::into),
         });
         if done.send((owner, named.collect())).is_err() {
             return;
