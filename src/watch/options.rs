@@ -24,7 +24,7 @@ pub struct WatchOptions {
     /// A thread that is blocked in a system call gets no signal: its stack is copied while it
     /// sleeps. A thread may block between the check and the signal. Then, as after any signal,
     /// a call that cannot be restarted (`poll`, `epoll_wait`, one with a timeout) returns
-    /// `EINTR`; [`WatchStats::interrupted_calls`] counts these.
+    /// `EINTR`; [`WatchStats::interrupted_calls`](super::WatchStats::interrupted_calls) counts these.
     pub signal: i32,
 }
 
