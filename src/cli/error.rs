@@ -9,7 +9,7 @@ use crate::text::{excerpt, sanitize};
 pub enum CliError {
     /// `--help` or `--version`: text for stdout, and no error.
     Help(clap::Error),
-    /// The command line is wrong: one sentence without control characters that says what was
+    /// The command line is wrong: one sentence without control characters that states what was
     /// given, what is wrong and what to do.
     Usage(String),
 }

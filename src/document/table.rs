@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::DocumentError;
-use crate::text::{closest_match, excerpt, is_control, sanitize};
+use crate::text::{closest_match, did_you_mean, excerpt, is_control, sanitize};
 
 /// The file that is read: for complaints.
 #[derive(Clone, Copy)]
@@ -64,8 +64,7 @@ impl<'a> Table<'a> {
         let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else {
             return Ok(());
         };
-        let closest = closest_match(key.get_ref(), known.iter().copied());
-        let meant = closest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+        let meant = did_you_mean(closest_match(key.get_ref(), known.iter().copied()));
         let problem = format!("there is no such key{meant}; the keys are: {}", known.join(", "));
         let key_name = format!("{}{}", self.prefix, key.get_ref());
         Err(self.source.error(key.span().start, &key_name, &problem))

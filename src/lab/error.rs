@@ -6,13 +6,14 @@ use super::{
     ScenarioError,
     options::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS},
 };
+use crate::text::did_you_mean;
 
 /// Why there is no lab. Each message says what was tried, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
     /// No scenario has this name.
-    #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.closest_match), .known.join(", "))]
+    #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.closest_match.as_deref()), .known.join(", "))]
     UnknownScenario {
         /// The name that was asked for.
         name: String,
@@ -101,8 +102,4 @@ pub enum LabError {
         #[source]
         error: io::Error,
     },
-}
-
-fn did_you_mean(closest_match: &Option<String>) -> String {
-    closest_match.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }

@@ -53,7 +53,7 @@ pub struct WorkerRow {
     /// The name of the task that it polls right now, and for how long it has, in ns.
     pub current: Option<(Arc<str>, u64)>,
     /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
-    /// of the two counts says more.
+    /// of the two is larger.
     pub busy: f64,
     /// Share of the time that its thread was runnable without a CPU, 0 to 1; `None` if that is
     /// not known.

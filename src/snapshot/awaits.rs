@@ -24,7 +24,7 @@ pub enum Awaits {
     /// Nothing yet: no worker has polled it since.
     Asked,
     /// One stack for each of Tokio's futures that it waits for, innermost frame first:
-    /// several in a `select!` or `join!`, none if it waits for awaits no Tokio future.
+    /// several in a `select!` or `join!`, none if it awaits no Tokio future.
     In(Vec<Arc<Stack>>),
     /// It cannot be asked, or could not tell, and why.
     Unavailable(Arc<str>),
@@ -39,8 +39,7 @@ impl AwaitPoint {
             Awaits::Unavailable(why) => vec![format!("– await point unknown: {why}")],
             Awaits::In(stacks) if stacks.is_empty() => {
                 vec![
-                    "awaits no Tokio future; await points in other crates are not \
-                      traced"
+                    "awaits no Tokio future; await points in other crates are not traced"
                         .to_owned(),
                 ]
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::text::{plural, task_seconds};
+
 /// What a long poll cost the others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
@@ -29,7 +31,7 @@ pub struct Waited {
 }
 
 impl Cost {
-    /// Who waits less than this is not counted.
+    /// Shorter delays are not counted.
     pub const LEAST_NS: u64 = 1_000_000;
     const WORST: usize = 16;
 
@@ -46,21 +48,13 @@ impl Cost {
             self.worst.insert(at, Waited { task, name: name(), nanos });
         }
     }
-}
 
-impl Cost {
     /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` where the delays may have other
     /// causes. `None` if no task was delayed.
     pub fn sentence(&self) -> Option<String> {
-        let seconds = self.total_ns as f64 / 1e9;
-        let digits = if seconds < 10.0 { 2 } else { 0 };
-        let tasks = if self.tasks == 1 { "1 task".into() } else { format!("{} tasks", self.tasks) };
-        let sentence = if self.exact {
-            format!("delayed {tasks} by {seconds:.digits$} task-seconds")
-        } else {
-            format!("delayed {tasks} by at most {seconds:.digits$} task-seconds")
-        };
-        (self.tasks > 0).then_some(sentence)
+        let at_most = if self.exact { "" } else { "at most " };
+        let (tasks, seconds) = (plural(self.tasks as u64, "task"), task_seconds(self.total_ns));
+        (self.tasks > 0).then(|| format!("delayed {tasks} by {at_most}{seconds} task-seconds"))
     }
 }
 

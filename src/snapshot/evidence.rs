@@ -57,10 +57,10 @@ pub struct Evidence {
     pub began_ns: u64,
     /// How long it took, or has taken already, in nanoseconds.
     pub length_ns: u64,
-    /// It took no less than that, and nobody knows how much longer.
+    /// The length is a lower bound.
     pub is_least: bool,
     /// The worker whose thread it is or was on, counted from 0; `None` if that is not known, or
-    /// the thread was nobody's worker.
+    /// the thread was not a worker.
     pub worker: Option<usize>,
     /// It has ended.
     pub over: bool,

@@ -123,9 +123,9 @@ pub struct Subscription {
     pub groups: bool,
     /// Resources and async operations.
     pub resources: bool,
-    /// When each worker polled whom, which is written down only while somebody asks.
+    /// The polls of each worker, which are recorded only while requested.
     pub timeline: bool,
-    /// Ask this task where it waits, once for each number: key and number.
+    /// Request the await point of this task, once for each number: key and number.
     pub awaits: Option<(u64, u64)>,
 }
 

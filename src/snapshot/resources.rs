@@ -36,11 +36,11 @@ pub struct ResourceStats {
     pub age_ns: u64,
     /// It is gone.
     pub is_dropped: bool,
-    /// Whether somebody has it, as far as its state says; `None` for what nobody can have, such
-    /// as a channel.
+    /// Whether it is held, as far as its state shows; `None` for a resource that cannot be held,
+    /// such as a channel.
     pub is_taken: Option<bool>,
-    /// The task that was seen to get it last and has probably kept it: nobody says who
-    /// gives it back. `None` if it is free, or not known.
+    /// The task that acquired it last and probably still holds it: releases are not reported.
+    /// `None` if it is free, or not known.
     pub holder: Option<u64>,
 }
 

@@ -87,7 +87,7 @@ impl Stack {
     }
 
     /// Whether the task runs in `tokio::task::block_in_place`: then another thread has taken
-    /// over the worker, and nobody waits for this one.
+    /// over the worker, and no task waits for this one.
     pub fn has_given_way(&self) -> bool {
         let gives_way = |frame: &Frame| {
             // With line tables only, an inlined function has no path.

@@ -1,9 +1,9 @@
 //! The states of a task.
 
-/// Where a task stands. The order is that of a task's life.
+/// The state of a task. The order is that of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Made, and never polled: nobody has spawned or awaited it, so it does nothing.
+    /// Created and never polled: it has not been spawned or awaited, so it does nothing.
     Created,
     /// Spawned or woken; waits for a worker.
     Scheduled,
@@ -19,7 +19,7 @@ pub enum State {
     Cancelled,
     /// Its `poll` panicked.
     Panicked,
-    /// It is gone, and nobody has said how it ended.
+    /// It has ended, and how is unknown.
     Ended,
 }
 

@@ -7,10 +7,10 @@ use super::{Figure, State};
 /// What kind of thing runs as a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TaskKind {
-    /// A future on a runtime or a `LocalSet`: it has to give way.
+    /// A future on a runtime or a `LocalSet`: it has to yield.
     #[default]
     Spawned,
-    /// The future of a `block_on`: it has to give way, and nobody counts its wakers.
+    /// The future of a `block_on`: it has to yield, and its wakers are not counted.
     BlockOn,
     /// A closure on the blocking pool, Tokio's own workers among them: it may block.
     Blocking,
@@ -29,7 +29,7 @@ impl TaskKind {
         }
     }
 
-    /// Whether a long poll of it is nobody's fault.
+    /// Whether it may block its thread, so that a long poll of it is not a fault.
     pub fn may_block(self) -> bool {
         matches!(self, TaskKind::Blocking | TaskKind::Unknown)
     }
@@ -90,9 +90,9 @@ pub struct TaskStats {
     pub max_poll_ns: u64,
     /// The longest wait for a worker, the running one included.
     pub max_delay_ns: u64,
-    /// How many wakers of it somebody holds.
+    /// Number of its wakers that exist.
     pub live_wakers: Figure<u32>,
-    /// What it says that it is doing.
+    /// The stage that it has reported.
     pub stage: Option<&'static str>,
 }
 

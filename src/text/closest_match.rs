@@ -14,6 +14,12 @@ pub(crate) fn closest_match<'a>(
     (distance <= (length / 3).max(1)).then_some(best)
 }
 
+/// ` (did you mean `name`?)`, to be appended to what was given; empty without a match.
+#[cfg(feature = "dashboard")]
+pub(crate) fn did_you_mean(closest_match: Option<&str>) -> String {
+    closest_match.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
 /// The edit distance: how many characters have to be inserted, deleted or replaced, or swapped with
 /// their neighbor, to get from `a` to `b`.
 pub(crate) fn edit_distance(a: &str, b: &str) -> usize {

@@ -11,9 +11,9 @@ mod sanitize;
 #[cfg(feature = "dashboard")]
 mod width;
 
-#[cfg(feature = "dashboard")]
-pub(crate) use closest_match::closest_match;
 pub(crate) use closest_match::edit_distance;
+#[cfg(feature = "dashboard")]
+pub(crate) use closest_match::{closest_match, did_you_mean};
 pub(crate) use parse::parse_bytes;
 pub use parse::parse_duration;
 pub(crate) use quantity::{

@@ -5,8 +5,8 @@ use super::{Cause, SystemCall};
 /// The shortest interval, in ns, over which CPU time shows whether a thread computes.
 pub(super) const WINDOW_NS: u64 = 1_000_000;
 
-/// What a look from outside finds a thread in.
-#[allow(dead_code, reason = "where there is nothing to read, only that is said")]
+/// The activity of a thread as sampled from outside.
+#[allow(dead_code, reason = "on an unsupported platform only Unreadable occurs")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whereabouts {
     /// On the CPU, or ready for it.
@@ -20,9 +20,9 @@ pub(super) enum Whereabouts {
 }
 
 /// Why a thread spent `wall` nanoseconds, `cpu` of them on the CPU if that is known,
-/// when a look at the end of them found it `now`.
+/// when a sample at the end of them found it in `now`.
 pub(super) fn judge(wall: u64, cpu: Option<u64>, now: Whereabouts) -> Cause {
-    // Half is enough: on a machine with more work than CPUs nobody gets it all.
+    // Half is enough: on a machine with more work than CPUs no thread gets it all.
     let computed = cpu.is_some_and(|cpu| cpu >= wall / 2);
     match now {
         _ if computed => Cause::Computing,

@@ -11,7 +11,7 @@ use crate::{
         workload::{self, Allows, KINDS, Params, Value},
     },
     model::{Flavor, Lesson},
-    text::{closest_match, excerpt, parse_duration},
+    text::{closest_match, did_you_mean, excerpt, parse_duration},
 };
 
 /// The most workloads in one scenario.
@@ -105,11 +105,11 @@ fn workload(table: &Table<'_>) -> Result<WorkloadSpec, ScenarioError> {
     };
     let given = entry.text(usize::MAX)?;
     let Some(kind) = workload::kind(&given) else {
-        let meant = closest_match(&given, kinds()).map(|name| format!(" (did you mean `{name}`?)"));
+        let meant = did_you_mean(closest_match(&given, kinds()));
         return Err(entry.error(&format!(
             "there is no workload of the kind `{}`{}; the kinds are: {}",
             excerpt(&given),
-            meant.unwrap_or_default(),
+            meant,
             kinds().collect::<Vec<_>>().join(", ")
         )));
     };
@@ -144,9 +144,8 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
         let given = entry.text(usize::MAX)?;
         hog.kind = given.parse().map_err(|_| {
             let kinds = HogKind::names();
-            let meant = closest_match(&given, kinds.iter().copied())
-                .map(|name| format!(" (did you mean `{name}`?)"));
-            let (given, meant) = (excerpt(&given), meant.unwrap_or_default());
+            let meant = did_you_mean(closest_match(&given, kinds.iter().copied()));
+            let given = excerpt(&given);
             let kinds = kinds.join(", ");
             entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}"))
         })?;
