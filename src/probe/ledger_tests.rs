@@ -139,7 +139,10 @@ impl Model {
 
     fn end(&mut self, at: u64, outcome: Option<Outcome>) {
         let woken = std::mem::take(&mut self.woken_in_poll);
+        let mut at = at;
         if let Some(began) = self.probed_at.take() {
+            // No poll ends before it began.
+            at = at.max(began);
             if outcome.is_none() && !woken {
                 return;
             }
@@ -316,6 +319,24 @@ proptest! {
             both.apply(event);
             prop_assert_eq!(both.read(both.now), both.model.reading(both.now));
         }
+    }
+}
+
+#[test]
+fn a_probed_poll_never_ends_before_it_began() {
+    let mut both = Both::spawned(false);
+    let steps = [
+        (What::Poll, 0),
+        (What::Poll, 0),
+        (What::Ask, 0),
+        (What::Poll, 1),
+        (What::Wake, 0),
+        // The clock of another CPU is behind.
+        (What::Poll, -1),
+    ];
+    for (what, step) in steps {
+        both.apply(Event { what, step });
+        assert_eq!(both.read(both.now), both.model.reading(both.now), "{what:?}");
     }
 }
 

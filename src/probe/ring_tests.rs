@@ -165,15 +165,17 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
     // Outside of any poll: the future was never polled.
     poll_once(registry, "before", || ());
     let alone = drop_after(2 * super::TICK_NS);
-    let mut inside = 0;
+    let (mut short, mut inside) = (0, 0);
     let outer = poll_once(registry, "outer", || {
-        drop_after(0);
+        short = drop_after(0);
         inside = drop_after(2 * super::TICK_NS);
     });
     let spans = &recording.read()[0].every.spans;
-    // A machine that stops the thread in a short drop makes it a long one.
     let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
-    assert_eq!(tasks[1], alone, "{spans:?}");
-    assert!(tasks.ends_with(&[outer, inside, outer]), "{spans:?}");
+    // A short drop in which the thread lost its CPU is long, too, so more spans may surround these.
+    let is_long = |span: &&PollSpan| span.ended - span.began >= super::TICK_NS;
+    assert!(spans.iter().filter(|span| span.task == short).all(|span| is_long(&span)), "{spans:?}");
+    assert!(tasks.contains(&alone), "{spans:?}");
+    assert!(tasks.windows(3).any(|tasks| tasks == [outer, inside, outer]), "{spans:?}");
     assert!(spans.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{spans:?}");
 }
