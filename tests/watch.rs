@@ -213,8 +213,9 @@ fn a_hog_that_reads_is_in_read() {
         std::io::Read::read(&mut reader, &mut [0]).unwrap();
     });
     setup.until(hog, |poll| {
-        let read = |call: SystemCall| call.name == Some("read") && call.kind == CallKind::Read;
-        poll.captures() > 0 && matches!(poll.cause(), Cause::Call(call) if read(call))
+        let read =
+            |call: &SystemCall| call.name.as_deref() == Some("read") && call.kind == CallKind::Read;
+        poll.captures() > 0 && matches!(&poll.cause(), Cause::Call(call) if read(call))
     });
     drop(writer);
 }

@@ -1,10 +1,6 @@
 //! Tasks summed up by group: a million tasks become a dozen rows.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
 use super::{Filter, Snapshot, Subject, TaskKind, TaskRates, TaskStats};
 use crate::snapshot::State;
@@ -105,7 +101,7 @@ pub struct GroupRow {
     /// Tasks that are being polled.
     pub polling: usize,
     /// What its living tasks say that they do, and how many of them: most first.
-    pub stages: Vec<(&'static str, usize)>,
+    pub stages: Vec<(Cow<'static, str>, usize)>,
     /// Polls for each second of the last interval.
     pub poll_rate: f64,
     /// Polls begun.
@@ -156,7 +152,7 @@ impl GroupRow {
             self.ended += 1;
         } else {
             self.tasks += 1;
-            self.count_stage(task.stage);
+            self.count_stage(task.stage.as_ref());
         }
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
@@ -174,11 +170,11 @@ impl GroupRow {
     }
 
     /// Groups have few stages, whatever the number of their tasks.
-    fn count_stage(&mut self, stage: Option<&'static str>) {
+    fn count_stage(&mut self, stage: Option<&Cow<'static, str>>) {
         let Some(stage) = stage else { return };
-        match self.stages.iter_mut().find(|(known, _)| *known == stage) {
+        match self.stages.iter_mut().find(|(known, _)| known == stage) {
             Some((_, tasks)) => *tasks += 1,
-            None => self.stages.push((stage, 1)),
+            None => self.stages.push((stage.clone(), 1)),
         }
     }
 }
@@ -209,7 +205,7 @@ pub(super) fn sum_up(
         }
     }
     for row in &mut rows {
-        row.stages.sort_unstable_by_key(|(stage, tasks)| (Reverse(*tasks), *stage));
+        row.stages.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
     }
     rows.retain(|row| filter.passes(&[&row.name, &row.location]));
     rows.sort_by(|a, b| {
@@ -277,13 +273,13 @@ mod tests {
     #[test]
     fn living_tasks_are_counted_by_what_they_do() {
         let mut tasks = [1, 2, 3, 4, 5].map(|id| task(id, "conn-1"));
-        let stages = ["writes", "asks", "asks", "reads"].map(Some);
+        let stages = ["writes", "asks", "asks", "reads"].map(|stage| Some(stage.into()));
         for (task, stage) in tasks.iter_mut().zip(stages) {
             task.stage = stage;
         }
         tasks[3].state = State::Completed;
         let rows = sum_up(&snapshot(0, tasks), &[], GroupColumn::Name, false, &Filter::default());
-        assert_eq!(rows[0].stages, [("asks", 2), ("writes", 1)]);
+        assert_eq!(rows[0].stages, [("asks".into(), 2), ("writes".into(), 1)]);
     }
 
     #[test]

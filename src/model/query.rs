@@ -33,7 +33,7 @@ impl Filter {
             || self.passes(&[
                 &meta.name,
                 task.state.as_str(),
-                task.stage.unwrap_or_default(),
+                task.stage.as_deref().unwrap_or_default(),
                 &meta.location,
                 &meta.target,
             ])
@@ -100,7 +100,7 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::Wakes => Number(|task, _| task.wakes),
         Column::SelfWakes => Number(|task, _| task.self_wakes),
         Column::Target => Text(|task| &task.meta.target),
-        Column::Doing => Text(|task| task.stage.unwrap_or_default()),
+        Column::Doing => Text(|task| task.stage.as_deref().unwrap_or_default()),
         Column::Where => Text(|task| &task.meta.location),
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn each_word_of_a_filter_must_be_found_whatever_the_case() {
         let mut busy = task(1, "Conn-1");
-        busy.stage = Some("reads the request");
+        busy.stage = Some("reads the request".into());
         let tasks = [busy, task(2, "conn-2"), task(3, "ping-1")];
         assert_eq!(names(&tasks, &query(Column::Id, false, "CONN")), ["Conn-1", "conn-2"]);
         assert_eq!(names(&tasks, &query(Column::Id, false, "conn request")), ["Conn-1"]);

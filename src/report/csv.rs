@@ -26,7 +26,7 @@ fn row(task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
     for text in [&meta.name, &meta.group, &meta.location] {
         write!(out, "{},", quoted(text))?;
     }
-    let stage = task.stage.map(quoted).unwrap_or_default();
+    let stage = task.stage.as_deref().map(quoted).unwrap_or_default();
     let wakers = task.live_wakers.value().map(|n| n.to_string()).unwrap_or_default();
     write!(out, "{},{stage},{},{},", task.state.as_str(), task.polls, task.wakes)?;
     write!(out, "{},{wakers},{},{},", task.self_wakes, task.lifetime_ns, task.busy_ns)?;

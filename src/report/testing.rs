@@ -96,7 +96,7 @@ fn tcp(now: u64, calm: u64) -> TaskStats {
         max_poll_ns: 250_000,
         max_delay_ns: now - calm,
         live_wakers: Figure::Unavailable("it has several wakers"),
-        stage: Some("reading, then answering"),
+        stage: Some("reading, then answering".into()),
         ..task(2, "tcp-1")
     }
 }
@@ -111,7 +111,7 @@ fn hog(now: u64, on: u64) -> TaskStats {
         polls: 1,
         wakes: 0,
         max_poll_ns: on,
-        stage: Some("spin"),
+        stage: Some("spin".into()),
         ..task(9, "hog-1")
     }
 }

@@ -1,9 +1,9 @@
 //! Why a poll is long: its thread computes, or it waits, and for what.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// What a thread was doing over an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// On the CPU.
     Computing,
@@ -14,16 +14,16 @@ pub enum Cause {
     /// Off the CPU, in a system call.
     Call(SystemCall),
     /// Not known, and why.
-    Unknown(&'static str),
+    Unknown(Cow<'static, str>),
 }
 
 /// A system call that a thread was seen in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SystemCall {
     /// Its number on this architecture.
     pub number: u32,
     /// Its name; `None` for one that the watchdog's table lacks.
-    pub name: Option<&'static str>,
+    pub name: Option<Cow<'static, str>>,
     /// What it is for.
     pub kind: CallKind,
 }
@@ -60,7 +60,7 @@ impl fmt::Display for Cause {
 
 impl fmt::Display for SystemCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(name) = self.name else {
+        let Some(name) = &self.name else {
             return write!(f, "in system call {}", self.number);
         };
         match self.kind {
@@ -80,12 +80,15 @@ mod tests {
 
     #[test]
     fn causes_read_as_people_say_them() {
-        let call = |name, kind| Cause::Call(SystemCall { number: 1, name, kind }).to_string();
+        let call = |name: Option<&'static str>, kind| {
+            let name = name.map(Cow::from);
+            Cause::Call(SystemCall { number: 1, name, kind }).to_string()
+        };
         assert_eq!(call(Some("clock_nanosleep"), CallKind::Sleep), "sleeping in clock_nanosleep");
         assert_eq!(call(Some("futex"), CallKind::Lock), "waiting for a lock (futex)");
         assert_eq!(call(Some("fsync"), CallKind::Other), "in fsync");
         assert_eq!(call(Some("read"), CallKind::Read), "reading (read)");
         assert_eq!(call(None, CallKind::Other), "in system call 1");
-        assert_eq!(Cause::Unknown("no /proc").to_string(), "cause unknown: no /proc");
+        assert_eq!(Cause::Unknown("no /proc".into()).to_string(), "cause unknown: no /proc");
     }
 }

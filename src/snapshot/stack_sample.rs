@@ -34,11 +34,11 @@ impl StackSample {
         }
         stacks.sort_by_key(|(_, count)| Reverse(*count));
         let captures = stacks.iter().map(|(_, count)| count).sum();
-        let count = |cause: Cause| samples.iter().filter(|sample| sample.cause == cause).count();
-        let causes = samples.iter().map(|sample| sample.cause);
+        let count = |cause: &Cause| samples.iter().filter(|sample| sample.cause == *cause).count();
+        let causes = samples.iter().map(|sample| &sample.cause);
         Some(Evidence {
             is_least: true,
-            cause: causes.max_by_key(|cause| count(*cause)).unwrap_or(latest.cause),
+            cause: causes.max_by_key(|cause| count(cause)).unwrap_or(&latest.cause).clone(),
             own_ns: None,
             captures,
             shares: Share::of_stacks(&stacks, captures),
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(StackSample::evidence(&[]), None);
         let evidence = StackSample::evidence(&samples.each_ref()).expect("samples");
         assert_eq!((evidence.task, evidence.began_ns, evidence.length_ns), (3, 28, 2));
-        assert_eq!((evidence.captures, evidence.cause), (3, Cause::Computing));
+        assert_eq!((evidence.captures, &evidence.cause), (3, &Cause::Computing));
         assert_eq!(evidence.profile().as_deref(), Some("67% in query, 33% in accept"));
         assert_eq!(evidence.place(), Some("src/x.rs:7"));
     }

@@ -1,6 +1,6 @@
 //! A task: who it is and how its life is split.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Figure, State};
 
@@ -93,7 +93,7 @@ pub struct TaskStats {
     /// Number of its wakers that exist.
     pub live_wakers: Figure<u32>,
     /// The stage that it has reported.
-    pub stage: Option<&'static str>,
+    pub stage: Option<Cow<'static, str>>,
 }
 
 impl TaskStats {

@@ -258,7 +258,7 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
             Some(count) => Figure::Measured(count),
             None => Figure::Unavailable(SEVERAL_WAKERS),
         },
-        stage: view.stage.map(printable),
+        stage: view.stage.map(|stage| printable(stage).into()),
     }
 }
 

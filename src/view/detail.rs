@@ -62,7 +62,7 @@ fn identity(look: Look, task: &TaskStats, taken_ns: u64) -> Vec<Pieces> {
     let since = duration(task.lasts_ns(taken_ns));
     let since =
         if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
-    let stage = task.stage.map(|stage| format!(", {stage}")).unwrap_or_default();
+    let stage = task.stage.as_ref().map(|stage| format!(", {stage}")).unwrap_or_default();
     let size = match meta.future_size {
         0 => String::new(),
         bytes => format!("  future size {} bytes", count(u64::from(bytes))),

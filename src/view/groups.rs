@@ -90,9 +90,11 @@ fn stages_of(app: &App) -> Option<&GroupRow> {
 
 /// Such as "conn: 12 × reads the request · 3 × queries the database".
 fn stages(row: &GroupRow) -> String {
-    let one =
-        |(stage, tasks): &(&str, usize)| format!("{} × {stage}", compact_count(*tasks as u64));
-    let stages = row.stages.iter().map(one).collect::<Vec<_>>().join(" · ");
+    let stages = row.stages.iter();
+    let stages: Vec<String> = stages
+        .map(|(stage, tasks)| format!("{} × {stage}", compact_count(*tasks as u64)))
+        .collect();
+    let stages = stages.join(" · ");
     let stages = if stages.is_empty() { "no task has a stage".to_owned() } else { stages };
     format!(" {}: {stages}", row.name)
 }

@@ -161,7 +161,7 @@ fn cell(
 
 /// What it says that it does, or how it ended.
 fn doing(task: &TaskStats) -> String {
-    match (task.state.is_done(), task.stage) {
+    match (task.state.is_done(), task.stage.as_deref()) {
         (true, None) => task.state.as_str().to_owned(),
         (true, Some(stage)) => format!("{}: {stage}", task.state.as_str()),
         (false, Some(stage)) => stage.to_owned(),

@@ -29,7 +29,7 @@ fn living(id: u64, name: &str, polls: u64, busy_ns: u64, now: u64) -> TaskStats 
     task.idle_ns = now.saturating_sub(busy_ns + scheduled_ns);
     (task.polls, task.wakes) = (polls, polls - polls.min(1));
     task.max_poll_ns = 310_000;
-    task.stage = Some("waits for a request");
+    task.stage = Some("waits for a request".into());
     task
 }
 
@@ -76,7 +76,7 @@ fn moment(quarters: u64, hog: bool) -> Snapshot {
         let mut hog = living(12, "hog", 1, now - hog_since, now - hog_since);
         (hog.state, hog.since_ns) = (State::Polling, hog_since);
         (hog.scheduled_ns, hog.idle_ns, hog.max_poll_ns) = (0, 0, now - hog_since);
-        hog.stage = Some("spins");
+        hog.stage = Some("spins".into());
         tasks.push(hog);
     }
     let mut snapshot = snapshot(now, tasks);

@@ -47,17 +47,17 @@ impl Case {
 
     /// The thread was found in `cause`, which counts for `wall_ns`.
     pub(super) fn add_cause(&mut self, cause: Cause, wall_ns: u64) {
-        self.cause = Some(cause);
-        match cause {
+        match &cause {
             Cause::Call(call) if call.kind == CallKind::Lock => self.lock_ns += wall_ns,
             Cause::Call(_) | Cause::PageFault => self.blocked_ns += wall_ns,
             Cause::Computing | Cause::NoCpu | Cause::Unknown(_) => {}
         }
+        self.cause = Some(cause);
     }
 
     /// Whether the thread was last found waiting for a lock.
     pub(super) fn waits_for_lock(&self) -> bool {
-        matches!(self.cause, Some(Cause::Call(call)) if call.kind == CallKind::Lock)
+        matches!(&self.cause, Some(Cause::Call(call)) if call.kind == CallKind::Lock)
     }
 
     /// Whether a closer look is due.

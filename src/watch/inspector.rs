@@ -170,7 +170,7 @@ impl Inspector {
         // The first cause found has probably lasted since the poll began.
         let began = case.poll.map_or(judged, |(_, began)| began);
         let since = if case.cause.is_none() { began } else { judged };
-        case.add_cause(cause, now.saturating_sub(since));
+        case.add_cause(cause.clone(), now.saturating_sub(since));
         self.shared.log().update(at, |record| record.add_cause(cause, wall.max(1)));
     }
 
@@ -275,12 +275,12 @@ impl Inspector {
 fn hand_over(shared: &Shared, registry: &Registry, owner: Owner, stacks: Vec<Stack>) {
     match owner {
         Owner::Poll { .. } => {
-            shared.log().add_stacks(owner, stacks, registry.now());
+            shared.log().add_stacks(&owner, stacks, registry.now());
         }
         Owner::Sample { task, poll_began_ns, taken_ns, cause } => {
             let sample = |stack: Stack| {
                 let stack = Arc::new(stack);
-                Arc::new(StackSample { task, poll_began_ns, taken_ns, cause, stack })
+                Arc::new(StackSample { task, poll_began_ns, taken_ns, cause: cause.clone(), stack })
             };
             shared.add_samples(stacks.into_iter().map(sample), registry.now());
         }

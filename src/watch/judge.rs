@@ -7,7 +7,7 @@ pub(super) const WINDOW_NS: u64 = 1_000_000;
 
 /// The activity of a thread as sampled from outside.
 #[allow(dead_code, reason = "on an unsupported platform only Unreadable occurs")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Whereabouts {
     /// On the CPU, or ready for it.
     Running,
@@ -30,7 +30,7 @@ pub(super) fn judge(wall: u64, cpu: Option<u64>, now: Whereabouts) -> Cause {
         Whereabouts::Blocked => Cause::PageFault,
         Whereabouts::Running if cpu.is_some_and(|cpu| cpu < wall / 10) => Cause::NoCpu,
         Whereabouts::Running => Cause::Computing,
-        Whereabouts::Unreadable(why) => Cause::Unknown(why),
+        Whereabouts::Unreadable(why) => Cause::Unknown(why.into()),
     }
 }
 
@@ -41,16 +41,16 @@ mod tests {
 
     #[test]
     fn time_on_the_cpu_outweighs_a_sample_and_a_sample_outweighs_nothing() {
-        let fsync = SystemCall { number: 74, name: Some("fsync"), kind: CallKind::Other };
-        let blocked = Whereabouts::Call(fsync);
-        assert_eq!(judge(100, Some(90), blocked), Cause::Computing);
-        assert_eq!(judge(100, Some(5), blocked), Cause::Call(fsync));
+        let fsync = SystemCall { number: 74, name: Some("fsync".into()), kind: CallKind::Other };
+        let blocked = Whereabouts::Call(fsync.clone());
+        assert_eq!(judge(100, Some(90), blocked.clone()), Cause::Computing);
+        assert_eq!(judge(100, Some(5), blocked.clone()), Cause::Call(fsync.clone()));
         assert_eq!(judge(100, None, blocked), Cause::Call(fsync));
         assert_eq!(judge(100, Some(30), Whereabouts::Running), Cause::Computing);
         assert_eq!(judge(100, Some(1), Whereabouts::Running), Cause::NoCpu);
         assert_eq!(judge(100, None, Whereabouts::Running), Cause::Computing);
         assert_eq!(judge(100, Some(0), Whereabouts::Blocked), Cause::PageFault);
         let unreadable = Whereabouts::Unreadable("no /proc");
-        assert_eq!(judge(100, Some(0), unreadable), Cause::Unknown("no /proc"));
+        assert_eq!(judge(100, Some(0), unreadable), Cause::Unknown("no /proc".into()));
     }
 }

@@ -90,10 +90,12 @@ impl Log {
     }
 
     /// Stacks of a poll have their names now, which may be over: then this is news of it.
-    pub(super) fn add_stacks(&mut self, owner: Owner, stacks: Vec<Stack>, now: u64) {
+    pub(super) fn add_stacks(&mut self, owner: &Owner, stacks: Vec<Stack>, now: u64) {
         let under_way = self.under_way.iter_mut().map(|(_, record)| record);
         let mut all = under_way.chain(&mut self.slow).chain(&mut self.held);
-        let Some(record) = all.find(|record| record.owner() == Some(owner)) else { return };
+        let Some(record) = all.find(|record| record.owner().as_ref() == Some(owner)) else {
+            return;
+        };
         let record = Arc::make_mut(record);
         record.unnamed = record.unnamed.saturating_sub(1);
         record.noticed_ns = record.noticed_ns.map(|_| now);
@@ -230,8 +232,8 @@ mod tests {
             log.update(0, |record| record.unnamed = 1);
             log.close(0, began + 20, began + 30);
         }
-        log.add_stacks(owner(5), vec![stack("a")], 700);
-        log.add_stacks(owner(6), vec![stack("b")], 800);
+        log.add_stacks(&owner(5), vec![stack("a")], 700);
+        log.add_stacks(&owner(6), vec![stack("b")], 800);
         let of = |log: &Log, at: usize| {
             let record = log.records().swap_remove(at);
             (record.captures(), record.unnamed, record.noticed_ns)

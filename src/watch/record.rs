@@ -7,7 +7,7 @@ use crate::snapshot::PollKind;
 use super::{Cause, Cost, Evidence, Share, Stack, TimeWithoutCpu};
 
 /// Whose stacks are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// A long poll's: by its thread, its task and when it began. It may be over by then.
     Poll { os_id: u32, task: u64, began_ns: u64 },
@@ -70,7 +70,10 @@ impl PollRecord {
 
     /// What the thread did most of the time.
     pub fn cause(&self) -> Cause {
-        self.causes.first().map_or(Cause::Unknown("not sampled (too short)"), |(cause, _)| *cause)
+        self.causes.first().map_or_else(
+            || Cause::Unknown("not sampled (too short)".into()),
+            |(cause, _)| cause.clone(),
+        )
     }
 
     /// How many stacks were captured.

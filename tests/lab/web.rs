@@ -91,8 +91,8 @@ fn one_sees_at_which_await_each_connection_is() {
     bench.wait("connections were seen at several awaits", |s| {
         // In its first poll a task may not have come to its first stage yet.
         assert!(of(s, "conn").all(|task| task.polls <= 1 || task.stage.is_some()));
-        seen.extend(of(s, "conn").filter_map(|task| task.stage));
-        ["reads the request", "queries the database"].iter().all(|stage| seen.contains(stage))
+        seen.extend(of(s, "conn").filter_map(|task| task.stage.clone()));
+        ["reads the request", "queries the database"].iter().all(|stage| seen.contains(*stage))
     });
     let known = [
         "reads the request",
@@ -101,7 +101,7 @@ fn one_sees_at_which_await_each_connection_is() {
         "writes the answer",
         "its client has disconnected",
     ];
-    assert!(seen.iter().all(|stage| known.contains(stage)), "{seen:?}");
+    assert!(seen.iter().all(|stage| known.contains(&&**stage)), "{seen:?}");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
 
 /// The connections whose query has not returned.
 fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskStats> {
-    of(snapshot, "conn").filter(|task| task.stage == Some("queries the database"))
+    of(snapshot, "conn").filter(|task| task.stage.as_deref() == Some("queries the database"))
 }
 
 fn heartbeat_polls(snapshot: &Snapshot) -> u64 {

@@ -45,7 +45,8 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
         bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
     }
     bench.wait("it says what went wrong", |s| {
-        let refused = |task: &TaskStats| task.stage == Some("failed: connection refused");
+        let refused =
+            |task: &TaskStats| task.stage.as_deref() == Some("failed: connection refused");
         s.tasks.iter().any(|task| refused(task) && !task.state.is_done())
     });
     let snapshot = bench.wait("the workload fails", |s| failure(s).is_some());
@@ -90,7 +91,10 @@ fn a_task_that_panics_shows_as_panicked_and_the_others_go_on() {
             .iter()
             .all(|name| named(s, name).is_some_and(|task| task.state == State::Panicked))
     });
-    assert_eq!(named(&snapshot, "panic-1").and_then(|task| task.stage), Some("about to panic"));
+    assert_eq!(
+        named(&snapshot, "panic-1").and_then(|task| task.stage.as_deref()),
+        Some("about to panic")
+    );
     bench.wait_for_work();
 }
 

@@ -122,7 +122,7 @@ mod tests {
         for (length, cause) in
             [(7 * MS, Cause::Computing), (120 * MS, Cause::Computing), (20 * MS, Cause::NoCpu)]
         {
-            let moments = (1..=4).map(|n| over(n * S, length, cause));
+            let moments = (1..=4).map(|n| over(n * S, length, cause.clone()));
             let found = of("long-poll", moments);
             // The other rule is off here, so that a poll of any length is this one's.
             assert_eq!(found.is_empty(), length != 120 * MS, "{length} {cause}");

@@ -33,13 +33,13 @@ pub(super) fn when(taken_ns: u64) -> Snapshot {
 pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> {
     Arc::new(Evidence {
         over: false,
-        cause,
         own_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
+        cause,
         ..Evidence::computing(task, began_ns, S)
     })
 }
 
 /// The cause of a poll that waits for a lock.
 pub(super) fn lock() -> Cause {
-    Cause::Call(SystemCall { number: 202, name: Some("futex"), kind: CallKind::Lock })
+    Cause::Call(SystemCall { number: 202, name: Some("futex".into()), kind: CallKind::Lock })
 }

@@ -239,7 +239,7 @@ pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
              tokio::task::spawn_blocking(move || drop(value)).",
         );
     }
-    let Cause::Call(call) = evidence.cause else { return None };
+    let Cause::Call(call) = &evidence.cause else { return None };
     Some(match call.kind {
         CallKind::Sleep => "Use tokio::time::sleep(…).await: std::thread::sleep blocks the worker.",
         CallKind::Lock => {
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_poll_whose_end_nobody_saw_took_at_least_so_long() {
-        let mut poll = Evidence::clone(&evidence(7, S, Cause::Unknown("not on the wire")));
+        let mut poll = Evidence::clone(&evidence(7, S, Cause::Unknown("not on the wire".into())));
         (poll.over, poll.is_least, poll.length_ns) = (true, true, S / 4);
         let mut now = snapshot(2 * S, [task(7, "request")]);
         now.evidence = vec![Arc::new(poll)];

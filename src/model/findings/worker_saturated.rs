@@ -353,7 +353,8 @@ mod tests {
             run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
             let stack = Arc::new(stack(&[("query", 7, FrameKind::User)]));
             let (poll_began_ns, taken_ns) = (run.now - 2 * MS, run.now - MS);
-            let sample = StackSample { task: 2, poll_began_ns, taken_ns, cause, stack };
+            let sample =
+                StackSample { task: 2, poll_began_ns, taken_ns, cause: cause.clone(), stack };
             let samples = vec![Arc::new(sample)];
             run.moments.iter_mut().for_each(|moment| moment.samples = samples.clone());
             let found = run.found();

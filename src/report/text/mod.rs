@@ -264,7 +264,7 @@ fn task(task: &TaskStats, rates: TaskRates) -> Vec<String> {
         duration(task.idle_ns),
         duration(task.max_poll_ns),
         count(task.wakes),
-        task.stage.unwrap_or_default().to_string(),
+        task.stage.as_deref().unwrap_or_default().to_owned(),
     ]
 }
 

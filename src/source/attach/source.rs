@@ -237,7 +237,7 @@ impl Looking {
 fn evidence(poll: EndedPoll) -> Arc<Evidence> {
     Arc::new(Evidence {
         is_least: poll.is_least,
-        cause: Cause::Unknown(NOT_ON_THE_WIRE),
+        cause: Cause::Unknown(NOT_ON_THE_WIRE.into()),
         own_ns: None,
         no_stack: Some(NOT_ON_THE_WIRE.into()),
         ..Evidence::computing(poll.task, poll.began_ns, poll.length_ns)

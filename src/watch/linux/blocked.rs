@@ -111,7 +111,7 @@ mod tests {
         let id = ids.recv().expect("it lives");
         let mut copy = |blocked: &mut BlockedThreads| loop {
             let report = CallReport::read(id);
-            let reads = matches!(report.whereabouts(), Whereabouts::Call(call) if call.name == Some("read"));
+            let reads = matches!(report.whereabouts(), Whereabouts::Call(call) if call.name.as_deref() == Some("read"));
             if reads
                 && let Copied::Stack(stack, None) = blocked.copy(id, report, None, &mut unwinder)
             {

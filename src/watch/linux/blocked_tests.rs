@@ -104,7 +104,7 @@ fn copy(
 ) -> Option<Unwound> {
     let report = CallReport::read(thread);
     let Whereabouts::Call(call) = report.whereabouts() else { return None };
-    if !call.name.is_some_and(|name| calls.contains(&name)) {
+    if !call.name.is_some_and(|name| calls.contains(&&*name)) {
         return None;
     }
     match blocked.copy(thread, report, None, unwinder) {

@@ -241,7 +241,7 @@ fn signal_that_interrupts_a_call_is_detected() {
         let in_poll = || {
             let thread = target.thread.load(SeqCst);
             let Whereabouts::Call(call) = os::whereabouts(thread) else { return false };
-            thread != 0 && matches!(call.name, Some("poll" | "ppoll"))
+            thread != 0 && matches!(call.name.as_deref(), Some("poll" | "ppoll"))
         };
         while !in_poll() {
             thread::yield_now();

@@ -162,7 +162,7 @@ fn system_call(number: u32) -> SystemCall {
     let known = all.find(|(known, ..)| *known == libc::c_long::from(number.cast_signed()));
     SystemCall {
         number,
-        name: known.map(|(_, name, _)| *name),
+        name: known.map(|(_, name, _)| (*name).into()),
         kind: known.map_or(CallKind::Other, |(.., kind)| *kind),
     }
 }
@@ -183,7 +183,7 @@ mod tests {
         let fsync = format!("{} 0x3 0x0 0x0 0x0 0x0 0x0 0x7ffd10 0x7f34\n", libc::SYS_fsync);
         let fsync = parse(&fsync);
         let Whereabouts::Call(call) = fsync.whereabouts() else { panic!("a call") };
-        assert_eq!((call.name, call.kind), (Some("fsync"), CallKind::Other));
+        assert_eq!((call.name.as_deref(), call.kind), (Some("fsync"), CallKind::Other));
         let registers = fsync.registers().expect("both");
         assert_eq!((registers.sp, registers.ip), (0x7f_fd10, 0x7f34));
         let Whereabouts::Call(call) = parse("4000 0x0\n").whereabouts() else { panic!("a call") };
