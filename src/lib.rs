@@ -42,7 +42,6 @@
 mod lock;
 pub mod model;
 pub mod probe;
-pub mod snapshot;
 #[cfg(feature = "watch")]
 pub mod testing;
 mod text;
@@ -88,5 +87,6 @@ pub mod term;
 #[cfg(feature = "dashboard")]
 pub mod view;
 
+pub use asynctop_snapshot as snapshot;
 pub use probe::{instrument, spawn, spawn_named, stage};
 pub use snapshot::Histogram;

@@ -1,33 +1,8 @@
-//! The text form of data: how numbers are written and read, and what text from outside may
-//! contain.
-//!
-//! Screens, reports, findings, errors and help all use these functions, so a number has one form
-//! everywhere: `1.25s`, `12.3k`, `45.2%`. Depends on no other module and does no I/O.
+//! The text form of data, from `asynctop-snapshot`, and its fit into the columns of a terminal.
 
-mod closest_match;
-mod parse;
-mod quantity;
-mod sanitize;
 #[cfg(feature = "dashboard")]
 mod width;
 
-pub(crate) use closest_match::edit_distance;
-#[cfg(feature = "dashboard")]
-pub(crate) use closest_match::{closest_match, did_you_mean};
-pub(crate) use parse::parse_bytes;
-pub use parse::parse_duration;
-pub(crate) use quantity::{
-    bucket_duration, bytes, bytes_exact, count, duration, duration_exact, plural, rate,
-    task_seconds, whole_percent,
-};
-#[cfg(feature = "dashboard")]
-pub(crate) use quantity::{compact_count, factor, optional, percent, percent_number};
-#[cfg(feature = "dashboard")]
-pub(crate) use sanitize::is_control;
-pub(crate) use sanitize::{excerpt, sanitize};
+pub use asynctop_snapshot::text::*;
 #[cfg(feature = "dashboard")]
 pub(crate) use width::{fit, fit_path, wrap};
-
-/// The sign for an unavailable value.
-#[cfg(feature = "dashboard")]
-pub(crate) const UNAVAILABLE: &str = "–";

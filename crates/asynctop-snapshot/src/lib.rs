@@ -1,8 +1,8 @@
 //! A snapshot: the state of the watched programs at one moment, as plain data.
 //!
-//! Sources produce snapshots; the model, the screens and the reports read them. Depends on
-//! `text` alone and performs no I/O, so that a snapshot can come from this process,
-//! a connection or a file.
+//! Sources produce snapshots; the model, the screens and the reports of asynctop read them. This
+//! crate performs no I/O and has no dependencies, so that a snapshot can come from the same
+//! process, a connection or a file. [`text`] is the text form of its numbers.
 //!
 //! Times are in nanoseconds. Totals count since the source started and only grow.
 
@@ -25,6 +25,7 @@ mod stack_sample;
 mod state;
 mod target;
 mod task;
+pub mod text;
 mod time_without_cpu;
 
 use std::sync::Arc;
@@ -37,15 +38,15 @@ pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use evidence::{Evidence, Share};
 pub use figure::Figure;
 pub use histogram::Histogram;
-pub(crate) use histogram::{BUCKETS, bucket_of};
+pub use histogram::{BUCKETS, bucket_of};
 pub use lab::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
 pub use lesson::Lesson;
 pub use machine::MachineStats;
 pub use polls::{PollSpan, PollSpans, WorkerPolls};
 pub use resources::{AsyncOpStats, ResourceStats, Resources};
 pub use runtime::{CurrentPoll, Flavor, RuntimeStats, WorkerStats};
-#[cfg(test)]
-pub(crate) use stack::testing;
+#[cfg(any(test, feature = "testing"))]
+pub use stack::testing;
 pub use stack::{Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};

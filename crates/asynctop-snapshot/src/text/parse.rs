@@ -21,7 +21,7 @@ const UNITS: [(&str, u64); 9] = [
 /// A sentence that says what is missing.
 ///
 /// ```
-/// use asynctop::cli::parse_duration;
+/// use asynctop_snapshot::text::parse_duration;
 /// use std::time::Duration;
 ///
 /// assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
@@ -59,7 +59,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// A sentence that says what is missing.
-pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "write a number and a unit, such as 512B, 4KiB or 1MiB";
     let (number, unit, rest) = next_part(text);
     let each: u64 = match unit {

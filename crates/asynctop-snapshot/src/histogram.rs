@@ -15,7 +15,7 @@ pub const BUCKETS: usize = 56;
 
 /// The bucket that a duration falls into.
 #[inline(always)]
-pub(crate) fn bucket_of(nanos: u64) -> usize {
+pub fn bucket_of(nanos: u64) -> usize {
     if nanos < FLOOR_NS {
         return 0;
     }
@@ -81,8 +81,7 @@ impl Histogram {
     }
 
     /// Counts as many durations of the same length.
-    #[cfg(feature = "attach")]
-    pub(crate) fn record_many(&mut self, nanos: u64, count: u64) {
+    pub fn record_many(&mut self, nanos: u64, count: u64) {
         // A foreign program may claim any count; no sum of counts may overflow.
         const MOST: u64 = 1 << 40;
         let slot = &mut self.counts[bucket_of(nanos).min(BUCKETS - 1)];
@@ -122,7 +121,7 @@ impl Histogram {
 
     /// Removes the longest duration if it may be at least `nanos` long. The new maximum is not
     /// known, so it is bounded by the highest bucket that holds a duration.
-    pub(crate) fn remove_longest(&mut self, nanos: u64) {
+    pub fn remove_longest(&mut self, nanos: u64) {
         if self.beyond > 0 {
             self.beyond -= 1;
         } else {
@@ -138,7 +137,7 @@ impl Histogram {
     }
 
     /// Sets the maximum, where it is known from elsewhere.
-    pub(crate) fn set_max(&mut self, nanos: u64) {
+    pub fn set_max(&mut self, nanos: u64) {
         self.max = nanos;
     }
 
@@ -165,10 +164,10 @@ impl Histogram {
     /// below; `None` if nothing was counted.
     ///
     /// ```
-    /// let mut h = asynctop::Histogram::default();
+    /// let mut h = asynctop_snapshot::Histogram::default();
     /// (1..=100).for_each(|ms| h.record(ms * 1_000_000));
     /// let p50 = h.quantile(0.5).unwrap() as f64 / 50_000_000.0;
-    /// assert!(p50 < asynctop::Histogram::ERROR_FACTOR && p50.recip() < asynctop::Histogram::ERROR_FACTOR);
+    /// assert!(p50 < asynctop_snapshot::Histogram::ERROR_FACTOR && p50.recip() < asynctop_snapshot::Histogram::ERROR_FACTOR);
     /// assert_eq!(h.quantile(1.0), Some(100_000_000));
     /// ```
     pub fn quantile(&self, q: f64) -> Option<u64> {

@@ -55,7 +55,7 @@ impl StackSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{FrameKind, testing::stack};
+    use crate::{FrameKind, testing::stack};
 
     #[test]
     fn evidence_of_samples_is_a_profile_with_the_most_frequent_function_first() {

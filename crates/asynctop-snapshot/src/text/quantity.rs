@@ -12,7 +12,7 @@ fn three_digits(value: f64) -> String {
 }
 
 /// Nanoseconds as `310µs`, `1.25s`, `1m23s`, `2h05m` or `1d01h`: at most seven characters.
-pub(crate) fn duration(nanos: u64) -> String {
+pub fn duration(nanos: u64) -> String {
     let scaled = |unit: f64, name| three_digits(nanos as f64 / unit) + name;
     let seconds = nanos.saturating_add(500_000_000) / 1_000_000_000;
     match nanos {
@@ -30,7 +30,7 @@ pub(crate) fn duration(nanos: u64) -> String {
 
 /// A duration from a histogram bucket, which is accurate to a factor of about 1.2: two significant
 /// digits, as `~29ms`. At most eight characters.
-pub(crate) fn bucket_duration(nanos: u64) -> String {
+pub fn bucket_duration(nanos: u64) -> String {
     let Some(digits) = nanos.checked_ilog10() else { return duration(nanos) };
     let step = 10_u64.pow(digits.saturating_sub(1));
     let rounded = nanos.saturating_add(step / 2) / step * step;
@@ -48,7 +48,7 @@ pub(crate) fn bucket_duration(nanos: u64) -> String {
 }
 
 /// A duration in the largest unit that makes it a whole number: no digit is lost.
-pub(crate) fn duration_exact(duration: Duration) -> String {
+pub fn duration_exact(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
     let units = units.into_iter().chain([("ms", 1_000_000), ("µs", 1_000), ("ns", 1)]);
@@ -57,13 +57,12 @@ pub(crate) fn duration_exact(duration: Duration) -> String {
 }
 
 /// A value that may be unavailable.
-#[cfg(feature = "dashboard")]
-pub(crate) fn optional<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
+pub fn optional<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| super::UNAVAILABLE.to_owned(), format)
 }
 
 /// A count with all digits, as `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.char_indices() {
@@ -77,7 +76,7 @@ pub(crate) fn count(n: u64) -> String {
 
 /// A count for a narrow column: all digits below 10,000, else as `12.3k`. At most five characters
 /// below 10^15.
-pub(crate) fn compact_count(n: u64) -> String {
+pub fn compact_count(n: u64) -> String {
     let scaled = |unit: f64, name| three_digits(n as f64 / unit) + name;
     match n {
         0..10_000 => count(n),
@@ -89,12 +88,12 @@ pub(crate) fn compact_count(n: u64) -> String {
 }
 
 /// `1 task`, `2 tasks`.
-pub(crate) fn plural(n: u64, noun: &str) -> String {
+pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// The time of several tasks together, in seconds without a unit: the column title has it.
-pub(crate) fn task_seconds(nanos: u64) -> String {
+pub fn task_seconds(nanos: u64) -> String {
     match nanos as f64 / 1e9 {
         seconds if seconds < 9.995 => format!("{seconds:.2}"),
         seconds => compact_count(seconds.round() as u64),
@@ -102,7 +101,7 @@ pub(crate) fn task_seconds(nanos: u64) -> String {
 }
 
 /// Events per second, without the unit.
-pub(crate) fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     match per_second {
         r if r > 0.0 && r < 9.95 => format!("{r:.1}"),
         r => compact_count(r.max(0.0).round() as u64),
@@ -110,28 +109,25 @@ pub(crate) fn rate(per_second: f64) -> String {
 }
 
 /// A share as `12.3%`. It may be over 100% for several workers together.
-#[cfg(feature = "dashboard")]
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent >= 99.95 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
 }
 
 /// A share without decimals, as `12%`: for sentences, and for shares of few samples.
-pub(crate) fn whole_percent(share: f64) -> String {
+pub fn whole_percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
 /// [`percent`] without the sign, for a column whose title has it.
-#[cfg(feature = "dashboard")]
-pub(crate) fn percent_number(share: f64) -> String {
+pub fn percent_number(share: f64) -> String {
     let mut text = percent(share);
     text.pop();
     text
 }
 
 /// The factor of a slowdown, without a sign.
-#[cfg(feature = "dashboard")]
-pub(crate) fn factor(n: f64) -> String {
+pub fn factor(n: f64) -> String {
     match n {
         n if n < 9.95 => format!("{n:.1}"),
         n => compact_count(n.round() as u64),
@@ -139,7 +135,7 @@ pub(crate) fn factor(n: f64) -> String {
 }
 
 /// A size as `512B`, `1.50KiB` or `23.4MiB`: at most seven characters below 2^40.
-pub(crate) fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     let scaled = |shift: u32, name| three_digits(n as f64 / f64::from(1_u32 << shift)) + name;
     // 1,023.5 of a unit would be written as 1,024.
     match n {
@@ -151,13 +147,13 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// A size in the largest unit that makes it a whole number: no digit is lost.
-pub(crate) fn bytes_exact(bytes: u64) -> String {
+pub fn bytes_exact(bytes: u64) -> String {
     let units = [("MiB", 1 << 20), ("KiB", 1 << 10)];
     let whole = units.into_iter().find(|(_, each)| bytes > 0 && bytes.is_multiple_of(*each));
     whole.map_or(format!("{bytes}B"), |(unit, each)| format!("{}{unit}", bytes / each))
 }
 
-#[cfg(all(test, feature = "dashboard"))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

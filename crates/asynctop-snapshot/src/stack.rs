@@ -127,11 +127,13 @@ impl fmt::Display for Stack {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod testing {
+/// Stacks for tests of crates that read snapshots.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
     use super::*;
 
-    pub(crate) fn frame(name: &str, line: u32, kind: FrameKind) -> Frame {
+    /// A frame of `/w/src/x.rs` at this line.
+    pub fn frame(name: &str, line: u32, kind: FrameKind) -> Frame {
         Frame {
             function: name.into(),
             name: name.into(),
@@ -143,7 +145,8 @@ pub(crate) mod testing {
         }
     }
 
-    pub(crate) fn stack(frames: &[(&str, u32, FrameKind)]) -> Stack {
+    /// A stack of such frames, innermost first.
+    pub fn stack(frames: &[(&str, u32, FrameKind)]) -> Stack {
         let frames = frames.iter().map(|(name, line, kind)| frame(name, *line, *kind)).collect();
         Stack { frames, cut: None }
     }

@@ -2,8 +2,7 @@
 
 /// The name with the smallest edit distance, if that is at most a third of the length of the longer
 /// name, or 1.
-#[cfg(feature = "dashboard")]
-pub(crate) fn closest_match<'a>(
+pub fn closest_match<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -15,14 +14,13 @@ pub(crate) fn closest_match<'a>(
 }
 
 /// ` (did you mean `name`?)`, to be appended to what was given; empty without a match.
-#[cfg(feature = "dashboard")]
-pub(crate) fn did_you_mean(closest_match: Option<&str>) -> String {
+pub fn did_you_mean(closest_match: Option<&str>) -> String {
     closest_match.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }
 
 /// The edit distance: how many characters have to be inserted, deleted or replaced, or swapped with
 /// their neighbor, to get from `a` to `b`.
-pub(crate) fn edit_distance(a: &str, b: &str) -> usize {
+pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     for i in 1..=a.len() {
@@ -56,7 +54,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(feature = "dashboard")]
     fn a_name_that_is_like_none_has_no_closest_match() {
         assert_eq!(closest_match("fixed", ["hello", "mixed"]), Some("mixed"));
         assert_eq!(closest_match("webserver", ["mixed"]), None);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// Whether a terminal obeys this character instead of showing it: control characters, and the
 /// invisible ones that change the direction of text or join and hide their neighbors.
-pub(crate) fn is_control(c: char) -> bool {
+pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
@@ -16,7 +16,7 @@ pub(crate) fn is_control(c: char) -> bool {
 /// The text with `�` in place of every control character.
 ///
 /// Call it where text enters the program, so that no screen and no report format has to.
-pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
+pub fn sanitize(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
@@ -28,7 +28,7 @@ pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
 const MAX_EXCERPT: usize = 40;
 
 /// A quotation for an error message: sanitized, and cut with `…` after 40 characters.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
     let start = sanitize(&text[..end.unwrap_or(text.len())]).into_owned();
     if end.is_some() { start + "…" } else { start }
