@@ -173,6 +173,19 @@ fn a_suspended_program_comes_back() {
 }
 
 #[test]
+fn the_terminal_is_restored_if_the_program_quits_as_soon_as_it_continues() {
+    for _ in 0..10 {
+        let mut terminal = dashboard(&ONE_WORKER);
+        terminal.signal(Signal::STOP);
+        terminal.wait_until_stopped();
+        terminal.keys("q");
+        terminal.signal(Signal::CONT);
+        assert!(terminal.wait_for_end().success());
+        terminal.assert_restored();
+    }
+}
+
+#[test]
 fn a_shell_that_had_the_terminal_in_between_is_no_hindrance() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.signal(Signal::STOP);

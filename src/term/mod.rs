@@ -55,6 +55,9 @@ pub enum Access {
 
 /// Whether this program has taken the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The modes of the terminal may have changed since: the next [`access`] sets them again. Until
+/// then the terminal still counts as taken, so that a program that ends first restores it.
+static IS_STALE: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal was restored for good, because a signal ends the program.
 static ABANDONED: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
@@ -101,7 +104,8 @@ pub fn access() -> io::Result<Access> {
         TAKEN.store(false, Ordering::SeqCst);
         return Ok(Access::None);
     }
-    if TAKEN.swap(true, Ordering::SeqCst) {
+    let is_stale = IS_STALE.swap(false, Ordering::SeqCst);
+    if TAKEN.swap(true, Ordering::SeqCst) && !is_stale {
         return Ok(Access::Kept);
     }
     // A shell may have used the terminal since: then raw mode is off, and crossterm, which does not
@@ -239,7 +243,7 @@ pub fn suspend() -> io::Result<()> {
 /// Lets the next [`access`] take the terminal again: after the program was stopped and continued,
 /// or for a full redraw. In the background it stops again.
 pub fn resume() {
-    TAKEN.store(false, Ordering::SeqCst);
+    IS_STALE.store(true, Ordering::SeqCst);
     if !is_in_foreground() {
         stop_in_background();
     }
