@@ -63,6 +63,29 @@ pub struct PollRecord {
 }
 
 impl PollRecord {
+    /// A poll that has begun, with nothing that a sample adds.
+    pub(super) fn begun(task: u64, began_ns: u64) -> PollRecord {
+        PollRecord {
+            kind: PollKind::Poll,
+            task,
+            runtime: None,
+            thread: None,
+            thread_name: Arc::default(),
+            os_id: None,
+            began_ns,
+            last_seen_ns: began_ns,
+            ended_ns: None,
+            noticed_ns: None,
+            stacks: Vec::new(),
+            other_stacks: 0,
+            causes: Vec::new(),
+            cost: None,
+            without_cpu: TimeWithoutCpu::default(),
+            no_stack: None,
+            unnamed: 0,
+        }
+    }
+
     /// How long it took, or has taken already, in nanoseconds.
     pub fn length_ns(&self) -> u64 {
         self.ended_ns.unwrap_or(self.last_seen_ns).saturating_sub(self.began_ns)
@@ -129,27 +152,9 @@ impl PollRecord {
 pub(super) mod testing {
     use super::*;
 
-    /// A running poll without anything that a sample adds.
+    /// A running poll on a thread that the operating system knows.
     pub(in crate::watch) fn record(task: u64, began_ns: u64) -> PollRecord {
-        PollRecord {
-            kind: PollKind::Poll,
-            task,
-            runtime: None,
-            thread: None,
-            thread_name: "".into(),
-            os_id: Some(1),
-            began_ns,
-            last_seen_ns: began_ns,
-            ended_ns: None,
-            noticed_ns: None,
-            stacks: Vec::new(),
-            other_stacks: 0,
-            causes: Vec::new(),
-            cost: None,
-            without_cpu: TimeWithoutCpu::default(),
-            no_stack: None,
-            unnamed: 0,
-        }
+        PollRecord { os_id: Some(1), ..PollRecord::begun(task, began_ns) }
     }
 }
 
@@ -196,21 +201,21 @@ mod tests {
         record.without_cpu.steal_ns = 5_000_000;
         let evidence = record.evidence();
         assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
-        let said =
+        let expected =
             "30.0ms without a CPU is not counted (run-queue delay 25.0ms, steal time 5.00ms)";
-        assert!(evidence.lines().iter().any(|line| line == said), "{:?}", evidence.lines());
+        assert!(evidence.lines().iter().any(|line| line == expected), "{:?}", evidence.lines());
     }
 
     #[test]
     fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
         let mut owed = record(Vec::new());
         (owed.ended_ns, owed.unnamed) = (Some(400), 2);
-        let said = owed.evidence().lines().remove(0);
-        assert!(said.contains("it is being symbolized"), "{said}");
+        let first_line = owed.evidence().lines().remove(0);
+        assert!(first_line.contains("it is being symbolized"), "{first_line}");
         assert_eq!(owed.evidence().own_ns, None, "the stack may show block_in_place");
         (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
-        let said = owed.evidence().lines().remove(0);
-        assert!(said.ends_with("stack: – (the watchdog has ended)"), "{said}");
+        let first_line = owed.evidence().lines().remove(0);
+        assert!(first_line.ends_with("stack: – (the watchdog has ended)"), "{first_line}");
         assert_eq!(owed.evidence().own_ns, Some(300));
     }
 

@@ -220,22 +220,13 @@ impl Rounds {
         self.posts[at].busy_before = if is_same { busy_before } else { 0 };
         let record = PollRecord {
             kind: self.posts[at].kind,
-            task,
             runtime,
             thread: thread.id,
             thread_name: thread.name.into(),
             os_id: thread.os_id,
-            began_ns: began,
             last_seen_ns: now,
-            ended_ns: None,
-            noticed_ns: None,
-            stacks: Vec::new(),
-            other_stacks: 0,
-            causes: Vec::new(),
-            cost: None,
-            without_cpu: TimeWithoutCpu::default(),
             no_stack: self.shared.no_stacks(),
-            unnamed: 0,
+            ..PollRecord::begun(task, began)
         };
         self.shared.log().open(at, record);
     }
