@@ -19,8 +19,8 @@ fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
 
-    let said = bench.lab.execute(Command::SwitchFlavor);
-    assert_eq!(said, "runtime: multi-thread with 3 workers");
+    let answer = bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(answer, "runtime: multi-thread with 3 workers");
     let after = bench.wait_for_work();
     assert_eq!((after.epoch, after.workers.len()), (before.epoch + 1, 3));
     assert!(after.runtime.uptime_ns < before.runtime.uptime_ns + PATIENCE.as_nanos() as u64);
@@ -120,8 +120,8 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
     let tcp = &snapshot.lab.as_ref().expect("a lab").workloads[1];
     assert_eq!((tcp.count, tcp.paused), (0, Some(24)));
     for command in [Command::Raise(1), Command::Lower(1), Command::Restart(1)] {
-        let said = bench.lab.execute(command);
-        assert!(said.starts_with("tcp is paused"), "{said}");
+        let answer = bench.lab.execute(command);
+        assert!(answer.starts_with("tcp is paused"), "{answer}");
     }
     // It stays so on another runtime.
     bench.lab.execute(Command::SwitchFlavor);
@@ -141,8 +141,8 @@ fn a_workload_restarts_with_all_that_had_ended() {
     bench.lab.execute(Command::Cancel(lost));
     bench.wait("one is lost", |s| alive(s, "heartbeat") == 7);
     let youngest = snapshot.tasks.iter().map(|task| task.key).max();
-    let said = bench.lab.execute(Command::Restart(0));
-    assert_eq!(said, "heartbeats restarted: its tasks end, 8 start again");
+    let answer = bench.lab.execute(Command::Restart(0));
+    assert_eq!(answer, "heartbeats restarted: its tasks end, 8 start again");
     bench.wait("all of them are new", |s| {
         let beats = s.tasks.iter().filter(|t| &*t.meta.group == "heartbeat" && !t.state.is_done());
         beats.clone().count() == 8 && beats.into_iter().all(|task| Some(task.key) > youngest)
@@ -156,18 +156,18 @@ fn workers_are_counted_anew_on_a_new_runtime() {
     let mut bench = Bench::start(LabOptions { workers: Some(1), flavor, ..mixed() });
     bench.wait_for_work();
     assert_eq!(bench.lab.execute(Command::FewerWorkers), "still 1 worker: the limit is reached");
-    let said = bench.lab.execute(Command::MoreWorkers);
-    assert_eq!(said, "runtime: multi-thread with 2 workers");
+    let answer = bench.lab.execute(Command::MoreWorkers);
+    assert_eq!(answer, "runtime: multi-thread with 2 workers");
     let snapshot = bench.wait_for_work();
     assert_eq!((snapshot.epoch, snapshot.workers.len()), (2, 2));
     bench.lab.execute(Command::SwitchFlavor);
-    let said = bench.lab.execute(Command::MoreWorkers);
-    assert!(said.starts_with("current-thread has one worker"), "{said}");
+    let answer = bench.lab.execute(Command::MoreWorkers);
+    assert!(answer.starts_with("current-thread has one worker"), "{answer}");
     // The number is not forgotten meanwhile.
-    let said = bench.lab.execute(Command::SwitchFlavor);
-    assert_eq!(said, "runtime: multi-thread with 2 workers");
-    let said = bench.lab.execute(Command::FewerWorkers);
-    assert_eq!(said, "runtime: multi-thread with 1 worker");
+    let answer = bench.lab.execute(Command::SwitchFlavor);
+    assert_eq!(answer, "runtime: multi-thread with 2 workers");
+    let answer = bench.lab.execute(Command::FewerWorkers);
+    assert_eq!(answer, "runtime: multi-thread with 1 worker");
     assert_eq!(bench.wait_for_work().epoch, 5);
 }
 
@@ -191,8 +191,8 @@ fn a_cancelled_heartbeat_ends_as_cancelled() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     let key = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
-    let said = bench.lab.execute(Command::Cancel(key));
-    assert_eq!(said, "cancel requested for heartbeat-3: it takes effect at its next await");
+    let answer = bench.lab.execute(Command::Cancel(key));
+    assert_eq!(answer, "cancel requested for heartbeat-3: it takes effect at its next await");
     bench.wait("it has ended", |s| {
         named(s, "heartbeat-3").is_some_and(|task| task.state == State::Cancelled)
     });
