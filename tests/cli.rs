@@ -62,7 +62,7 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["lab", "mixd"], "did you mean `mixed`?"),
         (&["scenarios", "mixd"], "did you mean `mixed`?"),
         (&["lab", "no/such.toml"], "cannot read the scenario no/such.toml"),
-        (&["lab", "Cargo.toml"], "Cargo.toml:1: package: there is no such key"),
+        (&["lab", "Cargo.toml"], "there is no such key; the keys are: title, runtime"),
         (&["scenarios", "--kinds", "mixed"], "cannot be used with"),
         (&["labb"], "similar subcommand exists: 'lab'"),
         (&["--for", "soon"], "500ms, 3s or 2m"),
@@ -94,7 +94,7 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
         (&["completions", "tcsh"], "bash, elvish, fish, powershell, zsh"),
         (&["compare", "--connections", "0"], "1..=50000"),
         (&["--config", "no/such.toml"], "cannot read the configuration no/such.toml"),
-        (&["--config", "Cargo.toml"], "Cargo.toml:1: package: there is no such key"),
+        (&["--config", "Cargo.toml"], "there is no such key"),
         (&["--headless", "config"], "belong to `lab`"),
         (&["lab", "mixed", "more"], "unexpected argument 'more'"),
     ];
