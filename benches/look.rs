@@ -92,7 +92,7 @@ fn measure(count: usize) {
     );
 }
 
-fn timed(model: &mut Model, snapshot: &Arc<asynctop::model::Snapshot>) -> Duration {
+fn timed(model: &mut Model, snapshot: &Arc<asynctop::model::Target>) -> Duration {
     let began = Instant::now();
     model.advance(Arc::clone(snapshot));
     began.elapsed()

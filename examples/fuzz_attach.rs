@@ -13,9 +13,9 @@ use std::{env, process, sync::Arc, time::Duration};
 
 use asynctop::{
     app::{App, Settings},
-    model::{Model, Snapshot},
+    model::{Model, Target},
     report::{Summary, csv, json, text},
-    source::attach::{Target, limits, picture},
+    source::attach::{Program, limits, picture},
     view,
 };
 use console_api::{
@@ -45,10 +45,10 @@ fn main() {
 pub fn run(inputs: u64, seed: u64) -> (u64, u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let (mut updates, mut screens) = (0, 0);
-    let mut target = Target::new("t", 0);
+    let mut target = Program::new("t", 0);
     for nth in 0..inputs {
         if nth % 300 == 0 {
-            target = Target::new("t", dice.below(3) as u16);
+            target = Program::new("t", dice.below(3) as u16);
         }
         let bytes = input(&mut dice);
         let ours = dice.time();
@@ -65,7 +65,7 @@ pub fn run(inputs: u64, seed: u64) -> (u64, u64) {
 }
 
 /// Draws some screens of what is known and looks for what must not be there.
-fn draw(target: &Target, dice: &mut Dice) {
+fn draw(target: &Program, dice: &mut Dice) {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     let mut model = Model::default();
     for _ in 0..2 {
@@ -118,7 +118,7 @@ fn report(model: &Model) {
     }
 }
 
-fn check(snapshot: &Snapshot) {
+fn check(snapshot: &Target) {
     assert!(snapshot.tasks.len() <= limits::TASKS);
     assert!(snapshot.tasks.is_sorted_by_key(|task| task.key));
     for task in &snapshot.tasks {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use asynctop::{
-    model::{Figure, Flavor, Model, Snapshot, Subscription},
+    model::{Figure, Flavor, Model, Subscription, Target},
     probe::{Registry, State},
     source::{LiveSource, Source},
     watch::{WatchOptions, Watchdog},
@@ -16,7 +16,7 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn look(source: &mut LiveSource) -> Snapshot {
+fn look(source: &mut LiveSource) -> Target {
     source.snapshot(&Subscription::default())
 }
 

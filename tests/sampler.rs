@@ -12,7 +12,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Snapshot, Subscription},
+    model::{Subscription, Target},
     probe::Registry,
     source::{LiveSource, Sampler, Source},
 };
@@ -28,7 +28,7 @@ struct Told {
 }
 
 impl Source for Told {
-    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
+    fn snapshot(&mut self, subscription: &Subscription) -> Target {
         assert_eq!(thread::current().name(), Some("asynctop-sampler"));
         // The test may have seen enough.
         let _ = self.asked.send(subscription.clone());
@@ -57,7 +57,7 @@ fn wait_for_end(questions: &Receiver<Subscription>) {
 fn the_first_snapshot_comes_at_once_and_a_change_of_interest_brings_the_next() {
     let (source, questions) = source();
     let (sender, snapshots) = mpsc::channel();
-    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
     let sampler = Sampler::start(source, NEVER, deliver).expect("a thread");
     let first = snapshots.recv_timeout(PATIENCE).expect("at once");
     assert_eq!(questions.recv_timeout(PATIENCE), Ok(Subscription::default()));
@@ -77,7 +77,7 @@ fn the_first_snapshot_comes_at_once_and_a_change_of_interest_brings_the_next() {
 fn a_shorter_interval_counts_from_now_on() {
     let (source, _questions) = source();
     let (sender, snapshots) = mpsc::channel();
-    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
     let sampler = Sampler::start(source, NEVER, deliver).expect("a thread");
     snapshots.recv_timeout(PATIENCE).expect("the first");
     sampler.control().set_interval(Duration::from_millis(1));
@@ -101,7 +101,7 @@ fn it_ends_when_nobody_takes_snapshots_any_more() {
     let (source, questions) = source();
     let (sender, snapshots) = mpsc::channel();
     drop(snapshots);
-    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
     let _sampler = Sampler::start(source, Duration::from_millis(1), deliver).expect("a thread");
     wait_for_end(&questions);
 }

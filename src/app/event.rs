@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event as terminal;
 
-use crate::{model::Snapshot, signals::Notice};
+use crate::{model::Target, signals::Notice};
 
 /// An event of the main loop.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub enum Event {
     /// A key, a paste or a mouse event.
     Input(terminal::Event),
     /// The source has taken a snapshot.
-    Snapshot(Arc<Snapshot>),
+    Target(Arc<Target>),
     /// A signal.
     Signal(Notice),
     /// The run time is over.

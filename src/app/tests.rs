@@ -186,8 +186,7 @@ fn a_message_fades() {
 fn failure_is_shown_once_in_the_message_line() {
     let mut stage = Stage::new();
     stage.pass(S);
-    let mut failed =
-        crate::model::Snapshot::clone(stage.app.model().snapshot().expect("a snapshot"));
+    let mut failed = crate::model::Target::clone(stage.app.model().snapshot().expect("a snapshot"));
     let workload = &mut failed.lab.as_mut().expect("a lab").workloads[0];
     workload.failure = Some("its clients get no reply".into());
     let sentence = format!(" the workload {}: its clients get no reply\n", workload.name);

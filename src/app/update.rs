@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
-use crate::{lab::Command, model::Snapshot};
+use crate::{lab::Command, model::Target};
 
 /// Minimum baseline before a hog restarts automatically.
 const MIN_BASELINE_NS: u64 = 1_000_000_000;
@@ -27,7 +27,7 @@ pub enum Effect {
 
 impl App {
     /// Takes in a snapshot.
-    pub fn advance(&mut self, snapshot: Arc<Snapshot>, now: Duration) -> Option<Effect> {
+    pub fn advance(&mut self, snapshot: Arc<Target>, now: Duration) -> Option<Effect> {
         if let Some(failure) = self.new_failure(&snapshot) {
             self.say(failure, now);
         }
@@ -50,7 +50,7 @@ impl App {
     }
 
     /// A failure of the hog or a workload that the last snapshot did not have.
-    fn new_failure(&self, snapshot: &Snapshot) -> Option<String> {
+    fn new_failure(&self, snapshot: &Target) -> Option<String> {
         let known = self.model.snapshot().and_then(|last| last.lab.as_ref());
         let mut failures = snapshot.lab.as_ref()?.failures();
         failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))

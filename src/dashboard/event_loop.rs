@@ -131,7 +131,7 @@ fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect
             None
         }
         Event::Input(_) | Event::Signal(Notice::Resized) => None,
-        Event::Snapshot(snapshot) => app.advance(snapshot, now),
+        Event::Target(snapshot) => app.advance(snapshot, now),
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),

@@ -118,7 +118,7 @@ fn show(
     let (sender, events) = mpsc::channel();
     let snapshots = sender.clone();
     let sampler = Sampler::start(source, options.interval, move |snapshot| {
-        snapshots.send(Event::Snapshot(snapshot)).is_ok()
+        snapshots.send(Event::Target(snapshot)).is_ok()
     })
     .map_err(|error| anyhow!("cannot start the sampler thread: {error}; try fewer workers"))?;
     started(sampler.control());

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     gate::Gate,
     lab::{Command, Lab},
-    model::{LabStats, Model, Snapshot, Subscription},
+    model::{LabStats, Model, Subscription, Target},
     report::{Format, Phase, Summary, csv, json, text},
     source::Source,
     watch::WatchHandle,
@@ -39,9 +39,9 @@ pub(super) struct Run<'a> {
     pub(super) interrupted: Receiver<()>,
     next_document: Instant,
     /// The first snapshot of the current phase: the rates of the report cover the time since.
-    phase_first: Option<Arc<Snapshot>>,
+    phase_first: Option<Arc<Target>>,
     /// The latest snapshot that is in a document, or the first one of the phase.
-    last_document: Option<Arc<Snapshot>>,
+    last_document: Option<Arc<Target>>,
     /// Why the hog did not come on, if it should have and did not.
     no_hog: Option<String>,
     /// The first failure of the hog or a workload, as a sentence.
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
                 let said = self.lab.map(|lab| lab.execute(Command::ToggleHog));
-                let is_off = |snapshot: Arc<Snapshot>| {
+                let is_off = |snapshot: Arc<Target>| {
                     snapshot.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none())
                 };
                 if is_off(self.look()) && self.failure.is_none() {
@@ -184,11 +184,11 @@ impl<'a> Run<'a> {
     }
 
     /// The model, with rates that cover the time since `first`.
-    fn model_since(&self, first: Option<&Arc<Snapshot>>) -> Model {
+    fn model_since(&self, first: Option<&Arc<Target>>) -> Model {
         first.map_or_else(|| self.model.clone(), |first| self.model.with_rates_since(first))
     }
 
-    pub(super) fn look(&mut self) -> Arc<Snapshot> {
+    pub(super) fn look(&mut self) -> Arc<Target> {
         let begin = Instant::now();
         let snapshot = Arc::new(
             self.source.snapshot(&Subscription { groups: true, ..Subscription::default() }),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     impl Source for Steady {
-        fn snapshot(&mut self, _: &Subscription) -> Snapshot {
+        fn snapshot(&mut self, _: &Subscription) -> Target {
             let taken_ns = (1_000 + self.snapshots / 2 + self.snapshots.div_ceil(2) * 250) * MS;
             self.snapshots += 1;
             let mut beat = task(1, "heartbeat-1");

@@ -7,7 +7,7 @@ use std::{
 
 use crate::snapshot::PollKind;
 
-use super::{Snapshot, TaskMeta};
+use super::{Target, TaskMeta};
 use crate::{
     snapshot::{Cost, Evidence},
     text::{duration, plural, task_seconds},
@@ -86,7 +86,7 @@ pub struct Blame {
 impl Blame {
     /// Adds the long polls of a snapshot: those of at least `long_ns`, less the time without a CPU.
     /// `last` is the snapshot before it.
-    pub(super) fn advance(&mut self, snapshot: &Snapshot, last: Option<&Snapshot>, long_ns: u64) {
+    pub(super) fn advance(&mut self, snapshot: &Target, last: Option<&Target>, long_ns: u64) {
         let before = self.entries.len();
         for evidence in &snapshot.evidence {
             self.take(snapshot, last, evidence);
@@ -103,7 +103,7 @@ impl Blame {
         }
     }
 
-    fn take(&mut self, now: &Snapshot, last: Option<&Snapshot>, evidence: &Arc<Evidence>) {
+    fn take(&mut self, now: &Target, last: Option<&Target>, evidence: &Arc<Evidence>) {
         let same = |entry: &&mut Entry| {
             (entry.evidence.task, entry.evidence.began_ns) == (evidence.task, evidence.began_ns)
         };
@@ -258,7 +258,7 @@ mod tests {
     fn entry_keeps_the_name_of_a_task_that_is_no_longer_listed() {
         let mut blame = Blame::default();
         let before = snapshot(S, [task(7, "import")]);
-        let with = |mut now: Snapshot| {
+        let with = |mut now: Target| {
             now.evidence = vec![evidence(7, S / 2, S, "parse").into()];
             now
         };

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use super::{Link, Snapshot, TargetFigures, TaskRates, TaskStats, rates};
+use super::{Link, Target, TargetFigures, TaskRates, TaskStats, rates};
 
 /// Remembers the snapshot that first showed the last update of each target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByTarget {
-    first: Vec<Option<Arc<Snapshot>>>,
+    first: Vec<Option<Arc<Target>>>,
     /// The time that the rates of each target cover.
     spans_ns: Vec<Option<u64>>,
 }
@@ -28,8 +28,8 @@ impl ByTarget {
     /// new, or too soon after their last update, are taken from `last` and the rates there.
     pub(super) fn rates(
         &mut self,
-        now: &Arc<Snapshot>,
-        last: Option<&Snapshot>,
+        now: &Arc<Target>,
+        last: Option<&Target>,
         rates_there: &[TaskRates],
     ) -> Vec<TaskRates> {
         let mut rates = Vec::with_capacity(now.tasks.len());
@@ -62,12 +62,7 @@ impl ByTarget {
     }
 
     /// Replaces the rates of each target by those since `first`, where they are known.
-    pub(super) fn rates_since(
-        &mut self,
-        now: &Snapshot,
-        first: &Snapshot,
-        rates: &mut [TaskRates],
-    ) {
+    pub(super) fn rates_since(&mut self, now: &Target, first: &Target, rates: &mut [TaskRates]) {
         for (at, target) in now.targets.iter().enumerate() {
             let before = first.targets.get(at).filter(|before| before.process == target.process);
             let span = before.map(|b| target.counted_ns.saturating_sub(b.counted_ns));
@@ -85,7 +80,7 @@ impl ByTarget {
 }
 
 /// The tasks of a target.
-fn of<'a>(snapshot: &'a Snapshot, target: &TargetFigures) -> &'a [TaskStats] {
+fn of<'a>(snapshot: &'a Target, target: &TargetFigures) -> &'a [TaskStats] {
     let place = |key: u64| snapshot.tasks.partition_point(|task| task.key < key);
     &snapshot.tasks[place(target.keys.start)..place(target.keys.end)]
 }
@@ -93,7 +88,7 @@ fn of<'a>(snapshot: &'a Snapshot, target: &TargetFigures) -> &'a [TaskStats] {
 /// The rates that these tasks had in the snapshot before.
 fn carried<'a>(
     tasks: &'a [TaskStats],
-    last: &'a Snapshot,
+    last: &'a Target,
     target: &TargetFigures,
     rates: &'a [TaskRates],
 ) -> impl Iterator<Item = TaskRates> + 'a {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
-use super::{Filter, Snapshot, Subject, TaskKind, TaskRates, TaskStats};
+use super::{Filter, Subject, Target, TaskKind, TaskRates, TaskStats};
 use crate::snapshot::State;
 
 /// The group that a task belongs to by its name: what is left of `heartbeat-12` without
@@ -182,7 +182,7 @@ impl GroupRow {
 /// The groups of a snapshot whose name or location passes the filter, in the order asked
 /// for; ties by name.
 pub(super) fn sum_up(
-    snapshot: &Snapshot,
+    snapshot: &Target,
     rates: &[TaskRates],
     sort: GroupColumn,
     descending: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Snapshot;
+use super::Target;
 use crate::{Histogram, snapshot::State};
 
 const WINDOW_NS: u64 = 1_000_000_000;
@@ -35,7 +35,7 @@ impl Tracker {
         &self.figure
     }
 
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    pub(super) fn advance(&mut self, snapshot: &Target) {
         // Counts that come now and then: there is to be one of them in the window.
         let window_ns = WINDOW_NS.max(snapshot.period_ns.saturating_mul(2));
         let begin = snapshot.taken_ns.saturating_sub(window_ns);

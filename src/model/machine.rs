@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Snapshot;
+use super::Target;
 use crate::snapshot::MachineTimes;
 
 const WINDOW_NS: u64 = 3_000_000_000;
@@ -57,7 +57,7 @@ impl Tracker {
         self.load.as_ref()
     }
 
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    pub(super) fn advance(&mut self, snapshot: &Target) {
         let Ok(machine) = &snapshot.machine else { return };
         let now = Totals {
             taken_ns: snapshot.taken_ns,

@@ -25,7 +25,7 @@ use std::{cell::OnceCell, sync::Arc};
 pub use crate::snapshot::{
     AsyncOpStats, Caveat, ConsoleStats, CurrentPoll, Distributions, Figure, Flavor, Gauge,
     GaugeValue, HogStats, LabStats, Lesson, Link, Losses, MachineStats, PollSpans, ResourceStats,
-    Resources, RuntimeStats, Snapshot, Subject, Subscription, TargetFigures, TaskKind, TaskMeta,
+    Resources, RuntimeStats, Subject, Subscription, Target, TargetFigures, TaskKind, TaskMeta,
     TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
 };
 pub use blame::{Blame, Costs, Culprit, Entry};
@@ -44,7 +44,7 @@ pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline,
 /// Follows one source: takes its snapshots in, in order, and derives what they mean.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    snapshot: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Target>>,
     base: rates::Base,
     rates_span_ns: Option<u64>,
     by_target: by_target::ByTarget,
@@ -68,7 +68,7 @@ impl Model {
     }
 
     /// Takes in the next snapshot.
-    pub fn advance(&mut self, snapshot: Arc<Snapshot>) {
+    pub fn advance(&mut self, snapshot: Arc<Target>) {
         let last = self.snapshot.take();
         let snapshot = self.stops.apply(last.as_deref(), snapshot);
         let before_ns = last.as_ref().map(|last| last.taken_ns);
@@ -118,7 +118,7 @@ impl Model {
     }
 
     /// The latest snapshot; `None` before the first one.
-    pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+    pub fn snapshot(&self) -> Option<&Arc<Target>> {
         self.snapshot.as_ref()
     }
 
@@ -144,7 +144,7 @@ impl Model {
 
     /// A copy whose rates cover the time since `first`, an earlier snapshot. Rates stay as
     /// they are where that is too short for a rate, or another runtime or process.
-    pub fn with_rates_since(&self, first: &Snapshot) -> Model {
+    pub fn with_rates_since(&self, first: &Target) -> Model {
         let mut model = self.clone();
         let Some(snapshot) = self.snapshot.as_ref().filter(|now| now.epoch == first.epoch) else {
             return model;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{Figure, Snapshot, TaskStats, WorkerStats};
+use super::{Figure, Target, TaskStats, WorkerStats};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -89,19 +89,19 @@ impl WorkerRow {
 /// snapshots follow each other, and becomes at most twice as old if they do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Base {
-    snapshot: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<Target>>,
     /// Becomes the base as soon as it is old enough.
-    next: Option<Arc<Snapshot>>,
+    next: Option<Arc<Target>>,
 }
 
 impl Base {
-    pub(super) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+    pub(super) fn snapshot(&self) -> Option<&Arc<Target>> {
         self.snapshot.as_ref()
     }
 
     /// Adapts to a snapshot at `now_ns`; `last` is the one before it. Returns whether the
     /// base has changed.
-    pub(super) fn advance(&mut self, last: Arc<Snapshot>, now_ns: u64) -> bool {
+    pub(super) fn advance(&mut self, last: Arc<Target>, now_ns: u64) -> bool {
         let next = self.next.take().unwrap_or(last);
         let is_due = now_ns.saturating_sub(next.taken_ns) >= MIN_SPAN_NS;
         *(if is_due { &mut self.snapshot } else { &mut self.next }) = Some(next);
@@ -124,7 +124,7 @@ fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
 }
 
 /// The rates of each task of `now`, in its order.
-pub(super) fn tasks(now: &Snapshot, base: Option<&Snapshot>) -> Vec<TaskRates> {
+pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let span_ns = base.map(|base| now.running_ns(base.taken_ns, now.taken_ns));
     between(&now.tasks, base.map_or(&[], |base| &base.tasks), span_ns)
 }
@@ -162,8 +162,8 @@ pub(super) fn between(
 /// replaces the last one if that covers mostly the same time.
 pub(super) fn workers(
     rows: &mut Vec<WorkerRow>,
-    now: &Snapshot,
-    base: Option<&Snapshot>,
+    now: &Target,
+    base: Option<&Target>,
     add_to_history: bool,
 ) {
     let mut past: Vec<Vec<f64>> =
@@ -184,11 +184,7 @@ pub(super) fn workers(
 }
 
 /// A worker of `now` with its rates since `base`, or since the runtime began; no history.
-pub(super) fn worker_row(
-    worker: &WorkerStats,
-    now: &Snapshot,
-    base: Option<&Snapshot>,
-) -> WorkerRow {
+pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Target>) -> WorkerRow {
     let old = base.and_then(|base| base.workers.get(worker.index));
     let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
         now.running_ns(base.taken_ns, now.taken_ns)
@@ -221,7 +217,7 @@ pub(super) fn worker_row(
 }
 
 /// The name of a task; a poll of one that is not in the snapshot has none.
-fn name_of(snapshot: &Snapshot, key: u64) -> Arc<str> {
+fn name_of(snapshot: &Target, key: u64) -> Arc<str> {
     let found = snapshot.tasks.binary_search_by_key(&key, |task| task.key);
     found.map_or_else(|_| "?".into(), |at| snapshot.tasks[at].meta.name.clone())
 }
@@ -320,7 +316,7 @@ mod tests {
     }
 
     /// A worker that polls one task for 100 µs every 1.25 ms and is idle otherwise.
-    fn heartbeat_at(taken_ns: u64) -> Snapshot {
+    fn heartbeat_at(taken_ns: u64) -> Target {
         let polls = taken_ns / 1_250_000;
         let busy_ns = polls * 100_000 + (taken_ns % 1_250_000).min(100_000);
         let mut beat = task(1, "heartbeat-1");
@@ -420,7 +416,7 @@ mod tests {
         assert_eq!(whole.workers()[0].busy, 0.04);
         assert_eq!(whole.workers()[0].history, model.workers()[0].history);
 
-        let other_runtime = Snapshot { epoch: 7, ..first };
+        let other_runtime = Target { epoch: 7, ..first };
         assert_eq!(model.with_rates_since(&other_runtime).rates(0), model.rates(0));
     }
 }

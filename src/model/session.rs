@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Factor, Flavor, Modes, Slowdown, Snapshot};
+use super::{Factor, Flavor, Modes, Slowdown, Target};
 use crate::{Histogram, snapshot::State};
 
 /// After a hog began or became another one, those who waited before need a moment.
@@ -108,7 +108,7 @@ impl Session {
         self.entries.iter().map(|entry| &entry.trial).filter(|t| t.measured_ns >= LEAST_NS)
     }
 
-    pub(super) fn advance(&mut self, now: &Snapshot, slowdown: &Slowdown) {
+    pub(super) fn advance(&mut self, now: &Target, slowdown: &Slowdown) {
         for entry in &mut self.entries {
             entry.trial.is_on = false;
         }
@@ -182,7 +182,7 @@ impl Session {
 }
 
 impl Mark {
-    fn of(now: &Snapshot) -> Mark {
+    fn of(now: &Target) -> Mark {
         let lab = now.lab.iter();
         let work = lab.clone().flat_map(|lab| &lab.workloads);
         Mark {
@@ -196,7 +196,7 @@ impl Mark {
 
 impl Entry {
     /// Adds what happened since `last`.
-    fn add(&mut self, last: &Mark, now: &Snapshot, slowdown: &Slowdown) {
+    fn add(&mut self, last: &Mark, now: &Target, slowdown: &Slowdown) {
         let mark = Mark::of(now);
         let elapsed_ns = now.running_ns(last.taken_ns, now.taken_ns);
         self.hog_done += mark.hog_done.saturating_sub(last.hog_done);
@@ -215,7 +215,7 @@ impl Entry {
         self.conclude(now);
     }
 
-    fn conclude(&mut self, now: &Snapshot) {
+    fn conclude(&mut self, now: &Target) {
         // Who still waits counts with what it has waited so far, and is not added up.
         let mut waits = self.delays.clone();
         for task in now.tasks.iter().filter(|task| task.state == State::Scheduled) {

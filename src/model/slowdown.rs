@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::Snapshot;
+use super::Target;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// After a start, a change of a workload's size or the end of a hog, work needs a moment
@@ -106,7 +106,7 @@ impl Tracker {
         &self.figure
     }
 
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    pub(super) fn advance(&mut self, snapshot: &Target) {
         let Some(lab) = &snapshot.lab else { return };
         let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
         let running_ns = self.past.back().map_or(0, |last| {

@@ -8,7 +8,7 @@ mod samples;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Figure, Snapshot, TaskStats, WorkerStats};
+use super::{Figure, Target, TaskStats, WorkerStats};
 use crate::{snapshot::State, snapshot::Stop};
 use samples::{Kind, StoppedSample};
 
@@ -72,9 +72,9 @@ impl Corrections {
     /// The snapshot without stops. `last` is the one before it, without stops.
     pub(super) fn apply(
         &mut self,
-        last: Option<&Snapshot>,
-        mut snapshot: Arc<Snapshot>,
-    ) -> Arc<Snapshot> {
+        last: Option<&Target>,
+        mut snapshot: Arc<Target>,
+    ) -> Arc<Target> {
         let Ok(machine) = &snapshot.machine else { return snapshot };
         let stops = machine.stops.clone();
         let last = last.filter(|last| last.epoch == snapshot.epoch);
@@ -212,7 +212,7 @@ mod tests {
     const MS: u64 = 1_000_000;
     const STOP: Stop = Stop { from_ns: 1100 * MS, to_ns: 4100 * MS };
 
-    fn with_stop(mut now: Snapshot) -> Snapshot {
+    fn with_stop(mut now: Target) -> Target {
         let stops = [STOP].into_iter().filter(|stop| stop.to_ns <= now.taken_ns).collect();
         now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
         now
@@ -225,7 +225,7 @@ mod tests {
         TaskStats { state, since_ns, lifetime_ns, busy_ns, scheduled_ns, idle_ns, ..task(1, "t") }
     }
 
-    fn run(moments: impl IntoIterator<Item = (u64, TaskStats)>) -> Vec<Arc<Snapshot>> {
+    fn run(moments: impl IntoIterator<Item = (u64, TaskStats)>) -> Vec<Arc<Target>> {
         let mut model = Model::default();
         let each = |(taken_ms, task): (u64, TaskStats)| {
             model.advance(with_stop(snapshot(taken_ms * MS, [task])).into());

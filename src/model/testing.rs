@@ -57,9 +57,9 @@ pub(crate) fn worker(index: usize) -> WorkerStats {
 }
 
 /// A snapshot with these tasks and one worker.
-pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Snapshot {
+pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Target {
     let tasks: Vec<_> = tasks.into_iter().collect();
-    Snapshot {
+    Target {
         taken_ns,
         source: "test".into(),
         epoch: 0,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::Snapshot;
+use crate::model::Target;
 
 /// Why there is no slowdown.
-pub(super) fn no_slowdown(snapshot: &Snapshot) -> &'static str {
+pub(super) fn no_slowdown(snapshot: &Target) -> &'static str {
     match snapshot.lab {
         Some(_) => "no closed-loop workload, or no baseline without a hog yet",
         None => "only the lab measures completed work",
@@ -16,7 +16,7 @@ pub(super) fn no_slowdown(snapshot: &Snapshot) -> &'static str {
 pub(super) type Reasons = BTreeMap<&'static str, &'static str>;
 
 /// All that a snapshot cannot know, and why.
-pub(super) fn unavailable(snapshot: &Snapshot) -> Reasons {
+pub(super) fn unavailable(snapshot: &Target) -> Reasons {
     let mut reasons = Reasons::new();
     let mut note = |path, reason: Option<&'static str>| {
         if let Some(reason) = reason {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Lag, Model, Slowdown, Snapshot};
+use crate::model::{Lag, Model, Slowdown, Target};
 
 /// The phases of a run, in order. Empty if nobody divided it.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl Phase {
     /// The phase from the snapshot `first` to the latest one of the model.
     ///
     /// `None` if the model has not seen anything, or not the same runtime.
-    pub fn between(name: &'static str, first: &Snapshot, model: &Model) -> Option<Phase> {
+    pub fn between(name: &'static str, first: &Target, model: &Model) -> Option<Phase> {
         let last = model.snapshot().filter(|last| last.epoch == first.epoch)?;
         let duration_ns = last.running_ns(first.taken_ns, last.taken_ns);
         Some(Phase {
@@ -59,7 +59,7 @@ impl Phase {
     }
 }
 
-fn work(first: &Snapshot, last: &Snapshot, duration_ns: u64) -> Vec<Work> {
+fn work(first: &Target, last: &Target, duration_ns: u64) -> Vec<Work> {
     let (Some(before), Some(after)) = (&first.lab, &last.lab) else { return Vec::new() };
     let mut result = Vec::new();
     for workload in &after.workloads {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::model::testing::{lab, snapshot};
 
-    fn at(taken_ns: u64, done: u64) -> Snapshot {
+    fn at(taken_ns: u64, done: u64) -> Target {
         let mut result = snapshot(taken_ns, []);
         result.lab = Some(lab([("tcp", 2, Some("request"), done), ("beats", 1, None, 0)]));
         result

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Phase, Summary};
 use crate::{
     model::{
-        CurrentPoll, Distributions, Figure, Model, Snapshot, Subject, TaskStats,
+        CurrentPoll, Distributions, Figure, Model, Subject, Target, TaskStats,
         testing::{lab, snapshot, task},
     },
     probe::{PollKind, State},
@@ -33,7 +33,7 @@ pub(super) fn fixed() -> (Model, Summary) {
     (model, Summary { phases })
 }
 
-fn at(now: u64) -> Snapshot {
+fn at(now: u64) -> Target {
     let hog_on = now.checked_sub(1_500 * MS);
     let calm = now.min(1_500 * MS);
     let mut tasks = vec![

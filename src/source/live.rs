@@ -8,7 +8,7 @@ use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, work
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
-        Distributions, Figure, Flavor, MachineStats, Snapshot, Subject, Subscription, TaskStats,
+        Distributions, Figure, Flavor, MachineStats, Subject, Subscription, Target, TaskStats,
     },
     probe::{Registry, State, TaskView},
     text::is_control,
@@ -29,7 +29,7 @@ const EVIDENCE: usize = 100;
 pub struct LiveSource {
     name: Arc<str>,
     registry: &'static Registry,
-    target: Target,
+    target: Watched,
     epoch: Epoch,
     gauge: RuntimeGauge,
     workers: Workers,
@@ -45,7 +45,7 @@ pub struct LiveSource {
 }
 
 /// What is watched.
-enum Target {
+enum Watched {
     /// One runtime, from its source's beginning to the end.
     Runtime,
     /// The lab's runtime, which may be another one at each look.
@@ -69,14 +69,14 @@ impl LiveSource {
             started_ns: registry.now(),
             before: registry.threads(registry.now()).into(),
         };
-        Self::watch(name.into(), registry, Target::Runtime, epoch)
+        Self::watch(name.into(), registry, Watched::Runtime, epoch)
     }
 
     /// Watches the lab, also over a switch of its runtime.
     pub fn of_lab(lab: &Lab) -> Self {
         let shared = Arc::clone(lab.shared());
         let epoch = shared.epoch().clone();
-        Self::watch(shared.source_name(), shared.registry, Target::Lab(shared), epoch)
+        Self::watch(shared.source_name(), shared.registry, Watched::Lab(shared), epoch)
     }
 
     /// Lets a watchdog say where and why polls are long.
@@ -95,7 +95,7 @@ impl LiveSource {
         self.heard_ns =
             records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
         // A poll of the lab's previous runtime may still be under way.
-        let is_lab = matches!(self.target, Target::Lab(_));
+        let is_lab = matches!(self.target, Watched::Lab(_));
         let number = self.epoch.runtime();
         let is_current = |runtime: Option<u32>| !is_lab || runtime.is_none_or(|r| r == number);
         let told = records.iter().filter(|record| record.noticed_ns.is_none_or(news));
@@ -122,7 +122,7 @@ impl LiveSource {
         watchdog.await_point(task)
     }
 
-    fn watch(name: Arc<str>, registry: &'static Registry, target: Target, epoch: Epoch) -> Self {
+    fn watch(name: Arc<str>, registry: &'static Registry, target: Watched, epoch: Epoch) -> Self {
         let gauge = RuntimeGauge::new(&epoch.handle);
         LiveSource {
             name,
@@ -141,7 +141,7 @@ impl LiveSource {
     }
 
     fn follow_the_lab(&mut self) {
-        let Target::Lab(shared) = &self.target else { return };
+        let Watched::Lab(shared) = &self.target else { return };
         let epoch = shared.epoch();
         if epoch.number != self.epoch.number {
             self.epoch = epoch.clone();
@@ -160,8 +160,8 @@ impl LiveSource {
         let metas = &mut self.metas;
         // Tasks of the lab's runtime before this one may still be shown as ended.
         let runtime = match self.target {
-            Target::Runtime => None,
-            Target::Lab(_) => Some(self.epoch.runtime()),
+            Watched::Runtime => None,
+            Watched::Lab(_) => Some(self.epoch.runtime()),
         };
         metas.begin_round();
         self.registry.scan(now, |view| {
@@ -181,7 +181,7 @@ impl LiveSource {
 }
 
 impl Source for LiveSource {
-    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
+    fn snapshot(&mut self, subscription: &Subscription) -> Target {
         self.follow_the_lab();
         // Read first: statistics read afterwards may include the latest stop.
         let stops = self.watchdog.as_ref().map(WatchHandle::stops).unwrap_or_default();
@@ -196,13 +196,13 @@ impl Source for LiveSource {
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
         let lab = match &self.target {
-            Target::Runtime => None,
-            Target::Lab(shared) => Some(shared.figures()),
+            Watched::Runtime => None,
+            Watched::Lab(shared) => Some(shared.figures()),
         };
         let metrics = self.epoch.handle.metrics();
         let workers = self.workers.read(&self.epoch, &metrics, &threads, now);
         let timeline = self.timeline.polls(self.workers.places(), self.epoch.started_ns, now);
-        Snapshot {
+        Target {
             taken_ns: now,
             source: Arc::clone(&self.name),
             epoch: self.epoch.number,

@@ -19,10 +19,10 @@ pub use live::LiveSource;
 use meta::short_path;
 pub use sampler::{Control, Sampler};
 
-use crate::model::{Snapshot, Subscription};
+use crate::model::{Subscription, Target};
 
 /// Something that can be looked at again and again.
 pub trait Source: Send {
     /// What there is now. Never waits for the runtime that is watched.
-    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot;
+    fn snapshot(&mut self, subscription: &Subscription) -> Target;
 }

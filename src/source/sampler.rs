@@ -10,7 +10,7 @@ use std::{
 use super::Source;
 use crate::{
     lock::lock,
-    model::{Snapshot, Subscription},
+    model::{Subscription, Target},
 };
 
 /// Snapshots are not taken more often than this, whatever is asked for: a finger on a key
@@ -69,7 +69,7 @@ impl Sampler {
     pub fn start(
         source: Box<dyn Source>,
         interval: Duration,
-        deliver: impl FnMut(Arc<Snapshot>) -> bool + Send + 'static,
+        deliver: impl FnMut(Arc<Target>) -> bool + Send + 'static,
     ) -> io::Result<Sampler> {
         let subscription = Subscription::default();
         let wishes = Mutex::new(Wishes { interval, subscription, revision: 0, stop: false });
@@ -123,7 +123,7 @@ impl Control {
         lock(&self.0.wishes)
     }
 
-    fn run(&self, mut source: Box<dyn Source>, mut deliver: impl FnMut(Arc<Snapshot>) -> bool) {
+    fn run(&self, mut source: Box<dyn Source>, mut deliver: impl FnMut(Arc<Target>) -> bool) {
         let mut last = None;
         while let Some((subscription, revision)) = self.wait(last.as_ref()) {
             let began = Instant::now();

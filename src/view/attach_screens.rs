@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpStats, Caveat, Figure, Link, Losses, ResourceStats, Resources, Snapshot,
+        AsyncOpStats, Caveat, Figure, Link, Losses, ResourceStats, Resources, Target,
         TargetFigures, TaskMeta, TaskStats,
         testing::{resource, snapshot, task},
     },
@@ -48,7 +48,7 @@ fn of(target: &str, key: u64, name: &str) -> TaskStats {
 }
 
 /// What a source without workers has, with these targets.
-fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Snapshot {
+fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Target {
     let tasks = targets.iter().flat_map(|target| {
         let tasks = [(1, "accept"), (2, "conn-1"), (3, "conn-2")];
         tasks.map(|(n, name)| of(&target.name, target.keys.start + n, name))
@@ -65,7 +65,7 @@ fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Snapshot {
     moment
 }
 
-fn stage(moment: Snapshot) -> Stage {
+fn stage(moment: Target) -> Stage {
     let mut stage = Stage::new();
     stage.show(Arc::new(moment));
     stage

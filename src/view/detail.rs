@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, Figure, Snapshot, Subject, TaskKind, TaskRates, TaskStats},
+    model::{Distributions, Figure, Subject, Target, TaskKind, TaskRates, TaskStats},
     probe::State,
     text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
@@ -202,7 +202,7 @@ fn counts(
 
 /// The longest poll and the longest scheduling delay of a task. Where those of the list are lower
 /// bounds, the distributions may have larger ones.
-fn longest(look: Look, snapshot: &Snapshot, task: &TaskStats) -> [String; 2] {
+fn longest(look: Look, snapshot: &Target, task: &TaskStats) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
     let of = |figure: &str, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
@@ -217,7 +217,7 @@ fn longest(look: Look, snapshot: &Snapshot, task: &TaskStats) -> [String; 2] {
     ]
 }
 
-fn distributions_of(snapshot: &Snapshot, key: u64) -> Option<&Distributions> {
+fn distributions_of(snapshot: &Target, key: u64) -> Option<&Distributions> {
     let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
     snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
 }

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{ConsoleStats, Factor, Flavor, HogStats, Link, Model, Snapshot},
+    model::{ConsoleStats, Factor, Flavor, HogStats, Link, Model, Target},
     text::{bucket_duration, duration, factor, optional},
 };
 
@@ -117,7 +117,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
 }
 
 /// How the connections stand, if there are any.
-fn links(snapshot: &Snapshot, look: Look) -> Option<(String, Style)> {
+fn links(snapshot: &Target, look: Look) -> Option<(String, Style)> {
     let targets = &snapshot.targets;
     let live = targets.iter().filter(|target| target.link.is_live()).count();
     let gaps = targets.iter().any(|target| target.losses.is_incomplete());

@@ -11,7 +11,7 @@ use crate::{
     app::{App, Effect, Overlay, Screen, Settings, Theme},
     lab::Command,
     model::{
-        CurrentPoll, Distributions, Figure, Lesson, Snapshot, Subject, TaskStats,
+        CurrentPoll, Distributions, Figure, Lesson, Subject, Target, TaskStats,
         testing::{lab, snapshot, task},
     },
     probe::{PollKind, State},
@@ -34,7 +34,7 @@ fn living(id: u64, name: &str, polls: u64, busy_ns: u64, now: u64) -> TaskStats 
 }
 
 /// A lab after `quarters` quarter seconds, with a hog since two seconds if wanted.
-fn moment(quarters: u64, hog: bool) -> Snapshot {
+fn moment(quarters: u64, hog: bool) -> Target {
     let now = quarters * S / 4;
     let hog_since = 2 * S;
     let work = if hog { now.min(hog_since) } else { now } / MS;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Figure, Snapshot, WorkerRow},
+    model::{Figure, Target, WorkerRow},
     probe::PollKind,
     text::{compact_count, duration, optional, percent_number, rate},
 };
@@ -101,7 +101,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// From the line at `top` on.
-fn figures_of_runtime(snapshot: &Snapshot, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
+fn figures_of_runtime(snapshot: &Target, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
     for (line, y) in runtime(snapshot).iter().zip(top..area.bottom()) {
         let pieces: Pieces = vec![(format!(" {line}"), canvas.look.dim())];
         canvas.line(area.x, y, area.right(), &pieces);
@@ -143,7 +143,7 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow
 }
 
 /// Statistics of the runtime as a whole, and the reasons for missing values.
-fn runtime(snapshot: &Snapshot) -> Vec<String> {
+fn runtime(snapshot: &Target) -> Vec<String> {
     let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
     let runtime = &snapshot.runtime;
     let mut lines = vec![

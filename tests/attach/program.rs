@@ -2,7 +2,7 @@
 
 use super::{
     nothing,
-    server::{Manners, Target, place},
+    server::{ConsoleServer, Manners, place},
     support::{pty::Terminal, run, stdout},
     update,
 };
@@ -27,7 +27,7 @@ fn without_a_target_the_screen_says_what_it_waits_for() {
     terminal.keys(" ");
     terminal.wait_for_text("FROZEN");
     terminal.keys(" ");
-    let _target = Target::at(place, tasks(), Manners::default());
+    let _target = ConsoleServer::at(place, tasks(), Manners::default());
     terminal.wait_for_line(&["conn-1"]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
@@ -36,7 +36,7 @@ fn without_a_target_the_screen_says_what_it_waits_for() {
 
 #[test]
 fn a_dead_target_shows_as_disconnected_and_nothing_pauses_it() {
-    let target = Target::start(tasks());
+    let target = ConsoleServer::start(tasks());
     let mut terminal = Terminal::sized(&["attach", &target.address()], 100, 30);
     terminal.wait_for_line(&["conn-2"]);
     terminal.keys(" ");
@@ -54,7 +54,7 @@ fn a_dead_target_shows_as_disconnected_and_nothing_pauses_it() {
 
 #[test]
 fn a_report_needs_no_screen() {
-    let target = Target::start(tasks());
+    let target = ConsoleServer::start(tasks());
     let address = target.address();
     let json = stdout(&["attach", &address, "--for", "300ms", "--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -76,7 +76,7 @@ fn nobody_there_is_told_in_a_sentence() {
 
 #[test]
 fn a_gate_that_has_not_seen_all_has_not_passed() {
-    let target = Target::start(tasks());
+    let target = ConsoleServer::start(tasks());
     let nobody = format!("unix:{}", place().display());
     let gate = ["--for", "500ms", "--fail-on", "lost-waker"];
     let run = |targets: &[&str]| {
@@ -113,7 +113,7 @@ fn a_bad_address_is_told_in_a_sentence() {
 #[test]
 fn names_give_no_orders_to_the_terminal() {
     let name = "\x1b[31;1mred\x1b]0;title\x07\u{202e}\u{9b}2J";
-    let target = Target::start(update([(1, name, None), (2, "plain", None)]));
+    let target = ConsoleServer::start(update([(1, name, None), (2, "plain", None)]));
     let mut terminal = Terminal::sized(&["attach", &target.address()], 100, 30);
     terminal.wait_for_line(&["plain"]);
     terminal.keys("q");

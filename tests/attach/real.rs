@@ -11,7 +11,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Link, Model, Snapshot, Subscription, Suspect},
+    model::{Link, Model, Subscription, Suspect, Target},
     source::{AttachSource, Source},
 };
 use console_subscriber::ConsoleLayer;
@@ -109,7 +109,7 @@ struct Watching {
 }
 
 impl Watching {
-    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Snapshot, &Model) -> bool) -> Arc<Snapshot> {
+    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Target, &Model) -> bool) -> Arc<Target> {
         let subscription = Subscription { resources: true, ..Subscription::default() };
         let begin = Instant::now();
         loop {
@@ -125,7 +125,7 @@ impl Watching {
     }
 }
 
-fn key(snapshot: &Snapshot, name: &str) -> Option<u64> {
+fn key(snapshot: &Target, name: &str) -> Option<u64> {
     snapshot.tasks.iter().find(|task| &*task.meta.name == name).map(|task| task.key)
 }
 
@@ -165,7 +165,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     });
 
     program.kill();
-    let lost = |s: &Snapshot| matches!(s.targets[0].link, Link::Lost { .. });
+    let lost = |s: &Target| matches!(s.targets[0].link, Link::Lost { .. });
     watching.wait_for("end of the connection", |s, _| lost(s));
     std::fs::remove_file(&place).unwrap();
     drop(program);

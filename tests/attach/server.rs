@@ -40,7 +40,7 @@ pub struct Manners {
 }
 
 /// A running server. It ends, with all its connections, when it is dropped.
-pub struct Target {
+pub struct ConsoleServer {
     pub path: PathBuf,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
@@ -63,12 +63,12 @@ pub fn place() -> PathBuf {
     std::env::temp_dir().join(format!("asynctop-{}-{nth}.sock", std::process::id()))
 }
 
-impl Target {
-    pub fn start(first: Update) -> Target {
-        Target::at(place(), first, Manners::default())
+impl ConsoleServer {
+    pub fn start(first: Update) -> ConsoleServer {
+        ConsoleServer::at(place(), first, Manners::default())
     }
 
-    pub fn at(path: PathBuf, first: Update, manners: Manners) -> Target {
+    pub fn at(path: PathBuf, first: Update, manners: Manners) -> ConsoleServer {
         let _ = std::fs::remove_file(&path);
         let first = Mutex::new(vec![first]);
         let shared = Arc::new(Shared { manners, first, ..Shared::default() });
@@ -85,7 +85,7 @@ impl Target {
             .max_encoding_message_size(usize::MAX);
         let server = Server::builder().add_service(service);
         runtime.spawn(server.serve_with_incoming(connections));
-        Target { path, shared, runtime: Some(runtime) }
+        ConsoleServer { path, shared, runtime: Some(runtime) }
     }
 
     /// As it stands on a command line.
@@ -120,7 +120,7 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for ConsoleServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

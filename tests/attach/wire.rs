@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Link, Snapshot, Subject, Subscription},
+    model::{Link, Subject, Subscription, Target},
     source::{Address, AttachSource, Source},
 };
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
@@ -14,7 +14,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use super::{
     nothing,
-    server::{Manners, Target, place},
+    server::{ConsoleServer, Manners, place},
     support::PATIENCE,
     update,
 };
@@ -25,7 +25,7 @@ struct Watching {
     subscription: Subscription,
 }
 
-fn watch(targets: &[&Target]) -> Watching {
+fn watch(targets: &[&ConsoleServer]) -> Watching {
     let addresses: Vec<Address> =
         targets.iter().map(|target| target.address().parse().unwrap()).collect();
     let source = AttachSource::start(&addresses).unwrap();
@@ -33,12 +33,12 @@ fn watch(targets: &[&Target]) -> Watching {
 }
 
 impl Watching {
-    fn look(&mut self) -> Snapshot {
+    fn look(&mut self) -> Target {
         self.source.snapshot(&self.subscription)
     }
 
     /// Waits for a snapshot that is as it should be.
-    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Target) -> bool) -> Target {
         self.wait_while(what, is_so, || ())
     }
 
@@ -46,9 +46,9 @@ impl Watching {
     fn wait_while(
         &mut self,
         what: &str,
-        is_so: impl Fn(&Snapshot) -> bool,
+        is_so: impl Fn(&Target) -> bool,
         mut act: impl FnMut(),
-    ) -> Snapshot {
+    ) -> Target {
         let begin = Instant::now();
         loop {
             act();
@@ -62,13 +62,13 @@ impl Watching {
     }
 }
 
-fn names(snapshot: &Snapshot) -> Vec<String> {
+fn names(snapshot: &Target) -> Vec<String> {
     let mut names: Vec<_> = snapshot.tasks.iter().map(|task| task.meta.name.to_string()).collect();
     names.sort();
     names
 }
 
-fn is_lost(snapshot: &Snapshot) -> bool {
+fn is_lost(snapshot: &Target) -> bool {
     matches!(snapshot.targets[0].link, Link::Lost { .. })
 }
 
@@ -87,7 +87,7 @@ fn more_than_tonics_limit_is_read() {
     let many = names.iter().zip(1..).map(|(name, id)| (id, &**name, None));
     let first = update(many);
     assert!(prost::Message::encoded_len(&first) > 4 << 20);
-    let target = Target::start(first);
+    let target = ConsoleServer::start(first);
     let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 50_000);
     assert!(snapshot.targets[0].link.is_live());
 }
@@ -95,7 +95,7 @@ fn more_than_tonics_limit_is_read() {
 #[test]
 fn more_than_our_own_limit_is_not_and_that_is_said() {
     let name = "x".repeat(65 << 20);
-    let target = Target::start(update([(1, &*name, None)]));
+    let target = ConsoleServer::start(update([(1, &*name, None)]));
     let snapshot = watch(&[&target])
         .wait_for("refusal", |s| s.targets[0].losses.unread_updates > 0 && is_lost(s));
     let Link::Lost { reason, .. } = &snapshot.targets[0].link else { panic!("it is lost") };
@@ -106,7 +106,7 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
 #[test]
 fn a_target_without_a_state_is_watched_all_the_same() {
     let manners = Manners { no_state: true, ..Manners::default() };
-    let target = Target::at(place(), update([(1, "a", None)]), manners);
+    let target = ConsoleServer::at(place(), update([(1, "a", None)]), manners);
     let snapshot = watch(&[&target]).wait_for("tasks", |s| !s.tasks.is_empty());
     assert!(!snapshot.targets[0].losses.paused);
 }
@@ -114,13 +114,13 @@ fn a_target_without_a_state_is_watched_all_the_same() {
 #[test]
 fn a_target_that_another_client_has_paused_says_so() {
     let manners = Manners { paused: true, ..Manners::default() };
-    let target = Target::at(place(), update([(1, "a", None)]), manners);
+    let target = ConsoleServer::at(place(), update([(1, "a", None)]), manners);
     watch(&[&target]).wait_for("pause", |s| s.targets[0].losses.paused);
 }
 
 #[test]
 fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
-    let target = Target::start(update([(1, "old", Some(0))]));
+    let target = ConsoleServer::start(update([(1, "old", Some(0))]));
     let mut watching = watch(&[&target]);
     watching.wait_for("tasks", |s| names(s) == ["old"]);
     let path = target.path.clone();
@@ -128,10 +128,11 @@ fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
     let lost = watching.wait_for("loss", is_lost);
     assert_eq!(names(&lost), ["old"], "what was known stays");
     // It stands still: nobody knows what it does, if it does anything.
-    let busy = |s: &Snapshot| s.tasks[0].busy_ns;
+    let busy = |s: &Target| s.tasks[0].busy_ns;
     let later = watching.wait_for("time", |s| s.taken_ns > lost.taken_ns + 50_000_000);
     assert_eq!((busy(&later), is_lost(&later)), (busy(&lost), true));
-    let _next = Target::at(path, update([(1, "new", None), (2, "too", None)]), Manners::default());
+    let _next =
+        ConsoleServer::at(path, update([(1, "new", None), (2, "too", None)]), Manners::default());
     let next = watching.wait_for("successor", |s| s.targets[0].process == 2);
     assert_eq!(names(&next), ["new", "too"]);
     assert!(next.targets[0].link.is_live());
@@ -139,7 +140,7 @@ fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
 
 #[test]
 fn a_target_that_falls_silent_is_stale_and_lives_again() {
-    let target = Target::start(update([(1, "a", None)]));
+    let target = ConsoleServer::start(update([(1, "a", None)]));
     let mut watching = watch(&[&target]);
     watching.wait_for("tasks", |s| !s.tasks.is_empty());
     let stale = watching.wait_for("silence", |s| matches!(s.targets[0].link, Link::Stale { .. }));
@@ -149,20 +150,20 @@ fn a_target_that_falls_silent_is_stale_and_lives_again() {
 
 #[test]
 fn a_stuck_task_is_busy_on_and_on() {
-    let target = Target::start(update([(1, "hog", Some(5_000_000_000))]));
+    let target = ConsoleServer::start(update([(1, "hog", Some(5_000_000_000))]));
     let mut watching = watch(&[&target]);
     let first = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].busy_ns;
     // Less what the target may have taken to write its update.
     assert!(first >= 5_700_000_000, "the poll and a second before it: {first}");
     // Updates go on without a word of it.
-    let on = |s: &Snapshot| s.tasks[0].busy_ns > first + 100_000_000;
+    let on = |s: &Target| s.tasks[0].busy_ns > first + 100_000_000;
     watching.wait_while("more", on, || target.send(&nothing()));
 }
 
 #[test]
 fn several_targets_are_one_table() {
-    let one = Target::start(update([(1, "conn-1", None)]));
-    let other = Target::start(update([(1, "conn-2", None), (2, "x", None)]));
+    let one = ConsoleServer::start(update([(1, "conn-1", None)]));
+    let other = ConsoleServer::start(update([(1, "conn-2", None), (2, "x", None)]));
     let snapshot = watch(&[&one, &other]).wait_for("both", |s| s.tasks.len() == 3);
     assert!(snapshot.tasks.is_sorted_by_key(|task| task.key));
     let of = |name: &str| {
@@ -186,7 +187,7 @@ fn details_are_asked_for_by_the_id_of_the_wire() {
         ..TaskDetails::default()
     };
     let manners = Manners { details: Some(details), ..Manners::default() };
-    let target = Target::at(place(), update([(4_711, "a", None)]), manners);
+    let target = ConsoleServer::at(place(), update([(4_711, "a", None)]), manners);
     let mut watching = watch(&[&target]);
     let key = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].key;
     assert!(target.details_of().is_empty());

@@ -8,7 +8,7 @@ use std::{
 
 use asynctop::{
     lab::{HogKind, Lab, LabOptions, find},
-    model::{Flavor, Snapshot, Subscription, TaskStats},
+    model::{Flavor, Subscription, Target, TaskStats},
     probe::Registry,
     source::{LiveSource, Source},
 };
@@ -36,14 +36,14 @@ impl Bench {
         Bench::start(LabOptions { flavor: Some(flavor), ..mixed() })
     }
 
-    pub fn look(&mut self) -> Snapshot {
+    pub fn look(&mut self) -> Target {
         let snapshot = self.source.snapshot(&Subscription::default());
         check_invariants(&snapshot);
         snapshot
     }
 
     /// Looks until what is seen is as expected.
-    pub fn wait(&mut self, what: &str, mut as_expected: impl FnMut(&Snapshot) -> bool) -> Snapshot {
+    pub fn wait(&mut self, what: &str, mut as_expected: impl FnMut(&Target) -> bool) -> Target {
         let begin = Instant::now();
         loop {
             let snapshot = self.look();
@@ -56,7 +56,7 @@ impl Bench {
     }
 
     /// Waits until each of `mixed`'s groups has tasks and its work goes on.
-    pub fn wait_for_work(&mut self) -> Snapshot {
+    pub fn wait_for_work(&mut self) -> Target {
         let before = self.look();
         // Both in one snapshot: it takes in what was done after it looked at the tasks.
         self.wait("all closed-loop work went on", |now| {
@@ -64,7 +64,7 @@ impl Bench {
         })
     }
 
-    pub fn wait_for_hog(&mut self) -> Snapshot {
+    pub fn wait_for_hog(&mut self) -> Target {
         self.wait("a hog holds a worker", |s| current_hog(s).is_some())
     }
 }
@@ -73,7 +73,7 @@ pub fn mixed() -> LabOptions {
     LabOptions { registry: Registry::leak(), ..LabOptions::new(find("mixed").expect("built in")) }
 }
 
-pub fn check_invariants(snapshot: &Snapshot) {
+pub fn check_invariants(snapshot: &Target) {
     assert!(snapshot.tasks.windows(2).all(|pair| pair[0].key < pair[1].key), "sorted by key");
     for task in &snapshot.tasks {
         let sum = task.busy_ns + task.scheduled_ns + task.idle_ns;
@@ -89,22 +89,22 @@ pub fn check_invariants(snapshot: &Snapshot) {
     }
 }
 
-pub fn done(snapshot: &Snapshot) -> Vec<(Arc<str>, u64)> {
+pub fn done(snapshot: &Target) -> Vec<(Arc<str>, u64)> {
     let lab = snapshot.lab.as_ref().expect("a lab's snapshot");
     let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
     closed.map(|workload| (workload.name.clone(), workload.done)).collect()
 }
 
-pub fn all_advanced(before: &Snapshot, now: &Snapshot) -> bool {
+pub fn all_advanced(before: &Target, now: &Target) -> bool {
     done(before).iter().zip(done(now)).all(|((_, then), (_, now))| now > *then)
 }
 
-pub fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a TaskStats> {
+pub fn named<'a>(snapshot: &'a Target, name: &str) -> Option<&'a TaskStats> {
     // The last one, if the name was used before.
     snapshot.tasks.iter().filter(|task| &*task.meta.name == name).max_by_key(|task| task.meta.id)
 }
 
-pub fn alive(snapshot: &Snapshot, group: &str) -> usize {
+pub fn alive(snapshot: &Target, group: &str) -> usize {
     let of_group = |task: &&TaskStats| !task.state.is_done() && &*task.meta.group == group;
     snapshot.tasks.iter().filter(of_group).count()
 }
@@ -130,7 +130,7 @@ impl Hold {
 }
 
 /// The hog that holds a worker, the one that has done so for longest.
-pub fn current_hog(snapshot: &Snapshot) -> Option<Hold> {
+pub fn current_hog(snapshot: &Target) -> Option<Hold> {
     let is_hog = |key: u64| {
         let task = snapshot.tasks.iter().find(|task| task.key == key);
         task.is_some_and(|task| &*task.meta.group == "hog")

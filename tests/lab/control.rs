@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use asynctop::{
     lab::{Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadSpec, find, kind},
-    model::{Flavor, Snapshot},
+    model::{Flavor, Target},
     probe::State,
     source::LiveSource,
 };
@@ -115,7 +115,7 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
         bench.lab.execute(Command::Pause(1)),
         "tcp paused: its tasks end, p starts 24 again"
     );
-    let ended = |s: &Snapshot| alive(s, "client") == 0 && alive(s, "conn") == 0;
+    let ended = |s: &Target| alive(s, "client") == 0 && alive(s, "conn") == 0;
     let snapshot = bench.wait("all clients have ended", ended);
     let tcp = &snapshot.lab.as_ref().expect("a lab").workloads[1];
     assert_eq!((tcp.count, tcp.paused), (0, Some(24)));

@@ -7,7 +7,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, HogOptions, LabOptions},
-    model::{Flavor, Snapshot, TaskStats},
+    model::{Flavor, Target, TaskStats},
     probe::State,
     source::{LiveSource, Sampler},
 };
@@ -101,11 +101,11 @@ fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
     let bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
     let (sender, snapshots) = mpsc::channel();
     let source = Box::new(LiveSource::of_lab(&bench.lab));
-    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
     let _sampler = Sampler::start(source, Duration::from_millis(20), deliver).expect("a thread");
     bench.lab.execute(Command::ToggleHog);
 
-    let hogs = |s: &Snapshot| s.workers.iter().filter(|w| w.current.is_some()).count();
+    let hogs = |s: &Target| s.workers.iter().filter(|w| w.current.is_some()).count();
     let begin = Instant::now();
     let mut held = 0;
     while held < 100_000_000 {

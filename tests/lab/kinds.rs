@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use asynctop::{
     lab::{Command, HogKind, HogOptions, Lab, LabOptions},
-    model::{Flavor, Snapshot},
+    model::{Flavor, Target},
     probe::State,
 };
 
@@ -29,20 +29,20 @@ fn flavor_for(kind: HogKind) -> Flavor {
 }
 
 /// Milliseconds that the hog has computed.
-fn computed(snapshot: &Snapshot) -> Duration {
+fn computed(snapshot: &Target) -> Duration {
     let hog = &snapshot.lab.as_ref().expect("a lab").hog;
     assert_eq!(hog.unit.as_deref(), Some("ms computed"));
     Duration::from_millis(hog.done)
 }
 
 /// Polls of all tasks but the hog, and how many such tasks there are.
-fn polls_of_others(snapshot: &Snapshot) -> (u64, u64) {
+fn polls_of_others(snapshot: &Target) -> (u64, u64) {
     let others = snapshot.tasks.iter().filter(|task| &*task.meta.group != "hog");
     others.fold((0, 0), |(polls, count), task| (polls + task.polls, count + 1))
 }
 
 /// Start of the hog's poll, if all tasks were read while it went on.
-fn hog_poll(snapshot: &Snapshot) -> Option<u64> {
+fn hog_poll(snapshot: &Target) -> Option<u64> {
     let hog = snapshot.tasks.iter().find(|task| &*task.meta.group == "hog")?;
     let read_ns = snapshot.tasks.iter().map(|task| task.known_ns).min()?;
     let still = current_hog(snapshot)?.has_begun_at(hog.since_ns);
@@ -110,7 +110,7 @@ fn a_cure_is_cancelled_at_its_next_await() {
     for kind in cures().filter(|kind| !kind.needs_multi_thread()) {
         let mut bench = Bench::start(options(kind, Flavor::CurrentThread, None));
         bench.lab.execute(Command::ToggleHog);
-        let is_hog = |s: &Snapshot| s.tasks.iter().find(|t| &*t.meta.name == "hog").map(|t| t.key);
+        let is_hog = |s: &Target| s.tasks.iter().find(|t| &*t.meta.name == "hog").map(|t| t.key);
         let seen = bench.wait("it is there", |s| is_hog(s).is_some());
         let said = bench.lab.execute(Command::Cancel(is_hog(&seen).expect("seen")));
         assert!(said.contains("next await"), "{kind:?}: {said}");

@@ -9,7 +9,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, HogOptions, Lab, LabOptions, Scenario, find},
-    model::{GaugeValue, Snapshot},
+    model::{GaugeValue, Target},
     probe::Registry,
 };
 #[cfg(target_os = "linux")]
@@ -36,7 +36,7 @@ fn as_many_as_allowed() -> usize {
 }
 
 /// As the Lab screen shows it.
-fn answered(snapshot: &Snapshot) -> u64 {
+fn answered(snapshot: &Target) -> u64 {
     let gauges = &snapshot.lab.as_ref().expect("a lab").workloads[0].gauges;
     let gauge = gauges.iter().find(|gauge| &*gauge.name == "customers answered");
     match gauge.expect("the customers' gauge").value {
@@ -45,11 +45,11 @@ fn answered(snapshot: &Snapshot) -> u64 {
     }
 }
 
-fn replies(snapshot: &Snapshot) -> u64 {
+fn replies(snapshot: &Target) -> u64 {
     snapshot.lab.as_ref().expect("a lab").workloads[0].done
 }
 
-fn failure(snapshot: &Snapshot) -> Option<&str> {
+fn failure(snapshot: &Target) -> Option<&str> {
     snapshot.lab.as_ref().expect("a lab").workloads[0].failure.as_deref()
 }
 
@@ -100,7 +100,7 @@ fn processes_with(argument: &str) -> Vec<Pid> {
 #[cfg(target_os = "linux")]
 fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
     let mut bench = Bench::start(asking_every("2222ms"));
-    let connected = |s: &Snapshot, n| answered(s) == n && alive(s, "conn") == n as usize;
+    let connected = |s: &Target, n| answered(s) == n && alive(s, "conn") == n as usize;
     bench.wait("three were answered", |s| connected(s, 3));
     bench.lab.execute(Command::Raise(0));
     let raised = bench.wait("more came", |s| answered(s) > 3);

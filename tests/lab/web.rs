@@ -10,7 +10,7 @@ use std::{
 
 use asynctop::{
     lab::{Command, LabOptions, Scenario},
-    model::{Flavor, Snapshot, TaskStats},
+    model::{Flavor, Target, TaskStats},
     probe::{Registry, State},
 };
 
@@ -25,11 +25,11 @@ fn bench(settings: &str) -> Bench {
     Bench::start(LabOptions { registry: Registry::leak(), ..LabOptions::new(scenario) })
 }
 
-fn requests(snapshot: &Snapshot) -> u64 {
+fn requests(snapshot: &Target) -> u64 {
     done(snapshot).iter().find(|(name, _)| &**name == "web").expect("the workload").1
 }
 
-fn of<'a>(snapshot: &'a Snapshot, group: &'a str) -> impl Iterator<Item = &'a TaskStats> {
+fn of<'a>(snapshot: &'a Target, group: &'a str) -> impl Iterator<Item = &'a TaskStats> {
     snapshot.tasks.iter().filter(move |task| &*task.meta.group == group)
 }
 
@@ -107,7 +107,7 @@ fn one_sees_at_which_await_each_connection_is() {
 #[test]
 fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
     let mut bench = bench("count = 4\nusers = 100\ndatabase = 'thread'");
-    let mode = |s: &Snapshot| s.lab.as_ref().expect("a lab").workloads[1].mode.clone();
+    let mode = |s: &Target| s.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     for expected in ["thread", "on-the-worker", "spawn-blocking"] {
         let before = bench.look();
         assert_eq!(mode(&before).as_deref(), Some(expected));
@@ -119,22 +119,22 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
 }
 
 /// The connections whose query has not returned.
-fn queries(snapshot: &Snapshot) -> impl Iterator<Item = &TaskStats> {
+fn queries(snapshot: &Target) -> impl Iterator<Item = &TaskStats> {
     of(snapshot, "conn").filter(|task| task.stage.as_deref() == Some("queries the database"))
 }
 
-fn heartbeat_polls(snapshot: &Snapshot) -> u64 {
+fn heartbeat_polls(snapshot: &Target) -> u64 {
     of(snapshot, "heartbeat").map(|task| task.polls).sum()
 }
 
 #[test]
 fn no_other_task_is_polled_during_a_query_on_the_worker() {
     let mut bench = bench("count = 4\nusers = 50000\ndatabase = 'on-the-worker'");
-    let running = |s: &Snapshot| queries(s).next().map(|task| (task.key, task.since_ns));
+    let running = |s: &Target| queries(s).next().map(|task| (task.key, task.since_ns));
     let (begin, mut seen) = (Instant::now(), 0);
     while seen < 3 {
         assert!(begin.elapsed() < PATIENCE, "no query lasted for four snapshots");
-        let snapshots: [Snapshot; 4] = std::array::from_fn(|_| bench.look());
+        let snapshots: [Target; 4] = std::array::from_fn(|_| bench.look());
         let waiting = snapshots.iter().flat_map(queries).find(|t| t.state != State::Polling);
         assert!(waiting.is_none(), "a query on the worker is part of one poll: {waiting:?}");
         let first = running(&snapshots[0]);

@@ -2,7 +2,7 @@
 
 use asynctop::{
     lab::{Command, LabOptions, WorkloadSpec, find, kind},
-    model::{Figure, Flavor, LabStats, Snapshot, Subject, Subscription, TaskStats},
+    model::{Figure, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
     probe::{Registry, State},
     source::Source,
 };
@@ -56,7 +56,7 @@ fn a_client_whose_service_is_gone_says_so_and_tries_again() {
     assert!(failure.starts_with(expected), "{failure}");
 }
 
-fn failure(snapshot: &Snapshot) -> Option<String> {
+fn failure(snapshot: &Target) -> Option<String> {
     snapshot.lab.as_ref().and_then(LabStats::failure)
 }
 
@@ -134,7 +134,7 @@ fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
             false => assert_eq!(figure.reason(), Some("requires a build with tokio_unstable")),
         }
     }
-    let polls = |s: &Snapshot| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();
+    let polls = |s: &Target| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();
     bench.wait("all workers' polls are there", |s| polls(s) > 1_000);
 }
 

@@ -55,7 +55,7 @@ pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
 /// One moment of a runtime.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct Target {
     /// When it was taken, on the source's clock.
     pub taken_ns: u64,
     /// What was watched, such as `lab:mixed`.
@@ -100,7 +100,7 @@ pub struct Snapshot {
     pub lab: Option<LabStats>,
 }
 
-impl Snapshot {
+impl Target {
     /// The time from `from_ns` to `to_ns` without the time in which the whole process was
     /// stopped.
     pub fn running_ns(&self, from_ns: u64, to_ns: u64) -> u64 {

@@ -47,9 +47,9 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{S, of, when};
-    use crate::model::{Figure, Snapshot};
+    use crate::model::{Figure, Target};
 
-    fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Snapshot {
+    fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Target {
         let mut now = when(at);
         now.runtime.blocking_threads = Figure::Measured(threads);
         now.runtime.idle_blocking_threads = Figure::Measured(idle);

@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
-    let yields = |snapshot: &crate::model::Snapshot| snapshot.runtime.budget_forced_yields.value();
+    let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields.value();
     let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
     let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
     let rate = (now.saturating_sub(before) as f64 / seconds).round() as u64;
@@ -38,9 +38,9 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{S, of, when};
-    use crate::model::{Figure, Snapshot};
+    use crate::model::{Figure, Target};
 
-    fn at(step: u64, yields: u64) -> Snapshot {
+    fn at(step: u64, yields: u64) -> Target {
         let mut now = when(step * S / 2);
         now.runtime.budget_forced_yields = Figure::Measured(yields);
         now

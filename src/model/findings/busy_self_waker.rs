@@ -12,7 +12,7 @@ use super::{
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
-    model::{Snapshot, TaskRates, TaskStats},
+    model::{Target, TaskRates, TaskStats},
     snapshot::State,
     text::duration,
 };
@@ -63,7 +63,7 @@ fn own_wakes(rates: TaskRates) -> f64 {
 /// How often in a second somebody else could have woken it.
 fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
     let polls: f64 = look.rates.iter().map(|rates| rates.polls).sum();
-    let remote = |snapshot: &Snapshot| snapshot.runtime.remote_schedules.value();
+    let remote = |snapshot: &Target| snapshot.runtime.remote_schedules.value();
     let remote = look.base.and_then(remote).zip(remote(look.snapshot)).zip(look.span());
     let remote = remote.map_or(0.0, |((before, now), s)| now.saturating_sub(before) as f64 / s);
     polls - rates.polls + remote
@@ -90,12 +90,12 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 mod tests {
     use super::super::testing::{S, of};
     use crate::model::{
-        Figure, Snapshot, TaskStats,
+        Figure, Target, TaskStats,
         testing::{snapshot, task},
     };
 
     /// A task with so many polls a second of `poll` ns, and a neighbour with as many as said.
-    fn at(n: u64, polls: u64, poll: u64, own: bool, neighbour: u64) -> Snapshot {
+    fn at(n: u64, polls: u64, poll: u64, own: bool, neighbour: u64) -> Target {
         let polled = |id, name: &str, polls: u64, poll: u64, own| {
             let polls = polls * n / 4;
             TaskStats {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{Snapshot, TaskStats};
+use crate::model::{Target, TaskStats};
 
 /// The tasks of a group.
 #[derive(Clone, Debug)]
@@ -16,10 +16,7 @@ pub(in crate::model) struct GroupCount<'a> {
 }
 
 /// Counts the tasks of each group.
-pub(in crate::model) fn census<'a>(
-    now: &'a Snapshot,
-    base: Option<&Snapshot>,
-) -> Vec<GroupCount<'a>> {
+pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Vec<GroupCount<'a>> {
     let before = base.map_or(u64::MAX, |base| base.taken_ns);
     let mut groups: Vec<GroupCount<'a>> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();

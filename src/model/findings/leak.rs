@@ -69,11 +69,11 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 mod tests {
     use super::super::testing::{S, of};
     use crate::model::{
-        Snapshot,
+        Target,
         testing::{snapshot, task},
     };
 
-    fn with(at: u64, tasks: u64) -> Snapshot {
+    fn with(at: u64, tasks: u64) -> Target {
         snapshot(at * S / 4, (1..=tasks).map(|id| task(id, &format!("session-{id}"))))
     }
 

@@ -71,7 +71,7 @@ mod tests {
     use super::super::testing::{S, evidence, of};
     use crate::{
         model::{
-            Snapshot,
+            Target,
             testing::{snapshot, task},
         },
         snapshot::{Cause, Evidence},
@@ -80,7 +80,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     /// A poll that is over when the snapshot is taken.
-    fn over(at: u64, length_ns: u64, cause: Cause) -> Snapshot {
+    fn over(at: u64, length_ns: u64, cause: Cause) -> Target {
         let mut poll = Evidence::clone(&evidence(1, at - 2 * length_ns, cause));
         (poll.over, poll.length_ns) = (true, length_ns);
         poll.own_ns = poll.own_ns.map(|own_ns| own_ns.min(length_ns));
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_single_one_that_is_a_little_too_long_is_let_pass() {
-        let found = |moments: &[Snapshot]| of("long-poll", moments.to_vec()).len();
+        let found = |moments: &[Target]| of("long-poll", moments.to_vec()).len();
         let little = |at| over(at * S, 12 * MS, Cause::Computing);
         assert_eq!(found(&[little(1)]), 0);
         assert_eq!(found(&[little(1), little(1)]), 0, "the same one");

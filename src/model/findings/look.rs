@@ -5,7 +5,7 @@ use std::{cell::OnceCell, sync::Arc};
 use super::{GroupCount, Thresholds, Waiter, rule::Rule};
 use crate::{
     model::{
-        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Snapshot, TaskRates, TaskStats,
+        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Target, TaskRates, TaskStats,
         WorkerRow,
     },
     snapshot::{Evidence, State},
@@ -17,14 +17,14 @@ const NAMED: usize = 5;
 /// A moment: the snapshot, what the model made of it, and what was before.
 #[derive(Debug)]
 pub(in crate::model) struct Look<'a> {
-    pub snapshot: &'a Snapshot,
+    pub snapshot: &'a Target,
     /// Of each task, in the snapshot's order.
     pub rates: &'a [TaskRates],
     pub workers: &'a [WorkerRow],
     /// The groups with living tasks, or some that ended lately.
     pub groups: &'a [GroupCount<'a>],
     /// What rates are taken against.
-    pub base: Option<&'a Snapshot>,
+    pub base: Option<&'a Target>,
     /// When the look before was, if there was one.
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,

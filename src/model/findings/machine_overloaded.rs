@@ -49,7 +49,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 mod tests {
     use super::super::testing::{S, of, when};
     use crate::{
-        model::{MachineStats, Snapshot},
+        model::{MachineStats, Target},
         snapshot::MachineTimes,
     };
 
@@ -57,7 +57,7 @@ mod tests {
 
     /// Four seconds at 4 Hz, with this run-queue delay of a worker, steal time and throttled time
     /// per second.
-    fn run(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Snapshot> {
+    fn run(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Target> {
         let moment = |quarter: u64| {
             let mut now = when(quarter * S / 4);
             let total = |per_second: u64| quarter * per_second * MS / 4;

@@ -119,14 +119,14 @@ mod tests {
     use super::testing::S;
     use crate::{
         model::{
-            CurrentPoll, Model, Snapshot, TaskStats,
+            CurrentPoll, Model, Target, TaskStats,
             testing::{snapshot, task},
         },
         snapshot::{PollKind, State},
     };
 
     /// A hog in its first poll, since `began`.
-    fn hog(now: u64, began: u64) -> Snapshot {
+    fn hog(now: u64, began: u64) -> Target {
         let (state, busy_ns) = (State::Polling, now - began);
         let hog = TaskStats { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
         let mut moment = snapshot(now, [hog]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// The same hog, which has ended.
-    fn ended(now: u64, busy_ns: u64, end: u64) -> Snapshot {
+    fn ended(now: u64, busy_ns: u64, end: u64) -> Target {
         let state = State::Completed;
         snapshot(now, [TaskStats { state, since_ns: end, polls: 1, busy_ns, ..task(7, "hog") }])
     }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn one_hog_is_one_finding_and_the_rest_of_what_is_said_of_it_is_a_part() {
         let mut model = Model::default();
-        let mut rules = |moment: Snapshot| {
+        let mut rules = |moment: Target| {
             model.advance(moment.into());
             let names = |list: &[std::sync::Arc<super::Finding>]| {
                 list.iter().map(|finding| (finding.rule, finding.active)).collect::<Vec<_>>()

@@ -98,13 +98,13 @@ mod tests {
     use super::super::testing::{S, of};
     use crate::{
         model::{
-            Gauge, GaugeValue, Snapshot, TaskStats,
+            Gauge, GaugeValue, Target, TaskStats,
             testing::{lab, snapshot, task},
         },
         snapshot::State,
     };
 
-    fn waiting(n: u64, tasks: u64) -> Snapshot {
+    fn waiting(n: u64, tasks: u64) -> Target {
         let ready = |id| TaskStats { state: State::Scheduled, ..task(id, "job") };
         snapshot(n * S / 4, (1..=tasks).map(ready))
     }
@@ -124,7 +124,7 @@ mod tests {
             let mut lab = lab([("jobs", 1, None, 0)]);
             lab.workloads[0].gauges =
                 vec![Gauge { name: "queue".into(), value: GaugeValue::Count(length) }];
-            Snapshot { lab: Some(lab), ..snapshot(n * S / 4, []) }
+            Target { lab: Some(lab), ..snapshot(n * S / 4, []) }
         };
         let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));
         assert_eq!(

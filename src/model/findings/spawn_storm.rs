@@ -45,14 +45,14 @@ mod tests {
     use super::super::testing::{S, of};
     use crate::{
         model::{
-            Snapshot, TaskStats,
+            Target, TaskStats,
             testing::{snapshot, task},
         },
         snapshot::State,
     };
 
     /// Of each quarter second so many tasks, which have ended.
-    fn spawned(n: u64, tasks: u64) -> Snapshot {
+    fn spawned(n: u64, tasks: u64) -> Target {
         let at = n * S / 4;
         let ended = |id| TaskStats {
             state: State::Completed,

@@ -74,13 +74,13 @@ mod tests {
         *,
     };
     use crate::model::{
-        CurrentPoll, Snapshot,
+        CurrentPoll, Target,
         testing::{snapshot, task, worker},
     };
     use crate::snapshot::{Cause, Evidence, PollKind};
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
-    fn waits(held: usize) -> Snapshot {
+    fn waits(held: usize) -> Target {
         let ready = TaskStats { state: State::Scheduled, since_ns: S, ..task(1, "conn-1") };
         let mut hogs = [task(2, "hog-1"), task(3, "hog-2")];
         hogs.iter_mut().for_each(|hog| hog.state = State::Polling);

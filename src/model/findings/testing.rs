@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{Finding, RULES, Thresholds};
 use crate::{
-    model::{Model, Snapshot, testing::snapshot},
+    model::{Model, Target, testing::snapshot},
     snapshot::{CallKind, Cause, Evidence, SystemCall},
 };
 
 pub(super) const S: u64 = 1_000_000_000;
 
 /// What one rule has found after these moments, of now and over, all other rules off.
-pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Snapshot>) -> Vec<Arc<Finding>> {
+pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Target>) -> Vec<Arc<Finding>> {
     let mut thresholds = Thresholds::default();
     assert!(RULES.iter().any(|known| known.name == rule), "no rule {rule}");
     for other in RULES.into_iter().filter(|other| other.name != rule) {
@@ -25,7 +25,7 @@ pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Snapshot>) -> Vec
 }
 
 /// A moment with nothing in it.
-pub(super) fn when(taken_ns: u64) -> Snapshot {
+pub(super) fn when(taken_ns: u64) -> Target {
     snapshot(taken_ns, [])
 }
 

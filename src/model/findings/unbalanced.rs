@@ -50,10 +50,10 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{S, of, when};
-    use crate::model::{Figure, Snapshot, testing::worker};
+    use crate::model::{Figure, Target, testing::worker};
 
     /// Two workers with these shares in percent, and the first one's queue.
-    fn shares(n: u64, first: u64, second: u64, queue: u64) -> Snapshot {
+    fn shares(n: u64, first: u64, second: u64, queue: u64) -> Target {
         let mut now = when(n * S / 4);
         now.workers = vec![worker(0), worker(1)];
         for (worker, share) in now.workers.iter_mut().zip([first, second]) {

@@ -261,11 +261,11 @@ mod tests {
         *,
     };
     use crate::model::{
-        CurrentPoll, Snapshot, TaskKind, TaskMeta,
+        CurrentPoll, Target, TaskKind, TaskMeta,
         testing::{snapshot, task},
     };
 
-    fn held(since_ns: u64) -> Snapshot {
+    fn held(since_ns: u64) -> Target {
         let mut hog = task(7, "hog");
         (hog.state, hog.since_ns) = (State::Polling, since_ns);
         let mut waits = task(8, "waits");

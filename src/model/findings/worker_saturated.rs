@@ -246,7 +246,7 @@ mod tests {
     use super::super::testing::{S, lock, of, when};
     use crate::{
         Histogram,
-        model::{Figure, Finding, MachineStats, Snapshot, testing::task},
+        model::{Figure, Finding, MachineStats, Target, testing::task},
         snapshot::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
     };
 
@@ -255,7 +255,7 @@ mod tests {
     /// Four snapshots per second of a worker with tasks that poll for less than 10 ms each.
     #[derive(Default)]
     struct Run {
-        moments: Vec<Snapshot>,
+        moments: Vec<Target>,
         now: u64,
         busy_ns: [u64; 2],
         delays: Histogram,

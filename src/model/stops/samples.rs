@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::{Snapshot, Subject, TaskStats};
+use crate::model::{Subject, Target, TaskStats};
 
 /// A sample of one task that contains a stop, or several.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +51,11 @@ impl StoppedSample {
 /// `ended` are those of tasks that are not in the snapshot any more. The values of the tasks are
 /// without stops already.
 pub(super) fn remove<'a>(
-    now: &mut Snapshot,
+    now: &mut Target,
     of_task: impl Fn(u64) -> &'a [StoppedSample],
     ended: &[StoppedSample],
 ) {
-    let Snapshot { tasks, delays, distributions, .. } = now;
+    let Target { tasks, delays, distributions, .. } = now;
     let mut all: Vec<(Option<&TaskStats>, StoppedSample)> =
         ended.iter().map(|sample| (None, *sample)).collect();
     for task in &*tasks {
@@ -104,7 +104,7 @@ mod tests {
     const STOP: Stop = Stop { from_ns: 1100 * MS, to_ns: 4100 * MS };
 
     /// The only task, in `state` since `since_ms`, with the longest of its `delays`.
-    fn at(taken_ms: u64, state: State, since_ms: u64, delays_ms: &[u64]) -> Snapshot {
+    fn at(taken_ms: u64, state: State, since_ms: u64, delays_ms: &[u64]) -> Target {
         let mut task = testing::task(1, "t");
         (task.state, task.since_ns, task.lifetime_ns) =
             (state, since_ms * MS, (taken_ms + 5000) * MS);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     /// Number and maximum of the scheduling delays: of the task, of its group, and of all tasks.
-    fn counts(now: &Snapshot) -> [(u64, u64); 2] {
+    fn counts(now: &Target) -> [(u64, u64); 2] {
         let delays = now.distributions.iter().map(|(_, found)| &found.delays);
         let [task, group] = delays.collect::<Vec<_>>()[..] else { panic!("two subjects") };
         assert_eq!(task, group);

@@ -15,7 +15,7 @@ mod tier;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Snapshot, TaskMeta, WorkerPolls};
+use super::{Target, TaskMeta, WorkerPolls};
 
 use groups::Groups;
 pub use groups::{PollGroup, UNKNOWN};
@@ -75,7 +75,7 @@ impl Timeline {
     /// How far back it reaches.
     pub const HISTORY_NS: u64 = 20_000_000_000;
 
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    pub(super) fn advance(&mut self, snapshot: &Target) {
         let workers = match &snapshot.timeline {
             Ok(workers) => workers,
             Err(reason) => {
@@ -95,7 +95,7 @@ impl Timeline {
         self.forget_tasks();
     }
 
-    fn follow(&mut self, track: &mut Track, polls: &WorkerPolls, snapshot: &Snapshot, most: usize) {
+    fn follow(&mut self, track: &mut Track, polls: &WorkerPolls, snapshot: &Target, most: usize) {
         let (now, horizon) = (self.now_ns, self.now_ns.saturating_sub(Self::HISTORY_NS));
         for (tier, spans) in [(&mut track.every, &polls.every), (&mut track.ticked, &polls.ticked)]
         {
@@ -113,7 +113,7 @@ impl Timeline {
     }
 
     /// The group of a task, which is known from here on.
-    fn group_of(&mut self, key: u64, snapshot: &Snapshot) -> u16 {
+    fn group_of(&mut self, key: u64, snapshot: &Target) -> u16 {
         let (groups, now) = (&mut self.groups, self.now_ns);
         let known = self.tasks.entry(key).or_insert_with(|| {
             let at = snapshot.tasks.binary_search_by_key(&key, |task| task.key).ok();

@@ -34,14 +34,14 @@ fn all(from_ns: u64, runs: &[(u64, u64, u64)]) -> WorkerPolls {
 }
 
 /// A snapshot with the tasks 1 to 3: `a-1`, `a-2` and `b`.
-fn snapshot(now: u64, workers: impl IntoIterator<Item = WorkerPolls>) -> Snapshot {
+fn snapshot(now: u64, workers: impl IntoIterator<Item = WorkerPolls>) -> Target {
     let tasks = [(1, "a-1"), (2, "a-2"), (3, "b")].map(|(id, name)| testing::task(id, name));
     let mut snapshot = testing::snapshot(now, tasks);
     snapshot.timeline = Ok(workers.into_iter().collect());
     snapshot
 }
 
-fn timeline(snapshots: impl IntoIterator<Item = Snapshot>) -> Timeline {
+fn timeline(snapshots: impl IntoIterator<Item = Target>) -> Timeline {
     let mut timeline = Timeline::default();
     snapshots.into_iter().for_each(|snapshot| timeline.advance(&snapshot));
     timeline

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::slowdown_factor;
 use crate::{
-    model::{Flavor, Gauge, GaugeValue, Model, Setting, Snapshot, Trial},
+    model::{Flavor, Gauge, GaugeValue, Model, Setting, Target, Trial},
     report::{
         Phase, Work,
         table::{self, Column},
@@ -78,7 +78,7 @@ fn trial(trial: &Trial) -> Vec<String> {
 }
 
 /// What workloads tell of themselves.
-pub(super) fn gauges(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn gauges(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
     for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {
         write!(out, "\n{}", &workload.name)?;

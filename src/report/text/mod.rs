@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model, Query,
-        Snapshot, TaskRates, TaskStats, WorkerRow,
+        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model, Query, Target,
+        TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -42,7 +42,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     unavailable(snapshot, out)
 }
 
-fn header(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let runtime = &snapshot.runtime;
     let (source, up) = (&snapshot.source, duration(runtime.uptime_ns));
     match runtime.flavor.value().map(Flavor::as_str) {
@@ -224,7 +224,7 @@ fn group(row: &GroupRow) -> Vec<String> {
     ]
 }
 
-fn tasks(model: &Model, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+fn tasks(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let mut columns = vec![Column::right("ID"), Column::Left("TASK"), Column::Left("STATE")];
     columns.extend(
         ["POLLS", "POLLS/S", "BUSY%", "BUSY", "SCHED", "IDLE", "MAX POLL", "WAKES"]
@@ -268,7 +268,7 @@ fn task(task: &TaskStats, rates: TaskRates) -> Vec<String> {
     ]
 }
 
-fn unavailable(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (figure, reason) in figures::unavailable(snapshot) {
         match reasons.iter_mut().find(|(known, _)| *known == reason) {

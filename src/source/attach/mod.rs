@@ -1,6 +1,6 @@
 //! Programs with console-subscriber, watched over the tokio-console wire.
 //!
-//! A connection (`wire`) hands bytes to what is known of its target ([`Target`]), which
+//! A connection (`wire`) hands bytes to what is known of its target ([`Program`]), which
 //! takes them apart where they lie (`envelope`); the [`AttachSource`] makes snapshots of it
 //! on whatever thread asks. Whoever sends is not trusted: [`limits`] bound what one target
 //! may cost, and what does not fit is counted and shown.
@@ -20,4 +20,4 @@ mod wire;
 pub use address::{Address, AddressError};
 pub use envelope::Malformed;
 pub use source::{AttachSource, Changes, picture};
-pub use state::Target;
+pub use state::Program;

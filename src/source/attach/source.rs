@@ -11,13 +11,13 @@ use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 use super::{
     Address,
     link::Link,
-    state::{EndedPoll, Target},
+    state::{EndedPoll, Program},
     wire::{self, Clock, Known, Shared},
 };
 use crate::{
     Histogram,
     model::{
-        Caveat, Distributions, Figure, Resources, RuntimeStats, Snapshot, Subject, Subscription,
+        Caveat, Distributions, Figure, Resources, RuntimeStats, Subject, Subscription, Target,
         TargetFigures, TaskStats,
     },
     source::Source,
@@ -89,7 +89,7 @@ impl AttachSource {
         let mut connections = Vec::new();
         for (address, nth) in addresses.iter().zip(0..) {
             let endpoint = address.endpoint().map_err(io::Error::other)?;
-            let target = Target::new(&address.to_string(), nth);
+            let target = Program::new(&address.to_string(), nth);
             let shared = Arc::new(Shared::new(target, clock, Arc::clone(&listener)));
             connections.push((Arc::clone(&shared), endpoint));
             targets.push(shared);
@@ -143,7 +143,7 @@ struct Looking {
 
 /// A snapshot with all that is known of one target, at a moment of our clock, as if it
 /// were connected: what [`AttachSource`] makes of it, without a connection.
-pub fn picture(target: &Target, now: i64) -> Snapshot {
+pub fn picture(target: &Program, now: i64) -> Target {
     let mut link = Link::default();
     link.connected(now);
     let subscription = Subscription { resources: true, ..Subscription::default() };
@@ -155,7 +155,7 @@ pub fn picture(target: &Target, now: i64) -> Snapshot {
 impl Looking {
     fn at(
         &mut self,
-        target: &Target,
+        target: &Program,
         link: &Link,
         details: &Option<(u64, Distributions)>,
         now: i64,
@@ -186,7 +186,7 @@ impl Looking {
         }
     }
 
-    fn into_snapshot(self, source: Arc<str>, now: i64) -> Snapshot {
+    fn into_snapshot(self, source: Arc<str>, now: i64) -> Target {
         let Looking { tasks, targets, delays, resources, distributions, evidence, period_ns } =
             self;
         let alive = tasks.iter().filter(|task| !task.state.is_done());
@@ -198,7 +198,7 @@ impl Looking {
             _ => 1,
         };
         let none = Figure::Unavailable(NOT_ON_THE_WIRE);
-        Snapshot {
+        Target {
             taken_ns: now.unsigned_abs(),
             source,
             epoch,
@@ -245,7 +245,7 @@ fn evidence(poll: EndedPoll) -> Arc<Evidence> {
 }
 
 impl Source for AttachSource {
-    fn snapshot(&mut self, subscription: &Subscription) -> Snapshot {
+    fn snapshot(&mut self, subscription: &Subscription) -> Target {
         self.want(subscription.task);
         let mut looking = Looking::default();
         let now = self.clock.now();

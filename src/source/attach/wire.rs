@@ -23,7 +23,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{codec::Raw, histogram, limits, link::Link, state::Target};
+use super::{codec::Raw, histogram, limits, link::Link, state::Program};
 use crate::{lock::lock, model::Distributions};
 
 /// How long a target may take to accept a connection, and to answer a request.
@@ -48,7 +48,7 @@ pub(super) struct Shared {
 
 /// Everything about a target.
 pub(super) struct Known {
-    pub target: Target,
+    pub target: Program,
     pub link: Link,
     /// The details that came last, with the wire's id of their task.
     pub details: Option<(u64, Distributions)>,
@@ -75,7 +75,7 @@ impl Clock {
 
 impl Shared {
     pub(super) fn new(
-        target: Target,
+        target: Program,
         clock: Clock,
         listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
     ) -> Self {

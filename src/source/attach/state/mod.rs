@@ -45,7 +45,7 @@ const LONG_NS: u64 = 1_000_000;
 
 /// What is known of one target.
 #[derive(Debug)]
-pub struct Target {
+pub struct Program {
     name: Arc<str>,
     keys: Range<u64>,
     /// Counts the processes that have answered.
@@ -71,12 +71,12 @@ pub struct Target {
     long_polls: Vec<EndedPoll>,
 }
 
-impl Target {
+impl Program {
     /// A target that has sent nothing yet. Its tasks get keys of their own: those of the
     /// target in place `nth` lie apart from those of any other.
     pub fn new(name: &str, nth: u16) -> Self {
         let first = u64::from(nth) << 48;
-        Target {
+        Program {
             name: sanitize(name).into(),
             keys: first + 1..first + (1 << 48),
             process: 0,

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::{Target, table::Entry};
+use super::{Program, table::Entry};
 use crate::{
     Histogram,
     model::{AsyncOpStats, Losses, ResourceStats, TaskStats},
 };
 
-impl Target {
+impl Program {
     /// What people call it.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Target,
+    Program,
     table::{Entry, Table},
     waits::{AsyncOp, Resource, Wait},
 };
@@ -13,7 +13,7 @@ use crate::source::attach::{
     limits,
 };
 
-impl Target {
+impl Program {
     pub(super) fn take_waits(
         &mut self,
         envelope: &Envelope<'_>,

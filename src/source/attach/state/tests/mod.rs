@@ -106,11 +106,11 @@ fn update(
 }
 
 /// A target to which updates come without delay.
-struct Watched(Target);
+struct Watched(Program);
 
 impl Watched {
     fn new() -> Self {
-        Watched(Target::new("t", 0))
+        Watched(Program::new("t", 0))
     }
 
     fn take(&mut self, update: &Update) -> &mut Self {
