@@ -54,7 +54,7 @@ fn measure(count: usize) {
     let mut source = LiveSource::new("bench", registry, runtime.handle());
     let mut with = Model::with_thresholds(Thresholds::default());
     let mut off = Thresholds::default();
-    RULES.into_iter().for_each(|rule| off.set(rule, None));
+    RULES.into_iter().for_each(|rule| off.set(rule.id, None));
     let mut without = Model::with_thresholds(off);
 
     let (mut looks, mut with_rules, mut without_rules) = (Vec::new(), Vec::new(), Vec::new());

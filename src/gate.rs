@@ -2,15 +2,15 @@
 
 use std::{io, str::FromStr, sync::Arc};
 
-use crate::model::{Finding, FindingId, Model, Rule, Severity, Thresholds};
+use crate::model::{Finding, FindingId, Model, RuleId, Severity, Thresholds};
 
 /// What makes a run fail, as `RULE`, `RULE=VALUE` or `any`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailOn {
     /// Any finding that is worse than worth knowing.
     Any,
-    /// A finding of the rule with this name, from this threshold on if one is given.
-    Rule(&'static str, Option<u64>),
+    /// A finding of this rule, from this threshold on if one is given.
+    Rule(RuleId, Option<u64>),
 }
 
 impl FromStr for FailOn {
@@ -25,10 +25,10 @@ impl FromStr for FailOn {
             let plain = value.is_none().then_some(FailOn::Any);
             return plain.ok_or("any has no threshold; write any, or RULE=VALUE".to_owned());
         }
-        let rule = Rule::named(name)?;
-        let Some(value) = value else { return Ok(FailOn::Rule(rule.name, None)) };
-        match rule.parse(value)? {
-            Some(value) => Ok(FailOn::Rule(rule.name, Some(value))),
+        let id: RuleId = name.parse()?;
+        let Some(value) = value else { return Ok(FailOn::Rule(id, None)) };
+        match id.rule().parse(value)? {
+            Some(value) => Ok(FailOn::Rule(id, Some(value))),
             None => Err(format!("a rule that is off cannot fire; leave {name} out")),
         }
     }
@@ -36,7 +36,7 @@ impl FromStr for FailOn {
 
 /// A threshold of the command line: `RULE=VALUE` or `RULE=off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetThreshold(pub &'static str, pub Option<u64>);
+pub struct SetThreshold(pub RuleId, pub Option<u64>);
 
 impl FromStr for SetThreshold {
     type Err = String;
@@ -45,8 +45,8 @@ impl FromStr for SetThreshold {
         let Some((name, value)) = text.split_once('=') else {
             return Err("write RULE=VALUE, such as worker-held=200ms, or RULE=off".to_owned());
         };
-        let rule = Rule::named(name)?;
-        Ok(SetThreshold(rule.name, rule.parse(value)?))
+        let id: RuleId = name.parse()?;
+        Ok(SetThreshold(id, id.rule().parse(value)?))
     }
 }
 
@@ -70,10 +70,8 @@ impl Gate {
     /// Sets the thresholds that the gate has of its own.
     pub fn set(rules: &[FailOn], thresholds: &mut Thresholds) {
         for rule in rules {
-            if let FailOn::Rule(name, Some(value)) = rule
-                && let Ok(rule) = Rule::named(name)
-            {
-                thresholds.set(rule, Some(*value));
+            if let FailOn::Rule(rule, Some(value)) = rule {
+                thresholds.set(*rule, Some(*value));
             }
         }
     }
@@ -94,7 +92,8 @@ impl Gate {
                 None => {}
             }
         }
-        let held = |rule: &FailOn| matches!(rule, FailOn::Any | FailOn::Rule("worker-held", _));
+        let held =
+            |rule: &FailOn| matches!(rule, FailOn::Any | FailOn::Rule(RuleId::WorkerHeld, _));
         if !self.rules.iter().any(held) {
             return;
         }
@@ -114,8 +113,8 @@ impl Gate {
         self.rules.iter().any(|rule| match rule {
             FailOn::Any => finding.severity >= Severity::Warning && finding.part_of.is_none(),
             // A poll that holds its worker is a long one all the more.
-            FailOn::Rule("long-poll", _) if finding.rule == "worker-held" => true,
-            FailOn::Rule(name, _) => *name == finding.rule,
+            FailOn::Rule(RuleId::LongPoll, _) if finding.rule == RuleId::WorkerHeld => true,
+            FailOn::Rule(rule, _) => *rule == finding.rule,
         })
     }
 
@@ -259,6 +258,6 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!("worker-held".parse::<SetThreshold>().expect_err("no value").contains("RULE=off"));
-        assert_eq!("leak=off".parse(), Ok(SetThreshold("leak", None)));
+        assert_eq!("leak=off".parse(), Ok(SetThreshold(RuleId::Leak, None)));
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     lab::Command,
-    model::{Column, GroupColumn, Subscription},
+    model::{Column, GroupColumn, RuleId, Subscription},
     view,
 };
 
@@ -47,7 +47,7 @@ fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
     let Overlay::Finding { id, .. } = stage.app.overlay.clone() else {
         panic!("{:?}", stage.app.overlay)
     };
-    assert_eq!((id.rule, id.suspect.to_string().as_str()), ("worker-held", "hog"));
+    assert_eq!((id.rule, id.suspect.to_string().as_str()), (RuleId::WorkerHeld, "hog"));
     stage.keys("<Enter>");
     let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
@@ -137,7 +137,7 @@ fn a_frozen_picture_can_be_walked_through_while_collecting_goes_on() {
     assert_eq!(stage.app.order().len(), 12);
     stage.keys(" ");
     assert!(!stage.app.is_frozen());
-    assert_eq!(stage.app.model().findings()[0].rule, "worker-held", "and had been collected");
+    assert_eq!(stage.app.model().findings()[0].rule, RuleId::WorkerHeld, "and had been collected");
 }
 
 #[test]

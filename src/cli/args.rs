@@ -16,7 +16,7 @@ use crate::{
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
     lab::{HogOptions, LabError, LabOptions, Scenario},
-    model::{Flavor, Rule, Thresholds},
+    model::{Flavor, Thresholds},
     report::Format,
 };
 
@@ -282,10 +282,8 @@ impl WatchArgs {
     /// From where on rules speak.
     pub fn thresholds(&self) -> Thresholds {
         let mut thresholds = Thresholds::default();
-        for SetThreshold(name, value) in &self.thresholds {
-            if let Ok(rule) = Rule::named(name) {
-                thresholds.set(rule, *value);
-            }
+        for SetThreshold(rule, value) in &self.thresholds {
+            thresholds.set(*rule, *value);
         }
         Gate::set(&self.fail_on, &mut thresholds);
         thresholds

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
-use crate::{gate::FailOn, model::Rule, source::Address, text::excerpt};
+use crate::{gate::FailOn, source::Address, text::excerpt};
 pub use args::{CompareArgs, CustomersArgs, DumpArgs, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
@@ -245,7 +245,7 @@ fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> 
         ));
     }
     let deaf = watch.fail_on.iter().find_map(|fail_on| match fail_on {
-        FailOn::Rule(name, _) => Rule::named(name).ok().filter(|rule| !rule.on_the_wire),
+        FailOn::Rule(id, _) => Some(id.rule()).filter(|rule| !rule.on_the_wire),
         FailOn::Any => None,
     })?;
     let name = deaf.name;

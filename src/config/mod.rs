@@ -116,7 +116,7 @@ fn read_thresholds(from: &Table<'_>) -> Result<Vec<SetThreshold>, ConfigError> {
         let Some(entry) = from.get(rule.name) else { continue };
         let value = scalar(&entry, &quoted(&rule.unit.write(rule.default)))?;
         let value = rule.parse(&value).map_err(|problem| entry.error(&problem))?;
-        set.push(SetThreshold(rule.name, value));
+        set.push(SetThreshold(rule.id, value));
     }
     Ok(set)
 }

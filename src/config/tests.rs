@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{app::Theme, model::Thresholds};
+use crate::{
+    app::Theme,
+    model::{RuleId, Thresholds},
+};
 
 fn parsed(text: &str) -> Config {
     Config::parse("config.toml", text).expect("fine")
@@ -64,10 +67,9 @@ fn the_command_line_has_the_last_word_and_the_environment_the_word_before() {
     };
     let watch = over("asynctop --interval 2s --threshold leak=7");
     assert_eq!(watch.interval(), Duration::from_secs(2));
-    let leak = Rule::named("leak").expect("a rule");
-    assert_eq!(watch.thresholds().get(leak), Some(7));
+    assert_eq!(watch.thresholds().get(RuleId::Leak), Some(7));
     assert_eq!(over("asynctop").interval(), Duration::from_secs(1));
-    assert_eq!(over("asynctop").thresholds().get(leak), Some(5));
+    assert_eq!(over("asynctop").thresholds().get(RuleId::Leak), Some(5));
     assert_eq!(over("asynctop").dashboard(false, true).settings.theme, Theme::Mono);
     let asked = over("asynctop --theme default").dashboard(false, true);
     assert_eq!(asked.settings.theme, Theme::Default);

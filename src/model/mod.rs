@@ -30,7 +30,9 @@ pub use crate::snapshot::{
 };
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
-pub use findings::{Finding, FindingId, RULES, Rule, Severity, Suspect, Thresholds, Unit, Waiter};
+pub use findings::{
+    Finding, FindingId, RULES, Rule, RuleId, Severity, Suspect, Thresholds, Unit, Waiter,
+};
 pub use group::{GroupColumn, GroupRow, group_name};
 pub use lag::Lag;
 pub use machine::MachineLoad;

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::{bars::bar, canvas::Pieces, theme::Look};
 use crate::{
     app::App,
-    model::{Finding, FindingId, RULES, Waiter},
+    model::{Finding, FindingId, Waiter},
     probe::PollKind,
     text::{count, duration, percent, wrap},
     watch::{Evidence, Frame, FrameKind},
@@ -68,12 +68,11 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     if let Some(location) = &finding.location {
         lines.push(fact(look, "spawned at", location.to_string()));
     }
-    if let Some(rule) = RULES.iter().find(|rule| rule.name == finding.rule) {
-        let mut word = "rule";
-        let text = format!("{}, {}: {}", rule.name, finding.severity.as_str(), rule.meaning);
-        for line in wrap(&text, room.saturating_sub(11).max(20)) {
-            lines.push(fact(look, std::mem::take(&mut word), line));
-        }
+    let mut word = "rule";
+    let meaning = finding.rule.rule().meaning;
+    let text = format!("{}, {}: {meaning}", finding.rule, finding.severity.as_str());
+    for line in wrap(&text, room.saturating_sub(11).max(20)) {
+        lines.push(fact(look, std::mem::take(&mut word), line));
     }
     lines
 }

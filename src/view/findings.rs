@@ -103,7 +103,7 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Findin
     let ago = |then: u64| duration(now.saturating_sub(then));
     let (text, style) = match place.column {
         Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
-        Column::Rule => (finding.rule.to_owned(), loud),
+        Column::Rule => (finding.rule.to_string(), loud),
         Column::Subject => (finding.suspect.to_string(), plain),
         Column::Sentence => (finding.sentence.clone(), plain),
         Column::Since => (ago(finding.first_seen_ns), plain),
@@ -133,7 +133,7 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let indent = 26;
     let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
     let from_afar = app.model().snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty());
-    let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule).is_some());
+    let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule.id).is_some());
     for rule in on.filter(|rule| rule.on_the_wire || !from_afar) {
         let mut name = rule.name;
         for line in wrap(rule.meaning, room) {

@@ -10,7 +10,7 @@ use crate::{
         fixture::{S, Stage, World},
     },
     lab::Command,
-    model::{ConsoleStats, Figure, RULES, Thresholds, testing},
+    model::{ConsoleStats, Figure, RULES, RuleId, Thresholds, testing},
     watch::{Cost, Evidence, Waited},
 };
 
@@ -212,8 +212,8 @@ fn findings() {
 #[test]
 fn impact_without_a_finding_is_shown_as_a_warning() {
     let mut thresholds = Thresholds::default();
-    RULES.iter().for_each(|rule| thresholds.set(rule, None));
-    thresholds.set(RULES[0], Some(3_600 * S));
+    RULES.iter().for_each(|rule| thresholds.set(rule.id, None));
+    thresholds.set(RuleId::WorkerHeld, Some(3_600 * S));
     let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
     stage.app =
         App::new(Settings::default(), Duration::from_millis(250)).with_thresholds(thresholds);

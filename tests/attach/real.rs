@@ -146,7 +146,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     }
     let is_held_by = |m: &Model, group: &str| {
         let suspect = Suspect::Group(group.into());
-        m.all_findings().iter().any(|f| f.rule == "worker-held" && f.suspect == suspect)
+        m.all_findings().iter().any(|f| f.rule.as_str() == "worker-held" && f.suspect == suspect)
     };
     watching.wait_for("finding about who blocks, in a later poll than its first", |s, m| {
         let blocks = s.tasks.iter().any(|task| &*task.meta.name == "blocker" && task.polls > 1);

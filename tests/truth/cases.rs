@@ -187,12 +187,12 @@ impl Case {
             Suspect::Group(group) => self.guilty.contains(&&**group),
             _ => false,
         };
-        if guilty && self.rules.contains(&finding.rule) {
+        if guilty && self.rules.contains(&finding.rule.as_str()) {
             let place = finding.place().unwrap_or("–").to_owned();
             let mut functions = self.places.iter().map(|(file, start)| lines(file, start));
             outcome.right_place |=
                 self.places.is_empty() || functions.any(|lines| lines.contains(&place));
-            outcome.found = Some((finding.rule, place));
+            outcome.found = Some((finding.rule.as_str(), place));
         } else if !guilty && finding.severity >= Severity::Warning {
             // Info findings, such as machine-overloaded, have no culprit.
             let who = format!("{} of {}: ", finding.rule, finding.suspect);

@@ -3,18 +3,17 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Finding, Suspect, Thresholds, long_poll, never_yielded,
+    Finding, RuleId, Suspect, Thresholds,
     rule::{Claim, Rule},
-    worker_held, worker_saturated,
 };
 
 /// Findings that are over and still remembered.
 const OVER: usize = 100;
 /// Rules that may be about the same polls as another one, which tells more of them.
-const WHOLE: [(&str, &str); 3] = [
-    (long_poll::RULE.name, worker_held::RULE.name),
-    (never_yielded::RULE.name, worker_held::RULE.name),
-    (worker_saturated::RULE.name, worker_held::RULE.name),
+const WHOLE: [(RuleId, RuleId); 3] = [
+    (RuleId::LongPoll, RuleId::WorkerHeld),
+    (RuleId::NeverYielded, RuleId::WorkerHeld),
+    (RuleId::WorkerSaturated, RuleId::WorkerHeld),
 ];
 /// What comes so soon after the other one is not told apart from it.
 const SAME_NS: u64 = 5_000_000_000;
@@ -69,7 +68,7 @@ impl Book {
         claims: Vec<(&'static Rule, Claim)>,
     ) {
         for (rule, claim) in claims {
-            let reached = thresholds.get(rule).is_some_and(|least| claim.measure >= least);
+            let reached = thresholds.get(rule.id).is_some_and(|least| claim.measure >= least);
             self.claim(now, rule, claim, reached);
         }
         for entry in &mut self.entries {
@@ -105,7 +104,7 @@ impl Book {
     fn position(&self, rule: &Rule, suspect: &Suspect) -> Option<usize> {
         self.entries
             .iter()
-            .position(|entry| entry.finding.rule == rule.name && entry.finding.suspect == *suspect)
+            .position(|entry| entry.finding.rule == rule.id && entry.finding.suspect == *suspect)
     }
 
     /// Lets go of what never came to be, and of the oldest of what is over.
@@ -166,7 +165,7 @@ impl Book {
 impl Entry {
     fn new(now: u64, rule: &'static Rule, claim: Claim) -> Self {
         let finding = Finding {
-            rule: rule.name,
+            rule: rule.id,
             severity: rule.severity,
             suspect: claim.suspect.clone(),
             task: None,

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::RuleId;
 use crate::snapshot::Evidence;
 
 /// How bad it is.
@@ -54,8 +55,8 @@ impl fmt::Display for Suspect {
 /// What makes a finding the same one from look to look: its rule and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingId {
-    /// The rule's name.
-    pub rule: &'static str,
+    /// The rule.
+    pub rule: RuleId,
     /// Whom it is about.
     pub suspect: Suspect,
 }
@@ -74,8 +75,8 @@ pub struct Waiter {
 /// One thing that is wrong, or was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// The rule that found it: `worker-held`, `task-panicked`, `lost-waker`.
-    pub rule: &'static str,
+    /// The rule that found it.
+    pub rule: RuleId,
     /// How bad it is.
     pub severity: Severity,
     /// Whom it is about.
@@ -109,7 +110,7 @@ pub struct Finding {
     /// It is so now.
     pub active: bool,
     /// The rule that tells more of the same polls, and is told instead.
-    pub part_of: Option<&'static str>,
+    pub part_of: Option<RuleId>,
 }
 
 impl Finding {

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{GroupCount, Thresholds, Waiter, rule::Rule};
+use super::{GroupCount, RuleId, Thresholds, Waiter};
 use crate::{
     model::{
         Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Target, TaskRates, TaskStats,
@@ -47,7 +47,7 @@ impl Look<'_> {
 
     /// From where on a rule makes claims: a little below its threshold, so that what is
     /// just above it does not come and go.
-    pub(super) fn floor(&self, rule: &Rule) -> u64 {
+    pub(super) fn floor(&self, rule: RuleId) -> u64 {
         self.thresholds.get(rule).map_or(u64::MAX, |threshold| threshold - threshold / 5)
     }
 
@@ -81,10 +81,10 @@ impl Look<'_> {
 
     /// Whether the machine gave the workers so little CPU that `machine-overloaded` fires.
     pub(super) fn is_machine_overloaded(&self) -> bool {
-        let rule = &super::machine_overloaded::RULE;
+        let rule = RuleId::MachineOverloaded;
         let percent = self.machine.map(|machine| (machine.largest_share() * 100.0) as u64);
         percent
-            .zip(self.thresholds.get(rule).or(Some(rule.default)))
+            .zip(self.thresholds.get(rule).or(Some(rule.rule().default)))
             .is_some_and(|(of, at)| of >= at)
     }
 
@@ -95,7 +95,7 @@ impl Look<'_> {
     }
 
     fn are_all_held(&self) -> bool {
-        let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
+        let floor = self.floor(RuleId::WorkerHeld).min(100_000_000);
         if self.snapshot.workers.is_empty() {
             let polling = self.snapshot.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
@@ -132,7 +132,7 @@ impl Look<'_> {
 
     /// A worker that is in a long poll, and the name of the task.
     pub(super) fn held(&self) -> Option<(usize, &str)> {
-        let floor = self.floor(&super::worker_held::RULE).min(100_000_000);
+        let floor = self.floor(RuleId::WorkerHeld).min(100_000_000);
         self.snapshot.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
             let long = self.lasts_ns(poll) >= floor;

@@ -6,6 +6,7 @@
 //! remembered) is the same for all rules and is in `book.rs`.
 //!
 //! ```text
+//! rules/         one rule per file; rules/mod.rs registers them
 //! rule.rs        what a rule is: name, meaning, threshold, cure, and what it looks at
 //! thresholds.rs  from where on each rule speaks
 //! look.rs        the moment that rules look at
@@ -22,25 +23,8 @@ mod growth;
 mod look;
 mod round;
 mod rule;
+mod rules;
 mod thresholds;
-
-mod blocking_pool;
-mod budget_yields;
-mod busy_self_waker;
-mod large_future;
-mod leak;
-mod long_poll;
-mod lost_waker;
-mod machine_overloaded;
-mod never_yielded;
-mod process_stopped;
-mod queue_growing;
-mod spawn_storm;
-mod starvation;
-mod task_panicked;
-mod unbalanced;
-mod worker_held;
-mod worker_saturated;
 
 #[cfg(test)]
 mod testing;
@@ -49,34 +33,14 @@ use std::sync::Arc;
 
 pub use finding::{Finding, FindingId, Severity, Suspect, Waiter};
 pub use rule::{Rule, Unit};
+pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;
 
 use book::Book;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule::Memory;
-pub(super) use worker_held::of_impact;
-
-/// All rules, in the order in which they are told.
-pub static RULES: [&Rule; 17] = [
-    &worker_held::RULE,
-    &worker_saturated::RULE,
-    &long_poll::RULE,
-    &never_yielded::RULE,
-    &busy_self_waker::RULE,
-    &lost_waker::RULE,
-    &starvation::RULE,
-    &leak::RULE,
-    &spawn_storm::RULE,
-    &queue_growing::RULE,
-    &unbalanced::RULE,
-    &blocking_pool::RULE,
-    &budget_yields::RULE,
-    &task_panicked::RULE,
-    &large_future::RULE,
-    &machine_overloaded::RULE,
-    &process_stopped::RULE,
-];
+pub(super) use rules::of_impact;
 
 /// The findings of a source: those of now, and those that are over.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +80,7 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::S;
+    use super::{RuleId, testing::S};
     use crate::{
         model::{
             CurrentPoll, Model, Target, TaskStats,
@@ -153,10 +117,10 @@ mod tests {
             parts.sort_unstable();
             (names(model.all_findings()), parts)
         };
-        assert_eq!(rules(hog(S + 50_000_000, S)), (vec![("long-poll", true)], vec![]));
+        assert_eq!(rules(hog(S + 50_000_000, S)), (vec![(RuleId::LongPoll, true)], vec![]));
         let (found, parts) = rules(hog(3 * S, S));
-        assert_eq!(found, [("worker-held", true)]);
-        assert_eq!(parts, [("long-poll", true), ("never-yielded", true)]);
+        assert_eq!(found, [(RuleId::WorkerHeld, true)]);
+        assert_eq!(parts, [(RuleId::LongPoll, true), (RuleId::NeverYielded, true)]);
         for now in [4, 5, 7] {
             let (found, parts) = rules(ended(now * S, 2 * S, 3 * S + 1));
             assert_eq!(found.len(), 1, "{now}: {found:?}");
@@ -172,6 +136,6 @@ mod tests {
         }
         model.advance(hog(20 * S, 20 * S - 50_000_000).into());
         let active: Vec<_> = model.findings().iter().map(|finding| finding.rule).collect();
-        assert_eq!(active, ["long-poll"]);
+        assert_eq!(active, [RuleId::LongPoll]);
     }
 }

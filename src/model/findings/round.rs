@@ -14,7 +14,7 @@ const GROUPS: usize = 32;
 /// What the rules say of a moment.
 pub(super) fn claims(look: &Look<'_>, memory: &mut Memory) -> Vec<(&'static Rule, Claim)> {
     let mut claims = of_tasks(look);
-    for rule in RULES.into_iter().filter(|rule| look.thresholds.get(rule).is_some()) {
+    for rule in RULES.into_iter().filter(|rule| look.thresholds.get(rule.id).is_some()) {
         if let Check::Moment(check) = rule.check {
             claims.extend(check(look, memory).into_iter().map(|claim| (rule, claim)));
         }
@@ -26,10 +26,10 @@ fn of_tasks(look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
     let rules: Vec<_> = RULES
         .into_iter()
         .filter_map(|rule| match rule.check {
-            Check::Task { of, tell } => Some((rule, look.floor(rule), of, tell)),
+            Check::Task { of, tell } => Some((rule, look.floor(rule.id), of, tell)),
             Check::Moment(_) => None,
         })
-        .filter(|(rule, ..)| look.thresholds.get(rule).is_some())
+        .filter(|(rule, ..)| look.thresholds.get(rule.id).is_some())
         .collect();
     let mut cases: HashMap<(usize, &str), Case<'_>> = HashMap::new();
     for (at, task) in look.snapshot.tasks.iter().enumerate() {

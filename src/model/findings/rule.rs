@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Look, Severity, Suspect, Waiter, growth::Growth, worker_saturated::Saturation};
+use super::{Look, RuleId, Severity, Suspect, Waiter, growth::Growth, rules::Saturation};
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::Evidence,
@@ -26,6 +26,8 @@ pub enum Unit {
 /// Something that can be wrong, and how to find it.
 #[derive(Debug)]
 pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
     /// Its name on the command line and in reports.
     pub name: &'static str,
     /// What it means, in one line.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Finding, RULES, Thresholds};
+use super::{Finding, RULES, RuleId, Thresholds};
 use crate::{
     model::{Model, Target, testing::snapshot},
     snapshot::{CallKind, Cause, Evidence, SystemCall},
@@ -13,9 +13,9 @@ pub(super) const S: u64 = 1_000_000_000;
 /// What one rule has found after these moments, of now and over, all other rules off.
 pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Target>) -> Vec<Arc<Finding>> {
     let mut thresholds = Thresholds::default();
-    assert!(RULES.iter().any(|known| known.name == rule), "no rule {rule}");
-    for other in RULES.into_iter().filter(|other| other.name != rule) {
-        thresholds.set(other, None);
+    let rule: RuleId = rule.parse().expect("a rule");
+    for other in RULES.iter().filter(|other| other.id != rule) {
+        thresholds.set(other.id, None);
     }
     let mut model = Model::with_thresholds(thresholds);
     for moment in moments {

@@ -3,13 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    RULES, long_poll,
+    RULES, RuleId,
     rule::{Rule, Unit},
-    worker_held,
 };
-use crate::text::{
-    bytes_exact, duration_exact, edit_distance, excerpt, parse_bytes, parse_duration,
-};
+use crate::text::{bytes_exact, duration_exact, excerpt, parse_bytes, parse_duration};
 #[cfg(feature = "watch")]
 use crate::watch::WatchOptions;
 
@@ -40,58 +37,44 @@ impl fmt::Debug for Thresholds {
 
 impl Thresholds {
     /// The threshold of a rule, in its unit; `None` if it is off.
-    pub fn get(&self, rule: &Rule) -> Option<u64> {
-        let at = RULES.iter().position(|known| known.name == rule.name)?;
-        self.values[at]
+    pub fn get(&self, rule: RuleId) -> Option<u64> {
+        self.values[rule as usize]
+    }
+
+    /// Sets the threshold of a rule, in its unit; `None` turns it off.
+    pub fn set(&mut self, rule: RuleId, value: Option<u64>) {
+        self.values[rule as usize] = value;
+    }
+
+    /// The threshold of a rule, or its default if it is off.
+    fn get_or_default(&self, rule: RuleId) -> u64 {
+        self.get(rule).unwrap_or(rule.rule().default)
     }
 
     /// Minimum length of a long poll, in nanoseconds.
     pub(in crate::model) fn long_poll_ns(&self) -> u64 {
-        let of = |rule: &Rule| self.get(rule).unwrap_or(rule.default);
-        of(&super::long_poll::RULE).min(of(&super::worker_held::RULE))
+        self.get_or_default(RuleId::LongPoll).min(self.get_or_default(RuleId::WorkerHeld))
     }
 
     /// Minimum length of a poll that blocks its worker, in nanoseconds; `None` if that rule is off.
     pub fn worker_held_ns(&self) -> Option<u64> {
-        self.get(&super::worker_held::RULE)
+        self.get(RuleId::WorkerHeld)
     }
 
     /// What a watchdog has to watch for, so that these can be judged.
     #[cfg(feature = "watch")]
     pub fn watch(&self) -> WatchOptions {
-        let of = |rule: &Rule, usual: Duration| match self.get(rule) {
+        let of = |rule: RuleId, usual: Duration| match self.get(rule) {
             Some(nanos) => Duration::from_nanos(nanos),
             None => usual,
         };
         let usual = WatchOptions::default();
-        let held = of(&super::worker_held::RULE, usual.held);
-        WatchOptions { slow: of(&super::long_poll::RULE, usual.slow).min(held), held, ..usual }
-    }
-
-    /// Sets the threshold of a rule, in its unit; `None` turns it off.
-    pub fn set(&mut self, rule: &Rule, value: Option<u64>) {
-        if let Some(at) = RULES.iter().position(|known| known.name == rule.name) {
-            self.values[at] = value;
-        }
+        let held = of(RuleId::WorkerHeld, usual.held);
+        WatchOptions { slow: of(RuleId::LongPoll, usual.slow).min(held), held, ..usual }
     }
 }
 
 impl Rule {
-    /// The rule with this name.
-    ///
-    /// # Errors
-    /// A sentence with the name that is most like it, if there is no such rule.
-    pub fn named(name: &str) -> Result<&'static Rule, String> {
-        let found = RULES.into_iter().find(|rule| rule.name == name);
-        found.ok_or_else(|| {
-            // Who has typed the beginning knew the rest.
-            let far = |rule: &&Rule| (!rule.name.starts_with(name), edit_distance(name, rule.name));
-            let closest = RULES.into_iter().min_by_key(far);
-            let closest = closest.map_or("", |rule| rule.name);
-            format!("there is no rule `{}`; did you mean `{closest}`?", excerpt(name))
-        })
-    }
-
     /// Reads a threshold of this rule; `off` is `None`.
     ///
     /// # Errors
@@ -105,7 +88,7 @@ impl Rule {
             let text = excerpt(text);
             format!("`{text}` is not a threshold for {name}; write it like {usual}, or off")
         })?;
-        let is_watched = [worker_held::RULE.name, long_poll::RULE.name].contains(&name);
+        let is_watched = [RuleId::WorkerHeld, RuleId::LongPoll].contains(&self.id);
         if is_watched && value < MIN_POLL_NS {
             let least = self.unit.write(MIN_POLL_NS);
             return Err(format!(
@@ -166,7 +149,8 @@ mod tests {
 
     #[test]
     fn units_belong_to_their_rules() {
-        let read = |rule: &str, text: &str| Rule::named(rule).and_then(|rule| rule.parse(text));
+        let read =
+            |rule: &str, text: &str| rule.parse().and_then(|id: RuleId| id.rule().parse(text));
         assert_eq!(read("worker-held", "0.25s"), Ok(Some(250_000_000)));
         assert_eq!(read("large-future", "2MiB"), Ok(Some(2 << 20)));
         assert_eq!(read("unbalanced", "70%"), Ok(Some(70)));
@@ -202,12 +186,5 @@ mod tests {
         };
         let table: Vec<_> = RULES.into_iter().map(row).collect();
         assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
-    }
-
-    #[test]
-    fn a_wrong_name_is_answered_with_the_closest_match() {
-        let error = Rule::named("worker-hold").expect_err("no such rule");
-        assert_eq!(error, "there is no rule `worker-hold`; did you mean `worker-held`?");
-        assert!(Rule::named("blocking-pool").expect_err("too short").contains("blocking-pool-ex"));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskRates, TaskStats, Trial, WorkerRow,
+    Culprit, Factor, Finding, Flavor, GroupRow, RuleId, Setting, TaskRates, TaskStats, Trial,
+    WorkerRow,
 };
 
 #[derive(Serialize)]
@@ -226,10 +227,10 @@ impl<'a> FindingDoc<'a> {
     pub(super) fn of(finding: &'a Finding) -> Self {
         let evidence = finding.evidence.as_deref();
         FindingDoc {
-            rule: finding.rule,
+            rule: finding.rule.as_str(),
             severity: finding.severity.as_str(),
             active: finding.active,
-            part_of: finding.part_of,
+            part_of: finding.part_of.map(RuleId::as_str),
             suspect: finding.suspect.to_string(),
             task: finding.task,
             task_id: finding.task_id,

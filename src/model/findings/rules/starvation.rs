@@ -1,7 +1,7 @@
 //! Ready, and not polled: there are workers, but none comes to this task.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     text::{duration, whole_percent},
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::Starvation,
     name: "starvation",
     meaning: "a task stays runnable and no worker polls it, although not all workers are blocked",
     severity: Severity::Warning,
@@ -69,10 +70,8 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::testing::{S, evidence, of},
-        *,
-    };
+    use super::*;
+    use crate::model::findings::testing::{S, evidence, of};
     use crate::model::{
         CurrentPoll, Target,
         testing::{snapshot, task, worker},

@@ -1,12 +1,13 @@
 //! One worker has all the work, and the others do not take it.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::whole_percent;
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::Unbalanced,
     name: "unbalanced",
     meaning: "one worker is busy and has tasks in its queue while another one is idle",
     severity: Severity::Info,
@@ -34,7 +35,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let queue = busy.figures.local_queue.value().unwrap_or(0);
     // One poll that holds a worker is another rule's.
     let held = look.held().is_some();
-    if held || queue < QUEUE || idle.busy > IDLE || points < look.floor(&RULE).max(1) {
+    if held || queue < QUEUE || idle.busy > IDLE || points < look.floor(RULE.id).max(1) {
         return Vec::new();
     }
     let sentence = format!(
@@ -49,7 +50,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of, when};
+    use crate::model::findings::testing::{S, of, when};
     use crate::model::{Figure, Target, testing::worker};
 
     /// Two workers with these shares in percent, and the first one's queue.

@@ -1,7 +1,7 @@
 //! Idle, and nobody is left who could wake it.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     text::duration,
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::LostWaker,
     name: "lost-waker",
     meaning: "an idle task has no waker left: it will never run again",
     severity: Severity::Warning,
@@ -46,10 +47,8 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::testing::{S, of},
-        *,
-    };
+    use super::*;
+    use crate::model::findings::testing::{S, of};
     use crate::model::{
         Figure,
         testing::{snapshot, task},

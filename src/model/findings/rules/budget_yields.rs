@@ -1,11 +1,12 @@
 //! Tokio takes the worker from tasks whose budget is used up, again and again.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::BudgetYields,
     name: "budget-yields",
     meaning: "Tokio forces tasks to yield because they have used up their budget of operations",
     severity: Severity::Info,
@@ -25,7 +26,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
     let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
     let rate = (now.saturating_sub(before) as f64 / seconds).round() as u64;
-    if rate < look.floor(&RULE).max(1) {
+    if rate < look.floor(RULE.id).max(1) {
         return Vec::new();
     }
     let sentence = format!(
@@ -37,7 +38,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of, when};
+    use crate::model::findings::testing::{S, of, when};
     use crate::model::{Figure, Target};
 
     fn at(step: u64, yields: u64) -> Target {

@@ -1,12 +1,13 @@
 //! The whole process was stopped from outside: that time counts for no task.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::duration;
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::ProcessStopped,
     name: "process-stopped",
     meaning: "the whole process was stopped: by SIGSTOP, a debugger or a paused virtual machine",
     severity: Severity::Info,
@@ -44,7 +45,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of, when};
+    use crate::model::findings::testing::{S, of, when};
     use crate::{model::MachineStats, snapshot::Stop};
 
     #[test]

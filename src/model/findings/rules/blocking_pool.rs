@@ -1,12 +1,13 @@
 //! Closures wait for a thread of the blocking pool, and there is none to come.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::plural;
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::BlockingPoolExhausted,
     name: "blocking-pool-exhausted",
     meaning: "closures are queued for the blocking pool, and all of its threads are busy",
     severity: Severity::Warning,
@@ -31,7 +32,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
         runtime.idle_blocking_threads.value(),
     );
     let (Some(queue), Some(threads), Some(0)) = figures else { return Vec::new() };
-    if threads == 0 || queue < look.floor(&RULE).max(1) {
+    if threads == 0 || queue < look.floor(RULE.id).max(1) {
         return Vec::new();
     }
     let are = if queue == 1 { "is" } else { "are" };
@@ -46,7 +47,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of, when};
+    use crate::model::findings::testing::{S, of, when};
     use crate::model::{Figure, Target};
 
     fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Target {

@@ -1,7 +1,7 @@
 //! A task's poll panicked. Tokio catches that, and often nobody hears of it.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     text::plural,
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::TaskPanicked,
     name: "task-panicked",
     meaning: "a task panicked: it was dropped, and the runtime continues without reporting it",
     severity: Severity::Warning,
@@ -27,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     // How many there are is known when all have been met.
-    (task.state == State::Panicked).then(|| look.floor(&RULE))
+    (task.state == State::Panicked).then(|| look.floor(RULE.id))
 }
 
 fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
@@ -47,10 +48,8 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::testing::{S, of},
-        *,
-    };
+    use super::*;
+    use crate::model::findings::testing::{S, of};
     use crate::model::testing::{snapshot, task};
 
     fn broken(id: u64, at: u64) -> TaskStats {

@@ -5,18 +5,20 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
-    worker_held,
 };
+
+use super::worker_held;
 use crate::{
     model::{Entry, Figure, TaskStats, WorkerStats},
     snapshot::{Evidence, StackSample},
     text::{self, bucket_duration},
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::WorkerSaturated,
     name: "worker-saturated",
     meaning: "a worker is busy all the time, and scheduling delays are far longer than before",
     severity: Severity::Warning,
@@ -52,7 +54,7 @@ const KEEPING_MULTIPLE: u64 = 5;
 
 /// State of the rule.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Saturation {
+pub(in crate::model::findings) struct Saturation {
     /// Totals at the moments of the window.
     past: VecDeque<Totals>,
     /// p99 scheduling delays with their times, from before the condition held.
@@ -99,7 +101,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         .map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| (reference * times).max(MIN_DELAY_NS));
     let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
     let percent = (share * 100.0) as u64;
-    if percent < look.floor(&RULE) || delay < least {
+    if percent < look.floor(RULE.id) || delay < least {
         memory.frozen = None;
         memory.groups.clear();
         memory.remember(look.now(), delay);
@@ -243,7 +245,7 @@ impl Saturation {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::testing::{S, lock, of, when};
+    use crate::model::findings::testing::{S, lock, of, when};
     use crate::{
         Histogram,
         model::{Figure, Finding, MachineStats, Target, testing::task},

@@ -2,13 +2,15 @@
 
 use crate::snapshot::PollKind;
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
-    worker_held::{self, Poll},
 };
 
-pub(super) const RULE: Rule = Rule {
+use super::worker_held::{self, Poll};
+
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::LongPoll,
     name: "long-poll",
     meaning: "long polls delay the other tasks",
     severity: Severity::Warning,
@@ -29,13 +31,13 @@ pub(super) const RULE: Rule = Rule {
 const AGAIN_NS: u64 = 10_000_000_000;
 
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    let floor = look.floor(&RULE);
+    let floor = look.floor(RULE.id);
     let now = look.now();
     let Memory { long: lately, slow, .. } = memory;
     slow.retain(|key, _| look.task(*key).is_some());
     lately.retain(|_, last| now.saturating_sub(*last) < AGAIN_NS);
     // Longer ones are that rule's.
-    let held = look.thresholds.get(&worker_held::RULE).unwrap_or(u64::MAX);
+    let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
     let polls = worker_held::polls(look);
     let long = polls.iter().filter(|poll| (floor..held).contains(&poll.own_ns(look)));
     let mut claim = |poll: &Poll<'_>| Claim {
@@ -46,7 +48,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
     };
     let mut counts = |poll: &&Poll<'_>| {
-        let twice = 2 * look.thresholds.get(&RULE).unwrap_or_default();
+        let twice = 2 * look.thresholds.get(RULE.id).unwrap_or_default();
         let before = lately.insert(poll.task.meta.group.clone(), poll.began_ns);
         // The same poll is there again as long as it lasts.
         poll.own_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
@@ -68,7 +70,7 @@ fn sentence(poll: &Poll<'_>) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::testing::{S, evidence, of};
+    use crate::model::findings::testing::{S, evidence, of};
     use crate::{
         model::{
             Target,

@@ -1,12 +1,13 @@
 //! The machine gives the workers too little CPU: no task is the cause.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::{duration, whole_percent};
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::MachineOverloaded,
     name: "machine-overloaded",
     meaning: "workers are runnable without a CPU: the machine or its CPU quota is too small",
     severity: Severity::Info,
@@ -24,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let Some(machine) = look.machine else { return Vec::new() };
     let largest = (machine.largest_share() * 100.0) as u64;
-    if largest < look.floor(&RULE) {
+    if largest < look.floor(RULE.id) {
         return Vec::new();
     }
     let span = duration(machine.span_ns);
@@ -47,7 +48,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of, when};
+    use crate::model::findings::testing::{S, of, when};
     use crate::{
         model::{MachineStats, Target},
         snapshot::MachineTimes,

@@ -7,8 +7,8 @@
 //! woken it as often, neither the other tasks (each of them would have been polled for it) nor
 //! another thread.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
     text::duration,
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::BusySelfWaker,
     name: "busy-self-waker",
     meaning: "a task wakes itself over and over for very short polls: it waits by spinning",
     severity: Severity::Warning,
@@ -40,7 +41,7 @@ const VAIN_S: f64 = 5e-6;
 const UNSEEN: f64 = 4.0;
 
 fn of(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
-    let floor = look.floor(&RULE) as f64;
+    let floor = look.floor(RULE.id) as f64;
     if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
     }
@@ -88,7 +89,7 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of};
+    use crate::model::findings::testing::{S, of};
     use crate::model::{
         Figure, Target, TaskStats,
         testing::{snapshot, task},

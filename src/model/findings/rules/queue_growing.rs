@@ -1,7 +1,7 @@
 //! More and more tasks wait for a worker, or things in a queue that a workload tells of.
 
-use super::{
-    Look, Severity, Suspect,
+use crate::model::findings::{
+    Look, RuleId, Severity, Suspect,
     growth::Growth,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
@@ -11,7 +11,8 @@ use crate::{
     text::{count, duration},
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::QueueGrowing,
     name: "queue-growing",
     meaning: "a queue keeps growing, the runtime's or one that a workload reports: work arrives \
               faster than it is done",
@@ -53,7 +54,8 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
         let known = memory.queues.entry(name.clone());
         let growth = known.or_insert_with(|| Growth::new(look.now(), length));
         growth.push(look.now(), length);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
+        else {
             continue;
         };
         let sentence = format!(
@@ -78,7 +80,7 @@ fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let waiting = (ready as u64).max(look.snapshot.runtime.global_queue.value().unwrap_or(0));
     let growth = memory.queue.get_or_insert_with(|| Growth::new(look.now(), waiting));
     growth.push(look.now(), waiting);
-    let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+    let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id)) else {
         return Vec::new();
     };
     let sentence = format!(
@@ -95,7 +97,7 @@ fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of};
+    use crate::model::findings::testing::{S, of};
     use crate::{
         model::{
             Gauge, GaugeValue, Target, TaskStats,

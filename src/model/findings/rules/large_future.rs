@@ -4,8 +4,8 @@
 //! spawned. That costs one allocation a task and nothing in a poll, so it is no rule of
 //! its own: the size here is the one before.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
 };
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     text::bytes,
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::LargeFuture,
     name: "large-future",
     meaning: "the future of a task is large: it is moved when it is spawned and kept until the \
               task ends",
@@ -49,7 +50,7 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::testing::{S, of};
+    use crate::model::findings::testing::{S, of};
     use crate::model::{
         TaskMeta, TaskStats,
         testing::{snapshot, task},

@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    Finding, Look, Severity, Suspect,
+use crate::model::findings::{
+    Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
     text::{duration, plural},
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::WorkerHeld,
     name: "worker-held",
     meaning: "one poll has blocked its worker: no other task is polled on it",
     severity: Severity::Critical,
@@ -131,7 +132,7 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
 
 fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     memory.held.retain(|key, _| look.task(*key).is_some());
-    let floor = look.floor(&RULE);
+    let floor = look.floor(RULE.id);
     let polls = polls(look);
     let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
     if held.is_empty() {
@@ -162,7 +163,7 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
     let why = why.unwrap_or_default();
     let held = held_for(evidence.kind, evidence.worker, &length, &why);
     (own_ns >= held_ns).then(|| Finding {
-        rule: RULE.name,
+        rule: RULE.id,
         severity: RULE.severity,
         suspect: Suspect::Group(meta.group.clone()),
         task: Some(evidence.task),
@@ -256,10 +257,8 @@ pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::testing::{S, evidence, of, when},
-        *,
-    };
+    use super::*;
+    use crate::model::findings::testing::{S, evidence, of, when};
     use crate::model::{
         CurrentPoll, Target, TaskKind, TaskMeta,
         testing::{snapshot, task},

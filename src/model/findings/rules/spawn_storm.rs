@@ -1,12 +1,13 @@
 //! Tasks are spawned in such numbers that spawning itself is the work.
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    GroupCount, Look, RuleId, Severity,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::duration;
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::SpawnStorm,
     name: "spawn-storm",
     meaning: "tasks of a group are spawned at such a rate that spawning them is much of the work",
     severity: Severity::Warning,
@@ -25,9 +26,9 @@ pub(super) const RULE: Rule = Rule {
 fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
     let Some(seconds) = look.span() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
-    let floor = look.floor(&RULE).max(1);
+    let floor = look.floor(RULE.id).max(1);
     let storms = look.groups.iter().filter(|group| rate(group.spawned) >= floor);
-    let claim = |group: &super::GroupCount<'_>| {
+    let claim = |group: &GroupCount<'_>| {
         let (name, rate) = (group.name, rate(group.spawned));
         let sentence = format!(
             "{rate} {name} tasks are spawned per second; {} are alive, the longest poll of the \
@@ -42,7 +43,7 @@ fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of};
+    use crate::model::findings::testing::{S, of};
     use crate::{
         model::{
             Target, TaskStats,

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     rule::{Case, Check, Claim, Rule, Unit},
-    worker_held,
 };
+
+use super::worker_held;
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::{Evidence, PollKind, State},
     text::duration,
 };
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::NeverYielded,
     name: "never-yielded",
     meaning: "the only poll of a task is long: the task never yields",
     severity: Severity::Warning,
@@ -71,10 +73,8 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::testing::{S, evidence, lock, of},
-        *,
-    };
+    use super::*;
+    use crate::model::findings::testing::{S, evidence, lock, of};
     use crate::model::testing::{snapshot, task};
 
     fn one_poll(busy_ns: u64, polls: u64, state: State) -> TaskStats {

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::{
-    Look, Severity,
+use crate::model::findings::{
+    Look, RuleId, Severity,
     growth::Growth,
     rule::{Check, Claim, Memory, Rule, Unit},
 };
 use crate::text::{duration, rate};
 
-pub(super) const RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::Leak,
     name: "leak",
     meaning: "the number of tasks in a group keeps growing: more are spawned than end",
     severity: Severity::Warning,
@@ -47,7 +48,8 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
             continue;
         };
         growth.push(now, group.living);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(&RULE)) else {
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
+        else {
             continue;
         };
         let span = now.saturating_sub(growing.since_ns);
@@ -67,7 +69,7 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{S, of};
+    use crate::model::findings::testing::{S, of};
     use crate::model::{
         Target,
         testing::{snapshot, task},
