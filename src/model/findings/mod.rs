@@ -10,7 +10,7 @@
 //! rule.rs        what a rule is: name, meaning, threshold, cure, and what it looks at
 //! thresholds.rs  from where on each rule speaks
 //! look.rs        the moment that rules look at
-//! round.rs       one pass over the tasks for all rules
+//! rule_set.rs    all rules with their state; one pass over the tasks for all of them
 //! census.rs      how many tasks each group has
 //! growth.rs      numbers that only grow
 //! book.rs        claims -> findings
@@ -19,10 +19,12 @@
 mod book;
 mod census;
 mod finding;
+mod fix;
 mod growth;
 mod look;
-mod round;
+mod polls;
 mod rule;
+mod rule_set;
 mod rules;
 mod thresholds;
 
@@ -39,14 +41,14 @@ pub use thresholds::Thresholds;
 use book::Book;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
-use rule::Memory;
+use rule_set::RuleSet;
 pub(super) use rules::of_impact;
 
 /// The findings of a source: those of now, and those that are over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     pub thresholds: Arc<Thresholds>,
-    memory: Memory,
+    rules: RuleSet,
     book: Book,
 }
 
@@ -57,7 +59,7 @@ impl Findings {
 
     /// Takes in a moment.
     pub(super) fn advance(&mut self, look: &Look<'_>) {
-        let claims = round::claims(look, &mut self.memory);
+        let claims = self.rules.candidates(look);
         self.book.enter(look.snapshot.taken_ns, &self.thresholds, claims);
     }
 

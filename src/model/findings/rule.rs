@@ -1,8 +1,8 @@
 //! What a rule is.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use super::{Look, RuleId, Severity, Suspect, Waiter, growth::Growth, rules::Saturation};
+use super::{Look, RuleId, Severity, Suspect, Waiter};
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::Evidence,
@@ -52,37 +52,62 @@ pub struct Rule {
     pub(super) check: Check,
 }
 
-/// How a rule looks.
+/// How a rule finds candidates.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// At each task by itself; what is said of the worst is said of its group.
-    Task {
-        /// How bad it is, in the threshold's unit; `None` if it is not.
-        of: fn(&Look<'_>, &TaskStats, TaskRates) -> Option<u64>,
-        /// What to say of a group.
-        tell: fn(&Look<'_>, &Case<'_>) -> Claim,
+    /// Examines each task by itself. The worst task of a group stands for its group.
+    Tasks {
+        /// The measure of a task, in the unit of the threshold; `None` if the rule does not apply.
+        measure: fn(&Look<'_>, &TaskStats, TaskRates) -> Option<u64>,
+        /// Describes a group.
+        describe: fn(&Look<'_>, &AffectedGroup<'_>) -> Claim,
     },
-    /// At the moment as a whole.
-    Moment(fn(&Look<'_>, &mut Memory) -> Vec<Claim>),
+    /// Examines the snapshot as a whole.
+    Snapshot(fn(&Look<'_>) -> Vec<Claim>),
+    /// Examines the snapshot as a whole, and keeps state from snapshot to snapshot.
+    Stateful(fn() -> Box<dyn RuleState>),
 }
 
-/// The tasks of one group that a rule is about.
+/// The state of a rule, one per model.
+pub(super) trait RuleState: fmt::Debug + Send + Sync + CloneState {
+    /// Examines the next snapshot.
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim>;
+}
+
+/// Lets a boxed [`RuleState`] be cloned.
+pub(super) trait CloneState {
+    fn boxed_clone(&self) -> Box<dyn RuleState>;
+}
+
+impl<T: RuleState + Clone + 'static> CloneState for T {
+    fn boxed_clone(&self) -> Box<dyn RuleState> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn RuleState> {
+    fn clone(&self) -> Self {
+        (**self).boxed_clone()
+    }
+}
+
+/// The tasks of one group to which a rule applies.
 #[derive(Debug)]
-pub(super) struct Case<'a> {
-    /// The worst of them.
+pub(super) struct AffectedGroup<'a> {
+    /// The worst task.
     pub task: &'a TaskStats,
-    /// How bad that is.
+    /// Its measure.
     pub measure: u64,
-    /// How many they are.
+    /// The number of tasks.
     pub tasks: usize,
-    /// How many of them are in their state since the look before.
-    pub fresh: u64,
+    /// How many of them entered their state after the previous snapshot.
+    pub new: u64,
 }
 
-impl Case<'_> {
-    /// The worst task's name, or the group with the number of its tasks: `conn-7`,
+impl AffectedGroup<'_> {
+    /// The name of the only task, or the group with the number of its tasks: `conn-7`,
     /// `12 tasks of conn`.
-    pub(super) fn who(&self) -> String {
+    pub(super) fn subject(&self) -> String {
         let meta = &self.task.meta;
         match self.tasks {
             1 => meta.name.to_string(),
@@ -145,23 +170,4 @@ impl Claim {
             ..Claim::new(Suspect::Group(task.meta.group.clone()), measure, sentence)
         }
     }
-}
-
-/// What rules remember from look to look.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Memory {
-    /// How many tasks each group has.
-    pub leak: HashMap<Arc<str>, Growth>,
-    /// How many tasks wait for a worker.
-    pub queue: Option<Growth>,
-    /// How long the queues are that workloads tell of.
-    pub queues: HashMap<Arc<str>, Growth>,
-    /// How busy workers were, and how long tasks waited for them.
-    pub saturation: Saturation,
-    /// When each group last had a poll that was somewhat long.
-    pub long: HashMap<Arc<str>, u64>,
-    /// When the last poll of each task began that was told of: as too long,
-    pub slow: HashMap<u64, u64>,
-    /// and as one that held its worker.
-    pub held: HashMap<u64, u64>,
 }

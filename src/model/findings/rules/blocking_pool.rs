@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 use crate::text::plural;
 
@@ -21,10 +21,10 @@ pub(super) static RULE: Rule = Rule {
            to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
            raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let runtime = &look.snapshot.runtime;
     let figures = (
         runtime.blocking_queue.value(),

@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -18,10 +18,10 @@ pub(super) static RULE: Rule = Rule {
     cure: "Their input is always ready: receive several items per await (recv_many, larger \
            buffers), and limit the sender with a bounded channel.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields.value();
     let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
     let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };

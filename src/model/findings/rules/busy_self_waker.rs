@@ -9,7 +9,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 use crate::{
     model::{Target, TaskRates, TaskStats},
@@ -30,7 +30,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
            a oneshot; or check at a tokio::time::interval.",
     on_the_wire: true,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
 /// Longer polls do something.
@@ -40,7 +40,7 @@ const VAIN_S: f64 = 5e-6;
 /// Where no wake is seen to be its own, it takes so many times as many polls.
 const UNSEEN: f64 = 4.0;
 
-fn of(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
+fn measure(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
     let floor = look.floor(RULE.id) as f64;
     if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
@@ -70,8 +70,8 @@ fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
     polls - rates.polls + remote
 }
 
-fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
-    let task = case.task;
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let task = group.task;
     let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
     let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
     let mean = duration((rates.busy / rates.polls.max(1.0) * 1e9) as u64);
@@ -82,9 +82,9 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     let polling = if task.state == State::Idle { "" } else { " without a pause" };
     let sentence = format!(
         "{} is polled {} times per second for {mean} each{polling}, {how}",
-        task.meta.name, case.measure
+        task.meta.name, group.measure
     );
-    Claim::of(task, case.measure, sentence)
+    Claim::of(task, group.measure, sentence)
 }
 
 #[cfg(test)]

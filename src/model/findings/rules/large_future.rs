@@ -6,7 +6,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -27,23 +27,23 @@ pub(super) static RULE: Rule = Rule {
     cure: "Find large values that are kept across an .await: use a Vec instead of an array for \
            buffers, and Box::pin(…) large futures inside it.",
     on_the_wire: true,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
-fn of(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
 }
 
-fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
-    let size = bytes(case.measure);
-    let sentence = match case.tasks {
-        1 => format!("the future of {} is {size} large", case.task.meta.name),
+fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let size = bytes(group.measure);
+    let sentence = match group.tasks {
+        1 => format!("the future of {} is {size} large", group.task.meta.name),
         n => {
-            let all = bytes(case.measure.saturating_mul(n as u64));
-            format!("the futures of {} are up to {size} each, {all} in total", case.who())
+            let all = bytes(group.measure.saturating_mul(n as u64));
+            format!("the futures of {} are up to {size} each, {all} in total", group.subject())
         }
     };
-    Claim::of(case.task, case.measure, sentence)
+    Claim::of(group.task, group.measure, sentence)
 }
 
 #[cfg(test)]

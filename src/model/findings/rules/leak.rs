@@ -1,11 +1,14 @@
 //! A group of tasks that only grows.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::model::findings::{
     Look, RuleId, Severity,
     growth::Growth,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, RuleState, Unit},
 };
 use crate::text::{duration, rate};
 
@@ -23,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
            await with tokio::time::timeout, and stop them with a CancellationToken when their \
            client has disconnected.",
     on_the_wire: true,
-    check: Check::Moment(check),
+    check: Check::Stateful(|| Box::new(Leak::default())),
 };
 
 /// What grows for less is a start.
@@ -31,40 +34,48 @@ const LEAST_NS: u64 = 10_000_000_000;
 /// Groups that are followed at a time.
 const GROUPS: usize = 1_000;
 
-fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    let now = look.now();
-    let followed = &mut memory.leak;
-    let mut claims = Vec::new();
-    let seen = look.groups.iter().filter(|group| group.living > 0);
-    if !followed.is_empty() {
-        let names: HashSet<&str> = seen.clone().map(|group| &**group.name).collect();
-        followed.retain(|name, _| names.contains(&**name));
+/// The number of tasks of each group over time.
+#[derive(Clone, Debug, Default)]
+struct Leak {
+    followed: HashMap<Arc<str>, Growth>,
+}
+
+impl RuleState for Leak {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+        let now = look.now();
+        let followed = &mut self.followed;
+        let mut claims = Vec::new();
+        let seen = look.groups.iter().filter(|group| group.living > 0);
+        if !followed.is_empty() {
+            let names: HashSet<&str> = seen.clone().map(|group| &**group.name).collect();
+            followed.retain(|name, _| names.contains(&**name));
+        }
+        for group in seen {
+            let Some(growth) = followed.get_mut(group.name) else {
+                if followed.len() < GROUPS {
+                    followed.insert(group.name.clone(), Growth::new(now, group.living));
+                }
+                continue;
+            };
+            growth.push(now, group.living);
+            let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
+            else {
+                continue;
+            };
+            let span = now.saturating_sub(growing.since_ns);
+            let sentence = format!(
+                "{} keeps growing: from {} to {} tasks in {}, {} per second, and they do not end",
+                group.name,
+                growing.from,
+                growing.to,
+                duration(span),
+                rate(growing.by() as f64 * 1e9 / span as f64),
+            );
+            let since_ns = Some(growing.since_ns);
+            claims.push(Claim { since_ns, ..Claim::of(group.youngest, growing.by(), sentence) });
+        }
+        claims
     }
-    for group in seen {
-        let Some(growth) = followed.get_mut(group.name) else {
-            if followed.len() < GROUPS {
-                followed.insert(group.name.clone(), Growth::new(now, group.living));
-            }
-            continue;
-        };
-        growth.push(now, group.living);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
-        else {
-            continue;
-        };
-        let span = now.saturating_sub(growing.since_ns);
-        let sentence = format!(
-            "{} keeps growing: from {} to {} tasks in {}, {} per second, and they do not end",
-            group.name,
-            growing.from,
-            growing.to,
-            duration(span),
-            rate(growing.by() as f64 * 1e9 / span as f64),
-        );
-        let since_ns = Some(growing.since_ns);
-        claims.push(Claim { since_ns, ..Claim::of(group.youngest, growing.by(), sentence) });
-    }
-    claims
 }
 
 #[cfg(test)]

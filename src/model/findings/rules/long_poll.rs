@@ -1,13 +1,15 @@
 //! Polls that are long, but do not hold their worker for long enough to be felt by themselves.
 
-use crate::snapshot::PollKind;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    fix::fix,
+    polls::{CountedPolls, Poll, polls},
+    rule::{Check, Claim, Rule, RuleState, Unit},
 };
 
-use super::worker_held::{self, Poll};
+use crate::snapshot::PollKind;
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::LongPoll,
@@ -22,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking.",
     on_the_wire: true,
-    check: Check::Moment(check),
+    check: Check::Stateful(|| Box::new(LongPoll::default())),
 };
 
 /// A single poll slightly over the threshold may be caused by the machine: some hypervisors do not
@@ -30,40 +32,55 @@ pub(super) static RULE: Rule = Rule {
 /// the threshold.
 const AGAIN_NS: u64 = 10_000_000_000;
 
-fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    let floor = look.floor(RULE.id);
-    let now = look.now();
-    let Memory { long: lately, slow, .. } = memory;
-    slow.retain(|key, _| look.task(*key).is_some());
-    lately.retain(|_, last| now.saturating_sub(*last) < AGAIN_NS);
-    // Longer ones are that rule's.
-    let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
-    let polls = worker_held::polls(look);
-    let long = polls.iter().filter(|poll| (floor..held).contains(&poll.own_ns(look)));
-    let mut claim = |poll: &Poll<'_>| Claim {
-        since_ns: Some(poll.began_ns),
-        events: Some(u64::from(poll.is_news(slow))),
-        evidence: poll.evidence.cloned(),
-        cure: poll.evidence.and_then(|evidence| worker_held::cure(evidence)),
-        ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
-    };
-    let mut counts = |poll: &&Poll<'_>| {
+/// The polls that have been seen.
+#[derive(Clone, Debug, Default)]
+struct LongPoll {
+    /// When the latest poll of each group began.
+    latest: HashMap<Arc<str>, u64>,
+    counted: CountedPolls,
+}
+
+impl RuleState for LongPoll {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+        let now = look.now();
+        self.counted.forget_ended_tasks(look);
+        self.latest.retain(|_, began| now.saturating_sub(*began) < AGAIN_NS);
+        // Longer polls are reported by worker-held.
+        let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
+        let lengths = look.floor(RULE.id)..held;
+        let polls = polls(look);
+        let mut claims = Vec::new();
+        for poll in polls.iter().filter(|poll| lengths.contains(&poll.own_ns(look))) {
+            if self.is_second_or_twice_as_long(look, poll) {
+                claims.push(Claim {
+                    since_ns: Some(poll.began_ns),
+                    events: Some(u64::from(self.counted.insert(poll))),
+                    evidence: poll.evidence.cloned(),
+                    cure: poll.evidence.and_then(|evidence| fix(evidence)),
+                    ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
+                });
+            }
+        }
+        claims
+    }
+}
+
+impl LongPoll {
+    fn is_second_or_twice_as_long(&mut self, look: &Look<'_>, poll: &Poll<'_>) -> bool {
         let twice = 2 * look.thresholds.get(RULE.id).unwrap_or_default();
-        let before = lately.insert(poll.task.meta.group.clone(), poll.began_ns);
-        // The same poll is there again as long as it lasts.
+        let before = self.latest.insert(poll.task.meta.group.clone(), poll.began_ns);
+        // A running poll is in several snapshots.
         poll.own_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
-    };
-    long.filter(|poll| counts(poll)).map(&mut claim).collect()
+    }
 }
 
 fn sentence(poll: &Poll<'_>) -> String {
-    let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
     let length = poll.length();
     let what = match poll.kind {
         PollKind::Poll => "a poll",
         PollKind::Drop => "the drop of the future",
     };
-    format!("{what} of {} took {length}{}", poll.task.meta.name, why.unwrap_or_default())
+    format!("{what} of {} took {length}{}", poll.task.meta.name, poll.cause())
 }
 
 #[cfg(test)]

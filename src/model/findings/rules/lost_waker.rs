@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 use crate::{
     model::{TaskKind, TaskRates, TaskStats},
@@ -23,17 +23,17 @@ pub(super) static RULE: Rule = Rule {
     cure: "A future that returns Pending must store cx.waker().clone() where its event will wake \
            it. If the task is meant to wait forever, abort it when it is no longer needed.",
     on_the_wire: true,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
-fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
     (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
 }
 
-fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
-    let (who, idle) = (case.who(), duration(case.measure));
-    let sentence = match case.tasks {
+fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let (who, idle) = (group.subject(), duration(group.measure));
+    let sentence = match group.tasks {
         1 => {
             format!("{who} has been idle for {idle} and has no waker left: it will never run again")
         }
@@ -42,7 +42,7 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
              again"
         ),
     };
-    Claim { since_ns: Some(case.task.since_ns), ..Claim::of(case.task, case.measure, sentence) }
+    Claim { since_ns: Some(group.task.since_ns), ..Claim::of(group.task, group.measure, sentence) }
 }
 
 #[cfg(test)]

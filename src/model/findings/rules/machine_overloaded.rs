@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 use crate::text::{duration, whole_percent};
 
@@ -19,10 +19,10 @@ pub(super) static RULE: Rule = Rule {
     cure: "Give the program more CPU: stop other programs, raise the CPU quota of the container, \
            or use fewer workers and threads. This time is deducted from long polls.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let Some(machine) = look.machine else { return Vec::new() };
     let largest = (machine.largest_share() * 100.0) as u64;
     if largest < look.floor(RULE.id) {

@@ -24,7 +24,6 @@ use super::rule::Rule;
 use crate::text::{edit_distance, excerpt};
 
 pub(in crate::model) use worker_held::of_impact;
-pub(super) use worker_saturated::Saturation;
 
 macro_rules! register {
     ($($id:ident: $file:ident,)*) => {

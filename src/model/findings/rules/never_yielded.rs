@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    fix::fix,
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 
-use super::worker_held;
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::{Evidence, PollKind, State},
@@ -27,10 +27,10 @@ pub(super) static RULE: Rule = Rule {
     cure: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
     on_the_wire: true,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
-fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let whole = task.state == State::Polling || task.state.is_done();
     let only = task.polls == 1 && whole && !task.meta.kind.may_block();
     // One that has ended stays in the table for a while; that is no news.
@@ -50,14 +50,14 @@ fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evide
     look.snapshot.evidence.iter().find(of_task)
 }
 
-fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
-    let (task, length) = (case.task, duration(case.measure));
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let (task, length) = (group.task, duration(group.measure));
     let name = &task.meta.name;
     let ran = match task.state {
         State::Polling => format!("{name} has been in its first poll for {length}"),
         _ => format!("{name} spent {length} in its only poll"),
     };
-    let more = match case.tasks {
+    let more = match group.tasks {
         1 => String::new(),
         n => format!(" ({} more of {} do the same)", n - 1, task.meta.group),
     };
@@ -66,8 +66,8 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     Claim {
         since_ns: Some(look.now().saturating_sub(task.lifetime_ns)),
         evidence: evidence.cloned(),
-        cure: evidence.and_then(|evidence| worker_held::cure(evidence)),
-        ..Claim::of(task, case.measure, sentence)
+        cure: evidence.and_then(|evidence| fix(evidence)),
+        ..Claim::of(task, group.measure, sentence)
     }
 }
 

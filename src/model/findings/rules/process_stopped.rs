@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 use crate::text::duration;
 
@@ -20,10 +20,10 @@ pub(super) static RULE: Rule = Rule {
            polls and delays that contain it. If you did not stop the program, look for a debugger, \
            a suspended container or a paused virtual machine.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let Ok(machine) = &look.snapshot.machine else { return Vec::new() };
     let Some(before_ns) = look.before_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);

@@ -1,9 +1,11 @@
 //! More and more tasks wait for a worker, or things in a queue that a workload tells of.
 
+use std::{collections::HashMap, sync::Arc};
+
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
     growth::Growth,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, RuleState, Unit},
 };
 use crate::{
     model::GaugeValue,
@@ -25,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
            code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
     on_the_wire: true,
-    check: Check::Moment(check),
+    check: Check::Stateful(|| Box::new(QueueGrowing::default())),
 };
 
 const LEAST_NS: u64 = 5_000_000_000;
@@ -34,14 +36,25 @@ const LEAST_NS: u64 = 5_000_000_000;
 const CHANNEL: &str = "Use a bounded channel (tokio::sync::mpsc::channel): a full channel slows \
                        its senders down, so the overload becomes visible at its origin.";
 
-fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    let mut claims = queues(look, memory);
-    claims.extend(workers(look, memory));
-    claims
+/// The lengths of queues over time.
+#[derive(Clone, Debug, Default)]
+struct QueueGrowing {
+    /// Runnable tasks.
+    runnable: Option<Growth>,
+    /// Queues that workloads report, by workload.
+    reported: HashMap<Arc<str>, Growth>,
 }
 
-/// How long a channel is cannot be seen from outside; a workload of the lab tells.
-fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+impl RuleState for QueueGrowing {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+        let mut claims = queues(look, &mut self.reported);
+        claims.extend(runnable(look, &mut self.runnable));
+        claims
+    }
+}
+
+/// The length of a channel cannot be seen from outside; workloads of the lab report it.
+fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Claim> {
     let lab = look.snapshot.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let told = workloads.filter_map(|workload| {
@@ -51,7 +64,7 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     });
     let mut claims = Vec::new();
     for (name, length) in told {
-        let known = memory.queues.entry(name.clone());
+        let known = followed.entry(name.clone());
         let growth = known.or_insert_with(|| Growth::new(look.now(), length));
         growth.push(look.now(), length);
         let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
@@ -70,19 +83,17 @@ fn queues(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     claims
 }
 
-fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
+fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Claim> {
     // Behind a hog on each worker everybody waits; that is the hog's finding.
     if look.all_held() {
-        memory.queue = None;
-        return Vec::new();
+        *followed = None;
+        return None;
     }
     let ready = look.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled).count();
     let waiting = (ready as u64).max(look.snapshot.runtime.global_queue.value().unwrap_or(0));
-    let growth = memory.queue.get_or_insert_with(|| Growth::new(look.now(), waiting));
+    let growth = followed.get_or_insert_with(|| Growth::new(look.now(), waiting));
     growth.push(look.now(), waiting);
-    let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id)) else {
-        return Vec::new();
-    };
+    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))?;
     let sentence = format!(
         "more and more tasks are runnable: {}, {} more than {} ago",
         count(growing.to),
@@ -92,7 +103,7 @@ fn workers(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
     let (waiters, waiting) = look.waiters();
     let since_ns = Some(growing.since_ns);
     let claim = Claim::new(Suspect::Runtime, growing.by(), sentence);
-    vec![Claim { since_ns, waiters, waiting, ..claim }]
+    Some(Claim { since_ns, waiters, waiting, ..claim })
 }
 
 #[cfg(test)]

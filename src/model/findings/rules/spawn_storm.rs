@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     GroupCount, Look, RuleId, Severity,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 use crate::text::duration;
 
@@ -20,10 +20,10 @@ pub(super) static RULE: Rule = Rule {
            task (futures::stream::buffer_unordered); limit concurrent work with a \
            tokio::sync::Semaphore.",
     on_the_wire: true,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let Some(seconds) = look.span() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
     let floor = look.floor(RULE.id).max(1);

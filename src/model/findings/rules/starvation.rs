@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -24,10 +24,10 @@ pub(super) static RULE: Rule = Rule {
            cannot be stolen. If all workers are busy with short polls, the runtime has more work \
            than CPU: limit what is spawned, for example with a tokio::sync::Semaphore.",
     on_the_wire: true,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
-fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     if task.state != State::Scheduled || look.all_held() {
         return None;
     }
@@ -36,12 +36,12 @@ fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     Some(task.lasts_ns(look.now()).min(since_held_ns))
 }
 
-fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
-    let (name, wait) = (&case.task.meta.name, duration(case.measure));
-    let runnable = match case.tasks {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let (name, wait) = (&group.task.meta.name, duration(group.measure));
+    let runnable = match group.tasks {
         1 => format!("{name} has been runnable for {wait}"),
         n => {
-            let others = format!("{} more of {}", n - 1, case.task.meta.group);
+            let others = format!("{} more of {}", n - 1, group.task.meta.group);
             format!("{name} and {others} have been runnable for up to {wait}")
         }
     };
@@ -61,10 +61,10 @@ fn tell(look: &Look<'_>, case: &Case<'_>) -> Claim {
     );
     let (waiters, waiting) = look.waiters();
     Claim {
-        since_ns: Some(case.task.since_ns),
+        since_ns: Some(group.task.since_ns),
         waiters,
         waiting,
-        ..Claim::of(case.task, case.measure, sentence)
+        ..Claim::of(group.task, group.measure, sentence)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Case, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Claim, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -23,17 +23,17 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 60_000_000_000,
     cure: "Await its JoinHandle and handle the JoinError: it contains the panic.",
     on_the_wire: false,
-    check: Check::Task { of, tell },
+    check: Check::Tasks { measure, describe },
 };
 
-fn of(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     // How many there are is known when all have been met.
     (task.state == State::Panicked).then(|| look.floor(RULE.id))
 }
 
-fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
-    let (task, name) = (case.task, &case.task.meta.name);
-    let sentence = match case.tasks {
+fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+    let (task, name) = (group.task, &group.task.meta.name);
+    let sentence = match group.tasks {
         1 => format!("{name} panicked in poll {}", task.polls),
         n => format!(
             "{} of {} panicked within seconds, {name} in poll {}",
@@ -43,7 +43,7 @@ fn tell(_: &Look<'_>, case: &Case<'_>) -> Claim {
         ),
     };
     let since_ns = Some(task.since_ns);
-    Claim { since_ns, events: Some(case.fresh), ..Claim::of(task, case.tasks as u64, sentence) }
+    Claim { since_ns, events: Some(group.new), ..Claim::of(task, group.tasks as u64, sentence) }
 }
 
 #[cfg(test)]

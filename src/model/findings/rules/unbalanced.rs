@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    rule::{Check, Claim, Rule, Unit},
 };
 use crate::text::whole_percent;
 
@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
            no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Snapshot(check),
 };
 
 /// So many tasks in the busy worker's queue are more than what it is about to do.
@@ -27,7 +27,7 @@ const QUEUE: u64 = 4;
 /// A worker below this has nothing to do.
 const IDLE: f64 = 0.3;
 
-fn check(look: &Look<'_>, _: &mut Memory) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Claim> {
     let busy = look.workers.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
     let idle = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
     let (Some(busy), Some(idle)) = (busy, idle) else { return Vec::new() };

@@ -1,14 +1,14 @@
 //! A worker is in one poll for long: nobody else gets it meanwhile.
 
-use std::{collections::HashMap, sync::Arc};
-
 use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    fix::fix,
+    polls::{CountedPolls, Poll, cause, polls, with_deduction},
+    rule::{Check, Claim, Rule, RuleState, Unit},
 };
 use crate::{
-    model::{Entry, TaskStats},
-    snapshot::{CallKind, Cause, Evidence, PollKind, State},
+    model::Entry,
+    snapshot::PollKind,
     text::{duration, plural},
 };
 
@@ -25,131 +25,37 @@ pub(super) static RULE: Rule = Rule {
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking or a thread of its own.",
     on_the_wire: true,
-    check: Check::Moment(check),
+    check: Check::Stateful(|| Box::new(WorkerHeld::default())),
 };
 
-/// A poll that is under way, or was over before anybody looked.
-pub(super) struct Poll<'a> {
-    pub task: &'a TaskStats,
-    pub kind: PollKind,
-    /// The worker, if it is known.
-    pub worker: Option<usize>,
-    pub began_ns: u64,
-    pub length_ns: u64,
-    pub evidence: Option<&'a Arc<Evidence>>,
+/// The polls that have been counted.
+#[derive(Clone, Debug, Default)]
+struct WorkerHeld {
+    counted: CountedPolls,
 }
 
-impl Poll<'_> {
-    pub(super) fn is_over(&self) -> bool {
-        self.evidence.is_some_and(|evidence| evidence.over)
-    }
-
-    /// Its length less the time without a CPU, which is stated if it is much.
-    pub(super) fn length(&self) -> String {
-        let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
-        let length = duration(self.length_ns.saturating_sub(without_ns));
-        let length = match self.evidence.is_some_and(|evidence| evidence.is_least) {
-            true => format!("at least {length}"),
-            false => length,
+impl RuleState for WorkerHeld {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+        self.counted.forget_ended_tasks(look);
+        let floor = look.floor(RULE.id);
+        let polls = polls(look);
+        let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
+        if held.is_empty() {
+            return Vec::new();
+        }
+        let (waiters, waiting) = look.waiters();
+        let mut claim = |poll: &&Poll<'_>| Claim {
+            since_ns: Some(poll.began_ns),
+            events: Some(u64::from(self.counted.insert(poll))),
+            evidence: poll.evidence.cloned(),
+            waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
+            waiting: if poll.is_over() { 0 } else { waiting },
+            cure: poll.evidence.and_then(|evidence| fix(evidence)),
+            past: Some(past(poll)),
+            ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
         };
-        with_deduction(length, self.evidence)
+        held.iter().map(&mut claim).collect()
     }
-
-    /// How much of it the task is to blame for: nothing if it may block.
-    pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
-        match self.task.meta.kind.may_block() {
-            true => 0,
-            false => look.own_ns(self.length_ns, self.evidence).max(self.unseen_ns(look)),
-        }
-    }
-
-    /// Where the watchdog should have looked and has not, it or the whole machine was busy. A
-    /// poll that is still there at the look after that is no accident.
-    fn unseen_ns(&self, look: &Look<'_>) -> u64 {
-        let lately = |evidence: &&Arc<Evidence>| evidence.length_ns >= self.length_ns / 2;
-        let judged = self.evidence.filter(lately).is_some_and(|e| e.own_ns.is_some());
-        let before = self.began_ns.saturating_add(1_000_000_000);
-        let again = look.before_ns.is_some_and(|at| at >= before);
-        if again && !judged && !self.is_over() { self.length_ns } else { 0 }
-    }
-
-    /// Whether nobody was told of it before: neither of this poll nor of a later one of the
-    /// task.
-    pub(super) fn is_news(&self, told: &mut HashMap<u64, u64>) -> bool {
-        let last = told.insert(self.task.key, self.began_ns);
-        if let Some(last) = last.filter(|last| *last > self.began_ns) {
-            told.insert(self.task.key, last);
-        }
-        last.is_none_or(|last| last < self.began_ns)
-    }
-}
-
-/// The polls that are under way, and those that ended since the look before if somebody
-/// has watched them; in the order in which they began.
-pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
-    let now = look.now();
-    let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
-        let current = worker.current.as_ref()?;
-        let length_ns = now.saturating_sub(current.since_ns);
-        let task = look.task(current.key)?;
-        Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
-    });
-    let mut under_way: Vec<_> = on_workers.collect();
-    // Threads that are nobody's worker, and sources that know of no workers.
-    for task in &look.snapshot.tasks {
-        let kind = match task.state {
-            State::Polling => PollKind::Poll,
-            State::Dropping => PollKind::Drop,
-            _ => continue,
-        };
-        if !under_way.iter().any(|(known, ..)| known.key == task.key) {
-            under_way.push((task, kind, None, task.since_ns, task.lasts_ns(now)));
-        }
-    }
-    let mut polls: Vec<_> = under_way
-        .into_iter()
-        .map(|(task, kind, worker, began_ns, length_ns)| Poll {
-            task,
-            kind,
-            worker,
-            began_ns,
-            length_ns,
-            evidence: look.evidence(task.key, began_ns),
-        })
-        .collect();
-    let over = look.snapshot.evidence.iter().filter(|evidence| evidence.over);
-    polls.extend(over.filter_map(|evidence| {
-        let task = look.task(evidence.task)?;
-        let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
-        let worker = evidence.worker;
-        let kind = evidence.kind;
-        Some(Poll { task, kind, worker, began_ns, length_ns, evidence: Some(evidence) })
-    }));
-    // One after the other: who has been told of a later one takes an earlier one for old.
-    polls.sort_by_key(|poll| poll.began_ns);
-    polls
-}
-
-fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    memory.held.retain(|key, _| look.task(*key).is_some());
-    let floor = look.floor(RULE.id);
-    let polls = polls(look);
-    let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
-    if held.is_empty() {
-        return Vec::new();
-    }
-    let (waiters, waiting) = look.waiters();
-    let mut claim = |poll: &&Poll<'_>| Claim {
-        since_ns: Some(poll.began_ns),
-        events: Some(u64::from(poll.is_news(&mut memory.held))),
-        evidence: poll.evidence.cloned(),
-        waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
-        waiting: if poll.is_over() { 0 } else { waiting },
-        cure: poll.evidence.and_then(|evidence| cure(evidence)),
-        past: Some(past(poll)),
-        ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
-    };
-    held.iter().map(&mut claim).collect()
 }
 
 /// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
@@ -158,10 +64,8 @@ fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
 pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
-    let why = evidence.function().map(|function| format!(", {} in {function}", evidence.cause));
     let length = with_deduction(duration(own_ns), Some(evidence));
-    let why = why.unwrap_or_default();
-    let held = held_for(evidence.kind, evidence.worker, &length, &why);
+    let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
     (own_ns >= held_ns).then(|| Finding {
         rule: RULE.id,
         severity: RULE.severity,
@@ -175,21 +79,13 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
         evidence: Some(evidence.clone()),
         waiters: Vec::new(),
         waiting: 0,
-        cure: cure(evidence).unwrap_or(RULE.cure),
+        cure: fix(evidence).unwrap_or(RULE.cure),
         first_seen_ns: evidence.began_ns,
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
         part_of: None,
     })
-}
-
-/// `1.20s (and 300ms without a CPU)`
-fn with_deduction(length: String, evidence: Option<&Arc<Evidence>>) -> String {
-    match evidence.and_then(|evidence| evidence.deducted_ns()) {
-        Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
-        None => length,
-    }
 }
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
@@ -217,8 +113,7 @@ fn past(poll: &Poll<'_>) -> String {
 }
 
 fn held(poll: &Poll<'_>) -> String {
-    let why = poll.evidence.and_then(|e| Some(format!(", {} in {}", e.cause, e.function()?)));
-    held_for(poll.kind, poll.worker, &poll.length(), &why.unwrap_or_default())
+    held_for(poll.kind, poll.worker, &poll.length(), &poll.cause())
 }
 
 fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> String {
@@ -231,37 +126,18 @@ fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> S
     }
 }
 
-/// What to do about a poll that is long for this reason.
-pub(super) fn cure(evidence: &Evidence) -> Option<&'static str> {
-    if evidence.kind == PollKind::Drop {
-        return Some(
-            "Do no slow work in a destructor: when a task ends or is aborted, its destructors run \
-             on the worker. Clean up in an async function before that, or move the value to \
-             tokio::task::spawn_blocking(move || drop(value)).",
-        );
-    }
-    let Cause::Call(call) = &evidence.cause else { return None };
-    Some(match call.kind {
-        CallKind::Sleep => "Use tokio::time::sleep(…).await: std::thread::sleep blocks the worker.",
-        CallKind::Lock => {
-            "Hold the lock only briefly: drop its guard before slow work and before an .await. If \
-             it must be held for longer, use tokio::sync::Mutex, whose waiters yield."
-        }
-        CallKind::Read | CallKind::Write | CallKind::Wait => {
-            "Use the async version of this call (tokio::net, tokio::fs, tokio::process), or move \
-             it to tokio::task::spawn_blocking."
-        }
-        CallKind::Other => "Move this call to tokio::task::spawn_blocking.",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::findings::testing::{S, evidence, of, when};
-    use crate::model::{
-        CurrentPoll, Target, TaskKind, TaskMeta,
-        testing::{snapshot, task},
+    use std::sync::Arc;
+
+    use crate::{
+        model::{
+            CurrentPoll, Target, TaskKind, TaskMeta, TaskStats,
+            testing::{snapshot, task},
+        },
+        snapshot::{Cause, Evidence, State},
     };
 
     fn held(since_ns: u64) -> Target {

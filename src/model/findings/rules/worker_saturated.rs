@@ -7,10 +7,10 @@ use std::{
 
 use crate::model::findings::{
     Look, RuleId, Severity,
-    rule::{Check, Claim, Memory, Rule, Unit},
+    fix::fix,
+    rule::{Check, Claim, Rule, RuleState, Unit},
 };
 
-use super::worker_held;
 use crate::{
     model::{Entry, Figure, TaskStats, WorkerStats},
     snapshot::{Evidence, StackSample},
@@ -32,7 +32,7 @@ pub(super) static RULE: Rule = Rule {
            resources. If all of it must run there, use more workers, or limit how much work is \
            accepted at a time.",
     on_the_wire: false,
-    check: Check::Moment(check),
+    check: Check::Stateful(|| Box::new(WorkerSaturated::default())),
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -54,7 +54,7 @@ const KEEPING_MULTIPLE: u64 = 5;
 
 /// State of the rule.
 #[derive(Clone, Debug, Default)]
-pub(in crate::model::findings) struct Saturation {
+struct WorkerSaturated {
     /// Totals at the moments of the window.
     past: VecDeque<Totals>,
     /// p99 scheduling delays with their times, from before the condition held.
@@ -84,32 +84,34 @@ impl Totals {
     }
 }
 
-fn check(look: &Look<'_>, memory: &mut Memory) -> Vec<Claim> {
-    let memory = &mut memory.saturation;
-    let busiest = memory.busiest(look);
-    let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
-    let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
-    if look.is_machine_overloaded() {
-        // The tasks are not the cause of the current delays.
-        memory.frozen = None;
-        memory.groups.clear();
-        return Vec::new();
+impl RuleState for WorkerSaturated {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+        let busiest = self.busiest(look);
+        let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
+        let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
+        if look.is_machine_overloaded() {
+            // The tasks are not the cause of the current delays.
+            self.frozen = None;
+            self.groups.clear();
+            return Vec::new();
+        }
+        let reference = self.frozen.unwrap_or_else(|| self.reference());
+        let times = if self.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
+        let least = reference.map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| {
+            (reference * times).max(MIN_DELAY_NS)
+        });
+        let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
+        let percent = (share * 100.0) as u64;
+        if percent < look.floor(RULE.id) || delay < least {
+            self.frozen = None;
+            self.groups.clear();
+            self.remember(look.now(), delay);
+            return Vec::new();
+        }
+        self.frozen = Some(reference);
+        let Some(group) = self.busiest_group(look) else { return Vec::new() };
+        vec![claim(look, worker, percent, delay, reference, &group)]
     }
-    let reference = memory.frozen.unwrap_or_else(|| memory.reference());
-    let times = if memory.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
-    let least = reference
-        .map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| (reference * times).max(MIN_DELAY_NS));
-    let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
-    let percent = (share * 100.0) as u64;
-    if percent < look.floor(RULE.id) || delay < least {
-        memory.frozen = None;
-        memory.groups.clear();
-        memory.remember(look.now(), delay);
-        return Vec::new();
-    }
-    memory.frozen = Some(reference);
-    let Some(group) = memory.busiest_group(look) else { return Vec::new() };
-    vec![claim(look, worker, percent, delay, reference, &group)]
 }
 
 fn claim(
@@ -140,7 +142,7 @@ fn claim(
         text::whole_percent(share)
     );
     let (waiters, waiting) = look.waiters();
-    let cure = evidence.as_ref().and_then(|evidence| worker_held::cure(evidence));
+    let cure = evidence.as_ref().and_then(|evidence| fix(evidence));
     Claim { evidence, waiters, waiting, cure, ..Claim::of(task, percent, sentence) }
 }
 
@@ -170,7 +172,7 @@ struct BusyGroup<'a> {
     share: f64,
 }
 
-impl Saturation {
+impl WorkerSaturated {
     /// The busiest worker over the window and its busy share, net of run-queue delay and steal
     /// time; `None` until the window is full.
     fn busiest(&mut self, look: &Look<'_>) -> Option<(usize, f64)> {

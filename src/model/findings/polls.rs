@@ -1,0 +1,142 @@
+//! The polls that rules examine: running ones, and those that ended since the previous snapshot.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::Look;
+use crate::{
+    model::TaskStats,
+    snapshot::{Evidence, PollKind, State},
+    text::duration,
+};
+
+/// A poll that is running, or that ended since the previous snapshot.
+pub(super) struct Poll<'a> {
+    pub task: &'a TaskStats,
+    pub kind: PollKind,
+    /// The worker, if it is known.
+    pub worker: Option<usize>,
+    pub began_ns: u64,
+    pub length_ns: u64,
+    pub evidence: Option<&'a Arc<Evidence>>,
+}
+
+impl Poll<'_> {
+    pub(super) fn is_over(&self) -> bool {
+        self.evidence.is_some_and(|evidence| evidence.over)
+    }
+
+    /// The length less the time without a CPU, which is stated if it is much.
+    pub(super) fn length(&self) -> String {
+        let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
+        let length = duration(self.length_ns.saturating_sub(without_ns));
+        let length = match self.evidence.is_some_and(|evidence| evidence.is_least) {
+            true => format!("at least {length}"),
+            false => length,
+        };
+        with_deduction(length, self.evidence)
+    }
+
+    /// How long the task has blocked its worker, in nanoseconds; 0 if it may block.
+    pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
+        match self.task.meta.kind.may_block() {
+            true => 0,
+            false => look.own_ns(self.length_ns, self.evidence).max(self.unsampled_ns(look)),
+        }
+    }
+
+    /// The length of a poll that the watchdog should have sampled and has not: then the watchdog
+    /// or the whole machine was busy. It counts if it is still running one snapshot later.
+    fn unsampled_ns(&self, look: &Look<'_>) -> u64 {
+        let lately = |evidence: &&Arc<Evidence>| evidence.length_ns >= self.length_ns / 2;
+        let sampled = self.evidence.filter(lately).is_some_and(|e| e.own_ns.is_some());
+        let due_ns = self.began_ns.saturating_add(1_000_000_000);
+        let was_due = look.before_ns.is_some_and(|at| at >= due_ns);
+        if was_due && !sampled && !self.is_over() { self.length_ns } else { 0 }
+    }
+
+    /// `, sleeping in hog::spin`: the cause and the function, if a stack was captured.
+    pub(super) fn cause(&self) -> String {
+        self.evidence.map(|evidence| cause(evidence)).unwrap_or_default()
+    }
+}
+
+/// `, sleeping in hog::spin`; empty without a stack.
+pub(super) fn cause(evidence: &Evidence) -> String {
+    let function = evidence.function();
+    function.map(|function| format!(", {} in {function}", evidence.cause)).unwrap_or_default()
+}
+
+/// `1.20s (and 300ms without a CPU)`
+pub(super) fn with_deduction(length: String, evidence: Option<&Arc<Evidence>>) -> String {
+    match evidence.and_then(|evidence| evidence.deducted_ns()) {
+        Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
+        None => length,
+    }
+}
+
+/// The polls that a rule has counted: the start of the latest one of each task.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CountedPolls(HashMap<u64, u64>);
+
+impl CountedPolls {
+    /// Forgets tasks that are no longer listed.
+    pub(super) fn forget_ended_tasks(&mut self, look: &Look<'_>) {
+        self.0.retain(|key, _| look.task(*key).is_some());
+    }
+
+    /// Counts a poll; `false` if it or a later poll of its task has been counted before.
+    pub(super) fn insert(&mut self, poll: &Poll<'_>) -> bool {
+        let last = self.0.get(&poll.task.key);
+        let is_new = last.is_none_or(|last| *last < poll.began_ns);
+        if is_new {
+            self.0.insert(poll.task.key, poll.began_ns);
+        }
+        is_new
+    }
+}
+
+/// The running polls and, from a watchdog or a connection, those that ended since the previous
+/// snapshot; ordered by start.
+pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
+    let now = look.now();
+    let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
+        let current = worker.current.as_ref()?;
+        let length_ns = now.saturating_sub(current.since_ns);
+        let task = look.task(current.key)?;
+        Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
+    });
+    let mut running: Vec<_> = on_workers.collect();
+    // Threads that are not workers, and sources that report no workers.
+    for task in &look.snapshot.tasks {
+        let kind = match task.state {
+            State::Polling => PollKind::Poll,
+            State::Dropping => PollKind::Drop,
+            _ => continue,
+        };
+        if !running.iter().any(|(known, ..)| known.key == task.key) {
+            running.push((task, kind, None, task.since_ns, task.lasts_ns(now)));
+        }
+    }
+    let mut polls: Vec<_> = running
+        .into_iter()
+        .map(|(task, kind, worker, began_ns, length_ns)| Poll {
+            task,
+            kind,
+            worker,
+            began_ns,
+            length_ns,
+            evidence: look.evidence(task.key, began_ns),
+        })
+        .collect();
+    let over = look.snapshot.evidence.iter().filter(|evidence| evidence.over);
+    polls.extend(over.filter_map(|evidence| {
+        let task = look.task(evidence.task)?;
+        let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
+        let worker = evidence.worker;
+        let kind = evidence.kind;
+        Some(Poll { task, kind, worker, began_ns, length_ns, evidence: Some(evidence) })
+    }));
+    // `CountedPolls` takes a poll that began before a counted one as counted.
+    polls.sort_by_key(|poll| poll.began_ns);
+    polls
+}

@@ -1,0 +1,105 @@
+//! All rules with their state, and one pass over a snapshot for all of them.
+
+use std::collections::HashMap;
+
+use super::{
+    Look, RULES,
+    rule::{AffectedGroup, Check, Claim, Rule, RuleState},
+};
+use crate::model::TaskStats;
+
+/// Groups that a rule reports at most, the worst ones.
+const MAX_GROUPS: usize = 32;
+
+/// The state of the rules, one per model.
+#[derive(Clone, Debug)]
+pub(super) struct RuleSet {
+    stateful: Vec<(&'static Rule, Box<dyn RuleState>)>,
+}
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        let state = |rule: &&'static Rule| match rule.check {
+            Check::Stateful(new) => Some((*rule, new())),
+            Check::Tasks { .. } | Check::Snapshot(_) => None,
+        };
+        RuleSet { stateful: RULES.iter().filter_map(state).collect() }
+    }
+}
+
+impl RuleSet {
+    /// The candidates of all rules that are on.
+    pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
+        let is_on = |rule: &Rule| look.thresholds.get(rule.id).is_some();
+        let mut candidates = of_tasks(look);
+        for rule in RULES.into_iter().filter(|rule| is_on(rule)) {
+            if let Check::Snapshot(check) = rule.check {
+                candidates.extend(check(look).into_iter().map(|candidate| (rule, candidate)));
+            }
+        }
+        for (rule, state) in self.stateful.iter_mut().filter(|(rule, _)| is_on(rule)) {
+            candidates.extend(state.check(look).into_iter().map(|candidate| (*rule, candidate)));
+        }
+        candidates
+    }
+}
+
+/// The candidates of the rules that examine single tasks. There may be a million tasks, so all
+/// rules share one pass.
+fn of_tasks(look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
+    let rules: Vec<_> = RULES
+        .into_iter()
+        .filter_map(|rule| match rule.check {
+            Check::Tasks { measure, describe } => {
+                Some((rule, look.floor(rule.id), measure, describe))
+            }
+            Check::Snapshot(_) | Check::Stateful(_) => None,
+        })
+        .filter(|(rule, ..)| look.thresholds.get(rule.id).is_some())
+        .collect();
+    let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
+    for (at, task) in look.snapshot.tasks.iter().enumerate() {
+        let rates = look.rates.get(at).copied().unwrap_or_default();
+        for (nth, (_, floor, measure, _)) in rules.iter().enumerate() {
+            let Some(measure) = measure(look, task, rates).filter(|measure| measure >= floor)
+            else {
+                continue;
+            };
+            if !is_current(look, task) {
+                continue;
+            }
+            let is_new = look.before_ns.is_none_or(|before| task.since_ns > before);
+            let group = groups.entry((nth, &task.meta.group)).or_insert(AffectedGroup {
+                task,
+                measure,
+                tasks: 0,
+                new: 0,
+            });
+            group.tasks += 1;
+            group.new += u64::from(is_new);
+            if measure > group.measure {
+                (group.task, group.measure) = (task, measure);
+            }
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_unstable_by_key(|((nth, name), group)| (*nth, u64::MAX - group.measure, *name));
+    let mut reported = vec![0; rules.len()];
+    groups.retain(|((nth, _), _)| {
+        reported[*nth] += 1;
+        reported[*nth] <= MAX_GROUPS
+    });
+    let candidate = |((nth, _), group): ((usize, &str), AffectedGroup<'_>)| {
+        let (rule, _, _, describe) = rules[nth];
+        (rule, describe(look, &group))
+    };
+    groups.into_iter().map(candidate).collect()
+}
+
+/// Whether the statistics of a task are current: those of a program that has disconnected are not.
+fn is_current(look: &Look<'_>, task: &TaskStats) -> bool {
+    let mut targets = look.snapshot.targets.iter();
+    targets
+        .find(|target| target.keys.contains(&task.key))
+        .is_none_or(|target| target.link.is_live())
+}
