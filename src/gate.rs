@@ -76,30 +76,26 @@ impl Gate {
         }
     }
 
-    /// Looks at what a model has found.
+    /// Records the findings of a model that fail the run.
     pub fn look(&mut self, model: &Model) {
         if self.rules.is_empty() {
             return;
         }
+        let thresholds = model.thresholds();
         for finding in model.all_findings().iter().chain(model.partial_findings()) {
-            if !self.fails(finding) {
-                continue;
+            if self.fails(finding, thresholds) {
+                let id = finding.id();
+                match self.position(&id) {
+                    Some(at) => self.fired[at].1 = finding.clone(),
+                    None if self.fired.len() < MOST => self.fired.push((id, finding.clone())),
+                    None => {}
+                }
             }
-            let id = finding.id();
-            match self.position(&id) {
-                Some(at) => self.fired[at].1 = finding.clone(),
-                None if self.fired.len() < MOST => self.fired.push((id, finding.clone())),
-                None => {}
-            }
-        }
-        let held =
-            |rule: &FailOn| matches!(rule, FailOn::Any | FailOn::Rule(RuleId::WorkerHeld, _));
-        if !self.rules.iter().any(held) {
-            return;
         }
         for finding in model.held_in_impact() {
             let id = finding.id();
-            if self.position(&id).is_none() && self.fired.len() < MOST {
+            let is_new = self.position(&id).is_none() && self.fired.len() < MOST;
+            if is_new && self.fails(&finding, thresholds) {
                 self.fired.push((id, Arc::new(finding)));
             }
         }
@@ -109,12 +105,15 @@ impl Gate {
         self.fired.iter().position(|(known, _)| known == id)
     }
 
-    fn fails(&self, finding: &Finding) -> bool {
-        self.rules.iter().any(|rule| match rule {
+    fn fails(&self, finding: &Finding, thresholds: &Thresholds) -> bool {
+        self.rules.iter().any(|fail_on| match fail_on {
             FailOn::Any => finding.severity >= Severity::Warning && finding.part_of.is_none(),
-            // A poll that holds its worker is a long one all the more.
-            FailOn::Rule(RuleId::LongPoll, _) if finding.rule == RuleId::WorkerHeld => true,
-            FailOn::Rule(rule, _) => *rule == finding.rule,
+            FailOn::Rule(rule, _) if *rule == finding.rule => true,
+            FailOn::Rule(rule, _) => {
+                let is_reached =
+                    thresholds.get(*rule).is_some_and(|least| finding.measure >= least);
+                is_reached && finding.rule.rule().implies.contains(rule)
+            }
         })
     }
 
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_long_poll_in_the_impact_table_fails_the_run_without_a_finding() {
-        for fail_on in ["any", "worker-held", "worker-held=1s"] {
+        for fail_on in ["any", "worker-held", "worker-held=1s", "long-poll", "long-poll=1s"] {
             let gate = held(fail_on, S + S / 10, 0);
             let mut text = Vec::new();
             gate.tell(&mut text).expect("a Vec takes everything");
@@ -228,7 +227,8 @@ mod tests {
             assert!(text.starts_with(first), "{text}");
         }
         for (fail_on, length_ns, run_delay_ns) in [
-            ("long-poll", S, 0),
+            ("long-poll=2s", S, 0),
+            ("never-yielded=10ms", S, 0),
             ("starvation", S, 0),
             ("worker-held=2s", S, 0),
             ("any", S / 20, 0),

@@ -3,19 +3,14 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Finding, RuleId, Suspect, Thresholds,
+    Finding, Suspect, Thresholds,
     rule::{Claim, Rule},
 };
 
 /// Findings that are over and still remembered.
 const OVER: usize = 100;
-/// Rules that may be about the same polls as another one, which tells more of them.
-const WHOLE: [(RuleId, RuleId); 3] = [
-    (RuleId::LongPoll, RuleId::WorkerHeld),
-    (RuleId::NeverYielded, RuleId::WorkerHeld),
-    (RuleId::WorkerSaturated, RuleId::WorkerHeld),
-];
-/// What comes so soon after the other one is not told apart from it.
+/// A finding that is seen for the last time within this time of another one may be about the same
+/// polls.
 const SAME_NS: u64 = 5_000_000_000;
 /// Findings at a time, and those that may become some.
 const OPEN: usize = 200;
@@ -125,7 +120,7 @@ impl Book {
     }
 
     fn show(&mut self) {
-        self.tell_apart();
+        self.mark_parts();
         let came = self.entries.iter().filter(|entry| entry.finding.count > 0);
         let mut came: Vec<_> = came.map(|entry| entry.finding.clone()).collect();
         came.sort_by(|a, b| {
@@ -140,23 +135,21 @@ impl Book {
         (self.shown, self.parts) = came.into_iter().partition(|finding| finding.part_of.is_none());
     }
 
-    /// One hog is one finding: what another rule says of the same polls is a part of it.
-    fn tell_apart(&mut self) {
+    /// Marks findings that are part of another one: one hog is one finding.
+    fn mark_parts(&mut self) {
         for at in 0..self.entries.len() {
-            let this = &self.entries[at].finding;
-            let more = WHOLE.iter().find(|(part, _)| *part == this.rule).and_then(|(_, whole)| {
-                let mut entries = self.entries.iter().map(|entry| &entry.finding);
-                let same = |other: &&Arc<Finding>| {
-                    other.rule == *whole
-                        && other.count > 0
-                        && other.suspect == this.suspect
-                        && other.last_seen_ns.saturating_add(SAME_NS) >= this.last_seen_ns
-                        && other.last_seen_ns >= this.first_seen_ns
-                };
-                entries.find(same).map(|other| other.rule)
-            });
-            if self.entries[at].finding.part_of != more {
-                Arc::make_mut(&mut self.entries[at].finding).part_of = more;
+            let part = &self.entries[at].finding;
+            let covers = |entry: &&Entry| {
+                let whole = &entry.finding;
+                entry.rule.covers.contains(&part.rule)
+                    && whole.count > 0
+                    && whole.suspect == part.suspect
+                    && whole.last_seen_ns.saturating_add(SAME_NS) >= part.last_seen_ns
+                    && whole.last_seen_ns >= part.first_seen_ns
+            };
+            let part_of = self.entries.iter().find(covers).map(|entry| entry.rule.id);
+            if part.part_of != part_of {
+                Arc::make_mut(&mut self.entries[at].finding).part_of = part_of;
             }
         }
     }

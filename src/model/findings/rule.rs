@@ -49,6 +49,11 @@ pub struct Rule {
     pub(super) clear_ns: u64,
     /// What to do about it, unless the claim knows better.
     pub(super) cure: &'static str,
+    /// Rules whose findings about the same polls are part of a finding of this rule.
+    pub(super) covers: &'static [RuleId],
+    /// Rules that would report the same polls and leave them to this rule. With the same measure: a
+    /// poll that blocks its worker is a long poll.
+    pub implies: &'static [RuleId],
     pub(super) check: Check,
 }
 

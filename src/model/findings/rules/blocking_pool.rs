@@ -21,6 +21,8 @@ pub(super) static RULE: Rule = Rule {
            to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
            raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

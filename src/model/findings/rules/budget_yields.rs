@@ -18,6 +18,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Their input is always ready: receive several items per await (recv_many, larger \
            buffers), and limit the sender with a bounded channel.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

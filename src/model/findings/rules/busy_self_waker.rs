@@ -30,6 +30,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
            a oneshot; or check at a tokio::time::interval.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

@@ -27,6 +27,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Find large values that are kept across an .await: use a Vec instead of an array for \
            buffers, and Box::pin(…) large futures inside it.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

@@ -26,6 +26,8 @@ pub(super) static RULE: Rule = Rule {
            await with tokio::time::timeout, and stop them with a CancellationToken when their \
            client has disconnected.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Stateful(|| Box::new(Leak::default())),
 };
 

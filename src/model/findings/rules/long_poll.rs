@@ -24,6 +24,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Stateful(|| Box::new(LongPoll::default())),
 };
 

@@ -23,6 +23,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "A future that returns Pending must store cx.waker().clone() where its event will wake \
            it. If the task is meant to wait forever, abort it when it is no longer needed.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

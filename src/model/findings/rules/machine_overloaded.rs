@@ -19,6 +19,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Give the program more CPU: stop other programs, raise the CPU quota of the container, \
            or use fewer workers and threads. This time is deducted from long polls.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

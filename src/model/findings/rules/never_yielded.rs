@@ -27,6 +27,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

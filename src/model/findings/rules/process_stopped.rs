@@ -20,6 +20,8 @@ pub(super) static RULE: Rule = Rule {
            polls and delays that contain it. If you did not stop the program, look for a debugger, \
            a suspended container or a paused virtual machine.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

@@ -27,6 +27,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
            code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Stateful(|| Box::new(QueueGrowing::default())),
 };
 

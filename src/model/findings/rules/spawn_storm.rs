@@ -20,6 +20,8 @@ pub(super) static RULE: Rule = Rule {
            task (futures::stream::buffer_unordered); limit concurrent work with a \
            tokio::sync::Semaphore.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

@@ -24,6 +24,8 @@ pub(super) static RULE: Rule = Rule {
            cannot be stolen. If all workers are busy with short polls, the runtime has more work \
            than CPU: limit what is spawned, for example with a tokio::sync::Semaphore.",
     on_the_wire: true,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

@@ -23,6 +23,8 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 60_000_000_000,
     cure: "Await its JoinHandle and handle the JoinError: it contains the panic.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Tasks { measure, describe },
 };
 

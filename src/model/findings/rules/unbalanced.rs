@@ -19,6 +19,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
            no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Snapshot(check),
 };
 

@@ -25,6 +25,8 @@ pub(super) static RULE: Rule = Rule {
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking or a thread of its own.",
     on_the_wire: true,
+    covers: &[RuleId::LongPoll, RuleId::NeverYielded, RuleId::WorkerSaturated],
+    implies: &[RuleId::LongPoll],
     check: Check::Stateful(|| Box::new(WorkerHeld::default())),
 };
 

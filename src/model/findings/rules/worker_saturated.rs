@@ -32,6 +32,8 @@ pub(super) static RULE: Rule = Rule {
            resources. If all of it must run there, use more workers, or limit how much work is \
            accepted at a time.",
     on_the_wire: false,
+    covers: &[],
+    implies: &[],
     check: Check::Stateful(|| Box::new(WorkerSaturated::default())),
 };
 
