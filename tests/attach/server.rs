@@ -104,9 +104,7 @@ impl ConsoleServer {
 
     /// Waits until somebody watches.
     pub fn wait_for_a_client(&self) {
-        super::support::pty::wait_until("a client", || {
-            !self.shared.clients.lock().unwrap().is_empty()
-        });
+        super::support::wait_until("a client", || !self.shared.clients.lock().unwrap().is_empty());
     }
 
     /// How often somebody asked to stop the updates for everybody.

@@ -1,5 +1,5 @@
-//! The lab and its source: what a user can do to the runtime under test, and that the
-//! dashboard's side never waits for it.
+//! The lab, and the source over a runtime of this process: what a user can do to the runtime under
+//! test, and that the dashboard never waits for it.
 
 #![cfg(feature = "dashboard")]
 
@@ -7,10 +7,13 @@ mod bench;
 mod control;
 mod hog;
 mod kinds;
+mod live;
 mod node;
+mod sampler;
 mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;
+mod timeline;
 #[cfg(feature = "web")]
 mod web;
 mod work;

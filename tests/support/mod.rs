@@ -1,67 +1,20 @@
-//! What the end-to-end tests share: the real program, run with patience.
+//! What the tests share. Each test binary has a copy of its own and uses a part of it.
 
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     reason = "each test file uses its own part; a test may fail"
 )]
 
+mod own_process;
+#[cfg(feature = "dashboard")]
+mod program;
+#[cfg(feature = "dashboard")]
 pub mod pty;
+mod wait;
 
-use std::{
-    io::Read,
-    process::{Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
-
-/// Long enough for anything on any machine: tests wait for what they expect, and this
-/// only ends those that would wait for ever.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A folder that is not there, so that the user's own configuration is left out.
-pub const NO_CONFIG: &str = "/nonexistent/config";
-
-/// The program, with nothing of the caller's environment that would change it.
-pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asynctop"));
-    command.env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("LINES");
-    command.env_remove("CLICOLOR").env_remove("CLICOLOR_FORCE");
-    command.env("XDG_CONFIG_HOME", NO_CONFIG).env("LC_ALL", "C.UTF-8");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs the program to its end.
-pub fn run(args: &[&str]) -> Output {
-    let mut child = program().args(args).spawn().unwrap();
-    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let reading = thread::spawn(move || {
-        let mut text = Vec::new();
-        out.read_to_end(&mut text).unwrap();
-        text
-    });
-    let mut stderr = Vec::new();
-    let begin = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if begin.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("asynctop {args:?} did not come to an end");
-        }
-        thread::sleep(Duration::from_millis(2));
-    };
-    err.read_to_end(&mut stderr).unwrap();
-    Output { status, stdout: reading.join().unwrap(), stderr }
-}
-
-/// What it wrote to stdout, of a run that went well.
-pub fn stdout(args: &[&str]) -> String {
-    let Output { status, stdout, stderr } = run(args);
-    let stderr = String::from_utf8(stderr).unwrap();
-    assert!(status.success(), "asynctop {args:?}: {status}, {stderr}");
-    assert_eq!(stderr, "", "asynctop {args:?}");
-    String::from_utf8(stdout).unwrap()
-}
+pub use own_process::{in_own_process, own_process};
+#[cfg(feature = "dashboard")]
+pub use program::{NO_CONFIG, program, run, stdout};
+pub use wait::{PATIENCE, wait_for, wait_until};

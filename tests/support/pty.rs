@@ -18,7 +18,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use rustix::process::{Pid, Signal, kill_process};
 use vt100::{MouseProtocolMode, Screen};
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_asynctop");
 
@@ -308,15 +308,6 @@ pub fn wait_until_stopped(pid: u32) {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         text.rsplit(')').next().unwrap().trim_start().starts_with('T')
     });
-}
-
-#[track_caller]
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 fn size(columns: u16, rows: u16) -> PtySize {

@@ -1,7 +1,5 @@
 //! The source over any runtime of this process, without a lab.
 
-#![cfg(feature = "dashboard")]
-
 use std::time::{Duration, Instant};
 
 use asynctop::{
@@ -36,7 +34,7 @@ fn any_runtime_can_be_watched() {
     assert_eq!(snapshot.runtime.measured_tasks, 1);
     let task = &snapshot.tasks[0];
     assert_eq!((&*task.meta.name, &*task.meta.group), ("waiter-1", "waiter"));
-    assert!(task.meta.location.starts_with("tests/live.rs:"), "{}", task.meta.location);
+    assert!(task.meta.location.starts_with("tests/lab/live.rs:"), "{}", task.meta.location);
     assert_eq!((task.state, task.live_wakers.value()), (State::Idle, Some(0)));
     assert_eq!(snapshot.workers.len(), 1);
     assert_eq!(snapshot.workers[0].polls.value(), Some(1));

@@ -1,10 +1,6 @@
 //! Programs that use the watchdog and handle signals with `tokio::signal`.
-#![cfg(all(
-    feature = "watch",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![allow(unsafe_code)]
 
 use std::{
     hint::spin_loop,
@@ -17,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::in_own_process;
 use asynctop::{
     probe::Registry,
     watch::{WatchOptions, Watchdog},
@@ -95,56 +92,62 @@ fn captures(watchdog: &Watchdog) {
 
 #[test]
 fn twenty_thousand_signals_affect_neither_the_program_nor_the_watchdog() {
-    let registry = Registry::leak();
-    let (load, threads) = Load::start(registry);
-    // The handlers are installed before the watchdog's.
-    let listeners =
-        [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG].map(|number| (number, load.listen(number)));
-    let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
-    assert_eq!(watchdog.handle().no_stacks(), None);
-    captures(&watchdog);
-    for round in 0..20_000 {
-        for number in [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG] {
-            send(threads[round % 2], number);
+    in_own_process(|| {
+        let registry = Registry::leak();
+        let (load, threads) = Load::start(registry);
+        // The handlers are installed before the watchdog's.
+        let listeners = [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG]
+            .map(|number| (number, load.listen(number)));
+        let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+        assert_eq!(watchdog.handle().no_stacks(), None);
+        captures(&watchdog);
+        for round in 0..20_000 {
+            for number in [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG] {
+                send(threads[round % 2], number);
+            }
         }
-    }
-    captures(&watchdog);
-    for (number, listener) in listeners {
-        assert_receives(&load, listener, threads[0], number);
-    }
+        captures(&watchdog);
+        for (number, listener) in listeners {
+            assert_receives(&load, listener, threads[0], number);
+        }
+    });
 }
 
 #[test]
 fn listener_installed_after_the_watchdog_and_the_watchdog_both_work() {
-    let registry = Registry::leak();
-    let number = libc::SIGUSR2;
-    let options = WatchOptions { signal: number, ..WatchOptions::default() };
-    let watchdog = Watchdog::start(registry, options).unwrap();
-    assert_eq!(watchdog.handle().no_stacks(), None);
-    let (load, threads) = Load::start(registry);
-    captures(&watchdog);
-    let listener = load.listen(number);
-    captures(&watchdog);
-    assert_receives(&load, listener, threads[0], number);
-    captures(&watchdog);
+    in_own_process(|| {
+        let registry = Registry::leak();
+        let number = libc::SIGUSR2;
+        let options = WatchOptions { signal: number, ..WatchOptions::default() };
+        let watchdog = Watchdog::start(registry, options).unwrap();
+        assert_eq!(watchdog.handle().no_stacks(), None);
+        let (load, threads) = Load::start(registry);
+        captures(&watchdog);
+        let listener = load.listen(number);
+        captures(&watchdog);
+        assert_receives(&load, listener, threads[0], number);
+        captures(&watchdog);
+    });
 }
 
 #[test]
 fn threads_unmap_their_signal_stacks() {
-    let registry = Registry::leak();
-    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
-    let poll_on_a_thread = || {
-        let poll = || {
-            Builder::new_current_thread()
-                .build()
-                .unwrap()
-                .block_on(registry.instrument("short", async {}))
+    in_own_process(|| {
+        let registry = Registry::leak();
+        let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+        let poll_on_a_thread = || {
+            let poll = || {
+                Builder::new_current_thread()
+                    .build()
+                    .unwrap()
+                    .block_on(registry.instrument("short", async {}))
+            };
+            thread::spawn(poll).join().unwrap();
         };
-        thread::spawn(poll).join().unwrap();
-    };
-    poll_on_a_thread();
-    let before = mappings();
-    (0..500).for_each(|_| poll_on_a_thread());
-    let after = mappings();
-    assert!(after < before + 500, "{before} mappings, then {after}");
+        poll_on_a_thread();
+        let before = mappings();
+        (0..500).for_each(|_| poll_on_a_thread());
+        let after = mappings();
+        assert!(after < before + 500, "{before} mappings, then {after}");
+    });
 }

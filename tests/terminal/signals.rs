@@ -1,14 +1,14 @@
 //! Signals, a terminal that is gone, and a terminal that belongs to another job.
 
-#![cfg(all(feature = "dashboard", target_os = "linux"))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
+#![cfg(target_os = "linux")]
 
 use std::fs;
 
+use crate::support::{
+    pty::{Terminal, wait_until_stopped},
+    wait_until,
+};
 use rustix::process::{Pid, Signal, kill_process};
-use support::pty::{Terminal, wait_until, wait_until_stopped};
 
 const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
 

@@ -1,7 +1,5 @@
 //! What a long poll costs the others, on real runtimes: the bill is what the victims'
 //! own accounts say.
-#![cfg(feature = "watch")]
-#![allow(clippy::unwrap_used)]
 
 use std::{
     sync::{Arc, mpsc as blocking},

@@ -1,11 +1,7 @@
 //! A task that blocks its worker in a system call gets its stack captured, and the call behaves as
 //! without the watchdog.
-#![cfg(all(
-    feature = "watch",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![allow(unsafe_code)]
 
 use std::{
     io::{self, Read, Write},
@@ -167,7 +163,7 @@ fn blocked_thread_is_captured_repeatedly_without_a_signal() {
     let poll = until(first.captures() + 5);
     assert_eq!(setup.handle().stats().signals, signals);
     let evidence = poll.evidence();
-    assert_eq!(evidence.function(), Some("watch_blocked::ask_the_server"));
+    assert_eq!(evidence.function(), Some("blocked::ask_the_server"));
     assert_eq!(poll.cause().to_string(), "reading (recvfrom)");
     assert_eq!(evidence.stack.unwrap().cut, None, "down to the thread's first function");
     drop(there);

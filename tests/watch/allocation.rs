@@ -1,11 +1,9 @@
 //! The watchdog's signal handler may come at any time, also in the middle of an allocation: it
-//! allocates nothing itself. A program of its own, because it has its own allocator.
+//! allocates nothing itself.
+//!
+//! The allocator counts for all tests of this binary, but only the calls of one thread.
 
-#![cfg(all(
-    feature = "watch",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::{
@@ -25,13 +23,14 @@ use asynctop::{
 /// The system's allocator, which counts what one thread asks of it.
 struct Counting;
 
-/// The thread whose calls are counted.
+/// The thread whose calls are counted; 0 for none.
 static WATCHED: AtomicI32 = AtomicI32::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 fn count() {
+    let watched = WATCHED.load(SeqCst);
     // SAFETY: no arguments, cannot fail.
-    if WATCHED.load(SeqCst) == unsafe { libc::gettid() } {
+    if watched != 0 && watched == unsafe { libc::gettid() } {
         CALLS.fetch_add(1, SeqCst);
     }
 }

@@ -1,8 +1,5 @@
 //! A stop of the whole process, as by SIGSTOP or a debugger, counts for no task.
-#![cfg(all(feature = "dashboard", target_os = "linux"))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
+#![cfg(target_os = "linux")]
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,9 +8,9 @@ use std::{
     time::Duration,
 };
 
+use crate::support::program;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::program;
 
 const STOP: Duration = Duration::from_secs(3);
 

@@ -1,7 +1,5 @@
 //! The thread that takes snapshots: when it does, and that it ends.
 
-#![cfg(feature = "dashboard")]
-
 use std::{
     sync::{
         Arc,

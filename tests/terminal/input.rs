@@ -1,11 +1,6 @@
 //! Input from a terminal that does not arrive as whole keys, and a terminal that hangs.
 
-#![cfg(feature = "dashboard")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
-
-use support::pty::Terminal;
+use crate::support::pty::Terminal;
 
 const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
 

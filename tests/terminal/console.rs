@@ -5,10 +5,7 @@
 //! nothing, unless the environment has `CI`.
 
 #![cfg(all(feature = "console", tokio_unstable))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "whoever lacks tokio-console is to know")]
-
-mod support;
 
 use std::{
     env,
@@ -16,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::pty::Terminal;
+use crate::support::{self, pty::Terminal};
 
 /// The lab and where it is served, and tokio-console connected to it.
 struct Pair {

@@ -1,11 +1,6 @@
 //! The watchdog on a real runtime: the guilty are found at the right line and for the
 //! right reason, and nobody else is ever touched. Each test waits for what it expects.
-#![cfg(all(
-    feature = "watch",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-#![allow(clippy::unwrap_used)]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use std::{
     hint::black_box,
@@ -113,12 +108,12 @@ fn a_spinning_hog_is_blamed_at_its_line() {
     let hog = setup.hog(|stop| {
         black_box(spin(&stop));
     });
-    let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "watch::spin"));
+    let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "stacks::spin"));
     let (function, file, line) = blamed(&poll);
-    assert_eq!((&*function, &*file), ("watch::spin", "tests/watch.rs"));
+    assert_eq!((&*function, &*file), ("stacks::spin", "tests/watch/stacks.rs"));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
     assert!(computes(&poll), "{}", poll.cause());
-    assert_eq!(poll.evidence().function(), Some("watch::spin"));
+    assert_eq!(poll.evidence().function(), Some("stacks::spin"));
     assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
     assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
 }
@@ -151,7 +146,7 @@ fn thread_busy_with_short_polls_is_sampled_at_its_line() {
         let samples = setup.watchdog.handle().samples();
         samples.into_iter().find(|sample| {
             let evidence = StackSample::evidence(&[sample]).unwrap();
-            evidence.function() == Some("watch::compute_shortly")
+            evidence.function() == Some("stacks::compute_shortly")
         })
     });
     setup.stop.store(true, Relaxed);
@@ -180,7 +175,7 @@ fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
     let (function, file, line) = blamed(&poll);
-    assert_eq!((&*function, &*file), ("watch::nap", "tests/watch.rs"));
+    assert_eq!((&*function, &*file), ("stacks::nap", "tests/watch/stacks.rs"));
     assert!(NAP.contains(&line), "{line} in {NAP:?}");
 }
 
@@ -200,7 +195,7 @@ fn a_hog_that_waits_for_a_mutex_waits_for_a_lock() {
     });
     setup.until(hog, |poll| {
         let waits = poll.cause().to_string() == "waiting for a lock (futex)";
-        waits && is_in(poll, "watch::wait_for_lock")
+        waits && is_in(poll, "stacks::wait_for_lock")
     });
     drop(held);
 }
@@ -236,11 +231,11 @@ fn the_chain_of_calls_is_there_with_its_inlined_function() {
     let hog = setup.hog(|stop| {
         black_box(middle(&stop));
     });
-    let poll = setup.until(hog, |poll| is_in(poll, "watch::spin"));
+    let poll = setup.until(hog, |poll| is_in(poll, "stacks::spin"));
     let stack = &poll.stacks[0].0;
     let user: Vec<_> = stack.task_frames().iter().filter(|f| f.kind == FrameKind::User).collect();
     let names: Vec<_> = user.iter().map(|frame| &*frame.name).collect();
-    assert_eq!(names[..3], ["watch::spin", "watch::innermost", "watch::middle"], "{stack}");
+    assert_eq!(names[..3], ["stacks::spin", "stacks::innermost", "stacks::middle"], "{stack}");
     assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Harness), "{stack}");
     assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Runtime), "{stack}");
     let outside = &stack.frames[stack.task_frames().len()..];
@@ -278,7 +273,7 @@ fn a_thread_that_blocks_the_signal_is_said_to_and_answers_when_it_can() {
         why.contains("blocks the watchdog's signal").then_some(())
     });
     seen.store(true, Relaxed);
-    let poll = setup.until(hog, |poll| is_in(poll, "watch::spin"));
+    let poll = setup.until(hog, |poll| is_in(poll, "stacks::spin"));
     assert_eq!(poll.no_stack, None);
 }
 
@@ -297,7 +292,7 @@ fn stacks_of_one_poll_are_merged_into_a_profile() {
     let evidence = poll.evidence();
     let whole: f64 = evidence.shares.iter().map(|share| share.part).sum();
     assert!((0.99..1.01).contains(&whole), "{evidence:?}");
-    assert!(evidence.profile().unwrap().contains("% in watch::spin_until"), "{evidence:?}");
+    assert!(evidence.profile().unwrap().contains("% in stacks::spin_until"), "{evidence:?}");
 }
 
 #[inline(never)]
@@ -330,7 +325,7 @@ fn a_task_inside_of_a_task_is_blamed_itself() {
     });
     let key = inner.key();
     setup.runtime.spawn(setup.registry.instrument_task("outer", inner));
-    setup.until(key, |poll| is_in(poll, "watch::spin"));
+    setup.until(key, |poll| is_in(poll, "stacks::spin"));
 }
 
 #[test]
@@ -388,14 +383,14 @@ fn what_runs_next_to_a_hog_is_never_in_its_stacks() {
     let handle = setup.watchdog.handle();
     let of_the_hog = || {
         let all = handle.records().into_iter();
-        all.filter(|poll| is_in(poll, "watch::spin_until")).collect::<Vec<_>>()
+        all.filter(|poll| is_in(poll, "stacks::spin_until")).collect::<Vec<_>>()
     };
     wait_for(|| (of_the_hog().len() >= 20).then_some(()));
     setup.stop.store(true, Relaxed);
     let hog = of_the_hog()[0].task;
     for poll in handle.records() {
         let names = poll.stacks.iter().flat_map(|(stack, _)| &stack.frames).map(|f| &*f.name);
-        let guilty = if poll.task == hog { "watch::innocent" } else { "watch::spin_until" };
+        let guilty = if poll.task == hog { "stacks::innocent" } else { "stacks::spin_until" };
         assert!(names.into_iter().all(|name| name != guilty), "{poll:?}");
     }
 }

@@ -1,17 +1,12 @@
 //! The program without a screen: what it says to wrong input, and what it reports.
 
-#![cfg(feature = "dashboard")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
-
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Output, Stdio},
 };
 
+use crate::support::{program, run, stdout};
 use serde_json::Value;
-use support::{program, run, stdout};
 
 fn report(args: &[&str]) -> Value {
     let text = stdout(&[&["--headless", "--format", "json"], args].concat());
@@ -395,7 +390,7 @@ fn the_program_prints_what_it_is() {
     assert!(man.contains(".SH KEYS") && man.contains("start or stop the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
     let mixed = stdout(&["scenarios", "mixed"]);
-    assert_eq!(mixed, include_str!("../assets/scenarios/mixed.toml"), "as the file has it");
+    assert_eq!(mixed, include_str!("../../assets/scenarios/mixed.toml"), "as the file has it");
     let kinds = stdout(&["scenarios", "--kinds"]);
     assert!(kinds.contains("kind = \"heartbeats\"") && kinds.contains("[default: \"10ms\"]"));
     assert!(stdout(&["--version"]).starts_with("asynctop "));

@@ -1,12 +1,9 @@
 //! Tests that fail as they should: what `asynctop::testing` says of a blocked worker and of
 //! a test that hangs, and that it says nothing of the innocent.
-#![cfg(feature = "watch")]
-#![allow(clippy::unwrap_used)]
 
 use std::{
     hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{in_own_process, own_process};
 use asynctop::testing::{self, Check};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -53,7 +51,7 @@ fn names_the_nap(said: &str) {
     assert!(said.contains("the limit is 500ms"), "{said}");
     if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
         assert!(said.contains("sleeping in clock_nanosleep"), "{said}");
-        let mut lines = NAP.map(|line| format!("testing::nap at tests/testing.rs:{line}"));
+        let mut lines = NAP.map(|line| format!("testing::nap at tests/watch/testing.rs:{line}"));
         assert!(lines.any(|line| said.contains(&line)), "{said}");
     }
 }
@@ -74,7 +72,7 @@ fn a_task_that_blocks_is_told_with_its_name() {
                 asynctop::spawn_named("sleeper", async { nap() }).await.unwrap();
             }),
         );
-        assert!(said.starts_with("sleeper (spawned at tests/testing.rs:"), "{said}");
+        assert!(said.starts_with("sleeper (spawned at tests/watch/testing.rs:"), "{said}");
         names_the_nap(&said);
     }
 }
@@ -104,7 +102,7 @@ fn a_destructor_that_blocks_is_reported_as_a_drop() {
                 let _ = writer.await;
             }),
         );
-        assert!(report.starts_with("writer (spawned at tests/testing.rs:"), "{report}");
+        assert!(report.starts_with("writer (spawned at tests/watch/testing.rs:"), "{report}");
         let how = "blocked its worker while its future was dropped, for ";
         assert!(report.contains(how), "{report}");
         names_the_nap(&report.replace(how, "blocked its worker for "));
@@ -187,12 +185,12 @@ async fn wait_for_ever(never: oneshot::Receiver<()>) {
 fn says_where_all_wait(said: &str) {
     assert!(said.starts_with("the test hangs: it has not ended after 300ms"), "{said}");
     assert!(said.contains("the test: idle for"), "{said}");
-    assert!(said.contains("waiter (spawned at tests/testing.rs:"), "{said}");
+    assert!(said.contains("waiter (spawned at tests/watch/testing.rs:"), "{said}");
     assert!(said.contains(", for a reply): idle for"), "{said}");
     if cfg!(all(feature = "await-points", tokio_unstable, target_os = "linux")) {
         // A oneshot's receiver does not tell; a sleep does.
         assert!(said.contains("waits in "), "{said}");
-        assert!(said.contains("testing::naps at tests/testing.rs:"), "{said}");
+        assert!(said.contains("testing::naps at tests/watch/testing.rs:"), "{said}");
     }
     let _ = WAIT;
 }
@@ -203,44 +201,38 @@ async fn naps() {
 
 #[test]
 fn a_test_that_hangs_says_where_all_wait() {
-    for runtime in [current_thread(), multi_thread()] {
-        let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
-        let said = failure(
-            &runtime,
-            check.run(async {
-                let (_sender, never) = oneshot::channel();
-                asynctop::spawn_named("napper", naps());
-                let waiter = asynctop::spawn_named("waiter", async {
-                    asynctop::stage("for a reply");
-                    wait_for_ever(never).await;
-                });
-                let _ = waiter.await;
-            }),
-        );
-        says_where_all_wait(&said);
-    }
-}
-
-const HELD: &str = "ASYNCTOP_TEST_THAT_IS_HELD";
-
-/// Not for itself: `a_test_whose_thread_is_held_ends_all_the_same` runs it.
-#[test]
-fn held_for_ever() {
-    if std::env::var_os(HELD).is_none() {
-        return;
-    }
-    let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
-    current_thread().block_on(check.run(async {
-        loop {
-            nap();
+    in_own_process(|| {
+        for runtime in [current_thread(), multi_thread()] {
+            let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
+            let said = failure(
+                &runtime,
+                check.run(async {
+                    let (_sender, never) = oneshot::channel();
+                    asynctop::spawn_named("napper", naps());
+                    let waiter = asynctop::spawn_named("waiter", async {
+                        asynctop::stage("for a reply");
+                        wait_for_ever(never).await;
+                    });
+                    let _ = waiter.await;
+                }),
+            );
+            says_where_all_wait(&said);
         }
-    }));
+    });
 }
 
 #[test]
 fn a_test_whose_thread_is_held_ends_all_the_same() {
-    let mut this = Command::new(std::env::current_exe().unwrap());
-    let output = this.args(["--exact", "held_for_ever"]).env(HELD, "1").output().unwrap();
+    let held = own_process(|| {
+        let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
+        current_thread().block_on(check.run(async {
+            loop {
+                nap();
+            }
+        }));
+    });
+    let Some(mut held) = held else { return };
+    let output = held.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(101), "{said}");
     assert!(said.contains("the test hangs"), "{said}");

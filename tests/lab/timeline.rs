@@ -1,7 +1,5 @@
 //! Who ran when, as real runtimes have it.
 
-#![cfg(feature = "dashboard")]
-
 use std::{
     sync::{Arc, Mutex},
     thread,

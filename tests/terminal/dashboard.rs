@@ -1,13 +1,8 @@
 //! The program in a real pseudo-terminal. Nothing here sleeps for a while and hopes: each
 //! test waits for what it expects.
 
-#![cfg(feature = "dashboard")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
-
+use crate::support::pty::Terminal;
 use rustix::process::Signal;
-use support::pty::Terminal;
 use vt100::MouseProtocolMode;
 
 #[test]

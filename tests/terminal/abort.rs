@@ -1,18 +1,15 @@
 //! The terminal after the process has aborted.
 
-#![cfg(all(feature = "dashboard", target_os = "linux"))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
+#![cfg(target_os = "linux")]
 
 use std::{env, hint::black_box, path::Path, process, thread};
 
+use crate::support::pty::Terminal;
 use asynctop::{signals, term};
 use rustix::{
     stdio::stdout,
     termios::{LocalModes, tcgetattr},
 };
-use support::pty::Terminal;
 
 /// Names the way in which [`aborts`] aborts.
 const CAUSE: &str = "CAUSE_OF_THE_ABORT";
@@ -57,7 +54,7 @@ fn abort_restores_the_terminal() {
     let this = this.to_str().unwrap();
     for cause in ["call", "panic", "stack-overflow"] {
         let cause_is = format!("{CAUSE}={cause}");
-        let args = [&*cause_is, this, "--exact", "aborts", "--nocapture"];
+        let args = [&*cause_is, this, "--exact", "abort::aborts", "--nocapture"];
         let mut terminal = Terminal::of(Path::new("/usr/bin/env"), &args, 80, 24);
         assert_eq!(terminal.wait_for_end().signal(), Some("Aborted"), "{cause}");
         assert!(terminal.raw().contains("\x1b[?1049h"), "{cause}: the terminal was taken");

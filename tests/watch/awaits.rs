@@ -1,0 +1,305 @@
+//! Where an idle task waits: it is asked, and says so at its line, and goes on as before.
+//!
+//! Each test has a process of its own: a query needs memory for several stacks, of which a process
+//! has few.
+
+#![cfg_attr(
+    not(all(feature = "await-points", tokio_unstable)),
+    allow(dead_code, unused_imports, reason = "await points need both")
+)]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::in_own_process;
+use asynctop::{
+    probe::{Reading, Registry, State},
+    watch::{AwaitPoint, Awaits, WatchOptions, Watchdog},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+    time::sleep,
+};
+
+struct Setup {
+    registry: &'static Registry,
+    watchdog: Watchdog,
+    runtime: Runtime,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let registry = Registry::leak();
+        let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Setup { registry, watchdog, runtime }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> u64 {
+        let task = self.registry.instrument_task("task", future);
+        let key = task.key();
+        self.runtime.spawn(task);
+        wait_for(|| (self.reading(key)?.state == State::Idle).then_some(()));
+        key
+    }
+
+    fn reading(&self, key: u64) -> Option<Reading> {
+        let mut found = None;
+        self.registry.scan(self.registry.now(), |task| {
+            if task.key() == key {
+                found = Some(task.reading);
+            }
+        });
+        found
+    }
+
+    /// The statistics of an idle task without those that grow while it is idle.
+    fn account(&self, key: u64) -> Reading {
+        let reading = wait_for(|| self.reading(key).filter(|now| now.state == State::Idle));
+        Reading { lifetime: 0, idle: 0, ..reading }
+    }
+
+    /// Lets the only worker run whatever is scheduled.
+    fn run_scheduled(&self) {
+        let yields = async {
+            for _ in 0..16 {
+                tokio::task::yield_now().await;
+            }
+        };
+        self.runtime.block_on(self.runtime.spawn(yields)).unwrap();
+    }
+
+    fn answer(&self, key: u64) -> AwaitPoint {
+        let handle = self.watchdog.handle();
+        wait_for(|| handle.await_point(key).filter(|point| point.answer != Awaits::Asked))
+    }
+
+    /// Asks until there is an answer: the memory for stacks is limited.
+    fn ask(&self, key: u64) -> Vec<String> {
+        wait_for(|| {
+            self.watchdog.handle().ask(key);
+            let point = self.answer(key);
+            matches!(point.answer, Awaits::In(_)).then(|| point.lines())
+        })
+    }
+}
+
+#[track_caller]
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+const NAP: u32 = line!() + 2;
+async fn nap() {
+    sleep(Duration::from_secs(3600)).await;
+}
+
+const OUTER: u32 = line!() + 2;
+async fn outer() {
+    nap().await;
+}
+
+#[cfg(all(feature = "await-points", tokio_unstable))]
+mod traced {
+    use super::*;
+
+    #[test]
+    fn the_chain_of_awaits_is_there_with_its_lines() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let lines = setup.ask(setup.spawn(outer()));
+            assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
+            assert_eq!(
+                lines[1],
+                format!("  awaits::nap at tests/watch/awaits.rs:{NAP}"),
+                "{lines:#?}"
+            );
+            assert_eq!(
+                lines[2],
+                format!("  awaits::outer at tests/watch/awaits.rs:{OUTER}"),
+                "{lines:#?}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_task_that_was_asked_goes_on_as_before_and_its_account_is_exact() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let (sender, mut receiver) = mpsc::channel(1);
+            let (done, is_done) = std::sync::mpsc::channel();
+            let key = setup.spawn(async move {
+                while let Some(n) = receiver.recv().await {
+                    done.send(n).unwrap();
+                }
+            });
+            for n in 0..20 {
+                let before = setup.account(key);
+                setup.ask(key);
+                // Tokio may poll it once more, and such a poll would be counted.
+                setup.run_scheduled();
+                assert_eq!(setup.account(key), before, "the same as without the query");
+                sender.blocking_send(n).unwrap();
+                assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok(n));
+                wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
+            }
+            drop(sender);
+            wait_for(|| (setup.reading(key)?.state == State::Completed).then_some(()));
+        });
+    }
+
+    #[test]
+    fn query_of_a_nested_measured_future_is_not_counted() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let (inner, neighbor) = (
+                setup.registry.instrument("inner", outer()),
+                setup.registry.instrument("neighbor", nap()),
+            );
+            let (inner_key, neighbor_key) = (inner.key(), neighbor.key());
+            let key = setup.spawn(async {
+                tokio::join!(inner, neighbor);
+            });
+            let keys = [key, inner_key, neighbor_key];
+            let before = keys.map(|key| setup.account(key));
+            for asked in keys {
+                setup.ask(asked);
+                setup.run_scheduled();
+                assert_eq!(keys.map(|key| setup.account(key)), before, "{asked} was asked");
+            }
+            let threads = setup.registry.threads(setup.registry.now());
+            let (polls, busy) = threads
+                .iter()
+                .fold((0, 0), |sum, thread| (sum.0 + thread.polls, sum.1 + thread.busy));
+            let counted: u64 = before.iter().map(|account| account.polls).sum();
+            assert_eq!(polls, counted);
+            assert_eq!(busy, setup.reading(key).unwrap().busy, "the others are part of it");
+        });
+    }
+
+    #[test]
+    fn wake_during_a_query_is_counted() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let (sender, mut receiver) = mpsc::channel(1);
+            let (done, is_done) = std::sync::mpsc::channel();
+            let key = setup.spawn(async move {
+                while let Some(()) = receiver.recv().await {
+                    done.send(()).unwrap();
+                }
+            });
+            let before = setup.account(key);
+            for _ in 0..100 {
+                thread::scope(|scope| {
+                    scope.spawn(|| setup.watchdog.handle().ask(key));
+                    sender.blocking_send(()).unwrap();
+                });
+                is_done.recv_timeout(Duration::from_secs(60)).unwrap();
+            }
+            let after = wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
+            assert!(after.wakes - before.wakes >= 1, "{after:?}");
+            assert_eq!(after.lifetime, after.busy + after.scheduled + after.idle);
+        });
+    }
+
+    #[test]
+    fn all_that_a_select_waits_for_is_told() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let key = setup.spawn(async {
+                let (_sender, mut receiver) = mpsc::channel::<()>(1);
+                tokio::select! {
+                    () = nap() => {}
+                    _ = receiver.recv() => {}
+                }
+            });
+            let lines = setup.ask(key).join("\n");
+            assert_eq!(lines.matches("waits in").count(), 2, "{lines}");
+            assert!(lines.contains("waits in Sleep::poll"), "{lines}");
+            assert!(lines.contains("waits in Receiver::recv"), "{lines}");
+        });
+    }
+
+    #[test]
+    fn futures_that_are_not_tokios_do_not_tell() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let key = setup.spawn(std::future::pending());
+            assert_eq!(
+                setup.ask(key),
+                ["awaits no Tokio future; await points in other crates are not traced"]
+            );
+        });
+    }
+
+    #[test]
+    fn many_who_are_asked_at_once_by_many_stay_whole() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let keys: Vec<_> = (0..50).map(|_| setup.spawn(outer())).collect();
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        for key in keys.iter().cycle().take(500) {
+                            setup.watchdog.handle().ask(*key);
+                        }
+                    });
+                }
+            });
+            for key in keys {
+                let reading =
+                    wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
+                assert_eq!(reading.lifetime, reading.busy + reading.scheduled + reading.idle);
+            }
+        });
+    }
+}
+
+#[test]
+fn who_does_not_wait_is_not_asked() {
+    in_own_process(|| {
+        let setup = Setup::new();
+        let (stop, is_stopped) = std::sync::mpsc::channel::<()>();
+        let task = setup.registry.instrument_task("polls", async move {
+            let _ = is_stopped.recv();
+        });
+        let key = task.key();
+        setup.runtime.spawn(task);
+        wait_for(|| (setup.reading(key)?.state == State::Polling).then_some(()));
+        setup.watchdog.handle().ask(key);
+        let AwaitPoint { answer: Awaits::Unavailable(why), .. } = setup.answer(key) else {
+            panic!("there is nothing to ask")
+        };
+        if cfg!(all(feature = "await-points", tokio_unstable)) {
+            assert_eq!(&*why, "the task is not idle");
+        }
+        drop(stop);
+        wait_for(|| (setup.reading(key)?.state == State::Completed).then_some(()));
+        setup.watchdog.handle().ask(key);
+        assert!(matches!(setup.answer(key).answer, Awaits::Unavailable(_)));
+    });
+}
+
+#[cfg(not(all(feature = "await-points", tokio_unstable)))]
+#[test]
+fn without_tokios_unstable_parts_the_reason_is_said() {
+    in_own_process(|| {
+        let setup = Setup::new();
+        let key = setup.spawn(outer());
+        setup.watchdog.handle().ask(key);
+        let lines = setup.answer(key).lines();
+        assert!(lines[0].starts_with("– await point unknown: "), "{lines:?}");
+        assert_eq!((NAP, OUTER), (NAP, OUTER));
+    });
+}

@@ -1,0 +1,20 @@
+//! The watchdog on real runtimes: long polls are found with the line and the reason, other polls
+//! are left alone.
+//!
+//! The watchdogs of a process share its signal handlers and the memory into which stacks are
+//! copied. A test that changes the handlers, or that a full memory would fail, runs in a process of
+//! its own.
+
+#![cfg(feature = "watch")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod allocation;
+mod awaits;
+mod blocked;
+mod handler;
+mod impact;
+mod signals;
+mod stacks;
+#[path = "../support/mod.rs"]
+mod support;
+mod testing;
