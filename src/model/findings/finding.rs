@@ -2,11 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use super::RuleId;
-use crate::snapshot::Evidence;
+use super::{RuleId, rule::Rule};
+use crate::{model::TaskStats, snapshot::Evidence};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "dashboard", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -52,6 +53,13 @@ impl fmt::Display for Suspect {
     }
 }
 
+#[cfg(feature = "dashboard")]
+impl serde::Serialize for Suspect {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What makes a finding the same one from look to look: its rule and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingId {
@@ -63,6 +71,7 @@ pub struct FindingId {
 
 /// A task that waits for a worker because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dashboard", derive(serde::Serialize))]
 pub struct Waiter {
     /// The task's key.
     pub task: u64,
@@ -73,53 +82,119 @@ pub struct Waiter {
 }
 
 /// One thing that is wrong, or was.
+///
+/// Rules return candidates; a candidate whose rule fires becomes a finding, which follows the
+/// candidates of the next snapshots until it is resolved.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dashboard", derive(serde::Serialize))]
 pub struct Finding {
     /// The rule that found it.
     pub rule: RuleId,
     /// How bad it is.
     pub severity: Severity,
+    /// Whether it holds now.
+    pub active: bool,
+    /// The rule that reports the same polls in more detail, and is listed instead.
+    pub part_of: Option<RuleId>,
     /// Whom it is about.
     pub suspect: Suspect,
-    /// The key of the task that is to blame; of several, the worst.
+    /// The key of the offending task; of several, the worst.
     pub task: Option<u64>,
-    /// The number of that task that people see.
+    /// The id of that task, as it is displayed.
     pub task_id: Option<u64>,
-    /// The program that the task is of, where several may be watched; else empty.
+    /// The program of the task, where several may be watched; else empty.
+    #[cfg_attr(feature = "dashboard", serde(skip))]
     pub target: Arc<str>,
-    /// A plain sentence with the numbers: those of now, or, if it is over, of the worst moment.
+    /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
+    /// snapshot.
     pub sentence: String,
+    /// The sentence once it is resolved, if it reads differently.
+    #[cfg_attr(feature = "dashboard", serde(skip))]
+    pub(super) sentence_when_resolved: Option<String>,
     /// How bad it is, in the unit of the rule's threshold.
     pub measure: u64,
+    /// When it began, in nanoseconds on the source's clock.
+    pub first_seen_ns: u64,
+    /// When it last held, in nanoseconds on the source's clock.
+    pub last_seen_ns: u64,
+    /// The number of events (long polls, panics) or, for a condition, how often it became active.
+    /// A candidate has the number of new events; 0 for a condition.
+    pub count: u64,
+    /// How many tasks are delayed because of it.
+    pub waiting: usize,
+    /// Those with the longest delay.
+    pub waiters: Vec<Waiter>,
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
-    /// Where the program is, and why it stays there, if a watchdog has looked.
+    /// Where the program spends the time, and why, if a watchdog has sampled it.
+    #[cfg_attr(feature = "dashboard", serde(skip))]
     pub evidence: Option<Arc<Evidence>>,
-    /// Who waits because of it, those that wait longest.
-    pub waiters: Vec<Waiter>,
-    /// How many wait in all.
-    pub waiting: usize,
     /// What to do about it.
     pub cure: &'static str,
-    /// When it was seen first, on the source's clock.
-    pub first_seen_ns: u64,
-    /// When it was seen last.
-    pub last_seen_ns: u64,
-    /// How often it happened: long polls, panics; else how often it came.
-    pub count: u64,
-    /// It is so now.
-    pub active: bool,
-    /// The rule that tells more of the same polls, and is told instead.
-    pub part_of: Option<RuleId>,
 }
 
 impl Finding {
-    /// What makes it the same one from look to look.
+    /// A candidate of a rule.
+    pub(super) fn new(
+        rule: &Rule,
+        now_ns: u64,
+        suspect: Suspect,
+        measure: u64,
+        sentence: String,
+    ) -> Self {
+        Finding {
+            rule: rule.id,
+            severity: rule.severity,
+            active: false,
+            part_of: None,
+            suspect,
+            task: None,
+            task_id: None,
+            target: Arc::default(),
+            sentence,
+            sentence_when_resolved: None,
+            measure,
+            first_seen_ns: now_ns,
+            last_seen_ns: now_ns,
+            count: 0,
+            waiting: 0,
+            waiters: Vec::new(),
+            location: None,
+            evidence: None,
+            cure: rule.cure,
+        }
+    }
+
+    /// A candidate of a rule about a task and its group.
+    pub(super) fn of_task(
+        rule: &Rule,
+        now_ns: u64,
+        task: &TaskStats,
+        measure: u64,
+        sentence: String,
+    ) -> Self {
+        let suspect = Suspect::Group(task.meta.group.clone());
+        Finding {
+            task: Some(task.key),
+            task_id: Some(task.meta.id),
+            target: task.meta.target.clone(),
+            location: Some(task.meta.location.clone()),
+            ..Finding::new(rule, now_ns, suspect, measure, sentence)
+        }
+    }
+
+    /// Takes over what a candidate states, and keeps its own life cycle.
+    pub(super) fn update(&mut self, candidate: Finding) {
+        let Finding { active, part_of, first_seen_ns, last_seen_ns, count, .. } = *self;
+        *self = Finding { active, part_of, first_seen_ns, last_seen_ns, count, ..candidate };
+    }
+
+    /// Its identity: the same for all snapshots.
     pub fn id(&self) -> FindingId {
         FindingId { rule: self.rule, suspect: self.suspect.clone() }
     }
 
-    /// The line that is to blame, or else where the task was spawned.
+    /// The line that blocks or, without one, where the task was spawned.
     pub fn place(&self) -> Option<&str> {
         let line = self.evidence.as_ref().and_then(|evidence| evidence.place());
         line.or(self.location.as_deref())

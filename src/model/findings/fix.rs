@@ -1,9 +1,16 @@
 //! What to do about a long poll, by the reason why it is long.
 
+use std::sync::Arc;
+
+use super::rule::Rule;
 use crate::snapshot::{CallKind, Cause, Evidence, PollKind};
 
-/// The fix for a long poll with this evidence; `None` if that of the rule applies.
-pub(super) fn fix(evidence: &Evidence) -> Option<&'static str> {
+/// The fix for long polls with this evidence, or else that of the rule.
+pub(super) fn fix(evidence: Option<&Arc<Evidence>>, rule: &Rule) -> &'static str {
+    evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.cure)
+}
+
+fn of_cause(evidence: &Evidence) -> Option<&'static str> {
     if evidence.kind == PollKind::Drop {
         return Some(
             "Do no slow work in a destructor: when a task ends or is aborted, its destructors run \

@@ -16,7 +16,6 @@
 //! book.rs        claims -> findings
 //! ```
 
-mod book;
 mod census;
 mod finding;
 mod fix;
@@ -26,6 +25,7 @@ mod polls;
 mod rule;
 mod rule_set;
 mod rules;
+mod store;
 mod thresholds;
 
 #[cfg(test)]
@@ -38,18 +38,18 @@ pub use rule::{Rule, Unit};
 pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;
 
-use book::Book;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule_set::RuleSet;
 pub(super) use rules::of_impact;
+use store::FindingStore;
 
 /// The findings of a source: those of now, and those that are over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     pub thresholds: Arc<Thresholds>,
     rules: RuleSet,
-    book: Book,
+    store: FindingStore,
 }
 
 impl Findings {
@@ -59,24 +59,24 @@ impl Findings {
 
     /// Takes in a moment.
     pub(super) fn advance(&mut self, look: &Look<'_>) {
-        let claims = self.rules.candidates(look);
-        self.book.enter(look.snapshot.taken_ns, &self.thresholds, claims);
+        let candidates = self.rules.candidates(look);
+        self.store.advance(look.now(), &self.thresholds, candidates);
     }
 
     /// What is wrong now, worst first.
     pub(super) fn active(&self) -> &[Arc<Finding>] {
-        let all = self.book.all();
+        let all = self.store.listed();
         &all[..all.partition_point(|finding| finding.active)]
     }
 
     /// The same, then what is over, latest first.
     pub(super) fn all(&self) -> &[Arc<Finding>] {
-        self.book.all()
+        self.store.listed()
     }
 
     /// What is a part of one of these.
     pub(super) fn parts(&self) -> &[Arc<Finding>] {
-        self.book.parts()
+        self.store.parts()
     }
 }
 

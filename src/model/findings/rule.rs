@@ -1,12 +1,9 @@
 //! What a rule is.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use super::{Look, RuleId, Severity, Suspect, Waiter};
-use crate::{
-    model::{TaskRates, TaskStats},
-    snapshot::Evidence,
-};
+use super::{Finding, Look, RuleId, Severity};
+use crate::model::{TaskRates, TaskStats};
 
 /// What a threshold counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +44,7 @@ pub struct Rule {
     /// For how long it must be gone before it is lowered; 0 for an event that is over when it is
     /// reported.
     pub(super) clear_ns: u64,
-    /// What to do about it, unless the claim knows better.
+    /// What to do about it, unless the evidence of a finding tells a better fix.
     pub(super) cure: &'static str,
     /// Rules whose findings about the same polls are part of a finding of this rule.
     pub(super) covers: &'static [RuleId],
@@ -65,10 +62,10 @@ pub(super) enum Check {
         /// The measure of a task, in the unit of the threshold; `None` if the rule does not apply.
         measure: fn(&Look<'_>, &TaskStats, TaskRates) -> Option<u64>,
         /// Describes a group.
-        describe: fn(&Look<'_>, &AffectedGroup<'_>) -> Claim,
+        describe: fn(&Look<'_>, &AffectedGroup<'_>) -> Finding,
     },
     /// Examines the snapshot as a whole.
-    Snapshot(fn(&Look<'_>) -> Vec<Claim>),
+    Snapshot(fn(&Look<'_>) -> Vec<Finding>),
     /// Examines the snapshot as a whole, and keeps state from snapshot to snapshot.
     Stateful(fn() -> Box<dyn RuleState>),
 }
@@ -76,7 +73,7 @@ pub(super) enum Check {
 /// The state of a rule, one per model.
 pub(super) trait RuleState: fmt::Debug + Send + Sync + CloneState {
     /// Examines the next snapshot.
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim>;
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding>;
 }
 
 /// Lets a boxed [`RuleState`] be cloned.
@@ -117,62 +114,6 @@ impl AffectedGroup<'_> {
         match self.tasks {
             1 => meta.name.to_string(),
             n => format!("{n} tasks of {}", meta.group),
-        }
-    }
-}
-
-/// What a rule says of a moment.
-#[derive(Clone, Debug)]
-pub(super) struct Claim {
-    pub suspect: Suspect,
-    pub task: Option<u64>,
-    pub task_id: Option<u64>,
-    pub target: Arc<str>,
-    /// In the unit of the threshold. The claim counts from the threshold on, and keeps a
-    /// finding that is there already from a little below it on.
-    pub measure: u64,
-    /// When it began, if that is known.
-    pub since_ns: Option<u64>,
-    /// How often it happened since the look before, for what happens and does not last.
-    pub events: Option<u64>,
-    pub sentence: String,
-    /// The sentence when it is over, if it reads otherwise then.
-    pub past: Option<String>,
-    pub location: Option<Arc<str>>,
-    pub evidence: Option<Arc<Evidence>>,
-    pub waiters: Vec<Waiter>,
-    pub waiting: usize,
-    pub cure: Option<&'static str>,
-}
-
-impl Claim {
-    pub(super) fn new(suspect: Suspect, measure: u64, sentence: String) -> Self {
-        Claim {
-            suspect,
-            task: None,
-            task_id: None,
-            target: Arc::default(),
-            measure,
-            since_ns: None,
-            events: None,
-            sentence,
-            past: None,
-            location: None,
-            evidence: None,
-            waiters: Vec::new(),
-            waiting: 0,
-            cure: None,
-        }
-    }
-
-    /// A claim about a task and its group.
-    pub(super) fn of(task: &TaskStats, measure: u64, sentence: String) -> Self {
-        Claim {
-            task: Some(task.key),
-            task_id: Some(task.meta.id),
-            target: task.meta.target.clone(),
-            location: Some(task.meta.location.clone()),
-            ..Claim::new(Suspect::Group(task.meta.group.clone()), measure, sentence)
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Look, RULES,
-    rule::{AffectedGroup, Check, Claim, Rule, RuleState},
+    Finding, Look, RULES,
+    rule::{AffectedGroup, Check, Rule, RuleState},
 };
 use crate::model::TaskStats;
 
@@ -29,16 +29,16 @@ impl Default for RuleSet {
 
 impl RuleSet {
     /// The candidates of all rules that are on.
-    pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
+    pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<Finding> {
         let is_on = |rule: &Rule| look.thresholds.get(rule.id).is_some();
         let mut candidates = of_tasks(look);
         for rule in RULES.into_iter().filter(|rule| is_on(rule)) {
             if let Check::Snapshot(check) = rule.check {
-                candidates.extend(check(look).into_iter().map(|candidate| (rule, candidate)));
+                candidates.extend(check(look));
             }
         }
-        for (rule, state) in self.stateful.iter_mut().filter(|(rule, _)| is_on(rule)) {
-            candidates.extend(state.check(look).into_iter().map(|candidate| (*rule, candidate)));
+        for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| is_on(rule)) {
+            candidates.extend(state.check(look));
         }
         candidates
     }
@@ -46,7 +46,7 @@ impl RuleSet {
 
 /// The candidates of the rules that examine single tasks. There may be a million tasks, so all
 /// rules share one pass.
-fn of_tasks(look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
+fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
     let rules: Vec<_> = RULES
         .into_iter()
         .filter_map(|rule| match rule.check {
@@ -89,11 +89,13 @@ fn of_tasks(look: &Look<'_>) -> Vec<(&'static Rule, Claim)> {
         reported[*nth] += 1;
         reported[*nth] <= MAX_GROUPS
     });
-    let candidate = |((nth, _), group): ((usize, &str), AffectedGroup<'_>)| {
-        let (rule, _, _, describe) = rules[nth];
-        (rule, describe(look, &group))
-    };
-    groups.into_iter().map(candidate).collect()
+    groups
+        .into_iter()
+        .map(|((nth, _), group)| {
+            let (.., describe) = rules[nth];
+            describe(look, &group)
+        })
+        .collect()
 }
 
 /// Whether the statistics of a task are current: those of a program that has disconnected are not.

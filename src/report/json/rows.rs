@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Culprit, Factor, Finding, Flavor, GroupRow, RuleId, Setting, TaskRates, TaskStats, Trial,
-    WorkerRow,
+    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskRates, TaskStats, Trial, WorkerRow,
 };
 
 #[derive(Serialize)]
@@ -191,62 +190,24 @@ impl<'a> TaskDoc<'a> {
     }
 }
 
+/// A finding, and what its evidence states.
 #[derive(Serialize)]
 pub(super) struct FindingDoc<'a> {
-    rule: &'static str,
-    severity: &'static str,
-    active: bool,
-    part_of: Option<&'static str>,
-    suspect: String,
-    task: Option<u64>,
-    task_id: Option<u64>,
+    #[serde(flatten)]
+    finding: &'a Finding,
     target: Option<&'a str>,
-    sentence: &'a str,
-    measure: u64,
-    first_seen_ns: u64,
-    last_seen_ns: u64,
-    count: u64,
-    waiting: usize,
-    waiters: Vec<WaiterDoc<'a>>,
-    location: Option<&'a str>,
     held_at: Option<&'a str>,
     kind: Option<&'static str>,
     because: Option<String>,
     stack: Option<Vec<String>>,
-    cure: &'static str,
-}
-
-#[derive(Serialize)]
-struct WaiterDoc<'a> {
-    task: u64,
-    name: &'a str,
-    waited_ns: u64,
 }
 
 impl<'a> FindingDoc<'a> {
     pub(super) fn of(finding: &'a Finding) -> Self {
         let evidence = finding.evidence.as_deref();
         FindingDoc {
-            rule: finding.rule.as_str(),
-            severity: finding.severity.as_str(),
-            active: finding.active,
-            part_of: finding.part_of.map(RuleId::as_str),
-            suspect: finding.suspect.to_string(),
-            task: finding.task,
-            task_id: finding.task_id,
+            finding,
             target: Some(&*finding.target).filter(|name| !name.is_empty()),
-            sentence: &finding.sentence,
-            measure: finding.measure,
-            first_seen_ns: finding.first_seen_ns,
-            last_seen_ns: finding.last_seen_ns,
-            count: finding.count,
-            waiting: finding.waiting,
-            waiters: finding
-                .waiters
-                .iter()
-                .map(|w| WaiterDoc { task: w.task, name: &w.name, waited_ns: w.waited_ns })
-                .collect(),
-            location: finding.location.as_deref(),
             held_at: evidence.and_then(|evidence| evidence.place()),
             kind: evidence.map(|evidence| evidence.kind.as_str()),
             because: evidence.map(|evidence| evidence.cause.to_string()),
@@ -254,7 +215,6 @@ impl<'a> FindingDoc<'a> {
                 let frames = evidence.stack.as_ref()?.task_frames().iter();
                 Some(frames.map(ToString::to_string).collect())
             }),
-            cure: finding.cure,
         }
     }
 }

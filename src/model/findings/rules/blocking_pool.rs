@@ -1,8 +1,8 @@
 //! Closures wait for a thread of the blocking pool, and there is none to come.
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity, Suspect,
+    rule::{Check, Rule, Unit},
 };
 use crate::text::plural;
 
@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let runtime = &look.snapshot.runtime;
     let figures = (
         runtime.blocking_queue.value(),
@@ -44,7 +44,7 @@ fn check(look: &Look<'_>) -> Vec<Claim> {
     };
     let sentence =
         format!("{} {are} queued for the blocking pool: {busy}", plural(queue, "closure"));
-    vec![Claim::new(Suspect::BlockingPool, queue, sentence)]
+    vec![Finding::new(&RULE, look.now(), Suspect::BlockingPool, queue, sentence)]
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Tokio takes the worker from tasks whose budget is used up, again and again.
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity, Suspect,
+    rule::{Check, Rule, Unit},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields.value();
     let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
     let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
@@ -35,7 +35,7 @@ fn check(look: &Look<'_>) -> Vec<Claim> {
         "tasks use up their budget {rate} times per second and are forced to yield: their input is \
          always ready"
     );
-    vec![Claim::new(Suspect::Runtime, rate, sentence)]
+    vec![Finding::new(&RULE, look.now(), Suspect::Runtime, rate, sentence)]
 }
 
 #[cfg(test)]

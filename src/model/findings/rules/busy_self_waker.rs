@@ -8,8 +8,8 @@
 //! another thread.
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity,
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
     model::{Target, TaskRates, TaskStats},
@@ -72,7 +72,7 @@ fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
     polls - rates.polls + remote
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let task = group.task;
     let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
     let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
@@ -86,7 +86,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
         "{} is polled {} times per second for {mean} each{polling}, {how}",
         task.meta.name, group.measure
     );
-    Claim::of(task, group.measure, sentence)
+    Finding::of_task(&RULE, look.now(), task, group.measure, sentence)
 }
 
 #[cfg(test)]

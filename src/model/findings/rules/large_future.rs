@@ -5,8 +5,8 @@
 //! its own: the size here is the one before.
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity,
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -36,7 +36,7 @@ fn measure(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
 }
 
-fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let size = bytes(group.measure);
     let sentence = match group.tasks {
         1 => format!("the future of {} is {size} large", group.task.meta.name),
@@ -45,7 +45,7 @@ fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
             format!("the futures of {} are up to {size} each, {all} in total", group.subject())
         }
     };
-    Claim::of(group.task, group.measure, sentence)
+    Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
+    Finding, Look, RuleId, Severity,
     growth::Growth,
-    rule::{Check, Claim, Rule, RuleState, Unit},
+    rule::{Check, Rule, RuleState, Unit},
 };
 use crate::text::{duration, rate};
 
@@ -43,10 +43,10 @@ struct Leak {
 }
 
 impl RuleState for Leak {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         let now = look.now();
         let followed = &mut self.followed;
-        let mut claims = Vec::new();
+        let mut candidates = Vec::new();
         let seen = look.groups.iter().filter(|group| group.living > 0);
         if !followed.is_empty() {
             let names: HashSet<&str> = seen.clone().map(|group| &**group.name).collect();
@@ -73,10 +73,12 @@ impl RuleState for Leak {
                 duration(span),
                 rate(growing.by() as f64 * 1e9 / span as f64),
             );
-            let since_ns = Some(growing.since_ns);
-            claims.push(Claim { since_ns, ..Claim::of(group.youngest, growing.by(), sentence) });
+            candidates.push(Finding {
+                first_seen_ns: growing.since_ns,
+                ..Finding::of_task(&RULE, look.now(), group.youngest, growing.by(), sentence)
+            });
         }
-        claims
+        candidates
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
+    Finding, Look, RuleId, Severity,
     fix::fix,
     polls::{CountedPolls, Poll, polls},
-    rule::{Check, Claim, Rule, RuleState, Unit},
+    rule::{Check, Rule, RuleState, Unit},
 };
 
 use crate::snapshot::PollKind;
@@ -43,7 +43,7 @@ struct LongPoll {
 }
 
 impl RuleState for LongPoll {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         let now = look.now();
         self.counted.forget_ended_tasks(look);
         self.latest.retain(|_, began| now.saturating_sub(*began) < AGAIN_NS);
@@ -51,19 +51,25 @@ impl RuleState for LongPoll {
         let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
         let lengths = look.floor(RULE.id)..held;
         let polls = polls(look);
-        let mut claims = Vec::new();
+        let mut candidates = Vec::new();
         for poll in polls.iter().filter(|poll| lengths.contains(&poll.own_ns(look))) {
             if self.is_second_or_twice_as_long(look, poll) {
-                claims.push(Claim {
-                    since_ns: Some(poll.began_ns),
-                    events: Some(u64::from(self.counted.insert(poll))),
+                candidates.push(Finding {
+                    first_seen_ns: poll.began_ns,
+                    count: u64::from(self.counted.insert(poll)),
                     evidence: poll.evidence.cloned(),
-                    cure: poll.evidence.and_then(|evidence| fix(evidence)),
-                    ..Claim::of(poll.task, poll.own_ns(look), sentence(poll))
+                    cure: fix(poll.evidence, &RULE),
+                    ..Finding::of_task(
+                        &RULE,
+                        look.now(),
+                        poll.task,
+                        poll.own_ns(look),
+                        sentence(poll),
+                    )
                 });
             }
         }
-        claims
+        candidates
     }
 }
 

@@ -1,8 +1,8 @@
 //! Idle, and nobody is left who could wake it.
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity,
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
     model::{TaskKind, TaskRates, TaskStats},
@@ -33,7 +33,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
 }
 
-fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (who, idle) = (group.subject(), duration(group.measure));
     let sentence = match group.tasks {
         1 => {
@@ -44,7 +44,10 @@ fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
              again"
         ),
     };
-    Claim { since_ns: Some(group.task.since_ns), ..Claim::of(group.task, group.measure, sentence) }
+    Finding {
+        first_seen_ns: group.task.since_ns,
+        ..Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
+    }
 }
 
 #[cfg(test)]

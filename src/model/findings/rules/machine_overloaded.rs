@@ -1,8 +1,8 @@
 //! The machine gives the workers too little CPU: no task is the cause.
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity, Suspect,
+    rule::{Check, Rule, Unit},
 };
 use crate::text::{duration, whole_percent};
 
@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let Some(machine) = look.machine else { return Vec::new() };
     let largest = (machine.largest_share() * 100.0) as u64;
     if largest < look.floor(RULE.id) {
@@ -45,7 +45,7 @@ fn check(look: &Look<'_>) -> Vec<Claim> {
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
-    vec![Claim::new(Suspect::Machine, largest, parts.join("; "))]
+    vec![Finding::new(&RULE, look.now(), Suspect::Machine, largest, parts.join("; "))]
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
+    Finding, Look, RuleId, Severity,
     fix::fix,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 
 use crate::{
@@ -52,7 +52,7 @@ fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evide
     look.snapshot.evidence.iter().find(of_task)
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (task, length) = (group.task, duration(group.measure));
     let name = &task.meta.name;
     let ran = match task.state {
@@ -65,11 +65,11 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
     };
     let evidence = evidence_of(look, task);
     let sentence = format!("{ran} and has never yielded{more}");
-    Claim {
-        since_ns: Some(look.now().saturating_sub(task.lifetime_ns)),
+    Finding {
+        first_seen_ns: look.now().saturating_sub(task.lifetime_ns),
         evidence: evidence.cloned(),
-        cure: evidence.and_then(|evidence| fix(evidence)),
-        ..Claim::of(task, group.measure, sentence)
+        cure: fix(evidence, &RULE),
+        ..Finding::of_task(&RULE, look.now(), task, group.measure, sentence)
     }
 }
 

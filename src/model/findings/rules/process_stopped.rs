@@ -1,8 +1,8 @@
 //! The whole process was stopped from outside: that time counts for no task.
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity, Suspect,
+    rule::{Check, Rule, Unit},
 };
 use crate::text::duration;
 
@@ -25,24 +25,24 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let Ok(machine) = &look.snapshot.machine else { return Vec::new() };
     let Some(before_ns) = look.before_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
-    let claim = longest.map(|stop| {
+    let candidate = longest.map(|stop| {
         let length_ns = stop.to_ns - stop.from_ns;
         let sentence = format!(
             "the process was stopped for {}; this time is not attributed to any task",
             duration(length_ns)
         );
-        Claim {
-            since_ns: Some(stop.from_ns),
-            events: Some(new().count() as u64),
-            ..Claim::new(Suspect::Machine, length_ns, sentence)
+        Finding {
+            first_seen_ns: stop.from_ns,
+            count: new().count() as u64,
+            ..Finding::new(&RULE, look.now(), Suspect::Machine, length_ns, sentence)
         }
     });
-    claim.into_iter().collect()
+    candidate.into_iter().collect()
 }
 
 #[cfg(test)]

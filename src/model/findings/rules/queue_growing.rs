@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
+    Finding, Look, RuleId, Severity, Suspect,
     growth::Growth,
-    rule::{Check, Claim, Rule, RuleState, Unit},
+    rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
     model::GaugeValue,
@@ -48,15 +48,15 @@ struct QueueGrowing {
 }
 
 impl RuleState for QueueGrowing {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
-        let mut claims = queues(look, &mut self.reported);
-        claims.extend(runnable(look, &mut self.runnable));
-        claims
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
+        let mut candidates = queues(look, &mut self.reported);
+        candidates.extend(runnable(look, &mut self.runnable));
+        candidates
     }
 }
 
 /// The length of a channel cannot be seen from outside; workloads of the lab report it.
-fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Claim> {
+fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Finding> {
     let lab = look.snapshot.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let told = workloads.filter_map(|workload| {
@@ -64,7 +64,7 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Clai
         let GaugeValue::Count(length) = queue.value else { return None };
         Some((&workload.name, length))
     });
-    let mut claims = Vec::new();
+    let mut candidates = Vec::new();
     for (name, length) in told {
         let known = followed.entry(name.clone());
         let growth = known.or_insert_with(|| Growth::new(look.now(), length));
@@ -79,13 +79,14 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Clai
             count(growing.by()),
             duration(look.now().saturating_sub(growing.since_ns)),
         );
-        let claim = Claim::new(Suspect::Group(name.clone()), growing.by(), sentence);
-        claims.push(Claim { since_ns: Some(growing.since_ns), cure: Some(CHANNEL), ..claim });
+        let candidate =
+            Finding::new(&RULE, look.now(), Suspect::Group(name.clone()), growing.by(), sentence);
+        candidates.push(Finding { first_seen_ns: growing.since_ns, cure: CHANNEL, ..candidate });
     }
-    claims
+    candidates
 }
 
-fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Claim> {
+fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
     // Behind a hog on each worker everybody waits; that is the hog's finding.
     if look.all_held() {
         *followed = None;
@@ -103,9 +104,8 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Claim> {
         duration(look.now().saturating_sub(growing.since_ns)),
     );
     let (waiters, waiting) = look.waiters();
-    let since_ns = Some(growing.since_ns);
-    let claim = Claim::new(Suspect::Runtime, growing.by(), sentence);
-    Some(Claim { since_ns, waiters, waiting, ..claim })
+    let candidate = Finding::new(&RULE, look.now(), Suspect::Runtime, growing.by(), sentence);
+    Some(Finding { first_seen_ns: growing.since_ns, waiters, waiting, ..candidate })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Tasks are spawned in such numbers that spawning itself is the work.
 
 use crate::model::findings::{
-    GroupCount, Look, RuleId, Severity,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, GroupCount, Look, RuleId, Severity,
+    rule::{Check, Rule, Unit},
 };
 use crate::text::duration;
 
@@ -25,12 +25,12 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let Some(seconds) = look.span() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
     let floor = look.floor(RULE.id).max(1);
     let storms = look.groups.iter().filter(|group| rate(group.spawned) >= floor);
-    let claim = |group: &GroupCount<'_>| {
+    let candidate = |group: &GroupCount<'_>| {
         let (name, rate) = (group.name, rate(group.spawned));
         let sentence = format!(
             "{rate} {name} tasks are spawned per second; {} are alive, the longest poll of the \
@@ -38,9 +38,9 @@ fn check(look: &Look<'_>) -> Vec<Claim> {
             group.living,
             duration(group.youngest.max_poll_ns)
         );
-        Claim::of(group.youngest, rate, sentence)
+        Finding::of_task(&RULE, look.now(), group.youngest, rate, sentence)
     };
-    storms.map(claim).collect()
+    storms.map(candidate).collect()
 }
 
 #[cfg(test)]

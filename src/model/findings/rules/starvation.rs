@@ -1,8 +1,8 @@
 //! Ready, and not polled: there are workers, but none comes to this task.
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity,
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -38,7 +38,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     Some(task.lasts_ns(look.now()).min(since_held_ns))
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (name, wait) = (&group.task.meta.name, duration(group.measure));
     let runnable = match group.tasks {
         1 => format!("{name} has been runnable for {wait}"),
@@ -62,11 +62,11 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
         held.unwrap_or_default()
     );
     let (waiters, waiting) = look.waiters();
-    Claim {
-        since_ns: Some(group.task.since_ns),
+    Finding {
+        first_seen_ns: group.task.since_ns,
         waiters,
         waiting,
-        ..Claim::of(group.task, group.measure, sentence)
+        ..Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A task's poll panicked. Tokio catches that, and often nobody hears of it.
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity,
+    rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
     model::{TaskRates, TaskStats},
@@ -33,7 +33,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (task.state == State::Panicked).then(|| look.floor(RULE.id))
 }
 
-fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
+fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (task, name) = (group.task, &group.task.meta.name);
     let sentence = match group.tasks {
         1 => format!("{name} panicked in poll {}", task.polls),
@@ -44,8 +44,11 @@ fn describe(_: &Look<'_>, group: &AffectedGroup<'_>) -> Claim {
             task.polls
         ),
     };
-    let since_ns = Some(task.since_ns);
-    Claim { since_ns, events: Some(group.new), ..Claim::of(task, group.tasks as u64, sentence) }
+    Finding {
+        first_seen_ns: task.since_ns,
+        count: group.new,
+        ..Finding::of_task(&RULE, look.now(), task, group.tasks as u64, sentence)
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! One worker has all the work, and the others do not take it.
 
 use crate::model::findings::{
-    Look, RuleId, Severity, Suspect,
-    rule::{Check, Claim, Rule, Unit},
+    Finding, Look, RuleId, Severity, Suspect,
+    rule::{Check, Rule, Unit},
 };
 use crate::text::whole_percent;
 
@@ -29,7 +29,7 @@ const QUEUE: u64 = 4;
 /// A worker below this has nothing to do.
 const IDLE: f64 = 0.3;
 
-fn check(look: &Look<'_>) -> Vec<Claim> {
+fn check(look: &Look<'_>) -> Vec<Finding> {
     let busy = look.workers.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
     let idle = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
     let (Some(busy), Some(idle)) = (busy, idle) else { return Vec::new() };
@@ -47,7 +47,7 @@ fn check(look: &Look<'_>) -> Vec<Claim> {
         idle.figures.index,
         whole_percent(idle.busy),
     );
-    vec![Claim::new(Suspect::Runtime, points, sentence)]
+    vec![Finding::new(&RULE, look.now(), Suspect::Runtime, points, sentence)]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     fix::fix,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
-    rule::{Check, Claim, Rule, RuleState, Unit},
+    rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
     model::Entry,
@@ -37,7 +37,7 @@ struct WorkerHeld {
 }
 
 impl RuleState for WorkerHeld {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         self.counted.forget_ended_tasks(look);
         let floor = look.floor(RULE.id);
         let polls = polls(look);
@@ -46,17 +46,23 @@ impl RuleState for WorkerHeld {
             return Vec::new();
         }
         let (waiters, waiting) = look.waiters();
-        let mut claim = |poll: &&Poll<'_>| Claim {
-            since_ns: Some(poll.began_ns),
-            events: Some(u64::from(self.counted.insert(poll))),
+        let mut candidate = |poll: &&Poll<'_>| Finding {
+            first_seen_ns: poll.began_ns,
+            count: u64::from(self.counted.insert(poll)),
             evidence: poll.evidence.cloned(),
             waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
             waiting: if poll.is_over() { 0 } else { waiting },
-            cure: poll.evidence.and_then(|evidence| fix(evidence)),
-            past: Some(past(poll)),
-            ..Claim::of(poll.task, poll.own_ns(look), sentence(look, poll, waiting))
+            cure: fix(poll.evidence, &RULE),
+            sentence_when_resolved: Some(past(poll)),
+            ..Finding::of_task(
+                &RULE,
+                look.now(),
+                poll.task,
+                poll.own_ns(look),
+                sentence(look, poll, waiting),
+            )
         };
-        held.iter().map(&mut claim).collect()
+        held.iter().map(&mut candidate).collect()
     }
 }
 
@@ -68,25 +74,18 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
     let length = with_deduction(duration(own_ns), Some(evidence));
     let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
+    let (suspect, sentence) = (Suspect::Group(meta.group.clone()), format!("{} {held}", meta.name));
     (own_ns >= held_ns).then(|| Finding {
-        rule: RULE.id,
-        severity: RULE.severity,
-        suspect: Suspect::Group(meta.group.clone()),
         task: Some(evidence.task),
         task_id: Some(meta.id),
         target: meta.target.clone(),
-        sentence: format!("{} {held}", meta.name),
-        measure: own_ns,
         location: Some(meta.location.clone()),
         evidence: Some(evidence.clone()),
-        waiters: Vec::new(),
-        waiting: 0,
-        cure: fix(evidence).unwrap_or(RULE.cure),
-        first_seen_ns: evidence.began_ns,
+        cure: fix(Some(evidence), &RULE),
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
-        part_of: None,
+        ..Finding::new(&RULE, evidence.began_ns, suspect, own_ns, sentence)
     })
 }
 

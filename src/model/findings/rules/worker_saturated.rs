@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::model::findings::{
-    Look, RuleId, Severity,
+    Finding, Look, RuleId, Severity,
     fix::fix,
-    rule::{Check, Claim, Rule, RuleState, Unit},
+    rule::{Check, Rule, RuleState, Unit},
 };
 
 use crate::{
@@ -87,7 +87,7 @@ impl Totals {
 }
 
 impl RuleState for WorkerSaturated {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Claim> {
+    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         let busiest = self.busiest(look);
         let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
         let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
@@ -112,18 +112,18 @@ impl RuleState for WorkerSaturated {
         }
         self.frozen = Some(reference);
         let Some(group) = self.busiest_group(look) else { return Vec::new() };
-        vec![claim(look, worker, percent, delay, reference, &group)]
+        vec![candidate(look, worker, percent, delay, reference, &group)]
     }
 }
 
-fn claim(
+fn candidate(
     look: &Look<'_>,
     worker: usize,
     percent: u64,
     delay: u64,
     reference: Option<u64>,
     group: &BusyGroup<'_>,
-) -> Claim {
+) -> Finding {
     let BusyGroup { task, tasks, share } = *group;
     let subject = match tasks {
         1 => task.meta.name.to_string(),
@@ -144,8 +144,14 @@ fn claim(
         text::whole_percent(share)
     );
     let (waiters, waiting) = look.waiters();
-    let cure = evidence.as_ref().and_then(|evidence| fix(evidence));
-    Claim { evidence, waiters, waiting, cure, ..Claim::of(task, percent, sentence) }
+    let cure = fix(evidence.as_ref(), &RULE);
+    Finding {
+        evidence,
+        waiters,
+        waiting,
+        cure,
+        ..Finding::of_task(&RULE, look.now(), task, percent, sentence)
+    }
 }
 
 /// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,

@@ -1,0 +1,199 @@
+//! Lifecycle of findings: pending, active, resolved.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use super::{Finding, Thresholds};
+
+/// Resolved findings that are kept.
+const MAX_RESOLVED: usize = 100;
+/// Pending and active findings at a time.
+const MAX_UNRESOLVED: usize = 200;
+/// A finding that is seen for the last time within this time of another one may be about the same
+/// polls.
+const SAME_NS: u64 = 5_000_000_000;
+
+/// The findings of a model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FindingStore {
+    entries: Vec<Entry>,
+    /// Those that are listed: active ones, worst first, then resolved ones, latest first.
+    listed: Vec<Arc<Finding>>,
+    /// Those that are part of another one, in the same order.
+    parts: Vec<Arc<Finding>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    stage: Stage,
+    finding: Arc<Finding>,
+    /// The candidate of the worst snapshot since it became pending.
+    worst: Finding,
+    /// Whether its candidates report events.
+    counts_events: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A candidate, but not for long enough yet.
+    Pending {
+        since_ns: u64,
+    },
+    Active,
+    Resolved,
+}
+
+impl FindingStore {
+    /// Active findings, worst first, then resolved ones, latest first.
+    pub(super) fn listed(&self) -> &[Arc<Finding>] {
+        &self.listed
+    }
+
+    /// Findings that are part of a listed one.
+    pub(super) fn parts(&self) -> &[Arc<Finding>] {
+        &self.parts
+    }
+
+    /// Takes in the candidates of a snapshot.
+    pub(super) fn advance(&mut self, now: u64, thresholds: &Thresholds, candidates: Vec<Finding>) {
+        for candidate in candidates {
+            let threshold = thresholds.get(candidate.rule);
+            let fires = threshold.is_some_and(|threshold| candidate.measure >= threshold);
+            self.take(now, candidate, fires);
+        }
+        for entry in &mut self.entries {
+            entry.settle(now);
+        }
+        self.forget();
+        self.mark_parts();
+        self.list();
+    }
+
+    fn take(&mut self, now: u64, candidate: Finding, fires: bool) {
+        let same = |entry: &&mut Entry| {
+            entry.finding.rule == candidate.rule && entry.finding.suspect == candidate.suspect
+        };
+        match self.entries.iter_mut().find(same) {
+            Some(entry) if fires || entry.stage == Stage::Active => entry.take(now, candidate),
+            Some(_) => {}
+            None => {
+                let unresolved = self.entries.iter().filter(|e| e.stage != Stage::Resolved).count();
+                if fires && unresolved < MAX_UNRESOLVED {
+                    self.entries.push(Entry::new(now, candidate));
+                }
+            }
+        }
+    }
+
+    /// Drops what never became active, and the oldest resolved findings.
+    fn forget(&mut self) {
+        let is_resolved = |entry: &Entry| entry.stage == Stage::Resolved;
+        self.entries.retain(|entry| entry.finding.count > 0 || !is_resolved(entry));
+        let resolved = self.entries.iter().filter(|entry| is_resolved(entry));
+        let mut seen: Vec<u64> = resolved.map(|entry| entry.finding.last_seen_ns).collect();
+        if seen.len() > MAX_RESOLVED {
+            seen.sort_unstable_by_key(|seen| Reverse(*seen));
+            let oldest = seen[MAX_RESOLVED - 1];
+            self.entries.retain(|e| !is_resolved(e) || e.finding.last_seen_ns >= oldest);
+        }
+    }
+
+    /// Marks findings that are part of another one: one hog is one finding.
+    fn mark_parts(&mut self) {
+        for at in 0..self.entries.len() {
+            let part = &self.entries[at].finding;
+            let covers = |entry: &&Entry| {
+                let whole = &entry.finding;
+                whole.rule.rule().covers.contains(&part.rule)
+                    && whole.count > 0
+                    && whole.suspect == part.suspect
+                    && whole.last_seen_ns.saturating_add(SAME_NS) >= part.last_seen_ns
+                    && whole.last_seen_ns >= part.first_seen_ns
+            };
+            let part_of = self.entries.iter().find(covers).map(|entry| entry.finding.rule);
+            if part.part_of != part_of {
+                Arc::make_mut(&mut self.entries[at].finding).part_of = part_of;
+            }
+        }
+    }
+
+    fn list(&mut self) {
+        let entries = self.entries.iter().filter(|entry| entry.finding.count > 0);
+        let mut findings: Vec<_> = entries.map(|entry| entry.finding.clone()).collect();
+        findings.sort_by(|a, b| {
+            let active_first = b.active.cmp(&a.active);
+            active_first
+                .then_with(|| match a.active {
+                    true => b.severity.cmp(&a.severity).then(a.first_seen_ns.cmp(&b.first_seen_ns)),
+                    false => b.last_seen_ns.cmp(&a.last_seen_ns),
+                })
+                .then_with(|| a.id().cmp(&b.id()))
+        });
+        (self.listed, self.parts) =
+            findings.into_iter().partition(|finding| finding.part_of.is_none());
+    }
+}
+
+impl Entry {
+    fn new(now: u64, candidate: Finding) -> Self {
+        let first_seen_ns = candidate.first_seen_ns.min(now);
+        let finding = Finding { first_seen_ns, count: 0, ..candidate.clone() };
+        let mut entry = Entry {
+            stage: Stage::Resolved,
+            finding: Arc::new(finding),
+            worst: candidate.clone(),
+            counts_events: false,
+        };
+        entry.take(now, candidate);
+        entry
+    }
+
+    /// Takes over a candidate of this snapshot; of several ones, the worst.
+    fn take(&mut self, now: u64, candidate: Finding) {
+        let finding = Arc::make_mut(&mut self.finding);
+        let is_worse_one_known = finding.last_seen_ns == now && finding.measure > candidate.measure;
+        if self.stage == Stage::Resolved {
+            self.stage = Stage::Pending { since_ns: now };
+            self.worst = candidate.clone();
+        }
+        finding.last_seen_ns = now;
+        if self.stage == Stage::Active || finding.rule.rule().raise_ns == 0 {
+            finding.count += candidate.count;
+        }
+        self.counts_events |= candidate.count > 0;
+        if candidate.measure >= self.worst.measure {
+            self.worst = candidate.clone();
+        }
+        if !is_worse_one_known {
+            finding.update(candidate);
+        }
+    }
+
+    /// Activates what has held for long enough, and resolves what has not held for long enough.
+    fn settle(&mut self, now: u64) {
+        let (last_seen_ns, rule) = (self.finding.last_seen_ns, self.finding.rule.rule());
+        match self.stage {
+            Stage::Pending { .. } if last_seen_ns != now => self.stage = Stage::Resolved,
+            Stage::Pending { since_ns } if now.saturating_sub(since_ns) >= rule.raise_ns => {
+                self.stage = Stage::Active;
+                let finding = Arc::make_mut(&mut self.finding);
+                finding.active = true;
+                finding.count += u64::from(!self.counts_events || finding.count == 0);
+                // An event that is over when it is reported.
+                if rule.clear_ns == 0 {
+                    self.resolve();
+                }
+            }
+            Stage::Active if now.saturating_sub(last_seen_ns) >= rule.clear_ns => self.resolve(),
+            Stage::Pending { .. } | Stage::Active | Stage::Resolved => {}
+        }
+    }
+
+    fn resolve(&mut self) {
+        self.stage = Stage::Resolved;
+        let mut worst = self.worst.clone();
+        worst.sentence = worst.sentence_when_resolved.take().unwrap_or(worst.sentence);
+        let finding = Arc::make_mut(&mut self.finding);
+        finding.active = false;
+        finding.update(worst);
+    }
+}
