@@ -45,10 +45,14 @@ impl Look<'_> {
         self.snapshot.taken_ns
     }
 
-    /// From where on a rule makes claims: a little below its threshold, so that what is
-    /// just above it does not come and go.
-    pub(super) fn floor(&self, rule: RuleId) -> u64 {
-        self.thresholds.get(rule).map_or(u64::MAX, |threshold| threshold - threshold / 5)
+    /// The threshold of a rule; `u64::MAX` if it is off.
+    pub(super) fn threshold(&self, rule: RuleId) -> u64 {
+        self.thresholds.get(rule).unwrap_or(u64::MAX)
+    }
+
+    /// How long a poll is at least that delays other tasks for a reason of its own.
+    fn held_ns(&self) -> u64 {
+        self.threshold(RuleId::WorkerHeld).min(100_000_000)
     }
 
     /// The time over which rates are taken, in seconds.
@@ -95,14 +99,14 @@ impl Look<'_> {
     }
 
     fn are_all_held(&self) -> bool {
-        let floor = self.floor(RuleId::WorkerHeld).min(100_000_000);
+        let held_ns = self.held_ns();
         if self.snapshot.workers.is_empty() {
             let polling = self.snapshot.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
-            return spawned.any(|task| task.lasts_ns(self.now()) >= floor);
+            return spawned.any(|task| task.lasts_ns(self.now()) >= held_ns);
         }
         let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
-        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= floor));
+        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= held_ns));
         held.all(|held| held)
     }
 
@@ -132,10 +136,9 @@ impl Look<'_> {
 
     /// A worker that is in a long poll, and the name of the task.
     pub(super) fn held(&self) -> Option<(usize, &str)> {
-        let floor = self.floor(RuleId::WorkerHeld).min(100_000_000);
         self.snapshot.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let long = self.lasts_ns(poll) >= floor;
+            let long = self.lasts_ns(poll) >= self.held_ns();
             Some((worker.index, &*self.task(poll.key).filter(|_| long)?.meta.name))
         })
     }

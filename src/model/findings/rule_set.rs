@@ -51,7 +51,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         .into_iter()
         .filter_map(|rule| match rule.check {
             Check::Tasks { measure, describe } => {
-                Some((rule, look.floor(rule.id), measure, describe))
+                Some((rule, look.threshold(rule.id), measure, describe))
             }
             Check::Snapshot(_) | Check::Stateful(_) => None,
         })
@@ -60,8 +60,8 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
     for (at, task) in look.snapshot.tasks.iter().enumerate() {
         let rates = look.rates.get(at).copied().unwrap_or_default();
-        for (nth, (_, floor, measure, _)) in rules.iter().enumerate() {
-            let Some(measure) = measure(look, task, rates).filter(|measure| measure >= floor)
+        for (nth, (_, threshold, measure, _)) in rules.iter().enumerate() {
+            let Some(measure) = measure(look, task, rates).filter(|measure| measure >= threshold)
             else {
                 continue;
             };

@@ -1,4 +1,7 @@
 //! Lifecycle of findings: pending, active, resolved.
+//!
+//! A finding is active from its threshold on, once that has held for the rule's `raise_ns`. It is
+//! resolved after `clear_ns` below the threshold; until then it states what it last was above it.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -55,10 +58,11 @@ impl FindingStore {
 
     /// Takes in the candidates of a snapshot.
     pub(super) fn advance(&mut self, now: u64, thresholds: &Thresholds, candidates: Vec<Finding>) {
-        for candidate in candidates {
-            let threshold = thresholds.get(candidate.rule);
-            let fires = threshold.is_some_and(|threshold| candidate.measure >= threshold);
-            self.take(now, candidate, fires);
+        let fires = |candidate: &Finding| {
+            thresholds.get(candidate.rule).is_some_and(|least| candidate.measure >= least)
+        };
+        for candidate in candidates.into_iter().filter(fires) {
+            self.take(now, candidate);
         }
         for entry in &mut self.entries {
             entry.settle(now);
@@ -68,16 +72,15 @@ impl FindingStore {
         self.list();
     }
 
-    fn take(&mut self, now: u64, candidate: Finding, fires: bool) {
+    fn take(&mut self, now: u64, candidate: Finding) {
         let same = |entry: &&mut Entry| {
             entry.finding.rule == candidate.rule && entry.finding.suspect == candidate.suspect
         };
         match self.entries.iter_mut().find(same) {
-            Some(entry) if fires || entry.stage == Stage::Active => entry.take(now, candidate),
-            Some(_) => {}
+            Some(entry) => entry.take(now, candidate),
             None => {
                 let unresolved = self.entries.iter().filter(|e| e.stage != Stage::Resolved).count();
-                if fires && unresolved < MAX_UNRESOLVED {
+                if unresolved < MAX_UNRESOLVED {
                     self.entries.push(Entry::new(now, candidate));
                 }
             }
@@ -195,5 +198,53 @@ impl Entry {
         let finding = Arc::make_mut(&mut self.finding);
         finding.active = false;
         finding.update(worst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RuleId, Suspect};
+
+    const MS: u64 = 1_000_000;
+
+    /// The listed findings, active or not, with their measures, after candidates of a rule with
+    /// these times and measures.
+    fn after(rule: RuleId, candidates: &[(u64, u64)]) -> Vec<(bool, u64)> {
+        let mut store = FindingStore::default();
+        for (now, measure) in candidates {
+            let sentence = measure.to_string();
+            let candidate = Finding::new(rule.rule(), *now, Suspect::Runtime, *measure, sentence);
+            store.advance(*now, &Thresholds::default(), vec![candidate]);
+        }
+        let finding = |finding: &Arc<Finding>| {
+            assert_eq!(finding.sentence, finding.measure.to_string());
+            (finding.active, finding.measure)
+        };
+        store.listed().iter().map(finding).collect()
+    }
+
+    #[test]
+    fn finding_is_active_from_the_threshold_on_and_resolved_after_the_clear_time_below() {
+        let polls = [85, 100, 150, 85, 90, 99, 85].map(|length| length * MS);
+        let times = [0, 250, 500, 750, 1_000, 1_250, 1_500].map(|at| at * MS);
+        let candidates: Vec<_> = times.into_iter().zip(polls).collect();
+        let worker_held = |n: usize| after(RuleId::WorkerHeld, &candidates[..n]);
+        assert_eq!(worker_held(1), [], "85 of 100 ms");
+        assert_eq!(worker_held(2), [(true, 100 * MS)]);
+        for n in 3..=6 {
+            assert_eq!(worker_held(n), [(true, 150 * MS)], "{n}: below for less than a second");
+        }
+        assert_eq!(worker_held(7), [(false, 150 * MS)]);
+    }
+
+    #[test]
+    fn condition_below_its_threshold_starts_over() {
+        let spawn_storm = |rates: &[u64]| {
+            let candidates = (0..).zip(rates).map(|(n, rate)| (n * 1_000 * MS, *rate));
+            after(RuleId::SpawnStorm, &candidates.collect::<Vec<_>>())
+        };
+        assert_eq!(spawn_storm(&[6_000, 4_900, 6_000, 6_000]), [], "not for two seconds");
+        assert_eq!(spawn_storm(&[6_000, 6_000, 6_000, 4_900]), [(true, 6_000)]);
     }
 }

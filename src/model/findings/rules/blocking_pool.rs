@@ -34,7 +34,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         runtime.idle_blocking_threads.value(),
     );
     let (Some(queue), Some(threads), Some(0)) = figures else { return Vec::new() };
-    if threads == 0 || queue < look.floor(RULE.id).max(1) {
+    if threads == 0 || queue < look.threshold(RULE.id) {
         return Vec::new();
     }
     let are = if queue == 1 { "is" } else { "are" };

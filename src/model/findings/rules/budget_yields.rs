@@ -28,7 +28,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
     let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
     let rate = (now.saturating_sub(before) as f64 / seconds).round() as u64;
-    if rate < look.floor(RULE.id).max(1) {
+    if rate < look.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(

@@ -43,15 +43,15 @@ const VAIN_S: f64 = 5e-6;
 const UNSEEN: f64 = 4.0;
 
 fn measure(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
-    let floor = look.floor(RULE.id) as f64;
-    if rates.polls < floor || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
+    let threshold = look.threshold(RULE.id) as f64;
+    if rates.polls < threshold || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
     }
     let spins = match own_wakes(rates) >= 0.5 {
         true => true,
         false => {
             let vain = rates.busy <= rates.polls * VAIN_S;
-            vain && rates.polls >= floor * UNSEEN
+            vain && rates.polls >= threshold * UNSEEN
                 && wakers_elsewhere(look, rates) < rates.polls / 2.0
         }
     };

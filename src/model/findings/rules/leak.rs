@@ -60,7 +60,8 @@ impl RuleState for Leak {
                 continue;
             };
             growth.push(now, group.living);
-            let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
+            let Some(growing) =
+                growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))
             else {
                 continue;
             };

@@ -49,7 +49,7 @@ impl RuleState for LongPoll {
         self.latest.retain(|_, began| now.saturating_sub(*began) < AGAIN_NS);
         // Longer polls are reported by worker-held.
         let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
-        let lengths = look.floor(RULE.id)..held;
+        let lengths = look.threshold(RULE.id)..held;
         let polls = polls(look);
         let mut candidates = Vec::new();
         for poll in polls.iter().filter(|poll| lengths.contains(&poll.own_ns(look))) {

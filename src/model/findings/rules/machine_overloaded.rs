@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(look: &Look<'_>) -> Vec<Finding> {
     let Some(machine) = look.machine else { return Vec::new() };
     let largest = (machine.largest_share() * 100.0) as u64;
-    if largest < look.floor(RULE.id) {
+    if largest < look.threshold(RULE.id) {
         return Vec::new();
     }
     let span = duration(machine.span_ns);

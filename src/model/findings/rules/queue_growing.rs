@@ -69,7 +69,7 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Find
         let known = followed.entry(name.clone());
         let growth = known.or_insert_with(|| Growth::new(look.now(), length));
         growth.push(look.now(), length);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))
         else {
             continue;
         };
@@ -96,7 +96,7 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
     let waiting = (ready as u64).max(look.snapshot.runtime.global_queue.value().unwrap_or(0));
     let growth = followed.get_or_insert_with(|| Growth::new(look.now(), waiting));
     growth.push(look.now(), waiting);
-    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.floor(RULE.id))?;
+    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))?;
     let sentence = format!(
         "more and more tasks are runnable: {}, {} more than {} ago",
         count(growing.to),

@@ -28,8 +28,8 @@ pub(super) static RULE: Rule = Rule {
 fn check(look: &Look<'_>) -> Vec<Finding> {
     let Some(seconds) = look.span() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
-    let floor = look.floor(RULE.id).max(1);
-    let storms = look.groups.iter().filter(|group| rate(group.spawned) >= floor);
+    let threshold = look.threshold(RULE.id);
+    let storms = look.groups.iter().filter(|group| rate(group.spawned) >= threshold);
     let candidate = |group: &GroupCount<'_>| {
         let (name, rate) = (group.name, rate(group.spawned));
         let sentence = format!(

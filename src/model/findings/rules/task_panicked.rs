@@ -29,8 +29,8 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    // How many there are is known when all have been met.
-    (task.state == State::Panicked).then(|| look.floor(RULE.id))
+    // The measure is the number of tasks, which is known in `describe`.
+    (task.state == State::Panicked).then(|| look.threshold(RULE.id))
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {

@@ -37,7 +37,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let queue = busy.figures.local_queue.value().unwrap_or(0);
     // One poll that holds a worker is another rule's.
     let held = look.held().is_some();
-    if held || queue < QUEUE || idle.busy > IDLE || points < look.floor(RULE.id).max(1) {
+    if held || queue < QUEUE || idle.busy > IDLE || points < look.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(

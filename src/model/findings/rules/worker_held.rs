@@ -39,9 +39,9 @@ struct WorkerHeld {
 impl RuleState for WorkerHeld {
     fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         self.counted.forget_ended_tasks(look);
-        let floor = look.floor(RULE.id);
+        let threshold = look.threshold(RULE.id);
         let polls = polls(look);
-        let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= floor).collect();
+        let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= threshold).collect();
         if held.is_empty() {
             return Vec::new();
         }

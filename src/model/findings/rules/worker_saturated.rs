@@ -104,7 +104,9 @@ impl RuleState for WorkerSaturated {
         });
         let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
         let percent = (share * 100.0) as u64;
-        if percent < look.floor(RULE.id) || delay < least {
+        let threshold = look.threshold(RULE.id);
+        // Slightly below the threshold the reference stays the one from before the condition.
+        if percent < threshold - threshold / 5 || delay < least {
             self.frozen = None;
             self.groups.clear();
             self.remember(look.now(), delay);
@@ -112,6 +114,9 @@ impl RuleState for WorkerSaturated {
         }
         self.frozen = Some(reference);
         let Some(group) = self.busiest_group(look) else { return Vec::new() };
+        if percent < threshold {
+            return Vec::new();
+        }
         vec![candidate(look, worker, percent, delay, reference, &group)]
     }
 }
