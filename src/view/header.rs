@@ -194,11 +194,7 @@ fn console(served: &ConsoleStats, look: Look) -> Part {
 /// The two numbers.
 fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
     let delay = model.lag().p99_ns;
-    let style = match delay {
-        Some(10_000_000..100_000_000) => look.warning(),
-        Some(100_000_000..) => look.critical(),
-        _ => look.title(),
-    };
+    let style = look.length(model.thresholds(), delay.unwrap_or(0), look.title());
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
     parts.push(right(3, text, style).or_longer(long));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use ratatui::style::Color;
 
 use crate::{
     app::{
@@ -207,6 +208,28 @@ fn findings() {
     stage.world.hog_since = None;
     stage.pass(4 * S);
     screen!("findings_over_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn color_of_a_running_poll_follows_the_thresholds() {
+    let color = |worker_held_ns: u64, long_poll_ns: u64| {
+        let mut thresholds = Thresholds::default();
+        thresholds.set(RuleId::WorkerHeld, Some(worker_held_ns));
+        thresholds.set(RuleId::LongPoll, Some(long_poll_ns));
+        let mut stage = Stage::new();
+        stage.app =
+            App::new(Settings::default(), Duration::from_millis(250)).with_thresholds(thresholds);
+        let buffer = stage.pass(S).hog(2 * S).keys("1").buffer(80, 24);
+        // The workers are above the list of tasks.
+        let line = |y| (0..80).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        (0..4).find_map(|y| {
+            let x = line(y).split_once("hog for ")?.0.chars().count();
+            Some(buffer[(x as u16, y)].fg)
+        })
+    };
+    assert_eq!(color(S, S / 2), Some(Color::Red));
+    assert_eq!(color(10 * S, S), Some(Color::Yellow));
+    assert_eq!(color(10 * S, 5 * S), None);
 }
 
 #[test]

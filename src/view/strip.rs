@@ -5,7 +5,7 @@
 //!  ‼ hog has blocked worker 0 for 1.24s without yielding; 112 tasks delayed   hog.rs:42
 //! ```
 
-use ratatui::layout::Rect;
+use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -15,14 +15,12 @@ use super::{
 };
 use crate::{
     app::{App, Overlay, Screen},
-    model::WorkerRow,
+    model::{Thresholds, WorkerRow},
     text::{duration, percent},
 };
 
 /// How wide one worker's part is at the least.
 const WORKER: u16 = 38;
-/// From here on a poll is worth naming.
-const LONG_NS: u64 = 10_000_000;
 
 /// How many lines the workers take, or the targets, of a screen so high.
 pub(super) fn lines(app: &App, width: u16, height: u16) -> u16 {
@@ -41,10 +39,10 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if targets::lines(app, area.width).is_some() {
         return targets::draw(app, canvas, area);
     }
-    let workers = app.model().workers();
+    let (workers, thresholds) = (app.model().workers(), app.model().thresholds());
     let columns = (area.width / WORKER).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {
-        return sum(workers, canvas, area);
+        return sum(workers, thresholds, canvas, area);
     }
     let width = area.width / columns;
     for (worker, at) in workers.iter().zip(0u16..) {
@@ -55,15 +53,17 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             (bar(look, worker.busy, 10), look.busy()),
             (format!(" {:>5}", percent(worker.busy)), look.share(worker.busy)),
         ];
-        if let Some((name, nanos)) = worker.current.as_ref().filter(|(_, n)| *n >= LONG_NS) {
-            pieces.push((format!("  {name} for {}", duration(*nanos)), look.critical()));
+        let is_long = |(_, nanos): &&(_, u64)| *nanos >= thresholds.long_poll_ns();
+        if let Some((name, nanos)) = worker.current.as_ref().filter(is_long) {
+            let style = look.length(thresholds, *nanos, Style::new());
+            pieces.push((format!("  {name} for {}", duration(*nanos)), style));
         }
         canvas.line(x, y, x + width, &pieces);
     }
 }
 
 /// Many workers in one line: each is one block, as high as it is busy.
-fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
+fn sum(workers: &[WorkerRow], thresholds: &Thresholds, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
     let busy: f64 = workers.iter().map(|worker| worker.busy).sum::<f64>() / workers.len() as f64;
     let mut pieces: Pieces = vec![(format!(" {} workers ", workers.len()), look.title())];
@@ -78,7 +78,7 @@ fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
     let held: Vec<_> = workers
         .iter()
         .filter_map(|worker| Some((worker.figures.index, worker.current.as_ref()?)))
-        .filter(|(_, (_, nanos))| *nanos >= LONG_NS)
+        .filter(|(_, (_, nanos))| *nanos >= thresholds.long_poll_ns())
         .collect();
     if let Some((index, (name, nanos))) = held.iter().max_by_key(|(_, (_, nanos))| *nanos) {
         let more = match held.len() - 1 {
@@ -86,7 +86,7 @@ fn sum(workers: &[WorkerRow], canvas: &mut Canvas<'_>, area: Rect) {
             n => format!(", {n} more blocked"),
         };
         let text = format!("  w{index}: {name} for {}{more}", duration(*nanos));
-        pieces.push((text, look.critical()));
+        pieces.push((text, look.length(thresholds, *nanos, Style::new())));
     }
     canvas.line(area.x, area.y, area.right(), &pieces);
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Column, TaskKind, TaskRates, TaskStats},
+    model::{Column, TaskKind, TaskRates, TaskStats, Thresholds},
     probe::State,
     text::{compact_count, duration, percent_number, rate},
 };
@@ -64,7 +64,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let Some(task) = app.task_in_row(row) else { continue };
         let rates = app.model().rates(app.order()[row] as usize);
         for place in &places {
-            cell(canvas, y, place, task, rates);
+            cell(canvas, y, place, task, rates, app.model().thresholds());
         }
         if app.tasks.key() == Some(&task.key) {
             let style = canvas.look.selected();
@@ -125,6 +125,7 @@ fn cell(
     place: &Place<Column>,
     task: &TaskStats,
     rates: TaskRates,
+    thresholds: &Thresholds,
 ) {
     let look = canvas.look;
     let over = task.state.is_done();
@@ -145,10 +146,10 @@ fn cell(
         }
         Column::Scheduled => (duration(task.scheduled_ns), plain),
         Column::Idle => (duration(task.idle_ns), plain),
-        Column::MaxPoll if task.max_poll_ns >= 100_000_000 => {
-            (duration(task.max_poll_ns), look.critical())
+        Column::MaxPoll if task.meta.kind.may_block() => (duration(task.max_poll_ns), plain),
+        Column::MaxPoll => {
+            (duration(task.max_poll_ns), look.length(thresholds, task.max_poll_ns, plain))
         }
-        Column::MaxPoll => (duration(task.max_poll_ns), plain),
         Column::MaxDelay => (duration(task.max_delay_ns), plain),
         Column::Wakes => (compact_count(task.wakes), plain),
         Column::SelfWakes => (compact_count(task.self_wakes), plain),

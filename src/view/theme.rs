@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::{
     app::{Settings, Theme},
-    model::Severity,
+    model::{Severity, Thresholds},
     probe::State,
 };
 
@@ -81,6 +81,12 @@ impl Look {
             Severity::Warning => self.warning(),
             Severity::Critical => self.critical(),
         }
+    }
+
+    /// The style of a poll or a delay of this length, or else `plain`.
+    pub(super) fn length(self, thresholds: &Thresholds, length_ns: u64, plain: Style) -> Style {
+        let severity = thresholds.severity_of(length_ns);
+        severity.map_or(plain, |severity| self.severity(severity))
     }
 
     /// One sign for each severity.

@@ -11,13 +11,10 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Figure, Target, WorkerRow},
+    model::{Figure, Target, Thresholds, WorkerRow},
     probe::PollKind,
     text::{compact_count, duration, optional, percent_number, rate},
 };
-
-/// From here on a poll is worth a warning.
-const LONG_NS: u64 = 10_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
@@ -89,7 +86,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut y = area.y + 1;
     for (worker, line) in rows.zip(y..) {
         for place in &places {
-            cell(canvas, line, place, worker);
+            cell(canvas, line, place, worker, app.model().thresholds());
         }
         if app.workers.key() == Some(&worker.figures.index) {
             let style = canvas.look.selected();
@@ -108,7 +105,13 @@ fn figures_of_runtime(snapshot: &Target, canvas: &mut Canvas<'_>, area: Rect, to
     }
 }
 
-fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow) {
+fn cell(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<Part>,
+    worker: &WorkerRow,
+    thresholds: &Thresholds,
+) {
     let look = canvas.look;
     let figures = &worker.figures;
     let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
@@ -120,9 +123,12 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Part>, worker: &WorkerRow
         Part::Busy => (bar(look, worker.busy, width), look.busy()),
         Part::Share => (percent_number(worker.busy), look.share(worker.busy)),
         Part::Now => match &worker.current {
-            Some((name, nanos)) if *nanos >= LONG_NS => {
+            Some((name, nanos)) if *nanos >= thresholds.long_poll_ns() => {
                 let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
-                (format!("{verb}{name} for {}", duration(*nanos)), look.critical())
+                (
+                    format!("{verb}{name} for {}", duration(*nanos)),
+                    look.length(thresholds, *nanos, plain),
+                )
             }
             Some((name, _)) => (name.to_string(), plain),
             None => ("nothing".to_owned(), look.dim()),

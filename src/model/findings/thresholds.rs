@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    RULES, RuleId,
+    RULES, RuleId, Severity,
     rule::{Rule, Unit},
 };
 use crate::text::{bytes_exact, duration_exact, excerpt, parse_bytes, parse_duration};
@@ -52,8 +52,16 @@ impl Thresholds {
     }
 
     /// Minimum length of a long poll, in nanoseconds.
-    pub(in crate::model) fn long_poll_ns(&self) -> u64 {
+    pub fn long_poll_ns(&self) -> u64 {
         self.get_or_default(RuleId::LongPoll).min(self.get_or_default(RuleId::WorkerHeld))
+    }
+
+    /// How severe a poll of this length is, or a delay that it causes; `None` below the thresholds of
+    /// `long-poll` and `worker-held`.
+    pub fn severity_of(&self, length_ns: u64) -> Option<Severity> {
+        let reached = |rule: &RuleId| self.get(*rule).is_some_and(|least| length_ns >= least);
+        let rule = [RuleId::WorkerHeld, RuleId::LongPoll].into_iter().find(reached)?;
+        Some(rule.rule().severity)
     }
 
     /// Minimum length of a poll that blocks its worker, in nanoseconds; `None` if that rule is off.
