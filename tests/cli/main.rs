@@ -1,6 +1,5 @@
 //! The program without a screen: its reports, its errors and what it prints.
 
-#![cfg(feature = "dashboard")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod report;

@@ -1,8 +1,6 @@
 //! The lab, and the source over a runtime of this process: what a user can do to the runtime under
 //! test, and that the dashboard never waits for it.
 
-#![cfg(feature = "dashboard")]
-
 mod bench;
 mod control;
 mod hog;

@@ -8,13 +8,10 @@
 )]
 
 mod own_process;
-#[cfg(feature = "dashboard")]
 mod program;
-#[cfg(feature = "dashboard")]
 pub mod pty;
 mod wait;
 
 pub use own_process::{in_own_process, own_process};
-#[cfg(feature = "dashboard")]
 pub use program::{NO_CONFIG, program, run, stdout};
 pub use wait::{PATIENCE, wait_for, wait_until};

@@ -2,7 +2,6 @@
 //!
 //! Every test starts the program in a process of its own and waits for what it expects.
 
-#![cfg(feature = "dashboard")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod abort;

@@ -4,8 +4,8 @@
 //! has few.
 
 #![cfg_attr(
-    not(all(feature = "await-points", tokio_unstable)),
-    allow(dead_code, unused_imports, reason = "await points need both")
+    not(tokio_unstable),
+    allow(dead_code, unused_imports, reason = "await points need tokio_unstable")
 )]
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
@@ -110,7 +110,7 @@ async fn outer() {
     nap().await;
 }
 
-#[cfg(all(feature = "await-points", tokio_unstable))]
+#[cfg(tokio_unstable)]
 mod traced {
     use super::*;
 
@@ -281,7 +281,7 @@ fn who_does_not_wait_is_not_asked() {
         let AwaitPoint { answer: Awaits::Unavailable(why), .. } = setup.answer(key) else {
             panic!("there is nothing to ask")
         };
-        if cfg!(all(feature = "await-points", tokio_unstable)) {
+        if cfg!(tokio_unstable) {
             assert_eq!(&*why, "the task is not idle");
         }
         drop(stop);
@@ -291,7 +291,7 @@ fn who_does_not_wait_is_not_asked() {
     });
 }
 
-#[cfg(not(all(feature = "await-points", tokio_unstable)))]
+#[cfg(not(tokio_unstable))]
 #[test]
 fn without_tokios_unstable_parts_the_reason_is_said() {
     in_own_process(|| {

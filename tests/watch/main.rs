@@ -5,7 +5,6 @@
 //! copied. A test that changes the handlers, or that a full memory would fail, runs in a process of
 //! its own.
 
-#![cfg(feature = "watch")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod allocation;

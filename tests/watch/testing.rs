@@ -187,7 +187,7 @@ fn says_where_all_wait(said: &str) {
     assert!(said.contains("the test: idle for"), "{said}");
     assert!(said.contains("waiter (spawned at tests/watch/testing.rs:"), "{said}");
     assert!(said.contains(", for a reply): idle for"), "{said}");
-    if cfg!(all(feature = "await-points", tokio_unstable, target_os = "linux")) {
+    if cfg!(all(tokio_unstable, target_os = "linux")) {
         // A oneshot's receiver does not tell; a sleep does.
         assert!(said.contains("waits in "), "{said}");
         assert!(said.contains("testing::naps at tests/watch/testing.rs:"), "{said}");

@@ -6,8 +6,8 @@ use super::{RuleId, rule::Rule};
 use crate::{model::TaskStats, snapshot::Evidence};
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "dashboard", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -53,7 +53,6 @@ impl fmt::Display for Suspect {
     }
 }
 
-#[cfg(feature = "dashboard")]
 impl serde::Serialize for Suspect {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -70,8 +69,7 @@ pub struct FindingId {
 }
 
 /// A task that waits for a worker because of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "dashboard", derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Waiter {
     /// The task's key.
     pub task: u64,
@@ -85,8 +83,7 @@ pub struct Waiter {
 ///
 /// Rules return candidates; a candidate whose rule fires becomes a finding, which follows the
 /// candidates of the next snapshots until it is resolved.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "dashboard", derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Finding {
     /// The rule that found it.
     pub rule: RuleId,
@@ -103,13 +100,13 @@ pub struct Finding {
     /// The id of that task, as it is displayed.
     pub task_id: Option<u64>,
     /// The program of the task, where several may be watched; else empty.
-    #[cfg_attr(feature = "dashboard", serde(skip))]
+    #[serde(skip)]
     pub target: Arc<str>,
     /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
     /// snapshot.
     pub sentence: String,
     /// The sentence once it is resolved, if it reads differently.
-    #[cfg_attr(feature = "dashboard", serde(skip))]
+    #[serde(skip)]
     pub(super) sentence_when_resolved: Option<String>,
     /// How bad it is, in the unit of the rule's threshold.
     pub measure: u64,
@@ -127,7 +124,7 @@ pub struct Finding {
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
     /// Where the program spends the time, and why, if a watchdog has sampled it.
-    #[cfg_attr(feature = "dashboard", serde(skip))]
+    #[serde(skip)]
     pub evidence: Option<Arc<Evidence>>,
     /// What to do about it.
     pub cure: &'static str,

@@ -7,7 +7,6 @@ use super::{
     rule::{Rule, Unit},
 };
 use crate::text::{bytes_exact, duration_exact, excerpt, parse_bytes, parse_duration};
-#[cfg(feature = "watch")]
 use crate::watch::WatchOptions;
 
 /// Shorter polls end before the watchdog samples their thread.
@@ -70,7 +69,6 @@ impl Thresholds {
     }
 
     /// What a watchdog has to watch for, so that these can be judged.
-    #[cfg(feature = "watch")]
     pub fn watch(&self) -> WatchOptions {
         let of = |rule: RuleId, usual: Duration| match self.get(rule) {
             Some(nanos) => Duration::from_nanos(nanos),

@@ -76,7 +76,6 @@ impl fmt::Display for RuleId {
     }
 }
 
-#[cfg(feature = "dashboard")]
 impl serde::Serialize for RuleId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

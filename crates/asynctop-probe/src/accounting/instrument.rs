@@ -1,0 +1,279 @@
+//! The future that measures another one.
+
+use std::{
+    future::Future,
+    mem::{ManuallyDrop, needs_drop},
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{
+    cell::TaskCell,
+    identity::Name,
+    ledger::Started,
+    reading::Outcome,
+    registry::Registry,
+    thread::{self, Frame, Outer, ThreadSlot},
+    waker::{self, Foreign, PollWaker},
+};
+#[cfg(feature = "watchdog")]
+use super::{ledger::How, trace};
+use asynctop_snapshot::bucket_of;
+
+pin_project! {
+    /// A future whose polls and wakes are counted and timed.
+    ///
+    /// Made by [`instrument`](super::instrument) and [`Registry::instrument`].
+    #[must_use = "futures do nothing until they are awaited or spawned"]
+    pub struct Instrumented<F> {
+        // Dropped by `PinnedDrop`, which measures it.
+        #[pin]
+        future: ManuallyDrop<F>,
+        // Dropped after the future: the future's destructors run as part of the task.
+        task: Task,
+    }
+
+    impl<F> PinnedDrop for Instrumented<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            drop_future(this.future, this.task);
+        }
+    }
+}
+
+impl Registry {
+    /// Measures `future` under `name`, wherever it is polled.
+    #[track_caller]
+    pub fn instrument<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
+        self.instrument_on(0, name, false, future)
+    }
+
+    /// Measures `future`, which the caller will hand to an executor as a task of its
+    /// own: every poll of it answers a wake.
+    #[track_caller]
+    pub fn instrument_task<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
+        self.instrument_on(0, name, true, future)
+    }
+
+    /// Measures `future` as one of the runtime with this number, which the program assigns; 0 is an
+    /// unknown runtime. Tasks of different runtimes never delay each other. `root` is whether the
+    /// future is a task of its own, as for [`instrument_task`](Self::instrument_task).
+    #[track_caller]
+    pub fn instrument_on<F: Future>(
+        &'static self,
+        runtime: u32,
+        name: &str,
+        root: bool,
+        future: F,
+    ) -> Instrumented<F> {
+        let (name, location) = (Name::new(name), Location::caller());
+        let cell = self.open(name, location, size_of::<F>(), (root, runtime));
+        Instrumented::new(self, cell, root, future)
+    }
+}
+
+/// Drops the future, which is user code that may take long. In a stack, the frames that this
+/// function calls belong to the task.
+#[allow(unsafe_code)]
+#[inline(never)]
+fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
+    if !needs_drop::<F>() {
+        return;
+    }
+    let _dropping = Dropping::start(task);
+    // SAFETY: dropped in place, only here, and not used afterwards.
+    unsafe { ManuallyDrop::drop(future.get_unchecked_mut()) };
+}
+
+/// The drop of a future under way; dropped at its end, also by a panic.
+struct Dropping<'a> {
+    task: &'a Task,
+    thread: &'static ThreadSlot,
+    at: u64,
+    outer: Outer,
+}
+
+impl<'a> Dropping<'a> {
+    #[inline]
+    fn start(task: &'a Task) -> Self {
+        let thread = task.registry.thread();
+        let now = task.registry.now();
+        let at = if task.done { now } else { task.cell.ledger.drop_started(now) };
+        Dropping { task, thread, at, outer: thread.drop_started(task.cell, at) }
+    }
+}
+
+impl Drop for Dropping<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let ended = self.task.registry.now();
+        self.thread.uncounted_ended(self.task.cell, self.outer, (self.at, ended));
+    }
+}
+
+/// The living end of a cell: ends its account when it is dropped.
+struct Task {
+    registry: &'static Registry,
+    cell: &'static TaskCell,
+    /// The future is a task of its own: nothing polls it but its wakes.
+    root: bool,
+    done: bool,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.done {
+            self.cell.ledger.cancelled(self.registry.now());
+        }
+        self.registry.retire(self.cell);
+        self.cell.release_future();
+    }
+}
+
+impl<F> Instrumented<F> {
+    pub(crate) fn new(
+        registry: &'static Registry,
+        cell: &'static TaskCell,
+        root: bool,
+        future: F,
+    ) -> Self {
+        let future = ManuallyDrop::new(future);
+        Instrumented { future, task: Task { registry, cell, root, done: false } }
+    }
+
+    /// The key of the task, as [`TaskView::key`](super::TaskView::key) gives it.
+    pub fn key(&self) -> u64 {
+        self.task.cell.key()
+    }
+}
+
+impl<F: Future> Future for Instrumented<F> {
+    type Output = F::Output;
+
+    #[allow(unsafe_code)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        // SAFETY: a projection; nothing moves the future out of its place.
+        let future = unsafe { this.future.map_unchecked_mut(|future| &mut **future) };
+        let Task { registry, cell, root, done } = this.task;
+        let (registry, cell) = (*registry, *cell);
+        if *done {
+            // Its account is closed. What the future makes of such a poll is its affair.
+            return future.poll(context);
+        }
+
+        // SAFETY: `poll` has the future for itself.
+        let poll_waker = unsafe { waker::adopt(cell, context.waker()) };
+        let (borrowed, foreign);
+        let waker = match poll_waker {
+            PollWaker::Borrowed => {
+                // SAFETY: `this.task` holds a reference until after the poll.
+                borrowed = unsafe { waker::borrowed(cell) };
+                &*borrowed
+            }
+            PollWaker::Foreign => {
+                foreign = Foreign::waker(cell, context.waker().clone());
+                &foreign
+            }
+            PollWaker::Silent => context.waker(),
+        };
+        let context = &mut Context::from_waker(waker);
+        let frame = Frame::new(cell);
+        // Taken apart, because the compiler copies a whole `Started` through memory.
+        let Started { at, delay, how } =
+            cell.ledger.poll_started(registry.now(), *root, thread::is_probing);
+        #[cfg(feature = "watchdog")]
+        if how != How::Plain {
+            let poll = move || match how {
+                How::Traced | How::TracedProbe => trace::go(future, context, registry, cell.key()),
+                How::Plain | How::Probe => future.poll(context),
+            };
+            return probe(registry, &frame, cell, Started { at, delay, how }, done, poll);
+        }
+        let started = Started { at, delay, how };
+        Running::<false>::start(registry, &frame, cell, started, done).run(|| future.poll(context))
+    }
+}
+
+/// A poll that the watchdog has caused or has requested a trace of.
+#[cfg(feature = "watchdog")]
+#[cold]
+fn probe<T>(
+    registry: &'static Registry,
+    frame: &Frame,
+    cell: &'static TaskCell,
+    started: Started,
+    done: &mut bool,
+    poll: impl FnOnce() -> Poll<T>,
+) -> Poll<T> {
+    if started.how == How::Traced {
+        Running::<false>::start(registry, frame, cell, started, done).run(poll)
+    } else {
+        Running::<true>::start(registry, frame, cell, started, done).run(poll)
+    }
+}
+
+/// A poll under way; dropped at its end, or by a panic on its way out. `PROBE` if the watchdog has
+/// caused it.
+struct Running<'a, const PROBE: bool> {
+    registry: &'static Registry,
+    frame: &'a Frame,
+    cell: &'static TaskCell,
+    thread: &'static ThreadSlot,
+    began: u64,
+    outer: Outer,
+    outcome: Option<Outcome>,
+    done: &'a mut bool,
+}
+
+impl<'a, const PROBE: bool> Running<'a, PROBE> {
+    #[inline(always)]
+    fn start(
+        registry: &'static Registry,
+        frame: &'a Frame,
+        cell: &'static TaskCell,
+        started: Started,
+        done: &'a mut bool,
+    ) -> Self {
+        let thread = registry.thread();
+        if let Some(delay) = started.delay {
+            let bucket = bucket_of(delay);
+            cell.delays.count(bucket);
+            thread.waited(bucket, delay);
+        }
+        let outer = if PROBE {
+            thread.probe_started(frame, started.at)
+        } else {
+            thread.poll_started(frame, started.at)
+        };
+        // Until the future says otherwise: whatever leaves the poll early is a panic.
+        let outcome = Some(Outcome::Panicked);
+        Running { registry, frame, cell, thread, began: started.at, outer, outcome, done }
+    }
+
+    #[inline(always)]
+    fn run<T>(mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        let result = poll();
+        self.outcome = result.is_ready().then_some(Outcome::Completed);
+        result
+    }
+}
+
+impl<const PROBE: bool> Drop for Running<'_, PROBE> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let now = self.registry.now();
+        if PROBE {
+            let length = self.cell.ledger.probe_ended(self.began, now, self.outcome);
+            self.thread.probe_ended(self.frame, self.outer, (self.began, self.began + length));
+        } else {
+            let length = self.cell.ledger.poll_ended(self.began, now, self.outcome);
+            self.cell.poll_times.count(bucket_of(length));
+            self.thread.poll_ended(self.frame, self.outer, self.began + length);
+        }
+        *self.done = self.outcome.is_some();
+    }
+}

@@ -1,0 +1,136 @@
+//! Measuring: how often a task is polled and woken, and how its life splits into busy,
+//! scheduled and idle time.
+//!
+//! This room knows tasks, polls, wakes, threads and the clock. It knows nothing of
+//! runtimes, snapshots or screens; whoever wants to look asks the [`Registry`].
+
+mod cell;
+mod clock;
+mod distribution;
+mod identity;
+mod instrument;
+mod ledger;
+mod reading;
+mod recorder;
+mod recording;
+mod refs;
+mod registry;
+mod ring;
+mod sync;
+mod thread;
+#[cfg(feature = "watchdog")]
+mod trace;
+mod view;
+mod waker;
+mod word;
+
+#[cfg(all(test, asynctop_loom))]
+mod ledger_loom;
+#[cfg(all(test, not(asynctop_loom)))]
+mod ledger_tests;
+#[cfg(all(test, asynctop_loom))]
+mod refs_loom;
+#[cfg(all(test, asynctop_loom))]
+mod ring_loom;
+#[cfg(all(test, not(asynctop_loom)))]
+mod ring_tests;
+
+use std::{future::Future, panic::Location};
+
+pub use asynctop_snapshot::{PollKind, PollSpan, State};
+pub use instrument::Instrumented;
+pub use reading::Reading;
+pub use recorder::TICK_NS;
+pub use recording::{Kept, Recorded, Recording};
+pub use registry::Registry;
+#[cfg(all(
+    feature = "watchdog",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(crate) use thread::SignalStack;
+#[cfg(feature = "watchdog")]
+pub(crate) use thread::ThreadSlot;
+pub use thread::{CurrentPoll, ThreadReading};
+use tokio::task::JoinHandle;
+#[cfg(feature = "watchdog")]
+#[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
+pub(crate) use trace::set_tracer;
+pub use view::TaskView;
+
+/// Spawns `future` on the current Tokio runtime and measures it, under the name of the
+/// function that made it.
+///
+/// # Panics
+/// Outside of a Tokio runtime, as `tokio::spawn` does.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// async fn answer() -> u32 { 42 }
+/// assert_eq!(asynctop_probe::spawn(answer()).await.unwrap(), 42);
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let name = identity::Name::Static(function_name::<F>());
+    let registry = Registry::global();
+    let cell = registry.open(name, Location::caller(), size_of::<F>(), (true, 0));
+    tokio::spawn(Instrumented::new(registry, cell, true, future))
+}
+
+/// As [`spawn`], under a name of your own.
+///
+/// # Panics
+/// Outside of a Tokio runtime.
+#[track_caller]
+pub fn spawn_named<F>(name: &str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(Registry::global().instrument_task(name, future))
+}
+
+/// Measures a future without spawning it: inside a task, in a `LocalSet`, on another
+/// executor.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let reply = asynctop_probe::instrument("query", async { "row" }).await;
+/// assert_eq!(reply, "row");
+/// # }
+/// ```
+#[track_caller]
+pub fn instrument<F: Future>(name: &str, future: F) -> Instrumented<F> {
+    Registry::global().instrument(name, future)
+}
+
+/// Says what the current task is doing, until it says something else. Outside of a
+/// measured task's poll it does nothing.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// asynctop_probe::instrument("request", async {
+///     asynctop_probe::stage("waiting for the database");
+///     tokio::task::yield_now().await;
+/// })
+/// .await;
+/// # }
+/// ```
+pub fn stage(stage: &'static str) {
+    if let Some(cell) = thread::current_task() {
+        cell.set_stage(stage);
+    }
+}
+
+/// The function that made a future, from the name of its type.
+fn function_name<F>() -> &'static str {
+    let full = std::any::type_name::<F>();
+    let path = full.split('<').next().unwrap_or(full);
+    let path = path.trim_end_matches("::{{closure}}");
+    path.rsplit("::").next().filter(|name| !name.is_empty()).unwrap_or("task")
+}

@@ -1,0 +1,331 @@
+//! All tasks of a process that are measured, living ones and those that ended lately.
+//!
+//! Cells live in chunks that are never freed: a waker may outlive every handle, and a
+//! freed cell under it would be a wild pointer. So a registry is leaked by design; a
+//! program has one, tests have some more. Slots are used again: memory follows the
+//! greatest number of tasks at one time, not the number ever spawned.
+
+use std::{
+    collections::VecDeque,
+    panic::Location,
+    ptr,
+    sync::{
+        Mutex, OnceLock, RwLock,
+        atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+#[cfg(feature = "watchdog")]
+use super::waker;
+use super::{
+    cell::{TaskCell, stage_from},
+    clock::Clock,
+    identity::{Identity, Ids, Name},
+    thread::{ThreadReading, ThreadSlot, Threads},
+    view::TaskView,
+};
+use crate::lock::{self, lock};
+use asynctop_snapshot::Histogram;
+
+const CHUNK: usize = 256;
+
+/// The tasks that are measured together, and the threads that poll them.
+pub struct Registry {
+    clock: &'static Clock,
+    ids: Ids,
+    threads: Threads,
+    chunks: RwLock<Vec<&'static [TaskCell]>>,
+    /// Vacant slots, linked through `next`.
+    vacant: Mutex<Option<&'static TaskCell>>,
+    /// Slots whose task ended since the last sweep, linked through `next`.
+    ended: AtomicPtr<TaskCell>,
+    /// How many ended since the last sweep.
+    ended_count: AtomicUsize,
+    /// Held while cells are looked at or cleared.
+    scan: Mutex<Finished>,
+    retention: AtomicU64,
+    live: AtomicUsize,
+}
+
+/// Ended tasks, oldest first, until their retention is over.
+#[derive(Default)]
+struct Finished(VecDeque<&'static TaskCell>);
+
+impl Registry {
+    /// Ended tasks beyond this number go before their retention is over.
+    pub const MAX_ENDED: usize = 10_000;
+
+    /// The registry of [`spawn`](super::spawn) and [`instrument`](super::instrument).
+    pub fn global() -> &'static Registry {
+        static GLOBAL: OnceLock<&'static Registry> = OnceLock::new();
+        GLOBAL.get_or_init(Registry::leak)
+    }
+
+    /// A registry of its own, which lives until the process ends (the module says why).
+    pub fn leak() -> &'static Registry {
+        Box::leak(Box::new(Registry {
+            clock: Clock::global(),
+            ids: Ids::default(),
+            threads: Threads::new(),
+            chunks: RwLock::new(Vec::new()),
+            vacant: Mutex::new(None),
+            ended: AtomicPtr::new(ptr::null_mut()),
+            ended_count: AtomicUsize::new(0),
+            scan: Mutex::new(Finished::default()),
+            retention: AtomicU64::new(Duration::from_secs(5).as_nanos() as u64),
+            live: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Does `work` while all locks of the probe are held: it ends only if it takes none.
+    #[cfg(all(test, feature = "watchdog"))]
+    pub(crate) fn while_all_is_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _locks = (self.scan.lock(), self.chunks.write(), self.vacant.lock());
+        self.threads.while_all_is_locked(work)
+    }
+
+    /// How long ended tasks stay visible; five seconds unless set.
+    pub fn set_retention(&self, retention: Duration) {
+        let nanos = u64::try_from(retention.as_nanos()).unwrap_or(u64::MAX);
+        self.retention.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Nanoseconds on the probe's clock.
+    #[inline(always)]
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// How many tasks live (spawned, not yet ended).
+    pub fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Looks at every task, living or lately ended, at the same `now`.
+    ///
+    /// Spawning and polling go on meanwhile; only ended tasks are kept waiting.
+    #[allow(unsafe_code)]
+    pub fn scan(&self, now: u64, mut visit: impl FnMut(TaskView<'_>)) {
+        let mut finished = lock(&self.scan);
+        self.sweep(&mut finished);
+        let chunks = lock::read(&self.chunks).clone();
+        for cell in chunks.into_iter().flatten() {
+            let Some((reading, parts)) = cell.ledger.read(now, || cell.stage_parts()) else {
+                continue;
+            };
+            // SAFETY: the parts were read coherently with the rest.
+            let stage = unsafe { stage_from(parts) };
+            // SAFETY: the lock is held and the slot was seen occupied.
+            if let Some(identity) = unsafe { cell.identity() } {
+                visit(TaskView { cell, identity, reading, stage });
+            }
+        }
+    }
+
+    /// Requests the await point of an idle task: has it polled once, which is traced and counts
+    /// neither as a wake nor as a poll.
+    ///
+    /// # Errors
+    /// Why it cannot be asked now.
+    #[cfg(feature = "watchdog")]
+    pub(crate) fn ask(&self, key: u64) -> Result<(), &'static str> {
+        // Held, so that the slot stays with its task.
+        let scan = lock(&self.scan);
+        let cell = self.cell_at(key).filter(|cell| cell.key() == key);
+        let cell = cell.ok_or("the task no longer exists")?;
+        let waker = cell.ask();
+        // Before anything of Tokio's runs.
+        drop(scan);
+        waker.map(|waker| waker::nudge(&waker))
+    }
+
+    /// The end of a completed poll, or a later time if the end is no longer known; `None` if the
+    /// slot has been reused for another task.
+    #[cfg(feature = "watchdog")]
+    pub(crate) fn end_of_poll(&self, key: u64, began: u64) -> Option<u64> {
+        let cell = self.cell_at(key)?;
+        let (reading, ()) = cell.ledger.read(self.now(), || ())?;
+        // Two upper bounds: the longest poll of the task, and the start of the task's current
+        // state, which began at the end of the poll or later.
+        let end = began.saturating_add(reading.max_poll);
+        let next = if reading.since > began { reading.since } else { u64::MAX };
+        // Checked after the reading: the slot had not been cleared.
+        (cell.key() == key).then_some(end.min(next))
+    }
+
+    /// Number of the runtime that a task was spawned on; `None` if the task is no longer known.
+    #[cfg(feature = "watchdog")]
+    #[allow(unsafe_code)]
+    pub(crate) fn runtime_of(&self, key: u64) -> Option<u32> {
+        let _scan = lock(&self.scan);
+        let cell = self.cell_at(key)?;
+        cell.ledger.read(self.now(), || ())?;
+        // SAFETY: the lock is held and the slot was seen occupied.
+        let identity = unsafe { cell.identity() };
+        identity.filter(|_| cell.key() == key).map(|identity| identity.runtime)
+    }
+
+    /// The longest poll of a task so far, in ns; `None` if its slot has been reused for another
+    /// task.
+    #[cfg(all(test, feature = "watchdog"))]
+    pub(crate) fn longest_poll(&self, key: u64) -> Option<u64> {
+        let cell = self.cell_at(key)?;
+        let (reading, ()) = cell.ledger.read(self.now(), || ())?;
+        // Checked after the reading: the slot had not been cleared.
+        (cell.key() == key).then_some(reading.max_poll)
+    }
+
+    /// The cell in the slot of this key, whosever it is by now.
+    #[cfg(feature = "watchdog")]
+    fn cell_at(&self, key: u64) -> Option<&'static TaskCell> {
+        let slot = (key & u64::from(u32::MAX)) as usize;
+        let chunks = lock::read(&self.chunks);
+        chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
+    }
+
+    /// What each thread that polls, or polled, tasks of this registry is doing.
+    pub fn threads(&self, now: u64) -> Vec<ThreadReading> {
+        self.threads.read(now)
+    }
+
+    pub(super) fn begin_recording(&self) {
+        self.threads.record(true);
+    }
+
+    pub(super) fn end_recording(&self) {
+        self.threads.record(false);
+    }
+
+    /// Appends the threads' slots that `known` lacks, always in the same order.
+    pub(crate) fn thread_slots(&self, known: &mut Vec<&'static ThreadSlot>) {
+        self.threads.slots(known);
+    }
+
+    /// How long tasks waited for a worker after each wake, over all polls so far.
+    pub fn delays(&self) -> Histogram {
+        self.threads.delays()
+    }
+
+    #[inline(always)]
+    pub(crate) fn thread(&'static self) -> &'static ThreadSlot {
+        self.threads.here()
+    }
+
+    /// A cell for a new task.
+    #[allow(unsafe_code)]
+    pub(crate) fn open(
+        &'static self,
+        name: Name,
+        location: &'static Location<'static>,
+        future_size: usize,
+        (root, runtime): (bool, u32),
+    ) -> &'static TaskCell {
+        if self.ended_count.load(Ordering::Relaxed) > Self::MAX_ENDED
+            && let Ok(mut finished) = self.scan.try_lock()
+        {
+            self.sweep(&mut finished);
+        }
+        let cell = self.take_vacant();
+        let future_size = u32::try_from(future_size).unwrap_or(u32::MAX);
+        let identity = Identity { name, location, id: self.ids.next(), future_size, runtime };
+        self.live.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: `take_vacant` gives each vacant slot to one caller.
+        unsafe { cell.open(identity, self.now(), root) };
+        cell
+    }
+
+    fn take_vacant(&self) -> &'static TaskCell {
+        let mut vacant = lock(&self.vacant);
+        let cell = match *vacant {
+            Some(cell) => cell,
+            None => self.grow(),
+        };
+        *vacant = next_of(cell);
+        cell
+    }
+
+    /// Adds a chunk and returns its first cell, linked to the others.
+    fn grow(&self) -> &'static TaskCell {
+        let mut chunks = lock::write(&self.chunks);
+        let first = (chunks.len() * CHUNK) as u32;
+        let cells: Vec<TaskCell> = (0..CHUNK as u32).map(|i| TaskCell::vacant(first + i)).collect();
+        let chunk: &'static [TaskCell] = cells.leak();
+        for pair in chunk.windows(2) {
+            pair[0].next.store(ptr::from_ref(&pair[1]).cast_mut(), Ordering::Relaxed);
+        }
+        chunks.push(chunk);
+        &chunk[0]
+    }
+
+    /// Takes note that the task of `cell` is over.
+    pub(crate) fn retire(&self, cell: &'static TaskCell) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.ended_count.fetch_add(1, Ordering::Relaxed);
+        let this = ptr::from_ref(cell).cast_mut();
+        let mut head = self.ended.load(Ordering::Relaxed);
+        loop {
+            cell.next.store(head, Ordering::Relaxed);
+            let order = Ordering::Release;
+            match self.ended.compare_exchange_weak(head, this, order, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    /// Takes in the tasks that ended and clears those whose time is over.
+    #[allow(unsafe_code)]
+    fn sweep(&self, finished: &mut Finished) {
+        let Finished(queue) = finished;
+        self.ended_count.store(0, Ordering::Relaxed);
+        let head = self.ended.swap(ptr::null_mut(), Ordering::Acquire);
+        let known = queue.len();
+        // SAFETY: the list holds cells, which are never freed.
+        let mut ended = unsafe { head.as_ref() };
+        while let Some(cell) = ended {
+            ended = next_of(cell);
+            queue.push_back(cell);
+        }
+        // The list had the latest on top.
+        queue.make_contiguous()[known..].reverse();
+
+        let (now, retention) = (self.now(), self.retention.load(Ordering::Relaxed));
+        for _ in 0..queue.len() {
+            let Some(&cell) = queue.front() else { break };
+            let over = cell
+                .ledger
+                .read(now, || ())
+                .is_none_or(|(reading, ())| now.saturating_sub(reading.since) >= retention);
+            if !over && queue.len() <= Self::MAX_ENDED {
+                break;
+            }
+            queue.pop_front();
+            if !cell.is_released() {
+                // Somebody still holds a waker of it: out of sight, and the next time
+                // it is looked at again.
+                cell.ledger.clear();
+                queue.push_back(cell);
+                continue;
+            }
+            // SAFETY: the task is done, nothing refers to it, and the lock is held.
+            unsafe { cell.clear() };
+            let mut vacant = lock(&self.vacant);
+            let next = vacant.map_or(ptr::null_mut(), |cell| ptr::from_ref(cell).cast_mut());
+            cell.next.store(next, Ordering::Relaxed);
+            *vacant = Some(cell);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn next_of(cell: &TaskCell) -> Option<&'static TaskCell> {
+    // SAFETY: links are null or lead to cells, which are never freed.
+    unsafe { cell.next.load(Ordering::Relaxed).as_ref() }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("live", &self.live()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,53 @@
+//! Every interleaving of a thread that writes to a ring and one that copies it, as far as
+//! loom's bound on preemptions goes. `ledger_loom.rs` says how to run this.
+
+use loom::{sync::Arc, thread};
+
+use super::ring::Ring;
+use asynctop_snapshot::PollSpan;
+
+fn span(number: u64) -> PollSpan {
+    PollSpan { task: 10 + number, began: 20 + number, ended: 30 + number }
+}
+
+/// Copies, and checks that what it got is whole, in order and counted.
+fn copy<const N: usize>(ring: &Ring<N>, next: &mut u64) -> u64 {
+    let (before, mut copied) = (*next, Vec::new());
+    let lost = ring.copy(next, &mut copied);
+    for (copied, number) in copied.iter().zip(before + lost..) {
+        assert_eq!(*copied, span(number), "a whole one, in its place");
+    }
+    assert_eq!(before + lost + copied.len() as u64, *next, "all are counted");
+    copied.len() as u64
+}
+
+fn explore<const N: usize>(pushes: u64, copies: usize) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(move || {
+        let ring = Arc::new(Ring::<N>::new());
+        let writer = thread::spawn({
+            let ring = ring.clone();
+            move || (0..pushes).for_each(|number| ring.push(span(number)))
+        });
+        let mut next = 0;
+        for _ in 0..copies {
+            copy(&ring, &mut next);
+        }
+        writer.join().expect("a writer that ends");
+        let left = pushes - next;
+        let copied = copy(&ring, &mut next);
+        assert_eq!(next, pushes);
+        assert_eq!(copied, left.min(N as u64 - 1), "nobody writes: the last ones are there");
+    });
+}
+
+#[test]
+fn loom_no_copy_of_a_ring_is_torn() {
+    explore::<2>(4, 1);
+}
+
+#[test]
+fn loom_copies_one_after_the_other_miss_nothing_that_they_do_not_count() {
+    explore::<4>(6, 2);
+}

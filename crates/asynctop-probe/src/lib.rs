@@ -1,0 +1,33 @@
+//! Measures each task of a Tokio program exactly: how often it is polled and woken, and how its
+//! life splits into busy, scheduled and idle time.
+//!
+//! | module | contents | may depend on |
+//! |---|---|---|
+//! | `accounting` | a cell for each task, threads, wakers, the clock; re-exported here | `asynctop-snapshot` |
+//! | `watch` | the watchdog: which poll blocks its thread, at which line, and why (feature `watchdog`) | `accounting`, `asynctop-stack` |
+//! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | both |
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! asynctop_probe::spawn_named("greeter", async { asynctop_probe::stage("greeting"); })
+//!     .await
+//!     .unwrap();
+//!
+//! let registry = asynctop_probe::Registry::global();
+//! registry.scan(registry.now(), |task| {
+//!     println!("{} was polled {} times", task.name(), task.reading.polls);
+//! });
+//! # }
+//! ```
+
+mod accounting;
+mod lock;
+#[cfg(feature = "watchdog")]
+pub mod testing;
+#[cfg(feature = "watchdog")]
+pub mod watch;
+
+pub use accounting::{
+    CurrentPoll, Instrumented, Kept, PollKind, PollSpan, Reading, Recorded, Recording, Registry,
+    State, TICK_NS, TaskView, ThreadReading, instrument, spawn, spawn_named, stage,
+};

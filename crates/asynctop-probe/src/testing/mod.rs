@@ -1,0 +1,146 @@
+//! Tests that fail when something in them holds a worker.
+//!
+//! ```
+//! # use std::time::Duration;
+//! use asynctop_probe::testing;
+//!
+//! # /*
+//! #[tokio::test]
+//! # */
+//! # #[tokio::main(flavor = "current_thread")]
+//! async fn does_not_block() {
+//!     testing::run(Duration::from_millis(100), async {
+//!         let answer = asynctop_probe::spawn(async { 6 * 7 }).await.unwrap();
+//!         assert_eq!(answer, 42);
+//!     })
+//!     .await;
+//! }
+//! # // rustdoc calls it main.
+//! # fn _name() { let _ = main; }
+//! # use does_not_block as main;
+//! ```
+//!
+//! A poll over the limit fails the test with its task, its length, its line and its stack:
+//!
+//! ```should_panic
+//! # use std::{thread, time::Duration};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! asynctop_probe::testing::run(Duration::from_millis(50), async {
+//!     thread::sleep(Duration::from_millis(200)); // instead of tokio::time::sleep
+//! })
+//! .await;
+//! # }
+//! ```
+//!
+//! # What it sees
+//! - The test's own future, and each task that is spawned or wrapped with [`spawn`],
+//!   [`spawn_named`] or [`instrument`]. A task of plain `tokio::spawn` is not measured, and
+//!   cannot be from inside of a test: Tokio's hooks belong to the runtime's builder.
+//! - A poll that is over the limit by less than 20 ms may go unseen. On Linux, time in which
+//!   the thread was runnable without a CPU does not count, nor steal time, nor time in which
+//!   the whole process was stopped: a busy CI machine is no reason to fail. Time asleep, in a
+//!   system call or waiting for a lock counts; from a wait for a lock the largest run-queue
+//!   delay of any one other thread is deducted.
+//! - Stacks need Linux on x86_64 or aarch64; elsewhere the task and its length are all.
+//!
+//! Both flavours of `#[tokio::test]` will do. In one process, one check runs at a time and
+//! the next one waits for its end: while it runs, every measured task of the process counts,
+//! and tests that ran at the same time would be accused of each other's doings. So a check
+//! must not be within another one.
+//!
+//! [`spawn`]: crate::spawn()
+//! [`spawn_named`]: crate::spawn_named
+//! [`instrument`]: crate::instrument()
+
+mod hang;
+mod report;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Mutex,
+    time::Duration,
+};
+
+use crate::{
+    accounting::Registry,
+    lock::lock,
+    watch::{WatchOptions, Watchdog},
+};
+use hang::Hang;
+
+/// Runs a test and fails if anything in it held a worker for longer than `limit`.
+///
+/// # Panics
+/// If something did, with task, line and stack. If the test panics itself, that is what one
+/// sees.
+pub async fn run<F: Future>(limit: Duration, test: F) -> F::Output {
+    Check::new(limit).run(test).await
+}
+
+/// What is checked while a test runs.
+///
+/// ```
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// asynctop_probe::testing::Check::new(Duration::from_millis(100))
+///     .hang_after(Duration::from_secs(30))
+///     .run(async { tokio::task::yield_now().await })
+///     .await;
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it checks nothing until it runs"]
+pub struct Check {
+    limit: Duration,
+    hang_after: Option<Duration>,
+}
+
+impl Check {
+    /// No poll may take longer than `limit`; at least 1 ms.
+    pub fn new(limit: Duration) -> Self {
+        Check { limit, hang_after: None }
+    }
+
+    /// The test hangs when it takes this long: it fails with the state of each measured
+    /// task and, where [Tokio can tell](crate::watch::WatchHandle::ask), the chain of awaits
+    /// that it waits in. If the test's own thread is held, so that it cannot even fail,
+    /// this is written to stderr and the process ends with exit code 101.
+    pub fn hang_after(self, time: Duration) -> Self {
+        Check { hang_after: Some(time), ..self }
+    }
+
+    /// Runs a test.
+    ///
+    /// # Panics
+    /// As [`run`], and if the test hangs.
+    #[allow(clippy::await_holding_lock, reason = "another check shall wait, with its whole thread")]
+    pub async fn run<F: Future>(self, test: F) -> F::Output {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = lock(&TURN);
+        let registry = Registry::global();
+        let began = registry.now();
+        let options =
+            WatchOptions { slow: self.limit, held: self.limit, ..WatchOptions::default() };
+        let watchdog = Watchdog::start(registry, options).unwrap_or_else(|error| {
+            panic!("cannot start the watchdog: {error}; try with fewer threads")
+        });
+        let hang =
+            self.hang_after.map(|after| Hang::start(after, registry, watchdog.handle().clone()));
+        let mut test = pin!(registry.instrument("the test", test));
+        let output = poll_fn(|context| {
+            if let Some(report) = hang.as_ref().and_then(|hang| hang.hear(context.waker())) {
+                panic!("{report}");
+            }
+            test.as_mut().poll(context)
+        })
+        .await;
+        drop(hang);
+        if let Some(report) = report::held(registry, watchdog.handle(), began, self.limit) {
+            panic!("{report}");
+        }
+        output
+    }
+}

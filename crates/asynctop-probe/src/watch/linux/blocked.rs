@@ -1,0 +1,121 @@
+//! Stacks of threads that sleep in the kernel, copied while they sleep: a signal would make
+//! many system calls fail (`poll`, `epoll_wait`, those with a timeout).
+
+use std::collections::HashMap;
+
+use asynctop_stack::{StackCopy, Unwinder, Unwound, copy_stack};
+
+use super::os::{self, CallReport};
+use crate::accounting::ThreadSlot;
+
+/// How much of a stack is copied, from its inner end.
+const STACK: usize = 256 * 1024;
+/// Maximum number of threads whose last stack is kept.
+const KEPT: usize = 256;
+
+/// Copies stacks, and keeps the last one of each thread.
+pub(super) struct BlockedThreads {
+    bytes: Vec<u8>,
+    last: HashMap<u32, (Sleep, Unwound)>,
+}
+
+/// One sleep of a thread. The thread's stack does not change while it lasts.
+#[derive(PartialEq, Eq)]
+pub(super) struct Sleep {
+    report: CallReport,
+    /// Number of times that the thread has begun to sleep, including this one.
+    switches: u64,
+    /// The poll that the thread is in: task and beginning.
+    poll: Option<(u64, u64)>,
+}
+
+/// The result of copying a thread's stack.
+pub(super) enum Copied {
+    /// The stack, and the poll that the thread is in: task and beginning.
+    Stack(Unwound, Option<(u64, u64)>),
+    /// The thread did not stay asleep, so the copy may be inconsistent.
+    Moved,
+    /// No stack, with the reason.
+    None(&'static str),
+}
+
+impl BlockedThreads {
+    pub(super) fn new() -> Self {
+        BlockedThreads { bytes: vec![0; STACK], last: HashMap::new() }
+    }
+
+    /// The stack of a thread that was just reported to sleep.
+    pub(super) fn copy(
+        &mut self,
+        os_id: u32,
+        report: CallReport,
+        slot: Option<&ThreadSlot>,
+        unwinder: &mut Unwinder,
+    ) -> Copied {
+        let Some(registers) = report.registers() else {
+            return Copied::None("/proc/self/task/*/syscall has an unknown format");
+        };
+        let Some(switches) = os::voluntary_switches(os_id) else { return Copied::Moved };
+        let poll = slot.and_then(ThreadSlot::glance);
+        let sleep = Sleep { report, switches, poll };
+        if let Some((last, unwound)) = self.last.get(&os_id)
+            && *last == sleep
+        {
+            return Copied::Stack(unwound.clone(), poll);
+        }
+        let len = match copy_stack(registers.sp, &mut self.bytes) {
+            Ok(len) => len,
+            Err(error) => return Copied::None(error.reason()),
+        };
+        if CallReport::read(os_id) != sleep.report
+            || os::voluntary_switches(os_id) != Some(switches)
+        {
+            return Copied::Moved;
+        }
+        let bytes = &self.bytes[..len];
+        let unwound =
+            unwinder.unwind_blocked(&StackCopy { registers, bytes, is_full: len == STACK });
+        if self.last.len() >= KEPT {
+            self.last.clear();
+        }
+        self.last.insert(os_id, (sleep, unwound.clone()));
+        Copied::Stack(unwound, poll)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, thread};
+
+    use super::*;
+    use crate::watch::judge::Whereabouts;
+
+    #[test]
+    fn stack_is_copied_once_per_sleep() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let (mut blocked, mut unwinder) = (BlockedThreads::new(), Unwinder::new());
+        let (id, ids) = std::sync::mpsc::channel();
+        let sleeper = thread::spawn(move || {
+            id.send(os::this_thread()).expect("it is received");
+            reader.read(&mut [0]).expect("the other end closes")
+        });
+        let id = ids.recv().expect("it lives");
+        let mut copy = |blocked: &mut BlockedThreads| loop {
+            let report = CallReport::read(id);
+            let reads = matches!(report.whereabouts(), Whereabouts::Call(call) if call.name.as_deref() == Some("read"));
+            if reads
+                && let Copied::Stack(stack, None) = blocked.copy(id, report, None, &mut unwinder)
+            {
+                return stack.addresses;
+            }
+            thread::yield_now();
+        };
+        let first = copy(&mut blocked);
+        assert!(blocked.bytes.iter().any(|byte| *byte != 0), "a copy");
+        blocked.bytes.fill(0);
+        assert_eq!(copy(&mut blocked), first);
+        assert!(blocked.bytes.iter().all(|byte| *byte == 0), "no other copy");
+        drop(writer);
+        assert_eq!(sleeper.join().expect("no panic"), 0);
+    }
+}

@@ -1,0 +1,64 @@
+//! From the copied stack of a thread of this process to its functions, files and lines.
+//!
+//! 1. A copy: the thread's registers and the bytes from its stack pointer up. A signal handler
+//!    takes it with [`copy_stack`] on the thread itself, or any other thread does while that one
+//!    sleeps in the kernel.
+//! 2. [`Unwinder`] follows the callers in the copy with the program's unwind tables.
+//! 3. [`Symbolizer`] reads names and lines from the program's debug information. The first stack
+//!    takes up to seconds in a large program, so it belongs on a thread of its own.
+//!
+//! May depend on `asynctop-snapshot`, whose [`Stack`](asynctop_snapshot::Stack) is the result, and
+//! on no other crate of asynctop. The crate is empty except on Linux on x86_64 and aarch64.
+//!
+//! ```
+//! use asynctop_stack::{Registers, StackCopy, Symbolizer, Unwinder, copy_stack};
+//! use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
+//!
+//! fn nap() {
+//!     thread::sleep(Duration::from_secs(600));
+//! }
+//!
+//! let (sender, receiver) = mpsc::channel();
+//! thread::spawn(move || {
+//!     sender.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+//!     nap();
+//! });
+//! let report = Path::new("/proc").join(receiver.recv().unwrap()).join("syscall");
+//!
+//! let mut unwinder = Unwinder::new();
+//! let mut symbolizer = Symbolizer::new();
+//! let mut buffer = vec![0; 64 * 1024];
+//! let stack = loop {
+//!     // Of a thread that sleeps: `number arguments… stack-pointer instruction-pointer`.
+//!     let report = fs::read_to_string(&report).unwrap();
+//!     let address = |field: Option<&str>| u64::from_str_radix(field?.strip_prefix("0x")?, 16).ok();
+//!     let mut fields = report.split_whitespace().rev();
+//!     let (Some(ip), Some(sp)) = (address(fields.next()), address(fields.next())) else {
+//!         thread::yield_now();
+//!         continue;
+//!     };
+//!     let len = copy_stack(sp, &mut buffer).unwrap();
+//!     let copy = StackCopy {
+//!         registers: Registers::pointers(ip, sp),
+//!         bytes: &buffer[..len],
+//!         is_full: len == buffer.len(),
+//!     };
+//!     let unwound = unwinder.unwind_blocked(&copy);
+//!     let stack = symbolizer.symbolize(&unwound, unwinder.modules());
+//!     if stack.frames.iter().any(|frame| frame.function.contains("nap")) {
+//!         break stack;
+//!     }
+//! };
+//! println!("{stack}");
+//! ```
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+mod code;
+mod copy;
+mod names;
+mod symbolizer;
+mod unwind;
+
+pub use copy::{CopyError, Registers, StackCopy, copy_stack};
+pub use symbolizer::Symbolizer;
+pub use unwind::{Modules, Unwinder, Unwound};
