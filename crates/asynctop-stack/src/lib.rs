@@ -55,10 +55,12 @@
 
 mod code;
 mod copy;
+mod modules;
 mod names;
 mod symbolizer;
 mod unwind;
 
 pub use copy::{CopyError, Registers, StackCopy, copy_stack};
+pub use modules::Modules;
 pub use symbolizer::Symbolizer;
-pub use unwind::{Modules, Unwinder, Unwound};
+pub use unwind::{Unwinder, Unwound};

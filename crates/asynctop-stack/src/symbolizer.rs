@@ -10,8 +10,9 @@ use addr2line::Loader;
 use asynctop_snapshot::{Frame, FrameKind, Stack, text::sanitize};
 
 use crate::{
+    modules::{CodeModule, Modules},
     names::{full_name, kind, short_name, short_path},
-    unwind::{CodeModule, Modules, Unwound},
+    unwind::Unwound,
 };
 
 /// Maximum number of addresses whose frames are kept.
