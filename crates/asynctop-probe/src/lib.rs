@@ -31,3 +31,7 @@ pub use accounting::{
     CurrentPoll, Instrumented, Kept, PollKind, PollSpan, Reading, Recorded, Recording, Registry,
     State, TICK_NS, TaskView, ThreadReading, instrument, spawn, spawn_named, stage,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
