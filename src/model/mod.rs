@@ -250,10 +250,11 @@ impl Model {
         let is_watched = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.watched);
         // A watchdog that has not decided yet may still find `block_in_place`.
         let decided = move |entry: &&Entry| !is_watched || entry.evidence.own_ns.is_some();
+        let tasks = self.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.tasks);
         self.blame
             .entries()
             .filter(decided)
-            .filter_map(move |entry| findings::of_impact(entry, held_ns?))
+            .filter_map(move |entry| findings::of_impact(entry, held_ns?, tasks))
     }
 
     /// The finding with this identity, of now or over.

@@ -11,6 +11,8 @@ pub(in crate::model) struct GroupCount<'a> {
     /// One of its tasks: the youngest.
     pub youngest: &'a TaskStats,
     pub living: u64,
+    /// Tasks whose name is that of the group, without a number.
+    pub unnumbered: u64,
     /// Spawned since the moment that rates are taken against.
     pub spawned: u64,
 }
@@ -26,13 +28,21 @@ pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Ve
         let name = &task.meta.group;
         if last.0 != name.as_ptr() {
             let place = *places.entry(name).or_insert_with(|| {
-                groups.push(GroupCount { name, youngest: task, living: 0, spawned: 0 });
+                groups.push(GroupCount {
+                    name,
+                    youngest: task,
+                    living: 0,
+                    unnumbered: 0,
+                    spawned: 0,
+                });
                 groups.len() - 1
             });
             last = (name.as_ptr(), place);
         }
         let group = &mut groups[last.1];
         group.living += u64::from(!task.state.is_done());
+        // A group's name is the task's without its number.
+        group.unnumbered += u64::from(task.meta.name.len() == name.len());
         let spawned = spawned_ns(now.taken_ns, task) > before;
         group.spawned += u64::from(spawned);
         if spawned || task.meta.id > group.youngest.meta.id {

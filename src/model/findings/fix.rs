@@ -18,9 +18,29 @@ fn of_cause(evidence: &Evidence) -> Option<&'static str> {
              tokio::task::spawn_blocking(move || drop(value)).",
         );
     }
-    let Cause::Call(call) = &evidence.cause else { return None };
+    let call = match &evidence.cause {
+        Cause::Computing | Cause::Unknown(_) => return None,
+        Cause::NoCpu => {
+            return Some(
+                "Give the program more CPU. The rest of the poll is work: split it and yield with \
+                 tokio::task::yield_now().await between the pieces.",
+            );
+        }
+        Cause::PageFault => {
+            return Some(
+                "Its memory is on disk: it is swapped out, or part of a mapped file. Give the \
+                 program more memory, or access mapped files in tokio::task::spawn_blocking.",
+            );
+        }
+        Cause::Call(call) => call,
+    };
     Some(match call.kind {
         CallKind::Sleep => "Use tokio::time::sleep(…).await: std::thread::sleep blocks the worker.",
+        CallKind::Lock if waits_for_a_thread(evidence) => {
+            "Await the other side: tokio::sync::mpsc or oneshot instead of std::sync::mpsc, Notify \
+             instead of Condvar, the JoinHandle of tokio::task::spawn_blocking instead of that of \
+             a thread."
+        }
         CallKind::Lock => {
             "Hold the lock only briefly: drop its guard before slow work and before an .await. If \
              it must be held for longer, use tokio::sync::Mutex, whose waiters yield."
@@ -31,4 +51,56 @@ fn of_cause(evidence: &Evidence) -> Option<&'static str> {
         }
         CallKind::Other => "Move this call to tokio::task::spawn_blocking.",
     })
+}
+
+/// Whether a futex call is a channel, a condition variable or a join, by the function that was
+/// called; without a stack it may be a lock.
+fn waits_for_a_thread(evidence: &Evidence) -> bool {
+    const FUNCTIONS: [&str; 7] =
+        ["recv", "recv_timeout", "send", "join", "park", "wait", "wait_timeout"];
+    let callee = evidence.shares.first().and_then(|share| share.callee.as_deref());
+    let name = callee.and_then(|callee| callee.rsplit("::").next());
+    name.is_some_and(|name| FUNCTIONS.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Share, SystemCall};
+
+    fn fix_of(kind: Option<CallKind>, callee: Option<&str>) -> &'static str {
+        let call = |kind| Cause::Call(SystemCall { number: 1, name: None, kind });
+        let share = Share {
+            function: "query".into(),
+            place: None,
+            callee: callee.map(Into::into),
+            part: 1.0,
+        };
+        let cause = kind.map_or(Cause::Computing, call);
+        let evidence =
+            Evidence { cause, shares: vec![share], ..Evidence::computing(1, 0, 1_000_000_000) };
+        fix(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
+    }
+
+    #[test]
+    fn fix_names_only_what_the_evidence_states() {
+        let cases = [
+            (None, None, "yield_now"),
+            (None, Some("thread::sleep"), "yield_now"),
+            (Some(CallKind::Sleep), Some("thread::sleep"), "tokio::time::sleep"),
+            (Some(CallKind::Lock), Some("Mutex<T>::lock"), "sync::Mutex"),
+            (Some(CallKind::Lock), None, "sync::Mutex"),
+            (Some(CallKind::Lock), Some("Receiver<T>::recv"), "sync::mpsc"),
+            (Some(CallKind::Lock), Some("JoinHandle<T>::join"), "sync::mpsc"),
+            (Some(CallKind::Read), Some("File::read"), "tokio::fs"),
+            (Some(CallKind::Other), Some("File::sync_all"), "Move this call"),
+        ];
+        for (kind, callee, expected) in cases {
+            let fix = fix_of(kind, callee);
+            for (_, _, part) in cases {
+                let (has, is_expected) = (fix.contains(part), part == expected);
+                assert_eq!(has, is_expected, "{kind:?} {callee:?} {part}: {fix}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{GroupCount, RuleId, Thresholds, Waiter};
+use super::{GroupCount, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
         Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Target, TaskRates, TaskStats,
@@ -134,12 +134,18 @@ impl Look<'_> {
         self.snapshot.running_ns(poll.since_ns, self.now())
     }
 
+    /// The name of a task in a sentence, with its id where the name repeats.
+    pub(super) fn name(&self, task: &TaskStats) -> String {
+        display_name(task.key, &task.meta, &self.snapshot.tasks, self.groups)
+    }
+
     /// A worker that is in a long poll, and the name of the task.
-    pub(super) fn held(&self) -> Option<(usize, &str)> {
+    pub(super) fn held(&self) -> Option<(usize, String)> {
         self.snapshot.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let long = self.lasts_ns(poll) >= self.held_ns();
-            Some((worker.index, &*self.task(poll.key).filter(|_| long)?.meta.name))
+            let is_long = self.lasts_ns(poll) >= self.held_ns();
+            let task = self.task(poll.key).filter(|_| is_long)?;
+            Some((worker.index, self.name(task)))
         })
     }
 

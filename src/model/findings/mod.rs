@@ -21,6 +21,7 @@ mod finding;
 mod fix;
 mod growth;
 mod look;
+mod names;
 mod polls;
 mod rule;
 mod rule_set;

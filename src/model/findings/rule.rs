@@ -109,11 +109,10 @@ pub(super) struct AffectedGroup<'a> {
 impl AffectedGroup<'_> {
     /// The name of the only task, or the group with the number of its tasks: `conn-7`,
     /// `12 tasks of conn`.
-    pub(super) fn subject(&self) -> String {
-        let meta = &self.task.meta;
+    pub(super) fn subject(&self, look: &Look<'_>) -> String {
         match self.tasks {
-            1 => meta.name.to_string(),
-            n => format!("{n} tasks of {}", meta.group),
+            1 => look.name(self.task),
+            n => format!("{n} tasks of {}", self.task.meta.group),
         }
     }
 }

@@ -84,7 +84,8 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let polling = if task.state == State::Idle { "" } else { " without a pause" };
     let sentence = format!(
         "{} is polled {} times per second for {mean} each{polling}, {how}",
-        task.meta.name, group.measure
+        look.name(task),
+        group.measure
     );
     Finding::of_task(&RULE, look.now(), task, group.measure, sentence)
 }

@@ -39,10 +39,10 @@ fn measure(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let size = bytes(group.measure);
     let sentence = match group.tasks {
-        1 => format!("the future of {} is {size} large", group.task.meta.name),
+        1 => format!("the future of {} is {size} large", look.name(group.task)),
         n => {
             let all = bytes(group.measure.saturating_mul(n as u64));
-            format!("the futures of {} are up to {size} each, {all} in total", group.subject())
+            format!("the futures of {} are up to {size} each, {all} in total", group.subject(look))
         }
     };
     Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)

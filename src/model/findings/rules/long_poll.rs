@@ -64,7 +64,7 @@ impl RuleState for LongPoll {
                         look.now(),
                         poll.task,
                         poll.own_ns(look),
-                        sentence(poll),
+                        sentence(look, poll),
                     )
                 });
             }
@@ -82,13 +82,13 @@ impl LongPoll {
     }
 }
 
-fn sentence(poll: &Poll<'_>) -> String {
+fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
     let length = poll.length();
     let what = match poll.kind {
         PollKind::Poll => "a poll",
         PollKind::Drop => "the drop of the future",
     };
-    format!("{what} of {} took {length}{}", poll.task.meta.name, poll.cause())
+    format!("{what} of {} took {length}{}", look.name(poll.task), poll.cause())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (who, idle) = (group.subject(), duration(group.measure));
+    let (who, idle) = (group.subject(look), duration(group.measure));
     let sentence = match group.tasks {
         1 => {
             format!("{who} has been idle for {idle} and has no waker left: it will never run again")

@@ -16,13 +16,20 @@ pub(super) static RULE: Rule = Rule {
     measure: "run-queue delay of a worker, steal time or throttling, over three seconds",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
-    cure: "Give the program more CPU: stop other programs, raise the CPU quota of the container, \
-           or use fewer workers and threads. This time is deducted from long polls.",
+    cure: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
+           time is deducted from long polls.",
     on_the_wire: false,
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
 };
+
+/// The fix if most of the time is throttled.
+const THROTTLED: &str = "Raise the CPU quota of the container, or use no more workers and threads \
+                         than it has CPUs. This time is deducted from long polls.";
+/// The fix if most of the time is steal time.
+const STOLEN: &str = "The hypervisor gives the CPUs to other virtual machines: use dedicated CPUs \
+                      or another host. This time is deducted from long polls.";
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
     let Some(machine) = look.machine else { return Vec::new() };
@@ -42,10 +49,19 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let load = machine.load.map(|load| format!("load {load:.1} on {cpus} CPUs"));
     let steal = machine.steal.map(|share| format!("steal time {}", whole_percent(share)));
     let throttled = machine.throttled.filter(|share| *share > 0.0);
+    let is_largest = |share: Option<f64>| share == Some(machine.largest_share());
+    let cure = if is_largest(machine.throttled) {
+        THROTTLED
+    } else if is_largest(machine.steal) {
+        STOLEN
+    } else {
+        RULE.cure
+    };
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
-    vec![Finding::new(&RULE, look.now(), Suspect::Machine, largest, parts.join("; "))]
+    let finding = Finding::new(&RULE, look.now(), Suspect::Machine, largest, parts.join("; "));
+    vec![Finding { cure, ..finding }]
 }
 
 #[cfg(test)]
@@ -94,6 +110,18 @@ mod tests {
         assert_eq!(of("machine-overloaded", run(0, 800, 0)).len(), 1, "of two CPUs");
         let found = of("machine-overloaded", run(0, 0, 500));
         assert!(found[0].sentence.ends_with("throttled by its CPU quota for 50%"));
+    }
+
+    #[test]
+    fn fix_matches_the_largest_share() {
+        for (run, fix) in [
+            (run(400, 40, 100), "stop other programs"),
+            (run(0, 800, 100), "The hypervisor"),
+            (run(300, 40, 500), "Raise the CPU quota"),
+        ] {
+            let found = of("machine-overloaded", run);
+            assert!(found[0].cure.contains(fix), "{fix}: {}", found[0].cure);
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evide
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (task, length) = (group.task, duration(group.measure));
-    let name = &task.meta.name;
+    let name = look.name(task);
     let ran = match task.state {
         State::Polling => format!("{name} has been in its first poll for {length}"),
         _ => format!("{name} spent {length} in its only poll"),

@@ -29,6 +29,14 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Tasks { measure, describe },
 };
 
+/// The fix beside a worker that is in a long poll.
+const BLOCKED: &str = "Shorten the poll that blocks its worker: a task in the LIFO slot of a \
+                       blocked worker cannot be stolen by another one.";
+/// The fix if all workers are busy with short polls.
+const OVERLOADED: &str = "The runtime has more work than CPU: limit what is spawned, for example \
+                          with a tokio::sync::Semaphore, or use more workers if there are idle \
+                          CPUs.";
+
 fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     if task.state != State::Scheduled || look.all_held() {
         return None;
@@ -39,7 +47,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (name, wait) = (&group.task.meta.name, duration(group.measure));
+    let (name, wait) = (look.name(group.task), duration(group.measure));
     let runnable = match group.tasks {
         1 => format!("{name} has been runnable for {wait}"),
         n => {
@@ -55,7 +63,13 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
             whole_percent(worker.busy)
         )
     });
-    let held = look.held().map(|(index, name)| format!("; {name} blocks worker {index}"));
+    let held = look.held();
+    let cure = match (&held, &free) {
+        (Some(_), _) => BLOCKED,
+        (None, None) if !look.workers.is_empty() => OVERLOADED,
+        (None, _) => RULE.cure,
+    };
+    let held = held.map(|(index, name)| format!("; {name} blocks worker {index}"));
     let sentence = format!(
         "{runnable} without being polled{}{}",
         free.unwrap_or_default(),
@@ -66,6 +80,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         first_seen_ns: group.task.since_ns,
         waiters,
         waiting,
+        cure,
         ..Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
     }
 }
@@ -101,6 +116,8 @@ mod tests {
             "conn-1 has been runnable for 1.50s without being polled, although worker 0 is only 0% \
              busy; hog-1 blocks worker 0"
         );
+        assert_eq!(found[0].cure, BLOCKED);
+        assert_eq!(of("starvation", [waits(0)])[0].cure, RULE.cure);
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (task, name) = (group.task, &group.task.meta.name);
+    let (task, name) = (group.task, look.name(group.task));
     let sentence = match group.tasks {
         1 => format!("{name} panicked in poll {}", task.polls),
         n => format!(

@@ -3,11 +3,12 @@
 use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     fix::fix,
+    names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::Entry,
+    model::{Entry, TaskStats},
     snapshot::PollKind,
     text::{duration, plural},
 };
@@ -53,7 +54,7 @@ impl RuleState for WorkerHeld {
             waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
             waiting: if poll.is_over() { 0 } else { waiting },
             cure: fix(poll.evidence, &RULE),
-            sentence_when_resolved: Some(past(poll)),
+            sentence_when_resolved: Some(past(look, poll)),
             ..Finding::of_task(
                 &RULE,
                 look.now(),
@@ -69,13 +70,21 @@ impl RuleState for WorkerHeld {
 /// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
 /// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
 /// of a kind that may block.
-pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding> {
+pub(in crate::model) fn of_impact(
+    entry: &Entry,
+    held_ns: u64,
+    tasks: &[TaskStats],
+) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
+    if own_ns < held_ns {
+        return None;
+    }
     let length = with_deduction(duration(own_ns), Some(evidence));
     let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
-    let (suspect, sentence) = (Suspect::Group(meta.group.clone()), format!("{} {held}", meta.name));
-    (own_ns >= held_ns).then(|| Finding {
+    let sentence = format!("{} {held}", display_name(evidence.task, meta, tasks, &[]));
+    let suspect = Suspect::Group(meta.group.clone());
+    Some(Finding {
         task: Some(evidence.task),
         task_id: Some(meta.id),
         target: meta.target.clone(),
@@ -91,7 +100,7 @@ pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64) -> Option<Finding
 
 fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
     if poll.is_over() {
-        return past(poll);
+        return past(look, poll);
     }
     let waiting = match waiting {
         0 => "no task delayed".to_owned(),
@@ -105,12 +114,12 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
         _ if look.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
     };
-    format!("{} has {}; {waiting}{alone}", poll.task.meta.name, held(poll))
+    format!("{} has {}; {waiting}{alone}", look.name(poll.task), held(poll))
 }
 
-/// What is said when it is over: who waited then is told apart.
-fn past(poll: &Poll<'_>) -> String {
-    format!("{} {}", poll.task.meta.name, held(poll))
+/// The sentence once the poll has ended: then it delays no task.
+fn past(look: &Look<'_>, poll: &Poll<'_>) -> String {
+    format!("{} {}", look.name(poll.task), held(poll))
 }
 
 fn held(poll: &Poll<'_>) -> String {
@@ -135,10 +144,10 @@ mod tests {
 
     use crate::{
         model::{
-            CurrentPoll, Target, TaskKind, TaskMeta, TaskStats,
+            CurrentPoll, Target, TaskKind, TaskMeta,
             testing::{snapshot, task},
         },
-        snapshot::{Cause, Evidence, State},
+        snapshot::{CallKind, Cause, Evidence, State, SystemCall},
     };
 
     fn held(since_ns: u64) -> Target {
@@ -186,6 +195,35 @@ mod tests {
         let found = of("worker-held", [now]);
         let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
+    }
+
+    #[test]
+    fn sentence_has_the_id_of_the_task_where_its_name_repeats() {
+        let mut now = held(S / 2);
+        now.tasks.push(task(9, "hog"));
+        let finding = &of("worker-held", [now])[0];
+        let sentence = "hog (task 7) has blocked worker 0 for 1.50s without yielding";
+        assert!(finding.sentence.starts_with(sentence), "{}", finding.sentence);
+        assert_eq!(finding.task_id, Some(7));
+    }
+
+    #[test]
+    fn fix_is_that_of_the_evidence_also_when_causes_alternate() {
+        let sleep = Cause::Call(SystemCall { number: 230, name: None, kind: CallKind::Sleep });
+        let causes = [sleep.clone(), Cause::Computing, sleep, Cause::Computing];
+        let moments = (1..).zip(causes).map(|(n, cause)| {
+            let mut poll = Evidence::clone(&evidence(7, n * S, cause));
+            (poll.over, poll.length_ns) = (true, n * S / 5);
+            let mut now = snapshot(n * S + S / 2, [task(7, "hog")]);
+            now.evidence = vec![Arc::new(poll)];
+            now
+        });
+        let moments: Vec<_> = moments.collect();
+        for n in 1..=moments.len() {
+            let finding = &of("worker-held", moments[..n].iter().cloned())[0];
+            assert_eq!(finding.cure, fix(finding.evidence.as_ref(), &RULE));
+            assert_eq!(finding.cure.contains("sleep"), n % 2 == 1, "{n}: {}", finding.cure);
+        }
     }
 
     #[test]

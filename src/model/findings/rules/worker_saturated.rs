@@ -131,7 +131,7 @@ fn candidate(
 ) -> Finding {
     let BusyGroup { task, tasks, share } = *group;
     let subject = match tasks {
-        1 => task.meta.name.to_string(),
+        1 => look.name(task),
         n => format!("{n} tasks of {}", task.meta.group),
     };
     let evidence = evidence(look, &task.meta.group);

@@ -1,0 +1,73 @@
+//! The name of a task in a sentence: with its id where the name repeats, as in `conn (task 17)`.
+
+use crate::model::{TaskMeta, TaskStats};
+
+use super::GroupCount;
+
+/// Numbered names are compared up to this number of tasks: with more, that would take longer than
+/// the rules.
+const MAX_TASKS: usize = 10_000;
+
+/// The name of a task in a sentence. Tasks without a number in their name are compared by means of
+/// the group counts, if these are given.
+pub(super) fn display_name(
+    key: u64,
+    meta: &TaskMeta,
+    tasks: &[TaskStats],
+    groups: &[GroupCount<'_>],
+) -> String {
+    let group = groups.iter().find(|group| *group.name == meta.group);
+    let repeats = match group.filter(|_| meta.name == meta.group) {
+        Some(group) => group.unnumbered > 1,
+        None => {
+            let mut others = tasks.iter().filter(|task| task.key != key);
+            tasks.len() <= MAX_TASKS && others.any(|task| task.meta.name == meta.name)
+        }
+    };
+    match repeats {
+        true => format!("{} (task {})", meta.name, meta.id),
+        false => meta.name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        findings::census,
+        testing::{snapshot, task},
+    };
+
+    #[test]
+    fn id_is_added_where_the_name_repeats() {
+        let names = ["conn", "conn", "conn-1", "conn-2", "conn-2", "hog"];
+        let now = snapshot(1, (11..).zip(names).map(|(id, name)| task(id, name)));
+        let groups = census(&now, None);
+        let named = |groups: &[GroupCount<'_>]| {
+            let name = |task: &TaskStats| display_name(task.key, &task.meta, &now.tasks, groups);
+            now.tasks.iter().map(name).collect::<Vec<_>>()
+        };
+        let expected = [
+            "conn (task 11)",
+            "conn (task 12)",
+            "conn-1",
+            "conn-2 (task 14)",
+            "conn-2 (task 15)",
+            "hog",
+        ];
+        assert_eq!(named(&groups), expected);
+        assert_eq!(named(&[]), expected);
+    }
+
+    #[test]
+    fn among_many_tasks_only_numbered_names_are_not_compared() {
+        let tasks = (0..MAX_TASKS as u64).map(|id| task(id, "conn"));
+        let now = snapshot(1, tasks.chain([task(20_001, "job-1"), task(20_002, "job-1")]));
+        let groups = census(&now, None);
+        let name = |at: usize| {
+            let task = &now.tasks[at];
+            display_name(task.key, &task.meta, &now.tasks, &groups)
+        };
+        assert_eq!((name(0).as_str(), name(MAX_TASKS).as_str()), ("conn (task 0)", "job-1"));
+    }
+}
