@@ -155,7 +155,7 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::{
-        model::testing::{snapshot, task},
+        model::testing::{snapshot, task, with_watchdog},
         snapshot::{Evidence, State},
     };
 
@@ -203,13 +203,13 @@ mod tests {
         let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
         poll.own_ns = None;
         let mut now = snapshot(3 * S, [task(7, "hog")]);
-        (now.watched, now.evidence) = (true, vec![Arc::new(poll.clone())]);
+        (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll.clone())]);
         model.advance(now.into());
         gate.look(&model);
         assert!(gate.is_open(), "it may have been block_in_place");
         poll.own_ns = decided;
         let mut now = snapshot(4 * S, []);
-        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll)]);
         model.advance(now.into());
         assert!(model.all_findings().is_empty());
         gate.look(&model);

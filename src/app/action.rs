@@ -1,10 +1,13 @@
 //! What a key or a click means.
 
+use super::Screen;
+use crate::snapshot::FieldId;
+
 /// Something that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Show this screen.
-    Show(super::Screen),
+    Show(Screen),
     /// The next screen, or the one before.
     NextScreen,
     /// The screen before.
@@ -75,4 +78,36 @@ pub enum Action {
     Suspend,
     /// End.
     Quit,
+}
+
+impl Action {
+    /// What a target must provide for this action to have an effect on a screen; `None` if it works
+    /// with any target.
+    pub(super) fn needs(self, screen: Screen) -> Option<FieldId> {
+        match self {
+            // These zoom.
+            Action::Raise | Action::Lower if screen == Screen::Timeline => Some(FieldId::Timeline),
+            Action::ToggleHog
+            | Action::NextHogKind
+            | Action::HoldLonger
+            | Action::HoldShorter
+            | Action::SwitchFlavor
+            | Action::Raise
+            | Action::Lower
+            | Action::Pause
+            | Action::Restart
+            | Action::MoreWorkers
+            | Action::FewerWorkers
+            | Action::SwitchMode
+            | Action::Cancel
+            | Action::Show(Screen::Lab) => Some(FieldId::Lab),
+            Action::Show(Screen::Timeline) | Action::NextPoll | Action::PreviousPoll => {
+                Some(FieldId::Timeline)
+            }
+            Action::Show(Screen::Workers) => Some(FieldId::Workers),
+            Action::Show(Screen::Resources) => Some(FieldId::Resources),
+            Action::AskWhere => Some(FieldId::AwaitPoint),
+            _ => None,
+        }
+    }
 }

@@ -13,8 +13,7 @@ const NO_LAB: &str = "not available: this target is not the lab";
 
 impl App {
     pub(super) fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
-        let has_lab = self.model.snapshot().is_some_and(|snapshot| snapshot.lab.is_some());
-        if !has_lab {
+        if self.model.snapshot().is_none_or(|target| target.lab.is_none()) {
             self.say(NO_LAB, now);
             return None;
         }
@@ -86,7 +85,7 @@ impl App {
 
     /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
     pub(super) fn ask_where(&mut self, now: Duration) {
-        if self.watches_targets() {
+        if !self.has(Action::AskWhere) {
             self.say("await points are available only for tasks of this process", now);
             return;
         }
@@ -99,38 +98,6 @@ impl App {
             return;
         }
         self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
-    }
-
-    /// Whether this can do anything with what is watched: a program behind a connection has no
-    /// hog, no workloads and no timeline here.
-    pub fn knows(&self, action: Action) -> bool {
-        use Action::*;
-        let of_this_process = matches!(
-            action,
-            Show(Screen::Lab | Screen::Timeline | Screen::Workers)
-                | ToggleHog
-                | NextHogKind
-                | HoldLonger
-                | HoldShorter
-                | SwitchFlavor
-                | Cancel
-                | Raise
-                | Lower
-                | SwitchMode
-                | AskWhere
-                | Pause
-                | Restart
-                | MoreWorkers
-                | FewerWorkers
-                | NextPoll
-                | PreviousPoll
-        );
-        !of_this_process || !self.watches_targets()
-    }
-
-    /// Whether programs are watched over connections, which do not carry everything.
-    pub(super) fn watches_targets(&self) -> bool {
-        self.model.snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty())
     }
 
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {

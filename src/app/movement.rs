@@ -59,7 +59,7 @@ impl App {
                 self.groups.step(step, rows.len(), |row| rows[row].name.clone());
             }
             Screen::Resources => {
-                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let Some(resources) = snapshot.resources.as_deref() else { return };
                 let rows = &self.resource_rows;
                 let key = |row: usize| resources.resources[rows[row].at].key;
                 self.resource_cursor.step(step, rows.len(), key);

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
 use crate::model::{
-    Column, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, Resources,
-    Subscription, TaskStats, Thresholds,
+    Column, FieldId, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow,
+    Resources, Subscription, TaskStats, Thresholds,
 };
 
 /// How things look.
@@ -172,11 +172,11 @@ impl App {
     }
 
     /// What tasks wait for, or why that is not known.
-    pub fn resources(&self) -> Result<&Resources, &'static str> {
-        match self.model().snapshot() {
-            Some(snapshot) => snapshot.resources.as_deref().map_err(|reason| *reason),
-            None => Err("no sample yet"),
-        }
+    pub fn resources(&self) -> Result<&Resources, &str> {
+        let Some(target) = self.model().snapshot() else { return Err("no sample yet") };
+        let resources = target.resources.as_deref();
+        let requested = target.description.get(FieldId::Resources, resources)?;
+        requested.ok_or("shown with the next sample")
     }
 
     /// The sentence to show, if there is one.
@@ -219,30 +219,10 @@ impl App {
         }
     }
 
-    /// Whether an action means anything for what is watched.
+    /// Whether the target has what an action needs.
     pub fn has(&self, action: Action) -> bool {
-        let Some(snapshot) = self.model().snapshot() else { return true };
-        match action {
-            Action::ToggleHog
-            | Action::NextHogKind
-            | Action::HoldLonger
-            | Action::HoldShorter
-            | Action::SwitchFlavor
-            | Action::Raise
-            | Action::Lower
-            | Action::Pause
-            | Action::Restart
-            | Action::MoreWorkers
-            | Action::FewerWorkers
-            | Action::SwitchMode
-            | Action::Cancel
-            | Action::Show(Screen::Lab) => snapshot.lab.is_some(),
-            Action::Show(Screen::Workers | Screen::Timeline) | Action::AskWhere => {
-                snapshot.targets.is_empty()
-            }
-            Action::Show(Screen::Resources) => snapshot.resources.is_ok(),
-            _ => true,
-        }
+        let Some(target) = self.model().snapshot() else { return true };
+        action.needs(self.screen).is_none_or(|field| target.description.has(field))
     }
 
     /// Whether a column says anything about what is watched.
@@ -281,7 +261,7 @@ impl App {
             }
             Screen::Resources => {
                 self.resource_rows = self.model().resources(&self.query.filter);
-                let Ok(resources) = snapshot.resources.as_deref() else { return };
+                let Some(resources) = snapshot.resources.as_deref() else { return };
                 let rows = &self.resource_rows;
                 let key = |row: usize| resources.resources[rows[row].at].key;
                 self.resource_cursor.follow(rows.len(), key);

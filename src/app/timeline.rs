@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, Screen};
+use super::{Action, App, Screen};
 use crate::model::{Seen, Span, Timeline, part};
 
 /// How much time there is from edge to edge, in ns: what one can zoom to.
@@ -136,7 +136,7 @@ impl App {
     /// Moves the cursor to the next poll, or to the one before.
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
         let worker = self.timeline_worker();
-        if self.watches_targets() {
+        if !self.has(Action::Show(Screen::Timeline)) {
             self.say("the timeline is available only for this process", now);
             return;
         }

@@ -16,7 +16,11 @@ use std::ffi::OsString;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "attach")]
-use crate::{gate::FailOn, source::Address, text::excerpt};
+use crate::{
+    gate::FailOn,
+    source::{Address, attach},
+    text::excerpt,
+};
 pub use args::{CompareArgs, CustomersArgs, DumpArgs, LabArgs, TableFormat, WatchArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
@@ -244,12 +248,16 @@ fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> 
             excerpt(&twice.to_string())
         ));
     }
+    let description = attach::describe("attach");
     let deaf = watch.fail_on.iter().find_map(|fail_on| match fail_on {
-        FailOn::Rule(id, _) => Some(id.rule()).filter(|rule| !rule.on_the_wire),
+        FailOn::Rule(id, _) => {
+            let rule = id.rule();
+            Some((rule.name, rule.unavailable(&description)?))
+        }
         FailOn::Any => None,
-    })?;
-    let name = deaf.name;
-    Some(format!("{name} can never fire here: not available over console-subscriber; leave it out"))
+    });
+    let (name, reason) = deaf?;
+    Some(format!("{name} can never fire here: {reason}; leave it out"))
 }
 
 /// An error for the terminal: without control characters, and of a limited length, whatever it

@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Figure, Thresholds,
+        Thresholds,
         testing::{snapshot, task},
     };
 
@@ -232,7 +232,7 @@ mod tests {
             let mut beat = task(1, "heartbeat-1");
             (beat.polls, beat.lifetime_ns) = (taken_ns / MS, taken_ns);
             let mut now = snapshot(taken_ns, [beat]);
-            now.workers[0].poll_ns = Figure::Measured(taken_ns / 10);
+            now.workers[0].poll_ns = taken_ns / 10;
             now
         }
     }

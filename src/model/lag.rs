@@ -37,7 +37,7 @@ impl Tracker {
 
     pub(super) fn advance(&mut self, snapshot: &Target) {
         // Counts that come now and then: there is to be one of them in the window.
-        let window_ns = WINDOW_NS.max(snapshot.period_ns.saturating_mul(2));
+        let window_ns = WINDOW_NS.max(snapshot.description.period_ns.saturating_mul(2));
         let begin = snapshot.taken_ns.saturating_sub(window_ns);
         // Delays that ended right after a stop of the process include the stop.
         if let Some((last, _)) = self.past.back()

@@ -58,7 +58,7 @@ impl Tracker {
     }
 
     pub(super) fn advance(&mut self, snapshot: &Target) {
-        let Ok(machine) = &snapshot.machine else { return };
+        let Some(machine) = &snapshot.machine else { return };
         let now = Totals {
             taken_ns: snapshot.taken_ns,
             times: machine.times.clone(),

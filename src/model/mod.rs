@@ -23,10 +23,10 @@ mod timeline;
 use std::{cell::OnceCell, sync::Arc};
 
 pub use crate::snapshot::{
-    AsyncOpStats, Caveat, ConsoleStats, CurrentPoll, Distributions, Figure, Flavor, Gauge,
-    GaugeValue, HogStats, LabStats, Lesson, Link, Losses, MachineStats, PollSpans, ResourceStats,
-    Resources, RuntimeStats, Subject, Subscription, Target, TargetFigures, TaskKind, TaskMeta,
-    TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
+    Accuracy, AsyncOpStats, ConsoleStats, CurrentPoll, Description, Distributions, FieldId, Flavor,
+    Gauge, GaugeValue, HogStats, LabStats, Lesson, Link, Losses, MachineStats, PollSpans,
+    ResourceStats, Resources, RuntimeStats, Subject, Subscription, Target, TargetFigures, TaskKind,
+    TaskMeta, TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
 };
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
@@ -187,8 +187,7 @@ impl Model {
 
     /// The resources that pass the filter, those with most waiters first.
     pub fn resources(&self, filter: &Filter) -> Vec<ResourceRow> {
-        let resources =
-            self.snapshot.as_ref().and_then(|snapshot| snapshot.resources.as_ref().ok());
+        let resources = self.snapshot.as_ref().and_then(|snapshot| snapshot.resources.as_ref());
         resources.map_or_else(Vec::new, |all| resources::rows(all, filter))
     }
 
@@ -247,7 +246,8 @@ impl Model {
     /// `worker-held`, as findings, also those that ended before one could become active.
     pub fn held_in_impact(&self) -> impl Iterator<Item = Finding> {
         let held_ns = self.thresholds().worker_held_ns();
-        let is_watched = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.watched);
+        let has_watchdog = |snapshot: &Arc<Target>| snapshot.description.has(FieldId::LongPolls);
+        let is_watched = self.snapshot.as_ref().is_some_and(has_watchdog);
         // A watchdog that has not decided yet may still find `block_in_place`.
         let decided = move |entry: &&Entry| !is_watched || entry.evidence.own_ns.is_some();
         let tasks = self.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.tasks);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{Figure, Target, TaskStats, WorkerStats};
+use super::{Target, TaskStats, WorkerStats};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -61,9 +61,9 @@ pub struct WorkerRow {
     /// Polls for each second.
     pub polls: f64,
     /// Parks for each second, where Tokio counts them.
-    pub parks: Option<f64>,
+    pub parks: f64,
     /// Steals for each second, where Tokio counts them.
-    pub steals: Option<f64>,
+    pub steals: f64,
     /// Busy shares of the last snapshots, oldest first, at most [`WorkerRow::HISTORY`].
     pub history: Vec<f64>,
 }
@@ -189,12 +189,15 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
     let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
         now.running_ns(base.taken_ns, now.taken_ns)
     });
-    let change = |of: fn(&WorkerStats) -> Figure<u64>| {
-        let before = old.and_then(|old| of(old).value()).unwrap_or(0);
-        of(worker).value().map(|now| (now, before))
+    let change = |of: fn(&WorkerStats) -> u64| (of(worker), old.map_or(0, of));
+    let rate = |of| {
+        let (now, before) = change(of);
+        per_second(now, before, span)
     };
-    let rate = |of| change(of).map(|(now, before)| per_second(now, before, span));
-    let busy = |of| change(of).map_or(0.0, |(now, before)| share(now, before, span));
+    let busy = |of| {
+        let (now, before) = change(of);
+        share(now, before, span)
+    };
     // A drop that has not ended is in neither count.
     let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
     let dropping = drop.map_or(0.0, |drop| share(now.taken_ns, drop.since_ns, span));
@@ -208,7 +211,7 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
             let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);
             share(now, before, span)
         }),
-        polls: rate(|w| w.polls).unwrap_or(0.0),
+        polls: rate(|w| w.polls),
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
         history: Vec::new(),
@@ -263,9 +266,9 @@ mod tests {
         hog.state = State::Polling;
         let at = |taken_ns: u64, poll_ns| {
             let mut now = snapshot(taken_ns, [hog.clone()]);
-            now.workers[0].poll_ns = Figure::Measured(poll_ns);
+            now.workers[0].poll_ns = poll_ns;
             // Tokio's count stands still during a poll.
-            now.workers[0].busy_ns = Figure::Measured(1000);
+            now.workers[0].busy_ns = 1000;
             now.workers[0].current =
                 Some(CurrentPoll { key: 7, since_ns: S / 2, kind: PollKind::Poll });
             now
@@ -276,18 +279,15 @@ mod tests {
         workers(&mut rows, &now, Some(&before), true);
         assert_eq!(rows[0].busy, 1.0);
         assert_eq!(rows[0].current, Some(("hog".into(), S + S / 2)));
-        assert_eq!(rows[0].parks, None);
         assert_eq!(rows[0].history.len(), 2);
     }
 
     #[test]
     fn time_without_a_cpu_is_not_busy_time() {
         let mut before = snapshot(S, []);
-        (before.workers[0].poll_ns, before.workers[0].run_delay_ns) =
-            (Figure::Measured(S), Some(S / 4));
+        (before.workers[0].poll_ns, before.workers[0].run_delay_ns) = (S, Some(S / 4));
         let mut now = snapshot(2 * S, []);
-        (now.workers[0].poll_ns, now.workers[0].run_delay_ns) =
-            (Figure::Measured(2 * S), Some(S / 2));
+        (now.workers[0].poll_ns, now.workers[0].run_delay_ns) = (2 * S, Some(S / 2));
         let mut rows = Vec::new();
         workers(&mut rows, &now, Some(&before), true);
         assert_eq!((rows[0].busy, rows[0].run_delay), (1.0, Some(0.25)));
@@ -307,9 +307,9 @@ mod tests {
     #[test]
     fn what_tokio_makes_up_for_later_does_not_exceed_the_whole() {
         let mut before = snapshot(S, []);
-        before.workers[0].busy_ns = Figure::Measured(0);
+        before.workers[0].busy_ns = 0;
         let mut now = snapshot(2 * S, []);
-        now.workers[0].busy_ns = Figure::Measured(9 * S);
+        now.workers[0].busy_ns = 9 * S;
         let mut rows = Vec::new();
         workers(&mut rows, &now, Some(&before), true);
         assert_eq!(rows[0].busy, 1.0);
@@ -324,10 +324,10 @@ mod tests {
         (beat.busy_ns, beat.lifetime_ns) = (busy_ns, taken_ns);
         let mut now = snapshot(taken_ns, [beat]);
         let worker = &mut now.workers[0];
-        (worker.polls, worker.parks) = (Figure::Measured(polls), Figure::Measured(polls));
+        (worker.polls, worker.parks) = (polls, polls);
         // Tokio adds the busy time of a worker when it parks.
         let parked_ns = polls * 100_000;
-        (worker.poll_ns, worker.busy_ns) = (Figure::Measured(busy_ns), Figure::Measured(parked_ns));
+        (worker.poll_ns, worker.busy_ns) = (busy_ns, parked_ns);
         now
     }
 
@@ -336,7 +336,7 @@ mod tests {
         for rate in [task.polls, task.wakes, task.self_wakes, worker.polls] {
             assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
         }
-        assert!((worker.parks.expect("it is counted") - 800.0).abs() <= 20.0, "{worker:?}");
+        assert!((worker.parks - 800.0).abs() <= 20.0, "{worker:?}");
         for share in [task.busy, worker.busy] {
             assert!((share - 0.08).abs() <= 0.002, "{task:?} {worker:?}");
         }

@@ -123,7 +123,7 @@ impl Session {
         let setting = Setting {
             count: hog.map_or(0, |hog| hog.count),
             hold_ns: hog.and_then(|hog| hog.hold_ns),
-            flavor: now.runtime.flavor.value(),
+            flavor: now.runtime.flavor,
             workers: now.workers.len(),
         };
         let goes_on = self.under_way.as_ref().is_some_and(|way| {

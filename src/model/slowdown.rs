@@ -273,7 +273,7 @@ mod tests {
                 figures.workloads[0].cancelled = self.cancelled;
                 next.lab = Some(figures);
                 let stops = self.stops.clone();
-                next.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+                next.machine = Some(MachineStats { stops, ..MachineStats::default() });
                 self.tracker.advance(&next);
             }
             self.tracker.figure()

@@ -8,7 +8,7 @@ mod samples;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Figure, Target, TaskStats, WorkerStats};
+use super::{Target, TaskStats, WorkerStats};
 use crate::{snapshot::State, snapshot::Stop};
 use samples::{Kind, StoppedSample};
 
@@ -75,7 +75,7 @@ impl Corrections {
         last: Option<&Target>,
         mut snapshot: Arc<Target>,
     ) -> Arc<Target> {
-        let Ok(machine) = &snapshot.machine else { return snapshot };
+        let Some(machine) = &snapshot.machine else { return snapshot };
         let stops = machine.stops.clone();
         let last = last.filter(|last| last.epoch == snapshot.epoch);
         // Stops before the first snapshot are not deducted.
@@ -182,12 +182,11 @@ fn correct_worker(
     new: &[Stop],
 ) {
     let in_poll_since = worker.current.as_ref().map(|poll| poll.since_ns);
-    let before = old.map_or([None; 2], |old| [old.poll_ns, old.busy_ns].map(Figure::value));
+    let before = old.map_or([0; 2], |old| [old.poll_ns, old.busy_ns]);
     let fields = [&mut worker.poll_ns, &mut worker.busy_ns];
     for ((field, before), deducted) in fields.into_iter().zip(before).zip(deducted) {
-        let Figure::Measured(counted) = *field else { continue };
+        let counted = *field;
         let mut net = counted.saturating_sub(*deducted);
-        let before = before.unwrap_or(0);
         for stop in new {
             let length = stop.to_ns - stop.from_ns;
             let grown = net.saturating_sub(before);
@@ -197,7 +196,7 @@ fn correct_worker(
             }
         }
         *deducted = counted - net;
-        *field = Figure::Measured(net);
+        *field = net;
     }
 }
 
@@ -214,7 +213,7 @@ mod tests {
 
     fn with_stop(mut now: Target) -> Target {
         let stops = [STOP].into_iter().filter(|stop| stop.to_ns <= now.taken_ns).collect();
-        now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+        now.machine = Some(MachineStats { stops, ..MachineStats::default() });
         now
     }
 

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use super::*;
 use crate::{Histogram, snapshot::State, text::sanitize};
 
-const NONE: Figure<u64> = Figure::Unavailable("not in this test");
-
 /// An idle task. Its name is sanitized, as sources do.
 pub(crate) fn task(id: u64, name: &str) -> TaskStats {
     let name = sanitize(name);
@@ -33,7 +31,7 @@ pub(crate) fn task(id: u64, name: &str) -> TaskStats {
         self_wakes: 0,
         max_poll_ns: 0,
         max_delay_ns: 0,
-        live_wakers: Figure::Measured(1),
+        live_wakers: Some(1),
         stage: None,
     }
 }
@@ -44,16 +42,50 @@ pub(crate) fn worker(index: usize) -> WorkerStats {
         index,
         thread: format!("w{index}").into(),
         current: None,
-        poll_ns: Figure::Measured(0),
-        busy_ns: NONE,
+        poll_ns: 0,
+        busy_ns: 0,
         cpu_ns: None,
         run_delay_ns: None,
-        polls: Figure::Measured(0),
-        parks: NONE,
-        steals: NONE,
-        overflows: NONE,
-        local_queue: NONE,
+        polls: 0,
+        parks: 0,
+        steals: 0,
+        overflows: 0,
+        local_queue: 0,
     }
+}
+
+/// A source without a watchdog and without resources.
+pub(crate) fn description(name: &str) -> Description {
+    let known = Description::new(name).with_missing(FieldId::LiveWakers, "it has several wakers");
+    without(&[FieldId::LongPolls, FieldId::Resources], "not in this test", known)
+}
+
+/// The same source without these fields.
+pub(crate) fn without(fields: &[FieldId], reason: &'static str, known: Description) -> Description {
+    let without =
+        |known: Description, field: &FieldId| known.with(*field, Accuracy::unavailable(reason));
+    fields.iter().fold(known, without)
+}
+
+/// The fields that require a build with `tokio_unstable`.
+pub(crate) const UNSTABLE: [FieldId; 12] = [
+    FieldId::AliveTasks,
+    FieldId::InjectionQueue,
+    FieldId::BlockingThreads,
+    FieldId::IdleBlockingThreads,
+    FieldId::BlockingQueue,
+    FieldId::BudgetForcedYields,
+    FieldId::RemoteSchedules,
+    FieldId::WorkerBusyTime,
+    FieldId::Parks,
+    FieldId::Steals,
+    FieldId::Overflows,
+    FieldId::LocalQueue,
+];
+
+/// The same with a watchdog.
+pub(crate) fn with_watchdog() -> Arc<Description> {
+    description("test").with(FieldId::LongPolls, Accuracy::Exact).into()
 }
 
 /// A snapshot with these tasks and one worker.
@@ -61,34 +93,31 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>
     let tasks: Vec<_> = tasks.into_iter().collect();
     Target {
         taken_ns,
-        source: "test".into(),
+        description: description("test").into(),
         epoch: 0,
         runtime: RuntimeStats {
-            flavor: Figure::Measured(Flavor::CurrentThread),
+            flavor: Some(Flavor::CurrentThread),
             uptime_ns: taken_ns,
-            alive_tasks: NONE,
+            alive_tasks: 0,
             measured_tasks: tasks.len() as u64,
-            global_queue: NONE,
-            blocking_threads: NONE,
-            idle_blocking_threads: NONE,
-            blocking_queue: NONE,
-            budget_forced_yields: NONE,
-            remote_schedules: NONE,
+            global_queue: 0,
+            blocking_threads: 0,
+            idle_blocking_threads: 0,
+            blocking_queue: 0,
+            budget_forced_yields: 0,
+            remote_schedules: 0,
         },
         workers: vec![worker(0)],
-        timeline: Err("not in this test"),
+        timeline: None,
         tasks,
         delays: Histogram::default(),
         distributions: Vec::new(),
-        machine: Err("not in this test"),
-        watched: false,
+        machine: None,
         evidence: Vec::new(),
         samples: Vec::new(),
         await_point: None,
         targets: Vec::new(),
-        period_ns: 0,
-        caveats: &[],
-        resources: Err("not in this test"),
+        resources: None,
         lab: None,
     }
 }

@@ -27,7 +27,7 @@ fn row(task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{},", quoted(text))?;
     }
     let stage = task.stage.as_deref().map(quoted).unwrap_or_default();
-    let wakers = task.live_wakers.value().map(|n| n.to_string()).unwrap_or_default();
+    let wakers = task.live_wakers.map(|n| n.to_string()).unwrap_or_default();
     write!(out, "{},{stage},{},{},", task.state.as_str(), task.polls, task.wakes)?;
     write!(out, "{},{wakers},{},{},", task.self_wakes, task.lifetime_ns, task.busy_ns)?;
     write!(out, "{},{},{},", task.scheduled_ns, task.idle_ns, task.max_poll_ns)?;

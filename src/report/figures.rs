@@ -1,69 +1,52 @@
-//! Which figures are missing, and why.
+//! Which values are unavailable, and how accurate the others are.
 
 use std::collections::BTreeMap;
 
-use crate::model::Target;
+use crate::model::{Accuracy, FieldId, Target};
 
 /// Why there is no slowdown.
-pub(super) fn no_slowdown(snapshot: &Target) -> &'static str {
-    match snapshot.lab {
-        Some(_) => "no closed-loop workload, or no baseline without a hog yet",
-        None => "only the lab measures completed work",
-    }
+pub(super) fn no_slowdown(target: &Target) -> &str {
+    let reason = target.description.reason(FieldId::Slowdown);
+    reason.unwrap_or("no closed-loop workload, or no baseline without a hog yet")
 }
 
-/// Figure (as a path such as `workers.steals`) → why it is not to be had.
-pub(super) type Reasons = BTreeMap<&'static str, &'static str>;
-
-/// All that a snapshot cannot know, and why.
-pub(super) fn unavailable(snapshot: &Target) -> Reasons {
-    let mut reasons = Reasons::new();
-    let mut note = |path, reason: Option<&'static str>| {
-        if let Some(reason) = reason {
-            reasons.entry(path).or_insert(reason);
+/// The path of a field → why it is unavailable.
+pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
+    let description = &target.description;
+    let stated = description.stated().filter(|(field, _)| is_in_reports(*field));
+    let mut reasons: BTreeMap<_, _> =
+        stated.filter_map(|(field, _)| Some((field.path(), description.reason(field)?))).collect();
+    if target.tasks.iter().any(|task| task.live_wakers.is_none()) {
+        let field = FieldId::LiveWakers;
+        reasons.entry(field.path()).or_insert(description.missing(field));
+    }
+    if target.targets.iter().any(|target| !target.link.is_live()) {
+        for field in [FieldId::PollRate, FieldId::BusyShare] {
+            reasons.insert(field.path(), "its target is not connected");
         }
-    };
-    let runtime = &snapshot.runtime;
-    for (path, figure) in [
-        ("runtime.alive_tasks", runtime.alive_tasks),
-        ("runtime.global_queue", runtime.global_queue),
-        ("runtime.blocking_threads", runtime.blocking_threads),
-        ("runtime.idle_blocking_threads", runtime.idle_blocking_threads),
-        ("runtime.blocking_queue", runtime.blocking_queue),
-        ("runtime.budget_forced_yields", runtime.budget_forced_yields),
-        ("runtime.remote_schedules", runtime.remote_schedules),
-    ] {
-        note(path, figure.reason());
-    }
-    let flavor = runtime.flavor.reason();
-    note("runtime.flavor", flavor);
-    if snapshot.workers.is_empty() {
-        note("runtime.workers", flavor);
-        note("workers", flavor);
-    }
-    if !snapshot.targets.is_empty() {
-        note("groups.poll_p99_ns", flavor);
-        note("groups.delay_p99_ns", flavor);
-    }
-    if snapshot.targets.iter().any(|target| !target.link.is_live()) {
-        note("tasks.polls_per_second", Some("its target is not connected"));
-        note("tasks.busy_share", Some("its target is not connected"));
-    }
-    for worker in &snapshot.workers {
-        for (path, figure) in [
-            ("workers.poll_ns", worker.poll_ns),
-            ("workers.busy_ns", worker.busy_ns),
-            ("workers.polls", worker.polls),
-            ("workers.parks", worker.parks),
-            ("workers.steals", worker.steals),
-            ("workers.overflows", worker.overflows),
-            ("workers.local_queue", worker.local_queue),
-        ] {
-            note(path, figure.reason());
-        }
-    }
-    for task in &snapshot.tasks {
-        note("tasks.live_wakers", task.live_wakers.reason());
     }
     reasons
+}
+
+/// The path of a field → how accurate it is, where it is neither exact nor unavailable.
+pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
+    let is_noted = |accuracy: &Accuracy| {
+        !matches!(accuracy, Accuracy::Exact | Accuracy::Derived | Accuracy::Unavailable { .. })
+    };
+    let stated = target.description.stated().filter(|(_, accuracy)| is_noted(accuracy));
+    stated.map(|(field, accuracy)| (field.path(), accuracy.to_string())).collect()
+}
+
+/// Whether reports have a place for the value.
+fn is_in_reports(field: FieldId) -> bool {
+    !matches!(
+        field,
+        FieldId::Lab
+            | FieldId::Timeline
+            | FieldId::Resources
+            | FieldId::CpuSupply
+            | FieldId::LongPolls
+            | FieldId::AwaitPoint
+            | FieldId::Panics
+    )
 }

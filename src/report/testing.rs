@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Phase, Summary};
 use crate::{
     model::{
-        CurrentPoll, Distributions, Figure, Model, Subject, Target, TaskStats,
-        testing::{lab, snapshot, task},
+        CurrentPoll, Distributions, Model, Subject, Target, TaskStats,
+        testing::{UNSTABLE, description, lab, snapshot, task, without},
     },
     probe::{PollKind, State},
 };
@@ -49,15 +49,16 @@ fn at(now: u64) -> Target {
     let mut figures = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
     figures.hog.on_since_ns = hog_on.map(|on| now - on);
     result.lab = Some(figures);
-    result.source = "lab:test".into();
+    let unavailable = &UNSTABLE[2..];
+    result.description = without(unavailable, "not in this test", description("lab:test")).into();
     result.runtime.measured_tasks -= 1;
-    result.runtime.alive_tasks = Figure::Measured(3);
-    result.runtime.global_queue = Figure::Measured(2);
+    result.runtime.alive_tasks = 3;
+    result.runtime.global_queue = 2;
     let worker = &mut result.workers[0];
     worker.current =
         hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on, kind: PollKind::Poll });
-    worker.poll_ns = Figure::Measured(calm / 10 + hog_on.unwrap_or(0));
-    worker.polls = Figure::Measured(calm / MS);
+    worker.poll_ns = calm / 10 + hog_on.unwrap_or(0);
+    worker.polls = calm / MS;
     let mut distributions = Distributions::default();
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);
@@ -95,7 +96,7 @@ fn tcp(now: u64, calm: u64) -> TaskStats {
         self_wakes: 4,
         max_poll_ns: 250_000,
         max_delay_ns: now - calm,
-        live_wakers: Figure::Unavailable("it has several wakers"),
+        live_wakers: None,
         stage: Some("reading, then answering".into()),
         ..task(2, "tcp-1")
     }

@@ -4,11 +4,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{Source, meta::Metas, runtime::RuntimeGauge, timeline::Timeline, workers::Workers};
+use super::{
+    Source,
+    meta::Metas,
+    runtime::{self, RuntimeGauge},
+    timeline::Timeline,
+    workers::Workers,
+};
 use crate::{
     lab::{Epoch, Lab, Shared},
     model::{
-        Distributions, Figure, Flavor, MachineStats, Subject, Subscription, Target, TaskStats,
+        Accuracy, Description, Distributions, FieldId, Flavor, MachineStats, Subject, Subscription,
+        Target, TaskStats,
     },
     probe::{Registry, State, TaskView},
     text::is_control,
@@ -22,14 +29,17 @@ const SEVERAL_WAKERS: &str = "the task is polled with alternating wakers";
 const NO_RESOURCES: &str =
     "resources and async operations require console-subscriber in the program (asynctop attach)";
 
+/// Why there are no await points.
+const NO_AWAIT_POINTS: &str = "await points require the watchdog";
+
 /// A snapshot tells of so many long polls at most: those under way, then the latest.
 const EVIDENCE: usize = 100;
 
 /// Looks at a registry and at a Tokio runtime of this process.
 pub struct LiveSource {
-    name: Arc<str>,
+    description: Arc<Description>,
     registry: &'static Registry,
-    target: Watched,
+    watched: Watched,
     epoch: Epoch,
     gauge: RuntimeGauge,
     workers: Workers,
@@ -82,6 +92,7 @@ impl LiveSource {
     /// Lets a watchdog say where and why polls are long.
     pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {
         self.watchdog = Some(watchdog);
+        self.description = Arc::new(describe(&self.description.name, &self.watched, true));
         self
     }
 
@@ -95,7 +106,7 @@ impl LiveSource {
         self.heard_ns =
             records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
         // A poll of the lab's previous runtime may still be under way.
-        let is_lab = matches!(self.target, Watched::Lab(_));
+        let is_lab = matches!(self.watched, Watched::Lab(_));
         let number = self.epoch.runtime();
         let is_current = |runtime: Option<u32>| !is_lab || runtime.is_none_or(|r| r == number);
         let told = records.iter().filter(|record| record.noticed_ns.is_none_or(news));
@@ -113,7 +124,7 @@ impl LiveSource {
         self.asked = subscription.awaits;
         let (task, _) = subscription.awaits?;
         let Some(watchdog) = &self.watchdog else {
-            let why = Awaits::Unavailable("await points require the watchdog".into());
+            let why = Awaits::Unavailable(NO_AWAIT_POINTS.into());
             return Some(AwaitPoint { task, asked_ns: now, answer: why });
         };
         if is_new {
@@ -122,12 +133,12 @@ impl LiveSource {
         watchdog.await_point(task)
     }
 
-    fn watch(name: Arc<str>, registry: &'static Registry, target: Watched, epoch: Epoch) -> Self {
+    fn watch(name: Arc<str>, registry: &'static Registry, watched: Watched, epoch: Epoch) -> Self {
         let gauge = RuntimeGauge::new(&epoch.handle);
         LiveSource {
-            name,
+            description: Arc::new(describe(&name, &watched, false)),
             registry,
-            target,
+            watched,
             epoch,
             gauge,
             workers: Workers::default(),
@@ -141,7 +152,7 @@ impl LiveSource {
     }
 
     fn follow_the_lab(&mut self) {
-        let Watched::Lab(shared) = &self.target else { return };
+        let Watched::Lab(shared) = &self.watched else { return };
         let epoch = shared.epoch();
         if epoch.number != self.epoch.number {
             self.epoch = epoch.clone();
@@ -159,7 +170,7 @@ impl LiveSource {
         let mut wanted = Wanted::new(subscription);
         let metas = &mut self.metas;
         // Tasks of the lab's runtime before this one may still be shown as ended.
-        let runtime = match self.target {
+        let runtime = match self.watched {
             Watched::Runtime => None,
             Watched::Lab(_) => Some(self.epoch.runtime()),
         };
@@ -195,7 +206,7 @@ impl Source for LiveSource {
             .count();
         let threads = self.registry.threads(now);
         // After the threads: what was done before a hog began is counted when it shows.
-        let lab = match &self.target {
+        let lab = match &self.watched {
             Watched::Runtime => None,
             Watched::Lab(shared) => Some(shared.figures()),
         };
@@ -204,26 +215,23 @@ impl Source for LiveSource {
         let timeline = self.timeline.polls(self.workers.places(), self.epoch.started_ns, now);
         Target {
             taken_ns: now,
-            source: Arc::clone(&self.name),
+            description: Arc::clone(&self.description),
             epoch: self.epoch.number,
             runtime: self.gauge.read(
                 self.epoch.flavor,
                 now.saturating_sub(self.epoch.started_ns),
                 measured as u64,
             ),
-            machine: Ok(MachineStats {
+            machine: Some(MachineStats {
                 stops,
                 times: machine_times(),
                 run_delay_ns: self.workers.run_delay_ns(),
             }),
-            watched: self.watchdog.is_some(),
             evidence: self.evidence(),
             samples: self.watchdog.as_ref().map(WatchHandle::samples).unwrap_or_default(),
             await_point: self.await_point(subscription, now),
             targets: Vec::new(),
-            period_ns: 0,
-            caveats: &[],
-            resources: Err(NO_RESOURCES),
+            resources: None,
             workers,
             timeline,
             tasks,
@@ -232,6 +240,23 @@ impl Source for LiveSource {
             lab,
         }
     }
+}
+
+/// What a source in this process provides.
+fn describe(name: &Arc<str>, watched: &Watched, has_watchdog: bool) -> Description {
+    let mut description = runtime::describe(Description::new(Arc::clone(name)))
+        .with(FieldId::Resources, Accuracy::unavailable(NO_RESOURCES))
+        .with_missing(FieldId::LiveWakers, SEVERAL_WAKERS);
+    if let Watched::Runtime = watched {
+        description = description
+            .with(FieldId::Lab, Accuracy::unavailable("only the lab has workloads and a hog"));
+    }
+    if !has_watchdog {
+        description = description
+            .with(FieldId::LongPolls, Accuracy::unavailable("requires the watchdog"))
+            .with(FieldId::AwaitPoint, Accuracy::unavailable(NO_AWAIT_POINTS));
+    }
+    description
 }
 
 fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
@@ -254,10 +279,7 @@ fn figures(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
         self_wakes: reading.self_wakes,
         max_poll_ns: reading.max_poll,
         max_delay_ns: reading.max_delay,
-        live_wakers: match view.live_wakers() {
-            Some(count) => Figure::Measured(count),
-            None => Figure::Unavailable(SEVERAL_WAKERS),
-        },
+        live_wakers: view.live_wakers(),
         stage: view.stage.map(|stage| printable(stage).into()),
     }
 }

@@ -3,11 +3,26 @@
 use tokio::runtime::Handle;
 use tokio_metrics::{RuntimeIntervals, RuntimeMonitor};
 
-use crate::model::{Figure, Flavor, RuntimeStats};
+use crate::model::{Accuracy, Description, FieldId, Flavor, RuntimeStats};
 
-/// Why a figure is missing from a build without Tokio's unstable counters.
-#[cfg(not(tokio_unstable))]
-pub(super) const UNSTABLE: &str = "requires a build with tokio_unstable";
+/// States which values a build without Tokio's unstable counters does not have.
+pub(super) fn describe(description: Description) -> Description {
+    if cfg!(tokio_unstable) {
+        return description;
+    }
+    let unstable = [
+        FieldId::BlockingThreads,
+        FieldId::IdleBlockingThreads,
+        FieldId::BlockingQueue,
+        FieldId::BudgetForcedYields,
+        FieldId::RemoteSchedules,
+        FieldId::Steals,
+        FieldId::Overflows,
+        FieldId::LocalQueue,
+    ];
+    let reason = || Accuracy::unavailable("requires a build with tokio_unstable");
+    unstable.into_iter().fold(description, |description, field| description.with(field, reason()))
+}
 
 /// Watches one runtime. The monitor gives what happened in each interval; here it is
 /// added up again, because a snapshot holds totals.
@@ -39,16 +54,16 @@ impl RuntimeGauge {
         self.forced_yields += metrics.budget_forced_yield_count;
         self.remote_schedules += metrics.num_remote_schedules;
         RuntimeStats {
-            flavor: Figure::Measured(flavor),
+            flavor: Some(flavor),
             uptime_ns,
-            alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
+            alive_tasks: metrics.live_tasks_count as u64,
             measured_tasks: measured,
-            global_queue: Figure::Measured(metrics.global_queue_depth as u64),
-            blocking_threads: Figure::Measured(metrics.blocking_threads_count as u64),
-            idle_blocking_threads: Figure::Measured(metrics.idle_blocking_threads_count as u64),
-            blocking_queue: Figure::Measured(metrics.blocking_queue_depth as u64),
-            budget_forced_yields: Figure::Measured(self.forced_yields),
-            remote_schedules: Figure::Measured(self.remote_schedules),
+            global_queue: metrics.global_queue_depth as u64,
+            blocking_threads: metrics.blocking_threads_count as u64,
+            idle_blocking_threads: metrics.idle_blocking_threads_count as u64,
+            blocking_queue: metrics.blocking_queue_depth as u64,
+            budget_forced_yields: self.forced_yields,
+            remote_schedules: self.remote_schedules,
         }
     }
 
@@ -57,16 +72,16 @@ impl RuntimeGauge {
     pub(super) fn read(&mut self, flavor: Flavor, uptime_ns: u64, measured: u64) -> RuntimeStats {
         let metrics = self.intervals.next().unwrap_or_default();
         RuntimeStats {
-            flavor: Figure::Measured(flavor),
+            flavor: Some(flavor),
             uptime_ns,
-            alive_tasks: Figure::Measured(metrics.live_tasks_count as u64),
+            alive_tasks: metrics.live_tasks_count as u64,
             measured_tasks: measured,
-            global_queue: Figure::Measured(metrics.global_queue_depth as u64),
-            blocking_threads: Figure::Unavailable(UNSTABLE),
-            idle_blocking_threads: Figure::Unavailable(UNSTABLE),
-            blocking_queue: Figure::Unavailable(UNSTABLE),
-            budget_forced_yields: Figure::Unavailable(UNSTABLE),
-            remote_schedules: Figure::Unavailable(UNSTABLE),
+            global_queue: metrics.global_queue_depth as u64,
+            blocking_threads: 0,
+            idle_blocking_threads: 0,
+            blocking_queue: 0,
+            budget_forced_yields: 0,
+            remote_schedules: 0,
         }
     }
 }

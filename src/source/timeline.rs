@@ -6,9 +6,6 @@ use crate::{
     probe::{Kept, PollKind, PollSpan, Recorded, Recording, Registry},
 };
 
-/// Why there is nothing to see at first.
-const NOT_ASKED: &str = "not requested yet: available with the next snapshot";
-
 /// Follows the polls of the workers while somebody wants to see them.
 #[derive(Default)]
 pub(super) struct Timeline {
@@ -34,16 +31,15 @@ impl Timeline {
         self.found = self.recording.as_mut().map(Recording::read).unwrap_or_default();
     }
 
-    /// What it was that the workers did until `now`; they began at `began`.
+    /// What it was that the workers did until `now`; they began at `began`. `None` if nothing is
+    /// recorded.
     pub(super) fn polls(
         &mut self,
         places: &Places,
         began: u64,
         now: u64,
-    ) -> Result<Vec<WorkerPolls>, &'static str> {
-        if self.recording.is_none() {
-            return Err(NOT_ASKED);
-        }
+    ) -> Option<Vec<WorkerPolls>> {
+        self.recording.as_ref()?;
         let since = self.read_ns.max(began);
         self.read_ns = self.read_ns.max(now);
         let mut of_worker = |place: &Option<usize>| {
@@ -59,7 +55,7 @@ impl Timeline {
                 }),
             }
         };
-        Ok(places.iter().map(&mut of_worker).collect())
+        Some(places.iter().map(&mut of_worker).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use crate::{
     lab::Epoch,
-    model::{CurrentPoll, Figure, WorkerStats},
+    model::{CurrentPoll, WorkerStats},
     probe::{PollKind, ThreadReading},
     watch::{ThreadTimes, thread_times},
 };
@@ -117,12 +117,12 @@ impl Workers {
                         since_ns: poll.since,
                         kind: poll.kind,
                     }),
-                poll_ns: Figure::Measured(self.totals[index].busy),
-                polls: Figure::Measured(self.totals[index].polls),
-                busy_ns: Figure::Measured(busy_ns),
+                poll_ns: self.totals[index].busy,
+                polls: self.totals[index].polls,
+                busy_ns: busy_ns,
                 cpu_ns: self.totals[index].times.map(|times| times.cpu_ns),
                 run_delay_ns: self.totals[index].times.map(|times| times.run_delay_ns),
-                parks: Figure::Measured(metrics.worker_park_count(index)),
+                parks: metrics.worker_park_count(index),
                 steals: queues.steals,
                 overflows: queues.overflows,
                 local_queue: queues.local,
@@ -250,27 +250,26 @@ impl BusyTime {
     }
 }
 
-/// Figures of a worker's queue, which Tokio counts in unstable builds only.
+/// Values of a worker's queue, which Tokio counts in unstable builds only; 0 otherwise.
 struct Queues {
-    steals: Figure<u64>,
-    overflows: Figure<u64>,
-    local: Figure<u64>,
+    steals: u64,
+    overflows: u64,
+    local: u64,
 }
 
 impl Queues {
     #[cfg(tokio_unstable)]
     fn read(metrics: &RuntimeMetrics, index: usize) -> Self {
         Queues {
-            steals: Figure::Measured(metrics.worker_steal_count(index)),
-            overflows: Figure::Measured(metrics.worker_overflow_count(index)),
-            local: Figure::Measured(metrics.worker_local_queue_depth(index) as u64),
+            steals: metrics.worker_steal_count(index),
+            overflows: metrics.worker_overflow_count(index),
+            local: metrics.worker_local_queue_depth(index) as u64,
         }
     }
 
     #[cfg(not(tokio_unstable))]
     fn read(_metrics: &RuntimeMetrics, _index: usize) -> Self {
-        let none = Figure::Unavailable(super::runtime::UNSTABLE);
-        Queues { steals: none, overflows: none, local: none }
+        Queues { steals: 0, overflows: 0, local: 0 }
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpStats, Caveat, Figure, Link, Losses, ResourceStats, Resources, Target,
-        TargetFigures, TaskMeta, TaskStats,
+        AsyncOpStats, Link, Losses, ResourceStats, Resources, Target, TargetFigures, TaskMeta,
+        TaskStats,
         testing::{resource, snapshot, task},
     },
     probe::State,
+    source::attach::describe,
 };
 
 macro_rules! screen {
@@ -55,12 +56,11 @@ fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Target {
     });
     let tasks: Vec<_> = tasks.collect();
     let mut moment = snapshot(taken_ns, tasks);
-    moment.source = "attach: app:6669".into();
+    moment.description = describe("attach: app:6669").into();
     // Another program than the one before.
     moment.epoch = 77;
-    moment.runtime.flavor = Figure::Unavailable("not available over console-subscriber");
+    moment.runtime.flavor = None;
     moment.workers = Vec::new();
-    moment.caveats = &[Caveat { figure: "tasks.max_poll_ns", text: "lower bound" }];
     moment.targets = targets;
     moment
 }
@@ -131,7 +131,7 @@ fn a_lock_its_holder_and_who_waits() {
         is_ready: Some(false),
     };
     now.tasks[2].state = State::Idle;
-    now.resources = Ok(Arc::new(Resources {
+    now.resources = Some(Arc::new(Resources {
         resources: vec![lock, resource(9, "Sleep")],
         async_ops: vec![waits],
     }));

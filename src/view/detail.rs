@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, Figure, Subject, Target, TaskKind, TaskRates, TaskStats},
+    model::{Distributions, FieldId, Subject, Target, TaskKind, TaskRates, TaskStats},
     probe::State,
     text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
@@ -22,21 +22,19 @@ const TWO_COLUMNS: u16 = 132;
 
 /// The lines, as many as there are.
 pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
-    let Some(task) = app.task(key) else {
+    let Some((target, task)) = app.model().snapshot().zip(app.task(key)) else {
         let text = " this task has ended and is no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
     let rates = app.model().position(key).map(|at| app.model().rates(at)).unwrap_or_default();
-    let taken_ns = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
-    let mut lines = identity(look, task, taken_ns);
+    let mut lines = identity(look, task, target.taken_ns);
     lines.extend(waits(app, look, task));
     lines.extend(findings(app, look, width, key));
     lines.extend(held::lines(app.model(), look, key));
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
     lines.push(Pieces::new());
-    let longest = app.model().snapshot().map(|snapshot| longest(look, snapshot, task));
-    lines.extend(counts(look, task, rates, longest.unwrap_or_default()));
+    lines.extend(counts(look, target, task, rates));
     lines.push(Pieces::new());
     lines.extend(distributions(app, look, width, key));
     lines
@@ -157,18 +155,16 @@ fn life(look: Look, task: &TaskStats, width: u16) -> Vec<Pieces> {
     ]
 }
 
-fn counts(
-    look: Look,
-    task: &TaskStats,
-    rates: TaskRates,
-    [longest_poll, longest_delay]: [String; 2],
-) -> Vec<Pieces> {
+fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Vec<Pieces> {
+    let [longest_poll, longest_delay] = longest(look, target, task);
     let wakers = match task.live_wakers {
         _ if task.state.is_done() => "–".to_owned(),
-        Figure::Unavailable(reason) => format!("– ({reason})"),
-        known => known.value().map_or("–".to_owned(), |n| n.to_string()),
+        wakers => match target.description.get_some(FieldId::LiveWakers, wakers) {
+            Ok(wakers) => wakers.to_string(),
+            Err(reason) => format!("– ({reason})"),
+        },
     };
-    let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
+    let lost = task.state == State::Idle && task.live_wakers == Some(0);
     let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
     let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
     let facts = [
@@ -204,16 +200,16 @@ fn counts(
 /// bounds, the distributions may have larger ones.
 fn longest(look: Look, snapshot: &Target, task: &TaskStats) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
-    let of = |figure: &str, known: u64, all: Option<&Histogram>| {
+    let of = |field: FieldId, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
-        match snapshot.caveat(figure).is_some() {
+        match snapshot.description.accuracy(field).is_lower_bound() {
             true => format!("{} {}", look.glyph("≥", ">="), duration(known.max(all))),
             false => duration(known),
         }
     };
     [
-        of("tasks.max_poll_ns", task.max_poll_ns, found.map(|all| &all.poll_times)),
-        of("tasks.max_delay_ns", task.max_delay_ns, found.map(|all| &all.delays)),
+        of(FieldId::MaxPoll, task.max_poll_ns, found.map(|all| &all.poll_times)),
+        of(FieldId::MaxDelay, task.max_delay_ns, found.map(|all| &all.delays)),
     ]
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Finding, RULES},
+    model::{Finding, RULES, Rule},
     text::{compact_count, duration, wrap},
 };
 
@@ -132,9 +132,11 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     };
     let indent = 26;
     let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
-    let from_afar = app.model().snapshot().is_some_and(|snapshot| !snapshot.targets.is_empty());
+    let unavailable = |rule: &Rule| {
+        app.model().snapshot().is_some_and(|target| rule.unavailable(&target.description).is_some())
+    };
     let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule.id).is_some());
-    for rule in on.filter(|rule| rule.on_the_wire || !from_afar) {
+    for rule in on.filter(|rule| !unavailable(rule)) {
         let mut name = rule.name;
         for line in wrap(rule.meaning, room) {
             let head = format!("  {:<1$}", std::mem::take(&mut name), indent - 2);

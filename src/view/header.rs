@@ -87,7 +87,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
             left(0, "waiting for the first sample", Style::new()),
         ];
     };
-    let runtime = snapshot.runtime.flavor.value().map(|flavor| match flavor {
+    let runtime = snapshot.runtime.flavor.map(|flavor| match flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
         Flavor::MultiThread => {
             format!("multi-thread {}{}", look.glyph("×", "x"), snapshot.workers.len())
@@ -101,7 +101,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     } else {
         parts.push(left(6, "asynctop", look.title()));
     }
-    parts.push(left(2, snapshot.source.to_string(), look.title()));
+    parts.push(left(2, snapshot.description.name.to_string(), look.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
     if let Some((text, style)) = links(snapshot, look) {
         parts.push(left(1, text, style));

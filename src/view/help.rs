@@ -67,7 +67,7 @@ const INDENT: usize = 17;
 pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     let room = usize::from(width).saturating_sub(INDENT + 1).clamp(16, 90);
     let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), look.title())]];
-    for binding in KEYMAP.iter().filter(|binding| app.knows(binding.action)) {
+    for binding in KEYMAP.iter().filter(|binding| app.has(binding.action)) {
         lines.extend(pair(binding.label, binding.help, look.key(), room));
     }
     lines.push(Pieces::new());

@@ -11,7 +11,7 @@ use crate::{
         fixture::{S, Stage, World},
     },
     lab::Command,
-    model::{ConsoleStats, Figure, RULES, RuleId, Thresholds, testing},
+    model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
     watch::{Cost, Evidence, Waited},
 };
 
@@ -107,7 +107,10 @@ fn no_timeline() {
     screen!("timeline_frozen_before_80x24", stage, 80 x 24);
     stage.keys(" ");
     let mut without = (*stage.world.step()).clone();
-    without.timeline = Err("not available over console-subscriber");
+    without.timeline = None;
+    let reason = "not available over console-subscriber";
+    let description = (*without.description).clone();
+    without.description = testing::without(&[FieldId::Timeline], reason, description).into();
     stage.show(without.into());
     screen!("timeline_none_80x24", stage, 80 x 24);
 }
@@ -344,7 +347,7 @@ proptest! {
             task.meta = testing::task(*seed, &name).meta;
             (task.polls, task.wakes, task.since_ns) = (*seed, seed / 3, *seed);
             (task.busy_ns, task.max_poll_ns, task.lifetime_ns) = (seed / 2, *seed, seed / 7);
-            task.live_wakers = Figure::Measured(0);
+            task.live_wakers = Some(0);
         }
         if !lab {
             snapshot.lab = None;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Column, TaskKind, TaskRates, TaskStats, Thresholds},
+    model::{Column, FieldId, TaskKind, TaskRates, TaskStats, Thresholds},
     probe::State,
     text::{compact_count, duration, percent_number, rate},
 };
@@ -84,10 +84,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 /// The title of a column, which says so where its figures are of less than all.
 pub(super) fn title(app: &App, look: Look, column: Column) -> &'static str {
     let snapshot = app.model().snapshot();
-    let is_least = |figure| snapshot.is_some_and(|snapshot| snapshot.caveat(figure).is_some());
+    let is_least =
+        |field| snapshot.is_some_and(|target| target.description.accuracy(field).is_lower_bound());
     match column {
-        Column::MaxPoll if is_least("tasks.max_poll_ns") => look.glyph("POLL ≥", "POLL >="),
-        Column::MaxDelay if is_least("tasks.max_delay_ns") => look.glyph("DELAY ≥", "DELAY >="),
+        Column::MaxPoll if is_least(FieldId::MaxPoll) => look.glyph("POLL ≥", "POLL >="),
+        Column::MaxDelay if is_least(FieldId::MaxDelay) => look.glyph("DELAY ≥", "DELAY >="),
         column => column.title(),
     }
 }

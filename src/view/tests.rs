@@ -11,8 +11,8 @@ use crate::{
     app::{App, Effect, Overlay, Screen, Settings, Theme},
     lab::Command,
     model::{
-        CurrentPoll, Distributions, Figure, Lesson, Subject, Target, TaskStats,
-        testing::{lab, snapshot, task},
+        CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
+        testing::{self, lab, snapshot, task},
     },
     probe::{PollKind, State},
     view,
@@ -80,14 +80,16 @@ fn moment(quarters: u64, hog: bool) -> Target {
         tasks.push(hog);
     }
     let mut snapshot = snapshot(now, tasks);
-    snapshot.source = "lab:mixed".into();
-    snapshot.runtime.global_queue = Figure::Measured(if held { 5 } else { 0 });
-    snapshot.runtime.alive_tasks = Figure::Measured(snapshot.runtime.measured_tasks);
+    let description = testing::description("lab:mixed");
+    let unavailable = &testing::UNSTABLE[2..];
+    snapshot.description = testing::without(unavailable, "not in this test", description).into();
+    snapshot.runtime.global_queue = if held { 5 } else { 0 };
+    snapshot.runtime.alive_tasks = snapshot.runtime.measured_tasks;
     snapshot.delays = delays;
     snapshot.lab = Some(figures);
     let polling = if held { now - hog_since } else { 0 };
-    snapshot.workers[0].poll_ns = Figure::Measured(work * MS / 5 + polling);
-    snapshot.workers[0].polls = Figure::Measured(work * 20);
+    snapshot.workers[0].poll_ns = work * MS / 5 + polling;
+    snapshot.workers[0].polls = work * 20;
     snapshot.workers[0].thread = "asynctop-w0".into();
     snapshot.workers[0].current =
         held.then_some(CurrentPoll { key: 12, since_ns: hog_since, kind: PollKind::Poll });

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::{Canvas, Pieces};
 use crate::{
     app::{App, Overlay, Prompt, Screen},
-    model::Figure,
-    text::duration,
+    model::FieldId,
+    text::{duration, optional},
 };
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -84,9 +84,9 @@ fn findings(app: &App, canvas: &Canvas<'_>) -> Pieces {
 fn tasks(app: &App) -> String {
     let Some(snapshot) = app.model().snapshot() else { return "–".into() };
     let measured = snapshot.runtime.measured_tasks;
-    let alive = match snapshot.runtime.alive_tasks.value() {
+    let alive = match snapshot.description.get(FieldId::AliveTasks, snapshot.runtime.alive_tasks) {
         // Between Tokio's count and ours tasks come and go: a few more are no news.
-        Some(alive) if alive > measured + 2 => {
+        Ok(alive) if alive > measured + 2 => {
             format!("{measured}/{alive} ({} not measured)", alive - measured)
         }
         _ => measured.to_string(),
@@ -121,10 +121,15 @@ fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
 /// The runnable tasks and Tokio's queues, abbreviated if there is little room.
 fn queues(app: &App, room: usize) -> String {
     let Some(snapshot) = app.model().snapshot() else { return String::new() };
-    let count = |figure: Figure<u64>| figure.value().map_or("–".to_owned(), |n| n.to_string());
     let runtime = &snapshot.runtime;
+    let count = |field, value: u64| {
+        optional(snapshot.description.get(field, value).ok(), |value| value.to_string())
+    };
     let runnable = app.model().lag().waiting;
-    let (injection, pool) = (count(runtime.global_queue), count(runtime.blocking_threads));
+    let (injection, pool) = (
+        count(FieldId::InjectionQueue, runtime.global_queue),
+        count(FieldId::BlockingThreads, runtime.blocking_threads),
+    );
     let long = format!("runnable {runnable}  injection queue {injection}  blocking pool {pool} ");
     match long.width() <= room {
         true => long,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Figure, Target, Thresholds, WorkerRow},
+    model::{Description, FieldId, Target, Thresholds, WorkerRow},
     probe::PollKind,
     text::{compact_count, duration, optional, percent_number, rate},
 };
@@ -73,8 +73,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let workers = app.model().workers();
     let Some(snapshot) = app.model().snapshot() else { return };
     if workers.is_empty() {
-        let unknown = "–  workers: not available from this source";
-        canvas.put(area.x + 1, area.y, area.width - 1, unknown, canvas.look.dim());
+        let reason = snapshot.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
+        let text = format!("–  workers: {reason}");
+        canvas.put(area.x + 1, area.y, area.width - 1, &text, canvas.look.dim());
         return figures_of_runtime(snapshot, canvas, area, area.y + 2);
     }
     let places = places(&SPECS, Part::Worker, area.width);
@@ -83,10 +84,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let visible = usize::from(area.height).saturating_sub(1);
     let rows = workers.iter().skip(app.workers.top()).take(visible);
+    let thresholds = app.model().thresholds();
     let mut y = area.y + 1;
     for (worker, line) in rows.zip(y..) {
         for place in &places {
-            cell(canvas, line, place, worker, app.model().thresholds());
+            cell(canvas, line, place, worker, thresholds, &snapshot.description);
         }
         if app.workers.key() == Some(&worker.figures.index) {
             let style = canvas.look.selected();
@@ -111,11 +113,12 @@ fn cell(
     place: &Place<Part>,
     worker: &WorkerRow,
     thresholds: &Thresholds,
+    description: &Description,
 ) {
     let look = canvas.look;
     let figures = &worker.figures;
-    let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
-    let per_second = |value: Option<f64>| value.map_or("–".to_owned(), rate);
+    let known = |field, value| optional(description.get(field, value).ok(), compact_count);
+    let per_second = |field, value| optional(description.get(field, value).ok(), rate);
     let plain = Style::new();
     let width = usize::from(place.width);
     let (text, style) = match place.column {
@@ -133,11 +136,11 @@ fn cell(
             Some((name, _)) => (name.to_string(), plain),
             None => ("nothing".to_owned(), look.dim()),
         },
-        Part::Queue => (known(figures.local_queue), plain),
-        Part::Polls => (rate(worker.polls), plain),
-        Part::Parks => (per_second(worker.parks), plain),
-        Part::Steals => (per_second(worker.steals), plain),
-        Part::Overflows => (known(figures.overflows), plain),
+        Part::Queue => (known(FieldId::LocalQueue, figures.local_queue), plain),
+        Part::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),
+        Part::Parks => (per_second(FieldId::Parks, worker.parks), plain),
+        Part::Steals => (per_second(FieldId::Steals, worker.steals), plain),
+        Part::Overflows => (known(FieldId::Overflows, figures.overflows), plain),
         Part::Thread => (figures.thread.to_string(), look.dim()),
         Part::Past => (history(look, &worker.history, width), look.busy()),
     };
@@ -150,29 +153,34 @@ fn cell(
 
 /// Statistics of the runtime as a whole, and the reasons for missing values.
 fn runtime(snapshot: &Target) -> Vec<String> {
-    let known = |figure: Figure<u64>| optional(figure.value(), compact_count);
+    let description = &snapshot.description;
+    let known = |field, value| optional(description.get(field, value).ok(), compact_count);
     let runtime = &snapshot.runtime;
     let mut lines = vec![
         format!(
             "injection queue {}   remote schedules {}   budget forced yields {}",
-            known(runtime.global_queue),
-            known(runtime.remote_schedules),
-            known(runtime.budget_forced_yields),
+            known(FieldId::InjectionQueue, runtime.global_queue),
+            known(FieldId::RemoteSchedules, runtime.remote_schedules),
+            known(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
         ),
         format!(
             "blocking pool: threads {}, idle {}, queued {}",
-            known(runtime.blocking_threads),
-            known(runtime.idle_blocking_threads),
-            known(runtime.blocking_queue),
+            known(FieldId::BlockingThreads, runtime.blocking_threads),
+            known(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
+            known(FieldId::BlockingQueue, runtime.blocking_queue),
         ),
     ];
     let mut reasons: Vec<&str> = Vec::new();
-    let of_workers = snapshot.workers.iter().flat_map(|worker| {
-        [worker.parks, worker.steals, worker.overflows, worker.local_queue].map(Figure::reason)
-    });
-    let of_runtime = [runtime.global_queue, runtime.blocking_threads, runtime.remote_schedules]
-        .map(Figure::reason);
-    for reason in of_workers.chain(of_runtime).flatten() {
+    let shown = [
+        FieldId::Parks,
+        FieldId::Steals,
+        FieldId::Overflows,
+        FieldId::LocalQueue,
+        FieldId::InjectionQueue,
+        FieldId::BlockingThreads,
+        FieldId::RemoteSchedules,
+    ];
+    for reason in shown.into_iter().filter_map(|field| description.reason(field)) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }

@@ -156,7 +156,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
         is_held_by(m, "request")
     });
     watching.wait_for("lock with its holder and its waiter", |s, _| {
-        let Ok(resources) = &s.resources else { return false };
+        let Some(resources) = &s.resources else { return false };
         let holder = key(s, "lock-holder");
         let lock = resources.resources.iter().find(|one| holder.is_some() && one.holder == holder);
         let waiter = key(s, "lock-waiter");

@@ -84,7 +84,7 @@ pub fn check_invariants(snapshot: &Target) {
     for worker in &snapshot.workers {
         let current = worker.current.as_ref();
         assert!(current.is_none_or(|poll| poll.since_ns <= snapshot.taken_ns), "{worker:?}");
-        let poll_ns = worker.poll_ns.value().expect("measured");
+        let poll_ns = worker.poll_ns;
         assert!(poll_ns <= snapshot.runtime.uptime_ns, "{worker:?}");
     }
 }

@@ -169,6 +169,6 @@ fn the_mode_outlives_a_switch_of_the_runtime() {
     let mode = before.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     assert_eq!(mode.as_deref(), Some("thread"));
     bench.wait("requests are answered again", |s| {
-        s.runtime.flavor.value() == Some(Flavor::MultiThread) && requests(s) > requests(&before)
+        s.runtime.flavor == Some(Flavor::MultiThread) && requests(s) > requests(&before)
     });
 }

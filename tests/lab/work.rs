@@ -2,7 +2,7 @@
 
 use asynctop::{
     lab::{Command, LabOptions, WorkloadSpec, find, kind},
-    model::{Figure, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
+    model::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
     probe::{Registry, State},
     source::Source,
 };
@@ -14,7 +14,7 @@ fn all_closed_loop_work_advances_under_both_flavors() {
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let mut bench = Bench::mixed(flavor);
         let snapshot = bench.wait_for_work();
-        assert_eq!(snapshot.runtime.flavor.value(), Some(flavor));
+        assert_eq!(snapshot.runtime.flavor, Some(flavor));
         assert_eq!(done(&snapshot).len(), 3);
         let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
         assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
@@ -126,15 +126,11 @@ fn distributions_come_for_what_is_of_interest_only() {
 fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
     let mut bench = Bench::mixed(Flavor::MultiThread);
     let snapshot = bench.wait_for_work();
-    let worker = &snapshot.workers[0];
-    let figures = [snapshot.runtime.blocking_threads, worker.steals, worker.local_queue];
-    for figure in figures {
-        match cfg!(tokio_unstable) {
-            true => assert!(matches!(figure, Figure::Measured(_))),
-            false => assert_eq!(figure.reason(), Some("requires a build with tokio_unstable")),
-        }
+    for field in [FieldId::BlockingThreads, FieldId::Steals, FieldId::LocalQueue] {
+        let reason = (!cfg!(tokio_unstable)).then_some("requires a build with tokio_unstable");
+        assert_eq!(snapshot.description.reason(field), reason);
     }
-    let polls = |s: &Target| s.workers.iter().map(|w| w.polls.value().unwrap_or(0)).sum::<u64>();
+    let polls = |s: &Target| s.workers.iter().map(|w| w.polls).sum::<u64>();
     bench.wait("all workers' polls are there", |s| polls(s) > 1_000);
 }
 

@@ -11,8 +11,9 @@ mod cause;
 mod console;
 mod cost;
 mod cpu_times;
+mod description;
 mod evidence;
-mod figure;
+mod field_id;
 mod histogram;
 mod lab;
 mod lesson;
@@ -35,8 +36,9 @@ pub use cause::{CallKind, Cause, SystemCall};
 pub use console::ConsoleStats;
 pub use cost::{Cost, Waited};
 pub use cpu_times::{MachineTimes, ThreadTimes};
+pub use description::{Accuracy, Description};
 pub use evidence::{Evidence, Share};
-pub use figure::Figure;
+pub use field_id::FieldId;
 pub use histogram::{BUCKETS, Histogram, bucket_of};
 pub use lab::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
 pub use lesson::Lesson;
@@ -49,7 +51,7 @@ pub use stack::testing;
 pub use stack::{Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};
-pub use target::{Caveat, Link, Losses, TargetFigures};
+pub use target::{Link, Losses, TargetFigures};
 pub use task::{TaskKind, TaskMeta, TaskStats};
 pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
@@ -58,8 +60,9 @@ pub use time_without_cpu::{Stop, TimeWithoutCpu};
 pub struct Target {
     /// When it was taken, on the source's clock.
     pub taken_ns: u64,
-    /// What was watched, such as `lab:mixed`.
-    pub source: Arc<str>,
+    /// What holds for as long as the source runs: which values it provides, and how accurate they
+    /// are.
+    pub description: Arc<Description>,
     /// Counts the runtimes that this source has seen: figures of different epochs do not
     /// belong together.
     pub epoch: u64,
@@ -67,20 +70,17 @@ pub struct Target {
     pub runtime: RuntimeStats,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerStats>,
-    /// The polls of each worker since the previous snapshot, if [`Subscription`] requests them, or
-    /// why they are unavailable.
-    pub timeline: Result<Vec<WorkerPolls>, &'static str>,
+    /// The polls of each worker since the previous snapshot, if [`Subscription`] requests them.
+    pub timeline: Option<Vec<WorkerPolls>>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskStats>,
     /// How long tasks waited for a worker, over all polls so far.
     pub delays: Histogram,
     /// The distributions that [`Subscription`] asked for.
     pub distributions: Vec<(Subject, Distributions)>,
-    /// CPU supply of the watched process, or why it is not known.
-    pub machine: Result<MachineStats, &'static str>,
-    /// A watchdog looks at long polls.
-    pub watched: bool,
-    /// What it knows of the long polls that are under way, and of those that ended since
+    /// CPU supply of the watched process; `None` where it is unavailable.
+    pub machine: Option<MachineStats>,
+    /// What the watchdog knows of the long polls that are under way, and of those that ended since
     /// the snapshot before: where and why they are long.
     pub evidence: Vec<Arc<Evidence>>,
     /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
@@ -90,12 +90,8 @@ pub struct Target {
     pub await_point: Option<AwaitPoint>,
     /// The programs that are watched over a connection; empty for a runtime of this process.
     pub targets: Vec<TargetFigures>,
-    /// How often the counts change by themselves; 0 if they are of each look.
-    pub period_ns: u64,
-    /// Figures that are not quite what their names promise.
-    pub caveats: &'static [Caveat],
-    /// What tasks wait for, if [`Subscription`] asked for it, or why it cannot be known.
-    pub resources: Result<Arc<Resources>, &'static str>,
+    /// What tasks wait for, if [`Subscription`] requests it.
+    pub resources: Option<Arc<Resources>>,
     /// What only the lab knows.
     pub lab: Option<LabStats>,
 }
@@ -106,11 +102,6 @@ impl Target {
     pub fn running_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
         let stops = self.machine.as_ref().map_or(&[][..], |machine| &machine.stops);
         to_ns.saturating_sub(from_ns).saturating_sub(Stop::overlap_ns(stops, from_ns, to_ns))
-    }
-
-    /// What is to be known of a figure that is not quite what its name promises.
-    pub fn caveat(&self, figure: &str) -> Option<&'static str> {
-        self.caveats.iter().find(|caveat| caveat.figure == figure).map(|caveat| caveat.text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Figure, PollKind};
+use super::PollKind;
 
 /// How a Tokio runtime schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +26,28 @@ impl Flavor {
 /// Figures of the runtime as a whole.
 #[derive(Clone, Debug)]
 pub struct RuntimeStats {
-    /// How it schedules.
-    pub flavor: Figure<Flavor>,
+    /// How it schedules; `None` where that is unavailable.
+    pub flavor: Option<Flavor>,
     /// How long it has run; of a program that is watched from outside, how long the
     /// oldest task that is known has lived.
     pub uptime_ns: u64,
     /// Living tasks by Tokio's own count: more than the snapshot has, if some are not
     /// measured.
-    pub alive_tasks: Figure<u64>,
+    pub alive_tasks: u64,
     /// Living tasks that the probe measures.
     pub measured_tasks: u64,
     /// Tasks in the global (injection) queue.
-    pub global_queue: Figure<u64>,
+    pub global_queue: u64,
     /// Threads of the blocking pool.
-    pub blocking_threads: Figure<u64>,
+    pub blocking_threads: u64,
     /// Those of them that have nothing to do.
-    pub idle_blocking_threads: Figure<u64>,
+    pub idle_blocking_threads: u64,
     /// Closures that wait for a thread of the blocking pool.
-    pub blocking_queue: Figure<u64>,
+    pub blocking_queue: u64,
     /// Polls that ended because the task's budget was used up.
-    pub budget_forced_yields: Figure<u64>,
+    pub budget_forced_yields: u64,
     /// Tasks scheduled from outside of the runtime.
-    pub remote_schedules: Figure<u64>,
+    pub remote_schedules: u64,
 }
 
 /// Figures of one worker. Totals count since the runtime began.
@@ -60,25 +60,25 @@ pub struct WorkerStats {
     /// The poll that it is in right now.
     pub current: Option<CurrentPoll>,
     /// Time inside polls of measured tasks, the running one included.
-    pub poll_ns: Figure<u64>,
+    pub poll_ns: u64,
     /// Time not parked, a running poll of a measured task included. A poll of another task is added
     /// when it has ended.
-    pub busy_ns: Figure<u64>,
+    pub busy_ns: u64,
     /// CPU time of its thread, in nanoseconds; `None` if it is not known.
     pub cpu_ns: Option<u64>,
     /// Time that its thread was runnable without a CPU, in nanoseconds, inside and outside of
     /// polls; `None` if it is not known.
     pub run_delay_ns: Option<u64>,
     /// Polls of measured tasks.
-    pub polls: Figure<u64>,
+    pub polls: u64,
     /// How often it parked.
-    pub parks: Figure<u64>,
+    pub parks: u64,
     /// Tasks that it took from other workers' queues.
-    pub steals: Figure<u64>,
+    pub steals: u64,
     /// Tasks that it moved to the global queue because its own was full.
-    pub overflows: Figure<u64>,
+    pub overflows: u64,
     /// Tasks in its local queue.
-    pub local_queue: Figure<u64>,
+    pub local_queue: u64,
 }
 
 /// A poll, or the drop of a future, that has begun and not ended.

@@ -154,12 +154,3 @@ impl Losses {
         words.into_iter().flatten().collect()
     }
 }
-
-/// Says how a figure falls short of what its name promises, for all tasks of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caveat {
-    /// The figure's path, such as `tasks.max_poll_ns`.
-    pub figure: &'static str,
-    /// A few words for it, such as "at least".
-    pub text: &'static str,
-}

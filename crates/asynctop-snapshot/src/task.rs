@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Figure, State};
+use super::State;
 
 /// What kind of thing runs as a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -90,8 +90,8 @@ pub struct TaskStats {
     pub max_poll_ns: u64,
     /// The longest wait for a worker, the running one included.
     pub max_delay_ns: u64,
-    /// Number of its wakers that exist.
-    pub live_wakers: Figure<u32>,
+    /// Number of its wakers that exist; `None` where the description has the reason.
+    pub live_wakers: Option<u32>,
     /// The stage that it has reported.
     pub stage: Option<Cow<'static, str>>,
 }

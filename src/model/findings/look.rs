@@ -2,11 +2,11 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{GroupCount, RuleId, Thresholds, Waiter, names::display_name};
+use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
-        Blame, CurrentPoll, Entry, Lag, MachineLoad, Slowdown, Target, TaskRates, TaskStats,
-        WorkerRow,
+        Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
+        TaskStats, WorkerRow,
     },
     snapshot::{Evidence, State},
 };
@@ -55,6 +55,12 @@ impl Look<'_> {
         self.threshold(RuleId::WorkerHeld).min(100_000_000)
     }
 
+    /// Whether a rule is switched on and the target has what it needs.
+    pub(super) fn evaluates(&self, rule: &Rule) -> bool {
+        self.thresholds.get(rule.id).is_some()
+            && rule.unavailable(&self.snapshot.description).is_none()
+    }
+
     /// The time over which rates are taken, in seconds.
     pub(super) fn span(&self) -> Option<f64> {
         let span_ns = self.snapshot.running_ns(self.base?.taken_ns, self.now());
@@ -78,7 +84,7 @@ impl Look<'_> {
     pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
         match evidence.and_then(|evidence| evidence.own_ns) {
             Some(own_ns) => own_ns,
-            None if self.snapshot.watched => 0,
+            None if self.snapshot.description.has(FieldId::LongPolls) => 0,
             None => length_ns,
         }
     }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Finding, Look, RuleId, Severity};
-use crate::model::{TaskRates, TaskStats};
+use crate::{
+    model::{TaskRates, TaskStats},
+    snapshot::{Description, FieldId},
+};
 
 /// What a threshold counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +40,8 @@ pub struct Rule {
     pub default: u64,
     /// What is compared with the threshold, in some words.
     pub measure: &'static str,
-    /// What a program tells over a connection is enough for it.
-    pub on_the_wire: bool,
+    /// The fields without which it cannot be evaluated.
+    pub needs: &'static [FieldId],
     /// For how long it must hold before it is raised.
     pub(super) raise_ns: u64,
     /// For how long it must be gone before it is lowered; 0 for an event that is over when it is
@@ -52,6 +55,13 @@ pub struct Rule {
     /// poll that blocks its worker is a long poll.
     pub implies: &'static [RuleId],
     pub(super) check: Check,
+}
+
+impl Rule {
+    /// Why it cannot be evaluated for a target; `None` if it can be.
+    pub fn unavailable<'a>(&self, description: &'a Description) -> Option<&'a str> {
+        self.needs.iter().find_map(|field| description.reason(*field))
+    }
 }
 
 /// How a rule finds candidates.

@@ -30,7 +30,7 @@ impl Default for RuleSet {
 impl RuleSet {
     /// The candidates of all rules that are on.
     pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let is_on = |rule: &Rule| look.thresholds.get(rule.id).is_some();
+        let is_on = |rule: &Rule| look.evaluates(rule);
         let mut candidates = of_tasks(look);
         for rule in RULES.into_iter().filter(|rule| is_on(rule)) {
             if let Check::Snapshot(check) = rule.check {
@@ -55,7 +55,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
             }
             Check::Snapshot(_) | Check::Stateful(_) => None,
         })
-        .filter(|(rule, ..)| look.thresholds.get(rule.id).is_some())
+        .filter(|(rule, ..)| look.evaluates(rule))
         .collect();
     let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
     for (at, task) in look.snapshot.tasks.iter().enumerate() {

@@ -124,7 +124,7 @@ mod tests {
             now.distributions.push((subject, found));
         }
         let stops = [STOP].into_iter().filter(|stop| stop.to_ns <= now.taken_ns).collect();
-        now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+        now.machine = Some(MachineStats { stops, ..MachineStats::default() });
         now
     }
 

@@ -49,8 +49,6 @@ pub struct Timeline {
     tasks: HashMap<u64, Known>,
     /// The time of the last snapshot.
     now_ns: u64,
-    /// Why there is nothing.
-    reason: Option<&'static str>,
 }
 
 /// The history of one worker.
@@ -76,14 +74,10 @@ impl Timeline {
     pub const HISTORY_NS: u64 = 20_000_000_000;
 
     pub(super) fn advance(&mut self, snapshot: &Target) {
-        let workers = match &snapshot.timeline {
-            Ok(workers) => workers,
-            Err(reason) => {
-                *self = Timeline { reason: Some(reason), ..Timeline::default() };
-                return;
-            }
+        let Some(workers) = &snapshot.timeline else {
+            *self = Timeline::default();
+            return;
         };
-        self.reason = None;
         self.now_ns = snapshot.taken_ns;
         self.tracks.resize_with(workers.len(), Track::default);
         let mut tracks = std::mem::take(&mut self.tracks);
@@ -129,11 +123,6 @@ impl Timeline {
     fn forget_tasks(&mut self) {
         let horizon = self.now_ns.saturating_sub(Self::HISTORY_NS);
         self.tasks.retain(|_, task| task.last_ns >= horizon);
-    }
-
-    /// Why there is nothing to see; `None` if there is something.
-    pub fn reason(&self) -> Option<&'static str> {
-        self.reason
     }
 
     /// The time of the last snapshot, where the history ends.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::lab::LabDoc;
 use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
-    Factor, Filter, Flavor, GroupColumn, Lag, Model, RuntimeStats, Slowdown, TargetFigures,
+    Factor, FieldId, Filter, Flavor, GroupColumn, Lag, Model, Slowdown, Target, TargetFigures,
 };
 use crate::report::{Phase, Summary, figures};
 
@@ -31,8 +31,8 @@ pub(super) struct Document<'a> {
     blame: Vec<CulpritDoc<'a>>,
     #[serde(serialize_with = "tasks")]
     tasks: &'a Model,
-    unavailable: BTreeMap<&'static str, &'static str>,
-    caveats: BTreeMap<&'static str, &'static str>,
+    unavailable: BTreeMap<&'static str, &'a str>,
+    caveats: BTreeMap<&'static str, String>,
 }
 
 impl<'a> Document<'a> {
@@ -49,11 +49,11 @@ impl<'a> Document<'a> {
         let taken_ns = snapshot.taken_ns;
         Some(Document {
             schema: "asynctop/1",
-            source: &snapshot.source,
+            source: &snapshot.description.name,
             taken_ns,
             epoch: snapshot.epoch,
             rates_span_ns: model.rates_span_ns(),
-            runtime: RuntimeDoc::of(&snapshot.runtime, snapshot.workers.len()),
+            runtime: RuntimeDoc::of(snapshot),
             slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
             lag: LagDoc::of(model.lag()),
             phases: summary.phases.iter().map(PhaseDoc::of).collect(),
@@ -62,13 +62,17 @@ impl<'a> Document<'a> {
             targets: targets
                 .map(|(at, target)| TargetDoc::of(target, model.target_rates_span_ns(at)))
                 .collect(),
-            workers: model.workers().iter().map(WorkerDoc::of).collect(),
+            workers: model
+                .workers()
+                .iter()
+                .map(|row| WorkerDoc::of(row, &snapshot.description))
+                .collect(),
             groups: groups.into_iter().map(GroupDoc::of).collect(),
             findings: findings.map(|finding| FindingDoc::of(finding)).collect(),
             blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
             tasks: model,
             unavailable,
-            caveats: snapshot.caveats.iter().map(|one| (one.figure, one.text)).collect(),
+            caveats: figures::accuracy(snapshot),
         })
     }
 }
@@ -123,20 +127,21 @@ struct RuntimeDoc {
 }
 
 impl RuntimeDoc {
-    fn of(runtime: &RuntimeStats, workers: usize) -> Self {
+    fn of(target: &Target) -> Self {
+        let Target { runtime, description, .. } = target;
+        let get = |field, value: u64| description.get(field, value).ok();
         RuntimeDoc {
-            flavor: runtime.flavor.value().map(Flavor::as_str),
-            // Every runtime has one: without any, nothing is known of them.
-            workers: Some(workers).filter(|workers| *workers > 0),
+            flavor: runtime.flavor.map(Flavor::as_str),
+            workers: description.get(FieldId::Workers, target.workers.len()).ok(),
             uptime_ns: runtime.uptime_ns,
-            alive_tasks: runtime.alive_tasks.value(),
+            alive_tasks: get(FieldId::AliveTasks, runtime.alive_tasks),
             measured_tasks: runtime.measured_tasks,
-            global_queue: runtime.global_queue.value(),
-            blocking_threads: runtime.blocking_threads.value(),
-            idle_blocking_threads: runtime.idle_blocking_threads.value(),
-            blocking_queue: runtime.blocking_queue.value(),
-            budget_forced_yields: runtime.budget_forced_yields.value(),
-            remote_schedules: runtime.remote_schedules.value(),
+            global_queue: get(FieldId::InjectionQueue, runtime.global_queue),
+            blocking_threads: get(FieldId::BlockingThreads, runtime.blocking_threads),
+            idle_blocking_threads: get(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
+            blocking_queue: get(FieldId::BlockingQueue, runtime.blocking_queue),
+            budget_forced_yields: get(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
+            remote_schedules: get(FieldId::RemoteSchedules, runtime.remote_schedules),
         }
     }
 }

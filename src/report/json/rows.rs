@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    Culprit, Factor, Finding, Flavor, GroupRow, Setting, TaskRates, TaskStats, Trial, WorkerRow,
+    Culprit, Description, Factor, FieldId, Finding, Flavor, GroupRow, Setting, TaskRates,
+    TaskStats, Trial, WorkerRow,
 };
 
 #[derive(Serialize)]
@@ -33,8 +34,9 @@ struct CurrentDoc<'a> {
 }
 
 impl<'a> WorkerDoc<'a> {
-    pub(super) fn of(row: &'a WorkerRow) -> Self {
+    pub(super) fn of(row: &'a WorkerRow, description: &Description) -> Self {
         let figures = &row.figures;
+        let get = |field, value| description.get(field, value).ok();
         let current = figures.current.as_ref().zip(row.current.as_ref());
         WorkerDoc {
             index: figures.index,
@@ -47,13 +49,13 @@ impl<'a> WorkerDoc<'a> {
             }),
             busy_share: row.busy,
             polls_per_second: row.polls,
-            poll_ns: figures.poll_ns.value(),
-            busy_ns: figures.busy_ns.value(),
-            polls: figures.polls.value(),
-            parks: figures.parks.value(),
-            steals: figures.steals.value(),
-            overflows: figures.overflows.value(),
-            local_queue: figures.local_queue.value(),
+            poll_ns: get(FieldId::WorkerPollTime, figures.poll_ns),
+            busy_ns: get(FieldId::WorkerBusyTime, figures.busy_ns),
+            polls: get(FieldId::WorkerPolls, figures.polls),
+            parks: get(FieldId::Parks, figures.parks),
+            steals: get(FieldId::Steals, figures.steals),
+            overflows: get(FieldId::Overflows, figures.overflows),
+            local_queue: get(FieldId::LocalQueue, figures.local_queue),
         }
     }
 }
@@ -174,7 +176,7 @@ impl<'a> TaskDoc<'a> {
             polls: task.polls,
             wakes: task.wakes,
             self_wakes: task.self_wakes,
-            live_wakers: task.live_wakers.value(),
+            live_wakers: task.live_wakers,
             lifetime_ns: task.lifetime_ns,
             busy_ns: task.busy_ns,
             scheduled_ns: task.scheduled_ns,

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Caveat, Factor, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model, Query, Target,
-        TaskRates, TaskStats, WorkerRow,
+        Description, Factor, FieldId, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model,
+        Query, Target, TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -36,7 +36,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     lab::gauges(snapshot, out)?;
     findings(model, out)?;
     blame::write(model, out)?;
-    workers(model, out)?;
+    workers(model, &snapshot.description, out)?;
     groups(model, out)?;
     tasks(model, snapshot, out)?;
     unavailable(snapshot, out)
@@ -44,8 +44,8 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
 
 fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let runtime = &snapshot.runtime;
-    let (source, up) = (&snapshot.source, duration(runtime.uptime_ns));
-    match runtime.flavor.value().map(Flavor::as_str) {
+    let (source, up) = (&snapshot.description.name, duration(runtime.uptime_ns));
+    match runtime.flavor.map(Flavor::as_str) {
         Some(flavor) => {
             writeln!(out, "asynctop  {source}  {flavor} ×{}  up {up}", snapshot.workers.len())?;
         }
@@ -65,8 +65,11 @@ fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<
         writeln!(out, "failed       {failure}")?;
     }
     let lag = model.lag();
-    let (measured, alive) = (count(runtime.measured_tasks), runtime.alive_tasks.value());
-    writeln!(out, "tasks        {measured} measured of {} alive", optional(alive, count))?;
+    let (measured, alive) = (
+        count(runtime.measured_tasks),
+        snapshot.description.get(FieldId::AliveTasks, runtime.alive_tasks),
+    );
+    writeln!(out, "tasks        {measured} measured of {} alive", optional(alive.ok(), count))?;
     writeln!(out, "runnable     {}", runnable(lag))?;
     let slowdown = model.slowdown();
     match (slowdown.factor, slowdown.standstill_since_ns) {
@@ -162,21 +165,22 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
     rest(model.all_findings().len(), out)
 }
 
-fn workers(model: &Model, out: &mut impl Write) -> io::Result<()> {
+fn workers(model: &Model, description: &Description, out: &mut impl Write) -> io::Result<()> {
     if model.workers().is_empty() {
         return Ok(());
     }
     let mut columns = vec![Column::right("WORKER")];
     columns.extend(["BUSY%", "POLLS/S", "POLLS", "STEALS", "QUEUE"].map(Column::right));
     columns.push(Column::Left("NOW"));
-    let rows: Vec<_> = model.workers().iter().take(TOP).map(worker).collect();
+    let rows: Vec<_> =
+        model.workers().iter().take(TOP).map(|row| worker(row, description)).collect();
     writeln!(out)?;
     table::write(&columns, &rows, out)?;
     rest(model.workers().len(), out)
 }
 
-fn worker(row: &WorkerRow) -> Vec<String> {
-    let known = |figure: Option<u64>| optional(figure, count);
+fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
+    let known = |field, value| optional(description.get(field, value).ok(), count);
     let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
         let verb = match row.current_kind() {
             PollKind::Poll => "in",
@@ -188,9 +192,9 @@ fn worker(row: &WorkerRow) -> Vec<String> {
         row.figures.index.to_string(),
         percent_number(row.busy),
         rate(row.polls),
-        known(row.figures.polls.value()),
-        known(row.figures.steals.value()),
-        known(row.figures.local_queue.value()),
+        known(FieldId::WorkerPolls, row.figures.polls),
+        known(FieldId::Steals, row.figures.steals),
+        known(FieldId::LocalQueue, row.figures.local_queue),
         now,
     ]
 }
@@ -282,11 +286,12 @@ fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     for (reason, figures) in reasons {
         writeln!(out, "  {}: {reason}", figures.join(", "))?;
     }
-    if !snapshot.caveats.is_empty() {
+    let accuracy = figures::accuracy(snapshot);
+    if !accuracy.is_empty() {
         writeln!(out, "\naccuracy")?;
     }
-    for Caveat { figure, text } in snapshot.caveats {
-        writeln!(out, "  {figure}: {text}")?;
+    for (field, accuracy) in accuracy {
+        writeln!(out, "  {field}: {accuracy}")?;
     }
     Ok(())
 }

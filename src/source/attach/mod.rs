@@ -19,5 +19,5 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use envelope::Malformed;
-pub use source::{AttachSource, Changes, picture};
+pub use source::{AttachSource, Changes, describe, picture};
 pub use state::Program;

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     Histogram,
     model::{
-        Caveat, Distributions, Figure, Resources, RuntimeStats, Subject, Subscription, Target,
-        TargetFigures, TaskStats,
+        Accuracy, Description, Distributions, FieldId, Resources, RuntimeStats, Subject,
+        Subscription, Target, TargetFigures, TaskStats,
     },
     source::Source,
     text::sanitize,
@@ -28,24 +28,50 @@ use crate::{
 /// Why figures of the runtime are missing.
 const NOT_ON_THE_WIRE: &str = "not available over console-subscriber";
 
-/// What is not quite what its name promises.
-const CAVEATS: &[Caveat] = &[
-    Caveat {
-        figure: "tasks.max_poll_ns",
-        text: "lower bound: console-subscriber reports the last poll of each update and the sum of \
-               the others",
-    },
-    Caveat {
-        figure: "tasks.max_delay_ns",
-        text: "lower bound: console-subscriber reports only \
-                                                  sums of scheduling delays",
-    },
-    Caveat {
-        figure: "lag",
-        text: "estimated from the mean scheduling delay of each task between \
-                                   two updates",
-    },
-];
+/// What console-subscriber transmits.
+pub fn describe(name: impl Into<Arc<str>>) -> Description {
+    let not_transmitted = [
+        FieldId::Lab,
+        FieldId::CpuSupply,
+        FieldId::LongPolls,
+        FieldId::AwaitPoint,
+        FieldId::Flavor,
+        FieldId::AliveTasks,
+        FieldId::InjectionQueue,
+        FieldId::BlockingThreads,
+        FieldId::IdleBlockingThreads,
+        FieldId::BlockingQueue,
+        FieldId::BudgetForcedYields,
+        FieldId::RemoteSchedules,
+        FieldId::Workers,
+        FieldId::Panics,
+        FieldId::GroupPollP99,
+        FieldId::GroupDelayP99,
+    ];
+    let description = Description::new(name)
+        .with(FieldId::LiveWakers, Accuracy::Derived)
+        .with_missing(
+            FieldId::LiveWakers,
+            "counted only for spawned tasks, from their first poll on",
+        )
+        .with(
+            FieldId::MaxPoll,
+            Accuracy::lower_bound(
+                "console-subscriber reports the last poll of each update and the sum of the others",
+            ),
+        )
+        .with(
+            FieldId::MaxDelay,
+            Accuracy::lower_bound("console-subscriber reports only sums of scheduling delays"),
+        )
+        .with(
+            FieldId::SchedulingDelay,
+            Accuracy::estimated("from the mean scheduling delay of each task between two updates"),
+        );
+    not_transmitted.into_iter().fold(description, |description, field| {
+        description.with(field, Accuracy::unavailable(NOT_ON_THE_WIRE))
+    })
+}
 
 /// Watches programs with console-subscriber, each over a connection of its own.
 ///
@@ -197,37 +223,35 @@ impl Looking {
             [one] => one.process.max(1),
             _ => 1,
         };
-        let none = Figure::Unavailable(NOT_ON_THE_WIRE);
+        let mut description = describe(source);
+        description.period_ns = period_ns;
         Target {
             taken_ns: now.unsigned_abs(),
-            source,
+            description: description.into(),
             epoch,
             runtime: RuntimeStats {
-                flavor: Figure::Unavailable(NOT_ON_THE_WIRE),
+                flavor: None,
                 uptime_ns,
-                alive_tasks: none,
+                alive_tasks: 0,
                 measured_tasks: alive.count() as u64,
-                global_queue: none,
-                blocking_threads: none,
-                idle_blocking_threads: none,
-                blocking_queue: none,
-                budget_forced_yields: none,
-                remote_schedules: none,
+                global_queue: 0,
+                blocking_threads: 0,
+                idle_blocking_threads: 0,
+                blocking_queue: 0,
+                budget_forced_yields: 0,
+                remote_schedules: 0,
             },
             workers: Vec::new(),
-            timeline: Err(NOT_ON_THE_WIRE),
+            timeline: None,
             tasks,
             delays,
             distributions,
-            watched: false,
             evidence,
             samples: Vec::new(),
-            machine: Err(NOT_ON_THE_WIRE),
+            machine: None,
             await_point: None,
             targets,
-            period_ns,
-            caveats: CAVEATS,
-            resources: Ok(Arc::new(resources)),
+            resources: Some(Arc::new(resources)),
             lab: None,
         }
     }

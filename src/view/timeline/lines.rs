@@ -6,17 +6,21 @@ use unicode_width::UnicodeWidthStr;
 use super::axis::label;
 use crate::{
     app::App,
-    model::{Run, Seen, Strip, Timeline},
+    model::{FieldId, Run, Seen, Strip, Timeline},
     text::{count, duration, percent, wrap},
     view::{canvas::Pieces, theme::Look},
 };
 
 /// Why there is nothing to see.
 pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
-    let reason = match app.model().timeline().reason() {
-        Some(_) if app.is_frozen() => "not recorded before the screen was frozen: Space resumes",
+    let target = app.model().snapshot();
+    let reason = target.and_then(|target| target.description.reason(FieldId::Timeline));
+    let is_requested = target.is_some_and(|target| target.timeline.is_some());
+    let reason = match reason {
         Some(reason) => reason,
-        None => "no worker sampled yet",
+        None if is_requested => "no worker sampled yet",
+        None if app.is_frozen() => "not recorded before the screen was frozen: Space resumes",
+        None => "not requested yet: available with the next snapshot",
     };
     let lines = wrap(reason, usize::from(width.saturating_sub(5)));
     let mut sign = "–";

@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::text::plural;
 
 pub(super) static RULE: Rule = Rule {
@@ -20,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
            to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
            raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
-    on_the_wire: false,
+    needs: &[FieldId::BlockingQueue, FieldId::BlockingThreads, FieldId::IdleBlockingThreads],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
@@ -28,13 +29,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
     let runtime = &look.snapshot.runtime;
-    let figures = (
-        runtime.blocking_queue.value(),
-        runtime.blocking_threads.value(),
-        runtime.idle_blocking_threads.value(),
-    );
-    let (Some(queue), Some(threads), Some(0)) = figures else { return Vec::new() };
-    if threads == 0 || queue < look.threshold(RULE.id) {
+    let (queue, threads) = (runtime.blocking_queue, runtime.blocking_threads);
+    if runtime.idle_blocking_threads > 0 || threads == 0 || queue < look.threshold(RULE.id) {
         return Vec::new();
     }
     let are = if queue == 1 { "is" } else { "are" };
@@ -49,14 +45,14 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Target;
     use crate::model::findings::testing::{S, of, when};
-    use crate::model::{Figure, Target};
 
     fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Target {
         let mut now = when(at);
-        now.runtime.blocking_threads = Figure::Measured(threads);
-        now.runtime.idle_blocking_threads = Figure::Measured(idle);
-        now.runtime.blocking_queue = Figure::Measured(queue);
+        now.runtime.blocking_threads = threads;
+        now.runtime.idle_blocking_threads = idle;
+        now.runtime.blocking_queue = queue;
         now
     }
 

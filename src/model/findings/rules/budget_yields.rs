@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::BudgetYields,
@@ -17,17 +18,18 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Their input is always ready: receive several items per await (recv_many, larger \
            buffers), and limit the sender with a bounded channel.",
-    on_the_wire: false,
+    needs: &[FieldId::BudgetForcedYields],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
 };
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields.value();
-    let figures = (yields(look.snapshot), look.base.and_then(yields), look.span());
-    let (Some(now), Some(before), Some(seconds)) = figures else { return Vec::new() };
-    let rate = (now.saturating_sub(before) as f64 / seconds).round() as u64;
+    let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields;
+    let (Some(before), Some(seconds)) = (look.base.map(yields), look.span()) else {
+        return Vec::new();
+    };
+    let rate = (yields(look.snapshot).saturating_sub(before) as f64 / seconds).round() as u64;
     if rate < look.threshold(RULE.id) {
         return Vec::new();
     }
@@ -40,12 +42,12 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Target;
     use crate::model::findings::testing::{S, of, when};
-    use crate::model::{Figure, Target};
 
     fn at(step: u64, yields: u64) -> Target {
         let mut now = when(step * S / 2);
-        now.runtime.budget_forced_yields = Figure::Measured(yields);
+        now.runtime.budget_forced_yields = yields;
         now
     }
 

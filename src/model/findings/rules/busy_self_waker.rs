@@ -11,6 +11,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::{
     model::{Target, TaskRates, TaskStats},
     snapshot::State,
@@ -29,7 +30,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
            a oneshot; or check at a tokio::time::interval.",
-    on_the_wire: true,
+    needs: &[FieldId::SelfWakes],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },
@@ -66,9 +67,10 @@ fn own_wakes(rates: TaskRates) -> f64 {
 /// How often in a second somebody else could have woken it.
 fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
     let polls: f64 = look.rates.iter().map(|rates| rates.polls).sum();
-    let remote = |snapshot: &Target| snapshot.runtime.remote_schedules.value();
-    let remote = look.base.and_then(remote).zip(remote(look.snapshot)).zip(look.span());
-    let remote = remote.map_or(0.0, |((before, now), s)| now.saturating_sub(before) as f64 / s);
+    let remote = |snapshot: &Target| snapshot.runtime.remote_schedules;
+    let now = remote(look.snapshot);
+    let remote = look.base.map(remote).zip(look.span());
+    let remote = remote.map_or(0.0, |(before, s)| now.saturating_sub(before) as f64 / s);
     polls - rates.polls + remote
 }
 
@@ -94,7 +96,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 mod tests {
     use crate::model::findings::testing::{S, of};
     use crate::model::{
-        Figure, Target, TaskStats,
+        Target, TaskStats,
         testing::{snapshot, task},
     };
 
@@ -143,7 +145,7 @@ mod tests {
     fn what_another_thread_sends_is_no_spinning() {
         let moments = (1..16).map(|n| {
             let mut now = at(n, 100_000, 300, false, 0);
-            now.runtime.remote_schedules = Figure::Measured(25_000 * n);
+            now.runtime.remote_schedules = 25_000 * n;
             now
         });
         assert!(of("busy-self-waker", moments).is_empty());

@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "Find large values that are kept across an .await: use a Vec instead of an array for \
            buffers, and Box::pin(…) large futures inside it.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },

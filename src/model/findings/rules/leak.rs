@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Make sure that each task ends: keep them in a tokio::task::JoinSet, limit what they \
            await with tokio::time::timeout, and stop them with a CancellationToken when their \
            client has disconnected.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(Leak::default())),

@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(LongPoll::default())),
@@ -112,7 +112,8 @@ mod tests {
         (poll.over, poll.length_ns) = (true, length_ns);
         poll.own_ns = poll.own_ns.map(|own_ns| own_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
-        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        (now.description, now.evidence) =
+            (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         now
     }
 

@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::{
     model::{TaskKind, TaskRates, TaskStats},
     snapshot::State,
@@ -22,14 +23,14 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 1_000_000_000,
     cure: "A future that returns Pending must store cx.waker().clone() where its event will wake \
            it. If the task is meant to wait forever, abort it when it is no longer needed.",
-    on_the_wire: true,
+    needs: &[FieldId::LiveWakers],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },
 };
 
 fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    let lost = task.state == State::Idle && task.live_wakers.value() == Some(0);
+    let lost = task.state == State::Idle && task.live_wakers == Some(0);
     (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
 }
 
@@ -54,31 +55,25 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 mod tests {
     use super::*;
     use crate::model::findings::testing::{S, of};
-    use crate::model::{
-        Figure,
-        testing::{snapshot, task},
-    };
+    use crate::model::testing::{snapshot, task};
 
     #[test]
     fn it_needs_an_idle_task_without_any_waker_for_a_while() {
         let fires = |task: TaskStats, at| !of("lost-waker", [snapshot(at, [task])]).is_empty();
         let mut lost = task(1, "lost");
-        lost.live_wakers = Figure::Measured(0);
+        lost.live_wakers = Some(0);
         assert!(fires(lost.clone(), 2 * S));
         assert!(!fires(lost.clone(), S / 2), "too short");
-        let known = TaskStats { live_wakers: Figure::Measured(1), ..lost.clone() };
+        let known = TaskStats { live_wakers: Some(1), ..lost.clone() };
         assert!(!fires(known, 2 * S));
-        let unknown = TaskStats { live_wakers: Figure::Unavailable("several"), ..lost.clone() };
+        let unknown = TaskStats { live_wakers: None, ..lost.clone() };
         assert!(!fires(unknown, 2 * S));
         assert!(!fires(TaskStats { state: State::Scheduled, ..lost }, 2 * S));
     }
 
     #[test]
     fn a_group_is_one_finding() {
-        let lost = |id: u64| TaskStats {
-            live_wakers: Figure::Measured(0),
-            ..task(id, &format!("conn-{id}"))
-        };
+        let lost = |id: u64| TaskStats { live_wakers: Some(0), ..task(id, &format!("conn-{id}")) };
         let found = of("lost-waker", [snapshot(3 * S, (1..=9).map(lost))]);
         assert_eq!(found.len(), 1);
         assert_eq!(

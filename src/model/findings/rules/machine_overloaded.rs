@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::text::{duration, whole_percent};
 
 pub(super) static RULE: Rule = Rule {
@@ -18,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
            time is deducted from long polls.",
-    on_the_wire: false,
+    needs: &[FieldId::CpuSupply],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
@@ -88,7 +89,7 @@ mod tests {
                 throttled_ns: Some(total(throttled_ms)),
             };
             let run_delay_ns = Some(total(run_delay_ms));
-            now.machine = Ok(MachineStats { times, run_delay_ns, stops: Vec::new() });
+            now.machine = Some(MachineStats { times, run_delay_ns, stops: Vec::new() });
             now
         };
         (0..=16).map(moment).collect()

@@ -7,6 +7,7 @@ use crate::model::findings::{
     fix::fix,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 
 use crate::{
     model::{TaskRates, TaskStats},
@@ -26,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     cure: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
-    on_the_wire: true,
+    needs: &[FieldId::Polls],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },

@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::text::duration;
 
 pub(super) static RULE: Rule = Rule {
@@ -19,14 +20,14 @@ pub(super) static RULE: Rule = Rule {
     cure: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
            polls and delays that contain it. If you did not stop the program, look for a debugger, \
            a suspended container or a paused virtual machine.",
-    on_the_wire: false,
+    needs: &[FieldId::CpuSupply],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
 };
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let Ok(machine) = &look.snapshot.machine else { return Vec::new() };
+    let Some(machine) = &look.snapshot.machine else { return Vec::new() };
     let Some(before_ns) = look.before_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
@@ -56,7 +57,7 @@ mod tests {
             let mut now = when(at);
             let stops = [Stop { from_ns: S, to_ns: 4 * S }, Stop { from_ns: 6 * S, to_ns: 8 * S }];
             let stops = stops.into_iter().filter(|stop| stop.to_ns <= at).collect();
-            now.machine = Ok(MachineStats { stops, ..MachineStats::default() });
+            now.machine = Some(MachineStats { stops, ..MachineStats::default() });
             now
         };
         let found = of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(moment));

@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
            code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(QueueGrowing::default())),
@@ -93,7 +93,7 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
         return None;
     }
     let ready = look.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled).count();
-    let waiting = (ready as u64).max(look.snapshot.runtime.global_queue.value().unwrap_or(0));
+    let waiting = (ready as u64).max(look.snapshot.runtime.global_queue);
     let growth = followed.get_or_insert_with(|| Growth::new(look.now(), waiting));
     growth.push(look.now(), waiting);
     let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))?;

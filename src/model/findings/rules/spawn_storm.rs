@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Let a few tasks receive the work from a bounded channel, or run several pieces in one \
            task (futures::stream::buffer_unordered); limit concurrent work with a \
            tokio::sync::Semaphore.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),

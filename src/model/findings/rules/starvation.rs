@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::State,
@@ -23,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Find the task that blocks its worker: a task in the LIFO slot of a blocked worker \
            cannot be stolen. If all workers are busy with short polls, the runtime has more work \
            than CPU: limit what is spawned, for example with a tokio::sync::Semaphore.",
-    on_the_wire: true,
+    needs: &[FieldId::Scheduled],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },

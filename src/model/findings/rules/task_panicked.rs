@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::State,
@@ -22,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     // A panic is over in no time: what it left behind is worth a minute.
     clear_ns: 60_000_000_000,
     cure: "Await its JoinHandle and handle the JoinError: it contains the panic.",
-    on_the_wire: false,
+    needs: &[FieldId::Panics],
     covers: &[],
     implies: &[],
     check: Check::Tasks { measure, describe },

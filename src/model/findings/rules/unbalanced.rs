@@ -4,6 +4,7 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity, Suspect,
     rule::{Check, Rule, Unit},
 };
+use crate::snapshot::FieldId;
 use crate::text::whole_percent;
 
 pub(super) static RULE: Rule = Rule {
@@ -18,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     cure: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
            no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
-    on_the_wire: false,
+    needs: &[FieldId::Workers, FieldId::LocalQueue],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
@@ -34,7 +35,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let idle = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
     let (Some(busy), Some(idle)) = (busy, idle) else { return Vec::new() };
     let points = ((busy.busy - idle.busy).max(0.0) * 100.0).round() as u64;
-    let queue = busy.figures.local_queue.value().unwrap_or(0);
+    let queue = busy.figures.local_queue;
     // One poll that holds a worker is another rule's.
     let held = look.held().is_some();
     if held || queue < QUEUE || idle.busy > IDLE || points < look.threshold(RULE.id) {
@@ -53,16 +54,16 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::model::findings::testing::{S, of, when};
-    use crate::model::{Figure, Target, testing::worker};
+    use crate::model::{Target, testing::worker};
 
     /// Two workers with these shares in percent, and the first one's queue.
     fn shares(n: u64, first: u64, second: u64, queue: u64) -> Target {
         let mut now = when(n * S / 4);
         now.workers = vec![worker(0), worker(1)];
         for (worker, share) in now.workers.iter_mut().zip([first, second]) {
-            worker.poll_ns = Figure::Measured(now.taken_ns / 100 * share);
+            worker.poll_ns = now.taken_ns / 100 * share;
         }
-        now.workers[0].local_queue = Figure::Measured(queue);
+        now.workers[0].local_queue = queue;
         now
     }
 

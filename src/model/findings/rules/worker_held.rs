@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 1_000_000_000,
     cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking or a thread of its own.",
-    on_the_wire: true,
+    needs: &[],
     covers: &[RuleId::LongPoll, RuleId::NeverYielded, RuleId::WorkerSaturated],
     implies: &[RuleId::LongPoll],
     check: Check::Stateful(|| Box::new(WorkerHeld::default())),
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_a_watchdog_watches_is_judged_when_it_has_looked() {
         let mut now = held(2 * S - 150_000_000);
-        now.watched = true;
+        now.description = crate::model::testing::with_watchdog();
         assert!(of("worker-held", [now.clone()]).is_empty(), "it has not looked yet");
         now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::Computing)];
         assert_eq!(of("worker-held", [now.clone()]).len(), 1);
@@ -191,7 +191,8 @@ mod tests {
         poll.length_ns = 3 * S / 2;
         poll.without_cpu.run_delay_ns = S / 2;
         poll.own_ns = Some(S);
-        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        (now.description, now.evidence) =
+            (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
         let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
@@ -231,7 +232,8 @@ mod tests {
         let mut now = snapshot(2 * S, [TaskStats { state: State::Cancelled, ..task(7, "writer") }]);
         let mut drop = Evidence::clone(&evidence(7, S, Cause::Computing));
         (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
-        (now.watched, now.evidence) = (true, vec![Arc::new(drop)]);
+        (now.description, now.evidence) =
+            (crate::model::testing::with_watchdog(), vec![Arc::new(drop)]);
         let found = &of("worker-held", [now])[0];
         assert_eq!(
             found.sentence,
@@ -259,7 +261,8 @@ mod tests {
         let mut poll = Evidence::clone(&evidence(7, S, Cause::Computing));
         (poll.over, poll.length_ns) = (true, 150_000_000);
         let mut now = snapshot(2 * S, [task(7, "hog")]);
-        (now.watched, now.evidence) = (true, vec![Arc::new(poll)]);
+        (now.description, now.evidence) =
+            (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
         assert_eq!(found[0].sentence, "hog blocked its thread for 150ms without yielding");
     }

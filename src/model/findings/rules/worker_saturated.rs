@@ -10,9 +10,10 @@ use crate::model::findings::{
     fix::fix,
     rule::{Check, Rule, RuleState, Unit},
 };
+use crate::snapshot::FieldId;
 
 use crate::{
-    model::{Entry, Figure, TaskStats, WorkerStats},
+    model::{Entry, TaskStats, WorkerStats},
     snapshot::{Evidence, StackSample},
     text::{self, bucket_duration},
 };
@@ -31,7 +32,7 @@ pub(super) static RULE: Rule = Rule {
     cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
            resources. If all of it must run there, use more workers, or limit how much work is \
            accepted at a time.",
-    on_the_wire: false,
+    needs: &[FieldId::Workers],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(WorkerSaturated::default())),
@@ -76,9 +77,8 @@ struct Totals {
 
 impl Totals {
     fn of(look: &Look<'_>) -> Totals {
-        let known = |figure: Figure<u64>| figure.value().unwrap_or(0);
         let totals = |worker: &WorkerStats| {
-            let busy_ns = known(worker.poll_ns).max(known(worker.busy_ns));
+            let busy_ns = worker.poll_ns.max(worker.busy_ns);
             (busy_ns, worker.run_delay_ns.unwrap_or(0))
         };
         let workers = look.snapshot.workers.iter().map(totals).collect();
@@ -263,7 +263,7 @@ mod tests {
     use crate::model::findings::testing::{S, lock, of, when};
     use crate::{
         Histogram,
-        model::{Figure, Finding, MachineStats, Target, testing::task},
+        model::{Finding, MachineStats, Target, testing::task},
         snapshot::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
     };
 
@@ -306,11 +306,11 @@ mod tests {
                 let busy = shares.into_iter().chain([self.busy_ns[1]]);
                 now.tasks = (1..).zip(names).map(|(id, name)| task(id, name)).collect();
                 now.tasks.iter_mut().zip(busy).for_each(|(task, busy_ns)| task.busy_ns = busy_ns);
-                now.workers[0].poll_ns = Figure::Measured(self.busy_ns.iter().sum());
+                now.workers[0].poll_ns = self.busy_ns.iter().sum();
                 now.workers[0].run_delay_ns = Some(self.run_delay_ns);
                 let times = MachineTimes { cpus: 2, ..MachineTimes::default() };
                 let run_delay_ns = Some(self.run_delay_ns);
-                now.machine = Ok(MachineStats { times, run_delay_ns, ..MachineStats::default() });
+                now.machine = Some(MachineStats { times, run_delay_ns, ..MachineStats::default() });
                 now.delays = self.delays.clone();
                 self.moments.push(now);
             }

@@ -11,14 +11,9 @@ use super::{
 use crate::source::attach::clock::{Moment, Offset, Written, between, moment, nanos};
 use crate::{
     Histogram,
-    model::{Figure, TaskKind, TaskMeta, TaskStats},
+    model::{TaskKind, TaskMeta, TaskStats},
     probe::State,
 };
-
-/// Why the wakers of a task are not known.
-const NOT_COUNTED: &str = "wakers are counted only for spawned tasks";
-const NEVER_POLLED: &str = "it was never polled, so it has no waker yet";
-const UNNAMED: &str = "its kind was not reported";
 
 #[derive(Debug)]
 pub(super) struct Task {
@@ -252,14 +247,10 @@ impl Task {
         }
     }
 
-    /// Clones less drops. That is the whole truth for spawned tasks only, and says nothing
-    /// before the first poll.
-    fn live_wakers(&self) -> Figure<u32> {
-        match self.meta.kind {
-            _ if !self.is_named => Figure::Unavailable(UNNAMED),
-            TaskKind::Spawned if self.polls == 0 => Figure::Unavailable(NEVER_POLLED),
-            TaskKind::Spawned => Figure::Derived(self.wakers),
-            _ => Figure::Unavailable(NOT_COUNTED),
-        }
+    /// Clones less drops. `None` where that is not the number of wakers: before the first poll, and
+    /// for all but spawned tasks.
+    fn live_wakers(&self) -> Option<u32> {
+        let is_counted = self.is_named && self.meta.kind == TaskKind::Spawned && self.polls > 0;
+        is_counted.then_some(self.wakers)
     }
 }

@@ -16,7 +16,7 @@ fn a_task_is_what_its_announcement_and_its_figures_say() {
     assert_eq!(task.since_ns + task.lasts_ns(u64::MAX), task.known_ns);
     // Until its first poll it waited for a worker, which the target does not count.
     assert_eq!(task.scheduled_ns, 3_000_000);
-    assert_eq!(task.live_wakers.value(), Some(1));
+    assert_eq!(task.live_wakers, Some(1));
     assert_eq!(task.since_ns, (NOW + 4 * MS) as u64, "on our clock");
 }
 
@@ -57,7 +57,7 @@ fn figures_without_an_announcement_are_a_task_without_a_name() {
     target.take(&update(S, [], [(7, idle(THEN))]));
     let [task] = &target.tasks(S)[..] else { panic!() };
     assert_eq!((task.meta.kind, task.polls), (TaskKind::Unknown, 1));
-    assert!(task.live_wakers.reason().is_some(), "no lost waker can be told");
+    assert!(task.live_wakers.is_none(), "no lost waker can be told");
     assert_eq!(target.0.losses().unnamed_tasks, 1);
     target.take(&update(2 * S, [announced(7, "late")], []));
     assert_eq!(target.names()[0].0, "late");

@@ -1,0 +1,234 @@
+//! What a source can provide, and how accurate it is.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use crate::FieldId;
+
+/// What holds for a target for as long as its source runs: its name, and which values the source
+/// provides and how accurate they are.
+///
+/// A value that is not mentioned is exact.
+///
+/// ```
+/// use asynctop_snapshot::{Accuracy, Description, FieldId};
+///
+/// let description = Description::new("attach:127.0.0.1:6669")
+///     .with(FieldId::Workers, Accuracy::unavailable("not available over console-subscriber"));
+/// let steals = description.get(FieldId::Steals, 0);
+/// assert_eq!(steals, Err("not available over console-subscriber"));
+/// assert_eq!(description.get(FieldId::Polls, 7), Ok(7));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// What is watched, such as `lab:mixed`.
+    pub name: Arc<str>,
+    /// The interval at which the target reports its values, in nanoseconds; 0 if they are read for
+    /// each snapshot.
+    pub period_ns: u64,
+    /// The values that are less than exact, sorted by field.
+    accuracy: Vec<(FieldId, Accuracy)>,
+    /// Why some rows have no value, sorted by field.
+    missing: Vec<(FieldId, Cow<'static, str>)>,
+}
+
+/// How accurate a value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accuracy {
+    /// Counted, or timed where it happened.
+    Exact,
+    /// Computed from exact values.
+    Derived,
+    /// The true value is at least this.
+    LowerBound {
+        /// Why it may be greater.
+        reason: Cow<'static, str>,
+    },
+    /// The true value is at most this.
+    UpperBound {
+        /// Why it may be less.
+        reason: Cow<'static, str>,
+    },
+    /// Computed from less than what it depends on.
+    Estimated {
+        /// How it is computed, as the end of a sentence that begins with "estimated".
+        method: Cow<'static, str>,
+    },
+    /// The source samples the target and may miss what happens between two samples.
+    Sampled,
+    /// The source cannot provide it.
+    Unavailable {
+        /// Why.
+        reason: Cow<'static, str>,
+    },
+}
+
+impl Accuracy {
+    /// [`Accuracy::Unavailable`].
+    pub fn unavailable(reason: impl Into<Cow<'static, str>>) -> Self {
+        Accuracy::Unavailable { reason: reason.into() }
+    }
+
+    /// [`Accuracy::LowerBound`].
+    pub fn lower_bound(reason: impl Into<Cow<'static, str>>) -> Self {
+        Accuracy::LowerBound { reason: reason.into() }
+    }
+
+    /// [`Accuracy::Estimated`].
+    pub fn estimated(method: impl Into<Cow<'static, str>>) -> Self {
+        Accuracy::Estimated { method: method.into() }
+    }
+
+    /// Whether the true value may be greater.
+    pub fn is_lower_bound(&self) -> bool {
+        matches!(self, Accuracy::LowerBound { .. })
+    }
+
+    /// The greater, the weaker.
+    fn rank(&self) -> u8 {
+        match self {
+            Accuracy::Exact => 0,
+            Accuracy::Derived => 1,
+            Accuracy::LowerBound { .. } => 2,
+            Accuracy::UpperBound { .. } => 3,
+            Accuracy::Estimated { .. } => 4,
+            Accuracy::Sampled => 5,
+            Accuracy::Unavailable { .. } => 6,
+        }
+    }
+}
+
+impl fmt::Display for Accuracy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Accuracy::Exact => f.write_str("exact"),
+            Accuracy::Derived => f.write_str("derived"),
+            Accuracy::LowerBound { reason } => write!(f, "lower bound: {reason}"),
+            Accuracy::UpperBound { reason } => write!(f, "upper bound: {reason}"),
+            Accuracy::Estimated { method } => write!(f, "estimated {method}"),
+            Accuracy::Sampled => f.write_str("sampled"),
+            Accuracy::Unavailable { reason } => write!(f, "unavailable: {reason}"),
+        }
+    }
+}
+
+impl Description {
+    /// A source that provides every value exactly.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Description { name: name.into(), period_ns: 0, accuracy: Vec::new(), missing: Vec::new() }
+    }
+
+    /// The same with this accuracy of a field.
+    #[must_use]
+    pub fn with(mut self, field: FieldId, accuracy: Accuracy) -> Self {
+        match self.accuracy.binary_search_by_key(&field, |(known, _)| *known) {
+            Ok(at) => self.accuracy[at].1 = accuracy,
+            Err(at) => self.accuracy.insert(at, (field, accuracy)),
+        }
+        self
+    }
+
+    /// The same with the reason why some rows have no value of a field.
+    #[must_use]
+    pub fn with_missing(mut self, field: FieldId, reason: impl Into<Cow<'static, str>>) -> Self {
+        match self.missing.binary_search_by_key(&field, |(known, _)| *known) {
+            Ok(at) => self.missing[at].1 = reason.into(),
+            Err(at) => self.missing.insert(at, (field, reason.into())),
+        }
+        self
+    }
+
+    /// How accurate a field is: the weakest of its own accuracy and that of the fields that it is
+    /// computed from.
+    pub fn accuracy(&self, field: FieldId) -> &Accuracy {
+        let own = self.accuracy.binary_search_by_key(&field, |(known, _)| *known);
+        let own = own.map_or(&Accuracy::Exact, |at| &self.accuracy[at].1);
+        let inputs = field.inputs().iter().map(|input| self.accuracy(*input));
+        // Its own wins over that of an input of the same rank: it is more specific.
+        inputs
+            .fold(own, |weakest, input| if input.rank() > weakest.rank() { input } else { weakest })
+    }
+
+    /// The accuracy of each field that is stated for the field itself, by field. What is
+    /// [`Accuracy::Exact`] is left out.
+    pub fn stated(&self) -> impl Iterator<Item = (FieldId, &Accuracy)> {
+        self.accuracy.iter().map(|(field, accuracy)| (*field, accuracy))
+    }
+
+    /// Whether the source provides a field.
+    pub fn has(&self, field: FieldId) -> bool {
+        self.reason(field).is_none()
+    }
+
+    /// Why the source does not provide a field; `None` if it does.
+    pub fn reason(&self, field: FieldId) -> Option<&str> {
+        match self.accuracy(field) {
+            Accuracy::Unavailable { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The value of a field, as a row has it.
+    ///
+    /// # Errors
+    /// The reason if the source does not provide the field; the row then has an arbitrary value.
+    pub fn get<T>(&self, field: FieldId, value: T) -> Result<T, &str> {
+        self.reason(field).map_or(Ok(value), Err)
+    }
+
+    /// The value of a field that only some rows have.
+    ///
+    /// # Errors
+    /// The reason if the source does not provide the field, or this row does not have it.
+    pub fn get_some<T>(&self, field: FieldId, value: Option<T>) -> Result<T, &str> {
+        self.get(field, value)?.ok_or_else(|| self.missing(field))
+    }
+
+    /// Why some rows have no value of a field.
+    pub fn missing(&self, field: FieldId) -> &str {
+        let known = self.missing.binary_search_by_key(&field, |(known, _)| *known);
+        known.map_or("not known", |at| &self.missing[at].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_value_is_as_accurate_as_its_weakest_input() {
+        let exact = Description::new("t");
+        assert_eq!(exact.accuracy(FieldId::BusyShare), &Accuracy::Exact);
+        let sampled = exact.with(FieldId::Busy, Accuracy::Sampled);
+        assert_eq!(sampled.accuracy(FieldId::BusyShare), &Accuracy::Sampled);
+        let none = sampled.with(FieldId::Busy, Accuracy::unavailable("no counters"));
+        assert_eq!(none.get(FieldId::BusyShare, 0.5), Err("no counters"));
+        assert_eq!(none.get(FieldId::PollRate, 0.5), Ok(0.5));
+    }
+
+    #[test]
+    fn the_last_statement_about_a_field_holds() {
+        let reason = |text: &'static str| Accuracy::unavailable(text);
+        let twice = Description::new("t")
+            .with(FieldId::Steals, reason("one"))
+            .with(FieldId::Steals, reason("two"));
+        assert_eq!(twice.reason(FieldId::Steals), Some("two"));
+        assert_eq!(twice.stated().count(), 1);
+    }
+
+    #[test]
+    fn a_row_without_a_value_has_a_reason() {
+        let some = Description::new("t").with_missing(FieldId::LiveWakers, "never polled");
+        assert_eq!(some.get_some(FieldId::LiveWakers, Some(2)), Ok(2));
+        assert_eq!(some.get_some::<u32>(FieldId::LiveWakers, None), Err("never polled"));
+        let none = some.with(FieldId::LiveWakers, Accuracy::unavailable("not counted"));
+        assert_eq!(none.get_some(FieldId::LiveWakers, Some(2)), Err("not counted"));
+    }
+
+    #[test]
+    fn no_field_depends_on_itself() {
+        fn depth(field: FieldId) -> usize {
+            1 + field.inputs().iter().map(|input| depth(*input)).max().unwrap_or(0)
+        }
+        assert!(FieldId::ALL.into_iter().all(|field| depth(field) <= 3));
+    }
+}
