@@ -223,8 +223,8 @@ impl Figures {
         let url = format!("http://{}", target.address);
         let listener = Listener::start(url.clone());
         let begin = Instant::now();
-        let args: Vec<&str> = client.args.iter().copied().chain([&*url]).collect();
-        let mut terminal = Terminal::of(&client.program, &args, 120, 40);
+        let mut command = Command::new(&client.program);
+        let mut terminal = Terminal::of(command.args(client.args).arg(&url), 120, 40);
         let (mut most, mut since) = (0, Duration::ZERO);
         terminal.wait_for("ten seconds", |screen| {
             let now = shown(&screen.contents());

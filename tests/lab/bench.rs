@@ -13,8 +13,7 @@ use asynctop::{
     source::{LiveSource, Source},
 };
 
-/// Long enough for anything on any machine; tests wait for conditions, not for this.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::PATIENCE;
 
 /// The groups of tasks that `mixed` starts.
 pub const GROUPS: [&str; 8] =

@@ -9,7 +9,10 @@ use asynctop::{
     source::LiveSource,
 };
 
-use crate::bench::{Bench, PATIENCE, alive, all_advanced, mixed, named};
+use crate::{
+    bench::{Bench, alive, all_advanced, mixed, named},
+    support::PATIENCE,
+};
 
 #[test]
 fn a_switch_begins_a_new_epoch_with_the_same_workloads() {

@@ -12,8 +12,9 @@ use asynctop::{
     source::{LiveSource, Sampler},
 };
 
-use crate::bench::{
-    Bench, PATIENCE, alive, check_invariants, current_hog, diseases, done, mixed, named,
+use crate::{
+    bench::{Bench, alive, check_invariants, current_hog, diseases, done, mixed, named},
+    support::PATIENCE,
 };
 
 #[test]

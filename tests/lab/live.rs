@@ -1,6 +1,6 @@
 //! The source over any runtime of this process, without a lab.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use asynctop::{
     model::{Flavor, Model, Subscription, Target},
@@ -9,6 +9,8 @@ use asynctop::{
     watch::{WatchOptions, Watchdog},
 };
 use tokio::runtime::{Builder, Runtime};
+
+use crate::support::wait_until;
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -86,10 +88,10 @@ fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
         seen.extend(snapshot.tasks.iter().map(|task| (task.key, task.meta.id)));
         // Every second one, so that the slots come back in disorder.
         tasks.iter().step_by(2).chain(&tasks[1..]).for_each(|task| task.abort());
-        let begin = Instant::now();
-        while registry.live() > 0 && begin.elapsed() < Duration::from_secs(60) {
+        wait_until("the tasks are gone", || {
             runtime.block_on(tokio::task::yield_now());
-        }
+            registry.live() == 0
+        });
     }
     seen.sort_unstable();
     seen.dedup();

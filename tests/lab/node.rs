@@ -1,11 +1,7 @@
 //! Thousands of customers on one thread.
 
 #[cfg(target_os = "linux")]
-use std::{
-    fs::{self, DirEntry},
-    thread,
-    time::Instant,
-};
+use std::fs::{self, DirEntry};
 
 use asynctop::{
     lab::{Command, HogOptions, Lab, LabOptions, Scenario, find},
@@ -16,9 +12,9 @@ use asynctop::{
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::process::{Resource, getrlimit};
 
-#[cfg(target_os = "linux")]
-use crate::bench::PATIENCE;
 use crate::bench::{Bench, alive, current_hog};
+#[cfg(target_os = "linux")]
+use crate::support::wait_until;
 
 fn with(count: usize) -> LabOptions {
     let mut scenario: Scenario = find("node").expect("built in");
@@ -131,11 +127,7 @@ fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
     assert_eq!(customers().len(), 1);
     drop(bench);
     // The crews' thread ends the process, in its own time.
-    let begin = Instant::now();
-    while !customers().is_empty() {
-        assert!(begin.elapsed() < PATIENCE, "they outlive the lab");
-        thread::yield_now();
-    }
+    wait_until("the process has ended", || customers().is_empty());
 }
 
 #[test]

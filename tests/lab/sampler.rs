@@ -15,7 +15,8 @@ use asynctop::{
     source::{LiveSource, Sampler, Source},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::PATIENCE;
+
 /// No test waits this long: what comes before it comes for another reason.
 const NEVER: Duration = Duration::from_secs(3600);
 

@@ -13,7 +13,7 @@ use asynctop::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{PATIENCE, wait_until};
 
 /// A source whose timeline is on, and the model that follows it.
 struct Watch {
@@ -123,16 +123,11 @@ fn the_order_of_the_polls_is_the_order_in_which_the_tasks_ran() {
 /// Waits until the registry has cleared its ended tasks away.
 fn tasks_gone(registry: &'static Registry) {
     registry.set_retention(Duration::ZERO);
-    let begin = Instant::now();
-    loop {
+    wait_until("no task is left", || {
         let mut left = 0;
         registry.scan(registry.now(), |_| left += 1);
-        if left == 0 {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{left} tasks stay");
-        thread::yield_now();
-    }
+        left == 0
+    });
 }
 
 #[test]
@@ -173,13 +168,11 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
     assert!(second.2 > first.2, "which has grown");
     release.send(()).expect("it listens");
     runtime.block_on(hog).expect("no panic");
-    let begin = Instant::now();
-    while watch.polls(0).is_empty()
-        || watch.model.snapshot().is_some_and(|s| s.workers[0].current.is_some())
-    {
-        assert!(begin.elapsed() < PATIENCE, "the poll does not end");
+    wait_until("the poll has ended", || {
         watch.look();
-    }
+        let is_polled = watch.model.snapshot().is_some_and(|s| s.workers[0].current.is_some());
+        !is_polled && !watch.polls(0).is_empty()
+    });
     assert_eq!(watch.polls(0), ["hog"], "one poll, from its beginning to its end");
 }
 

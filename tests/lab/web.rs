@@ -14,7 +14,10 @@ use asynctop::{
     probe::{Registry, State},
 };
 
-use crate::bench::{Bench, PATIENCE, done};
+use crate::{
+    bench::{Bench, done},
+    support::PATIENCE,
+};
 
 fn bench(settings: &str) -> Bench {
     let text = format!(

@@ -7,7 +7,10 @@ use asynctop::{
     source::Source,
 };
 
-use crate::bench::{Bench, GROUPS, alive, done, mixed, named};
+use crate::{
+    bench::{Bench, GROUPS, alive, done, mixed, named},
+    support::wait_until,
+};
 
 #[test]
 fn all_closed_loop_work_advances_under_both_flavors() {
@@ -148,11 +151,7 @@ fn one_service_answers_on_a_thread_each_and_on_one_thread() {
     assert_eq!(snapshot.workers.len(), 1, "one thread for all tasks");
     assert_eq!(serving_threads(), Some(101), "and as many as that for the other service");
     drop(bench);
-    let begin = std::time::Instant::now();
-    while serving_threads().is_some_and(|threads| threads > 0) {
-        assert!(begin.elapsed() < crate::bench::PATIENCE, "the threads end with the lab");
-        std::thread::yield_now();
-    }
+    wait_until("the threads have ended", || serving_threads().is_none_or(|threads| threads == 0));
 }
 
 /// Threads of this process that serve connections. `None` where the system does not tell.

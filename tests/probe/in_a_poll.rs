@@ -25,7 +25,7 @@ fn a_poll_that_does_not_end_is_busy_time_already() {
     let (runtime, registry) = (multi_thread(1), keeping());
     let (future, go_on) = blocking(registry, "hog");
     let handle = runtime.spawn(future);
-    until("polling", || task(registry, "hog").reading.state == State::Polling);
+    wait_until("it is polled", || task(registry, "hog").reading.state == State::Polling);
 
     let now = registry.now();
     let (first, later) = (task_at(registry, "hog", now), task_at(registry, "hog", now + SECOND));
@@ -54,7 +54,7 @@ fn the_thread_shows_the_poll_that_it_is_in() {
     let (future, go_on) = blocking(registry, "hog");
     let handle = runtime.spawn(future);
     let in_a_poll = || registry.threads(registry.now()).iter().any(|t| t.current.is_some());
-    until("a thread in a poll", in_a_poll);
+    wait_until("a thread is in a poll", in_a_poll);
 
     let now = registry.now();
     let (hog, threads) = (task_at(registry, "hog", now), registry.threads(now));
@@ -100,7 +100,7 @@ fn the_innermost_poll_is_current_and_time_is_counted_once() {
         inner.await;
         SelfWaking { pending: 3, wakes: 1 }.await;
     }));
-    until("the inner poll", || {
+    wait_until("the inner poll has begun", || {
         tasks(registry).iter().any(|t| t.name == "inner" && t.reading.state == State::Polling)
             && registry.threads(registry.now())[0].polls == 2
     });

@@ -10,7 +10,7 @@ fn a_task_that_returns_is_completed() {
         let returned = runtime.block_on(runtime.spawn(registry.instrument_task("t", async { 7 })));
         assert_eq!(returned.expect("a task that ends"), 7);
         assert_eq!(task(registry, "t").reading.state, State::Completed);
-        until("the future is dropped", || registry.live() == 0);
+        wait_until("the future is dropped", || registry.live() == 0);
     });
 }
 
@@ -22,7 +22,7 @@ fn a_task_that_is_aborted_is_cancelled() {
         if runtime.metrics().num_workers() == 1 {
             run_scheduled(runtime);
         }
-        until("idle", || task(registry, "t").reading.state == State::Idle);
+        wait_until("it is idle", || task(registry, "t").reading.state == State::Idle);
         handle.abort();
         let error = runtime.block_on(handle).expect_err("it was aborted");
         assert!(error.is_cancelled());
@@ -47,7 +47,7 @@ fn a_task_that_panics_is_panicked_and_its_last_poll_is_counted() {
         assert_eq!(seen.poll_times.count(), 4);
         let idle = registry.threads(registry.now());
         assert!(idle.iter().all(|thread| thread.current.is_none()), "{idle:?}");
-        until("the future is dropped", || registry.live() == 0);
+        wait_until("the future is dropped", || registry.live() == 0);
     });
 }
 

@@ -1,7 +1,7 @@
 //! The probe against real Tokio runtimes and known futures: what it counts is exact.
 //!
 //! Nothing here depends on how fast anything is. Where a thread has to get somewhere,
-//! [`until`] waits for the condition itself; where time has to pass, the reading is
+//! [`wait_until`] waits for the condition itself; where time has to pass, the reading is
 //! asked for a later `now`.
 
 mod drops;
@@ -9,6 +9,8 @@ mod in_a_poll;
 mod lifecycle;
 mod polls;
 mod slots;
+#[path = "../support/mod.rs"]
+mod support;
 mod threads;
 mod wakers;
 mod yardsticks;
@@ -19,13 +21,14 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use asynctop::{
     Histogram,
     probe::{Reading, Registry},
 };
+use support::wait_until;
 use tokio::runtime::{Builder, Runtime};
 
 /// What a scan shows of a task.
@@ -98,16 +101,6 @@ fn multi_thread(workers: usize) -> Runtime {
 fn on_each_flavour(test: impl Fn(&Runtime, &'static Registry)) {
     for runtime in [current_thread(), multi_thread(1), multi_thread(4)] {
         test(&runtime, keeping());
-    }
-}
-
-/// Waits for something that will come; the limit is only there to fail instead of hang.
-#[track_caller]
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never came: {what}");
-        std::thread::yield_now();
     }
 }
 

@@ -102,7 +102,7 @@ fn spawning_from_many_threads_under_scans_misses_none() {
     let polls: u64 = seen.iter().map(|task| task.reading.polls).sum();
     let expected: usize = THREADS * (0..EACH).map(|n| n % 3 + 1).sum::<usize>();
     assert_eq!(polls, expected as u64);
-    until("all futures are dropped", || registry.live() == 0);
+    wait_until("all futures are dropped", || registry.live() == 0);
 }
 
 #[test]

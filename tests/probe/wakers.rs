@@ -157,7 +157,7 @@ fn a_future_that_moves_to_another_task_takes_that_ones_waker() {
 fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
     let (runtime, registry, gate) = (multi_thread(2), keeping(), Gate::default());
     let handle = runtime.spawn(registry.instrument_task("t", gate.clone()));
-    until("idle", || task(registry, "t").reading.state == State::Idle);
+    wait_until("it is idle", || task(registry, "t").reading.state == State::Idle);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -214,5 +214,5 @@ fn a_task_that_clones_millions_of_wakers_keeps_count_of_them() {
     gate.lose_waker();
     let r = task(registry, "t").reading;
     assert_eq!((r.wakes, r.self_wakes, r.polls), (POLLS + 1, POLLS, POLLS + 2));
-    until("all wakers are gone", || task(registry, "t").live_wakers == Some(0));
+    wait_until("all wakers are gone", || task(registry, "t").live_wakers == Some(0));
 }

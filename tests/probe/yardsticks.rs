@@ -58,7 +58,7 @@ fn polls_agree_with_tokios_own_count() {
         let metrics = runtime.metrics();
         let theirs =
             || (0..metrics.num_workers()).map(|n| metrics.worker_poll_count(n)).sum::<u64>();
-        until("Tokio's count", || {
+        wait_until("the counts agree", || {
             runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
             theirs() == ours
         });

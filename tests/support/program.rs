@@ -15,8 +15,9 @@ pub const NO_CONFIG: &str = "/nonexistent/config";
 /// The program, with nothing of the caller's environment that would change it.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asynctop"));
-    command.env_remove("NO_COLOR").env_remove("COLUMNS").env_remove("LINES");
-    command.env_remove("CLICOLOR").env_remove("CLICOLOR_FORCE");
+    for name in ["NO_COLOR", "COLORTERM", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"] {
+        command.env_remove(name);
+    }
     command.env("XDG_CONFIG_HOME", NO_CONFIG).env("LC_ALL", "C.UTF-8");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -18,9 +18,17 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use rustix::process::{Pid, Signal, kill_process};
 use vt100::{MouseProtocolMode, Screen};
 
-use super::{PATIENCE, wait_until};
+use super::{NO_CONFIG, PATIENCE, program, wait_until};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_asynctop");
+/// The flag for a runtime with one worker.
+pub const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
+
+/// The program in a terminal that has room for every task of the lab, with the first of them shown.
+pub fn dashboard(args: &[&str]) -> Terminal {
+    let terminal = Terminal::sized(args, 120, 120);
+    terminal.wait_for_text("heartbeat-");
+    terminal
+}
 
 /// A terminal and the program that runs in it.
 pub struct Terminal {
@@ -56,56 +64,41 @@ impl Terminal {
 
     /// The program in a terminal of this size.
     pub fn sized(args: &[&str], columns: u16, rows: u16) -> Terminal {
-        Terminal::with(args, &[], columns, rows)
+        Terminal::of(program().args(args), columns, rows)
     }
 
-    /// The program with more in its environment.
-    pub fn with(args: &[&str], environment: &[(&str, &str)], columns: u16, rows: u16) -> Terminal {
-        let mut command = CommandBuilder::new(PROGRAM);
-        for name in ["NO_COLOR", "COLUMNS", "LINES", "CLICOLOR", "COLORTERM"] {
-            command.env_remove(name);
-        }
-        command.args(args);
-        environment.iter().for_each(|(name, value)| command.env(name, value));
-        Terminal::spawn(command, columns, rows)
+    /// Any command.
+    pub fn of(command: &Command, columns: u16, rows: u16) -> Terminal {
+        Terminal::open(command, size(columns, rows), columns, rows)
     }
 
     /// A line of shell script, which finds the program as `$ASYNCTOP`.
     pub fn shell(script: &str) -> Terminal {
-        let mut command = CommandBuilder::new("sh");
-        command.args(["-c", script]);
-        command.env("ASYNCTOP", PROGRAM);
-        Terminal::spawn(command, 80, 24)
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).env("ASYNCTOP", program().get_program());
+        Terminal::of(&shell, 80, 24)
     }
 
     /// The program in a terminal that reports no size.
     pub fn without_size(args: &[&str]) -> Terminal {
-        let mut command = CommandBuilder::new(PROGRAM);
-        command.args(args);
-        command.env_remove("COLUMNS");
-        command.env_remove("LINES");
-        Terminal::spawn_in(command, size(0, 0), 80, 24)
+        Terminal::open(program().args(args), size(0, 0), 80, 24)
     }
 
-    /// Another program.
-    #[allow(dead_code, reason = "each test program has its own copy of this")]
-    pub fn of(program: &std::path::Path, args: &[&str], columns: u16, rows: u16) -> Terminal {
-        let mut command = CommandBuilder::new(program);
-        command.args(args);
-        Terminal::spawn(command, columns, rows)
-    }
-
-    fn spawn(command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
-        Terminal::spawn_in(command, size(columns, rows), columns, rows)
-    }
-
-    fn spawn_in(mut command: CommandBuilder, size: PtySize, columns: u16, rows: u16) -> Terminal {
+    fn open(command: &Command, size: PtySize, columns: u16, rows: u16) -> Terminal {
         let pair = native_pty_system().openpty(size).unwrap();
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        command.env("XDG_CONFIG_HOME", super::NO_CONFIG);
+        let mut run = CommandBuilder::new(command.get_program());
+        run.args(command.get_args());
+        let terminal =
+            [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("XDG_CONFIG_HOME", NO_CONFIG)];
+        terminal.iter().for_each(|(name, value)| run.env(name, value));
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => run.env(name, value),
+                None => run.env_remove(name),
+            }
+        }
         let modes = Box::new(pair.master.get_termios());
-        let child = pair.slave.spawn_command(command).unwrap();
+        let child = pair.slave.spawn_command(run).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
         let seen = Mutex::new(Seen { parser, raw: Vec::new(), ended: false });
         let output =

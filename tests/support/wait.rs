@@ -12,18 +12,20 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Waits until `holds`.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    wait_for(what, || holds().then_some(()));
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Waits until `find` has a result and returns it.
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = find() {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
+pub fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    wait_until("there is a result", || {
+        found = find();
+        found.is_some()
+    });
+    found.unwrap()
 }

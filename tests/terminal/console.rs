@@ -11,6 +11,7 @@ use std::{
     env,
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::support::{self, pty::Terminal};
@@ -33,7 +34,7 @@ impl Pair {
         let port = text.split("console :").nth(1).unwrap().split(' ').next().unwrap();
         let address = format!("http://127.0.0.1:{port}");
         // Tall enough to show all tasks and what it warns of.
-        let console = Terminal::of(&program, &[&address], 200, 130);
+        let console = Terminal::of(Command::new(program).arg(address), 200, 130);
         console.wait_for_text("CONNECTED");
         Some(Pair { lab, console })
     }

@@ -1,7 +1,10 @@
 //! The program in a real pseudo-terminal. Nothing here sleeps for a while and hopes: each
 //! test waits for what it expects.
 
-use crate::support::pty::Terminal;
+use crate::support::{
+    program,
+    pty::{ONE_WORKER, Terminal, dashboard},
+};
 use rustix::process::Signal;
 use vt100::MouseProtocolMode;
 
@@ -56,15 +59,6 @@ fn a_closed_terminal_ends_a_run_without_a_screen() {
     terminal.close();
     terminal.wait_for_end();
 }
-
-/// In a terminal that has room for every task of the lab, with the first of them shown.
-fn dashboard(args: &[&str]) -> Terminal {
-    let terminal = Terminal::sized(args, 120, 120);
-    terminal.wait_for_text("heartbeat-");
-    terminal
-}
-
-const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
 
 /// Until the slowdown is known, and next to none.
 fn wait_for_calm(terminal: &Terminal) {
@@ -226,7 +220,7 @@ fn without_colour_there_is_none() {
     let coloured = dashboard(&ONE_WORKER);
     coloured.wait_for_output();
     assert!(has_colour(&coloured.raw()), "the test can tell");
-    let by_variable = Terminal::with(&ONE_WORKER, &[("NO_COLOR", "1")], 120, 120);
+    let by_variable = Terminal::of(program().args(ONE_WORKER).env("NO_COLOR", "1"), 120, 120);
     let by_flag = Terminal::sized(&["--no-color"], 120, 120);
     for mut terminal in [by_variable, by_flag] {
         terminal.wait_for_text("heartbeat-");

@@ -1,14 +1,6 @@
 //! Input from a terminal that does not arrive as whole keys, and a terminal that hangs.
 
-use crate::support::pty::Terminal;
-
-const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
-
-fn dashboard(args: &[&str]) -> Terminal {
-    let terminal = Terminal::sized(args, 120, 120);
-    terminal.wait_for_text("heartbeat-");
-    terminal
-}
+use crate::support::pty::{ONE_WORKER, Terminal, dashboard};
 
 #[test]
 fn late_answers_of_the_terminal_are_not_keys() {

@@ -5,18 +5,10 @@
 use std::fs;
 
 use crate::support::{
-    pty::{Terminal, wait_until_stopped},
+    pty::{ONE_WORKER, Terminal, dashboard, wait_until_stopped},
     wait_until,
 };
 use rustix::process::{Pid, Signal, kill_process};
-
-const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
-
-fn dashboard(args: &[&str]) -> Terminal {
-    let terminal = Terminal::sized(args, 120, 120);
-    terminal.wait_for_text("heartbeat-");
-    terminal
-}
 
 /// The signals that a thread or a process blocks.
 fn blocked(status: &str) -> u64 {

@@ -9,12 +9,8 @@
 )]
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
-use crate::support::in_own_process;
 use asynctop::{
     probe::{Reading, Registry, State},
     watch::{AwaitPoint, Awaits, WatchOptions, Watchdog},
@@ -24,6 +20,8 @@ use tokio::{
     sync::mpsc,
     time::sleep,
 };
+
+use crate::support::{PATIENCE, in_own_process, wait_for};
 
 struct Setup {
     registry: &'static Registry,
@@ -88,18 +86,6 @@ impl Setup {
     }
 }
 
-#[track_caller]
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 const NAP: u32 = line!() + 2;
 async fn nap() {
     sleep(Duration::from_secs(3600)).await;
@@ -151,7 +137,7 @@ mod traced {
                 setup.run_scheduled();
                 assert_eq!(setup.account(key), before, "the same as without the query");
                 sender.blocking_send(n).unwrap();
-                assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok(n));
+                assert_eq!(is_done.recv_timeout(PATIENCE), Ok(n));
                 wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
             }
             drop(sender);
@@ -205,7 +191,7 @@ mod traced {
                     scope.spawn(|| setup.watchdog.handle().ask(key));
                     sender.blocking_send(()).unwrap();
                 });
-                is_done.recv_timeout(Duration::from_secs(60)).unwrap();
+                is_done.recv_timeout(PATIENCE).unwrap();
             }
             let after = wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
             assert!(after.wakes - before.wakes >= 1, "{after:?}");

@@ -8,8 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    thread,
-    time::{Duration, Instant},
 };
 
 use asynctop::{
@@ -17,7 +15,7 @@ use asynctop::{
     watch::{WatchOptions, Watchdog},
 };
 
-use crate::support::in_own_process;
+use crate::support::{in_own_process, wait_until};
 
 static OURS: AtomicU64 = AtomicU64::new(0);
 
@@ -32,14 +30,6 @@ fn set(handler: usize) {
         action.sa_sigaction = handler;
         action.sa_flags = libc::SA_RESTART;
         assert_eq!(libc::sigaction(libc::SIGURG, &raw const action, ptr::null_mut()), 0);
-    }
-}
-
-fn wait_until(what: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !what() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -72,30 +62,30 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
         runtime.spawn(hog);
         let handle = watchdog.handle();
         let captures = || handle.current(key).map_or(0, |poll| poll.captures());
-        wait_until(|| captures() >= 5);
+        wait_until("five stacks are captured", || captures() >= 5);
         assert_eq!(OURS.load(SeqCst), 0, "the watchdog's signals are not the program's");
 
         for sent in 1..=50 {
             // SAFETY: a signal to this process, which handles it.
             unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
-            wait_until(|| OURS.load(SeqCst) >= sent);
+            wait_until("the program has got its signal", || OURS.load(SeqCst) >= sent);
             assert_eq!(OURS.load(SeqCst), sent, "each once");
         }
         // Also on the thread of the hog. There the kernel merges it with a signal of the
         // watchdog's that is just on its way, as it does with any two of one number.
         let thread = handle.current(key).unwrap().os_id.unwrap();
-        wait_until(|| {
+        wait_until("the program has got fifty more", || {
             // SAFETY: a signal to a thread of this process, which handles it.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG) };
             OURS.load(SeqCst) >= 100
         });
         let before = captures();
-        wait_until(|| captures() > before + 1);
+        wait_until("more stacks are captured", || captures() > before + 1);
 
         // Another handler that does not pass the watchdog's signals on: no stacks, and said.
         set(libc::SIG_IGN);
         drop(stop);
-        wait_until(|| handle.current(key).is_none());
+        wait_until("the poll has ended", || handle.current(key).is_none());
         let its = Arc::new(AtomicBool::new(false));
         let _stop = Stop(its.clone());
         let hog = registry.instrument_task("hog", async move {
@@ -105,7 +95,7 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
         });
         let key = hog.key();
         runtime.spawn(hog);
-        wait_until(|| {
+        wait_until("there is a reason", || {
             let poll = handle.records().into_iter().find(|poll| poll.task == key);
             let why = poll.and_then(|poll| poll.no_stack.clone());
             why.is_some_and(|why| why.contains("has replaced the watchdog's signal handler"))

@@ -1,11 +1,7 @@
 //! What a long poll costs the others, on real runtimes: the bill is what the victims'
 //! own accounts say.
 
-use std::{
-    sync::{Arc, mpsc as blocking},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, mpsc as blocking};
 
 use asynctop::{
     probe::{Reading, Registry},
@@ -15,6 +11,8 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc::{self, Sender},
 };
+
+use crate::support::{wait_for, wait_until};
 
 struct Setup {
     registry: &'static Registry,
@@ -89,18 +87,6 @@ impl Setup {
     }
 }
 
-#[track_caller]
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// A runtime with one worker, which runs by itself.
 fn one_worker() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -115,7 +101,7 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
         wait_for(|| setup.watchdog.handle().current(hog));
         setup.wake(1..5);
         let late = setup.victims[4].0;
-        wait_for(|| (setup.reading(late).max_delay > 20_000_000).then_some(()));
+        wait_until("the last one has waited", || setup.reading(late).max_delay > 20_000_000);
     });
     for _ in 0..5 {
         setup.heard.recv().unwrap();
@@ -159,8 +145,9 @@ fn where_another_worker_polls_meanwhile_the_bill_is_not_exact() {
     let hog = setup.held(|hog| {
         wait_for(|| setup.watchdog.handle().current(hog));
         // Until the other worker has polled somebody, after the first look at all tasks.
-        let known = || Some(setup.watchdog.handle().current(hog)?.cost.is_some()).filter(|is| *is);
-        wait_for(known);
+        wait_until("the bill begins", || {
+            setup.watchdog.handle().current(hog).is_some_and(|poll| poll.cost.is_some())
+        });
         for _ in 0..10 {
             setup.wake(0..2);
             setup.heard.recv().unwrap();

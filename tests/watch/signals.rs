@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::in_own_process;
 use asynctop::{
     probe::Registry,
     watch::{WatchOptions, Watchdog},
@@ -22,6 +21,8 @@ use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
+
+use crate::support::{in_own_process, wait_until};
 
 /// Blocks its workers most of the time, until it is dropped.
 struct Load {
@@ -85,9 +86,7 @@ fn assert_receives(load: &Load, mut listener: Signal, thread: i32, number: i32) 
 fn captures(watchdog: &Watchdog) {
     let handle = watchdog.handle();
     let before = handle.stats().captured;
-    while handle.stats().captured < before + 10 {
-        thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("stacks are captured", || handle.stats().captured >= before + 10);
 }
 
 #[test]

@@ -20,6 +20,8 @@ use asynctop::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+use crate::support::{wait_for, wait_until};
+
 /// A registry with a watchdog of its own, and a runtime under it.
 struct Setup {
     registry: &'static Registry,
@@ -58,18 +60,6 @@ impl Drop for Setup {
     /// Ends the hog, also when the test fails: the runtime waits for it.
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
-    }
-}
-
-#[track_caller]
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -385,7 +375,7 @@ fn what_runs_next_to_a_hog_is_never_in_its_stacks() {
         let all = handle.records().into_iter();
         all.filter(|poll| is_in(poll, "stacks::spin_until")).collect::<Vec<_>>()
     };
-    wait_for(|| (of_the_hog().len() >= 20).then_some(()));
+    wait_until("there are twenty long polls", || of_the_hog().len() >= 20);
     setup.stop.store(true, Relaxed);
     let hog = of_the_hog()[0].task;
     for poll in handle.records() {

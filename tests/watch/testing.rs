@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{in_own_process, own_process};
 use asynctop::testing::{self, Check};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -20,6 +19,8 @@ use tokio::{
     task::yield_now,
     time::sleep,
 };
+
+use crate::support::{in_own_process, own_process};
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
