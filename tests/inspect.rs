@@ -8,24 +8,21 @@ mod support;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
 use serde_json::Value;
-use support::run;
+use support::{Folder, error_of, run};
 
 /// A running program and the output of an inspection, in a separate directory.
 struct Case {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Case {
     fn new(name: &str) -> Case {
-        let folder = format!("asynctop-test-{}-{name}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        fs::create_dir_all(&folder).unwrap();
-        Case { folder }
+        Case { folder: Folder::new(name) }
     }
 
     /// A lab, inspected while it runs.
@@ -45,7 +42,7 @@ impl Case {
         );
         let mut shell = Command::new("sh");
         let shell = shell.args(["-c", &script]).arg(support::program().get_program());
-        let output = shell.current_dir(&self.folder).output().unwrap();
+        let output = shell.current_dir(&*self.folder).output().unwrap();
         let pid = self.read("pid").trim().to_owned();
         assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
         (pid, output)
@@ -65,21 +62,8 @@ impl Case {
     }
 }
 
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-fn error(output: &Output) -> &str {
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
-    stderr
 }
 
 #[test]
@@ -116,7 +100,7 @@ fn dump_does_not_overwrite_existing_files_and_links() {
     for file in ["tasks.txt", "link.txt"] {
         let (_, output) = case.lab(&format!("dump $PID -o {file}"));
         let expected = format!("cannot create {file}: File exists (os error 17); name a file ");
-        assert!(error(&output).contains(&expected), "{}", error(&output));
+        assert!(error_of(&output).contains(&expected), "{}", error_of(&output));
     }
     assert_eq!(case.read("tasks.txt"), "mine");
     assert!(!case.folder.join("elsewhere.txt").exists());
@@ -125,16 +109,16 @@ fn dump_does_not_overwrite_existing_files_and_links() {
 #[test]
 fn dump_of_another_program_is_an_error_of_one_line() {
     let none = run(&["dump", "4194999"]);
-    assert_eq!(error(&none), "error: no process has the id 4194999\n");
+    assert_eq!(error_of(&none), "error: no process has the id 4194999\n");
 
     let case = Case::new("sleep");
     let (_, output) = case.inspect("sleep 600 > log 2> errors", "[ -e log ]", "dump $PID");
-    assert!(error(&output).contains("is not a Tokio program that can be read"));
+    assert!(error_of(&output).contains("is not a Tokio program that can be read"));
     for bad in ["0", "-1", "pid", "99999999999"] {
         assert_eq!(run(&["dump", bad]).status.code(), Some(2), "{bad}");
     }
     let before = run(&["--headless", "dump", "1"]);
-    assert!(error(&before).contains("belong to `lab`"), "{}", error(&before));
+    assert!(error_of(&before).contains("belong to `lab`"), "{}", error_of(&before));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod errors;
+mod print;
 mod report;
 mod stopped;
 #[path = "../support/mod.rs"]

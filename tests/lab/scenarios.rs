@@ -3,12 +3,12 @@
 //! A claim about what never happens is checked of every run. One about what happens at
 //! some time gets longer runs, until it holds: no machine is too slow for that.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use asynctop::lab::builtin;
 use serde_json::Value;
 
-use crate::support;
+use crate::support::{self, Folder};
 
 /// Runs a scenario for 2 s, and again for longer, until the claim holds.
 fn learn(scenario: &str, flags: &[&str], claim: impl Fn(&Value) -> bool) -> Value {
@@ -96,14 +96,20 @@ fn desktop_input_waits_for_a_redraw_at_once_and_not_for_one_in_strips() {
     let often = builtin("desktop").expect("built in").text.replace("= 100 ", "= 10 ");
     let strips = often.replace("strip = \"0s\"", "strip = \"1ms\"");
     assert_ne!(often, strips);
-    let (often, strips) = (File::new("at-once", &often), File::new("strips", &strips));
+    let folder = Folder::new("desktop");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let (often, strips) = (file("at-once.toml", &often), file("strips.toml", &strips));
     let p99 = |report: &Value| latency(report, "programs", "input_latency", "p99_ns");
-    learn(often.path(), &[], |at_once| {
-        let strips = run(strips.path(), "2s", &[]);
+    learn(&often, &[], |at_once| {
+        let strips = run(&strips, "2s", &[]);
         p99(at_once).zip(p99(&strips)).is_some_and(|(at_once, strips)| at_once > 2 * strips)
     });
-    let report = run(often.path(), "500ms", &[]);
-    assert_eq!(report["source"], format!("lab:{}", often.name()));
+    let report = run(&often, "500ms", &[]);
+    assert_eq!(report["source"], "lab:at-once");
     assert_eq!(tasks(&report, "painter:program").len(), 1, "named as its workload is");
 }
 
@@ -176,31 +182,5 @@ fn every_scenario_runs_on_the_other_flavour_too() {
         let report = run(name, "500ms", &["--flavor", other]);
         assert_eq!(report["runtime"]["flavor"], other);
         assert!(!tasks(&report, "").is_empty(), "{name}");
-    }
-}
-
-/// A scenario's file that goes with the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> Self {
-        let name = format!("asynctop-test-{}-{name}.toml", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, text).expect("a file");
-        File(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("text")
-    }
-
-    fn name(&self) -> &str {
-        self.0.file_stem().and_then(|stem| stem.to_str()).expect("text")
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
     }
 }

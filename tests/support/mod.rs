@@ -7,11 +7,13 @@
     reason = "each test file uses its own part; a test may fail"
 )]
 
+mod folder;
 mod own_process;
 mod program;
 pub mod pty;
 mod wait;
 
+pub use folder::Folder;
 pub use own_process::{in_own_process, own_process};
-pub use program::{NO_CONFIG, program, run, stdout};
+pub use program::{NO_CONFIG, error_of, program, run, stdout};
 pub use wait::{PATIENCE, wait_for, wait_until};

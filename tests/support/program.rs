@@ -56,3 +56,12 @@ pub fn stdout(args: &[&str]) -> String {
     assert_eq!(stderr, "", "asynctop {args:?}");
     String::from_utf8(stdout).unwrap()
 }
+
+/// The sentence on stderr of a run that ended with exit code 2.
+#[track_caller]
+pub fn error_of(output: &Output) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
+    stderr
+}

@@ -14,7 +14,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{self, pty::Terminal};
+use crate::support::{self, error_of, pty::Terminal};
 
 /// The lab and where it is served, and tokio-console connected to it.
 struct Pair {
@@ -119,8 +119,7 @@ fn a_port_that_is_taken_is_an_error_before_anything_starts() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = support::run(&["--headless", &format!("--console={address}")]);
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
+    let error = error_of(&output);
     let expected = format!("error: cannot serve tokio-console on {address}: ");
     assert!(error.starts_with(&expected), "{error}");
     assert!(error.contains("stop the program that uses it"), "{error}");
@@ -130,8 +129,7 @@ fn a_port_that_is_taken_is_an_error_before_anything_starts() {
 #[test]
 fn other_machines_see_nothing_unless_asked() {
     let output = support::run(&["--headless", "--console=0.0.0.0:0"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("add --console-open"));
+    assert!(error_of(&output).contains("add --console-open"));
     let open = support::stdout(&["--console=0.0.0.0:0", "--console-open", "--for", "200ms"]);
     assert!(open.contains("console      served on 0.0.0.0:"), "{open}");
 }
