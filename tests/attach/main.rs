@@ -3,7 +3,6 @@
 #![cfg(all(feature = "attach", unix))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-mod fuzz;
 mod program;
 // Tokio names tasks, and tells of its locks, only then.
 #[cfg(tokio_unstable)]

@@ -1,0 +1,116 @@
+//! What a watched program sends.
+
+use std::{io, sync::Arc, time::Duration};
+
+use asynctop::snapshot::text::is_control;
+use asynctop::{
+    app::{App, Settings},
+    model::{Model, Target},
+    report::{Summary, csv, json, text},
+    source::attach::{Program, limits, picture},
+    view,
+};
+use prost::Message;
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
+
+use super::{bytes::Bytes, update::update};
+
+/// Applies updates made from the bytes, some of them damaged, and draws screens and reports of the
+/// result. Returns the number of updates that could be read.
+///
+/// Checks that the parts of each lifetime add up, that the limits hold, and that no control
+/// character reaches a cell of the screen or a report.
+pub fn attach(data: &[u8]) -> usize {
+    let mut bytes = Bytes(data);
+    let mut program = Program::new("t", bytes.below(3) as u16);
+    let mut updates = 0;
+    while !bytes.is_empty() {
+        let message = message(&mut bytes);
+        updates += usize::from(program.apply(&message, bytes.time()).is_ok());
+        if bytes.one_in(40) {
+            program.connected();
+        }
+        if bytes.one_in(60) {
+            draw(&program, &mut bytes);
+        }
+    }
+    draw(&program, &mut bytes);
+    updates
+}
+
+/// The bytes of a message: an update, a damaged one, or noise.
+fn message(bytes: &mut Bytes<'_>) -> Vec<u8> {
+    if bytes.one_in(10) {
+        let length = bytes.below(300) as usize;
+        return bytes.take(length).to_vec();
+    }
+    let mut message = update(bytes).encode_to_vec();
+    if bytes.one_in(3) && !message.is_empty() {
+        for _ in 0..=bytes.below(6) {
+            let at = bytes.below(message.len() as u64) as usize;
+            message[at] = bytes.word() as u8;
+        }
+    }
+    if bytes.one_in(10) {
+        message.truncate(bytes.below(message.len() as u64 + 1) as usize);
+    }
+    message
+}
+
+/// Draws some screens and checks them.
+fn draw(program: &Program, bytes: &mut Bytes<'_>) {
+    let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    let mut model = Model::default();
+    for _ in 0..2 {
+        let snapshot = Arc::new(picture(program, bytes.time()));
+        check(&snapshot);
+        model.advance(snapshot.clone());
+        app.advance(snapshot, Duration::ZERO);
+    }
+    report(&model);
+    let (width, height) = (1 + bytes.below(160) as u16, 1 + bytes.below(50) as u16);
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
+    for key in ['1', '2', '7', 'j', '\n', '?', '1', 'j', '\n'] {
+        let code = match key {
+            '\n' => crossterm::event::KeyCode::Enter,
+            key => crossterm::event::KeyCode::Char(key),
+        };
+        app.key(crossterm::event::KeyEvent::from(code), Duration::from_secs(1));
+        app.set_viewport(view::viewport(&app, Size::new(width, height)));
+        let Ok(frame) = terminal.draw(|frame| view::render(&app, frame));
+        let cells = frame.buffer.content();
+        assert!(!cells.iter().any(|cell| cell.symbol().contains(is_control)));
+    }
+}
+
+/// Writes a report in each format and checks it.
+fn report(model: &Model) {
+    let written = |write: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
+        let mut out = Vec::new();
+        write(&mut out).expect("a Vec takes everything");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let summary = Summary::default();
+    let text = written(&|out| text::write(model, &summary, out));
+    let json = written(&|out| json::write(model, &summary, out));
+    let line = written(&|out| json::write_line(model, &summary, out));
+    let csv = written(&|out| csv::write(model, out));
+    assert_eq!(line.lines().count(), 1);
+    let tasks = model.snapshot().map_or(0, |snapshot| snapshot.tasks.len());
+    assert_eq!(csv.lines().count(), 1 + tasks);
+    let formula = |field: &str| field.starts_with(['=', '+', '-', '@']);
+    assert!(!csv.split([',', '"', '\n']).any(formula), "{csv}");
+    for report in [text, json, line, csv.replace("\r\n", "\n")] {
+        assert!(!report.replace('\n', "").contains(is_control), "{report:?}");
+    }
+}
+
+fn check(snapshot: &Target) {
+    assert!(snapshot.tasks.len() <= limits::TASKS);
+    assert!(snapshot.tasks.is_sorted_by_key(|task| task.key));
+    for task in &snapshot.tasks {
+        let parts = [task.busy_ns, task.scheduled_ns, task.idle_ns];
+        assert_eq!(parts.iter().sum::<u64>(), task.lifetime_ns);
+        assert!(task.meta.name.len() <= limits::NAME_BYTES);
+    }
+}
