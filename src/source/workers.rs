@@ -119,7 +119,7 @@ impl Workers {
                     }),
                 poll_ns: self.totals[index].busy,
                 polls: self.totals[index].polls,
-                busy_ns: busy_ns,
+                busy_ns,
                 cpu_ns: self.totals[index].times.map(|times| times.cpu_ns),
                 run_delay_ns: self.totals[index].times.map(|times| times.run_delay_ns),
                 parks: metrics.worker_park_count(index),
