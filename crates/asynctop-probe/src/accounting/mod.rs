@@ -1,8 +1,8 @@
-//! Measuring: how often a task is polled and woken, and how its life splits into busy,
+//! Per-task accounting: how often a task is polled and woken, and how its life splits into busy,
 //! scheduled and idle time.
 //!
-//! This room knows tasks, polls, wakes, threads and the clock. It knows nothing of
-//! runtimes, snapshots or screens; whoever wants to look asks the [`Registry`].
+//! Contains tasks, polls, wakes, threads and the clock. Depends on the data types of
+//! `asynctop-snapshot` and on no other module of this crate. Readers use the [`Registry`].
 
 mod cell;
 mod clock;
@@ -58,8 +58,8 @@ use tokio::task::JoinHandle;
 pub(crate) use trace::set_tracer;
 pub use view::TaskView;
 
-/// Spawns `future` on the current Tokio runtime and measures it, under the name of the
-/// function that made it.
+/// Spawns `future` on the current Tokio runtime and measures it, under the name of the function
+/// that created the future.
 ///
 /// # Panics
 /// Outside of a Tokio runtime, as `tokio::spawn` does.
@@ -82,7 +82,7 @@ where
     tokio::spawn(Instrumented::new(registry, cell, true, future))
 }
 
-/// As [`spawn`], under a name of your own.
+/// Like [`spawn`], under this name. Control characters in it are replaced.
 ///
 /// # Panics
 /// Outside of a Tokio runtime.
@@ -95,8 +95,7 @@ where
     tokio::spawn(Registry::global().instrument_task(name, future))
 }
 
-/// Measures a future without spawning it: inside a task, in a `LocalSet`, on another
-/// executor.
+/// Measures a future without spawning it: inside a task, in a `LocalSet`, on another executor.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -109,8 +108,8 @@ pub fn instrument<F: Future>(name: &str, future: F) -> Instrumented<F> {
     Registry::global().instrument(name, future)
 }
 
-/// Says what the current task is doing, until it says something else. Outside of a
-/// measured task's poll it does nothing.
+/// Sets what the current task is doing, until the next call. Has no effect outside of a poll of a
+/// measured task.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -127,7 +126,7 @@ pub fn stage(stage: &'static str) {
     }
 }
 
-/// The function that made a future, from the name of its type.
+/// The function that created a future, from the name of its type.
 fn function_name<F>() -> &'static str {
     let full = std::any::type_name::<F>();
     let path = full.split('<').next().unwrap_or(full);

@@ -1,4 +1,4 @@
-//! Tests that fail when something in them holds a worker.
+//! Tests that fail when something in them blocks a worker.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -33,21 +33,21 @@
 //! # }
 //! ```
 //!
-//! # What it sees
+//! # What is checked
 //! - The test's own future, and each task that is spawned or wrapped with [`spawn`],
 //!   [`spawn_named`] or [`instrument`]. A task of plain `tokio::spawn` is not measured, and
 //!   cannot be from inside of a test: Tokio's hooks belong to the runtime's builder.
-//! - A poll that is over the limit by less than 20 ms may go unseen. On Linux, time in which
+//! - A poll that is over the limit by less than 20 ms may be missed. On Linux, time in which
 //!   the thread was runnable without a CPU does not count, nor steal time, nor time in which
 //!   the whole process was stopped: a busy CI machine is no reason to fail. Time asleep, in a
 //!   system call or waiting for a lock counts; from a wait for a lock the largest run-queue
 //!   delay of any one other thread is deducted.
 //! - Stacks need Linux on x86_64 or aarch64; elsewhere the task and its length are all.
 //!
-//! Both flavours of `#[tokio::test]` will do. In one process, one check runs at a time and
-//! the next one waits for its end: while it runs, every measured task of the process counts,
-//! and tests that ran at the same time would be accused of each other's doings. So a check
-//! must not be within another one.
+//! Both flavors of `#[tokio::test]` work. One check runs at a time in a process, and the next one
+//! waits until it has ended: while it runs, every measured task of the process counts, so that
+//! concurrent tests would fail because of each other. Do not run a check inside of another one: it
+//! would wait forever.
 //!
 //! [`spawn`]: crate::spawn()
 //! [`spawn_named`]: crate::spawn_named
@@ -70,16 +70,15 @@ use crate::{
 };
 use hang::Hang;
 
-/// Runs a test and fails if anything in it held a worker for longer than `limit`.
+/// Runs a test and fails if anything in it blocked a worker for longer than `limit`.
 ///
 /// # Panics
-/// If something did, with task, line and stack. If the test panics itself, that is what one
-/// sees.
+/// If something did, with task, line and stack. A panic of the test itself is passed on.
 pub async fn run<F: Future>(limit: Duration, test: F) -> F::Output {
     Check::new(limit).run(test).await
 }
 
-/// What is checked while a test runs.
+/// The limits that are checked while a test runs.
 ///
 /// ```
 /// # use std::time::Duration;

@@ -1,28 +1,29 @@
-//! Who holds a thread without yielding, at which line of code, and why: the watchdog.
+//! The watchdog: which poll blocks its thread, at which line of code, and why.
 //!
-//! Depends on the probe and on the data of a snapshot. Knows nothing of runtimes, sources or
-//! findings. Stacks need Linux on x86_64 or aarch64; elsewhere a record states that they are
-//! unavailable.
+//! A thread samples all threads that poll tasks. A poll over the threshold becomes a
+//! [`PollRecord`] while it lasts, with the stacks of its thread. Depends on `accounting`,
+//! `asynctop-snapshot` and `asynctop-stack`. Stacks need Linux on x86_64 or aarch64; elsewhere a
+//! record states that they are unavailable.
 //!
 //! ```text
-//! watchdog.rs  how to start and stop the watchdog, and what it has to say
+//! watchdog.rs  starts and stops the watchdog; its records and statistics
 //!   options.rs   thresholds, memory and signal of a watchdog
 //!   shared.rs    the state that the watchdog's thread and its handles share
-//!   rounds.rs    looks at the probe's threads, and at a long poll again and again
-//!   inspector.rs looks closely at one long poll: why, and where
-//!   case.rs      what has been looked for in one poll so far
+//!   rounds.rs    samples the probe's threads, and a long poll repeatedly
+//!   inspector.rs the cause and the stacks of one long poll
+//!   case.rs      the captures requested for one poll so far
 //!   cpu_account.rs  how long a thread was without a CPU
 //!   busy_thread.rs  when the stack of a busy thread is sampled
 //!   steal.rs     steal time
 //!   stops.rs     intervals in which the whole process was stopped
-//!   bill.rs      who waits because of a long poll
-//!   log.rs       what is known of each long poll; the polls that are over
+//!   bill.rs      the tasks that a long poll delays
+//!   log.rs       the records of long polls, running and ended
 //!   linux/       one thread's stack and state, from outside
 //!     blocked.rs   copies the stack of a thread that sleeps in the kernel
 //!     signal.rs    the signal to a running thread, and its handler
 //!     leaf.rs      a poll under Tokio's trace: where a task waits
-//!     mailbox.rs   what the handler and the watchdog share
-//!     namer.rs     the thread that looks names up
+//!     mailbox.rs   the memory that the handler and the watchdog share
+//!     namer.rs     the thread that symbolizes stacks
 //!     os.rs        CPU time, the system call that a thread is in
 //!     supply.rs    run-queue delay, load, cgroup throttling
 //! record.rs    a long poll as the watchdog records it

@@ -254,7 +254,7 @@ pub(super) const NO_AWAITS: Option<&str> =
     match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
         (true, true) => None,
         (true, false) => Some("Tokio's task traces require --cfg tokio_unstable"),
-        (false, _) => Some("asynctop was built without the feature await-points"),
+        (false, _) => Some("asynctop-probe was built without its feature await-points"),
     };
 
 /// How long to wait for an answer before looking at other threads. One that runs answers
