@@ -135,6 +135,8 @@ impl Inspector {
             }
             Answer::Stack(stack, Some((task, poll_began_ns))) => {
                 let cause = judge(0, None, whereabouts);
+                // A handler that runs late may sample a poll that began after the request.
+                let taken_ns = taken_ns.max(poll_began_ns);
                 let owner = Owner::Sample { task, poll_began_ns, taken_ns, cause };
                 let eyes = self.eyes.as_mut();
                 if eyes.is_some_and(|eyes| eyes.name(owner, stack).is_ok()) {
