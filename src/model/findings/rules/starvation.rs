@@ -42,6 +42,10 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     if task.state != State::Scheduled || look.all_held() {
         return None;
     }
+    // Workers without a CPU poll nothing. Behind a long poll, tasks starve on any machine.
+    if look.is_machine_overloaded() && look.held().is_none() {
+        return None;
+    }
     // Until then the long polls were the reason.
     let since_held_ns = look.now().saturating_sub(look.all_held_until_ns());
     Some(task.lasts_ns(look.now()).min(since_held_ns))
@@ -91,7 +95,7 @@ mod tests {
     use super::*;
     use crate::model::findings::testing::{S, evidence, of};
     use crate::model::{
-        CurrentPoll, Target,
+        CurrentPoll, MachineStats, Target,
         testing::{snapshot, task, worker},
     };
     use crate::snapshot::{Cause, Evidence, PollKind};
@@ -162,6 +166,23 @@ mod tests {
         };
         assert!(found_after(1_900).is_empty(), "all workers were held until 0.6 s ago");
         assert_eq!(found_after(1_100).len(), 1, "one of two workers has been free for 1.4 s");
+    }
+
+    #[test]
+    fn workers_without_a_cpu_are_no_starvation_but_a_long_poll_is() {
+        let overloaded = |held| {
+            let moment = move |quarter: u64| {
+                let mut now = waits(held);
+                (now.taken_ns, now.runtime.uptime_ns) = (S + quarter * S / 4, S + quarter * S / 4);
+                now.workers[1].run_delay_ns = Some(quarter * S / 5);
+                now.machine = Some(MachineStats::default());
+                now
+            };
+            (0..=16).map(moment)
+        };
+        assert!(of("starvation", overloaded(0)).is_empty());
+        assert_eq!(of("machine-overloaded", overloaded(0)).len(), 1);
+        assert_eq!(of("starvation", overloaded(1)).len(), 1);
     }
 
     #[test]
