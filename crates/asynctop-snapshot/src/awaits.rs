@@ -9,6 +9,7 @@ use super::{Frame, FrameKind, Stack};
 /// The task is woken and polled once more than it would have been, with Tokio's futures
 /// telling where they are instead of doing their work. Futures of others do not tell.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AwaitPoint {
     /// Key of the task.
     pub task: u64,
@@ -20,6 +21,7 @@ pub struct AwaitPoint {
 
 /// What a task says that was asked where it waits.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Awaits {
     /// Nothing yet: no worker has polled it since.
     Asked,

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 /// What a thread was doing over an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Cause {
     /// On the CPU.
     Computing,
@@ -19,6 +20,7 @@ pub enum Cause {
 
 /// A system call that a thread was seen in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SystemCall {
     /// Its number on this architecture.
     pub number: u32,
@@ -30,6 +32,7 @@ pub struct SystemCall {
 
 /// What a system call is for, as far as it explains a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CallKind {
     /// Sleeps for a time.
     Sleep,

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 /// The tasks that are measured here are shown to tokio-console as well, which costs them.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConsoleStats {
     /// Where tokio-console finds it.
     pub address: SocketAddr,

@@ -6,6 +6,7 @@ use crate::text::{plural, task_seconds};
 
 /// What a long poll cost the others.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Cost {
     /// No other thread polled during this poll, and the poll had a CPU for 99 % of its time: all
     /// scheduling delay was caused by this poll. Otherwise these are the tasks that were scheduled
@@ -21,6 +22,7 @@ pub struct Cost {
 
 /// One task that waited because of another one's poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Waited {
     /// Its key.
     pub task: u64,

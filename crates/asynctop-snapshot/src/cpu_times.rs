@@ -2,6 +2,7 @@
 
 /// CPU time and run-queue delay of one thread since it started, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ThreadTimes {
     /// Time on a CPU.
     pub cpu_ns: u64,
@@ -12,6 +13,7 @@ pub struct ThreadTimes {
 /// CPU supply of the machine and of this process's cgroup. A value that the system does not
 /// report is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MachineTimes {
     /// Number of CPUs that this process may use.
     pub cpus: usize,

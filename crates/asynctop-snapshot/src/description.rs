@@ -19,6 +19,7 @@ use crate::FieldId;
 /// assert_eq!(description.get(FieldId::Polls, 7), Ok(7));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Description {
     /// What is watched, such as `lab:mixed`.
     pub name: Arc<str>,
@@ -26,13 +27,29 @@ pub struct Description {
     /// each snapshot.
     pub period_ns: u64,
     /// The values that are less than exact, sorted by field.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     accuracy: Vec<(FieldId, Accuracy)>,
     /// Why some rows have no value, sorted by field.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     missing: Vec<(FieldId, Cow<'static, str>)>,
+}
+
+/// Reads a list and sorts it by field: the order of what comes from outside is not trusted.
+#[cfg(feature = "serde")]
+fn sorted<'de, D, T>(deserializer: D) -> Result<Vec<(FieldId, T)>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    let mut list: Vec<(FieldId, T)> = serde::Deserialize::deserialize(deserializer)?;
+    list.sort_by_key(|(field, _)| *field);
+    list.dedup_by_key(|(field, _)| *field);
+    Ok(list)
 }
 
 /// How accurate a value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Accuracy {
     /// Counted, or timed where it happened.
     Exact,

@@ -7,6 +7,7 @@ use crate::text::{duration, whole_percent};
 
 /// One function of the user's and its part of a poll.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Share {
     /// The function as people say it: `hog::spin`.
     pub function: Arc<str>,
@@ -48,6 +49,7 @@ impl Share {
 
 /// A long poll in few words: which function, at which line, why, and in which parts.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Evidence {
     /// Whether it is a poll, or the drop of a future.
     pub kind: PollKind,

@@ -9,8 +9,9 @@ macro_rules! fields {
         /// A whole part of a snapshot, such as its workers, is a field as well: what is computed
         /// from it is available only if the part is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub enum FieldId {
-            $($(#[$doc])* $field,)+
+            $($(#[$doc])* #[cfg_attr(feature = "serde", serde(rename = $path))] $field,)+
         }
 
         impl FieldId {

@@ -38,6 +38,8 @@ pub fn lower_bound(bucket: usize) -> u64 {
 
 /// How many durations fell into each bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "sparse::Sparse", into = "sparse::Sparse"))]
 pub struct Histogram {
     counts: [u64; BUCKETS],
     /// Durations that are only known to lie between `lower_bound(beyond_from)` and `max`:
@@ -204,6 +206,46 @@ fn middle(bucket: usize) -> u64 {
     match bucket {
         0 => FLOOR_NS / 2,
         n => (lower_bound(n) as f64 * lower_bound(n + 1) as f64).sqrt() as u64,
+    }
+}
+
+/// A histogram without its empty buckets, as it is serialized.
+#[cfg(feature = "serde")]
+mod sparse {
+    use super::{BUCKETS, Histogram};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) struct Sparse {
+        /// The position of each bucket that is not empty, and its count.
+        counts: Vec<(usize, u64)>,
+        beyond: u64,
+        beyond_from: usize,
+        max: u64,
+    }
+
+    impl From<Histogram> for Sparse {
+        fn from(histogram: Histogram) -> Self {
+            let Histogram { counts, beyond, beyond_from, max } = histogram;
+            let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
+            Sparse { counts, beyond, beyond_from, max }
+        }
+    }
+
+    impl TryFrom<Sparse> for Histogram {
+        type Error = String;
+
+        fn try_from(sparse: Sparse) -> Result<Self, String> {
+            let Sparse { counts, beyond, beyond_from, max } = sparse;
+            let mut histogram = Histogram { beyond, beyond_from, max, ..Histogram::default() };
+            for (at, count) in counts {
+                let buckets = histogram.counts.get_mut(at);
+                *buckets.ok_or_else(|| format!("a histogram has no bucket {at}"))? = count;
+            }
+            if beyond_from > BUCKETS {
+                return Err(format!("a histogram has no bucket {beyond_from}"));
+            }
+            Ok(histogram)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{ConsoleStats, Lesson};
 
 /// What the lab knows of itself.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LabStats {
     /// The scenario's name.
     pub scenario: Arc<str>,
@@ -21,6 +22,7 @@ pub struct LabStats {
 
 /// One workload of the lab.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkloadStats {
     /// Its name.
     pub name: Arc<str>,
@@ -44,6 +46,7 @@ pub struct WorkloadStats {
 
 /// A figure that a workload tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Gauge {
     /// What it is, such as "queue".
     pub name: Arc<str>,
@@ -53,6 +56,7 @@ pub struct Gauge {
 
 /// How a gauge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum GaugeValue {
     /// So many.
     Count(u64),
@@ -89,6 +93,7 @@ impl LabStats {
 
 /// The state of the hog.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HogStats {
     /// Its kind's name, such as `spin`.
     pub kind: Arc<str>,

@@ -2,6 +2,7 @@
 
 /// A lesson in three parts, of which any may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lesson {
     /// What to watch on the screen.
     pub watch: String,

@@ -1,8 +1,10 @@
 //! A snapshot: the state of the watched programs at one moment, as plain data.
 //!
 //! Sources produce snapshots; the model, the screens and the reports of asynctop read them. This
-//! crate performs no I/O and has no dependencies, so that a snapshot can come from the same
+//! crate performs no I/O and has no dependencies by default, so that a snapshot can come from the same
 //! process, a connection or a file. [`text`] is the text form of its numbers.
+//!
+//! With the feature `serde`, every type can be serialized and read back; what is read is checked.
 //!
 //! Times are in nanoseconds. Totals count since the source started and only grow.
 
@@ -57,6 +59,7 @@ pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
 /// One moment of a runtime.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Target {
     /// When it was taken, on the source's clock.
     pub taken_ns: u64,
@@ -107,6 +110,7 @@ impl Target {
 
 /// The parts of a snapshot that are only provided on request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Subscription {
     /// The distributions of the task with this key.
     pub task: Option<u64>,
@@ -122,6 +126,7 @@ pub struct Subscription {
 
 /// Whose distributions these are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Subject {
     /// The task with this key.
     Task(u64),
@@ -131,6 +136,7 @@ pub enum Subject {
 
 /// How long polls and waits for a worker were.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Distributions {
     /// The duration of ended polls.
     pub poll_times: Histogram,

@@ -4,6 +4,7 @@ use super::{MachineTimes, Stop};
 
 /// CPU supply of the watched process: totals since it started.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MachineStats {
     /// The machine and the cgroup.
     pub times: MachineTimes,

@@ -6,6 +6,7 @@ use super::CurrentPoll;
 
 /// The polls of one worker since the previous snapshot.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkerPolls {
     /// Every poll.
     pub every: PollSpans,
@@ -18,6 +19,7 @@ pub struct WorkerPolls {
 
 /// Polls of one worker, oldest first; they never overlap.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpans {
     /// From then on until the snapshot none is missing, on the source's clock.
     pub from_ns: u64,
@@ -35,6 +37,7 @@ impl Default for PollSpans {
 
 /// A time in which a thread was inside one task's poll, on the probe's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpan {
     /// The task's key.
     pub task: u64,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 /// The resources of a runtime and the operations on them, each sorted by `key`.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Resources {
     /// Timers, locks, channels, sockets.
     pub resources: Vec<ResourceStats>,
@@ -13,6 +14,7 @@ pub struct Resources {
 
 /// A resource that tasks can wait for.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ResourceStats {
     /// Names the resource; never used for another one.
     pub key: u64,
@@ -46,6 +48,7 @@ pub struct ResourceStats {
 
 /// An operation on a resource that a task waits for.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AsyncOpStats {
     /// Names the operation; never used for another one.
     pub key: u64,

@@ -6,6 +6,7 @@ use super::PollKind;
 
 /// How a Tokio runtime schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Flavor {
     /// All tasks on one thread.
     CurrentThread,
@@ -25,6 +26,7 @@ impl Flavor {
 
 /// Figures of the runtime as a whole.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuntimeStats {
     /// How it schedules; `None` where that is unavailable.
     pub flavor: Option<Flavor>,
@@ -52,6 +54,7 @@ pub struct RuntimeStats {
 
 /// Figures of one worker. Totals count since the runtime began.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkerStats {
     /// Tokio's number of it.
     pub index: usize,
@@ -83,6 +86,7 @@ pub struct WorkerStats {
 
 /// A poll, or the drop of a future, that has begun and not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CurrentPoll {
     /// The task's key.
     pub key: u64,

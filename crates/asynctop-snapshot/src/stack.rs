@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 /// Whose code a frame is: what may be blamed, and what a screen folds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FrameKind {
     /// The program's own crates, and the workloads of asynctop's lab.
     User,
@@ -21,6 +22,7 @@ pub enum FrameKind {
 
 /// One function of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Frame {
     /// The function's full name, demangled, without its hash.
     pub function: Arc<str>,
@@ -55,6 +57,7 @@ impl fmt::Display for Frame {
 
 /// The functions that a thread was in, innermost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stack {
     /// All of them; what to fold is for the reader, who has each frame's kind.
     pub frames: Vec<Frame>,

@@ -7,6 +7,7 @@ use super::{Cause, Evidence, Share, Stack};
 /// One stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one
 /// per second and thread, so that a thread which is busy with short polls can be explained, too.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackSample {
     /// Key of the task that was polled.
     pub task: u64,

@@ -2,6 +2,7 @@
 
 /// The state of a task. The order is that of a task's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum State {
     /// Created and never polled: it has not been spawned or awaited, so it does nothing.
     Created,
@@ -47,6 +48,7 @@ impl State {
 
 /// Code of a task that a worker runs without interruption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PollKind {
     /// A poll of its future.
     #[default]

@@ -6,6 +6,7 @@ use crate::text::duration;
 
 /// A program that is watched over a connection. A source in this process has none.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TargetFigures {
     /// What people call it: its address without what is the same for all.
     pub name: Arc<str>,
@@ -26,6 +27,7 @@ pub struct TargetFigures {
 
 /// How the connection to a target stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Link {
     /// The first connection is on its way.
     Connecting,
@@ -92,6 +94,7 @@ impl TargetFigures {
 
 /// What is known to be missing from the picture of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Losses {
     /// Events that the target dropped because its buffer was full, so far.
     pub dropped_events: u64,

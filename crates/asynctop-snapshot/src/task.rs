@@ -6,6 +6,7 @@ use super::State;
 
 /// What kind of thing runs as a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TaskKind {
     /// A future on a runtime or a `LocalSet`: it has to yield.
     #[default]
@@ -37,6 +38,7 @@ impl TaskKind {
 
 /// What does not change over a task's life.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskMeta {
     /// The number that people see.
     pub id: u64,
@@ -58,6 +60,7 @@ pub struct TaskMeta {
 
 /// Figures of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskStats {
     /// Names the task; never used for another one.
     pub key: u64,

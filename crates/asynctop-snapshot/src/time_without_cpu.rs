@@ -7,6 +7,7 @@ use std::fmt;
 /// It is deducted before a poll is compared with a threshold. Time asleep, in a system call or
 /// waiting for a lock counts as the task's and is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TimeWithoutCpu {
     /// The thread was runnable and had no CPU: other threads had it, or a cgroup CPU quota was used
     /// up. The kernel counts both as run-queue delay.
@@ -65,6 +66,7 @@ impl fmt::Display for TimeWithoutCpu {
 
 /// An interval in which the whole process was stopped, on the probe's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stop {
     /// When it began, at the earliest.
     pub from_ns: u64,

@@ -1,0 +1,206 @@
+//! Every snapshot can be written as bytes and read back.
+//!
+//! [`Random`] makes up a value of any type that can be deserialized, so each field of each type is
+//! covered, also those that are added later.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use asynctop_snapshot::{FieldId, Histogram, Target};
+use proptest::{prelude::*, test_runner::TestRng};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor,
+    value::Error,
+};
+
+/// Answers every question of a type with random data.
+struct Random<'a>(&'a mut TestRng);
+
+/// So many elements of a sequence are still to come.
+struct Elements<'a>(&'a mut TestRng, usize);
+
+const MOST_ELEMENTS: usize = 3;
+
+macro_rules! number {
+    ($($method:ident $visit:ident $number:ty,)+) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.$visit(self.0.next_u64() as $number)
+        })+
+    };
+}
+
+impl<'de> Deserializer<'de> for Random<'_> {
+    type Error = Error;
+
+    number! {
+        deserialize_u8 visit_u8 u8,
+        deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32,
+        deserialize_u64 visit_u64 u64,
+        deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64,
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(serde::de::Error::custom("a type that is not in a snapshot"))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bool(self.0.next_u64().is_multiple_of(2))
+    }
+
+    /// A number that its decimal form represents exactly.
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f64((self.0.next_u64() % 1000) as f64 / 8.0)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let texts = ["", "conn-7", "src/main.rs:7", "größer \"as\" é\u{7}\n\u{2028}", "👨‍👩‍👧"];
+        visitor.visit_str(texts[self.0.next_u64() as usize % texts.len()])
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.next_u64() % 2 {
+            0 => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let length = self.0.next_u64() as usize % (MOST_ELEMENTS + 1);
+        visitor.visit_seq(Elements(self.0, length))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, n: usize, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(Elements(self.0, n))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if name != "Sparse" {
+            return visitor.visit_seq(Elements(self.0, fields.len()));
+        }
+        // A histogram does not have all buckets that there are numbers for.
+        let mut number = |below: u64| self.0.next_u64() % below;
+        let histogram = serde_json::json!({
+            "counts": [[number(30), 1 + number(9)], [30 + number(9), 1]],
+            "beyond": number(9),
+            "beyond_from": number(40),
+            "max": number(u64::MAX),
+        });
+        histogram.deserialize_struct(name, fields, visitor).map_err(serde::de::Error::custom)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let at = self.0.next_u64() as usize % variants.len();
+        visitor.visit_enum(Variant(self.0, at as u32))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// As if it were binary: an address is then a sequence of bytes.
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 f32 char bytes byte_buf unit unit_struct tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(left) = self.1.checked_sub(1) else { return Ok(None) };
+        self.1 = left;
+        seed.deserialize(Random(self.0)).map(Some)
+    }
+}
+
+/// The variant of an enum at a position.
+struct Variant<'a>(&'a mut TestRng, u32);
+
+impl<'de> EnumAccess<'de> for Variant<'_> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        Ok((seed.deserialize(self.1.into_deserializer())?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(Random(self.0))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, n: usize, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(Elements(self.0, n))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_seq(Elements(self.0, fields.len()))
+    }
+}
+
+/// Any state of a program.
+fn any_target() -> impl Strategy<Value = Target> {
+    Just(()).prop_perturb(|(), mut rng| serde::Deserialize::deserialize(Random(&mut rng)).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn any_snapshot_is_read_back_as_it_was_written(target in any_target()) {
+        let text = serde_json::to_string(&target).unwrap();
+        let back: Target = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(format!("{target:?}"), format!("{back:?}"));
+    }
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_is_an_error() {
+    let read = |text| serde_json::from_str::<Histogram>(text).map_err(|error| error.to_string());
+    let far = read(r#"{"counts": [[4000, 1]], "beyond": 0, "beyond_from": 0, "max": 0}"#);
+    assert!(far.unwrap_err().contains("no bucket 4000"));
+    let far = read(r#"{"counts": [], "beyond": 1, "beyond_from": 4000, "max": 0}"#);
+    assert!(far.unwrap_err().contains("no bucket 4000"));
+}
+
+#[test]
+fn a_field_is_written_as_its_path() {
+    for field in FieldId::ALL {
+        assert_eq!(serde_json::to_value(field).unwrap(), field.path());
+    }
+}
