@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{RuleId, rule::Rule};
-use crate::{model::TaskStats, snapshot::Evidence};
+use super::RuleId;
+use crate::snapshot::Evidence;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -131,55 +131,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A candidate of a rule.
-    pub(super) fn new(
-        rule: &Rule,
-        now_ns: u64,
-        suspect: Suspect,
-        measure: u64,
-        sentence: String,
-    ) -> Self {
-        Finding {
-            rule: rule.id,
-            severity: rule.severity,
-            active: false,
-            part_of: None,
-            suspect,
-            task: None,
-            task_id: None,
-            target: Arc::default(),
-            sentence,
-            sentence_when_resolved: None,
-            measure,
-            first_seen_ns: now_ns,
-            last_seen_ns: now_ns,
-            count: 0,
-            waiting: 0,
-            waiters: Vec::new(),
-            location: None,
-            evidence: None,
-            cure: rule.cure,
-        }
-    }
-
-    /// A candidate of a rule about a task and its group.
-    pub(super) fn of_task(
-        rule: &Rule,
-        now_ns: u64,
-        task: &TaskStats,
-        measure: u64,
-        sentence: String,
-    ) -> Self {
-        let suspect = Suspect::Group(task.meta.group.clone());
-        Finding {
-            task: Some(task.key),
-            task_id: Some(task.meta.id),
-            target: task.meta.target.clone(),
-            location: Some(task.meta.location.clone()),
-            ..Finding::new(rule, now_ns, suspect, measure, sentence)
-        }
-    }
-
     /// Takes over what a candidate states, and keeps its own life cycle.
     pub(super) fn update(&mut self, candidate: Finding) {
         let Finding { active, part_of, first_seen_ns, last_seen_ns, count, .. } = *self;

@@ -145,13 +145,12 @@ impl Look<'_> {
         display_name(task.key, &task.meta, &self.snapshot.tasks, self.groups)
     }
 
-    /// A worker that is in a long poll, and the name of the task.
-    pub(super) fn held(&self) -> Option<(usize, String)> {
+    /// A worker that is in a long poll, and the task.
+    pub(super) fn held(&self) -> Option<(usize, &TaskStats)> {
         self.snapshot.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
             let is_long = self.lasts_ns(poll) >= self.held_ns();
-            let task = self.task(poll.key).filter(|_| is_long)?;
-            Some((worker.index, self.name(task)))
+            Some((worker.index, self.task(poll.key).filter(|_| is_long)?))
         })
     }
 

@@ -1,19 +1,24 @@
-//! What is wrong, in plain sentences with the numbers.
+//! Findings: what is wrong with the watched program, in sentences with numbers.
 //!
-//! One rule, one file, pure: it sees a snapshot, the rates that the model took, and where it
-//! must a small memory of its own, and makes claims. It knows no clock, no screen and no
-//! other rule. The life of a finding (raised after it holds, lowered after it is gone, counted,
-//! remembered) is the same for all rules and is in `book.rs`.
+//! Rules examine each snapshot and return candidates. The store follows the candidates of a rule
+//! and a subject from snapshot to snapshot: pending, active, resolved. Everything here is a pure
+//! function of snapshots; it depends on the model's other results and on `snapshot` and `text`,
+//! not on a clock, on I/O, on the screen or on the kind of source. All files name a rule by its
+//! `RuleId`; a rule uses the other files of this folder and no other rule.
 //!
 //! ```text
-//! rules/         one rule per file; rules/mod.rs registers them
-//! rule.rs        what a rule is: name, meaning, threshold, cure, and what it looks at
-//! thresholds.rs  from where on each rule speaks
-//! look.rs        the moment that rules look at
-//! rule_set.rs    all rules with their state; one pass over the tasks for all of them
-//! census.rs      how many tasks each group has
-//! growth.rs      numbers that only grow
-//! book.rs        claims -> findings
+//! finding.rs     a finding, also as the candidate that a rule returns
+//! thresholds.rs  the threshold at which each rule fires
+//! names.rs       the name of a task in a sentence
+//! census.rs      the number of tasks of each group
+//! growth.rs      detects numbers that keep growing
+//! look.rs        what a rule examines: the snapshot and what the model derived from it
+//! polls.rs       running polls and those that have just ended
+//! rule.rs        what a rule is
+//! fix.rs         the fix for a long poll, by its cause
+//! rules/         one rule per file, and their registration
+//! rule_set.rs    the state of all rules; one pass over the tasks for all of them
+//! store.rs       candidates -> findings
 //! ```
 
 mod census;
@@ -45,7 +50,7 @@ use rule_set::RuleSet;
 pub(super) use rules::of_impact;
 use store::FindingStore;
 
-/// The findings of a source: those of now, and those that are over.
+/// The active and the resolved findings of a source.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     pub thresholds: Arc<Thresholds>,
@@ -58,24 +63,24 @@ impl Findings {
         Findings { thresholds, ..Findings::default() }
     }
 
-    /// Takes in a moment.
+    /// Applies the rules to the next snapshot.
     pub(super) fn advance(&mut self, look: &Look<'_>) {
         let candidates = self.rules.candidates(look);
         self.store.advance(look.now(), &self.thresholds, candidates);
     }
 
-    /// What is wrong now, worst first.
+    /// Active findings, worst first.
     pub(super) fn active(&self) -> &[Arc<Finding>] {
         let all = self.store.listed();
         &all[..all.partition_point(|finding| finding.active)]
     }
 
-    /// The same, then what is over, latest first.
+    /// Active findings, then resolved ones, latest first.
     pub(super) fn all(&self) -> &[Arc<Finding>] {
         self.store.listed()
     }
 
-    /// What is a part of one of these.
+    /// Findings that are part of another one.
     pub(super) fn parts(&self) -> &[Arc<Finding>] {
         self.store.parts()
     }

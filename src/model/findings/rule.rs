@@ -1,8 +1,8 @@
 //! What a rule is.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use super::{Finding, Look, RuleId, Severity};
+use super::{Finding, Look, RuleId, Severity, Suspect};
 use crate::{
     model::{TaskRates, TaskStats},
     snapshot::{Description, FieldId},
@@ -42,10 +42,10 @@ pub struct Rule {
     pub measure: &'static str,
     /// The fields without which it cannot be evaluated.
     pub needs: &'static [FieldId],
-    /// For how long it must hold before it is raised.
+    /// For how long it must reach the threshold before a finding becomes active.
     pub(super) raise_ns: u64,
-    /// For how long it must be gone before it is lowered; 0 for an event that is over when it is
-    /// reported.
+    /// For how long it must be below the threshold before a finding is resolved; 0 for an event
+    /// that is over when it is reported.
     pub(super) clear_ns: u64,
     /// What to do about it, unless the evidence of a finding tells a better fix.
     pub(super) cure: &'static str,
@@ -61,6 +61,55 @@ impl Rule {
     /// Why it cannot be evaluated for a target; `None` if it can be.
     pub fn unavailable<'a>(&self, description: &'a Description) -> Option<&'a str> {
         self.needs.iter().find_map(|field| description.reason(*field))
+    }
+
+    /// A candidate of this rule.
+    pub(super) fn candidate(
+        &self,
+        now_ns: u64,
+        suspect: Suspect,
+        measure: u64,
+        sentence: String,
+    ) -> Finding {
+        Finding {
+            rule: self.id,
+            severity: self.severity,
+            active: false,
+            part_of: None,
+            suspect,
+            task: None,
+            task_id: None,
+            target: Arc::default(),
+            sentence,
+            sentence_when_resolved: None,
+            measure,
+            first_seen_ns: now_ns,
+            last_seen_ns: now_ns,
+            count: 0,
+            waiting: 0,
+            waiters: Vec::new(),
+            location: None,
+            evidence: None,
+            cure: self.cure,
+        }
+    }
+
+    /// A candidate of this rule about a task and its group.
+    pub(super) fn task_candidate(
+        &self,
+        now_ns: u64,
+        task: &TaskStats,
+        measure: u64,
+        sentence: String,
+    ) -> Finding {
+        let suspect = Suspect::Group(task.meta.group.clone());
+        Finding {
+            task: Some(task.key),
+            task_id: Some(task.meta.id),
+            target: task.meta.target.clone(),
+            location: Some(task.meta.location.clone()),
+            ..self.candidate(now_ns, suspect, measure, sentence)
+        }
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
         let mut store = FindingStore::default();
         for (now, measure) in candidates {
             let sentence = measure.to_string();
-            let candidate = Finding::new(rule.rule(), *now, Suspect::Runtime, *measure, sentence);
+            let candidate = rule.rule().candidate(*now, Suspect::Runtime, *measure, sentence);
             store.advance(*now, &Thresholds::default(), vec![candidate]);
         }
         let finding = |finding: &Arc<Finding>| {

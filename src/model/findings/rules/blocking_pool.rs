@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     };
     let sentence =
         format!("{} {are} queued for the blocking pool: {busy}", plural(queue, "closure"));
-    vec![Finding::new(&RULE, look.now(), Suspect::BlockingPool, queue, sentence)]
+    vec![RULE.candidate(look.now(), Suspect::BlockingPool, queue, sentence)]
 }
 
 #[cfg(test)]

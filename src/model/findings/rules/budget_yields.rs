@@ -37,7 +37,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         "tasks use up their budget {rate} times per second and are forced to yield: their input is \
          always ready"
     );
-    vec![Finding::new(&RULE, look.now(), Suspect::Runtime, rate, sentence)]
+    vec![RULE.candidate(look.now(), Suspect::Runtime, rate, sentence)]
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         look.name(task),
         group.measure
     );
-    Finding::of_task(&RULE, look.now(), task, group.measure, sentence)
+    RULE.task_candidate(look.now(), task, group.measure, sentence)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
             format!("the futures of {} are up to {size} each, {all} in total", group.subject(look))
         }
     };
-    Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
+    RULE.task_candidate(look.now(), group.task, group.measure, sentence)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl RuleState for Leak {
             );
             candidates.push(Finding {
                 first_seen_ns: growing.since_ns,
-                ..Finding::of_task(&RULE, look.now(), group.youngest, growing.by(), sentence)
+                ..RULE.task_candidate(look.now(), group.youngest, growing.by(), sentence)
             });
         }
         candidates

@@ -59,8 +59,7 @@ impl RuleState for LongPoll {
                     count: u64::from(self.counted.insert(poll)),
                     evidence: poll.evidence.cloned(),
                     cure: fix(poll.evidence, &RULE),
-                    ..Finding::of_task(
-                        &RULE,
+                    ..RULE.task_candidate(
                         look.now(),
                         poll.task,
                         poll.own_ns(look),

@@ -47,7 +47,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     };
     Finding {
         first_seen_ns: group.task.since_ns,
-        ..Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
+        ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
     }
 }
 

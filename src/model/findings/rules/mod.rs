@@ -1,4 +1,12 @@
-//! The rules, one per file. A new rule is its file, a `mod` line and a line in `register!`.
+//! The rules, one per file. A rule depends on the files of `findings`, not on another rule.
+//!
+//! To add a rule:
+//! 1. Write `rules/NAME.rs` with `pub(super) static RULE: Rule`, its check and its tests: one in
+//!    which it fires and one for each similar situation in which it must not. `Check` has three
+//!    kinds: one task at a time, the snapshot as a whole, or the snapshot with own state.
+//! 2. Add `mod NAME;` and a line in `register!` below. The command line, the configuration, the
+//!    screens and the reports read the table of rules.
+//! 3. Add the row to the README that its test prints, and accept the configuration template.
 
 mod blocking_pool;
 mod budget_yields;

@@ -70,7 +70,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         first_seen_ns: look.now().saturating_sub(task.lifetime_ns),
         evidence: evidence.cloned(),
         cure: fix(evidence, &RULE),
-        ..Finding::of_task(&RULE, look.now(), task, group.measure, sentence)
+        ..RULE.task_candidate(look.now(), task, group.measure, sentence)
     }
 }
 

@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         Finding {
             first_seen_ns: stop.from_ns,
             count: new().count() as u64,
-            ..Finding::new(&RULE, look.now(), Suspect::Machine, length_ns, sentence)
+            ..RULE.candidate(look.now(), Suspect::Machine, length_ns, sentence)
         }
     });
     candidate.into_iter().collect()

@@ -38,7 +38,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
             group.living,
             duration(group.youngest.max_poll_ns)
         );
-        Finding::of_task(&RULE, look.now(), group.youngest, rate, sentence)
+        RULE.task_candidate(look.now(), group.youngest, rate, sentence)
     };
     storms.map(candidate).collect()
 }

@@ -74,7 +74,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         (None, None) if !look.workers.is_empty() => OVERLOADED,
         (None, _) => RULE.cure,
     };
-    let held = held.map(|(index, name)| format!("; {name} blocks worker {index}"));
+    let held = held.map(|(index, task)| format!("; {} blocks worker {index}", look.name(task)));
     let sentence = format!(
         "{runnable} without being polled{}{}",
         free.unwrap_or_default(),
@@ -86,7 +86,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         waiters,
         waiting,
         cure,
-        ..Finding::of_task(&RULE, look.now(), group.task, group.measure, sentence)
+        ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
     }
 }
 

@@ -48,7 +48,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     Finding {
         first_seen_ns: task.since_ns,
         count: group.new,
-        ..Finding::of_task(&RULE, look.now(), task, group.tasks as u64, sentence)
+        ..RULE.task_candidate(look.now(), task, group.tasks as u64, sentence)
     }
 }
 

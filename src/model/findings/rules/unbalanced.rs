@@ -48,7 +48,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         idle.figures.index,
         whole_percent(idle.busy),
     );
-    vec![Finding::new(&RULE, look.now(), Suspect::Runtime, points, sentence)]
+    vec![RULE.candidate(look.now(), Suspect::Runtime, points, sentence)]
 }
 
 #[cfg(test)]

@@ -55,8 +55,7 @@ impl RuleState for WorkerHeld {
             waiting: if poll.is_over() { 0 } else { waiting },
             cure: fix(poll.evidence, &RULE),
             sentence_when_resolved: Some(past(look, poll)),
-            ..Finding::of_task(
-                &RULE,
+            ..RULE.task_candidate(
                 look.now(),
                 poll.task,
                 poll.own_ns(look),
@@ -94,7 +93,7 @@ pub(in crate::model) fn of_impact(
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
-        ..Finding::new(&RULE, evidence.began_ns, suspect, own_ns, sentence)
+        ..RULE.candidate(evidence.began_ns, suspect, own_ns, sentence)
     })
 }
 

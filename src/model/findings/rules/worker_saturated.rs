@@ -155,7 +155,7 @@ fn candidate(
         waiters,
         waiting,
         cure,
-        ..Finding::of_task(&RULE, look.now(), task, percent, sentence)
+        ..RULE.task_candidate(look.now(), task, percent, sentence)
     }
 }
 
