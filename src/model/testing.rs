@@ -57,14 +57,7 @@ pub(crate) fn worker(index: usize) -> WorkerStats {
 /// A source without a watchdog and without resources.
 pub(crate) fn description(name: &str) -> Description {
     let known = Description::new(name).with_missing(FieldId::LiveWakers, "it has several wakers");
-    without(&[FieldId::LongPolls, FieldId::Resources], "not in this test", known)
-}
-
-/// The same source without these fields.
-pub(crate) fn without(fields: &[FieldId], reason: &'static str, known: Description) -> Description {
-    let without =
-        |known: Description, field: &FieldId| known.with(*field, Accuracy::unavailable(reason));
-    fields.iter().fold(known, without)
+    known.without([FieldId::LongPolls, FieldId::Resources], "not in this test")
 }
 
 /// The fields that require a build with `tokio_unstable`.

@@ -6,7 +6,7 @@ use super::{Phase, Summary};
 use crate::{
     model::{
         CurrentPoll, Distributions, Model, Subject, Target, TaskStats,
-        testing::{UNSTABLE, description, lab, snapshot, task, without},
+        testing::{UNSTABLE, description, lab, snapshot, task},
     },
     probe::{PollKind, State},
 };
@@ -49,8 +49,8 @@ fn at(now: u64) -> Target {
     let mut figures = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
     figures.hog.on_since_ns = hog_on.map(|on| now - on);
     result.lab = Some(figures);
-    let unavailable = &UNSTABLE[2..];
-    result.description = without(unavailable, "not in this test", description("lab:test")).into();
+    let unavailable = UNSTABLE.into_iter().skip(2);
+    result.description = description("lab:test").without(unavailable, "not in this test").into();
     result.runtime.measured_tasks -= 1;
     result.runtime.alive_tasks = 3;
     result.runtime.global_queue = 2;

@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 use tokio_metrics::{RuntimeIntervals, RuntimeMonitor};
 
-use crate::model::{Accuracy, Description, FieldId, Flavor, RuntimeStats};
+use crate::model::{Description, FieldId, Flavor, RuntimeStats};
 
 /// States which values a build without Tokio's unstable counters does not have.
 pub(super) fn describe(description: Description) -> Description {
@@ -20,8 +20,7 @@ pub(super) fn describe(description: Description) -> Description {
         FieldId::Overflows,
         FieldId::LocalQueue,
     ];
-    let reason = || Accuracy::unavailable("requires a build with tokio_unstable");
-    unstable.into_iter().fold(description, |description, field| description.with(field, reason()))
+    description.without(unstable, "requires a build with tokio_unstable")
 }
 
 /// Watches one runtime. The monitor gives what happened in each interval; here it is

@@ -110,7 +110,7 @@ fn no_timeline() {
     without.timeline = None;
     let reason = "not available over console-subscriber";
     let description = (*without.description).clone();
-    without.description = testing::without(&[FieldId::Timeline], reason, description).into();
+    without.description = description.without([FieldId::Timeline], reason).into();
     stage.show(without.into());
     screen!("timeline_none_80x24", stage, 80 x 24);
 }

@@ -80,9 +80,9 @@ fn moment(quarters: u64, hog: bool) -> Target {
         tasks.push(hog);
     }
     let mut snapshot = snapshot(now, tasks);
-    let description = testing::description("lab:mixed");
-    let unavailable = &testing::UNSTABLE[2..];
-    snapshot.description = testing::without(unavailable, "not in this test", description).into();
+    let unavailable = testing::UNSTABLE.into_iter().skip(2);
+    snapshot.description =
+        testing::description("lab:mixed").without(unavailable, "not in this test").into();
     snapshot.runtime.global_queue = if held { 5 } else { 0 };
     snapshot.runtime.alive_tasks = snapshot.runtime.measured_tasks;
     snapshot.delays = delays;

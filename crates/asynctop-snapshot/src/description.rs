@@ -144,6 +144,17 @@ impl Description {
         self
     }
 
+    /// The same without these fields, for one reason.
+    #[must_use]
+    pub fn without(
+        self,
+        fields: impl IntoIterator<Item = FieldId>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let unavailable = Accuracy::unavailable(reason);
+        fields.into_iter().fold(self, |known, field| known.with(field, unavailable.clone()))
+    }
+
     /// The same with the reason why some rows have no value of a field.
     #[must_use]
     pub fn with_missing(mut self, field: FieldId, reason: impl Into<Cow<'static, str>>) -> Self {

@@ -68,9 +68,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
             FieldId::SchedulingDelay,
             Accuracy::estimated("from the mean scheduling delay of each task between two updates"),
         );
-    not_transmitted.into_iter().fold(description, |description, field| {
-        description.with(field, Accuracy::unavailable(NOT_ON_THE_WIRE))
-    })
+    description.without(not_transmitted, NOT_ON_THE_WIRE)
 }
 
 /// Watches programs with console-subscriber, each over a connection of its own.
