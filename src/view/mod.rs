@@ -11,7 +11,7 @@
 //!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit                  footer
 //! ```
 
-#[cfg(test)]
+#[cfg(all(test, feature = "attach"))]
 mod attach_screens;
 mod bars;
 mod blame;

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     TaskInfo, TaskKind,
     inspect::{
-        open::{Block, CurrentWord, Process},
+        blocks::{Block, CurrentWord, Offsets},
+        open::Process,
         tasks::Found,
         types::Check,
     },
@@ -23,15 +24,6 @@ const MIN_DISTINCTIVE_ID: u64 = 64;
 /// Maximum number of comparisons of the threads' words with the tasks' states before the check
 /// fails.
 const ATTEMPTS: usize = 8;
-
-/// Offsets within the thread-local blocks of one copy of Tokio, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Offsets {
-    /// Pointer to the handle of the runtime that the thread is in.
-    pub handle: usize,
-    /// Id of the current task.
-    pub current: usize,
-}
 
 /// One comparison of threads and tasks.
 struct Comparison {

@@ -1,5 +1,6 @@
 //! One inspection: reads tasks, runtimes and threads, checks them, and assembles the result.
 
+mod blocks;
 mod current;
 mod open;
 mod stacks;
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-pub(crate) use open::CurrentWord;
+pub(crate) use blocks::CurrentWord;
 pub use open::Process;
 pub use types::*;
 

@@ -9,7 +9,10 @@ use std::{
 
 use crate::{
     error::OpenError,
-    inspect::{current::Offsets, types::TokioCopy},
+    inspect::{
+        blocks::{Block, CurrentWord, Offsets},
+        types::TokioCopy,
+    },
     memory::MemoryExt,
     names::{functions::TypeNames, lines::Lines, text::sanitize, unwind::StackUnwinder},
     process::{
@@ -57,25 +60,6 @@ pub struct Process {
     pub(crate) busy_words: HashMap<u32, u64>,
     /// Created for the first stack that is read.
     pub(super) unwinder: Option<StackUnwinder>,
-}
-
-/// The thread-local block of one thread for one module.
-#[derive(Debug)]
-pub(super) struct Block {
-    pub tid: u32,
-    /// Which copy of Tokio it belongs to.
-    pub module: usize,
-    pub address: u64,
-    pub words: Vec<u64>,
-}
-
-/// The address of a thread's current task id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CurrentWord {
-    pub tid: u32,
-    /// Which copy of Tokio it belongs to.
-    pub module: usize,
-    pub address: u64,
 }
 
 impl std::fmt::Debug for Process {

@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     inspect::{
-        open::{Block, Process},
+        blocks::Block,
+        open::Process,
         types::{Check, Flavor, Options, RuntimeInfo, TaskInfo, TaskKind},
     },
     memory::MemoryExt,

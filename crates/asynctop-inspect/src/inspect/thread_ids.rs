@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::inspect::open::Block;
+use crate::inspect::blocks::Block;
 
 /// The threads by Rust's id, for each copy of the standard library.
 pub(super) struct ThreadIds(Vec<HashMap<u64, u32>>);

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     inspect::{
-        current::Offsets,
-        open::{Block, Process},
+        blocks::{Block, Offsets},
+        open::Process,
         tasks::Found,
         thread_ids::ThreadIds,
         types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, WorkerInfo},

@@ -8,10 +8,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileExt, MetadataExt},
-    },
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::PathBuf,
 };
 
@@ -235,11 +232,6 @@ impl Stat {
             is_exiting: number(9)? & EXITING != 0,
         })
     }
-}
-
-/// The owner of a process.
-pub(crate) fn owner(pid: u32) -> Option<u32> {
-    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
 }
 
 #[cfg(test)]

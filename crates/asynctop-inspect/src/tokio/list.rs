@@ -9,7 +9,7 @@ use crate::{
     memory::{Memory, MemoryExt, Span, word_in},
     tokio::{
         read_ahead::ReadAhead,
-        runtime::Runtime,
+        runtime::{List, Lists, Runtime},
         task::{RawTask, VTABLE_AT, front_length},
         vtable::{Vtable, Vtables},
     },
@@ -27,24 +27,6 @@ const MAX_TASKS: usize = 1 << 23;
 const SLACK: usize = 1 << 16;
 /// Previous and next task, at the beginning of the trailer.
 const LINKS: usize = 16;
-
-/// A doubly linked list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct List {
-    /// Address of the pointer to the first task. The one to the last task follows it.
-    pub head: u64,
-}
-
-/// The lists of one runtime.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lists {
-    /// One, or one for each shard.
-    pub lists: Vec<List>,
-    /// Address of the number of tasks, where Tokio keeps it (1.35 and later).
-    pub count: Option<u64>,
-    /// Address of the number of tasks ever added, where Tokio keeps it.
-    pub added: Option<u64>,
-}
 
 /// The tasks of one runtime.
 #[derive(Clone, Debug, Default)]

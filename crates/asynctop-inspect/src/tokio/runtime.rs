@@ -6,11 +6,7 @@
 
 use crate::{
     memory::{Memory, MemoryExt, words_of},
-    tokio::{
-        list::{List, Lists},
-        task::RawTask,
-        vtable::Vtables,
-    },
+    tokio::{task::RawTask, vtable::Vtables},
 };
 
 /// Bytes of a handle that are searched.
@@ -20,6 +16,24 @@ const MAX_SHARDS: u64 = 1 << 16;
 const SHARD: u64 = 24;
 /// Maximum number of tasks that are tested to recognize a handle.
 const TESTED: usize = 16;
+
+/// A doubly linked list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Address of the pointer to the first task. The one to the last task follows it.
+    pub head: u64,
+}
+
+/// The lists of one runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lists {
+    /// One, or one for each shard.
+    pub lists: Vec<List>,
+    /// Address of the number of tasks, where Tokio keeps it (1.35 and later).
+    pub count: Option<u64>,
+    /// Address of the number of tasks ever added, where Tokio keeps it.
+    pub added: Option<u64>,
+}
 
 /// A runtime, recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,29 @@
+//! Thread-local blocks, and what has been located in them.
+
+/// The thread-local block of one thread for one module.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub tid: u32,
+    /// Which copy of Tokio it belongs to.
+    pub module: usize,
+    pub address: u64,
+    pub words: Vec<u64>,
+}
+
+/// The address of a thread's current task id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CurrentWord {
+    pub tid: u32,
+    /// Which copy of Tokio it belongs to.
+    pub module: usize,
+    pub address: u64,
+}
+
+/// Offsets within the thread-local blocks of one copy of Tokio, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offsets {
+    /// Pointer to the handle of the runtime that the thread is in.
+    pub handle: usize,
+    /// Id of the current task.
+    pub current: usize,
+}
