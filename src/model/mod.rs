@@ -259,9 +259,7 @@ impl Model {
 
     /// The finding with this identity, of now or over.
     pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
-        let same =
-            |finding: &&Arc<Finding>| finding.rule == id.rule && finding.suspect == id.suspect;
-        self.all_findings().iter().chain(self.partial_findings()).find(same)
+        self.all_findings().iter().chain(self.partial_findings()).find(|finding| finding.is(id))
     }
 
     /// From where on each rule speaks.

@@ -81,7 +81,7 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
 fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
     let parts = app.model().partial_findings().iter();
     let of_this =
-        parts.filter(|part| part.part_of == Some(finding.rule) && part.suspect == finding.suspect);
+        parts.filter(|part| part.part_of == Some(finding.rule) && part.has_subject_of(finding));
     let mut lines = Vec::new();
     for part in of_this {
         let mut word = "also";

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Finding, RULES, Rule},
+    model::{Column as TaskColumn, Finding, RULES, Rule},
     text::{compact_count, duration, wrap},
 };
 
@@ -79,22 +79,28 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         place.put(canvas, area.y, title(place.column), canvas.look.title(), false);
     }
     let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let several = app.has_column(TaskColumn::Target);
     let visible = usize::from(area.height).saturating_sub(1);
     let rows = findings.iter().skip(app.findings.top()).take(visible);
     for (finding, y) in rows.zip(area.y + 1..) {
         for place in &places {
-            cell(canvas, y, place, finding, now);
+            cell(canvas, y, place, finding, now, several);
         }
-        let selected =
-            |id: &crate::model::FindingId| finding.rule == id.rule && finding.suspect == id.suspect;
-        if app.findings.key().is_some_and(selected) {
+        if app.findings.key().is_some_and(|id| finding.is(id)) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
     }
 }
 
-fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Finding, now: u64) {
+fn cell(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<Column>,
+    finding: &Finding,
+    now: u64,
+    several: bool,
+) {
     let look = canvas.look;
     let (plain, loud) = match finding.active {
         true => (Style::new(), look.severity(finding.severity)),
@@ -104,6 +110,9 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<Column>, finding: &Findin
     let (text, style) = match place.column {
         Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
         Column::Rule => (finding.rule.to_string(), loud),
+        Column::Subject if several && !finding.target.is_empty() => {
+            (format!("{} of {}", finding.suspect, finding.target), plain)
+        }
         Column::Subject => (finding.suspect.to_string(), plain),
         Column::Sentence => (finding.sentence.clone(), plain),
         Column::Since => (ago(finding.first_seen_ns), plain),

@@ -59,11 +59,14 @@ impl serde::Serialize for Suspect {
     }
 }
 
-/// What makes a finding the same one from look to look: its rule and whom it is about.
+/// What makes a finding the same one from snapshot to snapshot: its rule, the program and the
+/// subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingId {
     /// The rule.
     pub rule: RuleId,
+    /// The program, where several may be watched; else empty.
+    pub target: Arc<str>,
     /// Whom it is about.
     pub suspect: Suspect,
 }
@@ -139,7 +142,18 @@ impl Finding {
 
     /// Its identity: the same for all snapshots.
     pub fn id(&self) -> FindingId {
-        FindingId { rule: self.rule, suspect: self.suspect.clone() }
+        let (target, suspect) = (Arc::clone(&self.target), self.suspect.clone());
+        FindingId { rule: self.rule, target, suspect }
+    }
+
+    /// Whether both are about the same subject in the same program.
+    pub fn has_subject_of(&self, other: &Finding) -> bool {
+        self.target == other.target && self.suspect == other.suspect
+    }
+
+    /// Whether this is its identity.
+    pub fn is(&self, id: &FindingId) -> bool {
+        self.rule == id.rule && self.target == id.target && self.suspect == id.suspect
     }
 
     /// The line that blocks or, without one, where the task was spawned.

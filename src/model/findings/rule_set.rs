@@ -57,7 +57,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         })
         .filter(|(rule, ..)| look.evaluates(rule))
         .collect();
-    let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
+    let mut groups: HashMap<(usize, &str, &str), AffectedGroup<'_>> = HashMap::new();
     for (at, task) in look.snapshot.tasks.iter().enumerate() {
         let rates = look.rates.get(at).copied().unwrap_or_default();
         for (nth, (_, threshold, measure, _)) in rules.iter().enumerate() {
@@ -69,12 +69,9 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
                 continue;
             }
             let is_new = look.before_ns.is_none_or(|before| task.since_ns > before);
-            let group = groups.entry((nth, &task.meta.group)).or_insert(AffectedGroup {
-                task,
-                measure,
-                tasks: 0,
-                new: 0,
-            });
+            let group = groups
+                .entry((nth, &task.meta.target, &task.meta.group))
+                .or_insert(AffectedGroup { task, measure, tasks: 0, new: 0 });
             group.tasks += 1;
             group.new += u64::from(is_new);
             if measure > group.measure {
@@ -83,15 +80,17 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         }
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_unstable_by_key(|((nth, name), group)| (*nth, u64::MAX - group.measure, *name));
+    groups.sort_unstable_by_key(|((nth, target, name), group)| {
+        (*nth, u64::MAX - group.measure, *target, *name)
+    });
     let mut reported = vec![0; rules.len()];
-    groups.retain(|((nth, _), _)| {
+    groups.retain(|((nth, ..), _)| {
         reported[*nth] += 1;
         reported[*nth] <= MAX_GROUPS
     });
     groups
         .into_iter()
-        .map(|((nth, _), group)| {
+        .map(|((nth, ..), group)| {
             let (.., describe) = rules[nth];
             describe(look, &group)
         })

@@ -74,7 +74,7 @@ impl FindingStore {
 
     fn take(&mut self, now: u64, candidate: Finding) {
         let same = |entry: &&mut Entry| {
-            entry.finding.rule == candidate.rule && entry.finding.suspect == candidate.suspect
+            entry.finding.rule == candidate.rule && entry.finding.has_subject_of(&candidate)
         };
         match self.entries.iter_mut().find(same) {
             Some(entry) => entry.take(now, candidate),
@@ -108,7 +108,7 @@ impl FindingStore {
                 let whole = &entry.finding;
                 whole.rule.rule().covers.contains(&part.rule)
                     && whole.count > 0
-                    && whole.suspect == part.suspect
+                    && whole.has_subject_of(part)
                     && whole.last_seen_ns.saturating_add(SAME_NS) >= part.last_seen_ns
                     && whole.last_seen_ns >= part.first_seen_ns
             };

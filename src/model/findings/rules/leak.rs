@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, GroupCount, Look, RuleId, Severity,
     growth::Growth,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -36,10 +36,15 @@ const LEAST_NS: u64 = 10_000_000_000;
 /// Groups that are followed at a time.
 const GROUPS: usize = 1_000;
 
+/// The names of a group's program and of the group.
+fn group_of(group: &GroupCount<'_>) -> [Arc<str>; 2] {
+    [group.youngest.meta.target.clone(), group.name.clone()]
+}
+
 /// The number of tasks of each group over time.
 #[derive(Clone, Debug, Default)]
 struct Leak {
-    followed: HashMap<Arc<str>, Growth>,
+    followed: HashMap<[Arc<str>; 2], Growth>,
 }
 
 impl RuleState for Leak {
@@ -49,13 +54,13 @@ impl RuleState for Leak {
         let mut candidates = Vec::new();
         let seen = look.groups.iter().filter(|group| group.living > 0);
         if !followed.is_empty() {
-            let names: HashSet<&str> = seen.clone().map(|group| &**group.name).collect();
-            followed.retain(|name, _| names.contains(&**name));
+            let names: HashSet<_> = seen.clone().map(group_of).collect();
+            followed.retain(|names_of_group, _| names.contains(names_of_group));
         }
         for group in seen {
-            let Some(growth) = followed.get_mut(group.name) else {
+            let Some(growth) = followed.get_mut(&group_of(group)) else {
                 if followed.len() < GROUPS {
-                    followed.insert(group.name.clone(), Growth::new(now, group.living));
+                    followed.insert(group_of(group), Growth::new(now, group.living));
                 }
                 continue;
             };
