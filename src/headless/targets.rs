@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{plan::ENDLESS_BASELINE, run::Run};
-use crate::model::{Link, TargetFigures};
+use crate::model::{Connection, TargetFigures};
 
 impl Run<'_> {
     /// Waits until a target has sent something; says whether one has.
@@ -24,8 +24,8 @@ impl Run<'_> {
     /// What there is to say of targets that have said nothing.
     pub(super) fn silence(&self) -> Option<String> {
         let snapshot = self.model.snapshot()?;
-        let of = |target: &TargetFigures| match &target.link {
-            Link::Lost { reason, .. } => format!("{}: {reason}", target.name),
+        let of = |target: &TargetFigures| match &target.connection {
+            Connection::Lost { reason, .. } => format!("{}: {reason}", target.name),
             _ => format!("{}: no answer yet", target.name),
         };
         let silent = snapshot.targets.iter().filter(|target| target.process == 0);
@@ -36,7 +36,7 @@ impl Run<'_> {
     /// What there is to say of targets that are not heard of any more.
     pub(super) fn gone(&self) -> Option<String> {
         let snapshot = self.model.snapshot()?;
-        let gone = snapshot.targets.iter().filter(|target| !target.link.is_live());
+        let gone = snapshot.targets.iter().filter(|target| !target.connection.is_live());
         let of = |target: &TargetFigures| {
             format!("{} is {}", target.name, target.status(snapshot.taken_ns))
         };

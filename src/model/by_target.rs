@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Link, Target, TargetFigures, TaskRates, TaskStats, rates};
+use super::{Connection, Target, TargetFigures, TaskRates, TaskStats, rates};
 
 /// Remembers the snapshot that first showed the last update of each target.
 #[derive(Clone, Debug, Default)]
@@ -37,14 +37,14 @@ impl ByTarget {
         self.spans_ns.resize(now.targets.len(), None);
         for (at, target) in now.targets.iter().enumerate() {
             let tasks = of(now, target);
-            if matches!(target.link, Link::Lost { .. } | Link::Stale { .. }) {
+            if matches!(target.connection, Connection::Lost { .. } | Connection::Stale { .. }) {
                 rates.extend(tasks.iter().map(|_| TaskRates::UNKNOWN));
                 continue;
             }
             let first = &mut self.first[at];
             let before = first.as_ref().map(|first| (first, &first.targets[at]));
             let same = before.filter(|(_, before)| before.process == target.process);
-            let span = same.map(|(_, b)| target.counted_ns.saturating_sub(b.counted_ns));
+            let span = same.map(|(_, b)| target.known_until_ns.saturating_sub(b.known_until_ns));
             match (same, last, span) {
                 (Some(_), Some(last), Some(..rates::MIN_SPAN_NS)) => {
                     rates.extend(carried(tasks, last, target, rates_there));
@@ -65,9 +65,9 @@ impl ByTarget {
     pub(super) fn rates_since(&mut self, now: &Target, first: &Target, rates: &mut [TaskRates]) {
         for (at, target) in now.targets.iter().enumerate() {
             let before = first.targets.get(at).filter(|before| before.process == target.process);
-            let span = before.map(|b| target.counted_ns.saturating_sub(b.counted_ns));
+            let span = before.map(|b| target.known_until_ns.saturating_sub(b.known_until_ns));
             let Some(span) = span.filter(|span| *span >= rates::MIN_SPAN_NS) else { continue };
-            if !target.link.is_live() {
+            if !target.connection.is_live() {
                 continue;
             }
             let tasks = of(now, target);
@@ -111,13 +111,13 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn target(nth: u64, process: u64, counted_ns: u64) -> TargetFigures {
+    fn target(nth: u64, process: u64, known_until_ns: u64) -> TargetFigures {
         TargetFigures {
             name: format!("t{nth}").into(),
-            link: Link::Connected,
+            connection: Connection::Connected,
             process,
             keys: nth * 100..nth * 100 + 100,
-            counted_ns,
+            known_until_ns,
             tasks: 1,
             losses: Losses::default(),
         }
@@ -154,7 +154,7 @@ mod tests {
             let mut now = snapshot((10 + second) * S, [polled(1, 100 * second)]);
             now.targets = vec![target(0, 1, (10 + second) * S)];
             if second == 3 {
-                now.targets[0].link = Link::Stale { since_ns: 12 * S };
+                now.targets[0].connection = Connection::Stale { since_ns: 12 * S };
             }
             model.advance(now.into());
             seen.push((model.rates(0).unknown, model.rates(0).polls));

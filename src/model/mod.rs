@@ -23,10 +23,10 @@ mod timeline;
 use std::{cell::OnceCell, sync::Arc};
 
 pub use crate::snapshot::{
-    Accuracy, AsyncOpStats, ConsoleStats, CurrentPoll, Description, Distributions, FieldId, Flavor,
-    Gauge, GaugeValue, HogStats, LabStats, Lesson, Link, Losses, MachineStats, PollSpans,
-    ResourceStats, Resources, RuntimeStats, Subject, Subscription, Target, TargetFigures, TaskKind,
-    TaskMeta, TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
+    Accuracy, AsyncOpStats, Connection, ConsoleStats, CurrentPoll, Description, Distributions,
+    FieldId, Flavor, Gauge, GaugeValue, HogStats, LabStats, Lesson, Losses, MachineStats,
+    PollSpans, ResourceStats, Resources, RuntimeStats, Subject, Subscription, Target,
+    TargetFigures, TaskKind, TaskMeta, TaskStats, WorkerPolls, WorkerStats, WorkloadStats,
 };
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpStats, Link, Losses, ResourceStats, Resources, Target, TargetFigures, TaskMeta,
-        TaskStats,
+        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Target, TargetFigures,
+        TaskMeta, TaskStats,
         testing::{resource, snapshot, task},
     },
     probe::State,
@@ -21,13 +21,13 @@ macro_rules! screen {
 
 const NOW: u64 = 100 * S;
 
-fn target(name: &str, nth: u64, link: Link) -> TargetFigures {
+fn target(name: &str, nth: u64, connection: Connection) -> TargetFigures {
     TargetFigures {
         name: name.into(),
-        link,
+        connection,
         process: 1,
         keys: nth * 1000..(nth + 1) * 1000,
-        counted_ns: NOW,
+        known_until_ns: NOW,
         tasks: 3,
         losses: Losses::default(),
     }
@@ -74,15 +74,15 @@ fn stage(moment: Target) -> Stage {
 #[test]
 fn several_targets_are_one_table_and_each_says_how_it_stands() {
     let reason = "Connection refused".into();
-    let lost = Link::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
-    let mut restarted = target("jobs:6669", 3, Link::Connected);
+    let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
+    let mut restarted = target("jobs:6669", 3, Connection::Connected);
     restarted.process = 2;
     restarted.losses = Losses { dropped_events: 12, behind: true, ..Losses::default() };
     let mut stage = stage(moment(
         NOW,
         vec![
-            target("app:6669", 0, Link::Connected),
-            target("web:6669", 1, Link::Stale { since_ns: NOW - 2 * S }),
+            target("app:6669", 0, Connection::Connected),
+            target("web:6669", 1, Connection::Stale { since_ns: NOW - 2 * S }),
             target("old:6669", 2, lost),
             restarted,
         ],
@@ -99,7 +99,8 @@ fn several_targets_are_one_table_and_each_says_how_it_stands() {
 
 #[test]
 fn without_an_answer_the_screen_says_what_the_target_needs() {
-    let nobody = TargetFigures { process: 0, tasks: 0, ..target("app:6669", 0, Link::Connecting) };
+    let nobody =
+        TargetFigures { process: 0, tasks: 0, ..target("app:6669", 0, Connection::Connecting) };
     let mut empty = moment(NOW, vec![nobody]);
     empty.tasks.clear();
     let mut stage = stage(empty);
@@ -109,7 +110,7 @@ fn without_an_answer_the_screen_says_what_the_target_needs() {
 
 #[test]
 fn a_lock_its_holder_and_who_waits() {
-    let mut now = moment(NOW, vec![target("app:6669", 0, Link::Connected)]);
+    let mut now = moment(NOW, vec![target("app:6669", 0, Connection::Connected)]);
     let lock = ResourceStats {
         state: "locked=true".into(),
         is_taken: Some(true),

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{ConsoleStats, Factor, Flavor, HogStats, Link, Model, Target},
+    model::{Connection, ConsoleStats, Factor, Flavor, HogStats, Model, Target},
     text::{bucket_duration, duration, factor, optional},
 };
 
@@ -103,7 +103,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     }
     parts.push(left(2, snapshot.description.name.to_string(), look.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
-    if let Some((text, style)) = links(snapshot, look) {
+    if let Some((text, style)) = connections(snapshot, look) {
         parts.push(left(1, text, style));
     }
     parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
@@ -117,9 +117,9 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
 }
 
 /// How the connections stand, if there are any.
-fn links(snapshot: &Target, look: Look) -> Option<(String, Style)> {
+fn connections(snapshot: &Target, look: Look) -> Option<(String, Style)> {
     let targets = &snapshot.targets;
-    let live = targets.iter().filter(|target| target.link.is_live()).count();
+    let live = targets.iter().filter(|target| target.connection.is_live()).count();
     let gaps = targets.iter().any(|target| target.losses.is_incomplete());
     match (targets.as_slice(), live) {
         ([], _) => None,
@@ -127,9 +127,9 @@ fn links(snapshot: &Target, look: Look) -> Option<(String, Style)> {
         ([_], 1) => Some(("connected".to_owned(), look.good())),
         (all, live) if live == all.len() => Some((format!("{live} connected"), look.good())),
         ([one], _) => {
-            let text = match one.link {
-                Link::Connecting => "connecting",
-                Link::Stale { .. } => "STALE",
+            let text = match one.connection {
+                Connection::Connecting => "connecting",
+                Connection::Stale { .. } => "STALE",
                 _ if one.process == 0 => "not connected",
                 _ => "DISCONNECTED",
             };

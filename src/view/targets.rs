@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Link, TargetFigures},
+    model::{Connection, TargetFigures},
     text::{count, wrap},
 };
 
@@ -56,7 +56,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             false => Vec::new(),
         };
         lines = targets.iter().map(|target| line(look, target, taken_ns)).collect();
-        let live = rest.iter().filter(|target| target.link.is_live()).count();
+        let live = rest.iter().filter(|target| target.connection.is_live()).count();
         if !rest.is_empty() {
             let text = format!(" and {} more targets, {live} connected", rest.len());
             lines.push(vec![(text, look.dim())]);
@@ -69,12 +69,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// The worse off a target is, the less.
 fn trouble(target: &TargetFigures) -> u8 {
-    match target.link {
-        Link::Lost { .. } => 0,
-        Link::Stale { .. } => 1,
-        Link::Connecting => 2,
-        Link::Connected if !target.losses.words().is_empty() => 3,
-        Link::Connected => 4,
+    match target.connection {
+        Connection::Lost { .. } => 0,
+        Connection::Stale { .. } => 1,
+        Connection::Connecting => 2,
+        Connection::Connected if !target.losses.words().is_empty() => 3,
+        Connection::Connected => 4,
     }
 }
 
@@ -99,11 +99,11 @@ fn line(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
 
 /// How the connection stands, and how many tasks there are.
 fn head(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
-    let (sign, style) = match &target.link {
-        Link::Connecting => (look.glyph("○", "o"), look.dim()),
-        Link::Connected => (look.glyph("●", "*"), look.good()),
-        Link::Stale { .. } => (look.glyph("▲", "!"), look.warning()),
-        Link::Lost { .. } => (look.glyph("×", "x"), look.critical()),
+    let (sign, style) = match &target.connection {
+        Connection::Connecting => (look.glyph("○", "o"), look.dim()),
+        Connection::Connected => (look.glyph("●", "*"), look.good()),
+        Connection::Stale { .. } => (look.glyph("▲", "!"), look.warning()),
+        Connection::Lost { .. } => (look.glyph("×", "x"), look.critical()),
     };
     let mut pieces: Pieces = vec![
         (format!(" {sign} "), style),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Link, Model, Subscription, Suspect, Target},
+    model::{Connection, Model, Subscription, Suspect, Target},
     source::{AttachSource, Source},
 };
 use console_subscriber::ConsoleLayer;
@@ -165,7 +165,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     });
 
     program.kill();
-    let lost = |s: &Target| matches!(s.targets[0].link, Link::Lost { .. });
+    let lost = |s: &Target| matches!(s.targets[0].connection, Connection::Lost { .. });
     watching.wait_for("end of the connection", |s, _| lost(s));
     std::fs::remove_file(&place).unwrap();
     drop(program);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Link, Subject, Subscription, Target},
+    model::{Connection, Subject, Subscription, Target},
     source::{Address, AttachSource, Source},
 };
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
@@ -69,7 +69,7 @@ fn names(snapshot: &Target) -> Vec<String> {
 }
 
 fn is_lost(snapshot: &Target) -> bool {
-    matches!(snapshot.targets[0].link, Link::Lost { .. })
+    matches!(snapshot.targets[0].connection, Connection::Lost { .. })
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_first_snapshot_is_there_before_any_target_is() {
     let mut source = AttachSource::start(&[address]).unwrap();
     let snapshot = source.snapshot(&Subscription::default());
     assert!(snapshot.tasks.is_empty() && snapshot.targets.len() == 1);
-    assert!(!snapshot.targets[0].link.is_live());
+    assert!(!snapshot.targets[0].connection.is_live());
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn more_than_tonics_limit_is_read() {
     assert!(prost::Message::encoded_len(&first) > 4 << 20);
     let target = ConsoleServer::start(first);
     let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 50_000);
-    assert!(snapshot.targets[0].link.is_live());
+    assert!(snapshot.targets[0].connection.is_live());
 }
 
 #[test]
@@ -98,7 +98,9 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
     let target = ConsoleServer::start(update([(1, &*name, None)]));
     let snapshot = watch(&[&target])
         .wait_for("refusal", |s| s.targets[0].losses.unread_updates > 0 && is_lost(s));
-    let Link::Lost { reason, .. } = &snapshot.targets[0].link else { panic!("it is lost") };
+    let Connection::Lost { reason, .. } = &snapshot.targets[0].connection else {
+        panic!("it is lost")
+    };
     assert_eq!(&**reason, "an update is larger than 64MiB");
     assert!(snapshot.tasks.is_empty());
 }
@@ -135,7 +137,7 @@ fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
         ConsoleServer::at(path, update([(1, "new", None), (2, "too", None)]), Manners::default());
     let next = watching.wait_for("successor", |s| s.targets[0].process == 2);
     assert_eq!(names(&next), ["new", "too"]);
-    assert!(next.targets[0].link.is_live());
+    assert!(next.targets[0].connection.is_live());
 }
 
 #[test]
@@ -143,9 +145,10 @@ fn a_target_that_falls_silent_is_stale_and_lives_again() {
     let target = ConsoleServer::start(update([(1, "a", None)]));
     let mut watching = watch(&[&target]);
     watching.wait_for("tasks", |s| !s.tasks.is_empty());
-    let stale = watching.wait_for("silence", |s| matches!(s.targets[0].link, Link::Stale { .. }));
+    let stale = watching
+        .wait_for("silence", |s| matches!(s.targets[0].connection, Connection::Stale { .. }));
     assert_eq!(names(&stale), ["a"]);
-    watching.wait_while("life", |s| s.targets[0].link.is_live(), || target.send(&nothing()));
+    watching.wait_while("life", |s| s.targets[0].connection.is_live(), || target.send(&nothing()));
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub use stack::testing;
 pub use stack::{Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};
-pub use target::{Link, Losses, TargetFigures};
+pub use target::{Connection, Losses, TargetFigures};
 pub use task::{TaskKind, TaskMeta, TaskStats};
 pub use time_without_cpu::{Stop, TimeWithoutCpu};
 

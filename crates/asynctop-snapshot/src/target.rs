@@ -11,14 +11,14 @@ pub struct TargetFigures {
     /// What people call it: its address without what is the same for all.
     pub name: Arc<str>,
     /// How the connection to it stands.
-    pub link: Link,
+    pub connection: Connection,
     /// Counts the processes that answered at this address: their tasks do not mix.
     pub process: u64,
     /// The keys that its tasks may have; no other target's lie between them.
     pub keys: Range<u64>,
     /// Up to when its counts are known, on the snapshot's clock. Rates are taken between
     /// two such moments.
-    pub counted_ns: u64,
+    pub known_until_ns: u64,
     /// Its living tasks.
     pub tasks: u64,
     /// What is known to be missing from the picture of it.
@@ -28,7 +28,7 @@ pub struct TargetFigures {
 /// How the connection to a target stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Link {
+pub enum Connection {
     /// The first connection is on its way.
     Connecting,
     /// Updates come.
@@ -49,20 +49,20 @@ pub enum Link {
     },
 }
 
-impl Link {
+impl Connection {
     /// The word for it in reports.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Link::Connecting => "connecting",
-            Link::Connected => "connected",
-            Link::Stale { .. } => "stale",
-            Link::Lost { .. } => "lost",
+            Connection::Connecting => "connecting",
+            Connection::Connected => "connected",
+            Connection::Stale { .. } => "stale",
+            Connection::Lost { .. } => "lost",
         }
     }
 
     /// Whether what is shown is of now.
     pub fn is_live(&self) -> bool {
-        *self == Link::Connected
+        *self == Connection::Connected
     }
 }
 
@@ -70,14 +70,14 @@ impl TargetFigures {
     /// How the connection stands, in some words.
     pub fn status(&self, taken_ns: u64) -> String {
         let ago = |since_ns: &u64| duration(taken_ns.saturating_sub(*since_ns));
-        match &self.link {
-            Link::Connecting => "connecting".to_owned(),
-            Link::Connected if self.process > 1 => {
+        match &self.connection {
+            Connection::Connecting => "connecting".to_owned(),
+            Connection::Connected if self.process > 1 => {
                 format!("connected to process {}, restarted", self.process)
             }
-            Link::Connected => "connected".to_owned(),
-            Link::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),
-            Link::Lost { since_ns, reason, retry_in_ns } => {
+            Connection::Connected => "connected".to_owned(),
+            Connection::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),
+            Connection::Lost { since_ns, reason, retry_in_ns } => {
                 let since = match since_ns {
                     Some(since_ns) => format!("disconnected for {}", ago(since_ns)),
                     None => "not connected".to_owned(),

@@ -102,5 +102,5 @@ fn is_current(look: &Look<'_>, task: &TaskStats) -> bool {
     let mut targets = look.snapshot.targets.iter();
     targets
         .find(|target| target.keys.contains(&task.key))
-        .is_none_or(|target| target.link.is_live())
+        .is_none_or(|target| target.connection.is_live())
 }

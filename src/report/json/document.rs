@@ -92,7 +92,7 @@ impl<'a> TargetDoc<'a> {
     fn of(target: &'a TargetFigures, rates_span_ns: Option<u64>) -> Self {
         TargetDoc {
             name: &target.name,
-            link: target.link.as_str(),
+            link: target.connection.as_str(),
             process: target.process,
             tasks: target.tasks,
             rates_span_ns,

@@ -53,7 +53,7 @@ fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<
     }
     for (at, target) in snapshot.targets.iter().enumerate() {
         let mut status = [vec![target.status(snapshot.taken_ns)], target.losses.words()].concat();
-        let span = model.target_rates_span_ns(at).filter(|_| target.link.is_live());
+        let span = model.target_rates_span_ns(at).filter(|_| target.connection.is_live());
         status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
         writeln!(out, "target       {}  {}", target.name, status.join(", "))?;
     }

@@ -190,10 +190,10 @@ impl Looking {
         let living = self.tasks[first..].iter().filter(|task| !task.state.is_done());
         self.targets.push(TargetFigures {
             name: Arc::clone(target.name()),
-            link: link.figures(now),
+            connection: link.figures(now),
             process: target.process(),
             keys: target.keys(),
-            counted_ns: target.counted().unsigned_abs(),
+            known_until_ns: target.counted().unsigned_abs(),
             tasks: living.count() as u64,
             losses: target.losses(),
         });
