@@ -112,8 +112,11 @@ fn dump_of_another_program_is_an_error_of_one_line() {
     assert_eq!(error_of(&none), "error: no process has the id 4194999\n");
 
     let case = Case::new("sleep");
-    let (_, output) = case.inspect("sleep 600 > log 2> errors", "[ -e log ]", "dump $PID");
-    assert!(error_of(&output).contains("is not a Tokio program that can be read"));
+    // Before that it is a copy of the shell.
+    let is_ready = "tr '\\n' ' ' < /proc/$PID/status | grep -q '^Name:.sleep .*State:.S'";
+    let (_, output) = case.inspect("sleep 600 > log 2> errors", is_ready, "dump $PID");
+    let error = error_of(&output);
+    assert!(error.contains("is not a Tokio program that can be read"), "{error}");
     for bad in ["0", "-1", "pid", "99999999999"] {
         assert_eq!(run(&["dump", bad]).status.code(), Some(2), "{bad}");
     }
