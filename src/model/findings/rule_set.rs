@@ -30,14 +30,13 @@ impl Default for RuleSet {
 impl RuleSet {
     /// The candidates of all rules that are on.
     pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let is_on = |rule: &Rule| look.evaluates(rule);
         let mut candidates = of_tasks(look);
-        for rule in RULES.into_iter().filter(|rule| is_on(rule)) {
+        for rule in RULES.into_iter().filter(|rule| look.evaluates(rule)) {
             if let Check::Snapshot(check) = rule.check {
                 candidates.extend(check(look));
             }
         }
-        for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| is_on(rule)) {
+        for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| look.evaluates(rule)) {
             candidates.extend(state.check(look));
         }
         candidates
