@@ -2,6 +2,15 @@
 
 use crate::copy::{Registers, copy_stack};
 
+/// Reads the memory of a process: copies the bytes at an address into the buffer, and returns how
+/// many there are up to the first one that cannot be read.
+pub(crate) type ReadMemory = dyn Fn(u64, &mut [u8]) -> usize + Send;
+
+/// Reads the memory of this process.
+pub(crate) fn own_memory(address: u64, bytes: &mut [u8]) -> usize {
+    copy_stack(address, bytes).unwrap_or(0)
+}
+
 /// A call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
@@ -20,21 +29,21 @@ impl Registers {
 }
 
 /// The `N` bytes at `address`, if they can be read.
-fn bytes_at<const N: usize>(address: u64) -> Option<[u8; N]> {
+fn bytes_at<const N: usize>(read: &ReadMemory, address: u64) -> Option<[u8; N]> {
     let mut code = [0; N];
-    (copy_stack(address, &mut code) == Ok(N)).then_some(code)
+    (read(address, &mut code) == N).then_some(code)
 }
 
 /// The `N` bytes before `address`, if they can be read.
-fn bytes_before<const N: usize>(address: u64) -> Option<[u8; N]> {
-    bytes_at(address.checked_sub(N as u64)?)
+fn bytes_before<const N: usize>(read: &ReadMemory, address: u64) -> Option<[u8; N]> {
+    bytes_at(read, address.checked_sub(N as u64)?)
 }
 
 /// How far the frame pointer is above the stack pointer in the body of the function that begins at
 /// `start`; `None` if its first instructions do not determine it.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn frame_size(start: u64) -> Option<u64> {
-    parse_prologue(&bytes_at::<32>(start)?)
+pub(super) fn frame_size(read: &ReadMemory, start: u64) -> Option<u64> {
+    parse_prologue(&bytes_at::<32>(read, start)?)
 }
 
 /// `push rbp; mov rbp, rsp`, any number of `push`, and `sub rsp, …` if it needs more.
@@ -64,14 +73,14 @@ fn parse_prologue(code: &[u8]) -> Option<u64> {
 /// Not determined by the first instructions on this architecture: the frame pointer may be anywhere
 /// in the frame.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn frame_size(_start: u64) -> Option<u64> {
+pub(super) fn frame_size(_read: &ReadMemory, _start: u64) -> Option<u64> {
     None
 }
 
 /// The call before `address`, if it is a return address.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn call_before(address: u64) -> Option<Call> {
-    let code = bytes_before::<7>(address)?;
+pub(super) fn call_before(read: &ReadMemory, address: u64) -> Option<Call> {
+    let code = bytes_before::<7>(read, address)?;
     if let [_, _, 0xe8, offset @ ..] = code {
         let offset = i64::from(i32::from_le_bytes(offset));
         return Some(Call::Direct(address.wrapping_add_signed(offset)));
@@ -83,13 +92,13 @@ pub(super) fn call_before(address: u64) -> Option<Call> {
 
 #[cfg(target_arch = "x86_64")]
 fn is_after_system_call(address: u64) -> bool {
-    bytes_before(address) == Some([0x0f, 0x05])
+    bytes_before(&own_memory, address) == Some([0x0f, 0x05])
 }
 
 /// The call before `address`, if it is a return address.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn call_before(address: u64) -> Option<Call> {
-    let instruction = instruction_before(address)?;
+pub(super) fn call_before(read: &ReadMemory, address: u64) -> Option<Call> {
+    let instruction = instruction_before(read, address)?;
     if instruction >> 26 == 0b10_0101 {
         // Counted in instructions, in the lower 26 bits.
         let offset = i64::from((instruction << 6).cast_signed() >> 6) * 4;
@@ -100,17 +109,43 @@ pub(super) fn call_before(address: u64) -> Option<Call> {
 
 #[cfg(target_arch = "aarch64")]
 fn is_after_system_call(address: u64) -> bool {
-    instruction_before(address) == Some(0xd400_0001)
+    instruction_before(&own_memory, address) == Some(0xd400_0001)
 }
 
 #[cfg(target_arch = "aarch64")]
-fn instruction_before(address: u64) -> Option<u32> {
-    bytes_before(address).map(u32::from_le_bytes)
+fn instruction_before(read: &ReadMemory, address: u64) -> Option<u32> {
+    bytes_before(read, address).map(u32::from_le_bytes)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
-    use super::parse_prologue;
+    use super::{Call, call_before, parse_prologue};
+
+    #[test]
+    fn calls_before_return_addresses() {
+        let before = |code: &[u8]| {
+            let mut bytes = vec![0x90; 16 - code.len()];
+            bytes.extend(code);
+            let read = move |address: u64, buffer: &mut [u8]| {
+                let rest = bytes.get((address - 0x1000) as usize..).unwrap_or_default();
+                let len = rest.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&rest[..len]);
+                len
+            };
+            call_before(&read, 0x1010)
+        };
+        assert_eq!(before(&[0xe8, 0x10, 0, 0, 0]), Some(Call::Direct(0x1020)));
+        assert_eq!(before(&[0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(Call::Direct(0x1000)));
+        // call rax; call [rax + 0x20]; call [rip + 0x1000]
+        assert_eq!(before(&[0xff, 0xd0]), Some(Call::Indirect));
+        assert_eq!(before(&[0xff, 0x50, 0x20]), Some(Call::Indirect));
+        assert_eq!(before(&[0xff, 0x15, 0, 0x10, 0, 0]), Some(Call::Indirect));
+        // jmp rax
+        assert_eq!(before(&[0xff, 0xe0]), None);
+        let nothing = |_: u64, _: &mut [u8]| 0;
+        assert_eq!(call_before(&nothing, 0x1010), None);
+        assert_eq!(call_before(&nothing, 3), None);
+    }
 
     #[test]
     fn first_instructions_determine_the_frame_size() {

@@ -1,16 +1,19 @@
-//! From the copied stack of a thread of this process to its functions, files and lines.
+//! From the copied stack of a thread to its functions, files and lines.
 //!
 //! 1. A copy: the thread's registers and the bytes from its stack pointer up. A signal handler
 //!    takes it with [`copy_stack`] on the thread itself, or any other thread does while that one
 //!    sleeps in the kernel.
-//! 2. [`Unwinder`] follows the callers in the copy with the program's unwind tables.
-//! 3. [`Symbolizer`] reads names and lines from the program's debug information. The first stack
-//!    takes up to seconds in a large program, so it belongs on a thread of its own.
+//! 2. [`Unwinder`] follows the callers in the copy with the program's unwind tables: for this
+//!    process, or for another one whose [`Module`]s are given ([`Unwinder::of_process`]).
+//! 3. `Symbolizer` (feature `symbols`, on by default) reads names and lines from the program's
+//!    debug information. The first stack takes up to seconds in a large program, so it belongs on a
+//!    thread of its own. It trusts the program's files, so it is for this process alone.
 //!
-//! May depend on `asynctop-snapshot`, whose [`Stack`](asynctop_snapshot::Stack) is the result, and
-//! on no other crate of asynctop. The crate is empty except on Linux on x86_64 and aarch64.
+//! May depend on `asynctop-snapshot`, whose `Stack` is the result, and on no other crate of
+//! asynctop. The crate is empty except on Linux on x86_64 and aarch64.
 //!
-//! ```
+#![cfg_attr(feature = "symbols", doc = "```")]
+#![cfg_attr(not(feature = "symbols"), doc = "```ignore")]
 //! use asynctop_stack::{Registers, StackCopy, Symbolizer, Unwinder, copy_stack};
 //! use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
 //!
@@ -55,12 +58,16 @@
 
 mod code;
 mod copy;
+mod loaded;
 mod modules;
+#[cfg(feature = "symbols")]
 mod names;
+#[cfg(feature = "symbols")]
 mod symbolizer;
 mod unwind;
 
 pub use copy::{CopyError, Registers, StackCopy, copy_stack};
-pub use modules::Modules;
+pub use modules::{Module, Modules, UnwindTables};
+#[cfg(feature = "symbols")]
 pub use symbolizer::Symbolizer;
 pub use unwind::{Unwinder, Unwound};

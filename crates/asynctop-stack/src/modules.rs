@@ -1,45 +1,45 @@
-//! The modules of this process: the ranges of their code, and their unwind tables.
-#![allow(unsafe_code)]
+//! The modules of a process: the ranges of their code, and their unwind tables.
 
-use std::{
-    ffi::{CStr, OsStr},
-    ops::Range,
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
-    slice,
-    sync::Arc,
-};
+use std::{ops::Range, path::PathBuf, sync::Arc};
 
-use framehop::{ExplicitModuleSectionInfo, Module};
+use framehop::ExplicitModuleSectionInfo;
 
 /// Unwind tables. Copied, because a module may be unloaded while another thread's stack is unwound.
 pub(crate) type Tables = Arc<[u8]>;
 
-/// A file whose code is loaded.
-#[derive(Clone)]
-pub(crate) struct CodeModule {
+/// The program or a shared library, as it is loaded into a process.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Where to read its file from.
+    pub path: PathBuf,
     /// The addresses that it takes up.
     pub range: Range<u64>,
     /// The addresses of its code.
-    code: Range<u64>,
-    functions: Option<FunctionStarts>,
+    pub code: Range<u64>,
     /// What to add to the file's own addresses.
     pub base: u64,
-    /// Where to read it from.
-    pub path: PathBuf,
+    /// Its unwind tables, if it has them.
+    pub tables: Option<UnwindTables>,
+    /// Code in which threads may begin although the unwind tables do not mark it as such.
+    pub first_functions: Vec<Range<u64>>,
 }
 
-/// Start addresses of a module's functions: the index of its unwind tables.
-#[derive(Clone)]
-struct FunctionStarts {
-    /// The index, and its address.
-    index: Tables,
-    index_at: u64,
+/// The unwind tables of a module, as they are in memory.
+#[derive(Clone, Debug)]
+pub struct UnwindTables {
+    /// The section `.eh_frame_hdr`.
+    pub index: Arc<[u8]>,
+    /// The address of the index.
+    pub index_at: u64,
+    /// The section `.eh_frame`. More bytes behind its end do no harm.
+    pub frames: Arc<[u8]>,
+    /// The address of the section.
+    pub frames_at: u64,
 }
 
-impl FunctionStarts {
-    /// The beginning of the function that `address` is in.
-    fn of(&self, address: u64) -> Option<u64> {
+impl UnwindTables {
+    /// The beginning of the last function at or before `address`, and where its rows are.
+    fn entry(&self, address: u64) -> Option<(u64, u64)> {
         /// An address of the tables, their number, and pairs of addresses that are relative to
         /// the index and sorted: what all linkers write.
         const LAYOUT: [u8; 4] = [1, PCREL_SDATA4, 0x03, 0x3b];
@@ -47,182 +47,132 @@ impl FunctionStarts {
         let (_, rest) = rest.split_first_chunk::<4>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let pairs = rest.as_chunks::<8>().0.get(..u32::from_ne_bytes(*count) as usize)?;
-        let start = |pair: &[u8; 8]| {
-            let [a, b, c, d, ..] = *pair;
+        let at = |[a, b, c, d]: [u8; 4]| {
             self.index_at.wrapping_add_signed(i64::from(i32::from_ne_bytes([a, b, c, d])))
         };
+        let start = |&[a, b, c, d, ..]: &[u8; 8]| at([a, b, c, d]);
         let after = pairs.partition_point(|pair| start(pair) <= address);
-        (*layout == LAYOUT).then(|| pairs.get(after.checked_sub(1)?).map(start))?
+        let pair = pairs.get(after.checked_sub(1)?).filter(|_| *layout == LAYOUT)?;
+        let [.., e, f, g, h] = *pair;
+        Some((start(pair), at([e, f, g, h])))
+    }
+
+    /// Whether `address` lies behind the end of the last function that begins before it, in
+    /// code that has no rows. False if the tables do not tell.
+    fn is_gap(&self, address: u64) -> bool {
+        let behind = || {
+            let (start, rows) = self.entry(address)?;
+            // Length, parent, beginning, size: four bytes each.
+            let at = usize::try_from(rows.checked_sub(self.frames_at)?).ok()?;
+            let size = self.frames.get(at.checked_add(12)?..)?.first_chunk()?;
+            Some(address.wrapping_sub(start) >= u64::from(u32::from_ne_bytes(*size)))
+        };
+        behind().unwrap_or(false)
     }
 }
 
 /// Relative to its own place, four bytes, signed.
-const PCREL_SDATA4: u8 = 0x1b;
+pub(crate) const PCREL_SDATA4: u8 = 0x1b;
 
-/// The program and the shared libraries that are loaded into this process.
+impl Module {
+    /// The module in the form that the unwinder needs, if it has unwind tables.
+    pub(crate) fn to_framehop(&self) -> Option<framehop::Module<Tables>> {
+        let UnwindTables { index, index_at, frames, frames_at } = self.tables.clone()?;
+        let at = |address: u64, bytes: &[u8]| {
+            let start = address.wrapping_sub(self.base);
+            start..start.saturating_add(bytes.len() as u64)
+        };
+        let sections = ExplicitModuleSectionInfo {
+            eh_frame_hdr_svma: Some(at(index_at, &index)),
+            eh_frame_svma: Some(at(frames_at, &frames)),
+            eh_frame_hdr: Some(index),
+            eh_frame: Some(frames),
+            ..ExplicitModuleSectionInfo::default()
+        };
+        let name = self.path.to_string_lossy().into_owned();
+        Some(framehop::Module::new(name, self.range.clone(), self.base, sections))
+    }
+}
+
+/// The program and the shared libraries that are loaded into a process.
 #[derive(Clone, Default)]
 pub struct Modules {
     /// The numbers of modules that were ever loaded and unloaded. In another version, an address
     /// may belong to other code.
     pub(crate) version: (u64, u64),
-    list: Vec<CodeModule>,
+    pub(crate) list: Vec<Module>,
 }
 
 impl Modules {
-    /// The modules that are loaded now, and those that have unwind tables with them; `None` if
-    /// they are the same as these.
-    pub(crate) fn changed(&self) -> Option<(Modules, Vec<Module<Tables>>)> {
-        let mut walk = Walk { known: self.version, found: None };
-        // SAFETY: `visit` gets the walk back, which lives during the call.
-        unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut walk).cast()) };
-        walk.found
-    }
-
     /// The module that `address` is in.
-    pub(crate) fn find(&self, address: u64) -> Option<&CodeModule> {
+    pub(crate) fn find(&self, address: u64) -> Option<&Module> {
         self.list.iter().find(|module| module.range.contains(&address))
     }
 
     /// The beginning of the function that `address` is in.
     pub(crate) fn function(&self, address: u64) -> Option<u64> {
-        self.find(address)?.functions.as_ref()?.of(address)
+        Some(self.find(address)?.tables.as_ref()?.entry(address)?.0)
+    }
+
+    /// Whether `address` is in code of a module that has no unwind tables there.
+    pub(crate) fn is_gap(&self, address: u64) -> bool {
+        self.find(address).is_some_and(|module| match &module.tables {
+            Some(tables) => tables.is_gap(address),
+            None => true,
+        })
     }
 
     pub(crate) fn is_code(&self, address: u64) -> bool {
         self.list.iter().any(|module| module.code.contains(&address))
     }
+
+    /// Whether a thread may begin at `address`, beyond what the unwind tables say.
+    pub(crate) fn is_first_function(&self, address: u64) -> bool {
+        let mut ranges = self.list.iter().flat_map(|module| &module.first_functions);
+        ranges.any(|range| range.contains(&address))
+    }
 }
 
-/// A walk over the loaded modules.
-struct Walk {
-    /// The walk ends at once if the modules have this version.
-    known: (u64, u64),
-    /// The modules visited so far.
-    found: Option<(Modules, Vec<Module<Tables>>)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The C library calls this for each module, while none can be loaded or unloaded.
-unsafe extern "C" fn visit(
-    info: *mut libc::dl_phdr_info,
-    _size: libc::size_t,
-    walk: *mut libc::c_void,
-) -> libc::c_int {
-    // SAFETY: `changed` hands the walk in and waits for its end.
-    let walk = unsafe { &mut *walk.cast::<Walk>() };
-    // SAFETY: valid during the call.
-    let info = unsafe { &*info };
-    let version = (info.dlpi_adds, info.dlpi_subs);
-    if version == walk.known {
-        return 1;
-    }
-    let (modules, tables) =
-        walk.found.get_or_insert_with(|| (Modules { version, ..Modules::default() }, Vec::new()));
-    if info.dlpi_phdr.is_null() {
-        return 0;
-    }
-    let headers =
-        // SAFETY: the module's program headers are in memory as long as it is.
-        unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    let name = match info.dlpi_name.is_null() {
-        true => c"",
-        // SAFETY: a C string, valid during the call.
-        false => unsafe { CStr::from_ptr(info.dlpi_name) },
-    };
-    let loaded = Loaded { base: info.dlpi_addr, name, headers };
-    if let Some(module) = loaded.code_module() {
-        tables.extend(loaded.unwind_module(&module));
-        modules.list.push(module);
-    }
-    0
-}
-
-/// A module in memory, during a walk.
-struct Loaded<'a> {
-    /// What to add to the addresses in the headers.
-    base: u64,
-    /// Empty for the program itself.
-    name: &'a CStr,
-    headers: &'a [libc::Elf64_Phdr],
-}
-
-impl<'a> Loaded<'a> {
-    fn code_module(&self) -> Option<CodeModule> {
-        let functions = self.index();
-        let functions =
-            functions.map(|(index, index_at)| FunctionStarts { index: index.into(), index_at });
-        Some(CodeModule {
-            range: self.range(0)?,
-            code: self.range(libc::PF_X).unwrap_or(0..0),
-            functions,
-            base: self.base,
-            path: self.path(),
-        })
-    }
-
-    /// The module with its unwind tables, if it has them.
-    fn unwind_module(&self, module: &CodeModule) -> Option<Module<Tables>> {
-        let FunctionStarts { index, index_at } = module.functions.clone()?;
-        let (frames, frames_at) = self.frames(&index, index_at)?;
-        let at = |address: u64, bytes: &[u8]| {
-            let start = address.wrapping_sub(self.base);
-            start..start + bytes.len() as u64
-        };
-        let sections = ExplicitModuleSectionInfo {
-            eh_frame_hdr_svma: Some(at(index_at, &index)),
-            eh_frame_svma: Some(at(frames_at, frames)),
-            eh_frame_hdr: Some(index),
-            eh_frame: Some(frames.into()),
-            ..ExplicitModuleSectionInfo::default()
-        };
-        let name = module.path.to_string_lossy().into_owned();
-        Some(Module::new(name, module.range.clone(), self.base, sections))
-    }
-
-    fn path(&self) -> PathBuf {
-        match self.name.to_bytes() {
-            [] => PathBuf::from("/proc/self/exe"),
-            name => PathBuf::from(OsStr::from_bytes(name)),
+    /// Two functions, of 16 and of 32 bytes, at 0x1000 and 0x1040.
+    fn tables() -> UnwindTables {
+        let (index_at, frames_at) = (0x2000_u64, 0x3000_u64);
+        let mut index = vec![1, PCREL_SDATA4, 0x03, 0x3b, 0, 0, 0, 0, 2, 0, 0, 0];
+        let mut frames = vec![0; 64];
+        for (number, (start, size)) in [(0x1000_u64, 16_u32), (0x1040, 32)].into_iter().enumerate()
+        {
+            let rows = 24 * number;
+            for address in [start, frames_at + rows as u64] {
+                let offset = address.wrapping_sub(index_at) as u32;
+                index.extend(offset.to_ne_bytes());
+            }
+            frames[rows + 12..rows + 16].copy_from_slice(&size.to_ne_bytes());
         }
+        UnwindTables { index: index.into(), index_at, frames: frames.into(), frames_at }
     }
 
-    fn loaded(&self) -> impl Iterator<Item = &'a libc::Elf64_Phdr> {
-        self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD)
+    #[test]
+    fn functions_and_gaps_between_them() {
+        let tables = tables();
+        let start = |address| tables.entry(address).map(|(start, _)| start);
+        assert_eq!(
+            (start(0xfff), start(0x1000), start(0x103f)),
+            (None, Some(0x1000), Some(0x1000))
+        );
+        assert_eq!(start(0x1040), Some(0x1040));
+        let gaps = [0x100f, 0x1010, 0x103f, 0x1040, 0x105f, 0x1060].map(|at| tables.is_gap(at));
+        assert_eq!(gaps, [false, true, true, false, false, true]);
     }
 
-    /// The addresses of the segments that have all of these flags.
-    fn range(&self, flags: u32) -> Option<Range<u64>> {
-        let wanted = || self.loaded().filter(|header| header.p_flags & flags == flags);
-        let start = wanted().map(|header| header.p_vaddr).min()?;
-        let end = wanted().map(|header| header.p_vaddr + header.p_memsz).max()?;
-        Some(self.base.wrapping_add(start)..self.base.wrapping_add(end))
-    }
-
-    /// The index of the unwind tables, and its address.
-    fn index(&self) -> Option<(&'a [u8], u64)> {
-        let header = self.headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?;
-        self.memory(self.base.wrapping_add(header.p_vaddr))
-            .map(|(bytes, at)| (&bytes[..bytes.len().min(header.p_memsz as usize)], at))
-    }
-
-    /// The unwind tables that the index at `index_at` leads to, and their address. They
-    /// end within the segment, which says so itself: the rest of it does no harm.
-    fn frames(&self, index: &[u8], index_at: u64) -> Option<(&'a [u8], u64)> {
-        let [1, PCREL_SDATA4, _, _, offset @ ..] = index else { return None };
-        let offset = i64::from(i32::from_ne_bytes(*offset.first_chunk()?));
-        self.memory(index_at.wrapping_add(4).wrapping_add_signed(offset))
-    }
-
-    /// What is in memory from `address` to the end of its segment.
-    fn memory(&self, address: u64) -> Option<(&'a [u8], u64)> {
-        let wanted = address.wrapping_sub(self.base);
-        let readable = |header: &&libc::Elf64_Phdr| {
-            let range = header.p_vaddr..header.p_vaddr + header.p_filesz;
-            header.p_flags & libc::PF_R != 0 && range.contains(&wanted)
-        };
-        let segment = self.loaded().find(readable)?;
-        let len = usize::try_from(segment.p_vaddr + segment.p_filesz - wanted).ok()?;
-        // SAFETY: within a segment that is mapped for reading while the walk is on, and
-        // its tables are never written to.
-        Some((unsafe { slice::from_raw_parts(address as *const u8, len) }, address))
+    #[test]
+    fn tables_that_are_cut_have_no_functions() {
+        let mut tables = tables();
+        tables.frames = Arc::from([]);
+        assert!(!tables.is_gap(0x1010), "they do not tell");
+        tables.index = tables.index[..20].into();
+        assert_eq!(tables.entry(0x1000), None);
     }
 }

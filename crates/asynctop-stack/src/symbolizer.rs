@@ -10,7 +10,7 @@ use addr2line::Loader;
 use asynctop_snapshot::{Frame, FrameKind, Stack, text::sanitize};
 
 use crate::{
-    modules::{CodeModule, Modules},
+    modules::{Module, Modules},
     names::{full_name, kind, short_name, short_path},
     unwind::Unwound,
 };
@@ -91,7 +91,7 @@ impl Symbolizer {
     }
 
     /// What the module's file says of the code at `address`, inlined functions first.
-    fn find(&mut self, address: u64, module: &CodeModule) -> Vec<Found> {
+    fn find(&mut self, address: u64, module: &Module) -> Vec<Found> {
         let file = self.files.entry(module.path.clone()).or_insert_with_key(|path| open(path));
         let Some(file) = file else { return Vec::new() };
         let at = address.wrapping_sub(module.base);

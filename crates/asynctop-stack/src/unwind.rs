@@ -6,9 +6,10 @@ use framehop::{CacheNative, FrameAddress, MayAllocateDuringUnwind};
 use framehop::{UnwindRegsNative, Unwinder as _, UnwinderNative};
 
 use crate::{
-    code::{Call, call_before, frame_size},
+    code::{Call, ReadMemory, call_before, frame_size, own_memory},
     copy::{Registers, StackCopy},
-    modules::{Modules, Tables},
+    loaded,
+    modules::{Module, Modules, Tables},
 };
 
 /// A stack that is deeper is cut.
@@ -17,6 +18,8 @@ const FRAMES: usize = 256;
 const TRIES: usize = 512;
 /// Upper bound of the frame of a function.
 const MAX_FRAME: u64 = 1024 * 1024;
+/// Maximum number of return addresses near the inner end of the stack that are tried.
+const RESTARTS: usize = 8;
 
 /// A stack as addresses.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +32,21 @@ pub struct Unwound {
     pub cut: Option<&'static str>,
 }
 
-/// Unwinds copies of stacks of this process's threads with the unwind tables of its modules.
+/// Unwinds copies of stacks of a process's threads with the unwind tables of its modules.
 ///
-/// Keeps a copy of the tables. Modules that are loaded or unloaded later are noticed by the next
-/// unwind.
+/// Keeps a copy of the tables.
 pub struct Unwinder {
     inner: UnwinderNative<Tables, MayAllocateDuringUnwind>,
     cache: CacheNative<MayAllocateDuringUnwind>,
     modules: Arc<Modules>,
+    process: Process,
+}
+
+/// The process whose stacks are unwound.
+enum Process {
+    This,
+    /// Another one, and how to read its memory.
+    Other(Box<ReadMemory>),
 }
 
 /// The callers of a function, and how far they could be followed.
@@ -81,13 +91,31 @@ impl Default for Unwinder {
 }
 
 impl Unwinder {
-    /// An unwinder that has read no tables yet.
+    /// An unwinder for this process, which has read no tables yet. Modules that are loaded or
+    /// unloaded later are noticed by the next unwind.
     pub fn new() -> Self {
-        Unwinder {
-            inner: UnwinderNative::new(),
-            cache: CacheNative::new(),
-            modules: Arc::default(),
+        Unwinder::with(Modules::default(), Process::This)
+    }
+
+    /// An unwinder for another process, whose modules are these. `read` copies the bytes at an
+    /// address of that process into a buffer, and returns how many there are up to the first one
+    /// that cannot be read.
+    ///
+    /// Neither the tables nor the memory are trusted: no content of them makes it panic or loop.
+    pub fn of_process(
+        modules: Vec<Module>,
+        read: impl Fn(u64, &mut [u8]) -> usize + Send + 'static,
+    ) -> Self {
+        let modules = Modules { list: modules, ..Modules::default() };
+        Unwinder::with(modules, Process::Other(Box::new(read)))
+    }
+
+    fn with(modules: Modules, process: Process) -> Self {
+        let mut inner = UnwinderNative::new();
+        for module in modules.list.iter().filter_map(Module::to_framehop) {
+            inner.add_module(module);
         }
+        Unwinder { inner, cache: CacheNative::new(), modules: modules.into(), process }
     }
 
     /// The functions that a thread was in, from a copy with all registers, as a signal handler
@@ -108,9 +136,21 @@ impl Unwinder {
     /// the thread's first function can be followed. Calls that have returned leave such places
     /// behind, too, so places of a known call of this function are tried first, then places of a
     /// possible call, then the rest (a tail call).
+    ///
+    /// Where the C library has no unwind tables (musl), not even the first caller is known. The
+    /// result then begins with the instruction pointer, and goes on at that of the first return
+    /// addresses on the stack from which the most callers can be followed.
     pub fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
-        let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
+        let ip = copy.registers.ip;
+        if self.modules.is_gap(ip)
+            && let Some(callers) = self.restart(copy)
+        {
+            let mut addresses = lookups(&callers.frames);
+            addresses.insert(0, ip);
+            return Unwound { addresses, cut: callers.end.reason() };
+        }
+        let first = FrameAddress::from_instruction_pointer(ip);
         // Stops at the first function that needs the frame pointer.
         let known = self.follow(copy, first, native(&copy.registers));
         let mut addresses = lookups(&known.frames);
@@ -120,31 +160,63 @@ impl Unwinder {
         let last = known.frames[known.frames.len() - 1];
         let function = self.modules.function(last.address_for_lookup());
         let sp = known.registers.sp().next_multiple_of(8);
-        let modules = Arc::clone(&self.modules);
-        let rank = |place: u64| {
-            let return_address = copy.word(place.wrapping_add(8))?;
-            let is_code = modules.is_code(return_address);
-            Some(match is_code.then(|| call_before(return_address))?? {
-                Call::Direct(called) if Some(called) == function => 0,
-                Call::Indirect => 1,
-                Call::Direct(_) => 2,
-            })
-        };
-        let mut try_place = |place| self.callers(copy, last, known.registers, place);
-        let own = function.and_then(frame_size).map(|size| known.registers.sp().wrapping_add(size));
-        let mut found = own.filter(|place| rank(*place).is_some()).and_then(&mut try_place);
+        let own = function.and_then(|start| frame_size(self.memory(), start));
+        let own = own.map(|size| known.registers.sp().wrapping_add(size));
+        let own = own.filter(|place| self.rank(copy, function, *place).is_some());
+        let mut found = own.and_then(|place| self.callers(copy, last, known.registers, place));
         if found.is_none() {
             let places = (sp..copy.end()).step_by(8);
-            let mut ranked: Vec<(u8, u64)> =
-                places.filter_map(|place| Some((rank(place)?, place))).collect();
+            let mut ranked: Vec<(u8, u64)> = places
+                .filter_map(|place| Some((self.rank(copy, function, place)?, place)))
+                .collect();
             ranked.sort_unstable();
-            found = ranked.into_iter().take(TRIES).find_map(|(_, place)| try_place(place));
+            let mut tried = ranked.into_iter().take(TRIES);
+            found = tried.find_map(|(_, place)| self.callers(copy, last, known.registers, place));
         }
-        let Some(callers) = found else {
-            return Unwound { addresses, cut: Some("the thread's frame pointer was not found") };
-        };
-        addresses.extend(lookups(&callers.frames[1..]));
-        Unwound { addresses, cut: callers.end.reason() }
+        if let Some(callers) = found {
+            addresses.extend(lookups(&callers.frames[1..]));
+            return Unwound { addresses, cut: callers.end.reason() };
+        }
+        Unwound { addresses, cut: Some("the thread's frame pointer was not found") }
+    }
+
+    /// How likely the function that begins at `function` has stored its caller's frame pointer at
+    /// `place`: the lower, the likelier.
+    fn rank(&self, copy: &StackCopy<'_>, function: Option<u64>, place: u64) -> Option<u8> {
+        let return_address = copy.word(place.wrapping_add(8))?;
+        let is_code = self.modules.is_code(return_address);
+        Some(match is_code.then(|| call_before(self.memory(), return_address))?? {
+            Call::Direct(called) if Some(called) == function => 0,
+            Call::Indirect => 1,
+            Call::Direct(_) => 2,
+        })
+    }
+
+    /// The longest chain of callers that begins at one of the innermost return addresses on the
+    /// stack; the first one that reaches the thread's first function.
+    fn restart(&mut self, copy: &StackCopy<'_>) -> Option<Callers> {
+        let places = (copy.registers.sp.next_multiple_of(8)..copy.end()).step_by(8);
+        let returns: Vec<(u64, u64)> = places
+            .filter_map(|place| Some((place, copy.word(place)?)))
+            .filter(|&(_, word)| {
+                let has_tables = self.modules.is_code(word) && !self.modules.is_gap(word);
+                has_tables && call_before(self.memory(), word).is_some()
+            })
+            .take(RESTARTS)
+            .collect();
+        let mut best: Option<Callers> = None;
+        for (place, address) in returns {
+            let registers = native(&Registers::pointers(address, place.wrapping_add(8)));
+            let Some(address) = FrameAddress::from_return_address(address) else { continue };
+            let callers = self.follow(copy, address, registers);
+            if callers.end == End::Root {
+                return Some(callers);
+            }
+            if best.as_ref().is_none_or(|best| callers.frames.len() > best.frames.len()) {
+                best = Some(callers);
+            }
+        }
+        best
     }
 
     /// The callers of the function at `address`, if its frame pointer leads to `place`.
@@ -184,6 +256,13 @@ impl Unwinder {
                 Ok(Some(next))
                     if next != Registers::UNKNOWN && (callers.sp() > sp || frames.len() == 1) =>
                 {
+                    // Where there are no tables, the frame pointer is taken for granted.
+                    let is_code = self.modules.is_code(next)
+                        || next == 0
+                        || call_before(self.memory(), next).is_some();
+                    if !is_code {
+                        break End::Lost;
+                    }
                     let Some(next) = FrameAddress::from_return_address(next) else {
                         break End::Null;
                     };
@@ -202,8 +281,12 @@ impl Unwinder {
         Callers { frames, end, registers }
     }
 
-    /// Whether the function at `address` has no caller according to the unwind tables.
+    /// Whether the function at `address` has no caller according to the unwind tables or the
+    /// module.
     fn is_root(&mut self, address: FrameAddress) -> bool {
+        if self.modules.is_first_function(address.address_for_lookup()) {
+            return true;
+        }
         let mut registers = native(&Registers::pointers(address.address(), 0));
         // Nothing can be read, so that any other rule fails.
         let caller =
@@ -216,12 +299,20 @@ impl Unwinder {
         &self.modules
     }
 
-    /// Starts again with the modules that are loaded now, if they have changed.
+    /// Reads the memory of the process.
+    fn memory(&self) -> &ReadMemory {
+        match &self.process {
+            Process::This => &own_memory,
+            Process::Other(read) => &**read,
+        }
+    }
+
+    /// Starts again with the modules that are loaded into this process now, if they have changed.
     fn refresh(&mut self) {
-        let Some((modules, tables)) = self.modules.changed() else { return };
-        *self = Unwinder { modules: modules.into(), ..Unwinder::new() };
-        for module in tables {
-            self.inner.add_module(module);
+        if let Process::This = self.process
+            && let Some(modules) = loaded::changed(self.modules.version)
+        {
+            *self = Unwinder::with(modules, Process::This);
         }
     }
 }

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use asynctop_stack::Unwinder;
+
 use crate::{
     error::OpenError,
     inspect::{
@@ -14,7 +16,7 @@ use crate::{
         types::TokioCopy,
     },
     memory::MemoryExt,
-    names::{functions::TypeNames, lines::Lines, text::sanitize, unwind::StackUnwinder},
+    names::{functions::TypeNames, lines::Lines, text::sanitize},
     process::{
         identity::{Identity, Stat},
         maps::{Maps, Pages},
@@ -59,7 +61,7 @@ pub struct Process {
     /// Where each worker's busy time is, by thread, as of the latest inspection.
     pub(crate) busy_words: HashMap<u32, u64>,
     /// Created for the first stack that is read.
-    pub(super) unwinder: Option<StackUnwinder>,
+    pub(super) unwinder: Option<Unwinder>,
 }
 
 impl std::fmt::Debug for Process {

@@ -1,17 +1,15 @@
 //! Stacks of blocked threads. No thread is stopped: a blocked one does not change its stack, and
 //! whether it stayed blocked is checked afterwards.
 
+use asynctop_stack::{Registers, StackCopy};
+
 use crate::{
     inspect::{
         open::Process,
         types::{Frame, ThreadInfo},
     },
     memory::MemoryExt,
-    names::{
-        lines::Lines,
-        text::sanitize,
-        unwind::{StackCopy, StackUnwinder},
-    },
+    names::{lines::Lines, text::sanitize, unwind::unwinder},
     process::{
         maps::Maps,
         threads::{self, Place},
@@ -22,6 +20,19 @@ use crate::{
 const MAX_STACK: u64 = 1 << 18;
 /// Maximum number of copies of one stack.
 const ATTEMPTS: usize = 3;
+
+/// The registers of a thread, and what is above its stack pointer.
+struct Stack {
+    registers: Registers,
+    bytes: Vec<u8>,
+}
+
+impl Stack {
+    fn copy(&self) -> StackCopy<'_> {
+        let is_full = self.bytes.len() as u64 >= MAX_STACK;
+        StackCopy { registers: self.registers, bytes: &self.bytes, is_full }
+    }
+}
 
 impl Process {
     /// Adds the stacks of threads that are blocked in the kernel.
@@ -45,17 +56,16 @@ impl Process {
             Err(reason) => return (Vec::new(), Some(reason.into())),
         };
         let unwinder =
-            self.unwinder.get_or_insert_with(|| StackUnwinder::new(&self.identity, &self.modules));
-        let unwound = unwinder.unwind(&self.identity, &stack);
+            self.unwinder.get_or_insert_with(|| unwinder(&self.identity, maps, &self.modules));
+        let unwound = unwinder.unwind_blocked(&stack.copy());
         let mut frames = Vec::new();
         for address in unwound.addresses {
             self.add_frames(address, &mut frames);
         }
-        let incomplete = "its end could not be confirmed as the thread's first function";
-        (frames, (!unwound.is_complete).then(|| incomplete.into()))
+        (frames, unwound.cut.map(|reason| format!("it is cut: {reason}")))
     }
 
-    fn copy_stack(&self, maps: &Maps, tid: u32) -> Result<StackCopy, &'static str> {
+    fn copy_stack(&self, maps: &Maps, tid: u32) -> Result<Stack, &'static str> {
         for _ in 0..ATTEMPTS {
             let place = threads::place(&self.identity, tid);
             let (stack_pointer, program_counter) = match place {
@@ -73,7 +83,8 @@ impl Process {
             let length = (mapping.range.end - stack_pointer).min(MAX_STACK);
             let bytes = self.identity.bytes(stack_pointer, length as usize);
             if threads::place(&self.identity, tid) == place {
-                return Ok(StackCopy { stack_pointer, program_counter, bytes });
+                let registers = Registers::pointers(program_counter, stack_pointer);
+                return Ok(Stack { registers, bytes });
             }
         }
         Err("it did not stay blocked while its stack was read")

@@ -1,7 +1,6 @@
 //! Names for addresses: future types, source locations, stack frames. Uses `process` and
 //! `memory`.
 
-pub(crate) mod code;
 pub(crate) mod functions;
 pub(crate) mod lines;
 pub(crate) mod location;

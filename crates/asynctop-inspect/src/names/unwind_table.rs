@@ -1,7 +1,5 @@
 //! Where functions begin and end, also in stripped programs: from the index of the unwind table.
 
-use std::sync::Arc;
-
 use crate::{
     memory::{Memory, MemoryExt},
     process::modules::Module,
@@ -13,30 +11,6 @@ const MAX_FUNCTION_BYTES: u64 = 1 << 18;
 /// The layout that all linkers write: version 1; addresses as 4 bytes relative to their place (the
 /// table) or to the index; sorted.
 const HEADER: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
-
-/// Beginnings of a module's functions: the index of its unwind table.
-pub(crate) struct FunctionStarts {
-    index: Arc<[u8]>,
-    /// Address of the index.
-    address: u64,
-}
-
-impl FunctionStarts {
-    pub(crate) fn new(index: Arc<[u8]>, address: u64) -> Self {
-        FunctionStarts { index, address }
-    }
-
-    /// The beginning of the function that `address` is in.
-    pub(crate) fn of(&self, address: u64) -> Option<u64> {
-        let entries = self.index.get(12..).filter(|_| self.index.starts_with(&HEADER))?;
-        let (entries, _) = entries.as_chunks::<8>();
-        let start = |&[a, b, c, d, ..]: &[u8; 8]| {
-            self.address.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into())
-        };
-        let behind = entries.partition_point(|entry| start(entry) <= address);
-        entries.get(behind.checked_sub(1)?).map(start)
-    }
-}
 
 /// Beginnings and sizes of functions, from the index of the unwind table.
 pub(crate) fn functions(memory: &(impl Memory + ?Sized), module: &Module) -> Vec<(u64, u64)> {
