@@ -17,8 +17,7 @@ use std::{
 
 use asynctop::{
     model::{Model, RULES, Subscription, Thresholds},
-    probe::Registry,
-    source::{LiveSource, Source},
+    probe::{LocalSampler, Registry},
 };
 
 const TASKS: [usize; 3] = [1_000, 10_000, 100_000];
@@ -51,7 +50,7 @@ fn measure(count: usize) {
     let mut tasks: Vec<Task> = (0..count)
         .map(|n| Box::pin(registry.instrument(NAMES[n % NAMES.len()], forever())) as Task)
         .collect();
-    let mut source = LiveSource::new("bench", registry, runtime.handle());
+    let mut source = LocalSampler::new("bench", registry, runtime.handle());
     let mut with = Model::with_thresholds(Thresholds::default());
     let mut off = Thresholds::default();
     RULES.into_iter().for_each(|rule| off.set(rule.id, None));
@@ -66,7 +65,7 @@ fn measure(count: usize) {
         }
         let began = Instant::now();
         let subscription = Subscription { groups: true, ..Subscription::default() };
-        let snapshot = Arc::new(source.snapshot(&subscription));
+        let snapshot = Arc::new(source.sample(&subscription));
         let taken = began.elapsed();
         assert_eq!(snapshot.tasks.len(), count);
         // Who comes second finds the figures in the cache: they take turns.

@@ -11,9 +11,9 @@ use std::{
 
 use asynctop::{
     app::{App, Settings},
-    lab::{Command, Lab, LabOptions, find},
+    lab::{Command, Lab, LabOptions, LabSampler, find},
     probe::Registry,
-    source::{LiveSource, Sampler},
+    source::Sampler,
     view,
     watch::{WatchOptions, Watchdog},
 };
@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     let (sender, snapshots) = mpsc::channel();
     let interval = Duration::from_millis(250);
     let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
-    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
     let source = Box::new(source);
     let _sampler = Sampler::start(source, interval, move |one| sender.send(one).is_ok())?;
     let mut app = App::new(Settings::default(), interval);

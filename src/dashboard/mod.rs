@@ -16,9 +16,9 @@ use anyhow::anyhow;
 
 use crate::{
     app::{App, Event, Settings},
-    lab::{self, Command, Lab, LabOptions},
+    lab::{self, Command, Lab, LabOptions, LabSampler},
     model::{Subscription, Thresholds},
-    source::{self, LiveSource, Sampler, Source},
+    source::{self, Sampler, Source},
     term::{self, Access},
     watch::Watchdog,
 };
@@ -89,7 +89,7 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     let lab = Lab::start(lab)?;
     let watchdog = Watchdog::start(registry, options.thresholds.watch())
         .map_err(|error| anyhow!("cannot start the watchdog: {error}; try fewer workers"))?;
-    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
     let result = show(Box::new(source), Some(&lab), options, |_| ());
     lab.shutdown();
     result

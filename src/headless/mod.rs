@@ -19,9 +19,8 @@ use std::{
 use crate::source::{Address, AttachSource};
 use crate::{
     gate::Gate,
-    lab::{Lab, LabOptions},
+    lab::{Lab, LabOptions, LabSampler},
     signals::{self, Notice},
-    source::LiveSource,
     watch::Watchdog,
 };
 pub use error::HeadlessError;
@@ -41,7 +40,7 @@ pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gat
     let lab = Lab::start(options)?;
     let watchdog = Watchdog::start(registry, plan.thresholds.watch());
     let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
-    let source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+    let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
     let mut run = Run::new(Some(&lab), plan, Box::new(source), interrupted);
     run.watchdog = Some(watchdog.handle());
     run.write(out)?;

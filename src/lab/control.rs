@@ -13,14 +13,14 @@ use super::{
     hog::{Hog, HogKind, Orders, Released, Stop, Work},
     options::MAX_WORKERS,
     runtime::{Size, TestRuntime},
-    shared::{Epoch, Shared, Tally},
+    shared::{Shared, Tally},
     spawner::Spawner,
     workload::{Opening, hog},
 };
 use crate::{
     lock::lock,
-    model::Flavor,
-    probe::Registry,
+    probe::{Registry, SampledRuntime},
+    snapshot::Flavor,
     text::{duration_exact, plural},
 };
 
@@ -59,10 +59,10 @@ impl Lab {
     pub fn start(options: LabOptions) -> Result<Lab, LabError> {
         options.check()?;
         let (registry, size) = (options.registry, options.size());
-        let (runtime, epoch) = begin_epoch(registry, size, 1)?;
-        let epoch_number = epoch.number;
-        let shared = Arc::new(Shared::new(options, epoch));
-        let running = Mutex::new(Some(populate(&shared, epoch_number, runtime, size)?));
+        let (runtime, sampled) = begin_epoch(registry, size, 1)?;
+        let epoch = sampled.epoch;
+        let shared = Arc::new(Shared::new(options, sampled));
+        let running = Mutex::new(Some(populate(&shared, epoch, runtime, size)?));
         Ok(Lab { shared, running })
     }
 
@@ -167,7 +167,7 @@ impl Lab {
     }
 
     fn can_run(&self, kind: HogKind) -> Result<(), LabError> {
-        match kind.runs_on(self.shared.epoch().flavor) {
+        match kind.runs_on(self.shared.runtime().flavor()) {
             true => Ok(()),
             false => Err(LabError::NeedsMultiThread(kind.as_str())),
         }
@@ -180,7 +180,7 @@ impl Lab {
     }
 
     fn switch_flavor(&self, running: &mut Running) -> String {
-        let flavor = other(self.shared.epoch().flavor);
+        let flavor = other(self.shared.runtime().flavor());
         self.begin_anew(running, Size { flavor, ..running.size })
     }
 
@@ -189,7 +189,7 @@ impl Lab {
         running: &mut Running,
         change: fn(usize, usize) -> Option<usize>,
     ) -> String {
-        if self.shared.epoch().flavor == Flavor::CurrentThread {
+        if self.shared.runtime().flavor() == Flavor::CurrentThread {
             return "current-thread has one worker: press f for multi-thread first".into();
         }
         let workers = change(running.size.workers, 1);
@@ -205,13 +205,13 @@ impl Lab {
     /// Puts a runtime of this size in the place of the one that runs: all tasks end, and
     /// the workloads begin anew.
     fn begin_anew(&self, running: &mut Running, size: Size) -> String {
-        let number = self.shared.epoch().number + 1;
-        let next = begin_epoch(self.shared.registry, size, number);
-        let next = next.and_then(|(runtime, epoch)| {
-            Ok((populate(&self.shared, number, runtime, size)?, epoch))
+        let epoch = self.shared.runtime().epoch + 1;
+        let next = begin_epoch(self.shared.registry, size, epoch);
+        let next = next.and_then(|(runtime, sampled)| {
+            Ok((populate(&self.shared, epoch, runtime, size)?, sampled))
         });
         match next {
-            Ok((next, epoch)) => {
+            Ok((next, sampled)) => {
                 let mut hog = self.shared.hog();
                 let restarts = hog.on_since().is_some() || hog.restarts;
                 // First, or the old runtime would never come to its end.
@@ -225,7 +225,7 @@ impl Lab {
                     moved = format!("; the hog is now {now}: {then} {NEEDS_MULTI_THREAD}");
                 }
                 drop(hog);
-                *self.shared.epoch() = epoch;
+                *self.shared.runtime() = sampled;
                 *running = next;
                 match size.flavor {
                     Flavor::CurrentThread => format!("runtime: current-thread{moved}"),
@@ -279,11 +279,11 @@ impl fmt::Debug for Lab {
 /// Opens all workloads on a runtime and begins to start their units.
 fn populate(
     shared: &Arc<Shared>,
-    number: u64,
+    epoch: u64,
     runtime: TestRuntime,
     size: Size,
 ) -> Result<Running, LabError> {
-    let spawner = Spawner::new(shared.registry, number as u32, runtime.handle().clone());
+    let spawner = Spawner::new(shared.registry, epoch as u32, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
         let Tally { spec, cancelled, done, failure, gauges, mode, wanted, .. } = tally;
@@ -309,13 +309,20 @@ fn populate(
 fn begin_epoch(
     registry: &'static Registry,
     size: Size,
-    number: u64,
-) -> Result<(TestRuntime, Epoch), LabError> {
+    epoch: u64,
+) -> Result<(TestRuntime, SampledRuntime), LabError> {
     let started_ns = registry.now();
-    let before = registry.threads(started_ns).into();
+    let threads_at_start = registry.threads(started_ns).into();
     let runtime = TestRuntime::start(size).map_err(LabError::Runtime)?;
-    let (handle, threads) = (runtime.handle().clone(), Arc::clone(runtime.threads()));
-    Ok((runtime, Epoch { number, flavor: size.flavor, handle, threads, started_ns, before }))
+    let sampled = SampledRuntime {
+        epoch,
+        handle: runtime.handle().clone(),
+        number: Some(epoch as u32),
+        started_ns,
+        threads_at_start,
+        worker_threads: Arc::clone(runtime.threads()),
+    };
+    Ok((runtime, sampled))
 }
 
 fn other(flavor: Flavor) -> Flavor {

@@ -1,9 +1,9 @@
-//! The runtime under test: workloads of real work on a Tokio runtime of its own, and the
-//! hog that spoils it.
+//! The runtime under test: real workloads on a Tokio runtime of its own, and the hog that blocks
+//! its workers.
 //!
-//! This room knows Tokio and the probe. It knows nothing of screens; whoever wants to see
-//! it asks a [`LiveSource`](crate::source::LiveSource). No call into it ever waits for the
-//! runtime under test: a hog may hold every worker, and all of them still return at once.
+//! Depends on Tokio and the probe, and knows nothing of screens; a [`LabSampler`] takes snapshots of
+//! it. No function of this module waits for the runtime under test: all of them return at once even
+//! if a hog blocks every worker.
 
 mod command;
 mod control;
@@ -16,6 +16,7 @@ mod hog;
 mod mode;
 mod options;
 mod runtime;
+mod sampler;
 mod scenario;
 mod shared;
 mod spawner;
@@ -29,6 +30,6 @@ pub use options::{
     HogOptions, LabOptions, MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS,
 };
 pub use runtime::is_lab_thread;
+pub use sampler::LabSampler;
 pub use scenario::{BUILT_IN, BuiltIn, Scenario, ScenarioError, WorkloadSpec, builtin, find};
-pub(crate) use shared::{Epoch, Shared};
 pub use workload::{Allows, KINDS, Kind, Param, Params, Value, crowd, kind};

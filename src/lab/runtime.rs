@@ -4,10 +4,10 @@ use std::{
     cell::Cell,
     io,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::{self, ThreadId},
+    thread,
 };
 
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{lock::lock, model::Flavor};
+use crate::{probe::WorkerThreads, snapshot::Flavor};
 
 thread_local! {
     static IN_LAB: Cell<bool> = const { Cell::new(false) };
@@ -26,31 +26,6 @@ thread_local! {
 /// as panicked.
 pub fn is_lab_thread() -> bool {
     IN_LAB.try_with(Cell::get).unwrap_or(false)
-}
-
-/// The workers' threads, in the order of their names.
-#[derive(Debug, Default)]
-pub(crate) struct WorkerThreads(Mutex<Vec<(usize, ThreadId)>>);
-
-impl WorkerThreads {
-    fn note(&self, index: usize) {
-        let mut threads = lock(&self.0);
-        threads.push((index, thread::current().id()));
-        threads.sort_unstable_by_key(|(index, _)| *index);
-    }
-
-    /// The threads that have begun so far.
-    #[cfg(not(tokio_unstable))]
-    pub(crate) fn ids(&self) -> Vec<ThreadId> {
-        let threads = lock(&self.0);
-        threads.iter().map(|(_, id)| *id).collect()
-    }
-
-    /// The name of the thread, as given by [`worker_name`].
-    pub(crate) fn name(&self, id: ThreadId) -> Option<String> {
-        let threads = lock(&self.0);
-        threads.iter().find(|(_, known)| *known == id).map(|(index, _)| worker_name(*index))
-    }
 }
 
 fn worker_name(index: usize) -> String {
@@ -108,10 +83,10 @@ impl TestRuntime {
             .build()?;
         let handle = runtime.handle().clone();
         let (until, ended) = oneshot::channel::<()>();
-        let noted = Arc::clone(&threads);
+        let registered = Arc::clone(&threads);
         thread::Builder::new().name(worker_name(0)).spawn(move || {
             IN_LAB.set(true);
-            noted.note(0);
+            registered.register(0);
             // An error is what is waited for: the sender was dropped.
             runtime.block_on(async { drop(ended.await) });
             runtime.shutdown_background();
@@ -122,7 +97,7 @@ impl TestRuntime {
     fn multi_thread(size: Size) -> io::Result<Self> {
         let workers = size.workers;
         let threads = Arc::new(WorkerThreads::default());
-        let noted = Arc::clone(&threads);
+        let registered = Arc::clone(&threads);
         // Tokio's first threads are its workers, later ones belong to the blocking pool.
         let named = AtomicUsize::new(0);
         let runtime = Builder::new_multi_thread()
@@ -137,7 +112,7 @@ impl TestRuntime {
                 IN_LAB.set(true);
                 let number = |name: &str| name.strip_prefix("asynctop-w")?.parse().ok();
                 if let Some(index) = thread::current().name().and_then(number) {
-                    noted.note(index);
+                    registered.register(index);
                 }
             })
             .build()?;

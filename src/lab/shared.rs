@@ -1,5 +1,5 @@
-//! What the lab shows of itself to a source. No task of the lab ever holds a lock of
-//! this, so nobody who looks waits for the runtime under test.
+//! The state that the lab and its sampler share. No task of the lab ever holds one of its locks, so
+//! a reader never waits for the runtime under test.
 
 use std::{
     path::PathBuf,
@@ -9,8 +9,6 @@ use std::{
     },
 };
 
-use tokio::runtime::Handle;
-
 use super::{
     LabOptions, WorkloadSpec,
     failure::Failure,
@@ -18,35 +16,13 @@ use super::{
     hog::{Hog, Hold},
     mode::Mode,
     options::HogOptions,
-    runtime::WorkerThreads,
 };
 use crate::{
     console::Served,
     lock::lock,
-    model::{Flavor, LabStats, Lesson, WorkloadStats},
-    probe::{Registry, ThreadReading},
+    probe::{Registry, SampledRuntime},
+    snapshot::{LabStats, Lesson, WorkloadStats},
 };
-
-/// One runtime in the lab's life.
-#[derive(Clone, Debug)]
-pub(crate) struct Epoch {
-    /// Counts up from 1.
-    pub number: u64,
-    pub flavor: Flavor,
-    pub handle: Handle,
-    pub threads: Arc<WorkerThreads>,
-    /// When it began, on the probe's clock; all its tasks are younger.
-    pub started_ns: u64,
-    /// What the probe's threads had done by then, for others.
-    pub before: Arc<[ThreadReading]>,
-}
-
-impl Epoch {
-    /// The number by which the probe knows the tasks of this runtime.
-    pub(crate) fn runtime(&self) -> u32 {
-        self.number as u32
-    }
-}
 
 /// Counts events of a workload, such as units of closed-loop work, over all epochs.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +63,7 @@ impl Tally {
     }
 }
 
-/// The lab's side and the source's side meet here.
+/// The state of a lab.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub registry: &'static Registry,
@@ -97,11 +73,11 @@ pub(crate) struct Shared {
     pub program: Option<PathBuf>,
     console: Option<Served>,
     hog: Mutex<Hog>,
-    epoch: Mutex<Epoch>,
+    runtime: Mutex<SampledRuntime>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: LabOptions, epoch: Epoch) -> Self {
+    pub(crate) fn new(options: LabOptions, runtime: SampledRuntime) -> Self {
         let LabOptions { scenario, hog, program, console, registry, .. } = options;
         let tally = |spec: &WorkloadSpec| Tally {
             wanted: AtomicUsize::new(spec.count),
@@ -129,7 +105,7 @@ impl Shared {
                 released: None,
                 restarts: false,
             }),
-            epoch: Mutex::new(epoch),
+            runtime: Mutex::new(runtime),
         }
     }
 
@@ -137,16 +113,16 @@ impl Shared {
         lock(&self.hog)
     }
 
-    pub(crate) fn epoch(&self) -> MutexGuard<'_, Epoch> {
-        lock(&self.epoch)
+    pub(crate) fn runtime(&self) -> MutexGuard<'_, SampledRuntime> {
+        lock(&self.runtime)
     }
 
     /// `lab:` and the scenario's name.
-    pub(crate) fn source_name(&self) -> Arc<str> {
+    pub(crate) fn target_name(&self) -> Arc<str> {
         format!("lab:{}", self.scenario).into()
     }
 
-    pub(crate) fn figures(&self) -> LabStats {
+    pub(crate) fn stats(&self) -> LabStats {
         let workload = |tally: &Tally| WorkloadStats {
             name: Arc::clone(&tally.spec.name),
             count: tally.wanted.load(Ordering::Relaxed),

@@ -5,21 +5,6 @@ use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 use super::{Filter, Subject, Target, TaskKind, TaskRates, TaskStats};
 use crate::snapshot::State;
 
-/// The group that a task belongs to by its name: what is left of `heartbeat-12` without
-/// its number.
-///
-/// ```
-/// use asynctop::model::group_name;
-/// assert_eq!(group_name("heartbeat-12"), "heartbeat");
-/// assert_eq!(group_name("conn#7"), "conn");
-/// assert_eq!(group_name("42"), "42");
-/// ```
-pub fn group_name(name: &str) -> &str {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let stem = stem.trim_end_matches(['-', '_', '#', '.', ' ', ':', '/']);
-    if stem.is_empty() { name } else { stem }
-}
-
 /// A column of the group table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupColumn {
@@ -280,13 +265,5 @@ mod tests {
         tasks[3].state = State::Completed;
         let rows = sum_up(&snapshot(0, tasks), &[], GroupColumn::Name, false, &Filter::default());
         assert_eq!(rows[0].stages, [("asks".into(), 2), ("writes".into(), 1)]);
-    }
-
-    #[test]
-    fn names_without_a_stem_stand_for_themselves() {
-        assert_eq!(group_name("7"), "7");
-        assert_eq!(group_name(""), "");
-        assert_eq!(group_name("worker_3"), "worker");
-        assert_eq!(group_name("h2"), "h");
     }
 }

@@ -33,7 +33,7 @@ pub use columns::Column;
 pub use findings::{
     Finding, FindingId, RULES, Rule, RuleId, Severity, Suspect, Thresholds, Unit, Waiter,
 };
-pub use group::{GroupColumn, GroupRow, group_name};
+pub use group::{GroupColumn, GroupRow};
 pub use lag::Lag;
 pub use machine::MachineLoad;
 pub use query::{Filter, Query};

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Histogram, snapshot::State, text::sanitize};
+use crate::{
+    Histogram,
+    snapshot::{State, group_name},
+    text::sanitize,
+};
 
 /// An idle task. Its name is sanitized, as sources do.
 pub(crate) fn task(id: u64, name: &str) -> TaskStats {

@@ -1,25 +1,17 @@
-//! Where snapshots come from: the lab in this process now, a wire or a file later.
+//! Where snapshots come from: the lab in this process, or a program over a connection.
 //!
-//! This room knows the probe, Tokio's metrics and the snapshot. It knows nothing of the
-//! model's derived figures and nothing of screens.
+//! Depends on the lab, the probe and the snapshot; knows nothing of the model and the screens.
 
 #[cfg(feature = "attach")]
 pub mod attach;
-mod live;
-mod meta;
-mod runtime;
+mod lab;
 mod sampler;
-mod timeline;
-mod workers;
 
 #[cfg(feature = "attach")]
 pub use attach::{Address, AttachSource};
-pub use live::LiveSource;
-#[cfg(feature = "attach")]
-use meta::short_path;
 pub use sampler::{Control, Sampler};
 
-use crate::model::{Subscription, Target};
+use crate::snapshot::{Subscription, Target};
 
 /// Something that can be looked at again and again.
 pub trait Source: Send {

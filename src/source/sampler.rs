@@ -25,11 +25,11 @@ const SHARE: u32 = 20;
 ///
 /// ```no_run
 /// # use std::{sync::mpsc, time::Duration};
-/// # use asynctop::{lab::{Lab, LabOptions, find}, source::{LiveSource, Sampler}};
+/// # use asynctop::{lab::{Lab, LabOptions, LabSampler, find}, source::Sampler};
 /// let lab = Lab::start(LabOptions::new(find("mixed")?))?;
 /// let (sender, snapshots) = mpsc::channel();
 /// let sampler = Sampler::start(
-///     Box::new(LiveSource::of_lab(&lab)),
+///     Box::new(LabSampler::new(&lab)),
 ///     Duration::from_millis(250),
 ///     move |snapshot| sender.send(snapshot).is_ok(),
 /// )?;

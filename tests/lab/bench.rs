@@ -7,10 +7,9 @@ use std::{
 };
 
 use asynctop::{
-    lab::{HogKind, Lab, LabOptions, find},
+    lab::{HogKind, Lab, LabOptions, LabSampler, find},
     model::{Flavor, Subscription, Target, TaskStats},
     probe::Registry,
-    source::{LiveSource, Source},
 };
 
 use crate::support::PATIENCE;
@@ -21,13 +20,13 @@ pub const GROUPS: [&str; 8] =
 
 pub struct Bench {
     pub lab: Lab,
-    pub source: LiveSource,
+    pub source: LabSampler,
 }
 
 impl Bench {
     pub fn start(options: LabOptions) -> Bench {
         let lab = Lab::start(options).expect("the lab starts");
-        let source = LiveSource::of_lab(&lab);
+        let source = LabSampler::new(&lab);
         Bench { lab, source }
     }
 
@@ -36,7 +35,7 @@ impl Bench {
     }
 
     pub fn look(&mut self) -> Target {
-        let snapshot = self.source.snapshot(&Subscription::default());
+        let snapshot = self.source.sample(&Subscription::default());
         check_invariants(&snapshot);
         snapshot
     }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use asynctop::{
-    lab::{Command, HogOptions, Lab, LabError, LabOptions, Scenario, WorkloadSpec, find, kind},
+    lab::{
+        Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadSpec, find,
+        kind,
+    },
     model::{Flavor, Target},
     probe::State,
-    source::LiveSource,
 };
 
 use crate::{
@@ -67,7 +69,7 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
     let options = mixed();
     let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("a thread");
     let mut bench = Bench::start(options);
-    bench.source = LiveSource::of_lab(&bench.lab).with_watchdog(watchdog.handle().clone());
+    bench.source = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
     bench.lab.execute(Command::ToggleHog);
     bench.wait("the hog's poll is long", |now| !now.evidence.is_empty());
     for command in [Command::SwitchFlavor, Command::MoreWorkers] {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogOptions, LabOptions},
+    lab::{Command, HogOptions, LabOptions, LabSampler},
     model::{Flavor, Target, TaskStats},
     probe::State,
-    source::{LiveSource, Sampler},
+    source::Sampler,
 };
 
 use crate::{
@@ -101,7 +101,7 @@ fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
     let flavor = Some(Flavor::MultiThread);
     let bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
     let (sender, snapshots) = mpsc::channel();
-    let source = Box::new(LiveSource::of_lab(&bench.lab));
+    let source = Box::new(LabSampler::new(&bench.lab));
     let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
     let _sampler = Sampler::start(source, Duration::from_millis(20), deliver).expect("a thread");
     bench.lab.execute(Command::ToggleHog);

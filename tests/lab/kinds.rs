@@ -181,14 +181,14 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
 #[test]
 fn the_watchdog_names_the_guilty_line_of_each_disease() {
     use asynctop::{
-        source::LiveSource,
+        lab::LabSampler,
         watch::{Evidence, WatchOptions, Watchdog},
     };
     for kind in diseases() {
         let options = options(kind, Flavor::CurrentThread, None);
         let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");
         let mut bench = Bench::start(options);
-        bench.source = LiveSource::of_lab(&bench.lab).with_watchdog(watchdog.handle().clone());
+        bench.source = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
         bench.lab.execute(Command::ToggleHog);
         let (function, causes): (&str, &[&str]) = match kind {
             HogKind::Block => ("hog::block", &["sleeping in clock_nanosleep"]),

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use asynctop::{
     model::{Flavor, Model, Subscription, Target},
-    probe::{Registry, State},
-    source::{LiveSource, Source},
+    probe::{LocalSampler, Registry, State},
     watch::{WatchOptions, Watchdog},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -16,15 +15,15 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn look(source: &mut LiveSource) -> Target {
-    source.snapshot(&Subscription::default())
+fn look(source: &mut LocalSampler) -> Target {
+    source.sample(&Subscription::default())
 }
 
 #[test]
 fn any_runtime_can_be_watched() {
     let registry = Registry::leak();
     let runtime = current_thread();
-    let mut source = LiveSource::new("mine", registry, runtime.handle());
+    let mut source = LocalSampler::new("mine", registry, runtime.handle());
     runtime.spawn(registry.instrument_task("waiter-1", std::future::pending::<()>()));
     runtime.spawn(std::future::pending::<()>());
     runtime.block_on(tokio::task::yield_now());
@@ -58,7 +57,7 @@ fn what_a_thread_did_for_another_runtime_is_not_counted_for_this_one() {
     before.join().expect("no panic");
     let now = std::thread::spawn(move || {
         let runtime = current_thread();
-        let mut source = LiveSource::new("mine", registry, runtime.handle());
+        let mut source = LocalSampler::new("mine", registry, runtime.handle());
         runtime.block_on(registry.instrument("later", work()));
         look(&mut source).workers[0].polls
     });
@@ -70,7 +69,7 @@ fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
     let registry = Registry::leak();
     registry.set_retention(Duration::ZERO);
     let runtime = current_thread();
-    let mut source = LiveSource::new("mine", registry, runtime.handle());
+    let mut source = LocalSampler::new("mine", registry, runtime.handle());
     let mut seen = Vec::new();
     for round in 0..5 {
         let spawn = |n: usize| {
@@ -105,7 +104,7 @@ fn the_ledger_says_on_which_worker_a_long_poll_was() {
     let registry = Registry::leak();
     let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
     let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-    let source = LiveSource::new("mine", registry, runtime.handle());
+    let source = LocalSampler::new("mine", registry, runtime.handle());
     let mut source = source.with_watchdog(watchdog.handle().clone());
     let (end, ends) = std::sync::mpsc::channel::<()>();
     runtime.spawn(registry.instrument("hog", async move {

@@ -11,8 +11,8 @@ use std::{
 
 use asynctop::{
     model::{Subscription, Target},
-    probe::Registry,
-    source::{LiveSource, Sampler, Source},
+    probe::{LocalSampler, Registry},
+    source::{Sampler, Source},
 };
 
 use crate::support::PATIENCE;
@@ -22,7 +22,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 
 /// A source that tells what it is asked, and (by the channel's end) when it is dropped.
 struct Told {
-    live: LiveSource,
+    live: LocalSampler,
     asked: mpsc::Sender<Subscription>,
 }
 
@@ -37,7 +37,7 @@ impl Source for Told {
 
 fn source() -> (Box<Told>, Receiver<Subscription>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let live = LiveSource::new("test", Registry::leak(), runtime.handle());
+    let live = LocalSampler::new("test", Registry::leak(), runtime.handle());
     let (asked, questions) = mpsc::channel();
     (Box::new(Told { live, asked }), questions)
 }

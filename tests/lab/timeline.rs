@@ -8,8 +8,7 @@ use std::{
 
 use asynctop::{
     model::{Knowledge, Model, Seen, Span, Subscription},
-    probe::Registry,
-    source::{LiveSource, Source},
+    probe::{LocalSampler, Registry},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,13 +16,13 @@ use crate::support::{PATIENCE, wait_until};
 
 /// A source whose timeline is on, and the model that follows it.
 struct Watch {
-    source: LiveSource,
+    source: LocalSampler,
     model: Model,
 }
 
 impl Watch {
     fn new(registry: &'static Registry, runtime: &Runtime) -> Watch {
-        let source = LiveSource::new("test", registry, runtime.handle());
+        let source = LocalSampler::new("test", registry, runtime.handle());
         let mut watch = Watch { source, model: Model::default() };
         watch.look();
         watch
@@ -31,7 +30,7 @@ impl Watch {
 
     fn look(&mut self) {
         let subscription = Subscription { timeline: true, ..Subscription::default() };
-        self.model.advance(Arc::new(self.source.snapshot(&subscription)));
+        self.model.advance(Arc::new(self.source.sample(&subscription)));
     }
 
     /// The names of the tasks that the worker polled, poll by poll.
@@ -63,7 +62,7 @@ fn poll_from_before_the_recording_is_busy_from_where_the_recording_began() {
     let runtime = Builder::new_current_thread().build().expect("a runtime");
     let in_the_poll = registry.instrument_task("import", async move {
         let handle = tokio::runtime::Handle::current();
-        let source = LiveSource::new("test", registry, &handle);
+        let source = LocalSampler::new("test", registry, &handle);
         let mut watch = Watch { source, model: Model::default() };
         watch.look();
         let recorded_since = watch.model.timeline().begin_ns();
@@ -180,12 +179,12 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
 fn nothing_is_written_down_unless_somebody_asks() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let mut source = LiveSource::new("test", registry, runtime.handle());
+    let mut source = LocalSampler::new("test", registry, runtime.handle());
     let poll = |name: &str| runtime.block_on(registry.instrument(name, async {}));
     poll("before");
     let mut ask = |timeline| {
         let subscription = Subscription { timeline, ..Subscription::default() };
-        source.snapshot(&subscription).timeline.map(|workers| workers[0].every.spans.len())
+        source.sample(&subscription).timeline.map(|workers| workers[0].every.spans.len())
     };
     assert!(ask(false).is_none());
     assert_eq!(ask(true), Some(0), "from now on");

@@ -4,7 +4,6 @@ use asynctop::{
     lab::{Command, LabOptions, WorkloadSpec, find, kind},
     model::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
     probe::{Registry, State},
-    source::Source,
 };
 
 use crate::{
@@ -113,7 +112,7 @@ fn distributions_come_for_what_is_of_interest_only() {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)
     });
-    let snapshot = bench.source.snapshot(&subscription);
+    let snapshot = bench.source.sample(&subscription);
     let of = |subject: Subject| {
         let found = snapshot.distributions.iter().find(|(of, _)| *of == subject);
         &found.expect("asked for").1

@@ -6,10 +6,9 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogKind, HogOptions, Lab, LabOptions, Scenario},
+    lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario},
     model::{Finding, Model, Severity, Subscription, Suspect},
     probe::Registry,
-    source::{LiveSource, Source},
     watch::{WatchOptions, Watchdog},
 };
 
@@ -162,7 +161,7 @@ impl Case {
         let hog = HogOptions { kind: self.hog.unwrap_or(HogKind::Spin), count: 1, hold };
         let lab = Lab::start(LabOptions { registry, hog, ..LabOptions::new(scenario) });
         let lab = lab.expect("it starts");
-        let mut source = LiveSource::of_lab(&lab).with_watchdog(watchdog.handle().clone());
+        let mut source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
         let mut model = Model::default();
         if self.hog.is_some() {
             lab.execute(Command::ToggleHog);
@@ -171,7 +170,7 @@ impl Case {
         let mut outcome = Outcome { found: None, right_place: false, accused: Vec::new() };
         loop {
             thread::sleep(INTERVAL);
-            model.advance(source.snapshot(&Subscription::default()).into());
+            model.advance(source.sample(&Subscription::default()).into());
             for finding in model.all_findings() {
                 self.judge(finding, &mut outcome);
             }

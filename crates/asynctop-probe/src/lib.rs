@@ -5,7 +5,8 @@
 //! |---|---|---|
 //! | `accounting` | a cell for each task, threads, wakers, the clock; re-exported here | `asynctop-snapshot` |
 //! | `watch` | the watchdog: which poll blocks its thread, at which line, and why (feature `watchdog`) | `accounting`, `asynctop-stack` |
-//! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | both |
+//! | `sampler` | samples the tasks and the runtime of this process into snapshots; re-exported here | `accounting`, `watch` |
+//! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | `accounting`, `watch` |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -22,6 +23,7 @@
 
 mod accounting;
 mod lock;
+mod sampler;
 #[cfg(feature = "watchdog")]
 pub mod testing;
 #[cfg(feature = "watchdog")]
@@ -31,6 +33,8 @@ pub use accounting::{
     CurrentPoll, Instrumented, Kept, PollKind, PollSpan, Reading, Recorded, Recording, Registry,
     State, TICK_NS, TaskView, ThreadReading, instrument, spawn, spawn_named, stage,
 };
+pub use asynctop_snapshot as snapshot;
+pub use sampler::{LocalSampler, SampledRuntime, WorkerThreads};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

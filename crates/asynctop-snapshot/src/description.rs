@@ -137,9 +137,12 @@ impl Description {
     /// The same with this accuracy of a field.
     #[must_use]
     pub fn with(mut self, field: FieldId, accuracy: Accuracy) -> Self {
-        match self.accuracy.binary_search_by_key(&field, |(known, _)| *known) {
-            Ok(at) => self.accuracy[at].1 = accuracy,
-            Err(at) => self.accuracy.insert(at, (field, accuracy)),
+        let known = self.accuracy.binary_search_by_key(&field, |(known, _)| *known);
+        match (known, accuracy) {
+            (Ok(at), Accuracy::Exact) => drop(self.accuracy.remove(at)),
+            (Err(_), Accuracy::Exact) => {}
+            (Ok(at), accuracy) => self.accuracy[at].1 = accuracy,
+            (Err(at), accuracy) => self.accuracy.insert(at, (field, accuracy)),
         }
         self
     }
@@ -241,6 +244,8 @@ mod tests {
             .with(FieldId::Steals, reason("two"));
         assert_eq!(twice.reason(FieldId::Steals), Some("two"));
         assert_eq!(twice.stated().count(), 1);
+        let exact = twice.with(FieldId::Steals, Accuracy::Exact);
+        assert_eq!((exact.reason(FieldId::Steals), exact.stated().count()), (None, 0));
     }
 
     #[test]

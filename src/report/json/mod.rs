@@ -27,15 +27,14 @@
 //!
 //! ```
 //! use asynctop::{
-//!     lab::{Lab, LabOptions, find},
+//!     lab::{Lab, LabOptions, LabSampler, find},
 //!     model::{Subscription, Model},
 //!     report::{Summary, json},
-//!     source::{LiveSource, Source},
 //! };
 //!
 //! let lab = Lab::start(LabOptions::new(find("mixed")?))?;
 //! let mut model = Model::default();
-//! model.advance(LiveSource::of_lab(&lab).snapshot(&Subscription::default()).into());
+//! model.advance(LabSampler::new(&lab).sample(&Subscription::default()).into());
 //!
 //! let mut document = Vec::new();
 //! json::write(&model, &Summary::default(), &mut document)?;

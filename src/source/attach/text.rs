@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, fmt::Write, sync::Arc};
 use console_api::{Attribute, Field, Location, field};
 
 use super::limits;
-use crate::{source::short_path, text::sanitize};
+use crate::text::{sanitize, short_source_path};
 
 /// As much of a text as `most` bytes hold, sanitized.
 pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
@@ -64,7 +64,7 @@ impl Texts {
             (None, Some(module)) => self.cut(module, limits::LOCATION_BYTES),
             (None, None) => "".into(),
         };
-        let place = if location.file.is_some() { short_path(&place) } else { &place };
+        let place = if location.file.is_some() { short_source_path(&place) } else { &place };
         match location.line {
             Some(line) => self.share(&format!("{place}:{line}")),
             None => self.share(place),

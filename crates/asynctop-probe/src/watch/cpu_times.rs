@@ -4,12 +4,12 @@ use super::{MachineTimes, ThreadTimes, eyes};
 
 /// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or the
 /// system does not count them.
-pub fn thread_times(os_id: u32) -> Option<ThreadTimes> {
+pub(crate) fn thread_times(os_id: u32) -> Option<ThreadTimes> {
     eyes::thread_times(os_id)
 }
 
 /// The current CPU supply of the machine and of this process's cgroup.
-pub fn machine_times() -> MachineTimes {
+pub(crate) fn machine_times() -> MachineTimes {
     let steal = eyes::stolen_time();
     MachineTimes {
         cpus: std::thread::available_parallelism().map_or(1, usize::from),

@@ -63,7 +63,7 @@ pub use asynctop_snapshot::{
     AwaitPoint, Awaits, CallKind, Cause, Cost, Evidence, Frame, FrameKind, MachineTimes, Share,
     Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu, Waited,
 };
-pub use cpu_times::{machine_times, thread_times};
+pub(crate) use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;
 use record::Owner;
 pub use record::PollRecord;

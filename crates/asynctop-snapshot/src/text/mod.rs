@@ -8,6 +8,7 @@ mod closest_match;
 mod parse;
 mod quantity;
 mod sanitize;
+mod source_path;
 
 pub use closest_match::edit_distance;
 pub use closest_match::{closest_match, did_you_mean};
@@ -20,6 +21,7 @@ pub use quantity::{
 pub use quantity::{compact_count, factor, optional, percent, percent_number};
 pub use sanitize::is_control;
 pub use sanitize::{excerpt, sanitize};
+pub use source_path::short_source_path;
 
 /// The sign for an unavailable value.
 pub const UNAVAILABLE: &str = "–";

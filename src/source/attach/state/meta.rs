@@ -5,7 +5,7 @@ use std::sync::Arc;
 use console_api::{field, tasks};
 
 use crate::{
-    model::{TaskKind, TaskMeta, group_name},
+    snapshot::{TaskKind, TaskMeta, group_name},
     source::attach::{
         limits,
         text::{Texts, cut},

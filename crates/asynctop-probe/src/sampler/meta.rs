@@ -1,4 +1,4 @@
-//! What does not change over a task's life, made once for each task.
+//! What stays the same during a task's life, created once per task.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,12 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    model::{TaskMeta, group_name},
-    probe::TaskView,
-};
+use asynctop_snapshot::{TaskMeta, group_name, text::short_source_path};
 
-/// The metas of the tasks in the last snapshot.
+use crate::accounting::TaskView;
+
+/// The `TaskMeta` of each task in the last snapshot.
 #[derive(Default)]
 pub(super) struct Metas {
     by_key: HashMap<u64, Known, BuildHasherDefault<KeyHasher>>,
@@ -24,7 +23,7 @@ pub(super) struct Metas {
 
 struct Known {
     meta: Arc<TaskMeta>,
-    /// The last round that met this task.
+    /// The last round in which the task was seen.
     round: u64,
 }
 
@@ -33,7 +32,7 @@ impl Metas {
         self.round += 1;
     }
 
-    /// The meta of a task; made if it is not known yet.
+    /// The `TaskMeta` of a task; created if it is not known yet.
     pub(super) fn of(&mut self, task: &TaskView<'_>) -> Arc<TaskMeta> {
         if let Some(known) = self.by_key.get_mut(&task.key()) {
             known.round = self.round;
@@ -52,13 +51,13 @@ impl Metas {
         meta
     }
 
-    /// Forgets the tasks that this round did not meet; it met `met` of them.
-    pub(super) fn end_round(&mut self, met: usize) {
-        if self.by_key.len() == met {
+    /// Removes the tasks that were not seen in this round, in which `seen` were.
+    pub(super) fn end_round(&mut self, seen: usize) {
+        if self.by_key.len() == seen {
             return;
         }
         self.by_key.retain(|_, known| known.round == self.round);
-        // Names may be endless ("conn 10.0.0.1:4711"), and with them groups.
+        // The number of names ("conn 10.0.0.1:4711"), and so of groups, may be unbounded.
         self.groups.retain(|group| Arc::strong_count(group) > 1);
     }
 
@@ -72,27 +71,14 @@ impl Metas {
     }
 
     fn location(&mut self, location: &'static Location<'static>) -> Arc<str> {
-        let text = || format!("{}:{}", short_path(location.file()), location.line()).into();
+        let text = || format!("{}:{}", short_source_path(location.file()), location.line()).into();
         Arc::clone(self.locations.entry(location).or_insert_with(text))
     }
 }
 
-/// A path as short as it can be without losing where it belongs: one's own crate's paths
-/// are relative already, those of other crates begin with the crate's folder.
-pub(super) fn short_path(path: &str) -> &str {
-    let is_separator = |c| c == '/' || c == '\\';
-    let absolute = path.starts_with(is_separator) || path.get(1..2) == Some(":");
-    if !absolute {
-        return path;
-    }
-    let source = ["/src/", "\\src\\"].iter().filter_map(|src| path.rfind(src)).max();
-    let Some(source) = source else { return path };
-    path[..source].rfind(is_separator).map_or(path, |parent| &path[parent + 1..])
-}
-
-/// Scans meet keys in the order of their low bits. Those stay as they are, so that a scan
-/// goes through the table from its beginning to its end instead of to and fro in memory;
-/// the top bits, by which the table tells neighbours apart, are mixed.
+/// A scan visits keys in the order of their low bits. They stay as they are, so that a scan also
+/// visits the table in order of memory; the top bits, by which the table distinguishes neighbors,
+/// are mixed.
 #[derive(Default)]
 struct KeyHasher(u64);
 
@@ -112,27 +98,5 @@ impl Hasher for KeyHasher {
     fn write_u64(&mut self, key: u64) {
         let mixed = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = key & !TOP_BITS | mixed & TOP_BITS;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short_path;
-
-    #[test]
-    fn paths_are_as_short_as_they_can_be() {
-        for (path, short) in [
-            ("src/main.rs", "src/main.rs"),
-            ("examples/web.rs", "examples/web.rs"),
-            ("crates/app/src/main.rs", "crates/app/src/main.rs"),
-            ("/home/me/app/src/main.rs", "app/src/main.rs"),
-            ("/home/me/.cargo/registry/src/index-1/hyper-1.6.0/src/rt.rs", "hyper-1.6.0/src/rt.rs"),
-            ("C:\\code\\app\\src\\main.rs", "app\\src\\main.rs"),
-            ("/opt/main.rs", "/opt/main.rs"),
-            ("/src/main.rs", "/src/main.rs"),
-            ("", ""),
-        ] {
-            assert_eq!(short_path(path), short, "{path}");
-        }
     }
 }

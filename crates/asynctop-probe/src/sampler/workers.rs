@@ -1,23 +1,20 @@
-//! Figures of the workers: what the probe's threads publish, and what Tokio counts.
+//! Statistics of the workers, from the accounting of the threads and from Tokio's metrics.
 
 use std::{sync::Arc, thread::ThreadId};
 
+use asynctop_snapshot::{CurrentPoll, ThreadTimes, WorkerStats};
 use tokio::runtime::RuntimeMetrics;
 
-use crate::{
-    lab::Epoch,
-    model::{CurrentPoll, WorkerStats},
-    probe::{PollKind, ThreadReading},
-    watch::{ThreadTimes, thread_times},
-};
+use super::{sampled_runtime::SampledRuntime, watchdog::thread_times};
+use crate::accounting::{PollKind, ThreadReading};
 
-/// Follows the workers of one runtime after the other.
+/// The workers of one runtime after the other.
 #[derive(Default)]
 pub(super) struct Workers {
-    /// What each of the probe's threads had at the last snapshot. The probe hands the
-    /// place of an ended thread on to a new one, so its sums are not the worker's.
+    /// Each thread's sums at the last snapshot. A new thread takes the place of an ended one and
+    /// continues its sums, so they are not the worker's.
     last_seen: Vec<Sums>,
-    /// What each worker of this epoch has done.
+    /// Totals of each worker of this epoch.
     totals: Vec<Sums>,
     /// The busy time of each worker of this epoch.
     busy: Vec<BusyTime>,
@@ -26,13 +23,14 @@ pub(super) struct Workers {
     names: Vec<Option<Arc<str>>>,
     /// The thread of each worker at the last snapshot.
     ids: Vec<Option<ThreadId>>,
-    /// Which of the probe's threads each worker was at the last snapshot.
+    /// The place of each worker's thread at the last snapshot.
     places: Places,
     epoch: u64,
     taken_ns: u64,
 }
 
-/// The place of each worker's thread among the probe's threads, if it has polled a task.
+/// The place of each worker's thread in [`Registry::threads`](crate::Registry::threads), if it has
+/// polled a task.
 pub(super) type Places = Vec<Option<usize>>;
 
 #[derive(Clone, Copy, Default)]
@@ -65,13 +63,13 @@ impl Sums {
 impl Workers {
     pub(super) fn read(
         &mut self,
-        epoch: &Epoch,
+        runtime: &SampledRuntime,
         metrics: &RuntimeMetrics,
         threads: &[ThreadReading],
         now: u64,
     ) -> Vec<WorkerStats> {
-        if self.epoch != epoch.number {
-            self.begin(epoch);
+        if self.epoch != runtime.epoch {
+            self.begin(runtime);
         }
         let count = metrics.num_workers();
         self.totals.resize(count, Sums::default());
@@ -80,7 +78,7 @@ impl Workers {
         self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
         let sums: Vec<Sums> = threads.iter().map(Sums::of).collect();
 
-        self.ids = thread_ids(epoch, metrics, threads);
+        self.ids = thread_ids(runtime, metrics, threads);
         let elapsed = now.saturating_sub(self.taken_ns);
         let mut workers = Vec::with_capacity(count);
         self.places.clear();
@@ -106,7 +104,7 @@ impl Workers {
             });
             workers.push(WorkerStats {
                 index,
-                thread: self.name(index, epoch, id, thread),
+                thread: self.name(index, runtime, id, thread),
                 current: thread
                     .and_then(|thread| thread.current)
                     // A poll that began after `now` was read is left to the next snapshot. Its
@@ -137,6 +135,7 @@ impl Workers {
     }
 
     /// Which worker a thread was at the last snapshot.
+    #[cfg(feature = "watchdog")]
     pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
         self.ids.iter().position(|id| *id == Some(thread))
     }
@@ -152,28 +151,26 @@ impl Workers {
         &self.places
     }
 
-    fn begin(&mut self, epoch: &Epoch) {
-        self.epoch = epoch.number;
+    fn begin(&mut self, runtime: &SampledRuntime) {
+        self.epoch = runtime.epoch;
         self.totals.clear();
         self.busy.clear();
         self.names.clear();
-        self.taken_ns = epoch.started_ns;
-        self.last_seen = epoch.before.iter().map(Sums::of).collect();
+        self.taken_ns = runtime.started_ns;
+        self.last_seen = runtime.threads_at_start.iter().map(Sums::of).collect();
     }
 
     fn name(
         &mut self,
         index: usize,
-        epoch: &Epoch,
+        runtime: &SampledRuntime,
         id: Option<ThreadId>,
         thread: Option<&ThreadReading>,
     ) -> Arc<str> {
-        let name = thread.map(|thread| thread.name.clone());
-        let name = name.or_else(|| id.and_then(|id| epoch.threads.name(id)));
+        let name = thread.map(|thread| thread.name.as_str().into());
+        let name = name.or_else(|| id.and_then(|id| runtime.worker_threads.name(id)));
         match (name, &mut self.names[index]) {
-            (Some(name), known) if known.as_deref() != Some(name.as_str()) => {
-                Arc::clone(known.insert(name.into()))
-            }
+            (Some(name), known) if known.as_ref() != Some(&name) => Arc::clone(known.insert(name)),
             (_, Some(known)) => Arc::clone(known),
             (_, None) => Arc::from(""),
         }
@@ -183,22 +180,22 @@ impl Workers {
 /// The thread of each worker, in Tokio's order.
 #[cfg(tokio_unstable)]
 fn thread_ids(
-    _epoch: &Epoch,
+    _runtime: &SampledRuntime,
     metrics: &RuntimeMetrics,
     _threads: &[ThreadReading],
 ) -> Vec<Option<ThreadId>> {
     (0..metrics.num_workers()).map(|index| metrics.worker_thread_id(index)).collect()
 }
 
-/// The threads of the workers: in the order of their names if the lab began them, in the
-/// order of their first polls otherwise. Tokio does not say which thread is which worker.
+/// The threads of the workers: by index if the program registered them, otherwise in the order of
+/// their first polls. Tokio does not report which thread is which worker.
 #[cfg(not(tokio_unstable))]
 fn thread_ids(
-    epoch: &Epoch,
+    runtime: &SampledRuntime,
     _metrics: &RuntimeMetrics,
     threads: &[ThreadReading],
 ) -> Vec<Option<ThreadId>> {
-    match epoch.threads.ids() {
+    match runtime.worker_threads.ids() {
         ids if ids.is_empty() => threads.iter().map(|t| t.id).filter(Option::is_some).collect(),
         ids => ids.into_iter().map(Some).collect(),
     }
@@ -278,7 +275,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{model::Flavor, probe::Registry};
+    use crate::accounting::{self, Registry};
 
     #[test]
     fn busy_time_grows_during_a_long_poll_and_not_at_its_end() {
@@ -306,19 +303,15 @@ mod tests {
     #[test]
     fn poll_that_begins_after_the_snapshot_is_left_to_the_next_one_with_its_true_start() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let epoch = Epoch {
-            number: 1,
-            flavor: Flavor::CurrentThread,
-            handle: runtime.handle().clone(),
-            threads: Arc::default(),
+        let sampled = SampledRuntime {
             started_ns: 0,
-            before: Registry::leak().threads(0).into(),
+            ..SampledRuntime::new(Registry::leak(), runtime.handle())
         };
         let polling = ThreadReading {
             id: Some(thread::current().id()),
             os_id: None,
             name: String::new(),
-            current: Some(crate::probe::CurrentPoll { task: 7, since: 120, kind: PollKind::Poll }),
+            current: Some(accounting::CurrentPoll { task: 7, since: 120, kind: PollKind::Poll }),
             busy: 0,
             polls: 1,
         };
@@ -326,8 +319,9 @@ mod tests {
         let mut current_at = |now| {
             let threads = std::slice::from_ref(&polling);
             // Tokio knows the worker's thread while it drives the runtime.
-            let rows = runtime
-                .block_on(async { workers.read(&epoch, &epoch.handle.metrics(), threads, now) });
+            let rows = runtime.block_on(async {
+                workers.read(&sampled, &sampled.handle.metrics(), threads, now)
+            });
             rows[0].current.clone()
         };
         assert_eq!(current_at(100), None);

@@ -1,26 +1,25 @@
-//! When each worker polled whom: what the probe's threads wrote down, by worker.
+//! The polls of each worker, from the rings that the threads record into.
+
+use asynctop_snapshot::{CurrentPoll, PollSpans, WorkerPolls};
 
 use super::workers::Places;
-use crate::{
-    model::{CurrentPoll, PollSpans, WorkerPolls},
-    probe::{Kept, PollKind, PollSpan, Recorded, Recording, Registry},
-};
+use crate::accounting::{Kept, PollKind, PollSpan, Recorded, Recording, Registry};
 
-/// Follows the polls of the workers while somebody wants to see them.
+/// Records the polls of the workers while they are subscribed.
 #[derive(Default)]
 pub(super) struct Timeline {
     recording: Option<Recording>,
-    /// Until then everything was read, on the probe's clock.
+    /// Everything before this time has been read, on the probe's clock.
     read_ns: u64,
-    /// What the last look found, by the threads' places.
+    /// The latest recording of each thread, by its place.
     found: Vec<Recorded>,
 }
 
 impl Timeline {
-    /// Takes what the threads have written down. To be called before the tasks are scanned:
-    /// then those that were polled are among them.
-    pub(super) fn look(&mut self, wanted: bool, registry: &'static Registry) {
-        if !wanted {
+    /// Reads the recordings. To be called before the tasks are scanned, so that every task in a
+    /// recording is among them.
+    pub(super) fn update(&mut self, is_subscribed: bool, registry: &'static Registry) {
+        if !is_subscribed {
             *self = Timeline::default();
             return;
         }
@@ -31,7 +30,7 @@ impl Timeline {
         self.found = self.recording.as_mut().map(Recording::read).unwrap_or_default();
     }
 
-    /// What it was that the workers did until `now`; they began at `began`. `None` if nothing is
+    /// The polls of the workers until `now`; the runtime started at `began`. `None` if nothing is
     /// recorded.
     pub(super) fn polls(
         &mut self,
@@ -61,7 +60,7 @@ impl Timeline {
 
 fn spans(kept: Kept, since: u64, began: u64, now: u64) -> PollSpans {
     let Kept { lost, mut spans } = kept;
-    // A thread's place may have been another one's, in the runtime before this one.
+    // The place may have belonged to a thread of the previous runtime.
     spans.retain(|span| span.began >= began);
     let first = |spans: &[PollSpan]| spans.first().map_or(now, |first| first.began);
     let from_ns = if lost == 0 { since } else { first(&spans).max(since) };
@@ -72,23 +71,22 @@ fn spans(kept: Kept, since: u64, began: u64, now: u64) -> PollSpans {
 mod tests {
     use super::*;
 
-    const STRETCH: PollSpan = PollSpan { task: 1, began: 70, ended: 80 };
+    const POLL: PollSpan = PollSpan { task: 1, began: 70, ended: 80 };
 
     #[test]
-    fn what_is_lost_moves_the_moment_from_which_all_is_known() {
-        let of =
-            |lost, spans: &[PollSpan]| stretches_of(Kept { lost, spans: spans.to_vec() }).from_ns;
-        assert_eq!([of(0, &[STRETCH]), of(3, &[STRETCH]), of(3, &[])], [50, 70, 100]);
+    fn lost_spans_move_the_start_of_the_complete_part() {
+        let of = |lost, spans: &[PollSpan]| spans_of(Kept { lost, spans: spans.to_vec() }).from_ns;
+        assert_eq!([of(0, &[POLL]), of(3, &[POLL]), of(3, &[])], [50, 70, 100]);
     }
 
     #[test]
-    fn what_a_place_did_for_the_runtime_before_is_left_out() {
+    fn polls_of_the_previous_runtime_are_excluded() {
         let before = PollSpan { task: 9, began: 39, ended: 60 };
-        let kept = Kept { lost: 0, spans: vec![before, STRETCH] };
-        assert_eq!(*stretches_of(kept).spans, [STRETCH]);
+        let kept = Kept { lost: 0, spans: vec![before, POLL] };
+        assert_eq!(*spans_of(kept).spans, [POLL]);
     }
 
-    fn stretches_of(kept: Kept) -> PollSpans {
+    fn spans_of(kept: Kept) -> PollSpans {
         spans(kept, 50, 40, 100)
     }
 }

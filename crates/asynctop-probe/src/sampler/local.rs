@@ -1,0 +1,237 @@
+//! The sampler of the runtime in this process.
+
+use std::sync::Arc;
+
+use asynctop_snapshot::{
+    Accuracy, Description, Distributions, FieldId, Subject, Subscription, Target, TaskStats,
+    text::is_control,
+};
+use tokio::runtime::Handle;
+
+use super::{
+    distributions::Collector, meta::Metas, runtime, sampled_runtime::SampledRuntime,
+    timeline::Timeline, watchdog::WatchReader, workers::Workers,
+};
+#[cfg(feature = "watchdog")]
+use crate::watch::WatchHandle;
+use crate::{Registry, State, TaskView};
+
+/// Why the wakers of a task are not counted.
+const SEVERAL_WAKERS: &str = "the task is polled with alternating wakers";
+
+/// Why there are no resources.
+const NO_RESOURCES: &str =
+    "resources and async operations require console-subscriber in the program (asynctop attach)";
+
+/// Why there are no workloads.
+const NO_LAB: &str = "only the lab has workloads and a hog";
+
+/// Samples the tasks of a registry and a Tokio runtime of this process.
+///
+/// Sampling runs on the calling thread and never waits for the runtime, so it works while all
+/// workers are blocked. The cost grows with the number of tasks.
+///
+/// ```
+/// use asynctop_probe::{LocalSampler, Registry};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// asynctop_probe::spawn_named("greeter", async {}).await.unwrap();
+///
+/// let runtime = tokio::runtime::Handle::current();
+/// let mut sampler = LocalSampler::new("my service", Registry::global(), &runtime);
+/// let target = sampler.sample(&Default::default());
+/// assert_eq!((&*target.tasks[0].meta.name, target.tasks[0].polls), ("greeter", 1));
+/// assert_eq!(target.workers.len(), 1);
+/// # }
+/// ```
+pub struct LocalSampler {
+    description: Arc<Description>,
+    registry: &'static Registry,
+    runtime: SampledRuntime,
+    workers: Workers,
+    timeline: Timeline,
+    metas: Metas,
+    watchdog: WatchReader,
+    /// The number of tasks in the last snapshot: the next one will have about as many.
+    last_count: usize,
+}
+
+impl LocalSampler {
+    /// Samples all tasks of `registry` and this runtime. `name` describes the target. Uptime and
+    /// the totals of the workers start now: Tokio does not report when a runtime started.
+    pub fn new(name: impl Into<Arc<str>>, registry: &'static Registry, runtime: &Handle) -> Self {
+        Self::of_runtime(name, registry, SampledRuntime::new(registry, runtime))
+    }
+
+    /// Samples the tasks of `registry` that run on `runtime`.
+    pub fn of_runtime(
+        name: impl Into<Arc<str>>,
+        registry: &'static Registry,
+        runtime: SampledRuntime,
+    ) -> Self {
+        let watchdog = WatchReader::none();
+        LocalSampler {
+            description: Arc::new(describe(name.into(), &watchdog)),
+            registry,
+            runtime,
+            workers: Workers::default(),
+            timeline: Timeline::default(),
+            metas: Metas::default(),
+            watchdog,
+            last_count: 0,
+        }
+    }
+
+    /// Adds what a watchdog of the same registry records: long polls with stack and cause, and await
+    /// points.
+    #[cfg(feature = "watchdog")]
+    #[must_use]
+    pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {
+        self.watchdog = WatchReader::new(watchdog);
+        self.description = Arc::new(describe(Arc::clone(&self.description.name), &self.watchdog));
+        self
+    }
+
+    /// What the samples contain, and how accurate it is.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Samples another runtime from now on, which has replaced the previous one. Does nothing if the
+    /// epoch is the same.
+    pub fn switch_to(&mut self, runtime: SampledRuntime) {
+        if runtime.epoch != self.runtime.epoch {
+            self.runtime = runtime;
+        }
+    }
+
+    /// The current state, and what `subscription` requests beyond that.
+    pub fn sample(&mut self, subscription: &Subscription) -> Target {
+        // Read first: statistics read afterwards may include the latest stop.
+        let stops = self.watchdog.stops();
+        self.timeline.update(subscription.timeline, self.registry);
+        let (tasks, distributions) = self.tasks(self.registry.now(), subscription);
+        // After the tasks: a state that began while they were read began before this time.
+        let now = self.registry.now();
+        let measured = tasks
+            .iter()
+            .filter(|task| !task.state.is_done() && task.state != State::Created)
+            .count();
+        let threads = self.registry.threads(now);
+        let metrics = self.runtime.handle.metrics();
+        let workers = self.workers.read(&self.runtime, &metrics, &threads, now);
+        let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
+        Target {
+            taken_ns: now,
+            description: Arc::clone(&self.description),
+            epoch: self.runtime.epoch,
+            runtime: runtime::read(&self.runtime, &metrics, now, measured),
+            machine: WatchReader::machine(stops, self.workers.run_delay_ns()),
+            evidence: self.watchdog.long_polls(self.runtime.number, &self.workers),
+            samples: self.watchdog.samples(),
+            await_point: self.watchdog.await_point(subscription, now),
+            targets: Vec::new(),
+            resources: None,
+            workers,
+            timeline,
+            tasks,
+            delays: self.registry.delays(),
+            distributions,
+            lab: None,
+        }
+    }
+
+    /// The tasks of this runtime by key, and the distributions that are subscribed.
+    fn tasks(
+        &mut self,
+        now: u64,
+        subscription: &Subscription,
+    ) -> (Vec<TaskStats>, Vec<(Subject, Distributions)>) {
+        let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
+        let mut distributions = Collector::new(subscription);
+        let metas = &mut self.metas;
+        // Tasks of the previous runtime that have ended may still be in the registry.
+        let number = self.runtime.number;
+        metas.begin_round();
+        self.registry.scan(now, |view| {
+            if number.is_some_and(|number| view.runtime() != number) {
+                return;
+            }
+            let task = task_stats(&view, metas, now);
+            distributions.add(&view, &task);
+            tasks.push(task);
+        });
+        metas.end_round(tasks.len());
+        // A scan is in order of slots; a slot that was reused is out of order.
+        tasks.sort_unstable_by_key(|task| task.key);
+        self.last_count = tasks.len();
+        (tasks, distributions.into_vec())
+    }
+}
+
+impl std::fmt::Debug for LocalSampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalSampler")
+            .field("name", &self.description.name)
+            .field("runtime", &self.runtime)
+            .finish_non_exhaustive()
+    }
+}
+
+fn describe(name: Arc<str>, watchdog: &WatchReader) -> Description {
+    let description = runtime::describe(Description::new(name))
+        .with(FieldId::Lab, Accuracy::unavailable(NO_LAB))
+        .with(FieldId::Resources, Accuracy::unavailable(NO_RESOURCES))
+        .with_missing(FieldId::LiveWakers, SEVERAL_WAKERS);
+    watchdog.describe(description)
+}
+
+fn task_stats(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
+    let reading = view.reading;
+    TaskStats {
+        key: view.key(),
+        meta: metas.of(view),
+        state: reading.state,
+        since_ns: reading.since,
+        // If the task changed its state while the tasks were read, its values are as of that
+        // change.
+        known_ns: now.max(reading.since),
+        stopped_ns: 0,
+        lifetime_ns: reading.lifetime,
+        busy_ns: reading.busy,
+        scheduled_ns: reading.scheduled,
+        idle_ns: reading.idle,
+        polls: reading.polls,
+        wakes: reading.wakes,
+        self_wakes: reading.self_wakes,
+        max_poll_ns: reading.max_poll,
+        max_delay_ns: reading.max_delay,
+        live_wakers: view.live_wakers(),
+        stage: view.stage.map(|stage| printable(stage).into()),
+    }
+}
+
+/// A stage is a literal of the program: it is replaced as a whole rather than cleaned.
+fn printable(stage: &'static str) -> &'static str {
+    if stage.contains(is_control) { "(contains control characters)" } else { stage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_that_began_while_the_snapshot_was_taken_keeps_its_start() {
+        let registry = Registry::leak();
+        let now = registry.now();
+        let _task = registry.instrument("late", async {});
+        let mut metas = Metas::default();
+        registry.scan(now, |view| {
+            let since_ns = view.reading.since;
+            assert!(since_ns > now, "created after the time of the snapshot");
+            let row = task_stats(&view, &mut metas, now);
+            assert_eq!((row.since_ns, row.known_ns), (since_ns, since_ns));
+            assert_eq!(row.lasts_ns(now), 0);
+        });
+        assert_eq!(registry.live(), 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! The part of a snapshot that requires the feature `watchdog`: unavailable.
+
+use std::sync::Arc;
+
+use asynctop_snapshot::{
+    AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
+    Subscription, ThreadTimes,
+};
+
+use super::workers::Workers;
+
+const REASON: &str = "requires the feature `watchdog` of asynctop-probe";
+
+pub(super) fn thread_times(_os_id: u32) -> Option<ThreadTimes> {
+    None
+}
+
+pub(super) struct WatchReader;
+
+impl WatchReader {
+    pub(super) fn none() -> Self {
+        WatchReader
+    }
+
+    pub(super) fn describe(&self, description: Description) -> Description {
+        let fields = [FieldId::CpuSupply, FieldId::LongPolls, FieldId::AwaitPoint];
+        description.without(fields, REASON)
+    }
+
+    pub(super) fn stops(&self) -> Vec<Stop> {
+        Vec::new()
+    }
+
+    pub(super) fn machine(_: Vec<Stop>, _: Option<u64>) -> Option<MachineStats> {
+        None
+    }
+
+    pub(super) fn samples(&self) -> Vec<Arc<StackSample>> {
+        Vec::new()
+    }
+
+    pub(super) fn long_polls(&mut self, _: Option<u32>, _: &Workers) -> Vec<Arc<Evidence>> {
+        Vec::new()
+    }
+
+    pub(super) fn await_point(
+        &mut self,
+        subscription: &Subscription,
+        now: u64,
+    ) -> Option<AwaitPoint> {
+        let (task, _) = subscription.awaits?;
+        let answer = Awaits::Unavailable(REASON.into());
+        Some(AwaitPoint { task, asked_ns: now, answer })
+    }
+}

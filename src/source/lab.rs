@@ -1,0 +1,20 @@
+//! Sources in this process: the lab, and any runtime whose tasks the probe measures.
+
+use super::Source;
+use crate::{
+    lab::LabSampler,
+    probe::LocalSampler,
+    snapshot::{Subscription, Target},
+};
+
+impl Source for LabSampler {
+    fn snapshot(&mut self, subscription: &Subscription) -> Target {
+        self.sample(subscription)
+    }
+}
+
+impl Source for LocalSampler {
+    fn snapshot(&mut self, subscription: &Subscription) -> Target {
+        self.sample(subscription)
+    }
+}
