@@ -11,12 +11,12 @@ use std::{
 
 use asynctop::{
     app::{App, Settings},
-    lab::{Command, Lab, LabOptions, LabSampler, find},
     probe::Registry,
     source::Sampler,
     view,
     watch::{WatchOptions, Watchdog},
 };
+use asynctop_lab::{Command, Lab, LabOptions, LabSampler, find};
 use ratatui::{
     Terminal,
     backend::TestBackend,

@@ -9,11 +9,11 @@ use std::{
 };
 
 use anyhow::anyhow;
+use asynctop_lab::compare::{self, CompareError, Options, Progress};
 use crossterm::event::{Event as Input, KeyEventKind};
 
 use crate::{
     app::{Board, Event, Settings, Wish},
-    compare::{self, CompareError, Options, Progress},
     signals::Notice,
     term::{self, Access},
     view,

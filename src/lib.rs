@@ -1,29 +1,29 @@
-//! `top` for async Rust: see every task of a Tokio runtime, how often it is polled, how its
-//! life splits into busy, scheduled and idle time, and which one holds a worker.
+//! `top` for async Rust: every task of a Tokio runtime, how often it is polled, how its life splits
+//! into busy, scheduled and idle time, and which one blocks a worker.
 //!
-//! One direction leads through the house, and no room knows the next one:
+//! Modules are layered: each one may use only those listed above it.
 //!
-//! | room | what lives there |
+//! | module | contents |
 //! |---|---|
 //! | [`probe`] | the crate `asynctop-probe`: per-task measuring, and the watchdog [`watch`] |
-//! | [`source`] | a [`Source`](source::Source) looks at the probe and at Tokio and makes snapshots |
+//! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
 //! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
+//! | [`source`] | a [`Source`](source::Source) takes snapshots: of the lab, or of a program over a connection |
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
-//! | [`dashboard`] | lab, sampler and loop put together |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
 //! | [`term`] | the terminal: enter, leave, suspend, panic |
+//! | [`dashboard`] | runs lab or connection, sampler and event loop |
+//! | [`comparison`] | the screen of `compare` |
 //! | [`report`] | writes the model as text or JSON |
 //! | [`gate`] | which findings make a run fail: `--fail-on` |
 //! | [`headless`] | a run without a screen, with a report at its end |
-//! | [`lab`] | the runtime under test, its workloads and the hog |
 //! | `inspect` | `ps` and `dump`: tasks of other processes (feature `inspect`) |
-//! | [`compare`] | thread-per-connection against async, measured |
 //! | [`cli`] | the command line |
 //! | [`config`] | the user's configuration file |
 //!
-//! A program that wants to be measured adds the crate `asynctop-probe` and not this one.
+//! A program that is to be measured depends on the crate `asynctop-probe`, not on this one.
 
 mod lock;
 pub mod model;
@@ -31,19 +31,14 @@ mod text;
 
 pub mod app;
 pub mod cli;
-pub mod compare;
 pub mod comparison;
 pub mod config;
-pub mod console;
 pub mod dashboard;
-mod document;
 pub mod gate;
 pub mod headless;
 pub mod input;
 #[cfg(feature = "inspect")]
 pub mod inspect;
-pub mod lab;
-mod limits;
 pub mod report;
 pub mod signals;
 pub mod source;

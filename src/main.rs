@@ -16,12 +16,13 @@ use asynctop::{
         self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
         environment::{is_ascii_locale, is_dumb_terminal, no_color},
     },
-    compare, comparison,
+    comparison,
     config::{self, Config},
-    console, dashboard,
+    dashboard,
     gate::Gate,
-    headless, lab, signals,
+    headless, signals,
 };
+use asynctop_lab::{compare, console};
 
 /// A `--fail-on` rule has fired.
 const EXIT_FAILED: u8 = 1;
@@ -74,7 +75,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
             quiet(inspect::dump(pid, all, output.as_deref(), &mut out))
         }
         Request::Compare(args) => run_compare(&args),
-        Request::Customers(args) => Ok(lab::crowd(args.at, args.every)?),
+        Request::Customers(args) => Ok(asynctop_lab::crowd(args.at, args.every)?),
         Request::Config => print(config::template().as_bytes()),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),

@@ -80,7 +80,7 @@ fn memory() {
 
 #[test]
 fn scenario() {
-    let built_in = asynctop::lab::BUILT_IN.iter().map(|scenario| scenario.text);
+    let built_in = asynctop_lab::BUILT_IN.iter().map(|scenario| scenario.text);
     run(targets::scenario, 200, &built_in.collect::<Vec<_>>());
 }
 

@@ -1,6 +1,7 @@
 //! TOML files that people write: scenarios and the configuration.
 
-use asynctop::{config::Config, lab::Scenario};
+use asynctop::config::Config;
+use asynctop_lab::Scenario;
 
 use super::bytes::Bytes;
 

@@ -4,10 +4,10 @@ use asynctop::{
     cli::{self, CliError},
     gate::{FailOn, SetThreshold},
     input::Parser,
-    lab::HogOptions,
     snapshot::text,
     source::Address,
 };
+use asynctop_lab::HogOptions;
 
 /// Parses the bytes as durations, sizes, thresholds, hogs and addresses, and as a command line with
 /// an argument per line.

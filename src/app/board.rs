@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::compare::{Options, Progress, Row, Style};
+use asynctop_lab::compare::{Options, Progress, Row, Style};
 
 /// The comparison as it goes on.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!((board.share(at(10)), board.share(at(99))), (0.0, 1.0));
         assert!((board.share(at(11)) - 0.2).abs() < 1e-9, "a fifth of four seconds and one");
         for (connections, style) in board.plan.clone() {
-            let refused = crate::compare::Refusal::Broken("gone".into());
+            let refused = asynctop_lab::compare::Refusal::Broken("gone".into());
             let row = Row { connections, style, outcome: Err(refused) };
             assert!(!board.done);
             board.advance(Progress::Row(row), at(20));

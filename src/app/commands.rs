@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use asynctop_lab::Command;
+
 use super::{Action, App, Effect, Overlay, Prompt, Screen};
-use crate::lab::Command;
 
 /// The intervals to choose from.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];

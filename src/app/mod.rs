@@ -1,7 +1,7 @@
 //! The state of the dashboard: what is shown, what is selected, what a key does to it.
 //!
 //! Pure: no I/O, no clock (time is an argument), no drawing. Uses the model and the lab's
-//! [`Command`](crate::lab::Command)s.
+//! [`Command`](asynctop_lab::Command)s.
 
 mod action;
 mod board;

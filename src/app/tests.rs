@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{
@@ -10,7 +11,6 @@ use super::{
     keymap::KEYMAP,
 };
 use crate::{
-    lab::Command,
     model::{Column, GroupColumn, RuleId, Subscription},
     view,
 };

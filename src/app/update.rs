@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
-use crate::{lab::Command, model::Target};
+use crate::model::Target;
 
 /// Minimum baseline before a hog restarts automatically.
 const MIN_BASELINE_NS: u64 = 1_000_000_000;

@@ -2,6 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use asynctop_lab::{
+    HogOptions, LabError, LabOptions, Scenario,
+    compare::{self, Style},
+    console::Address,
+};
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -10,12 +15,9 @@ use super::{
 };
 use crate::{
     app::{Settings, Theme},
-    compare::{self, Style},
-    console::Address,
     dashboard,
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
-    lab::{HogOptions, LabError, LabOptions, Scenario},
     model::{Flavor, Thresholds},
     report::Format,
 };

@@ -2,15 +2,11 @@
 
 use std::{ffi::OsStr, time::Duration};
 
+use asynctop_lab::{About, HogKind, HogOptions, LabError, compare::Style};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::parse_duration;
-use crate::{
-    app::Theme,
-    compare::Style,
-    lab::{About, HogKind, HogOptions, LabError},
-    model::Flavor,
-};
+use crate::{app::Theme, model::Flavor};
 
 pub(super) fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)

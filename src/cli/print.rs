@@ -2,13 +2,11 @@
 
 use std::io;
 
+use asynctop_lab::{LabError, Param};
 use clap_complete::Shell;
 
 use super::command_line;
-use crate::{
-    app::keymap::KEYMAP,
-    lab::{self, LabError, Param},
-};
+use crate::app::keymap::KEYMAP;
 
 /// The completion script for a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
@@ -46,10 +44,10 @@ fn keys_in_roff() -> String {
 /// If there is no such scenario.
 pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
     if let Some(name) = name {
-        return Ok(lab::builtin(name)?.text.to_owned());
+        return Ok(asynctop_lab::builtin(name)?.text.to_owned());
     }
     let mut text = String::new();
-    for built_in in lab::BUILT_IN {
+    for built_in in asynctop_lab::BUILT_IN {
         text += &format!("{:10} {}\n", built_in.name, built_in.scenario()?.title);
     }
     text += "\n`asynctop lab NAME` runs a scenario, `asynctop lab FILE` one of your own. `asynctop scenarios \
@@ -60,7 +58,7 @@ pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
 /// What a scenario's file may hold, from the tables by which it is checked.
 pub fn kinds() -> String {
     let mut text = FORMAT.to_owned();
-    for kind in lab::KINDS {
+    for kind in asynctop_lab::KINDS {
         let unit = kind.unit.map(|unit| format!("; counts each {unit}")).unwrap_or_default();
         text += &format!("\nkind = \"{}\"\n  {}{unit}\n", kind.name, kind.about);
         for Param { name, about, allows } in kind.params {

@@ -12,15 +12,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use crate::document::DocumentError as ConfigError;
+pub use asynctop_lab::document::DocumentError as ConfigError;
+use asynctop_lab::document::{self, Entry, Table, what};
+use toml::de::DeValue;
+
 use crate::{
     cli::{LabArgs, WatchArgs},
-    document::{self, Entry, Table, what},
     gate::SetThreshold,
     model::{RULES, Rule},
 };
 use keys::{KEYS, Key};
-use toml::de::DeValue;
 
 /// What a configuration file says, as if it stood on the command line.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use asynctop_lab::Command;
 use crossterm::event::{self as terminal, MouseButton, MouseEventKind};
 use ratatui::{Terminal, backend::Backend, layout::Size};
 
 use crate::{
     app::{App, Effect, Event},
-    lab::Command,
     model::Subscription,
     signals::Notice,
     term::{self, Access},

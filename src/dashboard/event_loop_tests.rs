@@ -2,6 +2,7 @@
 
 use std::{io, sync::mpsc, time::Duration};
 
+use asynctop_lab::Command;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent};
 use ratatui::{Terminal, backend::TestBackend};
 
@@ -11,7 +12,6 @@ use crate::{
         App, Event, Settings,
         fixture::{World, text},
     },
-    lab::Command,
     model::Subscription,
     signals::Notice,
     term::Access,

@@ -13,10 +13,10 @@ use std::{
 };
 
 use anyhow::anyhow;
+use asynctop_lab::{Command, Lab, LabOptions, LabSampler};
 
 use crate::{
     app::{App, Event, Settings},
-    lab::{self, Command, Lab, LabOptions, LabSampler},
     model::{Subscription, Thresholds},
     source::{self, Sampler, Source},
     term::{self, Access},
@@ -127,7 +127,7 @@ fn show(
     if let Some(time) = options.run_time {
         end_after(time, sender)?;
     }
-    term::hook_panics(lab::is_lab_thread);
+    term::hook_panics(asynctop_lab::is_lab_thread);
     let mut app =
         App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::lab::LabError;
+use asynctop_lab::LabError;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]

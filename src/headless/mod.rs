@@ -15,11 +15,12 @@ use std::{
     sync::mpsc::{self, Receiver},
 };
 
+use asynctop_lab::{Lab, LabOptions, LabSampler};
+
 #[cfg(feature = "attach")]
 use crate::source::{Address, AttachSource};
 use crate::{
     gate::Gate,
-    lab::{Lab, LabOptions, LabSampler},
     signals::{self, Notice},
     watch::Watchdog,
 };

@@ -10,13 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use asynctop_lab::{Command, Lab};
+
 use super::{
     HeadlessError, Plan,
     plan::{baseline, pause},
 };
 use crate::{
     gate::Gate,
-    lab::{Command, Lab},
     model::{LabStats, Model, Subscription, Target},
     report::{Format, Phase, Summary, csv, json, text},
     source::Source,

@@ -1,8 +1,9 @@
 //! Sources in this process: the lab, and any runtime whose tasks the probe measures.
 
+use asynctop_lab::LabSampler;
+
 use super::Source;
 use crate::{
-    lab::LabSampler,
     probe::LocalSampler,
     snapshot::{Subscription, Target},
 };

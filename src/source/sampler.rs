@@ -25,7 +25,8 @@ const SHARE: u32 = 20;
 ///
 /// ```no_run
 /// # use std::{sync::mpsc, time::Duration};
-/// # use asynctop::{lab::{Lab, LabOptions, LabSampler, find}, source::Sampler};
+/// # use asynctop_lab::{Lab, LabOptions, LabSampler, find};
+/// # use asynctop::source::Sampler;
 /// let lab = Lab::start(LabOptions::new(find("mixed")?))?;
 /// let (sender, snapshots) = mpsc::channel();
 /// let sampler = Sampler::start(

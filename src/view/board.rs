@@ -13,6 +13,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use asynctop_lab::compare::{self, Row};
 use ratatui::{Frame, style::Style};
 use unicode_width::UnicodeWidthStr;
 
@@ -23,10 +24,7 @@ use super::{
     is_too_small,
     theme::Look,
 };
-use crate::{
-    app::{Board, Settings},
-    compare::{self, Row},
-};
+use crate::app::{Board, Settings};
 
 const TITLE: &str = "one service: a thread per connection, or async on one thread";
 /// As wide as the titles, and as the figures below them can be.
@@ -148,10 +146,8 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
-    use crate::{
-        app::Theme,
-        compare::{Measured, Options, Progress, Refusal},
-    };
+    use crate::app::Theme;
+    use asynctop_lab::compare::{Measured, Options, Progress, Refusal};
 
     const ROW: Duration = Duration::from_millis(2500);
 
@@ -172,7 +168,7 @@ mod tests {
         let options =
             Options { connections: vec![100, 1_000, 40_000], duration: Duration::from_secs(2) };
         let mut board = Board::new(&options);
-        let refusal = Refusal::Limit(crate::limits::TooLow::Files { wanted: 1_064, limit: 1_024 });
+        let refusal = Refusal::Limit(asynctop_lab::TooLow::Files { wanted: 1_064, limit: 1_024 });
         let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(refusal)];
         for (outcome, (connections, style)) in outcomes.into_iter().zip(board.plan.clone()) {
             board.advance(Progress::Begins, Duration::ZERO);

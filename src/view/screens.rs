@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use asynctop_lab::Command;
 use proptest::prelude::*;
 use ratatui::style::Color;
 
@@ -10,7 +11,6 @@ use crate::{
         App, Effect, Settings, Theme,
         fixture::{S, Stage, World},
     },
-    lab::Command,
     model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
     watch::{Cost, Evidence, Waited},
 };

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
@@ -9,7 +10,6 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 use crate::{
     Histogram,
     app::{App, Effect, Overlay, Screen, Settings, Theme},
-    lab::Command,
     model::{
         CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
         testing::{self, lab, snapshot, task},

@@ -86,7 +86,7 @@ fn a_gate_fails_a_run_with_the_line_to_blame() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.starts_with("failed: worker-held: hog"), "{stderr}");
-    assert!(stderr.contains("src/lab/workload/hog"), "the line: {stderr}");
+    assert!(stderr.contains("crates/asynctop-lab/src/workload/hog"), "the line: {stderr}");
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(report.contains("[worker-held"), "the report comes all the same: {report}");
 }

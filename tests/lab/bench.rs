@@ -7,10 +7,10 @@ use std::{
 };
 
 use asynctop::{
-    lab::{HogKind, Lab, LabOptions, LabSampler, find},
     model::{Flavor, Subscription, Target, TaskStats},
     probe::Registry,
 };
+use asynctop_lab::{HogKind, Lab, LabOptions, LabSampler, find};
 
 use crate::support::PATIENCE;
 

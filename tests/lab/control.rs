@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use asynctop::{
-    lab::{
-        Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadSpec, find,
-        kind,
-    },
     model::{Flavor, Target},
     probe::State,
+};
+use asynctop_lab::{
+    Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadSpec, find, kind,
 };
 
 use crate::{

@@ -6,11 +6,11 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogOptions, LabOptions, LabSampler},
     model::{Flavor, Target, TaskStats},
     probe::State,
     source::Sampler,
 };
+use asynctop_lab::{Command, HogOptions, LabOptions, LabSampler};
 
 use crate::{
     bench::{Bench, alive, check_invariants, current_hog, diseases, done, mixed, named},

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use asynctop::{
-    lab::{Command, HogKind, HogOptions, Lab, LabOptions},
     model::{Flavor, Target},
     probe::State,
 };
+use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions};
 
 use crate::bench::{Bench, alive, current_hog, diseases, mixed};
 
@@ -180,10 +180,8 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn the_watchdog_names_the_guilty_line_of_each_disease() {
-    use asynctop::{
-        lab::LabSampler,
-        watch::{Evidence, WatchOptions, Watchdog},
-    };
+    use asynctop::watch::{Evidence, WatchOptions, Watchdog};
+    use asynctop_lab::LabSampler;
     for kind in diseases() {
         let options = options(kind, Flavor::CurrentThread, None);
         let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");

@@ -4,10 +4,10 @@
 use std::fs::{self, DirEntry};
 
 use asynctop::{
-    lab::{Command, HogOptions, Lab, LabOptions, Scenario, find},
     model::{GaugeValue, Target},
     probe::Registry,
 };
+use asynctop_lab::{Command, HogOptions, Lab, LabOptions, Scenario, find};
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::process::{Resource, getrlimit};

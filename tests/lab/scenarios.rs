@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use asynctop::lab::builtin;
+use asynctop_lab::builtin;
 use serde_json::Value;
 
 use crate::support::{self, Folder};

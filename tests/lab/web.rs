@@ -9,10 +9,10 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, LabOptions, Scenario},
     model::{Flavor, Target, TaskStats},
     probe::{Registry, State},
 };
+use asynctop_lab::{Command, LabOptions, Scenario};
 
 use crate::{
     bench::{Bench, done},

@@ -1,10 +1,10 @@
 //! The workloads: that they work, and what becomes of failures.
 
 use asynctop::{
-    lab::{Command, LabOptions, WorkloadSpec, find, kind},
     model::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
     probe::{Registry, State},
 };
+use asynctop_lab::{Command, LabOptions, WorkloadSpec, find, kind};
 
 use crate::{
     bench::{Bench, GROUPS, alive, done, mixed, named},
@@ -19,7 +19,10 @@ fn all_closed_loop_work_advances_under_both_flavors() {
         assert_eq!(snapshot.runtime.flavor, Some(flavor));
         assert_eq!(done(&snapshot).len(), 3);
         let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
-        assert!(beat.meta.location.starts_with("src/lab/workload/heartbeats.rs:"), "{beat:?}");
+        assert!(
+            beat.meta.location.starts_with("crates/asynctop-lab/src/workload/heartbeats.rs:"),
+            "{beat:?}"
+        );
         // In its first poll a task may not have come to its first stage yet.
         assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls <= 1));
     }

@@ -71,7 +71,7 @@ fn tokio_console_shows_the_same_tasks_with_the_same_polls() {
     let Some(Pair { lab, console }) = Pair::start(&["--flavor", "current-thread"]) else { return };
     for name in ["accept", "heartbeat-8", "conn-24", "client-24", "pong-8", "cruncher-1", "feed-16"]
     {
-        console.wait_for_line(&[&format!(" {name} "), "src/lab/workload/"]);
+        console.wait_for_line(&[&format!(" {name} "), "crates/asynctop-lab/src/workload/"]);
     }
     let mut before = None;
     lab.wait_for("polls of a heartbeat", |screen| {
@@ -93,7 +93,7 @@ fn tokio_console_shows_what_the_tasks_wait_for() {
     let Some(Pair { lab: _lab, mut console }) = Pair::start(&[]) else { return };
     console.wait_for_text("heartbeat-1");
     console.keys("r");
-    console.wait_for_line(&["Sleep", "src/lab/workload/"]);
+    console.wait_for_line(&["Sleep", "crates/asynctop-lab/src/workload/"]);
     // The oldest first: these stay for as long as their channels do.
     console.keys("i");
     console.wait_for_line(&["Semaphore", "permits"]);
@@ -109,7 +109,7 @@ fn tokio_console_sees_the_hog_hold_its_worker_and_end() {
     console.wait_for_text("heartbeat-1");
     lab.keys("b");
     console.wait_for_text("1 tasks have never yielded");
-    console.wait_for_line(&["▶", " hog ", "src/lab/workload/hog/mod.rs:"]);
+    console.wait_for_line(&["▶", " hog ", "crates/asynctop-lab/src/workload/hog/mod.rs:"]);
     lab.keys("b");
     console.wait_for_line(&["⏹", " hog "]);
 }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use asynctop::{
-    lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario},
     model::{Finding, Model, Severity, Subscription, Suspect},
     probe::Registry,
     watch::{WatchOptions, Watchdog},
 };
+use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario};
 
 /// Time between two looks, as the dashboard has it.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ pub struct Case {
     pub rules: &'static [&'static str],
     /// The groups of tasks that are to blame.
     guilty: &'static [&'static str],
-    /// The functions that are to be named, each with its file below `src/lab/workload`; none
+    /// The functions that are to be named, each with its file below `crates/asynctop-lab/src/workload`; none
     /// if there is no line that is to blame.
     places: &'static [(&'static str, &'static str)],
 }
@@ -96,7 +96,7 @@ fn trouble(
 }
 
 fn healthy(name: &str) -> Case {
-    let built_in = asynctop::lab::builtin(name).expect("built in");
+    let built_in = asynctop_lab::builtin(name).expect("built in");
     let text = built_in.text.to_owned();
     Case { name: name.to_owned(), text, hog: None, rules: &[], guilty: &[], places: &[] }
 }
@@ -205,7 +205,7 @@ impl Case {
 /// The lines of a function of the lab's, as findings name them: from its signature to the brace
 /// that closes it.
 fn lines(file: &str, start: &str) -> Vec<String> {
-    let path = format!("src/lab/workload/{file}");
+    let path = format!("crates/asynctop-lab/src/workload/{file}");
     let text = std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
     let text = text.expect("the lab's sources are here");
     let lines: Vec<&str> = text.lines().collect();

@@ -60,8 +60,8 @@ fn is_std(file: &str) -> bool {
 
 fn of_crate(name: &str) -> FrameKind {
     match name {
-        // The program itself: its workloads are what it watches.
-        "asynctop" => FrameKind::User,
+        // The program itself and its lab, whose workloads are what it watches.
+        "asynctop" | "asynctop-lab" => FrameKind::User,
         _ if is_runtime(name) => FrameKind::Runtime,
         _ => FrameKind::Dependency,
     }
@@ -229,16 +229,18 @@ mod tests {
     #[test]
     fn probe_is_harness_and_workloads_are_user_code_wherever_they_are_built() {
         let checkout = "/home/u/.cargo/git/checkouts/asynctop-3fa2b1c/1234567";
-        for (probe, program) in [
-            ("/w/asynctop/crates/asynctop-probe".to_owned(), "/w/asynctop".to_owned()),
-            ("crates/asynctop-probe".to_owned(), ".".to_owned()),
-            (format!("{REGISTRY}/asynctop-probe-0.1.0"), format!("{REGISTRY}/asynctop-0.1.0")),
-            (format!("{checkout}/crates/asynctop-probe"), checkout.to_owned()),
-            ("/w/app/vendor/asynctop-probe".to_owned(), "/w/app/vendor/asynctop".to_owned()),
+        for folder in [
+            "/w/asynctop/crates/asynctop-*",
+            "crates/asynctop-*",
+            &format!("{REGISTRY}/asynctop-*-0.1.0"),
+            &format!("{checkout}/crates/asynctop-*"),
+            "/w/app/vendor/asynctop-*",
         ] {
-            let of = |file: String| kind("poll<x>", Some(&file));
-            assert_eq!(of(format!("{probe}/src/accounting/instrument.rs")), Harness, "{probe}");
-            assert_eq!(of(format!("{program}/src/lab/workload/hog/mod.rs")), User, "{program}");
+            let of = |name, file| {
+                kind("poll<x>", Some(&format!("{}/src/{file}", folder.replace('*', name))))
+            };
+            assert_eq!(of("probe", "accounting/instrument.rs"), Harness, "{folder}");
+            assert_eq!(of("lab", "workload/hog/mod.rs"), User, "{folder}");
         }
         let test = kind("watch::spin", Some("/w/asynctop/crates/asynctop-probe/tests/watch.rs"));
         assert_eq!(test, User, "its tests are programs that use it");
@@ -251,7 +253,7 @@ mod tests {
         let poll = "<asynctop_probe::instrument::Instrumented<F> as Future>::poll";
         assert_eq!(kind(poll, None), Harness);
         assert_eq!(kind(poll, Some("/w/app/third_party/probe/src/instrument.rs")), Harness);
-        assert_eq!(kind("asynctop::lab::hog::spin", None), User);
+        assert_eq!(kind("asynctop_lab::workload::hog::spin", None), User);
     }
 
     #[test]

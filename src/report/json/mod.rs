@@ -26,11 +26,8 @@
 //! | `unavailable` | figure → why it is null, such as `"workers.steals": "…"` |
 //!
 //! ```
-//! use asynctop::{
-//!     lab::{Lab, LabOptions, LabSampler, find},
-//!     model::{Subscription, Model},
-//!     report::{Summary, json},
-//! };
+//! use asynctop_lab::{Lab, LabOptions, LabSampler, find};
+//! use asynctop::{model::{Model, Subscription}, report::{Summary, json}};
 //!
 //! let lab = Lab::start(LabOptions::new(find("mixed")?))?;
 //! let mut model = Model::default();

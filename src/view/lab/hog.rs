@@ -7,9 +7,10 @@
 //!  fixes          yield  budget  spawn-blocking  block-in-place  own-thread
 //! ```
 
+use asynctop_lab::HogKind;
+
 use super::paragraph;
 use crate::{
-    lab::HogKind,
     model::HogStats,
     view::{canvas::Pieces, header::turn, theme::Look},
 };

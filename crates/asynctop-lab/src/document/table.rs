@@ -1,0 +1,168 @@
+//! A table of a TOML file, read key by key; errors name the line.
+
+use std::ops::Range;
+
+use asynctop_snapshot::text::{closest_match, did_you_mean, excerpt, is_control, sanitize};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::DocumentError;
+
+/// The file that is read, for error messages.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub file: &'a str,
+    pub text: &'a str,
+}
+
+impl Source<'_> {
+    /// An error about a key at this position of the text.
+    pub(super) fn error(&self, at: usize, key: &str, problem: &str) -> DocumentError {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        DocumentError::Content {
+            file: sanitize(self.file).into_owned(),
+            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
+            key: excerpt(key),
+            problem: sanitize(problem).into_owned(),
+        }
+    }
+}
+
+/// A table and its position.
+pub struct Table<'a> {
+    source: Source<'a>,
+    /// The prefix of its keys in error messages, such as `workload.`; empty at the top level.
+    prefix: &'static str,
+    at: usize,
+    entries: &'a DeTable<'a>,
+}
+
+/// The value of a key.
+pub struct Entry<'a> {
+    source: Source<'a>,
+    key: String,
+    span: Range<usize>,
+    value: &'a DeValue<'a>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn top(source: Source<'a>, entries: &'a DeTable<'a>) -> Self {
+        Table { source, prefix: "", at: 0, entries }
+    }
+
+    /// An error about a key that is not present; `remedy` is what to do.
+    pub fn missing(&self, key: &str, remedy: &str) -> DocumentError {
+        let problem = format!("it is missing; {remedy}");
+        self.source.error(self.at, &format!("{}{key}", self.prefix), &problem)
+    }
+
+    /// Checks that the table has no other keys than these.
+    ///
+    /// # Errors
+    /// About the first other key.
+    pub fn allow(&self, known: &[&str]) -> Result<(), DocumentError> {
+        let unknown = self.entries.iter().filter(|(key, _)| !known.contains(&&**key.get_ref()));
+        let Some((key, _)) = unknown.min_by_key(|(key, _)| key.span().start) else {
+            return Ok(());
+        };
+        let meant = did_you_mean(closest_match(key.get_ref(), known.iter().copied()));
+        let problem = format!("there is no such key{meant}; the keys are: {}", known.join(", "));
+        let key_name = format!("{}{}", self.prefix, key.get_ref());
+        Err(self.source.error(key.span().start, &key_name, &problem))
+    }
+
+    /// The value of a key, if it is present.
+    pub fn get(&self, key: &str) -> Option<Entry<'a>> {
+        let value = self.entries.get(key)?;
+        Some(Entry::new(self.source, format!("{}{key}", self.prefix), value))
+    }
+
+    /// The table under this key, in brackets.
+    ///
+    /// # Errors
+    /// If the value is not a table.
+    pub fn table(
+        &self,
+        key: &'static str,
+        prefix: &'static str,
+    ) -> Result<Option<Table<'a>>, DocumentError> {
+        let Some(entry) = self.get(key) else { return Ok(None) };
+        entry.table(prefix, &format!("write [{key}] in a line of its own")).map(Some)
+    }
+
+    /// The tables under this key, in double brackets.
+    ///
+    /// # Errors
+    /// If the value is not an array of tables.
+    pub fn tables(
+        &self,
+        key: &'static str,
+        prefix: &'static str,
+    ) -> Result<Vec<Table<'a>>, DocumentError> {
+        let Some(entry) = self.get(key) else { return Ok(Vec::new()) };
+        let remedy = format!("write [[{key}]] in a line of its own");
+        let DeValue::Array(tables) = entry.value else {
+            return Err(entry.error(&format!("this is {}; {remedy}", what(entry.value))));
+        };
+        let of = |value| Entry::new(entry.source, key.to_owned(), value).table(prefix, &remedy);
+        tables.iter().map(of).collect()
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn new(source: Source<'a>, key: String, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Entry { source, key, span: value.span(), value: value.get_ref() }
+    }
+
+    fn table(&self, prefix: &'static str, remedy: &str) -> Result<Table<'a>, DocumentError> {
+        let DeValue::Table(entries) = self.value else {
+            return Err(self.error(&format!("this is {}; {remedy}", what(self.value))));
+        };
+        Ok(Table { source: self.source, prefix, at: self.span.start, entries })
+    }
+
+    /// An error about this value.
+    pub fn error(&self, problem: &str) -> DocumentError {
+        self.source.error(self.span.start, &self.key, problem)
+    }
+
+    /// The value as written.
+    pub fn value(&self) -> &'a DeValue<'a> {
+        self.value
+    }
+
+    /// Text that is safe to display, of at most `most` characters. Line breaks become spaces.
+    ///
+    /// # Errors
+    /// If the value is not text, is longer, or contains control characters.
+    pub fn text(&self, most: usize) -> Result<String, DocumentError> {
+        let DeValue::String(text) = self.value else {
+            return Err(self.error(&format!("this is {}; write text in quotes", what(self.value))));
+        };
+        let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(bad) = words.chars().find(|c| is_control(*c)) {
+            let code = u32::from(bad);
+            let problem = format!("it has the control character U+{code:04X}; leave that out");
+            return Err(self.error(&problem));
+        }
+        if words.chars().count() > most {
+            return Err(self.error(&format!("it is too long; write {most} characters at most")));
+        }
+        Ok(words)
+    }
+}
+
+/// The type of a value, for error messages.
+pub fn what(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

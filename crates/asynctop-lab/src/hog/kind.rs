@@ -1,0 +1,232 @@
+//! The table of hog kinds: anti-patterns, and fixes that do the same work without blocking the
+//! worker. The command line, the screens and the documents are generated from it.
+
+use std::str::FromStr;
+
+use asynctop_snapshot::Flavor;
+
+/// What a hog does with its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HogKind {
+    /// Computes without an await, as a loop over too much data does.
+    Spin,
+    /// Sleeps in the thread, as a call that blocks does.
+    Block,
+    /// Waits for a `std::sync::Mutex` that another thread holds.
+    Lock,
+    /// Writes to a file and waits until the disk has it.
+    Io,
+    /// Asks a database that lives in the process.
+    #[cfg(feature = "web")]
+    Db,
+    /// Computes, and gives way after each slice.
+    Yield,
+    /// Computes, and leaves it to Tokio's budget when to give way.
+    Budget,
+    /// Computes on the blocking pool.
+    SpawnBlocking,
+    /// Computes on the worker's thread, after others have taken over the worker.
+    BlockInPlace,
+    /// Computes on a thread that it starts.
+    OwnThread,
+}
+
+/// What there is to say about a kind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its name, on the command line and on the screen.
+    pub name: &'static str,
+    /// Whether it does the work as it should be done.
+    pub cure: bool,
+    /// What it does to the runtime, in one sentence.
+    pub does: &'static str,
+    /// What to do about it, or what it costs, in one sentence.
+    pub advice: &'static str,
+    /// What its work is counted in; `None` if it only waits.
+    pub unit: Option<&'static str>,
+}
+
+/// The unit of all kinds that compute: milliseconds spent computing.
+pub(super) const COMPUTED: Option<&str> = Some("ms computed");
+
+impl HogKind {
+    /// Whether it can run on this flavor of runtime.
+    pub(crate) fn runs_on(self, flavor: Flavor) -> bool {
+        flavor == Flavor::MultiThread || !self.needs_multi_thread()
+    }
+
+    /// All kinds, in the order in which the keys go through them.
+    pub const ALL: &'static [HogKind] = &[
+        HogKind::Spin,
+        HogKind::Block,
+        HogKind::Lock,
+        HogKind::Io,
+        #[cfg(feature = "web")]
+        HogKind::Db,
+        HogKind::Yield,
+        HogKind::Budget,
+        HogKind::SpawnBlocking,
+        HogKind::BlockInPlace,
+        HogKind::OwnThread,
+    ];
+
+    /// What there is to say about it.
+    pub const fn about(self) -> &'static About {
+        match self {
+            HogKind::Spin => &About {
+                name: "spin",
+                cure: false,
+                does: "Computes without an await, so its worker polls no other task.",
+                advice: "Yield between pieces of the work (yield, budget), or move it off the \
+                         worker (spawn-blocking, own-thread).",
+                unit: COMPUTED,
+            },
+            HogKind::Block => &About {
+                name: "block",
+                cure: false,
+                does: "Sleeps in std::thread::sleep: the worker computes nothing, but polls no \
+                       other task.",
+                advice: "Await tokio::time::sleep instead; move a call that has to block to \
+                         spawn_blocking.",
+                unit: None,
+            },
+            HogKind::Lock => &About {
+                name: "lock",
+                cure: false,
+                does: "Waits for a std::sync::Mutex that a thread holds during slow work, which \
+                       blocks its worker.",
+                advice: "Hold such a lock only briefly, or await tokio::sync::Mutex, so that the \
+                         worker can poll other tasks.",
+                unit: None,
+            },
+            HogKind::Io => &About {
+                name: "io",
+                cure: false,
+                does: "Writes 64KiB to a temporary file and waits in fsync until they are on disk, \
+                       repeatedly, on the worker.",
+                advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
+                         could wait for.",
+                unit: Some("writes"),
+            },
+            #[cfg(feature = "web")]
+            HogKind::Db => &About {
+                name: "db",
+                cure: false,
+                does: "Queries an embedded database for the best of 5,000 users, repeatedly, on \
+                       the worker: each query computes and reads without an await.",
+                advice: "Run queries in spawn_blocking, or on a thread that owns the database; the \
+                         scenario web compares both.",
+                unit: Some("queries"),
+            },
+            HogKind::Yield => &About {
+                name: "yield",
+                cure: true,
+                does: "Does spin's work in slices of 100µs, with \
+                       tokio::task::yield_now().await after each.",
+                advice: "Other tasks wait for one slice at most; the hog itself waits for all \
+                         other tasks after each slice.",
+                unit: COMPUTED,
+            },
+            HogKind::Budget => &About {
+                name: "budget",
+                cure: true,
+                does: "Does spin's work in pieces of 10µs, with \
+                       tokio::task::coop::consume_budget().await after each; Tokio allows 128 of \
+                       them per poll.",
+                advice: "A call costs next to nothing, but Tokio counts calls, not time: here a \
+                         poll still takes over a millisecond.",
+                unit: COMPUTED,
+            },
+            HogKind::SpawnBlocking => &About {
+                name: "spawn-blocking",
+                cure: true,
+                does: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
+                       blocking pool, and awaits it: no worker is blocked.",
+                advice: "It still uses a core, it cannot be cancelled while it runs, and the pool \
+                         has 512 threads by default.",
+                unit: COMPUTED,
+            },
+            HogKind::BlockInPlace => &About {
+                name: "block-in-place",
+                cure: true,
+                does: "Does spin's work in tokio::task::block_in_place: another thread takes over \
+                       the worker and its tasks first.",
+                advice: "It requires the multi-thread runtime (on current-thread it panics), and \
+                         other futures of the same task are blocked with it.",
+                unit: COMPUTED,
+            },
+            HogKind::OwnThread => &About {
+                name: "own-thread",
+                cure: true,
+                does: "Does spin's work on a std thread of its own, which replies through a \
+                       tokio::sync::oneshot that the task awaits.",
+                advice: "Each piece of work starts a thread, and their number is not limited: \
+                         suited to long-running work.",
+                unit: COMPUTED,
+            },
+        }
+    }
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        self.about().name
+    }
+
+    /// The names of all kinds.
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.as_str()).collect()
+    }
+
+    /// Whether it needs workers that can take over from each other.
+    pub const fn needs_multi_thread(self) -> bool {
+        matches!(self, HogKind::BlockInPlace)
+    }
+
+    pub(crate) fn next(self) -> HogKind {
+        self.neighbour(1)
+    }
+
+    pub(crate) fn previous(self) -> HogKind {
+        self.neighbour(Self::ALL.len() - 1)
+    }
+
+    fn neighbour(self, by: usize) -> HogKind {
+        let at = Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0);
+        Self::ALL[(at + by) % Self::ALL.len()]
+    }
+}
+
+impl FromStr for HogKind {
+    /// What is wrong with the name.
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.iter().find(|kind| kind.as_str() == name);
+        known.copied().ok_or("unknown kind")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_go_through_all_kinds_and_back() {
+        let mut kind = HogKind::Spin;
+        for _ in HogKind::ALL {
+            assert_eq!(kind.next().previous(), kind);
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            kind = kind.next();
+        }
+        assert_eq!(kind, HogKind::Spin);
+    }
+
+    #[test]
+    fn each_kind_is_explained_in_two_sentences() {
+        for about in HogKind::ALL.iter().map(|kind| kind.about()) {
+            for sentence in [about.does, about.advice] {
+                assert!(sentence.ends_with('.') && !sentence.contains(". "), "{sentence}");
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Blocking calls on the blocking pool.
+
+use std::{io, thread, time::Duration};
+
+use asynctop_probe::stage;
+use tokio::time::sleep;
+
+use super::{
+    Allows, Kind, Opening, Param, Unit, Workload,
+    kind::{millis, one_each, secs},
+};
+use crate::{
+    gauge::{Count, Latency},
+    shared::Done,
+    spawner::Spawner,
+};
+
+pub(super) static KIND: Kind = Kind {
+    name: "blocking",
+    about: "tasks that run a blocking call on the blocking pool and await it",
+    unit: Some("job"),
+    params: &[&WORK, &PAUSE],
+    tasks: one_each,
+    open,
+};
+
+static WORK: Param = Param {
+    name: "work",
+    about: "how long each call blocks its thread",
+    allows: Allows::Duration { default: millis(50), least: millis(1), most: secs(60) },
+};
+
+static PAUSE: Param = Param {
+    name: "pause",
+    about: "the pause after each call",
+    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
+};
+
+struct Blocking {
+    spawner: Spawner,
+    caller: Caller,
+}
+
+#[derive(Clone)]
+struct Caller {
+    work: Duration,
+    pause: Duration,
+    done: Done,
+    running: Count,
+    queue: Latency,
+}
+
+fn open(Opening { spawner, done, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+    let caller = Caller {
+        work: params.duration(&WORK),
+        pause: params.duration(&PAUSE),
+        done,
+        running: gauges.count("calls on a thread"),
+        queue: gauges.latency("wait for a thread"),
+    };
+    Ok(Box::new(Blocking { spawner, caller }))
+}
+
+impl Workload for Blocking {
+    fn start(&mut self, number: usize) -> Unit {
+        let pool = self.spawner.handle().clone();
+        let caller = self.caller.clone();
+        let task = async move {
+            loop {
+                stage("awaits a call on the blocking pool");
+                let (in_queue, running) = (caller.queue.begin(), caller.running.clone());
+                let work = caller.work;
+                let call = pool.spawn_blocking(move || {
+                    in_queue.end();
+                    running.add(1);
+                    thread::sleep(work);
+                    running.sub(1);
+                });
+                if call.await.is_err() {
+                    stage("failed: the pool has been shut down");
+                    return;
+                }
+                caller.done.one();
+                stage("rests");
+                sleep(caller.pause).await;
+            }
+        };
+        self.spawner.spawn(&format!("caller-{number}"), task).1.into()
+    }
+}

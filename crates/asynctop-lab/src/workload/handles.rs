@@ -1,0 +1,87 @@
+//! A `JoinHandle` that is dropped against a task that is aborted.
+
+use std::{io, time::Duration};
+
+use asynctop_probe::stage;
+use tokio::time::sleep;
+
+use super::{
+    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    kind::{millis, secs},
+};
+use crate::{gauge::Count, spawner::Spawner};
+
+pub(super) static KIND: Kind = Kind {
+    name: "handles",
+    about: "tasks that spawn two others, drop the handle of one and abort the other",
+    unit: None,
+    params: &[&STEP, &REST],
+    tasks,
+    open,
+};
+
+static STEP: Param = Param {
+    name: "step",
+    about: "how long each of the four steps of a spawned task takes",
+    allows: Allows::Duration { default: millis(200), least: millis(1), most: secs(60) },
+};
+
+static REST: Param = Param {
+    name: "rest",
+    about: "the time until the next two",
+    allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(3600) },
+};
+
+/// The parent, its two, and two of the round before that may still run.
+fn tasks(count: usize, _: &Params) -> usize {
+    count.saturating_mul(5)
+}
+
+struct Handles {
+    spawner: Spawner,
+    step: Duration,
+    rest: Duration,
+    without_handle: Count,
+    aborted: Count,
+}
+
+fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+    Ok(Box::new(Handles {
+        spawner,
+        step: params.duration(&STEP),
+        rest: params.duration(&REST),
+        without_handle: gauges.count("finished with the handle dropped"),
+        aborted: gauges.count("finished after the abort"),
+    }))
+}
+
+impl Workload for Handles {
+    fn start(&mut self, number: usize) -> Unit {
+        let (spawner, step, rest) = (self.spawner.clone(), self.step, self.rest);
+        let (without_handle, aborted) = (self.without_handle.clone(), self.aborted.clone());
+        let parent = async move {
+            loop {
+                stage("spawns two, drops the handle of one");
+                // The spawner keeps no JoinHandle: it is dropped before this returns.
+                let child = four_steps(step, without_handle.clone());
+                spawner.spawn(&format!("handle-dropped-{number}"), child);
+                let child = four_steps(step, aborted.clone());
+                let (_, abort) = spawner.spawn(&format!("aborted-{number}"), child);
+                sleep(2 * step + step / 2).await;
+                abort.abort();
+                stage("has aborted the other");
+                sleep(rest).await;
+            }
+        };
+        self.spawner.spawn(&format!("parent-{number}"), parent).1.into()
+    }
+}
+
+async fn four_steps(step: Duration, finished: Count) {
+    for text in ["step 1 of 4", "step 2 of 4", "step 3 of 4", "step 4 of 4"] {
+        stage(text);
+        sleep(step).await;
+    }
+    finished.add(1);
+    stage("finished without a handle");
+}
