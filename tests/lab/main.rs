@@ -5,7 +5,6 @@ mod bench;
 mod control;
 mod hog;
 mod kinds;
-mod live;
 mod node;
 mod sampler;
 mod scenarios;

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::{
-    probe::Registry,
+use asynctop_probe::{
+    Registry,
     watch::{
         CallKind, Cause, FrameKind, PollRecord, StackSample, SystemCall, WatchOptions, Watchdog,
     },
@@ -100,7 +100,7 @@ fn a_spinning_hog_is_blamed_at_its_line() {
     });
     let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "stacks::spin"));
     let (function, file, line) = blamed(&poll);
-    assert_eq!((&*function, &*file), ("stacks::spin", "tests/watch/stacks.rs"));
+    assert_eq!((&*function, &*file), ("stacks::spin", "tests/probe/watch/stacks.rs"));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
     assert!(computes(&poll), "{}", poll.cause());
     assert_eq!(poll.evidence().function(), Some("stacks::spin"));
@@ -165,7 +165,7 @@ fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
     let (function, file, line) = blamed(&poll);
-    assert_eq!((&*function, &*file), ("stacks::nap", "tests/watch/stacks.rs"));
+    assert_eq!((&*function, &*file), ("stacks::nap", "tests/probe/watch/stacks.rs"));
     assert!(NAP.contains(&line), "{line} in {NAP:?}");
 }
 

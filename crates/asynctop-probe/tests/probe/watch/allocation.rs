@@ -15,8 +15,8 @@ use std::{
     task::{Context, Waker},
 };
 
-use asynctop::{
-    probe::Registry,
+use asynctop_probe::{
+    Registry,
     watch::{WatchOptions, Watchdog},
 };
 

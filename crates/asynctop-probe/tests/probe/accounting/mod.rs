@@ -1,16 +1,13 @@
-//! The probe against real Tokio runtimes and known futures: what it counts is exact.
+//! The accounting on real runtimes and known futures: all counts are exact.
 //!
-//! Nothing here depends on how fast anything is. Where a thread has to get somewhere,
-//! [`wait_until`] waits for the condition itself; where time has to pass, the reading is
-//! asked for a later `now`.
+//! No test depends on the speed of the machine. Where a thread has to make progress, [`wait_until`]
+//! waits for the condition itself; where time has to pass, the reading is taken for a later `now`.
 
 mod drops;
 mod in_a_poll;
 mod lifecycle;
 mod polls;
 mod slots;
-#[path = "../support/mod.rs"]
-mod support;
 mod threads;
 mod wakers;
 mod yardsticks;
@@ -24,12 +21,10 @@ use std::{
     time::Duration,
 };
 
-use asynctop::{
-    Histogram,
-    probe::{Reading, Registry},
-};
-use support::wait_until;
+use asynctop_probe::{Reading, Registry, snapshot::Histogram};
 use tokio::runtime::{Builder, Runtime};
+
+use crate::support::wait_until;
 
 /// What a scan shows of a task.
 #[derive(Debug)]

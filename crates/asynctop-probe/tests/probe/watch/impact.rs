@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, mpsc as blocking};
 
-use asynctop::{
-    probe::{Reading, Registry},
+use asynctop_probe::{
+    Reading, Registry,
     watch::{PollRecord, WatchOptions, Watchdog},
 };
 use tokio::{

@@ -5,8 +5,6 @@
 //! copied. A test that changes the handlers, or that a full memory would fail, runs in a process of
 //! its own.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 mod allocation;
 mod awaits;
 mod blocked;
@@ -14,6 +12,4 @@ mod handler;
 mod impact;
 mod signals;
 mod stacks;
-#[path = "../support/mod.rs"]
-mod support;
 mod testing;

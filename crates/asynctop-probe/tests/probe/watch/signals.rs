@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::{
-    probe::Registry,
+use asynctop_probe::{
+    Registry,
     watch::{WatchOptions, Watchdog},
 };
 use tokio::{

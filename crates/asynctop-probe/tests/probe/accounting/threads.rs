@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, thread};
 
-use asynctop::probe::{Instrumented, State};
+use asynctop_probe::{Instrumented, State};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! How tasks begin and end, and what they are called.
 
-use asynctop::probe::State;
+use asynctop_probe::State;
 
 use super::*;
 
@@ -165,9 +165,9 @@ fn a_spawned_function_gives_its_name() {
     let registry = Registry::global();
     let gate = Gate::default();
     current_thread().block_on(async {
-        let answer = asynctop::spawn(fetch_the_answer()).await;
+        let answer = asynctop_probe::spawn(fetch_the_answer()).await;
         assert_eq!(answer.expect("a task that ends"), 42);
-        asynctop::spawn_named("by hand", gate);
+        asynctop_probe::spawn_named("by hand", gate);
     });
     let line = line!() - 4;
     let seen = task(registry, "fetch_the_answer");

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use asynctop::probe::{CurrentPoll, PollKind, State};
+use asynctop_probe::{CurrentPoll, PollKind, State};
 
 use super::*;
 
@@ -120,14 +120,14 @@ fn the_innermost_poll_is_current_and_time_is_counted_once() {
 
 #[test]
 fn a_task_says_what_it_is_doing() {
-    asynctop::stage("outside of any task, which is heard by nobody");
+    asynctop_probe::stage("outside of any task, which is heard by nobody");
     let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
     let inner_gate = gate.clone();
     runtime.spawn(registry.instrument_task("t", async move {
-        asynctop::stage("waiting for the gate");
+        asynctop_probe::stage("waiting for the gate");
         inner_gate.await;
-        registry.instrument("inner", async { asynctop::stage("inside") }).await;
-        asynctop::stage("done");
+        registry.instrument("inner", async { asynctop_probe::stage("inside") }).await;
+        asynctop_probe::stage("done");
     }));
     assert_eq!(task(registry, "t").stage, None);
     run_scheduled(&runtime);
@@ -146,7 +146,7 @@ fn a_stage_that_changes_all_the_time_is_never_read_torn() {
     let (go_on, wait) = mpsc::channel::<()>();
     let handle = runtime.spawn(registry.instrument_task("t", async move {
         while wait.try_recv() == Err(mpsc::TryRecvError::Empty) {
-            STAGES.iter().for_each(|stage| asynctop::stage(stage));
+            STAGES.iter().for_each(|stage| asynctop_probe::stage(stage));
         }
     }));
     for _ in 0..20_000 {

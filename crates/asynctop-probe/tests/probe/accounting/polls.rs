@@ -1,6 +1,6 @@
 //! Polls and wakes, one by one.
 
-use asynctop::probe::State;
+use asynctop_probe::State;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Dropping a future runs code of the task outside of its polls: it is reported, but not counted.
 
-use asynctop::probe::{PollKind, Reading, State};
+use asynctop_probe::{PollKind, Reading, State};
 
 use super::*;
 

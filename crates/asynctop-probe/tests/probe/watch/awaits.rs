@@ -4,15 +4,15 @@
 //! has few.
 
 #![cfg_attr(
-    not(tokio_unstable),
-    allow(dead_code, unused_imports, reason = "await points need tokio_unstable")
+    not(all(tokio_unstable, feature = "await-points")),
+    allow(dead_code, unused_imports, reason = "await points require both")
 )]
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use std::{thread, time::Duration};
 
-use asynctop::{
-    probe::{Reading, Registry, State},
+use asynctop_probe::{
+    Reading, Registry, State,
     watch::{AwaitPoint, Awaits, WatchOptions, Watchdog},
 };
 use tokio::{
@@ -96,7 +96,7 @@ async fn outer() {
     nap().await;
 }
 
-#[cfg(tokio_unstable)]
+#[cfg(all(tokio_unstable, feature = "await-points"))]
 mod traced {
     use super::*;
 
@@ -108,12 +108,12 @@ mod traced {
             assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
             assert_eq!(
                 lines[1],
-                format!("  awaits::nap at tests/watch/awaits.rs:{NAP}"),
+                format!("  awaits::nap at tests/probe/watch/awaits.rs:{NAP}"),
                 "{lines:#?}"
             );
             assert_eq!(
                 lines[2],
-                format!("  awaits::outer at tests/watch/awaits.rs:{OUTER}"),
+                format!("  awaits::outer at tests/probe/watch/awaits.rs:{OUTER}"),
                 "{lines:#?}"
             );
         });
@@ -277,9 +277,9 @@ fn who_does_not_wait_is_not_asked() {
     });
 }
 
-#[cfg(not(tokio_unstable))]
+#[cfg(not(all(tokio_unstable, feature = "await-points")))]
 #[test]
-fn without_tokios_unstable_parts_the_reason_is_said() {
+fn without_task_dumps_the_reason_is_reported() {
     in_own_process(|| {
         let setup = Setup::new();
         let key = setup.spawn(outer());

@@ -5,7 +5,7 @@ use std::{
     task::Wake,
 };
 
-use asynctop::probe::{Instrumented, State};
+use asynctop_probe::{Instrumented, State};
 
 use super::*;
 

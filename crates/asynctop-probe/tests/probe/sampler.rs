@@ -1,11 +1,10 @@
-//! The source over any runtime of this process, without a lab.
+//! The sampler on any runtime of this process.
 
 use std::time::Duration;
 
-use asynctop::{
-    model::{Flavor, Model, Subscription, Target},
-    probe::{LocalSampler, Registry, State},
-    watch::{WatchOptions, Watchdog},
+use asynctop_probe::{
+    LocalSampler, Registry, State,
+    snapshot::{Flavor, Subscription, Target},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -15,35 +14,35 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn look(source: &mut LocalSampler) -> Target {
-    source.sample(&Subscription::default())
+fn sample(sampler: &mut LocalSampler) -> Target {
+    sampler.sample(&Subscription::default())
 }
 
 #[test]
-fn any_runtime_can_be_watched() {
+fn any_runtime_can_be_sampled() {
     let registry = Registry::leak();
     let runtime = current_thread();
-    let mut source = LocalSampler::new("mine", registry, runtime.handle());
+    let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
     runtime.spawn(registry.instrument_task("waiter-1", std::future::pending::<()>()));
     runtime.spawn(std::future::pending::<()>());
     runtime.block_on(tokio::task::yield_now());
 
-    let snapshot = look(&mut source);
-    let flavor = snapshot.runtime.flavor;
-    assert_eq!((&*snapshot.description.name, flavor), ("mine", Some(Flavor::CurrentThread)));
-    assert_eq!(snapshot.runtime.alive_tasks, 2);
-    assert_eq!(snapshot.runtime.measured_tasks, 1);
-    let task = &snapshot.tasks[0];
+    let target = sample(&mut sampler);
+    let flavor = target.runtime.flavor;
+    assert_eq!((&*target.description.name, flavor), ("mine", Some(Flavor::CurrentThread)));
+    assert_eq!(target.runtime.alive_tasks, 2);
+    assert_eq!(target.runtime.measured_tasks, 1);
+    let task = &target.tasks[0];
     assert_eq!((&*task.meta.name, &*task.meta.group), ("waiter-1", "waiter"));
-    assert!(task.meta.location.starts_with("tests/lab/live.rs:"), "{}", task.meta.location);
+    assert!(task.meta.location.starts_with(file!()), "{}", task.meta.location);
     assert_eq!((task.state, task.live_wakers), (State::Idle, Some(0)));
-    assert_eq!(snapshot.workers.len(), 1);
-    assert_eq!(snapshot.workers[0].polls, 1);
-    assert!(snapshot.lab.is_none());
+    assert_eq!(target.workers.len(), 1);
+    assert_eq!(target.workers[0].polls, 1);
+    assert!(target.lab.is_none());
 }
 
 #[test]
-fn what_a_thread_did_for_another_runtime_is_not_counted_for_this_one() {
+fn worker_stats_exclude_other_runtimes_on_the_same_thread() {
     let registry = Registry::leak();
     let work = || async {
         for _ in 0..1_000 {
@@ -57,19 +56,19 @@ fn what_a_thread_did_for_another_runtime_is_not_counted_for_this_one() {
     before.join().expect("no panic");
     let now = std::thread::spawn(move || {
         let runtime = current_thread();
-        let mut source = LocalSampler::new("mine", registry, runtime.handle());
+        let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
         runtime.block_on(registry.instrument("later", work()));
-        look(&mut source).workers[0].polls
+        sample(&mut sampler).workers[0].polls
     });
     assert_eq!(now.join().expect("no panic"), 1_001);
 }
 
 #[test]
-fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
+fn a_reused_slot_has_the_name_of_its_new_task() {
     let registry = Registry::leak();
     registry.set_retention(Duration::ZERO);
     let runtime = current_thread();
-    let mut source = LocalSampler::new("mine", registry, runtime.handle());
+    let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
     let mut seen = Vec::new();
     for round in 0..5 {
         let spawn = |n: usize| {
@@ -78,13 +77,13 @@ fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
         };
         let tasks: Vec<_> = (0..300).map(spawn).collect();
         runtime.block_on(tokio::task::yield_now());
-        let snapshot = look(&mut source);
-        assert!(snapshot.tasks.windows(2).all(|pair| pair[0].key < pair[1].key));
+        let target = sample(&mut sampler);
+        assert!(target.tasks.windows(2).all(|pair| pair[0].key < pair[1].key));
         let of_round = format!("round{round}");
-        let alive = snapshot.tasks.iter().filter(|task| !task.state.is_done());
+        let alive = target.tasks.iter().filter(|task| !task.state.is_done());
         assert!(alive.clone().all(|task| *task.meta.group == *of_round));
         assert_eq!(alive.count(), 300);
-        seen.extend(snapshot.tasks.iter().map(|task| (task.key, task.meta.id)));
+        seen.extend(target.tasks.iter().map(|task| (task.key, task.meta.id)));
         // Every second one, so that the slots come back in disorder.
         tasks.iter().step_by(2).chain(&tasks[1..]).for_each(|task| task.abort());
         wait_until("the tasks are gone", || {
@@ -99,30 +98,28 @@ fn slots_that_are_used_again_show_the_new_task_under_its_own_name() {
     assert_eq!(keys.len(), seen.len(), "a key names one task only");
 }
 
+#[cfg(feature = "watchdog")]
 #[test]
-fn the_ledger_says_on_which_worker_a_long_poll_was() {
+fn a_long_poll_has_the_worker_that_ran_it() {
+    use crate::support::wait_for;
+    use asynctop_probe::watch::{WatchOptions, Watchdog};
+
     let registry = Registry::leak();
     let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
     let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-    let source = LocalSampler::new("mine", registry, runtime.handle());
-    let mut source = source.with_watchdog(watchdog.handle().clone());
+    let sampler = LocalSampler::new("mine", registry, runtime.handle());
+    let mut sampler = sampler.with_watchdog(watchdog.handle().clone());
     let (end, ends) = std::sync::mpsc::channel::<()>();
     runtime.spawn(registry.instrument("hog", async move {
         let _ = ends.recv();
     }));
-    let mut model = Model::default();
-    let (name, worker) = loop {
-        model.advance(look(&mut source).into());
-        if let Some(entry) = model.blame().entries().next() {
-            let meta = entry.meta.as_ref().expect("it is in the snapshot");
-            break (meta.name.clone(), entry.evidence.worker);
-        }
-        std::thread::yield_now();
-    };
-    let snapshot = model.snapshot().expect("one was taken");
-    let busy = snapshot.workers.iter().find(|worker| worker.current.is_some());
-    assert_eq!(&*name, "hog");
-    assert!(worker.is_some());
-    assert_eq!(worker, busy.map(|worker| worker.index), "where the hog is polled");
+    let (long_poll, target) = wait_for(|| {
+        let target = sample(&mut sampler);
+        Some((target.evidence.first()?.clone(), target))
+    });
+    let busy = target.workers.iter().find(|worker| worker.current.is_some());
+    assert_eq!(long_poll.task, target.tasks[0].key);
+    assert!(long_poll.worker.is_some());
+    assert_eq!(long_poll.worker, busy.map(|worker| worker.index), "where the hog is polled");
     end.send(()).expect("it waits");
 }

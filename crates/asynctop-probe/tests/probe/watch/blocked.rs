@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use asynctop::{
-    probe::Registry,
+use asynctop_probe::{
+    Registry,
     watch::{Cause, PollRecord, WatchHandle, WatchOptions, Watchdog},
 };
 use tokio::runtime::{Builder, Runtime};

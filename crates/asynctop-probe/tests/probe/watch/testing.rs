@@ -1,4 +1,4 @@
-//! Tests that fail as they should: what `asynctop::testing` says of a blocked worker and of
+//! Tests that fail as they should: what `asynctop_probe::testing` says of a blocked worker and of
 //! a test that hangs, and that it says nothing of the innocent.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::testing::{self, Check};
+use asynctop_probe::testing::{self, Check};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
@@ -52,7 +52,8 @@ fn names_the_nap(said: &str) {
     assert!(said.contains("the limit is 500ms"), "{said}");
     if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
         assert!(said.contains("sleeping in clock_nanosleep"), "{said}");
-        let mut lines = NAP.map(|line| format!("testing::nap at tests/watch/testing.rs:{line}"));
+        let mut lines =
+            NAP.map(|line| format!("testing::nap at tests/probe/watch/testing.rs:{line}"));
         assert!(lines.any(|line| said.contains(&line)), "{said}");
     }
 }
@@ -70,10 +71,10 @@ fn a_task_that_blocks_is_told_with_its_name() {
         let said = failure(
             &runtime,
             testing::run(LIMIT, async {
-                asynctop::spawn_named("sleeper", async { nap() }).await.unwrap();
+                asynctop_probe::spawn_named("sleeper", async { nap() }).await.unwrap();
             }),
         );
-        assert!(said.starts_with("sleeper (spawned at tests/watch/testing.rs:"), "{said}");
+        assert!(said.starts_with(concat!("sleeper (spawned at ", file!(), ":")), "{said}");
         names_the_nap(&said);
     }
 }
@@ -94,7 +95,7 @@ fn a_destructor_that_blocks_is_reported_as_a_drop() {
             &runtime,
             testing::run(LIMIT, async {
                 let flush = Flush;
-                let writer = asynctop::spawn_named("writer", async move {
+                let writer = asynctop_probe::spawn_named("writer", async move {
                     let _flush = flush;
                     std::future::pending::<()>().await;
                 });
@@ -103,7 +104,7 @@ fn a_destructor_that_blocks_is_reported_as_a_drop() {
                 let _ = writer.await;
             }),
         );
-        assert!(report.starts_with("writer (spawned at tests/watch/testing.rs:"), "{report}");
+        assert!(report.starts_with(concat!("writer (spawned at ", file!(), ":")), "{report}");
         let how = "blocked its worker while its future was dropped, for ";
         assert!(report.contains(how), "{report}");
         names_the_nap(&report.replace(how, "blocked its worker for "));
@@ -115,7 +116,7 @@ fn the_innocent_pass_with_what_they_return() {
     for runtime in [current_thread(), multi_thread()] {
         let answer = runtime.block_on(testing::run(GENEROUS, async {
             let tasks = (0..50).map(|n| {
-                asynctop::spawn(async move {
+                asynctop_probe::spawn(async move {
                     sleep(Duration::from_millis(1)).await;
                     yield_now().await;
                     n
@@ -159,7 +160,7 @@ fn time_without_a_cpu_does_not_fail_a_test() {
         .collect();
     current_thread().block_on(testing::run(Duration::from_millis(60), async {
         for _ in 0..20 {
-            let polled = asynctop::spawn(async { compute(Duration::from_millis(10)) });
+            let polled = asynctop_probe::spawn(async { compute(Duration::from_millis(10)) });
             polled.await.unwrap();
         }
     }));
@@ -186,12 +187,12 @@ async fn wait_for_ever(never: oneshot::Receiver<()>) {
 fn says_where_all_wait(said: &str) {
     assert!(said.starts_with("the test hangs: it has not ended after 300ms"), "{said}");
     assert!(said.contains("the test: idle for"), "{said}");
-    assert!(said.contains("waiter (spawned at tests/watch/testing.rs:"), "{said}");
+    assert!(said.contains(concat!("waiter (spawned at ", file!(), ":")), "{said}");
     assert!(said.contains(", for a reply): idle for"), "{said}");
     if cfg!(all(tokio_unstable, target_os = "linux")) {
         // A oneshot's receiver does not tell; a sleep does.
         assert!(said.contains("waits in "), "{said}");
-        assert!(said.contains("testing::naps at tests/watch/testing.rs:"), "{said}");
+        assert!(said.contains("testing::naps at tests/probe/watch/testing.rs:"), "{said}");
     }
     let _ = WAIT;
 }
@@ -209,9 +210,9 @@ fn a_test_that_hangs_says_where_all_wait() {
                 &runtime,
                 check.run(async {
                     let (_sender, never) = oneshot::channel();
-                    asynctop::spawn_named("napper", naps());
-                    let waiter = asynctop::spawn_named("waiter", async {
-                        asynctop::stage("for a reply");
+                    asynctop_probe::spawn_named("napper", naps());
+                    let waiter = asynctop_probe::spawn_named("waiter", async {
+                        asynctop_probe::stage("for a reply");
                         wait_for_ever(never).await;
                     });
                     let _ = waiter.await;

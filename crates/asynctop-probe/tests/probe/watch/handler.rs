@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-use asynctop::{
-    probe::Registry,
+use asynctop_probe::{
+    Registry,
     watch::{WatchOptions, Watchdog},
 };
 
