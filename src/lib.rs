@@ -45,6 +45,6 @@ pub mod source;
 pub mod term;
 pub mod view;
 
-pub use asynctop_probe::{self as probe, instrument, spawn, spawn_named, stage, testing, watch};
+pub use asynctop_probe::{self as probe, watch};
 pub use asynctop_snapshot as snapshot;
 pub use snapshot::Histogram;

@@ -1,10 +1,8 @@
 //! The workloads: that they work, and what becomes of failures.
 
-use asynctop::{
-    model::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats},
-    probe::{Registry, State},
-};
 use asynctop_lab::{Command, LabOptions, WorkloadSpec, find, kind};
+use asynctop_probe::{Registry, State};
+use asynctop_snapshot::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats};
 
 use crate::{
     bench::{Bench, GROUPS, alive, done, mixed, named},

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use asynctop::{
-    model::{Flavor, Target},
-    probe::State,
-};
 use asynctop_lab::{
     Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadSpec, find, kind,
 };
+use asynctop_probe::State;
+use asynctop_snapshot::{Flavor, Target};
 
 use crate::{
     bench::{Bench, alive, all_advanced, mixed, named},
@@ -64,7 +62,7 @@ fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn long_polls_of_the_previous_runtime_are_not_reported() {
-    use asynctop::watch::{WatchOptions, Watchdog};
+    use asynctop_probe::watch::{WatchOptions, Watchdog};
     let options = mixed();
     let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("a thread");
     let mut bench = Bench::start(options);

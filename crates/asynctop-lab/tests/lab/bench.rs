@@ -6,11 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::{
-    model::{Flavor, Subscription, Target, TaskStats},
-    probe::Registry,
-};
 use asynctop_lab::{HogKind, Lab, LabOptions, LabSampler, find};
+use asynctop_probe::Registry;
+use asynctop_snapshot::{Flavor, Subscription, Target, TaskStats};
 
 use crate::support::PATIENCE;
 

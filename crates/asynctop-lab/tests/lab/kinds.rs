@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use asynctop::{
-    model::{Flavor, Target},
-    probe::State,
-};
 use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions};
+use asynctop_probe::State;
+use asynctop_snapshot::{Flavor, Target};
 
 use crate::bench::{Bench, alive, current_hog, diseases, mixed};
 
@@ -180,8 +178,8 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn the_watchdog_names_the_guilty_line_of_each_disease() {
-    use asynctop::watch::{Evidence, WatchOptions, Watchdog};
     use asynctop_lab::LabSampler;
+    use asynctop_probe::watch::{Evidence, WatchOptions, Watchdog};
     for kind in diseases() {
         let options = options(kind, Flavor::CurrentThread, None);
         let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");

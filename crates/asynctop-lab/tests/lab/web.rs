@@ -8,11 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::{
-    model::{Flavor, Target, TaskStats},
-    probe::{Registry, State},
-};
 use asynctop_lab::{Command, LabOptions, Scenario};
+use asynctop_probe::{Registry, State};
+use asynctop_snapshot::{Flavor, Target, TaskStats};
 
 use crate::{
     bench::{Bench, done},

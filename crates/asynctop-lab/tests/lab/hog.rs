@@ -1,21 +1,12 @@
 //! The hog: who it holds up, and that nobody of the dashboard waits for it.
 
-use std::{
-    sync::{Arc, mpsc},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use asynctop::{
-    model::{Flavor, Target, TaskStats},
-    probe::State,
-    source::Sampler,
-};
-use asynctop_lab::{Command, HogOptions, LabOptions, LabSampler};
+use asynctop_lab::{Command, HogOptions, LabOptions};
+use asynctop_probe::State;
+use asynctop_snapshot::{Flavor, Target, TaskStats};
 
-use crate::{
-    bench::{Bench, alive, check_invariants, current_hog, diseases, done, mixed, named},
-    support::PATIENCE,
-};
+use crate::bench::{Bench, alive, current_hog, diseases, done, mixed, named};
 
 #[test]
 fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
@@ -96,26 +87,17 @@ fn the_second_worker_goes_on_beside_one_hog() {
 }
 
 #[test]
-fn hogs_on_every_worker_hold_up_nothing_of_the_dashboard() {
+fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
     let hog = "spin:2".parse().expect("a hog");
     let flavor = Some(Flavor::MultiThread);
-    let bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
-    let (sender, snapshots) = mpsc::channel();
-    let source = Box::new(LabSampler::new(&bench.lab));
-    let deliver = move |snapshot: Arc<Target>| sender.send(snapshot).is_ok();
-    let _sampler = Sampler::start(source, Duration::from_millis(20), deliver).expect("a thread");
+    let mut bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
     bench.lab.execute(Command::ToggleHog);
 
     let hogs = |s: &Target| s.workers.iter().filter(|w| w.current.is_some()).count();
-    let begin = Instant::now();
-    let mut held = 0;
-    while held < 100_000_000 {
-        assert!(begin.elapsed() < PATIENCE, "the hogs never held both workers");
-        let snapshot = snapshots.recv_timeout(PATIENCE).expect("snapshots go on");
-        check_invariants(&snapshot);
-        let both = hogs(&snapshot) == 2 && alive(&snapshot, "hog") == 2;
-        held = current_hog(&snapshot).filter(|_| both).map_or(0, |hold| hold.held_ns);
-    }
+    bench.wait("both workers are blocked for 100 ms", |now| {
+        let both = hogs(now) == 2 && alive(now, "hog") == 2;
+        current_hog(now).is_some_and(|hold| both && hold.held_ns >= 100_000_000)
+    });
     // All of these return while no worker is free.
     for command in [
         Command::Raise(0),

@@ -1,0 +1,8 @@
+//! Helpers that the tests of all crates share.
+
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "tests use a part of them")]
+
+#[path = "../../../../tests/support/wait.rs"]
+mod wait;
+
+pub use wait::{PATIENCE, wait_until};
