@@ -12,11 +12,12 @@ use asynctop_snapshot::{
 };
 
 use super::{
-    Command, LabError, LabOptions, counts,
+    Command, LabError, LabOptions,
+    bounds::MAX_WORKERS,
+    counts,
     crew::{Crew, Foreman},
     failure::Failure,
     hog::{Hog, HogKind, Orders, Released, Stop, Work},
-    options::MAX_WORKERS,
     runtime::{Size, TestRuntime},
     shared::{Shared, Tally},
     spawner::Spawner,
@@ -288,7 +289,7 @@ fn populate(
     for tally in &shared.tallies {
         let Tally { spec, cancelled, done, failure, gauges, mode, wanted, .. } = tally;
         let opening = Opening {
-            spawner: spawner.of(spec, cancelled),
+            spawner: spawner.of(spec.task_prefix(), cancelled),
             done: done.clone(),
             failure: failure.begin(),
             gauges: gauges.begin(),

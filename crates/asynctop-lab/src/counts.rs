@@ -4,8 +4,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
+    bounds::{MAX_TASKS, MAX_UNITS},
     crew::Foreman,
-    options::{MAX_TASKS, MAX_UNITS},
     shared::{Shared, Tally},
 };
 

@@ -4,9 +4,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use asynctop_snapshot::text::did_you_mean;
 
-use super::{
-    ScenarioError,
-    options::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS},
+use crate::{
+    bounds::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS},
+    document::DocumentError,
 };
 
 /// Why there is no lab. Each message says what was tried, what is wrong and what to do.
@@ -25,7 +25,7 @@ pub enum LabError {
     },
     /// A scenario's file is not as it should be.
     #[error(transparent)]
-    File(#[from] ScenarioError),
+    File(#[from] DocumentError),
     /// A runtime needs a worker.
     #[error("a runtime with 0 workers runs nothing; ask for 1 to {MAX_WORKERS} workers")]
     NoWorkers,

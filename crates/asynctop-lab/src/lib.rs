@@ -8,13 +8,14 @@
 //! | module | contents | may depend on |
 //! |---|---|---|
 //! | [`document`] | reads TOML files key by key, with errors that name the line | |
-//! | `scenario` | files that describe workloads, and those that are built in | `document`, `workload`, `hog` |
-//! | `workload` | one file per kind of workload | `asynctop-probe`, `spawner`, `gauge`, `hog` |
-//! | `hog` | kinds of blocking tasks and their fixes | `asynctop-probe` |
-//! | `control` | starts and changes a running lab | all of the above, `console` |
-//! | `sampler` | snapshots of a lab | `control` |
 //! | [`console`] | serves the tasks of this process to tokio-console (feature `console`) | |
 //! | [`compare`] | thread-per-connection against async, measured | |
+//! | `hog` | the kinds of hogs and their options | |
+//! | `spawner`, `gauge`, `counter`, `mode`, `failure` | what a workload is given | |
+//! | `workload` | one file per kind of workload | `hog`, and what it is given |
+//! | `scenario` | files that describe workloads, and those that are built in | `document`, `hog`, `workload` |
+//! | `options`, `shared`, `crew`, `counts`, `control` | a running lab and its changes | the above |
+//! | `sampler` | snapshots of a lab | `control` |
 //!
 //! It depends on Tokio, `asynctop-probe` and `asynctop-snapshot`, and knows nothing of screens.
 //!
@@ -30,10 +31,12 @@
 //! # Ok::<(), asynctop_lab::LabError>(())
 //! ```
 
+mod bounds;
 mod command;
 pub mod compare;
 pub mod console;
 mod control;
+mod counter;
 mod counts;
 mod crew;
 pub mod document;
@@ -52,14 +55,13 @@ mod shared;
 mod spawner;
 mod workload;
 
+pub use bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS};
 pub use command::Command;
 pub use control::Lab;
 pub use error::LabError;
-pub use hog::{About, HOLD_STEPS, HogKind};
+pub use hog::{About, HOLD_STEPS, HogKind, HogOptions};
 pub use limits::TooLow;
-pub use options::{
-    HogOptions, LabOptions, MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS,
-};
+pub use options::LabOptions;
 pub use runtime::is_lab_thread;
 pub use sampler::LabSampler;
 pub use scenario::{BUILT_IN, BuiltIn, Scenario, ScenarioError, WorkloadSpec, builtin, find};

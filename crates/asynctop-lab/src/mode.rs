@@ -5,9 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Allows, WorkloadSpec};
-
-/// One of some ways, the same for all who hold a clone.
+/// One of several modes. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Mode {
     words: &'static [&'static str],
@@ -15,22 +13,18 @@ pub(crate) struct Mode {
 }
 
 impl Mode {
-    /// As the scenario has it; `None` if this kind of work knows one way only.
-    pub(crate) fn of(spec: &WorkloadSpec) -> Option<Mode> {
-        spec.kind.params.iter().find_map(|param| {
-            let Allows::Mode(words) = param.allows else { return None };
-            let word = spec.params.word(param);
-            let at = words.iter().position(|known| *known == word)?;
-            Some(Mode { words, at: Arc::new(AtomicUsize::new(at)) })
-        })
+    /// One of `words`, at first `word`; `None` if that is none of them.
+    pub(crate) fn new(words: &'static [&'static str], word: &str) -> Option<Mode> {
+        let at = words.iter().position(|known| *known == word)?;
+        Some(Mode { words, at: Arc::new(AtomicUsize::new(at)) })
     }
 
-    /// The way that is taken now.
+    /// The current mode.
     pub(crate) fn word(&self) -> &'static str {
         self.words.get(self.at.load(Ordering::Relaxed)).copied().unwrap_or_default()
     }
 
-    /// On to the next one.
+    /// Switches to the next mode.
     pub(crate) fn next(&self) {
         let next = (self.at.load(Ordering::Relaxed) + 1) % self.words.len().max(1);
         self.at.store(next, Ordering::Relaxed);

@@ -1,23 +1,11 @@
-//! The options of a lab, and their limits.
+//! The options of a lab.
 
-use std::{num::NonZero, path::PathBuf, str::FromStr, thread, time::Duration};
+use std::{num::NonZero, path::PathBuf, thread};
 
 use asynctop_probe::Registry;
-use asynctop_snapshot::{Flavor, text::excerpt};
+use asynctop_snapshot::Flavor;
 
-use super::{HogKind, LabError, Scenario, runtime::Size};
-use crate::console::Served;
-
-/// The most workers that a runtime under test may have.
-pub const MAX_WORKERS: usize = 512;
-/// The most threads that the blocking pool of a runtime under test may have.
-pub const MAX_BLOCKING_THREADS: usize = 4096;
-/// The highest count of one workload.
-pub const MAX_UNITS: usize = 100_000;
-/// The most tasks that a scenario may spawn.
-pub const MAX_TASKS: usize = 1_000_000;
-/// The most hogs at one time.
-pub const MAX_HOGS: usize = 1_000;
+use crate::{HogOptions, LabError, Scenario, bounds::MAX_WORKERS, console::Served, runtime::Size};
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -79,61 +67,5 @@ impl LabOptions {
             return Err(LabError::NeedsMultiThread(self.hog.kind.as_str()));
         }
         self.scenario.check()
-    }
-}
-
-/// Which hog, and how it behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HogOptions {
-    /// What it does with the worker.
-    pub kind: HogKind,
-    /// How many are released at once.
-    pub count: usize,
-    /// The work of one round: for so long a disease keeps the worker before it gives way
-    /// once, and a cure does as much in its own way. `None` is for ever.
-    pub hold: Option<Duration>,
-}
-
-impl Default for HogOptions {
-    fn default() -> Self {
-        HogOptions { kind: HogKind::Spin, count: 1, hold: None }
-    }
-}
-
-impl HogOptions {
-    fn check(&self) -> Result<(), LabError> {
-        if self.count == 0 || self.count > MAX_HOGS {
-            return Err(LabError::BadHogCount(self.count));
-        }
-        match self.hold {
-            Some(hold) if hold < Duration::from_millis(1) => Err(LabError::HoldTooShort(hold)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Reads `KIND[:COUNT]`; the hold is for ever.
-///
-/// ```
-/// use asynctop_lab::{HogKind, HogOptions};
-/// let hog: HogOptions = "block:3".parse().unwrap();
-/// assert_eq!((hog.kind, hog.count, hog.hold), (HogKind::Block, 3, None));
-/// assert!("spni".parse::<HogOptions>().unwrap_err().to_string().contains("spin, block"));
-/// ```
-impl FromStr for HogOptions {
-    type Err = LabError;
-
-    fn from_str(given: &str) -> Result<Self, LabError> {
-        let bad =
-            |problem| LabError::BadHog { given: excerpt(given), problem, kinds: HogKind::names() };
-        let (kind, count) = match given.split_once(':') {
-            Some((kind, count)) => {
-                (kind, count.parse().map_err(|_| bad("its count is not a number"))?)
-            }
-            None => (given, 1),
-        };
-        let options = HogOptions { kind: kind.parse().map_err(bad)?, count, hold: None };
-        options.check()?;
-        Ok(options)
     }
 }

@@ -14,28 +14,13 @@ use asynctop_snapshot::{LabStats, Lesson, WorkloadStats};
 
 use super::{
     LabOptions, WorkloadSpec,
+    counter::Counter,
     failure::Failure,
     gauge::Gauges,
-    hog::{Hog, Hold},
+    hog::{Hog, HogOptions, Hold},
     mode::Mode,
-    options::HogOptions,
 };
 use crate::{console::Served, lock::lock};
-
-/// Counts events of a workload, such as units of closed-loop work, over all epochs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Done(Arc<AtomicU64>);
-
-impl Done {
-    #[inline]
-    pub(crate) fn one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What is known of one workload.
 #[derive(Debug)]
@@ -47,9 +32,9 @@ pub(crate) struct Tally {
     /// Counts how often all of it was to start anew.
     pub restarts: AtomicU64,
     /// Tasks of it that were cancelled with the key.
-    pub cancelled: Done,
+    pub cancelled: Counter,
     pub mode: Option<Mode>,
-    pub done: Done,
+    pub done: Counter,
     pub gauges: Gauges,
     pub failure: Failure,
 }
@@ -81,9 +66,9 @@ impl Shared {
             wanted: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
-            cancelled: Done::default(),
-            mode: Mode::of(spec),
-            done: Done::default(),
+            cancelled: Counter::default(),
+            mode: spec.mode(),
+            done: Counter::default(),
             gauges: Gauges::default(),
             failure: Failure::default(),
             spec: spec.clone(),

@@ -10,8 +10,7 @@ use std::{
 use asynctop_probe::{Instrumented, Registry};
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{WorkloadSpec, shared::Done};
-use crate::lock::lock;
+use crate::{counter::Counter, lock::lock};
 
 /// Spawns tasks of the lab.
 #[derive(Clone)]
@@ -21,10 +20,10 @@ pub(crate) struct Spawner {
     runtime: u32,
     handle: Handle,
     tasks: Arc<Tasks>,
-    /// Put before the names of tasks: what their workload is called, if not as its kind.
+    /// The prefix of the names of tasks.
     prefix: Option<Arc<str>>,
     /// Counts the cancelled tasks of the workload.
-    cancelled: Done,
+    cancelled: Counter,
 }
 
 impl Spawner {
@@ -35,18 +34,13 @@ impl Spawner {
             handle,
             tasks: Arc::default(),
             prefix: None,
-            cancelled: Done::default(),
+            cancelled: Counter::default(),
         }
     }
 
-    /// The same for the tasks of one workload.
-    pub(crate) fn of(&self, workload: &WorkloadSpec, cancelled: &Done) -> Self {
-        let own = *workload.name != *workload.kind.name;
-        Spawner {
-            prefix: own.then(|| Arc::clone(&workload.name)),
-            cancelled: cancelled.clone(),
-            ..self.clone()
-        }
+    /// The same for the tasks of one workload, whose names get this prefix.
+    pub(crate) fn of(&self, prefix: Option<Arc<str>>, cancelled: &Counter) -> Self {
+        Spawner { prefix, cancelled: cancelled.clone(), ..self.clone() }
     }
 
     /// The runtime under test.
@@ -89,7 +83,7 @@ impl Spawner {
         let tasks = self.tasks.lock();
         let task = tasks.by_key.get(&key).filter(|task| !task.abort.is_finished())?;
         task.abort.abort();
-        task.cancelled.one();
+        task.cancelled.increment();
         Some(task.name.clone())
     }
 }
@@ -124,7 +118,7 @@ struct Tasks(Mutex<Known>);
 struct Spawned {
     name: Box<str>,
     abort: AbortHandle,
-    cancelled: Done,
+    cancelled: Counter,
 }
 
 #[derive(Default)]

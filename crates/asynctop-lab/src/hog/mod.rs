@@ -1,6 +1,7 @@
 //! Hogs: their kinds, their hold time, and how they are stopped.
 
 mod kind;
+mod options;
 
 use std::{
     sync::{
@@ -16,6 +17,7 @@ use tokio::task::AbortHandle;
 use super::failure::Failure;
 
 pub use kind::{About, HogKind};
+pub use options::HogOptions;
 
 /// The work of one round, in steps from which the keys choose: for so long a disease keeps
 /// the worker before it gives way once. After the last comes "for ever".

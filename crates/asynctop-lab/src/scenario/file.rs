@@ -10,8 +10,8 @@ use asynctop_snapshot::{
 use super::{Scenario, ScenarioError, WorkloadSpec, value::read};
 use crate::{
     HogKind, HogOptions,
+    bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
     document::{self, Entry, Table},
-    options::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
     workload::{self, Allows, KINDS, Params, Value},
 };
 
@@ -21,7 +21,7 @@ const MAX_NAME: usize = 40;
 const MAX_TITLE: usize = 100;
 const MAX_LESSON: usize = 2000;
 
-/// Reads a file, of which nothing is believed.
+/// Reads a file that may have any content.
 pub(super) fn load(path: &Path) -> Result<Scenario, ScenarioError> {
     const REMEDY: &str =
         "give the path of a TOML file, or one of the names that `asynctop scenarios` lists";

@@ -19,8 +19,9 @@ use asynctop_snapshot::{
 pub use builtin::{BUILT_IN, BuiltIn};
 
 use super::{
-    HogOptions, Kind, LabError, Params,
-    options::{MAX_TASKS, MAX_UNITS},
+    Allows, HogOptions, Kind, LabError, Params,
+    bounds::{MAX_TASKS, MAX_UNITS},
+    mode::Mode,
 };
 pub use crate::document::DocumentError as ScenarioError;
 
@@ -62,6 +63,19 @@ impl WorkloadSpec {
     /// `count` of this kind, under the kind's own name and as it is unless set.
     pub fn new(kind: &'static Kind, count: usize) -> Self {
         WorkloadSpec { kind, name: kind.name.into(), count, params: Params::default() }
+    }
+
+    /// The prefix of its tasks' names: its own name, if it is not the kind's.
+    pub(crate) fn task_prefix(&self) -> Option<Arc<str>> {
+        (*self.name != *self.kind.name).then(|| Arc::clone(&self.name))
+    }
+
+    /// The mode that it starts in; `None` if its kind has no modes.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        self.kind.params.iter().find_map(|param| match param.allows {
+            Allows::Mode(words) => Mode::new(words, self.params.word(param)),
+            _ => None,
+        })
     }
 
     /// How many tasks it needs at most for this count.

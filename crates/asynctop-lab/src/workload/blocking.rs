@@ -10,8 +10,8 @@ use super::{
     kind::{millis, one_each, secs},
 };
 use crate::{
+    counter::Counter,
     gauge::{Count, Latency},
-    shared::Done,
     spawner::Spawner,
 };
 
@@ -45,7 +45,7 @@ struct Blocking {
 struct Caller {
     work: Duration,
     pause: Duration,
-    done: Done,
+    done: Counter,
     running: Count,
     queue: Latency,
 }
@@ -80,7 +80,7 @@ impl Workload for Blocking {
                     stage("failed: the pool has been shut down");
                     return;
                 }
-                caller.done.one();
+                caller.done.increment();
                 stage("rests");
                 sleep(caller.pause).await;
             }

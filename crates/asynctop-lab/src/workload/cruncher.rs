@@ -13,7 +13,7 @@ use super::{
     Allows, Kind, Opening, Param, Unit, Workload,
     kind::{micros, millis, one_each, secs},
 };
-use crate::{shared::Done, spawner::Spawner};
+use crate::{counter::Counter, spawner::Spawner};
 
 pub(super) static KIND: Kind = Kind {
     name: "cruncher",
@@ -45,7 +45,7 @@ static PAUSE: Param = Param {
 
 struct Cruncher {
     spawner: Spawner,
-    done: Done,
+    done: Counter,
     job: Job,
 }
 
@@ -71,13 +71,13 @@ impl Workload for Cruncher {
     }
 }
 
-async fn cruncher(job: Job, done: Done) {
+async fn cruncher(job: Job, done: Counter) {
     let mut next = 1;
     loop {
         stage("crunches numbers");
         for _ in 0..job.slices {
             next = compute(next, job.slice);
-            done.one();
+            done.increment();
             yield_now().await;
         }
         stage("waits for the next job");

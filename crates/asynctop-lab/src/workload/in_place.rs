@@ -9,7 +9,7 @@ use super::{
     Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, one_each, secs},
 };
-use crate::{shared::Done, spawner::Spawner};
+use crate::{counter::Counter, spawner::Spawner};
 
 pub(super) static KIND: Kind = Kind {
     name: "in-place",
@@ -34,7 +34,7 @@ static PAUSE: Param = Param {
 
 struct InPlace {
     spawner: Spawner,
-    done: Done,
+    done: Counter,
     work: Duration,
     pause: Duration,
 }
@@ -59,7 +59,7 @@ impl Workload for InPlace {
             loop {
                 stage("blocks in place");
                 block_in_place(|| thread::sleep(work));
-                done.one();
+                done.increment();
                 stage("rests");
                 sleep(pause).await;
             }

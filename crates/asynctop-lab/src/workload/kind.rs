@@ -5,7 +5,9 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::{Workload, param::Params};
-use crate::{Param, failure::Failure, gauge::Gauges, mode::Mode, shared::Done, spawner::Spawner};
+use crate::{
+    Param, counter::Counter, failure::Failure, gauge::Gauges, mode::Mode, spawner::Spawner,
+};
 
 /// A kind of work that a scenario can ask for.
 pub struct Kind {
@@ -50,7 +52,7 @@ pub(crate) struct Opening {
     /// Puts its tasks onto the runtime under test.
     pub spawner: Spawner,
     /// Counts its closed-loop work.
-    pub done: Done,
+    pub done: Counter,
     /// Reports that the workload cannot do its work.
     pub failure: Failure,
     /// Shows what else there is to tell.

@@ -12,7 +12,7 @@ use super::{
     Allows, Kind, Opening, Param, Unit, Workload,
     kind::{millis, secs, two_each},
 };
-use crate::{shared::Done, spawner::Spawner};
+use crate::{counter::Counter, spawner::Spawner};
 
 pub(super) static KIND: Kind = Kind {
     name: "pingpong",
@@ -31,7 +31,7 @@ static PAUSE: Param = Param {
 
 struct PingPong {
     spawner: Spawner,
-    done: Done,
+    done: Counter,
     pause: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Workload for PingPong {
 }
 
 /// Ends with its pong, which only a cancel of that can end first.
-async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done, pause: Duration) {
+async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Counter, pause: Duration) {
     for ball in 0.. {
         stage("serves");
         if to_pong.send(ball).await.is_err() {
@@ -60,7 +60,7 @@ async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Done, pa
         if from_pong.recv().await.is_none() {
             break;
         }
-        done.one();
+        done.increment();
         stage("rests");
         sleep(pause).await;
     }

@@ -120,13 +120,15 @@ impl LocalSampler {
         let metrics = self.runtime.handle.metrics();
         let workers = self.workers.read(&self.runtime, &metrics, &threads, now);
         let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
+        let worker_of = |thread| self.workers.index_of(thread);
+        let evidence = self.watchdog.long_polls(self.runtime.number, worker_of);
         Target {
             taken_ns: now,
             description: Arc::clone(&self.description),
             epoch: self.runtime.epoch,
             runtime: runtime::read(&self.runtime, &metrics, now, measured),
             machine: WatchReader::machine(stops, self.workers.run_delay_ns()),
-            evidence: self.watchdog.long_polls(self.runtime.number, &self.workers),
+            evidence,
             samples: self.watchdog.samples(),
             await_point: self.watchdog.await_point(subscription, now),
             targets: Vec::new(),

@@ -1,13 +1,11 @@
 //! The part of a snapshot that requires the feature `watchdog`: unavailable.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
     AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
     Subscription, ThreadTimes,
 };
-
-use super::workers::Workers;
 
 const REASON: &str = "requires the feature `watchdog` of asynctop-probe";
 
@@ -39,7 +37,11 @@ impl WatchReader {
         Vec::new()
     }
 
-    pub(super) fn long_polls(&mut self, _: Option<u32>, _: &Workers) -> Vec<Arc<Evidence>> {
+    pub(super) fn long_polls(
+        &mut self,
+        _: Option<u32>,
+        _: impl Fn(ThreadId) -> Option<usize>,
+    ) -> Vec<Arc<Evidence>> {
         Vec::new()
     }
 

@@ -1,13 +1,12 @@
 //! The watchdog's part of a snapshot: long polls, stacks, await points and CPU supply.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
     Accuracy, AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
     Subscription,
 };
 
-use super::workers::Workers;
 pub(super) use crate::watch::thread_times;
 use crate::watch::{PollRecord, WatchHandle, machine_times};
 
@@ -58,11 +57,11 @@ impl WatchReader {
     }
 
     /// The running long polls, and those whose end was noticed since the previous call, of the
-    /// runtime with this number.
+    /// runtime with this number. `worker_of` is which worker a thread is.
     pub(super) fn long_polls(
         &mut self,
         runtime: Option<u32>,
-        workers: &Workers,
+        worker_of: impl Fn(ThreadId) -> Option<usize>,
     ) -> Vec<Arc<Evidence>> {
         let Some(watchdog) = &self.handle else { return Vec::new() };
         let since_ns = self.reported_ns;
@@ -75,7 +74,7 @@ impl WatchReader {
             record.runtime.zip(runtime).is_none_or(|(of_poll, current)| of_poll == current)
         };
         let evidence = |record: &Arc<PollRecord>| {
-            let worker = record.thread.and_then(|thread| workers.index_of(thread));
+            let worker = record.thread.and_then(&worker_of);
             Arc::new(Evidence { worker, ..record.evidence() })
         };
         records.iter().filter(is_new).filter(is_current).take(LONG_POLLS).map(evidence).collect()

@@ -135,7 +135,6 @@ impl Workers {
     }
 
     /// Which worker a thread was at the last snapshot.
-    #[cfg(feature = "watchdog")]
     pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
         self.ids.iter().position(|id| *id == Some(thread))
     }

@@ -16,7 +16,7 @@ use super::{
     kind::{millis, secs},
     net, tcp,
 };
-use crate::{failure::Failure, gauge::Count, shared::Done};
+use crate::{counter::Counter, failure::Failure, gauge::Count};
 pub use crowd::crowd;
 use process::Outside;
 pub(super) use process::Seat;
@@ -81,10 +81,10 @@ impl Workload for Customers {
 }
 
 /// One connection, until the customer goes. What is counted is counted here.
-async fn serve(stream: TcpStream, done: Done, answered: Count) {
+async fn serve(stream: TcpStream, done: Counter, answered: Count) {
     let mut counted = None;
     tcp::serve(stream, || {
-        done.one();
+        done.increment();
         counted.get_or_insert_with(|| Answered::count(&answered));
     })
     .await;

@@ -17,7 +17,7 @@ use super::{
     kind::{millis, secs},
     net::{self, Attempts, NO_REPLY, describe, failure},
 };
-use crate::{failure::Failure, shared::Done, spawner::Spawner};
+use crate::{counter::Counter, failure::Failure, spawner::Spawner};
 
 /// No line of either side is longer, whoever else may connect to the port.
 const MAX_LINE: u64 = 1024;
@@ -60,7 +60,7 @@ fn tasks(count: usize, params: &Params) -> usize {
 
 struct Tcp {
     spawner: Spawner,
-    done: Done,
+    done: Counter,
     failure: Failure,
     service: Service,
     think: Duration,
@@ -139,7 +139,7 @@ fn reply(request: &str, served: u64) -> String {
 struct Client {
     number: usize,
     address: SocketAddr,
-    done: Done,
+    done: Counter,
     failure: Failure,
     think: Duration,
 }
@@ -181,7 +181,7 @@ impl Client {
             if !reply.starts_with("200 ") {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            self.done.one();
+            self.done.increment();
             attempts.succeeded();
             stage("thinks");
             sleep(self.think).await;

@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
+    counter::Counter,
     failure::Failure,
-    shared::Done,
     workload::net::{Attempts, NO_REPLY, describe, failure},
 };
 
@@ -25,7 +25,7 @@ pub(super) struct Client {
     pub address: SocketAddr,
     pub path: String,
     pub think: Duration,
-    pub done: Done,
+    pub done: Counter,
     pub failure: Failure,
 }
 
@@ -80,7 +80,7 @@ impl Client {
             if status != StatusCode::OK {
                 return Err(format!("the service replies {status}").into());
             }
-            self.done.one();
+            self.done.increment();
             attempts.succeeded();
             stage("thinks");
             sleep(self.think).await;

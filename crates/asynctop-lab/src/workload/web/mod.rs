@@ -17,7 +17,7 @@ use super::{
     kind::{millis, secs},
     net,
 };
-use crate::{failure::Failure, shared::Done, spawner::Spawner};
+use crate::{counter::Counter, failure::Failure, spawner::Spawner};
 use ask::Asker;
 
 pub(super) static KIND: Kind = Kind {
@@ -54,7 +54,7 @@ fn tasks(count: usize, _: &Params) -> usize {
 
 struct Web {
     spawner: Spawner,
-    done: Done,
+    done: Counter,
     failure: Failure,
     address: SocketAddr,
     think: Duration,
