@@ -16,7 +16,7 @@ use crate::{
         types::TokioCopy,
     },
     memory::MemoryExt,
-    names::{functions::TypeNames, lines::Lines, text::sanitize},
+    names::{future::TypeNames, lines::Lines, text::sanitize},
     process::{
         identity::{Identity, Stat},
         maps::{Maps, Pages},

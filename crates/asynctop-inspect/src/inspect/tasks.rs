@@ -13,7 +13,8 @@ use crate::{
     },
     memory::MemoryExt,
     names::{
-        functions::{Functions, TypeNames, boxed_at},
+        boxed::boxed_at,
+        future::{Futures, TypeNames},
         lines::Lines,
         location::CodeLocation,
     },
@@ -315,7 +316,7 @@ impl Process {
                 continue;
             }
             let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
-            let mut functions = Functions::new(&self.identity, module, lines.as_ref());
+            let mut functions = Futures::new(&self.identity, module, lines.as_ref());
             for address in own {
                 let names = self.vtables.get(address).map(|vtable| functions.names(vtable));
                 self.names.insert(address, names.unwrap_or_default());
@@ -342,7 +343,7 @@ impl Process {
         for &index in &self.with_tokio {
             let module = &self.modules[index];
             let lines = self.lines.get(&index).and_then(Option::as_ref);
-            let mut functions: Option<Functions<'_, _>> = None;
+            let mut functions: Option<Futures<'_, _>> = None;
             for task in &found.tasks {
                 let Some(vtable) = self.vtables.get(task.vtable) else { continue };
                 let names = self.names.get(&task.vtable);
@@ -357,7 +358,7 @@ impl Process {
                     boxes.insert(task.address, table);
                     let names = self.names.entry(table).or_insert_with(|| {
                         functions
-                            .get_or_insert_with(|| Functions::new(&self.identity, module, lines))
+                            .get_or_insert_with(|| Futures::new(&self.identity, module, lines))
                             .boxed(table)
                     });
                     if !names.is_boxed() {

@@ -52,10 +52,11 @@ impl Module {
         (own - function.address < function.size.max(1)).then_some(function)
     }
 
-    /// A section's addresses in memory.
+    /// A section's addresses in memory; `None` if it is empty or not loaded.
     pub(crate) fn section(&self, name: &str) -> Option<Range<u64>> {
         let own = &self.image.section(name)?.range;
-        (own.start != 0).then(|| self.bias.wrapping_add(own.start)..self.bias.wrapping_add(own.end))
+        let range = self.bias.wrapping_add(own.start)..self.bias.wrapping_add(own.end);
+        (own.start != 0 && range.start < range.end).then_some(range)
     }
 
     /// Read-only data with relocated pointers, where constants like vtables are.

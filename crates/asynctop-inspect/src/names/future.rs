@@ -1,0 +1,261 @@
+//! The future type and the source location of a task type, from the code of its vtable's
+//! functions.
+//!
+//! With symbols, the functions lead to the drop glue of the task, whose name contains the future
+//! type. Without, they lead to the panic that an `async fn` raises when it is polled after its
+//! end, whose location is that of the `async fn`, also in stripped programs. An `async fn` that
+//! never returns has no such panic, but the ones that it awaits may have been inlined into it, so
+//! the location is that of a part of the future.
+
+use std::collections::HashMap;
+
+use crate::{
+    memory::{Memory, MemoryExt},
+    names::{
+        code::{Code, demangle},
+        lines::Lines,
+        location::CodeLocation,
+        shorten::first_argument,
+        text::sanitize,
+    },
+    process::modules::Module,
+    tokio::vtable::Vtable,
+};
+
+/// Names of a task type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TypeNames {
+    /// The future type. Several if the linker merged their functions: it is one of them.
+    pub futures: Vec<String>,
+    /// Where the `async fn` or block begins, from line tables.
+    pub location: Option<CodeLocation>,
+    /// Where the `async fn`s and blocks begin whose code is part of the future's.
+    pub contains: Vec<CodeLocation>,
+}
+
+impl TypeNames {
+    /// Whether the task's future is, or may be, a box. The name is then that of the content of the
+    /// box.
+    pub(crate) fn is_boxed(&self) -> bool {
+        if self.futures.is_empty() {
+            return self.contains.is_empty();
+        }
+        let pinned = |name: &String| {
+            name.strip_prefix("core::pin::Pin<")
+                .unwrap_or(name)
+                .starts_with("alloc::boxed::Box<dyn ")
+        };
+        self.futures.first().is_some_and(pinned)
+    }
+}
+
+/// Names the future types of one module.
+pub(crate) struct Futures<'a, M: ?Sized> {
+    code: Code<'a, M>,
+    /// Poll functions of `async` blocks and functions, by demangled name.
+    closures: Option<HashMap<String, Vec<u64>>>,
+    lines: Option<&'a Lines>,
+}
+
+impl<'a, M: Memory + ?Sized> Futures<'a, M> {
+    pub(crate) fn new(memory: &'a M, module: &'a Module, lines: Option<&'a Lines>) -> Self {
+        Futures { code: Code::new(memory, module), closures: None, lines }
+    }
+
+    /// Names of the task type with this vtable.
+    pub(crate) fn names(&mut self, vtable: &Vtable) -> TypeNames {
+        let futures = self.futures(vtable);
+        let futures = self.resolve(vtable, futures);
+        let location = self.location(&futures);
+        let contains = self.contains(vtable.functions[0], &futures);
+        TypeNames { futures, location, contains }
+    }
+
+    /// Names of the future in a box, from the box's own vtable: drop, size, alignment, poll.
+    pub(crate) fn boxed(&mut self, table: u64) -> TypeNames {
+        let words = self.code.memory.words(table, 4);
+        let Some(&[drop, _, _, poll]) = words.first_chunk() else { return TypeNames::default() };
+        let dropped = self.code.names_at(drop).into_iter().filter_map(|name| {
+            ["drop_in_place<", "drop_in_place::<", "drop_glue::<"]
+                .iter()
+                .find_map(|prefix| first_argument(&name, prefix).map(sanitize))
+        });
+        let mut futures: Vec<String> = dropped.collect();
+        let polled: Vec<String> =
+            self.code.names_at(poll).iter().map(|name| sanitize(name)).collect();
+        // The glue may be merged with that of other types; the poll function decides.
+        if let Some(only) = futures.iter().find(|future| polled.contains(future)).cloned() {
+            futures = vec![only];
+        } else if futures.is_empty() {
+            futures = polled;
+        }
+        let location = self.location(&futures);
+        let contains = self.contains(poll, &futures);
+        TypeNames { futures, location, contains }
+    }
+
+    /// All future types whose drop glue is reached with the fewest calls.
+    fn futures(&mut self, vtable: &Vtable) -> Vec<String> {
+        if self.code.module.functions().is_empty() {
+            return Vec::new();
+        }
+        // The poll function is the one that is least often merged with another type's.
+        for start in [0, 2, 6, 3, 4] {
+            let mut found = Vec::new();
+            let mut depth_found = usize::MAX;
+            self.code.follow(&[vtable.functions[start]], |code, function, depth| {
+                if depth > depth_found {
+                    return false;
+                }
+                for name in code.names_at(function) {
+                    if let Some(future) = future_in(&name) {
+                        let future = sanitize(future);
+                        depth_found = depth;
+                        if !found.contains(&future) {
+                            found.push(future);
+                        }
+                    }
+                }
+                true
+            });
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    fn closures(&mut self) -> &HashMap<String, Vec<u64>> {
+        let module = self.code.module;
+        self.closures.get_or_insert_with(|| {
+            let mut closures: HashMap<String, Vec<u64>> = HashMap::new();
+            for symbol in module.functions() {
+                let name = demangle(&symbol.name);
+                if name.ends_with("{{closure}}") || name.ends_with('}') {
+                    let address = symbol.address.wrapping_add(module.bias);
+                    closures.entry(sanitize(&name)).or_default().push(address);
+                }
+            }
+            closures
+        })
+    }
+
+    /// If merged glue leaves several types, the one whose own poll function is reached.
+    fn resolve(&mut self, vtable: &Vtable, futures: Vec<String>) -> Vec<String> {
+        if futures.len() < 2 {
+            return futures;
+        }
+        let mut reached = Vec::new();
+        self.code.follow(&vtable.functions[..1], |code, function, _| {
+            let names = code.names_at(function);
+            reached.extend(names.into_iter().filter(|name| futures.contains(name)));
+            true
+        });
+        reached.sort();
+        reached.dedup();
+        if reached.len() == 1 { reached } else { futures }
+    }
+
+    /// The line on which the future's own poll function begins, if it has one.
+    fn location(&mut self, futures: &[String]) -> Option<CodeLocation> {
+        let lines = self.lines?;
+        let [only] = futures else { return None };
+        let own = self.closures().get(only)?.clone();
+        let mut locations: Vec<CodeLocation> =
+            own.iter().filter_map(|&address| lines.location(address)).collect();
+        locations.sort();
+        locations.dedup();
+        // Two closures of one function have the same name.
+        if locations.len() == 1 { locations.pop() } else { None }
+    }
+
+    fn contains(&mut self, poll: u64, futures: &[String]) -> Vec<CodeLocation> {
+        let own = match futures {
+            [only] => self.closures().get(only).cloned().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let mut addresses = Vec::new();
+        for function in own {
+            addresses.extend(self.code.references(function).locations.clone());
+        }
+        let mut depth_found = usize::MAX;
+        if addresses.is_empty() {
+            self.code.follow(&[poll], |code, function, depth| {
+                if depth > depth_found {
+                    return false;
+                }
+                let locations = &code.references(function).locations;
+                if !locations.is_empty() {
+                    depth_found = depth;
+                    addresses.extend(locations.iter().copied());
+                }
+                true
+            });
+        }
+        let mut locations: Vec<CodeLocation> =
+            addresses.iter().filter_map(|&at| CodeLocation::read(self.code.memory, at)).collect();
+        locations.sort();
+        locations.dedup();
+        // The program's own code calls that of its dependencies, rarely the other way round.
+        if locations.iter().any(|location| !location.is_dependency()) {
+            locations.retain(|location| !location.is_dependency());
+        }
+        locations
+    }
+}
+
+/// The future type in the name of a task's glue or functions.
+fn future_in(name: &str) -> Option<&str> {
+    const CELL: &str = "tokio::runtime::task::core::Cell<";
+    const STAGES: [&str; 2] =
+        ["tokio::runtime::task::core::CoreStage<", "tokio::runtime::task::core::Stage<"];
+    const GENERIC: [&str; 7] = [
+        "tokio::runtime::task::raw::poll::<",
+        "tokio::runtime::task::raw::dealloc::<",
+        "tokio::runtime::task::raw::shutdown::<",
+        "tokio::runtime::task::raw::try_read_output::<",
+        "tokio::runtime::task::raw::drop_join_handle_slow::<",
+        "tokio::runtime::task::harness::Harness<",
+        "tokio::runtime::task::core::Core<",
+    ];
+    let is_glue = name.contains("drop_in_place<")
+        || name.contains("drop_glue::<")
+        || name.contains("drop_in_place::<");
+    let prefixes = [CELL].into_iter().chain(STAGES).filter(|_| is_glue).chain(GENERIC);
+    prefixes
+        .filter_map(|prefix| first_argument(name, prefix))
+        // Legacy names of generic functions have the parameter's own name.
+        .find(|argument| *argument != "T" && *argument != "_")
+        // The closure of `spawn_blocking` is wrapped into a future.
+        .map(|future| first_argument(future, "blocking::task::BlockingTask<").unwrap_or(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn future_types_in_names_of_functions() {
+        let cases = [
+            (
+                "core::ptr::drop_in_place<tokio::runtime::task::core::Cell<a::b::{{closure}},alloc::sync::Arc<S>>>",
+                Some("a::b::{{closure}}"),
+            ),
+            (
+                "core::ptr::drop_in_place<alloc::boxed::Box<tokio::runtime::task::core::Cell<a::b::{{closure}},S>>>",
+                Some("a::b::{{closure}}"),
+            ),
+            (
+                "core::ptr::drop_glue::<tokio::runtime::task::core::Stage<a::B<u8>>>",
+                Some("a::B<u8>"),
+            ),
+            ("tokio::runtime::task::raw::poll::<a::b::{closure#0}, S>", Some("a::b::{closure#0}")),
+            ("tokio::runtime::task::harness::Harness<T,S>::poll", None),
+            ("tokio::runtime::task::raw::poll", None),
+            ("a::Stage<u8>::poll", None),
+        ];
+        for (name, future) in cases {
+            assert_eq!(future_in(name), future, "{name}");
+        }
+    }
+}
