@@ -52,5 +52,5 @@ pub use error::{InspectError, OpenError};
 pub(crate) use inspect::CurrentWord;
 pub use inspect::{
     Check, CodeLocation, Flavor, Frame, Inspection, Options, Process, RuntimeInfo, TaskInfo,
-    TaskKind, ThreadInfo, TokioCopy, WorkerInfo,
+    TaskKind, ThreadInfo, TokioCopy, TypeNames, WorkerInfo,
 };

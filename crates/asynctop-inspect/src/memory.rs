@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+/// Size of a page, or a part of it: memory that is readable as a whole or not at all.
+const PAGE: u64 = 4096;
+
 pub use crate::sys::Span;
 
 /// Memory that can be read by address.
@@ -66,17 +69,45 @@ pub(crate) trait MemoryExt: Memory {
         words_of(&self.bytes(address, count * 8)).collect()
     }
 
-    /// A word for each address, where it can be read.
+    /// A word for each address, where it can be read. They are read in this order, except that
+    /// consecutive ones that are near to each other are read together.
     fn words_at(&self, addresses: &[u64]) -> Vec<Option<u64>> {
-        let spans: Vec<Span> =
-            addresses.iter().map(|&address| Span { address, length: 8 }).collect();
-        let mut buffer = vec![0; spans.len() * 8];
+        let mut spans: Vec<Span> = Vec::with_capacity(addresses.len());
+        // The span of each word, and its place in the buffer.
+        let mut places = Vec::with_capacity(addresses.len());
+        let mut length = 0;
+        for &address in addresses {
+            match spans.last_mut().and_then(|span| Some((reach(span, address)?, span))) {
+                Some((reach, span)) => {
+                    length += reach - span.length;
+                    span.length = reach;
+                }
+                None => {
+                    spans.push(Span { address, length: 8 });
+                    length += 8;
+                }
+            }
+            places.push((spans.len() - 1, length - 8));
+        }
+        let mut buffer = vec![0; length];
         let complete = self.gather(&spans, &mut buffer);
-        words_of(&buffer).zip(complete).map(|(word, complete)| complete.then_some(word)).collect()
+        let word = |(span, at): (usize, usize)| word_in(&buffer, at).filter(|_| complete[span]);
+        places.into_iter().map(word).collect()
     }
 }
 
 impl<M: Memory + ?Sized> MemoryExt for M {}
+
+/// The length of `span` if it is extended to the word at `address` behind it; `None` if that is too
+/// far, or in another page, which may be unreadable on its own.
+fn reach(span: &Span, address: u64) -> Option<usize> {
+    /// Copying so many bytes costs less than another span.
+    const MAX_GAP: u64 = 512;
+    let end = span.address.saturating_add(span.length as u64);
+    let reach = address.checked_add(8)?;
+    let is_near = (end..=end.saturating_add(MAX_GAP)).contains(&address);
+    (is_near && span.address / PAGE == (reach - 1) / PAGE).then(|| (reach - span.address) as usize)
+}
 
 /// `bytes` as words; an incomplete word at the end is left out.
 pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
@@ -159,6 +190,24 @@ mod tests {
         assert_eq!(image.word(0x100c), None);
         assert_eq!(image.bytes(0xfff, 4), []);
         assert_eq!(image.bytes(u64::MAX - 2, 8), []);
+    }
+
+    #[test]
+    fn near_words_are_read_together_and_far_ones_alone() {
+        let bytes = (0..1024_u64).flat_map(u64::to_le_bytes).collect();
+        let image = Image::new([(0x1000, bytes)]);
+        let addresses =
+            [0x1000, 0x1008, 0x1080, 0x1048, 0x1ff8, 0x2000, 0x2ff8, 0x2ffc, 0x8, 0x1010];
+        let words = [0, 1, 16, 9, 511, 512, 1023].map(Some);
+        let read = image.words_at(&addresses);
+        assert_eq!(read[..7], words);
+        assert_eq!(read[7..], [None, None, Some(2)]);
+        assert_eq!(image.words_at(&[u64::MAX - 8, u64::MAX - 3]), [None, None]);
+        assert_eq!(image.words_at(&[]), []);
+        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1080), Some(0x88));
+        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1210), None, "too far");
+        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1000), None, "not behind it");
+        assert_eq!(reach(&Span { address: 0x1ff0, length: 8 }, 0x1ffc), None, "in two pages");
     }
 
     #[test]

@@ -280,7 +280,7 @@ pub fn task_name(task: &TaskInfo) -> String {
 }
 
 fn name(task: &TaskInfo) -> String {
-    let mut names: Vec<String> = task.futures.iter().map(|future| shorten(future)).collect();
+    let mut names: Vec<String> = task.names.futures.iter().map(|future| shorten(future)).collect();
     names.sort();
     names.dedup();
     match (names.as_slice(), task.kind) {
@@ -295,7 +295,7 @@ fn name(task: &TaskInfo) -> String {
 fn place(task: &TaskInfo) -> String {
     /// More would make the line too long.
     const PLACES: usize = 3;
-    let mut place = match (&task.location, task.contains.as_slice()) {
+    let mut place = match (&task.names.location, task.names.contains.as_slice()) {
         (Some(location), _) => location.to_string(),
         (None, []) => String::new(),
         (None, several) => {

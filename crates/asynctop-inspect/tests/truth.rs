@@ -129,8 +129,8 @@ fn future_types_and_lines() {
         {
             let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
             let closure = if build == Build::Fixed { "{closure#0}" } else { "{{closure}}" };
-            assert_eq!(task.futures, [format!("two::{name}::{closure}")], "{build:?}");
-            let location = task.location.as_ref().expect("it has line tables");
+            assert_eq!(task.names.futures, [format!("two::{name}::{closure}")], "{build:?}");
+            let location = task.names.location.as_ref().expect("it has line tables");
             let source = include_str!("../fixtures/src/bin/two.rs");
             let line = source.lines().nth(location.line as usize - 1).expect("a line");
             assert!(line.contains(&format!("async fn {name}(")), "{build:?} {location}: {line}");
@@ -144,11 +144,14 @@ fn lines_in_a_stripped_program() {
     let fixture = Build::Small.start("sleepers", &["10"]);
     let inspection = fixture.inspect();
     let tasks = of_kind(&inspection.tasks, TaskKind::Task);
-    assert!(tasks.iter().all(|task| task.futures.is_empty() && task.location.is_none()));
+    assert!(
+        tasks.iter().all(|task| task.names.futures.is_empty() && task.names.location.is_none())
+    );
     let receiver = fixture.truth.fact("receiver");
     let source = include_str!("../fixtures/src/bin/sleepers.rs");
     for task in tasks {
-        let own = task.contains.iter().find(|location| location.file.ends_with("sleepers.rs"));
+        let own =
+            task.names.contains.iter().find(|location| location.file.ends_with("sleepers.rs"));
         let own = own.unwrap_or_else(|| panic!("{task:#?}"));
         let line = source.lines().nth(own.line as usize - 1).expect("a line");
         let name = if task.id == receiver { "async fn receiver(" } else { "async fn sleeper(" };
@@ -180,7 +183,10 @@ fn every_walk_is_complete_while_tasks_are_spawned_and_end() {
             let inspection = process.inspect(&Options::lists_only()).expect("it runs");
             assert_checked(&inspection);
             let stay = |task: &&TaskInfo| {
-                task.futures.iter().any(|name| name.contains("stays") || name.contains("spawner"))
+                task.names
+                    .futures
+                    .iter()
+                    .any(|name| name.contains("stays") || name.contains("spawner"))
             };
             let stays = inspection.tasks.iter().filter(stay).count() as u64;
             assert_eq!(stays, fixture.truth.fact("stay"), "{count}, round {round}");
@@ -327,8 +333,12 @@ fn futures_in_boxes() {
             assert_eq!(fixture.truth.tasks(name).len(), 2);
             for (id, _) in fixture.truth.tasks(name) {
                 let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
-                assert_eq!(task.futures, [format!("boxed::{name}::{{{{closure}}}}")], "{build:?}");
-                let location = task.location.as_ref().expect("it has line tables");
+                assert_eq!(
+                    task.names.futures,
+                    [format!("boxed::{name}::{{{{closure}}}}")],
+                    "{build:?}"
+                );
+                let location = task.names.location.as_ref().expect("it has line tables");
                 let line = source.lines().nth(location.line as usize - 1).expect("a line");
                 assert!(line.contains(&format!("async fn {name}(")), "{build:?}: {line}");
             }

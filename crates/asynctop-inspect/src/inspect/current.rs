@@ -1,6 +1,10 @@
 //! The task that each thread polls: a word of its thread-local data, 0 if there is none.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    thread,
+    time::Duration,
+};
 
 use crate::{
     TaskInfo, TaskKind,
@@ -21,9 +25,11 @@ const KNOWN_DISTANCES: [usize; 3] = [4, 3, 2];
 const MAX_DISTANCE: usize = 64;
 /// Smaller numbers also occur in thread-local data for other reasons.
 const MIN_DISTINCTIVE_ID: u64 = 64;
-/// Maximum number of comparisons of the threads' words with the tasks' states before the check
-/// fails.
-const ATTEMPTS: usize = 8;
+/// Comparisons of the threads' words with the tasks' states that follow each other without a pause.
+const ATTEMPTS: u32 = 8;
+/// Comparisons after them, each after twice the pause of the previous one.
+const PAUSES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// One comparison of threads and tasks.
 struct Comparison {
@@ -56,8 +62,9 @@ impl Process {
         all
     }
 
-    /// The current task of each thread. The comparison is repeated until threads and tasks agree,
-    /// because a short poll may end between two reads.
+    /// The current task of each thread. The comparison is repeated until threads and tasks agree: a
+    /// short poll may end between two reads, and a thread may have lost its CPU between marking a
+    /// task as running and making it the current one.
     pub(super) fn current_tasks(
         &mut self,
         blocks: &[Block],
@@ -68,9 +75,12 @@ impl Process {
     ) -> HashMap<u32, u64> {
         const CAPABILITY: &str = "current task of each thread";
         let mut comparison = self.compare(blocks, found, offsets);
-        for _ in 1..ATTEMPTS {
+        for attempt in 1..ATTEMPTS + PAUSES {
             if comparison.missing == 0 {
                 break;
+            }
+            if let Some(pause) = attempt.checked_sub(ATTEMPTS) {
+                thread::sleep(FIRST_PAUSE * 2_u32.pow(pause));
             }
             comparison = self.compare(blocks, found, offsets);
         }
@@ -138,7 +148,12 @@ fn is_polled(task: &TaskInfo) -> bool {
 /// known task in every thread. The second value is whether running tasks have confirmed it.
 fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let handles: HashSet<u64> = found.index.keys().copied().collect();
-    let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
+    // Most words are no ids, and most ids are no word.
+    let mut all: Vec<u64> = blocks.iter().flat_map(|block| block.words.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    let ids = found.tasks.iter().map(|task| task.id);
+    let ids: HashSet<u64> = ids.filter(|id| all.binary_search(id).is_ok()).collect();
     let running: HashSet<u64> =
         found.tasks.iter().filter(|task| is_polled(task)).map(|task| task.id).collect();
     let mut best: Option<([usize; 5], Offsets)> = None;
@@ -189,6 +204,8 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const HANDLE: u64 = 0x7000;
@@ -199,9 +216,7 @@ mod tests {
             state,
             kind: TaskKind::Task,
             runtime: Some(0),
-            futures: Vec::new(),
-            location: None,
-            contains: Vec::new(),
+            names: Arc::default(),
             spawned_at: None,
             size: 128,
             wakers: 1,

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod current;
+mod no_runtimes;
 mod open;
 mod stacks;
 mod tasks;
@@ -33,6 +34,14 @@ impl Process {
     ///
     /// If the process has ended or has started another program.
     pub fn inspect(&mut self, options: &Options) -> Result<Inspection, InspectError> {
+        let mut inspection = self.read(options)?;
+        let order = |task: &TaskInfo| (task.runtime, task.kind, task.id, task.address);
+        inspection.tasks.sort_by_key(order);
+        Ok(inspection)
+    }
+
+    /// Like [`Process::inspect`], with the tasks in no particular order.
+    pub(crate) fn read(&mut self, options: &Options) -> Result<Inspection, InspectError> {
         let began = Instant::now();
         let path = |name: &str| self.identity.path(name);
         let Ok(maps) = Maps::read(&path("maps")) else {
@@ -53,14 +62,12 @@ impl Process {
             self.add_stacks(&maps, &mut threads);
         }
         self.identity.verify()?;
-        let mut tasks = found.tasks;
-        tasks.sort_by_key(|task| (task.runtime, task.kind, task.id, task.address));
         Ok(Inspection {
             pid: self.pid(),
             command: self.command.clone(),
             tokio: self.copies.clone(),
             runtimes: found.runtimes,
-            tasks,
+            tasks: found.tasks,
             threads,
             checks,
             retries,

@@ -1,6 +1,7 @@
 //! Opening a process: identity, rights, and where Tokio is in it.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     fs,
     sync::Arc,
@@ -13,10 +14,11 @@ use crate::{
     error::OpenError,
     inspect::{
         blocks::{Block, CurrentWord, Offsets},
+        no_runtimes::NoRuntimes,
         types::TokioCopy,
     },
     memory::MemoryExt,
-    names::{future::TypeNames, lines::Lines, text::sanitize},
+    names::{future::TypeNames, lines::Lines, location::CodeLocation, text::sanitize},
     process::{
         identity::{Identity, Stat},
         maps::{Maps, Pages},
@@ -49,8 +51,11 @@ pub struct Process {
     tcbs: HashMap<u32, Tcb>,
     /// Runtimes found by earlier inspections, by handle.
     pub(super) known: HashMap<u64, Runtime>,
+    pub(super) no_runtimes: NoRuntimes,
     /// Names of task types, by vtable.
-    pub(super) names: HashMap<u64, TypeNames>,
+    pub(super) names: HashMap<u64, Arc<TypeNames>>,
+    /// Spawn locations by address.
+    pub(super) spawn_locations: RefCell<HashMap<u64, Option<Arc<CodeLocation>>>>,
     /// Line tables by module, loaded on first use.
     pub(super) lines: HashMap<usize, Option<Lines>>,
     /// Where current tasks are in thread-local blocks, by module.
@@ -103,7 +108,9 @@ impl Process {
             copies: Vec::new(),
             tcbs: HashMap::new(),
             known: HashMap::new(),
+            no_runtimes: NoRuntimes::default(),
             names: HashMap::new(),
+            spawn_locations: RefCell::default(),
             lines: HashMap::new(),
             offsets: HashMap::new(),
             current_words: Vec::new(),

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    sync::Arc,
 };
 
 use crate::{
@@ -129,9 +130,16 @@ impl Process {
         let still =
             |runtime: &Runtime| Runtime::recognize(&self.identity, &self.vtables, runtime.handle);
         self.known = self.known.values().filter_map(still).map(|r| (r.handle, r)).collect();
+        self.no_runtimes.start(blocks.iter().map(|block| block.tid));
         let words = blocks.iter().flat_map(|block| block.words.iter().copied());
-        let pointers = shared_pointers(&self.identity, words, |address| maps.is_data(address));
+        let is_new = |&word: &u64| {
+            word.is_multiple_of(8) && maps.is_data(word) && !self.no_runtimes.contains(word)
+        };
+        let new: Vec<u64> = words.filter(is_new).collect();
+        let pointers = shared_pointers(&self.identity, new.iter().copied(), |_| true);
         self.recognize(pointers);
+        let known = &self.known;
+        self.no_runtimes.extend(new.into_iter().filter(|word| !known.contains_key(word)));
     }
 
     /// Finds the runtimes that tasks belong to.
@@ -285,12 +293,8 @@ impl Process {
             state: state.kind(),
             kind,
             runtime,
-            futures: Vec::new(),
-            location: None,
-            contains: Vec::new(),
-            spawned_at: task
-                .spawn_location
-                .and_then(|address| CodeLocation::read(&self.identity, address)),
+            names: Arc::default(),
+            spawned_at: task.spawn_location.and_then(|address| self.spawn_location(address)),
             size: if is_aligned { end.next_multiple_of(ALIGNMENT) } else { end },
             wakers: state.references().saturating_sub(own),
             has_join_handle: state.has_join_handle(),
@@ -300,6 +304,18 @@ impl Process {
             vtable: task.vtable,
             tid: None,
         }
+    }
+
+    /// The location at `address`, which is read once.
+    fn spawn_location(&self, address: u64) -> Option<Arc<CodeLocation>> {
+        /// More than any program has lines that spawn.
+        const MAX_KEPT: usize = 1 << 16;
+        let mut known = self.spawn_locations.borrow_mut();
+        if known.len() >= MAX_KEPT {
+            known.clear();
+        }
+        let read = || CodeLocation::read(&self.identity, address).map(Arc::new);
+        known.entry(address).or_insert_with(read).clone()
     }
 
     /// Names the types of all tasks. Each type is examined once.
@@ -319,18 +335,25 @@ impl Process {
             let mut functions = Futures::new(&self.identity, module, lines.as_ref());
             for address in own {
                 let names = self.vtables.get(address).map(|vtable| functions.names(vtable));
-                self.names.insert(address, names.unwrap_or_default());
+                self.names.insert(address, Arc::new(names.unwrap_or_default()));
             }
         }
-        let unknown = TypeNames::default();
         let boxes = self.boxes(found);
+        let unknown = TypeNames::default();
+        let mut latest: Option<(u64, Arc<TypeNames>)> = None;
         for task in &mut found.tasks {
-            let of_type = self.names.get(&task.vtable).unwrap_or(&unknown);
-            let in_box = boxes.get(&task.address).and_then(|table| self.names.get(table));
-            let names = in_box.filter(|names| **names != unknown).unwrap_or(of_type);
-            task.futures.clone_from(&names.futures);
-            task.location.clone_from(&names.location);
-            task.contains.clone_from(&names.contains);
+            let in_box = if boxes.is_empty() { None } else { boxes.get(&task.address) };
+            let in_box = in_box.and_then(|table| self.names.get(table));
+            task.names = match (in_box.filter(|names| ***names != unknown), &latest) {
+                (Some(names), _) => Arc::clone(names),
+                // Most tasks have the type of the previous one.
+                (None, Some((vtable, names))) if *vtable == task.vtable => Arc::clone(names),
+                (None, _) => {
+                    let names = self.names.get(&task.vtable).cloned().unwrap_or_default();
+                    latest = Some((task.vtable, Arc::clone(&names)));
+                    names
+                }
+            };
         }
     }
 
@@ -343,13 +366,16 @@ impl Process {
         for &index in &self.with_tokio {
             let module = &self.modules[index];
             let lines = self.lines.get(&index).and_then(Option::as_ref);
+            let boxed = |(vtable, names): (&u64, &Arc<TypeNames>)| {
+                (module.range.contains(vtable) && names.is_boxed()).then_some(*vtable)
+            };
+            let boxed: HashSet<u64> = self.names.iter().filter_map(boxed).collect();
+            if boxed.is_empty() {
+                continue;
+            }
             let mut functions: Option<Futures<'_, _>> = None;
-            for task in &found.tasks {
+            for task in found.tasks.iter().filter(|task| boxed.contains(&task.vtable)) {
                 let Some(vtable) = self.vtables.get(task.vtable) else { continue };
-                let names = self.names.get(&task.vtable);
-                if !module.range.contains(&task.vtable) || !names.is_some_and(TypeNames::is_boxed) {
-                    continue;
-                }
                 let behind = vtable.spawn_location.unwrap_or(vtable.id) + 8;
                 let mut address = task.address.wrapping_add(behind);
                 for _ in 0..MAX_DEPTH {
@@ -357,9 +383,8 @@ impl Process {
                     let Some((table, content)) = found else { break };
                     boxes.insert(task.address, table);
                     let names = self.names.entry(table).or_insert_with(|| {
-                        functions
-                            .get_or_insert_with(|| Futures::new(&self.identity, module, lines))
-                            .boxed(table)
+                        let new = || Futures::new(&self.identity, module, lines);
+                        functions.get_or_insert_with(new).boxed(table).into()
                     });
                     if !names.is_boxed() {
                         break;

@@ -38,7 +38,7 @@ impl Process {
             let is_named =
                 |name: &String| name.starts_with("tokio::runtime::scheduler::multi_thread::worker");
             let is_loop = match task.tid {
-                _ if task.futures.iter().any(is_named) => true,
+                _ if task.names.futures.iter().any(is_named) => true,
                 Some(tid) => worker_of.contains_key(&tid),
                 None => task.state == StateKind::Running && has_current,
             };

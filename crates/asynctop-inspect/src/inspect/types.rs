@@ -1,10 +1,10 @@
 //! The data of an inspection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::tokio::task::StateKind;
 
-pub use crate::names::location::CodeLocation;
+pub use crate::names::{future::TypeNames, location::CodeLocation};
 
 /// The parts to read.
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ pub enum TaskKind {
 }
 
 /// A task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TaskInfo {
@@ -185,16 +185,11 @@ pub struct TaskInfo {
     pub kind: TaskKind,
     /// Index of its runtime.
     pub runtime: Option<usize>,
-    /// The possible future types: one, or several whose code the linker merged. Empty without
-    /// symbols.
-    pub futures: Vec<String>,
-    /// Where its `async fn` or block begins. Needs symbols and line tables.
-    pub location: Option<CodeLocation>,
-    /// The start of each `async fn` or block whose code is part of the future: its own, unless it
-    /// never returns, and inlined ones that it awaits. Also available in stripped programs.
-    pub contains: Vec<CodeLocation>,
+    /// The names of its future type. All tasks of one type share them.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub names: Arc<TypeNames>,
     /// Where it was spawned, if the program was built with `tokio_unstable`.
-    pub spawned_at: Option<CodeLocation>,
+    pub spawned_at: Option<Arc<CodeLocation>>,
     /// Lower bound of the size of its allocation in bytes: future or output, header and trailer.
     pub size: u64,
     /// References to the task other than its list and its join handle: wakers, its place in a

@@ -24,12 +24,16 @@ use crate::{
 
 /// Names of a task type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TypeNames {
-    /// The future type. Several if the linker merged their functions: it is one of them.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TypeNames {
+    /// The possible future types: one, or several whose code the linker merged. Empty without
+    /// symbols.
     pub futures: Vec<String>,
-    /// Where the `async fn` or block begins, from line tables.
+    /// Where the `async fn` or block begins. Needs symbols and line tables.
     pub location: Option<CodeLocation>,
-    /// Where the `async fn`s and blocks begin whose code is part of the future's.
+    /// The start of each `async fn` or block whose code is part of the future: its own, unless it
+    /// never returns, and inlined ones that it awaits. Also available in stripped programs.
     pub contains: Vec<CodeLocation>,
 }
 

@@ -62,19 +62,21 @@ impl Place {
 /// All threads, by id.
 pub(crate) fn list(identity: &Identity) -> Vec<Thread> {
     let Ok(entries) = fs::read_dir(identity.path("task")) else { return Vec::new() };
+    // Its threads have another id only in a PID namespace of its own.
+    let is_nested = own_tid(identity, identity.pid()).is_some_and(|own| own != identity.pid());
     let tids = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .take(MAX_THREADS);
-    let mut threads: Vec<Thread> = tids.filter_map(|tid| read(identity, tid)).collect();
+    let mut threads: Vec<Thread> = tids.filter_map(|tid| read(identity, tid, is_nested)).collect();
     threads.sort_by_key(|thread| thread.tid);
     threads
 }
 
-fn read(identity: &Identity, tid: u32) -> Option<Thread> {
+fn read(identity: &Identity, tid: u32, is_nested: bool) -> Option<Thread> {
     let stat = Stat::read_at(&identity.path(&format!("task/{tid}/stat"))).ok()?;
     Some(Thread {
         tid,
-        own_tid: own_tid(identity, tid).unwrap_or(tid),
+        own_tid: is_nested.then(|| own_tid(identity, tid)).flatten().unwrap_or(tid),
         name: stat.name,
         state: stat.state,
         place: place(identity, tid),

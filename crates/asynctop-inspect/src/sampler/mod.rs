@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Check, InspectError, OpenError, Options, Process};
+use crate::{Check, InspectError, OpenError, Options, Process, process::identity::Identity};
 use survey::{Survey, SurveyLoop};
 use ticks::{Hits, Plan, SampleLoop};
 
@@ -47,7 +47,7 @@ pub use types::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sampler {
-    pid: u32,
+    identity: Arc<Identity>,
     command: String,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -87,7 +87,7 @@ fn cpu_time() -> Duration {
 impl fmt::Debug for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sampler")
-            .field("pid", &self.pid)
+            .field("pid", &self.pid())
             .field("command", &self.command)
             .finish_non_exhaustive()
     }
@@ -107,20 +107,26 @@ impl Sampler {
         let identity = Arc::clone(&process.identity);
         let command = process.command().to_owned();
         let cpu_budget = options.cpu_budget;
-        let previous = Arc::default();
-        let mut surveys =
-            SurveyLoop { shared: Arc::clone(&shared), process, cpu_budget, began, previous };
+        let mut surveys = SurveyLoop {
+            shared: Arc::clone(&shared),
+            process,
+            cpu_budget,
+            began,
+            previous: Arc::default(),
+            buffer: Vec::new(),
+        };
         // Finds the runtimes that no thread is in, too.
         let first = Options { stacks: false, ..Options::default() };
         surveys.survey(&first)?;
         let interval = options.interval.max(Duration::from_millis(1));
+        let of_process = Arc::clone(&identity);
         let samples =
-            SampleLoop::new(Arc::clone(&shared), identity, interval, options.long_poll, began);
+            SampleLoop::new(Arc::clone(&shared), of_process, interval, options.long_poll, began);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.into()).spawn(run);
             started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })
         };
-        let mut sampler = Sampler { pid, command, shared, threads: Vec::new() };
+        let mut sampler = Sampler { identity, command, shared, threads: Vec::new() };
         sampler.threads.push(start("inspect-survey", Box::new(move || surveys.run()))?);
         sampler.threads.push(start("inspect-sample", Box::new(move || samples.run()))?);
         Ok(sampler)
@@ -128,7 +134,7 @@ impl Sampler {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.identity.pid()
     }
 
     /// Name of its program.
@@ -147,6 +153,8 @@ impl Sampler {
         }
         let survey = lock(&self.shared.survey);
         let hits = lock(&self.shared.hits);
+        // What is in them was read from this process and its first program, or nothing is shown.
+        self.identity.verify_quickly()?;
         let is_trusted = hits.is_trusted();
         let detail = format!(
             "{} of {} current tasks were running according to their own state",
@@ -161,7 +169,7 @@ impl Sampler {
             task: Arc::clone(&entry.task),
             first_seen: entry.first_seen,
             busy: match is_trusted {
-                true => hits.observations(entry.key, entry.base, entry.base_samples),
+                true => hits.observations(entry.key, entry.listed_at),
                 false => Observations::default(),
             },
             running: entry.states.running,
@@ -190,7 +198,7 @@ impl Sampler {
             survey_interval: survey.survey_interval,
             sweeps: survey.sweeps,
             sweep_interval: survey.sweep_interval,
-            unlisted_hits: survey.unlisted_hits,
+            unlisted_hits: hits.unlisted,
             cpu: survey.cpu + hits.cpu,
             checks,
         })

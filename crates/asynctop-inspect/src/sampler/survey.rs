@@ -2,7 +2,7 @@
 //! own: the samples never wait for it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -13,11 +13,7 @@ use crate::{
     memory::{Memory, Span, word_in},
     process::{identity::Identity, threads},
     sampler::{
-        Shared, cpu_time, lock,
-        polls::Key,
-        random::Random,
-        share::Observations,
-        ticks::{Plan, Tally},
+        Shared, cpu_time, lock, polls::Key, random::Random, share::Observations, ticks::Plan,
     },
     sys::MAX_SPANS,
     tokio::task::{State, StateKind, VTABLE_AT},
@@ -30,6 +26,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 const STACK_INTERVAL: Duration = Duration::from_millis(50);
 /// Parts of the budget.
 const FOR_SURVEYS: f64 = 0.5;
+/// The part of the budget that surveys and sweeps have in any case.
+const LEAST_BUDGET: f64 = 0.2;
 /// Tasks less than this far apart are read together.
 const MAX_GAP: u64 = 2048;
 /// Maximum number of bytes read together.
@@ -42,9 +40,8 @@ pub(super) struct Entry {
     pub key: Key,
     pub task: Arc<TaskInfo>,
     pub first_seen: Duration,
-    /// Hits and samples before it was listed.
-    pub base: Tally,
-    pub base_samples: u64,
+    /// Samples before it was listed.
+    pub listed_at: u64,
     pub states: States,
 }
 
@@ -87,7 +84,6 @@ pub(super) struct Survey {
     pub survey_interval: Duration,
     pub sweeps: u64,
     pub sweep_interval: Duration,
-    pub unlisted_hits: u64,
     pub cpu: Duration,
 }
 
@@ -100,6 +96,8 @@ pub(super) struct SurveyLoop {
     /// The previous plan. Kept until the next survey, so that the thread that samples never has to
     /// free it.
     pub previous: Arc<Plan>,
+    /// What sweeps read into.
+    pub buffer: Vec<u8>,
 }
 
 /// The next times.
@@ -158,8 +156,12 @@ impl SurveyLoop {
         Ok(())
     }
 
+    /// This part of what the samples of the threads leave of the budget.
     fn budget(&self, part: f64) -> f64 {
-        (self.cpu_budget * part).clamp(1e-3, 1.0)
+        let elapsed = self.began.elapsed().as_secs_f64().max(1e-3);
+        let samples = lock(&self.shared.hits).cpu.as_secs_f64() / elapsed;
+        let rest = (self.cpu_budget - samples).max(self.cpu_budget * LEAST_BUDGET);
+        (rest * part).clamp(1e-3, 1.0)
     }
 
     fn wait(&self, longest: Duration) {
@@ -173,29 +175,27 @@ impl SurveyLoop {
     /// Lists tasks and threads anew.
     pub(super) fn survey(&mut self, options: &Options) -> Result<(), InspectError> {
         let began = self.began.elapsed();
-        let inspection = self.process.inspect(options)?;
-        let Inspection { runtimes, tasks, threads, checks, .. } = inspection;
-        let tasks: Vec<(Key, Arc<TaskInfo>)> = tasks
-            .into_iter()
-            .filter(|task| matches!(task.kind, TaskKind::Task | TaskKind::Local))
-            .filter_map(|task| Some((self.key(&task)?, Arc::new(task))))
-            .collect();
+        let inspection = self.process.read(options)?;
+        let Inspection { runtimes, mut tasks, threads, checks, .. } = inspection;
+        tasks.retain(|task| matches!(task.kind, TaskKind::Task | TaskKind::Local));
+        tasks.sort_unstable_by_key(|task| task.address);
         let words = self.process.current_words.clone();
         let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
         let threads = threads.into_iter().filter(|thread| sampled.contains(&thread.tid));
         let threads =
             threads.map(|thread| (thread.tid, thread.name, thread.runtime, thread.worker));
-        let plan = Plan {
-            words,
-            busy_words: self.process.busy_words.clone(),
-            tasks: tasks.iter().map(|(key, task)| (*key, Arc::clone(task))).collect(),
-        };
         let mut survey = lock(&self.shared.survey);
         survey.threads = threads.collect();
         survey.runtimes = runtimes;
         survey.checks = checks;
         survey.surveyed = began;
         self.merge(&mut survey, tasks);
+        let tasks = survey.entries.iter().map(|entry| (entry.key, Arc::clone(&entry.task)));
+        let plan = Plan::new(words, &self.process.busy_words, tasks.collect());
+        let mut hits = lock(&self.shared.hits);
+        let ended = hits.by_task.extract_if(|key, _| plan.task(*key).is_none());
+        hits.unlisted += ended.map(|(_, tally)| tally.hits).sum::<u64>();
+        drop(hits);
         drop(survey);
         self.previous = mem::replace(&mut *lock(&self.shared.plan), Arc::new(plan));
         Ok(())
@@ -207,41 +207,33 @@ impl SurveyLoop {
         Some(Key { module, id: task.id })
     }
 
-    /// Keeps the results of tasks that were listed before, and adds the new ones.
-    fn merge(&self, survey: &mut Survey, tasks: Vec<(Key, Arc<TaskInfo>)>) {
-        let mut known: HashMap<(Key, u64), Entry> = survey
-            .entries
-            .drain(..)
-            .map(|entry| ((entry.key, entry.task.address), entry))
-            .collect();
-        let mut hits = lock(&self.shared.hits);
-        let samples = hits.samples;
-        for (key, task) in tasks {
-            let entry = match known.remove(&(key, task.address)) {
-                Some(entry) => Entry { task, ..entry },
-                None => Entry {
-                    key,
-                    task,
-                    first_seen: survey.surveyed,
-                    base: hits.by_task.get(&key).copied().unwrap_or_default(),
-                    base_samples: samples,
-                    states: States::default(),
-                },
-            };
-            survey.entries.push(entry);
+    /// Keeps the results of tasks that were listed before, and adds the new ones. Both are sorted
+    /// by address.
+    fn merge(&self, survey: &mut Survey, tasks: Vec<TaskInfo>) {
+        let mut known = mem::take(&mut survey.entries).into_iter().peekable();
+        survey.entries.reserve(tasks.len());
+        for task in tasks {
+            let Some(key) = self.key(&task) else { continue };
+            while known.next_if(|entry| entry.task.address < task.address).is_some() {}
+            let same = |entry: &Entry| entry.task.address == task.address && entry.key == key;
+            survey.entries.push(match known.next_if(same) {
+                Some(entry) if *entry.task == task => entry,
+                Some(entry) => Entry { task: Arc::new(task), ..entry },
+                None => self.new_entry(key, task, survey.surveyed),
+            });
         }
-        survey.entries.sort_unstable_by_key(|entry| entry.task.address);
-        let listed: HashSet<Key> = survey.entries.iter().map(|entry| entry.key).collect();
-        // Tasks that have ended, and those that the previous survey could already have listed.
-        let unlisted = hits.by_task.extract_if(|key, _| !listed.contains(key));
-        survey.unlisted_hits += unlisted.map(|(_, tally)| tally.hits).sum::<u64>();
+    }
+
+    fn new_entry(&self, key: Key, task: TaskInfo, first_seen: Duration) -> Entry {
+        let listed_at = lock(&self.shared.hits).samples;
+        Entry { key, task: Arc::new(task), first_seen, listed_at, states: States::default() }
     }
 
     /// Reads the states of all tasks. Returns the CPU time that it took.
-    fn sweep(&self) -> Result<Duration, InspectError> {
+    fn sweep(&mut self) -> Result<Duration, InspectError> {
         let before = cpu_time();
         let mut survey = lock(&self.shared.survey);
-        sweep(&self.process.identity, &mut survey.entries)?;
+        sweep(&self.process.identity, &mut survey.entries, &mut self.buffer)?;
         survey.sweeps += 1;
         Ok(cpu_time().saturating_sub(before))
     }
@@ -286,9 +278,12 @@ fn joins(span: &Span, address: u64) -> bool {
 
 /// Adds one observation of the state of each task that still exists. `entries` are sorted by
 /// address.
-fn sweep(identity: &Identity, entries: &mut [Entry]) -> Result<(), InspectError> {
+fn sweep(
+    identity: &Identity,
+    entries: &mut [Entry],
+    buffer: &mut Vec<u8>,
+) -> Result<(), InspectError> {
     let mut at = 0;
-    let mut buffer = Vec::new();
     while at < entries.len() {
         // As many spans as one call takes.
         let mut spans: Vec<Span> = Vec::new();
@@ -308,13 +303,15 @@ fn sweep(identity: &Identity, entries: &mut [Entry]) -> Result<(), InspectError>
             span.length = grown;
             places.push((spans.len() - 1, length - HEAD as usize));
         }
-        buffer.resize(length, 0);
-        let complete = identity.gather(&spans, &mut buffer);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let complete = identity.gather(&spans, &mut buffer[..length]);
         identity.verify_quickly()?;
         let batch = &mut entries[at..at + places.len()];
         at += places.len();
         for (entry, (span, offset)) in batch.iter_mut().zip(places) {
-            let word = |at| word_in(&buffer, offset + at);
+            let word = |at| word_in(buffer, offset + at);
             let is_same = complete[span] && word(VTABLE_AT) == Some(entry.task.vtable);
             let state = word(0).map(State).filter(|state| is_same && state.is_plausible());
             if let Some(state) = state {

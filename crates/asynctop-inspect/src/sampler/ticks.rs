@@ -4,8 +4,9 @@
 //! these tasks. The cost does not depend on the number of tasks.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    fs,
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    fs::File,
+    os::unix::fs::FileExt,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -30,6 +31,8 @@ use crate::{
 const LATE: Duration = Duration::from_millis(1);
 /// The longest sleep before the next look at whether to stop.
 const MAX_SLEEP: Duration = Duration::from_millis(100);
+/// The identity of the process is verified once in so many samples, and whenever results are read.
+const VERIFIED: u64 = 8;
 /// Ended long polls are kept for this long, and no more than this number.
 const KEPT: Duration = Duration::from_secs(60);
 const MAX_LONG_POLLS: usize = 1000;
@@ -37,10 +40,37 @@ const MAX_LONG_POLLS: usize = 1000;
 /// What to sample, from the latest survey.
 #[derive(Default)]
 pub(super) struct Plan {
-    pub words: Vec<CurrentWord>,
-    /// Addresses of the workers' busy times, by thread.
-    pub busy_words: HashMap<u32, u64>,
-    pub tasks: HashMap<Key, Arc<TaskInfo>>,
+    words: Vec<CurrentWord>,
+    /// Threads with a worker's busy time.
+    busy: Vec<u32>,
+    /// What one sample reads: the current task of each of `words`, then the busy time of each of
+    /// `busy`. Had a busy time changed between the two reads, the poll would be a new one.
+    addresses: Vec<u64>,
+    /// Sorted by key.
+    tasks: Vec<(Key, Arc<TaskInfo>)>,
+}
+
+impl Plan {
+    /// `busy_words` are the addresses of the workers' busy times, by thread.
+    pub(super) fn new(
+        words: Vec<CurrentWord>,
+        busy_words: &HashMap<u32, u64>,
+        mut tasks: Vec<(Key, Arc<TaskInfo>)>,
+    ) -> Self {
+        tasks.sort_unstable_by_key(|(key, _)| *key);
+        let mut busy: Vec<(u64, u32)> = busy_words.iter().map(|(tid, at)| (*at, *tid)).collect();
+        // Neighbors are read together.
+        busy.sort_unstable();
+        let own = words.iter().map(|word| word.address);
+        let addresses = own.chain(busy.iter().map(|(at, _)| *at)).collect();
+        Plan { words, busy: busy.into_iter().map(|(_, tid)| tid).collect(), addresses, tasks }
+    }
+
+    /// The task with this key, if the survey has listed it.
+    pub(super) fn task(&self, key: Key) -> Option<&Arc<TaskInfo>> {
+        let at = self.tasks.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&self.tasks[at].1)
+    }
 }
 
 /// Hits of one task.
@@ -57,7 +87,10 @@ pub(super) struct Tally {
 pub(super) struct Hits {
     pub samples: u64,
     pub taken: Duration,
+    /// Of listed tasks.
     pub by_task: HashMap<Key, Tally>,
+    /// Hits of other tasks.
+    pub unlisted: u64,
     /// Hits of listed tasks by thread.
     pub by_thread: HashMap<u32, u64>,
     pub lateness: Lateness,
@@ -77,14 +110,10 @@ impl Hits {
         tally.latest = self.samples;
     }
 
-    /// The observations of a task since `base`, when `since` samples had been taken.
-    pub(super) fn observations(&self, key: Key, base: Tally, since: u64) -> Observations {
-        let tally = self.by_task.get(&key).copied().unwrap_or_default();
-        Observations {
-            samples: self.samples - since,
-            hits: tally.hits.saturating_sub(base.hits),
-            runs: tally.runs.saturating_sub(base.runs),
-        }
+    /// The observations of a task that was listed when `since` samples had been taken.
+    pub(super) fn observations(&self, key: Key, since: u64) -> Observations {
+        let Tally { hits, runs, .. } = self.by_task.get(&key).copied().unwrap_or_default();
+        Observations { samples: self.samples - since, hits, runs }
     }
 
     /// The current task must be running, or complete while its output is dropped. One in 100
@@ -107,6 +136,8 @@ pub(super) struct SampleLoop {
     pub began: Instant,
     plan: Arc<Plan>,
     polls: Polls,
+    /// Where the CPU times of threads are read from.
+    cpu_times: HashMap<u32, File>,
     long_polls: u64,
 }
 
@@ -125,8 +156,17 @@ impl SampleLoop {
         long_poll: Duration,
         began: Instant,
     ) -> Self {
-        let (plan, polls) = (Arc::default(), Polls::default());
-        SampleLoop { shared, identity, interval, long_poll, began, plan, polls, long_polls: 0 }
+        SampleLoop {
+            shared,
+            identity,
+            interval,
+            long_poll,
+            began,
+            plan: Arc::default(),
+            polls: Polls::default(),
+            cpu_times: HashMap::new(),
+            long_polls: 0,
+        }
     }
 
     /// Samples until the sampler is dropped or the process ends.
@@ -178,23 +218,26 @@ impl SampleLoop {
         let [agreed, contradicted] = self.compare(&seen);
         let observations: Vec<(u32, Observation)> =
             seen.iter().map(|seen| (seen.tid, self.observation(seen))).collect();
-        self.identity.verify_quickly()?;
-        let cpu = cpu_time();
         let shared = Arc::clone(&self.shared);
         let mut hits = lock(&shared.hits);
+        if hits.samples.is_multiple_of(VERIFIED) {
+            self.identity.verify_quickly()?;
+            hits.cpu = cpu_time();
+        }
         hits.samples += 1;
         hits.taken = now;
         hits.agreed += agreed;
         hits.contradicted += contradicted;
         hits.lateness.late += u64::from(delay > LATE);
         hits.lateness.longest = hits.lateness.longest.max(delay);
-        hits.cpu = cpu;
         for (tid, observation) in observations {
-            if let Some(key) = observation.task {
-                hits.add(key);
-                if self.plan.tasks.contains_key(&key) {
+            match observation.task {
+                Some(key) if self.plan.task(key).is_some() => {
+                    hits.add(key);
                     *hits.by_thread.entry(tid).or_default() += 1;
                 }
+                Some(_) => hits.unlisted += 1,
+                None => {}
             }
             if let Some(ended) = self.polls.observe(tid, now, observation) {
                 finish(&mut hits, &ended, now);
@@ -216,29 +259,26 @@ impl SampleLoop {
         self.plan = plan;
         let words = &self.plan.words;
         let gone = self.polls.retain(|tid| words.iter().any(|word| word.tid == tid));
+        self.cpu_times.retain(|tid, _| words.iter().any(|word| word.tid == *tid));
         let mut hits = lock(&self.shared.hits);
         gone.iter().for_each(|poll| finish(&mut hits, poll, now));
     }
 
     /// The current task of each thread; `None` if none of them can be read.
     fn read(&self) -> Option<Vec<Seen>> {
-        let words = &self.plan.words;
-        let busy = |word: &CurrentWord| self.plan.busy_words.get(&word.tid).copied();
-        let own = words.iter().map(|word| word.address);
-        // The busy time last: had it changed between the two reads, the poll would be a new one.
-        let all: Vec<u64> = own.chain(words.iter().filter_map(busy)).collect();
-        let read = self.identity.words_at(&all);
+        let Plan { words, busy, addresses, .. } = &*self.plan;
+        let read = self.identity.words_at(addresses);
         let (current, busy_times) = read.split_at(words.len());
         if current.iter().all(Option::is_none) {
             return None;
         }
-        let mut busy_times = busy_times.iter();
+        let busy_ns = |tid| busy_times[busy.iter().position(|&busy| busy == tid)?];
         let seen = words.iter().zip(current).filter_map(|(word, &id)| {
-            let busy_ns = busy(word).and_then(|_| *busy_times.next()?);
             let task = match id? {
                 0 => None,
                 id => Some(Key { module: word.module, id }),
             };
+            let busy_ns = task.and_then(|_| busy_ns(word.tid));
             Some(Seen { tid: word.tid, task, busy_ns })
         });
         let mut seen: Vec<Seen> = seen.collect();
@@ -256,9 +296,12 @@ impl SampleLoop {
                 let key = seen.task?;
                 let mut words = self.plan.words.iter();
                 let word = words.find(|word| word.tid == seen.tid && word.module == key.module)?;
-                Some((self.plan.tasks.get(&key)?, word.address, key.id))
+                Some((self.plan.task(key)?, word.address, key.id))
             })
             .collect();
+        if listed.is_empty() {
+            return [0, 0];
+        }
         let states = listed.iter().map(|(task, _, _)| task.address);
         let addresses: Vec<u64> =
             states.chain(listed.iter().map(|&(_, address, _)| address)).collect();
@@ -274,19 +317,32 @@ impl SampleLoop {
         counts
     }
 
-    /// The CPU time is needed only of threads that may be in a long poll.
+    /// The CPU time is needed only of threads that may be in a long poll of a listed task.
     fn observation(&mut self, seen: &Seen) -> Observation {
         let Seen { tid, task, busy_ns } = *seen;
         let poll = self.polls.get_mut(tid);
         let is_same =
             poll.is_some_and(|poll| task == Some(poll.task) && !poll.at_least().is_zero());
-        let cpu_ns = if is_same { self.cpu_of(tid) } else { None };
+        let is_listed = task.is_some_and(|key| self.plan.task(key).is_some());
+        let cpu_ns = if is_same && is_listed { self.cpu_of(tid) } else { None };
         Observation { task, busy_ns, cpu_ns }
     }
 
-    fn cpu_of(&self, tid: u32) -> Option<u64> {
-        let path = self.identity.path(&format!("task/{tid}/schedstat"));
-        fs::read_to_string(path).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    /// The CPU time of a thread in nanoseconds.
+    fn cpu_of(&mut self, tid: u32) -> Option<u64> {
+        let path = || self.identity.path(&format!("task/{tid}/schedstat"));
+        let file = match self.cpu_times.entry(tid) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(File::open(path()).ok()?),
+        };
+        let mut text = [0; 64];
+        let Ok(length) = file.read_at(&mut text, 0) else {
+            // The thread has ended; another one may get its number.
+            self.cpu_times.remove(&tid);
+            return None;
+        };
+        let text = str::from_utf8(text.get(..length)?).ok()?;
+        text.split_ascii_whitespace().next()?.parse().ok()
     }
 
     /// Creates or updates the record of the poll that a thread is in, if it is a long one.
@@ -307,7 +363,7 @@ impl SampleLoop {
             return;
         }
         // Closures of the blocking pool and the loops of workers are in no list.
-        let Some(task) = self.plan.tasks.get(&poll.task) else { return };
+        let Some(task) = self.plan.task(poll.task) else { return };
         self.long_polls += 1;
         poll.record = Some(self.long_polls);
         hits.long_polls.push_back(LongPoll {
@@ -345,23 +401,15 @@ mod tests {
     fn hits_in_consecutive_samples_are_one_run() {
         let key = Key { module: 0, id: 7 };
         let mut hits = Hits::default();
-        let mut base = (Tally::default(), 0);
-        for (index, is_busy) in
-            [true, true, false, true, false, false, true, true].iter().enumerate()
-        {
-            if index == 2 {
-                base = (hits.by_task[&key], hits.samples);
-            }
+        for is_busy in [false, true, true, false, true, false, false, true, true] {
             hits.samples += 1;
-            if *is_busy {
+            if is_busy {
                 hits.add(key);
             }
         }
-        let all = hits.observations(key, Tally::default(), 0);
-        assert_eq!(all, Observations { samples: 8, hits: 5, runs: 3 });
-        let since = hits.observations(key, base.0, base.1);
-        assert_eq!(since, Observations { samples: 6, hits: 3, runs: 2 });
-        let other = hits.observations(Key { module: 0, id: 8 }, Tally::default(), 0);
+        let since = hits.observations(key, 1);
+        assert_eq!(since, Observations { samples: 8, hits: 5, runs: 3 });
+        let other = hits.observations(Key { module: 0, id: 8 }, 1);
         assert_eq!(other, Observations { samples: 8, hits: 0, runs: 0 });
     }
 

@@ -13,8 +13,9 @@ pub struct SamplerOptions {
     pub interval: Duration,
     /// Polls that take at least this long are reported one by one.
     pub long_poll: Duration,
-    /// Largest part of one CPU that surveys and sweeps may use; with more tasks, they become
-    /// rarer. Samples of the threads are not included: they cost the same for any number of tasks.
+    /// The part of one CPU that the sampler may use. The samples of the threads cost the same for
+    /// any number of tasks; with more tasks, surveys and sweeps become rarer. They have a fifth of
+    /// the budget even if the samples alone use all of it.
     pub cpu_budget: f64,
 }
 

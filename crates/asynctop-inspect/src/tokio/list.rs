@@ -18,7 +18,7 @@ use crate::{
 /// Maximum number of walks of one list.
 const MAX_WALKS: u32 = 50;
 /// Shorter lists are walked without reading ahead.
-const READ_AHEAD_FROM: u64 = 2048;
+const READ_AHEAD_FROM: u64 = 256;
 /// Maximum number of rounds over all lists before a different count is an error.
 const MAX_ROUNDS: u32 = 8;
 /// Maximum number of tasks of one runtime.
