@@ -12,7 +12,7 @@ use std::{
 use asynctop::{
     app::{App, Settings},
     probe::Registry,
-    source::Sampler,
+    source::Collector,
     view,
     watch::{WatchOptions, Watchdog},
 };
@@ -33,13 +33,13 @@ fn main() -> anyhow::Result<()> {
     let interval = Duration::from_millis(250);
     let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
     let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-    let source = Box::new(source);
-    let _sampler = Sampler::start(source, interval, move |one| sender.send(one).is_ok())?;
+    let deliver = move |snapshot| sender.send(snapshot).is_ok();
+    let _collector = Collector::start(vec![Box::new(source)], interval, deliver)?;
     let mut app = App::new(Settings::default(), interval);
     let mut watch = |time: Duration| -> anyhow::Result<()> {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            app.advance(snapshots.recv()?, Duration::ZERO);
+            app.advance(&*snapshots.recv()?, Duration::ZERO);
         }
         Ok(())
     };

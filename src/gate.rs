@@ -2,7 +2,7 @@
 
 use std::{io, str::FromStr, sync::Arc};
 
-use crate::model::{Finding, FindingId, Model, RuleId, Severity, Thresholds};
+use crate::model::{Finding, FindingId, Model, RuleId, Severity, TargetModel, Thresholds};
 
 /// What makes a run fail, as `RULE`, `RULE=VALUE` or `any`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Gate {
                 }
             }
         }
-        for finding in model.held_in_impact() {
+        for finding in model.targets().iter().flat_map(TargetModel::held_in_impact) {
             let id = finding.id();
             let is_new = self.position(&id).is_none() && self.fired.len() < MOST;
             if is_new && self.fails(&finding, thresholds) {
@@ -171,7 +171,7 @@ mod tests {
         let mut broken = task(1, "broken");
         broken.state = State::Panicked;
         for moment in [snapshot(S, [broken]), snapshot(2 * S, []), snapshot(120 * S, [])] {
-            model.advance(moment.into());
+            model.advance(&moment.into());
             gate.look(&model);
         }
         gate
@@ -204,13 +204,13 @@ mod tests {
         poll.own_ns = None;
         let mut now = snapshot(3 * S, [task(7, "hog")]);
         (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll.clone())]);
-        model.advance(now.into());
+        model.advance(&now.into());
         gate.look(&model);
         assert!(gate.is_open(), "it may have been block_in_place");
         poll.own_ns = decided;
         let mut now = snapshot(4 * S, []);
         (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll)]);
-        model.advance(now.into());
+        model.advance(&now.into());
         assert!(model.all_findings().is_empty());
         gate.look(&model);
         gate

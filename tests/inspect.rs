@@ -12,7 +12,6 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
 use support::{Folder, error_of, run};
 
 /// A running program and the output of an inspection, in a separate directory.
@@ -55,7 +54,7 @@ impl Case {
     /// Tasks that were alive, as the lab reports them.
     fn alive(&self) -> usize {
         let log = self.read("log");
-        let last: Value = serde_json::from_str(log.lines().nth(2).unwrap()).unwrap();
+        let last = support::only_target(log.lines().nth(2).unwrap());
         let tasks = last["tasks"].as_array().unwrap().iter();
         let ended = ["completed", "cancelled", "panicked", "ended"];
         tasks.filter(|task| !ended.contains(&task["state"].as_str().unwrap())).count()

@@ -1,6 +1,6 @@
 //! What a watched program sends.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use asynctop::snapshot::text::is_control;
 use asynctop::{
@@ -22,7 +22,7 @@ use super::{bytes::Bytes, update::update};
 /// character reaches a cell of the screen or a report.
 pub fn attach(data: &[u8]) -> usize {
     let mut bytes = Bytes(data);
-    let mut program = Program::new("t", bytes.below(3) as u16);
+    let mut program = Program::new("t");
     let mut updates = 0;
     while !bytes.is_empty() {
         let message = message(&mut bytes);
@@ -62,10 +62,11 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     let mut model = Model::default();
     for _ in 0..2 {
-        let snapshot = Arc::new(picture(program, bytes.time()));
-        check(&snapshot);
-        model.advance(snapshot.clone());
-        app.advance(snapshot, Duration::ZERO);
+        let target = picture(program, bytes.time());
+        check(&target);
+        let snapshot = target.into();
+        model.advance(&snapshot);
+        app.advance(&snapshot, Duration::ZERO);
     }
     report(&model);
     let (width, height) = (1 + bytes.below(160) as u16, 1 + bytes.below(50) as u16);
@@ -96,7 +97,7 @@ fn report(model: &Model) {
     let line = written(&|out| json::write_line(model, &summary, out));
     let csv = written(&|out| csv::write(model, out));
     assert_eq!(line.lines().count(), 1);
-    let tasks = model.snapshot().map_or(0, |snapshot| snapshot.tasks.len());
+    let tasks = model.snapshot().targets[0].tasks.len();
     assert_eq!(csv.lines().count(), 1 + tasks);
     let formula = |field: &str| field.starts_with(['=', '+', '-', '@']);
     assert!(!csv.split([',', '"', '\n']).any(formula), "{csv}");

@@ -14,7 +14,7 @@ const NO_LAB: &str = "not available: this target is not the lab";
 
 impl App {
     pub(super) fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
-        if self.model.snapshot().is_none_or(|target| target.lab.is_none()) {
+        if self.lab_stats().is_none() {
             self.say(NO_LAB, now);
             return None;
         }
@@ -50,8 +50,7 @@ impl App {
             self.say(NO_LAB, now);
             return None;
         }
-        let lab = self.model.snapshot().and_then(|snapshot| snapshot.lab.as_ref());
-        let workloads = lab.map_or(&[][..], |lab| &lab.workloads);
+        let workloads = self.lab_stats().map_or(&[][..], |lab| &lab.workloads);
         let can = |at: &usize| workloads.get(*at).is_some_and(|workload| workload.mode.is_some());
         let selected = self.workloads.key().copied().filter(|_| self.screen == Screen::Lab);
         match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
@@ -72,7 +71,7 @@ impl App {
             _ if self.screen == Screen::Tasks => self.tasks.key().copied(),
             _ => None,
         };
-        let Some(task) = shown.and_then(|key| self.task(key)) else {
+        let Some((key, task)) = shown.and_then(|key| Some((key, self.task(key)?))) else {
             self.say("select a task to cancel it", now);
             return;
         };
@@ -81,7 +80,7 @@ impl App {
             self.say(sentence, now);
             return;
         }
-        self.prompt = Prompt::Cancel { key: task.key, name: task.meta.name.clone() };
+        self.prompt = Prompt::Cancel { key, name: task.meta.name.clone() };
     }
 
     /// Asks the task whose details are open where it waits; its answer comes with a snapshot.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crossterm::event as terminal;
 
-use crate::{model::Target, signals::Notice};
+use crate::{model::Snapshot, signals::Notice};
 
 /// An event of the main loop.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A key, a paste or a mouse event.
     Input(terminal::Event),
-    /// The source has taken a snapshot.
-    Target(Arc<Target>),
+    /// The collector has assembled a snapshot.
+    Snapshot(Arc<Snapshot>),
     /// A signal.
     Signal(Notice),
     /// The run time is over.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, Overlay, Screen, cursor::Step};
+use super::{App, Overlay, Screen, cursor::Step, state::key_of};
 use crate::model::{Column, GroupColumn};
 
 /// Of a list that is not sorted by columns.
@@ -48,32 +48,31 @@ impl App {
 
     /// Moves the selection of the screen that is shown.
     pub(super) fn step(&mut self, step: Step) {
-        let Some(snapshot) = self.model().snapshot().cloned() else { return };
+        let model = self.frozen.as_deref().unwrap_or(&self.model);
         match self.screen {
             Screen::Tasks => {
                 let order = &self.order;
-                self.tasks.step(step, order.len(), |row| snapshot.tasks[order[row] as usize].key);
+                self.tasks.step(step, order.len(), |row| key_of(model, order[row]));
             }
             Screen::Groups => {
                 let rows = &self.group_rows;
-                self.groups.step(step, rows.len(), |row| rows[row].name.clone());
+                self.groups.step(step, rows.len(), |row| rows[row].key());
             }
             Screen::Resources => {
-                let Some(resources) = snapshot.resources.as_deref() else { return };
                 let rows = &self.resource_rows;
-                let key = |row: usize| resources.resources[rows[row].at].key;
-                self.resource_cursor.step(step, rows.len(), key);
+                self.resource_cursor.step(step, rows.len(), |row| rows[row].key);
             }
             Screen::Workers | Screen::Timeline => {
-                self.workers.step(step, snapshot.workers.len(), |row| row);
+                let workers = self.worker_rows().len();
+                self.workers.step(step, workers, |row| row);
             }
             Screen::Findings => {
-                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                let all = model.all_findings();
                 self.findings.step(step, all.len(), |row| all[row].id());
             }
             Screen::Lab => {
-                let count = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
-                self.workloads.step(step, count, |row| row);
+                let workloads = self.lab_stats().map_or(0, |lab| lab.workloads.len());
+                self.workloads.step(step, workloads, |row| row);
             }
         }
     }
@@ -117,7 +116,9 @@ impl App {
                 self.query.descending = self.query.sort.is_figure();
             }
             Screen::Groups => {
-                let column = neighbour(&GroupColumn::ALL, self.group_sort.0, by);
+                let all = GroupColumn::ALL.into_iter();
+                let all: Vec<_> = all.filter(|column| self.has_group_column(*column)).collect();
+                let column = neighbour(&all, self.group_sort.0, by);
                 self.group_sort = (column, is_figure(column));
             }
             _ => return self.say(OWN_ORDER, now),
@@ -137,7 +138,7 @@ impl App {
 
 /// Whether the greatest value is the one to see first.
 pub(super) fn is_figure(column: GroupColumn) -> bool {
-    !matches!(column, GroupColumn::Name | GroupColumn::Where)
+    !matches!(column, GroupColumn::Name | GroupColumn::Target | GroupColumn::Where)
 }
 
 /// The element `by` places from `current`, staying at the ends.

@@ -1,6 +1,6 @@
 //! Opening what is selected, and the way back.
 
-use super::{App, Overlay, Prompt, Screen};
+use super::{App, Overlay, Prompt, Screen, state::key_of};
 use crate::model::Seen;
 
 impl App {
@@ -14,7 +14,7 @@ impl App {
 
     pub(super) fn open(&mut self) {
         if let Overlay::Finding { id, .. } = &self.overlay {
-            let task = self.model().finding(id).and_then(|finding| finding.task);
+            let task = self.model().finding(id).and_then(|finding| finding.task_key());
             if let Some(key) = task.filter(|key| self.task(*key).is_some()) {
                 let task = Overlay::Task { key, scroll: 0 };
                 self.under = std::mem::replace(&mut self.overlay, task);
@@ -33,7 +33,7 @@ impl App {
                 // Whoever has typed a filter is after something else.
                 let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
                 let worst = worst.map(|finding| finding.id());
-                let first = || self.task_in_row(self.tasks.top()).map(|task| task.key);
+                let first = || Some(key_of(self.model(), *self.order.get(self.tasks.top())?));
                 if let Some(key) = self.tasks.key().copied() {
                     self.overlay = Overlay::Task { key, scroll: 0 };
                 } else if let Some(id) = worst {
@@ -50,6 +50,7 @@ impl App {
             }
             Screen::Groups => {
                 if let Some(group) = self.groups.key().cloned() {
+                    self.last_selected = group.target;
                     self.screen = Screen::Tasks;
                     self.query.group = Some(group);
                     self.tasks.clear();
@@ -57,24 +58,24 @@ impl App {
                 }
             }
             Screen::Workers => {
-                let worker = self.workers.key().and_then(|at| self.model().workers().get(*at));
+                let worker = self.workers.key().and_then(|at| self.worker_rows().get(*at));
                 let poll = worker.and_then(|worker| worker.figures.current.as_ref());
-                if let Some(key) = poll.map(|poll| poll.key) {
+                if let Some((poll, target)) = poll.zip(self.target()) {
+                    let key = target.task_key(poll.key);
                     self.overlay = Overlay::Task { key, scroll: 0 };
                 }
             }
             Screen::Resources => {
-                let first = || {
-                    let row = self.resource_rows.get(self.resource_cursor.top())?;
-                    Some(self.resources().ok()?.resources.get(row.at)?.key)
-                };
+                let first = || Some(self.resource_rows.get(self.resource_cursor.top())?.key);
                 if let Some(key) = self.resource_cursor.key().copied().or_else(first) {
                     self.overlay = Overlay::Resource { key, scroll: 0 };
                 }
             }
             Screen::Timeline => {
-                if let Seen::Poll { run, .. } = self.timeline_seen() {
-                    self.overlay = Overlay::Task { key: run.key, scroll: 0 };
+                if let (Seen::Poll { run, .. }, Some(target)) =
+                    (self.timeline_seen(), self.target())
+                {
+                    self.overlay = Overlay::Task { key: target.task_key(run.key), scroll: 0 };
                 }
             }
             Screen::Lab => {}

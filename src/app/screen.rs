@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::FindingId;
+use crate::model::{FindingId, ResourceKey, TaskKey};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,17 +48,17 @@ pub enum Overlay {
         /// Lines scrolled.
         scroll: usize,
     },
-    /// The details of the resource with this key.
+    /// The details of a resource.
     Resource {
         /// The resource.
-        key: u64,
+        key: ResourceKey,
         /// Lines scrolled.
         scroll: usize,
     },
-    /// The details of the task with this key.
+    /// The details of a task.
     Task {
         /// The task.
-        key: u64,
+        key: TaskKey,
         /// Lines scrolled.
         scroll: usize,
     },
@@ -95,7 +95,7 @@ pub enum Prompt {
     /// A second `x` cancels the task with this key.
     Cancel {
         /// The task.
-        key: u64,
+        key: TaskKey,
         /// Its name.
         name: Arc<str>,
     },

@@ -1,11 +1,15 @@
 //! What the dashboard remembers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
 use crate::model::{
-    Column, FieldId, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow,
-    Resources, Subscription, TaskStats, Thresholds,
+    Column, FieldId, Filter, FindingId, GroupColumn, GroupKey, GroupRow, LabStats, Model, Query,
+    ResourceKey, ResourceRow, ResourceStats, Resources, Subscription, Target, TargetId,
+    TargetModel, TaskKey, TaskRow, TaskStats, Thresholds, Timeline, WorkerRow,
 };
 
 /// How things look.
@@ -62,17 +66,17 @@ pub struct App {
     /// Which tasks, in which order.
     pub query: Query,
     /// The selected task.
-    pub tasks: Cursor<u64>,
+    pub tasks: Cursor<TaskKey>,
     /// How the groups are sorted, and whether the greatest come first.
     pub group_sort: (GroupColumn, bool),
     /// The selected group.
-    pub groups: Cursor<Arc<str>>,
+    pub groups: Cursor<GroupKey>,
     /// The selected workload.
     pub workloads: Cursor<usize>,
     /// Lines of the Lab that are scrolled out of sight.
     pub lab_scroll: usize,
     /// The selected resource.
-    pub resource_cursor: Cursor<u64>,
+    pub resource_cursor: Cursor<ResourceKey>,
     /// The selected worker.
     pub workers: Cursor<usize>,
     /// Which part of the timeline is shown.
@@ -86,11 +90,13 @@ pub struct App {
     /// The hog is to come on as soon as there is a baseline.
     pub release_hog: bool,
     /// The task that was asked last where it waits, and how many were before.
-    pub(super) asked: Option<(u64, u64)>,
+    pub(super) asked: Option<(TaskKey, u64)>,
+    /// The target that was selected on the previous screen.
+    pub(super) last_selected: TargetId,
     pub(super) model: Model,
     /// What is shown while frozen.
     pub(super) frozen: Option<Box<Model>>,
-    pub(super) order: Vec<u32>,
+    pub(super) order: Vec<TaskRow>,
     pub(super) group_rows: Vec<GroupRow>,
     pub(super) resource_rows: Vec<ResourceRow>,
     pub(super) message: Option<Message>,
@@ -120,6 +126,7 @@ impl App {
             interval,
             release_hog: false,
             asked: None,
+            last_selected: TargetId::default(),
             model: Model::default(),
             frozen: None,
             order: Vec::new(),
@@ -152,12 +159,59 @@ impl App {
 
     /// How old the frozen picture is, in ns.
     pub fn frozen_for_ns(&self) -> u64 {
-        let taken = |model: &Model| model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
-        self.frozen.as_deref().map_or(0, |frozen| taken(&self.model).saturating_sub(taken(frozen)))
+        let id = self.selected_id();
+        let taken_ns = |model: &Model| Some(model.target(id)?.target().taken_ns);
+        let frozen_ns = self.frozen.as_deref().and_then(taken_ns);
+        frozen_ns.zip(taken_ns(&self.model)).map_or(0, |(then, now)| now.saturating_sub(then))
     }
 
-    /// The positions of the shown tasks in the snapshot, in their order.
-    pub fn order(&self) -> &[u32] {
+    /// The selected target: that of the selected row or, on a screen without rows of several
+    /// targets, the one that was selected before.
+    pub fn selected(&self) -> Option<&TargetModel> {
+        let model = self.model();
+        model.target(self.selected_id()).or_else(|| model.targets().first())
+    }
+
+    pub(super) fn selected_id(&self) -> TargetId {
+        let of_overlay = match &self.overlay {
+            Overlay::Task { key, .. } => Some(key.target),
+            Overlay::Resource { key, .. } => Some(key.target),
+            Overlay::Finding { id, .. } => Some(id.target),
+            Overlay::None | Overlay::Help { .. } => None,
+        };
+        let of_row = || match self.screen {
+            Screen::Tasks => self.tasks.key().map(|key| key.target),
+            Screen::Groups => self.groups.key().map(|key| key.target),
+            Screen::Resources => self.resource_cursor.key().map(|key| key.target),
+            Screen::Findings => self.findings.key().map(|id| id.target),
+            Screen::Workers | Screen::Timeline | Screen::Lab => None,
+        };
+        of_overlay.or_else(of_row).unwrap_or(self.last_selected)
+    }
+
+    /// The latest sample of the selected target; `None` before the first one.
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        self.selected().map(TargetModel::target)
+    }
+
+    /// The lab, if the selected target is one.
+    pub fn lab_stats(&self) -> Option<&LabStats> {
+        self.target()?.lab.as_ref()
+    }
+
+    /// The workers of the selected target.
+    pub fn worker_rows(&self) -> &[WorkerRow] {
+        self.selected().map_or(&[], TargetModel::workers)
+    }
+
+    /// The timeline of the selected target.
+    pub fn polls(&self) -> &Timeline {
+        static EMPTY: LazyLock<Timeline> = LazyLock::new(Timeline::default);
+        self.selected().map_or(&EMPTY, TargetModel::timeline)
+    }
+
+    /// The tasks of the table, in its order.
+    pub fn order(&self) -> &[TaskRow] {
         &self.order
     }
 
@@ -171,9 +225,9 @@ impl App {
         &self.resource_rows
     }
 
-    /// What tasks wait for, or why that is not known.
+    /// The resources of the selected target, or why they are unavailable.
     pub fn resources(&self) -> Result<&Resources, &str> {
-        let Some(target) = self.model().snapshot() else { return Err("no sample yet") };
+        let Some(target) = self.target() else { return Err("no sample yet") };
         let resources = target.resources.as_deref();
         let requested = target.description.get(FieldId::Resources, resources)?;
         requested.ok_or("shown with the next sample")
@@ -189,16 +243,16 @@ impl App {
         self.message.as_ref().map(|message| message.until)
     }
 
-    /// The task with this key, if it is in the picture.
-    pub fn task(&self, key: u64) -> Option<&TaskStats> {
-        let at = self.model().position(key)?;
-        self.model().snapshot()?.tasks.get(at)
+    /// The task with this key, if it is listed.
+    pub fn task(&self, key: TaskKey) -> Option<&TaskStats> {
+        self.model().task(key).map(|(_, task)| task)
     }
 
-    /// The task in a row of the table.
-    pub fn task_in_row(&self, row: usize) -> Option<&TaskStats> {
-        let at = *self.order.get(row)? as usize;
-        self.model().snapshot()?.tasks.get(at)
+    /// The target of a resource, and the resource, if it is listed.
+    pub fn resource(&self, key: ResourceKey) -> Option<(&TargetModel, &ResourceStats)> {
+        let model = self.model().target(key.target)?;
+        let target = Some(model.target()).filter(|target| target.epoch == key.epoch)?;
+        Some((model, target.resources.as_deref()?.resource(key.id)?))
     }
 
     /// What the next snapshots should hold.
@@ -221,18 +275,27 @@ impl App {
 
     /// Whether the target has what an action needs.
     pub fn has(&self, action: Action) -> bool {
-        let Some(target) = self.model().snapshot() else { return true };
+        let Some(target) = self.target() else { return true };
         action.needs(self.screen).is_none_or(|field| target.description.has(field))
     }
 
     /// Whether a column says anything about what is watched.
     pub fn has_column(&self, column: Column) -> bool {
-        let targets = self.model().snapshot().map_or(0, |snapshot| snapshot.targets.len());
-        column != Column::Target || targets > 1
+        column != Column::Target || self.has_several_targets()
+    }
+
+    /// The same for a column of the group table.
+    pub fn has_group_column(&self, column: GroupColumn) -> bool {
+        column != GroupColumn::Target || self.has_several_targets()
+    }
+
+    /// Whether rows have to state their target.
+    pub fn has_several_targets(&self) -> bool {
+        self.model().targets().len() > 1
     }
 
     /// Whether the task with this key, whose details are open, was asked where it waits.
-    pub fn has_asked(&self, key: u64) -> bool {
+    pub fn has_asked(&self, key: TaskKey) -> bool {
         self.asked.is_some_and(|(asked, _)| asked == key)
     }
 
@@ -246,37 +309,42 @@ impl App {
     /// is on another screen is put in order when one goes there.
     pub(super) fn arrange(&mut self) {
         self.query.filter = Filter::new(&self.filter);
-        let Some(snapshot) = self.model().snapshot().cloned() else { return };
+        let model = self.frozen.as_deref().unwrap_or(&self.model);
         match self.screen {
             Screen::Tasks => {
-                self.order = self.model().tasks(&self.query);
+                self.order = model.tasks(&self.query);
                 let order = &self.order;
-                self.tasks.follow(order.len(), |row| snapshot.tasks[order[row] as usize].key);
+                self.tasks.follow(order.len(), |row| key_of(model, order[row]));
             }
             Screen::Groups => {
                 let (sort, descending) = self.group_sort;
-                self.group_rows = self.model().groups(sort, descending, &self.query.filter);
+                self.group_rows = model.groups(sort, descending, &self.query.filter);
                 let rows = &self.group_rows;
-                self.groups.follow(rows.len(), |row| rows[row].name.clone());
+                self.groups.follow(rows.len(), |row| rows[row].key());
             }
             Screen::Resources => {
-                self.resource_rows = self.model().resources(&self.query.filter);
-                let Some(resources) = snapshot.resources.as_deref() else { return };
+                self.resource_rows = model.resources(&self.query.filter);
                 let rows = &self.resource_rows;
-                let key = |row: usize| resources.resources[rows[row].at].key;
-                self.resource_cursor.follow(rows.len(), key);
+                self.resource_cursor.follow(rows.len(), |row| rows[row].key);
             }
             Screen::Workers | Screen::Timeline => {
-                self.workers.follow(snapshot.workers.len(), |row| row);
+                let workers = self.worker_rows().len();
+                self.workers.follow(workers, |row| row);
             }
             Screen::Findings => {
-                let all = self.frozen.as_deref().unwrap_or(&self.model).all_findings();
+                let all = model.all_findings();
                 self.findings.follow(all.len(), |row| all[row].id());
             }
             Screen::Lab => {
-                let workloads = snapshot.lab.as_ref().map_or(0, |lab| lab.workloads.len());
+                let workloads = self.lab_stats().map_or(0, |lab| lab.workloads.len());
                 self.workloads.follow(workloads, |row| row);
             }
         }
     }
+}
+
+/// The key of the task in a row.
+pub(super) fn key_of(model: &Model, row: TaskRow) -> TaskKey {
+    let target = model.targets()[row.target as usize].target();
+    target.task_key(target.tasks[row.task as usize].key)
 }

@@ -9,6 +9,7 @@ use super::{
     Action, Effect, Overlay, Screen,
     fixture::{S, Stage},
     keymap::KEYMAP,
+    state::key_of,
 };
 use crate::{
     model::{Column, GroupColumn, RuleId, Subscription},
@@ -26,7 +27,7 @@ fn nothing_is_selected_until_a_key_moves_and_then_it_stays() {
     assert_eq!(stage.app.tasks.key().copied(), selected, "over snapshots");
     stage.keys("/ping<Enter><Esc>");
     let row = stage.app.tasks.row();
-    let shown = stage.app.task_in_row(row).map(|task| task.key);
+    let shown = stage.app.order().get(row).map(|row| key_of(stage.app.model(), *row));
     assert_eq!(stage.app.tasks.key().copied(), shown, "after a filter that hid or kept it");
 }
 
@@ -35,7 +36,8 @@ fn without_a_selection_the_table_stays_at_its_top() {
     let mut stage = Stage::new();
     stage.hog(S);
     assert_eq!(stage.app.tasks.top(), 0);
-    let first = stage.app.task_in_row(0).map(|task| task.meta.name.to_string());
+    let first = stage.app.model().task_of_row(stage.app.order()[0]);
+    let first = first.map(|(_, task, _)| task.meta.name.to_string());
     assert_eq!(first.as_deref(), Some("hog"));
 }
 
@@ -186,15 +188,16 @@ fn a_message_fades() {
 fn failure_is_shown_once_in_the_message_line() {
     let mut stage = Stage::new();
     stage.pass(S);
-    let mut failed = crate::model::Target::clone(stage.app.model().snapshot().expect("a snapshot"));
+    let mut failed = crate::model::Target::clone(stage.app.target().expect("a sample"));
     let workload = &mut failed.lab.as_mut().expect("a lab").workloads[0];
     workload.failure = Some("its clients get no reply".into());
     let sentence = format!(" the workload {}: its clients get no reply\n", workload.name);
-    let failed = Arc::new(failed);
-    stage.show(Arc::clone(&failed));
+    failed.taken_ns += 1;
+    let failed = failed.into();
+    stage.show(&failed);
     assert!(stage.screen(80, 24).ends_with(&sentence));
     stage.app.answer("hog on".into(), stage.now);
-    stage.show(failed);
+    stage.show(&failed);
     assert!(stage.screen(80, 24).ends_with(" hog on\n"));
 }
 
@@ -256,7 +259,8 @@ fn long_paste_is_cut_to_the_length_of_the_filter() {
 #[test]
 fn snapshots_are_shared_and_not_copied() {
     let mut stage = Stage::new();
-    let snapshot = stage.world.step();
-    stage.show(Arc::clone(&snapshot));
-    assert!(stage.app.model().snapshot().is_some_and(|shown| Arc::ptr_eq(shown, &snapshot)));
+    let snapshot = stage.world.step().into();
+    stage.show(&snapshot);
+    let shown = stage.app.target().expect("a sample");
+    assert!(Arc::ptr_eq(shown, &snapshot.targets[0]));
 }

@@ -106,7 +106,7 @@ impl App {
 
     /// What is under the cursor; at the latest moment, if the picture moves.
     pub fn timeline_seen(&self) -> Seen {
-        let timeline = self.model().timeline();
+        let timeline = self.polls();
         let (from, to) = self.timeline.window(timeline);
         let columns = self.timeline_columns;
         let column = self.timeline.cursor_column(timeline, columns).unwrap_or(columns - 1);
@@ -117,7 +117,7 @@ impl App {
 
     /// The cursor is of a frozen picture: in one that moves nothing stays under it.
     pub(super) fn place_cursor(&mut self) {
-        let timeline = self.model().timeline();
+        let timeline = self.polls();
         let cursor = self.is_frozen().then(|| {
             let column = self.timeline.span_ns() / self.timeline_columns as u64;
             timeline.now_ns().saturating_sub(column / 2 + 1)
@@ -156,7 +156,7 @@ impl App {
 
     /// Moves the cursor to a column.
     pub(super) fn point_at(&mut self, column: usize, now: Duration) {
-        let (from, to) = self.timeline.window(self.model().timeline());
+        let (from, to) = self.timeline.window(self.polls());
         let (begin, end) = part(from, to, column, self.timeline_columns);
         self.point(now, |_, _| Some(begin + (end - begin) / 2));
     }
@@ -171,7 +171,7 @@ impl App {
             self.place_cursor();
         }
         let mut view = self.timeline.clone();
-        let timeline = self.model().timeline();
+        let timeline = self.polls();
         if let Some(moment) = view.cursor_ns.and_then(|at| to(at, timeline)) {
             view.go_to(moment, timeline);
         }
@@ -180,7 +180,7 @@ impl App {
 
     pub(super) fn zoom(&mut self, closer: bool, now: Duration) {
         let mut view = self.timeline.clone();
-        if !view.zoom(closer, self.model().timeline()) {
+        if !view.zoom(closer, self.polls()) {
             self.say("cannot zoom any further", now);
         }
         self.timeline = view;

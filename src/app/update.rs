@@ -1,12 +1,12 @@
 //! What happens to the state: snapshots, keys, clicks, the size of the terminal.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
-use crate::model::Target;
+use crate::model::{Model, Snapshot, TargetModel};
 
 /// Minimum baseline before a hog restarts automatically.
 const MIN_BASELINE_NS: u64 = 1_000_000_000;
@@ -28,14 +28,16 @@ pub enum Effect {
 
 impl App {
     /// Takes in a snapshot.
-    pub fn advance(&mut self, snapshot: Arc<Target>, now: Duration) -> Option<Effect> {
-        if let Some(failure) = self.new_failure(&snapshot) {
+    pub fn advance(&mut self, snapshot: &Snapshot, now: Duration) -> Option<Effect> {
+        if let Some(failure) = self.new_failure(snapshot) {
             self.say(failure, now);
         }
-        let new_epoch = self.model.snapshot().is_some_and(|last| last.epoch != snapshot.epoch);
+        let id = self.selected_id();
+        let epoch = |model: &Model| model.target(id).map(|model| model.target().epoch);
+        let last_epoch = epoch(&self.model);
         self.model.advance(snapshot);
-        if new_epoch {
-            // What was frozen, or looked at, is of a runtime that is no more.
+        if last_epoch.is_some() && last_epoch != epoch(&self.model) {
+            // The frozen screen, the selection and the details are of a runtime that has ended.
             self.frozen = None;
             self.place_cursor();
             self.tasks.clear();
@@ -51,17 +53,20 @@ impl App {
     }
 
     /// A failure of the hog or a workload that the last snapshot did not have.
-    fn new_failure(&self, snapshot: &Target) -> Option<String> {
-        let known = self.model.snapshot().and_then(|last| last.lab.as_ref());
-        let mut failures = snapshot.lab.as_ref()?.failures();
-        failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))
+    fn new_failure(&self, snapshot: &Snapshot) -> Option<String> {
+        snapshot.targets.iter().find_map(|target| {
+            let known = self.model.target(target.id).and_then(|last| last.target().lab.as_ref());
+            let mut failures = target.lab.as_ref()?.failures();
+            failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))
+        })
     }
 
     /// Releases a hog that waits for a baseline, once there is one.
     fn hog_to_release(&mut self) -> Option<Effect> {
-        let hog = &self.model.snapshot()?.lab.as_ref()?.hog;
-        let waits = self.release_hog || hog.restarts;
-        if !waits || self.model.slowdown().baseline_ns < MIN_BASELINE_NS {
+        let has_lab = |target: &&TargetModel| target.target().lab.is_some();
+        let target = self.model.targets().iter().find(has_lab)?;
+        let waits = self.release_hog || target.target().lab.as_ref()?.hog.restarts;
+        if !waits || target.slowdown().baseline_ns < MIN_BASELINE_NS {
             return None;
         }
         self.release_hog = false;
@@ -93,7 +98,7 @@ impl App {
                 None
             }
             Prompt::Cancel { key: task, .. } if action == Some(Action::Cancel) => {
-                Some(Effect::Lab(Command::Cancel(task)))
+                Some(Effect::Lab(Command::Cancel(task.id)))
             }
             // Any other key takes the question back, and Esc does only that.
             Prompt::Cancel { .. } if action == Some(Action::Back) => None,
@@ -202,6 +207,7 @@ impl App {
     }
 
     pub(super) fn show(&mut self, screen: Screen) {
+        self.last_selected = self.selected_id();
         self.screen = screen;
         self.overlay = Overlay::None;
         self.under = Overlay::None;
@@ -221,7 +227,7 @@ impl App {
     pub(super) fn freeze(&mut self) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
-            None => self.model.snapshot().is_some().then(|| Box::new(self.model.clone())),
+            None => self.selected().is_some().then(|| Box::new(self.model.clone())),
         };
         self.place_cursor();
         self.arrange();

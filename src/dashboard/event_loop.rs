@@ -24,7 +24,7 @@ pub(super) trait Control {
     /// Sets the interval between snapshots.
     fn set_interval(&mut self, interval: Duration);
     /// Sets the optional parts of snapshots.
-    fn set_interest(&mut self, subscription: Subscription);
+    fn subscribe(&mut self, subscription: Subscription);
     /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ where
             }
             if app.subscription() != subscription {
                 subscription = app.subscription();
-                control.set_interest(subscription.clone());
+                control.subscribe(subscription.clone());
             }
             waiting = match events.try_recv() {
                 Ok(event) => Some(event),
@@ -131,7 +131,7 @@ fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect
             None
         }
         Event::Input(_) | Event::Signal(Notice::Resized) => None,
-        Event::Target(snapshot) => app.advance(snapshot, now),
+        Event::Snapshot(snapshot) => app.advance(&snapshot, now),
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),

@@ -1,6 +1,10 @@
 //! Events in, calls of the control and frames out.
 
-use std::{io, sync::mpsc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use asynctop_lab::Command;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent};
@@ -31,8 +35,8 @@ impl Control for Asked {
         self.0.push(format!("{interval:?}"));
     }
 
-    fn set_interest(&mut self, subscription: Subscription) {
-        self.0.push(format!("{:?}", subscription.task));
+    fn subscribe(&mut self, subscription: Subscription) {
+        self.0.push(format!("{:?}", subscription.task.map(|task| task.id)));
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -73,7 +77,8 @@ fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
 #[test]
 fn the_loop_hands_out_what_the_state_asks_for() {
     let mut world = World::new();
-    let snapshots: Vec<_> = (0..8).map(|_| Event::Target(world.step())).collect();
+    let snapshots: Vec<_> =
+        (0..8).map(|_| Event::Snapshot(Arc::new(world.step().into()))).collect();
     let enter = Event::Input(Input::Key(KeyEvent::from(KeyCode::Enter)));
     let (suspend, continued) = (Event::Signal(Notice::Suspend), Event::Signal(Notice::Continued));
     let events =
@@ -97,7 +102,7 @@ impl Control for InBackground {
 
     fn set_interval(&mut self, _: Duration) {}
 
-    fn set_interest(&mut self, _: Subscription) {}
+    fn subscribe(&mut self, _: Subscription) {}
 
     fn access(&mut self) -> io::Result<Access> {
         Ok(Access::None)
@@ -113,7 +118,7 @@ impl Control for InBackground {
 #[test]
 fn background_program_draws_nothing_and_ends_on_request() {
     let mut world = World::new();
-    let events = vec![Event::Target(world.step()), Event::Signal(Notice::End)];
+    let events = vec![Event::Snapshot(Arc::new(world.step().into())), Event::Signal(Notice::End)];
     assert_eq!(run_over(events, &mut InBackground).trim(), "");
 }
 
@@ -125,7 +130,7 @@ fn paste(text: &str) -> Event {
 fn paste_never_runs_commands() {
     let mut world = World::new();
     let mut asked = Asked::default();
-    let step = Event::Target(world.step());
+    let step = Event::Snapshot(Arc::new(world.step().into()));
     run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
     assert_eq!(asked.0, ["100ms"], "neither the hog nor quit");
 }
@@ -133,7 +138,7 @@ fn paste_never_runs_commands() {
 #[test]
 fn a_lost_terminal_ends_the_loop() {
     let mut world = World::new();
-    let events = vec![Event::Target(world.step()), Event::Closed, key('b')];
+    let events = vec![Event::Snapshot(Arc::new(world.step().into())), Event::Closed, key('b')];
     let mut asked = Asked::default();
     run_over(events, &mut asked);
     assert!(asked.0.is_empty());

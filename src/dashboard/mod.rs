@@ -1,5 +1,5 @@
-//! The dashboard as a whole: a source, the sampler that looks at it, and the loop that shows
-//! it, put together; a lab, if that is what is watched. Everything that can fail is done before the terminal is touched.
+//! The dashboard: sources, the collector, the event loop and, if it is the target, a lab.
+//! Everything that can fail is done before the terminal is changed.
 
 mod event_loop;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use asynctop_lab::{Command, Lab, LabOptions, LabSampler};
 use crate::{
     app::{App, Event, Settings},
     model::{Subscription, Thresholds},
-    source::{self, Sampler, Source},
+    source::{Collector, CollectorHandle, Source},
     term::{self, Access},
     watch::Watchdog,
 };
@@ -26,7 +26,7 @@ use crate::{
 use event_loop::Control;
 
 #[cfg(feature = "attach")]
-use crate::source::{Address, AttachSource};
+use crate::source::{Address, Connections};
 
 /// How to show it.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Options {
 /// What the loop can ask of the world.
 struct World<'a> {
     lab: Option<&'a Lab>,
-    sampler: source::Control,
+    collector: CollectorHandle,
 }
 
 impl Control for World<'_> {
@@ -60,11 +60,11 @@ impl Control for World<'_> {
     }
 
     fn set_interval(&mut self, interval: Duration) {
-        self.sampler.set_interval(interval);
+        self.collector.set_interval(interval);
     }
 
-    fn set_interest(&mut self, subscription: Subscription) {
-        self.sampler.set_interest(subscription);
+    fn subscribe(&mut self, subscription: Subscription) {
+        self.collector.subscribe(subscription);
     }
 
     fn access(&mut self) -> io::Result<Access> {
@@ -90,7 +90,7 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
     let watchdog = Watchdog::start(registry, options.thresholds.watch())
         .map_err(|error| anyhow!("cannot start the watchdog: {error}; try fewer workers"))?;
     let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-    let result = show(Box::new(source), Some(&lab), options, |_| ());
+    let result = show(vec![Box::new(source)], Some(&lab), options, |_| ());
     lab.shutdown();
     result
 }
@@ -101,27 +101,29 @@ pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
 /// If the terminal fails. A target that does not answer is shown, and is no error.
 #[cfg(feature = "attach")]
 pub fn attach(addresses: &[Address], options: &Options) -> anyhow::Result<()> {
-    let source = AttachSource::start(addresses)
+    let connections = Connections::open(addresses)
         .map_err(|error| anyhow!("cannot start the client: {error}; try a higher `ulimit -n`"))?;
-    let changes = source.changes();
-    // What a target sends is shown at once, not with the next look.
-    show(Box::new(source), None, options, |sampler| changes.tell(move || sampler.look()))
+    let Connections { sources, on_change } = connections;
+    let sources = sources.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
+    // A change of a connection is shown at once, not at the end of the interval.
+    let request = |collector: CollectorHandle| on_change.set(move |id| collector.request(id));
+    show(sources.collect(), None, options, request)
 }
 
-/// Shows what a source sees. `started` gets the sampler's control before anything is shown.
+/// Shows the targets of sources. `started` gets a handle to the collector before anything is shown.
 fn show(
-    source: Box<dyn Source>,
+    sources: Vec<Box<dyn Source>>,
     lab: Option<&Lab>,
     options: &Options,
-    started: impl FnOnce(source::Control),
+    started: impl FnOnce(CollectorHandle),
 ) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     let snapshots = sender.clone();
-    let sampler = Sampler::start(source, options.interval, move |snapshot| {
-        snapshots.send(Event::Target(snapshot)).is_ok()
+    let collector = Collector::start(sources, options.interval, move |snapshot| {
+        snapshots.send(Event::Snapshot(snapshot)).is_ok()
     })
     .map_err(|error| anyhow!("cannot start the sampler thread: {error}; try fewer workers"))?;
-    started(sampler.control());
+    started(collector.handle());
     term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {
@@ -131,7 +133,7 @@ fn show(
     let mut app =
         App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
-    let mut world = World { lab, sampler: sampler.control() };
+    let mut world = World { lab, collector: collector.handle() };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = event_loop::run(&mut screen, &events, &mut app, &mut world);

@@ -18,7 +18,7 @@ use std::{
 use asynctop_lab::{Lab, LabOptions, LabSampler};
 
 #[cfg(feature = "attach")]
-use crate::source::{Address, AttachSource};
+use crate::source::{Address, Connections, Source};
 use crate::{
     gate::Gate,
     signals::{self, Notice},
@@ -42,7 +42,7 @@ pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gat
     let watchdog = Watchdog::start(registry, plan.thresholds.watch());
     let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
     let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-    let mut run = Run::new(Some(&lab), plan, Box::new(source), interrupted);
+    let mut run = Run::new(Some(&lab), plan, vec![Box::new(source)], interrupted);
     run.watchdog = Some(watchdog.handle());
     run.write(out)?;
     Ok(run.gate)
@@ -61,8 +61,9 @@ pub fn attach(
     out: &mut impl Write,
 ) -> Result<Gate, HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
-    let source = AttachSource::start(addresses).map_err(HeadlessError::Attach)?;
-    let mut run = Run::new(None, plan, Box::new(source), interrupted);
+    let connections = Connections::open(addresses).map_err(HeadlessError::Attach)?;
+    let sources = connections.sources.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
+    let mut run = Run::new(None, plan, sources.collect(), interrupted);
     if !run.wait_for_a_target() {
         return Err(HeadlessError::NoAnswer(run.silence().unwrap_or_default()));
     }

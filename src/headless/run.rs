@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     gate::Gate,
-    model::{LabStats, Model, Subscription, Target},
+    model::{LabStats, Model, Snapshot, Subscription},
     report::{Format, Phase, Summary, csv, json, text},
-    source::Source,
+    source::{Source, sample_all},
     watch::WatchHandle,
 };
 
@@ -33,16 +33,16 @@ pub(super) struct Run<'a> {
     lab: Option<&'a Lab>,
     pub(super) watchdog: Option<&'a WatchHandle>,
     pub(super) plan: &'a Plan,
-    source: Box<dyn Source>,
+    sources: Vec<Box<dyn Source>>,
     pub(super) model: Model,
     pub(super) gate: Gate,
     summary: Summary,
     pub(super) interrupted: Receiver<()>,
     next_document: Instant,
     /// The first snapshot of the current phase: the rates of the report cover the time since.
-    phase_first: Option<Arc<Target>>,
+    phase_first: Option<Arc<Snapshot>>,
     /// The latest snapshot that is in a document, or the first one of the phase.
-    last_document: Option<Arc<Target>>,
+    last_document: Option<Arc<Snapshot>>,
     /// Why the hog did not come on, if it should have and did not.
     no_hog: Option<String>,
     /// The first failure of the hog or a workload, as a sentence.
@@ -64,14 +64,14 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         lab: Option<&'a Lab>,
         plan: &'a Plan,
-        source: Box<dyn Source>,
+        sources: Vec<Box<dyn Source>>,
         interrupted: Receiver<()>,
     ) -> Self {
         Run {
             lab,
             watchdog: None,
             plan,
-            source,
+            sources,
             model: Model::with_thresholds(plan.thresholds.clone()),
             gate: Gate::new(plan.fail_on.clone()),
             summary: Summary::default(),
@@ -107,8 +107,9 @@ impl<'a> Run<'a> {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
                 let said = self.lab.map(|lab| lab.execute(Command::ToggleHog));
-                let is_off = |snapshot: Arc<Target>| {
-                    snapshot.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_none())
+                let is_off = |snapshot: Arc<Snapshot>| {
+                    let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
+                    labs.any(|lab| lab.hog.on_since_ns.is_none())
                 };
                 if is_off(self.look()) && self.failure.is_none() {
                     self.no_hog = said;
@@ -180,28 +181,29 @@ impl<'a> Run<'a> {
         self.next_document = now.max(self.next_document + self.plan.interval);
         let model = self.model_since(self.last_document.as_ref());
         json::write_line(&model, &self.summary, out)?;
-        self.last_document = self.model.snapshot().cloned();
+        self.last_document = Some(Arc::new(self.model.snapshot()));
         out.flush()
     }
 
     /// The model, with rates that cover the time since `first`.
-    fn model_since(&self, first: Option<&Arc<Target>>) -> Model {
+    fn model_since(&self, first: Option<&Arc<Snapshot>>) -> Model {
         first.map_or_else(|| self.model.clone(), |first| self.model.with_rates_since(first))
     }
 
-    pub(super) fn look(&mut self) -> Arc<Target> {
+    /// Takes a snapshot.
+    pub(super) fn look(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
-        let snapshot = Arc::new(
-            self.source.snapshot(&Subscription { groups: true, ..Subscription::default() }),
-        );
-        self.model.advance(Arc::clone(&snapshot));
+        let subscription = Subscription { groups: true, ..Subscription::default() };
+        self.model.advance(&sample_all(&mut self.sources, &subscription));
         self.gate.look(&self.model);
+        // Without the time in which the process was stopped.
+        let snapshot = Arc::new(self.model.snapshot());
         if self.failure.is_none() && !self.is_interrupted {
-            self.failure = snapshot.lab.as_ref().and_then(LabStats::failure);
+            let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
+            self.failure = labs.find_map(LabStats::failure);
         }
         self.cost = begin.elapsed();
-        // The model may have deducted a stop of the process from it.
-        self.model.snapshot().map_or(snapshot, Arc::clone)
+        snapshot
     }
 }
 
@@ -213,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Thresholds,
+        Target, Thresholds,
         testing::{snapshot, task},
     };
 
@@ -227,7 +229,7 @@ mod tests {
     }
 
     impl Source for Steady {
-        fn snapshot(&mut self, _: &Subscription) -> Target {
+        fn sample(&mut self, _: &Subscription) -> Target {
             let taken_ns = (1_000 + self.snapshots / 2 + self.snapshots.div_ceil(2) * 250) * MS;
             self.snapshots += 1;
             let mut beat = task(1, "heartbeat-1");
@@ -249,11 +251,13 @@ mod tests {
             fail_on: Vec::new(),
         };
         let (_not_interrupted, interrupted) = mpsc::channel();
-        let mut run = Run::new(None, &plan, Box::new(Steady::default()), interrupted);
+        let mut run = Run::new(None, &plan, vec![Box::new(Steady::default())], interrupted);
         let mut out = Vec::new();
         run.write(&mut out).expect("a Vec takes everything");
         let documents = serde_json::Deserializer::from_slice(&out).into_iter();
-        documents.map(|document| document.expect("JSON")).collect()
+        documents
+            .map(|document: Result<Value, _>| document.expect("JSON")["targets"][0].take())
+            .collect()
     }
 
     fn assert_rates(document: &Value) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{plan::ENDLESS_BASELINE, run::Run};
-use crate::model::{Connection, TargetFigures};
+use crate::model::{Connection, Target, TargetModel};
 
 impl Run<'_> {
     /// Waits until a target has sent something; says whether one has.
@@ -11,7 +11,7 @@ impl Run<'_> {
         let begin = Instant::now();
         let patience = self.plan.run_time.unwrap_or(ENDLESS_BASELINE);
         loop {
-            if self.look().targets.iter().any(|target| target.process > 0) {
+            if self.look().targets.iter().any(|target| target.epoch > 0) {
                 return true;
             }
             let over = begin.elapsed() >= patience;
@@ -23,24 +23,24 @@ impl Run<'_> {
 
     /// What there is to say of targets that have said nothing.
     pub(super) fn silence(&self) -> Option<String> {
-        let snapshot = self.model.snapshot()?;
-        let of = |target: &TargetFigures| match &target.connection {
-            Connection::Lost { reason, .. } => format!("{}: {reason}", target.name),
-            _ => format!("{}: no answer yet", target.name),
+        let of = |target: &Target| match &target.connection {
+            Connection::Lost { reason, .. } => format!("{}: {reason}", target.description.name),
+            _ => format!("{}: no answer yet", target.description.name),
         };
-        let silent = snapshot.targets.iter().filter(|target| target.process == 0);
+        let silent = self.targets().filter(|target| target.epoch == 0);
         let silent: Vec<_> = silent.map(of).collect();
         (!silent.is_empty()).then(|| format!("cannot watch {}", silent.join(", ")))
     }
 
     /// What there is to say of targets that are not heard of any more.
     pub(super) fn gone(&self) -> Option<String> {
-        let snapshot = self.model.snapshot()?;
-        let gone = snapshot.targets.iter().filter(|target| !target.connection.is_live());
-        let of = |target: &TargetFigures| {
-            format!("{} is {}", target.name, target.status(snapshot.taken_ns))
-        };
+        let gone = self.targets().filter(|target| !target.connection.is_live());
+        let of = |target: &Target| format!("{} is {}", target.description.name, target.status());
         let gone: Vec<_> = gone.map(of).collect();
         (!gone.is_empty()).then(|| gone.join(", "))
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.model.targets().iter().map(TargetModel::target).map(|target| &**target)
     }
 }

@@ -1,6 +1,7 @@
 //! Who held a worker, for how long, and what it cost the others: the ledger of long polls.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
@@ -62,6 +63,34 @@ pub struct Culprit {
     pub cost: Option<Costs>,
 }
 
+impl Culprit {
+    /// The size of the impact, for comparison.
+    pub(super) fn size(&self) -> (u64, u64, u64) {
+        (self.cost.map_or(0, |cost| cost.total_ns), self.held_ns, self.task)
+    }
+
+    /// The impact as text.
+    pub fn describe(&self) -> String {
+        let Culprit { kind, name, function, polls, held_ns, cost, .. } = self;
+        let what = match kind {
+            PollKind::Poll => "long poll",
+            PollKind::Drop => "long drop",
+        };
+        let function = function.as_ref().map(|function| format!(" in {function}"));
+        let at_most = |cost: &Costs| if cost.exact { "" } else { "at most " };
+        let cost = cost.map(|cost| {
+            format!("{}{} task-seconds, ", at_most(&cost), task_seconds(cost.total_ns))
+        });
+        format!(
+            "{}{} of {name}{}, {} in total",
+            cost.unwrap_or_default(),
+            plural(*polls, what),
+            function.unwrap_or_default(),
+            duration(*held_ns)
+        )
+    }
+}
+
 /// What several long polls cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
@@ -112,37 +141,16 @@ impl Blame {
             return;
         }
         // A task may end, and no longer be listed, before its long poll is reported.
-        let meta = [Some(now), last].into_iter().flatten().find_map(|snapshot| {
-            let at = snapshot.tasks.binary_search_by_key(&evidence.task, |task| task.key).ok()?;
-            Some(Arc::clone(&snapshot.tasks[at].meta))
-        });
+        let meta = [Some(now), last]
+            .into_iter()
+            .flatten()
+            .find_map(|snapshot| Some(Arc::clone(&snapshot.task(evidence.task)?.meta)));
         self.entries.push_back(Entry { meta, evidence: evidence.clone() });
     }
 
     /// Who cost the others most in the last minute, worst first.
     pub fn culprits(&self) -> &[Culprit] {
         &self.culprits
-    }
-
-    /// The largest impact in the last minute, as text; `None` if there was no long poll.
-    pub fn largest(&self) -> Option<String> {
-        let Culprit { kind, name, function, polls, held_ns, cost, .. } = self.culprits.first()?;
-        let what = match kind {
-            PollKind::Poll => "long poll",
-            PollKind::Drop => "long drop",
-        };
-        let function = function.as_ref().map(|function| format!(" in {function}"));
-        let at_most = |cost: &Costs| if cost.exact { "" } else { "at most " };
-        let cost = cost.map(|cost| {
-            format!("{}{} task-seconds, ", at_most(&cost), task_seconds(cost.total_ns))
-        });
-        Some(format!(
-            "{}{} of {name}{}, {} in total",
-            cost.unwrap_or_default(),
-            plural(*polls, what),
-            function.unwrap_or_default(),
-            duration(*held_ns)
-        ))
     }
 
     /// The long polls of the last minute, latest first.
@@ -198,12 +206,7 @@ fn rank(entries: &VecDeque<Entry>) -> Vec<Culprit> {
         }
     }
     let mut culprits: Vec<_> = found.into_values().collect();
-    culprits.sort_unstable_by(|a, b| {
-        let of = |culprit: &Culprit| {
-            (culprit.cost.map_or(0, |cost| cost.total_ns), culprit.held_ns, culprit.task)
-        };
-        of(b).cmp(&of(a))
-    });
+    culprits.sort_unstable_by_key(|culprit| Reverse(culprit.size()));
     culprits
 }
 
@@ -310,16 +313,16 @@ mod tests {
     #[test]
     fn largest_impact_as_text() {
         let mut blame = Blame::default();
-        assert_eq!(blame.largest(), None);
+        assert!(blame.culprits().is_empty());
         advance(&mut blame, 2 * S, [evidence(3, S, 20 * MS, "parse")]);
         assert_eq!(
-            blame.largest().expect("a poll"),
+            blame.culprits()[0].describe(),
             "1 long poll of parser in parse, 20.0ms in total"
         );
         let polls = [S, 2 * S].map(|began| costs(evidence(1, began, S / 2, "spin"), 4, S, false));
         advance(&mut blame, 3 * S, polls);
         let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00s in total";
-        assert_eq!(blame.largest().expect("polls"), largest);
+        assert_eq!(blame.culprits()[0].describe(), largest);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
-use super::{Filter, Subject, Target, TaskKind, TaskRates, TaskStats};
+use super::{Filter, GroupKey, Subject, TargetId, TargetModel, TaskKind, TaskRates, TaskStats};
 use crate::snapshot::State;
 
 /// A column of the group table.
@@ -30,13 +30,15 @@ pub enum GroupColumn {
     DelayP99,
     /// Calls of wakers.
     Wakes,
+    /// The target.
+    Target,
     /// Where the tasks are spawned.
     Where,
 }
 
 impl GroupColumn {
     /// All columns, in the order of the table.
-    pub const ALL: [GroupColumn; 12] = [
+    pub const ALL: [GroupColumn; 13] = [
         GroupColumn::Name,
         GroupColumn::Tasks,
         GroupColumn::Waiting,
@@ -48,6 +50,7 @@ impl GroupColumn {
         GroupColumn::PollP99,
         GroupColumn::DelayP99,
         GroupColumn::Wakes,
+        GroupColumn::Target,
         GroupColumn::Where,
     ];
 
@@ -65,6 +68,7 @@ impl GroupColumn {
             GroupColumn::PollP99 => "POLL P99",
             GroupColumn::DelayP99 => "DELAY P99",
             GroupColumn::Wakes => "WAKES",
+            GroupColumn::Target => "TARGET",
             GroupColumn::Where => "LOCATION",
         }
     }
@@ -73,6 +77,8 @@ impl GroupColumn {
 /// The tasks of one group, summed up.
 #[derive(Clone, Debug)]
 pub struct GroupRow {
+    /// The target.
+    pub target: TargetId,
     /// The group's name.
     pub name: Arc<str>,
     /// Where its tasks are spawned; where the first of them was, if in several places.
@@ -87,6 +93,8 @@ pub struct GroupRow {
     pub polling: usize,
     /// What its living tasks say that they do, and how many of them: most first.
     pub stages: Vec<(Cow<'static, str>, usize)>,
+    /// The rates are not known, because the target is not connected.
+    pub unknown: bool,
     /// Polls for each second of the last interval.
     pub poll_rate: f64,
     /// Polls begun.
@@ -110,8 +118,14 @@ pub struct GroupRow {
 }
 
 impl GroupRow {
-    fn new(task: &TaskStats) -> Self {
+    /// Its identity.
+    pub fn key(&self) -> GroupKey {
+        GroupKey { target: self.target, name: Arc::clone(&self.name) }
+    }
+
+    fn new(target: TargetId, task: &TaskStats) -> Self {
         GroupRow {
+            target,
             name: task.meta.group.clone(),
             location: task.meta.location.clone(),
             tasks: 0,
@@ -119,6 +133,7 @@ impl GroupRow {
             waiting: 0,
             polling: 0,
             stages: Vec::new(),
+            unknown: false,
             poll_rate: 0.0,
             polls: 0,
             busy_share: 0.0,
@@ -141,6 +156,7 @@ impl GroupRow {
         }
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
+        self.unknown |= rates.unknown;
         self.poll_rate += rates.polls;
         self.polls = self.polls.saturating_add(task.polls);
         // As in the list of tasks: what runs on the blocking pool keeps no worker busy.
@@ -164,25 +180,19 @@ impl GroupRow {
     }
 }
 
-/// The groups of a snapshot whose name or location passes the filter, in the order asked
-/// for; ties by name.
-pub(super) fn sum_up(
-    snapshot: &Target,
-    rates: &[TaskRates],
-    sort: GroupColumn,
-    descending: bool,
-    filter: &Filter,
-) -> Vec<GroupRow> {
+/// The groups of a target whose name, location or target passes the filter.
+pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
+    let target = model.target();
     let mut rows: Vec<GroupRow> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
-    for (at, task) in snapshot.tasks.iter().enumerate() {
+    for (at, task) in target.tasks.iter().enumerate() {
         let place = *places.entry(&task.meta.group).or_insert_with(|| {
-            rows.push(GroupRow::new(task));
+            rows.push(GroupRow::new(target.id, task));
             rows.len() - 1
         });
-        rows[place].add(task, rates.get(at).copied().unwrap_or_default());
+        rows[place].add(task, model.rates(at));
     }
-    for (subject, distributions) in &snapshot.distributions {
+    for (subject, distributions) in &target.distributions {
         let Subject::Group(name) = subject else { continue };
         if let Some(place) = places.get(&**name) {
             rows[*place].poll_p99_ns = distributions.poll_times.quantile(0.99);
@@ -192,13 +202,17 @@ pub(super) fn sum_up(
     for row in &mut rows {
         row.stages.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
     }
-    rows.retain(|row| filter.passes(&[&row.name, &row.location]));
+    rows.retain(|row| filter.passes(&[&row.name, &row.location, model.name()]));
+    rows
+}
+
+/// Puts groups into the order of a column; ties by name and target.
+pub(super) fn sort(rows: &mut [GroupRow], sort: GroupColumn, descending: bool) {
     rows.sort_by(|a, b| {
         let order = compare(a, b, sort);
         let order = if descending { order.reverse() } else { order };
-        order.then_with(|| a.name.cmp(&b.name))
+        order.then_with(|| a.name.cmp(&b.name)).then(a.target.cmp(&b.target))
     });
-    rows
 }
 
 fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
@@ -214,6 +228,7 @@ fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
         GroupColumn::PollP99 => a.poll_p99_ns.cmp(&b.poll_p99_ns),
         GroupColumn::DelayP99 => a.delay_p99_ns.cmp(&b.delay_p99_ns),
         GroupColumn::Wakes => a.wakes.cmp(&b.wakes),
+        GroupColumn::Target => a.target.cmp(&b.target),
         GroupColumn::Where => a.location.cmp(&b.location),
     }
 }
@@ -221,11 +236,18 @@ fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::{snapshot, task};
+    use crate::model::{
+        Model,
+        testing::{snapshot, task},
+    };
+
+    const S: u64 = 1_000_000_000;
 
     fn of(names: &[&str], sort: GroupColumn, filter: &str) -> Vec<(String, usize)> {
         let tasks = (1..).zip(names).map(|(id, name)| task(id, name));
-        let rows = sum_up(&snapshot(0, tasks), &[], sort, true, &Filter::new(filter));
+        let mut model = Model::default();
+        model.advance(&snapshot(0, tasks).into());
+        let rows = model.groups(sort, true, &Filter::new(filter));
         rows.iter().map(|row| (row.name.to_string(), row.tasks)).collect()
     }
 
@@ -247,9 +269,10 @@ mod tests {
         tasks[1].max_poll_ns = 9;
         tasks[1].state = State::Scheduled;
         tasks[2].state = State::Completed;
-        let rates = [TaskRates { busy: 0.25, ..TaskRates::default() }; 3];
-        let rows =
-            sum_up(&snapshot(0, tasks), &rates, GroupColumn::Name, false, &Filter::default());
+        tasks.iter_mut().for_each(|task| (task.busy_ns, task.lifetime_ns) = (S / 4, S));
+        let mut model = Model::default();
+        model.advance(&snapshot(S, tasks).into());
+        let rows = model.only().groups(GroupColumn::Name, false);
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.tasks, row.ended, row.waiting), (2, 1, 1));
         assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
@@ -263,7 +286,9 @@ mod tests {
             task.stage = stage;
         }
         tasks[3].state = State::Completed;
-        let rows = sum_up(&snapshot(0, tasks), &[], GroupColumn::Name, false, &Filter::default());
+        let mut model = Model::default();
+        model.advance(&snapshot(0, tasks).into());
+        let rows = model.only().groups(GroupColumn::Name, false);
         assert_eq!(rows[0].stages, [("asks".into(), 2), ("writes".into(), 1)]);
     }
 }

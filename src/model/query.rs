@@ -1,11 +1,9 @@
 //! Which tasks to show, in which order.
 
-use std::sync::Arc;
+use super::{Column, GroupKey, TargetModel, TaskKind, TaskRates, TaskRow, TaskStats};
 
-use super::{Column, TaskKind, TaskRates, TaskStats};
-
-/// What the user typed after `/`: words that a task's name, state, stage or location
-/// must contain, each of them, whatever the case.
+/// What the user typed after `/`: words that a task's name, state, stage, location or
+/// target must contain, each of them, whatever the case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     words: Vec<String>,
@@ -27,7 +25,7 @@ impl Filter {
         self.words.iter().all(|word| texts.iter().any(|text| contains(text, word)))
     }
 
-    fn passes_task(&self, task: &TaskStats) -> bool {
+    fn passes_task(&self, target: &str, task: &TaskStats) -> bool {
         let meta = &task.meta;
         self.is_empty()
             || self.passes(&[
@@ -35,7 +33,7 @@ impl Filter {
                 task.state.as_str(),
                 task.stage.as_deref().unwrap_or_default(),
                 &meta.location,
-                &meta.target,
+                target,
             ])
     }
 }
@@ -59,7 +57,7 @@ pub struct Query {
     /// Which tasks pass.
     pub filter: Filter,
     /// Only the tasks of this group.
-    pub group: Option<Arc<str>>,
+    pub group: Option<GroupKey>,
 }
 
 impl Default for Query {
@@ -73,7 +71,7 @@ enum SortKey<'a> {
     Number(fn(&TaskStats, &TaskRates) -> u64),
     /// The second decides where the first is equal.
     Numbers(fn(&TaskStats, &TaskRates) -> (u64, u64)),
-    Text(fn(&'a TaskStats) -> &'a str),
+    Text(fn(&'a TargetModel, &'a TaskStats) -> &'a str),
 }
 
 fn sort_key<'a>(column: Column) -> SortKey<'a> {
@@ -81,7 +79,7 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
     match column {
         Column::Id => Number(|task, _| task.meta.id),
         Column::State => Number(|task, _| task.state as u64),
-        Column::Name => Text(|task| &task.meta.name),
+        Column::Name => Text(|_, task| &task.meta.name),
         Column::Polls => Number(|task, _| task.polls),
         // The bits of floats that are not negative sort as the floats do.
         Column::PollRate => Number(|_, rates| rates.polls.to_bits()),
@@ -99,51 +97,66 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::MaxDelay => Number(|task, _| task.max_delay_ns),
         Column::Wakes => Number(|task, _| task.wakes),
         Column::SelfWakes => Number(|task, _| task.self_wakes),
-        Column::Target => Text(|task| &task.meta.target),
-        Column::Doing => Text(|task| task.stage.as_deref().unwrap_or_default()),
-        Column::Where => Text(|task| &task.meta.location),
+        Column::Target => Text(|target, _| target.name()),
+        Column::Doing => Text(|_, task| task.stage.as_deref().unwrap_or_default()),
+        Column::Where => Text(|_, task| &task.meta.location),
     }
 }
 
-/// The positions in `tasks` of those that the query asks for.
-pub(super) fn select(tasks: &[TaskStats], rates: &[TaskRates], query: &Query) -> Vec<u32> {
-    let group = query.group.as_deref();
-    let passing = tasks.iter().zip(0u32..).filter(|(task, _)| {
-        group.is_none_or(|group| *task.meta.group == *group) && query.filter.passes_task(task)
-    });
+/// The tasks of all targets that the query asks for, in its order.
+pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
     let turn = |number: u64| if query.descending { !number } else { number };
-    let none = TaskRates::default();
-    let rates = |at: u32| rates.get(at as usize).unwrap_or(&none);
     match sort_key(query.sort) {
-        SortKey::Number(number) => {
-            let key = |task, at| turn(number(task, rates(at)));
-            by_key(passing.map(|(task, at)| (key(task, at), task.meta.id, at)))
-        }
+        SortKey::Number(number) => by_key(
+            passing(targets, query)
+                .map(|(_, task, rates, row)| (turn(number(task, rates)), task.meta.id, row)),
+        ),
         SortKey::Numbers(numbers) => {
-            let key = |task, at| {
-                let (first, second) = numbers(task, rates(at));
-                (turn(first), turn(second))
-            };
-            by_key(passing.map(|(task, at)| (key(task, at), task.meta.id, at)))
+            by_key(passing(targets, query).map(|(_, task, rates, row)| {
+                let (first, second) = numbers(task, rates);
+                ((turn(first), turn(second)), task.meta.id, row)
+            }))
         }
         SortKey::Text(text) => {
-            let mut keyed: Vec<_> =
-                passing.map(|(task, at)| (text(task), task.meta.id, at)).collect();
-            keyed.sort_unstable_by(|(a, first, _), (b, second, _)| {
+            let rows = passing(targets, query);
+            let mut keyed: Vec<_> = rows
+                .map(|(target, task, _, row)| (text(target, task), task.meta.id, row))
+                .collect();
+            keyed.sort_unstable_by(|(a, first, one), (b, second, other)| {
                 let order = natural(a, b);
                 let order = if query.descending { order.reverse() } else { order };
-                order.then(first.cmp(second))
+                order.then((first, one).cmp(&(second, other)))
             });
-            keyed.into_iter().map(|(_, _, at)| at).collect()
+            keyed.into_iter().map(|(.., row)| row).collect()
         }
     }
 }
 
-/// The positions, sorted by key and number.
-fn by_key<K: Ord>(keyed: impl Iterator<Item = (K, u64, u32)>) -> Vec<u32> {
+/// The tasks that pass the filter, each with its target, rates and row.
+fn passing<'a>(
+    targets: &'a [TargetModel],
+    query: &'a Query,
+) -> impl Iterator<Item = (&'a TargetModel, &'a TaskStats, &'a TaskRates, TaskRow)> {
+    let group = query.group.as_ref();
+    let targets = targets
+        .iter()
+        .zip(0u32..)
+        .filter(move |(model, _)| group.is_none_or(|group| group.target == model.target().id));
+    targets.flat_map(move |(model, target)| {
+        let tasks = model.target().tasks.iter().zip(model.all_rates()).zip(0u32..);
+        let passing = tasks.filter(move |((task, _), _)| {
+            group.is_none_or(|group| *task.meta.group == *group.name)
+                && query.filter.passes_task(model.name(), task)
+        });
+        passing.map(move |((task, rates), at)| (model, task, rates, TaskRow { target, task: at }))
+    })
+}
+
+/// The rows, sorted by key and id.
+fn by_key<K: Ord>(keyed: impl Iterator<Item = (K, u64, TaskRow)>) -> Vec<TaskRow> {
     let mut keyed: Vec<_> = keyed.collect();
     keyed.sort_unstable();
-    keyed.into_iter().map(|(_, _, at)| at).collect()
+    keyed.into_iter().map(|(.., row)| row).collect()
 }
 
 /// Text order in which `conn-9` comes before `conn-10`.
@@ -159,12 +172,16 @@ fn natural(a: &str, b: &str) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::task;
+    use crate::model::{
+        Model,
+        testing::{snapshot, task},
+    };
 
     fn names(tasks: &[TaskStats], query: &Query) -> Vec<String> {
-        let rates = vec![TaskRates::default(); tasks.len()];
-        let selected = select(tasks, &rates, query);
-        selected.iter().map(|at| tasks[*at as usize].meta.name.to_string()).collect()
+        let mut model = Model::default();
+        model.advance(&snapshot(0, tasks.iter().cloned()).into());
+        let selected = model.only().tasks(query);
+        selected.map(|at| tasks[at].meta.name.to_string()).collect()
     }
 
     fn query(sort: Column, descending: bool, filter: &str) -> Query {
@@ -219,10 +236,11 @@ mod tests {
         ] {
             *field = 1 << 40;
         }
-        let rates =
-            [TaskRates::default(), TaskRates { polls: 2.0, busy: 0.5, ..TaskRates::default() }];
+        let mut model = Model::default();
+        model.advance(&snapshot(0, tasks).into());
         for column in Column::ALL {
-            let selected = select(&tasks, &rates, &query(column, true, ""));
+            let query = query(column, true, "");
+            let selected: Vec<_> = model.only().tasks(&query).collect();
             let expected = if column.is_figure() || matches!(column, Column::Id | Column::Name) {
                 [1, 0]
             } else {

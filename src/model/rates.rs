@@ -9,9 +9,9 @@ use super::{Target, TaskStats, WorkerStats};
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
 
-/// What happened to a task over the time that [`Model::rates_span_ns`] returns.
+/// What happened to a task over the time that [`TargetModel::rates_span_ns`] returns.
 ///
-/// [`Model::rates_span_ns`]: super::Model::rates_span_ns
+/// [`TargetModel::rates_span_ns`]: super::TargetModel::rates_span_ns
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskRates {
     /// Polls for each second.
@@ -43,9 +43,9 @@ impl TaskRates {
     };
 }
 
-/// A worker and what happened to it over the time that [`Model::rates_span_ns`] returns.
+/// A worker and what happened to it over the time that [`TargetModel::rates_span_ns`] returns.
 ///
-/// [`Model::rates_span_ns`]: super::Model::rates_span_ns
+/// [`TargetModel::rates_span_ns`]: super::TargetModel::rates_span_ns
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
     /// Its totals.
@@ -83,30 +83,52 @@ impl WorkerRow {
     }
 }
 
-/// The snapshot that rates are taken against.
+/// The earlier sample that rates are computed against.
 ///
-/// It is always at least [`MIN_SPAN_NS`] older than the latest snapshot, however closely
-/// snapshots follow each other, and becomes at most twice as old if they do.
+/// It is always at least [`MIN_SPAN_NS`] older than the latest update of the target, however
+/// closely updates follow each other, and becomes at most twice as old if they do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Base {
-    snapshot: Option<Arc<Target>>,
+    target: Option<Arc<Target>>,
     /// Becomes the base as soon as it is old enough.
     next: Option<Arc<Target>>,
+    /// The first sample that contains the latest update.
+    latest: Option<Arc<Target>>,
+}
+
+/// The effect of a sample on rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    /// The target has not sent anything since the previous sample.
+    None,
+    /// New statistics, against the same base.
+    SameBase,
+    /// New statistics, against a later base.
+    NewBase,
 }
 
 impl Base {
-    pub(super) fn snapshot(&self) -> Option<&Arc<Target>> {
-        self.snapshot.as_ref()
+    pub(super) fn target(&self) -> Option<&Arc<Target>> {
+        self.target.as_ref()
     }
 
-    /// Adapts to a snapshot at `now_ns`; `last` is the one before it. Returns whether the
-    /// base has changed.
-    pub(super) fn advance(&mut self, last: Arc<Target>, now_ns: u64) -> bool {
+    /// Adapts to the next sample.
+    pub(super) fn advance(&mut self, now: &Arc<Target>) -> Update {
+        let now_ns = now.known_until_ns;
+        if self.latest.as_ref().is_some_and(|latest| latest.known_until_ns == now_ns) {
+            return Update::None;
+        }
+        let Some(last) = self.latest.replace(Arc::clone(now)) else { return Update::NewBase };
         let next = self.next.take().unwrap_or(last);
-        let is_due = now_ns.saturating_sub(next.taken_ns) >= MIN_SPAN_NS;
-        *(if is_due { &mut self.snapshot } else { &mut self.next }) = Some(next);
-        is_due
+        let is_due = now_ns.saturating_sub(next.known_until_ns) >= MIN_SPAN_NS;
+        *(if is_due { &mut self.target } else { &mut self.next }) = Some(next);
+        if is_due { Update::NewBase } else { Update::SameBase }
     }
+}
+
+/// The time that rates against `base` cover, without the time in which the process was stopped.
+pub(super) fn span_ns(base: &Target, now: &Target) -> u64 {
+    now.running_ns(base.known_until_ns, now.known_until_ns)
 }
 
 fn share(now: u64, before: u64, span_ns: u64) -> f64 {
@@ -123,19 +145,12 @@ fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     now.saturating_sub(before) as f64 * 1e9 / span_ns as f64
 }
 
-/// The rates of each task of `now`, in its order.
+/// The rates of each task of `now`, in its order: against those of `base` or, without a base, over
+/// the life of each task.
 pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
-    let span_ns = base.map(|base| now.running_ns(base.taken_ns, now.taken_ns));
-    between(&now.tasks, base.map_or(&[], |base| &base.tasks), span_ns)
-}
-
-/// The rates of each of these tasks, in their order, against those of so many ns before;
-/// without a span, over their lives.
-pub(super) fn between(
-    now: &[TaskStats],
-    before: &[TaskStats],
-    span_ns: Option<u64>,
-) -> Vec<TaskRates> {
+    let span_ns = base.map(|base| span_ns(base, now));
+    let before = base.map_or(&[][..], |base| &base.tasks);
+    let now = &now.tasks;
     let mut known = before.iter().peekable();
     let mut rates = Vec::with_capacity(now.len());
     for task in now {
@@ -156,6 +171,21 @@ pub(super) fn between(
         });
     }
     rates
+}
+
+/// The rates that these tasks had among the `last` ones, in their order.
+pub(super) fn carried(
+    tasks: &[TaskStats],
+    last: &[TaskStats],
+    rates: &[TaskRates],
+) -> Vec<TaskRates> {
+    let mut known = last.iter().zip(rates).peekable();
+    let rates_of = |task: &TaskStats| {
+        while known.next_if(|(old, _)| old.key < task.key).is_some() {}
+        let same = known.next_if(|(old, _)| old.key == task.key);
+        same.map_or_else(TaskRates::default, |(_, rates)| *rates)
+    };
+    tasks.iter().map(rates_of).collect()
 }
 
 /// Brings `rows` up to `now`, keeping their history. The new busy share is added to it, or
@@ -186,9 +216,7 @@ pub(super) fn workers(
 /// A worker of `now` with its rates since `base`, or since the runtime began; no history.
 pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Target>) -> WorkerRow {
     let old = base.and_then(|base| base.workers.get(worker.index));
-    let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| {
-        now.running_ns(base.taken_ns, now.taken_ns)
-    });
+    let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| span_ns(base, now));
     let change = |of: fn(&WorkerStats) -> u64| (of(worker), old.map_or(0, of));
     let rate = |of| {
         let (now, before) = change(of);
@@ -220,9 +248,8 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
 }
 
 /// The name of a task; a poll of one that is not in the snapshot has none.
-fn name_of(snapshot: &Target, key: u64) -> Arc<str> {
-    let found = snapshot.tasks.binary_search_by_key(&key, |task| task.key);
-    found.map_or_else(|_| "?".into(), |at| snapshot.tasks[at].meta.name.clone())
+fn name_of(target: &Target, key: u64) -> Arc<str> {
+    target.task(key).map_or_else(|| "?".into(), |task| task.meta.name.clone())
 }
 
 #[cfg(test)]
@@ -354,14 +381,14 @@ mod tests {
             let mut model = Model::default();
             let first = heartbeat_at(begin);
             let mut now_ns = begin;
-            model.advance(first.clone().into());
+            model.advance(&first.clone().into());
             for distance in distances {
                 now_ns += distance;
-                model.advance(heartbeat_at(now_ns).into());
-                assert!(model.rates_span_ns().is_none_or(|span| span >= MIN_SPAN_NS));
-                assert_rates_of_heartbeat(model.rates(0), &model.workers()[0]);
-                let since_first = model.with_rates_since(&first);
-                assert_rates_of_heartbeat(since_first.rates(0), &since_first.workers()[0]);
+                model.advance(&heartbeat_at(now_ns).into());
+                assert!(model.only().rates_span_ns().is_none_or(|span| span >= MIN_SPAN_NS));
+                assert_rates_of_heartbeat(model.only().rates(0), &model.only().workers()[0]);
+                let since_first = model.with_rates_since(&first.clone().into());
+                assert_rates_of_heartbeat(since_first.only().rates(0), &since_first.only().workers()[0]);
             }
         }
 
@@ -370,9 +397,9 @@ mod tests {
         fn base_is_old_enough(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
             let mut base = Base::default();
             let snapshots = [S, S + gap, S + gap + step].map(|at| Arc::new(snapshot(at, [])));
-            for (last, now) in snapshots.iter().zip(&snapshots[1..]) {
-                base.advance(Arc::clone(last), now.taken_ns);
-                let age = base.snapshot().map(|base| now.taken_ns - base.taken_ns);
+            for now in &snapshots {
+                base.advance(now);
+                let age = base.target().map(|base| now.taken_ns - base.taken_ns);
                 assert!(age.is_none_or(|age| age >= MIN_SPAN_NS), "{age:?}");
             }
         }
@@ -382,41 +409,44 @@ mod tests {
     fn extra_snapshots_do_not_delay_the_base() {
         let mut model = Model::default();
         for step in 0..200u64 {
-            model.advance(heartbeat_at(S + step * 20_000_000).into());
-            let span = model.rates_span_ns();
+            model.advance(&heartbeat_at(S + step * 20_000_000).into());
+            let span = model.only().rates_span_ns();
             assert!(span.is_none_or(|span| span <= 2 * MIN_SPAN_NS + 20_000_000), "{span:?}");
         }
-        assert!(model.rates_span_ns().is_some());
+        assert!(model.only().rates_span_ns().is_some());
     }
 
     #[test]
     fn extra_snapshot_does_not_lengthen_the_history() {
         let mut model = Model::default();
         for at in [0, 250, 251, 252, 500, 501, 750] {
-            model.advance(heartbeat_at(S + at * 1_000_000).into());
+            model.advance(&heartbeat_at(S + at * 1_000_000).into());
         }
-        assert_eq!(model.workers()[0].history.len(), 4);
+        assert_eq!(model.only().workers()[0].history.len(), 4);
     }
 
     #[test]
     fn rates_since_a_snapshot_cover_the_whole_time() {
         let mut model = Model::default();
         let first = heartbeat_at(S);
-        model.advance(first.clone().into());
+        model.advance(&first.clone().into());
         // A second of work, then a second without any.
         for at in [1_500, 2_000, 2_500, 3_000] {
             let mut now = heartbeat_at(2 * S.min(at * 1_000_000));
-            now.taken_ns = at * 1_000_000;
-            model.advance(now.into());
+            (now.taken_ns, now.known_until_ns) = (at * 1_000_000, at * 1_000_000);
+            model.advance(&now.into());
         }
-        assert_eq!((model.rates(0).polls, model.workers()[0].busy), (0.0, 0.0));
-        let whole = model.with_rates_since(&first);
-        assert_eq!(whole.rates_span_ns(), Some(2 * S));
-        assert_eq!((whole.rates(0).polls, whole.workers()[0].polls), (400.0, 400.0));
-        assert_eq!(whole.workers()[0].busy, 0.04);
-        assert_eq!(whole.workers()[0].history, model.workers()[0].history);
+        assert_eq!((model.only().rates(0).polls, model.only().workers()[0].busy), (0.0, 0.0));
+        let whole = model.with_rates_since(&first.clone().into());
+        assert_eq!(whole.only().rates_span_ns(), Some(2 * S));
+        assert_eq!((whole.only().rates(0).polls, whole.only().workers()[0].polls), (400.0, 400.0));
+        assert_eq!(whole.only().workers()[0].busy, 0.04);
+        assert_eq!(whole.only().workers()[0].history, model.only().workers()[0].history);
 
         let other_runtime = Target { epoch: 7, ..first };
-        assert_eq!(model.with_rates_since(&other_runtime).rates(0), model.rates(0));
+        assert_eq!(
+            model.with_rates_since(&other_runtime.into()).only().rates(0),
+            model.only().rates(0)
+        );
     }
 }

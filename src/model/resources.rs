@@ -1,27 +1,32 @@
 //! The list of resources, with the tasks that wait for them.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::collections::HashMap;
 
-use super::{Filter, ResourceStats, Resources};
+use super::{Filter, ResourceKey, ResourceStats, Target};
 
 /// A resource of the list, with those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceRow {
-    /// Its position among the resources of the snapshot.
-    pub at: usize,
-    /// The keys of the tasks that wait for it or for a part of it.
+    /// The resource.
+    pub key: ResourceKey,
+    /// The numbers of the tasks that wait for it or for a part of it.
     pub waiters: Vec<u64>,
     /// How long the longest of them has waited.
     pub longest_ns: u64,
 }
 
-/// The resources that pass the filter, those with most waiters first. Parts of others are
-/// left out: who waits for a part waits for the whole.
-pub(super) fn rows(resources: &Resources, filter: &Filter) -> Vec<ResourceRow> {
+/// The resources of a target that pass the filter. Parts of others are left out: a task that waits
+/// for a part waits for the whole.
+pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
+    let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let all = &resources.resources;
     let places: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
-    let mut rows: Vec<ResourceRow> =
-        (0..all.len()).map(|at| ResourceRow { at, waiters: Vec::new(), longest_ns: 0 }).collect();
+    let row = |resource: &ResourceStats| ResourceRow {
+        key: target.resource_key(resource.key),
+        waiters: Vec::new(),
+        longest_ns: 0,
+    };
+    let mut rows: Vec<ResourceRow> = all.iter().map(row).collect();
     for op in resources.async_ops.iter().filter(|op| op.is_waiting()) {
         let (Some(task), Some(resource)) = (op.task, op.resource) else { continue };
         let Some(row) = whole(all, &places, resource).and_then(|at| rows.get_mut(at)) else {
@@ -32,14 +37,14 @@ pub(super) fn rows(resources: &Resources, filter: &Filter) -> Vec<ResourceRow> {
         }
         row.longest_ns = row.longest_ns.max(op.age_ns);
     }
-    rows.retain(|row| {
-        let one = &all[row.at];
+    let is_listed = |one: &ResourceStats| {
         let is_part = one.is_internal && one.parent.is_some();
-        let texts = [&one.type_name, &one.kind, &one.state, &one.location, &one.target];
+        let name = &target.description.name;
+        let texts = [&one.type_name, &one.kind, &one.state, &one.location, name];
         !is_part && filter.passes(&texts.map(|text| &**text))
-    });
-    rows.sort_by_key(|row| (Reverse(row.waiters.len()), Reverse(row.longest_ns), row.at));
-    rows
+    };
+    let listed = all.iter().zip(rows).filter(|(one, _)| is_listed(one));
+    listed.map(|(_, row)| row).collect()
 }
 
 /// The place of the resource that this one is a part of, or else its own. Whoever says
@@ -57,11 +62,17 @@ fn whole(all: &[ResourceStats], places: &HashMap<u64, usize>, resource: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::{async_op, resource};
+    use crate::model::{
+        Model, Resources,
+        testing::{async_op, resource, snapshot},
+    };
 
     fn listed(resources: &Resources, filter: &str) -> Vec<(u64, Vec<u64>)> {
-        let rows = rows(resources, &Filter::new(filter));
-        rows.into_iter().map(|row| (resources.resources[row.at].id, row.waiters)).collect()
+        let mut model = Model::default();
+        let resources = Some(resources.clone().into());
+        model.advance(&Target { resources, ..snapshot(1, []) }.into());
+        let rows = model.resources(&Filter::new(filter)).into_iter();
+        rows.map(|row| (row.key.id, row.waiters)).collect()
     }
 
     #[test]

@@ -251,7 +251,7 @@ mod tests {
     struct Run {
         model: Model,
         now: u64,
-        epoch: u64,
+        epoch: u32,
         requests: u64,
         delays: Histogram,
         /// The hog that is on, since when, and what it has done.
@@ -285,7 +285,7 @@ mod tests {
                     figures.hog.done = self.computed;
                 }
                 next.lab = Some(figures);
-                self.model.advance(next.into());
+                self.model.advance(&next.into());
             }
             self
         }
@@ -296,7 +296,7 @@ mod tests {
         }
 
         fn trials(&self) -> Vec<&Trial> {
-            self.model.session().trials().collect()
+            self.model.only().session().trials().collect()
         }
     }
 

@@ -227,8 +227,8 @@ mod tests {
     fn run(moments: impl IntoIterator<Item = (u64, TaskStats)>) -> Vec<Arc<Target>> {
         let mut model = Model::default();
         let each = |(taken_ms, task): (u64, TaskStats)| {
-            model.advance(with_stop(snapshot(taken_ms * MS, [task])).into());
-            model.snapshot().cloned().expect("one")
+            model.advance(&with_stop(snapshot(taken_ms * MS, [task])).into());
+            Arc::clone(model.only().target())
         };
         moments.into_iter().map(each).collect()
     }
@@ -288,10 +288,10 @@ mod tests {
             let task = TaskStats { polls, ..at(taken, [taken, 0, 0], State::Polling, 0) };
             with_stop(snapshot(taken * MS, [task]))
         };
-        model.advance(polled(1000, 10).into());
-        model.advance(polled(4500, 20).into());
-        assert_eq!(model.rates(0).polls, 20.0, "10 in 500 ms");
-        assert_eq!(model.rates(0).busy, 1.0);
+        model.advance(&polled(1000, 10).into());
+        model.advance(&polled(4500, 20).into());
+        assert_eq!(model.only().rates(0).polls, 20.0, "10 in 500 ms");
+        assert_eq!(model.only().rates(0).busy, 1.0);
     }
 
     #[test]

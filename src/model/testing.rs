@@ -91,7 +91,11 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>
     Target {
         taken_ns,
         description: description("test").into(),
-        epoch: 0,
+        id: TargetId::default(),
+        epoch: 1,
+        connection: Connection::InProcess,
+        known_until_ns: taken_ns,
+        losses: Losses::default(),
         runtime: RuntimeStats {
             flavor: Some(Flavor::CurrentThread),
             uptime_ns: taken_ns,
@@ -113,7 +117,6 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>
         evidence: Vec::new(),
         samples: Vec::new(),
         await_point: None,
-        targets: Vec::new(),
         resources: None,
         lab: None,
     }
@@ -150,7 +153,6 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
     ResourceStats {
         key,
         id: key,
-        target: "".into(),
         type_name: type_name.into(),
         kind: "Sync".into(),
         location: "src/main.rs:3".into(),

@@ -6,7 +6,7 @@ use crate::probe::PollKind;
 
 use super::table::{self, Column};
 use crate::{
-    model::{Culprit, Model},
+    model::{Culprit, TargetModel},
     text::{UNAVAILABLE, count, duration, task_seconds},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const TOP: usize = 10;
 
 /// Writes the ranking; nothing if there was no long poll.
-pub(super) fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let culprits = model.blame().culprits();
     if culprits.is_empty() {
         return Ok(());

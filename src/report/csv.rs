@@ -15,12 +15,17 @@ const COLUMNS: &str = "id,key,name,group,location,state,stage,polls,wakes,self_w
 /// # Errors
 /// If `out` cannot be written.
 pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
-    let Some(snapshot) = model.snapshot() else { return Ok(()) };
+    if model.targets().is_empty() {
+        return Ok(());
+    }
     write!(out, "{COLUMNS}\r\n")?;
-    snapshot.tasks.iter().try_for_each(|task| row(task, out))
+    for target in model.targets() {
+        target.target().tasks.iter().try_for_each(|task| row(target.name(), task, out))?;
+    }
+    Ok(())
 }
 
-fn row(task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
+fn row(target: &str, task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
     let meta = &task.meta;
     write!(out, "{},{},", meta.id, task.key)?;
     for text in [&meta.name, &meta.group, &meta.location] {
@@ -31,7 +36,7 @@ fn row(task: &TaskStats, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{},{stage},{},{},", task.state.as_str(), task.polls, task.wakes)?;
     write!(out, "{},{wakers},{},{},", task.self_wakes, task.lifetime_ns, task.busy_ns)?;
     write!(out, "{},{},{},", task.scheduled_ns, task.idle_ns, task.max_poll_ns)?;
-    write!(out, "{},{}\r\n", task.max_delay_ns, quoted(&meta.target))
+    write!(out, "{},{}\r\n", task.max_delay_ns, quoted(target))
 }
 
 /// A text as a field. In quotes, if it contains what would end the field. A spreadsheet would

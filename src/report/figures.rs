@@ -20,9 +20,9 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
         let field = FieldId::LiveWakers;
         reasons.entry(field.path()).or_insert(description.missing(field));
     }
-    if target.targets.iter().any(|target| !target.connection.is_live()) {
+    if !target.connection.is_live() {
         for field in [FieldId::PollRate, FieldId::BusyShare] {
-            reasons.insert(field.path(), "its target is not connected");
+            reasons.insert(field.path(), "the target is not connected");
         }
     }
     reasons

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Lag, Model, Slowdown, Target};
+use crate::model::{Lag, Model, Slowdown, Snapshot, Target, TargetId, TargetModel};
 
 /// The phases of a run, in order. Empty if nobody divided it.
 #[derive(Clone, Debug, Default)]
@@ -11,9 +11,18 @@ pub struct Summary {
     pub phases: Vec<Phase>,
 }
 
+impl Summary {
+    /// The phases of a target.
+    pub fn of(&self, target: TargetId) -> impl Iterator<Item = &Phase> {
+        self.phases.iter().filter(move |phase| phase.target == target)
+    }
+}
+
 /// A part of a run.
 #[derive(Clone, Debug)]
 pub struct Phase {
+    /// The target.
+    pub target: TargetId,
     /// What sets it apart, such as `with-hog`.
     pub name: &'static str,
     /// When it began, on the source's clock.
@@ -42,14 +51,23 @@ pub struct Work {
 }
 
 impl Phase {
-    /// The phase from the snapshot `first` to the latest one of the model.
-    ///
-    /// `None` if the model has not seen anything, or not the same runtime.
-    pub fn between(name: &'static str, first: &Target, model: &Model) -> Option<Phase> {
-        let last = model.snapshot().filter(|last| last.epoch == first.epoch)?;
+    /// The phase of each target from the snapshot `first` to the latest one of the model. Targets
+    /// whose epoch has changed have none.
+    pub fn between<'a>(
+        name: &'static str,
+        first: &'a Snapshot,
+        model: &'a Model,
+    ) -> impl Iterator<Item = Phase> + 'a {
+        let first = first.targets.iter();
+        first.filter_map(move |first| Phase::of_target(name, first, model.target(first.id)?))
+    }
+
+    fn of_target(name: &'static str, first: &Target, model: &TargetModel) -> Option<Phase> {
+        let last = Some(model.target()).filter(|last| last.epoch == first.epoch)?;
         let duration_ns = last.running_ns(first.taken_ns, last.taken_ns);
         Some(Phase {
             name,
+            target: first.id,
             begin_ns: first.taken_ns,
             duration_ns,
             work: work(first, last, duration_ns),
@@ -84,13 +102,17 @@ mod tests {
         result
     }
 
+    fn phase(first: Target, model: &Model) -> Option<Phase> {
+        Phase::between("all", &first.into(), model).next()
+    }
+
     #[test]
     fn a_phase_counts_what_was_done_in_it() {
         let mut model = Model::default();
         let first = at(1_000_000_000, 500);
-        model.advance(Arc::new(first.clone()));
-        model.advance(Arc::new(at(3_000_000_000, 900)));
-        let phase = Phase::between("all", &first, &model).expect("two snapshots");
+        model.advance(&first.clone().into());
+        model.advance(&at(3_000_000_000, 900).into());
+        let phase = phase(first, &model).expect("two snapshots");
         assert_eq!(phase.duration_ns, 2_000_000_000);
         let [work] = &phase.work[..] else { panic!("{phase:?}: heartbeats are no closed loop") };
         assert_eq!((work.done, work.per_second), (400, 200.0));
@@ -101,15 +123,15 @@ mod tests {
         let mut model = Model::default();
         let mut last = at(2_000_000_000, 5);
         last.epoch = 7;
-        model.advance(Arc::new(last));
-        assert!(Phase::between("all", &at(0, 0), &model).is_none());
+        model.advance(&last.into());
+        assert!(phase(at(0, 0), &model).is_none());
     }
 
     #[test]
     fn a_phase_of_no_time_has_a_rate_of_zero() {
         let mut model = Model::default();
-        model.advance(Arc::new(at(0, 5)));
-        let phase = Phase::between("all", &at(0, 0), &model).expect("a snapshot");
+        model.advance(&at(0, 5).into());
+        let phase = phase(at(0, 0), &model).expect("a snapshot");
         assert_eq!(phase.work[0].per_second, 0.0);
     }
 }

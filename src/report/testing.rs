@@ -1,7 +1,5 @@
 //! A run that never was, for the snapshots of every format.
 
-use std::sync::Arc;
-
 use super::{Phase, Summary};
 use crate::{
     model::{
@@ -18,12 +16,11 @@ const S: u64 = 1_000 * MS;
 pub(super) fn fixed() -> (Model, Summary) {
     let mut model = Model::default();
     let mut phases = Vec::new();
-    let first = Arc::new(at(0));
-    let mut begin = first.clone();
-    model.advance(first);
+    let mut begin = at(0).into();
+    model.advance(&begin);
     for step in 1..=12 {
-        let next = Arc::new(at(step * 250 * MS));
-        model.advance(next.clone());
+        let next = at(step * 250 * MS).into();
+        model.advance(&next);
         if step == 6 {
             phases.extend(Phase::between("without-hog", &begin, &model));
             begin = next;

@@ -9,13 +9,13 @@ use crate::{
 };
 
 impl Source for LabSampler {
-    fn snapshot(&mut self, subscription: &Subscription) -> Target {
-        self.sample(subscription)
+    fn sample(&mut self, subscription: &Subscription) -> Target {
+        Self::sample(self, subscription)
     }
 }
 
 impl Source for LocalSampler {
-    fn snapshot(&mut self, subscription: &Subscription) -> Target {
-        self.sample(subscription)
+    fn sample(&mut self, subscription: &Subscription) -> Target {
+        Self::sample(self, subscription)
     }
 }

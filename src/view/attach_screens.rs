@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     app::fixture::{S, Stage},
     model::{
-        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Target, TargetFigures,
+        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Snapshot, Target, TargetId,
         TaskMeta, TaskStats,
         testing::{resource, snapshot, task},
     },
@@ -21,53 +21,31 @@ macro_rules! screen {
 
 const NOW: u64 = 100 * S;
 
-fn target(name: &str, nth: u64, connection: Connection) -> TargetFigures {
-    TargetFigures {
-        name: name.into(),
-        connection,
-        process: 1,
-        keys: nth * 1000..(nth + 1) * 1000,
-        known_until_ns: NOW,
-        tasks: 3,
-        losses: Losses::default(),
-    }
-}
-
-fn of(target: &str, key: u64, name: &str) -> TaskStats {
+fn of(key: u64, name: &str) -> TaskStats {
     let plain = task(key, name);
-    let meta = TaskMeta {
-        id: plain.meta.id,
-        name: plain.meta.name.clone(),
-        group: plain.meta.group.clone(),
-        location: "src/main.rs:7".into(),
-        target: target.into(),
-        ..TaskMeta::default()
-    };
+    let meta = TaskMeta { location: "src/main.rs:7".into(), ..(*plain.meta).clone() };
     let (lifetime_ns, busy_ns) = (90 * S, S / 4);
     let idle_ns = lifetime_ns - busy_ns;
     TaskStats { meta: Arc::new(meta), lifetime_ns, busy_ns, idle_ns, polls: 42, ..plain }
 }
 
-/// What a source without workers has, with these targets.
-fn moment(taken_ns: u64, targets: Vec<TargetFigures>) -> Target {
-    let tasks = targets.iter().flat_map(|target| {
-        let tasks = [(1, "accept"), (2, "conn-1"), (3, "conn-2")];
-        tasks.map(|(n, name)| of(&target.name, target.keys.start + n, name))
-    });
-    let tasks: Vec<_> = tasks.collect();
-    let mut moment = snapshot(taken_ns, tasks);
-    moment.description = describe("attach: app:6669").into();
-    // Another program than the one before.
-    moment.epoch = 77;
-    moment.runtime.flavor = None;
-    moment.workers = Vec::new();
-    moment.targets = targets;
-    moment
+/// A program with console-subscriber.
+fn target(name: &str, id: u32, connection: Connection) -> Target {
+    let tasks = [(1, "accept"), (2, "conn-1"), (3, "conn-2")];
+    let mut target = snapshot(NOW, tasks.map(|(key, name)| of(key, name)));
+    // Not the lab that the stage begins with.
+    target.id = TargetId(10 + id);
+    target.description = describe(name).into();
+    target.connection = connection;
+    target.runtime.flavor = None;
+    target.workers = Vec::new();
+    target
 }
 
-fn stage(moment: Target) -> Stage {
+fn stage(targets: impl IntoIterator<Item = Target>) -> Stage {
     let mut stage = Stage::new();
-    stage.show(Arc::new(moment));
+    let targets = targets.into_iter().map(Arc::new).collect();
+    stage.show(&Snapshot { unix_ns: NOW, targets });
     stage
 }
 
@@ -76,17 +54,14 @@ fn several_targets_are_one_table_and_each_says_how_it_stands() {
     let reason = "Connection refused".into();
     let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
     let mut restarted = target("jobs:6669", 3, Connection::Connected);
-    restarted.process = 2;
+    restarted.epoch = 2;
     restarted.losses = Losses { dropped_events: 12, behind: true, ..Losses::default() };
-    let mut stage = stage(moment(
-        NOW,
-        vec![
-            target("app:6669", 0, Connection::Connected),
-            target("web:6669", 1, Connection::Stale { since_ns: NOW - 2 * S }),
-            target("old:6669", 2, lost),
-            restarted,
-        ],
-    ));
+    let mut stage = stage([
+        target("app:6669", 0, Connection::Connected),
+        target("web:6669", 1, Connection::Stale { since_ns: NOW - 2 * S }),
+        target("old:6669", 2, lost),
+        restarted,
+    ]);
     screen!("attach_several_80x24", stage, 80 x 24);
     screen!("attach_several_60x15", stage, 60 x 15);
     screen!("attach_several_200x50", stage, 200 x 50);
@@ -99,18 +74,17 @@ fn several_targets_are_one_table_and_each_says_how_it_stands() {
 
 #[test]
 fn without_an_answer_the_screen_says_what_the_target_needs() {
-    let nobody =
-        TargetFigures { process: 0, tasks: 0, ..target("app:6669", 0, Connection::Connecting) };
-    let mut empty = moment(NOW, vec![nobody]);
-    empty.tasks.clear();
-    let mut stage = stage(empty);
+    let mut silent = Target { epoch: 0, ..target("app:6669", 0, Connection::Connecting) };
+    silent.tasks.clear();
+    silent.runtime.measured_tasks = 0;
+    let mut stage = stage([silent]);
     screen!("attach_connecting_80x24", stage, 80 x 24);
     screen!("attach_connecting_60x15", stage, 60 x 15);
 }
 
 #[test]
 fn a_lock_its_holder_and_who_waits() {
-    let mut now = moment(NOW, vec![target("app:6669", 0, Connection::Connected)]);
+    let mut now = target("app:6669", 0, Connection::Connected);
     let lock = ResourceStats {
         state: "locked=true".into(),
         is_taken: Some(true),
@@ -136,7 +110,7 @@ fn a_lock_its_holder_and_who_waits() {
         resources: vec![lock, resource(9, "Sleep")],
         async_ops: vec![waits],
     }));
-    let mut stage = stage(now);
+    let mut stage = stage([now]);
     stage.keys("7");
     screen!("resources_80x24", stage, 80 x 24);
     screen!("resources_60x15", stage, 60 x 15);

@@ -8,6 +8,8 @@
 //!
 //! Sixteen tasks that are delayed by one second each are sixteen task-seconds.
 
+use std::sync::Arc;
+
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::Culprit,
+    model::{Culprit, Impact},
     text::{compact_count, duration, task_seconds},
 };
 
@@ -27,7 +29,7 @@ const LISTED: u16 = 5;
 
 /// How many lines it takes of so many.
 pub(super) fn height(app: &App, body: u16) -> u16 {
-    let culprits = u16::try_from(app.model().blame().culprits().len()).unwrap_or(u16::MAX);
+    let culprits = u16::try_from(app.model().impact().len()).unwrap_or(u16::MAX);
     match culprits {
         0 => 0,
         _ if body < FROM => 0,
@@ -44,14 +46,15 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let head =
         format!(" {:>12}{:>7}{:>8}{:>9}  OFFENDER", "TASK-SECONDS", "TASKS", "POLLS", "BLOCKED");
     canvas.line(area.x, top, area.right(), &vec![(head, canvas.look.title())]);
-    let culprits = app.model().blame().culprits().iter().take(usize::from(listed));
-    for (culprit, y) in culprits.zip(top + 1..) {
-        let line = line(canvas.look, culprit);
+    let several = app.has_several_targets();
+    let impact = app.model().impact().into_iter().take(usize::from(listed));
+    for (Impact { target, culprit }, y) in impact.zip(top + 1..) {
+        let line = line(canvas.look, culprit, several.then(|| target.name()));
         canvas.line(area.x, y, area.right(), &line);
     }
 }
 
-fn line(look: Look, culprit: &Culprit) -> Pieces {
+fn line(look: Look, culprit: &Culprit, target: Option<&Arc<str>>) -> Pieces {
     // Where other workers polled meanwhile, not all that waited did so because of this one.
     let cost = culprit.cost.map_or("–".to_owned(), |cost| {
         let at_most = if cost.exact { "" } else { look.glyph("≤ ", "<= ") };
@@ -60,10 +63,11 @@ fn line(look: Look, culprit: &Culprit) -> Pieces {
     let tasks = culprit.cost.map_or("–".to_owned(), |cost| compact_count(cost.tasks as u64));
     let (polls, held) = (compact_count(culprit.polls), duration(culprit.held_ns));
     let function = culprit.function.as_deref().unwrap_or("– no stack");
+    let of = target.map(|target| format!(" of {target}")).unwrap_or_default();
     let place = culprit.place.as_deref().unwrap_or_default();
     vec![
         (format!(" {cost:>12}"), look.warning()),
-        (format!("{tasks:>7}{polls:>8}{held:>9}  {}  {function} ", culprit.name), Style::new()),
+        (format!("{tasks:>7}{polls:>8}{held:>9}  {}{of}  {function} ", culprit.name), Style::new()),
         (place.to_owned(), look.dim()),
     ]
 }

@@ -1,5 +1,7 @@
 //! Everything that is known of one task.
 
+use std::sync::Arc;
+
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, FieldId, Subject, Target, TaskKind, TaskRates, TaskStats},
+    model::{Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates, TaskStats},
     probe::State,
     text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
@@ -21,22 +23,24 @@ use crate::{
 const TWO_COLUMNS: u16 = 132;
 
 /// The lines, as many as there are.
-pub(super) fn lines(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
-    let Some((target, task)) = app.model().snapshot().zip(app.task(key)) else {
+pub(super) fn lines(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
+    let Some((model, task)) = app.model().task(key) else {
         let text = " this task has ended and is no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
-    let rates = app.model().position(key).map(|at| app.model().rates(at)).unwrap_or_default();
-    let mut lines = identity(look, task, target.taken_ns);
-    lines.extend(waits(app, look, task));
+    let target = model.target();
+    let rates = target.position(key.id).map(|at| model.rates(at)).unwrap_or_default();
+    let name = app.has_several_targets().then(|| model.name());
+    let mut lines = identity(look, task, target.taken_ns, name);
+    lines.extend(waits(app, look, target, task));
     lines.extend(findings(app, look, width, key));
-    lines.extend(held::lines(app.model(), look, key));
+    lines.extend(held::lines(model, look, key.id));
     lines.push(Pieces::new());
     lines.extend(life(look, task, width));
     lines.push(Pieces::new());
     lines.extend(counts(look, target, task, rates));
     lines.push(Pieces::new());
-    lines.extend(distributions(app, look, width, key));
+    lines.extend(distributions(app, look, width, target, key.id));
     lines
 }
 
@@ -55,7 +59,7 @@ pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll
     }
 }
 
-fn identity(look: Look, task: &TaskStats, taken_ns: u64) -> Vec<Pieces> {
+fn identity(look: Look, task: &TaskStats, taken_ns: u64, target: Option<&Arc<str>>) -> Vec<Pieces> {
     let meta = &task.meta;
     let since = duration(task.lasts_ns(taken_ns));
     let since =
@@ -80,9 +84,7 @@ fn identity(look: Look, task: &TaskStats, taken_ns: u64) -> Vec<Pieces> {
     if meta.kind != TaskKind::Spawned {
         more.push(format!("kind {}", meta.kind.as_str()));
     }
-    if !meta.target.is_empty() {
-        more.push(format!("target {}", meta.target));
-    }
+    more.extend(target.map(|target| format!("target {target}")));
     if !meta.fields.is_empty() {
         more.push(meta.fields.to_string());
     }
@@ -93,17 +95,19 @@ fn identity(look: Look, task: &TaskStats, taken_ns: u64) -> Vec<Pieces> {
 }
 
 /// The resource that the task waits for, if it is known, otherwise its await point or the key for it.
-fn waits(app: &App, look: Look, task: &TaskStats) -> Vec<Pieces> {
-    if app.resources().is_ok() {
-        return resources::waits_of(app, look, task.key);
+fn waits(app: &App, look: Look, target: &Target, task: &TaskStats) -> Vec<Pieces> {
+    let resources = target.resources.as_deref();
+    if let Ok(Some(resources)) = target.description.get(FieldId::Resources, resources) {
+        return resources::waits_of(look, target, resources, task.key);
     }
-    let answer = app.model().snapshot().and_then(|snapshot| snapshot.await_point.as_ref());
-    let answer = answer.filter(|answer| answer.task == task.key && app.has_asked(task.key));
+    let has_asked = app.has_asked(target.task_key(task.key));
+    let answer = target.await_point.as_ref();
+    let answer = answer.filter(|answer| answer.task == task.key && has_asked);
     if let Some(answer) = answer {
         let line = |line: String| vec![(format!(" {line}"), Style::new())];
         return answer.lines().into_iter().map(line).collect();
     }
-    let text = match (app.has_asked(task.key), task.state) {
+    let text = match (has_asked, task.state) {
         (true, _) => " await point requested: shown with the next sample",
         (_, State::Idle) => " a  show the await point: polls the task once, not counted",
         _ => return Vec::new(),
@@ -112,13 +116,13 @@ fn waits(app: &App, look: Look, task: &TaskStats) -> Vec<Pieces> {
 }
 
 /// The active findings about the task, each with its evidence and fix.
-fn findings(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
+fn findings(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
     let width = usize::from(width.saturating_sub(2));
     let wrapped = |text: &str, style: Style| -> Vec<Pieces> {
         wrap(text, width).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
     };
     let mut lines = Vec::new();
-    for finding in app.model().findings().iter().filter(|finding| finding.task == Some(key)) {
+    for finding in app.model().findings().iter().filter(|finding| finding.task_key() == Some(key)) {
         lines.push(Pieces::new());
         lines.extend(wrapped(&finding.sentence, look.severity(finding.severity)));
         let evidence = finding.evidence.iter().flat_map(|evidence| evidence.lines());
@@ -218,9 +222,8 @@ fn distributions_of(snapshot: &Target, key: u64) -> Option<&Distributions> {
     snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
 }
 
-fn distributions(app: &App, look: Look, width: u16, key: u64) -> Vec<Pieces> {
-    let found = app.model().snapshot().and_then(|snapshot| distributions_of(snapshot, key));
-    let Some(Distributions { poll_times, delays }) = found else {
+fn distributions(app: &App, look: Look, width: u16, target: &Target, key: u64) -> Vec<Pieces> {
+    let Some(Distributions { poll_times, delays }) = distributions_of(target, key) else {
         let text = match app.is_frozen() {
             true => " –  distributions: not recorded before the screen was frozen",
             false => " –  distributions: shown with the next sample",

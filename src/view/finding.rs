@@ -1,5 +1,7 @@
 //! The details of one finding: sentence, fix, location, cause, stack and affected tasks.
 
+use std::sync::Arc;
+
 use ratatui::style::Style;
 
 use super::{bars::bar, canvas::Pieces, theme::Look};
@@ -17,13 +19,15 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
         let text = " this finding is resolved and no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
-    let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let Some(target) = app.model().target(id.target) else { return Vec::new() };
+    let now = target.target().taken_ns;
     let room = usize::from(width.saturating_sub(2)).min(110);
     let mut lines = wrapped(&finding.sentence, room, look.severity(finding.severity));
     lines.push(Pieces::new());
     lines.extend(wrapped(finding.cure, room, look.title()));
     lines.push(Pieces::new());
-    lines.extend(facts(look, finding, room, now));
+    let name = app.has_several_targets().then(|| target.name());
+    lines.extend(facts(look, finding, name, room, now));
     lines.extend(parts(app, look, finding, room));
     let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
     lines.extend(cost.map(|cost| fact(look, "impact", cost)));
@@ -48,7 +52,13 @@ fn fact(look: Look, word: &str, text: String) -> Pieces {
     vec![(format!(" {word:<11}"), look.dim()), (text, Style::new())]
 }
 
-fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
+fn facts(
+    look: Look,
+    finding: &Finding,
+    target: Option<&Arc<str>>,
+    room: usize,
+    now: u64,
+) -> Vec<Pieces> {
     let ago = |then: u64| duration(now.saturating_sub(then));
     let last = match finding.active {
         true => "last now".to_owned(),
@@ -62,9 +72,7 @@ fn facts(look: Look, finding: &Finding, room: usize, now: u64) -> Vec<Pieces> {
     let mut lines = vec![fact(look, "seen", since)];
     let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
     lines.push(fact(look, "subject", format!("{}{who}", finding.suspect)));
-    if !finding.target.is_empty() {
-        lines.push(fact(look, "target", finding.target.to_string()));
-    }
+    lines.extend(target.map(|target| fact(look, "target", target.to_string())));
     if let Some(location) = &finding.location {
         lines.push(fact(look, "spawned at", location.to_string()));
     }

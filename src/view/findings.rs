@@ -1,5 +1,7 @@
 //! The findings, one per row: active ones, then resolved ones.
 
+use std::sync::Arc;
+
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Column as TaskColumn, Finding, RULES, Rule},
+    model::{Finding, RULES, Rule, TargetModel},
     text::{compact_count, duration, wrap},
 };
 
@@ -78,13 +80,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for place in &places {
         place.put(canvas, area.y, title(place.column), canvas.look.title(), false);
     }
-    let now = app.model().snapshot().map_or(0, |snapshot| snapshot.taken_ns);
-    let several = app.has_column(TaskColumn::Target);
     let visible = usize::from(area.height).saturating_sub(1);
     let rows = findings.iter().skip(app.findings.top()).take(visible);
     for (finding, y) in rows.zip(area.y + 1..) {
+        let Some(target) = app.model().target(finding.target) else { continue };
+        let name = app.has_several_targets().then(|| target.name());
         for place in &places {
-            cell(canvas, y, place, finding, now, several);
+            cell(canvas, y, place, finding, target.target().taken_ns, name);
         }
         if app.findings.key().is_some_and(|id| finding.is(id)) {
             let style = canvas.look.selected();
@@ -99,7 +101,7 @@ fn cell(
     place: &Place<Column>,
     finding: &Finding,
     now: u64,
-    several: bool,
+    target: Option<&Arc<str>>,
 ) {
     let look = canvas.look;
     let (plain, loud) = match finding.active {
@@ -110,10 +112,10 @@ fn cell(
     let (text, style) = match place.column {
         Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
         Column::Rule => (finding.rule.to_string(), loud),
-        Column::Subject if several && !finding.target.is_empty() => {
-            (format!("{} of {}", finding.suspect, finding.target), plain)
-        }
-        Column::Subject => (finding.suspect.to_string(), plain),
+        Column::Subject => match target {
+            Some(target) => (format!("{} of {target}", finding.suspect), plain),
+            None => (finding.suspect.to_string(), plain),
+        },
         Column::Sentence => (finding.sentence.clone(), plain),
         Column::Since => (ago(finding.first_seen_ns), plain),
         Column::Last if finding.active => ("now".to_owned(), plain),
@@ -127,8 +129,8 @@ fn cell(
 /// No rule has fired: shows the largest impact, if there is one, and the rules.
 fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
-    let largest = app.model().blame().largest();
-    let mut lines: Vec<Pieces> = match (app.model().snapshot(), &largest) {
+    let largest = app.model().impact().first().map(|largest| largest.culprit.describe());
+    let mut lines: Vec<Pieces> = match (app.target(), &largest) {
         (None, _) => vec![vec![(" waiting for the first sample".to_owned(), look.good())]],
         (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), look.good())]],
         (Some(_), Some(largest)) => {
@@ -142,7 +144,9 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let indent = 26;
     let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
     let unavailable = |rule: &Rule| {
-        app.model().snapshot().is_some_and(|target| rule.unavailable(&target.description).is_some())
+        let cannot_fire =
+            |model: &TargetModel| rule.unavailable(&model.target().description).is_some();
+        app.model().targets().iter().all(cannot_fire)
     };
     let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule.id).is_some());
     for rule in on.filter(|rule| !unavailable(rule)) {

@@ -17,7 +17,7 @@ const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> 
     Spec { column, width, grow: 0, rank, right: true }
 }
 
-const SPECS: [Spec<GroupColumn>; 12] = [
+const SPECS: [Spec<GroupColumn>; 13] = [
     Spec { column: GroupColumn::Name, width: 12, grow: 20, rank: 1, right: false },
     figure(GroupColumn::Tasks, 6, 2),
     figure(GroupColumn::Waiting, 8, 4),
@@ -29,12 +29,15 @@ const SPECS: [Spec<GroupColumn>; 12] = [
     figure(GroupColumn::PollP99, 9, 7),
     figure(GroupColumn::DelayP99, 9, 8),
     figure(GroupColumn::Wakes, 7, 12),
+    Spec { column: GroupColumn::Target, width: 15, grow: 10, rank: 5, right: false },
     Spec { column: GroupColumn::Where, width: 15, grow: 47, rank: 11, right: false },
 ];
 
 fn specs(app: &App) -> Vec<Spec<GroupColumn>> {
     let (sort, _) = app.group_sort;
-    with_mark(&SPECS, sort, sort.title())
+    let specs: Vec<_> =
+        SPECS.into_iter().filter(|spec| app.has_group_column(spec.column)).collect();
+    with_mark(&specs, sort, sort.title())
 }
 
 /// The column whose title is at `x`.
@@ -62,9 +65,15 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let rows = app.group_rows().iter().skip(app.groups.top()).take(visible);
     for (row, y) in rows.zip(area.y + 1..) {
         for place in &places {
-            cell(canvas, y, place, row);
+            match place.column {
+                GroupColumn::Target => {
+                    let name = app.model().target(row.target).map_or("", |model| model.name());
+                    place.put(canvas, y, name, canvas.look.dim(), false);
+                }
+                _ => cell(canvas, y, place, row),
+            }
         }
-        if app.groups.key() == Some(&row.name) {
+        if app.groups.key() == Some(&row.key()) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
@@ -84,7 +93,7 @@ pub(super) fn rows(height: u16) -> usize {
 /// The selected group; while none is selected, the one with the most stages.
 fn stages_of(app: &App) -> Option<&GroupRow> {
     let rows = app.group_rows();
-    let selected = rows.iter().find(|row| app.groups.key() == Some(&row.name));
+    let selected = rows.iter().find(|row| app.groups.key() == Some(&row.key()));
     selected.or_else(|| rows.iter().rev().max_by_key(|row| row.stages.len()))
 }
 
@@ -109,6 +118,9 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
             (compact_count(row.waiting as u64), look.warning())
         }
         GroupColumn::Waiting => ("0".to_owned(), plain),
+        GroupColumn::PollRate | GroupColumn::BusyShare if row.unknown => {
+            ("–".to_owned(), look.dim())
+        }
         GroupColumn::PollRate => (rate(row.poll_rate), plain),
         GroupColumn::Polls => (compact_count(row.polls), plain),
         GroupColumn::BusyShare => (percent_number(row.busy_share), look.share(row.busy_share)),
@@ -118,6 +130,7 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
         GroupColumn::DelayP99 => (optional(row.delay_p99_ns, bucket_duration), plain),
         GroupColumn::Wakes => (compact_count(row.wakes), plain),
         GroupColumn::Where => (row.location.to_string(), look.dim()),
+        GroupColumn::Target => return,
     };
     place.put(canvas, y, &text, style, place.column == GroupColumn::Where);
 }

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{Connection, ConsoleStats, Factor, Flavor, HogStats, Model, Target},
+    model::{Connection, ConsoleStats, Factor, Flavor, HogStats, TargetModel, Thresholds},
     text::{bucket_duration, duration, factor, optional},
 };
 
@@ -81,16 +81,17 @@ fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
 }
 
 fn parts(app: &App, look: Look) -> Vec<Part> {
-    let Some(snapshot) = app.model().snapshot() else {
+    let Some(model) = app.selected() else {
         return vec![
             left(2, "asynctop", look.title()),
             left(0, "waiting for the first sample", Style::new()),
         ];
     };
-    let runtime = snapshot.runtime.flavor.map(|flavor| match flavor {
+    let target = model.target();
+    let runtime = target.runtime.flavor.map(|flavor| match flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
         Flavor::MultiThread => {
-            format!("multi-thread {}{}", look.glyph("×", "x"), snapshot.workers.len())
+            format!("multi-thread {}{}", look.glyph("×", "x"), target.workers.len())
         }
     });
     let mut parts = Vec::new();
@@ -101,27 +102,28 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     } else {
         parts.push(left(6, "asynctop", look.title()));
     }
-    parts.push(left(2, snapshot.description.name.to_string(), look.title()));
+    parts.push(left(2, model.name().to_string(), look.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
-    if let Some((text, style)) = connections(snapshot, look) {
+    if let Some((text, style)) = connections(app, look) {
         parts.push(left(1, text, style));
     }
-    parts.push(left(8, format!("up {}", duration(snapshot.runtime.uptime_ns)), look.dim()));
+    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), look.dim()));
     parts.push(left(9, pace(app), look.dim()));
-    if let Some(lab) = &snapshot.lab {
+    if let Some(lab) = &target.lab {
         parts.extend(lab.console.as_ref().map(|served| console(served, look)));
         hog(&mut parts, &lab.hog, look);
     }
-    figures(&mut parts, app.model(), look);
+    figures(&mut parts, model, app.model().thresholds(), look);
     parts
 }
 
 /// How the connections stand, if there are any.
-fn connections(snapshot: &Target, look: Look) -> Option<(String, Style)> {
-    let targets = &snapshot.targets;
+fn connections(app: &App, look: Look) -> Option<(String, Style)> {
+    let targets = app.model().targets().iter().map(TargetModel::target);
+    let targets: Vec<_> = targets.filter(|target| target.connection.is_remote()).collect();
     let live = targets.iter().filter(|target| target.connection.is_live()).count();
     let gaps = targets.iter().any(|target| target.losses.is_incomplete());
-    match (targets.as_slice(), live) {
+    match (&targets[..], live) {
         ([], _) => None,
         (all, live) if live == all.len() && gaps => Some(("incomplete".to_owned(), look.warning())),
         ([_], 1) => Some(("connected".to_owned(), look.good())),
@@ -130,7 +132,7 @@ fn connections(snapshot: &Target, look: Look) -> Option<(String, Style)> {
             let text = match one.connection {
                 Connection::Connecting => "connecting",
                 Connection::Stale { .. } => "STALE",
-                _ if one.process == 0 => "not connected",
+                _ if one.epoch == 0 => "not connected",
                 _ => "DISCONNECTED",
             };
             Some((text.to_owned(), look.critical()))
@@ -192,9 +194,9 @@ fn console(served: &ConsoleStats, look: Look) -> Part {
 }
 
 /// The two numbers.
-fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
+fn figures(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, look: Look) {
     let delay = model.lag().p99_ns;
-    let style = look.length(model.thresholds(), delay.unwrap_or(0), look.title());
+    let style = look.length(thresholds, delay.unwrap_or(0), look.title());
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
     parts.push(right(3, text, style).or_longer(long));
@@ -206,9 +208,8 @@ fn figures(parts: &mut Vec<Part>, model: &Model, look: Look) {
         Factor::Times(n) => (factor(n.max(1.0)), look.good()),
     };
     let mut part = right(0, format!("slowdown {}{text}", look.glyph("×", "x")), style);
-    let standstill = model.slowdown().standstill_since_ns.zip(model.snapshot());
-    if let Some((since_ns, snapshot)) = standstill {
-        let lasted = duration(snapshot.taken_ns.saturating_sub(since_ns));
+    if let Some(since_ns) = model.slowdown().standstill_since_ns {
+        let lasted = duration(model.target().taken_ns.saturating_sub(since_ns));
         let long = format!("{}: no work done for {lasted}", part.text);
         part = part.or_longer(long);
     }

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 
 use super::{canvas::Pieces, theme::Look};
 use crate::{
-    model::{Entry, Model},
+    model::{Entry, TargetModel},
     probe::PollKind,
     text::duration,
     watch::Cost,
@@ -24,9 +24,9 @@ const LISTED: usize = 6;
 const NAMED: usize = 4;
 
 /// The lines, none if there was no long poll that matters here.
-pub(super) fn lines(model: &Model, look: Look, key: u64) -> Vec<Pieces> {
+pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
     let mut lines = Vec::new();
-    let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let now = model.target().taken_ns;
     let own = model.blame().of_task(key).count();
     if own > 0 {
         lines.push(Pieces::new());

@@ -227,7 +227,7 @@ pub fn hit_target(app: &App, size: Size, x: u16, y: u16) -> Option<HitTarget> {
         (Screen::Groups, 0) => groups::column_at(app, body.width, x).map(HitTarget::GroupColumn),
         (Screen::Tasks, _) => row(app.tasks.top(), app.order().len()),
         (Screen::Groups, _) => row(app.groups.top(), app.group_rows().len()),
-        (Screen::Workers, _) => row(app.workers.top(), app.model().workers().len()),
+        (Screen::Workers, _) => row(app.workers.top(), app.worker_rows().len()),
         (Screen::Findings, _) if line > rows(app, size.width, size.height) => None,
         (Screen::Resources, _) => row(app.resource_cursor.top(), app.resource_rows().len()),
         (Screen::Timeline, _) => timeline::moment_at(app, body, x, y),

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{AsyncOpStats, ResourceRow, ResourceStats, Resources},
+    model::{
+        AsyncOpStats, ResourceKey, ResourceRow, ResourceStats, Resources, Target, TargetModel,
+    },
     text::{compact_count, count, duration},
 };
 
@@ -56,14 +58,11 @@ fn title(part: Part) -> &'static str {
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
-    let resources = match app.resources() {
-        Ok(resources) => resources,
-        Err(reason) => {
-            canvas.put(area.x, area.y, area.width, &format!(" –  {reason}"), look.dim());
-            return;
-        }
-    };
-    let several = app.model().snapshot().is_some_and(|snapshot| snapshot.targets.len() > 1);
+    if let (Err(reason), false) = (app.resources(), app.has_several_targets()) {
+        canvas.put(area.x, area.y, area.width, &format!(" –  {reason}"), look.dim());
+        return;
+    }
+    let several = app.has_several_targets();
     let specs = SPECS.into_iter().filter(|spec| spec.column != Part::Target || several);
     let places = places(&specs.collect::<Vec<_>>(), Part::Type, area.width);
     for place in &places {
@@ -73,11 +72,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let visible = usize::from(area.height).saturating_sub(1);
     let rows = app.resource_rows().iter().skip(app.resource_cursor.top()).take(visible);
     for (row, y) in rows.zip(area.y + 1..) {
-        let Some(resource) = resources.resources.get(row.at) else { continue };
+        let Some((target, resource)) = app.resource(row.key) else { continue };
         for place in &places {
-            cell(app, canvas, y, place, resource, row);
+            cell(target, canvas, y, place, resource, row);
         }
-        if app.resource_cursor.key() == Some(&resource.key) {
+        if app.resource_cursor.key() == Some(&row.key) {
             canvas.highlight(Rect::new(area.x, y, area.width, 1), look.selected());
         }
     }
@@ -91,7 +90,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 fn cell(
-    app: &App,
+    target: &TargetModel,
     canvas: &mut Canvas<'_>,
     y: u16,
     place: &Place<Part>,
@@ -109,32 +108,33 @@ fn cell(
         Part::Longest if waits => (duration(row.longest_ns), plain),
         Part::Longest => ("–".to_owned(), look.dim()),
         Part::Holder => match (resource.holder, resource.is_taken) {
-            (Some(key), _) => (name(app, key), plain),
+            (Some(key), _) => (name(target.target(), key), plain),
             (None, Some(true)) => ("unknown".to_owned(), plain),
             (None, _) => ("–".to_owned(), look.dim()),
         },
         Part::State => (resource.state.to_string(), plain),
-        Part::Target => (resource.target.to_string(), look.dim()),
+        Part::Target => (target.name().to_string(), look.dim()),
         Part::Where => (resource.location.to_string(), look.dim()),
     };
     place.put(canvas, y, &text, style, place.column == Part::Where);
 }
 
 /// The name of a task.
-fn name(app: &App, key: u64) -> String {
-    app.task(key).map_or("?".to_owned(), |task| task.meta.name.to_string())
+fn name(target: &Target, key: u64) -> String {
+    target.task(key).map_or("?".to_owned(), |task| task.meta.name.to_string())
 }
 
 /// Everything that is known of one resource.
-pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
-    let Some(resource) = app.resources().ok().and_then(|resources| resources.resource(key)) else {
+pub(super) fn detail(app: &App, look: Look, key: ResourceKey) -> Vec<Pieces> {
+    let Some((model, resource)) = app.resource(key) else {
         let text = " this resource no longer exists; Esc: back";
         return vec![vec![(text.to_owned(), look.dim())]];
     };
-    let Ok(resources) = app.resources() else { return Vec::new() };
+    let target = &**model.target();
+    let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
-        (Some(task), _) => Some(format!("{}, the last task to acquire it", name(app, task))),
+        (Some(task), _) => Some(format!("{}, the last task to acquire it", name(target, task))),
         (None, Some(true)) => Some("unknown: acquired before the connection".to_owned()),
         (None, Some(false)) => Some("no task".to_owned()),
         (None, None) => None,
@@ -157,21 +157,21 @@ pub(super) fn detail(app: &App, look: Look, key: u64) -> Vec<Pieces> {
         let text = format!(" part of {} {}", parent.type_name, parent.id);
         lines.push(vec![(text, look.dim())]);
     }
-    let parts = resources.resources.iter().filter(|part| part.parent == Some(key));
+    let parts = resources.resources.iter().filter(|part| part.parent == Some(key.id));
     let parts: Vec<&ResourceStats> = parts.collect();
     for part in &parts {
         let text = format!(" contains a {}: {}", part.type_name, part.state);
         lines.push(vec![(text, look.dim())]);
     }
     lines.push(Pieces::new());
-    lines.extend(operations(app, look, resources, key, &parts));
+    lines.extend(operations(look, target, resources, key.id, &parts));
     lines
 }
 
 /// What tasks do with a resource and its parts.
 fn operations(
-    app: &App,
     look: Look,
+    target: &Target,
     resources: &Resources,
     key: u64,
     parts: &[&ResourceStats],
@@ -192,12 +192,12 @@ fn operations(
             look.title(),
         )]);
     }
-    lines.extend(ops.into_iter().map(|op| operation(app, look, op)));
+    lines.extend(ops.into_iter().map(|op| operation(look, target, op)));
     lines
 }
 
-fn operation(app: &App, look: Look, op: &AsyncOpStats) -> Pieces {
-    let task = op.task.map_or("–".to_owned(), |task| name(app, task));
+fn operation(look: Look, target: &Target, op: &AsyncOpStats) -> Pieces {
+    let task = op.task.map_or("–".to_owned(), |task| name(target, task));
     let line = format!(
         " {:>6} {:<26} {:<20} {:>8} {:>7}  {}",
         op.id,
@@ -211,17 +211,21 @@ fn operation(app: &App, look: Look, op: &AsyncOpStats) -> Pieces {
 }
 
 /// What a task waits for.
-pub(super) fn waits_of(app: &App, look: Look, key: u64) -> Vec<Pieces> {
-    let Ok(resources) = app.resources() else { return Vec::new() };
+pub(super) fn waits_of(
+    look: Look,
+    target: &Target,
+    resources: &Resources,
+    key: u64,
+) -> Vec<Pieces> {
     let ops = resources.of_task(key).filter(|op| op.is_waiting());
     // The innermost says the same once more.
     let ops: Vec<&AsyncOpStats> = ops.collect();
     let is_inner = |op: &AsyncOpStats| ops.iter().any(|other| op.parent == Some(other.key));
     let outer = ops.iter().filter(|op| !is_inner(op));
-    outer.map(|op| vec![(wait(app, resources, op), look.title())]).collect()
+    outer.map(|op| vec![(wait(target, resources, op), look.title())]).collect()
 }
 
-fn wait(app: &App, resources: &Resources, op: &AsyncOpStats) -> String {
+fn wait(target: &Target, resources: &Resources, op: &AsyncOpStats) -> String {
     let resource = op.resource.and_then(|key| resources.resource(key));
     let mut text = format!(" waiting for {} in {}", duration(op.age_ns), op.source);
     if let Some(resource) = resource {
@@ -230,7 +234,7 @@ fn wait(app: &App, resources: &Resources, op: &AsyncOpStats) -> String {
             text += &format!(" ({})", resource.state);
         }
         if let Some(holder) = resource.holder {
-            text += &format!(", held by {}", name(app, holder));
+            text += &format!(", held by {}", name(target, holder));
         }
     }
     text

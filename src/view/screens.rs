@@ -106,12 +106,12 @@ fn no_timeline() {
     stage.keys(" 4");
     screen!("timeline_frozen_before_80x24", stage, 80 x 24);
     stage.keys(" ");
-    let mut without = (*stage.world.step()).clone();
+    let mut without = stage.world.step();
     without.timeline = None;
     let reason = "not available over console-subscriber";
     let description = (*without.description).clone();
     without.description = description.without([FieldId::Timeline], reason).into();
-    stage.show(without.into());
+    stage.show(&without.into());
     screen!("timeline_none_80x24", stage, 80 x 24);
 }
 
@@ -176,7 +176,7 @@ fn details() {
 #[test]
 fn what_a_long_poll_cost_the_others() {
     let mut stage = Stage::new();
-    let mut snapshot = (*stage.world.step()).clone();
+    let mut snapshot = stage.world.step();
     let names = ["conn-3", "conn-4", "ping-1"].map(|name| {
         let task = snapshot.tasks.iter().find(|task| &*task.meta.name == name);
         task.map(|task| (task.key, task.meta.name.clone())).expect("it is there")
@@ -190,7 +190,7 @@ fn what_a_long_poll_cost_the_others() {
         cost: Some(cost.into()),
         ..Evidence::computing(culprit, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
-    stage.show(snapshot.into());
+    stage.show(&snapshot.into());
     stage.keys("/conn-3<Enter>j<Enter>");
     screen!("detail_cost_80x24", stage, 80 x 24);
     stage.keys("<Esc>/<BS>4<Enter>j<Enter>");
@@ -342,7 +342,7 @@ proptest! {
             stage.hog(S);
         }
         stage.keys(&keys).pass(S);
-        let mut snapshot = (*stage.world.step()).clone();
+        let mut snapshot = stage.world.step();
         for (task, seed) in snapshot.tasks.iter_mut().zip(&figures) {
             task.meta = testing::task(*seed, &name).meta;
             (task.polls, task.wakes, task.since_ns) = (*seed, seed / 3, *seed);
@@ -352,7 +352,7 @@ proptest! {
         if !lab {
             snapshot.lab = None;
         }
-        stage.show(snapshot.into());
+        stage.show(&snapshot.into());
         let buffer = stage.buffer(width, height);
         let harmful = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
         prop_assert!(!buffer.content().iter().any(|cell| harmful(cell.symbol())));

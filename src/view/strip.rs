@@ -28,7 +28,7 @@ pub(super) fn lines(app: &App, width: u16, height: u16) -> u16 {
         return targets.min((height / 4).max(1));
     }
     let most = height / 5;
-    let workers = u16::try_from(app.model().workers().len()).unwrap_or(u16::MAX);
+    let workers = u16::try_from(app.worker_rows().len()).unwrap_or(u16::MAX);
     let lines = workers.div_ceil((width / WORKER).max(1));
     // Too many to show each: one line sums them up.
     if lines > most.max(1) { 1 } else { lines }
@@ -39,7 +39,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if targets::lines(app, area.width).is_some() {
         return targets::draw(app, canvas, area);
     }
-    let (workers, thresholds) = (app.model().workers(), app.model().thresholds());
+    let (workers, thresholds) = (app.worker_rows(), app.model().thresholds());
     let columns = (area.width / WORKER).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {
         return sum(workers, thresholds, canvas, area);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Connection, TargetFigures},
+    model::{Connection, Model, Target},
     text::{count, wrap},
 };
 
@@ -30,22 +30,21 @@ It listens on 127.0.0.1:6669, or on the address in TOKIO_CONSOLE_BIND.";
 /// How many lines the targets take in this width, gaps and all; `None` for a source without
 /// any.
 pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
-    let (snapshot, look) = (app.live_model().snapshot()?, Look::new(app.settings));
-    let lines = |target| all_lines(look, target, snapshot.taken_ns, width).len();
-    let all: usize = snapshot.targets.iter().map(lines).sum();
-    (!snapshot.targets.is_empty()).then(|| u16::try_from(all).unwrap_or(u16::MAX))
+    let look = Look::new(app.settings);
+    let lines = |target| all_lines(look, target, width).len();
+    let all: usize = remote(app.live_model()).map(lines).sum();
+    (all > 0).then(|| u16::try_from(all).unwrap_or(u16::MAX))
 }
 
 /// All lines of all targets; where there is no room, one line each, those first that are worst
 /// off, and a last one that sums up the others.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     // The state of a connection is the current one, also while the screen is frozen.
-    let Some(snapshot) = app.live_model().snapshot() else { return };
-    let (look, taken_ns) = (canvas.look, snapshot.taken_ns);
+    let look = canvas.look;
     let room = usize::from(area.height);
-    let all = snapshot.targets.iter();
+    let all = remote(app.live_model());
     let mut lines: Vec<Pieces> =
-        all.clone().flat_map(|target| all_lines(look, target, taken_ns, area.width)).collect();
+        all.clone().flat_map(|target| all_lines(look, target, area.width)).collect();
     if lines.len() > room {
         let mut targets: Vec<_> = all.collect();
         if targets.len() > room {
@@ -55,7 +54,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             true => targets.split_off(room.saturating_sub(1)),
             false => Vec::new(),
         };
-        lines = targets.iter().map(|target| line(look, target, taken_ns)).collect();
+        lines = targets.iter().map(|target| line(look, target)).collect();
         let live = rest.iter().filter(|target| target.connection.is_live()).count();
         if !rest.is_empty() {
             let text = format!(" and {} more targets, {live} connected", rest.len());
@@ -67,57 +66,63 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+/// The targets that are watched over connections.
+fn remote(model: &Model) -> impl Iterator<Item = &Target> + Clone {
+    let targets = model.targets().iter().map(|model| &**model.target());
+    targets.filter(|target| target.connection.is_remote())
+}
+
 /// The worse off a target is, the less.
-fn trouble(target: &TargetFigures) -> u8 {
+fn trouble(target: &Target) -> u8 {
     match target.connection {
         Connection::Lost { .. } => 0,
         Connection::Stale { .. } => 1,
         Connection::Connecting => 2,
         Connection::Connected if !target.losses.words().is_empty() => 3,
-        Connection::Connected => 4,
+        Connection::Connected | Connection::InProcess => 4,
     }
 }
 
 /// A target's line, and more of them if what is known to be missing is longer.
-fn all_lines(look: Look, target: &TargetFigures, taken_ns: u64, width: u16) -> Vec<Pieces> {
-    let whole = line(look, target, taken_ns);
+fn all_lines(look: Look, target: &Target, width: u16) -> Vec<Pieces> {
+    let whole = line(look, target);
     let wide: usize = whole.iter().map(|(text, _)| text.width()).sum();
     let gaps = gaps(target);
     let (Some(gaps), true) = (gaps, wide > usize::from(width)) else { return vec![whole] };
     const INDENT: &str = "   ";
     let below = wrap(&gaps, usize::from(width).saturating_sub(INDENT.len() + 1));
     let below = below.into_iter().map(|text| vec![(format!("{INDENT}{text}"), look.warning())]);
-    [head(look, target, taken_ns)].into_iter().chain(below).collect()
+    [head(look, target)].into_iter().chain(below).collect()
 }
 
 /// A target in one line.
-fn line(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
-    let mut pieces = head(look, target, taken_ns);
+fn line(look: Look, target: &Target) -> Pieces {
+    let mut pieces = head(look, target);
     pieces.extend(gaps(target).map(|gaps| (format!("  {gaps}"), look.warning())));
     pieces
 }
 
 /// How the connection stands, and how many tasks there are.
-fn head(look: Look, target: &TargetFigures, taken_ns: u64) -> Pieces {
+fn head(look: Look, target: &Target) -> Pieces {
     let (sign, style) = match &target.connection {
         Connection::Connecting => (look.glyph("○", "o"), look.dim()),
-        Connection::Connected => (look.glyph("●", "*"), look.good()),
+        Connection::Connected | Connection::InProcess => (look.glyph("●", "*"), look.good()),
         Connection::Stale { .. } => (look.glyph("▲", "!"), look.warning()),
         Connection::Lost { .. } => (look.glyph("×", "x"), look.critical()),
     };
     let mut pieces: Pieces = vec![
         (format!(" {sign} "), style),
-        (target.name.to_string(), look.title()),
-        (format!("  {}", target.status(taken_ns)), style),
+        (target.description.name.to_string(), look.title()),
+        (format!("  {}", target.status()), style),
     ];
-    if target.process > 0 {
-        pieces.push((format!("  {} tasks", count(target.tasks)), Style::new()));
+    if target.epoch > 0 {
+        pieces.push((format!("  {} tasks", count(target.runtime.measured_tasks)), Style::new()));
     }
     pieces
 }
 
 /// What is known to be missing.
-fn gaps(target: &TargetFigures) -> Option<String> {
+fn gaps(target: &Target) -> Option<String> {
     let incomplete = if target.losses.is_incomplete() { "incomplete: " } else { "" };
     let words = target.losses.words();
     (!words.is_empty()).then(|| format!("{incomplete}{}", words.join(", ")))
@@ -126,16 +131,16 @@ fn gaps(target: &TargetFigures) -> Option<String> {
 /// Says what is waited for, if nothing has come from any target yet; returns whether it
 /// did.
 pub(super) fn waiting(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
-    let Some(snapshot) = app.model().snapshot() else { return false };
-    let silent = |target: &TargetFigures| target.process == 0;
-    if snapshot.targets.is_empty() || !snapshot.targets.iter().all(silent) {
+    let mut targets = remote(app.model()).peekable();
+    let is_silent = |target: &Target| target.epoch == 0;
+    if targets.peek().is_none() || !targets.clone().all(is_silent) {
         return false;
     }
     let look = canvas.look;
     let width = usize::from(area.width).saturating_sub(2);
     let mut lines: Vec<(String, Style)> = Vec::new();
-    for target in &snapshot.targets {
-        let text = format!("waiting for {}: {}", target.name, target.status(snapshot.taken_ns));
+    for target in targets {
+        let text = format!("waiting for {}: {}", target.description.name, target.status());
         lines.extend(wrap(&text, width).into_iter().map(|line| (line, look.title())));
     }
     lines.push((String::new(), Style::new()));

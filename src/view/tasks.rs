@@ -61,18 +61,23 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let visible = usize::from(area.height).saturating_sub(1);
     for (row, y) in (app.tasks.top()..app.order().len()).take(visible).zip(area.y + 1..) {
-        let Some(task) = app.task_in_row(row) else { continue };
-        let rates = app.model().rates(app.order()[row] as usize);
+        let Some((model, task, rates)) = app.model().task_of_row(app.order()[row]) else {
+            continue;
+        };
         for place in &places {
-            cell(canvas, y, place, task, rates, app.model().thresholds());
+            let (text, style) = match place.column {
+                Column::Target => (model.name().to_string(), canvas.look.dim()),
+                column => cell(canvas.look, column, task, rates, app.model().thresholds()),
+            };
+            place.put(canvas, y, &text, style, place.column == Column::Where);
         }
-        if app.tasks.key() == Some(&task.key) {
+        if app.tasks.key() == Some(&model.target().task_key(task.key)) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
         }
     }
     if app.order().is_empty() && visible > 0 {
-        let text = match (app.model().snapshot(), app.filter.is_empty()) {
+        let text = match (app.target(), app.filter.is_empty()) {
             (None, _) => "waiting for the first sample",
             (_, true) => "no tasks",
             _ => "no task matches the filter; Esc clears it",
@@ -83,7 +88,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// The title of a column, which says so where its figures are of less than all.
 pub(super) fn title(app: &App, look: Look, column: Column) -> &'static str {
-    let snapshot = app.model().snapshot();
+    let snapshot = app.target();
     let is_least =
         |field| snapshot.is_some_and(|target| target.description.accuracy(field).is_lower_bound());
     match column {
@@ -120,18 +125,17 @@ pub(super) fn head<C>(
     }
 }
 
+/// The text and style of a column other than `Target`.
 fn cell(
-    canvas: &mut Canvas<'_>,
-    y: u16,
-    place: &Place<Column>,
+    look: Look,
+    column: Column,
     task: &TaskStats,
     rates: TaskRates,
     thresholds: &Thresholds,
-) {
-    let look = canvas.look;
+) -> (String, Style) {
     let over = task.state.is_done();
     let plain = if over { look.dim() } else { Style::new() };
-    let (text, style) = match place.column {
+    match column {
         Column::Id => (task.meta.id.to_string(), plain),
         Column::State => (look.sign(task.state).to_owned(), look.state(task.state)),
         Column::Name if rates.new => (task.meta.name.to_string(), look.good()),
@@ -154,11 +158,10 @@ fn cell(
         Column::MaxDelay => (duration(task.max_delay_ns), plain),
         Column::Wakes => (compact_count(task.wakes), plain),
         Column::SelfWakes => (compact_count(task.self_wakes), plain),
-        Column::Target => (task.meta.target.to_string(), look.dim()),
         Column::Doing => (doing(task), plain),
         Column::Where => (task.meta.location.to_string(), look.dim()),
-    };
-    place.put(canvas, y, &text, style, place.column == Column::Where);
+        Column::Target => (String::new(), plain),
+    }
 }
 
 /// What it says that it does, or how it ended.

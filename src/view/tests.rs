@@ -100,7 +100,7 @@ fn moment(quarters: u64, hog: bool) -> Target {
 fn after(quarters: u64, hog: bool, settings: Settings) -> App {
     let mut app = App::new(settings, Duration::from_millis(250));
     for quarter in 1..=quarters {
-        app.advance(Arc::new(moment(quarter, hog)), Duration::ZERO);
+        app.advance(&moment(quarter, hog).into(), Duration::ZERO);
     }
     app
 }
@@ -173,7 +173,7 @@ fn a_frozen_picture_says_so_and_stays() {
     let mut app = calm();
     press(&mut app, " ");
     for quarter in 9..=12 {
-        app.advance(Arc::new(moment(quarter, false)), Duration::ZERO);
+        app.advance(&moment(quarter, false).into(), Duration::ZERO);
     }
     insta::assert_snapshot!(shown(&mut app, 80, 12));
 }
@@ -189,8 +189,8 @@ fn the_details_of_a_task() {
         distributions.delays.record(40_000);
     }
     let mut next = moment(9, false);
-    next.distributions.push((Subject::Task(key), distributions));
-    app.advance(Arc::new(next), Duration::ZERO);
+    next.distributions.push((Subject::Task(key.id), distributions));
+    app.advance(&next.into(), Duration::ZERO);
     insta::assert_snapshot!(shown(&mut app, 90, 40));
 }
 
@@ -227,7 +227,8 @@ fn the_selection_follows_the_task_over_new_orders() {
         press(&mut app, keys);
         assert_eq!(app.tasks.key().copied(), selected, "after {keys:?}");
         let row = app.tasks.row();
-        assert_eq!(app.task_in_row(row).map(|task| task.key), selected);
+        let (model, task, _) = app.model().task_of_row(app.order()[row]).expect("a row");
+        assert_eq!(Some(model.target().task_key(task.key)), selected);
     }
 }
 
@@ -238,7 +239,7 @@ fn a_cancel_is_asked_twice_and_any_other_key_takes_it_back() {
     press(&mut app, "j");
     let task = app.tasks.key().copied().expect("selected");
     assert_eq!(key(&mut app), None);
-    assert_eq!(key(&mut app), Some(Effect::Lab(Command::Cancel(task))));
+    assert_eq!(key(&mut app), Some(Effect::Lab(Command::Cancel(task.id))));
     assert_eq!(press(&mut app, "xjx"), None, "j took it back");
 }
 
@@ -262,7 +263,7 @@ fn the_hog_that_was_asked_for_comes_once_there_is_a_baseline() {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     app.release_hog = true;
     let effects: Vec<_> = (1..12)
-        .filter_map(|quarter| app.advance(Arc::new(moment(quarter, false)), Duration::ZERO))
+        .filter_map(|quarter| app.advance(&moment(quarter, false).into(), Duration::ZERO))
         .collect();
     assert_eq!(effects, [Effect::Lab(Command::ReleaseHog)]);
 }
@@ -274,8 +275,8 @@ fn a_hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
         let mut next = moment(quarter, false);
         next.epoch += 1;
         next.lab.as_mut().expect("a lab").hog.restarts = true;
-        let effect = app.advance(Arc::new(next), Duration::ZERO);
-        (app.model().slowdown().baseline_ns, effect)
+        let effect = app.advance(&next.into(), Duration::ZERO);
+        (app.model().only().slowdown().baseline_ns, effect)
     });
     let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
     assert_eq!((baseline_ns, effect), (1_000_000_000, Some(Effect::Lab(Command::ReleaseHog))));
@@ -287,7 +288,7 @@ fn a_new_runtime_ends_what_belonged_to_the_old_one() {
     press(&mut app, "j\n");
     let mut next = moment(9, false);
     next.epoch += 1;
-    app.advance(Arc::new(next), Duration::ZERO);
+    app.advance(&next.into(), Duration::ZERO);
     assert_eq!((&app.overlay, app.tasks.key()), (&Overlay::None, None));
 }
 
@@ -309,7 +310,7 @@ proptest! {
         meta.name = name.as_str().into();
         next.tasks[0].polls = huge;
         next.tasks[0].busy_ns = huge;
-        app.advance(Arc::new(next), Duration::ZERO);
+        app.advance(&next.into(), Duration::ZERO);
         press(&mut app, &keys);
         let terminal = draw(&mut app, width, height);
         for cell in terminal.backend().buffer().content() {

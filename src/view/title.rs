@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::{Canvas, Pieces};
 use crate::{
     app::{App, Overlay, Prompt, Screen},
-    model::FieldId,
+    model::{FieldId, Target},
     text::{duration, optional},
 };
 
@@ -43,7 +43,7 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
         (_, Screen::Tasks) => {
             let mut pieces = vec![(format!(" Tasks {}", tasks(app)), look.title())];
             if let Some(group) = &app.query.group {
-                pieces.push((format!("  in group {group}"), look.title()));
+                pieces.push((format!("  in group {}", group.name), look.title()));
             }
             pieces.push(sorted(app.query.sort.title(), app.query.descending));
             pieces
@@ -55,19 +55,19 @@ fn subject(app: &App, canvas: &Canvas<'_>) -> Pieces {
         }
         (_, Screen::Workers) => {
             // Every runtime has one: a source without any knows nothing of them.
-            let workers = match app.model().workers().len() {
+            let workers = match app.worker_rows().len() {
                 0 => "–".to_owned(),
                 n => n.to_string(),
             };
             vec![(format!(" Workers {workers}"), look.title())]
         }
         (_, Screen::Timeline) => {
-            let (from, to) = app.timeline.window(app.model().timeline());
+            let (from, to) = app.timeline.window(app.polls());
             let span = duration(to.saturating_sub(from));
             vec![(" Timeline".into(), look.title()), (format!("  {span} across"), look.dim())]
         }
         (_, Screen::Findings) => findings(app, canvas),
-        (_, Screen::Lab) => match app.model().snapshot().and_then(|s| s.lab.as_ref()) {
+        (_, Screen::Lab) => match app.lab_stats() {
             Some(lab) => vec![(format!(" Lab {}", lab.scenario), look.title())],
             None => vec![(" Lab".into(), look.title())],
         },
@@ -80,13 +80,19 @@ fn findings(app: &App, canvas: &Canvas<'_>) -> Pieces {
     vec![(format!(" Findings {active} active"), canvas.look.title()), (resolved, canvas.look.dim())]
 }
 
-/// Shown tasks, living tasks, and those that are not measured.
+/// Shown tasks, living tasks, and those that are not measured, of all targets.
 fn tasks(app: &App) -> String {
-    let Some(snapshot) = app.model().snapshot() else { return "–".into() };
-    let measured = snapshot.runtime.measured_tasks;
-    let alive = match snapshot.description.get(FieldId::AliveTasks, snapshot.runtime.alive_tasks) {
-        // Between Tokio's count and ours tasks come and go: a few more are no news.
-        Ok(alive) if alive > measured + 2 => {
+    let targets = || app.model().targets().iter().map(|model| &**model.target());
+    if targets().next().is_none() {
+        return "–".into();
+    }
+    let measured: u64 = targets().map(|target| target.runtime.measured_tasks).sum();
+    let alive = |target: &Target| {
+        target.description.get(FieldId::AliveTasks, target.runtime.alive_tasks).ok()
+    };
+    let alive = match targets().map(alive).sum::<Option<u64>>() {
+        // Tasks start and end between the two counts: a few more are not unmeasured ones.
+        Some(alive) if alive > measured + 2 => {
             format!("{measured}/{alive} ({} not measured)", alive - measured)
         }
         _ => measured.to_string(),
@@ -120,12 +126,12 @@ fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
 
 /// The runnable tasks and Tokio's queues, abbreviated if there is little room.
 fn queues(app: &App, room: usize) -> String {
-    let Some(snapshot) = app.model().snapshot() else { return String::new() };
+    let Some(snapshot) = app.target() else { return String::new() };
     let runtime = &snapshot.runtime;
     let count = |field, value: u64| {
         optional(snapshot.description.get(field, value).ok(), |value| value.to_string())
     };
-    let runnable = app.model().lag().waiting;
+    let runnable = app.selected().map_or(0, |model| model.lag().waiting);
     let (injection, pool) = (
         count(FieldId::InjectionQueue, runtime.global_queue),
         count(FieldId::BlockingThreads, runtime.blocking_threads),

@@ -70,8 +70,8 @@ fn title(part: Part) -> &'static str {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let workers = app.model().workers();
-    let Some(snapshot) = app.model().snapshot() else { return };
+    let workers = app.worker_rows();
+    let Some(snapshot) = app.target() else { return };
     if workers.is_empty() {
         let reason = snapshot.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
         let text = format!("–  workers: {reason}");

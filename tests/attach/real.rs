@@ -12,7 +12,7 @@ use std::{
 
 use asynctop::{
     model::{Connection, Model, Subscription, Suspect, Target},
-    source::{AttachSource, Source},
+    source::{Connections, Source, attach::AttachSource},
 };
 use console_subscriber::ConsoleLayer;
 use tokio::time::sleep;
@@ -113,13 +113,13 @@ impl Watching {
         let subscription = Subscription { resources: true, ..Subscription::default() };
         let begin = Instant::now();
         loop {
-            let snapshot = Arc::new(self.source.snapshot(&subscription));
-            self.model.advance(Arc::clone(&snapshot));
-            if is_so(&snapshot, &self.model) {
-                return snapshot;
+            self.model.advance(&self.source.sample(&subscription).into());
+            let snapshot = self.model.targets()[0].target();
+            if is_so(snapshot, &self.model) {
+                return Arc::clone(snapshot);
             }
             let found = self.model.all_findings();
-            assert!(begin.elapsed() < PATIENCE, "no {what}: {:?} {found:?}", snapshot.targets);
+            assert!(begin.elapsed() < PATIENCE, "no {what}: {:?} {found:?}", snapshot.connection);
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -134,7 +134,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     let place: PathBuf = place();
     let mut program = Program::start(&place);
     let address = format!("unix:{}", place.display()).parse().unwrap();
-    let source = AttachSource::start(&[address]).unwrap();
+    let source = Connections::open(&[address]).unwrap().sources.remove(0);
     let mut watching = Watching { source, model: Model::default() };
 
     let snapshot = watching.wait_for("sleepers that were polled", |s, _| {
@@ -165,14 +165,13 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     });
 
     program.kill();
-    let lost = |s: &Target| matches!(s.targets[0].connection, Connection::Lost { .. });
+    let lost = |s: &Target| matches!(s.connection, Connection::Lost { .. });
     watching.wait_for("end of the connection", |s, _| lost(s));
     std::fs::remove_file(&place).unwrap();
     drop(program);
     let _next = Program::start(&place);
-    let snapshot = watching.wait_for("successor", |s, _| {
-        s.targets[0].process == 2 && !lost(s) && key(s, "sleeper-5").is_some()
-    });
+    let snapshot = watching
+        .wait_for("successor", |s, _| s.epoch == 2 && !lost(s) && key(s, "sleeper-5").is_some());
     let sleepers = snapshot.tasks.iter().filter(|task| &*task.meta.group == "sleeper");
     assert_eq!(sleepers.count(), 5, "those of the first one are not mixed with them");
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use asynctop::{
-    model::{Connection, Subject, Subscription, Target},
-    source::{Address, AttachSource, Source},
+    model::{Connection, Subject, Subscription, Target, TargetId},
+    source::{Address, Connections, Source, attach::AttachSource},
 };
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
@@ -25,16 +25,18 @@ struct Watching {
     subscription: Subscription,
 }
 
-fn watch(targets: &[&ConsoleServer]) -> Watching {
-    let addresses: Vec<Address> =
-        targets.iter().map(|target| target.address().parse().unwrap()).collect();
-    let source = AttachSource::start(&addresses).unwrap();
+fn connect(address: Address) -> AttachSource {
+    Connections::open(&[address]).unwrap().sources.remove(0)
+}
+
+fn watch(target: &ConsoleServer) -> Watching {
+    let source = connect(target.address().parse().unwrap());
     Watching { source, subscription: Subscription::default() }
 }
 
 impl Watching {
     fn look(&mut self) -> Target {
-        self.source.snapshot(&self.subscription)
+        self.source.sample(&self.subscription)
     }
 
     /// Waits for a snapshot that is as it should be.
@@ -56,7 +58,7 @@ impl Watching {
             if is_so(&snapshot) {
                 return snapshot;
             }
-            assert!(begin.elapsed() < PATIENCE, "no {what}: {:?}", snapshot.targets);
+            assert!(begin.elapsed() < PATIENCE, "no {what}: {:?}", snapshot.connection);
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -69,16 +71,16 @@ fn names(snapshot: &Target) -> Vec<String> {
 }
 
 fn is_lost(snapshot: &Target) -> bool {
-    matches!(snapshot.targets[0].connection, Connection::Lost { .. })
+    matches!(snapshot.connection, Connection::Lost { .. })
 }
 
 #[test]
 fn the_first_snapshot_is_there_before_any_target_is() {
     let address: Address = format!("unix:{}", place().display()).parse().unwrap();
-    let mut source = AttachSource::start(&[address]).unwrap();
-    let snapshot = source.snapshot(&Subscription::default());
-    assert!(snapshot.tasks.is_empty() && snapshot.targets.len() == 1);
-    assert!(!snapshot.targets[0].connection.is_live());
+    let mut source = connect(address);
+    let snapshot = source.sample(&Subscription::default());
+    assert!(snapshot.tasks.is_empty());
+    assert!(!snapshot.connection.is_live());
 }
 
 #[test]
@@ -88,19 +90,17 @@ fn more_than_tonics_limit_is_read() {
     let first = update(many);
     assert!(prost::Message::encoded_len(&first) > 4 << 20);
     let target = ConsoleServer::start(first);
-    let snapshot = watch(&[&target]).wait_for("tasks", |s| s.tasks.len() == 50_000);
-    assert!(snapshot.targets[0].connection.is_live());
+    let snapshot = watch(&target).wait_for("tasks", |s| s.tasks.len() == 50_000);
+    assert!(snapshot.connection.is_live());
 }
 
 #[test]
 fn more_than_our_own_limit_is_not_and_that_is_said() {
     let name = "x".repeat(65 << 20);
     let target = ConsoleServer::start(update([(1, &*name, None)]));
-    let snapshot = watch(&[&target])
-        .wait_for("refusal", |s| s.targets[0].losses.unread_updates > 0 && is_lost(s));
-    let Connection::Lost { reason, .. } = &snapshot.targets[0].connection else {
-        panic!("it is lost")
-    };
+    let snapshot =
+        watch(&target).wait_for("refusal", |s| s.losses.unread_updates > 0 && is_lost(s));
+    let Connection::Lost { reason, .. } = &snapshot.connection else { panic!("it is lost") };
     assert_eq!(&**reason, "an update is larger than 64MiB");
     assert!(snapshot.tasks.is_empty());
 }
@@ -109,21 +109,21 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
 fn a_target_without_a_state_is_watched_all_the_same() {
     let manners = Manners { no_state: true, ..Manners::default() };
     let target = ConsoleServer::at(place(), update([(1, "a", None)]), manners);
-    let snapshot = watch(&[&target]).wait_for("tasks", |s| !s.tasks.is_empty());
-    assert!(!snapshot.targets[0].losses.paused);
+    let snapshot = watch(&target).wait_for("tasks", |s| !s.tasks.is_empty());
+    assert!(!snapshot.losses.paused);
 }
 
 #[test]
 fn a_target_that_another_client_has_paused_says_so() {
     let manners = Manners { paused: true, ..Manners::default() };
     let target = ConsoleServer::at(place(), update([(1, "a", None)]), manners);
-    watch(&[&target]).wait_for("pause", |s| s.targets[0].losses.paused);
+    watch(&target).wait_for("pause", |s| s.losses.paused);
 }
 
 #[test]
 fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
     let target = ConsoleServer::start(update([(1, "old", Some(0))]));
-    let mut watching = watch(&[&target]);
+    let mut watching = watch(&target);
     watching.wait_for("tasks", |s| names(s) == ["old"]);
     let path = target.path.clone();
     drop(target);
@@ -135,26 +135,25 @@ fn a_killed_target_is_known_at_once_and_its_successor_is_another() {
     assert_eq!((busy(&later), is_lost(&later)), (busy(&lost), true));
     let _next =
         ConsoleServer::at(path, update([(1, "new", None), (2, "too", None)]), Manners::default());
-    let next = watching.wait_for("successor", |s| s.targets[0].process == 2);
+    let next = watching.wait_for("successor", |s| s.epoch == 2);
     assert_eq!(names(&next), ["new", "too"]);
-    assert!(next.targets[0].connection.is_live());
+    assert!(next.connection.is_live());
 }
 
 #[test]
 fn a_target_that_falls_silent_is_stale_and_lives_again() {
     let target = ConsoleServer::start(update([(1, "a", None)]));
-    let mut watching = watch(&[&target]);
+    let mut watching = watch(&target);
     watching.wait_for("tasks", |s| !s.tasks.is_empty());
-    let stale = watching
-        .wait_for("silence", |s| matches!(s.targets[0].connection, Connection::Stale { .. }));
+    let stale = watching.wait_for("silence", |s| matches!(s.connection, Connection::Stale { .. }));
     assert_eq!(names(&stale), ["a"]);
-    watching.wait_while("life", |s| s.targets[0].connection.is_live(), || target.send(&nothing()));
+    watching.wait_while("life", |s| s.connection.is_live(), || target.send(&nothing()));
 }
 
 #[test]
 fn a_stuck_task_is_busy_on_and_on() {
     let target = ConsoleServer::start(update([(1, "hog", Some(5_000_000_000))]));
-    let mut watching = watch(&[&target]);
+    let mut watching = watch(&target);
     let first = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].busy_ns;
     // Less what the target may have taken to write its update.
     assert!(first >= 5_700_000_000, "the poll and a second before it: {first}");
@@ -164,17 +163,17 @@ fn a_stuck_task_is_busy_on_and_on() {
 }
 
 #[test]
-fn several_targets_are_one_table() {
+fn each_target_has_a_source() {
     let one = ConsoleServer::start(update([(1, "conn-1", None)]));
     let other = ConsoleServer::start(update([(1, "conn-2", None), (2, "x", None)]));
-    let snapshot = watch(&[&one, &other]).wait_for("both", |s| s.tasks.len() == 3);
-    assert!(snapshot.tasks.is_sorted_by_key(|task| task.key));
-    let of = |name: &str| {
-        let mut tasks = snapshot.tasks.iter();
-        tasks.find(|task| *task.meta.name == *name).map(|task| task.meta.target.to_string())
-    };
-    assert_eq!(of("conn-1"), Some(one.path.display().to_string()));
-    assert_eq!(of("x"), Some(other.path.display().to_string()));
+    let addresses = [&one, &other].map(|target| target.address().parse().unwrap());
+    let connections = Connections::open(&addresses).unwrap();
+    for (at, (source, target)) in connections.sources.into_iter().zip([&one, &other]).enumerate() {
+        let mut watching = Watching { source, subscription: Subscription::default() };
+        let sample = watching.wait_for("tasks", |s| s.tasks.len() == at + 1);
+        assert_eq!(sample.id, TargetId(at as u32));
+        assert_eq!(*sample.description.name, target.path.display().to_string());
+    }
 }
 
 #[test]
@@ -191,10 +190,11 @@ fn details_are_asked_for_by_the_id_of_the_wire() {
     };
     let manners = Manners { details: Some(details), ..Manners::default() };
     let target = ConsoleServer::at(place(), update([(4_711, "a", None)]), manners);
-    let mut watching = watch(&[&target]);
+    let mut watching = watch(&target);
     let key = watching.wait_for("tasks", |s| !s.tasks.is_empty()).tasks[0].key;
     assert!(target.details_of().is_empty());
-    watching.subscription.task = Some(key);
+    let target_key = watching.look().task_key(key);
+    watching.subscription.task = Some(target_key);
     let snapshot = watching.wait_for("details", |s| !s.distributions.is_empty());
     let (subject, details) = &snapshot.distributions[0];
     assert_eq!((subject, details.poll_times.count()), (&Subject::Task(key), 50));
@@ -211,7 +211,7 @@ fn what_speaks_something_else_is_no_target() {
             let _ = connection.unwrap().write_all(b"220 ready\r\n");
         }
     });
-    let source = AttachSource::start(&[address.parse().unwrap()]).unwrap();
+    let source = connect(address.parse().unwrap());
     let mut watching = Watching { source, subscription: Subscription::default() };
     watching.wait_for("refusal", is_lost);
 }

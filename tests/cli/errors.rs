@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Folder, error_of, program, run};
+use crate::support::{Folder, error_of, only_target, program, run};
 
 #[test]
 fn wrong_input_ends_in_one_sentence_and_code_2() {
@@ -125,8 +125,8 @@ fn the_users_own_configuration_is_read_and_the_command_line_wins() {
         command.args(args).output().unwrap()
     };
     let flavor = |output: Output| {
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        report["runtime"]["flavor"].as_str().unwrap().to_owned()
+        let report = only_target(&String::from_utf8(output.stdout).unwrap());
+        report["runtimes"][0]["flavor"].as_str().unwrap().to_owned()
     };
     let multi = "[lab]\nflavor = 'multi-thread'";
     assert_eq!(flavor(run(multi, &[])), "multi-thread");
@@ -184,7 +184,7 @@ fn workload_that_fails_is_reported_and_ends_in_code_2() {
     let mut documents = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut wait = |holds: fn(&Value) -> bool| {
         documents.find(|line| {
-            let document: Value = serde_json::from_str(line.as_ref().unwrap()).unwrap();
+            let document = only_target(line.as_ref().unwrap());
             holds(&document["lab"]["workloads"][0])
         });
     };
@@ -220,7 +220,7 @@ fn a_hog_that_fails_is_reported_and_ends_in_code_2() {
     let said = error_of(&output);
     assert!(said.contains("the hog io: cannot write a temporary file in "), "{said}");
     assert!(said.contains("; TMPDIR can name another directory"), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = only_target(&String::from_utf8(output.stdout).unwrap());
     let failure = report["lab"]["hog"]["failure"].as_str().unwrap();
     assert!(failure.starts_with("cannot write a temporary file in "), "{failure}");
 }

@@ -8,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::support::program;
+use crate::support::{only_target, program};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
 const STOP: Duration = Duration::from_secs(3);
 
@@ -29,7 +28,7 @@ fn stop_is_reported_and_counts_for_no_task() {
     let mut child = program().args(args).args(interval).stdout(Stdio::piped()).spawn().unwrap();
     let mut documents = BufReader::new(child.stdout.take().unwrap())
         .lines()
-        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        .map(|line| only_target(&line.unwrap()));
     // It runs, and its watchdog with it.
     documents.by_ref().take(4).for_each(drop);
     stop_for_a_while(&child);

@@ -3,8 +3,8 @@
 #[path = "../../crates/asynctop-lab/tests/lab/bench.rs"]
 #[allow(dead_code, reason = "the tests of the lab use the rest")]
 mod bench;
+mod collector;
 mod node;
-mod sampler;
 mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;

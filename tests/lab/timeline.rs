@@ -7,7 +7,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Knowledge, Model, Seen, Span, Subscription},
+    model::{Knowledge, Model, Seen, Span, Subscription, Target, Timeline},
     probe::{LocalSampler, Registry},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -30,12 +30,20 @@ impl Watch {
 
     fn look(&mut self) {
         let subscription = Subscription { timeline: true, ..Subscription::default() };
-        self.model.advance(Arc::new(self.source.sample(&subscription)));
+        self.model.advance(&self.source.sample(&subscription).into());
+    }
+
+    fn timeline(&self) -> &Timeline {
+        self.model.targets()[0].timeline()
+    }
+
+    fn target(&self) -> &Target {
+        self.model.targets()[0].target()
     }
 
     /// The names of the tasks that the worker polled, poll by poll.
     fn polls(&self, worker: usize) -> Vec<String> {
-        let timeline = self.model.timeline();
+        let timeline = self.timeline();
         let (mut at, mut names) = (timeline.begin_ns().saturating_sub(1), Vec::new());
         while let Some(began) = timeline.step(worker, at, true) {
             let span = Span { from: began, to: began + 1, at: began };
@@ -65,10 +73,10 @@ fn poll_from_before_the_recording_is_busy_from_where_the_recording_began() {
         let source = LocalSampler::new("test", registry, &handle);
         let mut watch = Watch { source, model: Model::default() };
         watch.look();
-        let recorded_since = watch.model.timeline().begin_ns();
+        let recorded_since = watch.timeline().begin_ns();
         spin_for(Duration::from_millis(2));
         watch.look();
-        let timeline = watch.model.timeline();
+        let timeline = watch.timeline();
         let strip = timeline.strip(0, recorded_since, timeline.now_ns(), 5);
         for cell in &strip.cells {
             assert_eq!((cell.knowledge, cell.busy), (Knowledge::Exact, 1.0), "{strip:?}");
@@ -144,7 +152,7 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
     begins.recv_timeout(PATIENCE).expect("it begins");
     let bar = |watch: &mut Watch| {
         watch.look();
-        let timeline = watch.model.timeline();
+        let timeline = watch.timeline();
         let now = timeline.now_ns();
         let Seen::Poll { run, open, .. } =
             timeline.seen(0, Span { from: now - 1, to: now, at: now - 1 })
@@ -169,7 +177,7 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
     runtime.block_on(hog).expect("no panic");
     wait_until("the poll has ended", || {
         watch.look();
-        let is_polled = watch.model.snapshot().is_some_and(|s| s.workers[0].current.is_some());
+        let is_polled = watch.target().workers[0].current.is_some();
         !is_polled && !watch.polls(0).is_empty()
     });
     assert_eq!(watch.polls(0), ["hog"], "one poll, from its beginning to its end");
@@ -214,11 +222,11 @@ fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
     let polls = runtime.block_on(async { runtime.spawn(flood).await.expect("no panic") });
     let end = registry.now();
     watch.look();
-    let timeline = watch.model.timeline();
+    let timeline = watch.timeline();
     let strip = timeline.strip(0, begin, end, 4);
     assert!(strip.cells.iter().all(|cell| cell.knowledge != Knowledge::Nothing && cell.busy > 0.0));
     assert!(strip.is_sampled());
-    let snapshot = watch.model.snapshot().expect("a look");
+    let snapshot = watch.target();
     let workers = snapshot.timeline.as_ref().expect("asked for");
     let (every, total) = (&workers[0].every, snapshot.workers[0].polls);
     assert_eq!(every.lost + every.spans.len() as u64, polls + 1, "none is uncounted");

@@ -11,9 +11,11 @@ mod folder;
 mod own_process;
 mod program;
 pub mod pty;
+mod report;
 mod wait;
 
 pub use folder::Folder;
 pub use own_process::{in_own_process, own_process};
 pub use program::{NO_CONFIG, error_of, program, run, stdout};
+pub use report::only_target;
 pub use wait::{PATIENCE, wait_for, wait_until};

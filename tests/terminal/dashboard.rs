@@ -45,7 +45,7 @@ fn screen_in_a_locale_that_is_not_utf8_is_ascii() {
 #[test]
 fn ctrl_c_brings_the_report_of_a_run_without_a_screen() {
     let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
-    terminal.wait_for_text("asynctop/1");
+    terminal.wait_for_text("asynctop/2");
     terminal.keys("\x03");
     assert!(terminal.wait_for_end().success());
     assert!(terminal.raw().lines().last().unwrap().contains(r#""phases":[{"name":"run""#));
@@ -55,7 +55,7 @@ fn ctrl_c_brings_the_report_of_a_run_without_a_screen() {
 #[test]
 fn a_closed_terminal_ends_a_run_without_a_screen() {
     let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
-    terminal.wait_for_text("asynctop/1");
+    terminal.wait_for_text("asynctop/2");
     terminal.close();
     terminal.wait_for_end();
 }

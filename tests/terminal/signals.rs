@@ -128,7 +128,7 @@ fn fatal_signal_restores_the_terminal_before_its_default_action() {
 fn every_termination_signal_ends_a_headless_run_with_its_report() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
-        terminal.wait_for_text("asynctop/1");
+        terminal.wait_for_text("asynctop/2");
         terminal.signal(signal);
         assert!(terminal.wait_for_end().success(), "{signal:?}");
         assert!(terminal.raw().lines().last().unwrap().contains(r#""phases":[{"name":"run""#));

@@ -170,7 +170,7 @@ impl Case {
         let mut outcome = Outcome { found: None, right_place: false, accused: Vec::new() };
         loop {
             thread::sleep(INTERVAL);
-            model.advance(source.sample(&Subscription::default()).into());
+            model.advance(&source.sample(&Subscription::default()).into());
             for finding in model.all_findings() {
                 self.judge(finding, &mut outcome);
             }

@@ -280,11 +280,11 @@ impl fmt::Debug for Lab {
 /// Opens all workloads on a runtime and begins to start their units.
 fn populate(
     shared: &Arc<Shared>,
-    epoch: u64,
+    epoch: u32,
     runtime: TestRuntime,
     size: Size,
 ) -> Result<Running, LabError> {
-    let spawner = Spawner::new(shared.registry, epoch as u32, runtime.handle().clone());
+    let spawner = Spawner::new(shared.registry, epoch, runtime.handle().clone());
     let mut crews = Vec::new();
     for tally in &shared.tallies {
         let Tally { spec, cancelled, done, failure, gauges, mode, wanted, .. } = tally;
@@ -310,7 +310,7 @@ fn populate(
 fn begin_epoch(
     registry: &'static Registry,
     size: Size,
-    epoch: u64,
+    epoch: u32,
 ) -> Result<(TestRuntime, SampledRuntime), LabError> {
     let started_ns = registry.now();
     let threads_at_start = registry.threads(started_ns).into();
@@ -318,7 +318,7 @@ fn begin_epoch(
     let sampled = SampledRuntime {
         epoch,
         handle: runtime.handle().clone(),
-        number: Some(epoch as u32),
+        number: Some(epoch),
         started_ns,
         threads_at_start,
         worker_threads: Arc::clone(runtime.threads()),

@@ -12,7 +12,7 @@ use crate::FieldId;
 /// ```
 /// use asynctop_snapshot::{Accuracy, Description, FieldId};
 ///
-/// let description = Description::new("attach:127.0.0.1:6669")
+/// let description = Description::new("127.0.0.1:6669")
 ///     .with(FieldId::Workers, Accuracy::unavailable("not available over console-subscriber"));
 /// let steals = description.get(FieldId::Steals, 0);
 /// assert_eq!(steals, Err("not available over console-subscriber"));
@@ -21,8 +21,10 @@ use crate::FieldId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Description {
-    /// What is watched, such as `lab:mixed`.
+    /// The name of the target, such as `lab:mixed` or `127.0.0.1:6669`.
     pub name: Arc<str>,
+    /// The process, if it is known.
+    pub process_id: Option<u32>,
     /// The interval at which the target reports its values, in nanoseconds; 0 if they are read for
     /// each snapshot.
     pub period_ns: u64,
@@ -131,7 +133,13 @@ impl fmt::Display for Accuracy {
 impl Description {
     /// A source that provides every value exactly.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Description { name: name.into(), period_ns: 0, accuracy: Vec::new(), missing: Vec::new() }
+        Description {
+            name: name.into(),
+            process_id: None,
+            period_ns: 0,
+            accuracy: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// The same with this accuracy of a field.

@@ -20,8 +20,6 @@ pub struct ResourceStats {
     pub key: u64,
     /// The number that people see.
     pub id: u64,
-    /// The name of its target; empty where there is one program only.
-    pub target: Arc<str>,
     /// Its type, such as `Mutex`.
     pub type_name: Arc<str>,
     /// What it is for, such as `Sync` or `timer`.

@@ -1,159 +1,98 @@
-//! The programs that are watched from outside, and how well each of them is known.
+//! A watched program.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use crate::text::duration;
+use crate::{
+    AwaitPoint, Connection, Description, Distributions, Evidence, Histogram, LabStats, Losses,
+    MachineStats, ResourceKey, Resources, RuntimeStats, Snapshot, StackSample, Stop, Subject,
+    TargetId, TaskKey, TaskStats, WorkerPolls, WorkerStats,
+};
 
-/// A program that is watched over a connection. A source in this process has none.
+/// The state of one program at one moment.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct TargetFigures {
-    /// What people call it: its address without what is the same for all.
-    pub name: Arc<str>,
-    /// How the connection to it stands.
+pub struct Target {
+    /// Its identity among the targets of a snapshot.
+    pub id: TargetId,
+    /// Counts the processes of the target, or the runtimes of the lab, from 1 on. Statistics of
+    /// different epochs are not comparable. 0 until a target has sent its first update.
+    pub epoch: u32,
+    /// When it was sampled, in nanoseconds on the target's clock.
+    pub taken_ns: u64,
+    /// Which values the target provides, and how accurate they are.
+    pub description: Arc<Description>,
+    /// The state of the connection.
     pub connection: Connection,
-    /// Counts the processes that answered at this address: their tasks do not mix.
-    pub process: u64,
-    /// The keys that its tasks may have; no other target's lie between them.
-    pub keys: Range<u64>,
-    /// Up to when its counts are known, on the snapshot's clock. Rates are taken between
-    /// two such moments.
+    /// The moment up to which the statistics hold, on the target's clock: that of the last update.
+    /// Rates are computed between two such moments.
     pub known_until_ns: u64,
-    /// Its living tasks.
-    pub tasks: u64,
-    /// What is known to be missing from the picture of it.
+    /// The data known to be missing.
     pub losses: Losses,
+    /// The runtime as a whole.
+    pub runtime: RuntimeStats,
+    /// Its workers, in Tokio's order.
+    pub workers: Vec<WorkerStats>,
+    /// The polls of each worker since the previous snapshot, if [`Subscription`] requests them.
+    pub timeline: Option<Vec<WorkerPolls>>,
+    /// Its tasks, living ones and those that ended lately, sorted by `key`.
+    pub tasks: Vec<TaskStats>,
+    /// How long tasks waited for a worker, over all polls so far.
+    pub delays: Histogram,
+    /// The distributions that [`Subscription`] asked for.
+    pub distributions: Vec<(Subject, Distributions)>,
+    /// CPU supply of the watched process; `None` where it is unavailable.
+    pub machine: Option<MachineStats>,
+    /// What the watchdog knows of the long polls that are under way, and of those that ended since
+    /// the snapshot before: where and why they are long.
+    pub evidence: Vec<Arc<Evidence>>,
+    /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
+    /// in short polls.
+    pub samples: Vec<Arc<StackSample>>,
+    /// Where the task waits that [`Subscription`] asked, as far as that has come.
+    pub await_point: Option<AwaitPoint>,
+    /// What tasks wait for, if [`Subscription`] requests it.
+    pub resources: Option<Arc<Resources>>,
+    /// What only the lab knows.
+    pub lab: Option<LabStats>,
 }
 
-/// How the connection to a target stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Connection {
-    /// The first connection is on its way.
-    Connecting,
-    /// Updates come.
-    Connected,
-    /// Connected, but no update has come for longer than there should be between two.
-    Stale {
-        /// Since when, on the snapshot's clock.
-        since_ns: u64,
-    },
-    /// Not connected; what is shown is the last that was known.
-    Lost {
-        /// Since when, on the snapshot's clock; `None` if it never was connected.
-        since_ns: Option<u64>,
-        /// Why, in some words.
-        reason: Arc<str>,
-        /// How long it is until the next attempt; 0 while one is on its way.
-        retry_in_ns: u64,
-    },
-}
-
-impl Connection {
-    /// The word for it in reports.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Connection::Connecting => "connecting",
-            Connection::Connected => "connected",
-            Connection::Stale { .. } => "stale",
-            Connection::Lost { .. } => "lost",
-        }
+impl Target {
+    /// The key of the task with this number.
+    pub fn task_key(&self, id: u64) -> TaskKey {
+        TaskKey { target: self.id, epoch: self.epoch, id }
     }
 
-    /// Whether what is shown is of now.
-    pub fn is_live(&self) -> bool {
-        *self == Connection::Connected
+    /// The key of the resource with this number.
+    pub fn resource_key(&self, id: u64) -> ResourceKey {
+        ResourceKey { target: self.id, epoch: self.epoch, id }
     }
-}
 
-impl TargetFigures {
-    /// How the connection stands, in some words.
-    pub fn status(&self, taken_ns: u64) -> String {
-        let ago = |since_ns: &u64| duration(taken_ns.saturating_sub(*since_ns));
-        match &self.connection {
-            Connection::Connecting => "connecting".to_owned(),
-            Connection::Connected if self.process > 1 => {
-                format!("connected to process {}, restarted", self.process)
-            }
-            Connection::Connected => "connected".to_owned(),
-            Connection::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),
-            Connection::Lost { since_ns, reason, retry_in_ns } => {
-                let since = match since_ns {
-                    Some(since_ns) => format!("disconnected for {}", ago(since_ns)),
-                    None => "not connected".to_owned(),
-                };
-                let retry = match retry_in_ns {
-                    0 => "reconnecting".to_owned(),
-                    nanos => format!("next attempt in {}", duration(*nanos)),
-                };
-                format!("{since}: {reason}; {retry}")
-            }
-        }
+    /// The position of the task with this number in `tasks`.
+    pub fn position(&self, id: u64) -> Option<usize> {
+        self.tasks.binary_search_by_key(&id, |task| task.key).ok()
+    }
+
+    /// The task with this number.
+    pub fn task(&self, id: u64) -> Option<&TaskStats> {
+        self.position(id).map(|at| &self.tasks[at])
+    }
+
+    /// The state of the connection as text.
+    pub fn status(&self) -> String {
+        self.connection.describe(self.taken_ns, self.epoch)
+    }
+
+    /// The time from `from_ns` to `to_ns` without the time in which the whole process was
+    /// stopped.
+    pub fn running_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let stops = self.machine.as_ref().map_or(&[][..], |machine| &machine.stops);
+        to_ns.saturating_sub(from_ns).saturating_sub(Stop::overlap_ns(stops, from_ns, to_ns))
     }
 }
 
-/// What is known to be missing from the picture of a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Losses {
-    /// Events that the target dropped because its buffer was full, so far.
-    pub dropped_events: u64,
-    /// Tasks that have figures but were never announced, so that they have no name.
-    pub unnamed_tasks: u64,
-    /// Tasks that something else mentions, and nothing more is known of.
-    pub unknown_tasks: u64,
-    /// The target has more events than it takes in: what is new shows late.
-    pub behind: bool,
-    /// Tasks, resources and async operations that were left out because of a limit here.
-    pub refused: u64,
-    /// Texts that were cut because of a limit here.
-    pub cut_texts: u64,
-    /// Updates that could not be read.
-    pub unread_updates: u64,
-    /// Another client has stopped the target's updates for everybody.
-    pub paused: bool,
-}
-
-impl Losses {
-    /// Whether tasks may be missing.
-    pub fn is_incomplete(&self) -> bool {
-        let Losses {
-            dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates, ..
-        } = *self;
-        self.behind
-            || [dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates] != [0; 5]
-    }
-
-    /// What is missing, each in some words.
-    pub fn words(&self) -> Vec<String> {
-        let count = |n: u64, one: &str, many: &str| match n {
-            0 => None,
-            1 => Some(format!("1 {one}")),
-            n => Some(format!("{n} {many}")),
-        };
-        let flag = |is: bool, text: &str| is.then(|| text.to_owned());
-        let words = [
-            flag(self.paused, "paused by another client"),
-            flag(self.behind, "its events arrive late, so this is not its current state"),
-            count(
-                self.dropped_events,
-                "event dropped by the target",
-                "events dropped by the target",
-            ),
-            count(
-                self.unknown_tasks,
-                "task referenced but not sent",
-                "tasks referenced but not sent",
-            ),
-            count(self.unnamed_tasks, "task without a name", "tasks without a name"),
-            count(self.unread_updates, "unreadable update", "unreadable updates"),
-            count(
-                self.refused,
-                "item over the limits of asynctop",
-                "items over the limits of asynctop",
-            ),
-            count(self.cut_texts, "truncated text", "truncated texts"),
-        ];
-        words.into_iter().flatten().collect()
+impl From<Target> for Snapshot {
+    /// A snapshot of a single target, with its time.
+    fn from(target: Target) -> Self {
+        Snapshot { unix_ns: target.taken_ns, targets: vec![target.into()] }
     }
 }

@@ -37,7 +37,7 @@ impl TaskKind {
 }
 
 /// What does not change over a task's life.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskMeta {
     /// The number that people see.
@@ -52,8 +52,6 @@ pub struct TaskMeta {
     pub future_size: u32,
     /// What kind of task it is.
     pub kind: TaskKind,
-    /// The name of its target; empty where there is one program only.
-    pub target: Arc<str>,
     /// What else was said of it when it was spawned, as `key=value key=value`.
     pub fields: Arc<str>,
 }

@@ -5,11 +5,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use asynctop_snapshot::{FieldId, Histogram, Target};
+use std::fmt::Debug;
+
+use asynctop_snapshot::{FieldId, Histogram, Snapshot, Subscription};
 use proptest::{prelude::*, test_runner::TestRng};
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor,
-    value::Error,
+use serde::{
+    Serialize,
+    de::{
+        DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess,
+        VariantAccess, Visitor, value::Error,
+    },
 };
 
 /// Answers every question of a type with random data.
@@ -175,17 +180,24 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     }
 }
 
-/// Any state of a program.
-fn any_target() -> impl Strategy<Value = Target> {
-    Just(()).prop_perturb(|(), mut rng| serde::Deserialize::deserialize(Random(&mut rng)).unwrap())
+/// Any value of a type.
+fn any<T: DeserializeOwned + Debug>() -> impl Strategy<Value = T> {
+    Just(()).prop_perturb(|(), mut rng| T::deserialize(Random(&mut rng)).unwrap())
+}
+
+fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
 
 proptest! {
     #[test]
-    fn any_snapshot_is_read_back_as_it_was_written(target in any_target()) {
-        let text = serde_json::to_string(&target).unwrap();
-        let back: Target = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(format!("{target:?}"), format!("{back:?}"));
+    fn any_snapshot_is_read_back_as_it_was_written(snapshot in any::<Snapshot>()) {
+        prop_assert_eq!(format!("{:?}", read_back(&snapshot)), format!("{snapshot:?}"));
+    }
+
+    #[test]
+    fn any_subscription_is_read_back_as_it_was_written(subscription in any::<Subscription>()) {
+        prop_assert_eq!(read_back(&subscription), subscription);
     }
 }
 

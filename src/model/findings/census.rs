@@ -17,18 +17,17 @@ pub(in crate::model) struct GroupCount<'a> {
     pub spawned: u64,
 }
 
-/// Counts the tasks of each group of each program.
+/// Counts the tasks of each group.
 pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Vec<GroupCount<'a>> {
-    let before = base.map_or(u64::MAX, |base| base.taken_ns);
+    let before = base.map_or(u64::MAX, |base| base.known_until_ns);
     let mut groups: Vec<GroupCount<'a>> = Vec::new();
-    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut last: ([*const u8; 2], usize) = ([std::ptr::null(); 2], 0);
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut last: (*const u8, usize) = (std::ptr::null(), 0);
     for task in &now.tasks {
-        // Neighbours are mostly of one group of one program, whose names are there once.
+        // Neighbors mostly belong to one group, whose name exists only once.
         let name = &task.meta.group;
-        let names = [task.meta.target.as_ptr(), name.as_ptr()];
-        if last.0 != names {
-            let place = *places.entry((&task.meta.target, name)).or_insert_with(|| {
+        if last.0 != name.as_ptr() {
+            let place = *places.entry(name).or_insert_with(|| {
                 groups.push(GroupCount {
                     name,
                     youngest: task,
@@ -38,7 +37,7 @@ pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Ve
                 });
                 groups.len() - 1
             });
-            last = (names, place);
+            last = (name.as_ptr(), place);
         }
         let group = &mut groups[last.1];
         group.living += u64::from(!task.state.is_done());

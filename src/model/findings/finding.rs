@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::RuleId;
-use crate::snapshot::Evidence;
+use crate::snapshot::{Evidence, TargetId, TaskKey};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -65,8 +65,8 @@ impl serde::Serialize for Suspect {
 pub struct FindingId {
     /// The rule.
     pub rule: RuleId,
-    /// The program, where several may be watched; else empty.
-    pub target: Arc<str>,
+    /// The target.
+    pub target: TargetId,
     /// Whom it is about.
     pub suspect: Suspect,
 }
@@ -98,13 +98,15 @@ pub struct Finding {
     pub part_of: Option<RuleId>,
     /// Whom it is about.
     pub suspect: Suspect,
-    /// The key of the offending task; of several, the worst.
+    /// The number of the offending task in its target; of several, the worst.
     pub task: Option<u64>,
     /// The id of that task, as it is displayed.
     pub task_id: Option<u64>,
-    /// The program of the task, where several may be watched; else empty.
+    /// The target, in an epoch of it. A rule leaves both to the [`RuleSet`](super::RuleSet).
     #[serde(skip)]
-    pub target: Arc<str>,
+    pub target: TargetId,
+    #[serde(skip)]
+    pub(super) epoch: u32,
     /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
     /// snapshot.
     pub sentence: String,
@@ -142,8 +144,12 @@ impl Finding {
 
     /// Its identity: the same for all snapshots.
     pub fn id(&self) -> FindingId {
-        let (target, suspect) = (Arc::clone(&self.target), self.suspect.clone());
-        FindingId { rule: self.rule, target, suspect }
+        FindingId { rule: self.rule, target: self.target, suspect: self.suspect.clone() }
+    }
+
+    /// The key of the offending task.
+    pub fn task_key(&self) -> Option<TaskKey> {
+        Some(TaskKey { target: self.target, epoch: self.epoch, id: self.task? })
     }
 
     /// Whether both are about the same subject in the same program.

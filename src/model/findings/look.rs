@@ -6,7 +6,7 @@ use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
         Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
-        TaskStats, WorkerRow,
+        TaskStats, WorkerRow, rates::span_ns,
     },
     snapshot::{Evidence, State},
 };
@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 /// A moment: the snapshot, what the model made of it, and what was before.
 #[derive(Debug)]
 pub(in crate::model) struct Look<'a> {
-    pub snapshot: &'a Target,
+    pub target: &'a Target,
     /// Of each task, in the snapshot's order.
     pub rates: &'a [TaskRates],
     pub workers: &'a [WorkerRow],
@@ -42,7 +42,7 @@ pub(in crate::model) struct Look<'a> {
 
 impl Look<'_> {
     pub(super) fn now(&self) -> u64 {
-        self.snapshot.taken_ns
+        self.target.taken_ns
     }
 
     /// The threshold of a rule; `u64::MAX` if it is off.
@@ -58,25 +58,24 @@ impl Look<'_> {
     /// Whether a rule is switched on and the target has what it needs.
     pub(super) fn evaluates(&self, rule: &Rule) -> bool {
         self.thresholds.get(rule.id).is_some()
-            && rule.unavailable(&self.snapshot.description).is_none()
+            && rule.unavailable(&self.target.description).is_none()
     }
 
     /// The time over which rates are taken, in seconds.
     pub(super) fn span(&self) -> Option<f64> {
-        let span_ns = self.snapshot.running_ns(self.base?.taken_ns, self.now());
+        let span_ns = span_ns(self.base?, self.target);
         (span_ns > 0).then_some(span_ns as f64 / 1e9)
     }
 
     /// The task with this key.
     pub(super) fn task(&self, key: u64) -> Option<&TaskStats> {
-        let tasks = &self.snapshot.tasks;
-        tasks.binary_search_by_key(&key, |task| task.key).ok().map(|at| &tasks[at])
+        self.target.task(key)
     }
 
     /// What is known of the poll of a task that began then.
     pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<Evidence>> {
         let same = |e: &&Arc<Evidence>| e.task == key && e.began_ns == began_ns;
-        self.snapshot.evidence.iter().find(same)
+        self.target.evidence.iter().find(same)
     }
 
     /// How long a poll has blocked its worker, in nanoseconds, less the time without a CPU. With a
@@ -84,7 +83,7 @@ impl Look<'_> {
     pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
         match evidence.and_then(|evidence| evidence.own_ns) {
             Some(own_ns) => own_ns,
-            None if self.snapshot.description.has(FieldId::LongPolls) => 0,
+            None if self.target.description.has(FieldId::LongPolls) => 0,
             None => length_ns,
         }
     }
@@ -106,12 +105,12 @@ impl Look<'_> {
 
     fn are_all_held(&self) -> bool {
         let held_ns = self.held_ns();
-        if self.snapshot.workers.is_empty() {
-            let polling = self.snapshot.tasks.iter().filter(|t| t.state == State::Polling);
+        if self.target.workers.is_empty() {
+            let polling = self.target.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
             return spawned.any(|task| task.lasts_ns(self.now()) >= held_ns);
         }
-        let polls = self.snapshot.workers.iter().map(|worker| worker.current.as_ref());
+        let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
         let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= held_ns));
         held.all(|held| held)
     }
@@ -120,7 +119,7 @@ impl Look<'_> {
     /// the source's clock; 0 if there was none, or workers are not known.
     pub(super) fn all_held_until_ns(&self) -> u64 {
         *self.all_held_until.get_or_init(|| {
-            let workers = &self.snapshot.workers;
+            let workers = &self.target.workers;
             let of_worker = |index| {
                 let is_of = move |entry: &&Entry| entry.evidence.worker == Some(index);
                 self.blame.entries().filter(is_of)
@@ -137,17 +136,17 @@ impl Look<'_> {
 
     /// How long a worker has been in its current poll.
     fn lasts_ns(&self, poll: &CurrentPoll) -> u64 {
-        self.snapshot.running_ns(poll.since_ns, self.now())
+        self.target.running_ns(poll.since_ns, self.now())
     }
 
     /// The name of a task in a sentence, with its id where the name repeats.
     pub(super) fn name(&self, task: &TaskStats) -> String {
-        display_name(task.key, &task.meta, &self.snapshot.tasks, self.groups)
+        display_name(task.key, &task.meta, &self.target.tasks, self.groups)
     }
 
     /// A worker that is in a long poll, and the task.
     pub(super) fn held(&self) -> Option<(usize, &TaskStats)> {
-        self.snapshot.workers.iter().find_map(|worker| {
+        self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
             let is_long = self.lasts_ns(poll) >= self.held_ns();
             Some((worker.index, self.task(poll.key).filter(|_| is_long)?))
@@ -156,7 +155,7 @@ impl Look<'_> {
 
     /// Who waits for a worker, those that wait longest first, and how many in all.
     pub(super) fn waiters(&self) -> (Vec<Waiter>, usize) {
-        let ready = self.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled);
+        let ready = self.target.tasks.iter().filter(|task| task.state == State::Scheduled);
         let mut longest: Vec<&TaskStats> = ready.collect();
         let waiting = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));

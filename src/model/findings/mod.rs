@@ -49,6 +49,7 @@ pub(super) use look::Look;
 use rule_set::RuleSet;
 pub(super) use rules::of_impact;
 use store::FindingStore;
+pub(super) use store::order;
 
 /// The active and the resolved findings of a source.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +118,7 @@ mod tests {
     fn one_hog_is_one_finding_and_the_rest_of_what_is_said_of_it_is_a_part() {
         let mut model = Model::default();
         let mut rules = |moment: Target| {
-            model.advance(moment.into());
+            model.advance(&moment.into());
             let names = |list: &[std::sync::Arc<super::Finding>]| {
                 list.iter().map(|finding| (finding.rule, finding.active)).collect::<Vec<_>>()
             };
@@ -140,9 +141,9 @@ mod tests {
     fn long_polls_that_come_later_are_told_for_themselves() {
         let mut model = Model::default();
         for moment in [hog(2 * S, S), ended(3 * S, S, 2 * S + 1)] {
-            model.advance(moment.into());
+            model.advance(&moment.into());
         }
-        model.advance(hog(20 * S, 20 * S - 50_000_000).into());
+        model.advance(&hog(20 * S, 20 * S - 50_000_000).into());
         let active: Vec<_> = model.findings().iter().map(|finding| finding.rule).collect();
         assert_eq!(active, [RuleId::LongPoll]);
     }

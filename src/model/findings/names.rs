@@ -16,10 +16,7 @@ pub(super) fn display_name(
     tasks: &[TaskStats],
     groups: &[GroupCount<'_>],
 ) -> String {
-    let is_its_group = |group: &&GroupCount<'_>| {
-        *group.name == meta.group && group.youngest.meta.target == meta.target
-    };
-    let group = groups.iter().find(is_its_group);
+    let group = groups.iter().find(|group| *group.name == meta.group);
     let repeats = match group.filter(|_| meta.name == meta.group) {
         Some(group) => group.unnumbered > 1,
         None => {
@@ -72,24 +69,5 @@ mod tests {
             display_name(task.key, &task.meta, &now.tasks, &groups)
         };
         assert_eq!((name(0).as_str(), name(MAX_TASKS).as_str()), ("conn (task 0)", "job-1"));
-    }
-
-    #[test]
-    fn the_group_of_another_program_does_not_count() {
-        let of = |target: &str, id| {
-            let meta = TaskMeta {
-                id,
-                name: "conn".into(),
-                group: "conn".into(),
-                target: target.into(),
-                ..TaskMeta::default()
-            };
-            TaskStats { meta: meta.into(), ..task(id, "conn") }
-        };
-        let now = snapshot(1, [of("app", 1), of("web", 2), of("web", 3)]);
-        let groups = census(&now, None);
-        let name = |task: &TaskStats| display_name(task.key, &task.meta, &now.tasks, &groups);
-        let names: Vec<_> = now.tasks.iter().map(name).collect();
-        assert_eq!(names, ["conn", "conn (task 2)", "conn (task 3)"]);
     }
 }

@@ -99,7 +99,7 @@ impl CountedPolls {
 /// snapshot; ordered by start.
 pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     let now = look.now();
-    let on_workers = look.snapshot.workers.iter().filter_map(|worker| {
+    let on_workers = look.target.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;
         let length_ns = now.saturating_sub(current.since_ns);
         let task = look.task(current.key)?;
@@ -107,7 +107,7 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
     });
     let mut running: Vec<_> = on_workers.collect();
     // Threads that are not workers, and sources that report no workers.
-    for task in &look.snapshot.tasks {
+    for task in &look.target.tasks {
         let kind = match task.state {
             State::Polling => PollKind::Poll,
             State::Dropping => PollKind::Drop,
@@ -128,7 +128,7 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
             evidence: look.evidence(task.key, began_ns),
         })
         .collect();
-    let over = look.snapshot.evidence.iter().filter(|evidence| evidence.over);
+    let over = look.target.evidence.iter().filter(|evidence| evidence.over);
     polls.extend(over.filter_map(|evidence| {
         let task = look.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);

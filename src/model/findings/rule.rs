@@ -1,11 +1,11 @@
 //! What a rule is.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use super::{Finding, Look, RuleId, Severity, Suspect};
 use crate::{
     model::{TaskRates, TaskStats},
-    snapshot::{Description, FieldId},
+    snapshot::{Description, FieldId, TargetId},
 };
 
 /// What a threshold counts.
@@ -79,7 +79,8 @@ impl Rule {
             suspect,
             task: None,
             task_id: None,
-            target: Arc::default(),
+            target: TargetId::default(),
+            epoch: 0,
             sentence,
             sentence_when_resolved: None,
             measure,
@@ -106,7 +107,6 @@ impl Rule {
         Finding {
             task: Some(task.key),
             task_id: Some(task.meta.id),
-            target: task.meta.target.clone(),
             location: Some(task.meta.location.clone()),
             ..self.candidate(now_ns, suspect, measure, sentence)
         }

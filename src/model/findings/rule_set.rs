@@ -6,7 +6,6 @@ use super::{
     Finding, Look, RULES,
     rule::{AffectedGroup, Check, Rule, RuleState},
 };
-use crate::model::TaskStats;
 
 /// Groups that a rule reports at most, the worst ones.
 const MAX_GROUPS: usize = 32;
@@ -39,6 +38,9 @@ impl RuleSet {
         for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| look.evaluates(rule)) {
             candidates.extend(state.check(look));
         }
+        for candidate in &mut candidates {
+            (candidate.target, candidate.epoch) = (look.target.id, look.target.epoch);
+        }
         candidates
     }
 }
@@ -46,6 +48,10 @@ impl RuleSet {
 /// The candidates of the rules that examine single tasks. There may be a million tasks, so all
 /// rules share one pass.
 fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
+    // The statistics of a target that has disconnected are not current.
+    if !look.target.connection.is_live() {
+        return Vec::new();
+    }
     let rules: Vec<_> = RULES
         .into_iter()
         .filter_map(|rule| match rule.check {
@@ -56,21 +62,21 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         })
         .filter(|(rule, ..)| look.evaluates(rule))
         .collect();
-    let mut groups: HashMap<(usize, &str, &str), AffectedGroup<'_>> = HashMap::new();
-    for (at, task) in look.snapshot.tasks.iter().enumerate() {
+    let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
+    for (at, task) in look.target.tasks.iter().enumerate() {
         let rates = look.rates.get(at).copied().unwrap_or_default();
         for (nth, (_, threshold, measure, _)) in rules.iter().enumerate() {
             let Some(measure) = measure(look, task, rates).filter(|measure| measure >= threshold)
             else {
                 continue;
             };
-            if !is_current(look, task) {
-                continue;
-            }
             let is_new = look.before_ns.is_none_or(|before| task.since_ns > before);
-            let group = groups
-                .entry((nth, &task.meta.target, &task.meta.group))
-                .or_insert(AffectedGroup { task, measure, tasks: 0, new: 0 });
+            let group = groups.entry((nth, &task.meta.group)).or_insert(AffectedGroup {
+                task,
+                measure,
+                tasks: 0,
+                new: 0,
+            });
             group.tasks += 1;
             group.new += u64::from(is_new);
             if measure > group.measure {
@@ -79,9 +85,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         }
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_unstable_by_key(|((nth, target, name), group)| {
-        (*nth, u64::MAX - group.measure, *target, *name)
-    });
+    groups.sort_unstable_by_key(|((nth, name), group)| (*nth, u64::MAX - group.measure, *name));
     let mut reported = vec![0; rules.len()];
     groups.retain(|((nth, ..), _)| {
         reported[*nth] += 1;
@@ -94,12 +98,4 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
             describe(look, &group)
         })
         .collect()
-}
-
-/// Whether the statistics of a task are current: those of a program that has disconnected are not.
-fn is_current(look: &Look<'_>, task: &TaskStats) -> bool {
-    let mut targets = look.snapshot.targets.iter();
-    targets
-        .find(|target| target.keys.contains(&task.key))
-        .is_none_or(|target| target.connection.is_live())
 }

@@ -3,7 +3,10 @@
 //! A finding is active from its threshold on, once that has held for the rule's `raise_ns`. It is
 //! resolved after `clear_ns` below the threshold; until then it states what it last was above it.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
 
 use super::{Finding, Thresholds};
 
@@ -122,18 +125,21 @@ impl FindingStore {
     fn list(&mut self) {
         let entries = self.entries.iter().filter(|entry| entry.finding.count > 0);
         let mut findings: Vec<_> = entries.map(|entry| entry.finding.clone()).collect();
-        findings.sort_by(|a, b| {
-            let active_first = b.active.cmp(&a.active);
-            active_first
-                .then_with(|| match a.active {
-                    true => b.severity.cmp(&a.severity).then(a.first_seen_ns.cmp(&b.first_seen_ns)),
-                    false => b.last_seen_ns.cmp(&a.last_seen_ns),
-                })
-                .then_with(|| a.id().cmp(&b.id()))
-        });
+        findings.sort_by(|a, b| order(a, b));
         (self.listed, self.parts) =
             findings.into_iter().partition(|finding| finding.part_of.is_none());
     }
+}
+
+/// The order of a list: active findings, worst first, then resolved ones, latest first.
+pub(in crate::model) fn order(a: &Finding, b: &Finding) -> Ordering {
+    let active_first = b.active.cmp(&a.active);
+    active_first
+        .then_with(|| match a.active {
+            true => b.severity.cmp(&a.severity).then(a.first_seen_ns.cmp(&b.first_seen_ns)),
+            false => b.last_seen_ns.cmp(&a.last_seen_ns),
+        })
+        .then_with(|| a.id().cmp(&b.id()))
 }
 
 impl Entry {

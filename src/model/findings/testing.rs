@@ -19,7 +19,7 @@ pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Target>) -> Vec<A
     }
     let mut model = Model::with_thresholds(thresholds);
     for moment in moments {
-        model.advance(Arc::new(moment));
+        model.advance(&moment.into());
     }
     model.all_findings().to_vec()
 }

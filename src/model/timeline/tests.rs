@@ -1,7 +1,5 @@
 //! Polls in, strips and readings out.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -225,19 +223,19 @@ fn another_epoch_or_nobody_who_asks_begins_anew() {
     let polled = |now, epoch| {
         let mut snapshot = snapshot(now, [all(0, &[(1, 10, 20)])]);
         snapshot.epoch = epoch;
-        Arc::new(snapshot)
+        snapshot
     };
     let mut model = Model::default();
-    model.advance(polled(100, 1));
-    assert_eq!(model.timeline().begin_ns(), 0);
+    model.advance(&polled(100, 1).into());
+    assert_eq!(model.only().timeline().begin_ns(), 0);
     let mut other = snapshot(200, [all(150, &[])]);
     other.epoch = 2;
-    model.advance(Arc::new(other));
-    assert_eq!((model.timeline().begin_ns(), model.timeline().task(1)), (150, None));
-    let mut without = (*polled(300, 2)).clone();
+    model.advance(&other.into());
+    assert_eq!((model.only().timeline().begin_ns(), model.only().timeline().task(1)), (150, None));
+    let mut without = polled(300, 2);
     without.timeline = None;
-    model.advance(Arc::new(without));
-    assert_eq!(model.timeline().workers(), 0);
+    model.advance(&without.into());
+    assert_eq!(model.only().timeline().workers(), 0);
 }
 
 proptest! {

@@ -1,78 +1,36 @@
 //! The document as serde sees it. Field names are a promise.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Serialize, Serializer};
 
 use super::lab::LabDoc;
 use super::rows::{CulpritDoc, FindingDoc, GroupDoc, TaskDoc, TrialDoc, WorkerDoc};
 use crate::model::{
-    Factor, FieldId, Filter, Flavor, GroupColumn, Lag, Model, Slowdown, Target, TargetFigures,
+    Factor, FieldId, Flavor, GroupColumn, Lag, Model, Slowdown, Target, TargetModel,
 };
 use crate::report::{Phase, Summary, figures};
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     schema: &'static str,
-    source: &'a str,
-    taken_ns: u64,
-    epoch: u64,
-    rates_span_ns: Option<u64>,
-    runtime: RuntimeDoc,
-    slowdown: Option<SlowdownDoc<'a>>,
-    lag: LagDoc,
-    phases: Vec<PhaseDoc<'a>>,
-    trials: Vec<TrialDoc<'a>>,
-    lab: Option<LabDoc<'a>>,
+    /// UTC, as ISO 8601 has it.
+    time: String,
     targets: Vec<TargetDoc<'a>>,
-    workers: Vec<WorkerDoc<'a>>,
-    groups: Vec<GroupDoc>,
-    findings: Vec<FindingDoc<'a>>,
-    blame: Vec<CulpritDoc<'a>>,
-    #[serde(serialize_with = "tasks")]
-    tasks: &'a Model,
-    unavailable: BTreeMap<&'static str, &'a str>,
-    caveats: BTreeMap<&'static str, String>,
 }
 
 impl<'a> Document<'a> {
     /// `None` before the first snapshot.
     pub(super) fn of(model: &'a Model, summary: &'a Summary) -> Option<Self> {
-        let snapshot = model.snapshot()?;
-        let mut unavailable = figures::unavailable(snapshot);
-        if model.slowdown().factor.is_none() {
-            unavailable.insert("slowdown", figures::no_slowdown(snapshot));
-        }
-        let groups = model.groups(GroupColumn::Name, false, &Filter::default());
-        let findings = model.all_findings().iter().chain(model.partial_findings());
-        let targets = snapshot.targets.iter().enumerate();
-        let taken_ns = snapshot.taken_ns;
-        Some(Document {
-            schema: "asynctop/1",
-            source: &snapshot.description.name,
-            taken_ns,
-            epoch: snapshot.epoch,
-            rates_span_ns: model.rates_span_ns(),
-            runtime: RuntimeDoc::of(snapshot),
-            slowdown: SlowdownDoc::of(model.slowdown(), taken_ns),
-            lag: LagDoc::of(model.lag()),
-            phases: summary.phases.iter().map(PhaseDoc::of).collect(),
-            trials: model.session().trials().map(TrialDoc::of).collect(),
-            lab: snapshot.lab.as_ref().map(|lab| LabDoc::of(lab, taken_ns)),
-            targets: targets
-                .map(|(at, target)| TargetDoc::of(target, model.target_rates_span_ns(at)))
-                .collect(),
-            workers: model
-                .workers()
-                .iter()
-                .map(|row| WorkerDoc::of(row, &snapshot.description))
-                .collect(),
-            groups: groups.into_iter().map(GroupDoc::of).collect(),
-            findings: findings.map(|finding| FindingDoc::of(finding)).collect(),
-            blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
-            tasks: model,
-            unavailable,
-            caveats: figures::accuracy(snapshot),
+        let time = UNIX_EPOCH + Duration::from_nanos(model.unix_ns());
+        let target = |target| TargetDoc::of(target, summary);
+        (!model.targets().is_empty()).then(|| Document {
+            schema: "asynctop/2",
+            time: humantime::format_rfc3339_millis(time).to_string(),
+            targets: model.targets().iter().map(target).collect(),
         })
     }
 }
@@ -80,35 +38,69 @@ impl<'a> Document<'a> {
 #[derive(Serialize)]
 struct TargetDoc<'a> {
     name: &'a str,
-    link: &'static str,
-    process: u64,
-    tasks: u64,
-    rates_span_ns: Option<u64>,
+    process_id: Option<u32>,
+    epoch: u32,
+    taken_ns: u64,
+    connection: &'static str,
     incomplete: bool,
-    gaps: Vec<String>,
+    losses: Vec<String>,
+    rates_span_ns: Option<u64>,
+    runtimes: [RuntimeDoc; 1],
+    slowdown: Option<SlowdownDoc<'a>>,
+    lag: LagDoc,
+    phases: Vec<PhaseDoc<'a>>,
+    trials: Vec<TrialDoc<'a>>,
+    lab: Option<LabDoc<'a>>,
+    workers: Vec<WorkerDoc<'a>>,
+    groups: Vec<GroupDoc>,
+    findings: Vec<FindingDoc<'a>>,
+    blame: Vec<CulpritDoc<'a>>,
+    #[serde(serialize_with = "tasks")]
+    tasks: &'a TargetModel,
+    unavailable: BTreeMap<&'static str, &'a str>,
+    accuracy: BTreeMap<&'static str, String>,
 }
 
 impl<'a> TargetDoc<'a> {
-    fn of(target: &'a TargetFigures, rates_span_ns: Option<u64>) -> Self {
+    fn of(model: &'a TargetModel, summary: &'a Summary) -> Self {
+        let target = model.target();
+        let mut unavailable = figures::unavailable(target);
+        if model.slowdown().factor.is_none() {
+            unavailable.insert("slowdown", figures::no_slowdown(target));
+        }
+        let findings = model.all_findings().iter().chain(model.partial_findings());
+        let worker = |row| WorkerDoc::of(row, &target.description);
         TargetDoc {
-            name: &target.name,
-            link: target.connection.as_str(),
-            process: target.process,
-            tasks: target.tasks,
-            rates_span_ns,
+            name: model.name(),
+            process_id: target.description.process_id,
+            epoch: target.epoch,
+            taken_ns: target.taken_ns,
+            connection: target.connection.as_str(),
             incomplete: target.losses.is_incomplete(),
-            gaps: target.losses.words(),
+            losses: target.losses.words(),
+            rates_span_ns: model.rates_span_ns(),
+            runtimes: [RuntimeDoc::of(target)],
+            slowdown: SlowdownDoc::of(model.slowdown(), target.taken_ns),
+            lag: LagDoc::of(model.lag()),
+            phases: summary.of(target.id).map(PhaseDoc::of).collect(),
+            trials: model.session().trials().map(TrialDoc::of).collect(),
+            lab: target.lab.as_ref().map(|lab| LabDoc::of(lab, target.taken_ns)),
+            workers: model.workers().iter().map(worker).collect(),
+            groups: model.groups(GroupColumn::Name, false).into_iter().map(GroupDoc::of).collect(),
+            findings: findings.map(|finding| FindingDoc::of(finding)).collect(),
+            blame: model.blame().culprits().iter().map(CulpritDoc::of).collect(),
+            tasks: model,
+            unavailable,
+            accuracy: figures::accuracy(target),
         }
     }
 }
 
 /// One by one: a million tasks need no second list.
-fn tasks<S: Serializer>(model: &&Model, serializer: S) -> Result<S::Ok, S::Error> {
-    let tasks = model.snapshot().map_or(&[][..], |snapshot| &snapshot.tasks);
-    let taken_ns = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
-    serializer.collect_seq(
-        tasks.iter().enumerate().map(|(at, task)| TaskDoc::of(task, model.rates(at), taken_ns)),
-    )
+fn tasks<S: Serializer>(model: &&TargetModel, serializer: S) -> Result<S::Ok, S::Error> {
+    let (tasks, taken_ns) = (&model.target().tasks, model.target().taken_ns);
+    let row = |(at, task)| TaskDoc::of(task, model.rates(at), taken_ns);
+    serializer.collect_seq(tasks.iter().enumerate().map(row))
 }
 
 #[derive(Serialize)]

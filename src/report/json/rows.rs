@@ -158,7 +158,6 @@ pub(super) struct TaskDoc<'a> {
     busy_share: Option<f64>,
     future_bytes: Option<u32>,
     kind: &'static str,
-    target: Option<&'a str>,
 }
 
 impl<'a> TaskDoc<'a> {
@@ -187,7 +186,6 @@ impl<'a> TaskDoc<'a> {
             busy_share: known(rates.busy),
             future_bytes: Some(task.meta.future_size).filter(|size| *size > 0),
             kind: task.meta.kind.as_str(),
-            target: Some(&*task.meta.target).filter(|name| !name.is_empty()),
         }
     }
 }
@@ -197,7 +195,6 @@ impl<'a> TaskDoc<'a> {
 pub(super) struct FindingDoc<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
-    target: Option<&'a str>,
     held_at: Option<&'a str>,
     kind: Option<&'static str>,
     because: Option<String>,
@@ -209,7 +206,6 @@ impl<'a> FindingDoc<'a> {
         let evidence = finding.evidence.as_deref();
         FindingDoc {
             finding,
-            target: Some(&*finding.target).filter(|name| !name.is_empty()),
             held_at: evidence.and_then(|evidence| evidence.place()),
             kind: evidence.map(|evidence| evidence.kind.as_str()),
             because: evidence.map(|evidence| evidence.cause.to_string()),

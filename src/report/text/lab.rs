@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::slowdown_factor;
 use crate::{
-    model::{Flavor, Gauge, GaugeValue, Model, Setting, Target, Trial},
+    model::{Flavor, Gauge, GaugeValue, Setting, Target, TargetModel, Trial},
     report::{
         Phase, Work,
         table::{self, Column},
@@ -12,7 +12,7 @@ use crate::{
     text::{UNAVAILABLE, bucket_duration, count, duration, optional, rate},
 };
 
-pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn phases(phases: &[&Phase], out: &mut impl Write) -> io::Result<()> {
     let Some(first) = phases.first() else { return Ok(()) };
     let mut columns = vec![
         Column::Left("PHASE"),
@@ -23,7 +23,7 @@ pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
     ];
     let work_title = |work: &Work| Column::Right(format!("{} {}s/s", work.name, work.unit));
     columns.extend(first.work.iter().map(work_title));
-    let row = |phase: &Phase| {
+    let row = |phase: &&Phase| {
         let mut row = vec![
             phase.name.to_owned(),
             duration(phase.duration_ns),
@@ -39,7 +39,7 @@ pub(super) fn phases(phases: &[Phase], out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Which hogs were on and which modes were tried, and what each did.
-pub(super) fn trials(model: &Model, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<_> = model.session().trials().map(trial).collect();
     if rows.is_empty() {
         return Ok(());

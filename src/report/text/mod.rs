@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Description, Factor, FieldId, Filter, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model,
-        Query, Target, TaskRates, TaskStats, WorkerRow,
+        Culprit, Description, Factor, FieldId, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model,
+        Query, Target, TargetModel, TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -29,33 +29,42 @@ const STANDSTILL: &str = "×∞";
 /// # Errors
 /// If `out` cannot be written.
 pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let Some(snapshot) = model.snapshot() else { return Ok(()) };
-    header(model, snapshot, out)?;
-    lab::phases(&summary.phases, out)?;
-    lab::trials(model, out)?;
-    lab::gauges(snapshot, out)?;
-    findings(model, out)?;
-    blame::write(model, out)?;
-    workers(model, &snapshot.description, out)?;
-    groups(model, out)?;
-    tasks(model, snapshot, out)?;
-    unavailable(snapshot, out)
+    for (at, target) in model.targets().iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        write_target(target, summary, out)?;
+    }
+    Ok(())
 }
 
-fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
+fn write_target(model: &TargetModel, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    let target = model.target();
+    header(model, out)?;
+    lab::phases(&summary.of(target.id).collect::<Vec<_>>(), out)?;
+    lab::trials(model, out)?;
+    lab::gauges(target, out)?;
+    findings(model, out)?;
+    blame::write(model, out)?;
+    workers(model, &target.description, out)?;
+    groups(model, out)?;
+    tasks(model, out)?;
+    unavailable(target, out)
+}
+
+fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
+    let snapshot = model.target();
     let runtime = &snapshot.runtime;
-    let (source, up) = (&snapshot.description.name, duration(runtime.uptime_ns));
+    let (source, up) = (model.name(), duration(runtime.uptime_ns));
     match runtime.flavor.map(Flavor::as_str) {
         Some(flavor) => {
             writeln!(out, "asynctop  {source}  {flavor} ×{}  up {up}", snapshot.workers.len())?;
         }
         None => writeln!(out, "asynctop  {source}  up {up}")?,
     }
-    for (at, target) in snapshot.targets.iter().enumerate() {
-        let mut status = [vec![target.status(snapshot.taken_ns)], target.losses.words()].concat();
-        let span = model.target_rates_span_ns(at).filter(|_| target.connection.is_live());
-        status.extend(span.map(|span| format!("rates over the last {}", duration(span))));
-        writeln!(out, "target       {}  {}", target.name, status.join(", "))?;
+    if snapshot.connection.is_remote() {
+        let status = [vec![snapshot.status()], snapshot.losses.words()].concat();
+        writeln!(out, "connection   {}", status.join(", "))?;
     }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {
         let (address, added) = (served.address, duration(served.added_ns_per_poll));
@@ -84,7 +93,7 @@ fn header(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<
     }
     let (p50, p99) = (optional(lag.p50_ns, bucket_duration), optional(lag.p99_ns, bucket_duration));
     writeln!(out, "sched delay  p50 {p50}, p99 {p99}, last second")?;
-    match model.rates_span_ns() {
+    match model.rates_span_ns().filter(|_| snapshot.connection.is_live()) {
         Some(span) => writeln!(out, "rates        over the last {}", duration(span)),
         None => Ok(()),
     }
@@ -130,17 +139,17 @@ pub fn in_ascii(report: &str) -> String {
     text
 }
 
-fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
+fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
     if model.all_findings().is_empty() {
-        return match model.blame().largest() {
+        return match model.blame().culprits().first().map(Culprit::describe) {
             None => writeln!(out, "  none"),
             Some(largest) => {
                 writeln!(out, "  no rule has fired; largest impact: {largest}")
             }
         };
     }
-    let now = model.snapshot().map_or(0, |snapshot| snapshot.taken_ns);
+    let now = model.target().taken_ns;
     for finding in model.all_findings().iter().take(TOP) {
         let (how_bad, sentence) = (finding.severity.as_str(), &finding.sentence);
         let often =
@@ -165,7 +174,7 @@ fn findings(model: &Model, out: &mut impl Write) -> io::Result<()> {
     rest(model.all_findings().len(), out)
 }
 
-fn workers(model: &Model, description: &Description, out: &mut impl Write) -> io::Result<()> {
+fn workers(model: &TargetModel, description: &Description, out: &mut impl Write) -> io::Result<()> {
     if model.workers().is_empty() {
         return Ok(());
     }
@@ -199,14 +208,14 @@ fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
     ]
 }
 
-fn groups(model: &Model, out: &mut impl Write) -> io::Result<()> {
+fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let mut columns = vec![Column::Left("GROUP")];
     columns.extend(
         ["TASKS", "RUNNABLE", "POLLS/S", "BUSY%", "BUSY", "MAX POLL", "POLL P99", "DELAY P99"]
             .map(Column::right),
     );
     columns.push(Column::Left("LOCATION"));
-    let groups = model.groups(GroupColumn::BusyShare, true, &Filter::default());
+    let groups = model.groups(GroupColumn::BusyShare, true);
     let rows: Vec<_> = groups.iter().take(2 * TOP).map(group).collect();
     writeln!(out)?;
     table::write(&columns, &rows, out)?;
@@ -214,12 +223,13 @@ fn groups(model: &Model, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn group(row: &GroupRow) -> Vec<String> {
+    let known = |text| if row.unknown { UNAVAILABLE.to_owned() } else { text };
     vec![
         row.name.to_string(),
         count(row.tasks as u64),
         count(row.waiting as u64),
-        rate(row.poll_rate),
-        percent_number(row.busy_share),
+        known(rate(row.poll_rate)),
+        known(percent_number(row.busy_share)),
         duration(row.busy_ns),
         duration(row.max_poll_ns),
         optional(row.poll_p99_ns, bucket_duration),
@@ -228,27 +238,17 @@ fn group(row: &GroupRow) -> Vec<String> {
     ]
 }
 
-fn tasks(model: &Model, snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
+fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let mut columns = vec![Column::right("ID"), Column::Left("TASK"), Column::Left("STATE")];
     columns.extend(
         ["POLLS", "POLLS/S", "BUSY%", "BUSY", "SCHED", "IDLE", "MAX POLL", "WAKES"]
             .map(Column::right),
     );
     columns.push(Column::Left("STAGE"));
-    // A single target is in the header.
-    let several = snapshot.targets.len() > 1;
-    columns.extend(several.then_some(Column::Left("TARGET")));
-    let order = model.tasks(&Query::default());
-    let rows: Vec<_> = order
-        .iter()
-        .take(TOP)
-        .filter_map(|at| {
-            let figures = snapshot.tasks.get(*at as usize)?;
-            let mut row = task(figures, model.rates(*at as usize));
-            row.extend(several.then(|| figures.meta.target.to_string()));
-            Some(row)
-        })
-        .collect();
+    let query = Query::default();
+    let order: Vec<usize> = model.tasks(&query).collect();
+    let row = |at: &usize| task(&model.target().tasks[*at], model.rates(*at));
+    let rows: Vec<_> = order.iter().take(TOP).map(row).collect();
     writeln!(out)?;
     table::write(&columns, &rows, out)?;
     rest(order.len(), out)
@@ -344,7 +344,7 @@ mod tests {
     fn what_is_left_out_is_counted() {
         let tasks = (0..25).map(|id| crate::model::testing::task(id, "t"));
         let mut model = Model::default();
-        model.advance(crate::model::testing::snapshot(1, tasks).into());
+        model.advance(&crate::model::testing::snapshot(1, tasks).into());
         assert!(written(&model, &Summary::default()).contains("… and 15 more"));
     }
 }

@@ -1,7 +1,7 @@
 //! Programs with console-subscriber, watched over the tokio-console wire.
 //!
 //! A connection (`wire`) hands bytes to what is known of its target ([`Program`]), which
-//! takes them apart where they lie (`envelope`); the [`AttachSource`] makes snapshots of it
+//! takes them apart where they lie (`envelope`); the [`AttachSource`] samples it
 //! on whatever thread asks. Whoever sends is not trusted: [`limits`] bound what one target
 //! may cost, and what does not fit is counted and shown.
 
@@ -19,5 +19,5 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use envelope::Malformed;
-pub use source::{AttachSource, Changes, describe, picture};
+pub use source::{AttachSource, Connections, describe, picture};
 pub use state::Program;

@@ -23,8 +23,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{codec::Raw, histogram, limits, link::Link, state::Program};
-use crate::{lock::lock, model::Distributions};
+use super::{codec::Raw, histogram, limits, link::Link, source::Listener, state::Program};
+use crate::{
+    lock::lock,
+    snapshot::{Distributions, TargetId},
+};
 
 /// How long a target may take to accept a connection, and to answer a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ pub(super) struct Shared {
     /// The task whose details are wanted, by its id on the wire.
     pub wanted: watch::Sender<Option<u64>>,
     /// Whom to tell that something has changed.
-    pub listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+    listener: Arc<OnceLock<Listener>>,
+    id: TargetId,
     clock: Clock,
 }
 
@@ -75,13 +79,14 @@ impl Clock {
 
 impl Shared {
     pub(super) fn new(
+        id: TargetId,
         target: Program,
         clock: Clock,
-        listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+        listener: Arc<OnceLock<Listener>>,
     ) -> Self {
         let known = Known { target, link: Link::default(), details: None };
         let (wanted, _) = watch::channel(None);
-        Shared { known: Mutex::new(known), wanted, listener, clock }
+        Shared { known: Mutex::new(known), wanted, listener, id, clock }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
@@ -113,7 +118,7 @@ impl Shared {
 
     fn tell(&self) {
         if let Some(listener) = self.listener.get() {
-            listener();
+            listener(self.id);
         }
     }
 }

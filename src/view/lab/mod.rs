@@ -51,13 +51,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// All lines, however many are seen; none without a lab.
 pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Line> {
-    let model = app.model();
-    let Some(lab) = model.snapshot().and_then(|snapshot| snapshot.lab.as_ref()) else {
-        return Vec::new();
-    };
+    let Some(model) = app.selected() else { return Vec::new() };
+    let Some(lab) = &model.target().lab else { return Vec::new() };
     // Long lines are hard to read.
     let room = usize::from(width).saturating_sub(2).min(92);
-    let mut lines = workloads::lines(app, lab, look, room);
+    let mut lines = workloads::lines(app, lab, model.slowdown(), look, room);
     let mut add = |part: Vec<Pieces>| lines.extend(part.into_iter().map(|line| (line, false)));
     add(vec![Pieces::new()]);
     add(hog::lines(&lab.hog, look, room));

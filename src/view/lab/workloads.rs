@@ -12,18 +12,24 @@ use crate::{
 
 /// How many workloads there are to select.
 pub(in crate::view) fn count(app: &App) -> usize {
-    let lab = app.model().snapshot().and_then(|snapshot| snapshot.lab.as_ref());
+    let lab = app.lab_stats();
     lab.map_or(0, |lab| lab.workloads.len())
 }
 
-pub(super) fn lines(app: &App, lab: &LabStats, look: Look, room: usize) -> Vec<Line> {
+pub(super) fn lines(
+    app: &App,
+    lab: &LabStats,
+    slowdown: &Slowdown,
+    look: Look,
+    room: usize,
+) -> Vec<Line> {
     let head = format!(
         " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
         "WORKLOAD", "COUNT", "DONE", "BASELINE/S", "NOW/S"
     );
     let mut lines = vec![(vec![(head, look.title())], false)];
     for (at, workload) in lab.workloads.iter().enumerate() {
-        let text = line(workload, app.model().slowdown());
+        let text = line(workload, slowdown);
         let style = if workload.paused.is_some() { look.dim() } else { Style::new() };
         lines.push((vec![(text, style)], app.workloads.key() == Some(&at)));
     }

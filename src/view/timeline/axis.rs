@@ -10,7 +10,7 @@ use crate::{app::App, view::canvas::Canvas};
 const APART: u64 = 13;
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (u64, u64)) {
-    let timeline = app.model().timeline();
+    let timeline = app.polls();
     let (look, now) = (canvas.look, timeline.now_ns());
     let count = columns(area.width);
     let (x, right) = (area.x + LABEL, area.right());

@@ -13,7 +13,7 @@ use crate::{
 
 /// Why there is nothing to see.
 pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
-    let target = app.model().snapshot();
+    let target = app.target();
     let reason = target.and_then(|target| target.description.reason(FieldId::Timeline));
     let is_requested = target.is_some_and(|target| target.timeline.is_some());
     let reason = match reason {
@@ -33,7 +33,7 @@ pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
 /// What there is under the cursor, and what is around it; how to get a cursor while the
 /// picture moves.
 pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
-    let timeline = app.model().timeline();
+    let timeline = app.polls();
     let Some(cursor) = app.timeline.cursor_ns() else {
         let arrows = look.glyph("← →", "h l");
         let hint = format!(" Space freezes; + - zoom, {arrows} n N move the cursor, Enter opens");
@@ -108,7 +108,7 @@ pub(super) fn legend(
     if most == 0 {
         return Vec::new();
     }
-    let groups = app.model().timeline().groups();
+    let groups = app.polls().groups();
     let rest = rest(look, shares, strips);
     let width = usize::from(width);
     let (mut lines, mut line) = (Vec::new(), Pieces::new());

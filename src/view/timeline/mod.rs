@@ -52,7 +52,7 @@ impl Plan {
             _ => (2, 3),
         };
         let left = height - u16::from(axis) - reading - legend;
-        let workers = u16::try_from(app.model().timeline().workers().max(1)).unwrap_or(u16::MAX);
+        let workers = u16::try_from(app.polls().workers().max(1)).unwrap_or(u16::MAX);
         let tall = (left / workers).clamp(1, 5);
         Plan { tall, workers: (left / tall).max(1), axis, reading, legend }
     }
@@ -64,7 +64,7 @@ pub(super) fn workers(app: &App, body: usize) -> usize {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let timeline = app.model().timeline();
+    let timeline = app.polls();
     if timeline.workers() == 0 {
         for (line, y) in
             lines::nothing(app, canvas.look, area.width).iter().zip(area.top()..area.bottom())
@@ -109,6 +109,6 @@ pub(super) fn moment_at(app: &App, body: Rect, x: u16, y: u16) -> Option<HitTarg
     let row = y.checked_sub(body.y)? / plan.tall;
     let worker = app.workers.top() + usize::from(row);
     let column = usize::from(x.checked_sub(body.x + LABEL)?);
-    let shown = row < plan.workers && worker < app.model().timeline().workers();
+    let shown = row < plan.workers && worker < app.polls().workers();
     shown.then_some(HitTarget::Moment { worker, column })
 }

@@ -20,7 +20,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, worker: usize
         let bar = |cell: &Cell| (bar(look, cell, bars - 1 - row, bars), style(look, cell));
         put(canvas, x, area.y + row, strip.cells.iter().map(bar));
     }
-    let letters = letters(app.model().timeline(), look, strip, bars == 0);
+    let letters = letters(app.polls(), look, strip, bars == 0);
     put(canvas, x, area.y + bars, letters.into_iter());
 
     canvas.put(area.x, area.y, LABEL, &format!(" w{worker}"), look.title());
@@ -28,7 +28,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, worker: usize
     if selected {
         canvas.highlight(Rect::new(area.x, area.y, LABEL - 1, 1), look.selected());
     }
-    let column = app.timeline.cursor_column(app.model().timeline(), strip.cells.len());
+    let column = app.timeline.cursor_column(app.polls(), strip.cells.len());
     if let (true, Some(column)) = (worker == app.timeline_worker(), column) {
         let cursor = Rect::new(x + column as u16, area.y, 1, lines);
         canvas.highlight(cursor, look.selected());

@@ -107,8 +107,11 @@ fn distributions_come_for_what_is_of_interest_only() {
     let snapshot = bench.wait_for_work();
     assert!(snapshot.distributions.is_empty());
     let beat = named(&snapshot, "heartbeat-1").expect("a heartbeat");
-    let subscription =
-        Subscription { task: Some(beat.key), groups: true, ..Subscription::default() };
+    let subscription = Subscription {
+        task: Some(snapshot.task_key(beat.key)),
+        groups: true,
+        ..Subscription::default()
+    };
     bench.wait("each heartbeat was polled", |s| {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use asynctop_snapshot::{Distributions, Subject, Subscription, TaskStats};
+use asynctop_snapshot::{Distributions, Subject, TaskStats};
 
 use crate::accounting::TaskView;
 
@@ -16,8 +16,8 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(subscription: &Subscription) -> Self {
-        let (task, groups) = (subscription.task, subscription.groups);
+    /// For this task, and for all groups if requested.
+    pub(super) fn new(task: Option<u64>, groups: bool) -> Self {
         Collector { task, of_task: None, groups, of_groups: HashMap::new() }
     }
 

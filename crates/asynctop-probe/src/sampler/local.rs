@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use asynctop_snapshot::{
-    Accuracy, Description, Distributions, FieldId, Subject, Subscription, Target, TaskStats,
-    text::is_control,
+    Accuracy, Connection, Description, Distributions, FieldId, Losses, Subject, Subscription,
+    Target, TargetId, TaskKey, TaskStats, text::is_control,
 };
 use tokio::runtime::Handle;
 
@@ -119,19 +119,23 @@ impl LocalSampler {
         let threads = self.registry.threads(now);
         let metrics = self.runtime.handle.metrics();
         let workers = self.workers.read(&self.runtime, &metrics, &threads, now);
+        let requested = subscription.awaits.and_then(|(key, n)| Some((self.number_of(key)?, n)));
         let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
         let worker_of = |thread| self.workers.index_of(thread);
         let evidence = self.watchdog.long_polls(self.runtime.number, worker_of);
         Target {
+            id: TargetId::default(),
+            epoch: self.runtime.epoch,
             taken_ns: now,
             description: Arc::clone(&self.description),
-            epoch: self.runtime.epoch,
+            connection: Connection::InProcess,
+            known_until_ns: now,
+            losses: Losses::default(),
             runtime: runtime::read(&self.runtime, &metrics, now, measured),
             machine: WatchReader::machine(stops, self.workers.run_delay_ns()),
             evidence,
             samples: self.watchdog.samples(),
-            await_point: self.watchdog.await_point(subscription, now),
-            targets: Vec::new(),
+            await_point: self.watchdog.await_point(requested, now),
             resources: None,
             workers,
             timeline,
@@ -142,6 +146,12 @@ impl LocalSampler {
         }
     }
 
+    /// The number of a task, if the key names one of this runtime.
+    fn number_of(&self, key: TaskKey) -> Option<u64> {
+        let own = TaskKey { target: TargetId::default(), epoch: self.runtime.epoch, ..key };
+        (key == own).then_some(key.id)
+    }
+
     /// The tasks of this runtime by key, and the distributions that are subscribed.
     fn tasks(
         &mut self,
@@ -149,7 +159,8 @@ impl LocalSampler {
         subscription: &Subscription,
     ) -> (Vec<TaskStats>, Vec<(Subject, Distributions)>) {
         let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
-        let mut distributions = Collector::new(subscription);
+        let task = subscription.task.and_then(|key| self.number_of(key));
+        let mut distributions = Collector::new(task, subscription.groups);
         let metas = &mut self.metas;
         // Tasks of the previous runtime that have ended may still be in the registry.
         let number = self.runtime.number;
@@ -180,7 +191,9 @@ impl std::fmt::Debug for LocalSampler {
 }
 
 fn describe(name: Arc<str>, watchdog: &WatchReader) -> Description {
-    let description = runtime::describe(Description::new(name))
+    let mut description = Description::new(name);
+    description.process_id = Some(std::process::id());
+    let description = runtime::describe(description)
         .with(FieldId::Lab, Accuracy::unavailable(NO_LAB))
         .with(FieldId::Resources, Accuracy::unavailable(NO_RESOURCES))
         .with_missing(FieldId::LiveWakers, SEVERAL_WAKERS);

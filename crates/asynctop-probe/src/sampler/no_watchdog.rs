@@ -4,7 +4,7 @@ use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
     AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
-    Subscription, ThreadTimes,
+    ThreadTimes,
 };
 
 const REASON: &str = "requires the feature `watchdog` of asynctop-probe";
@@ -47,10 +47,10 @@ impl WatchReader {
 
     pub(super) fn await_point(
         &mut self,
-        subscription: &Subscription,
+        request: Option<(u64, u64)>,
         now: u64,
     ) -> Option<AwaitPoint> {
-        let (task, _) = subscription.awaits?;
+        let (task, _) = request?;
         let answer = Awaits::Unavailable(REASON.into());
         Some(AwaitPoint { task, asked_ns: now, answer })
     }

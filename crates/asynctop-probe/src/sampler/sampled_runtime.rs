@@ -21,7 +21,7 @@ use crate::{
 pub struct SampledRuntime {
     /// Counts the runtimes that are sampled one after the other: statistics of different epochs
     /// are not comparable.
-    pub epoch: u64,
+    pub epoch: u32,
     /// The runtime.
     pub handle: Handle,
     /// Sample only tasks with this number of their runtime, as

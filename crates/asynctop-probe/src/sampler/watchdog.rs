@@ -4,7 +4,6 @@ use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
     Accuracy, AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
-    Subscription,
 };
 
 pub(super) use crate::watch::thread_times;
@@ -80,16 +79,16 @@ impl WatchReader {
         records.iter().filter(is_new).filter(is_current).take(LONG_POLLS).map(evidence).collect()
     }
 
-    /// The await point of the subscribed task, as far as it is known; requests it first if the
-    /// request is new.
+    /// The await point of a task, as far as it is known: (task, number of the request). Requests it
+    /// first if the number is new.
     pub(super) fn await_point(
         &mut self,
-        subscription: &Subscription,
+        request: Option<(u64, u64)>,
         now: u64,
     ) -> Option<AwaitPoint> {
-        let is_new = self.requested != subscription.awaits;
-        self.requested = subscription.awaits;
-        let (task, _) = subscription.awaits?;
+        let is_new = self.requested != request;
+        self.requested = request;
+        let (task, _) = request?;
         let Some(watchdog) = &self.handle else {
             let answer = Awaits::Unavailable(NO_AWAIT_POINTS.into());
             return Some(AwaitPoint { task, asked_ns: now, answer });

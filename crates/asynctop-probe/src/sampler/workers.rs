@@ -25,7 +25,7 @@ pub(super) struct Workers {
     ids: Vec<Option<ThreadId>>,
     /// The place of each worker's thread at the last snapshot.
     places: Places,
-    epoch: u64,
+    epoch: u32,
     taken_ns: u64,
 }
 

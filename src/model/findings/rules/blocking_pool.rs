@@ -28,7 +28,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let runtime = &look.snapshot.runtime;
+    let runtime = &look.target.runtime;
     let (queue, threads) = (runtime.blocking_queue, runtime.blocking_threads);
     if runtime.idle_blocking_threads > 0 || threads == 0 || queue < look.threshold(RULE.id) {
         return Vec::new();

@@ -29,7 +29,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let (Some(before), Some(seconds)) = (look.base.map(yields), look.span()) else {
         return Vec::new();
     };
-    let rate = (yields(look.snapshot).saturating_sub(before) as f64 / seconds).round() as u64;
+    let rate = (yields(look.target).saturating_sub(before) as f64 / seconds).round() as u64;
     if rate < look.threshold(RULE.id) {
         return Vec::new();
     }

@@ -68,7 +68,7 @@ fn own_wakes(rates: TaskRates) -> f64 {
 fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
     let polls: f64 = look.rates.iter().map(|rates| rates.polls).sum();
     let remote = |snapshot: &Target| snapshot.runtime.remote_schedules;
-    let now = remote(look.snapshot);
+    let now = remote(look.target);
     let remote = look.base.map(remote).zip(look.span());
     let remote = remote.map_or(0.0, |(before, s)| now.saturating_sub(before) as f64 / s);
     polls - rates.polls + remote
@@ -76,7 +76,7 @@ fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let task = group.task;
-    let at = look.snapshot.tasks.binary_search_by_key(&task.key, |task| task.key);
+    let at = look.target.tasks.binary_search_by_key(&task.key, |task| task.key);
     let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
     let mean = duration((rates.busy / rates.polls.max(1.0) * 1e9) as u64);
     let how = match own_wakes(rates) >= 0.5 {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::model::findings::{
-    Finding, GroupCount, Look, RuleId, Severity,
+    Finding, Look, RuleId, Severity,
     growth::Growth,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -36,15 +36,10 @@ const LEAST_NS: u64 = 10_000_000_000;
 /// Groups that are followed at a time.
 const GROUPS: usize = 1_000;
 
-/// The names of a group's program and of the group.
-fn group_of(group: &GroupCount<'_>) -> [Arc<str>; 2] {
-    [group.youngest.meta.target.clone(), group.name.clone()]
-}
-
 /// The number of tasks of each group over time.
 #[derive(Clone, Debug, Default)]
 struct Leak {
-    followed: HashMap<[Arc<str>; 2], Growth>,
+    followed: HashMap<Arc<str>, Growth>,
 }
 
 impl RuleState for Leak {
@@ -54,13 +49,13 @@ impl RuleState for Leak {
         let mut candidates = Vec::new();
         let seen = look.groups.iter().filter(|group| group.living > 0);
         if !followed.is_empty() {
-            let names: HashSet<_> = seen.clone().map(group_of).collect();
-            followed.retain(|names_of_group, _| names.contains(names_of_group));
+            let names: HashSet<_> = seen.clone().map(|group| group.name).collect();
+            followed.retain(|name, _| names.contains(name));
         }
         for group in seen {
-            let Some(growth) = followed.get_mut(&group_of(group)) else {
+            let Some(growth) = followed.get_mut(group.name) else {
                 if followed.len() < GROUPS {
-                    followed.insert(group_of(group), Growth::new(now, group.living));
+                    followed.insert(Arc::clone(group.name), Growth::new(now, group.living));
                 }
                 continue;
             };

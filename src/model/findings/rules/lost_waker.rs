@@ -55,10 +55,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 mod tests {
     use super::*;
     use crate::model::findings::testing::{S, of};
-    use crate::model::{
-        TaskMeta,
-        testing::{snapshot, task},
-    };
+    use crate::model::testing::{snapshot, task};
 
     #[test]
     fn it_needs_an_idle_task_without_any_waker_for_a_while() {
@@ -84,20 +81,5 @@ mod tests {
             "9 tasks of conn have been idle for up to 3.00s and have no waker left: they will \
              never run again"
         );
-    }
-
-    #[test]
-    fn the_same_group_of_two_programs_is_two_findings() {
-        let lost = |id: u64, target: &str| {
-            let known = task(id, "conn-1");
-            let group = known.meta.group.clone();
-            let meta = TaskMeta { id, group, target: target.into(), ..TaskMeta::default() };
-            TaskStats { live_wakers: Some(0), meta: meta.into(), ..known }
-        };
-        let found = of("lost-waker", [snapshot(3 * S, [lost(1, "app"), lost(2, "web")])]);
-        let targets: Vec<_> =
-            found.iter().map(|finding| (&*finding.target, finding.task)).collect();
-        assert_eq!(targets, [("app", Some(1)), ("web", Some(2))]);
-        assert_ne!(found[0].id(), found[1].id());
     }
 }

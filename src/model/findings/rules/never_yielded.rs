@@ -50,7 +50,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 /// The watchdog's evidence of the only poll of a task.
 fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evidence>> {
     let of_task = |e: &&Arc<Evidence>| e.task == task.key && e.kind == PollKind::Poll;
-    look.snapshot.evidence.iter().find(of_task)
+    look.target.evidence.iter().find(of_task)
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {

@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let Some(machine) = &look.snapshot.machine else { return Vec::new() };
+    let Some(machine) = &look.target.machine else { return Vec::new() };
     let Some(before_ns) = look.before_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);

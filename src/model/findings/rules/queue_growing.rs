@@ -57,7 +57,7 @@ impl RuleState for QueueGrowing {
 
 /// The length of a channel cannot be seen from outside; workloads of the lab report it.
 fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Finding> {
-    let lab = look.snapshot.lab.iter();
+    let lab = look.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let told = workloads.filter_map(|workload| {
         let queue = workload.gauges.iter().find(|gauge| &*gauge.name == "queue")?;
@@ -92,8 +92,8 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
         *followed = None;
         return None;
     }
-    let ready = look.snapshot.tasks.iter().filter(|task| task.state == State::Scheduled).count();
-    let waiting = (ready as u64).max(look.snapshot.runtime.global_queue);
+    let ready = look.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
+    let waiting = (ready as u64).max(look.target.runtime.global_queue);
     let growth = followed.get_or_insert_with(|| Growth::new(look.now(), waiting));
     growth.push(look.now(), waiting);
     let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))?;

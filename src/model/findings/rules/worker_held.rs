@@ -8,7 +8,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::{Entry, TaskStats},
+    model::{Entry, Target},
     snapshot::PollKind,
     text::{duration, plural},
 };
@@ -69,11 +69,7 @@ impl RuleState for WorkerHeld {
 /// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
 /// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
 /// of a kind that may block.
-pub(in crate::model) fn of_impact(
-    entry: &Entry,
-    held_ns: u64,
-    tasks: &[TaskStats],
-) -> Option<Finding> {
+pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64, target: &Target) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
     if own_ns < held_ns {
@@ -81,12 +77,13 @@ pub(in crate::model) fn of_impact(
     }
     let length = with_deduction(duration(own_ns), Some(evidence));
     let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
-    let sentence = format!("{} {held}", display_name(evidence.task, meta, tasks, &[]));
+    let sentence = format!("{} {held}", display_name(evidence.task, meta, &target.tasks, &[]));
     let suspect = Suspect::Group(meta.group.clone());
     Some(Finding {
         task: Some(evidence.task),
         task_id: Some(meta.id),
-        target: meta.target.clone(),
+        target: target.id,
+        epoch: target.epoch,
         location: Some(meta.location.clone()),
         evidence: Some(evidence.clone()),
         cure: fix(Some(evidence), &RULE),
@@ -108,7 +105,7 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
     };
     // The only worker is also the one that asks for timers and sockets: tasks that wait
     // for these are not even woken.
-    let alone = match look.snapshot.workers.len() {
+    let alone = match look.target.workers.len() {
         1 => ", timers and sockets are not served",
         _ if look.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
@@ -138,6 +135,7 @@ fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TaskStats;
     use crate::model::findings::testing::{S, evidence, of, when};
     use std::sync::Arc;
 

@@ -81,7 +81,7 @@ impl Totals {
             let busy_ns = worker.poll_ns.max(worker.busy_ns);
             (busy_ns, worker.run_delay_ns.unwrap_or(0))
         };
-        let workers = look.snapshot.workers.iter().map(totals).collect();
+        let workers = look.target.workers.iter().map(totals).collect();
         Totals { taken_ns: look.now(), workers }
     }
 }
@@ -162,7 +162,7 @@ fn candidate(
 /// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
 /// or else the latest long poll with a stack.
 fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<Evidence>> {
-    let samples = look.snapshot.samples.iter().map(|sample| &**sample);
+    let samples = look.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
         sample.stack.blame().is_some()
             && look.task(sample.task).is_some_and(|task| &*task.meta.group == group)
@@ -211,7 +211,7 @@ impl WorkerSaturated {
             shares.max_by(|(_, a), (_, b)| a.total_cmp(b))
         });
         self.past.push_back(now);
-        busiest.map(|(at, share)| (look.snapshot.workers[at].index, share))
+        busiest.map(|(at, share)| (look.target.workers[at].index, share))
     }
 
     fn reference(&self) -> Option<u64> {
@@ -237,7 +237,7 @@ impl WorkerSaturated {
         /// Weight of the earlier shares.
         const KEPT: f64 = 0.75;
         self.groups.values_mut().for_each(|share| *share *= KEPT);
-        let tasks = look.snapshot.tasks.iter().zip(look.rates);
+        let tasks = look.target.tasks.iter().zip(look.rates);
         // Closures of the blocking pool are on no worker.
         let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
         for (task, rates) in tasks.clone().filter(|(_, rates)| rates.busy > 0.0) {

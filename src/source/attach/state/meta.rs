@@ -16,12 +16,11 @@ use crate::{
 pub(super) fn announced(
     task: &tasks::Task,
     field_name: impl Fn(&console_api::Field) -> Option<String>,
-    target: &Arc<str>,
     texts: &mut Texts,
 ) -> TaskMeta {
     let id = task.id.map_or(0, |id| id.id);
     let location = texts.location(task.location.as_ref());
-    let mut meta = TaskMeta { id, target: Arc::clone(target), ..TaskMeta::default() };
+    let mut meta = TaskMeta { id, ..TaskMeta::default() };
     let (mut name, mut function, mut fields) = (String::new(), String::new(), String::new());
     for field in task.fields.iter().take(64) {
         let Some(key) = field_name(field) else { continue };
@@ -55,16 +54,9 @@ pub(super) fn announced(
 }
 
 /// What is known of a task that was never announced.
-pub(super) fn unannounced(id: u64, target: &Arc<str>, texts: &mut Texts) -> TaskMeta {
+pub(super) fn unannounced(id: u64, texts: &mut Texts) -> TaskMeta {
     let name = texts.share("(not reported)");
-    TaskMeta {
-        id,
-        group: Arc::clone(&name),
-        name,
-        kind: TaskKind::Unknown,
-        target: Arc::clone(target),
-        ..TaskMeta::default()
-    }
+    TaskMeta { id, group: Arc::clone(&name), name, kind: TaskKind::Unknown, ..TaskMeta::default() }
 }
 
 fn words(value: &field::Value, texts: &mut Texts) -> String {

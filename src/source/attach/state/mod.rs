@@ -15,7 +15,7 @@ mod unknown;
 mod updates;
 mod waits;
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use console_api::tasks;
 
@@ -47,9 +47,8 @@ const LONG_NS: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct Program {
     name: Arc<str>,
-    keys: Range<u64>,
     /// Counts the processes that have answered.
-    process: u64,
+    process: u32,
     /// Counts updates.
     updates: u64,
     /// The next update is the first of a connection.
@@ -72,22 +71,19 @@ pub struct Program {
 }
 
 impl Program {
-    /// A target that has sent nothing yet. Its tasks get keys of their own: those of the
-    /// target in place `nth` lie apart from those of any other.
-    pub fn new(name: &str, nth: u16) -> Self {
-        let first = u64::from(nth) << 48;
+    /// A target that has sent nothing yet.
+    pub fn new(name: &str) -> Self {
         Program {
             name: sanitize(name).into(),
-            keys: first + 1..first + (1 << 48),
             process: 0,
             updates: 0,
             is_first: true,
             offset: Offset::default(),
             written: Written::default(),
             before: Written::default(),
-            tasks: Table::new(limits::TASKS, first + 1),
-            resources: Table::new(limits::RESOURCES, first + 1),
-            async_ops: Table::new(limits::RESOURCES, first + 1),
+            tasks: Table::new(limits::TASKS),
+            resources: Table::new(limits::RESOURCES),
+            async_ops: Table::new(limits::RESOURCES),
             names: Names::default(),
             texts: Texts::default(),
             unknown: Unknown::default(),
@@ -176,7 +172,7 @@ impl Program {
     /// Forgets all but the count of what was lost: nothing of one process is true of the
     /// next one. Keys go on, so that nobody takes an old task for a new one.
     fn begin_process(&mut self) {
-        self.process += 1;
+        self.process = self.process.saturating_add(1);
         self.offset = Offset::default();
         self.tasks.clear();
         self.resources.clear();
@@ -195,7 +191,7 @@ impl Program {
                 let Some(id) = task.id.as_ref().map(|id| id.id) else { return };
                 if announced.len() < limits::TASKS {
                     let (names, texts) = (&self.names, &mut self.texts);
-                    let meta = meta::announced(&task, |field| names.of(field), &self.name, texts);
+                    let meta = meta::announced(&task, |field| names.of(field), texts);
                     announced.insert(id, meta.into());
                 }
             }
@@ -263,9 +259,9 @@ impl Program {
     }
 
     fn add_task(&mut self, id: u64, meta: Option<Arc<TaskMeta>>, at: Moment) -> Option<u64> {
-        let (name, texts) = (&self.name, &mut self.texts);
+        let texts = &mut self.texts;
         let is_named = meta.is_some();
-        let meta = meta.unwrap_or_else(|| meta::unannounced(id, name, texts).into());
+        let meta = meta.unwrap_or_else(|| meta::unannounced(id, texts).into());
         let task = self.tasks.push(Task::new(id, meta, at))?;
         task.is_named = is_named;
         Some(task.key())

@@ -1,6 +1,6 @@
 //! What is shown of a target.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Program, table::Entry};
 use crate::{
@@ -14,13 +14,8 @@ impl Program {
         &self.name
     }
 
-    /// The keys that its tasks may have.
-    pub fn keys(&self) -> Range<u64> {
-        self.keys.clone()
-    }
-
     /// Counts the processes that have answered; 0 before the first update.
-    pub fn process(&self) -> u64 {
+    pub fn process(&self) -> u32 {
         self.process
     }
 
@@ -75,7 +70,7 @@ impl Program {
         let alive = self.resources.iter().filter(|resource| resource.ended() == 0);
         alive.map(move |resource| {
             let taker = resource.taker.or_else(|| parts.get(&resource.id()).copied());
-            let mut figures = resource.figures(self.written.at, &self.name);
+            let mut figures = resource.figures(self.written.at);
             figures.parent = resource.parent.and_then(|id| self.resources.key(id));
             figures.holder =
                 taker.filter(|_| resource.is_taken() == Some(true)).and_then(|id| self.living(id));

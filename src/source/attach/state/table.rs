@@ -69,14 +69,14 @@ pub(super) struct Table<T> {
 }
 
 impl<T: Entry> Table<T> {
-    /// For so many entries, whose keys begin with this one.
-    pub(super) fn new(limit: usize, next_key: u64) -> Self {
-        Table { entries: Vec::new(), by_id: HashMap::new(), limit, next_key, refused: 0 }
+    /// An empty table for at most this many entries.
+    pub(super) fn new(limit: usize) -> Self {
+        Table { entries: Vec::new(), by_id: HashMap::new(), limit, next_key: 1, refused: 0 }
     }
 
-    /// Forgets all entries. Keys go on.
+    /// Forgets all entries.
     pub(super) fn clear(&mut self) {
-        *self = Table::new(self.limit, self.next_key);
+        *self = Table::new(self.limit);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_id_is_that_of_its_latest_bearer() {
-        let mut table = Table::new(10, 1);
+        let mut table = Table::new(10);
         table.push(entry(7, 100));
         table.push(entry(8, 0));
         table.push(entry(7, 0));
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_latest_ends_stay() {
-        let mut table = Table::new(10, 1);
+        let mut table = Table::new(10);
         for key in 1..=6 {
             table.push(entry(key, key as Moment * 10));
         }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted() {
-        let mut table = Table::new(1, 1);
+        let mut table = Table::new(1);
         assert!(table.push(entry(1, 0)).is_some());
         assert!(table.push(entry(2, 0)).is_none());
         assert_eq!((table.len(), table.refused), (1, 1));

@@ -94,11 +94,10 @@ impl Resource {
         }
     }
 
-    pub(super) fn figures(&self, at: Moment, target: &Arc<str>) -> ResourceStats {
+    pub(super) fn figures(&self, at: Moment) -> ResourceStats {
         ResourceStats {
             key: self.life.key,
             id: number(self.life.key),
-            target: Arc::clone(target),
             type_name: Arc::clone(&self.type_name),
             kind: Arc::clone(&self.kind),
             location: Arc::clone(&self.location),

@@ -110,7 +110,7 @@ struct Watched(Program);
 
 impl Watched {
     fn new() -> Self {
-        Watched(Program::new("t", 0))
+        Watched(Program::new("t"))
     }
 
     fn take(&mut self, update: &Update) -> &mut Self {

@@ -1,0 +1,43 @@
+//! The identity of targets, tasks and resources.
+//!
+//! Keys never collide between targets, between two processes of a target, or between two runtimes
+//! of a process. A number alone identifies a task only within its target and epoch.
+
+use std::sync::Arc;
+
+/// A watched program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TargetId(pub u32);
+
+/// A task of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TaskKey {
+    /// The target.
+    pub target: TargetId,
+    /// The process or runtime of the target.
+    pub epoch: u32,
+    /// The number of the task in it, `key` of [`TaskStats`](crate::TaskStats).
+    pub id: u64,
+}
+
+/// A resource of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceKey {
+    /// The target.
+    pub target: TargetId,
+    /// The process of the target.
+    pub epoch: u32,
+    /// The number of the resource in it, `key` of [`ResourceStats`](crate::ResourceStats).
+    pub id: u64,
+}
+
+/// The tasks of a target whose names differ only in their numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey {
+    /// The target.
+    pub target: TargetId,
+    /// The name of the group.
+    pub name: Arc<str>,
+}

@@ -1,0 +1,41 @@
+//! The optional parts of a snapshot.
+
+use std::sync::Arc;
+
+use crate::{Histogram, TaskKey};
+
+/// The parts of a snapshot that are only provided on request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Subscription {
+    /// The distributions of this task.
+    pub task: Option<TaskKey>,
+    /// The distributions of every group.
+    pub groups: bool,
+    /// Resources and async operations.
+    pub resources: bool,
+    /// The polls of each worker, which are recorded only while requested.
+    pub timeline: bool,
+    /// Request the await point of this task, once for each number.
+    pub awaits: Option<(TaskKey, u64)>,
+}
+
+/// Whose distributions these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Subject {
+    /// The task with this key.
+    Task(u64),
+    /// The group of tasks with this name.
+    Group(Arc<str>),
+}
+
+/// How long polls and waits for a worker were.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Distributions {
+    /// The duration of ended polls.
+    pub poll_times: Histogram,
+    /// The time from each wake to the poll that followed.
+    pub delays: Histogram,
+}

@@ -1,0 +1,229 @@
+//! The rows of all targets in one table each.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use super::{
+    Culprit, Filter, Finding, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow,
+    TargetModel, TaskRates, TaskStats, findings, group, query, resources,
+};
+
+/// A row of the task table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskRow {
+    /// The position of the target among those of the model.
+    pub target: u32,
+    /// The position of the task in the target.
+    pub task: u32,
+}
+
+/// The long polls of a group of tasks of a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Impact<'a> {
+    /// The target.
+    pub target: &'a TargetModel,
+    /// The group and the impact of its long polls.
+    pub culprit: &'a Culprit,
+}
+
+/// The findings of all targets.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings {
+    /// Active ones, worst first, then resolved ones, latest first.
+    listed: Vec<Arc<Finding>>,
+    active: usize,
+    parts: Vec<Arc<Finding>>,
+}
+
+impl Findings {
+    pub(super) fn of(targets: &[TargetModel]) -> Self {
+        let merged = |of: fn(&TargetModel) -> &[Arc<Finding>]| {
+            let mut all: Vec<_> = targets.iter().flat_map(of).cloned().collect();
+            if targets.len() > 1 {
+                all.sort_by(|a, b| findings::order(a, b));
+            }
+            all
+        };
+        let listed = merged(TargetModel::all_findings);
+        let active = listed.partition_point(|finding| finding.active);
+        Findings { listed, active, parts: merged(TargetModel::partial_findings) }
+    }
+}
+
+impl Model {
+    /// The tasks that pass the query's filter, in its order.
+    pub fn tasks(&self, query: &Query) -> Vec<TaskRow> {
+        query::select(self.targets(), query)
+    }
+
+    /// The target and the task of a row, with the rates of the task.
+    pub fn task_of_row(&self, row: TaskRow) -> Option<(&TargetModel, &TaskStats, TaskRates)> {
+        let model = self.targets().get(row.target as usize)?;
+        let task = model.target().tasks.get(row.task as usize)?;
+        Some((model, task, model.rates(row.task as usize)))
+    }
+
+    /// The groups of tasks whose name, location or target passes the filter.
+    pub fn groups(&self, sort: GroupColumn, descending: bool, filter: &Filter) -> Vec<GroupRow> {
+        let mut rows: Vec<_> =
+            self.targets().iter().flat_map(|target| group::sum_up(target, filter)).collect();
+        group::sort(&mut rows, sort, descending);
+        rows
+    }
+
+    /// The resources that pass the filter, those with most waiters first.
+    pub fn resources(&self, filter: &Filter) -> Vec<ResourceRow> {
+        let mut rows: Vec<_> = self
+            .targets()
+            .iter()
+            .flat_map(|model| resources::rows(model.target(), filter))
+            .collect();
+        rows.sort_by_key(|row| (Reverse(row.waiters.len()), Reverse(row.longest_ns), row.key));
+        rows
+    }
+
+    /// The long polls of the last minute by their impact, largest first.
+    pub fn impact(&self) -> Vec<Impact<'_>> {
+        let of = |target| {
+            TargetModel::blame(target)
+                .culprits()
+                .iter()
+                .map(move |culprit| Impact { target, culprit })
+        };
+        let mut all: Vec<_> = self.targets().iter().flat_map(of).collect();
+        all.sort_by_key(|impact| Reverse(impact.culprit.size()));
+        all
+    }
+
+    /// Active findings, worst first.
+    pub fn findings(&self) -> &[Arc<Finding>] {
+        &self.findings.listed[..self.findings.active]
+    }
+
+    /// Active findings, worst first, then resolved ones, latest first.
+    pub fn all_findings(&self) -> &[Arc<Finding>] {
+        &self.findings.listed
+    }
+
+    /// Findings that are part of one of [`all_findings`](Self::all_findings), which reports the
+    /// same polls in more detail.
+    pub fn partial_findings(&self) -> &[Arc<Finding>] {
+        &self.findings.parts
+    }
+
+    /// The active or resolved finding with this identity.
+    pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
+        self.all_findings().iter().chain(self.partial_findings()).find(|finding| finding.is(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            Column, Connection, Snapshot, TargetId,
+            testing::{description, snapshot, task},
+        },
+        snapshot::{State, Target, TaskStats},
+    };
+
+    const S: u64 = 1_000_000_000;
+
+    fn target(id: u32, taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Target {
+        Target {
+            id: TargetId(id),
+            description: description(&format!("app-{id}")).into(),
+            ..snapshot(taken_ns, tasks)
+        }
+    }
+
+    fn advance<const N: usize>(model: &mut Model, targets: [Target; N]) {
+        model.advance(&Snapshot { unix_ns: 1, targets: targets.map(Arc::new).into() });
+    }
+
+    /// A task that has lost its wakers.
+    fn lost(id: u64) -> TaskStats {
+        TaskStats { live_wakers: Some(0), state: State::Idle, ..task(id, "conn-1") }
+    }
+
+    #[test]
+    fn same_task_of_two_targets_is_two_tasks_and_two_findings() {
+        let mut model = Model::default();
+        advance(&mut model, [target(0, 3 * S, [lost(1)]), target(1, 3 * S, [lost(1)])]);
+        let rows =
+            model.tasks(&Query { sort: Column::Target, descending: true, ..Query::default() });
+        let names: Vec<_> = rows
+            .iter()
+            .filter_map(|row| model.task_of_row(*row))
+            .map(|(target, task, _)| (&**target.name(), target.target().task_key(task.key)))
+            .collect();
+        assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["app-1", "app-0"]);
+        assert_ne!(names[0].1, names[1].1);
+        let [one, other] = model.findings() else { panic!("{:?}", model.findings()) };
+        assert_ne!(one.id(), other.id());
+        assert_eq!(model.groups(GroupColumn::Name, false, &Filter::default()).len(), 2);
+    }
+
+    #[test]
+    fn tasks_of_an_epoch_are_not_found_in_the_next_one() {
+        let mut model = Model::default();
+        advance(&mut model, [target(0, S, [task(1, "a")])]);
+        let key = model.only().target().task_key(1);
+        assert!(model.task(key).is_some());
+        advance(&mut model, [Target { epoch: 2, ..target(0, 2 * S, [task(1, "b")]) }]);
+        assert!(model.task(key).is_none());
+    }
+
+    #[test]
+    fn targets_come_and_go() {
+        let mut model = Model::default();
+        let ids = |model: &Model| -> Vec<u32> {
+            model.targets().iter().map(|model| model.target().id.0).collect()
+        };
+        advance(&mut model, [target(0, S, []), target(1, S, [])]);
+        advance(&mut model, [target(1, 2 * S, []), target(2, 2 * S, [])]);
+        assert_eq!(ids(&model), [1, 2]);
+        assert_eq!(model.target(TargetId(1)).and_then(TargetModel::rates_span_ns), Some(S));
+        assert_eq!(model.target(TargetId(2)).and_then(TargetModel::rates_span_ns), None);
+    }
+
+    fn polled(polls: u64) -> TaskStats {
+        TaskStats { polls, ..task(1, "t") }
+    }
+
+    #[test]
+    fn rates_hold_from_one_update_to_the_next() {
+        let mut model = Model::default();
+        let mut seen = Vec::new();
+        for quarter in 0..12u64 {
+            // One target sends an update at each second, the other half a second later.
+            let (first, second) = (quarter / 4, (quarter + 2) / 4);
+            let taken_ns = 10 * S + quarter * S / 4;
+            let mut targets = [
+                target(0, taken_ns, [polled(100 * first)]),
+                target(1, taken_ns, [polled(60 * second)]),
+            ];
+            targets[0].known_until_ns = (10 + first) * S;
+            targets[1].known_until_ns = (10 + second) * S - S / 2;
+            advance(&mut model, targets);
+            seen.push([0, 1].map(|at: usize| model.targets()[at].rates(0).polls));
+        }
+        assert!(seen[4..].iter().all(|rates| *rates == [100.0, 60.0]), "{seen:?}");
+    }
+
+    #[test]
+    fn rates_without_a_connection_are_unknown() {
+        let mut model = Model::default();
+        let mut seen = Vec::new();
+        for second in 0..6u64 {
+            let mut now = target(0, (10 + second) * S, [polled(100 * second)]);
+            if second == 3 {
+                now.connection = Connection::Stale { since_ns: 12 * S };
+            }
+            advance(&mut model, [now]);
+            let rates = model.only().rates(0);
+            seen.push((rates.unknown, rates.polls));
+        }
+        assert_eq!(seen[2..], [(false, 100.0), (true, 0.0), (false, 100.0), (false, 100.0)]);
+    }
+}

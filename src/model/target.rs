@@ -1,0 +1,230 @@
+//! One program in one epoch: its latest sample, and the statistics derived from the samples so far.
+
+use std::{cell::OnceCell, sync::Arc};
+
+use super::{
+    Blame, Entry, Filter, Finding, GroupColumn, GroupRow, Lag, MachineLoad, Query, Session,
+    Slowdown, Target, TaskRates, Thresholds, Timeline, WorkerRow, findings, group, lag, machine,
+    query, rates, slowdown, stops,
+};
+use crate::snapshot::{Connection, FieldId};
+
+/// Follows one target through one epoch.
+#[derive(Clone, Debug)]
+pub struct TargetModel {
+    target: Arc<Target>,
+    base: rates::Base,
+    rates_span_ns: Option<u64>,
+    rates: Vec<TaskRates>,
+    workers: Vec<WorkerRow>,
+    slowdown: slowdown::Tracker,
+    lag: lag::Tracker,
+    machine: machine::Tracker,
+    blame: Blame,
+    findings: findings::Findings,
+    session: Session,
+    stops: stops::Corrections,
+    timeline: Timeline,
+}
+
+impl TargetModel {
+    pub(super) fn new(first: Arc<Target>, thresholds: &Arc<Thresholds>) -> Self {
+        TargetModel::resume(first, thresholds, Session::default())
+    }
+
+    /// Follows the target in its next epoch. The trials are kept: those on another runtime are
+    /// other trials.
+    pub(super) fn restart(self, first: Arc<Target>) -> Self {
+        TargetModel::resume(first, &self.findings.thresholds, self.session)
+    }
+
+    fn resume(first: Arc<Target>, thresholds: &Arc<Thresholds>, session: Session) -> Self {
+        let mut model = TargetModel {
+            target: Arc::clone(&first),
+            base: rates::Base::default(),
+            rates_span_ns: None,
+            rates: Vec::new(),
+            workers: Vec::new(),
+            slowdown: slowdown::Tracker::default(),
+            lag: lag::Tracker::default(),
+            machine: machine::Tracker::default(),
+            blame: Blame::default(),
+            findings: findings::Findings::new(Arc::clone(thresholds)),
+            session,
+            stops: stops::Corrections::default(),
+            timeline: Timeline::default(),
+        };
+        model.take(first, None);
+        model
+    }
+
+    /// Takes in the next sample of the same epoch.
+    pub(super) fn advance(&mut self, next: Arc<Target>) {
+        let last = Arc::clone(&self.target);
+        self.take(next, Some(&last));
+    }
+
+    fn take(&mut self, next: Arc<Target>, last: Option<&Arc<Target>>) {
+        let target = self.stops.apply(last.map(Arc::as_ref), next);
+        let before_ns = last.map(|last| last.taken_ns);
+        let update = self.base.advance(&target);
+        let base = self.base.target().map(Arc::as_ref);
+        match (&target.connection, last) {
+            (Connection::Lost { .. } | Connection::Stale { .. }, _) => {
+                self.rates = vec![TaskRates::UNKNOWN; target.tasks.len()];
+            }
+            // Not recomputed: between two updates the statistics stand still.
+            (_, Some(last)) if update == rates::Update::None => {
+                self.rates = rates::carried(&target.tasks, &last.tasks, &self.rates);
+            }
+            _ => {
+                self.rates_span_ns = base.map(|base| rates::span_ns(base, &target));
+                self.rates = rates::tasks(&target, base);
+            }
+        }
+        rates::workers(&mut self.workers, &target, base, update == rates::Update::NewBase);
+        self.slowdown.advance(&target);
+        self.lag.advance(&target);
+        self.machine.advance(&target);
+        self.session.advance(&target, self.slowdown.figure());
+        let last = last.map(Arc::as_ref);
+        self.blame.advance(&target, last, self.findings.thresholds.long_poll_ns());
+        let thresholds = Arc::clone(&self.findings.thresholds);
+        self.findings.advance(&findings::Look {
+            target: &target,
+            rates: &self.rates,
+            workers: &self.workers,
+            groups: &findings::census(&target, base),
+            base,
+            before_ns,
+            slowdown: self.slowdown.figure(),
+            lag: self.lag.figure(),
+            blame: &self.blame,
+            machine: self.machine.load(),
+            thresholds: &thresholds,
+            all_held: OnceCell::new(),
+            all_held_until: OnceCell::new(),
+        });
+        self.timeline.advance(&target);
+        self.target = target;
+    }
+
+    /// The latest sample.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The name of the target.
+    pub fn name(&self) -> &Arc<str> {
+        &self.target.description.name
+    }
+
+    /// The time that the rates of tasks and workers cover, in nanoseconds, up to the latest update
+    /// of the target; `None` as long as each rate covers the life of its task or of the runtime.
+    pub fn rates_span_ns(&self) -> Option<u64> {
+        self.rates_span_ns
+    }
+
+    /// Makes the rates cover the time since `first`, an earlier sample. Rates stay as they are if
+    /// that time is too short for a rate, if the epochs differ, or without a connection.
+    pub(super) fn set_rates_since(&mut self, first: &Target) {
+        let target = &self.target;
+        let span_ns = rates::span_ns(first, target);
+        let is_same = first.epoch == target.epoch && target.connection.is_live();
+        if is_same && span_ns >= rates::MIN_SPAN_NS {
+            self.rates = rates::tasks(target, Some(first));
+            for row in &mut self.workers {
+                let history = std::mem::take(&mut row.history);
+                *row = rates::worker_row(&row.figures, target, Some(first));
+                row.history = history;
+            }
+            self.rates_span_ns = Some(span_ns);
+        }
+    }
+
+    /// The rates of the task at this position.
+    pub fn rates(&self, position: usize) -> TaskRates {
+        self.rates.get(position).copied().unwrap_or_default()
+    }
+
+    /// The rates of all tasks, in the order of the sample.
+    pub(super) fn all_rates(&self) -> &[TaskRates] {
+        &self.rates
+    }
+
+    /// The positions of the tasks that pass the query's filter, in its order.
+    pub fn tasks(&self, query: &Query) -> impl Iterator<Item = usize> {
+        query::select(std::slice::from_ref(self), query).into_iter().map(|row| row.task as usize)
+    }
+
+    /// The groups of tasks.
+    pub fn groups(&self, sort: GroupColumn, descending: bool) -> Vec<GroupRow> {
+        let mut rows = group::sum_up(self, &Filter::default());
+        group::sort(&mut rows, sort, descending);
+        rows
+    }
+
+    /// The workers, with their rates.
+    pub fn workers(&self) -> &[WorkerRow] {
+        &self.workers
+    }
+
+    /// How much slower the closed-loop work is than before the hog.
+    pub fn slowdown(&self) -> &Slowdown {
+        self.slowdown.figure()
+    }
+
+    /// The long polls of the last minute, and their impact.
+    pub fn blame(&self) -> &Blame {
+        &self.blame
+    }
+
+    /// The scheduling delays of the last second.
+    pub fn lag(&self) -> &Lag {
+        self.lag.figure()
+    }
+
+    /// CPU supply over the last seconds; `None` where it is not known, or not known yet.
+    pub fn machine(&self) -> Option<&MachineLoad> {
+        self.machine.load()
+    }
+
+    /// The kinds of hogs that were tried, and the effect of each.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The polls of the workers over the last seconds.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Active findings, worst first.
+    pub fn findings(&self) -> &[Arc<Finding>] {
+        self.findings.active()
+    }
+
+    /// Active findings, worst first, then resolved ones, latest first.
+    pub fn all_findings(&self) -> &[Arc<Finding>] {
+        self.findings.all()
+    }
+
+    /// Findings that are part of one of [`all_findings`](Self::all_findings), which reports the
+    /// same polls in more detail.
+    pub fn partial_findings(&self) -> &[Arc<Finding>] {
+        self.findings.parts()
+    }
+
+    /// The polls of the impact table that blocked a worker for at least the threshold of
+    /// `worker-held`, as findings, also those that ended before one could become active.
+    pub fn held_in_impact(&self) -> impl Iterator<Item = Finding> {
+        let held_ns = self.findings.thresholds.worker_held_ns();
+        let is_watched = self.target.description.has(FieldId::LongPolls);
+        // A watchdog that has not decided yet may still find `block_in_place`.
+        let decided = move |entry: &&Entry| !is_watched || entry.evidence.own_ns.is_some();
+        self.blame
+            .entries()
+            .filter(decided)
+            .filter_map(move |entry| findings::of_impact(entry, held_ns?, &self.target))
+    }
+}

@@ -1,0 +1,140 @@
+//! When the collector delivers snapshots, and when its threads end.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use asynctop::{
+    model::{Snapshot, Subscription, Target, TargetId, TaskKey},
+    probe::{LocalSampler, Registry},
+    source::{Collector, Source},
+};
+
+use crate::support::PATIENCE;
+
+/// No test waits this long: what comes before it comes for another reason.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// A source that reports its subscriptions and, by the end of the channel, that it was dropped.
+struct Recorded {
+    live: LocalSampler,
+    asked: mpsc::Sender<Subscription>,
+}
+
+impl Source for Recorded {
+    fn sample(&mut self, subscription: &Subscription) -> Target {
+        assert_eq!(thread::current().name(), Some("asynctop-sampler"));
+        // The test may have seen enough.
+        let _ = self.asked.send(subscription.clone());
+        self.live.sample(subscription)
+    }
+}
+
+fn source() -> (Box<dyn Source>, Receiver<Subscription>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let live = LocalSampler::new("test", Registry::leak(), runtime.handle());
+    let (asked, questions) = mpsc::channel();
+    (Box::new(Recorded { live, asked }), questions)
+}
+
+fn wait_for_end(questions: &Receiver<Subscription>) {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        if let Err(mpsc::RecvTimeoutError::Disconnected) = questions.recv_timeout(PATIENCE) {
+            return;
+        }
+    }
+    panic!("the thread has not ended");
+}
+
+#[test]
+fn first_snapshot_is_delivered_at_once_and_the_next_after_a_change_of_the_subscription() {
+    let (source, questions) = source();
+    let (sender, snapshots) = mpsc::channel();
+    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let collector = Collector::start(vec![source], NEVER, deliver).expect("a thread");
+    let first = snapshots.recv_timeout(PATIENCE).expect("at once");
+    assert_eq!(questions.recv_timeout(PATIENCE), Ok(Subscription::default()));
+
+    let task = Some(TaskKey { target: TargetId(0), epoch: 1, id: 7 });
+    let subscription = Subscription { task, groups: true, ..Subscription::default() };
+    let handle = collector.handle();
+    handle.subscribe(subscription.clone());
+    let second = snapshots.recv_timeout(PATIENCE).expect("after the change");
+    assert_eq!(questions.recv_timeout(PATIENCE), Ok(subscription.clone()));
+    assert!(second.targets[0].taken_ns > first.targets[0].taken_ns);
+
+    handle.subscribe(subscription);
+    assert!(snapshots.recv_timeout(Duration::from_millis(100)).is_err(), "nothing has changed");
+}
+
+#[test]
+fn shorter_interval_takes_effect_at_once() {
+    let (source, _questions) = source();
+    let (sender, snapshots) = mpsc::channel();
+    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let collector = Collector::start(vec![source], NEVER, deliver).expect("a thread");
+    snapshots.recv_timeout(PATIENCE).expect("the first");
+    collector.handle().set_interval(Duration::from_millis(1));
+    for _ in 0..3 {
+        snapshots.recv_timeout(PATIENCE).expect("one after the other");
+    }
+    collector.handle().set_interval(Duration::MAX);
+}
+
+#[test]
+fn threads_end_when_the_collector_is_dropped() {
+    let (source, questions) = source();
+    let collector = Collector::start(vec![source], NEVER, |_| true).expect("a thread");
+    questions.recv_timeout(PATIENCE).expect("the first");
+    drop(collector);
+    wait_for_end(&questions);
+}
+
+#[test]
+fn threads_end_when_the_receiver_is_gone() {
+    let (source, questions) = source();
+    let (sender, snapshots) = mpsc::channel();
+    drop(snapshots);
+    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let _collector =
+        Collector::start(vec![source], Duration::from_millis(1), deliver).expect("a thread");
+    wait_for_end(&questions);
+}
+
+/// A source whose second sample never ends.
+struct Stuck(LocalSampler, u32);
+
+impl Source for Stuck {
+    fn sample(&mut self, subscription: &Subscription) -> Target {
+        self.1 += 1;
+        if self.1 == 2 {
+            thread::park_timeout(NEVER);
+        }
+        Target { id: TargetId(1), ..self.0.sample(subscription) }
+    }
+}
+
+#[test]
+fn stuck_source_does_not_delay_the_others() {
+    let (source, _questions) = source();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let stuck = Stuck(LocalSampler::new("stuck", Registry::leak(), runtime.handle()), 0);
+    let (sender, snapshots) = mpsc::channel();
+    let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
+    let interval = Duration::from_millis(1);
+    let _collector =
+        Collector::start(vec![source, Box::new(stuck)], interval, deliver).expect("threads");
+    let mut last_ns = 0;
+    for _ in 0..5 {
+        let snapshot = snapshots.recv_timeout(PATIENCE).expect("one after the other");
+        let taken_ns = snapshot.targets[0].taken_ns;
+        assert!(taken_ns > last_ns, "a new sample each time");
+        last_ns = taken_ns;
+    }
+}
