@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task, with_watchdog},
-        snapshot::{Evidence, State},
+        snapshot::{LongPoll, State},
     };
 
     const S: u64 = 1_000_000_000;
@@ -198,18 +198,19 @@ mod tests {
         Gate::set(std::slice::from_ref(&fail_on), &mut thresholds);
         let mut model = Model::with_thresholds(thresholds);
         let mut gate = Gate::new(vec![fail_on]);
-        let mut poll = Evidence::computing(7, S, length_ns);
+        let mut poll = LongPoll::computing(7, S, length_ns);
         poll.without_cpu.run_delay_ns = run_delay_ns;
         let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
         poll.own_ns = None;
         let mut now = snapshot(3 * S, [task(7, "hog")]);
-        (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll.clone())]);
+        (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll.clone())]);
         model.advance(&now.into());
         gate.look(&model);
         assert!(gate.is_open(), "it may have been block_in_place");
         poll.own_ns = decided;
+        poll.revision += 1;
         let mut now = snapshot(4 * S, []);
-        (now.description, now.evidence) = (with_watchdog(), vec![Arc::new(poll)]);
+        (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll)]);
         model.advance(&now.into());
         assert!(model.all_findings().is_empty());
         gate.look(&model);

@@ -10,7 +10,7 @@ use crate::snapshot::PollKind;
 
 use super::{Target, TaskMeta};
 use crate::{
-    snapshot::{Cost, Evidence},
+    snapshot::{Cost, LongPoll},
     text::{duration, plural, task_seconds},
 };
 
@@ -25,7 +25,7 @@ pub struct Entry {
     /// Its task; `None` if that was never in a snapshot.
     pub meta: Option<Arc<TaskMeta>>,
     /// Where, why and from when on, how long, and what it cost.
-    pub evidence: Arc<Evidence>,
+    pub evidence: Arc<LongPoll>,
 }
 
 impl Entry {
@@ -113,11 +113,17 @@ pub struct Blame {
 }
 
 impl Blame {
-    /// Adds the long polls of a snapshot: those of at least `long_ns`, less the time without a CPU.
-    /// `last` is the snapshot before it.
-    pub(super) fn advance(&mut self, snapshot: &Target, last: Option<&Target>, long_ns: u64) {
+    /// Adds the new long polls of a sample: those of at least `long_ns`, less the time without a
+    /// CPU. `last` is the previous sample.
+    pub(super) fn advance(
+        &mut self,
+        snapshot: &Target,
+        last: Option<&Target>,
+        new: &[Arc<LongPoll>],
+        long_ns: u64,
+    ) {
         let before = self.entries.len();
-        for evidence in &snapshot.evidence {
+        for evidence in new {
             self.take(snapshot, last, evidence);
         }
         self.entries.retain(|entry| entry.own_ns() >= long_ns);
@@ -127,12 +133,12 @@ impl Blame {
             self.entries.pop_front();
             self.forgotten += 1;
         }
-        if !snapshot.evidence.is_empty() || self.entries.len() != before {
+        if !new.is_empty() || self.entries.len() != before {
             self.culprits = rank(&self.entries);
         }
     }
 
-    fn take(&mut self, now: &Target, last: Option<&Target>, evidence: &Arc<Evidence>) {
+    fn take(&mut self, now: &Target, last: Option<&Target>, evidence: &Arc<LongPoll>) {
         let same = |entry: &&mut Entry| {
             (entry.evidence.task, entry.evidence.began_ns) == (evidence.task, evidence.began_ns)
         };
@@ -230,44 +236,42 @@ mod tests {
     const S: u64 = 1_000_000_000;
     const MS: u64 = 1_000_000;
 
-    fn evidence(task: u64, began_ns: u64, length_ns: u64, function: &str) -> Evidence {
+    fn evidence(task: u64, began_ns: u64, length_ns: u64, function: &str) -> LongPoll {
         let share = Share {
             function: function.into(),
             place: Some(format!("src/{function}.rs:7")),
             callee: None,
             part: 1.0,
         };
-        Evidence {
+        LongPoll {
             captures: 1,
             shares: vec![share],
-            ..Evidence::computing(task, began_ns, length_ns)
+            ..LongPoll::computing(task, began_ns, length_ns)
         }
     }
 
-    fn costs(mut evidence: Evidence, tasks: usize, total_ns: u64, exact: bool) -> Evidence {
+    fn costs(mut evidence: LongPoll, tasks: usize, total_ns: u64, exact: bool) -> LongPoll {
         evidence.cost = Some(Cost { exact, tasks, total_ns, worst: Vec::new() }.into());
         evidence
     }
 
-    fn advance(blame: &mut Blame, taken_ns: u64, polls: impl IntoIterator<Item = Evidence>) {
+    fn advance(blame: &mut Blame, taken_ns: u64, polls: impl IntoIterator<Item = LongPoll>) {
         let names = ["hog-1", "hog-2", "parser"];
         let tasks = names.iter().zip(1..).map(|(name, id)| task(id, name));
         let mut now = snapshot(taken_ns, tasks);
-        now.evidence = polls.into_iter().map(Arc::new).collect();
-        blame.advance(&now, None, MS);
+        now.long_polls = polls.into_iter().map(Arc::new).collect();
+        let new = now.long_polls.clone();
+        blame.advance(&now, None, &new, MS);
     }
 
     #[test]
     fn entry_keeps_the_name_of_a_task_that_is_no_longer_listed() {
         let mut blame = Blame::default();
         let before = snapshot(S, [task(7, "import")]);
-        let with = |mut now: Target| {
-            now.evidence = vec![evidence(7, S / 2, S, "parse").into()];
-            now
-        };
-        blame.advance(&with(snapshot(2 * S, [])), Some(&before), MS);
+        let new = [evidence(7, S / 2, S, "parse").into()];
+        blame.advance(&snapshot(2 * S, []), Some(&before), &new, MS);
         assert_eq!(&*blame.culprits()[0].name, "import");
-        blame.advance(&with(snapshot(3 * S, [])), Some(&snapshot(2 * S, [])), MS);
+        blame.advance(&snapshot(3 * S, []), Some(&snapshot(2 * S, [])), &new, MS);
         assert_eq!((&*blame.culprits()[0].name, blame.entries().count()), ("import", 1));
     }
 
@@ -290,7 +294,7 @@ mod tests {
     #[test]
     fn drops_and_polls_have_separate_entries() {
         let mut blame = Blame::default();
-        let drop = Evidence { kind: PollKind::Drop, ..evidence(1, 2 * S, 400 * MS, "flush") };
+        let drop = LongPoll { kind: PollKind::Drop, ..evidence(1, 2 * S, 400 * MS, "flush") };
         advance(&mut blame, 3 * S, [evidence(1, S, 50 * MS, "flush"), drop]);
         let ranked: Vec<_> = blame.culprits().iter().map(|c| (c.kind, c.held_ns)).collect();
         assert_eq!(ranked, [(PollKind::Drop, 400 * MS), (PollKind::Poll, 50 * MS)]);

@@ -7,7 +7,7 @@ use super::{
     Slowdown, Target, TaskRates, Thresholds, Timeline, WorkerRow, findings, group, lag, machine,
     query, rates, slowdown, stops,
 };
-use crate::snapshot::{Connection, FieldId};
+use crate::snapshot::{Connection, FieldId, LongPoll};
 
 /// Follows one target through one epoch.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct TargetModel {
     base: rates::Base,
     rates_span_ns: Option<u64>,
     rates: Vec<TaskRates>,
+    /// The greatest revision of the long polls so far.
+    seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
@@ -44,6 +46,7 @@ impl TargetModel {
             base: rates::Base::default(),
             rates_span_ns: None,
             rates: Vec::new(),
+            seen_revision: None,
             workers: Vec::new(),
             slowdown: slowdown::Tracker::default(),
             lag: lag::Tracker::default(),
@@ -83,15 +86,22 @@ impl TargetModel {
             }
         }
         rates::workers(&mut self.workers, &target, base, update == rates::Update::NewBase);
+        let revisions = target.long_polls.iter().map(|poll| Some(poll.revision));
+        let latest = revisions.max().flatten().max(self.seen_revision);
+        let seen_revision = std::mem::replace(&mut self.seen_revision, latest);
+        let is_news = |poll: &&Arc<LongPoll>| Some(poll.revision) > seen_revision;
+        let new_long_polls: Vec<_> = target.long_polls.iter().filter(is_news).cloned().collect();
         self.slowdown.advance(&target);
         self.lag.advance(&target);
         self.machine.advance(&target);
         self.session.advance(&target, self.slowdown.figure());
         let last = last.map(Arc::as_ref);
-        self.blame.advance(&target, last, self.findings.thresholds.long_poll_ns());
+        let long_ns = self.findings.thresholds.long_poll_ns();
+        self.blame.advance(&target, last, &new_long_polls, long_ns);
         let thresholds = Arc::clone(&self.findings.thresholds);
         self.findings.advance(&findings::Look {
             target: &target,
+            new_long_polls: &new_long_polls,
             rates: &self.rates,
             workers: &self.workers,
             groups: &findings::census(&target, base),
@@ -226,5 +236,43 @@ impl TargetModel {
             .entries()
             .filter(decided)
             .filter_map(move |entry| findings::of_impact(entry, held_ns?, &self.target))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Model, RuleId,
+        testing::{snapshot, task, with_watchdog},
+    };
+
+    const S: u64 = 1_000_000_000;
+
+    /// A sample with ended polls of this many seconds each, by their start in seconds.
+    fn sample(taken_s: u64, began_s: impl IntoIterator<Item = u64>) -> Target {
+        let long_poll = |began_s| LongPoll::computing(7, began_s * S, S).into();
+        let long_polls = began_s.into_iter().map(long_poll).collect();
+        let description = with_watchdog();
+        Target { description, long_polls, ..snapshot(taken_s * S, [task(7, "parser")]) }
+    }
+
+    fn counted(samples: impl IntoIterator<Item = Target>) -> (usize, Option<u64>) {
+        let mut model = Model::default();
+        samples.into_iter().for_each(|sample| model.advance(&sample.into()));
+        let findings = model.all_findings().iter();
+        let held = findings.filter(|finding| finding.rule == RuleId::WorkerHeld);
+        (model.only().blame().entries().count(), held.map(|finding| finding.count).next())
+    }
+
+    #[test]
+    fn long_poll_of_several_samples_counts_once() {
+        let samples = [sample(2, []), sample(3, [1]), sample(6, [1, 4]), sample(7, [1, 4])];
+        assert_eq!(counted(samples), (2, Some(2)));
+    }
+
+    #[test]
+    fn long_poll_of_a_missed_sample_counts() {
+        assert_eq!(counted([sample(2, []), sample(7, [1, 4])]), (2, Some(2)));
     }
 }

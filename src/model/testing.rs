@@ -114,7 +114,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>
         delays: Histogram::default(),
         distributions: Vec::new(),
         machine: None,
-        evidence: Vec::new(),
+        long_polls: Vec::new(),
         samples: Vec::new(),
         await_point: None,
         resources: None,

@@ -59,7 +59,7 @@ fn at(now: u64) -> Target {
     let mut distributions = Distributions::default();
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);
-    result.evidence = Vec::new();
+    result.long_polls = Vec::new();
     result.distributions = vec![(Subject::Group("tcp".into()), distributions)];
     result
 }

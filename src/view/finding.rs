@@ -10,7 +10,7 @@ use crate::{
     model::{Finding, FindingId, Waiter},
     probe::PollKind,
     text::{count, duration, percent, wrap},
-    watch::{Evidence, Frame, FrameKind},
+    watch::{Frame, FrameKind, LongPoll},
 };
 
 /// The lines, as many as there are.
@@ -101,7 +101,7 @@ fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
 }
 
 /// Why it is long, and in which functions.
-fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
+fn why(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
     let mut lines = Vec::new();
     if evidence.kind == PollKind::Drop {
         lines.push(fact(look, "during", "drop of the future, not a poll".to_owned()));
@@ -125,7 +125,7 @@ fn why(look: Look, evidence: &Evidence) -> Vec<Pieces> {
 }
 
 /// The stack, innermost first; what is the runtime's is folded.
-fn stack(look: Look, evidence: &Evidence) -> Vec<Pieces> {
+fn stack(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
     let Some(stack) = &evidence.stack else { return Vec::new() };
     let frames = stack.task_frames();
     let captures = match evidence.captures {

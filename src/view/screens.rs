@@ -12,7 +12,7 @@ use crate::{
         fixture::{S, Stage, World},
     },
     model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
-    watch::{Cost, Evidence, Waited},
+    watch::{Cost, LongPoll, Waited},
 };
 
 /// Compares a screen with the one that was looked at and found good.
@@ -185,10 +185,10 @@ fn what_a_long_poll_cost_the_others() {
     let worst = waited.into_iter().zip([98_000_000, 60_500_000]);
     let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
     let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
-    snapshot.evidence = vec![std::sync::Arc::new(Evidence {
+    snapshot.long_polls = vec![std::sync::Arc::new(LongPoll {
         captures: 3,
         cost: Some(cost.into()),
-        ..Evidence::computing(culprit, snapshot.taken_ns - 350_000_000, 104_000_000)
+        ..LongPoll::computing(culprit, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
     stage.show(&snapshot.into());
     stage.keys("/conn-3<Enter>j<Enter>");

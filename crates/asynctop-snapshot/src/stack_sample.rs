@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Cause, Evidence, Share, Stack};
+use super::{Cause, LongPoll, Share, Stack};
 
 /// One stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one
 /// per second and thread, so that a thread which is busy with short polls can be explained, too.
@@ -24,7 +24,7 @@ pub struct StackSample {
 impl StackSample {
     /// The functions in which these samples were taken, as evidence that has no single poll: its
     /// task, start and length are those of the latest sample's poll. `None` without a sample.
-    pub fn evidence(samples: &[&StackSample]) -> Option<Evidence> {
+    pub fn evidence(samples: &[&StackSample]) -> Option<LongPoll> {
         let latest = samples.iter().max_by_key(|sample| sample.taken_ns)?;
         let mut stacks: Vec<(Arc<Stack>, u32)> = Vec::new();
         for sample in samples {
@@ -37,14 +37,14 @@ impl StackSample {
         let captures = stacks.iter().map(|(_, count)| count).sum();
         let count = |cause: &Cause| samples.iter().filter(|sample| sample.cause == *cause).count();
         let causes = samples.iter().map(|sample| &sample.cause);
-        Some(Evidence {
+        Some(LongPoll {
             is_least: true,
             cause: causes.max_by_key(|cause| count(cause)).unwrap_or(&latest.cause).clone(),
             own_ns: None,
             captures,
             shares: Share::of_stacks(&stacks, captures),
             stack: stacks.first().map(|(stack, _)| Arc::clone(stack)),
-            ..Evidence::computing(
+            ..LongPoll::computing(
                 latest.task,
                 latest.poll_began_ns,
                 latest.taken_ns.saturating_sub(latest.poll_began_ns),

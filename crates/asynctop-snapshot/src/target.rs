@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    AwaitPoint, Connection, Description, Distributions, Evidence, Histogram, LabStats, Losses,
+    AwaitPoint, Connection, Description, Distributions, Histogram, LabStats, LongPoll, Losses,
     MachineStats, ResourceKey, Resources, RuntimeStats, Snapshot, StackSample, Stop, Subject,
     TargetId, TaskKey, TaskStats, WorkerPolls, WorkerStats,
 };
@@ -42,9 +42,9 @@ pub struct Target {
     pub distributions: Vec<(Subject, Distributions)>,
     /// CPU supply of the watched process; `None` where it is unavailable.
     pub machine: Option<MachineStats>,
-    /// What the watchdog knows of the long polls that are under way, and of those that ended since
-    /// the snapshot before: where and why they are long.
-    pub evidence: Vec<Arc<Evidence>>,
+    /// The running long polls, and those that ended in the last [`Target::KEPT_NS`]. A reader
+    /// that has seen all with a lower revision has missed nothing.
+    pub long_polls: Vec<Arc<LongPoll>>,
     /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
     /// in short polls.
     pub samples: Vec<Arc<StackSample>>,
@@ -57,6 +57,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// How long ended polls and answers are part of each snapshot, in nanoseconds.
+    pub const KEPT_NS: u64 = 60_000_000_000;
+    /// Maximum number of long polls in a snapshot: the running ones and the latest.
+    pub const LONG_POLLS: usize = 512;
+
     /// The key of the task with this number.
     pub fn task_key(&self, id: u64) -> TaskKey {
         TaskKey { target: self.id, epoch: self.epoch, id }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::RuleId;
-use crate::snapshot::{Evidence, TargetId, TaskKey};
+use crate::snapshot::{LongPoll, TargetId, TaskKey};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -130,7 +130,7 @@ pub struct Finding {
     pub location: Option<Arc<str>>,
     /// Where the program spends the time, and why, if a watchdog has sampled it.
     #[serde(skip)]
-    pub evidence: Option<Arc<Evidence>>,
+    pub evidence: Option<Arc<LongPoll>>,
     /// What to do about it.
     pub cure: &'static str,
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::rule::Rule;
-use crate::snapshot::{CallKind, Cause, Evidence, PollKind};
+use crate::snapshot::{CallKind, Cause, LongPoll, PollKind};
 
 /// The fix for long polls with this evidence, or else that of the rule.
-pub(super) fn fix(evidence: Option<&Arc<Evidence>>, rule: &Rule) -> &'static str {
+pub(super) fn fix(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
     evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.cure)
 }
 
-fn of_cause(evidence: &Evidence) -> Option<&'static str> {
+fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
     if evidence.kind == PollKind::Drop {
         return Some(
             "Do no slow work in a destructor: when a task ends or is aborted, its destructors run \
@@ -55,7 +55,7 @@ fn of_cause(evidence: &Evidence) -> Option<&'static str> {
 
 /// Whether a futex call is a channel, a condition variable or a join, by the function that was
 /// called; without a stack it may be a lock.
-fn waits_for_a_thread(evidence: &Evidence) -> bool {
+fn waits_for_a_thread(evidence: &LongPoll) -> bool {
     const FUNCTIONS: [&str; 7] =
         ["recv", "recv_timeout", "send", "join", "park", "wait", "wait_timeout"];
     let callee = evidence.shares.first().and_then(|share| share.callee.as_deref());
@@ -78,7 +78,7 @@ mod tests {
         };
         let cause = kind.map_or(Cause::Computing, call);
         let evidence =
-            Evidence { cause, shares: vec![share], ..Evidence::computing(1, 0, 1_000_000_000) };
+            LongPoll { cause, shares: vec![share], ..LongPoll::computing(1, 0, 1_000_000_000) };
         fix(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
     }
 

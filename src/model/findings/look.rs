@@ -8,7 +8,7 @@ use crate::{
         Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
         TaskStats, WorkerRow, rates::span_ns,
     },
-    snapshot::{Evidence, State},
+    snapshot::{LongPoll, State},
 };
 
 /// Those that wait longest: this many are named.
@@ -18,6 +18,8 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub(in crate::model) struct Look<'a> {
     pub target: &'a Target,
+    /// Long polls that are new, or have changed, since the previous sample.
+    pub new_long_polls: &'a [Arc<LongPoll>],
     /// Of each task, in the snapshot's order.
     pub rates: &'a [TaskRates],
     pub workers: &'a [WorkerRow],
@@ -73,14 +75,14 @@ impl Look<'_> {
     }
 
     /// What is known of the poll of a task that began then.
-    pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<Evidence>> {
-        let same = |e: &&Arc<Evidence>| e.task == key && e.began_ns == began_ns;
-        self.target.evidence.iter().find(same)
+    pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<LongPoll>> {
+        let same = |e: &&Arc<LongPoll>| e.task == key && e.began_ns == began_ns;
+        self.target.long_polls.iter().find(same)
     }
 
     /// How long a poll has blocked its worker, in nanoseconds, less the time without a CPU. With a
     /// watchdog, only time that it has sampled counts.
-    pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<Evidence>>) -> u64 {
+    pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<LongPoll>>) -> u64 {
         match evidence.and_then(|evidence| evidence.own_ns) {
             Some(own_ns) => own_ns,
             None if self.target.description.has(FieldId::LongPolls) => 0,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::Look;
 use crate::{
     model::TaskStats,
-    snapshot::{Evidence, PollKind, State},
+    snapshot::{LongPoll, PollKind, State},
     text::duration,
 };
 
@@ -17,7 +17,7 @@ pub(super) struct Poll<'a> {
     pub worker: Option<usize>,
     pub began_ns: u64,
     pub length_ns: u64,
-    pub evidence: Option<&'a Arc<Evidence>>,
+    pub evidence: Option<&'a Arc<LongPoll>>,
 }
 
 impl Poll<'_> {
@@ -47,7 +47,7 @@ impl Poll<'_> {
     /// The length of a poll that the watchdog should have sampled and has not: then the watchdog
     /// or the whole machine was busy. It counts if it is still running one snapshot later.
     fn unsampled_ns(&self, look: &Look<'_>) -> u64 {
-        let lately = |evidence: &&Arc<Evidence>| evidence.length_ns >= self.length_ns / 2;
+        let lately = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
         let sampled = self.evidence.filter(lately).is_some_and(|e| e.own_ns.is_some());
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
         let was_due = look.before_ns.is_some_and(|at| at >= due_ns);
@@ -61,13 +61,13 @@ impl Poll<'_> {
 }
 
 /// `, sleeping in hog::spin`; empty without a stack.
-pub(super) fn cause(evidence: &Evidence) -> String {
+pub(super) fn cause(evidence: &LongPoll) -> String {
     let function = evidence.function();
     function.map(|function| format!(", {} in {function}", evidence.cause)).unwrap_or_default()
 }
 
 /// `1.20s (and 300ms without a CPU)`
-pub(super) fn with_deduction(length: String, evidence: Option<&Arc<Evidence>>) -> String {
+pub(super) fn with_deduction(length: String, evidence: Option<&Arc<LongPoll>>) -> String {
     match evidence.and_then(|evidence| evidence.deducted_ns()) {
         Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
         None => length,
@@ -128,7 +128,7 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
             evidence: look.evidence(task.key, began_ns),
         })
         .collect();
-    let over = look.target.evidence.iter().filter(|evidence| evidence.over);
+    let over = look.new_long_polls.iter().filter(|poll| poll.over);
     polls.extend(over.filter_map(|evidence| {
         let task = look.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);

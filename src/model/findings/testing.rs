@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Finding, RULES, RuleId, Thresholds};
 use crate::{
     model::{Model, Target, testing::snapshot},
-    snapshot::{CallKind, Cause, Evidence, SystemCall},
+    snapshot::{CallKind, Cause, LongPoll, SystemCall},
 };
 
 pub(super) const S: u64 = 1_000_000_000;
@@ -30,12 +30,12 @@ pub(super) fn when(taken_ns: u64) -> Target {
 }
 
 /// What a watchdog says of a poll that is under way, without a stack.
-pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<Evidence> {
-    Arc::new(Evidence {
+pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> {
+    Arc::new(LongPoll {
         over: false,
         own_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
         cause,
-        ..Evidence::computing(task, began_ns, S)
+        ..LongPoll::computing(task, began_ns, S)
     })
 }
 

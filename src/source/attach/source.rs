@@ -1,6 +1,7 @@
 //! The source of a connection: its state as a [`Target`].
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, OnceLock},
     thread,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     snapshot::{
-        Accuracy, Cause, Description, Evidence, FieldId, Resources, RuntimeStats, Subject,
+        Accuracy, Cause, Description, FieldId, LongPoll, Resources, RuntimeStats, Subject,
         Subscription, Target, TargetId,
     },
     source::Source,
@@ -75,6 +76,10 @@ pub struct AttachSource {
     id: TargetId,
     shared: Arc<Shared>,
     clock: Clock,
+    /// The long polls that ended in the last minute, oldest first.
+    long_polls: VecDeque<Arc<LongPoll>>,
+    revision: u64,
+    epoch: u32,
     /// The connections end with the last of their sources.
     _connections: Arc<oneshot::Sender<()>>,
 }
@@ -111,7 +116,15 @@ impl Connections {
             let program = Program::new(&address.to_string());
             let shared = Arc::new(Shared::new(id, program, clock, Arc::clone(&listener)));
             endpoints.push((Arc::clone(&shared), address.endpoint().map_err(io::Error::other)?));
-            sources.push(AttachSource { id, shared, clock, _connections: Arc::clone(&stop) });
+            sources.push(AttachSource {
+                id,
+                shared,
+                clock,
+                long_polls: VecDeque::new(),
+                revision: 0,
+                epoch: 0,
+                _connections: Arc::clone(&stop),
+            });
         }
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("asynctop-attach".to_owned()).spawn(move || {
@@ -157,10 +170,27 @@ impl Source for AttachSource {
         self.request_details(task);
         let now = self.clock.now();
         let Known { target, link, details } = &mut *self.shared.lock();
-        let long_polls = target.take_long_polls();
+        let new = target.take_long_polls();
         let mut sample = sample(target, link, now, subscription.resources);
         sample.id = self.id;
-        sample.evidence = long_polls.into_iter().map(evidence).collect();
+        if self.epoch != sample.epoch {
+            self.long_polls.clear();
+            self.epoch = sample.epoch;
+        }
+        for poll in new {
+            self.revision += 1;
+            self.long_polls.push_back(Arc::new(long_poll(poll, self.revision)));
+        }
+        let is_old = |poll: &Arc<LongPoll>| {
+            poll.began_ns.saturating_add(poll.length_ns)
+                < sample.taken_ns.saturating_sub(Target::KEPT_NS)
+        };
+        while self.long_polls.len() > Target::LONG_POLLS
+            || self.long_polls.front().is_some_and(is_old)
+        {
+            self.long_polls.pop_front();
+        }
+        sample.long_polls = self.long_polls.iter().cloned().collect();
         if let (Some(key), Some((id, details))) = (task, details)
             && target.wire_id(key) == Some(*id)
         {
@@ -207,7 +237,7 @@ fn sample(target: &Program, link: &Link, now: i64, with_resources: bool) -> Targ
         tasks,
         delays: target.delays().clone(),
         distributions: Vec::new(),
-        evidence: Vec::new(),
+        long_polls: Vec::new(),
         samples: Vec::new(),
         machine: None,
         await_point: None,
@@ -219,13 +249,14 @@ fn sample(target: &Program, link: &Link, now: i64, with_resources: bool) -> Targ
     }
 }
 
-/// What is known of a long poll of a target: that it was, and how long.
-fn evidence(poll: EndedPoll) -> Arc<Evidence> {
-    Arc::new(Evidence {
+/// A long poll, of which only the length is known.
+fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
+    LongPoll {
+        revision,
         is_least: poll.is_least,
         cause: Cause::Unknown(NOT_ON_THE_WIRE.into()),
         own_ns: None,
         no_stack: Some(NOT_ON_THE_WIRE.into()),
-        ..Evidence::computing(poll.task, poll.began_ns, poll.length_ns)
-    })
+        ..LongPoll::computing(poll.task, poll.began_ns, poll.length_ns)
+    }
 }

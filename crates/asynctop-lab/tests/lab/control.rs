@@ -68,18 +68,18 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
     let mut bench = Bench::start(options);
     bench.source = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
     bench.lab.execute(Command::ToggleHog);
-    bench.wait("the hog's poll is long", |now| !now.evidence.is_empty());
+    bench.wait("the hog's poll is long", |now| !now.long_polls.is_empty());
     for command in [Command::SwitchFlavor, Command::MoreWorkers] {
         bench.lab.execute(command);
         bench.lab.execute(Command::ReleaseHog);
         bench.wait("the poll of the next hog is long", |now| {
             let is_listed = |key: &u64| now.tasks.iter().any(|task| task.key == *key);
-            for poll in &now.evidence {
+            for poll in &now.long_polls {
                 assert!(is_listed(&poll.task), "{poll:#?}");
                 let affected = poll.cost.iter().flat_map(|cost| &cost.worst);
                 assert!(affected.map(|waited| &waited.task).all(is_listed), "{poll:#?}");
             }
-            !now.evidence.is_empty()
+            !now.long_polls.is_empty()
         });
     }
 }

@@ -179,7 +179,7 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
 #[test]
 fn the_watchdog_names_the_guilty_line_of_each_disease() {
     use asynctop_lab::LabSampler;
-    use asynctop_probe::watch::{Evidence, WatchOptions, Watchdog};
+    use asynctop_probe::watch::{LongPoll, WatchOptions, Watchdog};
     for kind in diseases() {
         let options = options(kind, Flavor::CurrentThread, None);
         let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");
@@ -196,11 +196,11 @@ fn the_watchdog_names_the_guilty_line_of_each_disease() {
             HogKind::Db => ("", &["computing", "waiting for a CPU"]),
             _ => ("hog::spin", &[""]),
         };
-        let guilty = |evidence: &Evidence| {
+        let guilty = |evidence: &LongPoll| {
             let named = evidence.function().is_some_and(|name| name.ends_with(function));
             let cause = evidence.cause.to_string();
             named && causes.iter().any(|known| cause.contains(known))
         };
-        bench.wait(function, |s| s.evidence.iter().any(|evidence| guilty(evidence)));
+        bench.wait(function, |s| s.long_polls.iter().any(|evidence| guilty(evidence)));
     }
 }

@@ -122,7 +122,7 @@ impl LocalSampler {
         let requested = subscription.awaits.and_then(|(key, n)| Some((self.number_of(key)?, n)));
         let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
         let worker_of = |thread| self.workers.index_of(thread);
-        let evidence = self.watchdog.long_polls(self.runtime.number, worker_of);
+        let long_polls = self.watchdog.long_polls(self.runtime.number, worker_of, now);
         Target {
             id: TargetId::default(),
             epoch: self.runtime.epoch,
@@ -133,7 +133,7 @@ impl LocalSampler {
             losses: Losses::default(),
             runtime: runtime::read(&self.runtime, &metrics, now, measured),
             machine: WatchReader::machine(stops, self.workers.run_delay_ns()),
-            evidence,
+            long_polls,
             samples: self.watchdog.samples(),
             await_point: self.watchdog.await_point(requested, now),
             resources: None,

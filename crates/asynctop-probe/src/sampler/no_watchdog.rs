@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
-    AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
+    AwaitPoint, Awaits, Description, FieldId, LongPoll, MachineStats, StackSample, Stop,
     ThreadTimes,
 };
 
@@ -41,7 +41,8 @@ impl WatchReader {
         &mut self,
         _: Option<u32>,
         _: impl Fn(ThreadId) -> Option<usize>,
-    ) -> Vec<Arc<Evidence>> {
+        _: u64,
+    ) -> Vec<Arc<LongPoll>> {
         Vec::new()
     }
 

@@ -1,9 +1,10 @@
 //! The watchdog's part of a snapshot: long polls, stacks, await points and CPU supply.
 
-use std::{sync::Arc, thread::ThreadId};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
-    Accuracy, AwaitPoint, Awaits, Description, Evidence, FieldId, MachineStats, StackSample, Stop,
+    Accuracy, AwaitPoint, Awaits, Description, FieldId, LongPoll, MachineStats, StackSample, Stop,
+    Target,
 };
 
 pub(super) use crate::watch::thread_times;
@@ -12,14 +13,13 @@ use crate::watch::{PollRecord, WatchHandle, machine_times};
 /// Why there are no await points.
 const NO_AWAIT_POINTS: &str = "await points require the watchdog";
 
-/// Maximum number of long polls in a snapshot: the running ones first, then the latest.
-const LONG_POLLS: usize = 100;
-
 /// Reads the records of a watchdog, if there is one.
 pub(super) struct WatchReader {
     handle: Option<WatchHandle>,
-    /// When the watchdog noticed the end of the last poll that was reported.
-    reported_ns: u64,
+    /// By task and start.
+    long_polls: HashMap<(u64, u64), (Arc<PollRecord>, Arc<LongPoll>)>,
+    /// That of the long poll that has changed last.
+    revision: u64,
     /// The latest request for an await point: task and number of the request.
     requested: Option<(u64, u64)>,
 }
@@ -27,7 +27,7 @@ pub(super) struct WatchReader {
 impl WatchReader {
     /// Without a watchdog.
     pub(super) fn none() -> Self {
-        WatchReader { handle: None, reported_ns: 0, requested: None }
+        WatchReader { handle: None, long_polls: HashMap::new(), revision: 0, requested: None }
     }
 
     pub(super) fn new(handle: WatchHandle) -> Self {
@@ -55,28 +55,46 @@ impl WatchReader {
         self.handle.as_ref().map(WatchHandle::samples).unwrap_or_default()
     }
 
-    /// The running long polls, and those whose end was noticed since the previous call, of the
-    /// runtime with this number. `worker_of` is which worker a thread is.
+    /// The running long polls of the runtime with this number, and those that ended lately.
+    /// `worker_of` is which worker a thread is.
     pub(super) fn long_polls(
         &mut self,
         runtime: Option<u32>,
         worker_of: impl Fn(ThreadId) -> Option<usize>,
-    ) -> Vec<Arc<Evidence>> {
+        now: u64,
+    ) -> Vec<Arc<LongPoll>> {
         let Some(watchdog) = &self.handle else { return Vec::new() };
-        let since_ns = self.reported_ns;
-        let records = watchdog.records();
-        self.reported_ns =
-            records.iter().filter_map(|r| r.noticed_ns).max().unwrap_or(0).max(since_ns);
-        let is_new = |record: &&Arc<PollRecord>| record.noticed_ns.is_none_or(|at| at > since_ns);
+        let since_ns = now.saturating_sub(Target::KEPT_NS);
+        let is_recent =
+            |record: &PollRecord| record.noticed_ns.is_none_or(|noticed_ns| noticed_ns >= since_ns);
         // A poll on the previous runtime may still be running.
-        let is_current = |record: &&Arc<PollRecord>| {
-            record.runtime.zip(runtime).is_none_or(|(of_poll, current)| of_poll == current)
-        };
-        let evidence = |record: &Arc<PollRecord>| {
-            let worker = record.thread.and_then(&worker_of);
-            Arc::new(Evidence { worker, ..record.evidence() })
-        };
-        records.iter().filter(is_new).filter(is_current).take(LONG_POLLS).map(evidence).collect()
+        let is_current =
+            |record: &PollRecord| record.runtime.zip(runtime).is_none_or(|(of, now)| of == now);
+        let mut known = std::mem::take(&mut self.long_polls);
+        let records = watchdog.records();
+        for record in records.into_iter().filter(|record| is_recent(record) && is_current(record)) {
+            let key = (record.task, record.began_ns);
+            // A record that has changed is another one.
+            let same = known.remove(&key).filter(|(known, _)| Arc::ptr_eq(known, &record));
+            let entry = same.unwrap_or_else(|| {
+                self.revision += 1;
+                let worker = record.thread.and_then(&worker_of);
+                let poll = LongPoll { worker, revision: self.revision, ..record.long_poll() };
+                (record, Arc::new(poll))
+            });
+            self.long_polls.insert(key, entry);
+        }
+        // The watchdog keeps a number of ended polls, however recent they are.
+        let ended = known.into_iter().filter(|(_, (record, _))| {
+            record.noticed_ns.is_some() && is_recent(record) && is_current(record)
+        });
+        self.long_polls.extend(ended);
+        let mut latest: Vec<_> = self.long_polls.values().map(|(_, poll)| poll).cloned().collect();
+        latest.sort_unstable_by_key(|poll| (poll.over, Reverse(poll.revision)));
+        for old in latest.drain(Target::LONG_POLLS.min(latest.len())..) {
+            self.long_polls.remove(&(old.task, old.began_ns));
+        }
+        latest
     }
 
     /// The await point of a task, as far as it is known: (task, number of the request). Requests it

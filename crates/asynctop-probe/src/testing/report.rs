@@ -51,7 +51,7 @@ pub(super) fn held(
             PollKind::Drop => "blocked its worker while its future was dropped, for",
         };
         let _ = writeln!(report, "{name} {how} {length:?}; the limit is {limit:?}");
-        for line in poll.evidence().lines() {
+        for line in poll.long_poll().lines() {
             let _ = writeln!(report, "  {line}");
         }
     }
@@ -82,7 +82,9 @@ pub(super) fn hang(registry: &'static Registry, watchdog: &WatchHandle, after: D
         let _ = writeln!(report, "{name}: {state} for {since:?}");
         let lines = match task.state {
             State::Idle => wait(watchdog, task.key, until),
-            _ => watchdog.current(task.key).map(|poll| poll.evidence().lines()).unwrap_or_default(),
+            _ => {
+                watchdog.current(task.key).map(|poll| poll.long_poll().lines()).unwrap_or_default()
+            }
         };
         for line in lines {
             let _ = writeln!(report, "  {line}");

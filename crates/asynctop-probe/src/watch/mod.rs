@@ -60,7 +60,7 @@ mod eyes;
 mod eyes;
 
 pub use asynctop_snapshot::{
-    AwaitPoint, Awaits, CallKind, Cause, Cost, Evidence, Frame, FrameKind, MachineTimes, Share,
+    AwaitPoint, Awaits, CallKind, Cause, Cost, Frame, FrameKind, LongPoll, MachineTimes, Share,
     Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu, Waited,
 };
 pub(crate) use cpu_times::{machine_times, thread_times};

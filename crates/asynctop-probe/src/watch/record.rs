@@ -4,7 +4,7 @@ use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::PollKind;
 
-use super::{Cause, Cost, Evidence, Share, Stack, TimeWithoutCpu};
+use super::{Cause, Cost, LongPoll, Share, Stack, TimeWithoutCpu};
 
 /// Whose stacks are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,12 +125,13 @@ impl PollRecord {
         is_awaited && self.own_ns() < patience_ns
     }
 
-    /// What a finding needs to say where and why.
-    pub fn evidence(&self) -> Evidence {
-        Evidence {
+    /// The part of the record that a snapshot contains, with revision 0.
+    pub fn long_poll(&self) -> LongPoll {
+        LongPoll {
             kind: self.kind,
             task: self.task,
             began_ns: self.began_ns,
+            revision: 0,
             length_ns: self.length_ns(),
             is_least: false,
             worker: None,
@@ -174,7 +175,7 @@ mod tests {
         let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Harness)]));
         let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Harness)]));
         let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Harness)]));
-        let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).evidence();
+        let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).long_poll();
         assert_eq!(evidence.function(), Some("parse"));
         assert_eq!(evidence.place(), Some("src/x.rs:10"));
         assert_eq!(evidence.profile().as_deref(), Some("81% in parse, 19% in sum"));
@@ -189,7 +190,7 @@ mod tests {
             let inner = ("sleep", 1, FrameKind::Std);
             let harness = ("instrument::go", 3, FrameKind::Harness);
             let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
-            assert_eq!(record.evidence().own_ns, Some(own_ns));
+            assert_eq!(record.long_poll().own_ns, Some(own_ns));
         }
     }
 
@@ -199,7 +200,7 @@ mod tests {
         record.ended_ns = Some(record.began_ns + 40_000_000);
         record.without_cpu.run_delay_ns = 25_000_000;
         record.without_cpu.steal_ns = 5_000_000;
-        let evidence = record.evidence();
+        let evidence = record.long_poll();
         assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
         let expected =
             "30.0ms without a CPU is not counted (run-queue delay 25.0ms, steal time 5.00ms)";
@@ -210,20 +211,20 @@ mod tests {
     fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
         let mut owed = record(Vec::new());
         (owed.ended_ns, owed.unnamed) = (Some(400), 2);
-        let first_line = owed.evidence().lines().remove(0);
+        let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.contains("it is being symbolized"), "{first_line}");
-        assert_eq!(owed.evidence().own_ns, None, "the stack may show block_in_place");
+        assert_eq!(owed.long_poll().own_ns, None, "the stack may show block_in_place");
         (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
-        let first_line = owed.evidence().lines().remove(0);
+        let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.ends_with("stack: – (the watchdog has ended)"), "{first_line}");
-        assert_eq!(owed.evidence().own_ns, Some(300));
+        assert_eq!(owed.long_poll().own_ns, Some(300));
     }
 
     #[test]
     fn no_stack_is_no_profile() {
         let mut without = record(Vec::new());
         without.no_stack = Some("stacks are unavailable on this platform".into());
-        let evidence = without.evidence();
+        let evidence = without.long_poll();
         assert_eq!(evidence.function(), None);
         assert_eq!(evidence.profile(), None);
         assert_eq!(evidence.no_stack, without.no_stack);

@@ -443,7 +443,7 @@ mod tests {
         let ended = rounds.slots[0].uncounted_end(record.began_ns);
         assert!(ended.is_some() && record.ended_ns == ended, "{record:?} {ended:?}");
         assert_eq!(registry.longest_poll(task), Some(0), "it was never polled");
-        let evidence = record.evidence();
+        let evidence = record.long_poll();
         assert_eq!(evidence.kind, PollKind::Drop);
         assert_eq!(evidence.lines()[0], "while its future was dropped");
     }

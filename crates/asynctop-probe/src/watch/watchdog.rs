@@ -46,7 +46,7 @@ pub struct WatchStats {
 /// # fn main() -> std::io::Result<()> {
 /// let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
 /// for poll in watchdog.handle().records() {
-///     let evidence = poll.evidence();
+///     let evidence = poll.long_poll();
 ///     println!("{:?} at {:?}: {}", evidence.function(), evidence.place(), evidence.cause);
 /// }
 /// # Ok(())
@@ -226,7 +226,7 @@ mod tests {
         let record = PollRecord { unnamed: 1, ..record(7, 100) };
         shared.log().open(0, record);
         handle.settle(Duration::ZERO);
-        let evidence = handle.records()[0].evidence();
+        let evidence = handle.records()[0].long_poll();
         let why = "– (the run ended before its stack was symbolized)";
         assert_eq!(evidence.instead_of_stack().as_deref(), Some(why));
     }

@@ -115,11 +115,36 @@ fn a_long_poll_has_the_worker_that_ran_it() {
     }));
     let (long_poll, target) = wait_for(|| {
         let target = sample(&mut sampler);
-        Some((target.evidence.first()?.clone(), target))
+        Some((target.long_polls.first()?.clone(), target))
     });
     let busy = target.workers.iter().find(|worker| worker.current.is_some());
     assert_eq!(long_poll.task, target.tasks[0].key);
     assert!(long_poll.worker.is_some());
     assert_eq!(long_poll.worker, busy.map(|worker| worker.index), "where the hog is polled");
     end.send(()).expect("it waits");
+}
+
+#[cfg(feature = "watchdog")]
+#[test]
+fn ended_long_poll_stays_in_the_samples() {
+    use std::sync::Arc;
+
+    use crate::support::wait_for;
+    use asynctop_probe::watch::{WatchOptions, Watchdog};
+
+    let registry = Registry::leak();
+    let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let sampler = LocalSampler::new("mine", registry, runtime.handle());
+    let mut sampler = sampler.with_watchdog(watchdog.handle().clone());
+    let block = async { std::thread::sleep(Duration::from_millis(50)) };
+    runtime.block_on(registry.instrument("hog", block));
+    let ended = wait_for(|| {
+        let polls = sample(&mut sampler).long_polls;
+        polls.into_iter().find(|poll| poll.over && poll.unnamed == 0)
+    });
+    let later = sample(&mut sampler).long_polls;
+    let [later] = &later[..] else { panic!("{later:?}") };
+    assert_eq!((ended.task, ended.began_ns), (later.task, later.began_ns));
+    assert_eq!(ended.revision == later.revision, Arc::ptr_eq(&ended, later), "{ended:?} {later:?}");
 }

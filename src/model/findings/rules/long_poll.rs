@@ -100,18 +100,18 @@ mod tests {
             Target,
             testing::{snapshot, task},
         },
-        snapshot::{Cause, Evidence},
+        snapshot::{Cause, LongPoll},
     };
 
     const MS: u64 = 1_000_000;
 
     /// A poll that is over when the snapshot is taken.
     fn over(at: u64, length_ns: u64, cause: Cause) -> Target {
-        let mut poll = Evidence::clone(&evidence(1, at - 2 * length_ns, cause));
+        let mut poll = LongPoll::clone(&evidence(1, at - 2 * length_ns, cause));
         (poll.over, poll.length_ns) = (true, length_ns);
         poll.own_ns = poll.own_ns.map(|own_ns| own_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
-        (now.description, now.evidence) =
+        (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         now
     }
@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn several_between_two_looks_are_all_counted() {
         let mut now = over(2 * S, 20 * MS, Cause::Computing);
-        let mut before = Evidence::clone(&now.evidence[0]);
+        let mut before = LongPoll::clone(&now.long_polls[0]);
         before.began_ns -= 100 * MS;
         // The latest first, as the watchdog has them.
-        now.evidence.push(Arc::new(before));
+        now.long_polls.push(Arc::new(before));
         assert_eq!(of("long-poll", [now])[0].count, 2);
     }
 

@@ -11,7 +11,7 @@ use crate::snapshot::FieldId;
 
 use crate::{
     model::{TaskRates, TaskStats},
-    snapshot::{Evidence, PollKind, State},
+    snapshot::{LongPoll, PollKind, State},
     text::duration,
 };
 
@@ -48,9 +48,9 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
 }
 
 /// The watchdog's evidence of the only poll of a task.
-fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<Evidence>> {
-    let of_task = |e: &&Arc<Evidence>| e.task == task.key && e.kind == PollKind::Poll;
-    look.target.evidence.iter().find(of_task)
+fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<LongPoll>> {
+    let of_task = |e: &&Arc<LongPoll>| e.task == task.key && e.kind == PollKind::Poll;
+    look.target.long_polls.iter().find(of_task)
 }
 
 fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn fix_matches_the_cause_of_the_poll() {
         let mut now = snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)]);
-        now.evidence = vec![evidence(1, 3 * S, lock())];
+        now.long_polls = vec![evidence(1, 3 * S, lock())];
         let found = of("never-yielded", [now]);
         assert!(found[0].cure.contains("tokio::sync::Mutex"), "{}", found[0].cure);
     }

@@ -98,7 +98,7 @@ mod tests {
         CurrentPoll, MachineStats, Target,
         testing::{snapshot, task, worker},
     };
-    use crate::snapshot::{Cause, Evidence, PollKind};
+    use crate::snapshot::{Cause, LongPoll, PollKind};
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Target {
@@ -131,10 +131,10 @@ mod tests {
             let mut now = waits(0);
             let long_poll = |worker: usize| {
                 let key = 2 + worker as u64;
-                let poll = Evidence::clone(&evidence(key, S + S / 4, Cause::Computing));
-                Evidence { worker: Some(worker), over: true, ..poll }.into()
+                let poll = LongPoll::clone(&evidence(key, S + S / 4, Cause::Computing));
+                LongPoll { worker: Some(worker), over: true, ..poll }.into()
             };
-            now.evidence = (0..workers).map(long_poll).collect();
+            now.long_polls = (0..workers).map(long_poll).collect();
             of("starvation", [now])
         };
         assert!(after_polls_of(2).is_empty(), "both workers, until a quarter of a second ago");
@@ -158,10 +158,10 @@ mod tests {
                 let poll = evidence(2 + worker as u64, began_ns, Cause::Computing);
                 let length_ns = end_ns - began_ns;
                 let own_ns = Some(length_ns);
-                let poll = Evidence::clone(&poll);
-                Evidence { worker: Some(worker), over: true, length_ns, own_ns, ..poll }.into()
+                let poll = LongPoll::clone(&poll);
+                LongPoll { worker: Some(worker), over: true, length_ns, own_ns, ..poll }.into()
             };
-            now.evidence = polls.into_iter().map(long_poll).collect();
+            now.long_polls = polls.into_iter().map(long_poll).collect();
             of("starvation", [now])
         };
         assert!(found_after(1_900).is_empty(), "all workers were held until 0.6 s ago");

@@ -144,7 +144,7 @@ mod tests {
             CurrentPoll, Target, TaskKind, TaskMeta,
             testing::{snapshot, task},
         },
-        snapshot::{CallKind, Cause, Evidence, State, SystemCall},
+        snapshot::{CallKind, Cause, LongPoll, State, SystemCall},
     };
 
     fn held(since_ns: u64) -> Target {
@@ -175,20 +175,20 @@ mod tests {
         let mut now = held(2 * S - 150_000_000);
         now.description = crate::model::testing::with_watchdog();
         assert!(of("worker-held", [now.clone()]).is_empty(), "it has not looked yet");
-        now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::Computing)];
+        now.long_polls = vec![evidence(7, 2 * S - 150_000_000, Cause::Computing)];
         assert_eq!(of("worker-held", [now.clone()]).len(), 1);
-        now.evidence = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
+        now.long_polls = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
         assert!(of("worker-held", [now]).is_empty(), "the machine is to blame");
     }
 
     #[test]
     fn sentence_states_the_time_without_a_cpu_that_it_deducts() {
         let mut now = held(S / 2);
-        let mut poll = Evidence::clone(&evidence(7, S / 2, Cause::Computing));
+        let mut poll = LongPoll::clone(&evidence(7, S / 2, Cause::Computing));
         poll.length_ns = 3 * S / 2;
         poll.without_cpu.run_delay_ns = S / 2;
         poll.own_ns = Some(S);
-        (now.description, now.evidence) =
+        (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
         let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
@@ -210,10 +210,10 @@ mod tests {
         let sleep = Cause::Call(SystemCall { number: 230, name: None, kind: CallKind::Sleep });
         let causes = [sleep.clone(), Cause::Computing, sleep, Cause::Computing];
         let moments = (1..).zip(causes).map(|(n, cause)| {
-            let mut poll = Evidence::clone(&evidence(7, n * S, cause));
+            let mut poll = LongPoll::clone(&evidence(7, n * S, cause));
             (poll.over, poll.length_ns) = (true, n * S / 5);
             let mut now = snapshot(n * S + S / 2, [task(7, "hog")]);
-            now.evidence = vec![Arc::new(poll)];
+            now.long_polls = vec![Arc::new(poll)];
             now
         });
         let moments: Vec<_> = moments.collect();
@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn a_long_drop_is_reported_as_a_drop() {
         let mut now = snapshot(2 * S, [TaskStats { state: State::Cancelled, ..task(7, "writer") }]);
-        let mut drop = Evidence::clone(&evidence(7, S, Cause::Computing));
+        let mut drop = LongPoll::clone(&evidence(7, S, Cause::Computing));
         (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
-        (now.description, now.evidence) =
+        (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(drop)]);
         let found = &of("worker-held", [now])[0];
         assert_eq!(
@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_poll_between_two_looks_is_told_when_it_is_over() {
-        let mut poll = Evidence::clone(&evidence(7, S, Cause::Computing));
+        let mut poll = LongPoll::clone(&evidence(7, S, Cause::Computing));
         (poll.over, poll.length_ns) = (true, 150_000_000);
         let mut now = snapshot(2 * S, [task(7, "hog")]);
-        (now.description, now.evidence) =
+        (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);
         assert_eq!(found[0].sentence, "hog blocked its thread for 150ms without yielding");
@@ -290,10 +290,10 @@ mod tests {
 
     #[test]
     fn a_poll_whose_end_nobody_saw_took_at_least_so_long() {
-        let mut poll = Evidence::clone(&evidence(7, S, Cause::Unknown("not on the wire".into())));
+        let mut poll = LongPoll::clone(&evidence(7, S, Cause::Unknown("not on the wire".into())));
         (poll.over, poll.is_least, poll.length_ns) = (true, true, S / 4);
         let mut now = snapshot(2 * S, [task(7, "request")]);
-        now.evidence = vec![Arc::new(poll)];
+        now.long_polls = vec![Arc::new(poll)];
         let found = of("worker-held", [now]);
         assert_eq!(
             found[0].sentence,

@@ -14,7 +14,7 @@ use crate::snapshot::FieldId;
 
 use crate::{
     model::{Entry, TaskStats, WorkerStats},
-    snapshot::{Evidence, StackSample},
+    snapshot::{LongPoll, StackSample},
     text::{self, bucket_duration},
 };
 
@@ -161,7 +161,7 @@ fn candidate(
 
 /// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
 /// or else the latest long poll with a stack.
-fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<Evidence>> {
+fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<LongPoll>> {
     let samples = look.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
         sample.stack.blame().is_some()

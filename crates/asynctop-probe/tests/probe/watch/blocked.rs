@@ -162,7 +162,7 @@ fn blocked_thread_is_captured_repeatedly_without_a_signal() {
     let signals = setup.handle().stats().signals;
     let poll = until(first.captures() + 5);
     assert_eq!(setup.handle().stats().signals, signals);
-    let evidence = poll.evidence();
+    let evidence = poll.long_poll();
     assert_eq!(evidence.function(), Some("blocked::ask_the_server"));
     assert_eq!(poll.cause().to_string(), "reading (recvfrom)");
     assert_eq!(evidence.stack.unwrap().cut, None, "down to the thread's first function");

@@ -72,7 +72,7 @@ fn blamed(poll: &PollRecord) -> (String, String, u32) {
 
 /// The function that the poll was in most of the times.
 fn is_in(poll: &PollRecord, function: &str) -> bool {
-    poll.evidence().function() == Some(function)
+    poll.long_poll().function() == Some(function)
 }
 
 /// It computes, as far as a machine lets it that has other things to do.
@@ -103,8 +103,8 @@ fn a_spinning_hog_is_blamed_at_its_line() {
     assert_eq!((&*function, &*file), ("stacks::spin", "tests/probe/watch/stacks.rs"));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
     assert!(computes(&poll), "{}", poll.cause());
-    assert_eq!(poll.evidence().function(), Some("stacks::spin"));
-    assert!(poll.evidence().stack.unwrap().cut.is_none(), "down to the thread's beginning");
+    assert_eq!(poll.long_poll().function(), Some("stacks::spin"));
+    assert!(poll.long_poll().stack.unwrap().cut.is_none(), "down to the thread's beginning");
     assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
 }
 
@@ -160,7 +160,7 @@ fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| nap(&stop));
     let poll = setup.until(hog, |poll| {
-        let called = poll.evidence().shares.first().and_then(|share| share.callee.clone());
+        let called = poll.long_poll().shares.first().and_then(|share| share.callee.clone());
         let sleeps = poll.cause().to_string() == "sleeping in clock_nanosleep";
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
@@ -277,9 +277,9 @@ fn stacks_of_one_poll_are_merged_into_a_profile() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let poll = setup.until(hog, |poll| poll.evidence().shares.len() > 1 && poll.captures() > 20);
+    let poll = setup.until(hog, |poll| poll.long_poll().shares.len() > 1 && poll.captures() > 20);
     assert!(poll.stacks.len() < 20, "merged: {:?}", poll.stacks.len());
-    let evidence = poll.evidence();
+    let evidence = poll.long_poll();
     let whole: f64 = evidence.shares.iter().map(|share| share.part).sum();
     assert!((0.99..1.01).contains(&whole), "{evidence:?}");
     assert!(evidence.profile().unwrap().contains("% in stacks::spin_until"), "{evidence:?}");
@@ -303,7 +303,7 @@ fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
     let handle = setup.watchdog.handle();
     let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
     assert_eq!(over.task, hog);
-    assert!(over.evidence().over);
+    assert!(over.long_poll().over);
     assert!(handle.current(hog).is_none());
 }
 

@@ -50,13 +50,15 @@ impl Share {
 /// A long poll in few words: which function, at which line, why, and in which parts.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Evidence {
+pub struct LongPoll {
     /// Whether it is a poll, or the drop of a future.
     pub kind: PollKind,
     /// Key of the task.
     pub task: u64,
-    /// When the poll began, in nanoseconds on the probe's clock: with the task, its name.
+    /// When the poll began, in nanoseconds on the target's clock: with the task, its identity.
     pub began_ns: u64,
+    /// Increases with each change of a long poll of the target.
+    pub revision: u64,
     /// How long it took, or has taken already, in nanoseconds.
     pub length_ns: u64,
     /// The length is a lower bound.
@@ -89,13 +91,15 @@ pub struct Evidence {
     pub unnamed: u32,
 }
 
-impl Evidence {
-    /// A poll that has ended and spent its whole length computing, without a stack.
-    pub fn computing(task: u64, began_ns: u64, length_ns: u64) -> Evidence {
-        Evidence {
+impl LongPoll {
+    /// A poll that has ended and spent its whole length computing, without a stack. Its revision is
+    /// its end.
+    pub fn computing(task: u64, began_ns: u64, length_ns: u64) -> LongPoll {
+        LongPoll {
             kind: PollKind::Poll,
             task,
             began_ns,
+            revision: began_ns.saturating_add(length_ns),
             length_ns,
             is_least: false,
             worker: None,
