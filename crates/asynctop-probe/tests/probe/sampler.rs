@@ -148,3 +148,37 @@ fn ended_long_poll_stays_in_the_samples() {
     assert_eq!((ended.task, ended.began_ns), (later.task, later.began_ns));
     assert_eq!(ended.revision == later.revision, Arc::ptr_eq(&ended, later), "{ended:?} {later:?}");
 }
+
+#[cfg(tokio_unstable)]
+#[test]
+fn runtime_stats_are_those_of_tokio_metrics() {
+    let registry = Registry::leak();
+    let runtime = current_thread();
+    let mut intervals = tokio_metrics::RuntimeMonitor::new(runtime.handle()).intervals();
+    let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    (0..1_000).for_each(|item| sender.send(item).unwrap());
+    drop(sender);
+    // More items than the budget of a task; tasks woken from outside; the blocking pool.
+    runtime.block_on(async { while receiver.recv().await.is_some() {} });
+    runtime.spawn(std::future::pending::<()>());
+    runtime.block_on(runtime.spawn_blocking(|| ())).unwrap();
+    wait_until("the pool is idle", || runtime.metrics().num_idle_blocking_threads() == 1);
+
+    let stats = sample(&mut sampler).runtime;
+    let theirs = intervals.next().unwrap();
+    assert_eq!(
+        [stats.alive_tasks, stats.global_queue, stats.blocking_queue],
+        [theirs.live_tasks_count, theirs.global_queue_depth, theirs.blocking_queue_depth]
+            .map(|count| count as u64)
+    );
+    assert_eq!(
+        [stats.blocking_threads, stats.idle_blocking_threads],
+        [theirs.blocking_threads_count, theirs.idle_blocking_threads_count].map(|n| n as u64)
+    );
+    assert_eq!(
+        (stats.budget_forced_yields, stats.remote_schedules),
+        (theirs.budget_forced_yield_count, theirs.num_remote_schedules)
+    );
+    assert!(stats.budget_forced_yields > 0 && stats.remote_schedules > 0, "{stats:?}");
+}
