@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop::probe::{Recording, Registry};
+use asynctop::{
+    probe::{LocalSampler, Registry},
+    snapshot::Subscription,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,
@@ -158,8 +161,10 @@ fn compare<F>(
     let mut costs = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
         for (costs, (variant, _)) in costs.iter_mut().zip(VARIANTS) {
-            let _recording: Option<Recording> =
-                (variant == Variant::Timeline).then(|| registry.record());
+            // The threads record their polls while there is a sampler with a subscription.
+            let mut sampler = LocalSampler::new("bench", registry, runtime.handle());
+            let timeline = variant == Variant::Timeline;
+            sampler.sample(&Subscription { timeline, ..Subscription::default() });
             costs.push(match variant {
                 Variant::Console => {
                     tracing::dispatcher::with_default(console, || run(&watched, variant))

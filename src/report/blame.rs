@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::probe::PollKind;
+use crate::snapshot::PollKind;
 
 use super::table::{self, Column};
 use crate::{

@@ -9,7 +9,7 @@ use crate::{
         TaskMeta, TaskStats,
         testing::{resource, snapshot, task},
     },
-    probe::State,
+    snapshot::State,
     source::attach::describe,
 };
 

@@ -15,7 +15,7 @@ use crate::{
     Histogram,
     app::App,
     model::{Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates, TaskStats},
-    probe::State,
+    snapshot::State,
     text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
 };
 

@@ -13,9 +13,8 @@ use ratatui::style::Style;
 use super::{canvas::Pieces, theme::Look};
 use crate::{
     model::{Entry, TargetModel},
-    probe::PollKind,
+    snapshot::{Cost, PollKind},
     text::duration,
-    watch::Cost,
 };
 
 /// This many polls are listed, the latest.
@@ -81,7 +80,7 @@ fn why(entry: &Entry) -> String {
 /// Those that waited longest.
 fn names(cost: &Cost) -> Option<String> {
     let name =
-        |waited: &crate::watch::Waited| format!("{} {}", waited.name, duration(waited.nanos));
+        |waited: &crate::snapshot::Waited| format!("{} {}", waited.name, duration(waited.nanos));
     let named: Vec<_> = cost.worst.iter().take(NAMED).map(name).collect();
     let more = if cost.tasks > NAMED { ", …" } else { "" };
     (!named.is_empty()).then(|| format!("     {}{more}", named.join(", ")))

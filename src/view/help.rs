@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::{canvas::Pieces, theme::Look};
 use crate::{
     app::{App, keymap::KEYMAP},
-    probe::State,
+    snapshot::State,
     text::wrap,
 };
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     app::App,
     model::{Column, FieldId, TaskKind, TaskRates, TaskStats, Thresholds},
-    probe::State,
+    snapshot::State,
     text::{compact_count, duration, percent_number, rate},
 };
 

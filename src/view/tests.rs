@@ -14,7 +14,7 @@ use crate::{
         CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
         testing::{self, lab, snapshot, task},
     },
-    probe::{PollKind, State},
+    snapshot::{PollKind, State},
     view,
 };
 

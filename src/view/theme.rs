@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::{
     app::{Settings, Theme},
     model::{Severity, Thresholds},
-    probe::State,
+    snapshot::State,
 };
 
 /// How things look, as chosen.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::App,
     model::{Description, FieldId, Target, Thresholds, WorkerRow},
-    probe::PollKind,
+    snapshot::PollKind,
     text::{compact_count, duration, optional, percent_number, rate},
 };
 

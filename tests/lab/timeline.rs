@@ -213,7 +213,7 @@ fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
     // More than a thread keeps, between two looks, and for long enough that ticks go by.
     let flood = registry.instrument_task("flood", async move {
         let mut polls = 0u64;
-        while polls < 100_000 || registry.now() < begin + 100 * asynctop::probe::TICK_NS {
+        while polls < 100_000 || registry.now() < begin + 100 * asynctop::snapshot::TICK_NS {
             polls += 1;
             tokio::task::yield_now().await;
         }

@@ -30,8 +30,8 @@ pub mod testing;
 pub mod watch;
 
 pub use accounting::{
-    CurrentPoll, Instrumented, Kept, PollKind, PollSpan, Reading, Recorded, Recording, Registry,
-    State, TICK_NS, TaskView, ThreadReading, instrument, spawn, spawn_named, stage,
+    CurrentPoll, Instrumented, PollKind, Reading, Registry, State, TaskView, ThreadReading,
+    instrument, spawn, spawn_named, stage,
 };
 pub use asynctop_snapshot as snapshot;
 pub use sampler::{LocalSampler, SampledRuntime, WorkerThreads};

@@ -54,7 +54,7 @@ pub use lesson::Lesson;
 pub use long_poll::{LongPoll, Share};
 pub use losses::Losses;
 pub use machine::MachineStats;
-pub use polls::{PollSpan, PollSpans, WorkerPolls};
+pub use polls::{PollSpan, PollSpans, TICK_NS, WorkerPolls};
 pub use resources::{AsyncOpStats, ResourceStats, Resources};
 pub use runtime::{CurrentPoll, Flavor, RuntimeStats, WorkerStats};
 #[cfg(any(test, feature = "testing"))]

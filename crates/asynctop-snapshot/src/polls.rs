@@ -10,12 +10,15 @@ use super::CurrentPoll;
 pub struct WorkerPolls {
     /// Every poll.
     pub every: PollSpans,
-    /// The polls that a tick fell into, one per tick of the recording: the
-    /// longer ones all, of the shorter ones a sample that reaches back further.
+    /// The polls that a tick fell into, at most one per [`TICK_NS`]: all that are longer, and a sample
+    /// of the shorter ones that reaches back further.
     pub ticked: PollSpans,
     /// The poll that has not ended.
     pub current: Option<CurrentPoll>,
 }
+
+/// Nanoseconds between two ticks, which are at the multiples of this time on the probe's clock.
+pub const TICK_NS: u64 = 1 << 18;
 
 /// Polls of one worker, oldest first; they never overlap.
 #[derive(Clone, Debug)]

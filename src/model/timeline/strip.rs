@@ -1,7 +1,7 @@
 //! A worker's time cut into cells, as many as there are columns to show them in.
 
 use super::{Run, Timeline, Track};
-use crate::probe::TICK_NS;
+use crate::snapshot::TICK_NS;
 
 /// How well a cell is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{CurrentPoll, Model, PollSpans, testing},
-    probe::{PollKind, PollSpan, TICK_NS},
+    snapshot::{PollKind, PollSpan, TICK_NS},
 };
 
 const MS: u64 = 1_000_000;

@@ -4,7 +4,7 @@ mod lab;
 
 use std::io::{self, Write};
 
-use crate::probe::PollKind;
+use crate::snapshot::PollKind;
 
 use super::{
     Summary, blame, figures,

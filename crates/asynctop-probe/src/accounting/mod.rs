@@ -37,11 +37,10 @@ mod ring_tests;
 
 use std::{future::Future, panic::Location};
 
-pub use asynctop_snapshot::{PollKind, PollSpan, State};
+pub use asynctop_snapshot::{PollKind, State};
 pub use instrument::Instrumented;
 pub use reading::Reading;
-pub use recorder::TICK_NS;
-pub use recording::{Kept, Recorded, Recording};
+pub(crate) use recording::{Kept, Recorded, Recording};
 pub use registry::Registry;
 #[cfg(all(
     feature = "watchdog",

@@ -34,16 +34,14 @@ use super::{
     ring::Ring,
     sync::{AtomicU64, Ordering},
 };
-use asynctop_snapshot::PollSpan;
+use asynctop_snapshot::{PollSpan, TICK_NS};
 
 /// How many polls a thread keeps.
 const EVERY: usize = 1 << 15;
 /// How many polls that a tick fell into it keeps.
 const TICKED: usize = 1 << 14;
 /// A tick is so many bits of a nanosecond count.
-const TICK_BITS: u32 = 18;
-/// The time between two ticks, in ns.
-pub const TICK_NS: u64 = 1 << TICK_BITS;
+const TICK_BITS: u32 = TICK_NS.trailing_zeros();
 
 /// What one thread writes down.
 #[derive(Debug)]

@@ -1,22 +1,11 @@
-//! The reader's side of the recorders: switches them on while it is there, and follows
-//! what the threads write.
+//! Reads what the threads record, which they do only while there is a reader.
 
 use super::{recorder::Recorder, registry::Registry, thread::ThreadSlot};
 use asynctop_snapshot::PollSpan;
 
 /// Follows when each thread polled whom. While there is one of a registry, its threads
 /// write down their polls.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let registry = asynctop_probe::Registry::global();
-/// let mut recording = registry.record();
-/// asynctop_probe::spawn_named("greeter", async {}).await.unwrap();
-/// let threads = recording.read();
-/// assert!(threads.iter().any(|thread| thread.every.spans.len() == 1));
-/// # }
-/// ```
-pub struct Recording {
+pub(crate) struct Recording {
     registry: &'static Registry,
     slots: Vec<&'static ThreadSlot>,
     /// For each slot the numbers of the next poll spans of both rings.
@@ -25,10 +14,10 @@ pub struct Recording {
 
 /// What a thread has written down since the last look.
 #[derive(Clone, Debug, Default)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// Each poll.
     pub every: Kept,
-    /// The polls that a tick fell into, one each [`TICK_NS`](super::TICK_NS): the longer
+    /// The polls that a tick fell into, one each `TICK_NS`: the longer
     /// ones all, of the shorter ones a sample.
     pub ticked: Kept,
     /// The poll that it is in, if it is in one: task and beginning. Its time begins where
@@ -38,7 +27,7 @@ pub struct Recorded {
 
 /// What is left of what was written down, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// How many came before these and were overwritten.
     pub lost: u64,
     /// The times, which never overlap.
@@ -47,7 +36,7 @@ pub struct Kept {
 
 impl Registry {
     /// Has the threads write down when they poll whom, for as long as the recording is kept.
-    pub fn record(&'static self) -> Recording {
+    pub(crate) fn record(&'static self) -> Recording {
         Recording::new(self)
     }
 }

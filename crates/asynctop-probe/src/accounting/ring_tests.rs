@@ -12,7 +12,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::{Registry, ring::Ring};
-use asynctop_snapshot::PollSpan;
+use asynctop_snapshot::{PollSpan, TICK_NS};
 
 /// The poll span with this number; the parts can only come from one.
 fn span(number: u64) -> PollSpan {
@@ -130,7 +130,7 @@ fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
     let registry = Registry::leak();
     let mut recording = registry.record();
     let long = poll_once(registry, "long", || {
-        let until = registry.now() + 2 * super::TICK_NS;
+        let until = registry.now() + 2 * TICK_NS;
         while registry.now() < until {}
     });
     for _ in 0..1_000 {
@@ -141,7 +141,7 @@ fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
     assert_eq!((recorded.every.spans.len(), ticked[0].task), (1_001, long));
     assert_eq!(ticked[0], recorded.every.spans[0]);
     for span in &recorded.every.spans {
-        let crosses = span.began / super::TICK_NS != span.ended / super::TICK_NS;
+        let crosses = span.began / TICK_NS != span.ended / TICK_NS;
         assert_eq!(ticked.contains(span), crosses);
     }
 }
@@ -166,16 +166,16 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
     };
     // Outside of any poll: the future was never polled.
     poll_once(registry, "before", || ());
-    let alone = drop_after(2 * super::TICK_NS);
+    let alone = drop_after(2 * TICK_NS);
     let (mut short, mut inside) = (0, 0);
     let outer = poll_once(registry, "outer", || {
         short = drop_after(0);
-        inside = drop_after(2 * super::TICK_NS);
+        inside = drop_after(2 * TICK_NS);
     });
     let spans = &recording.read()[0].every.spans;
     let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
     // A short drop in which the thread lost its CPU is long, too, so more spans may surround these.
-    let is_long = |span: &&PollSpan| span.ended - span.began >= super::TICK_NS;
+    let is_long = |span: &&PollSpan| span.ended - span.began >= TICK_NS;
     assert!(spans.iter().filter(|span| span.task == short).all(|span| is_long(&span)), "{spans:?}");
     assert!(tasks.contains(&alone), "{spans:?}");
     assert!(tasks.windows(3).any(|tasks| tasks == [outer, inside, outer]), "{spans:?}");

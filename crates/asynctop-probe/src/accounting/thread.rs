@@ -38,14 +38,9 @@ use std::{
     thread::ThreadId,
 };
 
-use super::{
-    cell::TaskCell,
-    distribution::Distribution,
-    recorder::{Recorder, TICK_NS},
-    sync::Sequence,
-};
+use super::{cell::TaskCell, distribution::Distribution, recorder::Recorder, sync::Sequence};
 use crate::lock::lock;
-use asynctop_snapshot::{BUCKETS, PollKind};
+use asynctop_snapshot::{BUCKETS, PollKind, TICK_NS};
 pub(crate) use signal_stack::SignalStack;
 pub(crate) use threads::Threads;
 

@@ -1,9 +1,9 @@
 //! The polls of each worker, from the rings that the threads record into.
 
-use asynctop_snapshot::{CurrentPoll, PollSpans, WorkerPolls};
+use asynctop_snapshot::{CurrentPoll, PollSpan, PollSpans, WorkerPolls};
 
 use super::workers::Places;
-use crate::accounting::{Kept, PollKind, PollSpan, Recorded, Recording, Registry};
+use crate::accounting::{Kept, PollKind, Recorded, Recording, Registry};
 
 /// Records the polls of the workers while they are subscribed.
 #[derive(Default)]
