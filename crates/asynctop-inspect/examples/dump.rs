@@ -1,4 +1,4 @@
-//! Prints all tasks of a running Tokio program: `dump PID [--all] [--json] [--no-scan]`.
+//! Prints all tasks of a running Tokio program: `dump PID [--all] [--json] [--no-scan] [--stop]`.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use asynctop_inspect::{Options, Process, report};
 
-const USAGE: &str = "usage: dump PID [--all] [--json] [--no-scan]";
+const USAGE: &str = "usage: dump PID [--all] [--json] [--no-scan] [--stop]";
 
 fn main() -> ExitCode {
     match run() {
@@ -34,7 +34,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         match argument.as_str() {
             "--all" => all = true,
             "--json" => json = true,
-            "--no-scan" => options = Options::lists_only(),
+            "--no-scan" => options.scan = false,
+            "--stop" => options.stop_running = true,
             text => match text.parse() {
                 Ok(number) if pid.is_none() => pid = Some(number),
                 _ => return Err(format!("cannot understand {text:?}; {USAGE}").into()),

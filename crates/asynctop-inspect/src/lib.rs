@@ -1,7 +1,8 @@
 //! Reads the tasks of a running Tokio program from outside, by its process id.
 //!
 //! The program needs no preparation: no rebuild, no `tokio_unstable`, no debug information. It
-//! is never stopped, signaled or written to; its memory is read with `process_vm_readv`.
+//! is never signaled or written to; its memory is read with `process_vm_readv`. It is not stopped,
+//! either, unless [`Options::stop_running`] allows that for the stacks of running threads.
 //!
 //! ```no_run
 //! use asynctop_inspect::{Options, Process};
@@ -49,8 +50,8 @@ pub mod tokio;
 
 pub use error::{InspectError, OpenError};
 
-pub(crate) use inspect::CurrentWord;
 pub use inspect::{
-    Check, CodeLocation, Flavor, Frame, Inspection, Options, Process, RuntimeInfo, TaskInfo,
-    TaskKind, ThreadInfo, TokioCopy, TypeNames, WorkerInfo,
+    Check, CodeLocation, Flavor, Frame, Inspection, Options, Process, RuntimeInfo, Stopped,
+    TaskInfo, TaskKind, ThreadInfo, TokioCopy, TypeNames, WorkerInfo,
 };
+pub(crate) use inspect::{CurrentWord, Stop};

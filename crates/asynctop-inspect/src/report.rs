@@ -191,6 +191,12 @@ fn write_thread(
     if let Some(reason) = &thread.no_stack {
         writeln!(out, "    (stack: {reason})")?;
     }
+    if let Some(stopped) = thread.stopped {
+        writeln!(out, "    (stopped for {} µs to read it)", stopped.length.as_micros())?;
+        if stopped.in_system_call {
+            writeln!(out, "    (that may have interrupted a system call)")?;
+        }
+    }
     Ok(())
 }
 

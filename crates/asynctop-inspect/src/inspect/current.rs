@@ -156,6 +156,7 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let ids: HashSet<u64> = ids.filter(|id| all.binary_search(id).is_ok()).collect();
     let running: HashSet<u64> =
         found.tasks.iter().filter(|task| is_polled(task)).map(|task| task.id).collect();
+    let last_id = found.tasks.iter().map(|task| task.id).max().unwrap_or(0);
     let mut best: Option<([usize; 5], Offsets)> = None;
     let length = blocks.iter().map(|block| block.words.len()).max()?;
     for handle in 0..length {
@@ -176,8 +177,9 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
             let polled: HashSet<u64> =
                 words.iter().copied().filter(|word| running.contains(word)).collect();
             let acceptable = match known {
-                // A few of the tasks may have ended since, but not most.
-                Some(_) => others <= matches.max(1),
+                // Without a scan, the closures of the blocking pool and the loops of workers are
+                // not known, and some tasks may have ended since.
+                Some(_) => are_ids(&words, last_id),
                 // A word at any other distance must match all running tasks, and not by chance.
                 None => {
                     others == 0
@@ -200,6 +202,18 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     }
     let ([polled, ..], offsets) = best?;
     Some((offsets, polled > 0 && polled == running.len()))
+}
+
+/// Whether these words of the threads can be ids of current tasks: each thread has another one, or
+/// none. Ids are counted from 1, and `last_id` was one of the last.
+fn are_ids(words: &[u64], last_id: u64) -> bool {
+    /// More than are spawned during an inspection.
+    const NEWER: u64 = 1 << 20;
+    let mut ids: Vec<u64> = words.iter().copied().filter(|word| *word != 0).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len() == all && ids.last().is_none_or(|id| *id <= last_id.saturating_add(NEWER))
 }
 
 #[cfg(test)]
@@ -266,6 +280,20 @@ mod tests {
         // A small id may match by chance.
         let words = [[0, HANDLE, 0, 0, 0, 0, 3, 0], [0, HANDLE, 0, 0, 0, 0, 0, 0]];
         assert!(!offsets_in(&words, &[3]).is_some_and(|(_, is_proved)| is_proved));
+    }
+
+    /// The loops of workers are in no list.
+    #[test]
+    fn known_distance_with_tasks_that_are_not_listed() {
+        let block = |current| [9, HANDLE, 0, 0, 0, current, 0, 0];
+        let offsets = Offsets { handle: 1, current: 5 };
+        let words = [block(201), block(202), block(150)];
+        assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
+        assert_eq!(offsets_in(&words[..2], &[]), Some((offsets, false)));
+        let pointers = [block(0x7f00_1234_5670), block(150)];
+        assert_ne!(offsets_in(&pointers, &[150]).map(|(offsets, _)| offsets), Some(offsets));
+        let same = [block(150), block(150)];
+        assert_ne!(offsets_in(&same, &[]).map(|(offsets, _)| offsets), Some(offsets));
     }
 
     #[test]

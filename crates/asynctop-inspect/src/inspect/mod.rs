@@ -22,6 +22,7 @@ use crate::{
 
 pub(crate) use blocks::CurrentWord;
 pub use open::Process;
+pub(crate) use stacks::Stop;
 pub use types::*;
 
 impl Process {
@@ -59,7 +60,7 @@ impl Process {
         }
         let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
         if options.stacks {
-            self.add_stacks(&maps, &mut threads);
+            self.add_stacks(&maps, options.stop_running, &mut threads);
         }
         self.identity.verify()?;
         Ok(Inspection {

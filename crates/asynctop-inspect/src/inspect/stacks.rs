@@ -1,7 +1,8 @@
-//! Stacks of blocked threads. No thread is stopped: a blocked one does not change its stack, and
-//! whether it stayed blocked is checked afterwards.
+//! Stacks of threads. A blocked thread does not change its stack, so it is copied without a stop, and
+//! whether the thread stayed blocked is checked afterwards. A running one is stopped if the caller
+//! wants that.
 
-use asynctop_stack::{Registers, StackCopy};
+use asynctop_stack::{Registers, StackCopy, Unwound};
 
 use crate::{
     inspect::{
@@ -12,6 +13,7 @@ use crate::{
     names::{lines::Lines, text::sanitize, unwind::unwinder},
     process::{
         maps::Maps,
+        stop::{self, NotStopped, Stopped},
         threads::{self, Place},
     },
 };
@@ -21,61 +23,122 @@ const MAX_STACK: u64 = 1 << 18;
 /// Maximum number of copies of one stack.
 const ATTEMPTS: usize = 3;
 
-/// The registers of a thread, and what is above its stack pointer.
-struct Stack {
-    registers: Registers,
-    bytes: Vec<u8>,
+/// The stack of a thread.
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    /// Innermost first.
+    pub frames: Vec<Frame>,
+    /// Why it is missing or incomplete.
+    pub missing: Option<String>,
+    /// How the thread was stopped, if it was.
+    pub stopped: Option<Stopped>,
+    /// The system call that the thread is in.
+    pub syscall: Option<u64>,
 }
 
-impl Stack {
-    fn copy(&self) -> StackCopy<'_> {
-        let is_full = self.bytes.len() as u64 >= MAX_STACK;
-        StackCopy { registers: self.registers, bytes: &self.bytes, is_full }
-    }
+/// The registers of a thread, and what is above its stack pointer.
+struct Copied {
+    registers: Registers,
+    bytes: Vec<u8>,
+    /// Whether the bytes may end before the stack.
+    is_full: bool,
+    stopped: Option<Stopped>,
+    syscall: Option<u64>,
+}
+
+/// Whether a running thread may be stopped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stop {
+    Never,
+    /// While it polls this task.
+    Polling {
+        task: u64,
+    },
 }
 
 impl Process {
-    /// Adds the stacks of threads that are blocked in the kernel.
-    pub(super) fn add_stacks(&mut self, maps: &Maps, threads: &mut [ThreadInfo]) {
+    /// Adds the stacks of threads that are blocked in the kernel, and with `stop` also those of
+    /// threads that run inside a poll.
+    pub(super) fn add_stacks(&mut self, maps: &Maps, stop: bool, threads: &mut [ThreadInfo]) {
         for thread in threads {
-            (thread.stack, thread.no_stack) = self.stack(maps, thread.tid);
+            let stop = match thread.task.filter(|_| stop) {
+                Some(task) => Stop::Polling { task },
+                None => Stop::Never,
+            };
+            let stack = self.stack(maps, thread.tid, stop);
+            (thread.stack, thread.no_stack) = (stack.frames, stack.missing);
+            thread.stopped = stack.stopped;
         }
     }
 
-    /// The stack of one thread, and why it is missing or incomplete.
-    pub(crate) fn stack_of(&mut self, tid: u32) -> (Vec<Frame>, Option<String>) {
+    /// The stack of one thread.
+    pub(crate) fn stack_of(&mut self, tid: u32, stop: Stop) -> Stack {
         match Maps::read(&self.identity.path("maps")) {
-            Ok(maps) => self.stack(&maps, tid),
-            Err(error) => (Vec::new(), Some(format!("its mappings cannot be read: {error}"))),
+            Ok(maps) => self.stack(&maps, tid, stop),
+            Err(error) => {
+                let missing = Some(format!("its mappings cannot be read: {error}"));
+                Stack { missing, ..Stack::default() }
+            }
         }
     }
 
-    fn stack(&mut self, maps: &Maps, tid: u32) -> (Vec<Frame>, Option<String>) {
-        let stack = match self.copy_stack(maps, tid) {
-            Ok(stack) => stack,
-            Err(reason) => return (Vec::new(), Some(reason.into())),
+    fn stack(&mut self, maps: &Maps, tid: u32, stop: Stop) -> Stack {
+        let copied = match self.copy_stack(maps, tid, stop) {
+            Ok(copied) => copied,
+            Err(reason) => return Stack { missing: Some(reason.into()), ..Stack::default() },
         };
-        let unwinder =
-            self.unwinder.get_or_insert_with(|| unwinder(&self.identity, maps, &self.modules));
-        let unwound = unwinder.unwind_blocked(&stack.copy());
+        let unwound = self.unwind(maps, &copied);
         let mut frames = Vec::new();
         for address in unwound.addresses {
             self.add_frames(address, &mut frames);
         }
-        (frames, unwound.cut.map(|reason| format!("it is cut: {reason}")))
+        Stack {
+            frames,
+            missing: unwound.cut.map(|reason| format!("it is cut: {reason}")),
+            stopped: copied.stopped,
+            syscall: copied.syscall,
+        }
     }
 
-    fn copy_stack(&self, maps: &Maps, tid: u32) -> Result<Stack, &'static str> {
+    fn unwind(&mut self, maps: &Maps, copied: &Copied) -> Unwound {
+        let unwinder =
+            self.unwinder.get_or_insert_with(|| unwinder(&self.identity, maps, &self.modules));
+        let Copied { registers, bytes, is_full, .. } = copied;
+        let copy = StackCopy { registers: *registers, bytes, is_full: *is_full };
+        if copied.stopped.is_some() {
+            let unwound = unwinder.unwind(&copy);
+            if unwound.cut.is_none() {
+                return unwound;
+            }
+            // In code without unwind tables, the known registers do not help.
+            let searched = unwinder.unwind_blocked(&copy);
+            let is_better = searched.addresses.len() > unwound.addresses.len();
+            return if is_better { searched } else { unwound };
+        }
+        unwinder.unwind_blocked(&copy)
+    }
+
+    fn copy_stack(&self, maps: &Maps, tid: u32, stop: Stop) -> Result<Copied, &'static str> {
+        let mut reason = "it did not stay blocked while its stack was read";
         for _ in 0..ATTEMPTS {
             let place = threads::place(&self.identity, tid);
-            let (stack_pointer, program_counter) = match place {
-                Place::Blocked { stack_pointer, program_counter, .. } => {
-                    (stack_pointer, program_counter)
-                }
-                Place::Running => {
+            match (place, stop) {
+                (Place::Blocked { .. }, _) => {}
+                (Place::Running, Stop::Polling { task }) => match self.stop(tid, task) {
+                    Ok(copied) => return Ok(copied),
+                    Err(NotStopped::Changed) => {
+                        reason = NotStopped::Changed.reason();
+                        continue;
+                    }
+                    Err(error) => return Err(error.reason()),
+                },
+                (Place::Running, Stop::Never) => {
                     return Err("it is running, and is not stopped to read its stack");
                 }
-                Place::Unknown => return Err("its state cannot be read"),
+                (Place::Unknown, _) => return Err("its state cannot be read"),
+            }
+            let Place::Blocked { stack_pointer, program_counter, syscall } = place else {
+                continue;
             };
             let Some(mapping) = maps.find(stack_pointer) else {
                 return Err("its stack is no longer mapped");
@@ -84,10 +147,26 @@ impl Process {
             let bytes = self.identity.bytes(stack_pointer, length as usize);
             if threads::place(&self.identity, tid) == place {
                 let registers = Registers::pointers(program_counter, stack_pointer);
-                return Ok(Stack { registers, bytes });
+                let is_full = length == MAX_STACK;
+                return Ok(Copied { registers, bytes, is_full, stopped: None, syscall });
             }
         }
-        Err("it did not stay blocked while its stack was read")
+        Err(reason)
+    }
+
+    /// Stops a thread while it polls this task.
+    fn stop(&self, tid: u32, task: u64) -> Result<Copied, NotStopped> {
+        let own = self.current_words.iter().filter(|word| word.tid == tid);
+        let mut own = own.map(|word| word.address);
+        let address = own.find(|&address| self.identity.word(address) == Some(task));
+        let copied = stop::stop(&self.identity, tid, address.ok_or(NotStopped::Changed)?, task)?;
+        Ok(Copied {
+            registers: copied.registers,
+            is_full: copied.bytes.len() == stop::MAX_STACK,
+            bytes: copied.bytes,
+            stopped: Some(copied.stopped),
+            syscall: None,
+        })
     }
 
     /// The functions at an address, inlined ones first.

@@ -69,6 +69,7 @@ impl Process {
                     task,
                     stack: Vec::<Frame>::new(),
                     no_stack: None,
+                    stopped: None,
                 }
             })
             .collect()

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::tokio::task::StateKind;
 
-pub use crate::names::{future::TypeNames, location::CodeLocation};
+pub use crate::{
+    names::{future::TypeNames, location::CodeLocation},
+    process::stop::Stopped,
+};
 
 /// The parts to read.
 #[derive(Clone, Debug)]
@@ -16,6 +19,9 @@ pub struct Options {
     pub scan: bool,
     /// Read the stacks of blocked threads. Nothing is stopped for it.
     pub stacks: bool,
+    /// Read the stacks of threads that run inside a poll, too. Each of them is stopped with
+    /// `ptrace` for some 10 µs, and [`ThreadInfo::stopped`] tells for how long.
+    pub stop_running: bool,
     /// Find the future types and source locations of the tasks. Examines the program's code, once
     /// per type.
     pub names: bool,
@@ -23,14 +29,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { scan: true, stacks: true, names: true }
+        Options { scan: true, stacks: true, stop_running: false, names: true }
     }
 }
 
 impl Options {
     /// Reads only the runtimes' lists of tasks. The time depends only on the number of tasks.
     pub fn lists_only() -> Self {
-        Options { scan: false, stacks: false, names: true }
+        Options { scan: false, stacks: false, ..Options::default() }
     }
 
     /// Like [`Options::lists_only`], but without names: ids and states.
@@ -61,13 +67,11 @@ pub struct Inspection {
     /// Number of reads that were repeated because the data had changed during the read.
     pub retries: u32,
     /// How long the inspection took.
-    #[cfg_attr(feature = "serde", serde(rename = "took_ns", serialize_with = "nanoseconds"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "took_ns", serialize_with = "crate::process::stop::nanoseconds")
+    )]
     pub took: Duration,
-}
-
-#[cfg(feature = "serde")]
-fn nanoseconds<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A copy of Tokio: the program's own, or one in a shared library.
@@ -240,6 +244,8 @@ pub struct ThreadInfo {
     pub stack: Vec<Frame>,
     /// Why the stack is missing or incomplete.
     pub no_stack: Option<String>,
+    /// How the thread was stopped to read its stack; `None` if it was not stopped.
+    pub stopped: Option<Stopped>,
 }
 
 /// A function on a stack.

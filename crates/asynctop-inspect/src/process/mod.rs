@@ -6,5 +6,6 @@ pub(crate) mod identity;
 pub(crate) mod maps;
 pub(crate) mod modules;
 pub(crate) mod rights;
+pub(crate) mod stop;
 pub(crate) mod threads;
 pub(crate) mod tls;

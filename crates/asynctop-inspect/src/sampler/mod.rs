@@ -31,7 +31,8 @@ pub use types::{
 ///
 /// One thread reads the current task of each of the program's threads, 100 times per second. A
 /// second one lists the tasks, reads their states and the stacks of long polls, and slows down to
-/// keep its CPU budget. Nothing is stopped and nothing is written to.
+/// keep its CPU budget. Nothing is written to, and nothing is stopped unless
+/// [`SamplerOptions::stop_running`] allows it.
 ///
 /// ```no_run
 /// use asynctop_inspect::sampler::{Sampler, SamplerOptions};
@@ -106,11 +107,11 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let identity = Arc::clone(&process.identity);
         let command = process.command().to_owned();
-        let cpu_budget = options.cpu_budget;
         let mut surveys = SurveyLoop {
             shared: Arc::clone(&shared),
             process,
-            cpu_budget,
+            cpu_budget: options.cpu_budget,
+            stop_running: options.stop_running,
             began,
             previous: Arc::default(),
             buffer: Vec::new(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Check, InspectError, Inspection, Options, Process, RuntimeInfo, TaskInfo, TaskKind,
+    Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stop, TaskInfo, TaskKind,
     memory::{Memory, Span, word_in},
     process::{identity::Identity, threads},
     sampler::{
@@ -92,6 +92,7 @@ pub(super) struct SurveyLoop {
     pub shared: Arc<Shared>,
     pub process: Process,
     pub cpu_budget: f64,
+    pub stop_running: bool,
     pub began: Instant,
     /// The previous plan. Kept until the next survey, so that the thread that samples never has to
     /// free it.
@@ -240,31 +241,28 @@ impl SurveyLoop {
 
     /// Reads the stack of a thread in a long poll. Returns whether to try again later.
     fn read_stack(&mut self, number: u64, tid: u32) -> bool {
-        let is_running = |shared: &Shared| {
-            lock(&shared.hits).long_poll(number).is_some_and(|poll| poll.is_running)
-        };
-        if !is_running(&self.shared) {
-            if let Some(poll) = lock(&self.shared.hits).long_poll(number) {
-                let reason = "the poll has ended before its thread was seen to block";
+        let task = match lock(&self.shared.hits).long_poll(number) {
+            Some(poll) if poll.is_running => poll.task.id,
+            Some(poll) => {
+                let reason = match self.stop_running {
+                    true => "the poll has ended before its stack was read",
+                    false => "the poll has ended before its thread was seen to block",
+                };
                 poll.no_stack = Some(reason.into());
+                return false;
             }
-            return false;
-        }
-        let place = threads::place(&self.process.identity, tid);
-        let (stack, no_stack) = self.process.stack_of(tid);
-        let is_read = !stack.is_empty();
-        let syscall = match place {
-            threads::Place::Blocked { syscall, .. } if is_read => {
-                syscall.map(threads::syscall_name)
-            }
-            _ => None,
+            None => return false,
         };
+        let stop = if self.stop_running { Stop::Polling { task } } else { Stop::Never };
+        let stack = self.process.stack_of(tid, stop);
+        let is_read = !stack.frames.is_empty();
         let mut hits = lock(&self.shared.hits);
         // A stack that was read after the poll belongs to something else.
         let Some(poll) = hits.long_poll(number).filter(|poll| poll.is_running) else {
             return true;
         };
-        (poll.stack, poll.no_stack, poll.syscall) = (stack, no_stack, syscall);
+        (poll.stack, poll.no_stack, poll.stopped) = (stack.frames, stack.missing, stack.stopped);
+        poll.syscall = stack.syscall.map(threads::syscall_name);
         !is_read
     }
 }

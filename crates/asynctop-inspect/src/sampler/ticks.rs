@@ -378,6 +378,7 @@ impl SampleLoop {
             syscall: None,
             stack: Vec::new(),
             no_stack: Some("it has not been read yet".into()),
+            stopped: None,
             updated: poll.latest,
         });
         self.shared.request_stack(self.long_polls, tid);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Check, Frame, RuntimeInfo, TaskInfo, sampler::share::Observations};
+use crate::{Check, Frame, RuntimeInfo, Stopped, TaskInfo, sampler::share::Observations};
 
 /// How to sample.
 #[derive(Clone, Debug)]
@@ -17,6 +17,10 @@ pub struct SamplerOptions {
     /// any number of tasks; with more tasks, surveys and sweeps become rarer. They have a fifth of
     /// the budget even if the samples alone use all of it.
     pub cpu_budget: f64,
+    /// Read the stacks of long polls whose thread is running, too. It is stopped with `ptrace` for
+    /// some 10 µs, once for each long poll. Otherwise such a poll has a stack only if its thread
+    /// blocks.
+    pub stop_running: bool,
 }
 
 impl Default for SamplerOptions {
@@ -25,6 +29,7 @@ impl Default for SamplerOptions {
             interval: Duration::from_millis(10),
             long_poll: Duration::from_millis(100),
             cpu_budget: 0.05,
+            stop_running: false,
         }
     }
 }
@@ -169,6 +174,8 @@ pub struct LongPoll {
     pub stack: Vec<Frame>,
     /// Why the stack is missing or incomplete.
     pub no_stack: Option<String>,
+    /// How the thread was stopped to read its stack; `None` if it was not stopped.
+    pub stopped: Option<Stopped>,
     /// The latest sample in it, or the first one after it.
     pub(super) updated: Duration,
 }
