@@ -85,6 +85,7 @@ impl Action {
     /// with any target.
     pub(super) fn needs(self, screen: Screen) -> Option<FieldId> {
         match self {
+            Action::Left | Action::Right if screen == Screen::Lab => Some(FieldId::Lab),
             // These zoom.
             Action::Raise | Action::Lower if screen == Screen::Timeline => Some(FieldId::Timeline),
             Action::ToggleHog

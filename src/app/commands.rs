@@ -4,38 +4,23 @@ use std::time::Duration;
 
 use asynctop_lab::Command;
 
-use super::{Action, App, Effect, Overlay, Prompt, Screen};
+use super::{App, Effect, Overlay, Prompt, Screen};
 
 /// The intervals to choose from.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
-/// The message for keys that change the lab, while another program is watched.
-const NO_LAB: &str = "not available: this target is not the lab";
-
 impl App {
-    pub(super) fn lab(&mut self, command: Command, now: Duration) -> Option<Effect> {
-        if self.lab_stats().is_none() {
-            self.say(NO_LAB, now);
-            return None;
-        }
-        Some(Effect::Lab(command))
-    }
-
     pub(super) fn workload(
         &mut self,
         command: fn(usize) -> Command,
         now: Duration,
     ) -> Option<Effect> {
-        if !self.has(Action::Raise) {
-            self.say(NO_LAB, now);
-            return None;
-        }
         if self.screen != Screen::Lab {
             self.say("open screen 6 to change, pause or restart workloads", now);
             return None;
         }
         match self.workloads.key() {
-            Some(position) => self.lab(command(*position), now),
+            Some(position) => Some(Effect::Lab(command(*position))),
             None => {
                 self.move_by(1);
                 self.say("select a workload with ↑ and ↓", now);
@@ -46,15 +31,11 @@ impl App {
 
     /// Of the selected workload on the lab's screen; elsewhere of the first that can.
     pub(super) fn switch_mode(&mut self, now: Duration) -> Option<Effect> {
-        if !self.has(Action::SwitchMode) {
-            self.say(NO_LAB, now);
-            return None;
-        }
         let workloads = self.lab_stats().map_or(&[][..], |lab| &lab.workloads);
         let can = |at: &usize| workloads.get(*at).is_some_and(|workload| workload.mode.is_some());
         let selected = self.workloads.key().copied().filter(|_| self.screen == Screen::Lab);
         match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
-            Some(position) => self.lab(Command::SwitchMode(position), now),
+            Some(position) => Some(Effect::Lab(Command::SwitchMode(position))),
             None => {
                 self.say("no workload of this scenario has modes", now);
                 None
@@ -63,9 +44,6 @@ impl App {
     }
 
     pub(super) fn ask_to_cancel(&mut self, now: Duration) {
-        if !self.has(Action::Cancel) {
-            return self.say(NO_LAB, now);
-        }
         let shown = match self.overlay {
             Overlay::Task { key, .. } => Some(key),
             _ if self.screen == Screen::Tasks => self.tasks.key().copied(),
@@ -85,10 +63,6 @@ impl App {
 
     /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
     pub(super) fn ask_where(&mut self, now: Duration) {
-        if !self.has(Action::AskWhere) {
-            self.say("await points are available only for tasks of this process", now);
-            return;
-        }
         let Overlay::Task { key, .. } = self.overlay else {
             self.say("open a task with Enter to show its await point", now);
             return;

@@ -275,8 +275,17 @@ impl App {
 
     /// Whether the target has what an action needs.
     pub fn has(&self, action: Action) -> bool {
-        let Some(target) = self.target() else { return true };
-        action.needs(self.screen).is_none_or(|field| target.description.has(field))
+        let field = action.needs(self.screen);
+        self.target().is_none_or(|target| !self.lacks(target.id, field))
+    }
+
+    /// Why a key has no effect on this target; `None` if it has. A screen can always be shown: it
+    /// states the reason itself.
+    pub(super) fn unavailable(&self, action: Action) -> Option<String> {
+        let field = action.needs(self.screen).filter(|_| !matches!(action, Action::Show(_)))?;
+        let reason = self.target()?.description.reason(field)?;
+        let prefix = if reason.starts_with("not available") { "" } else { "not available: " };
+        Some(format!("{prefix}{reason}"))
     }
 
     /// Whether a column says anything about what is watched.
@@ -287,6 +296,12 @@ impl App {
     /// The same for a column of the group table.
     pub fn has_group_column(&self, column: GroupColumn) -> bool {
         column != GroupColumn::Target || self.has_several_targets()
+    }
+
+    /// Whether a target lacks a field.
+    pub fn lacks(&self, target: TargetId, field: Option<FieldId>) -> bool {
+        let target = self.model().target(target);
+        target.zip(field).is_some_and(|(model, field)| !model.target().description.has(field))
     }
 
     /// Whether rows have to state their target.

@@ -150,6 +150,10 @@ impl App {
     /// Does what is wanted.
     pub fn act(&mut self, action: Action, now: Duration) -> Option<Effect> {
         let timeline = self.screen == Screen::Timeline && self.overlay == Overlay::None;
+        if let Some(reason) = self.unavailable(action) {
+            self.say(reason, now);
+            return None;
+        }
         match action {
             Action::Show(screen) => self.show(screen),
             Action::NextScreen => self.turn(1),
@@ -163,10 +167,10 @@ impl App {
             Action::Right if timeline => self.move_cursor(1, now),
             Action::Left if timeline => self.move_cursor(-1, now),
             Action::Right if self.screen == Screen::Lab => {
-                return self.lab(Command::NextHogKind, now);
+                return Some(Effect::Lab(Command::NextHogKind));
             }
             Action::Left if self.screen == Screen::Lab => {
-                return self.lab(Command::PreviousHogKind, now);
+                return Some(Effect::Lab(Command::PreviousHogKind));
             }
             Action::Right => self.sort(1, now),
             Action::Left => self.sort(-1, now),
@@ -184,20 +188,20 @@ impl App {
             Action::Slower => return self.change_interval(true, now),
             Action::ToggleHog => {
                 self.release_hog = false;
-                return self.lab(Command::ToggleHog, now);
+                return Some(Effect::Lab(Command::ToggleHog));
             }
-            Action::NextHogKind => return self.lab(Command::NextHogKind, now),
-            Action::HoldLonger => return self.lab(Command::HoldLonger, now),
-            Action::HoldShorter => return self.lab(Command::HoldShorter, now),
-            Action::SwitchFlavor => return self.lab(Command::SwitchFlavor, now),
+            Action::NextHogKind => return Some(Effect::Lab(Command::NextHogKind)),
+            Action::HoldLonger => return Some(Effect::Lab(Command::HoldLonger)),
+            Action::HoldShorter => return Some(Effect::Lab(Command::HoldShorter)),
+            Action::SwitchFlavor => return Some(Effect::Lab(Command::SwitchFlavor)),
             Action::Raise if timeline => self.zoom(true, now),
             Action::Lower if timeline => self.zoom(false, now),
             Action::Raise => return self.workload(Command::Raise, now),
             Action::Lower => return self.workload(Command::Lower, now),
             Action::Pause => return self.workload(Command::Pause, now),
             Action::Restart => return self.workload(Command::Restart, now),
-            Action::MoreWorkers => return self.lab(Command::MoreWorkers, now),
-            Action::FewerWorkers => return self.lab(Command::FewerWorkers, now),
+            Action::MoreWorkers => return Some(Effect::Lab(Command::MoreWorkers)),
+            Action::FewerWorkers => return Some(Effect::Lab(Command::FewerWorkers)),
             Action::SwitchMode => return self.switch_mode(now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),

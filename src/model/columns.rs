@@ -1,4 +1,6 @@
-//! The columns of the task table: what they are called and what they mean.
+//! The columns of the task table: their titles and fields.
+
+use crate::snapshot::FieldId;
 
 /// A column of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +59,26 @@ impl Column {
         Column::Doing,
         Column::Where,
     ];
+
+    /// The field that the column displays, if a target may lack it.
+    pub fn field(self) -> Option<FieldId> {
+        Some(match self {
+            Column::Polls => FieldId::Polls,
+            Column::PollRate => FieldId::PollRate,
+            Column::BusyShare => FieldId::BusyShare,
+            Column::Busy => FieldId::Busy,
+            Column::Scheduled => FieldId::Scheduled,
+            Column::Idle => FieldId::Idle,
+            Column::MaxPoll => FieldId::MaxPoll,
+            Column::MaxDelay => FieldId::MaxDelay,
+            Column::Wakes => FieldId::Wakes,
+            Column::SelfWakes => FieldId::SelfWakes,
+            Column::Doing => FieldId::Stage,
+            Column::Id | Column::State | Column::Name | Column::Target | Column::Where => {
+                return None;
+            }
+        })
+    }
 
     /// What stands above the column.
     pub fn title(self) -> &'static str {

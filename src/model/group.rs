@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
-use super::{Filter, GroupKey, Subject, TargetId, TargetModel, TaskKind, TaskRates, TaskStats};
+use super::{
+    FieldId, Filter, GroupKey, Subject, TargetId, TargetModel, TaskKind, TaskRates, TaskStats,
+};
 use crate::snapshot::State;
 
 /// A column of the group table.
@@ -53,6 +55,25 @@ impl GroupColumn {
         GroupColumn::Target,
         GroupColumn::Where,
     ];
+
+    /// The field of tasks or groups that the column displays, if a target may lack it.
+    pub fn field(self) -> Option<FieldId> {
+        Some(match self {
+            GroupColumn::PollRate => FieldId::PollRate,
+            GroupColumn::Polls => FieldId::Polls,
+            GroupColumn::BusyShare => FieldId::BusyShare,
+            GroupColumn::Busy => FieldId::Busy,
+            GroupColumn::MaxPoll => FieldId::MaxPoll,
+            GroupColumn::PollP99 => FieldId::GroupPollP99,
+            GroupColumn::DelayP99 => FieldId::GroupDelayP99,
+            GroupColumn::Wakes => FieldId::Wakes,
+            GroupColumn::Name
+            | GroupColumn::Tasks
+            | GroupColumn::Waiting
+            | GroupColumn::Target
+            | GroupColumn::Where => return None,
+        })
+    }
 
     /// What stands above the column.
     pub fn title(self) -> &'static str {
@@ -170,6 +191,25 @@ impl GroupRow {
         self.wakes = self.wakes.saturating_add(task.wakes);
     }
 
+    /// Removes a value that the target lacks: rows are not sorted by it.
+    fn clear(&mut self, column: GroupColumn) {
+        match column {
+            GroupColumn::PollRate => self.poll_rate = 0.0,
+            GroupColumn::Polls => self.polls = 0,
+            GroupColumn::BusyShare => self.busy_share = 0.0,
+            GroupColumn::Busy => self.busy_ns = 0,
+            GroupColumn::MaxPoll => self.max_poll_ns = 0,
+            GroupColumn::PollP99 => self.poll_p99_ns = None,
+            GroupColumn::DelayP99 => self.delay_p99_ns = None,
+            GroupColumn::Wakes => self.wakes = 0,
+            GroupColumn::Name
+            | GroupColumn::Tasks
+            | GroupColumn::Waiting
+            | GroupColumn::Target
+            | GroupColumn::Where => {}
+        }
+    }
+
     /// Groups have few stages, whatever the number of their tasks.
     fn count_stage(&mut self, stage: Option<&Cow<'static, str>>) {
         let Some(stage) = stage else { return };
@@ -199,7 +239,16 @@ pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
             rows[*place].delay_p99_ns = distributions.delays.quantile(0.99);
         }
     }
+    let lacks =
+        |column: &GroupColumn| column.field().is_some_and(|field| !target.description.has(field));
+    for column in GroupColumn::ALL.into_iter().filter(lacks) {
+        rows.iter_mut().for_each(|row| row.clear(column));
+    }
+    let has_stages = target.description.has(FieldId::Stage);
     for row in &mut rows {
+        if !has_stages {
+            row.stages.clear();
+        }
         row.stages.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
     }
     rows.retain(|row| filter.passes(&[&row.name, &row.location, model.name()]));

@@ -1,6 +1,6 @@
 //! Which tasks to show, in which order.
 
-use super::{Column, GroupKey, TargetModel, TaskKind, TaskRates, TaskRow, TaskStats};
+use super::{Column, FieldId, GroupKey, TargetModel, TaskKind, TaskRates, TaskRow, TaskStats};
 
 /// What the user typed after `/`: words that a task's name, state, stage, location or
 /// target must contain, each of them, whatever the case.
@@ -25,16 +25,10 @@ impl Filter {
         self.words.iter().all(|word| texts.iter().any(|text| contains(text, word)))
     }
 
-    fn passes_task(&self, target: &str, task: &TaskStats) -> bool {
+    fn passes_task(&self, target: &str, stage: &str, task: &TaskStats) -> bool {
         let meta = &task.meta;
         self.is_empty()
-            || self.passes(&[
-                &meta.name,
-                task.state.as_str(),
-                task.stage.as_deref().unwrap_or_default(),
-                &meta.location,
-                target,
-            ])
+            || self.passes(&[&meta.name, task.state.as_str(), stage, &meta.location, target])
     }
 }
 
@@ -103,28 +97,33 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
     }
 }
 
-/// The tasks of all targets that the query asks for, in its order.
+/// The tasks of all targets that the query asks for, in its order. Rows without the value to sort by
+/// come last.
 pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
     let turn = |number: u64| if query.descending { !number } else { number };
+    let rows = passing(targets, query);
     match sort_key(query.sort) {
-        SortKey::Number(number) => by_key(
-            passing(targets, query)
-                .map(|(_, task, rates, row)| (turn(number(task, rates)), task.meta.id, row)),
-        ),
-        SortKey::Numbers(numbers) => {
-            by_key(passing(targets, query).map(|(_, task, rates, row)| {
-                let (first, second) = numbers(task, rates);
-                ((turn(first), turn(second)), task.meta.id, row)
-            }))
-        }
+        SortKey::Number(number) => by_key(rows.map(|row| {
+            let key = if row.has_key { turn(number(row.task, row.rates)) } else { u64::MAX };
+            (key, row.task.meta.id, row.at)
+        })),
+        SortKey::Numbers(numbers) => by_key(rows.map(|row| {
+            let (first, second) = numbers(row.task, row.rates);
+            let key = if row.has_key { (turn(first), turn(second)) } else { (u64::MAX, u64::MAX) };
+            (key, row.task.meta.id, row.at)
+        })),
         SortKey::Text(text) => {
-            let rows = passing(targets, query);
-            let mut keyed: Vec<_> = rows
-                .map(|(target, task, _, row)| (text(target, task), task.meta.id, row))
-                .collect();
+            let keyed = rows.map(|row| {
+                let key = row.has_key.then(|| text(row.target, row.task));
+                (key, row.task.meta.id, row.at)
+            });
+            let mut keyed: Vec<_> = keyed.collect();
             keyed.sort_unstable_by(|(a, first, one), (b, second, other)| {
-                let order = natural(a, b);
-                let order = if query.descending { order.reverse() } else { order };
+                let order = match (a, b) {
+                    (Some(a), Some(b)) if query.descending => natural(b, a),
+                    (Some(a), Some(b)) => natural(a, b),
+                    (a, b) => b.is_some().cmp(&a.is_some()),
+                };
                 order.then((first, one).cmp(&(second, other)))
             });
             keyed.into_iter().map(|(.., row)| row).collect()
@@ -132,23 +131,34 @@ pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
     }
 }
 
-/// The tasks that pass the filter, each with its target, rates and row.
-fn passing<'a>(
-    targets: &'a [TargetModel],
-    query: &'a Query,
-) -> impl Iterator<Item = (&'a TargetModel, &'a TaskStats, &'a TaskRates, TaskRow)> {
+/// A task that passes the filter.
+struct Row<'a> {
+    target: &'a TargetModel,
+    task: &'a TaskStats,
+    rates: &'a TaskRates,
+    at: TaskRow,
+    /// The target has the field of the column to sort by.
+    has_key: bool,
+}
+
+fn passing<'a>(targets: &'a [TargetModel], query: &'a Query) -> impl Iterator<Item = Row<'a>> {
     let group = query.group.as_ref();
     let targets = targets
         .iter()
         .zip(0u32..)
         .filter(move |(model, _)| group.is_none_or(|group| group.target == model.target().id));
-    targets.flat_map(move |(model, target)| {
-        let tasks = model.target().tasks.iter().zip(model.all_rates()).zip(0u32..);
+    targets.flat_map(move |(target, position)| {
+        let description = &target.target().description;
+        let has_key = query.sort.field().is_none_or(|field| description.has(field));
+        let has_stage = description.has(FieldId::Stage);
+        let tasks = target.target().tasks.iter().zip(target.all_rates()).zip(0u32..);
         let passing = tasks.filter(move |((task, _), _)| {
+            let stage = task.stage.as_deref().filter(|_| has_stage).unwrap_or_default();
             group.is_none_or(|group| *task.meta.group == *group.name)
-                && query.filter.passes_task(model.name(), task)
+                && query.filter.passes_task(target.name(), stage, task)
         });
-        passing.map(move |((task, rates), at)| (model, task, rates, TaskRow { target, task: at }))
+        let at = move |task| TaskRow { target: position, task };
+        passing.map(move |((task, rates), row)| Row { target, task, rates, at: at(row), has_key })
     })
 }
 

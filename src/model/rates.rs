@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{Target, TaskStats, WorkerStats};
+use super::{FieldId, Target, TaskStats, WorkerStats};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -150,22 +150,29 @@ fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
 pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let span_ns = base.map(|base| span_ns(base, now));
     let before = base.map_or(&[][..], |base| &base.tasks);
+    let has = |field| now.description.has(field);
+    let (has_polls, has_wakes) = (has(FieldId::Polls), has(FieldId::Wakes));
+    let has_self_wakes = has(FieldId::SelfWakes);
+    let (has_busy, has_scheduled) = (has(FieldId::Busy), has(FieldId::Scheduled));
+    let known = |is_available: bool, rate: f64| if is_available { rate } else { 0.0 };
     let now = &now.tasks;
-    let mut known = before.iter().peekable();
+    let mut old_tasks = before.iter().peekable();
     let mut rates = Vec::with_capacity(now.len());
     for task in now {
         // Both are sorted by key: walk them side by side.
-        while known.next_if(|old| old.key < task.key).is_some() {}
-        let old = known.next_if(|old| old.key == task.key);
+        while old_tasks.next_if(|old| old.key < task.key).is_some() {}
+        let old = old_tasks.next_if(|old| old.key == task.key);
         // A task of the first snapshot is judged over its own life.
         let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
-        let of = |old: Option<u64>| old.unwrap_or(0);
+        let rate =
+            |now, before: fn(&TaskStats) -> u64| per_second(now, old.map_or(0, before), span);
+        let part = |now, before: fn(&TaskStats) -> u64| share(now, old.map_or(0, before), span);
         rates.push(TaskRates {
-            polls: per_second(task.polls, of(old.map(|old| old.polls)), span),
-            wakes: per_second(task.wakes, of(old.map(|old| old.wakes)), span),
-            self_wakes: per_second(task.self_wakes, of(old.map(|old| old.self_wakes)), span),
-            busy: share(task.busy_ns, of(old.map(|old| old.busy_ns)), span),
-            scheduled: share(task.scheduled_ns, of(old.map(|old| old.scheduled_ns)), span),
+            polls: known(has_polls, rate(task.polls, |old| old.polls)),
+            wakes: known(has_wakes, rate(task.wakes, |old| old.wakes)),
+            self_wakes: known(has_self_wakes, rate(task.self_wakes, |old| old.self_wakes)),
+            busy: known(has_busy, part(task.busy_ns, |old| old.busy_ns)),
+            scheduled: known(has_scheduled, part(task.scheduled_ns, |old| old.scheduled_ns)),
             new: old.is_none() && span_ns.is_some(),
             unknown: false,
         });
@@ -222,9 +229,9 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
         let (now, before) = change(of);
         per_second(now, before, span)
     };
-    let busy = |of| {
-        let (now, before) = change(of);
-        share(now, before, span)
+    let busy = |field, of| {
+        let (busy_ns, before) = change(of);
+        if now.description.has(field) { share(busy_ns, before, span) } else { 0.0 }
     };
     // A drop that has not ended is in neither count.
     let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
@@ -234,7 +241,9 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
             .current
             .as_ref()
             .map(|poll| (name_of(now, poll.key), now.running_ns(poll.since_ns, now.taken_ns))),
-        busy: busy(|w| w.poll_ns).max(busy(|w| w.busy_ns)).max(dropping),
+        busy: busy(FieldId::WorkerPollTime, |w| w.poll_ns)
+            .max(busy(FieldId::WorkerBusyTime, |w| w.busy_ns))
+            .max(dropping),
         run_delay: worker.run_delay_ns.map(|now| {
             let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);
             share(now, before, span)

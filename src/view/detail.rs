@@ -14,9 +14,14 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates, TaskStats},
+    model::{
+        Description, Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates,
+        TaskStats,
+    },
     snapshot::State,
-    text::{bucket_duration, compact_count, count, duration, optional, percent, rate, wrap},
+    text::{
+        UNAVAILABLE, bucket_duration, compact_count, count, duration, optional, percent, rate, wrap,
+    },
 };
 
 /// From this width on the two distributions stand side by side.
@@ -31,12 +36,12 @@ pub(super) fn lines(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Piec
     let target = model.target();
     let rates = target.position(key.id).map(|at| model.rates(at)).unwrap_or_default();
     let name = app.has_several_targets().then(|| model.name());
-    let mut lines = identity(look, task, target.taken_ns, name);
+    let mut lines = identity(look, target, task, name);
     lines.extend(waits(app, look, target, task));
     lines.extend(findings(app, look, width, key));
     lines.extend(held::lines(model, look, key.id));
     lines.push(Pieces::new());
-    lines.extend(life(look, task, width));
+    lines.extend(life(look, &target.description, task, width));
     lines.push(Pieces::new());
     lines.extend(counts(look, target, task, rates));
     lines.push(Pieces::new());
@@ -59,12 +64,13 @@ pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll
     }
 }
 
-fn identity(look: Look, task: &TaskStats, taken_ns: u64, target: Option<&Arc<str>>) -> Vec<Pieces> {
+fn identity(look: Look, target: &Target, task: &TaskStats, name: Option<&Arc<str>>) -> Vec<Pieces> {
     let meta = &task.meta;
-    let since = duration(task.lasts_ns(taken_ns));
+    let since = duration(task.lasts_ns(target.taken_ns));
     let since =
         if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
-    let stage = task.stage.as_ref().map(|stage| format!(", {stage}")).unwrap_or_default();
+    let stage = task.stage.as_ref().filter(|_| target.description.has(FieldId::Stage));
+    let stage = stage.map(|stage| format!(", {stage}")).unwrap_or_default();
     let size = match meta.future_size {
         0 => String::new(),
         bytes => format!("  future size {} bytes", count(u64::from(bytes))),
@@ -84,7 +90,7 @@ fn identity(look: Look, task: &TaskStats, taken_ns: u64, target: Option<&Arc<str
     if meta.kind != TaskKind::Spawned {
         more.push(format!("kind {}", meta.kind.as_str()));
     }
-    more.extend(target.map(|target| format!("target {target}")));
+    more.extend(name.map(|name| format!("target {name}")));
     if !meta.fields.is_empty() {
         more.push(meta.fields.to_string());
     }
@@ -132,8 +138,8 @@ fn findings(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
     lines
 }
 
-/// How its life splits, to the nanosecond: the parts add up to the whole.
-fn life(look: Look, task: &TaskStats, width: u16) -> Vec<Pieces> {
+/// The parts of its lifetime, to the nanosecond: they add up to the whole.
+fn life(look: Look, description: &Description, task: &TaskStats, width: u16) -> Vec<Pieces> {
     let share = |part: u64| match task.lifetime_ns {
         0 => 0.0,
         whole => part as f64 / whole as f64,
@@ -144,46 +150,61 @@ fn life(look: Look, task: &TaskStats, width: u16) -> Vec<Pieces> {
     };
     let room = usize::from(width).saturating_sub(56).min(40);
     let room = if room < 8 { 0 } else { room };
-    let part = |name: &str, nanos: u64, style: Style| {
-        vec![
+    let parts = [
+        ("busy", FieldId::Busy, task.busy_ns, look.busy()),
+        ("scheduled", FieldId::Scheduled, task.scheduled_ns, look.warning()),
+        ("idle", FieldId::Idle, task.idle_ns, Style::new()),
+    ];
+    let is_whole = parts.iter().all(|(_, field, ..)| description.has(*field));
+    let unavailable =
+        |name, reason| vec![(format!(" {name:<10}{UNAVAILABLE:>8}  {reason}"), look.dim())];
+    let part = |(name, field, nanos, style)| match description.get(field, nanos) {
+        Err(reason) => unavailable(name, reason),
+        Ok(nanos) if !is_whole => vec![(figures(name, nanos), Style::new())],
+        Ok(nanos) => vec![
             (figures(name, nanos), Style::new()),
             (format!(" {:>6}  ", percent(share(nanos))), Style::new()),
             (bar(look, share(nanos), room), style),
-        ]
+        ],
     };
-    vec![
-        vec![(figures("lifetime", task.lifetime_ns), look.title())],
-        part("busy", task.busy_ns, look.busy()),
-        part("scheduled", task.scheduled_ns, look.warning()),
-        part("idle", task.idle_ns, Style::new()),
-    ]
+    let lifetime = is_whole.then(|| vec![(figures("lifetime", task.lifetime_ns), look.title())]);
+    lifetime.into_iter().chain(parts.map(part)).collect()
 }
 
 fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Vec<Pieces> {
+    let description = &target.description;
+    // The value as text, or the reason why there is none.
+    let known = |field, text: &dyn Fn() -> String| match description.reason(field) {
+        None => text(),
+        Some(reason) => format!("{UNAVAILABLE} ({reason})"),
+    };
+    let short = |field, text: String| match description.has(field) {
+        true => text,
+        false => UNAVAILABLE.to_owned(),
+    };
     let [longest_poll, longest_delay] = longest(look, target, task);
     let wakers = match task.live_wakers {
-        _ if task.state.is_done() => "–".to_owned(),
-        wakers => match target.description.get_some(FieldId::LiveWakers, wakers) {
+        _ if task.state.is_done() => UNAVAILABLE.to_owned(),
+        wakers => match description.get_some(FieldId::LiveWakers, wakers) {
             Ok(wakers) => wakers.to_string(),
-            Err(reason) => format!("– ({reason})"),
+            Err(reason) => format!("{UNAVAILABLE} ({reason})"),
         },
     };
-    let lost = task.state == State::Idle && task.live_wakers == Some(0);
-    let mean = task.busy_ns.checked_div(task.polls).unwrap_or(0);
-    let rate = |value| if rates.unknown { "–".to_owned() } else { rate(value) };
+    let lost = task.state == State::Idle
+        && description.get_some(FieldId::LiveWakers, task.live_wakers) == Ok(0);
+    let mean = match (description.has(FieldId::Busy), description.has(FieldId::Polls)) {
+        (true, true) => duration(task.busy_ns.checked_div(task.polls).unwrap_or(0)),
+        _ => UNAVAILABLE.to_owned(),
+    };
+    let rate = |value| if rates.unknown { UNAVAILABLE.to_owned() } else { rate(value) };
+    let polls = || format!("{}, {} per second", count(task.polls), rate(rates.polls));
+    let self_wakes = short(FieldId::SelfWakes, count(task.self_wakes));
+    let wakes = || format!("{}, {} per second", count(task.wakes), rate(rates.wakes));
     let facts = [
-        ("polls", format!("{}, {} per second", count(task.polls), rate(rates.polls))),
-        ("max poll", format!("{longest_poll}, mean {}", duration(mean))),
-        ("max delay", format!("{longest_delay} from wake to poll")),
-        (
-            "wakes",
-            format!(
-                "{}, {} per second; {} self-wakes",
-                count(task.wakes),
-                rate(rates.wakes),
-                count(task.self_wakes)
-            ),
-        ),
+        ("polls", known(FieldId::Polls, &polls)),
+        ("max poll", format!("{}, mean {mean}", short(FieldId::MaxPoll, longest_poll))),
+        ("max delay", known(FieldId::MaxDelay, &|| format!("{longest_delay} from wake to poll"))),
+        ("wakes", format!("{}; {self_wakes} self-wakes", known(FieldId::Wakes, &wakes))),
         (
             "wakers",
             if lost {

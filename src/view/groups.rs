@@ -10,7 +10,7 @@ use super::{
 use crate::{
     app::App,
     model::{Column, GroupColumn, GroupRow},
-    text::{bucket_duration, compact_count, duration, optional, percent_number, rate},
+    text::{UNAVAILABLE, bucket_duration, compact_count, duration, optional, percent_number, rate},
 };
 
 const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> {
@@ -69,6 +69,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
                 GroupColumn::Target => {
                     let name = app.model().target(row.target).map_or("", |model| model.name());
                     place.put(canvas, y, name, canvas.look.dim(), false);
+                }
+                _ if app.lacks(row.target, place.column.field()) => {
+                    place.put(canvas, y, UNAVAILABLE, canvas.look.dim(), false);
                 }
                 _ => cell(canvas, y, place, row),
             }

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{Connection, ConsoleStats, Factor, Flavor, HogStats, TargetModel, Thresholds},
+    model::{Connection, ConsoleStats, Factor, FieldId, Flavor, HogStats, TargetModel, Thresholds},
     text::{bucket_duration, duration, factor, optional},
 };
 
@@ -197,6 +197,7 @@ fn console(served: &ConsoleStats, look: Look) -> Part {
 fn figures(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, look: Look) {
     let delay = model.lag().p99_ns;
     let style = look.length(thresholds, delay.unwrap_or(0), look.title());
+    let delay = delay.filter(|_| model.target().description.has(FieldId::SchedulingDelay));
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
     parts.push(right(3, text, style).or_longer(long));

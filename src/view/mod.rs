@@ -40,6 +40,8 @@ mod workers;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unavailable;
 
 use ratatui::{
     Frame,

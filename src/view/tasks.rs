@@ -11,7 +11,7 @@ use crate::{
     app::App,
     model::{Column, FieldId, TaskKind, TaskRates, TaskStats, Thresholds},
     snapshot::State,
-    text::{compact_count, duration, percent_number, rate},
+    text::{UNAVAILABLE, compact_count, duration, percent_number, rate},
 };
 
 const fn figure(column: Column, width: u16, rank: u8) -> Spec<Column> {
@@ -64,9 +64,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let Some((model, task, rates)) = app.model().task_of_row(app.order()[row]) else {
             continue;
         };
+        let description = &model.target().description;
         for place in &places {
             let (text, style) = match place.column {
                 Column::Target => (model.name().to_string(), canvas.look.dim()),
+                column if column.field().is_some_and(|field| !description.has(field)) => {
+                    (UNAVAILABLE.to_owned(), canvas.look.dim())
+                }
                 column => cell(canvas.look, column, task, rates, app.model().thresholds()),
             };
             place.put(canvas, y, &text, style, place.column == Column::Where);
