@@ -19,12 +19,12 @@ pub(super) fn write(model: &TargetModel, out: &mut impl Write) -> io::Result<()>
     if culprits.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Column::Left("OFFENDER")];
+    let mut columns = vec![Column::left("OFFENDER")];
     columns.extend(["POLLS", "BLOCKED", "TASK-SECONDS", "TASKS"].map(Column::right));
-    columns.extend(["ACCURACY", "BLOCKED AT"].map(Column::Left));
+    columns.extend(["ACCURACY", "BLOCKED AT"].map(Column::left));
     let rows: Vec<_> = culprits.iter().take(TOP).map(row).collect();
     writeln!(out)?;
-    table::write(&columns, &rows, out)?;
+    table::write(&columns, &rows, &model.target().description, out)?;
     match culprits.len().saturating_sub(TOP) {
         0 => Ok(()),
         more => writeln!(out, "  … and {} more", count(more as u64)),

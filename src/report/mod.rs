@@ -1,14 +1,17 @@
-//! Writes what the model knows: for people, for programs, for spreadsheets.
+//! Reports: text, JSON and CSV, of the [`Model`] at the end of a run and a [`Summary`] of its
+//! phases.
 //!
-//! One short file for each format, all of the same two things: the [`Model`] at the end,
-//! and a [`Summary`] of what went before. This room knows no clock and no terminal.
+//! Depends on the model and the text form of data, and on no clock and no terminal. JSON and CSV
+//! write the same rows.
 
+mod availability;
 mod blame;
 pub mod csv;
-mod figures;
 pub mod json;
+mod row;
 mod summary;
 mod table;
+mod tables;
 pub mod text;
 
 use clap::ValueEnum;

@@ -1,31 +1,45 @@
-//! Columns that line up.
+//! Tables of text whose columns line up.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::text::fit;
+use crate::{
+    model::{Description, FieldId},
+    text::{UNAVAILABLE, fit},
+};
 
 /// A longer text in a column is cut, so that a long name does not widen the table.
 const MAX_WIDTH: usize = 60;
 
-/// A column: its title, and to which side its cells go.
-pub(super) enum Column {
-    Left(&'static str),
-    Right(String),
+/// A column of a table.
+pub(super) struct Column {
+    title: Cow<'static, str>,
+    is_right: bool,
+    field: Option<FieldId>,
 }
 
 impl Column {
-    /// A column of figures.
-    pub(super) fn right(title: &str) -> Self {
-        Column::Right(title.to_owned())
+    /// A column of text.
+    pub(super) fn left(title: &'static str) -> Self {
+        Column { title: title.into(), is_right: false, field: None }
     }
 
-    fn title(&self) -> &str {
-        match self {
-            Column::Left(title) => title,
-            Column::Right(title) => title,
-        }
+    /// A column of numbers.
+    pub(super) fn right(title: impl Into<Cow<'static, str>>) -> Self {
+        Column { title: title.into(), is_right: true, field: None }
+    }
+
+    /// The same for the values of a field: `–` where the target does not provide it.
+    pub(super) fn of(self, field: FieldId) -> Self {
+        Column { field: Some(field), ..self }
+    }
+
+    fn is_available(&self, description: &Description) -> bool {
+        self.field.is_none_or(|field| description.has(field))
     }
 }
 
@@ -34,19 +48,25 @@ impl Column {
 pub(super) fn write(
     columns: &[Column],
     rows: &[Vec<String>],
+    description: &Description,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let has: Vec<bool> = columns.iter().map(|column| column.is_available(description)).collect();
     let rows: Vec<Vec<_>> = rows
         .iter()
-        .map(|row| row.iter().map(|cell| fit(cell, MAX_WIDTH, false)).collect())
+        .map(|row| {
+            let cells = row.iter().zip(&has);
+            let cells = cells.map(|(cell, has)| if *has { cell } else { UNAVAILABLE });
+            cells.map(|cell| fit(cell, MAX_WIDTH, false)).collect()
+        })
         .collect();
     let width = |at: usize, title: &str| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         cells.map(|cell| cell.width()).max().unwrap_or(0).max(title.width())
     };
     let widths: Vec<usize> =
-        columns.iter().enumerate().map(|(at, column)| width(at, column.title())).collect();
-    line(columns, &widths, columns.iter().map(Column::title), out)?;
+        columns.iter().enumerate().map(|(at, column)| width(at, &column.title)).collect();
+    line(columns, &widths, columns.iter().map(|column| &*column.title), out)?;
     rows.iter().try_for_each(|row| line(columns, &widths, row.iter().map(|cell| &**cell), out))
 }
 
@@ -60,9 +80,9 @@ fn line<'a>(
     for ((column, width), cell) in columns.iter().zip(widths).zip(cells) {
         let gap = " ".repeat(width.saturating_sub(cell.width()));
         text += "  ";
-        match column {
-            Column::Left(_) => text += &(cell.to_owned() + &gap),
-            Column::Right(_) => text += &(gap + cell),
+        match column.is_right {
+            true => text += &(gap + cell),
+            false => text += &(cell.to_owned() + &gap),
         }
     }
     writeln!(out, "{}", text.trim_end())
@@ -74,20 +94,34 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let columns = [Column::Left("NAME"), Column::right("N"), Column::Left("WHERE")];
+        let columns = [Column::left("NAME"), Column::right("N"), Column::left("WHERE")];
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let rows = [row(["×", "1,000", "a"]), row(["longer", "7", "b"])];
         let mut out = Vec::new();
-        write(&columns, &rows, &mut out).expect("a Vec takes everything");
+        write(&columns, &rows, &Description::new("test"), &mut out)
+            .expect("a Vec takes everything");
         let expected = "  NAME        N  WHERE\n  ×       1,000  a\n  longer      7  b\n";
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
     }
+
+    #[test]
+    fn unavailable_values_are_dashes() {
+        let columns = [Column::left("NAME"), Column::right("POLLS").of(FieldId::Polls)];
+        let rows = [["a", "7"], ["b", "8"]].map(|row| row.map(str::to_owned).to_vec());
+        let description = Description::new("test").without([FieldId::Polls], "not counted");
+        let mut out = Vec::new();
+        write(&columns, &rows, &description, &mut out).expect("a Vec takes everything");
+        let expected = "  NAME  POLLS\n  a         –\n  b         –\n";
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+
     #[test]
     fn a_long_cell_is_cut_and_wide_characters_line_up() {
-        let columns = [Column::Left("NAME"), Column::right("N")];
+        let columns = [Column::left("NAME"), Column::right("N")];
         let rows = ["x".repeat(500), "漢字".to_owned()].map(|name| vec![name, "1".to_owned()]);
         let mut out = Vec::new();
-        write(&columns, &rows, &mut out).expect("a Vec takes everything");
+        write(&columns, &rows, &Description::new("test"), &mut out)
+            .expect("a Vec takes everything");
         let text = String::from_utf8(out).expect("UTF-8");
         let widths: Vec<_> = text.lines().map(UnicodeWidthStr::width).collect();
         assert_eq!(widths, [65, 65, 65], "{text}");

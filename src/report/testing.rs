@@ -1,19 +1,31 @@
-//! A run that never was, for the snapshots of every format.
+//! A run made by hand, for the tests of every format.
 
 use super::{Phase, Summary};
 use crate::{
     model::{
-        CurrentPoll, Distributions, Model, Subject, Target, TaskStats,
-        testing::{UNSTABLE, description, lab, snapshot, task},
+        Accuracy, CurrentPoll, Description, Distributions, FieldId, Gauge, GaugeValue, Model,
+        Resources, Subject, Target, TaskStats,
+        testing::{UNSTABLE, async_op, description, lab, resource, snapshot, task},
     },
     probe::{PollKind, State},
+    snapshot::{Cost, FrameKind, LongPoll, Share, testing::stack},
 };
 
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 
-/// A second and a half of work, then as long with a hog; and what it comes to.
+/// A second and a half without a hog, and as long with it.
 pub(super) fn fixed() -> (Model, Summary) {
+    described(|description| description)
+}
+
+/// The same run of a target with another description.
+pub(super) fn described(change: impl Fn(Description) -> Description) -> (Model, Summary) {
+    let at = |now| {
+        let mut target = at(now);
+        target.description = change((*target.description).clone()).into();
+        target
+    };
     let mut model = Model::default();
     let mut phases = Vec::new();
     let mut begin = at(0).into();
@@ -45,9 +57,17 @@ fn at(now: u64) -> Target {
     }
     let mut figures = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
     figures.hog.on_since_ns = hog_on.map(|on| now - on);
+    figures.workloads[1].gauges = vec![gauge()];
     result.lab = Some(figures);
     let unavailable = UNSTABLE.into_iter().skip(2);
-    result.description = description("lab:test").without(unavailable, "not in this test").into();
+    let description = description("lab:test")
+        .with(FieldId::LongPolls, Accuracy::Exact)
+        .with(FieldId::Resources, Accuracy::Exact)
+        .with(FieldId::MaxDelay, Accuracy::lower_bound("only sums in this test"));
+    result.description = description.without(unavailable, "not in this test").into();
+    let resources =
+        Resources { resources: vec![resource(5, "Mutex")], async_ops: vec![async_op(6, 5, 2)] };
+    result.resources = Some(resources.into());
     result.runtime.measured_tasks -= 1;
     result.runtime.alive_tasks = 3;
     result.runtime.global_queue = 2;
@@ -59,9 +79,43 @@ fn at(now: u64) -> Target {
     let mut distributions = Distributions::default();
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);
-    result.long_polls = Vec::new();
+    result.long_polls = hog_on.map(|on| long_poll(now, on).into()).into_iter().collect();
     result.distributions = vec![(Subject::Group("tcp".into()), distributions)];
     result
+}
+
+/// The poll of the hog, which has not ended.
+fn long_poll(now: u64, on: u64) -> LongPoll {
+    let mut cost = Cost { exact: true, ..Cost::default() };
+    cost.add(1, || "heartbeat-1".into(), on);
+    cost.add(2, || "tcp-1".into(), on);
+    let share = Share {
+        function: "hog::spin".into(),
+        place: Some("src/x.rs:7".into()),
+        callee: None,
+        part: 1.0,
+    };
+    let frames = [("hog::spin", 7, FrameKind::User), ("poll", 1, FrameKind::Harness)];
+    LongPoll {
+        over: false,
+        revision: now,
+        worker: Some(0),
+        captures: 1,
+        shares: vec![share],
+        stack: Some(stack(&frames).into()),
+        cost: Some(cost.into()),
+        ..LongPoll::computing(9, now - on, on)
+    }
+}
+
+fn gauge() -> Gauge {
+    let value = GaugeValue::Latency {
+        p50_ns: Some(MS),
+        p99_ns: Some(2 * MS),
+        max_ns: Some(3 * MS),
+        waiting: 1,
+    };
+    Gauge { name: "wait for a reply".into(), value }
 }
 
 fn heartbeat(now: u64, calm: u64) -> TaskStats {

@@ -45,8 +45,8 @@ fn stop_is_reported_and_counts_for_no_task() {
     for rule in ["worker-held", "never-yielded", "starvation"] {
         assert_eq!(of(rule), None);
     }
-    for culprit in last["blame"].as_array().unwrap() {
-        assert!(culprit["held_ns"].as_u64().unwrap() < limit_ns, "{culprit}");
+    for offender in last["impact"].as_array().unwrap() {
+        assert!(offender["blocked_ns"].as_u64().unwrap() < limit_ns, "{offender}");
     }
     for task in last["tasks"].as_array().unwrap() {
         let ns = |name: &str| task[name].as_u64().unwrap();

@@ -116,7 +116,7 @@ fn desktop_input_waits_for_a_redraw_at_once_and_not_for_one_in_strips() {
 #[test]
 fn pool_no_more_calls_run_than_there_are_threads_and_the_workers_go_on() {
     let report = learn("pool", &[], |r| {
-        let waiting = gauge(r, "blocking", "wait_for_a_thread")["waiting"].as_u64();
+        let waiting = gauge(r, "blocking", "wait_for_a_thread")["in_progress"].as_u64();
         waiting.is_some_and(|waiting| waiting >= 16) && phase_work(r, "in-place") > 0
     });
     assert!(number(&report, "blocking", "calls_on_a_thread") <= 4);

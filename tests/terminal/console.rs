@@ -140,7 +140,7 @@ fn what_it_costs_stands_beside_the_figures() {
     let json = support::only_target(&json);
     let served = &json["lab"]["console"];
     assert!(served["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{served}");
-    assert!(served["added_ns_per_poll"].as_u64().unwrap() > 0, "{served}");
+    assert!(served["added_per_poll_ns"].as_u64().unwrap() > 0, "{served}");
     let without = support::stdout(&["--for", "200ms", "--format", "json"]);
     let without = support::only_target(&without);
     assert!(without["lab"]["console"].is_null());

@@ -18,7 +18,7 @@ macro_rules! fields {
             /// Every field.
             pub const ALL: [FieldId; [$($path),+].len()] = [$(FieldId::$field),+];
 
-            /// Its path in documents, such as `workers.steals`.
+            /// Its path in JSON documents, such as `workers.steals`.
             pub fn path(self) -> &'static str {
                 match self {
                     $(FieldId::$field => $path,)+
@@ -50,21 +50,21 @@ fields! {
     AwaitPoint = "tasks.await_point",
 
     /// Multi-thread or current-thread.
-    Flavor = "runtime.flavor",
+    Flavor = "runtimes.flavor",
     /// Tasks that the runtime has, measured or not.
-    AliveTasks = "runtime.alive_tasks",
+    AliveTasks = "runtimes.alive_tasks",
     /// Tasks in the injection queue.
-    InjectionQueue = "runtime.global_queue",
+    InjectionQueue = "runtimes.injection_queue",
     /// Threads of the blocking pool.
-    BlockingThreads = "runtime.blocking_threads",
+    BlockingThreads = "runtimes.blocking_threads",
     /// Idle threads of the blocking pool.
-    IdleBlockingThreads = "runtime.idle_blocking_threads",
+    IdleBlockingThreads = "runtimes.idle_blocking_threads",
     /// Closures that wait for a thread of the blocking pool.
-    BlockingQueue = "runtime.blocking_queue",
+    BlockingQueue = "runtimes.blocking_queue",
     /// Polls that ended because the task had used up its budget.
-    BudgetForcedYields = "runtime.budget_forced_yields",
+    BudgetForcedYields = "runtimes.budget_forced_yields",
     /// Tasks scheduled from outside of the runtime.
-    RemoteSchedules = "runtime.remote_schedules",
+    RemoteSchedules = "runtimes.remote_schedules",
 
     /// The workers.
     Workers = "workers",
@@ -115,7 +115,7 @@ fields! {
     /// 99th percentile of the scheduling delay of a group.
     GroupDelayP99 = "groups.delay_p99_ns",
     /// Percentiles of the scheduling delay.
-    SchedulingDelay = "lag",
+    SchedulingDelay = "scheduling_delay",
     /// How much slower the work of the lab is than before the hog.
     Slowdown = "slowdown" [Lab],
 }

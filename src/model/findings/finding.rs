@@ -6,8 +6,7 @@ use super::RuleId;
 use crate::snapshot::{LongPoll, TargetId, TaskKey};
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -53,12 +52,6 @@ impl fmt::Display for Suspect {
     }
 }
 
-impl serde::Serialize for Suspect {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// What makes a finding the same one from snapshot to snapshot: its rule, the program and the
 /// subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +65,7 @@ pub struct FindingId {
 }
 
 /// A task that waits for a worker because of it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiter {
     /// The task's key.
     pub task: u64,
@@ -86,7 +79,7 @@ pub struct Waiter {
 ///
 /// Rules return candidates; a candidate whose rule fires becomes a finding, which follows the
 /// candidates of the next snapshots until it is resolved.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The rule that found it.
     pub rule: RuleId,
@@ -103,15 +96,12 @@ pub struct Finding {
     /// The id of that task, as it is displayed.
     pub task_id: Option<u64>,
     /// The target, in an epoch of it. A rule leaves both to the [`RuleSet`](super::RuleSet).
-    #[serde(skip)]
     pub target: TargetId,
-    #[serde(skip)]
     pub(super) epoch: u32,
     /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
     /// snapshot.
     pub sentence: String,
     /// The sentence once it is resolved, if it reads differently.
-    #[serde(skip)]
     pub(super) sentence_when_resolved: Option<String>,
     /// How bad it is, in the unit of the rule's threshold.
     pub measure: u64,
@@ -129,7 +119,6 @@ pub struct Finding {
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
     /// Where the program spends the time, and why, if a watchdog has sampled it.
-    #[serde(skip)]
     pub evidence: Option<Arc<LongPoll>>,
     /// What to do about it.
     pub cure: &'static str,

@@ -1,116 +1,152 @@
-//! What only the lab knows.
+//! The lab, and the progress of its work.
 
-use std::collections::BTreeMap;
+use crate::{
+    model::{
+        Description, Factor, FieldId, Flavor, Gauge, GaugeValue, HogStats, LabStats, Lag, Setting,
+        Slowdown, Trial, WorkloadStats,
+    },
+    report::{
+        Phase,
+        row::{Row, Value, list, map, row},
+    },
+};
 
-use serde::Serialize;
-
-use crate::model::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
-
-#[derive(Serialize)]
-pub(super) struct LabDoc<'a> {
-    scenario: &'a str,
-    workloads: Vec<WorkloadDoc<'a>>,
-    hog: HogDoc<'a>,
-    console: Option<ConsoleDoc>,
-}
-
-#[derive(Serialize)]
-struct ConsoleDoc {
-    address: String,
-    added_ns_per_poll: u64,
-}
-
-#[derive(Serialize)]
-struct WorkloadDoc<'a> {
-    name: &'a str,
-    count: usize,
-    paused: Option<usize>,
-    unit: Option<&'a str>,
-    done: u64,
-    /// The way of working, where there are several.
-    mode: Option<&'a str>,
-    /// Why it has failed, if it has.
-    failure: Option<&'a str>,
-    /// By name, with `_` for spaces.
-    gauges: BTreeMap<String, GaugeDoc<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum GaugeDoc<'a> {
-    Count(u64),
-    Text(&'a str),
-    Latency { p50_ns: Option<u64>, p99_ns: Option<u64>, max_ns: Option<u64>, waiting: u64 },
-}
-
-impl<'a> GaugeDoc<'a> {
-    fn of(gauge: &'a Gauge) -> (String, Self) {
-        let doc = match &gauge.value {
-            GaugeValue::Count(count) => GaugeDoc::Count(*count),
-            GaugeValue::Text(text) => GaugeDoc::Text(text),
-            &GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
-                GaugeDoc::Latency { p50_ns, p99_ns, max_ns, waiting }
-            }
-        };
-        (gauge.name.replace(' ', "_"), doc)
+pub(super) fn lab(lab: &LabStats, now_ns: u64) -> Row<'_> {
+    row! {
+        scenario: &lab.scenario,
+        workloads: list(lab.workloads.iter().map(workload)),
+        hog: hog(&lab.hog, now_ns),
+        console: lab.console.as_ref().map(|console| row! {
+            address: console.address.to_string(),
+            added_per_poll_ns: console.added_ns_per_poll,
+        }),
     }
 }
 
-#[derive(Serialize)]
-struct HogDoc<'a> {
-    kind: &'a str,
-    cure: bool,
-    count: usize,
-    hold_ns: Option<u64>,
-    on: bool,
-    on_ns: Option<u64>,
-    unit: Option<&'a str>,
-    done: Option<u64>,
-    /// Why it has failed, if it has.
-    failure: Option<&'a str>,
-}
-
-impl<'a> LabDoc<'a> {
-    pub(super) fn of(lab: &'a LabStats, now_ns: u64) -> Self {
-        let workloads = lab.workloads.iter().map(
-            |WorkloadStats { name, count, paused, unit, done, mode, failure, gauges, .. }| {
-                WorkloadDoc {
-                    name,
-                    count: *count,
-                    paused: *paused,
-                    unit: unit.as_deref(),
-                    done: *done,
-                    mode: mode.as_deref(),
-                    failure: failure.as_deref(),
-                    gauges: gauges.iter().map(GaugeDoc::of).collect(),
-                }
-            },
-        );
-        LabDoc {
-            scenario: &lab.scenario,
-            workloads: workloads.collect(),
-            hog: HogDoc::of(&lab.hog, now_ns),
-            console: lab.console.as_ref().map(|served| ConsoleDoc {
-                address: served.address.to_string(),
-                added_ns_per_poll: served.added_ns_per_poll,
-            }),
-        }
+fn workload(workload: &WorkloadStats) -> Row<'_> {
+    row! {
+        name: &workload.name,
+        count: workload.count,
+        paused: workload.paused,
+        unit: workload.unit.as_deref(),
+        done: workload.unit.as_ref().map(|_| workload.done),
+        mode: workload.mode.as_deref(),
+        failure: workload.failure.as_deref(),
+        gauges: map(workload.gauges.iter().map(gauge)),
     }
 }
 
-impl<'a> HogDoc<'a> {
-    fn of(hog: &'a HogStats, now_ns: u64) -> Self {
-        let HogStats { cure, count, hold_ns, on_since_ns, done, .. } = *hog;
-        HogDoc {
-            kind: &hog.kind,
-            cure,
-            count,
-            hold_ns,
-            on: on_since_ns.is_some(),
-            on_ns: on_since_ns.map(|since| now_ns.saturating_sub(since)),
-            unit: hog.unit.as_deref(),
-            done: hog.unit.as_ref().map(|_| done),
-            failure: hog.failure.as_deref(),
+fn gauge(gauge: &Gauge) -> (String, Value<'_>) {
+    let value = match &gauge.value {
+        GaugeValue::Count(count) => (*count).into(),
+        GaugeValue::Text(text) => text.into(),
+        &GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+            let latency = row! {
+                p50_ns: p50_ns,
+                p99_ns: p99_ns,
+                max_ns: max_ns,
+                in_progress: waiting,
+            };
+            latency.into()
         }
+    };
+    (gauge.name.replace(' ', "_"), value)
+}
+
+fn hog(hog: &HogStats, now_ns: u64) -> Row<'_> {
+    row! {
+        kind: &hog.kind,
+        fix: hog.cure,
+        count: hog.count,
+        hold_ns: hog.hold_ns,
+        on: hog.on_since_ns.is_some(),
+        on_ns: hog.on_since_ns.map(|since| now_ns.saturating_sub(since)),
+        unit: hog.unit.as_deref(),
+        done: hog.unit.as_ref().map(|_| hog.done),
+        failure: hog.failure.as_deref(),
+    }
+}
+
+/// The delays of the last second; `None` if they are unavailable.
+pub(super) fn scheduling_delay(lag: &Lag, description: &Description) -> Option<Row<'static>> {
+    description.get(FieldId::SchedulingDelay, row! { p50_ns: lag.p50_ns, p99_ns: lag.p99_ns, }).ok()
+}
+
+/// The tasks that are scheduled now.
+pub(super) fn runnable(lag: &Lag) -> Row<'static> {
+    row! { tasks: lag.waiting, longest_ns: lag.longest_ns, }
+}
+
+/// `None` without a baseline.
+pub(super) fn slowdown<'a>(
+    slowdown: &'a Slowdown,
+    now_ns: u64,
+    description: &Description,
+) -> Option<Row<'a>> {
+    let factor = description.get(FieldId::Slowdown, slowdown.factor).ok()??;
+    let work = slowdown.shares.iter().map(|(workload, baseline, now)| {
+        row! {
+            workload: workload,
+            baseline_per_second: *baseline,
+            per_second: *now,
+        }
+    });
+    Some(row! {
+        factor: times(factor),
+        standstill: factor == Factor::Standstill,
+        standstill_ns: slowdown.standstill_since_ns.map(|since| now_ns.saturating_sub(since)),
+        work: list(work),
+    })
+}
+
+/// The N of ×N; `None` at a standstill.
+fn times(factor: Factor) -> Option<f64> {
+    match factor {
+        Factor::Times(n) => Some(n),
+        Factor::Standstill => None,
+    }
+}
+
+pub(super) fn phase<'a>(phase: &'a Phase, description: &Description) -> Row<'a> {
+    let work = phase.work.iter().map(|work| {
+        row! {
+            workload: &work.name,
+            unit: &work.unit,
+            done: work.done,
+            per_second: work.per_second,
+        }
+    });
+    let end_ns = phase.begin_ns + phase.duration_ns;
+    row! {
+        name: phase.name,
+        begin_ns: phase.begin_ns,
+        duration_ns: phase.duration_ns,
+        work: list(work),
+        scheduling_delay: scheduling_delay(&phase.lag, description),
+        runnable: runnable(&phase.lag),
+        slowdown: slowdown(&phase.slowdown, end_ns, description),
+    }
+}
+
+/// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
+pub(super) fn trial<'a>(trial: &'a Trial, description: &Description) -> Row<'a> {
+    let Setting { count, hold_ns, flavor, workers } = trial.setting;
+    let slowdown = description.get(FieldId::Slowdown, trial.slowdown).ok().flatten();
+    let delay = |ns: Option<u64>| description.get(FieldId::SchedulingDelay, ns).ok().flatten();
+    row! {
+        hog: trial.kind.as_deref(),
+        fix: trial.cure,
+        count: count,
+        hold_ns: hold_ns,
+        modes: map(trial.modes.iter().map(|(workload, mode)| (&**workload, mode))),
+        flavor: description.get(FieldId::Flavor, flavor.map(Flavor::as_str)).ok().flatten(),
+        workers: description.get(FieldId::Workers, workers).ok(),
+        measured_ns: trial.measured_ns,
+        slowdown: slowdown.and_then(times),
+        standstill: slowdown.map(|factor| factor == Factor::Standstill),
+        delay_p99_ns: delay(trial.lag_p99_ns),
+        max_delay_ns: delay(trial.lag_worst_ns),
+        work_per_second: trial.work_per_second,
+        unit: trial.unit.as_deref(),
     }
 }

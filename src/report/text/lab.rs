@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::slowdown_factor;
 use crate::{
-    model::{Flavor, Gauge, GaugeValue, Setting, Target, TargetModel, Trial},
+    model::{Description, FieldId, Flavor, Gauge, GaugeValue, Setting, Target, TargetModel, Trial},
     report::{
         Phase, Work,
         table::{self, Column},
@@ -12,16 +12,20 @@ use crate::{
     text::{UNAVAILABLE, bucket_duration, count, duration, optional, rate},
 };
 
-pub(super) fn phases(phases: &[&Phase], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn phases(
+    phases: &[&Phase],
+    description: &Description,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Some(first) = phases.first() else { return Ok(()) };
     let mut columns = vec![
-        Column::Left("PHASE"),
+        Column::left("PHASE"),
         Column::right("DURATION"),
-        Column::right("SLOWDOWN"),
-        Column::right("DELAY P50"),
-        Column::right("DELAY P99"),
+        Column::right("SLOWDOWN").of(FieldId::Slowdown),
+        Column::right("DELAY P50").of(FieldId::SchedulingDelay),
+        Column::right("DELAY P99").of(FieldId::SchedulingDelay),
     ];
-    let work_title = |work: &Work| Column::Right(format!("{} {}s/s", work.name, work.unit));
+    let work_title = |work: &Work| Column::right(format!("{} {}s/s", work.name, work.unit));
     columns.extend(first.work.iter().map(work_title));
     let row = |phase: &&Phase| {
         let mut row = vec![
@@ -35,7 +39,7 @@ pub(super) fn phases(phases: &[&Phase], out: &mut impl Write) -> io::Result<()> 
         row
     };
     writeln!(out)?;
-    table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), out)
+    table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), description, out)
 }
 
 /// Which hogs were on and which modes were tried, and what each did.
@@ -44,11 +48,19 @@ pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Column::Left("TRIAL"), Column::Left(""), Column::right("HOLD")];
-    columns.push(Column::Left("RUNTIME"));
-    columns.extend(["SLOWDOWN", "DELAY P99", "MAX DELAY", "WORK/S", "FOR"].map(Column::right));
+    let columns = [
+        Column::left("TRIAL"),
+        Column::left(""),
+        Column::right("HOLD"),
+        Column::left("RUNTIME").of(FieldId::Flavor),
+        Column::right("SLOWDOWN").of(FieldId::Slowdown),
+        Column::right("DELAY P99").of(FieldId::SchedulingDelay),
+        Column::right("MAX DELAY").of(FieldId::SchedulingDelay),
+        Column::right("WORK/S"),
+        Column::right("FOR"),
+    ];
     writeln!(out)?;
-    table::write(&columns, &rows, out)
+    table::write(&columns, &rows, &model.target().description, out)
 }
 
 fn trial(trial: &Trial) -> Vec<String> {

@@ -7,13 +7,13 @@ use std::io::{self, Write};
 use crate::snapshot::PollKind;
 
 use super::{
-    Summary, blame, figures,
+    Summary, availability, blame,
     table::{self, Column},
 };
 use crate::{
     model::{
-        Culprit, Description, Factor, FieldId, Flavor, GroupColumn, GroupRow, LabStats, Lag, Model,
-        Query, Target, TargetModel, TaskRates, TaskStats, WorkerRow,
+        Culprit, Description, Factor, FieldId, GroupColumn, GroupRow, LabStats, Lag, Model, Query,
+        Target, TargetModel, TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -41,7 +41,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
 fn write_target(model: &TargetModel, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     let target = model.target();
     header(model, out)?;
-    lab::phases(&summary.of(target.id).collect::<Vec<_>>(), out)?;
+    lab::phases(&summary.of(target.id).collect::<Vec<_>>(), &target.description, out)?;
     lab::trials(model, out)?;
     lab::gauges(target, out)?;
     findings(model, out)?;
@@ -56,11 +56,13 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let snapshot = model.target();
     let runtime = &snapshot.runtime;
     let (source, up) = (model.name(), duration(runtime.uptime_ns));
-    match runtime.flavor.map(Flavor::as_str) {
-        Some(flavor) => {
-            writeln!(out, "asynctop  {source}  {flavor} ×{}  up {up}", snapshot.workers.len())?;
+    match snapshot.description.get(FieldId::Flavor, runtime.flavor) {
+        Ok(Some(flavor)) => {
+            let workers = snapshot.description.get(FieldId::Workers, snapshot.workers.len());
+            let workers = optional(workers.ok(), |workers| workers.to_string());
+            writeln!(out, "asynctop  {source}  {} ×{workers}  up {up}", flavor.as_str())?;
         }
-        None => writeln!(out, "asynctop  {source}  up {up}")?,
+        _ => writeln!(out, "asynctop  {source}  up {up}")?,
     }
     if snapshot.connection.is_remote() {
         let status = [vec![snapshot.status()], snapshot.losses.words()].concat();
@@ -81,9 +83,10 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "tasks        {measured} measured of {} alive", optional(alive.ok(), count))?;
     writeln!(out, "runnable     {}", runnable(lag))?;
     let slowdown = model.slowdown();
-    match (slowdown.factor, slowdown.standstill_since_ns) {
+    let factor = snapshot.description.get(FieldId::Slowdown, slowdown.factor).ok().flatten();
+    match (factor, slowdown.standstill_since_ns) {
         (None, _) => {
-            writeln!(out, "slowdown     {UNAVAILABLE}  ({})", figures::no_slowdown(snapshot))?
+            writeln!(out, "slowdown     {UNAVAILABLE}  ({})", availability::no_slowdown(snapshot))?
         }
         (Some(_), Some(since)) => {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
@@ -91,7 +94,11 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         }
         (some, None) => writeln!(out, "slowdown     {}", slowdown_factor(some))?,
     }
-    let (p50, p99) = (optional(lag.p50_ns, bucket_duration), optional(lag.p99_ns, bucket_duration));
+    let delay = |ns: Option<u64>| {
+        let known = snapshot.description.get(FieldId::SchedulingDelay, ns).ok().flatten();
+        optional(known, bucket_duration)
+    };
+    let (p50, p99) = (delay(lag.p50_ns), delay(lag.p99_ns));
     writeln!(out, "sched delay  p50 {p50}, p99 {p99}, last second")?;
     match model.rates_span_ns().filter(|_| snapshot.connection.is_live()) {
         Some(span) => writeln!(out, "rates        over the last {}", duration(span)),
@@ -175,21 +182,26 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn workers(model: &TargetModel, description: &Description, out: &mut impl Write) -> io::Result<()> {
-    if model.workers().is_empty() {
+    if model.workers().is_empty() || !description.has(FieldId::Workers) {
         return Ok(());
     }
-    let mut columns = vec![Column::right("WORKER")];
-    columns.extend(["BUSY%", "POLLS/S", "POLLS", "STEALS", "QUEUE"].map(Column::right));
-    columns.push(Column::Left("NOW"));
+    let columns = [
+        Column::right("WORKER"),
+        Column::right("BUSY%"),
+        Column::right("POLLS/S").of(FieldId::WorkerPolls),
+        Column::right("POLLS").of(FieldId::WorkerPolls),
+        Column::right("STEALS").of(FieldId::Steals),
+        Column::right("QUEUE").of(FieldId::LocalQueue),
+        Column::left("NOW"),
+    ];
     let rows: Vec<_> =
         model.workers().iter().take(TOP).map(|row| worker(row, description)).collect();
     writeln!(out)?;
-    table::write(&columns, &rows, out)?;
+    table::write(&columns, &rows, description, out)?;
     rest(model.workers().len(), out)
 }
 
 fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
-    let known = |field, value| optional(description.get(field, value).ok(), count);
     let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
         let verb = match row.current_kind() {
             PollKind::Poll => "in",
@@ -199,26 +211,32 @@ fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
     });
     vec![
         row.figures.index.to_string(),
-        percent_number(row.busy),
+        optional(availability::busy_share(row, description), percent_number),
         rate(row.polls),
-        known(FieldId::WorkerPolls, row.figures.polls),
-        known(FieldId::Steals, row.figures.steals),
-        known(FieldId::LocalQueue, row.figures.local_queue),
+        count(row.figures.polls),
+        count(row.figures.steals),
+        count(row.figures.local_queue),
         now,
     ]
 }
 
 fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    let mut columns = vec![Column::Left("GROUP")];
-    columns.extend(
-        ["TASKS", "RUNNABLE", "POLLS/S", "BUSY%", "BUSY", "MAX POLL", "POLL P99", "DELAY P99"]
-            .map(Column::right),
-    );
-    columns.push(Column::Left("LOCATION"));
+    let columns = [
+        Column::left("GROUP"),
+        Column::right("TASKS"),
+        Column::right("RUNNABLE"),
+        Column::right("POLLS/S").of(FieldId::PollRate),
+        Column::right("BUSY%").of(FieldId::BusyShare),
+        Column::right("BUSY").of(FieldId::Busy),
+        Column::right("MAX POLL").of(FieldId::MaxPoll),
+        Column::right("POLL P99").of(FieldId::GroupPollP99),
+        Column::right("DELAY P99").of(FieldId::GroupDelayP99),
+        Column::left("LOCATION"),
+    ];
     let groups = model.groups(GroupColumn::BusyShare, true);
     let rows: Vec<_> = groups.iter().take(2 * TOP).map(group).collect();
     writeln!(out)?;
-    table::write(&columns, &rows, out)?;
+    table::write(&columns, &rows, &model.target().description, out)?;
     rest_of(groups.len(), 2 * TOP, out)
 }
 
@@ -239,18 +257,26 @@ fn group(row: &GroupRow) -> Vec<String> {
 }
 
 fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    let mut columns = vec![Column::right("ID"), Column::Left("TASK"), Column::Left("STATE")];
-    columns.extend(
-        ["POLLS", "POLLS/S", "BUSY%", "BUSY", "SCHED", "IDLE", "MAX POLL", "WAKES"]
-            .map(Column::right),
-    );
-    columns.push(Column::Left("STAGE"));
+    let columns = [
+        Column::right("ID"),
+        Column::left("TASK"),
+        Column::left("STATE"),
+        Column::right("POLLS").of(FieldId::Polls),
+        Column::right("POLLS/S").of(FieldId::PollRate),
+        Column::right("BUSY%").of(FieldId::BusyShare),
+        Column::right("BUSY").of(FieldId::Busy),
+        Column::right("SCHED").of(FieldId::Scheduled),
+        Column::right("IDLE").of(FieldId::Idle),
+        Column::right("MAX POLL").of(FieldId::MaxPoll),
+        Column::right("WAKES").of(FieldId::Wakes),
+        Column::left("STAGE").of(FieldId::Stage),
+    ];
     let query = Query::default();
     let order: Vec<usize> = model.tasks(&query).collect();
     let row = |at: &usize| task(&model.target().tasks[*at], model.rates(*at));
     let rows: Vec<_> = order.iter().take(TOP).map(row).collect();
     writeln!(out)?;
-    table::write(&columns, &rows, out)?;
+    table::write(&columns, &rows, &model.target().description, out)?;
     rest(order.len(), out)
 }
 
@@ -274,19 +300,19 @@ fn task(task: &TaskStats, rates: TaskRates) -> Vec<String> {
 
 fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (figure, reason) in figures::unavailable(snapshot) {
+    for (field, reason) in availability::unavailable(snapshot) {
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, figures)) => figures.push(figure),
-            None => reasons.push((reason, vec![figure])),
+            Some((_, fields)) => fields.push(field),
+            None => reasons.push((reason, vec![field])),
         }
     }
     if !reasons.is_empty() {
         writeln!(out, "\nunavailable")?;
     }
-    for (reason, figures) in reasons {
-        writeln!(out, "  {}: {reason}", figures.join(", "))?;
+    for (reason, fields) in reasons {
+        writeln!(out, "  {}: {reason}", fields.join(", "))?;
     }
-    let accuracy = figures::accuracy(snapshot);
+    let accuracy = availability::accuracy(snapshot);
     if !accuracy.is_empty() {
         writeln!(out, "\naccuracy")?;
     }
@@ -332,6 +358,13 @@ mod tests {
     #[test]
     fn the_report_is_as_it_was_meant() {
         let (model, summary) = testing::fixed();
+        insta::assert_snapshot!(written(&model, &summary));
+    }
+
+    /// Each value that a target may lack is a dash, and has a reason.
+    #[test]
+    fn report_of_a_target_that_provides_only_the_tasks() {
+        let (model, summary) = testing::described(|known| known.without(FieldId::ALL, "off"));
         insta::assert_snapshot!(written(&model, &summary));
     }
 

@@ -84,12 +84,6 @@ impl fmt::Display for RuleId {
     }
 }
 
-impl serde::Serialize for RuleId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 impl FromStr for RuleId {
     type Err = String;
 

@@ -1,0 +1,68 @@
+//! Which values are unavailable, and how accurate the others are.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Accuracy, Description, FieldId, Target, WorkerRow};
+
+/// Why there is no slowdown.
+pub(super) fn no_slowdown(target: &Target) -> &str {
+    let reason = target.description.reason(FieldId::Slowdown);
+    reason.unwrap_or("no closed-loop workload, or no baseline without a hog yet")
+}
+
+/// The busy share of a worker: the larger of its time in polls and its time not parked, so one of
+/// the two is enough.
+pub(super) fn busy_share(worker: &WorkerRow, description: &Description) -> Option<f64> {
+    let inputs = [FieldId::WorkerPollTime, FieldId::WorkerBusyTime];
+    inputs.iter().any(|field| description.has(*field)).then_some(worker.busy)
+}
+
+/// The path of a field → why it is unavailable. Parts of what is unavailable as a whole are left
+/// out.
+pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
+    let description = &*target.description;
+    let whole_has = |field: &FieldId| {
+        let is_part_of = |whole: &&FieldId| {
+            field.path().strip_prefix(whole.path()).is_some_and(|rest| rest.starts_with('.'))
+        };
+        field.inputs().iter().find(is_part_of).is_none_or(|whole| description.has(*whole))
+    };
+    let fields = FieldId::ALL.into_iter().filter(|field| is_in_reports(*field));
+    let fields = fields.filter(whole_has);
+    let mut reasons: BTreeMap<_, _> =
+        fields.filter_map(|field| Some((field.path(), description.reason(field)?))).collect();
+    if target.tasks.iter().any(|task| task.live_wakers.is_none()) {
+        let field = FieldId::LiveWakers;
+        reasons.entry(field.path()).or_insert(description.missing(field));
+    }
+    if !target.connection.is_live() {
+        for field in [FieldId::PollRate, FieldId::BusyShare] {
+            reasons.insert(field.path(), "the target is not connected");
+        }
+    }
+    reasons
+}
+
+/// The path of a field → how accurate it is, where it is neither exact nor unavailable.
+pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
+    let fields = FieldId::ALL.into_iter().filter(|field| is_in_reports(*field));
+    let accuracy = fields.map(|field| (field.path(), target.description.accuracy(field)));
+    let is_noted = |(_, accuracy): &(_, &Accuracy)| {
+        !matches!(accuracy, Accuracy::Exact | Accuracy::Derived | Accuracy::Unavailable { .. })
+    };
+    accuracy.filter(is_noted).map(|(path, accuracy)| (path, accuracy.to_string())).collect()
+}
+
+/// Whether every report has a place for the value.
+pub(super) fn is_in_reports(field: FieldId) -> bool {
+    !matches!(
+        field,
+        FieldId::Lab
+            | FieldId::Timeline
+            | FieldId::Resources
+            | FieldId::CpuSupply
+            | FieldId::LongPolls
+            | FieldId::AwaitPoint
+            | FieldId::Panics
+    )
+}

@@ -1,0 +1,56 @@
+//! Findings, and long polls by their impact.
+
+use crate::{
+    model::{Culprit, Finding, RuleId},
+    report::row::{Row, list, row},
+};
+
+pub(super) fn finding(finding: &Finding) -> Row<'_> {
+    let evidence = finding.evidence.as_deref();
+    let stack = evidence.and_then(|evidence| evidence.stack.as_ref());
+    let affected = finding.waiters.iter().map(|task| {
+        row! {
+            task: task.task,
+            name: &task.name,
+            delay_ns: task.waited_ns,
+        }
+    });
+    row! {
+        rule: finding.rule.as_str(),
+        severity: finding.severity.as_str(),
+        active: finding.active,
+        part_of: finding.part_of.map(RuleId::as_str),
+        subject: finding.suspect.to_string(),
+        task: finding.task,
+        task_id: finding.task_id,
+        sentence: &*finding.sentence,
+        measure: finding.measure,
+        first_seen_ns: finding.first_seen_ns,
+        last_seen_ns: finding.last_seen_ns,
+        count: finding.count,
+        affected_tasks: finding.waiting,
+        affected: list(affected),
+        location: finding.location.as_deref(),
+        blocked_at: evidence.and_then(|evidence| evidence.place()),
+        kind: evidence.map(|evidence| evidence.kind.as_str()),
+        cause: evidence.map(|evidence| evidence.cause.to_string()),
+        stack: stack.map(|stack| list(stack.task_frames().iter().map(ToString::to_string))),
+        fix: finding.cure,
+    }
+}
+
+/// The long polls of a group of tasks in one function.
+pub(super) fn impact(offender: &Culprit) -> Row<'_> {
+    row! {
+        kind: offender.kind.as_str(),
+        name: &offender.name,
+        task: offender.task,
+        function: offender.function.as_deref(),
+        blocked_at: offender.place.as_deref(),
+        polls: offender.polls,
+        blocked_ns: offender.held_ns,
+        delay_ns: offender.cost.map(|cost| cost.total_ns),
+        delayed_tasks: offender.cost.map(|cost| cost.tasks),
+        exact: offender.cost.map(|cost| cost.exact),
+    }
+}
