@@ -55,16 +55,15 @@ mod shared;
 mod spawner;
 mod workload;
 
-pub use bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS};
 pub use command::Command;
 pub use control::Lab;
 pub use error::LabError;
-pub use hog::{About, HOLD_STEPS, HogKind, HogOptions};
+pub use hog::{About, HogKind, HogOptions};
 pub use limits::TooLow;
 pub use options::LabOptions;
 pub use runtime::is_lab_thread;
 pub use sampler::LabSampler;
-pub use scenario::{BUILT_IN, BuiltIn, Scenario, ScenarioError, WorkloadSpec, builtin, find};
+pub use scenario::{BUILT_IN, BuiltIn, Scenario, WorkloadSpec, builtin, find};
 pub use workload::{Allows, KINDS, Kind, Param, Params, Value, crowd, kind};
 
 #[cfg(doctest)]

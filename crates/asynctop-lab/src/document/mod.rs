@@ -33,7 +33,7 @@ use asynctop_snapshot::text::sanitize;
 use table::Source;
 
 /// The maximum size of a file.
-pub const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// A path for an error message: sanitized, and only its end if it is very long.
 pub fn display(path: &Path) -> String {

@@ -19,9 +19,8 @@ use super::failure::Failure;
 pub use kind::{About, HogKind};
 pub use options::HogOptions;
 
-/// The work of one round, in steps from which the keys choose: for so long a disease keeps
-/// the worker before it gives way once. After the last comes "for ever".
-pub const HOLD_STEPS: [Duration; 13] = [
+/// The hold times that the keys select. The last is followed by "never".
+const HOLD_STEPS: [Duration; 13] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
     Duration::from_millis(5),

@@ -1,6 +1,7 @@
 //! The built-in scenarios, whose files are also examples.
 
-use super::{Scenario, ScenarioError};
+use super::Scenario;
+use crate::document::DocumentError;
 
 /// A scenario's file in the program.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,7 @@ impl BuiltIn {
     ///
     /// # Errors
     /// None: a test reads them all.
-    pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
+    pub fn scenario(&self) -> Result<Scenario, DocumentError> {
         Scenario::parse(self.name, &format!("{}.toml", self.name), self.text)
     }
 }

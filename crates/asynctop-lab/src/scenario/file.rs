@@ -7,11 +7,11 @@ use asynctop_snapshot::{
     text::{closest_match, did_you_mean, excerpt, parse_duration},
 };
 
-use super::{Scenario, ScenarioError, WorkloadSpec, value::read};
+use super::{Scenario, WorkloadSpec, value::read};
 use crate::{
     HogKind, HogOptions,
     bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
-    document::{self, Entry, Table},
+    document::{self, DocumentError, Entry, Table},
     workload::{self, Allows, KINDS, Params, Value},
 };
 
@@ -22,7 +22,7 @@ const MAX_TITLE: usize = 100;
 const MAX_LESSON: usize = 2000;
 
 /// Reads a file that may have any content.
-pub(super) fn load(path: &Path) -> Result<Scenario, ScenarioError> {
+pub(super) fn load(path: &Path) -> Result<Scenario, DocumentError> {
     const REMEDY: &str =
         "give the path of a TOML file, or one of the names that `asynctop scenarios` lists";
     let text = document::load(path, "scenario", REMEDY)?;
@@ -30,11 +30,11 @@ pub(super) fn load(path: &Path) -> Result<Scenario, ScenarioError> {
     parse(&name, &document::display(path), &text)
 }
 
-pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, DocumentError> {
     document::parse(file, text, |top| scenario(name, top))
 }
 
-fn scenario(name: &str, top: &Table<'_>) -> Result<Scenario, ScenarioError> {
+fn scenario(name: &str, top: &Table<'_>) -> Result<Scenario, DocumentError> {
     top.allow(&["title", "runtime", "workload", "hog", "lesson"])?;
     let title = top.get("title").map(|entry| entry.text(MAX_TITLE)).transpose()?;
     let mut scenario = Scenario {
@@ -58,7 +58,7 @@ fn scenario(name: &str, top: &Table<'_>) -> Result<Scenario, ScenarioError> {
     Ok(scenario)
 }
 
-fn runtime(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioError> {
+fn runtime(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), DocumentError> {
     const FLAVORS: [Flavor; 2] = [Flavor::CurrentThread, Flavor::MultiThread];
     const NAMES: &[&str] = &["current-thread", "multi-thread"];
     let Some(table) = top.table("runtime", "runtime.")? else { return Ok(()) };
@@ -74,7 +74,7 @@ fn runtime(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioError
     Ok(())
 }
 
-fn workloads(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioError> {
+fn workloads(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), DocumentError> {
     let tables = top.tables("workload", "workload.")?;
     if tables.is_empty() {
         let remedy = "write [[workload]] and a kind below it, such as kind = \"heartbeats\"";
@@ -98,7 +98,7 @@ fn workloads(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), ScenarioErr
     Ok(())
 }
 
-fn workload(table: &Table<'_>) -> Result<WorkloadSpec, ScenarioError> {
+fn workload(table: &Table<'_>) -> Result<WorkloadSpec, DocumentError> {
     let kinds = || KINDS.iter().map(|kind| kind.name);
     let Some(entry) = table.get("kind") else {
         let all = kinds().collect::<Vec<_>>().join(", ");
@@ -130,7 +130,7 @@ fn workload(table: &Table<'_>) -> Result<WorkloadSpec, ScenarioError> {
     Ok(WorkloadSpec { kind, name, count, params })
 }
 
-fn workload_name(entry: &Entry<'_>) -> Result<String, ScenarioError> {
+fn workload_name(entry: &Entry<'_>) -> Result<String, DocumentError> {
     let name = entry.text(MAX_NAME)?;
     if name.is_empty() {
         return Err(entry.error("it is empty; write a name, or leave it out"));
@@ -138,7 +138,7 @@ fn workload_name(entry: &Entry<'_>) -> Result<String, ScenarioError> {
     Ok(name)
 }
 
-fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
+fn hog(table: &Table<'_>) -> Result<HogOptions, DocumentError> {
     table.allow(&["kind", "count", "hold"])?;
     let mut hog = HogOptions::default();
     if let Some(entry) = table.get("kind") {
@@ -168,7 +168,7 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, ScenarioError> {
     Ok(hog)
 }
 
-fn lesson(table: &Table<'_>) -> Result<Lesson, ScenarioError> {
+fn lesson(table: &Table<'_>) -> Result<Lesson, DocumentError> {
     table.allow(&["watch", "try", "why"])?;
     let part = |key| match table.get(key) {
         Some(entry) => entry.text(MAX_LESSON),
@@ -181,7 +181,7 @@ fn count(
     table: &Table<'_>,
     key: &str,
     (least, most): (usize, usize),
-) -> Result<Option<usize>, ScenarioError> {
+) -> Result<Option<usize>, DocumentError> {
     let Some(entry) = table.get(key) else { return Ok(None) };
     let (least, most) = (least as u64, most as u64);
     match read(&entry, Allows::Count { default: least, least, most })? {

@@ -23,7 +23,7 @@ use super::{
     bounds::{MAX_TASKS, MAX_UNITS},
     mode::Mode,
 };
-pub use crate::document::DocumentError as ScenarioError;
+use crate::document::DocumentError;
 
 /// A lab to start: plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Scenario {
     /// let error = Scenario::parse("beats", "beats.toml", "[[workload]]\nkind = 'hartbeats'").unwrap_err();
     /// assert!(error.to_string().starts_with("beats.toml:2: workload.kind: "));
     /// ```
-    pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, DocumentError> {
         file::parse(name, file, text)
     }
 

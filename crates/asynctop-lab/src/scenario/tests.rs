@@ -165,7 +165,7 @@ proptest! {
         text.replace_range(begin..end.max(begin), &put);
         match Scenario::parse("x", "x.toml", &text) {
             Ok(scenario) => prop_assert!(!scenario.workloads.is_empty()),
-            Err(super::ScenarioError::Content { line, .. }) => {
+            Err(super::DocumentError::Content { line, .. }) => {
                 prop_assert!((1..=text.split('\n').count()).contains(&line));
             }
             Err(other) => prop_assert!(false, "{other}"),

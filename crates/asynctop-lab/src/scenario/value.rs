@@ -3,14 +3,13 @@
 use asynctop_snapshot::text::{closest_match, excerpt, parse_bytes, parse_duration};
 use toml::de::DeValue;
 
-use super::ScenarioError;
 use crate::{
-    document::{Entry, what},
+    document::{DocumentError, Entry, what},
     workload::{Allows, Value},
 };
 
 /// A value that is allowed.
-pub(super) fn read(entry: &Entry<'_>, allows: Allows) -> Result<Value, ScenarioError> {
+pub(super) fn read(entry: &Entry<'_>, allows: Allows) -> Result<Value, DocumentError> {
     let wrong = |why: String| entry.error(&format!("{why}; write {allows}"));
     // "it has no unit; write a number and a unit": here, the limits are known too.
     let cut = |why: String| wrong(why.split("; ").next().unwrap_or_default().to_owned());
