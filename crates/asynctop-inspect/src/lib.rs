@@ -51,7 +51,8 @@ pub mod tokio;
 pub use error::{InspectError, OpenError};
 
 pub use inspect::{
-    Check, CodeLocation, Flavor, Frame, Inspection, Options, Process, RuntimeInfo, Stopped,
-    TaskInfo, TaskKind, ThreadInfo, TokioCopy, TypeNames, WorkerInfo,
+    Check, CodeLocation, Flavor, Frame, Inspection, Options, PoolInfo, Process, QueueLengths,
+    RuntimeInfo, Stopped, TaskInfo, TaskKind, TaskQueue, ThreadInfo, TokioCopy, TypeNames,
+    WorkerInfo,
 };
 pub(crate) use inspect::{CurrentWord, Stop};

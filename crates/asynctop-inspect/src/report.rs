@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, ThreadInfo,
+    Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo,
     names::shorten::{fold, shorten},
 };
 
@@ -152,7 +152,36 @@ fn runtime_head(
         (None, Some(alive)) => write!(out, ": {alive} alive by its own count")?,
         (None, None) => write!(out, ": {}", count(tasks.len(), "task"))?,
     }
-    writeln!(out)
+    writeln!(out)?;
+    queues(runtime, tasks, out)?;
+    if let Some(pool) = runtime.pool.filter(|pool| pool.threads > 0 || pool.queued > 0) {
+        let (limit, queued) = (pool.limit, count(pool.queued as usize, "closure"));
+        let threads = format!("{} of at most {limit} threads", pool.threads);
+        writeln!(out, "  blocking pool: {threads}, {} idle; {queued} in its queue", pool.idle)?;
+    }
+    Ok(())
+}
+
+/// The queues that are not empty.
+fn queues(runtime: &RuntimeInfo, tasks: &[&TaskInfo], out: &mut dyn Write) -> io::Result<()> {
+    let Some(lengths) = &runtime.queues else { return Ok(()) };
+    let local = lengths.local.iter().enumerate().filter(|(_, length)| **length > 0);
+    let mut places: Vec<String> =
+        local.map(|(worker, length)| format!("{length} in that of worker {worker}")).collect();
+    let slots = tasks.iter().filter(|task| matches!(task.queue, Some(TaskQueue::Lifo { .. })));
+    match slots.count() {
+        0 => {}
+        slots => places.push(format!("{slots} in LIFO slots")),
+    }
+    match lengths.injection {
+        Some(0) => {}
+        Some(length) => places.push(format!("{length} in the injection queue")),
+        None => places.push("injection queue not known".to_owned()),
+    }
+    if !places.is_empty() {
+        writeln!(out, "  queues: {}", places.join(", "))?;
+    }
+    Ok(())
 }
 
 fn write_thread(

@@ -167,3 +167,55 @@ fn a_program_that_ends_while_it_is_sampled() {
     };
     assert!(matches!(error, InspectError::Ended { .. }), "{error}");
 }
+
+/// The goal: 38 of 40 measurements within two standard errors or 1.5 points, on an idle and on a
+/// busy machine. It depends on the machine, so it is no assertion.
+#[test]
+#[ignore = "a measurement, which takes three minutes: run it alone, with --nocapture"]
+fn accuracy_of_busy_shares() {
+    const RUNS: usize = 20;
+    let (mut right, mut sums) = (0, Vec::new());
+    for _ in 0..RUNS {
+        let mut fixture = Build::Release.start("shares", &[]);
+        let sampler = attach(&fixture);
+        let mut facts = vec![fixture.ask("now")];
+        let first = wait(&sampler, |sample| sample.samples > 0);
+        facts.push(fixture.ask("now"));
+        thread::sleep(Duration::from_secs(8));
+        facts.push(fixture.ask("now"));
+        let last = wait(&sampler, |_| true);
+        facts.push(fixture.ask("now"));
+        let length = (last.taken - first.taken).as_nanos() as f64;
+        for name in ["hog", "spinner"] {
+            let least = (facts[2][name] - facts[1][name]) as f64 / length;
+            let most = (facts[3][name] - facts[0][name]) as f64 / length;
+            let [before, after] = [&first, &last].map(|sample| task(&fixture, sample, name));
+            let share = after.busy.since(&before.busy).share().expect("samples");
+            let error = share.value - share.value.clamp(least, most);
+            let is_right = error.abs() <= (2.0 * share.standard_error).max(0.015);
+            right += usize::from(is_right);
+            println!(
+                "{name}: {:.1} % ± {:.1}, truth {:.1} to {:.1} %, {:.1} % doubtful{}",
+                100.0 * share.value,
+                100.0 * share.standard_error,
+                100.0 * least,
+                100.0 * most,
+                100.0 * last.doubtful(),
+                if is_right { "" } else { ": WRONG" },
+            );
+        }
+        // All tasks of the runtime with four workers, against what the workers count themselves.
+        let index = task(&fixture, &last, "hog").task.runtime.expect("of a runtime");
+        let hits = |sample: &Sample| -> u64 {
+            let own = sample.tasks.iter().filter(|sampled| sampled.task.runtime == Some(index));
+            own.map(|sampled| sampled.busy.hits).sum()
+        };
+        let counted = |sample: &Sample| -> u64 {
+            sample.runtimes[index].workers.iter().map(|worker| worker.busy_ns).sum()
+        };
+        let sampled = (hits(&last) - hits(&first)) as f64 / (last.samples - first.samples) as f64;
+        let time = (last.surveyed - first.surveyed).as_nanos() as f64;
+        sums.push(sampled / ((counted(&last) - counted(&first)) as f64 / time));
+    }
+    println!("{right} of {} right; sampled / counted busy time: {sums:.3?}", 2 * RUNS);
+}

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use asynctop_inspect::{
-    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, report,
+    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, TaskQueue, report,
     tokio::task::StateKind,
 };
 use support::{ALL, Build, assert_checked, identities};
@@ -278,7 +278,8 @@ fn a_full_blocking_pool_and_lost_wakers() {
         let kept = tasks.iter().filter(|task| task.wakers == 1).copied();
         assert_eq!(identities(kept), fixture.truth.tasks("kept"), "{build:?}");
 
-        // The limit of two threads includes the workers, which run on the same pool.
+        let pool = inspection.runtimes[0].pool.expect("known");
+        assert_eq!((pool.limit, pool.threads, pool.idle, pool.queued), (2, 2, 0, 10), "{build:?}");
         let closures = of_kind(&inspection.tasks, TaskKind::Blocking);
         let running = closures.iter().filter(|task| task.state == StateKind::Running).count();
         assert_eq!((closures.len(), running), (12, 2), "{build:?}");
@@ -383,4 +384,54 @@ fn an_inspection_as_json() {
     assert_eq!(json["runtimes"][0]["flavor"], "current_thread");
     assert_eq!(json["runtimes"][0]["alive"], 10);
     assert!(json["took_ns"].is_u64());
+}
+
+/// A blocked worker: the tasks behind it, each in its queue.
+#[test]
+fn scheduled_tasks_are_in_their_queues() {
+    for build in ALL {
+        let fixture = build.start("queues", &[]);
+        let inspection = fixture.inspect();
+        assert_checked(&inspection);
+        let runtime = &inspection.runtimes[0];
+        let lengths = runtime.queues.as_ref().unwrap_or_else(|| panic!("{build:?}: {runtime:#?}"));
+        assert_eq!((lengths.local.as_slice(), lengths.injection), (&[3][..], Some(2)), "{build:?}");
+        for (name, queue) in [
+            ("first", TaskQueue::Local { worker: 0 }),
+            ("second", TaskQueue::Local { worker: 0 }),
+            ("third", TaskQueue::Local { worker: 0 }),
+            ("lifo", TaskQueue::Lifo { worker: 0 }),
+            ("injected", TaskQueue::Injection),
+            ("last", TaskQueue::Injection),
+        ] {
+            let id = fixture.truth.fact(name);
+            let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
+            assert_eq!((task.state, task.queue), (StateKind::Scheduled, Some(queue)), "{build:?}");
+        }
+        let (blocker, _) = *fixture.truth.tasks("blocker").first().expect("announced");
+        let blocker = inspection.tasks.iter().find(|task| task.id == blocker).expect("found");
+        assert_eq!((blocker.state, blocker.queue), (StateKind::Running, None), "{build:?}");
+    }
+}
+
+/// Nothing is scheduled, so nothing is in a queue; a current-thread runtime has none that is read.
+#[test]
+fn empty_queues_and_queues_that_are_not_known() {
+    let fixture = Build::Release.start("two", &[]);
+    let inspection = fixture.inspect();
+    for runtime in &inspection.runtimes {
+        match runtime.flavor {
+            Flavor::MultiThread => assert_eq!(runtime.no_queues, None),
+            _ => assert!(runtime.no_queues.is_some() && runtime.queues.is_none()),
+        }
+    }
+    let fixture = Build::Release.start("sleepers", &["10"]);
+    let runtime = &fixture.inspect().runtimes[0];
+    let lengths = runtime.queues.as_ref().expect("known");
+    assert_eq!((lengths.local.as_slice(), lengths.injection), (&[0, 0][..], Some(0)));
+    let pool = runtime.pool.expect("known");
+    assert_eq!((pool.limit, pool.threads, pool.idle, pool.queued), (512, 2, 0, 0));
+    let fixture = Build::Release.start("current", &[]);
+    let pool = fixture.inspect().runtimes[0].pool.expect("known");
+    assert_eq!((pool.limit, pool.threads, pool.idle, pool.queued), (512, 0, 0, 0));
 }

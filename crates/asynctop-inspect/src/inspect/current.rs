@@ -240,6 +240,7 @@ mod tests {
             address: id * 128,
             vtable: 0,
             tid: None,
+            queue: None,
         }
     }
 

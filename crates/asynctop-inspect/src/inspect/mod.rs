@@ -4,6 +4,7 @@ mod blocks;
 mod current;
 mod no_runtimes;
 mod open;
+mod queues;
 mod stacks;
 mod tasks;
 mod thread_ids;

@@ -27,6 +27,7 @@ use crate::{
         tls::{self, Tcb},
     },
     tokio::{
+        pool,
         runtime::Runtime,
         version,
         vtable::{self, Vtables},
@@ -52,6 +53,8 @@ pub struct Process {
     /// Runtimes found by earlier inspections, by handle.
     pub(super) known: HashMap<u64, Runtime>,
     pub(super) no_runtimes: NoRuntimes,
+    /// Counters of the runtimes' blocking pools, by handle.
+    pub(super) pools: HashMap<u64, pool::Place>,
     /// Names of task types, by vtable.
     pub(super) names: HashMap<u64, Arc<TypeNames>>,
     /// Spawn locations by address.
@@ -109,6 +112,7 @@ impl Process {
             tcbs: HashMap::new(),
             known: HashMap::new(),
             no_runtimes: NoRuntimes::default(),
+            pools: HashMap::new(),
             names: HashMap::new(),
             spawn_locations: RefCell::default(),
             lines: HashMap::new(),

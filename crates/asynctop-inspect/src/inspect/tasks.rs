@@ -77,6 +77,10 @@ impl Process {
                 unavailable: None,
                 workers: Vec::new(),
                 no_workers: is_local.then(|| "a local set has no workers".into()),
+                queues: None,
+                no_queues: None,
+                pool: None,
+                no_pool: None,
             };
             let capability = format!("tasks of runtime {index}");
             match list::walk(&self.identity, &self.vtables, runtime) {
@@ -259,6 +263,10 @@ impl Process {
                 unavailable: None,
                 workers: Vec::new(),
                 no_workers: Some("a local set has no workers".into()),
+                queues: None,
+                no_queues: None,
+                pool: None,
+                no_pool: None,
             });
             let own =
                 local.iter().filter(|task| (task.scheduler, task.owner) == (scheduler, owner));
@@ -303,6 +311,7 @@ impl Process {
             address: task.address,
             vtable: task.vtable,
             tid: None,
+            queue: None,
         }
     }
 

@@ -25,6 +25,8 @@ impl Process {
         let worker_of = self.workers(blocks, found, checks);
         let offsets = self.offsets(blocks, found);
         let runtime_of = runtimes_of_threads(blocks, found, &offsets);
+        self.add_queues(blocks, &offsets, &worker_of, found, checks);
+        self.add_pools(found, checks);
         let current = self.current_tasks(blocks, found, &offsets, threads.len(), checks);
         let polled_by: HashMap<u64, u32> = current.iter().map(|(&tid, &id)| (id, tid)).collect();
         let has_current = !current.is_empty();
@@ -91,8 +93,11 @@ impl Process {
             if runtime.flavor == Flavor::LocalSet {
                 continue;
             }
-            let are_threads =
-                |ids: &[u64]| ThreadIds::find(blocks, ids).threads(ids).iter().all(Option::is_some);
+            let are_threads = |ids: &[u64]| {
+                let workers: Vec<_> = ids.iter().map(|id| (*id, runtime.handle)).collect();
+                let threads = ThreadIds::find(blocks, &workers).threads(&workers);
+                threads.iter().all(Option::is_some)
+            };
             let Some(workers) = worker::find(&self.identity, runtime.handle, uptime, are_threads)
             else {
                 let reason =
@@ -107,13 +112,15 @@ impl Process {
             };
             workers_of.push((index, workers));
         }
-        let ids_of = |workers: &worker::Workers| -> Vec<u64> {
-            workers.workers.iter().map(|worker| worker.thread_id).collect()
+        let handles: Vec<u64> = found.runtimes.iter().map(|runtime| runtime.handle).collect();
+        let ids_of = |index: usize, workers: &worker::Workers| -> Vec<(u64, u64)> {
+            workers.workers.iter().map(|worker| (worker.thread_id, handles[index])).collect()
         };
-        let all: Vec<u64> = workers_of.iter().flat_map(|(_, workers)| ids_of(workers)).collect();
+        let all: Vec<(u64, u64)> =
+            workers_of.iter().flat_map(|(index, workers)| ids_of(*index, workers)).collect();
         let thread_ids = ThreadIds::find(blocks, &all);
         for (index, workers) in workers_of {
-            let tids = thread_ids.threads(&ids_of(&workers));
+            let tids = thread_ids.threads(&ids_of(index, &workers));
             fill(&mut found.runtimes[index], &workers.workers, &tids);
             for (worker, tid) in tids.iter().enumerate() {
                 if let Some(tid) = tid {

@@ -144,6 +144,60 @@ pub struct RuntimeInfo {
     pub workers: Vec<WorkerInfo>,
     /// Why the workers' counters are not known.
     pub no_workers: Option<String>,
+    /// The number of tasks in its queues.
+    pub queues: Option<QueueLengths>,
+    /// Why its queues are not known.
+    pub no_queues: Option<String>,
+    /// Its blocking pool.
+    pub pool: Option<PoolInfo>,
+    /// Why its blocking pool is not known.
+    pub no_pool: Option<String>,
+}
+
+/// The blocking pool of a runtime. Its workers, which run on threads of the pool, do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PoolInfo {
+    /// Maximum number of threads (`max_blocking_threads`).
+    pub limit: u64,
+    /// Number of threads.
+    pub threads: u64,
+    /// Threads that wait for a closure.
+    pub idle: u64,
+    /// Closures that wait for a thread.
+    pub queued: u64,
+}
+
+/// The number of tasks in each queue of a multi-thread runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct QueueLengths {
+    /// By worker; the LIFO slots are not included.
+    pub local: Vec<usize>,
+    /// In the injection queue, which all workers share. `None` if it was not found, and tasks may
+    /// be in it.
+    pub injection: Option<usize>,
+}
+
+/// Where a scheduled task waits for its poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum TaskQueue {
+    /// In the queue of a worker. Other workers steal from it.
+    Local {
+        /// Index of the worker.
+        worker: usize,
+    },
+    /// In the LIFO slot of a worker, which polls it next. No other worker takes it.
+    Lifo {
+        /// Index of the worker.
+        worker: usize,
+    },
+    /// In the injection queue, from which any worker takes tasks.
+    Injection,
 }
 
 /// A worker's own counters.
@@ -211,6 +265,9 @@ pub struct TaskInfo {
     pub vtable: u64,
     /// The thread that is polling it now.
     pub tid: Option<u32>,
+    /// The queue that it is in, if it is scheduled. `None` also if it has moved meanwhile, or the
+    /// queues are not known ([`RuntimeInfo::no_queues`]).
+    pub queue: Option<TaskQueue>,
 }
 
 impl TaskInfo {

@@ -400,17 +400,21 @@ mod tests {
             let mut command = Command::new("sh");
             command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
             let child = command.spawn().expect("sh starts");
-            let identity = Identity::open(child.id()).expect("own child");
-            // Until the child has called exec, it is a copy of this program.
-            while Stat::read(child.id()).expect("it runs").name != "sh" {
-                thread::yield_now();
+            // Until the child has called exec, it is a copy of this program, and during the call
+            // it has no memory.
+            loop {
+                let name = Stat::read(child.id()).expect("it runs").name;
+                let identity = Identity::open(child.id()).expect("own child");
+                let maps = Maps::read(&identity.path("maps")).expect("own child");
+                let file = maps.iter().find(|mapping| mapping.inode != 0 && mapping.readable);
+                let current = file.map_or(0, |file| file.range.start);
+                match identity.word(current) {
+                    Some(task) if name == "sh" => {
+                        return Spinning { child, identity, current, task };
+                    }
+                    _ => thread::yield_now(),
+                }
             }
-            let identity = Identity::open(child.id()).unwrap_or(identity);
-            let maps = Maps::read(&identity.path("maps")).expect("own child");
-            let file = maps.iter().find(|mapping| mapping.inode != 0).expect("its program");
-            let current = file.range.start;
-            let task = identity.word(current).expect("it is readable");
-            Spinning { child, identity, current, task }
         }
 
         fn tid(&self) -> u32 {

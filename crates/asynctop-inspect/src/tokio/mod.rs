@@ -6,6 +6,8 @@
 //! processes.
 
 pub mod list;
+pub mod pool;
+pub mod queues;
 mod read_ahead;
 pub mod runtime;
 pub mod scan;

@@ -1,0 +1,187 @@
+//! Where scheduled tasks wait for their poll, and closures for a thread.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    inspect::{
+        blocks::{Block, Offsets},
+        open::Process,
+        tasks::Found,
+        types::{Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue},
+    },
+    tokio::{
+        pool::{self, Pool},
+        queues::{LocalQueues, injected},
+        task::{RawTask, StateKind},
+    },
+};
+
+/// Words of a thread-local block on each side of the runtime's handle, among which the pointer to
+/// the worker's context is.
+const NEAR: usize = 16;
+
+/// The tasks in the queues of one runtime, by address.
+struct Queued {
+    local: Vec<Vec<u64>>,
+    lifo: Vec<Option<u64>>,
+    injected: Option<Vec<u64>>,
+}
+
+impl Process {
+    /// Reads the queues of all runtimes. `worker_of` has each thread's runtime and worker.
+    pub(super) fn add_queues(
+        &self,
+        blocks: &[Block],
+        offsets: &HashMap<usize, Offsets>,
+        worker_of: &HashMap<u32, (usize, usize)>,
+        found: &mut Found,
+        checks: &mut Vec<Check>,
+    ) {
+        for index in 0..found.runtimes.len() {
+            let scheduled = scheduled(found, index);
+            // What leads to each worker's context.
+            let near = |worker| -> Vec<u64> {
+                let is_own = |block: &&Block| worker_of.get(&block.tid) == Some(&(index, worker));
+                let own = blocks.iter().filter(is_own).filter_map(|block| {
+                    let handle = offsets.get(&block.module)?.handle;
+                    let range = handle.saturating_sub(NEAR)..block.words.len().min(handle + NEAR);
+                    block.words.get(range)
+                });
+                own.flatten().copied().collect()
+            };
+            let read = self.read_queues(&found.runtimes[index], &scheduled, near);
+            let capability = format!("queues of runtime {index}");
+            let info = &mut found.runtimes[index];
+            let queued = match read {
+                Ok(queued) => queued,
+                Err(reason) => {
+                    if info.flavor == Flavor::MultiThread {
+                        checks.push(Check::failed(&capability, reason));
+                    }
+                    info.no_queues = Some(reason.into());
+                    continue;
+                }
+            };
+            let places = places(&queued);
+            let missing = scheduled.iter().filter(|task| !places.contains_key(task)).count();
+            // Each task in a queue is scheduled, so if all of those are elsewhere, none is in it.
+            let rest = (missing == 0).then_some(0);
+            info.queues = Some(QueueLengths {
+                local: queued.local.iter().map(Vec::len).collect(),
+                injection: queued.injected.as_ref().map(Vec::len).or(rest),
+            });
+            let placed = scheduled.len() - missing;
+            let detail = format!("{placed} of {} scheduled tasks are in one", scheduled.len());
+            checks.push(Check::passed(&capability, detail));
+            let own = found.tasks.iter_mut().filter(|task| task.runtime == Some(index));
+            for task in own.filter(|task| task.state == StateKind::Scheduled) {
+                task.queue = places.get(&task.address).copied();
+            }
+        }
+    }
+
+    /// Reads the counters of all blocking pools.
+    pub(super) fn add_pools(&mut self, found: &mut Found, checks: &mut Vec<Check>) {
+        let is_constant = |address: u64| {
+            let mut modules = self.modules.iter();
+            let module = modules.find(|module| module.range.contains(&address));
+            module.is_some_and(|module| !module.is_code(address))
+        };
+        for (index, runtime) in found.runtimes.iter_mut().enumerate() {
+            // The thread of a current-thread runtime is not one of the pool.
+            let workers = match runtime.flavor {
+                Flavor::MultiThread => runtime.workers.len() as u64,
+                Flavor::CurrentThread => 0,
+                _ => {
+                    runtime.no_pool = Some("the number of its workers is not known".into());
+                    continue;
+                }
+            };
+            let capability = format!("blocking pool of runtime {index}");
+            let (memory, handle) = (&*self.identity, runtime.handle);
+            let known = self.pools.get(&handle).copied();
+            let place = known.or_else(|| pool::find(memory, handle, workers, is_constant));
+            let pool = place.and_then(|place| pool::read(memory, place, workers, is_constant));
+            match (place, pool) {
+                (Some(place), Some(_)) => self.pools.insert(handle, place),
+                _ => self.pools.remove(&handle),
+            };
+            match pool {
+                Some(Pool { limit, threads, idle, queued }) => {
+                    let detail = format!("{threads} of at most {limit} threads");
+                    checks.push(Check::passed(&capability, detail));
+                    runtime.pool = Some(PoolInfo { limit, threads, idle, queued });
+                }
+                None => {
+                    let reason = "no counters of a known layout were found";
+                    checks.push(Check::failed(&capability, reason));
+                    runtime.no_pool = Some(reason.into());
+                }
+            }
+        }
+    }
+
+    fn read_queues(
+        &self,
+        runtime: &RuntimeInfo,
+        scheduled: &HashSet<u64>,
+        near: impl Fn(usize) -> Vec<u64>,
+    ) -> Result<Queued, &'static str> {
+        match runtime.flavor {
+            Flavor::MultiThread => {}
+            Flavor::Unknown => return Err("the number of its workers is not known"),
+            _ => return Err("only the queues of multi-thread runtimes are read"),
+        }
+        let memory = &*self.identity;
+        let workers = runtime.workers.len();
+        let queues = LocalQueues::find(memory, runtime.handle, workers)
+            .ok_or("no queues of a known layout were found")?;
+        let local = queues.read(memory).ok_or("they are no longer there")?;
+        let all: Vec<u64> = local.tasks.iter().flatten().copied().collect();
+        let tasks = RawTask::read_many(memory, &all, &self.vtables);
+        let is_own = |task: &Option<RawTask>| {
+            task.as_ref().is_some_and(|task| task.scheduler == runtime.handle)
+        };
+        // A task that has left its queue meanwhile may have ended.
+        if !tasks.iter().all(is_own) && queues.are_unchanged(memory, &local) {
+            return Err("what is in them is not all tasks of this runtime");
+        }
+        let local = local.tasks;
+        let mut rest = scheduled.clone();
+        all.iter().for_each(|task| {
+            rest.remove(task);
+        });
+        let lists = self.known.get(&runtime.handle).map(|known| known.lists.lists.as_slice());
+        let others = lists.unwrap_or_default().iter().map(|list| list.head).collect();
+        let injected = injected(memory, runtime.handle, &rest, &others);
+        injected.iter().flatten().for_each(|task| {
+            rest.remove(task);
+        });
+        let slot = |worker| match rest.is_empty() {
+            true => None,
+            false => queues.lifo(memory, worker, &near(worker), &rest),
+        };
+        Ok(Queued { local, lifo: (0..workers).map(slot).collect(), injected })
+    }
+}
+
+/// The addresses of a runtime's tasks that are scheduled.
+fn scheduled(found: &Found, runtime: usize) -> HashSet<u64> {
+    let own = found.tasks.iter().filter(|task| {
+        task.runtime == Some(runtime)
+            && task.kind == TaskKind::Task
+            && task.state == StateKind::Scheduled
+    });
+    own.map(|task| task.address).collect()
+}
+
+/// The queue of each task.
+fn places(queued: &Queued) -> HashMap<u64, TaskQueue> {
+    let local = queued.local.iter().enumerate().flat_map(|(worker, tasks)| {
+        tasks.iter().map(move |task| (*task, TaskQueue::Local { worker }))
+    });
+    let lifo = queued.lifo.iter().enumerate();
+    let lifo = lifo.filter_map(|(worker, task)| Some(((*task)?, TaskQueue::Lifo { worker })));
+    let injected = queued.injected.iter().flatten().map(|task| (*task, TaskQueue::Injection));
+    local.chain(lifo).chain(injected).collect()
+}
