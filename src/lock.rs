@@ -1,7 +1,4 @@
 //! Locks whose data stays valid if a thread panics while it holds them.
-//!
-//! Workloads that demonstrate locks call the standard library themselves: in their stacks, this
-//! function would stand where theirs belongs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
