@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 #[cfg(feature = "attach")]
-use asynctop::source::Address;
+use asynctop::source::{Address, attach};
 #[cfg(feature = "inspect")]
 use asynctop::{cli::DumpArgs, inspect};
 use asynctop::{
@@ -21,6 +21,7 @@ use asynctop::{
     dashboard,
     gate::Gate,
     headless, signals,
+    source::{Source, lab},
 };
 use asynctop_lab::{compare, console};
 
@@ -91,13 +92,23 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     options.program = env::current_exe().ok();
     block_signals()?;
     options.console = lab.console().map(console::serve).transpose()?;
-    if wants_screen(watch)? {
-        dashboard::run(options, &watch.dashboard(hog, no_color()))?;
+    let wants_screen = wants_screen(watch)?;
+    show(lab::open(options, watch.thresholds().watch())?, watch, hog, wants_screen)
+}
+
+/// Shows the targets on a screen or in a report.
+fn show(
+    sources: Vec<Box<dyn Source>>,
+    watch: &WatchArgs,
+    hog: bool,
+    wants_screen: bool,
+) -> anyhow::Result<ExitCode> {
+    if wants_screen {
+        dashboard::run(sources, &watch.dashboard(hog, no_color()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let plan = watch.plan(hog);
     let mut out = BufWriter::new(io::stdout().lock());
-    Ok(verdict(&headless::run(options, &plan, &mut out)?))
+    Ok(verdict(&headless::run(sources, &watch.plan(hog), &mut out)?))
 }
 
 /// Called before the first thread is started. Until then signals have their default action, as in
@@ -115,12 +126,8 @@ fn verdict(gate: &Gate) -> ExitCode {
 #[cfg(feature = "attach")]
 fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     block_signals()?;
-    if wants_screen(watch)? {
-        dashboard::attach(addresses, &watch.dashboard(false, no_color()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut out = BufWriter::new(io::stdout().lock());
-    Ok(verdict(&headless::attach(addresses, &watch.plan(false), &mut out)?))
+    let wants_screen = wants_screen(watch)?;
+    show(attach::open(addresses)?, watch, false, wants_screen)
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {

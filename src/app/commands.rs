@@ -1,18 +1,21 @@
-//! What is asked of the lab and of the sampler, and what is asked back first.
+//! Commands to the targets, and the questions before them.
 
 use std::time::Duration;
 
-use asynctop_lab::Command;
-
 use super::{App, Effect, Overlay, Prompt, Screen};
+use crate::snapshot::{Command, LabCommand};
 
 /// The intervals to choose from.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
 impl App {
+    pub(super) fn lab(&self, command: LabCommand) -> Option<Effect> {
+        Some(Effect::Send(self.target()?.id, Command::Lab(command)))
+    }
+
     pub(super) fn workload(
         &mut self,
-        command: fn(usize) -> Command,
+        command: fn(usize) -> LabCommand,
         now: Duration,
     ) -> Option<Effect> {
         if self.screen != Screen::Lab {
@@ -20,7 +23,7 @@ impl App {
             return None;
         }
         match self.workloads.key() {
-            Some(position) => Some(Effect::Lab(command(*position))),
+            Some(position) => self.lab(command(*position)),
             None => {
                 self.move_by(1);
                 self.say("select a workload with ↑ and ↓", now);
@@ -35,7 +38,7 @@ impl App {
         let can = |at: &usize| workloads.get(*at).is_some_and(|workload| workload.mode.is_some());
         let selected = self.workloads.key().copied().filter(|_| self.screen == Screen::Lab);
         match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
-            Some(position) => Some(Effect::Lab(Command::SwitchMode(position))),
+            Some(position) => self.lab(LabCommand::SwitchMode(position)),
             None => {
                 self.say("no workload of this scenario has modes", now);
                 None
@@ -61,17 +64,17 @@ impl App {
         self.prompt = Prompt::Cancel { key, name: task.meta.name.clone() };
     }
 
-    /// Asks the task whose details are open where it waits; its answer comes with a snapshot.
-    pub(super) fn ask_where(&mut self, now: Duration) {
+    /// Requests the await point of the task whose details are open.
+    pub(super) fn ask_where(&mut self, now: Duration) -> Option<Effect> {
         let Overlay::Task { key, .. } = self.overlay else {
             self.say("open a task with Enter to show its await point", now);
-            return;
+            return None;
         };
         if self.is_frozen() {
             self.say("the screen is frozen: Space resumes", now);
-            return;
+            return None;
         }
-        self.asked = Some((key, self.asked.map_or(0, |(_, number)| number + 1)));
+        Some(Effect::Send(key.target, Command::AwaitPoint(key.id)))
     }
 
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {

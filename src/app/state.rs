@@ -89,8 +89,10 @@ pub struct App {
     pub interval: Duration,
     /// The hog is to come on as soon as there is a baseline.
     pub release_hog: bool,
-    /// The task that was asked last where it waits, and how many were before.
+    /// The latest request for an await point: the task, and the number of the request.
     pub(super) asked: Option<(TaskKey, u64)>,
+    /// Requests whose answers have not been shown.
+    pub(super) requests: Vec<u64>,
     /// The target that was selected on the previous screen.
     pub(super) last_selected: TargetId,
     pub(super) model: Model,
@@ -126,6 +128,7 @@ impl App {
             interval,
             release_hog: false,
             asked: None,
+            requests: Vec::new(),
             last_selected: TargetId::default(),
             model: Model::default(),
             frozen: None,
@@ -269,7 +272,6 @@ impl App {
                 || self.screen == Screen::Resources
                 || matches!(self.overlay, Overlay::Resource { .. }),
             timeline: self.screen == Screen::Timeline,
-            awaits: self.asked.filter(|(key, _)| task == Some(*key)),
         }
     }
 
@@ -309,9 +311,9 @@ impl App {
         self.model().targets().len() > 1
     }
 
-    /// Whether the task with this key, whose details are open, was asked where it waits.
-    pub fn has_asked(&self, key: TaskKey) -> bool {
-        self.asked.is_some_and(|(asked, _)| asked == key)
+    /// The number of the latest request, if that was for the await point of this task.
+    pub fn await_request(&self, key: TaskKey) -> Option<u64> {
+        self.asked.filter(|(asked, _)| *asked == key).map(|(_, request)| request)
     }
 
     /// Says something for a few seconds.

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{
     Action, Effect, Overlay, Screen,
-    fixture::{S, Stage},
+    fixture::{S, Stage, to_lab},
     keymap::KEYMAP,
     state::key_of,
 };
 use crate::{
     model::{Column, GroupColumn, RuleId, Subscription},
+    snapshot::LabCommand,
     view,
 };
 
@@ -148,15 +148,15 @@ fn lab_keys_become_commands() {
     stage.keys("bB[]f");
     let asked: Vec<_> = stage.effects.drain(..).collect();
     let expected = [
-        Command::ToggleHog,
-        Command::NextHogKind,
-        Command::HoldShorter,
-        Command::HoldLonger,
-        Command::SwitchFlavor,
+        LabCommand::ToggleHog,
+        LabCommand::NextHogKind,
+        LabCommand::HoldShorter,
+        LabCommand::HoldLonger,
+        LabCommand::SwitchFlavor,
     ];
-    assert_eq!(asked, expected.map(Effect::Lab));
+    assert_eq!(asked, expected.map(to_lab));
     stage.keys("6jj+-");
-    assert_eq!(stage.effects, [Command::Raise(1), Command::Lower(1)].map(Effect::Lab));
+    assert_eq!(stage.effects, [LabCommand::Raise(1), LabCommand::Lower(1)].map(to_lab));
 }
 
 #[test]
@@ -175,10 +175,10 @@ fn intervals_have_an_end() {
 #[test]
 fn a_message_fades() {
     let mut stage = Stage::new();
-    stage.app.answer("hog on".into(), stage.now);
+    stage.answer("hog on");
     let bar = stage.screen(80, 24).lines().last().expect("a last line").to_owned();
     assert!(bar.ends_with(" hog on") && bar.contains("q quit"), "{bar}");
-    stage.app.answer("x".repeat(70), stage.now);
+    stage.answer("x".repeat(70));
     assert!(stage.screen(80, 24).ends_with(&format!(" {}\n", "x".repeat(70))));
     stage.pass(6 * S);
     assert!(stage.screen(80, 24).contains("q quit"));
@@ -196,7 +196,7 @@ fn failure_is_shown_once_in_the_message_line() {
     let failed = failed.into();
     stage.show(&failed);
     assert!(stage.screen(80, 24).ends_with(&sentence));
-    stage.app.answer("hog on".into(), stage.now);
+    stage.answer("hog on");
     stage.show(&failed);
     assert!(stage.screen(80, 24).ends_with(" hog on\n"));
 }
@@ -217,7 +217,7 @@ fn what_is_clicked_is_selected_sorted_or_pressed() {
     assert_eq!(selected.map(|task| &*task.meta.name), Some("conn-6"));
     click(&mut stage, "MAX POLL");
     assert_eq!(stage.app.query.sort, Column::MaxPoll);
-    assert_eq!(click(&mut stage, "b hog"), Some(Effect::Lab(Command::ToggleHog)));
+    assert_eq!(click(&mut stage, "b hog"), Some(to_lab(LabCommand::ToggleHog)));
     click(&mut stage, "3 Workers");
     assert_eq!(stage.app.screen, Screen::Workers);
     assert_eq!(click(&mut stage, "q quit"), Some(Effect::Quit));

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
-use crate::model::{Model, Snapshot, TargetModel};
+use crate::{
+    model::{Model, Snapshot, TargetId, TargetModel},
+    snapshot::{Command, LabCommand, Outcome},
+};
 
 /// Minimum baseline before a hog restarts automatically.
 const MIN_BASELINE_NS: u64 = 1_000_000_000;
@@ -14,8 +16,8 @@ const MIN_BASELINE_NS: u64 = 1_000_000_000;
 /// What the loop has to do for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask this of the lab.
-    Lab(Command),
+    /// Send a command to a target; [`App::sent`] takes the number of the request.
+    Send(TargetId, Command),
     /// Take snapshots at this interval.
     Interval(Duration),
     /// Forget what the terminal shows and draw all of it.
@@ -32,6 +34,7 @@ impl App {
         if let Some(failure) = self.new_failure(snapshot) {
             self.say(failure, now);
         }
+        self.show_answers(snapshot, now);
         let id = self.selected_id();
         let epoch = |model: &Model| model.target(id).map(|model| model.target().epoch);
         let last_epoch = epoch(&self.model);
@@ -70,7 +73,8 @@ impl App {
             return None;
         }
         self.release_hog = false;
-        Some(Effect::Lab(Command::ReleaseHog))
+        let id = target.target().id;
+        Some(Effect::Send(id, Command::Lab(LabCommand::ReleaseHog)))
     }
 
     /// Lets a message fade.
@@ -80,9 +84,26 @@ impl App {
         }
     }
 
-    /// Says what the lab answered.
-    pub fn answer(&mut self, sentence: String, now: Duration) {
-        self.say(sentence, now);
+    /// A command was sent: its answer will have this number.
+    pub fn sent(&mut self, target: TargetId, command: &Command, request: u64) {
+        match command {
+            Command::Lab(_) => self.requests.push(request),
+            Command::AwaitPoint(task) => {
+                let model = self.model.target(target);
+                self.asked = model.map(|model| (model.target().task_key(*task), request));
+            }
+        }
+    }
+
+    /// Shows the answers to commands.
+    fn show_answers(&mut self, snapshot: &Snapshot, now: Duration) {
+        for answer in snapshot.targets.iter().flat_map(|target| &target.answers) {
+            let Outcome::Message(message) = &answer.outcome else { continue };
+            if let Some(at) = self.requests.iter().position(|sent| *sent == answer.request) {
+                self.requests.swap_remove(at);
+                self.say(&**message, now);
+            }
+        }
     }
 
     /// A key was pressed.
@@ -98,7 +119,8 @@ impl App {
                 None
             }
             Prompt::Cancel { key: task, .. } if action == Some(Action::Cancel) => {
-                Some(Effect::Lab(Command::Cancel(task.id)))
+                let command = Command::Lab(LabCommand::Cancel(task.id));
+                Some(Effect::Send(task.target, command))
             }
             // Any other key takes the question back, and Esc does only that.
             Prompt::Cancel { .. } if action == Some(Action::Back) => None,
@@ -167,10 +189,10 @@ impl App {
             Action::Right if timeline => self.move_cursor(1, now),
             Action::Left if timeline => self.move_cursor(-1, now),
             Action::Right if self.screen == Screen::Lab => {
-                return Some(Effect::Lab(Command::NextHogKind));
+                return self.lab(LabCommand::NextHogKind);
             }
             Action::Left if self.screen == Screen::Lab => {
-                return Some(Effect::Lab(Command::PreviousHogKind));
+                return self.lab(LabCommand::PreviousHogKind);
             }
             Action::Right => self.sort(1, now),
             Action::Left => self.sort(-1, now),
@@ -183,25 +205,25 @@ impl App {
             Action::Freeze => self.freeze(),
             Action::Help => self.toggle_help(),
             Action::Cancel => self.ask_to_cancel(now),
-            Action::AskWhere => self.ask_where(now),
+            Action::AskWhere => return self.ask_where(now),
             Action::Faster => return self.change_interval(false, now),
             Action::Slower => return self.change_interval(true, now),
             Action::ToggleHog => {
                 self.release_hog = false;
-                return Some(Effect::Lab(Command::ToggleHog));
+                return self.lab(LabCommand::ToggleHog);
             }
-            Action::NextHogKind => return Some(Effect::Lab(Command::NextHogKind)),
-            Action::HoldLonger => return Some(Effect::Lab(Command::HoldLonger)),
-            Action::HoldShorter => return Some(Effect::Lab(Command::HoldShorter)),
-            Action::SwitchFlavor => return Some(Effect::Lab(Command::SwitchFlavor)),
+            Action::NextHogKind => return self.lab(LabCommand::NextHogKind),
+            Action::HoldLonger => return self.lab(LabCommand::HoldLonger),
+            Action::HoldShorter => return self.lab(LabCommand::HoldShorter),
+            Action::SwitchFlavor => return self.lab(LabCommand::SwitchFlavor),
             Action::Raise if timeline => self.zoom(true, now),
             Action::Lower if timeline => self.zoom(false, now),
-            Action::Raise => return self.workload(Command::Raise, now),
-            Action::Lower => return self.workload(Command::Lower, now),
-            Action::Pause => return self.workload(Command::Pause, now),
-            Action::Restart => return self.workload(Command::Restart, now),
-            Action::MoreWorkers => return Some(Effect::Lab(Command::MoreWorkers)),
-            Action::FewerWorkers => return Some(Effect::Lab(Command::FewerWorkers)),
+            Action::Raise => return self.workload(LabCommand::Raise, now),
+            Action::Lower => return self.workload(LabCommand::Lower, now),
+            Action::Pause => return self.workload(LabCommand::Pause, now),
+            Action::Restart => return self.workload(LabCommand::Restart, now),
+            Action::MoreWorkers => return self.lab(LabCommand::MoreWorkers),
+            Action::FewerWorkers => return self.lab(LabCommand::FewerWorkers),
             Action::SwitchMode => return self.switch_mode(now),
             Action::Redraw => return Some(Effect::Redraw),
             Action::Suspend => return Some(Effect::Suspend),

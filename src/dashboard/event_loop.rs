@@ -5,22 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop_lab::Command;
 use crossterm::event::{self as terminal, MouseButton, MouseEventKind};
 use ratatui::{Terminal, backend::Backend, layout::Size};
 
 use crate::{
     app::{App, Effect, Event},
-    model::Subscription,
+    model::{Subscription, TargetId},
     signals::Notice,
+    snapshot::Command,
     term::{self, Access},
     view,
 };
 
 /// The actions of the event loop outside the state. None of them may wait for the watched runtime.
 pub(super) trait Control {
-    /// Executes a command of the lab; the answer is shown.
-    fn lab(&mut self, command: Command) -> String;
+    /// Sends a command to a target; returns the number of the request.
+    fn send(&mut self, target: TargetId, command: Command) -> Option<u64>;
     /// Sets the interval between snapshots.
     fn set_interval(&mut self, interval: Duration);
     /// Sets the optional parts of snapshots.
@@ -73,9 +73,10 @@ where
             let now = started.elapsed();
             app.tick(now);
             match take(app, event, size, now) {
-                Some(Effect::Lab(command)) => {
-                    let sentence = control.lab(command);
-                    app.answer(sentence, now);
+                Some(Effect::Send(target, command)) => {
+                    if let Some(request) = control.send(target, command.clone()) {
+                        app.sent(target, &command, request);
+                    }
                 }
                 Some(Effect::Interval(interval)) => control.set_interval(interval),
                 Some(Effect::Redraw) => control.resume(),

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use asynctop_lab::Command;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent};
 use ratatui::{Terminal, backend::TestBackend};
 
@@ -16,8 +15,9 @@ use crate::{
         App, Event, Settings,
         fixture::{World, text},
     },
-    model::Subscription,
+    model::{Subscription, TargetId},
     signals::Notice,
+    snapshot::Command,
     term::Access,
 };
 
@@ -26,9 +26,9 @@ use crate::{
 struct Asked(Vec<String>);
 
 impl Control for Asked {
-    fn lab(&mut self, command: Command) -> String {
+    fn send(&mut self, _: TargetId, command: Command) -> Option<u64> {
         self.0.push(format!("{command:?}"));
-        "hog on: spin, never yields".into()
+        Some(7)
     }
 
     fn set_interval(&mut self, interval: Duration) {
@@ -87,7 +87,7 @@ fn the_loop_hands_out_what_the_state_asks_for() {
     run_over(events.concat(), &mut asked);
     assert_eq!(
         asked.0,
-        ["ToggleHog", "100ms", "suspend", "resume", "Some(24)"],
+        ["Lab(ToggleHog)", "100ms", "suspend", "resume", "Some(24)"],
         "and no key after q"
     );
 }
@@ -96,8 +96,8 @@ fn the_loop_hands_out_what_the_state_asks_for() {
 struct InBackground;
 
 impl Control for InBackground {
-    fn lab(&mut self, _: Command) -> String {
-        String::new()
+    fn send(&mut self, _: TargetId, _: Command) -> Option<u64> {
+        None
     }
 
     fn set_interval(&mut self, _: Duration) {}

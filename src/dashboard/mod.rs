@@ -1,5 +1,5 @@
-//! The dashboard: sources, the collector, the event loop and, if it is the target, a lab.
-//! Everything that can fail is done before the terminal is changed.
+//! The dashboard: the collector and the event loop. Everything that can fail is done before the
+//! terminal is changed.
 
 mod event_loop;
 #[cfg(test)]
@@ -13,20 +13,16 @@ use std::{
 };
 
 use anyhow::anyhow;
-use asynctop_lab::{Command, Lab, LabOptions, LabSampler};
 
 use crate::{
     app::{App, Event, Settings},
-    model::{Subscription, Thresholds},
+    model::{Subscription, TargetId, Thresholds},
+    snapshot::Command,
     source::{Collector, CollectorHandle, Source},
     term::{self, Access},
-    watch::Watchdog,
 };
 
 use event_loop::Control;
-
-#[cfg(feature = "attach")]
-use crate::source::{Address, Connections};
 
 /// How to show it.
 #[derive(Clone, Debug)]
@@ -45,18 +41,14 @@ pub struct Options {
     pub hog: bool,
 }
 
-/// What the loop can ask of the world.
-struct World<'a> {
-    lab: Option<&'a Lab>,
+/// The effects of the event loop.
+struct World {
     collector: CollectorHandle,
 }
 
-impl Control for World<'_> {
-    fn lab(&mut self, command: Command) -> String {
-        match self.lab {
-            Some(lab) => lab.execute(command),
-            None => "not available: this target is not the lab".to_owned(),
-        }
+impl Control for World {
+    fn send(&mut self, target: TargetId, command: Command) -> Option<u64> {
+        self.collector.send(target, command)
     }
 
     fn set_interval(&mut self, interval: Duration) {
@@ -80,50 +72,17 @@ impl Control for World<'_> {
     }
 }
 
-/// Runs a lab and shows it until the user has seen enough.
+/// Shows the targets of these sources until the user quits.
 ///
 /// # Errors
-/// If the lab does not start, or the terminal fails.
-pub fn run(lab: LabOptions, options: &Options) -> anyhow::Result<()> {
-    let registry = lab.registry;
-    let lab = Lab::start(lab)?;
-    let watchdog = Watchdog::start(registry, options.thresholds.watch())
-        .map_err(|error| anyhow!("cannot start the watchdog: {error}; try fewer workers"))?;
-    let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-    let result = show(vec![Box::new(source)], Some(&lab), options, |_| ());
-    lab.shutdown();
-    result
-}
-
-/// Watches programs with console-subscriber until the user has seen enough.
-///
-/// # Errors
-/// If the terminal fails. A target that does not answer is shown, and is no error.
-#[cfg(feature = "attach")]
-pub fn attach(addresses: &[Address], options: &Options) -> anyhow::Result<()> {
-    let connections = Connections::open(addresses)
-        .map_err(|error| anyhow!("cannot start the client: {error}; try a higher `ulimit -n`"))?;
-    let Connections { sources, on_change } = connections;
-    let sources = sources.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
-    // A change of a connection is shown at once, not at the end of the interval.
-    let request = |collector: CollectorHandle| on_change.set(move |id| collector.request(id));
-    show(sources.collect(), None, options, request)
-}
-
-/// Shows the targets of sources. `started` gets a handle to the collector before anything is shown.
-fn show(
-    sources: Vec<Box<dyn Source>>,
-    lab: Option<&Lab>,
-    options: &Options,
-    started: impl FnOnce(CollectorHandle),
-) -> anyhow::Result<()> {
+/// If the terminal fails, or a thread cannot be started.
+pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     let snapshots = sender.clone();
     let collector = Collector::start(sources, options.interval, move |snapshot| {
         snapshots.send(Event::Snapshot(snapshot)).is_ok()
     })
     .map_err(|error| anyhow!("cannot start the sampler thread: {error}; try fewer workers"))?;
-    started(collector.handle());
     term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {
@@ -133,7 +92,7 @@ fn show(
     let mut app =
         App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
-    let mut world = World { lab, collector: collector.handle() };
+    let mut world = World { collector: collector.handle() };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = event_loop::run(&mut screen, &events, &mut app, &mut world);

@@ -1,13 +1,12 @@
-//! Watching without a screen: look, wait, look again, and write a report at the end.
+//! Watching without a screen: samples at an interval, and a report at the end.
 //!
-//! The looking is done on the thread that calls, which is none of the runtime's: a hog may
-//! hold every worker, and the report comes all the same, and in time. This room knows sources,
-//! the model and the reports; it knows no terminal.
+//! Samples are taken on the calling thread, which no runtime uses: the report is in time even if a
+//! hog blocks every worker. This folder depends on the sources, the model and the reports, not on the
+//! terminal.
 
 mod error;
 mod plan;
 mod run;
-#[cfg(feature = "attach")]
 mod targets;
 
 use std::{
@@ -15,55 +14,31 @@ use std::{
     sync::mpsc::{self, Receiver},
 };
 
-use asynctop_lab::{Lab, LabOptions, LabSampler};
-
-#[cfg(feature = "attach")]
-use crate::source::{Address, Connections, Source};
 use crate::{
     gate::Gate,
     signals::{self, Notice},
-    watch::Watchdog,
+    source::Source,
 };
 pub use error::HeadlessError;
 pub use plan::Plan;
 use run::Run;
 
-/// Runs a lab as planned, writes the report to `out`, and returns the gate: whether the run
-/// has failed. An interrupt (SIGINT, SIGTERM,
-/// SIGHUP, SIGQUIT) ends the run early, with the report; a second one ends the program.
-///
-/// # Errors
-/// If the lab does not start or `out` cannot be written. Nobody reading any more is no
-/// error: it ends the run.
-pub fn run(options: LabOptions, plan: &Plan, out: &mut impl Write) -> Result<Gate, HeadlessError> {
-    let interrupted = interrupts().map_err(HeadlessError::Signals)?;
-    let registry = options.registry;
-    let lab = Lab::start(options)?;
-    let watchdog = Watchdog::start(registry, plan.thresholds.watch());
-    let watchdog = watchdog.map_err(HeadlessError::Watchdog)?;
-    let source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-    let mut run = Run::new(Some(&lab), plan, vec![Box::new(source)], interrupted);
-    run.watchdog = Some(watchdog.handle());
-    run.write(out)?;
-    Ok(run.gate)
-}
-
-/// Watches programs with console-subscriber as planned and writes the report to `out`. The
-/// run begins with the first answer, which may take as long as the run.
+/// Watches the targets of these sources as planned, writes the report to `out`, and returns the
+/// gate: whether the run has failed. The run begins when a target has answered, which may take as
+/// long as the run. An interrupt (SIGINT, SIGTERM, SIGHUP, SIGQUIT) ends the run early, with the
+/// report; a second one ends the program.
 ///
 /// # Errors
 /// If `out` cannot be written, or a target never answers: there is a report then if another one
-/// did, and no error if the gate has been fired anyway.
-#[cfg(feature = "attach")]
-pub fn attach(
-    addresses: &[Address],
+/// did, and no error if the gate has been fired anyway. A reader that closes the pipe is not an
+/// error: it ends the run.
+pub fn run(
+    sources: Vec<Box<dyn Source>>,
     plan: &Plan,
     out: &mut impl Write,
 ) -> Result<Gate, HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
-    let connections = Connections::open(addresses).map_err(HeadlessError::Attach)?;
-    let sources = connections.sources.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
-    let mut run = Run::new(None, plan, sources.collect(), interrupted);
+    let mut run = Run::new(plan, sources, interrupted);
     if !run.wait_for_a_target() {
         return Err(HeadlessError::NoAnswer(run.silence().unwrap_or_default()));
     }

@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop_lab::{Command, Lab};
-
 use super::{
     HeadlessError, Plan,
     plan::{baseline, pause},
@@ -20,8 +18,8 @@ use crate::{
     gate::Gate,
     model::{LabStats, Model, Snapshot, Subscription},
     report::{Format, Phase, Summary, csv, json, text},
+    snapshot::{Command, LabCommand, Outcome},
     source::{Source, sample_all},
-    watch::WatchHandle,
 };
 
 /// A report waits this long for the names of its last stacks. The first ones of a large program
@@ -30,8 +28,6 @@ const NAMES: Duration = Duration::from_secs(2);
 
 /// A run on its way.
 pub(super) struct Run<'a> {
-    lab: Option<&'a Lab>,
-    pub(super) watchdog: Option<&'a WatchHandle>,
     pub(super) plan: &'a Plan,
     sources: Vec<Box<dyn Source>>,
     pub(super) model: Model,
@@ -62,14 +58,11 @@ enum End {
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        lab: Option<&'a Lab>,
         plan: &'a Plan,
         sources: Vec<Box<dyn Source>>,
         interrupted: Receiver<()>,
     ) -> Self {
         Run {
-            lab,
-            watchdog: None,
             plan,
             sources,
             model: Model::with_thresholds(plan.thresholds.clone()),
@@ -106,13 +99,9 @@ impl<'a> Run<'a> {
         if self.plan.hog {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
             if end == End::Time {
-                let said = self.lab.map(|lab| lab.execute(Command::ToggleHog));
-                let is_off = |snapshot: Arc<Snapshot>| {
-                    let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
-                    labs.any(|lab| lab.hog.on_since_ns.is_none())
-                };
-                if is_off(self.look()) && self.failure.is_none() {
-                    self.no_hog = said;
+                let failure = self.start_hog();
+                if failure.is_some() && self.failure.is_none() {
+                    self.no_hog = failure;
                     return Ok(());
                 }
                 self.phase("with-hog", until, out)?;
@@ -120,8 +109,9 @@ impl<'a> Run<'a> {
         } else {
             self.phase("run", until, out)?;
         }
-        if let Some(watchdog) = self.watchdog {
-            watchdog.settle(NAMES);
+        let settled =
+            self.sources.iter_mut().filter_map(|source| source.settle(NAMES).then_some(()));
+        if settled.count() > 0 {
             self.look();
         }
         let model = self.model_since(self.phase_first.as_ref());
@@ -190,6 +180,21 @@ impl<'a> Run<'a> {
         first.map_or_else(|| self.model.clone(), |first| self.model.with_rates_since(first))
     }
 
+    /// Starts the hog of the lab. Returns the reason if that fails.
+    fn start_hog(&mut self) -> Option<String> {
+        const REQUEST: u64 = 0;
+        let controls = self.sources.iter().filter_map(|source| source.control());
+        controls.for_each(|lab| lab.send(REQUEST, Command::Lab(LabCommand::ToggleHog)));
+        let snapshot = self.look();
+        let target = snapshot.targets.iter().find(|target| target.lab.is_some())?;
+        let is_on = target.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_some());
+        let answer = target.answers.iter().find(|answer| answer.request == REQUEST);
+        match answer.map(|answer| &answer.outcome) {
+            Some(Outcome::Message(message)) if !is_on => Some(message.to_string()),
+            _ => None,
+        }
+    }
+
     /// Takes a snapshot.
     pub(super) fn look(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
@@ -251,7 +256,7 @@ mod tests {
             fail_on: Vec::new(),
         };
         let (_not_interrupted, interrupted) = mpsc::channel();
-        let mut run = Run::new(None, &plan, vec![Box::new(Steady::default())], interrupted);
+        let mut run = Run::new(&plan, vec![Box::new(Steady::default())], interrupted);
         let mut out = Vec::new();
         run.write(&mut out).expect("a Vec takes everything");
         let documents = serde_json::Deserializer::from_slice(&out).into_iter();

@@ -116,7 +116,7 @@ pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>
         machine: None,
         long_polls: Vec::new(),
         samples: Vec::new(),
-        await_point: None,
+        answers: Vec::new(),
         resources: None,
         lab: None,
     }

@@ -2,15 +2,18 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Source, assemble};
+use super::{Control, Source, assemble};
 use crate::{
     lock::lock,
-    snapshot::{Snapshot, Subscription, Target, TargetId},
+    snapshot::{Command, Snapshot, Subscription, Target, TargetId},
 };
 
 /// Minimum time between two samples of a source, so that a key that repeats and changes the
@@ -42,22 +45,23 @@ const ASSEMBLY: Duration = Duration::from_millis(20);
 /// println!("{} tasks", snapshots.recv()?.targets[0].tasks.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Collector {
     handle: CollectorHandle,
 }
 
 /// A handle to a running [`Collector`]. Its methods never block on a sample.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CollectorHandle(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     /// A sample may be due, or the collector ends.
     due: Condvar,
     /// A sample was taken, or the collector ends.
     sampled: Condvar,
+    /// Those of the sources, in their order.
+    controls: Vec<Option<Arc<dyn Control>>>,
+    requests: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -104,13 +108,24 @@ impl Collector {
             slots: vec![slot; sources.len()],
             stop: false,
         };
-        let shared =
-            Shared { state: Mutex::new(state), due: Condvar::new(), sampled: Condvar::new() };
+        let shared = Shared {
+            state: Mutex::new(state),
+            due: Condvar::new(),
+            sampled: Condvar::new(),
+            controls: sources.iter().map(|source| source.control()).collect(),
+            requests: AtomicU64::new(0),
+        };
         // Dropped on an error: that ends the threads that have been started.
         let collector = Collector { handle: CollectorHandle(Arc::new(shared)) };
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        for (at, source) in sources.into_iter().enumerate() {
+        for (at, mut source) in sources.into_iter().enumerate() {
             let handle = collector.handle();
+            let state = Arc::downgrade(&handle.0);
+            source.on_change(Box::new(move || {
+                if let Some(shared) = state.upgrade() {
+                    CollectorHandle(shared).request(at);
+                }
+            }));
             spawn("asynctop-sampler").spawn(move || handle.sample(at, source))?;
         }
         let handle = collector.handle();
@@ -128,6 +143,7 @@ impl Drop for Collector {
     /// Does not wait for the threads: `deliver` may be waiting for the caller.
     fn drop(&mut self) {
         self.handle.stop();
+        self.handle.0.controls.iter().flatten().for_each(|control| control.shutdown());
     }
 }
 
@@ -148,12 +164,21 @@ impl CollectorHandle {
         }
     }
 
-    /// Makes the next sample of a target due.
-    pub fn request(&self, target: TargetId) {
-        if let Some(slot) = self.lock().slots.get_mut(target.0 as usize) {
-            slot.is_requested = true;
-            self.0.due.notify_all();
-        }
+    /// Sends a command to a target, and makes its next sample due, which may contain the answer.
+    /// Returns the number of the request; `None` if the target takes no commands.
+    pub fn send(&self, target: TargetId, command: Command) -> Option<u64> {
+        let at = target.0 as usize;
+        let control = self.0.controls.get(at)?.as_ref()?;
+        let request = self.0.requests.fetch_add(1, Relaxed);
+        control.send(request, command);
+        self.request(at);
+        Some(request)
+    }
+
+    /// Makes the next sample of a source due.
+    fn request(&self, at: usize) {
+        self.lock().slots[at].is_requested = true;
+        self.0.due.notify_all();
     }
 
     fn stop(&self) {

@@ -1,12 +1,121 @@
-//! Sources in this process: the lab, and any runtime whose tasks the probe measures.
+//! Runtimes of this process: the lab, and any runtime whose tasks the probe measures.
 
-use asynctop_lab::LabSampler;
-
-use super::Source;
-use crate::{
-    probe::LocalSampler,
-    snapshot::{Subscription, Target},
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
+
+use asynctop_lab::{Lab, LabError, LabOptions, LabSampler};
+
+use super::{Control, Source};
+use crate::{
+    lock::lock,
+    probe::{LocalSampler, Registry},
+    snapshot::{Answer, AwaitPoint, Awaits, Command, Outcome, Subscription, Target},
+    watch::{WatchHandle, WatchOptions, Watchdog},
+};
+
+/// Why there is no lab to watch.
+#[derive(Debug, thiserror::Error)]
+pub enum LabSourceError {
+    /// The lab could not be started.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// Its watchdog could not be started.
+    #[error("cannot start the watchdog: {0}; try fewer workers")]
+    Watchdog(#[source] io::Error),
+}
+
+/// A lab and its watchdog, which end with this source.
+struct LabSource {
+    sampler: LabSampler,
+    control: Arc<LabControl>,
+    watchdog: Watchdog,
+}
+
+/// Executes commands at once and keeps the answers for the next samples.
+struct LabControl {
+    lab: Lab,
+    registry: &'static Registry,
+    watchdog: WatchHandle,
+    answers: Mutex<Vec<Answer>>,
+}
+
+/// Starts a lab and its watchdog.
+///
+/// # Errors
+/// If one of them cannot be started.
+pub fn open(
+    options: LabOptions,
+    watch: WatchOptions,
+) -> Result<Vec<Box<dyn Source>>, LabSourceError> {
+    let registry = options.registry;
+    let lab = Lab::start(options)?;
+    let watchdog = Watchdog::start(registry, watch).map_err(LabSourceError::Watchdog)?;
+    let handle = watchdog.handle().clone();
+    let sampler = LabSampler::new(&lab).with_watchdog(handle.clone());
+    let control = LabControl { lab, registry, watchdog: handle, answers: Mutex::default() };
+    Ok(vec![Box::new(LabSource { sampler, control: Arc::new(control), watchdog })])
+}
+
+impl Source for LabSource {
+    fn sample(&mut self, subscription: &Subscription) -> Target {
+        let target = self.sampler.sample(subscription);
+        Target { answers: self.control.answers(target.taken_ns), ..target }
+    }
+
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        Some(Arc::clone(&self.control) as Arc<dyn Control>)
+    }
+
+    fn settle(&mut self, patience: Duration) -> bool {
+        self.watchdog.handle().settle(patience);
+        true
+    }
+}
+
+impl Drop for LabSource {
+    fn drop(&mut self) {
+        self.control.shutdown();
+    }
+}
+
+impl Control for LabControl {
+    fn send(&self, request: u64, command: Command) {
+        let received_ns = self.registry.now();
+        let outcome = match command {
+            Command::Lab(command) => Outcome::Message(self.lab.execute(command).into()),
+            Command::AwaitPoint(task) => {
+                self.watchdog.ask(task);
+                let answer = Awaits::Asked;
+                Outcome::AwaitPoint(AwaitPoint { task, asked_ns: received_ns, answer })
+            }
+        };
+        lock(&self.answers).push(Answer { request, received_ns, outcome });
+    }
+
+    fn shutdown(&self) {
+        self.lab.shutdown();
+    }
+}
+
+impl LabControl {
+    /// The answers of the last minute, with the await points that are known by now.
+    fn answers(&self, now_ns: u64) -> Vec<Answer> {
+        let mut answers = lock(&self.answers);
+        answers.retain(|answer| answer.received_ns.saturating_add(Target::KEPT_NS) >= now_ns);
+        for answer in answers.iter_mut() {
+            if let Outcome::AwaitPoint(point) = &mut answer.outcome
+                && point.answer == Awaits::Asked
+                && let Some(latest) = self.watchdog.await_point(point.task)
+            {
+                *point = latest;
+            }
+        }
+        answers.clone()
+    }
+}
 
 impl Source for LabSampler {
     fn sample(&mut self, subscription: &Subscription) -> Target {

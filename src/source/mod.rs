@@ -6,23 +6,47 @@
 #[cfg(feature = "attach")]
 pub mod attach;
 mod collector;
-mod lab;
+pub mod lab;
 
 #[cfg(feature = "attach")]
-pub use attach::{Address, Connections};
+pub use attach::Address;
 pub use collector::{Collector, CollectorHandle};
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::snapshot::{Snapshot, Subscription, Target};
+use crate::snapshot::{Command, Snapshot, Subscription, Target};
 
 /// A program that can be sampled.
 pub trait Source: Send {
     /// The current state of the program. Never waits for the runtime that is watched.
     fn sample(&mut self, subscription: &Subscription) -> Target;
+
+    /// A handle for commands to the program, if it takes any.
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        None
+    }
+
+    /// Sets a function to call when the next sample is due before the interval is over. It does not
+    /// block.
+    fn on_change(&mut self, _request_sample: Box<dyn Fn() + Send + Sync>) {}
+
+    /// Waits, for at most `patience`, until a sample would contain everything that happened before
+    /// this call, such as the names of stacks. Returns whether there was anything to wait for.
+    fn settle(&mut self, _patience: Duration) -> bool {
+        false
+    }
+}
+
+/// Sends commands to a program. No method waits for a sample, or for the runtime that is watched.
+pub trait Control: Send + Sync {
+    /// Executes a command. A later sample contains the answer under the number of the request.
+    fn send(&self, request: u64, command: Command);
+
+    /// Ends what the source has started.
+    fn shutdown(&self);
 }
 
 /// Samples all sources, one after the other.

@@ -18,7 +18,7 @@ use crate::{
         Description, Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates,
         TaskStats,
     },
-    snapshot::State,
+    snapshot::{Answer, Outcome, State},
     text::{
         UNAVAILABLE, bucket_duration, compact_count, count, duration, optional, percent, rate, wrap,
     },
@@ -106,15 +106,14 @@ fn waits(app: &App, look: Look, target: &Target, task: &TaskStats) -> Vec<Pieces
     if let Ok(Some(resources)) = target.description.get(FieldId::Resources, resources) {
         return resources::waits_of(look, target, resources, task.key);
     }
-    let has_asked = app.has_asked(target.task_key(task.key));
-    let answer = target.await_point.as_ref();
-    let answer = answer.filter(|answer| answer.task == task.key && has_asked);
-    if let Some(answer) = answer {
+    let request = app.await_request(target.task_key(task.key));
+    let answer = target.answers.iter().find(|answer| Some(answer.request) == request);
+    if let Some(Answer { outcome: Outcome::AwaitPoint(answer), .. }) = answer {
         let line = |line: String| vec![(format!(" {line}"), Style::new())];
         return answer.lines().into_iter().map(line).collect();
     }
-    let text = match (has_asked, task.state) {
-        (true, _) => " await point requested: shown with the next sample",
+    let text = match (request, task.state) {
+        (Some(_), _) => " await point requested: shown with the next sample",
         (_, State::Idle) => " a  show the await point: polls the task once, not counted",
         _ => return Vec::new(),
     };

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use asynctop_lab::Command;
 use proptest::prelude::*;
 use ratatui::style::Color;
 
 use crate::{
     app::{
-        App, Effect, Settings, Theme,
-        fixture::{S, Stage, World},
+        App, Settings, Theme,
+        fixture::{S, Stage, World, to_lab},
     },
     model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
+    snapshot::LabCommand,
     watch::{Cost, LongPoll, Waited},
 };
 
@@ -137,12 +137,12 @@ fn disease_and_cure_side_by_side() {
     stage.hog(3 * S);
     screen!("lab_tried_80x24", stage, 80 x 24);
     screen!("lab_tried_200x50", stage, 200 x 50);
-    assert_eq!(stage.keys("l").effects.pop(), Some(Effect::Lab(Command::NextHogKind)));
-    assert_eq!(stage.keys("h").effects.pop(), Some(Effect::Lab(Command::PreviousHogKind)));
-    assert_eq!(stage.keys("jp").effects.pop(), Some(Effect::Lab(Command::Pause(0))));
-    assert_eq!(stage.keys("r").effects.pop(), Some(Effect::Lab(Command::Restart(0))));
-    assert_eq!(stage.keys("1w").effects.pop(), Some(Effect::Lab(Command::MoreWorkers)));
-    assert_eq!(stage.keys("W").effects.pop(), Some(Effect::Lab(Command::FewerWorkers)));
+    assert_eq!(stage.keys("l").effects.pop(), Some(to_lab(LabCommand::NextHogKind)));
+    assert_eq!(stage.keys("h").effects.pop(), Some(to_lab(LabCommand::PreviousHogKind)));
+    assert_eq!(stage.keys("jp").effects.pop(), Some(to_lab(LabCommand::Pause(0))));
+    assert_eq!(stage.keys("r").effects.pop(), Some(to_lab(LabCommand::Restart(0))));
+    assert_eq!(stage.keys("1w").effects.pop(), Some(to_lab(LabCommand::MoreWorkers)));
+    assert_eq!(stage.keys("W").effects.pop(), Some(to_lab(LabCommand::FewerWorkers)));
 }
 
 #[test]

@@ -2,19 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use asynctop_lab::Command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     Histogram,
-    app::{App, Effect, Overlay, Screen, Settings, Theme},
+    app::{App, Effect, Overlay, Screen, Settings, Theme, fixture::to_lab},
     model::{
         CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
         testing::{self, lab, snapshot, task},
     },
-    snapshot::{PollKind, State},
+    snapshot::{LabCommand, PollKind, State},
     view,
 };
 
@@ -239,7 +238,7 @@ fn a_cancel_is_asked_twice_and_any_other_key_takes_it_back() {
     press(&mut app, "j");
     let task = app.tasks.key().copied().expect("selected");
     assert_eq!(key(&mut app), None);
-    assert_eq!(key(&mut app), Some(Effect::Lab(Command::Cancel(task.id))));
+    assert_eq!(key(&mut app), Some(to_lab(LabCommand::Cancel(task.id))));
     assert_eq!(press(&mut app, "xjx"), None, "j took it back");
 }
 
@@ -265,7 +264,7 @@ fn the_hog_that_was_asked_for_comes_once_there_is_a_baseline() {
     let effects: Vec<_> = (1..12)
         .filter_map(|quarter| app.advance(&moment(quarter, false).into(), Duration::ZERO))
         .collect();
-    assert_eq!(effects, [Effect::Lab(Command::ReleaseHog)]);
+    assert_eq!(effects, [to_lab(LabCommand::ReleaseHog)]);
 }
 
 #[test]
@@ -279,7 +278,7 @@ fn a_hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
         (app.model().only().slowdown().baseline_ns, effect)
     });
     let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
-    assert_eq!((baseline_ns, effect), (1_000_000_000, Some(Effect::Lab(Command::ReleaseHog))));
+    assert_eq!((baseline_ns, effect), (1_000_000_000, Some(to_lab(LabCommand::ReleaseHog))));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
         FieldId::Resources => target.resources = None,
         FieldId::CpuSupply => target.machine = None,
         FieldId::LongPolls => (target.long_polls, target.samples) = (Vec::new(), Vec::new()),
-        FieldId::AwaitPoint => target.await_point = None,
+        FieldId::AwaitPoint => target.answers.clear(),
         FieldId::Flavor => runtime.flavor = None,
         FieldId::AliveTasks => runtime.alive_tasks = value,
         FieldId::InjectionQueue => runtime.global_queue = value,

@@ -18,9 +18,11 @@ fn without_a_target_the_screen_says_what_it_waits_for() {
     terminal.wait_for_text("console_subscriber::init()");
     terminal.wait_for_line(&["not connected"]);
     // Every key works meanwhile.
-    for (keys, text) in
-        [("?", "Keys"), ("\x1b", "console_subscriber"), ("b", "this target is not the lab")]
-    {
+    for (keys, text) in [
+        ("?", "Keys"),
+        ("\x1b", "console_subscriber"),
+        ("b", "only the lab has workloads and a hog"),
+    ] {
         terminal.keys(keys);
         terminal.wait_for_text(text);
     }

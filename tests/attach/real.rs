@@ -12,7 +12,10 @@ use std::{
 
 use asynctop::{
     model::{Connection, Model, Subscription, Suspect, Target},
-    source::{Connections, Source, attach::AttachSource},
+    source::{
+        Source,
+        attach::{self, AttachSource},
+    },
 };
 use console_subscriber::ConsoleLayer;
 use tokio::time::sleep;
@@ -134,7 +137,7 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
     let place: PathBuf = place();
     let mut program = Program::start(&place);
     let address = format!("unix:{}", place.display()).parse().unwrap();
-    let source = Connections::open(&[address]).unwrap().sources.remove(0);
+    let source = attach::connect(&[address]).unwrap().remove(0);
     let mut watching = Watching { source, model: Model::default() };
 
     let snapshot = watching.wait_for("sleepers that were polled", |s, _| {

@@ -7,7 +7,10 @@ use std::{
 
 use asynctop::{
     model::{Connection, Subject, Subscription, Target, TargetId},
-    source::{Address, Connections, Source, attach::AttachSource},
+    source::{
+        Address, Source,
+        attach::{self, AttachSource},
+    },
 };
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
@@ -26,7 +29,7 @@ struct Watching {
 }
 
 fn connect(address: Address) -> AttachSource {
-    Connections::open(&[address]).unwrap().sources.remove(0)
+    attach::connect(&[address]).unwrap().remove(0)
 }
 
 fn watch(target: &ConsoleServer) -> Watching {
@@ -167,8 +170,8 @@ fn each_target_has_a_source() {
     let one = ConsoleServer::start(update([(1, "conn-1", None)]));
     let other = ConsoleServer::start(update([(1, "conn-2", None), (2, "x", None)]));
     let addresses = [&one, &other].map(|target| target.address().parse().unwrap());
-    let connections = Connections::open(&addresses).unwrap();
-    for (at, (source, target)) in connections.sources.into_iter().zip([&one, &other]).enumerate() {
+    let sources = attach::connect(&addresses).unwrap();
+    for (at, (source, target)) in sources.into_iter().zip([&one, &other]).enumerate() {
         let mut watching = Watching { source, subscription: Subscription::default() };
         let sample = watching.wait_for("tasks", |s| s.tasks.len() == at + 1);
         assert_eq!(sample.id, TargetId(at as u32));

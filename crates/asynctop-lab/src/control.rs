@@ -67,7 +67,7 @@ impl Lab {
         Ok(Lab { shared, running })
     }
 
-    /// Does what is wished and says, in a sentence to show, what came of it.
+    /// Executes a command and returns a sentence to show.
     pub fn execute(&self, command: Command) -> String {
         let mut running = self.running();
         let Some(running) = &mut *running else {

@@ -32,7 +32,6 @@
 //! ```
 
 mod bounds;
-mod command;
 pub mod compare;
 pub mod console;
 mod control;
@@ -55,7 +54,7 @@ mod shared;
 mod spawner;
 mod workload;
 
-pub use command::Command;
+pub use asynctop_snapshot::LabCommand as Command;
 pub use control::Lab;
 pub use error::LabError;
 pub use hog::{About, HogKind, HogOptions};

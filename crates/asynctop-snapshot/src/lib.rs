@@ -10,6 +10,7 @@
 
 mod awaits;
 mod cause;
+mod command;
 mod connection;
 mod console;
 mod cost;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 pub use awaits::{AwaitPoint, Awaits};
 pub use cause::{CallKind, Cause, SystemCall};
+pub use command::{Answer, Command, LabCommand, Outcome};
 pub use connection::Connection;
 pub use console::ConsoleStats;
 pub use cost::{Cost, Waited};

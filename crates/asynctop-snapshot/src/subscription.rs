@@ -16,8 +16,6 @@ pub struct Subscription {
     pub resources: bool,
     /// The polls of each worker, which are recorded only while requested.
     pub timeline: bool,
-    /// Request the await point of this task, once for each number.
-    pub awaits: Option<(TaskKey, u64)>,
 }
 
 /// Whose distributions these are.

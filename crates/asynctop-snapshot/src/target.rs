@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    AwaitPoint, Connection, Description, Distributions, Histogram, LabStats, LongPoll, Losses,
+    Answer, Connection, Description, Distributions, Histogram, LabStats, LongPoll, Losses,
     MachineStats, ResourceKey, Resources, RuntimeStats, Snapshot, StackSample, Stop, Subject,
     TargetId, TaskKey, TaskStats, WorkerPolls, WorkerStats,
 };
@@ -48,8 +48,8 @@ pub struct Target {
     /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
     /// in short polls.
     pub samples: Vec<Arc<StackSample>>,
-    /// Where the task waits that [`Subscription`] asked, as far as that has come.
-    pub await_point: Option<AwaitPoint>,
+    /// The answers to the commands of the last [`Target::KEPT_NS`], by number of the request.
+    pub answers: Vec<Answer>,
     /// What tasks wait for, if [`Subscription`] requests it.
     pub resources: Option<Arc<Resources>>,
     /// What only the lab knows.

@@ -19,5 +19,5 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use envelope::Malformed;
-pub use source::{AttachSource, Connections, describe, picture};
+pub use source::{AttachError, AttachSource, connect, describe, open, picture};
 pub use state::Program;

@@ -1,11 +1,6 @@
 //! The source of a connection: its state as a [`Target`].
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, OnceLock},
-    thread,
-};
+use std::{collections::VecDeque, io, sync::Arc, thread};
 
 use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
@@ -26,10 +21,12 @@ use crate::{
 /// Why figures of the runtime are missing.
 const NOT_ON_THE_WIRE: &str = "not available over console-subscriber";
 
+/// Why there are no workloads and no hog.
+const NO_LAB: &str = "only the lab has workloads and a hog";
+
 /// What console-subscriber transmits.
 pub fn describe(name: impl Into<Arc<str>>) -> Description {
     let not_transmitted = [
-        FieldId::Lab,
         FieldId::CpuSupply,
         FieldId::LongPolls,
         FieldId::AwaitPoint,
@@ -47,6 +44,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
         FieldId::GroupDelayP99,
     ];
     let description = Description::new(name)
+        .with(FieldId::Lab, Accuracy::unavailable(NO_LAB))
         .with(FieldId::LiveWakers, Accuracy::Derived)
         .with_missing(
             FieldId::LiveWakers,
@@ -84,73 +82,63 @@ pub struct AttachSource {
     _connections: Arc<oneshot::Sender<()>>,
 }
 
-/// The connections to several programs.
-pub struct Connections {
-    /// One source per program, in the order of the addresses.
-    pub sources: Vec<AttachSource>,
-    /// Sets the listener of all connections.
-    pub on_change: OnChange,
-}
-
-/// Sets the function that is called when a connection has changed.
-#[derive(Clone)]
-pub struct OnChange(Arc<OnceLock<Listener>>);
-
 /// Called when a connection has changed.
-pub(super) type Listener = Box<dyn Fn(TargetId) + Send + Sync>;
+pub(super) type Listener = Box<dyn Fn() + Send + Sync>;
 
-impl Connections {
-    /// Begins to connect to programs at these addresses.
-    ///
-    /// # Errors
-    /// If no thread can be started. A target that does not answer is not an error: its connection
-    /// is retried until the sources are dropped.
-    pub fn open(addresses: &[Address]) -> io::Result<Self> {
-        let clock = Clock::start();
-        let listener = Arc::new(OnceLock::new());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stop = Arc::new(stop);
-        let mut sources = Vec::new();
-        let mut endpoints = Vec::new();
-        for (address, id) in addresses.iter().zip((0..).map(TargetId)) {
-            let program = Program::new(&address.to_string());
-            let shared = Arc::new(Shared::new(id, program, clock, Arc::clone(&listener)));
-            endpoints.push((Arc::clone(&shared), address.endpoint().map_err(io::Error::other)?));
-            sources.push(AttachSource {
-                id,
-                shared,
-                clock,
-                long_polls: VecDeque::new(),
-                revision: 0,
-                epoch: 0,
-                _connections: Arc::clone(&stop),
-            });
+/// Begins to connect to programs at these addresses; one source each, in their order.
+///
+/// # Errors
+/// If no thread can be started. A target that does not answer is not an error: its connection is
+/// retried until the sources are dropped.
+pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
+    let clock = Clock::start();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stop = Arc::new(stop);
+    let mut sources = Vec::new();
+    let mut endpoints = Vec::new();
+    for (address, id) in addresses.iter().zip((0..).map(TargetId)) {
+        let shared = Arc::new(Shared::new(Program::new(&address.to_string()), clock));
+        endpoints.push((Arc::clone(&shared), address.endpoint().map_err(io::Error::other)?));
+        sources.push(AttachSource {
+            id,
+            shared,
+            clock,
+            long_polls: VecDeque::new(),
+            revision: 0,
+            epoch: 0,
+            _connections: Arc::clone(&stop),
+        });
+    }
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("asynctop-attach".to_owned()).spawn(move || {
+        let local = LocalSet::new();
+        for (shared, endpoint) in endpoints {
+            local.spawn_local(wire::watch(shared, endpoint));
         }
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("asynctop-attach".to_owned()).spawn(move || {
-            let local = LocalSet::new();
-            for (shared, endpoint) in endpoints {
-                local.spawn_local(wire::watch(shared, endpoint));
-            }
-            runtime.block_on(local.run_until(async {
-                // Fails when the last sender is dropped.
-                let _ = stopped.await;
-            }));
-            drop(local);
-            // Does not wait for a host name that is being looked up.
-            runtime.shutdown_background();
-        })?;
-        Ok(Connections { sources, on_change: OnChange(listener) })
-    }
+        runtime.block_on(local.run_until(async {
+            // Fails when the last sender is dropped.
+            let _ = stopped.await;
+        }));
+        drop(local);
+        // Does not wait for a host name that is being looked up.
+        runtime.shutdown_background();
+    })?;
+    Ok(sources)
 }
 
-impl OnChange {
-    /// Calls `listener` whenever a connection has changed or details have arrived, and for the
-    /// first update of a connection. It must not block. Only the first listener is called.
-    pub fn set(&self, listener: impl Fn(TargetId) + Send + Sync + 'static) {
-        let _ = self.0.set(Box::new(listener));
-    }
+/// The sources of [`connect`], for the collector.
+///
+/// # Errors
+/// If the client cannot be started, as a sentence.
+pub fn open(addresses: &[Address]) -> Result<Vec<Box<dyn Source>>, AttachError> {
+    let sources = connect(addresses).map_err(AttachError)?.into_iter();
+    Ok(sources.map(|source| Box::new(source) as Box<dyn Source>).collect())
 }
+
+/// Why the client cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the client: {0}; try a higher `ulimit -n`")]
+pub struct AttachError(#[source] io::Error);
 
 impl AttachSource {
     /// Requests the details of this task and of no other.
@@ -198,6 +186,10 @@ impl Source for AttachSource {
         }
         sample
     }
+
+    fn on_change(&mut self, request_sample: Box<dyn Fn() + Send + Sync>) {
+        self.shared.set_listener(request_sample);
+    }
 }
 
 /// A sample of a target as if it were connected, at a moment of our clock.
@@ -240,7 +232,7 @@ fn sample(target: &Program, link: &Link, now: i64, with_resources: bool) -> Targ
         long_polls: Vec::new(),
         samples: Vec::new(),
         machine: None,
-        await_point: None,
+        answers: Vec::new(),
         resources: with_resources.then(|| {
             let (resources, async_ops) = (target.resources(), target.async_ops());
             Resources { resources: resources.collect(), async_ops: async_ops.collect() }.into()

@@ -24,10 +24,7 @@ use tonic::{
 };
 
 use super::{codec::Raw, histogram, limits, link::Link, source::Listener, state::Program};
-use crate::{
-    lock::lock,
-    snapshot::{Distributions, TargetId},
-};
+use crate::{lock::lock, snapshot::Distributions};
 
 /// How long a target may take to accept a connection, and to answer a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,8 +42,7 @@ pub(super) struct Shared {
     /// The task whose details are wanted, by its id on the wire.
     pub wanted: watch::Sender<Option<u64>>,
     /// Whom to tell that something has changed.
-    listener: Arc<OnceLock<Listener>>,
-    id: TargetId,
+    listener: OnceLock<Listener>,
     clock: Clock,
 }
 
@@ -78,15 +74,15 @@ impl Clock {
 }
 
 impl Shared {
-    pub(super) fn new(
-        id: TargetId,
-        target: Program,
-        clock: Clock,
-        listener: Arc<OnceLock<Listener>>,
-    ) -> Self {
+    pub(super) fn new(target: Program, clock: Clock) -> Self {
         let known = Known { target, link: Link::default(), details: None };
         let (wanted, _) = watch::channel(None);
-        Shared { known: Mutex::new(known), wanted, listener, id, clock }
+        Shared { known: Mutex::new(known), wanted, listener: OnceLock::new(), clock }
+    }
+
+    /// Sets a function to call when the connection has changed. Only the first one is called.
+    pub(super) fn set_listener(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
@@ -118,7 +114,7 @@ impl Shared {
 
     fn tell(&self) {
         if let Some(listener) = self.listener.get() {
-            listener(self.id);
+            listener();
         }
     }
 }

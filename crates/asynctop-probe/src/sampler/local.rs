@@ -81,8 +81,8 @@ impl LocalSampler {
         }
     }
 
-    /// Adds what a watchdog of the same registry records: long polls with stack and cause, and await
-    /// points.
+    /// Adds what a watchdog of the same registry records: long polls with stack and cause. Await
+    /// points are requested from the watchdog itself: [`WatchHandle::ask`].
     #[cfg(feature = "watchdog")]
     #[must_use]
     pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {
@@ -119,7 +119,6 @@ impl LocalSampler {
         let threads = self.registry.threads(now);
         let metrics = self.runtime.handle.metrics();
         let workers = self.workers.read(&self.runtime, &metrics, &threads, now);
-        let requested = subscription.awaits.and_then(|(key, n)| Some((self.number_of(key)?, n)));
         let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
         let worker_of = |thread| self.workers.index_of(thread);
         let long_polls = self.watchdog.long_polls(self.runtime.number, worker_of, now);
@@ -135,7 +134,7 @@ impl LocalSampler {
             machine: WatchReader::machine(stops, self.workers.run_delay_ns()),
             long_polls,
             samples: self.watchdog.samples(),
-            await_point: self.watchdog.await_point(requested, now),
+            answers: Vec::new(),
             resources: None,
             workers,
             timeline,

@@ -3,8 +3,7 @@
 use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
-    AwaitPoint, Awaits, Description, FieldId, LongPoll, MachineStats, StackSample, Stop,
-    ThreadTimes,
+    Description, FieldId, LongPoll, MachineStats, StackSample, Stop, ThreadTimes,
 };
 
 const REASON: &str = "requires the feature `watchdog` of asynctop-probe";
@@ -44,15 +43,5 @@ impl WatchReader {
         _: u64,
     ) -> Vec<Arc<LongPoll>> {
         Vec::new()
-    }
-
-    pub(super) fn await_point(
-        &mut self,
-        request: Option<(u64, u64)>,
-        now: u64,
-    ) -> Option<AwaitPoint> {
-        let (task, _) = request?;
-        let answer = Awaits::Unavailable(REASON.into());
-        Some(AwaitPoint { task, asked_ns: now, answer })
     }
 }

@@ -3,8 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::{
-    Accuracy, AwaitPoint, Awaits, Description, FieldId, LongPoll, MachineStats, StackSample, Stop,
-    Target,
+    Accuracy, Description, FieldId, LongPoll, MachineStats, StackSample, Stop, Target,
 };
 
 pub(super) use crate::watch::thread_times;
@@ -20,14 +19,12 @@ pub(super) struct WatchReader {
     long_polls: HashMap<(u64, u64), (Arc<PollRecord>, Arc<LongPoll>)>,
     /// That of the long poll that has changed last.
     revision: u64,
-    /// The latest request for an await point: task and number of the request.
-    requested: Option<(u64, u64)>,
 }
 
 impl WatchReader {
     /// Without a watchdog.
     pub(super) fn none() -> Self {
-        WatchReader { handle: None, long_polls: HashMap::new(), revision: 0, requested: None }
+        WatchReader { handle: None, long_polls: HashMap::new(), revision: 0 }
     }
 
     pub(super) fn new(handle: WatchHandle) -> Self {
@@ -95,25 +92,5 @@ impl WatchReader {
             self.long_polls.remove(&(old.task, old.began_ns));
         }
         latest
-    }
-
-    /// The await point of a task, as far as it is known: (task, number of the request). Requests it
-    /// first if the number is new.
-    pub(super) fn await_point(
-        &mut self,
-        request: Option<(u64, u64)>,
-        now: u64,
-    ) -> Option<AwaitPoint> {
-        let is_new = self.requested != request;
-        self.requested = request;
-        let (task, _) = request?;
-        let Some(watchdog) = &self.handle else {
-            let answer = Awaits::Unavailable(NO_AWAIT_POINTS.into());
-            return Some(AwaitPoint { task, asked_ns: now, answer });
-        };
-        if is_new {
-            watchdog.ask(task);
-        }
-        watchdog.await_point(task)
     }
 }
