@@ -22,8 +22,10 @@ fn main() -> ExitCode {
         [] => VERSIONS.to_vec(),
         some => some.iter().map(String::as_str).collect(),
     };
-    println!("| Tokio | tasks | counted | local | blocking | current task | workers |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| Tokio | tasks | counted | local | blocking | current task | workers | queues | pools |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     let mut result = ExitCode::SUCCESS;
     for version in versions {
         match examine(version) {
@@ -112,11 +114,15 @@ fn check(inspection: &Inspection, wakers: &[(String, [u64; 2])]) -> Result<Strin
     };
     let counted: u64 = inspection.runtimes.iter().filter_map(|runtime| runtime.alive).sum();
     let workers: usize = inspection.runtimes.iter().map(|runtime| runtime.workers.len()).sum();
+    let queues = inspection.runtimes.iter().filter(|runtime| runtime.queues.is_some()).count();
+    let pools = inspection.runtimes.iter().filter(|runtime| runtime.pool.is_some()).count();
     let or_none = |number: u64| if number == 0 { "–".to_owned() } else { number.to_string() };
     Ok(format!(
-        "{tasks} | {} | {local} | {} | {current} | {}",
+        "{tasks} | {} | {local} | {} | {current} | {} | {} | {}",
         or_none(counted),
         of(TaskKind::Blocking).count(),
         or_none(workers as u64),
+        or_none(queues as u64),
+        or_none(pools as u64),
     ))
 }

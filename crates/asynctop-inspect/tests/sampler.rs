@@ -5,7 +5,7 @@ mod support;
 use std::{collections::BTreeMap, thread, time::Duration};
 
 use asynctop_inspect::{
-    InspectError,
+    Check, InspectError,
     sampler::{Continuity, LongPoll, Observations, Sample, SampledTask, Sampler, SamplerOptions},
 };
 use support::{Build, Fixture};
@@ -69,6 +69,8 @@ fn busy_shares_agree_with_the_tasks_own_measurements() {
         thread::sleep(Duration::from_secs(2));
         let wanted = |sample: &Sample| sample.samples >= first.samples + 400;
         wait(&sampler, wanted);
+        let is_compared = |check: &Check| check.capability.contains("workers' busy time");
+        wait(&sampler, |sample| sample.checks.iter().any(is_compared));
         facts.push(fixture.ask("now"));
         let last = wait(&sampler, |_| true);
         facts.push(fixture.ask("now"));

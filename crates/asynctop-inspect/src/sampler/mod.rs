@@ -1,6 +1,7 @@
 //! Samples a running program: the share of time that each task spends in each state, and polls that
 //! take long. Uses all other modules.
 
+mod balance;
 mod polls;
 mod random;
 mod share;
@@ -9,6 +10,7 @@ mod ticks;
 mod types;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -115,6 +117,7 @@ impl Sampler {
             began,
             previous: Arc::default(),
             buffer: Vec::new(),
+            balances: HashMap::new(),
         };
         // Finds the runtimes that no thread is in, too.
         let first = Options { stacks: false, ..Options::default() };

@@ -2,7 +2,7 @@
 //! own: the samples never wait for it.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -13,7 +13,13 @@ use crate::{
     memory::{Memory, Span, word_in},
     process::{identity::Identity, threads},
     sampler::{
-        Shared, cpu_time, lock, polls::Key, random::Random, share::Observations, ticks::Plan,
+        Shared,
+        balance::{self, Balance, Sampled},
+        cpu_time, lock,
+        polls::Key,
+        random::Random,
+        share::Observations,
+        ticks::Plan,
     },
     sys::MAX_SPANS,
     tokio::task::{State, StateKind, VTABLE_AT},
@@ -99,6 +105,8 @@ pub(super) struct SurveyLoop {
     pub previous: Arc<Plan>,
     /// What sweeps read into.
     pub buffer: Vec<u8>,
+    /// By handle of the runtime.
+    pub balances: HashMap<u64, Balance>,
 }
 
 /// The next times.
@@ -185,7 +193,8 @@ impl SurveyLoop {
         let threads = threads.into_iter().filter(|thread| sampled.contains(&thread.tid));
         let threads =
             threads.map(|thread| (thread.tid, thread.name, thread.runtime, thread.worker));
-        let mut survey = lock(&self.shared.survey);
+        let shared = Arc::clone(&self.shared);
+        let mut survey = lock(&shared.survey);
         survey.threads = threads.collect();
         survey.runtimes = runtimes;
         survey.checks = checks;
@@ -197,9 +206,51 @@ impl SurveyLoop {
         let ended = hits.by_task.extract_if(|key, _| plan.task(*key).is_none());
         hits.unlisted += ended.map(|(_, tally)| tally.hits).sum::<u64>();
         drop(hits);
+        self.balance(&mut survey, &plan, began);
         drop(survey);
         self.previous = mem::replace(&mut *lock(&self.shared.plan), Arc::new(plan));
         Ok(())
+    }
+
+    /// Adds the comparisons of the samples with the workers' own busy times to the checks.
+    fn balance(&mut self, survey: &mut Survey, plan: &Plan, now: Duration) {
+        let hits = lock(&self.shared.hits);
+        let sampled = Sampled {
+            samples: hits.samples,
+            doubtful: hits.lateness.doubtful(hits.samples),
+            ..Sampled::default()
+        };
+        let mut sampled = vec![sampled; survey.runtimes.len()];
+        for (tid, _, runtime, worker) in &survey.threads {
+            if let (Some(index), Some(_)) = (*runtime, *worker) {
+                sampled[index].hits += hits.by_thread.get(tid).copied().unwrap_or(0);
+            }
+        }
+        for key in hits.by_task.keys() {
+            let share = hits.observations(*key, 0).share();
+            let runtime = plan.task(*key).and_then(|task| task.runtime);
+            if let (Some(index), Some(share)) = (runtime, share) {
+                sampled[index].error = sampled[index].error.hypot(share.standard_error);
+            }
+        }
+        drop(hits);
+        let Survey { runtimes, checks, .. } = survey;
+        self.balances.retain(|handle, _| runtimes.iter().any(|it| it.handle == *handle));
+        for (index, (runtime, sampled)) in runtimes.iter().zip(sampled).enumerate() {
+            let workers = &runtime.workers;
+            if workers.is_empty() {
+                continue;
+            }
+            match self.balances.get_mut(&runtime.handle) {
+                Some(balance) => {
+                    let result = balance.check(now, workers, sampled);
+                    checks.extend(result.map(|result| balance::as_check(index, result)));
+                }
+                None => {
+                    self.balances.insert(runtime.handle, Balance::new(now, workers, sampled));
+                }
+            }
+        }
     }
 
     fn key(&self, task: &TaskInfo) -> Option<Key> {
