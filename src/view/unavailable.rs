@@ -14,6 +14,7 @@ use crate::{
         keymap::{Binding, KEYMAP},
     },
     model::{Description, FieldId, Target},
+    report::{Summary, csv, json, text},
 };
 
 const REASON: &str = "not in this test";
@@ -61,7 +62,7 @@ impl Lacking {
         stage
     }
 
-    /// Everything that is displayed.
+    /// Everything that is displayed or written.
     fn output(&self) -> Vec<(String, String)> {
         let mut stage = self.stage();
         let mut output = Vec::new();
@@ -86,6 +87,15 @@ impl Lacking {
             let order: Vec<_> = stage.app.group_rows().iter().map(|row| row.key()).collect();
             output.push((format!("order of groups {sort}"), format!("{order:?}")));
         }
+        let (model, summary) = (stage.app.model(), Summary::default());
+        let mut write = |name: &str, write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
+            let mut report = Vec::new();
+            write(&mut report).expect("a Vec takes everything");
+            output.push((name.to_owned(), String::from_utf8(report).expect("UTF-8")));
+        };
+        write("text", &|out| text::write(model, &summary, out));
+        write("json", &|out| json::write(model, &summary, out));
+        write("csv", &|out| csv::write(model, out));
         output
     }
 }
