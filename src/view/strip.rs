@@ -101,7 +101,9 @@ pub(super) fn finding(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         0 => String::new(),
         n => format!("  (+{n} more)"),
     };
-    let sentence = format!(" {sign} {}{more}", worst.sentence);
+    let target = app.model().target(worst.target).filter(|_| app.has_several_targets());
+    let of = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
+    let sentence = format!(" {sign} {of}{}{more}", worst.sentence);
     let place = worst.place().unwrap_or_default();
     // The whole path if there is room for it, else the file: the line is what people came
     // for, so the end of the sentence makes room for it unless that is most of the line.

@@ -124,14 +124,15 @@ fn filter(app: &App, canvas: &Canvas<'_>) -> Pieces {
     }
 }
 
-/// The runnable tasks and Tokio's queues, abbreviated if there is little room.
+/// The runnable tasks of all targets and the queues of the selected one, abbreviated if there is
+/// little room.
 fn queues(app: &App, room: usize) -> String {
     let Some(snapshot) = app.target() else { return String::new() };
     let runtime = &snapshot.runtime;
     let count = |field, value: u64| {
         optional(snapshot.description.get(field, value).ok(), |value| value.to_string())
     };
-    let runnable = app.selected().map_or(0, |model| model.lag().waiting);
+    let runnable: usize = app.model().targets().iter().map(|model| model.lag().waiting).sum();
     let (injection, pool) = (
         count(FieldId::InjectionQueue, runtime.global_queue),
         count(FieldId::BlockingThreads, runtime.blocking_threads),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{
         Culprit, Description, Factor, FieldId, GroupColumn, GroupRow, LabStats, Lag, Model, Query,
-        Target, TargetModel, TaskRates, TaskStats, WorkerRow,
+        RULES, Target, TargetModel, TaskRates, TaskStats, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -150,7 +150,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
     if model.all_findings().is_empty() {
         return match model.blame().culprits().first().map(Culprit::describe) {
-            None => writeln!(out, "  none"),
+            None => none(&model.target().description, out),
             Some(largest) => {
                 writeln!(out, "  no rule has fired; largest impact: {largest}")
             }
@@ -179,6 +179,18 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "    {}", finding.cure)?;
     }
     rest(model.all_findings().len(), out)
+}
+
+/// No finding, as far as the rules can be evaluated for the target.
+fn none(description: &Description, out: &mut impl Write) -> io::Result<()> {
+    let evaluated = RULES.iter().filter(|rule| rule.unavailable(description).is_none()).count();
+    match evaluated == RULES.len() {
+        true => writeln!(out, "  none"),
+        false => {
+            let all = RULES.len();
+            writeln!(out, "  none of the {evaluated} rules that this target supports, out of {all}")
+        }
+    }
 }
 
 fn workers(model: &TargetModel, description: &Description, out: &mut impl Write) -> io::Result<()> {
