@@ -93,8 +93,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{Accuracy, FieldId},
+        model::{
+            Accuracy, FieldId,
+            testing::{snapshot, task},
+        },
         report::testing,
+        snapshot::Connection,
     };
 
     fn written(model: &Model, summary: &Summary) -> String {
@@ -167,6 +171,22 @@ mod tests {
         }
         use FieldId::{AwaitPoint, CpuSupply, LongPolls, Panics, Timeline};
         assert_eq!(without_a_path, [Timeline, CpuSupply, LongPolls, AwaitPoint, Panics]);
+    }
+
+    #[test]
+    fn rates_are_null_without_a_connection() {
+        let mut model = Model::default();
+        let mut sample = snapshot(1_000_000_000, [task(1, "conn-1")]);
+        sample.connection = Connection::Stale { since_ns: 500_000_000 };
+        model.advance(&sample.into());
+        let document = parse(&written(&model, &Summary::default()));
+        for path in ["tasks.polls_per_second", "tasks.busy_share"] {
+            let target = &document["targets"][0];
+            assert_eq!(target["unavailable"][path], "the target is not connected");
+            for path in [path, &path.replace("tasks", "groups")] {
+                assert_eq!(values(target, path), [&Value::Null], "{path}");
+            }
+        }
     }
 
     #[test]
