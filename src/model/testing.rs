@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    Histogram,
     snapshot::{State, group_name},
     text::sanitize,
 };
@@ -89,36 +88,15 @@ pub(crate) fn with_watchdog() -> Arc<Description> {
 pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Target {
     let tasks: Vec<_> = tasks.into_iter().collect();
     Target {
-        taken_ns,
-        description: description("test").into(),
-        id: TargetId::default(),
-        epoch: 1,
-        connection: Connection::InProcess,
-        known_until_ns: taken_ns,
-        losses: Losses::default(),
         runtime: RuntimeStats {
             flavor: Some(Flavor::CurrentThread),
             uptime_ns: taken_ns,
-            alive_tasks: 0,
             measured_tasks: tasks.len() as u64,
-            global_queue: 0,
-            blocking_threads: 0,
-            idle_blocking_threads: 0,
-            blocking_queue: 0,
-            budget_forced_yields: 0,
-            remote_schedules: 0,
+            ..RuntimeStats::default()
         },
         workers: vec![worker(0)],
-        timeline: None,
         tasks,
-        delays: Histogram::default(),
-        distributions: Vec::new(),
-        machine: None,
-        long_polls: Vec::new(),
-        samples: Vec::new(),
-        answers: Vec::new(),
-        resources: None,
-        lab: None,
+        ..Target::empty(description("test").into(), taken_ns)
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn runtime(target: &Target) -> Row<'static> {
         budget_forced_yields: runtime.budget_forced_yields,
         remote_schedules: runtime.remote_schedules,
     };
-    row.without(&unavailable(&["runtimes"], &target.description))
+    row.without(&unavailable(&["runtime"], &target.description))
 }
 
 /// What tasks wait for.

@@ -61,8 +61,8 @@ fn a_report_needs_no_screen() {
     let json = stdout(&["attach", &address, "--for", "300ms", "--format", "json"]);
     let json = only_target(&json);
     assert_eq!(json["tasks"].as_array().unwrap().len(), 3);
-    assert_eq!(json["runtimes"][0]["flavor"], serde_json::Value::Null);
-    assert!(json["unavailable"]["runtimes.injection_queue"].is_string());
+    assert_eq!(json["runtime"]["flavor"], serde_json::Value::Null);
+    assert!(json["unavailable"]["runtime.injection_queue"].is_string());
     assert!(json["workers"].is_null() && json["unavailable"]["workers"].is_string());
     assert_eq!(json["connection"], "connected");
 }

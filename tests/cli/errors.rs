@@ -126,7 +126,7 @@ fn the_users_own_configuration_is_read_and_the_command_line_wins() {
     };
     let flavor = |output: Output| {
         let report = only_target(&String::from_utf8(output.stdout).unwrap());
-        report["runtimes"][0]["flavor"].as_str().unwrap().to_owned()
+        report["runtime"]["flavor"].as_str().unwrap().to_owned()
     };
     let multi = "[lab]\nflavor = 'multi-thread'";
     assert_eq!(flavor(run(multi, &[])), "multi-thread");

@@ -50,21 +50,21 @@ fields! {
     AwaitPoint = "tasks.await_point",
 
     /// Multi-thread or current-thread.
-    Flavor = "runtimes.flavor",
+    Flavor = "runtime.flavor",
     /// Tasks that the runtime has, measured or not.
-    AliveTasks = "runtimes.alive_tasks",
+    AliveTasks = "runtime.alive_tasks",
     /// Tasks in the injection queue.
-    InjectionQueue = "runtimes.injection_queue",
+    InjectionQueue = "runtime.injection_queue",
     /// Threads of the blocking pool.
-    BlockingThreads = "runtimes.blocking_threads",
+    BlockingThreads = "runtime.blocking_threads",
     /// Idle threads of the blocking pool.
-    IdleBlockingThreads = "runtimes.idle_blocking_threads",
+    IdleBlockingThreads = "runtime.idle_blocking_threads",
     /// Closures that wait for a thread of the blocking pool.
-    BlockingQueue = "runtimes.blocking_queue",
+    BlockingQueue = "runtime.blocking_queue",
     /// Polls that ended because the task had used up its budget.
-    BudgetForcedYields = "runtimes.budget_forced_yields",
+    BudgetForcedYields = "runtime.budget_forced_yields",
     /// Tasks scheduled from outside of the runtime.
-    RemoteSchedules = "runtimes.remote_schedules",
+    RemoteSchedules = "runtime.remote_schedules",
 
     /// The workers.
     Workers = "workers",

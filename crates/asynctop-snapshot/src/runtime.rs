@@ -25,7 +25,7 @@ impl Flavor {
 }
 
 /// Figures of the runtime as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuntimeStats {
     /// How it schedules; `None` where that is unavailable.

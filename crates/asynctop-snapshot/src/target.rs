@@ -8,7 +8,10 @@ use crate::{
     TargetId, TaskKey, TaskStats, WorkerPolls, WorkerStats,
 };
 
-/// The state of one program at one moment.
+/// The state of one runtime of one program at one moment.
+///
+/// A program with several runtimes is several targets, where its source can tell them apart: the
+/// tasks of one runtime never delay those of another, so no rule and no statistic mixes them.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Target {
@@ -61,6 +64,31 @@ impl Target {
     pub const KEPT_NS: u64 = 60_000_000_000;
     /// Maximum number of long polls in a snapshot: the running ones and the latest.
     pub const LONG_POLLS: usize = 512;
+
+    /// A sample of a runtime in this process, without tasks and workers.
+    pub fn empty(description: Arc<Description>, taken_ns: u64) -> Target {
+        Target {
+            id: TargetId::default(),
+            epoch: 1,
+            taken_ns,
+            description,
+            connection: Connection::InProcess,
+            known_until_ns: taken_ns,
+            losses: Losses::default(),
+            runtime: RuntimeStats::default(),
+            workers: Vec::new(),
+            timeline: None,
+            tasks: Vec::new(),
+            delays: Histogram::default(),
+            distributions: Vec::new(),
+            machine: None,
+            long_polls: Vec::new(),
+            samples: Vec::new(),
+            answers: Vec::new(),
+            resources: None,
+            lab: None,
+        }
+    }
 
     /// The key of the task with this number.
     pub fn task_key(&self, id: u64) -> TaskKey {

@@ -85,7 +85,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         rates_span_ns: model.rates_span_ns(),
         unavailable: map(unavailable),
         accuracy: map(availability::accuracy(target)),
-        runtimes: list([tables::runtime(target)]),
+        runtime: tables::runtime(target),
         scheduling_delay: scheduling_delay(model.lag(), description),
         runnable: runnable(model.lag()),
         slowdown: slowdown,

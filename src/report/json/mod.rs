@@ -24,7 +24,7 @@
 //! | `rates_span_ns` | the time up to `taken_ns` that every `polls_per_second` and `busy_share` covers: the whole phase in the report at the end of a run, the time since the previous document in others; null: each rate covers the life of its task |
 //! | `unavailable` | path of a field → why it is null, such as `"workers.steals": "…"`. What is computed from the field is null, too: `groups.polls` without `tasks.polls` |
 //! | `accuracy` | path of a field → its accuracy, where it is less than exact: `"lower bound: …"`, `"upper bound: …"`, `"estimated …"` or `"sampled"` |
-//! | `runtimes` | `flavor`, `workers` (their number), `uptime_ns`, `alive_tasks`, `measured_tasks`, `injection_queue`, `blocking_threads`, `idle_blocking_threads`, `blocking_queue`, `budget_forced_yields`, `remote_schedules` |
+//! | `runtime` | `flavor`, `workers` (their number), `uptime_ns`, `alive_tasks`, `measured_tasks`, `injection_queue`, `blocking_threads`, `idle_blocking_threads`, `blocking_queue`, `budget_forced_yields`, `remote_schedules` |
 //! | `scheduling_delay` | `p50_ns` and `p99_ns` of the time from wake to poll, over the last second |
 //! | `runnable` | tasks that are scheduled now: their number `tasks`; the longest has been scheduled for `longest_ns` |
 //! | `slowdown` | `factor` (null at a standstill), `standstill`, `standstill_ns` (for how long), `work` (of each closed-loop `workload`: `baseline_per_second`, `per_second`); null without a baseline |

@@ -82,9 +82,6 @@ pub struct AttachSource {
     _connections: Arc<oneshot::Sender<()>>,
 }
 
-/// Called when a connection has changed.
-pub(super) type Listener = Box<dyn Fn() + Send + Sync>;
-
 /// Begins to connect to programs at these addresses; one source each, in their order.
 ///
 /// # Errors
@@ -205,39 +202,22 @@ fn sample(target: &Program, link: &Link, now: i64, with_resources: bool) -> Targ
     let mut description = describe(Arc::clone(target.name()));
     description.period_ns = link.period_ns();
     Target {
-        id: TargetId::default(),
         epoch: target.process(),
-        taken_ns: now.unsigned_abs(),
-        description: description.into(),
         connection: link.figures(now),
         known_until_ns: target.counted().unsigned_abs(),
         losses: target.losses(),
         runtime: RuntimeStats {
-            flavor: None,
             uptime_ns: alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0),
-            alive_tasks: 0,
             measured_tasks: alive.count() as u64,
-            global_queue: 0,
-            blocking_threads: 0,
-            idle_blocking_threads: 0,
-            blocking_queue: 0,
-            budget_forced_yields: 0,
-            remote_schedules: 0,
+            ..RuntimeStats::default()
         },
-        workers: Vec::new(),
-        timeline: None,
         tasks,
         delays: target.delays().clone(),
-        distributions: Vec::new(),
-        long_polls: Vec::new(),
-        samples: Vec::new(),
-        machine: None,
-        answers: Vec::new(),
         resources: with_resources.then(|| {
             let (resources, async_ops) = (target.resources(), target.async_ops());
             Resources { resources: resources.collect(), async_ops: async_ops.collect() }.into()
         }),
-        lab: None,
+        ..Target::empty(description.into(), now.unsigned_abs())
     }
 }
 

@@ -23,7 +23,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{codec::Raw, histogram, limits, link::Link, source::Listener, state::Program};
+use super::{codec::Raw, histogram, limits, link::Link, state::Program};
 use crate::{lock::lock, snapshot::Distributions};
 
 /// How long a target may take to accept a connection, and to answer a request.
@@ -45,6 +45,9 @@ pub(super) struct Shared {
     listener: OnceLock<Listener>,
     clock: Clock,
 }
+
+/// Called when a connection has changed.
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 /// Everything about a target.
 pub(super) struct Known {
