@@ -7,14 +7,14 @@
 //! |---|---|
 //! | [`probe`] | the crate `asynctop-probe`: per-task measuring, and the watchdog [`watch`] |
 //! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
-//! | [`model`] | what snapshots mean: rates, order, groups, slowdown, findings; pure |
-//! | [`source`] | a [`Source`](source::Source) takes snapshots: of the lab, or of a program over a connection |
+//! | [`model`] | statistics derived from snapshots: rates, order, groups, slowdown, findings; pure |
+//! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection; the collector assembles the samples to snapshots |
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
 //! | [`term`] | the terminal: enter, leave, suspend, panic |
-//! | [`dashboard`] | runs lab or connection, sampler and event loop |
+//! | [`dashboard`] | the collector and the event loop |
 //! | [`comparison`] | the screen of `compare` |
 //! | [`report`] | writes the model as text or JSON |
 //! | [`gate`] | which findings make a run fail: `--fail-on` |
@@ -34,6 +34,8 @@ pub mod cli;
 pub mod comparison;
 pub mod config;
 pub mod dashboard;
+#[cfg(test)]
+mod fixture;
 pub mod gate;
 pub mod headless;
 pub mod input;

@@ -1,15 +1,13 @@
-//! The state of the dashboard: what is shown, what is selected, what a key does to it.
+//! The state of the dashboard: the screen, the selection and the effect of each key.
 //!
-//! Pure: no I/O, no clock (time is an argument), no drawing. Uses the model and the lab's
-//! [`Command`](asynctop_lab::Command)s.
+//! A pure function of snapshots, keys and time (an argument), without I/O and drawing. It depends on
+//! the model and, for the state of the comparison, on the lab.
 
 mod action;
 mod board;
 mod commands;
 mod cursor;
 mod event;
-#[cfg(test)]
-pub(crate) mod fixture;
 pub mod keymap;
 mod mouse;
 mod movement;

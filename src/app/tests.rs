@@ -4,13 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::{
-    Action, Effect, Overlay, Screen,
-    fixture::{S, Stage, to_lab},
-    keymap::KEYMAP,
-    state::key_of,
-};
+use super::{Action, Effect, Overlay, Screen, keymap::KEYMAP, state::key_of};
 use crate::{
+    fixture::{S, Stage, to_lab},
     model::{Column, GroupColumn, RuleId, Subscription},
     snapshot::LabCommand,
     view,

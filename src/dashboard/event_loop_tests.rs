@@ -11,10 +11,8 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::event_loop::{Control, run};
 use crate::{
-    app::{
-        App, Event, Settings,
-        fixture::{World, text},
-    },
+    app::{App, Event, Settings},
+    fixture::{World, text},
     model::{Subscription, TargetId},
     signals::Notice,
     snapshot::Command,

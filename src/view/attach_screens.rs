@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    app::fixture::{S, Stage},
+    fixture::{S, Stage},
     model::{
         AsyncOpStats, Connection, Losses, ResourceStats, Resources, Snapshot, Target, TargetId,
         TaskMeta, TaskStats,

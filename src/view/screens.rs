@@ -6,10 +6,8 @@ use proptest::prelude::*;
 use ratatui::style::Color;
 
 use crate::{
-    app::{
-        App, Settings, Theme,
-        fixture::{S, Stage, World, to_lab},
-    },
+    app::{App, Settings, Theme},
+    fixture::{S, Stage, World, to_lab},
     model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
     snapshot::LabCommand,
     watch::{Cost, LongPoll, Waited},

@@ -8,7 +8,8 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
     Histogram,
-    app::{App, Effect, Overlay, Screen, Settings, Theme, fixture::to_lab},
+    app::{App, Effect, Overlay, Screen, Settings, Theme},
+    fixture::to_lab,
     model::{
         CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
         testing::{self, lab, snapshot, task},

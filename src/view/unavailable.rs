@@ -10,9 +10,9 @@ use super::footer;
 use crate::{
     app::{
         Action, Effect, Screen, Settings,
-        fixture::{Stage, World},
         keymap::{Binding, KEYMAP},
     },
+    fixture::{Stage, World},
     model::{Description, FieldId, Target},
     report::{Summary, csv, json, text},
 };
