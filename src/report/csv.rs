@@ -24,23 +24,21 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     for target in model.targets() {
         let name = quoted(target.name());
         for row in tables::tasks(target) {
-            for value in &row.values {
-                write!(out, "{},", cell(value))?;
-            }
+            row.values.iter().try_for_each(|value| cell(value, out))?;
             write!(out, "{name}\r\n")?;
         }
     }
     Ok(())
 }
 
-/// A value as a field. The rows of tasks contain neither lists nor objects.
-fn cell<'a>(value: &'a Value<'_>) -> Cow<'a, str> {
+/// Writes a value and the comma after it. The rows of tasks contain neither lists nor objects.
+fn cell(value: &Value<'_>, out: &mut impl Write) -> io::Result<()> {
     match value {
-        Value::Text(text) => quoted(text),
-        Value::Integer(n) => n.to_string().into(),
-        Value::Number(n) => n.to_string().into(),
-        Value::Flag(flag) => flag.to_string().into(),
-        Value::Null | Value::List(_) | Value::Map(_) | Value::Row(_) => "".into(),
+        Value::Text(text) => write!(out, "{},", quoted(text)),
+        Value::Integer(n) => write!(out, "{n},"),
+        Value::Number(n) => write!(out, "{n},"),
+        Value::Flag(flag) => write!(out, "{flag},"),
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Row(_) => write!(out, ","),
     }
 }
 
