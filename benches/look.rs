@@ -3,6 +3,10 @@
 //! The tasks are real ones of the probe, in a dozen groups on one thread; a fifth of them is
 //! polled between two looks. Two models take in the same snapshots, one with all rules and
 //! one with none, so that the rules' cost stands by itself.
+//!
+//! The dashboard takes in the same snapshots: model, rules and the order of the table, on the thread
+//! that handles keys. A key takes the last column until the screen is drawn, or up to both columns
+//! if a snapshot arrives first.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
 
@@ -15,9 +19,13 @@ use std::{
 };
 
 use asynctop::{
+    app::{App, Settings},
     model::{Model, RULES, Snapshot, Subscription, Thresholds},
     probe::{LocalSampler, Registry},
+    view,
 };
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 const TASKS: [usize; 3] = [1_000, 10_000, 100_000];
 /// Looks that are measured, after as many that are not.
@@ -34,10 +42,10 @@ fn main() {
     let given: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
     println!(
-        "| tasks | snapshot | model without rules | all {} rules | rules per task |",
+        "| tasks | snapshot | model without rules | all {} rules | rules per task | dashboard | key |",
         RULES.len()
     );
-    println!("|--:|--:|--:|--:|--:|");
+    println!("|--:|--:|--:|--:|--:|--:|--:|");
     for tasks in counts {
         measure(tasks);
     }
@@ -55,7 +63,11 @@ fn measure(count: usize) {
     RULES.into_iter().for_each(|rule| off.set(rule.id, None));
     let mut without = Model::with_thresholds(off);
 
+    let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+
     let (mut looks, mut with_rules, mut without_rules) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut taken_in, mut keys) = (Vec::new(), Vec::new());
     for look in 0..2 * LOOKS {
         // Four of five tasks have done nothing since the last look.
         for task in tasks.iter_mut().skip(look % 5).step_by(5) {
@@ -76,7 +88,17 @@ fn measure(count: usize) {
         if look % 2 == 1 {
             times.reverse();
         }
+        let began = Instant::now();
+        app.advance(&snapshot, Duration::ZERO);
+        let advanced = began.elapsed();
+        let began = Instant::now();
+        app.key(KeyEvent::from(KeyCode::Down), Duration::ZERO);
+        app.set_viewport(view::viewport(&app, Size::new(120, 40)));
+        terminal.draw(|frame| view::render(&app, frame)).unwrap();
+        let drawn = began.elapsed();
         if look >= LOOKS {
+            taken_in.push(advanced);
+            keys.push(drawn);
             looks.push(taken);
             with_rules.push(times[0]);
             without_rules.push(times[1]);
@@ -85,8 +107,10 @@ fn measure(count: usize) {
     let (looks, with, without) = (median(looks), median(with_rules), median(without_rules));
     let rules = with.saturating_sub(without);
     println!(
-        "| {count} | {looks:.2?} | {without:.2?} | {rules:.2?} | {:.0} ns |",
-        rules.as_nanos() as f64 / count as f64
+        "| {count} | {looks:.2?} | {without:.2?} | {rules:.2?} | {:.0} ns | {:.2?} | {:.2?} |",
+        rules.as_nanos() as f64 / count as f64,
+        median(taken_in),
+        median(keys)
     );
 }
 
