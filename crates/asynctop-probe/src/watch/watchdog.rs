@@ -183,16 +183,18 @@ impl WatchHandle {
     }
 
     /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a paused
-    /// virtual machine), oldest first; at most 64. Waits up to 100 ms for the watchdog if its next
-    /// sample is overdue.
+    /// virtual machine), oldest first; at most 64. Waits up to a second for the watchdog if its next
+    /// sample is overdue: after a stop, a busy machine may run it last, and what is sampled before
+    /// the stop is known is never corrected.
     pub fn stops(&self) -> Vec<Stop> {
         const LATE_NS: u64 = 50_000_000;
+        const PATIENCE: Duration = Duration::from_secs(1);
         let (began, looks) = (Instant::now(), self.shared.looks.load(Relaxed));
         let is_late = || {
             let due = self.shared.due.load(Relaxed).saturating_add(LATE_NS);
             due < self.registry.now() && self.shared.looks.load(Relaxed) == looks
         };
-        while is_late() && began.elapsed() < Duration::from_millis(100) {
+        while is_late() && began.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(1));
         }
         self.shared.stops().clone()
