@@ -1,5 +1,7 @@
 //! Prints all tasks of a running Tokio program: `dump PID [--all] [--json] [--no-scan] [--stop]`.
 
+#![allow(clippy::print_stderr, reason = "an example prints its errors")]
+
 use std::{
     io::{self, BufWriter, Write},
     process::ExitCode,

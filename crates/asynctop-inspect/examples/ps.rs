@@ -1,5 +1,7 @@
 //! Lists the Tokio programs of this machine: `ps`.
 
+#![allow(clippy::print_stderr, reason = "an example prints its errors")]
+
 use std::process::ExitCode;
 
 use asynctop_inspect::ps;

@@ -1,5 +1,7 @@
 //! Prints the busiest tasks of a running Tokio program once per second: `watch PID [SECONDS]`.
 
+#![allow(clippy::print_stderr, reason = "an example prints its errors")]
+
 use std::{
     collections::HashMap,
     io::{self, Write},

@@ -35,13 +35,13 @@ pub struct Target {
     pub runtime: RuntimeStats,
     /// Its workers, in Tokio's order.
     pub workers: Vec<WorkerStats>,
-    /// The polls of each worker since the previous snapshot, if [`Subscription`] requests them.
+    /// The polls of each worker since the previous snapshot, if [`Subscription`](crate::Subscription) requests them.
     pub timeline: Option<Vec<WorkerPolls>>,
     /// Its tasks, living ones and those that ended lately, sorted by `key`.
     pub tasks: Vec<TaskStats>,
     /// How long tasks waited for a worker, over all polls so far.
     pub delays: Histogram,
-    /// The distributions that [`Subscription`] asked for.
+    /// The distributions that [`Subscription`](crate::Subscription) asked for.
     pub distributions: Vec<(Subject, Distributions)>,
     /// CPU supply of the watched process; `None` where it is unavailable.
     pub machine: Option<MachineStats>,
@@ -53,7 +53,7 @@ pub struct Target {
     pub samples: Vec<Arc<StackSample>>,
     /// The answers to the commands of the last [`Target::KEPT_NS`], by number of the request.
     pub answers: Vec<Answer>,
-    /// What tasks wait for, if [`Subscription`] requests it.
+    /// What tasks wait for, if [`Subscription`](crate::Subscription) requests it.
     pub resources: Option<Arc<Resources>>,
     /// What only the lab knows.
     pub lab: Option<LabStats>,

@@ -95,7 +95,7 @@ pub struct Finding {
     pub task: Option<u64>,
     /// The id of that task, as it is displayed.
     pub task_id: Option<u64>,
-    /// The target, in an epoch of it. A rule leaves both to the [`RuleSet`](super::RuleSet).
+    /// The target, in an epoch of it. A rule leaves both to the set of rules.
     pub target: TargetId,
     pub(super) epoch: u32,
     /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
