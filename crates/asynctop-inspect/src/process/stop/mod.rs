@@ -1,0 +1,189 @@
+//! The stack of a thread that is running: the thread is stopped while its registers and its stack
+//! are copied, which takes some 10 µs.
+//!
+//! A helper process stops it, not this one, so that nothing can leave it stopped: the kernel resumes
+//! a thread when the process that stopped it ends, for whatever reason. This process being killed or
+//! suspended does not concern the helper, the terminal's signals (Ctrl-Z) do not reach it, and a
+//! timer ends it.
+//!
+//! Being stopped interrupts a system call, and some, like `epoll_wait`, return an error then. So a
+//! thread is stopped only if it was outside of any immediately before. That leaves a window of some
+//! microseconds; [`Stopped::in_system_call`] tells when it was hit.
+#![allow(unsafe_code)]
+
+mod helper;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
+
+use std::{fs::File, io, os::fd::AsRawFd, ptr, time::Duration};
+
+use asynctop_stack::Registers;
+use libc::pid_t;
+
+use crate::process::identity::Identity;
+use helper::{CHANGED, DENIED, DONE, GONE, Job, Report, help};
+
+/// Maximum number of bytes copied of a stack: the longer, the longer the thread is stopped.
+pub(crate) const MAX_STACK: usize = 1 << 16;
+
+/// A stop of a thread, to read its stack. It is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Stopped {
+    /// How long it was, from the moment at which the stop was known.
+    #[cfg_attr(feature = "serde", serde(rename = "nanoseconds", serialize_with = "nanoseconds"))]
+    pub length: Duration,
+    /// The thread had just begun a system call. If it was one that is not restarted, like
+    /// `epoll_wait`, it has returned the error `EINTR`.
+    pub in_system_call: bool,
+}
+
+#[cfg(feature = "serde")]
+pub(crate) fn nanoseconds<S: serde::Serializer>(
+    duration: &Duration,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    s.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// What a thread was doing when it was stopped.
+pub(crate) struct Copied {
+    pub registers: Registers,
+    /// The stack from the stack pointer up.
+    pub bytes: Vec<u8>,
+    pub stopped: Stopped,
+}
+
+/// Why a thread was not stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotStopped {
+    /// It is no longer running, or no longer in the same poll.
+    Changed,
+    /// It has ended.
+    Gone,
+    /// Another process traces it.
+    Traced,
+    /// The kernel does not allow it.
+    Denied,
+    /// There is no helper, or it was killed, or its time was up.
+    Failed,
+}
+
+impl NotStopped {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            NotStopped::Changed => "it did not go on running until it could be stopped",
+            NotStopped::Gone => "it has ended",
+            NotStopped::Traced => "it is running, and another program (a debugger) traces it",
+            NotStopped::Denied => {
+                "it is running, and the kernel does not allow a helper process to stop it"
+            }
+            NotStopped::Failed => "it is running, and could not be stopped",
+        }
+    }
+}
+
+/// Memory for a report, shared with a helper.
+struct Shared(*mut Report);
+
+impl Shared {
+    fn new() -> io::Result<Shared> {
+        let (read, write) = (libc::PROT_READ, libc::PROT_WRITE);
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping, which overlaps nothing.
+        let memory =
+            unsafe { libc::mmap(ptr::null_mut(), size_of::<Report>(), read | write, flags, -1, 0) };
+        if memory == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Shared(memory.cast()))
+        }
+    }
+
+    fn report(&self) -> &Report {
+        // SAFETY: mapped, zeroed by the kernel, valid for any content; the helper has ended.
+        unsafe { &*self.0 }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`, and no reference to it exists.
+        unsafe { libc::munmap(self.0.cast(), size_of::<Report>()) };
+    }
+}
+
+/// Stops a thread that runs inside a poll of the task with this id, and copies its registers and
+/// stack. `current` is the address of the id of the thread's current task: if it has another one
+/// by then, it is not stopped.
+pub(crate) fn stop(
+    identity: &Identity,
+    tid: u32,
+    current: u64,
+    task: u64,
+) -> Result<Copied, NotStopped> {
+    let shared = Shared::new().map_err(|_| NotStopped::Failed)?;
+    let state =
+        File::open(identity.path(&format!("task/{tid}/syscall"))).map_err(|_| NotStopped::Gone)?;
+    let job = Job {
+        pid: identity.pid() as pid_t,
+        tid: tid as pid_t,
+        state: state.as_raw_fd(),
+        current,
+        task,
+    };
+    wait_for(start_helper(&job, &shared).ok_or(NotStopped::Failed)?);
+    let report = shared.report();
+    match report.outcome {
+        DONE => Ok(Copied {
+            registers: registers(report.registers),
+            bytes: report.bytes[..report.length.min(MAX_STACK)].to_vec(),
+            stopped: Stopped {
+                length: Duration::from_nanos(report.held_ns),
+                in_system_call: report.in_system_call != 0,
+            },
+        }),
+        CHANGED => Err(NotStopped::Changed),
+        GONE => Err(NotStopped::Gone),
+        DENIED if is_traced(identity, tid) => Err(NotStopped::Traced),
+        DENIED => Err(NotStopped::Denied),
+        _ => Err(NotStopped::Failed),
+    }
+}
+
+fn registers([ip, sp, fp]: [u64; 3]) -> Registers {
+    Registers { fp, ..Registers::pointers(ip, sp) }
+}
+
+/// Starts a helper process.
+fn start_helper(job: &Job, shared: &Shared) -> Option<pid_t> {
+    // SAFETY: like `fork`, without a signal for this process when the child ends. The child calls
+    // only `help`, which does not return.
+    let helper = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
+    if helper == 0 {
+        // SAFETY: this is the child, and the report is mapped.
+        unsafe { help(job, shared.0) }
+    }
+    pid_t::try_from(helper).ok().filter(|helper| *helper > 0)
+}
+
+/// Waits for the end of a helper.
+fn wait_for(helper: pid_t) {
+    let mut status = 0;
+    loop {
+        // SAFETY: writes the status only.
+        let ended = unsafe { libc::waitpid(helper, &raw mut status, libc::__WALL) };
+        if ended == helper || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return;
+        }
+    }
+}
+
+/// Whether a process traces this thread.
+fn is_traced(identity: &Identity, tid: u32) -> bool {
+    let status = std::fs::read_to_string(identity.path(&format!("task/{tid}/status")));
+    let status = status.unwrap_or_default();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|pid| pid.trim() != "0")
+}
