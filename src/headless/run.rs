@@ -109,9 +109,9 @@ impl<'a> Run<'a> {
         } else {
             self.phase("run", until, out)?;
         }
-        let settled =
-            self.sources.iter_mut().filter_map(|source| source.settle(NAMES).then_some(()));
-        if settled.count() > 0 {
+        // Every source is waited for, not only the first that needs it.
+        let settled = self.sources.iter_mut().map(|source| source.settle(NAMES));
+        if settled.fold(false, |any, waited| any | waited) {
             self.look();
         }
         let model = self.model_since(self.phase_first.as_ref());

@@ -2,8 +2,8 @@
 
 use super::{Column, FieldId, GroupKey, TargetModel, TaskKind, TaskRates, TaskRow, TaskStats};
 
-/// What the user typed after `/`: words that a task's name, state, stage, location or
-/// target must contain, each of them, whatever the case.
+/// What the user typed after `/`. Each of the words must be contained in a task's name, state,
+/// stage, location or target, ignoring case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     words: Vec<String>,

@@ -29,8 +29,8 @@ const LISTED: u16 = 5;
 
 /// How many lines it takes of so many.
 pub(super) fn height(app: &App, body: u16) -> u16 {
-    let culprits = u16::try_from(app.model().impact().len()).unwrap_or(u16::MAX);
-    match culprits {
+    let culprits: usize = app.model().targets().iter().map(|t| t.blame().culprits().len()).sum();
+    match u16::try_from(culprits).unwrap_or(u16::MAX) {
         0 => 0,
         _ if body < FROM => 0,
         // A blank line and a head.
