@@ -4,9 +4,10 @@
 //! polled between two looks. Two models take in the same snapshots, one with all rules and
 //! one with none, so that the rules' cost stands by itself.
 //!
-//! The dashboard takes in the same snapshots: model, rules and the order of the table, on the thread
-//! that handles keys. A key takes the last column until the screen is drawn, or up to both columns
-//! if a snapshot arrives first.
+//! The dashboard shows the same snapshots. "Copy and order" follows the model on the thread that
+//! assembles snapshots: a copy of the model for the screen, and the order of the table. "Refresh" and
+//! "key" are on the thread that handles keys: a key takes the last column until the screen is drawn,
+//! or both if a refresh arrives first.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
 
@@ -14,13 +15,14 @@ use std::{
     env,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use asynctop::{
     app::{App, Settings},
-    model::{Model, RULES, Snapshot, Subscription, Thresholds},
+    model::{Model, RULES, Refresh, Snapshot, Subscription, Thresholds},
     probe::{LocalSampler, Registry},
     view,
 };
@@ -42,10 +44,11 @@ fn main() {
     let given: Vec<usize> = env::args().filter_map(|arg| arg.parse().ok()).collect();
     let counts = if given.is_empty() { TASKS.to_vec() } else { given };
     println!(
-        "| tasks | snapshot | model without rules | all {} rules | rules per task | dashboard | key |",
+        "| tasks | snapshot | model without rules | all {} rules | rules per task \
+         | copy and order | refresh | key |",
         RULES.len()
     );
-    println!("|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|");
     for tasks in counts {
         measure(tasks);
     }
@@ -67,7 +70,8 @@ fn measure(count: usize) {
     let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
 
     let (mut looks, mut with_rules, mut without_rules) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut taken_in, mut keys) = (Vec::new(), Vec::new());
+    let (mut copies, mut refreshes, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut shown = None;
     for look in 0..2 * LOOKS {
         // Four of five tasks have done nothing since the last look.
         for task in tasks.iter_mut().skip(look % 5).step_by(5) {
@@ -89,15 +93,22 @@ fn measure(count: usize) {
             times.reverse();
         }
         let began = Instant::now();
-        app.advance(&snapshot, Duration::ZERO);
-        let advanced = began.elapsed();
+        let refresh = Refresh::new(&with, app.row_query());
+        let copied = began.elapsed();
+        // Dropped where it was made, once the screen shows the next one.
+        let last = shown.replace(Arc::clone(&refresh.model));
+        let began = Instant::now();
+        app.advance(refresh, Duration::ZERO);
+        let refreshed = began.elapsed();
+        drop(last);
         let began = Instant::now();
         app.key(KeyEvent::from(KeyCode::Down), Duration::ZERO);
         app.set_viewport(view::viewport(&app, Size::new(120, 40)));
         terminal.draw(|frame| view::render(&app, frame)).unwrap();
         let drawn = began.elapsed();
         if look >= LOOKS {
-            taken_in.push(advanced);
+            copies.push(copied);
+            refreshes.push(refreshed);
             keys.push(drawn);
             looks.push(taken);
             with_rules.push(times[0]);
@@ -107,9 +118,10 @@ fn measure(count: usize) {
     let (looks, with, without) = (median(looks), median(with_rules), median(without_rules));
     let rules = with.saturating_sub(without);
     println!(
-        "| {count} | {looks:.2?} | {without:.2?} | {rules:.2?} | {:.0} ns | {:.2?} | {:.2?} |",
+        "| {count} | {looks:.2?} | {without:.2?} | {rules:.2?} | {:.0} ns | {:.2?} | {:.2?} | {:.2?} |",
         rules.as_nanos() as f64 / count as f64,
-        median(taken_in),
+        median(copies),
+        median(refreshes),
         median(keys)
     );
 }

@@ -11,6 +11,7 @@ use std::{
 
 use asynctop::{
     app::{App, Settings},
+    model::{Model, Refresh},
     probe::Registry,
     source::Collector,
     view,
@@ -36,10 +37,12 @@ fn main() -> anyhow::Result<()> {
     let deliver = move |snapshot| sender.send(snapshot).is_ok();
     let _collector = Collector::start(vec![Box::new(source)], interval, deliver)?;
     let mut app = App::new(Settings::default(), interval);
+    let mut model = Model::default();
     let mut watch = |time: Duration| -> anyhow::Result<()> {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            app.advance(&*snapshots.recv()?, Duration::ZERO);
+            model.advance(&*snapshots.recv()?);
+            app.advance(Refresh::new(&model, app.row_query()), Duration::ZERO);
         }
         Ok(())
     };

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use asynctop::snapshot::text::is_control;
 use asynctop::{
     app::{App, Settings},
-    model::{Model, Target},
+    model::{Model, Refresh, Target},
     report::{Summary, csv, json, text},
     source::attach::{Program, limits, picture},
     view,
@@ -66,7 +66,7 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
         check(&target);
         let snapshot = target.into();
         model.advance(&snapshot);
-        app.advance(&snapshot, Duration::ZERO);
+        app.advance(Refresh::new(&model, app.row_query()), Duration::ZERO);
     }
     report(&model);
     let (width, height) = (1 + bytes.below(160) as u16, 1 + bytes.below(50) as u16);

@@ -51,13 +51,15 @@ impl<K: Clone + PartialEq> Cursor<K> {
         self.scroll();
     }
 
-    /// The list has changed: finds the selected thing again. If it is gone, whatever has
-    /// come into its row is selected. A selection on the first row that nobody has moved
-    /// stays at the top of the list.
-    pub fn follow(&mut self, len: usize, key_at: impl Fn(usize) -> K) {
-        if let Some(key) = &self.key
-            && let Some(row) = (0..len).find(|row| key_at(*row) == *key)
-        {
+    /// Adapts to a list that has changed. `find` returns the row of a key. If the selected key is
+    /// gone, the key that is now in its row is selected.
+    pub fn follow(
+        &mut self,
+        len: usize,
+        find: impl FnOnce(&K) -> Option<usize>,
+        key_at: impl FnOnce(usize) -> K,
+    ) {
+        if let Some(row) = self.key.as_ref().and_then(find) {
             self.row = row;
         } else {
             self.row = self.row.min(len.saturating_sub(1));
@@ -109,7 +111,8 @@ mod tests {
 
     fn follow(cursor: &mut Cursor<char>, list: &str) -> Option<(char, usize)> {
         let list: Vec<char> = list.chars().collect();
-        cursor.follow(list.len(), |row| list[row]);
+        let find = |key: &char| list.iter().position(|one| one == key);
+        cursor.follow(list.len(), find, |row| list[row]);
         cursor.key().map(|key| (*key, cursor.row()))
     }
 

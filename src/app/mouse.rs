@@ -34,16 +34,16 @@ impl App {
         let by = if down { WHEEL } else { -WHEEL };
         match (&self.overlay, self.screen) {
             (Overlay::None, Screen::Tasks) => {
-                let len = self.order.len();
+                let len = self.order().len();
                 self.tasks.scroll_by(by, len);
             }
             (Overlay::None, Screen::Groups) => {
-                let len = self.group_rows.len();
+                let len = self.group_rows().len();
                 self.groups.scroll_by(by, len);
             }
             (Overlay::None, Screen::Lab) => self.scroll_lab(by),
             (Overlay::None, Screen::Resources) => {
-                let len = self.resource_rows.len();
+                let len = self.resource_rows().len();
                 self.resource_cursor.scroll_by(by, len);
             }
             _ => self.move_by(by),

@@ -1,9 +1,9 @@
 //! Up and down, pages, and the order of the rows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{App, Overlay, Screen, cursor::Step, state::key_of};
-use crate::model::{Column, GroupColumn};
+use crate::model::{Column, GroupColumn, Rows};
 
 /// Of a list that is not sorted by columns.
 const OWN_ORDER: &str = "this screen has a fixed order; screens 1 and 2 can be sorted";
@@ -48,31 +48,26 @@ impl App {
 
     /// Moves the selection of the screen that is shown.
     pub(super) fn step(&mut self, step: Step) {
-        let model = self.frozen.as_deref().unwrap_or(&self.model);
-        match self.screen {
-            Screen::Tasks => {
-                let order = &self.order;
-                self.tasks.step(step, order.len(), |row| key_of(model, order[row]));
+        let model = Arc::clone(self.shown());
+        match (&self.rows, self.screen) {
+            (Rows::Tasks(rows), _) => {
+                self.tasks.step(step, rows.len(), |row| key_of(&model, rows[row]));
             }
-            Screen::Groups => {
-                let rows = &self.group_rows;
-                self.groups.step(step, rows.len(), |row| rows[row].key());
-            }
-            Screen::Resources => {
-                let rows = &self.resource_rows;
+            (Rows::Groups(rows), _) => self.groups.step(step, rows.len(), |row| rows[row].key()),
+            (Rows::Resources(rows), _) => {
                 self.resource_cursor.step(step, rows.len(), |row| rows[row].key);
             }
-            Screen::Workers | Screen::Timeline => {
-                let workers = self.worker_rows().len();
-                self.workers.step(step, workers, |row| row);
-            }
-            Screen::Findings => {
+            (Rows::None, Screen::Findings) => {
                 let all = model.all_findings();
                 self.findings.step(step, all.len(), |row| all[row].id());
             }
-            Screen::Lab => {
+            (Rows::None, Screen::Lab) => {
                 let workloads = self.lab_stats().map_or(0, |lab| lab.workloads.len());
                 self.workloads.step(step, workloads, |row| row);
+            }
+            (Rows::None, _) => {
+                let workers = self.worker_rows().len();
+                self.workers.step(step, workers, |row| row);
             }
         }
     }

@@ -33,7 +33,7 @@ impl App {
                 // Whoever has typed a filter is after something else.
                 let worst = self.model().findings().first().filter(|_| self.filter.is_empty());
                 let worst = worst.map(|finding| finding.id());
-                let first = || Some(key_of(self.model(), *self.order.get(self.tasks.top())?));
+                let first = || Some(key_of(self.model(), *self.order().get(self.tasks.top())?));
                 if let Some(key) = self.tasks.key().copied() {
                     self.overlay = Overlay::Task { key, scroll: 0 };
                 } else if let Some(id) = worst {
@@ -66,7 +66,7 @@ impl App {
                 }
             }
             Screen::Resources => {
-                let first = || Some(self.resource_rows.get(self.resource_cursor.top())?.key);
+                let first = || Some(self.resource_rows().get(self.resource_cursor.top())?.key);
                 if let Some(key) = self.resource_cursor.key().copied().or_else(first) {
                     self.overlay = Overlay::Resource { key, scroll: 0 };
                 }

@@ -8,8 +8,8 @@ use std::{
 use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
 use crate::model::{
     Column, FieldId, Filter, FindingId, GroupColumn, GroupKey, GroupRow, LabStats, Model, Query,
-    ResourceKey, ResourceRow, ResourceStats, Resources, Subscription, Target, TargetId,
-    TargetModel, TaskKey, TaskRow, TaskStats, Thresholds, Timeline, WorkerRow,
+    ResourceKey, ResourceRow, ResourceStats, Resources, RowQuery, Rows, Subscription, Target,
+    TargetId, TargetModel, TaskKey, TaskRow, TaskStats, Thresholds, Timeline, WorkerRow,
 };
 
 /// How things look.
@@ -95,12 +95,11 @@ pub struct App {
     pub(super) requests: Vec<u64>,
     /// The target that was selected on the previous screen.
     pub(super) last_selected: TargetId,
-    pub(super) model: Model,
+    pub(super) model: Arc<Model>,
     /// What is shown while frozen.
-    pub(super) frozen: Option<Box<Model>>,
-    pub(super) order: Vec<TaskRow>,
-    pub(super) group_rows: Vec<GroupRow>,
-    pub(super) resource_rows: Vec<ResourceRow>,
+    pub(super) frozen: Option<Arc<Model>>,
+    /// The rows of the screen.
+    pub(super) rows: Rows,
     pub(super) message: Option<Message>,
 }
 
@@ -130,24 +129,26 @@ impl App {
             asked: None,
             requests: Vec::new(),
             last_selected: TargetId::default(),
-            model: Model::default(),
+            model: Arc::default(),
             frozen: None,
-            order: Vec::new(),
-            group_rows: Vec::new(),
-            resource_rows: Vec::new(),
+            rows: Rows::None,
             message: None,
         }
     }
 
     /// Lets rules speak from these thresholds on.
     pub fn with_thresholds(mut self, thresholds: Thresholds) -> Self {
-        self.model = Model::with_thresholds(thresholds);
+        self.model = Model::with_thresholds(thresholds).into();
         self
     }
 
     /// What is shown: the latest state, or the one that was frozen.
     pub fn model(&self) -> &Model {
-        self.frozen.as_deref().unwrap_or(&self.model)
+        self.shown()
+    }
+
+    pub(super) fn shown(&self) -> &Arc<Model> {
+        self.frozen.as_ref().unwrap_or(&self.model)
     }
 
     /// Whether the picture stands still.
@@ -215,17 +216,17 @@ impl App {
 
     /// The tasks of the table, in its order.
     pub fn order(&self) -> &[TaskRow] {
-        &self.order
+        if let Rows::Tasks(rows) = &self.rows { rows } else { &[] }
     }
 
     /// The shown groups, in their order.
     pub fn group_rows(&self) -> &[GroupRow] {
-        &self.group_rows
+        if let Rows::Groups(rows) = &self.rows { rows } else { &[] }
     }
 
     /// The shown resources, in their order.
     pub fn resource_rows(&self) -> &[ResourceRow] {
-        &self.resource_rows
+        if let Rows::Resources(rows) = &self.rows { rows } else { &[] }
     }
 
     /// The resources of the selected target, or why they are unavailable.
@@ -322,42 +323,70 @@ impl App {
         self.message = Some(Message { text: text.into(), until });
     }
 
-    /// Puts the rows of the screen in order again, after a snapshot or another query. What
-    /// is on another screen is put in order when one goes there.
+    /// The rows of the screen, and their order.
+    pub fn row_query(&self) -> RowQuery {
+        let filter = self.query.filter.clone();
+        let (sort, descending) = self.group_sort;
+        match self.screen {
+            Screen::Tasks => RowQuery::Tasks(self.query.clone()),
+            Screen::Groups => RowQuery::Groups { sort, descending, filter },
+            Screen::Resources => RowQuery::Resources(filter),
+            Screen::Workers | Screen::Timeline | Screen::Findings | Screen::Lab => RowQuery::None,
+        }
+    }
+
+    /// Computes the rows of the screen, after a change of the screen or of its query.
     pub(super) fn arrange(&mut self) {
         self.query.filter = Filter::new(&self.filter);
-        let model = self.frozen.as_deref().unwrap_or(&self.model);
-        match self.screen {
-            Screen::Tasks => {
-                self.order = model.tasks(&self.query);
-                let order = &self.order;
-                self.tasks.follow(order.len(), |row| key_of(model, order[row]));
+        self.set_rows(self.model().rows(&self.row_query()));
+    }
+
+    /// Shows these rows.
+    pub(super) fn set_rows(&mut self, rows: Rows) {
+        self.rows = rows;
+        let model = Arc::clone(self.shown());
+        match (&self.rows, self.screen) {
+            (Rows::Tasks(rows), _) => {
+                let find = |key: &TaskKey| position(&model, rows, *key);
+                self.tasks.follow(rows.len(), find, |row| key_of(&model, rows[row]));
             }
-            Screen::Groups => {
-                let (sort, descending) = self.group_sort;
-                self.group_rows = model.groups(sort, descending, &self.query.filter);
-                let rows = &self.group_rows;
-                self.groups.follow(rows.len(), |row| rows[row].key());
+            (Rows::Groups(rows), _) => {
+                let find = |key: &GroupKey| rows.iter().position(|row| row.key() == *key);
+                self.groups.follow(rows.len(), find, |row| rows[row].key());
             }
-            Screen::Resources => {
-                self.resource_rows = model.resources(&self.query.filter);
-                let rows = &self.resource_rows;
-                self.resource_cursor.follow(rows.len(), |row| rows[row].key);
+            (Rows::Resources(rows), _) => {
+                let find = |key: &ResourceKey| rows.iter().position(|row| row.key == *key);
+                self.resource_cursor.follow(rows.len(), find, |row| rows[row].key);
             }
-            Screen::Workers | Screen::Timeline => {
-                let workers = self.worker_rows().len();
-                self.workers.follow(workers, |row| row);
-            }
-            Screen::Findings => {
+            (Rows::None, Screen::Findings) => {
                 let all = model.all_findings();
-                self.findings.follow(all.len(), |row| all[row].id());
+                let find = |id: &FindingId| all.iter().position(|finding| finding.is(id));
+                self.findings.follow(all.len(), find, |row| all[row].id());
             }
-            Screen::Lab => {
+            (Rows::None, Screen::Lab) => {
                 let workloads = self.lab_stats().map_or(0, |lab| lab.workloads.len());
-                self.workloads.follow(workloads, |row| row);
+                self.workloads.follow(workloads, within(workloads), |row| row);
+            }
+            (Rows::None, _) => {
+                let workers = self.worker_rows().len();
+                self.workers.follow(workers, within(workers), |row| row);
             }
         }
     }
+}
+
+/// Finds the row of a key that is a row itself.
+fn within(len: usize) -> impl FnOnce(&usize) -> Option<usize> {
+    move |row| Some(*row).filter(|row| *row < len)
+}
+
+/// The row of a task.
+fn position(model: &Model, rows: &[TaskRow], key: TaskKey) -> Option<usize> {
+    let target = model.targets().iter().position(|model| model.target().id == key.target)?;
+    let task = model.targets()[target].target();
+    let task = Some(task).filter(|target| target.epoch == key.epoch)?.position(key.id)?;
+    let at = TaskRow { target: target as u32, task: task as u32 };
+    rows.iter().position(|row| *row == at)
 }
 
 /// The key of the task in a row.

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::{Action, Effect, Overlay, Screen, keymap::KEYMAP, state::key_of};
 use crate::{
     fixture::{S, Stage, to_lab},
-    model::{Column, GroupColumn, RuleId, Subscription},
+    model::{Column, GroupColumn, Refresh, RuleId, Subscription},
     snapshot::LabCommand,
     view,
 };
@@ -25,6 +25,19 @@ fn nothing_is_selected_until_a_key_moves_and_then_it_stays() {
     let row = stage.app.tasks.row();
     let shown = stage.app.order().get(row).map(|row| key_of(stage.app.model(), *row));
     assert_eq!(stage.app.tasks.key().copied(), shown, "after a filter that hid or kept it");
+}
+
+#[test]
+fn rows_of_a_query_that_a_key_has_changed_are_not_shown() {
+    let mut stage = Stage::new();
+    let mut model = stage.app.live_model().clone();
+    model.advance(&stage.world.step().into());
+    let refresh = Refresh::new(&model, stage.app.row_query());
+    stage.keys("/ping<Enter>");
+    let pings = stage.app.order().len();
+    stage.app.advance(refresh, stage.now);
+    assert_eq!(stage.app.order().len(), pings);
+    assert!(pings < stage.app.model().only().target().tasks.len());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What happens to the state: snapshots, keys, clicks, the size of the terminal.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
 use crate::{
-    model::{Model, Snapshot, TargetId, TargetModel},
+    model::{Model, Refresh, TargetId, TargetModel},
     snapshot::{Command, LabCommand, Outcome},
 };
 
@@ -29,16 +29,16 @@ pub enum Effect {
 }
 
 impl App {
-    /// Takes in a snapshot.
-    pub fn advance(&mut self, snapshot: &Snapshot, now: Duration) -> Option<Effect> {
-        if let Some(failure) = self.new_failure(snapshot) {
+    /// Shows the model after the next snapshot.
+    pub fn advance(&mut self, next: Refresh, now: Duration) -> Option<Effect> {
+        if let Some(failure) = self.new_failure(&next.model) {
             self.say(failure, now);
         }
-        self.show_answers(snapshot, now);
+        self.show_answers(&next.model, now);
         let id = self.selected_id();
         let epoch = |model: &Model| model.target(id).map(|model| model.target().epoch);
         let last_epoch = epoch(&self.model);
-        self.model.advance(snapshot);
+        self.model = next.model;
         if last_epoch.is_some() && last_epoch != epoch(&self.model) {
             // The frozen screen, the selection and the details are of a runtime that has ended.
             self.frozen = None;
@@ -50,14 +50,19 @@ impl App {
             self.under = Overlay::None;
         }
         if self.frozen.is_none() {
-            self.arrange();
+            // The rows are those of another query if a key has changed the query since.
+            if next.query == self.row_query() {
+                self.set_rows(next.rows);
+            } else {
+                self.arrange();
+            }
         }
         self.hog_to_release()
     }
 
     /// A failure of the hog or a workload that the last snapshot did not have.
-    fn new_failure(&self, snapshot: &Snapshot) -> Option<String> {
-        snapshot.targets.iter().find_map(|target| {
+    fn new_failure(&self, next: &Model) -> Option<String> {
+        next.targets().iter().map(TargetModel::target).find_map(|target| {
             let known = self.model.target(target.id).and_then(|last| last.target().lab.as_ref());
             let mut failures = target.lab.as_ref()?.failures();
             failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))
@@ -96,8 +101,8 @@ impl App {
     }
 
     /// Shows the answers to commands.
-    fn show_answers(&mut self, snapshot: &Snapshot, now: Duration) {
-        for answer in snapshot.targets.iter().flat_map(|target| &target.answers) {
+    fn show_answers(&mut self, model: &Model, now: Duration) {
+        for answer in model.targets().iter().flat_map(|model| &model.target().answers) {
             let Outcome::Message(message) = &answer.outcome else { continue };
             if let Some(at) = self.requests.iter().position(|sent| *sent == answer.request) {
                 self.requests.swap_remove(at);
@@ -253,7 +258,7 @@ impl App {
     pub(super) fn freeze(&mut self) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
-            None => self.selected().is_some().then(|| Box::new(self.model.clone())),
+            None => self.selected().is_some().then(|| Arc::clone(&self.model)),
         };
         self.place_cursor();
         self.arrange();

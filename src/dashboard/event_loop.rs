@@ -10,7 +10,7 @@ use ratatui::{Terminal, backend::Backend, layout::Size};
 
 use crate::{
     app::{App, Effect, Event},
-    model::{Subscription, TargetId},
+    model::{RowQuery, Subscription, TargetId},
     signals::Notice,
     snapshot::Command,
     term::{self, Access},
@@ -25,6 +25,8 @@ pub(super) trait Control {
     fn set_interval(&mut self, interval: Duration);
     /// Sets the optional parts of snapshots.
     fn subscribe(&mut self, subscription: Subscription);
+    /// Sets the rows that come with each refresh.
+    fn select_rows(&mut self, query: &RowQuery);
     /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
@@ -56,6 +58,7 @@ where
 {
     let started = Instant::now();
     let mut subscription = Subscription::default();
+    let mut query = RowQuery::None;
     let mut size = Size::default();
     loop {
         let access = control.access()?;
@@ -87,6 +90,10 @@ where
             if app.subscription() != subscription {
                 subscription = app.subscription();
                 control.subscribe(subscription.clone());
+            }
+            if app.row_query() != query {
+                query = app.row_query();
+                control.select_rows(&query);
             }
             waiting = match events.try_recv() {
                 Ok(event) => Some(event),
@@ -132,7 +139,7 @@ fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect
             None
         }
         Event::Input(_) | Event::Signal(Notice::Resized) => None,
-        Event::Snapshot(snapshot) => app.advance(&snapshot, now),
+        Event::Refresh(next) => app.advance(*next, now),
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),

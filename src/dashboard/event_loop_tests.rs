@@ -1,10 +1,6 @@
 //! Events in, calls of the control and frames out.
 
-use std::{
-    io,
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::{io, sync::mpsc, time::Duration};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent};
 use ratatui::{Terminal, backend::TestBackend};
@@ -13,7 +9,7 @@ use super::event_loop::{Control, run};
 use crate::{
     app::{App, Event, Settings},
     fixture::{World, text},
-    model::{Subscription, TargetId},
+    model::{Model, Refresh, RowQuery, Subscription, TargetId},
     signals::Notice,
     snapshot::Command,
     term::Access,
@@ -36,6 +32,8 @@ impl Control for Asked {
     fn subscribe(&mut self, subscription: Subscription) {
         self.0.push(format!("{:?}", subscription.task.map(|task| task.id)));
     }
+
+    fn select_rows(&mut self, _: &RowQuery) {}
 
     fn suspend(&mut self) -> io::Result<()> {
         self.0.push("suspend".into());
@@ -62,6 +60,11 @@ fn run_over(events: Vec<Event>, asked: &mut dyn Control) -> String {
     text(terminal.backend().buffer())
 }
 
+fn refresh(model: &mut Model, world: &mut World) -> Event {
+    model.advance(&world.step().into());
+    Event::Refresh(Box::new(Refresh::new(model, RowQuery::None)))
+}
+
 fn key(c: char) -> Event {
     Event::Input(Input::Key(KeyEvent::from(KeyCode::Char(c))))
 }
@@ -75,8 +78,8 @@ fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
 #[test]
 fn the_loop_hands_out_what_the_state_asks_for() {
     let mut world = World::new();
-    let snapshots: Vec<_> =
-        (0..8).map(|_| Event::Snapshot(Arc::new(world.step().into()))).collect();
+    let mut model = Model::default();
+    let snapshots: Vec<_> = (0..8).map(|_| refresh(&mut model, &mut world)).collect();
     let enter = Event::Input(Input::Key(KeyEvent::from(KeyCode::Enter)));
     let (suspend, continued) = (Event::Signal(Notice::Suspend), Event::Signal(Notice::Continued));
     let events =
@@ -102,6 +105,8 @@ impl Control for InBackground {
 
     fn subscribe(&mut self, _: Subscription) {}
 
+    fn select_rows(&mut self, _: &RowQuery) {}
+
     fn access(&mut self) -> io::Result<Access> {
         Ok(Access::None)
     }
@@ -116,7 +121,7 @@ impl Control for InBackground {
 #[test]
 fn background_program_draws_nothing_and_ends_on_request() {
     let mut world = World::new();
-    let events = vec![Event::Snapshot(Arc::new(world.step().into())), Event::Signal(Notice::End)];
+    let events = vec![refresh(&mut Model::default(), &mut world), Event::Signal(Notice::End)];
     assert_eq!(run_over(events, &mut InBackground).trim(), "");
 }
 
@@ -128,7 +133,7 @@ fn paste(text: &str) -> Event {
 fn paste_never_runs_commands() {
     let mut world = World::new();
     let mut asked = Asked::default();
-    let step = Event::Snapshot(Arc::new(world.step().into()));
+    let step = refresh(&mut Model::default(), &mut world);
     run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
     assert_eq!(asked.0, ["100ms"], "neither the hog nor quit");
 }
@@ -136,7 +141,7 @@ fn paste_never_runs_commands() {
 #[test]
 fn a_lost_terminal_ends_the_loop() {
     let mut world = World::new();
-    let events = vec![Event::Snapshot(Arc::new(world.step().into())), Event::Closed, key('b')];
+    let events = vec![refresh(&mut Model::default(), &mut world), Event::Closed, key('b')];
     let mut asked = Asked::default();
     run_over(events, &mut asked);
     assert!(asked.0.is_empty());

@@ -1,9 +1,10 @@
-//! The dashboard: the collector and the event loop. Everything that can fail is done before the
+//! The dashboard: the collector with the model, and the event loop. Everything that can fail is done before the
 //! terminal is changed.
 
 mod event_loop;
 #[cfg(test)]
 mod event_loop_tests;
+mod follower;
 
 use std::{
     io,
@@ -16,13 +17,14 @@ use anyhow::anyhow;
 
 use crate::{
     app::{App, Event, Settings},
-    model::{Subscription, TargetId, Thresholds},
+    model::{Model, RowQuery, Subscription, TargetId, Thresholds},
     snapshot::Command,
     source::{Collector, CollectorHandle, Source},
     term::{self, Access},
 };
 
 use event_loop::Control;
+use follower::{Follower, SharedQuery};
 
 /// How to show it.
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ pub struct Options {
 /// The effects of the event loop.
 struct World {
     collector: CollectorHandle,
+    query: SharedQuery,
 }
 
 impl Control for World {
@@ -57,6 +60,10 @@ impl Control for World {
 
     fn subscribe(&mut self, subscription: Subscription) {
         self.collector.subscribe(subscription);
+    }
+
+    fn select_rows(&mut self, query: &RowQuery) {
+        self.query.set(query);
     }
 
     fn access(&mut self) -> io::Result<Access> {
@@ -79,8 +86,11 @@ impl Control for World {
 pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     let snapshots = sender.clone();
+    let query = SharedQuery::default();
+    let model = Model::with_thresholds(options.thresholds.clone());
+    let mut follower = Follower::new(model, query.clone());
     let collector = Collector::start(sources, options.interval, move |snapshot| {
-        snapshots.send(Event::Snapshot(snapshot)).is_ok()
+        snapshots.send(Event::Refresh(Box::new(follower.advance(&snapshot)))).is_ok()
     })
     .map_err(|error| anyhow!("cannot start the sampler thread: {error}; try fewer workers"))?;
     term::spawn_readers(&sender)
@@ -92,7 +102,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     let mut app =
         App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
-    let mut world = World { collector: collector.handle() };
+    let mut world = World { collector: collector.handle(), query };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = event_loop::run(&mut screen, &events, &mut app, &mut world);

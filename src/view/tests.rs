@@ -9,7 +9,7 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 use crate::{
     Histogram,
     app::{App, Effect, Overlay, Screen, Settings, Theme},
-    fixture::to_lab,
+    fixture::{advance, to_lab},
     model::{
         CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
         testing::{self, lab, snapshot, task},
@@ -100,7 +100,7 @@ fn moment(quarters: u64, hog: bool) -> Target {
 fn after(quarters: u64, hog: bool, settings: Settings) -> App {
     let mut app = App::new(settings, Duration::from_millis(250));
     for quarter in 1..=quarters {
-        app.advance(&moment(quarter, hog).into(), Duration::ZERO);
+        advance(&mut app, &moment(quarter, hog).into(), Duration::ZERO);
     }
     app
 }
@@ -173,7 +173,7 @@ fn a_frozen_picture_says_so_and_stays() {
     let mut app = calm();
     press(&mut app, " ");
     for quarter in 9..=12 {
-        app.advance(&moment(quarter, false).into(), Duration::ZERO);
+        advance(&mut app, &moment(quarter, false).into(), Duration::ZERO);
     }
     insta::assert_snapshot!(shown(&mut app, 80, 12));
 }
@@ -190,7 +190,7 @@ fn the_details_of_a_task() {
     }
     let mut next = moment(9, false);
     next.distributions.push((Subject::Task(key.id), distributions));
-    app.advance(&next.into(), Duration::ZERO);
+    advance(&mut app, &next.into(), Duration::ZERO);
     insta::assert_snapshot!(shown(&mut app, 90, 40));
 }
 
@@ -263,7 +263,7 @@ fn the_hog_that_was_asked_for_comes_once_there_is_a_baseline() {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     app.release_hog = true;
     let effects: Vec<_> = (1..12)
-        .filter_map(|quarter| app.advance(&moment(quarter, false).into(), Duration::ZERO))
+        .filter_map(|quarter| advance(&mut app, &moment(quarter, false).into(), Duration::ZERO))
         .collect();
     assert_eq!(effects, [to_lab(LabCommand::ReleaseHog)]);
 }
@@ -275,7 +275,7 @@ fn a_hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
         let mut next = moment(quarter, false);
         next.epoch += 1;
         next.lab.as_mut().expect("a lab").hog.restarts = true;
-        let effect = app.advance(&next.into(), Duration::ZERO);
+        let effect = advance(&mut app, &next.into(), Duration::ZERO);
         (app.model().only().slowdown().baseline_ns, effect)
     });
     let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
@@ -288,7 +288,7 @@ fn a_new_runtime_ends_what_belonged_to_the_old_one() {
     press(&mut app, "j\n");
     let mut next = moment(9, false);
     next.epoch += 1;
-    app.advance(&next.into(), Duration::ZERO);
+    advance(&mut app, &next.into(), Duration::ZERO);
     assert_eq!((&app.overlay, app.tasks.key()), (&Overlay::None, None));
 }
 
@@ -310,7 +310,7 @@ proptest! {
         meta.name = name.as_str().into();
         next.tasks[0].polls = huge;
         next.tasks[0].busy_ns = huge;
-        app.advance(&next.into(), Duration::ZERO);
+        advance(&mut app, &next.into(), Duration::ZERO);
         press(&mut app, &keys);
         let terminal = draw(&mut app, width, height);
         for cell in terminal.backend().buffer().content() {
