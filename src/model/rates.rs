@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{FieldId, Target, TaskStats, WorkerStats};
+use super::{Description, FieldId, Target, TaskStats, WorkerStats};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -53,11 +53,8 @@ pub struct WorkerRow {
     /// The name of the task that it polls right now, and for how long it has, in ns.
     pub current: Option<(Arc<str>, u64)>,
     /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
-    /// of the two is larger.
-    pub busy: f64,
-    /// Share of the time that its thread was runnable without a CPU, 0 to 1; `None` if that is
-    /// not known.
-    pub run_delay: Option<f64>,
+    /// of the two is larger; `None` with the reason [`WorkerRow::busy_unavailable`].
+    pub busy: Option<f64>,
     /// Polls for each second.
     pub polls: f64,
     /// Parks for each second, where Tokio counts them.
@@ -72,9 +69,11 @@ impl WorkerRow {
     /// How many busy shares a row remembers: a minute at four snapshots a second.
     pub const HISTORY: usize = 240;
 
-    /// Share of the time that it was busy and had a CPU, 0 to 1.
-    pub fn busy_on_cpu(&self) -> f64 {
-        (self.busy - self.run_delay.unwrap_or(0.0)).max(0.0)
+    /// Why a target has no busy shares of workers; `None` if it has them. Either the time in polls
+    /// or the time not parked is enough.
+    pub fn busy_unavailable(description: &Description) -> Option<&str> {
+        let reason = description.reason(FieldId::WorkerPollTime)?;
+        description.reason(FieldId::WorkerBusyTime).and(Some(reason))
     }
 
     /// Whether it is in a poll, or drops the future of a task.
@@ -214,7 +213,7 @@ pub(super) fn workers(
         if history.len() == WorkerRow::HISTORY {
             history.remove(0);
         }
-        history.push(row.busy);
+        history.extend(row.busy);
         WorkerRow { history, ..row }
     };
     *rows = now.workers.iter().zip(past).map(with_history).collect();
@@ -231,8 +230,10 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
     };
     let busy = |field, of| {
         let (busy_ns, before) = change(of);
-        if now.description.has(field) { share(busy_ns, before, span) } else { 0.0 }
+        now.description.get(field, share(busy_ns, before, span)).ok()
     };
+    let in_polls = busy(FieldId::WorkerPollTime, |w| w.poll_ns);
+    let not_parked = busy(FieldId::WorkerBusyTime, |w| w.busy_ns);
     // A drop that has not ended is in neither count.
     let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
     let dropping = drop.map_or(0.0, |drop| share(now.taken_ns, drop.since_ns, span));
@@ -241,13 +242,11 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
             .current
             .as_ref()
             .map(|poll| (name_of(now, poll.key), now.running_ns(poll.since_ns, now.taken_ns))),
-        busy: busy(FieldId::WorkerPollTime, |w| w.poll_ns)
-            .max(busy(FieldId::WorkerBusyTime, |w| w.busy_ns))
-            .max(dropping),
-        run_delay: worker.run_delay_ns.map(|now| {
-            let before = old.and_then(|old| old.run_delay_ns).unwrap_or(now);
-            share(now, before, span)
-        }),
+        busy: in_polls
+            .into_iter()
+            .chain(not_parked)
+            .reduce(f64::max)
+            .map(|busy| busy.max(dropping)),
         polls: rate(|w| w.polls),
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
@@ -313,21 +312,30 @@ mod tests {
         let mut rows = Vec::new();
         workers(&mut rows, &before, None, true);
         workers(&mut rows, &now, Some(&before), true);
-        assert_eq!(rows[0].busy, 1.0);
+        assert_eq!(rows[0].busy, Some(1.0));
         assert_eq!(rows[0].current, Some(("hog".into(), S + S / 2)));
         assert_eq!(rows[0].history.len(), 2);
     }
 
     #[test]
-    fn time_without_a_cpu_is_not_busy_time() {
-        let mut before = snapshot(S, []);
-        (before.workers[0].poll_ns, before.workers[0].run_delay_ns) = (S, Some(S / 4));
-        let mut now = snapshot(2 * S, []);
-        (now.workers[0].poll_ns, now.workers[0].run_delay_ns) = (2 * S, Some(S / 2));
-        let mut rows = Vec::new();
-        workers(&mut rows, &now, Some(&before), true);
-        assert_eq!((rows[0].busy, rows[0].run_delay), (1.0, Some(0.25)));
-        assert_eq!(rows[0].busy_on_cpu(), 0.75);
+    fn busy_share_of_a_worker_needs_one_of_its_times() {
+        let busy_without = |fields: &[FieldId]| {
+            let without = |mut now: Target| {
+                let description = Description::clone(&now.description);
+                now.description = description.without(fields.iter().copied(), "a reason").into();
+                now
+            };
+            let mut now = snapshot(2 * S, []);
+            (now.workers[0].poll_ns, now.workers[0].busy_ns) = (S / 2, S / 4);
+            let (before, now) = (without(snapshot(S, [])), without(now));
+            let busy = worker_row(&now.workers[0], &now, Some(&before)).busy;
+            (busy, WorkerRow::busy_unavailable(&now.description).map(str::to_owned))
+        };
+        let (poll_time, busy_time) = (FieldId::WorkerPollTime, FieldId::WorkerBusyTime);
+        assert_eq!(busy_without(&[]), (Some(0.5), None));
+        assert_eq!(busy_without(&[busy_time]), (Some(0.5), None));
+        assert_eq!(busy_without(&[poll_time]), (Some(0.25), None));
+        assert_eq!(busy_without(&[poll_time, busy_time]), (None, Some("a reason".to_owned())));
     }
 
     #[test]
@@ -337,7 +345,7 @@ mod tests {
         now.workers[0].current = Some(drop);
         let mut rows = Vec::new();
         workers(&mut rows, &now, Some(&snapshot(S, [])), true);
-        assert_eq!((rows[0].busy, rows[0].polls), (0.5, 0.0));
+        assert_eq!((rows[0].busy, rows[0].polls), (Some(0.5), 0.0));
     }
 
     #[test]
@@ -348,7 +356,7 @@ mod tests {
         now.workers[0].busy_ns = 9 * S;
         let mut rows = Vec::new();
         workers(&mut rows, &now, Some(&before), true);
-        assert_eq!(rows[0].busy, 1.0);
+        assert_eq!(rows[0].busy, Some(1.0));
     }
 
     /// A worker that polls one task for 100 µs every 1.25 ms and is idle otherwise.
@@ -373,8 +381,11 @@ mod tests {
             assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
         }
         assert!((worker.parks - 800.0).abs() <= 20.0, "{worker:?}");
-        for share in [task.busy, worker.busy] {
-            assert!((share - 0.08).abs() <= 0.002, "{task:?} {worker:?}");
+        for share in [Some(task.busy), worker.busy] {
+            assert!(
+                share.is_some_and(|share| (share - 0.08).abs() <= 0.002),
+                "{task:?} {worker:?}"
+            );
         }
     }
 
@@ -445,11 +456,11 @@ mod tests {
             (now.taken_ns, now.known_until_ns) = (at * 1_000_000, at * 1_000_000);
             model.advance(&now.into());
         }
-        assert_eq!((model.only().rates(0).polls, model.only().workers()[0].busy), (0.0, 0.0));
+        assert_eq!((model.only().rates(0).polls, model.only().workers()[0].busy), (0.0, Some(0.0)));
         let whole = model.with_rates_since(&first.clone().into());
         assert_eq!(whole.only().rates_span_ns(), Some(2 * S));
         assert_eq!((whole.only().rates(0).polls, whole.only().workers()[0].polls), (400.0, 400.0));
-        assert_eq!(whole.only().workers()[0].busy, 0.04);
+        assert_eq!(whole.only().workers()[0].busy, Some(0.04));
         assert_eq!(whole.only().workers()[0].history, model.only().workers()[0].history);
 
         let other_runtime = Target { epoch: 7, ..first };

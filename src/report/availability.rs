@@ -2,19 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Accuracy, Description, FieldId, Target, WorkerRow};
+use crate::model::{Accuracy, FieldId, Target};
 
 /// Why there is no slowdown.
 pub(super) fn no_slowdown(target: &Target) -> &str {
     let reason = target.description.reason(FieldId::Slowdown);
     reason.unwrap_or("no closed-loop workload, or no baseline without a hog yet")
-}
-
-/// The busy share of a worker: the larger of its time in polls and its time not parked, so one of
-/// the two is enough.
-pub(super) fn busy_share(worker: &WorkerRow, description: &Description) -> Option<f64> {
-    let inputs = [FieldId::WorkerPollTime, FieldId::WorkerBusyTime];
-    inputs.iter().any(|field| description.has(*field)).then_some(worker.busy)
 }
 
 /// The path of a field → why it is unavailable. Parts of what is unavailable as a whole are left

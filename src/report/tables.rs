@@ -1,12 +1,9 @@
 //! The tables of a target. A value that the target does not provide is null.
 
 use super::row::{Row, Value, list, row, unavailable};
-use crate::{
-    model::{
-        Description, FieldId, Flavor, GroupColumn, GroupRow, Resources, Target, TargetModel,
-        TaskRates, TaskStats, WorkerRow,
-    },
-    report::availability::busy_share,
+use crate::model::{
+    Description, FieldId, Flavor, GroupColumn, GroupRow, Resources, Target, TargetModel, TaskRates,
+    TaskStats, WorkerRow,
 };
 
 row! { TASK = fn task(task: &'a TaskStats, rates: TaskRates, now_ns: u64) {
@@ -88,7 +85,7 @@ fn worker<'a>(worker: &'a WorkerRow, description: &Description) -> Row<'a> {
             kind: poll.kind.as_str(),
             elapsed_ns: *elapsed_ns,
         }),
-        busy_share: busy_share(worker, description),
+        busy_share: worker.busy,
         polls_per_second: description.get(FieldId::WorkerPolls, worker.polls).ok(),
         poll_ns: stats.poll_ns,
         busy_ns: stats.busy_ns,

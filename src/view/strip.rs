@@ -12,11 +12,12 @@ use super::{
     bars::{bar, history},
     canvas::{Canvas, Pieces},
     targets,
+    theme::Look,
 };
 use crate::{
     app::{App, Overlay, Screen},
     model::{Thresholds, WorkerRow},
-    text::{duration, percent},
+    text::{UNAVAILABLE, duration, percent},
 };
 
 /// How wide one worker's part is at the least.
@@ -40,41 +41,58 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return targets::draw(app, canvas, area);
     }
     let (workers, thresholds) = (app.worker_rows(), app.model().thresholds());
+    let no_busy = app.target().and_then(|it| WorkerRow::busy_unavailable(&it.description));
     let columns = (area.width / WORKER).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {
-        return sum(workers, thresholds, canvas, area);
+        return sum(workers, no_busy, thresholds, canvas, area);
     }
     let width = area.width / columns;
     for (worker, at) in workers.iter().zip(0u16..) {
         let (x, y) = (at % columns * width, area.y + at / columns);
         let look = canvas.look;
-        let mut pieces: Pieces = vec![
-            (format!(" w{} ", worker.figures.index), look.title()),
-            (bar(look, worker.busy, 10), look.busy()),
-            (format!(" {:>5}", percent(worker.busy)), look.share(worker.busy)),
-        ];
+        let mut pieces: Pieces = vec![(format!(" w{} ", worker.figures.index), look.title())];
+        pieces.extend(busy(look, worker.busy, |busy| bar(look, busy, 10)));
         let is_long = |(_, nanos): &&(_, u64)| *nanos >= thresholds.long_poll_ns();
         if let Some((name, nanos)) = worker.current.as_ref().filter(is_long) {
             let style = look.length(thresholds, *nanos, Style::new());
             pieces.push((format!("  {name} for {}", duration(*nanos)), style));
+        } else {
+            pieces.extend(no_busy.map(|reason| (format!("  busy: {reason}"), look.dim())));
         }
         canvas.line(x, y, x + width, &pieces);
     }
 }
 
-/// Many workers in one line: each is one block, as high as it is busy.
-fn sum(workers: &[WorkerRow], thresholds: &Thresholds, canvas: &mut Canvas<'_>, area: Rect) {
-    let look = canvas.look;
-    let busy: f64 = workers.iter().map(|worker| worker.busy).sum::<f64>() / workers.len() as f64;
-    let mut pieces: Pieces = vec![(format!(" {} workers ", workers.len()), look.title())];
-    if workers.len() + 50 <= usize::from(area.width) {
-        // A place for each of them, idle or not.
-        let shares: Vec<f64> = workers.iter().map(|worker| worker.busy.max(0.01)).collect();
-        pieces.push((history(look, &shares, shares.len()), look.busy()));
-    } else {
-        pieces.push((bar(look, busy, 10), look.busy()));
+/// A busy share, if there is one, after its bar.
+fn busy(look: Look, share: Option<f64>, bar: impl FnOnce(f64) -> String) -> Pieces {
+    match share {
+        Some(share) => {
+            vec![(bar(share), look.busy()), (format!(" {:>5}", percent(share)), look.share(share))]
+        }
+        None => vec![(UNAVAILABLE.to_owned(), look.dim())],
     }
-    pieces.push((format!(" {:>5}", percent(busy)), look.share(busy)));
+}
+
+/// Many workers in one line: each is one block, as high as it is busy.
+fn sum(
+    workers: &[WorkerRow],
+    no_busy: Option<&str>,
+    thresholds: &Thresholds,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+) {
+    let look = canvas.look;
+    let shares = workers.iter().map(|worker| worker.busy);
+    let mean = shares.clone().sum::<Option<f64>>().map(|sum| sum / workers.len() as f64);
+    let mut pieces: Pieces = vec![(format!(" {} workers ", workers.len()), look.title())];
+    pieces.extend(busy(look, mean, |mean| {
+        if workers.len() + 50 > usize::from(area.width) {
+            return bar(look, mean, 10);
+        }
+        // A place for each of them, idle or not.
+        let shares: Vec<f64> = shares.flatten().map(|share| share.max(0.01)).collect();
+        history(look, &shares, shares.len())
+    }));
     let held: Vec<_> = workers
         .iter()
         .filter_map(|worker| Some((worker.figures.index, worker.current.as_ref()?)))
@@ -87,6 +105,8 @@ fn sum(workers: &[WorkerRow], thresholds: &Thresholds, canvas: &mut Canvas<'_>, 
         };
         let text = format!("  w{index}: {name} for {}{more}", duration(*nanos));
         pieces.push((text, look.length(thresholds, *nanos, Style::new())));
+    } else {
+        pieces.extend(no_busy.map(|reason| (format!("  busy: {reason}"), look.dim())));
     }
     canvas.line(area.x, area.y, area.right(), &pieces);
 }

@@ -201,6 +201,19 @@ proptest! {
     }
 }
 
+#[test]
+fn busy_share_of_a_worker_without_its_times_is_a_dash_with_the_reason() {
+    let fields = [FieldId::WorkerPollTime, FieldId::WorkerBusyTime].into();
+    let mut stage = Lacking { fields, salt: 0 }.stage();
+    let screen = stage.screen(100, 24);
+    let strip = screen.lines().find(|line| line.starts_with(" w0")).expect("a line of workers");
+    assert_eq!(strip.split("  ").next(), Some(" w0 –"), "{strip}");
+    let screen = stage.keys("3").screen(100, 24);
+    let row = screen.lines().rfind(|line| line.starts_with(" w0")).expect("a row of the worker");
+    assert_eq!(row.split_whitespace().nth(1), Some("–"), "{screen}");
+    assert!(screen.contains(&format!("–  {REASON}")), "{screen}");
+}
+
 const SCREENS: [(&str, Action); 9] = [
     ("1g", Action::Show(Screen::Tasks)),
     ("1g<Enter>", Action::Show(Screen::Tasks)),

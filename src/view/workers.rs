@@ -123,8 +123,14 @@ fn cell(
     let width = usize::from(place.width);
     let (text, style) = match place.column {
         Part::Worker => (format!("w{}", figures.index), look.title()),
-        Part::Busy => (bar(look, worker.busy, width), look.busy()),
-        Part::Share => (percent_number(worker.busy), look.share(worker.busy)),
+        Part::Busy => {
+            let bar = worker.busy.map(|busy| bar(look, busy, width));
+            (bar.unwrap_or_default(), look.busy())
+        }
+        Part::Share => {
+            let style = worker.busy.map_or(plain, |busy| look.share(busy));
+            (optional(worker.busy, percent_number), style)
+        }
         Part::Now => match &worker.current {
             Some((name, nanos)) if *nanos >= thresholds.long_poll_ns() => {
                 let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
@@ -180,7 +186,8 @@ fn runtime(snapshot: &Target) -> Vec<String> {
         FieldId::BlockingThreads,
         FieldId::RemoteSchedules,
     ];
-    for reason in shown.into_iter().filter_map(|field| description.reason(field)) {
+    let shown = shown.into_iter().filter_map(|field| description.reason(field));
+    for reason in WorkerRow::busy_unavailable(description).into_iter().chain(shown) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }

@@ -6,7 +6,7 @@ use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
         Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
-        TaskStats, WorkerRow, rates::span_ns,
+        TaskStats, WorkerRow, WorkerStats, rates::span_ns,
     },
     snapshot::{LongPoll, State},
 };
@@ -67,6 +67,11 @@ impl Look<'_> {
     pub(super) fn span(&self) -> Option<f64> {
         let span_ns = span_ns(self.base?, self.target);
         (span_ns > 0).then_some(span_ns as f64 / 1e9)
+    }
+
+    /// The workers whose busy share is known, and the share.
+    pub(super) fn busy_shares(&self) -> impl Iterator<Item = (&WorkerStats, f64)> {
+        self.workers.iter().filter_map(|worker| Some((&worker.figures, worker.busy?)))
     }
 
     /// The task with this key.

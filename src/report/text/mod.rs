@@ -206,14 +206,13 @@ fn workers(model: &TargetModel, description: &Description, out: &mut impl Write)
         Column::right("QUEUE").of(FieldId::LocalQueue),
         Column::left("NOW"),
     ];
-    let rows: Vec<_> =
-        model.workers().iter().take(TOP).map(|row| worker(row, description)).collect();
+    let rows: Vec<_> = model.workers().iter().take(TOP).map(worker).collect();
     writeln!(out)?;
     table::write(&columns, &rows, description, out)?;
     rest(model.workers().len(), out)
 }
 
-fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
+fn worker(row: &WorkerRow) -> Vec<String> {
     let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
         let verb = match row.current_kind() {
             PollKind::Poll => "in",
@@ -223,7 +222,7 @@ fn worker(row: &WorkerRow, description: &Description) -> Vec<String> {
     });
     vec![
         row.figures.index.to_string(),
-        optional(availability::busy_share(row, description), percent_number),
+        optional(row.busy, percent_number),
         rate(row.polls),
         count(row.figures.polls),
         count(row.figures.steals),

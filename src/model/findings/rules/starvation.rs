@@ -60,18 +60,14 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
             format!("{name} and {others} have been runnable for up to {wait}")
         }
     };
-    let free = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
-    let free = free.filter(|worker| worker.busy < 0.5).map(|worker| {
-        format!(
-            ", although worker {} is only {} busy",
-            worker.figures.index,
-            whole_percent(worker.busy)
-        )
+    let least_busy = look.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let free = least_busy.filter(|(_, busy)| *busy < 0.5).map(|(worker, busy)| {
+        format!(", although worker {} is only {} busy", worker.index, whole_percent(busy))
     });
     let held = look.held();
     let cure = match (&held, &free) {
         (Some(_), _) => BLOCKED,
-        (None, None) if !look.workers.is_empty() => OVERLOADED,
+        (None, None) if least_busy.is_some() => OVERLOADED,
         (None, _) => RULE.cure,
     };
     let held = held.map(|(index, task)| format!("; {} blocks worker {index}", look.name(task)));

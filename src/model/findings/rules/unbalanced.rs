@@ -31,22 +31,24 @@ const QUEUE: u64 = 4;
 const IDLE: f64 = 0.3;
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let busy = look.workers.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
-    let idle = look.workers.iter().min_by(|a, b| a.busy.total_cmp(&b.busy));
-    let (Some(busy), Some(idle)) = (busy, idle) else { return Vec::new() };
-    let points = ((busy.busy - idle.busy).max(0.0) * 100.0).round() as u64;
-    let queue = busy.figures.local_queue;
+    let busiest = look.busy_shares().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let idlest = look.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (Some((busiest, most)), Some((idlest, least))) = (busiest, idlest) else {
+        return Vec::new();
+    };
+    let points = ((most - least).max(0.0) * 100.0).round() as u64;
+    let queue = busiest.local_queue;
     // One poll that holds a worker is another rule's.
     let held = look.held().is_some();
-    if held || queue < QUEUE || idle.busy > IDLE || points < look.threshold(RULE.id) {
+    if held || queue < QUEUE || least > IDLE || points < look.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(
         "worker {} is {} busy with {queue} tasks in its queue, worker {} is {} busy",
-        busy.figures.index,
-        whole_percent(busy.busy),
-        idle.figures.index,
-        whole_percent(idle.busy),
+        busiest.index,
+        whole_percent(most),
+        idlest.index,
+        whole_percent(least),
     );
     vec![RULE.candidate(look.now(), Suspect::Runtime, points, sentence)]
 }
