@@ -93,15 +93,7 @@ mod tests {
     use super::*;
 
     fn frame(name: &str, kind: FrameKind) -> Frame {
-        Frame {
-            function: name.into(),
-            name: name.into(),
-            file: None,
-            path: Some("src/x.rs".into()),
-            line: Some(7),
-            kind,
-            inlined: false,
-        }
+        Frame { path: Some("src/x.rs".into()), line: Some(7), ..Frame::new(name, kind) }
     }
 
     fn said(answer: Awaits) -> Vec<String> {

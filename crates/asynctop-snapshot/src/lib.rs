@@ -61,7 +61,7 @@ pub use resources::{AsyncOpStats, ResourceStats, Resources};
 pub use runtime::{CurrentPoll, Flavor, RuntimeStats, WorkerStats};
 #[cfg(any(test, feature = "testing"))]
 pub use stack::testing;
-pub use stack::{Frame, FrameKind, Stack};
+pub use stack::{CodeOffset, Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};
 pub use subscription::{Distributions, Subject, Subscription};

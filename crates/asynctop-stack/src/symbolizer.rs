@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use addr2line::Loader;
-use asynctop_snapshot::{Frame, FrameKind, Stack, text::sanitize};
+use asynctop_snapshot::{CodeOffset, Frame, FrameKind, Stack, text::sanitize};
+use object::{Object, ReadCache};
 
 use crate::{
     modules::{Module, Modules},
@@ -26,6 +28,8 @@ pub struct Symbolizer {
     known: HashMap<u64, Arc<[Frame]>>,
     /// Symbols and lines by module; `None` for a file that cannot be read.
     files: HashMap<PathBuf, Option<Loader>>,
+    /// The build ids of modules with functions that their symbols do not name.
+    build_ids: HashMap<PathBuf, Option<Arc<str>>>,
     /// The version of the modules that `known` belongs to.
     version: (u64, u64),
     /// The current directory, without a slash at its end.
@@ -51,7 +55,13 @@ impl Symbolizer {
     pub fn new() -> Self {
         let current_dir = std::env::current_dir().unwrap_or_default();
         let current_dir = current_dir.to_str().unwrap_or_default().to_owned();
-        Symbolizer { known: HashMap::new(), files: HashMap::new(), version: (0, 0), current_dir }
+        Symbolizer {
+            known: HashMap::new(),
+            files: HashMap::new(),
+            build_ids: HashMap::new(),
+            version: (0, 0),
+            current_dir,
+        }
     }
 
     /// The functions of a stack that was unwound while these modules were loaded. Inlined functions
@@ -79,12 +89,13 @@ impl Symbolizer {
 
     fn look_up(&mut self, address: u64, modules: &Modules) -> Arc<[Frame]> {
         let Some(module) = modules.find(address) else {
-            return Arc::new([nothing("unknown code")]);
+            let frame = Frame::new("[unknown code]", FrameKind::Native);
+            let code = CodeOffset { build_id: None, offset: address };
+            return Arc::new([Frame { code: Some(code), ..frame }]);
         };
         let found = self.find(address, module);
         if found.is_empty() {
-            let name = module.path.file_name().unwrap_or_default().to_string_lossy();
-            return Arc::new([nothing(&name)]);
+            return Arc::new([self.unresolved(address, module)]);
         }
         let last = found.len() - 1;
         found.into_iter().enumerate().map(|(i, found)| self.frame(found, i < last)).collect()
@@ -109,6 +120,16 @@ impl Symbolizer {
         found
     }
 
+    /// The frame of a function that the module's file does not name.
+    fn unresolved(&mut self, address: u64, module: &Module) -> Frame {
+        let name = module.path.file_name().unwrap_or_default().to_string_lossy();
+        let build_id = self.build_ids.entry(module.path.clone());
+        let build_id = build_id.or_insert_with_key(|path| build_id_of(path)).clone();
+        let code = CodeOffset { build_id, offset: address.wrapping_sub(module.base) };
+        let frame = Frame::new(format!("[{}]", sanitize(&name)), FrameKind::Native);
+        Frame { code: Some(code), ..frame }
+    }
+
     fn frame(&self, found: Found, inlined: bool) -> Frame {
         let function = found.function.as_deref().map_or("unknown function".into(), sanitize);
         let file = found.file.as_deref().map(sanitize);
@@ -121,6 +142,7 @@ impl Symbolizer {
             file: file.map(Into::into),
             line: found.line,
             inlined,
+            code: None,
         }
     }
 }
@@ -145,18 +167,13 @@ fn frames_at(file: &Loader, at: u64) -> Vec<Found> {
     found
 }
 
-/// A frame of which only the module is known.
-fn nothing(module: &str) -> Frame {
-    let name: Arc<str> = format!("[{}]", sanitize(module)).into();
-    Frame {
-        function: name.clone(),
-        name,
-        file: None,
-        path: None,
-        line: None,
-        kind: FrameKind::Native,
-        inlined: false,
-    }
+/// The build id in the notes of an ELF file, in hexadecimal.
+fn build_id_of(path: &Path) -> Option<Arc<str>> {
+    // Reads only the parts that are asked for: a program may have a gigabyte of debug information.
+    let cache = ReadCache::new(File::open(path).ok()?);
+    let file = object::File::parse(&cache).ok()?;
+    let id = file.build_id().ok()??;
+    Some(id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
 /// An inlined async block or closure has a number and no path if the program has line
@@ -179,5 +196,54 @@ fn name_the_nameless(frames: &mut [Frame]) {
             frames[at].name = short_name(&function, None).into();
             frames[at].function = function.into();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unwind::Unwound;
+
+    /// An ELF file with a build id and nothing else.
+    fn elf(build_id: &[u8]) -> Vec<u8> {
+        const HEADER: u16 = 64;
+        const SEGMENT: u16 = 56;
+        let note_at = u64::from(HEADER + SEGMENT);
+        let mut note = Vec::new();
+        // Lengths of name and id, and the type: a build id.
+        [4, build_id.len() as u32, 3].iter().for_each(|word| note.extend(word.to_le_bytes()));
+        note.extend(*b"GNU\0");
+        note.extend(build_id);
+        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+        file.resize(16, 0);
+        // A shared library for x86-64.
+        [3_u16, 62].iter().for_each(|half| file.extend(half.to_le_bytes()));
+        file.extend(1_u32.to_le_bytes());
+        [0, u64::from(HEADER), 0].iter().for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(0_u32.to_le_bytes());
+        [HEADER, SEGMENT, 1, 0, 0, 0].iter().for_each(|half| file.extend(half.to_le_bytes()));
+        // One segment, of type PT_NOTE.
+        [4_u32, 4].iter().for_each(|word| file.extend(word.to_le_bytes()));
+        let size = note.len() as u64;
+        let segment = [note_at, note_at, note_at, size, size, 4];
+        segment.iter().for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(note);
+        file
+    }
+
+    #[test]
+    fn unresolved_function_has_the_build_id_and_the_offset() {
+        let path = std::env::temp_dir().join(format!("asynctop-elf-{}", std::process::id()));
+        std::fs::write(&path, elf(&[0xab, 0x01])).expect("a temporary file");
+        let range = 0x10_000..0x20_000;
+        let module = Module { path: path.clone(), range, base: 0x10_000, ..Module::default() };
+        let modules = Modules { version: (1, 0), list: vec![module] };
+        let unwound = Unwound { addresses: vec![0x10_123, 0x99_999], cut: None };
+        let stack = Symbolizer::new().symbolize(&unwound, &modules);
+        std::fs::remove_file(path).expect("it was there");
+        let code: Vec<_> = stack.frames.iter().map(|frame| frame.code.clone()).collect();
+        let in_module = CodeOffset { build_id: Some("ab01".into()), offset: 0x123 };
+        let unknown = CodeOffset { build_id: None, offset: 0x99_999 };
+        assert_eq!(code, [Some(in_module), Some(unknown)]);
     }
 }

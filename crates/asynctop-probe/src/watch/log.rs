@@ -184,16 +184,7 @@ mod tests {
     use crate::watch::{Frame, FrameKind, TimeWithoutCpu, record::testing::record};
 
     fn stack(name: &str) -> Stack {
-        let frame = Frame {
-            function: name.into(),
-            name: name.into(),
-            file: None,
-            path: None,
-            line: None,
-            kind: FrameKind::User,
-            inlined: false,
-        };
-        Stack { frames: vec![frame], cut: None }
+        Stack { frames: vec![Frame::new(name, FrameKind::User)], cut: None }
     }
 
     #[test]
