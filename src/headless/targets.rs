@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{plan::ENDLESS_BASELINE, run::Run};
-use crate::model::{Connection, Target, TargetModel};
+use crate::model::{Connection, Target};
 
 impl Run<'_> {
     /// Waits until a target has sent something; says whether one has.
@@ -27,20 +27,16 @@ impl Run<'_> {
             Connection::Lost { reason, .. } => format!("{}: {reason}", target.description.name),
             _ => format!("{}: no answer yet", target.description.name),
         };
-        let silent = self.targets().filter(|target| target.epoch == 0);
+        let silent = self.model.remote_targets().filter(|target| target.epoch == 0);
         let silent: Vec<_> = silent.map(of).collect();
         (!silent.is_empty()).then(|| format!("cannot watch {}", silent.join(", ")))
     }
 
     /// What there is to say of targets that are not heard of any more.
     pub(super) fn gone(&self) -> Option<String> {
-        let gone = self.targets().filter(|target| !target.connection.is_live());
+        let gone = self.model.remote_targets().filter(|target| !target.connection.is_live());
         let of = |target: &Target| format!("{} is {}", target.description.name, target.status());
         let gone: Vec<_> = gone.map(of).collect();
         (!gone.is_empty()).then(|| gone.join(", "))
-    }
-
-    fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.model.targets().iter().map(TargetModel::target).map(|target| &**target)
     }
 }

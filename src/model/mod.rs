@@ -107,6 +107,12 @@ impl Model {
         self.targets.iter().find(|model| model.target().id == id)
     }
 
+    /// The latest samples of the targets that run in other processes.
+    pub fn remote_targets(&self) -> impl Iterator<Item = &Target> + Clone {
+        let targets = self.targets.iter().map(|model| &**model.target());
+        targets.filter(|target| target.connection.is_remote())
+    }
+
     /// The target of a task, and the task.
     pub fn task(&self, key: TaskKey) -> Option<(&TargetModel, &TaskStats)> {
         let model = self.target(key.target).filter(|model| model.target().epoch == key.epoch)?;

@@ -119,8 +119,7 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
 
 /// How the connections stand, if there are any.
 fn connections(app: &App, look: Look) -> Option<(String, Style)> {
-    let targets = app.model().targets().iter().map(TargetModel::target);
-    let targets: Vec<_> = targets.filter(|target| target.connection.is_remote()).collect();
+    let targets: Vec<_> = app.model().remote_targets().collect();
     let live = targets.iter().filter(|target| target.connection.is_live()).count();
     let gaps = targets.iter().any(|target| target.losses.is_incomplete());
     match (&targets[..], live) {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Connection, Model, Target},
+    model::{Connection, Target},
     text::{count, wrap},
 };
 
@@ -31,8 +31,8 @@ It listens on 127.0.0.1:6669, or on the address in TOKIO_CONSOLE_BIND.";
 /// any.
 pub(super) fn lines(app: &App, width: u16) -> Option<u16> {
     let look = Look::new(app.settings);
-    let lines = |target| all_lines(look, target, width).len();
-    let all: usize = remote(app.live_model()).map(lines).sum();
+    let lines = |target: &Target| all_lines(look, target, width).len();
+    let all: usize = app.live_model().remote_targets().map(lines).sum();
     (all > 0).then(|| u16::try_from(all).unwrap_or(u16::MAX))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     // The state of a connection is the current one, also while the screen is frozen.
     let look = canvas.look;
     let room = usize::from(area.height);
-    let all = remote(app.live_model());
+    let all = app.live_model().remote_targets();
     let mut lines: Vec<Pieces> =
         all.clone().flat_map(|target| all_lines(look, target, area.width)).collect();
     if lines.len() > room {
@@ -64,12 +64,6 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for (pieces, y) in lines.iter().zip(area.top()..area.bottom()) {
         canvas.line(area.x, y, area.right(), pieces);
     }
-}
-
-/// The targets that are watched over connections.
-fn remote(model: &Model) -> impl Iterator<Item = &Target> + Clone {
-    let targets = model.targets().iter().map(|model| &**model.target());
-    targets.filter(|target| target.connection.is_remote())
 }
 
 /// The worse off a target is, the less.
@@ -131,7 +125,7 @@ fn gaps(target: &Target) -> Option<String> {
 /// Says what is waited for, if nothing has come from any target yet; returns whether it
 /// did.
 pub(super) fn waiting(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
-    let mut targets = remote(app.model()).peekable();
+    let mut targets = app.model().remote_targets().peekable();
     let is_silent = |target: &Target| target.epoch == 0;
     if targets.peek().is_none() || !targets.clone().all(is_silent) {
         return false;
