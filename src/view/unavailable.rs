@@ -46,6 +46,21 @@ impl Lacking {
         stage.show(&target.into());
     }
 
+    /// Opens each screen that the target has.
+    fn on_each_screen(
+        &self,
+        mut check: impl FnMut(&mut Stage, &str, Action) -> Result<(), TestCaseError>,
+    ) -> Result<(), TestCaseError> {
+        let mut stage = self.stage();
+        for (keys, screen) in SCREENS {
+            if stage.app.has(screen) {
+                self.open(&mut stage, keys);
+                check(&mut stage, keys, screen)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A dashboard after some seconds, the last two with a hog.
     fn stage(&self) -> Stage {
         let mut world = World::new();
@@ -238,40 +253,29 @@ proptest! {
 
     #[test]
     fn every_key_on_the_bar_has_an_effect(fields in fields(0..12), salt in any::<u64>()) {
-        let lacking = Lacking { fields, salt };
-        let mut stage = lacking.stage();
-        for (keys, screen) in SCREENS {
-            if !stage.app.has(screen) {
-                continue;
-            }
-            lacking.open(&mut stage, keys);
+        Lacking { fields, salt }.on_each_screen(|stage, keys, screen| {
             let before = stage.screen(80, 24);
             let shown: Vec<_> = footer::entries(&stage.app, 80).iter().map(|e| e.action).collect();
             // The key of the screen itself has none.
             for key in KEYMAP.iter().filter(|key| shown.contains(&key.action) && key.action != screen) {
                 let app = stage.app.clone();
-                let (effect, message) = press(&mut stage, key);
+                let (effect, message) = press(stage, key);
                 let has_changed = effect.is_some() || stage.screen(80, 24) != before;
                 stage.app = app;
                 prop_assert!(has_changed, "{} after {keys}: {message:?}", key.label);
                 prop_assert!(effect.is_some() || message.is_none(), "{}: {message:?}", key.label);
             }
-        }
+            Ok(())
+        })?;
     }
 
     #[test]
     fn every_key_of_the_help_is_available(fields in fields(0..12), salt in any::<u64>()) {
-        let lacking = Lacking { fields, salt };
-        let mut stage = lacking.stage();
-        for (keys, screen) in SCREENS {
-            if !stage.app.has(screen) {
-                continue;
-            }
-            lacking.open(&mut stage, keys);
+        Lacking { fields, salt }.on_each_screen(|stage, _, _| {
             for key in KEYMAP {
                 let app = stage.app.clone();
                 let is_listed = app.has(key.action);
-                let (effect, message) = press(&mut stage, key);
+                let (effect, message) = press(stage, key);
                 stage.app = app;
                 let is_refused = message.is_some_and(|message| message.ends_with(REASON));
                 match key.action {
@@ -280,6 +284,7 @@ proptest! {
                     _ => prop_assert_eq!(!is_listed, is_refused && effect.is_none(), "{}", key.label),
                 }
             }
-        }
+            Ok(())
+        })?;
     }
 }
