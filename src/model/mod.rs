@@ -10,6 +10,7 @@ mod group;
 mod lag;
 mod machine;
 mod merge;
+mod pairs;
 mod query;
 mod rates;
 mod resources;

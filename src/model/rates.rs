@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::snapshot::PollKind;
 
-use super::{Description, FieldId, Target, TaskStats, WorkerStats};
+use super::{Description, FieldId, Target, TaskStats, WorkerStats, pairs::finder};
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
@@ -155,12 +155,10 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let (has_busy, has_scheduled) = (has(FieldId::Busy), has(FieldId::Scheduled));
     let known = |is_available: bool, rate: f64| if is_available { rate } else { 0.0 };
     let now = &now.tasks;
-    let mut old_tasks = before.iter().peekable();
+    let mut old_of = finder(before.iter().map(|old| (old.key, old)));
     let mut rates = Vec::with_capacity(now.len());
     for task in now {
-        // Both are sorted by key: walk them side by side.
-        while old_tasks.next_if(|old| old.key < task.key).is_some() {}
-        let old = old_tasks.next_if(|old| old.key == task.key);
+        let old = old_of(task.key);
         // A task of the first snapshot is judged over its own life.
         let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
         let rate =
@@ -185,13 +183,8 @@ pub(super) fn carried(
     last: &[TaskStats],
     rates: &[TaskRates],
 ) -> Vec<TaskRates> {
-    let mut known = last.iter().zip(rates).peekable();
-    let rates_of = |task: &TaskStats| {
-        while known.next_if(|(old, _)| old.key < task.key).is_some() {}
-        let same = known.next_if(|(old, _)| old.key == task.key);
-        same.map_or_else(TaskRates::default, |(_, rates)| *rates)
-    };
-    tasks.iter().map(rates_of).collect()
+    let mut rates_of = finder(last.iter().map(|old| old.key).zip(rates));
+    tasks.iter().map(|task| rates_of(task.key).copied().unwrap_or_default()).collect()
 }
 
 /// Brings `rows` up to `now`, keeping their history. The new busy share is added to it, or

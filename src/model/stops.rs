@@ -8,7 +8,7 @@ mod samples;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Target, TaskStats, WorkerStats};
+use super::{Target, TaskStats, WorkerStats, pairs::finder};
 use crate::{snapshot::State, snapshot::Stop};
 use samples::{Kind, StoppedSample};
 
@@ -92,10 +92,10 @@ impl Corrections {
             }
             is_present
         });
-        let mut known = last.map_or(&[][..], |last| &last.tasks).iter().peekable();
+        let known = last.map_or(&[][..], |last| &last.tasks).iter();
+        let mut old_of = finder(known.map(|old| (old.key, old)));
         for task in &mut now.tasks {
-            while known.next_if(|old| old.key < task.key).is_some() {}
-            let old = known.next_if(|old| old.key == task.key);
+            let old = old_of(task.key);
             if !new.is_empty() || self.tasks.contains_key(&task.key) {
                 self.correct(task, old, &new, &stops, now.taken_ns);
             }
