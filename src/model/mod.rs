@@ -3,6 +3,7 @@
 //! A pure function of snapshots, without I/O, a clock or ratatui. A [`TargetModel`] follows one
 //! program; [`Model`] follows all of them and merges their rows.
 
+mod base;
 mod blame;
 mod columns;
 mod findings;

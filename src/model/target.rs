@@ -4,8 +4,9 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     Blame, Entry, Filter, Finding, GroupColumn, GroupRow, Lag, MachineLoad, Query, Session,
-    Slowdown, Target, TaskRates, Thresholds, Timeline, WorkerRow, findings, group, lag, machine,
-    query, rates, slowdown, stops,
+    Slowdown, Target, TaskRates, Thresholds, Timeline, WorkerRow,
+    base::{Base, MIN_SPAN_NS, Update, span_ns},
+    findings, group, lag, machine, query, rates, slowdown, stops,
 };
 use crate::snapshot::{Connection, FieldId, LongPoll};
 
@@ -13,7 +14,7 @@ use crate::snapshot::{Connection, FieldId, LongPoll};
 #[derive(Clone, Debug)]
 pub struct TargetModel {
     target: Arc<Target>,
-    base: rates::Base,
+    base: Base,
     rates_span_ns: Option<u64>,
     rates: Vec<TaskRates>,
     /// The greatest revision of the long polls so far.
@@ -43,7 +44,7 @@ impl TargetModel {
     fn resume(first: Arc<Target>, thresholds: &Arc<Thresholds>, session: Session) -> Self {
         let mut model = TargetModel {
             target: Arc::clone(&first),
-            base: rates::Base::default(),
+            base: Base::default(),
             rates_span_ns: None,
             rates: Vec::new(),
             seen_revision: None,
@@ -77,15 +78,15 @@ impl TargetModel {
                 self.rates = vec![TaskRates::UNKNOWN; target.tasks.len()];
             }
             // Not recomputed: between two updates the statistics stand still.
-            (_, Some(last)) if update == rates::Update::None => {
+            (_, Some(last)) if update == Update::None => {
                 self.rates = rates::carried(&target.tasks, &last.tasks, &self.rates);
             }
             _ => {
-                self.rates_span_ns = base.map(|base| rates::span_ns(base, &target));
+                self.rates_span_ns = base.map(|base| span_ns(base, &target));
                 self.rates = rates::tasks(&target, base);
             }
         }
-        rates::workers(&mut self.workers, &target, base, update == rates::Update::NewBase);
+        rates::workers(&mut self.workers, &target, base, update == Update::NewBase);
         let revisions = target.long_polls.iter().map(|poll| Some(poll.revision));
         let latest = revisions.max().flatten().max(self.seen_revision);
         let seen_revision = std::mem::replace(&mut self.seen_revision, latest);
@@ -139,9 +140,9 @@ impl TargetModel {
     /// that time is too short for a rate, if the epochs differ, or without a connection.
     pub(super) fn set_rates_since(&mut self, first: &Target) {
         let target = &self.target;
-        let span_ns = rates::span_ns(first, target);
+        let span_ns = span_ns(first, target);
         let is_same = first.epoch == target.epoch && target.connection.is_live();
-        if is_same && span_ns >= rates::MIN_SPAN_NS {
+        if is_same && span_ns >= MIN_SPAN_NS {
             self.rates = rates::tasks(target, Some(first));
             for row in &mut self.workers {
                 let history = std::mem::take(&mut row.history);

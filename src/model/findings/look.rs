@@ -6,7 +6,7 @@ use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
         Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
-        TaskStats, WorkerRow, WorkerStats, rates::span_ns,
+        TaskStats, WorkerRow, WorkerStats, base::span_ns,
     },
     snapshot::{LongPoll, State},
 };

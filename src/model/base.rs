@@ -1,0 +1,88 @@
+//! The earlier sample that rates are computed against.
+
+use std::sync::Arc;
+
+use super::Target;
+
+/// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
+pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
+
+/// The base of the rates: always at least [`MIN_SPAN_NS`] older than the latest update of the target, however
+/// closely updates follow each other, and becomes at most twice as old if they do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Base {
+    target: Option<Arc<Target>>,
+    /// Becomes the base as soon as it is old enough.
+    next: Option<Arc<Target>>,
+    /// The first sample that contains the latest update.
+    latest: Option<Arc<Target>>,
+}
+
+/// The effect of a sample on rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    /// The target has not sent anything since the previous sample.
+    None,
+    /// New statistics, against the same base.
+    SameBase,
+    /// New statistics, against a later base.
+    NewBase,
+}
+
+impl Base {
+    pub(super) fn target(&self) -> Option<&Arc<Target>> {
+        self.target.as_ref()
+    }
+
+    /// Adapts to the next sample.
+    pub(super) fn advance(&mut self, now: &Arc<Target>) -> Update {
+        let now_ns = now.known_until_ns;
+        if self.latest.as_ref().is_some_and(|latest| latest.known_until_ns == now_ns) {
+            return Update::None;
+        }
+        let Some(last) = self.latest.replace(Arc::clone(now)) else { return Update::NewBase };
+        let next = self.next.take().unwrap_or(last);
+        let is_due = now_ns.saturating_sub(next.known_until_ns) >= MIN_SPAN_NS;
+        *(if is_due { &mut self.target } else { &mut self.next }) = Some(next);
+        if is_due { Update::NewBase } else { Update::SameBase }
+    }
+}
+
+/// The time that rates against `base` cover, without the time in which the process was stopped.
+pub(super) fn span_ns(base: &Target, now: &Target) -> u64 {
+    now.running_ns(base.known_until_ns, now.known_until_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::snapshot;
+
+    const S: u64 = 1_000_000_000;
+
+    proptest::proptest! {
+        /// The base after an extra snapshot (`gap`), and after the next one (`step`).
+        #[test]
+        fn base_is_old_enough(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
+            let mut base = Base::default();
+            let snapshots = [S, S + gap, S + gap + step].map(|at| Arc::new(snapshot(at, [])));
+            for now in &snapshots {
+                base.advance(now);
+                let age = base.target().map(|base| now.taken_ns - base.taken_ns);
+                assert!(age.is_none_or(|age| age >= MIN_SPAN_NS), "{age:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn extra_snapshots_do_not_delay_the_base() {
+        let mut base = Base::default();
+        for step in 0..200u64 {
+            let now = Arc::new(snapshot(S + step * 20_000_000, []));
+            base.advance(&now);
+            let span = base.target().map(|base| span_ns(base, &now));
+            assert!(span.is_none_or(|span| span <= 2 * MIN_SPAN_NS + 20_000_000), "{span:?}");
+        }
+        assert!(base.target().is_some());
+    }
+}
