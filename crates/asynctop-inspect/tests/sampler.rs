@@ -43,6 +43,33 @@ fn wait(sampler: &Sampler, is_ready: impl Fn(&Sample) -> bool) -> Sample {
     }
 }
 
+/// A sample, and how long each task has been busy in all, shortly before and shortly after it.
+struct Measured {
+    before: BTreeMap<String, u64>,
+    sample: Sample,
+    after: BTreeMap<String, u64>,
+}
+
+/// The first sample for which `is_ready` holds, with what the tasks measure of themselves.
+fn measure(
+    fixture: &mut Fixture,
+    sampler: &Sampler,
+    is_ready: impl Fn(&Sample) -> bool,
+) -> Measured {
+    let before = fixture.ask("now");
+    let sample = wait(sampler, is_ready);
+    Measured { before, sample, after: fixture.ask("now") }
+}
+
+/// The smallest and the largest share of the time between two samples that a task can have been
+/// busy.
+fn true_share(first: &Measured, last: &Measured, name: &str) -> [f64; 2] {
+    let length = (last.sample.taken - first.sample.taken).as_nanos() as f64;
+    let least = last.before[name] - first.after[name];
+    let most = last.after[name] - first.before[name];
+    [least, most].map(|busy_ns| busy_ns as f64 / length)
+}
+
 /// Asserts that the share is right: between `least` and `most`, apart from the error that the
 /// sample itself states.
 fn assert_share(name: &str, observations: Observations, range: [f64; 2], sample: &Sample) {
@@ -61,28 +88,21 @@ fn busy_shares_agree_with_the_tasks_own_measurements() {
     for build in [Build::Release, Build::Small] {
         let mut fixture = build.start("shares", &[]);
         let sampler = attach(&fixture);
-        // The facts before and after each of the two samples bound the time in between.
-        let mut facts: Vec<BTreeMap<String, u64>> = Vec::new();
-        facts.push(fixture.ask("now"));
-        let first = wait(&sampler, |sample| sample.samples > 0);
-        facts.push(fixture.ask("now"));
+        let first = measure(&mut fixture, &sampler, |sample| sample.samples > 0);
         thread::sleep(Duration::from_secs(2));
-        let wanted = |sample: &Sample| sample.samples >= first.samples + 400;
+        let wanted = |sample: &Sample| sample.samples >= first.sample.samples + 400;
         wait(&sampler, wanted);
         let is_compared = |check: &Check| check.capability.contains("workers' busy time");
         wait(&sampler, |sample| sample.checks.iter().any(is_compared));
-        facts.push(fixture.ask("now"));
-        let last = wait(&sampler, |_| true);
-        facts.push(fixture.ask("now"));
-        let length = (last.taken - first.taken).as_nanos() as f64;
+        let last = measure(&mut fixture, &sampler, |_| true);
         for name in ["hog", "spinner"] {
-            let least = (facts[2][name] - facts[1][name]) as f64 / length;
-            let most = (facts[3][name] - facts[0][name]) as f64 / length;
-            let [before, after] = [&first, &last].map(|sample| task(&fixture, sample, name));
+            let truth = true_share(&first, &last, name);
+            let [before, after] = [&first, &last].map(|of| task(&fixture, &of.sample, name));
             let busy = after.busy.since(&before.busy);
             assert!(busy.hits > 0, "{build:?} {name}");
-            assert_share(name, busy, [least, most], &last);
+            assert_share(name, busy, truth, &last.sample);
         }
+        let last = last.sample;
         for (id, _) in fixture.truth.tasks("idle") {
             let sampled = last.tasks.iter().find(|sampled| sampled.task.id == id);
             let sampled = sampled.expect("it is alive");
@@ -180,18 +200,12 @@ fn accuracy_of_busy_shares() {
     for _ in 0..RUNS {
         let mut fixture = Build::Release.start("shares", &[]);
         let sampler = attach(&fixture);
-        let mut facts = vec![fixture.ask("now")];
-        let first = wait(&sampler, |sample| sample.samples > 0);
-        facts.push(fixture.ask("now"));
+        let first = measure(&mut fixture, &sampler, |sample| sample.samples > 0);
         thread::sleep(Duration::from_secs(8));
-        facts.push(fixture.ask("now"));
-        let last = wait(&sampler, |_| true);
-        facts.push(fixture.ask("now"));
-        let length = (last.taken - first.taken).as_nanos() as f64;
+        let last = measure(&mut fixture, &sampler, |_| true);
         for name in ["hog", "spinner"] {
-            let least = (facts[2][name] - facts[1][name]) as f64 / length;
-            let most = (facts[3][name] - facts[0][name]) as f64 / length;
-            let [before, after] = [&first, &last].map(|sample| task(&fixture, sample, name));
+            let [least, most] = true_share(&first, &last, name);
+            let [before, after] = [&first, &last].map(|of| task(&fixture, &of.sample, name));
             let share = after.busy.since(&before.busy).share().expect("samples");
             let error = share.value - share.value.clamp(least, most);
             let is_right = error.abs() <= (2.0 * share.standard_error).max(0.015);
@@ -202,10 +216,11 @@ fn accuracy_of_busy_shares() {
                 100.0 * share.standard_error,
                 100.0 * least,
                 100.0 * most,
-                100.0 * last.doubtful(),
+                100.0 * last.sample.doubtful(),
                 if is_right { "" } else { ": WRONG" },
             );
         }
+        let (first, last) = (first.sample, last.sample);
         // All tasks of the runtime with four workers, against what the workers count themselves.
         let index = task(&fixture, &last, "hog").task.runtime.expect("of a runtime");
         let hits = |sample: &Sample| -> u64 {
