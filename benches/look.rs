@@ -22,8 +22,9 @@ use std::{
 
 use asynctop::{
     app::{App, Settings},
-    model::{Model, RULES, Refresh, Snapshot, Subscription, Thresholds},
+    model::{Model, RULES, Refresh, Thresholds},
     probe::{LocalSampler, Registry},
+    snapshot::{Snapshot, Subscription},
     view,
 };
 use crossterm::event::{KeyCode, KeyEvent};

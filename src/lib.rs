@@ -5,6 +5,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`snapshot`] | the crate `asynctop-snapshot`: what is known of each target at one moment, and its text form |
 //! | [`probe`] | the crate `asynctop-probe`: per-task measuring, and the watchdog [`watch`] |
 //! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
 //! | [`model`] | statistics derived from snapshots: rates, order, groups, slowdown, findings; pure |

@@ -2,10 +2,10 @@
 
 use std::{io, time::Duration};
 
-use asynctop::snapshot::text::is_control;
+use asynctop::snapshot::{Target, text::is_control};
 use asynctop::{
     app::{App, Settings},
-    model::{Model, Refresh, Target},
+    model::{Model, Refresh},
     report::{Summary, csv, json, text},
     source::attach::{Program, limits, picture},
     view,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::model::{FindingId, ResourceKey, TaskKey};
+use crate::{
+    model::FindingId,
+    snapshot::{ResourceKey, TaskKey},
+};
 
 /// What fills the middle of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,15 @@ use std::{
 };
 
 use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
-use crate::model::{
-    Column, FieldId, Filter, FindingId, GroupColumn, GroupKey, GroupRow, LabStats, Model, Query,
-    ResourceKey, ResourceRow, ResourceStats, Resources, RowQuery, Rows, Subscription, Target,
-    TargetId, TargetModel, TaskKey, TaskRow, TaskStats, Thresholds, Timeline, WorkerRow,
+use crate::{
+    model::{
+        Column, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, RowQuery,
+        Rows, TargetModel, TaskRow, Thresholds, Timeline, WorkerRow,
+    },
+    snapshot::{
+        FieldId, GroupKey, LabStats, ResourceKey, ResourceStats, Resources, Subscription, Target,
+        TargetId, TaskKey, TaskStats,
+    },
 };
 
 /// How things look.

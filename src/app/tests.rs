@@ -7,8 +7,8 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::{Action, Effect, Overlay, Screen, keymap::KEYMAP, state::key_of};
 use crate::{
     fixture::{S, Stage, to_lab},
-    model::{Column, GroupColumn, Refresh, RuleId, Subscription},
-    snapshot::LabCommand,
+    model::{Column, GroupColumn, Refresh, RuleId},
+    snapshot::{LabCommand, Subscription},
     view,
 };
 
@@ -197,7 +197,7 @@ fn a_message_fades() {
 fn failure_is_shown_once_in_the_message_line() {
     let mut stage = Stage::new();
     stage.pass(S);
-    let mut failed = crate::model::Target::clone(stage.app.target().expect("a sample"));
+    let mut failed = crate::snapshot::Target::clone(stage.app.target().expect("a sample"));
     let workload = &mut failed.lab.as_mut().expect("a lab").workloads[0];
     workload.failure = Some("its clients get no reply".into());
     let sentence = format!(" the workload {}: its clients get no reply\n", workload.name);

@@ -6,8 +6,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App, Overlay, Prompt, Screen, keymap};
 use crate::{
-    model::{Model, Refresh, TargetId, TargetModel},
-    snapshot::{Command, LabCommand, Outcome},
+    model::{Model, Refresh, TargetModel},
+    snapshot::{Command, LabCommand, Outcome, TargetId},
 };
 
 /// Minimum baseline before a hog restarts automatically.

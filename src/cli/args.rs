@@ -18,8 +18,9 @@ use crate::{
     dashboard,
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
-    model::{Flavor, Thresholds},
+    model::Thresholds,
     report::Format,
+    snapshot::Flavor,
 };
 
 /// What the lab is made of.

@@ -277,7 +277,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::Flavor;
+    use crate::snapshot::Flavor;
 
     fn lab(args: &[&str]) -> (String, LabArgs, WatchArgs) {
         match parse(["asynctop"].iter().chain(args)) {

@@ -6,7 +6,7 @@ use asynctop_lab::{About, HogKind, HogOptions, LabError, compare::Style};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::parse_duration;
-use crate::{app::Theme, model::Flavor};
+use crate::{app::Theme, snapshot::Flavor};
 
 pub(super) fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)

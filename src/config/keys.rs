@@ -4,7 +4,7 @@ use super::Config;
 use crate::{
     app::Theme,
     cli::{Hold, interval},
-    model::Flavor,
+    snapshot::Flavor,
 };
 
 /// A key.

@@ -10,9 +10,9 @@ use ratatui::{Terminal, backend::Backend, layout::Size};
 
 use crate::{
     app::{App, Effect, Event},
-    model::{RowQuery, Subscription, TargetId},
+    model::RowQuery,
     signals::Notice,
-    snapshot::Command,
+    snapshot::{Command, Subscription, TargetId},
     term::{self, Access},
     view,
 };

@@ -9,9 +9,9 @@ use super::event_loop::{Control, run};
 use crate::{
     app::{App, Event, Settings},
     fixture::{World, text},
-    model::{Model, Refresh, RowQuery, Subscription, TargetId},
+    model::{Model, Refresh, RowQuery},
     signals::Notice,
-    snapshot::Command,
+    snapshot::{Command, Subscription, TargetId},
     term::Access,
 };
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::{
     lock::lock,
-    model::{Model, Refresh, RowQuery, Snapshot},
+    model::{Model, Refresh, RowQuery},
+    snapshot::Snapshot,
 };
 
 /// The query of the rows that the screen shows, shared between the event loop and the follower.

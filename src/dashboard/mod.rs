@@ -17,8 +17,8 @@ use anyhow::anyhow;
 
 use crate::{
     app::{App, Event, Settings},
-    model::{Model, RowQuery, Subscription, TargetId, Thresholds},
-    snapshot::Command,
+    model::{Model, RowQuery, Thresholds},
+    snapshot::{Command, Subscription, TargetId},
     source::{Collector, CollectorHandle, Source},
     term::{self, Access},
 };

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     gate::Gate,
-    model::{LabStats, Model, Snapshot, Subscription},
+    model::Model,
     report::{Format, Phase, Summary, csv, json, text},
-    snapshot::{Command, LabCommand, Outcome},
+    snapshot::{Command, LabCommand, LabStats, Outcome, Snapshot, Subscription},
     source::{Source, sample_all},
 };
 
@@ -219,9 +219,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::{
-        Target, Thresholds,
-        testing::{snapshot, task},
+    use crate::{
+        model::{
+            Thresholds,
+            testing::{snapshot, task},
+        },
+        snapshot::Target,
     };
 
     const MS: u64 = 1_000_000;

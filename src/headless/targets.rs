@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{plan::ENDLESS_BASELINE, run::Run};
-use crate::model::{Connection, Target};
+use crate::snapshot::{Connection, Target};
 
 impl Run<'_> {
     /// Waits until a target has sent something; says whether one has.

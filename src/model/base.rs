@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Target;
+use crate::snapshot::Target;
 
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;

@@ -6,11 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::snapshot::PollKind;
-
-use super::{Target, TaskMeta};
 use crate::{
-    snapshot::{Cost, LongPoll},
+    snapshot::{Cost, LongPoll, PollKind, Target, TaskMeta},
     text::{duration, plural, task_seconds},
 };
 

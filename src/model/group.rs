@@ -2,10 +2,8 @@
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
-use super::{
-    FieldId, Filter, GroupKey, Subject, TargetId, TargetModel, TaskKind, TaskRates, TaskStats,
-};
-use crate::snapshot::State;
+use super::{Filter, TargetModel, TaskRates};
+use crate::snapshot::{FieldId, GroupKey, State, Subject, TargetId, TaskKind, TaskStats};
 
 /// A column of the group table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::Target;
-use crate::{Histogram, snapshot::State};
+use crate::{
+    Histogram,
+    snapshot::{State, Target},
+};
 
 const WINDOW_NS: u64 = 1_000_000_000;
 

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Target;
-use crate::snapshot::MachineTimes;
+use crate::snapshot::{MachineTimes, Target};
 
 const WINDOW_NS: u64 = 3_000_000_000;
 /// Over a shorter time, a single delay of one thread would count as an overloaded machine.

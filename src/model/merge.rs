@@ -4,8 +4,9 @@ use std::{cmp::Reverse, sync::Arc};
 
 use super::{
     Culprit, Filter, Finding, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow,
-    TargetModel, TaskRates, TaskStats, findings, group, query, resources,
+    TargetModel, TaskRates, findings, group, query, resources,
 };
+use crate::snapshot::TaskStats;
 
 /// A row of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,10 +122,10 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            Column, Connection, Snapshot, TargetId,
+            Column,
             testing::{description, snapshot, task},
         },
-        snapshot::{State, Target, TaskStats},
+        snapshot::{Connection, Snapshot, State, Target, TargetId, TaskStats},
     };
 
     const S: u64 = 1_000_000_000;

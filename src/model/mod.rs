@@ -26,13 +26,8 @@ mod timeline;
 
 use std::sync::Arc;
 
-pub use crate::snapshot::{
-    Accuracy, AsyncOpStats, Connection, ConsoleStats, CurrentPoll, Description, Distributions,
-    FieldId, Flavor, Gauge, GaugeValue, GroupKey, HogStats, LabStats, Lesson, Losses, MachineStats,
-    PollSpans, ResourceKey, ResourceStats, Resources, RuntimeStats, Snapshot, Subject,
-    Subscription, Target, TargetId, TaskKey, TaskKind, TaskMeta, TaskStats, WorkerPolls,
-    WorkerStats, WorkloadStats,
-};
+use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
+
 pub use blame::{Blame, Costs, Culprit, Entry};
 pub use columns::Column;
 pub use findings::{

@@ -1,6 +1,7 @@
 //! Which tasks to show, in which order.
 
-use super::{Column, FieldId, GroupKey, TargetModel, TaskKind, TaskRates, TaskRow, TaskStats};
+use super::{Column, TargetModel, TaskRates, TaskRow};
+use crate::snapshot::{FieldId, GroupKey, TaskKind, TaskStats};
 
 /// What the user typed after `/`. Each of the words must be contained in a task's name, state,
 /// stage, location or target, ignoring case.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::snapshot::PollKind;
+use crate::snapshot::{Description, FieldId, PollKind, Target, TaskStats, WorkerStats};
 
 use super::{
-    Description, FieldId, Target, TaskStats, WorkerStats,
     base::{MIN_SPAN_NS, span_ns},
     pairs::finder,
 };
@@ -211,10 +210,10 @@ mod tests {
     use super::*;
     use crate::{
         model::{
-            CurrentPoll, Model,
+            Model,
             testing::{snapshot, task},
         },
-        snapshot::State,
+        snapshot::{CurrentPoll, State},
     };
 
     const S: u64 = 1_000_000_000;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Filter, ResourceKey, ResourceStats, Target};
+use super::Filter;
+use crate::snapshot::{ResourceKey, ResourceStats, Target};
 
 /// A resource of the list, with those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +63,12 @@ fn whole(all: &[ResourceStats], places: &HashMap<u64, usize>, resource: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        Model, Resources,
-        testing::{async_op, resource, snapshot},
+    use crate::{
+        model::{
+            Model,
+            testing::{async_op, resource, snapshot},
+        },
+        snapshot::Resources,
     };
 
     fn listed(resources: &Resources, filter: &str) -> Vec<(u64, Vec<u64>)> {

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Factor, Flavor, Modes, Slowdown, Target};
-use crate::{Histogram, snapshot::State};
+use super::{Factor, Modes, Slowdown};
+use crate::{
+    Histogram,
+    snapshot::{Flavor, State, Target},
+};
 
 /// After a hog began or became another one, those who waited before need a moment.
 const SETTLE_NS: u64 = 250_000_000;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::Target;
+use crate::snapshot::Target;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// After a start, a change of a workload's size or the end of a hog, work needs a moment
@@ -231,11 +231,8 @@ fn rates<'a>(
 mod tests {
     use super::*;
     use crate::{
-        model::{
-            MachineStats,
-            testing::{lab, snapshot},
-        },
-        snapshot::Stop,
+        model::testing::{lab, snapshot},
+        snapshot::{MachineStats, Stop},
     };
 
     const MS: u64 = 1_000_000;

@@ -8,8 +8,8 @@ mod samples;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Target, TaskStats, WorkerStats, pairs::finder};
-use crate::{snapshot::State, snapshot::Stop};
+use super::pairs::finder;
+use crate::snapshot::{State, Stop, Target, TaskStats, WorkerStats};
 use samples::{Kind, StoppedSample};
 
 /// The deductions, from the first snapshot after a stop on.
@@ -203,9 +203,12 @@ fn correct_worker(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        MachineStats, Model,
-        testing::{snapshot, task},
+    use crate::{
+        model::{
+            Model,
+            testing::{snapshot, task},
+        },
+        snapshot::MachineStats,
     };
 
     const MS: u64 = 1_000_000;

@@ -4,11 +4,11 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     Blame, Entry, Filter, Finding, GroupColumn, GroupRow, Lag, MachineLoad, Query, Session,
-    Slowdown, Target, TaskRates, Thresholds, Timeline, WorkerRow,
+    Slowdown, TaskRates, Thresholds, Timeline, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     findings, group, lag, machine, query, rates, slowdown, stops,
 };
-use crate::snapshot::{Connection, FieldId, LongPoll};
+use crate::snapshot::{Connection, FieldId, LongPoll, Target};
 
 /// Follows one target through one epoch.
 #[derive(Clone, Debug)]

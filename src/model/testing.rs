@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::*;
 use crate::{
-    snapshot::{State, group_name},
+    snapshot::{
+        Accuracy, AsyncOpStats, Description, FieldId, Flavor, HogStats, LabStats, Lesson,
+        ResourceStats, RuntimeStats, State, Target, TaskMeta, TaskStats, WorkerStats,
+        WorkloadStats, group_name,
+    },
     text::sanitize,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Accuracy, FieldId, Target};
+use crate::snapshot::{Accuracy, FieldId, Target};
 
 /// Why there is no slowdown.
 pub(super) fn no_slowdown(target: &Target) -> &str {

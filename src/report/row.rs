@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{Description, FieldId};
+use crate::snapshot::{Description, FieldId};
 
 /// Named values, in order. The names are those of the document's schema.
 #[derive(Clone, Debug)]

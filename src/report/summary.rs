@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::model::{Lag, Model, Slowdown, Snapshot, Target, TargetId, TargetModel};
+use crate::{
+    model::{Lag, Model, Slowdown, TargetModel},
+    snapshot::{Snapshot, Target, TargetId},
+};
 
 /// The phases of a run, in order. Empty if nobody divided it.
 #[derive(Clone, Debug, Default)]

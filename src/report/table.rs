@@ -8,7 +8,7 @@ use std::{
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    model::{Description, FieldId},
+    snapshot::{Description, FieldId},
     text::{UNAVAILABLE, fit},
 };
 

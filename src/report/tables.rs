@@ -1,9 +1,9 @@
 //! The tables of a target. A value that the target does not provide is null.
 
 use super::row::{Row, Value, list, row, unavailable};
-use crate::model::{
-    Description, FieldId, Flavor, GroupColumn, GroupRow, Resources, Target, TargetModel, TaskRates,
-    TaskStats, WorkerRow,
+use crate::{
+    model::{GroupColumn, GroupRow, TargetModel, TaskRates, WorkerRow},
+    snapshot::{Description, FieldId, Flavor, Resources, Target, TaskStats},
 };
 
 row! { TASK = fn task(task: &'a TaskStats, rates: TaskRates, now_ns: u64) {

@@ -3,12 +3,14 @@
 use super::{Phase, Summary};
 use crate::{
     model::{
-        Accuracy, CurrentPoll, Description, Distributions, FieldId, Gauge, GaugeValue, Model,
-        Resources, Subject, Target, TaskStats,
+        Model,
         testing::{UNSTABLE, async_op, description, lab, resource, snapshot, task},
     },
     probe::{PollKind, State},
-    snapshot::{Cost, FrameKind, LongPoll, Share, testing::stack},
+    snapshot::{
+        Accuracy, Cost, CurrentPoll, Description, Distributions, FieldId, FrameKind, Gauge,
+        GaugeValue, LongPoll, Resources, Share, Subject, Target, TaskStats, testing::stack,
+    },
 };
 
 const MS: u64 = 1_000_000;

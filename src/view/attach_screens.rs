@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     fixture::{S, Stage},
-    model::{
-        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Snapshot, Target, TargetId,
-        TaskMeta, TaskStats,
-        testing::{resource, snapshot, task},
+    model::testing::{resource, snapshot, task},
+    snapshot::{
+        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Snapshot, State, Target,
+        TargetId, TaskMeta, TaskStats,
     },
-    snapshot::State,
     source::attach::describe,
 };
 

@@ -14,11 +14,11 @@ use super::{
 use crate::{
     Histogram,
     app::App,
-    model::{
-        Description, Distributions, FieldId, Subject, Target, TaskKey, TaskKind, TaskRates,
-        TaskStats,
+    model::TaskRates,
+    snapshot::{
+        Answer, Description, Distributions, FieldId, Outcome, State, Subject, Target, TaskKey,
+        TaskKind, TaskStats,
     },
-    snapshot::{Answer, Outcome, State},
     text::{
         UNAVAILABLE, bucket_duration, compact_count, count, duration, optional, percent, rate, wrap,
     },

@@ -13,7 +13,8 @@ use unicode_width::UnicodeWidthStr;
 use super::{canvas::Canvas, theme::Look};
 use crate::{
     app::App,
-    model::{Connection, ConsoleStats, Factor, FieldId, Flavor, HogStats, TargetModel, Thresholds},
+    model::{Factor, TargetModel, Thresholds},
+    snapshot::{Connection, ConsoleStats, FieldId, Flavor, HogStats},
     text::{bucket_duration, duration, factor, optional},
 };
 

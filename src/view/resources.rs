@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{
-        AsyncOpStats, ResourceKey, ResourceRow, ResourceStats, Resources, Target, TargetModel,
-    },
+    model::{ResourceRow, TargetModel},
+    snapshot::{AsyncOpStats, ResourceKey, ResourceStats, Resources, Target},
     text::{compact_count, count, duration},
 };
 

@@ -8,8 +8,8 @@ use ratatui::style::Color;
 use crate::{
     app::{App, Settings, Theme},
     fixture::{S, Stage, World, to_lab},
-    model::{ConsoleStats, FieldId, RULES, RuleId, Thresholds, testing},
-    snapshot::LabCommand,
+    model::{RULES, RuleId, Thresholds, testing},
+    snapshot::{ConsoleStats, FieldId, LabCommand},
     watch::{Cost, LongPoll, Waited},
 };
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Connection, Target},
+    snapshot::{Connection, Target},
     text::{count, wrap},
 };
 

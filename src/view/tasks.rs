@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Column, FieldId, TaskKind, TaskRates, TaskStats, Thresholds},
-    snapshot::State,
+    model::{Column, TaskRates, Thresholds},
+    snapshot::{FieldId, State, TaskKind, TaskStats},
     text::{UNAVAILABLE, compact_count, duration, percent_number, rate},
 };
 

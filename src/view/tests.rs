@@ -10,11 +10,10 @@ use crate::{
     Histogram,
     app::{App, Effect, Overlay, Screen, Settings, Theme},
     fixture::{advance, to_lab},
-    model::{
-        CurrentPoll, Distributions, Lesson, Subject, Target, TaskStats,
-        testing::{self, lab, snapshot, task},
+    model::testing::{self, lab, snapshot, task},
+    snapshot::{
+        CurrentPoll, Distributions, LabCommand, Lesson, PollKind, State, Subject, Target, TaskStats,
     },
-    snapshot::{LabCommand, PollKind, State},
     view,
 };
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::{Canvas, Pieces};
 use crate::{
     app::{App, Overlay, Prompt, Screen},
-    model::{FieldId, Target},
+    snapshot::{FieldId, Target},
     text::{duration, optional},
 };
 

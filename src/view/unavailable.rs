@@ -13,8 +13,8 @@ use crate::{
         keymap::{Binding, KEYMAP},
     },
     fixture::{Stage, World},
-    model::{Description, FieldId, Target},
     report::{Summary, csv, json, text},
+    snapshot::{Description, FieldId, Target},
 };
 
 const REASON: &str = "not in this test";

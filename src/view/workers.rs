@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Description, FieldId, Target, Thresholds, WorkerRow},
-    snapshot::PollKind,
+    model::{Thresholds, WorkerRow},
+    snapshot::{Description, FieldId, PollKind, Target},
     text::{compact_count, duration, optional, percent_number, rate},
 };
 

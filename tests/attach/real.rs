@@ -11,7 +11,8 @@ use std::{
 };
 
 use asynctop::{
-    model::{Connection, Model, Subscription, Suspect, Target},
+    model::{Model, Suspect},
+    snapshot::{Connection, Subscription, Target},
     source::{
         Source,
         attach::{self, AttachSource},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Connection, Subject, Subscription, Target, TargetId},
+    snapshot::{Connection, Subject, Subscription, Target, TargetId},
     source::{
         Address, Source,
         attach::{self, AttachSource},

@@ -10,8 +10,8 @@ use std::{
 };
 
 use asynctop::{
-    model::{Snapshot, Subscription, Target, TargetId, TaskKey},
     probe::{LocalSampler, Registry},
+    snapshot::{Snapshot, Subscription, Target, TargetId, TaskKey},
     source::{Collector, Source},
 };
 

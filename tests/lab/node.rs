@@ -4,8 +4,8 @@
 use std::fs::{self, DirEntry};
 
 use asynctop::{
-    model::{GaugeValue, Target},
     probe::Registry,
+    snapshot::{GaugeValue, Target},
 };
 use asynctop_lab::{Command, HogOptions, Lab, LabOptions, Scenario, find};
 #[cfg(target_os = "linux")]

@@ -7,8 +7,9 @@ use std::{
 };
 
 use asynctop::{
-    model::{Knowledge, Model, Seen, Span, Subscription, Target, Timeline},
+    model::{Knowledge, Model, Seen, Span, Timeline},
     probe::{LocalSampler, Registry},
+    snapshot::{Subscription, Target},
 };
 use tokio::runtime::{Builder, Runtime};
 

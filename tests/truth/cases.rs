@@ -6,8 +6,9 @@ use std::{
 };
 
 use asynctop::{
-    model::{Finding, Model, Severity, Subscription, Suspect},
+    model::{Finding, Model, Severity, Suspect},
     probe::Registry,
+    snapshot::Subscription,
     watch::{WatchOptions, Watchdog},
 };
 use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario};

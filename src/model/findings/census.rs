@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{Target, TaskStats};
+use crate::snapshot::{Target, TaskStats};
 
 /// The tasks of a group.
 #[derive(Clone, Debug)]

@@ -4,11 +4,8 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
-    model::{
-        Blame, CurrentPoll, Entry, FieldId, Lag, MachineLoad, Slowdown, Target, TaskRates,
-        TaskStats, WorkerRow, WorkerStats, base::span_ns,
-    },
-    snapshot::{LongPoll, State},
+    model::{Blame, Entry, Lag, MachineLoad, Slowdown, TaskRates, WorkerRow, base::span_ns},
+    snapshot::{CurrentPoll, FieldId, LongPoll, State, Target, TaskStats, WorkerStats},
 };
 
 /// Those that wait longest: this many are named.

@@ -92,10 +92,10 @@ mod tests {
     use super::{RuleId, testing::S};
     use crate::{
         model::{
-            CurrentPoll, Model, Target, TaskStats,
+            Model,
             testing::{snapshot, task},
         },
-        snapshot::{PollKind, State},
+        snapshot::{CurrentPoll, PollKind, State, Target, TaskStats},
     };
 
     /// A hog in its first poll, since `began`.

@@ -1,6 +1,6 @@
 //! The name of a task in a sentence: with its id where the name repeats, as in `conn (task 17)`.
 
-use crate::model::{TaskMeta, TaskStats};
+use crate::snapshot::{TaskMeta, TaskStats};
 
 use super::GroupCount;
 

@@ -4,8 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::Look;
 use crate::{
-    model::TaskStats,
-    snapshot::{LongPoll, PollKind, State},
+    snapshot::{LongPoll, PollKind, State, TaskStats},
     text::duration,
 };
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{Finding, Look, RuleId, Severity, Suspect};
 use crate::{
-    model::{TaskRates, TaskStats},
-    snapshot::{Description, FieldId, TargetId},
+    model::TaskRates,
+    snapshot::{Description, FieldId, TargetId, TaskStats},
 };
 
 /// What a threshold counts.

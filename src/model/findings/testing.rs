@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Finding, RULES, RuleId, Thresholds};
 use crate::{
-    model::{Model, Target, testing::snapshot},
-    snapshot::{CallKind, Cause, LongPoll, SystemCall},
+    model::{Model, testing::snapshot},
+    snapshot::{CallKind, Cause, LongPoll, SystemCall, Target},
 };
 
 pub(super) const S: u64 = 1_000_000_000;

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::{Subject, Target, TaskStats};
+use crate::snapshot::{Subject, Target, TaskStats};
 
 /// A sample of one task that contains a stop, or several.
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +96,8 @@ mod tests {
     use super::*;
     use crate::{
         Histogram,
-        model::{Distributions, MachineStats, Model, testing},
-        snapshot::{State, Stop},
+        model::{Model, testing},
+        snapshot::{Distributions, MachineStats, State, Stop},
     };
 
     const MS: u64 = 1_000_000;

@@ -15,7 +15,7 @@ mod tier;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Target, TaskMeta, WorkerPolls};
+use crate::snapshot::{Target, TaskMeta, WorkerPolls};
 
 use groups::Groups;
 pub use groups::{PollGroup, UNKNOWN};

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{CurrentPoll, Model, PollSpans, testing},
-    snapshot::{PollKind, PollSpan, TICK_NS},
+    model::{Model, testing},
+    snapshot::{CurrentPoll, PollKind, PollSpan, PollSpans, TICK_NS},
 };
 
 const MS: u64 = 1_000_000;

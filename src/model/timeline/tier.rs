@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::Run;
-use crate::model::PollSpans;
+use crate::snapshot::PollSpans;
 
 /// What each snapshot brought, oldest first. Copying a tier copies no runs.
 #[derive(Clone, Debug, Default)]

@@ -9,12 +9,13 @@ use super::{
     lab::{lab, phase, runnable, scheduling_delay, slowdown, trial},
 };
 use crate::{
-    model::{FieldId, Model, TargetModel},
+    model::{Model, TargetModel},
     report::{
         Summary, availability,
         row::{Row, list, map, row},
         tables,
     },
+    snapshot::FieldId,
 };
 
 /// Why a document has no resources, although the target provides them.

@@ -1,13 +1,13 @@
 //! The lab, and the progress of its work.
 
 use crate::{
-    model::{
-        Description, Factor, FieldId, Flavor, Gauge, GaugeValue, HogStats, LabStats, Lag, Setting,
-        Slowdown, Trial, WorkloadStats,
-    },
+    model::{Factor, Lag, Setting, Slowdown, Trial},
     report::{
         Phase,
         row::{Row, Value, list, map, row},
+    },
+    snapshot::{
+        Description, FieldId, Flavor, Gauge, GaugeValue, HogStats, LabStats, WorkloadStats,
     },
 };
 

@@ -93,12 +93,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{
-            Accuracy, FieldId,
-            testing::{snapshot, task},
-        },
+        model::testing::{snapshot, task},
         report::testing,
-        snapshot::Connection,
+        snapshot::{Accuracy, Connection, FieldId},
     };
 
     fn written(model: &Model, summary: &Summary) -> String {

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use super::slowdown_factor;
 use crate::{
-    model::{Description, FieldId, Flavor, Gauge, GaugeValue, Setting, Target, TargetModel, Trial},
+    model::{Setting, TargetModel, Trial},
     report::{
         Phase, Work,
         table::{self, Column},
     },
+    snapshot::{Description, FieldId, Flavor, Gauge, GaugeValue, Target},
     text::{UNAVAILABLE, bucket_duration, count, duration, optional, rate},
 };
 

@@ -4,7 +4,7 @@ mod lab;
 
 use std::io::{self, Write};
 
-use crate::snapshot::PollKind;
+use crate::snapshot::{Description, FieldId, LabStats, PollKind, Target, TaskStats};
 
 use super::{
     Summary, availability, blame,
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Culprit, Description, Factor, FieldId, GroupColumn, GroupRow, LabStats, Lag, Model, Query,
-        RULES, Target, TargetModel, TaskRates, TaskStats, WorkerRow,
+        Culprit, Factor, GroupColumn, GroupRow, Lag, Model, Query, RULES, TargetModel, TaskRates,
+        WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };

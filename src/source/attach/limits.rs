@@ -1,5 +1,5 @@
 //! What one target may cost. A target is a foreign program: whatever it sends, memory
-//! stays below these bounds, and [`Losses`](crate::model::Losses) say when one was met.
+//! stays below these bounds, and [`Losses`](crate::snapshot::Losses) say when one was met.
 
 /// Bytes of one update. tonic's own bound of 4 MiB is less than 10,000 tasks need.
 pub const UPDATE_BYTES: usize = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::model;
+use crate::snapshot::Connection;
 
 /// The pauses between attempts to connect; the last one stays.
 const PAUSES: [Duration; 4] = [
@@ -108,19 +108,19 @@ impl Link {
     }
 
     /// How it stands at a moment.
-    pub(super) fn figures(&self, now: i64) -> model::Connection {
+    pub(super) fn figures(&self, now: i64) -> Connection {
         let heard = (self.heard > 0).then_some(self.heard.unsigned_abs());
         match (&self.state, heard) {
-            (State::Connecting, _) => model::Connection::Connecting,
+            (State::Connecting, _) => Connection::Connecting,
             (State::Connected, Some(since_ns))
                 if now.saturating_sub(self.heard) > self.patience() =>
             {
-                model::Connection::Stale { since_ns }
+                Connection::Stale { since_ns }
             }
             // What is shown until the first update comes may be of the process before.
-            (State::Connected, _) if self.is_new => model::Connection::Connecting,
-            (State::Connected, _) => model::Connection::Connected,
-            (State::Lost { since, reason, retry }, _) => model::Connection::Lost {
+            (State::Connected, _) if self.is_new => Connection::Connecting,
+            (State::Connected, _) => Connection::Connected,
+            (State::Lost { since, reason, retry }, _) => Connection::Lost {
                 since_ns: since.map(i64::unsigned_abs),
                 reason: Arc::clone(reason),
                 retry_in_ns: u64::try_from(retry.saturating_sub(now)).unwrap_or(0),
@@ -142,23 +142,23 @@ mod tests {
         for at in 11..20 {
             link.heard(at * S);
         }
-        assert_eq!(link.figures(20 * S), model::Connection::Connected);
+        assert_eq!(link.figures(20 * S), Connection::Connected);
         assert_eq!(link.until(20 * S), 20 * S);
-        let stale = model::Connection::Stale { since_ns: 19 * S as u64 };
+        let stale = Connection::Stale { since_ns: 19 * S as u64 };
         assert_eq!(link.figures(21 * S), stale);
         assert_eq!(link.until(1000 * S), 19 * S + S + S / 2 + LATE_NS);
         link.heard(22 * S);
-        assert_eq!(link.figures(22 * S), model::Connection::Connected);
+        assert_eq!(link.figures(22 * S), Connection::Connected);
     }
 
     #[test]
     fn it_is_connecting_until_it_says_something() {
         let mut link = Link::default();
         link.connected(10 * S);
-        assert_eq!(link.figures(11 * S), model::Connection::Connecting);
-        assert_eq!(link.figures(15 * S), model::Connection::Stale { since_ns: 10 * S as u64 });
+        assert_eq!(link.figures(11 * S), Connection::Connecting);
+        assert_eq!(link.figures(15 * S), Connection::Stale { since_ns: 10 * S as u64 });
         link.heard(16 * S);
-        assert_eq!(link.figures(16 * S), model::Connection::Connected);
+        assert_eq!(link.figures(16 * S), Connection::Connected);
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
         (0..20).for_each(|n| {
             link.heard(11 * S + n);
         });
-        assert_eq!(link.figures(12 * S), model::Connection::Connected);
+        assert_eq!(link.figures(12 * S), Connection::Connected);
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         link.connected(10 * S);
         link.heard(15 * S);
         link.heard(20 * S);
-        assert_eq!(link.figures(26 * S), model::Connection::Connected);
+        assert_eq!(link.figures(26 * S), Connection::Connected);
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
     fn what_is_lost_says_since_when_why_and_when_it_is_tried_again() {
         let mut link = Link::default();
         link.lost(S, "refused");
-        let lost = |since_ns, reason: &str, retry_in_ns| model::Connection::Lost {
+        let lost = |since_ns, reason: &str, retry_in_ns| Connection::Lost {
             since_ns,
             reason: reason.into(),
             retry_in_ns,

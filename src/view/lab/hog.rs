@@ -11,7 +11,7 @@ use asynctop_lab::HogKind;
 
 use super::paragraph;
 use crate::{
-    model::HogStats,
+    snapshot::HogStats,
     view::{canvas::Pieces, header::turn, theme::Look},
 };
 

@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::paragraph;
 use crate::{
-    model::Lesson,
+    snapshot::Lesson,
     view::{canvas::Pieces, theme::Look},
 };
 

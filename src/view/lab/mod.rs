@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
-    model::ConsoleStats,
+    snapshot::ConsoleStats,
     text::{duration, wrap},
 };
 

@@ -3,7 +3,8 @@
 use ratatui::style::Style;
 
 use crate::{
-    model::{Factor, Flavor, Session, Setting, Trial},
+    model::{Factor, Session, Setting, Trial},
+    snapshot::Flavor,
     text::{bucket_duration, duration, factor, fit, optional, rate},
     view::{canvas::Pieces, theme::Look},
 };

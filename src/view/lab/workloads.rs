@@ -5,7 +5,8 @@ use ratatui::style::Style;
 use super::{Line, paragraph};
 use crate::{
     app::App,
-    model::{Gauge, GaugeValue, LabStats, Slowdown, WorkloadStats},
+    model::Slowdown,
+    snapshot::{Gauge, GaugeValue, LabStats, WorkloadStats},
     text::{bucket_duration, compact_count, duration, optional, rate},
     view::theme::Look,
 };

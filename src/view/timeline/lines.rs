@@ -6,7 +6,8 @@ use unicode_width::UnicodeWidthStr;
 use super::axis::label;
 use crate::{
     app::App,
-    model::{FieldId, Run, Seen, Strip, Timeline},
+    model::{Run, Seen, Strip, Timeline},
+    snapshot::FieldId,
     text::{count, duration, percent, wrap},
     view::{canvas::Pieces, theme::Look},
 };

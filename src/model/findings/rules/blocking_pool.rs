@@ -45,8 +45,10 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::Target;
-    use crate::model::findings::testing::{S, of, when};
+    use crate::{
+        model::findings::testing::{S, of, when},
+        snapshot::Target,
+    };
 
     fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Target {
         let mut now = when(at);

@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(look: &Look<'_>) -> Vec<Finding> {
-    let yields = |snapshot: &crate::model::Target| snapshot.runtime.budget_forced_yields;
+    let yields = |snapshot: &crate::snapshot::Target| snapshot.runtime.budget_forced_yields;
     let (Some(before), Some(seconds)) = (look.base.map(yields), look.span()) else {
         return Vec::new();
     };
@@ -42,8 +42,10 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::Target;
-    use crate::model::findings::testing::{S, of, when};
+    use crate::{
+        model::findings::testing::{S, of, when},
+        snapshot::Target,
+    };
 
     fn at(step: u64, yields: u64) -> Target {
         let mut now = when(step * S / 2);

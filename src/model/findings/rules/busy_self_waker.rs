@@ -11,12 +11,8 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::FieldId;
-use crate::{
-    model::{Target, TaskRates, TaskStats},
-    snapshot::State,
-    text::duration,
-};
+use crate::snapshot::{FieldId, Target, TaskStats};
+use crate::{model::TaskRates, snapshot::State, text::duration};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::BusySelfWaker,
@@ -94,10 +90,10 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of};
-    use crate::model::{
-        Target, TaskStats,
-        testing::{snapshot, task},
+    use crate::model::testing::{snapshot, task};
+    use crate::{
+        model::findings::testing::{S, of},
+        snapshot::{Target, TaskStats},
     };
 
     /// A task with so many polls a second of `poll` ns, and a neighbour with as many as said.

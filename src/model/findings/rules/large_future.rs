@@ -4,13 +4,13 @@
 //! spawned. That costs one allocation a task and nothing in a poll, so it is no rule of
 //! its own: the size here is the one before.
 
-use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
-    rule::{AffectedGroup, Check, Rule, Unit},
-};
+use crate::{model::TaskRates, text::bytes};
 use crate::{
-    model::{TaskRates, TaskStats},
-    text::bytes,
+    model::findings::{
+        Finding, Look, RuleId, Severity,
+        rule::{AffectedGroup, Check, Rule, Unit},
+    },
+    snapshot::TaskStats,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -52,10 +52,10 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::findings::testing::{S, of};
-    use crate::model::{
-        TaskMeta, TaskStats,
-        testing::{snapshot, task},
+    use crate::model::testing::{snapshot, task};
+    use crate::{
+        model::findings::testing::{S, of},
+        snapshot::{TaskMeta, TaskStats},
     };
 
     fn sized(id: u64, future_size: u32) -> TaskStats {

@@ -85,10 +85,10 @@ impl RuleState for Leak {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of};
-    use crate::model::{
-        Target,
-        testing::{snapshot, task},
+    use crate::model::testing::{snapshot, task};
+    use crate::{
+        model::findings::testing::{S, of},
+        snapshot::Target,
     };
 
     fn with(at: u64, tasks: u64) -> Target {

@@ -96,11 +96,8 @@ mod tests {
 
     use crate::model::findings::testing::{S, evidence, of};
     use crate::{
-        model::{
-            Target,
-            testing::{snapshot, task},
-        },
-        snapshot::{Cause, LongPoll},
+        model::testing::{snapshot, task},
+        snapshot::{Cause, LongPoll, Target},
     };
 
     const MS: u64 = 1_000_000;

@@ -4,12 +4,8 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::FieldId;
-use crate::{
-    model::{TaskKind, TaskRates, TaskStats},
-    snapshot::State,
-    text::duration,
-};
+use crate::snapshot::{FieldId, TaskKind, TaskStats};
+use crate::{model::TaskRates, snapshot::State, text::duration};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::LostWaker,

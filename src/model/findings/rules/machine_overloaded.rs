@@ -68,10 +68,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::model::findings::testing::{S, of, when};
-    use crate::{
-        model::{MachineStats, Target},
-        snapshot::MachineTimes,
-    };
+    use crate::snapshot::{MachineStats, MachineTimes, Target};
 
     const MS: u64 = 1_000_000;
 

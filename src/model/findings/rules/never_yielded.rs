@@ -7,11 +7,9 @@ use crate::model::findings::{
     fix::fix,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::FieldId;
-
 use crate::{
-    model::{TaskRates, TaskStats},
-    snapshot::{LongPoll, PollKind, State},
+    model::TaskRates,
+    snapshot::{FieldId, LongPoll, PollKind, State, TaskStats},
     text::duration,
 };
 

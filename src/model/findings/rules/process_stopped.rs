@@ -49,7 +49,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::model::findings::testing::{S, of, when};
-    use crate::{model::MachineStats, snapshot::Stop};
+    use crate::snapshot::{MachineStats, Stop};
 
     #[test]
     fn each_stop_is_reported_once() {

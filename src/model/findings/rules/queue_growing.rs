@@ -8,8 +8,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::GaugeValue,
-    snapshot::State,
+    snapshot::{GaugeValue, State},
     text::{count, duration},
 };
 
@@ -112,11 +111,8 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
 mod tests {
     use crate::model::findings::testing::{S, of};
     use crate::{
-        model::{
-            Gauge, GaugeValue, Target, TaskStats,
-            testing::{lab, snapshot, task},
-        },
-        snapshot::State,
+        model::testing::{lab, snapshot, task},
+        snapshot::{Gauge, GaugeValue, State, Target, TaskStats},
     };
 
     fn waiting(n: u64, tasks: u64) -> Target {

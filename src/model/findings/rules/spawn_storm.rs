@@ -47,11 +47,8 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 mod tests {
     use crate::model::findings::testing::{S, of};
     use crate::{
-        model::{
-            Target, TaskStats,
-            testing::{snapshot, task},
-        },
-        snapshot::State,
+        model::testing::{snapshot, task},
+        snapshot::{State, Target, TaskStats},
     };
 
     /// Of each quarter second so many tasks, which have ended.

@@ -4,10 +4,9 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::FieldId;
 use crate::{
-    model::{TaskRates, TaskStats},
-    snapshot::State,
+    model::TaskRates,
+    snapshot::{FieldId, State, TaskStats},
     text::{duration, whole_percent},
 };
 
@@ -90,11 +89,8 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
 mod tests {
     use super::*;
     use crate::model::findings::testing::{S, evidence, of};
-    use crate::model::{
-        CurrentPoll, MachineStats, Target,
-        testing::{snapshot, task, worker},
-    };
-    use crate::snapshot::{Cause, LongPoll, PollKind};
+    use crate::model::testing::{snapshot, task, worker};
+    use crate::snapshot::{Cause, CurrentPoll, LongPoll, MachineStats, PollKind, Target};
 
     /// Two workers, so many of them held, and a task that is ready since a second and a half.
     fn waits(held: usize) -> Target {

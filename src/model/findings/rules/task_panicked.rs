@@ -4,12 +4,8 @@ use crate::model::findings::{
     Finding, Look, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::FieldId;
-use crate::{
-    model::{TaskRates, TaskStats},
-    snapshot::State,
-    text::plural,
-};
+use crate::snapshot::{FieldId, TaskStats};
+use crate::{model::TaskRates, snapshot::State, text::plural};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::TaskPanicked,

@@ -55,8 +55,11 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of, when};
-    use crate::model::{Target, testing::worker};
+    use crate::model::testing::worker;
+    use crate::{
+        model::findings::testing::{S, of, when},
+        snapshot::Target,
+    };
 
     /// Two workers with these shares in percent, and the first one's queue.
     fn shares(n: u64, first: u64, second: u64, queue: u64) -> Target {

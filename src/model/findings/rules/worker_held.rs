@@ -8,8 +8,8 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::{Entry, Target},
-    snapshot::PollKind,
+    model::Entry,
+    snapshot::{PollKind, Target},
     text::{duration, plural},
 };
 
@@ -135,16 +135,15 @@ fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TaskStats;
     use crate::model::findings::testing::{S, evidence, of, when};
     use std::sync::Arc;
 
     use crate::{
-        model::{
-            CurrentPoll, Target, TaskKind, TaskMeta,
-            testing::{snapshot, task},
+        model::testing::{snapshot, task},
+        snapshot::{
+            CallKind, Cause, CurrentPoll, LongPoll, State, SystemCall, Target, TaskKind, TaskMeta,
+            TaskStats,
         },
-        snapshot::{CallKind, Cause, LongPoll, State, SystemCall},
     };
 
     fn held(since_ns: u64) -> Target {

@@ -10,11 +10,9 @@ use crate::model::findings::{
     fix::fix,
     rule::{Check, Rule, RuleState, Unit},
 };
-use crate::snapshot::FieldId;
-
 use crate::{
-    model::{Entry, TaskStats, WorkerStats},
-    snapshot::{LongPoll, StackSample},
+    model::Entry,
+    snapshot::{FieldId, LongPoll, StackSample, TaskStats, WorkerStats},
     text::{self, bucket_duration},
 };
 
@@ -263,8 +261,10 @@ mod tests {
     use crate::model::findings::testing::{S, lock, of, when};
     use crate::{
         Histogram,
-        model::{Finding, MachineStats, Target, testing::task},
-        snapshot::{Cause, FrameKind, MachineTimes, StackSample, testing::stack},
+        model::{Finding, testing::task},
+        snapshot::{
+            Cause, FrameKind, MachineStats, MachineTimes, StackSample, Target, testing::stack,
+        },
     };
 
     const MS: u64 = 1_000_000;

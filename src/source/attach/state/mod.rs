@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Histogram,
-    model::{Losses, TaskMeta},
+    snapshot::{Losses, TaskMeta},
     text::sanitize,
 };
 use names::Names;

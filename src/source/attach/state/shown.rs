@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Program, table::Entry};
 use crate::{
     Histogram,
-    model::{AsyncOpStats, Losses, ResourceStats, TaskStats},
+    snapshot::{AsyncOpStats, Losses, ResourceStats, TaskStats},
 };
 
 impl Program {

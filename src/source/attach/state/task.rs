@@ -8,11 +8,10 @@ use super::{
     polled::{EndedPoll, Polled},
     table::{Entry, Life},
 };
-use crate::source::attach::clock::{Moment, Offset, Written, between, moment, nanos};
+use crate::{Histogram, probe::State};
 use crate::{
-    Histogram,
-    model::{TaskKind, TaskMeta, TaskStats},
-    probe::State,
+    snapshot::{TaskKind, TaskMeta, TaskStats},
+    source::attach::clock::{Moment, Offset, Written, between, moment, nanos},
 };
 
 #[derive(Debug)]

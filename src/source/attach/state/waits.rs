@@ -8,11 +8,13 @@ use console_api::{
 };
 
 use super::table::{Entry, Life};
-use crate::model::{AsyncOpStats, ResourceStats};
-use crate::source::attach::{
-    clock::{Moment, moment, nanos},
-    limits,
-    text::Texts,
+use crate::{
+    snapshot::{AsyncOpStats, ResourceStats},
+    source::attach::{
+        clock::{Moment, moment, nanos},
+        limits,
+        text::Texts,
+    },
 };
 
 /// What people see for an id: those of the wire have sixteen digits.

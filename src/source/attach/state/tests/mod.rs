@@ -20,8 +20,8 @@ use prost_types::{Duration, Timestamp};
 
 use super::*;
 use crate::{
-    model::{ResourceStats, TaskKind, TaskStats},
     probe::State,
+    snapshot::{ResourceStats, TaskKind, TaskStats},
 };
 
 const MS: i64 = 1_000_000;
