@@ -8,6 +8,7 @@ mod blame;
 mod columns;
 mod findings;
 mod group;
+mod history;
 mod lag;
 mod machine;
 mod merge;
@@ -34,6 +35,7 @@ pub use findings::{
     Finding, FindingId, RULES, Rule, RuleId, Severity, Suspect, Thresholds, Unit, Waiter,
 };
 pub use group::{GroupColumn, GroupRow};
+pub use history::{History, HistoryEvent, HistoryPoint};
 pub use lag::Lag;
 pub use machine::MachineLoad;
 pub use merge::{Impact, TaskRow};

@@ -3,8 +3,9 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use super::{
-    Blame, Entry, Filter, Finding, GroupColumn, GroupRow, Lag, MachineLoad, Query, Session,
-    Slowdown, TaskRates, Thresholds, Timeline, WorkerRow,
+    Blame, Entry, Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent,
+    HistoryPoint, Lag, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds,
+    Timeline, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     findings, group, lag, machine, query, rates, slowdown, stops,
 };
@@ -26,22 +27,28 @@ pub struct TargetModel {
     blame: Blame,
     findings: findings::Findings,
     session: Session,
+    history: History,
     stops: stops::Corrections,
     timeline: Timeline,
 }
 
 impl TargetModel {
     pub(super) fn new(first: Arc<Target>, thresholds: &Arc<Thresholds>) -> Self {
-        TargetModel::resume(first, thresholds, Session::default())
+        TargetModel::resume(first, thresholds, Session::default(), History::default())
     }
 
-    /// Follows the target in its next epoch. The trials are kept: those on another runtime are
-    /// other trials.
-    pub(super) fn restart(self, first: Arc<Target>) -> Self {
-        TargetModel::resume(first, &self.findings.thresholds, self.session)
+    /// Follows the target in its next epoch. The trials and the history are kept.
+    pub(super) fn restart(mut self, first: Arc<Target>) -> Self {
+        self.history.mark(first.taken_ns, HistoryEvent::Restart);
+        TargetModel::resume(first, &self.findings.thresholds, self.session, self.history)
     }
 
-    fn resume(first: Arc<Target>, thresholds: &Arc<Thresholds>, session: Session) -> Self {
+    fn resume(
+        first: Arc<Target>,
+        thresholds: &Arc<Thresholds>,
+        session: Session,
+        history: History,
+    ) -> Self {
         let mut model = TargetModel {
             target: Arc::clone(&first),
             base: Base::default(),
@@ -55,6 +62,7 @@ impl TargetModel {
             blame: Blame::default(),
             findings: findings::Findings::new(Arc::clone(thresholds)),
             session,
+            history,
             stops: stops::Corrections::default(),
             timeline: Timeline::default(),
         };
@@ -117,6 +125,12 @@ impl TargetModel {
             all_held_until: OnceCell::new(),
         });
         self.timeline.advance(&target);
+        if update != Update::None && target.connection.is_live() {
+            self.history.push(self.history_point(&target, last));
+        }
+        if let Some(lab) = &target.lab {
+            self.history.hog(target.taken_ns, lab.hog.on_since_ns);
+        }
         self.target = target;
     }
 
@@ -151,6 +165,39 @@ impl TargetModel {
             }
             self.rates_span_ns = Some(span_ns);
         }
+    }
+
+    /// The statistics of the time since the previous sample.
+    fn history_point(&self, target: &Target, last: Option<&Target>) -> HistoryPoint {
+        let workers = self.workers.iter().filter_map(|worker| worker.busy);
+        let (count, busy) = workers.fold((0, 0.0), |(count, sum), busy| (count + 1, sum + busy));
+        let work = self.slowdown.figure().factor.map(|factor| match factor {
+            Factor::Standstill => 0.0,
+            Factor::Times(n) => 1.0 / n,
+        });
+        let has = |field| target.description.has(field);
+        let polls = if has(FieldId::WorkerPolls) {
+            Some(self.workers.iter().map(|worker| worker.polls).sum())
+        } else {
+            has(FieldId::Polls).then(|| self.rates.iter().map(|rates| rates.polls).sum())
+        };
+        let to_ns = target.known_until_ns;
+        let delay = self.lag.figure().p99_ns.filter(|_| has(FieldId::SchedulingDelay));
+        HistoryPoint {
+            // A stop of the process is a gap.
+            from_ns: last
+                .map_or(to_ns, |last| to_ns - target.running_ns(last.known_until_ns, to_ns)),
+            to_ns,
+            busy: (count > 0).then(|| busy / f64::from(count)),
+            delay_p99_ns: delay,
+            work,
+            polls,
+        }
+    }
+
+    /// The history of the target.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The rates of the task at this position.

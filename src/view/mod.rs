@@ -21,6 +21,8 @@ mod detail;
 mod finding;
 mod findings;
 mod footer;
+mod graph;
+mod graphs;
 mod groups;
 mod header;
 mod held;
@@ -61,6 +63,7 @@ const MIN: (u16, u16) = (24, 4);
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     header: Option<Rect>,
+    graphs: Option<Rect>,
     strip: Option<Rect>,
     finding: Option<Rect>,
     title: Option<Rect>,
@@ -84,6 +87,7 @@ impl Layout {
         let found = height >= 14 || !app.model().findings().is_empty();
         let finding = part(8, u16::from(found));
         let strip = part(10, strip::lines(app, width, height));
+        let graphs = part(20, graphs::lines(app, width, height));
         let title = part(7, 1);
         let mut y = 0;
         let mut place = |lines: Option<u16>| {
@@ -91,11 +95,11 @@ impl Layout {
             y += lines.unwrap_or(0);
             area
         };
-        let (header, strip) = (place(header), place(strip));
+        let (header, graphs, strip) = (place(header), place(graphs), place(strip));
         let (finding, title) = (place(finding), place(title));
         let body = Rect::new(0, y, width, left);
         let footer = footer.map(|lines| Rect::new(0, height - lines, width, lines));
-        Layout { header, strip, finding, title, body, footer }
+        Layout { header, graphs, strip, finding, title, body, footer }
     }
 }
 
@@ -168,6 +172,9 @@ pub fn render(app: &App, frame: &mut Frame<'_>) {
     let layout = Layout::new(app, area.width, area.height);
     if let Some(area) = layout.header {
         header::header(app, &mut canvas, area);
+    }
+    if let Some(area) = layout.graphs {
+        graphs::draw(app, &mut canvas, area);
     }
     if let Some(area) = layout.strip {
         strip::draw(app, &mut canvas, area);
