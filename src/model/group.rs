@@ -176,11 +176,11 @@ impl GroupRow {
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
         self.unknown |= rates.unknown;
-        self.poll_rate += rates.polls;
+        self.poll_rate += rates.shown.polls;
         self.polls = self.polls.saturating_add(task.polls);
         // As in the list of tasks: what runs on the blocking pool keeps no worker busy.
         if task.meta.kind != TaskKind::Blocking {
-            self.busy_share += rates.busy;
+            self.busy_share += rates.shown.busy;
         }
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);

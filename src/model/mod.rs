@@ -5,6 +5,7 @@
 
 mod base;
 mod blame;
+mod calm;
 mod columns;
 mod findings;
 mod group;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 
 pub use blame::{Blame, Costs, Culprit, Entry};
+pub use calm::ShownRates;
 pub use columns::Column;
 pub use findings::{
     Finding, FindingId, RULES, Rule, RuleId, Severity, Suspect, Thresholds, Unit, Waiter,

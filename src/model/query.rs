@@ -69,6 +69,10 @@ enum SortKey<'a> {
     Text(fn(&'a TargetModel, &'a TaskStats) -> &'a str),
 }
 
+fn per_mille(share: f64) -> u64 {
+    (share * 1000.0).round() as u64
+}
+
 fn sort_key<'a>(column: Column) -> SortKey<'a> {
     use SortKey::{Number, Numbers, Text};
     match column {
@@ -76,14 +80,14 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::State => Number(|task, _| task.state as u64),
         Column::Name => Text(|_, task| &task.meta.name),
         Column::Polls => Number(|task, _| task.polls),
-        // The bits of floats that are not negative sort as the floats do.
-        Column::PollRate => Number(|_, rates| rates.polls.to_bits()),
+        Column::PollRate => Number(|_, rates| rates.shown.polls.round() as u64),
         // Beside a hog nobody is busy: then those come first that would like to be.
         // What runs on the blocking pool is in its only poll all its life, and nobody's worry.
         Column::BusyShare => Numbers(|task, rates| match task.meta.kind {
             TaskKind::Blocking => (0, 0),
             _ if task.state.is_done() => (0, 0),
-            _ => (rates.busy.to_bits(), rates.scheduled.to_bits()),
+            // As they are displayed: a difference that is not visible does not order rows.
+            _ => (per_mille(rates.shown.busy), per_mille(rates.shown.scheduled) / 10),
         }),
         Column::Busy => Number(|task, _| task.busy_ns),
         Column::Scheduled => Number(|task, _| task.scheduled_ns),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::snapshot::{Description, FieldId, PollKind, Target, TaskStats, WorkerStats};
 
 use super::{
+    ShownRates,
     base::{MIN_SPAN_NS, span_ns},
     pairs::finder,
 };
@@ -24,6 +25,8 @@ pub struct TaskRates {
     pub busy: f64,
     /// Share of the time spent waiting for a worker, 0 to 1.
     pub scheduled: f64,
+    /// The rates to show on the screen; those of reports are above.
+    pub shown: ShownRates,
     /// The task was spawned within that time.
     pub new: bool,
     /// Its target is not heard of: nobody knows what it does now.
@@ -38,6 +41,7 @@ impl TaskRates {
         self_wakes: 0.0,
         busy: 0.0,
         scheduled: 0.0,
+        shown: ShownRates { polls: 0.0, busy: 0.0, scheduled: 0.0, is_mean: false },
         new: false,
         unknown: true,
     };
@@ -82,14 +86,14 @@ impl WorkerRow {
     }
 }
 
-fn share(now: u64, before: u64, span_ns: u64) -> f64 {
+pub(super) fn share(now: u64, before: u64, span_ns: u64) -> f64 {
     if span_ns == 0 {
         return 0.0;
     }
     (now.saturating_sub(before) as f64 / span_ns as f64).clamp(0.0, 1.0)
 }
 
-fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
+pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     if span_ns == 0 {
         return 0.0;
     }
@@ -116,12 +120,19 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
         let rate =
             |now, before: fn(&TaskStats) -> u64| per_second(now, old.map_or(0, before), span);
         let part = |now, before: fn(&TaskStats) -> u64| share(now, old.map_or(0, before), span);
-        rates.push(TaskRates {
+        let shown = ShownRates {
             polls: known(has_polls, rate(task.polls, |old| old.polls)),
-            wakes: known(has_wakes, rate(task.wakes, |old| old.wakes)),
-            self_wakes: known(has_self_wakes, rate(task.self_wakes, |old| old.self_wakes)),
             busy: known(has_busy, part(task.busy_ns, |old| old.busy_ns)),
             scheduled: known(has_scheduled, part(task.scheduled_ns, |old| old.scheduled_ns)),
+            is_mean: false,
+        };
+        rates.push(TaskRates {
+            polls: shown.polls,
+            wakes: known(has_wakes, rate(task.wakes, |old| old.wakes)),
+            self_wakes: known(has_self_wakes, rate(task.self_wakes, |old| old.self_wakes)),
+            busy: shown.busy,
+            scheduled: shown.scheduled,
+            shown,
             new: old.is_none() && span_ns.is_some(),
             unknown: false,
         });

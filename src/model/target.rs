@@ -4,9 +4,10 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     Blame, Entry, Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent,
-    HistoryPoint, Lag, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds,
-    Timeline, WorkerRow,
+    HistoryPoint, Lag, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds, Timeline,
+    WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
+    calm::Calm,
     findings, group, lag, machine, query, rates, slowdown, stops,
 };
 use crate::snapshot::{Connection, FieldId, LongPoll, Target};
@@ -18,6 +19,7 @@ pub struct TargetModel {
     base: Base,
     rates_span_ns: Option<u64>,
     rates: Vec<TaskRates>,
+    calm: Calm,
     /// The greatest revision of the long polls so far.
     seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
@@ -54,6 +56,7 @@ impl TargetModel {
             base: Base::default(),
             rates_span_ns: None,
             rates: Vec::new(),
+            calm: Calm::default(),
             seen_revision: None,
             workers: Vec::new(),
             slowdown: slowdown::Tracker::default(),
@@ -91,7 +94,10 @@ impl TargetModel {
             }
             _ => {
                 self.rates_span_ns = base.map(|base| span_ns(base, &target));
-                self.rates = rates::tasks(&target, base);
+                let mut rates = rates::tasks(&target, base);
+                let last = last.map_or(&[][..], |last| &last.tasks);
+                self.calm.advance(&target, &mut rates, last, &self.rates);
+                self.rates = rates;
             }
         }
         rates::workers(&mut self.workers, &target, base, update == Update::NewBase);

@@ -196,7 +196,7 @@ fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Ve
         _ => UNAVAILABLE.to_owned(),
     };
     let rate = |value| if rates.unknown { UNAVAILABLE.to_owned() } else { rate(value) };
-    let polls = || format!("{}, {} per second", count(task.polls), rate(rates.polls));
+    let polls = || format!("{}, {} per second", count(task.polls), rate(rates.shown.polls));
     let self_wakes = short(FieldId::SelfWakes, count(task.self_wakes));
     let wakes = || format!("{}, {} per second", count(task.wakes), rate(rates.wakes));
     let facts = [

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{FieldId, HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
+    model::{HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
+    snapshot::FieldId,
     text::{UNAVAILABLE, bucket_duration, rate, whole_percent},
 };
 

@@ -146,9 +146,9 @@ fn cell(
         Column::Name => (task.meta.name.to_string(), plain),
         Column::Polls => (compact_count(task.polls), plain),
         Column::PollRate | Column::BusyShare if rates.unknown => ("–".to_owned(), look.dim()),
-        Column::PollRate => (rate(rates.polls), plain),
+        Column::PollRate => (rate(rates.shown.polls), plain),
         Column::BusyShare if over => (percent_number(0.0), plain),
-        Column::BusyShare => (percent_number(rates.busy), look.share(rates.busy)),
+        Column::BusyShare => (percent_number(rates.shown.busy), look.share(rates.shown.busy)),
         Column::Busy => (duration(task.busy_ns), plain),
         Column::Scheduled if task.state == State::Scheduled => {
             (duration(task.scheduled_ns), look.warning())

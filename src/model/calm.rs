@@ -1,0 +1,192 @@
+//! Rates for the screen: means over at least two seconds, which change only when the mean has moved
+//! by an eighth. Rows that are ordered by them stand still while tasks do the same.
+
+use crate::snapshot::{
+    FieldId::{Busy, Polls, Scheduled},
+    Target, TaskStats,
+};
+
+use super::{
+    TaskRates,
+    pairs::finder,
+    rates::{per_second, share},
+};
+
+/// Minimum time that a mean covers; at most twice as much once samples have covered it.
+const MIN_SPAN_NS: u64 = 2_000_000_000;
+/// The smallest relative change that is shown.
+const MIN_CHANGE: f64 = 0.125;
+/// A task that is busy for this share of the time is shown as it is: 100 % is to be reached.
+const SATURATED: f64 = 0.95;
+
+/// The rates of a task on the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ShownRates {
+    /// Polls per second.
+    pub polls: f64,
+    /// Share of the time spent in polls, 0 to 1.
+    pub busy: f64,
+    /// Share of the time in which the task was runnable, 0 to 1.
+    pub scheduled: f64,
+    /// The rates were means over [`MIN_SPAN_NS`] at least.
+    pub(super) is_mean: bool,
+}
+
+impl ShownRates {
+    /// The rates to show after these ones.
+    fn next(self, mean: ShownRates) -> ShownRates {
+        ShownRates {
+            polls: steady(self.polls, mean.polls),
+            busy: steady_share(self.busy, mean.busy),
+            scheduled: steady_share(self.scheduled, mean.scheduled),
+            ..mean
+        }
+    }
+}
+
+/// The value to show: the previous one, unless the mean is far from it.
+fn steady(previous: f64, mean: f64) -> f64 {
+    let is_close = (mean - previous).abs() <= MIN_CHANGE * previous.max(mean);
+    if is_close { previous } else { mean }
+}
+
+fn steady_share(previous: f64, mean: f64) -> f64 {
+    if mean < SATURATED { steady(previous, mean) } else { mean }
+}
+
+/// The totals of a task: its key, polls, and busy and scheduled time.
+type Totals = (u64, [u64; 3]);
+
+/// The totals of all tasks at an earlier time.
+#[derive(Clone, Debug)]
+struct Earlier {
+    known_until_ns: u64,
+    tasks: Vec<Totals>,
+}
+
+impl Earlier {
+    fn new(target: &Target) -> Self {
+        let totals = |task: &TaskStats| (task.key, [task.polls, task.busy_ns, task.scheduled_ns]);
+        let tasks = target.tasks.iter().map(totals).collect();
+        Earlier { known_until_ns: target.known_until_ns, tasks }
+    }
+
+    fn age_ns(&self, now: &Target) -> u64 {
+        now.known_until_ns.saturating_sub(self.known_until_ns)
+    }
+}
+
+/// Computes the rates to show.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calm {
+    base: Option<Earlier>,
+    /// Becomes the base as soon as it is old enough.
+    next: Option<Earlier>,
+}
+
+impl Calm {
+    /// Fills in [`TaskRates::shown`] of each task of `now`, after an update. `last` and
+    /// `last_rates` are those of the previous sample.
+    pub(super) fn advance(
+        &mut self,
+        now: &Target,
+        rates: &mut [TaskRates],
+        last: &[TaskStats],
+        last_rates: &[TaskRates],
+    ) {
+        if self.next.as_ref().is_some_and(|next| next.age_ns(now) >= MIN_SPAN_NS) {
+            self.base = self.next.take();
+        }
+        let span_ns = self
+            .base
+            .as_ref()
+            .map_or(0, |base| now.running_ns(base.known_until_ns, now.known_until_ns));
+        let base = self.base.as_ref().filter(|_| span_ns > 0);
+        let has = [Polls, Busy, Scheduled].map(|field| (field, now.description.has(field)));
+        let known = |field, rate| if has.contains(&(field, true)) { rate } else { 0.0 };
+        let mut earlier = finder(base.map_or(&[][..], |base| &base.tasks).iter().copied());
+        let mut previous = finder(last.iter().map(|task| task.key).zip(last_rates));
+        for (task, rates) in now.tasks.iter().zip(rates) {
+            let mean = match earlier(task.key) {
+                Some([polls, busy_ns, scheduled_ns]) => ShownRates {
+                    polls: known(Polls, per_second(task.polls, polls, span_ns)),
+                    busy: known(Busy, share(task.busy_ns, busy_ns, span_ns)),
+                    scheduled: known(Scheduled, share(task.scheduled_ns, scheduled_ns, span_ns)),
+                    is_mean: true,
+                },
+                None => rates.shown,
+            };
+            // The first mean replaces a rate over a shorter time.
+            let previous = previous(task.key).map(|rates| rates.shown);
+            let previous = previous.filter(|previous| previous.is_mean || !mean.is_mean);
+            rates.shown = previous.map_or(mean, |previous| previous.next(mean));
+        }
+        if self.next.is_none() {
+            self.next = Some(Earlier::new(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{
+        Column, Model, Query,
+        testing::{snapshot, task},
+    };
+
+    const S: u64 = 1_000_000_000;
+    const TASKS: u64 = 30;
+
+    /// A model that follows tasks which are all busy for 2 % of the time, ±10 % in each quarter of
+    /// a second, but for the last one, whose share `last_busy` returns.
+    fn follow(quarters: u64, last_busy: fn(u64) -> u64, mut seen: impl FnMut(&Model)) {
+        let mut model = Model::default();
+        let mut totals = [(0, 0); TASKS as usize];
+        let mut random = 1_u64;
+        for quarter in 1..=quarters {
+            let step_ns = S / 4;
+            for (n, (polls, busy_ns)) in totals.iter_mut().enumerate() {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let noise = 90 + (random >> 33) % 21;
+                *polls += 100 * noise / 100;
+                *busy_ns += match n as u64 {
+                    n if n == TASKS - 1 => last_busy(quarter),
+                    _ => step_ns / 50 * noise / 100,
+                };
+            }
+            let tasks = totals.iter().zip(1..).map(|((polls, busy_ns), id)| {
+                let mut task = task(id, "conn");
+                (task.polls, task.busy_ns, task.lifetime_ns) =
+                    (*polls, *busy_ns, quarter * step_ns);
+                task
+            });
+            model.advance(&snapshot(quarter * step_ns, tasks).into());
+            seen(&model);
+        }
+    }
+
+    #[test]
+    fn tasks_that_do_the_same_keep_their_rows() {
+        for sort in [Column::BusyShare, Column::PollRate] {
+            let query = Query { sort, ..Query::default() };
+            let mut orders = Vec::new();
+            follow(40, |_| S / 200, |model| orders.push(model.tasks(&query)));
+            let calm = &orders[20..];
+            assert!(calm.iter().all(|order| *order == calm[0]), "{sort:?}");
+        }
+    }
+
+    #[test]
+    fn task_that_blocks_is_first_and_reaches_the_whole_time() {
+        let busy_ns = |quarter| if quarter > 12 { S / 4 } else { 0 };
+        let mut seen = Vec::new();
+        follow(30, busy_ns, |model| {
+            let first = model.tasks(&Query::default())[0].task as u64;
+            seen.push((first + 1 == TASKS, model.only().rates(TASKS as usize - 1).shown.busy));
+        });
+        let since = seen.iter().position(|(is_first, _)| *is_first).expect("it is first");
+        assert!(since <= 13, "{since}");
+        assert!(seen[since..].iter().all(|(is_first, _)| *is_first), "{seen:?}");
+        assert_eq!(seen[29].1, 1.0);
+    }
+}
