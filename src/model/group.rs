@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
-use super::{Filter, TargetModel, TaskRates};
+use super::{Filter, ShownRates, TargetModel, TaskRates};
 use crate::snapshot::{FieldId, GroupKey, State, Subject, TargetId, TaskKind, TaskStats};
 
 /// A column of the group table.
@@ -120,6 +120,8 @@ pub struct GroupRow {
     pub polls: u64,
     /// Time in polls during the last interval, as a share of one worker.
     pub busy_share: f64,
+    /// Rates and shares to show on the screen; those of reports are above.
+    pub shown: ShownRates,
     /// Time in polls.
     pub busy_ns: u64,
     /// Time waiting for a worker.
@@ -156,6 +158,7 @@ impl GroupRow {
             poll_rate: 0.0,
             polls: 0,
             busy_share: 0.0,
+            shown: ShownRates::default(),
             busy_ns: 0,
             scheduled_ns: 0,
             idle_ns: 0,
@@ -176,11 +179,13 @@ impl GroupRow {
         self.waiting += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
         self.unknown |= rates.unknown;
-        self.poll_rate += rates.shown.polls;
+        self.poll_rate += rates.polls;
+        self.shown.polls += rates.shown.polls;
         self.polls = self.polls.saturating_add(task.polls);
         // As in the list of tasks: what runs on the blocking pool keeps no worker busy.
         if task.meta.kind != TaskKind::Blocking {
-            self.busy_share += rates.shown.busy;
+            self.busy_share += rates.busy;
+            self.shown.busy += rates.shown.busy;
         }
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);
@@ -192,9 +197,9 @@ impl GroupRow {
     /// Removes a value that the target lacks: rows are not sorted by it.
     fn clear(&mut self, column: GroupColumn) {
         match column {
-            GroupColumn::PollRate => self.poll_rate = 0.0,
+            GroupColumn::PollRate => (self.poll_rate, self.shown.polls) = (0.0, 0.0),
             GroupColumn::Polls => self.polls = 0,
-            GroupColumn::BusyShare => self.busy_share = 0.0,
+            GroupColumn::BusyShare => (self.busy_share, self.shown.busy) = (0.0, 0.0),
             GroupColumn::Busy => self.busy_ns = 0,
             GroupColumn::MaxPoll => self.max_poll_ns = 0,
             GroupColumn::PollP99 => self.poll_p99_ns = None,
@@ -267,9 +272,9 @@ fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
         GroupColumn::Name => a.name.cmp(&b.name),
         GroupColumn::Tasks => a.tasks.cmp(&b.tasks),
         GroupColumn::Waiting => a.waiting.cmp(&b.waiting),
-        GroupColumn::PollRate => a.poll_rate.total_cmp(&b.poll_rate),
+        GroupColumn::PollRate => a.shown.polls.total_cmp(&b.shown.polls),
         GroupColumn::Polls => a.polls.cmp(&b.polls),
-        GroupColumn::BusyShare => a.busy_share.total_cmp(&b.busy_share),
+        GroupColumn::BusyShare => a.shown.busy.total_cmp(&b.shown.busy),
         GroupColumn::Busy => a.busy_ns.cmp(&b.busy_ns),
         GroupColumn::MaxPoll => a.max_poll_ns.cmp(&b.max_poll_ns),
         GroupColumn::PollP99 => a.poll_p99_ns.cmp(&b.poll_p99_ns),

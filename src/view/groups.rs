@@ -124,9 +124,9 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
         GroupColumn::PollRate | GroupColumn::BusyShare if row.unknown => {
             ("–".to_owned(), look.dim())
         }
-        GroupColumn::PollRate => (rate(row.poll_rate), plain),
+        GroupColumn::PollRate => (rate(row.shown.polls), plain),
         GroupColumn::Polls => (compact_count(row.polls), plain),
-        GroupColumn::BusyShare => (percent_number(row.busy_share), look.share(row.busy_share)),
+        GroupColumn::BusyShare => (percent_number(row.shown.busy), look.share(row.shown.busy)),
         GroupColumn::Busy => (duration(row.busy_ns), plain),
         GroupColumn::MaxPoll => (duration(row.max_poll_ns), plain),
         GroupColumn::PollP99 => (optional(row.poll_p99_ns, bucket_duration), plain),
