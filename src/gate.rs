@@ -92,7 +92,7 @@ impl Gate {
                 }
             }
         }
-        for finding in model.targets().iter().flat_map(TargetModel::held_in_impact) {
+        for finding in model.targets().iter().flat_map(TargetModel::worker_held_findings) {
             let id = finding.id();
             let is_new = self.position(&id).is_none() && self.fired.len() < MOST;
             if is_new && self.fails(&finding, thresholds) {

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Culprit, Filter, Finding, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow,
+    Filter, Finding, FindingId, GroupColumn, GroupRow, Model, Offender, Query, ResourceRow,
     TargetModel, TaskRates, findings, group, query, resources,
 };
 use crate::snapshot::TaskStats;
@@ -19,11 +19,11 @@ pub struct TaskRow {
 
 /// The long polls of a group of tasks of a target.
 #[derive(Clone, Copy, Debug)]
-pub struct Impact<'a> {
+pub struct OffenderRow<'a> {
     /// The target.
     pub target: &'a TargetModel,
     /// The group and the impact of its long polls.
-    pub culprit: &'a Culprit,
+    pub offender: &'a Offender,
 }
 
 /// The findings of all targets.
@@ -83,15 +83,15 @@ impl Model {
     }
 
     /// The long polls of the last minute by their impact, largest first.
-    pub fn impact(&self) -> Vec<Impact<'_>> {
+    pub fn offenders(&self) -> Vec<OffenderRow<'_>> {
         let of = |target| {
-            TargetModel::blame(target)
-                .culprits()
+            TargetModel::impact_table(target)
+                .offenders()
                 .iter()
-                .map(move |culprit| Impact { target, culprit })
+                .map(move |offender| OffenderRow { target, offender })
         };
         let mut all: Vec<_> = self.targets().iter().flat_map(of).collect();
-        all.sort_by_key(|impact| Reverse(impact.culprit.size()));
+        all.sort_by_key(|row| Reverse(row.offender.rank()));
         all
     }
 

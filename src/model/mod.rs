@@ -4,12 +4,12 @@
 //! program; [`Model`] follows all of them and merges their rows.
 
 mod base;
-mod blame;
 mod calm;
 mod columns;
 mod findings;
 mod group;
 mod history;
+mod impact_table;
 mod lag;
 mod machine;
 mod merge;
@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 
-pub use blame::{Blame, Costs, Culprit, Entry};
 pub use calm::ShownRates;
 pub use columns::Column;
 pub use findings::{
@@ -38,9 +37,10 @@ pub use findings::{
 };
 pub use group::{GroupColumn, GroupRow};
 pub use history::{History, HistoryEvent, HistoryPoint};
+pub use impact_table::{ImpactTable, LongPollEntry, Offender, TotalImpact};
 pub use lag::Lag;
 pub use machine::MachineLoad;
-pub use merge::{Impact, TaskRow};
+pub use merge::{OffenderRow, TaskRow};
 pub use query::{Filter, Query};
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::ResourceRow;

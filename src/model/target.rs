@@ -3,9 +3,9 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use super::{
-    Blame, Entry, Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent,
-    HistoryPoint, Lag, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds, Timeline,
-    WorkerRow,
+    Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent, HistoryPoint,
+    ImpactTable, Lag, LongPollEntry, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds,
+    Timeline, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     calm::Calm,
     findings, group, lag, machine, query, rates, slowdown, stops,
@@ -26,7 +26,7 @@ pub struct TargetModel {
     slowdown: slowdown::Tracker,
     lag: lag::Tracker,
     machine: machine::Tracker,
-    blame: Blame,
+    impact_table: ImpactTable,
     findings: findings::Findings,
     session: Session,
     history: History,
@@ -62,7 +62,7 @@ impl TargetModel {
             slowdown: slowdown::Tracker::default(),
             lag: lag::Tracker::default(),
             machine: machine::Tracker::default(),
-            blame: Blame::default(),
+            impact_table: ImpactTable::default(),
             findings: findings::Findings::new(Arc::clone(thresholds)),
             session,
             history,
@@ -112,7 +112,7 @@ impl TargetModel {
         self.session.advance(&target, self.slowdown.figure());
         let last = last.map(Arc::as_ref);
         let long_ns = self.findings.thresholds.long_poll_ns();
-        self.blame.advance(&target, last, &new_long_polls, long_ns);
+        self.impact_table.advance(&target, last, &new_long_polls, long_ns);
         let thresholds = Arc::clone(&self.findings.thresholds);
         self.findings.advance(&findings::Look {
             target: &target,
@@ -124,7 +124,7 @@ impl TargetModel {
             before_ns,
             slowdown: self.slowdown.figure(),
             lag: self.lag.figure(),
-            blame: &self.blame,
+            impact_table: &self.impact_table,
             machine: self.machine.load(),
             thresholds: &thresholds,
             all_held: OnceCell::new(),
@@ -239,8 +239,8 @@ impl TargetModel {
     }
 
     /// The long polls of the last minute, and their impact.
-    pub fn blame(&self) -> &Blame {
-        &self.blame
+    pub fn impact_table(&self) -> &ImpactTable {
+        &self.impact_table
     }
 
     /// The scheduling delays of the last second.
@@ -281,15 +281,15 @@ impl TargetModel {
 
     /// The polls of the impact table that blocked a worker for at least the threshold of
     /// `worker-held`, as findings, also those that ended before one could become active.
-    pub fn held_in_impact(&self) -> impl Iterator<Item = Finding> {
+    pub fn worker_held_findings(&self) -> impl Iterator<Item = Finding> {
         let held_ns = self.findings.thresholds.worker_held_ns();
         let is_watched = self.target.description.has(FieldId::LongPolls);
         // A watchdog that has not decided yet may still find `block_in_place`.
-        let decided = move |entry: &&Entry| !is_watched || entry.evidence.own_ns.is_some();
-        self.blame
+        let decided = move |entry: &&LongPollEntry| !is_watched || entry.evidence.own_ns.is_some();
+        self.impact_table
             .entries()
             .filter(decided)
-            .filter_map(move |entry| findings::of_impact(entry, held_ns?, &self.target))
+            .filter_map(move |entry| findings::of_long_poll(entry, held_ns?, &self.target))
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
         samples.into_iter().for_each(|sample| model.advance(&sample.into()));
         let findings = model.all_findings().iter();
         let held = findings.filter(|finding| finding.rule == RuleId::WorkerHeld);
-        (model.only().blame().entries().count(), held.map(|finding| finding.count).next())
+        (model.only().impact_table().entries().count(), held.map(|finding| finding.count).next())
     }
 
     #[test]

@@ -18,19 +18,20 @@ use super::{
 };
 use crate::{
     app::App,
-    model::{Culprit, Impact},
+    model::{Offender, OffenderRow},
     text::{compact_count, duration, task_seconds},
 };
 
 /// From this height of the screen's middle on it is shown,
 const FROM: u16 = 10;
-/// with at most this many culprits.
+/// with at most this many offenders.
 const LISTED: u16 = 5;
 
 /// How many lines it takes of so many.
 pub(super) fn height(app: &App, body: u16) -> u16 {
-    let culprits: usize = app.model().targets().iter().map(|t| t.blame().culprits().len()).sum();
-    match u16::try_from(culprits).unwrap_or(u16::MAX) {
+    let offenders: usize =
+        app.model().targets().iter().map(|t| t.impact_table().offenders().len()).sum();
+    match u16::try_from(offenders).unwrap_or(u16::MAX) {
         0 => 0,
         _ if body < FROM => 0,
         // A blank line and a head.
@@ -47,27 +48,30 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         format!(" {:>12}{:>7}{:>8}{:>9}  OFFENDER", "TASK-SECONDS", "TASKS", "POLLS", "BLOCKED");
     canvas.line(area.x, top, area.right(), &vec![(head, canvas.look.title())]);
     let several = app.has_several_targets();
-    let impact = app.model().impact().into_iter().take(usize::from(listed));
-    for (Impact { target, culprit }, y) in impact.zip(top + 1..) {
-        let line = line(canvas.look, culprit, several.then(|| target.name()));
+    let impact = app.model().offenders().into_iter().take(usize::from(listed));
+    for (OffenderRow { target, offender }, y) in impact.zip(top + 1..) {
+        let line = line(canvas.look, offender, several.then(|| target.name()));
         canvas.line(area.x, y, area.right(), &line);
     }
 }
 
-fn line(look: Look, culprit: &Culprit, target: Option<&Arc<str>>) -> Pieces {
+fn line(look: Look, offender: &Offender, target: Option<&Arc<str>>) -> Pieces {
     // Where other workers polled meanwhile, not all that waited did so because of this one.
-    let cost = culprit.cost.map_or("–".to_owned(), |cost| {
+    let cost = offender.impact.map_or("–".to_owned(), |cost| {
         let at_most = if cost.exact { "" } else { look.glyph("≤ ", "<= ") };
         format!("{at_most}{}", task_seconds(cost.total_ns))
     });
-    let tasks = culprit.cost.map_or("–".to_owned(), |cost| compact_count(cost.tasks as u64));
-    let (polls, held) = (compact_count(culprit.polls), duration(culprit.held_ns));
-    let function = culprit.function.as_deref().unwrap_or("– no stack");
+    let tasks = offender.impact.map_or("–".to_owned(), |cost| compact_count(cost.tasks as u64));
+    let (polls, held) = (compact_count(offender.polls), duration(offender.blocked_ns));
+    let function = offender.function.as_deref().unwrap_or("– no stack");
     let of = target.map(|target| format!(" of {target}")).unwrap_or_default();
-    let place = culprit.place.as_deref().unwrap_or_default();
+    let place = offender.place.as_deref().unwrap_or_default();
     vec![
         (format!(" {cost:>12}"), look.warning()),
-        (format!("{tasks:>7}{polls:>8}{held:>9}  {}{of}  {function} ", culprit.name), Style::new()),
+        (
+            format!("{tasks:>7}{polls:>8}{held:>9}  {}{of}  {function} ", offender.name),
+            Style::new(),
+        ),
         (place.to_owned(), look.dim()),
     ]
 }

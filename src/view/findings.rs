@@ -129,7 +129,7 @@ fn cell(
 /// No rule has fired: shows the largest impact, if there is one, and the rules.
 fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let look = canvas.look;
-    let largest = app.model().impact().first().map(|largest| largest.culprit.describe());
+    let largest = app.model().offenders().first().map(|largest| largest.offender.describe());
     let mut lines: Vec<Pieces> = match (app.target(), &largest) {
         (None, _) => vec![vec![(" waiting for the first sample".to_owned(), look.good())]],
         (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), look.good())]],

@@ -12,7 +12,7 @@ use ratatui::style::Style;
 
 use super::{canvas::Pieces, theme::Look};
 use crate::{
-    model::{Entry, TargetModel},
+    model::{LongPollEntry, TargetModel},
     snapshot::{Cost, PollKind},
     text::duration,
 };
@@ -26,13 +26,13 @@ const NAMED: usize = 4;
 pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
     let mut lines = Vec::new();
     let now = model.target().taken_ns;
-    let own = model.blame().of_task(key).count();
+    let own = model.impact_table().of_task(key).count();
     if own > 0 {
         lines.push(Pieces::new());
         let head = format!(" long polls in the last minute: {own}");
         lines.push(vec![(head, look.title())]);
     }
-    for entry in model.blame().of_task(key).take(LISTED) {
+    for entry in model.impact_table().of_task(key).take(LISTED) {
         let evidence = &entry.evidence;
         let cost = match &evidence.cost {
             Some(cost) => cost.sentence().unwrap_or_else(|| "no other task was delayed".to_owned()),
@@ -51,7 +51,7 @@ pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
             evidence.cost.as_deref().and_then(names).map(|names| vec![(names, look.dim())]),
         );
     }
-    let waited = model.blame().waited_for(key).take(LISTED);
+    let waited = model.impact_table().polls_that_delayed(key).take(LISTED);
     for (n, (entry, nanos)) in waited.enumerate() {
         if n == 0 {
             lines.push(Pieces::new());
@@ -64,14 +64,14 @@ pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
     lines
 }
 
-fn when(entry: &Entry, now: u64) -> String {
+fn when(entry: &LongPollEntry, now: u64) -> String {
     match entry.evidence.over {
         true => format!("{} ago", duration(now.saturating_sub(entry.end_ns()))),
         false => "now".to_owned(),
     }
 }
 
-fn why(entry: &Entry) -> String {
+fn why(entry: &LongPollEntry) -> String {
     let function = entry.evidence.function().map(|function| format!(" in {function}"));
     let drop = if entry.evidence.kind == PollKind::Drop { "drop: " } else { "" };
     format!("{drop}{}{}", entry.evidence.cause, function.unwrap_or_default())

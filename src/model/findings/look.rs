@@ -4,7 +4,9 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
-    model::{Blame, Entry, Lag, MachineLoad, Slowdown, TaskRates, WorkerRow, base::span_ns},
+    model::{
+        ImpactTable, Lag, LongPollEntry, MachineLoad, Slowdown, TaskRates, WorkerRow, base::span_ns,
+    },
     snapshot::{CurrentPoll, FieldId, LongPoll, State, Target, TaskStats, WorkerStats},
 };
 
@@ -29,7 +31,7 @@ pub(in crate::model) struct Look<'a> {
     pub slowdown: &'a Slowdown,
     pub lag: &'a Lag,
     /// The long polls of the last minute.
-    pub blame: &'a Blame,
+    pub impact_table: &'a ImpactTable,
     /// CPU supply over the last seconds, where it is known.
     pub machine: Option<&'a MachineLoad>,
     pub thresholds: &'a Thresholds,
@@ -125,14 +127,18 @@ impl Look<'_> {
         *self.all_held_until.get_or_init(|| {
             let workers = &self.target.workers;
             let of_worker = |index| {
-                let is_of = move |entry: &&Entry| entry.evidence.worker == Some(index);
-                self.blame.entries().filter(is_of)
+                let is_of = move |entry: &&LongPollEntry| entry.evidence.worker == Some(index);
+                self.impact_table.entries().filter(is_of)
             };
-            let covers =
-                |poll: &Entry, end_ns| poll.evidence.began_ns < end_ns && end_ns <= poll.end_ns();
+            let covers = |poll: &LongPollEntry, end_ns| {
+                poll.evidence.began_ns < end_ns && end_ns <= poll.end_ns()
+            };
             let is_held = |index, end_ns| of_worker(index).any(|poll| covers(poll, end_ns));
             // The moment is the end of a poll: until then that worker was in it.
-            let ends = workers.iter().flat_map(|worker| of_worker(worker.index)).map(Entry::end_ns);
+            let ends = workers
+                .iter()
+                .flat_map(|worker| of_worker(worker.index))
+                .map(LongPollEntry::end_ns);
             let all_held = |end_ns: &u64| workers.iter().all(|w| is_held(w.index, *end_ns));
             ends.filter(all_held).max().unwrap_or(0)
         })

@@ -47,7 +47,7 @@ pub use thresholds::Thresholds;
 pub(super) use census::{GroupCount, census};
 pub(super) use look::Look;
 use rule_set::RuleSet;
-pub(super) use rules::of_impact;
+pub(super) use rules::of_long_poll;
 use store::FindingStore;
 pub(super) use store::order;
 

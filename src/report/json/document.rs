@@ -94,7 +94,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         trials: list(model.session().trials().map(|one| trial(one, description))),
         lab: target.lab.as_ref().filter(|_| description.has(FieldId::Lab)).map(|it| lab(it, now_ns)),
         findings: list(findings.map(|it| finding(it))),
-        impact: list(model.blame().culprits().iter().map(impact)),
+        impact: list(model.impact_table().offenders().iter().map(impact)),
         workers: description.has(FieldId::Workers).then(workers),
         groups: list(tables::groups(model)),
         resources: resources.map(tables::resources),

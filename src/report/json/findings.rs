@@ -1,7 +1,7 @@
 //! Findings, and long polls by their impact.
 
 use crate::{
-    model::{Culprit, Finding, RuleId},
+    model::{Finding, Offender, RuleId},
     report::row::{Row, list, row},
 };
 
@@ -40,7 +40,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
 }
 
 /// The long polls of a group of tasks in one function.
-pub(super) fn impact(offender: &Culprit) -> Row<'_> {
+pub(super) fn impact(offender: &Offender) -> Row<'_> {
     row! {
         kind: offender.kind.as_str(),
         name: &offender.name,
@@ -48,9 +48,9 @@ pub(super) fn impact(offender: &Culprit) -> Row<'_> {
         function: offender.function.as_deref(),
         blocked_at: offender.place.as_deref(),
         polls: offender.polls,
-        blocked_ns: offender.held_ns,
-        delay_ns: offender.cost.map(|cost| cost.total_ns),
-        delayed_tasks: offender.cost.map(|cost| cost.tasks),
-        exact: offender.cost.map(|cost| cost.exact),
+        blocked_ns: offender.blocked_ns,
+        delay_ns: offender.impact.map(|cost| cost.total_ns),
+        delayed_tasks: offender.impact.map(|cost| cost.tasks),
+        exact: offender.impact.map(|cost| cost.exact),
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{
-        Culprit, Factor, GroupColumn, GroupRow, Lag, Model, Query, RULES, TargetModel, TaskRates,
+        Factor, GroupColumn, GroupRow, Lag, Model, Offender, Query, RULES, TargetModel, TaskRates,
         WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
@@ -149,7 +149,7 @@ pub fn in_ascii(report: &str) -> String {
 fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
     if model.all_findings().is_empty() {
-        return match model.blame().culprits().first().map(Culprit::describe) {
+        return match model.impact_table().offenders().first().map(Offender::describe) {
             None => none(&model.target().description, out),
             Some(largest) => {
                 writeln!(out, "  no rule has fired; largest impact: {largest}")

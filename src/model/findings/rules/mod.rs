@@ -31,7 +31,7 @@ use std::{fmt, str::FromStr};
 use super::rule::Rule;
 use crate::text::{edit_distance, excerpt};
 
-pub(in crate::model) use worker_held::of_impact;
+pub(in crate::model) use worker_held::of_long_poll;
 
 macro_rules! register {
     ($($id:ident: $file:ident,)*) => {

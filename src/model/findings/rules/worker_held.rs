@@ -8,7 +8,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::Entry,
+    model::LongPollEntry,
     snapshot::{PollKind, Target},
     text::{duration, plural},
 };
@@ -69,9 +69,13 @@ impl RuleState for WorkerHeld {
 /// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
 /// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
 /// of a kind that may block.
-pub(in crate::model) fn of_impact(entry: &Entry, held_ns: u64, target: &Target) -> Option<Finding> {
+pub(in crate::model) fn of_long_poll(
+    entry: &LongPollEntry,
+    held_ns: u64,
+    target: &Target,
+) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
-    let (evidence, own_ns) = (&entry.evidence, entry.own_ns());
+    let (evidence, own_ns) = (&entry.evidence, entry.net_ns());
     if own_ns < held_ns {
         return None;
     }

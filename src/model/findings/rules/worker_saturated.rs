@@ -11,7 +11,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    model::Entry,
+    model::LongPollEntry,
     snapshot::{FieldId, LongPoll, StackSample, TaskStats, WorkerStats},
     text::{self, bucket_duration},
 };
@@ -166,11 +166,12 @@ fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<LongPoll>> {
             && look.task(sample.task).is_some_and(|task| &*task.meta.group == group)
     });
     let samples: Vec<&StackSample> = samples.collect();
-    let of_group = |entry: &&Entry| {
+    let of_group = |entry: &&LongPollEntry| {
         entry.evidence.stack.is_some()
             && entry.meta.as_ref().is_some_and(|meta| &*meta.group == group)
     };
-    let long_poll = || look.blame.entries().find(of_group).map(|entry| entry.evidence.clone());
+    let long_poll =
+        || look.impact_table.entries().find(of_group).map(|entry| entry.evidence.clone());
     StackSample::evidence(&samples).map(Arc::new).or_else(long_poll)
 }
 

@@ -1,0 +1,368 @@
+//! The impact table: the long polls of the last minute, ranked by the scheduling delay that they
+//! caused to other tasks.
+
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    snapshot::{Cost, LongPoll, PollKind, Target, TaskMeta},
+    text::{duration, plural, task_seconds},
+};
+
+const WINDOW_NS: u64 = 60_000_000_000;
+const MAX_ENTRIES: usize = 512;
+
+/// One long poll.
+#[derive(Clone, Debug)]
+pub struct LongPollEntry {
+    /// The task; `None` if it was in no snapshot.
+    pub meta: Option<Arc<TaskMeta>>,
+    /// The latest revision of the long poll.
+    pub evidence: Arc<LongPoll>,
+}
+
+impl LongPollEntry {
+    /// How long it blocked its worker, in nanoseconds, less the time without a CPU, as far as that
+    /// is known.
+    pub fn net_ns(&self) -> u64 {
+        let deducted_ns = self.evidence.without_cpu.total_ns();
+        self.evidence.own_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
+    }
+
+    /// When it ended or was last sampled, on the source's clock.
+    pub fn end_ns(&self) -> u64 {
+        self.evidence.began_ns.saturating_add(self.evidence.length_ns)
+    }
+}
+
+/// A row of the impact table: the long polls of a group of tasks in one function, summed up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offender {
+    /// Whether these are polls, or drops of futures.
+    pub kind: PollKind,
+    /// The task's name, or the group's if the polls are of several tasks.
+    pub name: Arc<str>,
+    /// Key of the task of the latest poll.
+    pub task: u64,
+    /// The function that blocked the worker; `None` without a stack.
+    pub function: Option<Arc<str>>,
+    /// File and line in that function.
+    pub place: Option<String>,
+    /// The number of long polls.
+    pub polls: u64,
+    /// Total length in nanoseconds, less the time without a CPU.
+    pub blocked_ns: u64,
+    /// Impact on other tasks; `None` if it was not measured.
+    pub impact: Option<TotalImpact>,
+}
+
+impl Offender {
+    /// The key of the ranking.
+    pub(super) fn rank(&self) -> (u64, u64, u64) {
+        (self.impact.map_or(0, |impact| impact.total_ns), self.blocked_ns, self.task)
+    }
+
+    /// The impact as text.
+    pub fn describe(&self) -> String {
+        let Offender { kind, name, function, polls, blocked_ns, impact, .. } = self;
+        let polls_of_kind = match kind {
+            PollKind::Poll => plural(*polls, "long poll"),
+            PollKind::Drop => plural(*polls, "long drop"),
+        };
+        let function = function.as_ref().map(|function| format!(" in {function}"));
+        let impact = impact.map(|impact| {
+            let at_most = if impact.exact { "" } else { "at most " };
+            format!("{at_most}{} task-seconds, ", task_seconds(impact.total_ns))
+        });
+        format!(
+            "{}{polls_of_kind} of {name}{}, {} in total",
+            impact.unwrap_or_default(),
+            function.unwrap_or_default(),
+            duration(*blocked_ns)
+        )
+    }
+}
+
+/// The impact of several long polls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TotalImpact {
+    /// Scheduling delay of other tasks beyond their usual one, in nanoseconds.
+    pub total_ns: u64,
+    /// The largest number of tasks that one of the polls delayed.
+    pub tasks: usize,
+    /// The delay is known to be caused by these polls; otherwise it is an upper bound.
+    pub exact: bool,
+}
+
+/// The long polls of the last minute.
+#[derive(Clone, Debug, Default)]
+pub struct ImpactTable {
+    /// Oldest first.
+    entries: VecDeque<LongPollEntry>,
+    offenders: Vec<Offender>,
+}
+
+impl ImpactTable {
+    /// Adds the new long polls of a sample: those of at least `long_ns`, less the time without a
+    /// CPU. `last` is the previous sample.
+    pub(super) fn advance(
+        &mut self,
+        snapshot: &Target,
+        last: Option<&Target>,
+        new: &[Arc<LongPoll>],
+        long_ns: u64,
+    ) {
+        let before = self.entries.len();
+        for evidence in new {
+            self.insert_or_update(snapshot, last, evidence);
+        }
+        self.entries.retain(|entry| entry.net_ns() >= long_ns);
+        let oldest_ns = snapshot.taken_ns.saturating_sub(WINDOW_NS);
+        self.entries.retain(|entry| !entry.evidence.over || entry.end_ns() >= oldest_ns);
+        while self.entries.len() > MAX_ENTRIES {
+            self.entries.pop_front();
+        }
+        if !new.is_empty() || self.entries.len() != before {
+            self.offenders = rank(&self.entries);
+        }
+    }
+
+    fn insert_or_update(&mut self, now: &Target, last: Option<&Target>, poll: &Arc<LongPoll>) {
+        let same = |entry: &&mut LongPollEntry| {
+            (entry.evidence.task, entry.evidence.began_ns) == (poll.task, poll.began_ns)
+        };
+        if let Some(known) = self.entries.iter_mut().rev().find(same) {
+            known.evidence = poll.clone();
+            return;
+        }
+        // A task may end, and no longer be listed, before its long poll is reported.
+        let meta = [Some(now), last]
+            .into_iter()
+            .flatten()
+            .find_map(|snapshot| Some(Arc::clone(&snapshot.task(poll.task)?.meta)));
+        self.entries.push_back(LongPollEntry { meta, evidence: poll.clone() });
+    }
+
+    /// The rows of the table, largest impact first.
+    pub fn offenders(&self) -> &[Offender] {
+        &self.offenders
+    }
+
+    /// The long polls of the last minute, latest first.
+    pub fn entries(&self) -> impl Iterator<Item = &LongPollEntry> {
+        self.entries.iter().rev()
+    }
+
+    /// The long polls of this task in the last minute, latest first.
+    pub fn of_task(&self, key: u64) -> impl Iterator<Item = &LongPollEntry> {
+        self.entries().filter(move |entry| entry.evidence.task == key)
+    }
+
+    /// The long polls that delayed this task most among the tasks they delayed, latest first, each
+    /// with the delay beyond the task's usual one, in nanoseconds.
+    pub fn polls_that_delayed(&self, key: u64) -> impl Iterator<Item = (&LongPollEntry, u64)> {
+        self.entries().filter_map(move |entry| {
+            let worst = &entry.evidence.cost.as_ref()?.worst;
+            let waited = worst.iter().find(|waited| waited.task == key)?;
+            Some((entry, waited.nanos))
+        })
+    }
+}
+
+fn rank(entries: &VecDeque<LongPollEntry>) -> Vec<Offender> {
+    type Key<'a> = (PollKind, Option<Arc<str>>, Option<&'a str>);
+    let mut found: HashMap<Key<'_>, Offender> = HashMap::new();
+    for entry in entries {
+        let LongPollEntry { meta, evidence } = entry;
+        let group = meta.as_ref().map(|meta| meta.group.clone());
+        let name = meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone());
+        let kind = evidence.kind;
+        let key = (kind, group.clone(), evidence.function());
+        let offender = found.entry(key).or_insert_with(|| {
+            let function = evidence.function().map(Into::into);
+            let (name, task) = (name.clone(), evidence.task);
+            let place = None;
+            Offender { kind, name, task, function, place, polls: 0, blocked_ns: 0, impact: None }
+        });
+        if let (true, Some(group)) = (offender.task != evidence.task, group) {
+            offender.name = group;
+        }
+        offender.task = evidence.task;
+        offender.place = evidence.place().map(str::to_owned).or(offender.place.take());
+        offender.polls += 1;
+        offender.blocked_ns = offender.blocked_ns.saturating_add(entry.net_ns());
+        if let Some(impact) = &evidence.cost {
+            offender.impact = Some(add(offender.impact, impact));
+        }
+    }
+    let mut offenders: Vec<_> = found.into_values().collect();
+    offenders.sort_unstable_by_key(|offender| Reverse(offender.rank()));
+    offenders
+}
+
+fn add(sum: Option<TotalImpact>, impact: &Cost) -> TotalImpact {
+    let sum = sum.unwrap_or(TotalImpact { exact: true, ..TotalImpact::default() });
+    TotalImpact {
+        total_ns: sum.total_ns.saturating_add(impact.total_ns),
+        tasks: sum.tasks.max(impact.tasks),
+        exact: sum.exact && impact.exact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::testing::{snapshot, task},
+        snapshot::Share,
+    };
+
+    const S: u64 = 1_000_000_000;
+    const MS: u64 = 1_000_000;
+
+    fn long_poll(task: u64, began_ns: u64, length_ns: u64, function: &str) -> LongPoll {
+        let share = Share {
+            function: function.into(),
+            place: Some(format!("src/{function}.rs:7")),
+            callee: None,
+            part: 1.0,
+        };
+        LongPoll {
+            captures: 1,
+            shares: vec![share],
+            ..LongPoll::computing(task, began_ns, length_ns)
+        }
+    }
+
+    fn with_impact(mut poll: LongPoll, tasks: usize, total_ns: u64, exact: bool) -> LongPoll {
+        poll.cost = Some(Cost { exact, tasks, total_ns, worst: Vec::new() }.into());
+        poll
+    }
+
+    fn advance(table: &mut ImpactTable, taken_ns: u64, polls: impl IntoIterator<Item = LongPoll>) {
+        let names = ["hog-1", "hog-2", "parser"];
+        let tasks = names.iter().zip(1..).map(|(name, id)| task(id, name));
+        let mut now = snapshot(taken_ns, tasks);
+        now.long_polls = polls.into_iter().map(Arc::new).collect();
+        let new = now.long_polls.clone();
+        table.advance(&now, None, &new, MS);
+    }
+
+    #[test]
+    fn entry_keeps_the_name_of_a_task_that_is_no_longer_listed() {
+        let mut table = ImpactTable::default();
+        let before = snapshot(S, [task(7, "import")]);
+        let new = [long_poll(7, S / 2, S, "parse").into()];
+        table.advance(&snapshot(2 * S, []), Some(&before), &new, MS);
+        assert_eq!(&*table.offenders()[0].name, "import");
+        table.advance(&snapshot(3 * S, []), Some(&snapshot(2 * S, [])), &new, MS);
+        assert_eq!((&*table.offenders()[0].name, table.entries().count()), ("import", 1));
+    }
+
+    #[test]
+    fn offenders_are_ranked_by_impact() {
+        let mut table = ImpactTable::default();
+        let polls = [
+            with_impact(long_poll(3, S, 900 * MS, "parse"), 2, 100 * MS, true),
+            with_impact(long_poll(1, 2 * S, 50 * MS, "spin"), 16, 700 * MS, true),
+            with_impact(long_poll(2, 2 * S + 60 * MS, 50 * MS, "spin"), 9, 400 * MS, true),
+        ];
+        advance(&mut table, 3 * S, polls);
+        let [first, second] = table.offenders() else { panic!("{:?}", table.offenders()) };
+        assert_eq!((&*first.name, first.polls, first.blocked_ns), ("hog", 2, 100 * MS));
+        let impact = TotalImpact { total_ns: 1100 * MS, tasks: 16, exact: true };
+        assert_eq!((first.impact, first.place.as_deref()), (Some(impact), Some("src/spin.rs:7")));
+        assert_eq!((&*second.name, second.task), ("parser", 3));
+    }
+
+    #[test]
+    fn drops_and_polls_have_separate_rows() {
+        let mut table = ImpactTable::default();
+        let drop = LongPoll { kind: PollKind::Drop, ..long_poll(1, 2 * S, 400 * MS, "flush") };
+        advance(&mut table, 3 * S, [long_poll(1, S, 50 * MS, "flush"), drop]);
+        let ranked: Vec<_> = table.offenders().iter().map(|c| (c.kind, c.blocked_ns)).collect();
+        assert_eq!(ranked, [(PollKind::Drop, 400 * MS), (PollKind::Poll, 50 * MS)]);
+    }
+
+    #[test]
+    fn running_poll_stays_one_entry() {
+        let mut table = ImpactTable::default();
+        for length in 1..5 {
+            let mut poll = with_impact(long_poll(1, S, length * S, "spin"), 3, length * S, true);
+            poll.over = length == 4;
+            advance(&mut table, (1 + length) * S, [poll]);
+        }
+        assert_eq!(table.entries().count(), 1);
+        let offender = &table.offenders()[0];
+        assert_eq!((offender.polls, offender.blocked_ns), (1, 4 * S));
+        assert_eq!(offender.impact.map(|impact| impact.total_ns), Some(4 * S));
+    }
+
+    #[test]
+    fn offender_as_text() {
+        let mut table = ImpactTable::default();
+        assert!(table.offenders().is_empty());
+        advance(&mut table, 2 * S, [long_poll(3, S, 20 * MS, "parse")]);
+        assert_eq!(
+            table.offenders()[0].describe(),
+            "1 long poll of parser in parse, 20.0ms in total"
+        );
+        let polls =
+            [S, 2 * S].map(|began| with_impact(long_poll(1, began, S / 2, "spin"), 4, S, false));
+        advance(&mut table, 3 * S, polls);
+        let largest = "at most 2.00 task-seconds, 2 long polls of hog-1 in spin, 1.00s in total";
+        assert_eq!(table.offenders()[0].describe(), largest);
+    }
+
+    #[test]
+    fn total_impact_is_exact_only_if_all_parts_are() {
+        let mut table = ImpactTable::default();
+        let polls = [(S, true), (2 * S, false)]
+            .map(|(began, exact)| with_impact(long_poll(1, began, S, "spin"), 1, S, exact));
+        advance(&mut table, 3 * S, polls);
+        assert_eq!(table.offenders()[0].impact.map(|impact| impact.exact), Some(false));
+    }
+
+    #[test]
+    fn unknown_impact_is_none_and_not_zero() {
+        let mut table = ImpactTable::default();
+        advance(&mut table, 2 * S, [long_poll(1, S, S, "spin")]);
+        assert_eq!(table.offenders()[0].impact, None);
+    }
+
+    #[test]
+    fn impact_excludes_time_without_a_cpu() {
+        let mut table = ImpactTable::default();
+        let poll_without_cpu = |task, began_ns, run_delay_ns| {
+            let mut poll = long_poll(task, began_ns, 300 * MS, "spin");
+            poll.without_cpu.run_delay_ns = run_delay_ns;
+            poll.own_ns = Some(300 * MS - run_delay_ns);
+            poll
+        };
+        advance(
+            &mut table,
+            2 * S,
+            [poll_without_cpu(1, S, 200 * MS), poll_without_cpu(3, S, 300 * MS)],
+        );
+        let [only] = table.offenders() else { panic!("{:?}", table.offenders()) };
+        assert_eq!((&*only.name, only.blocked_ns), ("hog-1", 100 * MS));
+        // More run-queue delay becomes known.
+        advance(&mut table, 3 * S, [poll_without_cpu(1, S, 300 * MS)]);
+        assert_eq!((table.entries().count(), table.offenders().len()), (0, 0));
+    }
+
+    #[test]
+    fn entries_are_bounded_in_age_and_number() {
+        let mut table = ImpactTable::default();
+        advance(&mut table, 2 * S, [long_poll(1, S, MS, "spin")]);
+        let many = (0..600).map(|n| long_poll(1, 90 * S + n, MS, "spin"));
+        advance(&mut table, 91 * S, many);
+        assert_eq!(table.entries().count(), MAX_ENTRIES);
+        assert!(table.entries().all(|entry| entry.evidence.began_ns >= 90 * S));
+        advance(&mut table, 200 * S, []);
+        assert!(table.offenders().is_empty());
+    }
+}
