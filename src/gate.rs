@@ -200,14 +200,14 @@ mod tests {
         let mut gate = Gate::new(vec![fail_on]);
         let mut poll = LongPoll::computing(7, S, length_ns);
         poll.without_cpu.run_delay_ns = run_delay_ns;
-        let decided = poll.own_ns.map(|own_ns| own_ns - run_delay_ns);
-        poll.own_ns = None;
+        let decided = poll.net_ns.map(|net_ns| net_ns - run_delay_ns);
+        poll.net_ns = None;
         let mut now = snapshot(3 * S, [task(7, "hog")]);
         (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll.clone())]);
         model.advance(&now.into());
         gate.look(&model);
         assert!(gate.is_open(), "it may have been block_in_place");
-        poll.own_ns = decided;
+        poll.net_ns = decided;
         poll.revision += 1;
         let mut now = snapshot(4 * S, []);
         (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll)]);

@@ -29,7 +29,7 @@ impl LongPollEntry {
     /// is known.
     pub fn net_ns(&self) -> u64 {
         let deducted_ns = self.evidence.without_cpu.total_ns();
-        self.evidence.own_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
+        self.evidence.net_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
     }
 
     /// When it ended or was last sampled, on the source's clock.
@@ -339,7 +339,7 @@ mod tests {
         let poll_without_cpu = |task, began_ns, run_delay_ns| {
             let mut poll = long_poll(task, began_ns, 300 * MS, "spin");
             poll.without_cpu.run_delay_ns = run_delay_ns;
-            poll.own_ns = Some(300 * MS - run_delay_ns);
+            poll.net_ns = Some(300 * MS - run_delay_ns);
             poll
         };
         advance(

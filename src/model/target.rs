@@ -282,14 +282,14 @@ impl TargetModel {
     /// The polls of the impact table that blocked a worker for at least the threshold of
     /// `worker-held`, as findings, also those that ended before one could become active.
     pub fn worker_held_findings(&self) -> impl Iterator<Item = Finding> {
-        let held_ns = self.findings.thresholds.worker_held_ns();
+        let blocked_ns = self.findings.thresholds.worker_held_ns();
         let is_watched = self.target.description.has(FieldId::LongPolls);
         // A watchdog that has not decided yet may still find `block_in_place`.
-        let decided = move |entry: &&LongPollEntry| !is_watched || entry.evidence.own_ns.is_some();
+        let decided = move |entry: &&LongPollEntry| !is_watched || entry.evidence.net_ns.is_some();
         self.impact_table
             .entries()
             .filter(decided)
-            .filter_map(move |entry| findings::of_long_poll(entry, held_ns?, &self.target))
+            .filter_map(move |entry| findings::of_long_poll(entry, blocked_ns?, &self.target))
     }
 }
 

@@ -62,7 +62,7 @@ fn one_thread_answers_each_of_thousands_of_customers_and_none_behind_a_hog() {
     bench.wait_for_hog();
     let first = bench.look();
     let second = bench.wait("the hog has held the only worker for a while", |s| {
-        current_hog(s).is_some_and(|hold| hold.held_ns > 100_000_000)
+        current_hog(s).is_some_and(|hold| hold.blocked_ns > 100_000_000)
     });
     assert_eq!(replies(&first), replies(&second), "nobody was answered meanwhile");
     bench.lab.execute(Command::ToggleHog);

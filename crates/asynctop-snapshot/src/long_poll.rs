@@ -73,7 +73,7 @@ pub struct LongPoll {
     /// How long the task blocked its worker, in nanoseconds: the length less the time without a
     /// CPU, up to the watchdog's latest sample of the thread; 0 in `block_in_place`. `None` if it
     /// is not known, or not known yet.
-    pub own_ns: Option<u64>,
+    pub net_ns: Option<u64>,
     /// Time inside of it in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
     /// How many stacks were captured.
@@ -105,7 +105,7 @@ impl LongPoll {
             worker: None,
             over: true,
             cause: Cause::Computing,
-            own_ns: Some(length_ns),
+            net_ns: Some(length_ns),
             without_cpu: TimeWithoutCpu::default(),
             captures: 0,
             shares: Vec::new(),

@@ -40,7 +40,7 @@ impl StackSample {
         Some(LongPoll {
             is_least: true,
             cause: causes.max_by_key(|cause| count(cause)).unwrap_or(&latest.cause).clone(),
-            own_ns: None,
+            net_ns: None,
             captures,
             shares: Share::of_stacks(&stacks, captures),
             stack: stacks.first().map(|(stack, _)| Arc::clone(stack)),

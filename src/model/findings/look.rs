@@ -52,7 +52,7 @@ impl Look<'_> {
     }
 
     /// How long a poll is at least that delays other tasks for a reason of its own.
-    fn held_ns(&self) -> u64 {
+    fn blocked_ns(&self) -> u64 {
         self.threshold(RuleId::WorkerHeld).min(100_000_000)
     }
 
@@ -86,9 +86,9 @@ impl Look<'_> {
 
     /// How long a poll has blocked its worker, in nanoseconds, less the time without a CPU. With a
     /// watchdog, only time that it has sampled counts.
-    pub(super) fn own_ns(&self, length_ns: u64, evidence: Option<&Arc<LongPoll>>) -> u64 {
-        match evidence.and_then(|evidence| evidence.own_ns) {
-            Some(own_ns) => own_ns,
+    pub(super) fn net_ns(&self, length_ns: u64, evidence: Option<&Arc<LongPoll>>) -> u64 {
+        match evidence.and_then(|evidence| evidence.net_ns) {
+            Some(net_ns) => net_ns,
             None if self.target.description.has(FieldId::LongPolls) => 0,
             None => length_ns,
         }
@@ -110,14 +110,14 @@ impl Look<'_> {
     }
 
     fn are_all_held(&self) -> bool {
-        let held_ns = self.held_ns();
+        let blocked_ns = self.blocked_ns();
         if self.target.workers.is_empty() {
             let polling = self.target.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
-            return spawned.any(|task| task.lasts_ns(self.now()) >= held_ns);
+            return spawned.any(|task| task.lasts_ns(self.now()) >= blocked_ns);
         }
         let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
-        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= held_ns));
+        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= blocked_ns));
         held.all(|held| held)
     }
 
@@ -158,7 +158,7 @@ impl Look<'_> {
     pub(super) fn held(&self) -> Option<(usize, &TaskStats)> {
         self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let is_long = self.lasts_ns(poll) >= self.held_ns();
+            let is_long = self.lasts_ns(poll) >= self.blocked_ns();
             Some((worker.index, self.task(poll.key).filter(|_| is_long)?))
         })
     }

@@ -36,10 +36,10 @@ impl Poll<'_> {
     }
 
     /// How long the task has blocked its worker, in nanoseconds; 0 if it may block.
-    pub(super) fn own_ns(&self, look: &Look<'_>) -> u64 {
+    pub(super) fn net_ns(&self, look: &Look<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
             true => 0,
-            false => look.own_ns(self.length_ns, self.evidence).max(self.unsampled_ns(look)),
+            false => look.net_ns(self.length_ns, self.evidence).max(self.unsampled_ns(look)),
         }
     }
 
@@ -47,7 +47,7 @@ impl Poll<'_> {
     /// or the whole machine was busy. It counts if it is still running one snapshot later.
     fn unsampled_ns(&self, look: &Look<'_>) -> u64 {
         let lately = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
-        let sampled = self.evidence.filter(lately).is_some_and(|e| e.own_ns.is_some());
+        let sampled = self.evidence.filter(lately).is_some_and(|e| e.net_ns.is_some());
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
         let was_due = look.before_ns.is_some_and(|at| at >= due_ns);
         if was_due && !sampled && !self.is_over() { self.length_ns } else { 0 }

@@ -33,7 +33,7 @@ pub(super) fn when(taken_ns: u64) -> Target {
 pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> {
     Arc::new(LongPoll {
         over: false,
-        own_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
+        net_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
         cause,
         ..LongPoll::computing(task, began_ns, S)
     })

@@ -227,7 +227,7 @@ fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
         revision,
         is_least: poll.is_least,
         cause: Cause::Unknown(NOT_ON_THE_WIRE.into()),
-        own_ns: None,
+        net_ns: None,
         no_stack: Some(NOT_ON_THE_WIRE.into()),
         ..LongPoll::computing(poll.task, poll.began_ns, poll.length_ns)
     }

@@ -109,7 +109,7 @@ pub fn alive(snapshot: &Target, group: &str) -> usize {
 pub struct Hold {
     pub key: u64,
     began_ns: u64,
-    pub held_ns: u64,
+    pub blocked_ns: u64,
 }
 
 impl Hold {
@@ -121,7 +121,7 @@ impl Hold {
     /// Whether this is a later look at the same poll, by more than `by`.
     pub fn has_grown(&self, before: &Hold, by: u64) -> bool {
         (self.key, self.began_ns) == (before.key, before.began_ns)
-            && self.held_ns > before.held_ns + by
+            && self.blocked_ns > before.blocked_ns + by
     }
 }
 
@@ -135,9 +135,9 @@ pub fn current_hog(snapshot: &Target) -> Option<Hold> {
     let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| Hold {
         key: poll.key,
         began_ns: poll.since_ns,
-        held_ns: snapshot.taken_ns - poll.since_ns,
+        blocked_ns: snapshot.taken_ns - poll.since_ns,
     });
-    of_hog.max_by_key(|hold| hold.held_ns)
+    of_hog.max_by_key(|hold| hold.blocked_ns)
 }
 
 pub fn diseases() -> impl Iterator<Item = HogKind> {

@@ -96,7 +96,7 @@ fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
     let hogs = |s: &Target| s.workers.iter().filter(|w| w.current.is_some()).count();
     bench.wait("both workers are blocked for 100 ms", |now| {
         let both = hogs(now) == 2 && alive(now, "hog") == 2;
-        current_hog(now).is_some_and(|hold| both && hold.held_ns >= 100_000_000)
+        current_hog(now).is_some_and(|hold| both && hold.blocked_ns >= 100_000_000)
     });
     // All of these return while no worker is free.
     for command in [

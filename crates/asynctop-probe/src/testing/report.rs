@@ -39,13 +39,13 @@ pub(super) fn held(
     // Before the stacks are awaited: tasks that have ended are kept for some seconds only.
     let tasks = tasks(registry, registry.now());
     let mut polls = settled(watchdog, began);
-    polls.retain(|poll| poll.own_ns() > limit_ns);
-    polls.sort_by_key(|poll| std::cmp::Reverse(poll.own_ns()));
+    polls.retain(|poll| poll.net_ns() > limit_ns);
+    polls.sort_by_key(|poll| std::cmp::Reverse(poll.net_ns()));
     let mut report = String::new();
     for poll in polls.iter().take(POLLS) {
         let task = tasks.iter().find(|task| task.key == poll.task);
         let name = task.map_or("a task that has ended", |task| &task.name);
-        let length = Duration::from_millis(poll.own_ns() / 1_000_000);
+        let length = Duration::from_millis(poll.net_ns() / 1_000_000);
         let how = match poll.kind {
             PollKind::Poll => "blocked its worker for",
             PollKind::Drop => "blocked its worker while its future was dropped, for",

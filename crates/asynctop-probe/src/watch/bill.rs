@@ -40,8 +40,8 @@ impl Charge {
         let stopped_ns = self.without_cpu.stopped_ns;
         let wait_ns = wait_ns.checked_sub(stopped_ns).unwrap_or(wait_ns);
         let running_ns = self.length_ns.saturating_sub(stopped_ns).max(1);
-        let own_ns = self.length_ns.saturating_sub(self.without_cpu.total_ns());
-        let part = u128::from(wait_ns) * u128::from(own_ns) / u128::from(running_ns);
+        let net_ns = self.length_ns.saturating_sub(self.without_cpu.total_ns());
+        let part = u128::from(wait_ns) * u128::from(net_ns) / u128::from(running_ns);
         u64::try_from(part).unwrap_or(wait_ns)
     }
 

@@ -22,13 +22,13 @@ pub(super) struct Log {
     held: VecDeque<Arc<PollRecord>>,
     past: usize,
     slow_ns: u64,
-    held_ns: u64,
+    blocked_ns: u64,
 }
 
 impl Log {
-    /// Keeps `past` polls over `slow_ns`; one over `held_ns` blocks its thread. Time without a CPU
+    /// Keeps `past` polls over `slow_ns`; one over `blocked_ns` blocks its thread. Time without a CPU
     /// does not count.
-    pub(super) fn new(past: usize, slow_ns: u64, held_ns: u64) -> Self {
+    pub(super) fn new(past: usize, slow_ns: u64, blocked_ns: u64) -> Self {
         Log {
             under_way: Vec::new(),
             long: Vec::new(),
@@ -36,7 +36,7 @@ impl Log {
             held: VecDeque::new(),
             past,
             slow_ns,
-            held_ns,
+            blocked_ns,
         }
     }
 
@@ -62,15 +62,15 @@ impl Log {
         let (_, mut record) = self.under_way.swap_remove(at);
         let ended = Arc::make_mut(&mut record);
         (ended.ended_ns, ended.noticed_ns) = (Some(ended_ns), Some(now));
-        let own_ns = record.length_ns().saturating_sub(record.without_cpu.total_ns());
+        let net_ns = record.length_ns().saturating_sub(record.without_cpu.total_ns());
         let poll = (record.task, record.began_ns);
         let was_long = self.long.iter().position(|long| *long == poll);
         was_long.map(|at| self.long.swap_remove(at));
         // It only lacked a CPU, and no reader has seen it as a long poll.
-        if own_ns < self.slow_ns && was_long.is_none() {
+        if net_ns < self.slow_ns && was_long.is_none() {
             return;
         }
-        let held = own_ns >= self.held_ns;
+        let held = net_ns >= self.blocked_ns;
         let (ring, room) = if held { (&mut self.held, HELD) } else { (&mut self.slow, self.past) };
         ring.push_back(record);
         while ring.len() > room {
@@ -83,7 +83,7 @@ impl Log {
         if let Some((_, record)) = self.under_way.iter_mut().find(|(on, _)| *on == slot) {
             change(Arc::make_mut(record));
             let poll = (record.task, record.began_ns);
-            if record.own_ns() >= self.slow_ns && !self.long.contains(&poll) {
+            if record.net_ns() >= self.slow_ns && !self.long.contains(&poll) {
                 self.long.push(poll);
             }
         }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(log.records().len(), 1, "170 with a CPU");
         log.open(0, record(2, 1000));
         log.update(0, |record| (record.last_seen_ns, record.without_cpu) = (1200, without(160)));
-        assert_eq!(log.records()[0].own_ns(), 40);
+        assert_eq!(log.records()[0].net_ns(), 40);
         log.close(0, 1200, 1210);
         assert_eq!(log.records().len(), 1);
         log.open(0, record(3, 2000));

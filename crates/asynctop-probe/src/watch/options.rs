@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct WatchOptions {
     /// A poll that takes longer is recorded, with stack and cause. 10 ms unless set;
     /// at least 1 ms. Time without a CPU does not count: see
-    /// [`PollRecord::own_ns`](super::PollRecord::own_ns).
+    /// [`PollRecord::net_ns`](super::PollRecord::net_ns).
     pub slow: Duration,
     /// A poll that takes longer holds its thread: it is kept apart from those that are
     /// only slow, so that many of these do not push it out. 100 ms unless set.

@@ -106,7 +106,7 @@ impl PollRecord {
 
     /// How long it blocked its worker, in nanoseconds: its length less the time without a CPU, as
     /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker over.
-    pub fn own_ns(&self) -> u64 {
+    pub fn net_ns(&self) -> u64 {
         match self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
             true => 0,
             false => self.length_ns().saturating_sub(self.without_cpu.total_ns()),
@@ -122,7 +122,7 @@ impl PollRecord {
             false => 1_000_000_000,
         };
         let is_awaited = self.stacks.is_empty() && (self.no_stack.is_none() || self.unnamed > 0);
-        is_awaited && self.own_ns() < patience_ns
+        is_awaited && self.net_ns() < patience_ns
     }
 
     /// The part of the record that a snapshot contains, with revision 0.
@@ -137,7 +137,7 @@ impl PollRecord {
             worker: None,
             over: self.ended_ns.is_some(),
             cause: self.cause(),
-            own_ns: (!self.is_undecided()).then(|| self.own_ns()),
+            net_ns: (!self.is_undecided()).then(|| self.net_ns()),
             without_cpu: self.without_cpu,
             captures: self.captures(),
             shares: Share::of_stacks(&self.stacks, self.captures()),
@@ -186,11 +186,11 @@ mod tests {
     fn who_blocks_in_place_has_given_its_worker_away() {
         let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
         let own = ("my::block_in_place", 8, FrameKind::User);
-        for (frame, own_ns) in [(given, 0), (own, 300)] {
+        for (frame, net_ns) in [(given, 0), (own, 300)] {
             let inner = ("sleep", 1, FrameKind::Std);
             let harness = ("instrument::go", 3, FrameKind::Harness);
             let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
-            assert_eq!(record.long_poll().own_ns, Some(own_ns));
+            assert_eq!(record.long_poll().net_ns, Some(net_ns));
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
         record.without_cpu.run_delay_ns = 25_000_000;
         record.without_cpu.steal_ns = 5_000_000;
         let evidence = record.long_poll();
-        assert_eq!((evidence.length_ns, evidence.own_ns), (40_000_000, Some(10_000_000)));
+        assert_eq!((evidence.length_ns, evidence.net_ns), (40_000_000, Some(10_000_000)));
         let expected =
             "30.0ms without a CPU is not counted (run-queue delay 25.0ms, steal time 5.00ms)";
         assert!(evidence.lines().iter().any(|line| line == expected), "{:?}", evidence.lines());
@@ -213,11 +213,11 @@ mod tests {
         (owed.ended_ns, owed.unnamed) = (Some(400), 2);
         let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.contains("it is being symbolized"), "{first_line}");
-        assert_eq!(owed.long_poll().own_ns, None, "the stack may show block_in_place");
+        assert_eq!(owed.long_poll().net_ns, None, "the stack may show block_in_place");
         (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
         let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.ends_with("stack: – (the watchdog has ended)"), "{first_line}");
-        assert_eq!(owed.long_poll().own_ns, Some(300));
+        assert_eq!(owed.long_poll().net_ns, Some(300));
     }
 
     #[test]

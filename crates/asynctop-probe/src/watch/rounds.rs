@@ -382,7 +382,7 @@ mod tests {
                 let is_long = || {
                     let records = shared.log().records();
                     let mut running = records.iter().filter(|record| record.ended_ns.is_none());
-                    running.any(|record| record.own_ns() >= slow_ns)
+                    running.any(|record| record.net_ns() >= slow_ns)
                 };
                 while registry.now() < due || !is_long() {
                     rounds.look();
@@ -397,10 +397,10 @@ mod tests {
             let cost = record.cost.as_ref().expect("the delays were read during both polls");
             // `waiting` was delayed from the start to the end of the poll. The previous offender
             // has ended.
-            let own_ns = record.length_ns() - record.without_cpu.total_ns();
-            if own_ns > MS {
+            let net_ns = record.length_ns() - record.without_cpu.total_ns();
+            if net_ns > MS {
                 assert_eq!(cost.tasks, 1, "{record:#?}");
-                assert!(cost.total_ns >= own_ns, "{record:#?}");
+                assert!(cost.total_ns >= net_ns, "{record:#?}");
             }
         }
         let first = records[0].cost.as_ref().map_or(0, |cost| cost.total_ns);

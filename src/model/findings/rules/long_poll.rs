@@ -52,7 +52,7 @@ impl RuleState for LongPoll {
         let lengths = look.threshold(RULE.id)..held;
         let polls = polls(look);
         let mut candidates = Vec::new();
-        for poll in polls.iter().filter(|poll| lengths.contains(&poll.own_ns(look))) {
+        for poll in polls.iter().filter(|poll| lengths.contains(&poll.net_ns(look))) {
             if self.is_second_or_twice_as_long(look, poll) {
                 candidates.push(Finding {
                     first_seen_ns: poll.began_ns,
@@ -62,7 +62,7 @@ impl RuleState for LongPoll {
                     ..RULE.task_candidate(
                         look.now(),
                         poll.task,
-                        poll.own_ns(look),
+                        poll.net_ns(look),
                         sentence(look, poll),
                     )
                 });
@@ -77,7 +77,7 @@ impl LongPoll {
         let twice = 2 * look.thresholds.get(RULE.id).unwrap_or_default();
         let before = self.latest.insert(poll.task.meta.group.clone(), poll.began_ns);
         // A running poll is in several snapshots.
-        poll.own_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
+        poll.net_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     fn over(at: u64, length_ns: u64, cause: Cause) -> Target {
         let mut poll = LongPoll::clone(&evidence(1, at - 2 * length_ns, cause));
         (poll.over, poll.length_ns) = (true, length_ns);
-        poll.own_ns = poll.own_ns.map(|own_ns| own_ns.min(length_ns));
+        poll.net_ns = poll.net_ns.map(|net_ns| net_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);

@@ -42,7 +42,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let evidence = evidence_of(look, task);
     // The record of a poll that is over is there once; what it said stands.
     let is_over = task.state.is_done() && evidence.is_none();
-    Some(if is_over { task.busy_ns } else { look.own_ns(task.busy_ns, evidence) })
+    Some(if is_over { task.busy_ns } else { look.net_ns(task.busy_ns, evidence) })
 }
 
 /// The watchdog's evidence of the only poll of a task.

@@ -149,9 +149,9 @@ mod tests {
                 let (began_ns, end_ns) = (began_ms * 1_000_000, end_ms * 1_000_000);
                 let poll = evidence(2 + worker as u64, began_ns, Cause::Computing);
                 let length_ns = end_ns - began_ns;
-                let own_ns = Some(length_ns);
+                let net_ns = Some(length_ns);
                 let poll = LongPoll::clone(&poll);
-                LongPoll { worker: Some(worker), over: true, length_ns, own_ns, ..poll }.into()
+                LongPoll { worker: Some(worker), over: true, length_ns, net_ns, ..poll }.into()
             };
             now.long_polls = polls.into_iter().map(long_poll).collect();
             of("starvation", [now])

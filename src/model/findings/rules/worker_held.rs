@@ -42,7 +42,7 @@ impl RuleState for WorkerHeld {
         self.counted.forget_ended_tasks(look);
         let threshold = look.threshold(RULE.id);
         let polls = polls(look);
-        let held: Vec<_> = polls.iter().filter(|poll| poll.own_ns(look) >= threshold).collect();
+        let held: Vec<_> = polls.iter().filter(|poll| poll.net_ns(look) >= threshold).collect();
         if held.is_empty() {
             return Vec::new();
         }
@@ -58,7 +58,7 @@ impl RuleState for WorkerHeld {
             ..RULE.task_candidate(
                 look.now(),
                 poll.task,
-                poll.own_ns(look),
+                poll.net_ns(look),
                 sentence(look, poll, waiting),
             )
         };
@@ -66,20 +66,20 @@ impl RuleState for WorkerHeld {
     }
 }
 
-/// A poll of the impact table that blocked its worker for `held_ns` or longer, as a finding: it may
+/// A poll of the impact table that blocked its worker for `blocked_ns` or longer, as a finding: it may
 /// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
 /// of a kind that may block.
 pub(in crate::model) fn of_long_poll(
     entry: &LongPollEntry,
-    held_ns: u64,
+    blocked_ns: u64,
     target: &Target,
 ) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
-    let (evidence, own_ns) = (&entry.evidence, entry.net_ns());
-    if own_ns < held_ns {
+    let (evidence, net_ns) = (&entry.evidence, entry.net_ns());
+    if net_ns < blocked_ns {
         return None;
     }
-    let length = with_deduction(duration(own_ns), Some(evidence));
+    let length = with_deduction(duration(net_ns), Some(evidence));
     let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
     let sentence = format!("{} {held}", display_name(evidence.task, meta, &target.tasks, &[]));
     let suspect = Suspect::Group(meta.group.clone());
@@ -94,7 +94,7 @@ pub(in crate::model) fn of_long_poll(
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
-        ..RULE.candidate(evidence.began_ns, suspect, own_ns, sentence)
+        ..RULE.candidate(evidence.began_ns, suspect, net_ns, sentence)
     })
 }
 
@@ -190,7 +190,7 @@ mod tests {
         let mut poll = LongPoll::clone(&evidence(7, S / 2, Cause::Computing));
         poll.length_ns = 3 * S / 2;
         poll.without_cpu.run_delay_ns = S / 2;
-        poll.own_ns = Some(S);
+        poll.net_ns = Some(S);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = of("worker-held", [now]);

@@ -299,7 +299,7 @@ fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
         black_box(spin(&stop));
     });
     // A poll that lacked a CPU for most of its time is not kept.
-    setup.until(hog, |poll| poll.own_ns() > 100_000_000);
+    setup.until(hog, |poll| poll.net_ns() > 100_000_000);
     let handle = setup.watchdog.handle();
     let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
     assert_eq!(over.task, hog);
