@@ -58,7 +58,7 @@ fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
     let Overlay::Finding { id, .. } = stage.app.overlay.clone() else {
         panic!("{:?}", stage.app.overlay)
     };
-    assert_eq!((id.rule, id.suspect.to_string().as_str()), (RuleId::WorkerHeld, "hog"));
+    assert_eq!((id.rule, id.subject.to_string().as_str()), (RuleId::WorkerHeld, "hog"));
     stage.keys("<Enter>");
     let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));

@@ -33,7 +33,7 @@ use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 pub use calm::ShownRates;
 pub use columns::Column;
 pub use findings::{
-    Finding, FindingId, RULES, Rule, RuleId, Severity, Suspect, Thresholds, Unit, Waiter,
+    Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds, Unit, Waiter,
 };
 pub use group::{GroupColumn, GroupRow};
 pub use history::{History, HistoryEvent, HistoryPoint};

@@ -71,7 +71,7 @@ fn facts(
     let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
     let mut lines = vec![fact(look, "seen", since)];
     let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
-    lines.push(fact(look, "subject", format!("{}{who}", finding.suspect)));
+    lines.push(fact(look, "subject", format!("{}{who}", finding.subject)));
     lines.extend(target.map(|target| fact(look, "target", target.to_string())));
     if let Some(location) = &finding.location {
         lines.push(fact(look, "spawned at", location.to_string()));

@@ -113,8 +113,8 @@ fn cell(
         Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
         Column::Rule => (finding.rule.to_string(), loud),
         Column::Subject => match target {
-            Some(target) => (format!("{} of {target}", finding.suspect), plain),
-            None => (finding.suspect.to_string(), plain),
+            Some(target) => (format!("{} of {target}", finding.subject), plain),
+            None => (finding.subject.to_string(), plain),
         },
         Column::Sentence => (finding.sentence.clone(), plain),
         Column::Since => (ago(finding.first_seen_ns), plain),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Model, Suspect},
+    model::{FindingSubject, Model},
     snapshot::{Connection, Subscription, Target},
     source::{
         Source,
@@ -149,8 +149,8 @@ fn a_real_program_is_seen_as_it_is_and_its_successor_is_another() {
         assert_eq!(task.lifetime_ns, task.busy_ns + task.scheduled_ns + task.idle_ns, "{task:?}");
     }
     let is_held_by = |m: &Model, group: &str| {
-        let suspect = Suspect::Group(group.into());
-        m.all_findings().iter().any(|f| f.rule.as_str() == "worker-held" && f.suspect == suspect)
+        let subject = FindingSubject::Group(group.into());
+        m.all_findings().iter().any(|f| f.rule.as_str() == "worker-held" && f.subject == subject)
     };
     watching.wait_for("finding about who blocks, in a later poll than its first", |s, m| {
         let blocks = s.tasks.iter().any(|task| &*task.meta.name == "blocker" && task.polls > 1);

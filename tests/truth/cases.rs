@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Finding, Model, Severity, Suspect},
+    model::{Finding, FindingSubject, Model, Severity},
     probe::Registry,
     snapshot::Subscription,
     watch::{WatchOptions, Watchdog},
@@ -183,8 +183,8 @@ impl Case {
     }
 
     fn judge(&self, finding: &Finding, outcome: &mut Outcome) {
-        let guilty = match &finding.suspect {
-            Suspect::Group(group) => self.guilty.contains(&&**group),
+        let guilty = match &finding.subject {
+            FindingSubject::Group(group) => self.guilty.contains(&&**group),
             _ => false,
         };
         if guilty && self.rules.contains(&finding.rule.as_str()) {
@@ -195,7 +195,7 @@ impl Case {
             outcome.found = Some((finding.rule.as_str(), place));
         } else if !guilty && finding.severity >= Severity::Warning {
             // Info findings, such as machine-overloaded, have no culprit.
-            let who = format!("{} of {}: ", finding.rule, finding.suspect);
+            let who = format!("{} of {}: ", finding.rule, finding.subject);
             if !outcome.accused.iter().any(|known| known.starts_with(&who)) {
                 outcome.accused.push(format!("{who}{}", finding.sentence));
             }

@@ -29,7 +29,7 @@ impl Severity {
 
 /// Whom a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Suspect {
+pub enum FindingSubject {
     /// The tasks of the group with this name. A task with a name like no other is a group
     /// of its own.
     Group(Arc<str>),
@@ -41,13 +41,13 @@ pub enum Suspect {
     Machine,
 }
 
-impl fmt::Display for Suspect {
+impl fmt::Display for FindingSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Suspect::Group(name) => name,
-            Suspect::BlockingPool => "blocking pool",
-            Suspect::Runtime => "runtime",
-            Suspect::Machine => "machine",
+            FindingSubject::Group(name) => name,
+            FindingSubject::BlockingPool => "blocking pool",
+            FindingSubject::Runtime => "runtime",
+            FindingSubject::Machine => "machine",
         })
     }
 }
@@ -61,7 +61,7 @@ pub struct FindingId {
     /// The target.
     pub target: TargetId,
     /// Whom it is about.
-    pub suspect: Suspect,
+    pub subject: FindingSubject,
 }
 
 /// A task that waits for a worker because of it.
@@ -90,7 +90,7 @@ pub struct Finding {
     /// The rule that reports the same polls in more detail, and is listed instead.
     pub part_of: Option<RuleId>,
     /// Whom it is about.
-    pub suspect: Suspect,
+    pub subject: FindingSubject,
     /// The number of the offending task in its target; of several, the worst.
     pub task: Option<u64>,
     /// The id of that task, as it is displayed.
@@ -133,7 +133,7 @@ impl Finding {
 
     /// Its identity: the same for all snapshots.
     pub fn id(&self) -> FindingId {
-        FindingId { rule: self.rule, target: self.target, suspect: self.suspect.clone() }
+        FindingId { rule: self.rule, target: self.target, subject: self.subject.clone() }
     }
 
     /// The key of the offending task.
@@ -143,12 +143,12 @@ impl Finding {
 
     /// Whether both are about the same subject in the same program.
     pub fn has_subject_of(&self, other: &Finding) -> bool {
-        self.target == other.target && self.suspect == other.suspect
+        self.target == other.target && self.subject == other.subject
     }
 
     /// Whether this is its identity.
     pub fn is(&self, id: &FindingId) -> bool {
-        self.rule == id.rule && self.target == id.target && self.suspect == id.suspect
+        self.rule == id.rule && self.target == id.target && self.subject == id.subject
     }
 
     /// The line that blocks or, without one, where the task was spawned.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Finding, Look, RuleId, Severity, Suspect};
+use super::{Finding, FindingSubject, Look, RuleId, Severity};
 use crate::{
     model::TaskRates,
     snapshot::{Description, FieldId, TargetId, TaskStats},
@@ -67,7 +67,7 @@ impl Rule {
     pub(super) fn candidate(
         &self,
         now_ns: u64,
-        suspect: Suspect,
+        subject: FindingSubject,
         measure: u64,
         sentence: String,
     ) -> Finding {
@@ -76,7 +76,7 @@ impl Rule {
             severity: self.severity,
             active: false,
             part_of: None,
-            suspect,
+            subject,
             task: None,
             task_id: None,
             target: TargetId::default(),
@@ -103,12 +103,12 @@ impl Rule {
         measure: u64,
         sentence: String,
     ) -> Finding {
-        let suspect = Suspect::Group(task.meta.group.clone());
+        let subject = FindingSubject::Group(task.meta.group.clone());
         Finding {
             task: Some(task.key),
             task_id: Some(task.meta.id),
             location: Some(task.meta.location.clone()),
-            ..self.candidate(now_ns, suspect, measure, sentence)
+            ..self.candidate(now_ns, subject, measure, sentence)
         }
     }
 }

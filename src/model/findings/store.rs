@@ -210,7 +210,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RuleId, Suspect};
+    use crate::model::{FindingSubject, RuleId};
 
     const MS: u64 = 1_000_000;
 
@@ -220,7 +220,8 @@ mod tests {
         let mut store = FindingStore::default();
         for (now, measure) in candidates {
             let sentence = measure.to_string();
-            let candidate = rule.rule().candidate(*now, Suspect::Runtime, *measure, sentence);
+            let candidate =
+                rule.rule().candidate(*now, FindingSubject::Runtime, *measure, sentence);
             store.advance(*now, &Thresholds::default(), vec![candidate]);
         }
         let finding = |finding: &Arc<Finding>| {

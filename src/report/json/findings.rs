@@ -20,7 +20,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
         severity: finding.severity.as_str(),
         active: finding.active,
         part_of: finding.part_of.map(RuleId::as_str),
-        subject: finding.suspect.to_string(),
+        subject: finding.subject.to_string(),
         task: finding.task,
         task_id: finding.task_id,
         sentence: &*finding.sentence,

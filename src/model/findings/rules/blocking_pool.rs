@@ -1,7 +1,7 @@
 //! Closures wait for a thread of the blocking pool, and there is none to come.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     };
     let sentence =
         format!("{} {are} queued for the blocking pool: {busy}", plural(queue, "closure"));
-    vec![RULE.candidate(look.now(), Suspect::BlockingPool, queue, sentence)]
+    vec![RULE.candidate(look.now(), FindingSubject::BlockingPool, queue, sentence)]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tokio takes the worker from tasks whose budget is used up, again and again.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -37,7 +37,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         "tasks use up their budget {rate} times per second and are forced to yield: their input is \
          always ready"
     );
-    vec![RULE.candidate(look.now(), Suspect::Runtime, rate, sentence)]
+    vec![RULE.candidate(look.now(), FindingSubject::Runtime, rate, sentence)]
 }
 
 #[cfg(test)]

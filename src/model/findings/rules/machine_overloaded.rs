@@ -1,7 +1,7 @@
 //! The machine gives the workers too little CPU: no task is the cause.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -61,7 +61,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
-    let finding = RULE.candidate(look.now(), Suspect::Machine, largest, parts.join("; "));
+    let finding = RULE.candidate(look.now(), FindingSubject::Machine, largest, parts.join("; "));
     vec![Finding { cure, ..finding }]
 }
 

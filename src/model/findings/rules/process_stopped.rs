@@ -1,7 +1,7 @@
 //! The whole process was stopped from outside: that time counts for no task.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         Finding {
             first_seen_ns: stop.from_ns,
             count: new().count() as u64,
-            ..RULE.candidate(look.now(), Suspect::Machine, length_ns, sentence)
+            ..RULE.candidate(look.now(), FindingSubject::Machine, length_ns, sentence)
         }
     });
     candidate.into_iter().collect()

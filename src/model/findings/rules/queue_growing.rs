@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     growth::Growth,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -79,7 +79,7 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Find
             duration(look.now().saturating_sub(growing.since_ns)),
         );
         let candidate =
-            RULE.candidate(look.now(), Suspect::Group(name.clone()), growing.by(), sentence);
+            RULE.candidate(look.now(), FindingSubject::Group(name.clone()), growing.by(), sentence);
         candidates.push(Finding { first_seen_ns: growing.since_ns, cure: CHANNEL, ..candidate });
     }
     candidates
@@ -103,7 +103,7 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
         duration(look.now().saturating_sub(growing.since_ns)),
     );
     let (waiters, waiting) = look.waiters();
-    let candidate = RULE.candidate(look.now(), Suspect::Runtime, growing.by(), sentence);
+    let candidate = RULE.candidate(look.now(), FindingSubject::Runtime, growing.by(), sentence);
     Some(Finding { first_seen_ns: growing.since_ns, waiters, waiting, ..candidate })
 }
 

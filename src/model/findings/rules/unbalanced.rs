@@ -1,7 +1,7 @@
 //! One worker has all the work, and the others do not take it.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -50,7 +50,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         idlest.index,
         whole_percent(least),
     );
-    vec![RULE.candidate(look.now(), Suspect::Runtime, points, sentence)]
+    vec![RULE.candidate(look.now(), FindingSubject::Runtime, points, sentence)]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A worker is in one poll for long: nobody else gets it meanwhile.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity, Suspect,
+    Finding, FindingSubject, Look, RuleId, Severity,
     fix::fix,
     names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
@@ -82,7 +82,7 @@ pub(in crate::model) fn of_long_poll(
     let length = with_deduction(duration(net_ns), Some(evidence));
     let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
     let sentence = format!("{} {held}", display_name(evidence.task, meta, &target.tasks, &[]));
-    let suspect = Suspect::Group(meta.group.clone());
+    let subject = FindingSubject::Group(meta.group.clone());
     Some(Finding {
         task: Some(evidence.task),
         task_id: Some(meta.id),
@@ -94,7 +94,7 @@ pub(in crate::model) fn of_long_poll(
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
-        ..RULE.candidate(evidence.began_ns, suspect, net_ns, sentence)
+        ..RULE.candidate(evidence.began_ns, subject, net_ns, sentence)
     })
 }
 

@@ -329,7 +329,7 @@ mod tests {
         run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
         let found = run.found();
         let [finding] = &found[..] else { panic!("{found:?}") };
-        assert_eq!((finding.suspect.to_string().as_str(), finding.task), ("conn", Some(2)));
+        assert_eq!((finding.subject.to_string().as_str(), finding.task), ("conn", Some(2)));
         let sentence = &finding.sentence;
         assert!(sentence.starts_with("worker 0 is busy for 9"), "{sentence}");
         assert!(
