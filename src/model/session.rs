@@ -46,9 +46,9 @@ pub struct Trial {
     /// such work or a baseline.
     pub slowdown: Option<Factor>,
     /// 99 % of the waits for a worker were at most this long.
-    pub lag_p99_ns: Option<u64>,
+    pub delay_p99_ns: Option<u64>,
     /// The longest wait for a worker, up to the error of a [`Histogram`].
-    pub lag_worst_ns: Option<u64>,
+    pub max_delay_ns: Option<u64>,
     /// Units of its own work a second; `None` if it only waits.
     pub work_per_second: Option<f64>,
     /// What its work is counted in.
@@ -158,8 +158,8 @@ impl Session {
                 is_on: false,
                 measured_ns: 0,
                 slowdown: None,
-                lag_p99_ns: None,
-                lag_worst_ns: None,
+                delay_p99_ns: None,
+                max_delay_ns: None,
                 work_per_second: None,
                 unit: hog.and_then(|hog| hog.unit.clone()),
             };
@@ -226,8 +226,8 @@ impl Entry {
         }
         let trial = &mut self.trial;
         trial.is_on = true;
-        trial.lag_p99_ns = waits.quantile(0.99);
-        trial.lag_worst_ns = waits.quantile(1.0);
+        trial.delay_p99_ns = waits.quantile(0.99);
+        trial.max_delay_ns = waits.quantile(1.0);
         trial.slowdown = match self.compared_ns {
             0 => None,
             _ if self.achieved_ns <= 0.0 => Some(Factor::Standstill),
@@ -327,9 +327,9 @@ mod tests {
         );
         assert!((9.0..11.0).contains(&times(spin)), "{spin:?}");
         assert!((1.1..1.4).contains(&times(cure)), "{cure:?}");
-        assert!(spin.lag_p99_ns > Some(60 * MS), "{spin:?}");
+        assert!(spin.delay_p99_ns > Some(60 * MS), "{spin:?}");
         // Those who waited beside the disease do not count for the cure.
-        assert!(cure.lag_worst_ns < Some(MS), "{cure:?}");
+        assert!(cure.max_delay_ns < Some(MS), "{cure:?}");
         assert_eq!(cure.work_per_second, Some(800.0));
         assert_eq!((spin.is_on, cure.is_on), (false, true));
         assert_eq!(spin.setting, cure.setting);

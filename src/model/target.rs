@@ -4,11 +4,11 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent, HistoryPoint,
-    ImpactTable, Lag, LongPollEntry, MachineLoad, Query, Session, Slowdown, TaskRates, Thresholds,
-    Timeline, WorkerRow,
+    ImpactTable, LongPollEntry, MachineLoad, Query, SchedulingDelay, Session, Slowdown, TaskRates,
+    Thresholds, Timeline, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     calm::Calm,
-    findings, group, lag, machine, query, rates, slowdown, stops,
+    findings, group, machine, query, rates, scheduling_delay, slowdown, stops,
 };
 use crate::snapshot::{Connection, FieldId, LongPoll, Target};
 
@@ -24,7 +24,7 @@ pub struct TargetModel {
     seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
-    lag: lag::Tracker,
+    scheduling_delay: scheduling_delay::Tracker,
     machine: machine::Tracker,
     impact_table: ImpactTable,
     findings: findings::Findings,
@@ -60,7 +60,7 @@ impl TargetModel {
             seen_revision: None,
             workers: Vec::new(),
             slowdown: slowdown::Tracker::default(),
-            lag: lag::Tracker::default(),
+            scheduling_delay: scheduling_delay::Tracker::default(),
             machine: machine::Tracker::default(),
             impact_table: ImpactTable::default(),
             findings: findings::Findings::new(Arc::clone(thresholds)),
@@ -107,7 +107,7 @@ impl TargetModel {
         let is_news = |poll: &&Arc<LongPoll>| Some(poll.revision) > seen_revision;
         let new_long_polls: Vec<_> = target.long_polls.iter().filter(is_news).cloned().collect();
         self.slowdown.advance(&target);
-        self.lag.advance(&target);
+        self.scheduling_delay.advance(&target);
         self.machine.advance(&target);
         self.session.advance(&target, self.slowdown.figure());
         let last = last.map(Arc::as_ref);
@@ -123,7 +123,7 @@ impl TargetModel {
             base,
             before_ns,
             slowdown: self.slowdown.figure(),
-            lag: self.lag.figure(),
+            scheduling_delay: self.scheduling_delay.latest(),
             impact_table: &self.impact_table,
             machine: self.machine.load(),
             thresholds: &thresholds,
@@ -188,7 +188,7 @@ impl TargetModel {
             has(FieldId::Polls).then(|| self.rates.iter().map(|rates| rates.polls).sum())
         };
         let to_ns = target.known_until_ns;
-        let delay = self.lag.figure().p99_ns.filter(|_| has(FieldId::SchedulingDelay));
+        let delay = self.scheduling_delay.latest().p99_ns.filter(|_| has(FieldId::SchedulingDelay));
         HistoryPoint {
             // A stop of the process is a gap.
             from_ns: last
@@ -244,8 +244,8 @@ impl TargetModel {
     }
 
     /// The scheduling delays of the last second.
-    pub fn lag(&self) -> &Lag {
-        self.lag.figure()
+    pub fn scheduling_delay(&self) -> &SchedulingDelay {
+        self.scheduling_delay.latest()
     }
 
     /// CPU supply over the last seconds; `None` where it is not known, or not known yet.

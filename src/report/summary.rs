@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    model::{Lag, Model, Slowdown, TargetModel},
+    model::{Model, SchedulingDelay, Slowdown, TargetModel},
     snapshot::{Snapshot, Target, TargetId},
 };
 
@@ -35,7 +35,7 @@ pub struct Phase {
     /// What the closed-loop workloads achieved in it.
     pub work: Vec<Work>,
     /// Scheduling delay over its last second, or over a second that began before it.
-    pub lag: Lag,
+    pub scheduling_delay: SchedulingDelay,
     /// How much slower the work was at its end than before any hog.
     pub slowdown: Slowdown,
 }
@@ -74,7 +74,7 @@ impl Phase {
             begin_ns: first.taken_ns,
             duration_ns,
             work: work(first, last, duration_ns),
-            lag: model.lag().clone(),
+            scheduling_delay: model.scheduling_delay().clone(),
             slowdown: model.slowdown().clone(),
         })
     }

@@ -195,7 +195,7 @@ fn console(served: &ConsoleStats, look: Look) -> Part {
 
 /// The two numbers.
 fn figures(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, look: Look) {
-    let delay = model.lag().p99_ns;
+    let delay = model.scheduling_delay().p99_ns;
     let style = look.length(thresholds, delay.unwrap_or(0), look.title());
     let delay = delay.filter(|_| model.target().description.has(FieldId::SchedulingDelay));
     let text = format!("delay p99 {}", optional(delay, bucket_duration));

@@ -132,7 +132,8 @@ fn queues(app: &App, room: usize) -> String {
     let count = |field, value: u64| {
         optional(snapshot.description.get(field, value).ok(), |value| value.to_string())
     };
-    let runnable: usize = app.model().targets().iter().map(|model| model.lag().waiting).sum();
+    let runnable: usize =
+        app.model().targets().iter().map(|model| model.scheduling_delay().runnable).sum();
     let (injection, pool) = (
         count(FieldId::InjectionQueue, runtime.global_queue),
         count(FieldId::BlockingThreads, runtime.blocking_threads),

@@ -5,7 +5,8 @@ use std::{cell::OnceCell, sync::Arc};
 use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
 use crate::{
     model::{
-        ImpactTable, Lag, LongPollEntry, MachineLoad, Slowdown, TaskRates, WorkerRow, base::span_ns,
+        ImpactTable, LongPollEntry, MachineLoad, SchedulingDelay, Slowdown, TaskRates, WorkerRow,
+        base::span_ns,
     },
     snapshot::{CurrentPoll, FieldId, LongPoll, State, Target, TaskStats, WorkerStats},
 };
@@ -29,7 +30,7 @@ pub(in crate::model) struct Look<'a> {
     /// When the look before was, if there was one.
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
-    pub lag: &'a Lag,
+    pub scheduling_delay: &'a SchedulingDelay,
     /// The long polls of the last minute.
     pub impact_table: &'a ImpactTable,
     /// CPU supply over the last seconds, where it is known.

@@ -1,7 +1,7 @@
 //! The lab, and the progress of its work.
 
 use crate::{
-    model::{Factor, Lag, Setting, Slowdown, Trial},
+    model::{Factor, SchedulingDelay, Setting, Slowdown, Trial},
     report::{
         Phase,
         row::{Row, Value, list, map, row},
@@ -68,13 +68,18 @@ fn hog(hog: &HogStats, now_ns: u64) -> Row<'_> {
 }
 
 /// The delays of the last second; `None` if they are unavailable.
-pub(super) fn scheduling_delay(lag: &Lag, description: &Description) -> Option<Row<'static>> {
-    description.get(FieldId::SchedulingDelay, row! { p50_ns: lag.p50_ns, p99_ns: lag.p99_ns, }).ok()
+pub(super) fn scheduling_delay(
+    delay: &SchedulingDelay,
+    description: &Description,
+) -> Option<Row<'static>> {
+    description
+        .get(FieldId::SchedulingDelay, row! { p50_ns: delay.p50_ns, p99_ns: delay.p99_ns, })
+        .ok()
 }
 
 /// The tasks that are scheduled now.
-pub(super) fn runnable(lag: &Lag) -> Row<'static> {
-    row! { tasks: lag.waiting, longest_ns: lag.longest_ns, }
+pub(super) fn runnable(delay: &SchedulingDelay) -> Row<'static> {
+    row! { tasks: delay.runnable, longest_ns: delay.longest_ns, }
 }
 
 /// `None` without a baseline.
@@ -122,8 +127,8 @@ pub(super) fn phase<'a>(phase: &'a Phase, description: &Description) -> Row<'a> 
         begin_ns: phase.begin_ns,
         duration_ns: phase.duration_ns,
         work: list(work),
-        scheduling_delay: scheduling_delay(&phase.lag, description),
-        runnable: runnable(&phase.lag),
+        scheduling_delay: scheduling_delay(&phase.scheduling_delay, description),
+        runnable: runnable(&phase.scheduling_delay),
         slowdown: slowdown(&phase.slowdown, end_ns, description),
     }
 }
@@ -144,8 +149,8 @@ pub(super) fn trial<'a>(trial: &'a Trial, description: &Description) -> Row<'a> 
         measured_ns: trial.measured_ns,
         slowdown: slowdown.and_then(times),
         standstill: slowdown.map(|factor| factor == Factor::Standstill),
-        delay_p99_ns: delay(trial.lag_p99_ns),
-        max_delay_ns: delay(trial.lag_worst_ns),
+        delay_p99_ns: delay(trial.delay_p99_ns),
+        max_delay_ns: delay(trial.max_delay_ns),
         work_per_second: trial.work_per_second,
         unit: trial.unit.as_deref(),
     }

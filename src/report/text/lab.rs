@@ -33,8 +33,8 @@ pub(super) fn phases(
             phase.name.to_owned(),
             duration(phase.duration_ns),
             slowdown_factor(phase.slowdown.factor),
-            optional(phase.lag.p50_ns, bucket_duration),
-            optional(phase.lag.p99_ns, bucket_duration),
+            optional(phase.scheduling_delay.p50_ns, bucket_duration),
+            optional(phase.scheduling_delay.p99_ns, bucket_duration),
         ];
         row.extend(phase.work.iter().map(|work| rate(work.per_second)));
         row
@@ -83,8 +83,8 @@ fn trial(trial: &Trial) -> Vec<String> {
         hold,
         format!("{} ×{workers}", flavor.map_or(UNAVAILABLE, Flavor::as_str)),
         slowdown_factor(trial.slowdown),
-        optional(trial.lag_p99_ns, bucket_duration),
-        optional(trial.lag_worst_ns, duration),
+        optional(trial.delay_p99_ns, bucket_duration),
+        optional(trial.max_delay_ns, duration),
         work.map_or(UNAVAILABLE.to_owned(), |(done, unit)| format!("{} {unit}", rate(done))),
         duration(trial.measured_ns),
     ]

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     model::{
-        Factor, GroupColumn, GroupRow, Lag, Model, Offender, Query, RULES, TargetModel, TaskRates,
-        WorkerRow,
+        Factor, GroupColumn, GroupRow, Model, Offender, Query, RULES, SchedulingDelay, TargetModel,
+        TaskRates, WorkerRow,
     },
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
@@ -75,13 +75,13 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     if let Some(failure) = snapshot.lab.as_ref().and_then(LabStats::failure) {
         writeln!(out, "failed       {failure}")?;
     }
-    let lag = model.lag();
+    let delays = model.scheduling_delay();
     let (measured, alive) = (
         count(runtime.measured_tasks),
         snapshot.description.get(FieldId::AliveTasks, runtime.alive_tasks),
     );
     writeln!(out, "tasks        {measured} measured of {} alive", optional(alive.ok(), count))?;
-    writeln!(out, "runnable     {}", runnable(lag))?;
+    writeln!(out, "runnable     {}", runnable(delays))?;
     let slowdown = model.slowdown();
     let factor = snapshot.description.get(FieldId::Slowdown, slowdown.factor).ok().flatten();
     match (factor, slowdown.standstill_since_ns) {
@@ -98,7 +98,7 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         let known = snapshot.description.get(FieldId::SchedulingDelay, ns).ok().flatten();
         optional(known, bucket_duration)
     };
-    let (p50, p99) = (delay(lag.p50_ns), delay(lag.p99_ns));
+    let (p50, p99) = (delay(delays.p50_ns), delay(delays.p99_ns));
     writeln!(out, "sched delay  p50 {p50}, p99 {p99}, last second")?;
     match model.rates_span_ns().filter(|_| snapshot.connection.is_live()) {
         Some(span) => writeln!(out, "rates        over the last {}", duration(span)),
@@ -106,8 +106,8 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-fn runnable(delays: &Lag) -> String {
-    match delays.waiting {
+fn runnable(delays: &SchedulingDelay) -> String {
+    match delays.runnable {
         0 => "0 tasks".to_owned(),
         1 => format!("1 task, for {}", duration(delays.longest_ns)),
         n => format!("{} tasks, longest {}", count(n as u64), duration(delays.longest_ns)),
@@ -256,7 +256,7 @@ fn group(row: &GroupRow) -> Vec<String> {
     vec![
         row.name.to_string(),
         count(row.tasks as u64),
-        count(row.waiting as u64),
+        count(row.runnable as u64),
         known(rate(row.poll_rate)),
         known(percent_number(row.busy_share)),
         duration(row.busy_ns),

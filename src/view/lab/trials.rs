@@ -73,8 +73,8 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
         });
     let cells = [
         &*slowdown,
-        &optional(trial.lag_p99_ns, bucket_duration),
-        &optional(trial.lag_worst_ns, duration),
+        &optional(trial.delay_p99_ns, bucket_duration),
+        &optional(trial.max_delay_ns, duration),
         &match trial.kind {
             None => "–".to_owned(),
             Some(_) => hold_ns.map_or("never".to_owned(), duration),

@@ -88,7 +88,8 @@ impl RuleState for WorkerSaturated {
     fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
         let busiest = self.busiest(look);
         let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
-        let delay = look.lag.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
+        let delay =
+            look.scheduling_delay.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
         if look.is_machine_overloaded() {
             // The tasks are not the cause of the current delays.
             self.frozen = None;

@@ -1,4 +1,4 @@
-//! How long tasks wait for a worker.
+//! The scheduling delays of the last second.
 
 use std::collections::VecDeque;
 
@@ -9,36 +9,36 @@ use crate::{
 
 const WINDOW_NS: u64 = 1_000_000_000;
 
-/// Scheduling delay over the last second: the time from each wake (or spawn) to the poll
-/// that follows it, for every poll of every measured task that began within the second.
-/// A task that still waits counts with what it has waited so far, so that the figure
-/// grows during a block and not only after it.
+/// Scheduling delay over the last second: the time from each wake (or spawn) to the poll that
+/// follows it, for every poll of every measured task that began within the second. The delay of a
+/// runnable task counts while it lasts, so the statistics rise during a block and not only after
+/// it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lag {
-    /// Half of the waits for a worker were at most this long, in ns.
+pub struct SchedulingDelay {
+    /// Median, in nanoseconds.
     pub p50_ns: Option<u64>,
-    /// 99 % of them were.
+    /// 99th percentile, in nanoseconds.
     pub p99_ns: Option<u64>,
-    /// How many tasks wait for a worker right now.
-    pub waiting: usize,
-    /// The longest of these waits so far, in ns.
+    /// The number of tasks that are runnable now.
+    pub runnable: usize,
+    /// The longest time that one of them has been runnable, in nanoseconds.
     pub longest_ns: u64,
 }
 
-/// Keeps a second of distributions.
+/// Keeps the distributions of the last second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tracker {
     past: VecDeque<(u64, Histogram)>,
-    figure: Lag,
+    latest: SchedulingDelay,
 }
 
 impl Tracker {
-    pub(super) fn figure(&self) -> &Lag {
-        &self.figure
+    pub(super) fn latest(&self) -> &SchedulingDelay {
+        &self.latest
     }
 
     pub(super) fn advance(&mut self, snapshot: &Target) {
-        // Counts that come now and then: there is to be one of them in the window.
+        // The window contains at least one distribution of a source that sends them rarely.
         let window_ns = WINDOW_NS.max(snapshot.description.period_ns.saturating_mul(2));
         let begin = snapshot.taken_ns.saturating_sub(window_ns);
         // Delays that ended right after a stop of the process include the stop.
@@ -48,7 +48,7 @@ impl Tracker {
         {
             self.past.clear();
         }
-        // The last state from before the window is what the window is measured against.
+        // The latest distribution from before the window is its base.
         while self.past.get(1).is_some_and(|(taken, _)| *taken <= begin) {
             self.past.pop_front();
         }
@@ -56,17 +56,17 @@ impl Tracker {
             Some((_, before)) => snapshot.delays.since(before),
             None => Histogram::default(),
         };
-        let (mut waiting, mut longest_ns) = (0, 0);
+        let (mut runnable, mut longest_ns) = (0, 0);
         for task in snapshot.tasks.iter().filter(|task| task.state == State::Scheduled) {
-            let wait = task.lasts_ns(snapshot.taken_ns);
-            window.record(wait);
-            waiting += 1;
-            longest_ns = longest_ns.max(wait);
+            let delay_ns = task.lasts_ns(snapshot.taken_ns);
+            window.record(delay_ns);
+            runnable += 1;
+            longest_ns = longest_ns.max(delay_ns);
         }
-        self.figure = Lag {
+        self.latest = SchedulingDelay {
             p50_ns: window.quantile(0.5),
             p99_ns: window.quantile(0.99),
-            waiting,
+            runnable,
             longest_ns,
         };
         self.past.push_back((snapshot.taken_ns, snapshot.delays.clone()));
@@ -81,39 +81,38 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn only_the_last_second_counts() {
+    fn only_delays_of_the_last_second_count() {
         let mut tracker = Tracker::default();
         let mut delays = Histogram::default();
         for step in 0..20u64 {
-            // Long waits in the beginning, short ones from then on.
             delays.record(if step < 4 { 500 * MS } else { 20_000 });
             let mut now = snapshot(step * 250 * MS, []);
             now.delays = delays.clone();
             tracker.advance(&now);
             if step == 3 {
-                assert!(tracker.figure().p99_ns > Some(400 * MS));
+                assert!(tracker.latest().p99_ns > Some(400 * MS));
             }
         }
-        assert!(tracker.figure().p99_ns < Some(40_000), "{:?}", tracker.figure());
+        assert!(tracker.latest().p99_ns < Some(40_000), "{:?}", tracker.latest());
     }
 
     #[test]
-    fn a_wait_that_has_not_ended_counts() {
+    fn delay_of_a_runnable_task_counts() {
         let mut tracker = Tracker::default();
         tracker.advance(&snapshot(0, []));
-        let mut waits = task(1, "waits");
-        waits.state = State::Scheduled;
-        waits.since_ns = 100 * MS;
-        tracker.advance(&snapshot(900 * MS, [waits]));
-        let lag = tracker.figure();
-        assert_eq!((lag.waiting, lag.longest_ns), (1, 800 * MS));
-        assert_eq!(lag.p99_ns, Some(800 * MS));
+        let mut runnable = task(1, "conn-1");
+        runnable.state = State::Scheduled;
+        runnable.since_ns = 100 * MS;
+        tracker.advance(&snapshot(900 * MS, [runnable]));
+        let delays = tracker.latest();
+        assert_eq!((delays.runnable, delays.longest_ns), (1, 800 * MS));
+        assert_eq!(delays.p99_ns, Some(800 * MS));
     }
 
     #[test]
-    fn nobody_waited_is_unknown_and_not_zero() {
+    fn percentiles_without_a_delay_are_unknown_and_not_zero() {
         let mut tracker = Tracker::default();
         tracker.advance(&snapshot(0, []));
-        assert_eq!(*tracker.figure(), Lag::default());
+        assert_eq!(*tracker.latest(), SchedulingDelay::default());
     }
 }
