@@ -33,7 +33,8 @@ use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 pub use calm::ShownRates;
 pub use columns::Column;
 pub use findings::{
-    Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds, Unit, Waiter,
+    AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds,
+    Unit,
 };
 pub use group::{GroupColumn, GroupRow};
 pub use history::{History, HistoryEvent, HistoryPoint};

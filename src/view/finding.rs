@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::{bars::bar, canvas::Pieces, theme::Look};
 use crate::{
     app::App,
-    model::{Finding, FindingId, Waiter},
+    model::{AffectedTask, Finding, FindingId},
     probe::PollKind,
     text::{count, duration, percent, wrap},
     watch::{Frame, FrameKind, LongPoll},
@@ -36,9 +36,9 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
         lines.extend(why(look, evidence));
         lines.extend(stack(look, evidence));
     }
-    if finding.waiting > 0 {
+    if finding.affected_tasks > 0 {
         lines.push(Pieces::new());
-        lines.extend(waiters(look, finding));
+        lines.extend(affected_tasks(look, finding));
     }
     lines
 }
@@ -165,16 +165,16 @@ fn is_folded(frame: &Frame) -> bool {
 }
 
 /// The affected tasks, each with a bar for its delay.
-fn waiters(look: Look, finding: &Finding) -> Vec<Pieces> {
-    let more = finding.waiting.saturating_sub(finding.waiters.len());
-    let plural = if finding.waiting == 1 { "" } else { "s" };
-    let head = format!(" {} affected task{plural}, longest delay first", finding.waiting);
+fn affected_tasks(look: Look, finding: &Finding) -> Vec<Pieces> {
+    let more = finding.affected_tasks.saturating_sub(finding.affected.len());
+    let plural = if finding.affected_tasks == 1 { "" } else { "s" };
+    let head = format!(" {} affected task{plural}, longest delay first", finding.affected_tasks);
     let mut lines = vec![vec![(head, look.dim())]];
-    let most = finding.waiters.iter().map(|waiter| waiter.waited_ns).max().unwrap_or(1).max(1);
-    lines.extend(finding.waiters.iter().map(|Waiter { name, waited_ns, .. }| {
+    let most = finding.affected.iter().map(|task| task.delay_ns).max().unwrap_or(1).max(1);
+    lines.extend(finding.affected.iter().map(|AffectedTask { name, delay_ns, .. }| {
         vec![
-            (format!("   {:>8} ", duration(*waited_ns)), Style::new()),
-            (bar(look, *waited_ns as f64 / most as f64, 12), look.warning()),
+            (format!("   {:>8} ", duration(*delay_ns)), Style::new()),
+            (bar(look, *delay_ns as f64 / most as f64, 12), look.warning()),
             (format!("  {name}"), Style::new()),
         ]
     }));

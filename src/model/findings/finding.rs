@@ -66,13 +66,13 @@ pub struct FindingId {
 
 /// A task that waits for a worker because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiter {
+pub struct AffectedTask {
     /// The task's key.
     pub task: u64,
     /// Its name.
     pub name: Arc<str>,
     /// How long it has waited.
-    pub waited_ns: u64,
+    pub delay_ns: u64,
 }
 
 /// One thing that is wrong, or was.
@@ -113,9 +113,9 @@ pub struct Finding {
     /// A candidate has the number of new events; 0 for a condition.
     pub count: u64,
     /// How many tasks are delayed because of it.
-    pub waiting: usize,
+    pub affected_tasks: usize,
     /// Those with the longest delay.
-    pub waiters: Vec<Waiter>,
+    pub affected: Vec<AffectedTask>,
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
     /// Where the program spends the time, and why, if a watchdog has sampled it.

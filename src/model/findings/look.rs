@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{GroupCount, Rule, RuleId, Thresholds, Waiter, names::display_name};
+use super::{AffectedTask, GroupCount, Rule, RuleId, Thresholds, names::display_name};
 use crate::{
     model::{
         ImpactTable, LongPollEntry, MachineLoad, SchedulingDelay, Slowdown, TaskRates, WorkerRow,
@@ -165,17 +165,17 @@ impl Look<'_> {
     }
 
     /// Who waits for a worker, those that wait longest first, and how many in all.
-    pub(super) fn waiters(&self) -> (Vec<Waiter>, usize) {
+    pub(super) fn affected_tasks(&self) -> (Vec<AffectedTask>, usize) {
         let ready = self.target.tasks.iter().filter(|task| task.state == State::Scheduled);
         let mut longest: Vec<&TaskStats> = ready.collect();
-        let waiting = longest.len();
+        let total = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));
         longest.truncate(NAMED);
-        let waiter = |task: &TaskStats| Waiter {
+        let affected = |task: &TaskStats| AffectedTask {
             task: task.key,
             name: task.meta.name.clone(),
-            waited_ns: task.lasts_ns(self.now()),
+            delay_ns: task.lasts_ns(self.now()),
         };
-        (longest.into_iter().map(waiter).collect(), waiting)
+        (longest.into_iter().map(affected).collect(), total)
     }
 }

@@ -39,7 +39,7 @@ mod testing;
 
 use std::sync::Arc;
 
-pub use finding::{Finding, FindingId, FindingSubject, Severity, Waiter};
+pub use finding::{AffectedTask, Finding, FindingId, FindingSubject, Severity};
 pub use rule::{Rule, Unit};
 pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;

@@ -8,11 +8,11 @@ use crate::{
 pub(super) fn finding(finding: &Finding) -> Row<'_> {
     let evidence = finding.evidence.as_deref();
     let stack = evidence.and_then(|evidence| evidence.stack.as_ref());
-    let affected = finding.waiters.iter().map(|task| {
+    let affected = finding.affected.iter().map(|task| {
         row! {
             task: task.task,
             name: &task.name,
-            delay_ns: task.waited_ns,
+            delay_ns: task.delay_ns,
         }
     });
     row! {
@@ -28,7 +28,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
         first_seen_ns: finding.first_seen_ns,
         last_seen_ns: finding.last_seen_ns,
         count: finding.count,
-        affected_tasks: finding.waiting,
+        affected_tasks: finding.affected_tasks,
         affected: list(affected),
         location: finding.location.as_deref(),
         blocked_at: evidence.and_then(|evidence| evidence.place()),

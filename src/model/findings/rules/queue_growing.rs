@@ -102,9 +102,9 @@ fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
         count(growing.by()),
         duration(look.now().saturating_sub(growing.since_ns)),
     );
-    let (waiters, waiting) = look.waiters();
+    let (affected, affected_tasks) = look.affected_tasks();
     let candidate = RULE.candidate(look.now(), FindingSubject::Runtime, growing.by(), sentence);
-    Some(Finding { first_seen_ns: growing.since_ns, waiters, waiting, ..candidate })
+    Some(Finding { first_seen_ns: growing.since_ns, affected, affected_tasks, ..candidate })
 }
 
 #[cfg(test)]

@@ -75,11 +75,11 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         free.unwrap_or_default(),
         held.unwrap_or_default()
     );
-    let (waiters, waiting) = look.waiters();
+    let (affected, affected_tasks) = look.affected_tasks();
     Finding {
         first_seen_ns: group.task.since_ns,
-        waiters,
-        waiting,
+        affected,
+        affected_tasks,
         cure,
         ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
     }

@@ -46,20 +46,20 @@ impl RuleState for WorkerHeld {
         if held.is_empty() {
             return Vec::new();
         }
-        let (waiters, waiting) = look.waiters();
+        let (affected, affected_tasks) = look.affected_tasks();
         let mut candidate = |poll: &&Poll<'_>| Finding {
             first_seen_ns: poll.began_ns,
             count: u64::from(self.counted.insert(poll)),
             evidence: poll.evidence.cloned(),
-            waiters: if poll.is_over() { Vec::new() } else { waiters.clone() },
-            waiting: if poll.is_over() { 0 } else { waiting },
+            affected: if poll.is_over() { Vec::new() } else { affected.clone() },
+            affected_tasks: if poll.is_over() { 0 } else { affected_tasks },
             cure: fix(poll.evidence, &RULE),
             sentence_when_resolved: Some(past(look, poll)),
             ..RULE.task_candidate(
                 look.now(),
                 poll.task,
                 poll.net_ns(look),
-                sentence(look, poll, waiting),
+                sentence(look, poll, affected_tasks),
             )
         };
         held.iter().map(&mut candidate).collect()
@@ -98,11 +98,11 @@ pub(in crate::model) fn of_long_poll(
     })
 }
 
-fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
+fn sentence(look: &Look<'_>, poll: &Poll<'_>, runnable: usize) -> String {
     if poll.is_over() {
         return past(look, poll);
     }
-    let waiting = match waiting {
+    let runnable = match runnable {
         0 => "no task delayed".to_owned(),
         1 => "1 task delayed".to_owned(),
         n => format!("{} delayed", plural(n as u64, "task")),
@@ -114,7 +114,7 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, waiting: usize) -> String {
         _ if look.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
     };
-    format!("{} has {}; {waiting}{alone}", look.name(poll.task), held(poll))
+    format!("{} has {}; {runnable}{alone}", look.name(poll.task), held(poll))
 }
 
 /// The sentence once the poll has ended: then it delays no task.
@@ -169,7 +169,7 @@ mod tests {
              sockets are not served"
         );
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
-        assert_eq!(found[0].waiters[0].name, "waits".into());
+        assert_eq!(found[0].affected[0].name, "waits".into());
         assert!(of("worker-held", [held(2 * S - 50_000_000)]).is_empty());
     }
 

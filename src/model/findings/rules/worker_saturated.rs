@@ -147,12 +147,12 @@ fn candidate(
          p99 sched delay {delay}",
         text::whole_percent(share)
     );
-    let (waiters, waiting) = look.waiters();
+    let (affected, affected_tasks) = look.affected_tasks();
     let cure = fix(evidence.as_ref(), &RULE);
     Finding {
         evidence,
-        waiters,
-        waiting,
+        affected,
+        affected_tasks,
         cure,
         ..RULE.task_candidate(look.now(), task, percent, sentence)
     }
