@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, App, Effect, Overlay, Screen, cursor::Step, movement::is_figure};
+use super::{Action, App, Effect, Overlay, Screen, cursor::Step, movement::is_numeric};
 use crate::model::{Column, GroupColumn};
 
 /// Rows that a turn of the wheel moves.
@@ -63,11 +63,11 @@ impl App {
             HitTarget::GroupColumn(column) if self.group_sort.0 == column => self.invert(now),
             HitTarget::Column(column) => {
                 self.query.sort = column;
-                self.query.descending = column.is_figure();
+                self.query.descending = column.is_numeric();
                 self.arrange();
             }
             HitTarget::GroupColumn(column) => {
-                self.group_sort = (column, is_figure(column));
+                self.group_sort = (column, is_numeric(column));
                 self.arrange();
             }
         }

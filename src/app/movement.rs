@@ -108,13 +108,13 @@ impl App {
             Screen::Tasks => {
                 let all = Column::ALL.into_iter().filter(|column| self.has_column(*column));
                 self.query.sort = neighbour(&all.collect::<Vec<_>>(), self.query.sort, by);
-                self.query.descending = self.query.sort.is_figure();
+                self.query.descending = self.query.sort.is_numeric();
             }
             Screen::Groups => {
                 let all = GroupColumn::ALL.into_iter();
                 let all: Vec<_> = all.filter(|column| self.has_group_column(*column)).collect();
                 let column = neighbour(&all, self.group_sort.0, by);
-                self.group_sort = (column, is_figure(column));
+                self.group_sort = (column, is_numeric(column));
             }
             _ => return self.say(OWN_ORDER, now),
         }
@@ -132,8 +132,8 @@ impl App {
 }
 
 /// Whether the greatest value is the one to see first.
-pub(super) fn is_figure(column: GroupColumn) -> bool {
-    !matches!(column, GroupColumn::Name | GroupColumn::Target | GroupColumn::Where)
+pub(super) fn is_numeric(column: GroupColumn) -> bool {
+    !matches!(column, GroupColumn::Name | GroupColumn::Target | GroupColumn::Location)
 }
 
 /// The element `by` places from `current`, staying at the ends.

@@ -59,7 +59,7 @@ impl App {
             }
             Screen::Workers => {
                 let worker = self.workers.key().and_then(|at| self.worker_rows().get(*at));
-                let poll = worker.and_then(|worker| worker.figures.current.as_ref());
+                let poll = worker.and_then(|worker| worker.stats.current.as_ref());
                 if let Some((poll, target)) = poll.zip(self.target()) {
                     let key = target.task_key(poll.key);
                     self.overlay = Overlay::Task { key, scroll: 0 };

@@ -34,9 +34,9 @@ pub enum Column {
     /// The program that it belongs to.
     Target,
     /// What it says that it is doing.
-    Doing,
+    Stage,
     /// Where it was spawned.
-    Where,
+    Location,
 }
 
 impl Column {
@@ -56,8 +56,8 @@ impl Column {
         Column::Wakes,
         Column::SelfWakes,
         Column::Target,
-        Column::Doing,
-        Column::Where,
+        Column::Stage,
+        Column::Location,
     ];
 
     /// The field that the column displays, if a target may lack it.
@@ -73,8 +73,8 @@ impl Column {
             Column::MaxDelay => FieldId::MaxDelay,
             Column::Wakes => FieldId::Wakes,
             Column::SelfWakes => FieldId::SelfWakes,
-            Column::Doing => FieldId::Stage,
-            Column::Id | Column::State | Column::Name | Column::Target | Column::Where => {
+            Column::Stage => FieldId::Stage,
+            Column::Id | Column::State | Column::Name | Column::Target | Column::Location => {
                 return None;
             }
         })
@@ -97,21 +97,21 @@ impl Column {
             Column::Wakes => "WAKES",
             Column::SelfWakes => "SELF-WAKES",
             Column::Target => "TARGET",
-            Column::Doing => "STAGE",
-            Column::Where => "LOCATION",
+            Column::Stage => "STAGE",
+            Column::Location => "LOCATION",
         }
     }
 
     /// Whether the greatest value is the one to see first.
-    pub fn is_figure(self) -> bool {
+    pub fn is_numeric(self) -> bool {
         !matches!(
             self,
             Column::Id
                 | Column::State
                 | Column::Name
                 | Column::Target
-                | Column::Doing
-                | Column::Where
+                | Column::Stage
+                | Column::Location
         )
     }
 }

@@ -13,7 +13,7 @@ pub enum GroupColumn {
     /// Its living tasks.
     Tasks,
     /// Those that wait for a worker.
-    Waiting,
+    Runnable,
     /// Polls for each second of the last interval.
     PollRate,
     /// Polls begun.
@@ -33,7 +33,7 @@ pub enum GroupColumn {
     /// The target.
     Target,
     /// Where the tasks are spawned.
-    Where,
+    Location,
 }
 
 impl GroupColumn {
@@ -41,7 +41,7 @@ impl GroupColumn {
     pub const ALL: [GroupColumn; 13] = [
         GroupColumn::Name,
         GroupColumn::Tasks,
-        GroupColumn::Waiting,
+        GroupColumn::Runnable,
         GroupColumn::PollRate,
         GroupColumn::Polls,
         GroupColumn::BusyShare,
@@ -51,7 +51,7 @@ impl GroupColumn {
         GroupColumn::DelayP99,
         GroupColumn::Wakes,
         GroupColumn::Target,
-        GroupColumn::Where,
+        GroupColumn::Location,
     ];
 
     /// The field of tasks or groups that the column displays, if a target may lack it.
@@ -67,9 +67,9 @@ impl GroupColumn {
             GroupColumn::Wakes => FieldId::Wakes,
             GroupColumn::Name
             | GroupColumn::Tasks
-            | GroupColumn::Waiting
+            | GroupColumn::Runnable
             | GroupColumn::Target
-            | GroupColumn::Where => return None,
+            | GroupColumn::Location => return None,
         })
     }
 
@@ -78,7 +78,7 @@ impl GroupColumn {
         match self {
             GroupColumn::Name => "GROUP",
             GroupColumn::Tasks => "TASKS",
-            GroupColumn::Waiting => "RUNNABLE",
+            GroupColumn::Runnable => "RUNNABLE",
             GroupColumn::PollRate => "POLLS/S",
             GroupColumn::Polls => "POLLS",
             GroupColumn::BusyShare => "BUSY%",
@@ -88,7 +88,7 @@ impl GroupColumn {
             GroupColumn::DelayP99 => "DELAY P99",
             GroupColumn::Wakes => "WAKES",
             GroupColumn::Target => "TARGET",
-            GroupColumn::Where => "LOCATION",
+            GroupColumn::Location => "LOCATION",
         }
     }
 }
@@ -107,7 +107,7 @@ pub struct GroupRow {
     /// Ended tasks that are still kept.
     pub ended: usize,
     /// Tasks that wait for a worker.
-    pub waiting: usize,
+    pub runnable: usize,
     /// Tasks that are being polled.
     pub polling: usize,
     /// What its living tasks say that they do, and how many of them: most first.
@@ -151,7 +151,7 @@ impl GroupRow {
             location: task.meta.location.clone(),
             tasks: 0,
             ended: 0,
-            waiting: 0,
+            runnable: 0,
             polling: 0,
             stages: Vec::new(),
             unknown: false,
@@ -176,7 +176,7 @@ impl GroupRow {
             self.tasks += 1;
             self.count_stage(task.stage.as_ref());
         }
-        self.waiting += usize::from(task.state == State::Scheduled);
+        self.runnable += usize::from(task.state == State::Scheduled);
         self.polling += usize::from(task.state == State::Polling);
         self.unknown |= rates.unknown;
         self.poll_rate += rates.polls;
@@ -207,9 +207,9 @@ impl GroupRow {
             GroupColumn::Wakes => self.wakes = 0,
             GroupColumn::Name
             | GroupColumn::Tasks
-            | GroupColumn::Waiting
+            | GroupColumn::Runnable
             | GroupColumn::Target
-            | GroupColumn::Where => {}
+            | GroupColumn::Location => {}
         }
     }
 
@@ -271,7 +271,7 @@ fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
     match by {
         GroupColumn::Name => a.name.cmp(&b.name),
         GroupColumn::Tasks => a.tasks.cmp(&b.tasks),
-        GroupColumn::Waiting => a.waiting.cmp(&b.waiting),
+        GroupColumn::Runnable => a.runnable.cmp(&b.runnable),
         GroupColumn::PollRate => a.shown.polls.total_cmp(&b.shown.polls),
         GroupColumn::Polls => a.polls.cmp(&b.polls),
         GroupColumn::BusyShare => a.shown.busy.total_cmp(&b.shown.busy),
@@ -281,7 +281,7 @@ fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
         GroupColumn::DelayP99 => a.delay_p99_ns.cmp(&b.delay_p99_ns),
         GroupColumn::Wakes => a.wakes.cmp(&b.wakes),
         GroupColumn::Target => a.target.cmp(&b.target),
-        GroupColumn::Where => a.location.cmp(&b.location),
+        GroupColumn::Location => a.location.cmp(&b.location),
     }
 }
 
@@ -326,7 +326,7 @@ mod tests {
         model.advance(&snapshot(S, tasks).into());
         let rows = model.only().groups(GroupColumn::Name, false);
         let [row] = &rows[..] else { panic!("{rows:?}") };
-        assert_eq!((row.tasks, row.ended, row.waiting), (2, 1, 1));
+        assert_eq!((row.tasks, row.ended, row.runnable), (2, 1, 1));
         assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
     }
 

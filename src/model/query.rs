@@ -97,8 +97,8 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::Wakes => Number(|task, _| task.wakes),
         Column::SelfWakes => Number(|task, _| task.self_wakes),
         Column::Target => Text(|target, _| target.name()),
-        Column::Doing => Text(|_, task| task.stage.as_deref().unwrap_or_default()),
-        Column::Where => Text(|_, task| &task.meta.location),
+        Column::Stage => Text(|_, task| task.stage.as_deref().unwrap_or_default()),
+        Column::Location => Text(|_, task| &task.meta.location),
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
         for column in Column::ALL {
             let query = query(column, true, "");
             let selected: Vec<_> = model.only().tasks(&query).collect();
-            let expected = if column.is_figure() || matches!(column, Column::Id | Column::Name) {
+            let expected = if column.is_numeric() || matches!(column, Column::Id | Column::Name) {
                 [1, 0]
             } else {
                 [0, 1]

@@ -53,7 +53,7 @@ impl TaskRates {
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
     /// Its totals.
-    pub figures: WorkerStats,
+    pub stats: WorkerStats,
     /// The name of the task that it polls right now, and for how long it has, in ns.
     pub current: Option<(Arc<str>, u64)>,
     /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
@@ -82,7 +82,7 @@ impl WorkerRow {
 
     /// Whether it is in a poll, or drops the future of a task.
     pub fn current_kind(&self) -> PollKind {
-        self.figures.current.as_ref().map_or(PollKind::Poll, |poll| poll.kind)
+        self.stats.current.as_ref().map_or(PollKind::Poll, |poll| poll.kind)
     }
 }
 
@@ -207,7 +207,7 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
         history: Vec::new(),
-        figures: worker.clone(),
+        stats: worker.clone(),
     }
 }
 

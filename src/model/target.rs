@@ -166,7 +166,7 @@ impl TargetModel {
             self.rates = rates::tasks(target, Some(first));
             for row in &mut self.workers {
                 let history = std::mem::take(&mut row.history);
-                *row = rates::worker_row(&row.figures, target, Some(first));
+                *row = rates::worker_row(&row.stats, target, Some(first));
                 row.history = history;
             }
             self.rates_span_ns = Some(span_ns);

@@ -51,7 +51,7 @@ fn group(group: &GroupRow) -> Row<'static> {
         location: group.location.to_string(),
         tasks: group.tasks,
         ended: group.ended,
-        runnable: group.waiting,
+        runnable: group.runnable,
         polling: group.polling,
         polls: group.polls,
         polls_per_second: (!group.unknown).then_some(group.poll_rate),
@@ -74,7 +74,7 @@ pub(super) fn workers(model: &TargetModel) -> impl Iterator<Item = Row<'_>> {
 }
 
 fn worker<'a>(worker: &'a WorkerRow, description: &Description) -> Row<'a> {
-    let stats = &worker.figures;
+    let stats = &worker.stats;
     let current = stats.current.as_ref().zip(worker.current.as_ref());
     row! {
         index: stats.index,

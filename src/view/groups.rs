@@ -20,7 +20,7 @@ const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> 
 const SPECS: [Spec<GroupColumn>; 13] = [
     Spec { column: GroupColumn::Name, width: 12, grow: 20, rank: 1, right: false },
     figure(GroupColumn::Tasks, 6, 2),
-    figure(GroupColumn::Waiting, 8, 4),
+    figure(GroupColumn::Runnable, 8, 4),
     figure(GroupColumn::PollRate, 8, 5),
     figure(GroupColumn::Polls, 7, 9),
     figure(GroupColumn::BusyShare, 6, 3),
@@ -30,7 +30,7 @@ const SPECS: [Spec<GroupColumn>; 13] = [
     figure(GroupColumn::DelayP99, 9, 8),
     figure(GroupColumn::Wakes, 7, 12),
     Spec { column: GroupColumn::Target, width: 15, grow: 10, rank: 5, right: false },
-    Spec { column: GroupColumn::Where, width: 15, grow: 47, rank: 11, right: false },
+    Spec { column: GroupColumn::Location, width: 15, grow: 47, rank: 11, right: false },
 ];
 
 fn specs(app: &App) -> Vec<Spec<GroupColumn>> {
@@ -117,10 +117,10 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
     let (text, style) = match place.column {
         GroupColumn::Name => (row.name.to_string(), plain),
         GroupColumn::Tasks => (compact_count(row.tasks as u64), plain),
-        GroupColumn::Waiting if row.waiting > 0 => {
-            (compact_count(row.waiting as u64), look.warning())
+        GroupColumn::Runnable if row.runnable > 0 => {
+            (compact_count(row.runnable as u64), look.warning())
         }
-        GroupColumn::Waiting => ("0".to_owned(), plain),
+        GroupColumn::Runnable => ("0".to_owned(), plain),
         GroupColumn::PollRate | GroupColumn::BusyShare if row.unknown => {
             ("–".to_owned(), look.dim())
         }
@@ -132,8 +132,8 @@ fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &Group
         GroupColumn::PollP99 => (optional(row.poll_p99_ns, bucket_duration), plain),
         GroupColumn::DelayP99 => (optional(row.delay_p99_ns, bucket_duration), plain),
         GroupColumn::Wakes => (compact_count(row.wakes), plain),
-        GroupColumn::Where => (row.location.to_string(), look.dim()),
+        GroupColumn::Location => (row.location.to_string(), look.dim()),
         GroupColumn::Target => return,
     };
-    place.put(canvas, y, &text, style, place.column == GroupColumn::Where);
+    place.put(canvas, y, &text, style, place.column == GroupColumn::Location);
 }

@@ -50,7 +50,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for (worker, at) in workers.iter().zip(0u16..) {
         let (x, y) = (at % columns * width, area.y + at / columns);
         let look = canvas.look;
-        let mut pieces: Pieces = vec![(format!(" w{} ", worker.figures.index), look.title())];
+        let mut pieces: Pieces = vec![(format!(" w{} ", worker.stats.index), look.title())];
         pieces.extend(busy(look, worker.busy, |busy| bar(look, busy, 10)));
         let is_long = |(_, nanos): &&(_, u64)| *nanos >= thresholds.long_poll_ns();
         if let Some((name, nanos)) = worker.current.as_ref().filter(is_long) {
@@ -95,7 +95,7 @@ fn sum(
     }));
     let held: Vec<_> = workers
         .iter()
-        .filter_map(|worker| Some((worker.figures.index, worker.current.as_ref()?)))
+        .filter_map(|worker| Some((worker.stats.index, worker.current.as_ref()?)))
         .filter(|(_, (_, nanos))| *nanos >= thresholds.long_poll_ns())
         .collect();
     if let Some((index, (name, nanos))) = held.iter().max_by_key(|(_, (_, nanos))| *nanos) {

@@ -37,8 +37,8 @@ const SPECS: [Spec<Column>; 16] = [
     figure(Column::Wakes, 7, 13),
     figure(Column::SelfWakes, 10, 15),
     words(Column::Target, 15, 10, 6),
-    words(Column::Doing, 16, 12, 12),
-    words(Column::Where, 15, 47, 11),
+    words(Column::Stage, 16, 12, 12),
+    words(Column::Location, 15, 47, 11),
 ];
 
 /// The columns that say something here.
@@ -73,7 +73,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
                 }
                 column => cell(canvas.look, column, task, rates, app.model().thresholds()),
             };
-            place.put(canvas, y, &text, style, place.column == Column::Where);
+            place.put(canvas, y, &text, style, place.column == Column::Location);
         }
         if app.tasks.key() == Some(&model.target().task_key(task.key)) {
             let style = canvas.look.selected();
@@ -162,8 +162,8 @@ fn cell(
         Column::MaxDelay => (duration(task.max_delay_ns), plain),
         Column::Wakes => (compact_count(task.wakes), plain),
         Column::SelfWakes => (compact_count(task.self_wakes), plain),
-        Column::Doing => (doing(task), plain),
-        Column::Where => (task.meta.location.to_string(), look.dim()),
+        Column::Stage => (doing(task), plain),
+        Column::Location => (task.meta.location.to_string(), look.dim()),
         Column::Target => (String::new(), plain),
     }
 }

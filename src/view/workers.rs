@@ -90,7 +90,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         for place in &places {
             cell(canvas, line, place, worker, thresholds, &snapshot.description);
         }
-        if app.workers.key() == Some(&worker.figures.index) {
+        if app.workers.key() == Some(&worker.stats.index) {
             let style = canvas.look.selected();
             canvas.highlight(Rect::new(area.x, line, area.width, 1), style);
         }
@@ -116,13 +116,13 @@ fn cell(
     description: &Description,
 ) {
     let look = canvas.look;
-    let figures = &worker.figures;
+    let stats = &worker.stats;
     let known = |field, value| optional(description.get(field, value).ok(), compact_count);
     let per_second = |field, value| optional(description.get(field, value).ok(), rate);
     let plain = Style::new();
     let width = usize::from(place.width);
     let (text, style) = match place.column {
-        Part::Worker => (format!("w{}", figures.index), look.title()),
+        Part::Worker => (format!("w{}", stats.index), look.title()),
         Part::Busy => {
             let bar = worker.busy.map(|busy| bar(look, busy, width));
             (bar.unwrap_or_default(), look.busy())
@@ -142,12 +142,12 @@ fn cell(
             Some((name, _)) => (name.to_string(), plain),
             None => ("nothing".to_owned(), look.dim()),
         },
-        Part::Queue => (known(FieldId::LocalQueue, figures.local_queue), plain),
+        Part::Queue => (known(FieldId::LocalQueue, stats.local_queue), plain),
         Part::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),
         Part::Parks => (per_second(FieldId::Parks, worker.parks), plain),
         Part::Steals => (per_second(FieldId::Steals, worker.steals), plain),
-        Part::Overflows => (known(FieldId::Overflows, figures.overflows), plain),
-        Part::Thread => (figures.thread.to_string(), look.dim()),
+        Part::Overflows => (known(FieldId::Overflows, stats.overflows), plain),
+        Part::Thread => (stats.thread.to_string(), look.dim()),
         Part::Past => (history(look, &worker.history, width), look.busy()),
     };
     if place.right {

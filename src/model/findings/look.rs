@@ -71,7 +71,7 @@ impl Look<'_> {
 
     /// The workers whose busy share is known, and the share.
     pub(super) fn busy_shares(&self) -> impl Iterator<Item = (&WorkerStats, f64)> {
-        self.workers.iter().filter_map(|worker| Some((&worker.figures, worker.busy?)))
+        self.workers.iter().filter_map(|worker| Some((&worker.stats, worker.busy?)))
     }
 
     /// The task with this key.

@@ -221,12 +221,12 @@ fn worker(row: &WorkerRow) -> Vec<String> {
         format!("{verb} {} for {}", name, duration(*for_ns))
     });
     vec![
-        row.figures.index.to_string(),
+        row.stats.index.to_string(),
         optional(row.busy, percent_number),
         rate(row.polls),
-        count(row.figures.polls),
-        count(row.figures.steals),
-        count(row.figures.local_queue),
+        count(row.stats.polls),
+        count(row.stats.steals),
+        count(row.stats.local_queue),
         now,
     ]
 }
