@@ -145,7 +145,7 @@ impl Gate {
             for line in finding.evidence.iter().flat_map(|evidence| evidence.lines()) {
                 writeln!(out, "  {line}")?;
             }
-            writeln!(out, "  {}", finding.cure)?;
+            writeln!(out, "  {}", finding.fix)?;
         }
         Ok(())
     }

@@ -31,8 +31,8 @@ impl TypedValueParser for HogParser {
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let value = |kind: &HogKind| {
-            let About { name, cure, does, .. } = kind.about();
-            let what = if *cure { "Fix" } else { "Anti-pattern" };
+            let About { name, is_fix, does, .. } = kind.about();
+            let what = if *is_fix { "Fix" } else { "Anti-pattern" };
             PossibleValue::new(name).help(format!("{what}. {}", does.trim_end_matches('.')))
         };
         Some(Box::new(HogKind::ALL.iter().map(value)))

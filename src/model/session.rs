@@ -35,7 +35,7 @@ pub struct Trial {
     /// The workloads whose mode differed from the baseline, with their mode.
     pub modes: Modes,
     /// Whether the hog is a fix.
-    pub cure: bool,
+    pub is_fix: bool,
     /// Under which circumstances.
     pub setting: Setting,
     /// It is on right now.
@@ -153,7 +153,7 @@ impl Session {
             let trial = Trial {
                 kind,
                 modes: way.modes.clone(),
-                cure: hog.is_some_and(|hog| hog.cure),
+                is_fix: hog.is_some_and(|hog| hog.is_fix),
                 setting: way.setting.clone(),
                 is_on: false,
                 measured_ns: 0,
@@ -315,24 +315,24 @@ mod tests {
     }
 
     #[test]
-    fn disease_and_cure_stand_side_by_side_with_what_each_did() {
+    fn anti_pattern_and_fix_are_separate_trials() {
         let mut run = Run::default();
         run.seconds(6, 400, 20_000).on("spin").seconds(5, 40, 90 * MS);
         run.on("yield").seconds(5, 320, 100_000);
         let trials = run.trials();
-        let [spin, cure] = &trials[..] else { panic!("{trials:?}") };
+        let [spin, fix] = &trials[..] else { panic!("{trials:?}") };
         assert_eq!(
-            (&*spin.name(), &*cure.name(), spin.cure, cure.cure),
+            (&*spin.name(), &*fix.name(), spin.is_fix, fix.is_fix),
             ("spin", "yield", false, true)
         );
         assert!((9.0..11.0).contains(&times(spin)), "{spin:?}");
-        assert!((1.1..1.4).contains(&times(cure)), "{cure:?}");
+        assert!((1.1..1.4).contains(&times(fix)), "{fix:?}");
         assert!(spin.delay_p99_ns > Some(60 * MS), "{spin:?}");
-        // Those who waited beside the disease do not count for the cure.
-        assert!(cure.max_delay_ns < Some(MS), "{cure:?}");
-        assert_eq!(cure.work_per_second, Some(800.0));
-        assert_eq!((spin.is_on, cure.is_on), (false, true));
-        assert_eq!(spin.setting, cure.setting);
+        // Those who waited beside the anti-pattern do not count for the fix.
+        assert!(fix.max_delay_ns < Some(MS), "{fix:?}");
+        assert_eq!(fix.work_per_second, Some(800.0));
+        assert_eq!((spin.is_on, fix.is_on), (false, true));
+        assert_eq!(spin.setting, fix.setting);
     }
 
     #[test]

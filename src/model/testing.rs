@@ -169,7 +169,7 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
 pub(crate) fn hog(kind: &'static str) -> HogStats {
     HogStats {
         kind: kind.into(),
-        cure: kind == "yield",
+        is_fix: kind == "yield",
         explained: ["Blocks the worker.".into(), "Yield.".into()],
         count: 1,
         hold_ns: None,

@@ -132,7 +132,7 @@ fn findings(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
         lines.extend(wrapped(&finding.sentence, look.severity(finding.severity)));
         let evidence = finding.evidence.iter().flat_map(|evidence| evidence.lines());
         lines.extend(evidence.map(|line| vec![(format!("   {line}"), Style::new())]));
-        lines.extend(wrapped(finding.cure, look.title()));
+        lines.extend(wrapped(finding.fix, look.title()));
     }
     lines
 }

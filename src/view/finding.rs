@@ -24,7 +24,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pi
     let room = usize::from(width.saturating_sub(2)).min(110);
     let mut lines = wrapped(&finding.sentence, room, look.severity(finding.severity));
     lines.push(Pieces::new());
-    lines.extend(wrapped(finding.cure, room, look.title()));
+    lines.extend(wrapped(finding.fix, room, look.title()));
     lines.push(Pieces::new());
     let name = app.has_several_targets().then(|| target.name());
     lines.extend(facts(look, finding, name, room, now));

@@ -168,7 +168,7 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, look: Look) {
         ..=1 => String::new(),
         n => format!("{}{n}", look.glyph("×", "x")),
     };
-    let style = if hog.cure { look.warning() } else { look.critical() };
+    let style = if hog.is_fix { look.warning() } else { look.critical() };
     let on = format!("hog {} {}{count}", look.glyph("●", "ON"), hog.kind);
     parts.push(right(1, on, style));
     parts.push(right(5, turn(hog), style));
@@ -176,7 +176,7 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, look: Look) {
 
 /// How much a hog does at a time.
 pub(super) fn turn(hog: &HogStats) -> String {
-    match (hog.cure, hog.hold_ns) {
+    match (hog.is_fix, hog.hold_ns) {
         (false, Some(nanos)) => format!("yields after {}", duration(nanos)),
         (false, None) => "never yields".to_owned(),
         (true, Some(nanos)) => format!("{} of work at a time", duration(nanos)),

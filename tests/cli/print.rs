@@ -42,8 +42,8 @@ fn the_help_is_as_it_was_agreed() {
 fn readme_has_the_table_of_hogs() {
     let readme = include_str!("../../README.md");
     let row = |kind: &HogKind| {
-        let About { name, cure, does, advice, .. } = kind.about();
-        let what = if *cure { "fix" } else { "anti-pattern" };
+        let About { name, is_fix, does, advice, .. } = kind.about();
+        let what = if *is_fix { "fix" } else { "anti-pattern" };
         format!("| `{name}` | {what} | {does} {advice} |")
     };
     let table = HogKind::ALL.iter().map(row).collect::<Vec<_>>().join("\n");

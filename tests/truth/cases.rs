@@ -60,16 +60,16 @@ fn scenario(flavor: &str, workloads: &str) -> String {
 
 fn hog(kind: HogKind) -> Case {
     let flavor = if kind.needs_multi_thread() { "multi-thread" } else { "current-thread" };
-    let cure = kind.about().cure;
+    let is_fix = kind.about().is_fix;
     Case {
         name: format!("hog {}", kind.as_str()),
         text: scenario(flavor, ""),
         hog: Some(kind),
-        rules: if cure { &[] } else { &["worker-held"] },
+        rules: if is_fix { &[] } else { &["worker-held"] },
         guilty: match kind {
             // They keep their worker busy all the time, as worker-saturated may report.
             HogKind::Yield | HogKind::Budget => &["hog"],
-            _ if cure => &[],
+            _ if is_fix => &[],
             _ => &["hog"],
         },
         places: match kind {

@@ -258,7 +258,7 @@ impl Lab {
             return "the task has already ended".into();
         };
         let hog = self.shared.hog();
-        if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.about().cure {
+        if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.about().is_fix {
             return format!("cancel requested for {name}: it never awaits, so only b stops it");
         }
         format!("cancel requested for {name}: it takes effect at its next await")
@@ -336,7 +336,7 @@ fn other(flavor: Flavor) -> Flavor {
 /// Such as "2 × spin, yields after 10ms".
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let turn = match (hog.kind.about().cure, hog.hold.get()) {
+    let turn = match (hog.kind.about().is_fix, hog.hold.get()) {
         (false, Some(hold)) => format!("yields after {}", duration_exact(hold)),
         (false, None) => "never yields".to_owned(),
         (true, Some(hold)) => format!("{} of work at a time", duration_exact(hold)),

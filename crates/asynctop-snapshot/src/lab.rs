@@ -98,13 +98,13 @@ pub struct HogStats {
     /// Its kind's name, such as `spin`.
     pub kind: Arc<str>,
     /// Whether this kind does the work as it should be done.
-    pub cure: bool,
+    pub is_fix: bool,
     /// What it does to the runtime, and what to do about it or what it costs.
     pub explained: [Arc<str>; 2],
     /// How many hogs a release lets loose.
     pub count: usize,
     /// The work of one round: for so long a disease keeps the worker before it gives way
-    /// once, and a cure does as much in its own way. `None` is for ever.
+    /// once, and a fix does as much in its own way. `None` is for ever.
     pub hold_ns: Option<u64>,
     /// Since when it is on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,

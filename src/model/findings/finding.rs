@@ -121,7 +121,7 @@ pub struct Finding {
     /// Where the program spends the time, and why, if a watchdog has sampled it.
     pub evidence: Option<Arc<LongPoll>>,
     /// What to do about it.
-    pub cure: &'static str,
+    pub fix: &'static str,
 }
 
 impl Finding {

@@ -6,8 +6,8 @@ use super::rule::Rule;
 use crate::snapshot::{CallKind, Cause, LongPoll, PollKind};
 
 /// The fix for long polls with this evidence, or else that of the rule.
-pub(super) fn fix(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
-    evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.cure)
+pub(super) fn fix_for(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
+    evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.fix)
 }
 
 fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
@@ -79,7 +79,7 @@ mod tests {
         let cause = kind.map_or(Cause::Computing, call);
         let evidence =
             LongPoll { cause, shares: vec![share], ..LongPoll::computing(1, 0, 1_000_000_000) };
-        fix(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
+        fix_for(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub struct Rule {
     /// that is over when it is reported.
     pub(super) clear_ns: u64,
     /// What to do about it, unless the evidence of a finding tells a better fix.
-    pub(super) cure: &'static str,
+    pub(super) fix: &'static str,
     /// Rules whose findings about the same polls are part of a finding of this rule.
     pub(super) covers: &'static [RuleId],
     /// Rules that would report the same polls and leave them to this rule. With the same measure: a
@@ -91,7 +91,7 @@ impl Rule {
             affected: Vec::new(),
             location: None,
             evidence: None,
-            cure: self.cure,
+            fix: self.fix,
         }
     }
 

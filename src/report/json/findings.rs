@@ -35,7 +35,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
         kind: evidence.map(|evidence| evidence.kind.as_str()),
         cause: evidence.map(|evidence| evidence.cause.to_string()),
         stack: stack.map(|stack| list(stack.task_frames().iter().map(ToString::to_string))),
-        fix: finding.cure,
+        fix: finding.fix,
     }
 }
 

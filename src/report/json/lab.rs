@@ -56,7 +56,7 @@ fn gauge(gauge: &Gauge) -> (String, Value<'_>) {
 fn hog(hog: &HogStats, now_ns: u64) -> Row<'_> {
     row! {
         kind: &hog.kind,
-        fix: hog.cure,
+        fix: hog.is_fix,
         count: hog.count,
         hold_ns: hog.hold_ns,
         on: hog.on_since_ns.is_some(),
@@ -140,7 +140,7 @@ pub(super) fn trial<'a>(trial: &'a Trial, description: &Description) -> Row<'a> 
     let delay = |ns: Option<u64>| description.get(FieldId::SchedulingDelay, ns).ok().flatten();
     row! {
         hog: trial.kind.as_deref(),
-        fix: trial.cure,
+        fix: trial.is_fix,
         count: count,
         hold_ns: hold_ns,
         modes: map(trial.modes.iter().map(|(workload, mode)| (&**workload, mode))),

@@ -68,7 +68,7 @@ fn trial(trial: &Trial) -> Vec<String> {
     let Setting { count, hold_ns, flavor, workers } = &trial.setting;
     let work = trial.work_per_second.zip(trial.unit.as_ref());
     let name = trial.name();
-    let what = match (&trial.kind, trial.cure) {
+    let what = match (&trial.kind, trial.is_fix) {
         (None, _) => "mode",
         (Some(_), true) => "fix",
         (Some(_), false) => "anti-pattern",

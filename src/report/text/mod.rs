@@ -176,7 +176,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
                 writeln!(out, "    {}", &line)?;
             }
         }
-        writeln!(out, "    {}", finding.cure)?;
+        writeln!(out, "    {}", finding.fix)?;
     }
     rest(model.all_findings().len(), out)
 }

@@ -20,7 +20,7 @@ const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers
                     workload, + - change its count, p pause, r restart";
 
 pub(super) fn lines(hog: &HogStats, look: Look, room: usize) -> Vec<Pieces> {
-    let style = match (hog.on_since_ns, hog.cure) {
+    let style = match (hog.on_since_ns, hog.is_fix) {
         (None, _) if hog.restarts => look.warning(),
         (None, _) => look.title(),
         (Some(_), true) => look.warning(),
@@ -47,9 +47,9 @@ fn state(hog: &HogStats) -> String {
     format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
 }
 
-fn kinds(title: &str, hog: &HogStats, cures: bool, look: Look) -> Pieces {
+fn kinds(title: &str, hog: &HogStats, are_fixes: bool, look: Look) -> Pieces {
     let mut pieces = vec![(format!(" {title:<14}"), look.title())];
-    for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.cure == cures) {
+    for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.is_fix == are_fixes) {
         let is_it = about.name == &*hog.kind;
         let mark = if is_it { look.glyph("▸", ">") } else { " " };
         let style = if is_it { look.key() } else { look.dim() };

@@ -89,5 +89,5 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
 }
 
 fn style(trial: &Trial, look: Look) -> Style {
-    if trial.cure { look.good() } else { Style::new() }
+    if trial.is_fix { look.good() } else { Style::new() }
 }

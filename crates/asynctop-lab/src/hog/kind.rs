@@ -37,7 +37,7 @@ pub struct About {
     /// Its name, on the command line and on the screen.
     pub name: &'static str,
     /// Whether it does the work as it should be done.
-    pub cure: bool,
+    pub is_fix: bool,
     /// What it does to the runtime, in one sentence.
     pub does: &'static str,
     /// What to do about it, or what it costs, in one sentence.
@@ -75,7 +75,7 @@ impl HogKind {
         match self {
             HogKind::Spin => &About {
                 name: "spin",
-                cure: false,
+                is_fix: false,
                 does: "Computes without an await, so its worker polls no other task.",
                 advice: "Yield between pieces of the work (yield, budget), or move it off the \
                          worker (spawn-blocking, own-thread).",
@@ -83,7 +83,7 @@ impl HogKind {
             },
             HogKind::Block => &About {
                 name: "block",
-                cure: false,
+                is_fix: false,
                 does: "Sleeps in std::thread::sleep: the worker computes nothing, but polls no \
                        other task.",
                 advice: "Await tokio::time::sleep instead; move a call that has to block to \
@@ -92,7 +92,7 @@ impl HogKind {
             },
             HogKind::Lock => &About {
                 name: "lock",
-                cure: false,
+                is_fix: false,
                 does: "Waits for a std::sync::Mutex that a thread holds during slow work, which \
                        blocks its worker.",
                 advice: "Hold such a lock only briefly, or await tokio::sync::Mutex, so that the \
@@ -101,7 +101,7 @@ impl HogKind {
             },
             HogKind::Io => &About {
                 name: "io",
-                cure: false,
+                is_fix: false,
                 does: "Writes 64KiB to a temporary file and waits in fsync until they are on disk, \
                        repeatedly, on the worker.",
                 advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
@@ -111,7 +111,7 @@ impl HogKind {
             #[cfg(feature = "web")]
             HogKind::Db => &About {
                 name: "db",
-                cure: false,
+                is_fix: false,
                 does: "Queries an embedded database for the best of 5,000 users, repeatedly, on \
                        the worker: each query computes and reads without an await.",
                 advice: "Run queries in spawn_blocking, or on a thread that owns the database; the \
@@ -120,7 +120,7 @@ impl HogKind {
             },
             HogKind::Yield => &About {
                 name: "yield",
-                cure: true,
+                is_fix: true,
                 does: "Does spin's work in slices of 100µs, with \
                        tokio::task::yield_now().await after each.",
                 advice: "Other tasks wait for one slice at most; the hog itself waits for all \
@@ -129,7 +129,7 @@ impl HogKind {
             },
             HogKind::Budget => &About {
                 name: "budget",
-                cure: true,
+                is_fix: true,
                 does: "Does spin's work in pieces of 10µs, with \
                        tokio::task::coop::consume_budget().await after each; Tokio allows 128 of \
                        them per poll.",
@@ -139,7 +139,7 @@ impl HogKind {
             },
             HogKind::SpawnBlocking => &About {
                 name: "spawn-blocking",
-                cure: true,
+                is_fix: true,
                 does: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
                        blocking pool, and awaits it: no worker is blocked.",
                 advice: "It still uses a core, it cannot be cancelled while it runs, and the pool \
@@ -148,7 +148,7 @@ impl HogKind {
             },
             HogKind::BlockInPlace => &About {
                 name: "block-in-place",
-                cure: true,
+                is_fix: true,
                 does: "Does spin's work in tokio::task::block_in_place: another thread takes over \
                        the worker and its tasks first.",
                 advice: "It requires the multi-thread runtime (on current-thread it panics), and \
@@ -157,7 +157,7 @@ impl HogKind {
             },
             HogKind::OwnThread => &About {
                 name: "own-thread",
-                cure: true,
+                is_fix: true,
                 does: "Does spin's work on a std thread of its own, which replies through a \
                        tokio::sync::oneshot that the task awaits.",
                 advice: "Each piece of work starts a thread, and their number is not limited: \

@@ -178,12 +178,12 @@ impl Hog {
 
     /// Since when it is on, what it is and what it has done.
     pub(crate) fn figures(&self) -> HogStats {
-        let About { name, cure, does, advice, unit } = *self.kind.about();
+        let About { name, is_fix, does, advice, unit } = *self.kind.about();
         let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         let done = self.released.as_ref().map_or(0, |released| released.work.get());
         HogStats {
             kind: name.into(),
-            cure,
+            is_fix,
             explained: [does.into(), advice.into()],
             count: self.count,
             hold_ns: self.hold.get().map(nanos),

@@ -141,5 +141,5 @@ pub fn current_hog(snapshot: &Target) -> Option<Hold> {
 }
 
 pub fn diseases() -> impl Iterator<Item = HogKind> {
-    HogKind::ALL.iter().copied().filter(|kind| !kind.about().cure)
+    HogKind::ALL.iter().copied().filter(|kind| !kind.about().is_fix)
 }

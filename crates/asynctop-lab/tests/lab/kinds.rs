@@ -1,4 +1,4 @@
-//! The kinds of hogs: each disease is seen for what it is, each cure does the same work
+//! The kinds of hogs: each anti-pattern is seen for what it is, each fix does the same work
 //! and holds nobody up, and all of them end when they should.
 
 use std::time::Duration;
@@ -17,8 +17,8 @@ fn options(kind: HogKind, flavor: Flavor, hold: Option<Duration>) -> LabOptions 
     LabOptions { flavor: Some(flavor), workers: Some(1), hog, ..mixed() }
 }
 
-fn cures() -> impl Iterator<Item = HogKind> {
-    HogKind::ALL.iter().copied().filter(|kind| kind.about().cure)
+fn fixes() -> impl Iterator<Item = HogKind> {
+    HogKind::ALL.iter().copied().filter(|kind| kind.about().is_fix)
 }
 
 /// A flavour on which this kind can be.
@@ -69,7 +69,7 @@ fn other_tasks_are_not_polled_during_a_round_of_spin() {
 
 #[test]
 fn other_tasks_are_polled_many_times_during_a_round_of_each_fix() {
-    for kind in cures() {
+    for kind in fixes() {
         let mut bench = Bench::start(options(kind, flavor_for(kind), Some(HOLD)));
         let mut first = bench.wait_for_work();
         assert!(bench.lab.execute(Command::ToggleHog).starts_with("hog on"));
@@ -105,7 +105,7 @@ fn each_kind_stops_in_the_middle_of_its_work() {
 
 #[test]
 fn a_cure_is_cancelled_at_its_next_await() {
-    for kind in cures().filter(|kind| !kind.needs_multi_thread()) {
+    for kind in fixes().filter(|kind| !kind.needs_multi_thread()) {
         let mut bench = Bench::start(options(kind, Flavor::CurrentThread, None));
         bench.lab.execute(Command::ToggleHog);
         let is_hog = |s: &Target| s.tasks.iter().find(|t| &*t.meta.name == "hog").map(|t| t.key);
@@ -126,7 +126,7 @@ fn the_keys_lead_through_all_kinds_while_the_hog_is_on() {
         let said = bench.lab.execute(Command::NextHogKind);
         assert!(said.starts_with(&format!("hog: {}, ", kind.as_str())), "{said}");
         let hog = bench.wait("it is on", |s| alive(s, "hog") > 0).lab.expect("a lab").hog;
-        assert_eq!((&*hog.kind, hog.cure), (kind.as_str(), kind.about().cure));
+        assert_eq!((&*hog.kind, hog.is_fix), (kind.as_str(), kind.about().is_fix));
         assert!(hog.on_since_ns.is_some());
     }
     bench.lab.execute(Command::PreviousHogKind);

@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     // A pool below its limit starts a thread at once: what still waits then waits for long.
     raise_ns: 500_000_000,
     clear_ns: 2_000_000_000,
-    cure: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
+    fix: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
            to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
            raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
     needs: &[FieldId::BlockingQueue, FieldId::BlockingThreads, FieldId::IdleBlockingThreads],

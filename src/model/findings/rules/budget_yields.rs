@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "forced yields",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Their input is always ready: receive several items per await (recv_many, larger \
+    fix: "Their input is always ready: receive several items per await (recv_many, larger \
            buffers), and limit the sender with a bounded channel.",
     needs: &[FieldId::BudgetForcedYields],
     covers: &[],

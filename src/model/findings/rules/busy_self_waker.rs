@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "polls of one task",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
+    fix: "Await the event instead of checking for it again: tokio::sync::Notify, a watch channel, \
            a oneshot; or check at a tokio::time::interval.",
     needs: &[FieldId::SelfWakes],
     covers: &[],

@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "size of one future",
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
-    cure: "Find large values that are kept across an .await: use a Vec instead of an array for \
+    fix: "Find large values that are kept across an .await: use a Vec instead of an array for \
            buffers, and Box::pin(…) large futures inside it.",
     needs: &[],
     covers: &[],

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "additional tasks over ten seconds or longer",
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
-    cure: "Make sure that each task ends: keep them in a tokio::task::JoinSet, limit what they \
+    fix: "Make sure that each task ends: keep them in a tokio::task::JoinSet, limit what they \
            await with tokio::time::timeout, and stop them with a CancellationToken when their \
            client has disconnected.",
     needs: &[],

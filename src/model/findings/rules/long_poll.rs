@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
     Finding, Look, RuleId, Severity,
-    fix::fix,
+    fix::fix_for,
     polls::{CountedPolls, Poll, polls},
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "two polls within ten seconds, or one that is twice as long",
     raise_ns: 0,
     clear_ns: 5_000_000_000,
-    cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
+    fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking.",
     needs: &[],
     covers: &[],
@@ -58,7 +58,7 @@ impl RuleState for LongPoll {
                     first_seen_ns: poll.began_ns,
                     count: u64::from(self.counted.insert(poll)),
                     evidence: poll.evidence.cloned(),
-                    cure: fix(poll.evidence, &RULE),
+                    fix: fix_for(poll.evidence, &RULE),
                     ..RULE.task_candidate(
                         look.now(),
                         poll.task,

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "run-queue delay of a worker, steal time or throttling, over three seconds",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
-    cure: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
+    fix: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
            time is deducted from long polls.",
     needs: &[FieldId::CpuSupply],
     covers: &[],
@@ -51,18 +51,18 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let steal = machine.steal.map(|share| format!("steal time {}", whole_percent(share)));
     let throttled = machine.throttled.filter(|share| *share > 0.0);
     let is_largest = |share: Option<f64>| share == Some(machine.largest_share());
-    let cure = if is_largest(machine.throttled) {
+    let fix = if is_largest(machine.throttled) {
         THROTTLED
     } else if is_largest(machine.steal) {
         STOLEN
     } else {
-        RULE.cure
+        RULE.fix
     };
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
     let finding = RULE.candidate(look.now(), FindingSubject::Machine, largest, parts.join("; "));
-    vec![Finding { cure, ..finding }]
+    vec![Finding { fix, ..finding }]
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
             (run(300, 40, 500), "Raise the CPU quota"),
         ] {
             let found = of("machine-overloaded", run);
-            assert!(found[0].cure.contains(fix), "{fix}: {}", found[0].cure);
+            assert!(found[0].fix.contains(fix), "{fix}: {}", found[0].fix);
         }
     }
 

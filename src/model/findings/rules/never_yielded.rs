@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::findings::{
     Finding, Look, RuleId, Severity,
-    fix::fix,
+    fix::fix_for,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "length of the only poll of a task",
     raise_ns: 0,
     clear_ns: 5_000_000_000,
-    cure: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
+    fix: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
            own if it never ends.",
     needs: &[FieldId::Polls],
     covers: &[],
@@ -67,7 +67,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     Finding {
         first_seen_ns: look.now().saturating_sub(task.lifetime_ns),
         evidence: evidence.cloned(),
-        cure: fix(evidence, &RULE),
+        fix: fix_for(evidence, &RULE),
         ..RULE.task_candidate(look.now(), task, group.measure, sentence)
     }
 }
@@ -98,7 +98,7 @@ mod tests {
         let mut now = snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)]);
         now.long_polls = vec![evidence(1, 3 * S, lock())];
         let found = of("never-yielded", [now]);
-        assert!(found[0].cure.contains("tokio::sync::Mutex"), "{}", found[0].cure);
+        assert!(found[0].fix.contains("tokio::sync::Mutex"), "{}", found[0].fix);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "one stop",
     raise_ns: 0,
     clear_ns: 0,
-    cure: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
+    fix: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
            polls and delays that contain it. If you did not stop the program, look for a debugger, \
            a suspended container or a paused virtual machine.",
     needs: &[FieldId::CpuSupply],

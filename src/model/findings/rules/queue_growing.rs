@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "growth over five seconds or longer",
     raise_ns: 1_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
+    fix: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
            code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
     needs: &[],
     covers: &[],
@@ -80,7 +80,7 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Find
         );
         let candidate =
             RULE.candidate(look.now(), FindingSubject::Group(name.clone()), growing.by(), sentence);
-        candidates.push(Finding { first_seen_ns: growing.since_ns, cure: CHANNEL, ..candidate });
+        candidates.push(Finding { first_seen_ns: growing.since_ns, fix: CHANNEL, ..candidate });
     }
     candidates
 }

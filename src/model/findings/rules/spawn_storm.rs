@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "tasks spawned in one group",
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Let a few tasks receive the work from a bounded channel, or run several pieces in one \
+    fix: "Let a few tasks receive the work from a bounded channel, or run several pieces in one \
            task (futures::stream::buffer_unordered); limit concurrent work with a \
            tokio::sync::Semaphore.",
     needs: &[],

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "runnable without being polled",
     raise_ns: 0,
     clear_ns: 2_000_000_000,
-    cure: "Find the task that blocks its worker: a task in the LIFO slot of a blocked worker \
+    fix: "Find the task that blocks its worker: a task in the LIFO slot of a blocked worker \
            cannot be stolen. If all workers are busy with short polls, the runtime has more work \
            than CPU: limit what is spawned, for example with a tokio::sync::Semaphore.",
     needs: &[FieldId::Scheduled],
@@ -64,10 +64,10 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         format!(", although worker {} is only {} busy", worker.index, whole_percent(busy))
     });
     let held = look.held();
-    let cure = match (&held, &free) {
+    let fix = match (&held, &free) {
         (Some(_), _) => BLOCKED,
         (None, None) if least_busy.is_some() => OVERLOADED,
-        (None, _) => RULE.cure,
+        (None, _) => RULE.fix,
     };
     let held = held.map(|(index, task)| format!("; {} blocks worker {index}", look.name(task)));
     let sentence = format!(
@@ -80,7 +80,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         first_seen_ns: group.task.since_ns,
         affected,
         affected_tasks,
-        cure,
+        fix,
         ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
     }
 }
@@ -113,8 +113,8 @@ mod tests {
             "conn-1 has been runnable for 1.50s without being polled, although worker 0 is only 0% \
              busy; hog-1 blocks worker 0"
         );
-        assert_eq!(found[0].cure, BLOCKED);
-        assert_eq!(of("starvation", [waits(0)])[0].cure, RULE.cure);
+        assert_eq!(found[0].fix, BLOCKED);
+        assert_eq!(of("starvation", [waits(0)])[0].fix, RULE.fix);
     }
 
     #[test]

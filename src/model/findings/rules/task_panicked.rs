@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     // A panic is over in no time: what it left behind is worth a minute.
     clear_ns: 60_000_000_000,
-    cure: "Await its JoinHandle and handle the JoinError: it contains the panic.",
+    fix: "Await its JoinHandle and handle the JoinError: it contains the panic.",
     needs: &[FieldId::Panics],
     covers: &[],
     implies: &[],

@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "busy share above that of the idlest worker, in percentage points",
     raise_ns: 3_000_000_000,
     clear_ns: 3_000_000_000,
-    cure: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
+    fix: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
            no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
     needs: &[FieldId::Workers, FieldId::LocalQueue],
     covers: &[],

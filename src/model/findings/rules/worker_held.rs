@@ -2,7 +2,7 @@
 
 use crate::model::findings::{
     Finding, FindingSubject, Look, RuleId, Severity,
-    fix::fix,
+    fix::fix_for,
     names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
     rule::{Check, Rule, RuleState, Unit},
@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     measure: "length of one poll",
     raise_ns: 0,
     clear_ns: 1_000_000_000,
-    cure: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
+    fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
            move it to tokio::task::spawn_blocking or a thread of its own.",
     needs: &[],
     covers: &[RuleId::LongPoll, RuleId::NeverYielded, RuleId::WorkerSaturated],
@@ -53,7 +53,7 @@ impl RuleState for WorkerHeld {
             evidence: poll.evidence.cloned(),
             affected: if poll.is_over() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.is_over() { 0 } else { affected_tasks },
-            cure: fix(poll.evidence, &RULE),
+            fix: fix_for(poll.evidence, &RULE),
             sentence_when_resolved: Some(past(look, poll)),
             ..RULE.task_candidate(
                 look.now(),
@@ -90,7 +90,7 @@ pub(in crate::model) fn of_long_poll(
         epoch: target.epoch,
         location: Some(meta.location.clone()),
         evidence: Some(evidence.clone()),
-        cure: fix(Some(evidence), &RULE),
+        fix: fix_for(Some(evidence), &RULE),
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.over,
@@ -222,8 +222,8 @@ mod tests {
         let moments: Vec<_> = moments.collect();
         for n in 1..=moments.len() {
             let finding = &of("worker-held", moments[..n].iter().cloned())[0];
-            assert_eq!(finding.cure, fix(finding.evidence.as_ref(), &RULE));
-            assert_eq!(finding.cure.contains("sleep"), n % 2 == 1, "{n}: {}", finding.cure);
+            assert_eq!(finding.fix, fix_for(finding.evidence.as_ref(), &RULE));
+            assert_eq!(finding.fix.contains("sleep"), n % 2 == 1, "{n}: {}", finding.fix);
         }
     }
 
@@ -239,7 +239,7 @@ mod tests {
             found.sentence,
             "writer blocked its thread for 400ms while its future was dropped"
         );
-        assert!(found.cure.starts_with("Do no slow work in a destructor"), "{}", found.cure);
+        assert!(found.fix.starts_with("Do no slow work in a destructor"), "{}", found.fix);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::findings::{
     Finding, Look, RuleId, Severity,
-    fix::fix,
+    fix::fix_for,
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
               minute before; without ten seconds of history, at least 10ms",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
-    cure: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
+    fix: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
            resources. If all of it must run there, use more workers, or limit how much work is \
            accepted at a time.",
     needs: &[FieldId::Workers],
@@ -148,12 +148,12 @@ fn candidate(
         text::whole_percent(share)
     );
     let (affected, affected_tasks) = look.affected_tasks();
-    let cure = fix(evidence.as_ref(), &RULE);
+    let fix = fix_for(evidence.as_ref(), &RULE);
     Finding {
         evidence,
         affected,
         affected_tasks,
-        cure,
+        fix,
         ..RULE.task_candidate(look.now(), task, percent, sentence)
     }
 }
@@ -377,7 +377,7 @@ mod tests {
             let samples = vec![Arc::new(sample)];
             run.moments.iter_mut().for_each(|moment| moment.samples = samples.clone());
             let found = run.found();
-            assert!(found[0].cure.contains(fix), "{cause}: {}", found[0].cure);
+            assert!(found[0].fix.contains(fix), "{cause}: {}", found[0].fix);
         }
     }
 

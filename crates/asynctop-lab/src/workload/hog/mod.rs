@@ -159,7 +159,7 @@ async fn round(means: &mut Means, orders: &Orders) -> Result<(), String> {
 }
 
 /// The computing that one round has to do. What counts is the time spent computing, so
-/// that the round of a cure is as much work as that of a disease.
+/// that the round of a fix is as much work as that of an anti-pattern.
 struct Round<'a> {
     orders: &'a Orders,
     computed: Duration,
