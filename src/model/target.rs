@@ -114,7 +114,7 @@ impl TargetModel {
         let long_ns = self.findings.thresholds.long_poll_ns();
         self.impact_table.advance(&target, last, &new_long_polls, long_ns);
         let thresholds = Arc::clone(&self.findings.thresholds);
-        self.findings.advance(&findings::Look {
+        self.findings.advance(&findings::RuleContext {
             target: &target,
             new_long_polls: &new_long_polls,
             rates: &self.rates,

@@ -12,7 +12,7 @@
 //! names.rs       the name of a task in a sentence
 //! census.rs      the number of tasks of each group
 //! growth.rs      detects numbers that keep growing
-//! look.rs        what a rule examines: the snapshot and what the model derived from it
+//! context.rs     what a rule examines: the snapshot and what the model derived from it
 //! polls.rs       running polls and those that have just ended
 //! rule.rs        what a rule is
 //! fix.rs         the fix for a long poll, by its cause
@@ -22,10 +22,10 @@
 //! ```
 
 mod census;
+mod context;
 mod finding;
 mod fix;
 mod growth;
-mod look;
 mod names;
 mod polls;
 mod rule;
@@ -45,7 +45,7 @@ pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;
 
 pub(super) use census::{GroupCount, census};
-pub(super) use look::Look;
+pub(super) use context::RuleContext;
 use rule_set::RuleSet;
 pub(super) use rules::of_long_poll;
 use store::FindingStore;
@@ -65,9 +65,9 @@ impl Findings {
     }
 
     /// Applies the rules to the next snapshot.
-    pub(super) fn advance(&mut self, look: &Look<'_>) {
-        let candidates = self.rules.candidates(look);
-        self.store.advance(look.now(), &self.thresholds, candidates);
+    pub(super) fn advance(&mut self, ctx: &RuleContext<'_>) {
+        let candidates = self.rules.candidates(ctx);
+        self.store.advance(ctx.now(), &self.thresholds, candidates);
     }
 
     /// Active findings, worst first.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::Look;
+use super::RuleContext;
 use crate::{
     snapshot::{LongPoll, PollKind, State, TaskStats},
     text::duration,
@@ -36,20 +36,20 @@ impl Poll<'_> {
     }
 
     /// How long the task has blocked its worker, in nanoseconds; 0 if it may block.
-    pub(super) fn net_ns(&self, look: &Look<'_>) -> u64 {
+    pub(super) fn net_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
             true => 0,
-            false => look.net_ns(self.length_ns, self.evidence).max(self.unsampled_ns(look)),
+            false => ctx.net_ns(self.length_ns, self.evidence).max(self.unsampled_ns(ctx)),
         }
     }
 
     /// The length of a poll that the watchdog should have sampled and has not: then the watchdog
     /// or the whole machine was busy. It counts if it is still running one snapshot later.
-    fn unsampled_ns(&self, look: &Look<'_>) -> u64 {
+    fn unsampled_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         let lately = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
         let sampled = self.evidence.filter(lately).is_some_and(|e| e.net_ns.is_some());
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
-        let was_due = look.before_ns.is_some_and(|at| at >= due_ns);
+        let was_due = ctx.before_ns.is_some_and(|at| at >= due_ns);
         if was_due && !sampled && !self.is_over() { self.length_ns } else { 0 }
     }
 
@@ -79,8 +79,8 @@ pub(super) struct CountedPolls(HashMap<u64, u64>);
 
 impl CountedPolls {
     /// Forgets tasks that are no longer listed.
-    pub(super) fn forget_ended_tasks(&mut self, look: &Look<'_>) {
-        self.0.retain(|key, _| look.task(*key).is_some());
+    pub(super) fn forget_ended_tasks(&mut self, ctx: &RuleContext<'_>) {
+        self.0.retain(|key, _| ctx.task(*key).is_some());
     }
 
     /// Counts a poll; `false` if it or a later poll of its task has been counted before.
@@ -96,17 +96,17 @@ impl CountedPolls {
 
 /// The running polls and, from a watchdog or a connection, those that ended since the previous
 /// snapshot; ordered by start.
-pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
-    let now = look.now();
-    let on_workers = look.target.workers.iter().filter_map(|worker| {
+pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
+    let now = ctx.now();
+    let on_workers = ctx.target.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;
         let length_ns = now.saturating_sub(current.since_ns);
-        let task = look.task(current.key)?;
+        let task = ctx.task(current.key)?;
         Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
     });
     let mut running: Vec<_> = on_workers.collect();
     // Threads that are not workers, and sources that report no workers.
-    for task in &look.target.tasks {
+    for task in &ctx.target.tasks {
         let kind = match task.state {
             State::Polling => PollKind::Poll,
             State::Dropping => PollKind::Drop,
@@ -124,12 +124,12 @@ pub(super) fn polls<'a>(look: &'a Look<'a>) -> Vec<Poll<'a>> {
             worker,
             began_ns,
             length_ns,
-            evidence: look.evidence(task.key, began_ns),
+            evidence: ctx.evidence(task.key, began_ns),
         })
         .collect();
-    let over = look.new_long_polls.iter().filter(|poll| poll.over);
+    let over = ctx.new_long_polls.iter().filter(|poll| poll.over);
     polls.extend(over.filter_map(|evidence| {
-        let task = look.task(evidence.task)?;
+        let task = ctx.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
         let worker = evidence.worker;
         let kind = evidence.kind;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Finding, FindingSubject, Look, RuleId, Severity};
+use super::{Finding, FindingSubject, RuleContext, RuleId, Severity};
 use crate::{
     model::TaskRates,
     snapshot::{Description, FieldId, TargetId, TaskStats},
@@ -119,12 +119,12 @@ pub(super) enum Check {
     /// Examines each task by itself. The worst task of a group stands for its group.
     Tasks {
         /// The measure of a task, in the unit of the threshold; `None` if the rule does not apply.
-        measure: fn(&Look<'_>, &TaskStats, TaskRates) -> Option<u64>,
+        measure: fn(&RuleContext<'_>, &TaskStats, TaskRates) -> Option<u64>,
         /// Describes a group.
-        describe: fn(&Look<'_>, &AffectedGroup<'_>) -> Finding,
+        describe: fn(&RuleContext<'_>, &AffectedGroup<'_>) -> Finding,
     },
     /// Examines the snapshot as a whole.
-    Snapshot(fn(&Look<'_>) -> Vec<Finding>),
+    Snapshot(fn(&RuleContext<'_>) -> Vec<Finding>),
     /// Examines the snapshot as a whole, and keeps state from snapshot to snapshot.
     Stateful(fn() -> Box<dyn RuleState>),
 }
@@ -132,7 +132,7 @@ pub(super) enum Check {
 /// The state of a rule, one per model.
 pub(super) trait RuleState: fmt::Debug + Send + Sync + CloneState {
     /// Examines the next snapshot.
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding>;
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding>;
 }
 
 /// Lets a boxed [`RuleState`] be cloned.
@@ -168,9 +168,9 @@ pub(super) struct AffectedGroup<'a> {
 impl AffectedGroup<'_> {
     /// The name of the only task, or the group with the number of its tasks: `conn-7`,
     /// `12 tasks of conn`.
-    pub(super) fn subject(&self, look: &Look<'_>) -> String {
+    pub(super) fn subject(&self, ctx: &RuleContext<'_>) -> String {
         match self.tasks {
-            1 => look.name(self.task),
+            1 => ctx.name(self.task),
             n => format!("{n} tasks of {}", self.task.meta.group),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Finding, Look, RULES,
+    Finding, RULES, RuleContext,
     rule::{AffectedGroup, Check, Rule, RuleState},
 };
 
@@ -28,18 +28,18 @@ impl Default for RuleSet {
 
 impl RuleSet {
     /// The candidates of all rules that are on.
-    pub(super) fn candidates(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let mut candidates = of_tasks(look);
-        for rule in RULES.into_iter().filter(|rule| look.evaluates(rule)) {
+    pub(super) fn candidates(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        let mut candidates = of_tasks(ctx);
+        for rule in RULES.into_iter().filter(|rule| ctx.evaluates(rule)) {
             if let Check::Snapshot(check) = rule.check {
-                candidates.extend(check(look));
+                candidates.extend(check(ctx));
             }
         }
-        for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| look.evaluates(rule)) {
-            candidates.extend(state.check(look));
+        for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| ctx.evaluates(rule)) {
+            candidates.extend(state.check(ctx));
         }
         for candidate in &mut candidates {
-            (candidate.target, candidate.epoch) = (look.target.id, look.target.epoch);
+            (candidate.target, candidate.epoch) = (ctx.target.id, ctx.target.epoch);
         }
         candidates
     }
@@ -47,30 +47,30 @@ impl RuleSet {
 
 /// The candidates of the rules that examine single tasks. There may be a million tasks, so all
 /// rules share one pass.
-fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
+fn of_tasks(ctx: &RuleContext<'_>) -> Vec<Finding> {
     // The statistics of a target that has disconnected are not current.
-    if !look.target.connection.is_live() {
+    if !ctx.target.connection.is_live() {
         return Vec::new();
     }
     let rules: Vec<_> = RULES
         .into_iter()
         .filter_map(|rule| match rule.check {
             Check::Tasks { measure, describe } => {
-                Some((rule, look.threshold(rule.id), measure, describe))
+                Some((rule, ctx.threshold(rule.id), measure, describe))
             }
             Check::Snapshot(_) | Check::Stateful(_) => None,
         })
-        .filter(|(rule, ..)| look.evaluates(rule))
+        .filter(|(rule, ..)| ctx.evaluates(rule))
         .collect();
     let mut groups: HashMap<(usize, &str), AffectedGroup<'_>> = HashMap::new();
-    for (at, task) in look.target.tasks.iter().enumerate() {
-        let rates = look.rates.get(at).copied().unwrap_or_default();
+    for (at, task) in ctx.target.tasks.iter().enumerate() {
+        let rates = ctx.rates.get(at).copied().unwrap_or_default();
         for (nth, (_, threshold, measure, _)) in rules.iter().enumerate() {
-            let Some(measure) = measure(look, task, rates).filter(|measure| measure >= threshold)
+            let Some(measure) = measure(ctx, task, rates).filter(|measure| measure >= threshold)
             else {
                 continue;
             };
-            let is_new = look.before_ns.is_none_or(|before| task.since_ns > before);
+            let is_new = ctx.before_ns.is_none_or(|before| task.since_ns > before);
             let group = groups.entry((nth, &task.meta.group)).or_insert(AffectedGroup {
                 task,
                 measure,
@@ -95,7 +95,7 @@ fn of_tasks(look: &Look<'_>) -> Vec<Finding> {
         .into_iter()
         .map(|((nth, ..), group)| {
             let (.., describe) = rules[nth];
-            describe(look, &group)
+            describe(ctx, &group)
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Closures wait for a thread of the blocking pool, and there is none to come.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -27,10 +27,10 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
-    let runtime = &look.target.runtime;
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let runtime = &ctx.target.runtime;
     let (queue, threads) = (runtime.blocking_queue, runtime.blocking_threads);
-    if runtime.idle_blocking_threads > 0 || threads == 0 || queue < look.threshold(RULE.id) {
+    if runtime.idle_blocking_threads > 0 || threads == 0 || queue < ctx.threshold(RULE.id) {
         return Vec::new();
     }
     let are = if queue == 1 { "is" } else { "are" };
@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     };
     let sentence =
         format!("{} {are} queued for the blocking pool: {busy}", plural(queue, "closure"));
-    vec![RULE.candidate(look.now(), FindingSubject::BlockingPool, queue, sentence)]
+    vec![RULE.candidate(ctx.now(), FindingSubject::BlockingPool, queue, sentence)]
 }
 
 #[cfg(test)]

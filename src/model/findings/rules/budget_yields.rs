@@ -1,7 +1,7 @@
 //! Tokio takes the worker from tasks whose budget is used up, again and again.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -24,20 +24,20 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let yields = |snapshot: &crate::snapshot::Target| snapshot.runtime.budget_forced_yields;
-    let (Some(before), Some(seconds)) = (look.base.map(yields), look.span()) else {
+    let (Some(before), Some(seconds)) = (ctx.base.map(yields), ctx.span()) else {
         return Vec::new();
     };
-    let rate = (yields(look.target).saturating_sub(before) as f64 / seconds).round() as u64;
-    if rate < look.threshold(RULE.id) {
+    let rate = (yields(ctx.target).saturating_sub(before) as f64 / seconds).round() as u64;
+    if rate < ctx.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(
         "tasks use up their budget {rate} times per second and are forced to yield: their input is \
          always ready"
     );
-    vec![RULE.candidate(look.now(), FindingSubject::Runtime, rate, sentence)]
+    vec![RULE.candidate(ctx.now(), FindingSubject::Runtime, rate, sentence)]
 }
 
 #[cfg(test)]

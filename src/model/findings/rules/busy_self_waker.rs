@@ -8,7 +8,7 @@
 //! another thread.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::snapshot::{FieldId, Target, TaskStats};
@@ -39,8 +39,8 @@ const VAIN_S: f64 = 5e-6;
 /// Where no wake is seen to be its own, it takes so many times as many polls.
 const UNSEEN: f64 = 4.0;
 
-fn measure(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
-    let threshold = look.threshold(RULE.id) as f64;
+fn measure(ctx: &RuleContext<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
+    let threshold = ctx.threshold(RULE.id) as f64;
     if rates.polls < threshold || rates.busy > rates.polls * SHORT_S || task.state.is_done() {
         return None;
     }
@@ -49,7 +49,7 @@ fn measure(look: &Look<'_>, task: &TaskStats, rates: TaskRates) -> Option<u64> {
         false => {
             let vain = rates.busy <= rates.polls * VAIN_S;
             vain && rates.polls >= threshold * UNSEEN
-                && wakers_elsewhere(look, rates) < rates.polls / 2.0
+                && wakers_elsewhere(ctx, rates) < rates.polls / 2.0
         }
     };
     spins.then_some(rates.polls as u64)
@@ -61,19 +61,19 @@ fn own_wakes(rates: TaskRates) -> f64 {
 }
 
 /// How often in a second somebody else could have woken it.
-fn wakers_elsewhere(look: &Look<'_>, rates: TaskRates) -> f64 {
-    let polls: f64 = look.rates.iter().map(|rates| rates.polls).sum();
+fn wakers_elsewhere(ctx: &RuleContext<'_>, rates: TaskRates) -> f64 {
+    let polls: f64 = ctx.rates.iter().map(|rates| rates.polls).sum();
     let remote = |snapshot: &Target| snapshot.runtime.remote_schedules;
-    let now = remote(look.target);
-    let remote = look.base.map(remote).zip(look.span());
+    let now = remote(ctx.target);
+    let remote = ctx.base.map(remote).zip(ctx.span());
     let remote = remote.map_or(0.0, |(before, s)| now.saturating_sub(before) as f64 / s);
     polls - rates.polls + remote
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     let task = group.task;
-    let at = look.target.tasks.binary_search_by_key(&task.key, |task| task.key);
-    let rates = at.ok().and_then(|at| look.rates.get(at)).copied().unwrap_or_default();
+    let at = ctx.target.tasks.binary_search_by_key(&task.key, |task| task.key);
+    let rates = at.ok().and_then(|at| ctx.rates.get(at)).copied().unwrap_or_default();
     let mean = duration((rates.busy / rates.polls.max(1.0) * 1e9) as u64);
     let how = match own_wakes(rates) >= 0.5 {
         true => "and wakes itself each time",
@@ -82,10 +82,10 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     let polling = if task.state == State::Idle { "" } else { " without a pause" };
     let sentence = format!(
         "{} is polled {} times per second for {mean} each{polling}, {how}",
-        look.name(task),
+        ctx.name(task),
         group.measure
     );
-    RULE.task_candidate(look.now(), task, group.measure, sentence)
+    RULE.task_candidate(ctx.now(), task, group.measure, sentence)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use crate::{model::TaskRates, text::bytes};
 use crate::{
     model::findings::{
-        Finding, Look, RuleId, Severity,
+        Finding, RuleContext, RuleId, Severity,
         rule::{AffectedGroup, Check, Rule, Unit},
     },
     snapshot::TaskStats,
@@ -32,20 +32,20 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Tasks { measure, describe },
 };
 
-fn measure(_: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(_: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     let size = bytes(group.measure);
     let sentence = match group.tasks {
-        1 => format!("the future of {} is {size} large", look.name(group.task)),
+        1 => format!("the future of {} is {size} large", ctx.name(group.task)),
         n => {
             let all = bytes(group.measure.saturating_mul(n as u64));
-            format!("the futures of {} are up to {size} each, {all} in total", group.subject(look))
+            format!("the futures of {} are up to {size} each, {all} in total", group.subject(ctx))
         }
     };
-    RULE.task_candidate(look.now(), group.task, group.measure, sentence)
+    RULE.task_candidate(ctx.now(), group.task, group.measure, sentence)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     growth::Growth,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -43,11 +43,11 @@ struct Leak {
 }
 
 impl RuleState for Leak {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let now = look.now();
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        let now = ctx.now();
         let followed = &mut self.followed;
         let mut candidates = Vec::new();
-        let seen = look.groups.iter().filter(|group| group.living > 0);
+        let seen = ctx.groups.iter().filter(|group| group.living > 0);
         if !followed.is_empty() {
             let names: HashSet<_> = seen.clone().map(|group| group.name).collect();
             followed.retain(|name, _| names.contains(name));
@@ -61,7 +61,7 @@ impl RuleState for Leak {
             };
             growth.push(now, group.living);
             let Some(growing) =
-                growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))
+                growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
             else {
                 continue;
             };
@@ -76,7 +76,7 @@ impl RuleState for Leak {
             );
             candidates.push(Finding {
                 first_seen_ns: growing.since_ns,
-                ..RULE.task_candidate(look.now(), group.youngest, growing.by(), sentence)
+                ..RULE.task_candidate(ctx.now(), group.youngest, growing.by(), sentence)
             });
         }
         candidates

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     fix::fix_for,
     polls::{CountedPolls, Poll, polls},
     rule::{Check, Rule, RuleState, Unit},
@@ -43,27 +43,27 @@ struct LongPoll {
 }
 
 impl RuleState for LongPoll {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let now = look.now();
-        self.counted.forget_ended_tasks(look);
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        let now = ctx.now();
+        self.counted.forget_ended_tasks(ctx);
         self.latest.retain(|_, began| now.saturating_sub(*began) < AGAIN_NS);
         // Longer polls are reported by worker-held.
-        let held = look.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
-        let lengths = look.threshold(RULE.id)..held;
-        let polls = polls(look);
+        let held = ctx.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
+        let lengths = ctx.threshold(RULE.id)..held;
+        let polls = polls(ctx);
         let mut candidates = Vec::new();
-        for poll in polls.iter().filter(|poll| lengths.contains(&poll.net_ns(look))) {
-            if self.is_second_or_twice_as_long(look, poll) {
+        for poll in polls.iter().filter(|poll| lengths.contains(&poll.net_ns(ctx))) {
+            if self.is_second_or_twice_as_long(ctx, poll) {
                 candidates.push(Finding {
                     first_seen_ns: poll.began_ns,
                     count: u64::from(self.counted.insert(poll)),
                     evidence: poll.evidence.cloned(),
                     fix: fix_for(poll.evidence, &RULE),
                     ..RULE.task_candidate(
-                        look.now(),
+                        ctx.now(),
                         poll.task,
-                        poll.net_ns(look),
-                        sentence(look, poll),
+                        poll.net_ns(ctx),
+                        sentence(ctx, poll),
                     )
                 });
             }
@@ -73,21 +73,21 @@ impl RuleState for LongPoll {
 }
 
 impl LongPoll {
-    fn is_second_or_twice_as_long(&mut self, look: &Look<'_>, poll: &Poll<'_>) -> bool {
-        let twice = 2 * look.thresholds.get(RULE.id).unwrap_or_default();
+    fn is_second_or_twice_as_long(&mut self, ctx: &RuleContext<'_>, poll: &Poll<'_>) -> bool {
+        let twice = 2 * ctx.thresholds.get(RULE.id).unwrap_or_default();
         let before = self.latest.insert(poll.task.meta.group.clone(), poll.began_ns);
         // A running poll is in several snapshots.
-        poll.net_ns(look) >= twice || before.is_some_and(|began| began != poll.began_ns)
+        poll.net_ns(ctx) >= twice || before.is_some_and(|began| began != poll.began_ns)
     }
 }
 
-fn sentence(look: &Look<'_>, poll: &Poll<'_>) -> String {
+fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>) -> String {
     let length = poll.length();
     let what = match poll.kind {
         PollKind::Poll => "a poll",
         PollKind::Drop => "the drop of the future",
     };
-    format!("{what} of {} took {length}{}", look.name(poll.task), poll.cause())
+    format!("{what} of {} took {length}{}", ctx.name(poll.task), poll.cause())
 }
 
 #[cfg(test)]

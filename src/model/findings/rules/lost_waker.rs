@@ -1,7 +1,7 @@
 //! Idle, and nobody is left who could wake it.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::snapshot::{FieldId, TaskKind, TaskStats};
@@ -25,13 +25,13 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Tasks { measure, describe },
 };
 
-fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers == Some(0);
-    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(look.now()))
+    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(ctx.now()))
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (who, idle) = (group.subject(look), duration(group.measure));
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
+    let (who, idle) = (group.subject(ctx), duration(group.measure));
     let sentence = match group.tasks {
         1 => {
             format!("{who} has been idle for {idle} and has no waker left: it will never run again")
@@ -43,7 +43,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     };
     Finding {
         first_seen_ns: group.task.since_ns,
-        ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
+        ..RULE.task_candidate(ctx.now(), group.task, group.measure, sentence)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The machine gives the workers too little CPU: no task is the cause.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -32,10 +32,10 @@ const THROTTLED: &str = "Raise the CPU quota of the container, or use no more wo
 const STOLEN: &str = "The hypervisor gives the CPUs to other virtual machines: use dedicated CPUs \
                       or another host. This time is deducted from long polls.";
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
-    let Some(machine) = look.machine else { return Vec::new() };
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let Some(machine) = ctx.machine else { return Vec::new() };
     let largest = (machine.largest_share() * 100.0) as u64;
-    if largest < look.threshold(RULE.id) {
+    if largest < ctx.threshold(RULE.id) {
         return Vec::new();
     }
     let span = duration(machine.span_ns);
@@ -61,7 +61,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
     let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
-    let finding = RULE.candidate(look.now(), FindingSubject::Machine, largest, parts.join("; "));
+    let finding = RULE.candidate(ctx.now(), FindingSubject::Machine, largest, parts.join("; "));
     vec![Finding { fix, ..finding }]
 }
 

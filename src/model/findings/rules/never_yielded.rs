@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     fix::fix_for,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
@@ -31,29 +31,29 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Tasks { measure, describe },
 };
 
-fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let whole = task.state == State::Polling || task.state.is_done();
     let only = task.polls == 1 && whole && !task.meta.kind.may_block();
     // One that has ended stays in the table for a while; that is no news.
-    let is_old = task.state.is_done() && look.before_ns.is_some_and(|at| task.since_ns <= at);
+    let is_old = task.state.is_done() && ctx.before_ns.is_some_and(|at| task.since_ns <= at);
     if !only || is_old {
         return None;
     }
-    let evidence = evidence_of(look, task);
+    let evidence = evidence_of(ctx, task);
     // The record of a poll that is over is there once; what it said stands.
     let is_over = task.state.is_done() && evidence.is_none();
-    Some(if is_over { task.busy_ns } else { look.net_ns(task.busy_ns, evidence) })
+    Some(if is_over { task.busy_ns } else { ctx.net_ns(task.busy_ns, evidence) })
 }
 
 /// The watchdog's evidence of the only poll of a task.
-fn evidence_of<'a>(look: &'a Look<'_>, task: &TaskStats) -> Option<&'a Arc<LongPoll>> {
+fn evidence_of<'a>(ctx: &'a RuleContext<'_>, task: &TaskStats) -> Option<&'a Arc<LongPoll>> {
     let of_task = |e: &&Arc<LongPoll>| e.task == task.key && e.kind == PollKind::Poll;
-    look.target.long_polls.iter().find(of_task)
+    ctx.target.long_polls.iter().find(of_task)
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     let (task, length) = (group.task, duration(group.measure));
-    let name = look.name(task);
+    let name = ctx.name(task);
     let ran = match task.state {
         State::Polling => format!("{name} has been in its first poll for {length}"),
         _ => format!("{name} spent {length} in its only poll"),
@@ -62,13 +62,13 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
         1 => String::new(),
         n => format!(" ({} more of {} do the same)", n - 1, task.meta.group),
     };
-    let evidence = evidence_of(look, task);
+    let evidence = evidence_of(ctx, task);
     let sentence = format!("{ran} and has never yielded{more}");
     Finding {
-        first_seen_ns: look.now().saturating_sub(task.lifetime_ns),
+        first_seen_ns: ctx.now().saturating_sub(task.lifetime_ns),
         evidence: evidence.cloned(),
         fix: fix_for(evidence, &RULE),
-        ..RULE.task_candidate(look.now(), task, group.measure, sentence)
+        ..RULE.task_candidate(ctx.now(), task, group.measure, sentence)
     }
 }
 

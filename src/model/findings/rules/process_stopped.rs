@@ -1,7 +1,7 @@
 //! The whole process was stopped from outside: that time counts for no task.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -26,9 +26,9 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
-    let Some(machine) = &look.target.machine else { return Vec::new() };
-    let Some(before_ns) = look.before_ns else { return Vec::new() };
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let Some(machine) = &ctx.target.machine else { return Vec::new() };
+    let Some(before_ns) = ctx.before_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
     let candidate = longest.map(|stop| {
@@ -40,7 +40,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         Finding {
             first_seen_ns: stop.from_ns,
             count: new().count() as u64,
-            ..RULE.candidate(look.now(), FindingSubject::Machine, length_ns, sentence)
+            ..RULE.candidate(ctx.now(), FindingSubject::Machine, length_ns, sentence)
         }
     });
     candidate.into_iter().collect()

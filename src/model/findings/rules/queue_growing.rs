@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     growth::Growth,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -47,16 +47,16 @@ struct QueueGrowing {
 }
 
 impl RuleState for QueueGrowing {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let mut candidates = queues(look, &mut self.reported);
-        candidates.extend(runnable(look, &mut self.runnable));
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        let mut candidates = queues(ctx, &mut self.reported);
+        candidates.extend(runnable(ctx, &mut self.runnable));
         candidates
     }
 }
 
 /// The length of a channel cannot be seen from outside; workloads of the lab report it.
-fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Finding> {
-    let lab = look.target.lab.iter();
+fn queues(ctx: &RuleContext<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Finding> {
+    let lab = ctx.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let told = workloads.filter_map(|workload| {
         let queue = workload.gauges.iter().find(|gauge| &*gauge.name == "queue")?;
@@ -66,9 +66,9 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Find
     let mut candidates = Vec::new();
     for (name, length) in told {
         let known = followed.entry(name.clone());
-        let growth = known.or_insert_with(|| Growth::new(look.now(), length));
-        growth.push(look.now(), length);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))
+        let growth = known.or_insert_with(|| Growth::new(ctx.now(), length));
+        growth.push(ctx.now(), length);
+        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
         else {
             continue;
         };
@@ -76,34 +76,34 @@ fn queues(look: &Look<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Find
             "the queue of {name} keeps growing: {} items, {} more than {} ago",
             count(growing.to),
             count(growing.by()),
-            duration(look.now().saturating_sub(growing.since_ns)),
+            duration(ctx.now().saturating_sub(growing.since_ns)),
         );
         let candidate =
-            RULE.candidate(look.now(), FindingSubject::Group(name.clone()), growing.by(), sentence);
+            RULE.candidate(ctx.now(), FindingSubject::Group(name.clone()), growing.by(), sentence);
         candidates.push(Finding { first_seen_ns: growing.since_ns, fix: CHANNEL, ..candidate });
     }
     candidates
 }
 
-fn runnable(look: &Look<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
+fn runnable(ctx: &RuleContext<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
     // Behind a hog on each worker everybody waits; that is the hog's finding.
-    if look.all_held() {
+    if ctx.all_held() {
         *followed = None;
         return None;
     }
-    let ready = look.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
-    let waiting = (ready as u64).max(look.target.runtime.global_queue);
-    let growth = followed.get_or_insert_with(|| Growth::new(look.now(), waiting));
-    growth.push(look.now(), waiting);
-    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= look.threshold(RULE.id))?;
+    let ready = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
+    let waiting = (ready as u64).max(ctx.target.runtime.global_queue);
+    let growth = followed.get_or_insert_with(|| Growth::new(ctx.now(), waiting));
+    growth.push(ctx.now(), waiting);
+    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))?;
     let sentence = format!(
         "more and more tasks are runnable: {}, {} more than {} ago",
         count(growing.to),
         count(growing.by()),
-        duration(look.now().saturating_sub(growing.since_ns)),
+        duration(ctx.now().saturating_sub(growing.since_ns)),
     );
-    let (affected, affected_tasks) = look.affected_tasks();
-    let candidate = RULE.candidate(look.now(), FindingSubject::Runtime, growing.by(), sentence);
+    let (affected, affected_tasks) = ctx.affected_tasks();
+    let candidate = RULE.candidate(ctx.now(), FindingSubject::Runtime, growing.by(), sentence);
     Some(Finding { first_seen_ns: growing.since_ns, affected, affected_tasks, ..candidate })
 }
 

@@ -1,7 +1,7 @@
 //! Tasks are spawned in such numbers that spawning itself is the work.
 
 use crate::model::findings::{
-    Finding, GroupCount, Look, RuleId, Severity,
+    Finding, GroupCount, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::text::duration;
@@ -25,11 +25,11 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
-    let Some(seconds) = look.span() else { return Vec::new() };
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let Some(seconds) = ctx.span() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
-    let threshold = look.threshold(RULE.id);
-    let storms = look.groups.iter().filter(|group| rate(group.spawned) >= threshold);
+    let threshold = ctx.threshold(RULE.id);
+    let storms = ctx.groups.iter().filter(|group| rate(group.spawned) >= threshold);
     let candidate = |group: &GroupCount<'_>| {
         let (name, rate) = (group.name, rate(group.spawned));
         let sentence = format!(
@@ -38,7 +38,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
             group.living,
             duration(group.youngest.max_poll_ns)
         );
-        RULE.task_candidate(look.now(), group.youngest, rate, sentence)
+        RULE.task_candidate(ctx.now(), group.youngest, rate, sentence)
     };
     storms.map(candidate).collect()
 }

@@ -1,7 +1,7 @@
 //! Ready, and not polled: there are workers, but none comes to this task.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
@@ -37,21 +37,21 @@ const OVERLOADED: &str = "The runtime has more work than CPU: limit what is spaw
                           with a tokio::sync::Semaphore, or use more workers if there are idle \
                           CPUs.";
 
-fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    if task.state != State::Scheduled || look.all_held() {
+fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+    if task.state != State::Scheduled || ctx.all_held() {
         return None;
     }
     // Workers without a CPU poll nothing. Behind a long poll, tasks starve on any machine.
-    if look.is_machine_overloaded() && look.held().is_none() {
+    if ctx.is_machine_overloaded() && ctx.held().is_none() {
         return None;
     }
     // Until then the long polls were the reason.
-    let since_held_ns = look.now().saturating_sub(look.all_held_until_ns());
-    Some(task.lasts_ns(look.now()).min(since_held_ns))
+    let since_held_ns = ctx.now().saturating_sub(ctx.all_held_until_ns());
+    Some(task.lasts_ns(ctx.now()).min(since_held_ns))
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (name, wait) = (look.name(group.task), duration(group.measure));
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
+    let (name, wait) = (ctx.name(group.task), duration(group.measure));
     let runnable = match group.tasks {
         1 => format!("{name} has been runnable for {wait}"),
         n => {
@@ -59,29 +59,29 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
             format!("{name} and {others} have been runnable for up to {wait}")
         }
     };
-    let least_busy = look.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let least_busy = ctx.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
     let free = least_busy.filter(|(_, busy)| *busy < 0.5).map(|(worker, busy)| {
         format!(", although worker {} is only {} busy", worker.index, whole_percent(busy))
     });
-    let held = look.held();
+    let held = ctx.held();
     let fix = match (&held, &free) {
         (Some(_), _) => BLOCKED,
         (None, None) if least_busy.is_some() => OVERLOADED,
         (None, _) => RULE.fix,
     };
-    let held = held.map(|(index, task)| format!("; {} blocks worker {index}", look.name(task)));
+    let held = held.map(|(index, task)| format!("; {} blocks worker {index}", ctx.name(task)));
     let sentence = format!(
         "{runnable} without being polled{}{}",
         free.unwrap_or_default(),
         held.unwrap_or_default()
     );
-    let (affected, affected_tasks) = look.affected_tasks();
+    let (affected, affected_tasks) = ctx.affected_tasks();
     Finding {
         first_seen_ns: group.task.since_ns,
         affected,
         affected_tasks,
         fix,
-        ..RULE.task_candidate(look.now(), group.task, group.measure, sentence)
+        ..RULE.task_candidate(ctx.now(), group.task, group.measure, sentence)
     }
 }
 

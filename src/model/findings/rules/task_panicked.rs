@@ -1,7 +1,7 @@
 //! A task's poll panicked. Tokio catches that, and often nobody hears of it.
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::snapshot::{FieldId, TaskStats};
@@ -25,13 +25,13 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Tasks { measure, describe },
 };
 
-fn measure(look: &Look<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
+fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     // The measure is the number of tasks, which is known in `describe`.
-    (task.state == State::Panicked).then(|| look.threshold(RULE.id))
+    (task.state == State::Panicked).then(|| ctx.threshold(RULE.id))
 }
 
-fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (task, name) = (group.task, look.name(group.task));
+fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
+    let (task, name) = (group.task, ctx.name(group.task));
     let sentence = match group.tasks {
         1 => format!("{name} panicked in poll {}", task.polls),
         n => format!(
@@ -44,7 +44,7 @@ fn describe(look: &Look<'_>, group: &AffectedGroup<'_>) -> Finding {
     Finding {
         first_seen_ns: task.since_ns,
         count: group.new,
-        ..RULE.task_candidate(look.now(), task, group.tasks as u64, sentence)
+        ..RULE.task_candidate(ctx.now(), task, group.tasks as u64, sentence)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One worker has all the work, and the others do not take it.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
 use crate::snapshot::FieldId;
@@ -30,17 +30,17 @@ const QUEUE: u64 = 4;
 /// A worker below this has nothing to do.
 const IDLE: f64 = 0.3;
 
-fn check(look: &Look<'_>) -> Vec<Finding> {
-    let busiest = look.busy_shares().max_by(|(_, a), (_, b)| a.total_cmp(b));
-    let idlest = look.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let busiest = ctx.busy_shares().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let idlest = ctx.busy_shares().min_by(|(_, a), (_, b)| a.total_cmp(b));
     let (Some((busiest, most)), Some((idlest, least))) = (busiest, idlest) else {
         return Vec::new();
     };
     let points = ((most - least).max(0.0) * 100.0).round() as u64;
     let queue = busiest.local_queue;
     // One poll that holds a worker is another rule's.
-    let held = look.held().is_some();
-    if held || queue < QUEUE || least > IDLE || points < look.threshold(RULE.id) {
+    let held = ctx.held().is_some();
+    if held || queue < QUEUE || least > IDLE || points < ctx.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(
@@ -50,7 +50,7 @@ fn check(look: &Look<'_>) -> Vec<Finding> {
         idlest.index,
         whole_percent(least),
     );
-    vec![RULE.candidate(look.now(), FindingSubject::Runtime, points, sentence)]
+    vec![RULE.candidate(ctx.now(), FindingSubject::Runtime, points, sentence)]
 }
 
 #[cfg(test)]

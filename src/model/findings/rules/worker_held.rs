@@ -1,7 +1,7 @@
 //! A worker is in one poll for long: nobody else gets it meanwhile.
 
 use crate::model::findings::{
-    Finding, FindingSubject, Look, RuleId, Severity,
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
     fix::fix_for,
     names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
@@ -38,15 +38,15 @@ struct WorkerHeld {
 }
 
 impl RuleState for WorkerHeld {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        self.counted.forget_ended_tasks(look);
-        let threshold = look.threshold(RULE.id);
-        let polls = polls(look);
-        let held: Vec<_> = polls.iter().filter(|poll| poll.net_ns(look) >= threshold).collect();
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        self.counted.forget_ended_tasks(ctx);
+        let threshold = ctx.threshold(RULE.id);
+        let polls = polls(ctx);
+        let held: Vec<_> = polls.iter().filter(|poll| poll.net_ns(ctx) >= threshold).collect();
         if held.is_empty() {
             return Vec::new();
         }
-        let (affected, affected_tasks) = look.affected_tasks();
+        let (affected, affected_tasks) = ctx.affected_tasks();
         let mut candidate = |poll: &&Poll<'_>| Finding {
             first_seen_ns: poll.began_ns,
             count: u64::from(self.counted.insert(poll)),
@@ -54,12 +54,12 @@ impl RuleState for WorkerHeld {
             affected: if poll.is_over() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.is_over() { 0 } else { affected_tasks },
             fix: fix_for(poll.evidence, &RULE),
-            sentence_when_resolved: Some(past(look, poll)),
+            sentence_when_resolved: Some(past(ctx, poll)),
             ..RULE.task_candidate(
-                look.now(),
+                ctx.now(),
                 poll.task,
-                poll.net_ns(look),
-                sentence(look, poll, affected_tasks),
+                poll.net_ns(ctx),
+                sentence(ctx, poll, affected_tasks),
             )
         };
         held.iter().map(&mut candidate).collect()
@@ -98,9 +98,9 @@ pub(in crate::model) fn of_long_poll(
     })
 }
 
-fn sentence(look: &Look<'_>, poll: &Poll<'_>, runnable: usize) -> String {
+fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, runnable: usize) -> String {
     if poll.is_over() {
-        return past(look, poll);
+        return past(ctx, poll);
     }
     let runnable = match runnable {
         0 => "no task delayed".to_owned(),
@@ -109,17 +109,17 @@ fn sentence(look: &Look<'_>, poll: &Poll<'_>, runnable: usize) -> String {
     };
     // The only worker is also the one that asks for timers and sockets: tasks that wait
     // for these are not even woken.
-    let alone = match look.target.workers.len() {
+    let alone = match ctx.target.workers.len() {
         1 => ", timers and sockets are not served",
-        _ if look.slowdown.standstill_since_ns.is_some() => ", no work done",
+        _ if ctx.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
     };
-    format!("{} has {}; {runnable}{alone}", look.name(poll.task), held(poll))
+    format!("{} has {}; {runnable}{alone}", ctx.name(poll.task), held(poll))
 }
 
 /// The sentence once the poll has ended: then it delays no task.
-fn past(look: &Look<'_>, poll: &Poll<'_>) -> String {
-    format!("{} {}", look.name(poll.task), held(poll))
+fn past(ctx: &RuleContext<'_>, poll: &Poll<'_>) -> String {
+    format!("{} {}", ctx.name(poll.task), held(poll))
 }
 
 fn held(poll: &Poll<'_>) -> String {

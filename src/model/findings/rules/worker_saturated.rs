@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::model::findings::{
-    Finding, Look, RuleId, Severity,
+    Finding, RuleContext, RuleId, Severity,
     fix::fix_for,
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -74,23 +74,23 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(look: &Look<'_>) -> Totals {
+    fn of(ctx: &RuleContext<'_>) -> Totals {
         let totals = |worker: &WorkerStats| {
             let busy_ns = worker.poll_ns.max(worker.busy_ns);
             (busy_ns, worker.run_delay_ns.unwrap_or(0))
         };
-        let workers = look.target.workers.iter().map(totals).collect();
-        Totals { taken_ns: look.now(), workers }
+        let workers = ctx.target.workers.iter().map(totals).collect();
+        Totals { taken_ns: ctx.now(), workers }
     }
 }
 
 impl RuleState for WorkerSaturated {
-    fn check(&mut self, look: &Look<'_>) -> Vec<Finding> {
-        let busiest = self.busiest(look);
-        let lacking = look.machine.map_or(0.0, |machine| machine.largest_share());
+    fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        let busiest = self.busiest(ctx);
+        let lacking = ctx.machine.map_or(0.0, |machine| machine.largest_share());
         let delay =
-            look.scheduling_delay.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
-        if look.is_machine_overloaded() {
+            ctx.scheduling_delay.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
+        if ctx.is_machine_overloaded() {
             // The tasks are not the cause of the current delays.
             self.frozen = None;
             self.groups.clear();
@@ -103,25 +103,25 @@ impl RuleState for WorkerSaturated {
         });
         let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
         let percent = (share * 100.0) as u64;
-        let threshold = look.threshold(RULE.id);
+        let threshold = ctx.threshold(RULE.id);
         // Slightly below the threshold the reference stays the one from before the condition.
         if percent < threshold - threshold / 5 || delay < least {
             self.frozen = None;
             self.groups.clear();
-            self.remember(look.now(), delay);
+            self.remember(ctx.now(), delay);
             return Vec::new();
         }
         self.frozen = Some(reference);
-        let Some(group) = self.busiest_group(look) else { return Vec::new() };
+        let Some(group) = self.busiest_group(ctx) else { return Vec::new() };
         if percent < threshold {
             return Vec::new();
         }
-        vec![candidate(look, worker, percent, delay, reference, &group)]
+        vec![candidate(ctx, worker, percent, delay, reference, &group)]
     }
 }
 
 fn candidate(
-    look: &Look<'_>,
+    ctx: &RuleContext<'_>,
     worker: usize,
     percent: u64,
     delay: u64,
@@ -130,10 +130,10 @@ fn candidate(
 ) -> Finding {
     let BusyGroup { task, tasks, share } = *group;
     let subject = match tasks {
-        1 => look.name(task),
+        1 => ctx.name(task),
         n => format!("{n} tasks of {}", task.meta.group),
     };
-    let evidence = evidence(look, &task.meta.group);
+    let evidence = evidence(ctx, &task.meta.group);
     let place = match evidence.as_ref().and_then(|evidence| evidence.function()) {
         Some(function) => format!(" in {function}"),
         None => String::new(),
@@ -147,24 +147,24 @@ fn candidate(
          p99 sched delay {delay}",
         text::whole_percent(share)
     );
-    let (affected, affected_tasks) = look.affected_tasks();
+    let (affected, affected_tasks) = ctx.affected_tasks();
     let fix = fix_for(evidence.as_ref(), &RULE);
     Finding {
         evidence,
         affected,
         affected_tasks,
         fix,
-        ..RULE.task_candidate(look.now(), task, percent, sentence)
+        ..RULE.task_candidate(ctx.now(), task, percent, sentence)
     }
 }
 
 /// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
 /// or else the latest long poll with a stack.
-fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<LongPoll>> {
-    let samples = look.target.samples.iter().map(|sample| &**sample);
+fn evidence(ctx: &RuleContext<'_>, group: &str) -> Option<Arc<LongPoll>> {
+    let samples = ctx.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
         sample.stack.blame().is_some()
-            && look.task(sample.task).is_some_and(|task| &*task.meta.group == group)
+            && ctx.task(sample.task).is_some_and(|task| &*task.meta.group == group)
     });
     let samples: Vec<&StackSample> = samples.collect();
     let of_group = |entry: &&LongPollEntry| {
@@ -172,7 +172,7 @@ fn evidence(look: &Look<'_>, group: &str) -> Option<Arc<LongPoll>> {
             && entry.meta.as_ref().is_some_and(|meta| &*meta.group == group)
     };
     let long_poll =
-        || look.impact_table.entries().find(of_group).map(|entry| entry.evidence.clone());
+        || ctx.impact_table.entries().find(of_group).map(|entry| entry.evidence.clone());
     StackSample::evidence(&samples).map(Arc::new).or_else(long_poll)
 }
 
@@ -188,8 +188,8 @@ struct BusyGroup<'a> {
 impl WorkerSaturated {
     /// The busiest worker over the window and its busy share, net of run-queue delay and steal
     /// time; `None` until the window is full.
-    fn busiest(&mut self, look: &Look<'_>) -> Option<(usize, f64)> {
-        let now = Totals::of(look);
+    fn busiest(&mut self, ctx: &RuleContext<'_>) -> Option<(usize, f64)> {
+        let now = Totals::of(ctx);
         let begin = now.taken_ns.checked_sub(WINDOW_NS)?;
         if self.past.back().is_some_and(|last| last.workers.len() != now.workers.len()) {
             self.past.clear();
@@ -197,7 +197,7 @@ impl WorkerSaturated {
         while self.past.get(1).is_some_and(|next| next.taken_ns <= begin) {
             self.past.pop_front();
         }
-        let steal = look.machine.and_then(|machine| machine.steal).unwrap_or(0.0);
+        let steal = ctx.machine.and_then(|machine| machine.steal).unwrap_or(0.0);
         let first = self.past.front().filter(|first| first.taken_ns <= begin);
         let busiest = first.and_then(|first| {
             let span_ns = now.taken_ns.saturating_sub(first.taken_ns).max(1);
@@ -211,7 +211,7 @@ impl WorkerSaturated {
             shares.max_by(|(_, a), (_, b)| a.total_cmp(b))
         });
         self.past.push_back(now);
-        busiest.map(|(at, share)| (look.target.workers[at].index, share))
+        busiest.map(|(at, share)| (ctx.target.workers[at].index, share))
     }
 
     fn reference(&self) -> Option<u64> {
@@ -233,11 +233,11 @@ impl WorkerSaturated {
         self.history.retain(|(taken, _)| *taken >= oldest);
     }
 
-    fn busiest_group<'a>(&mut self, look: &Look<'a>) -> Option<BusyGroup<'a>> {
+    fn busiest_group<'a>(&mut self, ctx: &RuleContext<'a>) -> Option<BusyGroup<'a>> {
         /// Weight of the earlier shares.
         const KEPT: f64 = 0.75;
         self.groups.values_mut().for_each(|share| *share *= KEPT);
-        let tasks = look.target.tasks.iter().zip(look.rates);
+        let tasks = ctx.target.tasks.iter().zip(ctx.rates);
         // Closures of the blocking pool are on no worker.
         let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
         for (task, rates) in tasks.clone().filter(|(_, rates)| rates.busy > 0.0) {

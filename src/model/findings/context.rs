@@ -1,4 +1,4 @@
-//! The moment that rules look at.
+//! What rules examine.
 
 use std::{cell::OnceCell, sync::Arc};
 
@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 
 /// A moment: the snapshot, what the model made of it, and what was before.
 #[derive(Debug)]
-pub(in crate::model) struct Look<'a> {
+pub(in crate::model) struct RuleContext<'a> {
     pub target: &'a Target,
     /// Long polls that are new, or have changed, since the previous sample.
     pub new_long_polls: &'a [Arc<LongPoll>],
@@ -27,7 +27,7 @@ pub(in crate::model) struct Look<'a> {
     pub groups: &'a [GroupCount<'a>],
     /// What rates are taken against.
     pub base: Option<&'a Target>,
-    /// When the look before was, if there was one.
+    /// When the previous sample was taken, if there is one.
     pub before_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
     pub scheduling_delay: &'a SchedulingDelay,
@@ -42,7 +42,7 @@ pub(in crate::model) struct Look<'a> {
     pub all_held_until: OnceCell<u64>,
 }
 
-impl Look<'_> {
+impl RuleContext<'_> {
     pub(super) fn now(&self) -> u64 {
         self.target.taken_ns
     }
