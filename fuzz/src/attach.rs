@@ -7,7 +7,7 @@ use asynctop::{
     app::{App, Settings},
     model::{Model, Refresh},
     report::{Summary, csv, json, text},
-    source::attach::{Program, limits, picture},
+    source::attach::{Program, limits, sample_connected},
     view,
 };
 use prost::Message;
@@ -62,7 +62,7 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
     let mut app = App::new(Settings::default(), Duration::from_millis(250));
     let mut model = Model::default();
     for _ in 0..2 {
-        let target = picture(program, bytes.time());
+        let target = sample_connected(program, bytes.time());
         check(&target);
         let snapshot = target.into();
         model.advance(&snapshot);

@@ -1,4 +1,4 @@
-//! Samples every source on a thread of its own and assembles the samples into snapshots.
+//! Samples each source on its own thread and assembles the samples into snapshots.
 
 use std::{
     io,
@@ -16,20 +16,20 @@ use crate::{
     snapshot::{Command, Snapshot, Subscription, Target, TargetId},
 };
 
-/// Minimum time between two samples of a source, so that a key that repeats and changes the
-/// subscription does not load the system.
+/// Minimum time between two samples of a source, so that a held key that changes the subscription
+/// does not load the system.
 const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Sampling a source takes at most one part in this many of the time: with many tasks, samples are
-/// taken less often than the interval asks for.
-const MAX_LOAD: u32 = 20;
+/// Sampling a source takes at most 1/20 of the time: a slow source, such as one with many tasks,
+/// is sampled less often than the interval requests.
+const MAX_LOAD_DIVISOR: u32 = 20;
 
-/// How long a snapshot waits for sources that are sampled at the same time.
-const ASSEMBLY: Duration = Duration::from_millis(20);
+/// How long a snapshot waits for the samples of the other sources.
+const MAX_ASSEMBLY_TIME: Duration = Duration::from_millis(20);
 
 /// Takes samples at an interval until it is dropped.
 ///
-/// A slow source delays no other one: the snapshot then has the latest sample of it.
+/// A slow source does not delay the others: the snapshot contains its latest sample.
 ///
 /// ```no_run
 /// # use std::{sync::mpsc, time::Duration};
@@ -51,15 +51,15 @@ pub struct Collector {
 
 /// A handle to a running [`Collector`]. Its methods never block on a sample.
 #[derive(Clone)]
-pub struct CollectorHandle(Arc<Shared>);
+pub struct CollectorHandle(Arc<CollectorShared>);
 
-struct Shared {
+struct CollectorShared {
     state: Mutex<State>,
-    /// A sample may be due, or the collector ends.
+    /// Notified when a sample may be due and at the end.
     due: Condvar,
-    /// A sample was taken, or the collector ends.
+    /// Notified when a sample was taken and at the end.
     sampled: Condvar,
-    /// Those of the sources, in their order.
+    /// In the order of the sources.
     controls: Vec<Option<Arc<dyn Control>>>,
     requests: AtomicU64,
 }
@@ -68,31 +68,31 @@ struct Shared {
 struct State {
     interval: Duration,
     subscription: Subscription,
-    slots: Vec<Slot>,
+    sources: Vec<SourceState>,
     stop: bool,
 }
 
-/// The samples of a source.
+/// The samples of one source.
 #[derive(Clone, Debug)]
-struct Slot {
+struct SourceState {
     latest: Option<Arc<Target>>,
     /// `latest` is not part of a snapshot yet.
     is_new: bool,
-    /// The next sample is due before the interval is over.
+    /// A sample is requested before the end of the interval.
     is_requested: bool,
-    last: Option<Last>,
+    last_timing: Option<Timing>,
 }
 
-/// The last sample of a source.
+/// The start and duration of a sample.
 #[derive(Clone, Copy, Debug)]
-struct Last {
+struct Timing {
     began: Instant,
-    cost: Duration,
+    duration: Duration,
 }
 
 impl Collector {
-    /// Starts to sample `sources`, for the first time at once, and passes each snapshot to
-    /// `deliver` until that returns `false`. The id of a source's target is its position.
+    /// Starts to sample `sources` at once, and passes each snapshot to `deliver` until that returns
+    /// `false`. The id of a source's target is its index.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -101,46 +101,47 @@ impl Collector {
         interval: Duration,
         deliver: impl FnMut(Arc<Snapshot>) -> bool + Send + 'static,
     ) -> io::Result<Collector> {
-        let slot = Slot { latest: None, is_new: false, is_requested: false, last: None };
+        let source =
+            SourceState { latest: None, is_new: false, is_requested: false, last_timing: None };
         let state = State {
             interval,
             subscription: Subscription::default(),
-            slots: vec![slot; sources.len()],
+            sources: vec![source; sources.len()],
             stop: false,
         };
-        let shared = Shared {
+        let shared = CollectorShared {
             state: Mutex::new(state),
             due: Condvar::new(),
             sampled: Condvar::new(),
             controls: sources.iter().map(|source| source.control()).collect(),
             requests: AtomicU64::new(0),
         };
-        // Dropped on an error: that ends the threads that have been started.
+        // Dropping it on an error stops the threads that were started.
         let collector = Collector { handle: CollectorHandle(Arc::new(shared)) };
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        for (at, mut source) in sources.into_iter().enumerate() {
+        for (index, mut source) in sources.into_iter().enumerate() {
             let handle = collector.handle();
             let state = Arc::downgrade(&handle.0);
             source.on_change(Box::new(move || {
                 if let Some(shared) = state.upgrade() {
-                    CollectorHandle(shared).request(at);
+                    CollectorHandle(shared).request(index);
                 }
             }));
-            spawn("asynctop-sampler").spawn(move || handle.sample(at, source))?;
+            spawn("asynctop-sampler").spawn(move || handle.sample(index, source))?;
         }
         let handle = collector.handle();
         spawn("asynctop-collector").spawn(move || handle.assemble(deliver))?;
         Ok(collector)
     }
 
-    /// A handle to change what is sampled, and when.
+    /// A handle to change the interval and the subscription, and to send commands.
     pub fn handle(&self) -> CollectorHandle {
         self.handle.clone()
     }
 }
 
 impl Drop for Collector {
-    /// Does not wait for the threads: `deliver` may be waiting for the caller.
+    /// Does not join the threads: `deliver` may be waiting for the caller.
     fn drop(&mut self) {
         self.handle.stop();
         self.handle.0.controls.iter().flatten().for_each(|control| control.shutdown());
@@ -154,30 +155,30 @@ impl CollectorHandle {
         self.0.due.notify_all();
     }
 
-    /// Sets the optional parts of samples; a change makes the next ones due.
+    /// Sets the optional parts of samples. A change makes the next samples due.
     pub fn subscribe(&self, subscription: Subscription) {
         let mut state = self.lock();
         if state.subscription != subscription {
             state.subscription = subscription;
-            state.slots.iter_mut().for_each(|slot| slot.is_requested = true);
+            state.sources.iter_mut().for_each(|source| source.is_requested = true);
             self.0.due.notify_all();
         }
     }
 
-    /// Sends a command to a target, and makes its next sample due, which may contain the answer.
-    /// Returns the number of the request; `None` if the target takes no commands.
+    /// Sends a command to a target and makes its next sample due, which may contain the answer.
+    /// Returns the number of the request; `None` if the target does not support commands.
     pub fn send(&self, target: TargetId, command: Command) -> Option<u64> {
-        let at = target.0 as usize;
-        let control = self.0.controls.get(at)?.as_ref()?;
+        let index = target.0 as usize;
+        let control = self.0.controls.get(index)?.as_ref()?;
         let request = self.0.requests.fetch_add(1, Relaxed);
         control.send(request, command);
-        self.request(at);
+        self.request(index);
         Some(request)
     }
 
     /// Makes the next sample of a source due.
-    fn request(&self, at: usize) {
-        self.lock().slots[at].is_requested = true;
+    fn request(&self, index: usize) {
+        self.lock().sources[index].is_requested = true;
         self.0.due.notify_all();
     }
 
@@ -192,27 +193,27 @@ impl CollectorHandle {
     }
 
     /// Samples a source until the collector ends.
-    fn sample(&self, at: usize, mut source: Box<dyn Source>) {
-        while let Some(subscription) = self.wait_until_due(at) {
+    fn sample(&self, index: usize, mut source: Box<dyn Source>) {
+        while let Some(subscription) = self.wait_until_due(index) {
             let began = Instant::now();
             let target = Arc::new(source.sample(&subscription));
-            let last = Last { began, cost: began.elapsed() };
-            let slot = &mut self.lock().slots[at];
-            (slot.latest, slot.is_new, slot.last) = (Some(target), true, Some(last));
+            let timing = Timing { began, duration: began.elapsed() };
+            let state = &mut self.lock().sources[index];
+            (state.latest, state.is_new, state.last_timing) = (Some(target), true, Some(timing));
             self.0.sampled.notify_all();
         }
     }
 
-    /// Waits until a sample is due and returns what it is to contain; `None` at the end.
-    fn wait_until_due(&self, at: usize) -> Option<Subscription> {
+    /// Waits until a sample is due. Returns its subscription; `None` at the end.
+    fn wait_until_due(&self, index: usize) -> Option<Subscription> {
         let mut state = self.lock();
         loop {
             if state.stop {
                 return None;
             }
-            let left = state.slots[at].due_in(state.interval);
+            let left = state.sources[index].due_in(state.interval);
             if left.is_zero() {
-                state.slots[at].is_requested = false;
+                state.sources[index].is_requested = false;
                 return Some(state.subscription.clone());
             }
             let woken = self.0.due.wait_timeout(state, left);
@@ -229,31 +230,32 @@ impl CollectorHandle {
         }
     }
 
-    /// Waits for a new sample, and a moment for those of the other sources; `None` at the end.
+    /// Waits for a new sample, then briefly for the other sources. Returns the latest sample of each
+    /// source; `None` at the end.
     fn next_targets(&self) -> Option<Vec<Arc<Target>>> {
-        let lacks = |all: fn(&[Slot]) -> bool| move |s: &mut State| !s.stop && !all(&s.slots);
-        let some = lacks(|slots| slots.iter().any(|slot| slot.is_new));
-        let all = lacks(|slots| slots.iter().all(|slot| slot.is_new));
+        let none_is_new = |s: &mut State| !s.stop && !s.sources.iter().any(|source| source.is_new);
+        let some_are_old = |s: &mut State| !s.stop && !s.sources.iter().all(|source| source.is_new);
         let sampled = &self.0.sampled;
-        let state = sampled.wait_while(self.lock(), some).unwrap_or_else(PoisonError::into_inner);
-        let waited = sampled.wait_timeout_while(state, ASSEMBLY, all);
+        let waited = sampled.wait_while(self.lock(), none_is_new);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        let waited = sampled.wait_timeout_while(state, MAX_ASSEMBLY_TIME, some_are_old);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         if state.stop {
             return None;
         }
-        state.slots.iter_mut().for_each(|slot| slot.is_new = false);
-        Some(state.slots.iter().filter_map(|slot| slot.latest.clone()).collect())
+        state.sources.iter_mut().for_each(|source| source.is_new = false);
+        Some(state.sources.iter().filter_map(|source| source.latest.clone()).collect())
     }
 }
 
-impl Slot {
+impl SourceState {
     /// The time until the next sample.
     fn due_in(&self, interval: Duration) -> Duration {
-        let Some(last) = self.last else { return Duration::ZERO };
-        let gap = match self.is_requested {
-            true => MIN_INTERVAL.max(last.cost * 2),
-            false => interval.max(MIN_INTERVAL).max(last.cost * MAX_LOAD),
+        let Some(last) = self.last_timing else { return Duration::ZERO };
+        let interval = match self.is_requested {
+            true => MIN_INTERVAL.max(last.duration * 2),
+            false => interval.max(MIN_INTERVAL).max(last.duration * MAX_LOAD_DIVISOR),
         };
-        gap.saturating_sub(last.began.elapsed())
+        interval.saturating_sub(last.began.elapsed())
     }
 }

@@ -16,25 +16,25 @@ use crate::{
     watch::{WatchHandle, WatchOptions, Watchdog},
 };
 
-/// Why there is no lab to watch.
+/// The lab cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum LabSourceError {
     /// The lab could not be started.
     #[error(transparent)]
     Lab(#[from] LabError),
-    /// Its watchdog could not be started.
+    /// The watchdog could not be started.
     #[error("cannot start the watchdog: {0}; try fewer workers")]
     Watchdog(#[source] io::Error),
 }
 
-/// A lab and its watchdog, which end with this source.
+/// Stops its lab and its watchdog when it is dropped.
 struct LabSource {
     sampler: LabSampler,
     control: Arc<LabControl>,
     watchdog: Watchdog,
 }
 
-/// Executes commands at once and keeps the answers for the next samples.
+/// Executes commands immediately and keeps the answers for later samples.
 struct LabControl {
     lab: Lab,
     registry: &'static Registry,
@@ -69,8 +69,8 @@ impl Source for LabSource {
         Some(Arc::clone(&self.control) as Arc<dyn Control>)
     }
 
-    fn settle(&mut self, patience: Duration) -> bool {
-        self.watchdog.handle().settle(patience);
+    fn settle(&mut self, timeout: Duration) -> bool {
+        self.watchdog.handle().settle(timeout);
         true
     }
 }
@@ -101,7 +101,7 @@ impl Control for LabControl {
 }
 
 impl LabControl {
-    /// The answers of the last minute, with the await points that are known by now.
+    /// The answers of the last minute, including the await points found since the request.
     fn answers(&self, now_ns: u64) -> Vec<Answer> {
         let mut answers = lock(&self.answers);
         answers.retain(|answer| answer.received_ns.saturating_add(Target::KEPT_NS) >= now_ns);

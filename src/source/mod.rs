@@ -1,4 +1,4 @@
-//! Sources of snapshots: the lab and other runtimes of this process, or programs with
+//! Sources of snapshots: the lab, other runtimes of this process, and programs with
 //! console-subscriber.
 //!
 //! Depends on the lab, the probe and the snapshot, not on the model or the screens.
@@ -21,31 +21,31 @@ use crate::snapshot::{Command, Snapshot, Subscription, Target};
 
 /// A program that can be sampled.
 pub trait Source: Send {
-    /// The current state of the program. Never waits for the runtime that is watched.
+    /// Returns the current state of the program. Never waits for the watched runtime.
     fn sample(&mut self, subscription: &Subscription) -> Target;
 
-    /// A handle for commands to the program, if it takes any.
+    /// A handle to send commands to the program, if it supports any.
     fn control(&self) -> Option<Arc<dyn Control>> {
         None
     }
 
-    /// Sets a function to call when the next sample is due before the interval is over. It does not
+    /// Sets the function to call when a sample is due before the end of the interval. It does not
     /// block.
     fn on_change(&mut self, _request_sample: Box<dyn Fn() + Send + Sync>) {}
 
-    /// Waits, for at most `patience`, until a sample would contain everything that happened before
-    /// this call, such as the names of stacks. Returns whether there was anything to wait for.
-    fn settle(&mut self, _patience: Duration) -> bool {
+    /// Waits, for at most `timeout`, until a sample contains everything that happened before this
+    /// call, such as the symbols of stacks. Returns whether the source supports this.
+    fn settle(&mut self, _timeout: Duration) -> bool {
         false
     }
 }
 
-/// Sends commands to a program. No method waits for a sample, or for the runtime that is watched.
+/// Sends commands to a program. No method waits for a sample or for the watched runtime.
 pub trait Control: Send + Sync {
     /// Executes a command. A later sample contains the answer under the number of the request.
     fn send(&self, request: u64, command: Command);
 
-    /// Ends what the source has started.
+    /// Stops everything that the source has started.
     fn shutdown(&self);
 }
 

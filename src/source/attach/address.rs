@@ -1,13 +1,13 @@
-//! Where a target is.
+//! Addresses of programs with console-subscriber.
 
 use std::{fmt, str::FromStr};
 
 use tonic::transport::Endpoint;
 
-/// The port that console-subscriber takes if nobody says otherwise.
+/// The default port of console-subscriber.
 const PORT: u16 = 6669;
-/// The longest path of a socket: more does not fit into the system's address.
-const SOCKET_PATH: usize = 107;
+/// Maximum length of a socket path in bytes, as `sockaddr_un` limits it.
+const MAX_SOCKET_PATH: usize = 107;
 
 /// The address of a program with console-subscriber.
 ///
@@ -43,14 +43,14 @@ impl Default for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Tcp(place) | Address::Unix(place) => f.write_str(place),
+            Address::Tcp(authority) | Address::Unix(authority) => f.write_str(authority),
         }
     }
 }
 
-/// Why a text is no address.
+/// The reason why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not an address: {0}; write host:port, http://host:port or unix:/path")]
+#[error("not an address: {0}; use host:port, http://host:port or unix:/path")]
 pub struct AddressError(String);
 
 impl FromStr for Address {
@@ -68,29 +68,31 @@ impl FromStr for Address {
         if let Some(path) = path.or_else(|| text.starts_with(['/', '.']).then_some(text)) {
             return match path {
                 "" => error("the socket path is missing"),
-                path if path.len() > SOCKET_PATH => error("a socket path has at most 107 bytes"),
+                path if path.len() > MAX_SOCKET_PATH => {
+                    error("a socket path has at most 107 bytes")
+                }
                 path => Ok(Address::Unix(path.to_owned())),
             };
         }
         if scheme("https://").is_some() {
             return error("console-subscriber does not support TLS");
         }
-        let place = scheme("http://").unwrap_or(text);
-        let place = place.strip_suffix('/').unwrap_or(place);
-        if place.contains("://") {
+        let authority = scheme("http://").unwrap_or(text);
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        if authority.contains("://") {
             return error("only http and unix are supported");
         }
-        if place.contains(['/', '?', '#', '@', ' ']) {
-            return error("it has more than a host and a port");
+        if authority.contains(['/', '?', '#', '@', ' ']) {
+            return error("only a host and a port are allowed");
         }
-        // As --console has it: a number alone is a port of this machine.
-        if !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()) {
-            return format!("127.0.0.1:{place}").parse();
+        // Consistent with --console: a number alone is a local port.
+        if !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_digit()) {
+            return format!("127.0.0.1:{authority}").parse();
         }
-        if place.matches(':').count() > 1 && !place.contains(['[', ']']) {
+        if authority.matches(':').count() > 1 && !authority.contains(['[', ']']) {
             return error("a host with colons must be in brackets, like [::1]:6669");
         }
-        let (host, port) = split(place);
+        let (host, port) = split(authority);
         if host.is_empty() {
             return error("the host is missing");
         }
@@ -109,23 +111,23 @@ impl FromStr for Address {
     }
 }
 
-/// Host and port; a host with colons of its own stands in brackets.
-fn split(place: &str) -> (&str, Option<&str>) {
-    if let Some(end) = place.rfind(']') {
-        let (host, rest) = place.split_at(end + 1);
+/// Splits into host and port; an IPv6 host is in brackets.
+fn split(authority: &str) -> (&str, Option<&str>) {
+    if let Some(end) = authority.rfind(']') {
+        let (host, rest) = authority.split_at(end + 1);
         return (host, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("")));
     }
-    match place.split_once(':') {
+    match authority.split_once(':') {
         Some((host, port)) => (host, Some(port)),
-        None => (place, None),
+        None => (authority, None),
     }
 }
 
 impl Address {
-    /// What tonic makes of it.
+    /// The tonic endpoint of this address.
     pub(super) fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
         match self {
-            Address::Tcp(place) => Endpoint::from_shared(format!("http://{place}")),
+            Address::Tcp(authority) => Endpoint::from_shared(format!("http://{authority}")),
             Address::Unix(path) => Endpoint::from_shared(format!("unix:{path}")),
         }
     }
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_address_is_told_in_a_sentence() {
+    fn invalid_addresses_report_the_reason() {
         for (text, reason) in [
             ("", "the host is missing"),
             ("http://", "the host is missing"),
@@ -152,9 +154,9 @@ mod tests {
             ("99999", "a port is a number from 1 to 65535"),
             ("HTTPS://host:1", "console-subscriber does not support TLS"),
             (&format!("/{}", "x".repeat(107)), "at most 107 bytes"),
-            ("http://host:1/path", "it has more than a host and a port"),
-            ("me@host", "it has more than a host and a port"),
-            ("a b", "it has more than a host and a port"),
+            ("http://host:1/path", "only a host and a port are allowed"),
+            ("me@host", "only a host and a port are allowed"),
+            ("a b", "only a host and a port are allowed"),
             ("ho<st:1", "the host contains invalid characters"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
@@ -163,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn schemes_are_the_same_in_capitals() {
+    fn schemes_ignore_case() {
         assert_eq!("HTTP://Host:7000/".parse(), Ok(Address::Tcp("Host:7000".into())));
         for path in ["Unix:/x", "file:///x", "file://localhost/x"] {
             assert_eq!(path.parse(), Ok(Address::Unix("/x".into())));
         }
-        assert!("é:".parse::<Address>().is_err(), "cut at no letter");
+        assert!("é:".parse::<Address>().is_err(), "must not split inside a character");
     }
 
     #[test]
-    fn hosts_of_version_6_stand_in_brackets() {
+    fn ipv6_hosts_are_in_brackets() {
         assert_eq!("[::1]:7000".parse(), Ok(Address::Tcp("[::1]:7000".into())));
         assert_eq!("[::1]".parse(), Ok(Address::Tcp("[::1]:6669".into())));
         assert!("[::1]7000".parse::<Address>().is_err());

@@ -1,4 +1,4 @@
-//! Messages as the bytes that they are: who reads them knows how much of them to build.
+//! A codec that passes messages on as bytes, so that the reader decides how much to decode.
 
 use prost::{
     Message,
@@ -9,33 +9,33 @@ use tonic::{
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Bytes out, bytes in.
+/// Encodes and decodes nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Raw;
+pub(super) struct RawCodec;
 
-impl Raw {
-    /// The bytes of a request.
+impl RawCodec {
+    /// The encoded bytes of a request.
     pub(super) fn request(message: &impl Message) -> Vec<u8> {
         message.encode_to_vec()
     }
 }
 
-impl Codec for Raw {
+impl Codec for RawCodec {
     type Encode = Vec<u8>;
     type Decode = Vec<u8>;
-    type Encoder = Raw;
-    type Decoder = Raw;
+    type Encoder = RawCodec;
+    type Decoder = RawCodec;
 
-    fn encoder(&mut self) -> Raw {
-        Raw
+    fn encoder(&mut self) -> RawCodec {
+        RawCodec
     }
 
-    fn decoder(&mut self) -> Raw {
-        Raw
+    fn decoder(&mut self) -> RawCodec {
+        RawCodec
     }
 }
 
-impl Encoder for Raw {
+impl Encoder for RawCodec {
     type Item = Vec<u8>;
     type Error = Status;
 
@@ -45,7 +45,7 @@ impl Encoder for Raw {
     }
 }
 
-impl Decoder for Raw {
+impl Decoder for RawCodec {
     type Item = Vec<u8>;
     type Error = Status;
 

@@ -1,9 +1,9 @@
-//! Takes an update apart without building it.
+//! Decodes an update one element at a time.
 //!
-//! prost makes a list and a map of every update before anybody can count them: two bytes
-//! on the wire become two hundred in memory, so that an update of 64 MiB may ask for
-//! 6 GiB. Here the envelope is walked where it lies, and only one task, resource or
-//! operation at a time becomes a value. It is also quicker.
+//! prost decodes a whole update into lists and maps before their lengths can be checked: two
+//! bytes of input become two hundred in memory, so an update of 64 MiB may allocate 6 GiB. This
+//! decoder walks the encoded bytes and keeps only one task, resource or operation as a value. It
+//! is also faster.
 
 use console_api::{
     async_ops::{self, AsyncOp},
@@ -16,7 +16,7 @@ use prost_types::Timestamp;
 
 use super::limits;
 
-/// The parts of an update, each still as it came.
+/// The parts of an update, still encoded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Envelope<'a> {
     pub now: Option<Timestamp>,
@@ -26,9 +26,9 @@ pub(super) struct Envelope<'a> {
     metadata: &'a [u8],
 }
 
-/// Why an update cannot be read.
+/// An update that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not a message of the tokio-console protocol")]
+#[error("not a message of the tokio-console protocol")]
 pub struct Malformed;
 
 impl From<DecodeError> for Malformed {
@@ -37,7 +37,7 @@ impl From<DecodeError> for Malformed {
     }
 }
 
-/// One thing that an update says.
+/// One element of an update.
 #[derive(Debug)]
 pub(super) enum Part {
     Task(Task),
@@ -47,14 +47,14 @@ pub(super) enum Part {
     PollOp(PollOp),
     AsyncOp(AsyncOp),
     AsyncOpStats(u64, async_ops::Stats),
-    /// So many events were lost.
+    /// The number of events that the program dropped.
     Dropped(u64),
-    /// Something that is too large to be looked at.
+    /// An element over [`limits::ELEMENT_BYTES`], not decoded.
     TooLarge,
 }
 
 impl<'a> Envelope<'a> {
-    /// Finds the parts.
+    /// Locates the parts of an update.
     pub(super) fn open(update: &'a [u8]) -> Result<Self, Malformed> {
         let mut envelope = Envelope::default();
         fields(update, |field| {
@@ -71,29 +71,29 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    /// The kinds of spans and events that are new.
-    pub(super) fn metadata(&self, mut take: impl FnMut(NewMetadata)) -> Result<(), Malformed> {
+    /// Visits the new metadata of spans and events.
+    pub(super) fn metadata(&self, mut visit: impl FnMut(NewMetadata)) -> Result<(), Malformed> {
         fields(self.metadata, |field| {
             if let (1, Value::Bytes(bytes)) = field
                 && bytes.len() <= limits::ELEMENT_BYTES
             {
-                take(NewMetadata::decode(bytes)?);
+                visit(NewMetadata::decode(bytes)?);
             }
             Ok(())
         })
     }
 
-    /// The task that each of the figures is of, and when it was spawned.
+    /// Visits the id and the spawn time of each task with stats.
     pub(super) fn spawned(
         &self,
-        mut take: impl FnMut(u64, Option<Timestamp>),
+        mut visit: impl FnMut(u64, Option<Timestamp>),
     ) -> Result<(), Malformed> {
         fields(self.tasks, |field| {
             if let (3, Value::Bytes(bytes)) = field {
-                let (id, stats) = entry(bytes)?;
+                let (id, stats) = map_entry(bytes)?;
                 fields(stats, |field| {
                     if let (1, Value::Bytes(bytes)) = field {
-                        take(id, Some(Timestamp::decode(bytes)?));
+                        visit(id, Some(Timestamp::decode(bytes)?));
                     }
                     Ok(())
                 })?;
@@ -102,50 +102,50 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// What it says of tasks: new ones first.
-    pub(super) fn tasks(&self, mut take: impl FnMut(Part)) -> Result<(), Malformed> {
+    /// Visits new tasks, then task stats and dropped events.
+    pub(super) fn tasks(&self, mut visit: impl FnMut(Part)) -> Result<(), Malformed> {
         fields(self.tasks, |field| {
             match field {
-                (1, Value::Bytes(bytes)) => take(message(bytes, Part::Task)?),
-                (3, Value::Bytes(bytes)) => take(stats(bytes, Part::TaskStats)?),
-                (4, Value::Varint(count)) => take(Part::Dropped(count)),
+                (1, Value::Bytes(bytes)) => visit(message(bytes, Part::Task)?),
+                (3, Value::Bytes(bytes)) => visit(stats(bytes, Part::TaskStats)?),
+                (4, Value::Varint(count)) => visit(Part::Dropped(count)),
                 _ => {}
             }
             Ok(())
         })
     }
 
-    /// What it says of resources: new ones first.
-    pub(super) fn resources(&self, mut take: impl FnMut(Part)) -> Result<(), Malformed> {
+    /// Visits new resources, then resource stats and dropped events.
+    pub(super) fn resources(&self, mut visit: impl FnMut(Part)) -> Result<(), Malformed> {
         fields(self.resources, |field| {
             match field {
-                (1, Value::Bytes(bytes)) => take(message(bytes, Part::Resource)?),
-                (2, Value::Bytes(bytes)) => take(stats(bytes, Part::ResourceStats)?),
-                (4, Value::Varint(count)) => take(Part::Dropped(count)),
+                (1, Value::Bytes(bytes)) => visit(message(bytes, Part::Resource)?),
+                (2, Value::Bytes(bytes)) => visit(stats(bytes, Part::ResourceStats)?),
+                (4, Value::Varint(count)) => visit(Part::Dropped(count)),
                 _ => {}
             }
             Ok(())
         })
     }
 
-    /// What it says of operations on resources: new ones first.
-    pub(super) fn async_ops(&self, mut take: impl FnMut(Part)) -> Result<(), Malformed> {
+    /// Visits new operations on resources, then their stats and dropped events.
+    pub(super) fn async_ops(&self, mut visit: impl FnMut(Part)) -> Result<(), Malformed> {
         fields(self.async_ops, |field| {
             match field {
-                (1, Value::Bytes(bytes)) => take(message(bytes, Part::AsyncOp)?),
-                (2, Value::Bytes(bytes)) => take(stats(bytes, Part::AsyncOpStats)?),
-                (3, Value::Varint(count)) => take(Part::Dropped(count)),
+                (1, Value::Bytes(bytes)) => visit(message(bytes, Part::AsyncOp)?),
+                (2, Value::Bytes(bytes)) => visit(stats(bytes, Part::AsyncOpStats)?),
+                (3, Value::Varint(count)) => visit(Part::Dropped(count)),
                 _ => {}
             }
             Ok(())
         })
     }
 
-    /// The polls of operations since the update before.
-    pub(super) fn poll_ops(&self, mut take: impl FnMut(Part)) -> Result<(), Malformed> {
+    /// Visits the polls of operations since the previous update.
+    pub(super) fn poll_ops(&self, mut visit: impl FnMut(Part)) -> Result<(), Malformed> {
         fields(self.resources, |field| {
             if let (3, Value::Bytes(bytes)) = field {
-                take(message(bytes, Part::PollOp)?);
+                visit(message(bytes, Part::PollOp)?);
             }
             Ok(())
         })
@@ -156,33 +156,33 @@ impl<'a> Envelope<'a> {
 enum Value<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    /// Of no interest here.
-    Other,
+    /// A fixed-size value, skipped.
+    Fixed,
 }
 
-/// Calls `take` with the number and the value of each field of a message.
+/// Calls `visit` with the number and the value of each field of a message.
 fn fields<'a>(
     mut message: &'a [u8],
-    mut take: impl FnMut((u64, Value<'a>)) -> Result<(), Malformed>,
+    mut visit: impl FnMut((u64, Value<'a>)) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     while !message.is_empty() {
         let key = varint(&mut message)?;
         let value = match key & 7 {
             0 => Value::Varint(varint(&mut message)?),
-            1 => split_off(&mut message, 8).map(|_| Value::Other)?,
+            1 => split_off(&mut message, 8).map(|_| Value::Fixed)?,
             2 => {
                 let length = usize::try_from(varint(&mut message)?).unwrap_or(usize::MAX);
                 Value::Bytes(split_off(&mut message, length)?)
             }
-            5 => split_off(&mut message, 4).map(|_| Value::Other)?,
+            5 => split_off(&mut message, 4).map(|_| Value::Fixed)?,
             _ => return Err(Malformed),
         };
-        take((key >> 3, value))?;
+        visit((key >> 3, value))?;
     }
     Ok(())
 }
 
-/// A number of seven bits a byte, the least first.
+/// Reads a number with seven bits per byte, least significant first.
 fn varint(message: &mut &[u8]) -> Result<u64, Malformed> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -202,8 +202,8 @@ fn split_off<'a>(message: &mut &'a [u8], length: usize) -> Result<&'a [u8], Malf
     Ok(front)
 }
 
-/// Key and value of an entry of a map.
-fn entry(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+/// Decodes the key and the value of a map entry.
+fn map_entry(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     let (mut key, mut value) = (0, &[][..]);
     fields(bytes, |field| {
         match field {
@@ -230,6 +230,6 @@ fn stats<M: Message + Default>(
     bytes: &[u8],
     part: impl FnOnce(u64, M) -> Part,
 ) -> Result<Part, Malformed> {
-    let (id, value) = entry(bytes)?;
+    let (id, value) = map_entry(bytes)?;
     message(value, |stats| part(id, stats))
 }

@@ -1,9 +1,9 @@
-//! Histograms of the wire.
+//! Histograms of the tokio-console protocol.
 //!
-//! They are HdrHistograms in their V2 format: a header, then the counts of all buckets,
-//! zigzag and in seven bits a byte, where a negative count stands for so many empty
-//! buckets. They are read where they lie: the usual crate would make room for all the
-//! buckets that a header promises first.
+//! They are HdrHistograms in the V2 format: a header, then the zigzag-encoded count of each
+//! bucket with seven bits per byte, where a negative count stands for that number of empty
+//! buckets. The buckets are decoded one by one, because the `hdrhistogram` crate allocates all
+//! the buckets that an untrusted header announces.
 
 use console_api::tasks::DurationHistogram;
 
@@ -13,25 +13,25 @@ use crate::{
 };
 
 const COOKIE: u32 = 0x1c84_9313;
-const HEADER: usize = 40;
-/// More than this nobody counts in earnest, and a sum of many stays in range.
-const MOST: u64 = 1 << 40;
+const HEADER_BYTES: usize = 40;
+/// Counts are capped at this value, so that sums of counts do not overflow.
+const MAX_COUNT: u64 = 1 << 40;
 
-/// Reads a histogram of durations in nanoseconds. What was longer than its maximum is
-/// counted in its last bucket and told apart.
-pub(super) fn read(wire: &DurationHistogram) -> Option<Histogram> {
+/// Decodes a histogram of durations in nanoseconds. Durations over its maximum are counted in the
+/// bucket of the maximum and reported separately.
+pub(super) fn decode(wire: &DurationHistogram) -> Option<Histogram> {
     let mut counts = [0u64; BUCKETS];
     let mut longest = 0;
-    each(&wire.raw_histogram, |nanos, count| {
+    for_each_bucket(&wire.raw_histogram, |nanos, count| {
         let slot = &mut counts[bucket_of(nanos).min(BUCKETS - 1)];
-        *slot = slot.saturating_add(count).min(MOST);
+        *slot = slot.saturating_add(count).min(MAX_COUNT);
         longest = longest.max(nanos);
     })?;
-    let outliers = wire.high_outliers.min(MOST);
+    let outliers = wire.high_outliers.min(MAX_COUNT);
     if outliers == 0 {
         return Some(Histogram::from_counts(counts, longest));
     }
-    // They lie anywhere between the wire's maximum and the highest of them.
+    // An outlier lies anywhere between the maximum of the histogram and the highest outlier.
     let last = bucket_of(wire.max_value).min(BUCKETS - 2);
     let beyond: u64 = counts[last..].iter().fold(0, |sum, count| sum.saturating_add(*count));
     counts[last] = beyond.max(outliers);
@@ -39,14 +39,14 @@ pub(super) fn read(wire: &DurationHistogram) -> Option<Histogram> {
     Some(Histogram::from_counts(counts[..=last].iter().copied(), highest))
 }
 
-/// Reads a histogram as older targets send it: without what was beyond its maximum.
-pub(super) fn read_raw(raw: &[u8]) -> Option<Histogram> {
-    read(&DurationHistogram { raw_histogram: raw.to_vec(), ..DurationHistogram::default() })
+/// Decodes a histogram of an older console-subscriber, which has no outliers.
+pub(super) fn decode_legacy(raw: &[u8]) -> Option<Histogram> {
+    decode(&DurationHistogram { raw_histogram: raw.to_vec(), ..DurationHistogram::default() })
 }
 
-/// Calls `take` with the value and the count of each bucket that is not empty.
-fn each(bytes: &[u8], mut take: impl FnMut(u64, u64)) -> Option<()> {
-    let (header, mut counts) = bytes.split_at_checked(HEADER)?;
+/// Calls `visit` with the lower end and the count of each bucket that is not empty.
+fn for_each_bucket(bytes: &[u8], mut visit: impl FnMut(u64, u64)) -> Option<()> {
+    let (header, mut counts) = bytes.split_at_checked(HEADER_BYTES)?;
     let word = |at: usize| header[at..at + 4].try_into().map(u32::from_be_bytes).ok();
     let long = |at: usize| header[at..at + 8].try_into().map(u64::from_be_bytes).ok();
     let (digits, lowest) = (word(12)?, long(16)?);
@@ -60,7 +60,7 @@ fn each(bytes: &[u8], mut take: impl FnMut(u64, u64)) -> Option<()> {
         match u64::try_from(count) {
             Ok(0) | Err(_) => index = index.checked_add(count.unsigned_abs().max(1))?,
             Ok(count) => {
-                take(buckets.value(index)?, count);
+                visit(buckets.lower_end(index)?, count);
                 index += 1;
             }
         }
@@ -68,8 +68,7 @@ fn each(bytes: &[u8], mut take: impl FnMut(u64, u64)) -> Option<()> {
     Some(())
 }
 
-/// Which values belong to which bucket: each half of the buckets has twice the width of
-/// the half before.
+/// The bucket layout: each half of the buckets is twice as wide as the previous half.
 struct Buckets {
     unit: u32,
     half: u32,
@@ -81,10 +80,10 @@ impl Buckets {
         Buckets { unit: lowest.ilog2(), half: least.next_power_of_two().ilog2().max(1) - 1 }
     }
 
-    /// The least value of a bucket.
-    fn value(&self, index: u64) -> Option<u64> {
+    /// The smallest value of a bucket.
+    fn lower_end(&self, index: u64) -> Option<u64> {
         let half = 1u64 << self.half;
-        // The first two halves have the same width.
+        // The first two halves are equally wide.
         let (doubled, within) = match index >> self.half {
             0 | 1 => (0, index),
             n => (u32::try_from(n - 1).ok()?, (index & (half - 1)) + half),
@@ -134,34 +133,36 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     proptest! {
-        /// Whatever was recorded there is read here, within the error of both.
+        /// Quantiles are equal within the error of both histograms.
         #[test]
-        fn quantiles_survive(values in prop::collection::vec(1u64..S, 1..300)) {
-            let read = read(&wire(&values, S)).expect("a histogram");
-            prop_assert_eq!(read.count(), values.len() as u64);
+        fn quantiles_are_those_of_the_recorded_values(
+            values in prop::collection::vec(1u64..S, 1..300),
+        ) {
+            let decoded = decode(&wire(&values, S)).expect("a histogram");
+            prop_assert_eq!(decoded.count(), values.len() as u64);
             let mut sorted = values;
             sorted.sort_unstable();
             let half = sorted[(sorted.len() - 1) / 2].max(1_024) as f64;
-            let found = read.quantile(0.5).expect("not empty").max(1_024) as f64;
+            let found = decoded.quantile(0.5).expect("not empty").max(1_024) as f64;
             prop_assert!((found / half).max(half / found) < 1.3, "{found} for {half}");
         }
 
         #[test]
-        fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..200), n: u64) {
-            let mut odd = wire(&[1, 5_000, 800_000], S);
-            odd.raw_histogram.truncate(HEADER);
-            odd.raw_histogram.extend(&bytes);
-            (odd.high_outliers, odd.highest_outlier, odd.max_value) = (n, Some(n / 3), n / 7);
-            let _ = read(&odd);
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), n: u64) {
+            let mut wire = wire(&[1, 5_000, 800_000], S);
+            wire.raw_histogram.truncate(HEADER_BYTES);
+            wire.raw_histogram.extend(&bytes);
+            (wire.high_outliers, wire.highest_outlier, wire.max_value) = (n, Some(n / 3), n / 7);
+            let _ = decode(&wire);
             let raw_histogram = bytes;
-            let _ = read(&DurationHistogram { raw_histogram, ..odd });
+            let _ = decode(&DurationHistogram { raw_histogram, ..wire });
         }
     }
 
     #[test]
-    fn what_is_beyond_the_maximum_is_told_apart() {
-        let read = read(&wire(&[1_000, 2_000, 3 * S, 5 * S], S)).expect("a histogram");
-        assert_eq!((read.count(), read.quantile(1.0)), (4, Some(5 * S)));
-        assert!(read.quantile(0.25).is_some_and(|nanos| nanos < 2_000));
+    fn outliers_are_counted_and_bound_the_maximum() {
+        let decoded = decode(&wire(&[1_000, 2_000, 3 * S, 5 * S], S)).expect("a histogram");
+        assert_eq!((decoded.count(), decoded.quantile(1.0)), (4, Some(5 * S)));
+        assert!(decoded.quantile(0.25).is_some_and(|nanos| nanos < 2_000));
     }
 }

@@ -1,23 +1,23 @@
-//! Programs with console-subscriber, watched over the tokio-console wire.
+//! Programs with console-subscriber, watched over the tokio-console protocol.
 //!
-//! A connection (`wire`) hands bytes to what is known of its target ([`Program`]), which
-//! takes them apart where they lie (`envelope`); the [`AttachSource`] samples it
-//! on whatever thread asks. Whoever sends is not trusted: [`limits`] bound what one target
-//! may cost, and what does not fit is counted and shown.
+//! The connection (`client`) passes each update to the [`Program`] as bytes, which decodes it one
+//! element at a time (`envelope`). An [`AttachSource`] samples the program on the caller's thread.
+//! Programs are not trusted: [`limits`] bound the memory for each one, and everything beyond them
+//! is counted and shown.
 
 mod address;
+mod client;
 mod clock;
 mod codec;
+mod connection;
 mod envelope;
 mod histogram;
 pub mod limits;
-mod link;
 mod source;
 mod state;
 mod text;
-mod wire;
 
 pub use address::{Address, AddressError};
 pub use envelope::Malformed;
-pub use source::{AttachError, AttachSource, connect, describe, open, picture};
+pub use source::{AttachError, AttachSource, connect, describe, open, sample_connected};
 pub use state::Program;

@@ -1,4 +1,4 @@
-//! The source of a connection: its state as a [`Target`].
+//! A [`Source`] that samples a program with console-subscriber.
 
 use std::{collections::VecDeque, io, sync::Arc, thread};
 
@@ -6,9 +6,9 @@ use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
 use super::{
     Address,
-    link::Link,
+    client::{self, Client, ClientState, Clock},
+    connection::ConnectionState,
     state::{EndedPoll, Program},
-    wire::{self, Clock, Known, Shared},
 };
 use crate::{
     snapshot::{
@@ -18,13 +18,13 @@ use crate::{
     source::Source,
 };
 
-/// Why figures of the runtime are missing.
-const NOT_ON_THE_WIRE: &str = "not available over console-subscriber";
+/// The reason for unavailable fields.
+const NOT_TRANSMITTED: &str = "not available over console-subscriber";
 
-/// Why there are no workloads and no hog.
-const NO_LAB: &str = "only the lab has workloads and a hog";
+/// The reason why there are no workloads and no hog.
+const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";
 
-/// What console-subscriber transmits.
+/// The fields that console-subscriber transmits, with their accuracy.
 pub fn describe(name: impl Into<Arc<str>>) -> Description {
     let not_transmitted = [
         FieldId::CpuSupply,
@@ -44,7 +44,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
         FieldId::GroupDelayP99,
     ];
     let description = Description::new(name)
-        .with(FieldId::Lab, Accuracy::unavailable(NO_LAB))
+        .with(FieldId::Lab, Accuracy::unavailable(ONLY_IN_THE_LAB))
         .with(FieldId::LiveWakers, Accuracy::Derived)
         .with_missing(
             FieldId::LiveWakers,
@@ -64,7 +64,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
             FieldId::SchedulingDelay,
             Accuracy::estimated("from the mean scheduling delay of each task between two updates"),
         );
-    description.without(not_transmitted, NOT_ON_THE_WIRE)
+    description.without(not_transmitted, NOT_TRANSMITTED)
 }
 
 /// Watches a program with console-subscriber over a connection.
@@ -72,21 +72,21 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
 /// The connections of all targets share a thread; a sample never waits for a target.
 pub struct AttachSource {
     id: TargetId,
-    shared: Arc<Shared>,
+    client: Arc<Client>,
     clock: Clock,
     /// The long polls that ended in the last minute, oldest first.
     long_polls: VecDeque<Arc<LongPoll>>,
     revision: u64,
     epoch: u32,
-    /// The connections end with the last of their sources.
+    /// The connections end when the last source is dropped.
     _connections: Arc<oneshot::Sender<()>>,
 }
 
-/// Begins to connect to programs at these addresses; one source each, in their order.
+/// Starts to connect to the programs at these addresses. Returns one source for each, in order.
 ///
 /// # Errors
-/// If no thread can be started. A target that does not answer is not an error: its connection is
-/// retried until the sources are dropped.
+/// If the client's runtime or thread cannot be started. A program that does not answer is not an
+/// error: the client tries again until the sources are dropped.
 pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
     let clock = Clock::start();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -94,11 +94,11 @@ pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
     let mut sources = Vec::new();
     let mut endpoints = Vec::new();
     for (address, id) in addresses.iter().zip((0..).map(TargetId)) {
-        let shared = Arc::new(Shared::new(Program::new(&address.to_string()), clock));
-        endpoints.push((Arc::clone(&shared), address.endpoint().map_err(io::Error::other)?));
+        let client = Arc::new(Client::new(Program::new(&address.to_string()), clock));
+        endpoints.push((Arc::clone(&client), address.endpoint().map_err(io::Error::other)?));
         sources.push(AttachSource {
             id,
-            shared,
+            client,
             clock,
             long_polls: VecDeque::new(),
             revision: 0,
@@ -109,15 +109,15 @@ pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("asynctop-attach".to_owned()).spawn(move || {
         let local = LocalSet::new();
-        for (shared, endpoint) in endpoints {
-            local.spawn_local(wire::watch(shared, endpoint));
+        for (client, endpoint) in endpoints {
+            local.spawn_local(client::run(client, endpoint));
         }
         runtime.block_on(local.run_until(async {
             // Fails when the last sender is dropped.
             let _ = stopped.await;
         }));
         drop(local);
-        // Does not wait for a host name that is being looked up.
+        // Does not wait for a pending DNS lookup.
         runtime.shutdown_background();
     })?;
     Ok(sources)
@@ -126,24 +126,24 @@ pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
 /// The sources of [`connect`], for the collector.
 ///
 /// # Errors
-/// If the client cannot be started, as a sentence.
+/// If the client cannot be started.
 pub fn open(addresses: &[Address]) -> Result<Vec<Box<dyn Source>>, AttachError> {
     let sources = connect(addresses).map_err(AttachError)?.into_iter();
     Ok(sources.map(|source| Box::new(source) as Box<dyn Source>).collect())
 }
 
-/// Why the client cannot be started.
+/// The client cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the client: {0}; try a higher `ulimit -n`")]
 pub struct AttachError(#[source] io::Error);
 
 impl AttachSource {
-    /// Requests the details of this task and of no other.
+    /// Requests the details of this task instead of the previous one.
     fn request_details(&self, task: Option<u64>) {
-        let id = task.and_then(|key| self.shared.lock().target.wire_id(key));
-        self.shared.wanted.send_if_modified(|wanted| {
-            let changed = *wanted != id;
-            *wanted = id;
+        let id = task.and_then(|key| self.client.lock().program.protocol_id(key));
+        self.client.requested_details.send_if_modified(|requested| {
+            let changed = *requested != id;
+            *requested = id;
             changed
         });
     }
@@ -154,9 +154,9 @@ impl Source for AttachSource {
         let task = subscription.task.filter(|key| key.target == self.id).map(|key| key.id);
         self.request_details(task);
         let now = self.clock.now();
-        let Known { target, link, details } = &mut *self.shared.lock();
-        let new = target.take_long_polls();
-        let mut sample = sample(target, link, now, subscription.resources);
+        let ClientState { program, connection, details } = &mut *self.client.lock();
+        let new = program.take_long_polls();
+        let mut sample = sample(program, connection, now, subscription.resources);
         sample.id = self.id;
         if self.epoch != sample.epoch {
             self.long_polls.clear();
@@ -177,7 +177,7 @@ impl Source for AttachSource {
         }
         sample.long_polls = self.long_polls.iter().cloned().collect();
         if let (Some(key), Some((id, details))) = (task, details)
-            && target.wire_id(key) == Some(*id)
+            && program.protocol_id(key) == Some(*id)
         {
             sample.distributions.push((Subject::Task(key), details.clone()));
         }
@@ -185,50 +185,50 @@ impl Source for AttachSource {
     }
 
     fn on_change(&mut self, request_sample: Box<dyn Fn() + Send + Sync>) {
-        self.shared.set_listener(request_sample);
+        self.client.set_listener(request_sample);
     }
 }
 
-/// A sample of a target as if it were connected, at a moment of our clock.
-pub fn picture(target: &Program, now: i64) -> Target {
-    let mut link = Link::default();
-    link.connected(now);
-    sample(target, &link, now, true)
+/// A sample of a program that connected at `now`, in ns of the local clock.
+pub fn sample_connected(program: &Program, now: i64) -> Target {
+    let mut connection = ConnectionState::default();
+    connection.connected(now);
+    sample(program, &connection, now, true)
 }
 
-fn sample(target: &Program, link: &Link, now: i64, with_resources: bool) -> Target {
-    let tasks: Vec<_> = target.tasks(link.until(now)).collect();
+fn sample(program: &Program, connection: &ConnectionState, now: i64, resources: bool) -> Target {
+    let tasks: Vec<_> = program.tasks(connection.extrapolation_end(now)).collect();
     let alive = tasks.iter().filter(|task| !task.state.is_done());
-    let mut description = describe(Arc::clone(target.name()));
-    description.period_ns = link.period_ns();
+    let mut description = describe(Arc::clone(program.name()));
+    description.period_ns = connection.period_ns();
     Target {
-        epoch: target.process(),
-        connection: link.figures(now),
-        known_until_ns: target.counted().unsigned_abs(),
-        losses: target.losses(),
+        epoch: program.process(),
+        connection: connection.status(now),
+        known_until_ns: program.last_update().unsigned_abs(),
+        losses: program.losses(),
         runtime: RuntimeStats {
             uptime_ns: alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0),
             measured_tasks: alive.count() as u64,
             ..RuntimeStats::default()
         },
         tasks,
-        delays: target.delays().clone(),
-        resources: with_resources.then(|| {
-            let (resources, async_ops) = (target.resources(), target.async_ops());
+        delays: program.delays().clone(),
+        resources: resources.then(|| {
+            let (resources, async_ops) = (program.resources(), program.async_ops());
             Resources { resources: resources.collect(), async_ops: async_ops.collect() }.into()
         }),
         ..Target::empty(description.into(), now.unsigned_abs())
     }
 }
 
-/// A long poll, of which only the length is known.
+/// A long poll without stack and CPU time.
 fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
     LongPoll {
         revision,
-        is_least: poll.is_least,
-        cause: Cause::Unknown(NOT_ON_THE_WIRE.into()),
+        is_least: poll.is_lower_bound,
+        cause: Cause::Unknown(NOT_TRANSMITTED.into()),
         net_ns: None,
-        no_stack: Some(NOT_ON_THE_WIRE.into()),
+        no_stack: Some(NOT_TRANSMITTED.into()),
         ..LongPoll::computing(poll.task, poll.began_ns, poll.length_ns)
     }
 }

@@ -1,4 +1,4 @@
-//! Text of another program: cut to a length, sanitized, and kept once.
+//! Text of the watched program: truncated, sanitized and deduplicated.
 
 use std::{borrow::Cow, collections::HashSet, fmt::Write, sync::Arc};
 
@@ -7,34 +7,34 @@ use console_api::{Attribute, Field, Location, field};
 use super::limits;
 use crate::text::{sanitize, short_source_path};
 
-/// As much of a text as `most` bytes hold, sanitized.
-pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    match sanitize(&text[..boundary(text, most)]) {
-        // The replacement character is longer than most of those that it replaces.
+/// Sanitizes a text and truncates it to at most `max_bytes`.
+pub(super) fn truncate(text: &str, max_bytes: usize) -> Cow<'_, str> {
+    match sanitize(&text[..boundary(text, max_bytes)]) {
+        // The replacement character is longer than most characters that it replaces.
         Cow::Owned(mut text) => {
-            text.truncate(boundary(&text, most));
+            text.truncate(boundary(&text, max_bytes));
             Cow::Owned(text)
         }
         borrowed => borrowed,
     }
 }
 
-/// The last boundary between two characters within the first `most` bytes.
-fn boundary(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
+/// The last character boundary within the first `max_bytes`.
+fn boundary(text: &str, max_bytes: usize) -> usize {
+    (0..=max_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
-/// Texts that many things share: locations, groups, types.
+/// Interned texts: locations, groups, types.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     shared: HashSet<Arc<str>>,
-    /// How many texts had to be cut.
-    pub cut: u64,
+    /// Number of truncated texts.
+    pub truncated: u64,
 }
 
 impl Texts {
-    /// The text, which others may have too.
-    pub(super) fn share(&mut self, text: &str) -> Arc<str> {
+    /// Interns a text.
+    pub(super) fn intern(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.shared.get(text) {
             return Arc::clone(known);
         }
@@ -43,38 +43,38 @@ impl Texts {
         text
     }
 
-    /// As much of a text as `most` bytes hold, sanitized; counts the texts that are cut.
-    pub(super) fn cut<'a>(&mut self, text: &'a str, most: usize) -> Cow<'a, str> {
-        if text.len() > most {
-            self.cut = self.cut.saturating_add(1);
+    /// Sanitizes a text and truncates it to at most `max_bytes`; counts truncated texts.
+    pub(super) fn truncate<'a>(&mut self, text: &'a str, max_bytes: usize) -> Cow<'a, str> {
+        if text.len() > max_bytes {
+            self.truncated = self.truncated.saturating_add(1);
         }
-        cut(text, most)
+        truncate(text, max_bytes)
     }
 
-    /// Forgets what nobody else has any more.
-    pub(super) fn forget(&mut self) {
+    /// Removes the texts that are no longer used.
+    pub(super) fn remove_unused(&mut self) {
         self.shared.retain(|text| Arc::strong_count(text) > 1);
     }
 
-    /// `file:line`, as short as it can be.
+    /// `file:line` with a shortened path.
     pub(super) fn location(&mut self, location: Option<&Location>) -> Arc<str> {
-        let Some(location) = location else { return self.share("") };
-        let place = match (&location.file, &location.module_path) {
-            (Some(file), _) => self.cut(file, limits::LOCATION_BYTES),
-            (None, Some(module)) => self.cut(module, limits::LOCATION_BYTES),
+        let Some(location) = location else { return self.intern("") };
+        let path = match (&location.file, &location.module_path) {
+            (Some(file), _) => self.truncate(file, limits::LOCATION_BYTES),
+            (None, Some(module)) => self.truncate(module, limits::LOCATION_BYTES),
             (None, None) => "".into(),
         };
-        let place = if location.file.is_some() { short_source_path(&place) } else { &place };
+        let path = if location.file.is_some() { short_source_path(&path) } else { &path };
         match location.line {
-            Some(line) => self.share(&format!("{place}:{line}")),
-            None => self.share(place),
+            Some(line) => self.intern(&format!("{path}:{line}")),
+            None => self.intern(path),
         }
     }
 
-    /// The state that attributes describe, as `name=value name=value`.
+    /// Formats attributes as `name=value name=value`.
     pub(super) fn attributes(&mut self, attributes: &[Attribute]) -> Arc<str> {
         let mut text = String::new();
-        // The target keeps them in a map, which has no order.
+        // The order in which they are sent is that of a hash map.
         let mut sorted: Vec<_> = attributes
             .iter()
             .take(64)
@@ -85,10 +85,10 @@ impl Texts {
             let value = attribute.field.as_ref().and_then(|field| field.value.as_ref());
             self.add(&mut text, name, value, attribute.unit.as_deref().unwrap_or_default());
         }
-        self.share(&text)
+        self.intern(&text)
     }
 
-    /// Adds a field, if there is room.
+    /// Adds a field unless the text has reached its maximum length.
     pub(super) fn add(
         &mut self,
         text: &mut String,
@@ -97,16 +97,16 @@ impl Texts {
         unit: &str,
     ) {
         if text.len() >= limits::FIELDS_BYTES {
-            self.cut = self.cut.saturating_add(1);
+            self.truncated = self.truncated.saturating_add(1);
             return;
         }
         let gap = if text.is_empty() { "" } else { " " };
-        // Cut before it is written: a value of a megabyte costs nothing.
-        let name = self.cut(name, limits::NAME_BYTES);
-        let unit = self.cut(unit, 16);
+        // Truncated before it is copied: values may be megabytes long.
+        let name = self.truncate(name, limits::NAME_BYTES);
+        let unit = self.truncate(unit, 16);
         let _ = match value {
             Some(field::Value::StrVal(value) | field::Value::DebugVal(value)) => {
-                let value = self.cut(value, limits::NAME_BYTES);
+                let value = self.truncate(value, limits::NAME_BYTES);
                 write!(text, "{gap}{name}={value}{unit}")
             }
             Some(value) => write!(text, "{gap}{name}={value}{unit}"),
@@ -115,7 +115,7 @@ impl Texts {
     }
 }
 
-/// The name of a field that says it itself.
+/// The name of a field, unless it refers to metadata.
 fn name(field: &Field) -> Option<&str> {
     match field.name.as_ref()? {
         field::Name::StrName(name) => Some(name),
@@ -128,18 +128,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_two_characters() {
+    fn truncate_ends_at_a_character_boundary() {
         let mut texts = Texts::default();
-        assert_eq!(texts.cut("ähnlich", 1), "");
-        assert_eq!(texts.cut("ähnlich", 3), "äh");
-        assert_eq!(texts.cut("ähnlich", 100), "ähnlich");
-        assert_eq!(texts.cut, 2);
+        assert_eq!(texts.truncate("ähnlich", 1), "");
+        assert_eq!(texts.truncate("ähnlich", 3), "äh");
+        assert_eq!(texts.truncate("ähnlich", 100), "ähnlich");
+        assert_eq!(texts.truncated, 2);
     }
 
     #[test]
-    fn control_characters_are_replaced_wherever_text_comes_in() {
+    fn control_characters_are_replaced_in_all_texts() {
         let mut texts = Texts::default();
-        assert_eq!(texts.cut("a\x1b[2J\u{202e}\0", 100), "a�[2J��");
+        assert_eq!(texts.truncate("a\x1b[2J\u{202e}\0", 100), "a�[2J��");
         let location = |file: Option<&str>, module: Option<&str>| Location {
             file: file.map(Into::into),
             module_path: module.map(Into::into),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_in_order_and_within_their_limit() {
+    fn attributes_are_sorted_and_limited() {
         let attribute = |name: &str, value: &str| Attribute {
             field: Some(Field {
                 name: Some(name.into()),
@@ -173,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_is_forgotten() {
+    fn unused_texts_are_removed() {
         let mut texts = Texts::default();
-        let kept = texts.share("kept");
-        drop(texts.share("gone"));
-        texts.forget();
+        let kept = texts.intern("kept");
+        drop(texts.intern("unused"));
+        texts.remove_unused();
         assert_eq!(texts.shared.len(), 1);
-        assert!(Arc::ptr_eq(&kept, &texts.share("kept")));
+        assert!(Arc::ptr_eq(&kept, &texts.intern("kept")));
     }
 }

@@ -1,4 +1,4 @@
-//! Who a task is, as its announcement says.
+//! Task metadata, from the announcement of a task.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::{
     snapshot::{TaskKind, TaskMeta, group_name},
     source::attach::{
         limits,
-        text::{Texts, cut},
+        text::{Texts, truncate},
     },
 };
 
-/// What a task's announcement says of it.
+/// The metadata of an announced task.
 pub(super) fn announced(
     task: &tasks::Task,
     field_name: impl Fn(&console_api::Field) -> Option<String>,
@@ -26,13 +26,13 @@ pub(super) fn announced(
         let Some(key) = field_name(field) else { continue };
         let value = field.value.as_ref();
         match (&*key, value) {
-            ("task.name", Some(value)) => name = words(value, texts),
+            ("task.name", Some(value)) => name = value_text(value, texts),
             ("task.id", Some(field::Value::U64Val(number))) => meta.id = *number,
-            ("kind", Some(value)) => meta.kind = kind(&words(value, texts)),
+            ("kind", Some(value)) => meta.kind = kind(&value_text(value, texts)),
             ("size.bytes", Some(field::Value::U64Val(size))) => {
                 meta.future_size = u32::try_from(*size).unwrap_or(u32::MAX);
             }
-            ("fn", Some(value)) => function = words(value, texts),
+            ("fn", Some(value)) => function = value_text(value, texts),
             _ => texts.add(&mut fields, &key, value, ""),
         }
     }
@@ -40,12 +40,12 @@ pub(super) fn announced(
         let value = field::Value::StrVal(function);
         texts.add(&mut fields, "fn", Some(&value), "");
     }
-    // A task without a name is known by where it was spawned.
+    // An unnamed task gets the location at which it was spawned as its name.
     let file = location.rsplit(['/', '\\']).next().unwrap_or_default();
     meta.group = match (&*name, file) {
-        ("", "") => texts.share("unnamed"),
-        ("", file) => texts.share(&cut(file, limits::NAME_BYTES)),
-        (name, _) => texts.share(group_name(name)),
+        ("", "") => texts.intern("unnamed"),
+        ("", file) => texts.intern(&truncate(file, limits::NAME_BYTES)),
+        (name, _) => texts.intern(group_name(name)),
     };
     meta.name = if name.is_empty() { Arc::clone(&meta.group) } else { name.into() };
     meta.location = location;
@@ -53,22 +53,22 @@ pub(super) fn announced(
     meta
 }
 
-/// What is known of a task that was never announced.
+/// The metadata of a task that was never announced.
 pub(super) fn unannounced(id: u64, texts: &mut Texts) -> TaskMeta {
-    let name = texts.share("(not reported)");
+    let name = texts.intern("(not reported)");
     TaskMeta { id, group: Arc::clone(&name), name, kind: TaskKind::Unknown, ..TaskMeta::default() }
 }
 
-fn words(value: &field::Value, texts: &mut Texts) -> String {
+fn value_text(value: &field::Value, texts: &mut Texts) -> String {
     match value {
         field::Value::StrVal(text) | field::Value::DebugVal(text) => {
-            texts.cut(text, limits::NAME_BYTES).into_owned()
+            texts.truncate(text, limits::NAME_BYTES).into_owned()
         }
         other => other.to_string(),
     }
 }
 
-/// Tokio says `task`, `local`, `block_on` and `blocking`; its own workers are of the last.
+/// Converts Tokio's kind: `task`, `local`, `block_on` or `blocking`, which includes the workers.
 fn kind(kind: &str) -> TaskKind {
     match kind {
         "task" | "local" | "block_in_place" => TaskKind::Spawned,

@@ -1,80 +1,85 @@
-//! Things with an id that is used again once they are gone.
+//! Tables of objects whose ids are reused after their end.
 
 use std::collections::HashMap;
 
 use crate::source::attach::clock::{Moment, between};
 
-/// What a table has to know of what it keeps.
+/// The part of an entry that its table uses.
 #[derive(Debug, Default)]
-pub(super) struct Life {
-    /// Given by the table, once and never again.
+pub(super) struct EntryHeader {
+    /// Assigned by the table; never reused.
     pub key: u64,
-    /// The id on the wire, unique among what lives only.
+    /// The id in the protocol, unique only among entries that have not ended.
     pub id: u64,
-    /// When it was made; 0 as long as that is not known.
-    pub made: Moment,
-    /// When it ended; 0 while it lives.
+    /// 0 if not known yet.
+    pub created: Moment,
+    /// 0 if it has not ended.
     pub ended: Moment,
 }
 
-impl Life {
-    /// Of something that has no key yet.
-    pub(super) fn new(id: u64) -> Life {
-        Life { id, ..Life::default() }
+impl EntryHeader {
+    /// The header of an entry that is not in a table yet.
+    pub(super) fn new(id: u64) -> EntryHeader {
+        EntryHeader { id, ..EntryHeader::default() }
     }
 
-    /// How long it has been there at this moment, or until it ended, in nanoseconds.
+    /// The nanoseconds from the creation to `at`, or to the end.
     pub(super) fn age_ns(&self, at: Moment) -> u64 {
         let end = if self.ended > 0 { self.ended } else { at };
-        if self.made == 0 { 0 } else { between(self.made, end) }
+        if self.created == 0 { 0 } else { between(self.created, end) }
     }
 }
 
-/// Something that a table keeps.
-pub(super) trait Entry {
-    fn life(&self) -> &Life;
-    fn life_mut(&mut self) -> &mut Life;
+/// An object in a [`Table`].
+pub(super) trait TableEntry {
+    fn header(&self) -> &EntryHeader;
+    fn header_mut(&mut self) -> &mut EntryHeader;
 
     fn key(&self) -> u64 {
-        self.life().key
+        self.header().key
     }
 
     fn id(&self) -> u64 {
-        self.life().id
+        self.header().id
     }
 
-    /// When it ended; 0 while it lives.
+    /// 0 if it has not ended.
     fn ended(&self) -> Moment {
-        self.life().ended
+        self.header().ended
     }
 
-    /// It is gone, without a word from the target.
+    /// Whether stats with this time of creation belong to this entry or to one that reused its id.
+    fn was_created_at(&self, created: Moment) -> bool {
+        self.header().created == 0 || self.header().created == created
+    }
+
+    /// Ends the entry, if the program has not reported its end.
     fn end(&mut self, at: Moment) {
-        let life = self.life_mut();
-        if life.ended == 0 {
-            life.ended = at.max(1);
+        let header = self.header_mut();
+        if header.ended == 0 {
+            header.ended = at.max(1);
         }
     }
 }
 
-/// Entries in the order of their keys, found by the ids that they have now.
+/// Entries in the order of their keys, with an index of the current ids.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     entries: Vec<T>,
     by_id: HashMap<u64, u32>,
     limit: usize,
     next_key: u64,
-    /// How many found no room.
+    /// Number of entries beyond the limit.
     pub refused: u64,
 }
 
-impl<T: Entry> Table<T> {
-    /// An empty table for at most this many entries.
+impl<T: TableEntry> Table<T> {
+    /// An empty table for at most `limit` entries.
     pub(super) fn new(limit: usize) -> Self {
         Table { entries: Vec::new(), by_id: HashMap::new(), limit, next_key: 1, refused: 0 }
     }
 
-    /// Forgets all entries.
+    /// Removes all entries.
     pub(super) fn clear(&mut self) {
         *self = Table::new(self.limit);
     }
@@ -91,7 +96,6 @@ impl<T: Entry> Table<T> {
         self.entries.iter_mut()
     }
 
-    /// Whether another one would be refused.
     pub(super) fn is_full(&self) -> bool {
         self.entries.len() >= self.limit
     }
@@ -108,40 +112,40 @@ impl<T: Entry> Table<T> {
 
     /// The key of the latest entry with this id.
     pub(super) fn key(&self, id: u64) -> Option<u64> {
-        self.get(id).map(Entry::key)
+        self.get(id).map(TableEntry::key)
     }
 
     /// The entry with this key.
     pub(super) fn by_key(&self, key: u64) -> Option<&T> {
-        let at = self.entries.binary_search_by_key(&key, Entry::key).ok()?;
+        let at = self.entries.binary_search_by_key(&key, TableEntry::key).ok()?;
         self.entries.get(at)
     }
 
-    /// Adds an entry under a new key, if there is room.
+    /// Adds an entry under a new key; `None` if the table is full.
     pub(super) fn push(&mut self, mut entry: T) -> Option<&mut T> {
         if self.is_full() {
             self.refused = self.refused.saturating_add(1);
             return None;
         }
-        entry.life_mut().key = self.next_key;
+        entry.header_mut().key = self.next_key;
         self.next_key += 1;
         self.by_id.insert(entry.id(), self.entries.len() as u32);
         self.entries.push(entry);
         self.entries.last_mut()
     }
 
-    /// Forgets what ended before `oldest`, and of the rest all but the latest `most`.
-    /// Returns whether anything was forgotten.
-    pub(super) fn sweep(&mut self, oldest: Moment, most: usize) -> bool {
+    /// Removes the entries that ended before `oldest`, and all but the latest `max_ended` of the
+    /// other ended entries. Returns whether any entry was removed.
+    pub(super) fn remove_ended(&mut self, oldest: Moment, max_ended: usize) -> bool {
         let mut ends: Vec<Moment> =
-            self.entries.iter().map(Entry::ended).filter(|ended| *ended > 0).collect();
+            self.entries.iter().map(TableEntry::ended).filter(|ended| *ended > 0).collect();
         if ends.is_empty() {
             return false;
         }
         let mut oldest = oldest;
-        if ends.len() > most {
-            // The least of the ends that may stay.
-            let at = ends.len() - most.max(1);
+        if ends.len() > max_ended {
+            // The earliest end that is kept.
+            let at = ends.len() - max_ended.max(1);
             oldest = oldest.max(*ends.select_nth_unstable(at).1);
         }
         let before = self.entries.len();
@@ -150,7 +154,7 @@ impl<T: Entry> Table<T> {
             return false;
         }
         self.by_id.clear();
-        // A later entry takes the id over.
+        // If entries share an id, the latest one is indexed.
         self.by_id.extend((0u32..).zip(&self.entries).map(|(at, entry)| (entry.id(), at)));
         true
     }
@@ -160,47 +164,47 @@ impl<T: Entry> Table<T> {
 mod tests {
     use super::*;
 
-    impl Entry for Life {
-        fn life(&self) -> &Life {
+    impl TableEntry for EntryHeader {
+        fn header(&self) -> &EntryHeader {
             self
         }
-        fn life_mut(&mut self) -> &mut Life {
+        fn header_mut(&mut self) -> &mut EntryHeader {
             self
         }
     }
 
-    fn entry(id: u64, ended: Moment) -> Life {
-        Life { ended, ..Life::new(id) }
+    fn entry(id: u64, ended: Moment) -> EntryHeader {
+        EntryHeader { ended, ..EntryHeader::new(id) }
     }
 
     #[test]
-    fn an_id_is_that_of_its_latest_bearer() {
+    fn reused_id_finds_the_latest_entry() {
         let mut table = Table::new(10);
         table.push(entry(7, 100));
         table.push(entry(8, 0));
         table.push(entry(7, 0));
-        assert_eq!((table.key(7), table.by_key(1).map(Life::ended)), (Some(3), Some(100)));
-        assert!(table.sweep(101, 10));
+        assert_eq!((table.key(7), table.by_key(1).map(EntryHeader::ended)), (Some(3), Some(100)));
+        assert!(table.remove_ended(101, 10));
         assert_eq!(
-            (table.key(7), table.key(8), table.by_key(1).map(Life::id)),
+            (table.key(7), table.key(8), table.by_key(1).map(EntryHeader::id)),
             (Some(3), Some(2), None)
         );
     }
 
     #[test]
-    fn the_latest_ends_stay() {
+    fn remove_ended_keeps_the_latest_ends() {
         let mut table = Table::new(10);
         for key in 1..=6 {
             table.push(entry(key, key as Moment * 10));
         }
-        table.sweep(0, 2);
-        let kept: Vec<_> = table.iter().map(Entry::key).collect();
+        table.remove_ended(0, 2);
+        let kept: Vec<_> = table.iter().map(TableEntry::key).collect();
         assert_eq!(kept, [5, 6]);
-        assert!(!table.sweep(0, 2));
+        assert!(!table.remove_ended(0, 2));
     }
 
     #[test]
-    fn what_finds_no_room_is_counted() {
+    fn entries_beyond_the_limit_are_counted() {
         let mut table = Table::new(1);
         assert!(table.push(entry(1, 0)).is_some());
         assert!(table.push(entry(2, 0)).is_none());

@@ -1,62 +1,60 @@
-//! A task, as the wire tells of it.
+//! The state of one task, from its stats in the updates.
 
 use std::sync::Arc;
 
 use console_api::tasks;
 
 use super::{
-    polled::{EndedPoll, Polled},
-    table::{Entry, Life},
+    ended_polls::{EndedPoll, PollReading},
+    table::{EntryHeader, TableEntry},
 };
 use crate::{Histogram, probe::State};
 use crate::{
     snapshot::{TaskKind, TaskMeta, TaskStats},
-    source::attach::clock::{Moment, Offset, Written, between, moment, nanos},
+    source::attach::clock::{ClockOffset, Moment, UpdateTime, between, moment, nanos},
 };
 
 #[derive(Debug)]
 pub(super) struct Task {
-    life: Life,
+    header: EntryHeader,
     pub meta: Arc<TaskMeta>,
-    /// It was announced, and not only mentioned.
-    pub is_named: bool,
-    /// Its figures were sent at least once.
+    /// The task was announced, so its metadata is known.
+    pub is_announced: bool,
+    /// Stats were received at least once.
     has_stats: bool,
-    /// The number of the update that changed it last.
+    /// The number of the last update with stats of this task.
     changed: u64,
     first_poll: Moment,
     woken: Moment,
     poll_began: Moment,
-    /// The same on our clock, as it was told first: what tells this poll from the next shall
-    /// not change with what is learned of the target's clock.
-    poll_began_here: Moment,
+    /// `poll_began` on the local clock, converted once: it identifies the poll, so it must not
+    /// change with the estimate of the clock offset.
+    poll_began_local: Moment,
     poll_ended: Moment,
     polls: u64,
     wakes: u64,
     self_wakes: u64,
     wakers: u32,
-    /// Time in polls that have ended.
+    /// Total time of polls that have ended.
     busy_ns: u64,
-    /// Time between wakes and polls, where both have happened.
+    /// Total scheduling delay of polls that have begun.
     scheduled_ns: u64,
-    /// The longest poll that was seen.
     max_poll_ns: u64,
-    /// The longest wait that was seen.
     max_delay_ns: u64,
 }
 
-impl Entry for Task {
-    fn life(&self) -> &Life {
-        &self.life
+impl TableEntry for Task {
+    fn header(&self) -> &EntryHeader {
+        &self.header
     }
 
-    fn life_mut(&mut self) -> &mut Life {
-        &mut self.life
+    fn header_mut(&mut self) -> &mut EntryHeader {
+        &mut self.header
     }
 }
 
-/// Where a task stands, since when, and how its life has split up to a moment.
-struct Split {
+/// The state of a task at one time, and how its lifetime splits into busy and scheduled time.
+struct TimeSplit {
     state: State,
     since: Moment,
     lifetime: u64,
@@ -65,18 +63,18 @@ struct Split {
 }
 
 impl Task {
-    /// A task of which nothing is known yet but when it is said to exist.
+    /// A task without stats.
     pub(super) fn new(id: u64, meta: Arc<TaskMeta>, spawned: Moment) -> Self {
         Task {
-            life: Life { made: spawned, ..Life::new(id) },
+            header: EntryHeader { created: spawned, ..EntryHeader::new(id) },
             meta,
-            is_named: true,
+            is_announced: true,
             has_stats: false,
             changed: 0,
             first_poll: 0,
             woken: 0,
             poll_began: 0,
-            poll_began_here: 0,
+            poll_began_local: 0,
             poll_ended: 0,
             polls: 0,
             wakes: 0,
@@ -89,144 +87,144 @@ impl Task {
         }
     }
 
-    /// Whether figures with this moment of spawning are of this task: an id is used again.
+    /// Whether stats with this spawn time belong to this task or to one that reused its id.
     pub(super) fn was_spawned_at(&self, spawned: Moment) -> bool {
-        !self.has_stats || self.life.made == spawned
+        !self.has_stats || self.header.created == spawned
     }
 
     pub(super) fn has_changed_in(&self, update: u64) -> bool {
         self.changed == update
     }
 
-    /// Takes its figures in, which are whole values, and adds to `delays` how long its
-    /// polls have waited since the last ones. Gives the latest moment that they tell of, and
-    /// the polls that have ended since, as far as figures tell them apart.
-    pub(super) fn take(
+    /// Applies cumulative stats and adds the scheduling delays since the previous ones to
+    /// `delays`. Returns the time of the latest event in the stats, and the polls that have ended
+    /// since the previous stats, as far as they can be derived.
+    pub(super) fn apply(
         &mut self,
         stats: &tasks::Stats,
         update: u64,
-        before: &Written,
-        offset: &Offset,
+        previous: &UpdateTime,
+        offset: &ClockOffset,
         delays: &mut Histogram,
     ) -> (Moment, [Option<EndedPoll>; 2]) {
-        let past = self.polled();
+        let past = self.poll_reading();
         let was_polling = self.is_polling();
         if was_polling {
-            // Until then it was certainly in that poll, which may be over now.
-            let known = between(self.poll_began, self.known(before, update - 1, before.at));
-            self.max_poll_ns = self.max_poll_ns.max(known);
+            // The poll certainly lasted until then, and may have ended since.
+            let end = self.certain_until(previous, update - 1, previous.at);
+            self.max_poll_ns = self.max_poll_ns.max(between(self.poll_began, end));
         }
         let scheduled = self.scheduled_ns;
         let from = self.poll_began.max(self.poll_ended);
-        self.put(stats, offset);
-        let now = self.polled();
+        self.set(stats, offset);
+        let now = self.poll_reading();
         let polls = now.polls.saturating_sub(past.polls);
-        if let Some(wait) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
-            self.max_delay_ns = self.max_delay_ns.max(wait);
+        if let Some(delay) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
+            self.max_delay_ns = self.max_delay_ns.max(delay);
             if self.has_stats {
-                delays.record_many(wait, polls);
+                delays.record_many(delay, polls);
             }
         }
-        let Life { made, ended, .. } = self.life;
-        let from = if self.has_stats { from } else { made };
+        let EntryHeader { created, ended, .. } = self.header;
+        let from = if self.has_stats { from } else { created };
         (self.has_stats, self.changed) = (true, update);
-        let since = now.since(&past);
-        let longest = since.last.map_or(0, |last| last.min(self.busy_ns)).max(since.least);
-        self.max_poll_ns = self.max_poll_ns.max(longest);
-        let latest = [made, ended, self.woken, self.poll_began, self.poll_ended];
+        let polls = now.since(&past);
+        let last = polls.last.map_or(0, |last| last.min(self.busy_ns));
+        self.max_poll_ns = self.max_poll_ns.max(last).max(polls.longest_other);
+        let latest = [created, ended, self.woken, self.poll_began, self.poll_ended];
         let latest = latest.into_iter().fold(0, Moment::max);
-        // What the first update tells of may have been long ago.
-        let span = (before.at > 0).then(|| between(from, self.poll_began));
-        let told = |span| since.told(self.life.key, self.poll_began_here, span);
-        (latest, span.map_or([None; 2], told))
+        // The polls in the first update may be long past.
+        let span = (previous.at > 0).then(|| between(from, self.poll_began));
+        let ended = |span| polls.polls(self.header.key, self.poll_began_local, span);
+        (latest, span.map_or([None; 2], ended))
     }
 
-    fn put(&mut self, stats: &tasks::Stats, offset: &Offset) {
-        let polled = stats.poll_stats.unwrap_or_default();
-        self.life.made = moment(stats.created_at);
-        self.life.ended = moment(stats.dropped_at);
-        self.first_poll = moment(polled.first_poll);
+    fn set(&mut self, stats: &tasks::Stats, offset: &ClockOffset) {
+        let polls = stats.poll_stats.unwrap_or_default();
+        self.header.created = moment(stats.created_at);
+        self.header.ended = moment(stats.dropped_at);
+        self.first_poll = moment(polls.first_poll);
         self.woken = moment(stats.last_wake);
-        let poll_began = moment(polled.last_poll_started);
+        let poll_began = moment(polls.last_poll_started);
         if poll_began != self.poll_began {
-            (self.poll_began, self.poll_began_here) = (poll_began, offset.ours(poll_began));
+            (self.poll_began, self.poll_began_local) = (poll_began, offset.to_local(poll_began));
         }
-        self.poll_ended = moment(polled.last_poll_ended);
-        self.polls = polled.polls;
+        self.poll_ended = moment(polls.last_poll_ended);
+        self.polls = polls.polls;
         self.wakes = stats.wakes;
         self.self_wakes = stats.self_wakes;
         let wakers = stats.waker_clones.saturating_sub(stats.waker_drops);
         self.wakers = u32::try_from(wakers).unwrap_or(u32::MAX);
-        self.busy_ns = nanos(polled.busy_time);
+        self.busy_ns = nanos(polls.busy_time);
         self.scheduled_ns = nanos(stats.scheduled_time);
     }
 
-    fn polled(&self) -> Polled {
-        let is_over = self.poll_began > 0 && self.poll_ended >= self.poll_began;
-        Polled {
+    fn poll_reading(&self) -> PollReading {
+        let has_ended = self.poll_began > 0 && self.poll_ended >= self.poll_began;
+        PollReading {
             polls: self.polls,
             busy_ns: self.busy_ns,
             began: self.poll_began,
-            last: is_over.then(|| between(self.poll_began, self.poll_ended)),
+            last: has_ended.then(|| between(self.poll_began, self.poll_ended)),
             is_polling: self.is_polling(),
         }
     }
 
-    /// Up to when it is known, if the last update is the one with this number, and what was not
-    /// in that goes on until `goes_on`.
-    pub(super) fn known(&self, written: &Written, update: u64, goes_on: Moment) -> Moment {
+    /// Until when the state is certain. `latest` is the last update and `update` its number. A task
+    /// that is not in it has not changed, so its state is certain until `until`.
+    pub(super) fn certain_until(&self, latest: &UpdateTime, update: u64, until: Moment) -> Moment {
         match self.changed == update {
-            // It may have changed again since.
-            true => written.until(),
-            false => goes_on,
+            // The task may have changed after it was read.
+            true => latest.certain_until(),
+            false => until,
         }
     }
 
     fn is_polling(&self) -> bool {
-        self.poll_began > self.poll_ended && self.life.ended == 0
+        self.poll_began > self.poll_ended && self.header.ended == 0
     }
 
-    /// The wait for the first poll, which the target does not count.
-    fn first_wait(&self) -> u64 {
-        if self.first_poll > 0 { between(self.life.made, self.first_poll) } else { 0 }
+    /// The scheduling delay of the first poll, which console-subscriber does not count.
+    fn first_delay(&self) -> u64 {
+        if self.first_poll > 0 { between(self.header.created, self.first_poll) } else { 0 }
     }
 
-    /// Where it stands. The parts of its life add up to the whole, whatever was sent.
-    fn split(&self, at: Moment) -> Split {
-        let at = if self.life.ended > 0 { self.life.ended } else { at };
-        let (state, since) = if self.life.ended > 0 {
-            (State::Ended, self.life.ended)
+    /// Splits the lifetime up to `at`. The parts never exceed it, even if the stats are invalid.
+    fn split(&self, at: Moment) -> TimeSplit {
+        let at = if self.header.ended > 0 { self.header.ended } else { at };
+        let (state, since) = if self.header.ended > 0 {
+            (State::Ended, self.header.ended)
         } else if self.is_polling() {
             (State::Polling, self.poll_began)
         } else if self.poll_began == 0 {
-            (State::Scheduled, self.life.made)
+            (State::Scheduled, self.header.created)
         } else if self.woken > self.poll_began {
-            // A wake in the middle of a poll begins to count at its end.
+            // After a wake during a poll, the delay begins at the end of the poll.
             (State::Scheduled, self.woken.max(self.poll_ended))
         } else {
             (State::Idle, self.poll_ended)
         };
-        let since = since.clamp(self.life.made.min(at), at);
-        let lifetime = between(self.life.made, at);
+        let since = since.clamp(self.header.created.min(at), at);
+        let lifetime = between(self.header.created, at);
         let now = |one| if state == one { between(since, at) } else { 0 };
         let busy = self.busy_ns.saturating_add(now(State::Polling)).min(lifetime);
-        let scheduled = self.scheduled_ns.saturating_add(self.first_wait());
+        let scheduled = self.scheduled_ns.saturating_add(self.first_delay());
         let scheduled = scheduled.saturating_add(now(State::Scheduled)).min(lifetime - busy);
-        Split { state, since, lifetime, busy, scheduled }
+        TimeSplit { state, since, lifetime, busy, scheduled }
     }
 
-    /// Its figures at a moment of the target's clock.
-    pub(super) fn figures(&self, at: Moment, offset: &Offset) -> TaskStats {
-        let Split { state, since, lifetime, busy, scheduled } = self.split(at);
+    /// The stats at a time of the program's clock.
+    pub(super) fn stats(&self, at: Moment, offset: &ClockOffset) -> TaskStats {
+        let TimeSplit { state, since, lifetime, busy, scheduled } = self.split(at);
         let lasts = between(since, at);
         let current = |one| if state == one { lasts } else { 0 };
-        let since_here = match state {
-            State::Polling => self.poll_began_here.max(0),
-            _ => offset.ours(since),
+        let since_local = match state {
+            State::Polling => self.poll_began_local.max(0),
+            _ => offset.to_local(since),
         };
-        let since_ns = since_here.unsigned_abs();
+        let since_ns = since_local.unsigned_abs();
         TaskStats {
-            key: self.life.key,
+            key: self.header.key,
             meta: Arc::clone(&self.meta),
             state,
             since_ns,
@@ -240,16 +238,16 @@ impl Task {
             wakes: self.wakes,
             self_wakes: self.self_wakes,
             max_poll_ns: self.max_poll_ns.max(current(State::Polling)),
-            max_delay_ns: self.max_delay_ns.max(self.first_wait()).max(current(State::Scheduled)),
+            max_delay_ns: self.max_delay_ns.max(self.first_delay()).max(current(State::Scheduled)),
             live_wakers: self.live_wakers(),
             stage: None,
         }
     }
 
-    /// Clones less drops. `None` where that is not the number of wakers: before the first poll, and
-    /// for all but spawned tasks.
+    /// Waker clones minus drops. `None` where that is not the number of wakers: before the first
+    /// poll, and for tasks that were not spawned.
     fn live_wakers(&self) -> Option<u32> {
-        let is_counted = self.is_named && self.meta.kind == TaskKind::Spawned && self.polls > 0;
+        let is_counted = self.is_announced && self.meta.kind == TaskKind::Spawned && self.polls > 0;
         is_counted.then_some(self.wakers)
     }
 }

@@ -1,18 +1,18 @@
-//! One test for each way in which a target has misled somebody.
+//! One test for each way in which the data of a program has been misleading.
 
 mod losses;
 mod polls;
 mod processes;
-mod told;
-mod waits;
+mod resources;
+mod tasks;
 
 use console_api::{
     self as api, Field, Id, Location, Metadata, PollStats, RegisterMetadata,
     async_ops::{self, AsyncOp, AsyncOpUpdate},
     instrument::Update,
     register_metadata::NewMetadata,
-    resources::{self, PollOp, Resource, ResourceUpdate},
-    tasks::{self, TaskUpdate},
+    resources::{PollOp, Resource, ResourceUpdate, Stats as ResourceUpdateStats},
+    tasks::{Stats, Task as Announcement, TaskUpdate},
 };
 use proptest::prelude::*;
 use prost::Message;
@@ -26,8 +26,9 @@ use crate::{
 
 const MS: i64 = 1_000_000;
 const S: i64 = 1_000_000_000;
-/// When the target's clock begins, far from ours.
+/// The program's clock at the start of a test, far from the local clock.
 const THEN: i64 = 5_000 * S;
+/// The local clock at the start of a test.
 const NOW: i64 = 9_000 * S;
 
 fn at(nanos: i64) -> Option<Timestamp> {
@@ -42,8 +43,8 @@ fn field(name: &str, value: api::field::Value) -> Field {
     Field { name: Some(name.into()), value: Some(value), metadata_id: None }
 }
 
-fn announced(task: u64, name: &str) -> tasks::Task {
-    tasks::Task {
+fn announced(task: u64, name: &str) -> Announcement {
+    Announcement {
         id: id(task),
         fields: vec![
             field("task.name", api::field::Value::DebugVal(name.to_owned())),
@@ -55,14 +56,13 @@ fn announced(task: u64, name: &str) -> tasks::Task {
             line: Some(7),
             ..Location::default()
         }),
-        ..tasks::Task::default()
+        ..Announcement::default()
     }
 }
 
-/// Figures of a task that was spawned, polled once for 2 ms, and waits; a second after
-/// the target's clock began.
-fn idle(spawned: i64) -> tasks::Stats {
-    tasks::Stats {
+/// The stats of an idle task that was woken, 1 ms after it was spawned, and polled once for 2 ms.
+fn idle(spawned: i64) -> Stats {
+    Stats {
         created_at: at(spawned),
         wakes: 1,
         waker_clones: 3,
@@ -76,26 +76,26 @@ fn idle(spawned: i64) -> tasks::Stats {
             busy_time: Some(Duration { seconds: 0, nanos: 2_000_000 }),
         }),
         scheduled_time: Some(Duration { seconds: 0, nanos: 1_000_000 }),
-        ..tasks::Stats::default()
+        ..Stats::default()
     }
 }
 
-/// In a poll that began at this moment.
-fn polling(spawned: i64, since: i64) -> tasks::Stats {
+/// The stats of a task whose second poll began at `since` and has not ended.
+fn polling(spawned: i64, since: i64) -> Stats {
     let mut stats = idle(spawned);
     let polls = stats.poll_stats.get_or_insert_default();
     (polls.polls, polls.last_poll_started) = (2, at(since));
     stats
 }
 
-fn ended(spawned: i64, when: i64) -> tasks::Stats {
-    tasks::Stats { dropped_at: at(when), ..idle(spawned) }
+fn ended(spawned: i64, when: i64) -> Stats {
+    Stats { dropped_at: at(when), ..idle(spawned) }
 }
 
 fn update(
     now: i64,
-    new: impl IntoIterator<Item = tasks::Task>,
-    stats: impl IntoIterator<Item = (u64, tasks::Stats)>,
+    new: impl IntoIterator<Item = Announcement>,
+    stats: impl IntoIterator<Item = (u64, Stats)>,
 ) -> Update {
     let task_update = TaskUpdate {
         new_tasks: new.into_iter().collect(),
@@ -105,21 +105,21 @@ fn update(
     Update { now: at(THEN + now), task_update: Some(task_update), ..Update::default() }
 }
 
-/// A target to which updates come without delay.
-struct Watched(Program);
+/// A program whose updates arrive without delay.
+struct TestProgram(Program);
 
-impl Watched {
+impl TestProgram {
     fn new() -> Self {
-        Watched(Program::new("t"))
+        TestProgram(Program::new("t"))
     }
 
-    fn take(&mut self, update: &Update) -> &mut Self {
-        let theirs = moment(update.now) - THEN;
-        self.0.apply(&update.encode_to_vec(), NOW + theirs).expect("an update");
+    fn apply(&mut self, update: &Update) -> &mut Self {
+        let after = moment(update.now) - THEN;
+        self.0.apply(&update.encode_to_vec(), NOW + after).expect("an update");
         self
     }
 
-    /// Its tasks so many ns after the beginning.
+    /// The tasks `after` ns from the start of the test.
     fn tasks(&self, after: i64) -> Vec<TaskStats> {
         let tasks: Vec<_> = self.0.tasks(NOW + after).collect();
         for task in &tasks {
@@ -133,7 +133,7 @@ impl Watched {
         let tasks = self.tasks(0);
         let mut names: Vec<_> =
             tasks.iter().map(|task| (task.meta.name.to_string(), task.state)).collect();
-        // The target keeps its tasks in a map: those of one update have no order.
+        // The tasks of an update are sent in the order of a hash map.
         names.sort_by(|(a, _), (b, _)| a.cmp(b));
         names
     }

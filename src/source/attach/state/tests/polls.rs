@@ -1,33 +1,33 @@
-//! Polls: those under way, those that have ended, and clocks.
+//! Polls that are running, polls that have ended, and clocks.
 
 use super::*;
 
 #[test]
-fn a_stuck_task_goes_on_being_busy_without_being_sent_again() {
-    let mut target = Watched::new();
+fn blocked_task_is_busy_while_no_stats_are_sent() {
+    let mut program = TestProgram::new();
     let stuck = polling(THEN, THEN + S - 10 * MS);
-    target.take(&update(S, [announced(7, "hog")], [(7, stuck)]));
-    // It may have ended its poll before the target had written the update.
-    let busy = |target: &Watched, after| target.tasks(after)[0].busy_ns / MS as u64;
-    assert_eq!(busy(&target, S + 900 * MS), 2);
-    let began = target.tasks(S)[0].since_ns;
-    // The next update does not have it: it is still in that poll.
-    target.take(&update(2 * S, [], []));
-    assert_eq!(busy(&target, 2 * S), 2 + 1_010);
-    assert_eq!(busy(&target, 2 * S + 500 * MS), 2 + 1_510);
-    let hog = &target.tasks(2 * S + 500 * MS)[0];
+    program.apply(&update(S, [announced(7, "hog")], [(7, stuck)]));
+    // The poll may have ended before the update was written.
+    let busy = |program: &TestProgram, after| program.tasks(after)[0].busy_ns / MS as u64;
+    assert_eq!(busy(&program, S + 900 * MS), 2);
+    let began = program.tasks(S)[0].since_ns;
+    // The task is not in the next update, so it is still in that poll.
+    program.apply(&update(2 * S, [], []));
+    assert_eq!(busy(&program, 2 * S), 2 + 1_010);
+    assert_eq!(busy(&program, 2 * S + 500 * MS), 2 + 1_510);
+    let hog = &program.tasks(2 * S + 500 * MS)[0];
     assert_eq!((hog.state, hog.max_poll_ns), (State::Polling, 1_510 * MS as u64));
     assert_eq!((hog.since_ns, hog.lasts_ns(u64::MAX)), (began, 1_510 * MS as u64));
-    // When it is over, what was certain of it stays.
-    let over = tasks::Stats { wakes: 2, ..idle(THEN) };
-    target.take(&update(3 * S, [], [(7, over)]));
-    assert_eq!(target.tasks(3 * S)[0].max_poll_ns, 1_010 * MS as u64);
+    // The lower bound of its length is kept when the poll has ended.
+    let ended = Stats { wakes: 2, ..idle(THEN) };
+    program.apply(&update(3 * S, [], [(7, ended)]));
+    assert_eq!(program.tasks(3 * S)[0].max_poll_ns, 1_010 * MS as u64);
 }
 
 #[test]
-fn polls_that_have_ended_are_told_once_and_those_of_before_never() {
-    let mut target = Watched::new();
-    let poll = |began, length, polls| tasks::Stats {
+fn ended_polls_are_reported_once() {
+    let mut program = TestProgram::new();
+    let poll = |began, length, polls| Stats {
         poll_stats: Some(PollStats {
             polls,
             first_poll: at(THEN + MS),
@@ -37,26 +37,26 @@ fn polls_that_have_ended_are_told_once_and_those_of_before_never() {
         }),
         ..idle(THEN)
     };
-    let mut told = |at, stats| {
-        target.take(&update(at, [], [(7, stats)]));
-        let polls = target.0.take_long_polls();
+    let mut reported = |at, stats| {
+        program.apply(&update(at, [], [(7, stats)]));
+        let polls = program.0.take_long_polls();
         polls.iter().map(|poll| (poll.began_ns, poll.length_ns)).collect::<Vec<_>>()
     };
-    assert_eq!(told(S, poll(200 * MS, 90 * MS, 1)), [], "it was over before anybody looked");
+    assert_eq!(reported(S, poll(200 * MS, 90 * MS, 1)), [], "ended before the first update");
     let next = (NOW + 1500 * MS) as u64;
-    assert_eq!(told(2 * S, poll(1500 * MS, 80 * MS, 2)), [(next, 80 * MS as u64)]);
-    let wakes = tasks::Stats { wakes: 9, ..poll(1500 * MS, 80 * MS, 2) };
-    assert_eq!(told(3 * S, wakes), [], "the same one");
-    assert_eq!(told(4 * S, poll(3500 * MS, MS / 2, 3)), [], "no rule speaks of it");
-    assert_eq!(told(5 * S, polling(THEN, THEN + 4500 * MS)), [], "it is not over");
-    assert_eq!(told(6 * S, poll(4500 * MS, 900 * MS, 4)).len(), 1);
+    assert_eq!(reported(2 * S, poll(1500 * MS, 80 * MS, 2)), [(next, 80 * MS as u64)]);
+    let wakes = Stats { wakes: 9, ..poll(1500 * MS, 80 * MS, 2) };
+    assert_eq!(reported(3 * S, wakes), [], "the same poll");
+    assert_eq!(reported(4 * S, poll(3500 * MS, MS / 2, 3)), [], "too short");
+    assert_eq!(reported(5 * S, polling(THEN, THEN + 4500 * MS)), [], "still running");
+    assert_eq!(reported(6 * S, poll(4500 * MS, 900 * MS, 4)).len(), 1);
 }
 
 #[test]
-fn a_block_before_the_last_poll_of_a_request_is_told_as_the_least_that_it_was() {
-    let mut target = Watched::new();
-    target.take(&update(S, [], [(1, idle(THEN))]));
-    let request = tasks::Stats {
+fn long_poll_before_the_last_one_is_reported_with_a_lower_bound() {
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [], [(1, idle(THEN))]));
+    let request = Stats {
         poll_stats: Some(PollStats {
             polls: 3,
             first_poll: at(THEN + S + 11 * MS),
@@ -66,43 +66,46 @@ fn a_block_before_the_last_poll_of_a_request_is_told_as_the_least_that_it_was() 
         }),
         ..ended(THEN + S + 10 * MS, THEN + S + 302 * MS)
     };
-    target.take(&update(2 * S, [announced(7, "request")], [(7, request)]));
-    let told = target.0.take_long_polls();
-    let least = told.iter().find(|poll| poll.is_least).expect("one of two took half of the sum");
-    assert_eq!(least.length_ns, 120 * MS as u64);
-    let known = target.tasks(2 * S).into_iter().find(|task| task.meta.id == 1007);
-    assert_eq!(known.expect("it is kept for a while").max_poll_ns, 120 * MS as u64);
+    program.apply(&update(2 * S, [announced(7, "request")], [(7, request)]));
+    let polls = program.0.take_long_polls();
+    let poll = polls.iter().find(|poll| poll.is_lower_bound).expect("one of two polls");
+    assert_eq!(poll.length_ns, 120 * MS as u64, "half of the sum");
+    let task = program.tasks(2 * S).into_iter().find(|task| task.meta.id == 1007);
+    assert_eq!(task.expect("ended tasks are kept").max_poll_ns, 120 * MS as u64);
 }
 
 #[test]
-fn a_poll_that_was_met_while_an_update_was_written_is_not_long() {
-    let mut target = Watched::new();
-    // Read 1 ms after it began; the target took 80 ms to write the rest of its update.
-    let met = polling(THEN, THEN + S - 80 * MS);
-    let other = tasks::Stats { last_wake: at(THEN + S - 79 * MS), ..idle(THEN) };
-    target.take(&update(S, [], [(7, met), (8, other)]));
-    let met = |target: &Watched| {
-        let tasks = target.tasks(S + 900 * MS);
-        tasks.into_iter().find(|task| task.meta.id == 7).expect("it is known")
+fn poll_that_runs_while_an_update_is_written_is_not_long() {
+    let mut program = TestProgram::new();
+    // Read 1 ms after the poll began; writing the rest of the update took 80 ms.
+    let running = polling(THEN, THEN + S - 80 * MS);
+    let other = Stats { last_wake: at(THEN + S - 79 * MS), ..idle(THEN) };
+    program.apply(&update(S, [], [(7, running), (8, other)]));
+    let task = |program: &TestProgram| {
+        let tasks = program.tasks(S + 900 * MS);
+        tasks.into_iter().find(|task| task.meta.id == 7).expect("task 7")
     };
-    assert_eq!((met(&target).state, met(&target).lasts_ns(u64::MAX)), (State::Polling, MS as u64));
-    assert_eq!(met(&target).max_poll_ns, 2 * MS as u64, "the one before it");
-    target.take(&update(2 * S, [], [(7, idle(THEN))]));
-    assert_eq!(met(&target).max_poll_ns, 2 * MS as u64);
+    assert_eq!(
+        (task(&program).state, task(&program).lasts_ns(u64::MAX)),
+        (State::Polling, MS as u64)
+    );
+    assert_eq!(task(&program).max_poll_ns, 2 * MS as u64, "the previous poll");
+    program.apply(&update(2 * S, [], [(7, idle(THEN))]));
+    assert_eq!(task(&program).max_poll_ns, 2 * MS as u64);
 
-    // Nobody writes for 700 ms.
-    let mut target = Watched::new();
-    target.take(&update(S, [], [(7, polling(THEN, THEN + 300 * MS))]));
-    assert!(met(&target).lasts_ns(u64::MAX) > 400 * MS as u64);
+    // Writing an update does not take 700 ms.
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [], [(7, polling(THEN, THEN + 300 * MS))]));
+    assert!(task(&program).lasts_ns(u64::MAX) > 400 * MS as u64);
 }
 
 #[test]
-fn times_that_run_backwards_break_nothing() {
-    let mut target = Watched::new();
-    target.take(&update(10 * S, [announced(7, "a")], [(7, polling(THEN, THEN + 9 * S))]));
-    target.take(&update(2 * S, [announced(8, "b")], [(8, idle(THEN + 20 * S))]));
-    target.take(&update(11 * S, [], [(7, polling(THEN + 30 * S, THEN - S))]));
+fn reversed_times_do_not_panic() {
+    let mut program = TestProgram::new();
+    program.apply(&update(10 * S, [announced(7, "a")], [(7, polling(THEN, THEN + 9 * S))]));
+    program.apply(&update(2 * S, [announced(8, "b")], [(8, idle(THEN + 20 * S))]));
+    program.apply(&update(11 * S, [], [(7, polling(THEN + 30 * S, THEN - S))]));
     for after in [0, S, 12 * S, 100 * S] {
-        target.tasks(after);
+        program.tasks(after);
     }
 }

@@ -1,30 +1,30 @@
-//! A process and its successor.
+//! A process that is replaced by another one.
 
 use super::*;
 
 #[test]
-fn another_process_does_not_mix_with_the_one_before() {
-    let mut target = Watched::new();
-    target.take(&update(S, [announced(7, "old")], [(7, idle(THEN))]));
-    let first = target.0.process();
-    target.0.connected();
-    target.take(&update(60 * S, [announced(7, "new")], [(7, idle(THEN + 50 * S))]));
-    let tasks = target.tasks(60 * S);
+fn new_process_replaces_the_previous_one() {
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [announced(7, "old")], [(7, idle(THEN))]));
+    let first = program.0.process();
+    program.0.connected();
+    program.apply(&update(60 * S, [announced(7, "new")], [(7, idle(THEN + 50 * S))]));
+    let tasks = program.tasks(60 * S);
     assert_eq!((tasks.len(), &*tasks[0].meta.name), (1, "new"));
-    assert_eq!(target.0.process(), first + 1);
+    assert_eq!(program.0.process(), first + 1);
 }
 
 #[test]
-fn a_process_that_has_only_just_begun_is_another_one() {
-    let mut target = Watched::new();
-    target.take(&update(S, [announced(7, "old")], [(7, idle(THEN))]));
-    target.0.connected();
-    target.take(&update(60 * S, [], []));
-    assert_eq!((target.tasks(60 * S).len(), target.0.process()), (0, 2));
+fn new_process_without_tasks_replaces_the_previous_one() {
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [announced(7, "old")], [(7, idle(THEN))]));
+    program.0.connected();
+    program.apply(&update(60 * S, [], []));
+    assert_eq!((program.tasks(60 * S).len(), program.0.process()), (0, 2));
 }
 
 #[test]
-fn the_same_process_goes_on_after_a_lost_connection() {
+fn same_process_continues_after_a_lost_connection() {
     let metadata = || {
         let metadata = Metadata { field_names: vec!["a".to_owned()], ..Metadata::default() };
         let id = Some(api::MetaId { id: 1 });
@@ -33,13 +33,13 @@ fn the_same_process_goes_on_after_a_lost_connection() {
     let both = [(7, idle(THEN)), (8, idle(THEN))];
     let mut first = update(S, [announced(7, "a"), announced(8, "b")], both);
     first.new_metadata = metadata();
-    let mut target = Watched::new();
-    target.take(&first);
-    target.0.connected();
-    // Everything again, but for one that has ended meanwhile.
+    let mut program = TestProgram::new();
+    program.apply(&first);
+    program.0.connected();
+    // The complete state again, without the task that has ended in between.
     let mut second = update(5 * S, [announced(7, "a")], [(7, idle(THEN))]);
     second.new_metadata = metadata();
-    target.take(&second);
-    assert_eq!(target.0.process(), 1);
-    assert_eq!(target.names(), [("a".to_owned(), State::Idle), ("b".to_owned(), State::Ended)]);
+    program.apply(&second);
+    assert_eq!(program.0.process(), 1);
+    assert_eq!(program.names(), [("a".to_owned(), State::Idle), ("b".to_owned(), State::Ended)]);
 }

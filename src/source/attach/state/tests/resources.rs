@@ -1,44 +1,47 @@
-//! Resources, and who waits for them.
+//! Resources and the tasks that wait for them.
 
 use super::*;
 
 #[test]
-fn a_lock_is_held_only_if_its_state_says_so() {
-    let of = |type_name: &str, attributes: &[(&str, api::field::Value)]| {
+fn lock_is_held_only_if_its_state_shows_it() {
+    let is_held = |type_name: &str, attributes: &[(&str, api::field::Value)]| {
         let lock = Resource { id: id(1), concrete_type: type_name.into(), ..Resource::default() };
         let attribute = |(name, value): &(&str, api::field::Value)| api::Attribute {
             field: Some(field(name, value.clone())),
             unit: None,
         };
         let attributes = attributes.iter().map(attribute).collect();
-        let stats = resources::Stats { created_at: at(THEN), attributes, ..Default::default() };
+        let stats = ResourceUpdateStats { created_at: at(THEN), attributes, ..Default::default() };
         let mut update = update(S, [], []);
         update.resource_update = Some(ResourceUpdate {
             new_resources: vec![lock],
             stats_update: [(1, stats)].into(),
             ..ResourceUpdate::default()
         });
-        let mut target = Watched::new();
-        target.take(&update);
-        target.0.resources().next().is_some_and(|lock| lock.is_taken == Some(true))
+        let mut program = TestProgram::new();
+        program.apply(&update);
+        program.0.resources().next().is_some_and(|lock| lock.is_taken == Some(true))
     };
     use api::field::Value::{BoolVal, U64Val};
-    assert!(of("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(2))]));
-    assert!(of("RwLock", &[("write_locked", BoolVal(true)), ("current_readers", U64Val(0))]));
-    assert!(!of("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(0))]));
-    assert!(!of("RwLock", &[]), "nothing is known of it");
-    assert!(of("Semaphore", &[("permits", U64Val(0))]));
-    assert!(!of("Semaphore", &[("permits", U64Val(10))]));
-    assert!(of("Mutex", &[("locked", BoolVal(true))]));
-    assert!(!of("Mutex", &[]));
+    assert!(is_held("RwLock", &[("write_locked", BoolVal(false)), ("current_readers", U64Val(2))]));
+    assert!(is_held("RwLock", &[("write_locked", BoolVal(true)), ("current_readers", U64Val(0))]));
+    assert!(!is_held(
+        "RwLock",
+        &[("write_locked", BoolVal(false)), ("current_readers", U64Val(0))]
+    ));
+    assert!(!is_held("RwLock", &[]), "its state is unknown");
+    assert!(is_held("Semaphore", &[("permits", U64Val(0))]));
+    assert!(!is_held("Semaphore", &[("permits", U64Val(10))]));
+    assert!(is_held("Mutex", &[("locked", BoolVal(true))]));
+    assert!(!is_held("Mutex", &[]));
 }
 
-pub(super) fn mutex(target: &mut Watched) {
-    let kind = resources::resource::kind::Kind::Other("Sync".to_owned());
+pub(super) fn mutex(program: &mut TestProgram) {
+    let kind = api::resources::resource::kind::Kind::Other("Sync".to_owned());
     let resource = |one: u64, type_name: &str, parent| Resource {
         id: id(one),
         concrete_type: type_name.to_owned(),
-        kind: Some(resources::resource::Kind { kind: Some(kind.clone()) }),
+        kind: Some(api::resources::resource::Kind { kind: Some(kind.clone()) }),
         parent_resource_id: parent,
         is_internal: parent.is_some(),
         ..Resource::default()
@@ -48,7 +51,7 @@ pub(super) fn mutex(target: &mut Watched) {
         unit: None,
     };
     let made =
-        |attributes| resources::Stats { created_at: at(THEN), attributes, ..Default::default() };
+        |attributes| ResourceUpdateStats { created_at: at(THEN), attributes, ..Default::default() };
     let op = |op: u64, resource| AsyncOp {
         id: id(op),
         source: "Mutex::lock".to_owned(),
@@ -84,22 +87,22 @@ pub(super) fn mutex(target: &mut Watched) {
         stats_update: [(30, op_stats(7, at(THEN + MS))), (31, op_stats(8, None))].into(),
         dropped_events: 0,
     });
-    target.take(&update);
+    program.apply(&update);
 }
 
 #[test]
-fn who_holds_a_lock_and_who_waits_for_it_is_known() {
-    let mut target = Watched::new();
-    mutex(&mut target);
+fn lock_has_its_holder_and_its_waiter() {
+    let mut program = TestProgram::new();
+    mutex(&mut program);
     let keys: HashMap<String, u64> =
-        target.tasks(S).iter().map(|task| (task.meta.name.to_string(), task.key)).collect();
+        program.tasks(S).iter().map(|task| (task.meta.name.to_string(), task.key)).collect();
     let resources: HashMap<String, ResourceStats> =
-        target.0.resources().map(|one| (one.type_name.to_string(), one)).collect();
+        program.0.resources().map(|one| (one.type_name.to_string(), one)).collect();
     let mutex = &resources["Mutex"];
     assert_eq!((&*mutex.state, mutex.holder), ("locked=true", Some(keys["holder"])));
     assert_eq!(resources["Semaphore"].parent, Some(mutex.key));
-    let ops: Vec<_> = target.0.async_ops().collect();
-    assert_eq!(ops.len(), 1, "the holder's is over");
+    let ops: Vec<_> = program.0.async_ops().collect();
+    assert_eq!(ops.len(), 1, "the operation of the holder has ended");
     assert_eq!((ops[0].task, ops[0].resource), (Some(keys["waiter"]), Some(mutex.key)));
     assert!(ops[0].is_waiting());
 }

@@ -1,11 +1,11 @@
-//! How an update changes what is known of resources and of the operations on them.
+//! Applies the parts of an update about resources and the operations on them.
 
 use std::collections::HashMap;
 
 use super::{
     Program,
-    table::{Entry, Table},
-    waits::{AsyncOp, Resource, Wait},
+    resources::{AsyncOp, Resource},
+    table::{Table, TableEntry},
 };
 use crate::source::attach::{
     clock::{Moment, moment},
@@ -14,7 +14,7 @@ use crate::source::attach::{
 };
 
 impl Program {
-    pub(super) fn take_waits(
+    pub(super) fn apply_resources(
         &mut self,
         envelope: &Envelope<'_>,
         events: &mut u64,
@@ -27,17 +27,18 @@ impl Program {
                 announced.insert(resource.id(), resource);
             }
             Part::ResourceStats(id, stats) => {
-                let (made, new) = (moment(stats.created_at), announced.remove(&id));
-                if let Some(resource) = settle(&mut self.resources, id, made, new, self.written.at)
+                let (created, new) = (moment(stats.created_at), announced.remove(&id));
+                if let Some(resource) =
+                    get_or_add(&mut self.resources, id, created, new, self.latest.at)
                 {
-                    resource.take(&stats, &mut self.texts);
+                    resource.apply(&stats, &mut self.texts);
                 }
             }
-            Part::Dropped(count) => self.dropped(count),
-            _ => self.refuse(),
+            Part::Dropped(count) => self.count_dropped(count),
+            _ => self.count_refused(),
         })?;
         for (id, new) in announced {
-            settle(&mut self.resources, id, 0, Some(new), self.written.at);
+            get_or_add(&mut self.resources, id, 0, Some(new), self.latest.at);
         }
         let mut announced = HashMap::new();
         envelope.async_ops(|part| match part {
@@ -47,28 +48,28 @@ impl Program {
                 announced.insert(op.id(), op);
             }
             Part::AsyncOpStats(id, stats) => {
-                let (made, new) = (moment(stats.created_at), announced.remove(&id));
-                let op = settle(&mut self.async_ops, id, made, new, self.written.at);
+                let (created, new) = (moment(stats.created_at), announced.remove(&id));
+                let op = get_or_add(&mut self.async_ops, id, created, new, self.latest.at);
                 let task = op.and_then(|op| {
-                    op.take(&stats, &mut self.texts);
+                    op.apply(&stats, &mut self.texts);
                     op.task.filter(|_| op.ended() == 0)
                 });
-                self.mentioned(task);
+                self.count_unknown(task);
             }
-            Part::Dropped(count) => self.dropped(count),
-            _ => self.refuse(),
+            Part::Dropped(count) => self.count_dropped(count),
+            _ => self.count_refused(),
         })?;
         for (id, new) in announced {
-            settle(&mut self.async_ops, id, 0, Some(new), self.written.at);
+            get_or_add(&mut self.async_ops, id, 0, Some(new), self.latest.at);
         }
         envelope.poll_ops(|part| {
             *events += 1;
-            self.take_poll(part);
+            self.apply_poll(part);
         })
     }
 
-    fn take_poll(&mut self, part: Part) {
-        let Part::PollOp(poll) = part else { return self.refuse() };
+    fn apply_poll(&mut self, part: Part) {
+        let Part::PollOp(poll) = part else { return self.count_refused() };
         let (op, task) = (poll.async_op_id.map(|id| id.id), poll.task_id.map(|id| id.id));
         if let Some(op) = op.and_then(|id| self.async_ops.get_mut(id)) {
             op.is_ready = Some(poll.is_ready);
@@ -76,24 +77,24 @@ impl Program {
         }
         let resource = poll.resource_id.and_then(|id| self.resources.get_mut(id.id));
         if let Some(resource) = resource.filter(|_| poll.is_ready) {
-            resource.taker = task;
+            resource.holder = task;
         }
-        self.mentioned(task);
+        self.count_unknown(task);
     }
 }
 
-/// The entry with this id that was made at this moment: the one that is known, or a new
-/// one that was announced. An older bearer of the id ends.
-fn settle<T: Wait>(
+/// The entry with this id and time of creation: the known one, or the announced one, which is
+/// added. An older entry with the same id ends.
+fn get_or_add<T: TableEntry>(
     table: &mut Table<T>,
     id: u64,
-    made: Moment,
+    created: Moment,
     new: Option<T>,
     now: Moment,
 ) -> Option<&mut T> {
     let known = table.get_mut(id).filter(|known| known.ended() == 0);
     let is_same = known.is_some_and(|known| {
-        let is_same = made == 0 || known.was_made_at(made);
+        let is_same = created == 0 || known.was_created_at(created);
         if !is_same {
             known.end(now);
         }

@@ -7,7 +7,7 @@ use console_api::{
     resources::{self, resource::kind::Kind},
 };
 
-use super::table::{Entry, Life};
+use super::table::{EntryHeader, TableEntry};
 use crate::{
     snapshot::{AsyncOpStats, ResourceStats},
     source::attach::{
@@ -17,43 +17,32 @@ use crate::{
     },
 };
 
-/// What people see for an id: those of the wire have sixteen digits.
-fn number(key: u64) -> u64 {
+/// A shorter id for the screen: the ids in the protocol have sixteen digits.
+fn short_id(key: u64) -> u64 {
     key & ((1 << 48) - 1)
 }
 
-/// A resource or an operation: its id may be another's at any time.
-pub(super) trait Wait: Entry {
-    /// Whether figures with this moment of making are of this one.
-    fn was_made_at(&self, made: Moment) -> bool {
-        self.life().made == 0 || self.life().made == made
-    }
-}
-
-impl Wait for Resource {}
-impl Wait for AsyncOp {}
-
 #[derive(Debug)]
 pub(super) struct Resource {
-    life: Life,
-    /// The id of the resource that it is a part of.
+    header: EntryHeader,
+    /// The id of the resource that contains it.
     pub parent: Option<u64>,
     pub type_name: Arc<str>,
     kind: Arc<str>,
     location: Arc<str>,
     is_internal: bool,
     pub state: Arc<str>,
-    /// The id of the task that got it last.
-    pub taker: Option<u64>,
+    /// The id of the task that acquired it last.
+    pub holder: Option<u64>,
 }
 
-impl Entry for Resource {
-    fn life(&self) -> &Life {
-        &self.life
+impl TableEntry for Resource {
+    fn header(&self) -> &EntryHeader {
+        &self.header
     }
 
-    fn life_mut(&mut self) -> &mut Life {
-        &mut self.life
+    fn header_mut(&mut self) -> &mut EntryHeader {
+        &mut self.header
     }
 }
 
@@ -61,53 +50,53 @@ impl Resource {
     pub(super) fn new(wire: &resources::Resource, texts: &mut Texts) -> Self {
         let kind = match wire.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
             Some(Kind::Known(_)) => "timer".into(),
-            Some(Kind::Other(other)) => texts.cut(other, limits::NAME_BYTES),
+            Some(Kind::Other(other)) => texts.truncate(other, limits::NAME_BYTES),
             None => "".into(),
         };
-        let kind = texts.share(&kind);
-        let type_name = texts.cut(&wire.concrete_type, limits::NAME_BYTES);
+        let kind = texts.intern(&kind);
+        let type_name = texts.truncate(&wire.concrete_type, limits::NAME_BYTES);
         Resource {
-            life: Life::new(wire.id.map_or(0, |id| id.id)),
+            header: EntryHeader::new(wire.id.map_or(0, |id| id.id)),
             parent: wire.parent_resource_id.map(|id| id.id),
-            type_name: texts.share(&type_name),
+            type_name: texts.intern(&type_name),
             kind,
             location: texts.location(wire.location.as_ref()),
             is_internal: wire.is_internal,
-            state: texts.share(""),
-            taker: None,
+            state: texts.intern(""),
+            holder: None,
         }
     }
 
-    pub(super) fn take(&mut self, stats: &resources::Stats, texts: &mut Texts) {
-        self.life.made = moment(stats.created_at);
-        self.life.ended = moment(stats.dropped_at);
+    pub(super) fn apply(&mut self, stats: &resources::Stats, texts: &mut Texts) {
+        self.header.created = moment(stats.created_at);
+        self.header.ended = moment(stats.dropped_at);
         self.state = texts.attributes(&stats.attributes);
     }
 
-    /// Whether somebody has it, as far as its state says; `None` for what nobody can have.
+    /// Whether the resource is locked or exhausted; `None` if its type cannot be.
     pub(super) fn is_taken(&self) -> Option<bool> {
-        let says = |word: &str| self.state.split(' ').any(|part| part == word);
+        let has = |attribute: &str| self.state.split(' ').any(|part| part == attribute);
         let readers = self.state.split(' ').find_map(|part| part.strip_prefix("current_readers="));
         match &*self.type_name {
-            "Mutex" => Some(says("locked=true")),
-            "RwLock" => Some(says("write_locked=true") || readers.is_some_and(|n| n != "0")),
-            "Semaphore" => Some(says("permits=0")),
+            "Mutex" => Some(has("locked=true")),
+            "RwLock" => Some(has("write_locked=true") || readers.is_some_and(|n| n != "0")),
+            "Semaphore" => Some(has("permits=0")),
             _ => None,
         }
     }
 
-    pub(super) fn figures(&self, at: Moment) -> ResourceStats {
+    pub(super) fn stats(&self, at: Moment) -> ResourceStats {
         ResourceStats {
-            key: self.life.key,
-            id: number(self.life.key),
+            key: self.header.key,
+            id: short_id(self.header.key),
             type_name: Arc::clone(&self.type_name),
             kind: Arc::clone(&self.kind),
             location: Arc::clone(&self.location),
             state: Arc::clone(&self.state),
             parent: None,
             is_internal: self.is_internal,
-            age_ns: self.life.age_ns(at),
-            is_dropped: self.life.ended > 0,
+            age_ns: self.header.age_ns(at),
+            is_dropped: self.header.ended > 0,
             is_taken: self.is_taken(),
             holder: None,
         }
@@ -116,9 +105,9 @@ impl Resource {
 
 #[derive(Debug)]
 pub(super) struct AsyncOp {
-    life: Life,
+    header: EntryHeader,
     source: Arc<str>,
-    /// The ids of its resource, of the operation that it is a part of, of its task.
+    /// The ids of its resource, of the operation that contains it, and of its task.
     pub resource: Option<u64>,
     pub parent: Option<u64>,
     pub task: Option<u64>,
@@ -128,46 +117,46 @@ pub(super) struct AsyncOp {
     pub is_ready: Option<bool>,
 }
 
-impl Entry for AsyncOp {
-    fn life(&self) -> &Life {
-        &self.life
+impl TableEntry for AsyncOp {
+    fn header(&self) -> &EntryHeader {
+        &self.header
     }
 
-    fn life_mut(&mut self) -> &mut Life {
-        &mut self.life
+    fn header_mut(&mut self) -> &mut EntryHeader {
+        &mut self.header
     }
 }
 
 impl AsyncOp {
     pub(super) fn new(wire: &async_ops::AsyncOp, texts: &mut Texts) -> Self {
-        let source = texts.cut(&wire.source, limits::NAME_BYTES);
+        let source = texts.truncate(&wire.source, limits::NAME_BYTES);
         AsyncOp {
-            life: Life::new(wire.id.map_or(0, |id| id.id)),
-            source: texts.share(&source),
+            header: EntryHeader::new(wire.id.map_or(0, |id| id.id)),
+            source: texts.intern(&source),
             resource: wire.resource_id.map(|id| id.id),
             parent: wire.parent_async_op_id.map(|id| id.id),
             task: None,
             polls: 0,
             busy_ns: 0,
-            state: texts.share(""),
+            state: texts.intern(""),
             is_ready: None,
         }
     }
 
-    pub(super) fn take(&mut self, stats: &async_ops::Stats, texts: &mut Texts) {
+    pub(super) fn apply(&mut self, stats: &async_ops::Stats, texts: &mut Texts) {
         let polled = stats.poll_stats.unwrap_or_default();
-        self.life.made = moment(stats.created_at);
-        self.life.ended = moment(stats.dropped_at);
+        self.header.created = moment(stats.created_at);
+        self.header.ended = moment(stats.dropped_at);
         self.task = stats.task_id.map(|id| id.id).or(self.task);
         self.polls = polled.polls;
         self.busy_ns = nanos(polled.busy_time);
         self.state = texts.attributes(&stats.attributes);
     }
 
-    pub(super) fn figures(&self, at: Moment) -> AsyncOpStats {
+    pub(super) fn stats(&self, at: Moment) -> AsyncOpStats {
         AsyncOpStats {
-            key: self.life.key,
-            id: number(self.life.key),
+            key: self.header.key,
+            id: short_id(self.header.key),
             source: Arc::clone(&self.source),
             resource: None,
             parent: None,
@@ -175,8 +164,8 @@ impl AsyncOp {
             state: Arc::clone(&self.state),
             polls: self.polls,
             busy_ns: self.busy_ns,
-            age_ns: self.life.age_ns(at),
-            is_dropped: self.life.ended > 0,
+            age_ns: self.header.age_ns(at),
+            is_dropped: self.header.ended > 0,
             is_ready: self.is_ready,
         }
     }

@@ -1,0 +1,91 @@
+//! The stats of a program.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Program, table::TableEntry};
+use crate::{
+    Histogram,
+    snapshot::{AsyncOpStats, Losses, ResourceStats, TaskStats},
+};
+
+impl Program {
+    /// The name to show: the address.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The number of processes that have answered; 0 before the first update.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// When the last update was written, on the local clock; 0 before the first one.
+    pub fn last_update(&self) -> i64 {
+        if self.updates == 0 { 0 } else { self.offset.to_local(self.latest.at) }
+    }
+
+    /// The data that was lost or refused.
+    pub fn losses(&self) -> Losses {
+        let unnamed = self.tasks.iter().filter(|task| !task.is_announced && task.ended() == 0);
+        Losses {
+            unnamed_tasks: unnamed.count() as u64,
+            unknown_tasks: self.unknown_tasks.len() as u64,
+            refused: self
+                .losses
+                .refused
+                .saturating_add(self.tasks.refused)
+                .saturating_add(self.resources.refused)
+                .saturating_add(self.async_ops.refused),
+            cut_texts: self.texts.truncated,
+            ..self.losses.clone()
+        }
+    }
+
+    /// The scheduling delays. For each task and update, the mean delay since the previous update
+    /// is counted once per poll.
+    pub fn delays(&self) -> &Histogram {
+        &self.delays
+    }
+
+    /// The id in the protocol of the task with this key.
+    pub fn protocol_id(&self, key: u64) -> Option<u64> {
+        self.tasks.by_key(key).map(TableEntry::id)
+    }
+
+    /// The tasks in the order of their keys, extrapolated to `until` on the local clock.
+    pub fn tasks(&self, until: i64) -> impl Iterator<Item = TaskStats> {
+        let until = self.offset.to_remote(until).max(self.latest.at);
+        self.tasks.iter().map(move |task| {
+            let at = task.certain_until(&self.latest, self.updates, until);
+            task.stats(at, &self.offset)
+        })
+    }
+
+    /// The resources that exist, in the order of their keys.
+    pub fn resources(&self) -> impl Iterator<Item = ResourceStats> {
+        // The task that acquired a part holds the resource: a mutex contains a semaphore.
+        let holders = self.resources.iter().filter_map(|part| Some((part.parent?, part.holder?)));
+        let holders: HashMap<u64, u64> = holders.collect();
+        let alive = self.resources.iter().filter(|resource| resource.ended() == 0);
+        alive.map(move |resource| {
+            let holder = resource.holder.or_else(|| holders.get(&resource.id()).copied());
+            let holder = holder.filter(|_| resource.is_taken() == Some(true));
+            let mut stats = resource.stats(self.latest.at);
+            stats.parent = resource.parent.and_then(|id| self.resources.key(id));
+            let task = holder.and_then(|id| self.tasks.get(id));
+            stats.holder = task.filter(|task| task.ended() == 0).map(TableEntry::key);
+            stats
+        })
+    }
+
+    /// The async operations that have not ended, in the order of their keys.
+    pub fn async_ops(&self) -> impl Iterator<Item = AsyncOpStats> {
+        self.async_ops.iter().filter(|op| op.ended() == 0).map(|op| {
+            let mut stats = op.stats(self.latest.at);
+            stats.resource = op.resource.and_then(|id| self.resources.key(id));
+            stats.parent = op.parent.and_then(|id| self.async_ops.key(id));
+            stats.task = op.task.and_then(|id| self.tasks.key(id));
+            stats
+        })
+    }
+}
