@@ -1,17 +1,17 @@
-//! Which values are unavailable, and how accurate the others are.
+//! The accuracy of fields, and the reasons for unavailable ones.
 
 use std::collections::BTreeMap;
 
 use crate::snapshot::{Accuracy, FieldId, Target};
 
-/// Why there is no slowdown.
+/// The reason why the slowdown is unavailable.
 pub(super) fn no_slowdown(target: &Target) -> &str {
     let reason = target.description.reason(FieldId::Slowdown);
     reason.unwrap_or("no closed-loop workload, or no baseline without a hog yet")
 }
 
-/// The path of a field → why it is unavailable. Parts of what is unavailable as a whole are left
-/// out.
+/// The path of a field → the reason why it is unavailable. Parts of a field that is unavailable as a
+/// whole are left out.
 pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
     let description = &*target.description;
     let whole_has = |field: &FieldId| {
@@ -36,7 +36,7 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
     reasons
 }
 
-/// The path of a field → how accurate it is, where it is neither exact nor unavailable.
+/// The path of a field → its accuracy, for fields that are neither exact nor unavailable.
 pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
     let fields = FieldId::ALL.into_iter().filter(|field| is_in_reports(*field));
     let accuracy = fields.map(|field| (field.path(), target.description.accuracy(field)));
@@ -46,8 +46,8 @@ pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
     accuracy.filter(is_noted).map(|(path, accuracy)| (path, accuracy.to_string())).collect()
 }
 
-/// Whether every report has a place for the value.
-pub(super) fn is_in_reports(field: FieldId) -> bool {
+/// Whether every report contains the field.
+fn is_in_reports(field: FieldId) -> bool {
     !matches!(
         field,
         FieldId::Lab

@@ -1,4 +1,4 @@
-//! The table of tasks as comma-separated values, as RFC 4180 has them.
+//! The table of tasks as comma-separated values (RFC 4180).
 
 use std::{
     borrow::Cow,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::model::Model;
 
-/// Writes a line of names and a line for each task. The columns are the fields of a task in the JSON
-/// document, and the name of the target. A value that is unavailable is empty.
+/// Writes a line of names and one line for each task. The columns are the fields of a task in the
+/// JSON document and the name of the target. Unavailable values are empty.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -42,8 +42,8 @@ fn cell(value: &Value<'_>, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// A text as a field. In quotes, if it contains what would end the field. A spreadsheet would
-/// evaluate a text that begins like a formula, so it gets an apostrophe in front.
+/// Quotes a text if it contains a separator. A spreadsheet would evaluate a text that begins like a
+/// formula, so it gets an apostrophe in front.
 fn quoted(text: &str) -> Cow<'_, str> {
     let mark = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
     match text.contains(['"', ',', '\n', '\r']) {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_each_column() {
+    fn rows_have_all_columns() {
         let columns = TASK.len() + 1;
         for line in written().lines().filter(|line| !line.contains('"')) {
             assert_eq!(line.split(',').count(), columns, "{line}");
@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn quotes_commas_and_line_ends_stay_inside_their_field() {
+    fn separators_are_quoted() {
         assert_eq!(quoted("a,b"), "\"a,b\"");
         assert_eq!(quoted("say \"hi\"\n"), "\"say \"\"hi\"\"\n\"");
         assert_eq!(quoted("plain"), "plain");
     }
 
     #[test]
-    fn no_text_is_a_formula() {
+    fn formulas_are_escaped() {
         for text in ["=1+1", "+1", "-1", "@SUM(A1)"] {
             assert_eq!(quoted(text), format!("'{text}"));
         }

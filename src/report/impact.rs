@@ -1,4 +1,4 @@
-//! Who cost the others most, for people.
+//! The impact table of the text report.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::{
     text::{UNAVAILABLE, count, duration, task_seconds},
 };
 
-/// This many offenders are listed, those that cost most.
+/// Number of offenders listed, those with the largest impact.
 const TOP: usize = 10;
 
-/// Writes the ranking; nothing if there was no long poll.
+/// Writes the table; nothing if there was no long poll.
 pub(super) fn write(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let offenders = model.impact_table().offenders();
     if offenders.is_empty() {

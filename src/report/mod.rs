@@ -1,12 +1,11 @@
-//! Reports: text, JSON and CSV, of the [`Model`] at the end of a run and a [`Summary`] of its
-//! phases.
+//! Reports in text, JSON and CSV: the [`Model`] at the end of a run and a [`Summary`] of its phases.
 //!
-//! Depends on the model and the text form of data, and on no clock and no terminal. JSON and CSV
-//! write the same rows.
+//! Depends on the model and the text form of data, not on a clock or a terminal. JSON and CSV write
+//! the same rows.
 
 mod availability;
-mod blame;
 pub mod csv;
+mod impact;
 pub mod json;
 mod row;
 mod summary;

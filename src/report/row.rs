@@ -1,4 +1,4 @@
-//! Rows: what JSON writes as objects and CSV as lines.
+//! Rows, written as objects in JSON and as lines in CSV.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::snapshot::{Description, FieldId};
 
-/// Named values, in order. The names are those of the document's schema.
+/// Named values, in order. The names are those of the JSON schema.
 #[derive(Clone, Debug)]
 pub(super) struct Row<'a> {
     pub(super) names: &'static [&'static str],
@@ -46,7 +46,7 @@ macro_rules! row {
 }
 pub(super) use row;
 
-/// A list of what converts to values.
+/// A list of values.
 pub(super) fn list<'a, T: Into<Value<'a>>>(items: impl IntoIterator<Item = T>) -> Value<'a> {
     Value::List(items.into_iter().map(Into::into).collect())
 }
@@ -59,7 +59,7 @@ pub(super) fn map<'a, T: Into<Value<'a>>>(
 }
 
 impl Row<'_> {
-    /// The same with null for the fields of these names.
+    /// The row with null for the fields of these names.
     pub(super) fn without(mut self, names: &[&str]) -> Self {
         if !names.is_empty() {
             let fields = self.names.iter().zip(&mut self.values);

@@ -1,16 +1,16 @@
-//! What happened before the end: the phases of a run.
+//! The phases of a run.
 
 use std::sync::Arc;
 
 use crate::{
     model::{Model, SchedulingDelay, Slowdown, TargetModel},
-    snapshot::{Snapshot, Target, TargetId},
+    snapshot::{Snapshot, Target, TargetId, WorkloadStats},
 };
 
-/// The phases of a run, in order. Empty if nobody divided it.
+/// The phases of a run, in order. Empty if the run was not divided.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Such as "without the hog" and "with the hog".
+    /// One per target for each phase.
     pub phases: Vec<Phase>,
 }
 
@@ -24,32 +24,32 @@ impl Summary {
 /// A part of a run.
 #[derive(Clone, Debug)]
 pub struct Phase {
-    /// The target.
+    /// The target whose values these are.
     pub target: TargetId,
-    /// What sets it apart, such as `with-hog`.
+    /// Such as `without-hog` and `with-hog`.
     pub name: &'static str,
-    /// When it began, on the source's clock.
+    /// Start of the phase, on the target's clock.
     pub begin_ns: u64,
-    /// How long it lasted, without the time in which the process was stopped.
+    /// Duration, without the time in which the process was stopped.
     pub duration_ns: u64,
-    /// What the closed-loop workloads achieved in it.
+    /// The progress of the closed-loop workloads.
     pub work: Vec<Work>,
-    /// Scheduling delay over its last second, or over a second that began before it.
+    /// Scheduling delay in the last second of the phase; that second may begin before it.
     pub scheduling_delay: SchedulingDelay,
-    /// How much slower the work was at its end than before any hog.
+    /// Slowdown at the end of the phase, relative to the baseline without a hog.
     pub slowdown: Slowdown,
 }
 
-/// What one closed-loop workload achieved in a phase.
+/// The progress of one closed-loop workload in a phase.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// The workload's name.
+    /// Name of the workload.
     pub name: Arc<str>,
-    /// What one unit of it is, such as "request".
+    /// Its unit of work, such as "request".
     pub unit: Arc<str>,
-    /// Units done.
+    /// Completed units.
     pub done: u64,
-    /// Units a second, over the whole phase.
+    /// Completed units per second, over the whole phase.
     pub per_second: f64,
 }
 
@@ -82,16 +82,15 @@ impl Phase {
 
 fn work(first: &Target, last: &Target, duration_ns: u64) -> Vec<Work> {
     let (Some(before), Some(after)) = (&first.lab, &last.lab) else { return Vec::new() };
-    let mut result = Vec::new();
-    for workload in &after.workloads {
-        let Some(unit) = workload.unit.clone() else { continue };
+    let progress = |workload: &WorkloadStats| {
+        let unit = workload.unit.clone()?;
         let old = before.workloads.iter().find(|old| old.name == workload.name);
         let done = workload.done.saturating_sub(old.map_or(0, |old| old.done));
         let seconds = duration_ns as f64 / 1e9;
         let per_second = if duration_ns == 0 { 0.0 } else { done as f64 / seconds };
-        result.push(Work { name: Arc::clone(&workload.name), unit, done, per_second });
-    }
-    result
+        Some(Work { name: Arc::clone(&workload.name), unit, done, per_second })
+    };
+    after.workloads.iter().filter_map(progress).collect()
 }
 
 #[cfg(test)]
@@ -110,19 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_counts_what_was_done_in_it() {
+    fn phase_counts_the_work_between_its_snapshots() {
         let mut model = Model::default();
         let first = at(1_000_000_000, 500);
         model.advance(&first.clone().into());
         model.advance(&at(3_000_000_000, 900).into());
         let phase = phase(first, &model).expect("two snapshots");
         assert_eq!(phase.duration_ns, 2_000_000_000);
-        let [work] = &phase.work[..] else { panic!("{phase:?}: heartbeats are no closed loop") };
+        let [work] = &phase.work[..] else { panic!("{phase:?}: heartbeats are not closed-loop") };
         assert_eq!((work.done, work.per_second), (400, 200.0));
     }
 
     #[test]
-    fn a_phase_does_not_span_two_runtimes() {
+    fn phase_does_not_span_two_runtimes() {
         let mut model = Model::default();
         let mut last = at(2_000_000_000, 5);
         last.epoch = 7;
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_of_no_time_has_a_rate_of_zero() {
+    fn phase_of_zero_duration_has_a_rate_of_zero() {
         let mut model = Model::default();
         model.advance(&at(0, 5).into());
         let phase = phase(at(0, 0), &model).expect("a snapshot");

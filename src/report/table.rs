@@ -1,4 +1,4 @@
-//! Tables of text whose columns line up.
+//! Text tables with aligned columns.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,7 @@ use crate::{
     text::{UNAVAILABLE, fit},
 };
 
-/// A longer text in a column is cut, so that a long name does not widen the table.
+/// Maximum width of a cell, so that a long name does not widen the table.
 const MAX_WIDTH: usize = 60;
 
 /// A column of a table.
@@ -23,17 +23,17 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// A column of text.
+    /// A left-aligned column.
     pub(super) fn left(title: &'static str) -> Self {
         Column { title: title.into(), is_right: false, field: None }
     }
 
-    /// A column of numbers.
+    /// A right-aligned column, for numbers.
     pub(super) fn right(title: impl Into<Cow<'static, str>>) -> Self {
         Column { title: title.into(), is_right: true, field: None }
     }
 
-    /// The same for the values of a field: `–` where the target does not provide it.
+    /// Shows `–` in the column if the target does not provide the field.
     pub(super) fn of(self, field: FieldId) -> Self {
         Column { field: Some(field), ..self }
     }
@@ -43,8 +43,8 @@ impl Column {
     }
 }
 
-/// Writes a title row and the rows, indented by two and two apart. Cells of more than 60 columns
-/// are cut.
+/// Writes the titles and the rows, with two spaces before each column. Cells over 60 columns are
+/// truncated.
 pub(super) fn write(
     columns: &[Column],
     rows: &[Vec<String>],
@@ -60,12 +60,12 @@ pub(super) fn write(
             cells.map(|cell| fit(cell, MAX_WIDTH, false)).collect()
         })
         .collect();
-    let width = |at: usize, title: &str| {
-        let cells = rows.iter().filter_map(|row| row.get(at));
+    let width = |i: usize, title: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(i));
         cells.map(|cell| cell.width()).max().unwrap_or(0).max(title.width())
     };
     let widths: Vec<usize> =
-        columns.iter().enumerate().map(|(at, column)| width(at, &column.title)).collect();
+        columns.iter().enumerate().map(|(i, column)| width(i, &column.title)).collect();
     line(columns, &widths, columns.iter().map(|column| &*column.title), out)?;
     rows.iter().try_for_each(|row| line(columns, &widths, row.iter().map(|cell| &**cell), out))
 }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_cell_is_cut_and_wide_characters_line_up() {
+    fn long_cells_are_truncated_and_wide_characters_align() {
         let columns = [Column::left("NAME"), Column::right("N")];
         let rows = ["x".repeat(500), "漢字".to_owned()].map(|name| vec![name, "1".to_owned()]);
         let mut out = Vec::new();

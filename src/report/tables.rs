@@ -1,4 +1,4 @@
-//! The tables of a target. A value that the target does not provide is null.
+//! The tables of a target. Unavailable values are null.
 
 use super::row::{Row, Value, list, row, unavailable};
 use crate::{
@@ -31,15 +31,15 @@ row! { TASK = fn task(task: &'a TaskStats, rates: TaskRates, now_ns: u64) {
     kind: task.meta.kind.as_str(),
 }}
 
-/// The tasks, one at a time: a million of them need no second list.
+/// The tasks, as an iterator because there may be a million of them.
 pub(super) fn tasks(model: &TargetModel) -> impl Iterator<Item = Row<'_>> {
     let target = model.target();
     let hidden = unavailable(&["tasks"], &target.description);
     let tasks = target.tasks.iter().enumerate();
-    tasks.map(move |(at, stats)| task(stats, model.rates(at), target.taken_ns).without(&hidden))
+    tasks.map(move |(i, stats)| task(stats, model.rates(i), target.taken_ns).without(&hidden))
 }
 
-/// The groups by name. A sum is as available as the values that it is made of.
+/// The groups by name. A sum is unavailable if the values of the tasks are.
 pub(super) fn groups(model: &TargetModel) -> impl Iterator<Item = Row<'static>> {
     let hidden = unavailable(&["groups", "tasks"], &model.target().description);
     model.groups(GroupColumn::Name, false).into_iter().map(move |row| group(&row).without(&hidden))
@@ -97,7 +97,7 @@ fn worker<'a>(worker: &'a WorkerRow, description: &Description) -> Row<'a> {
     }
 }
 
-/// The runtime as a whole.
+/// The fields of the runtime.
 pub(super) fn runtime(target: &Target) -> Row<'static> {
     let runtime = &target.runtime;
     let row = row! {
@@ -116,7 +116,7 @@ pub(super) fn runtime(target: &Target) -> Row<'static> {
     row.without(&unavailable(&["runtime"], &target.description))
 }
 
-/// What tasks wait for.
+/// The resources that tasks wait for.
 pub(super) fn resources(resources: &Resources) -> Value<'_> {
     list(resources.resources.iter().map(|resource| {
         row! {
@@ -136,7 +136,7 @@ pub(super) fn resources(resources: &Resources) -> Value<'_> {
     }))
 }
 
-/// The operations on resources that tasks wait in.
+/// The async operations of tasks on resources.
 pub(super) fn async_ops(resources: &Resources) -> Value<'_> {
     list(resources.async_ops.iter().map(|op| {
         row! {

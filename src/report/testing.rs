@@ -1,4 +1,4 @@
-//! A run made by hand, for the tests of every format.
+//! A constructed run, for the tests of all formats.
 
 use super::{Phase, Summary};
 use crate::{
@@ -16,12 +16,12 @@ use crate::{
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 
-/// A second and a half without a hog, and as long with it.
+/// A run of 1.5 s without a hog, then 1.5 s with a hog.
 pub(super) fn fixed() -> (Model, Summary) {
     described(|description| description)
 }
 
-/// The same run of a target with another description.
+/// The run of [`fixed`] with a changed description.
 pub(super) fn described(change: impl Fn(Description) -> Description) -> (Model, Summary) {
     let at = |now| {
         let mut target = at(now);
@@ -54,13 +54,13 @@ fn at(now: u64) -> Target {
     ];
     tasks.extend(hog_on.map(|on| hog(now, on)));
     let mut result = snapshot(now, tasks);
-    for wait in 0..calm / MS {
-        result.delays.record(20_000 + wait * 10);
+    for i in 0..calm / MS {
+        result.delays.record(20_000 + i * 10);
     }
-    let mut figures = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
-    figures.hog.on_since_ns = hog_on.map(|on| now - on);
-    figures.workloads[1].gauges = vec![gauge()];
-    result.lab = Some(figures);
+    let mut lab = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
+    lab.hog.on_since_ns = hog_on.map(|on| now - on);
+    lab.workloads[1].gauges = vec![gauge()];
+    result.lab = Some(lab);
     let unavailable = UNSTABLE.into_iter().skip(2);
     let description = description("lab:test")
         .with(FieldId::LongPolls, Accuracy::Exact)
@@ -86,7 +86,7 @@ fn at(now: u64) -> Target {
     result
 }
 
-/// The poll of the hog, which has not ended.
+/// The current poll of the hog.
 fn long_poll(now: u64, on: u64) -> LongPoll {
     let mut cost = Cost { exact: true, ..Cost::default() };
     cost.add(1, || "heartbeat-1".into(), on);

@@ -1,4 +1,4 @@
-//! The envelope, and the document of a target.
+//! The JSON document and its targets.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -18,13 +18,13 @@ use crate::{
     snapshot::FieldId,
 };
 
-/// Why a document has no resources, although the target provides them.
+/// The reason why a document has no resources, although the target provides them.
 const NOT_SUBSCRIBED: &str = "only in the dashboard";
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     schema: &'static str,
-    /// UTC, in ISO 8601.
+    /// UTC, ISO 8601.
     time: String,
     targets: Vec<TargetDocument<'a>>,
 }
@@ -56,7 +56,7 @@ fn tasks<S: Serializer>(model: &&TargetModel, serializer: S) -> Result<S::Ok, S:
     serializer.collect_seq(tables::tasks(model))
 }
 
-/// All of a target but its tasks.
+/// The fields of a target except `tasks`.
 fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
     let target = model.target();
     let (description, now_ns) = (&*target.description, target.taken_ns);

@@ -1,4 +1,4 @@
-//! Findings, and long polls by their impact.
+//! Findings, and offenders by their impact.
 
 use crate::{
     model::{Finding, Offender, RuleId},
@@ -39,7 +39,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
     }
 }
 
-/// The long polls of a group of tasks in one function.
+/// The long polls that a group of tasks had in one function.
 pub(super) fn impact(offender: &Offender) -> Row<'_> {
     row! {
         kind: offender.kind.as_str(),

@@ -67,7 +67,7 @@ fn hog(hog: &HogStats, now_ns: u64) -> Row<'_> {
     }
 }
 
-/// The delays of the last second; `None` if they are unavailable.
+/// The scheduling delays of the last second; `None` if they are unavailable.
 pub(super) fn scheduling_delay(
     delay: &SchedulingDelay,
     description: &Description,
@@ -104,7 +104,7 @@ pub(super) fn slowdown<'a>(
     })
 }
 
-/// The N of ×N; `None` at a standstill.
+/// The factor as a number; `None` at a standstill.
 fn times(factor: Factor) -> Option<f64> {
     match factor {
         Factor::Times(n) => Some(n),
@@ -133,7 +133,7 @@ pub(super) fn phase<'a>(phase: &'a Phase, description: &Description) -> Row<'a> 
     }
 }
 
-/// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
+/// A kind of hog, or modes of workloads, in one setting, over the total time for which it was on.
 pub(super) fn trial<'a>(trial: &'a Trial, description: &Description) -> Row<'a> {
     let Setting { count, hold_ns, flavor, workers } = trial.setting;
     let slowdown = description.get(FieldId::Slowdown, trial.slowdown).ok().flatten();

@@ -67,7 +67,7 @@ use self::document::Document;
 use super::Summary;
 use crate::model::Model;
 
-/// Writes the document in lines that people can read; nothing before the first snapshot.
+/// Writes the document, indented; nothing before the first snapshot.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -77,7 +77,7 @@ pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Resu
     writeln!(out)
 }
 
-/// Writes the document in a single line, so that many of them can follow each other.
+/// Writes the document in a single line (JSON Lines).
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -114,7 +114,7 @@ mod tests {
         parse(&written(&model, &summary))["targets"][0].take()
     }
 
-    /// The values of a path, one for each row; fails if one of them has no such field.
+    /// The values of a path, one for each row. Panics if a row does not have the field.
     fn values<'a>(target: &'a Value, path: &str) -> Vec<&'a Value> {
         path.split('.').fold(vec![target], |values, name| {
             let rows = values.into_iter().flat_map(|value| match value {

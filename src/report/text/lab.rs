@@ -1,4 +1,4 @@
-//! What the lab tells: the phases of a run, the hogs that were on, the workloads.
+//! The lab in the text report: phases, trials and the gauges of workloads.
 
 use std::io::{self, Write};
 
@@ -43,7 +43,7 @@ pub(super) fn phases(
     table::write(&columns, &phases.iter().map(row).collect::<Vec<_>>(), description, out)
 }
 
-/// Which hogs were on and which modes were tried, and what each did.
+/// The hogs and modes that were tried, with their effect.
 pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<_> = model.session().trials().map(trial).collect();
     if rows.is_empty() {
@@ -68,7 +68,7 @@ fn trial(trial: &Trial) -> Vec<String> {
     let Setting { count, hold_ns, flavor, workers } = &trial.setting;
     let work = trial.work_per_second.zip(trial.unit.as_ref());
     let name = trial.name();
-    let what = match (&trial.kind, trial.is_fix) {
+    let label = match (&trial.kind, trial.is_fix) {
         (None, _) => "mode",
         (Some(_), true) => "fix",
         (Some(_), false) => "anti-pattern",
@@ -79,7 +79,7 @@ fn trial(trial: &Trial) -> Vec<String> {
     };
     vec![
         if *count > 1 { format!("{count} × {name}") } else { name },
-        what.to_owned(),
+        label.to_owned(),
         hold,
         format!("{} ×{workers}", flavor.map_or(UNAVAILABLE, Flavor::as_str)),
         slowdown_factor(trial.slowdown),
@@ -90,7 +90,7 @@ fn trial(trial: &Trial) -> Vec<String> {
     ]
 }
 
-/// What workloads tell of themselves.
+/// The gauges of the workloads.
 pub(super) fn gauges(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
     for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {

@@ -1,4 +1,4 @@
-//! The report that people read: the numbers first, then where they come from.
+//! The text report: numbers first, then findings, then tables.
 
 mod lab;
 
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use crate::snapshot::{Description, FieldId, LabStats, PollKind, Target, TaskStats};
 
 use super::{
-    Summary, availability, blame,
+    Summary, availability, impact,
     table::{self, Column},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
 };
 
-/// This many tasks are listed, the busiest of them.
+/// Number of tasks listed, the busiest ones.
 const TOP: usize = 10;
 
 /// The slowdown of workloads that complete nothing.
@@ -29,8 +29,8 @@ const STANDSTILL: &str = "×∞";
 /// # Errors
 /// If `out` cannot be written.
 pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    for (at, target) in model.targets().iter().enumerate() {
-        if at > 0 {
+    for (i, target) in model.targets().iter().enumerate() {
+        if i > 0 {
             writeln!(out)?;
         }
         write_target(target, summary, out)?;
@@ -45,7 +45,7 @@ fn write_target(model: &TargetModel, summary: &Summary, out: &mut impl Write) ->
     lab::trials(model, out)?;
     lab::gauges(target, out)?;
     findings(model, out)?;
-    blame::write(model, out)?;
+    impact::write(model, out)?;
     workers(model, &target.description, out)?;
     groups(model, out)?;
     tasks(model, out)?;
@@ -76,10 +76,8 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "failed       {failure}")?;
     }
     let delays = model.scheduling_delay();
-    let (measured, alive) = (
-        count(runtime.measured_tasks),
-        snapshot.description.get(FieldId::AliveTasks, runtime.alive_tasks),
-    );
+    let measured = count(runtime.measured_tasks);
+    let alive = snapshot.description.get(FieldId::AliveTasks, runtime.alive_tasks);
     writeln!(out, "tasks        {measured} measured of {} alive", optional(alive.ok(), count))?;
     writeln!(out, "runnable     {}", runnable(delays))?;
     let slowdown = model.slowdown();
@@ -92,7 +90,7 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
             writeln!(out, "slowdown     {STANDSTILL}: no work done for {lasted}")?;
         }
-        (some, None) => writeln!(out, "slowdown     {}", slowdown_factor(some))?,
+        (factor, None) => writeln!(out, "slowdown     {}", slowdown_factor(factor))?,
     }
     let delay = |ns: Option<u64>| {
         let known = snapshot.description.get(FieldId::SchedulingDelay, ns).ok().flatten();
@@ -122,9 +120,9 @@ fn slowdown_factor(factor: Option<Factor>) -> String {
     })
 }
 
-/// A report without the signs beyond ASCII that it has by itself; names keep theirs.
+/// Replaces the non-ASCII symbols of the report; names keep their characters.
 pub fn in_ascii(report: &str) -> String {
-    let signs = [
+    let symbols = [
         ('–', "-"),
         ('—', "-"),
         ('µ', "u"),
@@ -137,10 +135,10 @@ pub fn in_ascii(report: &str) -> String {
         ('\u{fffd}', "?"),
     ];
     let mut text = String::with_capacity(report.len());
-    for sign in report.chars() {
-        match signs.iter().find(|(known, _)| *known == sign) {
-            Some((_, instead)) => text.push_str(instead),
-            None => text.push(sign),
+    for character in report.chars() {
+        match symbols.iter().find(|(symbol, _)| *symbol == character) {
+            Some((_, ascii)) => text.push_str(ascii),
+            None => text.push(character),
         }
     }
     text
@@ -158,8 +156,8 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     }
     let now = model.target().taken_ns;
     for finding in model.all_findings().iter().take(TOP) {
-        let (how_bad, sentence) = (finding.severity.as_str(), &finding.sentence);
-        let often =
+        let (severity, sentence) = (finding.severity.as_str(), &finding.sentence);
+        let times =
             if finding.count > 1 { format!(", {} times", finding.count) } else { "".into() };
         let resolved = match finding.active {
             true => String::new(),
@@ -167,7 +165,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
                 format!(", resolved {} ago", duration(now.saturating_sub(finding.last_seen_ns)))
             }
         };
-        writeln!(out, "  {how_bad}: {sentence}  [{}{often}{resolved}]", finding.rule)?;
+        writeln!(out, "  {severity}: {sentence}  [{}{times}{resolved}]", finding.rule)?;
         if let Some(location) = &finding.location {
             writeln!(out, "    spawned at {}", location)?;
         }
@@ -181,7 +179,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     rest(model.all_findings().len(), out)
 }
 
-/// No finding, as far as the rules can be evaluated for the target.
+/// Writes that there is no finding, with the number of rules if the target does not support all.
 fn none(description: &Description, out: &mut impl Write) -> io::Result<()> {
     let evaluated = RULES.iter().filter(|rule| rule.unavailable(description).is_none()).count();
     match evaluated == RULES.len() {
@@ -284,7 +282,7 @@ fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     ];
     let query = Query::default();
     let order: Vec<usize> = model.tasks(&query).collect();
-    let row = |at: &usize| task(&model.target().tasks[*at], model.rates(*at));
+    let row = |i: &usize| task(&model.target().tasks[*i], model.rates(*i));
     let rows: Vec<_> = order.iter().take(TOP).map(row).collect();
     writeln!(out)?;
     table::write(&columns, &rows, &model.target().description, out)?;
@@ -347,16 +345,6 @@ fn rest_of(all: usize, shown: usize, out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn a_report_in_ascii_has_no_other_signs_of_its_own() {
-        let mut report = Vec::new();
-        let (model, summary) = crate::report::testing::fixed();
-        super::write(&model, &summary, &mut report).expect("a Vec takes everything");
-        let report = super::in_ascii(&String::from_utf8(report).expect("UTF-8"));
-        let beyond: Vec<_> = report.lines().filter(|line| !line.is_ascii()).collect();
-        assert!(beyond.is_empty(), "{beyond:#?}");
-    }
-
     use super::*;
     use crate::report::testing;
 
@@ -367,25 +355,33 @@ mod tests {
     }
 
     #[test]
-    fn the_report_is_as_it_was_meant() {
+    fn report_in_ascii_has_only_ascii_symbols() {
+        let (model, summary) = testing::fixed();
+        let report = in_ascii(&written(&model, &summary));
+        let other: Vec<_> = report.lines().filter(|line| !line.is_ascii()).collect();
+        assert!(other.is_empty(), "{other:#?}");
+    }
+
+    #[test]
+    fn report_of_a_run() {
         let (model, summary) = testing::fixed();
         insta::assert_snapshot!(written(&model, &summary));
     }
 
-    /// Each value that a target may lack is a dash, and has a reason.
+    /// Unavailable values are dashes, with a reason.
     #[test]
-    fn report_of_a_target_that_provides_only_the_tasks() {
-        let (model, summary) = testing::described(|known| known.without(FieldId::ALL, "off"));
+    fn report_of_a_target_with_all_fields_unavailable() {
+        let (model, summary) = testing::described(|fields| fields.without(FieldId::ALL, "off"));
         insta::assert_snapshot!(written(&model, &summary));
     }
 
     #[test]
-    fn before_the_first_snapshot_there_is_nothing_to_say() {
+    fn nothing_is_written_before_the_first_snapshot() {
         assert_eq!(written(&Model::default(), &Summary::default()), "");
     }
 
     #[test]
-    fn what_is_left_out_is_counted() {
+    fn omitted_rows_are_counted() {
         let tasks = (0..25).map(|id| crate::model::testing::task(id, "t"));
         let mut model = Model::default();
         model.advance(&crate::model::testing::snapshot(1, tasks).into());
