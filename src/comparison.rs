@@ -1,5 +1,4 @@
-//! The comparison on a screen: the measuring on a thread of its own, and the loop that
-//! shows how far it is.
+//! The screen of `compare`: measures on another thread and shows the progress.
 
 use std::{
     io::{self, Write},
@@ -19,11 +18,10 @@ use crate::{
     view,
 };
 
-/// Between two drawings while something is being measured.
-const PACE: Duration = Duration::from_millis(100);
+/// Refresh interval of the screen during the measurement.
+const REFRESH: Duration = Duration::from_millis(100);
 
-/// Measures and shows it until the user has seen enough; then what was measured is
-/// written to stdout as a table.
+/// Measures and shows the results until the user quits, then writes them to stdout as a table.
 ///
 /// # Errors
 /// If the service cannot be started, or the terminal fails.
@@ -36,31 +34,33 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let mut board = Board::new(options);
     let (guard, mut screen) = term::Guard::enter(false)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --format text"))?;
-    let ended = show(&mut board, settings, &mut screen, &events, &progress);
+    let result = show(&mut board, settings, &mut screen, &events, &progress);
     drop(guard);
     if term::is_gone() {
         return Ok(());
     }
-    // Whatever ended it, what was measured took its time.
+    // Written even after an error, because the measurements took time.
     if !board.rows.is_empty() {
         io::stdout().lock().write_all(compare::text(&board.rows).as_bytes())?;
     }
-    ended?;
+    result?;
     Ok(compare::require_measured(&board.rows)?)
 }
 
-/// Measures on a thread of its own, which the end of the program ends too.
+/// Measures on another thread, which runs until the end of the program.
 fn measure(options: &Options) -> anyhow::Result<Receiver<Result<Progress, CompareError>>> {
     let (sender, progress) = mpsc::channel();
     let options = options.clone();
     let thread = thread::Builder::new().name("asynctop-compare".into()).spawn(move || {
-        // Nobody listens any more: the program is about to end.
-        let told = |step| drop(sender.send(Ok(step)));
-        if let Err(error) = compare::run(&options, told) {
+        // Sending fails when the receiver is gone because the program is exiting.
+        let send = |step| drop(sender.send(Ok(step)));
+        if let Err(error) = compare::run(&options, send) {
             let _ = sender.send(Err(error));
         }
     });
-    thread.map_err(|error| anyhow!("cannot start the measuring thread: {error}"))?;
+    thread.map_err(|error| {
+        anyhow!("cannot start the measuring thread: {error}; try again with fewer threads")
+    })?;
     Ok(progress)
 }
 
@@ -78,15 +78,15 @@ fn show(
         }
         let now = started.elapsed();
         let access = term::access()?;
-        if access == Access::Taken {
+        if access == Access::Changed {
             term::repaint(screen)?;
         }
         if access != Access::None {
             screen.draw(|frame| view::render_board(board, settings, now, frame))?;
         }
-        // What is all measured stands still.
-        let pause = if board.done { Duration::from_secs(3600) } else { PACE };
-        let event = match events.recv_timeout(pause) {
+        // The screen no longer changes when everything is measured.
+        let timeout = if board.done { Duration::from_secs(3600) } else { REFRESH };
+        let event = match events.recv_timeout(timeout) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),

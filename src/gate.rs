@@ -1,15 +1,15 @@
-//! The gate of a CI run: which findings make it fail.
+//! The gate of a CI run: the findings that fail it.
 
 use std::{io, str::FromStr, sync::Arc};
 
 use crate::model::{Finding, FindingId, Model, RuleId, Severity, TargetModel, Thresholds};
 
-/// What makes a run fail, as `RULE`, `RULE=VALUE` or `any`.
+/// A condition that fails a run: `RULE`, `RULE=VALUE` or `any`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailOn {
-    /// Any finding that is worse than worth knowing.
+    /// A finding of severity warning or critical.
     Any,
-    /// A finding of this rule, from this threshold on if one is given.
+    /// A finding of this rule, at this threshold if one is given.
     Rule(RuleId, Option<u64>),
 }
 
@@ -22,8 +22,8 @@ impl FromStr for FailOn {
             None => (text, None),
         };
         if name == "any" {
-            let plain = value.is_none().then_some(FailOn::Any);
-            return plain.ok_or("any has no threshold; write any, or RULE=VALUE".to_owned());
+            let any = value.is_none().then_some(FailOn::Any);
+            return any.ok_or("any has no threshold; write any, or RULE=VALUE".to_owned());
         }
         let id: RuleId = name.parse()?;
         let Some(value) = value else { return Ok(FailOn::Rule(id, None)) };
@@ -50,35 +50,35 @@ impl FromStr for SetThreshold {
     }
 }
 
-/// Watches a model for what makes a run fail, and keeps it: a finding may be over, and
-/// forgotten, when the run ends.
+/// Collects the findings that fail a run. They are kept because a finding may be resolved and
+/// removed before the run ends.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
-    rules: Vec<FailOn>,
-    fired: Vec<(FindingId, Arc<Finding>)>,
+    fail_on: Vec<FailOn>,
+    failures: Vec<(FindingId, Arc<Finding>)>,
 }
 
-/// So many findings are kept.
-const MOST: usize = 50;
+/// Maximum number of findings that are kept.
+const MAX_FAILURES: usize = 50;
 
 impl Gate {
-    /// A gate for these.
-    pub fn new(rules: Vec<FailOn>) -> Self {
-        Gate { rules, fired: Vec::new() }
+    /// A gate with these conditions.
+    pub fn new(fail_on: Vec<FailOn>) -> Self {
+        Gate { fail_on, failures: Vec::new() }
     }
 
-    /// Sets the thresholds that the gate has of its own.
-    pub fn set(rules: &[FailOn], thresholds: &mut Thresholds) {
-        for rule in rules {
-            if let FailOn::Rule(rule, Some(value)) = rule {
+    /// Applies the thresholds of the conditions.
+    pub fn set_thresholds(fail_on: &[FailOn], thresholds: &mut Thresholds) {
+        for condition in fail_on {
+            if let FailOn::Rule(rule, Some(value)) = condition {
                 thresholds.set(*rule, Some(*value));
             }
         }
     }
 
     /// Records the findings of a model that fail the run.
-    pub fn look(&mut self, model: &Model) {
-        if self.rules.is_empty() {
+    pub fn check(&mut self, model: &Model) {
+        if self.fail_on.is_empty() {
             return;
         }
         let thresholds = model.thresholds();
@@ -86,59 +86,55 @@ impl Gate {
             if self.fails(finding, thresholds) {
                 let id = finding.id();
                 match self.position(&id) {
-                    Some(at) => self.fired[at].1 = finding.clone(),
-                    None if self.fired.len() < MOST => self.fired.push((id, finding.clone())),
+                    Some(index) => self.failures[index].1 = finding.clone(),
+                    None if self.failures.len() < MAX_FAILURES => {
+                        self.failures.push((id, finding.clone()));
+                    }
                     None => {}
                 }
             }
         }
         for finding in model.targets().iter().flat_map(TargetModel::worker_held_findings) {
             let id = finding.id();
-            let is_new = self.position(&id).is_none() && self.fired.len() < MOST;
+            let is_new = self.position(&id).is_none() && self.failures.len() < MAX_FAILURES;
             if is_new && self.fails(&finding, thresholds) {
-                self.fired.push((id, Arc::new(finding)));
+                self.failures.push((id, Arc::new(finding)));
             }
         }
     }
 
     fn position(&self, id: &FindingId) -> Option<usize> {
-        self.fired.iter().position(|(known, _)| known == id)
+        self.failures.iter().position(|(known, _)| known == id)
     }
 
     fn fails(&self, finding: &Finding, thresholds: &Thresholds) -> bool {
-        self.rules.iter().any(|fail_on| match fail_on {
+        self.fail_on.iter().any(|condition| match condition {
             FailOn::Any => finding.severity >= Severity::Warning && finding.part_of.is_none(),
             FailOn::Rule(rule, _) if *rule == finding.rule => true,
             FailOn::Rule(rule, _) => {
                 let is_reached =
-                    thresholds.get(*rule).is_some_and(|least| finding.measure >= least);
+                    thresholds.get(*rule).is_some_and(|value| finding.measure >= value);
                 is_reached && finding.rule.rule().implies.contains(rule)
             }
         })
     }
 
-    /// What has failed the run, in the order in which it came.
-    pub fn fired(&self) -> impl Iterator<Item = &Arc<Finding>> {
-        self.fired.iter().map(|(_, finding)| finding)
+    /// Whether no finding has failed the run.
+    pub fn has_passed(&self) -> bool {
+        self.failures.is_empty()
     }
 
-    /// Whether the run has passed.
-    pub fn is_open(&self) -> bool {
-        self.fired.is_empty()
-    }
-
-    /// Says what has failed, each with where and why.
+    /// Writes the findings that have failed the run, in the order in which they occurred.
     ///
     /// # Errors
     /// If `out` cannot be written.
-    pub fn tell(&self, out: &mut impl io::Write) -> io::Result<()> {
-        for finding in self.fired() {
+    pub fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        for (_, finding) in &self.failures {
             let times = match finding.count {
                 0 | 1 => String::new(),
                 n => format!(" ({n} times)"),
             };
-            let text = format!("failed: {}: {}{times}", finding.rule, finding.sentence);
-            writeln!(out, "{text}")?;
+            writeln!(out, "failed: {}: {}{times}", finding.rule, finding.sentence)?;
             if let Some(location) = &finding.location {
                 writeln!(out, "  spawned at {location}")?;
             }
@@ -161,41 +157,41 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    /// A task that has panicked, and then nothing for two minutes.
+    /// The gate of a run in which a task panics, then nothing happens for two minutes.
     fn run(fail_on: &[&str]) -> Gate {
-        let rules: Vec<FailOn> = fail_on.iter().map(|text| text.parse().expect("a rule")).collect();
+        let fail_on: Vec<FailOn> = fail_on.iter().map(|it| it.parse().expect("a rule")).collect();
         let mut thresholds = Thresholds::default();
-        Gate::set(&rules, &mut thresholds);
+        Gate::set_thresholds(&fail_on, &mut thresholds);
         let mut model = Model::with_thresholds(thresholds);
-        let mut gate = Gate::new(rules);
+        let mut gate = Gate::new(fail_on);
         let mut broken = task(1, "broken");
         broken.state = State::Panicked;
         for moment in [snapshot(S, [broken]), snapshot(2 * S, []), snapshot(120 * S, [])] {
             model.advance(&moment.into());
-            gate.look(&model);
+            gate.check(&model);
         }
         gate
     }
 
     #[test]
-    fn what_came_and_went_has_failed_the_run() {
+    fn resolved_findings_fail_the_run() {
         for fail_on in [&["any"][..], &["task-panicked"], &["leak", "task-panicked=1"]] {
             let gate = run(fail_on);
-            assert!(!gate.is_open(), "{fail_on:?}");
+            assert!(!gate.has_passed(), "{fail_on:?}");
             let mut text = Vec::new();
-            gate.tell(&mut text).expect("a Vec takes everything");
+            gate.write(&mut text).expect("a Vec takes everything");
             let text = String::from_utf8(text).expect("text");
             assert!(text.starts_with("failed: task-panicked: broken panicked"), "{text}");
             assert!(text.contains("spawned at src/main.rs:7"), "{text}");
         }
     }
 
-    /// A run with a poll of this length, `run_delay_ns` of it without a CPU. The task has ended
-    /// before the watchdog has judged the poll, so no finding becomes active.
-    fn held(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
+    /// The gate of a run with a poll of this length, which waits for a CPU for `run_delay_ns`. The
+    /// task ends before the watchdog has classified the poll, so no finding becomes active.
+    fn run_with_long_poll(fail_on: &str, length_ns: u64, run_delay_ns: u64) -> Gate {
         let fail_on: FailOn = fail_on.parse().expect("a rule");
         let mut thresholds = Thresholds::default();
-        Gate::set(std::slice::from_ref(&fail_on), &mut thresholds);
+        Gate::set_thresholds(std::slice::from_ref(&fail_on), &mut thresholds);
         let mut model = Model::with_thresholds(thresholds);
         let mut gate = Gate::new(vec![fail_on]);
         let mut poll = LongPoll::computing(7, S, length_ns);
@@ -205,24 +201,24 @@ mod tests {
         let mut now = snapshot(3 * S, [task(7, "hog")]);
         (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll.clone())]);
         model.advance(&now.into());
-        gate.look(&model);
-        assert!(gate.is_open(), "it may have been block_in_place");
+        gate.check(&model);
+        assert!(gate.has_passed(), "the poll may be in block_in_place");
         poll.net_ns = decided;
         poll.revision += 1;
         let mut now = snapshot(4 * S, []);
         (now.description, now.long_polls) = (with_watchdog(), vec![Arc::new(poll)]);
         model.advance(&now.into());
         assert!(model.all_findings().is_empty());
-        gate.look(&model);
+        gate.check(&model);
         gate
     }
 
     #[test]
-    fn a_long_poll_in_the_impact_table_fails_the_run_without_a_finding() {
+    fn long_poll_in_the_impact_table_fails_the_run_without_a_finding() {
         for fail_on in ["any", "worker-held", "worker-held=1s", "long-poll", "long-poll=1s"] {
-            let gate = held(fail_on, S + S / 10, 0);
+            let gate = run_with_long_poll(fail_on, S + S / 10, 0);
             let mut text = Vec::new();
-            gate.tell(&mut text).expect("a Vec takes everything");
+            gate.write(&mut text).expect("a Vec takes everything");
             let text = String::from_utf8(text).expect("text");
             let first = "failed: worker-held: hog blocked its thread for 1.10s without yielding\n";
             assert!(text.starts_with(first), "{text}");
@@ -235,19 +231,20 @@ mod tests {
             ("any", S / 20, 0),
             ("any", S, S - S / 20),
         ] {
-            assert!(held(fail_on, length_ns, run_delay_ns).is_open(), "{fail_on} {length_ns}");
+            let gate = run_with_long_poll(fail_on, length_ns, run_delay_ns);
+            assert!(gate.has_passed(), "{fail_on} {length_ns}");
         }
     }
 
     #[test]
-    fn other_rules_and_higher_thresholds_let_it_pass() {
+    fn run_passes_with_other_rules_and_higher_thresholds() {
         for fail_on in [&["leak"][..], &["task-panicked=2"], &[]] {
-            assert!(run(fail_on).is_open(), "{fail_on:?}");
+            assert!(run(fail_on).has_passed(), "{fail_on:?}");
         }
     }
 
     #[test]
-    fn what_is_no_gate_is_told_in_a_sentence() {
+    fn invalid_conditions_are_explained() {
         for (text, part) in [
             ("nonsense", "did you mean `"),
             ("worker-hold", "did you mean `worker-held`?"),

@@ -5,26 +5,26 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`snapshot`] | the crate `asynctop-snapshot`: what is known of each target at one moment, and its text form |
-//! | [`probe`] | the crate `asynctop-probe`: per-task measuring, and the watchdog [`watch`] |
+//! | [`snapshot`] | the crate `asynctop-snapshot`: the state of each target at one time, and its text form |
+//! | [`probe`] | the crate `asynctop-probe`: per-task measurement, and the watchdog [`watch`] |
 //! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
 //! | [`model`] | statistics derived from snapshots: rates, order, groups, slowdown, findings; pure |
-//! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection; the collector assembles the samples to snapshots |
+//! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection; the collector assembles the samples into snapshots |
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`view`] | draws the state |
-//! | [`term`] | the terminal: enter, leave, suspend, panic |
+//! | [`term`] | the terminal: setup, restore, suspend, panics |
 //! | [`dashboard`] | the collector and the event loop |
 //! | [`comparison`] | the screen of `compare` |
 //! | [`report`] | writes the model as text or JSON |
-//! | [`gate`] | which findings make a run fail: `--fail-on` |
-//! | [`headless`] | a run without a screen, with a report at its end |
+//! | [`gate`] | the findings that fail a run: `--fail-on` |
+//! | [`headless`] | a run without a screen, with a report at the end |
 //! | `inspect` | `ps` and `dump`: tasks of other processes (feature `inspect`) |
 //! | [`cli`] | the command line |
 //! | [`config`] | the user's configuration file |
 //!
-//! A program that is to be measured depends on the crate `asynctop-probe`, not on this one.
+//! A program to be measured depends on the crate `asynctop-probe`, not on this one.
 
 mod lock;
 pub mod model;

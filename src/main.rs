@@ -27,7 +27,7 @@ use asynctop_lab::{compare, console};
 
 /// A `--fail-on` rule has fired.
 const EXIT_FAILED: u8 = 1;
-/// Wrong usage, or no way to start.
+/// Usage or setup error.
 const EXIT_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(CliError::Usage(sentence)) => return fail(&sentence),
         Err(CliError::Help(help)) => {
-            return match written(help.print().and_then(|()| io::stdout().flush())) {
+            return match ignore_closed_pipe(help.print().and_then(|()| io::stdout().flush())) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string()),
             };
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     match run(request) {
         Ok(code) => code,
-        // The causes are part of the sentence already.
+        // The message contains its causes.
         Err(error) => fail(&error.to_string()),
     }
 }
@@ -60,20 +60,20 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
     match request {
         Request::Lab { scenario, lab, watch } => {
             let config = Config::load(watch.config.as_deref())?;
-            let watch = adapted(watch, config.watch);
+            let watch = with_defaults(watch, config.watch);
             return run_lab(&scenario, &lab.over(config.lab), &watch);
         }
         #[cfg(feature = "attach")]
         Request::Attach { addresses, watch } => {
             let config = Config::load(watch.config.as_deref())?;
-            return run_attach(&addresses, &adapted(watch, config.watch));
+            return run_attach(&addresses, &with_defaults(watch, config.watch));
         }
         #[cfg(feature = "inspect")]
-        Request::Ps => quiet(inspect::list(&mut io::stdout().lock())),
+        Request::Ps => ignore_closed_pipe_in(inspect::list(&mut io::stdout().lock())),
         #[cfg(feature = "inspect")]
         Request::Dump(DumpArgs { pid, all, output }) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            quiet(inspect::dump(pid, all, output.as_deref(), &mut out))
+            ignore_closed_pipe_in(inspect::dump(pid, all, output.as_deref(), &mut out))
         }
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(asynctop_lab::crowd(args.at, args.every)?),
@@ -96,7 +96,7 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     show(lab::open(options, watch.thresholds().watch())?, watch, hog, wants_screen)
 }
 
-/// Shows the targets on a screen or in a report.
+/// Shows the targets on the screen or in a report.
 fn show(
     sources: Vec<Box<dyn Source>>,
     watch: &WatchArgs,
@@ -111,16 +111,15 @@ fn show(
     Ok(verdict(&headless::run(sources, &watch.plan(hog), &mut out)?))
 }
 
-/// Called before the first thread is started. Until then signals have their default action, as in
-/// every process without a thread that waits for them.
+/// Call it before the first thread is started. Until then signals have their default action.
 fn block_signals() -> anyhow::Result<()> {
     signals::block().map_err(|error| anyhow!("cannot block signals: {error}"))
 }
 
-/// What a gate has to say goes to stderr: stdout is the report's.
+/// Writes the failures to stderr, because stdout has the report, and returns the exit code.
 fn verdict(gate: &Gate) -> ExitCode {
-    let _ = gate.tell(&mut io::stderr().lock());
-    if gate.is_open() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+    let _ = gate.write(&mut io::stderr().lock());
+    if gate.has_passed() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
 }
 
 #[cfg(feature = "attach")]
@@ -142,12 +141,12 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
         settings.ascii |= is_ascii_locale();
         return comparison::run(&options, settings);
     }
-    // The table comes when all is measured: meanwhile, whoever watches hears of each row.
-    let watched = io::stderr().is_terminal();
+    // The table is printed at the end; until then stderr shows the progress.
+    let show_progress = io::stderr().is_terminal();
     let mut rows = Vec::new();
     compare::run(&options, |progress| {
         let compare::Progress::Row(row) = progress else { return };
-        if watched {
+        if show_progress {
             let (style, connections) = (row.style.as_str(), row.connections);
             let _ = writeln!(io::stderr(), "measured {connections} connections with {style}");
         }
@@ -160,13 +159,16 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     Ok(compare::require_measured(&rows)?)
 }
 
-/// The flags, what the environment says where they say nothing, and then the configuration.
-fn adapted(watch: WatchArgs, config: WatchArgs) -> WatchArgs {
+/// Flags that are not given get their value from the environment, then from the configuration.
+fn with_defaults(watch: WatchArgs, config: WatchArgs) -> WatchArgs {
     let watch = watch.over(config, no_color());
     WatchArgs { ascii: watch.ascii || is_ascii_locale(), ..watch }
 }
 
-/// Whether there is to be a screen; an error if the terminal cannot show one.
+/// Whether to show a screen.
+///
+/// # Errors
+/// If the terminal cannot show one.
 fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
     let wants_screen = watch.wants_screen(io::stdout().is_terminal());
     if wants_screen {
@@ -175,33 +177,29 @@ fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
     Ok(wants_screen)
 }
 
-fn require_screen(instead: &str) -> anyhow::Result<()> {
+fn require_screen(alternative: &str) -> anyhow::Result<()> {
     match is_dumb_terminal() {
         true => Err(anyhow!(
             "cannot draw a screen: TERM=dumb means that the terminal cannot move its cursor; try \
-             {instead}, or set TERM to the terminal's type"
+             {alternative}, or set TERM to the terminal's type"
         )),
         false => Ok(()),
     }
 }
 
-/// Writes all of it, or as much as the reader takes.
 fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    written(out.write_all(text).and_then(|()| out.flush()))
+    ignore_closed_pipe(out.write_all(text).and_then(|()| out.flush()))
 }
 
-/// A reader that closes the pipe is not an error.
+/// The same for a result with other errors, too.
 #[cfg(feature = "inspect")]
-fn quiet(result: anyhow::Result<()>) -> anyhow::Result<()> {
-    result.or_else(|error| match error.downcast::<io::Error>() {
-        Ok(error) => written(Err(error)),
-        Err(error) => Err(error),
-    })
+fn ignore_closed_pipe_in(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    result.or_else(|error| ignore_closed_pipe(Err(error.downcast::<io::Error>()?)))
 }
 
 /// A reader that closes the pipe is not an error.
-fn written(result: io::Result<()>) -> anyhow::Result<()> {
+fn ignore_closed_pipe(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|error| {

@@ -1,9 +1,9 @@
 //! Signals to the process: every thread blocks them, and one thread waits for them.
 //!
 //! The kernel may run a handler on any thread that does not block the signal, for example on a
-//! worker, and on top of the handler with which the watchdog copies a stack. Blocked before
-//! the first thread starts, and waited for instead of handled, they disturb no thread. The
-//! watchdog's own signal goes to single threads and is not among them.
+//! worker, and on top of the handler with which the watchdog copies a stack. Signals that are
+//! blocked before the first thread starts, and waited for instead of handled, disturb no thread. The
+//! signal of the watchdog is sent to single threads and is not blocked.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,7 +15,7 @@ use std::{
 use nix::sys::signal::{SigSet, Signal, raise};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Signals that ask the program to end. The second one ends it at once.
+/// Signals that request the end of the program. The second one ends it immediately.
 const END: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
 /// Signals that end a program by default and that the program does not handle otherwise: the
 /// terminal is restored first.
@@ -33,7 +33,7 @@ const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGW
 const UNREAD: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const BETWEEN_POLLS: Duration = Duration::from_millis(100);
 
-/// The request that a signal stands for.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// End (SIGTERM, SIGHUP, SIGINT, SIGQUIT).
@@ -50,7 +50,7 @@ fn all() -> SigSet {
     END.into_iter().chain(FATAL).chain(JOB_CONTROL).collect()
 }
 
-/// Blocks the signals in this thread and in those that it starts from now on. Call it before
+/// Blocks the signals in this thread and in the threads that it starts afterwards. Call it before
 /// the first thread is started.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub fn unblock() -> io::Result<()> {
 
 /// Starts the thread that waits for signals, which must be [blocked](block), and passes each to
 /// `deliver`. If `deliver` returns `false`, the signal has its default action, preceded by
-/// `restore` if it ends the program; but the first request to end is ignored then if it is SIGHUP.
+/// `restore` if it ends the program. Exception: SIGHUP is ignored if it is the first request to end.
 ///
 /// # Errors
 /// If the thread cannot be started.
@@ -94,8 +94,8 @@ pub fn wait_on_thread(
                     if delivered {
                         end_if_unread(signal, restore);
                     }
-                    // A terminal that disappears also ends the input: the program may be ending
-                    // because of that already.
+                    // A terminal that disappears also ends the input, so the program may already be
+                    // ending.
                     delivered || signal == Signal::SIGHUP
                 }
             };
@@ -125,17 +125,17 @@ fn act_by_default(signal: Signal, restore: fn()) {
 fn end_if_unread(signal: Signal, restore: fn()) {
     let waiting = thread::Builder::new().name("asynctop-end".into()).spawn(move || {
         while io::stdout().is_terminal() {
-            if stays_full(&io::stdout()) {
+            if is_unread(&io::stdout()) {
                 act_by_default(signal, restore);
             }
             thread::sleep(BETWEEN_POLLS);
         }
     });
-    // Without the thread it takes a second signal.
+    // If the thread cannot be started, a second signal ends the program.
     drop(waiting);
 }
 
-/// Whether a terminal takes no output for the whole of [`UNREAD`].
-fn stays_full(terminal: &impl AsFd) -> bool {
+/// Whether a terminal accepts no output for [`UNREAD`].
+fn is_unread(terminal: &impl AsFd) -> bool {
     poll(&mut [PollFd::new(terminal, PollFlags::OUT)], Some(&UNREAD)) == Ok(0)
 }

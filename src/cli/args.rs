@@ -1,4 +1,4 @@
-//! The flags, and what they come to.
+//! The flags, and the options that result from them.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
     snapshot::Flavor,
 };
 
-/// What the lab is made of.
+/// Options of the lab.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Lab")]
 pub struct LabArgs {
@@ -51,7 +51,7 @@ pub struct LabArgs {
     pub console_open: bool,
 }
 
-/// How to watch and what to write.
+/// Options of the screen and the report.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Watching")]
 pub struct WatchArgs {
@@ -94,7 +94,7 @@ pub struct WatchArgs {
     pub fail_on: Vec<FailOn>,
 }
 
-/// What to compare.
+/// Options of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
     /// Numbers of connections; each is measured in both styles
@@ -113,12 +113,12 @@ pub struct CompareArgs {
     /// ASCII characters only. Implied by a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
     #[arg(long)]
     ascii: bool,
-    /// Be the service, in the process that `compare` starts for it.
+    /// Run the service, in the process that `compare` starts for it
     #[arg(long, hide = true, value_parser = style_parser())]
     pub serve: Option<Style>,
 }
 
-/// Which process to write out, and how.
+/// Options of `dump`.
 #[derive(Args, Clone, Debug)]
 pub struct DumpArgs {
     /// The process ID
@@ -132,18 +132,18 @@ pub struct DumpArgs {
     pub output: Option<PathBuf>,
 }
 
-/// Whose customers to be. The lab alone asks for this.
+/// Options of `customers`, which only the lab runs.
 #[derive(Args, Clone, Debug)]
 pub struct CustomersArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDR")]
     pub at: SocketAddr,
-    /// Average pause of a customer after each response
+    /// Average pause of a client after each response
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub every: Duration,
 }
 
-/// What a table is written as.
+/// The format of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum TableFormat {
     /// Plain text
@@ -154,13 +154,13 @@ pub enum TableFormat {
 }
 
 impl CompareArgs {
-    /// What these flags ask for.
+    /// The comparison that these flags select.
     pub fn options(&self) -> compare::Options {
         let connections = self.connections.iter().map(|n| *n as usize).collect();
         compare::Options { connections, duration: self.run_time }
     }
 
-    /// How the screen looks; `no_color` is what the environment says.
+    /// The settings of the screen. `no_color` is the setting of the environment.
     pub fn settings(&self, no_color: bool) -> Settings {
         let theme = if self.no_color || no_color { Theme::Mono } else { Theme::Default };
         Settings { theme, ascii: self.ascii }
@@ -168,14 +168,14 @@ impl CompareArgs {
 }
 
 impl LabArgs {
-    /// The lab that these flags ask for.
+    /// The options of a lab with this scenario.
     ///
     /// # Errors
-    /// If there is no such scenario, or its file is not as it should be.
+    /// If the scenario does not exist, or its file is invalid.
     pub fn options(&self, scenario: &str) -> Result<LabOptions, LabError> {
         let mut options = LabOptions::new(Scenario::load(scenario)?);
         options.workers = self.workers;
-        // Whoever counts workers means the flavour that has some.
+        // A number of workers implies multi-thread.
         options.flavor = self.flavor.or(self.workers.map(|_| Flavor::MultiThread));
         if let Some(hog) = &self.hog {
             options.hog = HogOptions { hold: options.hog.hold, ..hog.clone() };
@@ -186,19 +186,19 @@ impl LabArgs {
         Ok(options)
     }
 
-    /// Where tokio-console is to find the lab, if anywhere.
+    /// The address on which to serve the lab to tokio-console.
     pub fn console(&self) -> Option<Address> {
         self.console.map(|socket| Address { socket, open: self.console_open })
     }
 
-    /// These flags, and where they say nothing a configuration's.
+    /// These flags; those that are not given have the value of the configuration.
     pub fn over(self, config: LabArgs) -> LabArgs {
-        // Who counts workers on the command line means the flavour that has some.
+        // A number of workers on the command line implies multi-thread.
         let flavor = config.flavor.filter(|_| self.workers.is_none());
         self.or(LabArgs { flavor, ..config })
     }
 
-    /// These flags, and those of `outer` where these say nothing.
+    /// These flags; those that are not given have the value in `outer`.
     pub(super) fn or(self, outer: LabArgs) -> LabArgs {
         LabArgs {
             flavor: self.flavor.or(outer.flavor),
@@ -212,7 +212,7 @@ impl LabArgs {
 }
 
 impl WatchArgs {
-    /// These flags, and those of `outer` where these say nothing.
+    /// These flags; those that are not given have the value in `outer`.
     pub(super) fn or(self, outer: WatchArgs) -> WatchArgs {
         WatchArgs {
             headless: self.headless || outer.headless,
@@ -224,28 +224,28 @@ impl WatchArgs {
             no_color: self.no_color || outer.no_color,
             ascii: self.ascii || outer.ascii,
             no_mouse: self.no_mouse || outer.no_mouse,
-            // The nearer ones have the last word.
+            // Later ones take precedence.
             thresholds: [outer.thresholds, self.thresholds].concat(),
             fail_on: [outer.fail_on, self.fail_on].concat(),
         }
     }
 
-    /// These flags, and where they say nothing a configuration's; `no_color` is what the
-    /// environment says, which comes before a configuration.
+    /// These flags; those that are not given have the value of the environment (`no_color`), then
+    /// that of the configuration.
     pub fn over(self, config: WatchArgs, no_color: bool) -> WatchArgs {
         let theme = config.theme.filter(|_| !no_color);
-        // Who names a theme on the command line means its colours.
+        // A theme on the command line takes precedence over `color = false` in the file.
         let no_color = config.no_color && self.theme.is_none();
         self.or(WatchArgs { theme, no_color, ..config })
     }
 
-    /// Whether there is to be a screen, on a stdout that is a terminal or not.
+    /// Whether to show a screen. `terminal`: whether stdout is one.
     pub fn wants_screen(&self, terminal: bool) -> bool {
         terminal && !self.headless && self.format.is_none() && self.fail_on.is_empty()
     }
 
-    /// How to show a lab, with a hog that comes on by itself or without. `no_color` is what
-    /// the environment says; flags have the last word.
+    /// The options of the dashboard. `hog` starts the hog automatically; `no_color` is the setting
+    /// of the environment, over which flags take precedence.
     pub fn dashboard(&self, hog: bool, no_color: bool) -> dashboard::Options {
         let usual = if no_color { Theme::Mono } else { Theme::Default };
         let theme = if self.no_color { Theme::Mono } else { self.theme.unwrap_or(usual) };
@@ -259,12 +259,12 @@ impl WatchArgs {
         }
     }
 
-    /// The time between looks.
+    /// The sampling interval.
     pub fn interval(&self) -> Duration {
         self.interval.unwrap_or(Duration::from_millis(250))
     }
 
-    /// The run without a screen that these flags ask for, with a hog or without.
+    /// The plan of a run without a screen. `hog` starts the hog automatically.
     pub fn plan(&self, hog: bool) -> Plan {
         let format = self.format.unwrap_or_default();
         let run_time = match format {
@@ -282,13 +282,13 @@ impl WatchArgs {
         }
     }
 
-    /// From where on rules speak.
+    /// The thresholds at which rules fire.
     pub fn thresholds(&self) -> Thresholds {
         let mut thresholds = Thresholds::default();
         for SetThreshold(rule, value) in &self.thresholds {
             thresholds.set(*rule, *value);
         }
-        Gate::set(&self.fail_on, &mut thresholds);
+        Gate::set_thresholds(&self.fail_on, &mut thresholds);
         thresholds
     }
 }
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_have_the_last_word_on_colours() {
+    fn color_flags_take_precedence_over_the_environment() {
         let theme = |theme, no_color, by_environment| {
             let flags = WatchArgs { theme, no_color, ..WatchArgs::default() };
             flags.dashboard(false, by_environment).settings.theme
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_of_json_have_no_end() {
+    fn only_jsonl_runs_without_limit_by_default() {
         let run_time = |format, run_time| {
             WatchArgs { format, run_time, ..WatchArgs::default() }.plan(false).run_time
         };

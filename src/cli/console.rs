@@ -1,19 +1,19 @@
-//! Where tokio-console is to find the lab.
+//! The address on which the lab is served to tokio-console.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Reads `IP:PORT`, `localhost:PORT` or `PORT`.
+/// Parses `IP:PORT`, `localhost:PORT` or `PORT`.
 ///
 /// # Errors
-/// A sentence that says what to write instead.
+/// A message with the valid forms.
 pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
-    let here = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>();
-    if let Ok(port) = here {
+    let port = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>();
+    if let Ok(port) = port {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse().map_err(|_| {
-        "it is not an address; write --console=IP:PORT or --console=PORT, or put --console \
-         after the command"
+        "not an address; use --console=IP:PORT or --console=PORT, or put --console after the \
+         command"
             .to_owned()
     })
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::socket;
 
     #[test]
-    fn an_address_may_be_short() {
+    fn address_may_be_a_port_only() {
         let read = |text| socket(text).map(|socket| socket.to_string());
         assert_eq!(read("6670").as_deref(), Ok("127.0.0.1:6670"));
         assert_eq!(read("localhost:6670").as_deref(), Ok("127.0.0.1:6670"));

@@ -1,19 +1,19 @@
-//! What the environment says about the terminal.
+//! Environment variables about the terminal.
 
 use std::env;
 
-/// Whether the environment wants no colors.
+/// Whether `NO_COLOR` is set.
 pub fn no_color() -> bool {
     variable("NO_COLOR").is_some()
 }
 
-/// Whether the locale has no characters beyond ASCII that can be relied on: it is set, and is not
-/// UTF-8. Without a locale UTF-8 is assumed, as in most containers.
+/// Whether a locale is set that is not UTF-8, so only ASCII is reliable. Without a locale, as in
+/// most containers, UTF-8 is assumed.
 pub fn is_ascii_locale() -> bool {
     is_ascii(variable)
 }
 
-/// Whether the terminal cannot move its cursor, by its type.
+/// Whether `TERM` is `dumb`: the terminal cannot move its cursor.
 pub fn is_dumb_terminal() -> bool {
     variable("TERM").is_some_and(|kind| kind == "dumb")
 }

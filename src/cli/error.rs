@@ -1,16 +1,16 @@
-//! Errors in one sentence.
+//! Errors of the command line, in one sentence.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::text::{excerpt, sanitize};
 
-/// Why there is no request.
+/// A command line that is not a [`Request`](super::Request).
 #[derive(Debug)]
 pub enum CliError {
-    /// `--help` or `--version`: text for stdout, and no error.
+    /// The text of `--help` or `--version`, for stdout.
     Help(clap::Error),
-    /// The command line is wrong: one sentence without control characters that states what was
-    /// given, what is wrong and what to do.
+    /// An invalid command line: one sentence without control characters with the argument, the
+    /// problem and the remedy.
     Usage(String),
 }
 
@@ -31,8 +31,8 @@ impl std::fmt::Display for CliError {
 
 impl std::error::Error for CliError {}
 
-/// clap's error as one sentence: its own form is a paragraph with the usage below, which hides the
-/// reason.
+/// Converts clap's error to one sentence: the form of clap is several lines with the usage, which
+/// hide the reason.
 fn sentence(error: &clap::Error) -> String {
     let mut sentence = problem(error);
     let suggested = [
@@ -57,7 +57,7 @@ fn sentence(error: &clap::Error) -> String {
     sanitize(&sentence).into_owned()
 }
 
-/// What is wrong, without a remedy unless the value's own parser has one.
+/// The problem, with a remedy only if the parser of the value provides one.
 fn problem(error: &clap::Error) -> String {
     let quoted = |kind| texts(error, kind).join(" ");
     let (arg, value) = (quoted(ContextKind::InvalidArg), quoted(ContextKind::InvalidValue));
@@ -67,8 +67,8 @@ fn problem(error: &clap::Error) -> String {
         }
         ErrorKind::InvalidValue => format!("invalid value '{value}' for '{arg}'"),
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(error).map(ToString::to_string);
-            format!("invalid value '{value}' for '{arg}': {}", why.unwrap_or_default())
+            let reason = std::error::Error::source(error).map(ToString::to_string);
+            format!("invalid value '{value}' for '{arg}': {}", reason.unwrap_or_default())
         }
         ErrorKind::UnknownArgument => format!("unexpected argument '{arg}' found"),
         ErrorKind::InvalidSubcommand => {
@@ -89,7 +89,7 @@ fn problem(error: &clap::Error) -> String {
     }
 }
 
-/// The texts of this kind in an error, each at a length that can be quoted.
+/// The context of this kind in an error, each text shortened.
 fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(text)) => vec![excerpt(text)],
@@ -103,7 +103,7 @@ mod tests {
     use crate::cli::{CliError, parse};
 
     #[test]
-    fn every_error_is_one_sentence_that_says_what_to_do() {
+    fn errors_are_one_sentence_with_a_remedy() {
         let expected = [
             (
                 &["--flavor", "green"][..],
@@ -135,7 +135,7 @@ mod tests {
             ),
             (
                 &["--interval", "1h"],
-                "invalid value '1h' for '--interval <DURATION>': it is out of range; \
+                "invalid value '1h' for '--interval <DURATION>': out of range; \
                  use 100ms to 10s",
             ),
             (
@@ -166,8 +166,9 @@ mod tests {
             assert_eq!(error.to_string(), expected);
         }
     }
+
     #[test]
-    fn arguments_are_quoted_without_control_characters_and_at_a_limited_length() {
+    fn quoted_arguments_are_sanitized_and_shortened() {
         let hostile = format!("\x1b[2J\n\u{202e}{}", "x".repeat(100_000));
         let long_flag = format!("--{hostile}");
         for args in [
@@ -185,7 +186,7 @@ mod tests {
             &["compare", "--connections", &hostile],
         ] {
             let error = parse(["asynctop"].iter().copied().chain(args.iter().copied()));
-            let error = error.expect_err("no such thing");
+            let error = error.expect_err("invalid");
             assert!(matches!(error, CliError::Usage(_)), "{error:?}");
             let error = error.to_string();
             assert!(!error.contains(crate::text::is_control), "{error:?}");

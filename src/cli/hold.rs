@@ -1,10 +1,10 @@
-//! How long a hog holds its worker, on the command line.
+//! The value of `--hog-hold`.
 
 use std::{str::FromStr, time::Duration};
 
 use super::parse_duration;
 
-/// How long a hog keeps the worker before it gives way once; `None` is for ever.
+/// How long a hog blocks its worker before it yields once; `None` means that it never yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold(pub Option<Duration>);
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hold_may_be_for_ever() {
+    fn hold_is_a_duration_or_never() {
         assert_eq!("never".parse(), Ok(Hold(None)));
         assert_eq!("5ms".parse(), Ok(Hold(Some(Duration::from_millis(5)))));
         assert!("forever".parse::<Hold>().expect_err("no duration").ends_with("or never"));

@@ -1,7 +1,7 @@
-//! The command line: what may be asked for, and nothing of how it is done.
+//! The command line: commands, flags and their errors. It executes nothing.
 //!
-//! Every wrong input ends in one sentence on stderr and exit code 2, before the terminal
-//! is touched.
+//! Every invalid input results in one sentence on stderr and exit code 2, before the terminal is
+//! changed.
 
 mod args;
 mod console;
@@ -112,52 +112,52 @@ enum Command {
     Man,
 }
 
-/// What was asked for.
+/// A valid command line.
 #[derive(Debug)]
 pub enum Request {
-    /// The lab with this scenario.
+    /// Run the lab.
     Lab {
-        /// The scenario's name.
+        /// Name or file of the scenario.
         scenario: String,
-        /// What it is made of.
+        /// Options of the lab.
         lab: LabArgs,
-        /// How it is watched.
+        /// Options of the screen and the report.
         watch: WatchArgs,
     },
-    /// Programs with console-subscriber.
+    /// Watch programs with console-subscriber.
     #[cfg(feature = "attach")]
     Attach {
-        /// Where they listen.
+        /// Addresses of the programs.
         addresses: Vec<Address>,
-        /// How they are watched.
+        /// Options of the screen and the report.
         watch: WatchArgs,
     },
-    /// The Tokio programs of this machine.
+    /// List the Tokio programs on this machine.
     #[cfg(feature = "inspect")]
     Ps,
-    /// All tasks of one program.
+    /// Print all tasks of a program.
     #[cfg(feature = "inspect")]
     Dump(DumpArgs),
-    /// Threads against async.
+    /// Compare a service with threads and with async.
     Compare(CompareArgs),
-    /// The list of scenarios, or one of them.
+    /// List the scenarios, or print one.
     Scenarios(Option<String>),
-    /// The kinds of workloads.
+    /// List the kinds of workloads.
     Kinds,
-    /// Being the customers of a service.
+    /// Run the clients of a service.
     Customers(CustomersArgs),
-    /// A configuration to start from.
+    /// Print a configuration template.
     Config,
-    /// A completion script.
+    /// Print a completion script.
     Completions(Shell),
-    /// The man page.
+    /// Print the man page.
     Man,
 }
 
-/// Reads a command line, the program's name first.
+/// Parses a command line, including the program's name.
 ///
 /// # Errors
-/// If it is wrong, and for `--help` and `--version`.
+/// If it is invalid, and for `--help` and `--version`.
 ///
 /// ```
 /// use asynctop::cli::{Request, parse};
@@ -171,7 +171,7 @@ pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, CliError>
 where
     T: Into<OsString> + Clone,
 {
-    let Cli { command, lab, watch } = Cli::try_parse_from(args).map_err(without_lab)?;
+    let Cli { command, lab, watch } = Cli::try_parse_from(args).map_err(parse_error)?;
     let without_flags = |request| {
         if lab == LabArgs::default() && watch == WatchArgs::default() {
             return Ok(request);
@@ -187,9 +187,9 @@ where
         #[cfg(feature = "attach")]
         Some(Command::Attach { addresses, watch: inner }) if lab == LabArgs::default() => {
             let watch = inner.or(watch);
-            match no_way_to_attach(&addresses, &watch) {
+            match attach_problem(&addresses, &watch) {
                 None => Ok(Request::Attach { addresses, watch }),
-                Some(why) => Err(CliError::Usage(why)),
+                Some(problem) => Err(CliError::Usage(problem)),
             }
         }
         #[cfg(feature = "attach")]
@@ -217,8 +217,8 @@ where
     }
 }
 
-/// An error about a flag of the lab that is given to another command states that.
-fn without_lab(error: clap::Error) -> CliError {
+/// Converts clap's error. A flag of the lab that is given to another command has its own message.
+fn parse_error(error: clap::Error) -> CliError {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return CliError::new(error);
@@ -238,36 +238,33 @@ fn only_in_the_lab(flag: &str) -> CliError {
     CliError::Usage(format!("{flag} applies only to the lab; leave it out, or use `asynctop lab`"))
 }
 
-/// What is wrong with what is to be watched over connections.
+/// A target that is given twice, or a `--fail-on` rule that cannot fire over console-subscriber.
 #[cfg(feature = "attach")]
-fn no_way_to_attach(addresses: &[Address], watch: &WatchArgs) -> Option<String> {
-    let again = |(at, address)| addresses[..at].contains(address).then_some(address);
-    if let Some(twice) = addresses.iter().enumerate().find_map(again) {
-        return Some(format!(
-            "{} is given twice; give each target once",
-            excerpt(&twice.to_string())
-        ));
+fn attach_problem(addresses: &[Address], watch: &WatchArgs) -> Option<String> {
+    let repeated = |(i, address)| addresses[..i].contains(address).then_some(address);
+    if let Some(address) = addresses.iter().enumerate().find_map(repeated) {
+        let address = excerpt(&address.to_string());
+        return Some(format!("{address} is given twice; give each target once"));
     }
     let description = attach::describe("attach");
-    let deaf = watch.fail_on.iter().find_map(|fail_on| match fail_on {
+    let unavailable = watch.fail_on.iter().find_map(|fail_on| match fail_on {
         FailOn::Rule(id, _) => {
             let rule = id.rule();
             Some((rule.name, rule.unavailable(&description)?))
         }
         FailOn::Any => None,
     });
-    let (name, reason) = deaf?;
+    let (name, reason) = unavailable?;
     Some(format!("{name} can never fire here: {reason}; leave it out"))
 }
 
-/// An error for the terminal: without control characters, and of a limited length, whatever it
-/// quotes.
+/// Sanitizes an error for the terminal and limits its length, because it may quote input.
 pub fn printable(error: &str) -> String {
     const MAX_CHARS: usize = 2_000;
     sanitize(error).chars().take(MAX_CHARS).collect()
 }
 
-/// What clap knows about the command line.
+/// The definition of the command line.
 pub(crate) fn command_line() -> clap::Command {
     Cli::command()
 }
@@ -287,32 +284,32 @@ mod tests {
     }
 
     #[test]
-    fn the_types_fit_together() {
+    fn command_line_is_consistent() {
         command_line().debug_assert();
     }
 
     #[cfg(feature = "attach")]
     #[test]
-    fn what_cannot_be_watched_from_afar_is_told_before_anything_begins() {
-        let said = |args: &[&str]| {
+    fn attach_refuses_repeated_targets_and_rules_that_cannot_fire() {
+        let error = |args: &[&str]| {
             let request = parse(["asynctop", "attach"].iter().chain(args));
-            request.expect_err("it cannot be").to_string()
+            request.expect_err("invalid").to_string()
         };
-        let twice = said(&["7000", "host", "http://127.0.0.1:7000"]);
-        assert!(twice.contains("127.0.0.1:7000 is given twice"), "{twice}");
-        let deaf = said(&["--fail-on", "any", "--fail-on", "task-panicked"]);
-        assert!(deaf.starts_with("task-panicked can never fire here"), "{deaf}");
+        let repeated = error(&["7000", "host", "http://127.0.0.1:7000"]);
+        assert!(repeated.contains("127.0.0.1:7000 is given twice"), "{repeated}");
+        let unavailable = error(&["--fail-on", "any", "--fail-on", "task-panicked"]);
+        assert!(unavailable.starts_with("task-panicked can never fire here"), "{unavailable}");
         assert!(parse(["asynctop", "attach", "--fail-on", "worker-held"]).is_ok());
     }
 
     #[test]
-    fn no_command_is_the_lab() {
+    fn default_command_is_the_lab() {
         assert_eq!(lab(&[]), lab(&["lab"]));
         assert_eq!(lab(&["--hog", "spin:3"]), lab(&["lab", "mixed", "--hog", "spin:3"]));
     }
 
     #[test]
-    fn flags_may_stand_before_the_command_and_the_nearer_one_wins() {
+    fn flags_after_the_command_take_precedence() {
         let (_, lab, watch) =
             lab(&["--headless", "--workers", "3", "--for", "1s", "lab", "--for", "2s"]);
         assert_eq!((lab.workers, watch.headless), (Some(3), true));
@@ -320,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_the_lab_are_refused_elsewhere() {
+    fn lab_flags_are_refused_by_other_commands() {
         for command in ["man", "scenarios"] {
             let error = parse(["asynctop", "--headless", command]).expect_err(command);
             assert!(matches!(error, CliError::Usage(_)), "{error}");
@@ -328,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn counting_workers_means_multi_thread_unless_said_otherwise() {
+    fn workers_imply_multi_thread_unless_the_flavor_is_given() {
         let flavor = |args: &[&str]| lab(args).1.options("mixed").expect("fine").flavor;
         assert_eq!(flavor(&["--workers", "3"]), Some(Flavor::MultiThread));
         let both = ["--workers", "3", "--flavor", "current-thread"];
@@ -337,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hold_belongs_to_the_hog() {
+    fn hog_hold_applies_to_the_hog() {
         let (_, args, _) = lab(&["--hog-hold", "5ms", "--hog", "block:2"]);
         let hog = args.options("mixed").expect("fine").hog;
         assert_eq!((hog.count, hog.hold), (2, Some(Duration::from_millis(5))));

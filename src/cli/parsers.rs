@@ -1,4 +1,4 @@
-//! What the values of flags may be.
+//! Parsers for the values of flags.
 
 use std::{ffi::OsStr, time::Duration};
 
@@ -12,7 +12,7 @@ pub(super) fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)
 }
 
-/// Reads `KIND[:COUNT]`, and knows the kinds for help and completions.
+/// Parses `KIND[:COUNT]`, and lists the kinds for help and completions.
 #[derive(Clone)]
 pub(super) struct HogParser;
 
@@ -47,28 +47,28 @@ pub(super) fn style_parser() -> impl TypedValueParser<Value = Style> {
     one_of(Style::ALL, Style::as_str)
 }
 
-/// Reads the name of one of two.
+/// Parses the name of one of two values.
 fn one_of<T: Copy + Send + Sync + 'static>(
-    both: [T; 2],
+    values: [T; 2],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(both.map(name))
-        .map(move |given| if given == name(both[0]) { both[0] } else { both[1] })
+    PossibleValuesParser::new(values.map(name))
+        .map(move |given| if given == name(values[0]) { values[0] } else { values[1] })
 }
 
 pub(super) fn run_time(text: &str) -> Result<Duration, String> {
     between(text, Duration::from_millis(100), Duration::from_secs(24 * 3600), "100ms to 24h")
 }
 
-/// Reads a time between looks.
+/// Parses a sampling interval.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     between(text, Duration::from_millis(100), Duration::from_secs(10), "100ms to 10s")
 }
 
-fn between(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
-    let given = parse_duration(text)?;
-    if (least..=most).contains(&given) {
-        return Ok(given);
+fn between(text: &str, min: Duration, max: Duration, range: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if (min..=max).contains(&duration) {
+        return Ok(duration);
     }
-    Err(format!("it is out of range; use {range}"))
+    Err(format!("out of range; use {range}"))
 }

@@ -1,4 +1,4 @@
-//! What the program prints about itself.
+//! Texts that the program prints about itself: completions, man page, scenarios.
 
 use std::io;
 
@@ -18,7 +18,7 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 /// The man page, in roff.
 ///
 /// # Errors
-/// None that a program could meet: it is made in memory.
+/// None in practice: the page is rendered in memory.
 pub fn man() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command_line()).render(&mut page)?;
@@ -28,17 +28,18 @@ pub fn man() -> io::Result<Vec<u8>> {
 
 /// The keys of the dashboard, from the table that also dispatches them.
 fn keys_in_roff() -> String {
-    // A dash is a hyphen in roff, a dot in front an order, a backslash an escape.
-    let plain = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    // In roff, a backslash begins an escape and a dash is a hyphen. `\&` protects a leading dot,
+    // which would begin a request.
+    let escape = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
     let mut section = ".SH KEYS\n".to_owned();
     for binding in KEYMAP {
-        let (label, help) = (plain(binding.label), plain(binding.help));
+        let (label, help) = (escape(binding.label), escape(binding.help));
         section += &format!(".TP\n\\fB{label}\\fR\n\\&{help}\n");
     }
     section
 }
 
-/// The list of scenarios, or the file of one.
+/// The list of scenarios, or the text of one.
 ///
 /// # Errors
 /// If there is no such scenario.
@@ -55,7 +56,7 @@ pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
     Ok(text)
 }
 
-/// What a scenario's file may hold, from the tables by which it is checked.
+/// The format of a scenario file, from the tables that validate it.
 pub fn kinds() -> String {
     let mut text = FORMAT.to_owned();
     for kind in asynctop_lab::KINDS {

@@ -1,4 +1,4 @@
-//! The keys of the configuration, one table: it is what is read and what the template shows.
+//! The keys of the configuration. The file is parsed, and the template printed, from this table.
 
 use super::Config;
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
     snapshot::Flavor,
 };
 
-/// A key.
+/// A key of the configuration.
 pub(super) struct Key {
-    /// The table that it is in, if not at the top.
+    /// The table that contains the key; `None` for the top level.
     pub table: Option<&'static str>,
     pub name: &'static str,
-    /// A value, which is the default where there is one.
+    /// The default value, or another valid value if there is no default.
     pub example: &'static str,
-    /// What it means, with its default.
+    /// The description, with the default if `example` is not the default.
     pub about: &'static str,
-    /// Reads a value as the command line would.
+    /// Parses a value like the command line does.
     pub set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
@@ -94,7 +94,7 @@ pub(super) static KEYS: [Key; 8] = [
         about: "Worker threads; implies multi-thread unless flavor is set.\n\
                 Default: the scenario's, else one per core.",
         set: |config, text| {
-            let remedy = "it is not a number of workers; write it like 2";
+            let remedy = "not a number of workers; write a number such as 2";
             config.lab.workers = Some(text.parse().map_err(|_| remedy)?);
             Ok(())
         },

@@ -1,8 +1,7 @@
-//! The user's configuration: a TOML file that says what flags on the command line say, for
-//! those who do not want to repeat them.
+//! The configuration file: a TOML file with defaults for the flags of the command line.
 //!
-//! This room reads the file into the command line's own types, so that both mean the same, and
-//! prints the template. What the command line says wins, then the environment, then the file.
+//! The file is parsed into the types of the command line, so that both have the same meaning.
+//! Precedence: the command line, the environment, the file.
 
 mod keys;
 
@@ -23,27 +22,26 @@ use crate::{
 };
 use keys::{KEYS, Key};
 
-/// What a configuration file says, as if it stood on the command line.
+/// The contents of a configuration file, as flags of the command line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// What the lab is made of.
+    /// Options of the lab.
     pub lab: LabArgs,
-    /// How to watch.
+    /// Options of the screen and the report.
     pub watch: WatchArgs,
 }
 
 impl Config {
-    /// Reads this file, or else the user's own if there is one.
+    /// Reads this file, or else the default file if it exists.
     ///
     /// # Errors
-    /// If the file cannot be read, or something in it is wrong: at which line, and what to write
-    /// instead. A missing configuration file is not an error; a dangling link or a directory
-    /// without permission is.
+    /// If the file cannot be read or is invalid; the error has the line and the remedy. A missing
+    /// default file is not an error, but a dangling link or a directory without permission is.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         const REMEDY: &str = "choose another one with --config; `asynctop config` prints a \
                               template";
-        let own = file.is_none().then(Config::path).flatten();
-        let Some(path) = file.or(own.as_deref()) else { return Ok(Config::default()) };
+        let default = file.is_none().then(Config::path).flatten();
+        let Some(path) = file.or(default.as_deref()) else { return Ok(Config::default()) };
         if file.is_none() && is_missing(path) {
             return Ok(Config::default());
         }
@@ -51,19 +49,20 @@ impl Config {
         Config::parse(&document::display(path), &text)
     }
 
-    /// Where the user's own configuration is, or would be.
+    /// The path of the default configuration file.
     pub fn path() -> Option<PathBuf> {
-        let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        // A relative path there is to be ignored, says the XDG Base Directory Specification.
-        let configs = folder("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        let configs = configs.or_else(|| Some(folder("HOME")?.join(".config")))?;
-        Some(configs.join("asynctop").join("config.toml"))
+        let directory =
+            |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // The XDG Base Directory Specification requires that a relative path is ignored.
+        let parent = directory("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        let parent = parent.or_else(|| Some(directory("HOME")?.join(".config")))?;
+        Some(parent.join("asynctop").join("config.toml"))
     }
 
-    /// Reads the text of a configuration; `file` is what errors call it.
+    /// Parses the text of a configuration. `file` is its name in errors.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// If the text is invalid: the first problem, with its line.
     ///
     /// ```
     /// use asynctop::config::Config;
@@ -77,8 +76,8 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         document::parse(file, text, |top| {
             let mut config = Config::default();
-            let plain = KEYS.iter().filter(|key| key.table.is_none()).map(|key| key.name);
-            top.allow(&plain.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
+            let keys = KEYS.iter().filter(|key| key.table.is_none()).map(|key| key.name);
+            top.allow(&keys.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
             read(&mut config, top, None)?;
             if let Some(lab) = top.table("lab", "lab.")? {
                 let keys = KEYS.iter().filter(|key| key.table.is_some()).map(|key| key.name);
@@ -122,14 +121,14 @@ fn read_thresholds(from: &Table<'_>) -> Result<Vec<SetThreshold>, ConfigError> {
     Ok(set)
 }
 
-/// A value as the command line has it, if it is of the same type as the example.
+/// A value in the form of the command line, if it has the type of the example.
 fn scalar(entry: &Entry<'_>, example: &str) -> Result<String, ConfigError> {
-    const MOST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     match (entry.value(), example) {
-        (DeValue::String(_), _) if example.starts_with('"') => entry.text(MOST),
+        (DeValue::String(_), _) if example.starts_with('"') => entry.text(MAX_LENGTH),
         (DeValue::Boolean(on), "true" | "false") => Ok(on.to_string()),
         (DeValue::Integer(number), _) if example.starts_with(|c: char| c.is_ascii_digit()) => {
-            // As it is written but for underscores; what is no plain number is refused later.
+            // The text without underscores; `Key::set` refuses invalid numbers.
             Ok(number.as_str().to_owned())
         }
         (other, _) => {
@@ -142,7 +141,7 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// A configuration to start from: every key with its meaning, commented out.
+/// The template of a configuration: every key with its description, commented out.
 pub fn template() -> String {
     let mut text = String::from(
         "# Configuration of asynctop: the file given with --config, else\n\

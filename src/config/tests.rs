@@ -10,20 +10,20 @@ fn parsed(text: &str) -> Config {
     Config::parse("config.toml", text).expect("fine")
 }
 
-fn complaint(text: &str) -> String {
+fn error(text: &str) -> String {
     Config::parse("config.toml", text).expect_err(text).to_string()
 }
 
 #[test]
-fn the_template_says_what_is_anyway() {
+fn template_sets_nothing() {
     let template = template();
     assert_eq!(parsed(&template), Config::default());
     insta::assert_snapshot!(template);
 }
 
-/// What has no default of its own is the scenario's business.
+/// Keys without a default of their own depend on the scenario and are not compared.
 #[test]
-fn the_template_without_its_comment_signs_sets_the_defaults() {
+fn uncommented_template_sets_the_defaults() {
     let is_key = |line: &str| {
         line.split_once(" = ").is_some_and(|(key, _)| !key.trim_start_matches("# ").contains(' '))
     };
@@ -35,16 +35,16 @@ fn the_template_without_its_comment_signs_sets_the_defaults() {
     let config = parsed(&text);
     assert_eq!(config.watch.thresholds(), Thresholds::default());
     assert_eq!(config.watch.interval(), WatchArgs::default().interval());
-    let (all, none) = (config.watch.dashboard(false, false), WatchArgs::default());
-    assert_eq!(all.settings, none.dashboard(false, false).settings);
-    assert_eq!(all.mouse, none.dashboard(false, false).mouse);
+    let template = config.watch.dashboard(false, false);
+    let default = WatchArgs::default().dashboard(false, false);
+    assert_eq!((template.settings, template.mouse), (default.settings, default.mouse));
     for key in &KEYS {
         assert!(text.contains(&format!("\n{} = {}\n", key.name, key.example)), "{}", key.name);
     }
 }
 
 #[test]
-fn what_is_set_is_what_the_command_line_would_have_set() {
+fn keys_are_equivalent_to_flags() {
     let config = parsed(
         "interval = '1s'\ntheme = 'mono'\nascii = true\nmouse = false\ncolor = false\n\
          [lab]\nworkers = 3\nhog-hold = '5ms'\nflavor = 'multi-thread'\n\
@@ -59,7 +59,7 @@ fn what_is_set_is_what_the_command_line_would_have_set() {
 }
 
 #[test]
-fn the_command_line_has_the_last_word_and_the_environment_the_word_before() {
+fn command_line_and_environment_take_precedence_over_the_file() {
     let config = parsed("interval = '1s'\ntheme = 'default'\n[thresholds]\nleak = '5'\n");
     let over = |line: &str| match crate::cli::parse(line.split(' ')) {
         Ok(crate::cli::Request::Lab { watch, .. }) => watch.over(config.watch.clone(), true),
@@ -71,12 +71,12 @@ fn the_command_line_has_the_last_word_and_the_environment_the_word_before() {
     assert_eq!(over("asynctop").interval(), Duration::from_secs(1));
     assert_eq!(over("asynctop").thresholds().get(RuleId::Leak), Some(5));
     assert_eq!(over("asynctop").dashboard(false, true).settings.theme, Theme::Mono);
-    let asked = over("asynctop --theme default").dashboard(false, true);
-    assert_eq!(asked.settings.theme, Theme::Default);
+    let flag = over("asynctop --theme default").dashboard(false, true);
+    assert_eq!(flag.settings.theme, Theme::Default);
 }
 
 #[test]
-fn a_theme_on_the_command_line_outdoes_a_file_without_colours() {
+fn theme_flag_takes_precedence_over_a_file_without_colors() {
     let config = parsed("color = false\n");
     let theme = |line: &str| match crate::cli::parse(line.split(' ')) {
         Ok(crate::cli::Request::Lab { watch, .. }) => {
@@ -90,15 +90,15 @@ fn a_theme_on_the_command_line_outdoes_a_file_without_colours() {
 }
 
 #[test]
-fn each_complaint_has_its_line_and_says_what_to_write() {
-    for (text, said) in [
+fn errors_have_the_line_and_the_remedy() {
+    for (text, expected) in [
         ("theme = 1", "1: theme: this is a whole number; write it like \"default\""),
         ("\ntheme = 'dracula'", "2: theme: there is no such theme; write \"default\" or \"mono\""),
         ("ascii = 'yes'", "1: ascii: this is text; write it like false"),
         ("interval = '1ms'", "1: interval: "),
         ("intervall = '1s'", "1: intervall: there is no such key (did you mean `interval`?)"),
         ("lab = 3", "1: lab: this is a whole number; write [lab] in a line of its own"),
-        ("[lab]\nworkers = -1", "2: lab.workers: it is not a number of workers"),
+        ("[lab]\nworkers = -1", "2: lab.workers: not a number of workers"),
         ("[lab]\nhog-hold = 'long'", "2: lab.hog-hold: "),
         ("[lab]\nflavour = 'x'", "2: lab.flavour: there is no such key (did you mean `flavor`?)"),
         ("[thresholds]\nleaks = '1'", "2: thresholds.leaks: there is no such key (did you mean"),
@@ -109,8 +109,8 @@ fn each_complaint_has_its_line_and_says_what_to_write() {
         ("interval = ", "1: this is not TOML"),
         ("theme = \"\\u001b[2J\"", "1: theme: it has the control character U+001B; leave that"),
     ] {
-        let error = complaint(text);
+        let error = error(text);
         let rest = error.strip_prefix("config.toml:").expect(&error);
-        assert!(rest.starts_with(said), "{text}: {error}");
+        assert!(rest.starts_with(expected), "{text}: {error}");
     }
 }

@@ -62,7 +62,7 @@ where
     let mut size = Size::default();
     loop {
         let access = control.access()?;
-        if access == Access::Taken {
+        if access == Access::Changed {
             term::repaint(screen)?;
         }
         if access != Access::None {

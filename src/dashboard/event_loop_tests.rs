@@ -41,7 +41,7 @@ impl Control for Asked {
     }
 
     fn access(&mut self) -> io::Result<Access> {
-        Ok(Access::Kept)
+        Ok(Access::Unchanged)
     }
 
     fn resume(&mut self) {

@@ -1,23 +1,23 @@
-//! Why there is no report, or none to rely on.
+//! Errors of a run without a screen.
 
 use std::io;
 
-/// Why there is no report.
+/// There is no report, or it does not cover the requested run.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadlessError {
     /// The hog or a workload has failed, so the report does not show the requested run.
     #[error("{0}")]
     Failed(String),
-    /// The hog did not come on.
+    /// The hog could not be started.
     #[error("{0}")]
     Hog(String),
-    /// No way to hear of an interrupt.
-    #[error("cannot listen for signals: {0}; try again with fewer open files")]
+    /// The thread that waits for signals could not be started.
+    #[error("cannot listen for signals: {0}; try again with fewer threads")]
     Signals(#[source] io::Error),
-    /// Nobody answered.
+    /// A target has not answered.
     #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
     NoAnswer(String),
-    /// A target was not there to the end, so the gate has not seen all.
+    /// The connection to a target was lost, so the gate has not checked the whole run.
     #[error(
         "{0}, so --fail-on has not checked the whole run; keep the target running until the end"
     )]

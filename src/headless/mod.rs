@@ -1,8 +1,8 @@
-//! Watching without a screen: samples at an interval, and a report at the end.
+//! Runs without a screen: samples at an interval, and a report at the end.
 //!
-//! Samples are taken on the calling thread, which no runtime uses: the report is in time even if a
-//! hog blocks every worker. This folder depends on the sources, the model and the reports, not on the
-//! terminal.
+//! Samples are taken on the calling thread, which no runtime uses: the report is on time even if a
+//! hog blocks every worker. This module depends on the sources, the model and the reports, not on
+//! the terminal.
 
 mod error;
 mod plan;
@@ -23,14 +23,14 @@ pub use error::HeadlessError;
 pub use plan::Plan;
 use run::Run;
 
-/// Watches the targets of these sources as planned, writes the report to `out`, and returns the
-/// gate: whether the run has failed. The run begins when a target has answered, which may take as
-/// long as the run. An interrupt (SIGINT, SIGTERM, SIGHUP, SIGQUIT) ends the run early, with the
-/// report; a second one ends the program.
+/// Watches the targets of these sources, writes the report to `out`, and returns the gate, which
+/// has the findings that fail the run. The run begins when a target has answered; the wait is
+/// limited by the duration of the run. An interrupt (SIGINT, SIGTERM, SIGHUP, SIGQUIT) ends the run
+/// early, with the report; a second one ends the program.
 ///
 /// # Errors
-/// If `out` cannot be written, or a target never answers: there is a report then if another one
-/// did, and no error if the gate has been fired anyway. A reader that closes the pipe is not an
+/// If `out` cannot be written, or if a target never answers and the gate has not failed anyway; the
+/// report is still written if another target has answered. A reader that closes the pipe is not an
 /// error: it ends the run.
 pub fn run(
     sources: Vec<Box<dyn Source>>,
@@ -39,20 +39,20 @@ pub fn run(
 ) -> Result<Gate, HeadlessError> {
     let interrupted = interrupts().map_err(HeadlessError::Signals)?;
     let mut run = Run::new(plan, sources, interrupted);
-    if !run.wait_for_a_target() {
-        return Err(HeadlessError::NoAnswer(run.silence().unwrap_or_default()));
+    if !run.wait_for_first_target() {
+        return Err(HeadlessError::NoAnswer(run.unanswered().unwrap_or_default()));
     }
     run.write(out)?;
-    // A gate that a target never came to has not passed.
-    if let Some(silence) = run.silence().filter(|_| run.gate.is_open()) {
-        return Err(HeadlessError::NoAnswer(silence));
+    // A run has not passed if one of its targets never answered.
+    if let Some(unanswered) = run.unanswered().filter(|_| run.gate.has_passed()) {
+        return Err(HeadlessError::NoAnswer(unanswered));
     }
-    let gone = run.gone().filter(|_| run.gate.is_open() && !plan.fail_on.is_empty());
-    gone.map_or(Ok(run.gate), |gone| Err(HeadlessError::Lost(gone)))
+    let lost = run.lost().filter(|_| run.gate.has_passed() && !plan.fail_on.is_empty());
+    lost.map_or(Ok(run.gate), |lost| Err(HeadlessError::Lost(lost)))
 }
 
-/// Receives the first signal that asks the program to end. All other signals have their default
-/// action.
+/// Receives the first signal that requests the end of the program. All other signals have their
+/// default action.
 fn interrupts() -> io::Result<Receiver<()>> {
     let (sender, receiver) = mpsc::channel();
     let end = move |notice| notice == Notice::End && sender.send(()).is_ok();

@@ -1,40 +1,40 @@
-//! How a run goes, and for how long each part of it.
+//! The plan of a run, and the duration of its phases.
 
 use std::time::Duration;
 
 use crate::{gate::FailOn, model::Thresholds, report::Format};
 
-/// A baseline needs this long: work has to find its pace first.
-const LEAST_BASELINE: Duration = Duration::from_millis(900);
-/// The time without the hog where the run has no end to take a third of.
-pub(super) const ENDLESS_BASELINE: Duration = Duration::from_secs(3);
-/// How a run goes.
+/// Minimum baseline: the work rate needs some time to settle.
+const MIN_BASELINE: Duration = Duration::from_millis(900);
+/// The baseline of a run without a fixed duration.
+pub(super) const UNLIMITED_RUN_BASELINE: Duration = Duration::from_secs(3);
+
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How long it takes; `None` is until a signal.
+    /// Duration of the run; `None` runs until a signal.
     pub run_time: Option<Duration>,
-    /// Whether the hog comes on by itself, after a first third without it.
+    /// Starts the hog after the first third of the run.
     pub hog: bool,
-    /// The time between documents, where there are several.
+    /// Sampling interval, and the time between two JSON lines.
     pub interval: Duration,
-    /// What is written.
+    /// Format of the report.
     pub format: Format,
-    /// A text report shall have no signs beyond ASCII of its own.
+    /// Replaces the non-ASCII symbols of the text report.
     pub ascii: bool,
-    /// From where on rules speak.
+    /// The thresholds at which rules fire.
     pub thresholds: Thresholds,
-    /// What makes the run fail.
+    /// The findings that fail the run.
     pub fail_on: Vec<FailOn>,
 }
 
-/// How long the hog stays off: a third, more if a third is not enough, half at most.
+/// Time without the hog: a third of the run, at least [`MIN_BASELINE`], at most half of the run.
 pub(super) fn baseline(run_time: Option<Duration>) -> Duration {
-    run_time.map_or(ENDLESS_BASELINE, |all| (all / 3).max(LEAST_BASELINE).min(all / 2))
+    run_time.map_or(UNLIMITED_RUN_BASELINE, |all| (all / 3).max(MIN_BASELINE).min(all / 2))
 }
 
-/// The time between looks: the interval, unless a short run would then be known by little
-/// more than its ends.
-pub(super) fn pause(plan: &Plan) -> Duration {
+/// The sampling interval: that of the plan, but at least ten samples in a short run.
+pub(super) fn sampling_interval(plan: &Plan) -> Duration {
     let run_time = if plan.hog { Some(3 * baseline(plan.run_time)) } else { plan.run_time };
     run_time.map_or(plan.interval, |all| plan.interval.min(all / 10))
 }
@@ -44,14 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hog_stays_off_for_a_third_if_that_is_enough() {
+    fn baseline_is_a_third_of_the_run_within_limits() {
         let of = |millis| baseline(Some(Duration::from_millis(millis))).as_millis();
         assert_eq!([of(30_000), of(3_000), of(2_000), of(1_000)], [10_000, 1_000, 900, 500]);
-        assert_eq!(baseline(None), ENDLESS_BASELINE);
+        assert_eq!(baseline(None), UNLIMITED_RUN_BASELINE);
     }
 
     #[test]
-    fn a_short_run_is_looked_at_often_enough() {
+    fn sampling_interval_is_shorter_in_short_runs() {
         let of = |millis: Option<u64>, hog| {
             let run_time = millis.map(Duration::from_millis);
             let interval = Duration::from_secs(10);
@@ -64,7 +64,7 @@ mod tests {
                 thresholds: Thresholds::default(),
                 fail_on: Vec::new(),
             };
-            pause(&plan).as_millis()
+            sampling_interval(&plan).as_millis()
         };
         assert_eq!([of(Some(1_000), false), of(Some(1_000), true)], [100, 150]);
         assert_eq!([of(None, false), of(None, true)], [10_000, 900]);

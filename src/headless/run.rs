@@ -1,4 +1,4 @@
-//! A run: look again and again, sum up, and write.
+//! A run: takes samples, divides them into phases, and writes the report.
 
 use std::{
     io::{self, Write},
@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     HeadlessError, Plan,
-    plan::{baseline, pause},
+    plan::{baseline, sampling_interval},
 };
 use crate::{
     gate::Gate,
@@ -22,11 +22,11 @@ use crate::{
     source::{Source, sample_all},
 };
 
-/// A report waits this long for the names of its last stacks. The first ones of a large program
+/// How long the report waits for the symbols of the last stacks. The first ones of a large program
 /// take about a second; the report states which ones are missing.
-const NAMES: Duration = Duration::from_secs(2);
+const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A run on its way.
+/// A run in progress.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
     sources: Vec<Box<dyn Source>>,
@@ -36,20 +36,21 @@ pub(super) struct Run<'a> {
     pub(super) interrupted: Receiver<()>,
     next_document: Instant,
     /// The first snapshot of the current phase: the rates of the report cover the time since.
-    phase_first: Option<Arc<Snapshot>>,
-    /// The latest snapshot that is in a document, or the first one of the phase.
+    phase_start: Option<Arc<Snapshot>>,
+    /// The snapshot of the last document, or the first one of the phase.
     last_document: Option<Arc<Snapshot>>,
-    /// Why the hog did not come on, if it should have and did not.
-    no_hog: Option<String>,
-    /// The first failure of the hog or a workload, as a sentence.
+    /// The reason why the hog could not be started.
+    hog_failure: Option<String>,
+    /// The first failure of the hog or a workload.
     failure: Option<String>,
-    /// Whether an interrupt ends the run. It may have ended other processes of the lab, too.
+    /// An interrupt ended the run. It may have ended other processes of the lab, too, so later
+    /// failures are not recorded.
     is_interrupted: bool,
-    /// How long the last look took.
-    cost: Duration,
+    /// Duration of the last sample.
+    sample_time: Duration,
 }
 
-/// Why a part of a run is over.
+/// The reason for the end of a phase.
 #[derive(PartialEq)]
 enum End {
     Time,
@@ -70,30 +71,30 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             interrupted,
             next_document: Instant::now() + plan.interval,
-            phase_first: None,
+            phase_start: None,
             last_document: None,
-            no_hog: None,
+            hog_failure: None,
             failure: None,
             is_interrupted: false,
-            cost: Duration::ZERO,
+            sample_time: Duration::ZERO,
         }
     }
 
-    /// Watches as planned and writes what is to be written.
+    /// Executes the plan and writes its documents.
     pub(super) fn write(&mut self, out: &mut impl Write) -> Result<(), HeadlessError> {
-        match self.go(out) {
+        match self.execute(out) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(HeadlessError::Write(error))
             }
-            _ => match (self.no_hog.take(), self.failure.take()) {
-                (Some(said), _) => Err(HeadlessError::Hog(said)),
+            _ => match (self.hog_failure.take(), self.failure.take()) {
+                (Some(reason), _) => Err(HeadlessError::Hog(reason)),
                 (None, Some(failure)) => Err(HeadlessError::Failed(failure)),
                 (None, None) => Ok(()),
             },
         }
     }
 
-    fn go(&mut self, out: &mut impl Write) -> io::Result<()> {
+    fn execute(&mut self, out: &mut impl Write) -> io::Result<()> {
         let begin = Instant::now();
         let until = self.plan.run_time.map(|run_time| begin + run_time);
         if self.plan.hog {
@@ -101,7 +102,7 @@ impl<'a> Run<'a> {
             if end == End::Time {
                 let failure = self.start_hog();
                 if failure.is_some() && self.failure.is_none() {
-                    self.no_hog = failure;
+                    self.hog_failure = failure;
                     return Ok(());
                 }
                 self.phase("with-hog", until, out)?;
@@ -109,12 +110,12 @@ impl<'a> Run<'a> {
         } else {
             self.phase("run", until, out)?;
         }
-        // Every source is waited for, not only the first that needs it.
-        let settled = self.sources.iter_mut().map(|source| source.settle(NAMES));
+        // Waits for all sources, so `any`, which stops at the first one, cannot be used.
+        let settled = self.sources.iter_mut().map(|source| source.settle(SYMBOLS_TIMEOUT));
         if settled.fold(false, |any, waited| any | waited) {
-            self.look();
+            self.sample();
         }
-        let model = self.model_since(self.phase_first.as_ref());
+        let model = self.model_since(self.phase_start.as_ref());
         match self.plan.format {
             Format::Text if self.plan.ascii => {
                 let mut report = Vec::new();
@@ -129,21 +130,21 @@ impl<'a> Run<'a> {
         out.flush()
     }
 
-    /// Looks again and again until a moment or an interrupt, and sums up.
+    /// Takes samples until a time or an interrupt, and adds the phase to the summary.
     fn phase(
         &mut self,
         name: &'static str,
         until: Option<Instant>,
         out: &mut impl Write,
     ) -> io::Result<End> {
-        let first = self.look();
-        self.phase_first = Some(Arc::clone(&first));
+        let first = self.sample();
+        self.phase_start = Some(Arc::clone(&first));
         self.last_document = Some(Arc::clone(&first));
         let mut next = Instant::now();
         let end = loop {
-            // Half of the time at most goes into looking, however many tasks there are.
-            let pause = pause(self.plan).max(2 * self.cost);
-            next = (next + pause).max(Instant::now() + self.cost);
+            // Sampling takes at most half of the time, with any number of tasks.
+            let interval = sampling_interval(self.plan).max(2 * self.sample_time);
+            next = (next + interval).max(Instant::now() + self.sample_time);
             let wake = until.map_or(next, |until| until.min(next));
             match self.interrupted.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(()) => break End::Interrupt,
@@ -153,16 +154,16 @@ impl<'a> Run<'a> {
             if until.is_some_and(|until| Instant::now() >= until) {
                 break End::Time;
             }
-            self.look();
+            self.sample();
             self.document(out)?;
         };
         self.is_interrupted |= end == End::Interrupt;
-        self.look();
+        self.sample();
         self.summary.phases.extend(Phase::between(name, &first, &self.model));
         Ok(end)
     }
 
-    /// Writes the document that is due, if one is.
+    /// Writes a JSON line if one is due.
     fn document(&mut self, out: &mut impl Write) -> io::Result<()> {
         let now = Instant::now();
         if self.plan.format != Format::Jsonl || now < self.next_document {
@@ -185,7 +186,7 @@ impl<'a> Run<'a> {
         const REQUEST: u64 = 0;
         let controls = self.sources.iter().filter_map(|source| source.control());
         controls.for_each(|lab| lab.send(REQUEST, Command::Lab(LabCommand::ToggleHog)));
-        let snapshot = self.look();
+        let snapshot = self.sample();
         let target = snapshot.targets.iter().find(|target| target.lab.is_some())?;
         let is_on = target.lab.as_ref().is_some_and(|lab| lab.hog.on_since_ns.is_some());
         let answer = target.answers.iter().find(|answer| answer.request == REQUEST);
@@ -195,19 +196,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes a snapshot.
-    pub(super) fn look(&mut self) -> Arc<Snapshot> {
+    /// Takes a snapshot and checks the gate.
+    pub(super) fn sample(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
         let subscription = Subscription { groups: true, ..Subscription::default() };
         self.model.advance(&sample_all(&mut self.sources, &subscription));
-        self.gate.look(&self.model);
-        // Without the time in which the process was stopped.
+        self.gate.check(&self.model);
+        // The model excludes the time in which the process was stopped.
         let snapshot = Arc::new(self.model.snapshot());
         if self.failure.is_none() && !self.is_interrupted {
             let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
             self.failure = labs.find_map(LabStats::failure);
         }
-        self.cost = begin.elapsed();
+        self.sample_time = begin.elapsed();
         snapshot
     }
 }
@@ -229,14 +230,14 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// A task that is polled 1,000 times a second, a worker that is 10 % busy. Every other
-    /// snapshot is only a millisecond after the one before it.
+    /// A task with 1,000 polls per second and a worker that is 10 % busy. Every other snapshot
+    /// follows the previous one after only a millisecond.
     #[derive(Default)]
-    struct Steady {
+    struct SteadySource {
         snapshots: u64,
     }
 
-    impl Source for Steady {
+    impl Source for SteadySource {
         fn sample(&mut self, _: &Subscription) -> Target {
             let taken_ns = (1_000 + self.snapshots / 2 + self.snapshots.div_ceil(2) * 250) * MS;
             self.snapshots += 1;
@@ -259,7 +260,7 @@ mod tests {
             fail_on: Vec::new(),
         };
         let (_not_interrupted, interrupted) = mpsc::channel();
-        let mut run = Run::new(&plan, vec![Box::new(Steady::default())], interrupted);
+        let mut run = Run::new(&plan, vec![Box::new(SteadySource::default())], interrupted);
         let mut out = Vec::new();
         run.write(&mut out).expect("a Vec takes everything");
         let documents = serde_json::Deserializer::from_slice(&out).into_iter();
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rates_of_the_last_report_cover_the_whole_phase() {
+    fn rates_of_the_final_report_cover_the_whole_phase() {
         let [report] = &documents(Format::Json)[..] else { panic!("one document") };
         assert_rates(report);
         let phase = &report["phases"][0];
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rates_of_each_line_cover_the_time_since_the_line_before() {
+    fn rates_of_each_line_cover_the_time_since_the_previous_line() {
         let documents = documents(Format::Jsonl);
         documents.iter().for_each(assert_rates);
         let number = |document: &Value, name: &str| document[name].as_u64().unwrap_or_default();

@@ -1,42 +1,43 @@
-//! What a run has to say of programs behind connections.
+//! Targets of a run that are watched over a connection.
 
 use std::time::{Duration, Instant};
 
-use super::{plan::ENDLESS_BASELINE, run::Run};
+use super::{plan::UNLIMITED_RUN_BASELINE, run::Run};
 use crate::snapshot::{Connection, Target};
 
 impl Run<'_> {
-    /// Waits until a target has sent something; says whether one has.
-    pub(super) fn wait_for_a_target(&mut self) -> bool {
+    /// Waits until a target has sent its first update. Returns whether one has.
+    pub(super) fn wait_for_first_target(&mut self) -> bool {
         let begin = Instant::now();
-        let patience = self.plan.run_time.unwrap_or(ENDLESS_BASELINE);
+        let timeout = self.plan.run_time.unwrap_or(UNLIMITED_RUN_BASELINE);
         loop {
-            if self.look().targets.iter().any(|target| target.epoch > 0) {
+            if self.sample().targets.iter().any(|target| target.epoch > 0) {
                 return true;
             }
-            let over = begin.elapsed() >= patience;
-            if over || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
+            let timed_out = begin.elapsed() >= timeout;
+            if timed_out || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
                 return false;
             }
         }
     }
 
-    /// What there is to say of targets that have said nothing.
-    pub(super) fn silence(&self) -> Option<String> {
-        let of = |target: &Target| match &target.connection {
+    /// Describes the targets that have not answered; `None` if all have.
+    pub(super) fn unanswered(&self) -> Option<String> {
+        let describe = |target: &Target| match &target.connection {
             Connection::Lost { reason, .. } => format!("{}: {reason}", target.description.name),
             _ => format!("{}: no answer yet", target.description.name),
         };
-        let silent = self.model.remote_targets().filter(|target| target.epoch == 0);
-        let silent: Vec<_> = silent.map(of).collect();
-        (!silent.is_empty()).then(|| format!("cannot watch {}", silent.join(", ")))
+        let targets = self.model.remote_targets().filter(|target| target.epoch == 0);
+        let targets: Vec<_> = targets.map(describe).collect();
+        (!targets.is_empty()).then(|| format!("cannot watch {}", targets.join(", ")))
     }
 
-    /// What there is to say of targets that are not heard of any more.
-    pub(super) fn gone(&self) -> Option<String> {
-        let gone = self.model.remote_targets().filter(|target| !target.connection.is_live());
-        let of = |target: &Target| format!("{} is {}", target.description.name, target.status());
-        let gone: Vec<_> = gone.map(of).collect();
-        (!gone.is_empty()).then(|| gone.join(", "))
+    /// Describes the targets whose connection is lost or stale; `None` if there are none.
+    pub(super) fn lost(&self) -> Option<String> {
+        let lost = self.model.remote_targets().filter(|target| !target.connection.is_live());
+        let lost: Vec<_> = lost
+            .map(|target| format!("{} is {}", target.description.name, target.status()))
+            .collect();
+        (!lost.is_empty()).then(|| lost.join(", "))
     }
 }

@@ -32,13 +32,13 @@ pub(super) fn write(model: &TargetModel, out: &mut impl Write) -> io::Result<()>
 }
 
 fn row(offender: &Offender) -> Vec<String> {
-    let (cost, tasks) = offender.impact.map_or_else(
+    let (impact, tasks) = offender.impact.map_or_else(
         || (UNAVAILABLE.to_owned(), UNAVAILABLE.to_owned()),
-        |cost| (task_seconds(cost.total_ns), count(cost.tasks as u64)),
+        |impact| (task_seconds(impact.total_ns), count(impact.tasks as u64)),
     );
     // With several workers, part of the delay may have another cause.
     let accuracy =
-        offender.impact.map_or("", |cost| if cost.exact { "exact" } else { "upper bound" });
+        offender.impact.map_or("", |impact| if impact.exact { "exact" } else { "upper bound" });
     let function = offender.function.as_deref().unwrap_or(UNAVAILABLE);
     let place = offender.place.as_deref().unwrap_or_default();
     vec![
@@ -48,7 +48,7 @@ fn row(offender: &Offender) -> Vec<String> {
         },
         count(offender.polls),
         duration(offender.blocked_ns),
-        cost,
+        impact,
         tasks,
         accuracy.to_owned(),
         format!("{function} {place}").trim_end().to_owned(),

@@ -20,33 +20,34 @@ use rustix::{
     termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr},
 };
 
-use super::{TAKEN, is_in_foreground, open_nonblocking};
+use super::{IS_SET_UP, is_in_foreground, open_nonblocking};
 use crate::lock::lock;
 
 const MESSAGE: &[u8] =
     b"error: asynctop aborted; the screen has hidden the reason: run it again with 2>FILE to keep it\n";
 
-/// The terminal as it was before the program took it.
-struct Saved {
-    /// Does not block in a write. `None` if the terminal has no name.
+/// The state of the terminal before the program set it up.
+struct SavedTerminal {
+    /// For non-blocking writes. `None` if the terminal has no name.
     terminal: Option<OwnedFd>,
     modes: Termios,
-    /// The escape sequences that restore it.
+    /// The escape sequences that restore the terminal.
     sequences: Vec<u8>,
 }
 
-static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
+static SAVED: Mutex<Option<SavedTerminal>> = Mutex::new(None);
 
 /// Saves the state of the terminal, which must not be in raw mode yet.
 pub(super) fn save(sequences: Vec<u8>) -> io::Result<()> {
-    let saved = Saved { terminal: open_nonblocking().ok(), modes: tcgetattr(stdout())?, sequences };
+    let saved =
+        SavedTerminal { terminal: open_nonblocking().ok(), modes: tcgetattr(stdout())?, sequences };
     *lock(&SAVED) = Some(saved);
     Ok(())
 }
 
 /// Installs the handler, for the rest of the process's life.
 pub(super) fn install_handler() -> io::Result<()> {
-    // On a stack of its own: the abort may follow a stack overflow.
+    // On the alternate signal stack, because the abort may follow a stack overflow.
     let flags = SaFlags::SA_ONSTACK | SaFlags::SA_RESETHAND;
     let action = SigAction::new(SigHandler::Handler(on_abort), flags, SigSet::all());
     // SAFETY: the handler makes system calls, accesses atomics and takes a lock without waiting for
@@ -56,7 +57,7 @@ pub(super) fn install_handler() -> io::Result<()> {
 }
 
 extern "C" fn on_abort(_: c_int) {
-    if TAKEN.swap(false, Ordering::SeqCst)
+    if IS_SET_UP.swap(false, Ordering::SeqCst)
         && is_in_foreground()
         && let Ok(saved) = SAVED.try_lock()
         && let Some(saved) = &*saved
@@ -67,8 +68,8 @@ extern "C" fn on_abort(_: c_int) {
     let _ = raise(Signal::SIGABRT);
 }
 
-impl Saved {
-    /// Errors have no reader: the process ends.
+impl SavedTerminal {
+    /// Errors cannot be reported: the process ends.
     fn restore(&self) {
         let terminal = match &self.terminal {
             Some(terminal) => terminal.as_fd(),

@@ -12,14 +12,14 @@ use ratatui::{
 };
 use rustix::termios::tcgetwinsize;
 
-/// crossterm's backend with two differences: a terminal that reports no size gets the default size,
-/// and the cursor is left alone. The cursor is hidden when the terminal is taken and shown when it
+/// crossterm's backend with two differences: a terminal that reports no size gets a default size,
+/// and the cursor is not changed. The cursor is hidden when the terminal is set up and shown when it
 /// is restored; ratatui's `Terminal` shows it when dropped, and panics if the terminal is gone.
 #[derive(Debug)]
 pub struct ScreenBackend(CrosstermBackend<BufWriter<Stdout>>);
 
 impl ScreenBackend {
-    /// To stdout. Buffered: a frame is written at once.
+    /// Writes to stdout, buffered, so that a frame is written at once.
     pub(super) fn stdout() -> Self {
         ScreenBackend(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
     }

@@ -1,5 +1,5 @@
-//! The terminal: taking, reading and restoring it, suspending, panics, aborts. It is restored whatever ends
-//! the program, and not touched while the program is in the background.
+//! The terminal: setup, input, restore_sequences, suspending, panics and aborts. It is restored however the
+//! program ends, and not changed while the program is in the background.
 
 mod abort;
 mod backend;
@@ -46,17 +46,17 @@ pub type Screen = Terminal<ScreenBackend>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Yes; the terminal still shows the last frame.
-    Kept,
-    /// Yes; the terminal was just taken and does not show the last frame.
-    Taken,
+    Unchanged,
+    /// Yes; the terminal was just set up and does not show the last frame.
+    Changed,
     /// No: the program is in the background.
     None,
 }
 
-/// Whether this program has taken the terminal.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-/// The modes of the terminal may have changed since: the next [`access`] sets them again. Until
-/// then the terminal still counts as taken, so that a program that ends first restores it.
+/// Whether the program has set up the terminal.
+static IS_SET_UP: AtomicBool = AtomicBool::new(false);
+/// The modes of the terminal may have changed since its setup: the next [`access`] sets them again.
+/// [`IS_SET_UP`] stays set, so that a program that ends before that restores the terminal.
 static IS_STALE: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal was restored for good, because a signal ends the program.
 static ABANDONED: AtomicBool = AtomicBool::new(false);
@@ -67,12 +67,12 @@ static MOUSE: AtomicBool = AtomicBool::new(false);
 pub struct Guard(());
 
 impl Guard {
-    /// Takes the terminal: raw mode, the alternate screen, no cursor, bracketed paste, the mouse
-    /// if `mouse`. In the background it stops the program, as Ctrl-Z does, and leaves the
-    /// terminal to the next [`access`].
+    /// Sets up the terminal: raw mode, the alternate screen, no cursor, bracketed paste, and the
+    /// mouse if `mouse`. In the background it stops the program, as Ctrl-Z does, and the next
+    /// [`access`] sets up the terminal.
     ///
     /// # Errors
-    /// If the terminal cannot be set up; it is restored then.
+    /// If the terminal cannot be set up. It is restored in that case.
     pub fn enter(mouse: bool) -> io::Result<(Guard, Screen)> {
         MOUSE.store(mouse, Ordering::SeqCst);
         abort::install_handler()?;
@@ -90,8 +90,8 @@ impl Drop for Guard {
     }
 }
 
-/// Whether the program may draw. Takes the terminal if the program is in the foreground and has not
-/// taken it yet.
+/// Whether the program may draw. Sets up the terminal if the program is in the foreground and has
+/// not done so yet.
 ///
 /// # Errors
 /// If the terminal cannot be set up.
@@ -101,17 +101,17 @@ pub fn access() -> io::Result<Access> {
     }
     if !is_in_foreground() {
         // The shell uses the terminal now, with its own modes.
-        TAKEN.store(false, Ordering::SeqCst);
+        IS_SET_UP.store(false, Ordering::SeqCst);
         return Ok(Access::None);
     }
     let is_stale = IS_STALE.swap(false, Ordering::SeqCst);
-    if TAKEN.swap(true, Ordering::SeqCst) && !is_stale {
-        return Ok(Access::Kept);
+    if IS_SET_UP.swap(true, Ordering::SeqCst) && !is_stale {
+        return Ok(Access::Unchanged);
     }
     // A shell may have used the terminal since: then raw mode is off, and crossterm, which does not
     // know, would not set it again.
     disable_raw_mode()?;
-    abort::save(restoring())?;
+    abort::save(restore_sequences())?;
     enable_raw_mode()?;
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
@@ -119,7 +119,7 @@ pub fn access() -> io::Result<Access> {
         queue!(bytes, EnableMouseCapture)?;
     }
     write(&bytes)?;
-    Ok(Access::Taken)
+    Ok(Access::Changed)
 }
 
 /// Makes the next frame a full redraw.
@@ -127,19 +127,19 @@ pub fn access() -> io::Result<Access> {
 /// # Errors
 /// If the size of the terminal cannot be read.
 pub fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
-    // `Terminal::clear` would ask the terminal where its cursor is, and wait for ever for
-    // one that does not answer; a new size, even the same, clears without asking.
+    // `Terminal::clear` queries the position of the cursor and waits forever if the terminal does
+    // not answer. `resize`, even to the same size, clears without a query.
     let area = Rect::from((Position::ORIGIN, screen.size()?));
     screen.resize(area)
 }
 
-/// Restores the terminal. Does nothing if it was not taken.
+/// Restores the terminal. Does nothing if it was not set up.
 pub fn restore() {
-    if !TAKEN.swap(false, Ordering::SeqCst) || !is_in_foreground() {
+    if !IS_SET_UP.swap(false, Ordering::SeqCst) || !is_in_foreground() {
         return;
     }
-    // A terminal that is gone cannot be restored, and the error has no reader.
-    let _ = write(&restoring());
+    // If the terminal is gone, the error cannot be reported.
+    let _ = write(&restore_sequences());
     discard_input();
     let _ = disable_raw_mode();
 }
@@ -148,17 +148,18 @@ pub fn restore() {
 /// blocked in a write to it.
 fn abandon() {
     ABANDONED.store(true, Ordering::SeqCst);
-    TAKEN.store(false, Ordering::SeqCst);
+    IS_SET_UP.store(false, Ordering::SeqCst);
     if !is_raw_mode_enabled().unwrap_or(false) || !is_in_foreground() {
         return;
     }
     // An error means that the terminal is gone.
-    let _ = write_while_blocked(&restoring());
+    let _ = write_while_blocked(&restore_sequences());
     let _ = disable_raw_mode();
 }
 
-/// Writes to the terminal after what another thread is writing. If the terminal takes none of
-/// that for a second, it is discarded, and if even that does not help, nothing is written.
+/// Writes to the terminal after the pending output of another thread. If the terminal accepts no
+/// output for a second, the pending output is discarded; if it still accepts none, nothing is
+/// written.
 fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
     const ATTEMPTS_BEFORE_DISCARDING: usize = 100;
     const ATTEMPTS: usize = 150;
@@ -176,14 +177,14 @@ fn write_while_blocked(bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Opens the terminal once more, for writes that do not block.
+/// Opens the terminal again, for non-blocking writes.
 fn open_nonblocking() -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     rustix::fs::open(ttyname(rustix::stdio::stdout(), Vec::new())?, flags, Mode::empty())
 }
 
 /// The escape sequences that undo those of [`access`].
-fn restoring() -> Vec<u8> {
+fn restore_sequences() -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory cannot fail.
     if MOUSE.load(Ordering::SeqCst) {
@@ -199,13 +200,13 @@ fn write(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Discards input that was on its way when the terminal was restored, such as reports of the
-/// mouse: the shell would read it as a command.
+/// Discards input that was in transit when the terminal was restored, such as mouse reports: the
+/// shell would read it as a command.
 fn discard_input() {
     const IN_TRANSIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-    const AT_MOST: usize = 5;
+    const ATTEMPTS: usize = 5;
     let stdout = rustix::stdio::stdout();
-    for _ in 0..AT_MOST {
+    for _ in 0..ATTEMPTS {
         let mut polled = [PollFd::new(&stdout, PollFlags::IN)];
         match poll(&mut polled, Some(&IN_TRANSIT)) {
             Ok(1..) if !polled[0].revents().contains(PollFlags::HUP) => {
@@ -216,10 +217,9 @@ fn discard_input() {
     }
 }
 
-/// Whether the program may use its terminal: it belongs to the foreground job, or there is no
-/// job control.
+/// Whether the program may use its terminal: it is the foreground job, or there is no job control.
 pub fn is_in_foreground() -> bool {
-    tcgetpgrp(rustix::stdio::stdout()).map_or(true, |front| front == getpgrp())
+    tcgetpgrp(rustix::stdio::stdout()).map_or(true, |foreground| foreground == getpgrp())
 }
 
 /// Whether the terminal is gone.
@@ -240,8 +240,8 @@ pub fn suspend() -> io::Result<()> {
     Ok(kill_process(getpid(), Signal::STOP)?)
 }
 
-/// Lets the next [`access`] take the terminal again: after the program was stopped and continued,
-/// or for a full redraw. In the background it stops again.
+/// Makes the next [`access`] set up the terminal again: after the program was stopped and
+/// continued, or for a full redraw. In the background the program stops again.
 pub fn resume() {
     IS_STALE.store(true, Ordering::SeqCst);
     if !is_in_foreground() {
@@ -249,8 +249,8 @@ pub fn resume() {
     }
 }
 
-/// Stops the job, as the kernel stops one that uses its terminal from the background: `fg`
-/// continues it. Has no effect on a job that no shell could continue.
+/// Stops the job, as the kernel does when a background job uses its terminal: `fg` continues it. Has
+/// no effect on an orphaned process group, which no shell could continue.
 fn stop_in_background() {
     // Signaling the own process group cannot fail.
     let _ = kill_process_group(getpgrp(), Signal::TTOU);
@@ -260,22 +260,22 @@ fn stop_in_background() {
 /// such as `cargo run` or a script, would keep the shell waiting. `fg` continues all of the job.
 fn stop_job_leader() {
     let (leader, me) = (getpgrp(), getpid());
-    let in_front = tcgetpgrp(rustix::stdio::stdout()).is_ok_and(|front| front == leader);
-    if in_front && leader != me {
+    let is_foreground = tcgetpgrp(rustix::stdio::stdout()).is_ok_and(|group| group == leader);
+    if is_foreground && leader != me {
         // An error means that the leader has ended.
         let _ = kill_process(leader, Signal::STOP);
     }
 }
 
 /// Installs the panic hook. `is_watched` returns whether the current thread belongs to a runtime
-/// under test: Tokio catches panics of its tasks, the task is shown as panicked, and nothing may be
-/// written over the screen. A panic anywhere else ends the program, with the terminal restored
-/// first, so that the message can be read.
+/// under test: Tokio catches the panics of its tasks, the task is shown as panicked, and a message
+/// would overwrite the screen. A panic on any other thread ends the program, after the terminal was
+/// restored so that the message is readable.
 pub fn hook_panics(is_watched: fn() -> bool) {
     let default = panic::take_hook();
     let main = thread::current().id();
     panic::set_hook(Box::new(move |info| {
-        if is_watched() && TAKEN.load(Ordering::SeqCst) {
+        if is_watched() && IS_SET_UP.load(Ordering::SeqCst) {
             return;
         }
         restore();

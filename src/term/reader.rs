@@ -24,7 +24,7 @@ pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
     let terminal = Input::open()?;
     let input = events.clone();
     thread::Builder::new().name("asynctop-input".into()).spawn(move || {
-        // Whatever the reason: without input the program can no longer be used.
+        // The program cannot be used without input, so the reason of the end does not matter.
         let _ = terminal.read(&input);
         let _ = input.send(Event::Closed);
     })?;
@@ -32,7 +32,7 @@ pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
     signals::wait_on_thread(move |notice| events.send(Event::Signal(notice)).is_ok(), abandon)
 }
 
-/// The terminal that keys come from.
+/// The terminal that input is read from.
 enum Input {
     Stdin(io::Stdin),
     Terminal(OwnedFd),
@@ -41,7 +41,7 @@ enum Input {
 /// The result of a wait for input.
 enum Waited {
     Readable,
-    Silent,
+    TimedOut,
     Gone,
 }
 
@@ -74,7 +74,7 @@ impl Input {
         while empty_reads < Self::EMPTY_READS {
             match self.wait(parser.wait())? {
                 Waited::Gone => return Ok(()),
-                Waited::Silent => parser.give_up(&mut parsed),
+                Waited::TimedOut => parser.give_up(&mut parsed),
                 // The input is for the shell, and a read would stop the program.
                 Waited::Readable if !is_in_foreground() => thread::sleep(Self::IN_BACKGROUND),
                 Waited::Readable => match read(self.fd(), &mut buffer) {
@@ -98,16 +98,16 @@ impl Input {
         Ok(())
     }
 
-    /// Waits for input, without spinning also on a terminal that is gone.
-    fn wait(&self, at_most: Option<Duration>) -> io::Result<Waited> {
+    /// Waits for input. Returns [`Waited::Gone`] instead of spinning on a terminal that is gone.
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Waited> {
         let fd = self.fd();
         let mut polled = [PollFd::new(&fd, PollFlags::IN)];
-        let at_most = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         loop {
-            match poll(&mut polled, at_most.as_ref()) {
+            match poll(&mut polled, timeout.as_ref()) {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
-                Ok(0) => return Ok(Waited::Silent),
+                Ok(0) => return Ok(Waited::TimedOut),
                 Ok(_) => {}
             }
             let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
