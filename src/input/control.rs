@@ -1,4 +1,4 @@
-//! Control sequences as events.
+//! Converts control sequences to events.
 
 use crossterm::event::{Event, KeyCode, KeyModifiers};
 
@@ -20,7 +20,7 @@ pub(super) fn event(parameters: &[u8], last: u8) -> Option<Event> {
         (None, b'I') => Some(Event::FocusGained),
         (None, b'O') => Some(Event::FocusLost),
         (None, b'Z') => Some(key(KeyCode::BackTab, KeyModifiers::SHIFT)),
-        // With parameters it is the position of the cursor.
+        // With parameters it is a report of the cursor position.
         (Some(_), b'R') => None,
         (None | Some(1), _) if last != b'~' => named(last, modifiers(&numbers)?),
         (Some(&number), b'~') => Some(key(numbered(number)?, modifiers(&numbers)?)),
@@ -54,7 +54,7 @@ fn named(last: u8, modifiers: KeyModifiers) -> Option<Event> {
 }
 
 fn numbered(number: u16) -> Option<KeyCode> {
-    let function = |first: u16, at: u16| u8::try_from(number - at + first).ok().map(KeyCode::F);
+    let function = |key: u16, first: u16| u8::try_from(number - first + key).ok().map(KeyCode::F);
     match number {
         1 | 7 => Some(KeyCode::Home),
         2 => Some(KeyCode::Insert),
@@ -82,11 +82,11 @@ fn modifiers(numbers: &[u16]) -> Option<KeyModifiers> {
         KeyModifiers::HYPER,
         KeyModifiers::META,
     ];
-    let pressed = modifiers.into_iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+    let pressed = modifiers.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
     (bits < 256).then(|| pressed.map(|(_, modifier)| modifier).collect())
 }
 
-/// Numbers with semicolons between them. An empty one is 0.
+/// Numbers separated by semicolons. An empty number is 0.
 fn numbers(parameters: &[u8]) -> Option<Vec<u16>> {
     if parameters.is_empty() {
         return Some(Vec::new());

@@ -2,7 +2,7 @@
 //!
 //! Pure: no I/O and no clock. A terminal sends keys and its answers to queries over one stream, and
 //! a packet may end anywhere, so the parser keeps its state between packets. Control strings, and
-//! control sequences that are not keys, are discarded however late they arrive.
+//! control sequences that are not keys, are discarded, however late they arrive.
 
 mod control;
 mod mouse;
@@ -17,15 +17,15 @@ const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 /// Time after which an ESC is the Escape key and not the start of a sequence.
 const ESCAPE_WAIT: Duration = Duration::from_millis(25);
-/// How long the rest of a sequence may take. Without a limit, a truncated sequence would
-/// swallow the next key.
+/// Maximum pause in a sequence. Without a limit, a truncated sequence would swallow the next key.
 const SEQUENCE_WAIT: Duration = Duration::from_secs(1);
-/// How long a paste may pause. Longer than for a sequence: its rest would be read as keys.
+/// Maximum pause in a paste. Longer than in a sequence, because the rest of the paste would be
+/// parsed as keys.
 const PASTE_WAIT: Duration = Duration::from_secs(5);
 const PASTE_END: &[u8] = b"\x1b[201~";
-/// Longer pastes are cut.
+/// Longer pastes are truncated.
 const MAX_PASTE: usize = 64 * 1024;
-/// No control sequence that stands for an event has more parameter bytes.
+/// Maximum number of parameter bytes in a control sequence that represents an event.
 const MAX_PARAMETERS: usize = 64;
 
 /// A parser of terminal input.
@@ -71,7 +71,7 @@ impl Parser {
         }
     }
 
-    /// How long to wait for the next byte; `None` if nothing is unfinished.
+    /// How long to wait for the next byte; `None` if no sequence is unfinished.
     pub fn wait(&self) -> Option<Duration> {
         match self.state {
             State::Ground => None,
@@ -236,10 +236,10 @@ impl Parser {
         } else {
             self.held.extend(&PASTE_END[..matched]);
             // ESC occurs only at the start of the end marker.
-            let again = usize::from(byte == ESC);
-            self.held.extend((again == 0).then_some(byte));
+            let restarted = usize::from(byte == ESC);
+            self.held.extend((restarted == 0).then_some(byte));
             self.held.truncate(MAX_PASTE);
-            again
+            restarted
         };
         if matched == PASTE_END.len() {
             events.push(self.paste());

@@ -17,7 +17,7 @@ use asynctop_inspect::{
 /// Writes a table of the Tokio programs of this machine.
 ///
 /// # Errors
-/// If none could be examined, or `out` fails.
+/// If the processes cannot be listed, or `out` cannot be written.
 pub fn list(out: &mut impl Write) -> anyhow::Result<()> {
     let listing = ps::list().context("cannot read /proc to list processes")?;
     write_listing(&listing, out)?;
@@ -38,7 +38,7 @@ fn write_listing(listing: &Listing, out: &mut impl Write) -> io::Result<()> {
                 let line = row(&pid, command, &version, counts.each_ref().map(String::as_str));
                 out.write_all(line.as_bytes())?;
             }
-            // It has ended while others were read.
+            // The process has ended in the meantime.
             Err(InspectError::Ended { .. }) => {}
             Err(error) => writeln!(out, "{pid:>8}  {command:<24} cannot be read: {error}")?,
         }
@@ -47,10 +47,10 @@ fn write_listing(listing: &Listing, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "no Tokio program was found")?;
     }
     if listing.denied > 0 {
-        let why = listing.first_denied.as_deref().unwrap_or("–");
+        let reason = listing.first_denied.as_deref().unwrap_or("–");
         match listing.denied {
-            1 => writeln!(out, "1 more process cannot be read: {why}")?,
-            more => writeln!(out, "{more} more processes cannot be read; the first one: {why}")?,
+            1 => writeln!(out, "1 more process cannot be read: {reason}")?,
+            more => writeln!(out, "{more} more processes cannot be read; the first one: {reason}")?,
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ fn versions(inspection: &Inspection) -> String {
     known.join(",")
 }
 
-/// Runtimes, workers and tasks; `–` for workers of which not all are known.
+/// The numbers of runtimes, workers and tasks; `–` if not all workers are known.
 fn counts(inspection: &Inspection) -> [String; 3] {
     let runtimes = &inspection.runtimes;
     let all_known = runtimes.iter().all(|runtime| runtime.no_workers.is_none());

@@ -1,4 +1,4 @@
-//! `ps` and `dump`: the tasks of running programs that were not prepared, as text.
+//! `ps` and `dump`: the tasks of running programs without code changes, as text.
 //!
 //! The programs are only read, never stopped, signaled or written to. This module may use the
 //! crate asynctop-inspect and nothing else of the program.

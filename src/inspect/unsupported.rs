@@ -1,10 +1,10 @@
-//! Platforms on which reading other processes has not been verified.
+//! Platforms on which reading other processes is not supported.
 
 use std::{io::Write, path::Path};
 
 use anyhow::bail;
 
-const UNSUPPORTED: &str = "cannot read other processes: this works on Linux on x86_64 only";
+const UNSUPPORTED: &str = "cannot read other processes: this requires Linux on x86_64";
 
 /// Fails on this platform.
 ///

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn separators_are_quoted() {
         assert_eq!(quoted("a,b"), "\"a,b\"");
-        assert_eq!(quoted("say \"hi\"\n"), "\"say \"\"hi\"\"\n\"");
+        assert_eq!(quoted("a \"b\"\n"), "\"a \"\"b\"\"\n\"");
         assert_eq!(quoted("plain"), "plain");
     }
 

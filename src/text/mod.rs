@@ -1,4 +1,4 @@
-//! The text form of data, from `asynctop-snapshot`, and its fit into the columns of a terminal.
+//! The text form of data, from `asynctop-snapshot`, and its layout in the columns of a terminal.
 
 mod width;
 

@@ -1,15 +1,15 @@
-//! Text in columns of a terminal.
+//! Fits text into columns of a terminal.
 
 use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// As much of a text as fits into `width` columns, with a sign where something is missing.
+/// Truncates a text to `width` columns, with an ellipsis at the end.
 pub(crate) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
     }
-    let sign = if ascii { "~" } else { "…" };
+    let ellipsis = if ascii { "~" } else { "…" };
     let mut left = width.saturating_sub(1);
     let kept: String = text
         .chars()
@@ -20,11 +20,11 @@ pub(crate) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> 
             fits
         })
         .collect();
-    Cow::Owned(if width == 0 { String::new() } else { kept + sign })
+    Cow::Owned(if width == 0 { String::new() } else { kept + ellipsis })
 }
 
-/// As much of a path as fits into `width` columns: its end, which says most, and whole
-/// parts of it if possible.
+/// Truncates a path to `width` columns. Keeps its end, which is the most specific part, and whole
+/// components if possible.
 pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
     if path.width() <= width {
         return Cow::Borrowed(path);
@@ -32,14 +32,13 @@ pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
     if width == 0 {
         return Cow::Borrowed("");
     }
-    let sign = if ascii { "~" } else { "…" };
-    let parts = path.match_indices('/').map(|(at, _)| at);
-    for at in parts {
-        if path[at..].width() < width {
-            return Cow::Owned(format!("{sign}{}", &path[at..]));
+    let ellipsis = if ascii { "~" } else { "…" };
+    for (slash, _) in path.match_indices('/') {
+        if path[slash..].width() < width {
+            return Cow::Owned(format!("{ellipsis}{}", &path[slash..]));
         }
-        if path[at + 1..].width() <= width {
-            return Cow::Borrowed(&path[at + 1..]);
+        if path[slash + 1..].width() <= width {
+            return Cow::Borrowed(&path[slash + 1..]);
         }
     }
     let mut left = width.saturating_sub(1);
@@ -50,13 +49,13 @@ pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
         fits
     });
     match kept.last() {
-        Some((at, _)) => Cow::Owned(format!("{sign}{}", &path[at..])),
-        None => Cow::Borrowed(sign),
+        Some((start, _)) => Cow::Owned(format!("{ellipsis}{}", &path[start..])),
+        None => Cow::Borrowed(ellipsis),
     }
 }
 
-/// The words of a text in lines of at most `width` columns; a longer word has a line of
-/// its own. Each line of the text begins a new one.
+/// Wraps a text between words to lines of at most `width` columns. A longer word gets its own line.
+/// The line breaks of the text are kept.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_keep_their_end() {
+    fn fit_path_keeps_the_end() {
         let path = "src/lab/workload/hog.rs:42";
         for (width, shown) in [
             (26, path),
@@ -98,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_break_between_words() {
+    fn wrap_breaks_between_words() {
         assert_eq!(wrap("one two three\nfour", 8), ["one two", "three", "four"]);
         assert_eq!(wrap("a verylongword b", 4), ["a", "verylongword", "b"]);
     }
 
     proptest! {
         #[test]
-        fn fitted_text_is_never_wider(text in "\\PC{0,40}", width in 0usize..30) {
+        fn fit_does_not_exceed_the_width(text in "\\PC{0,40}", width in 0usize..30) {
             prop_assert!(fit(&text, width, false).width() <= width);
             prop_assert!(fit_path(&text, width, false).width() <= width);
         }

@@ -274,7 +274,7 @@ fn apply_details(state: &mut ClientState, message: &[u8]) {
     let Ok(details) = TaskDetails::decode(message) else { return };
     let Some(id) = details.task_id.map(|id| id.id) else { return };
     let poll_times = match &details.poll_times_histogram {
-        Some(PollTimesHistogram::Histogram(wire)) => histogram::decode(wire),
+        Some(PollTimesHistogram::Histogram(encoded)) => histogram::decode(encoded),
         Some(PollTimesHistogram::LegacyHistogram(raw)) => histogram::decode_legacy(raw),
         None => None,
     };

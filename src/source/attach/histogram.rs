@@ -19,23 +19,23 @@ const MAX_COUNT: u64 = 1 << 40;
 
 /// Decodes a histogram of durations in nanoseconds. Durations over its maximum are counted in the
 /// bucket of the maximum and reported separately.
-pub(super) fn decode(wire: &DurationHistogram) -> Option<Histogram> {
+pub(super) fn decode(encoded: &DurationHistogram) -> Option<Histogram> {
     let mut counts = [0u64; BUCKETS];
     let mut longest = 0;
-    for_each_bucket(&wire.raw_histogram, |nanos, count| {
+    for_each_bucket(&encoded.raw_histogram, |nanos, count| {
         let slot = &mut counts[bucket_of(nanos).min(BUCKETS - 1)];
         *slot = slot.saturating_add(count).min(MAX_COUNT);
         longest = longest.max(nanos);
     })?;
-    let outliers = wire.high_outliers.min(MAX_COUNT);
+    let outliers = encoded.high_outliers.min(MAX_COUNT);
     if outliers == 0 {
         return Some(Histogram::from_counts(counts, longest));
     }
     // An outlier lies anywhere between the maximum of the histogram and the highest outlier.
-    let last = bucket_of(wire.max_value).min(BUCKETS - 2);
+    let last = bucket_of(encoded.max_value).min(BUCKETS - 2);
     let beyond: u64 = counts[last..].iter().fold(0, |sum, count| sum.saturating_add(*count));
     counts[last] = beyond.max(outliers);
-    let highest = wire.highest_outlier.unwrap_or(0).max(longest);
+    let highest = encoded.highest_outlier.unwrap_or(0).max(longest);
     Some(Histogram::from_counts(counts[..=last].iter().copied(), highest))
 }
 
@@ -116,18 +116,18 @@ mod tests {
 
     use super::*;
 
-    fn wire(values: &[u64], max: u64) -> DurationHistogram {
+    fn encode(values: &[u64], max: u64) -> DurationHistogram {
         let mut histogram = hdrhistogram::Histogram::<u64>::new_with_max(max, 2).expect("fine");
-        let mut wire = DurationHistogram { max_value: max, ..DurationHistogram::default() };
+        let mut encoded = DurationHistogram { max_value: max, ..DurationHistogram::default() };
         for value in values {
             if *value > max {
-                wire.high_outliers += 1;
-                wire.highest_outlier = wire.highest_outlier.max(Some(*value));
+                encoded.high_outliers += 1;
+                encoded.highest_outlier = encoded.highest_outlier.max(Some(*value));
             }
             histogram.record((*value).min(max)).expect("in range");
         }
-        V2Serializer::new().serialize(&histogram, &mut wire.raw_histogram).expect("a Vec");
-        wire
+        V2Serializer::new().serialize(&histogram, &mut encoded.raw_histogram).expect("a Vec");
+        encoded
     }
 
     const S: u64 = 1_000_000_000;
@@ -138,7 +138,7 @@ mod tests {
         fn quantiles_are_those_of_the_recorded_values(
             values in prop::collection::vec(1u64..S, 1..300),
         ) {
-            let decoded = decode(&wire(&values, S)).expect("a histogram");
+            let decoded = decode(&encode(&values, S)).expect("a histogram");
             prop_assert_eq!(decoded.count(), values.len() as u64);
             let mut sorted = values;
             sorted.sort_unstable();
@@ -149,19 +149,19 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), n: u64) {
-            let mut wire = wire(&[1, 5_000, 800_000], S);
-            wire.raw_histogram.truncate(HEADER_BYTES);
-            wire.raw_histogram.extend(&bytes);
-            (wire.high_outliers, wire.highest_outlier, wire.max_value) = (n, Some(n / 3), n / 7);
-            let _ = decode(&wire);
+            let mut encoded = encode(&[1, 5_000, 800_000], S);
+            encoded.raw_histogram.truncate(HEADER_BYTES);
+            encoded.raw_histogram.extend(&bytes);
+            (encoded.high_outliers, encoded.highest_outlier, encoded.max_value) = (n, Some(n / 3), n / 7);
+            let _ = decode(&encoded);
             let raw_histogram = bytes;
-            let _ = decode(&DurationHistogram { raw_histogram, ..wire });
+            let _ = decode(&DurationHistogram { raw_histogram, ..encoded });
         }
     }
 
     #[test]
     fn outliers_are_counted_and_bound_the_maximum() {
-        let decoded = decode(&wire(&[1_000, 2_000, 3 * S, 5 * S], S)).expect("a histogram");
+        let decoded = decode(&encode(&[1_000, 2_000, 3 * S, 5 * S], S)).expect("a histogram");
         assert_eq!((decoded.count(), decoded.quantile(1.0)), (4, Some(5 * S)));
         assert!(decoded.quantile(0.25).is_some_and(|nanos| nanos < 2_000));
     }

@@ -21,9 +21,9 @@ impl Program {
     ) -> Result<(), Malformed> {
         let mut announced = HashMap::new();
         envelope.resources(|part| match part {
-            Part::Resource(wire) if announced.len() < limits::RESOURCES => {
+            Part::Resource(message) if announced.len() < limits::RESOURCES => {
                 *events += 1;
-                let resource = Resource::new(&wire, &mut self.texts);
+                let resource = Resource::new(&message, &mut self.texts);
                 announced.insert(resource.id(), resource);
             }
             Part::ResourceStats(id, stats) => {
@@ -42,9 +42,9 @@ impl Program {
         }
         let mut announced = HashMap::new();
         envelope.async_ops(|part| match part {
-            Part::AsyncOp(wire) if announced.len() < limits::RESOURCES => {
+            Part::AsyncOp(message) if announced.len() < limits::RESOURCES => {
                 *events += 1;
-                let op = AsyncOp::new(&wire, &mut self.texts);
+                let op = AsyncOp::new(&message, &mut self.texts);
                 announced.insert(op.id(), op);
             }
             Part::AsyncOpStats(id, stats) => {

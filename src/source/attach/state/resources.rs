@@ -47,21 +47,21 @@ impl TableEntry for Resource {
 }
 
 impl Resource {
-    pub(super) fn new(wire: &resources::Resource, texts: &mut Texts) -> Self {
-        let kind = match wire.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
+    pub(super) fn new(message: &resources::Resource, texts: &mut Texts) -> Self {
+        let kind = match message.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
             Some(Kind::Known(_)) => "timer".into(),
             Some(Kind::Other(other)) => texts.truncate(other, limits::NAME_BYTES),
             None => "".into(),
         };
         let kind = texts.intern(&kind);
-        let type_name = texts.truncate(&wire.concrete_type, limits::NAME_BYTES);
+        let type_name = texts.truncate(&message.concrete_type, limits::NAME_BYTES);
         Resource {
-            header: EntryHeader::new(wire.id.map_or(0, |id| id.id)),
-            parent: wire.parent_resource_id.map(|id| id.id),
+            header: EntryHeader::new(message.id.map_or(0, |id| id.id)),
+            parent: message.parent_resource_id.map(|id| id.id),
             type_name: texts.intern(&type_name),
             kind,
-            location: texts.location(wire.location.as_ref()),
-            is_internal: wire.is_internal,
+            location: texts.location(message.location.as_ref()),
+            is_internal: message.is_internal,
             state: texts.intern(""),
             holder: None,
         }
@@ -128,13 +128,13 @@ impl TableEntry for AsyncOp {
 }
 
 impl AsyncOp {
-    pub(super) fn new(wire: &async_ops::AsyncOp, texts: &mut Texts) -> Self {
-        let source = texts.truncate(&wire.source, limits::NAME_BYTES);
+    pub(super) fn new(message: &async_ops::AsyncOp, texts: &mut Texts) -> Self {
+        let source = texts.truncate(&message.source, limits::NAME_BYTES);
         AsyncOp {
-            header: EntryHeader::new(wire.id.map_or(0, |id| id.id)),
+            header: EntryHeader::new(message.id.map_or(0, |id| id.id)),
             source: texts.intern(&source),
-            resource: wire.resource_id.map(|id| id.id),
-            parent: wire.parent_async_op_id.map(|id| id.id),
+            resource: message.resource_id.map(|id| id.id),
+            parent: message.parent_async_op_id.map(|id| id.id),
             task: None,
             polls: 0,
             busy_ns: 0,
