@@ -1,7 +1,7 @@
 //! Opening what is selected, and the way back.
 
 use super::{App, Overlay, Prompt, Screen, state::key_of};
-use crate::model::Seen;
+use crate::model::WorkerActivity;
 
 impl App {
     pub(super) fn begin_filter(&mut self) {
@@ -72,10 +72,10 @@ impl App {
                 }
             }
             Screen::Timeline => {
-                if let (Seen::Poll { run, .. }, Some(target)) =
-                    (self.timeline_seen(), self.target())
+                if let (WorkerActivity::Poll { poll, .. }, Some(target)) =
+                    (self.timeline_activity(), self.target())
                 {
-                    self.overlay = Overlay::Task { key: target.task_key(run.key), scroll: 0 };
+                    self.overlay = Overlay::Task { key: target.task_key(poll.key), scroll: 0 };
                 }
             }
             Screen::Lab => {}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, App, Screen};
-use crate::model::{Seen, Span, Timeline, part};
+use crate::model::{ColumnSpan, Timeline, WorkerActivity, column_bounds};
 
 /// How much time there is from edge to edge, in ns: what one can zoom to.
 const SPANS: [u64; 19] = {
@@ -105,14 +105,14 @@ impl App {
     }
 
     /// What is under the cursor; at the latest moment, if the picture moves.
-    pub fn timeline_seen(&self) -> Seen {
+    pub fn timeline_activity(&self) -> WorkerActivity {
         let timeline = self.polls();
         let (from, to) = self.timeline.window(timeline);
         let columns = self.timeline_columns;
         let column = self.timeline.cursor_column(timeline, columns).unwrap_or(columns - 1);
         let at = self.timeline.cursor_ns().unwrap_or(to.saturating_sub(1));
-        let (from, to) = part(from, to, column, columns);
-        timeline.seen(self.timeline_worker(), Span { from, to, at })
+        let (from, to) = column_bounds(from, to, column, columns);
+        timeline.activity(self.timeline_worker(), ColumnSpan { from, to, at })
     }
 
     /// The cursor is of a frozen picture: in one that moves nothing stays under it.
@@ -157,7 +157,7 @@ impl App {
     /// Moves the cursor to a column.
     pub(super) fn point_at(&mut self, column: usize, now: Duration) {
         let (from, to) = self.timeline.window(self.polls());
-        let (begin, end) = part(from, to, column, self.timeline_columns);
+        let (begin, end) = column_bounds(from, to, column, self.timeline_columns);
         self.point(now, |_, _| Some(begin + (end - begin) / 2));
     }
 

@@ -18,13 +18,13 @@ mod rates;
 mod resources;
 mod rows;
 mod scheduling_delay;
-mod session;
 mod slowdown;
 mod stops;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeline;
+mod trials;
 
 use std::sync::Arc;
 
@@ -46,10 +46,13 @@ pub use rates::{TaskRates, WorkerRow};
 pub use resources::ResourceRow;
 pub use rows::{Refresh, RowQuery, Rows};
 pub use scheduling_delay::SchedulingDelay;
-pub use session::{Session, Setting, Trial};
 pub use slowdown::{Factor, Modes, Slowdown};
 pub use target::TargetModel;
-pub use timeline::{Cell, Knowledge, PollGroup, Run, Seen, Span, Strip, Timeline, part, shares};
+pub use timeline::{
+    BarCell, ColumnSpan, Coverage, PollGroup, Timeline, TimelinePoll, WorkerActivity, WorkerBar,
+    column_bounds, group_shares,
+};
+pub use trials::{Trial, TrialSetting, Trials};
 
 /// Follows all targets: takes in their snapshots, in order, and derives statistics from them.
 #[derive(Clone, Debug, Default)]

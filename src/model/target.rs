@@ -4,8 +4,8 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent, HistoryPoint,
-    ImpactTable, LongPollEntry, MachineLoad, Query, SchedulingDelay, Session, Slowdown, TaskRates,
-    Thresholds, Timeline, WorkerRow,
+    ImpactTable, LongPollEntry, MachineLoad, Query, SchedulingDelay, Slowdown, TaskRates,
+    Thresholds, Timeline, Trials, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     calm::Calm,
     findings, group, machine, query, rates, scheduling_delay, slowdown, stops,
@@ -28,7 +28,7 @@ pub struct TargetModel {
     machine: machine::Tracker,
     impact_table: ImpactTable,
     findings: findings::Findings,
-    session: Session,
+    trials: Trials,
     history: History,
     stops: stops::Corrections,
     timeline: Timeline,
@@ -36,19 +36,19 @@ pub struct TargetModel {
 
 impl TargetModel {
     pub(super) fn new(first: Arc<Target>, thresholds: &Arc<Thresholds>) -> Self {
-        TargetModel::resume(first, thresholds, Session::default(), History::default())
+        TargetModel::resume(first, thresholds, Trials::default(), History::default())
     }
 
     /// Follows the target in its next epoch. The trials and the history are kept.
     pub(super) fn restart(mut self, first: Arc<Target>) -> Self {
         self.history.mark(first.taken_ns, HistoryEvent::Restart);
-        TargetModel::resume(first, &self.findings.thresholds, self.session, self.history)
+        TargetModel::resume(first, &self.findings.thresholds, self.trials, self.history)
     }
 
     fn resume(
         first: Arc<Target>,
         thresholds: &Arc<Thresholds>,
-        session: Session,
+        trials: Trials,
         history: History,
     ) -> Self {
         let mut model = TargetModel {
@@ -64,7 +64,7 @@ impl TargetModel {
             machine: machine::Tracker::default(),
             impact_table: ImpactTable::default(),
             findings: findings::Findings::new(Arc::clone(thresholds)),
-            session,
+            trials,
             history,
             stops: stops::Corrections::default(),
             timeline: Timeline::default(),
@@ -109,7 +109,7 @@ impl TargetModel {
         self.slowdown.advance(&target);
         self.scheduling_delay.advance(&target);
         self.machine.advance(&target);
-        self.session.advance(&target, self.slowdown.figure());
+        self.trials.advance(&target, self.slowdown.figure());
         let last = last.map(Arc::as_ref);
         let long_ns = self.findings.thresholds.long_poll_ns();
         self.impact_table.advance(&target, last, &new_long_polls, long_ns);
@@ -253,9 +253,9 @@ impl TargetModel {
         self.machine.load()
     }
 
-    /// The kinds of hogs that were tried, and the effect of each.
-    pub fn session(&self) -> &Session {
-        &self.session
+    /// The trials of the lab.
+    pub fn trials(&self) -> &Trials {
+        &self.trials
     }
 
     /// The polls of the workers over the last seconds.

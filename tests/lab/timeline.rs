@@ -7,7 +7,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Knowledge, Model, Seen, Span, Timeline},
+    model::{ColumnSpan, Coverage, Model, Timeline, WorkerActivity},
     probe::{LocalSampler, Registry},
     snapshot::{Subscription, Target},
 };
@@ -47,11 +47,11 @@ impl Watch {
         let timeline = self.timeline();
         let (mut at, mut names) = (timeline.begin_ns().saturating_sub(1), Vec::new());
         while let Some(began) = timeline.step(worker, at, true) {
-            let span = Span { from: began, to: began + 1, at: began };
-            let Seen::Poll { run, .. } = timeline.seen(worker, span) else {
+            let span = ColumnSpan { from: began, to: began + 1, at: began };
+            let WorkerActivity::Poll { poll, .. } = timeline.activity(worker, span) else {
                 panic!("no poll where one began")
             };
-            names.push(timeline.task(run.key).expect("a known task").name.to_string());
+            names.push(timeline.task(poll.key).expect("a known task").name.to_string());
             at = began;
         }
         names
@@ -78,9 +78,9 @@ fn poll_from_before_the_recording_is_busy_from_where_the_recording_began() {
         spin_for(Duration::from_millis(2));
         watch.look();
         let timeline = watch.timeline();
-        let strip = timeline.strip(0, recorded_since, timeline.now_ns(), 5);
-        for cell in &strip.cells {
-            assert_eq!((cell.knowledge, cell.busy), (Knowledge::Exact, 1.0), "{strip:?}");
+        let bar = timeline.bar(0, recorded_since, timeline.now_ns(), 5);
+        for cell in &bar.cells {
+            assert_eq!((cell.coverage, cell.busy), (Coverage::Exact, 1.0), "{bar:?}");
         }
     });
     runtime.block_on(async { runtime.spawn(in_the_poll).await }).expect("no panic");
@@ -155,19 +155,19 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
         watch.look();
         let timeline = watch.timeline();
         let now = timeline.now_ns();
-        let Seen::Poll { run, open, .. } =
-            timeline.seen(0, Span { from: now - 1, to: now, at: now - 1 })
+        let WorkerActivity::Poll { poll, is_running, .. } =
+            timeline.activity(0, ColumnSpan { from: now - 1, to: now, at: now - 1 })
         else {
             panic!("no poll right now")
         };
-        assert!(open, "it has not ended");
-        let strip = timeline.strip(0, run.began, now, 50);
-        assert!(strip.cells.iter().all(|cell| {
-            cell.knowledge == Knowledge::Exact
+        assert!(is_running, "it has not ended");
+        let bar = timeline.bar(0, poll.began, now, 50);
+        assert!(bar.cells.iter().all(|cell| {
+            cell.coverage == Coverage::Exact
                 && cell.busy > 0.99
-                && cell.poll == Some((run.key, run.began))
+                && cell.poll == Some((poll.key, poll.began))
         }));
-        (run.key, run.began, now)
+        (poll.key, poll.began, now)
     };
     let first = bar(&mut watch);
     thread::sleep(Duration::from_millis(20));
@@ -224,9 +224,9 @@ fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
     let end = registry.now();
     watch.look();
     let timeline = watch.timeline();
-    let strip = timeline.strip(0, begin, end, 4);
-    assert!(strip.cells.iter().all(|cell| cell.knowledge != Knowledge::Nothing && cell.busy > 0.0));
-    assert!(strip.is_sampled());
+    let bar = timeline.bar(0, begin, end, 4);
+    assert!(bar.cells.iter().all(|cell| cell.coverage != Coverage::Missing && cell.busy > 0.0));
+    assert!(bar.is_sampled());
     let snapshot = watch.target();
     let workers = snapshot.timeline.as_ref().expect("asked for");
     let (every, total) = (&workers[0].every, snapshot.workers[0].polls);

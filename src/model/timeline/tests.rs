@@ -1,4 +1,4 @@
-//! Polls in, strips and readings out.
+//! The timeline of polls made by hand: bars, activity, bounds.
 
 use proptest::prelude::*;
 
@@ -15,17 +15,17 @@ fn span((task, began, ended): (u64, u64, u64)) -> PollSpan {
     PollSpan { task, began, ended }
 }
 
-fn spans(from_ns: u64, lost: u64, runs: &[(u64, u64, u64)]) -> PollSpans {
-    let spans = runs.iter().copied().map(span).collect();
+fn spans(from_ns: u64, lost: u64, polls: &[(u64, u64, u64)]) -> PollSpans {
+    let spans = polls.iter().copied().map(span).collect();
     PollSpans { from_ns, lost, spans }
 }
 
-/// Polls that are all there since `from_ns`, and those of them that a tick fell into.
-fn all(from_ns: u64, runs: &[(u64, u64, u64)]) -> WorkerPolls {
-    let ticked = runs.iter().filter(|(_, began, ended)| began / TICK_NS != ended / TICK_NS);
+/// All polls since `from_ns`, and those that contain a tick.
+fn all(from_ns: u64, polls: &[(u64, u64, u64)]) -> WorkerPolls {
+    let ticked = polls.iter().filter(|(_, began, ended)| began / TICK_NS != ended / TICK_NS);
     let ticked: Vec<_> = ticked.copied().collect();
     WorkerPolls {
-        every: spans(from_ns, 0, runs),
+        every: spans(from_ns, 0, polls),
         ticked: spans(from_ns, 0, &ticked),
         current: None,
     }
@@ -45,64 +45,64 @@ fn timeline(snapshots: impl IntoIterator<Item = Target>) -> Timeline {
     timeline
 }
 
-/// Cells as text: the group's letter, in lower case if less than half of it is busy.
-fn drawn(timeline: &Timeline, from: u64, to: u64, parts: usize) -> String {
-    let cell = |cell: &Cell| match (cell.knowledge, cell.group) {
-        (Knowledge::Nothing, _) => '?',
+/// Cells as text: the group's letter, in lower case if less than half of the cell is busy.
+fn drawn(timeline: &Timeline, from: u64, to: u64, columns: usize) -> String {
+    let cell = |cell: &BarCell| match (cell.coverage, cell.group) {
+        (Coverage::Missing, _) => '?',
         (_, None) => ' ',
         (_, Some(group)) => {
             let letter = timeline.groups()[usize::from(group)].letter;
             if cell.busy < 0.5 { letter.to_ascii_lowercase() } else { letter }
         }
     };
-    timeline.strip(0, from, to, parts).cells.iter().map(cell).collect()
+    timeline.bar(0, from, to, columns).cells.iter().map(cell).collect()
 }
 
 #[test]
-fn bursts_stand_side_by_side_and_what_had_most_of_a_cell_names_it() {
-    let runs = [(1, 0, 10), (3, 10, 30), (2, 55, 58), (3, 70, 74), (1, 74, 80)];
-    let timeline = timeline([snapshot(100, [all(0, &runs)])]);
+fn cell_has_the_letter_of_its_busiest_group() {
+    let polls = [(1, 0, 10), (3, 10, 30), (2, 55, 58), (3, 70, 74), (1, 74, 80)];
+    let timeline = timeline([snapshot(100, [all(0, &polls)])]);
     assert_eq!(drawn(&timeline, 0, 100, 10), "ABB  a A  ");
     assert_eq!(drawn(&timeline, 0, 100, 2), "BA".to_lowercase().replace('b', "B"));
-    let strip = timeline.strip(0, 0, 100, 10);
-    assert_eq!(strip.cells[5].busy, 0.3);
-    assert_eq!(strip.cells[7].poll, Some((1, 74)), "of two polls the longer one");
-    assert_eq!(strip.known_ns, 100);
+    let bar = timeline.bar(0, 0, 100, 10);
+    assert_eq!(bar.cells[5].busy, 0.3);
+    assert_eq!(bar.cells[7].poll, Some((1, 74)), "the longer of two polls");
+    assert_eq!(bar.covered_ns, 100);
     let name = |group: u16| &*timeline.groups()[usize::from(group)].name;
-    let shares: Vec<_> = shares(&[strip]).iter().map(|(g, share)| (name(*g), *share)).collect();
+    let shares: Vec<_> = group_shares(&[bar]).iter().map(|(g, share)| (name(*g), *share)).collect();
     assert_eq!(shares, [("b", 0.24), ("a", 0.19)]);
 }
 
 #[test]
-fn a_poll_that_has_not_ended_is_drawn_up_to_now_and_grows() {
-    let held = |now: u64, from: u64| {
+fn running_poll_is_drawn_up_to_the_latest_snapshot() {
+    let running_poll = |now: u64, from: u64| {
         let current = Some(CurrentPoll { key: 3, since_ns: 40, kind: PollKind::Poll });
         let polls = if from == 0 { all(0, &[(1, 10, 20)]) } else { all(from, &[]) };
         snapshot(now, [WorkerPolls { current, ..polls }])
     };
-    let mut timeline = timeline([held(60, 0)]);
+    let mut timeline = timeline([running_poll(60, 0)]);
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BB????");
-    timeline.advance(&held(100, 60));
+    timeline.advance(&running_poll(100, 60));
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BBBBBB");
-    assert!(timeline.strip(0, 0, 100, 10).cells[4..].iter().all(|c| c.poll == Some((3, 40))));
+    assert!(timeline.bar(0, 0, 100, 10).cells[4..].iter().all(|c| c.poll == Some((3, 40))));
     timeline.advance(&snapshot(110, [all(100, &[(3, 40, 105)])]));
-    assert_eq!(drawn(&timeline, 0, 110, 11), " A  BBBBBBB", "and is not counted twice");
+    assert_eq!(drawn(&timeline, 0, 110, 11), " A  BBBBBBB", "not counted twice");
 }
 
 #[test]
 fn open_poll_that_began_after_the_snapshot_is_in_the_next_one() {
-    let held = |now: u64, from: u64| {
+    let running_poll = |now: u64, from: u64| {
         let current = Some(CurrentPoll { key: 3, since_ns: 70, kind: PollKind::Poll });
         snapshot(now, [WorkerPolls { current, ..all(from, &[]) }])
     };
-    let mut timeline = timeline([held(60, 0)]);
+    let mut timeline = timeline([running_poll(60, 0)]);
     assert_eq!(timeline.step(0, 0, true), None);
-    timeline.advance(&held(100, 60));
+    timeline.advance(&running_poll(100, 60));
     assert_eq!(timeline.step(0, 0, true), Some(70));
 }
 
 #[test]
-fn a_poll_that_was_interrupted_goes_on_where_the_other_one_ended() {
+fn interrupted_poll_continues_after_the_nested_one() {
     let polls = all(0, &[(1, 10, 30), (3, 30, 50)]);
     let current = Some(CurrentPoll { key: 1, since_ns: 10, kind: PollKind::Poll });
     let timeline = timeline([snapshot(100, [WorkerPolls { current, ..polls }])]);
@@ -110,7 +110,7 @@ fn a_poll_that_was_interrupted_goes_on_where_the_other_one_ended() {
 }
 
 #[test]
-fn what_was_overwritten_is_a_gap_and_its_polls_are_counted() {
+fn dropped_polls_are_a_gap_with_their_number() {
     let short = |from: u64, to| -> Vec<_> { (from..to).map(|n| (1, n * 10, n * 10 + 9)).collect() };
     let first = all(0, &short(0, 10));
     let mut second = all(100, &short(30, 40));
@@ -118,18 +118,21 @@ fn what_was_overwritten_is_a_gap_and_its_polls_are_counted() {
     second.ticked = spans(300, 1, &[]);
     let timeline = timeline([snapshot(100, [first]), snapshot(400, [second])]);
     assert_eq!(drawn(&timeline, 0, 400, 8), "AA????AA");
-    let seen = |at| timeline.seen(0, Span { from: at, to: at + 50, at: at + 25 });
-    assert_eq!(seen(200), Seen::Lost(20));
-    assert!(matches!(seen(50), Seen::Poll { .. }));
-    assert_eq!(timeline.seen(3, Span { from: 0, to: 9, at: 5 }), Seen::NotRecorded);
+    let activity = |at| timeline.activity(0, ColumnSpan { from: at, to: at + 50, at: at + 25 });
+    assert_eq!(activity(200), WorkerActivity::Dropped(20));
+    assert!(matches!(activity(50), WorkerActivity::Poll { .. }));
+    assert_eq!(
+        timeline.activity(3, ColumnSpan { from: 0, to: 9, at: 5 }),
+        WorkerActivity::NotRecorded
+    );
 }
 
 #[test]
-fn where_polls_were_too_many_the_ticks_tell_how_the_time_was_shared() {
+fn shares_of_dropped_polls_are_estimated_from_ticks() {
     // Task 1 takes three quarters of the time, task 3 the rest, in polls of 0.75 and 0.25 µs.
     let mut polls = WorkerPolls::default();
     let found = |n: u64| {
-        // The one that was under way just before the tick, and ended at it or later.
+        // The poll that was running just before the tick, and ended at it or later.
         let at = n * TICK_NS - 1;
         let place = at % 1_000;
         let (task, from, length) = if place < 750 { (1, 0, 750) } else { (3, 750, 250) };
@@ -141,24 +144,27 @@ fn where_polls_were_too_many_the_ticks_tell_how_the_time_was_shared() {
     polls.every = spans(4 * S, 1_000_000, &[]);
     let timeline = timeline([snapshot(4 * S, [polls])]);
     assert_eq!(drawn(&timeline, 0, 4 * S, 20), "A".repeat(20));
-    let strip = timeline.strip(0, 0, 4 * S, 20);
-    assert!(strip.is_sampled() && !strip.has_gaps());
-    assert!(strip.cells.iter().all(|cell| cell.busy > 0.99));
-    let shares = shares(&[strip]);
+    let bar = timeline.bar(0, 0, 4 * S, 20);
+    assert!(bar.is_sampled() && !bar.has_gaps());
+    assert!(bar.cells.iter().all(|cell| cell.busy > 0.99));
+    let shares = group_shares(&[bar]);
     assert!((shares[0].1 - 0.75).abs() < 0.02, "{shares:?}");
     assert_eq!(drawn(&timeline, S, S + MS / 10, 10).replace('A', "?"), "?".repeat(10));
 }
 
 #[test]
-fn a_reading_tells_the_poll_and_who_came_before_and_after() {
-    let runs = [(1, 10, 20), (3, 20, 30), (2, 50, 60)];
-    let timeline = timeline([snapshot(100, [all(0, &runs)])]);
-    let seen = |from, to, at| timeline.seen(0, Span { from, to, at });
-    let key = |run: Option<Run>| run.map(|run| run.key);
-    let Seen::Poll { run, open, others, before, after } = seen(10, 30, 22) else { panic!() };
-    assert_eq!((run.key, run.began, run.ended), (3, 20, 30));
-    assert_eq!((open, others, key(before), key(after)), (false, 1, Some(1), Some(2)));
-    let Seen::Idle { before, after } = seen(30, 40, 35) else { panic!() };
+fn activity_has_the_poll_and_its_neighbors() {
+    let polls = [(1, 10, 20), (3, 20, 30), (2, 50, 60)];
+    let timeline = timeline([snapshot(100, [all(0, &polls)])]);
+    let activity = |from, to, at| timeline.activity(0, ColumnSpan { from, to, at });
+    let key = |poll: Option<TimelinePoll>| poll.map(|poll| poll.key);
+    let WorkerActivity::Poll { poll, is_running, others, before, after } = activity(10, 30, 22)
+    else {
+        panic!()
+    };
+    assert_eq!((poll.key, poll.began, poll.ended), (3, 20, 30));
+    assert_eq!((is_running, others, key(before), key(after)), (false, 1, Some(1), Some(2)));
+    let WorkerActivity::Idle { before, after } = activity(30, 40, 35) else { panic!() };
     assert_eq!((key(before), key(after)), (Some(3), Some(2)));
     assert_eq!(timeline.step(0, 10, true), Some(20));
     assert_eq!(timeline.step(0, 20, false), Some(10));
@@ -167,7 +173,7 @@ fn a_reading_tells_the_poll_and_who_came_before_and_after() {
 }
 
 #[test]
-fn tasks_that_have_ended_keep_their_names_and_groups_their_letters() {
+fn ended_tasks_keep_their_names_and_groups_their_letters() {
     let mut timeline = timeline([snapshot(100, [all(0, &[(1, 10, 20), (3, 30, 40)])])]);
     let letters: String = timeline.groups()[2..].iter().map(|group| group.letter).collect();
     assert_eq!(letters, "AB");
@@ -175,8 +181,8 @@ fn tasks_that_have_ended_keep_their_names_and_groups_their_letters() {
     later.timeline = Some(vec![all(100, &[(9, 150, 160), (8, 170, 180)])]);
     timeline.advance(&later);
     assert_eq!(timeline.task(1).map(|meta| &*meta.name), Some("a-1"));
-    assert_eq!(timeline.task(8), None, "nobody ever saw it");
-    // B is taken, so b2b takes its next letter.
+    assert_eq!(timeline.task(8), None, "it was in no snapshot");
+    // The letter B is in use, so `b2b` has its next one.
     assert_eq!(drawn(&timeline, 0, 200, 20), " A B           2 ?  ");
     let long_after = 200 + 2 * Timeline::HISTORY_NS;
     timeline.advance(&snapshot(long_after, [all(200, &[])]));
@@ -184,11 +190,11 @@ fn tasks_that_have_ended_keep_their_names_and_groups_their_letters() {
 }
 
 #[test]
-fn many_groups_share_the_last_letter_and_endless_names_a_place() {
+fn groups_beyond_the_letters_share_one_and_their_number_is_bounded() {
     let tasks = (0..2_000).map(|id| testing::task(id, &format!("task {id} of many")));
     let mut snapshot = testing::snapshot(S, tasks);
-    let runs: Vec<_> = (0..2_000).map(|id| (id, id * 10, id * 10 + 5)).collect();
-    snapshot.timeline = Some(vec![all(0, &runs)]);
+    let polls: Vec<_> = (0..2_000).map(|id| (id, id * 10, id * 10 + 5)).collect();
+    snapshot.timeline = Some(vec![all(0, &polls)]);
     let mut timeline = Timeline::default();
     timeline.advance(&snapshot);
     assert_eq!(timeline.groups().len(), 1_000);
@@ -201,25 +207,25 @@ fn many_groups_share_the_last_letter_and_endless_names_a_place() {
 }
 
 #[test]
-fn what_is_kept_is_bounded_in_time_and_in_number() {
+fn polls_are_bounded_in_age_and_number() {
     let mut timeline = Timeline::default();
     let mut now = 0;
     for _ in 0..200 {
-        let runs: Vec<_> =
+        let polls: Vec<_> =
             (0..10_000).map(|n| (1, now + n * 20_000, now + n * 20_000 + 9)).collect();
         let from = now;
         now += 10_000 * 20_000;
-        timeline.advance(&snapshot(now, [all(from, &runs)]));
+        timeline.advance(&snapshot(now, [all(from, &polls)]));
     }
     let track = &timeline.tracks[0];
     let kept = track.every.within(0, now).count();
-    assert!(kept <= MOST_RUNS && kept > MOST_RUNS / 2, "{kept}");
+    assert!(kept <= MAX_POLLS && kept > MAX_POLLS / 2, "{kept}");
     let begin = now - timeline.begin_ns();
     assert!((Timeline::HISTORY_NS..Timeline::HISTORY_NS + S).contains(&begin), "{begin}");
 }
 
 #[test]
-fn another_epoch_or_nobody_who_asks_begins_anew() {
+fn timeline_starts_over_in_a_new_epoch_or_without_a_subscription() {
     let polled = |now, epoch| {
         let mut snapshot = snapshot(now, [all(0, &[(1, 10, 20)])]);
         snapshot.epoch = epoch;
@@ -239,48 +245,47 @@ fn another_epoch_or_nobody_who_asks_begins_anew() {
 }
 
 proptest! {
-    /// Whatever a source brings, in whatever order: no panic, and never more than all of
-    /// the time.
+    /// For any polls in any order: no panic, and no share above the whole time.
     #[test]
     fn no_share_exceeds_the_whole(
-        looks in prop::collection::vec(
+        snapshots in prop::collection::vec(
             (prop::collection::vec((0u64..5, any::<u64>(), any::<u64>()), 0..20), any::<u64>(), 0u64..3),
             1..6,
         ),
         from in any::<u64>(),
         span in any::<u64>(),
-        parts in 0usize..300,
+        columns in 0usize..300,
     ) {
         let mut timeline = Timeline::default();
-        for (runs, now, lost) in looks {
-            let mut polls = all(now / 2, &runs);
+        for (ended, now, lost) in snapshots {
+            let mut polls = all(now / 2, &ended);
             polls.every.lost = lost;
-            polls.current = runs.first().map(|run| CurrentPoll { key: run.0, since_ns: run.1, kind: PollKind::Poll });
+            let current = |&(key, since_ns, _)| CurrentPoll { key, since_ns, kind: PollKind::Poll };
+            polls.current = ended.first().map(current);
             timeline.advance(&snapshot(now, [polls]));
         }
         let to = from.saturating_add(span);
-        let strip = timeline.strip(0, from, to, parts);
-        prop_assert_eq!(strip.cells.len(), parts);
-        prop_assert!(strip.cells.iter().all(|cell| (0.0..=1.0).contains(&cell.busy)));
-        prop_assert!(u128::from(strip.known_ns) <= u128::from(span));
-        let busy: u128 = strip.times.iter().map(|time| u128::from(*time)).sum();
-        prop_assert!(busy <= u128::from(strip.known_ns) + parts as u128);
-        timeline.seen(0, Span { from, to, at: from + span.min(to - from) / 2 });
+        let bar = timeline.bar(0, from, to, columns);
+        prop_assert_eq!(bar.cells.len(), columns);
+        prop_assert!(bar.cells.iter().all(|cell| (0.0..=1.0).contains(&cell.busy)));
+        prop_assert!(u128::from(bar.covered_ns) <= u128::from(span));
+        let busy: u128 = bar.times.iter().map(|time| u128::from(*time)).sum();
+        prop_assert!(busy <= u128::from(bar.covered_ns) + columns as u128);
+        timeline.activity(0, ColumnSpan { from, to, at: from + span.min(to - from) / 2 });
         timeline.step(0, from, span % 2 == 0);
     }
 
-    /// Cut into more parts, the time is shared out as before.
     #[test]
-    fn parts_add_up(lengths in prop::collection::vec((1u64..4, 0u64..50, 1u64..50), 1..60), parts in 1usize..40) {
+    fn times_do_not_depend_on_the_number_of_columns(lengths in prop::collection::vec((1u64..4, 0u64..50, 1u64..50), 1..60), columns in 1usize..40) {
         let mut at = 0;
-        let runs: Vec<_> = lengths.iter().map(|(task, idle, length)| {
+        let polls: Vec<_> = lengths.iter().map(|(task, idle, length)| {
             let began = at + idle;
             at = began + length;
             (*task, began, at)
         }).collect();
-        let timeline = timeline([snapshot(at, [all(0, &runs)])]);
-        let whole = timeline.strip(0, 0, at, 1);
-        prop_assert_eq!(timeline.strip(0, 0, at, parts).times, whole.times.clone());
+        let timeline = timeline([snapshot(at, [all(0, &polls)])]);
+        let whole = timeline.bar(0, 0, at, 1);
+        prop_assert_eq!(timeline.bar(0, 0, at, columns).times, whole.times.clone());
         prop_assert_eq!(whole.times.iter().sum::<u64>(), lengths.iter().map(|(_, _, n)| n).sum::<u64>());
     }
 }

@@ -1,132 +1,131 @@
-//! Runs of one worker in the order of time, and of which times none is missing.
+//! The polls of one worker in order of time, and the spans in which none is missing.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::Run;
+use super::TimelinePoll;
 use crate::snapshot::PollSpans;
 
-/// What each snapshot brought, oldest first. Copying a tier copies no runs.
+/// The polls of each snapshot, oldest first. Cloning a tier does not copy the polls.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tier {
     chunks: VecDeque<Chunk>,
-    /// Runs in all chunks.
+    /// The number of polls in all chunks.
     len: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Chunk {
-    /// All runs between these two are here.
+    /// No poll between these two times is missing.
     from: u64,
     to: u64,
-    /// How many are missing before `from`.
-    lost: u64,
-    runs: Arc<[Run]>,
+    /// The number of polls missing before `from`.
+    dropped: u64,
+    polls: Arc<[TimelinePoll]>,
 }
 
 impl Tier {
-    /// Takes in what a snapshot taken at `now` brought.
-    pub(super) fn take(
+    /// Adds the polls of a snapshot taken at `now`.
+    pub(super) fn push(
         &mut self,
         spans: &PollSpans,
         now: u64,
         mut group_of: impl FnMut(u64) -> u16,
     ) {
-        let mut last = self.last().unwrap_or(0);
-        let mut runs = Vec::with_capacity(spans.spans.len());
+        let mut last = self.last_end().unwrap_or(0);
+        let mut polls = Vec::with_capacity(spans.spans.len());
         for span in spans.spans.iter() {
-            // A worker that goes on on another thread, or a source that is not as good as
-            // ours, may bring what overlaps.
+            // Polls may overlap if the worker has moved to another thread, or in a source that is
+            // not the probe.
             let began = span.began.max(last);
             if span.ended < began {
                 continue;
             }
             last = span.ended;
             let group = group_of(span.task);
-            runs.push(Run { key: span.task, began, ended: span.ended, group });
+            polls.push(TimelinePoll { key: span.task, began, ended: span.ended, group });
         }
-        self.len += runs.len();
-        let chunk =
-            Chunk { from: spans.from_ns.min(now), to: now, lost: spans.lost, runs: runs.into() };
+        self.len += polls.len();
+        let (from, dropped) = (spans.from_ns.min(now), spans.lost);
+        let chunk = Chunk { from, to: now, dropped, polls: polls.into() };
         match self.chunks.back_mut() {
-            // Nothing has ended: the same goes on.
-            Some(last) if chunk.runs.is_empty() && chunk.from <= last.to => last.to = now,
+            // No poll has ended: the last chunk covers this time too.
+            Some(last) if chunk.polls.is_empty() && chunk.from <= last.to => last.to = now,
             _ => self.chunks.push_back(chunk),
         }
     }
 
-    /// Forgets what is older than `horizon`, and the oldest of more than `most` runs.
-    pub(super) fn forget(&mut self, horizon: u64, most: usize) {
+    /// Removes polls from before `oldest`, and the oldest ones beyond `max` polls.
+    pub(super) fn trim(&mut self, oldest: u64, max: usize) {
         while let Some(first) = self.chunks.front()
-            && (first.to < horizon || (self.len > most && self.chunks.len() > 1))
+            && (first.to < oldest || (self.len > max && self.chunks.len() > 1))
         {
-            self.len -= first.runs.len();
+            self.len -= first.polls.len();
             self.chunks.pop_front();
         }
         if let Some(first) = self.chunks.front_mut() {
-            first.from = first.from.max(horizon.min(first.to));
+            first.from = first.from.max(oldest.min(first.to));
         }
     }
 
-    /// When the last run ended.
-    pub(super) fn last(&self) -> Option<u64> {
-        let last = self.chunks.iter().rev().find_map(|chunk| chunk.runs.last());
-        last.map(|run| run.ended)
+    /// The end of the last poll.
+    pub(super) fn last_end(&self) -> Option<u64> {
+        let last = self.chunks.iter().rev().find_map(|chunk| chunk.polls.last());
+        last.map(|poll| poll.ended)
     }
 
-    /// From when on something is known.
+    /// The start of the covered time.
     pub(super) fn begin(&self) -> Option<u64> {
         self.chunks.front().map(|chunk| chunk.from)
     }
 
-    /// The part of a span of which no run is missing: the latest one, if there are several.
-    pub(super) fn known(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        let mut known: Option<(u64, u64)> = None;
+    /// The part of a span in which no poll is missing; of several ones, the latest.
+    pub(super) fn covered(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        let mut covered: Option<(u64, u64)> = None;
         for chunk in self.chunks.iter().rev() {
             if chunk.from >= to {
                 continue;
             }
-            match &mut known {
-                None if chunk.to > from => known = Some((chunk.from, chunk.to)),
+            match &mut covered {
+                None if chunk.to > from => covered = Some((chunk.from, chunk.to)),
                 Some((begin, _)) if chunk.to >= *begin => *begin = chunk.from.min(*begin),
                 _ => break,
             }
         }
-        known.map(|(begin, end)| (begin.max(from), end.min(to)))
+        covered.map(|(begin, end)| (begin.max(from), end.min(to)))
     }
 
-    /// How many runs are missing in the gap that a time lies in: `None` if they were
-    /// before anybody counted.
-    pub(super) fn lost_at(&self, time: u64) -> Option<u64> {
+    /// The number of polls missing in the gap around a time; `None` before polls were recorded.
+    pub(super) fn dropped_at(&self, time: u64) -> Option<u64> {
         let after = self.chunks.iter().find(|chunk| chunk.from > time)?;
         let is_first = self.chunks.front().is_some_and(|first| first.from == after.from);
-        (!is_first || after.lost > 0).then_some(after.lost)
+        (!is_first || after.dropped > 0).then_some(after.dropped)
     }
 
-    /// The runs that reach into a span, in their order.
-    pub(super) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = &Run> + Clone {
-        let touched = move |chunk: &&Chunk| match (chunk.runs.first(), chunk.runs.last()) {
+    /// The polls that overlap a span, in order.
+    pub(super) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = &TimelinePoll> + Clone {
+        let overlaps = move |chunk: &&Chunk| match (chunk.polls.first(), chunk.polls.last()) {
             (Some(first), Some(last)) => first.began < to && last.ended > from,
             _ => false,
         };
-        self.chunks.iter().filter(touched).flat_map(move |chunk| {
-            let first = chunk.runs.partition_point(|run| run.ended <= from);
-            chunk.runs[first..].iter().take_while(move |run| run.began < to)
+        self.chunks.iter().filter(overlaps).flat_map(move |chunk| {
+            let first = chunk.polls.partition_point(|poll| poll.ended <= from);
+            chunk.polls[first..].iter().take_while(move |poll| poll.began < to)
         })
     }
 
-    /// The last run that began before this time.
-    pub(super) fn before(&self, time: u64) -> Option<&Run> {
+    /// The last poll that began before this time.
+    pub(super) fn before(&self, time: u64) -> Option<&TimelinePoll> {
         self.chunks.iter().rev().find_map(|chunk| {
-            let at = chunk.runs.partition_point(|run| run.began < time);
-            chunk.runs[..at].last()
+            let at = chunk.polls.partition_point(|poll| poll.began < time);
+            chunk.polls[..at].last()
         })
     }
 
-    /// The first run that began after this time.
-    pub(super) fn after(&self, time: u64) -> Option<&Run> {
+    /// The first poll that began after this time.
+    pub(super) fn after(&self, time: u64) -> Option<&TimelinePoll> {
         self.chunks.iter().find_map(|chunk| {
-            let at = chunk.runs.partition_point(|run| run.began <= time);
-            chunk.runs.get(at)
+            let at = chunk.polls.partition_point(|poll| poll.began <= time);
+            chunk.polls.get(at)
         })
     }
 }

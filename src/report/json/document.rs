@@ -91,7 +91,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         runnable: runnable(model.scheduling_delay()),
         slowdown: slowdown,
         phases: list(summary.of(target.id).map(|part| phase(part, description))),
-        trials: list(model.session().trials().map(|one| trial(one, description))),
+        trials: list(model.trials().iter().map(|one| trial(one, description))),
         lab: target.lab.as_ref().filter(|_| description.has(FieldId::Lab)).map(|it| lab(it, now_ns)),
         findings: list(findings.map(|it| finding(it))),
         impact: list(model.impact_table().offenders().iter().map(impact)),

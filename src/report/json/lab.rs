@@ -1,7 +1,7 @@
 //! The lab, and the progress of its work.
 
 use crate::{
-    model::{Factor, SchedulingDelay, Setting, Slowdown, Trial},
+    model::{Factor, SchedulingDelay, Slowdown, Trial, TrialSetting},
     report::{
         Phase,
         row::{Row, Value, list, map, row},
@@ -135,7 +135,7 @@ pub(super) fn phase<'a>(phase: &'a Phase, description: &Description) -> Row<'a> 
 
 /// A kind of hog, or modes of workloads, in one setting, over the total time for which it was on.
 pub(super) fn trial<'a>(trial: &'a Trial, description: &Description) -> Row<'a> {
-    let Setting { count, hold_ns, flavor, workers } = trial.setting;
+    let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
     let slowdown = description.get(FieldId::Slowdown, trial.slowdown).ok().flatten();
     let delay = |ns: Option<u64>| description.get(FieldId::SchedulingDelay, ns).ok().flatten();
     row! {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::slowdown_factor;
 use crate::{
-    model::{Setting, TargetModel, Trial},
+    model::{TargetModel, Trial, TrialSetting},
     report::{
         Phase, Work,
         table::{self, Column},
@@ -45,7 +45,7 @@ pub(super) fn phases(
 
 /// The hogs and modes that were tried, with their effect.
 pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    let rows: Vec<_> = model.session().trials().map(trial).collect();
+    let rows: Vec<_> = model.trials().iter().map(trial).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()
 }
 
 fn trial(trial: &Trial) -> Vec<String> {
-    let Setting { count, hold_ns, flavor, workers } = &trial.setting;
+    let TrialSetting { count, hold_ns, flavor, workers } = &trial.setting;
     let work = trial.work_per_second.zip(trial.unit.as_ref());
     let name = trial.name();
     let label = match (&trial.kind, trial.is_fix) {

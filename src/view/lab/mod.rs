@@ -61,7 +61,7 @@ pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Line> {
     add(hog::lines(&lab.hog, look, room));
     add(lab.console.iter().flat_map(|served| console(served, look, room)).collect());
     add(vec![Pieces::new()]);
-    add(trials::lines(model.session(), look, width));
+    add(trials::lines(model.trials(), look, width));
     add(lesson::lines(&lab.lesson, look, room));
     lines
 }

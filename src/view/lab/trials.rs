@@ -3,16 +3,16 @@
 use ratatui::style::Style;
 
 use crate::{
-    model::{Factor, Session, Setting, Trial},
+    model::{Factor, Trial, TrialSetting, Trials},
     snapshot::Flavor,
     text::{bucket_duration, duration, factor, fit, optional, rate},
     view::{canvas::Pieces, theme::Look},
 };
 
 /// The table and an empty line below it; nothing at all if nothing was tried.
-pub(super) fn lines(session: &Session, look: Look, width: u16) -> Vec<Pieces> {
+pub(super) fn lines(trials: &Trials, look: Look, width: u16) -> Vec<Pieces> {
     let mut lines: Vec<Pieces> =
-        session.trials().map(|trial| vec![(row(trial, width, look), style(trial, look))]).collect();
+        trials.iter().map(|trial| vec![(row(trial, width, look), style(trial, look))]).collect();
     if !lines.is_empty() {
         lines.insert(0, vec![(head(width), look.title())]);
         lines.push(Pieces::new());
@@ -50,7 +50,7 @@ fn head(width: u16) -> String {
 }
 
 fn row(trial: &Trial, width: u16, look: Look) -> String {
-    let Setting { count, hold_ns, flavor, workers } = trial.setting;
+    let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
     let times = look.glyph("×", "x");
     let mark = if trial.is_on { look.glyph("●", "*") } else { " " };
     let count = if count > 1 { format!("{times}{count}") } else { String::new() };

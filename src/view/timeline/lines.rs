@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::axis::label;
 use crate::{
     app::App,
-    model::{Run, Seen, Strip, Timeline},
+    model::{Timeline, TimelinePoll, WorkerActivity, WorkerBar},
     snapshot::FieldId,
     text::{count, duration, percent, wrap},
     view::{canvas::Pieces, theme::Look},
@@ -46,15 +46,15 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
     let mut pieces = vec![(head, look.title())];
     let mut around = String::new();
     let mut unknown = |text: String| pieces.push((format!(" {text}"), look.dim()));
-    match app.timeline_seen() {
-        Seen::NotRecorded => {
+    match app.timeline_activity() {
+        WorkerActivity::NotRecorded => {
             unknown("unknown: polls are recorded only while this screen is open".into());
         }
-        Seen::Lost(0) => unknown("unknown".into()),
-        Seen::Lost(polls) => {
+        WorkerActivity::Dropped(0) => unknown("unknown".into()),
+        WorkerActivity::Dropped(polls) => {
             unknown(format!("unknown: {} polls here are no longer kept one by one", count(polls)));
         }
-        Seen::Idle { before, after } => {
+        WorkerActivity::Idle { before, after } => {
             let text = match (before, after) {
                 (Some(before), Some(after)) => {
                     format!("idle for {}", duration(after.began.saturating_sub(before.ended)))
@@ -64,15 +64,15 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
             pieces.push((text, Style::new()));
             around = neighbours(timeline, before, after);
         }
-        Seen::Poll { run, open, others, before, after } => {
-            let (name, id) = name(timeline, &run);
-            let length = duration(run.ended.saturating_sub(run.began));
-            let (verb, rest) = match open {
+        WorkerActivity::Poll { poll, is_running, others, before, after } => {
+            let (name, id) = name(timeline, &poll);
+            let length = duration(poll.ended.saturating_sub(poll.began));
+            let (verb, rest) = match is_running {
                 true => ("polls ", format!(" for {length}, still running")),
-                false => ("polled ", format!(" for {length} from {}", back(run.began))),
+                false => ("polled ", format!(" for {length} from {}", back(poll.began))),
             };
             pieces.push((verb.into(), Style::new()));
-            pieces.push((format!("{name}{id}"), look.group(run.group).patch(look.title())));
+            pieces.push((format!("{name}{id}"), look.group(poll.group).patch(look.title())));
             pieces.push((rest, Style::new()));
             around = neighbours(timeline, before, after);
             if others > 0 {
@@ -83,16 +83,20 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
     [pieces, vec![(around, look.dim())]]
 }
 
-fn name(timeline: &Timeline, run: &Run) -> (String, String) {
-    match timeline.task(run.key) {
+fn name(timeline: &Timeline, poll: &TimelinePoll) -> (String, String) {
+    match timeline.task(poll.key) {
         Some(meta) => (meta.name.to_string(), format!(" (task {})", meta.id)),
         None => ("a task that has ended".into(), String::new()),
     }
 }
 
-fn neighbours(timeline: &Timeline, before: Option<Run>, after: Option<Run>) -> String {
-    let of = |word: &str, run: Option<Run>| {
-        run.map_or(String::new(), |run| format!("  {word} {}", name(timeline, &run).0))
+fn neighbours(
+    timeline: &Timeline,
+    before: Option<TimelinePoll>,
+    after: Option<TimelinePoll>,
+) -> String {
+    let of = |word: &str, poll: Option<TimelinePoll>| {
+        poll.map_or(String::new(), |poll| format!("  {word} {}", name(timeline, &poll).0))
     };
     of("after", before) + &of("before", after)
 }
@@ -104,7 +108,7 @@ pub(super) fn legend(
     width: u16,
     most: u16,
     shares: &[(u16, f64)],
-    strips: &[Strip],
+    strips: &[WorkerBar],
 ) -> Vec<Pieces> {
     if most == 0 {
         return Vec::new();
@@ -141,16 +145,16 @@ pub(super) fn legend(
 }
 
 /// What is of no group.
-fn rest(look: Look, shares: &[(u16, f64)], strips: &[Strip]) -> Pieces {
+fn rest(look: Look, shares: &[(u16, f64)], strips: &[WorkerBar]) -> Pieces {
     let busy: f64 = shares.iter().map(|(_, share)| share).sum();
     let mut rest = Pieces::new();
-    if strips.iter().any(|strip| strip.known_ns > 0) {
+    if strips.iter().any(|strip| strip.covered_ns > 0) {
         rest.push((format!("  idle {}", percent((1.0 - busy).max(0.0))), look.dim()));
     }
-    if strips.iter().any(Strip::is_sampled) {
+    if strips.iter().any(WorkerBar::is_sampled) {
         rest.push(("  partly estimated".into(), look.dim()));
     }
-    if strips.iter().any(Strip::has_gaps) {
+    if strips.iter().any(WorkerBar::has_gaps) {
         rest.push((format!("  {} unknown", look.glyph("·", ".")), look.dim()));
     }
     rest

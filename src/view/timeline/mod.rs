@@ -78,7 +78,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let count = columns(area.width);
     // All of them: those that are scrolled away count in the legend.
     let strips: Vec<_> =
-        (0..timeline.workers()).map(|worker| timeline.strip(worker, from, to, count)).collect();
+        (0..timeline.workers()).map(|worker| timeline.bar(worker, from, to, count)).collect();
     let mut y = area.y;
     let visible = strips.iter().enumerate().skip(app.workers.top()).take(plan.workers.into());
     for (worker, strip) in visible {
@@ -96,7 +96,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         (1, reading) => lines.push(reading.concat()),
         (_, reading) => lines.extend(reading),
     }
-    let shares = model::shares(&strips);
+    let shares = model::group_shares(&strips);
     lines.extend(lines::legend(app, canvas.look, area.width, plan.legend, &shares, &strips));
     for (line, y) in lines.iter().zip(y..area.bottom()) {
         canvas.line(area.x, y, area.right(), line);

@@ -6,18 +6,24 @@ use unicode_width::UnicodeWidthStr;
 use super::LABEL;
 use crate::{
     app::App,
-    model::{Cell, Knowledge, Strip, Timeline},
+    model::{BarCell, Coverage, Timeline, WorkerBar},
     view::{bars::level, canvas::Canvas, theme::Look},
 };
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, worker: usize, strip: &Strip) {
+pub(super) fn draw(
+    app: &App,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    worker: usize,
+    strip: &WorkerBar,
+) {
     let look = canvas.look;
     // With room for it, a blank line keeps the workers apart.
     let lines = if area.height > 3 { area.height - 1 } else { area.height };
     let bars = lines - 1;
     let x = area.x + LABEL;
     for row in 0..bars {
-        let bar = |cell: &Cell| (bar(look, cell, bars - 1 - row, bars), style(look, cell));
+        let bar = |cell: &BarCell| (bar(look, cell, bars - 1 - row, bars), style(look, cell));
         put(canvas, x, area.y + row, strip.cells.iter().map(bar));
     }
     let letters = letters(app.polls(), look, strip, bars == 0);
@@ -49,12 +55,12 @@ fn put(canvas: &mut Canvas<'_>, x: u16, y: u16, cells: impl Iterator<Item = (cha
     canvas.put(at, y, u16::MAX, &text, style);
 }
 
-fn style(look: Look, cell: &Cell) -> Style {
+fn style(look: Look, cell: &BarCell) -> Style {
     cell.group.map_or(Style::new(), |group| look.group(group))
 }
 
 /// The part of a cell's bar that is in this row, counted from below.
-fn bar(look: Look, cell: &Cell, row: u16, rows: u16) -> char {
+fn bar(look: Look, cell: &BarCell, row: u16, rows: u16) -> char {
     let eighths = (f64::from(cell.busy) * f64::from(rows) * 8.0).round() as i64;
     // A little is not nothing.
     let eighths = if row == 0 && cell.busy > 0.0 { eighths.max(1) } else { eighths };
@@ -63,7 +69,7 @@ fn bar(look: Look, cell: &Cell, row: u16, rows: u16) -> char {
 
 /// Whose polls each column shows: a letter, or along a poll that lasts for several columns
 /// its task's name.
-fn letters(timeline: &Timeline, look: Look, strip: &Strip, alone: bool) -> Vec<(char, Style)> {
+fn letters(timeline: &Timeline, look: Look, strip: &WorkerBar, alone: bool) -> Vec<(char, Style)> {
     let mut letters: Vec<_> = strip.cells.iter().map(|cell| letter(timeline, look, cell)).collect();
     // Without bars above it, the line along the poll is the bar.
     let line = match (alone, look.ascii) {
@@ -87,10 +93,10 @@ fn letters(timeline: &Timeline, look: Look, strip: &Strip, alone: bool) -> Vec<(
     letters
 }
 
-fn letter(timeline: &Timeline, look: Look, cell: &Cell) -> (char, Style) {
+fn letter(timeline: &Timeline, look: Look, cell: &BarCell) -> (char, Style) {
     let letter = |group: u16| timeline.groups().get(usize::from(group)).map_or('?', |g| g.letter);
-    match (cell.knowledge, cell.group) {
-        (Knowledge::Nothing, _) => (if look.ascii { '.' } else { '·' }, look.dim()),
+    match (cell.coverage, cell.group) {
+        (Coverage::Missing, _) => (if look.ascii { '.' } else { '·' }, look.dim()),
         (_, None) => (' ', Style::new()),
         (_, Some(group)) => (letter(group), style(look, cell)),
     }
@@ -98,7 +104,7 @@ fn letter(timeline: &Timeline, look: Look, cell: &Cell) -> (char, Style) {
 
 /// What fits along a poll: its task's name, its group's letter with its number, or the
 /// letter alone.
-fn label(timeline: &Timeline, key: u64, part: &[Cell]) -> String {
+fn label(timeline: &Timeline, key: u64, part: &[BarCell]) -> String {
     let group = part[0].group.and_then(|group| timeline.groups().get(usize::from(group)));
     let letter = group.map_or('?', |group| group.letter);
     let Some(meta) = timeline.task(key) else { return letter.to_string() };

@@ -1,5 +1,5 @@
-//! The trials of this session: for each kind of hog and each mode, under each setting, its effect
-//! on the other tasks and its own progress.
+//! Trials: each kind of hog and each mode under each setting, with its effect on the other tasks
+//! and the work that it did.
 
 use std::sync::Arc;
 
@@ -9,95 +9,96 @@ use crate::{
     snapshot::{Flavor, State, Target},
 };
 
-/// After a hog began or became another one, those who waited before need a moment.
+/// A trial is measured from this time after it began: tasks that were runnable before it need a
+/// moment.
 const SETTLE_NS: u64 = 250_000_000;
-/// Whoever only passes by on the way to another kind has not tried this one.
-const LEAST_NS: u64 = 500_000_000;
+/// A shorter trial is not listed: its kind was only passed by on the way to another one.
+const MIN_MEASURED_NS: u64 = 500_000_000;
 
-/// What makes two measurements comparable: all but the kind is the same.
+/// The conditions of a trial. Trials are comparable if they have the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct TrialSetting {
     /// Number of hogs; 0 for modes without a hog.
     pub count: usize,
-    /// The work of one round; `None` is for ever.
+    /// The work of a hog before it yields once; `None` if it never yields.
     pub hold_ns: Option<u64>,
-    /// How the runtime schedules.
+    /// The runtime's scheduler.
     pub flavor: Option<Flavor>,
-    /// Its workers.
+    /// Number of workers.
     pub workers: usize,
 }
 
-/// A kind of hog, or modes of workloads, under a setting, over all the time that it was on.
+/// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// The hog's kind; `None` if modes were tried without a hog.
+    /// The kind of hog; `None` if only modes were tried.
     pub kind: Option<Arc<str>>,
     /// The workloads whose mode differed from the baseline, with their mode.
     pub modes: Modes,
     /// Whether the hog is a fix.
     pub is_fix: bool,
-    /// Under which circumstances.
-    pub setting: Setting,
-    /// It is on right now.
+    /// The conditions.
+    pub setting: TrialSetting,
+    /// Whether it is on now.
     pub is_on: bool,
-    /// How long it was measured: not in its first quarter second.
+    /// The time that was measured, without the first quarter second.
     pub measured_ns: u64,
-    /// How much less the closed-loop work achieved than before any hog; `None` without
-    /// such work or a baseline.
+    /// Slowdown of the closed-loop work; `None` without such work or a baseline.
     pub slowdown: Option<Factor>,
-    /// 99 % of the waits for a worker were at most this long.
+    /// 99th percentile of the scheduling delay.
     pub delay_p99_ns: Option<u64>,
-    /// The longest wait for a worker, up to the error of a [`Histogram`].
+    /// Longest scheduling delay, up to the error of a [`Histogram`].
     pub max_delay_ns: Option<u64>,
-    /// Units of its own work a second; `None` if it only waits.
+    /// Units of the hog's own work per second; `None` if it does not count any.
     pub work_per_second: Option<f64>,
-    /// What its work is counted in.
+    /// The unit of that work.
     pub unit: Option<Arc<str>>,
 }
 
-/// Everything that was tried, over all runtimes of the lab. What was tried under the same
-/// setting stands together, in the order of its first time; the latest new setting first.
+/// The trials over all runtimes of the lab. Those under one setting follow each other, in the
+/// order in which they first began; the latest setting comes first.
 #[derive(Clone, Debug, Default)]
-pub struct Session {
-    entries: Vec<Entry>,
-    under_way: Option<UnderWay>,
+pub struct Trials {
+    measured: Vec<MeasuredTrial>,
+    current: Option<CurrentTrial>,
 }
 
-/// What is being measured.
+/// The trial that is on.
 #[derive(Clone, Debug)]
-struct UnderWay {
+struct CurrentTrial {
     kind: Option<Arc<str>>,
     modes: Modes,
-    setting: Setting,
+    setting: TrialSetting,
     /// When the hog was turned on.
     since_ns: Option<u64>,
-    /// Nothing counts before.
+    /// When the measurement begins.
     from_ns: u64,
-    last: Option<Mark>,
+    last: Option<Totals>,
 }
 
-/// What totals were at a moment.
+/// Totals at one moment.
 #[derive(Clone, Debug)]
-struct Mark {
+struct Totals {
     taken_ns: u64,
     delays: Histogram,
     hog_done: u64,
     work: Vec<(Arc<str>, u64)>,
 }
 
-/// A trial with the sums that its figures are made of.
+/// A trial with the sums that its statistics are computed from.
 #[derive(Clone, Debug)]
-struct Entry {
+struct MeasuredTrial {
     trial: Trial,
     delays: Histogram,
     hog_done: u64,
+    /// The time in which the work could be compared with the baseline.
     compared_ns: u64,
-    /// As many nanoseconds of work as before any hog were achieved while it was compared.
+    /// The time that the baseline needs for the work done in `compared_ns`.
     achieved_ns: f64,
 }
 
 impl Trial {
-    /// What was tried, such as `spin`, `web on-the-worker` or `spin, web on-the-worker`.
+    /// The kind and the modes: `spin`, `web on-the-worker` or `spin, web on-the-worker`.
     pub fn name(&self) -> String {
         let modes = self.modes.iter().map(|(workload, mode)| format!("{workload} {mode}"));
         let parts = self.kind.as_deref().map(str::to_owned).into_iter().chain(modes);
@@ -105,56 +106,53 @@ impl Trial {
     }
 }
 
-impl Session {
-    /// What was tried for long enough to say something.
-    pub fn trials(&self) -> impl Iterator<Item = &Trial> {
-        self.entries.iter().map(|entry| &entry.trial).filter(|t| t.measured_ns >= LEAST_NS)
+impl Trials {
+    /// The trials that were measured for at least half a second.
+    pub fn iter(&self) -> impl Iterator<Item = &Trial> {
+        let trials = self.measured.iter().map(|measured| &measured.trial);
+        trials.filter(|trial| trial.measured_ns >= MIN_MEASURED_NS)
     }
 
     pub(super) fn advance(&mut self, now: &Target, slowdown: &Slowdown) {
-        for entry in &mut self.entries {
-            entry.trial.is_on = false;
+        for measured in &mut self.measured {
+            measured.trial.is_on = false;
         }
         let Some(lab) = &now.lab else { return };
         let hog = lab.hog.on_since_ns.map(|_| &lab.hog);
         let modes = &slowdown.other_modes;
         if hog.is_none() && modes.is_empty() {
-            self.under_way = None;
+            self.current = None;
             return;
         }
         let kind = hog.map(|hog| Arc::clone(&hog.kind));
-        let setting = Setting {
+        let setting = TrialSetting {
             count: hog.map_or(0, |hog| hog.count),
             hold_ns: hog.and_then(|hog| hog.hold_ns),
             flavor: now.runtime.flavor,
             workers: now.workers.len(),
         };
-        let goes_on = self.under_way.as_ref().is_some_and(|way| {
-            (&way.kind, &way.modes, way.since_ns, &way.setting)
+        let is_same = self.current.as_ref().is_some_and(|current| {
+            (&current.kind, &current.modes, current.since_ns, &current.setting)
                 == (&kind, modes, lab.hog.on_since_ns, &setting)
         });
-        if !goes_on {
-            let (from_ns, since_ns) = (now.taken_ns + SETTLE_NS, lab.hog.on_since_ns);
-            let modes = modes.clone();
-            self.under_way = Some(UnderWay {
+        if !is_same {
+            self.current = Some(CurrentTrial {
                 kind: kind.clone(),
-                modes,
+                modes: modes.clone(),
                 setting,
-                since_ns,
-                from_ns,
+                since_ns: lab.hog.on_since_ns,
+                from_ns: now.taken_ns + SETTLE_NS,
                 last: None,
             });
         }
-        let Some(way) = self.under_way.as_mut().filter(|way| now.taken_ns >= way.from_ns) else {
-            return;
-        };
-        let mark = Mark::of(now);
-        if let Some(last) = way.last.replace(mark) {
+        let current = self.current.as_mut().filter(|current| now.taken_ns >= current.from_ns);
+        let Some(current) = current else { return };
+        if let Some(last) = current.last.replace(Totals::of(now)) {
             let trial = Trial {
                 kind,
-                modes: way.modes.clone(),
+                modes: current.modes.clone(),
                 is_fix: hog.is_some_and(|hog| hog.is_fix),
-                setting: way.setting.clone(),
+                setting: current.setting.clone(),
                 is_on: false,
                 measured_ns: 0,
                 slowdown: None,
@@ -163,32 +161,32 @@ impl Session {
                 work_per_second: None,
                 unit: hog.and_then(|hog| hog.unit.clone()),
             };
-            let at = self.place(trial);
-            self.entries[at].add(&last, now, slowdown);
+            let at = self.find_or_insert(trial);
+            self.measured[at].add(&last, now, slowdown);
         }
     }
 
     /// The position of this trial, which is inserted if it is new.
-    fn place(&mut self, trial: Trial) -> usize {
-        let of = |trial: &Trial| (trial.kind.clone(), trial.modes.clone(), trial.setting.clone());
-        let same = |entry: &Entry| of(&entry.trial) == of(&trial);
-        if let Some(at) = self.entries.iter().position(same) {
+    fn find_or_insert(&mut self, trial: Trial) -> usize {
+        let id = |trial: &Trial| (trial.kind.clone(), trial.modes.clone(), trial.setting.clone());
+        let is_same = |measured: &MeasuredTrial| id(&measured.trial) == id(&trial);
+        if let Some(at) = self.measured.iter().position(is_same) {
             return at;
         }
-        let fellow = self.entries.iter().rposition(|entry| entry.trial.setting == trial.setting);
-        let at = fellow.map_or(0, |last| last + 1);
+        let has_setting = |measured: &MeasuredTrial| measured.trial.setting == trial.setting;
+        let at = self.measured.iter().rposition(has_setting).map_or(0, |last| last + 1);
         let delays = Histogram::default();
-        let entry = Entry { trial, delays, hog_done: 0, compared_ns: 0, achieved_ns: 0.0 };
-        self.entries.insert(at, entry);
+        let new = MeasuredTrial { trial, delays, hog_done: 0, compared_ns: 0, achieved_ns: 0.0 };
+        self.measured.insert(at, new);
         at
     }
 }
 
-impl Mark {
-    fn of(now: &Target) -> Mark {
+impl Totals {
+    fn of(now: &Target) -> Totals {
         let lab = now.lab.iter();
         let work = lab.clone().flat_map(|lab| &lab.workloads);
-        Mark {
+        Totals {
             taken_ns: now.taken_ns,
             delays: now.delays.clone(),
             hog_done: lab.map(|lab| lab.hog.done).sum(),
@@ -197,17 +195,17 @@ impl Mark {
     }
 }
 
-impl Entry {
-    /// Adds what happened since `last`.
-    fn add(&mut self, last: &Mark, now: &Target, slowdown: &Slowdown) {
-        let mark = Mark::of(now);
+impl MeasuredTrial {
+    /// Adds the time since `last`.
+    fn add(&mut self, last: &Totals, now: &Target, slowdown: &Slowdown) {
+        let totals = Totals::of(now);
         let elapsed_ns = now.running_ns(last.taken_ns, now.taken_ns);
-        self.hog_done += mark.hog_done.saturating_sub(last.hog_done);
+        self.hog_done += totals.hog_done.saturating_sub(last.hog_done);
         self.delays.merge(&now.delays.since(&last.delays));
-        let shares = slowdown.shares.iter().filter_map(|(name, before, _)| {
-            let done = |mark: &Mark| mark.work.iter().find(|(of, _)| of == name).map(|(_, n)| *n);
-            let done = done(&mark)?.saturating_sub(done(last)?);
-            Some(done as f64 / before * 1e9)
+        let shares = slowdown.shares.iter().filter_map(|(name, baseline, _)| {
+            let done = |at: &Totals| at.work.iter().find(|(of, _)| of == name).map(|(_, n)| *n);
+            let done = done(&totals)?.saturating_sub(done(last)?);
+            Some(done as f64 / baseline * 1e9)
         });
         let shares: Vec<f64> = shares.filter(|share| share.is_finite()).collect();
         if !shares.is_empty() {
@@ -215,19 +213,19 @@ impl Entry {
             self.achieved_ns += shares.iter().sum::<f64>() / shares.len() as f64;
         }
         self.trial.measured_ns += elapsed_ns;
-        self.conclude(now);
+        self.update_statistics(now);
     }
 
-    fn conclude(&mut self, now: &Target) {
-        // Who still waits counts with what it has waited so far, and is not added up.
-        let mut waits = self.delays.clone();
+    fn update_statistics(&mut self, now: &Target) {
+        // The delay of a runnable task counts while it lasts, and is not added up.
+        let mut delays = self.delays.clone();
         for task in now.tasks.iter().filter(|task| task.state == State::Scheduled) {
-            waits.record(now.running_ns(task.since_ns, now.taken_ns));
+            delays.record(now.running_ns(task.since_ns, now.taken_ns));
         }
         let trial = &mut self.trial;
         trial.is_on = true;
-        trial.delay_p99_ns = waits.quantile(0.99);
-        trial.max_delay_ns = waits.quantile(1.0);
+        trial.delay_p99_ns = delays.quantile(0.99);
+        trial.max_delay_ns = delays.quantile(1.0);
         trial.slowdown = match self.compared_ns {
             0 => None,
             _ if self.achieved_ns <= 0.0 => Some(Factor::Standstill),
@@ -249,29 +247,28 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// A model that is shown four snapshots a second.
+    /// A lab of four snapshots per second.
     #[derive(Debug, Default)]
-    struct Run {
+    struct LabRun {
         model: Model,
         now: u64,
         epoch: u32,
         requests: u64,
         delays: Histogram,
-        /// The hog that is on, since when, and what it has done.
+        /// The kind of the hog that is on, and when it was turned on.
         hog: Option<(&'static str, u64)>,
         computed: u64,
         mode: Option<&'static str>,
     }
 
-    impl Run {
-        /// Lets seconds pass in which `rate` requests are answered a second and everybody
-        /// waits `delay` for a worker.
+    impl LabRun {
+        /// Adds `seconds` with `rate` requests per second and this scheduling delay.
         fn seconds(&mut self, seconds: u64, rate: u64, delay: u64) -> &mut Self {
-            self.looks(4 * seconds, rate, delay)
+            self.snapshots(4 * seconds, rate, delay)
         }
 
-        fn looks(&mut self, looks: u64, rate: u64, delay: u64) -> &mut Self {
-            for _ in 0..looks {
+        fn snapshots(&mut self, count: u64, rate: u64, delay: u64) -> &mut Self {
+            for _ in 0..count {
                 self.now += 250 * MS;
                 self.requests += rate / 4;
                 self.computed += 200;
@@ -279,15 +276,15 @@ mod tests {
                 let mut next = snapshot(self.now, [task(1, "t")]);
                 next.epoch = self.epoch;
                 next.delays = self.delays.clone();
-                let mut figures = lab([("tcp", 1, Some("request"), self.requests)]);
-                figures.workloads[0].mode = self.mode.map(Into::into);
+                let mut lab = lab([("tcp", 1, Some("request"), self.requests)]);
+                lab.workloads[0].mode = self.mode.map(Into::into);
                 if let Some((kind, since)) = self.hog {
-                    figures.hog = hog(kind);
-                    figures.hog.on_since_ns = Some(since);
-                    figures.hog.hold_ns = Some(100 * MS);
-                    figures.hog.done = self.computed;
+                    lab.hog = hog(kind);
+                    lab.hog.on_since_ns = Some(since);
+                    lab.hog.hold_ns = Some(100 * MS);
+                    lab.hog.done = self.computed;
                 }
-                next.lab = Some(figures);
+                next.lab = Some(lab);
                 self.model.advance(&next.into());
             }
             self
@@ -299,7 +296,7 @@ mod tests {
         }
 
         fn trials(&self) -> Vec<&Trial> {
-            self.model.only().session().trials().collect()
+            self.model.only().trials().iter().collect()
         }
     }
 
@@ -316,7 +313,7 @@ mod tests {
 
     #[test]
     fn anti_pattern_and_fix_are_separate_trials() {
-        let mut run = Run::default();
+        let mut run = LabRun::default();
         run.seconds(6, 400, 20_000).on("spin").seconds(5, 40, 90 * MS);
         run.on("yield").seconds(5, 320, 100_000);
         let trials = run.trials();
@@ -328,7 +325,7 @@ mod tests {
         assert!((9.0..11.0).contains(&times(spin)), "{spin:?}");
         assert!((1.1..1.4).contains(&times(fix)), "{fix:?}");
         assert!(spin.delay_p99_ns > Some(60 * MS), "{spin:?}");
-        // Those who waited beside the anti-pattern do not count for the fix.
+        // The delays of the anti-pattern do not count for the fix.
         assert!(fix.max_delay_ns < Some(MS), "{fix:?}");
         assert_eq!(fix.work_per_second, Some(800.0));
         assert_eq!((spin.is_on, fix.is_on), (false, true));
@@ -336,8 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_where_it_left_off_also_on_the_next_runtime() {
-        let mut run = Run::default();
+    fn trial_continues_on_the_next_runtime() {
+        let mut run = LabRun::default();
         run.seconds(6, 400, 20_000).on("spin").seconds(3, 40, 90 * MS);
         let before = run.trials()[0].measured_ns;
         run.hog = None;
@@ -350,18 +347,18 @@ mod tests {
     }
 
     #[test]
-    fn nothing_done_is_a_standstill_and_without_a_baseline_nothing_is_said() {
-        let mut run = Run::default();
+    fn slowdown_is_infinite_without_work_and_none_without_a_baseline() {
+        let mut run = LabRun::default();
         run.seconds(6, 400, 20_000).on("spin").seconds(3, 0, 20_000);
         assert_eq!(run.trials()[0].slowdown, Some(Factor::Standstill));
-        let mut run = Run::default();
+        let mut run = LabRun::default();
         run.on("spin").seconds(3, 40, 20_000);
         assert_eq!(run.trials()[0].slowdown, None);
     }
 
     #[test]
     fn mode_is_a_separate_trial_with_and_without_a_hog() {
-        let mut run = Run { mode: Some("awaited"), ..Run::default() };
+        let mut run = LabRun { mode: Some("awaited"), ..LabRun::default() };
         run.seconds(6, 400, 20_000);
         run.mode = Some("on-the-worker");
         run.seconds(5, 200, 40 * MS);
@@ -382,9 +379,9 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_one_only_passes_by_was_not_tried() {
-        let mut run = Run::default();
-        run.seconds(6, 400, 20_000).on("block").looks(3, 40, MS);
+    fn trial_below_half_a_second_is_not_listed() {
+        let mut run = LabRun::default();
+        run.seconds(6, 400, 20_000).on("block").snapshots(3, 40, MS);
         run.on("spin").seconds(2, 40, MS);
         let kinds: Vec<_> = run.trials().iter().map(|trial| trial.name()).collect();
         assert_eq!(kinds, ["spin"], "{:?}", run.trials());
