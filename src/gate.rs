@@ -82,7 +82,7 @@ impl Gate {
             return;
         }
         let thresholds = model.thresholds();
-        for finding in model.all_findings().iter().chain(model.partial_findings()) {
+        for finding in model.all_findings().iter().chain(model.covered_findings()) {
             if self.fails(finding, thresholds) {
                 let id = finding.id();
                 match self.position(&id) {

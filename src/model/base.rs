@@ -1,4 +1,4 @@
-//! The earlier sample that rates are computed against.
+//! The base of rates: the earlier sample that they are computed against.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::snapshot::Target;
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
 
-/// The base of the rates: always at least [`MIN_SPAN_NS`] older than the latest update of the target, however
-/// closely updates follow each other, and becomes at most twice as old if they do.
+/// The base of the rates. It is always at least [`MIN_SPAN_NS`] older than the latest update of the
+/// target, and at most twice as old if updates follow each other closely.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Base {
     target: Option<Arc<Target>>,
@@ -21,7 +21,7 @@ pub(super) struct Base {
 /// The effect of a sample on rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Update {
-    /// The target has not sent anything since the previous sample.
+    /// The target has sent no update since the previous sample.
     None,
     /// New statistics, against the same base.
     SameBase,
@@ -34,7 +34,7 @@ impl Base {
         self.target.as_ref()
     }
 
-    /// Adapts to the next sample.
+    /// Takes in the next sample.
     pub(super) fn advance(&mut self, now: &Arc<Target>) -> Update {
         let now_ns = now.known_until_ns;
         if self.latest.as_ref().is_some_and(|latest| latest.known_until_ns == now_ns) {
@@ -61,9 +61,8 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     proptest::proptest! {
-        /// The base after an extra snapshot (`gap`), and after the next one (`step`).
         #[test]
-        fn base_is_old_enough(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
+        fn base_is_old_enough_at_any_interval(gap in 0..1_000_000_000u64, step in 0..1_000_000_000u64) {
             let mut base = Base::default();
             let snapshots = [S, S + gap, S + gap + step].map(|at| Arc::new(snapshot(at, [])));
             for now in &snapshots {

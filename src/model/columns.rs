@@ -5,37 +5,37 @@ use crate::snapshot::FieldId;
 /// A column of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// The task's number.
+    /// Task id.
     Id,
-    /// Its state.
+    /// Task state.
     State,
-    /// Its name.
+    /// Task name.
     Name,
     /// Polls begun.
     Polls,
-    /// Polls for each second of the last interval.
+    /// Polls per second.
     PollRate,
-    /// Share of the last interval spent in polls.
+    /// Share of the time in polls.
     BusyShare,
     /// Time in polls.
     Busy,
-    /// Time waiting for a worker.
+    /// Time runnable, from wake to poll.
     Scheduled,
     /// Time waiting for a wake.
     Idle,
     /// Longest poll.
     MaxPoll,
-    /// Longest wait for a worker.
+    /// Longest scheduling delay.
     MaxDelay,
-    /// Calls of its wakers.
+    /// Wakes.
     Wakes,
-    /// Those from inside its own polls.
+    /// Wakes from inside the task's own polls.
     SelfWakes,
-    /// The program that it belongs to.
+    /// Name of the target.
     Target,
-    /// What it says that it is doing.
+    /// The stage that the task reports.
     Stage,
-    /// Where it was spawned.
+    /// Where the task was spawned.
     Location,
 }
 
@@ -80,7 +80,7 @@ impl Column {
         })
     }
 
-    /// What stands above the column.
+    /// The title above the column.
     pub fn title(self) -> &'static str {
         match self {
             Column::Id => "ID",
@@ -102,7 +102,7 @@ impl Column {
         }
     }
 
-    /// Whether the greatest value is the one to see first.
+    /// Whether the column holds numbers, whose largest is displayed first.
     pub fn is_numeric(self) -> bool {
         !matches!(
             self,

@@ -1,4 +1,4 @@
-//! Tasks summed up by group: a million tasks become a dozen rows.
+//! Groups of tasks: a million tasks are a dozen rows.
 
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
@@ -8,17 +8,17 @@ use crate::snapshot::{FieldId, GroupKey, State, Subject, TargetId, TaskKind, Tas
 /// A column of the group table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupColumn {
-    /// The group's name.
+    /// Name of the group.
     Name,
-    /// Its living tasks.
+    /// Tasks that have not ended.
     Tasks,
-    /// Those that wait for a worker.
+    /// Runnable tasks.
     Runnable,
-    /// Polls for each second of the last interval.
+    /// Polls per second.
     PollRate,
     /// Polls begun.
     Polls,
-    /// Workers' worth of time in polls during the last interval.
+    /// Share of the time in polls; 100 % is one worker.
     BusyShare,
     /// Time in polls.
     Busy,
@@ -26,11 +26,11 @@ pub enum GroupColumn {
     MaxPoll,
     /// 99th percentile of poll times.
     PollP99,
-    /// 99th percentile of waits for a worker.
+    /// 99th percentile of scheduling delays.
     DelayP99,
-    /// Calls of wakers.
+    /// Wakes.
     Wakes,
-    /// The target.
+    /// Name of the target.
     Target,
     /// Where the tasks are spawned.
     Location,
@@ -73,7 +73,7 @@ impl GroupColumn {
         })
     }
 
-    /// What stands above the column.
+    /// The title above the column.
     pub fn title(self) -> &'static str {
         match self {
             GroupColumn::Name => "GROUP",
@@ -98,48 +98,48 @@ impl GroupColumn {
 pub struct GroupRow {
     /// The target.
     pub target: TargetId,
-    /// The group's name.
+    /// Name of the group.
     pub name: Arc<str>,
-    /// Where its tasks are spawned; where the first of them was, if in several places.
+    /// Where its tasks are spawned; of several places, that of the first task.
     pub location: Arc<str>,
-    /// Living tasks.
+    /// Tasks that have not ended.
     pub tasks: usize,
-    /// Ended tasks that are still kept.
+    /// Ended tasks that are still listed.
     pub ended: usize,
-    /// Tasks that wait for a worker.
+    /// Runnable tasks.
     pub runnable: usize,
     /// Tasks that are being polled.
     pub polling: usize,
-    /// What its living tasks say that they do, and how many of them: most first.
+    /// The stages that its living tasks report, with the number of tasks, most first.
     pub stages: Vec<(Cow<'static, str>, usize)>,
-    /// The rates are not known, because the target is not connected.
+    /// The rates are unknown because the target is not connected.
     pub unknown: bool,
-    /// Polls for each second of the last interval.
+    /// Polls per second.
     pub poll_rate: f64,
     /// Polls begun.
     pub polls: u64,
-    /// Time in polls during the last interval, as a share of one worker.
+    /// Share of the time in polls; 1 is one worker.
     pub busy_share: f64,
     /// Rates and shares to show on the screen; those of reports are above.
     pub shown: ShownRates,
     /// Time in polls.
     pub busy_ns: u64,
-    /// Time waiting for a worker.
+    /// Time runnable, from wake to poll.
     pub scheduled_ns: u64,
     /// Time waiting for a wake.
     pub idle_ns: u64,
     /// Longest poll.
     pub max_poll_ns: u64,
-    /// Calls of wakers.
+    /// Wakes.
     pub wakes: u64,
-    /// 99th percentile of poll times; `None` where the snapshot has no distributions.
+    /// 99th percentile of poll times; `None` if the snapshot has no distributions.
     pub poll_p99_ns: Option<u64>,
-    /// 99th percentile of waits for a worker.
+    /// 99th percentile of scheduling delays.
     pub delay_p99_ns: Option<u64>,
 }
 
 impl GroupRow {
-    /// Its identity.
+    /// The key of the group.
     pub fn key(&self) -> GroupKey {
         GroupKey { target: self.target, name: Arc::clone(&self.name) }
     }
@@ -182,7 +182,7 @@ impl GroupRow {
         self.poll_rate += rates.polls;
         self.shown.polls += rates.shown.polls;
         self.polls = self.polls.saturating_add(task.polls);
-        // As in the list of tasks: what runs on the blocking pool keeps no worker busy.
+        // As in the task table: closures of the blocking pool keep no worker busy.
         if task.meta.kind != TaskKind::Blocking {
             self.busy_share += rates.busy;
             self.shown.busy += rates.shown.busy;
@@ -194,7 +194,7 @@ impl GroupRow {
         self.wakes = self.wakes.saturating_add(task.wakes);
     }
 
-    /// Removes a value that the target lacks: rows are not sorted by it.
+    /// Clears a value that the target lacks, so that rows are not sorted by it.
     fn clear(&mut self, column: GroupColumn) {
         match column {
             GroupColumn::PollRate => (self.poll_rate, self.shown.polls) = (0.0, 0.0),
@@ -213,9 +213,9 @@ impl GroupRow {
         }
     }
 
-    /// Groups have few stages, whatever the number of their tasks.
     fn count_stage(&mut self, stage: Option<&Cow<'static, str>>) {
         let Some(stage) = stage else { return };
+        // A linear search: groups have few stages, whatever the number of their tasks.
         match self.stages.iter_mut().find(|(known, _)| known == stage) {
             Some((_, tasks)) => *tasks += 1,
             None => self.stages.push((stage.clone(), 1)),
@@ -227,19 +227,19 @@ impl GroupRow {
 pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
     let target = model.target();
     let mut rows: Vec<GroupRow> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indices: HashMap<&str, usize> = HashMap::new();
     for (at, task) in target.tasks.iter().enumerate() {
-        let place = *places.entry(&task.meta.group).or_insert_with(|| {
+        let index = *indices.entry(&task.meta.group).or_insert_with(|| {
             rows.push(GroupRow::new(target.id, task));
             rows.len() - 1
         });
-        rows[place].add(task, model.rates(at));
+        rows[index].add(task, model.rates(at));
     }
     for (subject, distributions) in &target.distributions {
         let Subject::Group(name) = subject else { continue };
-        if let Some(place) = places.get(&**name) {
-            rows[*place].poll_p99_ns = distributions.poll_times.quantile(0.99);
-            rows[*place].delay_p99_ns = distributions.delays.quantile(0.99);
+        if let Some(index) = indices.get(&**name) {
+            rows[*index].poll_p99_ns = distributions.poll_times.quantile(0.99);
+            rows[*index].delay_p99_ns = distributions.delays.quantile(0.99);
         }
     }
     let lacks =
@@ -258,7 +258,7 @@ pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
     rows
 }
 
-/// Puts groups into the order of a column; ties by name and target.
+/// Sorts groups by a column; ties by name and target.
 pub(super) fn sort(rows: &mut [GroupRow], sort: GroupColumn, descending: bool) {
     rows.sort_by(|a, b| {
         let order = compare(a, b, sort);
@@ -295,7 +295,7 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn of(names: &[&str], sort: GroupColumn, filter: &str) -> Vec<(String, usize)> {
+    fn rows(names: &[&str], sort: GroupColumn, filter: &str) -> Vec<(String, usize)> {
         let tasks = (1..).zip(names).map(|(id, name)| task(id, name));
         let mut model = Model::default();
         model.advance(&snapshot(0, tasks).into());
@@ -304,16 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_one_name_are_one_row() {
+    fn tasks_with_numbered_names_are_one_row() {
         let names = ["ping-1", "conn-1", "conn-2", "accept"];
         let expected = [("conn", 2), ("accept", 1), ("ping", 1)];
         let expected = expected.map(|(name, tasks)| (name.to_owned(), tasks));
-        assert_eq!(of(&names, GroupColumn::Tasks, ""), expected);
-        assert_eq!(of(&names, GroupColumn::Tasks, "pin"), expected[2..]);
+        assert_eq!(rows(&names, GroupColumn::Tasks, ""), expected);
+        assert_eq!(rows(&names, GroupColumn::Tasks, "pin"), expected[2..]);
     }
 
     #[test]
-    fn sums_are_the_sums_of_the_tasks() {
+    fn group_row_sums_up_its_tasks() {
         let mut tasks = [task(1, "a-1"), task(2, "a-2"), task(3, "a-3")];
         tasks[0].polls = 3;
         tasks[0].max_poll_ns = 7;
@@ -331,9 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn living_tasks_are_counted_by_what_they_do() {
+    fn stages_count_living_tasks() {
         let mut tasks = [1, 2, 3, 4, 5].map(|id| task(id, "conn-1"));
-        let stages = ["writes", "asks", "asks", "reads"].map(|stage| Some(stage.into()));
+        let stages = ["write", "query", "query", "read"].map(|stage| Some(stage.into()));
         for (task, stage) in tasks.iter_mut().zip(stages) {
             task.stage = stage;
         }
@@ -341,6 +341,6 @@ mod tests {
         let mut model = Model::default();
         model.advance(&snapshot(0, tasks).into());
         let rows = model.only().groups(GroupColumn::Name, false);
-        assert_eq!(rows[0].stages, [("asks".into(), 2), ("writes".into(), 1)]);
+        assert_eq!(rows[0].stages, [("query".into(), 2), ("write".into(), 1)]);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// How far the history goes back.
-const KEPT_NS: u64 = 15 * 60 * 1_000_000_000;
+/// The length of the history.
+const LENGTH_NS: u64 = 15 * 60 * 1_000_000_000;
 /// Samples that follow each other faster than this are merged, so that memory is bounded at any
 /// sampling interval.
 const RESOLUTION_NS: u64 = 200_000_000;
@@ -34,12 +34,12 @@ impl HistoryPoint {
 
     /// Both spans as one: means weighted by time, and the larger delay.
     fn merge(self, other: HistoryPoint) -> HistoryPoint {
-        let (own_ns, other_ns) = (self.span_ns() as f64, other.span_ns() as f64);
-        let mean = |own: Option<f64>, other: Option<f64>| match (own, other) {
-            (Some(own), Some(other)) if own_ns + other_ns > 0.0 => {
-                Some((own * own_ns + other * other_ns) / (own_ns + other_ns))
+        let (self_ns, other_ns) = (self.span_ns() as f64, other.span_ns() as f64);
+        let mean = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) if self_ns + other_ns > 0.0 => {
+                Some((a * self_ns + b * other_ns) / (self_ns + other_ns))
             }
-            (own, other) => other.or(own),
+            (a, b) => b.or(a),
         };
         HistoryPoint {
             from_ns: self.from_ns.min(other.from_ns),
@@ -75,7 +75,7 @@ impl History {
     /// Adds a span.
     pub(super) fn push(&mut self, next: HistoryPoint) {
         match self.points.back_mut() {
-            // Another clock: the process was restarted.
+            // The clock starts over when the process is restarted.
             Some(last) if last.from_ns > next.from_ns => {
                 self.points.clear();
                 self.events.clear();
@@ -87,7 +87,7 @@ impl History {
             _ => {}
         }
         self.points.push_back(next);
-        let oldest_ns = next.to_ns.saturating_sub(KEPT_NS);
+        let oldest_ns = next.to_ns.saturating_sub(LENGTH_NS);
         while self.points.front().is_some_and(|first| first.to_ns < oldest_ns) {
             self.points.pop_front();
         }
@@ -101,8 +101,8 @@ impl History {
         }
     }
 
-    /// Adds the events of the hog, which is on since `since_ns`.
-    pub(super) fn hog(&mut self, now_ns: u64, since_ns: Option<u64>) {
+    /// Adds an event if the hog was turned on or off. It has been on since `since_ns`.
+    pub(super) fn mark_hog(&mut self, now_ns: u64, since_ns: Option<u64>) {
         match (self.hog_since_ns, since_ns) {
             (last, Some(since_ns)) if last != Some(since_ns) => {
                 self.mark(since_ns, HistoryEvent::HogOn)
@@ -123,8 +123,8 @@ impl History {
         self.points.back()
     }
 
-    /// The last `span_ns` up to `now_ns` in `columns` parts of equal length, oldest first; `None`
-    /// for a part that no sample covers.
+    /// The `span_ns` up to `now_ns` in `columns` parts of equal length, oldest first; `None` for a
+    /// part that no sample covers.
     ///
     /// The boundaries of the parts are multiples of their length, so a value stays in its part as
     /// time goes by.
@@ -168,8 +168,7 @@ mod tests {
         let mut history = History::default();
         history.push(point(10 * S, 11 * S, 0.5));
         history.push(point(13 * S, 15 * S, 1.0));
-        let gap = None;
-        let expected = [gap, Some(0.5), gap, gap, Some(1.0), Some(1.0)];
+        let expected = [None, Some(0.5), None, None, Some(1.0), Some(1.0)];
         assert_eq!(busy(&history, 15 * S - 1, 6 * S, 6), expected);
     }
 
@@ -191,15 +190,15 @@ mod tests {
         for n in 0..100_000 {
             history.push(point(n * S / 50, (n + 1) * S / 50, 0.5));
         }
-        assert!(history.points.len() as u64 <= 2 * KEPT_NS / RESOLUTION_NS);
-        assert!(history.points[0].from_ns <= 100_000 * S / 50 - KEPT_NS);
+        assert!(history.points.len() as u64 <= 2 * LENGTH_NS / RESOLUTION_NS);
+        assert!(history.points[0].from_ns <= 100_000 * S / 50 - LENGTH_NS);
     }
 
     #[test]
     fn hog_events_have_the_time_of_the_change() {
         let mut history = History::default();
         for (now_s, since_s) in [(1, None), (3, Some(2)), (4, Some(2)), (6, None), (9, Some(8))] {
-            history.hog(now_s * S, since_s.map(|since_s: u64| since_s * S));
+            history.mark_hog(now_s * S, since_s.map(|since_s: u64| since_s * S));
         }
         let events: Vec<_> = history.events().collect();
         let expected = [
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn history_begins_again_after_a_restart() {
+    fn history_starts_over_after_a_restart() {
         let mut history = History::default();
         history.push(point(100 * S, 101 * S, 0.5));
         history.push(point(0, S, 1.0));
@@ -220,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_are_as_many_as_asked_for(
+        fn columns_have_the_requested_number(
             spans in proptest::collection::vec((0..5 * S, 0..5 * S), 0..40),
             now_ns in any::<u64>(),
             span_ns in any::<u64>(),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::snapshot::{MachineTimes, Target};
 
 const WINDOW_NS: u64 = 3_000_000_000;
-/// Over a shorter time, a single delay of one thread would count as an overloaded machine.
+/// Over a shorter time, a single delay of one thread would be an overloaded machine.
 const MIN_SPAN_NS: u64 = 1_000_000_000;
 
 /// How much CPU the workers lacked over the last three seconds. Shares are 0 to 1.
@@ -16,10 +16,10 @@ pub struct MachineLoad {
     /// The worker that was runnable without a CPU for the largest share of the time, and the
     /// share; `None` if run-queue delay is not known.
     pub run_delay: Option<(usize, f64)>,
-    /// Share of all CPU time that the hypervisor gave to others.
+    /// Share of the CPU time of all CPUs that the hypervisor gave to other virtual machines.
     pub steal: Option<f64>,
-    /// Share of the time that a CPU quota of the cgroup stopped the process; 1 also if it
-    /// stopped it on several CPUs.
+    /// Share of the time that the CPU quota of the cgroup stopped the process, at most 1 also if
+    /// that happened on several CPUs.
     pub throttled: Option<f64>,
     /// Load average of the last minute.
     pub load: Option<f64>,
@@ -47,7 +47,7 @@ pub(super) struct Tracker {
 struct Totals {
     taken_ns: u64,
     times: MachineTimes,
-    /// Of each worker, in their order.
+    /// One per worker.
     run_delay_ns: Vec<Option<u64>>,
 }
 
@@ -77,8 +77,8 @@ impl Tracker {
 fn between(first: &Totals, now: &Totals) -> MachineLoad {
     let span_ns = now.taken_ns.saturating_sub(first.taken_ns);
     let share = |first: Option<u64>, now: Option<u64>, of: u64| {
-        let lost = now?.saturating_sub(first?);
-        Some((lost as f64 / of.max(1) as f64).min(1.0))
+        let lacking = now?.saturating_sub(first?);
+        Some((lacking as f64 / of.max(1) as f64).min(1.0))
     };
     let workers = first.run_delay_ns.iter().zip(&now.run_delay_ns).enumerate();
     let shares = workers.filter_map(|(at, (first, now))| Some((at, share(*first, *now, span_ns)?)));

@@ -1,4 +1,4 @@
-//! The rows of all targets in one table each.
+//! Merges the rows of all targets into one table each.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -17,12 +17,12 @@ pub struct TaskRow {
     pub task: u32,
 }
 
-/// The long polls of a group of tasks of a target.
+/// A row of the merged impact table.
 #[derive(Clone, Copy, Debug)]
 pub struct OffenderRow<'a> {
     /// The target.
     pub target: &'a TargetModel,
-    /// The group and the impact of its long polls.
+    /// The group, and the impact of its long polls.
     pub offender: &'a Offender,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Findings {
     /// Active ones, worst first, then resolved ones, latest first.
     listed: Vec<Arc<Finding>>,
     active: usize,
-    parts: Vec<Arc<Finding>>,
+    covered: Vec<Arc<Finding>>,
 }
 
 impl Findings {
@@ -46,7 +46,7 @@ impl Findings {
         };
         let listed = merged(TargetModel::all_findings);
         let active = listed.partition_point(|finding| finding.active);
-        Findings { listed, active, parts: merged(TargetModel::partial_findings) }
+        Findings { listed, active, covered: merged(TargetModel::covered_findings) }
     }
 }
 
@@ -71,7 +71,7 @@ impl Model {
         rows
     }
 
-    /// The resources that pass the filter, those with most waiters first.
+    /// The resources that pass the filter, those with most waiting tasks first.
     pub fn resources(&self, filter: &Filter) -> Vec<ResourceRow> {
         let mut rows: Vec<_> = self
             .targets()
@@ -82,7 +82,7 @@ impl Model {
         rows
     }
 
-    /// The long polls of the last minute by their impact, largest first.
+    /// The impact table of all targets: the long polls of the last minute, largest impact first.
     pub fn offenders(&self) -> Vec<OffenderRow<'_>> {
         let of = |target| {
             TargetModel::impact_table(target)
@@ -105,15 +105,15 @@ impl Model {
         &self.findings.listed
     }
 
-    /// Findings that are part of one of [`all_findings`](Self::all_findings), which reports the
-    /// same polls in more detail.
-    pub fn partial_findings(&self) -> &[Arc<Finding>] {
-        &self.findings.parts
+    /// Findings covered by one of [`all_findings`](Self::all_findings), which reports the same polls
+    /// in more detail.
+    pub fn covered_findings(&self) -> &[Arc<Finding>] {
+        &self.findings.covered
     }
 
     /// The active or resolved finding with this identity.
     pub fn finding(&self, id: &FindingId) -> Option<&Arc<Finding>> {
-        self.all_findings().iter().chain(self.partial_findings()).find(|finding| finding.is(id))
+        self.all_findings().iter().chain(self.covered_findings()).find(|finding| finding.is(id))
     }
 }
 
@@ -142,13 +142,13 @@ mod tests {
         model.advance(&Snapshot { unix_ns: 1, targets: targets.map(Arc::new).into() });
     }
 
-    /// A task that has lost its wakers.
+    /// An idle task without wakers.
     fn lost(id: u64) -> TaskStats {
         TaskStats { live_wakers: Some(0), state: State::Idle, ..task(id, "conn-1") }
     }
 
     #[test]
-    fn same_task_of_two_targets_is_two_tasks_and_two_findings() {
+    fn equal_tasks_of_two_targets_are_two_tasks_and_two_findings() {
         let mut model = Model::default();
         advance(&mut model, [target(0, 3 * S, [lost(1)]), target(1, 3 * S, [lost(1)])]);
         let rows =
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_come_and_go() {
+    fn targets_are_added_and_removed() {
         let mut model = Model::default();
         let ids = |model: &Model| -> Vec<u32> {
             model.targets().iter().map(|model| model.target().id.0).collect()
@@ -197,7 +197,7 @@ mod tests {
         let mut model = Model::default();
         let mut seen = Vec::new();
         for quarter in 0..12u64 {
-            // One target sends an update at each second, the other half a second later.
+            // The first target sends an update each second, the other one half a second later.
             let (first, second) = (quarter / 4, (quarter + 2) / 4);
             let taken_ns = 10 * S + quarter * S / 4;
             let mut targets = [

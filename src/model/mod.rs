@@ -1,10 +1,10 @@
-//! The statistics that are derived from snapshots: rates, order, groups, slowdown, findings.
+//! Statistics derived from snapshots: rates, groups, slowdown, impact, findings.
 //!
-//! A pure function of snapshots, without I/O, a clock or ratatui. A [`TargetModel`] follows one
-//! program; [`Model`] follows all of them and merges their rows.
+//! The model is a pure function of snapshots: it does no I/O, reads no clock and does not know the
+//! screen. A [`TargetModel`] follows one target; [`Model`] follows all targets and merges their
+//! rows. It depends on `snapshot` and `text`, and on the options of the watchdog for thresholds.
 
 mod base;
-mod calm;
 mod columns;
 mod findings;
 mod group;
@@ -19,6 +19,7 @@ mod resources;
 mod rows;
 mod scheduling_delay;
 mod slowdown;
+mod smoothing;
 mod stops;
 mod target;
 #[cfg(test)]
@@ -30,7 +31,6 @@ use std::sync::Arc;
 
 use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 
-pub use calm::ShownRates;
 pub use columns::Column;
 pub use findings::{
     AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds,
@@ -47,6 +47,7 @@ pub use resources::ResourceRow;
 pub use rows::{Refresh, RowQuery, Rows};
 pub use scheduling_delay::SchedulingDelay;
 pub use slowdown::{Factor, Modes, Slowdown};
+pub use smoothing::ShownRates;
 pub use target::TargetModel;
 pub use timeline::{
     BarCell, ColumnSpan, Coverage, PollGroup, Timeline, TimelinePoll, WorkerActivity, WorkerBar,
@@ -54,7 +55,7 @@ pub use timeline::{
 };
 pub use trials::{Trial, TrialSetting, Trials};
 
-/// Follows all targets: takes in their snapshots, in order, and derives statistics from them.
+/// Follows all targets: takes in snapshots in order and derives statistics from them.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     thresholds: Arc<Thresholds>,
@@ -72,14 +73,14 @@ impl Model {
     /// Takes in the next snapshot.
     pub fn advance(&mut self, snapshot: &Snapshot) {
         self.unix_ns = snapshot.unix_ns;
-        let mut known = std::mem::take(&mut self.targets);
+        let mut previous = std::mem::take(&mut self.targets);
         for next in &snapshot.targets {
-            let at = known.iter().position(|model| model.target().id == next.id);
+            let at = previous.iter().position(|model| model.target().id == next.id);
             let next = Arc::clone(next);
-            self.targets.push(match at.map(|at| known.swap_remove(at)) {
+            self.targets.push(match at.map(|at| previous.swap_remove(at)) {
                 None => TargetModel::new(next, &self.thresholds),
                 Some(model) if model.target().epoch != next.epoch => model.restart(next),
-                // A snapshot may contain the latest sample of a target once more.
+                // A snapshot may repeat the latest sample of a target.
                 Some(model) if model.target().taken_ns == next.taken_ns => model,
                 Some(mut model) => {
                     model.advance(next);
@@ -124,8 +125,8 @@ impl Model {
         Some((model, model.target().task(key.id)?))
     }
 
-    /// A copy whose rates cover the time since `first`, an earlier snapshot. Rates stay as they
-    /// are where that time is too short for a rate, or spans two epochs.
+    /// A copy whose rates cover the time since `first`, an earlier snapshot. Rates of a target do
+    /// not change if that time is too short for a rate or spans two epochs.
     pub fn with_rates_since(&self, first: &Snapshot) -> Model {
         let mut model = self.clone();
         for target in &mut model.targets {

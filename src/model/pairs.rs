@@ -1,14 +1,14 @@
-//! Finds the tasks of one sample among those of another one.
+//! Pairs the tasks of two samples.
 
-/// Finds values by key. `sorted` and the keys that are asked for are both in ascending order, so
-/// each value is passed once.
+/// Returns a function that finds values by key. Both `sorted` and the requested keys must be in
+/// ascending order, so each value is visited once.
 pub(super) fn finder<T>(
     sorted: impl IntoIterator<Item = (u64, T)>,
 ) -> impl FnMut(u64) -> Option<T> {
     let mut sorted = sorted.into_iter().peekable();
-    move |wanted| {
-        while sorted.next_if(|(key, _)| *key < wanted).is_some() {}
-        sorted.next_if(|(key, _)| *key == wanted).map(|(_, value)| value)
+    move |key| {
+        while sorted.next_if(|(next, _)| *next < key).is_some() {}
+        sorted.next_if(|(next, _)| *next == key).map(|(_, value)| value)
     }
 }
 
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_found_among_keys_that_come_and_go() {
+    fn finder_skips_keys_that_only_one_side_has() {
         let mut find = finder([(1, 'a'), (3, 'c'), (4, 'd'), (7, 'g')]);
         assert_eq!(
             [0, 1, 2, 4, 5, 7, 9].map(&mut find),

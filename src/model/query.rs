@@ -1,10 +1,10 @@
-//! Which tasks to show, in which order.
+//! Selects and sorts tasks.
 
 use super::{Column, TargetModel, TaskRates, TaskRow};
 use crate::snapshot::{FieldId, GroupKey, TaskKind, TaskStats};
 
-/// What the user typed after `/`. Each of the words must be contained in a task's name, state,
-/// stage, location or target, ignoring case.
+/// The text that the user typed after `/`. Each word must occur in a task's name, state, stage,
+/// location or target, ignoring case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     words: Vec<String>,
@@ -16,12 +16,12 @@ impl Filter {
         Filter { words: text.split_whitespace().map(str::to_lowercase).collect() }
     }
 
-    /// Whether everything passes.
+    /// Whether all tasks pass.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// Whether each word is found in one of the texts.
+    /// Whether each word occurs in one of the texts.
     pub(super) fn passes(&self, texts: &[&str]) -> bool {
         self.words.iter().all(|word| texts.iter().any(|text| contains(text, word)))
     }
@@ -33,7 +33,7 @@ impl Filter {
     }
 }
 
-/// Whether `text` holds `word`, which is in lower case.
+/// Whether `text` contains `word`, which is in lower case.
 fn contains(text: &str, word: &str) -> bool {
     if !text.is_ascii() {
         return text.to_lowercase().contains(word);
@@ -42,16 +42,16 @@ fn contains(text: &str, word: &str) -> bool {
     text.windows(word.len().max(1)).any(|part| part.eq_ignore_ascii_case(word))
 }
 
-/// Which tasks, in which order.
+/// The tasks to show, and their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// What to sort by. Ties are broken by number, so that rows do not jump about.
+    /// The column to sort by. Ties are sorted by id, so that rows keep their places.
     pub sort: Column,
-    /// The greatest first.
+    /// Whether the largest come first.
     pub descending: bool,
-    /// Which tasks pass.
+    /// The tasks that pass.
     pub filter: Filter,
-    /// Only the tasks of this group.
+    /// Limits the tasks to one group.
     pub group: Option<GroupKey>,
 }
 
@@ -61,10 +61,10 @@ impl Default for Query {
     }
 }
 
-/// What a column sorts by.
+/// The sort key of a column.
 enum SortKey<'a> {
     Number(fn(&TaskStats, &TaskRates) -> u64),
-    /// The second decides where the first is equal.
+    /// The second number breaks ties of the first.
     Numbers(fn(&TaskStats, &TaskRates) -> (u64, u64)),
     Text(fn(&'a TargetModel, &'a TaskStats) -> &'a str),
 }
@@ -81,12 +81,12 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
         Column::Name => Text(|_, task| &task.meta.name),
         Column::Polls => Number(|task, _| task.polls),
         Column::PollRate => Number(|_, rates| rates.shown.polls.round() as u64),
-        // Beside a hog nobody is busy: then those come first that would like to be.
-        // What runs on the blocking pool is in its only poll all its life, and nobody's worry.
+        // Beside a hog no task is busy: then the tasks with most scheduled time come first. A
+        // closure of the blocking pool is in its only poll for all its life, and is no problem.
         Column::BusyShare => Numbers(|task, rates| match task.meta.kind {
             TaskKind::Blocking => (0, 0),
             _ if task.state.is_done() => (0, 0),
-            // As they are displayed: a difference that is not visible does not order rows.
+            // Rounded as displayed: a difference that is not visible does not move rows.
             _ => (per_mille(rates.shown.busy), per_mille(rates.shown.scheduled) / 10),
         }),
         Column::Busy => Number(|task, _| task.busy_ns),
@@ -102,19 +102,23 @@ fn sort_key<'a>(column: Column) -> SortKey<'a> {
     }
 }
 
-/// The tasks of all targets that the query asks for, in its order. Rows without the value to sort by
+/// The tasks of all targets that pass the query, in its order. Tasks without the value to sort by
 /// come last.
 pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
-    let turn = |number: u64| if query.descending { !number } else { number };
+    let directed = |number: u64| if query.descending { !number } else { number };
     let rows = passing(targets, query);
     match sort_key(query.sort) {
         SortKey::Number(number) => by_key(rows.map(|row| {
-            let key = if row.has_key { turn(number(row.task, row.rates)) } else { u64::MAX };
+            let key = if row.has_key { directed(number(row.task, row.rates)) } else { u64::MAX };
             (key, row.task.meta.id, row.at)
         })),
         SortKey::Numbers(numbers) => by_key(rows.map(|row| {
             let (first, second) = numbers(row.task, row.rates);
-            let key = if row.has_key { (turn(first), turn(second)) } else { (u64::MAX, u64::MAX) };
+            let key = if row.has_key {
+                (directed(first), directed(second))
+            } else {
+                (u64::MAX, u64::MAX)
+            };
             (key, row.task.meta.id, row.at)
         })),
         SortKey::Text(text) => {
@@ -142,7 +146,7 @@ struct Row<'a> {
     task: &'a TaskStats,
     rates: &'a TaskRates,
     at: TaskRow,
-    /// The target has the field of the column to sort by.
+    /// Whether the target has the field to sort by.
     has_key: bool,
 }
 
@@ -167,7 +171,7 @@ fn passing<'a>(targets: &'a [TargetModel], query: &'a Query) -> impl Iterator<It
     })
 }
 
-/// The rows, sorted by key and id.
+/// Sorts by key and id.
 fn by_key<K: Ord>(keyed: impl Iterator<Item = (K, u64, TaskRow)>) -> Vec<TaskRow> {
     let mut keyed: Vec<_> = keyed.collect();
     keyed.sort_unstable();
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_stay_in_the_order_of_spawning_in_both_directions() {
+    fn ties_are_sorted_by_id_in_both_directions() {
         let tasks = [task(1, "a"), task(2, "b"), task(3, "c")];
         for descending in [false, true] {
             assert_eq!(names(&tasks, &query(Column::Polls, descending, "")), ["a", "b", "c"]);
@@ -219,9 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn each_word_of_a_filter_must_be_found_whatever_the_case() {
+    fn filter_requires_each_word_and_ignores_case() {
         let mut busy = task(1, "Conn-1");
-        busy.stage = Some("reads the request".into());
+        busy.stage = Some("read the request".into());
         let tasks = [busy, task(2, "conn-2"), task(3, "ping-1")];
         assert_eq!(names(&tasks, &query(Column::Id, false, "CONN")), ["Conn-1", "conn-2"]);
         assert_eq!(names(&tasks, &query(Column::Id, false, "conn request")), ["Conn-1"]);
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn text_beyond_ascii_is_found_too() {
+    fn filter_ignores_case_beyond_ascii() {
         assert!(Filter::new("ÄPFEL").passes(&["grüne äpfel"]));
         assert!(!Filter::new("x").passes(&[""]));
     }
@@ -238,16 +242,16 @@ mod tests {
     #[test]
     fn every_column_sorts() {
         let mut tasks = [task(1, "a"), task(2, "b")];
-        let greater = &mut tasks[1];
+        let larger = &mut tasks[1];
         for field in [
-            &mut greater.polls,
-            &mut greater.busy_ns,
-            &mut greater.scheduled_ns,
-            &mut greater.idle_ns,
-            &mut greater.max_poll_ns,
-            &mut greater.max_delay_ns,
-            &mut greater.wakes,
-            &mut greater.self_wakes,
+            &mut larger.polls,
+            &mut larger.busy_ns,
+            &mut larger.scheduled_ns,
+            &mut larger.idle_ns,
+            &mut larger.max_poll_ns,
+            &mut larger.max_delay_ns,
+            &mut larger.wakes,
+            &mut larger.self_wakes,
         ] {
             *field = 1 << 40;
         }

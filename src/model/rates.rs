@@ -1,4 +1,4 @@
-//! What happened between two snapshots.
+//! Rates of tasks and workers between two samples.
 
 use std::sync::Arc;
 
@@ -10,31 +10,31 @@ use super::{
     pairs::finder,
 };
 
-/// What happened to a task over the time that [`TargetModel::rates_span_ns`] returns.
+/// The rates of a task over the time that [`TargetModel::rates_span_ns`] returns.
 ///
 /// [`TargetModel::rates_span_ns`]: super::TargetModel::rates_span_ns
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskRates {
-    /// Polls for each second.
+    /// Polls per second.
     pub polls: f64,
-    /// Wakes for each second.
+    /// Wakes per second.
     pub wakes: f64,
-    /// Those from inside its own polls, for each second.
+    /// Wakes from inside the task's own polls, per second.
     pub self_wakes: f64,
-    /// Share of the time spent in polls, 0 to 1.
+    /// Share of the time in polls, 0 to 1.
     pub busy: f64,
-    /// Share of the time spent waiting for a worker, 0 to 1.
+    /// Share of the time in which the task was runnable, 0 to 1.
     pub scheduled: f64,
-    /// The rates to show on the screen; those of reports are above.
+    /// Smoothed rates for the screen; reports use the exact ones above.
     pub shown: ShownRates,
-    /// The task was spawned within that time.
+    /// Whether the task was spawned within that time.
     pub new: bool,
-    /// Its target is not heard of: nobody knows what it does now.
+    /// Whether the rates are unknown because the target is not connected.
     pub unknown: bool,
 }
 
 impl TaskRates {
-    /// Of a task whose target is not heard of.
+    /// The rates of a task whose target is not connected.
     pub(super) const UNKNOWN: TaskRates = TaskRates {
         polls: 0.0,
         wakes: 0.0,
@@ -47,30 +47,30 @@ impl TaskRates {
     };
 }
 
-/// A worker and what happened to it over the time that [`TargetModel::rates_span_ns`] returns.
+/// A worker, with its rates over the time that [`TargetModel::rates_span_ns`] returns.
 ///
 /// [`TargetModel::rates_span_ns`]: super::TargetModel::rates_span_ns
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
-    /// Its totals.
+    /// Totals.
     pub stats: WorkerStats,
-    /// The name of the task that it polls right now, and for how long it has, in ns.
+    /// The name of the task in its current poll, and the length of the poll in nanoseconds.
     pub current: Option<(Arc<str>, u64)>,
-    /// Share of the time that it was busy, 0 to 1: inside a poll, or not parked, whichever
-    /// of the two is larger; `None` with the reason [`WorkerRow::busy_unavailable`].
+    /// Busy share of the time, 0 to 1: inside a poll or not parked, whichever is larger; `None` for
+    /// the reason that [`WorkerRow::busy_unavailable`] returns.
     pub busy: Option<f64>,
-    /// Polls for each second.
+    /// Polls per second.
     pub polls: f64,
-    /// Parks for each second, where Tokio counts them.
+    /// Parks per second, if Tokio counts them.
     pub parks: f64,
-    /// Steals for each second, where Tokio counts them.
+    /// Steals per second, if Tokio counts them.
     pub steals: f64,
-    /// Busy shares of the last snapshots, oldest first, at most [`WorkerRow::HISTORY`].
+    /// Busy shares of the latest samples, oldest first, at most [`WorkerRow::HISTORY`].
     pub history: Vec<f64>,
 }
 
 impl WorkerRow {
-    /// How many busy shares a row remembers: a minute at four snapshots a second.
+    /// Maximum length of the history: a minute at four samples per second.
     pub const HISTORY: usize = 240;
 
     /// Why a target has no busy shares of workers; `None` if it has them. Either the time in polls
@@ -80,7 +80,7 @@ impl WorkerRow {
         description.reason(FieldId::WorkerBusyTime).and(Some(reason))
     }
 
-    /// Whether it is in a poll, or drops the future of a task.
+    /// Whether the worker is in a poll or drops the future of a task.
     pub fn current_kind(&self) -> PollKind {
         self.stats.current.as_ref().map_or(PollKind::Poll, |poll| poll.kind)
     }
@@ -100,8 +100,8 @@ pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     now.saturating_sub(before) as f64 * 1e9 / span_ns as f64
 }
 
-/// The rates of each task of `now`, in its order: against those of `base` or, without a base, over
-/// the life of each task.
+/// The rates of each task of `now`, in its order: since `base` or, without a base, over the life of
+/// each task.
 pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let span_ns = base.map(|base| span_ns(base, now));
     let before = base.map_or(&[][..], |base| &base.tasks);
@@ -109,27 +109,26 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let (has_polls, has_wakes) = (has(FieldId::Polls), has(FieldId::Wakes));
     let has_self_wakes = has(FieldId::SelfWakes);
     let (has_busy, has_scheduled) = (has(FieldId::Busy), has(FieldId::Scheduled));
-    let known = |is_available: bool, rate: f64| if is_available { rate } else { 0.0 };
+    let if_available = |is_available: bool, rate: f64| if is_available { rate } else { 0.0 };
     let now = &now.tasks;
     let mut old_of = finder(before.iter().map(|old| (old.key, old)));
     let mut rates = Vec::with_capacity(now.len());
     for task in now {
         let old = old_of(task.key);
-        // A task of the first snapshot is judged over its own life.
         let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
         let rate =
             |now, before: fn(&TaskStats) -> u64| per_second(now, old.map_or(0, before), span);
         let part = |now, before: fn(&TaskStats) -> u64| share(now, old.map_or(0, before), span);
         let shown = ShownRates {
-            polls: known(has_polls, rate(task.polls, |old| old.polls)),
-            busy: known(has_busy, part(task.busy_ns, |old| old.busy_ns)),
-            scheduled: known(has_scheduled, part(task.scheduled_ns, |old| old.scheduled_ns)),
+            polls: if_available(has_polls, rate(task.polls, |old| old.polls)),
+            busy: if_available(has_busy, part(task.busy_ns, |old| old.busy_ns)),
+            scheduled: if_available(has_scheduled, part(task.scheduled_ns, |old| old.scheduled_ns)),
             is_mean: false,
         };
         rates.push(TaskRates {
             polls: shown.polls,
-            wakes: known(has_wakes, rate(task.wakes, |old| old.wakes)),
-            self_wakes: known(has_self_wakes, rate(task.self_wakes, |old| old.self_wakes)),
+            wakes: if_available(has_wakes, rate(task.wakes, |old| old.wakes)),
+            self_wakes: if_available(has_self_wakes, rate(task.self_wakes, |old| old.self_wakes)),
             busy: shown.busy,
             scheduled: shown.scheduled,
             shown,
@@ -140,7 +139,7 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     rates
 }
 
-/// The rates that these tasks had among the `last` ones, in their order.
+/// The rates that these tasks had in the last sample, in their order.
 pub(super) fn carried(
     tasks: &[TaskStats],
     last: &[TaskStats],
@@ -150,8 +149,8 @@ pub(super) fn carried(
     tasks.iter().map(|task| rates_of(task.key).copied().unwrap_or_default()).collect()
 }
 
-/// Brings `rows` up to `now`, keeping their history. The new busy share is added to it, or
-/// replaces the last one if that covers mostly the same time.
+/// Updates `rows` to `now`. The new busy share is added to their history or, if the latest one covers
+/// mostly the same time, replaces it.
 pub(super) fn workers(
     rows: &mut Vec<WorkerRow>,
     now: &Target,
@@ -175,7 +174,8 @@ pub(super) fn workers(
     *rows = now.workers.iter().zip(past).map(with_history).collect();
 }
 
-/// A worker of `now` with its rates since `base`, or since the runtime began; no history.
+/// A worker of `now` with its rates since `base`, or since the runtime was started, without a
+/// history.
 pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Target>) -> WorkerRow {
     let old = base.and_then(|base| base.workers.get(worker.index));
     let span = base.map_or(now.runtime.uptime_ns.max(MIN_SPAN_NS), |base| span_ns(base, now));
@@ -190,7 +190,7 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
     };
     let in_polls = busy(FieldId::WorkerPollTime, |w| w.poll_ns);
     let not_parked = busy(FieldId::WorkerBusyTime, |w| w.busy_ns);
-    // A drop that has not ended is in neither count.
+    // A running drop is in neither total.
     let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
     let dropping = drop.map_or(0.0, |drop| share(now.taken_ns, drop.since_ns, span));
     WorkerRow {
@@ -211,7 +211,7 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
     }
 }
 
-/// The name of a task; a poll of one that is not in the snapshot has none.
+/// The name of a task; `?` if it is not in the sample.
 fn name_of(target: &Target, key: u64) -> Arc<str> {
     target.task(key).map_or_else(|| "?".into(), |task| task.meta.name.clone())
 }
@@ -230,7 +230,7 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     #[test]
-    fn rates_follow_the_key_and_not_the_row() {
+    fn tasks_are_paired_by_key_and_not_by_position() {
         let polled = |key, polls| {
             let mut task = task(key, "t");
             task.polls = polls;
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_snapshot_is_judged_over_each_tasks_life() {
+    fn rates_of_the_first_sample_cover_the_life_of_each_task() {
         let mut first = task(1, "t");
         (first.polls, first.lifetime_ns, first.busy_ns) = (10, 2 * S, S);
         let rates = tasks(&snapshot(9 * S, [first]), None);
@@ -252,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_inside_a_long_poll_is_busy_now() {
+    fn worker_in_a_long_poll_is_busy() {
         let mut hog = task(7, "hog");
         hog.state = State::Polling;
         let at = |taken_ns: u64, poll_ns| {
             let mut now = snapshot(taken_ns, [hog.clone()]);
             now.workers[0].poll_ns = poll_ns;
-            // Tokio's count stands still during a poll.
+            // Tokio updates its busy time only when a worker parks.
             now.workers[0].busy_ns = 1000;
             now.workers[0].current =
                 Some(CurrentPoll { key: 7, since_ns: S / 2, kind: PollKind::Poll });
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_that_drops_a_future_has_a_current_drop() {
+    fn worker_that_drops_a_future_is_busy() {
         let mut now = snapshot(2 * S, [task(7, "writer")]);
         let drop = CurrentPoll { key: 7, since_ns: S + S / 2, kind: PollKind::Drop };
         now.workers[0].current = Some(drop);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tokio_makes_up_for_later_does_not_exceed_the_whole() {
+    fn busy_share_of_a_worker_is_at_most_one() {
         let mut before = snapshot(S, []);
         before.workers[0].busy_ns = 0;
         let mut now = snapshot(2 * S, []);
@@ -331,7 +331,7 @@ mod tests {
         now
     }
 
-    /// Over 50 ms or more, 800 polls a second are 800 ± 20, and 8 % busy are 8 ± 0.2 %.
+    /// Over 50 ms or more, 800 polls per second are 800 ± 20, and 8 % busy are 8 ± 0.2 %.
     fn assert_rates_of_heartbeat(task: TaskRates, worker: &WorkerRow) {
         for rate in [task.polls, task.wakes, task.self_wakes, worker.polls] {
             assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
@@ -346,11 +346,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// However close snapshots are, in whatever order of distances.
         #[test]
-        fn rates_are_right_at_any_distance_of_snapshots(
+        fn rates_are_right_at_any_sampling_intervals(
             begin in 50_000_000..100_000_000u64,
-            distances in proptest::collection::vec(
+            intervals in proptest::collection::vec(
                 proptest::prop_oneof![0..10u64, 0..3_000_000u64, 0..300_000_000u64], 1..60,
             ),
         ) {
@@ -358,8 +357,8 @@ mod tests {
             let first = heartbeat_at(begin);
             let mut now_ns = begin;
             model.advance(&first.clone().into());
-            for distance in distances {
-                now_ns += distance;
+            for interval in intervals {
+                now_ns += interval;
                 model.advance(&heartbeat_at(now_ns).into());
                 assert!(model.only().rates_span_ns().is_none_or(|span| span >= MIN_SPAN_NS));
                 assert_rates_of_heartbeat(model.only().rates(0), &model.only().workers()[0]);
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_snapshot_does_not_lengthen_the_history() {
+    fn extra_sample_does_not_lengthen_the_history() {
         let mut model = Model::default();
         for at in [0, 250, 251, 252, 500, 501, 750] {
             model.advance(&heartbeat_at(S + at * 1_000_000).into());
@@ -379,11 +378,11 @@ mod tests {
     }
 
     #[test]
-    fn rates_since_a_snapshot_cover_the_whole_time() {
+    fn rates_since_a_snapshot_cover_all_of_that_time() {
         let mut model = Model::default();
         let first = heartbeat_at(S);
         model.advance(&first.clone().into());
-        // A second of work, then a second without any.
+        // One second with work, one without.
         for at in [1_500, 2_000, 2_500, 3_000] {
             let mut now = heartbeat_at(2 * S.min(at * 1_000_000));
             (now.taken_ns, now.known_until_ns) = (at * 1_000_000, at * 1_000_000);

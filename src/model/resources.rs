@@ -5,23 +5,23 @@ use std::collections::HashMap;
 use super::Filter;
 use crate::snapshot::{ResourceKey, ResourceStats, Target};
 
-/// A resource of the list, with those who wait for it.
+/// A resource, with the tasks that wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceRow {
     /// The resource.
     pub key: ResourceKey,
-    /// The numbers of the tasks that wait for it or for a part of it.
+    /// Keys of the tasks that wait for it or for a part of it.
     pub waiters: Vec<u64>,
-    /// How long the longest of them has waited.
+    /// The longest time that one of them has waited, in nanoseconds.
     pub longest_ns: u64,
 }
 
-/// The resources of a target that pass the filter. Parts of others are left out: a task that waits
-/// for a part waits for the whole.
+/// The resources of a target that pass the filter, without those that are part of another one: a
+/// task that waits for a part waits for the whole.
 pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let all = &resources.resources;
-    let places: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
+    let indices: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
     let row = |resource: &ResourceStats| ResourceRow {
         key: target.resource_key(resource.key),
         waiters: Vec::new(),
@@ -30,7 +30,7 @@ pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
     let mut rows: Vec<ResourceRow> = all.iter().map(row).collect();
     for op in resources.async_ops.iter().filter(|op| op.is_waiting()) {
         let (Some(task), Some(resource)) = (op.task, op.resource) else { continue };
-        let Some(row) = whole(all, &places, resource).and_then(|at| rows.get_mut(at)) else {
+        let Some(row) = whole(all, &indices, resource).and_then(|at| rows.get_mut(at)) else {
             continue;
         };
         if !row.waiters.contains(&task) {
@@ -48,14 +48,14 @@ pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
     listed.map(|(_, row)| row).collect()
 }
 
-/// The place of the resource that this one is a part of, or else its own. Whoever says
-/// that it is a part of itself is not followed far.
-fn whole(all: &[ResourceStats], places: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
-    let mut at = *places.get(&resource)?;
+/// The index of the resource that this one is a part of, or else its own. The depth is limited: a
+/// program may report a resource as a part of itself.
+fn whole(all: &[ResourceStats], indices: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
+    let mut at = *indices.get(&resource)?;
     for _ in 0..4 {
         let parent = all[at].parent.filter(|_| all[at].is_internal);
-        let Some(place) = parent.and_then(|parent| places.get(&parent)) else { break };
-        at = *place;
+        let Some(index) = parent.and_then(|parent| indices.get(&parent)) else { break };
+        at = *index;
     }
     Some(at)
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_part_waits_for_the_whole() {
+    fn task_that_waits_for_a_part_waits_for_the_whole() {
         let mut part = resource(2, "Semaphore");
         (part.parent, part.is_internal) = (Some(1), true);
         let resources = Resources {
@@ -92,18 +92,20 @@ mod tests {
     }
 
     #[test]
-    fn who_has_got_it_does_not_wait() {
-        let mut got = async_op(1, 1, 70);
-        got.is_ready = Some(true);
-        let mut over = async_op(2, 1, 71);
-        over.is_dropped = true;
-        let resources =
-            Resources { resources: vec![resource(1, "Mutex")], async_ops: vec![got, over] };
+    fn completed_and_dropped_operations_do_not_wait() {
+        let mut completed = async_op(1, 1, 70);
+        completed.is_ready = Some(true);
+        let mut dropped = async_op(2, 1, 71);
+        dropped.is_dropped = true;
+        let resources = Resources {
+            resources: vec![resource(1, "Mutex")],
+            async_ops: vec![completed, dropped],
+        };
         assert_eq!(listed(&resources, ""), [(1, vec![])]);
     }
 
     #[test]
-    fn parts_of_each_other_do_not_lead_in_circles() {
+    fn resources_that_are_parts_of_each_other_are_not_listed() {
         let (mut one, mut two) = (resource(1, "A"), resource(2, "B"));
         (one.parent, one.is_internal) = (Some(2), true);
         (two.parent, two.is_internal) = (Some(1), true);

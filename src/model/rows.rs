@@ -1,5 +1,5 @@
-//! The rows of a table, computed where the model is advanced and not where keys are handled: with a
-//! million tasks, sorting takes a tenth of a second.
+//! The rows of a table. They are computed on the thread that advances the model, not on the one that
+//! handles keys: sorting a million tasks takes a tenth of a second.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub enum RowQuery {
         sort: GroupColumn,
         /// Whether the largest come first.
         descending: bool,
-        /// The groups that are shown.
+        /// The groups to show.
         filter: Filter,
     },
     /// The resources that pass a filter.

@@ -1,8 +1,8 @@
 //! Deducts the time in which the whole process was stopped from the statistics of snapshots.
 //!
-//! A stop (SIGSTOP, a debugger, a paused virtual machine) counts for no task. No task changes its
-//! state during a stop, so the whole stop was counted as busy, scheduled or idle time of a task: as
-//! that of the state that the task is still in, or else as the time that grew most.
+//! A stop (SIGSTOP, a debugger, a paused virtual machine) is not attributed to any task. No task
+//! changes its state during a stop, so the whole stop was counted as busy, scheduled or idle time of
+//! a task: that of the state that the task is still in, or else the time that grew most.
 
 mod samples;
 
@@ -12,37 +12,38 @@ use super::pairs::finder;
 use crate::snapshot::{State, Stop, Target, TaskStats, WorkerStats};
 use samples::{Kind, StoppedSample};
 
-/// The deductions, from the first snapshot after a stop on.
+/// The deductions since the first stop.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Corrections {
     tasks: HashMap<u64, Correction>,
-    /// Of each worker: time in polls, and time not parked.
+    /// Per worker: time in polls, and time not parked.
     workers: Vec<[u64; 2]>,
-    /// Of tasks that are not in the snapshot any more.
+    /// Samples of tasks that are no longer in the snapshot.
     ended_samples: Vec<StoppedSample>,
 }
 
+/// The deductions of one task.
 #[derive(Clone, Debug)]
 struct Correction {
-    /// Of busy, scheduled and idle time.
+    /// Busy, scheduled and idle time.
     times: [u64; 3],
     max_poll: Longest,
     max_delay: Longest,
     samples: Vec<StoppedSample>,
 }
 
-/// The longest poll or delay of a task, as it is counted and without stops.
+/// The longest poll or delay of a task, with and without stops.
 #[derive(Clone, Copy, Debug)]
 struct Longest {
     counted_ns: u64,
     net_ns: u64,
-    /// When it began, if it was still under way at the snapshot before.
+    /// When it began, if it had not ended at the previous snapshot.
     began_ns: Option<u64>,
 }
 
 impl Longest {
-    /// The longest is now `counted_ns`. The task has been in its current state since `since_ns`;
-    /// `lasts` if that state is the one measured here.
+    /// Sets the longest one to `counted_ns` and returns it without stops. The task has been in its
+    /// current state since `since_ns`; `lasts` if that state is the one measured here.
     fn update(
         &mut self,
         counted_ns: u64,
@@ -56,7 +57,7 @@ impl Longest {
             let end_ns = match (lasts, began_ns) {
                 (true, _) => now_ns,
                 (false, Some(began_ns)) => began_ns + counted_ns,
-                // When the state of the task changed last, or before.
+                // It ended when the state last changed, or earlier.
                 (false, None) => since_ns,
             };
             let stopped = Stop::overlap_ns(stops, end_ns.saturating_sub(counted_ns), end_ns);
@@ -69,7 +70,7 @@ impl Longest {
 }
 
 impl Corrections {
-    /// The snapshot without stops. `last` is the one before it, without stops.
+    /// The snapshot without stops. `last` is the previous one, without stops.
     pub(super) fn apply(
         &mut self,
         last: Option<&Target>,
@@ -92,8 +93,8 @@ impl Corrections {
             }
             is_present
         });
-        let known = last.map_or(&[][..], |last| &last.tasks).iter();
-        let mut old_of = finder(known.map(|old| (old.key, old)));
+        let last_tasks = last.map_or(&[][..], |last| &last.tasks).iter();
+        let mut old_of = finder(last_tasks.map(|old| (old.key, old)));
         for task in &mut now.tasks {
             let old = old_of(task.key);
             if !new.is_empty() || self.tasks.contains_key(&task.key) {
@@ -159,8 +160,8 @@ impl Corrections {
         let (state, span) = (task.state, [task.since_ns, now_ns]);
         let in_poll = state == State::Polling;
         task.max_poll_ns = poll.update(task.max_poll_ns, in_poll, span, stops);
-        let waits = state == State::Scheduled;
-        task.max_delay_ns = delay.update(task.max_delay_ns, waits, span, stops);
+        let is_runnable = state == State::Scheduled;
+        task.max_delay_ns = delay.update(task.max_delay_ns, is_runnable, span, stops);
     }
 }
 
@@ -190,7 +191,7 @@ fn correct_worker(
         for stop in new {
             let length = stop.to_ns - stop.from_ns;
             let grown = net.saturating_sub(before);
-            // At least most of the stop: its start is known only to about 20 ms.
+            // Most of the stop is enough: its start is known only to about 20 ms.
             if in_poll_since.is_some_and(|since| since <= stop.from_ns) || grown > length / 10 * 9 {
                 net -= length.min(grown);
             }
@@ -249,9 +250,9 @@ mod tests {
         };
         let seen = run([
             poll(1000, 50, 40, State::Polling, 960),
-            // In the same poll as before the stop.
+            // The poll from before the stop has not ended.
             poll(4200, 3250, 3240, State::Polling, 960),
-            // It has ended, and other polls followed.
+            // The poll has ended, and other polls followed.
             poll(5000, 3400, 3300, State::Idle, 4990),
             poll(9000, 3800, 3300, State::Idle, 8990),
         ]);

@@ -1,4 +1,4 @@
-//! One program in one epoch: its latest sample, and the statistics derived from the samples so far.
+//! One target in one epoch: its latest sample, and the statistics derived from all samples so far.
 
 use std::{cell::OnceCell, sync::Arc};
 
@@ -7,8 +7,9 @@ use super::{
     ImpactTable, LongPollEntry, MachineLoad, Query, SchedulingDelay, Slowdown, TaskRates,
     Thresholds, Timeline, Trials, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
-    calm::Calm,
-    findings, group, machine, query, rates, scheduling_delay, slowdown, stops,
+    findings, group, machine, query, rates, scheduling_delay, slowdown,
+    smoothing::Smoother,
+    stops,
 };
 use crate::snapshot::{Connection, FieldId, LongPoll, Target};
 
@@ -19,8 +20,8 @@ pub struct TargetModel {
     base: Base,
     rates_span_ns: Option<u64>,
     rates: Vec<TaskRates>,
-    calm: Calm,
-    /// The greatest revision of the long polls so far.
+    smoother: Smoother,
+    /// The largest revision of a long poll so far.
     seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
     slowdown: slowdown::Tracker,
@@ -56,7 +57,7 @@ impl TargetModel {
             base: Base::default(),
             rates_span_ns: None,
             rates: Vec::new(),
-            calm: Calm::default(),
+            smoother: Smoother::default(),
             seen_revision: None,
             workers: Vec::new(),
             slowdown: slowdown::Tracker::default(),
@@ -69,26 +70,26 @@ impl TargetModel {
             stops: stops::Corrections::default(),
             timeline: Timeline::default(),
         };
-        model.take(first, None);
+        model.take_in(first, None);
         model
     }
 
     /// Takes in the next sample of the same epoch.
     pub(super) fn advance(&mut self, next: Arc<Target>) {
         let last = Arc::clone(&self.target);
-        self.take(next, Some(&last));
+        self.take_in(next, Some(&last));
     }
 
-    fn take(&mut self, next: Arc<Target>, last: Option<&Arc<Target>>) {
+    fn take_in(&mut self, next: Arc<Target>, last: Option<&Arc<Target>>) {
         let target = self.stops.apply(last.map(Arc::as_ref), next);
-        let before_ns = last.map(|last| last.taken_ns);
+        let previous_ns = last.map(|last| last.taken_ns);
         let update = self.base.advance(&target);
         let base = self.base.target().map(Arc::as_ref);
         match (&target.connection, last) {
             (Connection::Lost { .. } | Connection::Stale { .. }, _) => {
                 self.rates = vec![TaskRates::UNKNOWN; target.tasks.len()];
             }
-            // Not recomputed: between two updates the statistics stand still.
+            // Between two updates the statistics do not change.
             (_, Some(last)) if update == Update::None => {
                 self.rates = rates::carried(&target.tasks, &last.tasks, &self.rates);
             }
@@ -96,7 +97,7 @@ impl TargetModel {
                 self.rates_span_ns = base.map(|base| span_ns(base, &target));
                 let mut rates = rates::tasks(&target, base);
                 let last = last.map_or(&[][..], |last| &last.tasks);
-                self.calm.advance(&target, &mut rates, last, &self.rates);
+                self.smoother.advance(&target, &mut rates, last, &self.rates);
                 self.rates = rates;
             }
         }
@@ -104,12 +105,12 @@ impl TargetModel {
         let revisions = target.long_polls.iter().map(|poll| Some(poll.revision));
         let latest = revisions.max().flatten().max(self.seen_revision);
         let seen_revision = std::mem::replace(&mut self.seen_revision, latest);
-        let is_news = |poll: &&Arc<LongPoll>| Some(poll.revision) > seen_revision;
-        let new_long_polls: Vec<_> = target.long_polls.iter().filter(is_news).cloned().collect();
+        let is_new = |poll: &&Arc<LongPoll>| Some(poll.revision) > seen_revision;
+        let new_long_polls: Vec<_> = target.long_polls.iter().filter(is_new).cloned().collect();
         self.slowdown.advance(&target);
         self.scheduling_delay.advance(&target);
         self.machine.advance(&target);
-        self.trials.advance(&target, self.slowdown.figure());
+        self.trials.advance(&target, self.slowdown.latest());
         let last = last.map(Arc::as_ref);
         let long_ns = self.findings.thresholds.long_poll_ns();
         self.impact_table.advance(&target, last, &new_long_polls, long_ns);
@@ -119,23 +120,23 @@ impl TargetModel {
             new_long_polls: &new_long_polls,
             rates: &self.rates,
             workers: &self.workers,
-            groups: &findings::census(&target, base),
+            groups: &findings::count_groups(&target, base),
             base,
-            before_ns,
-            slowdown: self.slowdown.figure(),
+            previous_ns,
+            slowdown: self.slowdown.latest(),
             scheduling_delay: self.scheduling_delay.latest(),
             impact_table: &self.impact_table,
             machine: self.machine.load(),
             thresholds: &thresholds,
-            all_held: OnceCell::new(),
-            all_held_until: OnceCell::new(),
+            all_blocked: OnceCell::new(),
+            all_blocked_until: OnceCell::new(),
         });
         self.timeline.advance(&target);
         if update != Update::None && target.connection.is_live() {
             self.history.push(self.history_point(&target, last));
         }
         if let Some(lab) = &target.lab {
-            self.history.hog(target.taken_ns, lab.hog.on_since_ns);
+            self.history.mark_hog(target.taken_ns, lab.hog.on_since_ns);
         }
         self.target = target;
     }
@@ -177,7 +178,7 @@ impl TargetModel {
     fn history_point(&self, target: &Target, last: Option<&Target>) -> HistoryPoint {
         let workers = self.workers.iter().filter_map(|worker| worker.busy);
         let (count, busy) = workers.fold((0, 0.0), |(count, sum), busy| (count + 1, sum + busy));
-        let work = self.slowdown.figure().factor.map(|factor| match factor {
+        let work = self.slowdown.latest().factor.map(|factor| match factor {
             Factor::Standstill => 0.0,
             Factor::Times(n) => 1.0 / n,
         });
@@ -206,7 +207,7 @@ impl TargetModel {
         &self.history
     }
 
-    /// The rates of the task at this position.
+    /// The rates of the task at this position in the sample.
     pub fn rates(&self, position: usize) -> TaskRates {
         self.rates.get(position).copied().unwrap_or_default()
     }
@@ -233,9 +234,9 @@ impl TargetModel {
         &self.workers
     }
 
-    /// How much slower the closed-loop work is than before the hog.
+    /// Slowdown of the closed-loop work against the baseline.
     pub fn slowdown(&self) -> &Slowdown {
-        self.slowdown.figure()
+        self.slowdown.latest()
     }
 
     /// The long polls of the last minute, and their impact.
@@ -273,23 +274,24 @@ impl TargetModel {
         self.findings.all()
     }
 
-    /// Findings that are part of one of [`all_findings`](Self::all_findings), which reports the
-    /// same polls in more detail.
-    pub fn partial_findings(&self) -> &[Arc<Finding>] {
-        self.findings.parts()
+    /// Findings covered by one of [`all_findings`](Self::all_findings), which reports the same polls
+    /// in more detail.
+    pub fn covered_findings(&self) -> &[Arc<Finding>] {
+        self.findings.covered()
     }
 
     /// The polls of the impact table that blocked a worker for at least the threshold of
-    /// `worker-held`, as findings, also those that ended before one could become active.
+    /// `worker-held`, as findings. They include polls that ended before a finding became active.
     pub fn worker_held_findings(&self) -> impl Iterator<Item = Finding> {
-        let blocked_ns = self.findings.thresholds.worker_held_ns();
+        let threshold_ns = self.findings.thresholds.worker_held_ns();
         let is_watched = self.target.description.has(FieldId::LongPolls);
-        // A watchdog that has not decided yet may still find `block_in_place`.
-        let decided = move |entry: &&LongPollEntry| !is_watched || entry.evidence.net_ns.is_some();
+        // While the net time is unknown, the watchdog may still find `block_in_place`.
+        let is_decided =
+            move |entry: &&LongPollEntry| !is_watched || entry.evidence.net_ns.is_some();
         self.impact_table
             .entries()
-            .filter(decided)
-            .filter_map(move |entry| findings::of_long_poll(entry, blocked_ns?, &self.target))
+            .filter(is_decided)
+            .filter_map(move |entry| findings::of_long_poll(entry, threshold_ns?, &self.target))
     }
 }
 
@@ -303,7 +305,7 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    /// A sample with ended polls of this many seconds each, by their start in seconds.
+    /// A sample with ended polls of one second, by their start in seconds.
     fn sample(taken_s: u64, began_s: impl IntoIterator<Item = u64>) -> Target {
         let long_poll = |began_s| LongPoll::computing(7, began_s * S, S).into();
         let long_polls = began_s.into_iter().map(long_poll).collect();
@@ -311,7 +313,8 @@ mod tests {
         Target { description, long_polls, ..snapshot(taken_s * S, [task(7, "parser")]) }
     }
 
-    fn counted(samples: impl IntoIterator<Item = Target>) -> (usize, Option<u64>) {
+    /// The number of entries in the impact table, and the count of the finding.
+    fn counts(samples: impl IntoIterator<Item = Target>) -> (usize, Option<u64>) {
         let mut model = Model::default();
         samples.into_iter().for_each(|sample| model.advance(&sample.into()));
         let findings = model.all_findings().iter();
@@ -322,11 +325,11 @@ mod tests {
     #[test]
     fn long_poll_of_several_samples_counts_once() {
         let samples = [sample(2, []), sample(3, [1]), sample(6, [1, 4]), sample(7, [1, 4])];
-        assert_eq!(counted(samples), (2, Some(2)));
+        assert_eq!(counts(samples), (2, Some(2)));
     }
 
     #[test]
     fn long_poll_of_a_missed_sample_counts() {
-        assert_eq!(counted([sample(2, []), sample(7, [1, 4])]), (2, Some(2)));
+        assert_eq!(counts([sample(2, []), sample(7, [1, 4])]), (2, Some(2)));
     }
 }

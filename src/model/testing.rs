@@ -1,4 +1,4 @@
-//! Snapshots for tests, made by hand.
+//! Hand-made snapshots for tests.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) fn task(id: u64, name: &str) -> TaskStats {
     }
 }
 
-/// A worker that does nothing.
+/// An idle worker.
 pub(crate) fn worker(index: usize) -> WorkerStats {
     WorkerStats {
         index,
@@ -60,10 +60,11 @@ pub(crate) fn worker(index: usize) -> WorkerStats {
     }
 }
 
-/// A source without a watchdog and without resources.
+/// The description of a source without a watchdog and without resources.
 pub(crate) fn description(name: &str) -> Description {
-    let known = Description::new(name).with_missing(FieldId::LiveWakers, "it has several wakers");
-    known.without([FieldId::LongPolls, FieldId::Resources], "not in this test")
+    let description =
+        Description::new(name).with_missing(FieldId::LiveWakers, "it has several wakers");
+    description.without([FieldId::LongPolls, FieldId::Resources], "not in this test")
 }
 
 /// The fields that require a build with `tokio_unstable`.
@@ -82,7 +83,7 @@ pub(crate) const UNSTABLE: [FieldId; 12] = [
     FieldId::LocalQueue,
 ];
 
-/// The same with a watchdog.
+/// The description of a source with a watchdog.
 pub(crate) fn with_watchdog() -> Arc<Description> {
     description("test").with(FieldId::LongPolls, Accuracy::Exact).into()
 }
@@ -129,7 +130,7 @@ pub(crate) fn lab(
     }
 }
 
-/// A resource without anything.
+/// A resource that no task holds.
 pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
     ResourceStats {
         key,
@@ -147,7 +148,7 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
     }
 }
 
-/// A task that waits for a resource.
+/// An operation in which a task waits for a resource.
 pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
     AsyncOpStats {
         key,

@@ -87,7 +87,7 @@ fn facts(
 
 /// What other rules say of the same polls.
 fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
-    let parts = app.model().partial_findings().iter();
+    let parts = app.model().covered_findings().iter();
     let of_this =
         parts.filter(|part| part.part_of == Some(finding.rule) && part.has_subject_of(finding));
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! What rules examine.
+//! The input of rules: a sample, and the statistics that the model derived from it.
 
 use std::{cell::OnceCell, sync::Arc};
 
@@ -11,35 +11,35 @@ use crate::{
     snapshot::{CurrentPoll, FieldId, LongPoll, State, Target, TaskStats, WorkerStats},
 };
 
-/// Those that wait longest: this many are named.
-const NAMED: usize = 5;
+/// Affected tasks that a finding names at most.
+const MAX_NAMED: usize = 5;
 
-/// A moment: the snapshot, what the model made of it, and what was before.
+/// The input of rules for one sample.
 #[derive(Debug)]
 pub(in crate::model) struct RuleContext<'a> {
     pub target: &'a Target,
     /// Long polls that are new, or have changed, since the previous sample.
     pub new_long_polls: &'a [Arc<LongPoll>],
-    /// Of each task, in the snapshot's order.
+    /// One per task, in the order of the sample.
     pub rates: &'a [TaskRates],
     pub workers: &'a [WorkerRow],
-    /// The groups with living tasks, or some that ended lately.
+    /// The groups of all tasks in the sample.
     pub groups: &'a [GroupCount<'a>],
-    /// What rates are taken against.
+    /// The base of the rates.
     pub base: Option<&'a Target>,
     /// When the previous sample was taken, if there is one.
-    pub before_ns: Option<u64>,
+    pub previous_ns: Option<u64>,
     pub slowdown: &'a Slowdown,
     pub scheduling_delay: &'a SchedulingDelay,
     /// The long polls of the last minute.
     pub impact_table: &'a ImpactTable,
-    /// CPU supply over the last seconds, where it is known.
+    /// CPU supply over the last seconds, if it is known.
     pub machine: Option<&'a MachineLoad>,
     pub thresholds: &'a Thresholds,
-    /// Whether each worker is in a long poll, once somebody has asked.
-    pub all_held: OnceCell<bool>,
-    /// When the last moment was at which each worker was in a long poll, once it is needed.
-    pub all_held_until: OnceCell<u64>,
+    /// Whether each worker is in a long poll; computed on first use.
+    pub all_blocked: OnceCell<bool>,
+    /// The last moment at which each worker was in a long poll; computed on first use.
+    pub all_blocked_until: OnceCell<u64>,
 }
 
 impl RuleContext<'_> {
@@ -52,24 +52,24 @@ impl RuleContext<'_> {
         self.thresholds.get(rule).unwrap_or(u64::MAX)
     }
 
-    /// How long a poll is at least that delays other tasks for a reason of its own.
-    fn blocked_ns(&self) -> u64 {
+    /// Minimum length of a poll that explains the delay of other tasks.
+    fn min_block_ns(&self) -> u64 {
         self.threshold(RuleId::WorkerHeld).min(100_000_000)
     }
 
-    /// Whether a rule is switched on and the target has what it needs.
+    /// Whether a rule is on and the target has the fields that it needs.
     pub(super) fn evaluates(&self, rule: &Rule) -> bool {
         self.thresholds.get(rule.id).is_some()
             && rule.unavailable(&self.target.description).is_none()
     }
 
-    /// The time over which rates are taken, in seconds.
-    pub(super) fn span(&self) -> Option<f64> {
+    /// The time that rates cover, in seconds.
+    pub(super) fn span_s(&self) -> Option<f64> {
         let span_ns = span_ns(self.base?, self.target);
         (span_ns > 0).then_some(span_ns as f64 / 1e9)
     }
 
-    /// The workers whose busy share is known, and the share.
+    /// The workers with a known busy share, and the share.
     pub(super) fn busy_shares(&self) -> impl Iterator<Item = (&WorkerStats, f64)> {
         self.workers.iter().filter_map(|worker| Some((&worker.stats, worker.busy?)))
     }
@@ -79,7 +79,7 @@ impl RuleContext<'_> {
         self.target.task(key)
     }
 
-    /// What is known of the poll of a task that began then.
+    /// The long poll of a task that began at `began_ns`.
     pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<LongPoll>> {
         let same = |e: &&Arc<LongPoll>| e.task == key && e.began_ns == began_ns;
         self.target.long_polls.iter().find(same)
@@ -95,7 +95,7 @@ impl RuleContext<'_> {
         }
     }
 
-    /// Whether the machine gave the workers so little CPU that `machine-overloaded` fires.
+    /// Whether the workers lack so much CPU that `machine-overloaded` fires.
     pub(super) fn is_machine_overloaded(&self) -> bool {
         let rule = RuleId::MachineOverloaded;
         let percent = self.machine.map(|machine| (machine.largest_share() * 100.0) as u64);
@@ -104,28 +104,28 @@ impl RuleContext<'_> {
             .is_some_and(|(of, at)| of >= at)
     }
 
-    /// Whether each worker is in a long poll: then everything else is a consequence. Where
-    /// nothing is known of workers, one long poll may be on the only one.
-    pub(super) fn all_held(&self) -> bool {
-        *self.all_held.get_or_init(|| self.are_all_held())
+    /// Whether each worker is in a long poll: then other findings are consequences. If the workers
+    /// are unknown, one long poll may be on the only one.
+    pub(super) fn all_workers_blocked(&self) -> bool {
+        *self.all_blocked.get_or_init(|| self.compute_all_blocked())
     }
 
-    fn are_all_held(&self) -> bool {
-        let blocked_ns = self.blocked_ns();
+    fn compute_all_blocked(&self) -> bool {
+        let min_ns = self.min_block_ns();
         if self.target.workers.is_empty() {
             let polling = self.target.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
-            return spawned.any(|task| task.lasts_ns(self.now()) >= blocked_ns);
+            return spawned.any(|task| task.lasts_ns(self.now()) >= min_ns);
         }
         let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
-        let mut held = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= blocked_ns));
-        held.all(|held| held)
+        let mut blocked = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= min_ns));
+        blocked.all(|is_blocked| is_blocked)
     }
 
-    /// The last moment at which each worker was in one of the long polls of the last minute, on
-    /// the source's clock; 0 if there was none, or workers are not known.
-    pub(super) fn all_held_until_ns(&self) -> u64 {
-        *self.all_held_until.get_or_init(|| {
+    /// The last moment at which each worker was in one of the long polls of the last minute, on the
+    /// source's clock; 0 if there was none or the workers are unknown.
+    pub(super) fn all_blocked_until_ns(&self) -> u64 {
+        *self.all_blocked_until.get_or_init(|| {
             let workers = &self.target.workers;
             let of_worker = |index| {
                 let is_of = move |entry: &&LongPollEntry| entry.evidence.worker == Some(index);
@@ -134,18 +134,18 @@ impl RuleContext<'_> {
             let covers = |poll: &LongPollEntry, end_ns| {
                 poll.evidence.began_ns < end_ns && end_ns <= poll.end_ns()
             };
-            let is_held = |index, end_ns| of_worker(index).any(|poll| covers(poll, end_ns));
-            // The moment is the end of a poll: until then that worker was in it.
+            let is_blocked = |index, end_ns| of_worker(index).any(|poll| covers(poll, end_ns));
+            // That moment is the end of a poll.
             let ends = workers
                 .iter()
                 .flat_map(|worker| of_worker(worker.index))
                 .map(LongPollEntry::end_ns);
-            let all_held = |end_ns: &u64| workers.iter().all(|w| is_held(w.index, *end_ns));
-            ends.filter(all_held).max().unwrap_or(0)
+            let all_blocked = |end_ns: &u64| workers.iter().all(|w| is_blocked(w.index, *end_ns));
+            ends.filter(all_blocked).max().unwrap_or(0)
         })
     }
 
-    /// How long a worker has been in its current poll.
+    /// The length of a current poll, in nanoseconds.
     fn lasts_ns(&self, poll: &CurrentPoll) -> u64 {
         self.target.running_ns(poll.since_ns, self.now())
     }
@@ -155,22 +155,22 @@ impl RuleContext<'_> {
         display_name(task.key, &task.meta, &self.target.tasks, self.groups)
     }
 
-    /// A worker that is in a long poll, and the task.
-    pub(super) fn held(&self) -> Option<(usize, &TaskStats)> {
+    /// A worker in a long poll, and the task that it polls.
+    pub(super) fn blocked_worker(&self) -> Option<(usize, &TaskStats)> {
         self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let is_long = self.lasts_ns(poll) >= self.blocked_ns();
+            let is_long = self.lasts_ns(poll) >= self.min_block_ns();
             Some((worker.index, self.task(poll.key).filter(|_| is_long)?))
         })
     }
 
-    /// Who waits for a worker, those that wait longest first, and how many in all.
+    /// The runnable tasks with the longest delays, longest first, and the number of all of them.
     pub(super) fn affected_tasks(&self) -> (Vec<AffectedTask>, usize) {
-        let ready = self.target.tasks.iter().filter(|task| task.state == State::Scheduled);
-        let mut longest: Vec<&TaskStats> = ready.collect();
+        let runnable = self.target.tasks.iter().filter(|task| task.state == State::Scheduled);
+        let mut longest: Vec<&TaskStats> = runnable.collect();
         let total = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));
-        longest.truncate(NAMED);
+        longest.truncate(MAX_NAMED);
         let affected = |task: &TaskStats| AffectedTask {
             task: task.key,
             name: task.meta.name.clone(),

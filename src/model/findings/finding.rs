@@ -1,23 +1,23 @@
-//! A finding: one thing that is wrong.
+//! A finding: one problem of a target.
 
 use std::{fmt, sync::Arc};
 
 use super::RuleId;
 use crate::snapshot::{LongPoll, TargetId, TaskKey};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth knowing.
+    /// For information.
     Info,
-    /// Costs something.
+    /// Costs performance.
     Warning,
-    /// Others stand still because of it.
+    /// Stops other tasks.
     Critical,
 }
 
 impl Severity {
-    /// The word for it.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Info => "info",
@@ -27,17 +27,16 @@ impl Severity {
     }
 }
 
-/// Whom a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingSubject {
-    /// The tasks of the group with this name. A task with a name like no other is a group
-    /// of its own.
+    /// A group of tasks. A task whose name no other one has is a group of its own.
     Group(Arc<str>),
-    /// The runtime's blocking pool.
+    /// The blocking pool of the runtime.
     BlockingPool,
     /// The runtime as a whole.
     Runtime,
-    /// The machine, or the container.
+    /// The machine or the container.
     Machine,
 }
 
@@ -52,86 +51,84 @@ impl fmt::Display for FindingSubject {
     }
 }
 
-/// What makes a finding the same one from snapshot to snapshot: its rule, the program and the
-/// subject.
+/// Identifies a finding across snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingId {
     /// The rule.
     pub rule: RuleId,
     /// The target.
     pub target: TargetId,
-    /// Whom it is about.
+    /// The subject.
     pub subject: FindingSubject,
 }
 
-/// A task that waits for a worker because of it.
+/// A task that a finding delays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AffectedTask {
-    /// The task's key.
+    /// Key of the task.
     pub task: u64,
-    /// Its name.
+    /// Name of the task.
     pub name: Arc<str>,
-    /// How long it has waited.
+    /// Its current scheduling delay, in nanoseconds.
     pub delay_ns: u64,
 }
 
-/// One thing that is wrong, or was.
+/// A problem of a target, active or resolved.
 ///
 /// Rules return candidates; a candidate whose rule fires becomes a finding, which follows the
 /// candidates of the next snapshots until it is resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// The rule that found it.
+    /// The rule that fired.
     pub rule: RuleId,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// Whether it holds now.
+    /// Whether it is active; otherwise it is resolved.
     pub active: bool,
-    /// The rule that reports the same polls in more detail, and is listed instead.
+    /// The rule that covers it: its finding reports the same polls and is listed instead.
     pub part_of: Option<RuleId>,
-    /// Whom it is about.
+    /// The subject.
     pub subject: FindingSubject,
-    /// The number of the offending task in its target; of several, the worst.
+    /// Key of the offending task; of several tasks, the worst.
     pub task: Option<u64>,
-    /// The id of that task, as it is displayed.
+    /// The id of that task for display.
     pub task_id: Option<u64>,
-    /// The target, in an epoch of it. A rule leaves both to the set of rules.
+    /// The target and its epoch. The rule set fills in both.
     pub target: TargetId,
     pub(super) epoch: u32,
-    /// A sentence with the numbers: the current ones or, once it is resolved, those of the worst
-    /// snapshot.
+    /// A sentence with the current numbers or, once it is resolved, those of the worst snapshot.
     pub sentence: String,
     /// The sentence once it is resolved, if it reads differently.
     pub(super) sentence_when_resolved: Option<String>,
-    /// How bad it is, in the unit of the rule's threshold.
+    /// The value compared with the threshold, in the unit of the rule.
     pub measure: u64,
     /// When it began, in nanoseconds on the source's clock.
     pub first_seen_ns: u64,
-    /// When it last held, in nanoseconds on the source's clock.
+    /// When it was last above the threshold, in nanoseconds on the source's clock.
     pub last_seen_ns: u64,
     /// The number of events (long polls, panics) or, for a condition, how often it became active.
     /// A candidate has the number of new events; 0 for a condition.
     pub count: u64,
-    /// How many tasks are delayed because of it.
+    /// The number of tasks that it delays.
     pub affected_tasks: usize,
-    /// Those with the longest delay.
+    /// The tasks with the longest delays.
     pub affected: Vec<AffectedTask>,
     /// Where the task was spawned.
     pub location: Option<Arc<str>>,
-    /// Where the program spends the time, and why, if a watchdog has sampled it.
+    /// The long poll that caused it, with stack and cause if a watchdog has sampled them.
     pub evidence: Option<Arc<LongPoll>>,
-    /// What to do about it.
+    /// The suggested fix.
     pub fix: &'static str,
 }
 
 impl Finding {
-    /// Takes over what a candidate states, and keeps its own life cycle.
+    /// Replaces everything except the state of the lifecycle.
     pub(super) fn update(&mut self, candidate: Finding) {
         let Finding { active, part_of, first_seen_ns, last_seen_ns, count, .. } = *self;
         *self = Finding { active, part_of, first_seen_ns, last_seen_ns, count, ..candidate };
     }
 
-    /// Its identity: the same for all snapshots.
+    /// The identity, which is the same in all snapshots.
     pub fn id(&self) -> FindingId {
         FindingId { rule: self.rule, target: self.target, subject: self.subject.clone() }
     }
@@ -141,12 +138,12 @@ impl Finding {
         Some(TaskKey { target: self.target, epoch: self.epoch, id: self.task? })
     }
 
-    /// Whether both are about the same subject in the same program.
+    /// Whether both have the same subject in the same target.
     pub fn has_subject_of(&self, other: &Finding) -> bool {
         self.target == other.target && self.subject == other.subject
     }
 
-    /// Whether this is its identity.
+    /// Whether the finding has this identity.
     pub fn is(&self, id: &FindingId) -> bool {
         self.rule == id.rule && self.target == id.target && self.subject == id.subject
     }

@@ -1,11 +1,11 @@
-//! What to do about a long poll, by the reason why it is long.
+//! The fix for a long poll, by its cause.
 
 use std::sync::Arc;
 
 use super::rule::Rule;
 use crate::snapshot::{CallKind, Cause, LongPoll, PollKind};
 
-/// The fix for long polls with this evidence, or else that of the rule.
+/// The fix for a long poll with this evidence, or else the fix of the rule.
 pub(super) fn fix_for(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
     evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.fix)
 }
@@ -53,8 +53,8 @@ fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
     })
 }
 
-/// Whether a futex call is a channel, a condition variable or a join, by the function that was
-/// called; without a stack it may be a lock.
+/// Whether a futex call belongs to a channel, a condition variable or a join, by the called function.
+/// Without a stack it may be a lock.
 fn waits_for_a_thread(evidence: &LongPoll) -> bool {
     const FUNCTIONS: [&str; 7] =
         ["recv", "recv_timeout", "send", "join", "park", "wait", "wait_timeout"];

@@ -1,10 +1,11 @@
-//! Numbers that only grow.
+//! Detects numbers that keep growing.
 
-/// So many samples; when there are more, every second one goes.
-const SAMPLES: usize = 32;
+/// Maximum number of samples; beyond it, every second one is removed.
+const MAX_SAMPLES: usize = 32;
 const SPACING_NS: u64 = 500_000_000;
 
-/// Follows a number for as long as it grows, in bounded memory: the longer, the coarser.
+/// The history of a number since it began to grow. Memory is bounded: a longer history has a coarser
+/// resolution.
 #[derive(Clone, Debug)]
 pub(super) struct Growth {
     samples: Vec<(u64, u64)>,
@@ -12,7 +13,7 @@ pub(super) struct Growth {
     last: (u64, u64),
 }
 
-/// How a number has grown.
+/// The growth of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Growing {
     pub since_ns: u64,
@@ -31,8 +32,8 @@ impl Growth {
         Growth { samples: vec![(now, n)], spacing_ns: SPACING_NS, last: (now, n) }
     }
 
-    /// The number is this now. If it has shrunk by more than a tenth of what it had grown,
-    /// it begins anew.
+    /// Adds the current number. If it has shrunk by more than a tenth of its growth, the history starts
+    /// over.
     pub(super) fn push(&mut self, now: u64, n: u64) {
         let (_, from) = self.samples[0];
         let slack = self.last.1.saturating_sub(from) / 10;
@@ -45,7 +46,7 @@ impl Growth {
         if now.saturating_sub(latest) >= self.spacing_ns {
             self.samples.push(self.last);
         }
-        if self.samples.len() > SAMPLES {
+        if self.samples.len() > MAX_SAMPLES {
             let mut nth = 0;
             self.samples.retain(|_| {
                 nth += 1;
@@ -55,13 +56,13 @@ impl Growth {
         }
     }
 
-    /// How it grows, if it has done so for so long and in each quarter of that time: what
-    /// comes in one go, at a start for one, is no growth.
-    pub(super) fn steady(&self, least_ns: u64) -> Option<Growing> {
+    /// The growth, if it has lasted for `min_ns` and each quarter of that time had a part of it. A
+    /// single jump, as at a start, is not growth.
+    pub(super) fn steady(&self, min_ns: u64) -> Option<Growing> {
         let ((since_ns, from), (now, to)) = (self.samples[0], self.last);
         let span = now.saturating_sub(since_ns);
         let growing = Growing { since_ns, from, to };
-        if span < least_ns || growing.by() == 0 {
+        if span < min_ns || growing.by() == 0 {
             return None;
         }
         let at = |quarter: u64| {
@@ -70,8 +71,8 @@ impl Growth {
             self.samples[next.max(1) - 1].1
         };
         let marks = [from, at(1), at(2), at(3), to];
-        let least = growing.by().div_ceil(10);
-        let grows = |pair: &[u64]| pair[1].saturating_sub(pair[0]) >= least;
+        let min = growing.by().div_ceil(10);
+        let grows = |pair: &[u64]| pair[1].saturating_sub(pair[0]) >= min;
         marks.windows(2).all(grows).then_some(growing)
     }
 }
@@ -91,25 +92,25 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_all_the_time_is_steady_for_however_long() {
+    fn growth_is_steady_over_any_time() {
         for steps in [40, 400, 40_000] {
             let growth = after(0..=steps);
             assert_eq!(growth.steady(10 * S).map(Growing::by), Some(steps), "{steps}");
-            assert!(growth.samples.len() <= SAMPLES);
+            assert!(growth.samples.len() <= MAX_SAMPLES);
         }
     }
 
     #[test]
-    fn a_start_and_a_plateau_are_no_growth() {
+    fn jump_and_plateau_are_not_growth() {
         assert_eq!(after((0..60).map(|n: u64| n.min(8) * 100)).steady(10 * S), None);
         assert_eq!(after((0..60).map(|n: u64| n.saturating_sub(50) * 100)).steady(10 * S), None);
         assert_eq!(after([5; 60]).steady(10 * S), None);
     }
 
     #[test]
-    fn what_comes_and_goes_begins_anew_and_a_small_dip_does_not() {
+    fn growth_starts_over_after_a_drop_but_not_after_a_small_dip() {
         assert_eq!(after((0..80).map(|n| n % 10 * 10)).steady(10 * S), None);
-        let wavers = after((0..80).map(|n| n * 10 - if n % 7 == 3 { 5 } else { 0 }));
-        assert!(wavers.steady(10 * S).is_some());
+        let with_dips = after((0..80).map(|n| n * 10 - if n % 7 == 3 { 5 } else { 0 }));
+        assert!(with_dips.steady(10 * S).is_some());
     }
 }

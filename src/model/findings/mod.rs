@@ -1,30 +1,30 @@
-//! Findings: what is wrong with the watched program, in sentences with numbers.
+//! Findings: problems of a target, in sentences with numbers.
 //!
-//! Rules examine each snapshot and return candidates. The store follows the candidates of a rule
-//! and a subject from snapshot to snapshot: pending, active, resolved. Everything here is a pure
-//! function of snapshots; it depends on the model's other results and on `snapshot` and `text`,
-//! not on a clock, on I/O, on the screen or on the kind of source. All files name a rule by its
-//! `RuleId`; a rule uses the other files of this folder and no other rule.
+//! Rules check each snapshot and return candidates. The store follows the candidates of one rule
+//! about one subject across snapshots: pending, active, resolved. All of this is a pure function of
+//! snapshots; it depends on the rest of the model, `snapshot` and `text`, and not on a clock, I/O,
+//! the screen or the kind of source. A rule depends on the files of this folder and on no other rule;
+//! it refers to others by `RuleId`.
 //!
 //! ```text
 //! finding.rs     a finding, also as the candidate that a rule returns
 //! thresholds.rs  the threshold at which each rule fires
 //! names.rs       the name of a task in a sentence
-//! census.rs      the number of tasks of each group
+//! groups.rs      the number of tasks of each group
 //! growth.rs      detects numbers that keep growing
-//! context.rs     what a rule examines: the snapshot and what the model derived from it
-//! polls.rs       running polls and those that have just ended
-//! rule.rs        what a rule is
+//! context.rs     the input of a rule: a snapshot and the statistics derived from it
+//! polls.rs       running polls and polls that have just ended
+//! rule.rs        the definition of a rule
 //! fix.rs         the fix for a long poll, by its cause
 //! rules/         one rule per file, and their registration
 //! rule_set.rs    the state of all rules; one pass over the tasks for all of them
 //! store.rs       candidates -> findings
 //! ```
 
-mod census;
 mod context;
 mod finding;
 mod fix;
+mod groups;
 mod growth;
 mod names;
 mod polls;
@@ -44,14 +44,14 @@ pub use rule::{Rule, Unit};
 pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;
 
-pub(super) use census::{GroupCount, census};
 pub(super) use context::RuleContext;
+pub(super) use groups::{GroupCount, count_groups};
 use rule_set::RuleSet;
 pub(super) use rules::of_long_poll;
 use store::FindingStore;
 pub(super) use store::order;
 
-/// The active and the resolved findings of a source.
+/// The findings of a target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     pub thresholds: Arc<Thresholds>,
@@ -81,9 +81,9 @@ impl Findings {
         self.store.listed()
     }
 
-    /// Findings that are part of another one.
-    pub(super) fn parts(&self) -> &[Arc<Finding>] {
-        self.store.parts()
+    /// Findings covered by another one.
+    pub(super) fn covered(&self) -> &[Arc<Finding>] {
+        self.store.covered()
     }
 }
 
@@ -98,50 +98,50 @@ mod tests {
         snapshot::{CurrentPoll, PollKind, State, Target, TaskStats},
     };
 
-    /// A hog in its first poll, since `began`.
+    /// A hog in its first poll, which began at `began`.
     fn hog(now: u64, began: u64) -> Target {
         let (state, busy_ns) = (State::Polling, now - began);
         let hog = TaskStats { state, since_ns: began, polls: 1, busy_ns, ..task(7, "hog") };
-        let mut moment = snapshot(now, [hog]);
-        moment.workers[0].current =
+        let mut now = snapshot(now, [hog]);
+        now.workers[0].current =
             Some(CurrentPoll { key: 7, since_ns: began, kind: PollKind::Poll });
-        moment
+        now
     }
 
-    /// The same hog, which has ended.
+    /// The hog after its end.
     fn ended(now: u64, busy_ns: u64, end: u64) -> Target {
         let state = State::Completed;
         snapshot(now, [TaskStats { state, since_ns: end, polls: 1, busy_ns, ..task(7, "hog") }])
     }
 
     #[test]
-    fn one_hog_is_one_finding_and_the_rest_of_what_is_said_of_it_is_a_part() {
+    fn one_hog_is_one_finding_that_covers_the_others() {
         let mut model = Model::default();
-        let mut rules = |moment: Target| {
-            model.advance(&moment.into());
+        let mut rules = |now: Target| {
+            model.advance(&now.into());
             let names = |list: &[std::sync::Arc<super::Finding>]| {
                 list.iter().map(|finding| (finding.rule, finding.active)).collect::<Vec<_>>()
             };
-            let mut parts = names(model.partial_findings());
-            parts.sort_unstable();
-            (names(model.all_findings()), parts)
+            let mut covered = names(model.covered_findings());
+            covered.sort_unstable();
+            (names(model.all_findings()), covered)
         };
         assert_eq!(rules(hog(S + 50_000_000, S)), (vec![(RuleId::LongPoll, true)], vec![]));
-        let (found, parts) = rules(hog(3 * S, S));
+        let (found, covered) = rules(hog(3 * S, S));
         assert_eq!(found, [(RuleId::WorkerHeld, true)]);
-        assert_eq!(parts, [(RuleId::LongPoll, true), (RuleId::NeverYielded, true)]);
+        assert_eq!(covered, [(RuleId::LongPoll, true), (RuleId::NeverYielded, true)]);
         for now in [4, 5, 7] {
-            let (found, parts) = rules(ended(now * S, 2 * S, 3 * S + 1));
+            let (found, covered) = rules(ended(now * S, 2 * S, 3 * S + 1));
             assert_eq!(found.len(), 1, "{now}: {found:?}");
-            assert_eq!(parts.len(), 2, "{now}: {parts:?}");
+            assert_eq!(covered.len(), 2, "{now}: {covered:?}");
         }
     }
 
     #[test]
-    fn long_polls_that_come_later_are_told_for_themselves() {
+    fn later_long_polls_are_a_finding_of_their_own() {
         let mut model = Model::default();
-        for moment in [hog(2 * S, S), ended(3 * S, S, 2 * S + 1)] {
-            model.advance(&moment.into());
+        for now in [hog(2 * S, S), ended(3 * S, S, 2 * S + 1)] {
+            model.advance(&now.into());
         }
         model.advance(&hog(20 * S, 20 * S - 50_000_000).into());
         let active: Vec<_> = model.findings().iter().map(|finding| finding.rule).collect();

@@ -1,15 +1,15 @@
-//! The name of a task in a sentence: with its id where the name repeats, as in `conn (task 17)`.
+//! The name of a task in a sentence, with its id if another task has that name: `conn (task 17)`.
 
 use crate::snapshot::{TaskMeta, TaskStats};
 
 use super::GroupCount;
 
-/// Numbered names are compared up to this number of tasks: with more, that would take longer than
-/// the rules.
+/// Numbered names are compared only up to this number of tasks: beyond it, comparing would take
+/// longer than the rules.
 const MAX_TASKS: usize = 10_000;
 
-/// The name of a task in a sentence. Tasks without a number in their name are compared by means of
-/// the group counts, if these are given.
+/// The name of a task in a sentence. Names without a number are compared through the group counts,
+/// if there are any.
 pub(super) fn display_name(
     key: u64,
     meta: &TaskMeta,
@@ -34,15 +34,15 @@ pub(super) fn display_name(
 mod tests {
     use super::*;
     use crate::model::{
-        findings::census,
+        findings::count_groups,
         testing::{snapshot, task},
     };
 
     #[test]
-    fn id_is_added_where_the_name_repeats() {
+    fn name_has_the_id_if_another_task_has_that_name() {
         let names = ["conn", "conn", "conn-1", "conn-2", "conn-2", "hog"];
         let now = snapshot(1, (11..).zip(names).map(|(id, name)| task(id, name)));
-        let groups = census(&now, None);
+        let groups = count_groups(&now, None);
         let named = |groups: &[GroupCount<'_>]| {
             let name = |task: &TaskStats| display_name(task.key, &task.meta, &now.tasks, groups);
             now.tasks.iter().map(name).collect::<Vec<_>>()
@@ -60,10 +60,10 @@ mod tests {
     }
 
     #[test]
-    fn among_many_tasks_only_numbered_names_are_not_compared() {
+    fn numbered_names_of_many_tasks_are_not_compared() {
         let tasks = (0..MAX_TASKS as u64).map(|id| task(id, "conn"));
         let now = snapshot(1, tasks.chain([task(20_001, "job-1"), task(20_002, "job-1")]));
-        let groups = census(&now, None);
+        let groups = count_groups(&now, None);
         let name = |at: usize| {
             let task = &now.tasks[at];
             display_name(task.key, &task.meta, &now.tasks, &groups)

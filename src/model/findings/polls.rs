@@ -12,7 +12,7 @@ use crate::{
 pub(super) struct Poll<'a> {
     pub task: &'a TaskStats,
     pub kind: PollKind,
-    /// The worker, if it is known.
+    /// The worker; `None` if it is unknown.
     pub worker: Option<usize>,
     pub began_ns: u64,
     pub length_ns: u64,
@@ -35,7 +35,7 @@ impl Poll<'_> {
         with_deduction(length, self.evidence)
     }
 
-    /// How long the task has blocked its worker, in nanoseconds; 0 if it may block.
+    /// How long the task has blocked its worker, in nanoseconds; 0 if the task may block.
     pub(super) fn net_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
             true => 0,
@@ -43,13 +43,13 @@ impl Poll<'_> {
         }
     }
 
-    /// The length of a poll that the watchdog should have sampled and has not: then the watchdog
-    /// or the whole machine was busy. It counts if it is still running one snapshot later.
+    /// The length of a running poll that the watchdog should have sampled and has not, because it or
+    /// the whole machine was busy. The poll counts once it is still running one snapshot later.
     fn unsampled_ns(&self, ctx: &RuleContext<'_>) -> u64 {
-        let lately = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
-        let sampled = self.evidence.filter(lately).is_some_and(|e| e.net_ns.is_some());
+        let is_recent = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
+        let sampled = self.evidence.filter(is_recent).is_some_and(|e| e.net_ns.is_some());
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
-        let was_due = ctx.before_ns.is_some_and(|at| at >= due_ns);
+        let was_due = ctx.previous_ns.is_some_and(|at| at >= due_ns);
         if was_due && !sampled && !self.is_over() { self.length_ns } else { 0 }
     }
 
@@ -65,7 +65,7 @@ pub(super) fn cause(evidence: &LongPoll) -> String {
     function.map(|function| format!(", {} in {function}", evidence.cause)).unwrap_or_default()
 }
 
-/// `1.20s (and 300ms without a CPU)`
+/// The length and the deducted time, if it is much: `1.20s (and 300ms without a CPU)`.
 pub(super) fn with_deduction(length: String, evidence: Option<&Arc<LongPoll>>) -> String {
     match evidence.and_then(|evidence| evidence.deducted_ns()) {
         Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),
@@ -105,14 +105,14 @@ pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
         Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
     });
     let mut running: Vec<_> = on_workers.collect();
-    // Threads that are not workers, and sources that report no workers.
+    // Polls on threads that are not workers, and of sources that report no workers.
     for task in &ctx.target.tasks {
         let kind = match task.state {
             State::Polling => PollKind::Poll,
             State::Dropping => PollKind::Drop,
             _ => continue,
         };
-        if !running.iter().any(|(known, ..)| known.key == task.key) {
+        if !running.iter().any(|(listed, ..)| listed.key == task.key) {
             running.push((task, kind, None, task.since_ns, task.lasts_ns(now)));
         }
     }
@@ -127,15 +127,15 @@ pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
             evidence: ctx.evidence(task.key, began_ns),
         })
         .collect();
-    let over = ctx.new_long_polls.iter().filter(|poll| poll.over);
-    polls.extend(over.filter_map(|evidence| {
+    let ended = ctx.new_long_polls.iter().filter(|poll| poll.over);
+    polls.extend(ended.filter_map(|evidence| {
         let task = ctx.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
         let worker = evidence.worker;
         let kind = evidence.kind;
         Some(Poll { task, kind, worker, began_ns, length_ns, evidence: Some(evidence) })
     }));
-    // `CountedPolls` takes a poll that began before a counted one as counted.
+    // `CountedPolls` regards a poll that began before a counted one as counted.
     polls.sort_by_key(|poll| poll.began_ns);
     polls
 }

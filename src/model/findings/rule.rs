@@ -1,4 +1,4 @@
-//! What a rule is.
+//! The definition of a rule.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::{
     snapshot::{Description, FieldId, TargetId, TaskStats},
 };
 
-/// What a threshold counts.
+/// The unit of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds, written with a unit: `100ms`.
@@ -17,48 +17,48 @@ pub enum Unit {
     Bytes,
     /// Percent, written as `60%`.
     Percent,
-    /// So many a second, written as `1000/s`.
+    /// A rate, written as `1000/s`.
     PerSecond,
-    /// So many, written as `50`.
+    /// A number, written as `50`.
     Count,
 }
 
-/// Something that can be wrong, and how to find it.
+/// A problem that a target may have, and how to detect it.
 #[derive(Debug)]
 pub struct Rule {
-    /// Its id.
+    /// The rule's id.
     pub id: RuleId,
-    /// Its name on the command line and in reports.
+    /// The rule's name on the command line and in reports.
     pub name: &'static str,
-    /// What it means, in one line.
+    /// The problem, in one line.
     pub meaning: &'static str,
-    /// How bad it is.
+    /// The severity of its findings.
     pub severity: Severity,
-    /// What its threshold counts.
+    /// The unit of the threshold.
     pub unit: Unit,
-    /// The threshold unless it is set.
+    /// The default threshold, in that unit.
     pub default: u64,
-    /// What is compared with the threshold, in some words.
+    /// The value that is compared with the threshold, in a few words.
     pub measure: &'static str,
-    /// The fields without which it cannot be evaluated.
+    /// The fields that the rule requires.
     pub needs: &'static [FieldId],
-    /// For how long it must reach the threshold before a finding becomes active.
+    /// Time for which the threshold must be reached before a finding becomes active.
     pub(super) raise_ns: u64,
-    /// For how long it must be below the threshold before a finding is resolved; 0 for an event
-    /// that is over when it is reported.
+    /// Time for which the measure must be below the threshold before a finding is resolved; 0 for an
+    /// event that has ended when it is reported.
     pub(super) clear_ns: u64,
-    /// What to do about it, unless the evidence of a finding tells a better fix.
+    /// The fix, unless the evidence of a finding leads to a more specific one.
     pub(super) fix: &'static str,
-    /// Rules whose findings about the same polls are part of a finding of this rule.
+    /// Rules whose findings about the same polls are covered by a finding of this rule.
     pub(super) covers: &'static [RuleId],
-    /// Rules that would report the same polls and leave them to this rule. With the same measure: a
+    /// Rules that leave the polls above this rule's threshold to it. They have the same measure: a
     /// poll that blocks its worker is a long poll.
     pub implies: &'static [RuleId],
     pub(super) check: Check,
 }
 
 impl Rule {
-    /// Why it cannot be evaluated for a target; `None` if it can be.
+    /// The reason why a target lacks a required field; `None` if it has all of them.
     pub fn unavailable<'a>(&self, description: &'a Description) -> Option<&'a str> {
         self.needs.iter().find_map(|field| description.reason(*field))
     }
@@ -113,25 +113,25 @@ impl Rule {
     }
 }
 
-/// How a rule finds candidates.
+/// How a rule detects candidates.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// Examines each task by itself. The worst task of a group stands for its group.
+    /// Checks each task separately. The worst task of a group represents the group.
     Tasks {
         /// The measure of a task, in the unit of the threshold; `None` if the rule does not apply.
         measure: fn(&RuleContext<'_>, &TaskStats, TaskRates) -> Option<u64>,
         /// Describes a group.
         describe: fn(&RuleContext<'_>, &AffectedGroup<'_>) -> Finding,
     },
-    /// Examines the snapshot as a whole.
+    /// Checks the snapshot as a whole.
     Snapshot(fn(&RuleContext<'_>) -> Vec<Finding>),
-    /// Examines the snapshot as a whole, and keeps state from snapshot to snapshot.
+    /// Checks the snapshot as a whole and keeps state between snapshots.
     Stateful(fn() -> Box<dyn RuleState>),
 }
 
 /// The state of a rule, one per model.
 pub(super) trait RuleState: fmt::Debug + Send + Sync + CloneState {
-    /// Examines the next snapshot.
+    /// Checks the next snapshot.
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding>;
 }
 
@@ -161,7 +161,7 @@ pub(super) struct AffectedGroup<'a> {
     pub measure: u64,
     /// The number of tasks.
     pub tasks: usize,
-    /// How many of them entered their state after the previous snapshot.
+    /// The number of these that entered their state after the previous snapshot.
     pub new: u64,
 }
 

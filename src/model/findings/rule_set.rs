@@ -1,4 +1,4 @@
-//! All rules with their state, and one pass over a snapshot for all of them.
+//! Applies all rules to a snapshot, and keeps their state.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::{
     rule::{AffectedGroup, Check, Rule, RuleState},
 };
 
-/// Groups that a rule reports at most, the worst ones.
+/// Maximum number of groups that a rule reports, the worst ones.
 const MAX_GROUPS: usize = 32;
 
 /// The state of the rules, one per model.
@@ -70,7 +70,7 @@ fn of_tasks(ctx: &RuleContext<'_>) -> Vec<Finding> {
             else {
                 continue;
             };
-            let is_new = ctx.before_ns.is_none_or(|before| task.since_ns > before);
+            let is_new = ctx.previous_ns.is_none_or(|before| task.since_ns > before);
             let group = groups.entry((nth, &task.meta.group)).or_insert(AffectedGroup {
                 task,
                 measure,

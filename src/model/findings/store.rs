@@ -1,7 +1,7 @@
 //! Lifecycle of findings: pending, active, resolved.
 //!
-//! A finding is active from its threshold on, once that has held for the rule's `raise_ns`. It is
-//! resolved after `clear_ns` below the threshold; until then it states what it last was above it.
+//! A finding becomes active after `raise_ns` at or above its threshold, and is resolved after
+//! `clear_ns` below it. Until then it states the last value above the threshold.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -10,29 +10,28 @@ use std::{
 
 use super::{Finding, Thresholds};
 
-/// Resolved findings that are kept.
+/// Maximum number of resolved findings.
 const MAX_RESOLVED: usize = 100;
-/// Pending and active findings at a time.
+/// Maximum number of pending and active findings.
 const MAX_UNRESOLVED: usize = 200;
-/// A finding that is seen for the last time within this time of another one may be about the same
-/// polls.
-const SAME_NS: u64 = 5_000_000_000;
+/// A finding may be covered by another one that overlaps it within this tolerance.
+const TOLERANCE_NS: u64 = 5_000_000_000;
 
-/// The findings of a model.
+/// The findings of a target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FindingStore {
     entries: Vec<Entry>,
-    /// Those that are listed: active ones, worst first, then resolved ones, latest first.
+    /// Active findings, worst first, then resolved ones, latest first.
     listed: Vec<Arc<Finding>>,
-    /// Those that are part of another one, in the same order.
-    parts: Vec<Arc<Finding>>,
+    /// Findings covered by a listed one, in the same order.
+    covered: Vec<Arc<Finding>>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     stage: Stage,
     finding: Arc<Finding>,
-    /// The candidate of the worst snapshot since it became pending.
+    /// The worst candidate since the finding became pending.
     worst: Finding,
     /// Whether its candidates report events.
     counts_events: bool,
@@ -40,7 +39,7 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// A candidate, but not for long enough yet.
+    /// Above the threshold, but not for `raise_ns` yet.
     Pending {
         since_ns: u64,
     },
@@ -54,9 +53,9 @@ impl FindingStore {
         &self.listed
     }
 
-    /// Findings that are part of a listed one.
-    pub(super) fn parts(&self) -> &[Arc<Finding>] {
-        &self.parts
+    /// Findings covered by a listed one.
+    pub(super) fn covered(&self) -> &[Arc<Finding>] {
+        &self.covered
     }
 
     /// Takes in the candidates of a snapshot.
@@ -65,22 +64,22 @@ impl FindingStore {
             thresholds.get(candidate.rule).is_some_and(|least| candidate.measure >= least)
         };
         for candidate in candidates.into_iter().filter(fires) {
-            self.take(now, candidate);
+            self.insert_or_update(now, candidate);
         }
         for entry in &mut self.entries {
-            entry.settle(now);
+            entry.update_stage(now);
         }
-        self.forget();
-        self.mark_parts();
+        self.remove_old();
+        self.mark_covered();
         self.list();
     }
 
-    fn take(&mut self, now: u64, candidate: Finding) {
+    fn insert_or_update(&mut self, now: u64, candidate: Finding) {
         let same = |entry: &&mut Entry| {
             entry.finding.rule == candidate.rule && entry.finding.has_subject_of(&candidate)
         };
         match self.entries.iter_mut().find(same) {
-            Some(entry) => entry.take(now, candidate),
+            Some(entry) => entry.update(now, candidate),
             None => {
                 let unresolved = self.entries.iter().filter(|e| e.stage != Stage::Resolved).count();
                 if unresolved < MAX_UNRESOLVED {
@@ -90,8 +89,8 @@ impl FindingStore {
         }
     }
 
-    /// Drops what never became active, and the oldest resolved findings.
-    fn forget(&mut self) {
+    /// Removes findings that never became active, and the oldest resolved ones.
+    fn remove_old(&mut self) {
         let is_resolved = |entry: &Entry| entry.stage == Stage::Resolved;
         self.entries.retain(|entry| entry.finding.count > 0 || !is_resolved(entry));
         let resolved = self.entries.iter().filter(|entry| is_resolved(entry));
@@ -103,8 +102,8 @@ impl FindingStore {
         }
     }
 
-    /// Marks findings that are part of another one: one hog is one finding.
-    fn mark_parts(&mut self) {
+    /// Marks findings that are covered by another one: one hog is one finding.
+    fn mark_covered(&mut self) {
         for at in 0..self.entries.len() {
             let part = &self.entries[at].finding;
             let covers = |entry: &&Entry| {
@@ -112,7 +111,7 @@ impl FindingStore {
                 whole.rule.rule().covers.contains(&part.rule)
                     && whole.count > 0
                     && whole.has_subject_of(part)
-                    && whole.last_seen_ns.saturating_add(SAME_NS) >= part.last_seen_ns
+                    && whole.last_seen_ns.saturating_add(TOLERANCE_NS) >= part.last_seen_ns
                     && whole.last_seen_ns >= part.first_seen_ns
             };
             let part_of = self.entries.iter().find(covers).map(|entry| entry.finding.rule);
@@ -126,7 +125,7 @@ impl FindingStore {
         let entries = self.entries.iter().filter(|entry| entry.finding.count > 0);
         let mut findings: Vec<_> = entries.map(|entry| entry.finding.clone()).collect();
         findings.sort_by(|a, b| order(a, b));
-        (self.listed, self.parts) =
+        (self.listed, self.covered) =
             findings.into_iter().partition(|finding| finding.part_of.is_none());
     }
 }
@@ -152,14 +151,14 @@ impl Entry {
             worst: candidate.clone(),
             counts_events: false,
         };
-        entry.take(now, candidate);
+        entry.update(now, candidate);
         entry
     }
 
-    /// Takes over a candidate of this snapshot; of several ones, the worst.
-    fn take(&mut self, now: u64, candidate: Finding) {
+    /// Takes over a candidate of this snapshot; of several candidates, the worst.
+    fn update(&mut self, now: u64, candidate: Finding) {
         let finding = Arc::make_mut(&mut self.finding);
-        let is_worse_one_known = finding.last_seen_ns == now && finding.measure > candidate.measure;
+        let has_worse = finding.last_seen_ns == now && finding.measure > candidate.measure;
         if self.stage == Stage::Resolved {
             self.stage = Stage::Pending { since_ns: now };
             self.worst = candidate.clone();
@@ -172,13 +171,14 @@ impl Entry {
         if candidate.measure >= self.worst.measure {
             self.worst = candidate.clone();
         }
-        if !is_worse_one_known {
+        if !has_worse {
             finding.update(candidate);
         }
     }
 
-    /// Activates what has held for long enough, and resolves what has not held for long enough.
-    fn settle(&mut self, now: u64) {
+    /// Activates the finding after `raise_ns` above the threshold, and resolves it after `clear_ns`
+    /// below.
+    fn update_stage(&mut self, now: u64) {
         let (last_seen_ns, rule) = (self.finding.last_seen_ns, self.finding.rule.rule());
         match self.stage {
             Stage::Pending { .. } if last_seen_ns != now => self.stage = Stage::Resolved,
@@ -187,7 +187,7 @@ impl Entry {
                 let finding = Arc::make_mut(&mut self.finding);
                 finding.active = true;
                 finding.count += u64::from(!self.counts_events || finding.count == 0);
-                // An event that is over when it is reported.
+                // An event has ended when it is reported.
                 if rule.clear_ns == 0 {
                     self.resolve();
                 }
@@ -214,8 +214,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// The listed findings, active or not, with their measures, after candidates of a rule with
-    /// these times and measures.
+    /// The listed findings with their measures after candidates of a rule with these times and
+    /// measures.
     fn after(rule: RuleId, candidates: &[(u64, u64)]) -> Vec<(bool, u64)> {
         let mut store = FindingStore::default();
         for (now, measure) in candidates {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn finding_is_active_from_the_threshold_on_and_resolved_after_the_clear_time_below() {
+    fn finding_is_active_at_the_threshold_and_resolved_after_the_clear_time() {
         let polls = [85, 100, 150, 85, 90, 99, 85].map(|length| length * MS);
         let times = [0, 250, 500, 750, 1_000, 1_250, 1_500].map(|at| at * MS);
         let candidates: Vec<_> = times.into_iter().zip(polls).collect();
@@ -246,12 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn condition_below_its_threshold_starts_over() {
+    fn raise_time_starts_over_below_the_threshold() {
         let spawn_storm = |rates: &[u64]| {
             let candidates = (0..).zip(rates).map(|(n, rate)| (n * 1_000 * MS, *rate));
             after(RuleId::SpawnStorm, &candidates.collect::<Vec<_>>())
         };
-        assert_eq!(spawn_storm(&[6_000, 4_900, 6_000, 6_000]), [], "not for two seconds");
+        assert_eq!(spawn_storm(&[6_000, 4_900, 6_000, 6_000]), [], "less than two seconds");
         assert_eq!(spawn_storm(&[6_000, 6_000, 6_000, 4_900]), [(true, 6_000)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Moments made by hand, and what a rule finds in them.
+//! Applies one rule to hand-made snapshots.
 
 use std::sync::Arc;
 
@@ -10,27 +10,30 @@ use crate::{
 
 pub(super) const S: u64 = 1_000_000_000;
 
-/// What one rule has found after these moments, of now and over, all other rules off.
-pub(super) fn of(rule: &str, moments: impl IntoIterator<Item = Target>) -> Vec<Arc<Finding>> {
+/// The active and resolved findings of a rule after these snapshots; all other rules are off.
+pub(super) fn findings_of(
+    rule: &str,
+    snapshots: impl IntoIterator<Item = Target>,
+) -> Vec<Arc<Finding>> {
     let mut thresholds = Thresholds::default();
     let rule: RuleId = rule.parse().expect("a rule");
     for other in RULES.iter().filter(|other| other.id != rule) {
         thresholds.set(other.id, None);
     }
     let mut model = Model::with_thresholds(thresholds);
-    for moment in moments {
-        model.advance(&moment.into());
+    for snapshot in snapshots {
+        model.advance(&snapshot.into());
     }
     model.all_findings().to_vec()
 }
 
-/// A moment with nothing in it.
-pub(super) fn when(taken_ns: u64) -> Target {
+/// A snapshot without tasks.
+pub(super) fn empty(taken_ns: u64) -> Target {
     snapshot(taken_ns, [])
 }
 
-/// What a watchdog says of a poll that is under way, without a stack.
-pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> {
+/// A running long poll of one second, from a watchdog, without a stack.
+pub(super) fn running_poll(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> {
     Arc::new(LongPoll {
         over: false,
         net_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
@@ -40,6 +43,6 @@ pub(super) fn evidence(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> 
 }
 
 /// The cause of a poll that waits for a lock.
-pub(super) fn lock() -> Cause {
+pub(super) fn lock_wait() -> Cause {
     Cause::Call(SystemCall { number: 202, name: Some("futex".into()), kind: CallKind::Lock })
 }

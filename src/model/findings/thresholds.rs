@@ -1,4 +1,4 @@
-//! From where on each rule speaks.
+//! The threshold at which each rule fires.
 
 use std::{fmt, time::Duration};
 
@@ -9,10 +9,10 @@ use super::{
 use crate::text::{bytes_exact, duration_exact, excerpt, parse_bytes, parse_duration};
 use crate::watch::WatchOptions;
 
-/// Shorter polls end before the watchdog samples their thread.
+/// The watchdog does not see shorter polls: they end before it samples their thread.
 const MIN_POLL_NS: u64 = 10_000_000;
 
-/// The threshold of each rule; a rule may be off.
+/// The thresholds of all rules; a rule may be off.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Thresholds {
     values: [Option<u64>; RULES.len()],
@@ -55,8 +55,8 @@ impl Thresholds {
         self.get_or_default(RuleId::LongPoll).min(self.get_or_default(RuleId::WorkerHeld))
     }
 
-    /// How severe a poll of this length is, or a delay that it causes; `None` below the thresholds of
-    /// `long-poll` and `worker-held`.
+    /// The severity of a poll of this length, or of a delay that it causes; `None` below the
+    /// thresholds of `long-poll` and `worker-held`.
     pub fn severity_of(&self, length_ns: u64) -> Option<Severity> {
         let reached = |rule: &RuleId| self.get(*rule).is_some_and(|least| length_ns >= least);
         let rule = [RuleId::WorkerHeld, RuleId::LongPoll].into_iter().find(reached)?;
@@ -68,38 +68,35 @@ impl Thresholds {
         self.get(RuleId::WorkerHeld)
     }
 
-    /// What a watchdog has to watch for, so that these can be judged.
+    /// The options of a watchdog that detects polls at these thresholds.
     pub fn watch(&self) -> WatchOptions {
-        let of = |rule: RuleId, usual: Duration| match self.get(rule) {
-            Some(nanos) => Duration::from_nanos(nanos),
-            None => usual,
-        };
-        let usual = WatchOptions::default();
-        let held = of(RuleId::WorkerHeld, usual.held);
-        WatchOptions { slow: of(RuleId::LongPoll, usual.slow).min(held), held, ..usual }
+        let length = |rule, default| self.get(rule).map_or(default, Duration::from_nanos);
+        let default = WatchOptions::default();
+        let held = length(RuleId::WorkerHeld, default.held);
+        WatchOptions { slow: length(RuleId::LongPoll, default.slow).min(held), held, ..default }
     }
 }
 
 impl Rule {
-    /// Reads a threshold of this rule; `off` is `None`.
+    /// Parses a threshold of this rule; `off` is `None`.
     ///
     /// # Errors
-    /// A sentence that says how it is written, if that is not what was given.
+    /// Returns a sentence with the correct format if the text is not a threshold of this rule.
     pub fn parse(&self, text: &str) -> Result<Option<u64>, String> {
         if text == "off" {
             return Ok(None);
         }
-        let (name, usual) = (self.name, self.unit.write(self.default));
+        let (name, example) = (self.name, self.unit.write(self.default));
         let value = self.unit.parse(text).filter(|value| *value > 0).ok_or_else(|| {
             let text = excerpt(text);
-            format!("`{text}` is not a threshold for {name}; write it like {usual}, or off")
+            format!("`{text}` is not a threshold for {name}; write it like {example}, or off")
         })?;
-        let is_watched = [RuleId::WorkerHeld, RuleId::LongPoll].contains(&self.id);
-        if is_watched && value < MIN_POLL_NS {
-            let least = self.unit.write(MIN_POLL_NS);
+        let is_about_polls = [RuleId::WorkerHeld, RuleId::LongPoll].contains(&self.id);
+        if is_about_polls && value < MIN_POLL_NS {
+            let min = self.unit.write(MIN_POLL_NS);
             return Err(format!(
-                "`{text}` is too short for {name}: the watchdog does not see polls below {least}; \
-                 write {least} or more, or off"
+                "`{text}` is too short for {name}: the watchdog does not see polls below {min}; \
+                 write {min} or more, or off"
             ));
         }
         if self.unit == Unit::Percent && value > 100 {
@@ -126,7 +123,7 @@ impl Unit {
         }
     }
 
-    /// A value as it is written in a configuration.
+    /// Formats a value for a configuration file.
     pub fn write(self, value: u64) -> String {
         match self {
             Unit::Time => duration_exact(Duration::from_nanos(value)),
@@ -143,32 +140,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_written_as_it_is_read() {
+    fn every_default_is_parsed_from_its_text() {
         for rule in RULES {
             assert_eq!(rule.parse(&rule.unit.write(rule.default)), Ok(Some(rule.default)));
             assert_eq!(rule.parse("off"), Ok(None));
         }
-        let shown = |unit: Unit, value| unit.write(value);
-        assert_eq!(shown(Unit::Time, 1_500_000_000), "1500ms");
-        assert_eq!(shown(Unit::Bytes, 16_384), "16KiB");
+        let text = |unit: Unit, value| unit.write(value);
+        assert_eq!(text(Unit::Time, 1_500_000_000), "1500ms");
+        assert_eq!(text(Unit::Bytes, 16_384), "16KiB");
     }
 
     #[test]
-    fn units_belong_to_their_rules() {
-        let read =
+    fn thresholds_are_parsed_in_the_unit_of_their_rule() {
+        let parse =
             |rule: &str, text: &str| rule.parse().and_then(|id: RuleId| id.rule().parse(text));
-        assert_eq!(read("worker-held", "0.25s"), Ok(Some(250_000_000)));
-        assert_eq!(read("large-future", "2MiB"), Ok(Some(2 << 20)));
-        assert_eq!(read("unbalanced", "70%"), Ok(Some(70)));
-        assert_eq!(read("spawn-storm", "100"), Ok(Some(100)));
-        assert_eq!(read("unbalanced", "100%"), Ok(Some(100)));
-        let error = read("unbalanced", "101%").expect_err("more than all of the time");
+        assert_eq!(parse("worker-held", "0.25s"), Ok(Some(250_000_000)));
+        assert_eq!(parse("large-future", "2MiB"), Ok(Some(2 << 20)));
+        assert_eq!(parse("unbalanced", "70%"), Ok(Some(70)));
+        assert_eq!(parse("spawn-storm", "100"), Ok(Some(100)));
+        assert_eq!(parse("unbalanced", "100%"), Ok(Some(100)));
+        let error = parse("unbalanced", "101%").expect_err("more than 100 %");
         assert_eq!(error, "`101%` is out of range for unbalanced; write 1% to 100%, or off");
         for (rule, text) in [("worker-held", "9999us"), ("long-poll", "1ns")] {
-            let error = read(rule, text).expect_err("nothing would ever be found");
+            let error = parse(rule, text).expect_err("below the watchdog's resolution");
             assert!(error.contains("does not see polls below 10ms; write 10ms or more"), "{error}");
         }
-        assert_eq!(read("worker-held", "10ms"), Ok(Some(10_000_000)));
+        assert_eq!(parse("worker-held", "10ms"), Ok(Some(10_000_000)));
         for (rule, text) in [
             ("worker-held", "100"),
             ("worker-held", "fast"),
@@ -177,13 +174,13 @@ mod tests {
             ("leak", "-1"),
             ("spawn-storm", "1e99"),
         ] {
-            let error = read(rule, text).expect_err(text);
+            let error = parse(rule, text).expect_err(text);
             assert!(error.contains("write it like"), "{error}");
         }
     }
 
     #[test]
-    fn readme_has_the_same_table() {
+    fn readme_has_the_table_of_rules() {
         let readme = include_str!("../../../README.md");
         let row = |rule: &Rule| {
             let from = rule.unit.write(rule.default);

@@ -1,15 +1,15 @@
 //! Removes the samples that contain a stop from distributions.
 //!
-//! A distribution has counts and not its samples. A task is in one state during a stop, so the stop
-//! is in one sample of it at most: a poll or a scheduling delay. It is recorded when the state
-//! ends, and it is at least as long as the stop. Removed is the longest sample: if the task had a
-//! longer one, that is the error.
+//! A distribution consists of counts, not samples. A task is in one state during a stop, so at most
+//! one of its samples contains the stop: a poll or a scheduling delay. That sample is recorded when
+//! the state ends, and is at least as long as the stop. The longest sample is removed, which is the
+//! wrong one if the task had a longer one.
 
 use std::cmp::Reverse;
 
 use crate::snapshot::{Subject, Target, TaskStats};
 
-/// A sample of one task that contains a stop, or several.
+/// A sample of one task that contains one or several stops.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoppedSample {
     pub kind: Kind,
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 }
 
 impl StoppedSample {
-    /// Whether the distributions contain it: whether the state that it measures has ended.
+    /// Whether the distributions contain the sample: it is recorded when its state ends.
     fn is_recorded(&self, task: &TaskStats) -> bool {
         task.since_ns > self.from_ns
     }
@@ -41,15 +41,15 @@ impl StoppedSample {
         }
     }
 
-    /// A length that the sample has in any case: the start of a stop is known only to about 20 ms.
-    fn least_ns(&self) -> u64 {
+    /// Minimum length of the sample: the start of a stop is known only to about 20 ms.
+    fn min_ns(&self) -> u64 {
         self.stopped_ns / 4 * 3
     }
 }
 
-/// Removes the samples from the distributions of the snapshot. `of_task` returns those of a task,
-/// `ended` are those of tasks that are not in the snapshot any more. The values of the tasks are
-/// without stops already.
+/// Removes the samples from the distributions of the snapshot. `of_task` returns the samples of a
+/// task; `ended` are the samples of tasks that are no longer in the snapshot. Stops are already
+/// deducted from the values of the tasks.
 pub(super) fn remove<'a>(
     now: &mut Target,
     of_task: impl Fn(u64) -> &'a [StoppedSample],
@@ -65,13 +65,13 @@ pub(super) fn remove<'a>(
     all.sort_by_key(|(_, sample)| Reverse(sample.stopped_ns));
     for (task, sample) in all {
         if sample.kind == Kind::Delay {
-            delays.remove_longest(sample.least_ns());
+            delays.remove_longest(sample.min_ns());
         }
         let Some(task) = task else { continue };
         for (_, found) in distributions.iter_mut().filter(|(subject, _)| is_of(subject, task)) {
             match sample.kind {
-                Kind::Poll => found.poll_times.remove_longest(sample.least_ns()),
-                Kind::Delay => found.delays.remove_longest(sample.least_ns()),
+                Kind::Poll => found.poll_times.remove_longest(sample.min_ns()),
+                Kind::Delay => found.delays.remove_longest(sample.min_ns()),
             }
         }
     }
@@ -144,16 +144,16 @@ mod tests {
         let [of_task, of_all] = counts(model.only().target());
         assert_eq!(of_task, (2, 160), "the longest without the stop: 3160 - 3000 ms");
         assert_eq!(of_all.0, 2);
-        // The task is gone, and what its threads have counted is not.
-        let mut gone = at(5000, State::Idle, 4150, &[5, 5, 3160]);
-        gone.tasks.clear();
-        gone.distributions.clear();
-        model.advance(&gone.into());
+        // The task is no longer listed, but its delay is in the total.
+        let mut unlisted = at(5000, State::Idle, 4150, &[5, 5, 3160]);
+        unlisted.tasks.clear();
+        unlisted.distributions.clear();
+        model.advance(&unlisted.into());
         assert_eq!(model.only().target().delays.count(), 2);
     }
 
     #[test]
-    fn delay_under_way_is_not_removed_before_it_is_recorded() {
+    fn delay_is_not_removed_before_it_has_ended() {
         let mut model = Model::default();
         model.advance(&at(1000, State::Scheduled, 990, &[5, 2000]).into());
         model.advance(&at(4200, State::Scheduled, 990, &[5, 2000]).into());

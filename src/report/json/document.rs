@@ -74,7 +74,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         unavailable.insert(FieldId::Resources.path(), reason);
     }
     let workers = || list(tables::workers(model));
-    let findings = model.all_findings().iter().chain(model.partial_findings());
+    let findings = model.all_findings().iter().chain(model.covered_findings());
     row! {
         name: model.name(),
         process_id: description.process_id,

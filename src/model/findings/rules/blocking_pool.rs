@@ -1,4 +1,4 @@
-//! Closures wait for a thread of the blocking pool, and there is none to come.
+//! The blocking pool is exhausted: closures are queued, and all threads are busy.
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -15,12 +15,12 @@ pub(super) static RULE: Rule = Rule {
     unit: Unit::Count,
     default: 1,
     measure: "queued closures",
-    // A pool below its limit starts a thread at once: what still waits then waits for long.
+    // A pool below its limit starts a thread at once, which empties the queue within this time.
     raise_ns: 500_000_000,
     clear_ns: 2_000_000_000,
     fix: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
-           to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
-           raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
+          to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
+          raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
     needs: &[FieldId::BlockingQueue, FieldId::BlockingThreads, FieldId::IdleBlockingThreads],
     covers: &[],
     implies: &[],
@@ -46,12 +46,12 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        model::findings::testing::{S, of, when},
+        model::findings::testing::{S, empty, findings_of},
         snapshot::Target,
     };
 
     fn pool(at: u64, threads: u64, idle: u64, queue: u64) -> Target {
-        let mut now = when(at);
+        let mut now = empty(at);
         now.runtime.blocking_threads = threads;
         now.runtime.idle_blocking_threads = idle;
         now.runtime.blocking_queue = queue;
@@ -59,8 +59,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_before_busy_threads_that_stays_is_exhaustion() {
-        let found = of("blocking-pool-exhausted", (0..5).map(|n| pool(n * S / 4, 8, 0, 30)));
+    fn queue_with_busy_threads_is_reported() {
+        let found =
+            findings_of("blocking-pool-exhausted", (0..5).map(|n| pool(n * S / 4, 8, 0, 30)));
         assert_eq!(
             found[0].sentence,
             "30 closures are queued for the blocking pool: all 8 threads are busy"
@@ -68,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_for_a_moment_and_idle_threads_are_fine() {
+    fn short_queue_or_idle_threads_are_not_reported() {
         let rule = "blocking-pool-exhausted";
-        assert!(of(rule, (0..5).map(|n| pool(n * S / 4, 8, 1, 30))).is_empty());
-        assert!(of(rule, (0..5).map(|n| pool(n * S / 4, 8, 0, n % 2))).is_empty());
-        assert!(of(rule, (0..5).map(|n| when(n * S / 4))).is_empty(), "not known");
+        assert!(findings_of(rule, (0..5).map(|n| pool(n * S / 4, 8, 1, 30))).is_empty());
+        assert!(findings_of(rule, (0..5).map(|n| pool(n * S / 4, 8, 0, n % 2))).is_empty());
+        assert!(findings_of(rule, (0..5).map(|n| empty(n * S / 4))).is_empty(), "unknown");
     }
 }

@@ -1,8 +1,8 @@
-//! Futures that are large: each spawn moves them, each task keeps them.
+//! Large futures: they are moved when they are spawned, and kept until the task ends.
 //!
-//! Tokio puts a future over 16 KiB (2 KiB in a debug build) into a box of its own when it is
-//! spawned. That costs one allocation a task and nothing in a poll, so it is no rule of
-//! its own: the size here is the one before.
+//! Tokio boxes a future over 16 KiB (2 KiB in a debug build) when it is spawned. That costs one
+//! allocation per task and nothing per poll, so there is no rule for it. The size here is the one
+//! before boxing.
 
 use crate::{model::TaskRates, text::bytes};
 use crate::{
@@ -25,7 +25,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
     fix: "Find large values that are kept across an .await: use a Vec instead of an array for \
-           buffers, and Box::pin(…) large futures inside it.",
+          buffers, and Box::pin(…) large futures inside it.",
     needs: &[],
     covers: &[],
     implies: &[],
@@ -54,7 +54,7 @@ mod tests {
 
     use crate::model::testing::{snapshot, task};
     use crate::{
-        model::findings::testing::{S, of},
+        model::findings::testing::{S, findings_of},
         snapshot::{TaskMeta, TaskStats},
     };
 
@@ -71,15 +71,15 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_kibibytes_are_large() {
-        let moments =
+    fn future_over_16_kib_is_reported() {
+        let snapshots =
             |size| (1..4).map(move |at| snapshot(at * S, [sized(1, size), sized(2, size)]));
-        let found = of("large-future", moments(17_000));
+        let found = findings_of("large-future", snapshots(17_000));
         assert_eq!(
             found[0].sentence,
             "the futures of 2 tasks of conn are up to 16.6KiB each, 33.2KiB in total"
         );
-        assert!(of("large-future", moments(13_000)).is_empty());
-        assert!(of("large-future", moments(16_000)).is_empty(), "near is not over");
+        assert!(findings_of("large-future", snapshots(13_000)).is_empty());
+        assert!(findings_of("large-future", snapshots(16_000)).is_empty(), "below 16 KiB");
     }
 }

@@ -1,4 +1,4 @@
-//! A group of tasks that only grows.
+//! The number of tasks in a group keeps growing.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,18 +23,18 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 1_000_000_000,
     clear_ns: 5_000_000_000,
     fix: "Make sure that each task ends: keep them in a tokio::task::JoinSet, limit what they \
-           await with tokio::time::timeout, and stop them with a CancellationToken when their \
-           client has disconnected.",
+          await with tokio::time::timeout, and stop them with a CancellationToken when their \
+          client has disconnected.",
     needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(Leak::default())),
 };
 
-/// What grows for less is a start.
-const LEAST_NS: u64 = 10_000_000_000;
-/// Groups that are followed at a time.
-const GROUPS: usize = 1_000;
+/// Minimum time of growth: shorter growth is a start.
+const MIN_GROWTH_NS: u64 = 10_000_000_000;
+/// Maximum number of groups with a history.
+const MAX_GROUPS: usize = 1_000;
 
 /// The number of tasks of each group over time.
 #[derive(Clone, Debug, Default)]
@@ -47,21 +47,21 @@ impl RuleState for Leak {
         let now = ctx.now();
         let followed = &mut self.followed;
         let mut candidates = Vec::new();
-        let seen = ctx.groups.iter().filter(|group| group.living > 0);
+        let living = ctx.groups.iter().filter(|group| group.living > 0);
         if !followed.is_empty() {
-            let names: HashSet<_> = seen.clone().map(|group| group.name).collect();
+            let names: HashSet<_> = living.clone().map(|group| group.name).collect();
             followed.retain(|name, _| names.contains(name));
         }
-        for group in seen {
+        for group in living {
             let Some(growth) = followed.get_mut(group.name) else {
-                if followed.len() < GROUPS {
+                if followed.len() < MAX_GROUPS {
                     followed.insert(Arc::clone(group.name), Growth::new(now, group.living));
                 }
                 continue;
             };
             growth.push(now, group.living);
             let Some(growing) =
-                growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
+                growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
             else {
                 continue;
             };
@@ -87,17 +87,17 @@ impl RuleState for Leak {
 mod tests {
     use crate::model::testing::{snapshot, task};
     use crate::{
-        model::findings::testing::{S, of},
+        model::findings::testing::{S, findings_of},
         snapshot::Target,
     };
 
-    fn with(at: u64, tasks: u64) -> Target {
+    fn with_tasks(at: u64, tasks: u64) -> Target {
         snapshot(at * S / 4, (1..=tasks).map(|id| task(id, &format!("session-{id}"))))
     }
 
     #[test]
-    fn what_only_grows_is_a_leak() {
-        let found = of("leak", (0..80).map(|n| with(n, 5 + n)));
+    fn group_that_keeps_growing_is_reported() {
+        let found = findings_of("leak", (0..80).map(|n| with_tasks(n, 5 + n)));
         assert_eq!(
             found[0].sentence,
             "session keeps growing: from 5 to 84 tasks in 19.8s, 4.0 per second, and they do not \
@@ -106,9 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn a_start_and_a_coming_and_going_are_not() {
-        assert!(of("leak", (0..80).map(|n| with(n, (n * 20).min(200)))).is_empty());
-        assert!(of("leak", (0..80).map(|n| with(n, 50 + n * 7 % 40))).is_empty());
-        assert!(of("leak", (0..80).map(|n| with(n, 5 + n / 8))).is_empty(), "too few");
+    fn start_fluctuation_and_slow_growth_are_not_reported() {
+        assert!(findings_of("leak", (0..80).map(|n| with_tasks(n, (n * 20).min(200)))).is_empty());
+        assert!(findings_of("leak", (0..80).map(|n| with_tasks(n, 50 + n * 7 % 40))).is_empty());
+        assert!(
+            findings_of("leak", (0..80).map(|n| with_tasks(n, 5 + n / 8))).is_empty(),
+            "too few"
+        );
     }
 }

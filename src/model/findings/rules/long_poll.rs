@@ -1,4 +1,4 @@
-//! Polls that are long, but do not hold their worker for long enough to be felt by themselves.
+//! Long polls, below the threshold of `worker-held`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 5_000_000_000,
     fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
-           move it to tokio::task::spawn_blocking.",
+          move it to tokio::task::spawn_blocking.",
     needs: &[],
     covers: &[],
     implies: &[],
@@ -32,9 +32,9 @@ pub(super) static RULE: Rule = Rule {
 /// A single poll slightly over the threshold may be caused by the machine: some hypervisors do not
 /// report steal time. So the rule needs two polls within this time, or one that is twice as long as
 /// the threshold.
-const AGAIN_NS: u64 = 10_000_000_000;
+const REPEAT_NS: u64 = 10_000_000_000;
 
-/// The polls that have been seen.
+/// The polls so far.
 #[derive(Clone, Debug, Default)]
 struct LongPoll {
     /// When the latest poll of each group began.
@@ -46,10 +46,10 @@ impl RuleState for LongPoll {
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
         let now = ctx.now();
         self.counted.forget_ended_tasks(ctx);
-        self.latest.retain(|_, began| now.saturating_sub(*began) < AGAIN_NS);
+        self.latest.retain(|_, began| now.saturating_sub(*began) < REPEAT_NS);
         // Longer polls are reported by worker-held.
-        let held = ctx.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
-        let lengths = ctx.threshold(RULE.id)..held;
+        let max = ctx.thresholds.get(RuleId::WorkerHeld).unwrap_or(u64::MAX);
+        let lengths = ctx.threshold(RULE.id)..max;
         let polls = polls(ctx);
         let mut candidates = Vec::new();
         for poll in polls.iter().filter(|poll| lengths.contains(&poll.net_ns(ctx))) {
@@ -83,18 +83,18 @@ impl LongPoll {
 
 fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>) -> String {
     let length = poll.length();
-    let what = match poll.kind {
+    let subject = match poll.kind {
         PollKind::Poll => "a poll",
         PollKind::Drop => "the drop of the future",
     };
-    format!("{what} of {} took {length}{}", ctx.name(poll.task), poll.cause())
+    format!("{subject} of {} took {length}{}", ctx.name(poll.task), poll.cause())
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::findings::testing::{S, evidence, of};
+    use crate::model::findings::testing::{S, findings_of, running_poll};
     use crate::{
         model::testing::{snapshot, task},
         snapshot::{Cause, LongPoll, Target},
@@ -102,9 +102,9 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// A poll that is over when the snapshot is taken.
-    fn over(at: u64, length_ns: u64, cause: Cause) -> Target {
-        let mut poll = LongPoll::clone(&evidence(1, at - 2 * length_ns, cause));
+    /// A snapshot with a poll that has ended.
+    fn ended_poll(at: u64, length_ns: u64, cause: Cause) -> Target {
+        let mut poll = LongPoll::clone(&running_poll(1, at - 2 * length_ns, cause));
         (poll.over, poll.length_ns) = (true, length_ns);
         poll.net_ns = poll.net_ns.map(|net_ns| net_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
@@ -115,40 +115,41 @@ mod tests {
 
     #[test]
     fn each_long_poll_is_counted_once() {
-        let found = of("long-poll", (1..=4).map(|n| over(n * S, 20 * MS, Cause::Computing)));
+        let found =
+            findings_of("long-poll", (1..=4).map(|n| ended_poll(n * S, 20 * MS, Cause::Computing)));
         assert_eq!((found.len(), found[0].count), (1, 4));
         assert_eq!(found[0].sentence, "a poll of conn-1 took 20.0ms");
     }
 
     #[test]
-    fn several_between_two_looks_are_all_counted() {
-        let mut now = over(2 * S, 20 * MS, Cause::Computing);
+    fn several_polls_of_one_snapshot_are_all_counted() {
+        let mut now = ended_poll(2 * S, 20 * MS, Cause::Computing);
         let mut before = LongPoll::clone(&now.long_polls[0]);
         before.began_ns -= 100 * MS;
-        // The latest first, as the watchdog has them.
+        // Latest first, as in the watchdog's log.
         now.long_polls.push(Arc::new(before));
-        assert_eq!(of("long-poll", [now])[0].count, 2);
+        assert_eq!(findings_of("long-poll", [now])[0].count, 2);
     }
 
     #[test]
-    fn a_single_one_that_is_a_little_too_long_is_let_pass() {
-        let found = |moments: &[Target]| of("long-poll", moments.to_vec()).len();
-        let little = |at| over(at * S, 12 * MS, Cause::Computing);
-        assert_eq!(found(&[little(1)]), 0);
-        assert_eq!(found(&[little(1), little(1)]), 0, "the same one");
-        assert_eq!(found(&[little(1), little(12)]), 0, "long ago");
-        assert_eq!(found(&[little(1), little(3)]), 1);
-        assert_eq!(found(&[over(S, 21 * MS, Cause::Computing)]), 1);
+    fn single_poll_below_twice_the_threshold_is_not_reported() {
+        let found = |snapshots: &[Target]| findings_of("long-poll", snapshots.to_vec()).len();
+        let short = |at| ended_poll(at * S, 12 * MS, Cause::Computing);
+        assert_eq!(found(&[short(1)]), 0);
+        assert_eq!(found(&[short(1), short(1)]), 0, "the same poll");
+        assert_eq!(found(&[short(1), short(12)]), 0, "more than ten seconds ago");
+        assert_eq!(found(&[short(1), short(3)]), 1);
+        assert_eq!(found(&[ended_poll(S, 21 * MS, Cause::Computing)]), 1);
     }
 
     #[test]
-    fn short_polls_those_that_hold_their_worker_and_a_busy_machine_are_not_told() {
+    fn short_polls_and_time_without_a_cpu_are_not_reported() {
         for (length, cause) in
             [(7 * MS, Cause::Computing), (120 * MS, Cause::Computing), (20 * MS, Cause::NoCpu)]
         {
-            let moments = (1..=4).map(|n| over(n * S, length, cause.clone()));
-            let found = of("long-poll", moments);
-            // The other rule is off here, so that a poll of any length is this one's.
+            let snapshots = (1..=4).map(|n| ended_poll(n * S, length, cause.clone()));
+            let found = findings_of("long-poll", snapshots);
+            // worker-held is off in this test, so the length has no upper limit.
             assert_eq!(found.is_empty(), length != 120 * MS, "{length} {cause}");
         }
     }

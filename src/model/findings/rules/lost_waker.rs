@@ -1,4 +1,4 @@
-//! Idle, and nobody is left who could wake it.
+//! An idle task without a waker: it will never run again.
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
@@ -18,7 +18,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 1_000_000_000,
     fix: "A future that returns Pending must store cx.waker().clone() where its event will wake \
-           it. If the task is meant to wait forever, abort it when it is no longer needed.",
+          it. If the task is meant to wait forever, abort it when it is no longer needed.",
     needs: &[FieldId::LiveWakers],
     covers: &[],
     implies: &[],
@@ -31,13 +31,15 @@ fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64>
 }
 
 fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
-    let (who, idle) = (group.subject(ctx), duration(group.measure));
+    let (subject, idle) = (group.subject(ctx), duration(group.measure));
     let sentence = match group.tasks {
         1 => {
-            format!("{who} has been idle for {idle} and has no waker left: it will never run again")
+            format!(
+                "{subject} has been idle for {idle} and has no waker left: it will never run again"
+            )
         }
         _ => format!(
-            "{who} have been idle for up to {idle} and have no waker left: they will never run \
+            "{subject} have been idle for up to {idle} and have no waker left: they will never run \
              again"
         ),
     };
@@ -50,12 +52,13 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::findings::testing::{S, of};
+    use crate::model::findings::testing::{S, findings_of};
     use crate::model::testing::{snapshot, task};
 
     #[test]
-    fn it_needs_an_idle_task_without_any_waker_for_a_while() {
-        let fires = |task: TaskStats, at| !of("lost-waker", [snapshot(at, [task])]).is_empty();
+    fn idle_task_without_a_waker_is_reported_after_a_second() {
+        let fires =
+            |task: TaskStats, at| !findings_of("lost-waker", [snapshot(at, [task])]).is_empty();
         let mut lost = task(1, "lost");
         lost.live_wakers = Some(0);
         assert!(fires(lost.clone(), 2 * S));
@@ -68,9 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_one_finding() {
+    fn lost_wakers_of_a_group_are_one_finding() {
         let lost = |id: u64| TaskStats { live_wakers: Some(0), ..task(id, &format!("conn-{id}")) };
-        let found = of("lost-waker", [snapshot(3 * S, (1..=9).map(lost))]);
+        let found = findings_of("lost-waker", [snapshot(3 * S, (1..=9).map(lost))]);
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].sentence,

@@ -1,4 +1,4 @@
-//! The machine gives the workers too little CPU: no task is the cause.
+//! The workers lack CPU time because of the machine, not because of a task.
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -18,18 +18,18 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 3_000_000_000,
     fix: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
-           time is deducted from long polls.",
+          time is deducted from long polls.",
     needs: &[FieldId::CpuSupply],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
 };
 
-/// The fix if most of the time is throttled.
+/// The fix if throttling is the largest share.
 const THROTTLED: &str = "Raise the CPU quota of the container, or use no more workers and threads \
                          than it has CPUs. This time is deducted from long polls.";
-/// The fix if most of the time is steal time.
-const STOLEN: &str = "The hypervisor gives the CPUs to other virtual machines: use dedicated CPUs \
+/// The fix if steal time is the largest share.
+const STEAL: &str = "The hypervisor gives the CPUs to other virtual machines: use dedicated CPUs \
                       or another host. This time is deducted from long polls.";
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
@@ -54,7 +54,7 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let fix = if is_largest(machine.throttled) {
         THROTTLED
     } else if is_largest(machine.steal) {
-        STOLEN
+        STEAL
     } else {
         RULE.fix
     };
@@ -67,16 +67,16 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of, when};
+    use crate::model::findings::testing::{S, empty, findings_of};
     use crate::snapshot::{MachineStats, MachineTimes, Target};
 
     const MS: u64 = 1_000_000;
 
     /// Four seconds at 4 Hz, with this run-queue delay of a worker, steal time and throttled time
     /// per second.
-    fn run(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Target> {
-        let moment = |quarter: u64| {
-            let mut now = when(quarter * S / 4);
+    fn snapshots(run_delay_ms: u64, steal_ms: u64, throttled_ms: u64) -> Vec<Target> {
+        let snapshot = |quarter: u64| {
+            let mut now = empty(quarter * S / 4);
             let total = |per_second: u64| quarter * per_second * MS / 4;
             now.workers[0].run_delay_ns = Some(total(run_delay_ms));
             let times = MachineTimes {
@@ -89,12 +89,12 @@ mod tests {
             now.machine = Some(MachineStats { times, run_delay_ns, stops: Vec::new() });
             now
         };
-        (0..=16).map(moment).collect()
+        (0..=16).map(snapshot).collect()
     }
 
     #[test]
-    fn worker_without_a_cpu_is_an_overloaded_machine() {
-        let found = of("machine-overloaded", run(400, 40, 0));
+    fn run_queue_delay_of_a_worker_is_reported() {
+        let found = findings_of("machine-overloaded", snapshots(400, 40, 0));
         assert_eq!(
             found[0].sentence,
             "worker 0 was runnable without a CPU for 40% of the last 3.00s; load 4.2 on 2 CPUs; \
@@ -104,28 +104,34 @@ mod tests {
     }
 
     #[test]
-    fn steal_time_and_throttling_count_too() {
-        assert_eq!(of("machine-overloaded", run(0, 800, 0)).len(), 1, "of two CPUs");
-        let found = of("machine-overloaded", run(0, 0, 500));
+    fn steal_time_and_throttling_are_reported() {
+        assert_eq!(findings_of("machine-overloaded", snapshots(0, 800, 0)).len(), 1, "of two CPUs");
+        let found = findings_of("machine-overloaded", snapshots(0, 0, 500));
         assert!(found[0].sentence.ends_with("throttled by its CPU quota for 50%"));
     }
 
     #[test]
     fn fix_matches_the_largest_share() {
-        for (run, fix) in [
-            (run(400, 40, 100), "stop other programs"),
-            (run(0, 800, 100), "The hypervisor"),
-            (run(300, 40, 500), "Raise the CPU quota"),
+        for (snapshots, fix) in [
+            (snapshots(400, 40, 100), "stop other programs"),
+            (snapshots(0, 800, 100), "The hypervisor"),
+            (snapshots(300, 40, 500), "Raise the CPU quota"),
         ] {
-            let found = of("machine-overloaded", run);
+            let found = findings_of("machine-overloaded", snapshots);
             assert!(found[0].fix.contains(fix), "{fix}: {}", found[0].fix);
         }
     }
 
     #[test]
-    fn a_machine_with_enough_cpu_is_not_reported() {
-        assert!(of("machine-overloaded", run(150, 300, 100)).is_empty());
-        assert!(of("machine-overloaded", run(900, 0, 0).into_iter().take(4)).is_empty(), "so soon");
-        assert!(of("machine-overloaded", (0..9).map(|n| when(n * S))).is_empty(), "unknown");
+    fn machine_with_enough_cpu_is_not_reported() {
+        assert!(findings_of("machine-overloaded", snapshots(150, 300, 100)).is_empty());
+        assert!(
+            findings_of("machine-overloaded", snapshots(900, 0, 0).into_iter().take(4)).is_empty(),
+            "too short"
+        );
+        assert!(
+            findings_of("machine-overloaded", (0..9).map(|n| empty(n * S))).is_empty(),
+            "unknown"
+        );
     }
 }

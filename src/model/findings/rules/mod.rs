@@ -87,7 +87,7 @@ impl fmt::Display for RuleId {
 impl FromStr for RuleId {
     type Err = String;
 
-    /// Reads the name of a rule; the error suggests the closest match.
+    /// Parses the name of a rule; the error suggests the closest match.
     fn from_str(name: &str) -> Result<Self, String> {
         let found = RULES.iter().find(|rule| rule.name == name);
         found.map(|rule| rule.id).ok_or_else(|| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_name_is_answered_with_the_closest_match() {
+    fn error_for_an_unknown_name_suggests_the_closest_match() {
         let error = |name: &str| name.parse::<RuleId>().expect_err("no such rule");
         let worker_held = "there is no rule `worker-hold`; did you mean `worker-held`?";
         assert_eq!(error("worker-hold"), worker_held);

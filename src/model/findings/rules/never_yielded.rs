@@ -1,4 +1,4 @@
-//! A task that lives, or lived, in a single long poll: it awaits nothing that ever waits.
+//! A task whose only poll is long: its future never returns `Pending`.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 5_000_000_000,
     fix: "This is not async code: run it with tokio::task::spawn_blocking, or on a thread of its \
-           own if it never ends.",
+          own if it never ends.",
     needs: &[FieldId::Polls],
     covers: &[],
     implies: &[],
@@ -32,17 +32,20 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    let whole = task.state == State::Polling || task.state.is_done();
-    let only = task.polls == 1 && whole && !task.meta.kind.may_block();
-    // One that has ended stays in the table for a while; that is no news.
-    let is_old = task.state.is_done() && ctx.before_ns.is_some_and(|at| task.since_ns <= at);
-    if !only || is_old {
+    let in_poll_or_done = task.state == State::Polling || task.state.is_done();
+    let is_only_poll = task.polls == 1 && in_poll_or_done && !task.meta.kind.may_block();
+    // An ended task stays in the table for a while and is reported once.
+    let is_old = task.state.is_done() && ctx.previous_ns.is_some_and(|at| task.since_ns <= at);
+    if !is_only_poll || is_old {
         return None;
     }
     let evidence = evidence_of(ctx, task);
-    // The record of a poll that is over is there once; what it said stands.
-    let is_over = task.state.is_done() && evidence.is_none();
-    Some(if is_over { task.busy_ns } else { ctx.net_ns(task.busy_ns, evidence) })
+    // The long poll of an ended task may no longer be reported; then the busy time counts.
+    Some(if task.state.is_done() && evidence.is_none() {
+        task.busy_ns
+    } else {
+        ctx.net_ns(task.busy_ns, evidence)
+    })
 }
 
 /// The watchdog's evidence of the only poll of a task.
@@ -75,7 +78,7 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::findings::testing::{S, evidence, lock, of};
+    use crate::model::findings::testing::{S, findings_of, lock_wait, running_poll};
     use crate::model::testing::{snapshot, task};
 
     fn one_poll(busy_ns: u64, polls: u64, state: State) -> TaskStats {
@@ -83,32 +86,34 @@ mod tests {
     }
 
     #[test]
-    fn one_long_poll_is_no_async_code() {
-        let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)])]);
+    fn task_with_one_long_poll_is_reported() {
+        let found =
+            findings_of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)])]);
         assert_eq!(
             found[0].sentence,
             "import has been in its first poll for 2.00s and has never yielded"
         );
-        let found = of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Completed)])]);
+        let found =
+            findings_of("never-yielded", [snapshot(5 * S, [one_poll(2 * S, 1, State::Completed)])]);
         assert!(found[0].sentence.starts_with("import spent 2.00s in its only poll"));
     }
 
     #[test]
     fn fix_matches_the_cause_of_the_poll() {
         let mut now = snapshot(5 * S, [one_poll(2 * S, 1, State::Polling)]);
-        now.long_polls = vec![evidence(1, 3 * S, lock())];
-        let found = of("never-yielded", [now]);
+        now.long_polls = vec![running_poll(1, 3 * S, lock_wait())];
+        let found = findings_of("never-yielded", [now]);
         assert!(found[0].fix.contains("tokio::sync::Mutex"), "{}", found[0].fix);
     }
 
     #[test]
-    fn short_tasks_and_those_that_gave_way_once_are_fine() {
+    fn short_tasks_and_tasks_that_yielded_are_not_reported() {
         for task in [
             one_poll(S / 2, 1, State::Completed),
             one_poll(3 * S, 2, State::Polling),
             one_poll(3 * S, 1, State::Idle),
         ] {
-            assert!(of("never-yielded", [snapshot(5 * S, [task])]).is_empty());
+            assert!(findings_of("never-yielded", [snapshot(5 * S, [task])]).is_empty());
         }
     }
 }

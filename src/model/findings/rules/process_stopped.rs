@@ -1,4 +1,4 @@
-//! The whole process was stopped from outside: that time counts for no task.
+//! The whole process was stopped from outside. That time is not attributed to any task.
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -18,8 +18,8 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 0,
     fix: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
-           polls and delays that contain it. If you did not stop the program, look for a debugger, \
-           a suspended container or a paused virtual machine.",
+          polls and delays that contain it. If you did not stop the program, look for a debugger, \
+          a suspended container or a paused virtual machine.",
     needs: &[FieldId::CpuSupply],
     covers: &[],
     implies: &[],
@@ -28,8 +28,8 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let Some(machine) = &ctx.target.machine else { return Vec::new() };
-    let Some(before_ns) = ctx.before_ns else { return Vec::new() };
-    let new = || machine.stops.iter().filter(|stop| stop.to_ns > before_ns);
+    let Some(previous_ns) = ctx.previous_ns else { return Vec::new() };
+    let new = || machine.stops.iter().filter(|stop| stop.to_ns > previous_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
     let candidate = longest.map(|stop| {
         let length_ns = stop.to_ns - stop.from_ns;
@@ -48,27 +48,30 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of, when};
+    use crate::model::findings::testing::{S, empty, findings_of};
     use crate::snapshot::{MachineStats, Stop};
 
     #[test]
     fn each_stop_is_reported_once() {
-        let moment = |at: u64| {
-            let mut now = when(at);
+        let snapshot = |at: u64| {
+            let mut now = empty(at);
             let stops = [Stop { from_ns: S, to_ns: 4 * S }, Stop { from_ns: 6 * S, to_ns: 8 * S }];
             let stops = stops.into_iter().filter(|stop| stop.to_ns <= at).collect();
             now.machine = Some(MachineStats { stops, ..MachineStats::default() });
             now
         };
-        let found = of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(moment));
+        let found = findings_of("process-stopped", [S / 2, 5 * S, 5 * S + 1].map(snapshot));
         assert_eq!(
             found[0].sentence,
             "the process was stopped for 3.00s; this time is not attributed to any task"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
-        let found = of("process-stopped", [S / 2, 5 * S].map(moment));
-        assert!(!found[0].active, "the process runs again");
-        assert_eq!(of("process-stopped", [S / 2, 5 * S, 9 * S, 10 * S].map(moment))[0].count, 2);
-        assert!(of("process-stopped", [S / 2, S].map(moment)).is_empty());
+        let found = findings_of("process-stopped", [S / 2, 5 * S].map(snapshot));
+        assert!(!found[0].active, "the process is running");
+        assert_eq!(
+            findings_of("process-stopped", [S / 2, 5 * S, 9 * S, 10 * S].map(snapshot))[0].count,
+            2
+        );
+        assert!(findings_of("process-stopped", [S / 2, S].map(snapshot)).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! More and more tasks wait for a worker, or things in a queue that a workload tells of.
+//! A queue keeps growing: the runnable tasks, or a queue that a workload reports.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,20 +24,21 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 1_000_000_000,
     clear_ns: 3_000_000_000,
     fix: "Accept less work: put a bounded channel or a tokio::sync::Semaphore in front of the \
-           code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
+          code that spawns or wakes these tasks. More workers help only if there are idle CPUs.",
     needs: &[],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(QueueGrowing::default())),
 };
 
-const LEAST_NS: u64 = 5_000_000_000;
+/// Minimum time of growth.
+const MIN_GROWTH_NS: u64 = 5_000_000_000;
 
-/// What to do about a channel that nobody bounds.
+/// The fix for an unbounded channel.
 const CHANNEL: &str = "Use a bounded channel (tokio::sync::mpsc::channel): a full channel slows \
                        its senders down, so the overload becomes visible at its origin.";
 
-/// The lengths of queues over time.
+/// The histories of the queues.
 #[derive(Clone, Debug, Default)]
 struct QueueGrowing {
     /// Runnable tasks.
@@ -48,27 +49,31 @@ struct QueueGrowing {
 
 impl RuleState for QueueGrowing {
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
-        let mut candidates = queues(ctx, &mut self.reported);
-        candidates.extend(runnable(ctx, &mut self.runnable));
+        let mut candidates = reported_queues(ctx, &mut self.reported);
+        candidates.extend(runnable_tasks(ctx, &mut self.runnable));
         candidates
     }
 }
 
-/// The length of a channel cannot be seen from outside; workloads of the lab report it.
-fn queues(ctx: &RuleContext<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Vec<Finding> {
+/// Queues that workloads of the lab report: the length of a channel is not visible from outside.
+fn reported_queues(
+    ctx: &RuleContext<'_>,
+    histories: &mut HashMap<Arc<str>, Growth>,
+) -> Vec<Finding> {
     let lab = ctx.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
-    let told = workloads.filter_map(|workload| {
+    let queues = workloads.filter_map(|workload| {
         let queue = workload.gauges.iter().find(|gauge| &*gauge.name == "queue")?;
         let GaugeValue::Count(length) = queue.value else { return None };
         Some((&workload.name, length))
     });
     let mut candidates = Vec::new();
-    for (name, length) in told {
-        let known = followed.entry(name.clone());
-        let growth = known.or_insert_with(|| Growth::new(ctx.now(), length));
+    for (name, length) in queues {
+        let history = histories.entry(name.clone());
+        let growth = history.or_insert_with(|| Growth::new(ctx.now(), length));
         growth.push(ctx.now(), length);
-        let Some(growing) = growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
+        let Some(growing) =
+            growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
         else {
             continue;
         };
@@ -85,17 +90,17 @@ fn queues(ctx: &RuleContext<'_>, followed: &mut HashMap<Arc<str>, Growth>) -> Ve
     candidates
 }
 
-fn runnable(ctx: &RuleContext<'_>, followed: &mut Option<Growth>) -> Option<Finding> {
-    // Behind a hog on each worker everybody waits; that is the hog's finding.
-    if ctx.all_held() {
-        *followed = None;
+fn runnable_tasks(ctx: &RuleContext<'_>, history: &mut Option<Growth>) -> Option<Finding> {
+    // With a hog on each worker, all tasks are runnable; that is the finding about the hog.
+    if ctx.all_workers_blocked() {
+        *history = None;
         return None;
     }
-    let ready = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
-    let waiting = (ready as u64).max(ctx.target.runtime.global_queue);
-    let growth = followed.get_or_insert_with(|| Growth::new(ctx.now(), waiting));
-    growth.push(ctx.now(), waiting);
-    let growing = growth.steady(LEAST_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))?;
+    let runnable = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
+    let runnable = (runnable as u64).max(ctx.target.runtime.global_queue);
+    let growth = history.get_or_insert_with(|| Growth::new(ctx.now(), runnable));
+    growth.push(ctx.now(), runnable);
+    let growing = growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))?;
     let sentence = format!(
         "more and more tasks are runnable: {}, {} more than {} ago",
         count(growing.to),
@@ -109,20 +114,20 @@ fn runnable(ctx: &RuleContext<'_>, followed: &mut Option<Growth>) -> Option<Find
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of};
+    use crate::model::findings::testing::{S, findings_of};
     use crate::{
         model::testing::{lab, snapshot, task},
         snapshot::{Gauge, GaugeValue, State, Target, TaskStats},
     };
 
-    fn waiting(n: u64, tasks: u64) -> Target {
-        let ready = |id| TaskStats { state: State::Scheduled, ..task(id, "job") };
-        snapshot(n * S / 4, (1..=tasks).map(ready))
+    fn with_runnable(n: u64, tasks: u64) -> Target {
+        let runnable = |id| TaskStats { state: State::Scheduled, ..task(id, "job") };
+        snapshot(n * S / 4, (1..=tasks).map(runnable))
     }
 
     #[test]
-    fn a_queue_that_only_grows_is_too_much_work() {
-        let found = of("queue-growing", (0..40).map(|n| waiting(n, 10 * n)));
+    fn growing_number_of_runnable_tasks_is_reported() {
+        let found = findings_of("queue-growing", (0..40).map(|n| with_runnable(n, 10 * n)));
         assert_eq!(
             found[0].sentence,
             "more and more tasks are runnable: 390, 390 more than 9.75s ago"
@@ -130,24 +135,30 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_a_workload_tells_of_is_followed_too() {
-        let told = |n: u64, length| {
+    fn growing_queue_of_a_workload_is_reported() {
+        let with_queue = |n: u64, length| {
             let mut lab = lab([("jobs", 1, None, 0)]);
             lab.workloads[0].gauges =
                 vec![Gauge { name: "queue".into(), value: GaugeValue::Count(length) }];
             Target { lab: Some(lab), ..snapshot(n * S / 4, []) }
         };
-        let found = of("queue-growing", (0..40).map(|n| told(n, 50 * n)));
+        let found = findings_of("queue-growing", (0..40).map(|n| with_queue(n, 50 * n)));
         assert_eq!(
             found[0].sentence,
             "the queue of jobs keeps growing: 1,950 items, 1,950 more than 9.75s ago"
         );
-        assert!(of("queue-growing", (0..40).map(|n| told(n, 500))).is_empty());
+        assert!(findings_of("queue-growing", (0..40).map(|n| with_queue(n, 500))).is_empty());
     }
 
     #[test]
-    fn a_long_queue_that_is_worked_off_is_not() {
-        assert!(of("queue-growing", (0..40).map(|n| waiting(n, 300 - n % 2 * 200))).is_empty());
-        assert!(of("queue-growing", (0..40).map(|n| waiting(n, n))).is_empty(), "too few");
+    fn fluctuating_or_short_queue_is_not_reported() {
+        assert!(
+            findings_of("queue-growing", (0..40).map(|n| with_runnable(n, 300 - n % 2 * 200)))
+                .is_empty()
+        );
+        assert!(
+            findings_of("queue-growing", (0..40).map(|n| with_runnable(n, n))).is_empty(),
+            "too few"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Tasks are spawned in such numbers that spawning itself is the work.
+//! Tasks are spawned at such a rate that spawning is much of the work.
 
 use crate::model::findings::{
     Finding, GroupCount, RuleContext, RuleId, Severity,
@@ -17,8 +17,8 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 2_000_000_000,
     clear_ns: 3_000_000_000,
     fix: "Let a few tasks receive the work from a bounded channel, or run several pieces in one \
-           task (futures::stream::buffer_unordered); limit concurrent work with a \
-           tokio::sync::Semaphore.",
+          task (futures::stream::buffer_unordered); limit concurrent work with a \
+          tokio::sync::Semaphore.",
     needs: &[],
     covers: &[],
     implies: &[],
@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
-    let Some(seconds) = ctx.span() else { return Vec::new() };
+    let Some(seconds) = ctx.span_s() else { return Vec::new() };
     let rate = |spawned: u64| (spawned as f64 / seconds).round() as u64;
     let threshold = ctx.threshold(RULE.id);
     let storms = ctx.groups.iter().filter(|group| rate(group.spawned) >= threshold);
@@ -45,13 +45,13 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::findings::testing::{S, of};
+    use crate::model::findings::testing::{S, findings_of};
     use crate::{
         model::testing::{snapshot, task},
         snapshot::{State, Target, TaskStats},
     };
 
-    /// Of each quarter second so many tasks, which have ended.
+    /// Spawns this many tasks per quarter second, which end at once.
     fn spawned(n: u64, tasks: u64) -> Target {
         let at = n * S / 4;
         let ended = |id| TaskStats {
@@ -64,15 +64,15 @@ mod tests {
     }
 
     #[test]
-    fn thousands_a_second_for_seconds_are_a_storm() {
-        let found = of("spawn-storm", (1..=16).map(|n| spawned(n, 2_000)));
+    fn thousands_of_spawns_per_second_are_reported() {
+        let found = findings_of("spawn-storm", (1..=16).map(|n| spawned(n, 2_000)));
         assert!(found[0].sentence.starts_with("8000 job tasks are spawned per second"));
     }
 
     #[test]
-    fn a_burst_and_a_busy_server_are_none() {
+    fn burst_and_moderate_rate_are_not_reported() {
         let burst = (1..=16).map(|n| spawned(n, if n == 5 { 9_000 } else { 0 }));
-        assert!(of("spawn-storm", burst).is_empty());
-        assert!(of("spawn-storm", (1..=16).map(|n| spawned(n, 500))).is_empty());
+        assert!(findings_of("spawn-storm", burst).is_empty());
+        assert!(findings_of("spawn-storm", (1..=16).map(|n| spawned(n, 500))).is_empty());
     }
 }

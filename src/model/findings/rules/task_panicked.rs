@@ -1,4 +1,4 @@
-//! A task's poll panicked. Tokio catches that, and often nobody hears of it.
+//! A poll panicked. Tokio catches the panic, and often it is not reported.
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
@@ -16,7 +16,7 @@ pub(super) static RULE: Rule = Rule {
     default: 1,
     measure: "panics in one group within a few seconds",
     raise_ns: 0,
-    // A panic is over in no time: what it left behind is worth a minute.
+    // A panic is a single moment. The finding stays active for a minute, so that it is noticed.
     clear_ns: 60_000_000_000,
     fix: "Await its JoinHandle and handle the JoinError: it contains the panic.",
     needs: &[FieldId::Panics],
@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    // The measure is the number of tasks, which is known in `describe`.
+    // The measure is the number of tasks, which only `describe` knows.
     (task.state == State::Panicked).then(|| ctx.threshold(RULE.id))
 }
 
@@ -51,7 +51,7 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::findings::testing::{S, of};
+    use crate::model::findings::testing::{S, findings_of};
     use crate::model::testing::{snapshot, task};
 
     fn broken(id: u64, at: u64) -> TaskStats {
@@ -60,25 +60,26 @@ mod tests {
     }
 
     #[test]
-    fn a_panicked_task_is_named_with_its_poll() {
-        let found = of("task-panicked", [snapshot(S, [broken(1, S / 2), task(2, "fine")])]);
+    fn panicked_task_is_reported_with_its_poll() {
+        let found =
+            findings_of("task-panicked", [snapshot(S, [broken(1, S / 2), task(2, "fine")])]);
         assert_eq!(found[0].sentence, "importer-1 panicked in poll 3");
-        assert!(of("task-panicked", [snapshot(S, [task(2, "fine")])]).is_empty());
+        assert!(findings_of("task-panicked", [snapshot(S, [task(2, "fine")])]).is_empty());
     }
 
     #[test]
-    fn each_panic_is_counted_once_and_stays_for_a_minute() {
+    fn each_panic_is_counted_once_and_active_for_a_minute() {
         let two = [broken(1, S / 2), broken(2, S + 1)];
-        let mut moments = vec![
+        let mut snapshots = vec![
             snapshot(S, two[..1].to_vec()),
             snapshot(2 * S, two.to_vec()),
             snapshot(3 * S, two.to_vec()),
             snapshot(30 * S, []),
         ];
-        let found = of("task-panicked", moments.clone());
+        let found = findings_of("task-panicked", snapshots.clone());
         assert_eq!((found.len(), found[0].count, found[0].active), (1, 2, true));
-        moments.push(snapshot(70 * S, []));
-        let found = of("task-panicked", moments);
+        snapshots.push(snapshot(70 * S, []));
+        let found = findings_of("task-panicked", snapshots);
         assert_eq!((found[0].active, found[0].measure), (false, 2));
     }
 }

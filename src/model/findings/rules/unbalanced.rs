@@ -1,4 +1,4 @@
-//! One worker has all the work, and the others do not take it.
+//! One worker is busy and has queued tasks while another one is idle.
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -18,17 +18,17 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 3_000_000_000,
     clear_ns: 3_000_000_000,
     fix: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
-           no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
+          no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
     needs: &[FieldId::Workers, FieldId::LocalQueue],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),
 };
 
-/// So many tasks in the busy worker's queue are more than what it is about to do.
-const QUEUE: u64 = 4;
-/// A worker below this has nothing to do.
-const IDLE: f64 = 0.3;
+/// Minimum number of tasks in the busy worker's queue.
+const MIN_QUEUE: u64 = 4;
+/// Maximum busy share of the idle worker.
+const MAX_IDLE: f64 = 0.3;
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let busiest = ctx.busy_shares().max_by(|(_, a), (_, b)| a.total_cmp(b));
@@ -38,9 +38,9 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     };
     let points = ((most - least).max(0.0) * 100.0).round() as u64;
     let queue = busiest.local_queue;
-    // One poll that holds a worker is another rule's.
-    let held = ctx.held().is_some();
-    if held || queue < QUEUE || least > IDLE || points < ctx.threshold(RULE.id) {
+    // A single poll that blocks a worker is the finding of worker-held.
+    let is_blocked = ctx.blocked_worker().is_some();
+    if is_blocked || queue < MIN_QUEUE || least > MAX_IDLE || points < ctx.threshold(RULE.id) {
         return Vec::new();
     }
     let sentence = format!(
@@ -57,13 +57,13 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 mod tests {
     use crate::model::testing::worker;
     use crate::{
-        model::findings::testing::{S, of, when},
+        model::findings::testing::{S, empty, findings_of},
         snapshot::Target,
     };
 
-    /// Two workers with these shares in percent, and the first one's queue.
+    /// Two workers with these busy shares in percent; the first one has this queue.
     fn shares(n: u64, first: u64, second: u64, queue: u64) -> Target {
-        let mut now = when(n * S / 4);
+        let mut now = empty(n * S / 4);
         now.workers = vec![worker(0), worker(1)];
         for (worker, share) in now.workers.iter_mut().zip([first, second]) {
             worker.poll_ns = now.taken_ns / 100 * share;
@@ -73,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn work_that_waits_beside_an_idle_worker_is_told() {
-        let found = of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 8)));
+    fn queued_tasks_beside_an_idle_worker_are_reported() {
+        let found = findings_of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 8)));
         assert_eq!(
             found[0].sentence,
             "worker 0 is 95% busy with 8 tasks in its queue, worker 1 is 10% busy"
@@ -82,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_worker_whose_queue_is_empty_is_as_it_should_be() {
-        assert!(of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 1))).is_empty());
-        assert!(of("unbalanced", (0..30).map(|n| shares(n, 95, 80, 8))).is_empty());
+    fn short_queue_or_two_busy_workers_are_not_reported() {
+        assert!(findings_of("unbalanced", (0..30).map(|n| shares(n, 95, 10, 1))).is_empty());
+        assert!(findings_of("unbalanced", (0..30).map(|n| shares(n, 95, 80, 8))).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! A worker is in one poll for long: nobody else gets it meanwhile.
+//! One poll blocks its worker: no other task is polled on it.
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 1_000_000_000,
     fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
-           move it to tokio::task::spawn_blocking or a thread of its own.",
+          move it to tokio::task::spawn_blocking or a thread of its own.",
     needs: &[],
     covers: &[RuleId::LongPoll, RuleId::NeverYielded, RuleId::WorkerSaturated],
     implies: &[RuleId::LongPoll],
@@ -42,8 +42,8 @@ impl RuleState for WorkerHeld {
         self.counted.forget_ended_tasks(ctx);
         let threshold = ctx.threshold(RULE.id);
         let polls = polls(ctx);
-        let held: Vec<_> = polls.iter().filter(|poll| poll.net_ns(ctx) >= threshold).collect();
-        if held.is_empty() {
+        let blocking: Vec<_> = polls.iter().filter(|poll| poll.net_ns(ctx) >= threshold).collect();
+        if blocking.is_empty() {
             return Vec::new();
         }
         let (affected, affected_tasks) = ctx.affected_tasks();
@@ -54,7 +54,7 @@ impl RuleState for WorkerHeld {
             affected: if poll.is_over() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.is_over() { 0 } else { affected_tasks },
             fix: fix_for(poll.evidence, &RULE),
-            sentence_when_resolved: Some(past(ctx, poll)),
+            sentence_when_resolved: Some(past_sentence(ctx, poll)),
             ..RULE.task_candidate(
                 ctx.now(),
                 poll.task,
@@ -62,26 +62,25 @@ impl RuleState for WorkerHeld {
                 sentence(ctx, poll, affected_tasks),
             )
         };
-        held.iter().map(&mut candidate).collect()
+        blocking.iter().map(&mut candidate).collect()
     }
 }
 
-/// A poll of the impact table that blocked its worker for `blocked_ns` or longer, as a finding: it may
-/// have ended before a snapshot could report it as one. `None` if it was shorter, or if the task is
-/// of a kind that may block.
+/// A poll of the impact table that blocked its worker for at least `threshold_ns`, as a finding: it
+/// may have ended before a snapshot could report it. `None` if it was shorter or the task may block.
 pub(in crate::model) fn of_long_poll(
     entry: &LongPollEntry,
-    blocked_ns: u64,
+    threshold_ns: u64,
     target: &Target,
 ) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, net_ns) = (&entry.evidence, entry.net_ns());
-    if net_ns < blocked_ns {
+    if net_ns < threshold_ns {
         return None;
     }
     let length = with_deduction(duration(net_ns), Some(evidence));
-    let held = held_for(evidence.kind, evidence.worker, &length, &cause(evidence));
-    let sentence = format!("{} {held}", display_name(evidence.task, meta, &target.tasks, &[]));
+    let blocked = blocked_for(evidence.kind, evidence.worker, &length, &cause(evidence));
+    let sentence = format!("{} {blocked}", display_name(evidence.task, meta, &target.tasks, &[]));
     let subject = FindingSubject::Group(meta.group.clone());
     Some(Finding {
         task: Some(evidence.task),
@@ -98,40 +97,39 @@ pub(in crate::model) fn of_long_poll(
     })
 }
 
-fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, runnable: usize) -> String {
+fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
     if poll.is_over() {
-        return past(ctx, poll);
+        return past_sentence(ctx, poll);
     }
-    let runnable = match runnable {
+    let delayed = match delayed {
         0 => "no task delayed".to_owned(),
         1 => "1 task delayed".to_owned(),
         n => format!("{} delayed", plural(n as u64, "task")),
     };
-    // The only worker is also the one that asks for timers and sockets: tasks that wait
-    // for these are not even woken.
-    let alone = match ctx.target.workers.len() {
+    // The only worker also polls timers and sockets: tasks that wait for these are not even woken.
+    let consequence = match ctx.target.workers.len() {
         1 => ", timers and sockets are not served",
         _ if ctx.slowdown.standstill_since_ns.is_some() => ", no work done",
         _ => "",
     };
-    format!("{} has {}; {runnable}{alone}", ctx.name(poll.task), held(poll))
+    format!("{} has {}; {delayed}{consequence}", ctx.name(poll.task), blocked(poll))
 }
 
-/// The sentence once the poll has ended: then it delays no task.
-fn past(ctx: &RuleContext<'_>, poll: &Poll<'_>) -> String {
-    format!("{} {}", ctx.name(poll.task), held(poll))
+/// The sentence after the end of the poll, when it delays no task.
+fn past_sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>) -> String {
+    format!("{} {}", ctx.name(poll.task), blocked(poll))
 }
 
-fn held(poll: &Poll<'_>) -> String {
-    held_for(poll.kind, poll.worker, &poll.length(), &poll.cause())
+fn blocked(poll: &Poll<'_>) -> String {
+    blocked_for(poll.kind, poll.worker, &poll.length(), &poll.cause())
 }
 
-fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> String {
+fn blocked_for(kind: PollKind, worker: Option<usize>, length: &str, cause: &str) -> String {
     let place = worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     match kind {
-        PollKind::Poll => format!("blocked {place} for {length} without yielding{why}"),
+        PollKind::Poll => format!("blocked {place} for {length} without yielding{cause}"),
         PollKind::Drop => {
-            format!("blocked {place} for {length} while its future was dropped{why}")
+            format!("blocked {place} for {length} while its future was dropped{cause}")
         }
     }
 }
@@ -139,7 +137,7 @@ fn held_for(kind: PollKind, worker: Option<usize>, length: &str, why: &str) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::findings::testing::{S, evidence, of, when};
+    use crate::model::findings::testing::{S, empty, findings_of, running_poll};
     use std::sync::Arc;
 
     use crate::{
@@ -150,91 +148,92 @@ mod tests {
         },
     };
 
-    fn held(since_ns: u64) -> Target {
+    /// Worker 0 is in a poll that began at `since_ns`, while another task is runnable.
+    fn blocked_worker(since_ns: u64) -> Target {
         let mut hog = task(7, "hog");
         (hog.state, hog.since_ns) = (State::Polling, since_ns);
-        let mut waits = task(8, "waits");
-        waits.state = State::Scheduled;
-        let mut now = snapshot(2 * S, [hog, waits]);
+        let mut runnable = task(8, "conn");
+        runnable.state = State::Scheduled;
+        let mut now = snapshot(2 * S, [hog, runnable]);
         now.workers[0].current = Some(CurrentPoll { key: 7, since_ns, kind: PollKind::Poll });
         now
     }
 
     #[test]
-    fn a_long_poll_holds_its_worker_and_a_short_one_does_not() {
-        let found = of("worker-held", [held(S / 2)]);
+    fn long_poll_is_reported_and_short_poll_is_not() {
+        let found = findings_of("worker-held", [blocked_worker(S / 2)]);
         assert_eq!(
             found[0].sentence,
             "hog has blocked worker 0 for 1.50s without yielding; 1 task delayed, timers and \
              sockets are not served"
         );
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
-        assert_eq!(found[0].affected[0].name, "waits".into());
-        assert!(of("worker-held", [held(2 * S - 50_000_000)]).is_empty());
+        assert_eq!(found[0].affected[0].name, "conn".into());
+        assert!(findings_of("worker-held", [blocked_worker(2 * S - 50_000_000)]).is_empty());
     }
 
     #[test]
-    fn what_a_watchdog_watches_is_judged_when_it_has_looked() {
-        let mut now = held(2 * S - 150_000_000);
+    fn poll_is_reported_once_the_watchdog_has_sampled_it() {
+        let mut now = blocked_worker(2 * S - 150_000_000);
         now.description = crate::model::testing::with_watchdog();
-        assert!(of("worker-held", [now.clone()]).is_empty(), "it has not looked yet");
-        now.long_polls = vec![evidence(7, 2 * S - 150_000_000, Cause::Computing)];
-        assert_eq!(of("worker-held", [now.clone()]).len(), 1);
-        now.long_polls = vec![evidence(7, 2 * S - 150_000_000, Cause::NoCpu)];
-        assert!(of("worker-held", [now]).is_empty(), "the machine is to blame");
+        assert!(findings_of("worker-held", [now.clone()]).is_empty(), "not sampled yet");
+        now.long_polls = vec![running_poll(7, 2 * S - 150_000_000, Cause::Computing)];
+        assert_eq!(findings_of("worker-held", [now.clone()]).len(), 1);
+        now.long_polls = vec![running_poll(7, 2 * S - 150_000_000, Cause::NoCpu)];
+        assert!(findings_of("worker-held", [now]).is_empty(), "the machine is the cause");
     }
 
     #[test]
     fn sentence_states_the_time_without_a_cpu_that_it_deducts() {
-        let mut now = held(S / 2);
-        let mut poll = LongPoll::clone(&evidence(7, S / 2, Cause::Computing));
+        let mut now = blocked_worker(S / 2);
+        let mut poll = LongPoll::clone(&running_poll(7, S / 2, Cause::Computing));
         poll.length_ns = 3 * S / 2;
         poll.without_cpu.run_delay_ns = S / 2;
         poll.net_ns = Some(S);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
-        let found = of("worker-held", [now]);
+        let found = findings_of("worker-held", [now]);
         let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
     }
 
     #[test]
-    fn sentence_has_the_id_of_the_task_where_its_name_repeats() {
-        let mut now = held(S / 2);
+    fn sentence_has_the_id_if_another_task_has_that_name() {
+        let mut now = blocked_worker(S / 2);
         now.tasks.push(task(9, "hog"));
-        let finding = &of("worker-held", [now])[0];
+        let finding = &findings_of("worker-held", [now])[0];
         let sentence = "hog (task 7) has blocked worker 0 for 1.50s without yielding";
         assert!(finding.sentence.starts_with(sentence), "{}", finding.sentence);
         assert_eq!(finding.task_id, Some(7));
     }
 
     #[test]
-    fn fix_is_that_of_the_evidence_also_when_causes_alternate() {
+    fn fix_matches_the_evidence_when_causes_alternate() {
         let sleep = Cause::Call(SystemCall { number: 230, name: None, kind: CallKind::Sleep });
         let causes = [sleep.clone(), Cause::Computing, sleep, Cause::Computing];
-        let moments = (1..).zip(causes).map(|(n, cause)| {
-            let mut poll = LongPoll::clone(&evidence(7, n * S, cause));
+        let snapshots = (1..).zip(causes).map(|(n, cause)| {
+            let mut poll = LongPoll::clone(&running_poll(7, n * S, cause));
             (poll.over, poll.length_ns) = (true, n * S / 5);
             let mut now = snapshot(n * S + S / 2, [task(7, "hog")]);
             now.long_polls = vec![Arc::new(poll)];
             now
         });
-        let moments: Vec<_> = moments.collect();
-        for n in 1..=moments.len() {
-            let finding = &of("worker-held", moments[..n].iter().cloned())[0];
+        let snapshots: Vec<_> = snapshots.collect();
+        for n in 1..=snapshots.len() {
+            let finding = &findings_of("worker-held", snapshots[..n].iter().cloned())[0];
             assert_eq!(finding.fix, fix_for(finding.evidence.as_ref(), &RULE));
             assert_eq!(finding.fix.contains("sleep"), n % 2 == 1, "{n}: {}", finding.fix);
         }
     }
 
     #[test]
-    fn a_long_drop_is_reported_as_a_drop() {
+    fn long_drop_is_reported_as_a_drop() {
         let mut now = snapshot(2 * S, [TaskStats { state: State::Cancelled, ..task(7, "writer") }]);
-        let mut drop = LongPoll::clone(&evidence(7, S, Cause::Computing));
+        let mut drop = LongPoll::clone(&running_poll(7, S, Cause::Computing));
         (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(drop)]);
-        let found = &of("worker-held", [now])[0];
+        let found = &findings_of("worker-held", [now])[0];
         assert_eq!(
             found.sentence,
             "writer blocked its thread for 400ms while its future was dropped"
@@ -243,12 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_drop_is_found_without_a_watchdog() {
+    fn running_drop_is_reported_without_a_watchdog() {
         let mut writer = task(7, "writer");
         (writer.state, writer.since_ns) = (State::Dropping, S);
         let mut now = snapshot(2 * S, [writer]);
         now.workers[0].current = Some(CurrentPoll { key: 7, since_ns: S, kind: PollKind::Drop });
-        let found = &of("worker-held", [now])[0];
+        let found = &findings_of("worker-held", [now])[0];
         assert!(
             found.sentence.starts_with("writer has blocked worker 0 for 1.00s while"),
             "{}",
@@ -257,47 +256,47 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_between_two_looks_is_told_when_it_is_over() {
-        let mut poll = LongPoll::clone(&evidence(7, S, Cause::Computing));
+    fn poll_between_two_snapshots_is_reported_after_its_end() {
+        let mut poll = LongPoll::clone(&running_poll(7, S, Cause::Computing));
         (poll.over, poll.length_ns) = (true, 150_000_000);
         let mut now = snapshot(2 * S, [task(7, "hog")]);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
-        let found = of("worker-held", [now]);
+        let found = findings_of("worker-held", [now]);
         assert_eq!(found[0].sentence, "hog blocked its thread for 150ms without yielding");
     }
 
     #[test]
-    fn a_finding_stays_over_short_gaps_and_counts_polls() {
-        let mut moments = Vec::new();
+    fn finding_stays_active_over_short_gaps_and_counts_polls() {
+        let mut snapshots = Vec::new();
         for turn in 0..4 {
-            let mut now = held(turn * S);
+            let mut now = blocked_worker(turn * S);
             now.taken_ns = turn * S + S / 2;
-            moments.push(now);
-            moments.push(when(turn * S + S - 1));
+            snapshots.push(now);
+            snapshots.push(empty(turn * S + S - 1));
         }
-        let found = of("worker-held", moments.clone());
+        let found = findings_of("worker-held", snapshots.clone());
         assert_eq!((found.len(), found[0].count, found[0].active), (1, 4, true));
-        moments.push(when(6 * S));
-        let found = of("worker-held", moments);
+        snapshots.push(empty(6 * S));
+        let found = findings_of("worker-held", snapshots);
         assert_eq!((found.len(), found[0].count, found[0].active), (1, 4, false));
     }
 
     #[test]
-    fn who_may_block_is_not_accused() {
-        let mut now = held(S / 2);
+    fn task_that_may_block_is_not_reported() {
+        let mut now = blocked_worker(S / 2);
         let meta = TaskMeta { kind: TaskKind::Blocking, ..TaskMeta::default() };
         now.tasks[0].meta = meta.into();
-        assert!(of("worker-held", [now]).is_empty());
+        assert!(findings_of("worker-held", [now]).is_empty());
     }
 
     #[test]
-    fn a_poll_whose_end_nobody_saw_took_at_least_so_long() {
-        let mut poll = LongPoll::clone(&evidence(7, S, Cause::Unknown("not on the wire".into())));
+    fn length_of_a_poll_with_unknown_end_is_a_lower_bound() {
+        let mut poll = LongPoll::clone(&running_poll(7, S, Cause::Unknown("unavailable".into())));
         (poll.over, poll.is_least, poll.length_ns) = (true, true, S / 4);
         let mut now = snapshot(2 * S, [task(7, "request")]);
         now.long_polls = vec![Arc::new(poll)];
-        let found = of("worker-held", [now]);
+        let found = findings_of("worker-held", [now]);
         assert_eq!(
             found[0].sentence,
             "request blocked its thread for at least 250ms without yielding"

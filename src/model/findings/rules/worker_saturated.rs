@@ -28,8 +28,8 @@ pub(super) static RULE: Rule = Rule {
     raise_ns: 0,
     clear_ns: 3_000_000_000,
     fix: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
-           resources. If all of it must run there, use more workers, or limit how much work is \
-           accepted at a time.",
+          resources. If all of it must run there, use more workers, or limit how much work is \
+          accepted at a time.",
     needs: &[FieldId::Workers],
     covers: &[],
     implies: &[],
@@ -56,7 +56,7 @@ const KEEPING_MULTIPLE: u64 = 5;
 /// State of the rule.
 #[derive(Clone, Debug, Default)]
 struct WorkerSaturated {
-    /// Totals at the moments of the window.
+    /// Totals of the snapshots in the window.
     past: VecDeque<Totals>,
     /// p99 scheduling delays with their times, from before the condition held.
     history: VecDeque<(u64, u64)>,
@@ -69,7 +69,7 @@ struct WorkerSaturated {
 #[derive(Clone, Debug)]
 struct Totals {
     taken_ns: u64,
-    /// Of each worker: busy time and run-queue delay, in nanoseconds.
+    /// Per worker: busy time and run-queue delay, in nanoseconds.
     workers: Vec<(u64, u64)>,
 }
 
@@ -87,25 +87,27 @@ impl Totals {
 impl RuleState for WorkerSaturated {
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
         let busiest = self.busiest(ctx);
-        let lacking = ctx.machine.map_or(0.0, |machine| machine.largest_share());
-        let delay =
-            ctx.scheduling_delay.p99_ns.map(|p99| (p99 as f64 * (1.0 - lacking).max(0.0)) as u64);
+        let without_cpu = ctx.machine.map_or(0.0, |machine| machine.largest_share());
+        let delay = ctx
+            .scheduling_delay
+            .p99_ns
+            .map(|p99| (p99 as f64 * (1.0 - without_cpu).max(0.0)) as u64);
         if ctx.is_machine_overloaded() {
-            // The tasks are not the cause of the current delays.
+            // The machine, not the tasks, causes the current delays.
             self.frozen = None;
             self.groups.clear();
             return Vec::new();
         }
         let reference = self.frozen.unwrap_or_else(|| self.reference());
-        let times = if self.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
-        let least = reference.map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| {
-            (reference * times).max(MIN_DELAY_NS)
+        let multiple = if self.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
+        let min_delay = reference.map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| {
+            (reference * multiple).max(MIN_DELAY_NS)
         });
         let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
         let percent = (share * 100.0) as u64;
         let threshold = ctx.threshold(RULE.id);
         // Slightly below the threshold the reference stays the one from before the condition.
-        if percent < threshold - threshold / 5 || delay < least {
+        if percent < threshold - threshold / 5 || delay < min_delay {
             self.frozen = None;
             self.groups.clear();
             self.remember(ctx.now(), delay);
@@ -158,8 +160,8 @@ fn candidate(
     }
 }
 
-/// Where the time of the group goes: the stacks that were sampled from busy threads in its polls,
-/// or else the latest long poll with a stack.
+/// The evidence for a group: the stacks sampled from busy threads in its polls, or else its latest long
+/// poll with a stack.
 fn evidence(ctx: &RuleContext<'_>, group: &str) -> Option<Arc<LongPoll>> {
     let samples = ctx.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
@@ -181,7 +183,7 @@ struct BusyGroup<'a> {
     /// The busiest of its tasks.
     task: &'a TaskStats,
     tasks: usize,
-    /// Of the busy time of all groups.
+    /// Share of the busy time of all groups.
     share: f64,
 }
 
@@ -203,9 +205,9 @@ impl WorkerSaturated {
             let span_ns = now.taken_ns.saturating_sub(first.taken_ns).max(1);
             let workers = now.workers.iter().zip(&first.workers).enumerate();
             let shares = workers.map(|(at, (now, before))| {
-                let part =
+                let share =
                     |now: u64, before: u64| now.saturating_sub(before) as f64 / span_ns as f64;
-                let busy = part(now.0, before.0) - part(now.1, before.1) - steal;
+                let busy = share(now.0, before.0) - share(now.1, before.1) - steal;
                 (at, busy.clamp(0.0, 1.0))
             });
             shares.max_by(|(_, a), (_, b)| a.total_cmp(b))
@@ -238,7 +240,7 @@ impl WorkerSaturated {
         const KEPT: f64 = 0.75;
         self.groups.values_mut().for_each(|share| *share *= KEPT);
         let tasks = ctx.target.tasks.iter().zip(ctx.rates);
-        // Closures of the blocking pool are on no worker.
+        // Closures of the blocking pool do not run on a worker.
         let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
         for (task, rates) in tasks.clone().filter(|(_, rates)| rates.busy > 0.0) {
             match self.groups.get_mut(&task.meta.group) {
@@ -260,7 +262,7 @@ impl WorkerSaturated {
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::findings::testing::{S, lock, of, when};
+    use crate::model::findings::testing::{S, empty, findings_of, lock_wait};
     use crate::{
         Histogram,
         model::{Finding, testing::task},
@@ -273,15 +275,15 @@ mod tests {
 
     /// Four snapshots per second of a worker with tasks that poll for less than 10 ms each.
     #[derive(Default)]
-    struct Run {
-        moments: Vec<Target>,
+    struct Load {
+        snapshots: Vec<Target>,
         now: u64,
         busy_ns: [u64; 2],
         delays: Histogram,
         run_delay_ns: u64,
     }
 
-    impl Run {
+    impl Load {
         /// Adds `seconds` in which two groups are busy for these percentages and each wake has this
         /// scheduling delay.
         fn seconds(&mut self, seconds: u64, busy: [u64; 2], delay: u64) -> &mut Self {
@@ -302,7 +304,7 @@ mod tests {
                     *total += percent * S / 400;
                 }
                 (0..200).for_each(|_| self.delays.record(delay));
-                let mut now = when(self.now);
+                let mut now = empty(self.now);
                 let names = ["conn-1", "conn-2", "heartbeat-1"];
                 let shares = [self.busy_ns[0] / 3, self.busy_ns[0] - self.busy_ns[0] / 3];
                 let busy = shares.into_iter().chain([self.busy_ns[1]]);
@@ -314,21 +316,21 @@ mod tests {
                 let run_delay_ns = Some(self.run_delay_ns);
                 now.machine = Some(MachineStats { times, run_delay_ns, ..MachineStats::default() });
                 now.delays = self.delays.clone();
-                self.moments.push(now);
+                self.snapshots.push(now);
             }
             self
         }
 
         fn found(&self) -> Vec<Arc<Finding>> {
-            of("worker-saturated", self.moments.clone())
+            findings_of("worker-saturated", self.snapshots.clone())
         }
     }
 
     #[test]
-    fn worker_saturated_by_short_polls_is_found_with_their_group() {
-        let mut run = Run::default();
-        run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
-        let found = run.found();
+    fn worker_saturated_by_short_polls_is_reported_with_their_group() {
+        let mut load = Load::default();
+        load.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+        let found = load.found();
         let [finding] = &found[..] else { panic!("{found:?}") };
         assert_eq!((finding.subject.to_string().as_str(), finding.task), ("conn", Some(2)));
         let sentence = &finding.sentence;
@@ -338,26 +340,26 @@ mod tests {
             "{sentence}"
         );
         assert!(finding.active && sentence.ends_with(" before"), "{sentence}");
-        run.seconds(6, [30, 5], MS);
-        assert!(run.found().iter().all(|finding| !finding.active));
+        load.seconds(6, [30, 5], MS);
+        assert!(load.found().iter().all(|finding| !finding.active));
     }
 
     #[test]
-    fn top_frame_is_that_of_the_samples_of_the_group() {
-        let mut run = Run::default();
-        run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+    fn evidence_is_sampled_from_the_busiest_group() {
+        let mut load = Load::default();
+        load.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
         let samples =
             [(2, "query"), (1, "query"), (1, "accept"), (3, "beat"), (3, "beat"), (99, "old")];
         let samples = samples.map(|(task, function)| {
             let stack = stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Harness)]);
-            let (poll_began_ns, taken_ns) = (run.now - 2 * MS, run.now - MS);
+            let (poll_began_ns, taken_ns) = (load.now - 2 * MS, load.now - MS);
             let (stack, cause) = (stack.into(), Cause::Computing);
             Arc::new(StackSample { task, poll_began_ns, taken_ns, cause, stack })
         });
-        for moment in &mut run.moments {
-            moment.samples = samples.to_vec();
+        for snapshot in &mut load.snapshots {
+            snapshot.samples = samples.to_vec();
         }
-        let found = run.found();
+        let found = load.found();
         let sentence = &found[0].sentence;
         assert!(sentence.contains("with 2 tasks of conn in query; p99"), "{sentence}");
         let evidence = found[0].evidence.as_ref().expect("samples");
@@ -367,55 +369,57 @@ mod tests {
 
     #[test]
     fn fix_matches_the_cause_of_the_samples() {
-        for (cause, fix) in [(Cause::Computing, "spawn_blocking"), (lock(), "tokio::sync::Mutex")] {
-            let mut run = Run::default();
-            run.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
+        for (cause, fix) in
+            [(Cause::Computing, "spawn_blocking"), (lock_wait(), "tokio::sync::Mutex")]
+        {
+            let mut load = Load::default();
+            load.seconds(20, [30, 5], MS).seconds(6, [90, 6], 40 * MS);
             let stack = Arc::new(stack(&[("query", 7, FrameKind::User)]));
-            let (poll_began_ns, taken_ns) = (run.now - 2 * MS, run.now - MS);
+            let (poll_began_ns, taken_ns) = (load.now - 2 * MS, load.now - MS);
             let sample =
                 StackSample { task: 2, poll_began_ns, taken_ns, cause: cause.clone(), stack };
             let samples = vec![Arc::new(sample)];
-            run.moments.iter_mut().for_each(|moment| moment.samples = samples.clone());
-            let found = run.found();
+            load.snapshots.iter_mut().for_each(|snapshot| snapshot.samples = samples.clone());
+            let found = load.found();
             assert!(found[0].fix.contains(fix), "{cause}: {}", found[0].fix);
         }
     }
 
     #[test]
     fn reference_is_older_than_the_condition_and_kept_while_it_holds() {
-        let mut run = Run::default();
-        run.seconds(20, [30, 5], MS).seconds(120, [90, 6], 40 * MS);
-        assert_eq!(run.found().iter().filter(|finding| finding.active).count(), 1);
+        let mut load = Load::default();
+        load.seconds(20, [30, 5], MS).seconds(120, [90, 6], 40 * MS);
+        assert_eq!(load.found().iter().filter(|finding| finding.active).count(), 1);
     }
 
     #[test]
-    fn busy_time_or_delay_alone_is_not_a_finding() {
+    fn busy_time_or_delay_alone_is_not_reported() {
         for (busy, delay) in [([90, 8], 5 * MS), ([30, 5], 40 * MS)] {
-            let mut run = Run::default();
-            run.seconds(20, [30, 5], MS).seconds(10, busy, delay);
-            assert_eq!(run.found(), [], "{busy:?} {delay}");
+            let mut load = Load::default();
+            load.seconds(20, [30, 5], MS).seconds(10, busy, delay);
+            assert_eq!(load.found(), [], "{busy:?} {delay}");
         }
-        let mut run = Run::default();
-        run.seconds(20, [30, 5], MS).seconds(2, [94, 6], 40 * MS);
-        assert_eq!(run.found(), [], "not for three seconds");
+        let mut load = Load::default();
+        load.seconds(20, [30, 5], MS).seconds(2, [94, 6], 40 * MS);
+        assert_eq!(load.found(), [], "less than three seconds");
     }
 
     #[test]
     fn delay_of_ten_milliseconds_fires_without_history() {
         for (delay, found) in [(8 * MS, 0), (12 * MS, 1)] {
-            let mut run = Run::default();
-            run.seconds(6, [90, 6], delay);
-            assert_eq!(run.found().len(), found, "{delay}");
+            let mut load = Load::default();
+            load.seconds(6, [90, 6], delay);
+            assert_eq!(load.found().len(), found, "{delay}");
         }
     }
 
     #[test]
-    fn overloaded_machine_does_not_saturate_a_worker() {
+    fn saturation_by_an_overloaded_machine_is_not_reported() {
         for run_delay in [15, 60] {
-            let mut run = Run::default();
-            run.seconds_beside(20, [30, 5], MS, run_delay);
-            run.seconds_beside(10, [90, 6], 80 * MS, run_delay);
-            assert_eq!(run.found(), [], "{run_delay} %");
+            let mut load = Load::default();
+            load.seconds_beside(20, [30, 5], MS, run_delay);
+            load.seconds_beside(10, [90, 6], 80 * MS, run_delay);
+            assert_eq!(load.found(), [], "{run_delay} %");
         }
     }
 }

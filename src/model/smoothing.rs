@@ -1,5 +1,5 @@
 //! Rates for the screen: means over at least two seconds, which change only when the mean has moved
-//! by an eighth. Rows that are ordered by them stand still while tasks do the same.
+//! by an eighth. Rows sorted by them keep their places while the load does not change.
 
 use crate::snapshot::{
     FieldId::{Busy, Polls, Scheduled},
@@ -16,10 +16,10 @@ use super::{
 const MIN_SPAN_NS: u64 = 2_000_000_000;
 /// The smallest relative change that is shown.
 const MIN_CHANGE: f64 = 0.125;
-/// A task that is busy for this share of the time is shown as it is: 100 % is to be reached.
+/// Shares from this one on are not smoothed, so that 100 % is reached.
 const SATURATED: f64 = 0.95;
 
-/// The rates of a task on the screen.
+/// The smoothed rates of a task, for the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ShownRates {
     /// Polls per second.
@@ -28,12 +28,12 @@ pub struct ShownRates {
     pub busy: f64,
     /// Share of the time in which the task was runnable, 0 to 1.
     pub scheduled: f64,
-    /// The rates were means over [`MIN_SPAN_NS`] at least.
+    /// Whether the rates are means over at least [`MIN_SPAN_NS`].
     pub(super) is_mean: bool,
 }
 
 impl ShownRates {
-    /// The rates to show after these ones.
+    /// The rates to show after these, for the latest mean.
     fn next(self, mean: ShownRates) -> ShownRates {
         ShownRates {
             polls: steady(self.polls, mean.polls),
@@ -76,15 +76,15 @@ impl Earlier {
     }
 }
 
-/// Computes the rates to show.
+/// Computes the smoothed rates.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Calm {
+pub(super) struct Smoother {
     base: Option<Earlier>,
     /// Becomes the base as soon as it is old enough.
     next: Option<Earlier>,
 }
 
-impl Calm {
+impl Smoother {
     /// Fills in [`TaskRates::shown`] of each task of `now`, after an update. `last` and
     /// `last_rates` are those of the previous sample.
     pub(super) fn advance(
@@ -137,8 +137,8 @@ mod tests {
     const S: u64 = 1_000_000_000;
     const TASKS: u64 = 30;
 
-    /// A model that follows tasks which are all busy for 2 % of the time, ±10 % in each quarter of
-    /// a second, but for the last one, whose share `last_busy` returns.
+    /// Follows tasks that are busy for 2 % of the time, ±10 % in each quarter of a second. The last
+    /// one is busy for `last_busy` nanoseconds.
     fn follow(quarters: u64, last_busy: fn(u64) -> u64, mut seen: impl FnMut(&Model)) {
         let mut model = Model::default();
         let mut totals = [(0, 0); TASKS as usize];
@@ -166,18 +166,18 @@ mod tests {
     }
 
     #[test]
-    fn tasks_that_do_the_same_keep_their_rows() {
+    fn rows_of_a_steady_load_keep_their_places() {
         for sort in [Column::BusyShare, Column::PollRate] {
             let query = Query { sort, ..Query::default() };
             let mut orders = Vec::new();
             follow(40, |_| S / 200, |model| orders.push(model.tasks(&query)));
-            let calm = &orders[20..];
-            assert!(calm.iter().all(|order| *order == calm[0]), "{sort:?}");
+            let settled = &orders[20..];
+            assert!(settled.iter().all(|order| *order == settled[0]), "{sort:?}");
         }
     }
 
     #[test]
-    fn task_that_blocks_is_first_and_reaches_the_whole_time() {
+    fn blocking_task_becomes_first_and_reaches_100_percent() {
         let busy_ns = |quarter| if quarter > 12 { S / 4 } else { 0 };
         let mut seen = Vec::new();
         follow(30, busy_ns, |model| {

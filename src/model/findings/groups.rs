@@ -1,4 +1,4 @@
-//! How many tasks each group has, counted once for all rules.
+//! The number of tasks of each group, counted once for all rules.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,26 +8,29 @@ use crate::snapshot::{Target, TaskStats};
 #[derive(Clone, Debug)]
 pub(in crate::model) struct GroupCount<'a> {
     pub name: &'a Arc<str>,
-    /// One of its tasks: the youngest.
+    /// The task that was spawned last.
     pub youngest: &'a TaskStats,
     pub living: u64,
-    /// Tasks whose name is that of the group, without a number.
+    /// Tasks without a number in their name.
     pub unnumbered: u64,
-    /// Spawned since the moment that rates are taken against.
+    /// Tasks spawned since the base of the rates.
     pub spawned: u64,
 }
 
 /// Counts the tasks of each group.
-pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Vec<GroupCount<'a>> {
-    let before = base.map_or(u64::MAX, |base| base.known_until_ns);
+pub(in crate::model) fn count_groups<'a>(
+    now: &'a Target,
+    base: Option<&Target>,
+) -> Vec<GroupCount<'a>> {
+    let base_ns = base.map_or(u64::MAX, |base| base.known_until_ns);
     let mut groups: Vec<GroupCount<'a>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indices: HashMap<&str, usize> = HashMap::new();
     let mut last: (*const u8, usize) = (std::ptr::null(), 0);
     for task in &now.tasks {
-        // Neighbors mostly belong to one group, whose name exists only once.
+        // Adjacent tasks mostly belong to one group, whose tasks share one string.
         let name = &task.meta.group;
         if last.0 != name.as_ptr() {
-            let place = *places.entry(name).or_insert_with(|| {
+            let index = *indices.entry(name).or_insert_with(|| {
                 groups.push(GroupCount {
                     name,
                     youngest: task,
@@ -37,13 +40,13 @@ pub(in crate::model) fn census<'a>(now: &'a Target, base: Option<&Target>) -> Ve
                 });
                 groups.len() - 1
             });
-            last = (name.as_ptr(), place);
+            last = (name.as_ptr(), index);
         }
         let group = &mut groups[last.1];
         group.living += u64::from(!task.state.is_done());
-        // A group's name is the task's without its number.
+        // The group's name is the task's name without its number.
         group.unnumbered += u64::from(task.meta.name.len() == name.len());
-        let spawned = spawned_ns(now.taken_ns, task) > before;
+        let spawned = spawned_ns(now.taken_ns, task) > base_ns;
         group.spawned += u64::from(spawned);
         if spawned || task.meta.id > group.youngest.meta.id {
             group.youngest = task;
