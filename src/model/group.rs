@@ -112,7 +112,7 @@ pub struct GroupRow {
     pub polling: usize,
     /// The stages that its living tasks report, with the number of tasks, most first.
     pub stages: Vec<(Cow<'static, str>, usize)>,
-    /// The rates are unknown because the target is not connected.
+    /// Whether the rates are unknown because the target is not connected.
     pub unknown: bool,
     /// Polls per second.
     pub poll_rate: f64,
@@ -120,7 +120,7 @@ pub struct GroupRow {
     pub polls: u64,
     /// Share of the time in polls; 1 is one worker.
     pub busy_share: f64,
-    /// Rates and shares to show on the screen; those of reports are above.
+    /// Smoothed rates for the screen; reports use the exact ones above.
     pub shown: ShownRates,
     /// Time in polls.
     pub busy_ns: u64,

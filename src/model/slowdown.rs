@@ -195,13 +195,14 @@ impl Tracker {
         };
         let mut shares = Vec::new();
         for (name, size, done, rate) in rates(first, now) {
-            let before = self.baseline.iter().find(|(known, ..)| known == name);
-            if let Some((_, _, before)) = before.filter(|(_, at, rate)| *at == size && *rate > 0.0)
+            let baseline = self.baseline.iter().find(|(known, ..)| known == name);
+            if let Some((_, _, baseline)) =
+                baseline.filter(|(_, at, rate)| *at == size && *rate > 0.0)
             {
-                shares.push((Arc::clone(name), *before, if done == 0 { 0.0 } else { rate }));
+                shares.push((Arc::clone(name), *baseline, if done == 0 { 0.0 } else { rate }));
             }
         }
-        let achieved: f64 = shares.iter().map(|(_, before, now)| now / before).sum();
+        let achieved: f64 = shares.iter().map(|(_, baseline, now)| now / baseline).sum();
         let factor = match shares.len() {
             0 => None,
             _ if achieved <= 0.0 => Some(Factor::Standstill),

@@ -24,7 +24,7 @@ const SATURATED: f64 = 0.95;
 pub struct ShownRates {
     /// Polls per second.
     pub polls: f64,
-    /// Share of the time spent in polls, 0 to 1.
+    /// Share of the time in polls, 0 to 1.
     pub busy: f64,
     /// Share of the time in which the task was runnable, 0 to 1.
     pub scheduled: f64,

@@ -318,8 +318,8 @@ mod tests {
         let mut model = Model::default();
         samples.into_iter().for_each(|sample| model.advance(&sample.into()));
         let findings = model.all_findings().iter();
-        let held = findings.filter(|finding| finding.rule == RuleId::WorkerHeld);
-        (model.only().impact_table().entries().count(), held.map(|finding| finding.count).next())
+        let of_rule = findings.filter(|finding| finding.rule == RuleId::WorkerHeld);
+        (model.only().impact_table().entries().count(), of_rule.map(|finding| finding.count).next())
     }
 
     #[test]

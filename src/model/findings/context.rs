@@ -101,7 +101,7 @@ impl RuleContext<'_> {
         let percent = self.machine.map(|machine| (machine.largest_share() * 100.0) as u64);
         percent
             .zip(self.thresholds.get(rule).or(Some(rule.rule().default)))
-            .is_some_and(|(of, at)| of >= at)
+            .is_some_and(|(percent, threshold)| percent >= threshold)
     }
 
     /// Whether each worker is in a long poll: then other findings are consequences. If the workers
@@ -136,12 +136,9 @@ impl RuleContext<'_> {
             };
             let is_blocked = |index, end_ns| of_worker(index).any(|poll| covers(poll, end_ns));
             // That moment is the end of a poll.
-            let ends = workers
-                .iter()
-                .flat_map(|worker| of_worker(worker.index))
-                .map(LongPollEntry::end_ns);
+            let polls = workers.iter().flat_map(|worker| of_worker(worker.index));
             let all_blocked = |end_ns: &u64| workers.iter().all(|w| is_blocked(w.index, *end_ns));
-            ends.filter(all_blocked).max().unwrap_or(0)
+            polls.map(LongPollEntry::end_ns).filter(all_blocked).max().unwrap_or(0)
         })
     }
 
@@ -150,7 +147,7 @@ impl RuleContext<'_> {
         self.target.running_ns(poll.since_ns, self.now())
     }
 
-    /// The name of a task in a sentence, with its id where the name repeats.
+    /// The name of a task in a sentence, with its id if another task has that name.
     pub(super) fn name(&self, task: &TaskStats) -> String {
         display_name(task.key, &task.meta, &self.target.tasks, self.groups)
     }

@@ -7,29 +7,29 @@ const SPACING_NS: u64 = 500_000_000;
 /// The history of a number since it began to grow. Memory is bounded: a longer history has a coarser
 /// resolution.
 #[derive(Clone, Debug)]
-pub(super) struct Growth {
+pub(super) struct GrowthTracker {
     samples: Vec<(u64, u64)>,
     spacing_ns: u64,
     last: (u64, u64),
 }
 
-/// The growth of a number.
+/// How much a number has grown, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Growing {
+pub(super) struct Growth {
     pub since_ns: u64,
     pub from: u64,
     pub to: u64,
 }
 
-impl Growing {
+impl Growth {
     pub(super) fn by(self) -> u64 {
         self.to.saturating_sub(self.from)
     }
 }
 
-impl Growth {
+impl GrowthTracker {
     pub(super) fn new(now: u64, n: u64) -> Self {
-        Growth { samples: vec![(now, n)], spacing_ns: SPACING_NS, last: (now, n) }
+        GrowthTracker { samples: vec![(now, n)], spacing_ns: SPACING_NS, last: (now, n) }
     }
 
     /// Adds the current number. If it has shrunk by more than a tenth of its growth, the history starts
@@ -38,7 +38,7 @@ impl Growth {
         let (_, from) = self.samples[0];
         let slack = self.last.1.saturating_sub(from) / 10;
         if n < from || n + slack.max(1) < self.last.1 {
-            *self = Growth::new(now, n);
+            *self = GrowthTracker::new(now, n);
             return;
         }
         self.last = (now, n.max(self.last.1));
@@ -58,11 +58,11 @@ impl Growth {
 
     /// The growth, if it has lasted for `min_ns` and each quarter of that time had a part of it. A
     /// single jump, as at a start, is not growth.
-    pub(super) fn steady(&self, min_ns: u64) -> Option<Growing> {
+    pub(super) fn steady(&self, min_ns: u64) -> Option<Growth> {
         let ((since_ns, from), (now, to)) = (self.samples[0], self.last);
         let span = now.saturating_sub(since_ns);
-        let growing = Growing { since_ns, from, to };
-        if span < min_ns || growing.by() == 0 {
+        let growth = Growth { since_ns, from, to };
+        if span < min_ns || growth.by() == 0 {
             return None;
         }
         let at = |quarter: u64| {
@@ -71,9 +71,9 @@ impl Growth {
             self.samples[next.max(1) - 1].1
         };
         let marks = [from, at(1), at(2), at(3), to];
-        let min = growing.by().div_ceil(10);
+        let min = growth.by().div_ceil(10);
         let grows = |pair: &[u64]| pair[1].saturating_sub(pair[0]) >= min;
-        marks.windows(2).all(grows).then_some(growing)
+        marks.windows(2).all(grows).then_some(growth)
     }
 }
 
@@ -83,20 +83,20 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn after(numbers: impl IntoIterator<Item = u64>) -> Growth {
-        let mut growth = Growth::new(0, 0);
+    fn after(numbers: impl IntoIterator<Item = u64>) -> GrowthTracker {
+        let mut tracker = GrowthTracker::new(0, 0);
         for (at, n) in (1..).zip(numbers) {
-            growth.push(at * S / 4, n);
+            tracker.push(at * S / 4, n);
         }
-        growth
+        tracker
     }
 
     #[test]
     fn growth_is_steady_over_any_time() {
         for steps in [40, 400, 40_000] {
-            let growth = after(0..=steps);
-            assert_eq!(growth.steady(10 * S).map(Growing::by), Some(steps), "{steps}");
-            assert!(growth.samples.len() <= MAX_SAMPLES);
+            let tracker = after(0..=steps);
+            assert_eq!(tracker.steady(10 * S).map(Growth::by), Some(steps), "{steps}");
+            assert!(tracker.samples.len() <= MAX_SAMPLES);
         }
     }
 

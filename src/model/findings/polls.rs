@@ -20,7 +20,7 @@ pub(super) struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.evidence.is_some_and(|evidence| evidence.over)
     }
 
@@ -50,7 +50,7 @@ impl Poll<'_> {
         let sampled = self.evidence.filter(is_recent).is_some_and(|e| e.net_ns.is_some());
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
         let was_due = ctx.previous_ns.is_some_and(|at| at >= due_ns);
-        if was_due && !sampled && !self.is_over() { self.length_ns } else { 0 }
+        if was_due && !sampled && !self.has_ended() { self.length_ns } else { 0 }
     }
 
     /// `, sleeping in hog::spin`: the cause and the function, if a stack was captured.

@@ -61,7 +61,7 @@ impl FindingStore {
     /// Takes in the candidates of a snapshot.
     pub(super) fn advance(&mut self, now: u64, thresholds: &Thresholds, candidates: Vec<Finding>) {
         let fires = |candidate: &Finding| {
-            thresholds.get(candidate.rule).is_some_and(|least| candidate.measure >= least)
+            thresholds.get(candidate.rule).is_some_and(|threshold| candidate.measure >= threshold)
         };
         for candidate in candidates.into_iter().filter(fires) {
             self.insert_or_update(now, candidate);

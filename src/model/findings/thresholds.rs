@@ -58,7 +58,8 @@ impl Thresholds {
     /// The severity of a poll of this length, or of a delay that it causes; `None` below the
     /// thresholds of `long-poll` and `worker-held`.
     pub fn severity_of(&self, length_ns: u64) -> Option<Severity> {
-        let reached = |rule: &RuleId| self.get(*rule).is_some_and(|least| length_ns >= least);
+        let reached =
+            |rule: &RuleId| self.get(*rule).is_some_and(|threshold| length_ns >= threshold);
         let rule = [RuleId::WorkerHeld, RuleId::LongPoll].into_iter().find(reached)?;
         Some(rule.rule().severity)
     }

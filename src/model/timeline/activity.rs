@@ -13,7 +13,7 @@ pub struct ColumnSpan {
     pub at: u64,
 }
 
-/// What a worker did at one moment.
+/// The activity of a worker at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerActivity {
     /// Polls were not recorded then.

@@ -15,7 +15,7 @@ pub enum Coverage {
     Exact,
 }
 
-/// What a worker did in one column.
+/// The polls of a worker in one column.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BarCell {
     /// How the polls are known.
@@ -28,7 +28,7 @@ pub struct BarCell {
     pub poll: Option<(u64, u64)>,
 }
 
-/// What a worker did in a span, column by column.
+/// The polls of a worker in a span, column by column.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerBar {
     /// One cell per column.

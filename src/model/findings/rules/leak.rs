@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
-    growth::Growth,
+    growth::GrowthTracker,
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::text::{duration, rate};
@@ -33,50 +33,49 @@ pub(super) static RULE: Rule = Rule {
 
 /// Minimum time of growth: shorter growth is a start.
 const MIN_GROWTH_NS: u64 = 10_000_000_000;
-/// Maximum number of groups with a history.
+/// Maximum number of groups that are tracked.
 const MAX_GROUPS: usize = 1_000;
 
 /// The number of tasks of each group over time.
 #[derive(Clone, Debug, Default)]
 struct Leak {
-    followed: HashMap<Arc<str>, Growth>,
+    trackers: HashMap<Arc<str>, GrowthTracker>,
 }
 
 impl RuleState for Leak {
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
         let now = ctx.now();
-        let followed = &mut self.followed;
+        let trackers = &mut self.trackers;
         let mut candidates = Vec::new();
         let living = ctx.groups.iter().filter(|group| group.living > 0);
-        if !followed.is_empty() {
+        if !trackers.is_empty() {
             let names: HashSet<_> = living.clone().map(|group| group.name).collect();
-            followed.retain(|name, _| names.contains(name));
+            trackers.retain(|name, _| names.contains(name));
         }
         for group in living {
-            let Some(growth) = followed.get_mut(group.name) else {
-                if followed.len() < MAX_GROUPS {
-                    followed.insert(Arc::clone(group.name), Growth::new(now, group.living));
+            let Some(tracker) = trackers.get_mut(group.name) else {
+                if trackers.len() < MAX_GROUPS {
+                    trackers.insert(Arc::clone(group.name), GrowthTracker::new(now, group.living));
                 }
                 continue;
             };
-            growth.push(now, group.living);
-            let Some(growing) =
-                growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
-            else {
+            tracker.push(now, group.living);
+            let growth = tracker.steady(MIN_GROWTH_NS);
+            let Some(growth) = growth.filter(|growth| growth.by() >= ctx.threshold(RULE.id)) else {
                 continue;
             };
-            let span = now.saturating_sub(growing.since_ns);
+            let span = now.saturating_sub(growth.since_ns);
             let sentence = format!(
                 "{} keeps growing: from {} to {} tasks in {}, {} per second, and they do not end",
                 group.name,
-                growing.from,
-                growing.to,
+                growth.from,
+                growth.to,
                 duration(span),
-                rate(growing.by() as f64 * 1e9 / span as f64),
+                rate(growth.by() as f64 * 1e9 / span as f64),
             );
             candidates.push(Finding {
-                first_seen_ns: growing.since_ns,
-                ..RULE.task_candidate(ctx.now(), group.youngest, growing.by(), sentence)
+                first_seen_ns: growth.since_ns,
+                ..RULE.task_candidate(ctx.now(), group.youngest, growth.by(), sentence)
             });
         }
         candidates

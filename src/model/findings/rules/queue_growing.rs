@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
-    growth::Growth,
+    growth::GrowthTracker,
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
@@ -38,13 +38,13 @@ const MIN_GROWTH_NS: u64 = 5_000_000_000;
 const CHANNEL: &str = "Use a bounded channel (tokio::sync::mpsc::channel): a full channel slows \
                        its senders down, so the overload becomes visible at its origin.";
 
-/// The histories of the queues.
+/// The growth of each queue.
 #[derive(Clone, Debug, Default)]
 struct QueueGrowing {
     /// Runnable tasks.
-    runnable: Option<Growth>,
+    runnable: Option<GrowthTracker>,
     /// Queues that workloads report, by workload.
-    reported: HashMap<Arc<str>, Growth>,
+    reported: HashMap<Arc<str>, GrowthTracker>,
 }
 
 impl RuleState for QueueGrowing {
@@ -58,7 +58,7 @@ impl RuleState for QueueGrowing {
 /// Queues that workloads of the lab report: the length of a channel is not visible from outside.
 fn reported_queues(
     ctx: &RuleContext<'_>,
-    histories: &mut HashMap<Arc<str>, Growth>,
+    trackers: &mut HashMap<Arc<str>, GrowthTracker>,
 ) -> Vec<Finding> {
     let lab = ctx.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
@@ -69,47 +69,47 @@ fn reported_queues(
     });
     let mut candidates = Vec::new();
     for (name, length) in queues {
-        let history = histories.entry(name.clone());
-        let growth = history.or_insert_with(|| Growth::new(ctx.now(), length));
-        growth.push(ctx.now(), length);
-        let Some(growing) =
-            growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))
-        else {
+        let tracker = trackers.entry(name.clone());
+        let tracker = tracker.or_insert_with(|| GrowthTracker::new(ctx.now(), length));
+        tracker.push(ctx.now(), length);
+        let growth = tracker.steady(MIN_GROWTH_NS);
+        let Some(growth) = growth.filter(|growth| growth.by() >= ctx.threshold(RULE.id)) else {
             continue;
         };
         let sentence = format!(
             "the queue of {name} keeps growing: {} items, {} more than {} ago",
-            count(growing.to),
-            count(growing.by()),
-            duration(ctx.now().saturating_sub(growing.since_ns)),
+            count(growth.to),
+            count(growth.by()),
+            duration(ctx.now().saturating_sub(growth.since_ns)),
         );
         let candidate =
-            RULE.candidate(ctx.now(), FindingSubject::Group(name.clone()), growing.by(), sentence);
-        candidates.push(Finding { first_seen_ns: growing.since_ns, fix: CHANNEL, ..candidate });
+            RULE.candidate(ctx.now(), FindingSubject::Group(name.clone()), growth.by(), sentence);
+        candidates.push(Finding { first_seen_ns: growth.since_ns, fix: CHANNEL, ..candidate });
     }
     candidates
 }
 
-fn runnable_tasks(ctx: &RuleContext<'_>, history: &mut Option<Growth>) -> Option<Finding> {
+fn runnable_tasks(ctx: &RuleContext<'_>, tracker: &mut Option<GrowthTracker>) -> Option<Finding> {
     // With a hog on each worker, all tasks are runnable; that is the finding about the hog.
     if ctx.all_workers_blocked() {
-        *history = None;
+        *tracker = None;
         return None;
     }
     let runnable = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
     let runnable = (runnable as u64).max(ctx.target.runtime.global_queue);
-    let growth = history.get_or_insert_with(|| Growth::new(ctx.now(), runnable));
-    growth.push(ctx.now(), runnable);
-    let growing = growth.steady(MIN_GROWTH_NS).filter(|g| g.by() >= ctx.threshold(RULE.id))?;
+    let tracker = tracker.get_or_insert_with(|| GrowthTracker::new(ctx.now(), runnable));
+    tracker.push(ctx.now(), runnable);
+    let growth =
+        tracker.steady(MIN_GROWTH_NS).filter(|growth| growth.by() >= ctx.threshold(RULE.id))?;
     let sentence = format!(
         "more and more tasks are runnable: {}, {} more than {} ago",
-        count(growing.to),
-        count(growing.by()),
-        duration(ctx.now().saturating_sub(growing.since_ns)),
+        count(growth.to),
+        count(growth.by()),
+        duration(ctx.now().saturating_sub(growth.since_ns)),
     );
     let (affected, affected_tasks) = ctx.affected_tasks();
-    let candidate = RULE.candidate(ctx.now(), FindingSubject::Runtime, growing.by(), sentence);
-    Some(Finding { first_seen_ns: growing.since_ns, affected, affected_tasks, ..candidate })
+    let candidate = RULE.candidate(ctx.now(), FindingSubject::Runtime, growth.by(), sentence);
+    Some(Finding { first_seen_ns: growth.since_ns, affected, affected_tasks, ..candidate })
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ impl RuleState for WorkerHeld {
             first_seen_ns: poll.began_ns,
             count: u64::from(self.counted.insert(poll)),
             evidence: poll.evidence.cloned(),
-            affected: if poll.is_over() { Vec::new() } else { affected.clone() },
-            affected_tasks: if poll.is_over() { 0 } else { affected_tasks },
+            affected: if poll.has_ended() { Vec::new() } else { affected.clone() },
+            affected_tasks: if poll.has_ended() { 0 } else { affected_tasks },
             fix: fix_for(poll.evidence, &RULE),
             sentence_when_resolved: Some(past_sentence(ctx, poll)),
             ..RULE.task_candidate(
@@ -98,7 +98,7 @@ pub(in crate::model) fn of_long_poll(
 }
 
 fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
-    if poll.is_over() {
+    if poll.has_ended() {
         return past_sentence(ctx, poll);
     }
     let delayed = match delayed {
