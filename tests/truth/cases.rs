@@ -1,6 +1,7 @@
 //! Programs of which it is known who is guilty, and what the findings make of them.
 
 use std::{
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -119,7 +120,7 @@ pub fn all() -> Vec<Case> {
             &["holds-mutex", "glances"],
             &[("compute.rs", "fn compute("), ("mutex_held.rs", "async fn glances(")],
         ),
-        // It tells how long its queue is, and has no line that is to blame.
+        // It reports the length of its queue; no line is at fault.
         trouble("slow-consumer", &["queue-growing"], &["slow-consumer"], &[]),
         trouble("lost-waker", &["lost-waker"], &["lost"], &[("lost_waker.rs", "fn start(")]),
         trouble(
@@ -135,9 +136,7 @@ pub fn all() -> Vec<Case> {
             &[("panic.rs", "fn start(")],
         ),
     ];
-    let well = ["mixed", "hello", "lazy", "threads", "web"];
-    let well = well.iter().filter(|name| cfg!(feature = "web") || **name != "web");
-    let well = well.map(|name| healthy(name));
+    let well = ["mixed", "hello", "lazy", "threads", "web"].map(healthy);
     hogs.chain(troubles).chain(well).collect()
 }
 
@@ -148,7 +147,7 @@ impl Case {
     }
 
     /// Whether it runs a hog, of any kind, or a healthy scenario.
-    #[allow(dead_code, reason = "for the score program")]
+    #[allow(dead_code, reason = "only xtask scores")]
     pub fn is_scored_by_default(&self) -> bool {
         self.hog.is_some() || !self.is_guilty()
     }
@@ -207,8 +206,11 @@ impl Case {
 /// that closes it.
 fn lines(file: &str, start: &str) -> Vec<String> {
     let path = format!("crates/asynctop-lab/src/workload/{file}");
-    let text = std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
-    let text = text.expect("the lab's sources are here");
+    // The package of the tests, or of xtask below it.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let source = folders.map(|folder| folder.join(&path)).find(|source| source.exists());
+    let text = std::fs::read_to_string(source.expect("the lab's sources are here"));
+    let text = text.expect("it can be read");
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.iter().position(|line| line.contains(start)).expect("the function is there");
     let indent = lines[first].len() - lines[first].trim_start().len();

@@ -1,5 +1,5 @@
-//! The lab knows who is guilty: the findings have to find them, at the right place, and
-//! nobody else. `cargo run --release --example score` prints the table.
+//! The culprits of the lab are known: the rules must report them, at the right line, and no other
+//! task. `cargo xtask score` prints the table.
 
 #![cfg(feature = "web")]
 

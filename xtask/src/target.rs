@@ -1,16 +1,14 @@
-//! A program to be watched: it carries console-subscriber and has as many tasks as asked
-//! for.
+//! A program to be watched: it runs console-subscriber and any number of tasks.
 //!
 //! ```sh
-//! cargo run --release --example target -- 127.0.0.1:6669 1000
+//! cargo xtask target 127.0.0.1:6669 1000
 //! asynctop attach 127.0.0.1:6669        # in another terminal; or tokio-console
 //! ```
 //!
-//! Its tasks sleep, one second after the other. A `lock-holder` keeps a lock that three
-//! `lock-waiter`s want; with a third argument (a time, in ms) a `blocker` blocks its worker
-//! for that long after each second.
+//! Its tasks sleep for one second, repeatedly. A `lock-holder` holds a lock that three
+//! `lock-waiter`s wait for.
 
-use std::{env, path::Path, process, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use console_subscriber::ConsoleLayer;
 use tokio::{
@@ -19,32 +17,39 @@ use tokio::{
 };
 use tracing_subscriber::prelude::*;
 
-fn main() {
-    let mut args = env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:6669".to_owned());
-    let number = |text: Option<String>, usual| text.map_or(Some(usual), |text| text.parse().ok());
-    let (Some(tasks), Some(block_ms)) = (number(args.next(), 100), number(args.next(), 0)) else {
-        println!("usage: target [ADDRESS [TASKS [BLOCK-MS]]]");
-        process::exit(2);
-    };
+#[derive(clap::Args)]
+pub struct Options {
+    /// Where it is served: an address, or unix:PATH
+    #[arg(default_value = "127.0.0.1:6669")]
+    address: String,
+    /// How many tasks sleep
+    #[arg(default_value_t = 100)]
+    tasks: u64,
+    /// How long a `blocker` blocks its worker after each second, in milliseconds; 0: no blocker
+    #[arg(default_value_t = 0)]
+    block_ms: u64,
+}
+
+pub fn run(options: &Options) -> anyhow::Result<()> {
     let builder = ConsoleLayer::builder().retention(Duration::from_secs(60));
-    let builder = match address.parse::<std::net::SocketAddr>() {
+    let address = &*options.address;
+    let builder = match address.parse::<SocketAddr>() {
         Ok(address) => builder.server_addr(address),
         Err(_) => {
-            let path = Path::new(address.strip_prefix("unix:").unwrap_or(&address));
-            let _ = std::fs::remove_file(path);
+            let path = Path::new(address.strip_prefix("unix:").unwrap_or(address));
+            // Left by an earlier run, if there is one.
+            let _ = fs::remove_file(path);
             builder.server_addr(path)
         }
     };
     tracing_subscriber::registry().with(builder.spawn()).init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    match runtime.worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(tasks, Duration::from_millis(block_ms))),
-        Err(error) => println!("no runtime: {error}"),
-    }
+    let runtime = runtime.worker_threads(2).enable_all().build()?;
+    runtime.block_on(run_tasks(options.tasks, Duration::from_millis(options.block_ms)));
+    Ok(())
 }
 
-async fn run(tasks: u64, block: Duration) {
+async fn run_tasks(tasks: u64, block: Duration) {
     let lock = Arc::new(Mutex::new(0u64));
     let held = Arc::clone(&lock);
     spawn("lock-holder".to_owned(), async move {
@@ -68,7 +73,7 @@ async fn run(tasks: u64, block: Duration) {
     }
     for n in 0..tasks {
         spawn(format!("sleeper-{n}"), async move {
-            // Not all of them at the same moment.
+            // Spread over a second, so that they do not wake at the same moment.
             sleep(Duration::from_micros(n % 1_000 * 1_000)).await;
             let mut ticks = interval(Duration::from_secs(1));
             loop {

@@ -1,0 +1,51 @@
+//! Programs for the maintainers of asynctop: `cargo xtask COMMAND`.
+
+mod pictures;
+mod score;
+mod target;
+mod terminal;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Programs for the maintainers of asynctop")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the pictures of the documents from real runs of the program
+    Pictures {
+        /// Only these, by name
+        names: Vec<String>,
+        /// The program to run [default: asynctop in the folder of this program]
+        #[arg(long, value_name = "FILE")]
+        asynctop: Option<PathBuf>,
+        /// The reference client, for the picture `console`
+        #[arg(long, value_name = "FILE", default_value = "tokio-console")]
+        tokio_console: PathBuf,
+    },
+    /// Score the rules on programs whose culprit is known, and print a table
+    Score(score::Options),
+    /// Run a program with console-subscriber, to be watched
+    Target(target::Options),
+    #[command(hide = true)]
+    BusyLoop,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Xtask::parse().command {
+        Command::Pictures { names, asynctop, tokio_console } => {
+            let sibling = || Ok(std::env::current_exe()?.with_file_name("asynctop"));
+            let asynctop = asynctop.map_or_else(sibling, anyhow::Ok)?;
+            pictures::make(&names, &pictures::Programs { asynctop, tokio_console })
+        }
+        Command::Score(options) => score::run(&options),
+        Command::Target(options) => target::run(&options),
+        Command::BusyLoop => score::busy_loop(),
+    }
+}

@@ -1,0 +1,117 @@
+//! The pictures of the documents, each from a real run of the program in a pseudo-terminal.
+//!
+//! `cargo build --release && cargo xtask pictures` makes all of them again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use anyhow::ensure;
+
+use crate::terminal::Terminal;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures");
+const CONSOLE_ADDRESS: &str = "127.0.0.1:6670";
+
+pub struct Programs {
+    pub asynctop: PathBuf,
+    pub tokio_console: PathBuf,
+}
+
+struct Picture {
+    name: &'static str,
+    args: &'static [&'static str],
+    size: (u16, u16),
+    steps: &'static [Step],
+}
+
+enum Step {
+    Keys(&'static str),
+    /// Until the screen shows this text.
+    WaitFor(&'static str),
+    /// Seconds, in which graphs fill and a hog runs.
+    Wait(u64),
+}
+
+use Step::{Keys, Wait, WaitFor};
+
+const PICTURES: &[Picture] = &[
+    Picture {
+        name: "dashboard",
+        args: &["lab", "mixed"],
+        size: (116, 28),
+        steps: &[Wait(20), Keys("b"), WaitFor("has blocked worker"), Wait(2)],
+    },
+    Picture {
+        name: "finding",
+        args: &["lab", "mixed"],
+        size: (116, 30),
+        steps: &[Wait(5), Keys("5b"), WaitFor("has blocked worker"), Wait(2), Keys("\r"), Wait(1)],
+    },
+    Picture {
+        name: "timeline",
+        args: &["lab", "mixed", "--workers", "2", "--hog-hold", "100ms"],
+        size: (116, 22),
+        steps: &[Keys("4"), Wait(7), Keys("b"), Wait(4), Keys(" "), Wait(1)],
+    },
+    Picture { name: "lab", args: &["lab", "web"], size: (116, 40), steps: &[Keys("6"), Wait(8)] },
+];
+
+/// Makes the pictures with these names, or all of them.
+pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
+    let known: Vec<_> = PICTURES.iter().map(|picture| picture.name).chain(["console"]).collect();
+    for name in names {
+        ensure!(known.contains(&&**name), "no picture {name}: there are {}", known.join(", "));
+    }
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for picture in PICTURES.iter().filter(|picture| is_wanted(picture.name)) {
+        write(picture.name, &picture.take(&programs.asynctop)?)?;
+    }
+    if is_wanted("console") {
+        write("console", &beside_tokio_console(programs)?)?;
+    }
+    Ok(())
+}
+
+fn write(name: &str, lines: &[String]) -> anyhow::Result<()> {
+    let svg = anstyle_svg::Term::new().render_svg(&lines.join("\n"));
+    Ok(fs::write(Path::new(FOLDER).join(name).with_extension("svg"), svg)?)
+}
+
+impl Picture {
+    fn take(&self, asynctop: &Path) -> anyhow::Result<Vec<String>> {
+        let mut terminal = Terminal::start(asynctop, self.args, self.size)?;
+        terminal.wait_for("Tasks")?;
+        for step in self.steps {
+            match step {
+                Keys(keys) => terminal.keys(keys)?,
+                WaitFor(text) => terminal.wait_for(text)?,
+                Wait(seconds) => thread::sleep(Duration::from_secs(*seconds)),
+            }
+        }
+        Ok(terminal.lines())
+    }
+}
+
+/// The lab on the left, and tokio-console connected to it on the right.
+fn beside_tokio_console(programs: &Programs) -> anyhow::Result<Vec<String>> {
+    let size = (100, 24);
+    // Few tasks, because tokio-console has no filter.
+    let args = ["lab", "hello", &format!("--console={CONSOLE_ADDRESS}")];
+    let mut lab = Terminal::start(&programs.asynctop, &args, size)?;
+    lab.wait_for("Tasks")?;
+    let address = format!("http://{CONSOLE_ADDRESS}");
+    let console = Terminal::start(&programs.tokio_console, &[&address], size)?;
+    console.wait_for("hello")?;
+    // A baseline to compare with.
+    thread::sleep(Duration::from_secs(4));
+    lab.keys("b")?;
+    lab.wait_for("has blocked worker")?;
+    console.wait_for("hog")?;
+    thread::sleep(Duration::from_secs(3));
+    let pairs = lab.lines().into_iter().zip(console.lines());
+    Ok(pairs.map(|(left, right)| format!("{left} │ {right}")).collect())
+}
