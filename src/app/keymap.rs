@@ -1,4 +1,4 @@
-//! The one table of keys: dispatch, help, key bar and README are made from it.
+//! The one table of keys: dispatch, help, key bar and documents are made from it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -112,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn readme_has_the_same_table() {
-        let readme = include_str!("../../README.md");
+    fn keys_page_has_the_same_table() {
+        let page = include_str!("../../docs/keys.md");
         let row = |b: &Binding| format!("| `{}` | {} |", b.label.replace(' ', "` `"), b.help);
         let table: Vec<_> = KEYMAP.iter().map(row).collect();
-        assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
+        assert!(page.contains(&table.join("\n")), "docs/keys.md needs:\n{}", table.join("\n"));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! What the program prints about itself.
+//! What the program prints about itself, and the documents that repeat it.
+
+use std::{fs, path::Path};
 
 #[cfg(feature = "web")]
 use asynctop_lab::{About, HogKind};
@@ -39,13 +41,47 @@ fn the_help_is_as_it_was_agreed() {
 
 #[test]
 #[cfg(feature = "web")]
-fn readme_has_the_table_of_hogs() {
-    let readme = include_str!("../../README.md");
+fn scenarios_page_has_the_table_of_hogs() {
+    let page = include_str!("../../docs/scenarios.md");
     let row = |kind: &HogKind| {
         let About { name, is_fix, does, advice, .. } = kind.about();
         let what = if *is_fix { "fix" } else { "anti-pattern" };
         format!("| `{name}` | {what} | {does} {advice} |")
     };
     let table = HogKind::ALL.iter().map(row).collect::<Vec<_>>().join("\n");
-    assert!(readme.contains(&table), "README needs:\n{table}");
+    assert!(page.contains(&table), "docs/scenarios.md needs:\n{table}");
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn scenarios_page_has_every_scenario_in_order() {
+    let page = include_str!("../../docs/scenarios.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names: Vec<_> = rows.filter_map(|row| row.split_once('`')).map(|(name, _)| name).collect();
+    let built_in: Vec<_> = asynctop_lab::BUILT_IN.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(names[..built_in.len()], built_in);
+}
+
+/// Links of the documents point to files that exist, and the book lists every page.
+#[test]
+fn links_of_the_documents_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = fs::read_dir(root.join("docs")).expect("docs exist");
+    let mut pages: Vec<_> = pages.map(|page| page.expect("it can be read").path()).collect();
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let summary = fs::read_to_string(root.join("docs/SUMMARY.md")).expect("a summary");
+    for page in &pages {
+        let name = page.file_name().expect("a name").to_string_lossy();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name}");
+    }
+    pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("it can be read");
+        let folder = page.parent().expect("a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let exists = file.contains("://") || folder.join(file).exists();
+            assert!(exists, "{}: {link}", page.display());
+        }
+    }
 }

@@ -181,14 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn readme_has_the_table_of_rules() {
-        let readme = include_str!("../../../README.md");
-        let row = |rule: &Rule| {
+    fn rules_page_has_the_same_tables() {
+        let page = include_str!("../../../docs/rules.md");
+        let meaning = |rule: &Rule| {
             let from = rule.unit.write(rule.default);
             let Rule { name, meaning, measure, severity, .. } = rule;
             format!("| `{name}` | {meaning} | {from}: {measure} | {} |", severity.as_str())
         };
-        let table: Vec<_> = RULES.into_iter().map(row).collect();
-        assert!(readme.contains(&table.join("\n")), "README needs:\n{}", table.join("\n"));
+        let fix = |rule: &Rule| format!("| `{}` | {} |", rule.name, rule.fix);
+        for row in [&meaning as &dyn Fn(&Rule) -> String, &fix] {
+            let table = RULES.into_iter().map(row).collect::<Vec<_>>().join("\n");
+            assert!(page.contains(&table), "docs/rules.md needs:\n{table}");
+        }
     }
 }
