@@ -42,22 +42,27 @@ const PICTURES: &[Picture] = &[
     Picture {
         name: "dashboard",
         args: &["lab", "mixed"],
-        size: (116, 28),
+        size: (116, 32),
         steps: &[Wait(20), Keys("b"), WaitFor("has blocked worker"), Wait(2)],
     },
     Picture {
         name: "finding",
         args: &["lab", "mixed"],
-        size: (116, 30),
+        size: (116, 36),
         steps: &[Wait(5), Keys("5b"), WaitFor("has blocked worker"), Wait(2), Keys("\r"), Wait(1)],
     },
     Picture {
         name: "timeline",
         args: &["lab", "mixed", "--workers", "2", "--hog-hold", "100ms"],
-        size: (116, 22),
+        size: (116, 24),
         steps: &[Keys("4"), Wait(7), Keys("b"), Wait(4), Keys(" "), Wait(1)],
     },
-    Picture { name: "lab", args: &["lab", "web"], size: (116, 40), steps: &[Keys("6"), Wait(8)] },
+    Picture {
+        name: "lab",
+        args: &["lab", "mixed", "--hog-hold", "20ms"],
+        size: (116, 44),
+        steps: &[Keys("6"), Wait(5), Keys("b"), Wait(6), Keys("b"), Wait(1)],
+    },
 ];
 
 /// Makes the pictures with these names, or all of them.

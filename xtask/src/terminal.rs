@@ -34,6 +34,8 @@ impl Terminal {
         let pair = native_pty_system().openpty(size)?;
         let mut command = CommandBuilder::new(program);
         command.args(args);
+        // Otherwise it is the home folder.
+        command.cwd(std::env::current_dir()?);
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         // No configuration file of the user.
@@ -99,6 +101,8 @@ fn line(screen: &Screen, row: u16) -> String {
         for (color, base) in [(cell.fgcolor(), 38), (cell.bgcolor(), 48)] {
             let _ = match color {
                 Color::Default => Ok(()),
+                // The dark colors are hard to read on black.
+                Color::Idx(index @ 1..=6) => write!(codes, ";{base};5;{}", index + 8),
                 Color::Idx(index) => write!(codes, ";{base};5;{index}"),
                 Color::Rgb(red, green, blue) => write!(codes, ";{base};2;{red};{green};{blue}"),
             };
