@@ -94,7 +94,7 @@ impl GroupColumn {
 }
 
 /// The tasks of one group, summed up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GroupRow {
     /// The target.
     pub target: TargetId,
@@ -149,23 +149,7 @@ impl GroupRow {
             target,
             name: task.meta.group.clone(),
             location: task.meta.location.clone(),
-            tasks: 0,
-            ended: 0,
-            runnable: 0,
-            polling: 0,
-            stages: Vec::new(),
-            unknown: false,
-            poll_rate: 0.0,
-            polls: 0,
-            busy_share: 0.0,
-            shown: ShownRates::default(),
-            busy_ns: 0,
-            scheduled_ns: 0,
-            idle_ns: 0,
-            max_poll_ns: 0,
-            wakes: 0,
-            poll_p99_ns: None,
-            delay_p99_ns: None,
+            ..GroupRow::default()
         }
     }
 

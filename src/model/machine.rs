@@ -14,7 +14,7 @@ pub struct MachineLoad {
     /// The time that this covers, in nanoseconds.
     pub span_ns: u64,
     /// The worker that was runnable without a CPU for the largest share of the time, and the
-    /// share; `None` if run-queue delay is not known.
+    /// share; `None` if run-queue delay is unknown.
     pub run_delay: Option<(usize, f64)>,
     /// Share of the CPU time of all CPUs that the hypervisor gave to other virtual machines.
     pub steal: Option<f64>,

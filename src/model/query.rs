@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_sorts() {
+    fn tasks_are_sorted_by_every_column() {
         let mut tasks = [task(1, "a"), task(2, "b")];
         let larger = &mut tasks[1];
         for field in [

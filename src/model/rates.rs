@@ -33,20 +33,6 @@ pub struct TaskRates {
     pub unknown: bool,
 }
 
-impl TaskRates {
-    /// The rates of a task whose target is not connected.
-    pub(super) const UNKNOWN: TaskRates = TaskRates {
-        polls: 0.0,
-        wakes: 0.0,
-        self_wakes: 0.0,
-        busy: 0.0,
-        scheduled: 0.0,
-        shown: ShownRates { polls: 0.0, busy: 0.0, scheduled: 0.0, is_mean: false },
-        new: false,
-        unknown: true,
-    };
-}
-
 /// A worker, with its rates over the time that [`TargetModel::rates_span_ns`] returns.
 ///
 /// [`TargetModel::rates_span_ns`]: super::TargetModel::rates_span_ns

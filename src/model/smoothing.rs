@@ -16,7 +16,7 @@ use super::{
 const MIN_SPAN_NS: u64 = 2_000_000_000;
 /// The smallest relative change that is shown.
 const MIN_CHANGE: f64 = 0.125;
-/// Shares from this one on are not smoothed, so that 100 % is reached.
+/// Larger shares are not smoothed, so that 100 % is reached.
 const SATURATED: f64 = 0.95;
 
 /// The smoothed rates of a task, for the screen.

@@ -87,7 +87,8 @@ impl TargetModel {
         let base = self.base.target().map(Arc::as_ref);
         match (&target.connection, last) {
             (Connection::Lost { .. } | Connection::Stale { .. }, _) => {
-                self.rates = vec![TaskRates::UNKNOWN; target.tasks.len()];
+                let unknown = TaskRates { unknown: true, ..TaskRates::default() };
+                self.rates = vec![unknown; target.tasks.len()];
             }
             // Between two updates the statistics do not change.
             (_, Some(last)) if update == Update::None => {
@@ -249,7 +250,7 @@ impl TargetModel {
         self.scheduling_delay.latest()
     }
 
-    /// CPU supply over the last seconds; `None` where it is not known, or not known yet.
+    /// CPU supply over the last seconds; `None` if it is unknown, or not known yet.
     pub fn machine(&self) -> Option<&MachineLoad> {
         self.machine.load()
     }

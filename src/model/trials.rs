@@ -16,7 +16,7 @@ const SETTLE_NS: u64 = 250_000_000;
 const MIN_MEASURED_NS: u64 = 500_000_000;
 
 /// The conditions of a trial. Trials are comparable if they have the same ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrialSetting {
     /// Number of hogs; 0 for modes without a hog.
     pub count: usize,
@@ -29,7 +29,7 @@ pub struct TrialSetting {
 }
 
 /// A kind of hog, or modes of workloads, under one setting, over all the time that it was on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trial {
     /// The kind of hog; `None` if only modes were tried.
     pub kind: Option<Arc<str>>,
@@ -153,13 +153,8 @@ impl Trials {
                 modes: current.modes.clone(),
                 is_fix: hog.is_some_and(|hog| hog.is_fix),
                 setting: current.setting.clone(),
-                is_on: false,
-                measured_ns: 0,
-                slowdown: None,
-                delay_p99_ns: None,
-                max_delay_ns: None,
-                work_per_second: None,
                 unit: hog.and_then(|hog| hog.unit.clone()),
+                ..Trial::default()
             };
             let at = self.find_or_insert(trial);
             self.measured[at].add(&last, now, slowdown);

@@ -74,11 +74,6 @@ impl RuleContext<'_> {
         self.workers.iter().filter_map(|worker| Some((&worker.stats, worker.busy?)))
     }
 
-    /// The task with this key.
-    pub(super) fn task(&self, key: u64) -> Option<&TaskStats> {
-        self.target.task(key)
-    }
-
     /// The long poll of a task that began at `began_ns`.
     pub(super) fn evidence(&self, key: u64, began_ns: u64) -> Option<&Arc<LongPoll>> {
         let same = |e: &&Arc<LongPoll>| e.task == key && e.began_ns == began_ns;
@@ -157,7 +152,7 @@ impl RuleContext<'_> {
         self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
             let is_long = self.lasts_ns(poll) >= self.min_block_ns();
-            Some((worker.index, self.task(poll.key).filter(|_| is_long)?))
+            Some((worker.index, self.target.task(poll.key).filter(|_| is_long)?))
         })
     }
 

@@ -1,4 +1,4 @@
-//! The polls that rules examine: running ones, and those that ended since the previous snapshot.
+//! The polls that rules check: running ones, and those that ended since the previous snapshot.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -80,7 +80,7 @@ pub(super) struct CountedPolls(HashMap<u64, u64>);
 impl CountedPolls {
     /// Forgets tasks that are no longer listed.
     pub(super) fn forget_ended_tasks(&mut self, ctx: &RuleContext<'_>) {
-        self.0.retain(|key, _| ctx.task(*key).is_some());
+        self.0.retain(|key, _| ctx.target.task(*key).is_some());
     }
 
     /// Counts a poll; `false` if it or a later poll of its task has been counted before.
@@ -94,14 +94,14 @@ impl CountedPolls {
     }
 }
 
-/// The running polls and, from a watchdog or a connection, those that ended since the previous
-/// snapshot; ordered by start.
+/// The running polls and, if a watchdog or a connection reports them, the polls that ended since the
+/// previous snapshot; sorted by start.
 pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
     let now = ctx.now();
     let on_workers = ctx.target.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;
         let length_ns = now.saturating_sub(current.since_ns);
-        let task = ctx.task(current.key)?;
+        let task = ctx.target.task(current.key)?;
         Some((task, current.kind, Some(worker.index), current.since_ns, length_ns))
     });
     let mut running: Vec<_> = on_workers.collect();
@@ -129,10 +129,9 @@ pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
         .collect();
     let ended = ctx.new_long_polls.iter().filter(|poll| poll.over);
     polls.extend(ended.filter_map(|evidence| {
-        let task = ctx.task(evidence.task)?;
+        let task = ctx.target.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);
-        let worker = evidence.worker;
-        let kind = evidence.kind;
+        let (worker, kind) = (evidence.worker, evidence.kind);
         Some(Poll { task, kind, worker, began_ns, length_ns, evidence: Some(evidence) })
     }));
     // `CountedPolls` regards a poll that began before a counted one as counted.

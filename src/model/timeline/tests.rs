@@ -247,7 +247,7 @@ fn timeline_starts_over_in_a_new_epoch_or_without_a_subscription() {
 proptest! {
     /// For any polls in any order: no panic, and no share above the whole time.
     #[test]
-    fn no_share_exceeds_the_whole(
+    fn shares_do_not_exceed_the_whole(
         snapshots in prop::collection::vec(
             (prop::collection::vec((0u64..5, any::<u64>(), any::<u64>()), 0..20), any::<u64>(), 0u64..3),
             1..6,

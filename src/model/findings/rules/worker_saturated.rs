@@ -166,7 +166,7 @@ fn evidence(ctx: &RuleContext<'_>, group: &str) -> Option<Arc<LongPoll>> {
     let samples = ctx.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
         sample.stack.blame().is_some()
-            && ctx.task(sample.task).is_some_and(|task| &*task.meta.group == group)
+            && ctx.target.task(sample.task).is_some_and(|task| &*task.meta.group == group)
     });
     let samples: Vec<&StackSample> = samples.collect();
     let of_group = |entry: &&LongPollEntry| {
