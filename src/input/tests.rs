@@ -17,15 +17,15 @@ fn parse(packets: &[&[u8]]) -> Vec<Event> {
     for packet in packets {
         parser.feed(packet, &mut events);
     }
-    silence(&mut parser, &mut events);
+    pause(&mut parser, &mut events);
     events
 }
 
-fn silence(parser: &mut Parser, events: &mut Vec<Event>) {
+fn pause(parser: &mut Parser, events: &mut Vec<Event>) {
     if parser.wait().is_some() {
         parser.give_up(events);
     }
-    assert_eq!(parser.wait(), None, "one pause ends everything");
+    assert_eq!(parser.wait(), None, "one pause ends every sequence");
 }
 
 fn typed(text: &str) -> Vec<Event> {
@@ -133,7 +133,7 @@ const REPORTS: &[&[u8]] = &[
     b"\x80",
 ];
 
-/// Bytes, and the events that they stand for.
+/// Bytes, and the events that they represent.
 fn tokens() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<Event>)>> {
     let keys: Vec<_> = keys().into_iter().map(|(bytes, event)| (bytes, vec![event])).collect();
     let reports: Vec<_> = REPORTS.iter().map(|bytes| (bytes.to_vec(), Vec::new())).collect();
@@ -191,7 +191,7 @@ proptest! {
         prop_assert_eq!(&parse(&packets(&bytes, &cuts)), &whole);
         let (mut parser, mut events) = (Parser::default(), Vec::new());
         parser.feed(&bytes, &mut events);
-        silence(&mut parser, &mut events);
+        pause(&mut parser, &mut events);
         prop_assert_eq!(&events, &whole);
         let keys = keys();
         let (bytes, event) = &keys[at.index(keys.len())];
@@ -217,7 +217,7 @@ proptest! {
 }
 
 #[test]
-fn every_key_alone() {
+fn every_key_is_parsed() {
     for (bytes, event) in keys() {
         assert_eq!(parse(&[&bytes]), [event], "{}", bytes.escape_ascii());
     }
@@ -259,7 +259,7 @@ fn key_after_a_pause_is_not_part_of_a_truncated_sequence() {
 }
 
 #[test]
-fn a_sequence_cut_off_by_the_next_one_is_dropped() {
+fn truncated_sequence_is_dropped_when_the_next_one_begins() {
     assert_eq!(parse(&[b"\x1b]11;rgb:12\x1b[A"]), [key(Up, NONE)]);
     assert_eq!(parse(&[b"\x1b[?2026\x1b[B"]), [key(Down, NONE)]);
     assert_eq!(parse(&[b"\xf0\x9fq"]), typed("q"));

@@ -27,7 +27,7 @@ pub enum LabSourceError {
     Watchdog(#[source] io::Error),
 }
 
-/// Stops its lab and its watchdog when it is dropped.
+/// A lab and its watchdog, which stop when the source is dropped.
 struct LabSource {
     sampler: LabSampler,
     control: Arc<LabControl>,
@@ -45,7 +45,7 @@ struct LabControl {
 /// Starts a lab and its watchdog.
 ///
 /// # Errors
-/// If one of them cannot be started.
+/// If the lab or its watchdog cannot be started.
 pub fn open(
     options: LabOptions,
     watch: WatchOptions,

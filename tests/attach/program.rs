@@ -97,7 +97,10 @@ fn a_gate_that_has_not_seen_all_has_not_passed() {
         gate.join().unwrap()
     });
     assert_eq!(code, Some(2), "{error}");
-    assert!(error.contains("has not passed") || error.contains("cannot watch"), "{error}");
+    assert!(
+        error.contains("has not checked the whole run") || error.contains("cannot watch"),
+        "{error}"
+    );
 }
 
 #[test]
