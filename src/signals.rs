@@ -30,7 +30,7 @@ const FATAL: [Signal; 6] = [
 const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
 
 /// A terminal that accepts no output for this long while the program ends is considered unread.
-const UNREAD: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const UNREAD_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const BETWEEN_POLLS: Duration = Duration::from_millis(100);
 
 /// The meaning of a signal.
@@ -135,7 +135,7 @@ fn end_if_unread(signal: Signal, restore: fn()) {
     drop(waiting);
 }
 
-/// Whether a terminal accepts no output for [`UNREAD`].
+/// Whether a terminal accepts no output for [`UNREAD_TIMEOUT`].
 fn is_unread(terminal: &impl AsFd) -> bool {
-    poll(&mut [PollFd::new(terminal, PollFlags::OUT)], Some(&UNREAD)) == Ok(0)
+    poll(&mut [PollFd::new(terminal, PollFlags::OUT)], Some(&UNREAD_TIMEOUT)) == Ok(0)
 }

@@ -12,7 +12,7 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse().map_err(|_| {
-        "not an address; use --console=IP:PORT or --console=PORT, or put --console after the \
+        "not an address; write --console=IP:PORT or --console=PORT, or put --console after the \
          command"
             .to_owned()
     })

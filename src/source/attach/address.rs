@@ -50,7 +50,7 @@ impl fmt::Display for Address {
 
 /// The reason why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an address: {0}; use host:port, http://host:port or unix:/path")]
+#[error("not an address: {0}; write host:port, http://host:port or unix:/path")]
 pub struct AddressError(String);
 
 impl FromStr for Address {
