@@ -24,8 +24,8 @@ use asynctop::{
     app::{App, Settings},
     model::{Model, RULES, Refresh, Thresholds},
     probe::{LocalSampler, Registry},
+    screens,
     snapshot::{Snapshot, Subscription},
-    view,
 };
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
@@ -104,8 +104,8 @@ fn measure(count: usize) {
         drop(last);
         let began = Instant::now();
         app.key(KeyEvent::from(KeyCode::Down), Duration::ZERO);
-        app.set_viewport(view::viewport(&app, Size::new(120, 40)));
-        terminal.draw(|frame| view::render(&app, frame)).unwrap();
+        app.set_viewport(screens::viewport(&app, Size::new(120, 40)));
+        terminal.draw(|frame| screens::render(&app, frame)).unwrap();
         let drawn = began.elapsed();
         if look >= LOOKS {
             copies.push(copied);

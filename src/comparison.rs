@@ -13,9 +13,9 @@ use crossterm::event::{Event as Input, KeyEventKind};
 
 use crate::{
     app::{Board, Event, Settings, Wish},
+    screens,
     signals::Notice,
     term::{self, Access},
-    view,
 };
 
 /// Refresh interval of the screen during the measurement.
@@ -82,7 +82,7 @@ fn show(
             term::repaint(screen)?;
         }
         if access != Access::None {
-            screen.draw(|frame| view::render_board(board, settings, now, frame))?;
+            screen.draw(|frame| screens::render_board(board, settings, now, frame))?;
         }
         // The screen no longer changes when everything is measured.
         let timeout = if board.done { Duration::from_secs(3600) } else { REFRESH };
@@ -94,7 +94,7 @@ fn show(
         let wish = match event {
             Event::Input(Input::Key(key)) if key.kind != KeyEventKind::Release => {
                 let size = screen.size()?;
-                board.key(key, view::board_scroll_limit(board, size.width, size.height))
+                board.key(key, screens::board_scroll_limit(board, size.width, size.height))
             }
             Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Wish::Quit),
             Event::Signal(Notice::Suspend) => Some(Wish::Suspend),

@@ -13,7 +13,7 @@
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
-//! | [`view`] | draws the state |
+//! | [`screens`] | draws the state |
 //! | [`term`] | the terminal: setup, restore, suspend, panics |
 //! | [`dashboard`] | the collector and the event loop |
 //! | [`comparison`] | the screen of `compare` |
@@ -43,10 +43,10 @@ pub mod input;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod report;
+pub mod screens;
 pub mod signals;
 pub mod source;
 pub mod term;
-pub mod view;
 
 pub use asynctop_probe::{self as probe, watch};
 pub use asynctop_snapshot as snapshot;

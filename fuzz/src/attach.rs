@@ -7,8 +7,8 @@ use asynctop::{
     app::{App, Settings},
     model::{Model, Refresh},
     report::{Summary, csv, json, text},
+    screens,
     source::attach::{Program, limits, sample_connected},
-    view,
 };
 use prost::Message;
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
@@ -77,8 +77,8 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
             key => crossterm::event::KeyCode::Char(key),
         };
         app.key(crossterm::event::KeyEvent::from(code), Duration::from_secs(1));
-        app.set_viewport(view::viewport(&app, Size::new(width, height)));
-        let Ok(frame) = terminal.draw(|frame| view::render(&app, frame));
+        app.set_viewport(screens::viewport(&app, Size::new(width, height)));
+        let Ok(frame) = terminal.draw(|frame| screens::render(&app, frame));
         let cells = frame.buffer.content();
         assert!(!cells.iter().any(|cell| cell.symbol().contains(is_control)));
     }

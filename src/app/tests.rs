@@ -8,8 +8,8 @@ use super::{Action, Effect, Overlay, Screen, keymap::KEYMAP, state::key_of};
 use crate::{
     fixture::{S, Stage, to_lab},
     model::{Column, GroupColumn, Refresh, RuleId},
+    screens,
     snapshot::{LabCommand, Subscription},
-    view,
 };
 
 #[test]
@@ -218,7 +218,7 @@ fn what_is_clicked_is_selected_sorted_or_pressed() {
         let (row, line) =
             screen.lines().enumerate().find(|(_, line)| line.contains(word)).expect(word);
         let column = line.split(word).next().map_or(0, |before| before.chars().count());
-        let target = view::hit_target(&stage.app, stage.size, column as u16, row as u16);
+        let target = screens::hit_target(&stage.app, stage.size, column as u16, row as u16);
         stage.app.click(target.expect(word), stage.now)
     };
     click(&mut stage, "conn-6");

@@ -11,10 +11,10 @@ use ratatui::{Terminal, backend::Backend, layout::Size};
 use crate::{
     app::{App, Effect, Event},
     model::RowQuery,
+    screens,
     signals::Notice,
     snapshot::{Command, Subscription, TargetId},
     term::{self, Access},
-    view,
 };
 
 /// The actions of the event loop outside the state. None of them may wait for the watched runtime.
@@ -68,8 +68,8 @@ where
         if access != Access::None {
             size = screen.size()?;
             // What is visible depends on the size, and is needed to draw.
-            app.set_viewport(view::viewport(app, size));
-            screen.draw(|frame| view::render(app, frame))?;
+            app.set_viewport(screens::viewport(app, size));
+            screen.draw(|frame| screens::render(app, frame))?;
         }
         let mut waiting = wait(events, app.message_until(), started);
         while let Some(event) = waiting {
@@ -130,7 +130,7 @@ fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect
                 None
             }
             MouseEventKind::Down(MouseButton::Left) => {
-                app.click(view::hit_target(app, size, mouse.column, mouse.row)?, now)
+                app.click(screens::hit_target(app, size, mouse.column, mouse.row)?, now)
             }
             _ => None,
         },

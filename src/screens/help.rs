@@ -1,0 +1,95 @@
+//! The help: the keys, from the table that also dispatches them, the terms and the states.
+
+use ratatui::style::Style;
+
+use super::{theme::Look, widgets::canvas::Pieces};
+use crate::{
+    app::{App, keymap::KEYMAP},
+    snapshot::State,
+    text::wrap,
+};
+
+/// The terms on the screen.
+const TERMS: [(&str, &str); 14] = [
+    ("busy", "inside poll, on a worker"),
+    ("scheduled", "woken and not yet polled. A task that blocks its worker delays all the others"),
+    (
+        "idle",
+        "waiting for a wake: a timer, a socket, a message. busy + scheduled + idle is the task's \
+         lifetime, at every moment",
+    ),
+    ("poll", "one call of the task's Future::poll: it runs until the next await that has to wait"),
+    (
+        "slowdown",
+        "1 / the mean of (work rate now / work rate of the baseline) over the closed-loop \
+         workloads. Now: the last second, or three hold times of the hog if that is longer. \
+         Baseline: the last five seconds without a hog. ×4: a quarter of the work is done; ×∞: none",
+    ),
+    (
+        "sched delay",
+        "scheduling delay, from wake to poll. p99: 99% of the delays in the last second were at \
+         most this long; a runnable task counts with its delay so far",
+    ),
+    ("runnable", "tasks that are scheduled now"),
+    ("injection queue", "tasks in the runtime's global queue, from which all workers take"),
+    ("blocking pool", "threads of the blocking pool, idle ones included"),
+    ("w0 BUSY", "time in polls, or time not parked, whichever is longer"),
+    ("–", "unavailable; screen 3 or the task's details show the reason"),
+    (
+        "timeline",
+        "height of a column: share of its time in polls. Letter and color: the group with most \
+         of that time. A name along a line: one single poll. ·: unknown",
+    ),
+    (
+        "estimated",
+        "the last 32,768 polls of a worker are kept one by one. For the time before (many polls, \
+         or a long refresh interval) only the task in a poll at every 262µs is known",
+    ),
+    ("tasks 9/10", "ten tasks are alive on the runtime, and nine are measured"),
+];
+
+const STATES: [(State, &str); 9] = [
+    (State::Polling, "in a poll on a worker"),
+    (State::Created, "never polled yet: a future does nothing until its first poll"),
+    (State::Scheduled, "woken and not yet polled"),
+    (State::Idle, "waiting for a wake"),
+    (State::Dropping, "its future is being dropped: destructors run on a worker"),
+    (State::Completed, "it returned"),
+    (State::Cancelled, "it was dropped before it returned"),
+    (State::Panicked, "its poll panicked"),
+    (State::Ended, "it has ended; this source does not report how"),
+];
+
+/// Where the meanings begin.
+const INDENT: usize = 17;
+
+/// The lines, as many as there are.
+pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
+    let room = usize::from(width).saturating_sub(INDENT + 1).clamp(16, 90);
+    let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), look.title())]];
+    for binding in KEYMAP.iter().filter(|binding| app.has(binding.action)) {
+        lines.extend(pair(binding.label, binding.help, look.key(), room));
+    }
+    lines.push(Pieces::new());
+    lines.push(vec![(" Terms".to_owned(), look.title())]);
+    for (word, meaning) in TERMS {
+        lines.extend(pair(word, meaning, look.title(), room));
+    }
+    lines.push(Pieces::new());
+    lines.push(vec![(" States".to_owned(), look.title())]);
+    for (state, meaning) in STATES {
+        let name = format!("{}, {meaning}", state.as_str());
+        lines.extend(pair(look.sign(state), &name, look.state(state), room));
+    }
+    lines
+}
+
+/// A word and its meaning, which may take several lines.
+fn pair(word: &str, meaning: &str, style: Style, room: usize) -> Vec<Pieces> {
+    let mut word = word;
+    let line = |text| {
+        let head = format!(" {:<1$}", std::mem::take(&mut word), INDENT - 1);
+        vec![(head, style), (text, Style::new())]
+    };
+    wrap(meaning, room).into_iter().map(line).collect()
+}

@@ -1,0 +1,251 @@
+//! The history of the selected target: three graphs side by side, or one line of them on a low
+//! screen.
+//!
+//! ```text
+//!  workers busy 38%          ●      sched delay p99 ~3.4 s    ●   work 12% of baseline     ●
+//! 100                    ⣿⣿⣿⣿⣿⣿⣿    10s             ⢀⣠⣴⣾⣿⣿⣿⣿⣿   100% ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
+//!                        ⣿⣿⣿⣿⣿⣿⣿   10ms             ⣸⣿⣿⣿⣿⣿⣿⣿⣿        ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
+//!   0 ⣀⣀⣄⣀⣀⣠⣀⣀⣀⣀⣄⣀⣀⣀⣀⣀⣀⣀⣀⣿⣿⣿⣿⣿⣿⣿   10µs⣀⣀⣀⣀⣠⣀⣀⣀⣀⣀⣀⣀⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿      0 ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣀⣀⣀⣀⣀
+//! ```
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::{
+    canvas::Canvas,
+    graph::{VALUES_PER_CELL, area as chart_lines},
+};
+use crate::{
+    app::App,
+    model::{HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
+    screens::theme::Look,
+    snapshot::FieldId,
+    text::{UNAVAILABLE, bucket_duration, rate, whole_percent},
+};
+
+/// The lines of the three graphs, with their titles.
+const BAND: u16 = 4;
+/// How far back the graphs go.
+const SPAN_NS: u64 = MINUTE_NS;
+const MINUTE_NS: u64 = 60_000_000_000;
+/// The width of the labels of an axis.
+const AXIS: u16 = 5;
+/// A graph narrower than this shows nothing.
+const MIN_WIDTH: u16 = 24;
+
+/// The lines that the graphs take on a screen of this size.
+pub fn lines(app: &App, width: u16, height: u16) -> u16 {
+    match height {
+        _ if app.selected().is_none() || width < MIN_WIDTH => 0,
+        30.. => BAND,
+        20.. => 1,
+        _ => 0,
+    }
+}
+
+/// One of the graphs.
+struct Graph {
+    title: &'static str,
+    /// The title on a single line.
+    short: &'static str,
+    /// The latest value as text, or why there is none.
+    value: Result<(String, Style), String>,
+    /// Labels of the axis: top, middle and bottom.
+    axis: [String; 3],
+    /// The value of a point.
+    of: fn(&HistoryPoint) -> Option<f64>,
+    /// The value at the top.
+    top: f64,
+    style: Style,
+}
+
+/// The ends of the logarithmic axis of delays, as powers of ten of a nanosecond.
+const DELAY_AXIS: (f64, f64) = (4.0, 10.0);
+
+fn delay_height(delay_ns: u64) -> f64 {
+    let (low, high) = DELAY_AXIS;
+    ((delay_ns.max(1) as f64).log10() - low) / (high - low)
+}
+
+/// The smallest of 1, 2 and 5 times a power of ten that is not below `value`.
+fn round_up(value: f64) -> f64 {
+    let power = 10f64.powf(value.max(1.0).log10().floor());
+    [1.0, 2.0, 5.0].map(|n| n * power).into_iter().find(|n| *n >= value).unwrap_or(10.0 * power)
+}
+
+fn graphs(
+    model: &TargetModel,
+    thresholds: &Thresholds,
+    look: Look,
+    points: &[Option<HistoryPoint>],
+) -> [Graph; 3] {
+    let latest = model.history().latest().copied().unwrap_or_default();
+    let description = &model.target().description;
+    let busy = Graph {
+        title: "workers busy",
+        short: "busy",
+        value: match WorkerRow::busy_unavailable(description) {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(latest.busy.map_or((UNAVAILABLE.to_owned(), look.dim()), |busy| {
+                (whole_percent(busy), look.share(busy))
+            })),
+        },
+        axis: ["100%".into(), "50%".into(), "0%".into()],
+        of: |point| point.busy,
+        top: 1.0,
+        style: look.busy(),
+    };
+    let delay = Graph {
+        title: "sched delay p99",
+        short: "p99",
+        value: match description.reason(FieldId::SchedulingDelay) {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(latest.delay_p99_ns.map_or((UNAVAILABLE.to_owned(), look.dim()), |delay| {
+                (bucket_duration(delay), look.length(thresholds, delay, Style::new()))
+            })),
+        },
+        axis: ["10 s", "10 ms", "10 µs"].map(str::to_owned),
+        of: |point| point.delay_p99_ns.map(delay_height),
+        top: 1.0,
+        style: look.busy(),
+    };
+    let seen = || points.iter().flatten();
+    if latest.work.is_some() || seen().any(|point| point.work.is_some()) {
+        let work = Graph {
+            title: "work, of baseline",
+            short: "work",
+            value: Ok(latest.work.map_or((UNAVAILABLE.to_owned(), look.dim()), |work| {
+                let style = match work {
+                    ..0.1 => look.critical(),
+                    ..0.67 => look.warning(),
+                    _ => look.good(),
+                };
+                (whole_percent(work.min(1.0)), style)
+            })),
+            axis: ["100%".into(), "50%".into(), "0%".into()],
+            of: |point| point.work,
+            top: 1.0,
+            style: look.busy(),
+        };
+        return [busy, delay, work];
+    }
+    let top = round_up(seen().filter_map(|point| point.polls).fold(1.0, f64::max));
+    let polls = Graph {
+        title: "polls/s",
+        short: "polls/s",
+        value: match description.reason(FieldId::PollRate) {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(latest
+                .polls
+                .map_or((UNAVAILABLE.to_owned(), look.dim()), |polls| (rate(polls), Style::new()))),
+        },
+        axis: [rate(top), rate(top / 2.0), "0".into()],
+        of: |point| point.polls,
+        top,
+        style: look.busy(),
+    };
+    [busy, delay, polls]
+}
+
+/// Draws the graphs of the selected target.
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some(model) = app.selected() else { return };
+    let count = (area.width / MIN_WIDTH).clamp(1, 3);
+    let width = area.width / count;
+    let is_band = area.height >= BAND;
+    // On a single line, the title stands to the left of the graph.
+    let chart_width =
+        |title: u16| if is_band { width - AXIS - 2 } else { width.saturating_sub(title + 2) };
+    let now_ns = model.target().known_until_ns;
+    let span_ns = SPAN_NS;
+    let thresholds = app.model().thresholds();
+    let look = canvas.look;
+    let columns =
+        |cells: u16| model.history().columns(now_ns, span_ns, usize::from(cells) * VALUES_PER_CELL);
+    let all = graphs(model, thresholds, look, &columns(width));
+    for (graph, nth) in all.iter().zip(0..count) {
+        let at = Rect { x: area.x + nth * width, width, ..area };
+        let mut x = at.x + 1;
+        let title = if is_band { graph.title } else { graph.short };
+        x += canvas.put(x, at.y, at.right() - x, title, look.title()) + 1;
+        match &graph.value {
+            Ok((value, style)) => {
+                x += canvas.put(x, at.y, at.right().saturating_sub(x), value, *style) + 1
+            }
+            Err(reason) => {
+                canvas.put(x, at.y, at.right().saturating_sub(x + 1), reason, look.dim());
+                continue;
+            }
+        }
+        if is_band {
+            let span = format!("last {} min", span_ns / MINUTE_NS);
+            x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, look.dim());
+        }
+        let chart = Rect {
+            x: if is_band { at.x + AXIS + 1 } else { x },
+            y: at.y + u16::from(is_band),
+            width: chart_width(x - at.x),
+            height: if is_band { BAND - 1 } else { 1 },
+        };
+        let points = columns(chart.width);
+        let values: Vec<_> =
+            points.iter().map(|point| Some((graph.of)(point.as_ref()?)? / graph.top)).collect();
+        let text = chart_lines(look, &values, usize::from(chart.height));
+        for (line, y) in text.iter().zip(chart.y..) {
+            canvas.put(chart.x, y, chart.width, line, graph.style);
+        }
+        if is_band {
+            for (label, y) in graph.axis.iter().zip(chart.y..) {
+                canvas.put_right(at.x, y, AXIS, label, look.dim());
+            }
+            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, [now_ns, span_ns], x);
+        }
+    }
+}
+
+/// Marks of the hog, of restarts and of findings above a graph, right of `free_from`.
+fn marks(
+    model: &TargetModel,
+    canvas: &mut Canvas<'_>,
+    line: Rect,
+    [now_ns, span_ns]: [u64; 2],
+    free_from: u16,
+) {
+    let look = canvas.look;
+    let cell_ns = (span_ns / u64::from(line.width.max(1))).max(1);
+    let last = now_ns / cell_ns;
+    let mut mark = |at_ns: u64, sign: &str, style: Style| {
+        let age = last.saturating_sub(at_ns / cell_ns).try_into().unwrap_or(u16::MAX);
+        if age < line.width && line.right() - 1 - age > free_from {
+            canvas.put(line.right() - 1 - age, line.y, 2, sign, style);
+        }
+    };
+    for (at_ns, event) in model.history().events() {
+        match event {
+            HistoryEvent::HogOn => mark(at_ns, look.glyph("●", "H"), look.critical()),
+            HistoryEvent::HogOff => mark(at_ns, look.glyph("○", "h"), Style::new()),
+            HistoryEvent::Restart => mark(at_ns, look.glyph("↻", "R"), look.key()),
+        }
+    }
+    for finding in model.all_findings() {
+        if finding.severity > Severity::Info {
+            let (sign, style) = (look.alarm(finding.severity), look.severity(finding.severity));
+            mark(finding.first_seen_ns, sign, style);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_ends_at_a_round_number() {
+        let ends = [0.0, 1.0, 1.5, 2.0, 3.0, 700.0, 5001.0].map(round_up);
+        assert_eq!(ends, [1.0, 1.0, 2.0, 2.0, 5.0, 1000.0, 10_000.0]);
+    }
+
+    #[test]
+    fn delay_axis_is_logarithmic() {
+        assert_eq!([10_000, 10_000_000, 10_000_000_000].map(delay_height), [0.0, 0.5, 1.0]);
+    }
+}

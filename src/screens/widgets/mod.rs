@@ -1,0 +1,15 @@
+//! The parts that screens are made of: a canvas, tables and bars, and the lines above and below the
+//! body of a screen.
+//!
+//! They depend on the state and the theme, and on no screen.
+
+pub mod bars;
+pub mod canvas;
+pub mod footer;
+pub mod graph;
+pub mod graphs;
+pub mod header;
+pub mod strip;
+pub mod table;
+pub mod targets;
+pub mod title;
