@@ -21,7 +21,7 @@ use std::{
 };
 
 use asynctop::{
-    app::{App, Settings},
+    app::Settings,
     model::{Model, RULES, Refresh, Thresholds},
     probe::{LocalSampler, Registry},
     screens,
@@ -67,7 +67,7 @@ fn measure(count: usize) {
     RULES.into_iter().for_each(|rule| off.set(rule.id, None));
     let mut without = Model::with_thresholds(off);
 
-    let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    let mut app = screens::new_app(Settings::default(), Duration::from_millis(250));
     let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
 
     let (mut looks, mut with_rules, mut without_rules) = (Vec::new(), Vec::new(), Vec::new());
@@ -94,7 +94,7 @@ fn measure(count: usize) {
             times.reverse();
         }
         let began = Instant::now();
-        let refresh = Refresh::new(&with, app.row_query());
+        let refresh = Refresh::new(&with, app.row_query().clone());
         let copied = began.elapsed();
         // Dropped where it was made, once the screen shows the next one.
         let last = shown.replace(Arc::clone(&refresh.model));
@@ -105,7 +105,7 @@ fn measure(count: usize) {
         let began = Instant::now();
         app.key(KeyEvent::from(KeyCode::Down), Duration::ZERO);
         app.set_viewport(screens::viewport(&app, Size::new(120, 40)));
-        terminal.draw(|frame| screens::render(&app, frame)).unwrap();
+        terminal.draw(|frame| drop(screens::render(&app, frame))).unwrap();
         let drawn = began.elapsed();
         if look >= LOOKS {
             copies.push(copied);

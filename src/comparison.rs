@@ -12,7 +12,7 @@ use asynctop_lab::compare::{self, CompareError, Options, Progress};
 use crossterm::event::{Event as Input, KeyEventKind};
 
 use crate::{
-    app::{Board, Event, Settings, Wish},
+    app::{Comparison, ComparisonEffect, Event, Settings},
     screens,
     signals::Notice,
     term::{self, Access},
@@ -31,20 +31,20 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --format text"))?;
     let progress = measure(options)?;
     term::hook_panics(|| false);
-    let mut board = Board::new(options);
+    let mut comparison = Comparison::new(options);
     let (guard, mut screen) = term::Guard::enter(false)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --format text"))?;
-    let result = show(&mut board, settings, &mut screen, &events, &progress);
+    let result = show(&mut comparison, settings, &mut screen, &events, &progress);
     drop(guard);
     if term::is_gone() {
         return Ok(());
     }
     // Written even after an error, because the measurements took time.
-    if !board.rows.is_empty() {
-        io::stdout().lock().write_all(compare::text(&board.rows).as_bytes())?;
+    if !comparison.rows.is_empty() {
+        io::stdout().lock().write_all(compare::text(&comparison.rows).as_bytes())?;
     }
     result?;
-    Ok(compare::require_measured(&board.rows)?)
+    Ok(compare::require_measured(&comparison.rows)?)
 }
 
 /// Measures on another thread, which runs until the end of the program.
@@ -65,7 +65,7 @@ fn measure(options: &Options) -> anyhow::Result<Receiver<Result<Progress, Compar
 }
 
 fn show(
-    board: &mut Board,
+    comparison: &mut Comparison,
     settings: Settings,
     screen: &mut term::Screen,
     events: &Receiver<Event>,
@@ -74,7 +74,7 @@ fn show(
     let started = Instant::now();
     loop {
         for step in progress.try_iter() {
-            board.advance(step?, started.elapsed());
+            comparison.advance(step?, started.elapsed());
         }
         let now = started.elapsed();
         let access = term::access()?;
@@ -82,29 +82,30 @@ fn show(
             term::repaint(screen)?;
         }
         if access != Access::None {
-            screen.draw(|frame| screens::render_board(board, settings, now, frame))?;
+            screen.draw(|frame| screens::render_comparison(comparison, settings, now, frame))?;
         }
         // The screen no longer changes when everything is measured.
-        let timeout = if board.done { Duration::from_secs(3600) } else { REFRESH };
+        let timeout = if comparison.is_done { Duration::from_secs(3600) } else { REFRESH };
         let event = match events.recv_timeout(timeout) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        let wish = match event {
+        let effect = match event {
             Event::Input(Input::Key(key)) if key.kind != KeyEventKind::Release => {
                 let size = screen.size()?;
-                board.key(key, screens::board_scroll_limit(board, size.width, size.height))
+                comparison
+                    .key(key, screens::comparison_scroll_limit(comparison, size.width, size.height))
             }
-            Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Wish::Quit),
-            Event::Signal(Notice::Suspend) => Some(Wish::Suspend),
-            Event::Signal(Notice::Continued) => Some(Wish::Redraw),
+            Event::Signal(Notice::End) | Event::End | Event::Closed => Some(ComparisonEffect::Quit),
+            Event::Signal(Notice::Suspend) => Some(ComparisonEffect::Suspend),
+            Event::Signal(Notice::Continued) => Some(ComparisonEffect::Redraw),
             _ => None,
         };
-        match wish {
-            Some(Wish::Quit) => return Ok(()),
-            Some(Wish::Suspend) => term::suspend()?,
-            Some(Wish::Redraw) => term::resume(),
+        match effect {
+            Some(ComparisonEffect::Quit) => return Ok(()),
+            Some(ComparisonEffect::Suspend) => term::suspend()?,
+            Some(ComparisonEffect::Redraw) => term::resume(),
             None => {}
         }
     }

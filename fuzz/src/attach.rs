@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use asynctop::snapshot::{Target, text::is_control};
 use asynctop::{
-    app::{App, Settings},
+    app::Settings,
     model::{Model, Refresh},
     report::{Summary, csv, json, text},
     screens,
@@ -59,14 +59,14 @@ fn message(bytes: &mut Bytes<'_>) -> Vec<u8> {
 
 /// Draws some screens and checks them.
 fn draw(program: &Program, bytes: &mut Bytes<'_>) {
-    let mut app = App::new(Settings::default(), Duration::from_millis(250));
+    let mut app = screens::new_app(Settings::default(), Duration::from_millis(250));
     let mut model = Model::default();
     for _ in 0..2 {
         let target = sample_connected(program, bytes.time());
         check(&target);
         let snapshot = target.into();
         model.advance(&snapshot);
-        app.advance(Refresh::new(&model, app.row_query()), Duration::ZERO);
+        app.advance(Refresh::new(&model, app.row_query().clone()), Duration::ZERO);
     }
     report(&model);
     let (width, height) = (1 + bytes.below(160) as u16, 1 + bytes.below(50) as u16);
@@ -78,7 +78,7 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
         };
         app.key(crossterm::event::KeyEvent::from(code), Duration::from_secs(1));
         app.set_viewport(screens::viewport(&app, Size::new(width, height)));
-        let Ok(frame) = terminal.draw(|frame| screens::render(&app, frame));
+        let Ok(frame) = terminal.draw(|frame| drop(screens::render(&app, frame)));
         let cells = frame.buffer.content();
         assert!(!cells.iter().any(|cell| cell.symbol().contains(is_control)));
     }

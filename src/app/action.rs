@@ -1,113 +1,103 @@
-//! What a key or a click means.
+//! The actions of keys.
 
-use super::Screen;
-use crate::snapshot::FieldId;
+use super::ScreenId;
+use crate::snapshot::{FieldId, LabCommand};
 
-/// Something that the user wants.
+/// The action of a key, or of a click on a key in the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Show this screen.
-    Show(Screen),
-    /// The next screen, or the one before.
+    Show(ScreenId),
+    /// Show the next screen.
     NextScreen,
-    /// The screen before.
+    /// Show the previous screen.
     PreviousScreen,
     /// Move the selection down by this many rows, up if negative.
     Move(isize),
-    /// Half a page or a page down, up if negative: in half pages.
+    /// Move the selection down by this many half pages, up if negative.
     Page(isize),
-    /// The first row.
+    /// Select the first row.
     First,
-    /// The last row.
+    /// Select the last row.
     Last,
-    /// Sort by the column to the right; on the timeline, the cursor to the right.
+    /// Sort by the column to the right.
     Right,
-    /// Sort by the column to the left; on the timeline, the cursor to the left.
+    /// Sort by the column to the left.
     Left,
-    /// The cursor of the timeline to the next poll.
+    /// Reverse the sort order.
+    Reverse,
+    /// Move the cursor of the timeline by this many columns.
+    MoveCursor(i64),
+    /// Move the cursor of the timeline to the oldest moment.
+    CursorToStart,
+    /// Move the cursor of the timeline to the latest moment.
+    CursorToEnd,
+    /// Move the cursor of the timeline to the next poll.
     NextPoll,
-    /// The cursor of the timeline to the poll before.
+    /// Move the cursor of the timeline to the previous poll.
     PreviousPoll,
-    /// Turn the order round.
-    Invert,
-    /// Type a filter.
+    /// Show a shorter part of the timeline.
+    ZoomIn,
+    /// Show a longer part of the timeline.
+    ZoomOut,
+    /// Edit the filter.
     Filter,
-    /// Open what is selected.
+    /// Open the selected row.
     Open,
-    /// Back to where one came from.
+    /// Go back.
     Back,
-    /// Stop the picture, or let it go on.
+    /// Freeze or resume the screen.
     Freeze,
-    /// The hog on or off.
-    ToggleHog,
-    /// The next kind of hog.
-    NextHogKind,
-    /// The hog keeps the worker longer.
-    HoldLonger,
-    /// The hog keeps the worker less long.
-    HoldShorter,
-    /// The other flavour of runtime.
-    SwitchFlavor,
+    /// Send a command to the lab.
+    Lab(LabCommand),
+    /// One more instance of the selected workload.
+    Raise,
+    /// One instance fewer of the selected workload.
+    Lower,
+    /// Pause or resume the selected workload.
+    Pause,
+    /// Restart the selected workload.
+    Restart,
+    /// Switch to the next mode of a workload that has several.
+    SwitchMode,
     /// Cancel the selected task.
     Cancel,
-    /// One more of the selected workload; on the timeline, closer.
-    Raise,
-    /// One fewer of the selected workload; on the timeline, further away.
-    Lower,
-    /// The next way of working of a workload that knows several.
-    SwitchMode,
-    /// Ask the task in the details where it waits.
-    AskWhere,
-    /// Let the selected workload rest, or go on.
-    Pause,
-    /// End all of the selected workload and start it anew.
-    Restart,
-    /// A runtime with one worker more.
-    MoreWorkers,
-    /// A runtime with one worker less.
-    FewerWorkers,
-    /// Look more often.
+    /// Request the await point of the task in the details.
+    AwaitPoint,
+    /// Refresh more often.
     Faster,
-    /// Look less often.
+    /// Refresh less often.
     Slower,
-    /// The help.
+    /// Show or close the help.
     Help,
-    /// Draw everything again.
+    /// Redraw the screen.
     Redraw,
-    /// Stop the program, as the shell's `fg` expects it.
+    /// Suspend the program.
     Suspend,
-    /// End.
+    /// Quit.
     Quit,
 }
 
 impl Action {
-    /// What a target must provide for this action to have an effect on a screen; `None` if it works
+    /// The field that a target must provide for the action to have an effect; `None` if it works
     /// with any target.
-    pub(super) fn needs(self, screen: Screen) -> Option<FieldId> {
+    pub(super) fn needs(self) -> Option<FieldId> {
         match self {
-            Action::Left | Action::Right if screen == Screen::Lab => Some(FieldId::Lab),
-            // These zoom.
-            Action::Raise | Action::Lower if screen == Screen::Timeline => Some(FieldId::Timeline),
-            Action::ToggleHog
-            | Action::NextHogKind
-            | Action::HoldLonger
-            | Action::HoldShorter
-            | Action::SwitchFlavor
+            Action::Lab(_)
             | Action::Raise
             | Action::Lower
             | Action::Pause
             | Action::Restart
-            | Action::MoreWorkers
-            | Action::FewerWorkers
             | Action::SwitchMode
-            | Action::Cancel
-            | Action::Show(Screen::Lab) => Some(FieldId::Lab),
-            Action::Show(Screen::Timeline) | Action::NextPoll | Action::PreviousPoll => {
-                Some(FieldId::Timeline)
-            }
-            Action::Show(Screen::Workers) => Some(FieldId::Workers),
-            Action::Show(Screen::Resources) => Some(FieldId::Resources),
-            Action::AskWhere => Some(FieldId::AwaitPoint),
+            | Action::Cancel => Some(FieldId::Lab),
+            Action::MoveCursor(_)
+            | Action::CursorToStart
+            | Action::CursorToEnd
+            | Action::NextPoll
+            | Action::PreviousPoll
+            | Action::ZoomIn
+            | Action::ZoomOut => Some(FieldId::Timeline),
+            Action::AwaitPoint => Some(FieldId::AwaitPoint),
             _ => None,
         }
     }

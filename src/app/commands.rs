@@ -1,80 +1,100 @@
-//! Commands to the targets, and the questions before them.
+//! Commands to the targets.
 
 use std::time::Duration;
 
-use super::{App, Effect, Overlay, Prompt, Screen};
-use crate::snapshot::{Command, LabCommand};
+use super::{App, Effect, List, Overlay, Prompt};
+use crate::snapshot::{Command, LabCommand, TargetId};
 
-/// The intervals to choose from.
+/// The refresh intervals that the user can choose.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
 impl App {
-    pub(super) fn lab(&self, command: LabCommand) -> Option<Effect> {
-        Some(Effect::Send(self.target()?.id, Command::Lab(command)))
+    /// Sends a command to a target and keeps the number of the request, to recognize the answer.
+    pub(super) fn send(&mut self, target: TargetId, command: Command) -> Effect {
+        self.request += 1;
+        let request = self.request;
+        match &command {
+            Command::Lab(_) => self.requests.push(request),
+            Command::AwaitPoint(task) => {
+                let model = self.model.target(target);
+                self.await_request = model.map(|model| (model.target().task_key(*task), request));
+            }
+        }
+        Effect::Send { request, target, command }
     }
 
+    /// Sends a command to the lab.
+    pub(super) fn lab(&mut self, command: LabCommand) -> Option<Effect> {
+        if command == LabCommand::ToggleHog {
+            self.release_hog = false;
+        }
+        let target = self.target()?.id;
+        Some(self.send(target, Command::Lab(command)))
+    }
+
+    /// Sends a command about the selected workload.
     pub(super) fn workload(
         &mut self,
         command: fn(usize) -> LabCommand,
         now: Duration,
     ) -> Option<Effect> {
-        if self.screen != Screen::Lab {
-            self.say("open screen 6 to change, pause or restart workloads", now);
+        if self.list() != List::Workloads {
+            self.notify("open screen 6 to change, pause or restart workloads", now);
             return None;
         }
-        match self.workloads.key() {
-            Some(position) => self.lab(command(*position)),
+        match self.selected_workload() {
+            Some(position) => self.lab(command(position)),
             None => {
                 self.move_by(1);
-                self.say("select a workload with ↑ and ↓", now);
+                self.notify("select a workload with ↑ and ↓", now);
                 None
             }
         }
     }
 
-    /// Of the selected workload on the lab's screen; elsewhere of the first that can.
+    /// Switches the mode of the selected workload, or else of the first workload with modes.
     pub(super) fn switch_mode(&mut self, now: Duration) -> Option<Effect> {
         let workloads = self.lab_stats().map_or(&[][..], |lab| &lab.workloads);
-        let can = |at: &usize| workloads.get(*at).is_some_and(|workload| workload.mode.is_some());
-        let selected = self.workloads.key().copied().filter(|_| self.screen == Screen::Lab);
-        match selected.filter(can).or_else(|| (0..workloads.len()).find(can)) {
+        let has_modes = |at: &usize| workloads.get(*at).is_some_and(|it| it.mode.is_some());
+        let selected = self.selected_workload().filter(has_modes);
+        match selected.or_else(|| (0..workloads.len()).find(has_modes)) {
             Some(position) => self.lab(LabCommand::SwitchMode(position)),
             None => {
-                self.say("no workload of this scenario has modes", now);
+                self.notify("no workload of this scenario has modes", now);
                 None
             }
         }
     }
 
+    /// Opens the prompt before a task is canceled.
     pub(super) fn ask_to_cancel(&mut self, now: Duration) {
-        let shown = match self.overlay {
-            Overlay::Task { key, .. } => Some(key),
-            _ if self.screen == Screen::Tasks => self.tasks.key().copied(),
-            _ => None,
+        let selected = match self.overlay() {
+            Some(Overlay::Task(key)) => Some(*key),
+            _ => self.selected_task(),
         };
-        let Some((key, task)) = shown.and_then(|key| Some((key, self.task(key)?))) else {
-            self.say("select a task to cancel it", now);
+        let Some((key, task)) = selected.and_then(|key| Some((key, self.task(key)?))) else {
+            self.notify("select a task to cancel it", now);
             return;
         };
         if task.state.is_done() {
-            let sentence = format!("{} has already ended", task.meta.name);
-            self.say(sentence, now);
+            let text = format!("{} has already ended", task.meta.name);
+            self.notify(text, now);
             return;
         }
         self.prompt = Prompt::Cancel { key, name: task.meta.name.clone() };
     }
 
-    /// Requests the await point of the task whose details are open.
-    pub(super) fn ask_where(&mut self, now: Duration) -> Option<Effect> {
-        let Overlay::Task { key, .. } = self.overlay else {
-            self.say("open a task with Enter to show its await point", now);
+    /// Requests the await point of the task in the details.
+    pub(super) fn request_await_point(&mut self, now: Duration) -> Option<Effect> {
+        let Some(&Overlay::Task(key)) = self.overlay() else {
+            self.notify("open a task with Enter to show its await point", now);
             return None;
         };
         if self.is_frozen() {
-            self.say("the screen is frozen: Space resumes", now);
+            self.notify("the screen is frozen: Space resumes", now);
             return None;
         }
-        Some(Effect::Send(key.target, Command::AwaitPoint(key.id)))
+        Some(self.send(key.target, Command::AwaitPoint(key.id)))
     }
 
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {
@@ -86,11 +106,11 @@ impl App {
         };
         let Some(next) = next else {
             let end = if slower { "longest" } else { "shortest" };
-            self.say(format!("this is the {end} refresh interval"), now);
+            self.notify(format!("this is the {end} refresh interval"), now);
             return None;
         };
         self.interval = Duration::from_millis(next);
-        self.say(format!("refresh every {:?}", self.interval), now);
+        self.notify(format!("refresh every {:?}", self.interval), now);
         Some(Effect::Interval(self.interval))
     }
 }

@@ -1,15 +1,15 @@
-//! A selection that follows a thing and not a row.
+//! A selection that follows a key when rows move.
 
 /// A move of the selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// By so many rows, up if negative.
+    /// By a number of rows, up if negative.
     By(isize),
     /// To this row.
     To(usize),
 }
 
-/// What is selected in a list, and which part of the list is visible.
+/// The selected key of a list, and the visible part of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor<K> {
     key: Option<K>,
@@ -25,14 +25,19 @@ impl<K> Default for Cursor<K> {
 }
 
 impl<K: Clone + PartialEq> Cursor<K> {
-    /// The thing that is selected.
+    /// The selected key.
     pub fn key(&self) -> Option<&K> {
         self.key.as_ref()
     }
 
-    /// The row that it is in.
+    /// The row of the selected key.
     pub fn row(&self) -> usize {
         self.row
+    }
+
+    /// Whether a row is selected.
+    pub fn is_at(&self, row: usize) -> bool {
+        self.key.is_some() && self.row == row
     }
 
     /// The first visible row.
@@ -40,12 +45,12 @@ impl<K: Clone + PartialEq> Cursor<K> {
         self.top
     }
 
-    /// How many rows are visible.
+    /// The number of visible rows.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Tells how many rows are visible.
+    /// Sets the number of visible rows.
     pub fn resize(&mut self, height: usize) {
         self.height = height.max(1);
         self.scroll();
@@ -71,7 +76,7 @@ impl<K: Clone + PartialEq> Cursor<K> {
         }
     }
 
-    /// Moves the selection. The first move of all only shows where it is.
+    /// Moves the selection. Without a selection, the first step selects the top row.
     pub fn step(&mut self, step: Step, len: usize, key_at: impl Fn(usize) -> K) {
         let row = match (step, &self.key) {
             (Step::To(row), _) => row,
@@ -88,13 +93,13 @@ impl<K: Clone + PartialEq> Cursor<K> {
         }
     }
 
-    /// Selects nothing.
+    /// Clears the selection.
     pub fn clear(&mut self) {
         self.key = None;
         (self.row, self.top) = (0, 0);
     }
 
-    /// Moves the visible part without the selection.
+    /// Scrolls without moving the selection.
     pub fn scroll_by(&mut self, by: isize, len: usize) {
         let last = len.saturating_sub(self.height);
         self.top = self.top.saturating_add_signed(by).min(last);
@@ -117,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_the_thing_over_a_new_order() {
+    fn cursor_follows_its_key_to_a_new_row() {
         let mut cursor = Cursor::default();
         cursor.step(Step::To(1), 3, |row| ['a', 'b', 'c'][row]);
         assert_eq!(follow(&mut cursor, "cab"), Some(('b', 2)));
@@ -125,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_into_the_row_takes_the_place_of_what_is_gone() {
+    fn cursor_selects_the_next_key_in_the_row_of_one_that_is_gone() {
         let mut cursor = Cursor::default();
         cursor.step(Step::To(1), 3, |row| ['a', 'b', 'c'][row]);
         assert_eq!(follow(&mut cursor, "ac"), Some(('c', 1)));
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_selected_stays_so_and_the_first_move_selects_the_top() {
+    fn first_step_selects_the_top_row() {
         let mut cursor = Cursor::default();
         assert_eq!(follow(&mut cursor, "abc"), None);
         cursor.step(Step::By(1), 3, |row| ['a', 'b', 'c'][row]);
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_selection_is_always_visible() {
+    fn selected_row_is_always_visible() {
         let mut cursor = Cursor::default();
         cursor.resize(3);
         cursor.step(Step::To(9), 10, |row| row);

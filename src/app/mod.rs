@@ -1,18 +1,25 @@
-//! The state of the dashboard: the screen, the selection and the effect of each key.
+//! The state of the dashboard: the screens, the selections and the effect of each key.
 //!
 //! A pure function of snapshots, keys and time (an argument), without I/O and drawing. It depends on
-//! the model and, for the state of the comparison, on the lab.
+//! the model and, for the state of the comparison, on the lab. The table of screens is passed to
+//! [`App::new`], so this module depends on no screen.
 
 mod action;
-mod board;
 mod commands;
+mod comparison;
 mod cursor;
 mod event;
+mod filter;
 pub mod keymap;
 mod mouse;
 mod movement;
 mod opening;
+mod overlay;
+mod refresh;
+mod rows;
 mod screen;
+mod settings;
+mod sorting;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,12 +27,15 @@ mod timeline;
 mod update;
 
 pub use action::Action;
-pub use board::{Board, Wish};
+pub use comparison::{Comparison, ComparisonEffect};
 pub use cursor::Cursor;
 pub use event::Event;
 pub use mouse::HitTarget;
 pub use movement::Viewport;
-pub use screen::{Overlay, Prompt, Screen};
-pub use state::{App, Settings, Theme};
+pub use overlay::{Overlay, Prompt};
+pub use rows::{List, RowKey};
+pub use screen::{Opened, ScreenId, ScreenKey, ScreenSpec, ScreenState};
+pub use settings::{Settings, ThemeName};
+pub use state::App;
 pub use timeline::TimelineView;
 pub use update::Effect;

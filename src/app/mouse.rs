@@ -1,23 +1,23 @@
-//! What the mouse does.
+//! Clicks and the wheel.
 
 use std::time::Duration;
 
-use super::{Action, App, Effect, Overlay, Screen, cursor::Step, movement::is_numeric};
+use super::{Action, App, Effect, cursor::Step};
 use crate::model::{Column, GroupColumn};
 
-/// Rows that a turn of the wheel moves.
-const WHEEL: isize = 3;
+/// Rows per step of the wheel.
+const WHEEL_ROWS: isize = 3;
 
-/// Something that can be clicked.
+/// A part of the screen that can be clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HitTarget {
-    /// A row of the list that is shown.
+    /// A row of the list.
     Row(usize),
-    /// A moment of a worker's time, by its column.
+    /// A moment on the timeline of a worker.
     Moment {
-        /// The worker.
+        /// The index of the worker.
         worker: usize,
-        /// The column.
+        /// The column, counted from the left edge of the timeline.
         column: usize,
     },
     /// The title of a column of the task table.
@@ -29,28 +29,12 @@ pub enum HitTarget {
 }
 
 impl App {
-    /// The wheel was turned by one step: scrolls the screen or the overlay.
+    /// Scrolls by one step of the wheel.
     pub fn wheel(&mut self, down: bool) {
-        let by = if down { WHEEL } else { -WHEEL };
-        match (&self.overlay, self.screen) {
-            (Overlay::None, Screen::Tasks) => {
-                let len = self.order().len();
-                self.tasks.scroll_by(by, len);
-            }
-            (Overlay::None, Screen::Groups) => {
-                let len = self.group_rows().len();
-                self.groups.scroll_by(by, len);
-            }
-            (Overlay::None, Screen::Lab) => self.scroll_lab(by),
-            (Overlay::None, Screen::Resources) => {
-                let len = self.resource_rows().len();
-                self.resource_cursor.scroll_by(by, len);
-            }
-            _ => self.move_by(by),
-        }
+        self.scroll_by(if down { WHEEL_ROWS } else { -WHEEL_ROWS });
     }
 
-    /// A click selects a row, sorts by a column or presses a key of the footer.
+    /// Selects a row, sorts by a column, or performs the action of a key in the footer.
     pub fn click(&mut self, target: HitTarget, now: Duration) -> Option<Effect> {
         match target {
             HitTarget::Key(action) => return self.act(action, now),
@@ -59,17 +43,8 @@ impl App {
                 self.step(Step::To(worker));
                 self.point_at(column, now);
             }
-            HitTarget::Column(column) if self.query.sort == column => self.invert(now),
-            HitTarget::GroupColumn(column) if self.group_sort.0 == column => self.invert(now),
-            HitTarget::Column(column) => {
-                self.query.sort = column;
-                self.query.descending = column.is_numeric();
-                self.arrange();
-            }
-            HitTarget::GroupColumn(column) => {
-                self.group_sort = (column, is_numeric(column));
-                self.arrange();
-            }
+            HitTarget::Column(column) => self.sort_tasks_by(column, now),
+            HitTarget::GroupColumn(column) => self.sort_groups_by(column, now),
         }
         None
     }

@@ -1,105 +1,101 @@
-//! What can be on the screen: one list, what lies over it, and a question.
+//! A screen, as far as the state knows it.
 
-use std::sync::Arc;
-
+use super::{Action, App, Cursor, List, Overlay, RowKey, keymap::Binding};
 use crate::{
-    model::FindingId,
-    snapshot::{ResourceKey, TaskKey},
+    model::RowQuery,
+    snapshot::{FieldId, GroupKey, Subscription},
 };
 
-/// What fills the middle of the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Screen {
-    /// The task table.
-    #[default]
-    Tasks,
-    /// Tasks summed up by name.
-    Groups,
-    /// The runtime's workers.
-    Workers,
-    /// Who ran when.
-    Timeline,
-    /// What is wrong, and what was.
-    Findings,
-    /// The lab.
-    Lab,
-    /// What tasks wait for.
-    Resources,
+/// The name of a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScreenId(pub &'static str);
+
+/// The facts about a screen that the state needs.
+#[derive(Clone, Copy, Debug)]
+pub struct ScreenSpec {
+    /// The name of the screen.
+    pub id: ScreenId,
+    /// The key that shows the screen.
+    pub binding: Binding,
+    /// The rows of the screen.
+    pub list: List,
+    /// The field without which the screen is empty. Tab skips a screen whose field the target lacks.
+    pub needs: Option<FieldId>,
+    /// The keys with a meaning or a word in the footer that is specific to the screen.
+    pub keys: &'static [ScreenKey],
+    /// Adds the optional parts of snapshots that the screen shows.
+    pub subscribe: fn(&mut Subscription),
+    /// The view that Enter opens.
+    pub open: fn(&App) -> Option<Opened>,
 }
 
-impl Screen {
-    /// All screens, in the order of Tab.
-    pub const ALL: [Screen; 7] = [
-        Screen::Tasks,
-        Screen::Groups,
-        Screen::Workers,
-        Screen::Timeline,
-        Screen::Findings,
-        Screen::Lab,
-        Screen::Resources,
-    ];
+/// A key that is specific to a screen.
+#[derive(Clone, Copy, Debug)]
+pub struct ScreenKey {
+    /// The action of the key on other screens.
+    pub key: Action,
+    /// The action of the key on this screen.
+    pub action: Action,
+    /// The word in the footer; empty if the footer does not show the key.
+    pub short: &'static str,
+    /// The footer drops keys with a high rank first.
+    pub rank: u8,
 }
 
-/// What lies over the screen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Overlay {
-    /// Nothing.
-    #[default]
-    None,
-    /// The help, scrolled down by this many lines.
-    Help {
-        /// Lines scrolled.
-        scroll: usize,
-    },
-    /// The details of a resource.
-    Resource {
-        /// The resource.
-        key: ResourceKey,
-        /// Lines scrolled.
-        scroll: usize,
-    },
-    /// The details of a task.
-    Task {
-        /// The task.
-        key: TaskKey,
-        /// Lines scrolled.
-        scroll: usize,
-    },
-    /// The details of a finding.
-    Finding {
-        /// Which one.
-        id: FindingId,
-        /// Lines scrolled.
-        scroll: usize,
-    },
-}
+impl ScreenKey {
+    /// A key that has another action on the screen.
+    pub const fn new(key: Action, action: Action) -> Self {
+        ScreenKey { key, action, short: "", rank: 0 }
+    }
 
-impl Overlay {
-    /// How far it is scrolled, if it can be.
-    pub(super) fn scroll(&mut self) -> Option<&mut usize> {
-        match self {
-            Overlay::None => None,
-            Overlay::Help { scroll }
-            | Overlay::Task { scroll, .. }
-            | Overlay::Resource { scroll, .. }
-            | Overlay::Finding { scroll, .. } => Some(scroll),
-        }
+    /// Shows the key in the footer.
+    pub const fn in_footer(self, short: &'static str, rank: u8) -> Self {
+        ScreenKey { short, rank, ..self }
     }
 }
 
-/// What the next keys are for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Prompt {
-    /// For what the keymap says.
-    #[default]
-    None,
-    /// They go into the filter.
-    Filter,
-    /// A second `x` cancels the task with this key.
-    Cancel {
-        /// The task.
-        key: TaskKey,
-        /// Its name.
-        name: Arc<str>,
-    },
+/// The view that Enter opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A view over the screen.
+    Overlay(Overlay),
+    /// The tasks of a group.
+    Group(GroupKey),
+}
+
+/// The state of a screen.
+#[derive(Clone, Debug)]
+pub struct ScreenState {
+    /// The facts about the screen.
+    pub spec: &'static ScreenSpec,
+    /// The rows and their order.
+    pub query: RowQuery,
+    /// The selected row.
+    pub cursor: Cursor<RowKey>,
+    /// Lines scrolled, on a screen that is longer than the terminal.
+    pub scroll: usize,
+}
+
+impl ScreenState {
+    pub(super) fn new(spec: &'static ScreenSpec) -> Self {
+        ScreenState { spec, query: spec.list.query(), cursor: Cursor::default(), scroll: 0 }
+    }
+
+    /// The action of a key on this screen.
+    pub(super) fn action(&self, key: Action) -> Action {
+        self.key(key).map_or(key, |own| own.action)
+    }
+
+    /// The entry of a key that is specific to this screen.
+    pub fn key(&self, key: Action) -> Option<&'static ScreenKey> {
+        self.spec.keys.iter().find(|own| own.key == key)
+    }
+
+    /// The group that the tasks are limited to.
+    pub(super) fn group_mut(&mut self) -> Option<&mut Option<GroupKey>> {
+        match &mut self.query {
+            RowQuery::Tasks(query) => Some(&mut query.group),
+            _ => None,
+        }
+    }
 }

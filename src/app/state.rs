@@ -1,15 +1,17 @@
-//! What the dashboard remembers.
+//! The state, and the parts of the model that it selects.
 
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use super::{Action, Cursor, Overlay, Prompt, Screen, TimelineView};
+use super::{
+    Action, Cursor, List, Overlay, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings,
+    TimelineView, Viewport,
+};
 use crate::{
     model::{
-        Column, Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, RowQuery,
-        Rows, TargetModel, TaskRow, Thresholds, Timeline, WorkerRow,
+        Column, GroupColumn, Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow,
     },
     snapshot::{
         FieldId, GroupKey, LabStats, ResourceKey, ResourceStats, Resources, Subscription, Target,
@@ -17,121 +19,79 @@ use crate::{
     },
 };
 
-/// How things look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Theme {
-    /// The terminal's own colours, for light and dark backgrounds.
-    #[default]
-    Default,
-    /// No colours: bold, dim and reversed only.
-    Mono,
-}
+/// How long a message is shown.
+const MESSAGE_TIME: Duration = Duration::from_secs(5);
 
-impl Theme {
-    /// Its name on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Theme::Default => "default",
-            Theme::Mono => "mono",
-        }
-    }
-}
-
-/// What was chosen when the program was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// How things look.
-    pub theme: Theme,
-    /// No character beyond ASCII.
-    pub ascii: bool,
-}
-
-/// A sentence that fades.
+/// A sentence that is shown for a few seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    pub text: String,
-    pub until: Duration,
+    text: String,
+    until: Duration,
 }
 
 /// The state of the dashboard.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// How things look.
+    /// The settings of the display.
     pub settings: Settings,
-    /// What fills the screen.
-    pub screen: Screen,
-    /// What lies over it.
-    pub overlay: Overlay,
-    /// What lies under the overlay, to go back to.
-    pub(super) under: Overlay,
-    /// What the next keys are for.
-    pub prompt: Prompt,
-    /// What was typed into the filter.
-    pub filter: String,
-    /// Which tasks, in which order.
-    pub query: Query,
-    /// The selected task.
-    pub tasks: Cursor<TaskKey>,
-    /// How the groups are sorted, and whether the greatest come first.
-    pub group_sort: (GroupColumn, bool),
-    /// The selected group.
-    pub groups: Cursor<GroupKey>,
-    /// The selected workload.
-    pub workloads: Cursor<usize>,
-    /// Lines of the Lab that are scrolled out of sight.
-    pub lab_scroll: usize,
-    /// The selected resource.
-    pub resource_cursor: Cursor<ResourceKey>,
-    /// The selected worker.
-    pub workers: Cursor<usize>,
-    /// Which part of the timeline is shown.
-    pub timeline: TimelineView,
-    /// The selected finding.
-    pub findings: Cursor<FindingId>,
-    /// Columns of a worker's timeline.
-    pub(super) timeline_columns: usize,
     /// Time between snapshots.
     pub interval: Duration,
-    /// The hog is to come on as soon as there is a baseline.
+    screens: Vec<ScreenState>,
+    /// The position of the screen that is shown.
+    current: usize,
+    /// The views over the screen, each with the lines scrolled. The last one is shown.
+    pub(super) overlays: Vec<(Overlay, usize)>,
+    /// The question that the next keys answer.
+    pub prompt: Prompt,
+    /// The text of the filter.
+    pub filter: String,
+    /// The visible part of the timeline.
+    pub timeline: TimelineView,
+    pub(super) viewport: Viewport,
+    /// Turn the hog on as soon as there is a baseline.
     pub release_hog: bool,
+    /// The number of the latest request.
+    pub(super) request: u64,
     /// The latest request for an await point: the task, and the number of the request.
-    pub(super) asked: Option<(TaskKey, u64)>,
+    pub(super) await_request: Option<(TaskKey, u64)>,
     /// Requests whose answers have not been shown.
     pub(super) requests: Vec<u64>,
     /// The target that was selected on the previous screen.
     pub(super) last_selected: TargetId,
     pub(super) model: Arc<Model>,
-    /// What is shown while frozen.
+    /// The model that is shown while the screen is frozen.
     pub(super) frozen: Option<Arc<Model>>,
     /// The rows of the screen.
     pub(super) rows: Rows,
-    pub(super) message: Option<Message>,
+    message: Option<Message>,
 }
 
 impl App {
-    /// A dashboard that has seen nothing yet.
-    pub fn new(settings: Settings, interval: Duration) -> Self {
+    /// A dashboard without a snapshot. Tab goes through `screens` in this order; the first one is
+    /// shown.
+    ///
+    /// # Panics
+    /// If there is no screen.
+    pub fn new(
+        screens: impl IntoIterator<Item = &'static ScreenSpec>,
+        settings: Settings,
+        interval: Duration,
+    ) -> Self {
+        let screens: Vec<_> = screens.into_iter().map(ScreenState::new).collect();
+        assert!(!screens.is_empty(), "a dashboard has at least one screen");
         App {
             settings,
-            screen: Screen::default(),
-            overlay: Overlay::default(),
-            under: Overlay::default(),
+            interval,
+            screens,
+            current: 0,
+            overlays: Vec::new(),
             prompt: Prompt::default(),
             filter: String::new(),
-            query: Query::default(),
-            tasks: Cursor::default(),
-            group_sort: (GroupColumn::BusyShare, true),
-            groups: Cursor::default(),
-            workloads: Cursor::default(),
-            lab_scroll: 0,
-            resource_cursor: Cursor::default(),
-            workers: Cursor::default(),
             timeline: TimelineView::default(),
-            findings: Cursor::default(),
-            timeline_columns: 1,
-            interval,
+            viewport: Viewport::default(),
             release_hog: false,
-            asked: None,
+            request: 0,
+            await_request: None,
             requests: Vec::new(),
             last_selected: TargetId::default(),
             model: Arc::default(),
@@ -141,32 +101,113 @@ impl App {
         }
     }
 
-    /// Lets rules speak from these thresholds on.
+    /// Sets the thresholds at which rules fire.
     pub fn with_thresholds(mut self, thresholds: Thresholds) -> Self {
         self.model = Model::with_thresholds(thresholds).into();
         self
     }
 
-    /// What is shown: the latest state, or the one that was frozen.
-    pub fn model(&self) -> &Model {
-        self.shown()
+    /// The screen that is shown.
+    pub fn screen(&self) -> &ScreenState {
+        &self.screens[self.current]
     }
 
-    pub(super) fn shown(&self) -> &Arc<Model> {
+    pub(super) fn screen_mut(&mut self) -> &mut ScreenState {
+        &mut self.screens[self.current]
+    }
+
+    /// All screens, in the order of Tab.
+    pub fn screens(&self) -> impl Iterator<Item = &'static ScreenSpec> {
+        self.screens.iter().map(|screen| screen.spec)
+    }
+
+    fn spec(&self, id: ScreenId) -> Option<&'static ScreenSpec> {
+        self.screens().find(|spec| spec.id == id)
+    }
+
+    pub(super) fn list(&self) -> List {
+        self.screen().spec.list
+    }
+
+    /// Shows a screen.
+    pub(super) fn show(&mut self, id: ScreenId) {
+        self.last_selected = self.selected_id();
+        let (list, cursor) = (self.list(), self.cursor().clone());
+        for screen in self.screens.iter_mut().filter(|screen| screen.spec.list == list) {
+            screen.cursor = cursor.clone();
+        }
+        let position = self.screens().position(|spec| spec.id == id);
+        self.current = position.unwrap_or(self.current);
+        self.overlays.clear();
+        if let Some(group) = self.screen_mut().group_mut() {
+            *group = None;
+        }
+        self.update_rows();
+    }
+
+    /// Shows the first screen with rows of this kind.
+    pub(super) fn show_list(&mut self, list: List) {
+        let id = self.screens().find(|spec| spec.list == list).map(|spec| spec.id);
+        if let Some(id) = id {
+            self.show(id);
+        }
+    }
+
+    /// Clears the selection of tasks, on all screens.
+    pub(super) fn clear_selected_tasks(&mut self) {
+        for screen in &mut self.screens {
+            if matches!(screen.cursor.key(), Some(RowKey::Task(_))) {
+                screen.cursor.clear();
+            }
+        }
+    }
+
+    /// The selection on the screen.
+    pub fn cursor(&self) -> &Cursor<RowKey> {
+        &self.screen().cursor
+    }
+
+    /// The selected task, on a screen with tasks.
+    pub fn selected_task(&self) -> Option<TaskKey> {
+        if let Some(RowKey::Task(key)) = self.cursor().key() { Some(*key) } else { None }
+    }
+
+    /// The selected worker, on a screen with workers.
+    pub fn selected_worker(&self) -> Option<usize> {
+        if let Some(RowKey::Worker(worker)) = self.cursor().key() { Some(*worker) } else { None }
+    }
+
+    /// The selected workload, on a screen with workloads.
+    pub(super) fn selected_workload(&self) -> Option<usize> {
+        if let Some(RowKey::Workload(at)) = self.cursor().key() { Some(*at) } else { None }
+    }
+
+    /// The view over the screen.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlays.last().map(|(overlay, _)| overlay)
+    }
+
+    /// Lines scrolled in the view over the screen.
+    pub fn overlay_scroll(&self) -> usize {
+        self.overlays.last().map_or(0, |(_, scroll)| *scroll)
+    }
+
+    /// The model that is shown: the latest, or the one at the time of freezing.
+    pub fn model(&self) -> &Model {
         self.frozen.as_ref().unwrap_or(&self.model)
     }
 
-    /// Whether the picture stands still.
+    /// Whether the screen is frozen.
     pub fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }
 
-    /// What there is now, also while the picture stands still.
+    /// The latest model, also while the screen is frozen.
     pub fn live_model(&self) -> &Model {
         &self.model
     }
 
-    /// How old the frozen picture is, in ns.
+    /// The age of the frozen screen, in ns.
     pub fn frozen_for_ns(&self) -> u64 {
         let id = self.selected_id();
         let taken_ns = |model: &Model| Some(model.target(id)?.target().taken_ns);
@@ -182,19 +223,8 @@ impl App {
     }
 
     pub(super) fn selected_id(&self) -> TargetId {
-        let of_overlay = match &self.overlay {
-            Overlay::Task { key, .. } => Some(key.target),
-            Overlay::Resource { key, .. } => Some(key.target),
-            Overlay::Finding { id, .. } => Some(id.target),
-            Overlay::None | Overlay::Help { .. } => None,
-        };
-        let of_row = || match self.screen {
-            Screen::Tasks => self.tasks.key().map(|key| key.target),
-            Screen::Groups => self.groups.key().map(|key| key.target),
-            Screen::Resources => self.resource_cursor.key().map(|key| key.target),
-            Screen::Findings => self.findings.key().map(|id| id.target),
-            Screen::Workers | Screen::Timeline | Screen::Lab => None,
-        };
+        let of_overlay = self.overlay().and_then(Overlay::target);
+        let of_row = || self.cursor().key().and_then(RowKey::target);
         of_overlay.or_else(of_row).unwrap_or(self.last_selected)
     }
 
@@ -219,21 +249,6 @@ impl App {
         self.selected().map_or(&EMPTY, TargetModel::timeline)
     }
 
-    /// The tasks of the table, in its order.
-    pub fn order(&self) -> &[TaskRow] {
-        if let Rows::Tasks(rows) = &self.rows { rows } else { &[] }
-    }
-
-    /// The shown groups, in their order.
-    pub fn group_rows(&self) -> &[GroupRow] {
-        if let Rows::Groups(rows) = &self.rows { rows } else { &[] }
-    }
-
-    /// The shown resources, in their order.
-    pub fn resource_rows(&self) -> &[ResourceRow] {
-        if let Rows::Resources(rows) = &self.rows { rows } else { &[] }
-    }
-
     /// The resources of the selected target, or why they are unavailable.
     pub fn resources(&self) -> Result<&Resources, &str> {
         let Some(target) = self.target() else { return Err("no sample yet") };
@@ -242,14 +257,26 @@ impl App {
         requested.ok_or("shown with the next sample")
     }
 
-    /// The sentence to show, if there is one.
+    /// The message to show.
     pub fn message(&self) -> Option<&str> {
         self.message.as_ref().map(|message| message.text.as_str())
     }
 
-    /// When the message fades, on the clock of `update`.
+    /// When the message disappears, on the clock of `tick`.
     pub fn message_until(&self) -> Option<Duration> {
         self.message.as_ref().map(|message| message.until)
+    }
+
+    /// Shows a message for a few seconds.
+    pub(super) fn notify(&mut self, text: impl Into<String>, now: Duration) {
+        self.message = Some(Message { text: text.into(), until: now + MESSAGE_TIME });
+    }
+
+    /// Removes a message whose time is over.
+    pub fn tick(&mut self, now: Duration) {
+        if self.message_until().is_some_and(|until| until <= now) {
+            self.message = None;
+        }
     }
 
     /// The task with this key, if it is listed.
@@ -264,44 +291,51 @@ impl App {
         Some((model, target.resources.as_deref()?.resource(key.id)?))
     }
 
-    /// What the next snapshots should hold.
+    /// The optional parts of the next snapshots.
     pub fn subscription(&self) -> Subscription {
-        let task = match self.overlay {
-            Overlay::Task { key, .. } => Some(key),
-            _ => None,
-        };
-        Subscription {
-            task,
-            groups: self.screen == Screen::Groups,
-            // The details of a task say what it waits for.
-            resources: task.is_some()
-                || self.screen == Screen::Resources
-                || matches!(self.overlay, Overlay::Resource { .. }),
-            timeline: self.screen == Screen::Timeline,
+        let mut subscription = Subscription::default();
+        (self.screen().spec.subscribe)(&mut subscription);
+        match self.overlay() {
+            Some(Overlay::Task(key)) => {
+                subscription.task = Some(*key);
+                // The details of a task show the resource that it waits for.
+                subscription.resources = true;
+            }
+            Some(Overlay::Resource(_)) => subscription.resources = true,
+            _ => {}
+        }
+        subscription
+    }
+
+    /// The field that a target must provide for a key to have an effect.
+    fn needs(&self, key: Action) -> Option<FieldId> {
+        match self.resolve(key) {
+            Action::Show(screen) => self.spec(screen)?.needs,
+            action => action.needs(),
         }
     }
 
-    /// Whether the target has what an action needs.
-    pub fn has(&self, action: Action) -> bool {
-        let field = action.needs(self.screen);
+    /// Whether the target has the field that a key needs.
+    pub fn has(&self, key: Action) -> bool {
+        let field = self.needs(key);
         self.target().is_none_or(|target| !self.lacks(target.id, field))
     }
 
     /// Why a key has no effect on this target; `None` if it has. A screen can always be shown: it
     /// states the reason itself.
-    pub(super) fn unavailable(&self, action: Action) -> Option<String> {
-        let field = action.needs(self.screen).filter(|_| !matches!(action, Action::Show(_)))?;
+    pub(super) fn unavailable(&self, key: Action) -> Option<String> {
+        let field = self.needs(key).filter(|_| !matches!(key, Action::Show(_)))?;
         let reason = self.target()?.description.reason(field)?;
         let prefix = if reason.starts_with("not available") { "" } else { "not available: " };
         Some(format!("{prefix}{reason}"))
     }
 
-    /// Whether a column says anything about what is watched.
+    /// Whether the task table has a column.
     pub fn has_column(&self, column: Column) -> bool {
         column != Column::Target || self.has_several_targets()
     }
 
-    /// The same for a column of the group table.
+    /// Whether the group table has a column.
     pub fn has_group_column(&self, column: GroupColumn) -> bool {
         column != GroupColumn::Target || self.has_several_targets()
     }
@@ -317,85 +351,21 @@ impl App {
         self.model().targets().len() > 1
     }
 
+    /// Whether the rows of the screen can be filtered.
+    pub fn has_filter(&self) -> bool {
+        *self.row_query() != RowQuery::None
+    }
+
+    /// The group that the tasks are limited to.
+    pub fn group(&self) -> Option<&GroupKey> {
+        match self.row_query() {
+            RowQuery::Tasks(query) => query.group.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The number of the latest request, if that was for the await point of this task.
     pub fn await_request(&self, key: TaskKey) -> Option<u64> {
-        self.asked.filter(|(asked, _)| *asked == key).map(|(_, request)| request)
+        self.await_request.filter(|(task, _)| *task == key).map(|(_, request)| request)
     }
-
-    /// Says something for a few seconds.
-    pub(super) fn say(&mut self, text: impl Into<String>, now: Duration) {
-        let until = now + Duration::from_secs(5);
-        self.message = Some(Message { text: text.into(), until });
-    }
-
-    /// The rows of the screen, and their order.
-    pub fn row_query(&self) -> RowQuery {
-        let filter = self.query.filter.clone();
-        let (sort, descending) = self.group_sort;
-        match self.screen {
-            Screen::Tasks => RowQuery::Tasks(self.query.clone()),
-            Screen::Groups => RowQuery::Groups { sort, descending, filter },
-            Screen::Resources => RowQuery::Resources(filter),
-            Screen::Workers | Screen::Timeline | Screen::Findings | Screen::Lab => RowQuery::None,
-        }
-    }
-
-    /// Computes the rows of the screen, after a change of the screen or of its query.
-    pub(super) fn arrange(&mut self) {
-        self.query.filter = Filter::new(&self.filter);
-        self.set_rows(self.model().rows(&self.row_query()));
-    }
-
-    /// Shows these rows.
-    pub(super) fn set_rows(&mut self, rows: Rows) {
-        self.rows = rows;
-        let model = Arc::clone(self.shown());
-        match (&self.rows, self.screen) {
-            (Rows::Tasks(rows), _) => {
-                let find = |key: &TaskKey| position(&model, rows, *key);
-                self.tasks.follow(rows.len(), find, |row| key_of(&model, rows[row]));
-            }
-            (Rows::Groups(rows), _) => {
-                let find = |key: &GroupKey| rows.iter().position(|row| row.key() == *key);
-                self.groups.follow(rows.len(), find, |row| rows[row].key());
-            }
-            (Rows::Resources(rows), _) => {
-                let find = |key: &ResourceKey| rows.iter().position(|row| row.key == *key);
-                self.resource_cursor.follow(rows.len(), find, |row| rows[row].key);
-            }
-            (Rows::None, Screen::Findings) => {
-                let all = model.all_findings();
-                let find = |id: &FindingId| all.iter().position(|finding| finding.is(id));
-                self.findings.follow(all.len(), find, |row| all[row].id());
-            }
-            (Rows::None, Screen::Lab) => {
-                let workloads = self.lab_stats().map_or(0, |lab| lab.workloads.len());
-                self.workloads.follow(workloads, within(workloads), |row| row);
-            }
-            (Rows::None, _) => {
-                let workers = self.worker_rows().len();
-                self.workers.follow(workers, within(workers), |row| row);
-            }
-        }
-    }
-}
-
-/// Finds the row of a key that is a row itself.
-fn within(len: usize) -> impl FnOnce(&usize) -> Option<usize> {
-    move |row| Some(*row).filter(|row| *row < len)
-}
-
-/// The row of a task.
-fn position(model: &Model, rows: &[TaskRow], key: TaskKey) -> Option<usize> {
-    let target = model.targets().iter().position(|model| model.target().id == key.target)?;
-    let task = model.targets()[target].target();
-    let task = Some(task).filter(|target| target.epoch == key.epoch)?.position(key.id)?;
-    let at = TaskRow { target: target as u32, task: task as u32 };
-    rows.iter().position(|row| *row == at)
-}
-
-/// The key of the task in a row.
-pub(super) fn key_of(model: &Model, row: TaskRow) -> TaskKey {
-    let target = model.targets()[row.target as usize].target();
-    target.task_key(target.tasks[row.task as usize].key)
 }

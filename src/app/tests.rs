@@ -1,161 +1,179 @@
-//! Keys and snapshots in, state and effects out.
+//! Keys and snapshots go in, state and effects come out.
 
 use std::{sync::Arc, time::Duration};
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Action, Effect, Overlay, Screen, keymap::KEYMAP, state::key_of};
+use super::{Action, Effect, Overlay, RowKey, keymap::Binding};
 use crate::{
-    fixture::{S, Stage, to_lab},
-    model::{Column, GroupColumn, Refresh, RuleId},
+    app::Settings,
+    fixture::{S, Stage, World, lab_command},
+    model::{Column, GroupColumn, Query, Refresh, RowQuery, RuleId},
     screens,
     snapshot::{LabCommand, Subscription},
 };
 
 #[test]
-fn nothing_is_selected_until_a_key_moves_and_then_it_stays() {
+fn selection_starts_with_the_first_move_and_follows_its_task() {
     let mut stage = Stage::new();
-    assert_eq!(stage.app.tasks.key(), None);
+    assert_eq!(stage.app.selected_task(), None);
     stage.keys("jj");
-    let selected = stage.app.tasks.key().copied();
+    let selected = stage.app.selected_task();
     assert!(selected.is_some());
     stage.hog(2 * S);
-    assert_eq!(stage.app.tasks.key().copied(), selected, "over snapshots");
+    assert_eq!(stage.app.selected_task(), selected, "over snapshots");
     stage.keys("/ping<Enter><Esc>");
-    let row = stage.app.tasks.row();
-    let shown = stage.app.order().get(row).map(|row| key_of(stage.app.model(), *row));
-    assert_eq!(stage.app.tasks.key().copied(), shown, "after a filter that hid or kept it");
+    let shown = RowKey::Task(stage.app.selected_task().expect("a selected task"));
+    assert_eq!(stage.app.row_key(stage.app.cursor().row()), shown, "after a filter");
 }
 
 #[test]
-fn rows_of_a_query_that_a_key_has_changed_are_not_shown() {
+fn refresh_with_the_rows_of_an_old_query_is_not_shown() {
     let mut stage = Stage::new();
     let mut model = stage.app.live_model().clone();
     model.advance(&stage.world.step().into());
-    let refresh = Refresh::new(&model, stage.app.row_query());
+    let refresh = Refresh::new(&model, stage.app.row_query().clone());
     stage.keys("/ping<Enter>");
-    let pings = stage.app.order().len();
+    let pings = stage.app.row_count();
     stage.app.advance(refresh, stage.now);
-    assert_eq!(stage.app.order().len(), pings);
+    assert_eq!(stage.app.row_count(), pings);
     assert!(pings < stage.app.model().only().target().tasks.len());
 }
 
 #[test]
-fn without_a_selection_the_table_stays_at_its_top() {
+fn table_without_a_selection_stays_at_its_top() {
     let mut stage = Stage::new();
     stage.hog(S);
-    assert_eq!(stage.app.tasks.top(), 0);
-    let first = stage.app.model().task_of_row(stage.app.order()[0]);
+    assert_eq!(stage.app.cursor().top(), 0);
+    let first = stage.app.model().task_of_row(stage.app.task_rows()[0]);
     let first = first.map(|(_, task, _)| task.meta.name.to_string());
     assert_eq!(first.as_deref(), Some("hog"));
 }
 
 #[test]
-fn enter_with_nothing_selected_opens_what_is_wrong_and_then_the_task() {
+fn enter_without_a_selection_opens_the_worst_finding_and_then_its_task() {
     let mut stage = Stage::new();
     // The hog is at the bottom of this order.
     stage.hog(S).keys("<Left><Left><Left>i<Enter>");
-    let Overlay::Finding { id, .. } = stage.app.overlay.clone() else {
-        panic!("{:?}", stage.app.overlay)
-    };
+    let finding = stage.app.overlay().cloned();
+    let Some(Overlay::Finding(id)) = &finding else { panic!("{finding:?}") };
     assert_eq!((id.rule, id.subject.to_string().as_str()), (RuleId::WorkerHeld, "hog"));
     stage.keys("<Enter>");
-    let Overlay::Task { key, .. } = stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
+    let Some(&Overlay::Task(key)) = stage.app.overlay() else {
+        panic!("{:?}", stage.app.overlay())
+    };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
     let subscription = Subscription { task: Some(key), resources: true, ..Subscription::default() };
     assert_eq!(stage.app.subscription(), subscription);
     stage.keys("<Esc>");
-    assert_eq!(stage.app.overlay, Overlay::Finding { id, scroll: 0 }, "back to where it came from");
+    assert_eq!(stage.app.overlay().cloned(), finding);
     stage.keys("<Esc>");
-    assert_eq!(stage.app.overlay, Overlay::None);
+    assert_eq!(stage.app.overlay(), None);
+}
+
+/// The column that sorts the tasks, and whether the largest values come first.
+fn task_order(stage: &Stage) -> (Column, bool) {
+    match stage.app.row_query() {
+        RowQuery::Tasks(Query { sort, descending, .. }) => (*sort, *descending),
+        query => panic!("{query:?}"),
+    }
 }
 
 #[test]
-fn columns_are_sorted_by_with_the_greatest_figures_first() {
+fn keys_sort_by_the_next_column_with_the_largest_values_first() {
     let mut stage = Stage::new();
     stage.keys("l");
-    assert_eq!((stage.app.query.sort, stage.app.query.descending), (Column::Busy, true));
+    assert_eq!(task_order(&stage), (Column::Busy, true));
     stage.keys("hh<Left><Left>");
-    assert_eq!((stage.app.query.sort, stage.app.query.descending), (Column::Name, false));
+    assert_eq!(task_order(&stage), (Column::Name, false));
     stage.keys("i");
-    assert!(stage.app.query.descending);
+    assert_eq!(task_order(&stage), (Column::Name, true));
     stage.keys("2hhhhhhhhhhhhhhh");
-    assert_eq!(stage.app.group_sort, (GroupColumn::Name, false));
+    let RowQuery::Groups { sort, descending, .. } = stage.app.row_query() else {
+        panic!("{:?}", stage.app.row_query())
+    };
+    assert_eq!((*sort, *descending), (GroupColumn::Name, false));
 }
 
 #[test]
-fn a_filter_is_applied_while_it_is_typed() {
+fn filter_applies_while_it_is_typed() {
     let mut stage = Stage::new();
     stage.keys("/conn q");
-    assert_eq!(stage.app.order().len(), 12, "q is a letter here: all conns wait for a request");
+    assert_eq!(stage.app.row_count(), 12, "q is a letter: all conns wait for a request");
     stage.keys("<BS>1");
-    assert_eq!(stage.app.order().len(), 4);
+    assert_eq!(stage.app.row_count(), 4);
     stage.keys("^w^w");
-    assert_eq!((stage.app.filter.as_str(), stage.app.order().len()), ("", 25));
+    assert_eq!((stage.app.filter.as_str(), stage.app.row_count()), ("", 25));
     stage.keys("ping^uconn-12<Enter>");
-    assert_eq!(stage.app.order().len(), 1);
-    assert!(stage.effects.is_empty(), "no letter was taken for a key");
+    assert_eq!(stage.app.row_count(), 1);
+    assert!(stage.effects.is_empty(), "no letter ran an action");
     stage.keys("<Esc>");
-    assert_eq!((stage.app.filter.as_str(), stage.app.order().len()), ("", 25));
+    assert_eq!((stage.app.filter.as_str(), stage.app.row_count()), ("", 25));
 }
 
 #[test]
-fn a_group_is_entered_and_left() {
+fn enter_on_a_group_lists_its_tasks_and_esc_leaves_it() {
     let mut stage = Stage::new();
     stage.keys("2");
     assert!(stage.app.subscription().groups);
     stage.keys("jj<Enter>");
-    assert_eq!((stage.app.screen, stage.app.order().len()), (Screen::Tasks, 12));
+    assert_eq!((screen(&stage), stage.app.row_count()), ("tasks", 12));
     assert!(!stage.app.subscription().groups);
     stage.keys("<Esc>");
-    assert_eq!((stage.app.screen, &stage.app.query.group), (Screen::Groups, &None));
-    assert_eq!(stage.keys("1").app.order().len(), 25);
+    assert_eq!((screen(&stage), stage.app.group()), ("groups", None));
+    assert_eq!(stage.keys("1").app.row_count(), 25);
+}
+
+fn screen(stage: &Stage) -> &'static str {
+    stage.app.screen().spec.id.0
 }
 
 #[test]
-fn tab_goes_round_and_numbers_go_straight() {
+fn tab_skips_screens_without_data() {
     let mut stage = Stage::new();
-    let mut seen = Vec::new();
-    // The lab knows nothing of resources: Tab does not lead there.
-    for _ in 0..6 {
-        stage.keys("<Tab>");
-        seen.push(stage.app.screen);
-    }
-    assert_eq!(
-        seen,
-        [
-            Screen::Groups,
-            Screen::Workers,
-            Screen::Timeline,
-            Screen::Findings,
-            Screen::Lab,
-            Screen::Tasks
-        ]
-    );
+    let shown: Vec<_> = (0..6).map(|_| screen(stage.keys("<Tab>"))).collect();
+    // The lab has no resources.
+    assert_eq!(shown, ["groups", "workers", "timeline", "findings", "lab", "tasks"]);
     stage.keys("<BackTab>");
-    assert_eq!(stage.app.screen, Screen::Lab);
+    assert_eq!(screen(&stage), "lab");
     stage.keys("?2");
-    assert_eq!((stage.app.screen, &stage.app.overlay), (Screen::Groups, &Overlay::None));
+    assert_eq!((screen(&stage), stage.app.overlay()), ("groups", None));
 }
 
 #[test]
-fn a_frozen_picture_can_be_walked_through_while_collecting_goes_on() {
+fn help_over_details_closes_to_the_details() {
+    let mut stage = Stage::new();
+    stage.keys("j<Enter>");
+    let details = stage.app.overlay().cloned();
+    stage.keys("?");
+    assert_eq!(stage.app.overlay(), Some(&Overlay::Help));
+    assert_eq!(stage.keys("<Esc>").app.overlay().cloned(), details);
+}
+
+#[test]
+fn screens_with_the_same_rows_share_the_selection() {
+    let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
+    stage.keys("3jj14");
+    assert_eq!(stage.app.selected_worker(), Some(1));
+}
+
+#[test]
+fn frozen_screen_can_be_explored_while_sampling_continues() {
     let mut stage = Stage::new();
     stage.keys(" ").hog(2 * S);
     assert_eq!(stage.app.frozen_for_ns(), 2 * S);
-    assert!(stage.app.model().findings().is_empty(), "the hog came later");
+    assert!(stage.app.model().findings().is_empty(), "before the hog");
     stage.keys("/conn<Enter>");
-    assert_eq!(stage.app.order().len(), 12);
+    assert_eq!(stage.app.row_count(), 12);
     stage.keys(" ");
     assert!(!stage.app.is_frozen());
-    assert_eq!(stage.app.model().findings()[0].rule, RuleId::WorkerHeld, "and had been collected");
+    assert_eq!(stage.app.model().findings()[0].rule, RuleId::WorkerHeld);
 }
 
 #[test]
-fn lab_keys_become_commands() {
+fn lab_keys_send_commands() {
     let mut stage = Stage::new();
     stage.keys("bB[]f");
-    let asked: Vec<_> = stage.effects.drain(..).collect();
     let expected = [
         LabCommand::ToggleHog,
         LabCommand::NextHogKind,
@@ -163,13 +181,13 @@ fn lab_keys_become_commands() {
         LabCommand::HoldLonger,
         LabCommand::SwitchFlavor,
     ];
-    assert_eq!(asked, expected.map(to_lab));
+    assert_eq!(stage.sent(), expected);
     stage.keys("6jj+-");
-    assert_eq!(stage.effects, [LabCommand::Raise(1), LabCommand::Lower(1)].map(to_lab));
+    assert_eq!(stage.sent(), [LabCommand::Raise(1), LabCommand::Lower(1)]);
 }
 
 #[test]
-fn intervals_have_an_end() {
+fn interval_stays_between_its_limits() {
     let mut stage = Stage::new();
     stage.keys(">>>>");
     assert_eq!(stage.app.interval, Duration::from_millis(100));
@@ -182,7 +200,7 @@ fn intervals_have_an_end() {
 }
 
 #[test]
-fn a_message_fades() {
+fn message_disappears_after_its_time() {
     let mut stage = Stage::new();
     stage.answer("hog on");
     let bar = stage.screen(80, 24).lines().last().expect("a last line").to_owned();
@@ -211,40 +229,41 @@ fn failure_is_shown_once_in_the_message_line() {
 }
 
 #[test]
-fn what_is_clicked_is_selected_sorted_or_pressed() {
+fn click_selects_sorts_or_presses_a_key() {
     let mut stage = Stage::new();
     let click = |stage: &mut Stage, word: &str| {
         let screen = stage.screen(80, 24);
         let (row, line) =
             screen.lines().enumerate().find(|(_, line)| line.contains(word)).expect(word);
         let column = line.split(word).next().map_or(0, |before| before.chars().count());
-        let target = screens::hit_target(&stage.app, stage.size, column as u16, row as u16);
+        let target = stage.hit_map.at(column as u16, row as u16);
         stage.app.click(target.expect(word), stage.now)
     };
     click(&mut stage, "conn-6");
-    let selected = stage.app.tasks.key().and_then(|key| stage.app.task(*key));
+    let selected = stage.app.selected_task().and_then(|key| stage.app.task(key));
     assert_eq!(selected.map(|task| &*task.meta.name), Some("conn-6"));
     click(&mut stage, "MAX POLL");
-    assert_eq!(stage.app.query.sort, Column::MaxPoll);
-    assert_eq!(click(&mut stage, "b hog"), Some(to_lab(LabCommand::ToggleHog)));
+    assert_eq!(task_order(&stage), (Column::MaxPoll, true));
+    let effect = click(&mut stage, "b hog");
+    assert_eq!(effect.and_then(lab_command), Some(LabCommand::ToggleHog));
     click(&mut stage, "3 Workers");
-    assert_eq!(stage.app.screen, Screen::Workers);
+    assert_eq!(screen(&stage), "workers");
     assert_eq!(click(&mut stage, "q quit"), Some(Effect::Quit));
 }
 
 #[test]
-fn the_help_has_the_keys_that_do_something_with_this_target() {
+fn help_lists_the_keys_that_work_with_the_target() {
     let mut stage = Stage::new();
     stage.keys("?");
     let help = stage.screen(120, 120);
-    for binding in KEYMAP {
+    for binding in screens::bindings() {
         let is_in_help = help.contains(&format!(" {} ", binding.label));
-        // Resources are not available from this source.
-        let is_available = binding.action != Action::Show(Screen::Resources);
+        // The lab has no resources.
+        let is_available = binding.short != "Resources";
         assert_eq!(is_in_help, is_available, "{}", binding.label);
         assert!(!binding.keys.is_empty());
     }
-    assert!(KEYMAP.iter().any(|binding| binding.action == Action::Quit));
+    assert!(screens::bindings().any(|binding| binding.action == Action::Quit));
 }
 
 #[test]
@@ -272,4 +291,29 @@ fn snapshots_are_shared_and_not_copied() {
     stage.show(&snapshot);
     let shown = stage.app.target().expect("a sample");
     assert!(Arc::ptr_eq(shown, &snapshot.targets[0]));
+}
+
+#[test]
+fn each_key_has_one_action() {
+    let mut all: Vec<_> = screens::bindings().flat_map(|binding| binding.keys).collect();
+    let count = all.len();
+    all.sort_by_key(|key| format!("{key:?}"));
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
+#[test]
+fn keys_page_lists_all_keys() {
+    let page = include_str!("../../docs/keys.md");
+    let row = |b: &Binding| format!("| `{}` | {} |", b.label.replace(' ', "` `"), b.help);
+    let table: Vec<_> = screens::bindings().map(row).collect();
+    assert!(page.contains(&table.join("\n")), "docs/keys.md needs:\n{}", table.join("\n"));
+}
+
+#[test]
+fn shift_is_part_of_the_character() {
+    let app = Stage::new().app;
+    let key = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
+    assert_eq!(app.action(key), Some(Action::Last));
+    assert_eq!(app.action(KeyEvent::from(KeyCode::Char('c'))), None);
 }

@@ -1,11 +1,11 @@
-//! Which part of the timeline is shown, and what the cursor points to.
+//! The visible part of the timeline, and the poll under its cursor.
 
 use std::time::Duration;
 
-use super::{Action, App, Screen};
+use super::{Action, App};
 use crate::model::{ColumnSpan, Timeline, WorkerActivity, column_bounds};
 
-/// How much time there is from edge to edge, in ns: what one can zoom to.
+/// The spans that can be shown, in ns.
 const SPANS: [u64; 19] = {
     let decades = [10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
     let mut spans = [10_000_000_000; 19];
@@ -17,13 +17,13 @@ const SPANS: [u64; 19] = {
     spans
 };
 
-/// Which part of the timeline is shown.
+/// The visible part of the timeline.
 ///
-/// While the picture moves, the latest one: the right edge is now. In a frozen picture the
-/// right edge and the cursor are moments, so that they stay with what they show.
+/// It ends at the latest moment unless the screen is frozen. On a frozen screen, the right edge and the
+/// cursor are moments, so that they stay at the same poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineView {
-    /// A place in `SPANS`.
+    /// Index into `SPANS`.
     zoom: usize,
     /// The right edge, if it is not the latest moment.
     end_ns: Option<u64>,
@@ -37,7 +37,7 @@ impl Default for TimelineView {
 }
 
 impl TimelineView {
-    /// How much time there is from edge to edge, in ns.
+    /// The time between the edges, in ns.
     pub fn span_ns(&self) -> u64 {
         SPANS[self.zoom]
     }
@@ -53,7 +53,7 @@ impl TimelineView {
         self.cursor_ns
     }
 
-    /// The column, of so many, that the cursor is in.
+    /// The column of the cursor, out of `columns`.
     pub fn cursor_column(&self, timeline: &Timeline, columns: usize) -> Option<usize> {
         let (from, to) = self.window(timeline);
         let past = self.cursor_ns?.checked_sub(from)?;
@@ -62,7 +62,7 @@ impl TimelineView {
         Some(column.min(columns.saturating_sub(1)))
     }
 
-    /// Shows the moment, and as much before and after it as there is room for.
+    /// Moves the cursor to a moment, and the edges so that a quarter of the span is visible beyond it.
     fn go_to(&mut self, moment: u64, timeline: &Timeline) {
         let (from, to) = self.window(timeline);
         let moment = moment.clamp(timeline.begin_ns(), timeline.now_ns());
@@ -81,7 +81,7 @@ impl TimelineView {
         self.end_ns = (end != timeline.now_ns()).then_some(end);
     }
 
-    /// What is under the cursor stays where it is.
+    /// Zooms by one step; the cursor stays in its column. Returns whether the span changed.
     fn zoom(&mut self, closer: bool, timeline: &Timeline) -> bool {
         let (from, to) = self.window(timeline);
         let zoom = self.zoom.saturating_add_signed(if closer { -1 } else { 1 });
@@ -99,55 +99,51 @@ impl TimelineView {
 }
 
 impl App {
-    /// The worker whose time the cursor moves over.
+    /// The worker whose polls the cursor moves over.
     pub fn timeline_worker(&self) -> usize {
-        self.workers.key().copied().unwrap_or(0)
+        self.selected_worker().unwrap_or(0)
     }
 
-    /// What is under the cursor; at the latest moment, if the picture moves.
+    /// The poll under the cursor; without a cursor, that at the latest moment.
     pub fn timeline_activity(&self) -> WorkerActivity {
         let timeline = self.polls();
         let (from, to) = self.timeline.window(timeline);
-        let columns = self.timeline_columns;
+        let columns = self.viewport.timeline_columns;
         let column = self.timeline.cursor_column(timeline, columns).unwrap_or(columns - 1);
         let at = self.timeline.cursor_ns().unwrap_or(to.saturating_sub(1));
         let (from, to) = column_bounds(from, to, column, columns);
         timeline.activity(self.timeline_worker(), ColumnSpan { from, to, at })
     }
 
-    /// The cursor is of a frozen picture: in one that moves nothing stays under it.
+    /// Shows the latest moment, with a cursor on it if the screen is frozen.
     pub(super) fn place_cursor(&mut self) {
         let timeline = self.polls();
         let cursor = self.is_frozen().then(|| {
-            let column = self.timeline.span_ns() / self.timeline_columns as u64;
+            let column = self.timeline.span_ns() / self.viewport.timeline_columns as u64;
             timeline.now_ns().saturating_sub(column / 2 + 1)
         });
         self.timeline = TimelineView { zoom: self.timeline.zoom, end_ns: None, cursor_ns: cursor };
     }
 
-    /// Moves the cursor by so many columns.
+    /// Moves the cursor by a number of columns.
     pub(super) fn move_cursor(&mut self, columns: i64, now: Duration) {
-        let column = self.timeline.span_ns() / self.timeline_columns as u64;
+        let column = self.timeline.span_ns() / self.viewport.timeline_columns as u64;
         self.point(now, |at, _| {
             Some(at.saturating_add_signed(columns * column.max(1).cast_signed()))
         });
     }
 
-    /// Moves the cursor to the next poll, or to the one before.
+    /// Moves the cursor to the next or the previous poll.
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
+        if self.screen().key(Action::NextPoll).is_none() {
+            self.notify("open screen 4 to step through polls", now);
+            return;
+        }
         let worker = self.timeline_worker();
-        if !self.has(Action::Show(Screen::Timeline)) {
-            self.say("the timeline is available only for this process", now);
-            return;
-        }
-        if self.screen != Screen::Timeline {
-            self.say("open screen 4 to step through polls", now);
-            return;
-        }
         self.point(now, |at, timeline| timeline.step(worker, at, forward));
     }
 
-    /// Moves the cursor to the beginning of the history, or to its end.
+    /// Moves the cursor to the oldest or to the latest moment.
     pub(super) fn move_cursor_to_end(&mut self, end: bool, now: Duration) {
         self.point(now, |_, timeline| {
             Some(if end { timeline.now_ns().saturating_sub(1) } else { timeline.begin_ns() })
@@ -157,15 +153,15 @@ impl App {
     /// Moves the cursor to a column.
     pub(super) fn point_at(&mut self, column: usize, now: Duration) {
         let (from, to) = self.timeline.window(self.polls());
-        let (begin, end) = column_bounds(from, to, column, self.timeline_columns);
+        let (begin, end) = column_bounds(from, to, column, self.viewport.timeline_columns);
         self.point(now, |_, _| Some(begin + (end - begin) / 2));
     }
 
-    /// Moves the cursor from where it is to somewhere else, in a picture that stands still.
+    /// Freezes the screen and moves the cursor to the moment that `to` derives from the current one.
     fn point(&mut self, now: Duration, to: impl FnOnce(u64, &Timeline) -> Option<u64>) {
         if !self.is_frozen() {
             self.freeze();
-            self.say("the screen is frozen: Space resumes", now);
+            self.notify("the screen is frozen: Space resumes", now);
         }
         if self.timeline.cursor_ns.is_none() {
             self.place_cursor();
@@ -181,7 +177,7 @@ impl App {
     pub(super) fn zoom(&mut self, closer: bool, now: Duration) {
         let mut view = self.timeline.clone();
         if !view.zoom(closer, self.polls()) {
-            self.say("cannot zoom any further", now);
+            self.notify("cannot zoom any further", now);
         }
         self.timeline = view;
     }
@@ -192,7 +188,7 @@ mod tests {
     use super::SPANS;
 
     #[test]
-    fn zooms_go_in_steps_of_one_two_and_five() {
+    fn spans_are_steps_of_one_two_and_five() {
         assert_eq!(SPANS[..4], [10_000, 20_000, 50_000, 100_000]);
         assert_eq!(SPANS[6..9], [1_000_000, 2_000_000, 5_000_000]);
         assert_eq!(SPANS[16..], [2_000_000_000, 5_000_000_000, 10_000_000_000]);

@@ -14,7 +14,7 @@ use super::{
     parsers::{HogParser, flavor_parser, interval, run_time, style_parser, theme_parser},
 };
 use crate::{
-    app::{Settings, Theme},
+    app::{Settings, ThemeName},
     dashboard,
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
@@ -74,7 +74,7 @@ pub struct WatchArgs {
     pub interval: Option<Duration>,
     /// Colors of the screen: default (the terminal's) or mono
     #[arg(long, value_name = "THEME", value_parser = theme_parser(), hide_possible_values = true)]
-    pub theme: Option<Theme>,
+    pub theme: Option<ThemeName>,
     /// No colors. Implied by the environment variable NO_COLOR
     #[arg(long)]
     pub no_color: bool,
@@ -162,7 +162,7 @@ impl CompareArgs {
 
     /// The settings of the screen. `no_color` is the setting of the environment.
     pub fn settings(&self, no_color: bool) -> Settings {
-        let theme = if self.no_color || no_color { Theme::Mono } else { Theme::Default };
+        let theme = if self.no_color || no_color { ThemeName::Mono } else { ThemeName::Default };
         Settings { theme, ascii: self.ascii }
     }
 }
@@ -247,8 +247,8 @@ impl WatchArgs {
     /// The options of the dashboard. `hog` starts the hog automatically; `no_color` is the setting
     /// of the environment, over which flags take precedence.
     pub fn dashboard(&self, hog: bool, no_color: bool) -> dashboard::Options {
-        let usual = if no_color { Theme::Mono } else { Theme::Default };
-        let theme = if self.no_color { Theme::Mono } else { self.theme.unwrap_or(usual) };
+        let usual = if no_color { ThemeName::Mono } else { ThemeName::Default };
+        let theme = if self.no_color { ThemeName::Mono } else { self.theme.unwrap_or(usual) };
         dashboard::Options {
             settings: Settings { theme, ascii: self.ascii },
             mouse: !self.no_mouse,
@@ -303,11 +303,11 @@ mod tests {
             let flags = WatchArgs { theme, no_color, ..WatchArgs::default() };
             flags.dashboard(false, by_environment).settings.theme
         };
-        assert_eq!(theme(None, false, false), Theme::Default);
-        assert_eq!(theme(None, false, true), Theme::Mono);
-        assert_eq!(theme(Some(Theme::Default), false, true), Theme::Default);
-        assert_eq!(theme(Some(Theme::Mono), false, false), Theme::Mono);
-        assert_eq!(theme(None, true, false), Theme::Mono);
+        assert_eq!(theme(None, false, false), ThemeName::Default);
+        assert_eq!(theme(None, false, true), ThemeName::Mono);
+        assert_eq!(theme(Some(ThemeName::Default), false, true), ThemeName::Default);
+        assert_eq!(theme(Some(ThemeName::Mono), false, false), ThemeName::Mono);
+        assert_eq!(theme(None, true, false), ThemeName::Mono);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use asynctop_lab::{About, HogKind, HogOptions, LabError, compare::Style};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::parse_duration;
-use crate::{app::Theme, snapshot::Flavor};
+use crate::{app::ThemeName, snapshot::Flavor};
 
 pub(super) fn flavor_parser() -> impl TypedValueParser<Value = Flavor> {
     one_of([Flavor::CurrentThread, Flavor::MultiThread], Flavor::as_str)
@@ -39,8 +39,8 @@ impl TypedValueParser for HogParser {
     }
 }
 
-pub(super) fn theme_parser() -> impl TypedValueParser<Value = Theme> {
-    one_of([Theme::Default, Theme::Mono], Theme::as_str)
+pub(super) fn theme_parser() -> impl TypedValueParser<Value = ThemeName> {
+    one_of([ThemeName::Default, ThemeName::Mono], ThemeName::as_str)
 }
 
 pub(super) fn style_parser() -> impl TypedValueParser<Value = Style> {

@@ -6,7 +6,7 @@ use asynctop_lab::{LabError, Param};
 use clap_complete::Shell;
 
 use super::command_line;
-use crate::app::keymap::KEYMAP;
+use crate::screens;
 
 /// The completion script for a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn keys_in_roff() -> String {
     // which would begin a request.
     let escape = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
     let mut section = ".SH KEYS\n".to_owned();
-    for binding in KEYMAP {
+    for binding in screens::bindings() {
         let (label, help) = (escape(binding.label), escape(binding.help));
         section += &format!(".TP\n\\fB{label}\\fR\n\\&{help}\n");
     }

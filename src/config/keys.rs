@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::{
-    app::Theme,
+    app::ThemeName,
     cli::{Hold, interval},
     snapshot::Flavor,
 };
@@ -37,7 +37,7 @@ pub(super) static KEYS: [Key; 8] = [
         example: "\"default\"",
         about: "Colors of the screen: default (the terminal's) or mono.",
         set: |config, text| {
-            let themes = [Theme::Default, Theme::Mono];
+            let themes = [ThemeName::Default, ThemeName::Mono];
             let theme = themes.into_iter().find(|theme| theme.as_str() == text);
             config.watch.theme =
                 Some(theme.ok_or("there is no such theme; write \"default\" or \"mono\"")?);

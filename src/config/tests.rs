@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    app::Theme,
+    app::ThemeName,
     model::{RuleId, Thresholds},
 };
 
@@ -70,9 +70,9 @@ fn command_line_and_environment_take_precedence_over_the_file() {
     assert_eq!(watch.thresholds().get(RuleId::Leak), Some(7));
     assert_eq!(over("asynctop").interval(), Duration::from_secs(1));
     assert_eq!(over("asynctop").thresholds().get(RuleId::Leak), Some(5));
-    assert_eq!(over("asynctop").dashboard(false, true).settings.theme, Theme::Mono);
+    assert_eq!(over("asynctop").dashboard(false, true).settings.theme, ThemeName::Mono);
     let flag = over("asynctop --theme default").dashboard(false, true);
-    assert_eq!(flag.settings.theme, Theme::Default);
+    assert_eq!(flag.settings.theme, ThemeName::Default);
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn theme_flag_takes_precedence_over_a_file_without_colors() {
         }
         other => panic!("{line}: {other:?}"),
     };
-    assert_eq!(theme("asynctop"), Theme::Mono);
-    assert_eq!(theme("asynctop --theme default"), Theme::Default);
-    assert_eq!(theme("asynctop --theme default --no-color"), Theme::Mono);
+    assert_eq!(theme("asynctop"), ThemeName::Mono);
+    assert_eq!(theme("asynctop --theme default"), ThemeName::Default);
+    assert_eq!(theme("asynctop --theme default --no-color"), ThemeName::Mono);
 }
 
 #[test]

@@ -1,45 +1,35 @@
-//! The event loop: wait, handle every pending event, draw once.
+//! The event loop: waits, handles every pending event, draws once.
 
 use std::{
+    io,
     sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     time::{Duration, Instant},
 };
 
 use crossterm::event::{self as terminal, MouseButton, MouseEventKind};
-use ratatui::{Terminal, backend::Backend, layout::Size};
+use ratatui::{Terminal, backend::Backend};
 
 use crate::{
     app::{App, Effect, Event},
     model::RowQuery,
-    screens,
+    screens::{self, HitMap},
     signals::Notice,
-    snapshot::{Command, Subscription, TargetId},
+    snapshot::Subscription,
     term::{self, Access},
 };
 
-/// The actions of the event loop outside the state. None of them may wait for the watched runtime.
-pub(super) trait Control {
-    /// Sends a command to a target; returns the number of the request.
-    fn send(&mut self, target: TargetId, command: Command) -> Option<u64>;
-    /// Sets the interval between snapshots.
-    fn set_interval(&mut self, interval: Duration);
-    /// Sets the optional parts of snapshots.
-    fn subscribe(&mut self, subscription: Subscription);
-    /// Sets the rows that come with each refresh.
-    fn select_rows(&mut self, query: &RowQuery);
+/// Performs the effects of events. No method waits for the runtime that is watched.
+pub(super) trait Performer {
+    /// Performs an effect other than [`Effect::Quit`].
+    ///
+    /// # Errors
+    /// If the terminal cannot be given back or the program cannot be stopped.
+    fn perform(&mut self, effect: Effect) -> io::Result<()>;
     /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
     /// If the terminal cannot be taken.
-    fn access(&mut self) -> std::io::Result<Access>;
-    /// Gives the terminal back and stops the program until it is continued.
-    ///
-    /// # Errors
-    /// If a system call fails.
-    fn suspend(&mut self) -> std::io::Result<()>;
-    /// The program was stopped and continued, or a full redraw was requested: the terminal has to
-    /// be taken again.
-    fn resume(&mut self);
+    fn access(&mut self) -> io::Result<Access>;
 }
 
 /// Runs the dashboard until the user, a signal or a lost terminal ends it.
@@ -50,7 +40,7 @@ pub(super) fn run<B>(
     screen: &mut Terminal<B>,
     events: &Receiver<Event>,
     app: &mut App,
-    control: &mut dyn Control,
+    performer: &mut dyn Performer,
 ) -> anyhow::Result<()>
 where
     B: Backend,
@@ -59,43 +49,35 @@ where
     let started = Instant::now();
     let mut subscription = Subscription::default();
     let mut query = RowQuery::None;
-    let mut size = Size::default();
+    let mut hit_map = HitMap::default();
     loop {
-        let access = control.access()?;
+        let access = performer.access()?;
         if access == Access::Changed {
             term::repaint(screen)?;
         }
         if access != Access::None {
-            size = screen.size()?;
-            // What is visible depends on the size, and is needed to draw.
-            app.set_viewport(screens::viewport(app, size));
-            screen.draw(|frame| screens::render(app, frame))?;
+            // The visible rows depend on the size, and drawing depends on them.
+            app.set_viewport(screens::viewport(app, screen.size()?));
+            screen.draw(|frame| hit_map = screens::render(app, frame))?;
         }
-        let mut waiting = wait(events, app.message_until(), started);
-        while let Some(event) = waiting {
+        let mut pending = wait(events, app.message_until(), started);
+        while let Some(event) = pending {
             let now = started.elapsed();
             app.tick(now);
-            match take(app, event, size, now) {
-                Some(Effect::Send(target, command)) => {
-                    if let Some(request) = control.send(target, command.clone()) {
-                        app.sent(target, &command, request);
-                    }
-                }
-                Some(Effect::Interval(interval)) => control.set_interval(interval),
-                Some(Effect::Redraw) => control.resume(),
-                Some(Effect::Suspend) => control.suspend()?,
+            match handle(app, event, &hit_map, now) {
                 Some(Effect::Quit) => return Ok(()),
+                Some(effect) => performer.perform(effect)?,
                 None => {}
             }
             if app.subscription() != subscription {
                 subscription = app.subscription();
-                control.subscribe(subscription.clone());
+                performer.perform(Effect::Subscribe(subscription.clone()))?;
             }
-            if app.row_query() != query {
-                query = app.row_query();
-                control.select_rows(&query);
+            if *app.row_query() != query {
+                query = app.row_query().clone();
+                performer.perform(Effect::SelectRows(query.clone()))?;
             }
-            waiting = match events.try_recv() {
+            pending = match events.try_recv() {
                 Ok(event) => Some(event),
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => return Ok(()),
@@ -105,7 +87,7 @@ where
     }
 }
 
-/// The next event; `None` when a message has to fade.
+/// Waits for the next event; `None` when the time of a message is over.
 fn wait(events: &Receiver<Event>, until: Option<Duration>, started: Instant) -> Option<Event> {
     let Some(until) = until else { return Some(events.recv().unwrap_or(Event::End)) };
     match events.recv_timeout(until.saturating_sub(started.elapsed())) {
@@ -115,7 +97,7 @@ fn wait(events: &Receiver<Event>, until: Option<Duration>, started: Instant) -> 
     }
 }
 
-fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect> {
+fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Option<Effect> {
     match event {
         Event::Input(terminal::Event::Key(key)) if key.kind != terminal::KeyEventKind::Release => {
             app.key(key, now)
@@ -130,7 +112,7 @@ fn take(app: &mut App, event: Event, size: Size, now: Duration) -> Option<Effect
                 None
             }
             MouseEventKind::Down(MouseButton::Left) => {
-                app.click(screens::hit_target(app, size, mouse.column, mouse.row)?, now)
+                app.click(hit_map.at(mouse.column, mouse.row)?, now)
             }
             _ => None,
         },

@@ -1,62 +1,52 @@
-//! Events in, calls of the control and frames out.
+//! Events go in, effects and frames come out.
 
 use std::{io, sync::mpsc, time::Duration};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent};
 use ratatui::{Terminal, backend::TestBackend};
 
-use super::event_loop::{Control, run};
+use super::event_loop::{Performer, run};
 use crate::{
-    app::{App, Event, Settings},
+    app::{Effect, Event, Settings},
     fixture::{World, text},
     model::{Model, Refresh, RowQuery},
+    screens,
     signals::Notice,
-    snapshot::{Command, Subscription, TargetId},
     term::Access,
 };
 
-/// A control that writes down what is asked of it.
+/// Records effects.
 #[derive(Default)]
-struct Asked(Vec<String>);
+struct Recorder(Vec<String>);
 
-impl Control for Asked {
-    fn send(&mut self, _: TargetId, command: Command) -> Option<u64> {
-        self.0.push(format!("{command:?}"));
-        Some(7)
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        self.0.push(format!("{interval:?}"));
-    }
-
-    fn subscribe(&mut self, subscription: Subscription) {
-        self.0.push(format!("{:?}", subscription.task.map(|task| task.id)));
-    }
-
-    fn select_rows(&mut self, _: &RowQuery) {}
-
-    fn suspend(&mut self) -> io::Result<()> {
-        self.0.push("suspend".into());
+impl Performer for Recorder {
+    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        self.0.extend(match effect {
+            Effect::Send { command, .. } => Some(format!("{command:?}")),
+            Effect::Interval(interval) => Some(format!("{interval:?}")),
+            Effect::Subscribe(subscription) => {
+                Some(format!("{:?}", subscription.task.map(|key| key.id)))
+            }
+            Effect::Redraw => Some("redraw".into()),
+            Effect::Suspend => Some("suspend".into()),
+            Effect::SelectRows(_) | Effect::Quit => None,
+        });
         Ok(())
     }
 
     fn access(&mut self) -> io::Result<Access> {
         Ok(Access::Unchanged)
     }
-
-    fn resume(&mut self) {
-        self.0.push("resume".into());
-    }
 }
 
-/// Runs the loop over these events and gives the last screen.
-fn run_over(events: Vec<Event>, asked: &mut dyn Control) -> String {
+/// Runs the loop over these events and returns the last screen.
+fn run_over(events: Vec<Event>, performer: &mut dyn Performer) -> String {
     let (sender, receiver) = mpsc::channel();
     events.into_iter().for_each(|event| sender.send(event).expect("the receiver is here"));
     drop(sender);
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("no I/O");
-    let mut app = App::new(Settings::default(), Duration::from_millis(250));
-    run(&mut terminal, &receiver, &mut app, asked).expect("no I/O");
+    let mut app = screens::new_app(Settings::default(), Duration::from_millis(250));
+    run(&mut terminal, &receiver, &mut app, performer).expect("no I/O");
     text(terminal.backend().buffer())
 }
 
@@ -70,13 +60,13 @@ fn key(c: char) -> Event {
 }
 
 #[test]
-fn the_loop_draws_at_once_and_ends_when_nobody_is_left_to_feed_it() {
-    let screen = run_over(Vec::new(), &mut Asked::default());
+fn loop_draws_at_once_and_ends_with_its_senders() {
+    let screen = run_over(Vec::new(), &mut Recorder::default());
     assert!(screen.contains("waiting for the first sample"), "{screen}");
 }
 
 #[test]
-fn the_loop_hands_out_what_the_state_asks_for() {
+fn loop_performs_effects_until_quit() {
     let mut world = World::new();
     let mut model = Model::default();
     let snapshots: Vec<_> = (0..8).map(|_| refresh(&mut model, &mut world)).collect();
@@ -84,38 +74,26 @@ fn the_loop_hands_out_what_the_state_asks_for() {
     let (suspend, continued) = (Event::Signal(Notice::Suspend), Event::Signal(Notice::Continued));
     let events =
         [snapshots, vec![key('b'), key('>'), suspend, continued, enter, key('q'), key('b')]];
-    let mut asked = Asked::default();
-    run_over(events.concat(), &mut asked);
+    let mut recorder = Recorder::default();
+    run_over(events.concat(), &mut recorder);
     assert_eq!(
-        asked.0,
-        ["Lab(ToggleHog)", "100ms", "suspend", "resume", "Some(24)"],
-        "and no key after q"
+        recorder.0,
+        ["Lab(ToggleHog)", "100ms", "suspend", "redraw", "Some(24)"],
+        "no key after q"
     );
 }
 
-/// A control of a program in the background.
+/// A program in the background, which may not draw.
 struct InBackground;
 
-impl Control for InBackground {
-    fn send(&mut self, _: TargetId, _: Command) -> Option<u64> {
-        None
+impl Performer for InBackground {
+    fn perform(&mut self, _: Effect) -> io::Result<()> {
+        Ok(())
     }
-
-    fn set_interval(&mut self, _: Duration) {}
-
-    fn subscribe(&mut self, _: Subscription) {}
-
-    fn select_rows(&mut self, _: &RowQuery) {}
 
     fn access(&mut self) -> io::Result<Access> {
         Ok(Access::None)
     }
-
-    fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn resume(&mut self) {}
 }
 
 #[test]
@@ -132,17 +110,17 @@ fn paste(text: &str) -> Event {
 #[test]
 fn paste_never_runs_commands() {
     let mut world = World::new();
-    let mut asked = Asked::default();
+    let mut recorder = Recorder::default();
     let step = refresh(&mut Model::default(), &mut world);
-    run_over(vec![step, paste("b\nq"), key('>')], &mut asked);
-    assert_eq!(asked.0, ["100ms"], "neither the hog nor quit");
+    run_over(vec![step, paste("b\nq"), key('>')], &mut recorder);
+    assert_eq!(recorder.0, ["100ms"], "neither the hog nor quit");
 }
 
 #[test]
-fn a_lost_terminal_ends_the_loop() {
+fn lost_terminal_ends_the_loop() {
     let mut world = World::new();
     let events = vec![refresh(&mut Model::default(), &mut world), Event::Closed, key('b')];
-    let mut asked = Asked::default();
-    run_over(events, &mut asked);
-    assert!(asked.0.is_empty());
+    let mut recorder = Recorder::default();
+    run_over(events, &mut recorder);
+    assert!(recorder.0.is_empty());
 }

@@ -1,5 +1,5 @@
-//! The dashboard: the collector with the model, and the event loop. Everything that can fail is done before the
-//! terminal is changed.
+//! The dashboard: the collector with the model, and the event loop, which alone draws. Everything that
+//! can fail is done before the terminal is changed.
 
 mod event_loop;
 #[cfg(test)]
@@ -16,66 +16,57 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    app::{App, Event, Settings},
-    model::{Model, RowQuery, Thresholds},
-    snapshot::{Command, Subscription, TargetId},
+    app::{Effect, Event, Settings},
+    model::{Model, Thresholds},
+    screens,
     source::{Collector, CollectorHandle, Source},
     term::{self, Access},
 };
 
-use event_loop::Control;
+use event_loop::Performer;
 use follower::{Follower, SharedQuery};
 
-/// How to show it.
+/// The options of the dashboard.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How things look.
+    /// The settings of the display.
     pub settings: Settings,
-    /// Whether the mouse is asked for.
+    /// Whether to capture the mouse.
     pub mouse: bool,
     /// Time between snapshots.
     pub interval: Duration,
-    /// Ends by itself after this time.
+    /// The time after which the dashboard ends.
     pub run_time: Option<Duration>,
-    /// From where on rules speak.
+    /// The thresholds at which rules fire.
     pub thresholds: Thresholds,
-    /// The hog comes on by itself, as soon as there is a baseline to compare with.
+    /// Turn the hog on as soon as there is a baseline to compare with.
     pub hog: bool,
 }
 
-/// The effects of the event loop.
-struct World {
+/// The collector, the rows and the terminal.
+struct Outside {
     collector: CollectorHandle,
     query: SharedQuery,
 }
 
-impl Control for World {
-    fn send(&mut self, target: TargetId, command: Command) -> Option<u64> {
-        self.collector.send(target, command)
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        self.collector.set_interval(interval);
-    }
-
-    fn subscribe(&mut self, subscription: Subscription) {
-        self.collector.subscribe(subscription);
-    }
-
-    fn select_rows(&mut self, query: &RowQuery) {
-        self.query.set(query);
+impl Performer for Outside {
+    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Send { request, target, command } => {
+                self.collector.send(request, target, command);
+            }
+            Effect::Interval(interval) => self.collector.set_interval(interval),
+            Effect::Subscribe(subscription) => self.collector.subscribe(subscription),
+            Effect::SelectRows(query) => self.query.set(&query),
+            Effect::Redraw => term::resume(),
+            Effect::Suspend => term::suspend()?,
+            Effect::Quit => {}
+        }
+        Ok(())
     }
 
     fn access(&mut self) -> io::Result<Access> {
         term::access()
-    }
-
-    fn suspend(&mut self) -> io::Result<()> {
-        term::suspend()
-    }
-
-    fn resume(&mut self) {
-        term::resume();
     }
 }
 
@@ -99,13 +90,13 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
         end_after(time, sender)?;
     }
     term::hook_panics(asynctop_lab::is_lab_thread);
-    let mut app =
-        App::new(options.settings, options.interval).with_thresholds(options.thresholds.clone());
+    let mut app = screens::new_app(options.settings, options.interval)
+        .with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
-    let mut world = World { collector: collector.handle(), query };
+    let mut outside = Outside { collector: collector.handle(), query };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
-    let result = event_loop::run(&mut screen, &events, &mut app, &mut world);
+    let result = event_loop::run(&mut screen, &events, &mut app, &mut outside);
     drop(guard);
     // A terminal that is gone ends the program without an error.
     result.or_else(|error| if term::is_gone() { Ok(()) } else { Err(error) })

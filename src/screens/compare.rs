@@ -1,4 +1,4 @@
-//! The screen of `asynctop compare`: threads and async side by side, while they are measured.
+//! The screen of `asynctop compare`: threads and async, compared while they are measured.
 //!
 //! ```text
 //!  asynctop compare  one service: a thread per connection, or async on one thread   3 of 6 measured
@@ -18,57 +18,62 @@ use ratatui::{Frame, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    MIN, is_too_small,
-    theme::Look,
+    layout::{MIN_SIZE, is_too_small},
+    theme::Theme,
     widgets::{
         bars::bar,
-        canvas::{Canvas, Pieces},
+        canvas::{Canvas, Spans},
     },
 };
-use crate::app::{Board, Settings};
+use crate::app::{Comparison, Settings};
 
 const TITLE: &str = "one service: a thread per connection, or async on one thread";
-/// As wide as the titles, and as the figures below them can be.
+/// Widths of the titles and of the longest values below them.
 const WIDTHS: [usize; 7] = [9, 11, 12, 10, 10, 14, 11];
-/// The connections and the style in front of them.
-const BESIDES: usize = 21;
+/// Width of the first two columns, connections and style.
+const FIRST_COLUMNS: usize = 21;
 
-/// How far the lines can be scrolled in a terminal of this size.
-pub fn board_scroll_limit(board: &Board, width: u16, height: u16) -> usize {
-    let look = Look::new(Settings::default());
+/// How many lines a terminal of this size can scroll.
+pub fn comparison_scroll_limit(comparison: &Comparison, width: u16, height: u16) -> usize {
+    let theme = Theme::new(Settings::default());
     let room = usize::from(height.saturating_sub(3));
-    lines(board, look, width, Duration::ZERO).len().saturating_sub(room)
+    lines(comparison, theme, width, Duration::ZERO).len().saturating_sub(room)
 }
 
-/// Draws the comparison as it stands at `now`.
-pub fn render_board(board: &Board, settings: Settings, now: Duration, frame: &mut Frame<'_>) {
+/// Draws the comparison at the time `now`.
+pub fn render_comparison(
+    comparison: &Comparison,
+    settings: Settings,
+    now: Duration,
+    frame: &mut Frame<'_>,
+) {
     let area = frame.area();
     let mut canvas = Canvas::new(frame.buffer_mut(), settings);
-    if is_too_small(area.width, area.height) {
-        canvas.too_small(area, MIN);
+    if is_too_small(area.as_size()) {
+        canvas.too_small(area, MIN_SIZE);
         return;
     }
-    let look = canvas.look;
+    let theme = canvas.theme;
     let title =
-        vec![(" asynctop compare".to_owned(), look.title()), (format!("  {TITLE}"), look.dim())];
-    let far = format!(" {} of {} measured ", board.rows.len(), board.plan.len());
+        vec![(" asynctop compare".to_owned(), theme.title()), (format!("  {TITLE}"), theme.dim())];
+    let far = format!(" {} of {} measured ", comparison.rows.len(), comparison.plan.len());
     let left = canvas.line(0, 0, area.width.saturating_sub(far.len() as u16), &title);
-    canvas.line_right(left, 0, area.width, &vec![(far, look.title())]);
-    canvas.line(0, 1, area.width, &vec![(head(area.width), look.title())]);
-    let lines = lines(board, look, area.width, now);
-    for (line, y) in lines.iter().skip(board.top).zip(2..area.height - 1) {
+    canvas.line_right(left, 0, area.width, &vec![(far, theme.title())]);
+    canvas.line(0, 1, area.width, &vec![(head(area.width), theme.title())]);
+    let lines = lines(comparison, theme, area.width, now);
+    for (line, y) in lines.iter().skip(comparison.top).zip(2..area.height - 1) {
         canvas.line(0, y, area.width, line);
     }
-    canvas.line(0, area.height - 1, area.width, &footer(board, look));
+    canvas.line(0, area.height - 1, area.width, &footer(comparison, theme));
 }
 
 fn head(width: u16) -> String {
     format!(" CONNECTIONS  {:<7}{}", "STYLE", columns(compare::HEAD, width))
 }
 
-/// The columns that there is room for, those to the right left out.
+/// The columns that fit. The last ones are dropped first.
 fn columns<T: Display>(cells: [T; 7], width: u16) -> String {
-    let mut left = usize::from(width).saturating_sub(BESIDES);
+    let mut left = usize::from(width).saturating_sub(FIRST_COLUMNS);
     let fits = |wide: &usize| {
         let fits = *wide <= left;
         left -= if fits { *wide } else { left };
@@ -78,63 +83,63 @@ fn columns<T: Display>(cells: [T; 7], width: u16) -> String {
     columns.map(|(cell, wide)| format!("{cell:>wide$}")).collect()
 }
 
-fn footer(board: &Board, look: Look) -> Pieces {
-    let state = if board.done { "all measured  " } else { "" };
+fn footer(comparison: &Comparison, theme: Theme) -> Spans {
+    let state = if comparison.is_done { "all measured  " } else { "" };
     vec![
-        (format!(" {state}"), look.good()),
-        ("q".to_owned(), look.key()),
+        (format!(" {state}"), theme.good()),
+        ("q".to_owned(), theme.key()),
         (" quit and print the table  ".to_owned(), Style::new()),
-        ("j k".to_owned(), look.key()),
+        ("j k".to_owned(), theme.key()),
         (" scroll".to_owned(), Style::new()),
     ]
 }
 
-fn lines(board: &Board, look: Look, width: u16, now: Duration) -> Vec<Pieces> {
+fn lines(comparison: &Comparison, theme: Theme, width: u16, now: Duration) -> Vec<Spans> {
     let mut lines = Vec::new();
-    for (at, (connections, style)) in board.plan.iter().enumerate() {
+    for (at, (connections, style)) in comparison.plan.iter().enumerate() {
         let first = at.is_multiple_of(2);
         let connections = if first { connections.to_string() } else { String::new() };
         let start = format!(" {connections:>11}  {:<7}", style.as_str());
-        let mut line = vec![(start, look.title())];
-        line.push(match board.rows.get(at) {
+        let mut line = vec![(start, theme.title())];
+        line.push(match comparison.rows.get(at) {
             Some(Row { outcome: Ok(measured), .. }) => {
                 (columns(compare::cells(measured), width), Style::new())
             }
             Some(Row { outcome: Err(refusal), .. }) => {
-                (format!("  not measured: {refusal}"), look.warning())
+                (format!("  not measured: {refusal}"), theme.warning())
             }
-            None if at == board.rows.len() && board.began.is_some() => {
-                let bar = bar(look, board.share(now), usize::from(width / 6).max(4));
-                (format!("  {bar} measuring"), look.busy())
+            None if at == comparison.rows.len() && comparison.began.is_some() => {
+                let bar = bar(theme, comparison.row_progress(now), usize::from(width / 6).max(4));
+                (format!("  {bar} measuring"), theme.busy())
             }
-            None => ("  pending".to_owned(), look.dim()),
+            None => ("  pending".to_owned(), theme.dim()),
         });
         lines.push(line);
         if !first {
-            lines.extend(verdict(board, at, look, width));
-            lines.push(Pieces::new());
+            lines.extend(ratios(comparison, at, theme, width));
+            lines.push(Spans::new());
         }
     }
     lines
 }
 
-/// Who did better in what, once both rows of a pair are there.
-fn verdict(board: &Board, at: usize, look: Look, width: u16) -> Option<Pieces> {
-    let of = |at: usize| board.rows.get(at)?.outcome.as_ref().ok();
+/// The statistics in which threads or async are better, once both rows of a pair are measured.
+fn ratios(comparison: &Comparison, at: usize, theme: Theme, width: u16) -> Option<Spans> {
+    let of = |at: usize| comparison.rows.get(at)?.outcome.as_ref().ok();
     let better = compare::better(of(at - 1)?, of(at)?);
-    let mut line = vec![(format!(" {:11}  better ", ""), look.dim())];
+    let mut line = vec![(format!(" {:11}  better ", ""), theme.dim())];
     for (what, ratio) in better {
-        let times = look.glyph("×", "x");
+        let times = theme.glyph("×", "x");
         let (who, style) = match ratio {
-            r if r > 1.1 => (format!("async {times}{r:.1}"), look.good()),
-            r if r < 1.0 / 1.1 => (format!("threads {times}{:.1}", 1.0 / r), look.busy()),
-            _ => ("even".to_owned(), look.dim()),
+            r if r > 1.1 => (format!("async {times}{r:.1}"), theme.good()),
+            r if r < 1.0 / 1.1 => (format!("threads {times}{:.1}", 1.0 / r), theme.busy()),
+            _ => ("even".to_owned(), theme.dim()),
         };
-        let pieces = [(format!(" {what} "), look.dim()), (format!("{who} "), style)];
-        let wide = |pieces: &[(String, Style)]| pieces.iter().map(|(text, _)| text.width()).sum();
-        let (so_far, more): (usize, usize) = (wide(&line), wide(&pieces));
+        let spans = [(format!(" {what} "), theme.dim()), (format!("{who} "), style)];
+        let wide = |spans: &[(String, Style)]| spans.iter().map(|(text, _)| text.width()).sum();
+        let (so_far, more): (usize, usize) = (wide(&line), wide(&spans));
         if so_far + more <= usize::from(width) {
-            line.extend(pieces);
+            line.extend(spans);
         }
     }
     Some(line)
@@ -144,10 +149,10 @@ fn verdict(board: &Board, at: usize, look: Look, width: u16) -> Option<Pieces> {
 mod tests {
     use std::time::Duration;
 
-    use ratatui::{Terminal, backend::TestBackend};
+    use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
     use super::*;
-    use crate::app::Theme;
+    use crate::app::ThemeName;
     use asynctop_lab::compare::{Measured, Options, Progress, Refusal};
 
     const ROW: Duration = Duration::from_millis(2500);
@@ -164,24 +169,25 @@ mod tests {
         })
     }
 
-    /// Three pairs: one is measured, one in the middle of it, one waits.
-    fn board() -> Board {
+    /// Three pairs: the first is measured, the second is being measured.
+    fn comparison() -> Comparison {
         let options =
             Options { connections: vec![100, 1_000, 40_000], duration: Duration::from_secs(2) };
-        let mut board = Board::new(&options);
+        let mut comparison = Comparison::new(&options);
         let refusal = Refusal::Limit(asynctop_lab::TooLow::Files { wanted: 1_064, limit: 1_024 });
         let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(refusal)];
-        for (outcome, (connections, style)) in outcomes.into_iter().zip(board.plan.clone()) {
-            board.advance(Progress::Begins, Duration::ZERO);
-            board.advance(Progress::Row(Row { connections, style, outcome }), ROW);
+        for (outcome, (connections, style)) in outcomes.into_iter().zip(comparison.plan.clone()) {
+            comparison.advance(Progress::Begins, Duration::ZERO);
+            comparison.advance(Progress::Row(Row { connections, style, outcome }), ROW);
         }
-        board.advance(Progress::Begins, ROW);
-        board
+        comparison.advance(Progress::Begins, ROW);
+        comparison
     }
 
-    fn screen(board: &Board, settings: Settings, (width, height): (u16, u16)) -> String {
+    fn screen(comparison: &Comparison, settings: Settings, (width, height): (u16, u16)) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
-        let draw = |frame: &mut Frame<'_>| render_board(board, settings, 2 * ROW * 3 / 4, frame);
+        let draw =
+            |frame: &mut Frame<'_>| render_comparison(comparison, settings, 2 * ROW * 3 / 4, frame);
         terminal.draw(draw).expect("drawn");
         let text = terminal.backend().to_string();
         let line = |line: &str| line.trim_matches('"').trim_end().to_owned() + "\n";
@@ -189,21 +195,21 @@ mod tests {
     }
 
     #[test]
-    fn the_comparison_as_it_goes_on() {
-        let (board, usual) = (board(), Settings::default());
-        insta::assert_snapshot!("board_120x24", screen(&board, usual, (120, 24)));
-        insta::assert_snapshot!("board_80x24", screen(&board, usual, (80, 24)));
-        let plain = Settings { theme: Theme::Mono, ascii: true };
-        insta::assert_snapshot!("board_ascii_60x15", screen(&board, plain, (60, 15)));
+    fn comparison_shows_its_progress() {
+        let (comparison, usual) = (comparison(), Settings::default());
+        insta::assert_snapshot!("board_120x24", screen(&comparison, usual, (120, 24)));
+        insta::assert_snapshot!("board_80x24", screen(&comparison, usual, (80, 24)));
+        let plain = Settings { theme: ThemeName::Mono, ascii: true };
+        insta::assert_snapshot!("board_ascii_60x15", screen(&comparison, plain, (60, 15)));
     }
 
     #[test]
-    fn every_size_can_be_drawn_and_the_end_reached() {
-        let mut board = board();
+    fn comparison_can_be_drawn_and_scrolled_at_every_size() {
+        let mut comparison = comparison();
         for (width, height) in [(1, 1), (23, 4), (24, 4), (30, 5), (300, 100)] {
-            board.top = board_scroll_limit(&board, width, height);
-            let text = screen(&board, Settings::default(), (width, height));
-            let is_small = is_too_small(width, height);
+            comparison.top = comparison_scroll_limit(&comparison, width, height);
+            let text = screen(&comparison, Settings::default(), (width, height));
+            let is_small = is_too_small(Size::new(width, height));
             assert!(is_small || text.contains("async") || text.contains("threads"), "{text}");
         }
     }

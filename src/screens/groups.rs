@@ -1,104 +1,134 @@
-//! The group table.
+//! The group table, and the stages of the tasks of one group.
 
-use ratatui::{layout::Rect, style::Style};
+use crossterm::event::{KeyCode, KeyModifiers};
+use ratatui::{
+    layout::{Rect, Size},
+    style::Style,
+};
 
 use super::{
-    tasks::{head, title},
+    ScreenEntry, tasks,
+    theme::Theme,
     widgets::{
-        canvas::Canvas,
-        table::{Place, Spec, places, with_mark},
+        canvas::{Canvas, Spans},
+        table::{self, Place, Spec},
+        title,
     },
 };
 use crate::{
-    app::App,
-    model::{Column, GroupColumn, GroupRow},
+    app::{
+        Action, App, HitTarget, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        keymap::Binding,
+    },
+    model::{Column, GroupColumn, GroupRow, RowQuery},
     text::{UNAVAILABLE, bucket_duration, compact_count, duration, optional, percent_number, rate},
 };
 
-const fn figure(column: GroupColumn, width: u16, rank: u8) -> Spec<GroupColumn> {
-    Spec { column, width, grow: 0, rank, right: true }
-}
+pub(super) const ID: ScreenId = ScreenId("groups");
+
+pub(super) const SCREEN: ScreenEntry = ScreenEntry {
+    spec: ScreenSpec {
+        id: ID,
+        binding: Binding {
+            keys: &[(KeyModifiers::NONE, KeyCode::Char('2'))],
+            label: "2",
+            action: Action::Show(ID),
+            short: "Groups",
+            help: "tasks grouped by name; Enter lists a group's tasks",
+        },
+        list: List::Groups,
+        needs: None,
+        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("tasks", 5)],
+        subscribe: |subscription| subscription.groups = true,
+        open: |app| match app.cursor().key()? {
+            RowKey::Group(group) => Some(Opened::Group(group.clone())),
+            _ => None,
+        },
+    },
+    title,
+    viewport: |_, size| Viewport::below_titles(table_height(size)),
+    draw,
+};
 
 const SPECS: [Spec<GroupColumn>; 13] = [
-    Spec { column: GroupColumn::Name, width: 12, grow: 20, rank: 1, right: false },
-    figure(GroupColumn::Tasks, 6, 2),
-    figure(GroupColumn::Runnable, 8, 4),
-    figure(GroupColumn::PollRate, 8, 5),
-    figure(GroupColumn::Polls, 7, 9),
-    figure(GroupColumn::BusyShare, 6, 3),
-    figure(GroupColumn::Busy, 7, 10),
-    figure(GroupColumn::MaxPoll, 9, 6),
-    figure(GroupColumn::PollP99, 9, 7),
-    figure(GroupColumn::DelayP99, 9, 8),
-    figure(GroupColumn::Wakes, 7, 12),
-    Spec { column: GroupColumn::Target, width: 15, grow: 10, rank: 5, right: false },
-    Spec { column: GroupColumn::Location, width: 15, grow: 47, rank: 11, right: false },
+    Spec::text(GroupColumn::Name, 12, 20, 1),
+    Spec::number(GroupColumn::Tasks, 6, 2),
+    Spec::number(GroupColumn::Runnable, 8, 4),
+    Spec::number(GroupColumn::PollRate, 8, 5),
+    Spec::number(GroupColumn::Polls, 7, 9),
+    Spec::number(GroupColumn::BusyShare, 6, 3),
+    Spec::number(GroupColumn::Busy, 7, 10),
+    Spec::number(GroupColumn::MaxPoll, 9, 6),
+    Spec::number(GroupColumn::PollP99, 9, 7),
+    Spec::number(GroupColumn::DelayP99, 9, 8),
+    Spec::number(GroupColumn::Wakes, 7, 12),
+    Spec::text(GroupColumn::Target, 15, 10, 5),
+    Spec::text(GroupColumn::Location, 15, 47, 11),
 ];
 
-fn specs(app: &App) -> Vec<Spec<GroupColumn>> {
-    let (sort, _) = app.group_sort;
-    let specs: Vec<_> =
-        SPECS.into_iter().filter(|spec| app.has_group_column(spec.column)).collect();
-    with_mark(&specs, sort, sort.title())
+/// From this height on, the last line shows the stages of a group's tasks.
+const STAGES_FROM: u16 = 8;
+
+/// The height of the table with its titles.
+fn table_height(size: Size) -> u16 {
+    size.height - u16::from(size.height >= STAGES_FROM)
 }
 
-/// The column whose title is at `x`.
-pub(super) fn column_at(app: &App, width: u16, x: u16) -> Option<GroupColumn> {
-    let places = places(&specs(app), app.group_sort.0, width);
-    places.into_iter().find(|p| p.x <= x && x <= p.x + p.width).map(|place| place.column)
+fn order(app: &App) -> Option<(GroupColumn, bool)> {
+    match app.row_query() {
+        RowQuery::Groups { sort, descending, .. } => Some((*sort, *descending)),
+        _ => None,
+    }
 }
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let (sort, descending) = app.group_sort;
-    let places = places(&specs(app), sort, area.width);
+fn title(app: &App, theme: Theme) -> Spans {
+    let mut spans = vec![(format!(" Groups {}", app.row_count()), theme.title())];
+    let sorted =
+        |(sort, descending): (GroupColumn, bool)| title::sorted_by(theme, sort.title(), descending);
+    spans.extend(order(app).map(sorted));
+    spans
+}
+
+fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some((sort, descending)) = order(app) else { return };
+    let specs = SPECS.into_iter().filter(|spec| app.has_group_column(spec.column));
+    let specs = table::with_mark(&specs.collect::<Vec<_>>(), sort, sort.title());
+    let places = table::places(&specs, sort, area.width);
     for place in &places {
         let sorted = (place.column == sort).then_some(descending);
         let title = match place.column {
-            GroupColumn::MaxPoll => title(app, canvas.look, Column::MaxPoll),
-            _ => place.column.title(),
+            GroupColumn::MaxPoll => tasks::column_title(app, canvas.theme, Column::MaxPoll),
+            column => column.title(),
         };
-        head(canvas, area.y, place, title, sorted);
+        place.put_title(canvas, area.y, title, sorted);
+        canvas.on_click(place.title_area(area.y), HitTarget::GroupColumn(place.column));
     }
-    let visible = rows(area.height);
-    if let Some(row) = stages_of(app).filter(|_| has_stages_line(area.height)) {
-        let y = area.bottom() - 1;
-        canvas.put(area.x, y, area.width, &stages(row), canvas.look.title());
+    let table = Rect { height: table_height(area.as_size()), ..area };
+    if let Some(row) = group_with_stages(app).filter(|_| table.height < area.height) {
+        canvas.put(area.x, table.bottom(), area.width, &stages(row), canvas.theme.title());
     }
-    let rows = app.group_rows().iter().skip(app.groups.top()).take(visible);
-    for (row, y) in rows.zip(area.y + 1..) {
+    for (row, y) in table::visible_rows(app, table) {
+        let group = &app.group_rows()[row];
         for place in &places {
             match place.column {
                 GroupColumn::Target => {
-                    let name = app.model().target(row.target).map_or("", |model| model.name());
-                    place.put(canvas, y, name, canvas.look.dim(), false);
+                    let name = app.model().target(group.target).map_or("", |model| model.name());
+                    place.put(canvas, y, name, canvas.theme.dim(), false);
                 }
-                _ if app.lacks(row.target, place.column.field()) => {
-                    place.put(canvas, y, UNAVAILABLE, canvas.look.dim(), false);
+                _ if app.lacks(group.target, place.column.field()) => {
+                    place.put(canvas, y, UNAVAILABLE, canvas.theme.dim(), false);
                 }
-                _ => cell(canvas, y, place, row),
+                _ => cell(canvas, y, place, group),
             }
         }
-        if app.groups.key() == Some(&row.key()) {
-            let style = canvas.look.selected();
-            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
-        }
+        table::finish_row(app, canvas, area, row, y);
     }
 }
 
-/// From some height on the last line shows the stages of a group's tasks.
-fn has_stages_line(height: u16) -> bool {
-    height >= 8
-}
-
-/// How many groups fit below the head.
-pub(super) fn rows(height: u16) -> usize {
-    usize::from(height).saturating_sub(1 + usize::from(has_stages_line(height)))
-}
-
-/// The selected group; while none is selected, the one with the most stages.
-fn stages_of(app: &App) -> Option<&GroupRow> {
+/// The selected group; without a selection, the one with the most stages.
+fn group_with_stages(app: &App) -> Option<&GroupRow> {
     let rows = app.group_rows();
-    let selected = rows.iter().find(|row| app.groups.key() == Some(&row.key()));
+    let selected = (0..rows.len()).find(|row| app.cursor().is_at(*row)).map(|row| &rows[row]);
     selected.or_else(|| rows.iter().rev().max_by_key(|row| row.stages.len()))
 }
 
@@ -114,27 +144,27 @@ fn stages(row: &GroupRow) -> String {
 }
 
 fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {
-    let look = canvas.look;
-    let plain = if row.tasks == 0 { look.dim() } else { Style::new() };
+    let theme = canvas.theme;
+    let plain = if row.tasks == 0 { theme.dim() } else { Style::new() };
     let (text, style) = match place.column {
         GroupColumn::Name => (row.name.to_string(), plain),
         GroupColumn::Tasks => (compact_count(row.tasks as u64), plain),
         GroupColumn::Runnable if row.runnable > 0 => {
-            (compact_count(row.runnable as u64), look.warning())
+            (compact_count(row.runnable as u64), theme.warning())
         }
         GroupColumn::Runnable => ("0".to_owned(), plain),
         GroupColumn::PollRate | GroupColumn::BusyShare if row.unknown => {
-            ("–".to_owned(), look.dim())
+            (UNAVAILABLE.to_owned(), theme.dim())
         }
         GroupColumn::PollRate => (rate(row.shown.polls), plain),
         GroupColumn::Polls => (compact_count(row.polls), plain),
-        GroupColumn::BusyShare => (percent_number(row.shown.busy), look.share(row.shown.busy)),
+        GroupColumn::BusyShare => (percent_number(row.shown.busy), theme.share(row.shown.busy)),
         GroupColumn::Busy => (duration(row.busy_ns), plain),
         GroupColumn::MaxPoll => (duration(row.max_poll_ns), plain),
         GroupColumn::PollP99 => (optional(row.poll_p99_ns, bucket_duration), plain),
         GroupColumn::DelayP99 => (optional(row.delay_p99_ns, bucket_duration), plain),
         GroupColumn::Wakes => (compact_count(row.wakes), plain),
-        GroupColumn::Location => (row.location.to_string(), look.dim()),
+        GroupColumn::Location => (row.location.to_string(), theme.dim()),
         GroupColumn::Target => return,
     };
     place.put(canvas, y, &text, style, place.column == GroupColumn::Location);

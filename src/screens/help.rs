@@ -1,15 +1,11 @@
-//! The help: the keys, from the table that also dispatches them, the terms and the states.
+//! The help: the keys that work with the target, terms and states.
 
 use ratatui::style::Style;
 
-use super::{theme::Look, widgets::canvas::Pieces};
-use crate::{
-    app::{App, keymap::KEYMAP},
-    snapshot::State,
-    text::wrap,
-};
+use super::{theme::Theme, widgets::canvas::Spans};
+use crate::{app::App, snapshot::State, text::wrap};
 
-/// The terms on the screen.
+/// The terms used on the screens.
 const TERMS: [(&str, &str); 14] = [
     ("busy", "inside poll, on a worker"),
     ("scheduled", "woken and not yet polled. A task that blocks its worker delays all the others"),
@@ -60,36 +56,36 @@ const STATES: [(State, &str); 9] = [
     (State::Ended, "it has ended; this source does not report how"),
 ];
 
-/// Where the meanings begin.
+/// Width of the first column.
 const INDENT: usize = 17;
 
-/// The lines, as many as there are.
-pub(super) fn lines(app: &App, look: Look, width: u16) -> Vec<Pieces> {
+/// All lines.
+pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
     let room = usize::from(width).saturating_sub(INDENT + 1).clamp(16, 90);
-    let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), look.title())]];
-    for binding in KEYMAP.iter().filter(|binding| app.has(binding.action)) {
-        lines.extend(pair(binding.label, binding.help, look.key(), room));
+    let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), theme.title())]];
+    for binding in app.bindings().filter(|binding| app.has(binding.action)) {
+        lines.extend(definition(binding.label, binding.help, theme.key(), room));
     }
-    lines.push(Pieces::new());
-    lines.push(vec![(" Terms".to_owned(), look.title())]);
+    lines.push(Spans::new());
+    lines.push(vec![(" Terms".to_owned(), theme.title())]);
     for (word, meaning) in TERMS {
-        lines.extend(pair(word, meaning, look.title(), room));
+        lines.extend(definition(word, meaning, theme.title(), room));
     }
-    lines.push(Pieces::new());
-    lines.push(vec![(" States".to_owned(), look.title())]);
+    lines.push(Spans::new());
+    lines.push(vec![(" States".to_owned(), theme.title())]);
     for (state, meaning) in STATES {
         let name = format!("{}, {meaning}", state.as_str());
-        lines.extend(pair(look.sign(state), &name, look.state(state), room));
+        lines.extend(definition(theme.state_glyph(state), &name, theme.state(state), room));
     }
     lines
 }
 
-/// A word and its meaning, which may take several lines.
-fn pair(word: &str, meaning: &str, style: Style, room: usize) -> Vec<Pieces> {
+/// A word and its meaning, wrapped.
+fn definition(word: &str, meaning: &str, style: Style, room: usize) -> Vec<Spans> {
     let mut word = word;
     let line = |text| {
-        let head = format!(" {:<1$}", std::mem::take(&mut word), INDENT - 1);
-        vec![(head, style), (text, Style::new())]
+        let start = format!(" {:<1$}", std::mem::take(&mut word), INDENT - 1);
+        vec![(start, style), (text, Style::new())]
     };
     wrap(meaning, room).into_iter().map(line).collect()
 }

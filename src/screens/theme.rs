@@ -1,28 +1,28 @@
-//! Colours and signs. The terminal's own foreground and background, the sixteen named
-//! colours, and never a meaning by colour alone.
+//! Colors and glyphs. Uses the terminal's own foreground and background and the sixteen named colors.
+//! A color is never the only sign of a meaning.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::{
-    app::{Settings, Theme},
+    app::{Settings, ThemeName},
     model::{Severity, Thresholds},
     snapshot::State,
 };
 
-/// How things look, as chosen.
+/// The styles and glyphs of the chosen settings.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct Theme {
     color: bool,
     pub ascii: bool,
 }
 
-impl Look {
+impl Theme {
     pub(super) fn new(settings: Settings) -> Self {
-        Look { color: settings.theme != Theme::Mono, ascii: settings.ascii }
+        Theme { color: settings.theme != ThemeName::Mono, ascii: settings.ascii }
     }
 
-    fn color(self, color: Color, otherwise: Modifier) -> Style {
-        if self.color { Style::new().fg(color) } else { Style::new().add_modifier(otherwise) }
+    fn color(self, color: Color, without: Modifier) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new().add_modifier(without) }
     }
 
     pub(super) fn title(self) -> Style {
@@ -57,9 +57,9 @@ impl Look {
         self.color(Color::Blue, Modifier::empty())
     }
 
-    /// The colour of a group of tasks, by its place among the groups: not red, which
-    /// means that something is wrong.
-    pub(super) fn group(self, place: u16) -> Style {
+    /// The color of a group of tasks, by its position among the groups. Red is reserved for critical
+    /// states.
+    pub(super) fn group(self, position: u16) -> Style {
         const COLORS: [Color; 10] = [
             Color::Blue,
             Color::Yellow,
@@ -72,7 +72,7 @@ impl Look {
             Color::LightCyan,
             Color::LightYellow,
         ];
-        self.color(COLORS[usize::from(place) % COLORS.len()], Modifier::empty())
+        self.color(COLORS[usize::from(position) % COLORS.len()], Modifier::empty())
     }
 
     pub(super) fn severity(self, severity: Severity) -> Style {
@@ -83,14 +83,14 @@ impl Look {
         }
     }
 
-    /// The style of a poll or a delay of this length, or else `plain`.
+    /// The style of a poll or a delay by the severity of its length; `plain` if it is short.
     pub(super) fn length(self, thresholds: &Thresholds, length_ns: u64, plain: Style) -> Style {
         let severity = thresholds.severity_of(length_ns);
         severity.map_or(plain, |severity| self.severity(severity))
     }
 
-    /// One sign for each severity.
-    pub(super) fn alarm(self, severity: Severity) -> &'static str {
+    /// The glyph of a severity.
+    pub(super) fn severity_glyph(self, severity: Severity) -> &'static str {
         match severity {
             Severity::Critical => self.glyph("‼", "!!"),
             Severity::Warning => self.glyph("▲", "!"),
@@ -98,7 +98,7 @@ impl Look {
         }
     }
 
-    /// How a share of a worker's or a task's time looks: nothing up to 80 %.
+    /// The style of a busy share: plain below 80 %.
     pub(super) fn share(self, share: f64) -> Style {
         match share {
             s if s >= 0.95 => self.critical(),
@@ -118,9 +118,9 @@ impl Look {
         }
     }
 
-    /// One sign for each state.
-    pub(super) fn sign(self, state: State) -> &'static str {
-        let (sign, letter) = match state {
+    /// The glyph of a state.
+    pub(super) fn state_glyph(self, state: State) -> &'static str {
+        let (glyph, ascii) = match state {
             State::Polling => ("▶", "P"),
             State::Created => ("○", "o"),
             State::Scheduled => ("▲", "S"),
@@ -131,11 +131,11 @@ impl Look {
             State::Panicked => ("‼", "!"),
             State::Ended => ("×", "E"),
         };
-        self.glyph(sign, letter)
+        self.glyph(glyph, ascii)
     }
 
-    /// The sign, or what stands for it where there is only ASCII.
-    pub(super) fn glyph(self, sign: &'static str, ascii: &'static str) -> &'static str {
-        if self.ascii { ascii } else { sign }
+    /// The glyph, or its replacement if only ASCII characters may be used.
+    pub(super) fn glyph(self, glyph: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { glyph }
     }
 }

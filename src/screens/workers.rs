@@ -1,185 +1,200 @@
-//! The workers, one a row: how busy each is and has been, what it polls right now, its
-//! queue. Below, what only the runtime as a whole has.
+//! The worker table, and the statistics that only the runtime as a whole has.
 
+use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
-    tasks::head,
+    ScreenEntry,
+    theme::Theme,
     widgets::{
         bars::{bar, history},
-        canvas::{Canvas, Pieces},
-        table::{Place, Spec, places},
+        canvas::{Canvas, Spans},
+        table::{self, Place, Spec},
     },
 };
 use crate::{
-    app::App,
+    app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
     model::{Thresholds, WorkerRow},
     snapshot::{Description, FieldId, PollKind, Target},
     text::{compact_count, duration, optional, percent_number, rate},
 };
 
+pub(super) const ID: ScreenId = ScreenId("workers");
+
+pub(super) const SCREEN: ScreenEntry = ScreenEntry {
+    spec: ScreenSpec {
+        id: ID,
+        binding: Binding {
+            keys: &[(KeyModifiers::NONE, KeyCode::Char('3'))],
+            label: "3",
+            action: Action::Show(ID),
+            short: "Workers",
+            help: "workers of the runtime, with the task that each is polling",
+        },
+        list: List::Workers,
+        needs: Some(FieldId::Workers),
+        keys: &[],
+        subscribe: |_| {},
+        open: |app| {
+            let worker = app.worker_rows().get(app.selected_worker()?)?;
+            let poll = worker.stats.current.as_ref()?;
+            Some(Opened::Overlay(Overlay::Task(app.target()?.task_key(poll.key))))
+        },
+    },
+    title,
+    viewport: |_, size| Viewport::below_titles(size.height),
+    draw,
+};
+
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+enum Column {
     Worker,
-    Busy,
-    Share,
-    Past,
+    Bar,
+    BusyShare,
+    Polling,
     Queue,
     Polls,
     Parks,
     Steals,
     Overflows,
-    Now,
     Thread,
+    History,
 }
 
-const fn figure(column: Part, width: u16, rank: u8) -> Spec<Part> {
-    Spec { column, width, grow: 0, rank, right: true }
-}
-
-const fn words(column: Part, width: u16, grow: u16, rank: u8) -> Spec<Part> {
-    Spec { column, width, grow, rank, right: false }
-}
-
-const SPECS: [Spec<Part>; 11] = [
-    words(Part::Worker, 4, 0, 1),
-    words(Part::Busy, 10, 0, 2),
-    figure(Part::Share, 5, 1),
-    words(Part::Now, 16, 14, 3),
-    figure(Part::Queue, 5, 4),
-    figure(Part::Polls, 7, 5),
-    figure(Part::Parks, 7, 7),
-    figure(Part::Steals, 8, 8),
-    figure(Part::Overflows, 9, 9),
-    words(Part::Thread, 15, 0, 10),
-    words(Part::Past, 8, WorkerRow::HISTORY as u16, 6),
+const SPECS: [Spec<Column>; 11] = [
+    Spec::text(Column::Worker, 4, 0, 1),
+    Spec::text(Column::Bar, 10, 0, 2),
+    Spec::number(Column::BusyShare, 5, 1),
+    Spec::text(Column::Polling, 16, 14, 3),
+    Spec::number(Column::Queue, 5, 4),
+    Spec::number(Column::Polls, 7, 5),
+    Spec::number(Column::Parks, 7, 7),
+    Spec::number(Column::Steals, 8, 8),
+    Spec::number(Column::Overflows, 9, 9),
+    Spec::text(Column::Thread, 15, 0, 10),
+    Spec::text(Column::History, 8, WorkerRow::HISTORY as u16, 6),
 ];
 
-fn title(part: Part) -> &'static str {
-    match part {
-        Part::Worker => "W",
-        Part::Busy => "BUSY",
-        Part::Share => "%",
-        Part::Now => "POLLING",
-        Part::Queue => "QUEUE",
-        Part::Polls => "POLLS/S",
-        Part::Parks => "PARKS/S",
-        Part::Steals => "STEALS/S",
-        Part::Overflows => "OVERFLOWS",
-        Part::Thread => "THREAD",
-        Part::Past => "HISTORY",
+fn column_title(column: Column) -> &'static str {
+    match column {
+        Column::Worker => "W",
+        Column::Bar => "BUSY",
+        Column::BusyShare => "%",
+        Column::Polling => "POLLING",
+        Column::Queue => "QUEUE",
+        Column::Polls => "POLLS/S",
+        Column::Parks => "PARKS/S",
+        Column::Steals => "STEALS/S",
+        Column::Overflows => "OVERFLOWS",
+        Column::Thread => "THREAD",
+        Column::History => "HISTORY",
     }
 }
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let workers = app.worker_rows();
-    let Some(snapshot) = app.target() else { return };
-    if workers.is_empty() {
-        let reason = snapshot.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
+fn title(app: &App, theme: Theme) -> Spans {
+    // Every runtime has a worker: without rows, the number is unknown.
+    let workers = Some(app.row_count()).filter(|count| *count > 0);
+    vec![(format!(" Workers {}", optional(workers, |count| count.to_string())), theme.title())]
+}
+
+fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some(target) = app.target() else { return };
+    if app.worker_rows().is_empty() {
+        let reason = target.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
         let text = format!("–  workers: {reason}");
-        canvas.put(area.x + 1, area.y, area.width - 1, &text, canvas.look.dim());
-        return figures_of_runtime(snapshot, canvas, area, area.y + 2);
+        canvas.put(area.x + 1, area.y, area.width - 1, &text, canvas.theme.dim());
+        return draw_runtime(target, canvas, area, area.y + 2);
     }
-    let places = places(&SPECS, Part::Worker, area.width);
+    let places = table::places(&SPECS, Column::Worker, area.width);
     for place in &places {
-        head(canvas, area.y, place, title(place.column), None);
+        place.put_title(canvas, area.y, column_title(place.column), None);
     }
-    let visible = usize::from(area.height).saturating_sub(1);
-    let rows = workers.iter().skip(app.workers.top()).take(visible);
     let thresholds = app.model().thresholds();
-    let mut y = area.y + 1;
-    for (worker, line) in rows.zip(y..) {
+    let mut bottom = area.y + 1;
+    for (row, y) in table::visible_rows(app, area) {
         for place in &places {
-            cell(canvas, line, place, worker, thresholds, &snapshot.description);
+            cell(canvas, y, place, &app.worker_rows()[row], thresholds, &target.description);
         }
-        if app.workers.key() == Some(&worker.stats.index) {
-            let style = canvas.look.selected();
-            canvas.highlight(Rect::new(area.x, line, area.width, 1), style);
-        }
-        y = line + 1;
+        table::finish_row(app, canvas, area, row, y);
+        bottom = y + 1;
     }
-    figures_of_runtime(snapshot, canvas, area, y + 1);
+    draw_runtime(target, canvas, area, bottom + 1);
 }
 
-/// From the line at `top` on.
-fn figures_of_runtime(snapshot: &Target, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
-    for (line, y) in runtime(snapshot).iter().zip(top..area.bottom()) {
-        let pieces: Pieces = vec![(format!(" {line}"), canvas.look.dim())];
-        canvas.line(area.x, y, area.right(), &pieces);
+/// Draws the statistics of the runtime from the line `top` on.
+fn draw_runtime(target: &Target, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
+    for (line, y) in runtime(target).iter().zip(top..area.bottom()) {
+        let spans: Spans = vec![(format!(" {line}"), canvas.theme.dim())];
+        canvas.line(area.x, y, area.right(), &spans);
     }
 }
 
 fn cell(
     canvas: &mut Canvas<'_>,
     y: u16,
-    place: &Place<Part>,
+    place: &Place<Column>,
     worker: &WorkerRow,
     thresholds: &Thresholds,
     description: &Description,
 ) {
-    let look = canvas.look;
+    let theme = canvas.theme;
     let stats = &worker.stats;
-    let known = |field, value| optional(description.get(field, value).ok(), compact_count);
+    let count = |field, value| optional(description.get(field, value).ok(), compact_count);
     let per_second = |field, value| optional(description.get(field, value).ok(), rate);
     let plain = Style::new();
     let width = usize::from(place.width);
     let (text, style) = match place.column {
-        Part::Worker => (format!("w{}", stats.index), look.title()),
-        Part::Busy => {
-            let bar = worker.busy.map(|busy| bar(look, busy, width));
-            (bar.unwrap_or_default(), look.busy())
+        Column::Worker => (format!("w{}", stats.index), theme.title()),
+        Column::Bar => {
+            let bar = worker.busy.map(|busy| bar(theme, busy, width));
+            (bar.unwrap_or_default(), theme.busy())
         }
-        Part::Share => {
-            let style = worker.busy.map_or(plain, |busy| look.share(busy));
+        Column::BusyShare => {
+            let style = worker.busy.map_or(plain, |busy| theme.share(busy));
             (optional(worker.busy, percent_number), style)
         }
-        Part::Now => match &worker.current {
+        Column::Polling => match &worker.current {
             Some((name, nanos)) if *nanos >= thresholds.long_poll_ns() => {
                 let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
                 (
                     format!("{verb}{name} for {}", duration(*nanos)),
-                    look.length(thresholds, *nanos, plain),
+                    theme.length(thresholds, *nanos, plain),
                 )
             }
             Some((name, _)) => (name.to_string(), plain),
-            None => ("nothing".to_owned(), look.dim()),
+            None => ("nothing".to_owned(), theme.dim()),
         },
-        Part::Queue => (known(FieldId::LocalQueue, stats.local_queue), plain),
-        Part::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),
-        Part::Parks => (per_second(FieldId::Parks, worker.parks), plain),
-        Part::Steals => (per_second(FieldId::Steals, worker.steals), plain),
-        Part::Overflows => (known(FieldId::Overflows, stats.overflows), plain),
-        Part::Thread => (stats.thread.to_string(), look.dim()),
-        Part::Past => (history(look, &worker.history, width), look.busy()),
+        Column::Queue => (count(FieldId::LocalQueue, stats.local_queue), plain),
+        Column::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),
+        Column::Parks => (per_second(FieldId::Parks, worker.parks), plain),
+        Column::Steals => (per_second(FieldId::Steals, worker.steals), plain),
+        Column::Overflows => (count(FieldId::Overflows, stats.overflows), plain),
+        Column::Thread => (stats.thread.to_string(), theme.dim()),
+        Column::History => (history(theme, &worker.history, width), theme.busy()),
     };
-    if place.right {
-        canvas.put_right(place.x, y, place.width, &text, style);
-    } else {
-        canvas.put(place.x, y, place.width, &text, style);
-    }
+    place.put(canvas, y, &text, style, false);
 }
 
-/// Statistics of the runtime as a whole, and the reasons for missing values.
-fn runtime(snapshot: &Target) -> Vec<String> {
-    let description = &snapshot.description;
-    let known = |field, value| optional(description.get(field, value).ok(), compact_count);
-    let runtime = &snapshot.runtime;
+/// The statistics of the runtime as a whole, and the reasons for missing values.
+fn runtime(target: &Target) -> Vec<String> {
+    let description = &target.description;
+    let count = |field, value| optional(description.get(field, value).ok(), compact_count);
+    let runtime = &target.runtime;
     let mut lines = vec![
         format!(
             "injection queue {}   remote schedules {}   budget forced yields {}",
-            known(FieldId::InjectionQueue, runtime.global_queue),
-            known(FieldId::RemoteSchedules, runtime.remote_schedules),
-            known(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
+            count(FieldId::InjectionQueue, runtime.global_queue),
+            count(FieldId::RemoteSchedules, runtime.remote_schedules),
+            count(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
         ),
         format!(
             "blocking pool: threads {}, idle {}, queued {}",
-            known(FieldId::BlockingThreads, runtime.blocking_threads),
-            known(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
-            known(FieldId::BlockingQueue, runtime.blocking_queue),
+            count(FieldId::BlockingThreads, runtime.blocking_threads),
+            count(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
+            count(FieldId::BlockingQueue, runtime.blocking_queue),
         ),
     ];
-    let mut reasons: Vec<&str> = Vec::new();
-    let shown = [
+    let fields = [
         FieldId::Parks,
         FieldId::Steals,
         FieldId::Overflows,
@@ -188,8 +203,9 @@ fn runtime(snapshot: &Target) -> Vec<String> {
         FieldId::BlockingThreads,
         FieldId::RemoteSchedules,
     ];
-    let shown = shown.into_iter().filter_map(|field| description.reason(field));
-    for reason in WorkerRow::busy_unavailable(description).into_iter().chain(shown) {
+    let mut reasons: Vec<&str> = Vec::new();
+    let of_fields = fields.into_iter().filter_map(|field| description.reason(field));
+    for reason in WorkerRow::busy_unavailable(description).into_iter().chain(of_fields) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }

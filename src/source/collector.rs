@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -61,7 +58,6 @@ struct CollectorShared {
     sampled: Condvar,
     /// In the order of the sources.
     controls: Vec<Option<Arc<dyn Control>>>,
-    requests: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -114,7 +110,6 @@ impl Collector {
             due: Condvar::new(),
             sampled: Condvar::new(),
             controls: sources.iter().map(|source| source.control()).collect(),
-            requests: AtomicU64::new(0),
         };
         // Dropping it on an error stops the threads that were started.
         let collector = Collector { handle: CollectorHandle(Arc::new(shared)) };
@@ -165,15 +160,14 @@ impl CollectorHandle {
         }
     }
 
-    /// Sends a command to a target and makes its next sample due, which may contain the answer.
-    /// Returns the number of the request; `None` if the target does not support commands.
-    pub fn send(&self, target: TargetId, command: Command) -> Option<u64> {
+    /// Sends a command to a target and makes its next sample due, which may contain the answer under
+    /// the number of the request. A target that does not support commands ignores it.
+    pub fn send(&self, request: u64, target: TargetId, command: Command) {
         let index = target.0 as usize;
-        let control = self.0.controls.get(index)?.as_ref()?;
-        let request = self.0.requests.fetch_add(1, Relaxed);
-        control.send(request, command);
-        self.request(index);
-        Some(request)
+        if let Some(Some(control)) = self.0.controls.get(index) {
+            control.send(request, command);
+            self.request(index);
+        }
     }
 
     /// Makes the next sample of a source due.

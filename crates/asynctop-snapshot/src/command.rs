@@ -15,7 +15,7 @@ pub enum Command {
 }
 
 /// A command to a lab.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LabCommand {
     /// Turns the hog on, or off at once. Cancels a pending restart.

@@ -9,59 +9,59 @@ use crate::{
     model::{AffectedTask, Finding, FindingId},
     probe::PollKind,
     screens::{
-        theme::Look,
-        widgets::{bars::bar, canvas::Pieces},
+        theme::Theme,
+        widgets::{bars::bar, canvas::Spans},
     },
     text::{count, duration, percent, wrap},
     watch::{Frame, FrameKind, LongPoll},
 };
 
-/// The lines, as many as there are.
-pub(in crate::screens) fn lines(app: &App, look: Look, width: u16, id: &FindingId) -> Vec<Pieces> {
+/// All lines.
+pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &FindingId) -> Vec<Spans> {
     let Some(finding) = app.model().finding(id) else {
         let text = " this finding is resolved and no longer kept; Esc: back";
-        return vec![vec![(text.to_owned(), look.dim())]];
+        return vec![vec![(text.to_owned(), theme.dim())]];
     };
     let Some(target) = app.model().target(id.target) else { return Vec::new() };
     let now = target.target().taken_ns;
     let room = usize::from(width.saturating_sub(2)).min(110);
-    let mut lines = wrapped(&finding.sentence, room, look.severity(finding.severity));
-    lines.push(Pieces::new());
-    lines.extend(wrapped(finding.fix, room, look.title()));
-    lines.push(Pieces::new());
+    let mut lines = wrapped(&finding.sentence, room, theme.severity(finding.severity));
+    lines.push(Spans::new());
+    lines.extend(wrapped(finding.fix, room, theme.title()));
+    lines.push(Spans::new());
     let name = app.has_several_targets().then(|| target.name());
-    lines.extend(facts(look, finding, name, room, now));
-    lines.extend(parts(app, look, finding, room));
+    lines.extend(facts(theme, finding, name, room, now));
+    lines.extend(partial_findings(app, theme, finding, room));
     let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
-    lines.extend(cost.map(|cost| fact(look, "impact", cost)));
+    lines.extend(cost.map(|cost| fact(theme, "impact", cost)));
     if let Some(evidence) = &finding.evidence {
-        lines.push(Pieces::new());
-        lines.extend(why(look, evidence));
-        lines.extend(stack(look, evidence));
+        lines.push(Spans::new());
+        lines.extend(cause(theme, evidence));
+        lines.extend(stack(theme, evidence));
     }
     if finding.affected_tasks > 0 {
-        lines.push(Pieces::new());
-        lines.extend(affected_tasks(look, finding));
+        lines.push(Spans::new());
+        lines.extend(affected_tasks(theme, finding));
     }
     lines
 }
 
-fn wrapped(text: &str, room: usize, style: Style) -> Vec<Pieces> {
+fn wrapped(text: &str, room: usize, style: Style) -> Vec<Spans> {
     wrap(text, room).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
-/// A word and what there is to say.
-fn fact(look: Look, word: &str, text: String) -> Pieces {
-    vec![(format!(" {word:<11}"), look.dim()), (text, Style::new())]
+/// A line with a label.
+fn fact(theme: Theme, label: &str, text: String) -> Spans {
+    vec![(format!(" {label:<11}"), theme.dim()), (text, Style::new())]
 }
 
 fn facts(
-    look: Look,
+    theme: Theme,
     finding: &Finding,
     target: Option<&Arc<str>>,
     room: usize,
     now: u64,
-) -> Vec<Pieces> {
+) -> Vec<Spans> {
     let ago = |then: u64| duration(now.saturating_sub(then));
     let last = match finding.active {
         true => "last now".to_owned(),
@@ -72,24 +72,24 @@ fn facts(
         n => format!("{} times", count(n)),
     };
     let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
-    let mut lines = vec![fact(look, "seen", since)];
+    let mut lines = vec![fact(theme, "seen", since)];
     let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
-    lines.push(fact(look, "subject", format!("{}{who}", finding.subject)));
-    lines.extend(target.map(|target| fact(look, "target", target.to_string())));
+    lines.push(fact(theme, "subject", format!("{}{who}", finding.subject)));
+    lines.extend(target.map(|target| fact(theme, "target", target.to_string())));
     if let Some(location) = &finding.location {
-        lines.push(fact(look, "spawned at", location.to_string()));
+        lines.push(fact(theme, "spawned at", location.to_string()));
     }
     let mut word = "rule";
     let meaning = finding.rule.rule().meaning;
     let text = format!("{}, {}: {meaning}", finding.rule, finding.severity.as_str());
     for line in wrap(&text, room.saturating_sub(11).max(20)) {
-        lines.push(fact(look, std::mem::take(&mut word), line));
+        lines.push(fact(theme, std::mem::take(&mut word), line));
     }
     lines
 }
 
-/// What other rules say of the same polls.
-fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
+/// The findings of other rules on the same polls.
+fn partial_findings(app: &App, theme: Theme, finding: &Finding, room: usize) -> Vec<Spans> {
     let parts = app.model().covered_findings().iter();
     let of_this =
         parts.filter(|part| part.part_of == Some(finding.rule) && part.has_subject_of(finding));
@@ -97,21 +97,21 @@ fn parts(app: &App, look: Look, finding: &Finding, room: usize) -> Vec<Pieces> {
     for part in of_this {
         let mut word = "also";
         for line in wrap(&format!("{}: {}", part.rule, part.sentence), room.saturating_sub(11)) {
-            lines.push(fact(look, std::mem::take(&mut word), line));
+            lines.push(fact(theme, std::mem::take(&mut word), line));
         }
     }
     lines
 }
 
-/// Why it is long, and in which functions.
-fn why(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
+/// The cause of a long poll, and its time by function.
+fn cause(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
     let mut lines = Vec::new();
     if evidence.kind == PollKind::Drop {
-        lines.push(fact(look, "during", "drop of the future, not a poll".to_owned()));
+        lines.push(fact(theme, "during", "drop of the future, not a poll".to_owned()));
     }
-    lines.push(fact(look, "cause", evidence.cause.to_string()));
+    lines.push(fact(theme, "cause", evidence.cause.to_string()));
     if let Some(reason) = evidence.instead_of_stack() {
-        lines.push(fact(look, "stack", reason));
+        lines.push(fact(theme, "stack", reason));
     }
     if evidence.shares.len() > 1 {
         for share in &evidence.shares {
@@ -119,7 +119,7 @@ fn why(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
             let shown = format!("{:>6}  {}{place}", percent(share.part), share.function);
             lines.push(vec![
                 (format!(" {:<11}", ""), Style::new()),
-                (bar(look, share.part, 10), look.busy()),
+                (bar(theme, share.part, 10), theme.busy()),
                 (shown, Style::new()),
             ]);
         }
@@ -127,38 +127,38 @@ fn why(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
     lines
 }
 
-/// The stack, innermost first; what is the runtime's is folded.
-fn stack(look: Look, evidence: &LongPoll) -> Vec<Pieces> {
+/// The stack, innermost first. Frames of the runtime and of std are folded.
+fn stack(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
     let Some(stack) = &evidence.stack else { return Vec::new() };
     let frames = stack.task_frames();
     let captures = match evidence.captures {
         0 | 1 => String::new(),
         n => format!(", the most frequent of {n} captures"),
     };
-    let head = format!(" stack, innermost first{captures}");
-    let mut lines = vec![vec![(head, look.dim())]];
+    let title = format!(" stack, innermost first{captures}");
+    let mut lines = vec![vec![(title, theme.dim())]];
     let mut at = 0;
     while at < frames.len() {
         let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
         if folded > 0 {
             let plural = if folded == 1 { "" } else { "s" };
-            let dots = look.glyph("⋯", "...");
+            let dots = theme.glyph("⋯", "...");
             let text = format!("     {dots} {folded} frame{plural} of the runtime and std");
-            lines.push(vec![(text, look.dim())]);
+            lines.push(vec![(text, theme.dim())]);
             at += folded;
             continue;
         }
         let frame = &frames[at];
-        let blamed = stack.blame().is_some_and(|blame| std::ptr::eq(blame, frame));
-        let (sign, style) = match blamed {
-            true => (look.glyph("▸", ">"), look.title()),
+        let is_offending = stack.blame().is_some_and(|blame| std::ptr::eq(blame, frame));
+        let (mark, style) = match is_offending {
+            true => (theme.glyph("▸", ">"), theme.title()),
             false => (" ", Style::new()),
         };
-        lines.push(vec![(format!("   {sign} {frame}"), style)]);
+        lines.push(vec![(format!("   {mark} {frame}"), style)]);
         at += 1;
     }
     if let Some(cut) = &stack.cut {
-        lines.push(vec![(format!("     incomplete: {cut}"), look.dim())]);
+        lines.push(vec![(format!("     incomplete: {cut}"), theme.dim())]);
     }
     lines
 }
@@ -168,21 +168,21 @@ fn is_folded(frame: &Frame) -> bool {
 }
 
 /// The affected tasks, each with a bar for its delay.
-fn affected_tasks(look: Look, finding: &Finding) -> Vec<Pieces> {
+fn affected_tasks(theme: Theme, finding: &Finding) -> Vec<Spans> {
     let more = finding.affected_tasks.saturating_sub(finding.affected.len());
     let plural = if finding.affected_tasks == 1 { "" } else { "s" };
-    let head = format!(" {} affected task{plural}, longest delay first", finding.affected_tasks);
-    let mut lines = vec![vec![(head, look.dim())]];
-    let most = finding.affected.iter().map(|task| task.delay_ns).max().unwrap_or(1).max(1);
+    let title = format!(" {} affected task{plural}, longest delay first", finding.affected_tasks);
+    let mut lines = vec![vec![(title, theme.dim())]];
+    let longest = finding.affected.iter().map(|task| task.delay_ns).max().unwrap_or(1).max(1);
     lines.extend(finding.affected.iter().map(|AffectedTask { name, delay_ns, .. }| {
         vec![
             (format!("   {:>8} ", duration(*delay_ns)), Style::new()),
-            (bar(look, *delay_ns as f64 / most as f64, 12), look.warning()),
+            (bar(theme, *delay_ns as f64 / longest as f64, 12), theme.warning()),
             (format!("  {name}"), Style::new()),
         ]
     }));
     if more > 0 {
-        lines.push(vec![(format!("   and {more} more"), look.dim())]);
+        lines.push(vec![(format!("   and {more} more"), theme.dim())]);
     }
     lines
 }

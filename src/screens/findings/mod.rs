@@ -1,23 +1,64 @@
-//! The findings, one per row: active ones, then resolved ones.
+//! The findings, one per row: active ones, then resolved ones. Below them, the impact table.
 
 pub(super) mod detail;
 mod impact;
 
 use std::sync::Arc;
 
+use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::{layout::Rect, style::Style};
 
-use super::widgets::{
-    canvas::{Canvas, Pieces},
-    table::{Place, Spec, places},
+use super::{
+    ScreenEntry,
+    widgets::{
+        canvas::{Canvas, Spans},
+        table::{self, Place, Spec},
+    },
 };
-pub(super) use impact::height as impact_height;
-
 use crate::{
-    app::App,
+    app::{
+        Action, App, List, Opened, Overlay, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        keymap::Binding,
+    },
     model::{Finding, RULES, Rule, TargetModel},
     text::{compact_count, duration, wrap},
 };
+
+pub(super) const ID: ScreenId = ScreenId("findings");
+
+pub(super) const SCREEN: ScreenEntry = ScreenEntry {
+    spec: ScreenSpec {
+        id: ID,
+        binding: Binding {
+            keys: &[(KeyModifiers::NONE, KeyCode::Char('5'))],
+            label: "5",
+            action: Action::Show(ID),
+            short: "Findings",
+            help: "findings: offender, location, affected tasks and fix",
+        },
+        list: List::Findings,
+        needs: None,
+        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("why", 5)],
+        subscribe: |_| {},
+        open,
+    },
+    title: |app, theme| {
+        let (active, all) = (app.model().findings().len(), app.row_count());
+        let resolved = format!(", {} resolved", all - active);
+        vec![(format!(" Findings {active} active"), theme.title()), (resolved, theme.dim())]
+    },
+    viewport: |app, size| Viewport::below_titles(size.height - impact::height(app, size.height)),
+    draw,
+};
+
+/// The selected finding or, without a selection, the first one.
+fn open(app: &App) -> Option<Opened> {
+    let id = match app.cursor().key() {
+        Some(RowKey::Finding(id)) => id.clone(),
+        _ => app.model().all_findings().first()?.id(),
+    };
+    Some(Opened::Overlay(Overlay::Finding(id)))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
@@ -31,35 +72,27 @@ enum Column {
     Where,
 }
 
-const fn figure(column: Column, width: u16, rank: u8) -> Spec<Column> {
-    Spec { column, width, grow: 0, rank, right: true }
-}
-
-const fn words(column: Column, width: u16, grow: u16, rank: u8) -> Spec<Column> {
-    Spec { column, width, grow, rank, right: false }
-}
-
 const SPECS: [Spec<Column>; 8] = [
-    words(Column::Sign, 2, 0, 1),
-    words(Column::Rule, 16, 7, 3),
-    words(Column::Subject, 9, 7, 7),
-    words(Column::Sentence, 36, 96, 2),
-    figure(Column::Since, 6, 4),
-    figure(Column::Last, 6, 5),
-    figure(Column::Count, 5, 6),
-    words(Column::Where, 20, 30, 8),
+    Spec::text(Column::Sign, 2, 0, 1),
+    Spec::text(Column::Rule, 16, 7, 3),
+    Spec::text(Column::Subject, 9, 7, 7),
+    Spec::text(Column::Sentence, 36, 96, 2),
+    Spec::number(Column::Since, 6, 4),
+    Spec::number(Column::Last, 6, 5),
+    Spec::number(Column::Count, 5, 6),
+    Spec::text(Column::Where, 20, 30, 8),
 ];
 
-/// Below this width the sentence has the line to itself.
+/// Below this width, only the sentences are shown.
 const NARROW: u16 = 58;
 const NARROW_SPECS: [Spec<Column>; 2] =
-    [words(Column::Sign, 2, 0, 1), words(Column::Sentence, 20, 96, 2)];
+    [Spec::text(Column::Sign, 2, 0, 1), Spec::text(Column::Sentence, 20, 96, 2)];
 
 fn specs(width: u16) -> &'static [Spec<Column>] {
     if width < NARROW { &NARROW_SPECS } else { &SPECS }
 }
 
-fn title(column: Column) -> &'static str {
+fn column_title(column: Column) -> &'static str {
     match column {
         Column::Sign => "",
         Column::Rule => "RULE",
@@ -68,34 +101,30 @@ fn title(column: Column) -> &'static str {
         Column::Since => "SINCE",
         Column::Last => "LAST",
         Column::Count => "TIMES",
-        // The line that blocks or, without one, where the task was spawned.
+        // The line that blocks or, if it is unknown, where the task was spawned.
         Column::Where => "LINE",
     }
 }
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     impact::draw(app, canvas, area);
     let area = Rect { height: area.height - impact::height(app, area.height), ..area };
     let findings = app.model().all_findings();
     if findings.is_empty() {
-        return nothing(app, canvas, area);
+        return draw_rules(app, canvas, area);
     }
-    let places = places(specs(area.width), Column::Sign, area.width);
+    let places = table::places(specs(area.width), Column::Sign, area.width);
     for place in &places {
-        place.put(canvas, area.y, title(place.column), canvas.look.title(), false);
+        place.put_title(canvas, area.y, column_title(place.column), None);
     }
-    let visible = usize::from(area.height).saturating_sub(1);
-    let rows = findings.iter().skip(app.findings.top()).take(visible);
-    for (finding, y) in rows.zip(area.y + 1..) {
+    for (row, y) in table::visible_rows(app, area) {
+        let finding = &findings[row];
         let Some(target) = app.model().target(finding.target) else { continue };
         let name = app.has_several_targets().then(|| target.name());
         for place in &places {
             cell(canvas, y, place, finding, target.target().taken_ns, name);
         }
-        if app.findings.key().is_some_and(|id| finding.is(id)) {
-            let style = canvas.look.selected();
-            canvas.highlight(Rect::new(area.x, y, area.width, 1), style);
-        }
+        table::finish_row(app, canvas, area, row, y);
     }
 }
 
@@ -107,15 +136,15 @@ fn cell(
     now: u64,
     target: Option<&Arc<str>>,
 ) {
-    let look = canvas.look;
-    let (plain, loud) = match finding.active {
-        true => (Style::new(), look.severity(finding.severity)),
-        false => (look.dim(), look.dim()),
+    let theme = canvas.theme;
+    let (plain, of_severity) = match finding.active {
+        true => (Style::new(), theme.severity(finding.severity)),
+        false => (theme.dim(), theme.dim()),
     };
     let ago = |then: u64| duration(now.saturating_sub(then));
     let (text, style) = match place.column {
-        Column::Sign => (look.alarm(finding.severity).to_owned(), loud),
-        Column::Rule => (finding.rule.to_string(), loud),
+        Column::Sign => (theme.severity_glyph(finding.severity).to_owned(), of_severity),
+        Column::Rule => (finding.rule.to_string(), of_severity),
         Column::Subject => match target {
             Some(target) => (format!("{} of {target}", finding.subject), plain),
             None => (finding.subject.to_string(), plain),
@@ -125,23 +154,23 @@ fn cell(
         Column::Last if finding.active => ("now".to_owned(), plain),
         Column::Last => (ago(finding.last_seen_ns), plain),
         Column::Count => (compact_count(finding.count), plain),
-        Column::Where => (finding.place().unwrap_or_default().to_owned(), look.dim()),
+        Column::Where => (finding.place().unwrap_or_default().to_owned(), theme.dim()),
     };
     place.put(canvas, y, &text, style, place.column == Column::Where);
 }
 
-/// No rule has fired: shows the largest impact, if there is one, and the rules.
-fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let look = canvas.look;
+/// Draws the largest impact, if there is one, and the rules, none of which has fired.
+fn draw_rules(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme;
     let largest = app.model().offenders().first().map(|largest| largest.offender.describe());
-    let mut lines: Vec<Pieces> = match (app.target(), &largest) {
-        (None, _) => vec![vec![(" waiting for the first sample".to_owned(), look.good())]],
-        (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), look.good())]],
+    let mut lines: Vec<Spans> = match (app.target(), &largest) {
+        (None, _) => vec![vec![(" waiting for the first sample".to_owned(), theme.good())]],
+        (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), theme.good())]],
         (Some(_), Some(largest)) => {
             let text = format!("No rule has fired. Largest impact: {largest}. The rules:");
             wrap(&text, usize::from(area.width).saturating_sub(2))
                 .into_iter()
-                .map(|line| vec![(format!(" {line}"), look.warning())])
+                .map(|line| vec![(format!(" {line}"), theme.warning())])
                 .collect()
         }
     };
@@ -157,7 +186,7 @@ fn nothing(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let mut name = rule.name;
         for line in wrap(rule.meaning, room) {
             let head = format!("  {:<1$}", std::mem::take(&mut name), indent - 2);
-            lines.push(vec![(head, look.title()), (line, Style::new())]);
+            lines.push(vec![(head, theme.title()), (line, Style::new())]);
         }
     }
     for (line, y) in lines.iter().zip(area.y..area.bottom()) {

@@ -1,4 +1,4 @@
-//! The hog: its state, what it does, its fix, and the other kinds.
+//! The hog: its state, its description, and the other kinds.
 //!
 //! ```text
 //!  hog on: spin, yields after 100ms
@@ -12,31 +12,31 @@ use asynctop_lab::HogKind;
 use super::paragraph;
 use crate::{
     screens::{
-        theme::Look,
-        widgets::{canvas::Pieces, header::turn},
+        theme::Theme,
+        widgets::{canvas::Spans, header::hold_time},
     },
     snapshot::HogStats,
 };
 
-/// A hint, not a second keymap: the help has them all.
+/// The keys of the lab. The help describes all of them.
 const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers; ↑ ↓ select a \
                     workload, + - change its count, p pause, r restart";
 
-pub(super) fn lines(hog: &HogStats, look: Look, room: usize) -> Vec<Pieces> {
+pub(super) fn lines(hog: &HogStats, theme: Theme, room: usize) -> Vec<Spans> {
     let style = match (hog.on_since_ns, hog.is_fix) {
-        (None, _) if hog.restarts => look.warning(),
-        (None, _) => look.title(),
-        (Some(_), true) => look.warning(),
-        (Some(_), false) => look.critical(),
+        (None, _) if hog.restarts => theme.warning(),
+        (None, _) => theme.title(),
+        (Some(_), true) => theme.warning(),
+        (Some(_), false) => theme.critical(),
     };
     let mut lines = paragraph(&state(hog), style, room);
     if let Some(why) = &hog.failure {
-        lines.extend(paragraph(&format!("It failed: {why}."), look.critical(), room));
+        lines.extend(paragraph(&format!("It failed: {why}."), theme.critical(), room));
     }
-    lines.extend(paragraph(&hog.explained.join(" "), look.dim(), room));
-    lines.push(kinds("anti-patterns", hog, false, look));
-    lines.push(kinds("fixes", hog, true, look));
-    lines.extend(paragraph(KEYS, look.dim(), room));
+    lines.extend(paragraph(&hog.explained.join(" "), theme.dim(), room));
+    lines.push(kinds("anti-patterns", hog, false, theme));
+    lines.push(kinds("fixes", hog, true, theme));
+    lines.extend(paragraph(KEYS, theme.dim(), room));
     lines
 }
 
@@ -47,16 +47,16 @@ fn state(hog: &HogStats) -> String {
         (None, false) => "off",
     };
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    format!("hog {on}: {count}{}, {}", hog.kind, turn(hog))
+    format!("hog {on}: {count}{}, {}", hog.kind, hold_time(hog))
 }
 
-fn kinds(title: &str, hog: &HogStats, are_fixes: bool, look: Look) -> Pieces {
-    let mut pieces = vec![(format!(" {title:<14}"), look.title())];
-    for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.is_fix == are_fixes) {
-        let is_it = about.name == &*hog.kind;
-        let mark = if is_it { look.glyph("▸", ">") } else { " " };
-        let style = if is_it { look.key() } else { look.dim() };
-        pieces.push((format!("{mark}{} ", about.name), style));
+fn kinds(title: &str, hog: &HogStats, fixes: bool, theme: Theme) -> Spans {
+    let mut spans = vec![(format!(" {title:<14}"), theme.title())];
+    for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.is_fix == fixes) {
+        let is_current = about.name == &*hog.kind;
+        let mark = if is_current { theme.glyph("▸", ">") } else { " " };
+        let style = if is_current { theme.key() } else { theme.dim() };
+        spans.push((format!("{mark}{} ", about.name), style));
     }
-    pieces
+    spans
 }

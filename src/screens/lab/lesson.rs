@@ -1,17 +1,17 @@
-//! The lesson of a scenario: what to watch, what to try, why it happens.
+//! The lesson of a scenario: things to watch, things to try, and the reason.
 
 use ratatui::style::Style;
 
 use super::paragraph;
 use crate::{
-    screens::{theme::Look, widgets::canvas::Pieces},
+    screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::Lesson,
 };
 
-pub(super) fn lines(lesson: &Lesson, look: Look, room: usize) -> Vec<Pieces> {
+pub(super) fn lines(lesson: &Lesson, theme: Theme, room: usize) -> Vec<Spans> {
     let mut lines = Vec::new();
     for (heading, text) in lesson.parts().into_iter().filter(|(_, text)| !text.is_empty()) {
-        lines.push(vec![(format!(" {heading}"), look.title())]);
+        lines.push(vec![(format!(" {heading}"), theme.title())]);
         lines.extend(paragraph(text, Style::new(), room));
     }
     lines

@@ -1,26 +1,26 @@
-//! The trials: a line for each kind of hog or mode and setting, with its effect.
+//! The trials: one line per setting of the hog or of a mode, with its effect.
 
 use ratatui::style::Style;
 
 use crate::{
     model::{Factor, Trial, TrialSetting, Trials},
-    screens::{theme::Look, widgets::canvas::Pieces},
+    screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::Flavor,
     text::{bucket_duration, duration, factor, fit, optional, rate},
 };
 
-/// The table and an empty line below it; nothing at all if nothing was tried.
-pub(super) fn lines(trials: &Trials, look: Look, width: u16) -> Vec<Pieces> {
-    let mut lines: Vec<Pieces> =
-        trials.iter().map(|trial| vec![(row(trial, width, look), style(trial, look))]).collect();
+/// The table and an empty line below it; no lines without trials.
+pub(super) fn lines(trials: &Trials, theme: Theme, width: u16) -> Vec<Spans> {
+    let mut lines: Vec<Spans> =
+        trials.iter().map(|trial| vec![(row(trial, width, theme), style(trial, theme))]).collect();
     if !lines.is_empty() {
-        lines.insert(0, vec![(head(width), look.title())]);
-        lines.push(Pieces::new());
+        lines.insert(0, vec![(head(width), theme.title())]);
+        lines.push(Spans::new());
     }
     lines
 }
 
-/// Narrow screens show slowdown and scheduling delay, wide ones all columns.
+/// The number of columns. Narrow screens show slowdown and scheduling delay, wide ones everything.
 fn columns(width: u16) -> usize {
     match width {
         ..47 => 2,
@@ -32,7 +32,7 @@ fn columns(width: u16) -> usize {
     }
 }
 
-/// Width of the column of names.
+/// Width of the names.
 const NAME: usize = 19;
 
 fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
@@ -49,14 +49,14 @@ fn head(width: u16) -> String {
     line(" TRIAL", titles, width)
 }
 
-fn row(trial: &Trial, width: u16, look: Look) -> String {
+fn row(trial: &Trial, width: u16, theme: Theme) -> String {
     let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
-    let times = look.glyph("×", "x");
-    let mark = if trial.is_on { look.glyph("●", "*") } else { " " };
+    let times = theme.glyph("×", "x");
+    let mark = if trial.is_on { theme.glyph("●", "*") } else { " " };
     let count = if count > 1 { format!("{times}{count}") } else { String::new() };
     let slowdown = match trial.slowdown {
         None => "–".to_owned(),
-        Some(Factor::Standstill) => format!("{times}{}", look.glyph("∞", "inf")),
+        Some(Factor::Standstill) => format!("{times}{}", theme.glyph("∞", "inf")),
         // A mode may be faster than that of the baseline.
         Some(Factor::Times(n)) if trial.kind.is_none() => format!("{times}{}", factor(n)),
         Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
@@ -85,9 +85,9 @@ fn row(trial: &Trial, width: u16, look: Look) -> String {
     ];
     let name = trial.name();
     let room = NAME - 1 - count.chars().count();
-    line(&format!("{mark}{}{count}", fit(&name, room, look.ascii)), cells, width)
+    line(&format!("{mark}{}{count}", fit(&name, room, theme.ascii)), cells, width)
 }
 
-fn style(trial: &Trial, look: Look) -> Style {
-    if trial.is_fix { look.good() } else { Style::new() }
+fn style(trial: &Trial, theme: Theme) -> Style {
+    if trial.is_fix { theme.good() } else { Style::new() }
 }

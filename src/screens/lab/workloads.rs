@@ -1,49 +1,36 @@
-//! The workloads: how many of each are wanted, and what they achieve.
+//! The workloads: their counts, work rates and gauges.
 
 use ratatui::style::Style;
 
 use super::{Line, paragraph};
 use crate::{
-    app::App,
     model::Slowdown,
-    screens::theme::Look,
+    screens::theme::Theme,
     snapshot::{Gauge, GaugeValue, LabStats, WorkloadStats},
     text::{bucket_duration, compact_count, duration, optional, rate},
 };
 
-/// How many workloads there are to select.
-pub(in crate::screens) fn count(app: &App) -> usize {
-    let lab = app.lab_stats();
-    lab.map_or(0, |lab| lab.workloads.len())
-}
-
-pub(super) fn lines(
-    app: &App,
-    lab: &LabStats,
-    slowdown: &Slowdown,
-    look: Look,
-    room: usize,
-) -> Vec<Line> {
-    let head = format!(
+pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usize) -> Vec<Line> {
+    let titles = format!(
         " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
         "WORKLOAD", "COUNT", "DONE", "BASELINE/S", "NOW/S"
     );
-    let mut lines = vec![(vec![(head, look.title())], false)];
+    let mut lines = vec![(vec![(titles, theme.title())], None)];
     for (at, workload) in lab.workloads.iter().enumerate() {
         let text = line(workload, slowdown);
-        let style = if workload.paused.is_some() { look.dim() } else { Style::new() };
-        lines.push((vec![(text, style)], app.workloads.key() == Some(&at)));
+        let style = if workload.paused.is_some() { theme.dim() } else { Style::new() };
+        lines.push((vec![(text, style)], Some(at)));
     }
     for workload in &lab.workloads {
         let Some(why) = &workload.failure else { continue };
         let text = format!("{} failed: {why}.", workload.name);
-        let reported = paragraph(&text, look.critical(), room).into_iter();
-        lines.extend(reported.map(|line| (line, false)));
+        let reported = paragraph(&text, theme.critical(), room).into_iter();
+        lines.extend(reported.map(|line| (line, None)));
     }
     for workload in lab.workloads.iter().filter(|workload| !workload.gauges.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
-        let gauges = paragraph(&text, look.dim(), room).into_iter();
-        lines.extend(gauges.map(|line| (line, false)));
+        let gauges = paragraph(&text, theme.dim(), room).into_iter();
+        lines.extend(gauges.map(|line| (line, None)));
     }
     lines
 }
@@ -68,7 +55,7 @@ fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
     )
 }
 
-/// What a workload tells of itself.
+/// The gauges of a workload in one sentence.
 fn gauges(workload: &WorkloadStats) -> String {
     let one = |gauge: &Gauge| match &gauge.value {
         GaugeValue::Count(n) => format!("{} {}", gauge.name, compact_count(*n)),

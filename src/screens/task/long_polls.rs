@@ -12,27 +12,27 @@ use ratatui::style::Style;
 
 use crate::{
     model::{LongPollEntry, TargetModel},
-    screens::{theme::Look, widgets::canvas::Pieces},
+    screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::{Cost, PollKind},
     text::duration,
 };
 
-/// This many polls are listed, the latest.
-const LISTED: usize = 6;
-/// This many of those that waited are named.
-const NAMED: usize = 4;
+/// The number of polls listed, latest first.
+const MAX_POLLS: usize = 6;
+/// The number of delayed tasks named per poll.
+const MAX_NAMES: usize = 4;
 
-/// The lines, none if there was no long poll that matters here.
-pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
+/// All lines; none without a long poll of the task, or one that delayed it.
+pub(super) fn lines(model: &TargetModel, theme: Theme, key: u64) -> Vec<Spans> {
     let mut lines = Vec::new();
     let now = model.target().taken_ns;
     let own = model.impact_table().of_task(key).count();
     if own > 0 {
-        lines.push(Pieces::new());
-        let head = format!(" long polls in the last minute: {own}");
-        lines.push(vec![(head, look.title())]);
+        lines.push(Spans::new());
+        let title = format!(" long polls in the last minute: {own}");
+        lines.push(vec![(title, theme.title())]);
     }
-    for entry in model.impact_table().of_task(key).take(LISTED) {
+    for entry in model.impact_table().of_task(key).take(MAX_POLLS) {
         let evidence = &entry.evidence;
         let cost = match &evidence.cost {
             Some(cost) => cost.sentence().unwrap_or_else(|| "no other task was delayed".to_owned()),
@@ -44,21 +44,22 @@ pub(super) fn lines(model: &TargetModel, look: Look, key: u64) -> Vec<Pieces> {
             duration(evidence.length_ns),
             when(entry, now),
             worker.unwrap_or_default(),
-            why(entry)
+            cause(entry)
         );
-        lines.push(vec![(text, Style::new()), (cost, look.warning())]);
+        lines.push(vec![(text, Style::new()), (cost, theme.warning())]);
         lines.extend(
-            evidence.cost.as_deref().and_then(names).map(|names| vec![(names, look.dim())]),
+            evidence.cost.as_deref().and_then(names).map(|names| vec![(names, theme.dim())]),
         );
     }
-    let waited = model.impact_table().polls_that_delayed(key).take(LISTED);
-    for (n, (entry, nanos)) in waited.enumerate() {
+    let delays = model.impact_table().polls_that_delayed(key).take(MAX_POLLS);
+    for (n, (entry, nanos)) in delays.enumerate() {
         if n == 0 {
-            lines.push(Pieces::new());
-            lines.push(vec![(" delayed by other tasks".to_owned(), look.title())]);
+            lines.push(Spans::new());
+            lines.push(vec![(" delayed by other tasks".to_owned(), theme.title())]);
         }
-        let who = entry.meta.as_ref().map_or("?", |meta| &meta.name);
-        let text = format!("   {}  {}  {who}  {}", duration(nanos), when(entry, now), why(entry));
+        let name = entry.meta.as_ref().map_or("?", |meta| &meta.name);
+        let text =
+            format!("   {}  {}  {name}  {}", duration(nanos), when(entry, now), cause(entry));
         lines.push(vec![(text, Style::new())]);
     }
     lines
@@ -71,17 +72,17 @@ fn when(entry: &LongPollEntry, now: u64) -> String {
     }
 }
 
-fn why(entry: &LongPollEntry) -> String {
+fn cause(entry: &LongPollEntry) -> String {
     let function = entry.evidence.function().map(|function| format!(" in {function}"));
     let drop = if entry.evidence.kind == PollKind::Drop { "drop: " } else { "" };
     format!("{drop}{}{}", entry.evidence.cause, function.unwrap_or_default())
 }
 
-/// Those that waited longest.
+/// The tasks with the longest delays.
 fn names(cost: &Cost) -> Option<String> {
     let name =
         |waited: &crate::snapshot::Waited| format!("{} {}", waited.name, duration(waited.nanos));
-    let named: Vec<_> = cost.worst.iter().take(NAMED).map(name).collect();
-    let more = if cost.tasks > NAMED { ", …" } else { "" };
+    let named: Vec<_> = cost.worst.iter().take(MAX_NAMES).map(name).collect();
+    let more = if cost.tasks > MAX_NAMES { ", …" } else { "" };
     (!named.is_empty()).then(|| format!("     {}{more}", named.join(", ")))
 }

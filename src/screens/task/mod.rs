@@ -1,18 +1,18 @@
-//! Everything that is known of one task.
+//! The details of a task.
 
 mod long_polls;
 
 use std::sync::Arc;
 
-use ratatui::{layout::Rect, style::Style};
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
     resources,
-    theme::Look,
+    theme::Theme,
     widgets::{
-        bars::{bar, mark},
-        canvas::{Canvas, Pieces},
+        bars::{bar, histogram_bar},
+        canvas::Spans,
     },
 };
 use crate::{
@@ -28,47 +28,37 @@ use crate::{
     },
 };
 
-/// From this width on the two distributions stand side by side.
+/// From this width on, the two distributions are side by side.
 const TWO_COLUMNS: u16 = 132;
 
-/// The lines, as many as there are.
-pub(super) fn lines(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
+/// All lines.
+pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Spans> {
     let Some((model, task)) = app.model().task(key) else {
         let text = " this task has ended and is no longer kept; Esc: back";
-        return vec![vec![(text.to_owned(), look.dim())]];
+        return vec![vec![(text.to_owned(), theme.dim())]];
     };
     let target = model.target();
     let rates = target.position(key.id).map(|at| model.rates(at)).unwrap_or_default();
     let name = app.has_several_targets().then(|| model.name());
-    let mut lines = identity(look, target, task, name);
-    lines.extend(waits(app, look, target, task));
-    lines.extend(findings(app, look, width, key));
-    lines.extend(long_polls::lines(model, look, key.id));
-    lines.push(Pieces::new());
-    lines.extend(life(look, &target.description, task, width));
-    lines.push(Pieces::new());
-    lines.extend(counts(look, target, task, rates));
-    lines.push(Pieces::new());
-    lines.extend(distributions(app, look, width, target, key.id));
+    let mut lines = identity(theme, target, task, name);
+    lines.extend(waits(app, theme, target, task));
+    lines.extend(findings(app, theme, width, key));
+    lines.extend(long_polls::lines(model, theme, key.id));
+    lines.push(Spans::new());
+    lines.extend(life(theme, &target.description, task, width));
+    lines.push(Spans::new());
+    lines.extend(counts(theme, target, task, rates));
+    lines.push(Spans::new());
+    lines.extend(distributions(app, theme, width, target, key.id));
     lines
 }
 
-/// As many of the lines as fit, from `scroll` on.
-pub(super) fn show(canvas: &mut Canvas<'_>, area: Rect, lines: &[Pieces], scroll: usize) {
-    let visible = usize::from(area.height);
-    let top = scroll.min(lines.len().saturating_sub(visible));
-    for (line, y) in lines.iter().skip(top).take(visible).zip(area.y..) {
-        canvas.line(area.x, y, area.right(), line);
-    }
-    let more = lines.len().saturating_sub(top + visible);
-    if more > 0 && area.height > 1 {
-        let text = format!(" {more} more {} ", canvas.look.glyph("↓", "v"));
-        let style = canvas.look.selected();
-        canvas.put_right(area.x, area.bottom() - 1, area.width, &text, style);
-    }
-}
-
-fn identity(look: Look, target: &Target, task: &TaskStats, name: Option<&Arc<str>>) -> Vec<Pieces> {
+fn identity(
+    theme: Theme,
+    target: &Target,
+    task: &TaskStats,
+    name: Option<&Arc<str>>,
+) -> Vec<Spans> {
     let meta = &task.meta;
     let since = duration(task.lasts_ns(target.taken_ns));
     let since =
@@ -81,14 +71,17 @@ fn identity(look: Look, target: &Target, task: &TaskStats, name: Option<&Arc<str
     };
     let mut lines = vec![
         vec![
-            (format!(" {}", meta.name), look.title()),
-            (format!("  task {}  group {}", meta.id, meta.group), look.dim()),
+            (format!(" {}", meta.name), theme.title()),
+            (format!("  task {}  group {}", meta.id, meta.group), theme.dim()),
         ],
         vec![
-            (format!(" {} {}", look.sign(task.state), task.state.as_str()), look.state(task.state)),
+            (
+                format!(" {} {}", theme.state_glyph(task.state), task.state.as_str()),
+                theme.state(task.state),
+            ),
             (format!("{since}{stage}"), Style::new()),
         ],
-        vec![(format!(" spawned at {}", meta.location), Style::new()), (size, look.dim())],
+        vec![(format!(" spawned at {}", meta.location), Style::new()), (size, theme.dim())],
     ];
     let mut more = Vec::new();
     if meta.kind != TaskKind::Spawned {
@@ -99,16 +92,17 @@ fn identity(look: Look, target: &Target, task: &TaskStats, name: Option<&Arc<str
         more.push(meta.fields.to_string());
     }
     if !more.is_empty() {
-        lines.push(vec![(format!(" {}", more.join("  ")), look.dim())]);
+        lines.push(vec![(format!(" {}", more.join("  ")), theme.dim())]);
     }
     lines
 }
 
-/// The resource that the task waits for, if it is known, otherwise its await point or the key for it.
-fn waits(app: &App, look: Look, target: &Target, task: &TaskStats) -> Vec<Pieces> {
+/// The resource that the task waits for, if it is known, otherwise its await point or the key that
+/// requests it.
+fn waits(app: &App, theme: Theme, target: &Target, task: &TaskStats) -> Vec<Spans> {
     let resources = target.resources.as_deref();
     if let Ok(Some(resources)) = target.description.get(FieldId::Resources, resources) {
-        return resources::waits_of(look, target, resources, task.key);
+        return resources::detail::waits_of(theme, target, resources, task.key);
     }
     let request = app.await_request(target.task_key(task.key));
     let answer = target.answers.iter().find(|answer| Some(answer.request) == request);
@@ -121,28 +115,28 @@ fn waits(app: &App, look: Look, target: &Target, task: &TaskStats) -> Vec<Pieces
         (_, State::Idle) => " a  show the await point: polls the task once, not counted",
         _ => return Vec::new(),
     };
-    vec![vec![(text.to_owned(), look.dim())]]
+    vec![vec![(text.to_owned(), theme.dim())]]
 }
 
 /// The active findings about the task, each with its evidence and fix.
-fn findings(app: &App, look: Look, width: u16, key: TaskKey) -> Vec<Pieces> {
+fn findings(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Spans> {
     let width = usize::from(width.saturating_sub(2));
-    let wrapped = |text: &str, style: Style| -> Vec<Pieces> {
+    let wrapped = |text: &str, style: Style| -> Vec<Spans> {
         wrap(text, width).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
     };
     let mut lines = Vec::new();
     for finding in app.model().findings().iter().filter(|finding| finding.task_key() == Some(key)) {
-        lines.push(Pieces::new());
-        lines.extend(wrapped(&finding.sentence, look.severity(finding.severity)));
+        lines.push(Spans::new());
+        lines.extend(wrapped(&finding.sentence, theme.severity(finding.severity)));
         let evidence = finding.evidence.iter().flat_map(|evidence| evidence.lines());
         lines.extend(evidence.map(|line| vec![(format!("   {line}"), Style::new())]));
-        lines.extend(wrapped(finding.fix, look.title()));
+        lines.extend(wrapped(finding.fix, theme.title()));
     }
     lines
 }
 
-/// The parts of its lifetime, to the nanosecond: they add up to the whole.
-fn life(look: Look, description: &Description, task: &TaskStats, width: u16) -> Vec<Pieces> {
+/// Busy, scheduled and idle time, to the nanosecond: they add up to the lifetime.
+fn life(theme: Theme, description: &Description, task: &TaskStats, width: u16) -> Vec<Spans> {
     let share = |part: u64| match task.lifetime_ns {
         0 => 0.0,
         whole => part as f64 / whole as f64,
@@ -154,29 +148,29 @@ fn life(look: Look, description: &Description, task: &TaskStats, width: u16) -> 
     let room = usize::from(width).saturating_sub(56).min(40);
     let room = if room < 8 { 0 } else { room };
     let parts = [
-        ("busy", FieldId::Busy, task.busy_ns, look.busy()),
-        ("scheduled", FieldId::Scheduled, task.scheduled_ns, look.warning()),
+        ("busy", FieldId::Busy, task.busy_ns, theme.busy()),
+        ("scheduled", FieldId::Scheduled, task.scheduled_ns, theme.warning()),
         ("idle", FieldId::Idle, task.idle_ns, Style::new()),
     ];
     let is_whole = parts.iter().all(|(_, field, ..)| description.has(*field));
     let unavailable =
-        |name, reason| vec![(format!(" {name:<10}{UNAVAILABLE:>8}  {reason}"), look.dim())];
+        |name, reason| vec![(format!(" {name:<10}{UNAVAILABLE:>8}  {reason}"), theme.dim())];
     let part = |(name, field, nanos, style)| match description.get(field, nanos) {
         Err(reason) => unavailable(name, reason),
         Ok(nanos) if !is_whole => vec![(figures(name, nanos), Style::new())],
         Ok(nanos) => vec![
             (figures(name, nanos), Style::new()),
             (format!(" {:>6}  ", percent(share(nanos))), Style::new()),
-            (bar(look, share(nanos), room), style),
+            (bar(theme, share(nanos), room), style),
         ],
     };
-    let lifetime = is_whole.then(|| vec![(figures("lifetime", task.lifetime_ns), look.title())]);
+    let lifetime = is_whole.then(|| vec![(figures("lifetime", task.lifetime_ns), theme.title())]);
     lifetime.into_iter().chain(parts.map(part)).collect()
 }
 
-fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Vec<Pieces> {
+fn counts(theme: Theme, target: &Target, task: &TaskStats, rates: TaskRates) -> Vec<Spans> {
     let description = &target.description;
-    // The value as text, or the reason why there is none.
+    // The value as text, or the reason why it is unavailable.
     let known = |field, text: &dyn Fn() -> String| match description.reason(field) {
         None => text(),
         Some(reason) => format!("{UNAVAILABLE} ({reason})"),
@@ -185,7 +179,7 @@ fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Ve
         true => text,
         false => UNAVAILABLE.to_owned(),
     };
-    let [longest_poll, longest_delay] = longest(look, target, task);
+    let [longest_poll, longest_delay] = longest(theme, target, task);
     let wakers = match task.live_wakers {
         _ if task.state.is_done() => UNAVAILABLE.to_owned(),
         wakers => match description.get_some(FieldId::LiveWakers, wakers) {
@@ -218,20 +212,20 @@ fn counts(look: Look, target: &Target, task: &TaskStats, rates: TaskRates) -> Ve
         ),
     ];
     let line = |(name, fact): (&str, String)| {
-        let style = if lost && name == "wakers" { look.critical() } else { Style::new() };
-        vec![(format!(" {name:<14}"), look.dim()), (fact, style)]
+        let style = if lost && name == "wakers" { theme.critical() } else { Style::new() };
+        vec![(format!(" {name:<14}"), theme.dim()), (fact, style)]
     };
     facts.into_iter().map(line).collect()
 }
 
 /// The longest poll and the longest scheduling delay of a task. Where those of the list are lower
 /// bounds, the distributions may have larger ones.
-fn longest(look: Look, snapshot: &Target, task: &TaskStats) -> [String; 2] {
+fn longest(theme: Theme, snapshot: &Target, task: &TaskStats) -> [String; 2] {
     let found = distributions_of(snapshot, task.key);
     let of = |field: FieldId, known: u64, all: Option<&Histogram>| {
         let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
         match snapshot.description.accuracy(field).is_lower_bound() {
-            true => format!("{} {}", look.glyph("≥", ">="), duration(known.max(all))),
+            true => format!("{} {}", theme.glyph("≥", ">="), duration(known.max(all))),
             false => duration(known),
         }
     };
@@ -246,30 +240,30 @@ fn distributions_of(snapshot: &Target, key: u64) -> Option<&Distributions> {
     snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
 }
 
-fn distributions(app: &App, look: Look, width: u16, target: &Target, key: u64) -> Vec<Pieces> {
+fn distributions(app: &App, theme: Theme, width: u16, target: &Target, key: u64) -> Vec<Spans> {
     let Some(Distributions { poll_times, delays }) = distributions_of(target, key) else {
         let text = match app.is_frozen() {
             true => " –  distributions: not recorded before the screen was frozen",
             false => " –  distributions: shown with the next sample",
         };
-        return vec![vec![(text.to_owned(), look.dim())]];
+        return vec![vec![(text.to_owned(), theme.dim())]];
     };
-    let polls = distribution(look, "poll times", poll_times);
-    let delays = distribution(look, "scheduling delays", delays);
+    let polls = distribution(theme, "poll times", poll_times);
+    let delays = distribution(theme, "scheduling delays", delays);
     let mut lines = if width >= TWO_COLUMNS {
-        beside(polls, delays, usize::from(width / 2))
+        side_by_side(polls, delays, usize::from(width / 2))
     } else {
-        [polls, vec![Pieces::new()], delays].concat()
+        [polls, vec![Spans::new()], delays].concat()
     };
     let bound = Histogram::ERROR_FACTOR;
     let note = format!(" p50, p90, p99: within a factor of {bound}; max is exact");
-    lines.push(vec![(note, look.dim())]);
+    lines.push(vec![(note, theme.dim())]);
     lines
 }
 
-fn distribution(look: Look, name: &str, histogram: &Histogram) -> Vec<Pieces> {
+fn distribution(theme: Theme, name: &str, histogram: &Histogram) -> Vec<Spans> {
     if histogram.count() == 0 {
-        return vec![vec![(format!(" {name}: none yet"), look.title())]];
+        return vec![vec![(format!(" {name}: none yet"), theme.title())]];
     }
     let quantile = |q| optional(histogram.quantile(q), bucket_duration);
     let head = format!(
@@ -279,20 +273,20 @@ fn distribution(look: Look, name: &str, histogram: &Histogram) -> Vec<Pieces> {
         quantile(0.99),
         optional(histogram.quantile(1.0), duration)
     );
-    let most = histogram.bars().map(|(_, n)| n).max().unwrap_or(1);
+    let max = histogram.bars().map(|(_, n)| n).max().unwrap_or(1);
     let bars = histogram.bars().map(|(from, n)| {
         let from =
             if from == 0 { "below 1µs".to_owned() } else { format!("from {}", duration(from)) };
         vec![
-            (format!(" {from:>14} {:>7} ", compact_count(n)), look.dim()),
-            (mark(look, n as f64 / most as f64, 30), look.busy()),
+            (format!(" {from:>14} {:>7} ", compact_count(n)), theme.dim()),
+            (histogram_bar(theme, n as f64 / max as f64, 30), theme.busy()),
         ]
     });
-    std::iter::once(vec![(head, look.title())]).chain(bars).collect()
+    std::iter::once(vec![(head, theme.title())]).chain(bars).collect()
 }
 
-/// Two blocks of lines, the second from column `at` on.
-fn beside(left: Vec<Pieces>, right: Vec<Pieces>, at: usize) -> Vec<Pieces> {
+/// Two blocks of lines side by side, the second from column `at` on.
+fn side_by_side(left: Vec<Spans>, right: Vec<Spans>, at: usize) -> Vec<Spans> {
     let count = left.len().max(right.len());
     let (mut left, mut right) = (left.into_iter(), right.into_iter());
     let line = |_| {

@@ -1,4 +1,4 @@
-//! What is on the screen while programs with console-subscriber are watched.
+//! The screens of targets with console-subscriber.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ macro_rules! screen {
 
 const NOW: u64 = 100 * S;
 
-fn of(key: u64, name: &str) -> TaskStats {
+fn idle_task(key: u64, name: &str) -> TaskStats {
     let plain = task(key, name);
     let meta = TaskMeta { location: "src/main.rs:7".into(), ..(*plain.meta).clone() };
     let (lifetime_ns, busy_ns) = (90 * S, S / 4);
@@ -28,11 +28,11 @@ fn of(key: u64, name: &str) -> TaskStats {
     TaskStats { meta: Arc::new(meta), lifetime_ns, busy_ns, idle_ns, polls: 42, ..plain }
 }
 
-/// A program with console-subscriber.
+/// A target with console-subscriber.
 fn target(name: &str, id: u32, connection: Connection) -> Target {
     let tasks = [(1, "accept"), (2, "conn-1"), (3, "conn-2")];
-    let mut target = snapshot(NOW, tasks.map(|(key, name)| of(key, name)));
-    // Not the lab that the stage begins with.
+    let mut target = snapshot(NOW, tasks.map(|(key, name)| idle_task(key, name)));
+    // An id other than that of the lab in the stage.
     target.id = TargetId(10 + id);
     target.description = describe(name).into();
     target.connection = connection;
@@ -49,7 +49,7 @@ fn stage(targets: impl IntoIterator<Item = Target>) -> Stage {
 }
 
 #[test]
-fn several_targets_are_one_table_and_each_says_how_it_stands() {
+fn several_targets_share_a_table_and_show_their_connections() {
     let reason = "Connection refused".into();
     let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
     let mut restarted = target("jobs:6669", 3, Connection::Connected);
@@ -72,7 +72,7 @@ fn several_targets_are_one_table_and_each_says_how_it_stands() {
 }
 
 #[test]
-fn without_an_answer_the_screen_says_what_the_target_needs() {
+fn screen_without_an_answer_shows_instructions() {
     let mut silent = Target { epoch: 0, ..target("app:6669", 0, Connection::Connecting) };
     silent.tasks.clear();
     silent.runtime.measured_tasks = 0;
@@ -82,7 +82,7 @@ fn without_an_answer_the_screen_says_what_the_target_needs() {
 }
 
 #[test]
-fn a_lock_its_holder_and_who_waits() {
+fn lock_with_holder_and_waiter() {
     let mut now = target("app:6669", 0, Connection::Connected);
     let lock = ResourceStats {
         state: "locked=true".into(),

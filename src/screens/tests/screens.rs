@@ -1,4 +1,4 @@
-//! What is on the screen, as a user sees it.
+//! The screens of a lab in many states and sizes.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use proptest::prelude::*;
 use ratatui::style::Color;
 
 use crate::{
-    app::{App, Settings, Theme},
-    fixture::{S, Stage, World, to_lab},
+    app::{Settings, ThemeName},
+    fixture::{S, Stage, World},
     model::{RULES, RuleId, Thresholds, testing},
+    screens,
     snapshot::{ConsoleStats, FieldId, LabCommand},
     watch::{Cost, LongPoll, Waited},
 };
 
-/// Compares a screen with the one that was looked at and found good.
+/// Compares a screen with its golden file.
 macro_rules! screen {
     ($name:literal, $stage:expr, $width:literal x $height:literal) => {
         insta::assert_snapshot!($name, $stage.screen($width, $height))
@@ -21,7 +22,7 @@ macro_rules! screen {
 }
 
 #[test]
-fn one_of_several_workers_held() {
+fn one_of_several_workers_blocked() {
     let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
     stage.hog(2 * S);
     screen!("hog_4_workers_120x24", stage, 120 x 24);
@@ -41,7 +42,7 @@ fn many_workers() {
 }
 
 #[test]
-fn a_group_opened() {
+fn group_screen_and_tasks_of_a_group() {
     let mut stage = Stage::new();
     stage.keys("2").pass(S);
     screen!("groups_80x24", stage, 80 x 24);
@@ -51,7 +52,7 @@ fn a_group_opened() {
 }
 
 #[test]
-fn workers_without_the_counters_of_tokio() {
+fn workers_without_unstable_counters() {
     let world = World { counters: false, ..World::new() };
     let mut stage = Stage::with(world, Settings::default());
     stage.keys("3");
@@ -59,7 +60,7 @@ fn workers_without_the_counters_of_tokio() {
 }
 
 #[test]
-fn who_ran_when() {
+fn timeline() {
     let mut stage = Stage::new();
     stage.keys("4").pass(5 * S);
     screen!("timeline_calm_80x24", stage, 80 x 24);
@@ -74,7 +75,7 @@ fn who_ran_when() {
 }
 
 #[test]
-fn the_timeline_close_up() {
+fn timeline_zoomed_in() {
     let mut stage = Stage::new();
     stage.keys("4").pass(5 * S);
     stage.screen(80, 24);
@@ -87,7 +88,7 @@ fn the_timeline_close_up() {
 }
 
 #[test]
-fn the_timeline_of_several_workers() {
+fn timeline_of_several_workers() {
     let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
     stage.keys("4").pass(4 * S);
     stage.hog(3 * S).keys("j");
@@ -99,7 +100,7 @@ fn the_timeline_of_several_workers() {
 }
 
 #[test]
-fn no_timeline() {
+fn timeline_unavailable() {
     let mut stage = Stage::new();
     stage.keys(" 4");
     screen!("timeline_frozen_before_80x24", stage, 80 x 24);
@@ -114,7 +115,7 @@ fn no_timeline() {
 }
 
 #[test]
-fn the_lab() {
+fn lab() {
     let mut stage = Stage::new();
     stage.keys("6j");
     screen!("lab_off_80x24", stage, 80 x 24);
@@ -124,27 +125,27 @@ fn the_lab() {
     stage.keys("<PgDn><PgDn><PgDn>");
     screen!("lab_end_60x15", stage, 60 x 15);
     stage.keys("k");
-    assert!(stage.screen(60, 15).contains("WORKLOAD"), "what is selected is in sight again");
+    assert!(stage.screen(60, 15).contains("WORKLOAD"), "the selected row is visible again");
 }
 
 #[test]
-fn disease_and_cure_side_by_side() {
+fn lab_trials_and_commands() {
     let mut stage = Stage::new();
     stage.keys("6").hog(3 * S);
     stage.world.hog_kind = "yield";
     stage.hog(3 * S);
     screen!("lab_tried_80x24", stage, 80 x 24);
     screen!("lab_tried_200x50", stage, 200 x 50);
-    assert_eq!(stage.keys("l").effects.pop(), Some(to_lab(LabCommand::NextHogKind)));
-    assert_eq!(stage.keys("h").effects.pop(), Some(to_lab(LabCommand::PreviousHogKind)));
-    assert_eq!(stage.keys("jp").effects.pop(), Some(to_lab(LabCommand::Pause(0))));
-    assert_eq!(stage.keys("r").effects.pop(), Some(to_lab(LabCommand::Restart(0))));
-    assert_eq!(stage.keys("1w").effects.pop(), Some(to_lab(LabCommand::MoreWorkers)));
-    assert_eq!(stage.keys("W").effects.pop(), Some(to_lab(LabCommand::FewerWorkers)));
+    assert_eq!(stage.keys("l").sent(), [LabCommand::NextHogKind]);
+    assert_eq!(stage.keys("h").sent(), [LabCommand::PreviousHogKind]);
+    assert_eq!(stage.keys("jp").sent(), [LabCommand::Pause(0)]);
+    assert_eq!(stage.keys("r").sent(), [LabCommand::Restart(0)]);
+    assert_eq!(stage.keys("1w").sent(), [LabCommand::MoreWorkers]);
+    assert_eq!(stage.keys("W").sent(), [LabCommand::FewerWorkers]);
 }
 
 #[test]
-fn tokio_console_is_served_and_no_longer() {
+fn console_server_running_and_stopped() {
     let served = ConsoleStats {
         address: ([127, 0, 0, 1], 6669).into(),
         added_ns_per_poll: 640,
@@ -172,7 +173,7 @@ fn details() {
 }
 
 #[test]
-fn what_a_long_poll_cost_the_others() {
+fn impact_of_a_long_poll_in_task_details() {
     let mut stage = Stage::new();
     let mut snapshot = stage.world.step();
     let names = ["conn-3", "conn-4", "ping-1"].map(|name| {
@@ -218,8 +219,8 @@ fn color_of_a_running_poll_follows_the_thresholds() {
         thresholds.set(RuleId::WorkerHeld, Some(worker_held_ns));
         thresholds.set(RuleId::LongPoll, Some(long_poll_ns));
         let mut stage = Stage::new();
-        stage.app =
-            App::new(Settings::default(), Duration::from_millis(250)).with_thresholds(thresholds);
+        stage.app = screens::new_app(Settings::default(), Duration::from_millis(250))
+            .with_thresholds(thresholds);
         let buffer = stage.pass(S).hog(2 * S).keys("1").buffer(80, 24);
         // The workers are above the list of tasks.
         let line = |y| (0..80).map(|x| buffer[(x, y)].symbol()).collect::<String>();
@@ -239,15 +240,15 @@ fn impact_without_a_finding_is_shown_as_a_warning() {
     RULES.iter().for_each(|rule| thresholds.set(rule.id, None));
     thresholds.set(RuleId::WorkerHeld, Some(3_600 * S));
     let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
-    stage.app =
-        App::new(Settings::default(), Duration::from_millis(250)).with_thresholds(thresholds);
+    stage.app = screens::new_app(Settings::default(), Duration::from_millis(250))
+        .with_thresholds(thresholds);
     stage.pass(2 * S).hog(2 * S).keys("5");
     screen!("findings_impact_80x24", stage, 80 x 24);
     screen!("findings_impact_30x8", stage, 30 x 8);
 }
 
 #[test]
-fn a_finding() {
+fn finding_details() {
     let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
     stage.hog(2 * S).keys("5<Enter>");
     screen!("finding_80x24", stage, 80 x 24);
@@ -259,14 +260,14 @@ fn a_finding() {
 }
 
 #[test]
-fn where_a_task_waits() {
+fn await_point_in_task_details() {
     let mut stage = Stage::new();
     stage.keys("/conn-3<Enter>j<Enter>a");
     let asked = stage.screen(80, 24);
     assert!(asked.contains("await point requested"), "{asked}");
     stage.pass(S);
     screen!("detail_awaits_80x24", stage, 80 x 24);
-    // Another task was not asked.
+    // Its await point was not requested.
     stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
     let other = stage.screen(80, 24);
     assert!(other.contains("a  show the await point"), "{other}");
@@ -284,7 +285,7 @@ fn help() {
     screen!("help_end_80x24", stage, 80 x 24);
     let end = stage.screen(80, 24);
     stage.keys("jjk");
-    assert_ne!(stage.screen(80, 24), end, "the first key back leads back");
+    assert_ne!(stage.screen(80, 24), end, "the first key up scrolls up");
 }
 
 #[test]
@@ -295,17 +296,17 @@ fn frozen() {
 }
 
 #[test]
-fn the_table_does_not_jump_when_a_finding_comes_and_goes() {
+fn table_stays_in_place_when_a_finding_appears() {
     let mut stage = Stage::new();
-    let head = |screen: &str| screen.lines().position(|line| line.contains("BUSY%"));
-    let calm = head(&stage.screen(80, 24));
+    let title_line = |screen: &str| screen.lines().position(|line| line.contains("BUSY%"));
+    let calm = title_line(&stage.screen(80, 24));
     stage.hog(2 * S);
-    assert_eq!(head(&stage.screen(80, 24)), calm);
+    assert_eq!(title_line(&stage.screen(80, 24)), calm);
 }
 
 #[test]
-fn without_colours_and_without_unicode() {
-    let settings = Settings { theme: Theme::Mono, ascii: true };
+fn screens_in_mono_and_ascii() {
+    let settings = Settings { theme: ThemeName::Mono, ascii: true };
     let mut stage = Stage::with(World::new(), settings);
     stage.hog(2 * S).keys("j");
     stage.keys("<Enter>");
@@ -319,10 +320,10 @@ fn without_colours_and_without_unicode() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Any number of workers, any names, any figures, on every screen and at any size: no
-    /// panic, nothing that steers the terminal, and always something to see.
+    /// With any number of workers, names and values, on every screen and at any size: no panic, no control
+    /// character, and no empty screen.
     #[test]
-    fn every_world_can_be_drawn_at_every_size(
+    fn every_screen_can_be_drawn_at_every_size(
         width in 1u16..301,
         height in 1u16..101,
         workers in 0usize..80,
@@ -331,17 +332,17 @@ proptest! {
         lab in any::<bool>(),
         keys in "[123456?jGk il/]{0,6}(<Enter>|<Esc>|<Tab>|)[jGkx?+\\-nNh]{0,6}",
         name in "\\PC{0,40}|[\u{0}-\u{1f}\u{7f}\u{9b}\u{202e}\u{61c}a漢]{0,12}",
-        figures in prop::collection::vec(any::<u64>(), 12),
+        values in prop::collection::vec(any::<u64>(), 12),
     ) {
         let world = World { workers, counters, ..World::new() };
-        let settings = Settings { ascii: figures[0] % 5 == 0, ..Settings::default() };
+        let settings = Settings { ascii: values[0] % 5 == 0, ..Settings::default() };
         let mut stage = Stage::with(world, settings);
         if hog {
             stage.hog(S);
         }
         stage.keys(&keys).pass(S);
         let mut snapshot = stage.world.step();
-        for (task, seed) in snapshot.tasks.iter_mut().zip(&figures) {
+        for (task, seed) in snapshot.tasks.iter_mut().zip(&values) {
             task.meta = testing::task(*seed, &name).meta;
             (task.polls, task.wakes, task.since_ns) = (*seed, seed / 3, *seed);
             (task.busy_ns, task.max_poll_ns, task.lifetime_ns) = (seed / 2, *seed, seed / 7);
@@ -352,8 +353,8 @@ proptest! {
         }
         stage.show(&snapshot.into());
         let buffer = stage.buffer(width, height);
-        let harmful = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
-        prop_assert!(!buffer.content().iter().any(|cell| harmful(cell.symbol())));
+        let is_unsafe = |symbol: &str| symbol.contains(|c: char| c.is_control() || c == '\u{202e}');
+        prop_assert!(!buffer.content().iter().any(|cell| is_unsafe(cell.symbol())));
         if settings.ascii {
             prop_assert!(buffer.content().iter().all(|cell| cell.symbol().is_ascii()));
         }

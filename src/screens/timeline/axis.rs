@@ -1,4 +1,4 @@
-//! The moments below the strips, counted back from now.
+//! The time axis below the tracks, counted back from now.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -6,17 +6,17 @@ use unicode_width::UnicodeWidthStr;
 use super::{LABEL, columns};
 use crate::{app::App, screens::widgets::canvas::Canvas};
 
-/// Columns from one label to the next, at the least.
+/// Minimum distance of two labels, in columns.
 const APART: u64 = 13;
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (u64, u64)) {
     let timeline = app.polls();
-    let (look, now) = (canvas.look, timeline.now_ns());
+    let (theme, now) = (canvas.theme, timeline.now_ns());
     let count = columns(area.width);
     let (x, right) = (area.x + LABEL, area.right());
     let span = to.saturating_sub(from).max(1);
     let step = step((span / (count as u64 / APART).max(1)).max(1));
-    // What the last label leaves: the right edge has its own.
+    // The right edge has its own label.
     let edge = label(now.saturating_sub(to), step);
     let room = right.saturating_sub(edge.width() as u16 + 1);
     let first = now.saturating_sub(from) / step;
@@ -27,25 +27,25 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (
         let Some(at) = u16::try_from(column).ok().and_then(|column| x.checked_add(column)) else {
             break;
         };
-        let text = format!("{}{}", look.glyph("│", "|"), label(back, step));
+        let text = format!("{}{}", theme.glyph("│", "|"), label(back, step));
         if at + text.width() as u16 > room {
             break;
         }
-        canvas.put(at, area.y, room - at, &text, look.dim());
+        canvas.put(at, area.y, room - at, &text, theme.dim());
     }
-    canvas.put_right(x, area.y, right.saturating_sub(x), &edge, look.dim());
+    canvas.put_right(x, area.y, right.saturating_sub(x), &edge, theme.dim());
     if let Some(column) = app.timeline.cursor_column(timeline, count) {
-        canvas.put(x + column as u16, area.y, 1, look.glyph("▲", "^"), look.title());
+        canvas.put(x + column as u16, area.y, 1, theme.glyph("▲", "^"), theme.title());
     }
 }
 
-/// One, two or five of a power of ten, no less than `least`.
+/// The smallest power of ten, times 1, 2 or 5, that is at least `least`.
 fn step(least: u64) -> u64 {
     let ten = 10u64.pow(least.ilog10());
     [1, 2, 5, 10].into_iter().map(|n| n * ten).find(|step| *step >= least).unwrap_or(least)
 }
 
-/// A moment so long before now, as exact as steps of this length need it.
+/// The label of a moment `back` ns ago, with the decimals that steps of this length need.
 pub(super) fn label(back: u64, step: u64) -> String {
     let (unit, name): (u64, _) = match back {
         0 => return "now".into(),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_as_exact_as_the_steps_between_them() {
+    fn labels_have_the_decimals_of_their_steps() {
         let of = |back, step| label(back, step);
         assert_eq!(of(0, 1), "now");
         assert_eq!(of(8_000_000_000, 2_000_000_000), "-8s");

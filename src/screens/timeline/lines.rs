@@ -1,4 +1,4 @@
-//! What stands below the bars: the poll under the cursor, and which letter is whose.
+//! The lines below the tracks: the poll under the cursor, and the legend of letters.
 
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
@@ -7,13 +7,13 @@ use super::axis::label;
 use crate::{
     app::App,
     model::{Timeline, TimelinePoll, WorkerActivity, WorkerBar},
-    screens::{theme::Look, widgets::canvas::Pieces},
+    screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::FieldId,
     text::{count, duration, percent, wrap},
 };
 
-/// Why there is nothing to see.
-pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
+/// The reason why there is no timeline.
+pub(super) fn unavailable(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
     let target = app.target();
     let reason = target.and_then(|target| target.description.reason(FieldId::Timeline));
     let is_requested = target.is_some_and(|target| target.timeline.is_some());
@@ -27,25 +27,24 @@ pub(super) fn nothing(app: &App, look: Look, width: u16) -> Vec<Pieces> {
     let mut sign = "–";
     lines
         .into_iter()
-        .map(|line| vec![(format!(" {:<3}{line}", std::mem::take(&mut sign)), look.dim())])
+        .map(|line| vec![(format!(" {:<3}{line}", std::mem::take(&mut sign)), theme.dim())])
         .collect()
 }
 
-/// What there is under the cursor, and what is around it; how to get a cursor while the
-/// picture moves.
-pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
+/// The poll under the cursor, and its neighbors. Without a cursor, the keys that show one.
+pub(super) fn cursor(app: &App, theme: Theme) -> [Spans; 2] {
     let timeline = app.polls();
     let Some(cursor) = app.timeline.cursor_ns() else {
-        let arrows = look.glyph("← →", "h l");
+        let arrows = theme.glyph("← →", "h l");
         let hint = format!(" Space freezes; + - zoom, {arrows} n N move the cursor, Enter opens");
-        return [vec![(hint, look.dim())], Pieces::new()];
+        return [vec![(hint, theme.dim())], Spans::new()];
     };
     let step = app.timeline.span_ns() / 1_000;
     let back = |moment: u64| label(timeline.now_ns().saturating_sub(moment), step);
     let head = format!(" w{} at {} ", app.timeline_worker(), back(cursor));
-    let mut pieces = vec![(head, look.title())];
+    let mut spans = vec![(head, theme.title())];
     let mut around = String::new();
-    let mut unknown = |text: String| pieces.push((format!(" {text}"), look.dim()));
+    let mut unknown = |text: String| spans.push((format!(" {text}"), theme.dim()));
     match app.timeline_activity() {
         WorkerActivity::NotRecorded => {
             unknown("unknown: polls are recorded only while this screen is open".into());
@@ -61,8 +60,8 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
                 }
                 _ => "idle".into(),
             };
-            pieces.push((text, Style::new()));
-            around = neighbours(timeline, before, after);
+            spans.push((text, Style::new()));
+            around = neighbors(timeline, before, after);
         }
         WorkerActivity::Poll { poll, is_running, others, before, after } => {
             let (name, id) = name(timeline, &poll);
@@ -71,16 +70,16 @@ pub(super) fn reading(app: &App, look: Look) -> [Pieces; 2] {
                 true => ("polls ", format!(" for {length}, still running")),
                 false => ("polled ", format!(" for {length} from {}", back(poll.began))),
             };
-            pieces.push((verb.into(), Style::new()));
-            pieces.push((format!("{name}{id}"), look.group(poll.group).patch(look.title())));
-            pieces.push((rest, Style::new()));
-            around = neighbours(timeline, before, after);
+            spans.push((verb.into(), Style::new()));
+            spans.push((format!("{name}{id}"), theme.group(poll.group).patch(theme.title())));
+            spans.push((rest, Style::new()));
+            around = neighbors(timeline, before, after);
             if others > 0 {
                 around += &format!("  one of {} polls in this column", others + 1);
             }
         }
     }
-    [pieces, vec![(around, look.dim())]]
+    [spans, vec![(around, theme.dim())]]
 }
 
 fn name(timeline: &Timeline, poll: &TimelinePoll) -> (String, String) {
@@ -90,7 +89,7 @@ fn name(timeline: &Timeline, poll: &TimelinePoll) -> (String, String) {
     }
 }
 
-fn neighbours(
+fn neighbors(
     timeline: &Timeline,
     before: Option<TimelinePoll>,
     after: Option<TimelinePoll>,
@@ -101,42 +100,42 @@ fn neighbours(
     of("after", before) + &of("before", after)
 }
 
-/// Which letter is whose, with its share of what is shown, in at most `most` lines.
+/// The letters with their groups and shares of the visible time, in at most `max_lines` lines.
 pub(super) fn legend(
     app: &App,
-    look: Look,
+    theme: Theme,
     width: u16,
-    most: u16,
+    max_lines: u16,
     shares: &[(u16, f64)],
     bars: &[WorkerBar],
-) -> Vec<Pieces> {
-    if most == 0 {
+) -> Vec<Spans> {
+    if max_lines == 0 {
         return Vec::new();
     }
     let groups = app.polls().groups();
-    let rest = rest(look, shares, bars);
+    let rest = rest(theme, shares, bars);
     let width = usize::from(width);
-    let (mut lines, mut line) = (Vec::new(), Pieces::new());
+    let (mut lines, mut line) = (Vec::new(), Spans::new());
     for (place, (group, share)) in shares.iter().enumerate() {
         let Some(known) = groups.get(usize::from(*group)) else { continue };
         let entry = vec![
-            (format!(" {} ", known.letter), look.group(*group).patch(look.title())),
+            (format!(" {} ", known.letter), theme.group(*group).patch(theme.title())),
             (format!("{} {} ", known.name, percent(*share)), Style::new()),
         ];
         let more = format!("  +{} more", shares.len() - place);
-        let is_last = lines.len() + 1 >= usize::from(most);
-        // The last line has to say how many there are no room for.
-        let reserve = if is_last { wide(&rest) + more.width() } else { 0 };
-        if wide(&line) + wide(&entry) + reserve <= width || line.is_empty() {
+        let is_last = lines.len() + 1 >= usize::from(max_lines);
+        // The last line ends with the number of groups that do not fit.
+        let reserve = if is_last { width_of(&rest) + more.width() } else { 0 };
+        if width_of(&line) + width_of(&entry) + reserve <= width || line.is_empty() {
             line.extend(entry);
         } else if is_last {
-            line.push((more, look.dim()));
+            line.push((more, theme.dim()));
             break;
         } else {
             lines.push(std::mem::replace(&mut line, entry));
         }
     }
-    if wide(&line) + wide(&rest) > width && lines.len() + 1 < usize::from(most) {
+    if width_of(&line) + width_of(&rest) > width && lines.len() + 1 < usize::from(max_lines) {
         lines.push(std::mem::take(&mut line));
     }
     line.extend(rest);
@@ -144,22 +143,22 @@ pub(super) fn legend(
     lines
 }
 
-/// What is of no group.
-fn rest(look: Look, shares: &[(u16, f64)], bars: &[WorkerBar]) -> Pieces {
+/// The shares that belong to no group.
+fn rest(theme: Theme, shares: &[(u16, f64)], bars: &[WorkerBar]) -> Spans {
     let busy: f64 = shares.iter().map(|(_, share)| share).sum();
-    let mut rest = Pieces::new();
+    let mut rest = Spans::new();
     if bars.iter().any(|bar| bar.covered_ns > 0) {
-        rest.push((format!("  idle {}", percent((1.0 - busy).max(0.0))), look.dim()));
+        rest.push((format!("  idle {}", percent((1.0 - busy).max(0.0))), theme.dim()));
     }
     if bars.iter().any(WorkerBar::is_sampled) {
-        rest.push(("  partly estimated".into(), look.dim()));
+        rest.push(("  partly estimated".into(), theme.dim()));
     }
     if bars.iter().any(WorkerBar::has_gaps) {
-        rest.push((format!("  {} unknown", look.glyph("·", ".")), look.dim()));
+        rest.push((format!("  {} unknown", theme.glyph("·", ".")), theme.dim()));
     }
     rest
 }
 
-fn wide(pieces: &Pieces) -> usize {
-    pieces.iter().map(|(text, _)| text.width()).sum()
+fn width_of(spans: &Spans) -> usize {
+    spans.iter().map(|(text, _)| text.width()).sum()
 }

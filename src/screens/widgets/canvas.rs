@@ -1,47 +1,63 @@
-//! A buffer that one writes lines of styled text to. Everything that reaches the terminal
-//! passes through here, is sanitized and cut to its place.
+//! Writes styled text to a buffer. All text that reaches the terminal is sanitized and cut to its
+//! place here.
 
 use std::borrow::Cow;
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Rect, Size},
+    style::Style,
+};
 use unicode_width::UnicodeWidthStr;
 
+use super::hit_map::HitMap;
 use crate::{
-    app::Settings,
-    screens::theme::Look,
+    app::{HitTarget, Settings},
+    screens::theme::Theme,
     text::{fit, fit_path, sanitize},
 };
 
 pub struct Canvas<'a> {
     buffer: &'a mut Buffer,
-    pub look: Look,
+    pub theme: Theme,
+    hit_map: HitMap,
 }
 
-/// Pieces of text with their styles, for one line.
-pub type Pieces = Vec<(String, Style)>;
+/// The parts of a line, each with its style.
+pub type Spans = Vec<(String, Style)>;
 
 impl<'a> Canvas<'a> {
     pub fn new(buffer: &'a mut Buffer, settings: Settings) -> Self {
-        Canvas { buffer, look: Look::new(settings) }
+        Canvas { buffer, theme: Theme::new(settings), hit_map: HitMap::default() }
     }
 
-    /// Writes text from `x` on, at most `width` columns of it, and returns how many it took.
+    /// Makes an area clickable. It covers those that were made clickable before.
+    pub fn on_click(&mut self, area: Rect, target: HitTarget) {
+        self.hit_map.add(area, target);
+    }
+
+    /// The areas that can be clicked.
+    pub fn into_hit_map(self) -> HitMap {
+        self.hit_map
+    }
+
+    /// Writes text from `x` on, at most `width` columns, and returns its width.
     pub fn put(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let area = self.buffer.area;
         if x >= area.right() || y >= area.bottom() {
             return 0;
         }
         let width = width.min(area.right() - x);
-        let text = printable(text, self.look.ascii);
-        let text = fit(&text, usize::from(width), self.look.ascii);
+        let text = printable(text, self.theme.ascii);
+        let text = fit(&text, usize::from(width), self.theme.ascii);
         self.buffer.set_stringn(x, y, &text, usize::from(width), style);
         text.width() as u16
     }
 
-    /// Writes a path from `x` on, and cuts off its beginning if it must.
+    /// Writes a path from `x` on. A path that does not fit is cut at its start.
     pub fn put_path(&mut self, x: u16, y: u16, width: u16, path: &str, style: Style) {
-        let path = printable(path, self.look.ascii);
-        let path = fit_path(&path, usize::from(width), self.look.ascii);
+        let path = printable(path, self.theme.ascii);
+        let path = fit_path(&path, usize::from(width), self.theme.ascii);
         self.put(x, y, width, &path, style);
     }
 
@@ -51,27 +67,27 @@ impl<'a> Canvas<'a> {
         self.put(x + gap, y, width - gap, text, style);
     }
 
-    /// Writes pieces one after the other and returns the column behind them.
-    pub fn line(&mut self, mut x: u16, y: u16, right: u16, pieces: &Pieces) -> u16 {
-        for (text, style) in pieces {
+    /// Writes spans one after the other and returns the column after them.
+    pub fn line(&mut self, mut x: u16, y: u16, right: u16, spans: &Spans) -> u16 {
+        for (text, style) in spans {
             x += self.put(x, y, right.saturating_sub(x), text, *style);
         }
         x
     }
 
-    /// Writes pieces that end before `right`; those in front leave first if there is no
-    /// room to the right of `left`.
-    pub fn line_right(&mut self, left: u16, y: u16, right: u16, pieces: &Pieces) {
-        let width = |pieces: &[(String, Style)]| -> u16 {
-            pieces.iter().map(|(text, _)| text.width() as u16).sum()
+    /// Writes spans that end before `right`. The first ones are dropped if there is no room to the
+    /// right of `left`.
+    pub fn line_right(&mut self, left: u16, y: u16, right: u16, spans: &Spans) {
+        let width = |spans: &[(String, Style)]| -> u16 {
+            spans.iter().map(|(text, _)| text.width() as u16).sum()
         };
         let room = right.saturating_sub(left);
-        let first = (0..=pieces.len()).find(|first| width(&pieces[*first..]) <= room);
-        let shown = first.map_or(&[][..], |first| &pieces[first..]);
+        let first = (0..=spans.len()).find(|first| width(&spans[*first..]) <= room);
+        let shown = first.map_or(&[][..], |first| &spans[first..]);
         self.line(right - width(shown).min(right), y, right, &shown.to_vec());
     }
 
-    /// Gives a whole line a style, over what is written there.
+    /// Sets the style of an area and keeps its text.
     pub fn highlight(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
@@ -84,11 +100,13 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Says that there is no room, as well as it can be said there.
-    pub fn too_small(&mut self, area: Rect, need: (u16, u16)) {
-        let sentence =
-            format!("too small: have {}×{}, need {}×{}", area.width, area.height, need.0, need.1);
-        let sentence = if self.look.ascii { sentence.replace('×', "x") } else { sentence };
+    /// Writes that the terminal is too small, as far as that fits.
+    pub fn too_small(&mut self, area: Rect, min: Size) {
+        let sentence = format!(
+            "too small: have {}×{}, need {}×{}",
+            area.width, area.height, min.width, min.height
+        );
+        let sentence = if self.theme.ascii { sentence.replace('×', "x") } else { sentence };
         let mut words = sentence.split(' ').peekable();
         for y in 0..area.height {
             let mut line = String::new();
@@ -103,20 +121,20 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The text without control characters; without characters beyond ASCII, if `ascii`.
+/// The text without control characters, and only of ASCII characters if `ascii`.
 fn printable(text: &str, ascii: bool) -> Cow<'_, str> {
     let text = sanitize(text);
     if !ascii || text.is_ascii() {
         return text;
     }
-    let sign = |c| match c {
+    let replaced = |c| match c {
         '–' => '-',
         'µ' => 'u',
         '×' => 'x',
         '\0'..='\x7f' => c,
         _ => '?',
     };
-    text.chars().map(sign).collect()
+    text.chars().map(replaced).collect()
 }
 
 #[cfg(test)]
@@ -124,7 +142,7 @@ mod tests {
     use super::printable;
 
     #[test]
-    fn no_control_character_reaches_the_terminal() {
+    fn printable_text_has_no_control_characters() {
         assert_eq!(printable("a\x1b[2Jb\u{202E}c\n", false), "a�[2Jb�c�");
         assert_eq!(printable("a\x1b[2Jb 3µs", true), "a?[2Jb 3us");
         assert_eq!(printable("häuser", true), "h?user");

@@ -1,6 +1,6 @@
 //! Area charts of text: braille, two by four dots per character, or ASCII.
 
-use crate::screens::theme::Look;
+use crate::screens::theme::Theme;
 
 /// How many values an area chart shows per character.
 pub const VALUES_PER_CELL: usize = 2;
@@ -10,9 +10,9 @@ const DOTS: [[u8; 4]; VALUES_PER_CELL] = [[0x40, 0x04, 0x02, 0x01], [0x80, 0x20,
 
 /// The lines of an area chart, top line first, of values from 0 to 1. A `None` is a gap; 0 has the
 /// lowest dot, so that it is not taken for a gap.
-pub fn area(look: Look, values: &[Option<f64>], lines: usize) -> Vec<String> {
+pub fn area(theme: Theme, values: &[Option<f64>], lines: usize) -> Vec<String> {
     let cells = values.chunks(VALUES_PER_CELL);
-    let cell = if look.ascii { ascii } else { braille };
+    let cell = if theme.ascii { ascii } else { braille };
     (0..lines)
         .rev()
         .map(|line| cells.clone().map(|values| cell(values, line, lines)).collect())
@@ -49,7 +49,7 @@ mod tests {
     use crate::app::Settings;
 
     fn chart(values: &[Option<f64>], lines: usize, ascii: bool) -> Vec<String> {
-        area(Look::new(Settings { ascii, ..Settings::default() }), values, lines)
+        area(Theme::new(Settings { ascii, ..Settings::default() }), values, lines)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     model::{HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
-    screens::theme::Look,
+    screens::theme::Theme,
     snapshot::FieldId,
     text::{UNAVAILABLE, bucket_duration, rate, whole_percent},
 };
@@ -33,7 +33,7 @@ const AXIS: u16 = 5;
 const MIN_WIDTH: u16 = 24;
 
 /// The lines that the graphs take on a screen of this size.
-pub fn lines(app: &App, width: u16, height: u16) -> u16 {
+pub fn height(app: &App, width: u16, height: u16) -> u16 {
     match height {
         _ if app.selected().is_none() || width < MIN_WIDTH => 0,
         30.. => BAND,
@@ -75,7 +75,7 @@ fn round_up(value: f64) -> f64 {
 fn graphs(
     model: &TargetModel,
     thresholds: &Thresholds,
-    look: Look,
+    theme: Theme,
     points: &[Option<HistoryPoint>],
 ) -> [Graph; 3] {
     let latest = model.history().latest().copied().unwrap_or_default();
@@ -85,46 +85,48 @@ fn graphs(
         short: "busy",
         value: match WorkerRow::busy_unavailable(description) {
             Some(reason) => Err(reason.to_owned()),
-            None => Ok(latest.busy.map_or((UNAVAILABLE.to_owned(), look.dim()), |busy| {
-                (whole_percent(busy), look.share(busy))
+            None => Ok(latest.busy.map_or((UNAVAILABLE.to_owned(), theme.dim()), |busy| {
+                (whole_percent(busy), theme.share(busy))
             })),
         },
         axis: ["100%".into(), "50%".into(), "0%".into()],
         of: |point| point.busy,
         top: 1.0,
-        style: look.busy(),
+        style: theme.busy(),
     };
     let delay = Graph {
         title: "sched delay p99",
         short: "p99",
         value: match description.reason(FieldId::SchedulingDelay) {
             Some(reason) => Err(reason.to_owned()),
-            None => Ok(latest.delay_p99_ns.map_or((UNAVAILABLE.to_owned(), look.dim()), |delay| {
-                (bucket_duration(delay), look.length(thresholds, delay, Style::new()))
-            })),
+            None => {
+                Ok(latest.delay_p99_ns.map_or((UNAVAILABLE.to_owned(), theme.dim()), |delay| {
+                    (bucket_duration(delay), theme.length(thresholds, delay, Style::new()))
+                }))
+            }
         },
         axis: ["10 s", "10 ms", "10 µs"].map(str::to_owned),
         of: |point| point.delay_p99_ns.map(delay_height),
         top: 1.0,
-        style: look.busy(),
+        style: theme.busy(),
     };
     let seen = || points.iter().flatten();
     if latest.work.is_some() || seen().any(|point| point.work.is_some()) {
         let work = Graph {
             title: "work, of baseline",
             short: "work",
-            value: Ok(latest.work.map_or((UNAVAILABLE.to_owned(), look.dim()), |work| {
+            value: Ok(latest.work.map_or((UNAVAILABLE.to_owned(), theme.dim()), |work| {
                 let style = match work {
-                    ..0.1 => look.critical(),
-                    ..0.67 => look.warning(),
-                    _ => look.good(),
+                    ..0.1 => theme.critical(),
+                    ..0.67 => theme.warning(),
+                    _ => theme.good(),
                 };
                 (whole_percent(work.min(1.0)), style)
             })),
             axis: ["100%".into(), "50%".into(), "0%".into()],
             of: |point| point.work,
             top: 1.0,
-            style: look.busy(),
+            style: theme.busy(),
         };
         return [busy, delay, work];
     }
@@ -134,14 +136,14 @@ fn graphs(
         short: "polls/s",
         value: match description.reason(FieldId::PollRate) {
             Some(reason) => Err(reason.to_owned()),
-            None => Ok(latest
-                .polls
-                .map_or((UNAVAILABLE.to_owned(), look.dim()), |polls| (rate(polls), Style::new()))),
+            None => Ok(latest.polls.map_or((UNAVAILABLE.to_owned(), theme.dim()), |polls| {
+                (rate(polls), Style::new())
+            })),
         },
         axis: [rate(top), rate(top / 2.0), "0".into()],
         of: |point| point.polls,
         top,
-        style: look.busy(),
+        style: theme.busy(),
     };
     [busy, delay, polls]
 }
@@ -158,27 +160,27 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let now_ns = model.target().known_until_ns;
     let span_ns = SPAN_NS;
     let thresholds = app.model().thresholds();
-    let look = canvas.look;
+    let theme = canvas.theme;
     let columns =
         |cells: u16| model.history().columns(now_ns, span_ns, usize::from(cells) * VALUES_PER_CELL);
-    let all = graphs(model, thresholds, look, &columns(width));
+    let all = graphs(model, thresholds, theme, &columns(width));
     for (graph, nth) in all.iter().zip(0..count) {
         let at = Rect { x: area.x + nth * width, width, ..area };
         let mut x = at.x + 1;
         let title = if is_band { graph.title } else { graph.short };
-        x += canvas.put(x, at.y, at.right() - x, title, look.title()) + 1;
+        x += canvas.put(x, at.y, at.right() - x, title, theme.title()) + 1;
         match &graph.value {
             Ok((value, style)) => {
                 x += canvas.put(x, at.y, at.right().saturating_sub(x), value, *style) + 1
             }
             Err(reason) => {
-                canvas.put(x, at.y, at.right().saturating_sub(x + 1), reason, look.dim());
+                canvas.put(x, at.y, at.right().saturating_sub(x + 1), reason, theme.dim());
                 continue;
             }
         }
         if is_band {
             let span = format!("last {} min", span_ns / MINUTE_NS);
-            x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, look.dim());
+            x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, theme.dim());
         }
         let chart = Rect {
             x: if is_band { at.x + AXIS + 1 } else { x },
@@ -189,13 +191,13 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let points = columns(chart.width);
         let values: Vec<_> =
             points.iter().map(|point| Some((graph.of)(point.as_ref()?)? / graph.top)).collect();
-        let text = chart_lines(look, &values, usize::from(chart.height));
+        let text = chart_lines(theme, &values, usize::from(chart.height));
         for (line, y) in text.iter().zip(chart.y..) {
             canvas.put(chart.x, y, chart.width, line, graph.style);
         }
         if is_band {
             for (label, y) in graph.axis.iter().zip(chart.y..) {
-                canvas.put_right(at.x, y, AXIS, label, look.dim());
+                canvas.put_right(at.x, y, AXIS, label, theme.dim());
             }
             marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, [now_ns, span_ns], x);
         }
@@ -210,26 +212,27 @@ fn marks(
     [now_ns, span_ns]: [u64; 2],
     free_from: u16,
 ) {
-    let look = canvas.look;
+    let theme = canvas.theme;
     let cell_ns = (span_ns / u64::from(line.width.max(1))).max(1);
     let last = now_ns / cell_ns;
-    let mut mark = |at_ns: u64, sign: &str, style: Style| {
+    let mut mark = |at_ns: u64, glyph: &str, style: Style| {
         let age = last.saturating_sub(at_ns / cell_ns).try_into().unwrap_or(u16::MAX);
         if age < line.width && line.right() - 1 - age > free_from {
-            canvas.put(line.right() - 1 - age, line.y, 2, sign, style);
+            canvas.put(line.right() - 1 - age, line.y, 2, glyph, style);
         }
     };
     for (at_ns, event) in model.history().events() {
         match event {
-            HistoryEvent::HogOn => mark(at_ns, look.glyph("●", "H"), look.critical()),
-            HistoryEvent::HogOff => mark(at_ns, look.glyph("○", "h"), Style::new()),
-            HistoryEvent::Restart => mark(at_ns, look.glyph("↻", "R"), look.key()),
+            HistoryEvent::HogOn => mark(at_ns, theme.glyph("●", "H"), theme.critical()),
+            HistoryEvent::HogOff => mark(at_ns, theme.glyph("○", "h"), Style::new()),
+            HistoryEvent::Restart => mark(at_ns, theme.glyph("↻", "R"), theme.key()),
         }
     }
     for finding in model.all_findings() {
         if finding.severity > Severity::Info {
-            let (sign, style) = (look.alarm(finding.severity), look.severity(finding.severity));
-            mark(finding.first_seen_ns, sign, style);
+            let (glyph, style) =
+                (theme.severity_glyph(finding.severity), theme.severity(finding.severity));
+            mark(finding.first_seen_ns, glyph, style);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The first line: the target to the left; hog, scheduling delay and slowdown to the right.
+//! The first line: the target on the left; hog, scheduling delay and slowdown on the right.
 //!
 //! ```text
 //!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never yields  delay p99 1.2s  slowdown ×38
@@ -14,17 +14,17 @@ use super::canvas::Canvas;
 use crate::{
     app::App,
     model::{Factor, TargetModel, Thresholds},
-    screens::theme::Look,
+    screens::theme::Theme,
     snapshot::{Connection, ConsoleStats, FieldId, Flavor, HogStats},
     text::{bucket_duration, duration, factor, optional},
 };
 
-/// A part of the line. The least rank has the first choice of a place.
+/// A part of the line. Parts with a high rank are dropped first.
 struct Part {
     rank: u8,
     right: bool,
     text: String,
-    /// A longer text, if there is room for it beside all the parts that were chosen.
+    /// A longer text, used if there is room beside the chosen parts.
     long: Option<String>,
     style: Style,
 }
@@ -45,8 +45,8 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 
 const GAP: u16 = 2;
 
-pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let parts = fitting(parts(app, canvas.look), area.width);
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let parts = fitting(parts(app, canvas.theme), area.width);
     let at_right = parts.iter().filter(|part| part.right);
     let needed: u16 = at_right.map(|part| part.text.width() as u16 + GAP).sum();
     let mut x = area.x + 1;
@@ -59,7 +59,7 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// The parts that have room, chosen by rank.
+/// The parts that fit, chosen by rank.
 fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
     let mut by_rank: Vec<usize> = (0..parts.len()).collect();
     by_rank.sort_by_key(|at| parts[*at].rank);
@@ -82,10 +82,10 @@ fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
     parts
 }
 
-fn parts(app: &App, look: Look) -> Vec<Part> {
+fn parts(app: &App, theme: Theme) -> Vec<Part> {
     let Some(model) = app.selected() else {
         return vec![
-            left(2, "asynctop", look.title()),
+            left(2, "asynctop", theme.title()),
             left(0, "waiting for the first sample", Style::new()),
         ];
     };
@@ -93,42 +93,44 @@ fn parts(app: &App, look: Look) -> Vec<Part> {
     let runtime = target.runtime.flavor.map(|flavor| match flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
         Flavor::MultiThread => {
-            format!("multi-thread {}{}", look.glyph("×", "x"), target.workers.len())
+            format!("multi-thread {}{}", theme.glyph("×", "x"), target.workers.len())
         }
     });
     let mut parts = Vec::new();
     if app.is_frozen() {
-        // Before all else: whoever overlooks it takes the past for the present.
+        // This comes first: a frozen screen must not be taken for the present.
         let banner = format!(" FROZEN {} ago ", duration(app.frozen_for_ns()));
-        parts.push(left(0, banner, look.warning().add_modifier(Modifier::REVERSED)));
+        parts.push(left(0, banner, theme.warning().add_modifier(Modifier::REVERSED)));
     } else {
-        parts.push(left(6, "asynctop", look.title()));
+        parts.push(left(6, "asynctop", theme.title()));
     }
-    parts.push(left(2, model.name().to_string(), look.title()));
-    parts.extend(runtime.map(|runtime| left(4, runtime, look.title())));
-    if let Some((text, style)) = connections(app, look) {
+    parts.push(left(2, model.name().to_string(), theme.title()));
+    parts.extend(runtime.map(|runtime| left(4, runtime, theme.title())));
+    if let Some((text, style)) = connections(app, theme) {
         parts.push(left(1, text, style));
     }
-    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), look.dim()));
-    parts.push(left(9, pace(app), look.dim()));
+    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    parts.push(left(9, interval(app), theme.dim()));
     if let Some(lab) = &target.lab {
-        parts.extend(lab.console.as_ref().map(|served| console(served, look)));
-        hog(&mut parts, &lab.hog, look);
+        parts.extend(lab.console.as_ref().map(|served| console(served, theme)));
+        hog(&mut parts, &lab.hog, theme);
     }
-    figures(&mut parts, model, app.model().thresholds(), look);
+    statistics(&mut parts, model, app.model().thresholds(), theme);
     parts
 }
 
-/// How the connections stand, if there are any.
-fn connections(app: &App, look: Look) -> Option<(String, Style)> {
+/// The state of the connections, if there are any.
+fn connections(app: &App, theme: Theme) -> Option<(String, Style)> {
     let targets: Vec<_> = app.model().remote_targets().collect();
     let live = targets.iter().filter(|target| target.connection.is_live()).count();
-    let gaps = targets.iter().any(|target| target.losses.is_incomplete());
+    let is_incomplete = targets.iter().any(|target| target.losses.is_incomplete());
     match (&targets[..], live) {
         ([], _) => None,
-        (all, live) if live == all.len() && gaps => Some(("incomplete".to_owned(), look.warning())),
-        ([_], 1) => Some(("connected".to_owned(), look.good())),
-        (all, live) if live == all.len() => Some((format!("{live} connected"), look.good())),
+        (all, live) if live == all.len() && is_incomplete => {
+            Some(("incomplete".to_owned(), theme.warning()))
+        }
+        ([_], 1) => Some(("connected".to_owned(), theme.good())),
+        (all, live) if live == all.len() => Some((format!("{live} connected"), theme.good())),
         ([one], _) => {
             let text = match one.connection {
                 Connection::Connecting => "connecting",
@@ -136,47 +138,47 @@ fn connections(app: &App, look: Look) -> Option<(String, Style)> {
                 _ if one.epoch == 0 => "not connected",
                 _ => "DISCONNECTED",
             };
-            Some((text.to_owned(), look.critical()))
+            Some((text.to_owned(), theme.critical()))
         }
-        (all, live) => Some((format!("{live} of {} connected", all.len()), look.critical())),
+        (all, live) => Some((format!("{live} of {} connected", all.len()), theme.critical())),
     }
 }
 
-/// How often the source is looked at.
-fn pace(app: &App) -> String {
+/// The refresh interval.
+fn interval(app: &App) -> String {
     match app.interval.as_secs_f64() {
         s if s >= 1.0 => format!("every {s:.0}s"),
         s => format!("{:.0} Hz", 1.0 / s.max(0.001)),
     }
 }
 
-fn hog(parts: &mut Vec<Part>, hog: &HogStats, look: Look) {
+fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
     if hog.failure.is_some() && hog.on_since_ns.is_none() {
-        let text = format!("hog {} {} failed", look.glyph("✗", "!"), hog.kind);
-        parts.push(right(1, text, look.critical()));
+        let text = format!("hog {} {} failed", theme.glyph("✗", "!"), hog.kind);
+        parts.push(right(1, text, theme.critical()));
         return;
     }
     if hog.restarts {
-        let text = format!("hog {} {} restarts", look.glyph("○", "-"), hog.kind);
-        parts.push(right(1, text, look.warning()));
+        let text = format!("hog {} {} restarts", theme.glyph("○", "-"), hog.kind);
+        parts.push(right(1, text, theme.warning()));
         return;
     }
     if hog.on_since_ns.is_none() {
-        parts.push(right(7, format!("hog {} off", look.glyph("○", "-")), look.dim()));
+        parts.push(right(7, format!("hog {} off", theme.glyph("○", "-")), theme.dim()));
         return;
     }
     let count = match hog.count {
         ..=1 => String::new(),
-        n => format!("{}{n}", look.glyph("×", "x")),
+        n => format!("{}{n}", theme.glyph("×", "x")),
     };
-    let style = if hog.is_fix { look.warning() } else { look.critical() };
-    let on = format!("hog {} {}{count}", look.glyph("●", "ON"), hog.kind);
+    let style = if hog.is_fix { theme.warning() } else { theme.critical() };
+    let on = format!("hog {} {}{count}", theme.glyph("●", "ON"), hog.kind);
     parts.push(right(1, on, style));
-    parts.push(right(5, turn(hog), style));
+    parts.push(right(5, hold_time(hog), style));
 }
 
-/// How much a hog does at a time.
-pub fn turn(hog: &HogStats) -> String {
+/// How long a hog blocks its worker, or how much work it does, before it yields.
+pub fn hold_time(hog: &HogStats) -> String {
     match (hog.is_fix, hog.hold_ns) {
         (false, Some(nanos)) => format!("yields after {}", duration(nanos)),
         (false, None) => "never yields".to_owned(),
@@ -185,31 +187,31 @@ pub fn turn(hog: &HogStats) -> String {
     }
 }
 
-/// Where tokio-console finds the lab, and how much of each busy time is its doing.
-fn console(served: &ConsoleStats, look: Look) -> Part {
+/// The port for tokio-console, and the time that console-subscriber adds to each poll.
+fn console(served: &ConsoleStats, theme: Theme) -> Part {
     if served.ended.is_some() {
-        return left(4, "console stopped", look.warning());
+        return left(4, "console stopped", theme.warning());
     }
     let added = duration(served.added_ns_per_poll);
-    left(4, format!("console :{} +{added}/poll", served.address.port()), look.warning())
+    left(4, format!("console :{} +{added}/poll", served.address.port()), theme.warning())
 }
 
-/// The two numbers.
-fn figures(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, look: Look) {
+/// Scheduling delay and slowdown.
+fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, theme: Theme) {
     let delay = model.scheduling_delay().p99_ns;
-    let style = look.length(thresholds, delay.unwrap_or(0), look.title());
+    let style = theme.length(thresholds, delay.unwrap_or(0), theme.title());
     let delay = delay.filter(|_| model.target().description.has(FieldId::SchedulingDelay));
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
     parts.push(right(3, text, style).or_longer(long));
     let Some(slowdown) = model.slowdown().factor else { return };
     let (text, style) = match slowdown {
-        Factor::Standstill => (look.glyph("∞", "inf").to_owned(), look.critical()),
-        Factor::Times(n) if n >= 10.0 => (factor(n), look.critical()),
-        Factor::Times(n) if n >= 1.5 => (factor(n), look.warning()),
-        Factor::Times(n) => (factor(n.max(1.0)), look.good()),
+        Factor::Standstill => (theme.glyph("∞", "inf").to_owned(), theme.critical()),
+        Factor::Times(n) if n >= 10.0 => (factor(n), theme.critical()),
+        Factor::Times(n) if n >= 1.5 => (factor(n), theme.warning()),
+        Factor::Times(n) => (factor(n.max(1.0)), theme.good()),
     };
-    let mut part = right(0, format!("slowdown {}{text}", look.glyph("×", "x")), style);
+    let mut part = right(0, format!("slowdown {}{text}", theme.glyph("×", "x")), style);
     if let Some(since_ns) = model.slowdown().standstill_since_ns {
         let lasted = duration(model.target().taken_ns.saturating_sub(since_ns));
         let long = format!("{}: no work done for {lasted}", part.text);

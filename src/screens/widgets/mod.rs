@@ -3,13 +3,15 @@
 //!
 //! They depend on the state and the theme, and on no screen.
 
+pub mod banner;
 pub mod bars;
 pub mod canvas;
 pub mod footer;
 pub mod graph;
 pub mod graphs;
 pub mod header;
-pub mod strip;
+pub mod hit_map;
 pub mod table;
 pub mod targets;
 pub mod title;
+pub mod worker_bars;

@@ -1,24 +1,38 @@
-//! Which columns fit, and where they stand.
+//! Tables: the columns that fit, their places, and the visible rows.
 
-use ratatui::style::Style;
+use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::canvas::Canvas;
+use crate::app::{App, HitTarget};
 
-/// What a table wants of a column.
+/// The space that a column needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec<C> {
     pub column: C,
-    /// Columns of the terminal that it needs.
+    /// Minimum width.
     pub width: u16,
-    /// Columns that it can use beyond that.
+    /// Additional width that the column can use.
     pub grow: u16,
-    /// Lower leaves later.
+    /// Columns with a high rank are dropped first.
     pub rank: u8,
+    /// Whether the text is aligned to the right.
     pub right: bool,
 }
 
-/// A column in its place.
+impl<C> Spec<C> {
+    /// A column of numbers.
+    pub const fn number(column: C, width: u16, rank: u8) -> Self {
+        Spec { column, width, grow: 0, rank, right: true }
+    }
+
+    /// A column of text.
+    pub const fn text(column: C, width: u16, grow: u16, rank: u8) -> Self {
+        Spec { column, width, grow, rank, right: false }
+    }
+}
+
+/// A column and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<C> {
     pub column: C,
@@ -28,7 +42,7 @@ pub struct Place<C> {
 }
 
 impl<C> Place<C> {
-    /// Writes the text of a cell; of a path the end stays if it does not fit.
+    /// Writes the text of a cell. A path that does not fit is cut at its start.
     pub fn put(&self, canvas: &mut Canvas<'_>, y: u16, text: &str, style: Style, is_path: bool) {
         if self.right {
             canvas.put_right(self.x, y, self.width, text, style);
@@ -37,6 +51,34 @@ impl<C> Place<C> {
         } else {
             canvas.put(self.x, y, self.width, text, style);
         }
+    }
+
+    /// Writes the title of the column. `descending` is the direction if rows are sorted by it.
+    pub fn put_title(
+        &self,
+        canvas: &mut Canvas<'_>,
+        y: u16,
+        title: &str,
+        descending: Option<bool>,
+    ) {
+        let theme = canvas.theme;
+        let mark = match descending {
+            Some(true) => theme.glyph("▼", "v"),
+            Some(false) => theme.glyph("▲", "^"),
+            None => "",
+        };
+        // There is no room for the mark beside a title of one character.
+        let (title, style) = match descending {
+            Some(_) if self.width == 1 => (mark.to_owned(), theme.key()),
+            Some(_) => (format!("{title}{mark}"), theme.key()),
+            None => (title.to_owned(), theme.title()),
+        };
+        self.put(canvas, y, &title, style, false);
+    }
+
+    /// The part of the title line that belongs to the column: its width and the gap after it.
+    pub fn title_area(&self, y: u16) -> Rect {
+        Rect::new(self.x, y, self.width + 1, 1)
     }
 }
 
@@ -50,16 +92,16 @@ pub fn with_mark<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, title: &str)
     specs
 }
 
-/// Chooses columns by rank until the line is full, `sorted` always among them, and shares
-/// out what is left of the width.
+/// Chooses columns by rank until the line is full, `sorted` always among them, and distributes the
+/// rest of the width.
 pub fn places<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, width: u16) -> Vec<Place<C>> {
     let mut by_rank: Vec<&Spec<C>> = specs.iter().collect();
     by_rank.sort_by_key(|spec| if spec.column == sorted { 0 } else { spec.rank });
     let mut left = width.saturating_sub(1);
     let mut chosen = Vec::new();
     for spec in by_rank {
-        // The first without a place ends it: something narrow must not push itself before
-        // what says more.
+        // The first column that does not fit ends the choice: a narrow column must not replace a
+        // more important one.
         if spec.width > left && !chosen.is_empty() {
             break;
         }
@@ -79,27 +121,38 @@ pub fn places<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, width: u16) -> 
     places
 }
 
+/// The visible rows of the screen, each with its line. The first line of `area` has the titles.
+pub fn visible_rows(app: &App, area: Rect) -> impl Iterator<Item = (usize, u16)> + use<> {
+    (app.cursor().top()..app.row_count()).zip(area.y + 1..area.bottom())
+}
+
+/// Completes a row: it can be clicked, and is highlighted if it is selected.
+pub fn finish_row(app: &App, canvas: &mut Canvas<'_>, area: Rect, row: usize, y: u16) {
+    let line = Rect::new(area.x, y, area.width, 1);
+    canvas.on_click(line, HitTarget::Row(row));
+    if app.cursor().is_at(row) {
+        canvas.highlight(line, canvas.theme.selected());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SPECS: [Spec<char>; 3] = [
-        Spec { column: 'a', width: 5, grow: 0, rank: 2, right: true },
-        Spec { column: 'b', width: 10, grow: 20, rank: 1, right: false },
-        Spec { column: 'c', width: 8, grow: 0, rank: 3, right: true },
-    ];
+    const SPECS: [Spec<char>; 3] =
+        [Spec::number('a', 5, 2), Spec::text('b', 10, 20, 1), Spec::number('c', 8, 3)];
 
-    fn shown(sorted: char, width: u16) -> String {
+    fn columns(sorted: char, width: u16) -> String {
         places(&SPECS, sorted, width).iter().map(|place| place.column).collect()
     }
 
     #[test]
-    fn columns_leave_by_rank_and_the_sorted_one_stays() {
-        assert_eq!(shown('b', 40), "abc");
-        assert_eq!(shown('b', 20), "ab");
-        assert_eq!(shown('b', 12), "b");
-        assert_eq!(shown('c', 22), "bc");
-        assert_eq!(shown('c', 10), "c");
+    fn columns_are_dropped_by_rank_and_the_sorted_one_stays() {
+        assert_eq!(columns('b', 40), "abc");
+        assert_eq!(columns('b', 20), "ab");
+        assert_eq!(columns('b', 12), "b");
+        assert_eq!(columns('c', 22), "bc");
+        assert_eq!(columns('c', 10), "c");
     }
 
     #[test]
@@ -109,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stands_outside_of_the_line_or_over_its_neighbour() {
+    fn columns_stay_inside_the_line_and_do_not_overlap() {
         for width in 1..100 {
             let places = places(&SPECS, 'c', width);
             assert!(places.iter().all(|place| place.x + place.width <= width.max(1)), "{width}");

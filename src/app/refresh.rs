@@ -1,0 +1,75 @@
+//! The effects of a new snapshot.
+
+use std::time::Duration;
+
+use super::{App, Effect, Overlay};
+use crate::{
+    model::{Model, Refresh, TargetModel},
+    snapshot::{Command, LabCommand, Outcome},
+};
+
+/// Minimum baseline before a hog restarts automatically.
+const MIN_BASELINE_NS: u64 = 1_000_000_000;
+
+impl App {
+    /// Shows the model after the next snapshot.
+    pub fn advance(&mut self, next: Refresh, now: Duration) -> Option<Effect> {
+        if let Some(failure) = self.new_failure(&next.model) {
+            self.notify(failure, now);
+        }
+        self.show_answers(&next.model, now);
+        let id = self.selected_id();
+        let epoch = |model: &Model| model.target(id).map(|model| model.target().epoch);
+        let last_epoch = epoch(&self.model);
+        self.model = next.model;
+        if last_epoch.is_some() && last_epoch != epoch(&self.model) {
+            // The frozen screen, the selection and the details are of a runtime that has ended.
+            self.frozen = None;
+            self.place_cursor();
+            self.clear_selected_tasks();
+            self.overlays.retain(|(overlay, _)| *overlay == Overlay::Help);
+        }
+        if self.frozen.is_none() {
+            // The rows are those of another query if a key has changed the query since.
+            if next.query == *self.row_query() {
+                self.set_rows(next.rows);
+            } else {
+                self.update_rows();
+            }
+        }
+        self.hog_to_release()
+    }
+
+    /// A failure of the hog or a workload that the last snapshot did not have.
+    fn new_failure(&self, next: &Model) -> Option<String> {
+        next.targets().iter().map(TargetModel::target).find_map(|target| {
+            let known = self.model.target(target.id).and_then(|last| last.target().lab.as_ref());
+            let mut failures = target.lab.as_ref()?.failures();
+            failures.find(|new| known.is_none_or(|lab| lab.failures().all(|old| old != *new)))
+        })
+    }
+
+    /// Releases a hog that waits for a baseline, once there is one.
+    fn hog_to_release(&mut self) -> Option<Effect> {
+        let has_lab = |target: &&TargetModel| target.target().lab.is_some();
+        let target = self.model.targets().iter().find(has_lab)?;
+        let waits = self.release_hog || target.target().lab.as_ref()?.hog.restarts;
+        if !waits || target.slowdown().baseline_ns < MIN_BASELINE_NS {
+            return None;
+        }
+        let id = target.target().id;
+        self.release_hog = false;
+        Some(self.send(id, Command::Lab(LabCommand::ReleaseHog)))
+    }
+
+    /// Shows the answers to commands.
+    fn show_answers(&mut self, model: &Model, now: Duration) {
+        for answer in model.targets().iter().flat_map(|model| &model.target().answers) {
+            let Outcome::Message(message) = &answer.outcome else { continue };
+            if let Some(at) = self.requests.iter().position(|sent| *sent == answer.request) {
+                self.requests.swap_remove(at);
+                self.notify(&**message, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The rows of a screen, and their identity.
+
+use super::App;
+use crate::{
+    model::{
+        Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, RowQuery, Rows,
+        TaskRow,
+    },
+    snapshot::{GroupKey, ResourceKey, TargetId, TaskKey},
+};
+
+/// The kinds of rows. Screens with rows of the same kind share the selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Tasks.
+    Tasks,
+    /// Groups of tasks.
+    Groups,
+    /// Resources.
+    Resources,
+    /// Findings, in the order of the model.
+    Findings,
+    /// Workers of the selected target.
+    Workers,
+    /// Workloads of the lab.
+    Workloads,
+}
+
+impl List {
+    /// The query before the user sorts or filters.
+    pub(super) fn query(self) -> RowQuery {
+        match self {
+            List::Tasks => RowQuery::Tasks(Query::default()),
+            List::Groups => RowQuery::Groups {
+                sort: GroupColumn::BusyShare,
+                descending: true,
+                filter: Filter::default(),
+            },
+            List::Resources => RowQuery::Resources(Filter::default()),
+            List::Findings | List::Workers | List::Workloads => RowQuery::None,
+        }
+    }
+}
+
+/// The identity of a row, which stays the same when rows move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowKey {
+    /// A task.
+    Task(TaskKey),
+    /// A group.
+    Group(GroupKey),
+    /// A resource.
+    Resource(ResourceKey),
+    /// A finding.
+    Finding(FindingId),
+    /// The index of a worker.
+    Worker(usize),
+    /// The position of a workload.
+    Workload(usize),
+}
+
+impl RowKey {
+    /// The target of the row, if rows of several targets are on one screen.
+    pub(super) fn target(&self) -> Option<TargetId> {
+        match self {
+            RowKey::Task(key) => Some(key.target),
+            RowKey::Group(key) => Some(key.target),
+            RowKey::Resource(key) => Some(key.target),
+            RowKey::Finding(id) => Some(id.target),
+            RowKey::Worker(_) | RowKey::Workload(_) => None,
+        }
+    }
+}
+
+impl App {
+    /// The number of rows of the screen.
+    pub fn row_count(&self) -> usize {
+        match (&self.rows, self.list()) {
+            (Rows::Tasks(rows), _) => rows.len(),
+            (Rows::Groups(rows), _) => rows.len(),
+            (Rows::Resources(rows), _) => rows.len(),
+            (Rows::None, List::Findings) => self.model().all_findings().len(),
+            (Rows::None, List::Workloads) => self.lab_stats().map_or(0, |lab| lab.workloads.len()),
+            (Rows::None, _) => self.worker_rows().len(),
+        }
+    }
+
+    /// The key of a row of the screen.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_key(&self, row: usize) -> RowKey {
+        match (&self.rows, self.list()) {
+            (Rows::Tasks(rows), _) => RowKey::Task(task_key(self.model(), rows[row])),
+            (Rows::Groups(rows), _) => RowKey::Group(rows[row].key()),
+            (Rows::Resources(rows), _) => RowKey::Resource(rows[row].key),
+            (Rows::None, List::Findings) => RowKey::Finding(self.model().all_findings()[row].id()),
+            (Rows::None, List::Workloads) => RowKey::Workload(row),
+            (Rows::None, _) => RowKey::Worker(row),
+        }
+    }
+
+    fn row_of(&self, key: &RowKey) -> Option<usize> {
+        match (&self.rows, key) {
+            (Rows::Tasks(rows), RowKey::Task(key)) => {
+                let row = task_row(self.model(), *key)?;
+                rows.iter().position(|one| *one == row)
+            }
+            (Rows::Groups(rows), RowKey::Group(key)) => {
+                rows.iter().position(|row| row.key() == *key)
+            }
+            (Rows::Resources(rows), RowKey::Resource(key)) => {
+                rows.iter().position(|row| row.key == *key)
+            }
+            (_, RowKey::Finding(id)) => {
+                self.model().all_findings().iter().position(|finding| finding.is(id))
+            }
+            (_, RowKey::Worker(row) | RowKey::Workload(row)) => {
+                Some(*row).filter(|row| *row < self.row_count())
+            }
+            _ => None,
+        }
+    }
+
+    /// The tasks on the screen, in their order.
+    pub fn task_rows(&self) -> &[TaskRow] {
+        if let Rows::Tasks(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The groups on the screen, in their order.
+    pub fn group_rows(&self) -> &[GroupRow] {
+        if let Rows::Groups(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The resources on the screen, in their order.
+    pub fn resource_rows(&self) -> &[ResourceRow] {
+        if let Rows::Resources(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The rows of the screen, and their order.
+    pub fn row_query(&self) -> &RowQuery {
+        &self.screen().query
+    }
+
+    /// Computes the rows of the screen, after a change of the screen or of its query.
+    pub(super) fn update_rows(&mut self) {
+        let new = Filter::new(&self.filter);
+        match &mut self.screen_mut().query {
+            RowQuery::Tasks(Query { filter, .. })
+            | RowQuery::Groups { filter, .. }
+            | RowQuery::Resources(filter) => *filter = new,
+            RowQuery::None => {}
+        }
+        self.set_rows(self.model().rows(self.row_query()));
+    }
+
+    /// Shows these rows. The selection follows its row.
+    pub(super) fn set_rows(&mut self, rows: Rows) {
+        self.rows = rows;
+        let mut cursor = std::mem::take(&mut self.screen_mut().cursor);
+        cursor.follow(self.row_count(), |key| self.row_of(key), |row| self.row_key(row));
+        self.screen_mut().cursor = cursor;
+    }
+}
+
+/// The row of a task in the model.
+fn task_row(model: &Model, key: TaskKey) -> Option<TaskRow> {
+    let position = model.targets().iter().position(|model| model.target().id == key.target)?;
+    let target = model.targets()[position].target();
+    let task = Some(target).filter(|target| target.epoch == key.epoch)?.position(key.id)?;
+    Some(TaskRow { target: position as u32, task: task as u32 })
+}
+
+/// The key of the task in a row.
+pub(super) fn task_key(model: &Model, row: TaskRow) -> TaskKey {
+    let target = model.targets()[row.target as usize].target();
+    target.task_key(target.tasks[row.task as usize].key)
+}
