@@ -36,7 +36,7 @@ const MAX_PARAMETERS: usize = 64;
 pub struct Parser {
     state: State,
     /// Bytes of the unfinished character, parameters, mouse report or paste.
-    held: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Parser {
         match self.state {
             State::Ground => None,
             State::Escape | State::String { empty: true, .. } => Some(ESCAPE_WAIT),
-            State::Control | State::Keypad if self.held.is_empty() => Some(ESCAPE_WAIT),
+            State::Control | State::Keypad if self.buffer.is_empty() => Some(ESCAPE_WAIT),
             State::Paste { .. } => Some(PASTE_WAIT),
             _ => Some(SEQUENCE_WAIT),
         }
@@ -87,8 +87,8 @@ impl Parser {
     pub fn give_up(&mut self, events: &mut Vec<Event>) {
         match std::mem::take(&mut self.state) {
             State::Escape | State::StringEscape => events.push(key(KeyCode::Esc, NONE)),
-            State::Control if self.held.is_empty() => events.push(character('[', true)),
-            State::Keypad if self.held.is_empty() => events.push(character('O', true)),
+            State::Control if self.buffer.is_empty() => events.push(character('[', true)),
+            State::Keypad if self.buffer.is_empty() => events.push(character('O', true)),
             State::LinuxFunction => events.extend([character('[', true), character('[', false)]),
             State::String { introducer, empty: true } => {
                 events.push(character(introducer.into(), true));
@@ -96,7 +96,7 @@ impl Parser {
             State::Paste { .. } => events.push(self.paste()),
             _ => {}
         }
-        self.held.clear();
+        self.buffer.clear();
     }
 
     fn step(&mut self, byte: u8, events: &mut Vec<Event>) {
@@ -115,10 +115,10 @@ impl Parser {
             },
             State::MouseBytes if byte < b' ' => self.interrupt(byte, events),
             State::MouseBytes => {
-                self.held.push(byte);
-                if let [button, column, row] = self.held[..] {
+                self.buffer.push(byte);
+                if let [button, column, row] = self.buffer[..] {
                     self.state = State::Ground;
-                    self.held.clear();
+                    self.buffer.clear();
                     events.extend(mouse::from_bytes(button, column, row));
                 }
             }
@@ -161,7 +161,7 @@ impl Parser {
         self.state = State::Ground;
         match byte {
             0x80.. => {
-                self.held.clear();
+                self.buffer.clear();
                 self.continue_character(byte, alt, events);
             }
             b'\r' => events.push(key(KeyCode::Enter, with_alt(alt))),
@@ -177,34 +177,34 @@ impl Parser {
 
     fn continue_character(&mut self, byte: u8, alt: bool, events: &mut Vec<Event>) {
         if byte < 0x80 {
-            // The held bytes are an incomplete character and are dropped; this byte is a character.
+            // The buffered bytes are an incomplete character and are dropped; this byte is a character.
             return self.interrupt(byte, events);
         }
-        self.held.push(byte);
-        match std::str::from_utf8(&self.held) {
+        self.buffer.push(byte);
+        match std::str::from_utf8(&self.buffer) {
             Ok(text) => events.extend(text.chars().map(|c| character(c, alt))),
             Err(error) if error.error_len().is_none() => {
                 self.state = State::Character { alt };
                 return;
             }
             // A byte that cannot continue the character may begin the next one.
-            Err(_) if self.held.len() > 1 => return self.interrupt(byte, events),
+            Err(_) if self.buffer.len() > 1 => return self.interrupt(byte, events),
             Err(_) => {}
         }
         self.state = State::Ground;
-        self.held.clear();
+        self.buffer.clear();
     }
 
     fn control(&mut self, byte: u8, events: &mut Vec<Event>) {
         match byte {
-            b'[' if self.held.is_empty() => self.state = State::LinuxFunction,
-            b'M' if self.held.is_empty() => self.state = State::MouseBytes,
+            b'[' if self.buffer.is_empty() => self.state = State::LinuxFunction,
+            b'M' if self.buffer.is_empty() => self.state = State::MouseBytes,
             0x20..0x40 => self.hold_parameter(byte),
-            0x40..0x7f if self.held == b"200" && byte == b'~' => {
-                self.held.clear();
+            0x40..0x7f if self.buffer == b"200" && byte == b'~' => {
+                self.buffer.clear();
                 self.state = State::Paste { matched: 0 };
             }
-            0x40..0x7f => self.finish(control::event(&self.held, byte), events),
+            0x40..0x7f => self.finish(control::event(&self.buffer, byte), events),
             _ => self.interrupt(byte, events),
         }
     }
@@ -212,21 +212,21 @@ impl Parser {
     fn keypad(&mut self, byte: u8, events: &mut Vec<Event>) {
         match byte {
             b'0'..=b'9' | b';' => self.hold_parameter(byte),
-            0x40..0x7f => self.finish(control::keypad(&self.held, byte), events),
+            0x40..0x7f => self.finish(control::keypad(&self.buffer, byte), events),
             _ => self.interrupt(byte, events),
         }
     }
 
     fn hold_parameter(&mut self, byte: u8) {
         // One byte more than allowed marks a sequence that is not an event.
-        if self.held.len() <= MAX_PARAMETERS {
-            self.held.push(byte);
+        if self.buffer.len() <= MAX_PARAMETERS {
+            self.buffer.push(byte);
         }
     }
 
     fn finish(&mut self, event: Option<Event>, events: &mut Vec<Event>) {
         self.state = State::Ground;
-        self.held.clear();
+        self.buffer.clear();
         events.extend(event);
     }
 
@@ -234,16 +234,16 @@ impl Parser {
         let matched = if byte == PASTE_END[matched] {
             matched + 1
         } else {
-            self.held.extend(&PASTE_END[..matched]);
+            self.buffer.extend(&PASTE_END[..matched]);
             // ESC occurs only at the start of the end marker.
             let restarted = usize::from(byte == ESC);
-            self.held.extend((restarted == 0).then_some(byte));
-            self.held.truncate(MAX_PASTE);
+            self.buffer.extend((restarted == 0).then_some(byte));
+            self.buffer.truncate(MAX_PASTE);
             restarted
         };
         if matched == PASTE_END.len() {
             events.push(self.paste());
-            self.held.clear();
+            self.buffer.clear();
             self.state = State::Ground;
         } else {
             self.state = State::Paste { matched };
@@ -251,7 +251,7 @@ impl Parser {
     }
 
     fn paste(&self) -> Event {
-        Event::Paste(String::from_utf8_lossy(&self.held).into_owned())
+        Event::Paste(String::from_utf8_lossy(&self.buffer).into_owned())
     }
 }
 

@@ -294,7 +294,7 @@ fn memory_is_bounded() {
         let mut events = Vec::new();
         parser.feed(begin, &mut events);
         parser.feed(&long, &mut events);
-        assert!(parser.held.len() <= MAX_PARAMETERS + 1);
+        assert!(parser.buffer.len() <= MAX_PARAMETERS + 1);
         parser.feed(b"~\x07", &mut events);
         assert!(events.iter().all(|event| *event == control_key('g', false)), "{events:?}");
     }

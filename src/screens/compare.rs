@@ -126,16 +126,16 @@ fn lines(comparison: &Comparison, theme: Theme, width: u16, now: Duration) -> Ve
 /// The statistics in which threads or async are better, once both rows of a pair are measured.
 fn ratios(comparison: &Comparison, at: usize, theme: Theme, width: u16) -> Option<Spans> {
     let of = |at: usize| comparison.rows.get(at)?.outcome.as_ref().ok();
-    let better = compare::better(of(at - 1)?, of(at)?);
+    let ratios = compare::better(of(at - 1)?, of(at)?);
     let mut line = vec![(format!(" {:11}  better ", ""), theme.dim())];
-    for (what, ratio) in better {
+    for (statistic, ratio) in ratios {
         let times = theme.glyph("×", "x");
-        let (who, style) = match ratio {
+        let (better, style) = match ratio {
             r if r > 1.1 => (format!("async {times}{r:.1}"), theme.good()),
             r if r < 1.0 / 1.1 => (format!("threads {times}{:.1}", 1.0 / r), theme.busy()),
             _ => ("even".to_owned(), theme.dim()),
         };
-        let spans = [(format!(" {what} "), theme.dim()), (format!("{who} "), style)];
+        let spans = [(format!(" {statistic} "), theme.dim()), (format!("{better} "), style)];
         let wide = |spans: &[(String, Style)]| spans.iter().map(|(text, _)| text.width()).sum();
         let (so_far, more): (usize, usize) = (wide(&line), wide(&spans));
         if so_far + more <= usize::from(width) {

@@ -66,7 +66,7 @@ struct ScreenEntry {
 }
 
 /// All screens, in the order of Tab.
-static SCREENS: [ScreenEntry; 7] = [
+static SCREENS: &[ScreenEntry] = &[
     tasks::SCREEN,
     groups::SCREEN,
     workers::SCREEN,

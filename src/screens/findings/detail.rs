@@ -73,8 +73,8 @@ fn facts(
     };
     let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
     let mut lines = vec![fact(theme, "seen", since)];
-    let who = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
-    lines.push(fact(theme, "subject", format!("{}{who}", finding.subject)));
+    let id = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
+    lines.push(fact(theme, "subject", format!("{}{id}", finding.subject)));
     lines.extend(target.map(|target| fact(theme, "target", target.to_string())));
     if let Some(location) = &finding.location {
         lines.push(fact(theme, "spawned at", location.to_string()));

@@ -37,7 +37,7 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usi
 
 fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
-    let figure = |value: Option<f64>| optional(value, rate);
+    let rate_of = |value: Option<f64>| optional(value, rate);
     let done = match &workload.unit {
         Some(_) => compact_count(workload.done),
         None => "–".to_owned(),
@@ -49,8 +49,8 @@ fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
         " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",
         workload.name,
         workload.count,
-        figure(share.map(|(_, before, _)| *before)),
-        figure(share.map(|(_, _, now)| *now)),
+        rate_of(share.map(|(_, before, _)| *before)),
+        rate_of(share.map(|(_, _, now)| *now)),
         paused.as_deref().unwrap_or(unit),
     )
 }

@@ -141,7 +141,7 @@ fn life(theme: Theme, description: &Description, task: &TaskStats, width: u16) -
         0 => 0.0,
         whole => part as f64 / whole as f64,
     };
-    let figures = |name: &str, nanos: u64| {
+    let row = |name: &str, nanos: u64| {
         let exact = format!("{}ns", count(nanos));
         format!(" {name:<10}{:>8} {exact:>24}", duration(nanos))
     };
@@ -157,14 +157,14 @@ fn life(theme: Theme, description: &Description, task: &TaskStats, width: u16) -
         |name, reason| vec![(format!(" {name:<10}{UNAVAILABLE:>8}  {reason}"), theme.dim())];
     let part = |(name, field, nanos, style)| match description.get(field, nanos) {
         Err(reason) => unavailable(name, reason),
-        Ok(nanos) if !is_whole => vec![(figures(name, nanos), Style::new())],
+        Ok(nanos) if !is_whole => vec![(row(name, nanos), Style::new())],
         Ok(nanos) => vec![
-            (figures(name, nanos), Style::new()),
+            (row(name, nanos), Style::new()),
             (format!(" {:>6}  ", percent(share(nanos))), Style::new()),
             (bar(theme, share(nanos), room), style),
         ],
     };
-    let lifetime = is_whole.then(|| vec![(figures("lifetime", task.lifetime_ns), theme.title())]);
+    let lifetime = is_whole.then(|| vec![(row("lifetime", task.lifetime_ns), theme.title())]);
     lifetime.into_iter().chain(parts.map(part)).collect()
 }
 

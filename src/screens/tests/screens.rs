@@ -180,14 +180,14 @@ fn impact_of_a_long_poll_in_task_details() {
         let task = snapshot.tasks.iter().find(|task| &*task.meta.name == name);
         task.map(|task| (task.key, task.meta.name.clone())).expect("it is there")
     });
-    let [(culprit, _), waited @ ..] = names;
-    let worst = waited.into_iter().zip([98_000_000, 60_500_000]);
+    let [(offender, _), delayed @ ..] = names;
+    let worst = delayed.into_iter().zip([98_000_000, 60_500_000]);
     let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
     let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
     snapshot.long_polls = vec![std::sync::Arc::new(LongPoll {
         captures: 3,
         cost: Some(cost.into()),
-        ..LongPoll::computing(culprit, snapshot.taken_ns - 350_000_000, 104_000_000)
+        ..LongPoll::computing(offender, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
     stage.show(&snapshot.into());
     stage.keys("/conn-3<Enter>j<Enter>");

@@ -25,7 +25,7 @@ struct Lacking {
 }
 
 impl Lacking {
-    fn strip(&self, mut target: Target) -> Target {
+    fn without_fields(&self, mut target: Target) -> Target {
         let mut description = Description::clone(&target.description);
         for (field, n) in self.fields.iter().zip(1..) {
             description = description.without([*field], REASON);
@@ -39,7 +39,7 @@ impl Lacking {
     fn open(&self, stage: &mut Stage, keys: &str) {
         stage.keys("<Esc><Esc><Esc>").keys(keys);
         stage.world.subscription = stage.app.subscription();
-        let target = self.strip(stage.world.step());
+        let target = self.without_fields(stage.world.step());
         stage.show(&target.into());
     }
 
@@ -69,7 +69,7 @@ impl Lacking {
                 stage.world.hog_since = Some(stage.world.now);
             }
             stage.world.subscription = stage.app.subscription();
-            let target = self.strip(stage.world.step());
+            let target = self.without_fields(stage.world.step());
             stage.show(&target.into());
         }
         stage
@@ -82,7 +82,7 @@ impl Lacking {
         for keys in ["1", "1g<Enter>", "1G<Enter>", "2", "3", "4", "5", "5g<Enter>", "6", "7", "?"]
         {
             stage.keys("<Esc><Esc><Esc>").keys(keys);
-            let target = self.strip(stage.world.step());
+            let target = self.without_fields(stage.world.step());
             stage.show(&target.into());
             for (width, height) in [(200, 60), (80, 24)] {
                 output.push((format!("{keys} at {width}x{height}"), stage.screen(width, height)));
@@ -219,8 +219,8 @@ fn busy_share_of_a_worker_without_its_times_is_a_dash_with_the_reason() {
     let fields = [FieldId::WorkerPollTime, FieldId::WorkerBusyTime].into();
     let mut stage = Lacking { fields, salt: 0 }.stage();
     let screen = stage.screen(100, 24);
-    let strip = screen.lines().find(|line| line.starts_with(" w0")).expect("a line of workers");
-    assert_eq!(strip.split("  ").next(), Some(" w0 –"), "{strip}");
+    let bar = screen.lines().find(|line| line.starts_with(" w0")).expect("a line of workers");
+    assert_eq!(bar.split("  ").next(), Some(" w0 –"), "{bar}");
     let screen = stage.keys("3").screen(100, 24);
     let row = screen.lines().rfind(|line| line.starts_with(" w0")).expect("a row of the worker");
     assert_eq!(row.split_whitespace().nth(1), Some("–"), "{screen}");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  w0 ▂ ▁  ▃   ▁▂██████████████████████    how much of each column was spent in polls
-//!     H T  C   HThog───────────────────    whose polls: letters, or a name along one poll
+//!     H T  C   HThog───────────────────    the groups polled: letters, or a name along one poll
 //!     │-8s    │-6s    │-4s    │-2s   now
 //!  w0 at -1.27s polls hog (task 26) for 2.31s, still running  after heartbeat-2
 //!  H heartbeat 1.2%  T tcp 3.0%  C cruncher 10.1%  O hog 23%   idle 63%

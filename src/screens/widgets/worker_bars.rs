@@ -94,13 +94,13 @@ fn draw_sum(
         let shares: Vec<f64> = shares.flatten().map(|share| share.max(0.01)).collect();
         history(theme, &shares, shares.len())
     }));
-    let held: Vec<_> = workers
+    let blocked: Vec<_> = workers
         .iter()
         .filter_map(|worker| Some((worker.stats.index, worker.current.as_ref()?)))
         .filter(|(_, (_, nanos))| *nanos >= thresholds.long_poll_ns())
         .collect();
-    if let Some((index, (name, nanos))) = held.iter().max_by_key(|(_, (_, nanos))| *nanos) {
-        let more = match held.len() - 1 {
+    if let Some((index, (name, nanos))) = blocked.iter().max_by_key(|(_, (_, nanos))| *nanos) {
+        let more = match blocked.len() - 1 {
             0 => String::new(),
             n => format!(", {n} more blocked"),
         };
