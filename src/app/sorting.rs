@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::App;
-use crate::model::{Column, GroupColumn, Query, RowQuery};
+use crate::model::{Column, FieldKind, GroupColumn, Query, RowQuery};
 
 /// The message for a screen whose rows cannot be sorted.
 const FIXED_ORDER: &str = "this screen has a fixed order; screens 1 and 2 can be sorted";
@@ -13,7 +13,7 @@ impl App {
     pub(super) fn sort_tasks_by(&mut self, column: Column, now: Duration) {
         match &mut self.screen_mut().query {
             RowQuery::Tasks(Query { sort, descending, .. }) if *sort != column => {
-                (*sort, *descending) = (column, column.is_numeric());
+                (*sort, *descending) = (column, is_statistic(column));
                 self.update_rows();
             }
             _ => self.reverse(now),
@@ -33,13 +33,13 @@ impl App {
 
     /// Sorts by the column that is `by` columns to the right.
     pub(super) fn sort(&mut self, by: isize, now: Duration) {
-        let tasks: Vec<_> = Column::ALL.into_iter().filter(|c| self.has_column(*c)).collect();
+        let tasks: Vec<_> = Column::all().filter(|c| self.has_column(*c)).collect();
         let groups: Vec<_> =
             GroupColumn::ALL.into_iter().filter(|c| self.has_group_column(*c)).collect();
         match &mut self.screen_mut().query {
             RowQuery::Tasks(Query { sort, descending, .. }) => {
                 *sort = neighbor(&tasks, *sort, by);
-                *descending = sort.is_numeric();
+                *descending = is_statistic(*sort);
             }
             RowQuery::Groups { sort, descending, .. } => {
                 *sort = neighbor(&groups, *sort, by);
@@ -60,6 +60,11 @@ impl App {
         }
         self.update_rows();
     }
+}
+
+/// Whether the largest values of a column come first.
+fn is_statistic(column: Column) -> bool {
+    column.entry().kind == FieldKind::Statistic
 }
 
 /// Whether the largest values of a column come first.

@@ -5,7 +5,7 @@
 //! rows. It depends on `snapshot` and `text`, and on the options of the watchdog for thresholds.
 
 mod base;
-mod columns;
+mod fields;
 mod findings;
 mod group;
 mod history;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 
-pub use columns::Column;
+pub use fields::{Column, Emphasis, FieldKind, TASK_FIELDS, TaskCell, TaskField};
 pub use findings::{
     AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds,
     Unit,

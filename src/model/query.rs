@@ -1,7 +1,7 @@
 //! Selects and sorts tasks.
 
-use super::{Column, TargetModel, TaskRates, TaskRow};
-use crate::snapshot::{FieldId, GroupKey, TaskKind, TaskStats};
+use super::{Column, TargetModel, TaskRates, TaskRow, fields::SortKey};
+use crate::snapshot::{FieldId, GroupKey, TaskStats};
 
 /// The text that the user typed after `/`. Each word must occur in a task's name, state, stage,
 /// location or target, ignoring case.
@@ -61,53 +61,12 @@ impl Default for Query {
     }
 }
 
-/// The sort key of a column.
-enum SortKey<'a> {
-    Number(fn(&TaskStats, &TaskRates) -> u64),
-    /// The second number breaks ties of the first.
-    Numbers(fn(&TaskStats, &TaskRates) -> (u64, u64)),
-    Text(fn(&'a TargetModel, &'a TaskStats) -> &'a str),
-}
-
-fn per_mille(share: f64) -> u64 {
-    (share * 1000.0).round() as u64
-}
-
-fn sort_key<'a>(column: Column) -> SortKey<'a> {
-    use SortKey::{Number, Numbers, Text};
-    match column {
-        Column::Id => Number(|task, _| task.meta.id),
-        Column::State => Number(|task, _| task.state as u64),
-        Column::Name => Text(|_, task| &task.meta.name),
-        Column::Polls => Number(|task, _| task.polls),
-        Column::PollRate => Number(|_, rates| rates.shown.polls.round() as u64),
-        // Beside a hog no task is busy: then the tasks with most scheduled time come first. A
-        // closure of the blocking pool is in its only poll for all its life, and is no problem.
-        Column::BusyShare => Numbers(|task, rates| match task.meta.kind {
-            TaskKind::Blocking => (0, 0),
-            _ if task.state.is_done() => (0, 0),
-            // Rounded as displayed: a difference that is not visible does not move rows.
-            _ => (per_mille(rates.shown.busy), per_mille(rates.shown.scheduled) / 10),
-        }),
-        Column::Busy => Number(|task, _| task.busy_ns),
-        Column::Scheduled => Number(|task, _| task.scheduled_ns),
-        Column::Idle => Number(|task, _| task.idle_ns),
-        Column::MaxPoll => Number(|task, _| task.max_poll_ns),
-        Column::MaxDelay => Number(|task, _| task.max_delay_ns),
-        Column::Wakes => Number(|task, _| task.wakes),
-        Column::SelfWakes => Number(|task, _| task.self_wakes),
-        Column::Target => Text(|target, _| target.name()),
-        Column::Stage => Text(|_, task| task.stage.as_deref().unwrap_or_default()),
-        Column::Location => Text(|_, task| &task.meta.location),
-    }
-}
-
-/// The tasks of all targets that pass the query, in its order. Tasks without the value to sort by
+/// The tasks of all targets that the query asks for, in its order. Rows without the value to sort by
 /// come last.
 pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
     let directed = |number: u64| if query.descending { !number } else { number };
     let rows = passing(targets, query);
-    match sort_key(query.sort) {
+    match query.sort.entry().sort {
         SortKey::Number(number) => by_key(rows.map(|row| {
             let key = if row.has_key { directed(number(row.task, row.rates)) } else { u64::MAX };
             (key, row.task.meta.id, row.at)
@@ -158,7 +117,7 @@ fn passing<'a>(targets: &'a [TargetModel], query: &'a Query) -> impl Iterator<It
         .filter(move |(model, _)| group.is_none_or(|group| group.target == model.target().id));
     targets.flat_map(move |(target, position)| {
         let description = &target.target().description;
-        let has_key = query.sort.field().is_none_or(|field| description.has(field));
+        let has_key = query.sort.entry().field.is_none_or(|field| description.has(field));
         let has_stage = description.has(FieldId::Stage);
         let tasks = target.target().tasks.iter().zip(target.all_rates()).zip(0u32..);
         let passing = tasks.filter(move |((task, _), _)| {
@@ -192,7 +151,7 @@ fn natural(a: &str, b: &str) -> std::cmp::Ordering {
 mod tests {
     use super::*;
     use crate::model::{
-        Model,
+        FieldKind, Model,
         testing::{snapshot, task},
     };
 
@@ -257,10 +216,12 @@ mod tests {
         }
         let mut model = Model::default();
         model.advance(&snapshot(0, tasks).into());
-        for column in Column::ALL {
+        for column in Column::all() {
             let query = query(column, true, "");
             let selected: Vec<_> = model.only().tasks(&query).collect();
-            let expected = if column.is_numeric() || matches!(column, Column::Id | Column::Name) {
+            let expected = if column.entry().kind == FieldKind::Statistic
+                || matches!(column, Column::Id | Column::Name)
+            {
                 [1, 0]
             } else {
                 [0, 1]

@@ -17,9 +17,9 @@ use crate::{
         Action, App, HitTarget, List, Opened, Overlay, RowKey, ScreenId, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{Column, Query, RowQuery, TaskRates, Thresholds},
-    snapshot::{FieldId, State, Target, TaskKind, TaskStats},
-    text::{UNAVAILABLE, compact_count, duration, percent_number, rate},
+    model::{Column, Emphasis, FieldKind, Query, RowQuery, TASK_FIELDS, TaskCell, TaskField},
+    snapshot::{FieldId, Target, TaskStats},
+    text::UNAVAILABLE,
 };
 
 pub(super) const ID: ScreenId = ScreenId("tasks");
@@ -44,25 +44,6 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
     viewport: |_, size| Viewport::below_titles(size.height),
     draw,
 };
-
-const SPECS: [Spec<Column>; 16] = [
-    Spec::number(Column::Id, 6, 5),
-    Spec::text(Column::State, 1, 0, 2),
-    Spec::text(Column::Name, 12, 6, 1),
-    Spec::number(Column::Polls, 7, 4),
-    Spec::number(Column::PollRate, 7, 10),
-    Spec::number(Column::BusyShare, 6, 3),
-    Spec::number(Column::Busy, 7, 8),
-    Spec::number(Column::Scheduled, 7, 7),
-    Spec::number(Column::Idle, 7, 9),
-    Spec::number(Column::MaxPoll, 8, 6),
-    Spec::number(Column::MaxDelay, 9, 14),
-    Spec::number(Column::Wakes, 7, 13),
-    Spec::number(Column::SelfWakes, 10, 15),
-    Spec::text(Column::Target, 15, 10, 6),
-    Spec::text(Column::Stage, 16, 12, 12),
-    Spec::text(Column::Location, 15, 47, 11),
-];
 
 /// The selected task. With none selected, the worst finding, unless the user is looking for
 /// something else with a filter; without a finding, the first visible task.
@@ -90,7 +71,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     if let Some(group) = app.group() {
         spans.push((format!("  in group {}", group.name), theme.title()));
     }
-    let sorted = query(app).map(|query| (query.sort.title(), query.descending));
+    let sorted = query(app).map(|query| (query.sort.entry().title, query.descending));
     spans.extend(sorted.map(|(column, descending)| title::sorted_by(theme, column, descending)));
     spans
 }
@@ -122,8 +103,8 @@ fn count(app: &App) -> String {
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(Query { sort, descending, .. }) = query(app) else { return };
-    let specs = SPECS.into_iter().filter(|spec| app.has_column(spec.column)).collect::<Vec<_>>();
-    let specs = table::with_mark(&specs, *sort, sort.title());
+    let fields = TASK_FIELDS.iter().filter(|field| app.has_column(field.column));
+    let specs = table::with_mark(&fields.map(spec).collect::<Vec<_>>(), *sort, sort.entry().title);
     let places = table::places(&specs, *sort, area.width);
     for place in &places {
         let sorted = (place.column == *sort).then_some(*descending);
@@ -137,14 +118,12 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         };
         let description = &model.target().description;
         for place in &places {
-            let (text, style) = match place.column {
-                Column::Target => (model.name().to_string(), canvas.theme.dim()),
-                column if column.field().is_some_and(|field| !description.has(field)) => {
-                    (UNAVAILABLE.to_owned(), canvas.theme.dim())
-                }
-                column => cell(canvas.theme, column, task, rates, app.model().thresholds()),
+            let entry = place.column.entry();
+            let (text, style) = match entry.field.is_none_or(|field| description.has(field)) {
+                true => cell(app, canvas.theme, task, entry.cell(model, task, &rates)),
+                false => (UNAVAILABLE.to_owned(), canvas.theme.dim()),
             };
-            place.put(canvas, y, &text, style, place.column == Column::Location);
+            place.put(canvas, y, &text, style, entry.kind == FieldKind::Path);
         }
         table::finish_row(app, canvas, area, row, y);
     }
@@ -158,6 +137,12 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+/// The space that a column needs.
+fn spec(field: &TaskField) -> Spec<Column> {
+    let right = matches!(field.kind, FieldKind::Statistic | FieldKind::Number);
+    Spec { column: field.column, width: field.width, grow: field.grow, rank: field.rank, right }
+}
+
 /// The title of a column. It marks values that are lower bounds.
 pub(super) fn column_title(app: &App, theme: Theme, column: Column) -> &'static str {
     let is_lower_bound = |field| {
@@ -166,61 +151,22 @@ pub(super) fn column_title(app: &App, theme: Theme, column: Column) -> &'static 
     match column {
         Column::MaxPoll if is_lower_bound(FieldId::MaxPoll) => theme.glyph("POLL ≥", "POLL >="),
         Column::MaxDelay if is_lower_bound(FieldId::MaxDelay) => theme.glyph("DELAY ≥", "DELAY >="),
-        column => column.title(),
+        column => column.entry().title,
     }
 }
 
-/// The text and style of a column other than `Target`.
-fn cell(
-    theme: Theme,
-    column: Column,
-    task: &TaskStats,
-    rates: TaskRates,
-    thresholds: &Thresholds,
-) -> (String, Style) {
-    let has_ended = task.state.is_done();
-    let plain = if has_ended { theme.dim() } else { Style::new() };
-    match column {
-        Column::Id => (task.meta.id.to_string(), plain),
-        Column::State => (theme.state_glyph(task.state).to_owned(), theme.state(task.state)),
-        Column::Name if rates.new => (task.meta.name.to_string(), theme.good()),
-        Column::Name => (task.meta.name.to_string(), plain),
-        Column::Polls => (compact_count(task.polls), plain),
-        Column::PollRate | Column::BusyShare if rates.unknown => {
-            (UNAVAILABLE.to_owned(), theme.dim())
-        }
-        Column::PollRate => (rate(rates.shown.polls), plain),
-        Column::BusyShare if has_ended => (percent_number(0.0), plain),
-        Column::BusyShare => (percent_number(rates.shown.busy), theme.share(rates.shown.busy)),
-        Column::Busy => (duration(task.busy_ns), plain),
-        Column::Scheduled if task.state == State::Scheduled => {
-            (duration(task.scheduled_ns), theme.warning())
-        }
-        Column::Scheduled => (duration(task.scheduled_ns), plain),
-        Column::Idle => (duration(task.idle_ns), plain),
-        Column::MaxPoll if task.meta.kind.may_block() => (duration(task.max_poll_ns), plain),
-        Column::MaxPoll => {
-            (duration(task.max_poll_ns), theme.length(thresholds, task.max_poll_ns, plain))
-        }
-        Column::MaxDelay => (duration(task.max_delay_ns), plain),
-        Column::Wakes => (compact_count(task.wakes), plain),
-        Column::SelfWakes => (compact_count(task.self_wakes), plain),
-        Column::Stage => (stage(task), plain),
-        Column::Location => (task.meta.location.to_string(), theme.dim()),
-        Column::Target => (String::new(), plain),
-    }
-}
-
-/// The stage of a task, and how it ended.
-fn stage(task: &TaskStats) -> String {
-    match (task.state.is_done(), task.stage.as_deref()) {
-        (true, None) => task.state.as_str().to_owned(),
-        (true, Some(stage)) => format!("{}: {stage}", task.state.as_str()),
-        (false, Some(stage)) => stage.to_owned(),
-        (false, None) => match task.meta.kind {
-            TaskKind::Blocking => "on the blocking pool".to_owned(),
-            TaskKind::BlockOn => "in block_on".to_owned(),
-            TaskKind::Spawned | TaskKind::Unknown => String::new(),
-        },
-    }
+/// The text and style of a cell.
+fn cell(app: &App, theme: Theme, task: &TaskStats, cell: TaskCell) -> (String, Style) {
+    let plain = if task.state.is_done() { theme.dim() } else { Style::new() };
+    let style = match cell.emphasis {
+        Emphasis::Plain => plain,
+        Emphasis::Dim => theme.dim(),
+        Emphasis::New => theme.good(),
+        Emphasis::Warning => theme.warning(),
+        Emphasis::Share(share) => theme.share(share),
+        Emphasis::Length(length_ns) => theme.length(app.model().thresholds(), length_ns, plain),
+        Emphasis::State(state) => return (theme.state_glyph(state).to_owned(), theme.state(state)),
+        Emphasis::Unknown => return (UNAVAILABLE.to_owned(), theme.dim()),
+    };
+    (cell.text, style)
 }
