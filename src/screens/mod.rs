@@ -12,7 +12,7 @@
 //!  1 Tasks  2 Groups  3 Workers  5 Findings  6 Lab  b hog  Space freeze  / filter  ? help  q quit      footer
 //! ```
 //!
-//! A screen is an entry of [`SCREENS`], in a file or folder of its own: a new screen is a new file and
+//! A screen is an entry of the table `SCREENS`, in a file or folder of its own: a new screen is a new file and
 //! a line here. The half of an entry that the state needs (key, rows, keys, Enter) is a
 //! [`ScreenSpec`], defined in `app`, and [`new_app`] passes it there. So `app` reads the table without
 //! depending on this module, and everything about a screen is still in one place.
