@@ -126,8 +126,8 @@ impl History {
     /// The `span_ns` up to `now_ns` in `columns` parts of equal length, oldest first; `None` for a
     /// part that no sample covers.
     ///
-    /// The boundaries of the parts are multiples of their length, so a value stays in its part while
-    /// time advances.
+    /// The boundaries of the parts are multiples of their length, so a value stays in its part
+    /// while time advances.
     pub fn columns(&self, now_ns: u64, span_ns: u64, columns: usize) -> Vec<Option<HistoryPoint>> {
         let length_ns = (span_ns / columns.max(1) as u64).max(1);
         let last = now_ns / length_ns;

@@ -161,8 +161,8 @@ impl ImpactTable {
         self.entries().filter(move |entry| entry.evidence.task == key)
     }
 
-    /// The long polls that list this task among those they delayed most, latest first, each with the
-    /// delay beyond the task's usual one, in nanoseconds.
+    /// The long polls that list this task among those they delayed most, latest first, each with
+    /// the delay beyond the task's usual one, in nanoseconds.
     pub fn polls_that_delayed(&self, key: u64) -> impl Iterator<Item = (&LongPollEntry, u64)> {
         self.entries().filter_map(move |entry| {
             let worst = &entry.evidence.cost.as_ref()?.worst;

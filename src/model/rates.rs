@@ -135,8 +135,8 @@ pub(super) fn carried(
     tasks.iter().map(|task| rates_of(task.key).copied().unwrap_or_default()).collect()
 }
 
-/// Updates `rows` to `now`. The new busy share is added to their history or, if the latest one covers
-/// mostly the same time, replaces it.
+/// Updates `rows` to `now`. The new busy share is added to their history or, if the latest one
+/// covers mostly the same time, replaces it.
 pub(super) fn workers(
     rows: &mut Vec<WorkerRow>,
     now: &Target,

@@ -1,5 +1,5 @@
-//! The rows of a table. They are computed on the thread that advances the model, not on the one that
-//! handles keys: sorting a million tasks takes a tenth of a second.
+//! The rows of a table. They are computed on the thread that advances the model, not on the one
+//! that handles keys: sorting a million tasks takes a tenth of a second.
 
 use std::sync::Arc;
 

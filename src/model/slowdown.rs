@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::snapshot::Target;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// The rate of work settles within this time after a start, a change of a workload's size or the end
-/// of a hog.
+/// The rate of work settles within this time after a start, a change of a workload's size or the
+/// end of a hog.
 const SETTLE_NS: u64 = 250_000_000;
 /// A rate over less than this is noise.
 const MIN_SPAN_NS: u64 = 250_000_000;
@@ -19,22 +19,24 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 ///
 /// *Closed-loop* work awaits one result before it requests the next, so its rate falls as soon as
 /// anything is slow. The *share* of such a workload is its current rate divided by its baseline
-/// rate. The *factor* N is one over the mean of the shares: ×1 is the baseline, ×4 means a quarter of
-/// the work, ×∞ none.
+/// rate. The *factor* N is one over the mean of the shares: ×1 is the baseline, ×4 means a quarter
+/// of the work, ×∞ none.
 ///
 /// The *current rate* covers the last second, and no time before the hog was turned on or a mode
-/// changed. With a hog that yields once per hold time, it covers three hold times if that is longer.
+/// changed. With a hog that yields once per hold time, it covers three hold times if that is
+/// longer.
 ///
 /// The *baseline* is the rate over the last five seconds without a hog, except the quarter second
-/// after a start, a change of a workload's size or the end of a hog. It is frozen while a hog is on,
-/// and while a workload's mode is not the one of the baseline. Without a hog, a change of size (also
-/// by the cancellation of a task) starts a new baseline in the current modes; beside a hog, a
+/// after a start, a change of a workload's size or the end of a hog. It is frozen while a hog is
+/// on, and while a workload's mode is not the one of the baseline. Without a hog, a change of size
+/// (also by the cancellation of a task) starts a new baseline in the current modes; beside a hog, a
 /// workload whose size has changed is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowdown {
     /// The factor; `None` without closed-loop work or without a baseline.
     pub factor: Option<Factor>,
-    /// Each closed-loop workload: (name, units per second of the baseline, current units per second).
+    /// Each closed-loop workload: (name, units per second of the baseline, current units per
+    /// second).
     pub shares: Vec<(Arc<str>, f64, f64)>,
     /// The start of a time without any work, in nanoseconds on the source's clock.
     pub standstill_since_ns: Option<u64>,

@@ -1,8 +1,8 @@
 //! Deducts the time in which the whole process was stopped from the statistics of snapshots.
 //!
 //! A stop (SIGSTOP, a debugger, a paused virtual machine) is not attributed to any task. No task
-//! changes its state during a stop, so the whole stop was counted as busy, scheduled or idle time of
-//! a task: that of the state that the task is still in, or else the time that grew most.
+//! changes its state during a stop, so the whole stop was counted as busy, scheduled or idle time
+//! of a task: that of the state that the task is still in, or else the time that grew most.
 
 mod samples;
 

@@ -275,8 +275,8 @@ impl TargetModel {
         self.findings.all()
     }
 
-    /// Findings covered by one of [`all_findings`](Self::all_findings), which reports the same polls
-    /// in more detail.
+    /// Findings covered by one of [`all_findings`](Self::all_findings), which reports the same
+    /// polls in more detail.
     pub fn covered_findings(&self) -> &[Arc<Finding>] {
         self.findings.covered()
     }

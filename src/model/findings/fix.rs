@@ -53,8 +53,8 @@ fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
     })
 }
 
-/// Whether a futex call belongs to a channel, a condition variable or a join, by the called function.
-/// Without a stack it may be a lock.
+/// Whether a futex call belongs to a channel, a condition variable or a join, by the called
+/// function. Without a stack it may be a lock.
 fn waits_for_a_thread(evidence: &LongPoll) -> bool {
     const FUNCTIONS: [&str; 7] =
         ["recv", "recv_timeout", "send", "join", "park", "wait", "wait_timeout"];

@@ -4,8 +4,8 @@
 const MAX_SAMPLES: usize = 32;
 const SPACING_NS: u64 = 500_000_000;
 
-/// The history of a number since it began to grow. Memory is bounded: a longer history has a coarser
-/// resolution.
+/// The history of a number since it began to grow. Memory is bounded: a longer history has a
+/// coarser resolution.
 #[derive(Clone, Debug)]
 pub(super) struct GrowthTracker {
     samples: Vec<(u64, u64)>,
@@ -32,8 +32,8 @@ impl GrowthTracker {
         GrowthTracker { samples: vec![(now, n)], spacing_ns: SPACING_NS, last: (now, n) }
     }
 
-    /// Adds the current number. If it has shrunk by more than a tenth of its growth, the history starts
-    /// over.
+    /// Adds the current number. If it has shrunk by more than a tenth of its growth, the history
+    /// starts over.
     pub(super) fn push(&mut self, now: u64, n: u64) {
         let (_, from) = self.samples[0];
         let slack = self.last.1.saturating_sub(from) / 10;

@@ -3,8 +3,8 @@
 //! Rules check each snapshot and return candidates. The store follows the candidates of one rule
 //! about one subject across snapshots: pending, active, resolved. All of this is a pure function of
 //! snapshots; it depends on the rest of the model, `snapshot` and `text`, and not on a clock, I/O,
-//! the screen or the kind of source. A rule depends on the files of this folder and on no other rule;
-//! it refers to others by `RuleId`.
+//! the screen or the kind of source. A rule depends on the files of this folder and on no other
+//! rule; it refers to others by `RuleId`.
 //!
 //! ```text
 //! finding.rs     a finding, also as the candidate that a rule returns

@@ -43,8 +43,8 @@ impl Poll<'_> {
         }
     }
 
-    /// The length of a running poll that the watchdog should have sampled and has not, because it or
-    /// the whole machine was busy. The poll counts once it is still running one snapshot later.
+    /// The length of a running poll that the watchdog should have sampled and has not, because it
+    /// or the whole machine was busy. The poll counts once it is still running one snapshot later.
     fn unsampled_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         let is_recent = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
         let sampled = self.evidence.filter(is_recent).is_some_and(|e| e.net_ns.is_some());
@@ -94,8 +94,8 @@ impl CountedPolls {
     }
 }
 
-/// The running polls and, if a watchdog or a connection reports them, the polls that ended since the
-/// previous snapshot; sorted by start.
+/// The running polls and, if a watchdog or a connection reports them, the polls that ended since
+/// the previous snapshot; sorted by start.
 pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
     let now = ctx.now();
     let on_workers = ctx.target.workers.iter().filter_map(|worker| {

@@ -44,8 +44,8 @@ pub struct Rule {
     pub needs: &'static [FieldId],
     /// Time for which the threshold must be reached before a finding becomes active.
     pub(super) raise_ns: u64,
-    /// Time for which the measure must be below the threshold before a finding is resolved; 0 for an
-    /// event that has ended when it is reported.
+    /// Time for which the measure must be below the threshold before a finding is resolved; 0 for
+    /// an event that has ended when it is reported.
     pub(super) clear_ns: u64,
     /// The fix, unless the evidence of a finding leads to a more specific one.
     pub(super) fix: &'static str,

@@ -1,8 +1,8 @@
 //! A task that waits by spinning: it wakes itself over and over, or calls `yield_now` in a loop.
 //!
-//! Tokio defers the wake of `yield_now` until the worker has polled timers and sockets, so it is not
-//! counted as a self-wake. Such a loop is detected from the rates: very many very short polls, more
-//! than the other tasks (a task must be polled to wake another one) and other threads can have
+//! Tokio defers the wake of `yield_now` until the worker has polled timers and sockets, so it is
+//! not counted as a self-wake. Such a loop is detected from the rates: very many very short polls,
+//! more than the other tasks (a task must be polled to wake another one) and other threads can have
 //! caused.
 
 use crate::model::findings::{

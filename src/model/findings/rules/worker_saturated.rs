@@ -160,8 +160,8 @@ fn candidate(
     }
 }
 
-/// The evidence for a group: the stacks sampled from busy threads in its polls, or else its latest long
-/// poll with a stack.
+/// The evidence for a group: the stacks sampled from busy threads in its polls, or else its latest
+/// long poll with a stack.
 fn evidence(ctx: &RuleContext<'_>, group: &str) -> Option<Arc<LongPoll>> {
     let samples = ctx.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
