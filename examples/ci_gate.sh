@@ -6,20 +6,15 @@
 #
 # ADDR   where the program serves console-subscriber [127.0.0.1:6669]
 # FOR    how long it is watched [30s]
-# LOAD   a command that puts load on the program meanwhile
 #
 # Exit code: 0 if no rule fired, 1 if one did (stderr has the finding), 2 if nothing could be watched.
 set -eu
 
 "$@" &
 program=$!
-load=
-trap 'kill $program $load 2>/dev/null || true' EXIT
+trap 'kill $program 2>/dev/null || true' EXIT
 
-if [ -n "${LOAD:-}" ]; then
-    sh -c "$LOAD" &
-    load=$!
-fi
-# attach connects as soon as the program serves.
+# Put load on the program here. `attach` connects as soon as the program serves.
+
 asynctop attach "${ADDR:-127.0.0.1:6669}" --for "${FOR:-30s}" --format json \
     --fail-on long-poll=50ms --fail-on never-yielded --fail-on lost-waker > asynctop-report.json
