@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Action, App};
 use crate::snapshot::LabCommand::{
-    FewerWorkers, HoldLonger, HoldShorter, MoreWorkers, NextHogKind, SwitchFlavor, ToggleHog,
+    AddWorker, LengthenHold, NextHogKind, RemoveWorker, ShortenHold, SwitchFlavor, ToggleHog,
 };
 
 /// The action of a key.
@@ -49,8 +49,8 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE BackTab], "Shift-Tab", PreviousScreen, "", "previous screen"),
     binding(keys![NONE Char('b')], "b", Lab(ToggleHog), "hog", "start or stop the hog"),
     binding(keys![NONE Char('B')], "B", Lab(NextHogKind), "", "next kind of hog"),
-    binding(keys![NONE Char('[')], "[", Lab(HoldShorter), "", "shorter hold time: the hog yields sooner; a fix does less at a time"),
-    binding(keys![NONE Char(']')], "]", Lab(HoldLonger), "", "longer hold time: the hog yields later, at last never"),
+    binding(keys![NONE Char('[')], "[", Lab(ShortenHold), "", "shorter hold time: the hog yields sooner; a fix does less at a time"),
+    binding(keys![NONE Char(']')], "]", Lab(LengthenHold), "", "longer hold time: the hog yields later, at last never"),
     binding(keys![NONE Char('x')], "x", Cancel, "", "cancel the selected task; x again confirms"),
     binding(keys![NONE Char('a')], "a", AwaitPoint, "where", "show the await point of the task in the details: wakes it once"),
     binding(keys![NONE Char('+'), NONE Char('=')], "+", Raise, "more", "one more instance of the selected workload (Lab); zoom in (Timeline)"),
@@ -61,8 +61,8 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "freeze or resume the screen; sampling continues"),
     binding(keys![NONE Char('/')], "/", Filter, "filter", "filter by words in name, state, stage and location"),
     binding(keys![NONE Char('f')], "f", Lab(SwitchFlavor), "flavor", "switch the flavor, current-thread or multi-thread; all tasks restart"),
-    binding(keys![NONE Char('w')], "w", Lab(MoreWorkers), "", "one worker more, on a new multi-thread runtime"),
-    binding(keys![NONE Char('W')], "W", Lab(FewerWorkers), "", "one worker fewer, on a new multi-thread runtime"),
+    binding(keys![NONE Char('w')], "w", Lab(AddWorker), "", "one worker more, on a new multi-thread runtime"),
+    binding(keys![NONE Char('W')], "W", Lab(RemoveWorker), "", "one worker fewer, on a new multi-thread runtime"),
     binding(keys![NONE Up, NONE Char('k')], "↑ k", Move(-1), "", "up"),
     binding(keys![NONE Down, NONE Char('j')], "↓ j", Move(1), "", "down"),
     binding(keys![NONE PageUp], "PgUp", Page(-2), "", "page up"),

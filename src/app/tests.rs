@@ -177,13 +177,13 @@ fn lab_keys_send_commands() {
     let expected = [
         LabCommand::ToggleHog,
         LabCommand::NextHogKind,
-        LabCommand::HoldShorter,
-        LabCommand::HoldLonger,
+        LabCommand::ShortenHold,
+        LabCommand::LengthenHold,
         LabCommand::SwitchFlavor,
     ];
     assert_eq!(stage.sent(), expected);
     stage.keys("6jj+-");
-    assert_eq!(stage.sent(), [LabCommand::Raise(1), LabCommand::Lower(1)]);
+    assert_eq!(stage.sent(), [LabCommand::AddInstance(1), LabCommand::RemoveInstance(1)]);
 }
 
 #[test]

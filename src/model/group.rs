@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
 use super::{Filter, ShownRates, TargetModel, TaskRates};
-use crate::snapshot::{FieldId, GroupKey, State, Subject, TargetId, TaskKind, TaskStats};
+use crate::snapshot::{DistributionKey, FieldId, GroupKey, State, TargetId, TaskKind, TaskStats};
 
 /// A column of the group table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -220,7 +220,7 @@ pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
         rows[index].add(task, model.rates(at));
     }
     for (subject, distributions) in &target.distributions {
-        let Subject::Group(name) = subject else { continue };
+        let DistributionKey::Group(name) = subject else { continue };
         if let Some(index) = indices.get(&**name) {
             rows[*index].poll_p99_ns = distributions.poll_times.quantile(0.99);
             rows[*index].delay_p99_ns = distributions.delays.quantile(0.99);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    snapshot::{Cost, LongPoll, PollKind, Target, TaskMeta},
+    snapshot::{LongPoll, PollImpact, PollKind, Target, TaskMeta},
     text::{duration, plural, task_seconds},
 };
 
@@ -121,7 +121,7 @@ impl ImpactTable {
         }
         self.entries.retain(|entry| entry.net_ns() >= long_ns);
         let oldest_ns = snapshot.taken_ns.saturating_sub(WINDOW_NS);
-        self.entries.retain(|entry| !entry.evidence.over || entry.end_ns() >= oldest_ns);
+        self.entries.retain(|entry| !entry.evidence.is_ended || entry.end_ns() >= oldest_ns);
         while self.entries.len() > MAX_ENTRIES {
             self.entries.pop_front();
         }
@@ -165,9 +165,9 @@ impl ImpactTable {
     /// the delay beyond the task's usual one, in nanoseconds.
     pub fn polls_that_delayed(&self, key: u64) -> impl Iterator<Item = (&LongPollEntry, u64)> {
         self.entries().filter_map(move |entry| {
-            let worst = &entry.evidence.cost.as_ref()?.worst;
+            let worst = &entry.evidence.impact.as_ref()?.most_delayed;
             let waited = worst.iter().find(|waited| waited.task == key)?;
-            Some((entry, waited.nanos))
+            Some((entry, waited.delay_ns))
         })
     }
 }
@@ -191,10 +191,10 @@ fn rank(entries: &VecDeque<LongPollEntry>) -> Vec<Offender> {
             offender.name = group;
         }
         offender.task = evidence.task;
-        offender.place = evidence.place().map(str::to_owned).or(offender.place.take());
+        offender.place = evidence.blocked_at().map(str::to_owned).or(offender.place.take());
         offender.polls += 1;
         offender.blocked_ns = offender.blocked_ns.saturating_add(entry.net_ns());
-        if let Some(impact) = &evidence.cost {
+        if let Some(impact) = &evidence.impact {
             offender.impact = Some(add(offender.impact, impact));
         }
     }
@@ -203,7 +203,7 @@ fn rank(entries: &VecDeque<LongPollEntry>) -> Vec<Offender> {
     offenders
 }
 
-fn add(sum: Option<TotalImpact>, impact: &Cost) -> TotalImpact {
+fn add(sum: Option<TotalImpact>, impact: &PollImpact) -> TotalImpact {
     let sum = sum.unwrap_or(TotalImpact { exact: true, ..TotalImpact::default() });
     TotalImpact {
         total_ns: sum.total_ns.saturating_add(impact.total_ns),
@@ -217,28 +217,28 @@ mod tests {
     use super::*;
     use crate::{
         model::testing::{snapshot, task},
-        snapshot::Share,
+        snapshot::ProfileEntry,
     };
 
     const S: u64 = 1_000_000_000;
     const MS: u64 = 1_000_000;
 
     fn long_poll(task: u64, began_ns: u64, length_ns: u64, function: &str) -> LongPoll {
-        let share = Share {
+        let entry = ProfileEntry {
             function: function.into(),
-            place: Some(format!("src/{function}.rs:7")),
+            location: Some(format!("src/{function}.rs:7")),
             callee: None,
-            part: 1.0,
+            share: 1.0,
         };
         LongPoll {
             captures: 1,
-            shares: vec![share],
+            profile: vec![entry],
             ..LongPoll::computing(task, began_ns, length_ns)
         }
     }
 
     fn with_impact(mut poll: LongPoll, tasks: usize, total_ns: u64, exact: bool) -> LongPoll {
-        poll.cost = Some(Cost { exact, tasks, total_ns, worst: Vec::new() }.into());
+        poll.impact = Some(PollImpact { exact, tasks, total_ns, most_delayed: Vec::new() }.into());
         poll
     }
 
@@ -292,7 +292,7 @@ mod tests {
         let mut table = ImpactTable::default();
         for length in 1..5 {
             let mut poll = with_impact(long_poll(1, S, length * S, "spin"), 3, length * S, true);
-            poll.over = length == 4;
+            poll.is_ended = length == 4;
             advance(&mut table, (1 + length) * S, [poll]);
         }
         assert_eq!(table.entries().count(), 1);

@@ -58,7 +58,7 @@ impl Tracker {
         };
         let (mut runnable, mut longest_ns) = (0, 0);
         for task in snapshot.tasks.iter().filter(|task| task.state == State::Scheduled) {
-            let delay_ns = task.lasts_ns(snapshot.taken_ns);
+            let delay_ns = task.time_in_state_ns(snapshot.taken_ns);
             window.record(delay_ns);
             runnable += 1;
             longest_ns = longest_ns.max(delay_ns);

@@ -258,7 +258,7 @@ mod tests {
         ]);
         let of = |at: usize| &seen[at].tasks[0];
         assert_eq!((of(1).busy_ns, of(1).max_poll_ns), (250 * MS, 240 * MS));
-        assert_eq!(of(1).lasts_ns(4200 * MS), 240 * MS);
+        assert_eq!(of(1).time_in_state_ns(4200 * MS), 240 * MS);
         assert_eq!(of(2).busy_ns, 400 * MS);
         assert_eq!((of(2).max_poll_ns, of(3).max_poll_ns), (300 * MS, 300 * MS));
         assert_eq!(of(3).busy_ns, 800 * MS);
@@ -282,7 +282,7 @@ mod tests {
         ]);
         let task = &seen[1].tasks[0];
         assert_eq!((task.scheduled_ns, task.idle_ns), (140 * MS, 1050 * MS));
-        assert_eq!(task.lasts_ns(4200 * MS), 140 * MS);
+        assert_eq!(task.time_in_state_ns(4200 * MS), 140 * MS);
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub(crate) fn lab(
                 done,
                 mode: None,
                 failure: None,
-                gauges: Vec::new(),
+                metrics: Vec::new(),
             })
             .collect(),
         hog: hog("spin"),
@@ -171,11 +171,12 @@ pub(crate) fn hog(kind: &'static str) -> HogStats {
     HogStats {
         kind: kind.into(),
         is_fix: kind == "yield",
-        explained: ["Blocks the worker.".into(), "Yield.".into()],
+        effect: "Blocks the worker.".into(),
+        advice: "Yield.".into(),
         count: 1,
         hold_ns: None,
         on_since_ns: None,
-        restarts: false,
+        restart_pending: false,
         failure: None,
         unit: Some("ms computed".into()),
         done: 0,

@@ -8,8 +8,9 @@ use crate::{
     },
     probe::{PollKind, State},
     snapshot::{
-        Accuracy, Cost, CurrentPoll, Description, Distributions, FieldId, FrameKind, Gauge,
-        GaugeValue, LongPoll, Resources, Share, Subject, Target, TaskStats, testing::stack,
+        Accuracy, CurrentPoll, Description, DistributionKey, Distributions, FieldId, FrameKind,
+        LongPoll, MetricValue, PollImpact, ProfileEntry, Resources, Target, TaskStats,
+        WorkloadMetric, testing::stack,
     },
 };
 
@@ -59,7 +60,7 @@ fn at(now: u64) -> Target {
     }
     let mut lab = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
     lab.hog.on_since_ns = hog_on.map(|on| now - on);
-    lab.workloads[1].gauges = vec![gauge()];
+    lab.workloads[1].metrics = vec![gauge()];
     result.lab = Some(lab);
     let unavailable = UNSTABLE.into_iter().skip(2);
     let description = description("lab:test")
@@ -72,7 +73,7 @@ fn at(now: u64) -> Target {
     result.resources = Some(resources.into());
     result.runtime.measured_tasks -= 1;
     result.runtime.alive_tasks = 3;
-    result.runtime.global_queue = 2;
+    result.runtime.injection_queue = 2;
     let worker = &mut result.workers[0];
     worker.current =
         hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on, kind: PollKind::Poll });
@@ -82,42 +83,42 @@ fn at(now: u64) -> Target {
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);
     result.long_polls = hog_on.map(|on| long_poll(now, on).into()).into_iter().collect();
-    result.distributions = vec![(Subject::Group("tcp".into()), distributions)];
+    result.distributions = vec![(DistributionKey::Group("tcp".into()), distributions)];
     result
 }
 
 /// The current poll of the hog.
 fn long_poll(now: u64, on: u64) -> LongPoll {
-    let mut cost = Cost { exact: true, ..Cost::default() };
+    let mut cost = PollImpact { exact: true, ..PollImpact::default() };
     cost.add(1, || "heartbeat-1".into(), on);
     cost.add(2, || "tcp-1".into(), on);
-    let share = Share {
+    let entry = ProfileEntry {
         function: "hog::spin".into(),
-        place: Some("src/x.rs:7".into()),
+        location: Some("src/x.rs:7".into()),
         callee: None,
-        part: 1.0,
+        share: 1.0,
     };
-    let frames = [("hog::spin", 7, FrameKind::User), ("poll", 1, FrameKind::Harness)];
+    let frames = [("hog::spin", 7, FrameKind::User), ("poll", 1, FrameKind::Probe)];
     LongPoll {
-        over: false,
+        is_ended: false,
         revision: now,
         worker: Some(0),
         captures: 1,
-        shares: vec![share],
+        profile: vec![entry],
         stack: Some(stack(&frames).into()),
-        cost: Some(cost.into()),
+        impact: Some(cost.into()),
         ..LongPoll::computing(9, now - on, on)
     }
 }
 
-fn gauge() -> Gauge {
-    let value = GaugeValue::Latency {
+fn gauge() -> WorkloadMetric {
+    let value = MetricValue::Latency {
         p50_ns: Some(MS),
         p99_ns: Some(2 * MS),
         max_ns: Some(3 * MS),
-        waiting: 1,
+        in_progress: 1,
     };
-    Gauge { name: "wait for a reply".into(), value }
+    WorkloadMetric { name: "wait for a reply".into(), value }
 }
 
 fn heartbeat(now: u64, calm: u64) -> TaskStats {

@@ -183,7 +183,7 @@ fn runtime(target: &Target) -> Vec<String> {
     let mut lines = vec![
         format!(
             "injection queue {}   remote schedules {}   budget forced yields {}",
-            count(FieldId::InjectionQueue, runtime.global_queue),
+            count(FieldId::InjectionQueue, runtime.injection_queue),
             count(FieldId::RemoteSchedules, runtime.remote_schedules),
             count(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
         ),

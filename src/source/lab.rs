@@ -12,7 +12,7 @@ use super::{Control, Source};
 use crate::{
     lock::lock,
     probe::{LocalSampler, Registry},
-    snapshot::{Answer, AwaitPoint, Awaits, Command, Outcome, Subscription, Target},
+    snapshot::{Answer, AwaitPoint, AwaitState, Command, Outcome, Subscription, Target},
     watch::{WatchHandle, WatchOptions, Watchdog},
 };
 
@@ -88,8 +88,8 @@ impl Control for LabControl {
             Command::Lab(command) => Outcome::Message(self.lab.execute(command).into()),
             Command::AwaitPoint(task) => {
                 self.watchdog.ask(task);
-                let answer = Awaits::Asked;
-                Outcome::AwaitPoint(AwaitPoint { task, asked_ns: received_ns, answer })
+                let state = AwaitState::Requested;
+                Outcome::AwaitPoint(AwaitPoint { task, requested_ns: received_ns, state })
             }
         };
         lock(&self.answers).push(Answer { request, received_ns, outcome });
@@ -107,7 +107,7 @@ impl LabControl {
         answers.retain(|answer| answer.received_ns.saturating_add(Target::KEPT_NS) >= now_ns);
         for answer in answers.iter_mut() {
             if let Outcome::AwaitPoint(point) = &mut answer.outcome
-                && point.answer == Awaits::Asked
+                && point.state == AwaitState::Requested
                 && let Some(latest) = self.watchdog.await_point(point.task)
             {
                 *point = latest;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asynctop::{
-    snapshot::{Connection, Subject, Subscription, Target, TargetId},
+    snapshot::{Connection, DistributionKey, Subscription, Target, TargetId},
     source::{
         Address, Source,
         attach::{self, AttachSource},
@@ -102,7 +102,7 @@ fn more_than_our_own_limit_is_not_and_that_is_said() {
     let name = "x".repeat(65 << 20);
     let target = ConsoleServer::start(update([(1, &*name, None)]));
     let snapshot =
-        watch(&target).wait_for("refusal", |s| s.losses.unread_updates > 0 && is_lost(s));
+        watch(&target).wait_for("refusal", |s| s.losses.unreadable_updates > 0 && is_lost(s));
     let Connection::Lost { reason, .. } = &snapshot.connection else { panic!("it is lost") };
     assert_eq!(&**reason, "an update is larger than 64MiB");
     assert!(snapshot.tasks.is_empty());
@@ -200,7 +200,7 @@ fn details_are_asked_for_by_the_id_of_the_wire() {
     watching.subscription.task = Some(target_key);
     let snapshot = watching.wait_for("details", |s| !s.distributions.is_empty());
     let (subject, details) = &snapshot.distributions[0];
-    assert_eq!((subject, details.poll_times.count()), (&Subject::Task(key), 50));
+    assert_eq!((subject, details.poll_times.count()), (&DistributionKey::Task(key), 50));
     assert_eq!(target.details_of(), [4_711]);
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, DirEntry};
 
 use asynctop::{
     probe::Registry,
-    snapshot::{GaugeValue, Target},
+    snapshot::{MetricValue, Target},
 };
 use asynctop_lab::{Command, HogOptions, Lab, LabOptions, Scenario, find};
 #[cfg(target_os = "linux")]
@@ -33,10 +33,10 @@ fn as_many_as_allowed() -> usize {
 
 /// As the Lab screen shows it.
 fn answered(snapshot: &Target) -> u64 {
-    let gauges = &snapshot.lab.as_ref().expect("a lab").workloads[0].gauges;
+    let gauges = &snapshot.lab.as_ref().expect("a lab").workloads[0].metrics;
     let gauge = gauges.iter().find(|gauge| &*gauge.name == "customers answered");
     match gauge.expect("the customers' gauge").value {
-        GaugeValue::Count(count) => count,
+        MetricValue::Count(count) => count,
         ref other => panic!("no count: {other:?}"),
     }
 }
@@ -98,9 +98,9 @@ fn customers_come_and_go_as_wanted_and_come_back_when_they_were_killed() {
     let mut bench = Bench::start(asking_every("2222ms"));
     let connected = |s: &Target, n| answered(s) == n && alive(s, "conn") == n as usize;
     bench.wait("three were answered", |s| connected(s, 3));
-    bench.lab.execute(Command::Raise(0));
+    bench.lab.execute(Command::AddInstance(0));
     let raised = bench.wait("more came", |s| answered(s) > 3);
-    bench.lab.execute(Command::Lower(0));
+    bench.lab.execute(Command::RemoveInstance(0));
     bench.wait("some went", |s| answered(s) < answered(&raised));
     bench.lab.execute(Command::Pause(0));
     bench.wait("all went", |s| connected(s, 0));

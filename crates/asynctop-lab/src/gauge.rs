@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop_snapshot::{Gauge, GaugeValue, Histogram};
+use asynctop_snapshot::{Histogram, MetricValue, WorkloadMetric};
 
 use crate::lock::lock;
 
@@ -53,14 +53,14 @@ impl Gauges {
     }
 
     /// How they stand.
-    pub(crate) fn read(&self) -> Vec<Gauge> {
+    pub(crate) fn read(&self) -> Vec<WorkloadMetric> {
         let read = |(name, dial): &(&'static str, Dial)| {
             let value = match dial {
-                Dial::Count(count) => GaugeValue::Count(count.get()),
-                Dial::Text(text) => GaugeValue::Text(Arc::clone(&lock(&text.0))),
+                Dial::Count(count) => MetricValue::Count(count.get()),
+                Dial::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
                 Dial::Latency(latency) => latency.read(Instant::now()),
             };
-            Gauge { name: (*name).into(), value }
+            WorkloadMetric { name: (*name).into(), value }
         };
         lock(&self.0).iter().map(read).collect()
     }
@@ -133,7 +133,7 @@ impl Latency {
         lock(&self.0).record(Instant::now(), duration);
     }
 
-    fn read(&self, now: Instant) -> GaugeValue {
+    fn read(&self, now: Instant) -> MetricValue {
         let mut window = lock(&self.0);
         window.forget(now);
         let mut all = Histogram::default();
@@ -141,11 +141,11 @@ impl Latency {
         for begun in window.going_on.values() {
             all.record(nanos(now.saturating_duration_since(*begun)));
         }
-        GaugeValue::Latency {
+        MetricValue::Latency {
             p50_ns: all.quantile(0.5),
             p99_ns: all.quantile(0.99),
             max_ns: (all.count() > 0).then(|| all.max()),
-            waiting: window.going_on.len() as u64,
+            in_progress: window.going_on.len() as u64,
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
 
     fn max_and_waiting(latency: &Latency, now: Instant) -> (Option<u64>, u64) {
         match latency.read(now) {
-            GaugeValue::Latency { max_ns, waiting, .. } => (max_ns, waiting),
+            MetricValue::Latency { max_ns, in_progress, .. } => (max_ns, in_progress),
             other => panic!("{other:?}"),
         }
     }
@@ -243,7 +243,7 @@ mod tests {
         let gauges = Gauges::default();
         gauges.count("before").add(3);
         gauges.begin().count("queue").add(2);
-        let expected = Gauge { name: "queue".into(), value: GaugeValue::Count(2) };
+        let expected = WorkloadMetric { name: "queue".into(), value: MetricValue::Count(2) };
         assert_eq!(gauges.read(), [expected]);
     }
 }

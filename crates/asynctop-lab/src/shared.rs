@@ -115,7 +115,7 @@ impl Shared {
             done: tally.done.get(),
             mode: tally.mode.as_ref().map(|mode| mode.word().into()),
             failure: tally.failure.get(),
-            gauges: tally.gauges.read(),
+            metrics: tally.gauges.read(),
         };
         LabStats {
             scenario: Arc::clone(&self.scenario),

@@ -1,50 +1,50 @@
-//! Why a poll is long: its thread computes, or it waits, and for what.
+//! The cause of a long poll: its thread computes, or waits for something.
 
 use std::{borrow::Cow, fmt};
 
-/// What a thread was doing over an interval.
+/// The activity of a thread over an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Cause {
     /// On the CPU.
     Computing,
-    /// It would compute, and the machine gave it hardly any CPU.
+    /// Runnable, but with hardly any CPU time.
     NoCpu,
-    /// Off the CPU, in the kernel, without a system call: a page comes from the disk.
+    /// Off the CPU, in the kernel, without a system call: a page is read from disk.
     PageFault,
     /// Off the CPU, in a system call.
     Call(SystemCall),
-    /// Not known, and why.
+    /// Unknown, with the reason.
     Unknown(Cow<'static, str>),
 }
 
-/// A system call that a thread was seen in.
+/// A system call that a thread was in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SystemCall {
     /// Its number on this architecture.
     pub number: u32,
-    /// Its name; `None` for one that the watchdog's table lacks.
+    /// Its name; `None` if the watchdog's table does not have it.
     pub name: Option<Cow<'static, str>>,
-    /// What it is for.
+    /// Its purpose.
     pub kind: CallKind,
 }
 
-/// What a system call is for, as far as it explains a wait.
+/// The purpose of a system call, as far as it explains a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CallKind {
-    /// Sleeps for a time.
+    /// Sleeps for some time.
     Sleep,
     /// Waits for another thread: a mutex, a condition variable, a channel.
     Lock,
     /// Waits for data.
     Read,
-    /// Waits until data is taken.
+    /// Waits until data is accepted.
     Write,
     /// Waits for descriptors or for another process.
     Wait,
-    /// Anything else.
+    /// Any other purpose.
     Other,
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_read_as_people_say_them() {
+    fn cause_displays_as_a_phrase() {
         let call = |name: Option<&'static str>, kind| {
             let name = name.map(Cow::from);
             Cause::Call(SystemCall { number: 1, name, kind }).to_string()

@@ -10,7 +10,7 @@ use crate::AwaitPoint;
 pub enum Command {
     /// Changes the lab.
     Lab(LabCommand),
-    /// Requests the await point of the task with this number. The task is polled once for it.
+    /// Requests the await point of the task with this number, which takes one extra poll.
     AwaitPoint(u64),
 }
 
@@ -18,36 +18,36 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LabCommand {
-    /// Turns the hog on, or off at once. Cancels a pending restart.
+    /// Turns the hog on or off. Cancels a pending restart.
     ToggleHog,
     /// Turns the hog on if it is off.
     ReleaseHog,
-    /// The next kind of hog.
+    /// Selects the next kind of hog.
     NextHogKind,
-    /// The previous kind of hog.
+    /// Selects the previous kind of hog.
     PreviousHogKind,
-    /// A longer hold time: the hog yields later, or does more work at a time; at last never.
-    HoldLonger,
-    /// A shorter hold time.
-    HoldShorter,
+    /// Lengthens the hold time, up to `never`: the hog yields later, or does more work at a time.
+    LengthenHold,
+    /// Shortens the hold time.
+    ShortenHold,
     /// Switches to the other flavor of runtime: all tasks end, and the workloads start again. A hog
-    /// that is on waits for [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline first.
+    /// that is on stays off until [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline.
     SwitchFlavor,
-    /// One more instance of the workload at this position.
-    Raise(usize),
-    /// One instance fewer.
-    Lower(usize),
-    /// End the tasks of the workload at this position for now, or start as many again.
+    /// Adds an instance of the workload at this position.
+    AddInstance(usize),
+    /// Removes an instance of the workload at this position.
+    RemoveInstance(usize),
+    /// Stops all instances of the workload at this position, or starts as many again.
     Pause(usize),
-    /// End all instances of the workload at this position, and start as many new ones.
+    /// Stops all instances of the workload at this position, and starts as many new ones.
     Restart(usize),
     /// Adds a worker, on a new runtime, as with [`SwitchFlavor`](Self::SwitchFlavor).
-    MoreWorkers,
-    /// One worker less, on a new runtime.
-    FewerWorkers,
-    /// The next mode of the workload at this position.
+    AddWorker,
+    /// Removes a worker, on a new runtime.
+    RemoveWorker,
+    /// Selects the next mode of the workload at this position.
     SwitchMode(usize),
-    /// Cancel the task with this number, which takes effect at its next await.
+    /// Cancels the task with this number, which takes effect at its next await.
     Cancel(u64),
 }
 
@@ -67,7 +67,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
-    /// A sentence to show.
+    /// A sentence for the user.
     Message(Arc<str>),
     /// An await point, as far as it is known yet.
     AwaitPoint(AwaitPoint),

@@ -8,11 +8,11 @@ use crate::text::duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Connection {
-    /// The target is a runtime of this process.
+    /// The target is a runtime in this process.
     InProcess,
     /// Connecting for the first time.
     Connecting,
-    /// Connected, and updates arrive.
+    /// Connected, with updates arriving on time.
     Connected,
     /// Connected, but an update is overdue.
     Stale {
@@ -31,7 +31,7 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Its name in reports.
+    /// The name in reports.
     pub fn as_str(&self) -> &'static str {
         match self {
             Connection::InProcess => "in-process",
@@ -52,7 +52,7 @@ impl Connection {
         *self != Connection::InProcess
     }
 
-    /// The state as text, at a moment of the target's clock and in a process of the target.
+    /// The state as text, at `now_ns` on the target's clock. `epoch` counts the target's processes.
     pub fn describe(&self, now_ns: u64, epoch: u32) -> String {
         let ago = |since_ns: &u64| duration(now_ns.saturating_sub(*since_ns));
         match self {

@@ -1,16 +1,16 @@
-//! What is known of the server that shows a program to tokio-console.
+//! The server for tokio-console in the lab.
 
 use std::{net::SocketAddr, sync::Arc};
 
-/// The tasks that are measured here are shown to tokio-console as well, which costs them.
+/// The server that reports the lab's tasks to tokio-console. It slows down each poll.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConsoleStats {
-    /// Where tokio-console finds it.
+    /// The address for tokio-console to connect to.
     pub address: SocketAddr,
-    /// What each poll takes longer by it, in ns, as measured on this machine at the start.
-    /// Busy and scheduled times have it in them.
+    /// The overhead per poll, in nanoseconds, as measured on this machine at the start. Busy and
+    /// scheduled times include it.
     pub added_ns_per_poll: u64,
-    /// Why it is served no longer, if it is not.
+    /// Why the server has ended, if it has.
     pub ended: Option<Arc<str>>,
 }

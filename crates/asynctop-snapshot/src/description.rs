@@ -1,13 +1,13 @@
-//! What a source can provide, and how accurate it is.
+//! The values that a source provides, and their accuracy.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::FieldId;
 
-/// What holds for a target for as long as its source runs: its name, and which values the source
-/// provides and how accurate they are.
+/// The properties of a target that do not change while its source runs: its name, the values that
+/// the source provides, and how accurate they are.
 ///
-/// A value that is not mentioned is exact.
+/// A value is exact unless stated otherwise.
 ///
 /// ```
 /// use asynctop_snapshot::{Accuracy, Description, FieldId};
@@ -23,7 +23,7 @@ use crate::FieldId;
 pub struct Description {
     /// The name of the target, such as `lab:mixed` or `127.0.0.1:6669`.
     pub name: Arc<str>,
-    /// The process, if it is known.
+    /// The process id, if it is known.
     pub process_id: Option<u32>,
     /// The interval at which the target reports its values, in nanoseconds; 0 if they are read for
     /// each snapshot.
@@ -31,12 +31,12 @@ pub struct Description {
     /// The values that are less than exact, sorted by field.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     accuracy: Vec<(FieldId, Accuracy)>,
-    /// Why some rows have no value, sorted by field.
+    /// Why some rows have no value of a field, sorted by field.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     missing: Vec<(FieldId, Cow<'static, str>)>,
 }
 
-/// Reads a list and sorts it by field: the order of what comes from outside is not trusted.
+/// Deserializes a list and sorts it by field: the order of input is not trusted.
 #[cfg(feature = "serde")]
 fn sorted<'de, D, T>(deserializer: D) -> Result<Vec<(FieldId, T)>, D::Error>
 where
@@ -53,7 +53,7 @@ where
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Accuracy {
-    /// Counted, or timed where it happened.
+    /// Counted, or timed in place.
     Exact,
     /// Computed from exact values.
     Derived,
@@ -67,16 +67,16 @@ pub enum Accuracy {
         /// Why it may be less.
         reason: Cow<'static, str>,
     },
-    /// Computed from less than what it depends on.
+    /// Computed from incomplete input.
     Estimated {
         /// How it is computed, as the end of a sentence that begins with "estimated".
         method: Cow<'static, str>,
     },
-    /// The source samples the target and may miss what happens between two samples.
+    /// The source samples the target, and may miss what happens between two samples.
     Sampled,
     /// The source cannot provide it.
     Unavailable {
-        /// Why.
+        /// Why not.
         reason: Cow<'static, str>,
     },
 }
@@ -102,7 +102,7 @@ impl Accuracy {
         matches!(self, Accuracy::LowerBound { .. })
     }
 
-    /// The greater, the weaker.
+    /// Greater is less accurate.
     fn rank(&self) -> u8 {
         match self {
             Accuracy::Exact => 0,
@@ -142,11 +142,11 @@ impl Description {
         }
     }
 
-    /// The same with this accuracy of a field.
+    /// States the accuracy of a field.
     #[must_use]
     pub fn with(mut self, field: FieldId, accuracy: Accuracy) -> Self {
-        let known = self.accuracy.binary_search_by_key(&field, |(known, _)| *known);
-        match (known, accuracy) {
+        let found = self.accuracy.binary_search_by_key(&field, |(stated, _)| *stated);
+        match (found, accuracy) {
             (Ok(at), Accuracy::Exact) => drop(self.accuracy.remove(at)),
             (Err(_), Accuracy::Exact) => {}
             (Ok(at), accuracy) => self.accuracy[at].1 = accuracy,
@@ -155,7 +155,7 @@ impl Description {
         self
     }
 
-    /// The same without these fields, for one reason.
+    /// States that these fields are unavailable, all for the same reason.
     #[must_use]
     pub fn without(
         self,
@@ -163,32 +163,32 @@ impl Description {
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
         let unavailable = Accuracy::unavailable(reason);
-        fields.into_iter().fold(self, |known, field| known.with(field, unavailable.clone()))
+        fields.into_iter().fold(self, |result, field| result.with(field, unavailable.clone()))
     }
 
-    /// The same with the reason why some rows have no value of a field.
+    /// States why some rows have no value of a field.
     #[must_use]
     pub fn with_missing(mut self, field: FieldId, reason: impl Into<Cow<'static, str>>) -> Self {
-        match self.missing.binary_search_by_key(&field, |(known, _)| *known) {
+        match self.missing.binary_search_by_key(&field, |(stated, _)| *stated) {
             Ok(at) => self.missing[at].1 = reason.into(),
             Err(at) => self.missing.insert(at, (field, reason.into())),
         }
         self
     }
 
-    /// How accurate a field is: the weakest of its own accuracy and that of the fields that it is
+    /// How accurate a field is: the least accurate of the field itself and of the fields that it is
     /// computed from.
     pub fn accuracy(&self, field: FieldId) -> &Accuracy {
-        let own = self.accuracy.binary_search_by_key(&field, |(known, _)| *known);
+        let own = self.accuracy.binary_search_by_key(&field, |(stated, _)| *stated);
         let own = own.map_or(&Accuracy::Exact, |at| &self.accuracy[at].1);
         let inputs = field.inputs().iter().map(|input| self.accuracy(*input));
-        // Its own wins over that of an input of the same rank: it is more specific.
+        // Of the same rank, the field's own accuracy is more specific.
         inputs
             .fold(own, |weakest, input| if input.rank() > weakest.rank() { input } else { weakest })
     }
 
-    /// The accuracy of each field that is stated for the field itself, by field. What is
-    /// [`Accuracy::Exact`] is left out.
+    /// The fields that are less than exact, with the accuracy stated for the field itself, sorted by
+    /// field.
     pub fn stated(&self) -> impl Iterator<Item = (FieldId, &Accuracy)> {
         self.accuracy.iter().map(|(field, accuracy)| (*field, accuracy))
     }
@@ -206,10 +206,10 @@ impl Description {
         }
     }
 
-    /// The value of a field, as a row has it.
+    /// The value of a field in a row.
     ///
     /// # Errors
-    /// The reason if the source does not provide the field; the row then has an arbitrary value.
+    /// The reason, if the source does not provide the field; `value` is then arbitrary.
     pub fn get<T>(&self, field: FieldId, value: T) -> Result<T, &str> {
         self.reason(field).map_or(Ok(value), Err)
     }
@@ -217,15 +217,15 @@ impl Description {
     /// The value of a field that only some rows have.
     ///
     /// # Errors
-    /// The reason if the source does not provide the field, or this row does not have it.
+    /// The reason, if the source does not provide the field or this row does not have it.
     pub fn get_some<T>(&self, field: FieldId, value: Option<T>) -> Result<T, &str> {
         self.get(field, value)?.ok_or_else(|| self.missing(field))
     }
 
     /// Why some rows have no value of a field.
     pub fn missing(&self, field: FieldId) -> &str {
-        let known = self.missing.binary_search_by_key(&field, |(known, _)| *known);
-        known.map_or("not known", |at| &self.missing[at].1)
+        let found = self.missing.binary_search_by_key(&field, |(stated, _)| *stated);
+        found.map_or("not known", |at| &self.missing[at].1)
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_derived_value_is_as_accurate_as_its_weakest_input() {
+    fn accuracy_of_a_derived_value_is_that_of_its_least_accurate_input() {
         let exact = Description::new("t");
         assert_eq!(exact.accuracy(FieldId::BusyShare), &Accuracy::Exact);
         let sampled = exact.with(FieldId::Busy, Accuracy::Sampled);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_statement_about_a_field_holds() {
+    fn with_replaces_an_earlier_accuracy() {
         let reason = |text: &'static str| Accuracy::unavailable(text);
         let twice = Description::new("t")
             .with(FieldId::Steals, reason("one"))
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_value_has_a_reason() {
+    fn get_some_states_why_a_row_has_no_value() {
         let some = Description::new("t").with_missing(FieldId::LiveWakers, "never polled");
         assert_eq!(some.get_some(FieldId::LiveWakers, Some(2)), Ok(2));
         assert_eq!(some.get_some::<u32>(FieldId::LiveWakers, None), Err("never polled"));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_depends_on_itself() {
+    fn inputs_of_fields_have_no_cycles() {
         fn depth(field: FieldId) -> usize {
             1 + field.inputs().iter().map(|input| depth(*input)).max().unwrap_or(0)
         }

@@ -1,4 +1,4 @@
-//! The names of everything that is displayed.
+//! The names of all displayed values.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $path:literal $([$($input:ident),+])?,)+) => {
         /// Names a value of a snapshot, or one that is computed from it.
         ///
-        /// A whole part of a snapshot, such as its workers, is a field as well: what is computed
-        /// from it is available only if the part is.
+        /// A part of a snapshot, such as its workers, is a field as well: values that are computed
+        /// from it are available only if it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub enum FieldId {
@@ -15,17 +15,17 @@ macro_rules! fields {
         }
 
         impl FieldId {
-            /// Every field.
+            /// All fields.
             pub const ALL: [FieldId; [$($path),+].len()] = [$(FieldId::$field),+];
 
-            /// Its path in JSON documents, such as `workers.steals`.
+            /// The path in JSON documents, such as `workers.steals`.
             pub fn path(self) -> &'static str {
                 match self {
                     $(FieldId::$field => $path,)+
                 }
             }
 
-            /// The fields that it is computed from, or is a part of.
+            /// The fields that this one is computed from, or is a part of.
             pub fn inputs(self) -> &'static [FieldId] {
                 match self {
                     $(FieldId::$field => &[$($(FieldId::$input),+)?],)+
@@ -38,20 +38,20 @@ macro_rules! fields {
 fields! {
     /// The lab: its workloads, its hog, and the keys that change them.
     Lab = "lab",
-    /// Which polls each worker ran, and when.
+    /// The polls of each worker.
     Timeline = "timeline" [Workers],
     /// Resources and async operations.
     Resources = "resources",
     /// CPU supply of the process: run-queue delay, steal time, throttling, stops.
     CpuSupply = "machine",
-    /// What a watchdog knows of long polls: the stack, the cause and the time without a CPU.
+    /// Long polls as a watchdog records them: with stack, cause and time without a CPU.
     LongPolls = "long_polls",
     /// The `await` at which a task waits, on request.
     AwaitPoint = "tasks.await_point",
 
     /// Multi-thread or current-thread.
     Flavor = "runtime.flavor",
-    /// Tasks that the runtime has, measured or not.
+    /// Tasks of the runtime, measured or not.
     AliveTasks = "runtime.alive_tasks",
     /// Tasks in the injection queue.
     InjectionQueue = "runtime.injection_queue",
@@ -59,11 +59,11 @@ fields! {
     BlockingThreads = "runtime.blocking_threads",
     /// Idle threads of the blocking pool.
     IdleBlockingThreads = "runtime.idle_blocking_threads",
-    /// Closures that wait for a thread of the blocking pool.
+    /// Closures waiting for a thread of the blocking pool.
     BlockingQueue = "runtime.blocking_queue",
-    /// Polls that ended because the task had used up its budget.
+    /// Polls that ended because the task used up its budget.
     BudgetForcedYields = "runtime.budget_forced_yields",
-    /// Tasks scheduled from outside of the runtime.
+    /// Tasks scheduled from outside the runtime.
     RemoteSchedules = "runtime.remote_schedules",
 
     /// The workers.
@@ -74,16 +74,16 @@ fields! {
     WorkerBusyTime = "workers.busy_ns" [Workers],
     /// Polls of measured tasks.
     WorkerPolls = "workers.polls" [Workers],
-    /// How often a worker parked.
+    /// Number of times that a worker parked.
     Parks = "workers.parks" [Workers],
-    /// Tasks taken from other workers' queues.
+    /// Tasks stolen from other workers' queues.
     Steals = "workers.steals" [Workers],
     /// Tasks moved to the injection queue.
     Overflows = "workers.overflows" [Workers],
-    /// Tasks in a local queue.
+    /// Tasks in a worker's local queue.
     LocalQueue = "workers.local_queue" [Workers],
 
-    /// Whether a task that has ended has panicked.
+    /// Whether a task has panicked.
     Panics = "tasks.panicked",
     /// Polls of a task.
     Polls = "tasks.polls",
@@ -91,7 +91,7 @@ fields! {
     PollRate = "tasks.polls_per_second" [Polls],
     /// Time in polls.
     Busy = "tasks.busy_ns",
-    /// Share of the time that was spent in polls.
+    /// Share of time in polls.
     BusyShare = "tasks.busy_share" [Busy],
     /// Time from wakes to polls.
     Scheduled = "tasks.scheduled_ns",
@@ -105,18 +105,18 @@ fields! {
     Wakes = "tasks.wakes",
     /// Calls of a task's waker inside its own poll.
     SelfWakes = "tasks.self_wakes",
-    /// Wakers that exist.
+    /// Wakers that exist now.
     LiveWakers = "tasks.live_wakers",
-    /// What a task states that it does.
+    /// The stage that a task reports.
     Stage = "tasks.stage",
 
-    /// 99th percentile of the polls of a group.
+    /// 99th percentile of the poll times of a group.
     GroupPollP99 = "groups.poll_p99_ns",
     /// 99th percentile of the scheduling delay of a group.
     GroupDelayP99 = "groups.delay_p99_ns",
     /// Percentiles of the scheduling delay.
     SchedulingDelay = "scheduling_delay",
-    /// How much slower the work of the lab is than before the hog.
+    /// Slowdown of the lab's work against its baseline.
     Slowdown = "slowdown" [Lab],
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_names_one_field() {
+    fn paths_are_unique() {
         let paths: HashSet<_> = FieldId::ALL.map(FieldId::path).into_iter().collect();
         assert_eq!(paths.len(), FieldId::ALL.len());
     }

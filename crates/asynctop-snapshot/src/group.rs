@@ -1,6 +1,6 @@
 //! Groups of tasks, by name.
 
-/// The group of a task with this name: the name without its number.
+/// The group of a task: its name without the number at the end.
 ///
 /// ```
 /// use asynctop_snapshot::group_name;
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_only_a_number_is_its_own_group() {
+    fn group_name_keeps_names_that_are_only_a_number() {
         assert_eq!(group_name("7"), "7");
         assert_eq!(group_name(""), "");
         assert_eq!(group_name("worker_3"), "worker");

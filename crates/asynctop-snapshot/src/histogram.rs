@@ -1,67 +1,65 @@
-//! Distributions of durations: one bucket scheme for the probe that fills them and
-//! for everything that reads, merges and draws them.
+//! Distributions of durations, with one bucket scheme for the probe, the model and the screens.
 //!
-//! Two buckets for each doubling, from 1.024 µs up. A quantile is reported as the
-//! geometric middle of its bucket, so it is off by a factor of at most
-//! [`Histogram::ERROR_FACTOR`] (√1.5 ≈ 1.225). Below the first bound it is only known
-//! to be less than 1.024 µs; the greatest value is kept exactly.
+//! There are two buckets per doubling, from 1.024 µs up. A quantile is reported as the geometric
+//! middle of its bucket, so it is within a factor of [`Histogram::ERROR_FACTOR`] (√1.5 ≈ 1.225).
+//! Durations below 1.024 µs share the first bucket; the maximum is exact.
 
-/// The durations below this many nanoseconds share the first bucket.
-pub const FLOOR_NS: u64 = 1 << FLOOR_EXP;
-const FLOOR_EXP: u32 = 10;
+/// Durations below this, in nanoseconds, share the first bucket.
+pub const MIN_BOUND_NS: u64 = 1 << MIN_BOUND_EXP;
+const MIN_BOUND_EXP: u32 = 10;
 
-/// The number of buckets of a [`Histogram`]: up to 137 s in steps, then one for the rest.
+/// The number of buckets of a [`Histogram`]: up to 137 s, then one for the rest.
 pub const BUCKETS: usize = 56;
 
-/// The bucket that a duration falls into.
+/// The index of the bucket of a duration.
 #[inline(always)]
 pub fn bucket_of(nanos: u64) -> usize {
-    if nanos < FLOOR_NS {
+    if nanos < MIN_BOUND_NS {
         return 0;
     }
     let exp = 63 - nanos.leading_zeros();
     let upper_half = (nanos >> (exp - 1)) & 1;
-    (1 + 2 * (exp - FLOOR_EXP)) as usize + upper_half as usize
+    (1 + 2 * (exp - MIN_BOUND_EXP)) as usize + upper_half as usize
 }
 
-/// The least duration, in nanoseconds, that falls into `bucket`.
+/// The shortest duration of `bucket`, in nanoseconds.
 pub fn lower_bound(bucket: usize) -> u64 {
     match bucket {
         0 => 0,
         n => {
             let step = (n - 1) as u32;
-            let base = 1u64 << (FLOOR_EXP + step / 2);
+            let base = 1u64 << (MIN_BOUND_EXP + step / 2);
             if step.is_multiple_of(2) { base } else { base + base / 2 }
         }
     }
 }
 
-/// How many durations fell into each bucket.
+/// The number of durations in each bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "sparse::Sparse", into = "sparse::Sparse"))]
 pub struct Histogram {
     counts: [u64; BUCKETS],
-    /// Durations that are only known to lie between `lower_bound(beyond_from)` and `max`:
-    /// a task's own record has fewer buckets than this type.
-    beyond: u64,
-    beyond_from: usize,
+    /// Durations between `lower_bound(overflow_from)` and `max`: the accounting of a task has fewer
+    /// buckets than this type.
+    overflow: u64,
+    overflow_from: usize,
     max: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: [0; BUCKETS], beyond: 0, beyond_from: BUCKETS, max: 0 }
+        Self { counts: [0; BUCKETS], overflow: 0, overflow_from: BUCKETS, max: 0 }
     }
 }
 
 impl Histogram {
-    /// A quantile lies within this factor of the true value, for values from
-    /// 1.024 µs up to where the source's buckets end.
+    /// The true value of a quantile is within this factor, from 1.024 µs to the end of the source's
+    /// buckets.
     pub const ERROR_FACTOR: f64 = 1.225;
 
-    /// A histogram of counts by bucket, where the last of them also holds everything
-    /// beyond its bound, and of the exact maximum in nanoseconds.
+    /// A histogram from the counts of the first buckets, the last of which also counts all longer
+    /// durations, and the exact maximum in nanoseconds.
     pub fn from_counts(counts: impl IntoIterator<Item = u64>, max: u64) -> Self {
         let mut result = Self { max, ..Self::default() };
         let mut last = 0;
@@ -70,8 +68,8 @@ impl Histogram {
             last = bucket;
         }
         if last + 1 < BUCKETS {
-            result.beyond = std::mem::take(&mut result.counts[last]);
-            result.beyond_from = last;
+            result.overflow = std::mem::take(&mut result.counts[last]);
+            result.overflow_from = last;
         }
         result
     }
@@ -82,88 +80,88 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
-    /// Counts as many durations of the same length.
-    pub fn record_many(&mut self, nanos: u64, count: u64) {
-        // A foreign program may claim any count; no sum of counts may overflow.
-        const MOST: u64 = 1 << 40;
+    /// Counts `count` durations of the same length.
+    pub fn record_n(&mut self, nanos: u64, count: u64) {
+        // Counts from a connection are untrusted; no sum of counts may overflow.
+        const MAX_COUNT: u64 = 1 << 40;
         let slot = &mut self.counts[bucket_of(nanos).min(BUCKETS - 1)];
-        *slot = slot.saturating_add(count).min(MOST);
+        *slot = slot.saturating_add(count).min(MAX_COUNT);
         self.max = self.max.max(nanos);
     }
 
-    /// Adds what `other` holds.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Histogram) {
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+        for (count, added) in self.counts.iter_mut().zip(&other.counts) {
+            *count += added;
         }
-        self.beyond += other.beyond;
-        self.beyond_from = self.beyond_from.min(other.beyond_from);
+        self.overflow += other.overflow;
+        self.overflow_from = self.overflow_from.min(other.overflow_from);
         self.max = self.max.max(other.max);
     }
 
-    /// What came to this histogram since `earlier`, an older state of the same one.
+    /// The durations counted since `earlier`, an older copy of this histogram.
     ///
-    /// The maximum of the time between is not known, so it is bounded by the highest
-    /// bucket that grew.
+    /// Their maximum is not known. It is bounded by the highest bucket that grew.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
-        let mut delta = Histogram { beyond_from: self.beyond_from, ..Histogram::default() };
+        let mut delta = Histogram { overflow_from: self.overflow_from, ..Histogram::default() };
         for (bucket, (now, then)) in self.counts.iter().zip(&earlier.counts).enumerate() {
-            let grown = now.saturating_sub(*then);
-            delta.counts[bucket] = grown;
-            if grown > 0 {
+            let added = now.saturating_sub(*then);
+            delta.counts[bucket] = added;
+            if added > 0 {
                 delta.max = lower_bound(bucket + 1).min(self.max);
             }
         }
-        delta.beyond = self.beyond.saturating_sub(earlier.beyond);
-        if delta.beyond > 0 || self.max > earlier.max {
+        delta.overflow = self.overflow.saturating_sub(earlier.overflow);
+        if delta.overflow > 0 || self.max > earlier.max {
             delta.max = self.max;
         }
         delta
     }
 
-    /// Removes the longest duration if it may be at least `nanos` long. The new maximum is not
-    /// known, so it is bounded by the highest bucket that holds a duration.
+    /// Removes the longest duration if it may be at least `nanos` long. The new maximum is not known.
+    /// It is bounded by the highest bucket that is not empty.
     pub fn remove_longest(&mut self, nanos: u64) {
-        if self.beyond > 0 {
-            self.beyond -= 1;
+        if self.overflow > 0 {
+            self.overflow -= 1;
         } else {
-            let Some(bucket) = self.highest() else { return };
+            let Some(bucket) = self.highest_bucket() else { return };
             if self.upper_bound(bucket) <= nanos {
                 return;
             }
             self.counts[bucket] -= 1;
         }
-        if self.beyond == 0 {
-            self.max = self.highest().map_or(0, |bucket| self.upper_bound(bucket).min(self.max));
+        if self.overflow == 0 {
+            self.max =
+                self.highest_bucket().map_or(0, |bucket| self.upper_bound(bucket).min(self.max));
         }
     }
 
-    /// Sets the maximum, where it is known from elsewhere.
+    /// Sets the maximum, where it is known from another source.
     pub fn set_max(&mut self, nanos: u64) {
         self.max = nanos;
     }
 
-    fn highest(&self) -> Option<usize> {
+    fn highest_bucket(&self) -> Option<usize> {
         self.counts.iter().rposition(|count| *count > 0)
     }
 
-    /// The last bucket has no bound but the maximum.
+    /// The upper bound of a bucket; that of the last one is the maximum.
     fn upper_bound(&self, bucket: usize) -> u64 {
         if bucket + 1 < BUCKETS { lower_bound(bucket + 1) } else { self.max }
     }
 
-    /// How many durations were counted.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum::<u64>() + self.beyond
+        self.counts.iter().sum::<u64>() + self.overflow
     }
 
-    /// The greatest duration in nanoseconds; exact, except after [`since`](Self::since).
+    /// The longest duration in nanoseconds; exact, except after [`since`](Self::since).
     pub fn max(&self) -> u64 {
         self.max
     }
 
-    /// The duration, in nanoseconds, that the share `q` (0 to 1) of all stays at or
-    /// below; `None` if nothing was counted.
+    /// The quantile `q` (0 to 1) in nanoseconds: the share `q` of all durations is at most this long.
+    /// `None` if the histogram is empty.
     ///
     /// ```
     /// let mut h = asynctop_snapshot::Histogram::default();
@@ -181,53 +179,54 @@ impl Histogram {
         if rank == total {
             return Some(self.max);
         }
-        let mut seen = 0;
+        let mut counted = 0;
         for (bucket, count) in self.counts.iter().enumerate() {
-            if self.beyond > 0 && bucket >= self.beyond_from {
+            if self.overflow > 0 && bucket >= self.overflow_from {
                 break;
             }
-            seen += count;
-            if seen >= rank {
+            counted += count;
+            if counted >= rank {
                 return Some(middle(bucket).min(self.max));
             }
         }
         Some(self.max)
     }
 
-    /// The buckets that hold something, as (least duration in ns, count), for drawing.
-    pub fn bars(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let beyond = (self.beyond > 0).then(|| (lower_bound(self.beyond_from), self.beyond));
+    /// The buckets that are not empty, as (lower bound in nanoseconds, count).
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let overflow =
+            (self.overflow > 0).then(|| (lower_bound(self.overflow_from), self.overflow));
         let counts = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        counts.map(|(bucket, n)| (lower_bound(bucket), *n)).chain(beyond)
+        counts.map(|(bucket, n)| (lower_bound(bucket), *n)).chain(overflow)
     }
 }
 
 fn middle(bucket: usize) -> u64 {
     match bucket {
-        0 => FLOOR_NS / 2,
+        0 => MIN_BOUND_NS / 2,
         n => (lower_bound(n) as f64 * lower_bound(n + 1) as f64).sqrt() as u64,
     }
 }
 
-/// A histogram without its empty buckets, as it is serialized.
+/// The serialized form: a histogram without its empty buckets.
 #[cfg(feature = "serde")]
 mod sparse {
     use super::{BUCKETS, Histogram};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     pub(super) struct Sparse {
-        /// The position of each bucket that is not empty, and its count.
+        /// Index and count of each bucket that is not empty.
         counts: Vec<(usize, u64)>,
-        beyond: u64,
-        beyond_from: usize,
+        overflow: u64,
+        overflow_from: usize,
         max: u64,
     }
 
     impl From<Histogram> for Sparse {
         fn from(histogram: Histogram) -> Self {
-            let Histogram { counts, beyond, beyond_from, max } = histogram;
+            let Histogram { counts, overflow, overflow_from, max } = histogram;
             let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
-            Sparse { counts, beyond, beyond_from, max }
+            Sparse { counts, overflow, overflow_from, max }
         }
     }
 
@@ -235,14 +234,14 @@ mod sparse {
         type Error = String;
 
         fn try_from(sparse: Sparse) -> Result<Self, String> {
-            let Sparse { counts, beyond, beyond_from, max } = sparse;
-            let mut histogram = Histogram { beyond, beyond_from, max, ..Histogram::default() };
+            let Sparse { counts, overflow, overflow_from, max } = sparse;
+            let mut histogram = Histogram { overflow, overflow_from, max, ..Histogram::default() };
             for (at, count) in counts {
-                let buckets = histogram.counts.get_mut(at);
-                *buckets.ok_or_else(|| format!("a histogram has no bucket {at}"))? = count;
+                let bucket = histogram.counts.get_mut(at);
+                *bucket.ok_or_else(|| format!("a histogram has no bucket {at}"))? = count;
             }
-            if beyond_from > BUCKETS {
-                return Err(format!("a histogram has no bucket {beyond_from}"));
+            if overflow_from > BUCKETS {
+                return Err(format!("a histogram has no bucket {overflow_from}"));
             }
             Ok(histogram)
         }
@@ -256,14 +255,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_duration_lies_in_its_bucket(nanos in 0u64..(1 << 40)) {
+        fn bucket_of_matches_the_bounds(nanos in 0u64..(1 << 40)) {
             let bucket = bucket_of(nanos);
             prop_assert!(lower_bound(bucket) <= nanos && nanos < lower_bound(bucket + 1));
         }
 
         #[test]
-        fn quantiles_stay_within_the_stated_error(
-            mut values in prop::collection::vec(FLOOR_NS..100_000_000_000, 1..200),
+        fn quantiles_are_within_the_error_factor(
+            mut values in prop::collection::vec(MIN_BOUND_NS..100_000_000_000, 1..200),
             q in 0.01f64..1.0,
         ) {
             let mut h = Histogram::default();
@@ -276,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn merging_is_counting_both(a in prop::collection::vec(0u64..1 << 40, 0..50),
+        fn merge_adds_the_durations_of_both(a in prop::collection::vec(0u64..1 << 40, 0..50),
                                     b in prop::collection::vec(0u64..1 << 40, 0..50)) {
             let of = |values: &[u64]| {
                 let mut h = Histogram::default();
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beyond_the_buckets_of_a_source_is_reported_as_its_maximum() {
+    fn quantile_beyond_the_buckets_of_a_source_is_the_maximum() {
         let mut counts = [0u64; 40];
         counts[3] = 50;
         counts[39] = 50;
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn longest_duration_is_removed_only_if_it_is_long_enough() {
+    fn remove_longest_keeps_durations_that_are_shorter() {
         let mut h = Histogram::default();
         [5_000, 6_000_000, 3_000_000_000].iter().for_each(|nanos| h.record(*nanos));
         h.remove_longest(2_900_000_000);
@@ -313,18 +312,18 @@ mod tests {
         assert_eq!(h.count(), 2);
         h.set_max(6_000_000);
         assert_eq!(h.quantile(1.0), Some(6_000_000));
-        let mut beyond = Histogram::from_counts([4, 0, 2], 9_000_000_000);
-        beyond.remove_longest(8_000_000_000);
-        assert_eq!((beyond.count(), beyond.max()), (5, 9_000_000_000));
-        beyond.remove_longest(8_000_000_000);
-        assert_eq!((beyond.count(), beyond.max()), (4, FLOOR_NS));
+        let mut overflowing = Histogram::from_counts([4, 0, 2], 9_000_000_000);
+        overflowing.remove_longest(8_000_000_000);
+        assert_eq!((overflowing.count(), overflowing.max()), (5, 9_000_000_000));
+        overflowing.remove_longest(8_000_000_000);
+        assert_eq!((overflowing.count(), overflowing.max()), (4, MIN_BOUND_NS));
         let mut empty = Histogram::default();
         empty.remove_longest(0);
         assert_eq!(empty, Histogram::default());
     }
 
     #[test]
-    fn nothing_counted_has_no_quantile() {
+    fn empty_histogram_has_no_quantile() {
         assert_eq!(Histogram::default().quantile(0.5), None);
     }
 }

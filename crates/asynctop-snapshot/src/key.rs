@@ -1,4 +1,4 @@
-//! The identity of targets, tasks and resources.
+//! Keys of targets, tasks, resources and groups.
 //!
 //! Keys never collide between targets, between two processes of a target, or between two runtimes
 //! of a process. A number alone identifies a task only within its target and epoch.
@@ -18,7 +18,7 @@ pub struct TaskKey {
     pub target: TargetId,
     /// The process or runtime of the target.
     pub epoch: u32,
-    /// The number of the task in it, `key` of [`TaskStats`](crate::TaskStats).
+    /// The number of the task in that epoch: `key` of [`TaskStats`](crate::TaskStats).
     pub id: u64,
 }
 
@@ -29,7 +29,7 @@ pub struct ResourceKey {
     pub target: TargetId,
     /// The process of the target.
     pub epoch: u32,
-    /// The number of the resource in it, `key` of [`ResourceStats`](crate::ResourceStats).
+    /// The number of the resource in that epoch: `key` of [`ResourceStats`](crate::ResourceStats).
     pub id: u64,
 }
 

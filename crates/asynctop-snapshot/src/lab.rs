@@ -1,18 +1,18 @@
-//! What only the lab knows: its workloads and the hog.
+//! The lab: its workloads and the hog.
 
 use std::sync::Arc;
 
 use super::{ConsoleStats, Lesson};
 
-/// What the lab knows of itself.
+/// The state of the lab.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LabStats {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: Arc<str>,
     /// What to watch, what to try, and why it happens.
     pub lesson: Arc<Lesson>,
-    /// Its workloads.
+    /// The workloads.
     pub workloads: Vec<WorkloadStats>,
     /// The hog.
     pub hog: HogStats,
@@ -20,59 +20,59 @@ pub struct LabStats {
     pub console: Option<ConsoleStats>,
 }
 
-/// One workload of the lab.
+/// The state of a workload.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkloadStats {
-    /// Its name.
+    /// The name of the workload.
     pub name: Arc<str>,
-    /// How many of it are wanted; each may be several tasks.
+    /// The configured number of instances, each of which may be several tasks.
     pub count: usize,
-    /// Tasks of it that the user has cancelled; they are not replaced until the count changes.
+    /// Tasks that the user has cancelled. They are not replaced until the count changes.
     pub cancelled: u64,
-    /// How many there will be again after a pause; `None` if there is none.
+    /// The number of instances to start again after a pause; `None` if it is not paused.
     pub paused: Option<usize>,
-    /// What one unit of its work is, such as "request". `None` if it is not closed-loop.
+    /// The unit of its work, such as "request"; `None` if it is not closed-loop.
     pub unit: Option<Arc<str>>,
     /// Units of closed-loop work done so far.
     pub done: u64,
-    /// The way of working, where the user may change it.
+    /// The current mode, if the workload has modes.
     pub mode: Option<Arc<str>>,
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
-    /// What else it tells of itself.
-    pub gauges: Vec<Gauge>,
+    /// Further statistics that it reports.
+    pub metrics: Vec<WorkloadMetric>,
 }
 
-/// A figure that a workload tells of itself.
+/// A statistic that a workload reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Gauge {
-    /// What it is, such as "queue".
+pub struct WorkloadMetric {
+    /// The name, such as "queue".
     pub name: Arc<str>,
-    /// How it stands.
-    pub value: GaugeValue,
+    /// The current value.
+    pub value: MetricValue,
 }
 
-/// How a gauge stands.
+/// The value of a [`WorkloadMetric`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum GaugeValue {
-    /// So many.
+pub enum MetricValue {
+    /// A number.
     Count(u64),
-    /// In words.
+    /// A text.
     Text(Arc<str>),
-    /// How long things took that ended in the last seconds, and those that go on have
-    /// taken so far. `None` if there were none.
+    /// The latency of operations that ended in the last seconds or are in progress. `None` if there
+    /// were none.
     Latency {
-        /// Half of them took at most this long.
+        /// The median in nanoseconds.
         p50_ns: Option<u64>,
-        /// 99 of 100 took at most this long.
+        /// The 99th percentile in nanoseconds.
         p99_ns: Option<u64>,
-        /// The longest.
+        /// The maximum in nanoseconds.
         max_ns: Option<u64>,
-        /// How many go on.
-        waiting: u64,
+        /// The number of operations in progress.
+        in_progress: u64,
     },
 }
 
@@ -95,25 +95,27 @@ impl LabStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HogStats {
-    /// Its kind's name, such as `spin`.
+    /// The name of its kind, such as `spin`.
     pub kind: Arc<str>,
-    /// Whether this kind does the work as it should be done.
+    /// Whether this kind is a fix rather than an anti-pattern.
     pub is_fix: bool,
-    /// What it does to the runtime, and what to do about it or what it costs.
-    pub explained: [Arc<str>; 2],
-    /// How many hogs a release lets loose.
+    /// Its effect on the runtime.
+    pub effect: Arc<str>,
+    /// How to fix it, or what a fix costs.
+    pub advice: Arc<str>,
+    /// The number of hogs that run while it is on.
     pub count: usize,
-    /// The work of one round: for so long a disease keeps the worker before it gives way
-    /// once, and a fix does as much in its own way. `None` is for ever.
+    /// How long an anti-pattern blocks the worker before it yields once; a fix does the same amount
+    /// of work in its own way. `None` means forever.
     pub hold_ns: Option<u64>,
-    /// Since when it is on, on the source's clock; `None` if it is off.
+    /// When it was turned on, on the source's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
     /// Whether it was on when its runtime was replaced, and is off until there is a new baseline.
-    pub restarts: bool,
+    pub restart_pending: bool,
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
-    /// What its work is counted in; `None` if it only waits.
+    /// The unit of its work; `None` if it only waits.
     pub unit: Option<Arc<str>>,
-    /// Units done since it is on.
+    /// Units done since it was turned on.
     pub done: u64,
 }

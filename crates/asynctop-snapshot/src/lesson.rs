@@ -1,6 +1,6 @@
-//! What there is to learn from what runs.
+//! The lesson of a scenario.
 
-/// A lesson in three parts, of which any may be empty.
+/// A lesson in three parts, each of which may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lesson {

@@ -1,24 +1,24 @@
 //! A snapshot: the state of the watched programs at one moment, as plain data.
 //!
-//! Sources produce snapshots; the model, the screens and the reports of asynctop read them. This
-//! crate performs no I/O and has no dependencies by default, so that a snapshot can come from the same
-//! process, a connection or a file. [`text`] is the text form of its numbers.
+//! Sources produce snapshots; the model, the screens and the reports of asynctop read them. A
+//! snapshot may come from the same process, a connection or a file: this crate does no I/O and has
+//! no dependencies by default. [`text`] is the text form of its numbers.
 //!
-//! With the feature `serde`, every type can be serialized and read back; what is read is checked.
+//! With the feature `serde`, every type can be serialized and deserialized; input is validated.
 //!
 //! Times are in nanoseconds. Totals count since the source started and only grow.
 
-mod awaits;
+mod await_point;
 mod cause;
 mod command;
 mod connection;
 mod console;
-mod cost;
 mod cpu_times;
 mod description;
 mod field_id;
 mod group;
 mod histogram;
+mod impact;
 mod key;
 mod lab;
 mod lesson;
@@ -39,21 +39,21 @@ mod time_without_cpu;
 
 use std::sync::Arc;
 
-pub use awaits::{AwaitPoint, Awaits};
+pub use await_point::{AwaitPoint, AwaitState};
 pub use cause::{CallKind, Cause, SystemCall};
 pub use command::{Answer, Command, LabCommand, Outcome};
 pub use connection::Connection;
 pub use console::ConsoleStats;
-pub use cost::{Cost, Waited};
 pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use description::{Accuracy, Description};
 pub use field_id::FieldId;
 pub use group::group_name;
 pub use histogram::{BUCKETS, Histogram, bucket_of};
+pub use impact::{DelayedTask, PollImpact};
 pub use key::{GroupKey, ResourceKey, TargetId, TaskKey};
-pub use lab::{Gauge, GaugeValue, HogStats, LabStats, WorkloadStats};
+pub use lab::{HogStats, LabStats, MetricValue, WorkloadMetric, WorkloadStats};
 pub use lesson::Lesson;
-pub use long_poll::{LongPoll, Share};
+pub use long_poll::{LongPoll, ProfileEntry};
 pub use losses::Losses;
 pub use machine::MachineStats;
 pub use polls::{PollSpan, PollSpans, TICK_NS, WorkerPolls};
@@ -64,7 +64,7 @@ pub use stack::testing;
 pub use stack::{CodeOffset, Frame, FrameKind, Stack};
 pub use stack_sample::StackSample;
 pub use state::{PollKind, State};
-pub use subscription::{Distributions, Subject, Subscription};
+pub use subscription::{DistributionKey, Distributions, Subscription};
 pub use target::Target;
 pub use task::{TaskKind, TaskMeta, TaskStats};
 pub use time_without_cpu::{Stop, TimeWithoutCpu};

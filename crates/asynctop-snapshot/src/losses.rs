@@ -1,46 +1,47 @@
-//! Missing data.
+//! Data loss.
 
-/// The data known to be missing from the statistics of a target: counters and flags.
+/// The data that is known to be missing from the statistics of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Losses {
-    /// Events that the target dropped because its buffer was full, so far.
+    /// Events that the target has dropped because its buffer was full.
     pub dropped_events: u64,
-    /// Tasks that have figures but were never announced, so that they have no name.
+    /// Tasks with statistics but without a name: the target did not send their metadata.
     pub unnamed_tasks: u64,
-    /// Tasks that something else mentions, and nothing more is known of.
+    /// Tasks that are referenced, but were not sent.
     pub unknown_tasks: u64,
-    /// The target has more events than it takes in: what is new shows late.
+    /// The target produces more events than it processes, so its updates arrive late.
     pub behind: bool,
-    /// Tasks, resources and async operations that were left out because of a limit here.
-    pub refused: u64,
-    /// Texts that were cut because of a limit here.
-    pub cut_texts: u64,
-    /// Updates that could not be read.
-    pub unread_updates: u64,
-    /// Another client has stopped the target's updates for everybody.
+    /// Tasks, resources and async operations that were left out because of a limit of asynctop.
+    pub over_limit: u64,
+    /// Texts that were truncated because of a limit of asynctop.
+    pub truncated_texts: u64,
+    /// Updates that could not be decoded.
+    pub unreadable_updates: u64,
+    /// Another client has paused the target, which stops its updates to all clients.
     pub paused: bool,
 }
 
 impl Losses {
     /// Whether tasks may be missing.
     pub fn is_incomplete(&self) -> bool {
-        let Losses {
-            dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates, ..
-        } = *self;
         self.behind
-            || [dropped_events, unnamed_tasks, unknown_tasks, refused, unread_updates] != [0; 5]
+            || self.dropped_events > 0
+            || self.unnamed_tasks > 0
+            || self.unknown_tasks > 0
+            || self.over_limit > 0
+            || self.unreadable_updates > 0
     }
 
-    /// What is missing, each in some words.
-    pub fn words(&self) -> Vec<String> {
+    /// The missing data as text, one item per kind.
+    pub fn descriptions(&self) -> Vec<String> {
         let count = |n: u64, one: &str, many: &str| match n {
             0 => None,
             1 => Some(format!("1 {one}")),
             n => Some(format!("{n} {many}")),
         };
-        let flag = |is: bool, text: &str| is.then(|| text.to_owned());
-        let words = [
+        let flag = |is_set: bool, text: &str| is_set.then(|| text.to_owned());
+        let descriptions = [
             flag(self.paused, "paused by another client"),
             flag(self.behind, "its events arrive late, so this is not its current state"),
             count(
@@ -54,14 +55,14 @@ impl Losses {
                 "tasks referenced but not sent",
             ),
             count(self.unnamed_tasks, "task without a name", "tasks without a name"),
-            count(self.unread_updates, "unreadable update", "unreadable updates"),
+            count(self.unreadable_updates, "unreadable update", "unreadable updates"),
             count(
-                self.refused,
+                self.over_limit,
                 "item over the limits of asynctop",
                 "items over the limits of asynctop",
             ),
-            count(self.cut_texts, "truncated text", "truncated texts"),
+            count(self.truncated_texts, "truncated text", "truncated texts"),
         ];
-        words.into_iter().flatten().collect()
+        descriptions.into_iter().flatten().collect()
     }
 }

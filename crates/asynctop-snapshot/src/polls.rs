@@ -8,27 +8,27 @@ use super::CurrentPoll;
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkerPolls {
-    /// Every poll.
+    /// All polls.
     pub every: PollSpans,
-    /// The polls that a tick fell into, at most one per [`TICK_NS`]: all that are longer, and a sample
-    /// of the shorter ones that reaches back further.
+    /// The polls that were running at a tick, at most one per [`TICK_NS`]: all polls that are longer
+    /// than that, and a sample of the shorter ones. Reaches further back than `every`.
     pub ticked: PollSpans,
-    /// The poll that has not ended.
+    /// The poll that is running.
     pub current: Option<CurrentPoll>,
 }
 
-/// Nanoseconds between two ticks, which are at the multiples of this time on the probe's clock.
+/// Nanoseconds between two ticks. Ticks are at the multiples of this time on the probe's clock.
 pub const TICK_NS: u64 = 1 << 18;
 
-/// Polls of one worker, oldest first; they never overlap.
+/// Polls of one worker, oldest first. They never overlap.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpans {
-    /// From then on until the snapshot none is missing, on the source's clock.
+    /// No poll is missing between this time and the snapshot, on the source's clock.
     pub from_ns: u64,
-    /// How many are missing before that.
+    /// The number of polls that are missing before that.
     pub lost: u64,
-    /// The polls.
+    /// The spans of the polls.
     pub spans: Arc<[PollSpan]>,
 }
 
@@ -38,11 +38,11 @@ impl Default for PollSpans {
     }
 }
 
-/// A time in which a thread was inside one task's poll, on the probe's clock.
+/// The start and end of one poll, on the probe's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpan {
-    /// The task's key.
+    /// The key of the task.
     pub task: u64,
     /// When it began.
     pub began: u64,

@@ -1,4 +1,4 @@
-//! What tasks wait for: resources and the async operations on them.
+//! The resources that tasks wait for, and the async operations on them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct Resources {
     /// Timers, locks, channels, sockets.
     pub resources: Vec<ResourceStats>,
-    /// What tasks do with them, such as a call of `acquire`.
+    /// The operations of tasks on them, such as a call of `acquire`.
     pub async_ops: Vec<AsyncOpStats>,
 }
 
@@ -16,27 +16,27 @@ pub struct Resources {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ResourceStats {
-    /// Names the resource; never used for another one.
+    /// Identifies the resource; never reused.
     pub key: u64,
-    /// The number that people see.
+    /// The id for display.
     pub id: u64,
     /// Its type, such as `Mutex`.
     pub type_name: Arc<str>,
-    /// What it is for, such as `Sync` or `timer`.
+    /// Its kind, such as `Sync` or `timer`.
     pub kind: Arc<str>,
-    /// Where it was made, as `file:line`.
+    /// Where it was created, as `file:line`.
     pub location: Arc<str>,
     /// Its state, such as `locked=true`.
     pub state: Arc<str>,
     /// The key of the resource that it is a part of.
     pub parent: Option<u64>,
-    /// A part of another one that is of no interest by itself.
+    /// Whether it is an internal part of another resource.
     pub is_internal: bool,
-    /// How long it exists, or existed.
+    /// How long it has existed, in nanoseconds.
     pub age_ns: u64,
-    /// It is gone.
+    /// Whether it was dropped.
     pub is_dropped: bool,
-    /// Whether it is held, as far as its state shows; `None` for a resource that cannot be held,
+    /// Whether a task holds it, according to its state; `None` for a resource that cannot be held,
     /// such as a channel.
     pub is_taken: Option<bool>,
     /// The task that acquired it last and probably still holds it: releases are not reported.
@@ -48,11 +48,11 @@ pub struct ResourceStats {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AsyncOpStats {
-    /// Names the operation; never used for another one.
+    /// Identifies the operation; never reused.
     pub key: u64,
-    /// The number that people see.
+    /// The id for display.
     pub id: u64,
-    /// The method that it comes from, such as `Mutex::lock`.
+    /// The method that created it, such as `Mutex::lock`.
     pub source: Arc<str>,
     /// The key of its resource.
     pub resource: Option<u64>,
@@ -62,20 +62,20 @@ pub struct AsyncOpStats {
     pub task: Option<u64>,
     /// Its state, such as `permits_requested=1`.
     pub state: Arc<str>,
-    /// Polls begun.
+    /// The number of polls, including a running one.
     pub polls: u64,
-    /// Time in its polls.
+    /// Time in its polls, in nanoseconds.
     pub busy_ns: u64,
-    /// How long it exists, or existed.
+    /// How long it has existed, in nanoseconds.
     pub age_ns: u64,
-    /// It is over.
+    /// Whether it was dropped.
     pub is_dropped: bool,
-    /// Its last poll gave a result; `None` if that is not known.
+    /// Whether its last poll returned `Ready`; `None` if that is not known.
     pub is_ready: Option<bool>,
 }
 
 impl AsyncOpStats {
-    /// Whether a task waits in it.
+    /// Whether a task is waiting in it.
     pub fn is_waiting(&self) -> bool {
         !self.is_dropped && self.task.is_some() && self.is_ready != Some(true)
     }
@@ -88,7 +88,7 @@ impl Resources {
         self.resources.get(at)
     }
 
-    /// The operations that a task is in.
+    /// The current operations of a task.
     pub fn of_task(&self, task: u64) -> impl Iterator<Item = &AsyncOpStats> {
         self.async_ops.iter().filter(move |op| op.task == Some(task) && !op.is_dropped)
     }

@@ -1,21 +1,21 @@
-//! The runtime and its workers.
+//! Statistics of the runtime and its workers.
 
 use std::sync::Arc;
 
 use super::PollKind;
 
-/// How a Tokio runtime schedules.
+/// The flavor of a Tokio runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Flavor {
     /// All tasks on one thread.
     CurrentThread,
-    /// A pool of workers that steal from each other.
+    /// A pool of workers that steal tasks from each other.
     MultiThread,
 }
 
 impl Flavor {
-    /// Tokio's name for it.
+    /// The name in Tokio's documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Flavor::CurrentThread => "current-thread",
@@ -24,74 +24,72 @@ impl Flavor {
     }
 }
 
-/// Figures of the runtime as a whole.
+/// Statistics of the runtime as a whole.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuntimeStats {
-    /// How it schedules; `None` where that is unavailable.
+    /// The flavor; `None` where it is unavailable.
     pub flavor: Option<Flavor>,
-    /// How long it has run; of a program that is watched from outside, how long the
-    /// oldest task that is known has lived.
+    /// How long it has run, in nanoseconds. For a target in another process, the lifetime of its
+    /// oldest known task.
     pub uptime_ns: u64,
-    /// Living tasks by Tokio's own count: more than the snapshot has, if some are not
-    /// measured.
+    /// Alive tasks, as counted by Tokio: more than the snapshot has, if some are not measured.
     pub alive_tasks: u64,
-    /// Living tasks that the probe measures.
+    /// Alive tasks that the probe measures.
     pub measured_tasks: u64,
-    /// Tasks in the global (injection) queue.
-    pub global_queue: u64,
+    /// Tasks in the injection queue, which Tokio also calls the global queue.
+    pub injection_queue: u64,
     /// Threads of the blocking pool.
     pub blocking_threads: u64,
-    /// Those of them that have nothing to do.
+    /// Idle threads of the blocking pool.
     pub idle_blocking_threads: u64,
-    /// Closures that wait for a thread of the blocking pool.
+    /// Closures waiting for a thread of the blocking pool.
     pub blocking_queue: u64,
-    /// Polls that ended because the task's budget was used up.
+    /// Polls that ended because the task used up its budget.
     pub budget_forced_yields: u64,
-    /// Tasks scheduled from outside of the runtime.
+    /// Tasks scheduled from outside the runtime.
     pub remote_schedules: u64,
 }
 
-/// Figures of one worker. Totals count since the runtime began.
+/// Statistics of one worker. Totals count since the runtime started. Times are in nanoseconds.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WorkerStats {
-    /// Tokio's number of it.
+    /// Its index in Tokio.
     pub index: usize,
-    /// Its thread's name.
+    /// The name of its thread.
     pub thread: Arc<str>,
-    /// The poll that it is in right now.
+    /// The poll that is running.
     pub current: Option<CurrentPoll>,
-    /// Time inside polls of measured tasks, the running one included.
+    /// Time inside polls of measured tasks, including the running one.
     pub poll_ns: u64,
-    /// Time not parked, a running poll of a measured task included. A poll of another task is added
-    /// when it has ended.
+    /// Time not parked, including a running poll of a measured task. A poll of another task is added
+    /// when it ends.
     pub busy_ns: u64,
-    /// CPU time of its thread, in nanoseconds; `None` if it is not known.
+    /// CPU time of its thread; `None` if it is not known.
     pub cpu_ns: Option<u64>,
-    /// Time that its thread was runnable without a CPU, in nanoseconds, inside and outside of
-    /// polls; `None` if it is not known.
+    /// Run-queue delay of its thread, inside and outside of polls; `None` if it is not known.
     pub run_delay_ns: Option<u64>,
-    /// Polls of measured tasks.
+    /// The number of polls of measured tasks.
     pub polls: u64,
-    /// How often it parked.
+    /// The number of times that it parked.
     pub parks: u64,
-    /// Tasks that it took from other workers' queues.
+    /// Tasks stolen from other workers' queues.
     pub steals: u64,
-    /// Tasks that it moved to the global queue because its own was full.
+    /// Tasks moved to the injection queue because the local queue was full.
     pub overflows: u64,
     /// Tasks in its local queue.
     pub local_queue: u64,
 }
 
-/// A poll, or the drop of a future, that has begun and not ended.
+/// A running poll, or a running drop of a future.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CurrentPoll {
-    /// The task's key.
+    /// The key of the task.
     pub key: u64,
     /// When it began, on the source's clock.
     pub since_ns: u64,
-    /// Whether it is a poll.
+    /// Whether it is a poll or a drop.
     pub kind: PollKind,
 }

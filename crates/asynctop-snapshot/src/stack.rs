@@ -1,8 +1,8 @@
-//! A stack, as plain data.
+//! Stacks and their frames.
 
 use std::{fmt, sync::Arc};
 
-/// Whose code a frame is: what may be blamed, and what a screen folds.
+/// The origin of a frame's code. Decides which frame is the offending one, and which ones are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FrameKind {
@@ -13,47 +13,47 @@ pub enum FrameKind {
     /// Tokio and other parts of async runtimes.
     Runtime,
     /// The probe, between the runtime and the task.
-    Harness,
+    Probe,
     /// `core`, `alloc`, `std`.
     Std,
-    /// Not Rust: the C library, the kernel's page of code.
+    /// Not Rust: the C library, the kernel's vDSO.
     Native,
 }
 
-/// One function of a stack.
+/// A function of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Frame {
-    /// The function's full name, demangled, without its hash.
+    /// The full name, demangled, without its hash.
     pub function: Arc<str>,
-    /// The name as people say it: `hog::spin`.
+    /// The short name, such as `hog::spin`.
     pub name: Arc<str>,
-    /// The source file, as the compiler wrote it down.
+    /// The source file, as the compiler recorded it.
     pub file: Option<Arc<str>>,
-    /// The source file as people write it: `src/lab/hog.rs`.
+    /// The short path of the source file, such as `src/lab/hog.rs`.
     pub path: Option<Arc<str>>,
     /// The line, counted from 1.
     pub line: Option<u32>,
-    /// Whose code it is.
+    /// The origin of its code.
     pub kind: FrameKind,
-    /// The compiler put this function into the body of the next frame's.
+    /// Whether the compiler inlined this function into that of the next frame.
     pub inlined: bool,
-    /// Where the code is, if its function is not known: the symbols may be on another machine.
+    /// The code offset, if the function is not known: the symbols may be on another machine.
     pub code: Option<CodeOffset>,
 }
 
-/// A place in the code of a program or a library, in the form that `addr2line` accepts.
+/// An address in the file of a program or a library, in the form that `addr2line` accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CodeOffset {
-    /// The build id of the file, in hexadecimal; `None` if it has none.
+    /// The build id of the file, in hexadecimal, if it has one.
     pub build_id: Option<Arc<str>>,
     /// The address in the file.
     pub offset: u64,
 }
 
 impl Frame {
-    /// A function without a place.
+    /// A frame without a source location.
     pub fn new(function: impl Into<Arc<str>>, kind: FrameKind) -> Self {
         let function = function.into();
         Frame {
@@ -68,8 +68,8 @@ impl Frame {
         }
     }
 
-    /// `src/lab/hog.rs:42`, as much of it as is known.
-    pub fn place(&self) -> Option<String> {
+    /// The source location, such as `src/lab/hog.rs:42`, or the file alone if the line is not known.
+    pub fn location(&self) -> Option<String> {
         let path = self.path.as_ref()?;
         Some(self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}")))
     }
@@ -81,84 +81,84 @@ impl fmt::Display for Frame {
         if let Some(code) = &self.code {
             write!(f, " +{:#x}", code.offset)?;
         }
-        self.place().map_or(Ok(()), |place| write!(f, " at {place}"))
+        self.location().map_or(Ok(()), |location| write!(f, " at {location}"))
     }
 }
 
-/// The functions that a thread was in, innermost first.
+/// The stack of a thread, innermost frame first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stack {
-    /// All of them; what to fold is for the reader, who has each frame's kind.
+    /// All frames. A reader folds them by their kind.
     pub frames: Vec<Frame>,
-    /// Why the stack ends before the thread's first function, if it does. The frames
-    /// that are there are right.
+    /// Why the stack is cut before the thread's first function, if it is. The frames that it has are
+    /// correct.
     pub cut: Option<Arc<str>>,
 }
 
 impl Stack {
-    /// The innermost frame of the user's own crates, or else the innermost one of a
-    /// crate that they use. Frames outside of the probe's are the runtime's business.
-    pub fn blame(&self) -> Option<&Frame> {
-        self.blamed_at().map(|at| &self.frames[at])
+    /// The innermost frame of the user's own crates, or else of their dependencies. Frames outside
+    /// the probe's belong to the runtime and are ignored.
+    pub fn offending_frame(&self) -> Option<&Frame> {
+        self.offending_index().map(|at| &self.frames[at])
     }
 
-    /// What the blamed frame called: the frame next to it on the inside.
+    /// The function that the offending frame called: the next frame inside it.
     pub fn callee(&self) -> Option<&Frame> {
-        self.frames.get(self.blamed_at()?.checked_sub(1)?)
+        self.frames.get(self.offending_index()?.checked_sub(1)?)
     }
 
-    /// All that the blamed frame called, and what that called.
-    pub(super) fn inside_of_blame(&self) -> Option<&[Frame]> {
-        self.blamed_at().map(|at| &self.frames[..at])
+    /// All frames inside the offending one.
+    pub(super) fn inside_offending_frame(&self) -> Option<&[Frame]> {
+        self.offending_index().map(|at| &self.frames[..at])
     }
 
-    /// The frames of the task: all inside of the probe's outermost `poll`.
+    /// The frames of the task: all frames inside the probe's outermost `poll`.
     pub fn task_frames(&self) -> &[Frame] {
-        let harness = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Harness);
-        &self.frames[..harness.unwrap_or(self.frames.len())]
+        let probe = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Probe);
+        &self.frames[..probe.unwrap_or(self.frames.len())]
     }
 
-    /// Whether the task runs in `tokio::task::block_in_place`: then another thread has taken
-    /// over the worker, and no task waits for this one.
-    pub fn has_given_way(&self) -> bool {
-        let gives_way = |frame: &Frame| {
-            // With line tables only, an inlined function has no path.
+    /// Whether the task runs in `tokio::task::block_in_place`: another thread has taken over the
+    /// worker, so no task waits for this one.
+    pub fn is_in_block_in_place(&self) -> bool {
+        // With line tables only, an inlined function has no path.
+        let is_block_in_place = |frame: &Frame| {
             frame.kind == FrameKind::Runtime && frame.function.contains("block_in_place")
         };
-        self.task_frames().iter().any(gives_way)
+        self.task_frames().iter().any(is_block_in_place)
     }
 
-    fn blamed_at(&self) -> Option<usize> {
-        let of = |kind| self.task_frames().iter().position(|frame| frame.kind == kind);
-        of(FrameKind::User).or_else(|| of(FrameKind::Dependency))
+    fn offending_index(&self) -> Option<usize> {
+        let innermost = |kind| self.task_frames().iter().position(|frame| frame.kind == kind);
+        innermost(FrameKind::User).or_else(|| innermost(FrameKind::Dependency))
     }
 
-    /// Whether both are the same place of the program. Lines inside of the blamed frame
-    /// and of what it called differ from sample to sample and do not matter; the line of
-    /// a call that the blamed frame is in does.
-    pub fn is_alike(&self, other: &Stack) -> bool {
-        let (Some(at), Some(theirs)) = (self.blamed_at(), other.blamed_at()) else {
-            // The innermost address differs from sample to sample.
-            let function = |stack: &Stack| stack.frames.first().map(|f| f.function.clone());
-            return function(self) == function(other)
+    /// Whether both stacks are at the same location of the program. Lines in the offending frame and
+    /// inside it differ between samples and are ignored, unless the offending frame is in a call:
+    /// then the line of the call counts.
+    pub fn is_same_location(&self, other: &Stack) -> bool {
+        let (Some(at), Some(other_at)) = (self.offending_index(), other.offending_index()) else {
+            // The innermost address differs between samples.
+            let innermost = |stack: &Stack| stack.frames.first().map(|f| f.function.clone());
+            return innermost(self) == innermost(other)
                 && self.frames.get(1..) == other.frames.get(1..)
                 && self.cut == other.cut;
         };
-        let inside = |stack: &Stack, at: usize| {
+        let called = |stack: &Stack, at: usize| {
             stack.frames[..at].iter().rfind(|frame| !frame.inlined).map(|f| f.function.clone())
         };
-        let (ours, other_inside) = (inside(self, at), inside(other, theirs));
-        let (blamed, accused) = (&self.frames[at], &other.frames[theirs]);
-        ours == other_inside
-            && blamed.function == accused.function
-            && (ours.is_none() || blamed.line == accused.line)
-            && self.frames[at + 1..] == other.frames[theirs + 1..]
+        let callee = called(self, at);
+        let (frame, other_frame) = (&self.frames[at], &other.frames[other_at]);
+        callee == called(other, other_at)
+            && frame.function == other_frame.function
+            && (callee.is_none() || frame.line == other_frame.line)
+            && self.frames[at + 1..] == other.frames[other_at + 1..]
     }
 }
 
 impl fmt::Display for Stack {
-    /// One frame a line, innermost first.
+    /// One line per frame, innermost first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.frames.iter().try_for_each(|frame| writeln!(f, "{frame}"))
     }
@@ -185,54 +185,54 @@ pub mod testing {
 #[cfg(test)]
 mod tests {
     use super::{testing::stack, *};
-    use FrameKind::{Dependency, Harness, Native, Runtime, User};
+    use FrameKind::{Dependency, Native, Probe, Runtime, User};
 
     #[test]
-    fn the_innermost_frame_of_the_user_inside_of_the_probe_is_to_blame() {
+    fn offending_frame_is_the_innermost_user_frame_inside_the_probe() {
         let stack = stack(&[
             ("memcpy", 1, Native),
             ("serde::de", 2, Dependency),
             ("app::load", 3, User),
             ("app::run", 4, User),
-            ("Instrumented::poll", 5, Harness),
+            ("Instrumented::poll", 5, Probe),
             ("tokio::poll", 6, Runtime),
             ("app::main", 7, User),
         ]);
-        assert_eq!(stack.blame().map(|frame| &*frame.name), Some("app::load"));
+        assert_eq!(stack.offending_frame().map(|frame| &*frame.name), Some("app::load"));
         assert_eq!(stack.callee().map(|frame| &*frame.name), Some("serde::de"));
         assert_eq!(stack.task_frames().len(), 4);
     }
 
     #[test]
-    fn without_the_users_code_a_dependency_is_to_blame_and_never_main() {
+    fn offending_frame_is_a_dependency_without_user_code_and_never_main() {
         let mut stack = stack(&[
             ("hyper::serve", 1, Dependency),
-            ("Instrumented::poll", 2, Harness),
+            ("Instrumented::poll", 2, Probe),
             ("app::main", 3, User),
         ]);
-        assert_eq!(stack.blame().map(|frame| &*frame.name), Some("hyper::serve"));
+        assert_eq!(stack.offending_frame().map(|frame| &*frame.name), Some("hyper::serve"));
         stack.frames.remove(0);
-        assert_eq!(stack.blame(), None);
+        assert_eq!(stack.offending_frame(), None);
         assert_eq!(stack.callee(), None);
     }
 
     #[test]
-    fn lines_tell_calls_apart_and_not_samples_of_one_function() {
+    fn is_same_location_compares_the_lines_of_calls_only() {
         let spin = |line| stack(&[("spin", line, User), ("run", 9, User)]);
-        assert!(spin(1).is_alike(&spin(2)));
+        assert!(spin(1).is_same_location(&spin(2)));
         let sleep =
             |line| stack(&[("sleep", 5, FrameKind::Std), ("nap", line, User), ("run", 9, User)]);
-        assert!(sleep(1).is_alike(&sleep(1)));
-        assert!(!sleep(1).is_alike(&sleep(2)), "another call");
-        assert!(!sleep(1).is_alike(&spin(1)));
+        assert!(sleep(1).is_same_location(&sleep(1)));
+        assert!(!sleep(1).is_same_location(&sleep(2)), "another call");
+        assert!(!sleep(1).is_same_location(&spin(1)));
         let deeper = stack(&[("spin", 1, User), ("run", 8, User)]);
-        assert!(!spin(1).is_alike(&deeper), "called from another line");
+        assert!(!spin(1).is_same_location(&deeper), "another caller");
         let stripped = |offsets: [u64; 2]| {
             let code = |offset| Some(CodeOffset { build_id: None, offset });
             let frame = |offset| Frame { code: code(offset), ..Frame::new("[app]", Native) };
             Stack { frames: offsets.map(frame).into(), cut: None }
         };
-        assert!(stripped([1, 9]).is_alike(&stripped([2, 9])));
-        assert!(!stripped([1, 9]).is_alike(&stripped([1, 8])), "called from another place");
+        assert!(stripped([1, 9]).is_same_location(&stripped([2, 9])));
+        assert!(!stripped([1, 9]).is_same_location(&stripped([1, 8])), "another caller");
     }
 }

@@ -1,29 +1,29 @@
-//! The stack of a busy thread whose polls are short, as plain data.
+//! The stack of a busy thread whose polls are short.
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Cause, LongPoll, Share, Stack};
+use super::{Cause, LongPoll, ProfileEntry, Stack};
 
-/// One stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one
-/// per second and thread, so that a thread which is busy with short polls can be explained, too.
+/// A stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one per
+/// second and thread, so that a thread which is busy with short polls can be explained.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackSample {
-    /// Key of the task that was polled.
+    /// The key of the task that was polled.
     pub task: u64,
-    /// When that poll began, in nanoseconds on the probe's clock.
+    /// When the poll began, in nanoseconds on the probe's clock.
     pub poll_began_ns: u64,
     /// When the stack was requested, in nanoseconds on the probe's clock.
     pub taken_ns: u64,
-    /// What the thread was doing.
+    /// The activity of the thread.
     pub cause: Cause,
-    /// The stack.
+    /// The stack of the thread.
     pub stack: Arc<Stack>,
 }
 
 impl StackSample {
-    /// The functions in which these samples were taken, as evidence that has no single poll: its
-    /// task, start and length are those of the latest sample's poll. `None` without a sample.
+    /// Combines samples into evidence for a thread rather than for one poll: a profile of all
+    /// samples, with task, start and length of the latest sample's poll. `None` without a sample.
     pub fn evidence(samples: &[&StackSample]) -> Option<LongPoll> {
         let latest = samples.iter().max_by_key(|sample| sample.taken_ns)?;
         let mut stacks: Vec<(Arc<Stack>, u32)> = Vec::new();
@@ -38,11 +38,11 @@ impl StackSample {
         let count = |cause: &Cause| samples.iter().filter(|sample| sample.cause == *cause).count();
         let causes = samples.iter().map(|sample| &sample.cause);
         Some(LongPoll {
-            is_least: true,
+            is_lower_bound: true,
             cause: causes.max_by_key(|cause| count(cause)).unwrap_or(&latest.cause).clone(),
             net_ns: None,
             captures,
-            shares: Share::of_stacks(&stacks, captures),
+            profile: ProfileEntry::from_stacks(&stacks, captures),
             stack: stacks.first().map(|(stack, _)| Arc::clone(stack)),
             ..LongPoll::computing(
                 latest.task,
@@ -59,13 +59,13 @@ mod tests {
     use crate::{FrameKind, testing::stack};
 
     #[test]
-    fn evidence_of_samples_is_a_profile_with_the_most_frequent_function_first() {
+    fn evidence_is_a_profile_with_the_most_frequent_function_first() {
         let sample = |taken_ns, function, cause| StackSample {
             task: taken_ns / 10,
             poll_began_ns: taken_ns - 2,
             taken_ns,
             cause,
-            stack: stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Harness)]).into(),
+            stack: stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Probe)]).into(),
         };
         let samples = [
             sample(10, "query", Cause::Computing),
@@ -76,7 +76,7 @@ mod tests {
         let evidence = StackSample::evidence(&samples.each_ref()).expect("samples");
         assert_eq!((evidence.task, evidence.began_ns, evidence.length_ns), (3, 28, 2));
         assert_eq!((evidence.captures, &evidence.cause), (3, &Cause::Computing));
-        assert_eq!(evidence.profile().as_deref(), Some("67% in query, 33% in accept"));
-        assert_eq!(evidence.place(), Some("src/x.rs:7"));
+        assert_eq!(evidence.profile_summary().as_deref(), Some("67% in query, 33% in accept"));
+        assert_eq!(evidence.blocked_at(), Some("src/x.rs:7"));
     }
 }

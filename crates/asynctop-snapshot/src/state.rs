@@ -1,18 +1,18 @@
 //! The states of a task.
 
-/// The state of a task. The order is that of a task's life.
+/// The state of a task, in the order of its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum State {
-    /// Created and never polled: it has not been spawned or awaited, so it does nothing.
+    /// Created, but neither spawned nor awaited: it does nothing.
     Created,
-    /// Spawned or woken; waits for a worker.
+    /// Spawned or woken, and waiting for a worker.
     Scheduled,
-    /// A worker is in its `poll` right now.
+    /// In its `poll` now.
     Polling,
-    /// Waits for a wake.
+    /// Waiting for a wake.
     Idle,
-    /// Its future is being dropped before it returned: the destructors of what it owns run.
+    /// Its future is being dropped before it has returned: destructors run.
     Dropping,
     /// Its future returned.
     Completed,
@@ -20,12 +20,12 @@ pub enum State {
     Cancelled,
     /// Its `poll` panicked.
     Panicked,
-    /// It has ended, and how is unknown.
+    /// Ended in an unknown way.
     Ended,
 }
 
 impl State {
-    /// The word for it, on screen and in reports.
+    /// The name on screen and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Created => "created",
@@ -40,26 +40,26 @@ impl State {
         }
     }
 
-    /// Whether the task is over.
+    /// Whether the task has ended.
     pub fn is_done(self) -> bool {
         matches!(self, State::Completed | State::Cancelled | State::Panicked | State::Ended)
     }
 }
 
-/// Code of a task that a worker runs without interruption.
+/// The kinds of code of a task that a worker runs without interruption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PollKind {
     /// A poll of its future.
     #[default]
     Poll,
-    /// The drop of its future outside of a poll: after the task was aborted or has completed.
-    /// It counts neither as a poll nor as busy time.
+    /// The drop of its future outside of a poll, after the task was aborted or has completed. Counts
+    /// neither as a poll nor as busy time.
     Drop,
 }
 
 impl PollKind {
-    /// The word for it in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             PollKind::Poll => "poll",

@@ -10,7 +10,7 @@ use crate::{Histogram, TaskKey};
 pub struct Subscription {
     /// The distributions of this task.
     pub task: Option<TaskKey>,
-    /// The distributions of every group.
+    /// The distributions of all groups.
     pub groups: bool,
     /// Resources and async operations.
     pub resources: bool,
@@ -18,22 +18,22 @@ pub struct Subscription {
     pub timeline: bool,
 }
 
-/// Whose distributions these are.
+/// The subject of distributions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Subject {
+pub enum DistributionKey {
     /// The task with this key.
     Task(u64),
     /// The group of tasks with this name.
     Group(Arc<str>),
 }
 
-/// How long polls and waits for a worker were.
+/// Distributions of a task or group.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Distributions {
-    /// The duration of ended polls.
+    /// The lengths of ended polls.
     pub poll_times: Histogram,
-    /// The time from each wake to the poll that followed.
+    /// The scheduling delays: from each wake to the next poll.
     pub delays: Histogram,
 }

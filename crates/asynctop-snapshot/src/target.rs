@@ -1,35 +1,35 @@
-//! A watched program.
+//! Targets: the watched programs.
 
 use std::sync::Arc;
 
 use crate::{
-    Answer, Connection, Description, Distributions, Histogram, LabStats, LongPoll, Losses,
-    MachineStats, ResourceKey, Resources, RuntimeStats, Snapshot, StackSample, Stop, Subject,
+    Answer, Connection, Description, DistributionKey, Distributions, Histogram, LabStats, LongPoll,
+    Losses, MachineStats, ResourceKey, Resources, RuntimeStats, Snapshot, StackSample, Stop,
     TargetId, TaskKey, TaskStats, WorkerPolls, WorkerStats,
 };
 
 /// The state of one runtime of one program at one moment.
 ///
-/// A program with several runtimes is several targets, where its source can tell them apart: the
-/// tasks of one runtime never delay those of another, so no rule and no statistic mixes them.
+/// A program with several runtimes is several targets, where its source can distinguish them. The
+/// tasks of one runtime never delay those of another, so no rule and no statistic combines them.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Target {
-    /// Its identity among the targets of a snapshot.
+    /// Identifies the target in a snapshot.
     pub id: TargetId,
     /// Counts the processes of the target, or the runtimes of the lab, from 1 on. Statistics of
     /// different epochs are not comparable. 0 until a target has sent its first update.
     pub epoch: u32,
     /// When it was sampled, in nanoseconds on the target's clock.
     pub taken_ns: u64,
-    /// Which values the target provides, and how accurate they are.
+    /// The values that the target provides, and how accurate they are.
     pub description: Arc<Description>,
     /// The state of the connection.
     pub connection: Connection,
-    /// The moment up to which the statistics hold, on the target's clock: that of the last update.
-    /// Rates are computed between two such moments.
+    /// The time up to which the statistics are known, on the target's clock: that of the last
+    /// update. Rates are computed between two such times.
     pub known_until_ns: u64,
-    /// The data known to be missing.
+    /// The data that is known to be missing.
     pub losses: Losses,
     /// The runtime as a whole.
     pub runtime: RuntimeStats,
@@ -37,25 +37,25 @@ pub struct Target {
     pub workers: Vec<WorkerStats>,
     /// The polls of each worker since the previous snapshot, if [`Subscription`](crate::Subscription) requests them.
     pub timeline: Option<Vec<WorkerPolls>>,
-    /// Its tasks, living ones and those that ended lately, sorted by `key`.
+    /// The tasks that are alive or ended recently, sorted by `key`.
     pub tasks: Vec<TaskStats>,
-    /// How long tasks waited for a worker, over all polls so far.
+    /// The scheduling delays of all polls so far.
     pub delays: Histogram,
-    /// The distributions that [`Subscription`](crate::Subscription) asked for.
-    pub distributions: Vec<(Subject, Distributions)>,
+    /// The distributions that [`Subscription`](crate::Subscription) requests.
+    pub distributions: Vec<(DistributionKey, Distributions)>,
     /// CPU supply of the watched process; `None` where it is unavailable.
     pub machine: Option<MachineStats>,
-    /// The running long polls, and those that ended in the last [`Target::KEPT_NS`]. A reader
-    /// that has seen all with a lower revision has missed nothing.
+    /// The running long polls, and those that ended within [`Target::KEPT_NS`]. A reader that has
+    /// processed a revision has only to process those with a higher one.
     pub long_polls: Vec<Arc<LongPoll>>,
-    /// Stacks of busy threads in the last seconds, oldest first: where the time goes that is spent
-    /// in short polls.
+    /// Stacks of busy threads in the last seconds, oldest first. They show where the time of short
+    /// polls is spent.
     pub samples: Vec<Arc<StackSample>>,
-    /// The answers to the commands of the last [`Target::KEPT_NS`], by number of the request.
+    /// The answers to the commands within [`Target::KEPT_NS`], by number of the request.
     pub answers: Vec<Answer>,
-    /// What tasks wait for, if [`Subscription`](crate::Subscription) requests it.
+    /// Resources and async operations, if [`Subscription`](crate::Subscription) requests them.
     pub resources: Option<Arc<Resources>>,
-    /// What only the lab knows.
+    /// The lab; `None` for all other targets.
     pub lab: Option<LabStats>,
 }
 

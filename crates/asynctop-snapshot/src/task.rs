@@ -1,26 +1,26 @@
-//! A task: who it is and how its life is split.
+//! A task: its metadata and statistics.
 
 use std::{borrow::Cow, sync::Arc};
 
 use super::State;
 
-/// What kind of thing runs as a task.
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TaskKind {
-    /// A future on a runtime or a `LocalSet`: it has to yield.
+    /// A future on a runtime or a `LocalSet`. It has to yield.
     #[default]
     Spawned,
-    /// The future of a `block_on`: it has to yield, and its wakers are not counted.
+    /// The future of a `block_on`. It has to yield. Its wakers are not counted.
     BlockOn,
-    /// A closure on the blocking pool, Tokio's own workers among them: it may block.
+    /// A closure on the blocking pool, including Tokio's own workers. It may block.
     Blocking,
     /// Not known.
     Unknown,
 }
 
 impl TaskKind {
-    /// The word for it, on screen and in reports.
+    /// The name on screen and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             TaskKind::Spawned => "task",
@@ -30,77 +30,78 @@ impl TaskKind {
         }
     }
 
-    /// Whether it may block its thread, so that a long poll of it is not a fault.
+    /// Whether it may block its thread. A long poll is then no fault.
     pub fn may_block(self) -> bool {
         matches!(self, TaskKind::Blocking | TaskKind::Unknown)
     }
 }
 
-/// What does not change over a task's life.
+/// The properties of a task that do not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskMeta {
-    /// The number that people see.
+    /// The id for display.
     pub id: u64,
-    /// Its name.
+    /// The name of the task.
     pub name: Arc<str>,
-    /// The name of the group that it belongs to.
+    /// The name of its group.
     pub group: Arc<str>,
     /// Where it was spawned, as `file:line`.
     pub location: Arc<str>,
-    /// The size of its future in bytes; 0 if not known.
+    /// The size of its future in bytes; 0 if it is not known.
     pub future_size: u32,
-    /// What kind of task it is.
+    /// The kind of the task.
     pub kind: TaskKind,
-    /// What else was said of it when it was spawned, as `key=value key=value`.
+    /// Further fields of its span, as `key=value key=value`.
     pub fields: Arc<str>,
 }
 
-/// Figures of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.
+/// Statistics of one task. `lifetime_ns = busy_ns + scheduled_ns + idle_ns`, always.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskStats {
-    /// Names the task; never used for another one.
+    /// Identifies the task; never reused.
     pub key: u64,
-    /// What does not change.
+    /// The properties that do not change.
     pub meta: Arc<TaskMeta>,
-    /// Where it stands.
+    /// The current state.
     pub state: State,
-    /// Since when it stands there, on the source's clock.
+    /// When it entered the state, on the source's clock.
     pub since_ns: u64,
     /// The time up to which its values are known, on the source's clock: when the task was read, at
-    /// most the snapshot's time; earlier where a target reports its tasks at intervals.
+    /// most the snapshot's time; earlier if the target reports its tasks at intervals.
     pub known_ns: u64,
     /// Time since `since_ns` in which the whole process was stopped.
     pub stopped_ns: u64,
-    /// From its spawn to the snapshot, or to its end.
+    /// Time from its spawn to the snapshot, or to its end.
     pub lifetime_ns: u64,
-    /// Time inside polls, the running one included.
+    /// Time inside polls, including the running one.
     pub busy_ns: u64,
     /// Time between a wake and the poll that followed.
     pub scheduled_ns: u64,
     /// Time between a poll and the next wake.
     pub idle_ns: u64,
-    /// Polls begun.
+    /// The number of polls, including the running one.
     pub polls: u64,
-    /// Calls of its wakers.
+    /// Wakes: calls of its wakers.
     pub wakes: u64,
-    /// Those from inside its own polls.
+    /// Wakes from inside its own polls.
     pub self_wakes: u64,
-    /// The longest poll, the running one included.
+    /// The longest poll, including the running one.
     pub max_poll_ns: u64,
-    /// The longest wait for a worker, the running one included.
+    /// The longest scheduling delay, including the current one.
     pub max_delay_ns: u64,
-    /// Number of its wakers that exist; `None` where the description has the reason.
+    /// The number of its wakers that exist; if it is `None`, the description has the reason.
     pub live_wakers: Option<u32>,
-    /// The stage that it has reported.
+    /// The stage that it reported last.
     pub stage: Option<Cow<'static, str>>,
 }
 
 impl TaskStats {
-    /// For how long it has stood where it stands, as far as that is known at `now_ns`.
-    pub fn lasts_ns(&self, now_ns: u64) -> u64 {
-        let lasts_ns = self.known_ns.min(now_ns).saturating_sub(self.since_ns);
-        lasts_ns.saturating_sub(self.stopped_ns)
+    /// The time in the current state at `now_ns`, as far as it is known, without the time in which
+    /// the process was stopped.
+    pub fn time_in_state_ns(&self, now_ns: u64) -> u64 {
+        let elapsed_ns = self.known_ns.min(now_ns).saturating_sub(self.since_ns);
+        elapsed_ns.saturating_sub(self.stopped_ns)
     }
 }

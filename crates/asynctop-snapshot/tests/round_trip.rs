@@ -1,7 +1,7 @@
-//! Every snapshot can be written as bytes and read back.
+//! Snapshots are unchanged by serialization and deserialization.
 //!
-//! [`Random`] makes up a value of any type that can be deserialized, so each field of each type is
-//! covered, also those that are added later.
+//! [`Random`] generates a value of any type that can be deserialized, so all fields of all types are
+//! covered, including those that are added later.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -17,13 +17,13 @@ use serde::{
     },
 };
 
-/// Answers every question of a type with random data.
+/// Deserializes random data.
 struct Random<'a>(&'a mut TestRng);
 
-/// So many elements of a sequence are still to come.
+/// The remaining elements of a sequence, with their number.
 struct Elements<'a>(&'a mut TestRng, usize);
 
-const MOST_ELEMENTS: usize = 3;
+const MAX_ELEMENTS: usize = 3;
 
 macro_rules! number {
     ($($method:ident $visit:ident $number:ty,)+) => {
@@ -53,7 +53,7 @@ impl<'de> Deserializer<'de> for Random<'_> {
         visitor.visit_bool(self.0.next_u64().is_multiple_of(2))
     }
 
-    /// A number that its decimal form represents exactly.
+    /// Multiples of 1/8, which their decimal form represents exactly.
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_f64((self.0.next_u64() % 1000) as f64 / 8.0)
     }
@@ -75,7 +75,7 @@ impl<'de> Deserializer<'de> for Random<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let length = self.0.next_u64() as usize % (MOST_ELEMENTS + 1);
+        let length = self.0.next_u64() as usize % (MAX_ELEMENTS + 1);
         visitor.visit_seq(Elements(self.0, length))
     }
 
@@ -92,12 +92,12 @@ impl<'de> Deserializer<'de> for Random<'_> {
         if name != "Sparse" {
             return visitor.visit_seq(Elements(self.0, fields.len()));
         }
-        // A histogram does not have all buckets that there are numbers for.
+        // The indices of buckets must be valid.
         let mut number = |below: u64| self.0.next_u64() % below;
         let histogram = serde_json::json!({
             "counts": [[number(30), 1 + number(9)], [30 + number(9), 1]],
-            "beyond": number(9),
-            "beyond_from": number(40),
+            "overflow": number(9),
+            "overflow_from": number(40),
             "max": number(u64::MAX),
         });
         histogram.deserialize_struct(name, fields, visitor).map_err(serde::de::Error::custom)
@@ -121,7 +121,7 @@ impl<'de> Deserializer<'de> for Random<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// As if it were binary: an address is then a sequence of bytes.
+    /// As for binary formats, so that an address is a sequence of bytes.
     fn is_human_readable(&self) -> bool {
         false
     }
@@ -144,7 +144,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     }
 }
 
-/// The variant of an enum at a position.
+/// The variant of an enum with this index.
 struct Variant<'a>(&'a mut TestRng, u32);
 
 impl<'de> EnumAccess<'de> for Variant<'_> {
@@ -191,27 +191,27 @@ fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
 
 proptest! {
     #[test]
-    fn any_snapshot_is_read_back_as_it_was_written(snapshot in any::<Snapshot>()) {
+    fn snapshot_round_trips(snapshot in any::<Snapshot>()) {
         prop_assert_eq!(format!("{:?}", read_back(&snapshot)), format!("{snapshot:?}"));
     }
 
     #[test]
-    fn any_subscription_is_read_back_as_it_was_written(subscription in any::<Subscription>()) {
+    fn subscription_round_trips(subscription in any::<Subscription>()) {
         prop_assert_eq!(read_back(&subscription), subscription);
     }
 }
 
 #[test]
-fn a_bucket_that_does_not_exist_is_an_error() {
+fn histogram_with_an_invalid_bucket_is_an_error() {
     let read = |text| serde_json::from_str::<Histogram>(text).map_err(|error| error.to_string());
-    let far = read(r#"{"counts": [[4000, 1]], "beyond": 0, "beyond_from": 0, "max": 0}"#);
-    assert!(far.unwrap_err().contains("no bucket 4000"));
-    let far = read(r#"{"counts": [], "beyond": 1, "beyond_from": 4000, "max": 0}"#);
-    assert!(far.unwrap_err().contains("no bucket 4000"));
+    let invalid = read(r#"{"counts": [[4000, 1]], "overflow": 0, "overflow_from": 0, "max": 0}"#);
+    assert!(invalid.unwrap_err().contains("no bucket 4000"));
+    let invalid = read(r#"{"counts": [], "overflow": 1, "overflow_from": 4000, "max": 0}"#);
+    assert!(invalid.unwrap_err().contains("no bucket 4000"));
 }
 
 #[test]
-fn a_field_is_written_as_its_path() {
+fn field_id_serializes_as_its_path() {
     for field in FieldId::ALL {
         assert_eq!(serde_json::to_value(field).unwrap(), field.path());
     }

@@ -33,7 +33,7 @@ pub(super) fn kind(function: &str, file: Option<&str>) -> FrameKind {
     // because the folder may have another one.
     let name = root.split("::").next().unwrap_or(root);
     if file.is_some_and(is_harness_source) || is_harness(&name.replace('_', "-")) {
-        return FrameKind::Harness;
+        return FrameKind::Probe;
     }
     if let Some(file) = file {
         if is_std(file) {
@@ -239,7 +239,7 @@ mod tests {
             let of = |name, file| {
                 kind("poll<x>", Some(&format!("{}/src/{file}", folder.replace('*', name))))
             };
-            assert_eq!(of("probe", "accounting/instrument.rs"), Harness, "{folder}");
+            assert_eq!(of("probe", "accounting/instrument.rs"), Probe, "{folder}");
             assert_eq!(of("lab", "workload/hog/mod.rs"), User, "{folder}");
         }
         let test = kind("watch::spin", Some("/w/asynctop/crates/asynctop-probe/tests/watch.rs"));
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn probe_is_harness_by_name_in_a_folder_of_another_name() {
         let poll = "<asynctop_probe::instrument::Instrumented<F> as Future>::poll";
-        assert_eq!(kind(poll, None), Harness);
-        assert_eq!(kind(poll, Some("/w/app/third_party/probe/src/instrument.rs")), Harness);
+        assert_eq!(kind(poll, None), Probe);
+        assert_eq!(kind(poll, Some("/w/app/third_party/probe/src/instrument.rs")), Probe);
         assert_eq!(kind("asynctop_lab::workload::hog::spin", None), User);
     }
 

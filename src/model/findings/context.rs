@@ -110,7 +110,7 @@ impl RuleContext<'_> {
         if self.target.workers.is_empty() {
             let polling = self.target.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
-            return spawned.any(|task| task.lasts_ns(self.now()) >= min_ns);
+            return spawned.any(|task| task.time_in_state_ns(self.now()) >= min_ns);
         }
         let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
         let mut blocked = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= min_ns));
@@ -166,7 +166,7 @@ impl RuleContext<'_> {
         let affected = |task: &TaskStats| AffectedTask {
             task: task.key,
             name: task.meta.name.clone(),
-            delay_ns: task.lasts_ns(self.now()),
+            delay_ns: task.time_in_state_ns(self.now()),
         };
         (longest.into_iter().map(affected).collect(), total)
     }

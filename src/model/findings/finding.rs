@@ -150,7 +150,7 @@ impl Finding {
 
     /// The line that blocks or, without one, where the task was spawned.
     pub fn place(&self) -> Option<&str> {
-        let line = self.evidence.as_ref().and_then(|evidence| evidence.place());
+        let line = self.evidence.as_ref().and_then(|evidence| evidence.blocked_at());
         line.or(self.location.as_deref())
     }
 }

@@ -58,7 +58,7 @@ fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
 fn waits_for_a_thread(evidence: &LongPoll) -> bool {
     const FUNCTIONS: [&str; 7] =
         ["recv", "recv_timeout", "send", "join", "park", "wait", "wait_timeout"];
-    let callee = evidence.shares.first().and_then(|share| share.callee.as_deref());
+    let callee = evidence.profile.first().and_then(|share| share.callee.as_deref());
     let name = callee.and_then(|callee| callee.rsplit("::").next());
     name.is_some_and(|name| FUNCTIONS.contains(&name))
 }
@@ -66,19 +66,19 @@ fn waits_for_a_thread(evidence: &LongPoll) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Share, SystemCall};
+    use crate::snapshot::{ProfileEntry, SystemCall};
 
     fn fix_of(kind: Option<CallKind>, callee: Option<&str>) -> &'static str {
         let call = |kind| Cause::Call(SystemCall { number: 1, name: None, kind });
-        let share = Share {
+        let entry = ProfileEntry {
             function: "query".into(),
-            place: None,
+            location: None,
             callee: callee.map(Into::into),
-            part: 1.0,
+            share: 1.0,
         };
         let cause = kind.map_or(Cause::Computing, call);
         let evidence =
-            LongPoll { cause, shares: vec![share], ..LongPoll::computing(1, 0, 1_000_000_000) };
+            LongPoll { cause, profile: vec![entry], ..LongPoll::computing(1, 0, 1_000_000_000) };
         fix_for(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
     }
 

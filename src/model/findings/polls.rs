@@ -21,14 +21,14 @@ pub(super) struct Poll<'a> {
 
 impl Poll<'_> {
     pub(super) fn has_ended(&self) -> bool {
-        self.evidence.is_some_and(|evidence| evidence.over)
+        self.evidence.is_some_and(|evidence| evidence.is_ended)
     }
 
     /// The length less the time without a CPU, which is stated if it is much.
     pub(super) fn length(&self) -> String {
         let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
         let length = duration(self.length_ns.saturating_sub(without_ns));
-        let length = match self.evidence.is_some_and(|evidence| evidence.is_least) {
+        let length = match self.evidence.is_some_and(|evidence| evidence.is_lower_bound) {
             true => format!("at least {length}"),
             false => length,
         };
@@ -113,7 +113,7 @@ pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
             _ => continue,
         };
         if !running.iter().any(|(listed, ..)| listed.key == task.key) {
-            running.push((task, kind, None, task.since_ns, task.lasts_ns(now)));
+            running.push((task, kind, None, task.since_ns, task.time_in_state_ns(now)));
         }
     }
     let mut polls: Vec<_> = running
@@ -127,7 +127,7 @@ pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
             evidence: ctx.evidence(task.key, began_ns),
         })
         .collect();
-    let ended = ctx.new_long_polls.iter().filter(|poll| poll.over);
+    let ended = ctx.new_long_polls.iter().filter(|poll| poll.is_ended);
     polls.extend(ended.filter_map(|evidence| {
         let task = ctx.target.task(evidence.task)?;
         let (began_ns, length_ns) = (evidence.began_ns, evidence.length_ns);

@@ -35,7 +35,7 @@ pub(super) fn empty(taken_ns: u64) -> Target {
 /// A running long poll of one second, from a watchdog, without a stack.
 pub(super) fn running_poll(task: u64, began_ns: u64, cause: Cause) -> Arc<LongPoll> {
     Arc::new(LongPoll {
-        over: false,
+        is_ended: false,
         net_ns: Some(if cause == Cause::NoCpu { 5_000_000 } else { S }),
         cause,
         ..LongPoll::computing(task, began_ns, S)

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::snapshot::{Subject, Target, TaskStats};
+use crate::snapshot::{DistributionKey, Target, TaskStats};
 
 /// A sample of one task that contains one or several stops.
 #[derive(Clone, Copy, Debug)]
@@ -84,10 +84,10 @@ pub(super) fn remove<'a>(
     }
 }
 
-fn is_of(subject: &Subject, task: &TaskStats) -> bool {
+fn is_of(subject: &DistributionKey, task: &TaskStats) -> bool {
     match subject {
-        Subject::Task(key) => *key == task.key,
-        Subject::Group(name) => *name == task.meta.group,
+        DistributionKey::Task(key) => *key == task.key,
+        DistributionKey::Group(name) => *name == task.meta.group,
     }
 }
 
@@ -116,10 +116,10 @@ mod tests {
         task.max_delay_ns = delays_ms.iter().max().map_or(0, |longest| longest * MS);
         let mut delays = Histogram::default();
         delays_ms.iter().for_each(|delay| delays.record(delay * MS));
-        let group = Subject::Group(task.meta.group.clone());
+        let group = DistributionKey::Group(task.meta.group.clone());
         let mut now = testing::snapshot(taken_ms * MS, [task]);
         now.delays = delays.clone();
-        for subject in [Subject::Task(1), group] {
+        for subject in [DistributionKey::Task(1), group] {
             let found = Distributions { delays: delays.clone(), ..Distributions::default() };
             now.distributions.push((subject, found));
         }

@@ -82,7 +82,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         taken_ns: now_ns,
         connection: target.connection.as_str(),
         incomplete: target.losses.is_incomplete(),
-        losses: list(target.losses.words()),
+        losses: list(target.losses.descriptions()),
         rates_span_ns: model.rates_span_ns(),
         unavailable: map(unavailable),
         accuracy: map(availability::accuracy(target)),

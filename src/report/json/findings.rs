@@ -31,7 +31,7 @@ pub(super) fn finding(finding: &Finding) -> Row<'_> {
         affected_tasks: finding.affected_tasks,
         affected: list(affected),
         location: finding.location.as_deref(),
-        blocked_at: evidence.and_then(|evidence| evidence.place()),
+        blocked_at: evidence.and_then(|evidence| evidence.blocked_at()),
         kind: evidence.map(|evidence| evidence.kind.as_str()),
         cause: evidence.map(|evidence| evidence.cause.to_string()),
         stack: stack.map(|stack| list(stack.task_frames().iter().map(ToString::to_string))),

@@ -7,7 +7,8 @@ use crate::{
         row::{Row, Value, list, map, row},
     },
     snapshot::{
-        Description, FieldId, Flavor, Gauge, GaugeValue, HogStats, LabStats, WorkloadStats,
+        Description, FieldId, Flavor, HogStats, LabStats, MetricValue, WorkloadMetric,
+        WorkloadStats,
     },
 };
 
@@ -32,20 +33,20 @@ fn workload(workload: &WorkloadStats) -> Row<'_> {
         done: workload.unit.as_ref().map(|_| workload.done),
         mode: workload.mode.as_deref(),
         failure: workload.failure.as_deref(),
-        gauges: map(workload.gauges.iter().map(gauge)),
+        gauges: map(workload.metrics.iter().map(gauge)),
     }
 }
 
-fn gauge(gauge: &Gauge) -> (String, Value<'_>) {
+fn gauge(gauge: &WorkloadMetric) -> (String, Value<'_>) {
     let value = match &gauge.value {
-        GaugeValue::Count(count) => (*count).into(),
-        GaugeValue::Text(text) => text.into(),
-        &GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+        MetricValue::Count(count) => (*count).into(),
+        MetricValue::Text(text) => text.into(),
+        &MetricValue::Latency { p50_ns, p99_ns, max_ns, in_progress } => {
             let latency = row! {
                 p50_ns: p50_ns,
                 p99_ns: p99_ns,
                 max_ns: max_ns,
-                in_progress: waiting,
+                in_progress: in_progress,
             };
             latency.into()
         }

@@ -9,7 +9,7 @@ use crate::{
         Phase, Work,
         table::{self, Column},
     },
-    snapshot::{Description, FieldId, Flavor, Gauge, GaugeValue, Target},
+    snapshot::{Description, FieldId, Flavor, MetricValue, Target, WorkloadMetric},
     text::{UNAVAILABLE, bucket_duration, count, duration, optional, rate},
 };
 
@@ -93,19 +93,22 @@ fn trial(trial: &Trial) -> Vec<String> {
 /// The gauges of the workloads.
 pub(super) fn gauges(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
-    for workload in workloads.filter(|workload| !workload.gauges.is_empty()) {
+    for workload in workloads.filter(|workload| !workload.metrics.is_empty()) {
         write!(out, "\n{}", &workload.name)?;
-        for Gauge { name, value } in &workload.gauges {
+        for WorkloadMetric { name, value } in &workload.metrics {
             match value {
-                GaugeValue::Count(n) => write!(out, "\n  {name}: {}", count(*n))?,
-                GaugeValue::Text(text) => write!(out, "\n  {name}: {}", text)?,
-                GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+                MetricValue::Count(n) => write!(out, "\n  {name}: {}", count(*n))?,
+                MetricValue::Text(text) => write!(out, "\n  {name}: {}", text)?,
+                MetricValue::Latency { p50_ns, p99_ns, max_ns, in_progress } => {
                     let (p50, p99, max) = (
                         optional(*p50_ns, duration),
                         optional(*p99_ns, duration),
                         optional(*max_ns, duration),
                     );
-                    write!(out, "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {waiting} waiting")?;
+                    write!(
+                        out,
+                        "\n  {name}: p50 {p50}, p99 {p99}, max {max}, {in_progress} waiting"
+                    )?;
                 }
             }
         }

@@ -65,7 +65,7 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         _ => writeln!(out, "asynctop  {source}  up {up}")?,
     }
     if snapshot.connection.is_remote() {
-        let status = [vec![snapshot.status()], snapshot.losses.words()].concat();
+        let status = [vec![snapshot.status()], snapshot.losses.descriptions()].concat();
         writeln!(out, "connection   {}", status.join(", "))?;
     }
     if let Some(served) = snapshot.lab.as_ref().and_then(|lab| lab.console.as_ref()) {

@@ -32,7 +32,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &Findin
     let name = app.has_several_targets().then(|| target.name());
     lines.extend(facts(theme, finding, name, room, now));
     lines.extend(partial_findings(app, theme, finding, room));
-    let cost = finding.evidence.as_ref().and_then(|evidence| evidence.cost.as_ref()?.sentence());
+    let cost = finding.evidence.as_ref().and_then(|evidence| evidence.impact.as_ref()?.sentence());
     lines.extend(cost.map(|cost| fact(theme, "impact", cost)));
     if let Some(evidence) = &finding.evidence {
         lines.push(Spans::new());
@@ -110,16 +110,16 @@ fn cause(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
         lines.push(fact(theme, "during", "drop of the future, not a poll".to_owned()));
     }
     lines.push(fact(theme, "cause", evidence.cause.to_string()));
-    if let Some(reason) = evidence.instead_of_stack() {
+    if let Some(reason) = evidence.missing_stack() {
         lines.push(fact(theme, "stack", reason));
     }
-    if evidence.shares.len() > 1 {
-        for share in &evidence.shares {
-            let place = share.place.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
-            let shown = format!("{:>6}  {}{place}", percent(share.part), share.function);
+    if evidence.profile.len() > 1 {
+        for entry in &evidence.profile {
+            let place = entry.location.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
+            let shown = format!("{:>6}  {}{place}", percent(entry.share), entry.function);
             lines.push(vec![
                 (format!(" {:<11}", ""), Style::new()),
-                (bar(theme, share.part, 10), theme.busy()),
+                (bar(theme, entry.share, 10), theme.busy()),
                 (shown, Style::new()),
             ]);
         }
@@ -149,7 +149,8 @@ fn stack(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
             continue;
         }
         let frame = &frames[at];
-        let is_offending = stack.blame().is_some_and(|blame| std::ptr::eq(blame, frame));
+        let is_offending =
+            stack.offending_frame().is_some_and(|offending| std::ptr::eq(offending, frame));
         let (mark, style) = match is_offending {
             true => (theme.glyph("▸", ">"), theme.title()),
             false => (" ", Style::new()),

@@ -24,7 +24,7 @@ const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers
 
 pub(super) fn lines(hog: &HogStats, theme: Theme, room: usize) -> Vec<Spans> {
     let style = match (hog.on_since_ns, hog.is_fix) {
-        (None, _) if hog.restarts => theme.warning(),
+        (None, _) if hog.restart_pending => theme.warning(),
         (None, _) => theme.title(),
         (Some(_), true) => theme.warning(),
         (Some(_), false) => theme.critical(),
@@ -33,7 +33,7 @@ pub(super) fn lines(hog: &HogStats, theme: Theme, room: usize) -> Vec<Spans> {
     if let Some(why) = &hog.failure {
         lines.extend(paragraph(&format!("It failed: {why}."), theme.critical(), room));
     }
-    lines.extend(paragraph(&hog.explained.join(" "), theme.dim(), room));
+    lines.extend(paragraph(&format!("{} {}", hog.effect, hog.advice), theme.dim(), room));
     lines.push(kinds("anti-patterns", hog, false, theme));
     lines.push(kinds("fixes", hog, true, theme));
     lines.extend(paragraph(KEYS, theme.dim(), room));
@@ -41,7 +41,7 @@ pub(super) fn lines(hog: &HogStats, theme: Theme, room: usize) -> Vec<Spans> {
 }
 
 fn state(hog: &HogStats) -> String {
-    let on = match (hog.on_since_ns, hog.restarts) {
+    let on = match (hog.on_since_ns, hog.restart_pending) {
         (Some(_), _) => "on",
         (None, true) => "restarts after one second of baseline",
         (None, false) => "off",

@@ -6,7 +6,7 @@ use super::{Line, paragraph};
 use crate::{
     model::Slowdown,
     screens::theme::Theme,
-    snapshot::{Gauge, GaugeValue, LabStats, WorkloadStats},
+    snapshot::{LabStats, MetricValue, WorkloadMetric, WorkloadStats},
     text::{bucket_duration, compact_count, duration, optional, rate},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usi
         let reported = paragraph(&text, theme.critical(), room).into_iter();
         lines.extend(reported.map(|line| (line, None)));
     }
-    for workload in lab.workloads.iter().filter(|workload| !workload.gauges.is_empty()) {
+    for workload in lab.workloads.iter().filter(|workload| !workload.metrics.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
         let gauges = paragraph(&text, theme.dim(), room).into_iter();
         lines.extend(gauges.map(|line| (line, None)));
@@ -57,18 +57,19 @@ fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
 
 /// The gauges of a workload in one sentence.
 fn gauges(workload: &WorkloadStats) -> String {
-    let one = |gauge: &Gauge| match &gauge.value {
-        GaugeValue::Count(n) => format!("{} {}", gauge.name, compact_count(*n)),
-        GaugeValue::Text(text) => format!("{} {text}", gauge.name),
-        GaugeValue::Latency { p50_ns, p99_ns, max_ns, waiting } => {
+    let one = |gauge: &WorkloadMetric| match &gauge.value {
+        MetricValue::Count(n) => format!("{} {}", gauge.name, compact_count(*n)),
+        MetricValue::Text(text) => format!("{} {text}", gauge.name),
+        MetricValue::Latency { p50_ns, p99_ns, max_ns, in_progress } => {
             let (p50, p99, max) = (
                 optional(*p50_ns, bucket_duration),
                 optional(*p99_ns, bucket_duration),
                 optional(*max_ns, duration),
             );
-            let waiting = if *waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
+            let waiting =
+                if *in_progress > 0 { format!(", {in_progress} waiting") } else { String::new() };
             format!("{} p50 {p50} p99 {p99} max {max}{waiting}", gauge.name)
         }
     };
-    workload.gauges.iter().map(one).collect::<Vec<_>>().join("; ")
+    workload.metrics.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -13,7 +13,7 @@ use ratatui::style::Style;
 use crate::{
     model::{LongPollEntry, TargetModel},
     screens::{theme::Theme, widgets::canvas::Spans},
-    snapshot::{Cost, PollKind},
+    snapshot::{PollImpact, PollKind},
     text::duration,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn lines(model: &TargetModel, theme: Theme, key: u64) -> Vec<Spans> {
     }
     for entry in model.impact_table().of_task(key).take(MAX_POLLS) {
         let evidence = &entry.evidence;
-        let cost = match &evidence.cost {
+        let cost = match &evidence.impact {
             Some(cost) => cost.sentence().unwrap_or_else(|| "no other task was delayed".to_owned()),
             None => "–  impact not measured".to_owned(),
         };
@@ -48,7 +48,7 @@ pub(super) fn lines(model: &TargetModel, theme: Theme, key: u64) -> Vec<Spans> {
         );
         lines.push(vec![(text, Style::new()), (cost, theme.warning())]);
         lines.extend(
-            evidence.cost.as_deref().and_then(names).map(|names| vec![(names, theme.dim())]),
+            evidence.impact.as_deref().and_then(names).map(|names| vec![(names, theme.dim())]),
         );
     }
     let delays = model.impact_table().polls_that_delayed(key).take(MAX_POLLS);
@@ -66,7 +66,7 @@ pub(super) fn lines(model: &TargetModel, theme: Theme, key: u64) -> Vec<Spans> {
 }
 
 fn when(entry: &LongPollEntry, now: u64) -> String {
-    match entry.evidence.over {
+    match entry.evidence.is_ended {
         true => format!("{} ago", duration(now.saturating_sub(entry.end_ns()))),
         false => "now".to_owned(),
     }
@@ -79,10 +79,11 @@ fn cause(entry: &LongPollEntry) -> String {
 }
 
 /// The tasks with the longest delays.
-fn names(cost: &Cost) -> Option<String> {
-    let name =
-        |waited: &crate::snapshot::Waited| format!("{} {}", waited.name, duration(waited.nanos));
-    let named: Vec<_> = cost.worst.iter().take(MAX_NAMES).map(name).collect();
-    let more = if cost.tasks > MAX_NAMES { ", …" } else { "" };
+fn names(impact: &PollImpact) -> Option<String> {
+    let name = |waited: &crate::snapshot::DelayedTask| {
+        format!("{} {}", waited.name, duration(waited.delay_ns))
+    };
+    let named: Vec<_> = impact.most_delayed.iter().take(MAX_NAMES).map(name).collect();
+    let more = if impact.tasks > MAX_NAMES { ", …" } else { "" };
     (!named.is_empty()).then(|| format!("     {}{more}", named.join(", ")))
 }

@@ -20,8 +20,8 @@ use crate::{
     app::App,
     model::TaskRates,
     snapshot::{
-        Answer, Description, Distributions, FieldId, Outcome, State, Subject, Target, TaskKey,
-        TaskKind, TaskStats,
+        Answer, Description, DistributionKey, Distributions, FieldId, Outcome, State, Target,
+        TaskKey, TaskKind, TaskStats,
     },
     text::{
         UNAVAILABLE, bucket_duration, compact_count, count, duration, optional, percent, rate, wrap,
@@ -60,7 +60,7 @@ fn identity(
     name: Option<&Arc<str>>,
 ) -> Vec<Spans> {
     let meta = &task.meta;
-    let since = duration(task.lasts_ns(target.taken_ns));
+    let since = duration(task.time_in_state_ns(target.taken_ns));
     let since =
         if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
     let stage = task.stage.as_ref().filter(|_| target.description.has(FieldId::Stage));
@@ -236,7 +236,8 @@ fn longest(theme: Theme, snapshot: &Target, task: &TaskStats) -> [String; 2] {
 }
 
 fn distributions_of(snapshot: &Target, key: u64) -> Option<&Distributions> {
-    let mine = |(subject, _): &&(Subject, Distributions)| *subject == Subject::Task(key);
+    let mine =
+        |(subject, _): &&(DistributionKey, Distributions)| *subject == DistributionKey::Task(key);
     snapshot.distributions.iter().find(mine).map(|(_, distributions)| distributions)
 }
 
@@ -273,8 +274,8 @@ fn distribution(theme: Theme, name: &str, histogram: &Histogram) -> Vec<Spans> {
         quantile(0.99),
         optional(histogram.quantile(1.0), duration)
     );
-    let max = histogram.bars().map(|(_, n)| n).max().unwrap_or(1);
-    let bars = histogram.bars().map(|(from, n)| {
+    let max = histogram.buckets().map(|(_, n)| n).max().unwrap_or(1);
+    let bars = histogram.buckets().map(|(from, n)| {
         let from =
             if from == 0 { "below 1µs".to_owned() } else { format!("from {}", duration(from)) };
         vec![

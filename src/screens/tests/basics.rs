@@ -13,7 +13,8 @@ use crate::{
     model::testing::{self, lab, snapshot, task},
     screens::{self, HitMap},
     snapshot::{
-        CurrentPoll, Distributions, LabCommand, Lesson, PollKind, State, Subject, Target, TaskStats,
+        CurrentPoll, DistributionKey, Distributions, LabCommand, Lesson, PollKind, State, Target,
+        TaskStats,
     },
 };
 
@@ -83,7 +84,7 @@ fn sample(quarters: u64, hog: bool) -> Target {
     let unavailable = testing::UNSTABLE.into_iter().skip(2);
     snapshot.description =
         testing::description("lab:mixed").without(unavailable, "not in this test").into();
-    snapshot.runtime.global_queue = if is_blocked { 5 } else { 0 };
+    snapshot.runtime.injection_queue = if is_blocked { 5 } else { 0 };
     snapshot.runtime.alive_tasks = snapshot.runtime.measured_tasks;
     snapshot.delays = delays;
     snapshot.lab = Some(stats);
@@ -195,7 +196,7 @@ fn task_details() {
         distributions.delays.record(40_000);
     }
     let mut next = sample(9, false);
-    next.distributions.push((Subject::Task(key.id), distributions));
+    next.distributions.push((DistributionKey::Task(key.id), distributions));
     advance(&mut app, &next.into(), Duration::ZERO);
     insta::assert_snapshot!(screen(&mut app, 90, 40));
 }
@@ -281,7 +282,7 @@ fn hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
     let mut quarters = (40..60).map(|quarter| {
         let mut next = sample(quarter, false);
         next.epoch += 1;
-        next.lab.as_mut().expect("a lab").hog.restarts = true;
+        next.lab.as_mut().expect("a lab").hog.restart_pending = true;
         let effect = advance(&mut app, &next.into(), Duration::ZERO);
         (app.model().only().slowdown().baseline_ns, effect)
     });

@@ -11,7 +11,7 @@ use crate::{
     model::{RULES, RuleId, Thresholds, testing},
     screens,
     snapshot::{ConsoleStats, FieldId, LabCommand},
-    watch::{Cost, LongPoll, Waited},
+    watch::{DelayedTask, LongPoll, PollImpact},
 };
 
 /// Compares a screen with its golden file.
@@ -140,8 +140,8 @@ fn lab_trials_and_commands() {
     assert_eq!(stage.keys("h").sent(), [LabCommand::PreviousHogKind]);
     assert_eq!(stage.keys("jp").sent(), [LabCommand::Pause(0)]);
     assert_eq!(stage.keys("r").sent(), [LabCommand::Restart(0)]);
-    assert_eq!(stage.keys("1w").sent(), [LabCommand::MoreWorkers]);
-    assert_eq!(stage.keys("W").sent(), [LabCommand::FewerWorkers]);
+    assert_eq!(stage.keys("1w").sent(), [LabCommand::AddWorker]);
+    assert_eq!(stage.keys("W").sent(), [LabCommand::RemoveWorker]);
 }
 
 #[test]
@@ -182,11 +182,12 @@ fn impact_of_a_long_poll_in_task_details() {
     });
     let [(offender, _), delayed @ ..] = names;
     let worst = delayed.into_iter().zip([98_000_000, 60_500_000]);
-    let worst = worst.map(|((task, name), nanos)| Waited { task, name, nanos }).collect();
-    let cost = Cost { exact: true, tasks: 2, total_ns: 158_500_000, worst };
+    let worst =
+        worst.map(|((task, name), nanos)| DelayedTask { task, name, delay_ns: nanos }).collect();
+    let impact = PollImpact { exact: true, tasks: 2, total_ns: 158_500_000, most_delayed: worst };
     snapshot.long_polls = vec![std::sync::Arc::new(LongPoll {
         captures: 3,
-        cost: Some(cost.into()),
+        impact: Some(impact.into()),
         ..LongPoll::computing(offender, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
     stage.show(&snapshot.into());

@@ -126,7 +126,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
         FieldId::AwaitPoint => target.answers.clear(),
         FieldId::Flavor => runtime.flavor = None,
         FieldId::AliveTasks => runtime.alive_tasks = value,
-        FieldId::InjectionQueue => runtime.global_queue = value,
+        FieldId::InjectionQueue => runtime.injection_queue = value,
         FieldId::BlockingThreads => runtime.blocking_threads = value,
         FieldId::IdleBlockingThreads => runtime.idle_blocking_threads = value,
         FieldId::BlockingQueue => runtime.blocking_queue = value,

@@ -158,7 +158,7 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
         parts.push(right(1, text, theme.critical()));
         return;
     }
-    if hog.restarts {
+    if hog.restart_pending {
         let text = format!("hog {} {} restarts", theme.glyph("○", "-"), hog.kind);
         parts.push(right(1, text, theme.warning()));
         return;

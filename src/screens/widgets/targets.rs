@@ -69,7 +69,7 @@ fn trouble(target: &Target) -> u8 {
         Connection::Lost { .. } => 0,
         Connection::Stale { .. } => 1,
         Connection::Connecting => 2,
-        Connection::Connected if !target.losses.words().is_empty() => 3,
+        Connection::Connected if !target.losses.descriptions().is_empty() => 3,
         Connection::Connected | Connection::InProcess => 4,
     }
 }
@@ -115,7 +115,7 @@ fn head(theme: Theme, target: &Target) -> Spans {
 /// The known losses of data.
 fn losses(target: &Target) -> Option<String> {
     let incomplete = if target.losses.is_incomplete() { "incomplete: " } else { "" };
-    let words = target.losses.words();
+    let words = target.losses.descriptions();
     (!words.is_empty()).then(|| format!("{incomplete}{}", words.join(", ")))
 }
 

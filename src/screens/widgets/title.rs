@@ -58,7 +58,7 @@ fn queues(app: &App, room: usize) -> String {
     let runnable: usize =
         app.model().targets().iter().map(|model| model.scheduling_delay().runnable).sum();
     let (injection, pool) = (
-        count(FieldId::InjectionQueue, runtime.global_queue),
+        count(FieldId::InjectionQueue, runtime.injection_queue),
         count(FieldId::BlockingThreads, runtime.blocking_threads),
     );
     let long = format!("runnable {runnable}  injection queue {injection}  blocking pool {pool} ");

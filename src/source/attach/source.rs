@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     snapshot::{
-        Accuracy, Cause, Description, FieldId, LongPoll, Resources, RuntimeStats, Subject,
+        Accuracy, Cause, Description, DistributionKey, FieldId, LongPoll, Resources, RuntimeStats,
         Subscription, Target, TargetId,
     },
     source::Source,
@@ -179,7 +179,7 @@ impl Source for AttachSource {
         if let (Some(key), Some((id, details))) = (task, details)
             && program.protocol_id(key) == Some(*id)
         {
-            sample.distributions.push((Subject::Task(key), details.clone()));
+            sample.distributions.push((DistributionKey::Task(key), details.clone()));
         }
         sample
     }
@@ -225,7 +225,7 @@ fn sample(program: &Program, connection: &ConnectionState, now: i64, resources: 
 fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
     LongPoll {
         revision,
-        is_least: poll.is_lower_bound,
+        is_lower_bound: poll.is_lower_bound,
         cause: Cause::Unknown(NOT_TRANSMITTED.into()),
         net_ns: None,
         no_stack: Some(NOT_TRANSMITTED.into()),

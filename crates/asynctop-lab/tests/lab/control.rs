@@ -16,7 +16,7 @@ use crate::{
 #[test]
 fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
     let mut bench = Bench::start(LabOptions { workers: Some(3), ..mixed() });
-    bench.lab.execute(Command::Raise(0));
+    bench.lab.execute(Command::AddInstance(0));
     let before = bench.wait_for_work();
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
@@ -41,22 +41,22 @@ fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
     let mut bench = Bench::start(options);
     let hog = |bench: &mut Bench| bench.look().lab.expect("a lab").hog;
     bench.lab.execute(Command::SwitchFlavor);
-    assert!(!hog(&mut bench).restarts, "it was off");
+    assert!(!hog(&mut bench).restart_pending, "it was off");
     bench.lab.execute(Command::ToggleHog);
-    for command in [Command::SwitchFlavor, Command::MoreWorkers, Command::SwitchFlavor] {
+    for command in [Command::SwitchFlavor, Command::AddWorker, Command::SwitchFlavor] {
         bench.lab.execute(command);
         let now = hog(&mut bench);
-        assert_eq!((now.restarts, now.on_since_ns), (true, None));
+        assert_eq!((now.restart_pending, now.on_since_ns), (true, None));
     }
     assert!(bench.lab.execute(Command::ReleaseHog).starts_with("hog on: spin"));
     let now = hog(&mut bench);
-    assert!(!now.restarts && now.on_since_ns.is_some());
+    assert!(!now.restart_pending && now.on_since_ns.is_some());
     bench.lab.execute(Command::ReleaseHog);
     assert_eq!(hog(&mut bench).on_since_ns, now.on_since_ns, "it is on already");
     bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
     let now = hog(&mut bench);
-    assert_eq!((now.restarts, now.on_since_ns), (false, None), "b keeps it off");
+    assert_eq!((now.restart_pending, now.on_since_ns), (false, None), "b keeps it off");
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -69,14 +69,14 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
     bench.source = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
     bench.lab.execute(Command::ToggleHog);
     bench.wait("the hog's poll is long", |now| !now.long_polls.is_empty());
-    for command in [Command::SwitchFlavor, Command::MoreWorkers] {
+    for command in [Command::SwitchFlavor, Command::AddWorker] {
         bench.lab.execute(command);
         bench.lab.execute(Command::ReleaseHog);
         bench.wait("the poll of the next hog is long", |now| {
             let is_listed = |key: &u64| now.tasks.iter().any(|task| task.key == *key);
             for poll in &now.long_polls {
                 assert!(is_listed(&poll.task), "{poll:#?}");
-                let affected = poll.cost.iter().flat_map(|cost| &cost.worst);
+                let affected = poll.impact.iter().flat_map(|cost| &cost.most_delayed);
                 assert!(affected.map(|waited| &waited.task).all(is_listed), "{poll:#?}");
             }
             !now.long_polls.is_empty()
@@ -94,9 +94,10 @@ fn counts_are_raised_and_lowered() {
         (2, vec!["ping", "pong"], 8),
         (3, vec!["cruncher"], 1),
     ] {
-        for (command, expected) in
-            [(Command::Raise(position), count + 1), (Command::Lower(position), count)]
-        {
+        for (command, expected) in [
+            (Command::AddInstance(position), count + 1),
+            (Command::RemoveInstance(position), count),
+        ] {
             bench.lab.execute(command);
             let snapshot = bench.wait("the tasks follow the count", |s| {
                 groups.iter().all(|group| alive(s, group) == expected)
@@ -104,9 +105,9 @@ fn counts_are_raised_and_lowered() {
             assert_eq!(snapshot.lab.expect("a lab").workloads[position].count, expected);
         }
     }
-    bench.lab.execute(Command::Lower(3));
-    assert_eq!(bench.lab.execute(Command::Lower(3)), "cruncher is already at 0");
-    assert_eq!(bench.lab.execute(Command::Raise(9)), "there is no such workload");
+    bench.lab.execute(Command::RemoveInstance(3));
+    assert_eq!(bench.lab.execute(Command::RemoveInstance(3)), "cruncher is already at 0");
+    assert_eq!(bench.lab.execute(Command::AddInstance(9)), "there is no such workload");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
     let snapshot = bench.wait("all clients have ended", ended);
     let tcp = &snapshot.lab.as_ref().expect("a lab").workloads[1];
     assert_eq!((tcp.count, tcp.paused), (0, Some(24)));
-    for command in [Command::Raise(1), Command::Lower(1), Command::Restart(1)] {
+    for command in [Command::AddInstance(1), Command::RemoveInstance(1), Command::Restart(1)] {
         let answer = bench.lab.execute(command);
         assert!(answer.starts_with("tcp is paused"), "{answer}");
     }
@@ -157,18 +158,18 @@ fn workers_are_counted_anew_on_a_new_runtime() {
     let flavor = Some(Flavor::MultiThread);
     let mut bench = Bench::start(LabOptions { workers: Some(1), flavor, ..mixed() });
     bench.wait_for_work();
-    assert_eq!(bench.lab.execute(Command::FewerWorkers), "still 1 worker: the limit is reached");
-    let answer = bench.lab.execute(Command::MoreWorkers);
+    assert_eq!(bench.lab.execute(Command::RemoveWorker), "still 1 worker: the limit is reached");
+    let answer = bench.lab.execute(Command::AddWorker);
     assert_eq!(answer, "runtime: multi-thread with 2 workers");
     let snapshot = bench.wait_for_work();
     assert_eq!((snapshot.epoch, snapshot.workers.len()), (2, 2));
     bench.lab.execute(Command::SwitchFlavor);
-    let answer = bench.lab.execute(Command::MoreWorkers);
+    let answer = bench.lab.execute(Command::AddWorker);
     assert!(answer.starts_with("current-thread has one worker"), "{answer}");
     // The number is not forgotten meanwhile.
     let answer = bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(answer, "runtime: multi-thread with 2 workers");
-    let answer = bench.lab.execute(Command::FewerWorkers);
+    let answer = bench.lab.execute(Command::RemoveWorker);
     assert_eq!(answer, "runtime: multi-thread with 1 worker");
     assert_eq!(bench.wait_for_work().epoch, 5);
 }
@@ -179,7 +180,7 @@ fn a_count_lowered_beside_a_hog_takes_effect_after_it() {
     bench.wait_for_work();
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
-    bench.lab.execute(Command::Lower(0));
+    bench.lab.execute(Command::RemoveInstance(0));
     let snapshot = bench.look();
     assert_eq!(snapshot.lab.as_ref().expect("a lab").workloads[0].count, 7);
     assert_eq!(alive(&snapshot, "heartbeat"), 8);

@@ -69,10 +69,10 @@ fn a_hold_that_is_shortened_frees_the_worker_from_the_running_poll() {
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
     for _ in 0..13 {
-        bench.lab.execute(Command::HoldShorter);
+        bench.lab.execute(Command::ShortenHold);
     }
     bench.wait_for_work();
-    assert!(bench.lab.execute(Command::HoldLonger).contains("2ms"));
+    assert!(bench.lab.execute(Command::LengthenHold).contains("2ms"));
 }
 
 #[test]
@@ -100,19 +100,19 @@ fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
     });
     // All of these return while no worker is free.
     for command in [
-        Command::Raise(0),
-        Command::Raise(1),
-        Command::Lower(1),
-        Command::Lower(2),
+        Command::AddInstance(0),
+        Command::AddInstance(1),
+        Command::RemoveInstance(1),
+        Command::RemoveInstance(2),
         Command::NextHogKind,
         Command::NextHogKind,
         Command::PreviousHogKind,
-        Command::HoldShorter,
-        Command::HoldLonger,
+        Command::ShortenHold,
+        Command::LengthenHold,
         Command::Cancel(0),
         Command::Pause(1),
         Command::Restart(0),
-        Command::MoreWorkers,
+        Command::AddWorker,
         Command::SwitchFlavor,
     ] {
         assert!(!bench.lab.execute(command).is_empty());

@@ -157,7 +157,7 @@ fn a_kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
          multi-thread runtime"
     );
     let now = hog(&mut bench);
-    assert_eq!((&*now.kind, now.restarts, now.on_since_ns), ("own-thread", true, None));
+    assert_eq!((&*now.kind, now.restart_pending, now.on_since_ns), ("own-thread", true, None));
     let said = bench.lab.execute(Command::ReleaseHog);
     assert!(said.starts_with("hog on: own-thread"), "{said}");
     let since = hog(&mut bench).on_since_ns;

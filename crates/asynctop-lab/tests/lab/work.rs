@@ -2,7 +2,9 @@
 
 use asynctop_lab::{Command, LabOptions, WorkloadSpec, find, kind};
 use asynctop_probe::{Registry, State};
-use asynctop_snapshot::{FieldId, Flavor, LabStats, Subject, Subscription, Target, TaskStats};
+use asynctop_snapshot::{
+    DistributionKey, FieldId, Flavor, LabStats, Subscription, Target, TaskStats,
+};
 
 use crate::{
     bench::{Bench, GROUPS, alive, done, mixed, named},
@@ -117,12 +119,12 @@ fn distributions_come_for_what_is_of_interest_only() {
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)
     });
     let snapshot = bench.source.sample(&subscription);
-    let of = |subject: Subject| {
+    let of = |subject: DistributionKey| {
         let found = snapshot.distributions.iter().find(|(of, _)| *of == subject);
         &found.expect("asked for").1
     };
-    let one = of(Subject::Task(beat.key));
-    let all = of(Subject::Group("heartbeat".into()));
+    let one = of(DistributionKey::Task(beat.key));
+    let all = of(DistributionKey::Group("heartbeat".into()));
     assert!(one.poll_times.count() > 0 && one.poll_times.count() < all.poll_times.count());
     assert!(all.delays.count() > 0 && snapshot.delays.count() >= all.delays.count());
     assert_eq!(snapshot.distributions.len(), 1 + GROUPS.len(), "one task and all groups");

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use asynctop_snapshot::{Distributions, Subject, TaskStats};
+use asynctop_snapshot::{DistributionKey, Distributions, TaskStats};
 
 use crate::accounting::TaskView;
 
@@ -41,12 +41,14 @@ impl Collector {
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<(Subject, Distributions)> {
-        let task = self.task.zip(self.of_task).map(|(key, of_task)| (Subject::Task(key), of_task));
+    pub(super) fn into_vec(self) -> Vec<(DistributionKey, Distributions)> {
+        let task =
+            self.task.zip(self.of_task).map(|(key, of_task)| (DistributionKey::Task(key), of_task));
         let groups = self.of_groups.into_values();
-        let mut groups: Vec<_> = groups.map(|(name, sum)| (Subject::Group(name), sum)).collect();
+        let mut groups: Vec<_> =
+            groups.map(|(name, sum)| (DistributionKey::Group(name), sum)).collect();
         groups.sort_unstable_by(|(a, _), (b, _)| match (a, b) {
-            (Subject::Group(a), Subject::Group(b)) => a.cmp(b),
+            (DistributionKey::Group(a), DistributionKey::Group(b)) => a.cmp(b),
             _ => Ordering::Equal,
         });
         task.into_iter().chain(groups).collect()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use asynctop_snapshot::{
-    Accuracy, Connection, Description, Distributions, FieldId, Losses, Subject, Subscription,
-    Target, TargetId, TaskKey, TaskStats, text::is_control,
+    Accuracy, Connection, Description, DistributionKey, Distributions, FieldId, Losses,
+    Subscription, Target, TargetId, TaskKey, TaskStats, text::is_control,
 };
 use tokio::runtime::Handle;
 
@@ -156,7 +156,7 @@ impl LocalSampler {
         &mut self,
         now: u64,
         subscription: &Subscription,
-    ) -> (Vec<TaskStats>, Vec<(Subject, Distributions)>) {
+    ) -> (Vec<TaskStats>, Vec<(DistributionKey, Distributions)>) {
         let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
         let task = subscription.task.and_then(|key| self.number_of(key));
         let mut distributions = Collector::new(task, subscription.groups);
@@ -244,7 +244,7 @@ mod tests {
             assert!(since_ns > now, "created after the time of the snapshot");
             let row = task_stats(&view, &mut metas, now);
             assert_eq!((row.since_ns, row.known_ns), (since_ns, since_ns));
-            assert_eq!(row.lasts_ns(now), 0);
+            assert_eq!(row.time_in_state_ns(now), 0);
         });
         assert_eq!(registry.live(), 1);
     }

@@ -36,7 +36,7 @@ pub(super) fn read(
         uptime_ns: now.saturating_sub(runtime.started_ns),
         alive_tasks: metrics.num_alive_tasks() as u64,
         measured_tasks: measured_tasks as u64,
-        global_queue: metrics.global_queue_depth() as u64,
+        injection_queue: metrics.global_queue_depth() as u64,
         blocking_threads: 0,
         idle_blocking_threads: 0,
         blocking_queue: 0,

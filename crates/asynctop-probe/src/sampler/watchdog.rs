@@ -87,7 +87,7 @@ impl WatchReader {
         });
         self.long_polls.extend(ended);
         let mut latest: Vec<_> = self.long_polls.values().map(|(_, poll)| poll).cloned().collect();
-        latest.sort_unstable_by_key(|poll| (poll.over, Reverse(poll.revision)));
+        latest.sort_unstable_by_key(|poll| (poll.is_ended, Reverse(poll.revision)));
         for old in latest.drain(Target::LONG_POLLS.min(latest.len())..) {
             self.long_polls.remove(&(old.task, old.began_ns));
         }

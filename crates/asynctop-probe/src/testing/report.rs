@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     accounting::{PollKind, Registry, State},
-    watch::{Awaits, PollRecord, WatchHandle},
+    watch::{AwaitState, PollRecord, WatchHandle},
 };
 
 /// Polls over the limit that are told of, the longest.
@@ -102,7 +102,7 @@ fn wait(watchdog: &WatchHandle, task: u64, until: Instant) -> Vec<String> {
     watchdog.ask(task);
     loop {
         let answer = watchdog.await_point(task);
-        let open = answer.as_ref().is_some_and(|point| point.answer == Awaits::Asked);
+        let open = answer.as_ref().is_some_and(|point| point.state == AwaitState::Requested);
         if !open || Instant::now() > until {
             return answer.map(|point| point.lines()).unwrap_or_default();
         }

@@ -1,6 +1,6 @@
 //! Await-point queries of the last tasks, and their answers.
 
-use super::{AwaitPoint, Awaits};
+use super::{AwaitPoint, AwaitState};
 
 /// The tasks that were asked lately, latest last.
 #[derive(Debug, Default)]
@@ -17,20 +17,20 @@ impl AwaitPoints {
         if self.0.len() >= Self::KEPT {
             self.0.remove(0);
         }
-        self.0.push(AwaitPoint { task, asked_ns: now, answer: Awaits::Asked });
+        self.0.push(AwaitPoint { task, requested_ns: now, state: AwaitState::Requested });
     }
 
     /// What a task said.
-    pub(super) fn answer(&mut self, task: u64, answer: Awaits) {
+    pub(super) fn answer(&mut self, task: u64, answer: AwaitState) {
         if let Some(known) = self.0.iter_mut().find(|known| known.task == task) {
-            known.answer = answer;
+            known.state = answer;
         }
     }
 
     /// Nobody will answer any more who has not yet.
     pub(super) fn give_up(&mut self, why: &str) {
-        for known in self.0.iter_mut().filter(|known| known.answer == Awaits::Asked) {
-            known.answer = Awaits::Unavailable(why.into());
+        for known in self.0.iter_mut().filter(|known| known.state == AwaitState::Requested) {
+            known.state = AwaitState::Unavailable(why.into());
         }
     }
 
@@ -40,7 +40,8 @@ impl AwaitPoints {
 
     /// Whether somebody is about to answer.
     pub(super) fn are_owed(&self, now: u64) -> bool {
-        let recent = |known: &AwaitPoint| now.saturating_sub(known.asked_ns) < Self::PATIENCE_NS;
-        self.0.iter().any(|known| known.answer == Awaits::Asked && recent(known))
+        let recent =
+            |known: &AwaitPoint| now.saturating_sub(known.requested_ns) < Self::PATIENCE_NS;
+        self.0.iter().any(|known| known.state == AwaitState::Requested && recent(known))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Cost, TimeWithoutCpu,
+    PollImpact, TimeWithoutCpu,
     waits::{Span, Waits},
 };
 use crate::accounting::{Registry, State, TaskView};
@@ -102,10 +102,10 @@ impl Biller {
         poll: (u64, Option<u64>),
         charge: Charge,
         next: &mut Option<Before>,
-    ) -> Cost {
+    ) -> PollImpact {
         let now = self.registry.now();
         let span = Span { began: poll.0, until: poll.1.unwrap_or(now) };
-        let mut cost = Cost::default();
+        let mut cost = PollImpact::default();
         let (usual, there) = (&mut self.usual, &mut self.usual_there);
         let mut seen = 0;
         let mut waits_now = Vec::with_capacity(before.waits.len());
@@ -120,7 +120,7 @@ impl Biller {
             }
             let at = before.waits.binary_search_by_key(&after.task, |waits| waits.task).ok();
             let (nanos, waits) = span.waited(at.map(|at| &before.waits[at]), &after);
-            if after.task == culprit || nanos < Cost::LEAST_NS {
+            if after.task == culprit || nanos < PollImpact::MIN_DELAY_NS {
                 return;
             }
             let usual = usually(usual, there, &task);
@@ -185,7 +185,7 @@ fn usually(
     let place = std::ptr::from_ref(task.location()).addr();
     let delays = task.delays();
     let own = (delays.count() >= ENOUGH).then(|| delays.quantile(0.5)).flatten();
-    let own = own.map(|own| own.min(Cost::LEAST_NS));
+    let own = own.map(|own| own.min(PollImpact::MIN_DELAY_NS));
     let Some(own) = own else { return there.get(&place).copied().unwrap_or(0) };
     let least = |usual: &mut u64| {
         *usual = own.min(*usual);
@@ -212,7 +212,7 @@ mod tests {
         let mut affected = |runtime| {
             while !biller.is_rested() {}
             let before = biller.begin(0, runtime).expect("it has rested");
-            while registry.now() < began + 2 * Cost::LEAST_NS {}
+            while registry.now() < began + 2 * PollImpact::MIN_DELAY_NS {}
             let length_ns = registry.now() - began;
             let charge = Charge { length_ns, ..Charge::default() };
             biller.sum_up(&before, 0, offender, (began, None), charge, &mut None).tasks

@@ -1,6 +1,6 @@
 //! Where stacks cannot be captured: long polls are known, and no more.
 
-use super::{Awaits, Owner, Stack, judge::Whereabouts};
+use super::{AwaitState, Owner, Stack, judge::Whereabouts};
 use crate::accounting::{Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";
@@ -66,7 +66,7 @@ impl Eyes {
         match *self {}
     }
 
-    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, Awaits)> {
+    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, AwaitState)> {
         match *self {}
     }
 

@@ -233,7 +233,7 @@ impl Inspector {
         let Some(eyes) = &mut self.eyes else { return };
         count(&self.shared.captured);
         match eyes.name(owner, stack) {
-            Ok(()) => self.shared.log().update(at, |record| record.unnamed += 1),
+            Ok(()) => self.shared.log().update(at, |record| record.unsymbolized += 1),
             Err(why) => self.excuse(at, why),
         }
     }
@@ -288,7 +288,7 @@ fn hand_over(shared: &Shared, registry: &Registry, owner: Owner, stacks: Vec<Sta
         }
         Owner::Idle { task } => {
             let stacks = stacks.into_iter().map(Arc::new).collect();
-            shared.awaits().answer(task, super::Awaits::In(stacks));
+            shared.awaits().answer(task, super::AwaitState::At(stacks));
         }
     }
 }

@@ -97,7 +97,7 @@ impl Log {
             return;
         };
         let record = Arc::make_mut(record);
-        record.unnamed = record.unnamed.saturating_sub(1);
+        record.unsymbolized = record.unsymbolized.saturating_sub(1);
         record.noticed_ns = record.noticed_ns.map(|_| now);
         stacks.into_iter().for_each(|stack| record.add_stack(stack));
     }
@@ -106,9 +106,9 @@ impl Log {
     pub(super) fn give_up(&mut self, why: &'static str, now: u64) {
         let under_way = self.under_way.iter_mut().map(|(_, record)| record);
         let all = under_way.chain(&mut self.slow).chain(&mut self.held);
-        for record in all.filter(|record| record.unnamed > 0) {
+        for record in all.filter(|record| record.unsymbolized > 0) {
             let record = Arc::make_mut(record);
-            record.unnamed = 0;
+            record.unsymbolized = 0;
             record.noticed_ns = record.noticed_ns.map(|_| now);
             record.excuse(why);
         }
@@ -117,7 +117,7 @@ impl Log {
     /// Whether stacks wait for their names.
     pub(super) fn owes_names(&self) -> bool {
         let under_way = self.under_way.iter().map(|(_, record)| record);
-        under_way.chain(&self.slow).chain(&self.held).any(|record| record.unnamed > 0)
+        under_way.chain(&self.slow).chain(&self.held).any(|record| record.unsymbolized > 0)
     }
 
     /// All that is kept: what is under way first, then what is over, latest first.
@@ -144,7 +144,7 @@ impl PollRecord {
 
     /// Why it has no stack, if it has none.
     pub(super) fn excuse(&mut self, why: &'static str) {
-        if self.stacks.is_empty() && self.unnamed == 0 {
+        if self.stacks.is_empty() && self.unsymbolized == 0 {
             self.no_stack = Some(why.into());
         }
     }
@@ -152,7 +152,7 @@ impl PollRecord {
     /// One more stack of this poll.
     pub(super) fn add_stack(&mut self, stack: Stack) {
         self.no_stack = None;
-        match self.stacks.iter().position(|(known, _)| known.is_alike(&stack)) {
+        match self.stacks.iter().position(|(known, _)| known.is_same_location(&stack)) {
             Some(mut at) => {
                 self.stacks[at].1 += 1;
                 while at > 0 && self.stacks[at - 1].1 < self.stacks[at].1 {
@@ -220,14 +220,14 @@ mod tests {
         let mut log = Log::new(3, 1, 100);
         for began in [5, 300] {
             log.open(0, record(1, began));
-            log.update(0, |record| record.unnamed = 1);
+            log.update(0, |record| record.unsymbolized = 1);
             log.close(0, began + 20, began + 30);
         }
         log.add_stacks(&owner(5), vec![stack("a")], 700);
         log.add_stacks(&owner(6), vec![stack("b")], 800);
         let of = |log: &Log, at: usize| {
             let record = log.records().swap_remove(at);
-            (record.captures(), record.unnamed, record.noticed_ns)
+            (record.captures(), record.unsymbolized, record.noticed_ns)
         };
         assert_eq!(of(&log, 1), (1, 0, Some(700)));
         assert_eq!(of(&log, 0), (0, 1, Some(330)), "nobody gets another's");

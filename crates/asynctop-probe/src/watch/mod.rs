@@ -60,8 +60,8 @@ mod eyes;
 mod eyes;
 
 pub use asynctop_snapshot::{
-    AwaitPoint, Awaits, CallKind, Cause, Cost, Frame, FrameKind, LongPoll, MachineTimes, Share,
-    Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu, Waited,
+    AwaitPoint, AwaitState, CallKind, Cause, DelayedTask, Frame, FrameKind, LongPoll, MachineTimes,
+    PollImpact, ProfileEntry, Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu,
 };
 pub(crate) use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;

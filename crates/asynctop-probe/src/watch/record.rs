@@ -4,7 +4,7 @@ use std::{sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::PollKind;
 
-use super::{Cause, Cost, LongPoll, Share, Stack, TimeWithoutCpu};
+use super::{Cause, LongPoll, PollImpact, ProfileEntry, Stack, TimeWithoutCpu};
 
 /// Whose stacks are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +52,14 @@ pub struct PollRecord {
     /// was looked at.
     pub causes: Vec<(Cause, u64)>,
     /// What it has cost the others, once that was looked at.
-    pub cost: Option<Arc<Cost>>,
+    pub impact: Option<Arc<PollImpact>>,
     /// Time inside of it in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
     /// Why there is no stack, if there is none and should be one.
     pub no_stack: Option<Arc<str>>,
     /// Stacks that were captured and whose names are being looked up. They may come when the
     /// poll is over.
-    pub unnamed: u32,
+    pub unsymbolized: u32,
 }
 
 impl PollRecord {
@@ -79,10 +79,10 @@ impl PollRecord {
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
-            cost: None,
+            impact: None,
             without_cpu: TimeWithoutCpu::default(),
             no_stack: None,
-            unnamed: 0,
+            unsymbolized: 0,
         }
     }
 
@@ -107,7 +107,7 @@ impl PollRecord {
     /// How long it blocked its worker, in nanoseconds: its length less the time without a CPU, as
     /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker over.
     pub fn net_ns(&self) -> u64 {
-        match self.stacks.iter().any(|(stack, _)| stack.has_given_way()) {
+        match self.stacks.iter().any(|(stack, _)| stack.is_in_block_in_place()) {
             true => 0,
             false => self.length_ns().saturating_sub(self.without_cpu.total_ns()),
         }
@@ -117,11 +117,12 @@ impl PollRecord {
     fn is_undecided(&self) -> bool {
         // After this a poll is judged without a stack; sooner if no stack can come any more. A
         // machine that is slow to run the poll is as slow to capture its stack.
-        let patience_ns = match self.ended_ns.is_some() && self.unnamed == 0 {
+        let patience_ns = match self.ended_ns.is_some() && self.unsymbolized == 0 {
             true => 100_000_000,
             false => 1_000_000_000,
         };
-        let is_awaited = self.stacks.is_empty() && (self.no_stack.is_none() || self.unnamed > 0);
+        let is_awaited =
+            self.stacks.is_empty() && (self.no_stack.is_none() || self.unsymbolized > 0);
         is_awaited && self.net_ns() < patience_ns
     }
 
@@ -133,18 +134,18 @@ impl PollRecord {
             began_ns: self.began_ns,
             revision: 0,
             length_ns: self.length_ns(),
-            is_least: false,
+            is_lower_bound: false,
             worker: None,
-            over: self.ended_ns.is_some(),
+            is_ended: self.ended_ns.is_some(),
             cause: self.cause(),
             net_ns: (!self.is_undecided()).then(|| self.net_ns()),
             without_cpu: self.without_cpu,
             captures: self.captures(),
-            shares: Share::of_stacks(&self.stacks, self.captures()),
+            profile: ProfileEntry::from_stacks(&self.stacks, self.captures()),
             stack: self.stacks.first().map(|(stack, _)| stack.clone()),
-            cost: self.cost.clone(),
+            impact: self.impact.clone(),
             no_stack: self.no_stack.clone(),
-            unnamed: self.unnamed,
+            unsymbolized: self.unsymbolized,
         }
     }
 }
@@ -162,7 +163,7 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::{testing, *};
-    use FrameKind::{Harness, User};
+    use FrameKind::{Probe, User};
     use asynctop_snapshot::{FrameKind, testing::stack};
 
     fn record(stacks: Vec<(Arc<Stack>, u32)>) -> PollRecord {
@@ -172,13 +173,13 @@ mod tests {
 
     #[test]
     fn evidence_is_a_profile_by_function() {
-        let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Harness)]));
-        let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Harness)]));
-        let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Harness)]));
+        let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Probe)]));
+        let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Probe)]));
+        let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Probe)]));
         let evidence = record(vec![(parse, 60), (again, 21), (sum, 19)]).long_poll();
         assert_eq!(evidence.function(), Some("parse"));
-        assert_eq!(evidence.place(), Some("src/x.rs:10"));
-        assert_eq!(evidence.profile().as_deref(), Some("81% in parse, 19% in sum"));
+        assert_eq!(evidence.blocked_at(), Some("src/x.rs:10"));
+        assert_eq!(evidence.profile_summary().as_deref(), Some("81% in parse, 19% in sum"));
         assert_eq!(evidence.length_ns, 300);
     }
 
@@ -188,7 +189,7 @@ mod tests {
         let own = ("my::block_in_place", 8, FrameKind::User);
         for (frame, net_ns) in [(given, 0), (own, 300)] {
             let inner = ("sleep", 1, FrameKind::Std);
-            let harness = ("instrument::go", 3, FrameKind::Harness);
+            let harness = ("instrument::go", 3, FrameKind::Probe);
             let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
             assert_eq!(record.long_poll().net_ns, Some(net_ns));
         }
@@ -210,11 +211,11 @@ mod tests {
     #[test]
     fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
         let mut owed = record(Vec::new());
-        (owed.ended_ns, owed.unnamed) = (Some(400), 2);
+        (owed.ended_ns, owed.unsymbolized) = (Some(400), 2);
         let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.contains("it is being symbolized"), "{first_line}");
         assert_eq!(owed.long_poll().net_ns, None, "the stack may show block_in_place");
-        (owed.unnamed, owed.no_stack) = (0, Some("the watchdog has ended".into()));
+        (owed.unsymbolized, owed.no_stack) = (0, Some("the watchdog has ended".into()));
         let first_line = owed.long_poll().lines().remove(0);
         assert!(first_line.ends_with("stack: – (the watchdog has ended)"), "{first_line}");
         assert_eq!(owed.long_poll().net_ns, Some(300));
@@ -226,7 +227,7 @@ mod tests {
         without.no_stack = Some("stacks are unavailable on this platform".into());
         let evidence = without.long_poll();
         assert_eq!(evidence.function(), None);
-        assert_eq!(evidence.profile(), None);
+        assert_eq!(evidence.profile_summary(), None);
         assert_eq!(evidence.no_stack, without.no_stack);
     }
 }

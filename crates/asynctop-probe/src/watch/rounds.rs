@@ -307,7 +307,7 @@ impl Rounds {
         let (others, (task, began)) = (post.others.as_ref()?, post.case.poll?);
         let (poll, mut next) = ((began, until), None);
         let cost = self.biller.sum_up(others, at, task, poll, post.charge, &mut next);
-        self.shared.log().update(at, |record| record.cost = Some(cost.into()));
+        self.shared.log().update(at, |record| record.impact = Some(cost.into()));
         next
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         let _waiting = registry.instrument_task("waiting", async {});
         for _ in 0..2 {
             in_a_poll(registry, || {
-                let known = shared.log().records().iter().filter(|r| r.cost.is_some()).count();
+                let known = shared.log().records().iter().filter(|r| r.impact.is_some()).count();
                 // Until the end of the previous poll is known.
                 rounds.look();
                 let due = registry.now() + 3 * (rounds.slow_ns + SLACK_NS);
@@ -394,7 +394,7 @@ mod tests {
         records.sort_by_key(|record| record.began_ns);
         assert_eq!(records.len(), 2, "{records:#?}");
         for record in &records {
-            let cost = record.cost.as_ref().expect("the delays were read during both polls");
+            let cost = record.impact.as_ref().expect("the delays were read during both polls");
             // `waiting` was delayed from the start to the end of the poll. The previous offender
             // has ended.
             let net_ns = record.length_ns() - record.without_cpu.total_ns();
@@ -403,7 +403,7 @@ mod tests {
                 assert!(cost.total_ns >= net_ns, "{record:#?}");
             }
         }
-        let first = records[0].cost.as_ref().map_or(0, |cost| cost.total_ns);
+        let first = records[0].impact.as_ref().map_or(0, |cost| cost.total_ns);
         assert!(first <= records[1].began_ns - records[0].began_ns, "{records:#?}");
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    AwaitPoint, Awaits, PollRecord, StackSample, Stop, WatchOptions, eyes,
+    AwaitPoint, AwaitState, PollRecord, StackSample, Stop, WatchOptions, eyes,
     rounds::Rounds,
     shared::{Shared, is_recent},
 };
@@ -47,7 +47,7 @@ pub struct WatchStats {
 /// let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
 /// for poll in watchdog.handle().records() {
 ///     let evidence = poll.long_poll();
-///     println!("{:?} at {:?}: {}", evidence.function(), evidence.place(), evidence.cause);
+///     println!("{:?} at {:?}: {}", evidence.function(), evidence.blocked_at(), evidence.cause);
 /// }
 /// # Ok(())
 /// # }
@@ -136,7 +136,7 @@ impl WatchHandle {
         self.shared.awaits().ask(task, now);
         let asked = asked.and_then(|()| self.registry.ask(task));
         if let Err(why) = asked {
-            self.shared.awaits().answer(task, Awaits::Unavailable(why.into()));
+            self.shared.awaits().answer(task, AwaitState::Unavailable(why.into()));
         } else {
             self.look_now();
         }
@@ -225,11 +225,11 @@ mod tests {
     fn report_states_that_it_did_not_wait_for_the_names_of_a_stack() {
         let shared = Arc::new(Shared::new(&WatchOptions::default()));
         let handle = WatchHandle { registry: Registry::leak(), shared: Arc::clone(&shared) };
-        let record = PollRecord { unnamed: 1, ..record(7, 100) };
+        let record = PollRecord { unsymbolized: 1, ..record(7, 100) };
         shared.log().open(0, record);
         handle.settle(Duration::ZERO);
         let evidence = handle.records()[0].long_poll();
         let why = "– (the run ended before its stack was symbolized)";
-        assert_eq!(evidence.instead_of_stack().as_deref(), Some(why));
+        assert_eq!(evidence.missing_stack().as_deref(), Some(why));
     }
 }

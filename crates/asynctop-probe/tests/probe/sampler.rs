@@ -141,7 +141,7 @@ fn ended_long_poll_stays_in_the_samples() {
     runtime.block_on(registry.instrument("hog", block));
     let ended = wait_for(|| {
         let polls = sample(&mut sampler).long_polls;
-        polls.into_iter().find(|poll| poll.over && poll.unnamed == 0)
+        polls.into_iter().find(|poll| poll.is_ended && poll.unsymbolized == 0)
     });
     let later = sample(&mut sampler).long_polls;
     let [later] = &later[..] else { panic!("{later:?}") };
@@ -168,7 +168,7 @@ fn runtime_stats_are_those_of_tokio_metrics() {
     let stats = sample(&mut sampler).runtime;
     let theirs = intervals.next().unwrap();
     assert_eq!(
-        [stats.alive_tasks, stats.global_queue, stats.blocking_queue],
+        [stats.alive_tasks, stats.injection_queue, stats.blocking_queue],
         [theirs.live_tasks_count, theirs.global_queue_depth, theirs.blocking_queue_depth]
             .map(|count| count as u64)
     );

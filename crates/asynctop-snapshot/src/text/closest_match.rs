@@ -1,7 +1,7 @@
-//! The name that was probably meant.
+//! Suggestions for misspelled names.
 
-/// The name with the smallest edit distance, if that is at most a third of the length of the longer
-/// name, or 1.
+/// The candidate with the smallest edit distance to `name`, if that is at most a third of the length
+/// of the longer one, or 1.
 pub fn closest_match<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -13,13 +13,13 @@ pub fn closest_match<'a>(
     (distance <= (length / 3).max(1)).then_some(best)
 }
 
-/// ` (did you mean `name`?)`, to be appended to what was given; empty without a match.
+/// ` (did you mean `name`?)`, to append to the given name; empty without a match.
 pub fn did_you_mean(closest_match: Option<&str>) -> String {
     closest_match.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }
 
-/// The edit distance: how many characters have to be inserted, deleted or replaced, or swapped with
-/// their neighbor, to get from `a` to `b`.
+/// The edit distance: the number of characters to insert, delete, replace or swap with their
+/// neighbor to get from `a` to `b`.
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_counts_edit_distance() {
+    fn edit_distance_counts_edits() {
         for (a, b, expected) in [("", "", 0), ("mixed", "mixed", 0), ("mixd", "mixed", 1)] {
             assert_eq!(edit_distance(a, b), expected, "{a} {b}");
         }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_like_none_has_no_closest_match() {
+    fn closest_match_ignores_names_that_differ_too_much() {
         assert_eq!(closest_match("fixed", ["hello", "mixed"]), Some("mixed"));
         assert_eq!(closest_match("webserver", ["mixed"]), None);
         assert_eq!(closest_match("nope", ["leak", "pool", "lifo"]), None);

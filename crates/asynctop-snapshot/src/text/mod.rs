@@ -1,8 +1,7 @@
-//! The text form of data: how numbers are written and read, and what text from outside may
-//! contain.
+//! The text form of data: formats and parses numbers, and sanitizes text.
 //!
-//! Screens, reports, findings, errors and help all use these functions, so a number has one form
-//! everywhere: `1.25s`, `12.3k`, `45.2%`. Depends on no other module and does no I/O.
+//! Screens, reports, findings, errors and help all use these functions, so numbers have the same form
+//! everywhere: `1.25s`, `12.3k`, `45.2%`. Depends on no other module.
 
 mod closest_match;
 mod parse;
@@ -10,17 +9,13 @@ mod quantity;
 mod sanitize;
 mod source_path;
 
-pub use closest_match::edit_distance;
-pub use closest_match::{closest_match, did_you_mean};
-pub use parse::parse_bytes;
-pub use parse::parse_duration;
+pub use closest_match::{closest_match, did_you_mean, edit_distance};
+pub use parse::{parse_bytes, parse_duration};
 pub use quantity::{
-    bucket_duration, bytes, bytes_exact, count, duration, duration_exact, plural, rate,
-    task_seconds, whole_percent,
+    bucket_duration, bytes, bytes_exact, compact_count, count, duration, duration_exact, factor,
+    optional, percent, percent_number, plural, rate, task_seconds, whole_percent,
 };
-pub use quantity::{compact_count, factor, optional, percent, percent_number};
-pub use sanitize::is_control;
-pub use sanitize::{excerpt, sanitize};
+pub use sanitize::{excerpt, is_control, sanitize};
 pub use source_path::short_source_path;
 
 /// The sign for an unavailable value.

@@ -1,4 +1,4 @@
-//! Durations and sizes, as written on a command line, in a file, or by this module.
+//! Parses durations and sizes from a command line, a file, or the output of this module.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 9] = [
     ("ns", 1),
 ];
 
-/// Reads a duration such as `500ms`, `1.5s`, `2m` or `1m30s`. `0` needs no unit.
+/// Parses a duration such as `500ms`, `1.5s`, `2m` or `1m30s`. `0` needs no unit.
 ///
 /// # Errors
-/// A sentence that says what is missing.
+/// A sentence with the reason and the expected form.
 ///
 /// ```
 /// use asynctop_snapshot::text::parse_duration;
@@ -55,10 +55,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanos.round() as u64))
 }
 
-/// Reads a size such as `512B`, `4KiB` or `1.5MB`.
+/// Parses a size such as `512B`, `4KiB` or `1.5MB`.
 ///
 /// # Errors
-/// A sentence that says what is missing.
+/// A sentence with the reason and the expected form.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "write a number and a unit, such as 512B, 4KiB or 1MiB";
     let (number, unit, rest) = next_part(text);
@@ -79,12 +79,12 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         Ok(whole) => whole.checked_mul(each),
         Err(_) => number.parse::<f64>().ok().map(|number| (number * each as f64).round() as u64),
     };
-    // A fraction of a byte is a mistake, and so is more than any memory holds.
+    // A fraction of a byte is a mistake, and so is a size beyond any memory.
     let plausible = bytes.filter(|bytes| *bytes < 1 << 60 && !(each == 1 && number.contains('.')));
     plausible.filter(|_| rest.is_empty()).ok_or_else(|| format!("that is not a size; {EXPECTED}"))
 }
 
-/// The digits at the beginning, the letters after them, and the rest.
+/// Splits a text into its leading digits, the letters after them, and the rest.
 fn next_part(text: &str) -> (&str, &str, &str) {
     let is_digit = |c: char| c.is_ascii_digit() || c == '.';
     let (number, rest) = text.split_at(text.find(|c| !is_digit(c)).unwrap_or(text.len()));
@@ -98,7 +98,7 @@ mod tests {
     use crate::text::{bytes, bytes_exact, duration, duration_exact};
 
     #[test]
-    fn durations_have_units() {
+    fn parse_duration_accepts_numbers_with_units() {
         let expected = [
             ("0", 0),
             ("7ns", 7),
@@ -121,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_an_error_that_says_what_to_write() {
-        let wrong = [
+    fn parse_duration_errors_state_the_expected_form() {
+        let invalid = [
             "",
             "s",
             "3",
@@ -142,16 +142,16 @@ mod tests {
             "1m2",
             "３s",
             "99999999999999h",
-            "ever",
+            "forever",
         ];
-        for text in wrong {
+        for text in invalid {
             let error = parse_duration(text).expect_err(text);
             assert!(error.contains("; "), "{text}: {error}");
         }
     }
 
     #[test]
-    fn sizes_have_units() {
+    fn parse_bytes_accepts_numbers_with_units() {
         let expected = [
             ("0B", 0),
             ("512B", 512),
@@ -172,43 +172,43 @@ mod tests {
         assert!(parse_bytes(&format!("{}MiB", u64::MAX)).is_err());
     }
 
-    /// The distance of two numbers in parts of the greater one.
-    fn error(a: u64, b: u64) -> f64 {
+    /// The difference of two numbers, relative to the greater one.
+    fn relative_error(a: u64, b: u64) -> f64 {
         a.abs_diff(b) as f64 / a.max(b).max(1) as f64
     }
 
     proptest::proptest! {
         #[test]
-        fn any_text_has_an_answer(text in ".*") {
+        fn parsing_never_panics(text in ".*") {
             let _ = (parse_duration(&text), parse_bytes(&text));
         }
 
         #[test]
-        fn whole_milliseconds_are_exact(millis in 0u64..100_000_000) {
+        fn parse_duration_is_exact_for_milliseconds(millis in 0u64..100_000_000) {
             let read = parse_duration(&format!("{millis}ms"));
             proptest::prop_assert_eq!(read, Ok(Duration::from_millis(millis)));
         }
 
         #[test]
-        fn exact_forms_are_read_as_the_same_value(nanos in 0u64..1 << 53, size in 0u64..1 << 40) {
+        fn exact_forms_round_trip(nanos in 0u64..1 << 53, size in 0u64..1 << 40) {
             let exact = Duration::from_nanos(nanos);
             proptest::prop_assert_eq!(parse_duration(&duration_exact(exact)), Ok(exact));
             proptest::prop_assert_eq!(parse_bytes(&bytes_exact(size)), Ok(size));
         }
 
-        /// Three digits; beyond a minute the unit below is whole: up to 59 s in 1 h.
+        /// Short forms have three digits, and beyond an hour no unit below minutes: up to 59 s in 1 h.
         #[test]
-        fn short_forms_are_read_as_nearly_the_same_value(
+        fn short_forms_round_trip_nearly(
             shift in 0u32..64, nanos in proptest::prelude::any::<u64>(), size in 0u64..1 << 50,
         ) {
             let nanos = nanos >> shift;
             let read = parse_duration(&duration(nanos)).map(|read| read.as_nanos() as u64);
             let read = read.map_err(proptest::test_runner::TestCaseError::fail)?;
             let most = if nanos < 60_000_000_000 { 0.006 } else { 0.05 };
-            proptest::prop_assert!(error(nanos, read) < most, "{nanos}: {}", duration(nanos));
+            proptest::prop_assert!(relative_error(nanos, read) < most, "{nanos}: {}", duration(nanos));
             let read = parse_bytes(&bytes(size));
             let read = read.map_err(proptest::test_runner::TestCaseError::fail)?;
-            proptest::prop_assert!(error(size, read) < 0.006, "{size}: {}", bytes(size));
+            proptest::prop_assert!(relative_error(size, read) < 0.006, "{size}: {}", bytes(size));
         }
     }
 }

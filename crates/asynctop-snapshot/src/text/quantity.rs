@@ -92,7 +92,7 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// The time of several tasks together, in seconds without a unit: the column title has it.
+/// Task-seconds, without the unit: the column title has it.
 pub fn task_seconds(nanos: u64) -> String {
     match nanos as f64 / 1e9 {
         seconds if seconds < 9.995 => format!("{seconds:.2}"),
@@ -108,7 +108,7 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// A share as `12.3%`. It may be over 100% for several workers together.
+/// A share as `12.3%`. The sum of several workers may exceed 100%.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent >= 99.95 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
@@ -119,7 +119,7 @@ pub fn whole_percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
-/// [`percent`] without the sign, for a column whose title has it.
+/// [`percent`] without the sign: the column title has it.
 pub fn percent_number(share: f64) -> String {
     let mut text = percent(share);
     text.pop();
@@ -161,7 +161,7 @@ mod tests {
     use crate::text::parse_duration;
 
     #[test]
-    fn durations_have_three_digits() {
+    fn duration_has_three_digits() {
         for (nanos, text) in [
             (0, "0"),
             (7, "7ns"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_from_buckets_have_two_digits_and_a_sign() {
+    fn bucket_duration_has_two_digits_and_a_tilde() {
         for (nanos, text) in [
             (0, "0"),
             (7, "~7ns"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_rates_shares_and_sizes() {
+    fn other_quantities_have_three_digits() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count).join(" "), "0 999 1,000 1,234,567");
         assert_eq!(
             [0, 9_999, 12_345, 999_999, u64::MAX / 1_000_000].map(compact_count).join(" "),
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_stay_within_their_documented_width(n in any_magnitude()) {
+        fn texts_are_within_their_documented_width(n in any_magnitude()) {
             let within = |text: String, most: usize| text.chars().count() <= most;
             prop_assert!(within(duration(n), 7), "{}", duration(n));
             prop_assert!(within(bucket_duration(n), 8), "{}", bucket_duration(n));
@@ -237,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn a_longer_duration_never_reads_as_a_shorter_one(a in any_magnitude(), b in any_magnitude()) {
+        fn texts_of_durations_preserve_their_order(a in any_magnitude(), b in any_magnitude()) {
             let (a, b) = (a.min(b), a.max(b));
             let read = |text: String| parse_duration(text.trim_start_matches('~'));
             prop_assert!(read(duration(a)) <= read(duration(b)), "{a} {b}");
@@ -245,7 +245,7 @@ mod tests {
         }
 
         #[test]
-        fn a_bucket_duration_is_within_its_accuracy(n in any_magnitude()) {
+        fn bucket_duration_is_within_its_accuracy(n in any_magnitude()) {
             let text = bucket_duration(n);
             let read = parse_duration(text.trim_start_matches('~')).map(|read| read.as_nanos() as f64);
             let read = read.map_err(TestCaseError::fail)?;
@@ -255,7 +255,7 @@ mod tests {
 
         /// `1000` of a unit is 1 of the next one.
         #[test]
-        fn no_number_has_four_digits_before_its_unit(n in any_magnitude()) {
+        fn duration_has_at_most_three_digits_before_its_unit(n in any_magnitude()) {
             let digits = duration(n).chars().take_while(char::is_ascii_digit).count();
             prop_assert!(digits <= 3 || n > 86_400_000_000_000_000, "{}", duration(n));
         }

@@ -1,10 +1,10 @@
-//! Text from outside: the watched program, files, arguments. A terminal could obey what it
-//! contains instead of showing it.
+//! Sanitizes untrusted text: from the watched program, files and arguments. It may contain terminal
+//! control sequences.
 
 use std::borrow::Cow;
 
-/// Whether a terminal obeys this character instead of showing it: control characters, and the
-/// invisible ones that change the direction of text or join and hide their neighbors.
+/// Whether a terminal interprets this character instead of displaying it: control characters, and
+/// invisible ones that change the direction of text or join or hide their neighbors.
 pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -13,9 +13,9 @@ pub fn is_control(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The text with `�` in place of every control character.
+/// Replaces each control character with `�`.
 ///
-/// Call it where text enters the program, so that no screen and no report format has to.
+/// Called where text enters the program, so that screens and reports need not do it.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
@@ -24,10 +24,10 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(replaced).collect())
 }
 
-/// The longest quotation in an error, in characters.
+/// Maximum length of an excerpt, in characters.
 const MAX_EXCERPT: usize = 40;
 
-/// A quotation for an error message: sanitized, and cut with `…` after 40 characters.
+/// An excerpt for an error message: sanitized, and truncated with `…` after 40 characters.
 pub fn excerpt(text: &str) -> String {
     let end = text.char_indices().nth(MAX_EXCERPT).map(|(end, _)| end);
     let start = sanitize(&text[..end.unwrap_or(text.len())]).into_owned();
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_and_direction_marks_are_controls_and_letters_are_not() {
+    fn is_control_includes_escapes_and_direction_marks() {
         for c in
             ['\u{1b}', '\n', '\u{9b}', '\u{61c}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2067}']
         {
@@ -51,13 +51,13 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_replaced_and_other_text_is_not_copied() {
+    fn sanitize_replaces_control_characters_and_borrows_other_text() {
         assert_eq!(sanitize("a\x1b[2Jb\u{202E}c\n"), "a�[2Jb�c�");
         assert!(matches!(sanitize("häuser 漢"), Cow::Borrowed("häuser 漢")));
     }
 
     #[test]
-    fn an_excerpt_has_a_limited_length() {
+    fn excerpt_has_a_limited_length() {
         assert_eq!(excerpt("ähnlich\x1b[2J"), "ähnlich�[2J");
         assert_eq!(excerpt(&"ä".repeat(40)), "ä".repeat(40));
         assert_eq!(excerpt(&"ä".repeat(100_000)), "ä".repeat(40) + "…");
@@ -65,7 +65,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn sanitized_text_has_no_control_characters_and_stays_as_it_is(
+        fn sanitize_is_idempotent_and_removes_all_control_characters(
             text in "(.|[\u{0}-\u{9f}\u{200b}-\u{206f}\u{fff9}-\u{fffb}\n]){0,40}",
         ) {
             let once = sanitize(&text).into_owned();

@@ -1,7 +1,8 @@
 //! Paths of source files.
 
-/// Shortens the path of a source file, as the compiler records it. Paths of the program's own crate
-/// are relative already; paths of other crates are cut so that they start with the crate's folder.
+/// Shortens the path of a source file, as the compiler records it. Relative paths, those of the
+/// program's own crate, are unchanged; absolute ones are shortened to start with the folder of their
+/// crate.
 ///
 /// ```
 /// use asynctop_snapshot::text::short_source_path;
@@ -24,7 +25,7 @@ mod tests {
     use super::short_source_path;
 
     #[test]
-    fn a_path_starts_with_the_folder_of_its_crate() {
+    fn short_source_path_starts_with_the_folder_of_the_crate() {
         for (path, short) in [
             ("src/main.rs", "src/main.rs"),
             ("examples/web.rs", "examples/web.rs"),

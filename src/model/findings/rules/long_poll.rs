@@ -105,7 +105,7 @@ mod tests {
     /// A snapshot with a poll that has ended.
     fn ended_poll(at: u64, length_ns: u64, cause: Cause) -> Target {
         let mut poll = LongPoll::clone(&running_poll(1, at - 2 * length_ns, cause));
-        (poll.over, poll.length_ns) = (true, length_ns);
+        (poll.is_ended, poll.length_ns) = (true, length_ns);
         poll.net_ns = poll.net_ns.map(|net_ns| net_ns.min(length_ns));
         let mut now = snapshot(at, [task(1, "conn-1")]);
         (now.description, now.long_polls) =

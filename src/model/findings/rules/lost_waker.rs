@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers == Some(0);
-    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.lasts_ns(ctx.now()))
+    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.time_in_state_ns(ctx.now()))
 }
 
 fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {

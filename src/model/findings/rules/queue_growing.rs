@@ -8,7 +8,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    snapshot::{GaugeValue, State},
+    snapshot::{MetricValue, State},
     text::{count, duration},
 };
 
@@ -63,8 +63,8 @@ fn reported_queues(
     let lab = ctx.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let queues = workloads.filter_map(|workload| {
-        let queue = workload.gauges.iter().find(|gauge| &*gauge.name == "queue")?;
-        let GaugeValue::Count(length) = queue.value else { return None };
+        let queue = workload.metrics.iter().find(|gauge| &*gauge.name == "queue")?;
+        let MetricValue::Count(length) = queue.value else { return None };
         Some((&workload.name, length))
     });
     let mut candidates = Vec::new();
@@ -96,7 +96,7 @@ fn runnable_tasks(ctx: &RuleContext<'_>, tracker: &mut Option<GrowthTracker>) ->
         return None;
     }
     let runnable = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
-    let runnable = (runnable as u64).max(ctx.target.runtime.global_queue);
+    let runnable = (runnable as u64).max(ctx.target.runtime.injection_queue);
     let tracker = tracker.get_or_insert_with(|| GrowthTracker::new(ctx.now(), runnable));
     tracker.push(ctx.now(), runnable);
     let growth =
@@ -117,7 +117,7 @@ mod tests {
     use crate::model::findings::testing::{S, findings_of};
     use crate::{
         model::testing::{lab, snapshot, task},
-        snapshot::{Gauge, GaugeValue, State, Target, TaskStats},
+        snapshot::{MetricValue, State, Target, TaskStats, WorkloadMetric},
     };
 
     fn with_runnable(n: u64, tasks: u64) -> Target {
@@ -138,8 +138,8 @@ mod tests {
     fn growing_queue_of_a_workload_is_reported() {
         let with_queue = |n: u64, length| {
             let mut lab = lab([("jobs", 1, None, 0)]);
-            lab.workloads[0].gauges =
-                vec![Gauge { name: "queue".into(), value: GaugeValue::Count(length) }];
+            lab.workloads[0].metrics =
+                vec![WorkloadMetric { name: "queue".into(), value: MetricValue::Count(length) }];
             Target { lab: Some(lab), ..snapshot(n * S / 4, []) }
         };
         let found = findings_of("queue-growing", (0..40).map(|n| with_queue(n, 50 * n)));

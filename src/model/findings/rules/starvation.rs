@@ -47,7 +47,7 @@ fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64>
     }
     // While all workers were blocked, the long polls were the cause.
     let since_blocked_ns = ctx.now().saturating_sub(ctx.all_blocked_until_ns());
-    Some(task.lasts_ns(ctx.now()).min(since_blocked_ns))
+    Some(task.time_in_state_ns(ctx.now()).min(since_blocked_ns))
 }
 
 fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
@@ -125,7 +125,7 @@ mod tests {
             let long_poll = |worker: usize| {
                 let key = 2 + worker as u64;
                 let poll = LongPoll::clone(&running_poll(key, S + S / 4, Cause::Computing));
-                LongPoll { worker: Some(worker), over: true, ..poll }.into()
+                LongPoll { worker: Some(worker), is_ended: true, ..poll }.into()
             };
             now.long_polls = (0..workers).map(long_poll).collect();
             findings_of("starvation", [now])
@@ -152,7 +152,7 @@ mod tests {
                 let length_ns = end_ns - began_ns;
                 let net_ns = Some(length_ns);
                 let poll = LongPoll::clone(&poll);
-                LongPoll { worker: Some(worker), over: true, length_ns, net_ns, ..poll }.into()
+                LongPoll { worker: Some(worker), is_ended: true, length_ns, net_ns, ..poll }.into()
             };
             now.long_polls = polls.into_iter().map(long_poll).collect();
             findings_of("starvation", [now])

@@ -93,7 +93,7 @@ pub(in crate::model) fn of_long_poll(
         fix: fix_for(Some(evidence), &RULE),
         last_seen_ns: entry.end_ns(),
         count: 1,
-        active: !evidence.over,
+        active: !evidence.is_ended,
         ..RULE.candidate(evidence.began_ns, subject, net_ns, sentence)
     })
 }
@@ -214,7 +214,7 @@ mod tests {
         let causes = [sleep.clone(), Cause::Computing, sleep, Cause::Computing];
         let snapshots = (1..).zip(causes).map(|(n, cause)| {
             let mut poll = LongPoll::clone(&running_poll(7, n * S, cause));
-            (poll.over, poll.length_ns) = (true, n * S / 5);
+            (poll.is_ended, poll.length_ns) = (true, n * S / 5);
             let mut now = snapshot(n * S + S / 2, [task(7, "hog")]);
             now.long_polls = vec![Arc::new(poll)];
             now
@@ -231,7 +231,7 @@ mod tests {
     fn long_drop_is_reported_as_a_drop() {
         let mut now = snapshot(2 * S, [TaskStats { state: State::Cancelled, ..task(7, "writer") }]);
         let mut drop = LongPoll::clone(&running_poll(7, S, Cause::Computing));
-        (drop.kind, drop.over, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
+        (drop.kind, drop.is_ended, drop.length_ns) = (PollKind::Drop, true, 400_000_000);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(drop)]);
         let found = &findings_of("worker-held", [now])[0];
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn poll_between_two_snapshots_is_reported_after_its_end() {
         let mut poll = LongPoll::clone(&running_poll(7, S, Cause::Computing));
-        (poll.over, poll.length_ns) = (true, 150_000_000);
+        (poll.is_ended, poll.length_ns) = (true, 150_000_000);
         let mut now = snapshot(2 * S, [task(7, "hog")]);
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn length_of_a_poll_with_unknown_end_is_a_lower_bound() {
         let mut poll = LongPoll::clone(&running_poll(7, S, Cause::Unknown("unavailable".into())));
-        (poll.over, poll.is_least, poll.length_ns) = (true, true, S / 4);
+        (poll.is_ended, poll.is_lower_bound, poll.length_ns) = (true, true, S / 4);
         let mut now = snapshot(2 * S, [task(7, "request")]);
         now.long_polls = vec![Arc::new(poll)];
         let found = findings_of("worker-held", [now]);

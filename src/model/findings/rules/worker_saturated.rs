@@ -165,7 +165,7 @@ fn candidate(
 fn evidence(ctx: &RuleContext<'_>, group: &str) -> Option<Arc<LongPoll>> {
     let samples = ctx.target.samples.iter().map(|sample| &**sample);
     let samples = samples.filter(|sample| {
-        sample.stack.blame().is_some()
+        sample.stack.offending_frame().is_some()
             && ctx.target.task(sample.task).is_some_and(|task| &*task.meta.group == group)
     });
     let samples: Vec<&StackSample> = samples.collect();
@@ -351,7 +351,7 @@ mod tests {
         let samples =
             [(2, "query"), (1, "query"), (1, "accept"), (3, "beat"), (3, "beat"), (99, "old")];
         let samples = samples.map(|(task, function)| {
-            let stack = stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Harness)]);
+            let stack = stack(&[(function, 7, FrameKind::User), ("poll", 1, FrameKind::Probe)]);
             let (poll_began_ns, taken_ns) = (load.now - 2 * MS, load.now - MS);
             let (stack, cause) = (stack.into(), Cause::Computing);
             Arc::new(StackSample { task, poll_began_ns, taken_ns, cause, stack })
@@ -363,7 +363,7 @@ mod tests {
         let sentence = &found[0].sentence;
         assert!(sentence.contains("with 2 tasks of conn in query; p99"), "{sentence}");
         let evidence = found[0].evidence.as_ref().expect("samples");
-        assert_eq!((evidence.captures, evidence.place()), (3, Some("src/x.rs:7")));
+        assert_eq!((evidence.captures, evidence.blocked_at()), (3, Some("src/x.rs:7")));
         assert_eq!(evidence.lines()[0], "computing in query at src/x.rs:7");
     }
 

@@ -99,7 +99,7 @@ impl Program {
 
     /// An update was malformed, or larger than the limit.
     pub fn missed_update(&mut self) {
-        self.losses.unread_updates = self.losses.unread_updates.saturating_add(1);
+        self.losses.unreadable_updates = self.losses.unreadable_updates.saturating_add(1);
     }
 
     /// Sets whether another client has paused the updates.
@@ -273,7 +273,7 @@ impl Program {
     }
 
     fn count_refused(&mut self) {
-        self.losses.refused = self.losses.refused.saturating_add(1);
+        self.losses.over_limit = self.losses.over_limit.saturating_add(1);
     }
 
     /// Ends the tasks that are missing in an update with the complete state.

@@ -30,13 +30,13 @@ impl Program {
         Losses {
             unnamed_tasks: unnamed.count() as u64,
             unknown_tasks: self.unknown_tasks.len() as u64,
-            refused: self
+            over_limit: self
                 .losses
-                .refused
+                .over_limit
                 .saturating_add(self.tasks.refused)
                 .saturating_add(self.resources.refused)
                 .saturating_add(self.async_ops.refused),
-            cut_texts: self.texts.truncated,
+            truncated_texts: self.texts.truncated,
             ..self.losses.clone()
         }
     }

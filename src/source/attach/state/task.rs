@@ -122,7 +122,7 @@ impl Task {
         if let Some(delay) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
             self.max_delay_ns = self.max_delay_ns.max(delay);
             if self.has_stats {
-                delays.record_many(delay, polls);
+                delays.record_n(delay, polls);
             }
         }
         let EntryHeader { created, ended, .. } = self.header;

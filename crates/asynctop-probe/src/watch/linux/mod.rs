@@ -29,7 +29,7 @@ pub(super) use supply::{
     is_runnable, load_average, other_threads, own_times, thread_times, throttled_time,
 };
 
-use super::{Awaits, Owner, Stack, judge::Whereabouts};
+use super::{AwaitState, Owner, Stack, judge::Whereabouts};
 use crate::accounting::{Registry, SignalStack, ThreadSlot};
 use asynctop_stack::{StackCopy, Unwinder};
 use blocked::BlockedThreads;
@@ -189,13 +189,13 @@ impl Eyes {
     /// Takes in what tasks of the registry said that were asked where they wait; those that
     /// could not tell, and why. The others' answers come with their names.
     #[cfg(all(feature = "await-points", tokio_unstable))]
-    pub(super) fn awaits(&mut self, registry: &'static Registry) -> Vec<(u64, Awaits)> {
+    pub(super) fn awaits(&mut self, registry: &'static Registry) -> Vec<(u64, AwaitState)> {
         let traced = leaf::take(registry).into_iter();
         traced.filter_map(|traced| Some((traced.task, self.hear(traced)?))).collect()
     }
 
     #[cfg(all(feature = "await-points", tokio_unstable))]
-    fn hear(&mut self, traced: leaf::Traced) -> Option<Awaits> {
+    fn hear(&mut self, traced: leaf::Traced) -> Option<AwaitState> {
         let mut stacks = Vec::new();
         let mut why = None;
         for leaf in traced.leaves {
@@ -206,17 +206,17 @@ impl Eyes {
             }
         }
         if stacks.is_empty() {
-            let nowhere = Awaits::In(Vec::new());
-            return Some(why.map_or(nowhere, |why| Awaits::Unavailable(why.into())));
+            let nowhere = AwaitState::At(Vec::new());
+            return Some(why.map_or(nowhere, |why| AwaitState::Unavailable(why.into())));
         }
         let owner = Owner::Idle { task: traced.task };
         let asked = self.namer.look_up(owner, stacks, self.unwinder.modules());
-        asked.err().map(|why| Awaits::Unavailable(why.into()))
+        asked.err().map(|why| AwaitState::Unavailable(why.into()))
     }
 
     /// Nobody is asked.
     #[cfg(not(all(feature = "await-points", tokio_unstable)))]
-    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, Awaits)> {
+    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, AwaitState)> {
         Vec::new()
     }
 

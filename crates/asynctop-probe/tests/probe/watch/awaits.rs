@@ -13,7 +13,7 @@ use std::{thread, time::Duration};
 
 use asynctop_probe::{
     Reading, Registry, State,
-    watch::{AwaitPoint, Awaits, WatchOptions, Watchdog},
+    watch::{AwaitPoint, AwaitState, WatchOptions, Watchdog},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -73,7 +73,7 @@ impl Setup {
 
     fn answer(&self, key: u64) -> AwaitPoint {
         let handle = self.watchdog.handle();
-        wait_for(|| handle.await_point(key).filter(|point| point.answer != Awaits::Asked))
+        wait_for(|| handle.await_point(key).filter(|point| point.state != AwaitState::Requested))
     }
 
     /// Asks until there is an answer: the memory for stacks is limited.
@@ -81,7 +81,7 @@ impl Setup {
         wait_for(|| {
             self.watchdog.handle().ask(key);
             let point = self.answer(key);
-            matches!(point.answer, Awaits::In(_)).then(|| point.lines())
+            matches!(point.state, AwaitState::At(_)).then(|| point.lines())
         })
     }
 }
@@ -264,7 +264,7 @@ fn who_does_not_wait_is_not_asked() {
         setup.runtime.spawn(task);
         wait_for(|| (setup.reading(key)?.state == State::Polling).then_some(()));
         setup.watchdog.handle().ask(key);
-        let AwaitPoint { answer: Awaits::Unavailable(why), .. } = setup.answer(key) else {
+        let AwaitPoint { state: AwaitState::Unavailable(why), .. } = setup.answer(key) else {
             panic!("there is nothing to ask")
         };
         if cfg!(all(tokio_unstable, feature = "await-points")) {
@@ -273,7 +273,7 @@ fn who_does_not_wait_is_not_asked() {
         drop(stop);
         wait_for(|| (setup.reading(key)?.state == State::Completed).then_some(()));
         setup.watchdog.handle().ask(key);
-        assert!(matches!(setup.answer(key).answer, Awaits::Unavailable(_)));
+        assert!(matches!(setup.answer(key).state, AwaitState::Unavailable(_)));
     });
 }
 

@@ -105,7 +105,7 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
         let late = setup.victims[4].0;
         wait_until("the bill has all five, and this is the longest wait of each", || {
             let poll = setup.watchdog.handle().current(hog);
-            poll.is_some_and(|poll| poll.cost.as_ref().is_some_and(|cost| cost.tasks == 5))
+            poll.is_some_and(|poll| poll.impact.as_ref().is_some_and(|cost| cost.tasks == 5))
                 && setup.reading(late).max_delay > 10 * usual
         });
     });
@@ -113,19 +113,20 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
         setup.heard.recv().unwrap();
     }
     let poll = setup.over(hog);
-    let cost = poll.cost.as_ref().expect("a bill");
+    let cost = poll.impact.as_ref().expect("a bill");
     // On a busy machine, the poll has not caused all of the delay.
     let own = poll.net_ns() as f64 / poll.length_ns() as f64;
     assert!(cost.exact || own < 0.99, "{cost:?} {:?}", poll.without_cpu);
     assert_eq!(cost.tasks, 5, "{cost:?}");
-    assert_eq!(cost.total_ns, cost.worst.iter().map(|waited| waited.nanos).sum::<u64>());
-    assert_eq!(cost.worst[0].task, setup.victims[0].0, "who was woken first waited longest");
+    assert_eq!(cost.total_ns, cost.most_delayed.iter().map(|waited| waited.delay_ns).sum::<u64>());
+    assert_eq!(cost.most_delayed[0].task, setup.victims[0].0, "who was woken first waited longest");
     for (key, _) in &setup.victims[..5] {
-        let waited = cost.worst.iter().find(|waited| waited.task == *key).expect("on the bill");
+        let waited =
+            cost.most_delayed.iter().find(|waited| waited.task == *key).expect("on the bill");
         // Its longest wait is this one; what is missing is what it usually waits.
         let longest = setup.reading(*key).max_delay;
-        assert!(waited.nanos <= longest, "{waited:?} {longest}");
-        assert!(waited.nanos as f64 >= longest as f64 * own / 2.0, "{waited:?} {longest} {own}");
+        assert!(waited.delay_ns <= longest, "{waited:?} {longest}");
+        assert!(waited.delay_ns as f64 >= longest as f64 * own / 2.0, "{waited:?} {longest} {own}");
     }
     let sentence = cost.sentence().unwrap();
     if cost.exact {
@@ -140,7 +141,7 @@ fn a_poll_that_nobody_waits_for_costs_nothing() {
     let setup = Setup::new(one_worker(), 2);
     let hog = setup.held(|hog| drop(wait_for(|| setup.watchdog.handle().current(hog))));
     let poll = setup.over(hog);
-    let cost = poll.cost.as_ref().expect("a bill");
+    let cost = poll.impact.as_ref().expect("a bill");
     assert_eq!((cost.tasks, cost.total_ns, cost.sentence()), (0, 0, None));
 }
 
@@ -152,7 +153,7 @@ fn where_another_worker_polls_meanwhile_the_bill_is_not_exact() {
         wait_for(|| setup.watchdog.handle().current(hog));
         // Until the other worker has polled somebody, after the first look at all tasks.
         wait_until("the bill begins", || {
-            setup.watchdog.handle().current(hog).is_some_and(|poll| poll.cost.is_some())
+            setup.watchdog.handle().current(hog).is_some_and(|poll| poll.impact.is_some())
         });
         for _ in 0..10 {
             setup.wake(0..2);
@@ -161,7 +162,7 @@ fn where_another_worker_polls_meanwhile_the_bill_is_not_exact() {
         }
     });
     let poll = setup.over(hog);
-    assert!(!poll.cost.as_ref().expect("a bill").exact);
+    assert!(!poll.impact.as_ref().expect("a bill").exact);
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn while_the_poll_lasts_the_bill_grows() {
     setup.held(|hog| {
         setup.wake(0..3);
         let total =
-            || setup.watchdog.handle().current(hog)?.cost.as_ref().map(|cost| cost.total_ns);
+            || setup.watchdog.handle().current(hog)?.impact.as_ref().map(|cost| cost.total_ns);
         let early = wait_for(|| total().filter(|total| *total > 0));
         wait_for(|| total().filter(|total| *total > 2 * early));
     });

@@ -66,7 +66,7 @@ impl Drop for Setup {
 /// The blamed function's name, file and line.
 fn blamed(poll: &PollRecord) -> (String, String, u32) {
     let (stack, _) = poll.stacks.first().expect("a stack");
-    let blame = stack.blame().unwrap_or_else(|| panic!("somebody to blame in\n{stack}"));
+    let blame = stack.offending_frame().unwrap_or_else(|| panic!("somebody to blame in\n{stack}"));
     (blame.name.to_string(), blame.path.as_deref().unwrap().to_owned(), blame.line.unwrap())
 }
 
@@ -142,7 +142,7 @@ fn thread_busy_with_short_polls_is_sampled_at_its_line() {
     setup.stop.store(true, Relaxed);
     assert_eq!(sample.task, task);
     assert!(sample.poll_began_ns <= sample.taken_ns, "{sample:?}");
-    let line = sample.stack.blame().and_then(|frame| frame.line).unwrap();
+    let line = sample.stack.offending_frame().and_then(|frame| frame.line).unwrap();
     assert!(SHORT.contains(&line), "{line} in {SHORT:?}");
     assert!(sample.stack.cut.is_none(), "down to the thread's beginning");
 }
@@ -160,7 +160,7 @@ fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| nap(&stop));
     let poll = setup.until(hog, |poll| {
-        let called = poll.long_poll().shares.first().and_then(|share| share.callee.clone());
+        let called = poll.long_poll().profile.first().and_then(|share| share.callee.clone());
         let sleeps = poll.cause().to_string() == "sleeping in clock_nanosleep";
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
@@ -226,7 +226,7 @@ fn the_chain_of_calls_is_there_with_its_inlined_function() {
     let user: Vec<_> = stack.task_frames().iter().filter(|f| f.kind == FrameKind::User).collect();
     let names: Vec<_> = user.iter().map(|frame| &*frame.name).collect();
     assert_eq!(names[..3], ["stacks::spin", "stacks::innermost", "stacks::middle"], "{stack}");
-    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Harness), "{stack}");
+    assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Probe), "{stack}");
     assert!(stack.frames.iter().any(|frame| frame.kind == FrameKind::Runtime), "{stack}");
     let outside = &stack.frames[stack.task_frames().len()..];
     assert!(outside.iter().all(|frame| frame.kind != FrameKind::User), "{stack}");
@@ -277,12 +277,15 @@ fn stacks_of_one_poll_are_merged_into_a_profile() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let poll = setup.until(hog, |poll| poll.long_poll().shares.len() > 1 && poll.captures() > 20);
+    let poll = setup.until(hog, |poll| poll.long_poll().profile.len() > 1 && poll.captures() > 20);
     assert!(poll.stacks.len() < 20, "merged: {:?}", poll.stacks.len());
     let evidence = poll.long_poll();
-    let whole: f64 = evidence.shares.iter().map(|share| share.part).sum();
+    let whole: f64 = evidence.profile.iter().map(|entry| entry.share).sum();
     assert!((0.99..1.01).contains(&whole), "{evidence:?}");
-    assert!(evidence.profile().unwrap().contains("% in stacks::spin_until"), "{evidence:?}");
+    assert!(
+        evidence.profile_summary().unwrap().contains("% in stacks::spin_until"),
+        "{evidence:?}"
+    );
 }
 
 #[inline(never)]
@@ -303,7 +306,7 @@ fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
     let handle = setup.watchdog.handle();
     let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
     assert_eq!(over.task, hog);
-    assert!(over.long_poll().over);
+    assert!(over.long_poll().is_ended);
     assert!(handle.current(hog).is_none());
 }
 

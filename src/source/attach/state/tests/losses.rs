@@ -67,7 +67,7 @@ fn long_texts_are_truncated_and_counted() {
         assert!(meta.location.len() <= limits::LOCATION_BYTES);
         assert!(meta.fields.len() <= limits::FIELDS_BYTES);
     }
-    assert_eq!(program.0.losses().cut_texts, 3);
+    assert_eq!(program.0.losses().truncated_texts, 3);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn task_over_the_size_limit_is_refused_and_counted() {
     let mut program = TestProgram::new();
     program.apply(&update(S, [task, announced(8, "b")], [(8, idle(THEN))]));
     assert_eq!(program.names(), [("b".to_owned(), State::Idle)]);
-    assert_eq!(program.0.losses().refused, 1);
+    assert_eq!(program.0.losses().over_limit, 1);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn resources_beyond_the_limit_are_refused_and_counted() {
         program.apply(&update);
     }
     assert_eq!(program.0.resources().count(), limits::RESOURCES);
-    assert_eq!(program.0.losses().refused, 120_000 - limits::RESOURCES as u64);
+    assert_eq!(program.0.losses().over_limit, 120_000 - limits::RESOURCES as u64);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn tasks_beyond_the_limit_are_refused_and_counted() {
         program.apply(&update(S + part as i64 * S, [], ids.map(|task| (task, stats))));
     }
     assert_eq!(program.0.tasks(NOW).count(), limits::TASKS);
-    assert_eq!(program.0.losses().refused, 300_000 - limits::TASKS as u64);
+    assert_eq!(program.0.losses().over_limit, 300_000 - limits::TASKS as u64);
 }
 
 proptest! {

@@ -17,7 +17,7 @@ fn blocked_task_is_busy_while_no_stats_are_sent() {
     assert_eq!(busy(&program, 2 * S + 500 * MS), 2 + 1_510);
     let hog = &program.tasks(2 * S + 500 * MS)[0];
     assert_eq!((hog.state, hog.max_poll_ns), (State::Polling, 1_510 * MS as u64));
-    assert_eq!((hog.since_ns, hog.lasts_ns(u64::MAX)), (began, 1_510 * MS as u64));
+    assert_eq!((hog.since_ns, hog.time_in_state_ns(u64::MAX)), (began, 1_510 * MS as u64));
     // The lower bound of its length is kept when the poll has ended.
     let ended = Stats { wakes: 2, ..idle(THEN) };
     program.apply(&update(3 * S, [], [(7, ended)]));
@@ -86,7 +86,7 @@ fn poll_that_runs_while_an_update_is_written_is_not_long() {
         tasks.into_iter().find(|task| task.meta.id == 7).expect("task 7")
     };
     assert_eq!(
-        (task(&program).state, task(&program).lasts_ns(u64::MAX)),
+        (task(&program).state, task(&program).time_in_state_ns(u64::MAX)),
         (State::Polling, MS as u64)
     );
     assert_eq!(task(&program).max_poll_ns, 2 * MS as u64, "the previous poll");
@@ -96,7 +96,7 @@ fn poll_that_runs_while_an_update_is_written_is_not_long() {
     // Writing an update does not take 700 ms.
     let mut program = TestProgram::new();
     program.apply(&update(S, [], [(7, polling(THEN, THEN + 300 * MS))]));
-    assert!(task(&program).lasts_ns(u64::MAX) > 400 * MS as u64);
+    assert!(task(&program).time_in_state_ns(u64::MAX) > 400 * MS as u64);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn task_has_the_fields_of_its_announcement_and_stats() {
     assert_eq!(task.busy_ns, 2_000_000);
     // Certain until then: the stats were read before the program's clock.
     assert_eq!(task.lifetime_ns, (S - 250 * MS - 20_000) as u64);
-    assert_eq!(task.since_ns + task.lasts_ns(u64::MAX), task.known_ns);
+    assert_eq!(task.since_ns + task.time_in_state_ns(u64::MAX), task.known_ns);
     // Includes the delay of the first poll, which console-subscriber does not count.
     assert_eq!(task.scheduled_ns, 3_000_000);
     assert_eq!(task.live_wakers, Some(1));
