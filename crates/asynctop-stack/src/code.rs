@@ -1,9 +1,9 @@
-//! Facts about a stack from machine instructions: calls, system calls, and the sizes of frames.
+//! Decodes machine instructions: calls, system calls, and the sizes of frames.
 
 use crate::copy::{Registers, copy_stack};
 
-/// Reads the memory of a process: copies the bytes at an address into the buffer, and returns how
-/// many there are up to the first one that cannot be read.
+/// Reads the memory of a process: copies the bytes at an address into the buffer, and returns their
+/// number, up to the first one that cannot be read.
 pub(crate) type ReadMemory = dyn Fn(u64, &mut [u8]) -> usize + Send;
 
 /// Reads the memory of this process.
@@ -11,18 +11,17 @@ pub(crate) fn own_memory(address: u64, bytes: &mut [u8]) -> usize {
     copy_stack(address, bytes).unwrap_or(0)
 }
 
-/// A call.
+/// A call instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// Of the code at this address.
+    /// Calls the code at this address.
     Direct(u64),
-    /// Of code whose address was in a register or in memory.
+    /// Calls code whose address was in a register or in memory.
     Indirect,
 }
 
 impl Registers {
-    /// Whether these registers, as a signal handler found them, are those of a system call
-    /// that returns `EINTR`.
+    /// Whether these registers, in a signal handler, are those of a system call that returns `EINTR`.
     pub fn call_was_interrupted(&self) -> bool {
         self.result.cast_signed() == -i64::from(libc::EINTR) && is_after_system_call(self.ip)
     }
@@ -39,14 +38,14 @@ fn bytes_before<const N: usize>(read: &ReadMemory, address: u64) -> Option<[u8; 
     bytes_at(read, address.checked_sub(N as u64)?)
 }
 
-/// How far the frame pointer is above the stack pointer in the body of the function that begins at
+/// The distance from the stack pointer up to the frame pointer in the body of the function at
 /// `start`; `None` if its first instructions do not determine it.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn frame_size(read: &ReadMemory, start: u64) -> Option<u64> {
     parse_prologue(&bytes_at::<32>(read, start)?)
 }
 
-/// `push rbp; mov rbp, rsp`, any number of `push`, and `sub rsp, …` if it needs more.
+/// Decodes `push rbp; mov rbp, rsp`, any number of `push`, and an optional `sub rsp, …`.
 #[cfg(target_arch = "x86_64")]
 fn parse_prologue(code: &[u8]) -> Option<u64> {
     const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
@@ -65,13 +64,13 @@ fn parse_prologue(code: &[u8]) -> Option<u64> {
         }
         _ => {}
     }
-    // `and rsp, …`: the frame is aligned, by a number of bytes that depends on the stack pointer.
+    // `and rsp, …` aligns the frame, by a number of bytes that depends on the stack pointer.
     let is_aligned = matches!(code, [0x48, 0x81 | 0x83, 0xe4, ..]);
     (!is_aligned).then_some(size)
 }
 
-/// Not determined by the first instructions on this architecture: the frame pointer may be anywhere
-/// in the frame.
+/// The first instructions do not determine it on this architecture: the frame pointer may be
+/// anywhere in the frame.
 #[cfg(target_arch = "aarch64")]
 pub(super) fn frame_size(_read: &ReadMemory, _start: u64) -> Option<u64> {
     None
@@ -85,7 +84,7 @@ pub(super) fn call_before(read: &ReadMemory, address: u64) -> Option<Call> {
         let offset = i64::from(i32::from_le_bytes(offset));
         return Some(Call::Direct(address.wrapping_add_signed(offset)));
     }
-    // The lengths that this instruction has, without a prefix.
+    // The possible lengths of this instruction, without a prefix.
     let is_indirect = |len: usize| code[7 - len] == 0xff && (code[8 - len] >> 3) & 7 == 2;
     [2, 3, 4, 6, 7].into_iter().any(is_indirect).then_some(Call::Indirect)
 }
@@ -100,7 +99,7 @@ fn is_after_system_call(address: u64) -> bool {
 pub(super) fn call_before(read: &ReadMemory, address: u64) -> Option<Call> {
     let instruction = instruction_before(read, address)?;
     if instruction >> 26 == 0b10_0101 {
-        // Counted in instructions, in the lower 26 bits.
+        // The lower 26 bits, in instructions.
         let offset = i64::from((instruction << 6).cast_signed() >> 6) * 4;
         return Some(Call::Direct(address.wrapping_sub(4).wrapping_add_signed(offset)));
     }
@@ -122,7 +121,7 @@ mod tests {
     use super::{Call, call_before, parse_prologue};
 
     #[test]
-    fn calls_before_return_addresses() {
+    fn call_before_decodes_calls() {
         let before = |code: &[u8]| {
             let mut bytes = vec![0x90; 16 - code.len()];
             bytes.extend(code);
@@ -142,15 +141,15 @@ mod tests {
         assert_eq!(before(&[0xff, 0x15, 0, 0x10, 0, 0]), Some(Call::Indirect));
         // jmp rax
         assert_eq!(before(&[0xff, 0xe0]), None);
-        let nothing = |_: u64, _: &mut [u8]| 0;
-        assert_eq!(call_before(&nothing, 0x1010), None);
-        assert_eq!(call_before(&nothing, 3), None);
+        let unreadable = |_: u64, _: &mut [u8]| 0;
+        assert_eq!(call_before(&unreadable, 0x1010), None);
+        assert_eq!(call_before(&unreadable, 3), None);
     }
 
     #[test]
-    fn first_instructions_determine_the_frame_size() {
-        let begin = [0x55, 0x48, 0x89, 0xe5];
-        let size = |rest: &[u8]| parse_prologue(&[&begin, rest].concat());
+    fn parse_prologue_computes_the_frame_size() {
+        let start = [0x55, 0x48, 0x89, 0xe5];
+        let size = |rest: &[u8]| parse_prologue(&[&start, rest].concat());
         // push r15; push rbx; sub rsp, 0x118; mov …
         assert_eq!(
             size(&[0x41, 0x57, 0x53, 0x48, 0x81, 0xec, 0x18, 1, 0, 0, 0x48, 0x89]),

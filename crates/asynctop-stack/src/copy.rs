@@ -1,16 +1,16 @@
-//! Copies of a thread's registers and of the inner end of its stack.
+//! Copies of a thread's registers and stack.
 #![allow(unsafe_code)]
 
 use std::{error, fmt, ptr};
 
 use libc::{c_int, c_void, iovec};
 
-/// The size of a page, or a part of it: a piece of a copy lies within one page.
+/// The size of a piece of a copy. Divides the page size, so that a piece lies within one page.
 const PIECE: usize = 4096;
-/// The pieces of one system call. The first one may be short.
+/// The number of pieces per system call. The first one may be shorter.
 const PIECES: usize = 17;
 
-/// The registers of a thread that unwinding starts from.
+/// The registers that unwinding starts from.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     /// The instruction pointer.
@@ -27,7 +27,7 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// The value of a register that is not known. It is the address of no frame and of no code.
+    /// The value of an unknown register. It is not the address of a frame or of code.
     pub const UNKNOWN: u64 = 1;
 
     /// The instruction pointer and the stack pointer; all others are unknown.
@@ -55,7 +55,7 @@ pub struct StackCopy<'a> {
 }
 
 impl StackCopy<'_> {
-    /// The word at `address` of the thread's stack, if it was copied.
+    /// The word at `address` on the thread's stack, if it was copied.
     pub(crate) fn word(&self, address: u64) -> Option<u64> {
         let at = usize::try_from(address.checked_sub(self.registers.sp)?).ok()?;
         Some(u64::from_ne_bytes(*self.bytes.get(at..)?.first_chunk()?))
@@ -67,7 +67,7 @@ impl StackCopy<'_> {
     }
 }
 
-/// A stack could not be copied.
+/// An error of [`copy_stack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyError {
     errno: c_int,
@@ -94,10 +94,10 @@ impl error::Error for CopyError {}
 
 /// Copies this process's memory from the stack pointer `sp` up into `bytes`, as far as memory is
 /// mapped, and returns the number of bytes. May be called in a signal handler: it makes only system
-/// calls, and changes `errno`.
+/// calls. Changes `errno`.
 ///
-/// The kernel copies, because only it can stop at the stack's end without a fault, wherever
-/// that is: the thread's own stack, that of a coroutine, or one grown on the heap.
+/// The kernel copies, because only it can stop without a fault at the end of any stack: that of a
+/// thread, of a coroutine, or one on the heap.
 ///
 /// # Errors
 /// If nothing is mapped at `sp`, or the system call `process_vm_readv` is not allowed.
@@ -106,24 +106,24 @@ pub fn copy_stack(sp: u64, bytes: &mut [u8]) -> Result<usize, CopyError> {
     loop {
         let rest = &mut bytes[copied..];
         let mut pieces = [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; PIECES];
-        let (mut wanted, mut used) = (0, 0);
+        let (mut requested, mut used) = (0, 0);
         for piece in &mut pieces {
-            let at = (sp as usize).wrapping_add(copied + wanted);
-            let len = (PIECE - at % PIECE).min(rest.len() - wanted);
+            let at = (sp as usize).wrapping_add(copied + requested);
+            let len = (PIECE - at % PIECE).min(rest.len() - requested);
             if len == 0 {
                 break;
             }
             *piece = iovec { iov_base: at as *mut c_void, iov_len: len };
-            wanted += len;
+            requested += len;
             used += 1;
         }
-        let len = match read(&pieces[..used], &mut rest[..wanted]) {
+        let len = match read(&pieces[..used], &mut rest[..requested]) {
             Ok(len) => len,
             Err(error) if copied == 0 => return Err(error),
             Err(_) => 0,
         };
         copied += len;
-        if len < wanted || copied == bytes.len() {
+        if len < requested || copied == bytes.len() {
             return Ok(copied);
         }
     }
@@ -132,12 +132,12 @@ pub fn copy_stack(sp: u64, bytes: &mut [u8]) -> Result<usize, CopyError> {
 /// Reads this process's memory, up to the first piece that is not mapped.
 fn read(pieces: &[iovec], bytes: &mut [u8]) -> Result<usize, CopyError> {
     let into = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: the kernel checks the addresses of the pieces; it writes only into exclusively
-    // borrowed bytes.
+    // SAFETY: the kernel checks the addresses of the pieces, and writes only into `bytes`, which is
+    // borrowed exclusively.
     let len = unsafe {
         let process = libc::getpid();
         libc::process_vm_readv(process, &raw const into, 1, pieces.as_ptr(), pieces.len() as _, 0)
     };
-    // SAFETY: errno's address is valid as long as the thread exists.
+    // SAFETY: the address of errno is valid as long as the thread exists.
     usize::try_from(len).map_err(|_| CopyError { errno: unsafe { *libc::__errno_location() } })
 }

@@ -1,16 +1,16 @@
-//! From the copied stack of a thread to its functions, files and lines.
+//! Unwinds and symbolizes copied thread stacks.
 //!
-//! 1. A copy: the thread's registers and the bytes from its stack pointer up. A signal handler
-//!    takes it with [`copy_stack`] on the thread itself, or any other thread does while that one
-//!    sleeps in the kernel.
+//! 1. A [`StackCopy`] has the registers of a thread and the bytes from its stack pointer up. It is
+//!    made with [`copy_stack`]: by a signal handler on the thread itself, or by any other thread
+//!    while that one sleeps in the kernel.
 //! 2. [`Unwinder`] follows the callers in the copy with the program's unwind tables: for this
-//!    process, or for another one whose [`Module`]s are given ([`Unwinder::of_process`]).
+//!    process, or for another one with the given [`Module`]s ([`Unwinder::of_process`]).
 //! 3. `Symbolizer` (feature `symbols`, on by default) reads names and lines from the program's
-//!    debug information. The first stack takes up to seconds in a large program, so it belongs on a
-//!    thread of its own. It trusts the program's files, so it is for this process alone.
+//!    debug information. The first stack takes up to seconds in a large program, so it should run on
+//!    a thread of its own. It trusts the program's files, so it is for this process only.
 //!
-//! May depend on `asynctop-snapshot`, whose `Stack` is the result, and on no other crate of
-//! asynctop. The crate is empty except on Linux on x86_64 and aarch64.
+//! Depends on `asynctop-snapshot`, whose `Stack` is the result, and on no other crate of asynctop.
+//! The crate is empty except on Linux on x86_64 and aarch64.
 //!
 #![cfg_attr(feature = "symbols", doc = "```")]
 #![cfg_attr(not(feature = "symbols"), doc = "```ignore")]
@@ -32,7 +32,7 @@
 //! let mut symbolizer = Symbolizer::new();
 //! let mut buffer = vec![0; 64 * 1024];
 //! let stack = loop {
-//!     // Of a thread that sleeps: `number arguments… stack-pointer instruction-pointer`.
+//!     // For a sleeping thread: `number arguments… stack-pointer instruction-pointer`.
 //!     let report = fs::read_to_string(&report).unwrap();
 //!     let address = |field: Option<&str>| u64::from_str_radix(field?.strip_prefix("0x")?, 16).ok();
 //!     let mut fields = report.split_whitespace().rev();

@@ -1,26 +1,26 @@
-//! The modules of a process: the ranges of their code, and their unwind tables.
+//! The modules of a process: their address ranges and unwind tables.
 
 use std::{ops::Range, path::PathBuf, sync::Arc};
 
 use framehop::ExplicitModuleSectionInfo;
 
-/// Unwind tables. Copied, because a module may be unloaded while another thread's stack is unwound.
-pub(crate) type Tables = Arc<[u8]>;
+/// Unwind tables. Copied, because a module may be unloaded while a stack is unwound.
+pub(crate) type TableBytes = Arc<[u8]>;
 
 /// The program or a shared library, as it is loaded into a process.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
-    /// Where to read its file from.
+    /// The path of its file.
     pub path: PathBuf,
-    /// The addresses that it takes up.
+    /// The addresses that it occupies.
     pub range: Range<u64>,
     /// The addresses of its code.
     pub code: Range<u64>,
-    /// What to add to the file's own addresses.
+    /// The difference between its addresses in memory and in the file.
     pub base: u64,
-    /// Its unwind tables, if it has them.
+    /// The unwind tables, if it has any.
     pub tables: Option<UnwindTables>,
-    /// Code in which threads may begin although the unwind tables do not mark it as such.
+    /// Code in which threads start, although the unwind tables do not mark it.
     pub first_functions: Vec<Range<u64>>,
 }
 
@@ -31,17 +31,17 @@ pub struct UnwindTables {
     pub index: Arc<[u8]>,
     /// The address of the index.
     pub index_at: u64,
-    /// The section `.eh_frame`. More bytes behind its end do no harm.
+    /// The section `.eh_frame`, possibly followed by other bytes.
     pub frames: Arc<[u8]>,
     /// The address of the section.
     pub frames_at: u64,
 }
 
 impl UnwindTables {
-    /// The beginning of the last function at or before `address`, and where its rows are.
+    /// The start of the last function at or before `address`, and the address of its description.
     fn entry(&self, address: u64) -> Option<(u64, u64)> {
-        /// An address of the tables, their number, and pairs of addresses that are relative to
-        /// the index and sorted: what all linkers write.
+        /// The address of `.eh_frame`, a number of entries, and a sorted table of pairs of addresses
+        /// relative to the index: the layout that all linkers write.
         const LAYOUT: [u8; 4] = [1, PCREL_SDATA4, 0x03, 0x3b];
         let (layout, rest) = self.index.split_first_chunk::<4>()?;
         let (_, rest) = rest.split_first_chunk::<4>()?;
@@ -57,26 +57,26 @@ impl UnwindTables {
         Some((start(pair), at([e, f, g, h])))
     }
 
-    /// Whether `address` lies behind the end of the last function that begins before it, in
-    /// code that has no rows. False if the tables do not tell.
+    /// Whether `address` is behind the end of the last function that starts before it, in code that
+    /// the tables do not describe. False if that cannot be determined.
     fn is_gap(&self, address: u64) -> bool {
-        let behind = || {
-            let (start, rows) = self.entry(address)?;
-            // Length, parent, beginning, size: four bytes each.
-            let at = usize::try_from(rows.checked_sub(self.frames_at)?).ok()?;
+        let is_behind = || {
+            let (start, description) = self.entry(address)?;
+            // Length, parent, start, size: four bytes each.
+            let at = usize::try_from(description.checked_sub(self.frames_at)?).ok()?;
             let size = self.frames.get(at.checked_add(12)?..)?.first_chunk()?;
             Some(address.wrapping_sub(start) >= u64::from(u32::from_ne_bytes(*size)))
         };
-        behind().unwrap_or(false)
+        is_behind().unwrap_or(false)
     }
 }
 
-/// Relative to its own place, four bytes, signed.
+/// The encoding of addresses as four signed bytes, relative to their own address.
 pub(crate) const PCREL_SDATA4: u8 = 0x1b;
 
 impl Module {
-    /// The module in the form that the unwinder needs, if it has unwind tables.
-    pub(crate) fn to_framehop(&self) -> Option<framehop::Module<Tables>> {
+    /// The module as framehop needs it, if it has unwind tables.
+    pub(crate) fn to_framehop(&self) -> Option<framehop::Module<TableBytes>> {
         let UnwindTables { index, index_at, frames, frames_at } = self.tables.clone()?;
         let at = |address: u64, bytes: &[u8]| {
             let start = address.wrapping_sub(self.base);
@@ -97,24 +97,24 @@ impl Module {
 /// The program and the shared libraries that are loaded into a process.
 #[derive(Clone, Default)]
 pub struct Modules {
-    /// The numbers of modules that were ever loaded and unloaded. In another version, an address
-    /// may belong to other code.
+    /// The total numbers of modules loaded and unloaded. In another version, an address may belong
+    /// to other code.
     pub(crate) version: (u64, u64),
     pub(crate) list: Vec<Module>,
 }
 
 impl Modules {
-    /// The module that `address` is in.
+    /// The module that contains `address`.
     pub(crate) fn find(&self, address: u64) -> Option<&Module> {
         self.list.iter().find(|module| module.range.contains(&address))
     }
 
-    /// The beginning of the function that `address` is in.
-    pub(crate) fn function(&self, address: u64) -> Option<u64> {
+    /// The start of the function that contains `address`.
+    pub(crate) fn function_start(&self, address: u64) -> Option<u64> {
         Some(self.find(address)?.tables.as_ref()?.entry(address)?.0)
     }
 
-    /// Whether `address` is in code of a module that has no unwind tables there.
+    /// Whether `address` is in a module, but in code without unwind tables.
     pub(crate) fn is_gap(&self, address: u64) -> bool {
         self.find(address).is_some_and(|module| match &module.tables {
             Some(tables) => tables.is_gap(address),
@@ -126,7 +126,7 @@ impl Modules {
         self.list.iter().any(|module| module.code.contains(&address))
     }
 
-    /// Whether a thread may begin at `address`, beyond what the unwind tables say.
+    /// Whether `address` is in [`Module::first_functions`].
     pub(crate) fn is_first_function(&self, address: u64) -> bool {
         let mut ranges = self.list.iter().flat_map(|module| &module.first_functions);
         ranges.any(|range| range.contains(&address))
@@ -144,18 +144,18 @@ mod tests {
         let mut frames = vec![0; 64];
         for (number, (start, size)) in [(0x1000_u64, 16_u32), (0x1040, 32)].into_iter().enumerate()
         {
-            let rows = 24 * number;
-            for address in [start, frames_at + rows as u64] {
+            let description = 24 * number;
+            for address in [start, frames_at + description as u64] {
                 let offset = address.wrapping_sub(index_at) as u32;
                 index.extend(offset.to_ne_bytes());
             }
-            frames[rows + 12..rows + 16].copy_from_slice(&size.to_ne_bytes());
+            frames[description + 12..description + 16].copy_from_slice(&size.to_ne_bytes());
         }
         UnwindTables { index: index.into(), index_at, frames: frames.into(), frames_at }
     }
 
     #[test]
-    fn functions_and_gaps_between_them() {
+    fn entry_and_is_gap_follow_the_bounds_of_functions() {
         let tables = tables();
         let start = |address| tables.entry(address).map(|(start, _)| start);
         assert_eq!(
@@ -168,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_are_cut_have_no_functions() {
+    fn truncated_tables_have_no_functions() {
         let mut tables = tables();
         tables.frames = Arc::from([]);
-        assert!(!tables.is_gap(0x1010), "they do not tell");
+        assert!(!tables.is_gap(0x1010), "cannot be determined");
         tables.index = tables.index[..20].into();
         assert_eq!(tables.entry(0x1000), None);
     }

@@ -1,8 +1,8 @@
-//! Whose code a frame is, and the short form of names and paths. Pure.
+//! The origin of a frame's code, and short names and paths. Pure.
 
 use asynctop_snapshot::FrameKind;
 
-/// Crates that run tasks rather than being what a task does.
+/// Crates whose code runs tasks, rather than being part of one.
 const RUNTIME: [&str; 12] = [
     "async-executor",
     "async-io",
@@ -18,21 +18,21 @@ const RUNTIME: [&str; 12] = [
     "tracing-core",
 ];
 
-/// Crates that measure a task: their frames stand between the runtime and the task.
-const HARNESS: [&str; 3] = ["asynctop-probe", "asynctop-snapshot", "asynctop-stack"];
+/// Crates of the probe, whose frames are between the runtime and the task.
+const PROBE: [&str; 3] = ["asynctop-probe", "asynctop-snapshot", "asynctop-stack"];
 
-/// A symbol, demangled, without its hash.
+/// Demangles a symbol, without its hash.
 pub(super) fn full_name(symbol: &str) -> String {
     addr2line::demangle_auto(symbol.into(), None).into_owned()
 }
 
-/// Whose code `function` is, whose source is `file`.
+/// The origin of the code of a function in this source file.
 pub(super) fn kind(function: &str, file: Option<&str>) -> FrameKind {
     let root = function.trim_start_matches(['<', '&', ' ']);
-    // The folder, because an inlined function has no path if there are line tables only; the name,
-    // because the folder may have another one.
+    // By folder, because an inlined function has no path if there are line tables only; by name,
+    // because the folder may have any name.
     let name = root.split("::").next().unwrap_or(root);
-    if file.is_some_and(is_harness_source) || is_harness(&name.replace('_', "-")) {
+    if file.is_some_and(is_probe_source) || is_probe(&name.replace('_', "-")) {
         return FrameKind::Probe;
     }
     if let Some(file) = file {
@@ -40,11 +40,11 @@ pub(super) fn kind(function: &str, file: Option<&str>) -> FrameKind {
             return FrameKind::Std;
         }
         if let Some(name) = package(file).map(without_version) {
-            return of_crate(name);
+            return kind_of_dependency(name);
         }
         return if file.ends_with(".rs") { FrameKind::User } else { FrameKind::Native };
     }
-    // No line information: the name is all there is.
+    // Without line information, the name decides.
     match name {
         "core" | "alloc" | "std" | "__rustc" => FrameKind::Std,
         _ if name.len() == root.len() => FrameKind::Native,
@@ -58,31 +58,31 @@ fn is_std(file: &str) -> bool {
         || file.contains("/lib/rustlib/src/rust/library/")
 }
 
-fn of_crate(name: &str) -> FrameKind {
+fn kind_of_dependency(name: &str) -> FrameKind {
     match name {
-        // The program itself and its lab, whose workloads are what it watches.
+        // The workloads of the lab are the code that asynctop watches.
         "asynctop" | "asynctop-lab" => FrameKind::User,
         _ if is_runtime(name) => FrameKind::Runtime,
         _ => FrameKind::Dependency,
     }
 }
 
-fn is_harness(name: &str) -> bool {
-    HARNESS.contains(&name)
+fn is_probe(name: &str) -> bool {
+    PROBE.contains(&name)
 }
 
-/// Whether a file lies in the folder `src` of a crate of the harness: in a workspace, a checkout or
-/// vendored, or with its version in a registry.
-fn is_harness_source(file: &str) -> bool {
+/// Whether a file is in the folder `src` of a crate of the probe: in a workspace, a checkout, a
+/// vendored folder, or a registry, where the folder name has a version.
+fn is_probe_source(file: &str) -> bool {
     let folders = file.match_indices("/src/").map(|(at, _)| &file[..at]);
-    folders.filter_map(|path| path.rsplit('/').next()).any(|name| is_harness(without_version(name)))
+    folders.filter_map(|path| path.rsplit('/').next()).any(|name| is_probe(without_version(name)))
 }
 
 fn is_runtime(name: &str) -> bool {
     RUNTIME.contains(&name) || name == "futures" || name.starts_with("futures-")
 }
 
-/// Where in `file` the folder of a foreign package begins, which is `name-version`.
+/// The position in `file` of the folder of a dependency, which is `name-version`.
 fn package_at(file: &str) -> Option<usize> {
     let after = |mark: &str| file.find(mark).map(|at| at + mark.len());
     // Below `src` and `checkouts` there is one folder for each registry or repository.
@@ -110,8 +110,8 @@ fn without_version(package: &str) -> &str {
     }
 }
 
-/// A path as people write it: `src/main.rs` below the current directory, `std/src/thread/mod.rs`,
-/// `tokio-1.54.0/src/task/mod.rs`, `app/src/main.rs` elsewhere.
+/// A short path: `src/main.rs` below the current directory, `app/src/main.rs` elsewhere,
+/// `tokio-1.54.0/src/task/mod.rs`, `std/src/thread/mod.rs`.
 pub(super) fn short_path<'a>(file: &'a str, current_dir: &str) -> &'a str {
     if is_std(file) {
         return file.split_once("/library/").map_or(file, |(_, path)| path);
@@ -130,22 +130,22 @@ pub(super) fn short_path<'a>(file: &'a str, current_dir: &str) -> &'a str {
     file[..at].rfind('/').map_or(file, |slash| &file[slash + 1..])
 }
 
-/// A function's name as people say it: the last module or type and the function,
-/// without generics, closures and traits: `hog::spin`, `Parser::next`. A function
-/// without a path (inlined, with line tables only) gets that of its file.
+/// The short name of a function: the last module or type and the function, without generics, closures
+/// and traits, such as `hog::spin` or `Parser::next`. A function without a path (inlined, with line
+/// tables only) gets the module of its file.
 pub(super) fn short_name(function: &str, file: Option<&str>) -> String {
-    let (on, rest) = match function.strip_prefix('<').and_then(split_impl) {
-        Some((on, rest)) => (Some(last(&without_generics(on)).to_owned()), rest),
+    let (self_type, rest) = match function.strip_prefix('<').and_then(split_impl) {
+        Some((on, rest)) => (Some(last_part(&without_generics(on)).to_owned()), rest),
         None => (None, function),
     };
     let rest = without_generics(rest);
-    let named = |part: &&str| !part.is_empty() && !part.starts_with('{');
-    let mut parts: Vec<&str> = rest.split("::").filter(named).collect();
-    if let Some(on) = &on {
-        parts.insert(0, on);
+    let has_name = |part: &&str| !part.is_empty() && !part.starts_with('{');
+    let mut parts: Vec<&str> = rest.split("::").filter(has_name).collect();
+    if let Some(self_type) = &self_type {
+        parts.insert(0, self_type);
     }
     if parts.is_empty() {
-        // A closure, and that is all there is.
+        // A closure without a path.
         parts.push(if rest.is_empty() { function } else { &rest });
     }
     if let ([_], Some(module)) = (&*parts, file.and_then(module_of)) {
@@ -160,12 +160,12 @@ fn module_of(file: &str) -> Option<&str> {
     parts.find(|part| !matches!(*part, "mod" | "lib" | "main" | "src"))
 }
 
-fn last(path: &str) -> &str {
+fn last_part(path: &str) -> &str {
     let parts = path.split("::").filter(|part| !part.starts_with('{'));
     parts.last().unwrap_or(path)
 }
 
-/// `T as Trait>::rest` or `T>::rest` into `T` and `rest`.
+/// Splits `T as Trait>::rest` or `T>::rest` into `T` and `::rest`.
 fn split_impl(after: &str) -> Option<(&str, &str)> {
     let mut depth = 1_usize;
     let mut end_of_type = None;
@@ -211,7 +211,7 @@ mod tests {
     const REGISTRY: &str = "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
 
     #[test]
-    fn path_decides_whose_code_it_is() {
+    fn kind_follows_the_path_of_the_file() {
         let of = |function, file: &str| kind(function, Some(file));
         assert_eq!(of("app::burn", "/home/u/app/src/main.rs"), User);
         assert_eq!(of("app::burn", "src/main.rs"), User);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn probe_is_harness_and_workloads_are_user_code_wherever_they_are_built() {
+    fn kind_distinguishes_probe_and_lab_in_any_checkout() {
         let checkout = "/home/u/.cargo/git/checkouts/asynctop-3fa2b1c/1234567";
         for folder in [
             "/w/asynctop/crates/asynctop-*",
@@ -243,13 +243,13 @@ mod tests {
             assert_eq!(of("lab", "workload/hog/mod.rs"), User, "{folder}");
         }
         let test = kind("watch::spin", Some("/w/asynctop/crates/asynctop-probe/tests/watch.rs"));
-        assert_eq!(test, User, "its tests are programs that use it");
-        let stranger = kind("poll", Some("/w/app/src/probe/x.rs"));
-        assert_eq!(stranger, User, "another program may have a probe, too");
+        assert_eq!(test, User, "tests of the probe are user code");
+        let other = kind("poll", Some("/w/app/src/probe/x.rs"));
+        assert_eq!(other, User, "another program may have a module `probe`");
     }
 
     #[test]
-    fn probe_is_harness_by_name_in_a_folder_of_another_name() {
+    fn kind_recognizes_the_probe_by_name_in_any_folder() {
         let poll = "<asynctop_probe::instrument::Instrumented<F> as Future>::poll";
         assert_eq!(kind(poll, None), Probe);
         assert_eq!(kind(poll, Some("/w/app/third_party/probe/src/instrument.rs")), Probe);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn without_lines_the_name_decides() {
+    fn kind_follows_the_name_without_line_information() {
         let kind = |function| super::kind(function, None);
         assert_eq!(kind("core::hash::Hash::hash"), Std);
         assert_eq!(kind("<tokio::runtime::x as core::y>::poll"), Runtime);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_short() {
+    fn short_name_is_the_last_two_parts() {
         let short_name = |function| super::short_name(function, None);
         assert_eq!(short_name("app::hog::spin"), "hog::spin");
         assert_eq!(short_name("app::fetch::{{closure}}"), "app::fetch");
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_path_gets_that_of_its_file() {
+    fn short_name_without_a_path_gets_the_module_of_the_file() {
         let of = |file| short_name("spin<u64>", Some(file));
         assert_eq!(of("/w/src/hog.rs"), "hog::spin");
         assert_eq!(of("/w/src/hog/mod.rs"), "hog::spin");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_short() {
+    fn short_path_starts_with_the_crate_or_src() {
         let here = "/home/u/app";
         assert_eq!(short_path("/home/u/app/src/main.rs", here), "src/main.rs");
         assert_eq!(short_path("/home/u/app/./src/main.rs", here), "src/main.rs");

@@ -1,4 +1,4 @@
-//! From addresses to functions, files and lines.
+//! Resolves addresses to functions, files and lines.
 
 use std::{
     collections::HashMap,
@@ -17,26 +17,26 @@ use crate::{
     unwind::Unwound,
 };
 
-/// Maximum number of addresses whose frames are kept.
-const KEPT: usize = 8192;
+/// Maximum number of cached addresses.
+const MAX_CACHED: usize = 8192;
 
-/// Resolves addresses to functions, files and lines, and keeps the result: successive stacks of a
-/// thread share most addresses.
+/// Resolves addresses to functions, files and lines. Caches the frames, because successive stacks of
+/// a thread share most addresses.
 ///
 /// Reads the debug information of each module when its first address is resolved, and keeps it.
 pub struct Symbolizer {
-    known: HashMap<u64, Arc<[Frame]>>,
+    cached: HashMap<u64, Arc<[Frame]>>,
     /// Symbols and lines by module; `None` for a file that cannot be read.
     files: HashMap<PathBuf, Option<Loader>>,
-    /// The build ids of modules with functions that their symbols do not name.
+    /// Build ids of modules with unresolved functions.
     build_ids: HashMap<PathBuf, Option<Arc<str>>>,
-    /// The version of the modules that `known` belongs to.
+    /// The version of the modules that `cached` belongs to.
     version: (u64, u64),
     /// The current directory, without a slash at its end.
     current_dir: String,
 }
 
-/// What a module's tables say of one function at an address.
+/// A function at an address, from the debug information of a module.
 struct Found {
     function: Option<String>,
     file: Option<String>,
@@ -50,13 +50,13 @@ impl Default for Symbolizer {
 }
 
 impl Symbolizer {
-    /// A symbolizer that has read no file yet. Paths of source files below the current directory
-    /// are shown relative to it.
+    /// Creates a symbolizer, which reads no file yet. Paths of source files below the current
+    /// directory become relative to it.
     pub fn new() -> Self {
         let current_dir = std::env::current_dir().unwrap_or_default();
         let current_dir = current_dir.to_str().unwrap_or_default().to_owned();
         Symbolizer {
-            known: HashMap::new(),
+            cached: HashMap::new(),
             files: HashMap::new(),
             build_ids: HashMap::new(),
             version: (0, 0),
@@ -64,30 +64,30 @@ impl Symbolizer {
         }
     }
 
-    /// The functions of a stack that was unwound while these modules were loaded. Inlined functions
-    /// come before the one that they are in. Names and paths are sanitized.
+    /// Resolves a stack that was unwound while these modules were loaded. Inlined functions come
+    /// before the function that contains them. Names and paths are sanitized.
     pub fn symbolize(&mut self, unwound: &Unwound, modules: &Modules) -> Stack {
         Stack { frames: self.frames(&unwound.addresses, modules), cut: unwound.cut.map(Into::into) }
     }
 
     fn frames(&mut self, addresses: &[u64], modules: &Modules) -> Vec<Frame> {
-        if self.version != modules.version || self.known.len() > KEPT {
-            self.known.clear();
+        if self.version != modules.version || self.cached.len() > MAX_CACHED {
+            self.cached.clear();
             self.version = modules.version;
         }
         let mut frames = Vec::with_capacity(addresses.len() * 2);
         for &address in addresses {
-            if !self.known.contains_key(&address) {
-                let found = self.look_up(address, modules);
-                self.known.insert(address, found);
+            if !self.cached.contains_key(&address) {
+                let resolved = self.resolve(address, modules);
+                self.cached.insert(address, resolved);
             }
-            frames.extend(self.known.get(&address).into_iter().flat_map(|f| f.iter().cloned()));
+            frames.extend(self.cached.get(&address).into_iter().flat_map(|f| f.iter().cloned()));
         }
-        name_the_nameless(&mut frames);
+        add_closure_paths(&mut frames);
         frames
     }
 
-    fn look_up(&mut self, address: u64, modules: &Modules) -> Arc<[Frame]> {
+    fn resolve(&mut self, address: u64, modules: &Modules) -> Arc<[Frame]> {
         let Some(module) = modules.find(address) else {
             let frame = Frame::new("[unknown code]", FrameKind::Native);
             let code = CodeOffset { build_id: None, offset: address };
@@ -101,14 +101,14 @@ impl Symbolizer {
         found.into_iter().enumerate().map(|(i, found)| self.frame(found, i < last)).collect()
     }
 
-    /// What the module's file says of the code at `address`, inlined functions first.
+    /// The functions at `address` in the module's file, inlined ones first.
     fn find(&mut self, address: u64, module: &Module) -> Vec<Found> {
         let file = self.files.entry(module.path.clone()).or_insert_with_key(|path| open(path));
         let Some(file) = file else { return Vec::new() };
         let at = address.wrapping_sub(module.base);
         let mut found = frames_at(file, at);
-        // With line tables only, functions have no path; the symbol table has it for the
-        // one that the others are inlined in.
+        // With line tables only, functions have no path. The symbol table has the path of the
+        // function that contains the inlined ones.
         if let Some(symbol) = file.find_symbol(at) {
             let symbol = full_name(symbol);
             match found.last_mut() {
@@ -120,7 +120,7 @@ impl Symbolizer {
         found
     }
 
-    /// The frame of a function that the module's file does not name.
+    /// The frame of a function without a symbol.
     fn unresolved(&mut self, address: u64, module: &Module) -> Frame {
         let name = module.path.file_name().unwrap_or_default().to_string_lossy();
         let build_id = self.build_ids.entry(module.path.clone());
@@ -148,7 +148,7 @@ impl Symbolizer {
 }
 
 fn open(path: &Path) -> Option<Loader> {
-    // The kernel's page of code has a name and no file; what cannot be read is unknown.
+    // The vDSO has a name and no file. Functions in files that cannot be read stay unresolved.
     Loader::new(path).ok()
 }
 
@@ -169,17 +169,17 @@ fn frames_at(file: &Loader, at: u64) -> Vec<Found> {
 
 /// The build id in the notes of an ELF file, in hexadecimal.
 fn build_id_of(path: &Path) -> Option<Arc<str>> {
-    // Reads only the parts that are asked for: a program may have a gigabyte of debug information.
+    // Reads only the parts that are needed: a program may have a gigabyte of debug information.
     let cache = ReadCache::new(File::open(path).ok()?);
     let file = object::File::parse(&cache).ok()?;
     let id = file.build_id().ok()??;
     Some(id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
-/// An inlined async block or closure has a number and no path if the program has line
-/// tables only. The type of its future is then in the name of who polls it:
-/// `poll<app::fetch::{async_fn_env#0}>` outside of `{async_fn#0}`.
-fn name_the_nameless(frames: &mut [Frame]) {
+/// Adds the path to inlined async blocks and closures, which have only a number if the program has
+/// line tables only. The path is in the name of the function that polls it: `{async_fn#0}` is inside
+/// `poll<app::fetch::{async_fn_env#0}>`.
+fn add_closure_paths(frames: &mut [Frame]) {
     for at in 0..frames.len() {
         let function = &frames[at].function;
         if !function.starts_with('{') {

@@ -1,4 +1,4 @@
-//! From a copy of a stack to addresses.
+//! Unwinds a copied stack into addresses.
 
 use std::sync::Arc;
 
@@ -9,34 +9,33 @@ use crate::{
     code::{Call, ReadMemory, call_before, frame_size, own_memory},
     copy::{Registers, StackCopy},
     loaded,
-    modules::{Module, Modules, Tables},
+    modules::{Module, Modules, TableBytes},
 };
 
-/// A stack that is deeper is cut.
-const FRAMES: usize = 256;
-/// Maximum number of places that are tried for a frame pointer; one of the first is the right one.
-const TRIES: usize = 512;
-/// Upper bound of the frame of a function.
-const MAX_FRAME: u64 = 1024 * 1024;
-/// Maximum number of return addresses near the inner end of the stack that are tried.
-const RESTARTS: usize = 8;
+/// Maximum number of frames. A deeper stack is cut.
+const MAX_FRAMES: usize = 256;
+/// Maximum number of addresses that are tried as the frame pointer. One of the first is the right one.
+const MAX_TRIES: usize = 512;
+/// Upper bound of the size of a function's frame.
+const MAX_FRAME_SIZE: u64 = 1024 * 1024;
+/// Maximum number of return addresses at the inner end of the stack that are tried.
+const MAX_RESTARTS: usize = 8;
 
 /// A stack as addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Unwound {
-    /// An address in each function that the thread was in, innermost first: within the instruction
-    /// that was running, which in a caller is its call.
+    /// One address per function, innermost first: within the current instruction, which in a caller
+    /// is the call.
     pub addresses: Vec<u64>,
-    /// Why the stack ends before the thread's first function, if it does. The addresses that are
-    /// there are right.
+    /// Why the stack is cut before the thread's first function, if it is. The addresses that it has
+    /// are correct.
     pub cut: Option<&'static str>,
 }
 
-/// Unwinds copies of stacks of a process's threads with the unwind tables of its modules.
-///
-/// Keeps a copy of the tables.
+/// Unwinds copied stacks of a process with the unwind tables of its modules, of which it keeps a
+/// copy.
 pub struct Unwinder {
-    inner: UnwinderNative<Tables, MayAllocateDuringUnwind>,
+    inner: UnwinderNative<TableBytes, MayAllocateDuringUnwind>,
     cache: CacheNative<MayAllocateDuringUnwind>,
     modules: Arc<Modules>,
     process: Process,
@@ -45,31 +44,31 @@ pub struct Unwinder {
 /// The process whose stacks are unwound.
 enum Process {
     This,
-    /// Another one, and how to read its memory.
+    /// Another process, with a function that reads its memory.
     Other(Box<ReadMemory>),
 }
 
-/// The callers of a function, and how far they could be followed.
+/// The callers of a function, as far as they could be followed.
 struct Callers {
-    /// The functions' addresses, beginning with the function itself.
+    /// The addresses of the function itself and of its callers.
     frames: Vec<FrameAddress>,
     end: End,
     /// The registers of the last frame.
     registers: UnwindRegsNative,
 }
 
-/// Where following the callers came to an end.
+/// Why no more callers were followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// At a function that has no caller: a thread's first, or the program's.
+    /// The function has no caller: it is the first one of a thread or of the program.
     Root,
-    /// At a return address of 0, where coroutines begin.
+    /// The return address is 0, as in the first function of a coroutine.
     Null,
-    /// At the end of a copy that is shorter than the stack.
-    Cut,
-    /// At a function whose caller is not known.
-    Lost,
-    /// At the maximum number of frames.
+    /// The copy is shorter than the stack.
+    Truncated,
+    /// The caller is not known.
+    Unknown,
+    /// The maximum number of frames was reached.
     TooMany,
 }
 
@@ -77,8 +76,8 @@ impl End {
     fn reason(self) -> Option<&'static str> {
         match self {
             End::Root | End::Null => None,
-            End::Cut => Some("deeper than the copy"),
-            End::Lost => Some("no unwind information"),
+            End::Truncated => Some("deeper than the copy"),
+            End::Unknown => Some("no unwind information"),
             End::TooMany => Some("too many frames"),
         }
     }
@@ -91,17 +90,17 @@ impl Default for Unwinder {
 }
 
 impl Unwinder {
-    /// An unwinder for this process, which has read no tables yet. Modules that are loaded or
-    /// unloaded later are noticed by the next unwind.
+    /// Creates an unwinder for this process. Each unwind takes into account the modules that are
+    /// loaded at that time.
     pub fn new() -> Self {
         Unwinder::with(Modules::default(), Process::This)
     }
 
-    /// An unwinder for another process, whose modules are these. `read` copies the bytes at an
-    /// address of that process into a buffer, and returns how many there are up to the first one
-    /// that cannot be read.
+    /// Creates an unwinder for another process with these modules. `read` copies the bytes at an
+    /// address of that process into a buffer, and returns their number, up to the first one that
+    /// cannot be read.
     ///
-    /// Neither the tables nor the memory are trusted: no content of them makes it panic or loop.
+    /// Neither tables nor memory are trusted: no content causes a panic or an endless loop.
     pub fn of_process(
         modules: Vec<Module>,
         read: impl Fn(u64, &mut [u8]) -> usize + Send + 'static,
@@ -118,27 +117,26 @@ impl Unwinder {
         Unwinder { inner, cache: CacheNative::new(), modules: modules.into(), process }
     }
 
-    /// The functions that a thread was in, from a copy with all registers, as a signal handler
-    /// takes it.
+    /// Unwinds a copy with all registers, as a signal handler takes it.
     pub fn unwind(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
         let first = FrameAddress::from_instruction_pointer(copy.registers.ip);
         let callers = self.follow(copy, first, native(&copy.registers));
-        Unwound { addresses: lookups(&callers.frames), cut: callers.end.reason() }
+        Unwound { addresses: lookup_addresses(&callers.frames), cut: callers.end.reason() }
     }
 
-    /// The stack of a thread that sleeps in the kernel, whose frame pointer is not known.
+    /// Unwinds the stack of a thread that sleeps in the kernel, without its frame pointer.
     ///
-    /// The functions of the C library around a system call do not need it. The first function that
-    /// does has stored its caller's frame pointer on the stack, right below its return address. The
-    /// distance of that place follows from the function's first instructions. If they do not
-    /// determine it, the place is found by trial: it is the lowest one from which all callers up to
-    /// the thread's first function can be followed. Calls that have returned leave such places
-    /// behind, too, so places of a known call of this function are tried first, then places of a
-    /// possible call, then the rest (a tail call).
+    /// The functions of the C library around a system call do not need the frame pointer. The first
+    /// function that does has stored its caller's frame pointer on the stack, directly below its
+    /// return address. The address of that slot follows from the function's first instructions. If
+    /// they do not determine it, it is found by trial: it is the lowest slot from which all callers
+    /// up to the thread's first function can be followed. Calls that have returned leave such slots
+    /// behind, so slots of a direct call of this function are tried first, then slots of an indirect
+    /// call, then the rest (a tail call).
     ///
-    /// Where the C library has no unwind tables (musl), not even the first caller is known. The
-    /// result then begins with the instruction pointer, and goes on at that of the first return
+    /// If the C library has no unwind tables (musl), not even the first caller is known. The result
+    /// then starts with the instruction pointer, and continues at that one of the first return
     /// addresses on the stack from which the most callers can be followed.
     pub fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
@@ -146,44 +144,43 @@ impl Unwinder {
         if self.modules.is_gap(ip)
             && let Some(callers) = self.restart(copy)
         {
-            let mut addresses = lookups(&callers.frames);
+            let mut addresses = lookup_addresses(&callers.frames);
             addresses.insert(0, ip);
             return Unwound { addresses, cut: callers.end.reason() };
         }
         let first = FrameAddress::from_instruction_pointer(ip);
         // Stops at the first function that needs the frame pointer.
         let known = self.follow(copy, first, native(&copy.registers));
-        let mut addresses = lookups(&known.frames);
-        if known.end != End::Lost {
+        let mut addresses = lookup_addresses(&known.frames);
+        if known.end != End::Unknown {
             return Unwound { addresses, cut: known.end.reason() };
         }
         let last = known.frames[known.frames.len() - 1];
-        let function = self.modules.function(last.address_for_lookup());
+        let function = self.modules.function_start(last.address_for_lookup());
         let sp = known.registers.sp().next_multiple_of(8);
-        let own = function.and_then(|start| frame_size(self.memory(), start));
-        let own = own.map(|size| known.registers.sp().wrapping_add(size));
-        let own = own.filter(|place| self.rank(copy, function, *place).is_some());
-        let mut found = own.and_then(|place| self.callers(copy, last, known.registers, place));
+        let slot = function.and_then(|start| frame_size(self.memory(), start));
+        let slot = slot.map(|size| known.registers.sp().wrapping_add(size));
+        let slot = slot.filter(|slot| self.rank(copy, function, *slot).is_some());
+        let mut found = slot.and_then(|slot| self.callers(copy, last, known.registers, slot));
         if found.is_none() {
-            let places = (sp..copy.end()).step_by(8);
-            let mut ranked: Vec<(u8, u64)> = places
-                .filter_map(|place| Some((self.rank(copy, function, place)?, place)))
-                .collect();
+            let slots = (sp..copy.end()).step_by(8);
+            let mut ranked: Vec<(u8, u64)> =
+                slots.filter_map(|slot| Some((self.rank(copy, function, slot)?, slot))).collect();
             ranked.sort_unstable();
-            let mut tried = ranked.into_iter().take(TRIES);
-            found = tried.find_map(|(_, place)| self.callers(copy, last, known.registers, place));
+            let mut tried = ranked.into_iter().take(MAX_TRIES);
+            found = tried.find_map(|(_, slot)| self.callers(copy, last, known.registers, slot));
         }
         if let Some(callers) = found {
-            addresses.extend(lookups(&callers.frames[1..]));
+            addresses.extend(lookup_addresses(&callers.frames[1..]));
             return Unwound { addresses, cut: callers.end.reason() };
         }
         Unwound { addresses, cut: Some("the thread's frame pointer was not found") }
     }
 
-    /// How likely the function that begins at `function` has stored its caller's frame pointer at
-    /// `place`: the lower, the likelier.
-    fn rank(&self, copy: &StackCopy<'_>, function: Option<u64>, place: u64) -> Option<u8> {
-        let return_address = copy.word(place.wrapping_add(8))?;
+    /// How likely it is that the function that starts at `function` has stored its caller's frame
+    /// pointer in `slot`: lower is more likely.
+    fn rank(&self, copy: &StackCopy<'_>, function: Option<u64>, slot: u64) -> Option<u8> {
+        let return_address = copy.word(slot.wrapping_add(8))?;
         let is_code = self.modules.is_code(return_address);
         Some(match is_code.then(|| call_before(self.memory(), return_address))?? {
             Call::Direct(called) if Some(called) == function => 0,
@@ -192,21 +189,21 @@ impl Unwinder {
         })
     }
 
-    /// The longest chain of callers that begins at one of the innermost return addresses on the
-    /// stack; the first one that reaches the thread's first function.
+    /// The callers from one of the innermost return addresses on the stack: the first one from which
+    /// the thread's first function is reached, or else the one with the most callers.
     fn restart(&mut self, copy: &StackCopy<'_>) -> Option<Callers> {
-        let places = (copy.registers.sp.next_multiple_of(8)..copy.end()).step_by(8);
-        let returns: Vec<(u64, u64)> = places
-            .filter_map(|place| Some((place, copy.word(place)?)))
+        let slots = (copy.registers.sp.next_multiple_of(8)..copy.end()).step_by(8);
+        let returns: Vec<(u64, u64)> = slots
+            .filter_map(|slot| Some((slot, copy.word(slot)?)))
             .filter(|&(_, word)| {
                 let has_tables = self.modules.is_code(word) && !self.modules.is_gap(word);
                 has_tables && call_before(self.memory(), word).is_some()
             })
-            .take(RESTARTS)
+            .take(MAX_RESTARTS)
             .collect();
         let mut best: Option<Callers> = None;
-        for (place, address) in returns {
-            let registers = native(&Registers::pointers(address, place.wrapping_add(8)));
+        for (slot, address) in returns {
+            let registers = native(&Registers::pointers(address, slot.wrapping_add(8)));
             let Some(address) = FrameAddress::from_return_address(address) else { continue };
             let callers = self.follow(copy, address, registers);
             if callers.end == End::Root {
@@ -219,20 +216,20 @@ impl Unwinder {
         best
     }
 
-    /// The callers of the function at `address`, if its frame pointer leads to `place`.
+    /// The callers of the function at `address`, if its caller's frame pointer is in `slot`.
     fn callers(
         &mut self,
         copy: &StackCopy<'_>,
         address: FrameAddress,
         mut registers: UnwindRegsNative,
-        place: u64,
+        slot: u64,
     ) -> Option<Callers> {
-        set_frame_pointer(&mut registers, place);
+        set_frame_pointer(&mut registers, slot);
         let callers = self.follow(copy, address, registers);
-        matches!(callers.end, End::Root | End::Cut).then_some(callers)
+        matches!(callers.end, End::Root | End::Truncated).then_some(callers)
     }
 
-    /// Follows the callers of the function at `address`, in which the registers were these.
+    /// Follows the callers of the function at `address`, with its registers.
     fn follow(
         &mut self,
         copy: &StackCopy<'_>,
@@ -243,7 +240,7 @@ impl Unwinder {
         let mut address = address;
         let end = loop {
             frames.push(address);
-            if frames.len() == FRAMES {
+            if frames.len() == MAX_FRAMES {
                 break End::TooMany;
             }
             let sp = registers.sp();
@@ -252,49 +249,49 @@ impl Unwinder {
             let mut callers = registers;
             let next = self.inner.unwind_frame(address, &mut callers, &mut self.cache, &mut read);
             match next {
-                // A frame takes up space on the stack, at least for its return address.
+                // Each frame occupies space on the stack, at least for its return address.
                 Ok(Some(next))
                     if next != Registers::UNKNOWN && (callers.sp() > sp || frames.len() == 1) =>
                 {
-                    // Where there are no tables, the frame pointer is taken for granted.
+                    // Without tables, framehop trusts the frame pointer.
                     let is_code = self.modules.is_code(next)
                         || next == 0
                         || call_before(self.memory(), next).is_some();
                     if !is_code {
-                        break End::Lost;
+                        break End::Unknown;
                     }
                     let Some(next) = FrameAddress::from_return_address(next) else {
                         break End::Null;
                     };
                     (address, registers) = (next, callers);
                 }
-                Ok(Some(_)) => break End::Lost,
+                Ok(Some(_)) => break End::Unknown,
                 Ok(None) if self.is_root(address) => break End::Root,
                 Ok(None) => break End::Null,
                 Err(_) => {
-                    let beyond = copy.end()..copy.end().saturating_add(MAX_FRAME);
+                    let beyond = copy.end()..copy.end().saturating_add(MAX_FRAME_SIZE);
                     let is_cut = copy.is_full && beyond.contains(&missing);
-                    break if is_cut { End::Cut } else { End::Lost };
+                    break if is_cut { End::Truncated } else { End::Unknown };
                 }
             }
         };
         Callers { frames, end, registers }
     }
 
-    /// Whether the function at `address` has no caller according to the unwind tables or the
-    /// module.
+    /// Whether the function at `address` has no caller, according to the unwind tables or to
+    /// [`Module::first_functions`].
     fn is_root(&mut self, address: FrameAddress) -> bool {
         if self.modules.is_first_function(address.address_for_lookup()) {
             return true;
         }
         let mut registers = native(&Registers::pointers(address.address(), 0));
-        // Nothing can be read, so that any other rule fails.
+        // No memory can be read, so any other rule fails.
         let caller =
             self.inner.unwind_frame(address, &mut registers, &mut self.cache, &mut |_| Err(()));
         matches!(caller, Ok(None))
     }
 
-    /// The modules that were loaded at the last unwind, for the symbolizer.
+    /// The modules that were loaded at the last unwind, for `Symbolizer`.
     pub fn modules(&self) -> &Arc<Modules> {
         &self.modules
     }
@@ -307,17 +304,17 @@ impl Unwinder {
         }
     }
 
-    /// Starts again with the modules that are loaded into this process now, if they have changed.
+    /// Replaces the modules of this process if they have changed.
     fn refresh(&mut self) {
         if let Process::This = self.process
-            && let Some(modules) = loaded::changed(self.modules.version)
+            && let Some(modules) = loaded::modules_since(self.modules.version)
         {
             *self = Unwinder::with(modules, Process::This);
         }
     }
 }
 
-fn lookups(frames: &[FrameAddress]) -> Vec<u64> {
+fn lookup_addresses(frames: &[FrameAddress]) -> Vec<u64> {
     frames.iter().map(|frame| frame.address_for_lookup()).collect()
 }
 
@@ -334,7 +331,7 @@ fn set_frame_pointer(registers: &mut UnwindRegsNative, frame_pointer: u64) {
 #[cfg(target_arch = "aarch64")]
 fn native(registers: &Registers) -> UnwindRegsNative {
     use framehop::aarch64::PtrAuthMask;
-    // Programs get addresses of 48 bits; what is above signs a return address.
+    // User addresses have 48 bits; the bits above sign a return address.
     let mask = PtrAuthMask(u64::MAX >> 16);
     let Registers { lr, sp, fp, .. } = *registers;
     UnwindRegsNative::new_with_ptr_auth_mask(mask, lr, sp, fp)
