@@ -1,10 +1,10 @@
-//! Measures each task of a Tokio program exactly: how often it is polled and woken, and how its
-//! life splits into busy, scheduled and idle time.
+//! Measures each task of a Tokio program exactly: its polls, its wakes, and its busy, scheduled and
+//! idle time.
 //!
 //! | module | contents | may depend on |
 //! |---|---|---|
-//! | `accounting` | a cell for each task, threads, wakers, the clock; re-exported here | `asynctop-snapshot` |
-//! | `watch` | the watchdog: which poll blocks its thread, at which line, and why (feature `watchdog`) | `accounting`, `asynctop-stack` |
+//! | `accounting` | a cell per task, threads, wakers, the clock; re-exported here | `asynctop-snapshot` |
+//! | `watch` | the watchdog: polls that block their thread, with line and cause (feature `watchdog`) | `accounting`, `asynctop-stack` |
 //! | `sampler` | samples the tasks and the runtime of this process into snapshots; re-exported here | `accounting`, `watch` |
 //! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | `accounting`, `watch` |
 //!

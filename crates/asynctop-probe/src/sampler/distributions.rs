@@ -1,6 +1,6 @@
 //! The distributions that a subscription requests.
 
-use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use asynctop_snapshot::{DistributionKey, Distributions, TaskStats};
 
@@ -9,16 +9,16 @@ use crate::accounting::TaskView;
 /// Collects distributions during a scan.
 pub(super) struct Collector {
     task: Option<u64>,
-    of_task: Option<Distributions>,
+    task_distributions: Option<Distributions>,
     groups: bool,
-    /// By the address of the group's name: a name is stored once.
-    of_groups: HashMap<*const u8, (Arc<str>, Distributions)>,
+    /// By the address of the group's name: each name is stored once.
+    group_distributions: HashMap<*const u8, (Arc<str>, Distributions)>,
 }
 
 impl Collector {
-    /// For this task, and for all groups if requested.
+    /// Collects the distributions of this task, and those of all groups if requested.
     pub(super) fn new(task: Option<u64>, groups: bool) -> Self {
-        Collector { task, of_task: None, groups, of_groups: HashMap::new() }
+        Collector { task, task_distributions: None, groups, group_distributions: HashMap::new() }
     }
 
     pub(super) fn add(&mut self, view: &TaskView<'_>, task: &TaskStats) {
@@ -30,27 +30,23 @@ impl Collector {
         if self.groups {
             let group = &task.meta.group;
             let (_, sum) = self
-                .of_groups
+                .group_distributions
                 .entry(group.as_ptr())
                 .or_insert_with(|| (Arc::clone(group), Distributions::default()));
             sum.poll_times.merge(&own.poll_times);
             sum.delays.merge(&own.delays);
         }
         if is_requested {
-            self.of_task = Some(own);
+            self.task_distributions = Some(own);
         }
     }
 
     pub(super) fn into_vec(self) -> Vec<(DistributionKey, Distributions)> {
-        let task =
-            self.task.zip(self.of_task).map(|(key, of_task)| (DistributionKey::Task(key), of_task));
-        let groups = self.of_groups.into_values();
-        let mut groups: Vec<_> =
-            groups.map(|(name, sum)| (DistributionKey::Group(name), sum)).collect();
-        groups.sort_unstable_by(|(a, _), (b, _)| match (a, b) {
-            (DistributionKey::Group(a), DistributionKey::Group(b)) => a.cmp(b),
-            _ => Ordering::Equal,
-        });
+        let task = self.task.zip(self.task_distributions);
+        let task = task.map(|(key, distributions)| (DistributionKey::Task(key), distributions));
+        let mut groups: Vec<_> = self.group_distributions.into_values().collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let groups = groups.into_iter().map(|(name, sum)| (DistributionKey::Group(name), sum));
         task.into_iter().chain(groups).collect()
     }
 }

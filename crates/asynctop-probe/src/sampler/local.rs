@@ -1,4 +1,4 @@
-//! The sampler of the runtime in this process.
+//! Samples a runtime of this process.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use asynctop_snapshot::{
 use tokio::runtime::Handle;
 
 use super::{
-    distributions::Collector, meta::Metas, runtime, sampled_runtime::SampledRuntime,
+    distributions::Collector, meta::MetaCache, runtime, sampled_runtime::SampledRuntime,
     timeline::Timeline, watchdog::WatchReader, workers::Workers,
 };
 #[cfg(feature = "watchdog")]
@@ -29,7 +29,7 @@ const NO_LAB: &str = "only the lab has workloads and a hog";
 /// Samples the tasks of a registry and a Tokio runtime of this process.
 ///
 /// Sampling runs on the calling thread and never waits for the runtime, so it works while all
-/// workers are blocked. The cost grows with the number of tasks.
+/// workers are blocked. The cost is proportional to the number of tasks.
 ///
 /// ```
 /// use asynctop_probe::{LocalSampler, Registry};
@@ -49,20 +49,20 @@ pub struct LocalSampler {
     runtime: SampledRuntime,
     workers: Workers,
     timeline: Timeline,
-    metas: Metas,
+    metas: MetaCache,
     watchdog: WatchReader,
-    /// The number of tasks in the last snapshot: the next one will have about as many.
-    last_count: usize,
+    /// The number of tasks in the previous snapshot, to size the next one.
+    previous_count: usize,
 }
 
 impl LocalSampler {
-    /// Samples all tasks of `registry` and this runtime. `name` describes the target. Uptime and
-    /// the totals of the workers start now: Tokio does not report when a runtime started.
+    /// Creates a sampler of this runtime and all tasks of `registry`. `name` is the name of the target.
+    /// Uptime and the totals of the workers start now: Tokio does not report when a runtime started.
     pub fn new(name: impl Into<Arc<str>>, registry: &'static Registry, runtime: &Handle) -> Self {
         Self::of_runtime(name, registry, SampledRuntime::new(registry, runtime))
     }
 
-    /// Samples the tasks of `registry` that run on `runtime`.
+    /// Creates a sampler of `runtime` and the tasks of `registry` that run on it.
     pub fn of_runtime(
         name: impl Into<Arc<str>>,
         registry: &'static Registry,
@@ -75,14 +75,14 @@ impl LocalSampler {
             runtime,
             workers: Workers::default(),
             timeline: Timeline::default(),
-            metas: Metas::default(),
+            metas: MetaCache::default(),
             watchdog,
-            last_count: 0,
+            previous_count: 0,
         }
     }
 
-    /// Adds what a watchdog of the same registry records: long polls with stack and cause. Await
-    /// points are requested from the watchdog itself: [`WatchHandle::ask`].
+    /// Adds the long polls that a watchdog of the same registry records, with stack and cause. Await
+    /// points are requested from the watchdog: [`WatchHandle::ask`].
     #[cfg(feature = "watchdog")]
     #[must_use]
     pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {
@@ -91,22 +91,22 @@ impl LocalSampler {
         self
     }
 
-    /// What the samples contain, and how accurate it is.
+    /// The values that the samples contain, and their accuracy.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Samples another runtime from now on, which has replaced the previous one. Does nothing if the
-    /// epoch is the same.
+    /// Switches to a runtime that has replaced the previous one. Does nothing if the epoch is the
+    /// same.
     pub fn switch_to(&mut self, runtime: SampledRuntime) {
         if runtime.epoch != self.runtime.epoch {
             self.runtime = runtime;
         }
     }
 
-    /// The current state, and what `subscription` requests beyond that.
+    /// Samples the current state, with the optional parts that `subscription` requests.
     pub fn sample(&mut self, subscription: &Subscription) -> Target {
-        // Read first: statistics read afterwards may include the latest stop.
+        // Before the statistics, which may then include the latest stop but never miss it.
         let stops = self.watchdog.stops();
         self.timeline.update(subscription.timeline, self.registry);
         let (tasks, distributions) = self.tasks(self.registry.now(), subscription);
@@ -119,7 +119,8 @@ impl LocalSampler {
         let threads = self.registry.threads(now);
         let metrics = self.runtime.handle.metrics();
         let workers = self.workers.read(&self.runtime, &metrics, &threads, now);
-        let timeline = self.timeline.polls(self.workers.places(), self.runtime.started_ns, now);
+        let timeline =
+            self.timeline.polls(self.workers.thread_indices(), self.runtime.started_ns, now);
         let worker_of = |thread| self.workers.index_of(thread);
         let long_polls = self.watchdog.long_polls(self.runtime.number, worker_of, now);
         Target {
@@ -145,25 +146,25 @@ impl LocalSampler {
         }
     }
 
-    /// The number of a task, if the key names one of this runtime.
+    /// The number of a task, if the key is of this runtime.
     fn number_of(&self, key: TaskKey) -> Option<u64> {
         let own = TaskKey { target: TargetId::default(), epoch: self.runtime.epoch, ..key };
         (key == own).then_some(key.id)
     }
 
-    /// The tasks of this runtime by key, and the distributions that are subscribed.
+    /// The tasks of this runtime by key, and the subscribed distributions.
     fn tasks(
         &mut self,
         now: u64,
         subscription: &Subscription,
     ) -> (Vec<TaskStats>, Vec<(DistributionKey, Distributions)>) {
-        let mut tasks = Vec::with_capacity(self.last_count + self.last_count / 8 + 64);
+        let mut tasks = Vec::with_capacity(self.previous_count + self.previous_count / 8 + 64);
         let task = subscription.task.and_then(|key| self.number_of(key));
         let mut distributions = Collector::new(task, subscription.groups);
         let metas = &mut self.metas;
-        // Tasks of the previous runtime that have ended may still be in the registry.
+        // The registry may still have ended tasks of the previous runtime.
         let number = self.runtime.number;
-        metas.begin_round();
+        metas.begin_scan();
         self.registry.scan(now, |view| {
             if number.is_some_and(|number| view.runtime() != number) {
                 return;
@@ -172,10 +173,10 @@ impl LocalSampler {
             distributions.add(&view, &task);
             tasks.push(task);
         });
-        metas.end_round(tasks.len());
-        // A scan is in order of slots; a slot that was reused is out of order.
+        metas.end_scan(tasks.len());
+        // A scan is in order of slots. The keys of reused slots are out of order.
         tasks.sort_unstable_by_key(|task| task.key);
-        self.last_count = tasks.len();
+        self.previous_count = tasks.len();
         (tasks, distributions.into_vec())
     }
 }
@@ -199,15 +200,14 @@ fn describe(name: Arc<str>, watchdog: &WatchReader) -> Description {
     watchdog.describe(description)
 }
 
-fn task_stats(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
+fn task_stats(view: &TaskView<'_>, metas: &mut MetaCache, now: u64) -> TaskStats {
     let reading = view.reading;
     TaskStats {
         key: view.key(),
         meta: metas.of(view),
         state: reading.state,
         since_ns: reading.since,
-        // If the task changed its state while the tasks were read, its values are as of that
-        // change.
+        // If the task changed its state during the scan, its values are as of that change.
         known_ns: now.max(reading.since),
         stopped_ns: 0,
         lifetime_ns: reading.lifetime,
@@ -224,7 +224,7 @@ fn task_stats(view: &TaskView<'_>, metas: &mut Metas, now: u64) -> TaskStats {
     }
 }
 
-/// A stage is a literal of the program: it is replaced as a whole rather than cleaned.
+/// Replaces a stage with control characters as a whole: the result must be `'static`, too.
 fn printable(stage: &'static str) -> &'static str {
     if stage.contains(is_control) { "(contains control characters)" } else { stage }
 }
@@ -234,11 +234,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn state_that_began_while_the_snapshot_was_taken_keeps_its_start() {
+    fn task_stats_keep_the_start_of_a_state_that_began_during_the_scan() {
         let registry = Registry::leak();
         let now = registry.now();
         let _task = registry.instrument("late", async {});
-        let mut metas = Metas::default();
+        let mut metas = MetaCache::default();
         registry.scan(now, |view| {
             let since_ns = view.reading.since;
             assert!(since_ns > now, "created after the time of the snapshot");

@@ -1,4 +1,4 @@
-//! What stays the same during a task's life, created once per task.
+//! The metadata of tasks, created once per task.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,32 +11,32 @@ use asynctop_snapshot::{TaskMeta, group_name, text::short_source_path};
 
 use crate::accounting::TaskView;
 
-/// The `TaskMeta` of each task in the last snapshot.
+/// A cache of the metadata of all tasks in the previous snapshot.
 #[derive(Default)]
-pub(super) struct Metas {
-    by_key: HashMap<u64, Known, BuildHasherDefault<KeyHasher>>,
+pub(super) struct MetaCache {
+    by_key: HashMap<u64, CachedMeta, BuildHasherDefault<KeyHasher>>,
     groups: HashSet<Arc<str>>,
     locations: HashMap<&'static Location<'static>, Arc<str>>,
-    /// Counts snapshots.
-    round: u64,
+    /// The number of the current scan.
+    scan: u64,
 }
 
-struct Known {
+struct CachedMeta {
     meta: Arc<TaskMeta>,
-    /// The last round in which the task was seen.
-    round: u64,
+    /// The last scan in which the task was found.
+    scan: u64,
 }
 
-impl Metas {
-    pub(super) fn begin_round(&mut self) {
-        self.round += 1;
+impl MetaCache {
+    pub(super) fn begin_scan(&mut self) {
+        self.scan += 1;
     }
 
-    /// The `TaskMeta` of a task; created if it is not known yet.
+    /// The metadata of a task, which is created if it is not cached.
     pub(super) fn of(&mut self, task: &TaskView<'_>) -> Arc<TaskMeta> {
-        if let Some(known) = self.by_key.get_mut(&task.key()) {
-            known.round = self.round;
-            return Arc::clone(&known.meta);
+        if let Some(cached) = self.by_key.get_mut(&task.key()) {
+            cached.scan = self.scan;
+            return Arc::clone(&cached.meta);
         }
         let meta = Arc::new(TaskMeta {
             id: task.id(),
@@ -46,24 +46,24 @@ impl Metas {
             future_size: task.future_size(),
             ..TaskMeta::default()
         });
-        let known = Known { meta: Arc::clone(&meta), round: self.round };
-        self.by_key.insert(task.key(), known);
+        let cached = CachedMeta { meta: Arc::clone(&meta), scan: self.scan };
+        self.by_key.insert(task.key(), cached);
         meta
     }
 
-    /// Removes the tasks that were not seen in this round, in which `seen` were.
-    pub(super) fn end_round(&mut self, seen: usize) {
-        if self.by_key.len() == seen {
+    /// Removes the tasks that were not found in this scan, of which `found` were.
+    pub(super) fn end_scan(&mut self, found: usize) {
+        if self.by_key.len() == found {
             return;
         }
-        self.by_key.retain(|_, known| known.round == self.round);
-        // The number of names ("conn 10.0.0.1:4711"), and so of groups, may be unbounded.
+        self.by_key.retain(|_, cached| cached.scan == self.scan);
+        // Names such as "conn 10.0.0.1:4711" make the number of groups unbounded.
         self.groups.retain(|group| Arc::strong_count(group) > 1);
     }
 
     fn group(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.groups.get(name) {
-            return Arc::clone(known);
+        if let Some(group) = self.groups.get(name) {
+            return Arc::clone(group);
         }
         let group: Arc<str> = name.into();
         self.groups.insert(Arc::clone(&group));
@@ -76,9 +76,9 @@ impl Metas {
     }
 }
 
-/// A scan visits keys in the order of their low bits. They stay as they are, so that a scan also
-/// visits the table in order of memory; the top bits, by which the table distinguishes neighbors,
-/// are mixed.
+/// A hasher for keys. A scan visits keys in the order of their low bits, which stay unchanged, so that
+/// it also visits the table in memory order. The top bits, by which the table distinguishes
+/// neighbors, are mixed.
 #[derive(Default)]
 struct KeyHasher(u64);
 

@@ -1,19 +1,18 @@
 //! Samples the tasks and the Tokio runtime of this process into snapshots.
 //!
 //! Reads the accounting, `Handle::metrics()` and, with the feature `watchdog`, the records of a
-//! watchdog. Depends on `accounting`, `watch` and `asynctop-snapshot`; knows nothing of how
-//! snapshots are displayed. Never waits for the runtime.
+//! watchdog. Depends on `accounting`, `watch` and `asynctop-snapshot`. Never waits for the runtime.
 //!
 //! ```text
-//! local.rs          the sampler: one snapshot of everything
-//!   sampled_runtime.rs which runtime is sampled
+//! local.rs            the sampler: a snapshot of everything
+//!   sampled_runtime.rs the runtime that is sampled
 //!   runtime.rs         statistics of the runtime
 //!   workers.rs         statistics of its workers
 //!   timeline.rs        the polls of each worker, on subscription
-//!   meta.rs            what stays the same during a task's life
+//!   meta.rs            metadata of tasks
 //!   distributions.rs   histograms of tasks and groups, on subscription
 //!   watchdog.rs        long polls, stacks and CPU supply
-//!   no_watchdog.rs     the same without the feature `watchdog`
+//!   no_watchdog.rs     replaces it without the feature `watchdog`
 //! ```
 
 mod distributions;

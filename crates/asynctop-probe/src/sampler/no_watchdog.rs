@@ -1,4 +1,4 @@
-//! The part of a snapshot that requires the feature `watchdog`: unavailable.
+//! Replaces `watchdog.rs` without the feature `watchdog`: its part of a snapshot is unavailable.
 
 use std::{sync::Arc, thread::ThreadId};
 

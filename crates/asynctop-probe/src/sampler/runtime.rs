@@ -5,7 +5,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use super::sampled_runtime::SampledRuntime;
 
-/// States which values a build without Tokio's unstable counters does not have.
+/// States which values are unavailable without Tokio's unstable counters.
 pub(super) fn describe(description: Description) -> Description {
     if cfg!(tokio_unstable) {
         return description;
@@ -23,8 +23,7 @@ pub(super) fn describe(description: Description) -> Description {
     description.without(unstable, "requires a build with tokio_unstable")
 }
 
-/// The statistics of `runtime` at `now`, which has `measured_tasks` living tasks that the probe
-/// measures.
+/// The statistics of `runtime` at `now`. The probe measures `measured_tasks` of its alive tasks.
 pub(super) fn read(
     runtime: &SampledRuntime,
     metrics: &RuntimeMetrics,

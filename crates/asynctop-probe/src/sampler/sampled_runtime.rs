@@ -15,12 +15,12 @@ use crate::{
 
 /// A Tokio runtime that a [`LocalSampler`](crate::LocalSampler) samples.
 ///
-/// A program that replaces its runtime hands the new one to
+/// A program that replaces its runtime passes the new one to
 /// [`LocalSampler::switch_to`](crate::LocalSampler::switch_to).
 #[derive(Clone, Debug)]
 pub struct SampledRuntime {
-    /// Counts the runtimes that are sampled one after the other: statistics of different epochs
-    /// are not comparable.
+    /// Counts the runtimes that are sampled one after the other. Statistics of different epochs are
+    /// not comparable.
     pub epoch: u32,
     /// The runtime.
     pub handle: Handle,
@@ -29,16 +29,16 @@ pub struct SampledRuntime {
     pub number: Option<u32>,
     /// When the runtime started, in nanoseconds on the probe's clock.
     pub started_ns: u64,
-    /// [`Registry::threads`] at that time. A thread's accounting is reused by later threads: what it
-    /// holds from before is not the new runtime's.
+    /// [`Registry::threads`] at that time. Later threads reuse the accounting of ended ones, whose
+    /// totals do not belong to the new runtime.
     pub threads_at_start: Arc<[ThreadReading]>,
     /// The threads of its workers.
     pub worker_threads: Arc<WorkerThreads>,
 }
 
 impl SampledRuntime {
-    /// A runtime on which all tasks of `registry` run. It counts as started now: Tokio does not
-    /// report when a runtime started.
+    /// A runtime that all tasks of `registry` run on. Its start is now: Tokio does not report when a
+    /// runtime started.
     pub fn new(registry: &'static Registry, handle: &Handle) -> Self {
         let now = registry.now();
         SampledRuntime {
@@ -51,7 +51,7 @@ impl SampledRuntime {
         }
     }
 
-    /// How it schedules.
+    /// The flavor of the runtime.
     pub fn flavor(&self) -> Flavor {
         match self.handle.runtime_flavor() {
             RuntimeFlavor::CurrentThread => Flavor::CurrentThread,
@@ -63,8 +63,8 @@ impl SampledRuntime {
 /// The worker threads of a runtime, as its program registers them.
 ///
 /// Registering is optional. It provides the names of workers that have not polled a measured task
-/// yet; and without `--cfg tokio_unstable`, where Tokio does not report which thread is which
-/// worker, it provides their order.
+/// yet. Without `--cfg tokio_unstable`, Tokio does not report which thread is which worker, so it
+/// provides their order as well.
 #[derive(Debug, Default)]
 pub struct WorkerThreads(Mutex<Vec<WorkerThread>>);
 
@@ -76,7 +76,7 @@ struct WorkerThread {
 }
 
 impl WorkerThreads {
-    /// Registers the current thread as the worker with this index. To be called from
+    /// Registers the current thread as the worker with this index. Call it from
     /// [`on_thread_start`](tokio::runtime::Builder::on_thread_start).
     pub fn register(&self, index: usize) {
         let thread = thread::current();

@@ -17,12 +17,12 @@ pub(super) struct WatchReader {
     handle: Option<WatchHandle>,
     /// By task and start.
     long_polls: HashMap<(u64, u64), (Arc<PollRecord>, Arc<LongPoll>)>,
-    /// That of the long poll that has changed last.
+    /// The latest revision of a long poll.
     revision: u64,
 }
 
 impl WatchReader {
-    /// Without a watchdog.
+    /// A reader without a watchdog.
     pub(super) fn none() -> Self {
         WatchReader { handle: None, long_polls: HashMap::new(), revision: 0 }
     }
@@ -52,8 +52,8 @@ impl WatchReader {
         self.handle.as_ref().map(WatchHandle::samples).unwrap_or_default()
     }
 
-    /// The running long polls of the runtime with this number, and those that ended lately.
-    /// `worker_of` is which worker a thread is.
+    /// The running long polls of the runtime with this number, and those that ended recently.
+    /// `worker_of` maps a thread to its worker.
     pub(super) fn long_polls(
         &mut self,
         runtime: Option<u32>,
@@ -65,15 +65,16 @@ impl WatchReader {
         let is_recent =
             |record: &PollRecord| record.noticed_ns.is_none_or(|noticed_ns| noticed_ns >= since_ns);
         // A poll on the previous runtime may still be running.
-        let is_current =
-            |record: &PollRecord| record.runtime.zip(runtime).is_none_or(|(of, now)| of == now);
-        let mut known = std::mem::take(&mut self.long_polls);
+        let is_current = |record: &PollRecord| {
+            record.runtime.zip(runtime).is_none_or(|(its, current)| its == current)
+        };
+        let mut previous = std::mem::take(&mut self.long_polls);
         let records = watchdog.records();
         for record in records.into_iter().filter(|record| is_recent(record) && is_current(record)) {
             let key = (record.task, record.began_ns);
-            // A record that has changed is another one.
-            let same = known.remove(&key).filter(|(known, _)| Arc::ptr_eq(known, &record));
-            let entry = same.unwrap_or_else(|| {
+            // The watchdog replaces a record that changes.
+            let unchanged = previous.remove(&key).filter(|(old, _)| Arc::ptr_eq(old, &record));
+            let entry = unchanged.unwrap_or_else(|| {
                 self.revision += 1;
                 let worker = record.thread.and_then(&worker_of);
                 let poll = LongPoll { worker, revision: self.revision, ..record.long_poll() };
@@ -81,8 +82,8 @@ impl WatchReader {
             });
             self.long_polls.insert(key, entry);
         }
-        // The watchdog keeps a number of ended polls, however recent they are.
-        let ended = known.into_iter().filter(|(_, (record, _))| {
+        // The watchdog keeps a limited number of ended polls, even of recent ones.
+        let ended = previous.into_iter().filter(|(_, (record, _))| {
             record.noticed_ns.is_some() && is_recent(record) && is_current(record)
         });
         self.long_polls.extend(ended);

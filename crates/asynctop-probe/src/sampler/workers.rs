@@ -8,47 +8,48 @@ use tokio::runtime::RuntimeMetrics;
 use super::{sampled_runtime::SampledRuntime, watchdog::thread_times};
 use crate::accounting::{PollKind, ThreadReading};
 
-/// The workers of one runtime after the other.
+/// Reads the statistics of the workers of the current runtime.
 #[derive(Default)]
 pub(super) struct Workers {
-    /// Each thread's sums at the last snapshot. A new thread takes the place of an ended one and
-    /// continues its sums, so they are not the worker's.
-    last_seen: Vec<Sums>,
-    /// Totals of each worker of this epoch.
-    totals: Vec<Sums>,
-    /// The busy time of each worker of this epoch.
+    /// The totals of each thread at the previous snapshot. A new thread reuses the accounting of an
+    /// ended one and continues its totals, so they are not those of a worker.
+    previous: Vec<Totals>,
+    /// The totals of each worker in this epoch.
+    workers: Vec<Totals>,
+    /// The busy time of each worker in this epoch.
     busy: Vec<BusyTime>,
-    /// Totals of all threads since the first snapshot.
-    all: Sums,
+    /// The totals of all threads since the first snapshot.
+    all: Totals,
     names: Vec<Option<Arc<str>>>,
-    /// The thread of each worker at the last snapshot.
+    /// The thread of each worker at the previous snapshot.
     ids: Vec<Option<ThreadId>>,
-    /// The place of each worker's thread at the last snapshot.
-    places: Places,
+    /// The index of each worker's thread at the previous snapshot.
+    threads: WorkerThreadIndices,
     epoch: u32,
     taken_ns: u64,
 }
 
-/// The place of each worker's thread in [`Registry::threads`](crate::Registry::threads), if it has
+/// The index of each worker's thread in [`Registry::threads`](crate::Registry::threads), if it has
 /// polled a task.
-pub(super) type Places = Vec<Option<usize>>;
+pub(super) type WorkerThreadIndices = Vec<Option<usize>>;
 
 #[derive(Clone, Copy, Default)]
-struct Sums {
+struct Totals {
     busy: u64,
     polls: u64,
     /// `None` if the system does not count them.
     times: Option<ThreadTimes>,
 }
 
-impl Sums {
+impl Totals {
     fn of(thread: &ThreadReading) -> Self {
         let times = thread.os_id.and_then(thread_times);
-        Sums { busy: thread.busy, polls: thread.polls, times }
+        Totals { busy: thread.busy, polls: thread.polls, times }
     }
 
-    /// Adds the difference between `last` and `now`, with at most `elapsed` in polls.
-    fn add(&mut self, last: &Sums, now: &Sums, elapsed: u64) {
+    /// Adds the difference between `last` and `now`, but at most `elapsed` of time in polls: a poll
+    /// that ends while the thread is read would add more.
+    fn add(&mut self, last: &Totals, now: &Totals, elapsed: u64) {
         self.busy += now.busy.saturating_sub(last.busy).min(elapsed);
         self.polls += now.polls.saturating_sub(last.polls);
         if let Some(now) = now.times {
@@ -69,35 +70,34 @@ impl Workers {
         now: u64,
     ) -> Vec<WorkerStats> {
         if self.epoch != runtime.epoch {
-            self.begin(runtime);
+            self.reset(runtime);
         }
         let count = metrics.num_workers();
-        self.totals.resize(count, Sums::default());
+        self.workers.resize(count, Totals::default());
         self.busy.resize(count, BusyTime::default());
         self.names.resize(count, None);
-        self.last_seen.resize(threads.len().max(self.last_seen.len()), Sums::default());
-        let sums: Vec<Sums> = threads.iter().map(Sums::of).collect();
+        self.previous.resize(threads.len().max(self.previous.len()), Totals::default());
+        let current: Vec<Totals> = threads.iter().map(Totals::of).collect();
 
         self.ids = thread_ids(runtime, metrics, threads);
         let elapsed = now.saturating_sub(self.taken_ns);
         let mut workers = Vec::with_capacity(count);
-        self.places.clear();
+        self.threads.clear();
         for index in 0..count {
             let id = self.ids.get(index).copied().flatten();
-            let place = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
-            self.places.push(place);
-            if let Some(place) = place {
-                // Limited to that time: a poll that ended while the thread was read would make it
-                // longer.
-                self.totals[index].add(&self.last_seen[place], &sums[place], elapsed);
+            let at = id.and_then(|id| threads.iter().position(|t| t.id == Some(id)));
+            self.threads.push(at);
+            if let Some(at) = at {
+                self.workers[index].add(&self.previous[at], &current[at], elapsed);
             }
-            let thread = place.map(|place| &threads[place]);
-            let queues = Queues::read(metrics, index);
+            let totals = self.workers[index];
+            let thread = at.map(|at| &threads[at]);
+            let queues = QueueStats::read(metrics, index);
             let running = thread.and_then(|thread| thread.current.as_ref());
             let dropping = running.filter(|poll| poll.kind == PollKind::Drop);
             let dropping_ns = dropping.map_or(0, |drop| now.saturating_sub(drop.since));
             let busy_ns = self.busy[index].advance(BusyReading {
-                in_polls_ns: self.totals[index].busy.saturating_add(dropping_ns),
+                in_polls_ns: totals.busy.saturating_add(dropping_ns),
                 counted_ns: busy_ns(metrics, index),
                 parks: metrics.worker_park_count(index),
                 is_polling: running.is_some(),
@@ -107,34 +107,34 @@ impl Workers {
                 thread: self.name(index, runtime, id, thread),
                 current: thread
                     .and_then(|thread| thread.current)
-                    // A poll that began after `now` was read is left to the next snapshot. Its
-                    // start identifies it and is never adjusted.
+                    // The next snapshot has a poll that began after `now`. Its start identifies it and
+                    // is never adjusted.
                     .filter(|poll| poll.since <= now)
                     .map(|poll| CurrentPoll {
                         key: poll.task,
                         since_ns: poll.since,
                         kind: poll.kind,
                     }),
-                poll_ns: self.totals[index].busy,
-                polls: self.totals[index].polls,
+                poll_ns: totals.busy,
+                polls: totals.polls,
                 busy_ns,
-                cpu_ns: self.totals[index].times.map(|times| times.cpu_ns),
-                run_delay_ns: self.totals[index].times.map(|times| times.run_delay_ns),
+                cpu_ns: totals.times.map(|times| times.cpu_ns),
+                run_delay_ns: totals.times.map(|times| times.run_delay_ns),
                 parks: metrics.worker_park_count(index),
                 steals: queues.steals,
                 overflows: queues.overflows,
                 local_queue: queues.local,
             });
         }
-        for (at, sums) in sums.into_iter().enumerate() {
-            let last = std::mem::replace(&mut self.last_seen[at], sums);
-            self.all.add(&last, &sums, elapsed);
+        for (at, totals) in current.into_iter().enumerate() {
+            let last = std::mem::replace(&mut self.previous[at], totals);
+            self.all.add(&last, &totals, elapsed);
         }
         self.taken_ns = now;
         workers
     }
 
-    /// Which worker a thread was at the last snapshot.
+    /// The worker that a thread was at the previous snapshot.
     pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
         self.ids.iter().position(|id| *id == Some(thread))
     }
@@ -145,18 +145,18 @@ impl Workers {
         self.all.times.map(|times| times.run_delay_ns)
     }
 
-    /// The workers' threads at the last snapshot.
-    pub(super) fn places(&self) -> &Places {
-        &self.places
+    /// The index of each worker's thread at the previous snapshot.
+    pub(super) fn thread_indices(&self) -> &WorkerThreadIndices {
+        &self.threads
     }
 
-    fn begin(&mut self, runtime: &SampledRuntime) {
+    fn reset(&mut self, runtime: &SampledRuntime) {
         self.epoch = runtime.epoch;
-        self.totals.clear();
+        self.workers.clear();
         self.busy.clear();
         self.names.clear();
         self.taken_ns = runtime.started_ns;
-        self.last_seen = runtime.threads_at_start.iter().map(Sums::of).collect();
+        self.previous = runtime.threads_at_start.iter().map(Totals::of).collect();
     }
 
     fn name(
@@ -169,8 +169,8 @@ impl Workers {
         let name = thread.map(|thread| thread.name.as_str().into());
         let name = name.or_else(|| id.and_then(|id| runtime.worker_threads.name(id)));
         match (name, &mut self.names[index]) {
-            (Some(name), known) if known.as_ref() != Some(&name) => Arc::clone(known.insert(name)),
-            (_, Some(known)) => Arc::clone(known),
+            (Some(name), old) if old.as_ref() != Some(&name) => Arc::clone(old.insert(name)),
+            (_, Some(old)) => Arc::clone(old),
             (_, None) => Arc::from(""),
         }
     }
@@ -205,24 +205,24 @@ fn busy_ns(metrics: &RuntimeMetrics, index: usize) -> u64 {
     u64::try_from(busy).unwrap_or(u64::MAX)
 }
 
-/// Busy time of a worker without jumps. Tokio adds a poll to its busy time when the poll has ended;
-/// the probe counts a running poll of a measured task, and only such polls.
+/// The busy time of a worker, without jumps. Tokio adds a poll to its count when the poll ends. The
+/// probe counts running polls, but only those of measured tasks.
 #[derive(Clone, Copy, Debug, Default)]
 struct BusyTime {
     total_ns: i128,
     /// The largest `total_ns` so far: busy time never decreases.
     published_ns: u64,
     in_polls_ns: u64,
-    /// Tokio's busy time less the time in polls, when Tokio's count was last up to date.
+    /// Tokio's count less the time in polls, when Tokio's count was last up to date.
     beyond_polls_ns: i128,
     parks: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct BusyReading {
-    /// In polls of measured tasks and in the running drop of a future.
+    /// Time in polls of measured tasks and in the running drop of a future.
     in_polls_ns: u64,
-    /// Tokio's count.
+    /// Busy time as counted by Tokio.
     counted_ns: u64,
     parks: u64,
     is_polling: bool,
@@ -246,17 +246,17 @@ impl BusyTime {
     }
 }
 
-/// Values of a worker's queue, which Tokio counts in unstable builds only; 0 otherwise.
-struct Queues {
+/// Statistics of a worker's queue, which Tokio counts in unstable builds only; 0 otherwise.
+struct QueueStats {
     steals: u64,
     overflows: u64,
     local: u64,
 }
 
-impl Queues {
+impl QueueStats {
     #[cfg(tokio_unstable)]
     fn read(metrics: &RuntimeMetrics, index: usize) -> Self {
-        Queues {
+        QueueStats {
             steals: metrics.worker_steal_count(index),
             overflows: metrics.worker_overflow_count(index),
             local: metrics.worker_local_queue_depth(index) as u64,
@@ -265,7 +265,7 @@ impl Queues {
 
     #[cfg(not(tokio_unstable))]
     fn read(_metrics: &RuntimeMetrics, _index: usize) -> Self {
-        Queues { steals: 0, overflows: 0, local: 0 }
+        QueueStats { steals: 0, overflows: 0, local: 0 }
     }
 }
 
@@ -286,21 +286,21 @@ mod tests {
         };
         // 10 ms of every 250 ms are not in polls of measured tasks.
         assert_eq!(after(20, 30, 5, false), 30);
-        // Tokio's count stands still during a poll.
+        // Tokio's count does not grow during a poll.
         assert_eq!(after(270, 30, 5, true), 280);
         assert_eq!(after(520, 30, 5, true), 530);
-        // The poll has ended, and Tokio does not know yet; then it does.
+        // The poll has ended, but is not in Tokio's count yet; then it is.
         assert_eq!(after(620, 30, 5, false), 630);
         assert_eq!(after(640, 660, 9, false), 660);
-        // A drop of 300 ms, which is in polls only while it lasts.
+        // A drop of 300 ms, which counts as time in polls only while it lasts.
         assert_eq!(after(890, 660, 9, true), 910);
         assert_eq!(after(650, 990, 12, false), 990);
-        // A poll of a task that is not measured is known at its end.
+        // A poll of a task that is not measured is counted when it ends.
         assert_eq!(after(650, 1990, 20, false), 1990);
     }
 
     #[test]
-    fn poll_that_begins_after_the_snapshot_is_left_to_the_next_one_with_its_true_start() {
+    fn worker_stats_leave_a_poll_that_began_after_the_snapshot_to_the_next_one() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let sampled = SampledRuntime {
             started_ns: 0,

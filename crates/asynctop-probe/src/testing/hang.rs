@@ -1,4 +1,4 @@
-//! A thread that waits for the end of a test that may not come.
+//! Detects a test that does not end.
 
 use std::{
     io::Write,
@@ -15,23 +15,23 @@ use std::{
 use super::report;
 use crate::{accounting::Registry, lock::lock, watch::WatchHandle};
 
-/// How long the test has to fail by itself.
-const LAST_CHANCE: Duration = Duration::from_secs(2);
+/// How long the test has to fail by itself, before the process is ended.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// Waits for the test's end; dropped, the test has ended.
-pub(super) struct Hang {
+/// A thread that makes the test fail if this is not dropped in time.
+pub(super) struct HangDetector {
     state: Arc<Mutex<State>>,
     _ended: Sender<()>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Of the test's own future.
+    /// The waker of the test's own future.
     waker: Option<Waker>,
     report: Option<String>,
 }
 
-impl Hang {
+impl HangDetector {
     pub(super) fn start(
         after: Duration,
         registry: &'static Registry,
@@ -39,7 +39,7 @@ impl Hang {
     ) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let (ended, end) = mpsc::channel::<()>();
-        let its = state.clone();
+        let shared = state.clone();
         let hangs = move |time| end.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
         let wait = move || {
             if !hangs(after) {
@@ -47,16 +47,16 @@ impl Hang {
             }
             let report = report::hang(registry, &watchdog, after);
             let waker = {
-                let mut state = lock(&its);
+                let mut state = lock(&shared);
                 state.report = Some(report);
                 state.waker.take()
             };
             waker.into_iter().for_each(Waker::wake);
-            if !hangs(LAST_CHANCE) {
+            if !hangs(GRACE_PERIOD) {
                 return;
             }
-            // Nobody has taken it: the thread that would is held.
-            if let Some(report) = lock(&its).report.take() {
+            // The report was not taken: the thread that polls the test is blocked.
+            if let Some(report) = lock(&shared).report.take() {
                 let _ = writeln!(std::io::stderr(), "{report}");
                 process::exit(101);
             }
@@ -65,14 +65,14 @@ impl Hang {
         if let Err(error) = thread {
             panic!("cannot start a thread: {error}; try with fewer threads");
         }
-        Hang { state, _ended: ended }
+        HangDetector { state, _ended: ended }
     }
 
-    /// What to fail with, once the test hangs; else the waker is called when it does.
-    pub(super) fn hear(&self, waker: &Waker) -> Option<String> {
+    /// Takes the report if the test hangs. Otherwise, `waker` is woken when it does.
+    pub(super) fn poll_report(&self, waker: &Waker) -> Option<String> {
         let mut state = lock(&self.state);
         match &mut state.waker {
-            Some(known) => known.clone_from(waker),
+            Some(registered) => registered.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
         state.report.take()

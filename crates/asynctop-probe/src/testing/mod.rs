@@ -20,7 +20,7 @@
 //! # use does_not_block as main;
 //! ```
 //!
-//! A poll over the limit fails the test with its task, its length, its line and its stack:
+//! A poll over the limit makes the test fail. The message has its task, length, line and stack:
 //!
 //! ```should_panic
 //! # use std::{thread, time::Duration};
@@ -35,19 +35,19 @@
 //!
 //! # What is checked
 //! - The test's own future, and each task that is spawned or wrapped with [`spawn`],
-//!   [`spawn_named`] or [`instrument`]. A task of plain `tokio::spawn` is not measured, and
-//!   cannot be from inside of a test: Tokio's hooks belong to the runtime's builder.
-//! - A poll that is over the limit by less than 20 ms may be missed. On Linux, time in which
-//!   the thread was runnable without a CPU does not count, nor steal time, nor time in which
-//!   the whole process was stopped: a busy CI machine is no reason to fail. Time asleep, in a
-//!   system call or waiting for a lock counts; from a wait for a lock the largest run-queue
-//!   delay of any one other thread is deducted.
-//! - Stacks need Linux on x86_64 or aarch64; elsewhere the task and its length are all.
+//!   [`spawn_named`] or [`instrument`]. Tasks of plain `tokio::spawn` are not measured, and a test
+//!   cannot change that: Tokio's hooks belong to the runtime's builder.
+//! - A poll that is over the limit by less than 20 ms may be missed. On Linux, time in which the
+//!   thread was runnable without a CPU does not count, nor does steal time, nor time in which the
+//!   whole process was stopped, so a busy CI machine does not make a test fail. Time asleep, in a
+//!   system call or waiting for a lock counts; from a wait for a lock, the largest run-queue delay of
+//!   any one other thread is deducted.
+//! - Stacks need Linux on x86_64 or aarch64. On other platforms, the message has only the task and the
+//!   length.
 //!
 //! Both flavors of `#[tokio::test]` work. One check runs at a time in a process, and the next one
-//! waits until it has ended: while it runs, every measured task of the process counts, so that
-//! concurrent tests would fail because of each other. Do not run a check inside of another one: it
-//! would wait forever.
+//! waits until it has ended: all measured tasks of the process count, so concurrent tests would fail
+//! because of each other. A check inside another one would wait forever.
 //!
 //! [`spawn`]: crate::spawn()
 //! [`spawn_named`]: crate::spawn_named
@@ -68,12 +68,12 @@ use crate::{
     lock::lock,
     watch::{WatchOptions, Watchdog},
 };
-use hang::Hang;
+use hang::HangDetector;
 
-/// Runs a test and fails if anything in it blocked a worker for longer than `limit`.
+/// Runs a test, and fails if anything in it blocks a worker for longer than `limit`.
 ///
 /// # Panics
-/// If something did, with task, line and stack. A panic of the test itself is passed on.
+/// If a poll was over the limit, with its task, line and stack. A panic of the test is passed on.
 pub async fn run<F: Future>(limit: Duration, test: F) -> F::Output {
     Check::new(limit).run(test).await
 }
@@ -98,15 +98,15 @@ pub struct Check {
 }
 
 impl Check {
-    /// No poll may take longer than `limit`; at least 1 ms.
+    /// Creates a check that no poll takes longer than `limit`, which is at least 1 ms.
     pub fn new(limit: Duration) -> Self {
         Check { limit, hang_after: None }
     }
 
-    /// The test hangs when it takes this long: it fails with the state of each measured
-    /// task and, where [Tokio can tell](crate::watch::WatchHandle::ask), the chain of awaits
-    /// that it waits in. If the test's own thread is held, so that it cannot even fail,
-    /// this is written to stderr and the process ends with exit code 101.
+    /// Makes a test that takes this long fail, with the state of each measured task and, where
+    /// [await points are available](crate::watch::WatchHandle::ask), the chain of awaits in which it
+    /// waits. If the test's own thread is blocked, so that it cannot fail, the message is written to
+    /// stderr and the process ends with exit code 101.
     pub fn hang_after(self, time: Duration) -> Self {
         Check { hang_after: Some(time), ..self }
     }
@@ -115,10 +115,13 @@ impl Check {
     ///
     /// # Panics
     /// As [`run`], and if the test hangs.
-    #[allow(clippy::await_holding_lock, reason = "another check shall wait, with its whole thread")]
+    #[allow(
+        clippy::await_holding_lock,
+        reason = "the next check waits, and blocks its whole thread"
+    )]
     pub async fn run<F: Future>(self, test: F) -> F::Output {
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = lock(&TURN);
+        static RUNNING: Mutex<()> = Mutex::new(());
+        let _running = lock(&RUNNING);
         let registry = Registry::global();
         let began = registry.now();
         let options =
@@ -126,18 +129,20 @@ impl Check {
         let watchdog = Watchdog::start(registry, options).unwrap_or_else(|error| {
             panic!("cannot start the watchdog: {error}; try with fewer threads")
         });
-        let hang =
-            self.hang_after.map(|after| Hang::start(after, registry, watchdog.handle().clone()));
+        let hang_detector = self
+            .hang_after
+            .map(|after| HangDetector::start(after, registry, watchdog.handle().clone()));
         let mut test = pin!(registry.instrument("the test", test));
         let output = poll_fn(|context| {
-            if let Some(report) = hang.as_ref().and_then(|hang| hang.hear(context.waker())) {
+            let report = hang_detector.as_ref().and_then(|hang| hang.poll_report(context.waker()));
+            if let Some(report) = report {
                 panic!("{report}");
             }
             test.as_mut().poll(context)
         })
         .await;
-        drop(hang);
-        if let Some(report) = report::held(registry, watchdog.handle(), began, self.limit) {
+        drop(hang_detector);
+        if let Some(report) = report::blocked(registry, watchdog.handle(), began, self.limit) {
             panic!("{report}");
         }
         output

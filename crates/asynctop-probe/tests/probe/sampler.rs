@@ -19,7 +19,7 @@ fn sample(sampler: &mut LocalSampler) -> Target {
 }
 
 #[test]
-fn any_runtime_can_be_sampled() {
+fn sample_has_the_tasks_and_workers_of_any_runtime() {
     let registry = Registry::leak();
     let runtime = current_thread();
     let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
@@ -49,7 +49,7 @@ fn worker_stats_exclude_other_runtimes_on_the_same_thread() {
             tokio::task::yield_now().await;
         }
     };
-    // On a thread that ends: the next one takes over its place in the registry.
+    // On a thread that ends: the next one reuses its accounting in the registry.
     let before = std::thread::spawn(move || {
         current_thread().block_on(registry.instrument("earlier", work()));
     });
@@ -64,29 +64,29 @@ fn worker_stats_exclude_other_runtimes_on_the_same_thread() {
 }
 
 #[test]
-fn a_reused_slot_has_the_name_of_its_new_task() {
+fn task_meta_of_a_reused_slot_is_that_of_the_new_task() {
     let registry = Registry::leak();
     registry.set_retention(Duration::ZERO);
     let runtime = current_thread();
     let mut sampler = LocalSampler::new("mine", registry, runtime.handle());
     let mut seen = Vec::new();
-    for round in 0..5 {
+    for generation in 0..5 {
         let spawn = |n: usize| {
-            let name = format!("round{round}-{n}");
+            let name = format!("generation{generation}-{n}");
             runtime.spawn(registry.instrument_task(&name, std::future::pending::<()>()))
         };
         let tasks: Vec<_> = (0..300).map(spawn).collect();
         runtime.block_on(tokio::task::yield_now());
         let target = sample(&mut sampler);
         assert!(target.tasks.windows(2).all(|pair| pair[0].key < pair[1].key));
-        let of_round = format!("round{round}");
+        let group = format!("generation{generation}");
         let alive = target.tasks.iter().filter(|task| !task.state.is_done());
-        assert!(alive.clone().all(|task| *task.meta.group == *of_round));
+        assert!(alive.clone().all(|task| *task.meta.group == *group));
         assert_eq!(alive.count(), 300);
         seen.extend(target.tasks.iter().map(|task| (task.key, task.meta.id)));
-        // Every second one, so that the slots come back in disorder.
+        // Every second task first, so that the slots are reused out of order.
         tasks.iter().step_by(2).chain(&tasks[1..]).for_each(|task| task.abort());
-        wait_until("the tasks are gone", || {
+        wait_until("all tasks have ended", || {
             runtime.block_on(tokio::task::yield_now());
             registry.live() == 0
         });
@@ -95,12 +95,12 @@ fn a_reused_slot_has_the_name_of_its_new_task() {
     seen.dedup();
     let mut keys: Vec<_> = seen.iter().map(|(key, _)| *key).collect();
     keys.dedup();
-    assert_eq!(keys.len(), seen.len(), "a key names one task only");
+    assert_eq!(keys.len(), seen.len(), "keys are unique");
 }
 
 #[cfg(feature = "watchdog")]
 #[test]
-fn a_long_poll_has_the_worker_that_ran_it() {
+fn long_poll_has_the_worker_that_runs_it() {
     use crate::support::wait_for;
     use asynctop_probe::watch::{WatchOptions, Watchdog};
 
@@ -120,13 +120,13 @@ fn a_long_poll_has_the_worker_that_ran_it() {
     let busy = target.workers.iter().find(|worker| worker.current.is_some());
     assert_eq!(long_poll.task, target.tasks[0].key);
     assert!(long_poll.worker.is_some());
-    assert_eq!(long_poll.worker, busy.map(|worker| worker.index), "where the hog is polled");
-    end.send(()).expect("it waits");
+    assert_eq!(long_poll.worker, busy.map(|worker| worker.index), "the worker that polls the hog");
+    end.send(()).expect("the hog waits");
 }
 
 #[cfg(feature = "watchdog")]
 #[test]
-fn ended_long_poll_stays_in_the_samples() {
+fn long_poll_stays_in_the_samples_after_its_end() {
     use std::sync::Arc;
 
     use crate::support::wait_for;

@@ -1,4 +1,4 @@
-//! Helpers that the tests of all crates share.
+//! Test helpers shared by all crates.
 
 #![allow(dead_code, unused_imports, reason = "which of them are used depends on the features")]
 

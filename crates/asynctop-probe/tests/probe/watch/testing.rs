@@ -1,5 +1,4 @@
-//! Tests that fail as they should: what `asynctop_probe::testing` says of a blocked worker and of
-//! a test that hangs, and that it says nothing of the innocent.
+//! `asynctop_probe::testing`: the messages of tests that block a worker or hang, and tests that pass.
 
 use std::{
     hint::black_box,
@@ -30,15 +29,15 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// What a test that fails says.
+/// The message of a test that fails.
 fn failure(runtime: &Runtime, test: impl Future<Output = ()>) -> String {
-    let failed = catch_unwind(AssertUnwindSafe(|| runtime.block_on(test))).unwrap_err();
-    failed.downcast_ref::<String>().expect("a sentence").clone()
+    let panic = catch_unwind(AssertUnwindSafe(|| runtime.block_on(test))).unwrap_err();
+    panic.downcast_ref::<String>().expect("a message").clone()
 }
 
-/// Nobody's poll takes this long, however busy the machine is.
+/// No poll takes this long, however busy the machine is.
 const GENEROUS: Duration = Duration::from_secs(60);
-/// Longer than any of the polls that are not meant, on a machine that is slow.
+/// Longer than any other poll, even on a slow machine.
 const LIMIT: Duration = Duration::from_millis(500);
 
 const NAP: std::ops::Range<u32> = line!()..line!() + 4;
@@ -47,35 +46,35 @@ fn nap() {
     thread::sleep(Duration::from_millis(1500));
 }
 
-fn names_the_nap(said: &str) {
-    assert!(said.contains("blocked its worker for "), "{said}");
-    assert!(said.contains("the limit is 500ms"), "{said}");
+fn assert_names_the_nap(message: &str) {
+    assert!(message.contains("blocked its worker for "), "{message}");
+    assert!(message.contains("the limit is 500ms"), "{message}");
     if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
-        assert!(said.contains("sleeping in clock_nanosleep"), "{said}");
+        assert!(message.contains("sleeping in clock_nanosleep"), "{message}");
         let mut lines =
             NAP.map(|line| format!("testing::nap at tests/probe/watch/testing.rs:{line}"));
-        assert!(lines.any(|line| said.contains(&line)), "{said}");
+        assert!(lines.any(|line| message.contains(&line)), "{message}");
     }
 }
 
 #[test]
-fn a_test_that_blocks_is_told_where() {
-    let said = failure(&current_thread(), testing::run(LIMIT, async { nap() }));
-    assert!(said.starts_with("the test blocked its worker"), "{said}");
-    names_the_nap(&said);
+fn message_names_the_line_of_a_test_that_blocks() {
+    let message = failure(&current_thread(), testing::run(LIMIT, async { nap() }));
+    assert!(message.starts_with("the test blocked its worker"), "{message}");
+    assert_names_the_nap(&message);
 }
 
 #[test]
-fn a_task_that_blocks_is_told_with_its_name() {
+fn message_names_a_task_that_blocks() {
     for runtime in [current_thread(), multi_thread()] {
-        let said = failure(
+        let message = failure(
             &runtime,
             testing::run(LIMIT, async {
                 asynctop_probe::spawn_named("sleeper", async { nap() }).await.unwrap();
             }),
         );
-        assert!(said.starts_with(concat!("sleeper (spawned at ", file!(), ":")), "{said}");
-        names_the_nap(&said);
+        assert!(message.starts_with(concat!("sleeper (spawned at ", file!(), ":")), "{message}");
+        assert_names_the_nap(&message);
     }
 }
 
@@ -89,9 +88,9 @@ impl Drop for Flush {
 }
 
 #[test]
-fn a_destructor_that_blocks_is_reported_as_a_drop() {
+fn message_reports_a_destructor_that_blocks_as_a_drop() {
     for runtime in [current_thread(), multi_thread()] {
-        let report = failure(
+        let message = failure(
             &runtime,
             testing::run(LIMIT, async {
                 let flush = Flush;
@@ -104,15 +103,15 @@ fn a_destructor_that_blocks_is_reported_as_a_drop() {
                 let _ = writer.await;
             }),
         );
-        assert!(report.starts_with(concat!("writer (spawned at ", file!(), ":")), "{report}");
-        let how = "blocked its worker while its future was dropped, for ";
-        assert!(report.contains(how), "{report}");
-        names_the_nap(&report.replace(how, "blocked its worker for "));
+        assert!(message.starts_with(concat!("writer (spawned at ", file!(), ":")), "{message}");
+        let effect = "blocked its worker while its future was dropped, for ";
+        assert!(message.contains(effect), "{message}");
+        assert_names_the_nap(&message.replace(effect, "blocked its worker for "));
     }
 }
 
 #[test]
-fn the_innocent_pass_with_what_they_return() {
+fn run_returns_the_output_of_a_test_that_does_not_block() {
     for runtime in [current_thread(), multi_thread()] {
         let answer = runtime.block_on(testing::run(GENEROUS, async {
             let tasks = (0..50).map(|n| {
@@ -132,7 +131,7 @@ fn the_innocent_pass_with_what_they_return() {
     }
 }
 
-/// Computes for this long by the clock.
+/// Computes for this long in wall-clock time.
 fn compute(time: Duration) {
     let began = Instant::now();
     while began.elapsed() < time {
@@ -144,7 +143,7 @@ fn compute(time: Duration) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn time_without_a_cpu_does_not_fail_a_test() {
+fn run_does_not_count_time_without_a_cpu() {
     let stop = Arc::new(AtomicBool::new(false));
     let cpus = thread::available_parallelism().unwrap().get();
     // Four more threads compete for each CPU: a poll of 10 ms takes 50 ms on average.
@@ -169,63 +168,60 @@ fn time_without_a_cpu_does_not_fail_a_test() {
 }
 
 #[test]
-fn a_test_that_panics_fails_with_its_own_words() {
+fn run_passes_on_the_panic_of_the_test() {
     let test = async {
         nap();
-        panic!("{}", "its own words".to_owned());
+        panic!("{}", "its own message".to_owned());
     };
-    assert_eq!(failure(&current_thread(), testing::run(LIMIT, test)), "its own words");
-    // And the next one is not accused of it.
+    assert_eq!(failure(&current_thread(), testing::run(LIMIT, test)), "its own message");
+    // The next test does not report that poll.
     current_thread().block_on(testing::run(LIMIT, yield_now()));
 }
 
-const WAIT: u32 = line!() + 2;
-async fn wait_for_ever(never: oneshot::Receiver<()>) {
-    let _ = never.await;
-}
-
-fn says_where_all_wait(said: &str) {
-    assert!(said.starts_with("the test hangs: it has not ended after 300ms"), "{said}");
-    assert!(said.contains("the test: idle for"), "{said}");
-    assert!(said.contains(concat!("waiter (spawned at ", file!(), ":")), "{said}");
-    assert!(said.contains(", for a reply): idle for"), "{said}");
+fn assert_names_all_waiting_tasks(message: &str) {
+    assert!(message.starts_with("the test hangs: it has not ended after 300ms"), "{message}");
+    assert!(message.contains("the test: idle for"), "{message}");
+    assert!(message.contains(concat!("waiter (spawned at ", file!(), ":")), "{message}");
+    assert!(message.contains(", for a reply): idle for"), "{message}");
     if cfg!(all(tokio_unstable, target_os = "linux")) {
-        // A oneshot's receiver does not tell; a sleep does.
-        assert!(said.contains("waits in "), "{said}");
-        assert!(said.contains("testing::naps at tests/probe/watch/testing.rs:"), "{said}");
+        // A sleep is traced; the receiver of a oneshot is not.
+        assert!(message.contains("waits in "), "{message}");
+        assert!(
+            message.contains("testing::sleep_long at tests/probe/watch/testing.rs:"),
+            "{message}"
+        );
     }
-    let _ = WAIT;
 }
 
-async fn naps() {
+async fn sleep_long() {
     sleep(Duration::from_secs(3600)).await;
 }
 
 #[test]
-fn a_test_that_hangs_says_where_all_wait() {
+fn message_lists_the_tasks_of_a_test_that_hangs() {
     in_own_process(|| {
         for runtime in [current_thread(), multi_thread()] {
             let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
-            let said = failure(
+            let message = failure(
                 &runtime,
                 check.run(async {
-                    let (_sender, never) = oneshot::channel();
-                    asynctop_probe::spawn_named("napper", naps());
+                    let (_sender, never) = oneshot::channel::<()>();
+                    asynctop_probe::spawn_named("sleeper", sleep_long());
                     let waiter = asynctop_probe::spawn_named("waiter", async {
                         asynctop_probe::stage("for a reply");
-                        wait_for_ever(never).await;
+                        let _ = never.await;
                     });
                     let _ = waiter.await;
                 }),
             );
-            says_where_all_wait(&said);
+            assert_names_all_waiting_tasks(&message);
         }
     });
 }
 
 #[test]
-fn a_test_whose_thread_is_held_ends_all_the_same() {
-    let held = own_process(|| {
+fn hang_ends_the_process_if_the_thread_of_the_test_is_blocked() {
+    let blocked = own_process(|| {
         let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
         current_thread().block_on(check.run(async {
             loop {
@@ -233,10 +229,10 @@ fn a_test_whose_thread_is_held_ends_all_the_same() {
             }
         }));
     });
-    let Some(mut held) = held else { return };
-    let output = held.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(101), "{said}");
-    assert!(said.contains("the test hangs"), "{said}");
-    assert!(said.contains("the test: polling for"), "{said}");
+    let Some(mut blocked) = blocked else { return };
+    let output = blocked.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{message}");
+    assert!(message.contains("the test hangs"), "{message}");
+    assert!(message.contains("the test: polling for"), "{message}");
 }
