@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Programs for the maintainers of asynctop")]
+#[command(bin_name = "cargo xtask", about = "Programs for the maintainers of asynctop")]
 struct Xtask {
     #[command(subcommand)]
     command: Command,
