@@ -76,7 +76,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
             ignore_closed_pipe_in(inspect::dump(pid, all, output.as_deref(), &mut out))
         }
         Request::Compare(args) => run_compare(&args),
-        Request::Customers(args) => Ok(asynctop_lab::crowd(args.at, args.every)?),
+        Request::Customers(args) => Ok(asynctop_lab::run_customers(args.at, args.every)?),
         Request::Config => print(config::template().as_bytes()),
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),

@@ -1,16 +1,15 @@
-//! A short run of every fuzz target on generated input: the same on each machine, and on stable
-//! Rust. `fuzz/README.md` has the long ones.
+//! A short run of every fuzz target on generated input, the same on every machine, with stable Rust.
+//! `fuzz/README.md` describes long runs.
 //!
-//! `ASYNCTOP_FUZZ_INPUTS` sets the number of inputs of each target, and `ASYNCTOP_FUZZ_SEED` the
-//! first one.
+//! `ASYNCTOP_FUZZ_INPUTS` sets the number of inputs per target, `ASYNCTOP_FUZZ_SEED` the first one.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
-/// Runs a target on inputs of up to `length` bytes. `seeds` are inputs to begin with.
-fn run(target: fn(&[u8]) -> usize, length: u64, seeds: &[&str]) {
+/// Runs a target on variants of `seeds` and on random inputs of up to `max_length` bytes.
+fn run(target: fn(&[u8]) -> usize, max_length: u64, seeds: &[&str]) {
     let number = |name: &str, default| match std::env::var(name) {
         Ok(text) => text.parse().unwrap(),
         Err(_) => default,
@@ -21,7 +20,7 @@ fn run(target: fn(&[u8]) -> usize, length: u64, seeds: &[&str]) {
         let mut random = Random(nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let mut input = match seeds.get(nth as usize % (seeds.len() + 1)) {
             Some(seed) => seed.as_bytes().to_vec(),
-            None => (0..random.below(length)).map(|_| random.byte()).collect(),
+            None => (0..random.below(max_length)).map(|_| random.byte()).collect(),
         };
         // A few bytes are replaced, inserted or removed.
         for _ in 0..random.below(4) {
@@ -35,7 +34,7 @@ fn run(target: fn(&[u8]) -> usize, length: u64, seeds: &[&str]) {
     assert!(accepted > 0, "no input was accepted");
 }
 
-/// Numbers that follow from a seed (xorshift).
+/// A deterministic random number generator (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -80,7 +79,7 @@ fn memory() {
 
 #[test]
 fn scenario() {
-    let built_in = asynctop_lab::BUILT_IN.iter().map(|scenario| scenario.text);
+    let built_in = asynctop_lab::BUILT_IN_SCENARIOS.iter().map(|scenario| scenario.text);
     run(targets::scenario, 200, &built_in.collect::<Vec<_>>());
 }
 

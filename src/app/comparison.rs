@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use asynctop_lab::compare::{Options, Progress, Row, Style};
+use asynctop_lab::compare::{Options, Progress, Row, ServiceStyle};
 
 /// The progress of a comparison, and the visible part of its screen.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// Number of connections and style of each row.
-    pub plan: Vec<(usize, Style)>,
+    pub plan: Vec<(usize, ServiceStyle)>,
     /// The rows that have been measured.
     pub rows: Vec<Row>,
     /// When the measurement of the next row began, if it has.
@@ -41,7 +41,7 @@ impl Comparison {
             plan: options.plan().collect(),
             rows: Vec::new(),
             began: None,
-            row_duration: options.row_takes(),
+            row_duration: options.row_duration(),
             top: 0,
             is_done: false,
         }
@@ -50,7 +50,7 @@ impl Comparison {
     /// Applies a step of the measurement.
     pub fn advance(&mut self, progress: Progress, now: Duration) {
         match progress {
-            Progress::Begins => self.began = Some(now),
+            Progress::Started => self.began = Some(now),
             Progress::Row(row) => {
                 self.rows.push(row);
                 self.began = None;
@@ -95,11 +95,11 @@ mod tests {
         let mut comparison = Comparison::new(&options);
         let at = Duration::from_secs;
         assert_eq!((comparison.plan.len(), comparison.row_progress(at(1))), (4, 0.0));
-        comparison.advance(Progress::Begins, at(10));
+        comparison.advance(Progress::Started, at(10));
         assert_eq!((comparison.row_progress(at(10)), comparison.row_progress(at(99))), (0.0, 1.0));
         assert!((comparison.row_progress(at(11)) - 0.2).abs() < 1e-9, "one second of five");
         for (connections, style) in comparison.plan.clone() {
-            let refused = asynctop_lab::compare::Refusal::Broken("gone".into());
+            let refused = asynctop_lab::compare::MeasureError::Broken("gone".into());
             let row = Row { connections, style, outcome: Err(refused) };
             assert!(!comparison.is_done);
             comparison.advance(Progress::Row(row), at(20));

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use asynctop_lab::{
     HogOptions, LabError, LabOptions, Scenario,
-    compare::{self, Style},
-    console::Address,
+    compare::{self, ServiceStyle},
+    console::ConsoleAddress,
 };
 use clap::{Args, ValueEnum};
 
@@ -44,7 +44,7 @@ pub struct LabArgs {
     /// Serve the lab to tokio-console on this address [default: 127.0.0.1:6669]. This adds
     /// time to each poll; the header shows how much
     #[arg(long, value_name = "ADDR", num_args = 0..=1, value_parser = super::console::socket)]
-    #[arg(default_missing_value = Address::DEFAULT)]
+    #[arg(default_missing_value = ConsoleAddress::DEFAULT)]
     pub console: Option<SocketAddr>,
     /// Accept tokio-console connections from other machines
     #[arg(long, requires = "console")]
@@ -115,7 +115,7 @@ pub struct CompareArgs {
     ascii: bool,
     /// Run the service, in the process that `compare` starts for it
     #[arg(long, hide = true, value_parser = style_parser())]
-    pub serve: Option<Style>,
+    pub serve: Option<ServiceStyle>,
 }
 
 /// Options of `dump`.
@@ -187,8 +187,8 @@ impl LabArgs {
     }
 
     /// The address on which to serve the lab to tokio-console.
-    pub fn console(&self) -> Option<Address> {
-        self.console.map(|socket| Address { socket, open: self.console_open })
+    pub fn console(&self) -> Option<ConsoleAddress> {
+        self.console.map(|socket| ConsoleAddress { socket, allow_remote: self.console_open })
     }
 
     /// These flags; those that are not given have the value of the configuration.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, time::Duration};
 
-use asynctop_lab::{About, HogKind, HogOptions, LabError, compare::Style};
+use asynctop_lab::{HogInfo, HogKind, HogOptions, LabError, compare::ServiceStyle};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::parse_duration;
@@ -31,9 +31,9 @@ impl TypedValueParser for HogParser {
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let value = |kind: &HogKind| {
-            let About { name, is_fix, does, .. } = kind.about();
+            let HogInfo { name, is_fix, effect, .. } = kind.info();
             let what = if *is_fix { "Fix" } else { "Anti-pattern" };
-            PossibleValue::new(name).help(format!("{what}. {}", does.trim_end_matches('.')))
+            PossibleValue::new(name).help(format!("{what}. {}", effect.trim_end_matches('.')))
         };
         Some(Box::new(HogKind::ALL.iter().map(value)))
     }
@@ -43,8 +43,8 @@ pub(super) fn theme_parser() -> impl TypedValueParser<Value = ThemeName> {
     one_of([ThemeName::Default, ThemeName::Mono], ThemeName::as_str)
 }
 
-pub(super) fn style_parser() -> impl TypedValueParser<Value = Style> {
-    one_of(Style::ALL, Style::as_str)
+pub(super) fn style_parser() -> impl TypedValueParser<Value = ServiceStyle> {
+    one_of(ServiceStyle::ALL, ServiceStyle::as_str)
 }
 
 /// Parses the name of one of two values.

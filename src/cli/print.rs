@@ -45,10 +45,10 @@ fn keys_in_roff() -> String {
 /// If there is no such scenario.
 pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
     if let Some(name) = name {
-        return Ok(asynctop_lab::builtin(name)?.text.to_owned());
+        return Ok(asynctop_lab::BuiltInScenario::find(name)?.text.to_owned());
     }
     let mut text = String::new();
-    for built_in in asynctop_lab::BUILT_IN {
+    for built_in in asynctop_lab::BUILT_IN_SCENARIOS {
         text += &format!("{:10} {}\n", built_in.name, built_in.scenario()?.title);
     }
     text += "\n`asynctop lab NAME` runs a scenario, `asynctop lab FILE` one of your own. `asynctop scenarios \
@@ -59,12 +59,12 @@ pub fn scenarios(name: Option<&str>) -> Result<String, LabError> {
 /// The format of a scenario file, from the tables that validate it.
 pub fn kinds() -> String {
     let mut text = FORMAT.to_owned();
-    for kind in asynctop_lab::KINDS {
+    for kind in asynctop_lab::WORKLOAD_KINDS {
         let unit = kind.unit.map(|unit| format!("; counts each {unit}")).unwrap_or_default();
         text += &format!("\nkind = \"{}\"\n  {}{unit}\n", kind.name, kind.about);
-        for Param { name, about, allows } in kind.params {
-            text += &format!("  {name:10} {about}\n  {:10} {allows}", "");
-            text += &format!(" [default: {}]\n", allows.shown_default());
+        for Param { name, about, param_type } in kind.params {
+            text += &format!("  {name:10} {about}\n  {:10} {param_type}", "");
+            text += &format!(" [default: {}]\n", param_type.default_text());
         }
     }
     text

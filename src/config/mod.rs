@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use asynctop_lab::document::DocumentError as ConfigError;
-use asynctop_lab::document::{self, Entry, Table, what};
+use asynctop_lab::document::{self, KeyValue, Table, type_name};
 use toml::de::DeValue;
 
 use crate::{
@@ -77,11 +77,11 @@ impl Config {
         document::parse(file, text, |top| {
             let mut config = Config::default();
             let keys = KEYS.iter().filter(|key| key.table.is_none()).map(|key| key.name);
-            top.allow(&keys.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
+            top.check_keys(&keys.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
             read(&mut config, top, None)?;
             if let Some(lab) = top.table("lab", "lab.")? {
                 let keys = KEYS.iter().filter(|key| key.table.is_some()).map(|key| key.name);
-                lab.allow(&keys.collect::<Vec<_>>())?;
+                lab.check_keys(&keys.collect::<Vec<_>>())?;
                 read(&mut config, &lab, Some("lab"))?;
             }
             if let Some(thresholds) = top.table("thresholds", "thresholds.")? {
@@ -110,7 +110,7 @@ fn read(config: &mut Config, from: &Table<'_>, table: Option<&str>) -> Result<()
 }
 
 fn read_thresholds(from: &Table<'_>) -> Result<Vec<SetThreshold>, ConfigError> {
-    from.allow(&RULES.map(|rule| rule.name))?;
+    from.check_keys(&RULES.map(|rule| rule.name))?;
     let mut set = Vec::new();
     for rule in RULES {
         let Some(entry) = from.get(rule.name) else { continue };
@@ -122,7 +122,7 @@ fn read_thresholds(from: &Table<'_>) -> Result<Vec<SetThreshold>, ConfigError> {
 }
 
 /// A value in the form of the command line, if it has the type of the example.
-fn scalar(entry: &Entry<'_>, example: &str) -> Result<String, ConfigError> {
+fn scalar(entry: &KeyValue<'_>, example: &str) -> Result<String, ConfigError> {
     const MAX_LENGTH: usize = 200;
     match (entry.value(), example) {
         (DeValue::String(_), _) if example.starts_with('"') => entry.text(MAX_LENGTH),
@@ -132,7 +132,7 @@ fn scalar(entry: &Entry<'_>, example: &str) -> Result<String, ConfigError> {
             Ok(number.as_str().to_owned())
         }
         (other, _) => {
-            Err(entry.error(&format!("this is {}; write it like {example}", what(other))))
+            Err(entry.error(&format!("this is {}; write it like {example}", type_name(other))))
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn render_comparison(
 }
 
 fn head(width: u16) -> String {
-    format!(" CONNECTIONS  {:<7}{}", "STYLE", columns(compare::HEAD, width))
+    format!(" CONNECTIONS  {:<7}{}", "STYLE", columns(compare::COLUMNS, width))
 }
 
 /// The columns that fit. The last ones are dropped first.
@@ -105,8 +105,8 @@ fn lines(comparison: &Comparison, theme: Theme, width: u16, now: Duration) -> Ve
             Some(Row { outcome: Ok(measured), .. }) => {
                 (columns(compare::cells(measured), width), Style::new())
             }
-            Some(Row { outcome: Err(refusal), .. }) => {
-                (format!("  not measured: {refusal}"), theme.warning())
+            Some(Row { outcome: Err(error), .. }) => {
+                (format!("  not measured: {error}"), theme.warning())
             }
             None if at == comparison.rows.len() && comparison.began.is_some() => {
                 let bar = bar(theme, comparison.row_progress(now), usize::from(width / 6).max(4));
@@ -126,7 +126,7 @@ fn lines(comparison: &Comparison, theme: Theme, width: u16, now: Duration) -> Ve
 /// The statistics in which threads or async are better, once both rows of a pair are measured.
 fn ratios(comparison: &Comparison, at: usize, theme: Theme, width: u16) -> Option<Spans> {
     let of = |at: usize| comparison.rows.get(at)?.outcome.as_ref().ok();
-    let ratios = compare::better(of(at - 1)?, of(at)?);
+    let ratios = compare::ratios(of(at - 1)?, of(at)?);
     let mut line = vec![(format!(" {:11}  better ", ""), theme.dim())];
     for (statistic, ratio) in ratios {
         let times = theme.glyph("×", "x");
@@ -153,12 +153,12 @@ mod tests {
 
     use super::*;
     use crate::app::ThemeName;
-    use asynctop_lab::compare::{Measured, Options, Progress, Refusal};
+    use asynctop_lab::compare::{MeasureError, Measurement, Options, Progress};
 
     const ROW: Duration = Duration::from_millis(2500);
 
-    fn measured(scale: f64, threads: u64) -> Result<Measured, Refusal> {
-        Ok(Measured {
+    fn measured(scale: f64, threads: u64) -> Result<Measurement, MeasureError> {
+        Ok(Measurement {
             requests_per_second: 60_000.0 * scale,
             p50_ns: (1_300_000.0 / scale) as u64,
             p99_ns: (6_100_000.0 * scale) as u64,
@@ -174,13 +174,14 @@ mod tests {
         let options =
             Options { connections: vec![100, 1_000, 40_000], duration: Duration::from_secs(2) };
         let mut comparison = Comparison::new(&options);
-        let refusal = Refusal::Limit(asynctop_lab::TooLow::Files { wanted: 1_064, limit: 1_024 });
-        let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(refusal)];
+        let error =
+            MeasureError::Limit(asynctop_lab::LimitTooLow::Files { needed: 1_064, limit: 1_024 });
+        let outcomes = [measured(1.2, 101), measured(1.0, 1), Err(error)];
         for (outcome, (connections, style)) in outcomes.into_iter().zip(comparison.plan.clone()) {
-            comparison.advance(Progress::Begins, Duration::ZERO);
+            comparison.advance(Progress::Started, Duration::ZERO);
             comparison.advance(Progress::Row(Row { connections, style, outcome }), ROW);
         }
-        comparison.advance(Progress::Begins, ROW);
+        comparison.advance(Progress::Started, ROW);
         comparison
     }
 

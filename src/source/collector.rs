@@ -30,9 +30,9 @@ const MAX_ASSEMBLY_TIME: Duration = Duration::from_millis(20);
 ///
 /// ```no_run
 /// # use std::{sync::mpsc, time::Duration};
-/// # use asynctop_lab::{Lab, LabOptions, LabSampler, find};
+/// # use asynctop_lab::{Lab, LabOptions, LabSampler, Scenario};
 /// # use asynctop::source::Collector;
-/// let lab = Lab::start(LabOptions::new(find("mixed")?))?;
+/// let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 /// let (sender, snapshots) = mpsc::channel();
 /// let collector = Collector::start(
 ///     vec![Box::new(LabSampler::new(&lab))],

@@ -1,4 +1,4 @@
-//! Wrong input and failures: one sentence on stderr and exit code 2.
+//! Invalid input and failures: one sentence on stderr and exit code 2.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{Folder, error_of, only_target, program, run};
 
 #[test]
-fn wrong_input_ends_in_one_sentence_and_code_2() {
+fn invalid_input_is_an_error_of_one_sentence() {
     let expected: &[(&[&str], &str)] = &[
         (&["lab", "mixd"], "did you mean `mixed`?"),
         (&["scenarios", "mixd"], "did you mean `mixed`?"),
@@ -53,14 +53,14 @@ fn wrong_input_ends_in_one_sentence_and_code_2() {
     ];
     for (args, part) in expected {
         let output = run(args);
-        assert!(output.stdout.is_empty(), "{args:?}: stdout is left alone");
+        assert!(output.stdout.is_empty(), "{args:?}: stdout is empty");
         let error = error_of(&output);
         assert!(error.contains(part), "{args:?}: {error}");
     }
 }
 
 #[test]
-fn pipe_in_place_of_a_file_is_refused_and_not_opened() {
+fn pipe_instead_of_a_file_is_refused_without_opening_it() {
     let folder = Folder::new("pipe");
     let pipe = folder.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -101,7 +101,7 @@ fn help_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn compare_that_measured_nothing_is_an_error() {
+fn compare_without_any_measurement_is_an_error() {
     let script = "ulimit -n 64 && exec \"$0\" compare --connections 500 --for 200ms";
     for format in ["text", "json"] {
         let mut shell = Command::new("sh");
@@ -114,7 +114,7 @@ fn compare_that_measured_nothing_is_an_error() {
 }
 
 #[test]
-fn the_users_own_configuration_is_read_and_the_command_line_wins() {
+fn command_line_overrides_the_users_configuration() {
     let home = Folder::new("config");
     std::fs::create_dir_all(home.join("asynctop")).unwrap();
     let file = home.join("asynctop/config.toml");
@@ -136,12 +136,12 @@ fn the_users_own_configuration_is_read_and_the_command_line_wins() {
     assert_eq!(flavor(run(multi, &["--config", other.to_str().unwrap()])), "current-thread");
 
     let wrong = run("[lab]\nflavor = 'green'", &[]);
-    let said = error_of(&wrong);
-    assert!(said.ends_with("config.toml:2: lab.flavor: there is no such flavor; write \"current-thread\" or \"multi-thread\"\n"), "{said}");
+    let error = error_of(&wrong);
+    assert!(error.ends_with("config.toml:2: lab.flavor: there is no such flavor; write \"current-thread\" or \"multi-thread\"\n"), "{error}");
 }
 
 #[test]
-fn a_name_that_is_not_unicode_is_an_error_and_no_panic() {
+fn name_that_is_not_unicode_is_an_error() {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::OsStr::from_bytes(b"mix\xff");
     let output = program().arg("lab").arg(name).output().unwrap();
@@ -149,7 +149,7 @@ fn a_name_that_is_not_unicode_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_is_an_error() {
+fn report_that_cannot_be_written_is_an_error() {
     for args in [&["--for", "100ms"][..], &["man"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = program().args(args).stdout(Stdio::from(full)).output().unwrap();
@@ -159,7 +159,7 @@ fn a_stdout_that_takes_nothing_is_an_error() {
 }
 
 #[test]
-fn a_hog_that_does_not_come_on_is_no_measurement() {
+fn hog_that_cannot_start_is_an_error() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_asynctop"));
     program.args(["lab", "hello", "--hog", "io", "--headless", "--for", "1s"]);
     let output = program.env("TMPDIR", "/nonexistent").output().unwrap();
@@ -207,19 +207,20 @@ fn workload_that_fails_is_reported_and_ends_in_code_2() {
     assert!(stderr.starts_with(expected) && stderr.lines().count() == 1, "{stderr}");
 }
 
-/// Where no file may be longer than this many bytes, as on a full disk.
+/// The limit on the file size has the effect of a full disk.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_hog_that_fails_is_reported_and_ends_in_code_2() {
+fn hog_that_fails_is_reported_and_ends_in_code_2() {
     let args = ["--headless", "--for", "1s", "--hog", "io", "--format", "json"];
     let mut command = Command::new("sh");
-    // Units of 512 or 1024 bytes: less than the hog writes. Ignored, the signal is an error.
+    // In units of 512 or 1024 bytes: less than the hog writes. With the signal ignored, the write
+    // returns an error.
     command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
     command.arg(env!("CARGO_BIN_EXE_asynctop")).args(args);
     let output = command.output().unwrap();
-    let said = error_of(&output);
-    assert!(said.contains("the hog io: cannot write a temporary file in "), "{said}");
-    assert!(said.contains("; TMPDIR can name another directory"), "{said}");
+    let error = error_of(&output);
+    assert!(error.contains("the hog io: cannot write a temporary file in "), "{error}");
+    assert!(error.contains("; TMPDIR can name another directory"), "{error}");
     let report = only_target(&String::from_utf8(output.stdout).unwrap());
     let failure = report["lab"]["hog"]["failure"].as_str().unwrap();
     assert!(failure.starts_with("cannot write a temporary file in "), "{failure}");

@@ -1,4 +1,4 @@
-//! The program without a screen: its reports, its errors and what it prints.
+//! The program without a screen: reports, errors, and printed information.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

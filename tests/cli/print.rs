@@ -1,19 +1,19 @@
-//! What the program prints about itself, and the documents that repeat it.
+//! Information that the program prints about itself, and the documents that repeat it.
 
 use std::{fs, path::Path};
 
 #[cfg(feature = "web")]
-use asynctop_lab::{About, HogKind};
+use asynctop_lab::{HogInfo, HogKind};
 
 use crate::support::stdout;
 
 #[test]
-fn the_program_prints_what_it_is() {
+fn completions_man_page_scenarios_and_kinds_are_printed() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = stdout(&["completions", shell]);
         assert!(script.contains("hog-hold"), "{shell}");
-        let knows_values = !matches!(shell, "elvish" | "powershell");
-        assert_eq!(script.contains("own-thread"), knows_values, "{shell}");
+        let has_values = !matches!(shell, "elvish" | "powershell");
+        assert_eq!(script.contains("own-thread"), has_values, "{shell}");
     }
     let man = stdout(&["man"]);
     assert!(man.contains(".TH asynctop 1") && man.contains("hog"), "{man}");
@@ -21,18 +21,14 @@ fn the_program_prints_what_it_is() {
     assert!(man.contains(".SH KEYS") && man.contains("start or stop the hog"), "{man}");
     assert!(stdout(&["scenarios"]).starts_with("mixed "));
     let mixed = stdout(&["scenarios", "mixed"]);
-    assert_eq!(
-        mixed,
-        include_str!("../../crates/asynctop-lab/scenarios/mixed.toml"),
-        "as the file has it"
-    );
+    assert_eq!(mixed, include_str!("../../crates/asynctop-lab/scenarios/mixed.toml"));
     let kinds = stdout(&["scenarios", "--kinds"]);
     assert!(kinds.contains("kind = \"heartbeats\"") && kinds.contains("[default: \"10ms\"]"));
     assert!(stdout(&["--version"]).starts_with("asynctop "));
 }
 
 #[test]
-fn the_help_is_as_it_was_agreed() {
+fn help_text() {
     insta::assert_snapshot!("help", stdout(&["--help"]));
     insta::assert_snapshot!("help_short", stdout(&["-h"]));
     insta::assert_snapshot!("help_lab", stdout(&["lab", "--help"]));
@@ -44,9 +40,9 @@ fn the_help_is_as_it_was_agreed() {
 fn scenarios_page_has_the_table_of_hogs() {
     let page = include_str!("../../docs/scenarios.md");
     let row = |kind: &HogKind| {
-        let About { name, is_fix, does, advice, .. } = kind.about();
-        let what = if *is_fix { "fix" } else { "anti-pattern" };
-        format!("| `{name}` | {what} | {does} {advice} |")
+        let HogInfo { name, is_fix, effect, advice, .. } = kind.info();
+        let category = if *is_fix { "fix" } else { "anti-pattern" };
+        format!("| `{name}` | {category} | {effect} {advice} |")
     };
     let table = HogKind::ALL.iter().map(row).collect::<Vec<_>>().join("\n");
     assert!(page.contains(&table), "docs/scenarios.md needs:\n{table}");
@@ -58,7 +54,8 @@ fn scenarios_page_has_every_scenario_in_order() {
     let page = include_str!("../../docs/scenarios.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
     let names: Vec<_> = rows.filter_map(|row| row.split_once('`')).map(|(name, _)| name).collect();
-    let built_in: Vec<_> = asynctop_lab::BUILT_IN.iter().map(|scenario| scenario.name).collect();
+    let built_in: Vec<_> =
+        asynctop_lab::BUILT_IN_SCENARIOS.iter().map(|scenario| scenario.name).collect();
     assert_eq!(names[..built_in.len()], built_in);
 }
 

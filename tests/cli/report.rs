@@ -13,7 +13,7 @@ fn report(args: &[&str]) -> Value {
     report
 }
 
-/// What holds for every report of the lab.
+/// Checks the invariants of every report.
 fn check(report: &Value) {
     assert_eq!(report["name"], "lab:mixed");
     let tasks = report["tasks"].as_array().unwrap();
@@ -49,7 +49,7 @@ fn done(phase: &Value) -> u64 {
 }
 
 #[test]
-fn the_report_of_each_flavour_adds_up_and_shows_work() {
+fn report_of_each_flavor_shows_work() {
     for (flavor, workers) in [("current-thread", 1), ("multi-thread", 2)] {
         let report = report(&["--for", "1s", "--flavor", flavor, "--workers", "2"]);
         assert_eq!(report["runtime"]["flavor"], flavor);
@@ -63,7 +63,7 @@ fn the_report_of_each_flavour_adds_up_and_shows_work() {
 }
 
 #[test]
-fn a_hog_on_the_only_worker_brings_everything_to_a_standstill() {
+fn hog_on_the_only_worker_causes_a_standstill() {
     let report = report(&["--for", "4s", "--hog", "spin", "--flavor", "current-thread"]);
     assert!(done(phase(&report, "without-hog")) > 100);
     let with_hog = phase(&report, "with-hog");
@@ -80,18 +80,18 @@ fn a_hog_on_the_only_worker_brings_everything_to_a_standstill() {
 }
 
 #[test]
-fn a_gate_fails_a_run_with_the_line_to_blame() {
+fn gate_fails_a_run_and_names_the_blocking_line() {
     let output = run(&["--for", "9s", "--hog", "spin", "--fail-on", "worker-held"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.starts_with("failed: worker-held: hog"), "{stderr}");
     assert!(stderr.contains("crates/asynctop-lab/src/workload/hog"), "the line: {stderr}");
     let report = String::from_utf8(output.stdout).unwrap();
-    assert!(report.contains("[worker-held"), "the report comes all the same: {report}");
+    assert!(report.contains("[worker-held"), "the report is printed as well: {report}");
 }
 
 #[test]
-fn a_gate_lets_a_healthy_run_pass_and_one_below_its_threshold() {
+fn gate_passes_a_healthy_run_and_one_below_the_threshold() {
     for args in [
         &["--fail-on", "lost-waker", "--fail-on", "task-panicked"][..],
         &["--hog", "spin", "--hog-hold", "20ms", "--fail-on", "worker-held=1h"],
@@ -109,14 +109,14 @@ fn rules_that_are_off_find_nothing() {
     let settings = settings.iter().flat_map(|text| ["--threshold", text]);
     let args: Vec<_> = ["--for", "3s", "--hog", "spin"].into_iter().chain(settings).collect();
     let report = report(&args);
-    // Other rules may fire, on a busy machine for one.
+    // Other rules may fire, for example on a busy machine.
     let found = report["findings"].as_array().unwrap();
     let found = found.iter().find(|finding| off.contains(&finding["rule"].as_str().unwrap()));
     assert_eq!(found, None);
 }
 
 #[test]
-fn a_hog_on_every_worker_does_not_keep_the_report_back() {
+fn report_is_complete_with_a_hog_on_every_worker() {
     let report = report(&["--for", "3s", "--hog", "block:2", "--workers", "2"]);
     for worker in report["workers"].as_array().unwrap() {
         assert!(worker["current"]["name"].as_str().unwrap().starts_with("hog"), "{worker}");
@@ -125,7 +125,7 @@ fn a_hog_on_every_worker_does_not_keep_the_report_back() {
 }
 
 #[test]
-fn a_hog_that_gives_way_slows_down_and_stops_nothing() {
+fn hog_that_yields_causes_a_slowdown_without_a_standstill() {
     let args = ["--for", "4s", "--hog", "spin", "--hog-hold", "5ms", "--flavor", "current-thread"];
     let report = report(&args);
     let slowdown = &phase(&report, "with-hog")["slowdown"];
@@ -142,7 +142,7 @@ fn report_in_a_locale_that_is_not_utf8_is_ascii() {
 }
 
 #[test]
-fn the_other_formats_hold_the_same_tasks() {
+fn text_csv_and_jsonl_contain_the_tasks() {
     let text = stdout(&["--for", "500ms"]);
     assert!(text.starts_with("asynctop  lab:mixed  current-thread ×1"), "{text}");
     assert!(text.contains("heartbeat") && text.contains("requests/s"), "{text}");
@@ -164,9 +164,9 @@ fn the_other_formats_hold_the_same_tasks() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_program_quietly() {
-    let without_end = ["--format", "jsonl", "--interval", "100ms"];
-    for args in [&without_end[..], &["--for", "300ms"], &["man"], &["--help"]] {
+fn closed_stdout_ends_the_program_without_an_error() {
+    let endless = ["--format", "jsonl", "--interval", "100ms"];
+    for args in [&endless[..], &["--for", "300ms"], &["man"], &["--help"]] {
         let mut child = program().args(args).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -178,10 +178,10 @@ fn a_reader_that_leaves_ends_the_program_quietly() {
 }
 
 #[test]
-fn an_interrupt_brings_the_report_at_once() {
+fn termination_signal_ends_the_run_with_a_report() {
     use rustix::process::{Pid, Signal, kill_process};
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        // Its lines say that it is on its way.
+        // The first line shows that it is running.
         let args = ["--for", "1h", "--format", "jsonl", "--interval", "100ms"];
         let mut child = program().args(args).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());

@@ -1,7 +1,7 @@
-//! The lab and the sampler as the program runs them.
+//! The lab and the collector as the program runs them.
 
 #[path = "../../crates/asynctop-lab/tests/lab/bench.rs"]
-#[allow(dead_code, reason = "the tests of the lab use the rest")]
+#[allow(dead_code, reason = "the tests of the lab use the other parts")]
 mod bench;
 mod collector;
 mod node;

@@ -1,17 +1,17 @@
-//! What each scenario teaches holds when it runs: by the real program, without a screen.
+//! The claims of the scenarios' lessons, checked on headless runs of the program.
 //!
-//! A claim about what never happens is checked of every run. One about what happens at
-//! some time gets longer runs, until it holds: no machine is too slow for that.
+//! A claim that something never happens is checked in every run. A claim that something happens gets
+//! longer runs until it holds, so that the machine is never too slow.
 
 use std::fs;
 
-use asynctop_lab::builtin;
+use asynctop_lab::BuiltInScenario;
 use serde_json::Value;
 
 use crate::support::{self, Folder};
 
-/// Runs a scenario for 2 s, and again for longer, until the claim holds.
-fn learn(scenario: &str, flags: &[&str], claim: impl Fn(&Value) -> bool) -> Value {
+/// Runs a scenario for 2 s, and then for longer, until the claim holds.
+fn run_until(scenario: &str, flags: &[&str], claim: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
     for seconds in ["2s", "4s", "8s", "16s"] {
         last = run(scenario, seconds, flags);
@@ -19,7 +19,7 @@ fn learn(scenario: &str, flags: &[&str], claim: impl Fn(&Value) -> bool) -> Valu
             return last;
         }
     }
-    panic!("{scenario} {flags:?}: it does not hold: {last:#}");
+    panic!("{scenario} {flags:?}: the claim does not hold: {last:#}");
 }
 
 fn run(scenario: &str, seconds: &str, flags: &[&str]) -> Value {
@@ -32,7 +32,7 @@ fn run(scenario: &str, seconds: &str, flags: &[&str]) -> Value {
     report
 }
 
-/// The tasks of a group; all of them for an empty name.
+/// The tasks of a group; all tasks for an empty name.
 fn tasks<'a>(report: &'a Value, group: &str) -> Vec<&'a Value> {
     let tasks = report["tasks"].as_array().expect("tasks");
     tasks.iter().filter(|task| group.is_empty() || task["group"] == group).collect()
@@ -40,7 +40,7 @@ fn tasks<'a>(report: &'a Value, group: &str) -> Vec<&'a Value> {
 
 fn gauge<'a>(report: &'a Value, workload: &str, gauge: &str) -> &'a Value {
     let workloads = report["lab"]["workloads"].as_array().expect("a lab");
-    let found = workloads.iter().find(|found| found["name"] == workload);
+    let found = workloads.iter().find(|known| known["name"] == workload);
     &found.unwrap_or_else(|| panic!("no workload {workload}: {workloads:?}"))["gauges"][gauge]
 }
 
@@ -49,28 +49,28 @@ fn number(report: &Value, workload: &str, name: &str) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{workload}: {name}: {value}"))
 }
 
-/// A quantile of a latency, in ns; `None` if nothing was measured in the last seconds.
+/// A quantile of a latency in ns; `None` if nothing was measured in the last seconds.
 fn latency(report: &Value, workload: &str, name: &str, quantile: &str) -> Option<u64> {
     gauge(report, workload, name)[quantile].as_u64()
 }
 
 #[test]
-fn hello_all_ten_run_in_order_and_only_while_main_sleeps() {
-    let report = learn("hello", &[], |r| gauge(r, "hello", "last_order") != "–");
+fn hello_tasks_run_in_order_and_only_while_main_sleeps() {
+    let report = run_until("hello", &[], |r| gauge(r, "hello", "last_order") != "–");
     assert_eq!(gauge(&report, "hello", "last_order"), "1 2 3 4 5 6 7 8 9 10");
     assert_eq!(number(&report, "hello", "hellos_while_main_still_spawned"), 0);
     let hellos = tasks(&report, "hello");
-    assert!(hellos.len() >= 10, "they stay to be read: {hellos:?}");
+    assert!(hellos.len() >= 10, "ended tasks are kept: {hellos:?}");
     for hello in &hellos {
         assert_eq!((&hello["state"], &hello["polls"]), (&"completed".into(), &1.into()));
     }
-    let third = hellos.iter().find(|task| task["name"] == "hello-3").expect("it stays");
+    let third = hellos.iter().find(|task| task["name"] == "hello-3").expect("ended tasks are kept");
     assert_eq!(third["stage"], "said hello 3rd, while main slept");
 }
 
 #[test]
-fn lazy_a_future_that_nobody_awaits_has_no_poll_for_ever() {
-    let report = learn("lazy", &[], |r| {
+fn lazy_future_that_is_never_awaited_is_never_polled() {
+    let report = run_until("lazy", &[], |r| {
         number(r, "halfway", "dropped_half_way") > 0
             && number(r, "handles", "finished_with_the_handle_dropped") > 0
             && tasks(r, "aborted").iter().any(|task| task["state"] == "cancelled")
@@ -79,21 +79,23 @@ fn lazy_a_future_that_nobody_awaits_has_no_poll_for_ever() {
     assert_eq!(never.len(), 3);
     for future in never {
         assert_eq!((&future["state"], &future["polls"]), (&"created".into(), &0.into()));
-        assert_eq!(future["scheduled_ns"], 0, "nobody has spawned it: it waits for no worker");
+        assert_eq!(future["scheduled_ns"], 0, "a future that is not spawned is not runnable");
         assert_eq!(future["lifetime_ns"], future["idle_ns"]);
     }
-    // What comes after the place where it was dropped never ran.
+    // The code after the await at which a future was dropped has not run.
     assert_eq!(number(&report, "halfway", "reached_the_last_line"), 0);
     assert_eq!(number(&report, "handles", "finished_after_the_abort"), 0);
     let downloads = tasks(&report, "download");
-    let over = downloads.iter().filter(|task| task["state"] == "cancelled");
-    assert!(over.clone().count() > 0 && over.clone().all(|task| task["stage"] != "step 4 of 4"));
+    let dropped = downloads.iter().filter(|task| task["state"] == "cancelled");
+    assert!(
+        dropped.clone().count() > 0 && dropped.clone().all(|task| task["stage"] != "step 4 of 4")
+    );
 }
 
 #[test]
-fn desktop_input_waits_for_a_redraw_at_once_and_not_for_one_in_strips() {
-    // More often than the scenario, so that a short run has some.
-    let often = builtin("desktop").expect("built in").text.replace("= 100 ", "= 10 ");
+fn desktop_input_is_delayed_by_a_redraw_at_once_and_not_by_one_in_strips() {
+    // More redraws than in the scenario, so that a short run has some.
+    let often = BuiltInScenario::find("desktop").expect("built in").text.replace("= 100 ", "= 10 ");
     let strips = often.replace("strip = \"0s\"", "strip = \"1ms\"");
     assert_ne!(often, strips);
     let folder = Folder::new("desktop");
@@ -104,24 +106,28 @@ fn desktop_input_waits_for_a_redraw_at_once_and_not_for_one_in_strips() {
     };
     let (often, strips) = (file("at-once.toml", &often), file("strips.toml", &strips));
     let p99 = |report: &Value| latency(report, "programs", "input_latency", "p99_ns");
-    learn(&often, &[], |at_once| {
+    run_until(&often, &[], |at_once| {
         let strips = run(&strips, "2s", &[]);
         p99(at_once).zip(p99(&strips)).is_some_and(|(at_once, strips)| at_once > 2 * strips)
     });
     let report = run(&often, "500ms", &[]);
     assert_eq!(report["name"], "lab:at-once");
-    assert_eq!(tasks(&report, "painter:program").len(), 1, "named as its workload is");
+    assert_eq!(
+        tasks(&report, "painter:program").len(),
+        1,
+        "its prefix is the name of the workload"
+    );
 }
 
 #[test]
-fn pool_no_more_calls_run_than_there_are_threads_and_the_workers_go_on() {
-    let report = learn("pool", &[], |r| {
+fn pool_runs_as_many_calls_as_threads_and_blocks_no_worker() {
+    let report = run_until("pool", &[], |r| {
         let waiting = gauge(r, "blocking", "wait_for_a_thread")["in_progress"].as_u64();
         waiting.is_some_and(|waiting| waiting >= 16) && phase_work(r, "in-place") > 0
     });
     assert!(number(&report, "blocking", "calls_on_a_thread") <= 4);
     let callers = tasks(&report, "caller");
-    // They await, they do not block: none holds a worker for as long as a call takes.
+    // The callers await: none blocks its worker for the duration of a call.
     let polls: u64 = callers.iter().map(|task| task["polls"].as_u64().expect("a count")).sum();
     let busy: u64 = callers.iter().map(|task| task["busy_ns"].as_u64().expect("a time")).sum();
     assert!(busy / polls < 50_000_000 / 4, "{busy} ns in {polls} polls");
@@ -130,27 +136,27 @@ fn pool_no_more_calls_run_than_there_are_threads_and_the_workers_go_on() {
 
 fn phase_work(report: &Value, workload: &str) -> u64 {
     let work = report["phases"][0]["work"].as_array().expect("a phase");
-    let of = work.iter().find(|work| work["workload"] == workload);
-    of.and_then(|work| work["done"].as_u64()).expect("its work")
+    let found = work.iter().find(|work| work["workload"] == workload);
+    found.and_then(|work| work["done"].as_u64()).expect("its work")
 }
 
 #[test]
-fn lifo_who_is_woken_last_waits_for_the_waker_and_the_other_does_not() {
+fn lifo_task_woken_last_is_delayed_by_the_waker_and_the_first_is_not() {
     const HOLD_NS: u64 = 80_000_000;
     let median = |r: &Value, which: &str| latency(r, "lifo", which, "p50_ns");
-    learn("lifo", &[], |r| {
+    run_until("lifo", &[], |r| {
         let (first, last) = (median(r, "woken_first_waited"), median(r, "woken_last_waited"));
         first.zip(last).is_some_and(|(first, last)| last > HOLD_NS / 2 && last > 2 * first)
     });
-    // On one thread nobody can help either of them.
-    learn("lifo", &["--flavor", "current-thread"], |r| {
+    // On one thread, both are delayed.
+    run_until("lifo", &["--flavor", "current-thread"], |r| {
         median(r, "woken_first_waited") > Some(HOLD_NS / 2)
     });
 }
 
 #[test]
-fn trouble_each_one_leaves_its_trace() {
-    let report = learn("trouble", &[], |r| {
+fn trouble_problems_are_visible_in_the_report() {
+    let report = run_until("trouble", &[], |r| {
         let found = r["findings"].as_array().expect("findings");
         found.iter().any(|f| f["rule"] == "lost-waker")
             && number(r, "leak", "leaked") > 1
@@ -162,15 +168,15 @@ fn trouble_each_one_leaves_its_trace() {
     assert_eq!((&lost["state"], &lost["live_wakers"]), (&"idle".into(), &0.into()));
     assert_eq!(lost["polls"], 1);
     let [busy] = tasks(&report, "self-waker")[..] else { panic!("{report:#}") };
-    assert_eq!(busy["idle_ns"], 0, "it never waits: {busy}");
+    assert_eq!(busy["idle_ns"], 0, "it is never idle: {busy}");
     let (polls, wakes) = (busy["polls"].as_u64(), busy["self_wakes"].as_u64());
     assert!(polls.zip(wakes).is_some_and(|(polls, wakes)| polls - wakes <= 1), "{busy}");
     let leaked = tasks(&report, "leaked");
-    assert!(leaked.iter().all(|task| task["state"] != "completed"), "none of them ever ends");
+    assert!(leaked.iter().all(|task| task["state"] != "completed"), "leaked tasks never end");
 }
 
 #[test]
-fn every_scenario_runs_on_the_other_flavour_too() {
+fn scenarios_run_on_the_other_flavor_too() {
     for (name, other) in [
         ("hello", "multi-thread"),
         ("lazy", "multi-thread"),

@@ -1,4 +1,4 @@
-//! Who ran when, as real runtimes have it.
+//! The timeline of real runtimes.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,23 +15,23 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{PATIENCE, wait_until};
 
-/// A source whose timeline is on, and the model that follows it.
-struct Watch {
-    source: LocalSampler,
+/// A sampler with a subscription to the timeline, and its model.
+struct TimelineWatch {
+    sampler: LocalSampler,
     model: Model,
 }
 
-impl Watch {
-    fn new(registry: &'static Registry, runtime: &Runtime) -> Watch {
-        let source = LocalSampler::new("test", registry, runtime.handle());
-        let mut watch = Watch { source, model: Model::default() };
-        watch.look();
+impl TimelineWatch {
+    fn new(registry: &'static Registry, runtime: &Runtime) -> TimelineWatch {
+        let sampler = LocalSampler::new("test", registry, runtime.handle());
+        let mut watch = TimelineWatch { sampler, model: Model::default() };
+        watch.sample();
         watch
     }
 
-    fn look(&mut self) {
+    fn sample(&mut self) {
         let subscription = Subscription { timeline: true, ..Subscription::default() };
-        self.model.advance(&self.source.sample(&subscription).into());
+        self.model.advance(&self.sampler.sample(&subscription).into());
     }
 
     fn timeline(&self) -> &Timeline {
@@ -42,14 +42,14 @@ impl Watch {
         self.model.targets()[0].target()
     }
 
-    /// The names of the tasks that the worker polled, poll by poll.
+    /// The names of the tasks that the worker polled, one per poll.
     fn polls(&self, worker: usize) -> Vec<String> {
         let timeline = self.timeline();
         let (mut at, mut names) = (timeline.begin_ns().saturating_sub(1), Vec::new());
         while let Some(began) = timeline.step(worker, at, true) {
             let span = ColumnSpan { from: began, to: began + 1, at: began };
             let WorkerActivity::Poll { poll, .. } = timeline.activity(worker, span) else {
-                panic!("no poll where one began")
+                panic!("no poll at the start of a poll")
             };
             names.push(timeline.task(poll.key).expect("a known task").name.to_string());
             at = began;
@@ -66,39 +66,39 @@ fn spin_for(time: Duration) {
 }
 
 #[test]
-fn poll_from_before_the_recording_is_busy_from_where_the_recording_began() {
+fn poll_that_began_before_the_recording_is_busy_from_its_start_on() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let in_the_poll = registry.instrument_task("import", async move {
+    let task = registry.instrument_task("import", async move {
         let handle = tokio::runtime::Handle::current();
-        let source = LocalSampler::new("test", registry, &handle);
-        let mut watch = Watch { source, model: Model::default() };
-        watch.look();
+        let sampler = LocalSampler::new("test", registry, &handle);
+        let mut watch = TimelineWatch { sampler, model: Model::default() };
+        watch.sample();
         let recorded_since = watch.timeline().begin_ns();
         spin_for(Duration::from_millis(2));
-        watch.look();
+        watch.sample();
         let timeline = watch.timeline();
         let bar = timeline.bar(0, recorded_since, timeline.now_ns(), 5);
         for cell in &bar.cells {
             assert_eq!((cell.coverage, cell.busy), (Coverage::Exact, 1.0), "{bar:?}");
         }
     });
-    runtime.block_on(async { runtime.spawn(in_the_poll).await }).expect("no panic");
+    runtime.block_on(async { runtime.spawn(task).await }).expect("no panic");
 }
 
 #[test]
-fn the_order_of_the_polls_is_the_order_in_which_the_tasks_ran() {
+fn polls_are_in_the_order_in_which_the_tasks_ran() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let mut watch = Watch::new(registry, &runtime);
+    let mut watch = TimelineWatch::new(registry, &runtime);
     let ran = Arc::new(Mutex::new(Vec::new()));
     let hello = |n: u32| {
         let (name, ran) = (format!("hello-{n}"), ran.clone());
-        let said = name.clone();
+        let task_name = name.clone();
         let task = registry.instrument_task(&name, async move {
             for _ in 0..3 {
-                ran.lock().expect("no panic").push(said.clone());
-                // So that the clock of any machine tells one poll from the next.
+                ran.lock().expect("no panic").push(task_name.clone());
+                // Each poll starts at another time, even with a coarse clock.
                 spin_for(Duration::from_micros(20));
                 tokio::task::yield_now().await;
             }
@@ -111,25 +111,25 @@ fn the_order_of_the_polls_is_the_order_in_which_the_tasks_ran() {
             task.await.expect("no panic");
         }
     });
-    watch.look();
+    watch.sample();
     let ran = ran.lock().expect("no panic");
-    // The last poll of each says nothing and returns.
+    // The last poll of each task only returns.
     let polled = watch.polls(0);
-    assert_eq!(ran[..10], polled[..10], "each once, in the order in which they were spawned");
+    assert_eq!(ran[..10], polled[..10], "once each, in the order of spawning");
     assert_eq!((ran.len(), polled.len()), (30, 40));
     for n in 1..=10 {
         let name = format!("hello-{n}");
-        let polls = |list: &[String]| list.iter().filter(|one| **one == name).count();
+        let polls = |list: &[String]| list.iter().filter(|known| **known == name).count();
         assert_eq!((polls(&ran), polls(&polled)), (3, 4), "{name}");
     }
-    // Tasks that are long gone keep their names.
-    tasks_gone(registry);
-    watch.look();
+    // The timeline keeps the names of removed tasks.
+    remove_ended_tasks(registry);
+    watch.sample();
     assert_eq!(watch.polls(0), polled);
 }
 
-/// Waits until the registry has cleared its ended tasks away.
-fn tasks_gone(registry: &'static Registry) {
+/// Waits until the registry has removed its ended tasks.
+fn remove_ended_tasks(registry: &'static Registry) {
     registry.set_retention(Duration::ZERO);
     wait_until("no task is left", || {
         let mut left = 0;
@@ -139,20 +139,20 @@ fn tasks_gone(registry: &'static Registry) {
 }
 
 #[test]
-fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
+fn hog_is_one_long_poll_during_and_after_it() {
     let registry = Registry::leak();
     let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
-    let mut watch = Watch::new(registry, &runtime);
+    let mut watch = TimelineWatch::new(registry, &runtime);
     let (release, released) = std::sync::mpsc::channel::<()>();
-    let (started, begins) = std::sync::mpsc::channel();
+    let (start, started) = std::sync::mpsc::channel();
     let hog = registry.instrument_task("hog", async move {
-        started.send(()).expect("somebody waits");
-        released.recv().expect("it is released");
+        start.send(()).expect("the test waits");
+        released.recv().expect("the test releases it");
     });
     let hog = runtime.spawn(hog);
-    begins.recv_timeout(PATIENCE).expect("it begins");
-    let bar = |watch: &mut Watch| {
-        watch.look();
+    started.recv_timeout(PATIENCE).expect("it starts");
+    let current_poll = |watch: &mut TimelineWatch| {
+        watch.sample();
         let timeline = watch.timeline();
         let now = timeline.now_ns();
         let WorkerActivity::Poll { poll, is_running, .. } =
@@ -169,49 +169,49 @@ fn a_hog_is_one_long_poll_while_it_lasts_and_after() {
         }));
         (poll.key, poll.began, now)
     };
-    let first = bar(&mut watch);
+    let first = current_poll(&mut watch);
     thread::sleep(Duration::from_millis(20));
-    let second = bar(&mut watch);
+    let second = current_poll(&mut watch);
     assert_eq!((first.0, first.1), (second.0, second.1), "the same poll");
-    assert!(second.2 > first.2, "which has grown");
-    release.send(()).expect("it listens");
+    assert!(second.2 > first.2, "which is longer now");
+    release.send(()).expect("the hog waits");
     runtime.block_on(hog).expect("no panic");
     wait_until("the poll has ended", || {
-        watch.look();
+        watch.sample();
         let is_polled = watch.target().workers[0].current.is_some();
         !is_polled && !watch.polls(0).is_empty()
     });
-    assert_eq!(watch.polls(0), ["hog"], "one poll, from its beginning to its end");
+    assert_eq!(watch.polls(0), ["hog"], "one poll");
 }
 
 #[test]
-fn nothing_is_written_down_unless_somebody_asks() {
+fn polls_are_recorded_only_with_a_subscription() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let mut source = LocalSampler::new("test", registry, runtime.handle());
+    let mut sampler = LocalSampler::new("test", registry, runtime.handle());
     let poll = |name: &str| runtime.block_on(registry.instrument(name, async {}));
     poll("before");
-    let mut ask = |timeline| {
+    let mut recorded_polls = |timeline| {
         let subscription = Subscription { timeline, ..Subscription::default() };
-        source.sample(&subscription).timeline.map(|workers| workers[0].every.spans.len())
+        sampler.sample(&subscription).timeline.map(|workers| workers[0].every.spans.len())
     };
-    assert!(ask(false).is_none());
-    assert_eq!(ask(true), Some(0), "from now on");
-    poll("while somebody asks");
-    assert_eq!(ask(true), Some(1));
-    poll("after the last look");
-    assert!(ask(false).is_none());
-    poll("while nobody asks");
-    assert_eq!(ask(true), Some(0));
+    assert!(recorded_polls(false).is_none());
+    assert_eq!(recorded_polls(true), Some(0), "earlier polls are not recorded");
+    poll("with a subscription");
+    assert_eq!(recorded_polls(true), Some(1));
+    poll("after the last sample");
+    assert!(recorded_polls(false).is_none());
+    poll("without a subscription");
+    assert_eq!(recorded_polls(true), Some(0));
 }
 
 #[test]
-fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
+fn timeline_covers_more_polls_than_a_thread_records() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let mut watch = Watch::new(registry, &runtime);
+    let mut watch = TimelineWatch::new(registry, &runtime);
     let begin = registry.now();
-    // More than a thread keeps, between two looks, and for long enough that ticks go by.
+    // More polls between two samples than a thread records, over many ticks.
     let flood = registry.instrument_task("flood", async move {
         let mut polls = 0u64;
         while polls < 100_000 || registry.now() < begin + 100 * asynctop::snapshot::TICK_NS {
@@ -222,14 +222,14 @@ fn a_flood_of_polls_is_shown_over_the_whole_time_though_not_each_is_kept() {
     });
     let polls = runtime.block_on(async { runtime.spawn(flood).await.expect("no panic") });
     let end = registry.now();
-    watch.look();
+    watch.sample();
     let timeline = watch.timeline();
     let bar = timeline.bar(0, begin, end, 4);
     assert!(bar.cells.iter().all(|cell| cell.coverage != Coverage::Missing && cell.busy > 0.0));
     assert!(bar.is_sampled());
     let snapshot = watch.target();
-    let workers = snapshot.timeline.as_ref().expect("asked for");
+    let workers = snapshot.timeline.as_ref().expect("subscribed");
     let (every, total) = (&workers[0].every, snapshot.workers[0].polls);
-    assert_eq!(every.lost + every.spans.len() as u64, polls + 1, "none is uncounted");
+    assert_eq!(every.lost + every.spans.len() as u64, polls + 1, "every poll is counted");
     assert_eq!(total, polls + 1);
 }

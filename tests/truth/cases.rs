@@ -1,4 +1,4 @@
-//! Programs of which it is known who is guilty, and what the findings make of them.
+//! Programs with known culprits, and the findings about them.
 
 use std::{
     path::Path,
@@ -14,36 +14,36 @@ use asynctop::{
 };
 use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario};
 
-/// Time between two looks, as the dashboard has it.
+/// The sampling interval, which is the default of the dashboard.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// A program with somebody guilty in it, or nobody.
+/// A program with or without a culprit.
 pub struct Case {
     pub name: String,
-    /// The scenario's file.
+    /// The text of the scenario file.
     text: String,
     hog: Option<HogKind>,
-    /// The rules of which one has to speak; none for a program in which all is well.
+    /// The rules of which one has to fire; none in a healthy program.
     pub rules: &'static [&'static str],
-    /// The groups of tasks that are to blame.
-    guilty: &'static [&'static str],
-    /// The functions that are to be named, each with its file below `crates/asynctop-lab/src/workload`; none
-    /// if there is no line that is to blame.
-    places: &'static [(&'static str, &'static str)],
+    /// The groups of the culprit tasks.
+    culprits: &'static [&'static str],
+    /// The functions of which one has to be named, each with its file below
+    /// `crates/asynctop-lab/src/workload`; none if no line blocks.
+    functions: &'static [(&'static str, &'static str)],
 }
 
-/// What was found in a case.
+/// The findings in a case.
 pub struct Outcome {
-    /// The rule that spoke of the guilty, and the place that it named.
+    /// The rule that fired for a culprit, and the location that it named.
     pub found: Option<(&'static str, String)>,
-    /// Whether the line is one of the guilty's function.
-    pub right_place: bool,
-    /// What was said of those who have done nothing.
-    pub accused: Vec<String>,
+    /// Whether the location is in one of the expected functions.
+    pub is_expected_location: bool,
+    /// Findings about bystanders.
+    pub false_findings: Vec<String>,
 }
 
-/// Tasks that suffer and have done nothing.
-const INNOCENT: &str = "
+/// Tasks that are affected by a culprit.
+const BYSTANDERS: &str = "
 [[workload]]
 kind = 'tcp'
 count = 8
@@ -56,104 +56,104 @@ count = 4
 ";
 
 fn scenario(flavor: &str, workloads: &str) -> String {
-    format!("[runtime]\nflavor = '{flavor}'\n{INNOCENT}{workloads}")
+    format!("[runtime]\nflavor = '{flavor}'\n{BYSTANDERS}{workloads}")
 }
 
 fn hog(kind: HogKind) -> Case {
     let flavor = if kind.needs_multi_thread() { "multi-thread" } else { "current-thread" };
-    let is_fix = kind.about().is_fix;
+    let is_fix = kind.info().is_fix;
     Case {
         name: format!("hog {}", kind.as_str()),
         text: scenario(flavor, ""),
         hog: Some(kind),
         rules: if is_fix { &[] } else { &["worker-held"] },
-        guilty: match kind {
+        culprits: match kind {
             // They keep their worker busy all the time, as worker-saturated may report.
             HogKind::Yield | HogKind::Budget => &["hog"],
             _ if is_fix => &[],
             _ => &["hog"],
         },
-        places: match kind {
+        functions: match kind {
             HogKind::Spin => &[("hog/mod.rs", "fn spin(")],
             HogKind::Block => &[("hog/mod.rs", "fn block(")],
             HogKind::Lock => &[("hog/mod.rs", "fn wait_for_lock(")],
-            HogKind::Io => &[("hog/io.rs", "fn round("), ("hog/mod.rs", "fn write_and_sync(")],
+            HogKind::Io => &[("hog/io.rs", "fn burst("), ("hog/mod.rs", "fn write_and_sync(")],
             HogKind::Db => &[("db.rs", "fn scan("), ("db.rs", "fn get(")],
             _ => &[],
         },
     }
 }
 
-fn trouble(
+fn problem(
     workload: &str,
     rules: &'static [&'static str],
-    guilty: &'static [&'static str],
-    places: &'static [(&'static str, &'static str)],
+    culprits: &'static [&'static str],
+    functions: &'static [(&'static str, &'static str)],
 ) -> Case {
     let (kind, settings) = workload.split_once(' ').unwrap_or((workload, ""));
     let settings = settings.replace(", ", "\n");
     let workload = format!("[[workload]]\nkind = '{kind}'\n{settings}\n");
     let text = scenario("multi-thread", &workload);
-    Case { name: kind.to_owned(), text, hog: None, rules, guilty, places }
+    Case { name: kind.to_owned(), text, hog: None, rules, culprits, functions }
 }
 
 fn healthy(name: &str) -> Case {
-    let built_in = asynctop_lab::builtin(name).expect("built in");
+    let built_in = asynctop_lab::BuiltInScenario::find(name).expect("built in");
     let text = built_in.text.to_owned();
-    Case { name: name.to_owned(), text, hog: None, rules: &[], guilty: &[], places: &[] }
+    Case { name: name.to_owned(), text, hog: None, rules: &[], culprits: &[], functions: &[] }
 }
 
-/// All of them.
+/// All cases.
 pub fn all() -> Vec<Case> {
     let hogs = HogKind::ALL.iter().map(|kind| hog(*kind));
-    let troubles = [
-        trouble(
+    let problems = [
+        problem(
             "self-waker",
             &["busy-self-waker"],
             &["self-waker"],
             &[("self_waker.rs", "fn start(")],
         ),
-        trouble("leak every = '50ms'", &["leak"], &["leaked"], &[("leak.rs", "fn start(")]),
-        trouble(
+        problem("leak every = '50ms'", &["leak"], &["leaked"], &[("leak.rs", "fn start(")]),
+        problem(
             "mutex-held hold = '30ms'",
             &["long-poll", "worker-held"],
-            &["holds-mutex", "glances"],
-            &[("compute.rs", "fn compute("), ("mutex_held.rs", "async fn glances(")],
+            &["holds-mutex", "locks-mutex"],
+            &[("compute.rs", "fn compute("), ("mutex_held.rs", "async fn lock_briefly(")],
         ),
-        // It reports the length of its queue; no line is at fault.
-        trouble("slow-consumer", &["queue-growing"], &["slow-consumer"], &[]),
-        trouble("lost-waker", &["lost-waker"], &["lost"], &[("lost_waker.rs", "fn start(")]),
-        trouble(
+        // The finding is based on the length of the queue; no line blocks.
+        problem("slow-consumer", &["queue-growing"], &["slow-consumer"], &[]),
+        problem("lost-waker", &["lost-waker"], &["lost"], &[("lost_waker.rs", "fn start(")]),
+        problem(
             "storm burst = 4000, every = '100ms'",
             &["spawn-storm"],
             &["short", "storm"],
             &[("storm.rs", "fn start(")],
         ),
-        trouble(
+        problem(
             "panic after = '100ms'",
             &["task-panicked"],
             &["panic"],
             &[("panic.rs", "fn start(")],
         ),
     ];
-    let well = ["mixed", "hello", "lazy", "threads", "web"].map(healthy);
-    hogs.chain(troubles).chain(well).collect()
+    let scenarios = ["mixed", "hello", "lazy", "threads", "web"].map(healthy);
+    hogs.chain(problems).chain(scenarios).collect()
 }
 
 impl Case {
     /// Whether a finding is required: in an anti-pattern, not in a fix or a healthy program.
-    pub fn is_guilty(&self) -> bool {
+    pub fn has_culprit(&self) -> bool {
         !self.rules.is_empty()
     }
 
-    /// Whether it runs a hog, of any kind, or a healthy scenario.
+    /// Whether this is a hog of any kind, or a healthy scenario.
     #[allow(dead_code, reason = "only xtask scores")]
     pub fn is_scored_by_default(&self) -> bool {
-        self.hog.is_some() || !self.is_guilty()
+        self.hog.is_some() || !self.has_culprit()
     }
 
-    /// Runs it for `least`, and longer, until the guilty is found or patience is at its end.
-    pub fn run(&self, least: Duration, patience: Duration) -> Outcome {
+    /// Runs the case for `min`, and then until the culprit is found, but no longer than `max`.
+    pub fn run(&self, min: Duration, max: Duration) -> Outcome {
         let scenario = Scenario::parse(&self.name, "case.toml", &self.text).expect("a scenario");
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
@@ -161,58 +161,58 @@ impl Case {
         let hog = HogOptions { kind: self.hog.unwrap_or(HogKind::Spin), count: 1, hold };
         let lab = Lab::start(LabOptions { registry, hog, ..LabOptions::new(scenario) });
         let lab = lab.expect("it starts");
-        let mut source = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
+        let mut sampler = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
         let mut model = Model::default();
         if self.hog.is_some() {
             lab.execute(Command::ToggleHog);
         }
         let begin = Instant::now();
-        let mut outcome = Outcome { found: None, right_place: false, accused: Vec::new() };
+        let mut outcome =
+            Outcome { found: None, is_expected_location: false, false_findings: Vec::new() };
         loop {
             thread::sleep(INTERVAL);
-            model.advance(&source.sample(&Subscription::default()).into());
+            model.advance(&sampler.sample(&Subscription::default()).into());
             for finding in model.all_findings() {
                 self.judge(finding, &mut outcome);
             }
-            let over = begin.elapsed() >= least && (outcome.right_place || !self.is_guilty());
-            if over || begin.elapsed() >= patience {
+            let is_found = outcome.is_expected_location || !self.has_culprit();
+            if is_found && begin.elapsed() >= min || begin.elapsed() >= max {
                 return outcome;
             }
         }
     }
 
     fn judge(&self, finding: &Finding, outcome: &mut Outcome) {
-        let guilty = match &finding.subject {
-            FindingSubject::Group(group) => self.guilty.contains(&&**group),
+        let is_culprit = match &finding.subject {
+            FindingSubject::Group(group) => self.culprits.contains(&&**group),
             _ => false,
         };
-        if guilty && self.rules.contains(&finding.rule.as_str()) {
-            let place = finding.place().unwrap_or("–").to_owned();
-            let mut functions = self.places.iter().map(|(file, start)| lines(file, start));
-            outcome.right_place |=
-                self.places.is_empty() || functions.any(|lines| lines.contains(&place));
-            outcome.found = Some((finding.rule.as_str(), place));
-        } else if !guilty && finding.severity >= Severity::Warning {
+        if is_culprit && self.rules.contains(&finding.rule.as_str()) {
+            let location = finding.place().unwrap_or("–").to_owned();
+            let mut functions = self.functions.iter().map(|(file, start)| lines(file, start));
+            outcome.is_expected_location |=
+                self.functions.is_empty() || functions.any(|lines| lines.contains(&location));
+            outcome.found = Some((finding.rule.as_str(), location));
+        } else if !is_culprit && finding.severity >= Severity::Warning {
             // Info findings, such as machine-overloaded, have no culprit.
-            let who = format!("{} of {}: ", finding.rule, finding.subject);
-            if !outcome.accused.iter().any(|known| known.starts_with(&who)) {
-                outcome.accused.push(format!("{who}{}", finding.sentence));
+            let prefix = format!("{} of {}: ", finding.rule, finding.subject);
+            if !outcome.false_findings.iter().any(|known| known.starts_with(&prefix)) {
+                outcome.false_findings.push(format!("{prefix}{}", finding.sentence));
             }
         }
     }
 }
 
-/// The lines of a function of the lab's, as findings name them: from its signature to the brace
-/// that closes it.
+/// The lines of a function of the lab as locations: from its signature to its closing brace.
 fn lines(file: &str, start: &str) -> Vec<String> {
     let path = format!("crates/asynctop-lab/src/workload/{file}");
     // The package of the tests, or of xtask below it.
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let source = folders.map(|folder| folder.join(&path)).find(|source| source.exists());
-    let text = std::fs::read_to_string(source.expect("the lab's sources are here"));
+    let text = std::fs::read_to_string(source.expect("the sources of the lab"));
     let text = text.expect("it can be read");
     let lines: Vec<&str> = text.lines().collect();
-    let first = lines.iter().position(|line| line.contains(start)).expect("the function is there");
+    let first = lines.iter().position(|line| line.contains(start)).expect("the function exists");
     let indent = lines[first].len() - lines[first].trim_start().len();
     let close = format!("{}}}", &lines[first][..indent]);
     let length = lines[first..].iter().position(|line| *line == close).expect("it ends");

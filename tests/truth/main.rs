@@ -1,5 +1,5 @@
-//! The culprits of the lab are known: the rules must report them, at the right line, and no other
-//! task. `cargo xtask score` prints the table.
+//! Findings on programs with known culprits: they name each culprit with the expected function, and
+//! no bystander. `cargo xtask score` prints the table.
 
 #![cfg(feature = "web")]
 
@@ -16,15 +16,15 @@ use std::{
 };
 
 /// Long enough on any machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const MAX_RUN_TIME: Duration = Duration::from_secs(90);
 
-/// One after the other: labs that run at the same time would take each other's CPU.
-static ALONE: Mutex<()> = Mutex::new(());
+/// The tests run one after another: concurrent labs would compete for the CPU.
+static LAB: Mutex<()> = Mutex::new(());
 
-/// The holder of the lock sleeps, so the wait for it is the hog's own on any machine.
+/// The holder of the lock sleeps, so the wait for it is long on any machine.
 #[test]
-fn a_lock_hog_is_found_beside_two_busy_loops() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+fn lock_hog_is_found_beside_two_busy_loops() {
+    let _lab = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let stop = Arc::new(AtomicBool::new(false));
     let busy = [(); 2].map(|()| {
         let stop = stop.clone();
@@ -34,25 +34,26 @@ fn a_lock_hog_is_found_beside_two_busy_loops() {
             }
         })
     });
-    let case = cases::all().into_iter().find(|case| case.name == "hog lock").expect("there is one");
-    let outcome = case.run(Duration::ZERO, PATIENCE);
+    let case =
+        cases::all().into_iter().find(|case| case.name == "hog lock").expect("the case exists");
+    let outcome = case.run(Duration::ZERO, MAX_RUN_TIME);
     stop.store(true, Relaxed);
     busy.into_iter().for_each(|thread| thread.join().expect("no panic"));
-    assert!(outcome.right_place, "{:?}", outcome.found);
-    assert!(outcome.accused.is_empty(), "{:?}", outcome.accused);
+    assert!(outcome.is_expected_location, "{:?}", outcome.found);
+    assert!(outcome.false_findings.is_empty(), "{:?}", outcome.false_findings);
 }
 
 #[test]
-fn the_guilty_are_found_and_nobody_else_is_accused() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+fn culprits_are_found_and_bystanders_are_not() {
+    let _lab = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let mut wrong = Vec::new();
     for case in cases::all() {
-        let outcome = case.run(Duration::from_secs(2), PATIENCE);
-        if case.is_guilty() && !outcome.right_place {
+        let outcome = case.run(Duration::from_secs(2), MAX_RUN_TIME);
+        if case.has_culprit() && !outcome.is_expected_location {
             wrong.push(format!("{}: not found: {:?}", case.name, outcome.found));
         }
-        for accused in outcome.accused {
-            wrong.push(format!("{}: {accused}", case.name));
+        for finding in outcome.false_findings {
+            wrong.push(format!("{}: {finding}", case.name));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

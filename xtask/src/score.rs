@@ -102,17 +102,17 @@ impl Score {
         let time = Duration::from_secs(options.seconds);
         let mut score = Score::default();
         for _ in 0..options.runs() {
-            let outcome = match case.is_guilty() && !options.is_strict() {
+            let outcome = match case.has_culprit() && !options.is_strict() {
                 true => case.run(Duration::from_secs(5), Duration::from_secs(60)),
                 false => case.run(time, time + SYMBOLS_TIMEOUT),
             };
-            if case.is_guilty() {
+            if case.has_culprit() {
                 score.found += u32::from(outcome.found.is_some());
                 score.missed += u32::from(outcome.found.is_none());
-                score.right_place += u32::from(outcome.right_place);
+                score.right_place += u32::from(outcome.is_expected_location);
             }
             score.rule = outcome.found.or(score.rule);
-            for finding in outcome.accused {
+            for finding in outcome.false_findings {
                 let finding = format!("{}: {finding}", case.name);
                 // Written immediately, as the whole table takes long.
                 let _ = writeln!(io::stderr(), "false: {finding}");
@@ -135,7 +135,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             continue;
         }
         let score = Score::of(&case, options);
-        let none = if case.is_guilty() { "–" } else { "none required" };
+        let none = if case.has_culprit() { "–" } else { "none required" };
         let (rule, place) = score.rule.as_ref().map_or((none, "–"), |(rule, at)| (*rule, at));
         let (runs, wrong) = (options.runs(), score.false_findings.len());
         println!("| {} | {rule} | {place} | {runs} | {} | {wrong} |", case.name, score.missed);

@@ -1,4 +1,4 @@
-//! Starts, changes and ends a lab. No call waits for tasks of the lab.
+//! Starts, controls and shuts down a lab. No call waits for tasks of the lab.
 
 use std::{
     fmt,
@@ -14,14 +14,14 @@ use asynctop_snapshot::{
 use super::{
     Command, LabError, LabOptions,
     bounds::MAX_WORKERS,
-    counts,
-    crew::{Crew, Foreman},
+    counts::{self, NO_SUCH_WORKLOAD},
     failure::Failure,
-    hog::{Hog, HogKind, Orders, Released, Stop, Work},
-    runtime::{Size, TestRuntime},
-    shared::{Shared, Tally},
+    hog::{Hog, HogControl, HogKind, RunningHogs, Stop, WorkCounter},
+    runtime::{RuntimeConfig, TestRuntime},
     spawner::Spawner,
-    workload::{Opening, hog},
+    state::{LabState, WorkloadState},
+    supervisor::{RunningWorkload, WorkloadSupervisor},
+    workload::{Context, hog},
 };
 use crate::lock::lock;
 
@@ -30,235 +30,233 @@ const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
 /// A runtime under test with its workloads.
 ///
 /// ```
-/// use asynctop_lab::{Command, Lab, LabOptions, find};
+/// use asynctop_lab::{Command, Lab, LabOptions, Scenario};
 ///
-/// let lab = Lab::start(LabOptions::new(find("mixed")?))?;
+/// let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 /// println!("{}", lab.execute(Command::ToggleHog));
 /// lab.shutdown();
 /// # Ok::<(), asynctop_lab::LabError>(())
 /// ```
 pub struct Lab {
-    shared: Arc<Shared>,
+    state: Arc<LabState>,
     /// `None` after the shutdown. Only callers of this type's methods hold the lock.
-    running: Mutex<Option<Running>>,
+    epoch: Mutex<Option<Epoch>>,
 }
 
-/// What ends with a runtime.
-struct Running {
-    /// The workers are those of the multi-thread runtime, also while it is another.
-    size: Size,
+/// One runtime with its workloads.
+struct Epoch {
+    /// The number of workers is kept while the runtime is a current-thread one.
+    config: RuntimeConfig,
     spawner: Spawner,
-    foreman: Foreman,
+    supervisor: WorkloadSupervisor,
 }
 
 impl Lab {
     /// Starts the runtime and the workloads; the hog is off.
     ///
     /// # Errors
-    /// If the options ask for nothing or for too much, or the system refuses threads or
-    /// sockets.
+    /// If an option is invalid or exceeds its maximum, or the system refuses threads or sockets.
     pub fn start(options: LabOptions) -> Result<Lab, LabError> {
         options.check()?;
-        let (registry, size) = (options.registry, options.size());
-        let (runtime, sampled) = begin_epoch(registry, size, 1)?;
+        let (registry, config) = (options.registry, options.runtime_config());
+        let (runtime, sampled) = start_runtime(registry, config, 1)?;
         let epoch = sampled.epoch;
-        let shared = Arc::new(Shared::new(options, sampled));
-        let running = Mutex::new(Some(populate(&shared, epoch, runtime, size)?));
-        Ok(Lab { shared, running })
+        let state = Arc::new(LabState::new(options, sampled));
+        let epoch = Mutex::new(Some(start_workloads(&state, epoch, runtime, config)?));
+        Ok(Lab { state, epoch })
     }
 
-    /// Executes a command and returns a sentence to show.
+    /// Executes a command and returns a sentence for the user.
     pub fn execute(&self, command: Command) -> String {
-        let mut running = self.running();
-        let Some(running) = &mut *running else {
+        let mut epoch = self.epoch();
+        let Some(epoch) = &mut *epoch else {
             return "the lab has ended".into();
         };
+        let (state, supervisor) = (&self.state, &epoch.supervisor);
         match command {
-            Command::ToggleHog => self.toggle_hog(running),
-            Command::ReleaseHog => self.release_hog(running, &mut self.shared.hog()),
-            Command::NextHogKind => self.change_hog_kind(running, HogKind::next),
-            Command::PreviousHogKind => self.change_hog_kind(running, HogKind::previous),
+            Command::ToggleHog => self.toggle_hog(epoch),
+            Command::ReleaseHog => self.release_hog(epoch, &mut state.hog()),
+            Command::NextHogKind => self.change_hog_kind(epoch, HogKind::next),
+            Command::PreviousHogKind => self.change_hog_kind(epoch, HogKind::previous),
             Command::LengthenHold => self.change_hold(|hog| hog.hold.lengthen()),
             Command::ShortenHold => self.change_hold(|hog| hog.hold.shorten()),
-            Command::SwitchFlavor => self.switch_flavor(running),
-            Command::AddWorker => self.change_workers(running, usize::checked_add),
-            Command::RemoveWorker => self.change_workers(running, usize::checked_sub),
-            Command::AddInstance(at) => counts::raise(&self.shared, &running.foreman, at),
-            Command::RemoveInstance(at) => counts::lower(&self.shared, &running.foreman, at),
-            Command::Pause(at) => counts::pause(&self.shared, &running.foreman, at),
-            Command::Restart(at) => counts::restart(&self.shared, &running.foreman, at),
+            Command::SwitchFlavor => self.switch_flavor(epoch),
+            Command::AddWorker => self.change_workers(epoch, usize::checked_add),
+            Command::RemoveWorker => self.change_workers(epoch, usize::checked_sub),
+            Command::AddInstance(at) => counts::raise(state, supervisor, at),
+            Command::RemoveInstance(at) => counts::lower(state, supervisor, at),
+            Command::Pause(at) => counts::pause(state, supervisor, at),
+            Command::Restart(at) => counts::restart(state, supervisor, at),
             Command::SwitchMode(at) => self.switch_mode(at),
-            Command::Cancel(key) => self.cancel(running, key),
+            Command::Cancel(key) => self.cancel(epoch, key),
         }
     }
 
-    /// Stops the hogs and ends the runtime, without waiting for either. Does nothing the
-    /// second time.
+    /// Stops the hogs and shuts the runtime down, without waiting for either. Does nothing if the
+    /// lab is already shut down.
     pub fn shutdown(&self) {
-        self.shared.hog().stop();
-        drop(self.running().take());
+        self.state.hog().stop();
+        drop(self.epoch().take());
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn state(&self) -> &Arc<LabState> {
+        &self.state
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        lock(&self.running)
+    fn epoch(&self) -> MutexGuard<'_, Option<Epoch>> {
+        lock(&self.epoch)
     }
 
-    fn toggle_hog(&self, running: &Running) -> String {
-        let mut hog = self.shared.hog();
+    fn toggle_hog(&self, epoch: &Epoch) -> String {
+        let mut hog = self.state.hog();
         if hog.on_since().is_some() || hog.restarts {
             hog.stop();
             return "hog off".into();
         }
-        self.release_hog(running, &mut hog)
+        self.release_hog(epoch, &mut hog)
     }
 
-    fn release_hog(&self, running: &Running, hog: &mut Hog) -> String {
+    fn release_hog(&self, epoch: &Epoch, hog: &mut Hog) -> String {
         if hog.on_since().is_some() {
             return format!("hog on: {}", describe(hog));
         }
-        match self.release(running, hog, self.shared.registry.now()) {
+        match self.start_hogs(epoch, hog, self.state.registry.now()) {
             Ok(()) => format!("hog on: {}", describe(hog)),
             Err(error) => format!("the hog stays off: {error}"),
         }
     }
 
-    /// Lets new hogs loose, which count as on since `since_ns`.
-    fn release(&self, running: &Running, hog: &mut Hog, since_ns: u64) -> Result<(), LabError> {
+    /// Replaces the running hogs. The new ones count as on since `since_ns`.
+    fn start_hogs(&self, epoch: &Epoch, hog: &mut Hog, since_ns: u64) -> Result<(), LabError> {
         hog.stop();
         let kind = hog.kind;
         self.can_run(kind)?;
-        let (stop, work, failure) = (Stop::default(), Work::default(), Failure::default());
-        let orders = Orders {
+        let (stop, work, failure) = (Stop::default(), WorkCounter::default(), Failure::default());
+        let control = HogControl {
             hold: hog.hold.clone(),
             stop: stop.clone(),
             work: work.clone(),
             failure: failure.clone(),
         };
-        let tasks = hog::release(&running.spawner, kind, hog.count, &orders)
+        let tasks = hog::start(&epoch.spawner, kind, hog.count, &control)
             .map_err(|error| LabError::Hog { kind: kind.as_str(), error })?;
-        hog.released = Some(Released { since_ns, stop, work, failure, tasks });
+        hog.running = Some(RunningHogs { since_ns, stop, work, failure, tasks });
         Ok(())
     }
 
     /// Selects the next kind that can start. Kinds that cannot are skipped, and a hog that is on
     /// stays on: the measurement continues.
-    fn change_hog_kind(&self, running: &Running, change: fn(HogKind) -> HogKind) -> String {
-        let mut hog = self.shared.hog();
+    fn change_hog_kind(&self, epoch: &Epoch, change: fn(HogKind) -> HogKind) -> String {
+        let mut hog = self.state.hog();
         let on_since_ns = hog.on_since();
         let mut skipped = String::new();
         for _ in HogKind::ALL {
             hog.kind = change(hog.kind);
             let started = match on_since_ns {
-                Some(since_ns) => self.release(running, &mut hog, since_ns),
+                Some(since_ns) => self.start_hogs(epoch, &mut hog, since_ns),
                 None => self.can_run(hog.kind),
             };
-            let why = match started {
+            let reason = match started {
                 Ok(()) => return format!("hog: {}{skipped}", describe(&hog)),
                 Err(LabError::NeedsMultiThread(_)) => NEEDS_MULTI_THREAD.to_owned(),
                 Err(LabError::Hog { error, .. }) => error.to_string(),
                 Err(error) => error.to_string(),
             };
-            skipped += &format!("; {} skipped: {why}", hog.kind.as_str());
+            skipped += &format!("; {} skipped: {reason}", hog.kind.as_str());
         }
         format!("hog off{skipped}")
     }
 
     fn can_run(&self, kind: HogKind) -> Result<(), LabError> {
-        match kind.runs_on(self.shared.runtime().flavor()) {
+        match kind.runs_on(self.state.runtime().flavor()) {
             true => Ok(()),
             false => Err(LabError::NeedsMultiThread(kind.as_str())),
         }
     }
 
     fn change_hold(&self, change: impl FnOnce(&mut Hog)) -> String {
-        let mut hog = self.shared.hog();
+        let mut hog = self.state.hog();
         change(&mut hog);
         format!("hog: {}", describe(&hog))
     }
 
-    fn switch_flavor(&self, running: &mut Running) -> String {
-        let flavor = other(self.shared.runtime().flavor());
-        self.begin_anew(running, Size { flavor, ..running.size })
+    fn switch_flavor(&self, epoch: &mut Epoch) -> String {
+        let flavor = match self.state.runtime().flavor() {
+            Flavor::CurrentThread => Flavor::MultiThread,
+            Flavor::MultiThread => Flavor::CurrentThread,
+        };
+        self.replace_runtime(epoch, RuntimeConfig { flavor, ..epoch.config })
     }
 
     fn change_workers(
         &self,
-        running: &mut Running,
+        epoch: &mut Epoch,
         change: fn(usize, usize) -> Option<usize>,
     ) -> String {
-        if self.shared.runtime().flavor() == Flavor::CurrentThread {
+        if self.state.runtime().flavor() == Flavor::CurrentThread {
             return "current-thread has one worker: press f for multi-thread first".into();
         }
-        let workers = change(running.size.workers, 1);
+        let config = epoch.config;
+        let workers = change(config.workers, 1);
         match workers.filter(|workers| (1..=MAX_WORKERS).contains(workers)) {
-            Some(workers) => self.begin_anew(running, Size { workers, ..running.size }),
-            None => format!(
-                "still {}: the limit is reached",
-                plural(running.size.workers as u64, "worker")
-            ),
+            Some(workers) => self.replace_runtime(epoch, RuntimeConfig { workers, ..config }),
+            None => {
+                format!("still {}: the limit is reached", plural(config.workers as u64, "worker"))
+            }
         }
     }
 
-    /// Puts a runtime of this size in the place of the one that runs: all tasks end, and
-    /// the workloads begin anew.
-    fn begin_anew(&self, running: &mut Running, size: Size) -> String {
-        let epoch = self.shared.runtime().epoch + 1;
-        let next = begin_epoch(self.shared.registry, size, epoch);
-        let next = next.and_then(|(runtime, sampled)| {
-            Ok((populate(&self.shared, epoch, runtime, size)?, sampled))
-        });
-        match next {
-            Ok((next, sampled)) => {
-                let mut hog = self.shared.hog();
-                let restarts = hog.on_since().is_some() || hog.restarts;
-                // First, or the old runtime would never come to its end.
-                hog.stop();
-                hog.restarts = restarts;
-                let mut moved = String::new();
-                let kind = hog.kind;
-                while !hog.kind.runs_on(size.flavor) {
-                    hog.kind = hog.kind.next();
-                    let (now, then) = (hog.kind.as_str(), kind.as_str());
-                    moved = format!("; the hog is now {now}: {then} {NEEDS_MULTI_THREAD}");
-                }
-                drop(hog);
-                *self.shared.runtime() = sampled;
-                *running = next;
-                match size.flavor {
-                    Flavor::CurrentThread => format!("runtime: current-thread{moved}"),
-                    Flavor::MultiThread => {
-                        format!(
-                            "runtime: multi-thread with {}",
-                            plural(size.workers as u64, "worker")
-                        )
-                    }
-                }
+    /// Starts the next epoch: a new runtime, on which all workloads start again.
+    fn replace_runtime(&self, epoch: &mut Epoch, config: RuntimeConfig) -> String {
+        let number = self.state.runtime().epoch + 1;
+        let next =
+            start_runtime(self.state.registry, config, number).and_then(|(runtime, sampled)| {
+                Ok((start_workloads(&self.state, number, runtime, config)?, sampled))
+            });
+        let (next, sampled) = match next {
+            Ok(next) => next,
+            Err(error) => return format!("the runtime is unchanged: {error}"),
+        };
+        let mut hog = self.state.hog();
+        let restarts = hog.on_since().is_some() || hog.restarts;
+        // While a hog runs, the old runtime cannot shut down.
+        hog.stop();
+        hog.restarts = restarts;
+        let mut replaced = String::new();
+        let kind = hog.kind;
+        while !hog.kind.runs_on(config.flavor) {
+            hog.kind = hog.kind.next();
+            let (new, old) = (hog.kind.as_str(), kind.as_str());
+            replaced = format!("; the hog is now {new}: {old} {NEEDS_MULTI_THREAD}");
+        }
+        drop(hog);
+        *self.state.runtime() = sampled;
+        *epoch = next;
+        match config.flavor {
+            Flavor::CurrentThread => format!("runtime: current-thread{replaced}"),
+            Flavor::MultiThread => {
+                format!("runtime: multi-thread with {}", plural(config.workers as u64, "worker"))
             }
-            Err(error) => format!("the runtime is unchanged: {error}"),
         }
     }
 
     fn switch_mode(&self, position: usize) -> String {
-        let Some(Tally { spec, mode, .. }) = self.shared.tallies.get(position) else {
-            return "there is no such workload".into();
+        let Some(WorkloadState { spec, mode, .. }) = self.state.workloads.get(position) else {
+            return NO_SUCH_WORKLOAD.into();
         };
         let Some(mode) = mode else {
             return format!("{} has no modes", spec.name);
         };
-        mode.next();
-        format!("{}: {}", spec.name, mode.word())
+        mode.switch_to_next();
+        format!("{}: {}", spec.name, mode.name())
     }
 
-    fn cancel(&self, running: &Running, key: u64) -> String {
-        let Some(name) = running.spawner.cancel(key) else {
+    fn cancel(&self, epoch: &Epoch, key: u64) -> String {
+        let Some(name) = epoch.spawner.cancel(key) else {
             return "the task has already ended".into();
         };
-        let hog = self.shared.hog();
-        if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.about().is_fix {
+        let hog = self.state.hog();
+        if hog.owns(key) && hog.hold.get().is_none() && !hog.kind.info().is_fix {
             return format!("cancel requested for {name}: it never awaits, so only b stops it");
         }
         format!("cancel requested for {name}: it takes effect at its next await")
@@ -273,48 +271,49 @@ impl Drop for Lab {
 
 impl fmt::Debug for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lab").field("shared", &self.shared).finish_non_exhaustive()
+        f.debug_struct("Lab").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-/// Opens all workloads on a runtime and begins to start their units.
-fn populate(
-    shared: &Arc<Shared>,
+/// Opens all workloads on a runtime and begins to start their instances.
+fn start_workloads(
+    state: &Arc<LabState>,
     epoch: u32,
     runtime: TestRuntime,
-    size: Size,
-) -> Result<Running, LabError> {
-    let spawner = Spawner::new(shared.registry, epoch, runtime.handle().clone());
-    let mut crews = Vec::new();
-    for tally in &shared.tallies {
-        let Tally { spec, cancelled, done, failure, gauges, mode, wanted, .. } = tally;
-        let opening = Opening {
-            spawner: spawner.of(spec.task_prefix(), cancelled),
-            done: done.clone(),
-            failure: failure.begin(),
-            gauges: gauges.begin(),
+    config: RuntimeConfig,
+) -> Result<Epoch, LabError> {
+    let spawner = Spawner::new(state.registry, epoch, runtime.handle().clone());
+    let mut workloads = Vec::new();
+    for workload in &state.workloads {
+        let spec = &workload.spec;
+        let context = Context {
+            spawner: spawner.for_workload(spec.task_prefix(), &workload.cancelled),
+            done: workload.done.clone(),
+            failure: workload.failure.reset(),
+            gauges: workload.gauges.reset(),
             params: spec.params.clone(),
-            mode: mode.clone(),
-            count: wanted.load(Ordering::Relaxed),
-            program: shared.program.clone(),
+            mode: workload.mode.clone(),
+            count: workload.target_count.load(Ordering::Relaxed),
+            program: state.program.clone(),
         };
-        let workload = (spec.kind.open)(opening)
+        let opened = (spec.kind.open)(context)
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
-        crews.push(Crew::new(workload, tally));
+        workloads.push(RunningWorkload::new(opened, workload));
     }
-    let foreman = Foreman::start(shared, runtime, spawner.clone(), crews);
-    Ok(Running { size, spawner, foreman: foreman.map_err(LabError::Runtime)? })
+    let supervisor = WorkloadSupervisor::start(state, runtime, spawner.clone(), workloads)
+        .map_err(LabError::Runtime)?;
+    Ok(Epoch { config, spawner, supervisor })
 }
 
 /// Starts a runtime without workloads.
-fn begin_epoch(
+fn start_runtime(
     registry: &'static Registry,
-    size: Size,
+    config: RuntimeConfig,
     epoch: u32,
 ) -> Result<(TestRuntime, SampledRuntime), LabError> {
     let started_ns = registry.now();
     let threads_at_start = registry.threads(started_ns).into();
-    let runtime = TestRuntime::start(size).map_err(LabError::Runtime)?;
+    let runtime = TestRuntime::start(config).map_err(LabError::Runtime)?;
     let sampled = SampledRuntime {
         epoch,
         handle: runtime.handle().clone(),
@@ -326,21 +325,14 @@ fn begin_epoch(
     Ok((runtime, sampled))
 }
 
-fn other(flavor: Flavor) -> Flavor {
-    match flavor {
-        Flavor::CurrentThread => Flavor::MultiThread,
-        Flavor::MultiThread => Flavor::CurrentThread,
-    }
-}
-
-/// Such as "2 × spin, yields after 10ms".
+/// A description such as "2 × spin, yields after 10ms".
 fn describe(hog: &Hog) -> String {
     let count = if hog.count > 1 { format!("{} × ", hog.count) } else { String::new() };
-    let turn = match (hog.kind.about().is_fix, hog.hold.get()) {
+    let step = match (hog.kind.info().is_fix, hog.hold.get()) {
         (false, Some(hold)) => format!("yields after {}", duration_exact(hold)),
         (false, None) => "never yields".to_owned(),
         (true, Some(hold)) => format!("{} of work at a time", duration_exact(hold)),
         (true, None) => "endless work".to_owned(),
     };
-    format!("{count}{}, {turn}", hog.kind.as_str())
+    format!("{count}{}, {step}", hog.kind.as_str())
 }

@@ -1,4 +1,4 @@
-//! A counter that a workload and the readers of its statistics share.
+//! A counter that a workload increments and the sampler reads.
 
 use std::sync::{
     Arc,

@@ -1,24 +1,24 @@
-//! Changes how many instances a workload has: one more or fewer, none for now, or all restarted.
-//! Each function returns a sentence for the user.
+//! Commands that change the number of instances of a workload. Each function returns a sentence for
+//! the user.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
-    bounds::{MAX_TASKS, MAX_UNITS},
-    crew::Foreman,
-    shared::{Shared, Tally},
+    bounds::{MAX_INSTANCES, MAX_TASKS},
+    state::{LabState, WorkloadState},
+    supervisor::WorkloadSupervisor,
 };
 
-const NO_WORKLOAD: &str = "there is no such workload";
+pub(super) const NO_SUCH_WORKLOAD: &str = "there is no such workload";
 
-/// One more.
-pub(super) fn raise(shared: &Shared, foreman: &Foreman, position: usize) -> String {
-    change(shared, foreman, position, |tally, count| {
-        let name = &tally.spec.name;
-        if count >= MAX_UNITS {
+/// Adds an instance.
+pub(super) fn raise(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
+    change(state, supervisor, position, |workload, count| {
+        let name = &workload.spec.name;
+        if count >= MAX_INSTANCES {
             return Err(format!("{name}: {count} is the maximum"));
         }
-        if tasks(shared) >= MAX_TASKS {
+        if max_tasks(state) >= MAX_TASKS {
             return Err(format!(
                 "{name}: still {count}, the lab has reached its maximum of {MAX_TASKS} tasks"
             ));
@@ -27,75 +27,79 @@ pub(super) fn raise(shared: &Shared, foreman: &Foreman, position: usize) -> Stri
     })
 }
 
-/// One fewer.
-pub(super) fn lower(shared: &Shared, foreman: &Foreman, position: usize) -> String {
-    change(shared, foreman, position, |tally, count| {
-        count.checked_sub(1).ok_or_else(|| format!("{} is already at 0", tally.spec.name))
+/// Removes an instance.
+pub(super) fn lower(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
+    change(state, supervisor, position, |workload, count| {
+        count.checked_sub(1).ok_or_else(|| format!("{} is already at 0", workload.spec.name))
     })
 }
 
 fn change(
-    shared: &Shared,
-    foreman: &Foreman,
+    state: &LabState,
+    supervisor: &WorkloadSupervisor,
     position: usize,
-    to: impl FnOnce(&Tally, usize) -> Result<usize, String>,
+    new_count: impl FnOnce(&WorkloadState, usize) -> Result<usize, String>,
 ) -> String {
-    let Some(tally) = shared.tallies.get(position) else { return NO_WORKLOAD.into() };
-    let name = &tally.spec.name;
-    if let Some(count) = tally.paused() {
+    let Some(workload) = state.workloads.get(position) else { return NO_SUCH_WORKLOAD.into() };
+    let name = &workload.spec.name;
+    if let Some(count) = workload.paused_count() {
         return format!("{name} is paused at {count}: resume it with p first");
     }
-    match to(tally, tally.wanted.load(Relaxed)) {
+    match new_count(workload, workload.target_count.load(Relaxed)) {
         Ok(count) => {
-            tally.wanted.store(count, Relaxed);
-            foreman.look();
+            workload.target_count.store(count, Relaxed);
+            supervisor.notify();
             format!("{name}: {count}")
         }
         Err(sentence) => sentence,
     }
 }
 
-/// Ends all tasks of a workload and remembers how many there were, or starts as many
-/// again. Nothing can hold a task that wants to run, so a pause is an end.
-pub(super) fn pause(shared: &Shared, foreman: &Foreman, position: usize) -> String {
-    let Some(tally) = shared.tallies.get(position) else { return NO_WORKLOAD.into() };
-    let (name, count) = (&tally.spec.name, tally.wanted.load(Relaxed));
-    let said = match tally.paused() {
+/// Stops all instances and remembers their number, or starts as many again. A pause has to stop
+/// them: a runnable task cannot be suspended.
+pub(super) fn pause(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
+    let Some(workload) = state.workloads.get(position) else { return NO_SUCH_WORKLOAD.into() };
+    let (name, count) = (&workload.spec.name, workload.target_count.load(Relaxed));
+    let sentence = match workload.paused_count() {
         Some(count) => {
-            tally.failure.begin();
-            tally.paused.store(0, Relaxed);
-            tally.wanted.store(count, Relaxed);
+            workload.failure.reset();
+            workload.paused.store(0, Relaxed);
+            workload.target_count.store(count, Relaxed);
             format!("{name} resumed: {count} start again")
         }
         None if count == 0 => return format!("{name} is at 0: nothing to pause"),
         None => {
-            tally.paused.store(count, Relaxed);
-            tally.wanted.store(0, Relaxed);
+            workload.paused.store(count, Relaxed);
+            workload.target_count.store(0, Relaxed);
             format!("{name} paused: its tasks end, p starts {count} again")
         }
     };
-    foreman.look();
-    said
+    supervisor.notify();
+    sentence
 }
 
-/// Ends all of a workload and starts as many anew: also those that had failed.
-pub(super) fn restart(shared: &Shared, foreman: &Foreman, position: usize) -> String {
-    let Some(tally) = shared.tallies.get(position) else { return NO_WORKLOAD.into() };
-    let (name, count) = (&tally.spec.name, tally.wanted.load(Relaxed));
-    if let Some(count) = tally.paused() {
+/// Stops all instances and starts as many again, including those that had failed.
+pub(super) fn restart(
+    state: &LabState,
+    supervisor: &WorkloadSupervisor,
+    position: usize,
+) -> String {
+    let Some(workload) = state.workloads.get(position) else { return NO_SUCH_WORKLOAD.into() };
+    let (name, count) = (&workload.spec.name, workload.target_count.load(Relaxed));
+    if let Some(count) = workload.paused_count() {
         return format!("{name} is paused: p starts {count} again");
     }
-    tally.failure.begin();
-    tally.restarts.fetch_add(1, Relaxed);
-    foreman.look();
+    workload.failure.reset();
+    workload.restarts.fetch_add(1, Relaxed);
+    supervisor.notify();
     format!("{name} restarted: its tasks end, {count} start again")
 }
 
-/// The tasks that all workloads want, those that are paused too.
-fn tasks(shared: &Shared) -> usize {
-    let tasks = |tally: &Tally| {
-        let count = tally.paused().unwrap_or_else(|| tally.wanted.load(Relaxed));
-        tally.spec.tasks(count)
+/// The maximum number of tasks at the current counts, including paused workloads.
+fn max_tasks(state: &LabState) -> usize {
+    let tasks = |workload: &WorkloadState| {
+        let count = workload.paused_count();
+        workload.spec.max_tasks(count.unwrap_or_else(|| workload.target_count.load(Relaxed)))
     };
-    shared.tallies.iter().map(tasks).sum()
+    state.workloads.iter().map(tasks).sum()
 }

@@ -5,101 +5,101 @@ use std::{io, sync::Arc, time::Duration};
 use asynctop_snapshot::text::did_you_mean;
 
 use crate::{
-    bounds::{MAX_HOGS, MAX_TASKS, MAX_UNITS, MAX_WORKERS},
+    bounds::{MAX_HOGS, MAX_INSTANCES, MAX_TASKS, MAX_WORKERS},
     document::DocumentError,
 };
 
-/// Why there is no lab. Each message says what was tried, what is wrong and what to do.
+/// Why a lab cannot be started. Each message states what was tried, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
     /// No scenario has this name.
     #[error("there is no scenario `{name}`{}; the scenarios are: {}", did_you_mean(.closest_match.as_deref()), .known.join(", "))]
     UnknownScenario {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The known name that was probably meant.
+        /// The known name with the smallest edit distance, if it is small.
         closest_match: Option<String>,
         /// All known names.
         known: Vec<&'static str>,
     },
-    /// A scenario's file is not as it should be.
+    /// A scenario file is invalid.
     #[error(transparent)]
     File(#[from] DocumentError),
     /// A runtime needs a worker.
     #[error("a runtime with 0 workers runs nothing; ask for 1 to {MAX_WORKERS} workers")]
     NoWorkers,
-    /// More workers than make sense.
+    /// The number of workers exceeds the maximum.
     #[error("{0} workers are too many; ask for 1 to {MAX_WORKERS} workers")]
     TooManyWorkers(usize),
-    /// One workload wants too much.
+    /// The number of instances of a workload exceeds the maximum.
     #[error(
-        "the workload `{workload}` asks for {asked} of its kind, but {MAX_UNITS} is the most; \
-         ask for fewer"
+        "the workload `{workload}` asks for {requested} instances, but {MAX_INSTANCES} is the \
+         maximum; ask for fewer"
     )]
-    TooManyUnits {
-        /// The workload's name.
+    TooManyInstances {
+        /// The name of the workload.
         workload: String,
-        /// How many were asked for.
-        asked: usize,
+        /// The requested number of instances.
+        requested: usize,
     },
-    /// All workloads together want too much.
+    /// The number of tasks of all workloads exceeds the maximum.
     #[error(
-        "the scenario `{scenario}` would spawn {asked} tasks, but {MAX_TASKS} is the most; \
+        "the scenario `{scenario}` would spawn {requested} tasks, but {MAX_TASKS} is the maximum; \
          lower the counts of its workloads"
     )]
     TooManyTasks {
-        /// The scenario's name.
+        /// The name of the scenario.
         scenario: String,
-        /// The tasks that it would spawn.
-        asked: usize,
+        /// The number of tasks that the scenario would spawn.
+        requested: usize,
     },
-    /// Not `KIND[:COUNT]`.
+    /// A hog that is not written as `KIND[:COUNT]`.
     #[error(
         "`{given}` is not a hog: {problem}; write KIND or KIND:COUNT, where KIND is one of {}",
         .kinds.join(", ")
     )]
     BadHog {
-        /// What was written.
+        /// The text as given.
         given: String,
         /// What is wrong with it.
         problem: &'static str,
         /// All kinds of hogs.
         kinds: Vec<&'static str>,
     },
-    /// No hog, or too many.
+    /// The number of hogs is 0, or exceeds the maximum.
     #[error("cannot start {0} hogs; ask for 1 to {MAX_HOGS} hogs")]
     BadHogCount(usize),
-    /// This kind of hog cannot be on this flavour of runtime.
+    /// This kind of hog cannot run on a current-thread runtime.
     #[error(
         "{0} needs the multi-thread runtime, where another thread can take over the worker: on \
          current-thread Tokio panics; switch the flavor first (f, or --flavor multi-thread)"
     )]
     NeedsMultiThread(&'static str),
-    /// The system refused what a hog needs.
+    /// The system refused a resource of a hog.
     #[error("cannot start {kind}: {error}; free what it needs, or choose another kind")]
     Hog {
-        /// The hog's kind.
+        /// The kind of the hog.
         kind: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },
-    /// Not long enough to be a hog.
-    #[error("a hold of {0:?} is too short; use 1ms or longer")]
+    /// The hold time of a hog is below the minimum.
+    #[error("a hold time of {0:?} is too short; use 1ms or longer")]
     HoldTooShort(Duration),
-    /// The system refused the runtime or its thread.
+    /// The system refused the runtime or one of its threads.
     #[error(
         "cannot start the runtime under test: {0}; \
          if threads or open files ran out, ask for fewer workers or raise the limit (ulimit)"
     )]
     Runtime(#[source] io::Error),
-    /// The system refused what a workload needs.
+    /// The system refused a resource of a workload.
     #[error("cannot start the workload `{workload}`: {error}; leave it out, or free what it needs")]
     Workload {
-        /// The workload's name.
+        /// The name of the workload.
         workload: Arc<str>,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },

@@ -1,4 +1,4 @@
-//! The reason why a hog or a workload has failed.
+//! The reason for the failure of a hog or a workload.
 
 use asynctop_snapshot::text::sanitize;
 
@@ -10,18 +10,17 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Failure(Arc<Mutex<Option<Arc<str>>>>);
 
 impl Failure {
-    /// Records the first failure; later failures are mostly its consequences.
-    pub(crate) fn report(&self, why: impl FnOnce() -> String) {
-        let mut first = lock(&self.0);
-        first.get_or_insert_with(|| sanitize(&why()).into());
+    /// Records the first failure. Later failures are usually its consequences.
+    pub(crate) fn report(&self, reason: impl FnOnce() -> String) {
+        lock(&self.0).get_or_insert_with(|| sanitize(&reason()).into());
     }
 
     pub(crate) fn get(&self) -> Option<Arc<str>> {
         lock(&self.0).clone()
     }
 
-    /// Clears the failure of an earlier start.
-    pub(crate) fn begin(&self) -> Failure {
+    /// Clears the failure of the previous start, and returns a handle for the next.
+    pub(crate) fn reset(&self) -> Failure {
         *lock(&self.0) = None;
         self.clone()
     }

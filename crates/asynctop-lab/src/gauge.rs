@@ -1,7 +1,7 @@
-//! Gauges: statistics that a workload reports, beside the number of completed units.
+//! Gauges: statistics that a workload reports besides its count of completed units.
 //!
-//! Their locks are held for an addition or the exchange of a pointer, never across an await and
-//! never while a task works, so a reader does not wait for the runtime under test.
+//! A lock is held for one addition or the exchange of a pointer, and never across an await or while
+//! a task works, so a reader does not wait for the runtime under test.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,49 +16,49 @@ use asynctop_snapshot::{Histogram, MetricValue, WorkloadMetric};
 
 use crate::lock::lock;
 
-/// All gauges of a workload.
+/// All gauges of a workload, in the order of their creation. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gauges(Arc<Mutex<Vec<(&'static str, Dial)>>>);
+pub(crate) struct Gauges(Arc<Mutex<Vec<(&'static str, GaugeCell)>>>);
 
 #[derive(Clone, Debug)]
-enum Dial {
+enum GaugeCell {
     Count(Count),
     Text(Text),
     Latency(Latency),
 }
 
 impl Gauges {
-    /// The workload begins, perhaps anew: what it told before is over.
-    pub(crate) fn begin(&self) -> Gauges {
+    /// Removes the gauges of the previous start, and returns a handle for the next.
+    pub(crate) fn reset(&self) -> Gauges {
         lock(&self.0).clear();
         self.clone()
     }
 
     pub(crate) fn count(&self, name: &'static str) -> Count {
         let count = Count::default();
-        lock(&self.0).push((name, Dial::Count(count.clone())));
+        lock(&self.0).push((name, GaugeCell::Count(count.clone())));
         count
     }
 
     pub(crate) fn text(&self, name: &'static str) -> Text {
         let text = Text::default();
-        lock(&self.0).push((name, Dial::Text(text.clone())));
+        lock(&self.0).push((name, GaugeCell::Text(text.clone())));
         text
     }
 
     pub(crate) fn latency(&self, name: &'static str) -> Latency {
         let latency = Latency::default();
-        lock(&self.0).push((name, Dial::Latency(latency.clone())));
+        lock(&self.0).push((name, GaugeCell::Latency(latency.clone())));
         latency
     }
 
-    /// How they stand.
+    /// The current values.
     pub(crate) fn read(&self) -> Vec<WorkloadMetric> {
-        let read = |(name, dial): &(&'static str, Dial)| {
-            let value = match dial {
-                Dial::Count(count) => MetricValue::Count(count.get()),
-                Dial::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
-                Dial::Latency(latency) => latency.read(Instant::now()),
+        let read = |(name, cell): &(&'static str, GaugeCell)| {
+            let value = match cell {
+                GaugeCell::Count(count) => MetricValue::Count(count.get()),
+                GaugeCell::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
+                GaugeCell::Latency(latency) => latency.read(Instant::now()),
             };
             WorkloadMetric { name: (*name).into(), value }
         };
@@ -66,7 +66,7 @@ impl Gauges {
     }
 }
 
-/// A number of things.
+/// A count that can fall.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Count(Arc<AtomicU64>);
 
@@ -84,7 +84,6 @@ impl Count {
     }
 }
 
-/// Some words.
 #[derive(Clone, Debug)]
 pub(crate) struct Text(Arc<Mutex<Arc<str>>>);
 
@@ -101,56 +100,56 @@ impl Text {
     }
 }
 
-/// How long things take. Things that go on count with what they have taken so far.
+/// The distribution of a duration over the last [`SECONDS`](Latency::SECONDS). Operations in
+/// progress count with the time that they have taken so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Latency(Arc<Mutex<Window>>);
+pub(crate) struct Latency(Arc<Mutex<LatencyWindow>>);
 
 #[derive(Debug, Default)]
-struct Window {
+struct LatencyWindow {
     origin: Option<Instant>,
-    /// What ended in each second, oldest first.
+    /// Completed operations per second since `origin`, oldest first.
     seconds: VecDeque<(u64, Histogram)>,
-    /// When the things that go on began, by number.
-    going_on: BTreeMap<u64, Instant>,
-    next: u64,
+    /// Start of each operation in progress, by number.
+    in_progress: BTreeMap<u64, Instant>,
+    next_number: u64,
 }
 
 impl Latency {
-    /// It tells of this many seconds.
     const SECONDS: u64 = 5;
 
-    /// Something begins.
-    pub(crate) fn begin(&self) -> GoingOn {
+    /// Starts an operation.
+    pub(crate) fn start(&self) -> LatencyTimer {
         let mut window = lock(&self.0);
-        let number = window.next;
-        window.next += 1;
-        window.going_on.insert(number, Instant::now());
-        GoingOn { latency: self.clone(), number }
+        let number = window.next_number;
+        window.next_number += 1;
+        window.in_progress.insert(number, Instant::now());
+        LatencyTimer { latency: self.clone(), number }
     }
 
-    /// Something has taken this long.
-    pub(crate) fn took(&self, duration: Duration) {
+    /// Records a completed operation.
+    pub(crate) fn record(&self, duration: Duration) {
         lock(&self.0).record(Instant::now(), duration);
     }
 
     fn read(&self, now: Instant) -> MetricValue {
         let mut window = lock(&self.0);
-        window.forget(now);
+        window.remove_expired(now);
         let mut all = Histogram::default();
         window.seconds.iter().for_each(|(_, second)| all.merge(second));
-        for begun in window.going_on.values() {
-            all.record(nanos(now.saturating_duration_since(*begun)));
+        for start in window.in_progress.values() {
+            all.record(nanos(now.saturating_duration_since(*start)));
         }
         MetricValue::Latency {
             p50_ns: all.quantile(0.5),
             p99_ns: all.quantile(0.99),
             max_ns: (all.count() > 0).then(|| all.max()),
-            in_progress: window.going_on.len() as u64,
+            in_progress: window.in_progress.len() as u64,
         }
     }
 }
 
-impl Window {
+impl LatencyWindow {
     fn second(&mut self, now: Instant) -> u64 {
         now.saturating_duration_since(*self.origin.get_or_insert(now)).as_secs()
     }
@@ -159,14 +158,14 @@ impl Window {
         let second = self.second(now);
         if self.seconds.back().is_none_or(|(last, _)| *last < second) {
             self.seconds.push_back((second, Histogram::default()));
-            self.forget(now);
+            self.remove_expired(now);
         }
         if let Some((_, histogram)) = self.seconds.back_mut() {
             histogram.record(nanos(duration));
         }
     }
 
-    fn forget(&mut self, now: Instant) {
+    fn remove_expired(&mut self, now: Instant) {
         let oldest = (self.second(now) + 1).saturating_sub(Latency::SECONDS);
         while self.seconds.front().is_some_and(|(second, _)| *second < oldest) {
             self.seconds.pop_front();
@@ -174,27 +173,27 @@ impl Window {
     }
 }
 
-/// Something that has begun. Dropped without an end, it is forgotten.
+/// An operation in progress. An operation whose timer is dropped is not recorded.
 #[derive(Debug)]
-pub(crate) struct GoingOn {
+pub(crate) struct LatencyTimer {
     latency: Latency,
     number: u64,
 }
 
-impl GoingOn {
-    /// It is over.
-    pub(crate) fn end(self) {
+impl LatencyTimer {
+    /// Records the operation as completed.
+    pub(crate) fn finish(self) {
         let now = Instant::now();
         let mut window = lock(&self.latency.0);
-        if let Some(begun) = window.going_on.remove(&self.number) {
-            window.record(now, now.saturating_duration_since(begun));
+        if let Some(start) = window.in_progress.remove(&self.number) {
+            window.record(now, now.saturating_duration_since(start));
         }
     }
 }
 
-impl Drop for GoingOn {
+impl Drop for LatencyTimer {
     fn drop(&mut self) {
-        lock(&self.latency.0).going_on.remove(&self.number);
+        lock(&self.latency.0).in_progress.remove(&self.number);
     }
 }
 
@@ -214,20 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_counts_and_what_is_dropped_does_not() {
+    fn latency_includes_operations_in_progress_but_not_dropped_ones() {
         let latency = Latency::default();
-        let (one, other) = (latency.begin(), latency.begin());
+        let (finished, dropped) = (latency.start(), latency.start());
         let later = Instant::now() + Duration::from_secs(60);
         let (max, waiting) = max_and_waiting(&latency, later);
         assert!(max >= Some(59_000_000_000) && waiting == 2, "{max:?} {waiting}");
-        drop(other);
-        one.end();
+        drop(dropped);
+        finished.finish();
         let (max, waiting) = max_and_waiting(&latency, Instant::now());
         assert!(max.is_some() && waiting == 0);
     }
 
     #[test]
-    fn only_the_last_seconds_are_told_of() {
+    fn latency_covers_the_last_seconds() {
         let latency = Latency::default();
         let begin = Instant::now();
         let at = |secs| begin + Duration::from_secs(secs);
@@ -239,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_begins_anew_tells_nothing_of_before() {
+    fn reset_removes_the_gauges_of_the_previous_start() {
         let gauges = Gauges::default();
         gauges.count("before").add(3);
-        gauges.begin().count("queue").add(2);
+        gauges.reset().count("queue").add(2);
         let expected = WorkloadMetric { name: "queue".into(), value: MetricValue::Count(2) };
         assert_eq!(gauges.read(), [expected]);
     }

@@ -1,32 +1,30 @@
-//! The mode of a workload, which the user may switch while it runs.
+//! The mode of a workload, which the user can switch while the lab runs.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// One of several modes. Clones share it.
+/// The current one of several named modes. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Mode {
-    words: &'static [&'static str],
-    at: Arc<AtomicUsize>,
+    names: &'static [&'static str],
+    current: Arc<AtomicUsize>,
 }
 
 impl Mode {
-    /// One of `words`, at first `word`; `None` if that is none of them.
-    pub(crate) fn new(words: &'static [&'static str], word: &str) -> Option<Mode> {
-        let at = words.iter().position(|known| *known == word)?;
-        Some(Mode { words, at: Arc::new(AtomicUsize::new(at)) })
+    /// Starts in the mode `name`; `None` if `names` does not contain it.
+    pub(crate) fn new(names: &'static [&'static str], name: &str) -> Option<Mode> {
+        let index = names.iter().position(|known| *known == name)?;
+        Some(Mode { names, current: Arc::new(AtomicUsize::new(index)) })
     }
 
-    /// The current mode.
-    pub(crate) fn word(&self) -> &'static str {
-        self.words.get(self.at.load(Ordering::Relaxed)).copied().unwrap_or_default()
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.get(self.current.load(Ordering::Relaxed)).copied().unwrap_or_default()
     }
 
-    /// Switches to the next mode.
-    pub(crate) fn next(&self) {
-        let next = (self.at.load(Ordering::Relaxed) + 1) % self.words.len().max(1);
-        self.at.store(next, Ordering::Relaxed);
+    pub(crate) fn switch_to_next(&self) {
+        let next = (self.current.load(Ordering::Relaxed) + 1) % self.names.len().max(1);
+        self.current.store(next, Ordering::Relaxed);
     }
 }

@@ -5,31 +5,34 @@ use std::{num::NonZero, path::PathBuf, thread};
 use asynctop_probe::Registry;
 use asynctop_snapshot::Flavor;
 
-use crate::{HogOptions, LabError, Scenario, bounds::MAX_WORKERS, console::Served, runtime::Size};
+use crate::{
+    HogOptions, LabError, Scenario, bounds::MAX_WORKERS, console::ConsoleServer,
+    runtime::RuntimeConfig,
+};
 
-/// What to start.
+/// The configuration of a lab.
 #[derive(Clone, Debug)]
 pub struct LabOptions {
     /// The workloads.
     pub scenario: Scenario,
-    /// How the runtime schedules; the scenario says it if this does not.
+    /// The flavor of the runtime; `None` is the scenario's.
     pub flavor: Option<Flavor>,
-    /// Workers of a multi-thread runtime; the scenario, then the number of cores (at
-    /// least 2) decide if this does not.
+    /// Workers of a multi-thread runtime; `None` is the scenario's number, or else one per core,
+    /// at least 2.
     pub workers: Option<usize>,
-    /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) releases.
+    /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) starts.
     pub hog: HogOptions,
-    /// The program `asynctop`, which is started once more to be the customers of the
-    /// scenario `node`. Without it that one does not start.
+    /// The executable of `asynctop`, which the scenario `node` runs a second time as its clients.
+    /// Without it, that scenario does not start.
     pub program: Option<PathBuf>,
-    /// The server that shows the lab to tokio-console, if there is one.
-    pub console: Option<Served>,
-    /// Measures the tasks. Labs that run at the same time need one each.
+    /// The server that serves the lab to tokio-console, if there is one.
+    pub console: Option<ConsoleServer>,
+    /// Measures the tasks. Concurrent labs need one registry each.
     pub registry: &'static Registry,
 }
 
 impl LabOptions {
-    /// This scenario as it is, measured by the program's own registry.
+    /// The scenario without changes, measured by the registry of the process.
     pub fn new(scenario: Scenario) -> Self {
         LabOptions {
             hog: scenario.hog.clone(),
@@ -51,9 +54,9 @@ impl LabOptions {
         self.workers.or(self.scenario.workers).unwrap_or_else(|| cores().clamp(2, MAX_WORKERS))
     }
 
-    pub(crate) fn size(&self) -> Size {
+    pub(crate) fn runtime_config(&self) -> RuntimeConfig {
         let max_blocking_threads = self.scenario.max_blocking_threads;
-        Size { flavor: self.flavor(), workers: self.workers(), max_blocking_threads }
+        RuntimeConfig { flavor: self.flavor(), workers: self.workers(), max_blocking_threads }
     }
 
     pub(crate) fn check(&self) -> Result<(), LabError> {

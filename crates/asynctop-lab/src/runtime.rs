@@ -1,4 +1,4 @@
-//! The runtime under test, on threads of its own.
+//! The runtime under test, on its own threads.
 
 use std::{
     cell::Cell,
@@ -22,9 +22,8 @@ thread_local! {
     static IN_LAB: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this is a thread of a runtime under test. A panic hook that must not write
-/// over the screen asks it: Tokio catches what a lab's task throws, and the task shows
-/// as panicked.
+/// Whether the current thread belongs to a runtime under test. A panic hook of a program with a
+/// screen uses this to stay silent: Tokio catches the panic, and the task is shown as panicked.
 pub fn is_lab_thread() -> bool {
     IN_LAB.try_with(Cell::get).unwrap_or(false)
 }
@@ -33,92 +32,90 @@ fn worker_name(index: usize) -> String {
     format!("asynctop-w{index}")
 }
 
-/// How large a runtime is, and how it schedules.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
+pub(crate) struct RuntimeConfig {
     pub flavor: Flavor,
     /// Ignored by a current-thread runtime.
     pub workers: usize,
     pub max_blocking_threads: Option<usize>,
 }
 
-impl Size {
-    fn blocking_threads(self) -> usize {
-        /// Tokio's own.
-        const USUAL: usize = 512;
-        self.max_blocking_threads.unwrap_or(USUAL)
+impl RuntimeConfig {
+    fn max_blocking_threads(self) -> usize {
+        const TOKIO_DEFAULT: usize = 512;
+        self.max_blocking_threads.unwrap_or(TOKIO_DEFAULT)
     }
 }
 
-/// A Tokio runtime on threads of its own, which nobody waits for.
+/// A Tokio runtime on its own threads. Dropping it does not wait for them.
 pub(crate) struct TestRuntime {
     handle: Handle,
     threads: Arc<WorkerThreads>,
-    end: End,
+    shutdown: Shutdown,
 }
 
-/// How to end a runtime without waiting for it.
-enum End {
-    /// Its thread sleeps in `block_on` until the sender is dropped.
-    Thread {
-        _until: oneshot::Sender<()>,
+/// How to shut a runtime down without waiting for it.
+enum Shutdown {
+    /// The thread is in `block_on` until the sender is dropped.
+    CurrentThread {
+        _sender: oneshot::Sender<()>,
     },
-    Pool(Option<Runtime>),
+    MultiThread(Option<Runtime>),
 }
 
 impl TestRuntime {
-    pub(crate) fn start(size: Size) -> io::Result<Self> {
-        match size.flavor {
-            Flavor::CurrentThread => Self::current_thread(size),
-            Flavor::MultiThread => Self::multi_thread(size),
+    pub(crate) fn start(config: RuntimeConfig) -> io::Result<Self> {
+        match config.flavor {
+            Flavor::CurrentThread => Self::current_thread(config),
+            Flavor::MultiThread => Self::multi_thread(config),
         }
     }
 
-    fn current_thread(size: Size) -> io::Result<Self> {
+    fn current_thread(config: RuntimeConfig) -> io::Result<Self> {
         let threads = Arc::new(WorkerThreads::default());
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(size.blocking_threads())
+            .max_blocking_threads(config.max_blocking_threads())
             .thread_name("asynctop-blocking")
             .on_thread_start(|| IN_LAB.set(true))
             .build()?;
         let handle = runtime.handle().clone();
-        let (until, ended) = oneshot::channel::<()>();
-        let registered = Arc::clone(&threads);
+        let (sender, dropped) = oneshot::channel::<()>();
+        let worker_threads = Arc::clone(&threads);
         thread::Builder::new().name(worker_name(0)).spawn(move || {
             IN_LAB.set(true);
-            registered.register(0);
-            // An error is what is waited for: the sender was dropped.
-            runtime.block_on(async { drop(ended.await) });
+            worker_threads.register(0);
+            // Completes with an error when the sender is dropped.
+            runtime.block_on(async { drop(dropped.await) });
             runtime.shutdown_background();
         })?;
-        Ok(TestRuntime { handle, threads, end: End::Thread { _until: until } })
+        Ok(TestRuntime { handle, threads, shutdown: Shutdown::CurrentThread { _sender: sender } })
     }
 
-    fn multi_thread(size: Size) -> io::Result<Self> {
-        let workers = size.workers;
+    fn multi_thread(config: RuntimeConfig) -> io::Result<Self> {
+        let workers = config.workers;
         let threads = Arc::new(WorkerThreads::default());
-        let registered = Arc::clone(&threads);
-        // Tokio's first threads are its workers, later ones belong to the blocking pool.
-        let named = AtomicUsize::new(0);
+        let worker_threads = Arc::clone(&threads);
+        // Tokio starts its workers first; later threads belong to the blocking pool.
+        let next_thread = AtomicUsize::new(0);
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
-            .max_blocking_threads(size.blocking_threads())
+            .max_blocking_threads(config.max_blocking_threads())
             .enable_all()
-            .thread_name_fn(move || match named.fetch_add(1, Ordering::Relaxed) {
+            .thread_name_fn(move || match next_thread.fetch_add(1, Ordering::Relaxed) {
                 index if index < workers => worker_name(index),
                 index => format!("asynctop-blocking-{}", index - workers),
             })
             .on_thread_start(move || {
                 IN_LAB.set(true);
-                let number = |name: &str| name.strip_prefix("asynctop-w")?.parse().ok();
-                if let Some(index) = thread::current().name().and_then(number) {
-                    registered.register(index);
+                let index = |name: &str| name.strip_prefix("asynctop-w")?.parse().ok();
+                if let Some(index) = thread::current().name().and_then(index) {
+                    worker_threads.register(index);
                 }
             })
             .build()?;
         let handle = runtime.handle().clone();
-        Ok(TestRuntime { handle, threads, end: End::Pool(Some(runtime)) })
+        Ok(TestRuntime { handle, threads, shutdown: Shutdown::MultiThread(Some(runtime)) })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -131,9 +128,9 @@ impl TestRuntime {
 }
 
 impl Drop for TestRuntime {
-    /// Tasks end at their next await, threads after that; nothing here waits for either.
+    /// Tasks end at their next await and threads after that, without being waited for.
     fn drop(&mut self) {
-        if let End::Pool(runtime) = &mut self.end
+        if let Shutdown::MultiThread(runtime) = &mut self.shutdown
             && let Some(runtime) = runtime.take()
         {
             runtime.shutdown_background();
@@ -146,11 +143,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_threads_of_the_lab_are_lab_threads() {
+    fn is_lab_thread_is_true_on_workers_and_pool_threads_only() {
         for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
-            let runtime =
-                TestRuntime::start(Size { flavor, workers: 2, max_blocking_threads: None })
-                    .expect("a runtime");
+            let config = RuntimeConfig { flavor, workers: 2, max_blocking_threads: None };
+            let runtime = TestRuntime::start(config).expect("a runtime");
             let (sender, answers) = std::sync::mpsc::channel();
             let handle = runtime.handle();
             let from_pool = sender.clone();

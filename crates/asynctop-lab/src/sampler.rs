@@ -5,41 +5,41 @@ use std::sync::Arc;
 use asynctop_probe::{LocalSampler, watch::WatchHandle};
 use asynctop_snapshot::{Accuracy, Description, FieldId, Subscription, Target};
 
-use super::{Lab, shared::Shared};
+use super::{Lab, state::LabState};
 
-/// Samples a lab, also after it has replaced its runtime: the tasks and the runtime as
-/// [`LocalSampler`] does, and the workloads and the hog.
+/// Samples a lab: tasks and runtime as [`LocalSampler`] does, and the workloads and the hog.
+/// Continues with the next runtime when the lab replaces its runtime.
 #[derive(Debug)]
 pub struct LabSampler {
-    shared: Arc<Shared>,
+    state: Arc<LabState>,
     sampler: LocalSampler,
     description: Arc<Description>,
 }
 
 impl LabSampler {
-    /// Samples this lab without a watchdog.
+    /// A sampler without a watchdog.
     pub fn new(lab: &Lab) -> Self {
-        let shared = Arc::clone(lab.shared());
-        let runtime = shared.runtime().clone();
-        let sampler = LocalSampler::of_runtime(shared.target_name(), shared.registry, runtime);
+        let state = Arc::clone(lab.state());
+        let runtime = state.runtime().clone();
+        let sampler = LocalSampler::of_runtime(state.target_name(), state.registry, runtime);
         let description = describe(&sampler);
-        LabSampler { shared, sampler, description }
+        LabSampler { state, sampler, description }
     }
 
-    /// Adds what a watchdog of the lab's registry records.
+    /// Adds the records of a watchdog of the lab's registry.
     #[must_use]
     pub fn with_watchdog(self, watchdog: WatchHandle) -> Self {
         let sampler = self.sampler.with_watchdog(watchdog);
         LabSampler { description: describe(&sampler), sampler, ..self }
     }
 
-    /// The current state, and what `subscription` requests beyond that.
+    /// The current state, and the details that `subscription` requests.
     pub fn sample(&mut self, subscription: &Subscription) -> Target {
-        let runtime = self.shared.runtime().clone();
+        let runtime = self.state.runtime().clone();
         self.sampler.switch_to(runtime);
         let target = self.sampler.sample(subscription);
-        // After the tasks: if the hog is on, all work done before it is in these counts.
-        let lab = Some(self.shared.stats());
+        // Read after the tasks: if the hog is on, these counts include all work done before it.
+        let lab = Some(self.state.stats());
         Target { description: Arc::clone(&self.description), lab, ..target }
     }
 }

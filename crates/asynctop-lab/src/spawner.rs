@@ -12,25 +12,23 @@ use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{counter::Counter, lock::lock};
 
-/// Spawns tasks of the lab.
 #[derive(Clone)]
 pub(crate) struct Spawner {
     registry: &'static Registry,
-    /// Number of the runtime: its epoch.
-    runtime: u32,
+    epoch: u32,
     handle: Handle,
-    tasks: Arc<Tasks>,
-    /// The prefix of the names of tasks.
+    tasks: Arc<CancellableTasks>,
+    /// The prefix of task names.
     prefix: Option<Arc<str>>,
-    /// Counts the cancelled tasks of the workload.
+    /// Counts the tasks of the workload that the user cancelled.
     cancelled: Counter,
 }
 
 impl Spawner {
-    pub(crate) fn new(registry: &'static Registry, runtime: u32, handle: Handle) -> Self {
+    pub(crate) fn new(registry: &'static Registry, epoch: u32, handle: Handle) -> Self {
         Spawner {
             registry,
-            runtime,
+            epoch,
             handle,
             tasks: Arc::default(),
             prefix: None,
@@ -38,8 +36,8 @@ impl Spawner {
         }
     }
 
-    /// The same for the tasks of one workload, whose names get this prefix.
-    pub(crate) fn of(&self, prefix: Option<Arc<str>>, cancelled: &Counter) -> Self {
+    /// A spawner for one workload, whose task names get this prefix.
+    pub(crate) fn for_workload(&self, prefix: Option<Arc<str>>, cancelled: &Counter) -> Self {
         Spawner { prefix, cancelled: cancelled.clone(), ..self.clone() }
     }
 
@@ -48,26 +46,38 @@ impl Spawner {
         &self.handle
     }
 
-    /// Spawns a task; its place is that of the caller. Gives its key and its handle.
+    /// Spawns a task, whose location is the caller's.
     #[track_caller]
-    pub(crate) fn spawn<F>(&self, name: &str, future: F) -> (u64, AbortHandle)
+    pub(crate) fn spawn<F>(&self, name: &str, future: F) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn_with_key(name, future).1
+    }
+
+    /// Same as [`spawn`](Self::spawn), and returns the key of the task as well.
+    #[track_caller]
+    pub(crate) fn spawn_with_key<F>(&self, name: &str, future: F) -> (u64, AbortHandle)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let name = &*self.name(name);
-        let task = self.registry.instrument_on(self.runtime, name, true, future);
+        let task = self.registry.instrument_on(self.epoch, name, true, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);
-        let task =
-            Spawned { name: name.into(), abort: abort.clone(), cancelled: self.cancelled.clone() };
+        let task = CancellableTask {
+            name: name.into(),
+            abort: abort.clone(),
+            cancelled: self.cancelled.clone(),
+        };
         self.tasks.insert(key, task);
         (key, abort)
     }
 
-    /// Measures a future that is not spawned.
+    /// Measures a future without spawning it.
     #[track_caller]
     pub(crate) fn instrument<F: Future>(&self, name: &str, future: F) -> Instrumented<F> {
-        self.registry.instrument_on(self.runtime, &self.name(name), false, future)
+        self.registry.instrument_on(self.epoch, &self.name(name), false, future)
     }
 
     fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
@@ -77,10 +87,10 @@ impl Spawner {
         }
     }
 
-    /// Asks the task with this key to end at its next await. Gives its name, or `None`
-    /// if there is no such task or it has ended.
+    /// Cancels the task with this key at its next await and returns its name, or `None` if there
+    /// is no such task or it has ended.
     pub(crate) fn cancel(&self, key: u64) -> Option<Box<str>> {
-        let tasks = self.tasks.lock();
+        let tasks = lock(&self.tasks.0);
         let task = tasks.by_key.get(&key).filter(|task| !task.abort.is_finished())?;
         task.abort.abort();
         task.cancelled.increment();
@@ -88,7 +98,7 @@ impl Spawner {
     }
 }
 
-/// Spawns a task under a name that tokio-console shows too.
+/// Spawns a task with a name that tokio-console shows as well.
 #[cfg(all(tokio_unstable, feature = "console"))]
 #[track_caller]
 fn spawn_on<F>(handle: &Handle, name: &str, task: F) -> AbortHandle
@@ -96,11 +106,11 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let named = tokio::task::Builder::new().name(name).spawn_on(task, handle);
-    // By its type it may fail; it has no way to.
+    // Tokio never returns the error.
     named.expect("a task can be spawned").abort_handle()
 }
 
-/// Spawns a task; Tokio has no names for tasks in this build.
+/// Spawns a task without a name, as Tokio has no task names in this build.
 #[cfg(not(all(tokio_unstable, feature = "console")))]
 #[track_caller]
 fn spawn_on<F>(handle: &Handle, _: &str, task: F) -> AbortHandle
@@ -110,40 +120,34 @@ where
     handle.spawn(task).abort_handle()
 }
 
-/// The tasks that can be cancelled, by key.
-#[derive(Default)]
-struct Tasks(Mutex<Known>);
-
-/// A task that can be cancelled.
-struct Spawned {
+struct CancellableTask {
     name: Box<str>,
     abort: AbortHandle,
     cancelled: Counter,
 }
 
 #[derive(Default)]
-struct Known {
-    by_key: HashMap<u64, Spawned>,
-    /// Look for ended tasks when there are more than this.
+struct CancellableTasks(Mutex<TaskTable>);
+
+#[derive(Default)]
+struct TaskTable {
+    by_key: HashMap<u64, CancellableTask>,
+    /// The number of tasks at which ended ones are removed.
     prune_at: usize,
 }
 
-impl Tasks {
-    /// Below this number ended tasks are not worth looking for.
+impl CancellableTasks {
+    /// Below this number, removing ended tasks is not worthwhile.
     const PRUNE_MIN: usize = 1024;
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        lock(&self.0)
-    }
-
-    fn insert(&self, key: u64, task: Spawned) {
-        let mut known = self.lock();
-        if known.by_key.len() >= known.prune_at.max(Self::PRUNE_MIN) {
-            // Twice what is left: so each task is looked at a bounded number of times.
-            known.by_key.retain(|_, task| !task.abort.is_finished());
-            known.prune_at = 2 * known.by_key.len();
+    fn insert(&self, key: u64, task: CancellableTask) {
+        let mut tasks = lock(&self.0);
+        if tasks.by_key.len() >= tasks.prune_at.max(Self::PRUNE_MIN) {
+            // Doubling bounds the number of checks per task.
+            tasks.by_key.retain(|_, task| !task.abort.is_finished());
+            tasks.prune_at = 2 * tasks.by_key.len();
         }
-        known.by_key.insert(key, task);
+        tasks.by_key.insert(key, task);
     }
 }
 
@@ -152,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ended_tasks_are_not_kept_for_ever() {
+    fn ended_tasks_are_removed() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let spawner = Spawner::new(Registry::leak(), 0, runtime.handle().clone());
-        for _ in 0..10 * Tasks::PRUNE_MIN {
+        for _ in 0..10 * CancellableTasks::PRUNE_MIN {
             spawner.spawn("short", async {});
             runtime.block_on(tokio::task::yield_now());
         }
-        assert!(spawner.tasks.lock().by_key.len() <= Tasks::PRUNE_MIN);
+        assert!(lock(&spawner.tasks.0).by_key.len() <= CancellableTasks::PRUNE_MIN);
     }
 }

@@ -3,10 +3,10 @@
 //! The fields are described in `docs/json.md`, which is included here.
 //!
 //! ```
-//! use asynctop_lab::{Lab, LabOptions, LabSampler, find};
+//! use asynctop_lab::{Lab, LabOptions, LabSampler, Scenario};
 //! use asynctop::{model::{Model, Subscription}, report::{Summary, json}};
 //!
-//! let lab = Lab::start(LabOptions::new(find("mixed")?))?;
+//! let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 //! let mut model = Model::default();
 //! model.advance(&LabSampler::new(&lab).sample(&Subscription::default()).into());
 //!

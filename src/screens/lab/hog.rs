@@ -52,11 +52,11 @@ fn state(hog: &HogStats) -> String {
 
 fn kinds(title: &str, hog: &HogStats, fixes: bool, theme: Theme) -> Spans {
     let mut spans = vec![(format!(" {title:<14}"), theme.title())];
-    for about in HogKind::ALL.iter().map(|kind| kind.about()).filter(|a| a.is_fix == fixes) {
-        let is_current = about.name == &*hog.kind;
+    for info in HogKind::ALL.iter().map(|kind| kind.info()).filter(|info| info.is_fix == fixes) {
+        let is_current = info.name == &*hog.kind;
         let mark = if is_current { theme.glyph("▸", ">") } else { " " };
         let style = if is_current { theme.key() } else { theme.dim() };
-        spans.push((format!("{mark}{} ", about.name), style));
+        spans.push((format!("{mark}{} ", info.name), style));
     }
     spans
 }

@@ -1,76 +1,76 @@
-//! Raises the limits of the system that a comparison needs.
+//! Raises the limits of the system that the benchmark needs.
 
 use std::fmt;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::Style;
-use crate::limits::{self, TooLow};
+use super::ServiceStyle;
+use crate::limits::{self, LimitTooLow};
 
 /// Why a number of connections was not measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum MeasureError {
     /// A limit on files or ports is too low.
-    Limit(TooLow),
+    Limit(LimitTooLow),
     /// The limit on threads is too low.
     Threads {
-        /// How many are needed.
-        wanted: u64,
-        /// How many are allowed at the most.
+        /// The required number of threads.
+        needed: u64,
+        /// The maximum number of threads.
         limit: u64,
     },
     /// Not all connections could be opened.
     Connections {
-        /// How many could.
+        /// The number of open connections.
         opened: usize,
-        /// What the next one met with.
-        why: String,
+        /// The error of the next connection.
+        reason: String,
     },
-    /// A connection broke while it was measured.
+    /// A connection was lost during the measurement.
     Broken(String),
     /// The client failed.
     Client(String),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for MeasureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Limit(limit) => limit.fmt(f),
-            Refusal::Threads { wanted, limit } => write!(
+            MeasureError::Limit(limit) => limit.fmt(f),
+            MeasureError::Threads { needed, limit } => write!(
                 f,
-                "needs {wanted} threads, and the limit is {limit}: raise it with `ulimit -u`, or the \
+                "needs {needed} threads, and the limit is {limit}: raise it with `ulimit -u`, or the \
                  control group's pids.max"
             ),
-            Refusal::Connections { opened, why } => {
-                write!(f, "only {opened} connections could be opened: {why}")
+            MeasureError::Connections { opened, reason } => {
+                write!(f, "only {opened} connections could be opened: {reason}")
             }
-            Refusal::Broken(why) => write!(f, "a connection broke: {why}"),
-            Refusal::Client(why) => write!(f, "the client failed: {why}"),
+            MeasureError::Broken(reason) => write!(f, "a connection was lost: {reason}"),
+            MeasureError::Client(reason) => write!(f, "the client failed: {reason}"),
         }
     }
 }
 
-impl From<TooLow> for Refusal {
-    fn from(limit: TooLow) -> Self {
-        Refusal::Limit(limit)
+impl From<LimitTooLow> for MeasureError {
+    fn from(limit: LimitTooLow) -> Self {
+        MeasureError::Limit(limit)
     }
 }
 
-/// Raises the limit on open files where it must be, and checks that `connections` fit.
-pub(super) fn make_room(connections: usize, style: Style) -> Result<(), Refusal> {
-    limits::open_files(connections as u64)?;
-    let wanted = connections as u64 + 1;
-    match most_threads().filter(|limit| style == Style::Threads && *limit < wanted) {
-        Some(limit) => Err(Refusal::Threads { wanted, limit }),
+/// Raises the limit on open files if necessary, and checks the limit on threads.
+pub(super) fn raise(connections: usize, style: ServiceStyle) -> Result<(), MeasureError> {
+    limits::allow_open_files(connections as u64)?;
+    let needed = connections as u64 + 1;
+    match max_threads().filter(|limit| style == ServiceStyle::Threads && *limit < needed) {
+        Some(limit) => Err(MeasureError::Threads { needed, limit }),
         None => Ok(()),
     }
 }
 
-/// The least of the limits on threads that are known; processes of others count too, so
-/// that fewer may be had.
-fn most_threads() -> Option<u64> {
+/// The lowest of the known limits on threads. Some of them include other processes, so the actual
+/// number can be lower.
+fn max_threads() -> Option<u64> {
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    // A thread's stack takes two mappings, its guard page being one.
+    // The stack of a thread and its guard page are one mapping each.
     let mappings = number("/proc/sys/vm/max_map_count").map(|maps| maps / 2);
     [
         getrlimit(Resource::Nproc).current,

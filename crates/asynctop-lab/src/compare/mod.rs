@@ -1,8 +1,8 @@
-//! Thread-per-connection against async on one thread: the same service, client and machine,
-//! measured one after the other, and a table of what each cost.
+//! A benchmark of thread-per-connection against async on one thread: the same service, client and
+//! machine, measured one after the other.
 //!
-//! The service runs in a process of its own, so that its threads, memory and context switches can
-//! be measured apart from the client's, which is this process. Depends on sockets, `/proc` and
+//! The service has its own process, so that its threads, memory and context switches are measured
+//! separately from those of the client, which is this process. Depends on sockets, `/proc` and
 //! `limits`; not on the probe or the rest of the lab.
 
 mod client;
@@ -13,128 +13,128 @@ mod table;
 
 use std::{io, time::Duration};
 
-pub use limits::Refusal;
+pub use limits::MeasureError;
 pub use server::serve;
 
 use process::{Server, Usage};
 
 /// How the service handles its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// A thread for each connection, and one that accepts.
+pub enum ServiceStyle {
+    /// One thread per connection, and one that accepts.
     Threads,
-    /// One thread; a Tokio task for each connection.
+    /// One thread, and a Tokio task per connection.
     Async,
 }
 
-impl Style {
-    /// Both, in the order of the table.
-    pub const ALL: [Style; 2] = [Style::Threads, Style::Async];
+impl ServiceStyle {
+    /// All styles, in the order of the table.
+    pub const ALL: [ServiceStyle; 2] = [ServiceStyle::Threads, ServiceStyle::Async];
 
-    /// What it is called on the command line and in the table.
+    /// The name on the command line and in the table.
     pub fn as_str(self) -> &'static str {
         match self {
-            Style::Threads => "threads",
-            Style::Async => "async",
+            ServiceStyle::Threads => "threads",
+            ServiceStyle::Async => "async",
         }
     }
 }
 
-/// What to compare.
+/// The configuration of the benchmark.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Numbers of connections, each measured in both styles.
+    /// Numbers of connections, each of which is measured in both styles.
     pub connections: Vec<usize>,
-    /// How long each is measured, after the connections stand and have warmed up.
+    /// Duration of each measurement, which begins after a warm-up.
     pub duration: Duration,
 }
 
-/// What a number of connections cost in one style.
+/// The result for one number of connections in one style.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// How many connections were open and asking.
+    /// The number of connections that send requests.
     pub connections: usize,
-    /// How the service handled them.
-    pub style: Style,
-    /// What was measured, or why it could not be.
-    pub outcome: Result<Measured, Refusal>,
+    /// The style of the service.
+    pub style: ServiceStyle,
+    /// The measurement, or the reason why there is none.
+    pub outcome: Result<Measurement, MeasureError>,
 }
 
-/// Figures of one run. What the system does not tell is `None`.
+/// The statistics of one row. A field that is unavailable on this system is `None`.
 #[derive(Clone, Debug)]
-pub struct Measured {
-    /// Answered requests a second.
+pub struct Measurement {
+    /// Completed requests per second.
     pub requests_per_second: f64,
-    /// Half of the requests were answered within this time, in ns.
+    /// Median latency of a request in ns.
     pub p50_ns: u64,
-    /// 99 % of them were.
+    /// 99th percentile of the latency in ns.
     pub p99_ns: u64,
     /// Threads of the service.
     pub threads: Option<u64>,
     /// Resident memory of the service in bytes.
     pub memory_bytes: Option<u64>,
-    /// Context switches of the service for each request.
+    /// Context switches of the service per request.
     pub switches_per_request: Option<f64>,
-    /// Processor time of the service for each request, in ns.
+    /// CPU time of the service per request in ns.
     pub cpu_ns_per_request: Option<f64>,
 }
 
-/// Why there is no comparison at all.
+/// Why the benchmark has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// The service could not be started.
+    /// The process of the service could not be started.
     #[error("cannot start the service in a process of its own: {0}")]
     Start(#[source] io::Error),
-    /// The service ended or said something unexpected.
+    /// The service ended, or printed something other than its port.
     #[error(
         "the service did not start: {0}; run `asynctop compare` again, and report a bug if it persists"
     )]
     Service(String),
     /// None of the rows could be measured.
-    #[error("nothing could be measured: {connections} connections: {refusal}")]
+    #[error("nothing could be measured: {connections} connections: {error}")]
     NothingMeasured {
         /// The connections of the first row.
         connections: usize,
-        /// Why it was not measured.
-        refusal: Refusal,
+        /// Why the first row was not measured.
+        error: MeasureError,
     },
-    /// The client has no runtime.
+    /// The system refused a runtime for the client.
     #[error("cannot start the client's runtime: {0}")]
     Runtime(#[source] io::Error),
 }
 
-/// How far a comparison is.
+/// A step of the benchmark.
 #[derive(Clone, Debug)]
 pub enum Progress {
-    /// The next row is being measured.
-    Begins,
-    /// It is done.
+    /// The measurement of the next row has started.
+    Started,
+    /// The measurement of a row is complete.
     Row(Row),
 }
 
 impl Options {
-    /// What the rows will be, in their order.
-    pub fn plan(&self) -> impl Iterator<Item = (usize, Style)> {
-        self.connections.iter().flat_map(|n| Style::ALL.map(|style| (*n, style)))
+    /// The rows, in the order in which they are measured.
+    pub fn plan(&self) -> impl Iterator<Item = (usize, ServiceStyle)> {
+        self.connections.iter().flat_map(|n| ServiceStyle::ALL.map(|style| (*n, style)))
     }
 
-    /// How long a row is asked, its warming up included; the connections come before.
-    pub fn row_takes(&self) -> Duration {
+    /// How long a row sends requests, including the warm-up.
+    pub fn row_duration(&self) -> Duration {
         self.duration + self.duration / client::WARM_UP
     }
 }
 
-/// Measures every number of connections in both styles, telling `progress` of each row.
+/// Measures each number of connections in both styles, and passes each step to `progress`.
 ///
 /// # Errors
-/// If the service cannot be started. A number of connections that the machine does not
-/// allow is no error: its row says which limit stands in the way.
+/// If the service cannot be started. A number of connections that exceeds a limit of the system is
+/// not an error: its row names the limit.
 pub fn run(options: &Options, mut progress: impl FnMut(Progress)) -> Result<(), CompareError> {
     for (connections, style) in options.plan() {
-        progress(Progress::Begins);
-        let outcome = match limits::make_room(connections, style) {
+        progress(Progress::Started);
+        let outcome = match limits::raise(connections, style) {
             Ok(()) => measure(connections, style, options.duration)?,
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         };
         progress(Progress::Row(Row { connections, style, outcome }));
     }
@@ -144,42 +144,43 @@ pub fn run(options: &Options, mut progress: impl FnMut(Progress)) -> Result<(), 
 /// Checks that at least one of the rows was measured.
 ///
 /// # Errors
-/// [`CompareError::NothingMeasured`] with the reason of the first row, if there are rows and
-/// none of them was.
+/// [`CompareError::NothingMeasured`] with the reason of the first row, if there are rows and none
+/// was measured.
 pub fn require_measured(rows: &[Row]) -> Result<(), CompareError> {
     let first = match rows {
         [first, ..] if rows.iter().all(|row| row.outcome.is_err()) => first,
         _ => return Ok(()),
     };
-    let Err(refusal) = first.outcome.clone() else { return Ok(()) };
-    Err(CompareError::NothingMeasured { connections: first.connections, refusal })
+    let Err(error) = first.outcome.clone() else { return Ok(()) };
+    Err(CompareError::NothingMeasured { connections: first.connections, error })
 }
 
 fn measure(
     connections: usize,
-    style: Style,
+    style: ServiceStyle,
     duration: Duration,
-) -> Result<Result<Measured, Refusal>, CompareError> {
+) -> Result<Result<Measurement, MeasureError>, CompareError> {
     let server = Server::start(style)?;
-    let run = client::Run { address: server.address, connections, duration };
+    let load_test = client::LoadTest { address: server.address, connections, duration };
     let mut usage: Vec<Usage> = Vec::new();
-    let asked = run.drive(|| usage.push(server.usage()))?;
-    Ok(asked.map(|asked| {
-        let grown = |of: fn(&Usage) -> Option<u64>| {
+    let result = load_test.run(|| usage.push(server.usage()))?;
+    Ok(result.map(|result| {
+        let per_request = |field: fn(&Usage) -> Option<u64>| {
             let [before, after] = &usage[..] else { return None };
-            Some(of(after)?.saturating_sub(of(before)?) as f64 / asked.requests.max(1) as f64)
+            let used = field(after)?.saturating_sub(field(before)?);
+            Some(used as f64 / result.requests.max(1) as f64)
         };
         let last = usage.last().copied().unwrap_or_default();
-        Measured {
-            requests_per_second: asked.requests as f64 / asked.elapsed.as_secs_f64(),
-            p50_ns: asked.latency.value_at_quantile(0.5),
-            p99_ns: asked.latency.value_at_quantile(0.99),
+        Measurement {
+            requests_per_second: result.requests as f64 / result.elapsed.as_secs_f64(),
+            p50_ns: result.latency.value_at_quantile(0.5),
+            p99_ns: result.latency.value_at_quantile(0.99),
             threads: last.threads,
             memory_bytes: last.memory_bytes,
-            switches_per_request: grown(|usage| usage.switches),
-            cpu_ns_per_request: grown(|usage| usage.cpu_ns),
+            switches_per_request: per_request(|usage| usage.switches),
+            cpu_ns_per_request: per_request(|usage| usage.cpu_ns),
         }
     }))
 }
 
-pub use table::{HEAD, better, cells, json, text, verdict};
+pub use table::{COLUMNS, cells, json, ratios, text, verdict};

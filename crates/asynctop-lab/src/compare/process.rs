@@ -6,15 +6,16 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{CompareError, Style};
+use super::{CompareError, ServiceStyle};
 
-/// A service in a process of its own; dropped, it is gone.
+/// A service in its own process, which is killed when dropped.
 pub(super) struct Server {
     child: Child,
     pub address: SocketAddr,
 }
 
-/// What the process has used up so far. `None` is what the system does not tell.
+/// Resource usage of the process since its start. A field that is unavailable on this system is
+/// `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub threads: Option<u64>,
@@ -24,7 +25,7 @@ pub(super) struct Usage {
 }
 
 impl Server {
-    pub(super) fn start(style: Style) -> Result<Server, CompareError> {
+    pub(super) fn start(style: ServiceStyle) -> Result<Server, CompareError> {
         let program = std::env::current_exe().map_err(CompareError::Start)?;
         let mut child = Command::new(program)
             .args(["compare", "--serve", style.as_str()])
@@ -57,11 +58,11 @@ impl Server {
                 let read =
                     |file| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
                 let status = read("status");
-                let of = |name| field(&status, name).unwrap_or(0);
-                let here = of("voluntary_ctxt_switches") + of("nonvoluntary_ctxt_switches");
-                // The first figure of schedstat: nanoseconds on a processor.
-                let on_cpu = read("schedstat").split(' ').next().and_then(|ns| ns.parse().ok());
-                (switches + here, cpu + on_cpu.unwrap_or(0u64))
+                let count = |name| field(&status, name).unwrap_or(0);
+                let own = count("voluntary_ctxt_switches") + count("nonvoluntary_ctxt_switches");
+                // The first number of schedstat is the CPU time in ns.
+                let cpu_ns = read("schedstat").split(' ').next().and_then(|ns| ns.parse().ok());
+                (switches + own, cpu + cpu_ns.unwrap_or(0u64))
             })
         });
         Usage {
@@ -80,13 +81,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill and all to reap.
+        // If it has ended by itself, it only has to be reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The number behind `name:` in a file like `/proc/PID/status`.
+/// The number after `name:` in a file like `/proc/PID/status`.
 #[cfg(target_os = "linux")]
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

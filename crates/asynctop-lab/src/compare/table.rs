@@ -1,18 +1,18 @@
-//! The comparison as a table and as JSON.
+//! The results as a table and as JSON.
 
 use std::fmt::Write;
 
 use asynctop_snapshot::text::{bytes, count, duration, optional, rate};
 use serde_json::{Value, json};
 
-use super::{Measured, Row};
+use super::{Measurement, Row};
 
-/// The titles of the columns behind the connections and the style.
-pub const HEAD: [&str; 7] =
+/// The titles of the columns, after those of the connections and the style.
+pub const COLUMNS: [&str; 7] =
     ["THREADS", "MEMORY", "REQUESTS/S", "P50", "P99", "SWITCHES/REQ", "CPU/REQ"];
 
-/// What was measured, as the columns of [`HEAD`] show it.
-pub fn cells(m: &Measured) -> [String; 7] {
+/// The cells of [`COLUMNS`].
+pub fn cells(m: &Measurement) -> [String; 7] {
     [
         optional(m.threads, count),
         optional(m.memory_bytes, bytes),
@@ -24,8 +24,7 @@ pub fn cells(m: &Measured) -> [String; 7] {
     ]
 }
 
-/// The rows as an aligned table, with a sentence on each number of connections that
-/// names the better one of each figure, whichever it is.
+/// The rows as an aligned table, followed by a verdict for each number of connections.
 pub fn text(rows: &[Row]) -> String {
     let line = |connections: &str, style: &str, cells: [&str; 7]| {
         let [threads, memory, rate, p50, p99, switches, cpu] = cells;
@@ -34,7 +33,7 @@ pub fn text(rows: &[Row]) -> String {
              {p99:>8}  {switches:>12}  {cpu:>9}\n"
         )
     };
-    let mut out = line("CONNECTIONS", "STYLE", HEAD);
+    let mut out = line("CONNECTIONS", "STYLE", COLUMNS);
     for row in rows {
         let (connections, style) = (row.connections.to_string(), row.style.as_str());
         match &row.outcome {
@@ -42,8 +41,8 @@ pub fn text(rows: &[Row]) -> String {
                 let cells = cells(measured);
                 out += &line(&connections, style, cells.each_ref().map(String::as_str));
             }
-            Err(refusal) => {
-                let _ = writeln!(out, "{connections:>11}  {style:<7}  not measured: {refusal}");
+            Err(error) => {
+                let _ = writeln!(out, "{connections:>11}  {style:<7}  not measured: {error}");
             }
         }
     }
@@ -80,20 +79,21 @@ pub fn json(rows: &[Row]) -> Value {
     json!({ "schema": "asynctop-compare/1", "rows": rows })
 }
 
-/// Who did better in what, by how much; within a tenth is called even.
-pub fn verdict(threads: &Measured, tasks: &Measured) -> String {
-    let parts = better(threads, tasks).into_iter().map(|(what, ratio)| match ratio {
-        ratio if ratio > 1.1 => format!("{what}: async ×{ratio:.1} better"),
-        ratio if ratio < 1.0 / 1.1 => format!("{what}: threads ×{:.1} better", 1.0 / ratio),
-        _ => format!("{what}: even"),
+/// Names the better style for each statistic, and the ratio. A difference of less than 10% is even.
+pub fn verdict(threads: &Measurement, tasks: &Measurement) -> String {
+    let parts = ratios(threads, tasks).into_iter().map(|(statistic, ratio)| match ratio {
+        ratio if ratio > 1.1 => format!("{statistic}: async ×{ratio:.1} better"),
+        ratio if ratio < 1.0 / 1.1 => format!("{statistic}: threads ×{:.1} better", 1.0 / ratio),
+        _ => format!("{statistic}: even"),
     });
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// For each figure that both have, how many times better async did; below 1, threads did.
-pub fn better(threads: &Measured, tasks: &Measured) -> Vec<(&'static str, f64)> {
-    let figures = [
-        // The better one has the smaller figure, so rates are turned round.
+/// How many times better async is, for each statistic that both rows have. Below 1, threads are
+/// better.
+pub fn ratios(threads: &Measurement, tasks: &Measurement) -> Vec<(&'static str, f64)> {
+    let statistics = [
+        // Smaller is better, so rates are inverted.
         ("throughput", 1.0 / threads.requests_per_second, 1.0 / tasks.requests_per_second),
         ("p99 latency", threads.p99_ns as f64, tasks.p99_ns as f64),
         (
@@ -107,20 +107,20 @@ pub fn better(threads: &Measured, tasks: &Measured) -> Vec<(&'static str, f64)> 
             tasks.cpu_ns_per_request.unwrap_or(0.0),
         ),
     ];
-    let known = figures.into_iter().filter(|(_, a, b)| *a > 0.0 && *b > 0.0);
-    known.map(|(what, a, b)| (what, a / b)).collect()
+    let known = statistics.into_iter().filter(|(_, a, b)| *a > 0.0 && *b > 0.0);
+    known.map(|(statistic, a, b)| (statistic, a / b)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        compare::{Refusal, Style},
-        limits::TooLow,
+        compare::{MeasureError, ServiceStyle},
+        limits::LimitTooLow,
     };
 
-    fn row(style: Style, requests_per_second: f64, p99_ns: u64) -> Row {
-        let outcome = Ok(Measured {
+    fn row(style: ServiceStyle, requests_per_second: f64, p99_ns: u64) -> Row {
+        let outcome = Ok(Measurement {
             requests_per_second,
             p50_ns: 1_500,
             p99_ns,
@@ -133,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn the_better_one_is_named_whichever_it_is() {
-        let rows = [row(Style::Threads, 3_000.0, 10), row(Style::Async, 1_500.0, 5)];
+    fn verdict_names_the_better_style() {
+        let rows = [row(ServiceStyle::Threads, 3_000.0, 10), row(ServiceStyle::Async, 1_500.0, 5)];
         let text = text(&rows);
         assert!(text.contains("throughput: threads ×2.0 better"), "{text}");
         assert!(text.contains("p99 latency: async ×2.0 better"), "{text}");
@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_says_why() {
-        let refusal = Refusal::Limit(TooLow::Files { wanted: 10_064, limit: 1_024 });
-        let rows = [Row { connections: 10_000, style: Style::Async, outcome: Err(refusal) }];
+    fn row_without_a_measurement_has_a_reason() {
+        let error = MeasureError::Limit(LimitTooLow::Files { needed: 10_064, limit: 1_024 });
+        let rows = [Row { connections: 10_000, style: ServiceStyle::Async, outcome: Err(error) }];
         assert!(text(&rows).contains("not measured: needs 10064 open files"));
         let json = json(&rows);
         assert_eq!(json["rows"][0]["requests_per_second"], Value::Null);

@@ -1,4 +1,4 @@
-//! Measures what a subscriber adds to each poll. It depends on the machine and on the build.
+//! Measures the time that a subscriber adds to each poll, which depends on machine and build.
 
 use std::{
     io,
@@ -13,25 +13,24 @@ use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 const TASKS: u32 = 16;
 const YIELDS: u32 = 32;
-/// Others run on this machine too: the quietest of the rounds counts.
-const ROUNDS: u32 = 8;
+/// The fastest repetition counts, because other programs run on this machine.
+const REPETITIONS: u32 = 8;
 
-/// What a poll takes longer under `subscriber` than without one, in ns.
+/// The additional time per poll with `subscriber`, in ns.
 pub(super) fn added_ns_per_poll(subscriber: &Dispatch) -> io::Result<u64> {
     let runtime = Builder::new_current_thread().build()?;
     let bare = Dispatch::new(NoSubscriber::default());
-    let quietest = |dispatch: &Dispatch, least: Duration| least.min(round(&runtime, dispatch));
     let (mut with, mut without) = (Duration::MAX, Duration::MAX);
-    for _ in 0..ROUNDS {
-        without = quietest(&bare, without);
-        with = quietest(subscriber, with);
+    for _ in 0..REPETITIONS {
+        without = without.min(run_tasks(&runtime, &bare));
+        with = with.min(run_tasks(&runtime, subscriber));
     }
     let polls = u128::from(TASKS * (YIELDS + 1));
     Ok((with.saturating_sub(without).as_nanos() / polls) as u64)
 }
 
-/// How long it takes until tasks that do nothing but yield are through.
-fn round(runtime: &Runtime, dispatch: &Dispatch) -> Duration {
+/// The time in which [`TASKS`] tasks that only yield complete.
+fn run_tasks(runtime: &Runtime, dispatch: &Dispatch) -> Duration {
     dispatcher::with_default(dispatch, || {
         runtime.block_on(async {
             let mut tasks = JoinSet::new();

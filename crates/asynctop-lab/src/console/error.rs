@@ -5,39 +5,39 @@ use std::{io, net::SocketAddr};
 /// Why the tasks cannot be served to tokio-console.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// The address is not one of this machine's own.
+    /// The address is reachable from other machines, which was not allowed.
     #[error(
         "{0} is reachable from other machines, which could then see all tasks; add \
          --console-open to allow that, or serve on 127.0.0.1"
     )]
-    Open(SocketAddr),
-    /// Nothing can listen there.
+    Remote(SocketAddr),
+    /// The server cannot listen on the address.
     #[error("cannot serve tokio-console on {address}: {error}; {}", advice(error))]
     Bind {
-        /// Where it was tried.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },
-    /// No thread or runtime for the server.
+    /// The system refused a thread or a runtime for the server.
     #[error("cannot start the server for tokio-console: {0}; try again with fewer workers")]
     Start(#[source] io::Error),
-    /// A program has one subscriber for `tracing`.
+    /// The program has another subscriber for `tracing`; it can have only one.
     #[error("this program already has a tracing subscriber; leave out --console")]
-    Subscribed,
+    SubscriberExists,
     /// The build lacks `--cfg tokio_unstable`.
     #[error(
         "this build cannot serve tokio-console: Tokio reports its tasks only with \
          tokio_unstable; build with RUSTFLAGS=\"--cfg tokio_unstable\""
     )]
-    Stable,
-    /// The build lacks the feature.
+    NeedsTokioUnstable,
+    /// The build lacks the feature `console`.
     #[error(
         "this build has no server for tokio-console; build with the feature `console`, which \
          is on by default"
     )]
-    LeftOut,
+    FeatureDisabled,
 }
 
 fn advice(error: &io::Error) -> &'static str {

@@ -1,7 +1,7 @@
 //! Serves the tasks of this process to tokio-console, through console-subscriber.
 //!
 //! Depends on Tokio and `tracing`, not on the rest of the lab: every Tokio runtime of this process
-//! is shown. The server has a thread and a runtime of its own, and nothing waits for it.
+//! is shown. The server has its own thread and runtime, and is never waited for.
 //!
 //! Requires the feature `console` and a build with `tokio_unstable`, without which Tokio does not
 //! report its tasks; otherwise [`serve`] returns an error.
@@ -17,53 +17,53 @@ use std::net::SocketAddr;
 
 pub use error::ConsoleError;
 #[cfg(all(feature = "console", tokio_unstable))]
-pub use server::{Served, serve};
+pub use server::{ConsoleServer, serve};
 
-/// Where to serve.
+/// The address of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The socket's address; with port 0 the system chooses one.
+pub struct ConsoleAddress {
+    /// With port 0, the system chooses a free port.
     pub socket: SocketAddr,
-    /// Whether other machines may reach it. Whoever does sees names, source paths and
-    /// fields of all tasks, without a password.
-    pub open: bool,
+    /// Whether other machines may connect. A client sees names, source paths and fields of all
+    /// tasks; there is no authentication.
+    pub allow_remote: bool,
 }
 
-impl Address {
-    /// Where tokio-console looks if it is told nothing.
+impl ConsoleAddress {
+    /// The default of tokio-console.
     pub const DEFAULT: &str = "127.0.0.1:6669";
 
     fn check(self) -> Result<SocketAddr, ConsoleError> {
-        if self.open || self.socket.ip().is_loopback() {
+        if self.allow_remote || self.socket.ip().is_loopback() {
             Ok(self.socket)
         } else {
-            Err(ConsoleError::Open(self.socket))
+            Err(ConsoleError::Remote(self.socket))
         }
     }
 }
 
-/// A build that cannot serve has nothing of this type.
+/// A build that cannot serve has no value of this type.
 #[cfg(not(all(feature = "console", tokio_unstable)))]
 #[derive(Clone, Debug)]
-pub enum Served {}
+pub enum ConsoleServer {}
 
 #[cfg(not(all(feature = "console", tokio_unstable)))]
-impl Served {
-    /// What there is to show of it.
-    pub fn figures(&self) -> asynctop_snapshot::ConsoleStats {
+impl ConsoleServer {
+    /// Never called.
+    pub fn stats(&self) -> asynctop_snapshot::ConsoleStats {
         match *self {}
     }
 }
 
-/// Says what this build lacks.
+/// Returns what this build lacks.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(all(feature = "console", tokio_unstable)))]
-pub fn serve(address: Address) -> Result<Served, ConsoleError> {
+pub fn serve(address: ConsoleAddress) -> Result<ConsoleServer, ConsoleError> {
     address.check()?;
     match cfg!(feature = "console") {
-        true => Err(ConsoleError::Stable),
-        false => Err(ConsoleError::LeftOut),
+        true => Err(ConsoleError::NeedsTokioUnstable),
+        false => Err(ConsoleError::FeatureDisabled),
     }
 }

@@ -1,4 +1,4 @@
-//! The subscriber of this process, and the server on a thread of its own.
+//! The subscriber of this process, and the server on its own thread.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -18,24 +18,24 @@ use tracing_subscriber::{
     registry,
 };
 
-use super::{Address, ConsoleError, cost::added_ns_per_poll};
+use super::{ConsoleAddress, ConsoleError, cost::added_ns_per_poll};
 
-/// How long ended tasks are kept for clients yet to come. console-subscriber's own hour
-/// is memory without end for a lab whose tasks sleep a thousand times a second, and each
-/// sleep is a resource.
+/// How long ended tasks and resources are kept for later clients. With console-subscriber's default
+/// of an hour, memory would grow without bounds: tasks of the lab sleep a thousand times per
+/// second, and each sleep is a resource.
 const RETENTION: Duration = Duration::from_secs(5);
 
-/// The tasks of this process are being served.
+/// A running server, which serves the tasks of this process.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct ConsoleServer {
     address: SocketAddr,
     added_ns_per_poll: u64,
     ended: Arc<OnceLock<Arc<str>>>,
 }
 
-impl Served {
-    /// What there is to show of it.
-    pub fn figures(&self) -> ConsoleStats {
+impl ConsoleServer {
+    /// The state of the server.
+    pub fn stats(&self) -> ConsoleStats {
         ConsoleStats {
             address: self.address,
             added_ns_per_poll: self.added_ns_per_poll,
@@ -44,44 +44,45 @@ impl Served {
     }
 }
 
-/// Begins to serve the tasks of this process, those of runtimes that start from now on. It
-/// goes on until the process ends.
+/// Starts to serve the tasks of all runtimes that are started later, until the process ends.
 ///
 /// # Errors
-/// If nothing can listen at the address, if others could reach it and nobody said that they
-/// may, or if the program has another subscriber for `tracing`.
-pub fn serve(address: Address) -> Result<Served, ConsoleError> {
+/// If the address cannot be bound, if it is reachable from other machines without
+/// [`allow_remote`](ConsoleAddress::allow_remote), or if the program has another subscriber for
+/// `tracing`.
+pub fn serve(address: ConsoleAddress) -> Result<ConsoleServer, ConsoleError> {
     let socket = address.check()?;
     let bind = |error| ConsoleError::Bind { address: socket, error };
-    // Before all else: a server that found its port taken later could tell nobody.
+    // The port is bound first: a failure on the thread of the server could not be returned.
     let listener = TcpListener::bind(socket).map_err(bind)?;
     listener.set_nonblocking(true).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
 
-    // Of a subscriber that nobody hears of, so that no client sees the tasks that measure.
+    // A subscriber without a server, so that no client sees the tasks of the measurement.
     let (trial, _) = subscriber();
     let added_ns_per_poll = added_ns_per_poll(&trial).map_err(ConsoleError::Start)?;
 
     let (dispatch, parts) = subscriber();
     let ended = Arc::new(OnceLock::new());
-    serve_on_a_thread(listener, parts, Arc::clone(&ended))?;
-    tracing::dispatcher::set_global_default(dispatch).map_err(|_| ConsoleError::Subscribed)?;
-    Ok(Served { address, added_ns_per_poll, ended })
+    serve_on_thread(listener, parts, Arc::clone(&ended))?;
+    tracing::dispatcher::set_global_default(dispatch)
+        .map_err(|_| ConsoleError::SubscriberExists)?;
+    Ok(ConsoleServer { address, added_ns_per_poll, ended })
 }
 
 fn subscriber() -> (Dispatch, ServerParts) {
     let (layer, server) = ConsoleLayer::builder().retention(RETENTION).build();
-    let subscriber = registry().with(layer.with_filter(filter_fn(is_of_tokio)));
+    let subscriber = registry().with(layer.with_filter(filter_fn(is_from_tokio)));
     (Dispatch::new(subscriber), server.into_parts())
 }
 
-/// What console-subscriber wants to hear; for all the rest nothing is to be paid.
-fn is_of_tokio(of: &Metadata<'_>) -> bool {
-    let by_name = if of.is_event() { of.target() } else { of.name() };
-    by_name.starts_with("runtime") || of.target().starts_with("tokio")
+/// Whether console-subscriber uses these events and spans. All others are disabled and cost nothing.
+fn is_from_tokio(metadata: &Metadata<'_>) -> bool {
+    let name = if metadata.is_event() { metadata.target() } else { metadata.name() };
+    name.starts_with("runtime") || metadata.target().starts_with("tokio")
 }
 
-fn serve_on_a_thread(
+fn serve_on_thread(
     listener: TcpListener,
     parts: ServerParts,
     ended: Arc<OnceLock<Arc<str>>>,
@@ -91,8 +92,8 @@ fn serve_on_a_thread(
     let serve = async move {
         let ServerParts { instrument_server, aggregator, .. } = parts;
         let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?);
-        // Under Tokio's budget it takes in 127 events at each turn, once a second, and the
-        // rest is lost: tasks that began would never show.
+        // With Tokio's cooperative budget, the aggregator would process 127 events per poll, one poll
+        // per second, and the rest would be dropped: new tasks would not appear.
         let aggregation = tokio::spawn(unconstrained(aggregator.run()));
         let served = Server::builder().add_service(instrument_server).serve_with_incoming(incoming);
         let result: Result<(), Box<dyn std::error::Error + Send + Sync>> = tokio::select! {
@@ -102,12 +103,12 @@ fn serve_on_a_thread(
         result
     };
     let thread = thread::Builder::new().name("asynctop-console".into()).spawn(move || {
-        // The server's own tasks are not what anybody wants to see.
+        // The tasks of the server itself are not shown.
         let result =
             tracing::subscriber::with_default(NoSubscriber::default(), || runtime.block_on(serve));
-        let why = result.err().map_or("it has stopped".to_owned(), |e| e.to_string());
-        // Nobody else sets it.
-        let _ = ended.set(why.into());
+        let reason = result.err().map_or("it has stopped".to_owned(), |e| e.to_string());
+        // Only this thread sets it, once.
+        let _ = ended.set(reason.into());
     });
     thread.map(drop).map_err(ConsoleError::Start)
 }

@@ -4,59 +4,59 @@ use std::io;
 
 use super::MAX_BYTES;
 
-/// Why a file cannot be used: one sentence that is safe to print, whatever is in the file.
+/// Why a file cannot be used: one sentence, which is safe to print for any content of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// The system does not hand it out.
-    #[error("cannot read the {what} {file}: {error}; {remedy}")]
+    /// The file cannot be read.
+    #[error("cannot read the {kind} {file}: {error}; {remedy}")]
     Read {
-        /// What it should be: `scenario`, `configuration`.
-        what: &'static str,
+        /// The kind of document: `scenario` or `configuration`.
+        kind: &'static str,
         /// The file.
         file: String,
-        /// What to do.
+        /// The advice to the user.
         remedy: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },
-    /// A pipe, a device or a directory: reading it may never end.
-    #[error("cannot read the {what} {file}: it is not a regular file; {remedy}")]
+    /// The path is a pipe, a device or a directory: reading it may never end.
+    #[error("cannot read the {kind} {file}: it is not a regular file; {remedy}")]
     NotAFile {
-        /// What it should be: `scenario`, `configuration`.
-        what: &'static str,
+        /// The kind of document: `scenario` or `configuration`.
+        kind: &'static str,
         /// The file.
         file: String,
-        /// What to do.
+        /// The advice to the user.
         remedy: &'static str,
     },
-    /// Too long to be what it should be.
-    #[error("{file} is not a {what}: it is longer than {kib}KiB; is it the right file?", kib = MAX_BYTES / 1024)]
+    /// The file exceeds the maximum size.
+    #[error("{file} is not a {kind}: it is longer than {kib}KiB; is it the right file?", kib = MAX_BYTES / 1024)]
     TooLong {
         /// The file.
         file: String,
-        /// What it should be.
-        what: &'static str,
+        /// The kind of document.
+        kind: &'static str,
     },
-    /// Not text.
-    #[error("{file} is not a {what}: it is not UTF-8 text; is it the right file?")]
+    /// The file is not UTF-8.
+    #[error("{file} is not a {kind}: it is not UTF-8 text; is it the right file?")]
     NotText {
         /// The file.
         file: String,
-        /// What it should be.
-        what: &'static str,
+        /// The kind of document.
+        kind: &'static str,
     },
-    /// Something in it is wrong.
+    /// The content is invalid.
     #[error("{file}:{line}: {key}{}{problem}", if key.is_empty() { "" } else { ": " })]
     Content {
         /// The file.
         file: String,
         /// The line, from 1.
         line: usize,
-        /// The key that it is about, such as `workload.count`; empty if about none.
+        /// The key of the invalid value, such as `workload.count`; empty if there is none.
         key: String,
-        /// What is wrong, and what to write instead.
+        /// The problem and the advice to the user.
         problem: String,
     },
 }

@@ -1,13 +1,13 @@
 //! Reads TOML files key by key; errors name the line.
 //!
-//! Depends on the text functions of `asynctop-snapshot` only. What a file means is defined by its
-//! reader: the scenarios here, the configuration of the program.
+//! Depends on the text functions of `asynctop-snapshot` only. The keys of a document are defined by
+//! its reader: the scenarios of this crate, the configuration of the program.
 //!
 //! ```
 //! use asynctop_lab::document;
 //!
 //! let read = |text| document::parse("demo.toml", text, |table| {
-//!     table.allow(&["title"])?;
+//!     table.check_keys(&["title"])?;
 //!     table.get("title").map(|title| title.text(80)).transpose()
 //! });
 //! assert_eq!(read("title = \"hello\"").unwrap().as_deref(), Some("hello"));
@@ -27,7 +27,7 @@ use std::{
 use toml::de::DeTable;
 
 pub use error::DocumentError;
-pub use table::{Entry, Table, what};
+pub use table::{KeyValue, Table, type_name};
 
 use asynctop_snapshot::text::sanitize;
 use table::Source;
@@ -47,29 +47,29 @@ pub fn display(path: &Path) -> String {
     }
 }
 
-/// Reads a file that may have any content. `what` it should be, and the `remedy` if it cannot be
-/// read, are for error messages.
+/// Reads a file whose content is not trusted. Error messages contain the `kind` of document and the
+/// `remedy`.
 ///
 /// # Errors
-/// If it cannot be read, is not a regular file, is too long or is not UTF-8.
+/// If the file cannot be read, is not a regular file, is too long or is not UTF-8.
 pub fn load(
     path: &Path,
-    what: &'static str,
+    kind: &'static str,
     remedy: &'static str,
 ) -> Result<String, DocumentError> {
     let file = display(path);
-    // Before it is opened: opening a pipe waits for a writer.
+    // Checked before opening, because opening a pipe waits for a writer.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(DocumentError::NotAFile { what, file, remedy });
+        return Err(DocumentError::NotAFile { kind, file, remedy });
     }
     match read(path) {
-        Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(DocumentError::TooLong { file, what }),
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| DocumentError::NotText { file, what }),
-        Err(error) => Err(DocumentError::Read { what, file, remedy, error }),
+        Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(DocumentError::TooLong { file, kind }),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| DocumentError::NotText { file, kind }),
+        Err(error) => Err(DocumentError::Read { kind, file, remedy, error }),
     }
 }
 
-/// One byte more than is allowed, at most: the file may have no end.
+/// Reads at most one byte more than allowed, because the file may be endless.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -91,5 +91,5 @@ pub fn parse<T>(
         let problem = format!("this is not TOML: {}; see https://toml.io", error.message());
         source.error(at, "", &problem)
     })?;
-    read(&Table::top(source, table.get_ref()))
+    read(&Table::root(source, table.get_ref()))
 }

@@ -5,44 +5,44 @@ use std::str::FromStr;
 
 use asynctop_snapshot::Flavor;
 
-/// What a hog does with its worker.
+/// A way to block a worker, or a fix that does the same work without blocking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HogKind {
-    /// Computes without an await, as a loop over too much data does.
+    /// Computes without an await, like a loop over too much data.
     Spin,
-    /// Sleeps in the thread, as a call that blocks does.
+    /// Sleeps on the worker thread, like any blocking call.
     Block,
     /// Waits for a `std::sync::Mutex` that another thread holds.
     Lock,
-    /// Writes to a file and waits until the disk has it.
+    /// Writes to a file and syncs it to disk.
     Io,
-    /// Asks a database that lives in the process.
+    /// Queries a database embedded in the process.
     #[cfg(feature = "web")]
     Db,
-    /// Computes, and gives way after each slice.
+    /// Computes, and yields after each slice.
     Yield,
-    /// Computes, and leaves it to Tokio's budget when to give way.
+    /// Computes, and yields when Tokio's cooperative budget is used up.
     Budget,
     /// Computes on the blocking pool.
     SpawnBlocking,
-    /// Computes on the worker's thread, after others have taken over the worker.
+    /// Computes on the worker thread, after another thread has taken over the worker.
     BlockInPlace,
     /// Computes on a thread that it starts.
     OwnThread,
 }
 
-/// What there is to say about a kind.
+/// The description of a kind of hog.
 #[derive(Debug, PartialEq, Eq)]
-pub struct About {
-    /// Its name, on the command line and on the screen.
+pub struct HogInfo {
+    /// The name on the command line and on the screen.
     pub name: &'static str,
-    /// Whether it does the work as it should be done.
+    /// Whether this is a fix instead of an anti-pattern.
     pub is_fix: bool,
-    /// What it does to the runtime, in one sentence.
-    pub does: &'static str,
-    /// What to do about it, or what it costs, in one sentence.
+    /// The effect on the runtime, in one sentence.
+    pub effect: &'static str,
+    /// The fix of an anti-pattern or the cost of a fix, in one sentence.
     pub advice: &'static str,
-    /// What its work is counted in; `None` if it only waits.
+    /// The unit in which the work is counted; `None` if the hog only waits.
     pub unit: Option<&'static str>,
 }
 
@@ -50,12 +50,12 @@ pub struct About {
 pub(super) const COMPUTED: Option<&str> = Some("ms computed");
 
 impl HogKind {
-    /// Whether it can run on this flavor of runtime.
+    /// Whether this kind can run on this flavor of runtime.
     pub(crate) fn runs_on(self, flavor: Flavor) -> bool {
         flavor == Flavor::MultiThread || !self.needs_multi_thread()
     }
 
-    /// All kinds, in the order in which the keys go through them.
+    /// All kinds, in the order in which the keys select them.
     pub const ALL: &'static [HogKind] = &[
         HogKind::Spin,
         HogKind::Block,
@@ -70,95 +70,95 @@ impl HogKind {
         HogKind::OwnThread,
     ];
 
-    /// What there is to say about it.
-    pub const fn about(self) -> &'static About {
+    /// The description of this kind.
+    pub const fn info(self) -> &'static HogInfo {
         match self {
-            HogKind::Spin => &About {
+            HogKind::Spin => &HogInfo {
                 name: "spin",
                 is_fix: false,
-                does: "Computes without an await, so its worker polls no other task.",
+                effect: "Computes without an await, so its worker polls no other task.",
                 advice: "Yield between pieces of the work (yield, budget), or move it off the \
                          worker (spawn-blocking, own-thread).",
                 unit: COMPUTED,
             },
-            HogKind::Block => &About {
+            HogKind::Block => &HogInfo {
                 name: "block",
                 is_fix: false,
-                does: "Sleeps in std::thread::sleep: the worker computes nothing, but polls no \
+                effect: "Sleeps in std::thread::sleep: the worker computes nothing, but polls no \
                        other task.",
                 advice: "Await tokio::time::sleep instead; move a call that has to block to \
                          spawn_blocking.",
                 unit: None,
             },
-            HogKind::Lock => &About {
+            HogKind::Lock => &HogInfo {
                 name: "lock",
                 is_fix: false,
-                does: "Waits for a std::sync::Mutex that a thread holds during slow work, which \
+                effect: "Waits for a std::sync::Mutex that a thread holds during slow work, which \
                        blocks its worker.",
                 advice: "Hold such a lock only briefly, or await tokio::sync::Mutex, so that the \
                          worker can poll other tasks.",
                 unit: None,
             },
-            HogKind::Io => &About {
+            HogKind::Io => &HogInfo {
                 name: "io",
                 is_fix: false,
-                does: "Writes 64KiB to a temporary file and waits in fsync until they are on disk, \
+                effect: "Writes 64KiB to a temporary file and waits in fsync until they are on disk, \
                        repeatedly, on the worker.",
                 advice: "Use tokio::fs or spawn_blocking: files have no readiness that a runtime \
                          could wait for.",
                 unit: Some("writes"),
             },
             #[cfg(feature = "web")]
-            HogKind::Db => &About {
+            HogKind::Db => &HogInfo {
                 name: "db",
                 is_fix: false,
-                does: "Queries an embedded database for the best of 5,000 users, repeatedly, on \
+                effect: "Queries an embedded database for the best of 5,000 users, repeatedly, on \
                        the worker: each query computes and reads without an await.",
                 advice: "Run queries in spawn_blocking, or on a thread that owns the database; the \
                          scenario web compares both.",
                 unit: Some("queries"),
             },
-            HogKind::Yield => &About {
+            HogKind::Yield => &HogInfo {
                 name: "yield",
                 is_fix: true,
-                does: "Does spin's work in slices of 100µs, with \
+                effect: "Does spin's work in slices of 100µs, with \
                        tokio::task::yield_now().await after each.",
                 advice: "Other tasks wait for one slice at most; the hog itself waits for all \
                          other tasks after each slice.",
                 unit: COMPUTED,
             },
-            HogKind::Budget => &About {
+            HogKind::Budget => &HogInfo {
                 name: "budget",
                 is_fix: true,
-                does: "Does spin's work in pieces of 10µs, with \
+                effect: "Does spin's work in pieces of 10µs, with \
                        tokio::task::coop::consume_budget().await after each; Tokio allows 128 of \
                        them per poll.",
                 advice: "A call costs next to nothing, but Tokio counts calls, not time: here a \
                          poll still takes over a millisecond.",
                 unit: COMPUTED,
             },
-            HogKind::SpawnBlocking => &About {
+            HogKind::SpawnBlocking => &HogInfo {
                 name: "spawn-blocking",
                 is_fix: true,
-                does: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
+                effect: "Does spin's work in tokio::task::spawn_blocking, on a thread of the \
                        blocking pool, and awaits it: no worker is blocked.",
                 advice: "It still uses a core, it cannot be cancelled while it runs, and the pool \
                          has 512 threads by default.",
                 unit: COMPUTED,
             },
-            HogKind::BlockInPlace => &About {
+            HogKind::BlockInPlace => &HogInfo {
                 name: "block-in-place",
                 is_fix: true,
-                does: "Does spin's work in tokio::task::block_in_place: another thread takes over \
+                effect: "Does spin's work in tokio::task::block_in_place: another thread takes over \
                        the worker and its tasks first.",
                 advice: "It requires the multi-thread runtime (on current-thread it panics), and \
                          other futures of the same task are blocked with it.",
                 unit: COMPUTED,
             },
-            HogKind::OwnThread => &About {
+            HogKind::OwnThread => &HogInfo {
                 name: "own-thread",
                 is_fix: true,
-                does: "Does spin's work on a std thread of its own, which replies through a \
+                effect: "Does spin's work on a std thread of its own, which replies through a \
                        tokio::sync::oneshot that the task awaits.",
                 advice: "Each piece of work starts a thread, and their number is not limited: \
                          suited to long-running work.",
@@ -167,9 +167,9 @@ impl HogKind {
         }
     }
 
-    /// Its name on the command line.
+    /// The name on the command line.
     pub const fn as_str(self) -> &'static str {
-        self.about().name
+        self.info().name
     }
 
     /// The names of all kinds.
@@ -177,27 +177,27 @@ impl HogKind {
         Self::ALL.iter().map(|kind| kind.as_str()).collect()
     }
 
-    /// Whether it needs workers that can take over from each other.
+    /// Whether this kind needs another thread that can take over its worker.
     pub const fn needs_multi_thread(self) -> bool {
         matches!(self, HogKind::BlockInPlace)
     }
 
     pub(crate) fn next(self) -> HogKind {
-        self.neighbour(1)
+        self.offset_by(1)
     }
 
     pub(crate) fn previous(self) -> HogKind {
-        self.neighbour(Self::ALL.len() - 1)
+        self.offset_by(Self::ALL.len() - 1)
     }
 
-    fn neighbour(self, by: usize) -> HogKind {
-        let at = Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0);
-        Self::ALL[(at + by) % Self::ALL.len()]
+    fn offset_by(self, steps: usize) -> HogKind {
+        let index = Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0);
+        Self::ALL[(index + steps) % Self::ALL.len()]
     }
 }
 
 impl FromStr for HogKind {
-    /// What is wrong with the name.
+    /// The problem with the name.
     type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_go_through_all_kinds_and_back() {
+    fn next_and_previous_visit_all_kinds() {
         let mut kind = HogKind::Spin;
         for _ in HogKind::ALL {
             assert_eq!(kind.next().previous(), kind);
@@ -222,9 +222,9 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_explained_in_two_sentences() {
-        for about in HogKind::ALL.iter().map(|kind| kind.about()) {
-            for sentence in [about.does, about.advice] {
+    fn each_kind_has_an_effect_and_an_advice_of_one_sentence() {
+        for info in HogKind::ALL.iter().map(|kind| kind.info()) {
+            for sentence in [info.effect, info.advice] {
                 assert!(sentence.ends_with('.') && !sentence.contains(". "), "{sentence}");
             }
         }

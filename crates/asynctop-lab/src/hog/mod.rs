@@ -16,10 +16,10 @@ use tokio::task::AbortHandle;
 
 use super::failure::Failure;
 
-pub use kind::{About, HogKind};
+pub use kind::{HogInfo, HogKind};
 pub use options::HogOptions;
 
-/// The hold times that the keys select. The last is followed by "never".
+/// The hold times that the keys select. "never" follows the last one.
 const HOLD_STEPS: [Duration; 13] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
@@ -36,30 +36,29 @@ const HOLD_STEPS: [Duration; 13] = [
     Duration::from_secs(10),
 ];
 
-/// A hog's hold, which may change while it is in its poll.
+/// The hold time of a hog, which can change during a poll.
 #[derive(Clone, Debug)]
-pub(crate) struct Hold(Arc<AtomicU64>);
+pub(crate) struct HoldTime(Arc<AtomicU64>);
 
-impl Hold {
-    const FOR_EVER: u64 = u64::MAX;
+impl HoldTime {
+    const FOREVER: u64 = u64::MAX;
 
     pub(crate) fn new(hold: Option<Duration>) -> Self {
-        let result = Hold(Arc::new(AtomicU64::new(0)));
+        let result = HoldTime(Arc::new(AtomicU64::new(0)));
         result.set(hold);
         result
     }
 
     fn set(&self, hold: Option<Duration>) {
-        let nanos = hold.map_or(Self::FOR_EVER, |hold| {
-            u64::try_from(hold.as_nanos()).unwrap_or(Self::FOR_EVER)
-        });
+        let nanos = hold
+            .map_or(Self::FOREVER, |hold| u64::try_from(hold.as_nanos()).unwrap_or(Self::FOREVER));
         self.0.store(nanos, Ordering::Relaxed);
     }
 
-    /// `None` is for ever.
+    /// `None` is forever.
     pub(crate) fn get(&self) -> Option<Duration> {
         let nanos = self.0.load(Ordering::Relaxed);
-        (nanos != Self::FOR_EVER).then(|| Duration::from_nanos(nanos))
+        (nanos != Self::FOREVER).then(|| Duration::from_nanos(nanos))
     }
 
     pub(crate) fn lengthen(&self) {
@@ -76,36 +75,36 @@ impl Hold {
     }
 }
 
-/// Tells hogs to stop: all of one release, or one of them. A later release has another
-/// one, so that no hog of an earlier one comes back.
+/// A request to stop: all hogs of one start, or a single one of them. Each start has its own, so
+/// that hogs of an earlier one never resume.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
-    asked: Arc<AtomicBool>,
-    all: Option<Arc<AtomicBool>>,
+    requested: Arc<AtomicBool>,
+    parent: Option<Arc<AtomicBool>>,
 }
 
 impl Stop {
-    /// One for a single hog, which is also asked when all are.
-    pub(crate) fn of_one(&self) -> Stop {
-        Stop { asked: Arc::default(), all: Some(Arc::clone(&self.asked)) }
+    /// A request for a single hog. It is also requested when `self` is.
+    pub(crate) fn child(&self) -> Stop {
+        Stop { requested: Arc::default(), parent: Some(Arc::clone(&self.requested)) }
     }
 
-    pub(crate) fn now(&self) {
-        self.asked.store(true, Ordering::Relaxed);
+    pub(crate) fn request(&self) {
+        self.requested.store(true, Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn asked(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
-        is_set(&self.asked) || self.all.as_ref().is_some_and(is_set)
+        is_set(&self.requested) || self.parent.as_ref().is_some_and(is_set)
     }
 }
 
-/// Counts what a release of hogs has done: nanoseconds of computing, or units.
+/// The work done by all hogs of one start: nanoseconds of computing, or units.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Work(Arc<AtomicU64>);
+pub(crate) struct WorkCounter(Arc<AtomicU64>);
 
-impl Work {
+impl WorkCounter {
     #[inline]
     pub(crate) fn add(&self, done: u64) {
         self.0.fetch_add(done, Ordering::Relaxed);
@@ -115,82 +114,78 @@ impl Work {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// How many have a share in it.
     #[cfg(test)]
-    pub(crate) fn holders(&self) -> usize {
+    pub(crate) fn clones(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 }
 
-/// What a hog is told while it runs.
+/// The lab's interface to running hogs.
 #[derive(Clone, Debug)]
-pub(crate) struct Orders {
-    pub hold: Hold,
+pub(crate) struct HogControl {
+    pub hold: HoldTime,
     pub stop: Stop,
-    pub work: Work,
+    pub work: WorkCounter,
     pub failure: Failure,
 }
 
-/// The hog of a lab: what it is, and whether it is on.
+/// The configuration of the hog, and the hogs that are running.
 #[derive(Debug)]
 pub(crate) struct Hog {
     pub kind: HogKind,
     pub count: usize,
-    pub hold: Hold,
-    pub released: Option<Released>,
-    /// Whether it was on when its runtime was replaced. The next release turns it on again.
+    pub hold: HoldTime,
+    pub running: Option<RunningHogs>,
+    /// Whether it was on when its runtime was replaced. The next start turns it on again.
     pub restarts: bool,
 }
 
-/// Hogs at large.
 #[derive(Debug)]
-pub(crate) struct Released {
+pub(crate) struct RunningHogs {
     pub since_ns: u64,
     pub stop: Stop,
-    pub work: Work,
+    pub work: WorkCounter,
     pub failure: Failure,
-    /// The keys of the hogs' tasks, and their handles.
+    /// Keys and handles of the tasks.
     pub tasks: Vec<(u64, AbortHandle)>,
 }
 
 impl Hog {
-    /// Since when it is on, in ns on the probe's clock. Hogs that were cancelled one by
-    /// one are as good as off.
+    /// Start of the running hogs in ns on the probe's clock; `None` if all of them have ended.
     pub(crate) fn on_since(&self) -> Option<u64> {
-        let released = self.released.as_ref()?;
-        let alive = released.tasks.iter().any(|(_, task)| !task.is_finished());
-        alive.then_some(released.since_ns)
+        let running = self.running.as_ref()?;
+        let is_alive = running.tasks.iter().any(|(_, task)| !task.is_finished());
+        is_alive.then_some(running.since_ns)
     }
 
-    /// Ends all hogs at their next look at the flag: within microseconds if they compute,
-    /// within milliseconds if they block, after the write or query that they are in.
+    /// Stops all hogs when they next check for it: within microseconds if they compute, within
+    /// milliseconds if they block, or after the current write or query.
     pub(crate) fn stop(&mut self) {
         self.restarts = false;
-        if let Some(released) = self.released.take() {
-            released.stop.now();
+        if let Some(running) = self.running.take() {
+            running.stop.request();
         }
     }
 
-    /// Whether this is the key of a hog at large.
+    /// Whether this is the key of a running hog.
     pub(crate) fn owns(&self, key: u64) -> bool {
-        self.released.as_ref().is_some_and(|r| r.tasks.iter().any(|(task, _)| *task == key))
+        self.running.as_ref().is_some_and(|r| r.tasks.iter().any(|(task, _)| *task == key))
     }
 
-    /// Since when it is on, what it is and what it has done.
-    pub(crate) fn figures(&self) -> HogStats {
-        let About { name, is_fix, does, advice, unit } = *self.kind.about();
+    pub(crate) fn stats(&self) -> HogStats {
+        let HogInfo { name, is_fix, effect, advice, unit } = *self.kind.info();
         let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
-        let done = self.released.as_ref().map_or(0, |released| released.work.get());
+        let done = self.running.as_ref().map_or(0, |running| running.work.get());
         HogStats {
             kind: name.into(),
             is_fix,
-            effect: does.into(),
+            effect: effect.into(),
             advice: advice.into(),
             count: self.count,
             hold_ns: self.hold.get().map(nanos),
             on_since_ns: self.on_since(),
             restart_pending: self.restarts,
-            failure: self.released.as_ref().and_then(|released| released.failure.get()),
+            failure: self.running.as_ref().and_then(|running| running.failure.get()),
             unit: unit.map(Into::into),
             done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },
         }
@@ -202,8 +197,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hold_goes_through_its_steps_and_stays_at_both_ends() {
-        let hold = Hold::new(None);
+    fn hold_time_moves_through_its_steps_and_stops_at_both_ends() {
+        let hold = HoldTime::new(None);
         hold.lengthen();
         assert_eq!(hold.get(), None);
         let mut seen = Vec::new();
@@ -221,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_between_two_steps_goes_to_its_neighbours() {
-        let hold = Hold::new(Some(Duration::from_millis(7)));
+    fn hold_time_between_two_steps_moves_to_the_adjacent_one() {
+        let hold = HoldTime::new(Some(Duration::from_millis(7)));
         hold.lengthen();
         assert_eq!(hold.get(), Some(Duration::from_millis(10)));
-        let hold = Hold::new(Some(Duration::from_millis(7)));
+        let hold = HoldTime::new(Some(Duration::from_millis(7)));
         hold.shorten();
         assert_eq!(hold.get(), Some(Duration::from_millis(5)));
     }

@@ -7,15 +7,15 @@ use asynctop_snapshot::text::excerpt;
 use super::HogKind;
 use crate::{LabError, bounds::MAX_HOGS};
 
-/// Which hog, how many, and their hold time.
+/// The configuration of the hog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HogOptions {
-    /// What it does to its worker.
+    /// The anti-pattern or fix.
     pub kind: HogKind,
-    /// How many start at once.
+    /// The number of hogs that start at once.
     pub count: usize,
-    /// Hold time: how long an anti-pattern blocks its worker before it yields once, or how much work
-    /// a fix does at a time. `None` is without end.
+    /// Hold time: how long an anti-pattern blocks its worker before it yields once, or how much
+    /// work a fix does at a time. `None` is forever.
     pub hold: Option<Duration>,
 }
 
@@ -37,7 +37,7 @@ impl HogOptions {
     }
 }
 
-/// Reads `KIND[:COUNT]`, with a hold time without end.
+/// Parses `KIND[:COUNT]`. The hold time is forever.
 ///
 /// ```
 /// use asynctop_lab::{HogKind, HogOptions};

@@ -1,38 +1,55 @@
-//! The built-in scenarios, whose files are also examples.
+//! The built-in scenarios, whose files are also examples of the format.
+
+use asynctop_snapshot::text::{closest_match, excerpt};
 
 use super::Scenario;
-use crate::document::DocumentError;
+use crate::{LabError, document::DocumentError};
 
-/// A scenario's file in the program.
+/// A scenario file that is part of the program.
 #[derive(Clone, Copy, Debug)]
-pub struct BuiltIn {
-    /// What it is called on the command line.
+pub struct BuiltInScenario {
+    /// Its name on the command line.
     pub name: &'static str,
-    /// Its file, to start from.
+    /// The text of the file.
     pub text: &'static str,
 }
 
-impl BuiltIn {
-    /// Reads the file.
+impl BuiltInScenario {
+    /// Returns the built-in scenario of this name.
     ///
     /// # Errors
-    /// None: a test reads them all.
+    /// [`LabError::UnknownScenario`] names the known ones and the closest match.
+    pub fn find(name: &str) -> Result<&'static BuiltInScenario, LabError> {
+        BUILT_IN_SCENARIOS.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+            let known: Vec<&str> = BUILT_IN_SCENARIOS.iter().map(|known| known.name).collect();
+            LabError::UnknownScenario {
+                name: excerpt(name),
+                closest_match: closest_match(name, known.iter().copied()).map(str::to_owned),
+                known,
+            }
+        })
+    }
+
+    /// Parses the file.
+    ///
+    /// # Errors
+    /// None: a test parses all built-in files.
     pub fn scenario(&self) -> Result<Scenario, DocumentError> {
         Scenario::parse(self.name, &format!("{}.toml", self.name), self.text)
     }
 }
 
 macro_rules! built_in {
-    ($($(#[$only:meta])? $name:literal),* $(,)?) => {
-        &[$($(#[$only])? BuiltIn {
+    ($($(#[$attribute:meta])? $name:literal),* $(,)?) => {
+        &[$($(#[$attribute])? BuiltInScenario {
             name: $name,
             text: include_str!(concat!("../../scenarios/", $name, ".toml")),
         }),*]
     };
 }
 
-/// All of them, in the order in which one might go through them.
-pub static BUILT_IN: &[BuiltIn] = built_in![
+/// All built-in scenarios, in the suggested order of trying them.
+pub static BUILT_IN_SCENARIOS: &[BuiltInScenario] = built_in![
     "mixed",
     "hello",
     "lazy",
@@ -51,8 +68,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_scenario_can_be_read_and_has_a_lesson() {
-        for built_in in BUILT_IN {
+    fn built_in_scenarios_are_valid_and_have_a_lesson() {
+        for built_in in BUILT_IN_SCENARIOS {
             let scenario = built_in.scenario().expect(built_in.name);
             assert!(scenario.check().is_ok(), "{}", built_in.name);
             assert_eq!(scenario.name, built_in.name);

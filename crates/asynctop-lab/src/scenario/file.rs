@@ -1,4 +1,4 @@
-//! Reads a scenario from a file.
+//! Parses scenario files.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,18 +10,18 @@ use asynctop_snapshot::{
 use super::{Scenario, WorkloadSpec, value::read};
 use crate::{
     HogKind, HogOptions,
-    bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_UNITS, MAX_WORKERS},
-    document::{self, DocumentError, Entry, Table},
-    workload::{self, Allows, KINDS, Params, Value},
+    bounds::{MAX_BLOCKING_THREADS, MAX_HOGS, MAX_INSTANCES, MAX_WORKERS},
+    document::{self, DocumentError, KeyValue, Table},
+    workload::{ParamType, ParamValue, Params, WORKLOAD_KINDS, WorkloadKind},
 };
 
-/// The most workloads in one scenario.
+/// Maximum number of workloads in one scenario.
 const MAX_WORKLOADS: usize = 64;
-const MAX_NAME: usize = 40;
-const MAX_TITLE: usize = 100;
-const MAX_LESSON: usize = 2000;
+const MAX_NAME_CHARS: usize = 40;
+const MAX_TITLE_CHARS: usize = 100;
+const MAX_LESSON_CHARS: usize = 2000;
 
-/// Reads a file that may have any content.
+/// Loads a file whose content is not trusted.
 pub(super) fn load(path: &Path) -> Result<Scenario, DocumentError> {
     const REMEDY: &str =
         "give the path of a TOML file, or one of the names that `asynctop scenarios` lists";
@@ -35,8 +35,8 @@ pub(super) fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, Docu
 }
 
 fn scenario(name: &str, top: &Table<'_>) -> Result<Scenario, DocumentError> {
-    top.allow(&["title", "runtime", "workload", "hog", "lesson"])?;
-    let title = top.get("title").map(|entry| entry.text(MAX_TITLE)).transpose()?;
+    top.check_keys(&["title", "runtime", "workload", "hog", "lesson"])?;
+    let title = top.get("title").map(|entry| entry.text(MAX_TITLE_CHARS)).transpose()?;
     let mut scenario = Scenario {
         name: name.to_owned(),
         title: title.unwrap_or_else(|| name.to_owned()),
@@ -62,11 +62,11 @@ fn runtime(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), DocumentError
     const FLAVORS: [Flavor; 2] = [Flavor::CurrentThread, Flavor::MultiThread];
     const NAMES: &[&str] = &["current-thread", "multi-thread"];
     let Some(table) = top.table("runtime", "runtime.")? else { return Ok(()) };
-    table.allow(&["flavor", "workers", "max_blocking_threads"])?;
+    table.check_keys(&["flavor", "workers", "max_blocking_threads"])?;
     if let Some(entry) = table.get("flavor") {
-        let word = read(&entry, Allows::Choice(NAMES))?;
-        let said = |flavor: &Flavor| word == Value::Word(flavor.as_str());
-        scenario.flavor = FLAVORS.into_iter().find(said).unwrap_or(scenario.flavor);
+        let word = read(&entry, ParamType::Choice(NAMES))?;
+        let has_name = |flavor: &Flavor| word == ParamValue::Word(flavor.as_str());
+        scenario.flavor = FLAVORS.into_iter().find(has_name).unwrap_or(scenario.flavor);
     }
     scenario.workers = count(&table, "workers", (1, MAX_WORKERS))?;
     scenario.max_blocking_threads =
@@ -99,39 +99,38 @@ fn workloads(top: &Table<'_>, scenario: &mut Scenario) -> Result<(), DocumentErr
 }
 
 fn workload(table: &Table<'_>) -> Result<WorkloadSpec, DocumentError> {
-    let kinds = || KINDS.iter().map(|kind| kind.name);
+    let kinds = || WORKLOAD_KINDS.iter().map(|kind| kind.name);
     let Some(entry) = table.get("kind") else {
         let all = kinds().collect::<Vec<_>>().join(", ");
         return Err(table.missing("kind", &format!("the kinds are: {all}")));
     };
     let given = entry.text(usize::MAX)?;
-    let Some(kind) = workload::kind(&given) else {
-        let meant = did_you_mean(closest_match(&given, kinds()));
+    let Some(kind) = WorkloadKind::find(&given) else {
         return Err(entry.error(&format!(
             "there is no workload of the kind `{}`{}; the kinds are: {}",
             excerpt(&given),
-            meant,
+            did_you_mean(closest_match(&given, kinds())),
             kinds().collect::<Vec<_>>().join(", ")
         )));
     };
     let params = kind.params.iter().map(|param| param.name);
-    table.allow(&["kind", "name", "count"].into_iter().chain(params).collect::<Vec<_>>())?;
+    table.check_keys(&["kind", "name", "count"].into_iter().chain(params).collect::<Vec<_>>())?;
     let name: Arc<str> = match table.get("name") {
         Some(entry) => workload_name(&entry)?.into(),
         None => kind.name.into(),
     };
-    let count = count(table, "count", (0, MAX_UNITS))?.unwrap_or(1);
+    let count = count(table, "count", (0, MAX_INSTANCES))?.unwrap_or(1);
     let mut params = Params::default();
     for param in kind.params.iter().copied() {
         if let Some(entry) = table.get(param.name) {
-            params.set(param, read(&entry, param.allows)?);
+            params.set(param, read(&entry, param.param_type)?);
         }
     }
     Ok(WorkloadSpec { kind, name, count, params })
 }
 
-fn workload_name(entry: &Entry<'_>) -> Result<String, DocumentError> {
-    let name = entry.text(MAX_NAME)?;
+fn workload_name(entry: &KeyValue<'_>) -> Result<String, DocumentError> {
+    let name = entry.text(MAX_NAME_CHARS)?;
     if name.is_empty() {
         return Err(entry.error("it is empty; write a name, or leave it out"));
     }
@@ -139,16 +138,15 @@ fn workload_name(entry: &Entry<'_>) -> Result<String, DocumentError> {
 }
 
 fn hog(table: &Table<'_>) -> Result<HogOptions, DocumentError> {
-    table.allow(&["kind", "count", "hold"])?;
+    table.check_keys(&["kind", "count", "hold"])?;
     let mut hog = HogOptions::default();
     if let Some(entry) = table.get("kind") {
         let given = entry.text(usize::MAX)?;
         hog.kind = given.parse().map_err(|_| {
             let kinds = HogKind::names();
-            let meant = did_you_mean(closest_match(&given, kinds.iter().copied()));
-            let given = excerpt(&given);
-            let kinds = kinds.join(", ");
-            entry.error(&format!("there is no hog `{given}`{meant}; the kinds are: {kinds}"))
+            let hint = did_you_mean(closest_match(&given, kinds.iter().copied()));
+            let (given, kinds) = (excerpt(&given), kinds.join(", "));
+            entry.error(&format!("there is no hog `{given}`{hint}; the kinds are: {kinds}"))
         })?;
     }
     hog.count = count(table, "count", (1, MAX_HOGS))?.unwrap_or(hog.count);
@@ -159,9 +157,9 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, DocumentError> {
             "never" => None,
             given => {
                 let hold = parse_duration(given).ok().filter(|hold| hold.as_millis() >= 1);
-                let wrong =
-                    || entry.error(&format!("`{}` is not a hold; {REMEDY}", excerpt(given)));
-                Some(hold.ok_or_else(wrong)?)
+                let invalid =
+                    || entry.error(&format!("`{}` is not a hold time; {REMEDY}", excerpt(given)));
+                Some(hold.ok_or_else(invalid)?)
             }
         };
     }
@@ -169,9 +167,9 @@ fn hog(table: &Table<'_>) -> Result<HogOptions, DocumentError> {
 }
 
 fn lesson(table: &Table<'_>) -> Result<Lesson, DocumentError> {
-    table.allow(&["watch", "try", "why"])?;
+    table.check_keys(&["watch", "try", "why"])?;
     let part = |key| match table.get(key) {
-        Some(entry) => entry.text(MAX_LESSON),
+        Some(entry) => entry.text(MAX_LESSON_CHARS),
         None => Ok(String::new()),
     };
     Ok(Lesson { watch: part("watch")?, attempt: part("try")?, why: part("why")? })
@@ -180,12 +178,12 @@ fn lesson(table: &Table<'_>) -> Result<Lesson, DocumentError> {
 fn count(
     table: &Table<'_>,
     key: &str,
-    (least, most): (usize, usize),
+    (min, max): (usize, usize),
 ) -> Result<Option<usize>, DocumentError> {
     let Some(entry) = table.get(key) else { return Ok(None) };
-    let (least, most) = (least as u64, most as u64);
-    match read(&entry, Allows::Count { default: least, least, most })? {
-        Value::Number(number) => Ok(usize::try_from(number).ok()),
+    let (min, max) = (min as u64, max as u64);
+    match read(&entry, ParamType::Count { default: min, min, max })? {
+        ParamValue::Number(number) => Ok(usize::try_from(number).ok()),
         _ => Ok(None),
     }
 }

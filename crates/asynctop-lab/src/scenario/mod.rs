@@ -11,98 +11,112 @@ mod value;
 
 use std::{path::Path, sync::Arc};
 
-use asynctop_snapshot::{
-    Flavor, Lesson,
-    text::{closest_match, excerpt},
-};
+use asynctop_snapshot::{Flavor, Lesson};
 
-pub use builtin::{BUILT_IN, BuiltIn};
+pub use builtin::{BUILT_IN_SCENARIOS, BuiltInScenario};
 
 use super::{
-    Allows, HogOptions, Kind, LabError, Params,
-    bounds::{MAX_TASKS, MAX_UNITS},
+    HogOptions, LabError, ParamType, Params, WorkloadKind,
+    bounds::{MAX_INSTANCES, MAX_TASKS},
     mode::Mode,
 };
 use crate::document::DocumentError;
 
-/// A lab to start: plain data.
+/// The description of a lab: plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// What it is called on the command line, or its file's name without the ending.
+    /// The name of a built-in scenario, or the file name without its extension.
     pub name: String,
-    /// What it shows, in one line.
+    /// One line about the purpose of the scenario.
     pub title: String,
-    /// What there is to see and to try, and why it happens.
+    /// What to watch and to try, and why it happens.
     pub lesson: Lesson,
-    /// How the runtime schedules.
+    /// The scheduler of the runtime.
     pub flavor: Flavor,
-    /// Workers of a multi-thread runtime; `None` is one for each core, at least 2.
+    /// Worker threads of a multi-thread runtime; `None` is one per core, at least 2.
     pub workers: Option<usize>,
-    /// The most threads of the blocking pool; `None` is Tokio's own limit.
+    /// Maximum number of threads of the blocking pool; `None` is Tokio's default.
     pub max_blocking_threads: Option<usize>,
-    /// What runs.
+    /// The workloads, in the order of the file.
     pub workloads: Vec<WorkloadSpec>,
-    /// The hog that waits for its key.
+    /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) starts.
     pub hog: HogOptions,
 }
 
 /// One workload of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadSpec {
-    /// What it does.
-    pub kind: &'static Kind,
-    /// What it is called; unique in its scenario.
+    /// The kind of work.
+    pub kind: &'static WorkloadKind,
+    /// Unique in its scenario; the name of the kind by default.
     pub name: Arc<str>,
-    /// How many of it run.
+    /// The initial number of instances.
     pub count: usize,
-    /// What was set of it.
+    /// The parameters that the scenario sets; others have their defaults.
     pub params: Params,
 }
 
 impl WorkloadSpec {
-    /// `count` of this kind, under the kind's own name and as it is unless set.
-    pub fn new(kind: &'static Kind, count: usize) -> Self {
+    /// `count` instances of this kind with default parameters, named after the kind.
+    pub fn new(kind: &'static WorkloadKind, count: usize) -> Self {
         WorkloadSpec { kind, name: kind.name.into(), count, params: Params::default() }
     }
 
-    /// The prefix of its tasks' names: its own name, if it is not the kind's.
+    /// The prefix of task names: the name of the workload, unless it is that of the kind.
     pub(crate) fn task_prefix(&self) -> Option<Arc<str>> {
         (*self.name != *self.kind.name).then(|| Arc::clone(&self.name))
     }
 
-    /// The mode that it starts in; `None` if its kind has no modes.
+    /// The initial mode; `None` if the kind has no modes.
     pub(crate) fn mode(&self) -> Option<Mode> {
-        self.kind.params.iter().find_map(|param| match param.allows {
-            Allows::Mode(words) => Mode::new(words, self.params.word(param)),
+        self.kind.params.iter().find_map(|param| match param.param_type {
+            ParamType::Mode(words) => Mode::new(words, self.params.word(param)),
             _ => None,
         })
     }
 
-    /// How many tasks it needs at most for this count.
-    pub(crate) fn tasks(&self, count: usize) -> usize {
-        (self.kind.tasks)(count, &self.params)
+    /// The maximum number of tasks of `count` instances.
+    pub(crate) fn max_tasks(&self, count: usize) -> usize {
+        (self.kind.max_tasks)(count, &self.params)
     }
 }
 
 impl Scenario {
-    /// The scenario that is built in under this name, or that is in this file: whatever
-    /// has a `/` in it, ends with `.toml` or exists, and is no built-in name.
+    /// Loads a built-in scenario by name, or a scenario from a file. An argument that is not the
+    /// name of a built-in scenario is a path if it contains `/`, ends with `.toml` or exists.
     ///
     /// # Errors
-    /// If there is neither, or the file is not as it should be.
+    /// If there is neither a scenario nor a file of this name, or the file is invalid.
     pub fn load(name_or_path: &str) -> Result<Scenario, LabError> {
         let path = Path::new(name_or_path);
-        let file = name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.exists();
-        match find(name_or_path) {
-            Err(LabError::UnknownScenario { .. }) if file => Ok(file::load(path)?),
-            found => found,
+        let is_path =
+            name_or_path.contains('/') || name_or_path.ends_with(".toml") || path.exists();
+        match Scenario::built_in(name_or_path) {
+            Err(LabError::UnknownScenario { .. }) if is_path => Ok(file::load(path)?),
+            result => result,
         }
     }
 
-    /// Reads the text of a scenario's file. `file` is what errors call it.
+    /// The built-in scenario of this name.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// [`LabError::UnknownScenario`] names the known ones and the closest match.
+    ///
+    /// ```
+    /// use asynctop_lab::Scenario;
+    ///
+    /// assert_eq!(Scenario::built_in("mixed").unwrap().name, "mixed");
+    /// let error = Scenario::built_in("mixd").unwrap_err().to_string();
+    /// assert!(error.contains("did you mean `mixed`?"), "{error}");
+    /// ```
+    pub fn built_in(name: &str) -> Result<Scenario, LabError> {
+        Ok(BuiltInScenario::find(name)?.scenario()?)
+    }
+
+    /// Parses the text of a scenario file. Error messages call it `file`.
+    ///
+    /// # Errors
+    /// The first problem in the text, with its line.
     ///
     /// ```
     /// use asynctop_lab::Scenario;
@@ -120,44 +134,15 @@ impl Scenario {
     pub(crate) fn check(&self) -> Result<(), LabError> {
         let mut tasks = 0usize;
         for spec in &self.workloads {
-            if spec.count > MAX_UNITS {
+            if spec.count > MAX_INSTANCES {
                 let workload = spec.name.as_ref().into();
-                return Err(LabError::TooManyUnits { workload, asked: spec.count });
+                return Err(LabError::TooManyInstances { workload, requested: spec.count });
             }
-            tasks = tasks.saturating_add(spec.tasks(spec.count));
+            tasks = tasks.saturating_add(spec.max_tasks(spec.count));
         }
         if tasks > MAX_TASKS {
-            return Err(LabError::TooManyTasks { scenario: self.name.clone(), asked: tasks });
+            return Err(LabError::TooManyTasks { scenario: self.name.clone(), requested: tasks });
         }
         Ok(())
     }
-}
-
-/// The built-in scenario of this name.
-///
-/// # Errors
-/// [`LabError::UnknownScenario`] names the known ones and the closest match.
-///
-/// ```
-/// assert_eq!(asynctop_lab::find("mixed").unwrap().name, "mixed");
-/// let error = asynctop_lab::find("mixd").unwrap_err().to_string();
-/// assert!(error.contains("did you mean `mixed`?"), "{error}");
-/// ```
-pub fn find(name: &str) -> Result<Scenario, LabError> {
-    Ok(builtin(name)?.scenario()?)
-}
-
-/// The built-in scenario of this name, as its file has it.
-///
-/// # Errors
-/// As [`find`].
-pub fn builtin(name: &str) -> Result<&'static BuiltIn, LabError> {
-    BUILT_IN.iter().find(|known| known.name == name).ok_or_else(|| {
-        let known: Vec<&str> = BUILT_IN.iter().map(|known| known.name).collect();
-        LabError::UnknownScenario {
-            name: excerpt(name),
-            closest_match: closest_match(name, known.iter().copied()).map(str::to_owned),
-            known,
-        }
-    })
 }

@@ -6,7 +6,7 @@ use asynctop_probe::stage;
 use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, one_each, secs},
 };
 use crate::{
@@ -15,25 +15,25 @@ use crate::{
     spawner::Spawner,
 };
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "blocking",
     about: "tasks that run a blocking call on the blocking pool and await it",
     unit: Some("job"),
     params: &[&WORK, &PAUSE],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
 static WORK: Param = Param {
     name: "work",
     about: "how long each call blocks its thread",
-    allows: Allows::Duration { default: millis(50), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(50), min: millis(1), max: secs(60) },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
     about: "the pause after each call",
-    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(1), min: millis(1), max: secs(60) },
 };
 
 struct Blocking {
@@ -50,7 +50,7 @@ struct Caller {
     queue: Latency,
 }
 
-fn open(Opening { spawner, done, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, done, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let caller = Caller {
         work: params.duration(&WORK),
         pause: params.duration(&PAUSE),
@@ -62,16 +62,16 @@ fn open(Opening { spawner, done, gauges, params, .. }: Opening) -> io::Result<Bo
 }
 
 impl Workload for Blocking {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let pool = self.spawner.handle().clone();
         let caller = self.caller.clone();
         let task = async move {
             loop {
                 stage("awaits a call on the blocking pool");
-                let (in_queue, running) = (caller.queue.begin(), caller.running.clone());
+                let (queued, running) = (caller.queue.start(), caller.running.clone());
                 let work = caller.work;
                 let call = pool.spawn_blocking(move || {
-                    in_queue.end();
+                    queued.finish();
                     running.add(1);
                     thread::sleep(work);
                     running.sub(1);
@@ -85,6 +85,6 @@ impl Workload for Blocking {
                 sleep(caller.pause).await;
             }
         };
-        self.spawner.spawn(&format!("caller-{number}"), task).1.into()
+        self.spawner.spawn(&format!("caller-{number}"), task).into()
     }
 }

@@ -1,11 +1,11 @@
-//! Work that blocks its thread.
+//! Computing that blocks its thread.
 
 use std::{
     hint::spin_loop,
     time::{Duration, Instant},
 };
 
-/// Burns the processor for this long, without an await.
+/// Uses the CPU for this long.
 pub(super) fn compute(time: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < time {

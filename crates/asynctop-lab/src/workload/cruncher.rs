@@ -10,37 +10,37 @@ use asynctop_probe::stage;
 use tokio::{task::yield_now, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{micros, millis, one_each, secs},
 };
 use crate::{counter::Counter, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "cruncher",
     about: "computing in short slices with a yield between them",
     unit: Some("slice"),
     params: &[&SLICE, &SLICES, &PAUSE],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
-/// Unless set, short enough that whoever waits meanwhile does not notice.
+/// The default is short enough to go unnoticed by other tasks.
 static SLICE: Param = Param {
     name: "slice",
     about: "how long it computes before it yields",
-    allows: Allows::Duration { default: micros(100), least: micros(1), most: secs(60) },
+    param_type: ParamType::Duration { default: micros(100), min: micros(1), max: secs(60) },
 };
 
 static SLICES: Param = Param {
     name: "slices",
     about: "how many slices make a job",
-    allows: Allows::Count { default: 20, least: 1, most: 1_000_000 },
+    param_type: ParamType::Count { default: 20, min: 1, max: 1_000_000 },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
     about: "the pause after each job",
-    allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(20), min: millis(1), max: secs(60) },
 };
 
 struct Cruncher {
@@ -56,17 +56,16 @@ struct Job {
     pause: Duration,
 }
 
-fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, done, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (slice, pause) = (params.duration(&SLICE), params.duration(&PAUSE));
     let job = Job { slice, slices: params.count(&SLICES), pause };
     Ok(Box::new(Cruncher { spawner, done, job }))
 }
 
 impl Workload for Cruncher {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         self.spawner
             .spawn(&format!("cruncher-{number}"), cruncher(self.job, self.done.clone()))
-            .1
             .into()
     }
 }
@@ -85,7 +84,7 @@ async fn cruncher(job: Job, done: Counter) {
     }
 }
 
-/// Follows Collatz sequences from `next` on until the slice is over.
+/// Computes Collatz sequences, starting with that of `next`, until the slice is over.
 fn compute(mut next: u64, slice: Duration) -> u64 {
     let begin = Instant::now();
     while begin.elapsed() < slice {

@@ -1,27 +1,21 @@
 //! An embedded database: users in a real file, read synchronously. A query blocks the calling
 //! thread, as with any database that runs in the process.
 
-use std::{
-    env,
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt,
-    process,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{env, io};
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 
+use super::temp_file::unlinked_file;
+
 /// Name, city, score.
 const USERS: TableDefinition<'_, u64, (&str, &str, u64)> = TableDefinition::new("users");
-/// Pages that are kept in memory: enough for all users, so that the processor is what a
-/// query takes.
+/// The page cache holds all users, so that a query is limited by the CPU.
 const CACHE_BYTES: usize = 64 << 20;
 const NAMES: [&str; 8] = ["Ada", "Alan", "Barbara", "Edsger", "Frances", "Grace", "John", "Tony"];
 const CITIES: [&str; 5] = ["Amsterdam", "Boston", "Cambridge", "Eindhoven", "London"];
 
-/// A user as the service answers it.
+/// A user in an answer of the service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct User {
     pub id: u64,
@@ -30,14 +24,14 @@ pub(super) struct User {
     pub score: u64,
 }
 
-/// A database with its users. Its file has no name any more: the system forgets it with
-/// the last who holds it, also when the program is killed.
+/// A database of users in an unlinked file: the system removes it when the database is dropped, or
+/// when the program is killed.
 pub(super) struct Database(redb::Database);
 
 impl Database {
-    /// Makes a new file in the directory for temporary files and writes `users` into it.
+    /// Creates a temporary file and writes this many users into it.
     pub(super) fn open(users: u64) -> io::Result<Database> {
-        let backend = redb::backends::FileBackend::new(nameless()?).map_err(redb::Error::from);
+        let backend = redb::backends::FileBackend::new(unlinked_file()?).map_err(redb::Error::from);
         let database = backend.and_then(|backend| {
             let mut builder = redb::Database::builder();
             Ok(builder.set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
@@ -53,7 +47,7 @@ impl Database {
             let mut table = transaction.open_table(USERS)?;
             for id in 1..=users {
                 let (name, city) = (pick(&NAMES, id), pick(&CITIES, id / 3));
-                // Any order that is not the order of the ids.
+                // Any order other than that of the IDs.
                 let score = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44;
                 table.insert(id, (name, city, score))?;
             }
@@ -61,29 +55,29 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
-    /// The users with the highest scores, best first. There is no index by score, so it
-    /// reads them all: the time that it takes grows with their number.
-    pub(super) fn best(&self, most: usize) -> io::Result<Vec<User>> {
-        self.scan(most).map_err(|error| failed("read", error))
+    /// The users with the highest scores, best first. There is no index by score, so the query
+    /// reads all users and takes time in proportion to their number.
+    pub(super) fn best(&self, max: usize) -> io::Result<Vec<User>> {
+        self.scan(max).map_err(|error| failed("read", error))
     }
 
-    fn scan(&self, most: usize) -> Result<Vec<User>, redb::Error> {
+    fn scan(&self, max: usize) -> Result<Vec<User>, redb::Error> {
         let table = self.0.begin_read()?.open_table(USERS)?;
-        let mut best: Vec<(u64, u64)> = Vec::with_capacity(most + 1);
+        let mut best: Vec<(u64, u64)> = Vec::with_capacity(max + 1);
         for entry in table.iter()? {
             let (id, user) = entry?;
-            let at = (user.value().2, id.value());
-            let place = best.partition_point(|other| *other > at);
-            if place < most {
-                best.insert(place, at);
-                best.truncate(most);
+            let scored = (user.value().2, id.value());
+            let rank = best.partition_point(|other| *other > scored);
+            if rank < max {
+                best.insert(rank, scored);
+                best.truncate(max);
             }
         }
         let users = best.into_iter().map(|(_, id)| get(&table, id));
         Ok(users.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// The user with this number, if there is one.
+    /// The user with this ID.
     pub(super) fn user(&self, id: u64) -> io::Result<Option<User>> {
         let table = || Ok::<_, redb::Error>(self.0.begin_read()?.open_table(USERS)?);
         table().and_then(|table| get(&table, id)).map_err(|error| failed("read", error))
@@ -104,41 +98,20 @@ fn pick(from: &[&'static str], number: u64) -> &'static str {
     from[(number % from.len() as u64) as usize]
 }
 
-/// A file of our own whose name is taken away at once.
-fn nameless() -> io::Result<File> {
-    static OPENED: AtomicU64 = AtomicU64::new(0);
-    let number = OPENED.fetch_add(1, Ordering::Relaxed);
-    let path = env::temp_dir().join(format!("asynctop-{}-{number}.redb", process::id()));
-    let explain = |error: io::Error| {
-        let said = format!(
-            "cannot make the database's file {}: {error} (TMPDIR can name another directory)",
-            path.display()
-        );
-        io::Error::new(error.kind(), said)
-    };
-    // Of a program with this number that was killed just before it took the name away.
-    let _ = fs::remove_file(&path);
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
-    let file = file.map_err(explain)?;
-    fs::remove_file(&path).map_err(explain)?;
-    Ok(file)
-}
-
-fn failed(what: &str, error: redb::Error) -> io::Error {
-    let full = |error: &io::Error| {
+fn failed(operation: &str, error: redb::Error) -> io::Error {
+    let is_full = |error: &io::Error| {
         matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     };
     match error {
-        redb::Error::Io(error) if full(&error) => io::Error::new(
+        redb::Error::Io(error) if is_full(&error) => io::Error::new(
             error.kind(),
             format!(
-                "cannot {what} the database: no space is left in {} (TMPDIR can name another \
-                 directory, and `users` asks for less)",
+                "cannot {operation} the database: no space is left in {} (TMPDIR can name another \
+                 directory; fewer `users` need less space)",
                 env::temp_dir().display()
             ),
         ),
-        error => io::Error::other(format!("cannot {what} the database: {error}")),
+        error => io::Error::other(format!("cannot {operation} the database: {error}")),
     }
 }
 
@@ -147,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_come_first_and_are_the_best_of_all() {
+    fn best_returns_the_highest_scores_in_order() {
         let database = Database::open(500).expect("a database");
         let best = database.best(10).expect("an answer");
         assert_eq!(best.len(), 10);
@@ -155,19 +128,5 @@ mod tests {
         let all = (1..=500).map(|id| database.user(id).expect("an answer").expect("a user").score);
         assert_eq!(all.max(), Some(best[0].score));
         assert_eq!(database.user(501).expect("an answer"), None);
-    }
-
-    #[test]
-    fn its_file_has_no_name_while_it_is_open() {
-        let database = Database::open(1).expect("a database");
-        let own = format!("asynctop-{}-", process::id());
-        let here = fs::read_dir(env::temp_dir()).expect("a directory").flatten();
-        let named = here.filter(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.starts_with(&own) && name.ends_with(".redb")
-        });
-        // Another test may be between making its file and taking its name away.
-        assert!(named.count() <= 1);
-        assert!(database.user(1).expect("an answer").is_some());
     }
 }

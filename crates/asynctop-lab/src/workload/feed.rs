@@ -1,5 +1,5 @@
-//! Events from outside: a thread that does not belong to the runtime sends to its tasks, as a
-//! device, a file watcher or a blocking library does.
+//! Events from outside the runtime: a thread sends messages to tasks, as a device, a file watcher
+//! or a blocking library does.
 //!
 //! Workers drive timers and sockets themselves, so a task that waits for one is not even woken
 //! while a hog blocks the only worker. A task that waits for a channel is woken: these tasks show
@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::Duration,
 };
@@ -16,62 +16,63 @@ use asynctop_probe::stage;
 use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, one_each, secs},
 };
-use crate::spawner::Spawner;
+use crate::{lock::lock, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "feed",
     about: "tasks that receive messages from a thread outside the runtime",
     unit: None,
     params: &[&PERIOD],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
 static PERIOD: Param = Param {
     name: "period",
     about: "the time between two messages",
-    allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(10), min: millis(1), max: secs(60) },
 };
 
-/// Those who listen. Only the thread outside and the lab's control hold this lock.
-type Listeners = Mutex<Vec<Sender<u64>>>;
+/// The channels of all tasks. Only the sending thread and the supervisor hold this lock.
+type Channels = Mutex<Vec<Sender<u64>>>;
 
 struct Feed {
     spawner: Spawner,
-    listeners: Arc<Listeners>,
+    channels: Arc<Channels>,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let listeners = Arc::new(Listeners::default());
-    let (theirs, period) = (Arc::downgrade(&listeners), opening.params.duration(&PERIOD));
-    thread::Builder::new().name("asynctop-feed".into()).spawn(move || send(&theirs, period))?;
-    Ok(Box::new(Feed { spawner: opening.spawner, listeners }))
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let channels = Arc::new(Channels::default());
+    let (weak, period) = (Arc::downgrade(&channels), context.params.duration(&PERIOD));
+    thread::Builder::new().name("asynctop-feed".into()).spawn(move || send(&weak, period))?;
+    Ok(Box::new(Feed { spawner: context.spawner, channels }))
 }
 
 impl Workload for Feed {
-    fn start(&mut self, number: usize) -> Unit {
-        let (sender, news) = mpsc::channel(1);
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        self.spawner.spawn(&format!("feed-{number}"), listen(news)).1.into()
+    fn start(&mut self, number: usize) -> Instance {
+        let (sender, messages) = mpsc::channel(1);
+        lock(&self.channels).push(sender);
+        self.spawner.spawn(&format!("feed-{number}"), receive(messages)).into()
     }
 }
 
-/// Sends until the workload is gone. Who has not taken the last piece of news misses this one.
-fn send(listeners: &Weak<Listeners>, period: Duration) {
-    for news in 0.. {
+/// Sends until the workload is dropped. A task that has not received the previous message misses
+/// the next.
+fn send(channels: &Weak<Channels>, period: Duration) {
+    for message in 0.. {
         thread::sleep(period);
-        let Some(listeners) = listeners.upgrade() else { return };
-        let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners
-            .retain(|listener| !matches!(listener.try_send(news), Err(TrySendError::Closed(_))));
+        let Some(channels) = channels.upgrade() else { return };
+        let mut channels = lock(&channels);
+        channels
+            .retain(|channel| !matches!(channel.try_send(message), Err(TrySendError::Closed(_))));
     }
 }
 
-async fn listen(mut news: Receiver<u64>) {
-    stage("waits for news");
-    while news.recv().await.is_some() {}
-    stage("no more news");
+async fn receive(mut messages: Receiver<u64>) {
+    stage("waits for a message");
+    while messages.recv().await.is_some() {}
+    stage("its sender has ended");
 }

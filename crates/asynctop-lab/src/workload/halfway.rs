@@ -1,4 +1,4 @@
-//! Futures that are dropped half way, which cancels them.
+//! Futures that are dropped halfway, which cancels them.
 
 use std::{io, time::Duration};
 
@@ -6,39 +6,39 @@ use asynctop_probe::stage;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, secs, two_each},
 };
 use crate::{gauge::Count, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "halfway",
     about: "tasks that await a download of four steps, but lose patience and drop it",
     unit: None,
     params: &[&STEP, &PATIENCE, &REST],
-    tasks: two_each,
+    max_tasks: two_each,
     open,
 };
 
 static STEP: Param = Param {
     name: "step",
     about: "how long each of the four steps takes",
-    allows: Allows::Duration { default: millis(200), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(200), min: millis(1), max: secs(60) },
 };
 
 static PATIENCE: Param = Param {
     name: "patience",
     about: "the time after which the download is dropped",
-    allows: Allows::Duration { default: millis(500), least: millis(1), most: secs(3600) },
+    param_type: ParamType::Duration { default: millis(500), min: millis(1), max: secs(3600) },
 };
 
 static REST: Param = Param {
     name: "rest",
     about: "the time until the next try",
-    allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(3600) },
+    param_type: ParamType::Duration { default: secs(1), min: millis(1), max: secs(3600) },
 };
 
-struct HalfWay {
+struct Halfway {
     spawner: Spawner,
     times: Times,
     counts: Counts,
@@ -53,36 +53,36 @@ struct Times {
 
 #[derive(Clone)]
 struct Counts {
-    begun: Count,
+    started: Count,
     dropped: Count,
-    arrived: Count,
+    completed: Count,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (step, patience) = (params.duration(&STEP), params.duration(&PATIENCE));
     let times = Times { step, patience, rest: params.duration(&REST) };
     let counts = Counts {
-        begun: gauges.count("begun"),
+        started: gauges.count("begun"),
         dropped: gauges.count("dropped half way"),
-        arrived: gauges.count("reached the last line"),
+        completed: gauges.count("reached the last line"),
     };
-    Ok(Box::new(HalfWay { spawner, times, counts }))
+    Ok(Box::new(Halfway { spawner, times, counts }))
 }
 
-impl Workload for HalfWay {
-    fn start(&mut self, number: usize) -> Unit {
+impl Workload for Halfway {
+    fn start(&mut self, number: usize) -> Instance {
         let task = impatient(number, self.spawner.clone(), self.times, self.counts.clone());
-        self.spawner.spawn(&format!("impatient-{number}"), task).1.into()
+        self.spawner.spawn(&format!("impatient-{number}"), task).into()
     }
 }
 
 async fn impatient(number: usize, spawner: Spawner, times: Times, counts: Counts) {
     loop {
         stage("awaits a download, not for long");
-        let download = download(times.step, counts.arrived.clone());
+        let download = download(times.step, counts.completed.clone());
         let download = spawner.instrument(&format!("download-{number}"), download);
-        counts.begun.add(1);
-        // At the end of its time, timeout drops the future that it holds.
+        counts.started.add(1);
+        // When the time is over, timeout drops its future.
         if timeout(times.patience, download).await.is_err() {
             counts.dropped.add(1);
             stage("lost patience and dropped the download");
@@ -91,11 +91,11 @@ async fn impatient(number: usize, spawner: Spawner, times: Times, counts: Counts
     }
 }
 
-async fn download(step: Duration, arrived: Count) {
+async fn download(step: Duration, completed: Count) {
     for text in ["step 1 of 4", "step 2 of 4", "step 3 of 4", "step 4 of 4"] {
         stage(text);
         sleep(step).await;
     }
     stage("reached its last line");
-    arrived.add(1);
+    completed.add(1);
 }

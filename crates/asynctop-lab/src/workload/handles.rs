@@ -1,4 +1,4 @@
-//! A `JoinHandle` that is dropped against a task that is aborted.
+//! A `JoinHandle` that is dropped, compared with a task that is aborted.
 
 use std::{io, time::Duration};
 
@@ -6,34 +6,34 @@ use asynctop_probe::stage;
 use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
 };
 use crate::{gauge::Count, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "handles",
     about: "tasks that spawn two others, drop the handle of one and abort the other",
     unit: None,
     params: &[&STEP, &REST],
-    tasks,
+    max_tasks,
     open,
 };
 
 static STEP: Param = Param {
     name: "step",
     about: "how long each of the four steps of a spawned task takes",
-    allows: Allows::Duration { default: millis(200), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(200), min: millis(1), max: secs(60) },
 };
 
 static REST: Param = Param {
     name: "rest",
-    about: "the time until the next two",
-    allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(3600) },
+    about: "the time until it spawns the next two",
+    param_type: ParamType::Duration { default: secs(1), min: millis(1), max: secs(3600) },
 };
 
-/// The parent, its two, and two of the round before that may still run.
-fn tasks(count: usize, _: &Params) -> usize {
+/// A parent, its two children, and the two previous ones, which may still run.
+fn max_tasks(count: usize, _: &Params) -> usize {
     count.saturating_mul(5)
 }
 
@@ -45,7 +45,7 @@ struct Handles {
     aborted: Count,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Handles {
         spawner,
         step: params.duration(&STEP),
@@ -56,24 +56,24 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Handles {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let (spawner, step, rest) = (self.spawner.clone(), self.step, self.rest);
         let (without_handle, aborted) = (self.without_handle.clone(), self.aborted.clone());
         let parent = async move {
             loop {
                 stage("spawns two, drops the handle of one");
-                // The spawner keeps no JoinHandle: it is dropped before this returns.
+                // The spawner drops the JoinHandle.
                 let child = four_steps(step, without_handle.clone());
                 spawner.spawn(&format!("handle-dropped-{number}"), child);
                 let child = four_steps(step, aborted.clone());
-                let (_, abort) = spawner.spawn(&format!("aborted-{number}"), child);
+                let abort = spawner.spawn(&format!("aborted-{number}"), child);
                 sleep(2 * step + step / 2).await;
                 abort.abort();
                 stage("has aborted the other");
                 sleep(rest).await;
             }
         };
-        self.spawner.spawn(&format!("parent-{number}"), parent).1.into()
+        self.spawner.spawn(&format!("parent-{number}"), parent).into()
     }
 }
 

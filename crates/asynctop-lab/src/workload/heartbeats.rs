@@ -1,4 +1,4 @@
-//! Timers: tasks that do almost nothing, but on time. They show how late a worker is.
+//! Timers: tasks that do almost nothing, but at a fixed rate. They show how late a worker is.
 
 use std::{io, time::Duration};
 
@@ -6,24 +6,24 @@ use asynctop_probe::stage;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, one_each, secs},
 };
 use crate::spawner::Spawner;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "heartbeats",
     about: "tasks that wake up on a timer, and that show how late they are",
     unit: None,
     params: &[&PERIOD],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
 static PERIOD: Param = Param {
     name: "period",
     about: "the time between two beats",
-    allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(3600) },
+    param_type: ParamType::Duration { default: millis(10), min: millis(1), max: secs(3600) },
 };
 
 struct Heartbeats {
@@ -31,21 +31,21 @@ struct Heartbeats {
     period: Duration,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let period = opening.params.duration(&PERIOD);
-    Ok(Box::new(Heartbeats { spawner: opening.spawner, period }))
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let period = context.params.duration(&PERIOD);
+    Ok(Box::new(Heartbeats { spawner: context.spawner, period }))
 }
 
 impl Workload for Heartbeats {
-    fn start(&mut self, number: usize) -> Unit {
-        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat(self.period)).1.into()
+    fn start(&mut self, number: usize) -> Instance {
+        self.spawner.spawn(&format!("heartbeat-{number}"), heartbeat(self.period)).into()
     }
 }
 
 async fn heartbeat(period: Duration) {
     stage("waits for the timer");
     let mut ticks = interval(period);
-    // Beats that a hog swallowed do not come later all at once.
+    // Ticks missed during a hog do not fire all at once after it.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -1,9 +1,9 @@
-//! A `main` that spawns tasks which print hello, and awaits none of them.
+//! A `main` that spawns tasks, each of which says hello once, and awaits none of them.
 
 use std::{
     io,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,50 +13,50 @@ use asynctop_probe::stage;
 use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
 };
 use crate::{
     gauge::{Count, Text},
+    lock::lock,
     spawner::Spawner,
 };
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "hello",
     about: "a main that spawns tasks which say hello, then sleeps and awaits none of them",
     unit: None,
     params: &[&TASKS, &SLEEP, &REST],
-    tasks,
+    max_tasks,
     open,
 };
 
-const MOST: usize = 100;
+const MAX_TASKS: usize = 100;
 
 static TASKS: Param = Param {
     name: "tasks",
-    about: "how many say hello",
-    allows: Allows::Count { default: 10, least: 1, most: MOST as u64 },
+    about: "how many tasks say hello",
+    param_type: ParamType::Count { default: 10, min: 1, max: MAX_TASKS as u64 },
 };
 
 static SLEEP: Param = Param {
     name: "sleep",
     about: "how long main sleeps after it has spawned them",
-    allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: secs(1), min: millis(1), max: secs(60) },
 };
 
 static REST: Param = Param {
     name: "rest",
     about: "the pause of main before it starts again",
-    allows: Allows::Duration { default: secs(3), least: millis(1), most: secs(3600) },
+    param_type: ParamType::Duration { default: secs(3), min: millis(1), max: secs(3600) },
 };
 
-fn tasks(count: usize, params: &Params) -> usize {
+fn max_tasks(count: usize, params: &Params) -> usize {
     count.saturating_mul(1 + params.count(&TASKS))
 }
 
 struct Hello(Main);
 
-/// What a main needs.
 #[derive(Clone)]
 struct Main {
     spawner: Spawner,
@@ -64,10 +64,11 @@ struct Main {
     sleep: Duration,
     rest: Duration,
     order: Text,
+    /// Tasks that ran before main slept.
     early: Count,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Hello(Main {
         spawner,
         tasks: params.count(&TASKS),
@@ -79,67 +80,69 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Hello {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let name = if number == 1 { "main".to_owned() } else { format!("main-{number}") };
-        self.0.spawner.spawn(&name, main(self.0.clone())).1.into()
+        self.0.spawner.spawn(&name, main(self.0.clone())).into()
     }
 }
 
-/// One time that all say hello.
+/// One iteration of main.
 #[derive(Default)]
-struct Round {
-    said: Mutex<Vec<usize>>,
+struct Iteration {
+    /// The numbers of the tasks that have said hello, in their order.
+    order: Mutex<Vec<usize>>,
     main_sleeps: AtomicBool,
 }
 
 async fn main(main: Main) {
     loop {
         stage("spawns tasks, awaits none of them");
-        let round = Arc::new(Round::default());
+        let iteration = Arc::new(Iteration::default());
         for number in 1..=main.tasks {
-            let hello = hello(number, Arc::clone(&round), main.early.clone());
+            let hello = hello(number, Arc::clone(&iteration), main.early.clone());
             main.spawner.spawn(&format!("hello-{number}"), hello);
         }
-        round.main_sleeps.store(true, Ordering::Relaxed);
-        stage("sleeps: its first await lets others run");
+        iteration.main_sleeps.store(true, Ordering::Relaxed);
+        stage("sleeps: its first await lets other tasks run");
         sleep(main.sleep).await;
-        let said = round.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        stage(match said.len() == main.tasks {
+        let order = lock(&iteration.order).clone();
+        stage(match order.len() == main.tasks {
             true => "woke up: all have said hello",
             false => "woke up: some have not said hello yet",
         });
-        main.order.set(said.iter().map(usize::to_string).collect::<Vec<_>>().join(" "));
+        main.order.set(order.iter().map(usize::to_string).collect::<Vec<_>>().join(" "));
         sleep(main.rest).await;
     }
 }
 
-async fn hello(number: usize, round: Arc<Round>, early: Count) {
-    let main_sleeps = round.main_sleeps.load(Ordering::Relaxed);
-    let place = {
-        let mut said = round.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.push(number);
-        said.len()
+async fn hello(number: usize, iteration: Arc<Iteration>, early: Count) {
+    let main_sleeps = iteration.main_sleeps.load(Ordering::Relaxed);
+    let position = {
+        let mut order = lock(&iteration.order);
+        order.push(number);
+        order.len()
     };
     if !main_sleeps {
         early.add(1);
     }
-    let words = SAID.get(place - 1).copied().unwrap_or_default();
-    stage(words[usize::from(main_sleeps)]);
+    let texts = STAGES.get(position - 1).copied().unwrap_or_default();
+    stage(texts[usize::from(main_sleeps)]);
 }
 
-/// What each place says, before main sleeps and while it does. A stage is a static text.
-static SAID: LazyLock<Vec<[&'static str; 2]>> = LazyLock::new(|| {
-    let text = |place: usize, when: &str| -> &'static str {
-        let ending = match (place % 10, place % 100) {
+/// The stage of a task by its position in the order, before main sleeps and while it sleeps. A
+/// stage is a `&'static str`.
+static STAGES: LazyLock<Vec<[&'static str; 2]>> = LazyLock::new(|| {
+    let text = |position: usize, when: &str| -> &'static str {
+        let suffix = match (position % 10, position % 100) {
             (_, 11..=13) => "th",
             (1, _) => "st",
             (2, _) => "nd",
             (3, _) => "rd",
             _ => "th",
         };
-        format!("said hello {place}{ending}, while main {when}").leak()
+        format!("said hello {position}{suffix}, while main {when}").leak()
     };
-    (1..=MOST).map(|place| [text(place, "still spawned"), text(place, "slept")]).collect()
+    (1..=MAX_TASKS).map(|n| [text(n, "still spawned"), text(n, "slept")]).collect()
 });
 
 #[cfg(test)]
@@ -147,11 +150,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_said_as_people_say_them() {
-        let said = |place: usize| SAID[place - 1][1].split(',').next().unwrap_or_default();
+    fn stages_have_the_correct_ordinal_suffix() {
+        let text = |position: usize| STAGES[position - 1][1].split(',').next().unwrap_or_default();
         let expected = [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd")];
-        for (place, words) in expected {
-            assert_eq!(said(place), format!("said hello {words}"));
+        for (position, ordinal) in expected {
+            assert_eq!(text(position), format!("said hello {ordinal}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `block_in_place`: the worker's other tasks move to another thread.
+//! `block_in_place`: another thread takes over the worker with its other tasks.
 
 use std::{io, thread, time::Duration};
 
@@ -6,30 +6,30 @@ use asynctop_probe::stage;
 use tokio::{runtime::RuntimeFlavor, task::block_in_place, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, one_each, secs},
 };
 use crate::{counter::Counter, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "in-place",
     about: "tasks that block their thread inside block_in_place",
     unit: Some("call"),
     params: &[&WORK, &PAUSE],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
 static WORK: Param = Param {
     name: "work",
     about: "how long each call blocks its thread",
-    allows: Allows::Duration { default: millis(50), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(50), min: millis(1), max: secs(60) },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
     about: "the pause after each call",
-    allows: Allows::Duration { default: millis(50), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(50), min: millis(1), max: secs(60) },
 };
 
 struct InPlace {
@@ -39,18 +39,18 @@ struct InPlace {
     pause: Duration,
 }
 
-fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, done, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (work, pause) = (params.duration(&WORK), params.duration(&PAUSE));
     Ok(Box::new(InPlace { spawner, done, work, pause }))
 }
 
 impl Workload for InPlace {
-    fn start(&mut self, number: usize) -> Unit {
-        // On a current-thread runtime there is nobody to hand the tasks to: Tokio panics.
-        let possible = self.spawner.handle().runtime_flavor() != RuntimeFlavor::CurrentThread;
+    fn start(&mut self, number: usize) -> Instance {
+        // On a current-thread runtime, no thread can take over, and Tokio panics.
+        let is_supported = self.spawner.handle().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let (done, work, pause) = (self.done.clone(), self.work, self.pause);
         let task = async move {
-            if !possible {
+            if !is_supported {
                 stage("needs a multi-thread runtime (f)");
                 loop {
                     sleep(Duration::from_secs(3600)).await;
@@ -64,6 +64,6 @@ impl Workload for InPlace {
                 sleep(pause).await;
             }
         };
-        self.spawner.spawn(&format!("in-place-{number}"), task).1.into()
+        self.spawner.spawn(&format!("in-place-{number}"), task).into()
     }
 }

@@ -1,94 +1,98 @@
 //! A kind of workload: its name, its parameters, and how it is started.
 //!
-//! A kind is a file of this folder with a `static KIND`, and a line in [`KINDS`](super::KINDS).
+//! A kind is a file of this folder with a `static KIND`, and a line in
+//! [`WORKLOAD_KINDS`](super::WORKLOAD_KINDS).
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use super::{Workload, param::Params};
+use super::{WORKLOAD_KINDS, Workload, param::Params};
 use crate::{
     Param, counter::Counter, failure::Failure, gauge::Gauges, mode::Mode, spawner::Spawner,
 };
 
-/// A kind of work that a scenario can ask for.
-pub struct Kind {
-    /// Its name in scenarios.
+/// A kind of work that a scenario can run.
+pub struct WorkloadKind {
+    /// The name in scenario files.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// A description in one line.
     pub about: &'static str,
-    /// What one unit of its work is; `None` if it is not closed-loop.
+    /// The unit in which completed work is counted; `None` if the work is not closed-loop.
     pub unit: Option<&'static str>,
-    /// What one may set.
+    /// The parameters that a scenario can set.
     pub params: &'static [&'static Param],
-    /// How many tasks it needs at most for a count.
-    pub(crate) tasks: fn(usize, &Params) -> usize,
-    /// Makes ready what all of its units share. Never waits for the runtime under test.
-    pub(crate) open: fn(Opening) -> io::Result<Box<dyn Workload>>,
+    /// The maximum number of tasks of this many instances.
+    pub(crate) max_tasks: fn(usize, &Params) -> usize,
+    /// Sets up the resources that all instances share. Never waits for the runtime under test.
+    pub(crate) open: fn(Context) -> io::Result<Box<dyn Workload>>,
 }
 
-impl Kind {
+impl WorkloadKind {
+    /// The kind of this name.
+    pub fn find(name: &str) -> Option<&'static WorkloadKind> {
+        WORKLOAD_KINDS.iter().find(|kind| kind.name == name).copied()
+    }
+
     /// The parameter of this name.
     pub fn param(&self, name: &str) -> Option<&'static Param> {
         self.params.iter().find(|param| param.name == name).copied()
     }
 }
 
-/// There is one kind of each name.
-impl PartialEq for Kind {
+/// Names are unique.
+impl PartialEq for WorkloadKind {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Eq for Kind {}
+impl Eq for WorkloadKind {}
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for WorkloadKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Kind").field(&self.name).finish()
+        f.debug_tuple("WorkloadKind").field(&self.name).finish()
     }
 }
 
-/// What a workload is given when it begins.
-pub(crate) struct Opening {
-    /// Puts its tasks onto the runtime under test.
+/// The lab's interface to a workload.
+pub(crate) struct Context {
+    /// Spawns tasks on the runtime under test.
     pub spawner: Spawner,
-    /// Counts its closed-loop work.
+    /// Counts completed units of work.
     pub done: Counter,
-    /// Reports that the workload cannot do its work.
+    /// Records why the workload cannot work.
     pub failure: Failure,
-    /// Shows what else there is to tell.
+    /// Holds further statistics of the workload.
     pub gauges: Gauges,
-    /// What the scenario set.
     pub params: Params,
-    /// The way of working that the user may change, if there is one.
+    /// `None` if the kind has no modes.
     #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "only the web service has modes"))]
     pub mode: Option<Mode>,
-    /// How many units are wanted at first.
+    /// The initial number of instances.
     pub count: usize,
-    /// The program `asynctop`, for work that belongs into another process.
+    /// The executable of `asynctop`, for instances that run in another process.
     pub program: Option<PathBuf>,
 }
 
-/// One task for each unit.
+/// `max_tasks` of a kind whose instances are one task each.
 pub(super) fn one_each(count: usize, _: &Params) -> usize {
     count
 }
 
-/// Two tasks for each unit.
+/// `max_tasks` of a kind whose instances are two tasks each.
 pub(super) fn two_each(count: usize, _: &Params) -> usize {
     count.saturating_mul(2)
 }
 
-/// For tables of parameters.
+// Short forms for tables of parameters.
+
 pub(super) const fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// For tables of parameters.
 pub(super) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// For tables of parameters.
 pub(super) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }

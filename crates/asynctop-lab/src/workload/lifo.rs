@@ -1,5 +1,5 @@
 //! A task that wakes two others and then blocks its worker. The one woken last is in the worker's
-//! LIFO slot, from which no other worker steals; the one before it has moved to the queue.
+//! LIFO slot, from which no other worker steals; the one before has moved to the queue.
 
 use std::{io, time::Duration};
 
@@ -10,73 +10,73 @@ use tokio::{
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     compute::compute,
     kind::{micros, millis, secs},
 };
 use crate::{
-    gauge::{GoingOn, Latency},
+    gauge::{Latency, LatencyTimer},
     spawner::Spawner,
 };
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "lifo",
     about: "tasks that wake two others, one after the other, and then block the worker",
     unit: None,
     params: &[&HOLD, &PAUSE],
-    tasks: |count: usize, _: &Params| count.saturating_mul(3),
+    max_tasks: |count: usize, _: &Params| count.saturating_mul(3),
     open,
 };
 
 static HOLD: Param = Param {
     name: "hold",
     about: "how long it blocks the worker after it has woken them",
-    allows: Allows::Duration { default: millis(80), least: micros(0), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(80), min: micros(0), max: secs(60) },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "the pause before it does so again",
-    allows: Allows::Duration { default: millis(100), least: millis(1), most: secs(60) },
+    about: "the pause before it wakes them again",
+    param_type: ParamType::Duration { default: millis(100), min: millis(1), max: secs(60) },
 };
 
 struct Lifo {
     spawner: Spawner,
     hold: Duration,
     pause: Duration,
-    /// How long those who were woken first, and those who were woken last, waited.
-    waits: [Latency; 2],
+    /// Delays of the tasks woken first and last.
+    delays: [Latency; 2],
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (hold, pause) = (params.duration(&HOLD), params.duration(&PAUSE));
-    let waits = [gauges.latency("woken first waited"), gauges.latency("woken last waited")];
-    Ok(Box::new(Lifo { spawner, hold, pause, waits }))
+    let delays = [gauges.latency("woken first waited"), gauges.latency("woken last waited")];
+    Ok(Box::new(Lifo { spawner, hold, pause, delays }))
 }
 
 impl Workload for Lifo {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let partner = |name: &str| {
             let (wake, woken) = mpsc::channel(1);
-            self.spawner.spawn(&format!("{name}-{number}"), answer(woken));
+            self.spawner.spawn(&format!("{name}-{number}"), receive(woken));
             wake
         };
         let partners = [partner("woken-first"), partner("woken-last")];
-        let task = wake_and_hold(partners, self.waits.clone(), self.hold, self.pause);
-        self.spawner.spawn(&format!("waker-{number}"), task).1.into()
+        let task = wake_and_block(partners, self.delays.clone(), self.hold, self.pause);
+        self.spawner.spawn(&format!("waker-{number}"), task).into()
     }
 }
 
-async fn wake_and_hold(
-    partners: [Sender<GoingOn>; 2],
-    waits: [Latency; 2],
+async fn wake_and_block(
+    partners: [Sender<LatencyTimer>; 2],
+    delays: [Latency; 2],
     hold: Duration,
     pause: Duration,
 ) {
     loop {
-        for (partner, wait) in partners.iter().zip(&waits) {
-            // A partner that has not taken the last message is awake already.
-            let _ = partner.try_send(wait.begin());
+        for (partner, delay) in partners.iter().zip(&delays) {
+            // A partner with a pending message is already awake.
+            let _ = partner.try_send(delay.start());
         }
         stage("has woken both, blocks its worker");
         compute(hold);
@@ -86,10 +86,10 @@ async fn wake_and_hold(
 }
 
 /// Ends with the task that wakes it.
-async fn answer(mut woken: Receiver<GoingOn>) {
+async fn receive(mut woken: Receiver<LatencyTimer>) {
     stage("waits to be woken");
-    while let Some(wait) = woken.recv().await {
-        wait.end();
+    while let Some(delay) = woken.recv().await {
+        delay.finish();
     }
     stage("its waker has ended");
 }

@@ -1,7 +1,7 @@
 //! The kinds of workloads, one file each.
 //!
-//! A new kind is a file here and a line in [`KINDS`]: it describes itself, declares its parameters
-//! and the number of its tasks, and starts instances on the runtime under test.
+//! A new kind is a file here and a line in [`WORKLOAD_KINDS`]. It describes itself, declares its
+//! parameters and the number of its tasks, and starts instances on the runtime under test.
 
 mod blocking;
 mod compute;
@@ -30,19 +30,20 @@ mod self_waker;
 mod slow_consumer;
 mod storm;
 mod tcp;
+mod temp_file;
 mod unawaited;
 #[cfg(feature = "web")]
 mod web;
 
 use tokio::task::AbortHandle;
 
-pub use customers::crowd;
-pub use kind::Kind;
-pub(super) use kind::Opening;
-pub use param::{Allows, Param, Params, Value};
+pub use customers::run_customers;
+pub(super) use kind::Context;
+pub use kind::WorkloadKind;
+pub use param::{Param, ParamType, ParamValue, Params};
 
-/// The kinds that a scenario can ask for.
-pub static KINDS: &[&Kind] = &[
+/// The kinds that a scenario can run.
+pub static WORKLOAD_KINDS: &[&WorkloadKind] = &[
     &heartbeats::KIND,
     &tcp::KIND,
     &customers::KIND,
@@ -68,45 +69,39 @@ pub static KINDS: &[&Kind] = &[
     &panic::KIND,
 ];
 
-/// The kind of this name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name).copied()
-}
-
-/// Work that can be done by any number of units.
+/// A running workload, which starts its instances.
 pub(super) trait Workload: Send {
-    /// Starts one more unit. Never waits.
-    fn start(&mut self, number: usize) -> Unit;
+    /// Starts one instance without waiting.
+    fn start(&mut self, number: usize) -> Instance;
 }
 
-/// One of what a workload's count counts.
-pub(super) enum Unit {
+/// An instance of a workload.
+pub(super) enum Instance {
     /// Ends with this task.
     Task(AbortHandle),
-    /// A customer, who is no task of this process.
-    Customer(customers::Seat),
+    /// A client in another process.
+    Customer(customers::Customer),
 }
 
-impl Unit {
-    /// Whether it has ended, told to or by itself.
-    pub(super) fn is_over(&self) -> bool {
+impl Instance {
+    pub(super) fn has_ended(&self) -> bool {
         match self {
-            Unit::Task(task) => task.is_finished(),
-            Unit::Customer(seat) => seat.is_over(),
+            Instance::Task(task) => task.is_finished(),
+            Instance::Customer(customer) => customer.has_ended(),
         }
     }
 
-    /// Has it end: a task at its next await.
-    pub(super) fn end(self) {
+    /// Stops the instance; a task ends at its next await.
+    pub(super) fn stop(self) {
         match self {
-            Unit::Task(task) => task.abort(),
-            Unit::Customer(seat) => seat.end(),
+            Instance::Task(task) => task.abort(),
+            Instance::Customer(customer) => customer.stop(),
         }
     }
 }
 
-impl From<AbortHandle> for Unit {
+impl From<AbortHandle> for Instance {
     fn from(task: AbortHandle) -> Self {
-        Unit::Task(task)
+        Instance::Task(task)
     }
 }

@@ -10,31 +10,31 @@ use asynctop_probe::stage;
 use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     compute::compute,
     kind::{micros, millis, secs, two_each},
 };
 use crate::{gauge::Latency, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "mutex-held",
     about: "pairs of tasks that share a std Mutex; one of them works while it holds it",
     unit: None,
     params: &[&HOLD, &PAUSE],
-    tasks: two_each,
+    max_tasks: two_each,
     open,
 };
 
 static HOLD: Param = Param {
     name: "hold",
     about: "how long one of them works with the mutex held",
-    allows: Allows::Duration { default: millis(30), least: micros(0), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(30), min: micros(0), max: secs(60) },
 };
 
 static PAUSE: Param = Param {
     name: "pause",
-    about: "its pause after that",
-    allows: Allows::Duration { default: millis(100), least: millis(1), most: secs(60) },
+    about: "the pause of this task after that",
+    param_type: ParamType::Duration { default: millis(100), min: millis(1), max: secs(60) },
 };
 
 struct MutexHeld {
@@ -44,22 +44,22 @@ struct MutexHeld {
     wait: Latency,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (hold, pause) = (params.duration(&HOLD), params.duration(&PAUSE));
     Ok(Box::new(MutexHeld { spawner, hold, pause, wait: gauges.latency("wait for the mutex") }))
 }
 
 impl Workload for MutexHeld {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let mutex = Arc::new(Mutex::new(0));
-        let other = glances(Arc::downgrade(&mutex), self.wait.clone());
-        self.spawner.spawn(&format!("glances-{number}"), other);
-        let task = works(mutex, self.hold, self.pause);
-        self.spawner.spawn(&format!("holds-mutex-{number}"), task).1.into()
+        let other = lock_briefly(Arc::downgrade(&mutex), self.wait.clone());
+        self.spawner.spawn(&format!("locks-mutex-{number}"), other);
+        let task = hold_and_work(mutex, self.hold, self.pause);
+        self.spawner.spawn(&format!("holds-mutex-{number}"), task).into()
     }
 }
 
-async fn works(mutex: Arc<Mutex<u64>>, hold: Duration, pause: Duration) {
+async fn hold_and_work(mutex: Arc<Mutex<u64>>, hold: Duration, pause: Duration) {
     loop {
         {
             let mut count = mutex.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,13 +72,13 @@ async fn works(mutex: Arc<Mutex<u64>>, hold: Duration, pause: Duration) {
     }
 }
 
-/// Only ever needs it for a moment. Ends with the mutex.
-async fn glances(mutex: std::sync::Weak<Mutex<u64>>, wait: Latency) {
+/// Needs the mutex only briefly, and ends when it is dropped.
+async fn lock_briefly(mutex: std::sync::Weak<Mutex<u64>>, wait: Latency) {
     while let Some(mutex) = mutex.upgrade() {
-        stage("waits for the mutex, with its thread");
-        let waiting = wait.begin();
+        stage("blocks its thread on the mutex");
+        let waiting = wait.start();
         drop(mutex.lock());
-        waiting.end();
+        waiting.finish();
         drop(mutex);
         stage("rests");
         sleep(Duration::from_millis(3)).await;

@@ -1,4 +1,4 @@
-//! Shared by the services on the loopback interface: listening, accepting, retries, and
+//! Common parts of the services on the loopback interface: listening, accepting, retries, and
 //! descriptions of errors.
 
 use std::{
@@ -17,14 +17,14 @@ use tokio::{
 
 use crate::{failure::Failure, limits, spawner::Spawner};
 
-/// Connections that may wait to be accepted, so that many clients can begin at once. The
-/// system's own limit (net.core.somaxconn) may be lower.
+/// Connections that can wait to be accepted, so that many clients can start at once. The limit of
+/// the system (net.core.somaxconn) may be lower.
 const BACKLOG: u32 = 4096;
-/// A failed connection is tried again after this, then after twice as long, and so on.
+/// The pause before the first retry. It doubles with each retry, up to the last.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(3);
 /// Failed attempts in a row that make a workload fail. A single one is expected: connections are
-/// cut when a count changes or a task is canceled.
+/// cut when a count changes or a task is cancelled.
 const FAILED_ATTEMPTS: u32 = 3;
 
 /// Counts the failed attempts of a client or a service since its last success.
@@ -50,15 +50,15 @@ impl Attempts {
     }
 }
 
-/// Makes room for so many connections, one or both `ends` of which are in this process.
-pub(super) fn make_room(connections: usize, ends: u64) -> io::Result<()> {
-    let room = limits::connections(connections as u64, ends);
-    room.map_err(|error| io::Error::other(format!("it {error}")))
+/// Raises limits for this many connections, `ends` (1 or 2) of which are in this process.
+pub(super) fn allow_connections(connections: usize, ends: u64) -> io::Result<()> {
+    limits::allow_connections(connections as u64, ends)
+        .map_err(|error| io::Error::other(format!("it {error}")))
 }
 
-/// A port of the system's choice, on the loopback interface only.
+/// Listens on a free port of the loopback interface.
 pub(super) fn listen(runtime: &Handle) -> io::Result<(TcpListener, SocketAddr)> {
-    // The socket registers with the runtime under test, not with the caller's.
+    // The socket registers with the runtime under test instead of the caller's.
     let _context = runtime.enter();
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -71,7 +71,7 @@ pub(super) fn listen(runtime: &Handle) -> io::Result<(TcpListener, SocketAddr)> 
 pub(super) async fn accept<F>(
     listener: TcpListener,
     spawner: Spawner,
-    failed: Failure,
+    service_failure: Failure,
     serve: impl Fn(TcpStream) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
@@ -82,22 +82,22 @@ pub(super) async fn accept<F>(
         match listener.accept().await {
             Ok((stream, _)) => {
                 attempts.succeeded();
-                // An answer that waits for more to send would be none of the task's.
+                // Nagle's algorithm would add delays that the task does not cause.
                 let _ = stream.set_nodelay(true);
                 number += 1;
                 spawner.spawn(&format!("conn-{number}"), serve(stream));
             }
             Err(error) => {
                 stage(failure(&error));
-                attempts.failed(|| failed.report(|| describe(CANNOT_ACCEPT, &error)));
-                // Not longer: connections that end free their file descriptors.
+                attempts.failed(|| service_failure.report(|| describe(CANNOT_ACCEPT, &error)));
+                // The pause stays short: file descriptors are freed as connections end.
                 sleep(FIRST_RETRY).await;
             }
         }
     }
 }
 
-/// What went wrong, for the table. The task goes on or ends with it, but never silently.
+/// The stage of a task whose connection failed.
 pub(super) fn failure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "failed: connection refused",
@@ -116,7 +116,7 @@ pub(super) fn failure(error: &io::Error) -> &'static str {
 pub(super) const CANNOT_ACCEPT: &str = "its service cannot accept connections";
 pub(super) const NO_REPLY: &str = "its clients get no reply from the service";
 
-/// A sentence about a failed attempt, with what to do if the system ran out of something.
+/// Describes a failed attempt, with a remedy if a limit of the system is exhausted.
 pub(super) fn describe(attempt: &str, error: &io::Error) -> String {
     let advice = match error.raw_os_error() {
         Some(EMFILE) => "; raise the limit with `ulimit -n`",
@@ -129,7 +129,7 @@ pub(super) fn describe(attempt: &str, error: &io::Error) -> String {
     format!("{attempt}: {error}{advice}")
 }
 
-/// The same numbers on every Unix.
+// The same on every Unix.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
@@ -137,30 +137,30 @@ const EMFILE: i32 = 24;
 mod tests {
     use super::*;
 
-    fn reports(attempts: &mut Attempts) -> (bool, Duration) {
+    fn fail(attempts: &mut Attempts) -> (bool, Duration) {
         let mut reported = false;
         let pause = attempts.failed(|| reported = true);
         (reported, pause)
     }
 
     #[test]
-    fn only_failures_in_a_row_are_reported() {
+    fn failures_are_reported_after_three_in_a_row() {
         let mut attempts = Attempts::default();
         for _ in 0..10 {
-            assert!(!reports(&mut attempts).0 && !reports(&mut attempts).0);
+            assert!(!fail(&mut attempts).0 && !fail(&mut attempts).0);
             attempts.succeeded();
         }
-        let reported = [(); 4].map(|()| reports(&mut attempts).0);
+        let reported = [(); 4].map(|()| fail(&mut attempts).0);
         assert_eq!(reported, [false, false, true, true]);
     }
 
     #[test]
     fn pauses_double_up_to_a_limit() {
         let mut attempts = Attempts::default();
-        let pauses = [(); 7].map(|()| reports(&mut attempts).1.as_millis());
+        let pauses = [(); 7].map(|()| fail(&mut attempts).1.as_millis());
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3000, 3000]);
         let mut attempts = Attempts { failed: u32::MAX - 1 };
-        assert_eq!([(); 2].map(|()| reports(&mut attempts).1), [LAST_RETRY; 2]);
+        assert_eq!([(); 2].map(|()| fail(&mut attempts).1), [LAST_RETRY; 2]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Tasks that panic, beside others that continue.
+//! Tasks that panic, while others continue.
 
 use std::{io, time::Duration};
 
@@ -6,24 +6,24 @@ use asynctop_probe::stage;
 use tokio::time::sleep;
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, one_each, secs},
 };
 use crate::spawner::Spawner;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "panic",
     about: "tasks that panic soon after they start",
     unit: None,
     params: &[&AFTER],
-    tasks: one_each,
+    max_tasks: one_each,
     open,
 };
 
 static AFTER: Param = Param {
     name: "after",
-    about: "how long each lives",
-    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(3600) },
+    about: "how long each runs",
+    param_type: ParamType::Duration { default: millis(1), min: millis(1), max: secs(3600) },
 };
 
 struct Panic {
@@ -31,14 +31,14 @@ struct Panic {
     after: Duration,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let after = opening.params.duration(&AFTER);
-    Ok(Box::new(Panic { spawner: opening.spawner, after }))
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let after = context.params.duration(&AFTER);
+    Ok(Box::new(Panic { spawner: context.spawner, after }))
 }
 
 impl Workload for Panic {
-    fn start(&mut self, number: usize) -> Unit {
-        self.spawner.spawn(&format!("panic-{number}"), panics(self.after)).1.into()
+    fn start(&mut self, number: usize) -> Instance {
+        self.spawner.spawn(&format!("panic-{number}"), panics(self.after)).into()
     }
 }
 

@@ -9,24 +9,24 @@ use tokio::{
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, secs, two_each},
 };
 use crate::{counter::Counter, spawner::Spawner};
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "pingpong",
     about: "pairs of tasks that pass a message back and forth",
     unit: Some("round trip"),
     params: &[&PAUSE],
-    tasks: two_each,
+    max_tasks: two_each,
     open,
 };
 
 static PAUSE: Param = Param {
     name: "pause",
     about: "the pause after each round trip; Tokio's timer rounds up to whole milliseconds",
-    allows: Allows::Duration { default: millis(1), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(1), min: millis(1), max: secs(60) },
 };
 
 struct PingPong {
@@ -35,21 +35,21 @@ struct PingPong {
     pause: Duration,
 }
 
-fn open(Opening { spawner, done, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, done, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(PingPong { spawner, done, pause: params.duration(&PAUSE) }))
 }
 
 impl Workload for PingPong {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let (to_pong, from_ping) = mpsc::channel(1);
         let (to_ping, from_pong) = mpsc::channel(1);
         self.spawner.spawn(&format!("pong-{number}"), pong(from_ping, to_ping));
         let ping = ping(to_pong, from_pong, self.done.clone(), self.pause);
-        self.spawner.spawn(&format!("ping-{number}"), ping).1.into()
+        self.spawner.spawn(&format!("ping-{number}"), ping).into()
     }
 }
 
-/// Ends with its pong, which only a cancel of that can end first.
+/// Ends when its pong does, which only a cancellation of that task can cause.
 async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Counter, pause: Duration) {
     for ball in 0.. {
         stage("serves");
@@ -67,7 +67,7 @@ async fn ping(to_pong: Sender<u64>, mut from_pong: Receiver<u64>, done: Counter,
     stage("failed: its pong has ended");
 }
 
-/// Ends with its ping.
+/// Ends when its ping does.
 async fn pong(mut from_ping: Receiver<u64>, to_ping: Sender<u64>) {
     loop {
         stage("waits for the ball");

@@ -5,49 +5,49 @@ use std::{future::poll_fn, io, task::Poll, time::Duration};
 use asynctop_probe::stage;
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     compute::compute,
     kind::{micros, one_each, secs},
 };
 use crate::spawner::Spawner;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "self-waker",
-    about: "tasks that check again and again instead of waiting, and wake themselves to do so",
+    about: "tasks that check repeatedly instead of waiting, and wake themselves to do so",
     unit: None,
-    params: &[&LOOK],
-    tasks: one_each,
+    params: &[&CHECK],
+    max_tasks: one_each,
     open,
 };
 
-static LOOK: Param = Param {
+static CHECK: Param = Param {
     name: "look",
     about: "how long each check takes",
-    allows: Allows::Duration { default: micros(5), least: micros(0), most: secs(60) },
+    param_type: ParamType::Duration { default: micros(5), min: micros(0), max: secs(60) },
 };
 
 struct SelfWaker {
     spawner: Spawner,
-    look: Duration,
+    check: Duration,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let look = opening.params.duration(&LOOK);
-    Ok(Box::new(SelfWaker { spawner: opening.spawner, look }))
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let check = context.params.duration(&CHECK);
+    Ok(Box::new(SelfWaker { spawner: context.spawner, check }))
 }
 
 impl Workload for SelfWaker {
-    fn start(&mut self, number: usize) -> Unit {
-        let look = self.look;
+    fn start(&mut self, number: usize) -> Instance {
+        let check = self.check;
         let task = async move {
             stage("checks and wakes itself");
             poll_fn(|context| {
-                compute(look);
+                compute(check);
                 context.waker().wake_by_ref();
                 Poll::Pending
             })
             .await
         };
-        self.spawner.spawn(&format!("self-waker-{number}"), task).1.into()
+        self.spawner.spawn(&format!("self-waker-{number}"), task).into()
     }
 }

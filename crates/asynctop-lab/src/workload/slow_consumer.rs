@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Unit, Workload,
+    Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, secs, two_each},
 };
 use crate::{
@@ -20,37 +20,37 @@ use crate::{
     spawner::Spawner,
 };
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "slow-consumer",
     about: "pairs of tasks with an unbounded queue between them, which keeps growing",
     unit: None,
     params: &[&BATCH, &PERIOD, &WORK, &LIMIT],
-    tasks: two_each,
+    max_tasks: two_each,
     open,
 };
 
 static BATCH: Param = Param {
     name: "batch",
-    about: "how many the producer sends at a time",
-    allows: Allows::Count { default: 20, least: 1, most: 10_000 },
+    about: "how many items the producer sends at a time",
+    param_type: ParamType::Count { default: 20, min: 1, max: 10_000 },
 };
 
 static PERIOD: Param = Param {
     name: "period",
     about: "the time between two batches",
-    allows: Allows::Duration { default: millis(10), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(10), min: millis(1), max: secs(60) },
 };
 
 static WORK: Param = Param {
     name: "work",
     about: "how long the consumer waits per item, as for a database",
-    allows: Allows::Duration { default: millis(2), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(2), min: millis(1), max: secs(60) },
 };
 
 static LIMIT: Param = Param {
     name: "limit",
     about: "the queue length at which the producer pauses, to bound the lab's memory",
-    allows: Allows::Count { default: 100_000, least: 1, most: 10_000_000 },
+    param_type: ParamType::Count { default: 100_000, min: 1, max: 10_000_000 },
 };
 
 struct SlowConsumer {
@@ -63,7 +63,7 @@ struct SlowConsumer {
     age: Latency,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(SlowConsumer {
         spawner,
         batch: params.number(&BATCH),
@@ -76,13 +76,13 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for SlowConsumer {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let (sender, receiver) = mpsc::unbounded_channel();
         let consumer = consume(receiver, self.queue.clone(), self.age.clone(), self.work);
         self.spawner.spawn(&format!("consumer-{number}"), consumer);
         let (batch, period, limit) = (self.batch, self.period, self.limit);
         let producer = produce(sender, self.queue.clone(), batch, limit, period);
-        self.spawner.spawn(&format!("producer-{number}"), producer).1.into()
+        self.spawner.spawn(&format!("producer-{number}"), producer).into()
     }
 }
 
@@ -111,7 +111,7 @@ async fn produce(
     }
 }
 
-/// Ends when the producer does: what is left in the queue goes with it.
+/// Ends when the producer does. Items that are left in the queue are dropped.
 async fn consume(
     mut receiver: UnboundedReceiver<Instant>,
     queue: Count,
@@ -122,7 +122,7 @@ async fn consume(
         stage("waits for the queue");
         let Some(sent) = receiver.recv().await else { break };
         queue.sub(1);
-        age.took(sent.elapsed());
+        age.record(sent.elapsed());
         stage("handles an item");
         sleep(work).await;
     }

@@ -1,4 +1,4 @@
-//! Storms: very many short tasks at once.
+//! Storms: many short tasks spawned at once.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use asynctop_probe::stage;
 use tokio::{task::yield_now, time::sleep};
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     compute::compute,
     kind::{micros, millis, secs},
 };
@@ -18,35 +18,35 @@ use crate::{
     spawner::Spawner,
 };
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "storm",
-    about: "tasks that now and then spawn very many short ones at once",
+    about: "tasks that now and then spawn many short ones at once",
     unit: None,
     params: &[&BURST, &EVERY, &WORK],
-    tasks,
+    max_tasks,
     open,
 };
 
 static BURST: Param = Param {
     name: "burst",
-    about: "how many it spawns at once",
-    allows: Allows::Count { default: 1000, least: 1, most: 10_000 },
+    about: "how many tasks it spawns at once",
+    param_type: ParamType::Count { default: 1000, min: 1, max: 10_000 },
 };
 
 static EVERY: Param = Param {
     name: "every",
     about: "the pause after each storm",
-    allows: Allows::Duration { default: secs(1), least: millis(1), most: secs(3600) },
+    param_type: ParamType::Duration { default: secs(1), min: millis(1), max: secs(3600) },
 };
 
 static WORK: Param = Param {
     name: "work",
     about: "how long each short task computes",
-    allows: Allows::Duration { default: micros(20), least: micros(0), most: secs(1) },
+    param_type: ParamType::Duration { default: micros(20), min: micros(0), max: secs(1) },
 };
 
-/// What is left of the storm before is counted too.
-fn tasks(count: usize, params: &Params) -> usize {
+/// Includes tasks that are left of the previous storm.
+fn max_tasks(count: usize, params: &Params) -> usize {
     count.saturating_mul(2 * params.count(&BURST) + 1)
 }
 
@@ -59,7 +59,7 @@ struct Storm {
     wait: Latency,
 }
 
-fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Storm {
         spawner,
         burst: params.number(&BURST),
@@ -71,34 +71,34 @@ fn open(Opening { spawner, gauges, params, .. }: Opening) -> io::Result<Box<dyn 
 }
 
 impl Workload for Storm {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let (spawner, spawned, wait) =
             (self.spawner.clone(), self.spawned.clone(), self.wait.clone());
         let (burst, every, work) = (self.burst, self.every, self.work);
         let storm = async move {
             loop {
-                stage("spawns very many at once");
+                stage("spawns many at once");
                 let mut last = None;
                 for nth in 1..=burst {
                     let short = short(Instant::now(), work, wait.clone());
-                    last = Some(spawner.spawn(&format!("short-{nth}"), short).1);
+                    last = Some(spawner.spawn(&format!("short-{nth}"), short));
                     spawned.add(1);
                 }
                 stage("rests until the next storm");
                 sleep(every).await;
-                // Under a hog nobody gets done: storms must not pile up.
+                // Storms must not pile up while a hog blocks the worker.
                 while last.as_ref().is_some_and(|task| !task.is_finished()) {
                     stage("waits for the end of the last storm");
                     sleep(every).await;
                 }
             }
         };
-        self.spawner.spawn(&format!("storm-{number}"), storm).1.into()
+        self.spawner.spawn(&format!("storm-{number}"), storm).into()
     }
 }
 
 async fn short(spawned: Instant, work: Duration, wait: Latency) {
-    wait.took(spawned.elapsed());
+    wait.record(spawned.elapsed());
     stage("works a little");
     compute(work);
     yield_now().await;

@@ -5,16 +5,16 @@ use std::{io, time::Duration};
 use asynctop_probe::{Instrumented, stage};
 use tokio::time::sleep;
 
-use super::{Kind, Unit, Workload, kind::one_each};
+use super::{Instance, Workload, WorkloadKind, kind::one_each};
 use crate::spawner::Spawner;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "unawaited",
     about: "tasks that each hold a future which they never await",
     unit: None,
     params: &[],
-    tasks: one_each,
-    open: |opening| Ok(Box::new(Unawaited { spawner: opening.spawner })),
+    max_tasks: one_each,
+    open: |context| Ok(Box::new(Unawaited { spawner: context.spawner })),
 };
 
 struct Unawaited {
@@ -22,10 +22,10 @@ struct Unawaited {
 }
 
 impl Workload for Unawaited {
-    fn start(&mut self, number: usize) -> Unit {
-        // Called, but neither awaited nor spawned: the first line of it has not run.
+    fn start(&mut self, number: usize) -> Instance {
+        // Called, but neither awaited nor spawned: its first line has not run.
         let future = self.spawner.instrument(&format!("never-awaited-{number}"), work());
-        self.spawner.spawn(&format!("holder-{number}"), hold(future)).1.into()
+        self.spawner.spawn(&format!("holder-{number}"), hold(future)).into()
     }
 }
 
@@ -35,12 +35,12 @@ async fn work() -> io::Result<()> {
     Ok(())
 }
 
-/// The future is dropped with its holder.
+/// Keeps the future until this task ends.
 async fn hold(future: Instrumented<impl Future>) {
     stage("holds a future that it never awaits");
     loop {
         sleep(Duration::from_secs(3600)).await;
-        // Still here, and still not awaited.
+        // Uses the future without awaiting it.
         std::hint::black_box(&future);
     }
 }

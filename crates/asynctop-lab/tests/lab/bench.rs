@@ -1,4 +1,4 @@
-//! A lab and its source, to act on and to look at.
+//! A running lab with a sampler.
 
 use std::{
     sync::Arc,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop_lab::{HogKind, Lab, LabOptions, LabSampler, find};
+use asynctop_lab::{HogKind, Lab, LabOptions, LabSampler, Scenario};
 use asynctop_probe::Registry;
 use asynctop_snapshot::{Flavor, Subscription, Target, TaskStats};
 
@@ -18,55 +18,58 @@ pub const GROUPS: [&str; 8] =
 
 pub struct Bench {
     pub lab: Lab,
-    pub source: LabSampler,
+    pub sampler: LabSampler,
 }
 
 impl Bench {
     pub fn start(options: LabOptions) -> Bench {
         let lab = Lab::start(options).expect("the lab starts");
-        let source = LabSampler::new(&lab);
-        Bench { lab, source }
+        let sampler = LabSampler::new(&lab);
+        Bench { lab, sampler }
     }
 
     pub fn mixed(flavor: Flavor) -> Bench {
         Bench::start(LabOptions { flavor: Some(flavor), ..mixed() })
     }
 
-    pub fn look(&mut self) -> Target {
-        let snapshot = self.source.sample(&Subscription::default());
+    pub fn sample(&mut self) -> Target {
+        let snapshot = self.sampler.sample(&Subscription::default());
         check_invariants(&snapshot);
         snapshot
     }
 
-    /// Looks until what is seen is as expected.
-    pub fn wait(&mut self, what: &str, mut as_expected: impl FnMut(&Target) -> bool) -> Target {
+    /// Samples until the condition holds.
+    pub fn wait(&mut self, expected: &str, mut holds: impl FnMut(&Target) -> bool) -> Target {
         let begin = Instant::now();
         loop {
-            let snapshot = self.look();
-            if as_expected(&snapshot) {
+            let snapshot = self.sample();
+            if holds(&snapshot) {
                 return snapshot;
             }
-            assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}: {snapshot:#?}");
+            assert!(begin.elapsed() < PATIENCE, "waited in vain until {expected}: {snapshot:#?}");
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits until each of `mixed`'s groups has tasks and its work goes on.
+    /// Waits until each group of `mixed` has tasks and completes work.
     pub fn wait_for_work(&mut self) -> Target {
-        let before = self.look();
-        // Both in one snapshot: it takes in what was done after it looked at the tasks.
-        self.wait("all closed-loop work went on", |now| {
+        let before = self.sample();
+        // Both in one snapshot: a snapshot reads the tasks first, and the completed work last.
+        self.wait("all closed-loop work advanced", |now| {
             all_advanced(&before, now) && GROUPS.iter().all(|group| alive(now, group) > 0)
         })
     }
 
     pub fn wait_for_hog(&mut self) -> Target {
-        self.wait("a hog holds a worker", |s| current_hog(s).is_some())
+        self.wait("a hog blocks a worker", |s| current_hog(s).is_some())
     }
 }
 
 pub fn mixed() -> LabOptions {
-    LabOptions { registry: Registry::leak(), ..LabOptions::new(find("mixed").expect("built in")) }
+    LabOptions {
+        registry: Registry::leak(),
+        ..LabOptions::new(Scenario::built_in("mixed").expect("built in"))
+    }
 }
 
 pub fn check_invariants(snapshot: &Target) {
@@ -96,7 +99,7 @@ pub fn all_advanced(before: &Target, now: &Target) -> bool {
 }
 
 pub fn named<'a>(snapshot: &'a Target, name: &str) -> Option<&'a TaskStats> {
-    // The last one, if the name was used before.
+    // The latest one, if the name was used several times.
     snapshot.tasks.iter().filter(|task| &*task.meta.name == name).max_by_key(|task| task.meta.id)
 }
 
@@ -105,41 +108,36 @@ pub fn alive(snapshot: &Target, group: &str) -> usize {
     snapshot.tasks.iter().filter(of_group).count()
 }
 
-/// A hog's poll that is under way.
-pub struct Hold {
+/// The current poll of a hog.
+pub struct HogPoll {
     pub key: u64,
-    began_ns: u64,
+    pub start_ns: u64,
     pub blocked_ns: u64,
 }
 
-impl Hold {
-    /// Whether this poll began at `ns`.
-    pub fn has_begun_at(&self, ns: u64) -> bool {
-        self.began_ns == ns
-    }
-
-    /// Whether this is a later look at the same poll, by more than `by`.
-    pub fn has_grown(&self, before: &Hold, by: u64) -> bool {
-        (self.key, self.began_ns) == (before.key, before.began_ns)
-            && self.blocked_ns > before.blocked_ns + by
+impl HogPoll {
+    /// Whether this is the same poll as `before`, more than `ns` later.
+    pub fn has_grown(&self, before: &HogPoll, ns: u64) -> bool {
+        (self.key, self.start_ns) == (before.key, before.start_ns)
+            && self.blocked_ns > before.blocked_ns + ns
     }
 }
 
-/// The hog that holds a worker, the one that has done so for longest.
-pub fn current_hog(snapshot: &Target) -> Option<Hold> {
+/// The longest current poll of a hog.
+pub fn current_hog(snapshot: &Target) -> Option<HogPoll> {
     let is_hog = |key: u64| {
         let task = snapshot.tasks.iter().find(|task| task.key == key);
         task.is_some_and(|task| &*task.meta.group == "hog")
     };
     let polls = snapshot.workers.iter().filter_map(|worker| worker.current.as_ref());
-    let of_hog = polls.filter(|poll| is_hog(poll.key)).map(|poll| Hold {
+    let hog_polls = polls.filter(|poll| is_hog(poll.key)).map(|poll| HogPoll {
         key: poll.key,
-        began_ns: poll.since_ns,
+        start_ns: poll.since_ns,
         blocked_ns: snapshot.taken_ns - poll.since_ns,
     });
-    of_hog.max_by_key(|hold| hold.blocked_ns)
+    hog_polls.max_by_key(|poll| poll.blocked_ns)
 }
 
-pub fn diseases() -> impl Iterator<Item = HogKind> {
-    HogKind::ALL.iter().copied().filter(|kind| !kind.about().is_fix)
+pub fn anti_patterns() -> impl Iterator<Item = HogKind> {
+    HogKind::ALL.iter().copied().filter(|kind| !kind.info().is_fix)
 }

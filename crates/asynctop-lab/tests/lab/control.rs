@@ -1,9 +1,10 @@
-//! Ruling the lab: counts, cancels, the flavour, and what cannot be started.
+//! Commands that change counts, tasks and the runtime, and invalid options.
 
 use std::time::Duration;
 
 use asynctop_lab::{
-    Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadSpec, find, kind,
+    Command, HogOptions, Lab, LabError, LabOptions, LabSampler, Scenario, WorkloadKind,
+    WorkloadSpec,
 };
 use asynctop_probe::State;
 use asynctop_snapshot::{Flavor, Target};
@@ -14,7 +15,7 @@ use crate::{
 };
 
 #[test]
-fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
+fn switching_the_flavor_starts_an_epoch_with_the_same_workloads() {
     let mut bench = Bench::start(LabOptions { workers: Some(3), ..mixed() });
     bench.lab.execute(Command::AddInstance(0));
     let before = bench.wait_for_work();
@@ -29,7 +30,10 @@ fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
     assert_eq!(alive(&after, "heartbeat"), 9);
     assert!(all_advanced(&before, &after), "totals only grow");
     let oldest = before.tasks.iter().map(|task| task.meta.id).max();
-    assert!(after.tasks.iter().all(|task| Some(task.meta.id) > oldest), "no task of the old one");
+    assert!(
+        after.tasks.iter().all(|task| Some(task.meta.id) > oldest),
+        "no task of the previous runtime"
+    );
 
     assert_eq!(bench.lab.execute(Command::SwitchFlavor), "runtime: current-thread");
     assert_eq!(bench.wait_for_work().epoch, before.epoch + 2);
@@ -39,7 +43,7 @@ fn a_switch_begins_a_new_epoch_with_the_same_workloads() {
 fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
     let options = LabOptions { workers: Some(2), flavor: Some(Flavor::MultiThread), ..mixed() };
     let mut bench = Bench::start(options);
-    let hog = |bench: &mut Bench| bench.look().lab.expect("a lab").hog;
+    let hog = |bench: &mut Bench| bench.sample().lab.expect("a lab").hog;
     bench.lab.execute(Command::SwitchFlavor);
     assert!(!hog(&mut bench).restart_pending, "it was off");
     bench.lab.execute(Command::ToggleHog);
@@ -52,7 +56,7 @@ fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
     let now = hog(&mut bench);
     assert!(!now.restart_pending && now.on_since_ns.is_some());
     bench.lab.execute(Command::ReleaseHog);
-    assert_eq!(hog(&mut bench).on_since_ns, now.on_since_ns, "it is on already");
+    assert_eq!(hog(&mut bench).on_since_ns, now.on_since_ns, "it was already on");
     bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
     let now = hog(&mut bench);
@@ -66,7 +70,7 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
     let options = mixed();
     let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("a thread");
     let mut bench = Bench::start(options);
-    bench.source = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
+    bench.sampler = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
     bench.lab.execute(Command::ToggleHog);
     bench.wait("the hog's poll is long", |now| !now.long_polls.is_empty());
     for command in [Command::SwitchFlavor, Command::AddWorker] {
@@ -76,8 +80,8 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
             let is_listed = |key: &u64| now.tasks.iter().any(|task| task.key == *key);
             for poll in &now.long_polls {
                 assert!(is_listed(&poll.task), "{poll:#?}");
-                let affected = poll.impact.iter().flat_map(|cost| &cost.most_delayed);
-                assert!(affected.map(|waited| &waited.task).all(is_listed), "{poll:#?}");
+                let affected = poll.impact.iter().flat_map(|impact| &impact.most_delayed);
+                assert!(affected.map(|delayed| &delayed.task).all(is_listed), "{poll:#?}");
             }
             !now.long_polls.is_empty()
         });
@@ -87,7 +91,7 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
 #[test]
 fn counts_are_raised_and_lowered() {
     let mut bench = Bench::start(mixed());
-    bench.wait("everybody is there", |s| alive(s, "client") == 24 && alive(s, "conn") == 24);
+    bench.wait("all clients are connected", |s| alive(s, "client") == 24 && alive(s, "conn") == 24);
     for (position, groups, count) in [
         (0, vec!["heartbeat"], 8),
         (1, vec!["client", "conn"], 24),
@@ -111,7 +115,7 @@ fn counts_are_raised_and_lowered() {
 }
 
 #[test]
-fn a_workload_pauses_and_goes_on_with_as_many() {
+fn paused_workload_resumes_with_the_same_count() {
     let mut bench = Bench::start(mixed());
     bench.wait_for_work();
     assert_eq!(
@@ -126,27 +130,27 @@ fn a_workload_pauses_and_goes_on_with_as_many() {
         let answer = bench.lab.execute(command);
         assert!(answer.starts_with("tcp is paused"), "{answer}");
     }
-    // It stays so on another runtime.
+    // It stays paused on another runtime.
     bench.lab.execute(Command::SwitchFlavor);
-    bench.wait("the others are there", |s| s.epoch == 2 && alive(s, "heartbeat") == 8);
-    assert_eq!(alive(&bench.look(), "client"), 0);
+    bench.wait("the other workloads have started", |s| s.epoch == 2 && alive(s, "heartbeat") == 8);
+    assert_eq!(alive(&bench.sample(), "client"), 0);
     assert_eq!(bench.lab.execute(Command::Pause(1)), "tcp resumed: 24 start again");
-    let snapshot = bench.wait("they are back", |s| alive(s, "client") == 24);
+    let snapshot = bench.wait("the clients have started again", |s| alive(s, "client") == 24);
     assert_eq!(snapshot.lab.expect("a lab").workloads[1].paused, None);
     bench.wait_for_work();
 }
 
 #[test]
-fn a_workload_restarts_with_all_that_had_ended() {
+fn restart_replaces_all_instances_including_ended_ones() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
-    let lost = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
-    bench.lab.execute(Command::Cancel(lost));
-    bench.wait("one is lost", |s| alive(s, "heartbeat") == 7);
+    let cancelled = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
+    bench.lab.execute(Command::Cancel(cancelled));
+    bench.wait("one has ended", |s| alive(s, "heartbeat") == 7);
     let youngest = snapshot.tasks.iter().map(|task| task.key).max();
     let answer = bench.lab.execute(Command::Restart(0));
     assert_eq!(answer, "heartbeats restarted: its tasks end, 8 start again");
-    bench.wait("all of them are new", |s| {
+    bench.wait("all heartbeats are new", |s| {
         let beats = s.tasks.iter().filter(|t| &*t.meta.group == "heartbeat" && !t.state.is_done());
         beats.clone().count() == 8 && beats.into_iter().all(|task| Some(task.key) > youngest)
     });
@@ -154,7 +158,7 @@ fn a_workload_restarts_with_all_that_had_ended() {
 }
 
 #[test]
-fn workers_are_counted_anew_on_a_new_runtime() {
+fn changing_the_number_of_workers_starts_a_new_runtime() {
     let flavor = Some(Flavor::MultiThread);
     let mut bench = Bench::start(LabOptions { workers: Some(1), flavor, ..mixed() });
     bench.wait_for_work();
@@ -166,7 +170,7 @@ fn workers_are_counted_anew_on_a_new_runtime() {
     bench.lab.execute(Command::SwitchFlavor);
     let answer = bench.lab.execute(Command::AddWorker);
     assert!(answer.starts_with("current-thread has one worker"), "{answer}");
-    // The number is not forgotten meanwhile.
+    // The current-thread runtime does not change the number.
     let answer = bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(answer, "runtime: multi-thread with 2 workers");
     let answer = bench.lab.execute(Command::RemoveWorker);
@@ -175,13 +179,13 @@ fn workers_are_counted_anew_on_a_new_runtime() {
 }
 
 #[test]
-fn a_count_lowered_beside_a_hog_takes_effect_after_it() {
+fn count_lowered_during_a_hog_takes_effect_after_it() {
     let mut bench = Bench::start(mixed());
     bench.wait_for_work();
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
     bench.lab.execute(Command::RemoveInstance(0));
-    let snapshot = bench.look();
+    let snapshot = bench.sample();
     assert_eq!(snapshot.lab.as_ref().expect("a lab").workloads[0].count, 7);
     assert_eq!(alive(&snapshot, "heartbeat"), 8);
     bench.lab.execute(Command::ToggleHog);
@@ -190,7 +194,7 @@ fn a_count_lowered_beside_a_hog_takes_effect_after_it() {
 }
 
 #[test]
-fn a_cancelled_heartbeat_ends_as_cancelled() {
+fn cancelled_task_ends_as_cancelled() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     let key = named(&snapshot, "heartbeat-3").expect("a heartbeat").key;
@@ -211,14 +215,14 @@ fn two_labs_run_side_by_side() {
     two.wait_for_work();
     one.lab.execute(Command::ToggleHog);
     one.wait_for_hog();
-    assert_eq!(alive(&two.look(), "hog"), 0);
+    assert_eq!(alive(&two.sample(), "hog"), 0);
     two.wait_for_work();
     drop(one);
     two.wait_for_work();
 }
 
 #[test]
-fn what_cannot_be_started_is_said_in_one_clear_sentence() {
+fn invalid_options_are_reported_in_one_sentence() {
     let error = |change: &dyn Fn(&mut LabOptions)| {
         let mut options = mixed();
         change(&mut options);
@@ -227,11 +231,11 @@ fn what_cannot_be_started_is_said_in_one_clear_sentence() {
     let cases: [(&str, String); 7] = [
         ("0 workers", error(&|o| o.workers = Some(0))),
         ("513 workers are too many", error(&|o| o.workers = Some(513))),
-        ("100001 of its kind", error(&|o| o.scenario.workloads[0].count = 100_001)),
-        ("1000001 tasks, but 1000000", error(&|o| crowd(&mut o.scenario))),
+        ("100001 instances", error(&|o| o.scenario.workloads[0].count = 100_001)),
+        ("1000001 tasks, but 1000000", error(&|o| too_many_tasks(&mut o.scenario))),
         ("0 hogs", error(&|o| o.hog.count = 0)),
-        ("a hold of 999µs", error(&|o| o.hog.hold = Some(Duration::from_micros(999)))),
-        ("did you mean `mixed`?", find("mixde").expect_err("unknown").to_string()),
+        ("a hold time of 999µs", error(&|o| o.hog.hold = Some(Duration::from_micros(999)))),
+        ("did you mean `mixed`?", Scenario::built_in("mixde").expect_err("unknown").to_string()),
     ];
     for (part, message) in cases {
         assert!(message.contains(part), "no {part:?} in {message:?}");
@@ -240,16 +244,20 @@ fn what_cannot_be_started_is_said_in_one_clear_sentence() {
     for bad in ["", "spin:", "spin:x", "spin:0", "spin:-1", "leap", ":3", "spin:2:3"] {
         assert!(bad.parse::<HogOptions>().is_err(), "{bad:?}");
     }
-    assert!(matches!(find(""), Err(LabError::UnknownScenario { closest_match: None, .. })));
+    assert!(matches!(
+        Scenario::built_in(""),
+        Err(LabError::UnknownScenario { closest_match: None, .. })
+    ));
 }
 
-fn crowd(scenario: &mut Scenario) {
-    let spec = |count| WorkloadSpec::new(kind("heartbeats").expect("built in"), count);
+fn too_many_tasks(scenario: &mut Scenario) {
+    let spec =
+        |count| WorkloadSpec::new(WorkloadKind::find("heartbeats").expect("built in"), count);
     scenario.workloads = (0..10).map(|_| spec(100_000)).chain([spec(1)]).collect();
 }
 
 #[test]
-fn the_end_of_the_lab_ends_every_task_and_the_hogs_too() {
+fn shutdown_ends_every_task_including_hogs() {
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let hog = "block:3".parse().expect("a hog");
         let options = LabOptions { flavor: Some(flavor), hog, ..mixed() };

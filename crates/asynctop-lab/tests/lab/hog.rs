@@ -1,4 +1,4 @@
-//! The hog: who it holds up, and that nobody of the dashboard waits for it.
+//! The hog: which tasks it delays, and that snapshots and commands never wait for it.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use asynctop_lab::{Command, HogOptions, LabOptions};
 use asynctop_probe::State;
 use asynctop_snapshot::{Flavor, Target, TaskStats};
 
-use crate::bench::{Bench, alive, current_hog, diseases, done, mixed, named};
+use crate::bench::{Bench, alive, anti_patterns, current_hog, done, mixed, named};
 
 #[test]
-fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
-    for kind in diseases() {
+fn hog_stops_all_work_of_a_current_thread_runtime_until_it_is_off() {
+    for kind in anti_patterns() {
         let hog = HogOptions { kind, ..HogOptions::default() };
         let mut bench = Bench::start(LabOptions { hog, ..mixed() });
         bench.wait_for_work();
 
-        let said = bench.lab.execute(Command::ToggleHog);
-        assert!(said.contains(kind.as_str()) && said.contains("never yields"), "{said}");
-        // In one and the same poll: a hog may have short ones before that of its disease.
+        let answer = bench.lab.execute(Command::ToggleHog);
+        assert!(answer.contains(kind.as_str()) && answer.contains("never yields"), "{answer}");
+        // In the same poll: a hog may have short polls before the one that blocks.
         let mut first = bench.wait_for_hog();
         let second = bench.wait("a poll grows", |now| {
-            let (before, hold) = (current_hog(&first), current_hog(now));
+            let (before, poll) = (current_hog(&first), current_hog(now));
             let has_grown =
-                |by| hold.as_ref().zip(before.as_ref()).is_some_and(|(a, b)| a.has_grown(b, by));
+                |ns| poll.as_ref().zip(before.as_ref()).is_some_and(|(a, b)| a.has_grown(b, ns));
             let is_long = has_grown(50_000_000);
             if !has_grown(0) {
                 first = now.clone();
@@ -31,15 +31,15 @@ fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
         });
         assert_eq!(done(&first), done(&second));
         assert_eq!(&*second.workers[0].thread, "asynctop-w0");
-        let figures = &second.lab.as_ref().expect("a lab").hog;
-        assert!(figures.on_since_ns.is_some() && figures.hold_ns.is_none());
-        let waits = |task: &TaskStats| {
+        let hog = &second.lab.as_ref().expect("a lab").hog;
+        assert!(hog.on_since_ns.is_some() && hog.hold_ns.is_none());
+        let is_delayed = |task: &TaskStats| {
             &*task.meta.group == "feed"
                 && task.state == State::Scheduled
                 && task.max_delay_ns > 20_000_000
         };
-        bench.wait("who is woken waits for the worker", |s| {
-            s.tasks.iter().filter(|task| waits(task)).count() == 16
+        bench.wait("all woken tasks are delayed", |s| {
+            s.tasks.iter().filter(|task| is_delayed(task)).count() == 16
         });
 
         assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
@@ -50,21 +50,21 @@ fn a_hog_holds_up_all_work_of_a_current_thread_runtime_until_it_is_off() {
 }
 
 #[test]
-fn work_goes_on_beside_a_hog_that_gives_way() {
+fn work_continues_beside_a_hog_that_yields() {
     let hold = Some(Duration::from_millis(1));
     let mut bench =
         Bench::start(LabOptions { hog: HogOptions { hold, ..HogOptions::default() }, ..mixed() });
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
     bench.wait_for_work();
-    let snapshot = bench.wait("the hog gave way again and again", |s| {
+    let snapshot = bench.wait("the hog has yielded ten times", |s| {
         named(s, "hog").is_some_and(|hog| hog.polls > 10)
     });
     assert_eq!(snapshot.lab.expect("a lab").hog.hold_ns, Some(1_000_000));
 }
 
 #[test]
-fn a_hold_that_is_shortened_frees_the_worker_from_the_running_poll() {
+fn shortening_the_hold_time_ends_the_current_poll() {
     let mut bench = Bench::start(mixed());
     bench.lab.execute(Command::ToggleHog);
     bench.wait_for_hog();
@@ -76,18 +76,18 @@ fn a_hold_that_is_shortened_frees_the_worker_from_the_running_poll() {
 }
 
 #[test]
-fn the_second_worker_goes_on_beside_one_hog() {
+fn second_worker_continues_beside_one_hog() {
     let options = LabOptions { workers: Some(2), flavor: Some(Flavor::MultiThread), ..mixed() };
     let mut bench = Bench::start(options);
     bench.lab.execute(Command::ToggleHog);
     let first = bench.wait_for_hog();
-    bench.wait("some work goes on", |now| {
+    bench.wait("some work advances", |now| {
         current_hog(now).is_some() && done(now).iter().zip(done(&first)).any(|(a, b)| a.1 > b.1)
     });
 }
 
 #[test]
-fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
+fn snapshots_and_commands_return_while_every_worker_is_blocked() {
     let hog = "spin:2".parse().expect("a hog");
     let flavor = Some(Flavor::MultiThread);
     let mut bench = Bench::start(LabOptions { workers: Some(2), flavor, hog, ..mixed() });
@@ -96,9 +96,9 @@ fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
     let hogs = |s: &Target| s.workers.iter().filter(|w| w.current.is_some()).count();
     bench.wait("both workers are blocked for 100 ms", |now| {
         let both = hogs(now) == 2 && alive(now, "hog") == 2;
-        current_hog(now).is_some_and(|hold| both && hold.blocked_ns >= 100_000_000)
+        current_hog(now).is_some_and(|poll| both && poll.blocked_ns >= 100_000_000)
     });
-    // All of these return while no worker is free.
+    // All commands return although no worker is free.
     for command in [
         Command::AddInstance(0),
         Command::AddInstance(1),
@@ -120,14 +120,14 @@ fn hogs_on_every_worker_delay_no_snapshot_and_no_command() {
 }
 
 #[test]
-fn a_hog_that_never_awaits_cannot_be_cancelled_only_stopped() {
+fn hog_that_never_yields_can_be_stopped_but_not_cancelled() {
     let mut bench = Bench::start(mixed());
     bench.lab.execute(Command::ToggleHog);
     let first = current_hog(&bench.wait_for_hog()).expect("seen just now");
-    let said = bench.lab.execute(Command::Cancel(first.key));
-    assert!(said.contains("never awaits"), "{said}");
-    bench.wait("it goes on in the same poll", |s| {
-        current_hog(s).is_some_and(|hold| hold.has_grown(&first, 20_000_000))
+    let answer = bench.lab.execute(Command::Cancel(first.key));
+    assert!(answer.contains("never awaits"), "{answer}");
+    bench.wait("the same poll continues", |s| {
+        current_hog(s).is_some_and(|poll| poll.has_grown(&first, 20_000_000))
     });
     bench.lab.execute(Command::ToggleHog);
     bench.wait("it has ended", |s| named(s, "hog").is_some_and(|task| task.state.is_done()));
@@ -135,7 +135,7 @@ fn a_hog_that_never_awaits_cannot_be_cancelled_only_stopped() {
 }
 
 #[test]
-fn a_hog_that_gives_way_can_be_cancelled_and_is_off_then() {
+fn hog_that_yields_can_be_cancelled_and_is_then_off() {
     let hold = Some(Duration::from_millis(1));
     let mut bench =
         Bench::start(LabOptions { hog: HogOptions { hold, ..HogOptions::default() }, ..mixed() });

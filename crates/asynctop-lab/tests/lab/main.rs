@@ -1,4 +1,4 @@
-//! The lab: what can be changed while it runs, and that no call waits for the runtime under test.
+//! The lab: commands and their effects, and that no call waits for the runtime under test.
 
 mod bench;
 mod control;

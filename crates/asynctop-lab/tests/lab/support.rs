@@ -1,4 +1,4 @@
-//! Helpers that the tests of all crates share.
+//! Test helpers of all crates.
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "tests use a part of them")]
 

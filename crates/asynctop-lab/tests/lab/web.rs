@@ -1,5 +1,5 @@
-//! The web service: that it answers from its database, that one sees what its
-//! connections do, and that it matters where the database is asked.
+//! The web service: its answers, the stages of its connections, and the effect of the place where
+//! the queries run.
 
 use std::{
     collections::HashMap,
@@ -30,12 +30,12 @@ fn requests(snapshot: &Target) -> u64 {
     done(snapshot).iter().find(|(name, _)| &**name == "web").expect("the workload").1
 }
 
-fn of<'a>(snapshot: &'a Target, group: &'a str) -> impl Iterator<Item = &'a TaskStats> {
-    snapshot.tasks.iter().filter(move |task| &*task.meta.group == group)
+fn group<'a>(snapshot: &'a Target, name: &'a str) -> impl Iterator<Item = &'a TaskStats> {
+    snapshot.tasks.iter().filter(move |task| &*task.meta.group == name)
 }
 
 /// The ports of 127.0.0.1 on which this process listens.
-fn listening() -> Vec<u16> {
+fn listening_ports() -> Vec<u16> {
     let table = std::fs::read_to_string("/proc/self/net/tcp").expect("Linux");
     let port = |line: &str| {
         let mut fields = line.split_whitespace().skip(1);
@@ -46,7 +46,7 @@ fn listening() -> Vec<u16> {
     table.lines().skip(1).filter_map(port).collect()
 }
 
-/// A client of our own: status and body, `None` if it is no HTTP service.
+/// Sends a request. Returns status and body, or `None` if the port is not that of an HTTP service.
 fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
@@ -62,11 +62,11 @@ fn get(port: u16, path: &str) -> Option<(u16, String)> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn users_are_answered_as_json_from_the_database() {
+fn service_answers_with_users_as_json() {
     let mut bench = bench("count = 1\nusers = 300");
     bench.wait("a request is answered", |s| requests(s) > 0);
-    // Other tests listen too; only this service knows exactly these users.
-    let ports = listening();
+    // Other tests listen too; only this service has exactly these users.
+    let ports = listening_ports();
     let users = |port: &u16| -> Option<Vec<serde_json::Value>> {
         let (status, body) = get(*port, "/users")?;
         (status == 200 && get(*port, "/users/300")?.0 == 200 && get(*port, "/users/301")?.0 == 404)
@@ -86,13 +86,13 @@ fn users_are_answered_as_json_from_the_database() {
 }
 
 #[test]
-fn one_sees_at_which_await_each_connection_is() {
+fn stage_of_a_connection_is_its_current_await() {
     let mut bench = bench("count = 12\nusers = 3000\nthink = '1ms'");
     let mut seen = std::collections::HashSet::new();
-    bench.wait("connections were seen at several awaits", |s| {
-        // In its first poll a task may not have come to its first stage yet.
-        assert!(of(s, "conn").all(|task| task.polls <= 1 || task.stage.is_some()));
-        seen.extend(of(s, "conn").filter_map(|task| task.stage.clone()));
+    bench.wait("connections were sampled at several awaits", |s| {
+        // A task in its first poll may not have set its first stage yet.
+        assert!(group(s, "conn").all(|task| task.polls <= 1 || task.stage.is_some()));
+        seen.extend(group(s, "conn").filter_map(|task| task.stage.clone()));
         ["reads the request", "queries the database"].iter().all(|stage| seen.contains(*stage))
     });
     let known = [
@@ -106,11 +106,11 @@ fn one_sees_at_which_await_each_connection_is() {
 }
 
 #[test]
-fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
+fn all_three_database_modes_answer() {
     let mut bench = bench("count = 4\nusers = 100\ndatabase = 'thread'");
     let mode = |s: &Target| s.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     for expected in ["thread", "on-the-worker", "spawn-blocking"] {
-        let before = bench.look();
+        let before = bench.sample();
         assert_eq!(mode(&before).as_deref(), Some(expected));
         bench.wait("requests are answered", |s| requests(s) > requests(&before) + 8);
         bench.lab.execute(Command::SwitchMode(1));
@@ -119,13 +119,13 @@ fn the_database_can_be_asked_in_three_ways_and_all_of_them_answer() {
     assert!(bench.lab.execute(Command::SwitchMode(7)).contains("no such workload"));
 }
 
-/// The connections whose query has not returned.
+/// The connections with a running query.
 fn queries(snapshot: &Target) -> impl Iterator<Item = &TaskStats> {
-    of(snapshot, "conn").filter(|task| task.stage.as_deref() == Some("queries the database"))
+    group(snapshot, "conn").filter(|task| task.stage.as_deref() == Some("queries the database"))
 }
 
 fn heartbeat_polls(snapshot: &Target) -> u64 {
-    of(snapshot, "heartbeat").map(|task| task.polls).sum()
+    group(snapshot, "heartbeat").map(|task| task.polls).sum()
 }
 
 #[test]
@@ -134,13 +134,13 @@ fn no_other_task_is_polled_during_a_query_on_the_worker() {
     let running = |s: &Target| queries(s).next().map(|task| (task.key, task.since_ns));
     let (begin, mut seen) = (Instant::now(), 0);
     while seen < 3 {
-        assert!(begin.elapsed() < PATIENCE, "no query lasted for four snapshots");
-        let snapshots: [Target; 4] = std::array::from_fn(|_| bench.look());
-        let waiting = snapshots.iter().flat_map(queries).find(|t| t.state != State::Polling);
-        assert!(waiting.is_none(), "a query on the worker is part of one poll: {waiting:?}");
+        assert!(begin.elapsed() < PATIENCE, "no query was in four consecutive snapshots");
+        let snapshots: [Target; 4] = std::array::from_fn(|_| bench.sample());
+        let not_polling = snapshots.iter().flat_map(queries).find(|t| t.state != State::Polling);
+        assert!(not_polling.is_none(), "a query on the worker is in one poll: {not_polling:?}");
         let first = running(&snapshots[0]);
         if first.is_some() && snapshots.iter().all(|s| running(s) == first) {
-            // A snapshot reads one task after the other: the inner two lie within the poll.
+            // A snapshot reads one task after another: the inner two are within the poll.
             assert_eq!(heartbeat_polls(&snapshots[1]), heartbeat_polls(&snapshots[2]));
             seen += 1;
         }
@@ -151,22 +151,22 @@ fn no_other_task_is_polled_during_a_query_on_the_worker() {
 fn other_tasks_are_polled_during_a_query_off_the_worker() {
     for mode in ["spawn-blocking", "thread"] {
         let mut bench = bench(&format!("count = 4\nusers = 50000\ndatabase = '{mode}'"));
-        // Each query that was seen while its task waited, and the heartbeats' polls by then.
+        // The heartbeats' polls at the first sample of each query whose task was idle.
         let mut before = HashMap::new();
-        bench.wait("a heartbeat is polled while a task waits for its query", |s| {
+        bench.wait("a heartbeat is polled during a query", |s| {
             let beats = heartbeat_polls(s);
-            let mut waiting = queries(s).filter(|task| task.state == State::Idle);
-            waiting.any(|task| *before.entry((task.key, task.polls)).or_insert(beats) < beats)
+            let mut idle = queries(s).filter(|task| task.state == State::Idle);
+            idle.any(|task| *before.entry((task.key, task.polls)).or_insert(beats) < beats)
         });
     }
 }
 
 #[test]
-fn the_mode_outlives_a_switch_of_the_runtime() {
+fn mode_is_kept_when_the_runtime_is_replaced() {
     let mut bench = bench("count = 2\nusers = 100");
     bench.lab.execute(Command::SwitchMode(1));
     bench.lab.execute(Command::SwitchFlavor);
-    let before = bench.look();
+    let before = bench.sample();
     let mode = before.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     assert_eq!(mode.as_deref(), Some("thread"));
     bench.wait("requests are answered again", |s| {

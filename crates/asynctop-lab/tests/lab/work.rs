@@ -1,6 +1,6 @@
-//! The workloads: that they work, and what becomes of failures.
+//! The workloads: that they do their work and report their failures.
 
-use asynctop_lab::{Command, LabOptions, WorkloadSpec, find, kind};
+use asynctop_lab::{Command, LabOptions, Scenario, WorkloadKind, WorkloadSpec};
 use asynctop_probe::{Registry, State};
 use asynctop_snapshot::{
     DistributionKey, FieldId, Flavor, LabStats, Subscription, Target, TaskStats,
@@ -23,13 +23,13 @@ fn all_closed_loop_work_advances_under_both_flavors() {
             beat.meta.location.starts_with("crates/asynctop-lab/src/workload/heartbeats.rs:"),
             "{beat:?}"
         );
-        // In its first poll a task may not have come to its first stage yet.
+        // A task in its first poll may not have set its first stage yet.
         assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls <= 1));
     }
 }
 
 #[test]
-fn clients_come_back_after_their_connection_was_cut() {
+fn clients_reconnect_after_a_lost_connection() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     let conn = named(&snapshot, "conn-1").expect("a connection").key;
@@ -39,17 +39,17 @@ fn clients_come_back_after_their_connection_was_cut() {
             && alive(s, "conn") == 24
             && alive(s, "client") == 24
     });
-    assert_eq!(failure(&bench.wait_for_work()), None, "a connection that is lost once");
+    assert_eq!(failure(&bench.wait_for_work()), None, "one lost connection is not a failure");
 }
 
 #[test]
-fn a_client_whose_service_is_gone_says_so_and_tries_again() {
+fn clients_without_a_service_report_a_failure_and_retry() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     for task in ["accept", "conn-1"] {
         bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
     }
-    bench.wait("it says what went wrong", |s| {
+    bench.wait("a client reports its error", |s| {
         let refused =
             |task: &TaskStats| task.stage.as_deref() == Some("failed: connection refused");
         s.tasks.iter().any(|task| refused(task) && !task.state.is_done())
@@ -69,7 +69,8 @@ fn failure(snapshot: &Target) -> Option<String> {
 #[test]
 fn web_clients_without_a_service_make_the_workload_fail() {
     let registry = Registry::leak();
-    let options = LabOptions { registry, ..LabOptions::new(find("web").expect("built in")) };
+    let options =
+        LabOptions { registry, ..LabOptions::new(Scenario::built_in("web").expect("built in")) };
     let mut bench = Bench::start(options);
     let snapshot = bench.wait("requests are answered", |s| {
         done(s).iter().all(|(_, requests)| *requests > 0) && named(s, "conn-1").is_some()
@@ -86,9 +87,9 @@ fn web_clients_without_a_service_make_the_workload_fail() {
 }
 
 #[test]
-fn a_task_that_panics_shows_as_panicked_and_the_others_go_on() {
-    let mut scenario = find("mixed").expect("built in");
-    scenario.workloads.push(WorkloadSpec::new(kind("panic").expect("built in"), 2));
+fn task_that_panics_is_shown_as_panicked_and_others_continue() {
+    let mut scenario = Scenario::built_in("mixed").expect("built in");
+    scenario.workloads.push(WorkloadSpec::new(WorkloadKind::find("panic").expect("built in"), 2));
     let registry = Registry::leak();
     let mut bench = Bench::start(LabOptions { registry, ..LabOptions::new(scenario) });
     let snapshot = bench.wait("both have panicked", |s| {
@@ -104,7 +105,7 @@ fn a_task_that_panics_shows_as_panicked_and_the_others_go_on() {
 }
 
 #[test]
-fn distributions_come_for_what_is_of_interest_only() {
+fn snapshots_contain_only_the_subscribed_distributions() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     assert!(snapshot.distributions.is_empty());
@@ -118,20 +119,20 @@ fn distributions_come_for_what_is_of_interest_only() {
         let beats = s.tasks.iter().filter(|task| &*task.meta.group == "heartbeat");
         beats.clone().count() == 8 && beats.into_iter().all(|task| task.polls > 1)
     });
-    let snapshot = bench.source.sample(&subscription);
-    let of = |subject: DistributionKey| {
-        let found = snapshot.distributions.iter().find(|(of, _)| *of == subject);
-        &found.expect("asked for").1
+    let snapshot = bench.sampler.sample(&subscription);
+    let distributions = |subject: DistributionKey| {
+        let found = snapshot.distributions.iter().find(|(known, _)| *known == subject);
+        &found.expect("subscribed").1
     };
-    let one = of(DistributionKey::Task(beat.key));
-    let all = of(DistributionKey::Group("heartbeat".into()));
+    let one = distributions(DistributionKey::Task(beat.key));
+    let all = distributions(DistributionKey::Group("heartbeat".into()));
     assert!(one.poll_times.count() > 0 && one.poll_times.count() < all.poll_times.count());
     assert!(all.delays.count() > 0 && snapshot.delays.count() >= all.delays.count());
     assert_eq!(snapshot.distributions.len(), 1 + GROUPS.len(), "one task and all groups");
 }
 
 #[test]
-fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
+fn counters_of_tokio_unstable_are_unavailable_without_it() {
     let mut bench = Bench::mixed(Flavor::MultiThread);
     let snapshot = bench.wait_for_work();
     for field in [FieldId::BlockingThreads, FieldId::Steals, FieldId::LocalQueue] {
@@ -139,27 +140,30 @@ fn a_count_that_only_unstable_tokio_keeps_is_never_a_zero() {
         assert_eq!(snapshot.description.reason(field), reason);
     }
     let polls = |s: &Target| s.workers.iter().map(|w| w.polls).sum::<u64>();
-    bench.wait("all workers' polls are there", |s| polls(s) > 1_000);
+    bench.wait("the polls of all workers are counted", |s| polls(s) > 1_000);
 }
 
 #[test]
-fn one_service_answers_on_a_thread_each_and_on_one_thread() {
+fn services_with_threads_and_with_tasks_both_answer() {
     let registry = Registry::leak();
-    let options = LabOptions { registry, ..LabOptions::new(find("threads").expect("built in")) };
+    let options = LabOptions {
+        registry,
+        ..LabOptions::new(Scenario::built_in("threads").expect("built in"))
+    };
     let mut bench = Bench::start(options);
-    let snapshot = bench.wait("every connection stands and both are answered", |s| {
+    let snapshot = bench.wait("all clients are connected and both services answer", |s| {
         done(s).iter().all(|(_, requests)| *requests > 500)
             && ["on-one-thread:conn", "on-one-thread:client", "on-101-threads:client"]
                 .iter()
                 .all(|group| alive(s, group) == 100)
     });
     assert_eq!(snapshot.workers.len(), 1, "one thread for all tasks");
-    assert_eq!(serving_threads(), Some(101), "and as many as that for the other service");
+    assert_eq!(serving_threads(), Some(101), "one per connection, and one that accepts");
     drop(bench);
     wait_until("the threads have ended", || serving_threads().is_none_or(|threads| threads == 0));
 }
 
-/// Threads of this process that serve connections. `None` where the system does not tell.
+/// Threads of this process that serve connections; `None` where the number is unavailable.
 fn serving_threads() -> Option<usize> {
     let threads = std::fs::read_dir("/proc/self/task").ok()?;
     let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm"));

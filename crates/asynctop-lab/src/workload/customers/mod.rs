@@ -1,10 +1,10 @@
-//! Thousands of customers of one service: each keeps its connection open, sends a request now and
-//! then, and rests most of the time.
+//! Thousands of customers of one service. Each keeps its connection open, sends a request now and
+//! then, and is idle most of the time.
 //!
-//! The service belongs to the lab; the customers live in a process of their own. So all tasks are
-//! the service's, and each connection needs only one open file here.
+//! The service is part of the lab; the customers have their own process. So all tasks belong to the
+//! service, and each connection needs only one open file here.
 
-mod crowd;
+mod client;
 mod process;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -12,33 +12,33 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
     net, tcp,
 };
 use crate::{counter::Counter, failure::Failure, gauge::Count};
-pub use crowd::crowd;
-use process::Outside;
-pub(super) use process::Seat;
+pub use client::run_customers;
+pub(super) use process::Customer;
+use process::CustomerProcess;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "customers",
     about: "a TCP service whose many clients, in another process, keep their connections open and \
             send requests now and then",
     unit: Some("answer"),
     params: &[&EVERY],
-    tasks,
+    max_tasks,
     open,
 };
 
 static EVERY: Param = Param {
     name: "every",
-    about: "how long a customer rests after each answer, on average",
-    allows: Allows::Duration { default: secs(5), least: millis(10), most: secs(3600) },
+    about: "average pause of a customer after each answer",
+    param_type: ParamType::Duration { default: secs(5), min: millis(10), max: secs(3600) },
 };
 
-/// A connection each, and one that accepts.
-fn tasks(count: usize, _: &Params) -> usize {
+/// One task per connection, and one that accepts.
+fn max_tasks(count: usize, _: &Params) -> usize {
     count.saturating_add(1)
 }
 
@@ -47,60 +47,60 @@ struct Customers {
     address: SocketAddr,
     every: Duration,
     failure: Failure,
-    outside: Arc<Outside>,
+    process: Arc<CustomerProcess>,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let Opening { spawner, done, failure, gauges, params, count, program, .. } = opening;
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let Context { spawner, done, failure, gauges, params, count, program, .. } = context;
     let program = program.ok_or_else(|| {
         io::Error::other(
-            "its customers run in another process, which only the program asynctop \
-                          can start",
+            "its customers run in another process, which only the program asynctop can start",
         )
     })?;
-    net::make_room(count, 1)?;
+    net::allow_connections(count, 1)?;
     let (listener, address) = net::listen(spawner.handle())?;
     let answered = gauges.count("customers answered");
     let serve = move |stream| serve(stream, done.clone(), answered.clone());
     spawner.spawn("accept", net::accept(listener, spawner.clone(), failure.clone(), serve));
     let every = params.duration(&EVERY);
-    let outside = Outside::start(&program, address, every, &failure)?;
-    Ok(Box::new(Customers { program, address, every, failure, outside }))
+    let process = CustomerProcess::start(&program, address, every, &failure)?;
+    Ok(Box::new(Customers { program, address, every, failure, process }))
 }
 
 impl Workload for Customers {
-    fn start(&mut self, _: usize) -> Unit {
-        if self.outside.is_gone() {
-            match Outside::start(&self.program, self.address, self.every, &self.failure) {
-                Ok(outside) => self.outside = outside,
+    fn start(&mut self, _: usize) -> Instance {
+        if self.process.has_ended() {
+            match CustomerProcess::start(&self.program, self.address, self.every, &self.failure) {
+                Ok(process) => self.process = process,
                 Err(error) => self.failure.report(|| error.to_string()),
             }
         }
-        Unit::Customer(Outside::seat(&self.outside))
+        Instance::Customer(CustomerProcess::add_customer(&self.process))
     }
 }
 
-/// One connection, until the customer goes. What is counted is counted here.
+/// Serves one connection until the customer disconnects. Requests are counted here because the
+/// customers are in another process.
 async fn serve(stream: TcpStream, done: Counter, answered: Count) {
-    let mut counted = None;
+    let mut guard = None;
     tcp::serve(stream, || {
         done.increment();
-        counted.get_or_insert_with(|| Answered::count(&answered));
+        guard.get_or_insert_with(|| CountGuard::new(&answered));
     })
     .await;
 }
 
-/// Counts a customer that has been answered, for as long as its connection lasts.
-struct Answered<'a>(&'a Count);
+/// Counts a customer from its first answer until its connection ends.
+struct CountGuard<'a>(&'a Count);
 
-impl<'a> Answered<'a> {
-    fn count(answered: &'a Count) -> Self {
-        answered.add(1);
-        Answered(answered)
+impl<'a> CountGuard<'a> {
+    fn new(count: &'a Count) -> Self {
+        count.add(1);
+        CountGuard(count)
     }
 }
 
-impl Drop for Answered<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.sub(1);
     }

@@ -1,4 +1,4 @@
-//! The customers' process, as the lab controls it.
+//! The process of the customers, as the lab controls it.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -11,30 +11,29 @@ use std::{
     time::Duration,
 };
 
-use super::crowd::{COME, GO};
+use super::client::{ADD, REMOVE};
 use crate::{failure::Failure, lock::lock};
 
-/// A running process; dropped, it is gone. It also ends by itself when this one does,
-/// however that comes: its orders end then.
-pub(super) struct Outside {
+/// A running process, which is killed when dropped. It also ends by itself when the lab's process
+/// ends in any way, because its stdin ends.
+pub(super) struct CustomerProcess {
     child: Mutex<Child>,
-    orders: Mutex<ChildStdin>,
+    commands: Mutex<ChildStdin>,
 }
 
-impl Outside {
-    /// Starts it, without customers. A process group of its own keeps the terminal's
-    /// signals from it, which are meant for the dashboard. If it fails or ends later, it is
-    /// reported to `failure`.
+impl CustomerProcess {
+    /// Starts the process without customers. Its own process group keeps it from receiving the
+    /// terminal's signals to the dashboard. Later failures are reported to `failure`.
     pub(super) fn start(
         program: &Path,
         address: SocketAddr,
         every: Duration,
         failure: &Failure,
-    ) -> io::Result<Arc<Outside>> {
+    ) -> io::Result<Arc<CustomerProcess>> {
         let explain = |error: io::Error| {
-            let said =
+            let message =
                 format!("cannot start its customers' process {}: {error}", program.display());
-            io::Error::new(error.kind(), said)
+            io::Error::new(error.kind(), message)
         };
         let mut child = Command::new(program)
             .args(["customers", "--at", &address.to_string()])
@@ -45,65 +44,65 @@ impl Outside {
             .process_group(0)
             .spawn()
             .map_err(explain)?;
-        let orders = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let commands = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let reports = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let outside = Arc::new(Outside { child: Mutex::new(child), orders: Mutex::new(orders) });
-        let (process, failure) = (Arc::downgrade(&outside), failure.clone());
+        let process =
+            Arc::new(CustomerProcess { child: Mutex::new(child), commands: Mutex::new(commands) });
+        let (reporter, failure) = (Arc::downgrade(&process), failure.clone());
         thread::Builder::new()
             .name("asynctop-customers".into())
-            .spawn(move || read_reports(reports, &process, &failure))
+            .spawn(move || read_reports(reports, &reporter, &failure))
             .map_err(explain)?;
-        Ok(outside)
+        Ok(process)
     }
 
-    /// Sends one customer more.
-    pub(super) fn seat(outside: &Arc<Outside>) -> Seat {
-        outside.order(COME);
-        Seat(Arc::clone(outside))
+    pub(super) fn add_customer(process: &Arc<CustomerProcess>) -> Customer {
+        process.send(ADD);
+        Customer(Arc::clone(process))
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         !matches!(lock(&self.child).try_wait(), Ok(None))
     }
 
-    fn order(&self, order: u8) {
-        // If nobody reads it, the process is gone, and its seats are over.
-        let _ = lock(&self.orders).write_all(&[order]);
+    fn send(&self, command: u8) {
+        // An error means that the process has ended, and all customers with it.
+        let _ = lock(&self.commands).write_all(&[command]);
     }
 }
 
-impl Drop for Outside {
+impl Drop for CustomerProcess {
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // It may have ended by itself; then there is nothing to kill and all to reap.
+        // If it has ended by itself, it only has to be reaped.
         let _ = child.kill();
         let _ = child.wait();
     }
 }
 
-/// Passes on the reports of the customers, one a line, until their process ends.
-fn read_reports(reports: ChildStdout, process: &Weak<Outside>, failure: &Failure) {
+/// Forwards the reports of the customers, one per line, until their process ends.
+fn read_reports(reports: ChildStdout, process: &Weak<CustomerProcess>, failure: &Failure) {
     for report in BufReader::new(reports).lines().map_while(Result::ok) {
         failure.report(|| report);
     }
-    // If it has been dropped, the lab has ended it.
+    // If the process was dropped, its end is not a failure.
     let Some(process) = process.upgrade() else { return };
     let status = lock(&process.child).wait();
     failure.report(|| {
-        let ended = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        format!("its customers' process has ended ({ended}); r on the Lab screen starts it again")
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        format!("its customers' process has ended ({status}); r on the Lab screen starts it again")
     });
 }
 
-/// The place of one customer.
-pub(crate) struct Seat(Arc<Outside>);
+/// A customer in the other process.
+pub(crate) struct Customer(Arc<CustomerProcess>);
 
-impl Seat {
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.is_gone()
+impl Customer {
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 
-    pub(crate) fn end(self) {
-        self.0.order(GO);
+    pub(crate) fn stop(self) {
+        self.0.send(REMOVE);
     }
 }

@@ -4,23 +4,24 @@ use std::{io, sync::Arc};
 
 use asynctop_probe::stage;
 
-use super::{again_and_again, ask_database};
-use crate::{hog::Orders, workload::db::Database};
+use super::{query_database, repeat};
+use crate::{hog::HogControl, workload::db::Database};
 
-/// Users that each question looks at.
+/// Users that each query reads.
 const USERS: u64 = 5_000;
 
-/// The hogs' way to their database, which is gone with the last of them.
+/// The database of all hogs of one start, which is dropped with the last of them.
 #[derive(Clone)]
-pub(super) struct Questions(Arc<Database>);
+pub(super) struct SharedDatabase(Arc<Database>);
 
-impl Questions {
-    pub(super) fn open() -> io::Result<Questions> {
-        Database::open(USERS).map(Arc::new).map(Questions)
+impl SharedDatabase {
+    pub(super) fn open() -> io::Result<SharedDatabase> {
+        Database::open(USERS).map(Arc::new).map(SharedDatabase)
     }
 
-    pub(super) fn round(&self, orders: &Orders) -> Result<(), String> {
+    /// Queries the database until the hold time is over.
+    pub(super) fn burst(&self, control: &HogControl) -> Result<(), String> {
         stage("queries the database");
-        again_and_again(orders, || ask_database(&self.0).map_err(|error| error.to_string()))
+        repeat(control, || query_database(&self.0).map_err(|error| error.to_string()))
     }
 }

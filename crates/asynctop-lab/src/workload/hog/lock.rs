@@ -11,59 +11,59 @@ use asynctop_probe::stage;
 use tokio::sync::watch;
 
 use super::{block, wait_for_lock};
-use crate::hog::Orders;
+use crate::hog::HogControl;
 
-/// A hog's side of the lock.
+/// The lock as a hog uses it.
 #[derive(Clone)]
-pub(super) struct Visitor {
+pub(super) struct ContendedLock {
     lock: Arc<Mutex<()>>,
-    /// Counts how often the thread has taken the lock.
-    taken: watch::Receiver<u64>,
-    passed: mpsc::Sender<()>,
+    /// Changes each time the thread locks the mutex.
+    locked: watch::Receiver<u64>,
+    acquired: mpsc::Sender<()>,
 }
 
-/// Starts the thread, which ends when the hogs are told to stop or are gone.
-pub(super) fn begin(orders: Orders) -> io::Result<Visitor> {
+/// Starts the thread, which ends when the hogs are stopped or have ended.
+pub(super) fn start(control: HogControl) -> io::Result<ContendedLock> {
     let lock = Arc::new(Mutex::new(()));
-    let (taken, seen) = watch::channel(0);
-    let (passed, passings) = mpsc::channel();
-    let its = Arc::clone(&lock);
+    let (sender, locked) = watch::channel(0);
+    let (acquired, receiver) = mpsc::channel();
+    let thread_lock = Arc::clone(&lock);
     thread::Builder::new()
         .name("asynctop-lock".into())
-        .spawn(move || keep(&its, &orders, &taken, &passings))?;
-    Ok(Visitor { lock, taken: seen, passed })
+        .spawn(move || hold_repeatedly(&thread_lock, &control, &sender, &receiver))?;
+    Ok(ContendedLock { lock, locked, acquired })
 }
 
-/// Takes the lock again and again, for a hold each time, and lets somebody pass in between.
-fn keep(
+/// Holds the lock for the hold time, waits until a hog has acquired it, and repeats.
+fn hold_repeatedly(
     lock: &Mutex<()>,
-    orders: &Orders,
-    taken: &watch::Sender<u64>,
-    passings: &mpsc::Receiver<()>,
+    control: &HogControl,
+    locked: &watch::Sender<u64>,
+    acquired: &mpsc::Receiver<()>,
 ) {
-    while !orders.stop.asked() {
+    while !control.stop.is_requested() {
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.send_modify(|times| *times += 1);
-        block(orders);
+        locked.send_modify(|times| *times += 1);
+        block(control);
         drop(guard);
-        if passings.recv().is_err() {
+        if acquired.recv().is_err() {
             return;
         }
-        passings.try_iter().for_each(drop);
+        acquired.try_iter().for_each(drop);
     }
 }
 
-impl Visitor {
-    /// Waits for the lock at a time when it is taken.
-    pub(super) async fn round(&mut self) {
+impl ContendedLock {
+    /// Waits for the lock while the thread holds it.
+    pub(super) async fn burst(&mut self) {
         stage("waits until a thread has the lock");
-        if self.taken.changed().await.is_err() {
-            // The thread has ended: so will this.
+        if self.locked.changed().await.is_err() {
+            // The thread has ended because the hogs are stopped.
             return;
         }
         stage("waits for the lock");
         wait_for_lock(&self.lock);
-        // Nobody there to be told: as above.
-        let _ = self.passed.send(());
+        // An error means the same.
+        let _ = self.acquired.send(());
     }
 }

@@ -1,10 +1,10 @@
 //! The hog: a task that blocks its worker, in the ways in which real programs do, and the same work
 //! without blocking.
 //!
-//! A hog works in rounds and yields once after each. The rounds of the anti-patterns are in this
-//! file, so that a stack has `hog::spin` or `hog::wait_for_lock`; the fixes have files of their
-//! own. With the hold time "never" the first round never ends, including that of a fix, which then
-//! works in slices or elsewhere without end.
+//! A hog works in bursts as long as the hold time, and yields once after each. The anti-patterns
+//! are in this file, so that a stack contains `hog::spin` or `hog::wait_for_lock`; the fixes have
+//! their own files. With the hold time "never" the first burst never ends, including that of a fix,
+//! which then works in slices or on another thread forever.
 
 #[cfg(feature = "web")]
 mod db;
@@ -28,22 +28,22 @@ use tokio::task::{AbortHandle, yield_now};
 #[cfg(feature = "web")]
 use super::db::Database;
 use crate::{
-    hog::{HogKind, Orders},
+    hog::{HogControl, HogKind},
     spawner::Spawner,
 };
 
-/// How long a hog that blocks sleeps before it looks whether to stop.
-const NAP: Duration = Duration::from_millis(5);
+/// How often a sleeping hog checks whether to stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What a hog needs for its rounds.
+/// A kind of hog with the resources that it needs.
 #[derive(Clone)]
-enum Means {
+enum HogWork {
     Spin,
     Block,
-    Lock(lock::Visitor),
-    Io(io::Scratch),
+    Lock(lock::ContendedLock),
+    Io(io::ScratchFile),
     #[cfg(feature = "web")]
-    Db(db::Questions),
+    Db(db::SharedDatabase),
     Yield,
     Budget,
     SpawnBlocking,
@@ -51,52 +51,76 @@ enum Means {
     OwnThread,
 }
 
-impl Means {
-    fn open(kind: HogKind, orders: &Orders) -> std::io::Result<Means> {
+impl HogWork {
+    fn open(kind: HogKind, control: &HogControl) -> std::io::Result<HogWork> {
         Ok(match kind {
-            HogKind::Spin => Means::Spin,
-            HogKind::Block => Means::Block,
-            HogKind::Lock => Means::Lock(lock::begin(orders.clone())?),
-            HogKind::Io => Means::Io(io::Scratch::open()?),
+            HogKind::Spin => HogWork::Spin,
+            HogKind::Block => HogWork::Block,
+            HogKind::Lock => HogWork::Lock(lock::start(control.clone())?),
+            HogKind::Io => HogWork::Io(io::ScratchFile::open()?),
             #[cfg(feature = "web")]
-            HogKind::Db => Means::Db(db::Questions::open()?),
-            HogKind::Yield => Means::Yield,
-            HogKind::Budget => Means::Budget,
-            HogKind::SpawnBlocking => Means::SpawnBlocking,
-            HogKind::BlockInPlace => Means::BlockInPlace,
-            HogKind::OwnThread => Means::OwnThread,
+            HogKind::Db => HogWork::Db(db::SharedDatabase::open()?),
+            HogKind::Yield => HogWork::Yield,
+            HogKind::Budget => HogWork::Budget,
+            HogKind::SpawnBlocking => HogWork::SpawnBlocking,
+            HogKind::BlockInPlace => HogWork::BlockInPlace,
+            HogKind::OwnThread => HogWork::OwnThread,
         })
+    }
+
+    /// Works for the hold time.
+    async fn burst(&mut self, control: &HogControl) -> Result<(), String> {
+        match self {
+            HogWork::Spin => {
+                stage("spins");
+                spin(&mut Burst::new(control), Duration::MAX);
+            }
+            HogWork::Block => {
+                stage("blocks the thread");
+                block(control);
+            }
+            HogWork::Lock(lock) => lock.burst().await,
+            HogWork::Io(file) => file.burst(control)?,
+            #[cfg(feature = "web")]
+            HogWork::Db(database) => database.burst(control)?,
+            HogWork::Yield => slices::with_yields(control).await,
+            HogWork::Budget => slices::within_budget(control).await,
+            HogWork::SpawnBlocking => offload::on_blocking_pool(control).await,
+            HogWork::BlockInPlace => offload::in_place(control),
+            HogWork::OwnThread => offload::on_new_thread(control).await?,
+        }
+        Ok(())
     }
 }
 
-/// Lets as many hogs loose as there should be: their keys and their handles.
+/// Starts `count` hogs. Returns their keys and handles.
 ///
 /// # Errors
 /// If the system refuses the file or the thread that they need.
-pub(crate) fn release(
+pub(crate) fn start(
     spawner: &Spawner,
     kind: HogKind,
     count: usize,
-    orders: &Orders,
+    control: &HogControl,
 ) -> std::io::Result<Vec<(u64, AbortHandle)>> {
-    let means = Means::open(kind, orders)?;
-    let one = |number| {
+    let work = HogWork::open(kind, control)?;
+    let spawn = |number| {
         let name = if count == 1 { "hog".to_owned() } else { format!("hog-{number}") };
-        let orders = Orders { stop: orders.stop.of_one(), ..orders.clone() };
-        spawner.spawn(&name, run(means.clone(), orders))
+        let control = HogControl { stop: control.stop.child(), ..control.clone() };
+        spawner.spawn_with_key(&name, run(work.clone(), control))
     };
-    Ok((1..=count).map(one).collect())
+    Ok((1..=count).map(spawn).collect())
 }
 
-async fn run(mut means: Means, orders: Orders) {
-    let _ends = Ends(orders.clone());
+async fn run(mut work: HogWork, control: HogControl) {
+    let _guard = StopOnDrop(control.clone());
     loop {
-        if let Err(why) = round(&mut means, &orders).await {
+        if let Err(reason) = work.burst(&control).await {
             stage("failed");
-            orders.failure.report(|| why);
+            control.failure.report(|| reason);
             return;
         }
-        if orders.stop.asked() {
+        if control.stop.is_requested() {
             return;
         }
         stage("yields");
@@ -104,126 +128,103 @@ async fn run(mut means: Means, orders: Orders) {
     }
 }
 
-/// Does something that takes a moment, again and again until the hold is over. Blocks the
-/// thread: that is the disease.
-fn again_and_again(
-    orders: &Orders,
-    mut once: impl FnMut() -> Result<(), String>,
+/// Stops the work of a hog on other threads when its task ends, including by cancellation or panic.
+struct StopOnDrop(HogControl);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        let StopOnDrop(control) = self;
+        if thread::panicking() {
+            control.failure.report(|| "it panicked".to_owned());
+        }
+        control.stop.request();
+    }
+}
+
+/// Repeats a blocking operation until the hold time is over.
+fn repeat(
+    control: &HogControl,
+    mut operation: impl FnMut() -> Result<(), String>,
 ) -> Result<(), String> {
     let begin = Instant::now();
     let is_over = || {
-        let over = |hold| begin.elapsed() >= hold;
-        orders.stop.asked() || orders.hold.get().is_some_and(over)
+        let is_reached = |hold| begin.elapsed() >= hold;
+        control.stop.is_requested() || control.hold.get().is_some_and(is_reached)
     };
     while !is_over() {
-        once()?;
-        orders.work.add(1);
+        operation()?;
+        control.work.add(1);
     }
     Ok(())
 }
 
-/// Stops a hog's work on other threads when its task ends, also by cancellation or a panic.
-struct Ends(Orders);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let Ends(orders) = self;
-        if thread::panicking() {
-            orders.failure.report(|| "it panicked".to_owned());
-        }
-        orders.stop.now();
-    }
-}
-
-async fn round(means: &mut Means, orders: &Orders) -> Result<(), String> {
-    match means {
-        Means::Spin => {
-            stage("spins");
-            spin(&mut Round::begin(orders), Duration::MAX);
-        }
-        Means::Block => {
-            stage("blocks the thread");
-            block(orders);
-        }
-        Means::Lock(visitor) => visitor.round().await,
-        Means::Io(scratch) => scratch.round(orders)?,
-        #[cfg(feature = "web")]
-        Means::Db(questions) => questions.round(orders)?,
-        Means::Yield => slices::yielding(orders).await,
-        Means::Budget => slices::within_budget(orders).await,
-        Means::SpawnBlocking => offload::to_the_pool(orders).await,
-        Means::BlockInPlace => offload::in_place(orders),
-        Means::OwnThread => offload::to_a_thread(orders).await?,
-    }
-    Ok(())
-}
-
-/// The computing that one round has to do. What counts is the time spent computing, so
-/// that the round of a fix is as much work as that of an anti-pattern.
-struct Round<'a> {
-    orders: &'a Orders,
+/// The computing of one burst. Only the time spent computing counts, so that a burst of a fix is as
+/// much work as that of an anti-pattern.
+struct Burst<'a> {
+    control: &'a HogControl,
     computed: Duration,
 }
 
-impl<'a> Round<'a> {
-    fn begin(orders: &'a Orders) -> Self {
-        Round { orders, computed: Duration::ZERO }
+impl<'a> Burst<'a> {
+    fn new(control: &'a HogControl) -> Self {
+        Burst { control, computed: Duration::ZERO }
     }
 
     fn is_over(&self) -> bool {
-        // The hold may change meanwhile.
-        let done = |hold| self.computed >= hold;
-        self.orders.stop.asked() || self.orders.hold.get().is_some_and(done)
+        // The hold time can change during a burst.
+        let is_reached = |hold| self.computed >= hold;
+        self.control.stop.is_requested() || self.control.hold.get().is_some_and(is_reached)
     }
 
     fn add(&mut self, computed: Duration) {
         self.computed += computed;
-        self.orders.work.add(computed.as_nanos() as u64);
+        self.control.work.add(computed.as_nanos() as u64);
     }
 }
 
-/// Burns the processor until the round is over, or for a slice of it.
+/// Uses the CPU until the burst is over, or for a slice of it.
 #[inline(never)]
-fn spin(round: &mut Round<'_>, slice: Duration) {
+fn spin(burst: &mut Burst<'_>, slice: Duration) {
     let begin = Instant::now();
     let mut counted = Duration::ZERO;
-    while counted < slice && !round.is_over() {
+    while counted < slice && !burst.is_over() {
         for _ in 0..64 {
             spin_loop();
         }
         let computed = begin.elapsed();
-        round.add(computed - counted);
+        burst.add(computed - counted);
         counted = computed;
     }
 }
 
-/// Sleeps in the thread until the hold is over or the stop is asked for.
+/// Sleeps on the thread until the hold time is over or a stop is requested.
 #[inline(never)]
-fn block(orders: &Orders) {
+fn block(control: &HogControl) {
     let begin = Instant::now();
-    while !orders.stop.asked() {
-        let left = orders.hold.get().map_or(NAP, |hold| hold.saturating_sub(begin.elapsed()));
+    while !control.stop.is_requested() {
+        let hold = control.hold.get();
+        let left = hold.map_or(STOP_CHECK_INTERVAL, |hold| hold.saturating_sub(begin.elapsed()));
         if left.is_zero() {
             return;
         }
-        thread::sleep(left.min(NAP));
+        thread::sleep(left.min(STOP_CHECK_INTERVAL));
     }
 }
 
-/// Waits, in the thread, until nobody else has the lock.
+/// Blocks the thread until the lock is free.
 #[inline(never)]
 fn wait_for_lock(lock: &Mutex<()>) {
     drop(lock.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Reads all the users of a database.
+/// Reads all users of a database.
 #[cfg(feature = "web")]
 #[inline(never)]
-fn ask_database(database: &Database) -> std::io::Result<()> {
+fn query_database(database: &Database) -> std::io::Result<()> {
     database.best(1).map(drop)
 }
 
-/// Writes and does not come back before the disk has it.
+/// Writes, and blocks until the data is on disk.
 #[inline(never)]
 fn write_and_sync(file: &File, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all_at(bytes, 0)?;
@@ -237,17 +238,17 @@ mod tests {
     use super::*;
     use crate::{
         failure::Failure,
-        hog::{Hold, Stop, Work},
+        hog::{HoldTime, Stop, WorkCounter},
     };
     use asynctop_probe::Registry;
 
-    /// Whether threads of the hog still have their orders.
-    fn is_obeyed(orders: &Orders) -> bool {
-        orders.work.holders() > 1
+    /// Whether a task or thread of the hog still runs.
+    fn is_running(control: &HogControl) -> bool {
+        control.work.clones() > 1
     }
 
     #[test]
-    fn no_thread_outlives_a_hog_that_was_cancelled_or_told_to_stop() {
+    fn threads_of_a_hog_end_when_it_is_cancelled_or_stopped() {
         for (kind, cancel) in [
             (HogKind::SpawnBlocking, true),
             (HogKind::SpawnBlocking, false),
@@ -257,44 +258,49 @@ mod tests {
         ] {
             let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
             let spawner = Spawner::new(Registry::leak(), 0, runtime.handle().clone());
-            let (stop, work) = (Stop::default(), Work::default());
-            let orders = Orders {
-                hold: Hold::new(None),
+            let (stop, work) = (Stop::default(), WorkCounter::default());
+            let control = HogControl {
+                hold: HoldTime::new(None),
                 stop: stop.clone(),
                 work,
                 failure: Failure::default(),
             };
-            let tasks = release(&spawner, kind, 2, &orders).expect("threads");
-            // It never stops by itself.
-            while kind != HogKind::Lock && orders.work.get() == 0 {
+            let tasks = start(&spawner, kind, 2, &control).expect("threads");
+            // The kind `lock` does no work that counts.
+            while kind != HogKind::Lock && control.work.get() == 0 {
                 thread::yield_now();
             }
-            assert!(is_obeyed(&orders));
+            assert!(is_running(&control));
             if cancel {
                 tasks.iter().for_each(|(_, task)| task.abort());
             } else {
-                stop.now();
+                stop.request();
             }
-            while is_obeyed(&orders) {
+            while is_running(&control) {
                 thread::yield_now();
             }
         }
     }
 
     #[test]
-    fn the_file_of_a_hog_has_no_name() {
-        let scratch = io::Scratch::open().expect("a temporary directory");
-        let orders = Orders {
-            hold: Hold::new(Some(Duration::from_millis(1))),
+    fn burst_of_io_writes_until_it_is_stopped() {
+        let file = io::ScratchFile::open().expect("a temporary directory");
+        let control = HogControl {
+            hold: HoldTime::new(None),
             stop: Stop::default(),
-            work: Work::default(),
+            work: WorkCounter::default(),
             failure: Failure::default(),
         };
-        scratch.round(&orders).expect("room on the disk");
-        assert!(orders.work.get() > 0);
-        let begin = format!("asynctop-{}-", std::process::id());
-        let here = std::fs::read_dir(std::env::temp_dir()).expect("a directory");
-        let names = here.flatten().map(|entry| entry.file_name());
-        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(&begin)));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while control.work.get() == 0 && !control.stop.is_requested() {
+                    thread::yield_now();
+                }
+                control.stop.request();
+            });
+            let result = file.burst(&control);
+            control.stop.request();
+            result.expect("free disk space");
+        });
     }
 }

@@ -8,43 +8,42 @@ use tokio::{
     task::{block_in_place, spawn_blocking},
 };
 
-use super::{Round, spin};
-use crate::hog::Orders;
+use super::{Burst, spin};
+use crate::hog::HogControl;
 
-/// A whole round, which ends early if the hog is told to stop or cancelled.
-fn compute(orders: &Orders) {
-    spin(&mut Round::begin(orders), Duration::MAX);
+/// Computes for a whole burst, which ends early if the hog is stopped or cancelled.
+fn compute(control: &HogControl) {
+    spin(&mut Burst::new(control), Duration::MAX);
 }
 
-/// On a thread of the blocking pool.
-pub(super) async fn to_the_pool(orders: &Orders) {
-    let its = orders.clone();
+/// Computes on a thread of the blocking pool.
+pub(super) async fn on_blocking_pool(control: &HogControl) {
+    let control = control.clone();
     stage("waits for the blocking pool");
-    // An error means that the runtime ends, and this task with it.
-    let _ = spawn_blocking(move || compute(&its)).await;
+    // An error means that the runtime is shutting down, which drops this task as well.
+    let _ = spawn_blocking(move || compute(&control)).await;
 }
 
-/// On this thread, after another one has taken over the worker. Panics on a runtime that
-/// has only one thread: whoever releases the hog sees to that.
-pub(super) fn in_place(orders: &Orders) {
+/// Computes on this thread, after another one has taken over the worker. The caller checks the
+/// flavor: on a current-thread runtime this panics.
+pub(super) fn in_place(control: &HogControl) {
     stage("computes in place");
-    block_in_place(|| compute(orders));
+    block_in_place(|| compute(control));
 }
 
-/// On a new thread, whose end the task awaits.
-pub(super) async fn to_a_thread(orders: &Orders) -> Result<(), String> {
-    let (done, answer) = oneshot::channel();
-    let its = orders.clone();
-    let computing = move || {
-        compute(&its);
-        // A cancelled hog asks no more.
+/// Computes on a new thread, whose end the task awaits.
+pub(super) async fn on_new_thread(control: &HogControl) -> Result<(), String> {
+    let (done, finished) = oneshot::channel();
+    let control = control.clone();
+    let work = move || {
+        compute(&control);
+        // The receiver is gone if the hog was cancelled.
         let _ = done.send(());
     };
     stage("waits for its thread");
-    let started = thread::Builder::new().name("asynctop-hog".into()).spawn(computing);
-    started.map_err(|error| {
+    thread::Builder::new().name("asynctop-hog".into()).spawn(work).map_err(|error| {
         format!("cannot start a thread: {error}; try again with fewer threads on the system")
     })?;
-    let _ = answer.await;
+    let _ = finished.await;
     Ok(())
 }

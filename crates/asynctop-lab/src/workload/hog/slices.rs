@@ -5,30 +5,30 @@ use std::time::Duration;
 use asynctop_probe::stage;
 use tokio::task::{coop, yield_now};
 
-use super::{Round, spin};
-use crate::hog::Orders;
+use super::{Burst, spin};
+use crate::hog::HogControl;
 
-/// Short enough that whoever waits meanwhile does not notice.
+/// Short enough to go unnoticed by other tasks.
 const SLICE: Duration = Duration::from_micros(100);
-/// One unit of Tokio's budget each, of which a poll has 128.
-const PIECE: Duration = Duration::from_micros(10);
+/// The work per unit of Tokio's cooperative budget, which is 128 units per poll.
+const BUDGETED_SLICE: Duration = Duration::from_micros(10);
 
-/// Gives way after each slice.
-pub(super) async fn yielding(orders: &Orders) {
+/// Yields after each slice.
+pub(super) async fn with_yields(control: &HogControl) {
     stage("computes in slices");
-    let mut round = Round::begin(orders);
-    while !round.is_over() {
-        spin(&mut round, SLICE);
+    let mut burst = Burst::new(control);
+    while !burst.is_over() {
+        spin(&mut burst, SLICE);
         yield_now().await;
     }
 }
 
-/// Gives way when the budget of its poll is used up.
-pub(super) async fn within_budget(orders: &Orders) {
+/// Yields when the budget of the poll is used up.
+pub(super) async fn within_budget(control: &HogControl) {
     stage("computes within its budget");
-    let mut round = Round::begin(orders);
-    while !round.is_over() {
-        spin(&mut round, PIECE);
+    let mut burst = Burst::new(control);
+    while !burst.is_over() {
+        spin(&mut burst, BUDGETED_SLICE);
         coop::consume_budget().await;
     }
 }

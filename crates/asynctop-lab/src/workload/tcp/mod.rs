@@ -13,23 +13,23 @@ use tokio::{
 };
 
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
     net::{self, Attempts, NO_REPLY, describe, failure},
 };
 use crate::{counter::Counter, failure::Failure, spawner::Spawner};
 
-/// No line of either side is longer, whoever else may connect to the port.
+/// Maximum length of a line, because other programs can connect to the port.
 const MAX_LINE: u64 = 1024;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "tcp",
     about: "a TCP service on the loopback interface with real client connections",
     unit: Some("request"),
     params: &[&SERVE, &THINK],
-    tasks,
-    open: |Opening { spawner, done, failure, params, count, .. }| {
-        net::make_room(count, 2)?;
+    max_tasks,
+    open: |Context { spawner, done, failure, params, count, .. }| {
+        net::allow_connections(count, 2)?;
         let service = match params.word(&SERVE) {
             "threads" => Service::Threads(threads::Service::start(failure.clone())?),
             _ => Service::Tasks(serve_with_tasks(&spawner, failure.clone())?),
@@ -41,17 +41,17 @@ pub(super) static KIND: Kind = Kind {
 static SERVE: Param = Param {
     name: "serve",
     about: "one task per connection, or one thread per connection",
-    allows: Allows::Choice(&["tasks", "threads"]),
+    param_type: ParamType::Choice(&["tasks", "threads"]),
 };
 
 static THINK: Param = Param {
     name: "think",
     about: "minimum pause of a client after each reply; the pauses differ",
-    allows: Allows::Duration { default: millis(5), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(5), min: millis(1), max: secs(60) },
 };
 
-/// A client and its connection each, and one that accepts; threads are no tasks.
-fn tasks(count: usize, params: &Params) -> usize {
+/// A client and its connection each, and one task that accepts. Threads are not tasks.
+fn max_tasks(count: usize, params: &Params) -> usize {
     match params.word(&SERVE) {
         "threads" => count,
         _ => count.saturating_mul(2).saturating_add(1),
@@ -66,9 +66,9 @@ struct Tcp {
     think: Duration,
 }
 
-/// Who serves the connections.
+/// The server side.
 enum Service {
-    /// Tasks of the runtime under test; this is where they listen.
+    /// Tasks of the runtime under test, and their address.
     Tasks(SocketAddr),
     Threads(threads::Service),
 }
@@ -82,7 +82,7 @@ impl Service {
     }
 }
 
-/// Binds a port of the system's choice and begins to accept.
+/// Starts to accept on a free port.
 fn serve_with_tasks(spawner: &Spawner, failure: Failure) -> io::Result<SocketAddr> {
     let (listener, address) = net::listen(spawner.handle())?;
     let accept = net::accept(listener, spawner.clone(), failure, |stream| serve(stream, || ()));
@@ -91,28 +91,28 @@ fn serve_with_tasks(spawner: &Spawner, failure: Failure) -> io::Result<SocketAdd
 }
 
 impl Workload for Tcp {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let client = Client {
             number,
             address: self.service.address(),
             done: self.done.clone(),
             failure: self.failure.clone(),
-            // Clients that think equally long would come all at the same time.
+            // With equal pauses, all clients would send at the same time.
             think: self.think + Duration::from_millis(number as u64 % 6),
         };
-        self.spawner.spawn(&format!("client-{number}"), client.run()).1.into()
+        self.spawner.spawn(&format!("client-{number}"), client.run()).into()
     }
 }
 
-/// One connection, until the client goes; `replied` is called after each reply.
+/// Serves one connection until the client disconnects. Calls `replied` after each reply.
 pub(super) async fn serve(stream: TcpStream, replied: impl FnMut()) {
-    match answer_all(stream, replied).await {
+    match reply_to_all(stream, replied).await {
         Ok(()) => stage("its client has disconnected"),
         Err(error) => stage(failure(&error)),
     }
 }
 
-async fn answer_all(stream: TcpStream, mut replied: impl FnMut()) -> io::Result<()> {
+async fn reply_to_all(stream: TcpStream, mut replied: impl FnMut()) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     let mut served = 0u64;
@@ -145,14 +145,14 @@ struct Client {
 }
 
 impl Client {
-    /// Asks again and again, and connects again when the connection is lost.
+    /// Sends requests forever, and reconnects when the connection is lost.
     async fn run(self) {
         let mut attempts = Attempts::default();
         loop {
             stage("connects");
             let lost = match TcpStream::connect(self.address).await {
                 Ok(stream) => {
-                    let Err(error) = self.ask_for_ever(stream, &mut attempts).await;
+                    let Err(error) = self.send_requests(stream, &mut attempts).await;
                     error
                 }
                 Err(error) => error,
@@ -162,7 +162,7 @@ impl Client {
         }
     }
 
-    async fn ask_for_ever(
+    async fn send_requests(
         &self,
         stream: TcpStream,
         attempts: &mut Attempts,
@@ -189,7 +189,7 @@ impl Client {
     }
 }
 
-/// Reads lines up to an empty one. `false` if the other side has gone before the first.
+/// Reads lines up to an empty one. Returns `false` if the connection was closed before the first.
 pub(super) async fn read_message(
     stream: &mut BufReader<TcpStream>,
     message: &mut String,

@@ -17,69 +17,69 @@ use crate::{
     workload::net::{Attempts, CANNOT_ACCEPT, FIRST_RETRY, describe},
 };
 
-/// A thread here needs little room, and there may be thousands.
+/// The threads need little stack, and there can be thousands.
 const STACK: usize = 64 * 1024;
 
 /// Serves until it is dropped; connections end with their clients.
 pub(super) struct Service {
     pub address: SocketAddr,
-    over: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Service {
     pub(super) fn start(failure: Failure) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let (address, over) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
-        let asked = Arc::clone(&over);
+        let (address, stopped) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let is_stopped = Arc::clone(&stopped);
         thread::Builder::new()
             .name("lab-accept".into())
-            .spawn(move || accept(&listener, &asked, &failure))?;
-        Ok(Service { address, over })
+            .spawn(move || accept(&listener, &is_stopped, &failure))?;
+        Ok(Service { address, stopped })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        // It waits for a connection: this is one. Without it the thread waits on, and
-        // holds nothing but its port.
+        self.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread from `accept`. If this fails, the thread stays, with only its port.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
     }
 }
 
-/// Serves each connection on a thread of its own until the service is over.
-fn accept(listener: &TcpListener, over: &AtomicBool, failure: &Failure) {
+/// Serves each connection on its own thread until the service is dropped.
+fn accept(listener: &TcpListener, stopped: &AtomicBool, failure: &Failure) {
     let mut attempts = Attempts::default();
     loop {
-        let served = listener.accept().and_then(|(stream, _)| match over.load(Ordering::SeqCst) {
-            true => Ok(()),
-            false => serve(stream),
-        });
-        if over.load(Ordering::SeqCst) {
+        let served =
+            listener.accept().and_then(|(stream, _)| match stopped.load(Ordering::SeqCst) {
+                true => Ok(()),
+                false => serve(stream),
+            });
+        if stopped.load(Ordering::SeqCst) {
             return;
         }
         match served {
             Ok(()) => attempts.succeeded(),
             Err(error) => {
                 attempts.failed(|| failure.report(|| describe(CANNOT_ACCEPT, &error)));
-                // Not longer: connections that end free their threads and file descriptors.
+                // The pause stays short: threads and file descriptors are freed as connections end.
                 thread::sleep(FIRST_RETRY);
             }
         }
     }
 }
 
-/// Starts a thread for the connection. Without one the connection is closed.
+/// Starts a thread for the connection. If that fails, the connection is closed.
 fn serve(stream: TcpStream) -> io::Result<()> {
     let thread = thread::Builder::new().name("lab-conn".into()).stack_size(STACK);
     thread.spawn(move || {
-        // A connection that breaks ends its thread, and the client reports it.
-        let _ = answer_all(stream);
+        // The client reports a lost connection.
+        let _ = reply_to_all(stream);
     })?;
     Ok(())
 }
 
-fn answer_all(stream: TcpStream) -> io::Result<()> {
+fn reply_to_all(stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::with_capacity(1024, stream);
     let mut request = String::new();
@@ -91,7 +91,7 @@ fn answer_all(stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads lines up to an empty one. `false` if the other side has gone before the first.
+/// Reads lines up to an empty one. Returns `false` if the connection was closed before the first.
 fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -> io::Result<bool> {
     message.clear();
     loop {

@@ -19,7 +19,7 @@ use crate::{
     workload::net::{Attempts, NO_REPLY, describe, failure},
 };
 
-type Lost = Box<dyn Error + Send + Sync>;
+type ConnectionError = Box<dyn Error + Send + Sync>;
 
 pub(super) struct Client {
     pub address: SocketAddr,
@@ -30,14 +30,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Asks for ever, and connects again when the connection is lost.
+    /// Sends requests forever, and reconnects when the connection is lost.
     pub(super) async fn run(self) {
         let mut attempts = Attempts::default();
         loop {
             stage("connects");
             let pause = match TcpStream::connect(self.address).await {
                 Ok(stream) => {
-                    let Err(lost) = self.converse(stream, &mut attempts).await;
+                    let Err(lost) = self.use_connection(stream, &mut attempts).await;
                     stage("failed: the connection broke");
                     attempts.failed(|| self.failure.report(|| format!("{NO_REPLY}: {lost}")))
                 }
@@ -50,25 +50,25 @@ impl Client {
         }
     }
 
-    async fn converse(
+    async fn use_connection(
         &self,
         stream: TcpStream,
         attempts: &mut Attempts,
-    ) -> Result<Infallible, Lost> {
+    ) -> Result<Infallible, ConnectionError> {
         stream.set_nodelay(true)?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // One task drives both the connection and what is asked over it.
+        // One task drives both the connection and the requests on it.
         tokio::select! {
-            ended = connection => Err(ended.err().map_or("closed".into(), Lost::from)),
-            never = self.ask_for_ever(&mut sender, attempts) => never,
+            ended = connection => Err(ended.err().map_or("closed".into(), ConnectionError::from)),
+            lost = self.send_requests(&mut sender, attempts) => lost,
         }
     }
 
-    async fn ask_for_ever(
+    async fn send_requests(
         &self,
         sender: &mut SendRequest<Empty<Bytes>>,
         attempts: &mut Attempts,
-    ) -> Result<Infallible, Lost> {
+    ) -> Result<Infallible, ConnectionError> {
         loop {
             let request = Request::get(&self.path).header(HOST, "localhost").body(Empty::new())?;
             stage("waits for the answer");

@@ -5,50 +5,50 @@
 //! The stage of a connection's task is one of the five awaits of a handler; the first, accept, has
 //! a task of its own.
 
-mod ask;
 mod client;
+mod query;
 mod serve;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::db::Database;
 use super::{
-    Allows, Kind, Opening, Param, Params, Unit, Workload,
+    Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
     net,
 };
 use crate::{counter::Counter, failure::Failure, spawner::Spawner};
-use ask::Asker;
+use query::DatabaseClient;
 
-pub(super) static KIND: Kind = Kind {
+pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "web",
     about: "an HTTP service with a database in a file, and its clients: GET /users, /users/ID",
     unit: Some("request"),
     params: &[&DATABASE, &USERS, &THINK],
-    tasks,
+    max_tasks,
     open,
 };
 
 static DATABASE: Param = Param {
     name: "database",
-    about: "where the queries run; the Lab screen switches it",
-    allows: Allows::Mode(&[ask::SPAWN_BLOCKING, ask::THREAD, ask::ON_THE_WORKER]),
+    about: "where the queries run; switched on the Lab screen",
+    param_type: ParamType::Mode(&[query::SPAWN_BLOCKING, query::THREAD, query::ON_THE_WORKER]),
 };
 
 static USERS: Param = Param {
     name: "users",
     about: "the number of users in the database; GET /users reads all of them",
-    allows: Allows::Count { default: 5_000, least: 1, most: 1_000_000 },
+    param_type: ParamType::Count { default: 5_000, min: 1, max: 1_000_000 },
 };
 
 static THINK: Param = Param {
     name: "think",
     about: "minimum pause of a client after each answer; the pauses differ",
-    allows: Allows::Duration { default: millis(20), least: millis(1), most: secs(60) },
+    param_type: ParamType::Duration { default: millis(20), min: millis(1), max: secs(60) },
 };
 
-/// A client and its connection each, and one that accepts.
-fn tasks(count: usize, _: &Params) -> usize {
+/// A client and its connection each, and one task that accepts.
+fn max_tasks(count: usize, _: &Params) -> usize {
     count.saturating_mul(2).saturating_add(1)
 }
 
@@ -61,35 +61,36 @@ struct Web {
     users: u64,
 }
 
-fn open(opening: Opening) -> io::Result<Box<dyn Workload>> {
-    let Opening { spawner, done, failure, params, mode, count, .. } = opening;
-    net::make_room(count, 2)?;
+fn open(context: Context) -> io::Result<Box<dyn Workload>> {
+    let Context { spawner, done, failure, params, mode, count, .. } = context;
+    net::allow_connections(count, 2)?;
     let users = params.number(&USERS);
-    let asker = Asker::start(Arc::new(Database::open(users)?), mode, failure.clone())?;
+    let database = Arc::new(Database::open(users)?);
+    let database = DatabaseClient::start(database, mode, failure.clone())?;
     let (listener, address) = net::listen(spawner.handle())?;
     spawner.spawn(
         "accept",
         net::accept(listener, spawner.clone(), failure.clone(), move |stream| {
-            serve::connection(stream, asker.clone())
+            serve::connection(stream, database.clone())
         }),
     );
     Ok(Box::new(Web { spawner, done, failure, address, think: params.duration(&THINK), users }))
 }
 
 impl Workload for Web {
-    fn start(&mut self, number: usize) -> Unit {
+    fn start(&mut self, number: usize) -> Instance {
         let client = client::Client {
             address: self.address,
-            // One of four asks for a single user, which takes no time to find.
+            // One of four requests a single user, which is a fast query.
             path: match number % 4 {
                 0 => format!("/users/{}", 1 + number as u64 % self.users),
                 _ => "/users".to_owned(),
             },
-            // Clients that think equally long would come all at the same time.
+            // With equal pauses, all clients would send at the same time.
             think: self.think + Duration::from_millis(number as u64 % 7),
             done: self.done.clone(),
             failure: self.failure.clone(),
         };
-        self.spawner.spawn(&format!("client-{number}"), client.run()).1.into()
+        self.spawner.spawn(&format!("client-{number}"), client.run()).into()
     }
 }

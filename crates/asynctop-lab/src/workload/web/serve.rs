@@ -26,18 +26,18 @@ use tokio::{net::TcpStream, task::coop};
 
 use super::{
     super::db::User,
-    ask::{Asker, Question},
+    query::{DatabaseClient, Query},
 };
 
-/// Serves until the client goes.
-pub(super) async fn connection(stream: TcpStream, asker: Asker) {
+/// Serves a connection until the client disconnects.
+pub(super) async fn connection(stream: TcpStream, database: DatabaseClient) {
     let handling = Arc::new(AtomicBool::new(false));
-    let io = Staged { stream: TokioIo::new(stream), handling: Arc::clone(&handling) };
+    let io = StagedStream { stream: TokioIo::new(stream), handling: Arc::clone(&handling) };
     let service = service_fn(move |request| {
-        let (asker, handling) = (asker.clone(), Arc::clone(&handling));
+        let (database, handling) = (database.clone(), Arc::clone(&handling));
         async move {
             handling.store(true, Ordering::Relaxed);
-            let response = handle(&request, &asker).await;
+            let response = handle(&request, &database).await;
             handling.store(false, Ordering::Relaxed);
             Ok::<_, Infallible>(response)
         }
@@ -48,37 +48,37 @@ pub(super) async fn connection(stream: TcpStream, asker: Asker) {
     }
 }
 
-async fn handle(request: &Request<Incoming>, asker: &Asker) -> Response<Full<Bytes>> {
-    let Some(question) = question(request) else {
+async fn handle(request: &Request<Incoming>, database: &DatabaseClient) -> Response<Full<Bytes>> {
+    let Some(query) = parse_query(request) else {
         return reply(StatusCode::NOT_FOUND, br#"{"error":"there is /users and /users/ID"}"#);
     };
     stage("queries the database");
-    match asker.ask(question).await {
+    match database.query(query).await {
         Err(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, br#"{"error":"no database"}"#),
         Ok(users) => {
             stage("formats the answer");
-            match (question, users.first()) {
-                (Question::User(_), None) => {
+            match (query, users.first()) {
+                (Query::User(_), None) => {
                     reply(StatusCode::NOT_FOUND, br#"{"error":"there is no such user"}"#)
                 }
-                (Question::User(_), Some(user)) => reply(StatusCode::OK, &json(user)),
-                (Question::Best, _) => reply(StatusCode::OK, &array(&users).await),
+                (Query::User(_), Some(user)) => reply(StatusCode::OK, &json(user)),
+                (Query::Best, _) => reply(StatusCode::OK, &array(&users).await),
             }
         }
     }
 }
 
-fn question(request: &Request<Incoming>) -> Option<Question> {
+fn parse_query(request: &Request<Incoming>) -> Option<Query> {
     if request.method() != Method::GET {
         return None;
     }
     match request.uri().path().strip_prefix("/users")? {
-        "" | "/" => Some(Question::Best),
-        id => id.strip_prefix('/')?.parse().ok().map(Question::User),
+        "" | "/" => Some(Query::Best),
+        id => id.strip_prefix('/')?.parse().ok().map(Query::User),
     }
 }
 
-/// A long answer takes a while: between two users the others may have their turn.
+/// Formats a list of users. Yields between two users, because a long list takes a while.
 async fn array(users: &[User]) -> Vec<u8> {
     let mut text = vec![b'['];
     for user in users {
@@ -93,7 +93,7 @@ async fn array(users: &[User]) -> Vec<u8> {
 }
 
 fn json(user: &User) -> Vec<u8> {
-    // Numbers and words always have a form in JSON.
+    // Numbers and strings can always be serialized.
     serde_json::to_vec(user).unwrap_or_default()
 }
 
@@ -104,15 +104,14 @@ fn reply(status: StatusCode, body: &[u8]) -> Response<Full<Bytes>> {
     response
 }
 
-/// A stream that says when its task reads and when it writes. While a request is being
-/// handled hyper reads too, to learn whether the client has gone; that is not what the
-/// task does.
-struct Staged {
+/// A stream that sets the stage of its task when it reads or writes. While a request is handled,
+/// hyper also reads to detect a disconnect; those reads do not set the stage.
+struct StagedStream {
     stream: TokioIo<TcpStream>,
     handling: Arc<AtomicBool>,
 }
 
-impl Read for Staged {
+impl Read for StagedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -125,7 +124,7 @@ impl Read for Staged {
     }
 }
 
-impl Write for Staged {
+impl Write for StagedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -138,7 +137,7 @@ impl Write for Staged {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if flushed.is_ready() && !self.handling.load(Ordering::Relaxed) {
-            // hyper waits for the next request with the waker of its last read.
+            // hyper waits for the next request with the waker of its previous read.
             stage("reads the request");
         }
         flushed

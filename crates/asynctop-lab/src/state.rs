@@ -1,5 +1,5 @@
-//! The state that the lab and its sampler share. No task of the lab ever holds one of its locks, so
-//! a reader never waits for the runtime under test.
+//! The state that the lab and its sampler share. Tasks of the lab never hold one of its locks, so a
+//! reader never waits for the runtime under test.
 
 use std::{
     path::PathBuf,
@@ -17,21 +17,20 @@ use super::{
     counter::Counter,
     failure::Failure,
     gauge::Gauges,
-    hog::{Hog, HogOptions, Hold},
+    hog::{Hog, HogOptions, HoldTime},
     mode::Mode,
 };
-use crate::{console::Served, lock::lock};
+use crate::{console::ConsoleServer, lock::lock};
 
-/// What is known of one workload.
+/// The state of one workload.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct WorkloadState {
     pub spec: WorkloadSpec,
-    pub wanted: AtomicUsize,
-    /// How many are wanted again after a pause; 0 if there is none.
+    pub target_count: AtomicUsize,
+    /// The target count after the current pause; 0 if the workload is not paused.
     pub paused: AtomicUsize,
-    /// Counts how often all of it was to start anew.
     pub restarts: AtomicU64,
-    /// Tasks of it that were cancelled with the key.
+    /// Counts tasks that the user cancelled.
     pub cancelled: Counter,
     pub mode: Option<Mode>,
     pub done: Counter,
@@ -39,31 +38,30 @@ pub(crate) struct Tally {
     pub failure: Failure,
 }
 
-impl Tally {
-    /// How many are wanted again after the pause that it is in.
-    pub(crate) fn paused(&self) -> Option<usize> {
+impl WorkloadState {
+    /// The target count after the current pause; `None` if the workload is not paused.
+    pub(crate) fn paused_count(&self) -> Option<usize> {
         Some(self.paused.load(Ordering::Relaxed)).filter(|count| *count > 0)
     }
 }
 
-/// The state of a lab.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct LabState {
     pub registry: &'static Registry,
     scenario: Arc<str>,
     lesson: Arc<Lesson>,
-    pub tallies: Vec<Tally>,
+    pub workloads: Vec<WorkloadState>,
     pub program: Option<PathBuf>,
-    console: Option<Served>,
+    console: Option<ConsoleServer>,
     hog: Mutex<Hog>,
     runtime: Mutex<SampledRuntime>,
 }
 
-impl Shared {
+impl LabState {
     pub(crate) fn new(options: LabOptions, runtime: SampledRuntime) -> Self {
         let LabOptions { scenario, hog, program, console, registry, .. } = options;
-        let tally = |spec: &WorkloadSpec| Tally {
-            wanted: AtomicUsize::new(spec.count),
+        let workload = |spec: &WorkloadSpec| WorkloadState {
+            target_count: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             cancelled: Counter::default(),
@@ -74,18 +72,18 @@ impl Shared {
             spec: spec.clone(),
         };
         let HogOptions { kind, count, hold } = hog;
-        Shared {
+        LabState {
             registry,
             scenario: scenario.name.as_str().into(),
-            tallies: scenario.workloads.iter().map(tally).collect(),
+            workloads: scenario.workloads.iter().map(workload).collect(),
             lesson: Arc::new(scenario.lesson),
             program,
             console,
             hog: Mutex::new(Hog {
                 kind,
                 count,
-                hold: Hold::new(hold),
-                released: None,
+                hold: HoldTime::new(hold),
+                running: None,
                 restarts: false,
             }),
             runtime: Mutex::new(runtime),
@@ -100,29 +98,29 @@ impl Shared {
         lock(&self.runtime)
     }
 
-    /// `lab:` and the scenario's name.
+    /// `lab:` and the name of the scenario.
     pub(crate) fn target_name(&self) -> Arc<str> {
         format!("lab:{}", self.scenario).into()
     }
 
     pub(crate) fn stats(&self) -> LabStats {
-        let workload = |tally: &Tally| WorkloadStats {
-            name: Arc::clone(&tally.spec.name),
-            count: tally.wanted.load(Ordering::Relaxed),
-            cancelled: tally.cancelled.get(),
-            paused: tally.paused(),
-            unit: tally.spec.kind.unit.map(Into::into),
-            done: tally.done.get(),
-            mode: tally.mode.as_ref().map(|mode| mode.word().into()),
-            failure: tally.failure.get(),
-            metrics: tally.gauges.read(),
+        let workload = |state: &WorkloadState| WorkloadStats {
+            name: Arc::clone(&state.spec.name),
+            count: state.target_count.load(Ordering::Relaxed),
+            cancelled: state.cancelled.get(),
+            paused: state.paused_count(),
+            unit: state.spec.kind.unit.map(Into::into),
+            done: state.done.get(),
+            mode: state.mode.as_ref().map(|mode| mode.name().into()),
+            failure: state.failure.get(),
+            metrics: state.gauges.read(),
         };
         LabStats {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
-            workloads: self.tallies.iter().map(workload).collect(),
-            hog: self.hog().figures(),
-            console: self.console.as_ref().map(Served::figures),
+            workloads: self.workloads.iter().map(workload).collect(),
+            hog: self.hog().stats(),
+            console: self.console.as_ref().map(ConsoleServer::stats),
         }
     }
 }
