@@ -1,4 +1,4 @@
-//! `ps` and `dump` on a running lab, as an example of an unprepared program.
+//! `ps` and `dump` on a running lab, as an example of a program that is not instrumented.
 
 #![cfg(all(feature = "inspect", target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
@@ -14,7 +14,7 @@ use std::{
 
 use support::{Folder, error_of, run};
 
-/// A running program and the output of an inspection, in a separate directory.
+/// A directory for a running program and the output of its inspection.
 struct Case {
     folder: Folder,
 }
@@ -24,16 +24,15 @@ impl Case {
         Case { folder: Folder::new(name) }
     }
 
-    /// A lab, inspected while it runs.
+    /// Inspects a running lab.
     fn lab(&self, args: &str) -> (String, Output) {
         let lab =
             "\"$0\" lab mixed --headless --for 10m --format jsonl --interval 100ms > log 2> errors";
         self.inspect(lab, "[ \"$(wc -l < log)\" -gt 2 ]", args)
     }
 
-    /// Starts `program` in a shell, which then becomes `asynctop ARGS` with the program's process
-    /// id for `$PID`: a process may read those that it has started, whatever Yama allows
-    /// otherwise.
+    /// Starts `program` in a shell, which then executes `asynctop ARGS` with the process ID of the
+    /// program as `$PID`. With Yama, a process may read only its own children.
     fn inspect(&self, program: &str, is_ready: &str, args: &str) -> (String, Output) {
         let script = format!(
             ": > log; {program} & PID=$!; echo $PID > pid; until {is_ready}; do sleep 0.05; done
@@ -51,7 +50,7 @@ impl Case {
         fs::read_to_string(self.folder.join(file)).unwrap()
     }
 
-    /// Tasks that were alive, as the lab reports them.
+    /// The number of live tasks according to the lab's own report.
     fn alive(&self) -> usize {
         let log = self.read("log");
         let last = support::only_target(log.lines().nth(2).unwrap());
@@ -80,7 +79,7 @@ fn dump_all_lists_every_task_separately() {
 }
 
 #[test]
-fn dump_writes_to_a_new_file_for_its_owner_alone() {
+fn dump_creates_a_file_that_only_its_owner_can_read() {
     let case = Case::new("file");
     let (_, output) = case.lab("dump $PID -o tasks.txt");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
@@ -111,7 +110,7 @@ fn dump_of_another_program_is_an_error_of_one_line() {
     assert_eq!(error_of(&none), "error: no process has the id 4194999\n");
 
     let case = Case::new("sleep");
-    // Before that it is a copy of the shell.
+    // Before its `exec` it is a copy of the shell.
     let is_ready = "tr '\\n' ' ' < /proc/$PID/status | grep -q '^Name:.sleep .*State:.S'";
     let (_, output) = case.inspect("sleep 600 > log 2> errors", is_ready, "dump $PID");
     let error = error_of(&output);

@@ -1,4 +1,4 @@
-//! What a watched program sends.
+//! Messages of a watched program.
 
 use std::{io, time::Duration};
 
@@ -88,7 +88,7 @@ fn draw(program: &Program, bytes: &mut Bytes<'_>) {
 fn report(model: &Model) {
     let written = |write: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
         let mut out = Vec::new();
-        write(&mut out).expect("a Vec takes everything");
+        write(&mut out).expect("writing to a Vec does not fail");
         String::from_utf8(out).expect("UTF-8")
     };
     let summary = Summary::default();

@@ -1,6 +1,6 @@
-//! Values from the bytes of an input.
+//! Values decoded from the bytes of an input.
 
-/// The rest of an input. At its end every value is 0.
+/// The rest of an input. At its end, every value is 0.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -28,7 +28,7 @@ impl<'a> Bytes<'a> {
         self.number::<8>()
     }
 
-    /// A number below `end`, of as few bytes as it needs.
+    /// A number below `end`, from 1, 2 or 8 bytes.
     pub fn below(&mut self, end: u64) -> u64 {
         let number = match end {
             0..=0xff => self.number::<1>(),
@@ -47,7 +47,7 @@ impl<'a> Bytes<'a> {
         (!self.one_in(5)).then(|| make(self))
     }
 
-    /// Up to five of them.
+    /// Up to five values.
     pub fn some<T>(&mut self, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
         let count = self.below(6);
         (0..count).map(|_| make(self)).collect()

@@ -1,11 +1,11 @@
-//! TOML files that people write: scenarios and the configuration.
+//! TOML files of the user: scenarios and the configuration.
 
 use asynctop::config::Config;
 use asynctop_lab::Scenario;
 
 use super::bytes::Bytes;
 
-/// Parts of files that are right, to get beyond the first key.
+/// Parts of valid files, to get beyond the first key.
 const PARTS: [&str; 24] = [
     "[[workload]]\n",
     "[runtime]\n",

@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets: untrusted input goes in, and a property that breaks is a panic.
+//! The functions of the fuzz targets. A violated property is a panic.
 //!
-//! Each takes any bytes and returns how much of them was accepted, so that a run can show that it
-//! reaches more than the first check. `tests/fuzz.rs` includes this file and runs every body on
-//! generated input.
+//! Each takes arbitrary bytes and returns how much was accepted, so that a run can show that it gets
+//! beyond the first check. `tests/fuzz.rs` includes this file and runs every function on generated
+//! input.
 
 mod attach;
 mod bytes;

@@ -25,12 +25,12 @@ const LISTS: u64 = BASE + 0xc00;
 const TASKS: u64 = BASE + 0x1000;
 
 /// Counts the bytes that are read.
-struct Counted {
+struct CountingMemory {
     image: Image,
     bytes: Cell<u64>,
 }
 
-impl Memory for Counted {
+impl Memory for CountingMemory {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         self.bytes.set(self.bytes.get() + buffer.len() as u64);
         self.image.read(address, buffer)
@@ -42,14 +42,14 @@ impl Memory for Counted {
 pub fn memory(data: &[u8]) -> usize {
     version::find(data);
     let mut bytes = Bytes(data);
-    let mut image = intact();
+    let mut image = valid_image();
     let mut overwritten = Vec::new();
     while !bytes.is_empty() {
-        let (address, word) = (place(&mut bytes), word(&mut bytes));
+        let (address, word) = (address(&mut bytes), word(&mut bytes));
         image.set_word(address, word);
         overwritten.push(word);
     }
-    let memory = Counted { image, bytes: Cell::new(0) };
+    let memory = CountingMemory { image, bytes: Cell::new(0) };
     let ranges = [BASE..LISTS, LISTS..BASE + WORDS * 8];
     let found = vtable::find(&memory, &ranges, |address| CODE.contains(&address));
     let vtables: Vtables = found.into_iter().collect();
@@ -64,7 +64,7 @@ pub fn memory(data: &[u8]) -> usize {
     for handle in [HANDLE, TASKS, u64::MAX - 7] {
         worker::find(&memory, handle, 1 << 40, |_| true);
         let Some(runtime) = Runtime::recognize(&memory, &vtables, handle) else { continue };
-        // Of a cycle as many tasks are read as the runtime counts.
+        // In a cycle, as many tasks are read as the runtime has according to its own count.
         let mut counted = [0; 8];
         let is_small = runtime.lists.count.is_some_and(|at| {
             memory.read(at, &mut counted) == 8 && u64::from_le_bytes(counted) < 100
@@ -77,8 +77,8 @@ pub fn memory(data: &[u8]) -> usize {
     tasks
 }
 
-/// The address of a word: one of the structures that are read, or any.
-fn place(bytes: &mut Bytes<'_>) -> u64 {
+/// The address of a word: in one of the structures, or any other.
+fn address(bytes: &mut Bytes<'_>) -> u64 {
     let start = [VTABLE, HANDLE + 0x80, LISTS, TASKS, TASKS + 0x80];
     match start.get(bytes.below(6) as usize) {
         Some(start) => start + bytes.below(16) * 8,
@@ -86,10 +86,10 @@ fn place(bytes: &mut Bytes<'_>) -> u64 {
     }
 }
 
-/// A pointer, a small number, or any number.
+/// A pointer, a small number, a power of two, or any number.
 fn word(bytes: &mut Bytes<'_>) -> u64 {
     match bytes.below(4) {
-        0 => place(bytes),
+        0 => address(bytes),
         1 => bytes.below(200),
         2 => 1 << bytes.below(64),
         _ => bytes.word(),
@@ -97,7 +97,7 @@ fn word(bytes: &mut Bytes<'_>) -> u64 {
 }
 
 /// A runtime with four lists of tasks, and two tasks in the first.
-fn intact() -> Image {
+fn valid_image() -> Image {
     let mut image = Image::new([(BASE, vec![0; (WORDS * 8) as usize])]);
     let mut set = |address, words: &[u64]| {
         for (word, at) in words.iter().zip(0..) {

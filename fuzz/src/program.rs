@@ -1,4 +1,4 @@
-//! Arguments, text from outside, and what a terminal sends.
+//! Arguments, untrusted text, and the input of a terminal.
 
 use asynctop::{
     cli::{self, CliError},
@@ -57,7 +57,7 @@ pub fn terminal_input(data: &[u8]) -> usize {
         let (mut parser, mut events) = (Parser::default(), Vec::new());
         packets.for_each(|packet| parser.feed(packet, &mut events));
         parser.give_up(&mut events);
-        assert_eq!(parser.wait(), None, "nothing is unfinished");
+        assert_eq!(parser.wait(), None, "no sequence is unfinished");
         events
     };
     let whole = events(&mut [data].into_iter());

@@ -1,4 +1,4 @@
-//! Updates of a watched program, from the bytes of an input.
+//! Updates of a watched program, decoded from the bytes of an input.
 
 use console_api::{
     Attribute, Field, Id, Location, PollStats,
@@ -12,7 +12,7 @@ use prost_types::Timestamp;
 
 use super::bytes::Bytes;
 
-/// An update with odd values: ids that repeat, times out of order, huge counts, control characters.
+/// An update with unusual values: repeated IDs, times out of order, huge counts, control characters.
 pub fn update(bytes: &mut Bytes<'_>) -> Update {
     let task_update = TaskUpdate {
         new_tasks: bytes.some(|bytes| tasks::Task {
@@ -58,7 +58,7 @@ pub fn update(bytes: &mut Bytes<'_>) -> Update {
         dropped_events: bytes.count(),
     };
     Update {
-        now: bytes.moment(),
+        now: bytes.timestamp(),
         task_update: bytes.maybe(|_| task_update),
         resource_update: bytes.maybe(|_| resource_update),
         async_op_update: bytes.maybe(|_| async_op_update),
@@ -93,16 +93,16 @@ fn attributes(bytes: &mut Bytes<'_>) -> Vec<Attribute> {
 
 fn resource_stats(bytes: &mut Bytes<'_>) -> resources::Stats {
     resources::Stats {
-        created_at: bytes.moment(),
-        dropped_at: bytes.moment().filter(|_| bytes.one_in(4)),
+        created_at: bytes.timestamp(),
+        dropped_at: bytes.timestamp().filter(|_| bytes.one_in(4)),
         attributes: attributes(bytes),
     }
 }
 
 fn op_stats(bytes: &mut Bytes<'_>) -> async_ops::Stats {
     async_ops::Stats {
-        created_at: bytes.moment(),
-        dropped_at: bytes.moment().filter(|_| bytes.one_in(4)),
+        created_at: bytes.timestamp(),
+        dropped_at: bytes.timestamp().filter(|_| bytes.one_in(4)),
         task_id: bytes.id(),
         poll_stats: bytes.maybe(polls),
         attributes: attributes(bytes),
@@ -112,30 +112,30 @@ fn op_stats(bytes: &mut Bytes<'_>) -> async_ops::Stats {
 fn polls(bytes: &mut Bytes<'_>) -> PollStats {
     PollStats {
         polls: bytes.count(),
-        first_poll: bytes.moment(),
-        last_poll_started: bytes.moment(),
-        last_poll_ended: bytes.moment(),
+        first_poll: bytes.timestamp(),
+        last_poll_started: bytes.timestamp(),
+        last_poll_ended: bytes.timestamp(),
         busy_time: bytes.duration(),
     }
 }
 
 fn stats(bytes: &mut Bytes<'_>) -> tasks::Stats {
     tasks::Stats {
-        created_at: bytes.moment(),
-        dropped_at: bytes.moment().filter(|_| bytes.one_in(4)),
+        created_at: bytes.timestamp(),
+        dropped_at: bytes.timestamp().filter(|_| bytes.one_in(4)),
         wakes: bytes.count(),
         waker_clones: bytes.count(),
         waker_drops: bytes.count(),
         self_wakes: bytes.count(),
-        last_wake: bytes.moment(),
+        last_wake: bytes.timestamp(),
         poll_stats: bytes.maybe(polls),
         scheduled_time: bytes.duration(),
     }
 }
 
-/// The values that updates are made of.
+/// The values of updates.
 impl Bytes<'_> {
-    /// One of 20, so that ids repeat.
+    /// One of 20 IDs, so that they repeat.
     fn id(&mut self) -> Option<Id> {
         let id = self.below(20);
         self.maybe(|_| Id { id })
@@ -164,12 +164,12 @@ impl Bytes<'_> {
             "\u{2066}",
             "\u{2028}\r",
         ];
-        let most = if self.one_in(50) { 20_000 } else { 6 };
-        let count = self.below(most);
+        let max = if self.one_in(50) { 20_000 } else { 6 };
+        let count = self.below(max);
         (0..count).map(|_| WORDS[self.below(WORDS.len() as u64) as usize]).collect()
     }
 
-    /// A time on our clock.
+    /// A time in ns since the Unix epoch.
     pub fn time(&mut self) -> i64 {
         match self.below(20) {
             0 => self.word() as i64,
@@ -177,10 +177,10 @@ impl Bytes<'_> {
         }
     }
 
-    fn moment(&mut self) -> Option<Timestamp> {
+    fn timestamp(&mut self) -> Option<Timestamp> {
         let time = self.time();
-        let odd = self.one_in(30);
-        let nanos = if odd { self.word() as i32 } else { (time % 1_000_000_000) as i32 };
+        let is_invalid = self.one_in(30);
+        let nanos = if is_invalid { self.word() as i32 } else { (time % 1_000_000_000) as i32 };
         self.maybe(|_| Timestamp { seconds: time / 1_000_000_000, nanos })
     }
 

@@ -1,16 +1,16 @@
-//! `asynctop attach` against targets that behave badly, and against a real one.
+//! `asynctop attach` with simulated targets, and with a real one.
 
 #![cfg(all(feature = "attach", unix))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod program;
-// Tokio names tasks, and tells of its locks, only then.
+// Only then does Tokio support task names and report its locks.
 #[cfg(tokio_unstable)]
 mod real;
 mod server;
+mod source;
 #[path = "../support/mod.rs"]
 mod support;
-mod wire;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,12 +27,12 @@ fn at(nanos: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds: nanos / S, nanos: (nanos % S) as i32 })
 }
 
-/// Nanoseconds since 1970.
+/// Nanoseconds since the Unix epoch.
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64
 }
 
-/// An update of now with these tasks: (id, name, in a poll for so many ns).
+/// A current update with these tasks: ID, name, and the duration in ns of the current poll.
 fn update<'a>(tasks: impl IntoIterator<Item = (u64, &'a str, Option<i64>)>) -> Update {
     let now = now();
     let mut task_update = TaskUpdate::default();
@@ -47,7 +47,7 @@ fn update<'a>(tasks: impl IntoIterator<Item = (u64, &'a str, Option<i64>)>) -> U
             fields: vec![text("task.name", name), text("kind", "task")],
             ..Task::default()
         });
-        // Spawned a minute ago, each at another moment.
+        // Spawned a minute ago, at different times.
         let spawned = now - 60 * S + id as i64;
         let started = now - polling_ns.unwrap_or(2 * S);
         let ended = now - S;
@@ -70,7 +70,7 @@ fn update<'a>(tasks: impl IntoIterator<Item = (u64, &'a str, Option<i64>)>) -> U
     Update { now: at(now), task_update: Some(task_update), ..Update::default() }
 }
 
-/// An update in which nothing has happened.
-fn nothing() -> Update {
+/// An update without events.
+fn empty_update() -> Update {
     update([])
 }

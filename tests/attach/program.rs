@@ -1,8 +1,8 @@
-//! The program itself, in a terminal and without one.
+//! The program, in a terminal and headless.
 
 use super::{
-    nothing,
-    server::{ConsoleServer, Manners, place},
+    empty_update,
+    server::{Behavior, ConsoleServer, socket_path},
     support::{error_of, only_target, pty::Terminal, run, stdout},
     update,
 };
@@ -12,12 +12,12 @@ fn tasks() -> console_api::instrument::Update {
 }
 
 #[test]
-fn without_a_target_the_screen_says_what_it_waits_for() {
-    let place = place();
-    let mut terminal = Terminal::sized(&["attach", &format!("unix:{}", place.display())], 100, 30);
+fn screen_without_a_target_explains_how_to_connect_one() {
+    let path = socket_path();
+    let mut terminal = Terminal::sized(&["attach", &format!("unix:{}", path.display())], 100, 30);
     terminal.wait_for_text("console_subscriber::init()");
     terminal.wait_for_line(&["not connected"]);
-    // Every key works meanwhile.
+    // All keys work.
     for (keys, text) in [
         ("?", "Keys"),
         ("\x1b", "console_subscriber"),
@@ -29,7 +29,7 @@ fn without_a_target_the_screen_says_what_it_waits_for() {
     terminal.keys(" ");
     terminal.wait_for_text("FROZEN");
     terminal.keys(" ");
-    let _target = ConsoleServer::at(place, tasks(), Manners::default());
+    let _target = ConsoleServer::start_at(path, tasks(), Behavior::default());
     terminal.wait_for_line(&["conn-1"]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
@@ -37,15 +37,16 @@ fn without_a_target_the_screen_says_what_it_waits_for() {
 }
 
 #[test]
-fn a_dead_target_shows_as_disconnected_and_nothing_pauses_it() {
+fn lost_target_is_shown_as_disconnected_and_was_never_paused() {
     let target = ConsoleServer::start(tasks());
     let mut terminal = Terminal::sized(&["attach", &target.address()], 100, 30);
     terminal.wait_for_line(&["conn-2"]);
     terminal.keys(" ");
     terminal.wait_for_text("FROZEN");
     terminal.keys(" ");
-    target.send(&nothing());
-    terminal.wait_for("the figures to go on", |screen| !screen.contents().contains("FROZEN"));
+    target.send(&empty_update());
+    terminal
+        .wait_for("a screen that is not frozen", |screen| !screen.contents().contains("FROZEN"));
     assert_eq!(target.pauses(), 0);
     drop(target);
     terminal.wait_for_line(&["DISCONNECTED"]);
@@ -55,7 +56,7 @@ fn a_dead_target_shows_as_disconnected_and_nothing_pauses_it() {
 }
 
 #[test]
-fn a_report_needs_no_screen() {
+fn headless_run_prints_a_report() {
     let target = ConsoleServer::start(tasks());
     let address = target.address();
     let json = stdout(&["attach", &address, "--for", "300ms", "--format", "json"]);
@@ -68,30 +69,30 @@ fn a_report_needs_no_screen() {
 }
 
 #[test]
-fn nobody_there_is_told_in_a_sentence() {
-    let nobody = format!("unix:{}", place().display());
-    let output = run(&["attach", &nobody, "--headless", "--for", "200ms"]);
+fn missing_target_is_an_error_of_one_sentence() {
+    let missing = format!("unix:{}", socket_path().display());
+    let output = run(&["attach", &missing, "--headless", "--for", "200ms"]);
     let error = error_of(&output);
     assert!(error.starts_with("error: cannot watch "), "{error}");
 }
 
 #[test]
-fn a_gate_that_has_not_seen_all_has_not_passed() {
+fn gate_does_not_pass_without_data_of_every_target() {
     let target = ConsoleServer::start(tasks());
-    let nobody = format!("unix:{}", place().display());
+    let missing = format!("unix:{}", socket_path().display());
     let gate = ["--for", "500ms", "--fail-on", "lost-waker"];
     let run = |targets: &[&str]| {
         let output = run(&[&["attach"], targets, &gate].concat());
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, error) = run(&[&target.address(), &nobody]);
+    let (code, error) = run(&[&target.address(), &missing]);
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("cannot watch /") && error.lines().count() == 1, "{error}");
     assert_eq!(run(&[&target.address()]), (Some(0), String::new()));
     let address = target.address();
     let (code, error) = std::thread::scope(|scope| {
         let gate = scope.spawn(|| run(&[&address]));
-        // It is gone as soon as it was met.
+        // The target ends as soon as the program has connected.
         target.wait_for_a_client();
         drop(target);
         gate.join().unwrap()
@@ -104,7 +105,7 @@ fn a_gate_that_has_not_seen_all_has_not_passed() {
 }
 
 #[test]
-fn a_bad_address_is_told_in_a_sentence() {
+fn invalid_address_is_an_error_of_one_sentence() {
     for address in ["https://a", "a:b", "ftp://x", ""] {
         let output = run(&["attach", address]);
         let error = error_of(&output);
@@ -113,7 +114,7 @@ fn a_bad_address_is_told_in_a_sentence() {
 }
 
 #[test]
-fn names_give_no_orders_to_the_terminal() {
+fn terminal_control_sequences_in_names_are_not_printed() {
     let name = "\x1b[31;1mred\x1b]0;title\x07\u{202e}\u{9b}2J";
     let target = ConsoleServer::start(update([(1, name, None), (2, "plain", None)]));
     let mut terminal = Terminal::sized(&["attach", &target.address()], 100, 30);
@@ -121,7 +122,7 @@ fn names_give_no_orders_to_the_terminal() {
     terminal.keys("q");
     terminal.wait_for_end();
     let raw = terminal.raw();
-    for harm in ["]0;title", "\u{202e}", "\u{9b}"] {
-        assert!(!raw.contains(harm), "{harm:?}");
+    for control in ["]0;title", "\u{202e}", "\u{9b}"] {
+        assert!(!raw.contains(control), "{control:?}");
     }
 }

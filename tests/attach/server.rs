@@ -1,4 +1,4 @@
-//! A server of the tokio-console wire that says what a test tells it to.
+//! A server of the tokio-console protocol that sends the updates of a test.
 
 use std::{
     path::PathBuf,
@@ -25,39 +25,39 @@ use tokio::{
 };
 use tonic::{Request, Response, Status, transport::Server};
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-type Sent<T> = UnboundedSender<Result<T, Status>>;
+type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type ResponseSender<T> = UnboundedSender<Result<T, Status>>;
 
-/// What a target may do wrong, or lacks.
+/// How the server deviates from a normal one.
 #[derive(Clone, Default)]
-pub struct Manners {
-    /// Knows nothing of `WatchState`, as before console-subscriber 0.5.
+pub struct Behavior {
+    /// Does not implement `WatchState`, as before console-subscriber 0.5.
     pub no_state: bool,
-    /// Another client has stopped the updates.
+    /// Another client has paused the updates.
     pub paused: bool,
     /// The details of every task.
     pub details: Option<TaskDetails>,
 }
 
-/// A running server. It ends, with all its connections, when it is dropped.
+/// A running server. Dropping it closes all connections.
 pub struct ConsoleServer {
     pub path: PathBuf,
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     runtime: Option<Runtime>,
 }
 
 #[derive(Default)]
-struct Shared {
-    manners: Manners,
-    /// What a new client gets first.
+struct ServerState {
+    behavior: Behavior,
+    /// Sent to each new client.
     first: Mutex<Vec<Update>>,
-    clients: Mutex<Vec<Sent<Update>>>,
+    clients: Mutex<Vec<ResponseSender<Update>>>,
     pauses: AtomicU32,
-    details_of: Mutex<Vec<u64>>,
+    requested_details: Mutex<Vec<u64>>,
 }
 
-/// A place for a socket that nobody else has.
-pub fn place() -> PathBuf {
+/// A unique path for a socket.
+pub fn socket_path() -> PathBuf {
     static NTH: AtomicU32 = AtomicU32::new(0);
     let nth = NTH.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("asynctop-{}-{nth}.sock", std::process::id()))
@@ -65,56 +65,52 @@ pub fn place() -> PathBuf {
 
 impl ConsoleServer {
     pub fn start(first: Update) -> ConsoleServer {
-        ConsoleServer::at(place(), first, Manners::default())
+        ConsoleServer::start_at(socket_path(), first, Behavior::default())
     }
 
-    pub fn at(path: PathBuf, first: Update, manners: Manners) -> ConsoleServer {
+    pub fn start_at(path: PathBuf, first: Update, behavior: Behavior) -> ConsoleServer {
         let _ = std::fs::remove_file(&path);
         let first = Mutex::new(vec![first]);
-        let shared = Arc::new(Shared { manners, first, ..Shared::default() });
+        let state = Arc::new(ServerState { behavior, first, ..ServerState::default() });
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = {
-            let _inside = runtime.enter();
+            let _context = runtime.enter();
             UnixListener::bind(&path).unwrap()
         };
         let connections = stream::unfold(listener, |listener| async {
             let connection = listener.accept().await.map(|(connection, _)| connection);
             Some((connection, listener))
         });
-        let service = InstrumentServer::new(Service(Arc::clone(&shared)))
+        let service = InstrumentServer::new(Service(Arc::clone(&state)))
             .max_encoding_message_size(usize::MAX);
         let server = Server::builder().add_service(service);
         runtime.spawn(server.serve_with_incoming(connections));
-        ConsoleServer { path, shared, runtime: Some(runtime) }
+        ConsoleServer { path, state, runtime: Some(runtime) }
     }
 
-    /// As it stands on a command line.
+    /// The address as a command-line argument.
     pub fn address(&self) -> String {
         format!("unix:{}", self.path.display())
     }
 
     /// Sends an update to every client.
     pub fn send(&self, update: &Update) {
-        self.shared
-            .clients
-            .lock()
-            .unwrap()
-            .retain(|client| client.send(Ok(update.clone())).is_ok());
+        self.state.clients.lock().unwrap().retain(|client| client.send(Ok(update.clone())).is_ok());
     }
 
-    /// Waits until somebody watches.
+    /// Waits until a client is connected.
     pub fn wait_for_a_client(&self) {
-        super::support::wait_until("a client", || !self.shared.clients.lock().unwrap().is_empty());
+        super::support::wait_until("a client", || !self.state.clients.lock().unwrap().is_empty());
     }
 
-    /// How often somebody asked to stop the updates for everybody.
+    /// The number of requests to pause the updates.
     pub fn pauses(&self) -> u32 {
-        self.shared.pauses.load(Ordering::Relaxed)
+        self.state.pauses.load(Ordering::Relaxed)
     }
 
-    /// The tasks whose details were asked for.
-    pub fn details_of(&self) -> Vec<u64> {
-        self.shared.details_of.lock().unwrap().clone()
+    /// The IDs of the tasks whose details were requested.
+    pub fn requested_details(&self) -> Vec<u64> {
+        self.state.requested_details.lock().unwrap().clone()
     }
 }
 
@@ -127,56 +123,58 @@ impl Drop for ConsoleServer {
     }
 }
 
-struct Service(Arc<Shared>);
+struct Service(Arc<ServerState>);
 
-fn answers<T: Send + 'static>(receiver: UnboundedReceiver<Result<T, Status>>) -> Answers<T> {
+fn stream_of<T: Send + 'static>(
+    receiver: UnboundedReceiver<Result<T, Status>>,
+) -> ResponseStream<T> {
     stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|message| (message, receiver))
     })
     .boxed()
 }
 
-/// An answer, and then nothing for ever.
-fn once<T: Send + 'static>(answer: T) -> Answers<T> {
-    stream::once(async { Ok(answer) }).chain(stream::pending()).boxed()
+/// One response, and then no end of the stream.
+fn once<T: Send + 'static>(response: T) -> ResponseStream<T> {
+    stream::once(async { Ok(response) }).chain(stream::pending()).boxed()
 }
 
 #[tonic::async_trait]
 impl Instrument for Service {
-    type WatchUpdatesStream = Answers<Update>;
-    type WatchTaskDetailsStream = Answers<TaskDetails>;
-    type WatchStateStream = Answers<State>;
+    type WatchUpdatesStream = ResponseStream<Update>;
+    type WatchTaskDetailsStream = ResponseStream<TaskDetails>;
+    type WatchStateStream = ResponseStream<State>;
 
     async fn watch_updates(
         &self,
         _: Request<InstrumentRequest>,
-    ) -> Result<Response<Answers<Update>>, Status> {
+    ) -> Result<Response<ResponseStream<Update>>, Status> {
         let (sender, receiver) = unbounded_channel();
         for update in self.0.first.lock().unwrap().iter() {
             let _ = sender.send(Ok(update.clone()));
         }
         self.0.clients.lock().unwrap().push(sender);
-        Ok(Response::new(answers(receiver)))
+        Ok(Response::new(stream_of(receiver)))
     }
 
     async fn watch_task_details(
         &self,
         request: Request<TaskDetailsRequest>,
-    ) -> Result<Response<Answers<TaskDetails>>, Status> {
+    ) -> Result<Response<ResponseStream<TaskDetails>>, Status> {
         let id = request.into_inner().id.unwrap();
-        self.0.details_of.lock().unwrap().push(id.id);
-        let details = self.0.manners.details.clone().ok_or(Status::not_found("no such task"))?;
+        self.0.requested_details.lock().unwrap().push(id.id);
+        let details = self.0.behavior.details.clone().ok_or(Status::not_found("no such task"))?;
         Ok(Response::new(once(TaskDetails { task_id: Some(id), ..details })))
     }
 
     async fn watch_state(
         &self,
         _: Request<StateRequest>,
-    ) -> Result<Response<Answers<State>>, Status> {
-        if self.0.manners.no_state {
-            return Err(Status::unimplemented("there is no such thing"));
+    ) -> Result<Response<ResponseStream<State>>, Status> {
+        if self.0.behavior.no_state {
+            return Err(Status::unimplemented("WatchState is not implemented"));
         }
-        let temporality = match self.0.manners.paused {
+        let temporality = match self.0.behavior.paused {
             true => Temporality::Paused,
             false => Temporality::Live,
         };

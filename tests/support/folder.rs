@@ -7,11 +7,11 @@ use std::{
     process,
 };
 
-/// An empty folder of this process, removed when it is dropped.
+/// A temporary folder, removed when it is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Creates it. No other test of this binary uses the name.
+    /// Creates an empty folder. Names are unique within a test binary.
     pub fn new(name: &str) -> Folder {
         let path = env::temp_dir().join(format!("asynctop-test-{}-{name}", process::id()));
         fs::create_dir_all(&path).unwrap();

@@ -1,10 +1,10 @@
-//! What the tests share. Each test binary has a copy of its own and uses a part of it.
+//! Test helpers. Each test binary compiles this module and uses a part of it.
 
 #![allow(
     dead_code,
     unused_imports,
     clippy::unwrap_used,
-    reason = "each test file uses its own part; a test may fail"
+    reason = "each test binary uses a part; a test may fail"
 )]
 
 mod folder;

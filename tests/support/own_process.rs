@@ -1,15 +1,15 @@
-//! Tests in a process of their own.
+//! Tests that run in their own process.
 
 use std::{any::type_name, env, process::Command};
 
-/// Names the test that a process runs for another one.
-const TEST: &str = "ASYNCTOP_TEST_OF_THIS_PROCESS";
+/// The name of the test that this process runs on behalf of another one.
+const TEST: &str = "ASYNCTOP_TEST_IN_OWN_PROCESS";
 
-/// Runs `test` in a process of its own, because it changes or fills up what all tests of a process
-/// share. `test` is a closure in the test function itself: its name leads to the test.
+/// Runs `test` in its own process, because it changes or fills up state of the process. `test` must
+/// be a closure in the test function itself: its type name contains the name of the test.
 ///
 /// # Panics
-/// If the test fails there.
+/// If the test fails in that process.
 #[track_caller]
 pub fn in_own_process<F: FnOnce()>(test: F) {
     let Some(mut process) = own_process(test) else { return };
@@ -19,13 +19,13 @@ pub fn in_own_process<F: FnOnce()>(test: F) {
     assert!(out.contains("1 passed"), "the test was not found:\n{out}");
 }
 
-/// The same for a test that looks itself at how its process ends: returns how to start the
-/// process, or `None` in the process, after `test`.
+/// Same as [`in_own_process`] for a test that checks how the process ends: returns the command that
+/// starts the process. In that process, runs `test` and returns `None`.
 pub fn own_process<F: FnOnce()>(test: F) -> Option<Command> {
     // `binary::module::test::{{closure}}`
     let (_, path) = type_name::<F>().split_once("::").unwrap();
     let name = path.strip_suffix("::{{closure}}").unwrap();
-    if env::var_os(TEST).is_some_and(|of_this| of_this == name) {
+    if env::var_os(TEST).is_some_and(|test| test == name) {
         test();
         return None;
     }

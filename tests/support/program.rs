@@ -1,4 +1,4 @@
-//! The program, run to its end.
+//! Runs the program.
 
 use std::{
     io::Read,
@@ -9,10 +9,10 @@ use std::{
 
 use super::PATIENCE;
 
-/// A folder that is not there, so that the user's own configuration is left out.
+/// A folder that does not exist, instead of that of the user's configuration.
 pub const NO_CONFIG: &str = "/nonexistent/config";
 
-/// The program, with nothing of the caller's environment that would change it.
+/// The program, without environment variables that change its behavior.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asynctop"));
     for name in ["NO_COLOR", "COLORTERM", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"] {
@@ -23,7 +23,7 @@ pub fn program() -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub fn run(args: &[&str]) -> Output {
     let mut child = program().args(args).spawn().unwrap();
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -40,7 +40,7 @@ pub fn run(args: &[&str]) -> Output {
         }
         if begin.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("asynctop {args:?} did not come to an end");
+            panic!("asynctop {args:?} has not exited");
         }
         thread::sleep(Duration::from_millis(2));
     };
@@ -48,7 +48,7 @@ pub fn run(args: &[&str]) -> Output {
     Output { status, stdout: reading.join().unwrap(), stderr }
 }
 
-/// What it wrote to stdout, of a run that went well.
+/// The stdout of a successful run.
 pub fn stdout(args: &[&str]) -> String {
     let Output { status, stdout, stderr } = run(args);
     let stderr = String::from_utf8(stderr).unwrap();
@@ -57,7 +57,7 @@ pub fn stdout(args: &[&str]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// The sentence on stderr of a run that ended with exit code 2.
+/// The sentence on stderr of a run with exit code 2.
 #[track_caller]
 pub fn error_of(output: &Output) -> String {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! The program on a real pseudo-terminal: keys go in, a screen comes out.
+//! A program in a pseudo-terminal: input is written, and the screen is parsed.
 
 use std::{
     fmt::Debug,
@@ -23,7 +23,7 @@ use super::{NO_CONFIG, PATIENCE, program, wait_until};
 /// The flag for a runtime with one worker.
 pub const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
 
-/// The program in a terminal that has room for every task of the lab, with the first of them shown.
+/// The program in a terminal with space for every task of the lab, after it shows the first ones.
 pub fn dashboard(args: &[&str]) -> Terminal {
     let terminal = Terminal::sized(args, 120, 120);
     terminal.wait_for_text("heartbeat-");
@@ -37,22 +37,22 @@ pub struct Terminal {
     reader: Option<JoinHandle<()>>,
     child: Box<dyn Child + Send + Sync>,
     output: Arc<Output>,
-    /// How the terminal was before the program began.
+    /// The modes of the terminal before the program started.
     modes: Box<dyn Debug>,
 }
 
-/// What the program has written so far.
+/// The output of the program so far.
 struct Output {
-    seen: Mutex<Seen>,
+    state: Mutex<OutputState>,
     changed: Condvar,
-    /// Read no more, so that the terminal can be closed.
+    /// Stops the reader, so that the terminal can be closed.
     stop: AtomicBool,
 }
 
-struct Seen {
+struct OutputState {
     parser: vt100::Parser,
     raw: Vec<u8>,
-    /// The program has closed the terminal.
+    /// Whether the program has closed the terminal.
     ended: bool,
 }
 
@@ -67,7 +67,7 @@ impl Terminal {
         Terminal::of(program().args(args), columns, rows)
     }
 
-    /// Any command.
+    /// A command in a terminal of this size.
     pub fn of(command: &Command, columns: u16, rows: u16) -> Terminal {
         Terminal::open(command, size(columns, rows), columns, rows)
     }
@@ -100,9 +100,9 @@ impl Terminal {
         let modes = Box::new(pair.master.get_termios());
         let child = pair.slave.spawn_command(run).unwrap();
         let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
-        let seen = Mutex::new(Seen { parser, raw: Vec::new(), ended: false });
+        let state = Mutex::new(OutputState { parser, raw: Vec::new(), ended: false });
         let output =
-            Arc::new(Output { seen, changed: Condvar::new(), stop: AtomicBool::new(false) });
+            Arc::new(Output { state, changed: Condvar::new(), stop: AtomicBool::new(false) });
         let reader = {
             let (from, to) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&output));
             thread::spawn(move || to.read(from))
@@ -117,31 +117,31 @@ impl Terminal {
         }
     }
 
-    /// Types.
+    /// Types these keys.
     pub fn keys(&mut self, keys: &str) {
         let writer = self.writer.as_mut().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
 
-    /// Waits until the screen is as expected, and gives its text.
+    /// Waits until the condition holds, and returns the text of the screen.
     #[track_caller]
-    pub fn wait_for(&self, what: &str, mut expected: impl FnMut(&Screen) -> bool) -> String {
+    pub fn wait_for(&self, expected: &str, mut holds: impl FnMut(&Screen) -> bool) -> String {
         let begin = Instant::now();
-        let mut seen = self.output.lock();
+        let mut state = self.output.lock();
         loop {
-            let screen = seen.parser.screen();
-            if expected(screen) {
+            let screen = state.parser.screen();
+            if holds(screen) {
                 return screen.contents();
             }
             let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
-                panic!("waited in vain for {what}; the screen:\n{}", screen.contents());
+                panic!("waited in vain for {expected}; the screen:\n{}", screen.contents());
             };
-            if seen.ended {
-                panic!("the program ended before {what}; the screen:\n{}", screen.contents());
+            if state.ended {
+                panic!("the program ended before {expected}; the screen:\n{}", screen.contents());
             }
             let left = left.min(Duration::from_secs(1));
-            seen = self.output.changed.wait_timeout(seen, left).unwrap().0;
+            state = self.output.changed.wait_timeout(state, left).unwrap().0;
         }
     }
 
@@ -151,7 +151,7 @@ impl Terminal {
         self.wait_for(&format!("{text:?}"), |screen| screen.contents().contains(text))
     }
 
-    /// Waits until a line of the screen holds all of these texts.
+    /// Waits until a line of the screen contains all these texts.
     #[track_caller]
     pub fn wait_for_line(&self, texts: &[&str]) -> String {
         self.wait_for(&format!("a line with {texts:?}"), |screen| {
@@ -160,38 +160,38 @@ impl Terminal {
         })
     }
 
-    /// Waits until the program has drawn once more, whatever it drew.
+    /// Waits for any further output of the program.
     #[track_caller]
     pub fn wait_for_output(&self) {
         let before = self.output.lock().raw.len();
         let begin = Instant::now();
-        let mut seen = self.output.lock();
-        while seen.raw.len() == before {
-            let screen = seen.parser.screen();
-            let in_vain = seen.ended || begin.elapsed() > PATIENCE;
-            assert!(!in_vain, "the program draws no more; the screen:\n{}", screen.contents());
-            seen = self.output.changed.wait_timeout(seen, Duration::from_secs(1)).unwrap().0;
+        let mut state = self.output.lock();
+        while state.raw.len() == before {
+            let screen = state.parser.screen();
+            let is_over = state.ended || begin.elapsed() > PATIENCE;
+            assert!(!is_over, "the program draws nothing; the screen:\n{}", screen.contents());
+            state = self.output.changed.wait_timeout(state, Duration::from_secs(1)).unwrap().0;
         }
     }
 
-    /// What the screen shows now.
+    /// The current text of the screen.
     pub fn text(&self) -> String {
         self.output.lock().parser.screen().contents()
     }
 
-    /// All that the program has written, escape sequences and all.
+    /// The output of the program so far, including escape sequences.
     pub fn raw(&self) -> String {
         String::from_utf8_lossy(&self.output.lock().raw).into_owned()
     }
 
-    /// Gives the terminal another size.
+    /// Changes the size of the terminal.
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        let mut seen = self.output.lock();
-        seen.parser.screen_mut().set_size(cells(rows), cells(columns));
+        let mut state = self.output.lock();
+        state.parser.screen_mut().set_size(cells(rows), cells(columns));
         self.master.as_ref().unwrap().resize(size(columns, rows)).unwrap();
     }
 
-    /// The program's process.
+    /// The process ID of the program.
     pub fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
@@ -202,13 +202,13 @@ impl Terminal {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Waits until the program is stopped, as Ctrl-Z does it.
+    /// Waits until the program is stopped, as by Ctrl-Z.
     #[track_caller]
     pub fn wait_until_stopped(&self) {
         wait_until_stopped(self.pid());
     }
 
-    /// Sets the terminal as a shell has it: lines are edited, and come with Enter.
+    /// Sets the terminal to the mode of a shell: lines are edited, and sent by Enter.
     pub fn make_cooked(&self) {
         let name = self.master.as_ref().unwrap().tty_name().unwrap();
         let status = Command::new("stty").arg("-F").arg(name).arg("sane").status().unwrap();
@@ -223,25 +223,25 @@ impl Terminal {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
-        // What it wrote last may still be on its way.
+        // The reader may not have read the last output yet.
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
         ended.unwrap()
     }
 
-    /// Asserts that the program has left the modes of the terminal's line as it found them.
+    /// Asserts that the program has restored the modes of the terminal device.
     #[track_caller]
     pub fn assert_cooked(&self) {
         let modes = self.master.as_ref().unwrap().get_termios();
         assert_eq!(format!("{modes:?}"), format!("{:?}", self.modes), "raw mode is off");
     }
 
-    /// Asserts that the program has left the terminal as it found it.
+    /// Asserts that the program has restored the terminal.
     #[track_caller]
     pub fn assert_restored(&self) {
-        let seen = self.output.lock();
-        let screen = seen.parser.screen();
+        let state = self.output.lock();
+        let screen = state.parser.screen();
         assert!(!screen.alternate_screen(), "the alternate screen is left");
         assert!(!screen.hide_cursor(), "the cursor is shown");
         assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
@@ -252,11 +252,11 @@ impl Terminal {
     /// Stops reading the program's output, like a terminal that hangs.
     pub fn stop_reading(&mut self) {
         self.output.stop.store(true, Ordering::Relaxed);
-        // The program draws at each look, which wakes the reader up.
+        // The next drawing of the program wakes the reader.
         self.reader.take().unwrap().join().unwrap();
     }
 
-    /// Closes the terminal, as when its window is closed.
+    /// Closes the terminal, as by closing its window.
     pub fn close(&mut self) {
         self.stop_reading();
         self.writer = None;
@@ -272,17 +272,17 @@ impl Drop for Terminal {
 }
 
 impl Output {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
+        self.state.lock().unwrap()
     }
 
-    /// Until the program has ended: then reading fails.
+    /// Reads until the program has ended, when reading fails.
     fn read(&self, mut from: Box<dyn Read + Send>) {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            let mut seen = self.lock();
-            seen.parser.process(&buffer[..length]);
-            seen.raw.extend_from_slice(&buffer[..length]);
+            let mut state = self.lock();
+            state.parser.process(&buffer[..length]);
+            state.raw.extend_from_slice(&buffer[..length]);
             self.changed.notify_all();
             if self.stop.load(Ordering::Relaxed) {
                 return;

@@ -1,8 +1,8 @@
-//! Reports of the program as JSON.
+//! JSON reports.
 
 use serde_json::Value;
 
-/// The only target of a JSON document, whose envelope is checked.
+/// Checks the envelope of a JSON document and returns its only target.
 pub fn only_target(document: &str) -> Value {
     let mut document: Value = serde_json::from_str(document).unwrap();
     assert_eq!(document["schema"], "asynctop/2");

@@ -18,7 +18,7 @@ use crate::support::{own_process, pty::Terminal};
 
 #[test]
 fn abort_restores_the_terminal() {
-    assert_restores(own_process(|| takes_the_terminal_and(|| process::abort())));
+    assert_restores(own_process(|| in_raw_mode(|| process::abort())));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn panic_in_a_panic_restores_the_terminal() {
         }
     }
     assert_restores(own_process(|| {
-        takes_the_terminal_and(|| {
+        in_raw_mode(|| {
             let _panics_again = PanicsOnDrop;
             panic!("the first panic");
         });
@@ -43,23 +43,24 @@ fn stack_overflow_restores_the_terminal() {
     fn overflow(depth: u64) -> u64 {
         black_box(overflow(black_box(depth) + 1)) + 1
     }
-    assert_restores(own_process(|| takes_the_terminal_and(|| assert_eq!(overflow(0), 0))));
+    assert_restores(own_process(|| in_raw_mode(|| assert_eq!(overflow(0), 0))));
 }
 
-fn takes_the_terminal_and(abort: fn()) {
+/// Sets up the terminal as the dashboard does, and aborts.
+fn in_raw_mode(abort: fn()) {
     signals::block().unwrap();
     let (_guard, _screen) = term::Guard::enter(true).unwrap();
     let is_cooked = tcgetattr(stdout()).unwrap().local_modes.contains(LocalModes::ICANON);
     assert!(!is_cooked, "raw mode");
-    // A thread has a small stack, and the smallest stack for signals.
+    // A thread has a smaller stack, and the smallest signal stack.
     thread::spawn(abort).join().unwrap();
 }
 
-/// Runs a process that aborts. `None`: this is the process, and it has not aborted.
+/// Runs a process that aborts. In that process, `process` is `None` if it has not aborted.
 fn assert_restores(process: Option<Command>) {
     let mut terminal = Terminal::of(&process.expect("an abort"), 80, 24);
     assert_eq!(terminal.wait_for_end().signal(), Some("Aborted"));
-    assert!(terminal.raw().contains("\x1b[?1049h"), "the terminal was taken");
+    assert!(terminal.raw().contains("\x1b[?1049h"), "the screen was drawn");
     terminal.assert_restored();
     assert!(terminal.text().contains("error: asynctop aborted"));
 }

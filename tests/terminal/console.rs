@@ -1,11 +1,11 @@
-//! The lab, seen by the real tokio-console on a screen of its own.
+//! The lab in the real tokio-console.
 //!
-//! It has to be there: `cargo install tokio-console --version 0.1.14 --locked`, into the
-//! search path or with `--root target/tools`. Without it these tests say so and check
-//! nothing, unless the environment has `CI`.
+//! Requires `cargo install tokio-console --version 0.1.14 --locked`, in the search path or with
+//! `--root target/tools`. Without it, the tests print a message and check nothing, or fail if the
+//! environment variable `CI` is set.
 
 #![cfg(all(feature = "console", tokio_unstable))]
-#![allow(clippy::print_stderr, reason = "whoever lacks tokio-console is to know")]
+#![allow(clippy::print_stderr, reason = "reports a missing tokio-console")]
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use std::{
 
 use crate::support::{self, error_of, pty::Terminal};
 
-/// The lab and where it is served, and tokio-console connected to it.
+/// The lab, and tokio-console connected to it.
 struct Pair {
     lab: Terminal,
     console: Terminal,
@@ -33,7 +33,7 @@ impl Pair {
         let text = lab.wait_for_line(&["console :", "/poll"]);
         let port = text.split("console :").nth(1).unwrap().split(' ').next().unwrap();
         let address = format!("http://127.0.0.1:{port}");
-        // Tall enough to show all tasks and what it warns of.
+        // Tall enough for all tasks and warnings.
         let console = Terminal::of(Command::new(program).arg(address), 200, 130);
         console.wait_for_text("CONNECTED");
         Some(Pair { lab, console })
@@ -49,20 +49,19 @@ fn tokio_console() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("tokio-console")).filter(|file| file.is_file()))
 }
 
-/// The polls of this task, as a screen shows them: `name … polls …`, with the position of
-/// the count among the words behind the name.
+/// The polls of a task on a screen: the first number after `nth` words behind the name.
 fn polls(screen: &str, name: &str, nth: usize) -> Option<u64> {
     let line = screen.lines().find(|line| line.split_whitespace().any(|word| word == name))?;
     let behind = line.split_whitespace().skip_while(|word| *word != name).skip(1);
     behind.skip(nth).find_map(|word| word.parse().ok())
 }
 
-fn ours(screen: &str, name: &str) -> Option<u64> {
+fn polls_in_lab(screen: &str, name: &str) -> Option<u64> {
     polls(screen, name, 0)
 }
 
-/// Total, busy, scheduled and idle time stand before.
-fn theirs(screen: &str, name: &str) -> Option<u64> {
+/// Total, busy, scheduled and idle time precede the polls.
+fn polls_in_console(screen: &str, name: &str) -> Option<u64> {
     polls(screen, name, 4)
 }
 
@@ -75,16 +74,17 @@ fn tokio_console_shows_the_same_tasks_with_the_same_polls() {
     }
     let mut before = None;
     lab.wait_for("polls of a heartbeat", |screen| {
-        before = ours(&screen.contents(), "heartbeat-3").filter(|polls| *polls > 10);
+        before = polls_in_lab(&screen.contents(), "heartbeat-3").filter(|polls| *polls > 10);
         before.is_some()
     });
     let mut seen = None;
-    console.wait_for("tokio-console is as far", |screen| {
-        seen = theirs(&screen.contents(), "heartbeat-3").filter(|polls| Some(*polls) >= before);
+    console.wait_for("as many polls in tokio-console", |screen| {
+        seen = polls_in_console(&screen.contents(), "heartbeat-3")
+            .filter(|polls| Some(*polls) >= before);
         seen.is_some()
     });
-    lab.wait_for("the lab is at least as far", |screen| {
-        ours(&screen.contents(), "heartbeat-3") >= seen
+    lab.wait_for("as many polls in the lab", |screen| {
+        polls_in_lab(&screen.contents(), "heartbeat-3") >= seen
     });
 }
 
@@ -94,7 +94,7 @@ fn tokio_console_shows_what_the_tasks_wait_for() {
     console.wait_for_text("heartbeat-1");
     console.keys("r");
     console.wait_for_line(&["Sleep", "crates/asynctop-lab/src/workload/"]);
-    // The oldest first: these stay for as long as their channels do.
+    // The oldest first: these resources exist as long as their channels.
     console.keys("i");
     console.wait_for_line(&["Semaphore", "permits"]);
     console.keys("j\r");
@@ -102,7 +102,7 @@ fn tokio_console_shows_what_the_tasks_wait_for() {
 }
 
 #[test]
-fn tokio_console_sees_the_hog_hold_its_worker_and_end() {
+fn tokio_console_shows_that_the_hog_never_yields_and_ends() {
     let Some(Pair { mut lab, console }) = Pair::start(&["--flavor", "current-thread"]) else {
         return;
     };
@@ -115,7 +115,7 @@ fn tokio_console_sees_the_hog_hold_its_worker_and_end() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_an_error_before_anything_starts() {
+fn port_in_use_is_an_error_before_the_lab_starts() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = support::run(&["--headless", &format!("--console={address}")]);
@@ -127,7 +127,7 @@ fn a_port_that_is_taken_is_an_error_before_anything_starts() {
 }
 
 #[test]
-fn other_machines_see_nothing_unless_asked() {
+fn console_for_other_machines_requires_a_flag() {
     let output = support::run(&["--headless", "--console=0.0.0.0:0"]);
     assert!(error_of(&output).contains("add --console-open"));
     let open = support::stdout(&["--console=0.0.0.0:0", "--console-open", "--for", "200ms"]);
@@ -135,7 +135,7 @@ fn other_machines_see_nothing_unless_asked() {
 }
 
 #[test]
-fn what_it_costs_stands_beside_the_figures() {
+fn report_contains_the_cost_of_the_console() {
     let json = support::stdout(&["--console=0", "--for", "200ms", "--format", "json"]);
     let json = support::only_target(&json);
     let served = &json["lab"]["console"];

@@ -1,5 +1,4 @@
-//! The program in a real pseudo-terminal. Nothing here sleeps for a while and hopes: each
-//! test waits for what it expects.
+//! The dashboard: keys, screens, and the state of the terminal afterwards.
 
 use crate::support::{
     program,
@@ -43,7 +42,7 @@ fn screen_in_a_locale_that_is_not_utf8_is_ascii() {
 }
 
 #[test]
-fn ctrl_c_brings_the_report_of_a_run_without_a_screen() {
+fn ctrl_c_ends_a_headless_run_with_its_report() {
     let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
     terminal.wait_for_text("asynctop/2");
     terminal.keys("\x03");
@@ -53,15 +52,15 @@ fn ctrl_c_brings_the_report_of_a_run_without_a_screen() {
 }
 
 #[test]
-fn a_closed_terminal_ends_a_run_without_a_screen() {
+fn closed_terminal_ends_a_headless_run() {
     let mut terminal = Terminal::sized(&["--for", "1h", "--format", "jsonl"], 200, 50);
     terminal.wait_for_text("asynctop/2");
     terminal.close();
     terminal.wait_for_end();
 }
 
-/// Until the slowdown is known, and next to none.
-fn wait_for_calm(terminal: &Terminal) {
+/// Waits until the slowdown is known and close to 1.
+fn wait_for_baseline(terminal: &Terminal) {
     terminal.wait_for_line(&["asynctop", "slowdown ×1."]);
 }
 
@@ -70,7 +69,7 @@ fn wait_for_standstill(terminal: &Terminal) {
 }
 
 #[test]
-fn the_first_screen_shows_the_tasks_at_once() {
+fn first_screen_shows_the_tasks() {
     let terminal = Terminal::start(&ONE_WORKER);
     let text = terminal.wait_for_line(&["cruncher-1"]);
     for part in ["asynctop", "lab:mixed", "current-thread", "NAME", "POLLS", "BUSY%"] {
@@ -79,24 +78,24 @@ fn the_first_screen_shows_the_tasks_at_once() {
 }
 
 #[test]
-fn the_hog_brings_a_standstill_and_its_end_the_recovery() {
+fn hog_causes_a_standstill_and_its_end_the_recovery() {
     let mut terminal = dashboard(&ONE_WORKER);
-    wait_for_calm(&terminal);
+    wait_for_baseline(&terminal);
     terminal.keys("b");
     wait_for_standstill(&terminal);
     terminal.wait_for_line(&["hog", "has blocked worker 0 for", "without yielding"]);
     terminal.keys("b");
-    wait_for_calm(&terminal);
+    wait_for_baseline(&terminal);
 }
 
 #[test]
-fn the_hog_of_the_command_line_comes_by_itself() {
+fn hog_of_the_command_line_starts_by_itself() {
     let terminal = dashboard(&["--hog", "spin", "--flavor", "current-thread"]);
     wait_for_standstill(&terminal);
 }
 
 #[test]
-fn the_flavour_switches_and_back() {
+fn flavor_can_be_switched_back_and_forth() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("f");
     terminal.wait_for_line(&["asynctop", "multi-thread"]);
@@ -105,7 +104,7 @@ fn the_flavour_switches_and_back() {
 }
 
 #[test]
-fn keys_are_answered_while_hogs_hold_every_worker() {
+fn keys_work_while_every_worker_is_blocked() {
     let args = ["--hog", "spin:2", "--flavor", "multi-thread", "--workers", "2"];
     let mut terminal = dashboard(&args);
     wait_for_standstill(&terminal);
@@ -116,14 +115,14 @@ fn keys_are_answered_while_hogs_hold_every_worker() {
     terminal.keys("3");
     terminal.wait_for_line(&["Workers 2"]);
     terminal.keys("b");
-    wait_for_calm(&terminal);
+    wait_for_baseline(&terminal);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();
 }
 
 #[test]
-fn every_way_out_leaves_the_terminal_as_it_was() {
+fn every_way_to_quit_restores_the_terminal() {
     for keys in ["q", "\x03"] {
         let mut terminal = dashboard(&ONE_WORKER);
         terminal.keys(keys);
@@ -139,14 +138,14 @@ fn every_way_out_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_run_of_some_time_ends_by_itself() {
+fn run_with_a_duration_ends_by_itself() {
     let mut terminal = dashboard(&["--for", "2s"]);
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();
 }
 
 #[test]
-fn a_suspended_program_comes_back() {
+fn suspended_program_resumes() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("\x1a");
     terminal.wait_until_stopped();
@@ -162,7 +161,7 @@ fn a_suspended_program_comes_back() {
 }
 
 #[test]
-fn the_terminal_is_restored_if_the_program_quits_as_soon_as_it_continues() {
+fn terminal_is_restored_if_the_program_quits_right_after_it_continues() {
     for _ in 0..10 {
         let mut terminal = dashboard(&ONE_WORKER);
         terminal.signal(Signal::STOP);
@@ -175,13 +174,13 @@ fn the_terminal_is_restored_if_the_program_quits_as_soon_as_it_continues() {
 }
 
 #[test]
-fn a_shell_that_had_the_terminal_in_between_is_no_hindrance() {
+fn raw_mode_is_restored_after_a_shell_used_the_terminal() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.signal(Signal::STOP);
     terminal.wait_until_stopped();
     terminal.make_cooked();
     terminal.signal(Signal::CONT);
-    // Without Enter: raw mode is back.
+    // The key works without Enter in raw mode.
     terminal.wait_for_output();
     terminal.keys("?");
     terminal.wait_for_text("start or stop the hog");
@@ -191,7 +190,7 @@ fn a_shell_that_had_the_terminal_in_between_is_no_hindrance() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_the_program() {
+fn closed_terminal_ends_the_program() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.close();
     terminal.wait_for_end();
@@ -202,7 +201,7 @@ fn a_terminal_that_is_closed_ends_the_program() {
 }
 
 #[test]
-fn no_size_is_too_odd() {
+fn terminal_can_be_resized_to_any_size() {
     let mut terminal = dashboard(&ONE_WORKER);
     for width in (1..=300).chain([80]) {
         terminal.resize(width, 1 + width % 50);
@@ -216,23 +215,23 @@ fn no_size_is_too_odd() {
 }
 
 #[test]
-fn without_colour_there_is_none() {
-    let coloured = dashboard(&ONE_WORKER);
-    coloured.wait_for_output();
-    assert!(has_colour(&coloured.raw()), "the test can tell");
+fn colors_can_be_turned_off() {
+    let colored = dashboard(&ONE_WORKER);
+    colored.wait_for_output();
+    assert!(has_color(&colored.raw()), "colors are detected");
     let by_variable = Terminal::of(program().args(ONE_WORKER).env("NO_COLOR", "1"), 120, 120);
     let by_flag = Terminal::sized(&["--no-color"], 120, 120);
     for mut terminal in [by_variable, by_flag] {
         terminal.wait_for_text("heartbeat-");
         terminal.keys("b");
         terminal.wait_for_text("has blocked worker");
-        assert!(!has_colour(&terminal.raw()));
+        assert!(!has_color(&terminal.raw()));
     }
 }
 
-/// Whether there is an escape sequence that sets a colour: 30–37, 40–47, 90–97, 100–107,
-/// or 38 and 48 with more to follow.
-fn has_colour(raw: &str) -> bool {
+/// Whether an escape sequence sets a color: 30–37, 40–47, 90–97, 100–107, or 38 and 48 with
+/// parameters.
+fn has_color(raw: &str) -> bool {
     raw.split("\x1b[").skip(1).any(|rest| {
         let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) else { return false };
         let codes = rest[..end].split(';').filter_map(|code| code.parse::<u8>().ok());
@@ -242,7 +241,7 @@ fn has_colour(raw: &str) -> bool {
 }
 
 #[test]
-fn a_filter_narrows_the_table_and_one_key_clears_it() {
+fn filter_narrows_the_table_and_escape_clears_it() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("/pong");
     terminal.wait_for("only pongs", |screen| {
@@ -263,7 +262,7 @@ fn help_opens_and_closes() {
 }
 
 #[test]
-fn enter_opens_the_detail_and_escape_goes_back() {
+fn enter_opens_the_details_and_escape_closes_them() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("\r");
     terminal.wait_for_text("lifetime");
@@ -272,26 +271,27 @@ fn enter_opens_the_detail_and_escape_goes_back() {
 }
 
 #[test]
-fn frozen_figures_stand_still_and_go_on() {
+fn space_freezes_and_resumes_the_screen() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys(" ");
     terminal.wait_for_text("FROZEN");
     terminal.keys(" ");
-    terminal.wait_for("the figures to go on", |screen| !screen.contents().contains("FROZEN"));
+    terminal
+        .wait_for("a screen that is not frozen", |screen| !screen.contents().contains("FROZEN"));
 }
 
 #[test]
-fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
+fn timeline_shows_the_hog_as_one_poll_with_details() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("4");
-    // Somebody has run before the hog comes.
+    // Some tasks are polled before the hog starts.
     terminal.wait_for_line(&["cruncher", "ping", "%"]);
     terminal.keys("b");
     terminal.wait_for_line(&["hog─────"]);
     terminal.wait_for_line(&["█████", "w0"]);
     terminal.keys(" ");
     terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
-    // To the beginning of its poll, and to the one before.
+    // Move to the start of this poll, and to the previous one.
     terminal.keys("+++NN");
     terminal.wait_for_line(&["w0 at", "polled"]);
     terminal.keys("n\r");
@@ -303,16 +303,17 @@ fn the_timeline_shows_the_hog_as_one_bar_that_can_be_read() {
 }
 
 #[test]
-fn the_mouse_is_left_alone_if_asked() {
-    let takes = dashboard(&ONE_WORKER);
-    takes.wait_for("the mouse", |screen| screen.mouse_protocol_mode() != MouseProtocolMode::None);
-    let leaves = dashboard(&["--no-mouse"]);
-    assert!(!leaves.raw().contains("\x1b[?1000h"), "{:?}", leaves.raw());
-    leaves.wait_for("no mouse", |screen| screen.mouse_protocol_mode() == MouseProtocolMode::None);
+fn mouse_support_can_be_turned_off() {
+    let with_mouse = dashboard(&ONE_WORKER);
+    with_mouse
+        .wait_for("the mouse", |screen| screen.mouse_protocol_mode() != MouseProtocolMode::None);
+    let without = dashboard(&["--no-mouse"]);
+    assert!(!without.raw().contains("\x1b[?1000h"), "{:?}", without.raw());
+    without.wait_for("no mouse", |screen| screen.mouse_protocol_mode() == MouseProtocolMode::None);
 }
 
 #[test]
-fn ascii_is_all_there_is_if_asked() {
+fn ascii_flag_restricts_the_output_to_ascii() {
     let mut terminal = dashboard(&["--ascii", "--flavor", "current-thread"]);
     for (keys, title) in [("b", "has blocked worker"), ("?", "start or stop the hog"), ("6", "Lab")]
     {
@@ -321,13 +322,12 @@ fn ascii_is_all_there_is_if_asked() {
     }
     terminal.keys("q");
     terminal.wait_for_end();
-    let odd: Vec<char> = terminal.raw().chars().filter(|c| !c.is_ascii()).collect();
-    assert!(odd.is_empty(), "{odd:?}");
+    let other: Vec<char> = terminal.raw().chars().filter(|c| !c.is_ascii()).collect();
+    assert!(other.is_empty(), "{other:?}");
 }
 
 #[test]
-fn a_terminal_needs_no_keyboard_on_stdin() {
-    // Keys come from the terminal itself then.
+fn keys_are_read_from_the_terminal_if_stdin_is_not_one() {
     let mut terminal = Terminal::shell("\"$ASYNCTOP\" </dev/null");
     terminal.wait_for_text("ping-");
     terminal.keys("q");
@@ -336,7 +336,7 @@ fn a_terminal_needs_no_keyboard_on_stdin() {
 }
 
 #[test]
-fn the_comparison_shows_how_far_it_is_and_leaves_its_table() {
+fn comparison_shows_its_progress_and_prints_the_table() {
     let args = ["compare", "--connections", "4,60,3", "--for", "200ms"];
     let mut terminal = Terminal::sized(&args, 120, 30);
     terminal.wait_for_line(&["asynctop compare", "of 6 measured"]);
@@ -350,7 +350,7 @@ fn the_comparison_shows_how_far_it_is_and_leaves_its_table() {
 }
 
 #[test]
-fn a_comparison_that_is_left_early_keeps_what_it_has() {
+fn comparison_that_is_ended_early_prints_its_results() {
     let args = ["compare", "--connections", "4,5,6,7", "--for", "200ms"];
     let mut terminal = Terminal::sized(&args, 120, 30);
     terminal.wait_for_line(&["better", "throughput"]);

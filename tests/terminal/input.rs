@@ -1,9 +1,9 @@
-//! Input from a terminal that does not arrive as whole keys, and a terminal that hangs.
+//! Input that is not a sequence of whole keys, and terminals without a size.
 
 use crate::support::pty::{ONE_WORKER, Terminal, dashboard};
 
 #[test]
-fn late_answers_of_the_terminal_are_not_keys() {
+fn late_replies_of_the_terminal_are_not_keys() {
     let mut terminal = dashboard(&ONE_WORKER);
     terminal.keys("\x1b[?2026;2$y\x1b]11;rgb:b0b0/bbbb/////\x07\x1bP>|bBq\x1b\\\x1b_q\x1b\\?");
     terminal.wait_for_text("start or stop the hog");
@@ -16,9 +16,9 @@ fn late_answers_of_the_terminal_are_not_keys() {
 
 #[test]
 fn keys_work_after_an_unfinished_report() {
-    for begun in ["\x1b[?2026", "\x1b]11;rgb:", "\x1bP"] {
+    for unfinished in ["\x1b[?2026", "\x1b]11;rgb:", "\x1bP"] {
         let mut terminal = dashboard(&ONE_WORKER);
-        terminal.keys(&format!("{begun}\x03"));
+        terminal.keys(&format!("{unfinished}\x03"));
         assert!(terminal.wait_for_end().success());
         terminal.assert_restored();
     }

@@ -1,6 +1,7 @@
-//! The program in real pseudo-terminals: keys go in, a screen comes out.
+//! The program in pseudo-terminals.
 //!
-//! Every test starts the program in a process of its own and waits for what it expects.
+//! Every test starts the program in its own process and waits for a condition, never for a fixed
+//! time.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -1,4 +1,4 @@
-//! Signals, a terminal that is gone, and a terminal that belongs to another job.
+//! Signals, a closed terminal, and a terminal that belongs to another job.
 
 #![cfg(target_os = "linux")]
 
@@ -11,7 +11,7 @@ use crate::support::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The signals that a thread or a process blocks.
-fn blocked(status: &str) -> u64 {
+fn blocked_signals(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
     u64::from_str_radix(line.trim(), 16).unwrap()
 }
@@ -20,19 +20,19 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
 }
 
-/// Numbers and names of the threads of a process, with their status.
+/// IDs, names and status of the threads of a process.
 fn threads(pid: u32) -> Vec<(u32, String, String)> {
     let folder = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let thread = |entry: fs::DirEntry| {
-        let number = entry.file_name().to_str()?.parse().ok()?;
+        let id = entry.file_name().to_str()?.parse().ok()?;
         let read = |file| fs::read_to_string(entry.path().join(file)).ok();
-        Some((number, read("comm")?.trim().to_owned(), read("status")?))
+        Some((id, read("comm")?.trim().to_owned(), read("status")?))
     };
     folder.filter_map(|entry| thread(entry.unwrap())).collect()
 }
 
 #[test]
-fn one_thread_takes_the_signals_of_the_process() {
+fn one_thread_receives_the_signals_of_the_process() {
     let args = ["--flavor", "multi-thread", "--workers", "2", "--hog", "spin"];
     let mut terminal = dashboard(&args);
     terminal.wait_for_line(&["asynctop", "slowdown ×"]);
@@ -54,16 +54,20 @@ fn one_thread_takes_the_signals_of_the_process() {
     let threads = threads(terminal.pid());
     assert!(threads.len() > 4, "{threads:?}");
     for (_, name, status) in threads {
-        // A thread that waits for signals does not block them then. The kernel cuts names.
+        // While a thread waits for signals, it does not block them. The kernel truncates names.
         let expected = if name == "asynctop-signal" { 0 } else { process };
-        assert_eq!(blocked(&status) & process, expected, "{name}");
-        assert_eq!(blocked(&status) & bit(Signal::URG), 0, "{name}: the watchdog's");
+        assert_eq!(blocked_signals(&status) & process, expected, "{name}");
+        assert_eq!(
+            blocked_signals(&status) & bit(Signal::URG),
+            0,
+            "{name}: the signal of the watchdog"
+        );
     }
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
 }
 
-/// 20,000 signals: to the process, and the watchdog's to single threads.
+/// 20,000 signals: to the process, and the signal of the watchdog to single threads.
 #[test]
 #[allow(unsafe_code, reason = "a signal to a thread")]
 fn thousands_of_signals_do_not_affect_the_program() {
@@ -72,11 +76,11 @@ fn thousands_of_signals_do_not_affect_the_program() {
     terminal.wait_for_line(&["asynctop", "slowdown ×"]);
     let pid = libc::pid_t::try_from(terminal.pid()).unwrap();
     let threads = threads(terminal.pid());
-    for round in 0..5_000 {
+    for n in 0..5_000 {
         terminal.signal(Signal::WINCH);
         terminal.signal(Signal::CONT);
-        for nth in [round, round / threads.len()] {
-            let thread = threads[nth % threads.len()].0;
+        for index in [n, n / threads.len()] {
+            let thread = threads[index % threads.len()].0;
             // SAFETY: no memory is involved. The thread may have ended.
             unsafe { libc::syscall(libc::SYS_tgkill, pid, thread, libc::SIGURG) };
         }
@@ -102,10 +106,10 @@ fn lab_process_ends_on_sigterm() {
             .collect();
         children
     };
-    wait_until("the customers have a process", || !children().is_empty());
+    wait_until("the process of the customers has started", || !children().is_empty());
     let customers = children()[0];
     let status = || fs::read_to_string(format!("/proc/{customers}/status")).unwrap();
-    wait_until("it is the program", || blocked(&status()) == 0);
+    wait_until("it has unblocked its signals", || blocked_signals(&status()) == 0);
     kill_process(Pid::from_raw(customers.cast_signed()).unwrap(), Signal::TERM).unwrap();
     wait_until("it has ended", || !children().contains(&customers));
 }
@@ -141,7 +145,7 @@ fn program_ends_although_its_terminal_hangs() {
     terminal.stop_reading();
     let call = format!("/proc/{}/syscall", terminal.pid());
     // Each Ctrl-L draws the whole screen, until the terminal's buffer is full.
-    wait_until("it is blocked in a write", || {
+    wait_until("the program blocks in a write", || {
         terminal.keys("\x0c");
         fs::read_to_string(&call)
             .is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_write)))
@@ -152,9 +156,9 @@ fn program_ends_although_its_terminal_hangs() {
 }
 
 #[test]
-fn terminal_that_is_gone_is_not_an_error() {
-    for round in 0..10 {
-        let errors = format!("{}/errors-{round}", env!("CARGO_TARGET_TMPDIR"));
+fn closed_terminal_is_not_an_error() {
+    for n in 0..10 {
+        let errors = format!("{}/errors-{n}", env!("CARGO_TARGET_TMPDIR"));
         let script = format!("exec \"$ASYNCTOP\" 2>'{errors}'");
         let mut terminal = Terminal::shell(&script);
         terminal.wait_for_text("ping-");
@@ -168,25 +172,25 @@ fn terminal_that_is_gone_is_not_an_error() {
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
 }
 
-/// The number behind `name=` in what a shell has printed.
-fn printed(terminal: &Terminal, name: &str) -> u32 {
+/// The number after `name=` in the output of a shell.
+fn printed_number(terminal: &Terminal, name: &str) -> u32 {
     let text = terminal.wait_for_text(&format!("{name}="));
     let number = text.split(&format!("{name}=")).nth(1).unwrap();
     number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 #[test]
-fn a_program_in_the_background_waits_for_fg() {
+fn background_program_waits_for_fg() {
     let mut terminal = Terminal::shell(
         "set -m; \"$ASYNCTOP\" & echo \"pid=$! .\"; read go; fg; echo \"status=$? .\"",
     );
-    wait_until_stopped(printed(&terminal, "pid"));
+    wait_until_stopped(printed_number(&terminal, "pid"));
     assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
     terminal.assert_cooked();
     terminal.keys("go\n");
     terminal.wait_for_text("ping-");
     terminal.keys("q");
-    assert_eq!(printed(&terminal, "status"), 0);
+    assert_eq!(printed_number(&terminal, "status"), 0);
     terminal.wait_for_end();
     terminal.assert_restored();
 }
@@ -197,18 +201,18 @@ fn background_program_ends_on_sigterm() {
     let end = "kill %1; kill -CONT %1; until wait %1; do sleep 0.1; done; echo \"ended=0 .\"";
     let script = format!("set -m; \"$ASYNCTOP\" & echo \"pid=$! .\"; read go; {end}");
     let mut terminal = Terminal::shell(&script);
-    wait_until_stopped(printed(&terminal, "pid"));
+    wait_until_stopped(printed_number(&terminal, "pid"));
     terminal.keys("go\n");
-    assert_eq!(printed(&terminal, "ended"), 0);
+    assert_eq!(printed_number(&terminal, "ended"), 0);
     terminal.wait_for_end();
     assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
     terminal.assert_restored();
 
-    // Stopped in front.
+    // Stopped in the foreground.
     let mut terminal = Terminal::shell(&format!("set -m; \"$ASYNCTOP\"; {end}"));
     terminal.wait_for_text("ping-");
     terminal.keys("\x1a");
-    assert_eq!(printed(&terminal, "ended"), 0);
+    assert_eq!(printed_number(&terminal, "ended"), 0);
     terminal.wait_for_end();
     terminal.assert_restored();
 }
@@ -216,8 +220,8 @@ fn background_program_ends_on_sigterm() {
 #[test]
 fn job_kept_in_the_background_by_another_program_ends_on_sigterm() {
     let mut terminal = Terminal::shell("timeout -k 50 1 \"$ASYNCTOP\"; echo \"status=$? .\"");
-    // 124: it ended on SIGTERM. Killed, it would be 137.
-    assert_eq!(printed(&terminal, "status"), 124);
+    // 124 means that it ended on SIGTERM; 137 would mean that it was killed.
+    assert_eq!(printed_number(&terminal, "status"), 124);
     terminal.wait_for_end();
     assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
     terminal.assert_restored();
