@@ -87,7 +87,7 @@ impl Control for LabControl {
         let outcome = match command {
             Command::Lab(command) => Outcome::Message(self.lab.execute(command).into()),
             Command::AwaitPoint(task) => {
-                self.watchdog.ask(task);
+                self.watchdog.request_await_point(task);
                 let state = AwaitState::Requested;
                 Outcome::AwaitPoint(AwaitPoint { task, requested_ns: received_ns, state })
             }

@@ -73,8 +73,9 @@ impl Thresholds {
     pub fn watch(&self) -> WatchOptions {
         let length = |rule, default| self.get(rule).map_or(default, Duration::from_nanos);
         let default = WatchOptions::default();
-        let held = length(RuleId::WorkerHeld, default.held);
-        WatchOptions { slow: length(RuleId::LongPoll, default.slow).min(held), held, ..default }
+        let blocking_poll = length(RuleId::WorkerHeld, default.blocking_poll);
+        let long_poll = length(RuleId::LongPoll, default.long_poll).min(blocking_poll);
+        WatchOptions { long_poll, blocking_poll, ..default }
     }
 }
 

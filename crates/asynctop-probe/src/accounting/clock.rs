@@ -1,36 +1,35 @@
 //! Time in nanoseconds since the first use of the probe in this process.
 //!
-//! The hot path reads a clock three times for each poll (woken, started, ended), so
-//! this is most of what a poll costs us. `quanta` finds out whether the processor's
-//! time stamp counter may be trusted and calibrates it; what is left for each call
-//! is to read the counter and to multiply once. Where there is no such counter,
-//! the operating system's monotonic clock takes its place.
+//! The hot path reads a clock three times per poll (woken, started, ended), which is most of the
+//! probe's cost. `quanta` checks whether the processor's time stamp counter is reliable and
+//! calibrates it; each call then only reads the counter and multiplies once. Without such a counter,
+//! the operating system's monotonic clock is read.
 
 use std::sync::OnceLock;
 
-/// A calibrated clock. All clocks of a process share one zero.
+/// A calibrated clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     quanta: quanta::Clock,
     zero: u64,
-    /// Nanoseconds for each tick of the counter, times 2⁶⁴ / 2^`shift`.
+    /// Nanoseconds per tick of the counter, times 2⁶⁴ / 2^`shift`.
     scale: u64,
-    /// As little as makes `scale` fit: nothing for a counter faster than 1 GHz.
+    /// The smallest value with which `scale` fits: 0 for a counter faster than 1 GHz.
     shift: u32,
 }
 
 impl Clock {
-    /// The process-wide clock, calibrated at the first call (well under a millisecond
-    /// where the counter is steady, at most 200 ms where it is not).
+    /// The clock of the process, calibrated at the first call (in well under a millisecond if the
+    /// counter is steady, otherwise in at most 200 ms).
     pub(crate) fn global() -> &'static Clock {
         static CLOCK: OnceLock<Clock> = OnceLock::new();
         CLOCK.get_or_init(|| {
             let quanta = quanta::Clock::new();
-            // A span that `delta_as_nanos` can scale without overflow, long enough
-            // that rounding the scale costs less than a nanosecond in an hour.
+            // Short enough for `delta_as_nanos` not to overflow, long enough for a rounding error
+            // below a nanosecond per hour.
             const SPAN: u64 = 1 << 44;
             let (scale, shift) = scale_of(quanta.delta_as_nanos(0, SPAN), SPAN);
-            // A little earlier, for a processor whose counter is a little behind.
+            // Earlier than now, for a processor whose counter is slightly behind.
             let zero = quanta.raw().saturating_sub(1 << 20);
             Clock { quanta, zero, scale, shift }
         })
@@ -44,7 +43,7 @@ impl Clock {
     }
 }
 
-/// Such that `(ticks << shift) * scale / 2⁶⁴` makes `nanos` of `span` ticks.
+/// The scale and shift for which `(span << shift) * scale / 2⁶⁴` is `nanos`.
 fn scale_of(nanos: u64, span: u64) -> (u64, u32) {
     let mut shift = 0;
     while nanos >= span << shift {
@@ -59,7 +58,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn agrees_with_the_operating_system() {
+    fn clock_agrees_with_the_operating_system() {
         let clock = Clock::global();
         // Each reading of the clock is taken between two readings of `Instant`, so a descheduled
         // thread widens the range and cannot fail the test.
@@ -68,17 +67,17 @@ mod tests {
         std::thread::sleep(Duration::from_millis(50));
         let last = reading();
         let nanos = |from: Instant, to: Instant| (to - from).as_nanos() as u64;
-        let (least, most) = (nanos(first.2, last.0), nanos(first.0, last.2));
-        let ours = last.1 - first.1;
+        let (min, max) = (nanos(first.2, last.0), nanos(first.0, last.2));
+        let measured = last.1 - first.1;
         // 1 % distinguishes a wrong scale from the drift of two clocks.
-        let range = least - least / 100..=most + most / 100;
-        assert!(range.contains(&ours), "{ours} not in {range:?}");
+        let range = min - min / 100..=max + max / 100;
+        assert!(range.contains(&measured), "{measured} not in {range:?}");
     }
 
     #[test]
-    fn scales_fast_and_slow_counters() {
+    fn scale_is_exact_for_fast_and_slow_counters() {
         const SPAN: u64 = 1 << 44;
-        // Nanoseconds for each tick, times 100: 4 GHz, 1 GHz, 24 MHz, 1 MHz.
+        // Nanoseconds per tick, times 100: 4 GHz, 1 GHz, 24 MHz, 1 MHz.
         for hundredths in [25, 100, 4_166, 100_000] {
             let (scale, shift) = scale_of(SPAN / 100 * hundredths, SPAN);
             let ticks = 1_000_000u64;

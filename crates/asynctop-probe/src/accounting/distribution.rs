@@ -1,14 +1,14 @@
-//! The histogram that a polling thread fills: counters in the buckets of
-//! [`crate::Histogram`], written by one thread, read by any.
+//! The histogram that a polling thread fills: counters for the buckets of
+//! [`Histogram`](asynctop_snapshot::Histogram), written by one thread, read by any.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use asynctop_snapshot::Histogram;
 
-/// `N` counters; the last one also takes what lies beyond its bound.
+/// `N` counters; the last one also counts all larger values.
 ///
-/// A counter that would overflow (after four billion polls in one bucket) halves all of
-/// them: the shape stays, older polls weigh less from then on.
+/// If a counter would overflow (after four billion polls in one bucket), all are halved: the shape is
+/// kept, and older polls have less weight.
 #[derive(Debug)]
 pub(crate) struct Distribution<const N: usize> {
     counts: [AtomicU32; N],
@@ -37,14 +37,14 @@ impl<const N: usize> Distribution<N> {
         }
     }
 
-    /// Forgets everything; the caller owns the record alone.
+    /// Resets all counters. The caller has exclusive access.
     pub(crate) fn clear(&self) {
         for counter in &self.counts {
             counter.store(0, Ordering::Relaxed);
         }
     }
 
-    /// What was counted, with the exact maximum that is kept elsewhere.
+    /// The histogram, with the exact maximum, which is stored elsewhere.
     pub(crate) fn load(&self, max: u64) -> Histogram {
         let counts = self.counts.iter().map(|n| u64::from(n.load(Ordering::Relaxed)));
         Histogram::from_counts(counts, max)
@@ -57,7 +57,7 @@ mod tests {
     use asynctop_snapshot::bucket_of;
 
     #[test]
-    fn a_full_counter_halves_all_and_goes_on() {
+    fn overflowing_counter_halves_all_counters() {
         let d = Distribution::<4>::new();
         d.counts[0].store(u32::MAX, Ordering::Relaxed);
         d.counts[1].store(10, Ordering::Relaxed);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_counter_takes_what_lies_beyond() {
+    fn last_counter_counts_all_larger_values() {
         let d = Distribution::<4>::new();
         d.count(bucket_of(u64::MAX / 2));
         assert_eq!(d.load(u64::MAX / 2).quantile(0.5), Some(u64::MAX / 2));

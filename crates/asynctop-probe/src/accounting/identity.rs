@@ -1,4 +1,4 @@
-//! Who a task is: its number, its name, where it was spawned.
+//! The identity of a task: its number, its name, and its spawn location.
 
 use std::{
     panic::Location,
@@ -7,7 +7,7 @@ use std::{
 
 use asynctop_snapshot::text::sanitize;
 
-/// A task's name, without an allocation for most.
+/// A task's name. Short ones are stored without an allocation.
 #[derive(Debug)]
 pub(crate) enum Name {
     Inline { len: u8, bytes: [u8; Name::INLINE] },
@@ -18,7 +18,7 @@ pub(crate) enum Name {
 impl Name {
     const INLINE: usize = 22;
 
-    /// A name from the program, sanitized.
+    /// Sanitizes a name given by the program.
     pub(crate) fn new(name: &str) -> Self {
         let name = sanitize(name);
         if name.len() > Self::INLINE {
@@ -31,7 +31,7 @@ impl Name {
 
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            // The bytes were copied from a `str`; an empty name is the harmless other case.
+            // The bytes were copied from a `str`, so this never fails.
             Name::Inline { len, bytes } => {
                 std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
             }
@@ -41,12 +41,12 @@ impl Name {
     }
 }
 
-/// What is known of a task when it is spawned.
+/// The properties of a task that are known when it is spawned.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub name: Name,
     pub location: &'static Location<'static>,
-    /// Counts up from 1 over the life of the registry; what people see.
+    /// The number shown to users, counted from 1 per registry.
     pub id: u64,
     pub future_size: u32,
     /// Number of the runtime that the task was spawned on, where the spawner knows it; 0 otherwise.
@@ -54,7 +54,7 @@ pub(crate) struct Identity {
     pub runtime: u32,
 }
 
-/// Names tasks by number, over the life of a registry.
+/// Numbers the tasks of a registry.
 #[derive(Debug, Default)]
 pub(crate) struct Ids(AtomicU64);
 

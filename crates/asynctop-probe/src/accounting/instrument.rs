@@ -1,4 +1,4 @@
-//! The future that measures another one.
+//! The future that measures another future.
 
 use std::{
     future::Future,
@@ -16,20 +16,20 @@ use super::{
     ledger::Started,
     reading::Outcome,
     registry::Registry,
-    thread::{self, Frame, Outer, ThreadSlot},
-    waker::{self, Foreign, PollWaker},
+    thread::{self, OuterPoll, PollFrame, ThreadSlot},
+    waker::{self, ForeignWaker, PollWaker},
 };
 #[cfg(feature = "watchdog")]
-use super::{ledger::How, trace};
+use super::{ledger::Mode, trace};
 use asynctop_snapshot::bucket_of;
 
 pin_project! {
     /// A future whose polls and wakes are counted and timed.
     ///
-    /// Made by [`instrument`](super::instrument) and [`Registry::instrument`].
+    /// Created by [`instrument`](super::instrument) and [`Registry::instrument`].
     #[must_use = "futures do nothing until they are awaited or spawned"]
     pub struct Instrumented<F> {
-        // Dropped by `PinnedDrop`, which measures it.
+        // Dropped by `PinnedDrop`, which measures the drop.
         #[pin]
         future: ManuallyDrop<F>,
         // Dropped after the future: the future's destructors run as part of the task.
@@ -51,14 +51,14 @@ impl Registry {
         self.instrument_on(0, name, false, future)
     }
 
-    /// Measures `future`, which the caller will hand to an executor as a task of its
-    /// own: every poll of it answers a wake.
+    /// Measures `future`, which the caller passes to an executor as a task of its own: each of its
+    /// polls follows a wake.
     #[track_caller]
     pub fn instrument_task<F: Future>(&'static self, name: &str, future: F) -> Instrumented<F> {
         self.instrument_on(0, name, true, future)
     }
 
-    /// Measures `future` as one of the runtime with this number, which the program assigns; 0 is an
+    /// Measures `future` as part of the runtime with this number, which the program assigns; 0 is an
     /// unknown runtime. Tasks of different runtimes never delay each other. `root` is whether the
     /// future is a task of its own, as for [`instrument_task`](Self::instrument_task).
     #[track_caller]
@@ -75,8 +75,8 @@ impl Registry {
     }
 }
 
-/// Drops the future, which is user code that may take long. In a stack, the frames that this
-/// function calls belong to the task.
+/// Drops the future, which runs user code and may take long. In a stack, the frames called by this
+/// function belong to the task.
 #[allow(unsafe_code)]
 #[inline(never)]
 fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
@@ -88,12 +88,12 @@ fn drop_future<F>(future: Pin<&mut ManuallyDrop<F>>, task: &Task) {
     unsafe { ManuallyDrop::drop(future.get_unchecked_mut()) };
 }
 
-/// The drop of a future under way; dropped at its end, also by a panic.
+/// The running drop of a future. Dropped at its end, also by a panic.
 struct Dropping<'a> {
     task: &'a Task,
     thread: &'static ThreadSlot,
     at: u64,
-    outer: Outer,
+    outer: OuterPoll,
 }
 
 impl<'a> Dropping<'a> {
@@ -114,11 +114,11 @@ impl Drop for Dropping<'_> {
     }
 }
 
-/// The living end of a cell: ends its account when it is dropped.
+/// The future's reference to its cell. Dropping it ends the task.
 struct Task {
     registry: &'static Registry,
     cell: &'static TaskCell,
-    /// The future is a task of its own: nothing polls it but its wakes.
+    /// The future is a task of its own: each of its polls follows a wake.
     root: bool,
     done: bool,
 }
@@ -144,7 +144,7 @@ impl<F> Instrumented<F> {
         Instrumented { future, task: Task { registry, cell, root, done: false } }
     }
 
-    /// The key of the task, as [`TaskView::key`](super::TaskView::key) gives it.
+    /// The key of the task, as [`TaskView::key`](super::TaskView::key) returns it.
     pub fn key(&self) -> u64 {
         self.task.cell.key()
     }
@@ -156,16 +156,16 @@ impl<F: Future> Future for Instrumented<F> {
     #[allow(unsafe_code)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        // SAFETY: a projection; nothing moves the future out of its place.
+        // SAFETY: a projection; the future is never moved.
         let future = unsafe { this.future.map_unchecked_mut(|future| &mut **future) };
         let Task { registry, cell, root, done } = this.task;
         let (registry, cell) = (*registry, *cell);
         if *done {
-            // Its account is closed. What the future makes of such a poll is its affair.
+            // The task has ended: such a poll is not measured.
             return future.poll(context);
         }
 
-        // SAFETY: `poll` has the future for itself.
+        // SAFETY: `poll` has exclusive access to the future.
         let poll_waker = unsafe { waker::adopt(cell, context.waker()) };
         let (borrowed, foreign);
         let waker = match poll_waker {
@@ -175,56 +175,57 @@ impl<F: Future> Future for Instrumented<F> {
                 &*borrowed
             }
             PollWaker::Foreign => {
-                foreign = Foreign::waker(cell, context.waker().clone());
+                foreign = ForeignWaker::create(cell, context.waker().clone());
                 &foreign
             }
             PollWaker::Silent => context.waker(),
         };
         let context = &mut Context::from_waker(waker);
-        let frame = Frame::new(cell);
-        // Taken apart, because the compiler copies a whole `Started` through memory.
-        let Started { at, delay, how } =
+        let frame = PollFrame::new(cell);
+        // Destructured, because the compiler copies a whole `Started` through memory.
+        let Started { at, delay, mode } =
             cell.ledger.poll_started(registry.now(), *root, thread::is_probing);
         #[cfg(feature = "watchdog")]
-        if how != How::Plain {
-            let poll = move || match how {
-                How::Traced | How::TracedProbe => trace::go(future, context, registry, cell.key()),
-                How::Plain | How::Probe => future.poll(context),
+        if mode != Mode::Plain {
+            let poll = move || match mode {
+                Mode::Traced | Mode::TracedProbe => {
+                    trace::poll(future, context, registry, cell.key())
+                }
+                Mode::Plain | Mode::Probe => future.poll(context),
             };
-            return probe(registry, &frame, cell, Started { at, delay, how }, done, poll);
+            return query_poll(registry, &frame, cell, Started { at, delay, mode }, done, poll);
         }
-        let started = Started { at, delay, how };
+        let started = Started { at, delay, mode };
         Running::<false>::start(registry, &frame, cell, started, done).run(|| future.poll(context))
     }
 }
 
-/// A poll that the watchdog has caused or has requested a trace of.
+/// A poll that is caused or traced for an await-point query.
 #[cfg(feature = "watchdog")]
 #[cold]
-fn probe<T>(
+fn query_poll<T>(
     registry: &'static Registry,
-    frame: &Frame,
+    frame: &PollFrame,
     cell: &'static TaskCell,
     started: Started,
     done: &mut bool,
     poll: impl FnOnce() -> Poll<T>,
 ) -> Poll<T> {
-    if started.how == How::Traced {
+    if started.mode == Mode::Traced {
         Running::<false>::start(registry, frame, cell, started, done).run(poll)
     } else {
         Running::<true>::start(registry, frame, cell, started, done).run(poll)
     }
 }
 
-/// A poll under way; dropped at its end, or by a panic on its way out. `PROBE` if the watchdog has
-/// caused it.
+/// A running poll. Dropped at its end, also by a panic. `PROBE` if the watchdog has caused it.
 struct Running<'a, const PROBE: bool> {
     registry: &'static Registry,
-    frame: &'a Frame,
+    frame: &'a PollFrame,
     cell: &'static TaskCell,
     thread: &'static ThreadSlot,
     began: u64,
-    outer: Outer,
+    outer: OuterPoll,
     outcome: Option<Outcome>,
     done: &'a mut bool,
 }
@@ -233,7 +234,7 @@ impl<'a, const PROBE: bool> Running<'a, PROBE> {
     #[inline(always)]
     fn start(
         registry: &'static Registry,
-        frame: &'a Frame,
+        frame: &'a PollFrame,
         cell: &'static TaskCell,
         started: Started,
         done: &'a mut bool,
@@ -242,14 +243,14 @@ impl<'a, const PROBE: bool> Running<'a, PROBE> {
         if let Some(delay) = started.delay {
             let bucket = bucket_of(delay);
             cell.delays.count(bucket);
-            thread.waited(bucket, delay);
+            thread.count_delay(bucket, delay);
         }
         let outer = if PROBE {
             thread.probe_started(frame, started.at)
         } else {
             thread.poll_started(frame, started.at)
         };
-        // Until the future says otherwise: whatever leaves the poll early is a panic.
+        // The outcome of a poll that does not return.
         let outcome = Some(Outcome::Panicked);
         Running { registry, frame, cell, thread, began: started.at, outer, outcome, done }
     }

@@ -1,46 +1,45 @@
-//! The account of one task: polls, wakes, and how its life splits into busy,
-//! scheduled and idle time. Time is an argument here, in nanoseconds.
+//! The accounting of one task: polls, wakes, and the division of its lifetime into busy, scheduled
+//! and idle time. Time is an argument here, in nanoseconds.
 //!
-//! # Who writes what
-//! Only the thread that polls the task (or drops it) writes the sums; it uses plain
-//! loads and stores. Wakers on any thread touch two things: the state word, by
-//! compare-and-exchange, and `redundant_wakes`.
+//! # Writers
+//! Only the thread that polls the task (or drops it) writes the sums; it uses plain loads and stores.
+//! Wakers on any thread write the state word, by compare-and-exchange, and `redundant_wakes`.
 //!
-//! The word holds the state and the time at which it began. A waker that finds the
-//! task idle moves it to *woken* and writes nothing else: whoever polls next reads
-//! from the word when the wake was, and settles the time since. Idle time is what is
-//! left of the lifetime. So the interval between two polls is accounted for once, by
-//! one thread, at one time.
+//! The word holds the state and the time at which it began. A waker that finds the task idle changes
+//! the word to *woken* and writes nothing else: the next poll reads the time of the wake from the
+//! word and adds the scheduled time since. Idle time is the rest of the lifetime. So the interval
+//! between two polls is accounted for once, by one thread, at one time.
 //!
-//! # How it is read
-//! The sums and the word change together under a [`Sequence`], with the polling thread
-//! as its one writer. To a coherent set a reader adds the running interval up to its
-//! own `now`: `lifetime = busy + scheduled + idle` holds for each reading, also in the
-//! middle of a poll. Counts only grow from one reading to the next. So do times, but
-//! for an event that took its time before the earlier reading and was published after
-//! it: then the later reading is right, and a few nanoseconds change sides. A poll that the
-//! watchdog has caused is idle time until it ends the task, and busy time then.
+//! # Readers
+//! The sums and the word change together under a [`SeqLock`], with the polling thread as its only
+//! writer. A reader adds the running interval up to its own `now` to a coherent set:
+//! `lifetime = busy + scheduled + idle` holds for each reading, also during a poll. Counts only grow
+//! from one reading to the next. So do times, except for an event that read the clock before the
+//! earlier reading and was published after it: then the later reading is correct, and a few
+//! nanoseconds move from one sum to another. A poll that the watchdog has caused is idle time, unless
+//! it ends the task: then it is busy time.
 //!
-//! `ledger_tests.rs` compares every figure with a plain model, `ledger_loom.rs` runs
-//! the interleavings of poller, wakers and reader.
+//! `ledger_tests.rs` compares every statistic with a simple model; `ledger_loom.rs` runs the
+//! interleavings of poller, wakers and reader.
 
 use super::{
     reading::{Outcome, Reading},
-    sync::{AtomicU64, Ordering, Sequence},
+    sync::{AtomicU64, Ordering, SeqLock},
     word::{
-        ASKED, ASKED_WOKEN, CANCELLED, CREATED, DROPPING, IDLE, NUDGED, POLLING, POLLING_WOKEN,
-        PROBED, PROBED_WOKEN, SCHEDULED, VACANT, WOKEN, done, pack, shown, unpack,
+        CANCELLED, CREATED, DROPPING, IDLE, NESTED_QUERIED, POLLING, POLLING_WOKEN, PROBING,
+        PROBING_WOKEN, QUERIED, QUERIED_WOKEN, SCHEDULED, VACANT, WOKEN, final_state, pack,
+        public_state, unpack,
     },
 };
 use asynctop_snapshot::State;
 
-/// The account of one task. What each poll touches comes first: it fills one cache
-/// line of the cell.
+/// The accounting of one task. The fields that each poll accesses come first and fill one cache line
+/// of the cell.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Ledger {
     word: AtomicU64,
-    sequence: Sequence,
+    seq_lock: SeqLock,
     busy: AtomicU64,
     scheduled: AtomicU64,
     polls: AtomicU64,
@@ -50,31 +49,28 @@ pub(crate) struct Ledger {
 
     created: AtomicU64,
     self_wakes: AtomicU64,
-    /// Wakes that changed nothing: the task was scheduled, woken or done already.
+    /// Wakes without effect: the task was scheduled or woken already, or has ended.
     redundant_wakes: AtomicU64,
 }
 
-/// A poll that has begun.
+/// The start of a poll.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Started {
-    /// When it began.
     pub at: u64,
-    /// How long the task had waited for a worker; `None` if nobody had woken it.
+    /// The scheduling delay; `None` if the task was not woken.
     pub delay: Option<u64>,
-    /// How the future is to be polled.
-    pub how: How,
+    pub mode: Mode,
 }
 
-/// How the future is to be polled.
+/// How a future is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// Once.
+pub(crate) enum Mode {
     Plain,
-    /// After a trace of its await point.
+    /// After a trace of its await points.
     Traced,
-    /// Once, because of the watchdog: the poll is not counted, unless it ends the task.
+    /// A poll caused by the watchdog: not counted, unless it ends the task.
     Probe,
-    /// After a trace, because of the watchdog.
+    /// A poll caused by the watchdog, after a trace.
     TracedProbe,
 }
 
@@ -92,12 +88,12 @@ fn raise(field: &AtomicU64, to: u64) {
 }
 
 impl Ledger {
-    /// A ledger in which nothing lives yet.
+    /// The ledger of a vacant slot.
     pub(crate) fn vacant() -> Self {
         let zero = || AtomicU64::new(0);
         Ledger {
             word: AtomicU64::new(pack(VACANT, 0)),
-            sequence: Sequence::new(),
+            seq_lock: SeqLock::new(),
             busy: zero(),
             scheduled: zero(),
             polls: zero(),
@@ -110,9 +106,9 @@ impl Ledger {
         }
     }
 
-    /// Begins the account of a future made at `now`: of a task of its own (`root`), which is
-    /// scheduled from then on, or of one that does nothing until somebody polls it. The
-    /// caller owns the ledger alone.
+    /// Starts the accounting of a future created at `now`. A `root` future is a task of its own and
+    /// scheduled from its creation; any other one is idle until it is polled. The caller has
+    /// exclusive access to the ledger.
     pub(crate) fn open(&self, now: u64, root: bool) {
         let sums = [&self.redundant_wakes, &self.busy, &self.scheduled, &self.polls];
         let rest = [&self.wakes, &self.self_wakes, &self.max_poll, &self.max_delay];
@@ -120,38 +116,36 @@ impl Ledger {
             field.store(0, Ordering::Relaxed);
         }
         self.created.store(now, Ordering::Relaxed);
-        // A reader that sees this sees the stores above, and none of the former task's.
+        // A reader that sees this also sees the stores above, and none of the previous task.
         let state = if root { SCHEDULED } else { CREATED };
         self.word.store(pack(state, now), Ordering::Release);
     }
 
-    /// Forgets the task. The caller owns the ledger alone.
+    /// Removes the task. The caller has exclusive access to the ledger.
     pub(crate) fn clear(&self) {
         self.word.store(pack(VACANT, 0), Ordering::Release);
     }
 
-    /// A poll begins.
+    /// Starts a poll.
     ///
-    /// `root` says that the future is a task of its own. Then every poll follows a wake,
-    /// so a poll that finds the word idle has overtaken a waker between its look at the
-    /// word and its call of Tokio, and the task has been scheduled since its last poll
-    /// ended. A future inside a task may be polled for the sake of its neighbours:
-    /// there, idle was idle.
+    /// Each poll of a `root` future (a task of its own) follows a wake. If its word is idle, a waker
+    /// has read the word before the last poll and called Tokio's waker after it, so the task has been
+    /// scheduled since that poll ended. A nested future may be polled because of its siblings, so
+    /// there the idle state was correct.
     ///
-    /// `probed` returns whether the poll is nested in one that the watchdog has caused: unless the
-    /// future was woken, the watchdog has caused this one, too. It is only called where the answer
-    /// matters.
+    /// `probed` returns whether the poll is nested in one caused by the watchdog: unless the future
+    /// was woken, this poll is caused by the watchdog, too. It is only called if it is needed.
     #[inline(always)]
     pub(crate) fn poll_started(&self, now: u64, root: bool, probed: fn() -> bool) -> Started {
-        let mut started = Started { at: now, delay: None, how: How::Plain };
-        self.sequence.write(|| {
+        let mut started = Started { at: now, delay: None, mode: Mode::Plain };
+        self.seq_lock.write(|| {
             let word = self.word.load(Ordering::Acquire);
             let (state, since) = unpack(word);
             if !matches!(state, SCHEDULED | WOKEN) {
                 started = self.unscheduled_poll_started(word, now, root, probed);
                 return;
             }
-            // Scheduled: wakers no longer change the word.
+            // Scheduled: wakers do not change the word.
             started.at = now.max(since);
             self.word.store(pack(POLLING, started.at), Ordering::Release);
             add(&self.wakes, u64::from(state == WOKEN));
@@ -161,8 +155,8 @@ impl Ledger {
         started
     }
 
-    /// A poll begins of a future that, by the `word`, is idle or was queried by the watchdog. Not
-    /// inlined, so that it costs nothing in the polls that follow a wake.
+    /// Starts a poll of a future whose `word` is idle or queried. Not inlined, so that it costs nothing
+    /// in the polls that follow a wake.
     #[inline(never)]
     fn unscheduled_poll_started(
         &self,
@@ -174,29 +168,29 @@ impl Ledger {
         loop {
             let (state, since) = unpack(word);
             let at = now.max(since);
-            let scheduled = matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN);
-            let how = match state {
-                ASKED => How::TracedProbe,
-                NUDGED => How::Probe,
-                IDLE if !root && probed() => How::Probe,
-                ASKED_WOKEN => How::Traced,
-                _ => How::Plain,
+            let scheduled = matches!(state, SCHEDULED | WOKEN | QUERIED_WOKEN);
+            let mode = match state {
+                QUERIED => Mode::TracedProbe,
+                NESTED_QUERIED => Mode::Probe,
+                IDLE if !root && probed() => Mode::Probe,
+                QUERIED_WOKEN => Mode::Traced,
+                _ => Mode::Plain,
             };
-            let is_probe = matches!(how, How::Probe | How::TracedProbe);
-            let next = if is_probe { pack(PROBED, since) } else { pack(POLLING, at) };
-            // A waker may be about to change the word: exchange it.
+            let is_probe = matches!(mode, Mode::Probe | Mode::TracedProbe);
+            let next = if is_probe { pack(PROBING, since) } else { pack(POLLING, at) };
+            // A waker may change the word concurrently.
             let order = Ordering::AcqRel;
             if let Err(newer) = self.word.compare_exchange(word, next, order, Ordering::Acquire) {
                 word = newer;
                 continue;
             }
             if is_probe {
-                return Started { at, delay: None, how };
+                return Started { at, delay: None, mode };
             }
-            add(&self.wakes, u64::from(matches!(state, WOKEN | ASKED_WOKEN)));
+            add(&self.wakes, u64::from(matches!(state, WOKEN | QUERIED_WOKEN)));
             let delay = (scheduled || root).then(|| at - since);
             self.count_poll(delay);
-            return Started { at, delay, how };
+            return Started { at, delay, mode };
         }
     }
 
@@ -209,16 +203,16 @@ impl Ledger {
         add(&self.polls, 1);
     }
 
-    /// The poll that began at `began` ends, and with it the task if there is an outcome.
-    /// Returns how long the poll was.
+    /// Ends the poll that began at `began`, and the task if there is an outcome. Returns the poll's
+    /// length.
     #[inline(always)]
     pub(crate) fn poll_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
         let now = now.max(began);
         let length = now - began;
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             add(&self.busy, length);
             raise(&self.max_poll, length);
-            let next = end.map_or(IDLE, done);
+            let next = end.map_or(IDLE, final_state);
             let exchanged = self.word.compare_exchange(
                 pack(POLLING, began),
                 pack(next, now),
@@ -226,28 +220,27 @@ impl Ledger {
                 Ordering::Acquire,
             );
             if exchanged.is_err() {
-                // Woken while polling: no waker changes the word any more.
+                // Woken during the poll: wakers no longer change the word.
                 add(&self.wakes, 1);
-                let next = end.map_or(SCHEDULED, done);
+                let next = end.map_or(SCHEDULED, final_state);
                 self.word.store(pack(next, now), Ordering::Release);
             }
         });
         length
     }
 
-    /// The poll that the watchdog has caused ends, and with it the task if there is an outcome:
-    /// then the poll is counted, because the task will not be polled again for this outcome.
-    /// Returns how long the poll was.
+    /// Ends a poll caused by the watchdog, and the task if there is an outcome: then the poll is
+    /// counted, because no other poll has this outcome. Returns the poll's length.
     pub(crate) fn probe_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
         let now = now.max(began);
         let length = now - began;
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
-                let woken = state == PROBED_WOKEN;
+                let woken = state == PROBING_WOKEN;
                 let next = match end {
-                    Some(outcome) => pack(done(outcome), now),
+                    Some(outcome) => pack(final_state(outcome), now),
                     None if woken => pack(WOKEN, now),
                     None => pack(IDLE, since),
                 };
@@ -269,21 +262,21 @@ impl Ledger {
         length
     }
 
-    /// The future is about to be dropped outside of a poll, before it returned: the task is no
-    /// longer scheduled. Returns when the drop begins.
+    /// Starts the drop of a future outside a poll, before it has completed: the task is no longer
+    /// scheduled. Returns when the drop begins.
     pub(crate) fn drop_started(&self, now: u64) -> u64 {
         self.leave(now, DROPPING)
     }
 
-    /// The future was dropped outside of a poll, before it returned.
+    /// The future was dropped outside a poll, before it had completed.
     pub(crate) fn cancelled(&self, now: u64) {
         self.leave(now, CANCELLED);
     }
 
-    /// The task will not be polled again. Returns the time at which `next` begins.
+    /// Changes to a state in which the task is not polled again. Returns when that state begins.
     fn leave(&self, now: u64, next: u64) -> u64 {
         let mut at = now;
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
@@ -295,11 +288,11 @@ impl Ledger {
                     word = newer;
                     continue;
                 }
-                if matches!(state, SCHEDULED | WOKEN | ASKED_WOKEN) {
+                if matches!(state, SCHEDULED | WOKEN | QUERIED_WOKEN) {
                     add(&self.scheduled, at - since);
                     raise(&self.max_delay, at - since);
                 }
-                if matches!(state, WOKEN | ASKED_WOKEN) {
+                if matches!(state, WOKEN | QUERIED_WOKEN) {
                     add(&self.wakes, 1);
                 }
                 break;
@@ -308,19 +301,19 @@ impl Ledger {
         at
     }
 
-    /// The watchdog requests the task's await point, and is about to have the task polled for it.
-    /// The task stays idle, and that poll is traced and not counted, unless the task is woken
-    /// first. `false` if the task is not idle.
+    /// Marks an idle task for an await-point query, for which the watchdog is about to have it polled.
+    /// The task stays idle. The poll is traced and, unless the task is woken first, not counted.
+    /// `false` if the task is not idle.
     #[cfg(any(feature = "watchdog", test))]
-    pub(crate) fn ask(&self) -> bool {
-        self.mark(ASKED)
+    pub(crate) fn query(&self) -> bool {
+        self.mark(QUERIED)
     }
 
-    /// The task is about to be polled because the await point of a nested future was requested.
-    /// Like [`ask`](Self::ask), without a trace.
+    /// Marks a task that is about to be polled for the query of a nested future. Like
+    /// [`query`](Self::query), without a trace.
     #[cfg(feature = "watchdog")]
-    pub(crate) fn nudge(&self) -> bool {
-        self.mark(NUDGED)
+    pub(crate) fn query_nested(&self) -> bool {
+        self.mark(NESTED_QUERIED)
     }
 
     #[cfg(any(feature = "watchdog", test))]
@@ -329,12 +322,11 @@ impl Ledger {
         let (state, since) = unpack(word);
         let marked = pack(mark, since);
         let order = Ordering::AcqRel;
-        // A wake that comes first has the task polled without us.
+        // Fails after a concurrent wake, by which the task is polled anyway.
         state == IDLE && self.word.compare_exchange(word, marked, order, Ordering::Acquire).is_ok()
     }
 
-    /// A waker of the task is called at the time that `now` returns; it is only asked
-    /// where the answer matters.
+    /// A waker of the task is called. `now` returns the time and is only called if it is needed.
     #[inline(always)]
     pub(crate) fn woken(&self, now: impl Fn() -> u64) {
         let word = self.word.load(Ordering::Acquire);
@@ -357,10 +349,10 @@ impl Ledger {
         loop {
             let (state, since) = unpack(word);
             let next = match state {
-                IDLE | NUDGED => pack(WOKEN, now().max(since)),
-                ASKED => pack(ASKED_WOKEN, now().max(since)),
+                IDLE | NESTED_QUERIED => pack(WOKEN, now().max(since)),
+                QUERIED => pack(QUERIED_WOKEN, now().max(since)),
                 POLLING => pack(POLLING_WOKEN, since),
-                PROBED => pack(PROBED_WOKEN, since),
+                PROBING => pack(PROBING_WOKEN, since),
                 _ => {
                     self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -374,46 +366,45 @@ impl Ledger {
         }
     }
 
-    /// Notes that the last wake came from inside the task's own poll. Only the thread
-    /// that polls calls this.
+    /// Counts the last wake as a self-wake. Called only by the polling thread.
     pub(crate) fn woken_by_itself(&self) {
-        self.sequence.write(|| add(&self.self_wakes, 1));
+        self.seq_lock.write(|| add(&self.self_wakes, 1));
     }
 
-    /// Runs `write` so that a reader sees all or nothing of it. Only the thread that
-    /// polls calls this.
+    /// Runs `write` so that a reader sees all or none of it. Called only by the polling thread.
     pub(crate) fn publish(&self, write: impl FnOnce()) {
-        self.sequence.write(write);
+        self.seq_lock.write(write);
     }
 
-    /// What `read` finds while no `publish` is under way.
+    /// The result of `read` while no `publish` is running.
     pub(crate) fn coherent<T>(&self, read: impl Fn() -> T) -> T {
-        self.sequence.read(read)
+        self.seq_lock.read(read)
     }
 
-    /// A coherent reading at `now`, with what `extra` reads under the same protection;
-    /// `None` if nothing lives here.
+    /// A coherent reading at `now`, with the result of `extra` from the same moment; `None` if the
+    /// slot is vacant.
     pub(crate) fn read<T>(&self, now: u64, extra: impl Fn() -> T) -> Option<(Reading, T)> {
-        let (reading, extra) = self.sequence.read(|| (self.read_unchecked(now), extra()));
+        let (reading, extra) = self.seq_lock.read(|| (self.read_unchecked(now), extra()));
         reading.map(|reading| (reading, extra))
     }
 
     fn read_unchecked(&self, now: u64) -> Option<Reading> {
         let of = |field: &AtomicU64| field.load(Ordering::Relaxed);
-        // Before the rest, and acquired: `open` writes outside of the sequence.
-        let (state, since) = unpack(self.word.load(Ordering::Acquire));
-        if state == VACANT {
+        // First, and with acquire: `open` writes outside the lock.
+        let (word_state, since) = unpack(self.word.load(Ordering::Acquire));
+        if word_state == VACANT {
             return None;
         }
         let (created, mut busy, mut scheduled) =
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
-        let unsettled = matches!(state, WOKEN | ASKED_WOKEN | POLLING_WOKEN | PROBED_WOKEN);
-        let shown = shown(state);
-        let now = if shown.is_done() { since } else { now.max(since) };
+        let has_uncounted_wake =
+            matches!(word_state, WOKEN | QUERIED_WOKEN | POLLING_WOKEN | PROBING_WOKEN);
+        let state = public_state(word_state);
+        let now = if state.is_done() { since } else { now.max(since) };
         // Wrapping, because a torn set may hold anything.
         let running = now.wrapping_sub(since);
-        match shown {
+        match state {
             State::Polling => {
                 busy = busy.wrapping_add(running);
                 max_poll = max_poll.max(running);
@@ -426,7 +417,7 @@ impl Ledger {
         }
         let lifetime = now.wrapping_sub(created);
         Some(Reading {
-            state: shown,
+            state,
             since,
             lifetime,
             busy,
@@ -435,7 +426,7 @@ impl Ledger {
             polls: of(&self.polls),
             wakes: of(&self.wakes)
                 .wrapping_add(of(&self.redundant_wakes))
-                .wrapping_add(u64::from(unsettled)),
+                .wrapping_add(u64::from(has_uncounted_wake)),
             self_wakes: of(&self.self_wakes),
             max_poll,
             max_delay,

@@ -1,24 +1,24 @@
-//! Every interleaving of a poller, its wakers and a reader, as far as loom's bound on
-//! preemptions goes. The rest of the crate only has to compile for this:
+//! The interleavings of a poller, its wakers and a reader, up to loom's bound on preemptions. The rest
+//! of the crate only has to compile:
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg asynctop_loom --cfg tokio_unstable" CARGO_TARGET_DIR=target/loom \
 //!     cargo test --lib --no-default-features --release loom
 //! ```
 //!
-//! The cfg is our own, because `--cfg loom` would switch Tokio too.
+//! The cfg is not `loom`, which would also affect Tokio.
 
 use loom::{sync::Arc, thread};
 
 use super::{
-    ledger::{How, Ledger, Started},
+    ledger::{Ledger, Mode, Started},
     reading::{Outcome, Reading},
 };
 use asynctop_snapshot::State;
 
 const NOW: u64 = 100;
 
-/// Explores with at most `preemptions` thread switches that no thread asked for.
+/// Runs all interleavings with at most this number of preemptions.
 fn explore(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
@@ -36,14 +36,14 @@ fn read(ledger: &Ledger) -> Reading {
     ledger.read(NOW, || ()).expect("a task").0
 }
 
-/// The times, which with the state and its begin tell the whole history.
+/// State, start of the state, and times.
 fn times(r: Reading) -> (State, u64, [u64; 3]) {
     assert_eq!(r.lifetime, r.busy + r.scheduled + r.idle, "{r:?}");
     (r.state, r.since, [r.busy, r.scheduled, r.idle])
 }
 
 #[test]
-fn loom_a_reader_sees_each_interval_once() {
+fn loom_reader_sees_each_interval_once() {
     explore(4, || {
         let ledger = spawned();
         let poller = thread::spawn({
@@ -67,21 +67,21 @@ fn loom_a_reader_sees_each_interval_once() {
             assert!(last <= progress);
             last = progress;
         }
-        poller.join().expect("a poller that ends");
+        poller.join().expect("no panic");
     });
 }
 
-/// What a task that is polled from 10 to 20, and woken once at 30, may show at `NOW`.
+/// Checks a reading at `NOW` of a task that is polled from 10 to 20 and woken once at 30.
 fn check_woken_once(seen: Reading) {
     let (state, since, got) = times(seen);
     let expected = match (state, since) {
         (State::Scheduled, 0) => [0, 100, 0],
         (State::Polling, 10) => [90, 10, 0],
         (State::Idle, 20) => [10, 10, 80],
-        // Woken while polling, or after.
+        // Woken during the poll, or after it.
         (State::Scheduled, 20) => [10, 90, 0],
         (State::Scheduled, 30) => [10, 80, 10],
-        _ => panic!("no such moment: {seen:?}"),
+        _ => panic!("unexpected: {seen:?}"),
     };
     assert_eq!(got, expected, "{seen:?}");
     match since {
@@ -92,7 +92,7 @@ fn check_woken_once(seen: Reading) {
 }
 
 #[test]
-fn loom_a_reader_against_a_poller_and_a_waker() {
+fn loom_reader_poller_and_waker() {
     explore(2, || {
         let ledger = spawned();
         let poller = thread::spawn({
@@ -114,8 +114,8 @@ fn loom_a_reader_against_a_poller_and_a_waker() {
             (first.polls, first.wakes, first.since) <= (second.polls, second.wakes, second.since)
         );
         assert!(first.polls <= second.polls && first.wakes <= second.wakes);
-        poller.join().expect("a poller that ends");
-        waker.join().expect("a waker that ends");
+        poller.join().expect("no panic");
+        waker.join().expect("no panic");
         let end = read(&ledger);
         check_woken_once(end);
         assert_eq!((end.polls, end.wakes), (1, 1));
@@ -123,7 +123,7 @@ fn loom_a_reader_against_a_poller_and_a_waker() {
 }
 
 #[test]
-fn loom_two_wakers_against_a_poller() {
+fn loom_two_wakers_and_poller() {
     explore(3, || {
         let ledger = spawned();
         let wakers: Vec<_> = [15, 30]
@@ -138,7 +138,7 @@ fn loom_two_wakers_against_a_poller() {
         let second = ledger.poll_started(40, false, || false);
         busy += ledger.poll_ended(second.at, 50, None);
         for waker in wakers {
-            waker.join().expect("a waker that ends");
+            waker.join().expect("no panic");
         }
         let end = read(&ledger);
         assert_eq!((end.polls, end.wakes, busy), (2, 2, 20));
@@ -150,38 +150,38 @@ fn loom_two_wakers_against_a_poller() {
 }
 
 #[test]
-fn loom_an_asker_against_a_waker_and_a_poller() {
+fn loom_query_waker_and_poller() {
     explore(3, || {
         let ledger = spawned();
         let first = ledger.poll_started(10, true, || false);
         ledger.poll_ended(first.at, 20, None);
-        let asker = thread::spawn({
+        let querier = thread::spawn({
             let ledger = ledger.clone();
-            move || ledger.ask()
+            move || ledger.query()
         });
         let waker = thread::spawn({
             let ledger = ledger.clone();
             move || ledger.woken(|| 30)
         });
         let second = ledger.poll_started(40, true, || false);
-        let is_probe = second.how == How::TracedProbe;
+        let is_probe = second.mode == Mode::TracedProbe;
         match is_probe {
             true => _ = ledger.probe_ended(second.at, 50, None),
             false => _ = ledger.poll_ended(second.at, 50, None),
         }
-        let asked = asker.join().expect("an asker that ends");
-        waker.join().expect("a waker that ends");
+        let queried = querier.join().expect("no panic");
+        waker.join().expect("no panic");
         let end = read(&ledger);
         times(end);
         assert_eq!((end.polls, end.wakes), (2 - u64::from(is_probe), 1));
-        let is_traced = |started: Started| matches!(started.how, How::Traced | How::TracedProbe);
-        let told = is_traced(second) || is_traced(ledger.poll_started(60, true, || false));
-        assert_eq!(told, asked, "who is asked tells, and nobody else");
+        let is_traced = |started: Started| matches!(started.mode, Mode::Traced | Mode::TracedProbe);
+        let traced = is_traced(second) || is_traced(ledger.poll_started(60, true, || false));
+        assert_eq!(traced, queried, "a poll is traced if the task was queried");
     });
 }
 
 #[test]
-fn loom_two_wakers_against_a_reader() {
+fn loom_two_wakers_and_reader() {
     explore(3, || {
         let ledger = spawned();
         let started = ledger.poll_started(10, true, || false);
@@ -205,14 +205,14 @@ fn loom_two_wakers_against_a_reader() {
             last = seen.wakes;
         }
         for waker in wakers {
-            waker.join().expect("a waker that ends");
+            waker.join().expect("no panic");
         }
         assert_eq!(read(&ledger).wakes, 2);
     });
 }
 
 #[test]
-fn loom_a_drop_against_a_waker_and_a_reader() {
+fn loom_drop_waker_and_reader() {
     explore(3, || {
         let ledger = spawned();
         let started = ledger.poll_started(10, true, || false);
@@ -231,13 +231,13 @@ fn loom_a_drop_against_a_waker_and_a_reader() {
                 (State::Idle, 20) => &[[10, 10, 80]],
                 (State::Scheduled, 30) => &[[10, 80, 10]],
                 (State::Cancelled, 50) => &[[10, 10, 30], [10, 30, 10]],
-                _ => panic!("no such moment: {seen:?}"),
+                _ => panic!("unexpected: {seen:?}"),
             };
             assert!(expected.contains(&got), "{seen:?}");
         };
         check(read(&ledger));
-        waker.join().expect("a waker that ends");
-        dropper.join().expect("a dropper that ends");
+        waker.join().expect("no panic");
+        dropper.join().expect("no panic");
         let end = read(&ledger);
         check(end);
         assert_eq!((end.state, end.wakes), (State::Cancelled, 1));
@@ -245,7 +245,7 @@ fn loom_a_drop_against_a_waker_and_a_reader() {
 }
 
 #[test]
-fn loom_a_reader_sees_a_new_task_or_none() {
+fn loom_reader_of_a_reused_slot_sees_the_new_task_or_none() {
     explore(4, || {
         let ledger = Arc::new(Ledger::vacant());
         ledger.open(0, true);
@@ -269,6 +269,6 @@ fn loom_a_reader_sees_a_new_task_or_none() {
             assert_eq!(times(seen).2, expected, "{seen:?}");
             assert_eq!(seen.polls, u64::from(seen.state != State::Scheduled));
         }
-        spawner.join().expect("a spawner that ends");
+        spawner.join().expect("no panic");
     });
 }

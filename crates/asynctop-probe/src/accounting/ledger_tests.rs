@@ -1,55 +1,54 @@
-//! The ledger against a plain model that adds up every interval by itself, idle time
-//! included, and against many threads.
+//! Compares the ledger with a simple model that sums every interval, idle time included; and tests
+//! it with many threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
 use super::{
-    ledger::{How, Ledger, Started},
+    ledger::{Ledger, Mode, Started},
     reading::{Outcome, Reading},
 };
 use asynctop_snapshot::State;
 
-/// Something that happens to a task, at `step` after (or before) what happened last.
+/// An event of a task, `step` after (or before) the previous one.
 #[derive(Clone, Copy, Debug)]
 struct Event {
-    what: What,
+    kind: EventKind,
     step: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum What {
+enum EventKind {
     /// Starts a poll or ends the running one.
     Poll,
-    /// Ends the task, in a way that is open to it.
+    /// Ends the task: by the running poll, or by a cancellation.
     End {
         panicked: bool,
     },
     Wake,
     SelfWake,
-    Ask,
-    /// The future begins to be dropped, unless it is polled.
+    Query,
+    /// Starts the drop of the future, unless a poll is running.
     Drop,
-    Look,
+    Read,
 }
 
 fn events(steps: std::ops::Range<i64>) -> impl Strategy<Value = Vec<Event>> {
-    let what = prop_oneof![
-        12 => Just(What::Poll),
-        8 => Just(What::Wake),
-        4 => Just(What::SelfWake),
-        2 => Just(What::Ask),
-        1 => Just(What::Drop),
-        6 => Just(What::Look),
-        1 => any::<bool>().prop_map(|panicked| What::End { panicked }),
+    let kind = prop_oneof![
+        12 => Just(EventKind::Poll),
+        8 => Just(EventKind::Wake),
+        4 => Just(EventKind::SelfWake),
+        2 => Just(EventKind::Query),
+        1 => Just(EventKind::Drop),
+        6 => Just(EventKind::Read),
+        1 => any::<bool>().prop_map(|panicked| EventKind::End { panicked }),
     ];
-    let event = (what, steps).prop_map(|(what, step)| Event { what, step });
+    let event = (kind, steps).prop_map(|(kind, step)| Event { kind, step });
     prop::collection::vec(event, 1..80)
 }
 
-/// What a ledger should say, kept as simply as can be: one interval runs, the others
-/// are summed.
+/// The expected statistics: one running interval, and the sums of the others.
 #[derive(Clone, Debug)]
 struct Model {
     root: bool,
@@ -57,8 +56,8 @@ struct Model {
     since: u64,
     woken_in_poll: bool,
     /// The watchdog has requested the await point, and no poll has started since.
-    asked: bool,
-    /// When the running poll began that the watchdog has caused.
+    queried: bool,
+    /// Start of the running poll, if the watchdog has caused it.
     probed_at: Option<u64>,
     busy: u64,
     scheduled: u64,
@@ -77,7 +76,7 @@ impl Model {
             state: if root { State::Scheduled } else { State::Created },
             since: at,
             woken_in_poll: false,
-            asked: false,
+            queried: false,
             probed_at: None,
             busy: 0,
             scheduled: 0,
@@ -90,10 +89,10 @@ impl Model {
         }
     }
 
-    /// Counts the interval that ends at `at` as what it was.
-    fn close(&mut self, at: u64, as_what: State) {
+    /// Counts the interval that ends at `at` for `state`.
+    fn close(&mut self, at: u64, state: State) {
         let length = at - self.since;
-        match as_what {
+        match state {
             State::Polling => {
                 self.busy += length;
                 self.max_poll = self.max_poll.max(length);
@@ -107,13 +106,13 @@ impl Model {
         }
     }
 
-    /// A clock that ran backwards counts as one that stood still.
+    /// If the clock ran backwards, no time has passed.
     fn enter(&mut self, state: State, at: u64) {
         let at = at.max(self.since);
-        // A task of its own is polled for no other reason than a wake, so it was
-        // scheduled, even if the waker has not got round to saying so.
-        let overtaken = self.state == State::Idle && state == State::Polling && self.root;
-        self.close(at, if overtaken { State::Scheduled } else { self.state });
+        // Each poll of a root task follows a wake, so the task was scheduled, although the waker did
+        // not change the state.
+        let was_scheduled = self.state == State::Idle && state == State::Polling && self.root;
+        self.close(at, if was_scheduled { State::Scheduled } else { self.state });
         (self.state, self.since) = (state, at);
     }
 
@@ -128,8 +127,8 @@ impl Model {
     }
 
     fn start(&mut self, at: u64) {
-        // A poll that only the watchdog has caused counts nothing.
-        if std::mem::take(&mut self.asked) && self.state == State::Idle {
+        // A poll caused only by the watchdog is not counted.
+        if std::mem::take(&mut self.queried) && self.state == State::Idle {
             self.probed_at = Some(at.max(self.since));
             return;
         }
@@ -147,7 +146,7 @@ impl Model {
                 return;
             }
             if outcome.is_some() {
-                // It ends the task, so it counts after all.
+                // It ends the task, so it is counted.
                 self.close(began, State::Idle);
                 (self.state, self.since) = (State::Polling, began);
                 self.polls += 1;
@@ -199,40 +198,41 @@ impl Both {
 
     fn apply(&mut self, event: Event) {
         self.now = self.now.saturating_add_signed(event.step);
-        let (now, over) = (self.now, self.model.state.is_done());
+        let (now, has_ended) = (self.now, self.model.state.is_done());
         let dropping = self.model.state == State::Dropping;
-        match (event.what, self.running) {
-            (What::Poll, None) if !over && !dropping => {
+        match (event.kind, self.running) {
+            (EventKind::Poll, None) if !has_ended && !dropping => {
                 self.running = Some(self.ledger.poll_started(now, self.model.root, || false));
                 self.model.start(now);
             }
-            (What::Poll, Some(_)) => self.end(None),
-            (What::End { panicked }, Some(_)) => {
+            (EventKind::Poll, Some(_)) => self.end(None),
+            (EventKind::End { panicked }, Some(_)) => {
                 self.end(Some(if panicked { Outcome::Panicked } else { Outcome::Completed }));
             }
-            (What::Drop, None) if !over && !dropping => {
+            (EventKind::Drop, None) if !has_ended && !dropping => {
                 let at = self.ledger.drop_started(now);
                 self.model.enter(State::Dropping, now);
                 assert_eq!(at, self.model.since);
             }
-            (What::End { .. }, None) if !over => {
+            (EventKind::End { .. }, None) if !has_ended => {
                 self.ledger.cancelled(now);
                 self.model.enter(State::Cancelled, now);
             }
-            (What::SelfWake, Some(_)) => {
+            (EventKind::SelfWake, Some(_)) => {
                 self.ledger.woken(|| now);
                 self.ledger.woken_by_itself();
                 self.model.wake(now);
                 self.model.self_wakes += 1;
             }
-            (What::Ask, _) => {
+            (EventKind::Query, _) => {
                 // The request succeeds once, for an idle task only, and changes no statistics yet.
                 let model = &mut self.model;
-                let waits = model.state == State::Idle && model.probed_at.is_none() && !model.asked;
-                assert_eq!(self.ledger.ask(), waits);
-                model.asked |= waits;
+                let is_idle =
+                    model.state == State::Idle && model.probed_at.is_none() && !model.queried;
+                assert_eq!(self.ledger.query(), is_idle);
+                model.queried |= is_idle;
             }
-            (What::Wake | What::SelfWake, _) => {
+            (EventKind::Wake | EventKind::SelfWake, _) => {
                 self.ledger.woken(|| now);
                 self.model.wake(now);
             }
@@ -241,9 +241,9 @@ impl Both {
     }
 
     fn end(&mut self, outcome: Option<Outcome>) {
-        let started = self.running.take().expect("a poll that runs");
+        let started = self.running.take().expect("a running poll");
         if self.model.probed_at.is_some() {
-            assert_eq!(started.how, How::TracedProbe);
+            assert_eq!(started.mode, Mode::TracedProbe);
             self.ledger.probe_ended(started.at, self.now, outcome);
             return self.model.end(self.now, outcome);
         }
@@ -260,41 +260,40 @@ impl Both {
 
 proptest! {
     #[test]
-    fn every_figure_agrees_with_the_model(
+    fn statistics_agree_with_the_model(
         root: bool, events in events(-20..500), ahead in 0u64..1_000,
     ) {
         let mut both = Both::spawned(root);
         let spawned = both.now;
         for event in events {
             both.apply(event);
-            // A look may come late, and with a time from before the last event.
+            // A reading may be late, or use a time before the last event.
             for now in [both.now, both.now + ahead, both.now.saturating_sub(ahead)] {
                 let reading = both.read(now);
                 prop_assert_eq!(reading, both.model.reading(now), "after {:?}", event);
-                prop_assert_eq!(reading.began(now), spawned);
+                prop_assert_eq!(reading.created(now), spawned);
             }
         }
     }
 
     #[test]
-    fn readings_only_grow(root: bool, events in events(0..500)) {
+    fn readings_never_decrease(root: bool, events in events(0..500)) {
         let mut both = Both::spawned(root);
-        let figures = |r: Reading| {
+        let statistics = |r: Reading| {
             [r.lifetime, r.busy, r.scheduled, r.idle, r.polls, r.wakes, r.self_wakes, r.max_poll,
              r.max_delay]
         };
-        let mut before = figures(both.read(both.now));
-        // The one figure that may be corrected: a root task that is polled before its
-        // waker spoke was scheduled, not idle, so such sequences are left out here.
+        let mut before = statistics(both.read(both.now));
+        // Excludes the one correction: a root task that is polled in the idle state was scheduled.
         for event in events {
-            if root && matches!(event.what, What::Poll) && both.model.state == State::Idle {
-                both.apply(Event { what: What::Wake, step: 0 });
+            if root && matches!(event.kind, EventKind::Poll) && both.model.state == State::Idle {
+                both.apply(Event { kind: EventKind::Wake, step: 0 });
             }
             let probed = both.model.probed_at.is_some();
             both.apply(event);
-            let after = figures(both.read(both.now));
+            let after = statistics(both.read(both.now));
             if probed && both.model.state.is_done() {
-                // A poll that the watchdog has caused and that ends the task was no idle time.
+                // A poll caused by the watchdog that ends the task was counted as idle time before.
                 before[3] = before[3].min(after[3]);
             }
             prop_assert!(before.iter().zip(&after).all(|(b, a)| b <= a), "{before:?} {after:?}");
@@ -303,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn a_slot_that_is_used_again_starts_from_nothing(
+    fn reused_slot_starts_from_zero(
         first in events(0..500), second in events(0..500),
     ) {
         let mut both = Both::spawned(true);
@@ -323,34 +322,34 @@ proptest! {
 }
 
 #[test]
-fn a_probed_poll_never_ends_before_it_began() {
+fn probing_poll_never_ends_before_it_began() {
     let mut both = Both::spawned(false);
     let steps = [
-        (What::Poll, 0),
-        (What::Poll, 0),
-        (What::Ask, 0),
-        (What::Poll, 1),
-        (What::Wake, 0),
+        (EventKind::Poll, 0),
+        (EventKind::Poll, 0),
+        (EventKind::Query, 0),
+        (EventKind::Poll, 1),
+        (EventKind::Wake, 0),
         // The clock of another CPU is behind.
-        (What::Poll, -1),
+        (EventKind::Poll, -1),
     ];
-    for (what, step) in steps {
-        both.apply(Event { what, step });
-        assert_eq!(both.read(both.now), both.model.reading(both.now), "{what:?}");
+    for (kind, step) in steps {
+        both.apply(Event { kind, step });
+        assert_eq!(both.read(both.now), both.model.reading(both.now), "{kind:?}");
     }
 }
 
-/// What the threads of the test below share.
-struct Shared {
+/// The state shared by the threads of the test below.
+struct ThreadedTest {
     ledger: Ledger,
-    /// A clock that ticks once for each look at it.
+    /// A clock that ticks once per reading.
     clock: AtomicU64,
     begun: AtomicU64,
     finished: AtomicU64,
     stop: AtomicBool,
 }
 
-impl Shared {
+impl ThreadedTest {
     fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
@@ -366,7 +365,7 @@ impl Shared {
         }
     }
 
-    /// Polls until told to stop; returns (polls, busy, scheduled).
+    /// Polls until `stop`; returns (polls, busy, scheduled).
     fn poll(&self) -> (u64, u64, u64) {
         let (mut polls, mut busy, mut scheduled) = (0, 0, 0);
         loop {
@@ -393,41 +392,48 @@ impl Shared {
         while !self.stop.load(Ordering::SeqCst) {
             let finished = self.finished.load(Ordering::SeqCst);
             let now = self.tick();
-            let seen = self.ledger.read(now, || ()).expect("a task").0;
-            assert_eq!(seen.lifetime, seen.busy + seen.scheduled + seen.idle, "{seen:?}");
-            assert!(seen.idle <= seen.lifetime, "torn: {seen:?}");
+            let reading = self.ledger.read(now, || ()).expect("a task").0;
+            assert_eq!(
+                reading.lifetime,
+                reading.busy + reading.scheduled + reading.idle,
+                "{reading:?}"
+            );
+            assert!(reading.idle <= reading.lifetime, "torn: {reading:?}");
             // The task may have ended since the loop's condition was read.
-            let end = if seen.state.is_done() { seen.since } else { now.max(seen.since) };
-            assert_eq!(seen.lifetime, end - 1, "{seen:?} at {now}");
-            assert!(seen.polls >= last.polls && seen.wakes >= last.wakes, "{last:?} {seen:?}");
+            let end = if reading.state.is_done() { reading.since } else { now.max(reading.since) };
+            assert_eq!(reading.lifetime, end - 1, "{reading:?} at {now}");
+            assert!(
+                reading.polls >= last.polls && reading.wakes >= last.wakes,
+                "{last:?} {reading:?}"
+            );
             let begun = self.begun.load(Ordering::SeqCst);
-            assert!((finished..=begun).contains(&seen.wakes), "{finished} {seen:?} {begun}");
-            last = seen;
+            assert!((finished..=begun).contains(&reading.wakes), "{finished} {reading:?} {begun}");
+            last = reading;
         }
     }
 }
 
 #[test]
-fn threads_lose_no_wake_and_no_time() {
+fn concurrent_wakes_and_times_are_all_counted() {
     const WAKERS: u64 = 3;
     const WAKES: u64 = 30_000;
-    let shared = Shared {
+    let test = ThreadedTest {
         ledger: Ledger::vacant(),
         clock: AtomicU64::new(1),
         begun: AtomicU64::new(0),
         finished: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
-    shared.ledger.open(shared.tick(), true);
+    test.ledger.open(test.tick(), true);
     let (polls, busy, scheduled) = std::thread::scope(|scope| {
-        let poller = scope.spawn(|| shared.poll());
-        scope.spawn(|| shared.watch());
-        let wakers: Vec<_> = (0..WAKERS).map(|_| scope.spawn(|| shared.wake(WAKES))).collect();
-        wakers.into_iter().for_each(|waker| waker.join().expect("a waker that ends"));
-        shared.stop.store(true, Ordering::SeqCst);
-        poller.join().expect("a poller that ends")
+        let poller = scope.spawn(|| test.poll());
+        scope.spawn(|| test.watch());
+        let wakers: Vec<_> = (0..WAKERS).map(|_| scope.spawn(|| test.wake(WAKES))).collect();
+        wakers.into_iter().for_each(|waker| waker.join().expect("no panic"));
+        test.stop.store(true, Ordering::SeqCst);
+        poller.join().expect("no panic")
     });
-    let end = shared.ledger.read(u64::MAX, || ()).expect("a task").0;
+    let end = test.ledger.read(u64::MAX, || ()).expect("a task").0;
     assert_eq!(end.state, State::Completed);
     assert_eq!((end.polls, end.wakes), (polls, WAKERS * WAKES));
     assert_eq!((end.busy, end.scheduled), (busy, scheduled));

@@ -1,4 +1,4 @@
-//! Per-task accounting: how often a task is polled and woken, and how its life splits into busy,
+//! Per-task accounting: how often a task is polled and woken, and how its lifetime divides into busy,
 //! scheduled and idle time.
 //!
 //! Contains tasks, polls, wakes, threads and the clock. Depends on the data types of
@@ -40,7 +40,7 @@ use std::{future::Future, panic::Location};
 pub use asynctop_snapshot::{PollKind, State};
 pub use instrument::Instrumented;
 pub use reading::Reading;
-pub(crate) use recording::{Kept, Recorded, Recording};
+pub(crate) use recording::{Recording, SpanBatch, ThreadSpans};
 pub use registry::Registry;
 #[cfg(all(
     feature = "watchdog",
@@ -53,7 +53,7 @@ pub(crate) use thread::ThreadSlot;
 pub use thread::{CurrentPoll, ThreadReading};
 use tokio::task::JoinHandle;
 #[cfg(feature = "watchdog")]
-#[allow(unused_imports, reason = "nobody traces without Tokio's unstable parts")]
+#[allow(unused_imports, reason = "used only with tokio_unstable")]
 pub(crate) use trace::set_tracer;
 pub use view::TaskView;
 
@@ -61,7 +61,7 @@ pub use view::TaskView;
 /// that created the future.
 ///
 /// # Panics
-/// Outside of a Tokio runtime, as `tokio::spawn` does.
+/// Outside a Tokio runtime, as `tokio::spawn` does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -84,7 +84,7 @@ where
 /// Like [`spawn`], under this name. Control characters in it are replaced.
 ///
 /// # Panics
-/// Outside of a Tokio runtime.
+/// Outside a Tokio runtime.
 #[track_caller]
 pub fn spawn_named<F>(name: &str, future: F) -> JoinHandle<F::Output>
 where
@@ -107,8 +107,8 @@ pub fn instrument<F: Future>(name: &str, future: F) -> Instrumented<F> {
     Registry::global().instrument(name, future)
 }
 
-/// Sets what the current task is doing, until the next call. Has no effect outside of a poll of a
-/// measured task.
+/// Sets the stage of the current task: a description of what it is doing, valid until the next call.
+/// Has no effect outside a poll of a measured task.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -125,7 +125,7 @@ pub fn stage(stage: &'static str) {
     }
 }
 
-/// The function that created a future, from the name of its type.
+/// The name of the function that created a future, from the name of the future's type.
 fn function_name<F>() -> &'static str {
     let full = std::any::type_name::<F>();
     let path = full.split('<').next().unwrap_or(full);

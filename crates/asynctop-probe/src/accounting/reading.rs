@@ -1,4 +1,4 @@
-//! What a ledger says of a task.
+//! A coherent copy of a task's statistics.
 
 use asynctop_snapshot::State;
 
@@ -12,11 +12,12 @@ pub(crate) enum Outcome {
 /// One coherent reading of a ledger. All times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Where the task stands.
+    /// The state of the task.
     pub state: State,
-    /// When it came to stand there, on the probe's clock.
+    /// When the state began, in nanoseconds on the probe's clock.
     pub since: u64,
-    /// From its spawn to the reading, or to its end. Always `busy + scheduled + idle`.
+    /// Time from the spawn to the reading, or to the end of the task. Always
+    /// `busy + scheduled + idle`.
     pub lifetime: u64,
     /// Time inside `poll`, the running poll included.
     pub busy: u64,
@@ -29,17 +30,17 @@ pub struct Reading {
     pub polls: u64,
     /// Calls of `wake` on wakers of this task.
     pub wakes: u64,
-    /// Those of them that came from inside the task's own poll.
+    /// Wakes from inside the task's own poll; part of `wakes`.
     pub self_wakes: u64,
     /// The longest poll, the running one included.
     pub max_poll: u64,
-    /// The longest wait for a worker, the running one included.
+    /// The longest scheduling delay, the running one included.
     pub max_delay: u64,
 }
 
 impl Reading {
-    /// When the future was made, on the probe's clock; `now` is the time for which the
-    /// reading was asked.
+    /// When the future was created, on the probe's clock. `now` is the time passed to the scan that
+    /// returned the reading.
     ///
     /// ```
     /// let registry = asynctop_probe::Registry::global();
@@ -48,12 +49,12 @@ impl Reading {
     /// let now = registry.now();
     /// registry.scan(now, |view| {
     ///     if view.key() == task.key() {
-    ///         assert!((before..=now).contains(&view.reading.began(now)));
+    ///         assert!((before..=now).contains(&view.reading.created(now)));
     ///     }
     /// });
     /// ```
-    pub fn began(&self, now: u64) -> u64 {
-        // What went on while others were read has come further than that `now`.
+    pub fn created(&self, now: u64) -> u64 {
+        // A state that began during the scan is later than `now`.
         let end = if self.state.is_done() { self.since } else { now.max(self.since) };
         end.saturating_sub(self.lifetime)
     }

@@ -1,34 +1,32 @@
-//! Who ran when: what a polling thread writes down while somebody wants to see it.
+//! Records the poll spans of a thread for the timeline, while there is a reader.
 //!
 //! # Two rings
-//! A thread polls a few times a second or ten million times. No memory of a sensible size
-//! keeps all of that for as long as people look back, so there are two rings:
+//! A thread polls between a few and ten million times per second, and no reasonable amount of memory
+//! holds all of these for the length of a timeline. So there are two rings:
 //!
-//! - `every` takes each poll: the last 32,768 of them. That is a second and a half of a
-//!   worker with 20,000 polls a second, which a reader that comes four times a second sees
-//!   without a gap, and 5 ms of one with seven million.
-//! - `ticked` takes the polls during which a *tick* went by, of which there is one each
-//!   262 µs (2¹⁸ ns): at most 3,815 a second, so its 16,384 places are more than four
-//!   seconds of any thread. Every poll that is longer than a tick is among them, with its
-//!   exact times. Shorter ones come in by chance, in proportion to their length: who is
-//!   found at the ticks of a span shares it as they do. (Work that keeps step with
-//!   2¹⁸ ns would fool this; timers count milliseconds.)
+//! - `every` contains each poll: the last 32,768. That is 1.5 s of a worker with 20,000 polls per
+//!   second, which a reader that reads four times per second sees without a gap, and 5 ms of one with
+//!   seven million.
+//! - `ticked` contains the polls during which a *tick* occurred, one each 262 µs (2¹⁸ ns): at most
+//!   3,815 per second, so its 16,384 places hold more than 4 s of any thread. Every poll that is
+//!   longer than a tick is included, with its exact times. Shorter ones are a random sample in
+//!   proportion to their length: the shares of the tasks at the ticks estimate their shares of the
+//!   time. (Work in step with 2¹⁸ ns would bias this; timers count milliseconds.)
 //!
-//! So a short span can be shown poll by poll, a long one as it was or as estimated, and
-//! what lies between (a short span too long ago) is known to be missing, with the number
-//! of polls that are.
+//! So a short interval can be shown poll by poll, and a long one exactly or as an estimate. For a
+//! short interval too long ago, the number of missing polls is known.
 //!
 //! # Cost
-//! Off, a poll loads one pointer from a cache line that it writes anyway. On, it adds four
-//! stores, one comparison and no clock: the poll's times are known already.
-//! `benches/overhead.rs` measures it. The rings of a thread take 1.2 MB (49,152 poll spans of
-//! 24 bytes), are allocated when somebody first wants them, and stay, as the thread's slot
-//! does: its thread may be writing to them at any time.
+//! Without a recording, a poll loads one pointer from a cache line that it writes anyway. With one, it
+//! adds four stores and one comparison; its times are known already. `benches/overhead.rs` measures
+//! this. The rings of a thread take 1.2 MB (49,152 poll spans of 24 bytes). They are allocated when they
+//! are first needed and never freed, like the thread's slot, because the thread may write to them at
+//! any time.
 //!
-//! # Polls inside of polls
-//! A future that is measured inside of another one's poll takes over the thread for a
-//! while. The poll spans follow who had it, the innermost one: the outer poll then is
-//! several poll spans. They never overlap, and come in the order of time.
+//! # Nested polls
+//! The poll of a measured future inside another poll interrupts the outer one. Poll spans show the
+//! innermost poll, so the outer poll consists of several poll spans. They never overlap and are in
+//! the order of time.
 
 use super::{
     ring::Ring,
@@ -36,19 +34,19 @@ use super::{
 };
 use asynctop_snapshot::{PollSpan, TICK_NS};
 
-/// How many polls a thread keeps.
+/// Number of polls that a thread keeps.
 const EVERY: usize = 1 << 15;
-/// How many polls that a tick fell into it keeps.
+/// Number of polls with a tick that a thread keeps.
 const TICKED: usize = 1 << 14;
-/// A tick is so many bits of a nanosecond count.
+/// Number of the lower bits of the time that do not affect ticks.
 const TICK_BITS: u32 = TICK_NS.trailing_zeros();
 
-/// What one thread writes down.
+/// The rings of one thread.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub every: Ring<EVERY>,
     pub ticked: Ring<TICKED>,
-    /// When the thread last came out of a poll inside of a poll.
+    /// When a nested poll of the thread last ended.
     resumed: AtomicU64,
 }
 
@@ -57,10 +55,9 @@ impl Recorder {
         Recorder { every: Ring::new(), ticked: Ring::new(), resumed: AtomicU64::new(0) }
     }
 
-    /// The thread was in a poll of `task` from `began`, or from when it last came back
-    /// to it, until `ended`.
+    /// Records a poll of `task` that began at `began`, without the part before the last nested poll.
     #[inline(always)]
-    pub(crate) fn ran(&self, task: u64, began: u64, ended: u64) {
+    pub(crate) fn record(&self, task: u64, began: u64, ended: u64) {
         let began = began.max(self.resumed.load(Ordering::Relaxed));
         let span = PollSpan { task, began, ended };
         self.every.push(span);
@@ -69,12 +66,12 @@ impl Recorder {
         }
     }
 
-    /// Whether a poll inside of what began at `began` has ended.
+    /// Whether a poll nested in the one that began at `began` has ended.
     pub(crate) fn has_resumed_since(&self, began: u64) -> bool {
         self.resumed.load(Ordering::Relaxed) > began
     }
 
-    /// A poll inside of another one ended, which goes on.
+    /// A nested poll has ended, and the outer one continues.
     pub(crate) fn resume(&self, now: u64) {
         self.resumed.store(now, Ordering::Relaxed);
     }

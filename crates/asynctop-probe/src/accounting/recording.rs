@@ -1,41 +1,41 @@
-//! Reads what the threads record, which they do only while there is a reader.
+//! Reads the poll spans that the threads record while there is a reader.
 
 use super::{recorder::Recorder, registry::Registry, thread::ThreadSlot};
 use asynctop_snapshot::PollSpan;
 
-/// Follows when each thread polled whom. While there is one of a registry, its threads
-/// write down their polls.
+/// Reads the poll spans of a registry's threads, which are recorded while at least one recording
+/// exists.
 pub(crate) struct Recording {
     registry: &'static Registry,
     slots: Vec<&'static ThreadSlot>,
-    /// For each slot the numbers of the next poll spans of both rings.
+    /// The numbers of the next poll spans in both rings, by slot.
     next: Vec<(u64, u64)>,
 }
 
-/// What a thread has written down since the last look.
+/// The poll spans of one thread since the last reading.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recorded {
-    /// Each poll.
-    pub every: Kept,
-    /// The polls that a tick fell into, one each `TICK_NS`: the longer
-    /// ones all, of the shorter ones a sample.
-    pub ticked: Kept,
-    /// The poll that it is in, if it is in one: task and beginning. Its time begins where
-    /// the last of `every` ended, if that is later: then it had given way to one inside.
+pub(crate) struct ThreadSpans {
+    /// All polls.
+    pub every: SpanBatch,
+    /// The polls during which a tick occurred, one each `TICK_NS`: all longer ones, and a sample of
+    /// the shorter ones.
+    pub ticked: SpanBatch,
+    /// Task and start of the running poll. If the last of `every` ended later than that start, it was
+    /// nested in this poll, whose next span begins at that end.
     pub current: Option<(u64, u64)>,
 }
 
-/// What is left of what was written down, oldest first.
+/// Poll spans, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Kept {
-    /// How many came before these and were overwritten.
+pub(crate) struct SpanBatch {
+    /// Number of earlier spans that were overwritten.
     pub lost: u64,
-    /// The times, which never overlap.
+    /// They never overlap.
     pub spans: Vec<PollSpan>,
 }
 
 impl Registry {
-    /// Has the threads write down when they poll whom, for as long as the recording is kept.
+    /// Records the threads' poll spans while the returned value exists.
     pub(crate) fn record(&'static self) -> Recording {
         Recording::new(self)
     }
@@ -45,31 +45,30 @@ impl Recording {
     pub(super) fn new(registry: &'static Registry) -> Self {
         let mut slots = Vec::new();
         registry.thread_slots(&mut slots);
-        // What was written for somebody before is none of ours.
+        // Excludes the spans of earlier recordings.
         let next = slots.iter().map(|slot| {
-            let written = |recorder: &Recorder| (recorder.every.pushed(), recorder.ticked.pushed());
-            slot.recorder_kept().map(written).unwrap_or_default()
+            let pushed = |recorder: &Recorder| (recorder.every.pushed(), recorder.ticked.pushed());
+            slot.existing_recorder().map(pushed).unwrap_or_default()
         });
         let next = next.collect();
         registry.begin_recording();
         Recording { registry, slots, next }
     }
 
-    /// What each thread has written down since the last look, in the order of
-    /// [`Registry::threads`].
-    pub fn read(&mut self) -> Vec<Recorded> {
+    /// The poll spans of each thread since the last call, in the order of [`Registry::threads`].
+    pub fn read(&mut self) -> Vec<ThreadSpans> {
         self.registry.thread_slots(&mut self.slots);
         self.next.resize(self.slots.len(), (0, 0));
         self.slots.iter().zip(&mut self.next).map(|(slot, next)| read(slot, next)).collect()
     }
 }
 
-fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> Recorded {
-    let mut recorded = Recorded::default();
-    if let Some(recorder) = slot.recorder_kept() {
+fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> ThreadSpans {
+    let mut recorded = ThreadSpans::default();
+    if let Some(recorder) = slot.existing_recorder() {
         recorded.every.lost = recorder.every.copy(every, &mut recorded.every.spans);
         recorded.ticked.lost = recorder.ticked.copy(ticked, &mut recorded.ticked.spans);
-        // After the copies: a poll that is not in them has not ended, or ends this moment.
+        // After the copies: a poll that they lack has not ended yet, or ended during the copy.
         recorded.current = slot.current().map(|poll| (poll.task, poll.since));
     }
     recorded

@@ -1,42 +1,41 @@
-//! Who refers to a cell: the future while it lives, and its wakers.
+//! The reference count of a cell: the future and its wakers.
 //!
-//! Most wakers are cloned inside of the task's own poll. Its thread counts those with a
-//! plain store, for an atomic addition is a large part of what a poll costs. They may be
-//! dropped anywhere, which is counted in `shared`, so that may fall below what the
-//! future counts for; only the sum of both has a meaning while the future lives. When it
-//! goes, it adds its own count to `shared`, which from then on counts all.
+//! Most wakers are cloned in the task's own poll. The polling thread counts those in `own`, with a
+//! plain store, because an atomic addition is a large part of the cost of a poll. They may be dropped
+//! on any thread, which decrements `shared`, so `shared` may fall below the future's share; only the
+//! sum of both is meaningful while the future lives. When the future is released, `own` is added to
+//! `shared`.
 
 use super::sync::{AtomicU32, Ordering, fence, spin_loop};
 
-/// What the living future counts for.
+/// The share of the future.
 const FUTURE: u32 = 1 << 31;
-/// Nobody refers to the slot.
-const GONE: u32 = u32::MAX;
-/// More wakers than this a task may not have, so that its future is told from them.
+/// The slot has no references.
+const RELEASED: u32 = u32::MAX;
+/// Maximum number of wakers of a task, to distinguish the future's share from them.
 const MAX_WAKERS: u32 = 1 << 29;
-/// Greater than this `own` does not grow.
+/// Maximum of `own`.
 const OWN_LIMIT: u32 = 1 << 20;
 
-/// The references to one cell.
 #[derive(Debug)]
 pub(crate) struct Refs {
     shared: AtomicU32,
-    /// Written by the polling thread alone.
+    /// Written only by the polling thread.
     own: AtomicU32,
 }
 
 impl Refs {
-    pub(crate) fn gone() -> Self {
-        Refs { shared: AtomicU32::new(GONE), own: AtomicU32::new(0) }
+    pub(crate) fn released() -> Self {
+        Refs { shared: AtomicU32::new(RELEASED), own: AtomicU32::new(0) }
     }
 
-    /// A future moves in. The caller owns the slot alone.
+    /// Adds the future of a new task. The caller has exclusive access to the slot.
     pub(crate) fn open(&self) {
         self.own.store(0, Ordering::Relaxed);
         self.shared.store(FUTURE, Ordering::Relaxed);
     }
 
-    /// One more waker, cloned anywhere.
+    /// Adds a waker that was cloned on any thread.
     #[inline(always)]
     pub(crate) fn add(&self) {
         self.add_many(1);
@@ -45,16 +44,16 @@ impl Refs {
     #[inline(always)]
     fn add_many(&self, more: u32) {
         let before = self.shared.fetch_add(more, Ordering::Relaxed);
-        // As `Arc` does: a program that leaks wakers this fast is beyond help, and an
-        // overflow would free what is in use.
+        // As in `Arc`: an overflow would free memory in use, and only a program that leaks wakers can
+        // get here.
         let wakers = before.wrapping_add(OWN_LIMIT) % FUTURE;
         if wakers > MAX_WAKERS + OWN_LIMIT {
             std::process::abort();
         }
     }
 
-    /// One more waker, cloned by the thread that polls, inside of that poll. `false` if
-    /// it has to [`fold`](Self::fold) first.
+    /// Adds a waker that was cloned in the task's own poll. `false` if [`fold`](Self::fold) must be
+    /// called first.
     #[inline(always)]
     pub(crate) fn add_own(&self) -> bool {
         let own = self.own.load(Ordering::Relaxed);
@@ -65,32 +64,33 @@ impl Refs {
         fits
     }
 
-    /// Moves the polling thread's count over to `shared`: the one only counts up and the
-    /// other down, and a task that yields for a day would come to their ends. Whoever
-    /// asks for [`wakers`](Self::wakers) must not look meanwhile.
+    /// Moves the count of `own` to `shared`. Without this, a task that yields for a day would overflow
+    /// both, because one only counts up and the other down. [`wakers`](Self::wakers) must not be
+    /// called concurrently.
     #[cold]
     pub(crate) fn fold(&self) {
         self.add_many(self.own.load(Ordering::Relaxed));
         self.own.store(0, Ordering::Relaxed);
     }
 
-    /// A waker goes. Whether it was the last reference: then the caller alone looks at
-    /// the cell until it says [`set_gone`](Self::set_gone).
+    /// Releases a waker. Returns whether it was the last reference: then the caller has exclusive
+    /// access to the cell until it calls [`set_released`](Self::set_released).
     #[inline(always)]
     #[must_use]
     pub(crate) fn release(&self) -> bool {
-        self.give_back(1)
+        self.subtract(1)
     }
 
-    /// The future goes, and no poll comes any more. As [`release`](Self::release).
+    /// Releases the future, which is not polled again. Returns the same as
+    /// [`release`](Self::release).
     #[must_use]
     pub(crate) fn release_future(&self) -> bool {
-        self.give_back(FUTURE - self.own.load(Ordering::Relaxed))
+        self.subtract(FUTURE - self.own.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
-    fn give_back(&self, share: u32) -> bool {
-        // Released, so that the last one sees all that was done with the others.
+    fn subtract(&self, share: u32) -> bool {
+        // Release, so that the last one sees all accesses through the others.
         let last = self.shared.fetch_sub(share, Ordering::Release) == share;
         if last {
             fence(Ordering::Acquire);
@@ -98,25 +98,25 @@ impl Refs {
         last
     }
 
-    pub(crate) fn set_gone(&self) {
-        self.shared.store(GONE, Ordering::Release);
+    pub(crate) fn set_released(&self) {
+        self.shared.store(RELEASED, Ordering::Release);
     }
 
-    pub(crate) fn is_gone(&self) -> bool {
-        self.shared.load(Ordering::Acquire) == GONE
+    pub(crate) fn is_released(&self) -> bool {
+        self.shared.load(Ordering::Acquire) == RELEASED
     }
 
-    /// How many wakers there are, of a living task or of one that ended.
+    /// Number of wakers, of a live or an ended task.
     pub(crate) fn wakers(&self) -> u32 {
         loop {
-            // In this order: who sees that a waker was dropped sees that it was cloned.
+            // In this order: a reader that sees the drop of a waker also sees its clone.
             let shared = self.shared.load(Ordering::Acquire);
             let own = self.own.load(Ordering::Acquire);
-            // A clone that was dropped in between would count as a living one.
+            // Otherwise a waker that was cloned and dropped in between would be counted.
             if self.shared.load(Ordering::Relaxed) == shared {
                 return match shared {
-                    GONE => 0,
-                    // The future's share is gone, and `own` is in it.
+                    RELEASED => 0,
+                    // The future is released, and `own` is included.
                     ..=MAX_WAKERS => shared,
                     _ => shared.wrapping_sub(FUTURE).wrapping_add(own),
                 };

@@ -1,115 +1,114 @@
-//! Every interleaving of those who refer to a cell. How to run it: `ledger_loom.rs`.
+//! The interleavings of the references to a cell. `ledger_loom.rs` has the command to run them.
 
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 
 use super::refs::Refs;
 
-/// A cell with what its last reference takes away.
-struct Held {
+/// A cell with a value that the release of its last reference removes.
+struct Cell {
     refs: Refs,
-    /// Loom fails if somebody takes it away while it is read or without having seen that
-    /// the readers are done.
+    /// Loom fails if the removal is concurrent with a read.
     inner: UnsafeCell<Option<u32>>,
 }
 
-impl Held {
+impl Cell {
     fn open() -> Arc<Self> {
-        let refs = Refs::gone();
+        let refs = Refs::released();
         refs.open();
-        Arc::new(Held { refs, inner: UnsafeCell::new(Some(7)) })
+        Arc::new(Cell { refs, inner: UnsafeCell::new(Some(7)) })
     }
 
     #[allow(unsafe_code)]
     fn wake(&self) {
-        // SAFETY: loom checks it.
-        assert_eq!(self.inner.with(|inner| unsafe { *inner }), Some(7), "used after its end");
+        // SAFETY: checked by loom.
+        assert_eq!(self.inner.with(|inner| unsafe { *inner }), Some(7), "used after its removal");
     }
 
     #[allow(unsafe_code)]
-    fn take(&self, last: bool) {
+    fn remove_if(&self, last: bool) {
         if last {
-            // SAFETY: loom checks it.
-            let taken = self.inner.with_mut(|inner| unsafe { (*inner).take() });
-            assert_eq!(taken, Some(7), "two were the last");
-            self.refs.set_gone();
+            // SAFETY: checked by loom.
+            let removed = self.inner.with_mut(|inner| unsafe { (*inner).take() });
+            assert_eq!(removed, Some(7), "removed once");
+            self.refs.set_released();
         }
     }
 
     /// Wakes with one waker and drops it.
-    fn use_up(&self) {
+    fn wake_and_drop(&self) {
         self.wake();
-        self.take(self.refs.release());
+        self.remove_if(self.refs.release());
     }
 }
 
 #[test]
-fn loom_exactly_one_is_the_last() {
+fn loom_exactly_one_release_is_the_last() {
     loom::model(|| {
-        let held = Held::open();
-        // One waker cloned in the poll, one outside of it.
-        assert!(held.refs.add_own());
-        held.refs.add();
+        let cell = Cell::open();
+        // One waker cloned in the poll, one outside it.
+        assert!(cell.refs.add_own());
+        cell.refs.add();
         let wakers: Vec<_> = (0..2)
             .map(|_| {
-                let held = held.clone();
-                thread::spawn(move || held.use_up())
+                let cell = cell.clone();
+                thread::spawn(move || cell.wake_and_drop())
             })
             .collect();
-        held.wake();
-        held.take(held.refs.release_future());
+        cell.wake();
+        cell.remove_if(cell.refs.release_future());
         for waker in wakers {
-            waker.join().expect("a waker that ends");
+            waker.join().expect("no panic");
         }
-        assert!(held.refs.is_gone());
-        assert_eq!(held.refs.wakers(), 0);
+        assert!(cell.refs.is_released());
+        assert_eq!(cell.refs.wakers(), 0);
     });
 }
 
 #[test]
-fn loom_a_waker_that_is_dropped_elsewhere_is_never_counted_below_zero() {
+fn loom_number_of_wakers_is_never_negative() {
     loom::model(|| {
-        let held = Held::open();
-        held.refs.add();
+        let cell = Cell::open();
+        cell.refs.add();
         let reader = thread::spawn({
-            let held = held.clone();
-            move || held.refs.wakers()
+            let cell = cell.clone();
+            move || cell.refs.wakers()
         });
-        assert!(held.refs.add_own());
+        assert!(cell.refs.add_own());
         let waker = thread::spawn({
-            let held = held.clone();
-            move || held.use_up()
+            let cell = cell.clone();
+            move || cell.wake_and_drop()
         });
-        assert!(held.refs.add_own());
-        let seen = reader.join().expect("a reader that ends");
+        assert!(cell.refs.add_own());
+        let seen = reader.join().expect("no panic");
         assert!((1..=3).contains(&seen), "{seen}");
-        waker.join().expect("a waker that ends");
-        assert_eq!(held.refs.wakers(), 2);
-        held.refs.fold();
-        assert_eq!(held.refs.wakers(), 2);
-        assert!(!held.refs.release() && !held.refs.release() && held.refs.release_future());
+        waker.join().expect("no panic");
+        assert_eq!(cell.refs.wakers(), 2);
+        cell.refs.fold();
+        assert_eq!(cell.refs.wakers(), 2);
+        assert!(!cell.refs.release() && !cell.refs.release() && cell.refs.release_future());
     });
 }
 
 #[test]
-fn loom_the_slot_is_gone_only_when_nobody_looks() {
+fn loom_slot_is_released_after_all_accesses() {
     loom::model(|| {
-        let held = Held::open();
-        assert!(held.refs.add_own());
+        let cell = Cell::open();
+        assert!(cell.refs.add_own());
         let sweeper = thread::spawn({
-            let held = held.clone();
+            let cell = cell.clone();
             move || {
-                if held.refs.is_gone() {
-                    // The next task moves in.
-                    held.inner.with_mut(|_| ());
+                if cell.refs.is_released() {
+                    // The slot is reused.
+                    cell.inner.with_mut(|_| ());
                 }
             }
         });
         let waker = thread::spawn({
-            let held = held.clone();
-            move || held.use_up()
+            let cell = cell.clone();
+            move || cell.wake_and_drop()
         });
-        held.take(held.refs.release_future());
-        waker.join().expect("a waker that ends");
-        sweeper.join().expect("a sweeper that ends");
+        cell.remove_if(cell.refs.release_future());
+        waker.join().expect("no panic");
+        sweeper.join().expect("no panic");
     });
 }

@@ -1,9 +1,8 @@
-//! All tasks of a process that are measured, living ones and those that ended lately.
+//! The measured tasks: live ones, and those that have ended recently.
 //!
-//! Cells live in chunks that are never freed: a waker may outlive every handle, and a
-//! freed cell under it would be a wild pointer. So a registry is leaked by design; a
-//! program has one, tests have some more. Slots are used again: memory follows the
-//! greatest number of tasks at one time, not the number ever spawned.
+//! Cells are allocated in chunks that are never freed, because a waker may outlive every handle. So a
+//! registry is leaked by design; a program has one, tests have several. Slots are reused: memory
+//! depends on the maximum number of tasks at one time, not on the number ever spawned.
 
 use std::{
     collections::VecDeque,
@@ -30,7 +29,7 @@ use asynctop_snapshot::Histogram;
 
 const CHUNK: usize = 256;
 
-/// The tasks that are measured together, and the threads that poll them.
+/// A set of measured tasks, and the threads that poll them.
 pub struct Registry {
     clock: &'static Clock,
     ids: Ids,
@@ -40,20 +39,20 @@ pub struct Registry {
     vacant: Mutex<Option<&'static TaskCell>>,
     /// Slots whose task ended since the last sweep, linked through `next`.
     ended: AtomicPtr<TaskCell>,
-    /// How many ended since the last sweep.
+    /// Number of tasks that ended since the last sweep.
     ended_count: AtomicUsize,
-    /// Held while cells are looked at or cleared.
-    scan: Mutex<Finished>,
+    /// Held while cells are read or cleared.
+    scan: Mutex<EndedTasks>,
     retention: AtomicU64,
     live: AtomicUsize,
 }
 
 /// Ended tasks, oldest first, until their retention is over.
 #[derive(Default)]
-struct Finished(VecDeque<&'static TaskCell>);
+struct EndedTasks(VecDeque<&'static TaskCell>);
 
 impl Registry {
-    /// Ended tasks beyond this number go before their retention is over.
+    /// Maximum number of ended tasks that are kept, whatever the retention time.
     pub const MAX_ENDED: usize = 10_000;
 
     /// The registry of [`spawn`](super::spawn) and [`instrument`](super::instrument).
@@ -62,7 +61,7 @@ impl Registry {
         GLOBAL.get_or_init(Registry::leak)
     }
 
-    /// A registry of its own, which lives until the process ends (the module says why).
+    /// Creates a registry. It is never freed, because the wakers of its tasks refer to it.
     pub fn leak() -> &'static Registry {
         Box::leak(Box::new(Registry {
             clock: Clock::global(),
@@ -72,72 +71,72 @@ impl Registry {
             vacant: Mutex::new(None),
             ended: AtomicPtr::new(ptr::null_mut()),
             ended_count: AtomicUsize::new(0),
-            scan: Mutex::new(Finished::default()),
+            scan: Mutex::new(EndedTasks::default()),
             retention: AtomicU64::new(Duration::from_secs(5).as_nanos() as u64),
             live: AtomicUsize::new(0),
         }))
     }
 
-    /// Does `work` while all locks of the probe are held: it ends only if it takes none.
+    /// Runs `work` while all locks of the probe are held: a deadlock if it locks one.
     #[cfg(all(test, feature = "watchdog"))]
-    pub(crate) fn while_all_is_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn with_all_locked<T>(&self, work: impl FnOnce() -> T) -> T {
         let _locks = (self.scan.lock(), self.chunks.write(), self.vacant.lock());
-        self.threads.while_all_is_locked(work)
+        self.threads.with_all_locked(work)
     }
 
-    /// How long ended tasks stay visible; five seconds unless set.
+    /// Sets how long ended tasks stay visible. Default 5 s.
     pub fn set_retention(&self, retention: Duration) {
         let nanos = u64::try_from(retention.as_nanos()).unwrap_or(u64::MAX);
         self.retention.store(nanos, Ordering::Relaxed);
     }
 
-    /// Nanoseconds on the probe's clock.
+    /// The time in nanoseconds on the probe's clock.
     #[inline(always)]
     pub fn now(&self) -> u64 {
         self.clock.now()
     }
 
-    /// How many tasks live (spawned, not yet ended).
+    /// Number of live tasks (spawned, not ended).
     pub fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Looks at every task, living or lately ended, at the same `now`.
+    /// Visits every live and every recently ended task, with statistics at the same `now`.
     ///
-    /// Spawning and polling go on meanwhile; only ended tasks are kept waiting.
+    /// Does not block spawning or polling; only the slots of ended tasks are not reused during a scan.
     #[allow(unsafe_code)]
     pub fn scan(&self, now: u64, mut visit: impl FnMut(TaskView<'_>)) {
-        let mut finished = lock(&self.scan);
-        self.sweep(&mut finished);
+        let mut ended = lock(&self.scan);
+        self.sweep(&mut ended);
         let chunks = lock::read(&self.chunks).clone();
         for cell in chunks.into_iter().flatten() {
             let Some((reading, parts)) = cell.ledger.read(now, || cell.stage_parts()) else {
                 continue;
             };
-            // SAFETY: the parts were read coherently with the rest.
+            // SAFETY: the parts were read coherently.
             let stage = unsafe { stage_from(parts) };
-            // SAFETY: the lock is held and the slot was seen occupied.
+            // SAFETY: the lock is held and the slot is not vacant.
             if let Some(identity) = unsafe { cell.identity() } {
                 visit(TaskView { cell, identity, reading, stage });
             }
         }
     }
 
-    /// Requests the await point of an idle task: has it polled once, which is traced and counts
-    /// neither as a wake nor as a poll.
+    /// Requests the await point of an idle task: it is polled once, which is traced and counts neither
+    /// as a wake nor as a poll.
     ///
     /// # Errors
-    /// Why it cannot be asked now.
+    /// Why the task cannot be queried now.
     #[cfg(feature = "watchdog")]
-    pub(crate) fn ask(&self, key: u64) -> Result<(), &'static str> {
-        // Held, so that the slot stays with its task.
+    pub(crate) fn request_await_point(&self, key: u64) -> Result<(), &'static str> {
+        // Held, so that the slot is not reused.
         let scan = lock(&self.scan);
         let cell = self.cell_at(key).filter(|cell| cell.key() == key);
         let cell = cell.ok_or("the task no longer exists")?;
-        let waker = cell.ask();
-        // Before anything of Tokio's runs.
+        let waker = cell.query();
+        // Unlock before Tokio's code runs.
         drop(scan);
-        waker.map(|waker| waker::nudge(&waker))
+        waker.map(|waker| waker::wake_for_query(&waker))
     }
 
     /// The end of a completed poll, or a later time if the end is no longer known; `None` if the
@@ -161,7 +160,7 @@ impl Registry {
         let _scan = lock(&self.scan);
         let cell = self.cell_at(key)?;
         cell.ledger.read(self.now(), || ())?;
-        // SAFETY: the lock is held and the slot was seen occupied.
+        // SAFETY: the lock is held and the slot is not vacant.
         let identity = unsafe { cell.identity() };
         identity.filter(|_| cell.key() == key).map(|identity| identity.runtime)
     }
@@ -176,7 +175,7 @@ impl Registry {
         (cell.key() == key).then_some(reading.max_poll)
     }
 
-    /// The cell in the slot of this key, whosever it is by now.
+    /// The cell in the slot of this key, which may have been reused.
     #[cfg(feature = "watchdog")]
     fn cell_at(&self, key: u64) -> Option<&'static TaskCell> {
         let slot = (key & u64::from(u32::MAX)) as usize;
@@ -184,35 +183,35 @@ impl Registry {
         chunks.get(slot / CHUNK).map(|chunk| &chunk[slot % CHUNK])
     }
 
-    /// What each thread that polls, or polled, tasks of this registry is doing.
+    /// The state of each thread that polls, or has polled, tasks of this registry.
     pub fn threads(&self, now: u64) -> Vec<ThreadReading> {
         self.threads.read(now)
     }
 
     pub(super) fn begin_recording(&self) {
-        self.threads.record(true);
+        self.threads.change_recordings(1);
     }
 
     pub(super) fn end_recording(&self) {
-        self.threads.record(false);
+        self.threads.change_recordings(-1);
     }
 
-    /// Appends the threads' slots that `known` lacks, always in the same order.
+    /// Appends the threads' slots that `known` lacks. Their order never changes.
     pub(crate) fn thread_slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         self.threads.slots(known);
     }
 
-    /// How long tasks waited for a worker after each wake, over all polls so far.
+    /// The scheduling delays of all polls so far.
     pub fn delays(&self) -> Histogram {
         self.threads.delays()
     }
 
     #[inline(always)]
     pub(crate) fn thread(&'static self) -> &'static ThreadSlot {
-        self.threads.here()
+        self.threads.current_slot()
     }
 
-    /// A cell for a new task.
+    /// Starts the record of a new task.
     #[allow(unsafe_code)]
     pub(crate) fn open(
         &'static self,
@@ -222,15 +221,15 @@ impl Registry {
         (root, runtime): (bool, u32),
     ) -> &'static TaskCell {
         if self.ended_count.load(Ordering::Relaxed) > Self::MAX_ENDED
-            && let Ok(mut finished) = self.scan.try_lock()
+            && let Ok(mut ended) = self.scan.try_lock()
         {
-            self.sweep(&mut finished);
+            self.sweep(&mut ended);
         }
         let cell = self.take_vacant();
         let future_size = u32::try_from(future_size).unwrap_or(u32::MAX);
         let identity = Identity { name, location, id: self.ids.next(), future_size, runtime };
         self.live.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: `take_vacant` gives each vacant slot to one caller.
+        // SAFETY: `take_vacant` returns each vacant slot to one caller only.
         unsafe { cell.open(identity, self.now(), root) };
         cell
     }
@@ -245,7 +244,7 @@ impl Registry {
         cell
     }
 
-    /// Adds a chunk and returns its first cell, linked to the others.
+    /// Adds a chunk and returns its first cell, which is linked to the others.
     fn grow(&self) -> &'static TaskCell {
         let mut chunks = lock::write(&self.chunks);
         let first = (chunks.len() * CHUNK) as u32;
@@ -258,7 +257,7 @@ impl Registry {
         &chunk[0]
     }
 
-    /// Takes note that the task of `cell` is over.
+    /// Adds a cell to the list of ended tasks.
     pub(crate) fn retire(&self, cell: &'static TaskCell) {
         self.live.fetch_sub(1, Ordering::Relaxed);
         self.ended_count.fetch_add(1, Ordering::Relaxed);
@@ -274,41 +273,40 @@ impl Registry {
         }
     }
 
-    /// Takes in the tasks that ended and clears those whose time is over.
+    /// Moves the list of ended tasks to the queue and clears those whose retention is over.
     #[allow(unsafe_code)]
-    fn sweep(&self, finished: &mut Finished) {
-        let Finished(queue) = finished;
+    fn sweep(&self, ended: &mut EndedTasks) {
+        let EndedTasks(queue) = ended;
         self.ended_count.store(0, Ordering::Relaxed);
         let head = self.ended.swap(ptr::null_mut(), Ordering::Acquire);
-        let known = queue.len();
-        // SAFETY: the list holds cells, which are never freed.
-        let mut ended = unsafe { head.as_ref() };
-        while let Some(cell) = ended {
-            ended = next_of(cell);
+        let queued = queue.len();
+        // SAFETY: the list contains cells, which are never freed.
+        let mut next = unsafe { head.as_ref() };
+        while let Some(cell) = next {
+            next = next_of(cell);
             queue.push_back(cell);
         }
-        // The list had the latest on top.
-        queue.make_contiguous()[known..].reverse();
+        // The list has the latest first.
+        queue.make_contiguous()[queued..].reverse();
 
         let (now, retention) = (self.now(), self.retention.load(Ordering::Relaxed));
         for _ in 0..queue.len() {
             let Some(&cell) = queue.front() else { break };
-            let over = cell
+            let is_expired = cell
                 .ledger
                 .read(now, || ())
                 .is_none_or(|(reading, ())| now.saturating_sub(reading.since) >= retention);
-            if !over && queue.len() <= Self::MAX_ENDED {
+            if !is_expired && queue.len() <= Self::MAX_ENDED {
                 break;
             }
             queue.pop_front();
             if !cell.is_released() {
-                // Somebody still holds a waker of it: out of sight, and the next time
-                // it is looked at again.
+                // A waker of it exists: it is hidden now and checked again in the next sweep.
                 cell.ledger.clear();
                 queue.push_back(cell);
                 continue;
             }
-            // SAFETY: the task is done, nothing refers to it, and the lock is held.
+            // SAFETY: the task has ended, its cell is released, and the lock is held.
             unsafe { cell.clear() };
             let mut vacant = lock(&self.vacant);
             let next = vacant.map_or(ptr::null_mut(), |cell| ptr::from_ref(cell).cast_mut());
@@ -320,7 +318,7 @@ impl Registry {
 
 #[allow(unsafe_code)]
 fn next_of(cell: &TaskCell) -> Option<&'static TaskCell> {
-    // SAFETY: links are null or lead to cells, which are never freed.
+    // SAFETY: links are null or point to cells, which are never freed.
     unsafe { cell.next.load(Ordering::Relaxed).as_ref() }
 }
 

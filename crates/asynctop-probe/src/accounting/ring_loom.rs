@@ -1,5 +1,5 @@
-//! Every interleaving of a thread that writes to a ring and one that copies it, as far as
-//! loom's bound on preemptions goes. `ledger_loom.rs` says how to run this.
+//! The interleavings of a thread that writes to a ring and one that copies it, up to loom's bound on
+//! preemptions. `ledger_loom.rs` has the command to run them.
 
 use loom::{sync::Arc, thread};
 
@@ -10,12 +10,12 @@ fn span(number: u64) -> PollSpan {
     PollSpan { task: 10 + number, began: 20 + number, ended: 30 + number }
 }
 
-/// Copies, and checks that what it got is whole, in order and counted.
+/// Copies, and checks that the copy is intact, in order and counted.
 fn copy<const N: usize>(ring: &Ring<N>, next: &mut u64) -> u64 {
     let (before, mut copied) = (*next, Vec::new());
     let lost = ring.copy(next, &mut copied);
     for (copied, number) in copied.iter().zip(before + lost..) {
-        assert_eq!(*copied, span(number), "a whole one, in its place");
+        assert_eq!(*copied, span(number), "intact and in order");
     }
     assert_eq!(before + lost + copied.len() as u64, *next, "all are counted");
     copied.len() as u64
@@ -34,20 +34,20 @@ fn explore<const N: usize>(pushes: u64, copies: usize) {
         for _ in 0..copies {
             copy(&ring, &mut next);
         }
-        writer.join().expect("a writer that ends");
+        writer.join().expect("no panic");
         let left = pushes - next;
         let copied = copy(&ring, &mut next);
         assert_eq!(next, pushes);
-        assert_eq!(copied, left.min(N as u64 - 1), "nobody writes: the last ones are there");
+        assert_eq!(copied, left.min(N as u64 - 1), "without a writer, the last ones are kept");
     });
 }
 
 #[test]
-fn loom_no_copy_of_a_ring_is_torn() {
+fn loom_copy_of_a_ring_is_not_torn() {
     explore::<2>(4, 1);
 }
 
 #[test]
-fn loom_copies_one_after_the_other_miss_nothing_that_they_do_not_count() {
+fn loom_consecutive_copies_count_all_missing_spans() {
     explore::<4>(6, 2);
 }

@@ -1,4 +1,4 @@
-//! The ring against threads that do not wait for each other, and a poll inside of a poll.
+//! Tests of the ring with concurrent threads, and of recordings.
 
 use std::{
     future::Future,
@@ -14,16 +14,14 @@ use proptest::prelude::*;
 use super::{Registry, ring::Ring};
 use asynctop_snapshot::{PollSpan, TICK_NS};
 
-/// The poll span with this number; the parts can only come from one.
+/// The poll span with this number; a torn one is detected.
 fn span(number: u64) -> PollSpan {
     PollSpan { task: number, began: 3 * number, ended: 3 * number + 2 }
 }
 
 proptest! {
-    /// A reader that comes whenever it likes gets the rest of what the ring keeps, in order,
-    /// and knows how many it missed.
     #[test]
-    fn a_copy_is_what_a_list_would_have_had(pushes in prop::collection::vec(0u64..20, 1..40)) {
+    fn copy_has_the_latest_spans_in_order_and_the_number_of_missing_ones(pushes in prop::collection::vec(0u64..20, 1..40)) {
         const KEPT: u64 = 7;
         let ring = Ring::<8>::new();
         let (mut pushed, mut next, mut copied) = (0, 0, Vec::new());
@@ -40,7 +38,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
+fn concurrent_copies_are_intact_and_count_all_spans() {
     const PUSHES: u64 = 3_000_000;
     let ring = Ring::<256>::new();
     let done = AtomicBool::new(false);
@@ -57,7 +55,7 @@ fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
             let lost = ring.copy(&mut next, &mut copied);
             let first = before + lost;
             assert!(copied.iter().zip(first..).all(|(copied, number)| *copied == span(number)));
-            assert_eq!(first + copied.len() as u64, next, "all of them, or known to be missing");
+            assert_eq!(first + copied.len() as u64, next, "copied or counted as missing");
             seen += lost + copied.len() as u64;
             if last {
                 break;
@@ -67,8 +65,8 @@ fn nothing_is_torn_and_everything_is_counted_while_a_thread_writes() {
     });
 }
 
-/// Polls a future of `registry` once, on this thread. It is not dropped: a drop in which the thread
-/// loses its CPU is long, and recorded as well.
+/// Polls a future of `registry` once, on this thread. It is not dropped: a drop during which the
+/// thread loses its CPU is long, and would be recorded.
 fn poll_once(registry: &'static Registry, name: &str, body: impl FnOnce()) -> u64 {
     let mut task = Box::pin(registry.instrument(name, async { body() }));
     let key = task.key();
@@ -78,9 +76,9 @@ fn poll_once(registry: &'static Registry, name: &str, body: impl FnOnce()) -> u6
 }
 
 #[test]
-fn a_poll_inside_of_a_poll_takes_over_and_gives_back() {
+fn nested_poll_interrupts_the_outer_one() {
     let registry = Registry::leak();
-    poll_once(registry, "before anybody records", || ());
+    poll_once(registry, "before the recording", || ());
     let mut recording = registry.record();
     let mut inner = [0; 2];
     let outer = poll_once(registry, "outer", || {
@@ -95,38 +93,38 @@ fn a_poll_inside_of_a_poll_takes_over_and_gives_back() {
     for inside in spans[..5].windows(2) {
         assert_eq!(inside[0].ended, inside[1].began, "without a gap");
     }
-    assert!(recording.read()[0].every.spans.is_empty(), "each only once");
+    assert!(recording.read()[0].every.spans.is_empty(), "each span is read once");
 }
 
 #[test]
-fn what_is_written_depends_on_whether_somebody_records() {
+fn polls_are_recorded_only_during_a_recording() {
     let registry = Registry::leak();
-    poll_once(registry, "nobody looks", || ());
+    poll_once(registry, "no recording", || ());
     let mut slots = Vec::new();
     registry.thread_slots(&mut slots);
-    assert!(slots[0].recorder_kept().is_none(), "and nothing is allocated");
+    assert!(slots[0].existing_recorder().is_none(), "nothing is allocated");
     let mut first = registry.record();
-    poll_once(registry, "one looks", || ());
+    poll_once(registry, "one recording", || ());
     let mut second = registry.record();
-    poll_once(registry, "two look", || ());
+    poll_once(registry, "two recordings", || ());
     let count = |recording: &mut super::Recording| recording.read()[0].every.spans.len();
     assert_eq!((count(&mut first), count(&mut second)), (2, 1));
     drop(first);
-    poll_once(registry, "one looks still", || ());
+    poll_once(registry, "one recording is left", || ());
     assert_eq!(count(&mut second), 1);
     drop(second);
-    poll_once(registry, "nobody looks again", || ());
+    poll_once(registry, "no recording is left", || ());
     let mut third = registry.record();
     assert_eq!(count(&mut third), 0);
-    // A thread that comes while somebody records.
+    // A thread that starts during a recording.
     let late = thread::spawn(move || poll_once(registry, "late", || ()));
     let late = late.join().expect("no panic");
-    let of_late = &third.read()[1].every.spans;
-    assert_eq!(of_late.iter().map(|span| span.task).collect::<Vec<_>>(), [late]);
+    let late_spans = &third.read()[1].every.spans;
+    assert_eq!(late_spans.iter().map(|span| span.task).collect::<Vec<_>>(), [late]);
 }
 
 #[test]
-fn a_long_poll_is_among_those_that_a_tick_fell_into_with_its_exact_times() {
+fn ticked_polls_include_long_ones_with_exact_times() {
     let registry = Registry::leak();
     let mut recording = registry.record();
     let long = poll_once(registry, "long", || {
@@ -164,7 +162,7 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
         drop(task);
         key
     };
-    // Outside of any poll: the future was never polled.
+    // Outside any poll: the future was never polled.
     poll_once(registry, "before", || ());
     let alone = drop_after(2 * TICK_NS);
     let (mut short, mut inside) = (0, 0);

@@ -1,6 +1,5 @@
-//! The atomics of the lock-free parts, from `std` or, under `--cfg asynctop_loom`,
-//! from loom, which then runs every interleaving of them; and the lock that the
-//! readers of one thread's record take, at no cost to that thread.
+//! The atomics of the lock-free parts, from `std` or, under `--cfg asynctop_loom`, from loom, which
+//! runs their interleavings; and a sequence lock.
 
 #[cfg(not(asynctop_loom))]
 pub(crate) use std::{
@@ -16,18 +15,18 @@ pub(crate) use loom::{
     thread::yield_now,
 };
 
-/// A sequence lock: one thread writes and never waits, any other reads and tries again
-/// when it was overtaken. It guards atomics that are loaded and stored relaxed.
+/// A sequence lock: one thread writes and never waits; readers retry if a write was concurrent. It
+/// guards atomics that are loaded and stored relaxed.
 #[derive(Debug)]
-pub(crate) struct Sequence(AtomicU64);
+pub(crate) struct SeqLock(AtomicU64);
 
-impl Sequence {
+impl SeqLock {
     pub(crate) fn new() -> Self {
-        Sequence(AtomicU64::new(0))
+        SeqLock(AtomicU64::new(0))
     }
 
-    /// Runs `write` so that a reader sees all or nothing of it. One thread at a time
-    /// may call this, and `write` does not panic.
+    /// Runs `write` so that a reader sees all or none of it. Called by one thread at a time; `write`
+    /// must not panic.
     #[inline(always)]
     pub(crate) fn write(&self, write: impl FnOnce()) {
         let sequence = self.0.load(Ordering::Relaxed);
@@ -37,22 +36,22 @@ impl Sequence {
         self.0.store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// Runs `read` until no writer was in its way. A torn set, which is thrown away,
-    /// may hold anything: `read` does not panic over it.
+    /// Runs `read` until there was no concurrent write. A torn set of values, which is discarded, may
+    /// be anything: `read` must not panic because of it.
     pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
-        let mut tries = 0u32;
+        let mut attempts = 0u32;
         loop {
             let before = self.0.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
-                let seen = read();
+                let value = read();
                 fence(Ordering::Acquire);
                 if self.0.load(Ordering::Relaxed) == before {
-                    return seen;
+                    return value;
                 }
             }
-            // The writer is a few instructions from done, unless it was descheduled.
-            tries += 1;
-            if tries.is_multiple_of(64) { yield_now() } else { spin_loop() }
+            // The writer needs only a few instructions more, unless it was descheduled.
+            attempts += 1;
+            if attempts.is_multiple_of(64) { yield_now() } else { spin_loop() }
         }
     }
 }

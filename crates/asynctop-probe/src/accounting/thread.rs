@@ -1,9 +1,8 @@
-//! What each polling thread publishes: the poll it is in right now and since when, its
-//! sums, how long the tasks that it polled had waited for it, and, while somebody records,
-//! when it polled whom.
+//! The statistics that each polling thread publishes: its current poll and when that began, sums, the
+//! scheduling delays of the tasks that it polled, and, while there is a recording, its poll spans.
 //!
-//! A thread gets a slot at its first poll of a registry's task and gives it back when
-//! it ends; a later thread may take it over. The sums only ever grow.
+//! A thread gets a slot at its first poll of a registry's task and releases it when it ends; a later
+//! thread may reuse it. The sums never decrease.
 
 #[cfg(all(
     feature = "watchdog",
@@ -38,106 +37,105 @@ use std::{
     thread::ThreadId,
 };
 
-use super::{cell::TaskCell, distribution::Distribution, recorder::Recorder, sync::Sequence};
+use super::{cell::TaskCell, distribution::Distribution, recorder::Recorder, sync::SeqLock};
 use crate::lock::lock;
 use asynctop_snapshot::{BUCKETS, PollKind, TICK_NS};
 pub(crate) use signal_stack::SignalStack;
 pub(crate) use threads::Threads;
 
-/// One thread's slot. What each poll touches comes first.
+/// One thread's slot. The fields that each poll accesses come first.
 #[repr(C, align(64))]
 pub(crate) struct ThreadSlot {
-    /// Guards the four that follow: a poll that ends is in `busy` or current, not both.
-    sequence: Sequence,
-    /// The task whose code the thread runs, with [`Tag`]s in the bits that its alignment
-    /// leaves free; null outside of all polls.
+    /// Guards the four fields below: a poll that ends is in `busy` or current, not both.
+    seq_lock: SeqLock,
+    /// The task whose code the thread runs, with [`Tag`]s in the bits that are free because of the
+    /// alignment; null outside all polls.
     current: AtomicPtr<TaskCell>,
     since: AtomicU64,
-    /// Between polls, the time inside polls; in a poll, that less the time at which the
-    /// outermost one began, so that only the time now has to be added.
+    /// Between polls, the time spent in polls. In a poll, that time minus the start of the outermost
+    /// poll, so that a reader only adds the current time.
     busy: AtomicU64,
     polls: AtomicU64,
     max_delay: AtomicU64,
-    /// Where polls are written down; null unless somebody records.
+    /// Null while there is no recording.
     recorder: AtomicPtr<Recorder>,
     delays: Distribution<BUCKETS>,
-    /// The same, kept for the next time.
-    recorder_kept: OnceLock<&'static Recorder>,
-    owner: Mutex<Option<Owner>>,
-    /// The operating system's id of the owner; 0 if there is none or it is not known.
+    /// The recorder, kept for the next recording.
+    existing_recorder: OnceLock<&'static Recorder>,
+    owner: Mutex<Option<SlotOwner>>,
+    /// The operating system's id of the owner; 0 if there is no owner or the id is not known.
     os_id: AtomicU32,
-    /// The beginning and the end of the latest run of at least [`LONG_NS`] that is in no sum:
-    /// of a drop, or of a poll that the watchdog has caused.
+    /// Start and end of the latest uncounted run of at least [`LONG_NS`]: of a drop, or of a poll
+    /// caused by the watchdog.
     long_uncounted: [AtomicU64; 2],
 }
 
-/// Bits of `current` with the kind of code that the thread runs.
+/// Bits of `current` for the kind of code that the thread runs.
 struct Tag;
 
 impl Tag {
     /// The drop of a future, not a poll.
     const DROP: usize = 1;
-    /// Not part of `busy`, nor is what it runs inside of; but a poll inside of it is.
+    /// Neither it nor the code around it is part of `busy`, but a poll nested in it is.
     const UNCOUNTED: usize = 2;
     const ALL: usize = Self::DROP | Self::UNCOUNTED;
 }
 
 const _: () = assert!(align_of::<TaskCell>() > Tag::ALL);
 
-/// The watchdog does not search for shorter ones.
+/// The watchdog does not need the end of shorter runs.
 const LONG_NS: u64 = 1_000_000;
 
 #[derive(Clone, Debug)]
-struct Owner {
+struct SlotOwner {
     id: ThreadId,
     name: String,
 }
 
-/// What is known of a thread at a time. All durations in nanoseconds.
+/// The state and the statistics of a thread at one moment. All durations in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct ThreadReading {
-    /// The thread, as `std` and Tokio name it; `None` once it has ended.
+    /// The thread's id in `std`; `None` if the thread has ended.
     pub id: Option<ThreadId>,
-    /// The thread, as the operating system numbers it. Known with the feature `watch`
-    /// on Linux, while the thread lives.
+    /// The operating system's id of the thread. Known with the feature `watchdog` on Linux, while the
+    /// thread lives.
     pub os_id: Option<u32>,
-    /// Its name, empty if it has none.
+    /// The thread's name, empty if it has none.
     pub name: String,
-    /// What the thread runs now.
+    /// The innermost poll or drop that is running.
     pub current: Option<CurrentPoll>,
-    /// Time inside polls, the running one included.
+    /// Time spent in polls, the running one included.
     pub busy: u64,
     /// Polls begun.
     pub polls: u64,
 }
 
-/// A poll that a thread is in, or the drop of a future.
+/// A running poll, or the running drop of a future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurrentPoll {
     /// Key of the task.
     pub task: u64,
     /// When it began, in nanoseconds on the probe's clock.
     pub since: u64,
-    /// Whether it is a poll.
+    /// Whether it is a poll or a drop.
     pub kind: PollKind,
 }
 
-/// A poll on this thread's stack, and the one that it is inside of.
-pub(crate) struct Frame {
+/// A poll on this thread's stack, linked to the one in which it is nested.
+pub(crate) struct PollFrame {
     task: &'static TaskCell,
-    outer: Cell<*const Frame>,
+    outer: Cell<*const PollFrame>,
 }
 
-/// What a poll has to put back when it ends.
+/// The state of a slot before a nested poll or drop, which is restored when that ends.
 #[derive(Clone, Copy)]
-pub(crate) struct Outer {
+pub(crate) struct OuterPoll {
     task: *mut TaskCell,
     since: u64,
 }
 
-impl Outer {
-    /// Whether a poll inside of it adds to the thread's busy time: there is no poll, or only code
-    /// that is not a poll.
+impl OuterPoll {
+    /// Whether a nested poll adds to the thread's busy time, because no outer poll does.
     #[inline(always)]
     fn is_uncounted(self) -> bool {
         self.task.is_null() || self.task.addr() & Tag::UNCOUNTED != 0
@@ -153,7 +151,7 @@ impl Outer {
             0 => PollKind::Poll,
             _ => PollKind::Drop,
         };
-        // SAFETY: cells are never freed, and a key is an atomic load.
+        // SAFETY: cells are never freed, and `key` is an atomic load.
         let task = unsafe { self.cell().as_ref() }?.key();
         Some(CurrentPoll { task, since: self.since, kind })
     }
@@ -165,45 +163,45 @@ thread_local! {
     };
 }
 
-/// The thread's view of itself: no destructor, so it is a plain access without a check.
+/// The state of the current thread. It has no destructor, so an access needs no check.
 struct Local {
-    /// The threads of the registry that `slot` belongs to.
+    /// The `Threads` that `slot` belongs to.
     threads: Cell<*const Threads>,
     slot: Cell<Option<&'static ThreadSlot>>,
     /// The innermost poll.
-    poll: Cell<*const Frame>,
-    /// How many of the polls on the stack the watchdog has caused.
+    poll: Cell<*const PollFrame>,
+    /// Number of the polls on the stack that are caused by the watchdog.
     probes: Cell<u32>,
 }
 
-impl Frame {
+impl PollFrame {
     #[inline(always)]
     pub(crate) fn new(task: &'static TaskCell) -> Self {
-        Frame { task, outer: Cell::new(ptr::null()) }
+        PollFrame { task, outer: Cell::new(ptr::null()) }
     }
 }
 
-/// The innermost poll that this thread is in.
+/// The innermost poll of this thread.
 #[allow(unsafe_code)]
 #[inline(always)]
-fn innermost<'a>() -> Option<&'a Frame> {
-    // SAFETY: a frame is linked while its poll is on this thread's stack, and the
-    // callers are done with it before they return to that poll.
+fn innermost<'a>() -> Option<&'a PollFrame> {
+    // SAFETY: a frame is linked while its poll is on this thread's stack, and the callers do not use
+    // it after they return to that poll.
     unsafe { LOCAL.with(|local| local.poll.get()).as_ref() }
 }
 
-/// The task whose poll this thread is in, the innermost one.
+/// The task of the innermost poll of this thread.
 pub(crate) fn current_task() -> Option<&'static TaskCell> {
     innermost().map(|frame| frame.task)
 }
 
-/// Whether this thread is in a poll that the watchdog has caused.
+/// Whether this thread is in a poll caused by the watchdog.
 #[inline(always)]
 pub(crate) fn is_probing() -> bool {
     cfg!(feature = "watchdog") && LOCAL.with(|local| local.probes.get() > 0)
 }
 
-/// Whether this thread is in a poll of `task` and in no other one inside of that.
+/// Whether the innermost poll of this thread is one of `task`.
 #[inline(always)]
 pub(crate) fn is_innermost(task: &TaskCell) -> bool {
     innermost().is_some_and(|frame| ptr::eq(frame.task, task))
@@ -217,7 +215,7 @@ pub(crate) fn is_polling(task: &TaskCell) -> bool {
         if ptr::eq(frame.task, task) {
             return true;
         }
-        // SAFETY: a frame outlives those that are linked inside of it.
+        // SAFETY: a frame outlives the ones nested in it.
         #[allow(unsafe_code)]
         let outer = unsafe { frame.outer.get().as_ref() };
         next = outer;
@@ -231,12 +229,12 @@ fn add(field: &AtomicU64, by: u64) {
 }
 
 impl ThreadSlot {
-    /// `frame` stays where it is until `poll_ended`.
+    /// Starts a poll. `frame` must not move until `poll_ended`.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, frame: &Frame, at: u64) -> Outer {
+    pub(crate) fn poll_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
         LOCAL.with(|local| frame.outer.set(local.poll.replace(frame)));
-        let outer = self.innermost();
-        self.sequence.write(|| {
+        let outer = self.load_current();
+        self.seq_lock.write(|| {
             self.current.store(ptr::from_ref(frame.task).cast_mut(), Ordering::Release);
             self.since.store(at, Ordering::Relaxed);
             if outer.is_uncounted() {
@@ -245,19 +243,18 @@ impl ThreadSlot {
             add(&self.polls, 1);
         });
         if !outer.task.is_null() {
-            self.interrupted(outer, at);
+            self.record_interrupted(outer, at);
         }
         outer
     }
 
-    /// The future of a task begins to be dropped on this thread.
-    pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> Outer {
+    /// Starts the drop of a future.
+    pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> OuterPoll {
         self.uncounted_started(task, Tag::DROP, at)
     }
 
-    /// A poll begins that the watchdog has caused. `frame` stays where it is until
-    /// `probe_ended`.
-    pub(crate) fn probe_started(&self, frame: &Frame, at: u64) -> Outer {
+    /// Starts a poll caused by the watchdog. `frame` must not move until `probe_ended`.
+    pub(crate) fn probe_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
         LOCAL.with(|local| {
             frame.outer.set(local.poll.replace(frame));
             local.probes.set(local.probes.get() + 1);
@@ -265,9 +262,8 @@ impl ThreadSlot {
         self.uncounted_started(frame.task, 0, at)
     }
 
-    /// The poll that the watchdog has caused, which began at `began` inside of `outer`, has
-    /// ended.
-    pub(crate) fn probe_ended(&self, frame: &Frame, outer: Outer, times: (u64, u64)) {
+    /// Ends a poll caused by the watchdog, nested in `outer`.
+    pub(crate) fn probe_ended(&self, frame: &PollFrame, outer: OuterPoll, times: (u64, u64)) {
         LOCAL.with(|local| {
             local.poll.set(frame.outer.get());
             local.probes.set(local.probes.get() - 1);
@@ -275,32 +271,32 @@ impl ThreadSlot {
         self.uncounted_ended(frame.task, outer, times);
     }
 
-    fn uncounted_started(&self, task: &'static TaskCell, kind: usize, at: u64) -> Outer {
-        let outer = self.innermost();
+    fn uncounted_started(&self, task: &'static TaskCell, kind: usize, at: u64) -> OuterPoll {
+        let outer = self.load_current();
         let uncounted = if outer.is_uncounted() { Tag::UNCOUNTED } else { 0 };
         let tagged = ptr::from_ref(task).cast_mut().map_addr(|cell| cell | kind | uncounted);
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             self.current.store(tagged, Ordering::Release);
             self.since.store(at, Ordering::Relaxed);
         });
         outer
     }
 
-    /// The drop, or the poll, that began at `began` inside of `outer` and is in no sum has ended.
+    /// Ends a drop, or a poll caused by the watchdog, nested in `outer`.
     pub(crate) fn uncounted_ended(
         &self,
         task: &TaskCell,
-        outer: Outer,
+        outer: OuterPoll,
         (began, ended): (u64, u64),
     ) {
         if let Some(recorder) = self.recorder()
-            // Most are too short to show, and would push polls out of the ring.
+            // Most are too short to be visible, and would push polls out of the ring.
             && ended.saturating_sub(began) >= TICK_NS
         {
             if !outer.task.is_null() && !recorder.has_resumed_since(began) {
-                self.interrupted(outer, began);
+                self.record_interrupted(outer, began);
             }
-            recorder.ran(task.key(), began, ended);
+            recorder.record(task.key(), began, ended);
             if !outer.task.is_null() {
                 recorder.resume(ended);
             }
@@ -309,21 +305,21 @@ impl ThreadSlot {
             self.long_uncounted[1].store(ended, Ordering::Relaxed);
             self.long_uncounted[0].store(began, Ordering::Release);
         }
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             self.current.store(outer.task, Ordering::Relaxed);
             self.since.store(outer.since, Ordering::Relaxed);
         });
     }
 
-    /// When the drop ended that began at `began`, or the poll that the watchdog has caused; if
-    /// it was long and the latest one.
+    /// The end of the uncounted run that began at `began`, if it was the latest one of at least
+    /// [`LONG_NS`].
     #[cfg(feature = "watchdog")]
     pub(crate) fn uncounted_end(&self, began: u64) -> Option<u64> {
         let latest = self.long_uncounted[0].load(Ordering::Acquire);
         (latest == began).then(|| self.long_uncounted[1].load(Ordering::Relaxed))
     }
 
-    /// Where this thread's polls are to be written down.
+    /// The recorder, while there is a recording.
     #[allow(unsafe_code)]
     #[inline(always)]
     fn recorder(&self) -> Option<&Recorder> {
@@ -331,43 +327,43 @@ impl ThreadSlot {
         unsafe { self.recorder.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Where this thread's polls were written down, if they ever were.
-    pub(crate) fn recorder_kept(&self) -> Option<&'static Recorder> {
-        self.recorder_kept.get().copied()
+    /// The recorder, if there has ever been a recording.
+    pub(crate) fn existing_recorder(&self) -> Option<&'static Recorder> {
+        self.existing_recorder.get().copied()
     }
 
-    /// Polls are written down from now on, or no more.
-    fn record(&self, on: bool) {
-        let recorder = || self.recorder_kept.get_or_init(|| Box::leak(Box::new(Recorder::new())));
+    fn set_recording(&self, on: bool) {
+        let recorder =
+            || self.existing_recorder.get_or_init(|| Box::leak(Box::new(Recorder::new())));
         let recorder = if on { ptr::from_ref(*recorder()).cast_mut() } else { ptr::null_mut() };
         self.recorder.store(recorder, Ordering::Release);
     }
 
-    /// Writes down the poll that ends. Out of the way of those that are not.
+    /// Records a poll that ends. Not inlined, so that it costs nothing without a recording.
     #[inline(never)]
-    fn note(&self, recorder: &Recorder, frame: &Frame, outer: Outer, ended: u64) {
-        recorder.ran(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
+    fn record_poll(&self, recorder: &Recorder, frame: &PollFrame, outer: OuterPoll, ended: u64) {
+        recorder.record(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
         if !outer.task.is_null() {
             recorder.resume(ended);
         }
     }
 
-    /// The poll inside of which another one begins has had the thread until now.
+    /// Records the outer poll until the start of a nested one.
     #[allow(unsafe_code)]
     #[cold]
-    fn interrupted(&self, outer: Outer, now: u64) {
-        // SAFETY: cells are never freed, and a key is an atomic load.
+    fn record_interrupted(&self, outer: OuterPoll, now: u64) {
+        // SAFETY: cells are never freed, and `key` is an atomic load.
         let task = unsafe { outer.cell().as_ref() };
-        // A drop is written down as a whole.
+        // A drop is recorded as a whole.
         let is_poll = outer.task.addr() & Tag::DROP == 0;
         if let (Some(recorder), Some(task), true) = (self.recorder(), task, is_poll) {
-            recorder.ran(task.key(), outer.since, now);
+            recorder.record(task.key(), outer.since, now);
         }
     }
 
-    /// A task had waited for this thread, so long that it falls into `bucket`.
+    /// Counts the scheduling delay of a task, which belongs to `bucket`.
     #[inline(always)]
-    pub(crate) fn waited(&self, bucket: usize, delay: u64) {
+    pub(crate) fn count_delay(&self, bucket: usize, delay: u64) {
         self.delays.count(bucket);
         if delay > self.max_delay.load(Ordering::Relaxed) {
             self.max_delay.store(delay, Ordering::Relaxed);
@@ -375,16 +371,15 @@ impl ThreadSlot {
     }
 
     #[inline(always)]
-    pub(crate) fn poll_ended(&self, frame: &Frame, outer: Outer, ended: u64) {
+    pub(crate) fn poll_ended(&self, frame: &PollFrame, outer: OuterPoll, ended: u64) {
         LOCAL.with(|local| local.poll.set(frame.outer.get()));
-        // Before the poll is over for those who look at the slot: whoever sees it no more
-        // finds it there.
+        // Before the slot changes: a reader that no longer sees the poll finds it in the recorder.
         if let Some(recorder) = self.recorder() {
-            self.note(recorder, frame, outer, ended);
+            self.record_poll(recorder, frame, outer, ended);
         }
-        self.sequence.write(|| {
+        self.seq_lock.write(|| {
             if outer.is_uncounted() {
-                // A poll inside a poll is part of the outer one's time.
+                // A nested poll is part of the time of the outer one.
                 add(&self.busy, ended);
             }
             self.current.store(outer.task, Ordering::Relaxed);
@@ -392,46 +387,45 @@ impl ThreadSlot {
         });
     }
 
-    /// The poll that the thread is in. Also for a signal handler on that very thread: it neither
-    /// locks, allocates nor waits for the sequence, which that thread may be in the middle of.
-    /// Between the two stores it may pair one poll's task with another one's beginning, which
-    /// matches no poll.
+    /// Task and start of the current poll, read without the lock. Callable in a signal handler on the
+    /// slot's thread, which may be writing: it neither locks, allocates nor waits. The result may
+    /// combine the task of one poll with the start of another, which matches no poll.
     #[cfg(feature = "watchdog")]
-    pub(crate) fn glance(&self) -> Option<(u64, u64)> {
-        self.glance_at_poll().map(|poll| (poll.task, poll.since))
+    pub(crate) fn peek_key(&self) -> Option<(u64, u64)> {
+        self.peek().map(|poll| (poll.task, poll.since))
     }
 
-    /// Like [`glance`](Self::glance), with the kind.
+    /// Like [`peek_key`](Self::peek_key), with the kind.
     #[cfg(feature = "watchdog")]
-    pub(crate) fn glance_at_poll(&self) -> Option<CurrentPoll> {
+    pub(crate) fn peek(&self) -> Option<CurrentPoll> {
         let task = self.current.load(Ordering::Acquire);
-        Outer { task, since: self.since.load(Ordering::Acquire) }.poll()
+        OuterPoll { task, since: self.since.load(Ordering::Acquire) }.poll()
     }
 
-    /// The owner's number in the operating system.
+    /// The operating system's id of the owner.
     #[cfg(feature = "watchdog")]
     pub(crate) fn os_id(&self) -> Option<u32> {
         Some(self.os_id.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
 
-    /// The poll that the thread is in.
+    /// The current poll.
     pub(crate) fn current(&self) -> Option<CurrentPoll> {
-        self.sequence.read(|| self.innermost()).poll()
+        self.seq_lock.read(|| self.load_current()).poll()
     }
 
-    /// What the thread runs, to be restored when code nested in it ends.
+    /// The code that the thread runs, to be restored when code nested in it ends.
     #[inline(always)]
-    fn innermost(&self) -> Outer {
-        Outer {
+    fn load_current(&self) -> OuterPoll {
+        OuterPoll {
             task: self.current.load(Ordering::Relaxed),
             since: self.since.load(Ordering::Relaxed),
         }
     }
 
     pub(crate) fn read(&self, now: u64) -> ThreadReading {
-        let (innermost, busy, polls) = self.sequence.read(|| {
+        let (innermost, busy, polls) = self.seq_lock.read(|| {
             let busy = self.busy.load(Ordering::Relaxed);
-            (self.innermost(), busy, self.polls.load(Ordering::Relaxed))
+            (self.load_current(), busy, self.polls.load(Ordering::Relaxed))
         });
         let running = if innermost.is_uncounted() { 0 } else { now.max(innermost.since) };
         let owner = lock(&self.owner).clone();

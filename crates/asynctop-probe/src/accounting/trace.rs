@@ -1,10 +1,9 @@
-//! A poll that tells where the task waits.
+//! A traced poll, which finds the await points of a task.
 //!
-//! Nobody asks for it but the watchdog, which knows how to trace: it puts its tracer here.
-//! A traced poll gets no further than to where the future waits. So the future is polled
-//! once more, for real, which leaves its wakers where they belong. Both are one poll, which
-//! counts only if the task was due to be polled anyway. Tokio wakes the waker of a traced
-//! poll afterwards, so that poll has one that does nothing.
+//! Requested only by the watchdog, which installs the tracer. A traced poll stops where the future
+//! would wait, without registering a waker. So the future is polled a second time, which registers
+//! its wakers. Both count as one poll, and only if the task was due to be polled anyway. Tokio wakes
+//! the waker of a traced poll afterwards, so that poll gets a waker that does nothing.
 
 use std::{
     future::Future,
@@ -15,23 +14,23 @@ use std::{
 
 use super::{Registry, waker::SILENT};
 
-/// Runs a poll of the task with this key, once, and notes where it ends.
+/// Runs a poll of the task with this key, once, and records its await points.
 pub(crate) type Tracer = fn(registry: &'static Registry, task: u64, poll: &mut dyn FnMut());
 
 static TRACER: OnceLock<Tracer> = OnceLock::new();
 
-/// The tracer of all registries, from now on; there is one only.
+/// Sets the tracer of all registries. There is only one.
 #[cfg_attr(
     not(all(feature = "await-points", tokio_unstable, target_os = "linux")),
     allow(dead_code, reason = "builds that cannot trace have no tracer")
 )]
 pub(crate) fn set_tracer(tracer: Tracer) {
-    // The second one is the first one again.
+    // Further calls pass the same tracer.
     let _ = TRACER.set(tracer);
 }
 
 #[cold]
-pub(super) fn go<F: Future>(
+pub(super) fn poll<F: Future>(
     mut future: Pin<&mut F>,
     context: &mut Context<'_>,
     registry: &'static Registry,
@@ -43,7 +42,7 @@ pub(super) fn go<F: Future>(
         tracer(registry, task, &mut || result = future.as_mut().poll(&mut silent));
     }
     match result {
-        // Where there was nothing to wait for, the poll was one like any other.
+        // Without an await point, the traced poll was complete.
         Poll::Ready(output) => Poll::Ready(output),
         Poll::Pending => future.poll(context),
     }

@@ -1,32 +1,32 @@
-//! One task, as a scan shows it.
+//! The view of one task that a scan provides.
 
 use std::panic::Location;
 
 use super::{cell::TaskCell, identity::Identity, reading::Reading};
 use asynctop_snapshot::Histogram;
 
-/// One task, as the registry shows it to a scan.
+/// One task, as provided by [`Registry::scan`](super::Registry::scan).
 pub struct TaskView<'a> {
     pub(super) cell: &'a TaskCell,
     pub(super) identity: &'a Identity,
     /// Counts, times and state, coherent with each other.
     pub reading: Reading,
-    /// What the task last said with [`stage`](super::stage).
+    /// The last argument of [`stage`](super::stage).
     pub stage: Option<&'static str>,
 }
 
 impl TaskView<'_> {
-    /// Names the task for as long as the process lives; never used again.
+    /// Identifies the task in its registry; never reused.
     pub fn key(&self) -> u64 {
         self.cell.key()
     }
 
-    /// A number for people, counting up from 1 in the order of spawning.
+    /// The task's number for users, counted from 1 in the order of spawning.
     pub fn id(&self) -> u64 {
         self.identity.id
     }
 
-    /// The name given at the spawn, or the function that made the future.
+    /// The name given at the spawn, or the function that created the future.
     pub fn name(&self) -> &str {
         self.identity.name.as_str()
     }
@@ -46,18 +46,18 @@ impl TaskView<'_> {
         self.identity.runtime
     }
 
-    /// How many wakers of this task somebody holds. A task that is idle with none will
-    /// never run again. `None` if the task is polled with several wakers in turn.
+    /// Number of live wakers of this task. An idle task without wakers is never polled again. `None`
+    /// if the task is polled with alternating wakers.
     pub fn live_wakers(&self) -> Option<u32> {
         self.cell.live_wakers()
     }
 
-    /// How long its polls took, the running one not included.
+    /// The lengths of the task's polls, without the running one.
     pub fn poll_times(&self) -> Histogram {
         self.cell.poll_times.load(self.reading.max_poll)
     }
 
-    /// How long it waited for a worker after each wake.
+    /// The scheduling delays of the task's polls.
     pub fn delays(&self) -> Histogram {
         self.cell.delays.load(self.reading.max_delay)
     }

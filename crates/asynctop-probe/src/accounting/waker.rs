@@ -1,7 +1,7 @@
-//! The waker that a measured task hands out: it notes the wake and calls Tokio's.
+//! The waker of a measured task: it records the wake and calls Tokio's waker.
 //!
-//! Its data is the task's cell, its reference count the cell's, so a clone costs one
-//! atomic addition and the number of living wakers is known.
+//! Its data pointer is the task's cell, and its references are counted in the cell, so a clone costs
+//! one atomic addition and the number of live wakers is known.
 
 use std::{
     mem::ManuallyDrop,
@@ -11,41 +11,41 @@ use std::{
 
 use super::{cell::TaskCell, clock::Clock, thread};
 
-/// The waker of traced polls, which does nothing. Recognized by its address, and each crate may
-/// have another `Waker::noop()`.
+/// The waker of traced polls, which does nothing. A static, because it is recognized by its address
+/// and each crate may have another `Waker::noop()`.
 pub(super) static SILENT: &Waker = Waker::noop();
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
 
-/// The waker that a measured future is polled with.
+/// The waker with which a measured future is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollWaker {
     /// Records wakes and calls the waker that the cell has adopted.
     Borrowed,
-    /// Records wakes and calls another waker, of which it holds a clone.
+    /// Records wakes and calls a different waker, of which it holds a clone.
     Foreign,
-    /// The waker of a traced poll that this poll is nested in, which does nothing. The real poll
+    /// The waker of the traced poll in which this poll is nested, which does nothing. The real poll
     /// follows, with the waker to call.
     Silent,
 }
 
-/// Makes the cell's wakers call `waker`, unless they call another one already. Returns the waker to
-/// poll with.
+/// Makes the cell's wakers call `waker`, unless one exists already and calls another waker. Returns
+/// the waker to poll with.
 ///
 /// # Safety
 /// Only the thread that polls the task's future may call this.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(crate) unsafe fn adopt(cell: &TaskCell, waker: &Waker) -> PollWaker {
-    // SAFETY: the caller has the future, and only this thread replaces the waker while it lives.
+    // SAFETY: the caller holds the future, and only this thread replaces the waker while it lives.
     match unsafe { cell.inner_waker() } {
         Some(known) if known.will_wake(waker) => PollWaker::Borrowed,
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: guaranteed by the caller.
         _ => unsafe { adopt_another(cell, waker) },
     }
 }
 
-/// The first waker, or another one than before.
+/// The first waker, or a different one than before.
 ///
 /// # Safety
 /// As for `adopt`.
@@ -55,14 +55,14 @@ unsafe fn adopt_another(cell: &TaskCell, waker: &Waker) -> PollWaker {
     if waker.will_wake(SILENT) && thread::is_probing() {
         return PollWaker::Silent;
     }
-    // SAFETY: the caller's promise is passed on.
+    // SAFETY: guaranteed by the caller.
     match unsafe { cell.replace_inner(waker) } {
         true => PollWaker::Borrowed,
         false => PollWaker::Foreign,
     }
 }
 
-/// A waker for the duration of a poll, which counts as no living waker.
+/// A waker for the duration of a poll, which is not counted as a live waker.
 ///
 /// # Safety
 /// The caller holds a reference to the cell for as long as the waker exists, and
@@ -71,8 +71,8 @@ unsafe fn adopt_another(cell: &TaskCell, waker: &Waker) -> PollWaker {
 #[inline(always)]
 pub(crate) unsafe fn borrowed(cell: &'static TaskCell) -> ManuallyDrop<Waker> {
     let data = std::ptr::from_ref(cell).cast();
-    // SAFETY: the functions of the table keep `Waker`'s contract for a cell that is
-    // never freed; not dropping it leaves the count as it is.
+    // SAFETY: the functions of the table meet `Waker`'s contract for a cell, which is never freed; it
+    // is not dropped, so the count does not change.
     ManuallyDrop::new(unsafe { Waker::new(data, &VTABLE) })
 }
 
@@ -92,8 +92,8 @@ fn clone(data: *const ()) -> RawWaker {
 #[allow(unsafe_code)]
 fn wake_by_ref(data: *const ()) {
     let cell = cell_of(data);
-    note_wake(cell);
-    // SAFETY: the waker that is called holds, or borrows, a reference.
+    record_wake(cell);
+    // SAFETY: the called waker holds or borrows a reference.
     if let Some(inner) = unsafe { cell.inner_waker() } {
         inner.wake_by_ref();
     }
@@ -108,17 +108,17 @@ fn release(data: *const ()) {
     cell_of(data).release();
 }
 
-/// Calls a waker on behalf of the watchdog: a measured task around the queried one is polled for
-/// the query, which counts neither as a wake nor as a poll.
+/// Calls a waker for an await-point query: measured tasks around the queried one are polled, which
+/// counts neither as a wake nor as a poll.
 #[cfg(feature = "watchdog")]
 #[allow(unsafe_code)]
-pub(super) fn nudge(waker: &Waker) {
+pub(super) fn wake_for_query(waker: &Waker) {
     if std::ptr::eq(waker.vtable(), &raw const VTABLE) {
         let cell = cell_of(waker.data());
-        cell.ledger.nudge();
+        cell.ledger.query_nested();
         // SAFETY: the waker holds a reference.
         if let Some(inner) = unsafe { cell.inner_waker() } {
-            nudge(inner);
+            wake_for_query(inner);
         }
     } else {
         waker.wake_by_ref();
@@ -126,39 +126,39 @@ pub(super) fn nudge(waker: &Waker) {
 }
 
 #[inline(always)]
-fn note_wake(cell: &TaskCell) {
+fn record_wake(cell: &TaskCell) {
     cell.ledger.woken(|| Clock::global().now());
     if thread::is_polling(cell) {
         cell.ledger.woken_by_itself();
     }
 }
 
-/// The waker for a poll that comes with another waker than the first one did, as
-/// inside `FuturesUnordered`: rare, so it may allocate.
-pub(crate) struct Foreign {
+/// The waker for a poll with a different waker than the adopted one, as inside `FuturesUnordered`.
+/// Rare, so it may allocate.
+pub(crate) struct ForeignWaker {
     cell: &'static TaskCell,
     inner: Waker,
 }
 
-impl Foreign {
-    pub(crate) fn waker(cell: &'static TaskCell, inner: Waker) -> Waker {
+impl ForeignWaker {
+    pub(crate) fn create(cell: &'static TaskCell, inner: Waker) -> Waker {
         cell.retain(thread::is_innermost(cell));
-        Waker::from(Arc::new(Foreign { cell, inner }))
+        Waker::from(Arc::new(ForeignWaker { cell, inner }))
     }
 }
 
-impl Wake for Foreign {
+impl Wake for ForeignWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        note_wake(self.cell);
+        record_wake(self.cell);
         self.inner.wake_by_ref();
     }
 }
 
-impl Drop for Foreign {
+impl Drop for ForeignWaker {
     fn drop(&mut self) {
         self.cell.release();
     }

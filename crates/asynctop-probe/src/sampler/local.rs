@@ -82,7 +82,7 @@ impl LocalSampler {
     }
 
     /// Adds the long polls that a watchdog of the same registry records, with stack and cause. Await
-    /// points are requested from the watchdog: [`WatchHandle::ask`].
+    /// points are requested from the watchdog: [`WatchHandle::request_await_point`].
     #[cfg(feature = "watchdog")]
     #[must_use]
     pub fn with_watchdog(mut self, watchdog: WatchHandle) -> Self {

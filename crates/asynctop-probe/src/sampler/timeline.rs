@@ -3,7 +3,7 @@
 use asynctop_snapshot::{CurrentPoll, PollSpan, PollSpans, WorkerPolls};
 
 use super::workers::WorkerThreadIndices;
-use crate::accounting::{Kept, PollKind, Recorded, Recording, Registry};
+use crate::accounting::{PollKind, Recording, Registry, SpanBatch, ThreadSpans};
 
 /// Records the polls of the workers while they are subscribed.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct Timeline {
     /// Everything before this time has been read, on the probe's clock.
     read_ns: u64,
     /// The latest recording of each thread, by its index.
-    recorded: Vec<Recorded>,
+    recorded: Vec<ThreadSpans>,
 }
 
 impl Timeline {
@@ -43,7 +43,7 @@ impl Timeline {
         self.read_ns = self.read_ns.max(now);
         let mut polls_of = |thread: &Option<usize>| {
             let recorded = thread.and_then(|thread| self.recorded.get_mut(thread));
-            let Recorded { every, ticked, current } =
+            let ThreadSpans { every, ticked, current } =
                 recorded.map(std::mem::take).unwrap_or_default();
             WorkerPolls {
                 every: spans(every, since, started, now),
@@ -59,8 +59,8 @@ impl Timeline {
     }
 }
 
-fn spans(kept: Kept, since: u64, started: u64, now: u64) -> PollSpans {
-    let Kept { lost, mut spans } = kept;
+fn spans(kept: SpanBatch, since: u64, started: u64, now: u64) -> PollSpans {
+    let SpanBatch { lost, mut spans } = kept;
     // A thread of the previous runtime may have recorded the first spans.
     spans.retain(|span| span.began >= started);
     let first = |spans: &[PollSpan]| spans.first().map_or(now, |first| first.began);
@@ -77,18 +77,18 @@ mod tests {
     #[test]
     fn spans_are_complete_from_the_first_one_after_a_loss() {
         let from_ns =
-            |lost, spans: &[PollSpan]| spans_of(Kept { lost, spans: spans.to_vec() }).from_ns;
+            |lost, spans: &[PollSpan]| spans_of(SpanBatch { lost, spans: spans.to_vec() }).from_ns;
         assert_eq!([from_ns(0, &[POLL]), from_ns(3, &[POLL]), from_ns(3, &[])], [50, 70, 100]);
     }
 
     #[test]
     fn spans_exclude_the_previous_runtime() {
         let before = PollSpan { task: 9, began: 39, ended: 60 };
-        let kept = Kept { lost: 0, spans: vec![before, POLL] };
+        let kept = SpanBatch { lost: 0, spans: vec![before, POLL] };
         assert_eq!(*spans_of(kept).spans, [POLL]);
     }
 
-    fn spans_of(kept: Kept) -> PollSpans {
+    fn spans_of(kept: SpanBatch) -> PollSpans {
         spans(kept, 50, 40, 100)
     }
 }

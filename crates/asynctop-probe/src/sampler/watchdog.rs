@@ -63,7 +63,7 @@ impl WatchReader {
         let Some(watchdog) = &self.handle else { return Vec::new() };
         let since_ns = now.saturating_sub(Target::KEPT_NS);
         let is_recent =
-            |record: &PollRecord| record.noticed_ns.is_none_or(|noticed_ns| noticed_ns >= since_ns);
+            |record: &PollRecord| record.changed_ns.is_none_or(|changed_ns| changed_ns >= since_ns);
         // A poll on the previous runtime may still be running.
         let is_current = |record: &PollRecord| {
             record.runtime.zip(runtime).is_none_or(|(its, current)| its == current)
@@ -84,7 +84,7 @@ impl WatchReader {
         }
         // The watchdog keeps a limited number of ended polls, even of recent ones.
         let ended = previous.into_iter().filter(|(_, (record, _))| {
-            record.noticed_ns.is_some() && is_recent(record) && is_current(record)
+            record.changed_ns.is_some() && is_recent(record) && is_current(record)
         });
         self.long_polls.extend(ended);
         let mut latest: Vec<_> = self.long_polls.values().map(|(_, poll)| poll).cloned().collect();

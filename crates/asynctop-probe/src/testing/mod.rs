@@ -103,9 +103,9 @@ impl Check {
         Check { limit, hang_after: None }
     }
 
-    /// Makes a test that takes this long fail, with the state of each measured task and, where
-    /// [await points are available](crate::watch::WatchHandle::ask), the chain of awaits in which it
-    /// waits. If the test's own thread is blocked, so that it cannot fail, the message is written to
+    /// Makes a test that takes this long fail, with the state of each measured task and, where [await
+    /// points are available](crate::watch::WatchHandle::request_await_point), the chain of awaits in
+    /// which it waits. If the test's own thread is blocked, so that it cannot fail, the message is written to
     /// stderr and the process ends with exit code 101.
     pub fn hang_after(self, time: Duration) -> Self {
         Check { hang_after: Some(time), ..self }
@@ -124,8 +124,11 @@ impl Check {
         let _running = lock(&RUNNING);
         let registry = Registry::global();
         let began = registry.now();
-        let options =
-            WatchOptions { slow: self.limit, held: self.limit, ..WatchOptions::default() };
+        let options = WatchOptions {
+            long_poll: self.limit,
+            blocking_poll: self.limit,
+            ..WatchOptions::default()
+        };
         let watchdog = Watchdog::start(registry, options).unwrap_or_else(|error| {
             panic!("cannot start the watchdog: {error}; try with fewer threads")
         });

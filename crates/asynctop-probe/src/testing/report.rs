@@ -92,7 +92,7 @@ pub(super) fn hang(registry: &'static Registry, watchdog: &WatchHandle, after: D
 
 /// The await point of an idle task.
 fn await_point(watchdog: &WatchHandle, task: u64, deadline: Instant) -> Vec<String> {
-    watchdog.ask(task);
+    watchdog.request_await_point(task);
     loop {
         let point = watchdog.await_point(task);
         let is_pending = point.as_ref().is_some_and(|point| point.state == AwaitState::Requested);

@@ -2,46 +2,43 @@
 
 use super::{AwaitPoint, AwaitState};
 
-/// The tasks that were asked lately, latest last.
+/// The latest queries, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct AwaitPoints(Vec<AwaitPoint>);
 
 impl AwaitPoints {
-    const KEPT: usize = 64;
-    /// Who was asked so long ago is looked for no more often than any other.
-    const PATIENCE_NS: u64 = 1_000_000_000;
+    const MAX_QUERIES: usize = 64;
+    /// Time for which the watchdog samples more often to deliver the answer early.
+    const RECENT_NS: u64 = 1_000_000_000;
 
-    /// A task is being asked.
-    pub(super) fn ask(&mut self, task: u64, now: u64) {
-        self.0.retain(|known| known.task != task);
-        if self.0.len() >= Self::KEPT {
+    pub(super) fn request(&mut self, task: u64, now: u64) {
+        self.0.retain(|query| query.task != task);
+        if self.0.len() >= Self::MAX_QUERIES {
             self.0.remove(0);
         }
         self.0.push(AwaitPoint { task, requested_ns: now, state: AwaitState::Requested });
     }
 
-    /// What a task said.
     pub(super) fn answer(&mut self, task: u64, answer: AwaitState) {
-        if let Some(known) = self.0.iter_mut().find(|known| known.task == task) {
-            known.state = answer;
+        if let Some(query) = self.0.iter_mut().find(|query| query.task == task) {
+            query.state = answer;
         }
     }
 
-    /// Nobody will answer any more who has not yet.
-    pub(super) fn give_up(&mut self, why: &str) {
-        for known in self.0.iter_mut().filter(|known| known.state == AwaitState::Requested) {
-            known.state = AwaitState::Unavailable(why.into());
+    /// Gives all pending queries this reason as their answer.
+    pub(super) fn fail_pending(&mut self, why: &str) {
+        for query in self.0.iter_mut().filter(|query| query.state == AwaitState::Requested) {
+            query.state = AwaitState::Unavailable(why.into());
         }
     }
 
     pub(super) fn get(&self, task: u64) -> Option<&AwaitPoint> {
-        self.0.iter().find(|known| known.task == task)
+        self.0.iter().find(|query| query.task == task)
     }
 
-    /// Whether somebody is about to answer.
-    pub(super) fn are_owed(&self, now: u64) -> bool {
-        let recent =
-            |known: &AwaitPoint| now.saturating_sub(known.requested_ns) < Self::PATIENCE_NS;
-        self.0.iter().any(|known| known.state == AwaitState::Requested && recent(known))
+    pub(super) fn has_recent_request(&self, now: u64) -> bool {
+        let is_recent =
+            |query: &AwaitPoint| now.saturating_sub(query.requested_ns) < Self::RECENT_NS;
+        self.0.iter().any(|query| query.state == AwaitState::Requested && is_recent(query))
     }
 }

@@ -1,17 +1,17 @@
 //! Decides when the stack of a busy thread is sampled.
 
-use super::{eyes::Ticket, judge::Whereabouts};
+use super::{cause::Activity, platform::Ticket};
 
 /// Interval between two samples of one thread, and the time over which it must be busy.
 const INTERVAL_NS: u64 = 1_000_000_000;
-/// Maximum number of requests for one sample: a stack that is taken between two polls, or comes
-/// too late, is useless.
-const ATTEMPTS: u32 = 4;
+/// Maximum number of requests for one sample: a stack that is taken between two polls, or arrives
+/// too late, is discarded.
+const MAX_ATTEMPTS: u32 = 4;
 
 /// Whether a thread is busy with polls, by its busy time over a second.
 #[derive(Default)]
 pub(super) struct BusyThread {
-    /// Time and busy time at the beginning of the current second.
+    /// Time and busy time at the start of the current interval.
     began: Option<(u64, u64)>,
     attempts_left: u32,
     pub(super) pending: Option<PendingSample>,
@@ -21,7 +21,7 @@ pub(super) struct BusyThread {
 pub(super) struct PendingSample {
     pub(super) ticket: Ticket,
     pub(super) taken_ns: u64,
-    pub(super) whereabouts: Whereabouts,
+    pub(super) activity: Activity,
 }
 
 impl BusyThread {
@@ -33,7 +33,7 @@ impl BusyThread {
             let busy_ns = busy_ns();
             let added_ns = self.began.map(|(_, before)| busy_ns.saturating_sub(before));
             let is_busy = span_ns.zip(added_ns).is_some_and(|(span, added)| added >= span / 10 * 9);
-            self.attempts_left = if is_busy { ATTEMPTS } else { 0 };
+            self.attempts_left = if is_busy { MAX_ATTEMPTS } else { 0 };
             self.began = Some((now, busy_ns));
         }
         self.attempts_left > 0 && self.pending.is_none()
@@ -57,16 +57,16 @@ mod tests {
     #[test]
     fn only_a_thread_that_was_busy_for_a_second_is_sampled_once_per_second() {
         let mut thread = BusyThread::default();
-        assert!(!thread.is_due(S, || 5), "nothing is known yet");
+        assert!(!thread.is_due(S, || 5), "the first reading");
         assert!(!thread.is_due(S + S / 2, || unreachable!("read once per second")));
         assert!(!thread.is_due(2 * S, || 5 + S / 2), "half of the time");
         assert!(thread.is_due(3 * S, || 5 + S / 2 + S / 100 * 95));
         thread.requested();
-        assert!(thread.is_due(3 * S + 1, || unreachable!()), "it came too late: again");
+        assert!(thread.is_due(3 * S + 1, || unreachable!()), "another attempt after a late stack");
         thread.sampled();
-        assert!(!thread.is_due(3 * S + 2, || unreachable!()), "one is enough");
+        assert!(!thread.is_due(3 * S + 2, || unreachable!()), "one sample per second");
         assert!(thread.is_due(4 * S, || 5 + S / 2 + 2 * S));
-        (0..ATTEMPTS).for_each(|_| thread.requested());
+        (0..MAX_ATTEMPTS).for_each(|_| thread.requested());
         assert!(!thread.is_due(4 * S + 1, || unreachable!()), "enough attempts");
     }
 }

@@ -1,37 +1,36 @@
 //! How much of an interval a thread spent without a CPU.
 //!
-//! All code that compares the length of a poll with a threshold uses this module. The kernel adds a
-//! run-queue delay to its count when the delay ends. The upper bound of a delay that is still under
-//! way is the time that a runnable thread has not spent on a CPU since the previous reading. The
-//! next reading corrects it.
+//! Used wherever the length of a poll is compared with a threshold. The kernel adds a run-queue delay
+//! to its count when the delay ends. The upper bound of a delay under way is the time that a
+//! runnable thread has not spent on a CPU since the previous reading. The next reading corrects it.
 
 use std::collections::HashMap;
 
-use super::{ThreadTimes, cpu_times::thread_times, eyes};
+use super::{ThreadTimes, cpu_times::thread_times, platform};
 
 /// CPU time and run-queue delay of a thread at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct CpuReading {
     pub at: u64,
     pub times: ThreadTimes,
-    /// The longest that a run-queue delay under way can have lasted.
-    pub waiting_ns: u64,
+    /// Upper bound of the run-queue delay under way.
+    pub pending_delay_ns: u64,
 }
 
-impl Reading {
-    /// The reading after `last`, of a thread that is taken to be runnable.
-    fn after(last: &Reading, at: u64, times: ThreadTimes) -> Reading {
+impl CpuReading {
+    /// The reading after `last`, if the thread has been runnable.
+    fn after(last: &CpuReading, at: u64, times: ThreadTimes) -> CpuReading {
         let wall = at.saturating_sub(last.at);
         let cpu = times.cpu_ns.saturating_sub(last.times.cpu_ns);
         let delay = times.run_delay_ns.saturating_sub(last.times.run_delay_ns);
-        let waiting_ns = if cpu > 0 {
-            // It was on a CPU since then, so the delay from before has ended and is counted.
-            let new = delay.saturating_sub(last.waiting_ns);
+        let pending_delay_ns = if cpu > 0 {
+            // The thread was on a CPU since then, so the previous delay has ended and is counted.
+            let new = delay.saturating_sub(last.pending_delay_ns);
             wall.saturating_sub(cpu).saturating_sub(new)
         } else {
-            last.waiting_ns.saturating_add(wall).saturating_sub(delay)
+            last.pending_delay_ns.saturating_add(wall).saturating_sub(delay)
         };
-        Reading { at, times, waiting_ns }
+        CpuReading { at, times, pending_delay_ns }
     }
 }
 
@@ -39,18 +38,18 @@ impl Reading {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CpuAccount {
     os_id: Option<u32>,
-    latest: Option<Reading>,
+    latest: Option<CpuReading>,
 }
 
 impl CpuAccount {
     /// Reads the times of the thread at `now`; returns the reading before.
-    pub(super) fn read(&mut self, os_id: Option<u32>, now: u64) -> Option<Reading> {
+    pub(super) fn read(&mut self, os_id: Option<u32>, now: u64) -> Option<CpuReading> {
         if self.os_id != os_id {
             *self = CpuAccount { os_id, latest: None };
         }
         let before = self.latest;
         self.latest = os_id.and_then(|os_id| {
-            let cpu_ns = eyes::cpu_time(os_id)?;
+            let cpu_ns = platform::cpu_time(os_id)?;
             // Without CPU time since then, no run-queue delay has ended, and the file need not be
             // read.
             let same = before.filter(|before| before.times.cpu_ns == cpu_ns);
@@ -60,100 +59,99 @@ impl CpuAccount {
             };
             let times = ThreadTimes { cpu_ns, run_delay_ns };
             Some(match before {
-                Some(before) => Reading::after(&before, now, times),
-                None => Reading { at: now, times, waiting_ns: 0 },
+                Some(before) => CpuReading::after(&before, now, times),
+                None => CpuReading { at: now, times, pending_delay_ns: 0 },
             })
         });
         before
     }
 
-    /// The assumed reading before a poll that began at `began`, if there is none because the thread
-    /// was not known yet: it may have lacked a CPU all the time until now, but no longer than its
-    /// total run-queue delay.
-    pub(super) fn assumed_before(&self, began: u64) -> Option<Reading> {
-        let Reading { at, mut times, .. } = self.latest?;
+    /// The assumed reading before a poll that began at `began`, for a thread that had not been read
+    /// by then: it may have lacked a CPU ever since, but no longer than its total run-queue delay.
+    pub(super) fn assumed_before(&self, began: u64) -> Option<CpuReading> {
+        let CpuReading { at, mut times, .. } = self.latest?;
         let age = at.saturating_sub(began);
         times.run_delay_ns -= times.run_delay_ns.min(age);
-        Some(Reading { at: began, times, waiting_ns: 0 })
+        Some(CpuReading { at: began, times, pending_delay_ns: 0 })
     }
 
     /// The thread was found asleep or blocked: no run-queue delay is under way.
-    pub(super) fn is_blocked(&mut self) {
+    pub(super) fn set_blocked(&mut self) {
         if let Some(latest) = &mut self.latest {
-            latest.waiting_ns = 0;
+            latest.pending_delay_ns = 0;
         }
     }
 
-    pub(super) fn latest(&self) -> Option<Reading> {
+    pub(super) fn latest(&self) -> Option<CpuReading> {
         self.latest
     }
 }
 
-/// Run-queue delay in a poll of one thread: from `before`, the last reading before the poll began,
-/// to `now`. The poll began at `began` and has ended at `ended`, or lasts.
-pub(super) fn run_delay(before: &Reading, now: &Reading, began: u64, ended: Option<u64>) -> u64 {
+/// Run-queue delay in a poll, between the last reading before it and the reading `now`. `end` is
+/// `None` while the poll lasts.
+pub(super) fn run_delay(before: CpuReading, now: CpuReading, began: u64, end: Option<u64>) -> u64 {
     let counted = now.times.run_delay_ns.saturating_sub(before.times.run_delay_ns);
     // The thread had a CPU when the poll ended: a delay under way began later.
-    let delay = counted + if ended.is_some() { 0 } else { now.waiting_ns };
-    let until = ended.unwrap_or(now.at);
+    let delay = counted + if end.is_some() { 0 } else { now.pending_delay_ns };
+    let until = end.unwrap_or(now.at);
     // CPU time that must have been spent in the poll.
     let outside = began.saturating_sub(before.at) + now.at.saturating_sub(until);
     let cpu = now.times.cpu_ns.saturating_sub(before.times.cpu_ns).saturating_sub(outside);
     delay.min(until.saturating_sub(began).saturating_sub(cpu))
 }
 
-/// The other threads of the process while one thread waits for a lock: one of them may hold it,
-/// and lack a CPU itself.
+/// The other threads of the process while one thread waits for a lock: the thread that holds it may
+/// lack a CPU itself.
 #[derive(Debug, Default)]
 pub(super) struct OtherThreads {
-    /// When the wait was first seen, and the latest reading, by thread.
-    threads: HashMap<u32, (ThreadTimes, Reading)>,
+    /// The first times and the latest reading of each thread.
+    threads: HashMap<u32, (ThreadTimes, CpuReading)>,
     /// When the next reading may be taken.
-    rested: u64,
+    next_read: u64,
 }
 
 /// Maximum number of threads that are read.
 const MAX_THREADS: usize = 256;
 /// Pause after a reading of all threads, as a multiple of the time that it took.
-const REST: u64 = 20;
+const PAUSE_FACTOR: u64 = 20;
 
 impl OtherThreads {
-    /// Reads the times of all threads but `waiting`, the one that waits, and the calling one.
-    /// `clock` gives the time; readings that would cost too much are left out unless `is_last`.
+    /// Reads the times of all threads except the one waiting for the lock and the calling one. Does
+    /// nothing during the pause after the previous reading, unless `is_last`.
     pub(super) fn read(&mut self, waiting: u32, clock: impl Fn() -> u64, is_last: bool) {
         let began = clock();
-        if began < self.rested && !is_last {
+        if began < self.next_read && !is_last {
             return;
         }
-        for os_id in eyes::other_threads(waiting).into_iter().take(MAX_THREADS) {
+        for os_id in platform::other_threads(waiting).into_iter().take(MAX_THREADS) {
             let Some(times) = thread_times(os_id) else { continue };
             let now = clock();
-            self.enter(os_id, now, times, || eyes::is_runnable(os_id));
+            self.update(os_id, now, times, || platform::is_runnable(os_id));
         }
         let now = clock();
-        self.rested = now + REST * now.saturating_sub(began);
+        self.next_read = now + PAUSE_FACTOR * now.saturating_sub(began);
     }
 
-    fn enter(
+    fn update(
         &mut self,
         os_id: u32,
         at: u64,
         times: ThreadTimes,
         is_runnable: impl FnOnce() -> bool,
     ) {
-        let first = (times, Reading { at, times, waiting_ns: 0 });
+        let first = (times, CpuReading { at, times, pending_delay_ns: 0 });
         let (_, latest) = self.threads.entry(os_id).or_insert(first);
-        let mut now = Reading::after(latest, at, times);
-        if now.waiting_ns > 0 && !is_runnable() {
-            now.waiting_ns = 0;
+        let mut now = CpuReading::after(latest, at, times);
+        if now.pending_delay_ns > 0 && !is_runnable() {
+            now.pending_delay_ns = 0;
         }
         *latest = now;
     }
 
-    /// The largest run-queue delay of any one of them since the wait was first seen.
+    /// The largest run-queue delay of one thread since its first reading.
     pub(super) fn largest_delay(&self) -> u64 {
         let delays = self.threads.values().map(|(first, latest)| {
-            latest.times.run_delay_ns.saturating_sub(first.run_delay_ns) + latest.waiting_ns
+            latest.times.run_delay_ns.saturating_sub(first.run_delay_ns) + latest.pending_delay_ns
         });
         delays.max().unwrap_or(0)
     }
@@ -170,82 +168,86 @@ mod tests {
     }
 
     /// Readings at these moments (at, CPU time, run-queue delay), in ms.
-    fn readings<const N: usize>(all: [(u64, u64, u64); N]) -> [Reading; N] {
-        let mut last: Option<Reading> = None;
+    fn readings<const N: usize>(all: [(u64, u64, u64); N]) -> [CpuReading; N] {
+        let mut last: Option<CpuReading> = None;
         all.map(|(at, cpu, delay)| {
             let (at, times) = (at * MS, times(cpu, delay));
             let now = match &last {
-                Some(last) => Reading::after(last, at, times),
-                None => Reading { at, times, waiting_ns: 0 },
+                Some(last) => CpuReading::after(last, at, times),
+                None => CpuReading { at, times, pending_delay_ns: 0 },
             };
             *last.insert(now)
         })
     }
 
     #[test]
-    fn a_poll_on_a_cpu_has_no_delay() {
+    fn poll_on_a_cpu_has_no_delay() {
         let [before, now] = readings([(0, 50, 7), (120, 170, 7)]);
-        assert_eq!(run_delay(&before, &now, 10 * MS, None), 0);
+        assert_eq!(run_delay(before, now, 10 * MS, None), 0);
     }
 
     #[test]
-    fn delays_that_have_ended_and_the_one_under_way_are_deducted() {
-        // 40 ms on a CPU, 50 ms of delay counted, and 30 ms that are not.
+    fn ended_delays_and_the_one_under_way_are_deducted() {
+        // 40 ms on a CPU, 50 ms of delay counted, 30 ms not counted yet.
         let [before, first, now] = readings([(0, 0, 0), (90, 40, 50), (120, 40, 50)]);
-        assert_eq!(run_delay(&before, &first, 0, None), 50 * MS);
-        assert_eq!(run_delay(&before, &now, 0, None), 80 * MS);
+        assert_eq!(run_delay(before, first, 0, None), 50 * MS);
+        assert_eq!(run_delay(before, now, 0, None), 80 * MS);
         // The thread gets a CPU at 125 ms: the kernel counts the delay.
-        let last = Reading::after(&now, 130 * MS, times(45, 85));
-        assert_eq!(last.waiting_ns, 0);
-        assert_eq!(run_delay(&before, &last, 0, None), 85 * MS);
+        let last = CpuReading::after(&now, 130 * MS, times(45, 85));
+        assert_eq!(last.pending_delay_ns, 0);
+        assert_eq!(run_delay(before, last, 0, None), 85 * MS);
     }
 
     #[test]
     fn sleep_before_a_delay_counts_as_delay_only_until_the_next_reading() {
         let [_, woken, next] = readings([(0, 1, 0), (50, 2, 0), (60, 11, 1)]);
-        assert_eq!(woken.waiting_ns, 49 * MS);
-        assert_eq!(next.waiting_ns, MS);
+        assert_eq!(woken.pending_delay_ns, 49 * MS);
+        assert_eq!(next.pending_delay_ns, MS);
     }
 
     #[test]
     fn blocked_thread_has_no_run_queue_delay() {
         let [before, now] = readings([(0, 1, 0), (50, 2, 3)]);
         let mut account = CpuAccount { os_id: None, latest: Some(now) };
-        account.is_blocked();
+        account.set_blocked();
         let now = account.latest().expect("read");
-        assert_eq!(run_delay(&before, &now, 0, None), 3 * MS);
+        assert_eq!(run_delay(before, now, 0, None), 3 * MS);
     }
 
     #[test]
-    fn before_the_first_reading_a_thread_may_have_lacked_a_cpu() {
+    fn unread_thread_is_assumed_to_have_lacked_a_cpu() {
         let [first] = readings([(100, 50, 30)]);
         let mut account = CpuAccount { os_id: None, latest: Some(first) };
         let deducted = |account: &CpuAccount, began: u64, at: u64, cpu: u64, delay: u64| {
             let before = account.assumed_before(began * MS).expect("read");
-            let now = Reading { at: at * MS, times: times(cpu, delay), waiting_ns: 0 };
-            run_delay(&before, &now, began * MS, None) / MS
+            let now = CpuReading { at: at * MS, times: times(cpu, delay), pending_delay_ns: 0 };
+            run_delay(before, now, began * MS, None) / MS
         };
-        assert_eq!(deducted(&account, 20, 200, 150, 30), 30, "all that it ever lacked");
-        assert_eq!(deducted(&account, 90, 200, 130, 50), 30, "10 ms, and 20 ms since");
+        assert_eq!(deducted(&account, 20, 200, 150, 30), 30, "its total delay");
+        assert_eq!(
+            deducted(&account, 90, 200, 130, 50),
+            30,
+            "10 ms before the first reading, 20 ms since"
+        );
         account.latest = None;
         assert_eq!(account.assumed_before(0), None);
     }
 
     #[test]
-    fn cpu_time_that_must_lie_in_the_poll_is_not_deducted() {
-        // 60 ms of delay since the reading before, most of it before the poll began at 70 ms.
+    fn cpu_time_that_was_spent_in_the_poll_is_not_deducted() {
+        // 60 ms of delay, most of it before the poll began at 70 ms.
         let [before, now] = readings([(0, 0, 0), (110, 50, 60)]);
-        assert_eq!(run_delay(&before, &now, 70 * MS, None), 40 * MS);
+        assert_eq!(run_delay(before, now, 70 * MS, None), 40 * MS);
         let [before, now] = readings([(0, 0, 0), (110, 100, 60)]);
-        assert_eq!(run_delay(&before, &now, 70 * MS, None), 10 * MS);
-        assert_eq!(run_delay(&before, &now, 70 * MS, Some(100 * MS)), 10 * MS);
+        assert_eq!(run_delay(before, now, 70 * MS, None), 10 * MS);
+        assert_eq!(run_delay(before, now, 70 * MS, Some(100 * MS)), 10 * MS);
     }
 
     #[test]
     fn delay_under_way_after_the_end_of_a_poll_is_not_deducted() {
         let [before, now] = readings([(0, 0, 0), (100, 20, 30)]);
-        assert_eq!(now.waiting_ns, 50 * MS);
-        assert_eq!(run_delay(&before, &now, 0, Some(60 * MS)), 30 * MS);
+        assert_eq!(now.pending_delay_ns, 50 * MS);
+        assert_eq!(run_delay(before, now, 0, Some(60 * MS)), 30 * MS);
     }
 
     #[test]
@@ -253,12 +255,12 @@ mod tests {
         let mut others = OtherThreads::default();
         let runnable = || true;
         for (at, one, two) in [(0, times(0, 5), times(9, 9)), (40, times(5, 25), times(9, 9))] {
-            others.enter(1, at * MS, one, runnable);
+            others.update(1, at * MS, one, runnable);
             // Asleep all the time.
-            others.enter(2, at * MS, two, || false);
+            others.update(2, at * MS, two, || false);
         }
         assert_eq!(others.largest_delay(), 35 * MS, "20 ms counted, 15 ms at most under way");
-        others.enter(1, 60 * MS, times(25, 25), runnable);
+        others.update(1, 60 * MS, times(25, 25), runnable);
         assert_eq!(others.largest_delay(), 20 * MS);
     }
 }

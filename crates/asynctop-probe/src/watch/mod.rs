@@ -1,4 +1,4 @@
-//! The watchdog: which poll blocks its thread, at which line of code, and why.
+//! The watchdog: records long polls with their stacks and causes.
 //!
 //! A thread samples all threads that poll tasks. A poll over the threshold becomes a
 //! [`PollRecord`] while it lasts, with the stacks of its thread. Depends on `accounting`,
@@ -6,58 +6,59 @@
 //! record states that they are unavailable.
 //!
 //! ```text
-//! watchdog.rs  starts and stops the watchdog; its records and statistics
-//!   options.rs   thresholds, memory and signal of a watchdog
-//!   shared.rs    the state that the watchdog's thread and its handles share
-//!   rounds.rs    samples the probe's threads, and a long poll repeatedly
-//!   inspector.rs the cause and the stacks of one long poll
-//!   case.rs      the captures requested for one poll so far
-//!   cpu_account.rs  how long a thread was without a CPU
-//!   busy_thread.rs  when the stack of a busy thread is sampled
-//!   steal.rs     steal time
-//!   stops.rs     intervals in which the whole process was stopped
-//!   bill.rs      the tasks that a long poll delays
-//!   log.rs       the records of long polls, running and ended
-//!   linux/       one thread's stack and state, from outside
-//!     blocked.rs   copies the stack of a thread that sleeps in the kernel
-//!     signal.rs    the signal to a running thread, and its handler
-//!     leaf.rs      a poll under Tokio's trace: where a task waits
-//!     mailbox.rs   the memory that the handler and the watchdog share
-//!     namer.rs     the thread that symbolizes stacks
-//!     os.rs        CPU time, the system call that a thread is in
-//!     supply.rs    run-queue delay, load, cgroup throttling
-//! record.rs    a long poll as the watchdog records it
-//! judge.rs     why a thread spent its time
-//! waits.rs     what a long poll costs other tasks, as arithmetic
+//! watchdog.rs    starts and stops the watchdog; its records and statistics
+//!   options.rs     thresholds, history size and signal of a watchdog
+//!   state.rs       the state that the watchdog's thread and its handles share
+//!   sample_loop.rs samples the probe's threads, and a long poll repeatedly
+//!   poll_under_watch.rs  the poll that a thread is in, and the captures requested for it
+//!   analyzer.rs    the cause and the stacks of a long poll
+//!   cpu_account.rs how long a thread was without a CPU
+//!   busy_thread.rs when the stack of a busy thread is sampled
+//!   steal.rs       steal time
+//!   stops.rs       intervals in which the whole process was stopped
+//!   impact.rs      the scheduling delay that a long poll causes to other tasks
+//!   poll_log.rs    the records of long polls, running and ended
+//!   linux/         one thread's stack and state, captured from outside
+//!     blocked.rs     copies the stack of a thread that sleeps in the kernel
+//!     signal.rs      the signal to a running thread, and its handler
+//!     await_trace.rs a poll under Tokio's trace: the await points of a task
+//!     mailbox.rs     the memory that the handler and the watchdog share
+//!     symbolizer.rs  the thread that symbolizes stacks
+//!     os.rs          CPU time, the system call that a thread is in
+//!     cpu_times.rs   run-queue delay, load, cgroup throttling
+//!   unsupported.rs replaces linux/ on other platforms
+//! record.rs      the record of one long poll
+//! cause.rs       how a thread spent its time
+//! task_delays.rs the delay that one poll causes to one task, as arithmetic
 //! await_points.rs  await-point queries and their answers
-//! cpu_times.rs CPU time, run-queue delay and steal time, read from the operating system
+//! cpu_times.rs   CPU time, run-queue delay and steal time, read from the operating system
 //! ```
 
 mod record;
 
+mod analyzer;
 mod await_points;
-mod bill;
 mod busy_thread;
-mod case;
+mod cause;
 mod cpu_account;
 mod cpu_times;
-mod inspector;
-mod judge;
-mod log;
+mod impact;
 mod options;
-mod rounds;
-mod shared;
+mod poll_log;
+mod poll_under_watch;
+mod sample_loop;
+mod state;
 mod steal;
 mod stops;
-mod waits;
+mod task_delays;
 mod watchdog;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "linux/mod.rs"]
-mod eyes;
+mod platform;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-#[path = "elsewhere.rs"]
-mod eyes;
+#[path = "unsupported.rs"]
+mod platform;
 
 pub use asynctop_snapshot::{
     AwaitPoint, AwaitState, CallKind, Cause, DelayedTask, Frame, FrameKind, LongPoll, MachineTimes,
@@ -65,6 +66,6 @@ pub use asynctop_snapshot::{
 };
 pub(crate) use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;
-use record::Owner;
 pub use record::PollRecord;
+use record::{StackOwner, Symbolized};
 pub use watchdog::{WatchHandle, WatchStats, Watchdog};

@@ -1,4 +1,4 @@
-//! What is known of a long poll, as plain data.
+//! The record of one long poll.
 
 use std::{sync::Arc, thread::ThreadId};
 
@@ -6,64 +6,68 @@ use asynctop_snapshot::PollKind;
 
 use super::{Cause, LongPoll, PollImpact, ProfileEntry, Stack, TimeWithoutCpu};
 
-/// Whose stacks are looked up.
+/// What a stack that is being symbolized belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// A long poll's: by its thread, its task and when it began. It may be over by then.
+pub(super) enum StackOwner {
+    /// A long poll, which may have ended.
     Poll { os_id: u32, task: u64, began_ns: u64 },
     /// A sample of a busy thread in a short poll.
     Sample { task: u64, poll_began_ns: u64, taken_ns: u64, cause: Cause },
-    /// An idle task's, which was asked where it waits.
-    #[allow(dead_code, reason = "nobody can be asked where Tokio has no task dumps")]
+    /// An idle task whose await point was requested.
+    #[allow(dead_code, reason = "not constructed where Tokio has no task dumps")]
     Idle { task: u64 },
 }
 
-/// One poll that took longer than the threshold, or takes longer already.
+/// Symbolized stacks with their owner.
+pub(super) type Symbolized = (StackOwner, Vec<Stack>);
+
+/// One poll that took longer than the threshold, or is running and has exceeded it.
 #[derive(Clone, Debug)]
 pub struct PollRecord {
     /// Whether it is a poll, or the drop of a future.
     pub kind: PollKind,
-    /// Key of the task, as [`TaskView::key`](crate::accounting::TaskView::key) gives it.
+    /// Key of the task, as [`TaskView::key`](crate::accounting::TaskView::key) returns it.
     pub task: u64,
     /// Number of the runtime that the task was spawned on, where that is stated; `None` if the task
     /// is no longer known.
     pub runtime: Option<u32>,
-    /// The thread that polls, as `std` and Tokio name it; `None` if it has ended.
+    /// The polling thread; `None` if it has ended.
     pub thread: Option<ThreadId>,
     /// The thread's name, empty if it has none.
     pub thread_name: Arc<str>,
-    /// The thread as the operating system numbers it, where that is known.
+    /// The operating system's id of the thread, where it is known.
     pub os_id: Option<u32>,
     /// When the poll began, in nanoseconds on the probe's clock. No two polls of a
     /// thread share it.
     pub began_ns: u64,
-    /// When the watchdog last saw it last, in nanoseconds on the probe's clock.
+    /// When the last sample found it running, in nanoseconds on the probe's clock.
     pub last_seen_ns: u64,
-    /// When it ended, in nanoseconds on the probe's clock, or somewhat later: by no more than
-    /// a look at the threads is apart from the next. `None` while it lasts.
+    /// When it ended, in nanoseconds on the probe's clock, or somewhat later: at most one sampling
+    /// interval. `None` while it lasts.
     pub ended_ns: Option<u64>,
-    /// When the watchdog saw that it was over, in nanoseconds on the probe's clock.
-    pub noticed_ns: Option<u64>,
-    /// The stacks, those seen most often first, and how often each was seen.
+    /// When the record last changed since the poll's end was detected, in nanoseconds on the
+    /// probe's clock; `None` while it lasts.
+    pub changed_ns: Option<u64>,
+    /// The stacks, most frequent first, and how often each was captured.
     pub stacks: Vec<(Arc<Stack>, u32)>,
-    /// Stacks that were captured and are not in `stacks`: there were too many different.
+    /// Number of captured stacks that are not in `stacks`, because there were too many different
+    /// ones.
     pub other_stacks: u32,
-    /// What the thread did, and for how many nanoseconds, longest first. Only time that
-    /// was looked at.
+    /// How the thread spent the time, in nanoseconds, longest first. Only sampled time.
     pub causes: Vec<(Cause, u64)>,
-    /// What it has cost the others, once that was looked at.
+    /// The scheduling delay caused to other tasks, once it has been measured.
     pub impact: Option<Arc<PollImpact>>,
-    /// Time inside of it in which the machine, and not the task, prevented progress.
+    /// Time in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
-    /// Why there is no stack, if there is none and should be one.
+    /// Why there is no stack, if one was expected.
     pub no_stack: Option<Arc<str>>,
-    /// Stacks that were captured and whose names are being looked up. They may come when the
-    /// poll is over.
+    /// Number of captured stacks that are being symbolized. They may arrive after the end of the
+    /// poll.
     pub unsymbolized: u32,
 }
 
 impl PollRecord {
-    /// A poll that has begun, with nothing that a sample adds.
+    /// The record of a poll before its first sample.
     pub(super) fn begun(task: u64, began_ns: u64) -> PollRecord {
         PollRecord {
             kind: PollKind::Poll,
@@ -75,7 +79,7 @@ impl PollRecord {
             began_ns,
             last_seen_ns: began_ns,
             ended_ns: None,
-            noticed_ns: None,
+            changed_ns: None,
             stacks: Vec::new(),
             other_stacks: 0,
             causes: Vec::new(),
@@ -86,12 +90,12 @@ impl PollRecord {
         }
     }
 
-    /// How long it took, or has taken already, in nanoseconds.
+    /// The poll's length so far, in nanoseconds.
     pub fn length_ns(&self) -> u64 {
         self.ended_ns.unwrap_or(self.last_seen_ns).saturating_sub(self.began_ns)
     }
 
-    /// What the thread did most of the time.
+    /// The cause with the most time.
     pub fn cause(&self) -> Cause {
         self.causes.first().map_or_else(
             || Cause::Unknown("not sampled (too short)".into()),
@@ -99,13 +103,14 @@ impl PollRecord {
         )
     }
 
-    /// How many stacks were captured.
+    /// Number of captured stacks.
     pub fn captures(&self) -> u32 {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
     /// How long it blocked its worker, in nanoseconds: its length less the time without a CPU, as
-    /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker over.
+    /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker's tasks
+    /// over to another thread.
     pub fn net_ns(&self) -> u64 {
         match self.stacks.iter().any(|(stack, _)| stack.is_in_block_in_place()) {
             true => 0,
@@ -115,15 +120,15 @@ impl PollRecord {
 
     /// Whether the poll cannot be judged yet: the pending stack may show `block_in_place`.
     fn is_undecided(&self) -> bool {
-        // After this a poll is judged without a stack; sooner if no stack can come any more. A
+        // A poll of this length is judged without a stack, sooner if no further stack can arrive. A
         // machine that is slow to run the poll is as slow to capture its stack.
-        let patience_ns = match self.ended_ns.is_some() && self.unsymbolized == 0 {
+        let limit_ns = match self.ended_ns.is_some() && self.unsymbolized == 0 {
             true => 100_000_000,
             false => 1_000_000_000,
         };
         let is_awaited =
             self.stacks.is_empty() && (self.no_stack.is_none() || self.unsymbolized > 0);
-        is_awaited && self.net_ns() < patience_ns
+        is_awaited && self.net_ns() < limit_ns
     }
 
     /// The part of the record that a snapshot contains, with revision 0.
@@ -154,7 +159,7 @@ impl PollRecord {
 pub(super) mod testing {
     use super::*;
 
-    /// A running poll on a thread that the operating system knows.
+    /// A running poll on a thread with an id.
     pub(in crate::watch) fn record(task: u64, began_ns: u64) -> PollRecord {
         PollRecord { os_id: Some(1), ..PollRecord::begun(task, began_ns) }
     }
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_a_profile_by_function() {
+    fn long_poll_has_a_profile_by_function() {
         let parse = Arc::new(stack(&[("parse", 10, User), ("poll", 1, Probe)]));
         let again = Arc::new(stack(&[("parse", 20, User), ("poll", 1, Probe)]));
         let sum = Arc::new(stack(&[("sum", 30, User), ("poll", 1, Probe)]));
@@ -184,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn who_blocks_in_place_has_given_its_worker_away() {
-        let given = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
+    fn net_length_of_block_in_place_is_zero() {
+        let in_place = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
         let own = ("my::block_in_place", 8, FrameKind::User);
-        for (frame, net_ns) in [(given, 0), (own, 300)] {
+        for (frame, net_ns) in [(in_place, 0), (own, 300)] {
             let inner = ("sleep", 1, FrameKind::Std);
             let harness = ("instrument::go", 3, FrameKind::Probe);
             let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
@@ -209,20 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_without_names_is_on_its_way_also_when_the_poll_is_over() {
-        let mut owed = record(Vec::new());
-        (owed.ended_ns, owed.unsymbolized) = (Some(400), 2);
-        let first_line = owed.long_poll().lines().remove(0);
+    fn stack_is_pending_until_it_is_symbolized_or_has_failed() {
+        let mut pending = record(Vec::new());
+        (pending.ended_ns, pending.unsymbolized) = (Some(400), 2);
+        let first_line = pending.long_poll().lines().remove(0);
         assert!(first_line.contains("it is being symbolized"), "{first_line}");
-        assert_eq!(owed.long_poll().net_ns, None, "the stack may show block_in_place");
-        (owed.unsymbolized, owed.no_stack) = (0, Some("the watchdog has ended".into()));
-        let first_line = owed.long_poll().lines().remove(0);
+        assert_eq!(pending.long_poll().net_ns, None, "the stack may show block_in_place");
+        (pending.unsymbolized, pending.no_stack) = (0, Some("the watchdog has ended".into()));
+        let first_line = pending.long_poll().lines().remove(0);
         assert!(first_line.ends_with("stack: – (the watchdog has ended)"), "{first_line}");
-        assert_eq!(owed.long_poll().net_ns, Some(300));
+        assert_eq!(pending.long_poll().net_ns, Some(300));
     }
 
     #[test]
-    fn no_stack_is_no_profile() {
+    fn record_without_stacks_has_no_profile() {
         let mut without = record(Vec::new());
         without.no_stack = Some("stacks are unavailable on this platform".into());
         let evidence = without.long_poll();

@@ -1,7 +1,4 @@
-//! The watchdog: a thread that looks at the probe's threads.
-//!
-//! This is its face: how to start and stop it, and what it has to say. What it does all
-//! day is in `rounds.rs`.
+//! The watchdog: starts and stops its thread, and gives access to its records.
 
 use std::{
     io,
@@ -11,31 +8,31 @@ use std::{
 };
 
 use super::{
-    AwaitPoint, AwaitState, PollRecord, StackSample, Stop, WatchOptions, eyes,
-    rounds::Rounds,
-    shared::{Shared, is_recent},
+    AwaitPoint, AwaitState, PollRecord, StackSample, Stop, WatchOptions, platform,
+    sample_loop::SampleLoop,
+    state::{WatchState, is_recent},
 };
 use crate::accounting::Registry;
 
-/// What the watchdog has done and what it cost.
+/// Counters of a watchdog since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WatchStats {
-    /// Looks at the threads.
-    pub looks: u64,
-    /// Long polls found.
-    pub polls: u64,
-    /// Stacks asked for.
-    pub asked: u64,
-    /// Stacks captured inside of the poll that they were asked for.
+    /// Samples of all threads.
+    pub samples: u64,
+    /// Long polls detected.
+    pub long_polls: u64,
+    /// Stacks requested.
+    pub requested: u64,
+    /// Stacks captured during the poll for which they were requested.
     pub captured: u64,
-    /// Stacks that came when the poll was over; they are thrown away.
-    pub missed: u64,
-    /// Signals sent to threads that ran. The other stacks were copied while their threads slept.
+    /// Stacks that arrived after the end of that poll and were discarded.
+    pub discarded: u64,
+    /// Signals sent to running threads. The other stacks were copied while their threads slept.
     pub signals: u64,
-    /// Of these signals, those that made a system call return `EINTR`: the thread ran when it was
-    /// sampled, and was in the system call when the signal arrived.
+    /// Signals that made a system call return `EINTR`: the thread ran when it was sampled, and was
+    /// in the system call when the signal arrived.
     pub interrupted_calls: u64,
-    /// Nanoseconds that the watchdog's thread has spent on the CPU; 0 where it is not known.
+    /// CPU time of the watchdog's threads in nanoseconds; 0 where it is not known.
     pub cpu_ns: u64,
 }
 
@@ -59,29 +56,29 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts watching, on a thread named `asynctop-watchdog`. If stacks are unavailable
-    /// it watches without them, and [`WatchHandle::no_stacks`] says why.
+    /// Starts watching, on a thread named `asynctop-watchdog`. If stacks are unavailable, long
+    /// polls are recorded without them, and [`WatchHandle::no_stacks`] returns the reason.
     ///
     /// # Errors
-    /// If the operating system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn start(registry: &'static Registry, options: WatchOptions) -> io::Result<Watchdog> {
-        let handle = WatchHandle { registry, shared: Arc::new(Shared::new(&options)) };
-        let shared = handle.shared.clone();
+        let handle = WatchHandle { registry, state: Arc::new(WatchState::new(&options)) };
+        let state = handle.state.clone();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new().name("asynctop-watchdog".into()).spawn(move || {
-            let mut rounds = Rounds::new(registry, &options, shared);
-            // Whoever started us may have gone on without waiting.
+            let mut sample_loop = SampleLoop::new(registry, &options, state);
+            // Fails only if the caller no longer waits.
             let _ = ready.send(());
-            rounds.walk();
+            sample_loop.run();
         })?;
-        let _ = handle.shared.thread.set(thread.thread().clone());
-        // It fails only if the thread died, and then there is nothing to wait for.
+        let _ = handle.state.thread.set(thread.thread().clone());
+        // Fails only if the thread has panicked; then there is nothing to wait for.
         let _ = is_ready.recv();
         Ok(Watchdog { handle, thread: Some(thread) })
     }
 
-    /// What it sees. A handle stays good when the watchdog is gone; what was under way
-    /// then stays as it was seen last.
+    /// A handle to the records. It stays valid after the watchdog has ended; polls that were
+    /// running then keep their last recorded state.
     pub fn handle(&self) -> &WatchHandle {
         &self.handle
     }
@@ -89,89 +86,90 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.handle.shared.stop.store(true, Relaxed);
+        self.handle.state.stop_requested.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // If it panicked, its message is out, and there is nothing to add.
+            // An error is a panic of the thread, whose message has been printed.
             let _ = thread.join();
         }
     }
 }
 
-/// What a watchdog sees, for anybody on any thread.
+/// Access to the records of a watchdog, from any thread.
 #[derive(Clone, Debug)]
 pub struct WatchHandle {
     registry: &'static Registry,
-    shared: Arc<Shared>,
+    state: Arc<WatchState>,
 }
 
 impl WatchHandle {
-    /// Long polls: those under way first, then those that are over, latest first.
+    /// Long polls: the running ones first, then the ended ones, latest first.
     pub fn records(&self) -> Vec<Arc<PollRecord>> {
-        self.shared.log().records()
+        self.state.log().records()
     }
 
-    /// The long poll that a task is in right now, by the task's key.
+    /// The long poll that a task is in now, by the task's key.
     pub fn current(&self, task: u64) -> Option<Arc<PollRecord>> {
-        self.shared.log().current(task)
+        self.state.log().current(task)
     }
 
-    /// Asks an idle task where it waits; [`await_point`](Self::await_point) has the answer
-    /// when it comes. Returns at once.
+    /// Requests the await point of an idle task. Returns immediately;
+    /// [`await_point`](Self::await_point) returns the answer once it is available.
     ///
     /// The task is polled once for it. Neither that poll nor the wake that it takes is counted, of
     /// this task or of a measured one around it: counts, times and delays are the same as without
-    /// the call. (Futures that poll those inside of them with wakers of their own, such as
+    /// the call. (Futures that poll nested futures with wakers of their own, such as
     /// `FuturesUnordered`, may be woken once more by Tokio's trace, which is counted.) Only an idle
     /// task is polled for this.
-    pub fn ask(&self, task: u64) {
+    pub fn request_await_point(&self, task: u64) {
         let no_stacks = self.no_stacks();
-        let asked = match eyes::NO_AWAITS.or(no_stacks.as_deref()) {
+        let requested = match platform::NO_AWAIT_POINTS.or(no_stacks.as_deref()) {
             Some(why) => Err(why),
-            None if self.shared.stop.load(Relaxed) => Err("the watchdog has ended"),
+            None if self.state.stop_requested.load(Relaxed) => Err("the watchdog has ended"),
             None => Ok(()),
         };
         let now = self.registry.now();
-        // Before the task is woken: it may answer at once.
-        self.shared.awaits().ask(task, now);
-        let asked = asked.and_then(|()| self.registry.ask(task));
-        if let Err(why) = asked {
-            self.shared.awaits().answer(task, AwaitState::Unavailable(why.into()));
+        // Before the task is woken: it may answer immediately.
+        self.state.await_points().request(task, now);
+        let requested = requested.and_then(|()| self.registry.request_await_point(task));
+        if let Err(why) = requested {
+            self.state.await_points().answer(task, AwaitState::Unavailable(why.into()));
         } else {
-            self.look_now();
+            self.sample_now();
         }
     }
 
-    /// Where a task waits that was asked lately, by the task's key.
+    /// The latest answer about a task whose await point was requested, by the task's key.
     pub fn await_point(&self, task: u64) -> Option<AwaitPoint> {
-        self.shared.awaits().get(task).cloned()
+        self.state.await_points().get(task).cloned()
     }
 
     /// Why this process's stacks cannot be captured, if so.
     pub fn no_stacks(&self) -> Option<Arc<str>> {
-        self.shared.no_stacks()
+        self.state.no_stacks()
     }
 
-    /// Has the watchdog look at the threads soon; else it sleeps until a long poll can be due.
-    pub(crate) fn look_now(&self) {
-        if let Some(thread) = self.shared.thread.get() {
+    /// Wakes the watchdog, which otherwise sleeps until a poll can become long.
+    pub(crate) fn sample_now(&self) {
+        if let Some(thread) = self.state.thread.get() {
             thread.unpark();
         }
     }
 
     /// Waits until the watchdog has sampled all threads and its stacks are symbolized, for at most
-    /// `patience`. The records of polls whose stacks are not symbolized by then state that as the
+    /// `timeout`. The records of polls whose stacks are not symbolized by then state that as the
     /// reason. Call it before the last [`records`](Self::records) of a run.
-    pub fn settle(&self, patience: Duration) {
-        let (began, looks) = (Instant::now(), || self.shared.looks.load(Relaxed));
-        // The first look that ends may have begun before; the next one sees what there is now.
-        let enough = looks() + 2;
-        while (looks() < enough || self.shared.log().owes_names()) && began.elapsed() < patience {
-            self.look_now();
+    pub fn settle(&self, timeout: Duration) {
+        let (began, samples) = (Instant::now(), || self.state.samples_taken.load(Relaxed));
+        // The first sample that ends may have begun before this call; the next one is complete.
+        let enough = samples() + 2;
+        let is_pending = || samples() < enough || self.state.log().has_pending_stacks();
+        while is_pending() && began.elapsed() < timeout {
+            self.sample_now();
             thread::sleep(Duration::from_millis(2));
         }
         let why = "the run ended before its stack was symbolized";
-        self.shared.log().give_up(why, self.registry.now());
+        self.state.log().fail_pending_stacks(why, self.registry.now());
     }
 
     /// Stacks of threads that spend at least 90 % of their time in polls, one per second and
@@ -179,7 +177,8 @@ impl WatchHandle {
     /// record in [`records`](Self::records) instead.
     pub fn samples(&self) -> Vec<Arc<StackSample>> {
         let now = self.registry.now();
-        self.shared.samples().iter().filter(|sample| is_recent(sample, now)).cloned().collect()
+        let samples = self.state.stack_samples();
+        samples.iter().filter(|sample| is_recent(sample, now)).cloned().collect()
     }
 
     /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a paused
@@ -187,31 +186,31 @@ impl WatchHandle {
     /// sample is overdue: after a stop, a busy machine may run it last, and what is sampled before
     /// the stop is known is never corrected.
     pub fn stops(&self) -> Vec<Stop> {
-        const LATE_NS: u64 = 50_000_000;
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let (began, looks) = (Instant::now(), self.shared.looks.load(Relaxed));
-        let is_late = || {
-            let due = self.shared.due.load(Relaxed).saturating_add(LATE_NS);
-            due < self.registry.now() && self.shared.looks.load(Relaxed) == looks
+        const OVERDUE_NS: u64 = 50_000_000;
+        const TIMEOUT: Duration = Duration::from_secs(1);
+        let (began, samples) = (Instant::now(), self.state.samples_taken.load(Relaxed));
+        let is_overdue = || {
+            let due = self.state.next_sample_due.load(Relaxed).saturating_add(OVERDUE_NS);
+            due < self.registry.now() && self.state.samples_taken.load(Relaxed) == samples
         };
-        while is_late() && began.elapsed() < PATIENCE {
+        while is_overdue() && began.elapsed() < TIMEOUT {
             thread::sleep(Duration::from_millis(1));
         }
-        self.shared.stops().clone()
+        self.state.stops().clone()
     }
 
-    /// What the watchdog has done so far.
+    /// The watchdog's counters so far.
     pub fn stats(&self) -> WatchStats {
-        let shared = &self.shared;
+        let state = &self.state;
         WatchStats {
-            looks: shared.looks.load(Relaxed),
-            polls: shared.polls.load(Relaxed),
-            asked: shared.asked.load(Relaxed),
-            captured: shared.captured.load(Relaxed),
-            missed: shared.missed.load(Relaxed),
-            signals: shared.signals.load(Relaxed),
-            interrupted_calls: shared.interrupting.load(Relaxed),
-            cpu_ns: shared.cpu.load(Relaxed),
+            samples: state.samples_taken.load(Relaxed),
+            long_polls: state.long_polls.load(Relaxed),
+            requested: state.requested.load(Relaxed),
+            captured: state.captured.load(Relaxed),
+            discarded: state.discarded.load(Relaxed),
+            signals: state.signals.load(Relaxed),
+            interrupted_calls: state.interrupted_calls.load(Relaxed),
+            cpu_ns: state.cpu_ns.load(Relaxed),
         }
     }
 }
@@ -222,11 +221,11 @@ mod tests {
     use crate::watch::record::testing::record;
 
     #[test]
-    fn report_states_that_it_did_not_wait_for_the_names_of_a_stack() {
-        let shared = Arc::new(Shared::new(&WatchOptions::default()));
-        let handle = WatchHandle { registry: Registry::leak(), shared: Arc::clone(&shared) };
+    fn settle_gives_the_reason_for_a_stack_that_is_not_symbolized_in_time() {
+        let state = Arc::new(WatchState::new(&WatchOptions::default()));
+        let handle = WatchHandle { registry: Registry::leak(), state: Arc::clone(&state) };
         let record = PollRecord { unsymbolized: 1, ..record(7, 100) };
-        shared.log().open(0, record);
+        state.log().open(0, record);
         handle.settle(Duration::ZERO);
         let evidence = handle.records()[0].long_poll();
         let why = "– (the run ended before its stack was symbolized)";

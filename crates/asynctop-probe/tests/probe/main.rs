@@ -1,4 +1,4 @@
-//! The probe on real Tokio runtimes.
+//! Tests of the probe on real Tokio runtimes.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 

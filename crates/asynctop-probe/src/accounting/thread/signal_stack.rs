@@ -1,7 +1,7 @@
 //! The stack on which a thread handles signals.
 //!
-//! std gives its threads 8 KiB. The kernel's frame of one signal is 3 KB with AVX-512, so a
-//! second handler on top of the watchdog's overflows that.
+//! The signal stacks of std's threads have 8 KiB. The kernel's frame of one signal takes 3 KB with
+//! AVX-512, so a second handler on top of the watchdog's overflows such a stack.
 #![allow(unsafe_code)]
 
 use std::{mem::zeroed, ptr};
@@ -12,7 +12,8 @@ use libc::{c_int, c_void};
 const SIZE: usize = 64 * 1024;
 /// Number of nested signal frames that the stack has space for.
 const FRAMES: usize = 4;
-/// Below the stack, so that an overflow is a fault. No smaller than a page anywhere.
+/// Size of the guard below the stack, with which an overflow is a fault. At least a page on every
+/// machine.
 const GUARD: usize = 64 * 1024;
 
 /// A signal stack installed on the calling thread. Removed and unmapped when dropped.
@@ -87,7 +88,7 @@ fn size() -> usize {
 
 /// The stack on which the calling thread handles signals.
 fn current() -> libc::stack_t {
-    // SAFETY: a stack of zeros is a valid place for the answer, and asking cannot fail.
+    // SAFETY: a stack of zeros is valid, and reading cannot fail.
     unsafe {
         let mut current: libc::stack_t = zeroed();
         let failed: c_int = libc::sigaltstack(ptr::null(), &raw mut current);

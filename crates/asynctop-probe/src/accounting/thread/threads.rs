@@ -1,4 +1,4 @@
-//! The slots of a registry: which thread has which, and whether they record.
+//! Assigns the slots of a registry to threads, and switches their recorders on and off.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-use super::{LOCAL, Local, Owner, SignalStack, ThreadReading, ThreadSlot};
+use super::{LOCAL, Local, SignalStack, SlotOwner, ThreadReading, ThreadSlot};
 use crate::{
-    accounting::{distribution::Distribution, sync::Sequence},
+    accounting::{distribution::Distribution, sync::SeqLock},
     lock::{self, lock},
 };
 use asynctop_snapshot::{Histogram, text::sanitize};
@@ -25,14 +25,14 @@ thread_local! {
 /// The slots of a registry.
 pub(crate) struct Threads {
     slots: RwLock<Vec<&'static ThreadSlot>>,
-    /// How many record. Held while recorders are switched.
+    /// Number of recordings. Locked while recorders are switched.
     recordings: Mutex<usize>,
-    /// Whether there is any, for threads that come now.
-    recording: AtomicBool,
+    /// Whether there is a recording, for new threads.
+    is_recording: AtomicBool,
 }
 
-/// What the thread releases when it ends: its slots first, so that the watchdog no longer signals
-/// it, then its signal stack.
+/// The resources that the thread releases when it ends: its slots first, so that the watchdog no
+/// longer signals it, then its signal stack.
 struct Owned {
     slots: RefCell<Vec<(*const Threads, &'static ThreadSlot)>>,
     signal_stack: OnceCell<Option<SignalStack>>,
@@ -56,14 +56,14 @@ impl Threads {
         Threads {
             slots: RwLock::new(Vec::new()),
             recordings: Mutex::new(0),
-            recording: AtomicBool::new(false),
+            is_recording: AtomicBool::new(false),
         }
     }
 
-    /// Does `work` while all locks are held, those of the slots, too.
+    /// Runs `work` while all locks are held, those of the slots included.
     #[cfg(all(test, feature = "watchdog"))]
-    pub(in crate::accounting) fn while_all_is_locked<T>(&self, work: impl FnOnce() -> T) -> T {
-        let slots = self.slots.write().expect("no panic before");
+    pub(in crate::accounting) fn with_all_locked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let slots = self.slots.write().expect("no earlier panic");
         let _recordings = self.recordings.lock();
         let _owners: Vec<_> = slots.iter().map(|slot| slot.owner.lock()).collect();
         work()
@@ -71,52 +71,52 @@ impl Threads {
 
     /// The current thread's slot.
     #[inline(always)]
-    pub(crate) fn here(&'static self) -> &'static ThreadSlot {
+    pub(crate) fn current_slot(&'static self) -> &'static ThreadSlot {
         LOCAL.with(|local| match local.slot.get() {
             Some(slot) if ptr::eq(local.threads.get(), self) => slot,
-            _ => self.enter(local),
+            _ => self.claim_slot(local),
         })
     }
 
     #[cold]
-    fn enter(&'static self, local: &Local) -> &'static ThreadSlot {
-        let known = OWNED.try_with(|owned| {
+    fn claim_slot(&'static self, local: &Local) -> &'static ThreadSlot {
+        let owned_slot = OWNED.try_with(|owned| {
             let mut slots = owned.slots.borrow_mut();
             if let Some((_, slot)) = slots.iter().find(|(threads, _)| ptr::eq(*threads, self)) {
                 return *slot;
             }
             // Before the watchdog can signal the thread.
             owned.signal_stack.get_or_init(SignalStack::install);
-            let slot = self.take_slot();
+            let slot = self.assign_slot();
             slots.push((ptr::from_ref(self), slot));
             slot
         });
-        // Thread-local values are being torn down: a poll from another destructor.
-        // It gets a slot that nobody gives back, which is right but for its name.
-        let slot = known.unwrap_or_else(|_| self.take_slot());
+        // A poll in a destructor of a thread-local value, after that of `OWNED`. Its slot is never
+        // released, so it keeps the name of this thread.
+        let slot = owned_slot.unwrap_or_else(|_| self.assign_slot());
         local.threads.set(self);
         local.slot.set(Some(slot));
         slot
     }
 
-    fn take_slot(&self) -> &'static ThreadSlot {
+    fn assign_slot(&self) -> &'static ThreadSlot {
         let thread = std::thread::current();
         let name = sanitize(thread.name().unwrap_or_default()).into_owned();
-        let owner = Owner { id: thread.id(), name };
+        let owner = SlotOwner { id: thread.id(), name };
         let mut slots = lock::write(&self.slots);
         for slot in slots.iter() {
             let mut holder = lock(&slot.owner);
             if holder.is_none() {
                 *holder = Some(owner);
                 slot.os_id.store(os_id(), Ordering::Relaxed);
-                if self.recording.load(Ordering::Relaxed) {
-                    slot.record(true);
+                if self.is_recording.load(Ordering::Relaxed) {
+                    slot.set_recording(true);
                 }
                 return slot;
             }
         }
         let slot: &'static ThreadSlot = Box::leak(Box::new(ThreadSlot {
-            sequence: Sequence::new(),
+            seq_lock: SeqLock::new(),
             current: AtomicPtr::new(ptr::null_mut()),
             since: AtomicU64::new(0),
             busy: AtomicU64::new(0),
@@ -124,42 +124,42 @@ impl Threads {
             max_delay: AtomicU64::new(0),
             recorder: AtomicPtr::new(ptr::null_mut()),
             delays: Distribution::new(),
-            recorder_kept: OnceLock::new(),
+            existing_recorder: OnceLock::new(),
             owner: Mutex::new(Some(owner)),
             os_id: AtomicU32::new(os_id()),
             long_uncounted: [AtomicU64::new(0), AtomicU64::new(0)],
         }));
-        if self.recording.load(Ordering::Relaxed) {
-            slot.record(true);
+        if self.is_recording.load(Ordering::Relaxed) {
+            slot.set_recording(true);
         }
         slots.push(slot);
         slot
     }
 
-    /// One more, or one fewer, wants to know when each thread polls whom.
-    pub(crate) fn record(&self, more: bool) {
+    /// Changes the number of recordings by 1 or -1.
+    pub(crate) fn change_recordings(&self, change: isize) {
         let mut recordings = lock(&self.recordings);
-        *recordings = recordings.saturating_add_signed(if more { 1 } else { -1 });
+        *recordings = recordings.saturating_add_signed(change);
         let on = *recordings > 0;
-        // Before the slots are looked through: a thread that takes one under the same lock
-        // comes earlier, and is found, or later, and sees this.
-        self.recording.store(on, Ordering::Relaxed);
+        // Before the slots are read: a thread that is assigned one under the same lock does so
+        // earlier, and its slot is found, or later, and sees this value.
+        self.is_recording.store(on, Ordering::Relaxed);
         for slot in lock::read(&self.slots).iter() {
-            // What an ended thread wrote is read still, but it needs no memory to write to.
+            // The slot of an ended thread needs no recorder.
             if !on || lock(&slot.owner).is_some() {
-                slot.record(on);
+                slot.set_recording(on);
             }
         }
     }
 
-    /// All slots, living threads and ended ones, always in the same order.
+    /// The readings of all slots, of live and of ended threads. Their order never changes.
     pub(crate) fn read(&self, now: u64) -> Vec<ThreadReading> {
         let slots = lock::read(&self.slots);
         slots.iter().map(|slot| slot.read(now)).collect()
     }
 
-    /// Appends the slots that `known` lacks. Slots are never freed and keep their order,
-    /// so a reader that comes often takes this lock and allocates nothing.
+    /// Appends the slots that `known` lacks. Slots are never freed and keep their order, so a repeated
+    /// call only locks and does not allocate.
     pub(crate) fn slots(&self, known: &mut Vec<&'static ThreadSlot>) {
         let slots = lock::read(&self.slots);
         known.extend_from_slice(slots.get(known.len()..).unwrap_or_default());
@@ -175,7 +175,7 @@ impl Threads {
     }
 }
 
-/// The current thread, as the operating system numbers it.
+/// The operating system's id of the current thread.
 #[cfg(all(
     feature = "watchdog",
     target_os = "linux",
@@ -187,7 +187,7 @@ fn os_id() -> u32 {
     unsafe { libc::gettid() }.cast_unsigned()
 }
 
-/// Nobody asks for it here.
+/// Not needed on this platform.
 #[cfg(not(all(
     feature = "watchdog",
     target_os = "linux",

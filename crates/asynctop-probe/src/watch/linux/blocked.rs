@@ -1,5 +1,5 @@
-//! Stacks of threads that sleep in the kernel, copied while they sleep: a signal would make
-//! many system calls fail (`poll`, `epoll_wait`, those with a timeout).
+//! Copies the stacks of threads that sleep in the kernel, while they sleep: a signal would make many
+//! system calls fail (`poll`, `epoll_wait`, those with a timeout).
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use asynctop_stack::{StackCopy, Unwinder, Unwound, copy_stack};
 use super::os::{self, CallReport};
 use crate::accounting::ThreadSlot;
 
-/// How much of a stack is copied, from its inner end.
-const STACK: usize = 256 * 1024;
+/// Maximum number of bytes copied, from the stack pointer up.
+const MAX_BYTES: usize = 256 * 1024;
 /// Maximum number of threads whose last stack is kept.
-const KEPT: usize = 256;
+const MAX_KEPT: usize = 256;
 
 /// Copies stacks, and keeps the last one of each thread.
 pub(super) struct BlockedThreads {
@@ -25,23 +25,23 @@ pub(super) struct Sleep {
     report: CallReport,
     /// Number of times that the thread has begun to sleep, including this one.
     switches: u64,
-    /// The poll that the thread is in: task and beginning.
+    /// The poll that the thread is in: task and start.
     poll: Option<(u64, u64)>,
 }
 
 /// The result of copying a thread's stack.
-pub(super) enum Copied {
-    /// The stack, and the poll that the thread is in: task and beginning.
+pub(super) enum CopyOutcome {
+    /// The stack, and the poll that the thread is in: task and start.
     Stack(Unwound, Option<(u64, u64)>),
     /// The thread did not stay asleep, so the copy may be inconsistent.
     Moved,
     /// No stack, with the reason.
-    None(&'static str),
+    Failed(&'static str),
 }
 
 impl BlockedThreads {
     pub(super) fn new() -> Self {
-        BlockedThreads { bytes: vec![0; STACK], last: HashMap::new() }
+        BlockedThreads { bytes: vec![0; MAX_BYTES], last: HashMap::new() }
     }
 
     /// The stack of a thread that was just reported to sleep.
@@ -51,35 +51,35 @@ impl BlockedThreads {
         report: CallReport,
         slot: Option<&ThreadSlot>,
         unwinder: &mut Unwinder,
-    ) -> Copied {
+    ) -> CopyOutcome {
         let Some(registers) = report.registers() else {
-            return Copied::None("/proc/self/task/*/syscall has an unknown format");
+            return CopyOutcome::Failed("/proc/self/task/*/syscall has an unknown format");
         };
-        let Some(switches) = os::voluntary_switches(os_id) else { return Copied::Moved };
-        let poll = slot.and_then(ThreadSlot::glance);
+        let Some(switches) = os::voluntary_switches(os_id) else { return CopyOutcome::Moved };
+        let poll = slot.and_then(ThreadSlot::peek_key);
         let sleep = Sleep { report, switches, poll };
         if let Some((last, unwound)) = self.last.get(&os_id)
             && *last == sleep
         {
-            return Copied::Stack(unwound.clone(), poll);
+            return CopyOutcome::Stack(unwound.clone(), poll);
         }
         let len = match copy_stack(registers.sp, &mut self.bytes) {
             Ok(len) => len,
-            Err(error) => return Copied::None(error.reason()),
+            Err(error) => return CopyOutcome::Failed(error.reason()),
         };
         if CallReport::read(os_id) != sleep.report
             || os::voluntary_switches(os_id) != Some(switches)
         {
-            return Copied::Moved;
+            return CopyOutcome::Moved;
         }
         let bytes = &self.bytes[..len];
         let unwound =
-            unwinder.unwind_blocked(&StackCopy { registers, bytes, is_full: len == STACK });
-        if self.last.len() >= KEPT {
+            unwinder.unwind_blocked(&StackCopy { registers, bytes, is_full: len == MAX_BYTES });
+        if self.last.len() >= MAX_KEPT {
             self.last.clear();
         }
         self.last.insert(os_id, (sleep, unwound.clone()));
-        Copied::Stack(unwound, poll)
+        CopyOutcome::Stack(unwound, poll)
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use std::{io::Read, thread};
 
     use super::*;
-    use crate::watch::judge::Whereabouts;
+    use crate::watch::cause::Activity;
 
     #[test]
     fn stack_is_copied_once_per_sleep() {
@@ -102,9 +102,10 @@ mod tests {
         let id = ids.recv().expect("it lives");
         let mut copy = |blocked: &mut BlockedThreads| loop {
             let report = CallReport::read(id);
-            let reads = matches!(report.whereabouts(), Whereabouts::Call(call) if call.name.as_deref() == Some("read"));
+            let reads = matches!(report.activity(), Activity::Call(call) if call.name.as_deref() == Some("read"));
             if reads
-                && let Copied::Stack(stack, None) = blocked.copy(id, report, None, &mut unwinder)
+                && let CopyOutcome::Stack(stack, None) =
+                    blocked.copy(id, report, None, &mut unwinder)
             {
                 return stack.addresses;
             }
@@ -114,7 +115,7 @@ mod tests {
         assert!(blocked.bytes.iter().any(|byte| *byte != 0), "a copy");
         blocked.bytes.fill(0);
         assert_eq!(copy(&mut blocked), first);
-        assert!(blocked.bytes.iter().all(|byte| *byte == 0), "no other copy");
+        assert!(blocked.bytes.iter().all(|byte| *byte == 0), "not copied again");
         drop(writer);
         assert_eq!(sleeper.join().expect("no panic"), 0);
     }

@@ -1,5 +1,5 @@
-//! Stacks that were copied while their threads slept, against those that the same threads
-//! copied themselves, on a signal, in the same calls.
+//! Compares stacks that were copied while their threads slept with those that the same threads copied
+//! on a signal, in the same calls.
 
 use std::{
     cell::Cell,
@@ -25,43 +25,43 @@ use std::{
 use asynctop_stack::{Unwinder, Unwound};
 
 use super::{
-    blocked::{BlockedThreads, Copied},
-    fire::{SIGNAL, alone, sent},
+    blocked::{BlockedThreads, CopyOutcome},
     os::{self, CallReport, this_thread},
     signal,
+    signal_stress_tests::{SIGNAL, exclusive, sent},
 };
-use crate::watch::judge::Whereabouts;
+use crate::watch::cause::Activity;
 
-/// A kind of call that blocks its thread.
-struct Kind {
-    /// The system calls that it may block in.
+/// A call that blocks its thread.
+struct BlockingCall {
+    /// The system calls in which it may block.
     calls: &'static [&'static str],
-    /// Makes the next `block` block.
+    /// Runs before `block`.
     prepare: Box<dyn FnMut()>,
-    /// Blocks, on the thread.
+    /// Blocks; runs on the thread.
     block: Box<dyn FnMut() + Send>,
-    /// Ends it.
+    /// Ends `block`.
     release: Box<dyn FnMut()>,
 }
 
-impl Kind {
+impl BlockingCall {
     fn new(
         calls: &'static [&'static str],
         block: impl FnMut() + Send + 'static,
         release: impl FnMut() + 'static,
     ) -> Self {
         let (block, release) = (Box::new(block), Box::new(release));
-        Kind { calls, prepare: Box::new(|| ()), block, release }
+        BlockingCall { calls, prepare: Box::new(|| ()), block, release }
     }
 }
 
-/// The thread that blocks, one call for each step.
+/// The thread that blocks, in one call per step.
 #[derive(Default)]
 struct Blocker {
     thread: AtomicU32,
-    /// The call that it may be in.
+    /// The requested step.
     step: AtomicU64,
-    /// The last call that has returned.
+    /// The last completed step.
     done: AtomicU64,
     stop: AtomicBool,
 }
@@ -83,7 +83,7 @@ impl Blocker {
     }
 }
 
-/// Frames of different sizes, full of what earlier calls left on the stack.
+/// Frames of different sizes, with remains of earlier calls.
 #[inline(never)]
 fn at_depth(depth: u64, work: &mut dyn FnMut()) -> u64 {
     let scratch = MaybeUninit::<[u64; 150]>::uninit();
@@ -104,20 +104,20 @@ fn copy(
     unwinder: &mut Unwinder,
 ) -> Option<Unwound> {
     let report = CallReport::read(thread);
-    let Whereabouts::Call(call) = report.whereabouts() else { return None };
+    let Activity::Call(call) = report.activity() else { return None };
     if !call.name.is_some_and(|name| calls.contains(&&*name)) {
         return None;
     }
     match blocked.copy(thread, report, None, unwinder) {
-        Copied::Stack(unwound, _) => Some(unwound),
-        Copied::Moved => None,
-        Copied::None(why) => panic!("{why}"),
+        CopyOutcome::Stack(unwound, _) => Some(unwound),
+        CopyOutcome::Moved => None,
+        CopyOutcome::Failed(why) => panic!("{why}"),
     }
 }
 
-/// The stack that the thread copies itself.
-fn capture(thread: u32, unwinder: &mut Unwinder) -> Unwound {
-    let ticket = sent(signal::ask(SIGNAL, thread, None));
+/// The stack copied by the thread itself.
+fn copy_by_signal(thread: u32, unwinder: &mut Unwinder) -> Unwound {
+    let ticket = sent(signal::request_copy(SIGNAL, thread, None));
     loop {
         match ticket.copied() {
             Some(copied) => return unwinder.unwind(&copied.expect("a stack").stack()),
@@ -127,16 +127,16 @@ fn capture(thread: u32, unwinder: &mut Unwinder) -> Unwound {
 }
 
 fn cpu_time() -> u64 {
-    os::cpu_time(this_thread()).expect("this thread lives")
+    os::cpu_time(this_thread()).expect("this thread is running")
 }
 
-/// Compares the stacks of `count` calls; fewer if the calls hardly ever block.
-fn compare(kind: Kind, count: usize) {
-    let _alone = alone();
-    let Kind { calls, mut prepare, mut block, mut release } = kind;
+/// Compares the stacks of `count` calls; fewer if the call rarely blocks.
+fn compare(call: BlockingCall, count: usize) {
+    let _exclusive = exclusive();
+    let BlockingCall { calls, mut prepare, mut block, mut release } = call;
     let blocker = Arc::new(Blocker::default());
-    let its = blocker.clone();
-    let thread = thread::spawn(move || its.run(&mut *block));
+    let on_thread = blocker.clone();
+    let thread = thread::spawn(move || on_thread.run(&mut *block));
     while blocker.thread.load(SeqCst) == 0 {
         thread::yield_now();
     }
@@ -150,14 +150,14 @@ fn compare(kind: Kind, count: usize) {
             let began = cpu_time();
             let Some(copied) = copy(id, calls, &mut blocked, &mut unwinder) else { continue };
             times.push(cpu_time() - began);
-            let signaled = capture(id, &mut unwinder);
-            // The instruction, or the one after it.
+            let signaled = copy_by_signal(id, &mut unwinder);
+            // The system call instruction, or the one after it.
             let (here, there) = (copied.addresses[0], signaled.addresses[0]);
             if here.abs_diff(there) > 4 {
                 continue;
             }
             assert_eq!(copied.addresses[1..], signaled.addresses[1..], "{calls:?}");
-            assert_eq!((copied.cut, signaled.cut), (None, None), "down to the thread's first");
+            assert_eq!((copied.cut, signaled.cut), (None, None), "complete");
             assert!(copied.addresses.len() > 5, "{calls:?}");
             compared += 1;
             break;
@@ -184,109 +184,112 @@ fn compare(kind: Kind, count: usize) {
 const CALLS: usize = 28;
 
 #[test]
-fn a_sleep() {
+fn sleep() {
     let sleep = || thread::sleep(Duration::from_millis(30));
-    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
+    compare(BlockingCall::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
 }
 
 #[test]
-fn a_pipe() {
+fn pipe_read() {
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
     let read = move || reader.read_exact(&mut [0]).expect("a byte");
-    let write = move || writer.write_all(&[1]).expect("room");
-    compare(Kind::new(&["read"], read, write), CALLS);
+    let write = move || writer.write_all(&[1]).expect("space");
+    compare(BlockingCall::new(&["read"], read, write), CALLS);
 }
 
 fn poll(fd: RawFd) -> i32 {
     let mut readable = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor, which is ours to write to.
+    // SAFETY: a valid array of one descriptor.
     unsafe { libc::poll(&raw mut readable, 1, -1) }
 }
 
 #[test]
-fn a_poll() {
+fn poll_of_a_pipe() {
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
     let wait = move || {
         while poll(reader.as_raw_fd()) < 1 {}
         reader.read_exact(&mut [0]).expect("a byte");
     };
-    let write = move || writer.write_all(&[1]).expect("room");
-    compare(Kind::new(&["poll", "ppoll"], wait, write), CALLS);
+    let write = move || writer.write_all(&[1]).expect("space");
+    compare(BlockingCall::new(&["poll", "ppoll"], wait, write), CALLS);
 }
 
 #[test]
-fn a_mutex() {
+fn mutex_lock() {
     let mutex: &'static Mutex<()> = Box::leak(Box::default());
     let guard = Rc::new(Cell::new(None));
-    let held = guard.clone();
+    let prepared = guard.clone();
     let lock = move || drop(mutex.lock());
     let unlock = move || drop(guard.take());
-    let mut kind = Kind::new(&["futex"], lock, unlock);
-    kind.prepare = Box::new(move || held.set(Some(mutex.lock().expect("no panic"))));
-    compare(kind, CALLS);
+    let mut call = BlockingCall::new(&["futex"], lock, unlock);
+    call.prepare = Box::new(move || prepared.set(Some(mutex.lock().expect("no panic"))));
+    compare(call, CALLS);
 }
 
 #[test]
-fn a_channel() {
+fn channel_receive() {
     let (sender, receiver) = mpsc::channel();
     let receive = move || receiver.recv().expect("a message");
-    compare(Kind::new(&["futex"], receive, move || sender.send(()).expect("open")), CALLS);
+    compare(BlockingCall::new(&["futex"], receive, move || sender.send(()).expect("open")), CALLS);
 }
 
 #[test]
-fn a_socket_with_a_timeout() {
+fn socket_read_with_a_timeout() {
     let (mut here, mut there) = UnixStream::pair().expect("sockets");
     here.set_read_timeout(Some(Duration::from_secs(600))).expect("a timeout");
-    // The signal ends the call, so it begins again.
+    // The signal ends the call, so it is repeated.
     let read = move || while here.read(&mut [0]).is_err() {};
-    let write = move || there.write_all(&[1]).expect("room");
-    compare(Kind::new(&["recvfrom", "read"], read, write), CALLS);
+    let write = move || there.write_all(&[1]).expect("space");
+    compare(BlockingCall::new(&["recvfrom", "read"], read, write), CALLS);
 }
 
 #[test]
-fn a_child_process() {
+fn wait_for_a_child_process() {
     let stdin = Arc::new(Mutex::new(None::<ChildStdin>));
-    let its = stdin.clone();
+    let child_stdin = stdin.clone();
     let wait = move || {
         let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().expect("a process");
-        *its.lock().expect("no panic") = cat.stdin.take();
+        *child_stdin.lock().expect("no panic") = cat.stdin.take();
         cat.wait().expect("it ends");
     };
     let close = move || drop(stdin.lock().expect("no panic").take());
-    compare(Kind::new(&["wait4", "waitid"], wait, close), CALLS);
+    compare(BlockingCall::new(&["wait4", "waitid"], wait, close), CALLS);
 }
 
 #[test]
-fn an_fsync() {
+fn fsync() {
     let path = std::env::temp_dir().join(format!("asynctop-fsync-{}", std::process::id()));
     let mut file = File::create(&path).expect("a file");
-    std::fs::remove_file(&path).expect("it is there");
+    std::fs::remove_file(&path).expect("it exists");
     let sync = move || {
-        file.write_all(&[1; 4096]).expect("room");
-        file.sync_all().expect("it works");
+        file.write_all(&[1; 4096]).expect("space");
+        file.sync_all().expect("it succeeds");
     };
-    compare(Kind::new(&["fsync"], sync, || ()), CALLS);
+    compare(BlockingCall::new(&["fsync"], sync, || ()), CALLS);
 }
 
 #[test]
-fn a_tokio_runtime() {
+fn idle_tokio_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let notify = Arc::new(tokio::sync::Notify::new());
-    let its = notify.clone();
-    let wait = move || runtime.block_on(its.notified());
-    compare(Kind::new(&["epoll_wait", "epoll_pwait"], wait, move || notify.notify_one()), CALLS);
+    let notified = notify.clone();
+    let wait = move || runtime.block_on(notified.notified());
+    compare(
+        BlockingCall::new(&["epoll_wait", "epoll_pwait"], wait, move || notify.notify_one()),
+        CALLS,
+    );
 }
 
 #[test]
-fn a_sleep_of_the_c_library() {
+fn sleep_of_the_c_library() {
     // SAFETY: no pointers.
     let sleep = || assert!(unsafe { libc::usleep(30_000) } <= 0);
-    compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
+    compare(BlockingCall::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
 }
 
-/// Functions with frame pointers, as in a program that is compiled with them. Parts of their frames
-/// that are never written to still contain the frames of calls that have returned.
+/// Functions with frame pointers, as in a program compiled with them. Parts of their frames that are
+/// never written still contain the frames of calls that have returned.
 #[cfg(target_arch = "x86_64")]
 mod frame_pointers {
     use std::arch::naked_asm;
@@ -346,6 +349,6 @@ mod frame_pointers {
             leave_frames(20);
             sleep_in_a_large_frame(30_000);
         };
-        compare(Kind::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
+        compare(BlockingCall::new(&["clock_nanosleep", "nanosleep"], sleep, || ()), CALLS);
     }
 }

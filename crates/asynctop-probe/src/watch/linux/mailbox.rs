@@ -1,10 +1,9 @@
-//! The mailboxes that a watchdog and the signal's handler share.
+//! The mailboxes that the watchdogs and the signal handler share.
 //!
-//! The watchdog claims one, writes down which thread it wants and sends the signal to
-//! that thread; the handler finds the mailbox, copies and says so. A mailbox's state is
-//! one word with a generation, so a signal that arrives late (the thread blocked it, or
-//! sat in the kernel) finds either the request it was sent for, or a later one of the
-//! same thread, or none.
+//! A watchdog claims a mailbox, stores the requested thread in it and signals that thread; the
+//! handler finds the mailbox, copies the stack into it and marks it as done. A mailbox's state is one
+//! word with a generation, so a signal that arrives late (the thread blocked it, or was in the
+//! kernel) finds either the request it was sent for, or a later one of the same thread, or none.
 #![allow(unsafe_code)]
 
 use std::{
@@ -18,50 +17,49 @@ use libc::c_void;
 
 use crate::accounting::ThreadSlot;
 
-/// How much of a stack is copied, from its inner end. Enough for hundreds of frames; what
-/// lies further out is the runtime's.
-const STACK: usize = 64 * 1024;
+/// Maximum number of bytes copied, from the stack pointer up. Enough for hundreds of frames; the
+/// outer ones are the runtime's.
+const MAX_BYTES: usize = 64 * 1024;
 
-/// Threads that may owe an answer at one time.
-const MAILBOXES: usize = 8;
-static MAILBOXES_OF_ALL: [Mailbox; MAILBOXES] = [const { Mailbox::new() }; MAILBOXES];
+/// One per pending request, of all watchdogs.
+static MAILBOXES: [Mailbox; 8] = [const { Mailbox::new() }; 8];
 
-/// States of a mailbox, the lower bits of its word.
+/// States of a mailbox, in the lower bits of its word.
 const FREE: u64 = 0;
-/// A watchdog writes its request.
+/// A watchdog is writing its request.
 const CLAIMED: u64 = 1;
-/// The request stands, the handler may take it.
-const ASKED: u64 = 2;
-/// The handler writes.
+/// The request is complete; the handler may accept it.
+const REQUESTED: u64 = 2;
+/// The handler is writing the copy.
 const COPYING: u64 = 3;
-/// The copy is there for the watchdog.
+/// The copy is complete.
 const DONE: u64 = 4;
-/// The watchdog gave up while the handler wrote: the handler frees the mailbox.
+/// The watchdog dropped its ticket during the copy: the handler frees the mailbox.
 const ABANDONED: u64 = 5;
-const STATE: u64 = 7;
+const STATE_MASK: u64 = 7;
 const GENERATION: u64 = 8;
 
 struct Mailbox {
     word: AtomicU64,
     thread: AtomicU32,
-    /// Where the thread publishes the poll that it is in; null if nobody wants to know.
+    /// The slot in which the thread publishes its current poll; null if the poll is not requested.
     slot: AtomicPtr<ThreadSlot>,
-    copied: UnsafeCell<Copied>,
+    copied: UnsafeCell<CopiedStack>,
 }
 
-// SAFETY: `copied` belongs to whoever moved `word` to its present state: to the handler
-// in COPYING, to the watchdog that holds the ticket in DONE. The rest is atomic.
+// SAFETY: `copied` is accessed by the handler in COPYING, and by the watchdog that holds the ticket
+// in DONE. Everything else is atomic.
 unsafe impl Sync for Mailbox {}
 
-/// What a thread copied of itself.
-pub(super) struct Copied {
+/// The registers and the stack of a thread, copied by the thread itself.
+pub(super) struct CopiedStack {
     registers: Registers,
-    /// The number of bytes of the stack, from the stack pointer up.
+    /// Number of copied bytes, from the stack pointer up.
     len: Result<usize, CopyError>,
     task: u64,
     began: u64,
     has_poll: bool,
-    bytes: [u8; STACK],
+    bytes: [u8; MAX_BYTES],
 }
 
 impl Mailbox {
@@ -70,67 +68,67 @@ impl Mailbox {
             word: AtomicU64::new(FREE),
             thread: AtomicU32::new(0),
             slot: AtomicPtr::new(ptr::null_mut()),
-            copied: UnsafeCell::new(Copied {
+            copied: UnsafeCell::new(CopiedStack {
                 registers: Registers::pointers(0, 0),
                 len: Ok(0),
                 task: 0,
                 began: 0,
                 has_poll: false,
-                bytes: [0; STACK],
+                bytes: [0; MAX_BYTES],
             }),
         }
     }
 }
 
-impl Copied {
-    /// The task and the beginning of the poll that the thread was in.
+impl CopiedStack {
+    /// Task and start of the poll that the thread was in.
     pub(super) fn poll(&self) -> Option<(u64, u64)> {
         self.has_poll.then_some((self.task, self.began))
     }
 
-    /// The registers and the stack.
     pub(super) fn stack(&self) -> StackCopy<'_> {
         let len = self.len.unwrap_or(0);
-        StackCopy { registers: self.registers, bytes: &self.bytes[..len], is_full: len == STACK }
+        let is_full = len == MAX_BYTES;
+        StackCopy { registers: self.registers, bytes: &self.bytes[..len], is_full }
     }
 }
 
-/// A stack that was asked for. Dropped, it is not wanted any more.
+/// A requested stack. Dropping it cancels the request.
 pub(in crate::watch) struct Ticket {
     mailbox: &'static Mailbox,
-    /// The mailbox's word in state ASKED.
-    asked: u64,
+    /// The mailbox's word in state REQUESTED.
+    requested: u64,
 }
 
-/// Writes a request to `thread` into a free mailbox; `None` if all wait for answers.
+/// Writes a request to `thread` into a free mailbox; `None` if all are in use.
 pub(super) fn claim(thread: u32, slot: Option<&'static ThreadSlot>) -> Option<Ticket> {
-    let (mailbox, asked) = MAILBOXES_OF_ALL.iter().find_map(|mailbox| {
+    let (mailbox, requested) = MAILBOXES.iter().find_map(|mailbox| {
         let free = mailbox.word.load(Relaxed);
-        let claimed = (free & !STATE).wrapping_add(GENERATION) | CLAIMED;
-        let is_free = free & STATE == FREE;
+        let claimed = (free & !STATE_MASK).wrapping_add(GENERATION) | CLAIMED;
+        let is_free = free & STATE_MASK == FREE;
         let won = is_free && mailbox.word.compare_exchange(free, claimed, Acquire, Relaxed).is_ok();
-        won.then_some((mailbox, claimed & !STATE | ASKED))
+        won.then_some((mailbox, claimed & !STATE_MASK | REQUESTED))
     })?;
     mailbox.thread.store(thread, Relaxed);
     let slot = slot.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut());
     mailbox.slot.store(slot, Relaxed);
-    mailbox.word.store(asked, Release);
-    Some(Ticket { mailbox, asked })
+    mailbox.word.store(requested, Release);
+    Some(Ticket { mailbox, requested })
 }
 
-/// What our signals carry, so that the handler knows them from everybody else's.
-pub(super) fn mark() -> *const c_void {
-    (&raw const MAILBOXES_OF_ALL).cast()
+/// The value of the watchdogs' signals, by which the handler distinguishes them from others.
+pub(super) fn signal_value() -> *const c_void {
+    (&raw const MAILBOXES).cast()
 }
 
 impl Ticket {
-    /// The copy, if it is there, or why there is none.
-    pub(super) fn copied(&self) -> Option<Result<&Copied, &'static str>> {
-        if self.mailbox.word.load(Acquire) != self.asked & !STATE | DONE {
+    /// The copy, or why it has failed; `None` if it is not complete.
+    pub(super) fn copied(&self) -> Option<Result<&CopiedStack, &'static str>> {
+        if self.mailbox.word.load(Acquire) != self.requested & !STATE_MASK | DONE {
             return None;
         }
-        // SAFETY: in DONE the copy belongs to this ticket, and the ticket outlives the
-        // reference; the handler's writes came before the word.
+        // SAFETY: in DONE only this ticket accesses the copy, and the ticket outlives the reference;
+        // the handler's writes happened before the word became DONE.
         let copied = unsafe { &*self.mailbox.copied.get() };
         Some(copied.len.map(|_| copied).map_err(CopyError::reason))
     }
@@ -138,38 +136,38 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let generation = self.asked & !STATE;
+        let generation = self.requested & !STATE_MASK;
         let free = generation | FREE;
         let word = &self.mailbox.word;
-        // Each step fails only because the handler went on to the state of the next.
-        let not_begun = word.compare_exchange(self.asked, free, Release, Relaxed);
-        let left = not_begun.or_else(|_| {
+        // Each exchange fails only if the handler has moved on to the next state.
+        let cancelled = word.compare_exchange(self.requested, free, Release, Relaxed);
+        let cancelled = cancelled.or_else(|_| {
             word.compare_exchange(generation | COPYING, generation | ABANDONED, Release, Relaxed)
         });
-        if left.is_err() {
+        if cancelled.is_err() {
             word.store(free, Release);
         }
     }
 }
 
-/// Answers a request to `thread`, if there is one. For the signal's handler on that very
-/// thread: makes system calls and touches our statics, and nothing else.
+/// Answers the requests to `thread`. Called by the signal handler on that thread: only makes system
+/// calls and accesses the statics of this module.
 pub(super) fn answer(thread: u32, registers: Registers) {
-    for mailbox in &MAILBOXES_OF_ALL {
-        let asked = mailbox.word.load(Acquire);
-        if asked & STATE != ASKED || mailbox.thread.load(Relaxed) != thread {
+    for mailbox in &MAILBOXES {
+        let requested = mailbox.word.load(Acquire);
+        if requested & STATE_MASK != REQUESTED || mailbox.thread.load(Relaxed) != thread {
             continue;
         }
-        let generation = asked & !STATE;
+        let generation = requested & !STATE_MASK;
         let copying = generation | COPYING;
-        if mailbox.word.compare_exchange(asked, copying, Acquire, Relaxed).is_err() {
+        if mailbox.word.compare_exchange(requested, copying, Acquire, Relaxed).is_err() {
             continue;
         }
-        // SAFETY: in COPYING the copy is the handler's.
+        // SAFETY: in COPYING only the handler accesses the copy.
         let copied = unsafe { &mut *mailbox.copied.get() };
         copied.registers = registers;
         // SAFETY: null, or a slot, which is never freed.
-        let poll = unsafe { mailbox.slot.load(Relaxed).as_ref() }.and_then(ThreadSlot::glance);
+        let poll = unsafe { mailbox.slot.load(Relaxed).as_ref() }.and_then(ThreadSlot::peek_key);
         copied.has_poll = poll.is_some();
         (copied.task, copied.began) = poll.unwrap_or((0, 0));
         copied.len = copy_stack(registers.sp, &mut copied.bytes);

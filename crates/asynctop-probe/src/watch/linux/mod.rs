@@ -1,60 +1,60 @@
-//! One thread's stack and state, seen from outside, on Linux.
+//! The stacks and the states of threads, captured from outside, on Linux.
 //!
 //! A thread is never stopped. The stack of a thread that sleeps in the kernel is copied while it
-//! sleeps. A thread that runs gets a signal, which makes it copy its own registers and stack.
+//! sleeps. A running thread gets a signal, whose handler copies the thread's registers and stack.
 //! Everything else (unwinding, symbols, `/proc`) happens on the watchdog's threads.
 
-mod blocked;
 #[cfg(all(feature = "await-points", tokio_unstable))]
-mod leaf;
+mod await_trace;
+mod blocked;
+mod cpu_times;
 mod mailbox;
-mod namer;
 mod os;
 mod signal;
-mod supply;
+mod symbolizer;
 
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod blocked_tests;
 #[cfg(test)]
 #[allow(unsafe_code)]
-mod fire;
+mod signal_stress_tests;
 
 use std::time::Duration;
 
 pub(in crate::watch) use asynctop_stack::Unwound;
-pub(in crate::watch) use mailbox::Ticket;
-pub(super) use os::{cpu_time, stolen_time, whereabouts};
-pub(super) use supply::{
-    is_runnable, load_average, other_threads, own_times, thread_times, throttled_time,
+pub(super) use cpu_times::{
+    current_thread_times, is_runnable, load_average, other_threads, thread_times, throttled_time,
 };
+pub(in crate::watch) use mailbox::Ticket;
+pub(super) use os::{cpu_time, steal_time, thread_activity};
 
-use super::{AwaitState, Owner, Stack, judge::Whereabouts};
+use super::{AwaitState, StackOwner, Symbolized, cause::Activity};
 use crate::accounting::{Registry, SignalStack, ThreadSlot};
 use asynctop_stack::{StackCopy, Unwinder};
-use blocked::BlockedThreads;
-use mailbox::Copied;
+use blocked::{BlockedThreads, CopyOutcome};
+use mailbox::CopiedStack;
 use os::CallReport;
-use signal::Asked;
+use signal::RequestOutcome;
 
-/// What came of asking for a stack.
-pub(super) enum Answer {
-    /// Not here yet.
+/// The result of a request for a stack.
+pub(super) enum Capture {
+    /// It has not arrived yet.
     Pending(Ticket),
-    /// The stack, and the poll that the thread was in: task and beginning.
+    /// The stack, and the poll that the thread was in: task and start.
     Stack(Unwound, Option<(u64, u64)>),
-    /// There will be none, and why.
-    None(&'static str),
+    /// No stack, with the reason.
+    Failed(&'static str),
 }
 
-/// Captures stacks, and remembers what it learned about the program's code.
-pub(super) struct Eyes {
+/// Captures stacks. Caches unwind information of the program.
+pub(super) struct StackCapturer {
     signal: i32,
     this_thread: u32,
     signals: SignalCounts,
     blocked: BlockedThreads,
     unwinder: Unwinder,
-    namer: namer::Namer,
+    symbolizer: symbolizer::SymbolizerThread,
 }
 
 /// The signals that were sent to capture stacks.
@@ -65,218 +65,216 @@ pub(super) struct SignalCounts {
     pub interrupting: u64,
 }
 
-/// Maximum number of samples of a thread that sleeps only briefly, until it stays asleep.
-const ATTEMPTS: usize = 4;
+/// Maximum number of attempts to copy the stack of a thread that sleeps only briefly.
+const MAX_ATTEMPTS: usize = 4;
 
-impl Eyes {
-    /// Takes the signal and tries a capture of the calling thread, so that what does not
-    /// work is known before it is needed.
+impl StackCapturer {
+    /// Installs the signal handler and tries a capture of the calling thread, so that a problem is
+    /// known before the first long poll.
     ///
     /// # Errors
     /// Why stacks are unavailable in this process, as a sentence.
-    pub(super) fn open(signal: i32) -> Result<Eyes, String> {
+    pub(super) fn open(signal: i32) -> Result<StackCapturer, String> {
         signal::install(signal)?;
         signal::unblock(signal);
         #[cfg(all(feature = "await-points", tokio_unstable))]
-        leaf::install(signal);
-        let mut eyes = Eyes {
+        await_trace::install(signal);
+        let mut capturer = StackCapturer {
             signal,
             this_thread: os::this_thread(),
             signals: SignalCounts::default(),
             blocked: BlockedThreads::new(),
             unwinder: Unwinder::new(),
-            namer: namer::Namer::default(),
+            symbolizer: symbolizer::SymbolizerThread::default(),
         };
         // Threads that poll tasks have theirs from the probe.
         let _signal_stack = SignalStack::install();
-        let ticket = first_request(signal, eyes.this_thread)?;
-        let seen = wait(&ticket, |copied| eyes.unwinder.unwind(&copied.stack()).addresses.len());
-        match seen {
-            Some(Ok(frames)) if frames > 1 => Ok(eyes),
+        let ticket = first_request(signal, capturer.this_thread)?;
+        let mut unwind = |copied: &CopiedStack| capturer.unwinder.unwind(&copied.stack());
+        let frames = wait_for(&ticket, ANSWER_TIME, |copied| unwind(copied).addresses.len());
+        match frames {
+            Some(Ok(frames)) if frames > 1 => Ok(capturer),
             Some(Ok(_)) => Err("stacks are unavailable: no unwind tables".to_owned()),
             Some(Err(why)) => Err(format!("stacks are unavailable: {why}")),
             None => Err("stacks are unavailable: the signal is not delivered".to_owned()),
         }
     }
 
-    /// The current system call of a thread, and its stack. Only a running thread is signaled.
-    pub(super) fn ask(&mut self, os_id: u32, slot: &'static ThreadSlot) -> (Whereabouts, Answer) {
+    /// The current activity of a thread, and its stack. Only a running thread is signaled.
+    pub(super) fn capture(&mut self, os_id: u32, slot: &'static ThreadSlot) -> (Activity, Capture) {
         // The kernel would report that the calling thread is reading.
         if os_id == self.this_thread {
-            return (Whereabouts::Running, self.signal(os_id, slot));
+            return (Activity::Running, self.signal(os_id, slot));
         }
-        let mut whereabouts = Whereabouts::Running;
-        for _ in 0..ATTEMPTS {
+        let mut activity = Activity::Running;
+        for _ in 0..MAX_ATTEMPTS {
             let report = CallReport::read(os_id);
-            whereabouts = report.whereabouts();
-            match whereabouts {
-                Whereabouts::Running => return (whereabouts, self.signal(os_id, slot)),
-                Whereabouts::Unreadable(_) if os::is_running(os_id) => {
-                    return (whereabouts, self.signal(os_id, slot));
+            activity = report.activity();
+            match activity {
+                Activity::Running => return (activity, self.signal(os_id, slot)),
+                Activity::Unreadable(_) if os::is_running(os_id) => {
+                    return (activity, self.signal(os_id, slot));
                 }
-                Whereabouts::Unreadable(why) => return (whereabouts, Answer::None(why)),
-                Whereabouts::Call(_) | Whereabouts::Blocked => {}
+                Activity::Unreadable(why) => return (activity, Capture::Failed(why)),
+                Activity::Call(_) | Activity::Blocked => {}
             }
             match self.blocked.copy(os_id, report, Some(slot), &mut self.unwinder) {
-                blocked::Copied::Stack(stack, poll) => {
-                    return (whereabouts, Answer::Stack(stack, poll));
-                }
-                blocked::Copied::None(why) => return (whereabouts, Answer::None(why)),
-                blocked::Copied::Moved => {}
+                CopyOutcome::Stack(stack, poll) => return (activity, Capture::Stack(stack, poll)),
+                CopyOutcome::Failed(why) => return (activity, Capture::Failed(why)),
+                CopyOutcome::Moved => {}
             }
         }
-        (whereabouts, Answer::None("the thread sleeps too briefly for its stack to be copied"))
+        (activity, Capture::Failed("the thread sleeps too briefly for its stack to be copied"))
     }
 
     /// Signals a running thread to copy its stack; most threads answer immediately.
-    fn signal(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Answer {
-        match signal::ask(self.signal, os_id, Some(slot)) {
-            Asked::Sent(ticket) => {
+    fn signal(&mut self, os_id: u32, slot: &'static ThreadSlot) -> Capture {
+        match signal::request_copy(self.signal, os_id, Some(slot)) {
+            RequestOutcome::Sent(ticket) => {
                 self.signals.sent += 1;
                 self.collect(ticket, ANSWER_TIME)
             }
-            Asked::Refused(why) => Answer::None(why),
-            Asked::NoThread => Answer::None("the thread has ended"),
-            Asked::NoRoom => Answer::None("too many threads have not responded yet"),
+            RequestOutcome::Refused(why) => Capture::Failed(why),
+            RequestOutcome::NoThread => Capture::Failed("the thread has ended"),
+            RequestOutcome::NoMailbox => Capture::Failed("too many threads have not responded yet"),
         }
     }
 
     /// The signals sent so far.
-    pub(super) fn signals(&self) -> SignalCounts {
+    pub(super) fn signal_counts(&self) -> SignalCounts {
         self.signals
     }
 
-    /// The answer of a thread that was late.
-    pub(super) fn collect_late(&mut self, ticket: Ticket) -> Answer {
+    /// The result of a request that was pending.
+    pub(super) fn collect_pending(&mut self, ticket: Ticket) -> Capture {
         self.collect(ticket, Duration::ZERO)
     }
 
-    fn collect(&mut self, ticket: Ticket, patience: Duration) -> Answer {
+    fn collect(&mut self, ticket: Ticket, timeout: Duration) -> Capture {
         let (unwinder, signals) = (&mut self.unwinder, &mut self.signals);
-        let seen = wait_for(&ticket, patience, |copied| {
+        let result = wait_for(&ticket, timeout, |copied| {
             let stack: StackCopy<'_> = copied.stack();
             signals.interrupting += u64::from(stack.registers.call_was_interrupted());
             (unwinder.unwind(&stack), copied.poll())
         });
-        match seen {
-            None => Answer::Pending(ticket),
-            Some(Err(why)) => Answer::None(why),
-            Some(Ok((unwound, poll))) => Answer::Stack(unwound, poll),
+        match result {
+            None => Capture::Pending(ticket),
+            Some(Err(why)) => Capture::Failed(why),
+            Some(Ok((unwound, poll))) => Capture::Stack(unwound, poll),
         }
     }
 
-    /// Has names looked up for a stack that was captured.
+    /// Queues a stack for symbolization.
     ///
     /// # Errors
-    /// Why there will be none.
-    pub(super) fn name(&mut self, owner: Owner, stack: Unwound) -> Result<(), &'static str> {
-        self.namer.look_up(owner, vec![stack], self.unwinder.modules())
+    /// Why it will not be symbolized.
+    pub(super) fn symbolize(
+        &mut self,
+        owner: StackOwner,
+        stack: Unwound,
+    ) -> Result<(), &'static str> {
+        self.symbolizer.enqueue(owner, vec![stack], self.unwinder.modules())
     }
 
-    /// The stacks that have got their names, one owner's at a time.
+    /// The next symbolized stacks, those of one owner.
     ///
     /// # Errors
-    /// Why all that are owed will never come.
-    pub(super) fn named(&mut self) -> Result<Option<(Owner, Vec<Stack>)>, &'static str> {
-        self.namer.take()
+    /// Why all pending stacks have failed.
+    pub(super) fn next_symbolized(&mut self) -> Result<Option<Symbolized>, &'static str> {
+        self.symbolizer.try_next()
     }
 
-    /// Whether names are being looked up.
-    pub(super) fn owes_names(&self) -> bool {
-        self.namer.is_busy()
+    pub(super) fn is_symbolizing(&self) -> bool {
+        self.symbolizer.is_busy()
     }
 
-    /// Takes in what tasks of the registry said that were asked where they wait; those that
-    /// could not tell, and why. The others' answers come with their names.
+    /// Collects the traced polls of the registry's tasks. Queues their stacks for symbolization;
+    /// returns the answers that have no stacks.
     #[cfg(all(feature = "await-points", tokio_unstable))]
-    pub(super) fn awaits(&mut self, registry: &'static Registry) -> Vec<(u64, AwaitState)> {
-        let traced = leaf::take(registry).into_iter();
-        traced.filter_map(|traced| Some((traced.task, self.hear(traced)?))).collect()
+    pub(super) fn await_points(&mut self, registry: &'static Registry) -> Vec<(u64, AwaitState)> {
+        let traced = await_trace::take(registry).into_iter();
+        traced.filter_map(|traced| Some((traced.task, self.collect_traced(traced)?))).collect()
     }
 
     #[cfg(all(feature = "await-points", tokio_unstable))]
-    fn hear(&mut self, traced: leaf::Traced) -> Option<AwaitState> {
+    fn collect_traced(&mut self, traced: await_trace::TracedPoll) -> Option<AwaitState> {
         let mut stacks = Vec::new();
         let mut why = None;
-        for leaf in traced.leaves {
-            match leaf.map(|ticket| self.collect(ticket, ANSWER_TIME)) {
-                Ok(Answer::Stack(stack, _)) => stacks.push(stack),
-                Ok(Answer::Pending(_)) => why = Some("its thread blocks the watchdog's signal"),
-                Ok(Answer::None(reason)) | Err(reason) => why = Some(reason),
+        for requested in traced.await_points {
+            match requested.map(|ticket| self.collect(ticket, ANSWER_TIME)) {
+                Ok(Capture::Stack(stack, _)) => stacks.push(stack),
+                Ok(Capture::Pending(_)) => why = Some("its thread blocks the watchdog's signal"),
+                Ok(Capture::Failed(reason)) | Err(reason) => why = Some(reason),
             }
         }
         if stacks.is_empty() {
             let nowhere = AwaitState::At(Vec::new());
             return Some(why.map_or(nowhere, |why| AwaitState::Unavailable(why.into())));
         }
-        let owner = Owner::Idle { task: traced.task };
-        let asked = self.namer.look_up(owner, stacks, self.unwinder.modules());
-        asked.err().map(|why| AwaitState::Unavailable(why.into()))
+        let owner = StackOwner::Idle { task: traced.task };
+        let queued = self.symbolizer.enqueue(owner, stacks, self.unwinder.modules());
+        queued.err().map(|why| AwaitState::Unavailable(why.into()))
     }
 
-    /// Nobody is asked.
+    /// Polls are not traced in this build.
     #[cfg(not(all(feature = "await-points", tokio_unstable)))]
-    pub(super) fn awaits(&mut self, _registry: &'static Registry) -> Vec<(u64, AwaitState)> {
+    pub(super) fn await_points(&mut self, _registry: &'static Registry) -> Vec<(u64, AwaitState)> {
         Vec::new()
     }
 
-    /// Nanoseconds that the calling thread has spent on the CPU, and who looks names up.
-    pub(super) fn own_cpu_time(&self) -> Option<u64> {
-        Some(cpu_time(self.this_thread)? + self.namer.cpu_time())
+    /// Nanoseconds that the calling thread and the symbolizer have spent on the CPU.
+    pub(super) fn watchdog_cpu_time(&self) -> Option<u64> {
+        Some(cpu_time(self.this_thread)? + self.symbolizer.cpu_time())
     }
 
-    /// Why a thread has not answered, as far as the operating system tells.
-    pub(super) fn why_late(&self, os_id: u32) -> &'static str {
+    /// Why a thread has not answered, as far as the operating system reports it.
+    pub(super) fn no_response_reason(&self, os_id: u32) -> &'static str {
         if !signal::is_ours(self.signal) {
             return "the program has replaced the watchdog's signal handler";
         }
-        os::why_late(os_id, self.signal)
+        os::no_response_reason(os_id, self.signal)
     }
 }
 
-/// Requests the stack of the calling thread. Other watchdogs of this process may wait for as many
-/// stacks as there can be at a time, above all on a busy machine: then it is tried again.
+/// Requests the stack of the calling thread. Retries while all mailboxes are in use: other
+/// watchdogs of this process may be waiting for stacks, above all on a busy machine.
 fn first_request(signal: i32, this_thread: u32) -> Result<Ticket, String> {
     const ATTEMPTS: u32 = 400;
-    const BETWEEN: Duration = Duration::from_millis(5);
+    const INTERVAL: Duration = Duration::from_millis(5);
     for _ in 0..ATTEMPTS {
-        match signal::ask(signal, this_thread, None) {
-            Asked::Sent(ticket) => return Ok(ticket),
-            Asked::Refused(why) => return Err(why.to_owned()),
-            Asked::NoThread | Asked::NoRoom => std::thread::sleep(BETWEEN),
+        match signal::request_copy(signal, this_thread, None) {
+            RequestOutcome::Sent(ticket) => return Ok(ticket),
+            RequestOutcome::Refused(why) => return Err(why.to_owned()),
+            RequestOutcome::NoThread | RequestOutcome::NoMailbox => std::thread::sleep(INTERVAL),
         }
     }
-    Err("stacks are unavailable: other watchdogs of this process wait for theirs".to_owned())
+    Err("stacks are unavailable: other watchdogs of this process use all mailboxes".to_owned())
 }
 
-/// Why no task can be asked where it waits, if so.
-pub(super) const NO_AWAITS: Option<&str> =
+/// Why await points are unavailable, if so.
+pub(super) const NO_AWAIT_POINTS: Option<&str> =
     match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
         (true, true) => None,
         (true, false) => Some("Tokio's task traces require --cfg tokio_unstable"),
         (false, _) => Some("asynctop-probe was built without its feature await-points"),
     };
 
-/// How long to wait for an answer before looking at other threads. One that runs answers
-/// within some 50 µs.
+/// How long to wait for an answer before sampling other threads. A running thread answers within
+/// some 50 µs.
 const ANSWER_TIME: Duration = Duration::from_micros(500);
 
-fn wait<T>(ticket: &Ticket, read: impl FnOnce(&Copied) -> T) -> Option<Result<T, &'static str>> {
-    wait_for(ticket, ANSWER_TIME, read)
-}
-
-/// Waits for the copy that was asked for and reads it; `None` if it is not there in time.
+/// Waits for a requested copy and reads it; `None` if it does not arrive in time.
 fn wait_for<T>(
     ticket: &Ticket,
-    patience: Duration,
-    read: impl FnOnce(&Copied) -> T,
+    timeout: Duration,
+    read: impl FnOnce(&CopiedStack) -> T,
 ) -> Option<Result<T, &'static str>> {
     let began = std::time::Instant::now();
     loop {
         if let Some(copied) = ticket.copied() {
             return Some(copied.map(read));
         }
-        if began.elapsed() >= patience {
+        if began.elapsed() >= timeout {
             return None;
         }
         std::thread::sleep(Duration::from_micros(20));

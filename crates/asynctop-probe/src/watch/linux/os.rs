@@ -1,55 +1,55 @@
-//! What the operating system says of a thread.
+//! The state of a thread, as the operating system reports it.
 #![allow(unsafe_code)]
 
 use std::fs;
 
 use asynctop_stack::Registers;
 
-use crate::watch::{CallKind, SystemCall, judge::Whereabouts};
+use crate::watch::{CallKind, SystemCall, cause::Activity};
 
-/// The calling thread, as the operating system numbers it.
+/// The operating system's id of the calling thread.
 pub(super) fn this_thread() -> u32 {
     // SAFETY: no arguments, cannot fail.
     unsafe { libc::gettid() }.cast_unsigned()
 }
 
-/// Nanoseconds that a thread of this process has spent on the CPU; `None` once it has
-/// ended. One system call, no file.
+/// Nanoseconds that a thread of this process has spent on the CPU; `None` if it has ended. One
+/// system call, no file.
 pub(in crate::watch) fn cpu_time(os_id: u32) -> Option<u64> {
     // The kernel's number for the CPU clock (2) of one thread (4).
     let clock = (!os_id.cast_signed() << 3) | 4 | 2;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is ours to write to; a wrong clock is an error.
-    let known = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    // SAFETY: `time` is a valid place for the result; an invalid clock is an error.
+    let is_alive = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
     let nanos = time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
-    known.then_some(nanos)
+    is_alive.then_some(nanos)
 }
 
-/// Nanoseconds that each CPU of this virtual machine was wanted and its host ran something else,
-/// since it booted; none where the kernel does not tell. In steps of some 10 ms.
-pub(in crate::watch) fn stolen_time() -> Vec<u64> {
-    // SAFETY: asks for a number that never changes.
+/// Steal time of each CPU since boot, in nanoseconds: time in which it was needed and the hypervisor
+/// ran something else. Empty where it is not reported. In steps of some 10 ms.
+pub(in crate::watch) fn steal_time() -> Vec<u64> {
+    // SAFETY: only reads a constant.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     let tick_ns = 1_000_000_000 / u64::try_from(ticks).unwrap_or(100).max(1);
-    stolen_ticks(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    steal_ticks(&fs::read_to_string("/proc/stat").unwrap_or_default())
         .map(|ticks| ticks.saturating_mul(tick_ns))
         .collect()
 }
 
-/// Of the lines `cpu0 user nice system idle iowait irq softirq steal …` the last of these.
-fn stolen_ticks(stat: &str) -> impl Iterator<Item = u64> {
-    let numbers = stat.lines().filter_map(|line| line.strip_prefix("cpu"));
-    let of_one = numbers.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    of_one.filter_map(|rest| rest.split_whitespace().nth(8)?.parse().ok())
+/// The field `steal` of the lines `cpu0 user nice system idle iowait irq softirq steal …`.
+fn steal_ticks(stat: &str) -> impl Iterator<Item = u64> {
+    let cpus = stat.lines().filter_map(|line| line.strip_prefix("cpu"));
+    let cpus = cpus.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    cpus.filter_map(|rest| rest.split_whitespace().nth(8)?.parse().ok())
 }
 
-/// What a thread of this process is in right now.
-pub(in crate::watch) fn whereabouts(os_id: u32) -> Whereabouts {
-    CallReport::read(os_id).whereabouts()
+/// The current activity of a thread of this process.
+pub(in crate::watch) fn thread_activity(os_id: u32) -> Activity {
+    CallReport::read(os_id).activity()
 }
 
-/// What the kernel reports of a thread in `/proc/self/task/TID/syscall`: `running`,
-/// `-1 stack address`, or `number arguments… stack address`.
+/// The content of `/proc/self/task/TID/syscall`: `running`, `-1 SP IP`, or `NUMBER ARGUMENTS… SP
+/// IP`.
 #[derive(PartialEq, Eq)]
 pub(super) struct CallReport(Option<String>);
 
@@ -58,22 +58,22 @@ impl CallReport {
         CallReport(fs::read_to_string(format!("/proc/self/task/{os_id}/syscall")).ok())
     }
 
-    pub(super) fn whereabouts(&self) -> Whereabouts {
+    pub(super) fn activity(&self) -> Activity {
         let Some(text) = &self.0 else {
-            return Whereabouts::Unreadable("/proc/self/task/*/syscall is not readable");
+            return Activity::Unreadable("/proc/self/task/*/syscall is not readable");
         };
         match text.split_whitespace().next() {
-            Some("running") => Whereabouts::Running,
-            Some("-1") => Whereabouts::Blocked,
+            Some("running") => Activity::Running,
+            Some("-1") => Activity::Blocked,
             Some(number) => number.parse().map_or(
-                Whereabouts::Unreadable("/proc/self/task/*/syscall has an unknown format"),
-                |number| Whereabouts::Call(system_call(number)),
+                Activity::Unreadable("/proc/self/task/*/syscall has an unknown format"),
+                |number| Activity::Call(system_call(number)),
             ),
-            None => Whereabouts::Unreadable("/proc/self/task/*/syscall is empty"),
+            None => Activity::Unreadable("/proc/self/task/*/syscall is empty"),
         }
     }
 
-    /// The registers of a thread that does not run, as far as they are reported.
+    /// The registers of a thread that is not running, as far as they are reported.
     pub(super) fn registers(&self) -> Option<Registers> {
         let mut fields = self.0.as_deref()?.split_whitespace().rev();
         let mut address = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
@@ -82,8 +82,7 @@ impl CallReport {
     }
 }
 
-/// How often a thread of this process has begun to wait for something; `None` once it has
-/// ended.
+/// How often a thread of this process has begun to wait; `None` if it has ended.
 pub(super) fn voluntary_switches(os_id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/self/task/{os_id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
@@ -97,8 +96,8 @@ pub(super) fn is_running(os_id: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
 }
 
-/// Why a thread has not answered a signal that was sent a while ago.
-pub(super) fn why_late(os_id: u32, signal: i32) -> &'static str {
+/// Why a thread has not answered a signal that was sent some time ago.
+pub(super) fn no_response_reason(os_id: u32, signal: i32) -> &'static str {
     let status = fs::read_to_string(format!("/proc/self/task/{os_id}/status")).unwrap_or_default();
     let has = |field: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(field));
@@ -119,7 +118,7 @@ macro_rules! calls {
     };
 }
 
-// Those that block. The others have a number.
+// The calls that may block. Other calls are shown by number.
 calls! {
     Sleep: nanosleep = SYS_nanosleep, clock_nanosleep = SYS_clock_nanosleep;
     Lock: futex = SYS_futex, flock = SYS_flock;
@@ -143,9 +142,9 @@ calls! {
         membarrier = SYS_membarrier;
 }
 
-/// Calls that only the older architecture has.
+/// Calls that only x86_64 has.
 #[cfg(target_arch = "x86_64")]
-const OLD_CALLS: &[(libc::c_long, &str, CallKind)] = &[
+const X86_64_CALLS: &[(libc::c_long, &str, CallKind)] = &[
     (libc::SYS_poll, "poll", CallKind::Wait),
     (libc::SYS_select, "select", CallKind::Wait),
     (libc::SYS_epoll_wait, "epoll_wait", CallKind::Wait),
@@ -156,15 +155,15 @@ const OLD_CALLS: &[(libc::c_long, &str, CallKind)] = &[
     (libc::SYS_unlink, "unlink", CallKind::Other),
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const OLD_CALLS: &[(libc::c_long, &str, CallKind)] = &[];
+const X86_64_CALLS: &[(libc::c_long, &str, CallKind)] = &[];
 
 fn system_call(number: u32) -> SystemCall {
-    let mut all = CALLS.iter().chain(OLD_CALLS);
-    let known = all.find(|(known, ..)| *known == libc::c_long::from(number.cast_signed()));
+    let mut all = CALLS.iter().chain(X86_64_CALLS);
+    let entry = all.find(|(known, ..)| *known == libc::c_long::from(number.cast_signed()));
     SystemCall {
         number,
-        name: known.map(|(_, name, _)| (*name).into()),
-        kind: known.map_or(CallKind::Other, |(.., kind)| *kind),
+        name: entry.map(|(_, name, _)| (*name).into()),
+        kind: entry.map_or(CallKind::Other, |(.., kind)| *kind),
     }
 }
 
@@ -175,43 +174,43 @@ mod tests {
     #[test]
     fn call_report_has_the_call_and_the_stack_pointer() {
         let parse = |text: &str| CallReport(Some(text.to_owned()));
-        assert_eq!(parse("running\n").whereabouts(), Whereabouts::Running);
+        assert_eq!(parse("running\n").activity(), Activity::Running);
         assert!(parse("running\n").registers().is_none());
         let fault = parse("-1 0x7ffc08 0x7f12\n");
-        assert_eq!(fault.whereabouts(), Whereabouts::Blocked);
+        assert_eq!(fault.activity(), Activity::Blocked);
         let registers = fault.registers().expect("both");
         assert_eq!((registers.sp, registers.ip), (0x7f_fc08, 0x7f12));
         let fsync = format!("{} 0x3 0x0 0x0 0x0 0x0 0x0 0x7ffd10 0x7f34\n", libc::SYS_fsync);
         let fsync = parse(&fsync);
-        let Whereabouts::Call(call) = fsync.whereabouts() else { panic!("a call") };
+        let Activity::Call(call) = fsync.activity() else { panic!("a call") };
         assert_eq!((call.name.as_deref(), call.kind), (Some("fsync"), CallKind::Other));
         let registers = fsync.registers().expect("both");
         assert_eq!((registers.sp, registers.ip), (0x7f_fd10, 0x7f34));
-        let Whereabouts::Call(call) = parse("4000 0x0\n").whereabouts() else { panic!("a call") };
+        let Activity::Call(call) = parse("4000 0x0\n").activity() else { panic!("a call") };
         assert_eq!((call.number, call.name), (4000, None));
-        for unknown in ["", "what"] {
-            assert!(matches!(parse(unknown).whereabouts(), Whereabouts::Unreadable(_)));
+        for unknown in ["", "other"] {
+            assert!(matches!(parse(unknown).activity(), Activity::Unreadable(_)));
             assert!(parse(unknown).registers().is_none());
         }
-        assert!(matches!(CallReport(None).whereabouts(), Whereabouts::Unreadable(_)));
+        assert!(matches!(CallReport(None).activity(), Activity::Unreadable(_)));
     }
 
     #[test]
-    fn each_cpu_has_its_own_stolen_time() {
+    fn steal_time_is_per_cpu() {
         let stat = "cpu  9 0 3 9 0 0 1 12 0 0\ncpu0 5 0 2 5 0 0 1 8 0 0\ncpu1 4 0 1 4 0 0 0 4 0 0\n\
                     intr 70 0\nctxt 5\n";
-        assert_eq!(stolen_ticks(stat).collect::<Vec<_>>(), [8, 4]);
-        assert_eq!(stolen_ticks("cpu0 1 2 3\nwhat").count(), 0, "a kernel that does not tell");
-        assert!(!stolen_time().is_empty(), "this one does");
+        assert_eq!(steal_ticks(stat).collect::<Vec<_>>(), [8, 4]);
+        assert_eq!(steal_ticks("cpu0 1 2 3\nother").count(), 0, "not reported");
+        assert!(!steal_time().is_empty(), "reported by this kernel");
     }
 
     #[test]
-    fn this_threads_cpu_time_grows_while_it_computes_and_an_ended_thread_has_none() {
+    fn cpu_time_grows_while_a_thread_computes_and_is_none_after_its_end() {
         let before = cpu_time(this_thread()).expect("the thread lives");
         while cpu_time(this_thread()).expect("the thread lives") <= before {}
-        let gone = std::thread::spawn(this_thread).join().expect("no panic");
-        // The kernel takes a moment to forget it.
-        while cpu_time(gone).is_some() {
+        let ended = std::thread::spawn(this_thread).join().expect("no panic");
+        // The kernel removes it a moment later.
+        while cpu_time(ended).is_some() {
             std::thread::yield_now();
         }
     }

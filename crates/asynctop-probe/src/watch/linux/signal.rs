@@ -16,30 +16,34 @@ use libc::{c_int, c_void, siginfo_t};
 use super::mailbox::{self, Ticket};
 use crate::{accounting::ThreadSlot, lock::lock};
 
-/// What came of sending a request.
-pub(super) enum Asked {
-    /// It is on its way.
+/// The result of requesting a copy.
+pub(super) enum RequestOutcome {
+    /// The signal was sent.
     Sent(Ticket),
-    /// There is no such thread any more.
+    /// The thread has ended.
     NoThread,
-    /// All mailboxes wait for answers.
-    NoRoom,
-    /// The operating system does not let us.
+    /// All mailboxes are in use, or the queue of signals is full.
+    NoMailbox,
+    /// Signals are not allowed, with the reason.
     Refused(&'static str),
 }
 
-/// Asks a thread of this process to copy its stack.
-pub(super) fn ask(signal: c_int, thread: u32, slot: Option<&'static ThreadSlot>) -> Asked {
-    let Some(ticket) = mailbox::claim(thread, slot) else { return Asked::NoRoom };
+/// Requests that a thread of this process copies its stack.
+pub(super) fn request_copy(
+    signal: c_int,
+    thread: u32,
+    slot: Option<&'static ThreadSlot>,
+) -> RequestOutcome {
+    let Some(ticket) = mailbox::claim(thread, slot) else { return RequestOutcome::NoMailbox };
     match send(signal, thread) {
-        0 => Asked::Sent(ticket),
-        libc::ESRCH => Asked::NoThread,
-        libc::EAGAIN => Asked::NoRoom,
-        _ => Asked::Refused("the operating system does not allow signals to threads"),
+        0 => RequestOutcome::Sent(ticket),
+        libc::ESRCH => RequestOutcome::NoThread,
+        libc::EAGAIN => RequestOutcome::NoMailbox,
+        _ => RequestOutcome::Refused("the operating system does not allow signals to threads"),
     }
 }
 
-/// A `siginfo_t` as `rt_tgsigqueueinfo` wants it, for a signal with a value.
+/// The layout of `siginfo_t` for a signal with a value.
 #[repr(C)]
 struct Queued {
     signal: c_int,
@@ -54,7 +58,7 @@ struct Queued {
 
 const _: () = assert!(size_of::<Queued>() == size_of::<siginfo_t>());
 
-/// Sends the signal to one thread; the errno, 0 if it went.
+/// Sends the signal to one thread; returns the errno, or 0.
 fn send(signal: c_int, thread: u32) -> c_int {
     // SAFETY: no arguments, cannot fail.
     let (process, user) = unsafe { (libc::getpid(), libc::getuid()) };
@@ -65,7 +69,7 @@ fn send(signal: c_int, thread: u32) -> c_int {
         padding: 0,
         process,
         user,
-        value: mailbox::mark(),
+        value: mailbox::signal_value(),
         rest: [0; 12],
     };
     let call = libc::SYS_rt_tgsigqueueinfo;
@@ -76,58 +80,54 @@ fn send(signal: c_int, thread: u32) -> c_int {
     }
 }
 
-/// The handlers that were there before ours, by signal.
-static PREVIOUS: [Previous; 65] = [const { Previous::new() }; 65];
+/// The handlers that ours has replaced, by signal.
+static PREVIOUS: [PreviousHandler; 65] = [const { PreviousHandler::new() }; 65];
 
-struct Previous {
+struct PreviousHandler {
     handler: AtomicUsize,
     flags: AtomicI32,
 }
 
-impl Previous {
+impl PreviousHandler {
     const fn new() -> Self {
-        Previous { handler: AtomicUsize::new(libc::SIG_DFL), flags: AtomicI32::new(0) }
+        PreviousHandler { handler: AtomicUsize::new(libc::SIG_DFL), flags: AtomicI32::new(0) }
     }
 }
 
-/// Handlers are put in place one after the other.
-pub(super) static TURN: Mutex<()> = Mutex::new(());
+/// Held while a handler is installed.
+pub(super) static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// Puts our handler before the one that is there. It stays for good: to take it away
-/// would cut off whoever came after and chains to it.
+/// Installs our handler, which calls the previous one. It is never removed: a handler that was
+/// installed later may call it.
 ///
 /// # Errors
 /// If the operating system does not allow a handler for this signal.
 pub(super) fn install(signal: c_int) -> Result<(), String> {
-    let _turn = lock(&TURN);
-    let no = || {
-        Err(format!(
-            "stacks are unavailable: no handler can be installed for signal \
-                             {signal}"
-        ))
-    };
+    let _installing = lock(&INSTALLING);
+    let error =
+        || Err(format!("stacks are unavailable: cannot install a handler for signal {signal}"));
     let Some(previous) = usize::try_from(signal).ok().and_then(|at| PREVIOUS.get(at)) else {
-        return no();
+        return error();
     };
-    // SAFETY: a sigaction of zeros is a valid place for the answer.
+    // SAFETY: a sigaction of zeros is valid.
     let mut old: libc::sigaction = unsafe { zeroed() };
-    // SAFETY: asks only; an invalid signal is an error.
+    // SAFETY: only reads; an invalid signal is an error.
     if unsafe { libc::sigaction(signal, ptr::null(), &raw mut old) } != 0 {
-        return no();
+        return error();
     }
     if old.sa_sigaction == our_address() {
         return Ok(());
     }
-    // Before ours is in place, because the first signal may come at once.
+    // Before ours is installed, because the first signal may arrive immediately.
     previous.flags.store(old.sa_flags, Relaxed);
     previous.handler.store(old.sa_sigaction, Release);
     let mut ours = old;
     ours.sa_sigaction = our_address();
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     ours.sa_mask = all_but_faults();
-    // SAFETY: the handler does only what a handler may do.
+    // SAFETY: the handler is async-signal-safe.
     if unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) } != 0 {
-        return no();
+        return error();
     }
     Ok(())
 }
@@ -152,18 +152,18 @@ fn our_address() -> usize {
     on_signal as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize
 }
 
-/// Whether our handler is the one that the signal calls first.
+/// Whether our handler is the installed one.
 pub(super) fn is_ours(signal: c_int) -> bool {
-    // SAFETY: a sigaction of zeros is a valid place for the answer.
-    let mut now: libc::sigaction = unsafe { zeroed() };
-    // SAFETY: asks only.
-    let known = unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) } == 0;
-    known && now.sa_sigaction == our_address()
+    // SAFETY: a sigaction of zeros is valid.
+    let mut installed: libc::sigaction = unsafe { zeroed() };
+    // SAFETY: only reads.
+    let is_read = unsafe { libc::sigaction(signal, ptr::null(), &raw mut installed) } == 0;
+    is_read && installed.sa_sigaction == our_address()
 }
 
-/// Lets the signal through to the calling thread.
+/// Unblocks the signal for the calling thread.
 pub(super) fn unblock(signal: c_int) {
-    // SAFETY: the set is initialised before it is used; both calls only read it.
+    // SAFETY: the set is initialized before it is used; both calls only read it.
     unsafe {
         let mut set: libc::sigset_t = zeroed();
         libc::sigemptyset(&raw mut set);
@@ -172,23 +172,22 @@ pub(super) fn unblock(signal: c_int) {
     }
 }
 
-/// The handler. It may interrupt anything: an allocation, a lock, the dynamic loader, a
-/// thread that is about to end. So it makes system calls and touches our statics; it does
-/// not allocate, lock, panic or use thread-locals other than errno, which it puts back.
+/// The handler. It may interrupt anything: an allocation, a lock, the dynamic loader, a thread that
+/// is about to end. So it only makes system calls and accesses statics; it does not allocate, lock,
+/// panic or use thread-locals other than errno, which it restores.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: errno's place is there as long as the thread is.
+    // SAFETY: errno is valid as long as the thread lives.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let saved = unsafe { *errno };
-    // Also for a signal of somebody else's: the kernel merges signals of one number.
-    // SAFETY: no arguments, cannot fail; the kernel hands its handlers a valid context.
+    // Also for a signal from elsewhere: the kernel merges signals of one number.
+    // SAFETY: no arguments, cannot fail; the kernel passes a valid context.
     let (thread, registers) = unsafe { (libc::gettid().cast_unsigned(), registers(context)) };
     mailbox::answer(thread, registers);
-    // SAFETY: the kernel hands its handlers valid infos; `si_value` is there, whatever
-    // the signal carries.
+    // SAFETY: the kernel passes a valid info; `si_value` is readable for every signal.
     let ours = unsafe {
         (*info).si_code == libc::SI_QUEUE
-            && (*info).si_value().sival_ptr.cast_const() == mailbox::mark()
+            && (*info).si_value().sival_ptr.cast_const() == mailbox::signal_value()
     };
     if !ours {
         // SAFETY: the arguments are those of the kernel.
@@ -198,10 +197,10 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     unsafe { *errno = saved };
 }
 
-/// Does with a signal what would be done without us.
+/// Does what the signal would do without our handler.
 ///
 /// # Safety
-/// The arguments are those that the kernel gave to our handler.
+/// The arguments are those that the kernel passed to our handler.
 unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(previous) = PREVIOUS.get(signal as usize) else { return };
     let handler = previous.handler.load(Acquire);
@@ -209,7 +208,7 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         libc::SIG_IGN => {}
         // Otherwise a handler that was installed later has called this one. Without this one, it
         // would have replaced the default action.
-        libc::SIG_DFL if is_ours(signal) => by_default(signal),
+        libc::SIG_DFL if is_ours(signal) => default_action(signal),
         libc::SIG_DFL => {}
         _ if previous.flags.load(Relaxed) & libc::SA_SIGINFO != 0 => {
             type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
@@ -225,13 +224,13 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
 }
 
-/// Lets the signal do what it does without any handler.
-fn by_default(signal: c_int) {
+/// Does what the signal does without any handler.
+fn default_action(signal: c_int) {
     if matches!(signal, libc::SIGURG | libc::SIGCHLD | libc::SIGCONT | libc::SIGWINCH) {
         return;
     }
-    // SAFETY: all of these may be called in a handler. The signal is blocked while the
-    // handler runs, so its default action comes right after it.
+    // SAFETY: all of these are async-signal-safe. The signal is blocked while the handler runs, so
+    // its default action follows right after it.
     unsafe {
         let mut default: libc::sigaction = zeroed();
         default.sa_sigaction = libc::SIG_DFL;
@@ -241,27 +240,26 @@ fn by_default(signal: c_int) {
 }
 
 /// # Safety
-/// `context` is what the kernel gave to a signal handler.
+/// `context` was passed by the kernel to a signal handler.
 #[cfg(target_arch = "x86_64")]
 unsafe fn registers(context: *mut c_void) -> Registers {
-    // Places in the kernel's `sigcontext`; the C libraries' headers agree on them, but
-    // not on names for them.
+    // Indexes in the kernel's `sigcontext`. The C libraries agree on these, but not on their names.
     const RBP: usize = 10;
     const RAX: usize = 13;
     const RSP: usize = 15;
     const RIP: usize = 16;
     let context = context.cast::<libc::ucontext_t>();
-    // SAFETY: the caller vouches for the context, and its registers are 23 words.
+    // SAFETY: the caller guarantees a valid context; its registers are 23 words.
     let word = |at| unsafe { *(&raw const (*context).uc_mcontext).cast::<u64>().add(at) };
     Registers { ip: word(RIP), sp: word(RSP), fp: word(RBP), result: word(RAX) }
 }
 
 /// # Safety
-/// `context` is what the kernel gave to a signal handler.
+/// `context` was passed by the kernel to a signal handler.
 #[cfg(target_arch = "aarch64")]
 unsafe fn registers(context: *mut c_void) -> Registers {
     let context = context.cast::<libc::ucontext_t>();
-    // SAFETY: the caller vouches for the context.
+    // SAFETY: the caller guarantees a valid context.
     let machine = unsafe { &(*context).uc_mcontext };
     let [result, ..] = machine.regs;
     Registers { ip: machine.pc, sp: machine.sp, fp: machine.regs[29], lr: machine.regs[30], result }

@@ -1,4 +1,4 @@
-//! Dropping a future runs code of the task outside of its polls: it is reported, but not counted.
+//! Dropping a future runs code of the task outside its polls: it is reported, but not counted.
 
 use asynctop_probe::{PollKind, Reading, State};
 
@@ -13,26 +13,26 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// What a destructor reads: its task, the kind of code that its thread runs, the delays.
-type Inside = Arc<Mutex<Option<(Reading, PollKind, Histogram)>>>;
+/// Read in a destructor: its task, the kind of code that its thread runs, the scheduling delays.
+type ReadOnDrop = Arc<Mutex<Option<(Reading, PollKind, Histogram)>>>;
 
-fn read_on_drop(registry: &'static Registry, inside: &Inside) -> OnDrop<impl FnMut() + use<>> {
+fn read_on_drop(registry: &'static Registry, inside: &ReadOnDrop) -> OnDrop<impl FnMut() + use<>> {
     let inside = inside.clone();
     OnDrop(move || {
         let seen = task(registry, "dropped");
         let this = std::thread::current().id();
         let threads = registry.threads(registry.now());
-        let here = threads.iter().find(|thread| thread.id == Some(this)).expect("it is known");
-        let current = here.current.expect("it runs something");
+        let here = threads.iter().find(|thread| thread.id == Some(this)).expect("this thread");
+        let current = here.current.expect("a drop");
         assert_eq!(current.task, seen.key);
         *inside.lock().expect("no poison") = Some((seen.reading, current.kind, seen.delays));
     })
 }
 
 #[test]
-fn an_aborted_task_is_dropping_until_its_destructors_have_run() {
-    on_each_flavour(|runtime, registry| {
-        let inside = Inside::default();
+fn aborted_task_is_dropping_until_its_destructors_have_run() {
+    on_each_flavor(|runtime, registry| {
+        let inside = ReadOnDrop::default();
         let reads = read_on_drop(registry, &inside);
         let handle = runtime.spawn(registry.instrument_task("dropped", async move {
             let _reads = reads;
@@ -59,8 +59,8 @@ fn an_aborted_task_is_dropping_until_its_destructors_have_run() {
 
 #[test]
 fn drop_after_the_last_poll_is_not_part_of_the_poll() {
-    /// Completes at once; its fields are dropped with it, not by its poll.
-    struct Owner<T>(#[allow(dead_code, reason = "it is dropped")] T);
+    /// Completes immediately. Its field is dropped with it, not in its poll.
+    struct Owner<T>(#[allow(dead_code, reason = "only dropped")] T);
     impl<T: Unpin> Future for Owner<T> {
         type Output = ();
 
@@ -68,8 +68,8 @@ fn drop_after_the_last_poll_is_not_part_of_the_poll() {
             Poll::Ready(())
         }
     }
-    on_each_flavour(|runtime, registry| {
-        let inside = Inside::default();
+    on_each_flavor(|runtime, registry| {
+        let inside = ReadOnDrop::default();
         let reads = Box::new(read_on_drop(registry, &inside));
         let _ = runtime.block_on(runtime.spawn(registry.instrument_task("dropped", Owner(reads))));
         let (during, kind, _) = inside.lock().expect("no poison").take().expect("it was dropped");
@@ -80,8 +80,8 @@ fn drop_after_the_last_poll_is_not_part_of_the_poll() {
 
 #[test]
 fn scheduling_delay_ends_when_the_drop_begins() {
-    let registry = keeping();
-    let inside = Inside::default();
+    let registry = retaining_registry();
+    let inside = ReadOnDrop::default();
     let reads = read_on_drop(registry, &inside);
     let woken = registry.instrument_task("dropped", async move {
         let _reads = reads;
@@ -96,7 +96,7 @@ fn scheduling_delay_ends_when_the_drop_begins() {
 
 #[test]
 fn drop_is_not_busy_time_but_a_nested_poll_is() {
-    let registry = keeping();
+    let registry = retaining_registry();
     let mut context = Context::from_waker(Waker::noop());
     let poll = |name: &str, context: &mut Context<'_>| {
         let task = std::pin::pin!(registry.instrument(name, async {}));
@@ -115,7 +115,7 @@ fn drop_is_not_busy_time_but_a_nested_poll_is() {
 
 #[test]
 fn panic_in_a_destructor_restores_the_state_of_its_thread() {
-    let registry = keeping();
+    let registry = retaining_registry();
     let panics = OnDrop(|| panic!("in a destructor"));
     let dropped = registry.instrument("dropped", async move {
         let _panics = panics;

@@ -1,22 +1,22 @@
-//! How tasks begin and end, and what they are called.
+//! The beginning and the end of tasks, and their identity.
 
 use asynctop_probe::State;
 
 use super::*;
 
 #[test]
-fn a_task_that_returns_is_completed() {
-    on_each_flavour(|runtime, registry| {
+fn returning_task_is_completed() {
+    on_each_flavor(|runtime, registry| {
         let returned = runtime.block_on(runtime.spawn(registry.instrument_task("t", async { 7 })));
-        assert_eq!(returned.expect("a task that ends"), 7);
+        assert_eq!(returned.expect("no panic"), 7);
         assert_eq!(task(registry, "t").reading.state, State::Completed);
         wait_until("the future is dropped", || registry.live() == 0);
     });
 }
 
 #[test]
-fn a_task_that_is_aborted_is_cancelled() {
-    on_each_flavour(|runtime, registry| {
+fn aborted_task_is_cancelled() {
+    on_each_flavor(|runtime, registry| {
         let gate = Gate::default();
         let handle = runtime.spawn(registry.instrument_task("t", gate));
         if runtime.metrics().num_workers() == 1 {
@@ -33,11 +33,11 @@ fn a_task_that_is_aborted_is_cancelled() {
 }
 
 #[test]
-fn a_task_that_panics_is_panicked_and_its_last_poll_is_counted() {
-    on_each_flavour(|runtime, registry| {
+fn last_poll_of_a_panicking_task_is_counted() {
+    on_each_flavor(|runtime, registry| {
         let future = async {
             SelfWaking { pending: 3, wakes: 1 }.await;
-            std::panic::resume_unwind(Box::new("on purpose, without a message"));
+            std::panic::resume_unwind(Box::new("expected"));
         };
         let future = registry.instrument_task("t", future);
         let error = runtime.block_on(runtime.spawn(future)).expect_err("it panicked");
@@ -52,8 +52,8 @@ fn a_task_that_panics_is_panicked_and_its_last_poll_is_counted() {
 }
 
 #[test]
-fn a_future_that_nobody_polls_is_created_and_waits_for_no_worker() {
-    let registry = keeping();
+fn unpolled_future_is_created_and_has_no_scheduling_delay() {
+    let registry = retaining_registry();
     let future = registry.instrument("t", async {});
     let r = task(registry, "t").reading;
     assert_eq!((r.state, r.polls, r.wakes), (State::Created, 0, 0));
@@ -69,19 +69,19 @@ fn a_future_that_nobody_polls_is_created_and_waits_for_no_worker() {
 }
 
 #[test]
-fn a_future_that_is_dropped_before_its_first_poll_was_only_scheduled() {
-    let registry = keeping();
+fn task_dropped_before_its_first_poll_was_only_scheduled() {
+    let registry = retaining_registry();
     drop(registry.instrument_task("t", async {}));
     let r = task(registry, "t").reading;
     assert_eq!((r.state, r.polls, r.busy), (State::Cancelled, 0, 0));
     // It was no longer scheduled while its future was dropped.
     assert_eq!((r.max_delay, r.lifetime), (r.scheduled, r.scheduled + r.idle));
-    assert_eq!(task_at(registry, "t", registry.now() + 1_000_000_000).reading, r, "it is over");
+    assert_eq!(task_at(registry, "t", registry.now() + 1_000_000_000).reading, r, "it has ended");
 }
 
 #[test]
-fn a_task_whose_handle_is_dropped_lives_on() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn task_continues_after_its_handle_is_dropped() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     drop(runtime.spawn(registry.instrument_task("t", gate.clone())));
     run_scheduled(&runtime);
     assert_eq!((task(registry, "t").reading.state, registry.live()), (State::Idle, 1));
@@ -92,8 +92,8 @@ fn a_task_whose_handle_is_dropped_lives_on() {
 }
 
 #[test]
-fn a_runtime_that_shuts_down_cancels_its_tasks() {
-    on_each_flavour(|_, registry| {
+fn runtime_shutdown_cancels_its_tasks() {
+    on_each_flavor(|_, registry| {
         let runtime = multi_thread(2);
         for name in ["a", "b"] {
             runtime.spawn(registry.instrument_task(name, std::future::pending::<()>()));
@@ -105,8 +105,8 @@ fn a_runtime_that_shuts_down_cancels_its_tasks() {
 }
 
 #[test]
-fn a_poll_after_the_end_changes_nothing() {
-    let registry = keeping();
+fn poll_after_the_end_is_not_counted() {
+    let registry = retaining_registry();
     let mut future =
         Box::pin(registry.instrument_task("t", std::future::poll_fn(|_| Poll::Ready(()))));
     let mut context = Context::from_waker(Waker::noop());
@@ -119,17 +119,17 @@ fn a_poll_after_the_end_changes_nothing() {
 }
 
 #[test]
-fn a_destructor_that_panics_still_ends_the_account() {
+fn panicking_destructor_ends_the_task() {
     struct PanicsOnDrop;
     impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
-            std::panic::resume_unwind(Box::new("on purpose, without a message"));
+            std::panic::resume_unwind(Box::new("expected"));
         }
     }
-    on_each_flavour(|runtime, registry| {
-        let held = PanicsOnDrop;
+    on_each_flavor(|runtime, registry| {
+        let panics = PanicsOnDrop;
         let future = registry.instrument_task("t", async move {
-            let _held = held;
+            let _panics = panics;
             std::future::pending::<()>().await;
         });
         let handle = runtime.spawn(future);
@@ -141,9 +141,9 @@ fn a_destructor_that_panics_still_ends_the_account() {
 }
 
 #[test]
-fn names_places_numbers_and_sizes() {
-    let registry = keeping();
-    let long = "a name that does not fit into the cell and is kept on the heap, ünïcödé";
+fn identity_has_name_location_number_and_size() {
+    let registry = retaining_registry();
+    let long = "a name that does not fit into the cell and is stored on the heap, ünïcödé";
     let future = registry.instrument_task("short", async {});
     let line = line!() - 1;
     let other = registry.instrument(long, std::future::ready([0u8; 100]));
@@ -158,7 +158,7 @@ fn names_places_numbers_and_sizes() {
 }
 
 #[test]
-fn a_spawned_function_gives_its_name() {
+fn spawned_task_has_the_name_of_its_function() {
     async fn fetch_the_answer() -> u32 {
         42
     }
@@ -166,11 +166,11 @@ fn a_spawned_function_gives_its_name() {
     let gate = Gate::default();
     current_thread().block_on(async {
         let answer = asynctop_probe::spawn(fetch_the_answer()).await;
-        assert_eq!(answer.expect("a task that ends"), 42);
-        asynctop_probe::spawn_named("by hand", gate);
+        assert_eq!(answer.expect("no panic"), 42);
+        asynctop_probe::spawn_named("given name", gate);
     });
     let line = line!() - 4;
     let seen = task(registry, "fetch_the_answer");
     assert_eq!((seen.location.file(), seen.location.line()), (file!(), line));
-    assert_eq!(task(registry, "by hand").reading.state, State::Cancelled);
+    assert_eq!(task(registry, "given name").reading.state, State::Cancelled);
 }

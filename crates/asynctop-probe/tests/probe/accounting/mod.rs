@@ -1,16 +1,16 @@
-//! The accounting on real runtimes and known futures: all counts are exact.
+//! Tests of the accounting on real runtimes, with futures whose exact counts are known.
 //!
-//! No test depends on the speed of the machine. Where a thread has to make progress, [`wait_until`]
-//! waits for the condition itself; where time has to pass, the reading is taken for a later `now`.
+//! No test depends on the speed of the machine: [`wait_until`] waits for a condition, and a reading at
+//! a later `now` replaces a wait.
 
 mod drops;
-mod in_a_poll;
 mod lifecycle;
+mod other_counters;
 mod polls;
+mod readings;
 mod slots;
 mod threads;
 mod wakers;
-mod yardsticks;
 
 use std::{
     future::Future,
@@ -26,9 +26,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::wait_until;
 
-/// What a scan shows of a task.
+/// A copy of everything that a scan provides of a task.
 #[derive(Debug)]
-struct Seen {
+struct TaskCopy {
     key: u64,
     id: u64,
     name: String,
@@ -41,12 +41,12 @@ struct Seen {
     delays: Histogram,
 }
 
-fn tasks_at(registry: &Registry, now: u64) -> Vec<Seen> {
+fn tasks_at(registry: &Registry, now: u64) -> Vec<TaskCopy> {
     let mut all = Vec::new();
     registry.scan(now, |task| {
         let r = task.reading;
         assert_eq!(r.lifetime, r.busy + r.scheduled + r.idle, "{}: {r:?}", task.name());
-        all.push(Seen {
+        all.push(TaskCopy {
             key: task.key(),
             id: task.id(),
             name: task.name().to_owned(),
@@ -62,23 +62,23 @@ fn tasks_at(registry: &Registry, now: u64) -> Vec<Seen> {
     all
 }
 
-fn tasks(registry: &Registry) -> Vec<Seen> {
+fn tasks(registry: &Registry) -> Vec<TaskCopy> {
     tasks_at(registry, registry.now())
 }
 
-fn task_at(registry: &Registry, name: &str, now: u64) -> Seen {
+fn task_at(registry: &Registry, name: &str, now: u64) -> TaskCopy {
     let mut named = tasks_at(registry, now).into_iter().filter(|task| task.name == name);
     let task = named.next().unwrap_or_else(|| panic!("no task is called {name}"));
     assert!(named.next().is_none(), "several tasks are called {name}");
     task
 }
 
-fn task(registry: &Registry, name: &str) -> Seen {
+fn task(registry: &Registry, name: &str) -> TaskCopy {
     task_at(registry, name, registry.now())
 }
 
-/// A registry that keeps ended tasks for good.
-fn keeping() -> &'static Registry {
+/// A registry that never clears ended tasks.
+fn retaining_registry() -> &'static Registry {
     let registry = Registry::leak();
     registry.set_retention(Duration::MAX);
     registry
@@ -92,10 +92,10 @@ fn multi_thread(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("a runtime")
 }
 
-/// Runs `test` on each flavour, with a registry of its own.
-fn on_each_flavour(test: impl Fn(&Runtime, &'static Registry)) {
+/// Runs `test` on each runtime flavor, with a new registry.
+fn on_each_flavor(test: impl Fn(&Runtime, &'static Registry)) {
     for runtime in [current_thread(), multi_thread(1), multi_thread(4)] {
-        test(&runtime, keeping());
+        test(&runtime, retaining_registry());
     }
 }
 
@@ -120,8 +120,7 @@ impl Future for SelfWaking {
     }
 }
 
-/// A future that the test holds in its hand: pending until opened, and its last waker
-/// is here to be called, cloned or lost.
+/// A future that is pending until the test opens it. The test has access to its last waker.
 #[derive(Clone, Default)]
 struct Gate(Arc<Mutex<(Option<Waker>, bool)>>);
 
@@ -130,12 +129,12 @@ impl Gate {
         self.0.lock().expect("no poison").0.clone().expect("a waker, after the first poll")
     }
 
-    fn lose_waker(&self) {
+    fn drop_waker(&self) {
         let waker = self.0.lock().expect("no poison").0.take();
         drop(waker);
     }
 
-    /// The next poll will be the last.
+    /// Makes the next poll return ready.
     fn open(&self) {
         self.0.lock().expect("no poison").1 = true;
     }
@@ -145,13 +144,13 @@ impl Future for Gate {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut inside = self.0.lock().expect("no poison");
-        inside.0 = Some(context.waker().clone());
-        if inside.1 { Poll::Ready(()) } else { Poll::Pending }
+        let mut state = self.0.lock().expect("no poison");
+        state.0 = Some(context.waker().clone());
+        if state.1 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-/// Lets a current-thread runtime run what is scheduled.
+/// Runs the scheduled tasks of a current-thread runtime.
 fn run_scheduled(runtime: &Runtime) {
     runtime.block_on(async {
         for _ in 0..16 {

@@ -1,4 +1,4 @@
-//! Polls and wakes, one by one.
+//! Counts of polls and wakes.
 
 use asynctop_probe::State;
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -7,10 +7,12 @@ use super::*;
 
 #[test]
 fn polls_wakes_and_self_wakes_are_exact() {
-    on_each_flavour(|runtime, registry| {
-        for (name, pending, wakes) in [("at once", 0, 0), ("once", 1, 1), ("often", 1_000, 3)] {
+    on_each_flavor(|runtime, registry| {
+        for (name, pending, wakes) in
+            [("ready", 0, 0), ("pending once", 1, 1), ("pending often", 1_000, 3)]
+        {
             let future = registry.instrument_task(name, SelfWaking { pending, wakes });
-            runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+            runtime.block_on(runtime.spawn(future)).expect("no panic");
             let seen = task(registry, name);
             assert_eq!(seen.reading.state, State::Completed);
             assert_eq!(seen.reading.polls, pending + 1);
@@ -24,8 +26,8 @@ fn polls_wakes_and_self_wakes_are_exact() {
 }
 
 #[test]
-fn many_tasks_on_many_workers_lose_no_poll() {
-    let (runtime, registry) = (multi_thread(4), keeping());
+fn all_polls_are_counted_on_several_workers() {
+    let (runtime, registry) = (multi_thread(4), retaining_registry());
     runtime.block_on(async {
         let all: Vec<_> = (0..200)
             .map(|pending| {
@@ -33,7 +35,7 @@ fn many_tasks_on_many_workers_lose_no_poll() {
             })
             .collect();
         for one in all {
-            one.await.expect("a task that ends");
+            one.await.expect("no panic");
         }
     });
     let mut polls: Vec<_> = tasks(registry).iter().map(|task| task.reading.polls).collect();
@@ -42,8 +44,8 @@ fn many_tasks_on_many_workers_lose_no_poll() {
 }
 
 #[test]
-fn wakes_of_a_task_that_is_scheduled_already_count_as_wakes_only() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn wakes_of_a_scheduled_task_are_counted_without_a_poll() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     runtime.spawn(registry.instrument_task("gate", gate.clone()));
     run_scheduled(&runtime);
     let waker = gate.waker();
@@ -55,8 +57,8 @@ fn wakes_of_a_task_that_is_scheduled_already_count_as_wakes_only() {
 }
 
 #[test]
-fn a_wake_that_another_thread_calls_during_the_poll_is_not_a_self_wake() {
-    on_each_flavour(|runtime, registry| {
+fn wake_on_another_thread_during_the_poll_is_not_a_self_wake() {
+    on_each_flavor(|runtime, registry| {
         let mut polled = false;
         let future = std::future::poll_fn(move |context| {
             if std::mem::replace(&mut polled, true) {
@@ -67,15 +69,15 @@ fn a_wake_that_another_thread_calls_during_the_poll_is_not_a_self_wake() {
             Poll::Pending
         });
         let future = registry.instrument_task("woken", future);
-        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        runtime.block_on(runtime.spawn(future)).expect("no panic");
         let r = task(registry, "woken").reading;
         assert_eq!((r.polls, r.wakes, r.self_wakes), (2, 1, 0));
     });
 }
 
 #[test]
-fn a_wake_from_another_tasks_poll_is_not_a_self_wake() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn wake_in_the_poll_of_another_task_is_not_a_self_wake() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     runtime.spawn(registry.instrument_task("woken", gate.clone()));
     run_scheduled(&runtime);
     runtime.spawn(registry.instrument_task("waker", async move { gate.waker().wake() }));
@@ -86,16 +88,16 @@ fn a_wake_from_another_tasks_poll_is_not_a_self_wake() {
 }
 
 #[test]
-fn a_future_inside_a_task_has_an_account_of_its_own() {
-    on_each_flavour(|runtime, registry| {
+fn nested_future_has_its_own_statistics() {
+    on_each_flavor(|runtime, registry| {
         let future = registry.instrument_task("outer", async move {
             registry.instrument("inner", SelfWaking { pending: 10, wakes: 1 }).await;
             SelfWaking { pending: 5, wakes: 1 }.await;
         });
-        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        runtime.block_on(runtime.spawn(future)).expect("no panic");
         let (outer, inner) = (task(registry, "outer").reading, task(registry, "inner").reading);
         assert_eq!((inner.polls, inner.wakes, inner.self_wakes), (11, 10, 10));
-        // A wake from inside of the inner poll comes from inside of the outer one too.
+        // A wake in the inner poll is also a wake in the outer one.
         assert_eq!((outer.polls, outer.wakes, outer.self_wakes), (16, 15, 15));
         assert!(inner.busy <= outer.busy, "the inner polls are part of the outer ones");
         assert!(inner.max_poll <= outer.max_poll);
@@ -103,22 +105,22 @@ fn a_future_inside_a_task_has_an_account_of_its_own() {
 }
 
 #[test]
-fn an_inner_future_that_is_polled_for_its_neighbours_sake_stays_idle_between() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn nested_future_that_is_polled_because_of_a_sibling_stays_idle() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     let inner = registry.instrument("inner", gate.clone());
     let both = async move { tokio::join!(inner, SelfWaking { pending: 9, wakes: 1 }) };
     runtime.spawn(registry.instrument_task("outer", both));
     run_scheduled(&runtime);
     let inner = task(registry, "inner");
     assert_eq!(inner.reading.wakes, 0);
-    assert!(inner.reading.polls > 1, "the test needs a neighbour that is polled");
-    assert_eq!(inner.delays.count(), 0, "nobody woke it, and before its first poll it was created");
+    assert!(inner.reading.polls > 1, "polled because of its sibling");
+    assert_eq!(inner.delays.count(), 0, "it was not woken, and created before its first poll");
     assert_eq!(inner.reading.scheduled, 0);
 }
 
 #[test]
-fn futures_with_wakers_of_their_own() {
-    on_each_flavour(|runtime, registry| {
+fn counts_are_exact_with_foreign_wakers() {
+    on_each_flavor(|runtime, registry| {
         let future = async move {
             let mut all: FuturesUnordered<_> = (0..20)
                 .map(|pending| registry.instrument("child", SelfWaking { pending, wakes: 1 }))
@@ -126,7 +128,7 @@ fn futures_with_wakers_of_their_own() {
             while all.next().await.is_some() {}
         };
         let future = registry.instrument_task("parent", future);
-        runtime.block_on(runtime.spawn(future)).expect("a task that ends");
+        runtime.block_on(runtime.spawn(future)).expect("no panic");
         let mut children: Vec<_> = tasks(registry)
             .into_iter()
             .filter(|task| task.name == "child")

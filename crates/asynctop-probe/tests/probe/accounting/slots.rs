@@ -1,16 +1,16 @@
-//! Many tasks: none is missed, none is taken for another, and memory does not grow.
+//! Slots: all tasks are found, slots are reused and keys are not, and memory does not grow.
 
 use std::collections::HashSet;
 
 use super::*;
 
-/// The part of a key that names the slot: what memory was used for.
+/// The part of a key that is the slot's number.
 fn slot(key: u64) -> u64 {
     key & 0xffff_ffff
 }
 
 #[test]
-fn keys_are_not_used_again_and_slots_are() {
+fn slots_are_reused_and_keys_are_not() {
     let (runtime, registry) = (current_thread(), Registry::leak());
     registry.set_retention(Duration::ZERO);
     let mut keys = HashSet::new();
@@ -19,12 +19,12 @@ fn keys_are_not_used_again_and_slots_are() {
             let batch: Vec<_> = (0..100)
                 .map(|_| {
                     let future = registry.instrument_task("short", async {});
-                    assert!(keys.insert(future.key()), "a key of another task");
+                    assert!(keys.insert(future.key()), "a key was reused");
                     tokio::spawn(future)
                 })
                 .collect();
             for one in batch {
-                one.await.expect("a task that ends");
+                one.await.expect("no panic");
             }
             assert_eq!((tasks(registry).len(), registry.live()), (0, 0));
         }
@@ -35,38 +35,38 @@ fn keys_are_not_used_again_and_slots_are() {
 }
 
 #[test]
-fn memory_does_not_grow_when_nobody_looks() {
-    let (runtime, registry) = (current_thread(), keeping());
+fn memory_does_not_grow_without_scans() {
+    let (runtime, registry) = (current_thread(), retaining_registry());
     let mut slots = 0;
     runtime.block_on(async {
         for _ in 0..100_000 {
             let future = registry.instrument_task("short", async {});
             slots = slots.max(slot(future.key()));
-            tokio::spawn(future).await.expect("a task that ends");
+            tokio::spawn(future).await.expect("no panic");
         }
     });
     assert!(slots < 2 * Registry::MAX_ENDED as u64 + 256, "slots up to {slots}");
     assert_eq!(tasks(registry).len(), Registry::MAX_ENDED);
     let latest = tasks(registry).iter().map(|task| task.id).min();
-    assert_eq!(latest, Some(90_001), "the oldest went first");
+    assert_eq!(latest, Some(90_001), "the oldest were cleared first");
 }
 
 #[test]
-fn ended_tasks_stay_for_the_retention() {
-    let registry = keeping();
-    let living = registry.instrument_task("living", async {});
+fn ended_tasks_are_kept_for_the_retention_time() {
+    let registry = retaining_registry();
+    let live = registry.instrument_task("live", async {});
     drop(registry.instrument_task("ended", async {}));
     assert_eq!(tasks(registry).len(), 2);
     registry.set_retention(Duration::ZERO);
     let left: Vec<_> = tasks(registry).into_iter().map(|task| task.key).collect();
-    assert_eq!(left, [living.key()]);
+    assert_eq!(left, [live.key()]);
 }
 
 #[test]
-fn spawning_from_many_threads_under_scans_misses_none() {
+fn concurrent_scans_find_all_tasks_once() {
     const THREADS: usize = 4;
     const EACH: usize = 2_000;
-    let (runtime, registry) = (multi_thread(2), keeping());
+    let (runtime, registry) = (multi_thread(2), retaining_registry());
     let mut handles = Vec::new();
     std::thread::scope(|scope| {
         let spawners: Vec<_> = (0..THREADS)
@@ -84,15 +84,15 @@ fn spawning_from_many_threads_under_scans_misses_none() {
         while spawners.iter().any(|spawner| !spawner.is_finished()) {
             let seen = tasks(registry);
             let keys: HashSet<_> = seen.iter().map(|task| task.key).collect();
-            assert_eq!(keys.len(), seen.len(), "a task was shown twice");
+            assert_eq!(keys.len(), seen.len(), "a task was found twice");
         }
         for spawner in spawners {
-            handles.extend(spawner.join().expect("a spawner that ends"));
+            handles.extend(spawner.join().expect("no panic"));
         }
     });
     runtime.block_on(async {
         for handle in handles {
-            handle.await.expect("a task that ends");
+            handle.await.expect("no panic");
         }
     });
     let seen = tasks(registry);
@@ -106,7 +106,7 @@ fn spawning_from_many_threads_under_scans_misses_none() {
 }
 
 #[test]
-fn slots_that_are_used_again_at_once_are_never_shown_mixed_up() {
+fn readings_of_a_reused_slot_are_of_one_task() {
     let (runtime, registry) = (multi_thread(2), Registry::leak());
     registry.set_retention(Duration::ZERO);
     let handle = runtime.spawn(async move {
@@ -123,5 +123,5 @@ fn slots_that_are_used_again_at_once_are_never_shown_mixed_up() {
             assert!(seen.reading.wakes <= u64::from(seen.name == "odd"), "{seen:?}");
         }
     }
-    runtime.block_on(handle).expect("a task that ends");
+    runtime.block_on(handle).expect("no panic");
 }

@@ -1,4 +1,4 @@
-//! Threads that come and go, and futures that move between them.
+//! Statistics of threads that start and end, and of futures that move between threads.
 
 use std::{cell::RefCell, thread};
 
@@ -11,8 +11,8 @@ fn poll_once<F: Future>(future: &mut Pin<Box<Instrumented<F>>>) -> Poll<F::Outpu
 }
 
 #[test]
-fn a_thread_takes_over_the_slot_of_one_that_ended() {
-    let registry = keeping();
+fn slot_of_an_ended_thread_is_reused() {
+    let registry = retaining_registry();
     for n in 1..=3 {
         let name = format!("poller {n}");
         let id = thread::Builder::new()
@@ -27,7 +27,7 @@ fn a_thread_takes_over_the_slot_of_one_that_ended() {
             })
             .expect("a thread")
             .join();
-        id.expect("a thread that ends");
+        id.expect("no panic");
         let threads = registry.threads(registry.now());
         assert_eq!((threads.len(), threads[0].id, threads[0].polls), (1, None, n));
     }
@@ -36,8 +36,8 @@ fn a_thread_takes_over_the_slot_of_one_that_ended() {
 }
 
 #[test]
-fn a_future_that_moves_between_threads_keeps_one_account() {
-    let registry = keeping();
+fn future_that_moves_between_threads_keeps_its_statistics() {
+    let registry = retaining_registry();
     let mut future = Box::pin(registry.instrument("t", SelfWaking { pending: 4, wakes: 1 }));
     for _ in 0..4 {
         future = thread::spawn(move || {
@@ -45,7 +45,7 @@ fn a_future_that_moves_between_threads_keeps_one_account() {
             future
         })
         .join()
-        .expect("a thread that ends");
+        .expect("no panic");
     }
     assert!(poll_once(&mut future).is_ready());
     let r = task(registry, "t").reading;
@@ -55,8 +55,8 @@ fn a_future_that_moves_between_threads_keeps_one_account() {
 }
 
 #[test]
-fn two_registries_on_one_thread_do_not_mix() {
-    let (one, other) = (keeping(), keeping());
+fn two_registries_on_one_thread_are_independent() {
+    let (one, other) = (retaining_registry(), retaining_registry());
     let inner = other.instrument("inner", SelfWaking { pending: 1, wakes: 1 });
     let mut outer = Box::pin(one.instrument("outer", inner));
     assert!(poll_once(&mut outer).is_pending());
@@ -73,7 +73,7 @@ thread_local! {
     static LATE: RefCell<Option<PollsWhenDropped>> = const { RefCell::new(None) };
 }
 
-/// Polls a measured future while its thread's local values are destroyed.
+/// Polls a measured future while the thread-local values are destroyed.
 struct PollsWhenDropped(&'static Registry);
 
 impl Drop for PollsWhenDropped {
@@ -84,17 +84,17 @@ impl Drop for PollsWhenDropped {
 }
 
 #[test]
-fn a_future_may_be_polled_while_its_thread_is_torn_down() {
-    let registry = keeping();
+fn future_can_be_polled_while_thread_locals_are_destroyed() {
+    let registry = retaining_registry();
     let poll = move || {
         let mut early = Box::pin(registry.instrument("early", async {}));
         assert!(poll_once(&mut early).is_ready());
     };
     let set = move || LATE.with(|late| *late.borrow_mut() = Some(PollsWhenDropped(registry)));
-    // Local values are destroyed in the reverse order of their first use: so once before
-    // and once after the probe's own.
-    thread::spawn(move || (set(), poll())).join().expect("a thread that ends");
-    thread::spawn(move || (poll(), set())).join().expect("a thread that ends");
+    // Thread-local values are destroyed in the reverse order of their first use: once before and once
+    // after those of the probe.
+    thread::spawn(move || (set(), poll())).join().expect("no panic");
+    thread::spawn(move || (poll(), set())).join().expect("no panic");
     let late: Vec<_> = tasks(registry).into_iter().filter(|task| task.name == "late").collect();
     assert_eq!(late.len(), 2);
     for task in late {
@@ -106,25 +106,25 @@ fn a_future_may_be_polled_while_its_thread_is_torn_down() {
 }
 
 #[test]
-fn a_threads_sums_only_grow_and_are_those_of_its_tasks() {
-    let (runtime, registry) = (multi_thread(1), keeping());
+fn sums_of_a_thread_grow_and_equal_those_of_its_tasks() {
+    let (runtime, registry) = (multi_thread(1), retaining_registry());
     let handles: Vec<_> = (0..4)
         .map(|_| {
             let future = SelfWaking { pending: 50_000, wakes: 1 };
             runtime.spawn(registry.instrument_task("t", future))
         })
         .collect();
-    // Read for a time at which everything has happened: the running poll weighs most.
+    // The running poll is included, so a poll that is counted twice would exceed the elapsed time.
     let mut last = 0;
     while handles.iter().any(|handle| !handle.is_finished()) {
         let Some(thread) = registry.threads(registry.now()).pop() else { continue };
         assert!(thread.polls >= last);
         last = thread.polls;
-        let lived = registry.now();
-        assert!(thread.busy <= lived, "{} of {lived}: a poll was counted twice", thread.busy);
+        let elapsed = registry.now();
+        assert!(thread.busy <= elapsed, "{} of {elapsed}: a poll was counted twice", thread.busy);
     }
     for handle in handles {
-        runtime.block_on(handle).expect("a task that ends");
+        runtime.block_on(handle).expect("no panic");
     }
     let (busy, polls) = tasks(registry)
         .iter()

@@ -1,4 +1,4 @@
-//! Who holds a waker, and wakers that outlive what they wake.
+//! Counts of live wakers, and wakers that outlive their task.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,50 +11,53 @@ use super::*;
 
 /// An executor's waker that counts its wakes.
 #[derive(Default)]
-struct Woken(AtomicU64);
+struct CountingWaker(AtomicU64);
 
-impl Wake for Woken {
+impl Wake for CountingWaker {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-impl Woken {
-    fn times(&self) -> u64 {
+impl CountingWaker {
+    fn wakes(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-fn poll<F: Future>(future: &mut Pin<Box<Instrumented<F>>>, woken: &Arc<Woken>) -> Poll<F::Output> {
+fn poll<F: Future>(
+    future: &mut Pin<Box<Instrumented<F>>>,
+    woken: &Arc<CountingWaker>,
+) -> Poll<F::Output> {
     let waker = Waker::from(woken.clone());
     future.as_mut().poll(&mut Context::from_waker(&waker))
 }
 
 #[test]
-fn living_wakers_are_counted() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
-    let living = |name| task(registry, name).live_wakers;
+fn live_wakers_are_counted() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
+    let live = |name| task(registry, name).live_wakers;
     runtime.spawn(registry.instrument_task("gate", gate.clone()));
     runtime.spawn(registry.instrument_task("lost", std::future::pending::<()>()));
     run_scheduled(&runtime);
-    assert_eq!((living("lost"), living("gate")), (Some(0), Some(1)));
+    assert_eq!((live("lost"), live("gate")), (Some(0), Some(1)));
     let another = gate.waker();
-    assert_eq!(living("gate"), Some(2));
-    gate.lose_waker();
-    assert_eq!(living("gate"), Some(1));
+    assert_eq!(live("gate"), Some(2));
+    gate.drop_waker();
+    assert_eq!(live("gate"), Some(1));
     another.wake_by_ref();
     run_scheduled(&runtime);
-    assert_eq!(living("gate"), Some(2), "the poll left a fresh one at the gate");
+    assert_eq!(live("gate"), Some(2), "the gate has the waker of the last poll");
     another.wake();
-    assert_eq!(living("gate"), Some(1));
+    assert_eq!(live("gate"), Some(1));
     run_scheduled(&runtime);
-    gate.lose_waker();
-    assert_eq!(living("gate"), Some(0));
+    gate.drop_waker();
+    assert_eq!(live("gate"), Some(0));
 }
 
 #[test]
-fn timers_and_channels_hold_a_waker() {
-    let (runtime, registry) = (current_thread(), keeping());
+fn timers_and_channels_hold_wakers() {
+    let (runtime, registry) = (current_thread(), retaining_registry());
     let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
     runtime.spawn(registry.instrument_task("timer", tokio_sleep()));
     runtime.spawn(registry.instrument_task("channel", async { receiver.await.is_ok() }));
@@ -75,7 +78,7 @@ async fn tokio_sleep() {
 }
 
 #[test]
-fn a_waker_outlives_its_task() {
+fn slot_is_reused_only_after_its_last_waker_is_dropped() {
     let (runtime, registry, gate) = (current_thread(), Registry::leak(), Gate::default());
     registry.set_retention(Duration::ZERO);
     let handle = runtime.spawn(registry.instrument_task("first", gate.clone()));
@@ -85,7 +88,7 @@ fn a_waker_outlives_its_task() {
     handle.abort();
     assert!(runtime.block_on(handle).is_err());
 
-    // Its time is over, so it is not shown; but its slot is not given away.
+    // The retention is over, so the task is hidden; but its slot is not reused.
     for _ in 0..3 {
         assert_eq!(tasks(registry).len(), 0);
         let other = registry.instrument_task("other", async {});
@@ -98,64 +101,65 @@ fn a_waker_outlives_its_task() {
         assert_eq!(task(registry, "other").reading.wakes, 0);
     }
 
-    // With the last waker gone it is, under another key.
-    gate.lose_waker();
+    // Without wakers it is reused, with another key.
+    gate.drop_waker();
     waker.wake();
     assert_eq!(tasks(registry).len(), 0);
-    let again: Vec<_> = (0..512).map(|_| registry.instrument_task("again", async {})).collect();
-    assert!(again.iter().all(|task| task.key() != key));
-    assert!(again.iter().any(|task| task.key() & 0xffff_ffff == key & 0xffff_ffff));
+    let new: Vec<_> = (0..512).map(|_| registry.instrument_task("new", async {})).collect();
+    assert!(new.iter().all(|task| task.key() != key));
+    assert!(new.iter().any(|task| task.key() & 0xffff_ffff == key & 0xffff_ffff));
 }
 
 #[test]
-fn the_executors_waker_is_let_go_with_the_last_of_ours() {
-    let (registry, gate, woken) = (keeping(), Gate::default(), Arc::new(Woken::default()));
+fn executors_waker_is_dropped_with_the_last_reference() {
+    let (registry, gate, woken) =
+        (retaining_registry(), Gate::default(), Arc::new(CountingWaker::default()));
     let mut future = Box::pin(registry.instrument_task("t", gate.clone()));
     assert!(poll(&mut future, &woken).is_pending());
     assert_eq!(Arc::strong_count(&woken), 2);
     gate.waker().wake();
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.wakes(), 1);
     drop(future);
-    assert_eq!(Arc::strong_count(&woken), 2, "the gate holds a waker of it");
+    assert_eq!(Arc::strong_count(&woken), 2, "the gate holds a waker");
     gate.waker().wake();
-    assert_eq!(woken.times(), 2, "it may still be called");
-    gate.lose_waker();
+    assert_eq!(woken.wakes(), 2, "it can still be called");
+    gate.drop_waker();
     assert_eq!(Arc::strong_count(&woken), 1);
 }
 
 #[test]
-fn a_future_that_moves_to_another_task_takes_that_ones_waker() {
-    let (registry, gate) = (keeping(), Gate::default());
-    let [first, second, third] = [(); 3].map(|()| Arc::new(Woken::default()));
+fn future_that_moves_to_another_task_wakes_that_task() {
+    let (registry, gate) = (retaining_registry(), Gate::default());
+    let [first, second, third] = [(); 3].map(|()| Arc::new(CountingWaker::default()));
     let mut future = Box::pin(registry.instrument("t", gate.clone()));
     assert!(poll(&mut future, &first).is_pending());
 
-    // The gate still holds a waker of the first task's.
+    // The gate holds a waker of the first task.
     let of_first = gate.waker();
     assert!(poll(&mut future, &second).is_pending());
     assert_eq!(task(registry, "t").live_wakers, None, "not all of them are counted");
     let of_second = gate.waker();
     of_second.wake();
-    assert_eq!((first.times(), second.times()), (0, 1));
+    assert_eq!((first.wakes(), second.wakes()), (0, 1));
     of_first.wake();
-    assert_eq!((first.times(), second.times()), (1, 1));
+    assert_eq!((first.wakes(), second.wakes()), (1, 1));
     assert_eq!(task(registry, "t").reading.wakes, 2);
 
-    // With no waker about, the newcomer's takes the first one's place.
-    gate.lose_waker();
+    // Without live wakers, the waker of the third task is adopted.
+    gate.drop_waker();
     assert_eq!(task(registry, "t").live_wakers, Some(0));
     assert!(poll(&mut future, &third).is_pending());
     assert_eq!(task(registry, "t").live_wakers, Some(1));
     assert_eq!([&first, &second, &third].map(Arc::strong_count), [1, 1, 2]);
     gate.waker().wake();
-    assert_eq!(third.times(), 1);
+    assert_eq!(third.wakes(), 1);
     let r = task(registry, "t").reading;
     assert_eq!((r.polls, r.wakes, r.self_wakes), (3, 3, 0));
 }
 
 #[test]
-fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
-    let (runtime, registry, gate) = (multi_thread(2), keeping(), Gate::default());
+fn wakers_cloned_and_dropped_on_several_threads_are_counted() {
+    let (runtime, registry, gate) = (multi_thread(2), retaining_registry(), Gate::default());
     let handle = runtime.spawn(registry.instrument_task("t", gate.clone()));
     wait_until("it is idle", || task(registry, "t").reading.state == State::Idle);
     std::thread::scope(|scope| {
@@ -163,8 +167,8 @@ fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
             scope.spawn(|| {
                 for _ in 0..2_000 {
                     let waker = gate.waker();
-                    let another = waker.clone();
-                    another.wake();
+                    let clone = waker.clone();
+                    clone.wake();
                     waker.wake_by_ref();
                 }
             });
@@ -172,21 +176,21 @@ fn wakers_that_are_cloned_and_dropped_on_many_threads_are_all_counted() {
     });
     gate.open();
     gate.waker().wake();
-    runtime.block_on(handle).expect("a task that ends");
+    runtime.block_on(handle).expect("no panic");
     let r = task(registry, "t").reading;
     assert_eq!(r.wakes, 4 * 2_000 * 2 + 1);
-    // `JoinHandle` was polled, so Tokio is done with the future: the gate holds the rest.
-    gate.lose_waker();
+    // Tokio has released the future, so only the gate holds a waker.
+    gate.drop_waker();
     registry.set_retention(Duration::ZERO);
     assert_eq!(tasks(registry).len(), 0);
 }
 
 #[test]
-fn a_task_that_clones_millions_of_wakers_keeps_count_of_them() {
-    // A task counts up to a million clones (2²⁰) on its own before it hands them in.
+fn millions_of_cloned_wakers_are_counted() {
+    // More clones than the polling thread counts separately (2²⁰).
     const POLLS: u64 = 1_000;
     const CLONES: u64 = 2_500;
-    let (runtime, registry, gate) = (multi_thread(1), keeping(), Gate::default());
+    let (runtime, registry, gate) = (multi_thread(1), retaining_registry(), Gate::default());
     let (mut polls, mut inner_gate) = (0, gate.clone());
     let future = std::future::poll_fn(move |context| {
         if polls == POLLS {
@@ -210,9 +214,9 @@ fn a_task_that_clones_millions_of_wakers_keeps_count_of_them() {
     assert_eq!(task(registry, "t").live_wakers, Some(1));
     gate.open();
     gate.waker().wake();
-    runtime.block_on(handle).expect("a task that ends");
-    gate.lose_waker();
+    runtime.block_on(handle).expect("no panic");
+    gate.drop_waker();
     let r = task(registry, "t").reading;
     assert_eq!((r.wakes, r.self_wakes, r.polls), (POLLS + 1, POLLS, POLLS + 2));
-    wait_until("all wakers are gone", || task(registry, "t").live_wakers == Some(0));
+    wait_until("all wakers are dropped", || task(registry, "t").live_wakers == Some(0));
 }

@@ -1,10 +1,9 @@
-//! The watchdog's signal handler may come at any time, also in the middle of an allocation: it
-//! allocates nothing itself.
+//! The watchdog's signal handler may interrupt an allocation, so it must not allocate.
 //!
-//! The allocator counts for all tests of this binary, but only the calls of one thread.
+//! The allocator is that of all tests of this binary, but counts only the calls of one thread.
 
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(unsafe_code, reason = "a counting allocator")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -20,32 +19,32 @@ use asynctop_probe::{
     watch::{WatchOptions, Watchdog},
 };
 
-/// The system's allocator, which counts what one thread asks of it.
+/// The system's allocator, with a count of the calls of one thread.
 struct Counting;
 
 /// The thread whose calls are counted; 0 for none.
-static WATCHED: AtomicI32 = AtomicI32::new(0);
+static COUNTED_THREAD: AtomicI32 = AtomicI32::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 fn count() {
-    let watched = WATCHED.load(SeqCst);
+    let counted = COUNTED_THREAD.load(SeqCst);
     // SAFETY: no arguments, cannot fail.
-    if watched != 0 && watched == unsafe { libc::gettid() } {
+    if counted != 0 && counted == unsafe { libc::gettid() } {
         CALLS.fetch_add(1, SeqCst);
     }
 }
 
-// SAFETY: all of it is the system's.
+// SAFETY: calls the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count();
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -54,26 +53,26 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn the_handler_allocates_nothing() {
+fn handler_does_not_allocate() {
     let registry = Registry::leak();
     let watchdog = Watchdog::start(registry, WatchOptions::default()).expect("a thread");
     let handle = watchdog.handle().clone();
     let hog = pin!(registry.instrument("hog", async {
         // SAFETY: no arguments, cannot fail.
-        WATCHED.store(unsafe { libc::gettid() }, SeqCst);
-        // Nothing in here allocates, so what is counted is the handler's.
+        COUNTED_THREAD.store(unsafe { libc::gettid() }, SeqCst);
+        // The loop does not allocate, so only allocations of the handler are counted.
         while handle.stats().captured < 20 {
             spin_loop();
         }
         let calls = CALLS.load(SeqCst);
         drop(black_box(Box::new(1)));
-        WATCHED.store(0, SeqCst);
+        COUNTED_THREAD.store(0, SeqCst);
         (calls, CALLS.load(SeqCst))
     }));
     let mut context = Context::from_waker(Waker::noop());
-    let std::task::Poll::Ready((calls, with_mine)) = hog.poll(&mut context) else {
+    let std::task::Poll::Ready((calls, with_box)) = hog.poll(&mut context) else {
         panic!("it awaits nothing");
     };
     assert_eq!(calls, 0, "the handler has called the allocator");
-    assert_eq!(with_mine, 2, "a box is counted when it comes and when it goes");
+    assert_eq!(with_box, 2, "the box is counted when it is allocated and when it is freed");
 }

@@ -1,7 +1,6 @@
-//! Where an idle task waits: it is asked, and says so at its line, and goes on as before.
+//! Await points of idle tasks: a query finds them with their lines and does not affect the task.
 //!
-//! Each test has a process of its own: a query needs memory for several stacks, of which a process
-//! has few.
+//! Each test runs in a separate process: a query needs several of the process's few mailboxes.
 
 #![cfg_attr(
     not(all(tokio_unstable, feature = "await-points")),
@@ -55,13 +54,13 @@ impl Setup {
         found
     }
 
-    /// The statistics of an idle task without those that grow while it is idle.
-    fn account(&self, key: u64) -> Reading {
+    /// The statistics of an idle task, without those that grow while it is idle.
+    fn idle_stats(&self, key: u64) -> Reading {
         let reading = wait_for(|| self.reading(key).filter(|now| now.state == State::Idle));
         Reading { lifetime: 0, idle: 0, ..reading }
     }
 
-    /// Lets the only worker run whatever is scheduled.
+    /// Runs the scheduled tasks of the only worker.
     fn run_scheduled(&self) {
         let yields = async {
             for _ in 0..16 {
@@ -76,10 +75,10 @@ impl Setup {
         wait_for(|| handle.await_point(key).filter(|point| point.state != AwaitState::Requested))
     }
 
-    /// Asks until there is an answer: the memory for stacks is limited.
-    fn ask(&self, key: u64) -> Vec<String> {
+    /// Repeats the query until it succeeds: the number of mailboxes is limited.
+    fn query(&self, key: u64) -> Vec<String> {
         wait_for(|| {
-            self.watchdog.handle().ask(key);
+            self.watchdog.handle().request_await_point(key);
             let point = self.answer(key);
             matches!(point.state, AwaitState::At(_)).then(|| point.lines())
         })
@@ -101,10 +100,10 @@ mod traced {
     use super::*;
 
     #[test]
-    fn the_chain_of_awaits_is_there_with_its_lines() {
+    fn await_point_has_the_chain_of_awaits_with_their_lines() {
         in_own_process(|| {
             let setup = Setup::new();
-            let lines = setup.ask(setup.spawn(outer()));
+            let lines = setup.query(setup.spawn(outer()));
             assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
             assert_eq!(
                 lines[1],
@@ -120,7 +119,7 @@ mod traced {
     }
 
     #[test]
-    fn a_task_that_was_asked_goes_on_as_before_and_its_account_is_exact() {
+    fn query_does_not_affect_the_task_or_its_statistics() {
         in_own_process(|| {
             let setup = Setup::new();
             let (sender, mut receiver) = mpsc::channel(1);
@@ -131,11 +130,11 @@ mod traced {
                 }
             });
             for n in 0..20 {
-                let before = setup.account(key);
-                setup.ask(key);
+                let before = setup.idle_stats(key);
+                setup.query(key);
                 // Tokio may poll it once more, and such a poll would be counted.
                 setup.run_scheduled();
-                assert_eq!(setup.account(key), before, "the same as without the query");
+                assert_eq!(setup.idle_stats(key), before, "the same as without the query");
                 sender.blocking_send(n).unwrap();
                 assert_eq!(is_done.recv_timeout(PATIENCE), Ok(n));
                 wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
@@ -158,19 +157,23 @@ mod traced {
                 tokio::join!(inner, neighbor);
             });
             let keys = [key, inner_key, neighbor_key];
-            let before = keys.map(|key| setup.account(key));
-            for asked in keys {
-                setup.ask(asked);
+            let before = keys.map(|key| setup.idle_stats(key));
+            for queried in keys {
+                setup.query(queried);
                 setup.run_scheduled();
-                assert_eq!(keys.map(|key| setup.account(key)), before, "{asked} was asked");
+                assert_eq!(keys.map(|key| setup.idle_stats(key)), before, "{queried} was queried");
             }
             let threads = setup.registry.threads(setup.registry.now());
             let (polls, busy) = threads
                 .iter()
                 .fold((0, 0), |sum, thread| (sum.0 + thread.polls, sum.1 + thread.busy));
-            let counted: u64 = before.iter().map(|account| account.polls).sum();
+            let counted: u64 = before.iter().map(|stats| stats.polls).sum();
             assert_eq!(polls, counted);
-            assert_eq!(busy, setup.reading(key).unwrap().busy, "the others are part of it");
+            assert_eq!(
+                busy,
+                setup.reading(key).unwrap().busy,
+                "the polls of the others are nested in its polls"
+            );
         });
     }
 
@@ -185,10 +188,10 @@ mod traced {
                     done.send(()).unwrap();
                 }
             });
-            let before = setup.account(key);
+            let before = setup.idle_stats(key);
             for _ in 0..100 {
                 thread::scope(|scope| {
-                    scope.spawn(|| setup.watchdog.handle().ask(key));
+                    scope.spawn(|| setup.watchdog.handle().request_await_point(key));
                     sender.blocking_send(()).unwrap();
                 });
                 is_done.recv_timeout(PATIENCE).unwrap();
@@ -200,7 +203,7 @@ mod traced {
     }
 
     #[test]
-    fn all_that_a_select_waits_for_is_told() {
+    fn all_branches_of_a_select_are_await_points() {
         in_own_process(|| {
             let setup = Setup::new();
             let key = setup.spawn(async {
@@ -210,7 +213,7 @@ mod traced {
                     _ = receiver.recv() => {}
                 }
             });
-            let lines = setup.ask(key).join("\n");
+            let lines = setup.query(key).join("\n");
             assert_eq!(lines.matches("waits in").count(), 2, "{lines}");
             assert!(lines.contains("waits in Sleep::poll"), "{lines}");
             assert!(lines.contains("waits in Receiver::recv"), "{lines}");
@@ -218,19 +221,19 @@ mod traced {
     }
 
     #[test]
-    fn futures_that_are_not_tokios_do_not_tell() {
+    fn future_of_another_crate_has_no_await_point() {
         in_own_process(|| {
             let setup = Setup::new();
             let key = setup.spawn(std::future::pending());
             assert_eq!(
-                setup.ask(key),
+                setup.query(key),
                 ["awaits no Tokio future; await points in other crates are not traced"]
             );
         });
     }
 
     #[test]
-    fn many_who_are_asked_at_once_by_many_stay_whole() {
+    fn concurrent_queries_keep_statistics_coherent() {
         in_own_process(|| {
             let setup = Setup::new();
             let keys: Vec<_> = (0..50).map(|_| setup.spawn(outer())).collect();
@@ -238,7 +241,7 @@ mod traced {
                 for _ in 0..2 {
                     scope.spawn(|| {
                         for key in keys.iter().cycle().take(500) {
-                            setup.watchdog.handle().ask(*key);
+                            setup.watchdog.handle().request_await_point(*key);
                         }
                     });
                 }
@@ -253,7 +256,7 @@ mod traced {
 }
 
 #[test]
-fn who_does_not_wait_is_not_asked() {
+fn task_that_is_not_idle_is_not_queried() {
     in_own_process(|| {
         let setup = Setup::new();
         let (stop, is_stopped) = std::sync::mpsc::channel::<()>();
@@ -263,16 +266,16 @@ fn who_does_not_wait_is_not_asked() {
         let key = task.key();
         setup.runtime.spawn(task);
         wait_for(|| (setup.reading(key)?.state == State::Polling).then_some(()));
-        setup.watchdog.handle().ask(key);
+        setup.watchdog.handle().request_await_point(key);
         let AwaitPoint { state: AwaitState::Unavailable(why), .. } = setup.answer(key) else {
-            panic!("there is nothing to ask")
+            panic!("the task is not idle")
         };
         if cfg!(all(tokio_unstable, feature = "await-points")) {
             assert_eq!(&*why, "the task is not idle");
         }
         drop(stop);
         wait_for(|| (setup.reading(key)?.state == State::Completed).then_some(()));
-        setup.watchdog.handle().ask(key);
+        setup.watchdog.handle().request_await_point(key);
         assert!(matches!(setup.answer(key).state, AwaitState::Unavailable(_)));
     });
 }
@@ -283,7 +286,7 @@ fn without_task_dumps_the_reason_is_reported() {
     in_own_process(|| {
         let setup = Setup::new();
         let key = setup.spawn(outer());
-        setup.watchdog.handle().ask(key);
+        setup.watchdog.handle().request_await_point(key);
         let lines = setup.answer(key).lines();
         assert!(lines[0].starts_with("– await point unknown: "), "{lines:?}");
         assert_eq!((NAP, OUTER), (NAP, OUTER));

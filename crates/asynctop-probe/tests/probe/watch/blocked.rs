@@ -28,12 +28,12 @@ impl Setup {
     fn new() -> Self {
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
-        assert_eq!(watchdog.handle().no_stacks(), None, "the machine allows stacks");
+        assert_eq!(watchdog.handle().no_stacks(), None, "stacks are available");
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         Setup { registry, watchdog, runtime }
     }
 
-    /// Spawns a task whose one poll is `work`; its key, and where its result comes.
+    /// Spawns a task whose only poll runs `work`; returns its key and the receiver of the result.
     fn spawn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -57,15 +57,15 @@ fn captures(poll: &PollRecord) -> u32 {
     if matches!(poll.cause(), Cause::Call(_)) { poll.captures() } else { 0 }
 }
 
-/// Lets `call` wait for a byte, captures the stack of its thread several times, and then sends the
-/// byte: the call must succeed.
-fn succeeds(call: impl Fn(&mut UnixStream) -> io::Result<usize> + Send + Sync + 'static) {
+/// Captures the stack of a thread in `call`, which waits for a byte, several times, and then sends
+/// the byte: the call must succeed.
+fn assert_succeeds(call: impl Fn(&mut UnixStream) -> io::Result<usize> + Send + Sync + 'static) {
     let setup = Setup::new();
     let call = Arc::new(call);
     for _ in 0..10 {
         let (mut here, mut there) = UnixStream::pair().unwrap();
-        let its = call.clone();
-        let (task, results) = setup.spawn(move || its(&mut here));
+        let call = call.clone();
+        let (task, results) = setup.spawn(move || call(&mut here));
         let before = setup.handle().stats();
         let result = loop {
             let poll = setup.handle().current(task);
@@ -96,25 +96,25 @@ fn result(returned: i32) -> io::Result<usize> {
 }
 
 #[test]
-fn a_read_with_a_timeout_succeeds() {
-    succeeds(|socket| {
+fn read_with_a_timeout_succeeds() {
+    assert_succeeds(|socket| {
         socket.set_read_timeout(Some(Duration::from_secs(3600))).unwrap();
         socket.read(&mut [0])
     });
 }
 
 #[test]
-fn a_poll_succeeds() {
-    succeeds(|socket| {
+fn poll_succeeds() {
+    assert_succeeds(|socket| {
         let mut wanted = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one descriptor, which is ours to write to.
+        // SAFETY: a valid array of one descriptor.
         result(unsafe { libc::poll(&raw mut wanted, 1, -1) })
     });
 }
 
 #[test]
-fn a_select_succeeds() {
-    succeeds(|socket| {
+fn select_succeeds() {
+    assert_succeeds(|socket| {
         // SAFETY: a set of zeros is empty; the descriptor is one of the first 1024.
         unsafe {
             let mut set: libc::fd_set = std::mem::zeroed();
@@ -126,9 +126,9 @@ fn a_select_succeeds() {
 }
 
 #[test]
-fn an_epoll_wait_succeeds() {
-    succeeds(|socket| {
-        // SAFETY: the events are ours to read and to write to.
+fn epoll_wait_succeeds() {
+    assert_succeeds(|socket| {
+        // SAFETY: the pointers to the event are valid.
         unsafe {
             let epoll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
             let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
@@ -142,7 +142,7 @@ fn an_epoll_wait_succeeds() {
 }
 
 #[inline(never)]
-fn ask_the_server(socket: &mut UnixStream) -> usize {
+fn read_reply(socket: &mut UnixStream) -> usize {
     socket.read(&mut [0]).unwrap()
 }
 
@@ -150,22 +150,22 @@ fn ask_the_server(socket: &mut UnixStream) -> usize {
 fn blocked_thread_is_captured_repeatedly_without_a_signal() {
     let setup = Setup::new();
     let (mut here, there) = UnixStream::pair().unwrap();
-    let (task, results) = setup.spawn(move || ask_the_server(&mut here));
-    let until = |enough: u32| loop {
-        match setup.handle().current(task).filter(|poll| captures(poll) >= enough) {
+    let (task, results) = setup.spawn(move || read_reply(&mut here));
+    let until = |count: u32| loop {
+        match setup.handle().current(task).filter(|poll| captures(poll) >= count) {
             Some(poll) => return poll,
             None => thread::sleep(Duration::from_millis(1)),
         }
     };
     let first = until(1);
-    // It is blocked by now, whatever the first captures were.
+    // The first captures may have been made by a signal; it is blocked by now.
     let signals = setup.handle().stats().signals;
     let poll = until(first.captures() + 5);
     assert_eq!(setup.handle().stats().signals, signals);
     let evidence = poll.long_poll();
-    assert_eq!(evidence.function(), Some("blocked::ask_the_server"));
+    assert_eq!(evidence.function(), Some("blocked::read_reply"));
     assert_eq!(poll.cause().to_string(), "reading (recvfrom)");
-    assert_eq!(evidence.stack.unwrap().cut, None, "down to the thread's first function");
+    assert_eq!(evidence.stack.unwrap().cut, None, "complete");
     drop(there);
     assert_eq!(results.recv().unwrap(), 0);
 }

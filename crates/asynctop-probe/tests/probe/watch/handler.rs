@@ -1,4 +1,5 @@
-//! A program that uses the watchdog's signal itself, before and after the watchdog came.
+//! A program that handles the watchdog's signal itself, with a handler installed before or after the
+//! watchdog's.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(unsafe_code)]
 
@@ -17,13 +18,13 @@ use asynctop_probe::{
 
 use crate::support::{in_own_process, wait_until};
 
-static OURS: AtomicU64 = AtomicU64::new(0);
+static HANDLED: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count(_signal: i32) {
-    OURS.fetch_add(1, SeqCst);
+    HANDLED.fetch_add(1, SeqCst);
 }
 
-fn set(handler: usize) {
+fn install(handler: usize) {
     // SAFETY: the handler only counts.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -33,7 +34,7 @@ fn set(handler: usize) {
     }
 }
 
-/// Ends the hog, also when the test fails: the runtime waits for it.
+/// Stops the hog, also if the test fails: the runtime waits for its end.
 struct Stop(Arc<AtomicBool>);
 
 impl Drop for Stop {
@@ -43,18 +44,18 @@ impl Drop for Stop {
 }
 
 #[test]
-fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
+fn previous_handler_receives_only_the_signals_of_the_program() {
     in_own_process(|| {
-        set(count as extern "C" fn(i32) as usize);
+        install(count as extern "C" fn(i32) as usize);
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let its = stop.clone();
+        let is_stopped = stop.clone();
         let stop = Stop(stop);
         let hog = registry.instrument_task("hog", async move {
-            while !its.load(SeqCst) {
+            while !is_stopped.load(SeqCst) {
                 std::hint::spin_loop();
             }
         });
@@ -63,33 +64,33 @@ fn a_handler_that_was_there_gets_its_signals_and_none_of_ours() {
         let handle = watchdog.handle();
         let captures = || handle.current(key).map_or(0, |poll| poll.captures());
         wait_until("five stacks are captured", || captures() >= 5);
-        assert_eq!(OURS.load(SeqCst), 0, "the watchdog's signals are not the program's");
+        assert_eq!(HANDLED.load(SeqCst), 0, "the watchdog's signals are not passed on");
 
         for sent in 1..=50 {
             // SAFETY: a signal to this process, which handles it.
             unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
-            wait_until("the program has got its signal", || OURS.load(SeqCst) >= sent);
-            assert_eq!(OURS.load(SeqCst), sent, "each once");
+            wait_until("the program has handled its signal", || HANDLED.load(SeqCst) >= sent);
+            assert_eq!(HANDLED.load(SeqCst), sent, "once per signal");
         }
-        // Also on the thread of the hog. There the kernel merges it with a signal of the
-        // watchdog's that is just on its way, as it does with any two of one number.
+        // Also on the thread of the hog, where the kernel may merge it with a pending signal of the
+        // watchdog.
         let thread = handle.current(key).unwrap().os_id.unwrap();
-        wait_until("the program has got fifty more", || {
+        wait_until("the program has handled fifty more", || {
             // SAFETY: a signal to a thread of this process, which handles it.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGURG) };
-            OURS.load(SeqCst) >= 100
+            HANDLED.load(SeqCst) >= 100
         });
         let before = captures();
         wait_until("more stacks are captured", || captures() > before + 1);
 
-        // Another handler that does not pass the watchdog's signals on: no stacks, and said.
-        set(libc::SIG_IGN);
+        // A later handler that does not call the watchdog's: no stacks, with a reason.
+        install(libc::SIG_IGN);
         drop(stop);
         wait_until("the poll has ended", || handle.current(key).is_none());
-        let its = Arc::new(AtomicBool::new(false));
-        let _stop = Stop(its.clone());
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let _stop = Stop(is_stopped.clone());
         let hog = registry.instrument_task("hog", async move {
-            while !its.load(SeqCst) {
+            while !is_stopped.load(SeqCst) {
                 std::hint::spin_loop();
             }
         });

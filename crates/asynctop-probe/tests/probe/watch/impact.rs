@@ -1,5 +1,4 @@
-//! What a long poll costs the others, on real runtimes: the bill is what the victims'
-//! own accounts say.
+//! The impact of long polls on real runtimes, compared with the statistics of the delayed tasks.
 
 use std::sync::{Arc, mpsc as blocking};
 
@@ -18,40 +17,40 @@ struct Setup {
     registry: &'static Registry,
     watchdog: Watchdog,
     runtime: Runtime,
-    /// Keys of those who wait for news, and where to send it.
-    victims: Vec<(u64, Sender<()>)>,
-    heard: blocking::Receiver<()>,
+    /// Keys of the tasks that wait for a message, and the senders.
+    receivers: Vec<(u64, Sender<()>)>,
+    replies: blocking::Receiver<()>,
 }
 
 impl Setup {
-    fn new(runtime: Runtime, victims: usize) -> Self {
+    fn new(runtime: Runtime, receivers: usize) -> Self {
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
-        let (hears, heard) = blocking::channel();
+        let (reply, replies) = blocking::channel();
         let spawn = |_| {
-            let (sender, mut news) = mpsc::channel(1);
-            let hears = hears.clone();
-            let victim = registry.instrument_task("victim", async move {
-                while news.recv().await.is_some() {
-                    let _ = hears.send(());
+            let (sender, mut messages) = mpsc::channel(1);
+            let reply = reply.clone();
+            let receiver = registry.instrument_task("receiver", async move {
+                while messages.recv().await.is_some() {
+                    let _ = reply.send(());
                 }
             });
-            let key = victim.key();
-            runtime.spawn(victim);
+            let key = receiver.key();
+            runtime.spawn(receiver);
             (key, sender)
         };
-        let victims = (0..victims).map(spawn).collect();
-        let setup = Setup { registry, watchdog, runtime, victims, heard };
-        // What they usually wait.
+        let receivers = (0..receivers).map(spawn).collect();
+        let setup = Setup { registry, watchdog, runtime, receivers, replies };
+        // For their usual delay.
         for _ in 0..20 {
-            setup.wake(0..setup.victims.len());
-            setup.victims.iter().for_each(|_| setup.heard.recv().unwrap());
+            setup.wake(0..setup.receivers.len());
+            setup.receivers.iter().for_each(|_| setup.replies.recv().unwrap());
         }
         setup
     }
 
     fn wake(&self, which: std::ops::Range<usize>) {
-        self.victims[which].iter().for_each(|(_, sender)| sender.blocking_send(()).unwrap());
+        self.receivers[which].iter().for_each(|(_, sender)| sender.blocking_send(()).unwrap());
     }
 
     fn reading(&self, key: u64) -> Reading {
@@ -64,8 +63,8 @@ impl Setup {
         found.unwrap()
     }
 
-    /// A task that holds its worker while `meanwhile` runs.
-    fn held(&self, meanwhile: impl FnOnce(u64)) -> u64 {
+    /// Blocks a worker while `work` runs, which gets the key of the blocking task.
+    fn while_blocked(&self, work: impl FnOnce(u64)) -> u64 {
         let (starts, started) = blocking::channel();
         let (end, ends) = blocking::channel::<()>();
         let hog = self.registry.instrument_task("hog", async move {
@@ -75,61 +74,70 @@ impl Setup {
         let key = hog.key();
         self.runtime.spawn(hog);
         started.recv().unwrap();
-        meanwhile(key);
+        work(key);
         drop(end);
         key
     }
 
-    fn over(&self, task: u64) -> Arc<PollRecord> {
+    fn ended_poll(&self, task: u64) -> Arc<PollRecord> {
         let handle = self.watchdog.handle();
         let of_task = || handle.records().into_iter().find(|poll| poll.task == task);
         wait_for(|| of_task().filter(|poll| poll.ended_ns.is_some()))
     }
 }
 
-/// A runtime with one worker, which runs by itself.
+/// A runtime with one worker thread.
 fn one_worker() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 #[test]
-fn on_one_worker_the_bill_is_what_the_victims_waited() {
+fn impact_on_one_worker_is_the_delay_of_the_other_tasks() {
     let setup = Setup::new(one_worker(), 6);
-    let usual = setup.victims.iter().map(|(key, _)| setup.reading(*key).max_delay).max().unwrap();
-    let hog = setup.held(|hog| {
-        // One is woken before the poll is long, four while it lasts, and one never.
+    let usual = setup.receivers.iter().map(|(key, _)| setup.reading(*key).max_delay).max().unwrap();
+    let hog = setup.while_blocked(|hog| {
+        // One task is woken before the poll is long, four while it lasts, and one never.
         setup.wake(0..1);
         wait_for(|| setup.watchdog.handle().current(hog));
         setup.wake(1..5);
-        // On a busy machine, what they usually wait is long, too.
-        let late = setup.victims[4].0;
-        wait_until("the bill has all five, and this is the longest wait of each", || {
+        // On a busy machine, their usual delay is long, too.
+        let last = setup.receivers[4].0;
+        wait_until("five tasks are delayed longer than ever before", || {
             let poll = setup.watchdog.handle().current(hog);
-            poll.is_some_and(|poll| poll.impact.as_ref().is_some_and(|cost| cost.tasks == 5))
-                && setup.reading(late).max_delay > 10 * usual
+            poll.is_some_and(|poll| poll.impact.as_ref().is_some_and(|impact| impact.tasks == 5))
+                && setup.reading(last).max_delay > 10 * usual
         });
     });
     for _ in 0..5 {
-        setup.heard.recv().unwrap();
+        setup.replies.recv().unwrap();
     }
-    let poll = setup.over(hog);
-    let cost = poll.impact.as_ref().expect("a bill");
+    let poll = setup.ended_poll(hog);
+    let impact = poll.impact.as_ref().expect("an impact");
     // On a busy machine, the poll has not caused all of the delay.
-    let own = poll.net_ns() as f64 / poll.length_ns() as f64;
-    assert!(cost.exact || own < 0.99, "{cost:?} {:?}", poll.without_cpu);
-    assert_eq!(cost.tasks, 5, "{cost:?}");
-    assert_eq!(cost.total_ns, cost.most_delayed.iter().map(|waited| waited.delay_ns).sum::<u64>());
-    assert_eq!(cost.most_delayed[0].task, setup.victims[0].0, "who was woken first waited longest");
-    for (key, _) in &setup.victims[..5] {
-        let waited =
-            cost.most_delayed.iter().find(|waited| waited.task == *key).expect("on the bill");
-        // Its longest wait is this one; what is missing is what it usually waits.
+    let net = poll.net_ns() as f64 / poll.length_ns() as f64;
+    assert!(impact.exact || net < 0.99, "{impact:?} {:?}", poll.without_cpu);
+    assert_eq!(impact.tasks, 5, "{impact:?}");
+    assert_eq!(
+        impact.total_ns,
+        impact.most_delayed.iter().map(|waited| waited.delay_ns).sum::<u64>()
+    );
+    assert_eq!(
+        impact.most_delayed[0].task, setup.receivers[0].0,
+        "the task woken first was delayed longest"
+    );
+    for (key, _) in &setup.receivers[..5] {
+        let delayed =
+            impact.most_delayed.iter().find(|waited| waited.task == *key).expect("a delayed task");
+        // This is its longest delay; its usual delay is deducted.
         let longest = setup.reading(*key).max_delay;
-        assert!(waited.delay_ns <= longest, "{waited:?} {longest}");
-        assert!(waited.delay_ns as f64 >= longest as f64 * own / 2.0, "{waited:?} {longest} {own}");
+        assert!(delayed.delay_ns <= longest, "{delayed:?} {longest}");
+        assert!(
+            delayed.delay_ns as f64 >= longest as f64 * net / 2.0,
+            "{delayed:?} {longest} {net}"
+        );
     }
-    let sentence = cost.sentence().unwrap();
-    if cost.exact {
+    let sentence = impact.sentence().unwrap();
+    if impact.exact {
         assert!(sentence.starts_with("delayed 5 tasks by ") && sentence.ends_with(" task-seconds"));
     } else {
         assert!(sentence.starts_with("delayed 5 tasks by at most "), "{sentence}");
@@ -137,41 +145,41 @@ fn on_one_worker_the_bill_is_what_the_victims_waited() {
 }
 
 #[test]
-fn a_poll_that_nobody_waits_for_costs_nothing() {
+fn poll_without_scheduled_tasks_has_no_impact() {
     let setup = Setup::new(one_worker(), 2);
-    let hog = setup.held(|hog| drop(wait_for(|| setup.watchdog.handle().current(hog))));
-    let poll = setup.over(hog);
-    let cost = poll.impact.as_ref().expect("a bill");
-    assert_eq!((cost.tasks, cost.total_ns, cost.sentence()), (0, 0, None));
+    let hog = setup.while_blocked(|hog| drop(wait_for(|| setup.watchdog.handle().current(hog))));
+    let poll = setup.ended_poll(hog);
+    let impact = poll.impact.as_ref().expect("an impact");
+    assert_eq!((impact.tasks, impact.total_ns, impact.sentence()), (0, 0, None));
 }
 
 #[test]
-fn where_another_worker_polls_meanwhile_the_bill_is_not_exact() {
+fn impact_is_not_exact_if_another_worker_polls() {
     let two = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let setup = Setup::new(two, 2);
-    let hog = setup.held(|hog| {
+    let hog = setup.while_blocked(|hog| {
         wait_for(|| setup.watchdog.handle().current(hog));
-        // Until the other worker has polled somebody, after the first look at all tasks.
-        wait_until("the bill begins", || {
+        // The other worker must poll after the first reading of all tasks.
+        wait_until("the first reading", || {
             setup.watchdog.handle().current(hog).is_some_and(|poll| poll.impact.is_some())
         });
         for _ in 0..10 {
             setup.wake(0..2);
-            setup.heard.recv().unwrap();
-            setup.heard.recv().unwrap();
+            setup.replies.recv().unwrap();
+            setup.replies.recv().unwrap();
         }
     });
-    let poll = setup.over(hog);
-    assert!(!poll.impact.as_ref().expect("a bill").exact);
+    let poll = setup.ended_poll(hog);
+    assert!(!poll.impact.as_ref().expect("an impact").exact);
 }
 
 #[test]
-fn while_the_poll_lasts_the_bill_grows() {
+fn impact_grows_while_the_poll_lasts() {
     let setup = Setup::new(one_worker(), 3);
-    setup.held(|hog| {
+    setup.while_blocked(|hog| {
         setup.wake(0..3);
         let total =
-            || setup.watchdog.handle().current(hog)?.impact.as_ref().map(|cost| cost.total_ns);
+            || setup.watchdog.handle().current(hog)?.impact.as_ref().map(|impact| impact.total_ns);
         let early = wait_for(|| total().filter(|total| *total > 0));
         wait_for(|| total().filter(|total| *total > 2 * early));
     });

@@ -24,14 +24,14 @@ use tokio::{
 
 use crate::support::{in_own_process, wait_until};
 
-/// Blocks its workers most of the time, until it is dropped.
+/// A runtime whose workers are blocked most of the time, until it is dropped.
 struct Load {
     runtime: Runtime,
     stop: Arc<AtomicBool>,
 }
 
 impl Load {
-    /// Two workers with a blocking task each; their threads, as the system numbers them.
+    /// Starts two workers with a blocking task each; returns the ids of their threads.
     fn start(registry: &'static Registry) -> (Load, Vec<i32>) {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -41,7 +41,6 @@ impl Load {
             runtime.spawn(registry.instrument_task("hog", async move {
                 // SAFETY: no arguments, cannot fail.
                 ready.send(unsafe { libc::gettid() }).unwrap();
-                // Until both have a worker.
                 while !stop.load(SeqCst) {
                     let until = Instant::now() + Duration::from_millis(50);
                     while Instant::now() < until {
@@ -74,16 +73,16 @@ fn send(thread: i32, number: i32) {
 
 /// Sends `number` to a thread until the listener receives it.
 fn assert_receives(load: &Load, mut listener: Signal, thread: i32, number: i32) {
-    let heard = load.runtime.spawn(async move { listener.recv().await });
-    while !heard.is_finished() {
+    let received = load.runtime.spawn(async move { listener.recv().await });
+    while !received.is_finished() {
         send(thread, number);
         thread::sleep(Duration::from_millis(1));
     }
-    assert_eq!(load.runtime.block_on(heard).unwrap(), Some(()));
+    assert_eq!(load.runtime.block_on(received).unwrap(), Some(()));
 }
 
-/// Waits for some more captures.
-fn captures(watchdog: &Watchdog) {
+/// Waits for ten more captures.
+fn wait_for_captures(watchdog: &Watchdog) {
     let handle = watchdog.handle();
     let before = handle.stats().captured;
     wait_until("stacks are captured", || handle.stats().captured >= before + 10);
@@ -99,13 +98,13 @@ fn twenty_thousand_signals_affect_neither_the_program_nor_the_watchdog() {
             .map(|number| (number, load.listen(number)));
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
         assert_eq!(watchdog.handle().no_stacks(), None);
-        captures(&watchdog);
-        for round in 0..20_000 {
+        wait_for_captures(&watchdog);
+        for iteration in 0..20_000 {
             for number in [libc::SIGWINCH, libc::SIGCONT, libc::SIGURG] {
-                send(threads[round % 2], number);
+                send(threads[iteration % 2], number);
             }
         }
-        captures(&watchdog);
+        wait_for_captures(&watchdog);
         for (number, listener) in listeners {
             assert_receives(&load, listener, threads[0], number);
         }
@@ -121,11 +120,11 @@ fn listener_installed_after_the_watchdog_and_the_watchdog_both_work() {
         let watchdog = Watchdog::start(registry, options).unwrap();
         assert_eq!(watchdog.handle().no_stacks(), None);
         let (load, threads) = Load::start(registry);
-        captures(&watchdog);
+        wait_for_captures(&watchdog);
         let listener = load.listen(number);
-        captures(&watchdog);
+        wait_for_captures(&watchdog);
         assert_receives(&load, listener, threads[0], number);
-        captures(&watchdog);
+        wait_for_captures(&watchdog);
     });
 }
 

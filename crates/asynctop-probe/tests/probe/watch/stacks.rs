@@ -1,5 +1,5 @@
-//! The watchdog on a real runtime: the guilty are found at the right line and for the
-//! right reason, and nobody else is ever touched. Each test waits for what it expects.
+//! Stacks and causes of long polls on a real runtime: blocking tasks are found at the right line and
+//! with the right cause, and no other task is captured. Each test waits for the expected result.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use std::{
@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{wait_for, wait_until};
 
-/// A registry with a watchdog of its own, and a runtime under it.
+/// A registry with its own watchdog, and a runtime.
 struct Setup {
     registry: &'static Registry,
     watchdog: Watchdog,
@@ -34,12 +34,12 @@ impl Setup {
     fn new() -> Self {
         let registry = Registry::leak();
         let watchdog = Watchdog::start(registry, WatchOptions::default()).unwrap();
-        assert_eq!(watchdog.handle().no_stacks(), None, "the machine allows stacks");
+        assert_eq!(watchdog.handle().no_stacks(), None, "stacks are available");
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Setup { registry, watchdog, runtime, stop: Arc::default() }
     }
 
-    /// Spawns a task whose one poll lasts until the test has seen enough.
+    /// Spawns a task whose only poll lasts until `stop` is set.
     fn hog(&self, work: impl FnOnce(Arc<AtomicBool>) + Send + 'static) -> u64 {
         let stop = self.stop.clone();
         let hog = self.registry.instrument_task("hog", async move { work(stop) });
@@ -48,34 +48,35 @@ impl Setup {
         key
     }
 
-    /// Waits until the task's poll is known and `enough` of it is, then ends it.
-    fn until(&self, task: u64, enough: impl Fn(&PollRecord) -> bool) -> Arc<PollRecord> {
-        let found = wait_for(|| self.watchdog.handle().current(task).filter(|poll| enough(poll)));
+    /// Waits for a record of the task's running poll that meets a condition, then ends the poll.
+    fn until(&self, task: u64, condition: impl Fn(&PollRecord) -> bool) -> Arc<PollRecord> {
+        let found =
+            wait_for(|| self.watchdog.handle().current(task).filter(|poll| condition(poll)));
         self.stop.store(true, Relaxed);
         found
     }
 }
 
 impl Drop for Setup {
-    /// Ends the hog, also when the test fails: the runtime waits for it.
+    /// Stops the hog, also if the test fails: the runtime waits for its end.
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
     }
 }
 
-/// The blamed function's name, file and line.
-fn blamed(poll: &PollRecord) -> (String, String, u32) {
+/// Function, file and line of the offending frame.
+fn offending(poll: &PollRecord) -> (String, String, u32) {
     let (stack, _) = poll.stacks.first().expect("a stack");
-    let blame = stack.offending_frame().unwrap_or_else(|| panic!("somebody to blame in\n{stack}"));
-    (blame.name.to_string(), blame.path.as_deref().unwrap().to_owned(), blame.line.unwrap())
+    let frame = stack.offending_frame().unwrap_or_else(|| panic!("no offending frame in\n{stack}"));
+    (frame.name.to_string(), frame.path.as_deref().unwrap().to_owned(), frame.line.unwrap())
 }
 
-/// The function that the poll was in most of the times.
+/// Whether most stacks are in `function`.
 fn is_in(poll: &PollRecord, function: &str) -> bool {
     poll.long_poll().function() == Some(function)
 }
 
-/// It computes, as far as a machine lets it that has other things to do.
+/// Whether the poll computes, or lacks a CPU on a busy machine.
 fn computes(poll: &PollRecord) -> bool {
     matches!(poll.cause(), Cause::Computing | Cause::NoCpu)
 }
@@ -93,18 +94,18 @@ fn spin(stop: &AtomicBool) -> u64 {
 }
 
 #[test]
-fn a_spinning_hog_is_blamed_at_its_line() {
+fn computing_hog_is_found_at_its_line() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| {
         black_box(spin(&stop));
     });
     let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "stacks::spin"));
-    let (function, file, line) = blamed(&poll);
+    let (function, file, line) = offending(&poll);
     assert_eq!((&*function, &*file), ("stacks::spin", "tests/probe/watch/stacks.rs"));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
     assert!(computes(&poll), "{}", poll.cause());
     assert_eq!(poll.long_poll().function(), Some("stacks::spin"));
-    assert!(poll.long_poll().stack.unwrap().cut.is_none(), "down to the thread's beginning");
+    assert!(poll.long_poll().stack.unwrap().cut.is_none(), "complete");
     assert!(poll.thread_name.starts_with("tokio-"), "{}", poll.thread_name);
 }
 
@@ -131,7 +132,7 @@ fn thread_busy_with_short_polls_is_sampled_at_its_line() {
     });
     let task = busy.key();
     setup.runtime.spawn(busy);
-    // A few samples may be of the closure around it.
+    // Some samples may be of the calling closure.
     let sample = wait_for(|| {
         let samples = setup.watchdog.handle().samples();
         samples.into_iter().find(|sample| {
@@ -144,7 +145,7 @@ fn thread_busy_with_short_polls_is_sampled_at_its_line() {
     assert!(sample.poll_began_ns <= sample.taken_ns, "{sample:?}");
     let line = sample.stack.offending_frame().and_then(|frame| frame.line).unwrap();
     assert!(SHORT.contains(&line), "{line} in {SHORT:?}");
-    assert!(sample.stack.cut.is_none(), "down to the thread's beginning");
+    assert!(sample.stack.cut.is_none(), "complete");
 }
 
 const NAP: std::ops::Range<u32> = line!()..line!() + 8;
@@ -156,7 +157,7 @@ fn nap(stop: &AtomicBool) {
 }
 
 #[test]
-fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
+fn sleeping_hog_is_found_at_the_line_of_the_program() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| nap(&stop));
     let poll = setup.until(hog, |poll| {
@@ -164,7 +165,7 @@ fn a_sleeping_hog_sleeps_and_the_users_line_is_blamed() {
         let sleeps = poll.cause().to_string() == "sleeping in clock_nanosleep";
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
-    let (function, file, line) = blamed(&poll);
+    let (function, file, line) = offending(&poll);
     assert_eq!((&*function, &*file), ("stacks::nap", "tests/probe/watch/stacks.rs"));
     assert!(NAP.contains(&line), "{line} in {NAP:?}");
 }
@@ -175,13 +176,13 @@ fn wait_for_lock(lock: &Mutex<u32>) -> u32 {
 }
 
 #[test]
-fn a_hog_that_waits_for_a_mutex_waits_for_a_lock() {
+fn cause_of_a_mutex_is_a_lock() {
     let setup = Setup::new();
     let lock = Arc::new(Mutex::new(0));
     let held = lock.lock().unwrap();
-    let its = lock.clone();
+    let hogs_lock = lock.clone();
     let hog = setup.hog(move |_| {
-        wait_for_lock(&its);
+        wait_for_lock(&hogs_lock);
     });
     setup.until(hog, |poll| {
         let waits = poll.cause().to_string() == "waiting for a lock (futex)";
@@ -191,7 +192,7 @@ fn a_hog_that_waits_for_a_mutex_waits_for_a_lock() {
 }
 
 #[test]
-fn a_hog_that_reads_is_in_read() {
+fn cause_of_a_pipe_is_reading() {
     let setup = Setup::new();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let hog = setup.hog(move |_| {
@@ -216,7 +217,7 @@ fn middle(stop: &AtomicBool) -> u64 {
 }
 
 #[test]
-fn the_chain_of_calls_is_there_with_its_inlined_function() {
+fn stack_has_inlined_functions() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| {
         black_box(middle(&stop));
@@ -232,10 +233,10 @@ fn the_chain_of_calls_is_there_with_its_inlined_function() {
     assert!(outside.iter().all(|frame| frame.kind != FrameKind::User), "{stack}");
 }
 
-/// Blocks or lets through the watchdog's signal for the calling thread.
+/// Blocks or unblocks the watchdog's signal for the calling thread.
 #[allow(unsafe_code)]
 fn mask(how: i32) {
-    // SAFETY: the set is initialised before it is used.
+    // SAFETY: the set is initialized before it is used.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
@@ -245,13 +246,13 @@ fn mask(how: i32) {
 }
 
 #[test]
-fn a_thread_that_blocks_the_signal_is_said_to_and_answers_when_it_can() {
+fn thread_that_blocks_the_signal_is_captured_after_it_unblocks_it() {
     let setup = Setup::new();
-    let seen = Arc::new(AtomicBool::new(false));
-    let is_seen = seen.clone();
+    let unblock = Arc::new(AtomicBool::new(false));
+    let is_unblocked = unblock.clone();
     let hog = setup.hog(move |stop| {
         mask(libc::SIG_BLOCK);
-        while !is_seen.load(Relaxed) && !stop.load(Relaxed) {
+        while !is_unblocked.load(Relaxed) && !stop.load(Relaxed) {
             std::hint::spin_loop();
         }
         mask(libc::SIG_UNBLOCK);
@@ -262,7 +263,7 @@ fn a_thread_that_blocks_the_signal_is_said_to_and_answers_when_it_can() {
         let why = handle.current(hog)?.no_stack.clone()?;
         why.contains("blocks the watchdog's signal").then_some(())
     });
-    seen.store(true, Relaxed);
+    unblock.store(true, Relaxed);
     let poll = setup.until(hog, |poll| is_in(poll, "stacks::spin"));
     assert_eq!(poll.no_stack, None);
 }
@@ -280,8 +281,8 @@ fn stacks_of_one_poll_are_merged_into_a_profile() {
     let poll = setup.until(hog, |poll| poll.long_poll().profile.len() > 1 && poll.captures() > 20);
     assert!(poll.stacks.len() < 20, "merged: {:?}", poll.stacks.len());
     let evidence = poll.long_poll();
-    let whole: f64 = evidence.profile.iter().map(|entry| entry.share).sum();
-    assert!((0.99..1.01).contains(&whole), "{evidence:?}");
+    let total: f64 = evidence.profile.iter().map(|share| share.share).sum();
+    assert!((0.99..1.01).contains(&total), "{evidence:?}");
     assert!(
         evidence.profile_summary().unwrap().contains("% in stacks::spin_until"),
         "{evidence:?}"
@@ -296,7 +297,7 @@ fn spin_until(until: Instant) {
 }
 
 #[test]
-fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
+fn ended_poll_keeps_its_record() {
     let setup = Setup::new();
     let hog = setup.hog(|stop| {
         black_box(spin(&stop));
@@ -304,14 +305,14 @@ fn a_poll_that_is_over_has_an_end_and_stays_for_a_while() {
     // A poll that lacked a CPU for most of its time is not kept.
     setup.until(hog, |poll| poll.net_ns() > 100_000_000);
     let handle = setup.watchdog.handle();
-    let over = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
-    assert_eq!(over.task, hog);
-    assert!(over.long_poll().is_ended);
+    let ended = wait_for(|| handle.records().into_iter().find(|poll| poll.ended_ns.is_some()));
+    assert_eq!(ended.task, hog);
+    assert!(ended.long_poll().is_ended);
     assert!(handle.current(hog).is_none());
 }
 
 #[test]
-fn a_task_inside_of_a_task_is_blamed_itself() {
+fn long_poll_of_a_nested_future_is_reported_for_that_future() {
     let setup = Setup::new();
     let stop = setup.stop.clone();
     let inner = setup.registry.instrument("inner", async move {
@@ -323,15 +324,15 @@ fn a_task_inside_of_a_task_is_blamed_itself() {
 }
 
 #[test]
-fn the_innocents_are_never_captured() {
+fn short_polls_are_not_captured() {
     let registry = Registry::leak();
-    // Nobody's poll takes this long, however busy the machine is.
-    let slow = Duration::from_secs(30);
-    let watchdog = Watchdog::start(registry, WatchOptions { slow, ..<_>::default() }).unwrap();
+    // No poll takes this long, even on a busy machine.
+    let long_poll = Duration::from_secs(30);
+    let watchdog = Watchdog::start(registry, WatchOptions { long_poll, ..<_>::default() }).unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let tasks: Vec<_> = (0..64)
         .map(|_| {
-            runtime.spawn(registry.instrument_task("innocent", async {
+            runtime.spawn(registry.instrument_task("bystander", async {
                 for _ in 0..2000 {
                     tokio::task::yield_now().await;
                 }
@@ -344,28 +345,28 @@ fn the_innocents_are_never_captured() {
         }
     });
     let stats = watchdog.handle().stats();
-    assert_eq!((stats.polls, stats.asked), (0, 0));
+    assert_eq!((stats.long_polls, stats.requested), (0, 0));
     assert!(watchdog.handle().records().is_empty());
 }
 
 #[inline(never)]
-fn innocent(sum: u64) -> u64 {
+fn bystander(sum: u64) -> u64 {
     black_box(sum).rotate_left(1)
 }
 
 #[test]
-fn what_runs_next_to_a_hog_is_never_in_its_stacks() {
+fn stacks_of_a_hog_have_no_frames_of_other_tasks() {
     let setup = Setup::new();
     for _ in 0..8 {
         let stop = setup.stop.clone();
-        setup.runtime.spawn(setup.registry.instrument_task("innocent", async move {
+        setup.runtime.spawn(setup.registry.instrument_task("bystander", async move {
             while !stop.load(Relaxed) {
-                (0..10_000).fold(1, |sum, _| innocent(sum));
+                (0..10_000).fold(1, |sum, _| bystander(sum));
                 tokio::task::yield_now().await;
             }
         }));
     }
-    // Long polls of one thread after the other, so that answers come late.
+    // Consecutive long polls on changing threads, so that some stacks arrive late.
     let registry = setup.registry;
     let stop = setup.stop.clone();
     setup.runtime.spawn(registry.instrument_task("hogs", async move {
@@ -375,16 +376,16 @@ fn what_runs_next_to_a_hog_is_never_in_its_stacks() {
         }
     }));
     let handle = setup.watchdog.handle();
-    let of_the_hog = || {
+    let hog_polls = || {
         let all = handle.records().into_iter();
         all.filter(|poll| is_in(poll, "stacks::spin_until")).collect::<Vec<_>>()
     };
-    wait_until("there are twenty long polls", || of_the_hog().len() >= 20);
+    wait_until("there are twenty long polls", || hog_polls().len() >= 20);
     setup.stop.store(true, Relaxed);
-    let hog = of_the_hog()[0].task;
+    let hog = hog_polls()[0].task;
     for poll in handle.records() {
         let names = poll.stacks.iter().flat_map(|(stack, _)| &stack.frames).map(|f| &*f.name);
-        let guilty = if poll.task == hog { "stacks::innocent" } else { "stacks::spin_until" };
-        assert!(names.into_iter().all(|name| name != guilty), "{poll:?}");
+        let other = if poll.task == hog { "stacks::bystander" } else { "stacks::spin_until" };
+        assert!(names.into_iter().all(|name| name != other), "{poll:?}");
     }
 }

@@ -6,8 +6,8 @@ use std::{
     sync::OnceLock,
 };
 
-use super::os::{this_thread, whereabouts};
-use crate::watch::{ThreadTimes, judge::Whereabouts};
+use super::os::{this_thread, thread_activity};
+use crate::watch::{ThreadTimes, cause::Activity};
 
 /// CPU time and run-queue delay of a thread of this process; `None` if the thread has ended or
 /// the kernel lacks `CONFIG_SCHED_INFO`.
@@ -21,16 +21,16 @@ pub(in crate::watch) fn thread_times(os_id: u32) -> Option<ThreadTimes> {
 }
 
 /// CPU time and run-queue delay of the calling thread.
-pub(in crate::watch) fn own_times() -> Option<ThreadTimes> {
+pub(in crate::watch) fn current_thread_times() -> Option<ThreadTimes> {
     thread_times(this_thread())
 }
 
 /// Whether a thread of this process is on a CPU or waits for one; also `true` if that is not known.
 pub(in crate::watch) fn is_runnable(os_id: u32) -> bool {
-    matches!(whereabouts(os_id), Whereabouts::Running | Whereabouts::Unreadable(_))
+    matches!(thread_activity(os_id), Activity::Running | Activity::Unreadable(_))
 }
 
-/// The threads of this process but `thread` and the calling one.
+/// The threads of this process except `thread` and the calling one.
 pub(in crate::watch) fn other_threads(thread: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc/self/task") else { return Vec::new() };
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -91,7 +91,7 @@ fn stat_files(cgroup: &str, mountinfo: &str) -> Vec<PathBuf> {
             continue;
         }
         let Some((root, mount)) = mounts(mountinfo, is_v2).next() else { continue };
-        // In a container the mount shows a part of the tree only.
+        // In a container only a part of the tree is mounted.
         let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
         let mount = Path::new(mount);
         let ancestors = inside.ancestors().map(|path| mount.join(path).join("cpu.stat"));
@@ -107,12 +107,12 @@ fn mounts(mountinfo: &str, is_v2: bool) -> impl Iterator<Item = (&str, &str)> {
         let (left, right) = line.split_once(" - ")?;
         let mut right = right.split(' ');
         let (kind, options) = (right.next()?, right.nth(1)?);
-        let fits = match is_v2 {
+        let has_cpu = match is_v2 {
             true => kind == "cgroup2",
             false => kind == "cgroup" && options.split(',').any(|option| option == "cpu"),
         };
         let mut left = left.split(' ').skip(3);
-        fits.then_some((left.next()?, left.next()?))
+        has_cpu.then_some((left.next()?, left.next()?))
     })
 }
 
@@ -125,7 +125,7 @@ mod tests {
         let times = ThreadTimes { cpu_ns: 12, run_delay_ns: 3_231_057 };
         assert_eq!(parse_schedstat("12 3231057 1\n"), Some(times));
         assert_eq!(parse_schedstat("12\n"), None);
-        assert!(own_times().is_some());
+        assert!(current_thread_times().is_some());
         assert_eq!(thread_times(u32::MAX), None);
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let v2 = "usage_usec 5\nnr_periods 9\nnr_throttled 3\nthrottled_usec 1500\n";
         assert_eq!(parse_cpu_stat(v2), Some(1_500_000));
         assert_eq!(parse_cpu_stat("nr_throttled 1\nthrottled_time 1500\n"), Some(1_500));
-        assert_eq!(parse_cpu_stat("usage_usec 5\n"), None, "no controller");
+        assert_eq!(parse_cpu_stat("usage_usec 5\n"), None, "no CPU controller");
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
                   32 31 0:29 /docker/7 /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
                   33 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n";
         let cgroup = "3:cpuset:/\n2:cpu,cpuacct:/docker/7\n0::/\n";
-        assert_eq!(paths(cgroup, v1), ["/sys/fs/cgroup/cpu/cpu.stat"], "a container's own part");
+        assert_eq!(paths(cgroup, v1), ["/sys/fs/cgroup/cpu/cpu.stat"], "the part of a container");
         assert!(paths("", "").is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! The handler under fire: threads that do what a handler must not disturb, signalled
-//! thousands of times meanwhile.
+//! Stress tests of the signal handler: threads that do what a handler must not disturb are signaled
+//! thousands of times.
 
 use std::{
     future::Future,
@@ -17,34 +17,35 @@ use std::{
 
 use asynctop_stack::Unwinder;
 
-use super::{os, os::this_thread, signal, signal::Asked};
-use crate::{accounting::Registry, lock::lock, watch::judge::Whereabouts};
+use super::{os, os::this_thread, signal, signal::RequestOutcome};
+use crate::{accounting::Registry, lock::lock, watch::cause::Activity};
 
 pub(super) const SIGNAL: i32 = libc::SIGURG;
 
-/// One test at a time: they share the mailboxes.
-pub(super) fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
+/// Serializes the tests, which share the mailboxes.
+pub(super) fn exclusive() -> MutexGuard<'static, ()> {
+    static RUNNING: Mutex<()> = Mutex::new(());
     signal::install(SIGNAL).expect("SIGURG takes a handler");
-    lock(&TURN)
+    lock(&RUNNING)
 }
 
-/// A thread's number, once it has one.
+/// The thread that is signaled.
 #[derive(Default)]
 struct Target {
+    /// Its id; 0 before it has started.
     thread: AtomicU32,
     stop: AtomicBool,
-    rounds: AtomicU64,
+    iterations: AtomicU64,
 }
 
 impl Target {
-    /// Runs `work` on a thread of its own again and again, under `shots` signals, and
-    /// unwinds each copy.
-    fn fire(shots: usize, work: impl FnMut() + Send) {
+    /// Runs `work` repeatedly on a new thread, signals that thread `signals` times and unwinds each
+    /// copy.
+    fn stress(signals: usize, work: impl FnMut() + Send) {
         let target = Target::default();
         thread::scope(|scope| {
             scope.spawn(|| target.run(work));
-            target.shoot(shots);
+            target.signal(signals);
             target.stop.store(true, SeqCst);
         });
     }
@@ -53,36 +54,39 @@ impl Target {
         self.thread.store(this_thread(), SeqCst);
         while !self.stop.load(SeqCst) {
             work();
-            self.rounds.fetch_add(1, SeqCst);
+            self.iterations.fetch_add(1, SeqCst);
         }
     }
 
-    /// Signals until `shots` copies were made and the thread got somewhere meanwhile.
-    fn shoot(&self, shots: usize) {
+    /// Signals until `signals` copies were made and the thread has made progress.
+    fn signal(&self, signals: usize) {
         let mut unwinder = Unwinder::new();
-        let mut hits = 0;
+        let mut copies = 0;
         let began = Instant::now();
-        while hits < shots || self.rounds.load(SeqCst) < 10 {
+        while copies < signals || self.iterations.load(SeqCst) < 10 {
             let thread = self.thread.load(SeqCst);
-            assert!(began.elapsed() < Duration::from_secs(120), "it is gone, or deaf");
+            assert!(
+                began.elapsed() < Duration::from_secs(120),
+                "the thread has ended or does not answer"
+            );
             let Some(frames) = (thread != 0).then(|| capture(&mut unwinder, thread)).flatten()
             else {
                 thread::yield_now();
                 continue;
             };
-            assert!(frames > 0, "at least the place where it was");
-            hits += 1;
+            assert!(frames > 0, "at least the innermost frame");
+            copies += 1;
         }
     }
 }
 
-/// How many frames a thread's stack has; `None` if there is no such thread.
+/// Number of frames of a thread's stack; `None` if the thread has ended.
 fn capture(unwinder: &mut Unwinder, thread: u32) -> Option<usize> {
-    let ticket = match signal::ask(SIGNAL, thread, None) {
-        Asked::Sent(ticket) => ticket,
-        Asked::NoThread => return None,
-        Asked::NoRoom => panic!("mailboxes leak"),
-        Asked::Refused(why) => panic!("{why}"),
+    let ticket = match signal::request_copy(SIGNAL, thread, None) {
+        RequestOutcome::Sent(ticket) => ticket,
+        RequestOutcome::NoThread => return None,
+        RequestOutcome::NoMailbox => panic!("mailboxes leak"),
+        RequestOutcome::Refused(why) => panic!("{why}"),
     };
     let ended = || {
         let task = format!("/proc/self/task/{thread}");
@@ -100,9 +104,9 @@ fn capture(unwinder: &mut Unwinder, thread: u32) -> Option<usize> {
 }
 
 #[test]
-fn a_thread_that_allocates_all_the_time() {
-    let _alone = alone();
-    Target::fire(1000, || {
+fn handler_interrupts_allocations() {
+    let _exclusive = exclusive();
+    Target::stress(1000, || {
         let mut kept: Vec<Vec<u8>> = (1..64).map(|i| vec![1; i * 37]).collect();
         kept.retain(|bytes| bytes.len() % 2 == 0);
         black_box(&kept);
@@ -110,8 +114,8 @@ fn a_thread_that_allocates_all_the_time() {
 }
 
 #[test]
-fn threads_that_start_and_exit_all_the_time() {
-    let _alone = alone();
+fn handler_interrupts_starting_and_ending_threads() {
+    let _exclusive = exclusive();
     let target = Target::default();
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -120,7 +124,7 @@ fn threads_that_start_and_exit_all_the_time() {
                     let short = thread::spawn(this_thread);
                     target.thread.store(short.join().expect("no panic"), SeqCst);
                     scope.spawn(|| target.thread.store(this_thread(), SeqCst));
-                    target.rounds.fetch_add(1, SeqCst);
+                    target.iterations.fetch_add(1, SeqCst);
                 }
             });
         }
@@ -136,11 +140,11 @@ fn threads_that_start_and_exit_all_the_time() {
 }
 
 #[test]
-fn a_thread_that_looks_for_symbols_and_loads_modules() {
-    let _alone = alone();
-    Target::fire(500, || {
+fn handler_interrupts_symbolization_and_module_loading() {
+    let _exclusive = exclusive();
+    Target::stress(500, || {
         drop(black_box(std::backtrace::Backtrace::force_capture()));
-        // SAFETY: the C library's own modules, loaded and given back.
+        // SAFETY: a module of the C library, loaded and unloaded.
         unsafe {
             let module = libc::dlopen(c"libutil.so.1".as_ptr(), libc::RTLD_NOW);
             if !module.is_null() {
@@ -150,69 +154,70 @@ fn a_thread_that_looks_for_symbols_and_loads_modules() {
     });
 }
 
-/// A signal that comes in the middle of a poll whose thread holds every lock that there is in
-/// reach: a handler that took one of them would wait for itself for ever.
+/// A signal during a poll whose thread holds every lock of the probe: a handler that locked one of
+/// them would deadlock.
 #[test]
-fn the_handler_takes_no_lock() {
-    let _alone = alone();
+fn handler_takes_no_lock() {
+    let _exclusive = exclusive();
     let registry = Registry::leak();
     let mut slots = Vec::new();
     let hog = pin!(registry.instrument("hog", async {
         registry.thread_slots(&mut slots);
-        let _turn = signal::TURN.lock();
+        let _installing = signal::INSTALLING.lock();
         #[cfg(all(feature = "await-points", tokio_unstable))]
-        let _answers = super::leaf::ANSWERS_OF_ALL.lock();
-        let _printed = (std::io::stdout().lock(), std::io::stderr().lock());
-        registry.while_all_is_locked(|| {
-            let ticket = sent(signal::ask(SIGNAL, this_thread(), Some(slots[0])));
-            let copied = ticket.copied().expect("a signal to oneself comes at once");
+        let _traced = super::await_trace::TRACED.lock();
+        let _output = (std::io::stdout().lock(), std::io::stderr().lock());
+        registry.with_all_locked(|| {
+            let ticket = sent(signal::request_copy(SIGNAL, this_thread(), Some(slots[0])));
+            let copied =
+                ticket.copied().expect("a signal to the calling thread is delivered immediately");
             copied.expect("a stack").poll()
         })
     }));
     let Poll::Ready(poll) = hog.poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("it awaits nothing");
     };
-    assert!(poll.is_some(), "it has looked which poll it was in");
+    assert!(poll.is_some(), "the handler has read the current poll");
 }
 
-static SPOILED: AtomicU64 = AtomicU64::new(0);
+static ERRNO_CHANGES: AtomicU64 = AtomicU64::new(0);
 
-/// A handler of the program's that leaves another errno behind.
-extern "C" fn spoil(_signal: i32) {
-    // SAFETY: no such descriptor: an error and nothing else.
+/// A handler of the program that changes errno.
+extern "C" fn change_errno(_signal: i32) {
+    // SAFETY: fails, because the descriptor is invalid.
     unsafe { libc::close(-1) };
-    SPOILED.fetch_add(1, SeqCst);
+    ERRNO_CHANGES.fetch_add(1, SeqCst);
 }
 
 #[test]
-fn errno_is_what_it_was() {
-    let _alone = alone();
-    // SAFETY: the handler does only what a handler may do.
+fn handler_restores_errno() {
+    let _exclusive = exclusive();
+    // SAFETY: the handler is async-signal-safe.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = spoil as extern "C" fn(i32) as usize;
+        action.sa_sigaction = change_errno as extern "C" fn(i32) as usize;
         libc::sigaction(libc::SIGUSR2, &raw const action, ptr::null_mut());
     }
     signal::install(libc::SIGUSR2).expect("SIGUSR2 takes a handler");
     let target = Target::default();
     thread::scope(|scope| {
-        let works = scope.spawn(|| {
+        let worker = scope.spawn(|| {
             target.run(|| {
-                assert!(std::fs::metadata("/there/is/no/such/file").is_err());
+                assert!(std::fs::metadata("/no/such/file").is_err());
                 for _ in 0..2000 {
                     let errno = std::io::Error::last_os_error().raw_os_error();
                     assert_eq!(errno, Some(libc::ENOENT));
                 }
             });
         });
-        for shot in 1..=2000 {
+        for signals in 1..=2000 {
             while target.thread.load(SeqCst) == 0 {
                 thread::yield_now();
             }
             let thread = target.thread.load(SeqCst);
             // SAFETY: a signal to a thread of this process, which handles it.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR2) };
-            while SPOILED.load(SeqCst) < shot && !works.is_finished() {
+            while ERRNO_CHANGES.load(SeqCst) < signals && !worker.is_finished() {
                 thread::yield_now();
             }
         }
@@ -222,9 +227,9 @@ fn errno_is_what_it_was() {
 
 #[test]
 fn signal_that_interrupts_a_call_is_detected() {
-    let _alone = alone();
+    let _exclusive = exclusive();
     let registers = |thread| {
-        let ticket = sent(signal::ask(SIGNAL, thread, None));
+        let ticket = sent(signal::request_copy(SIGNAL, thread, None));
         loop {
             match ticket.copied() {
                 Some(copied) => return copied.expect("a stack").stack().registers,
@@ -242,7 +247,7 @@ fn signal_that_interrupts_a_call_is_detected() {
         });
         let in_poll = || {
             let thread = target.thread.load(SeqCst);
-            let Whereabouts::Call(call) = os::whereabouts(thread) else { return false };
+            let Activity::Call(call) = os::thread_activity(thread) else { return false };
             thread != 0 && matches!(call.name.as_deref(), Some("poll" | "ppoll"))
         };
         while !in_poll() {
@@ -256,8 +261,8 @@ fn signal_that_interrupts_a_call_is_detected() {
 }
 
 #[test]
-fn calls_that_can_go_on_after_a_signal_go_on() {
-    let _alone = alone();
+fn restartable_calls_are_restarted() {
+    let _exclusive = exclusive();
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
     let target = Target::default();
     thread::scope(|scope| {
@@ -265,14 +270,14 @@ fn calls_that_can_go_on_after_a_signal_go_on() {
             target.thread.store(this_thread(), SeqCst);
             std::io::Read::read(&mut reader, &mut [0])
         });
-        target.rounds.store(10, SeqCst);
-        target.shoot(1000);
+        target.iterations.store(10, SeqCst);
+        target.signal(1000);
         std::io::Write::write_all(&mut writer, &[1]).expect("the other end is open");
         assert_eq!(reads.join().expect("no panic").expect("not interrupted"), 1);
     });
 }
 
-/// Runs `work` on a raw thread, with a stack of its own and no signal stack, and shoots.
+/// Signals a thread that runs on `stack` and has no signal stack.
 fn on_a_bare_thread(stack: *mut u8, size: usize) {
     extern "C" fn run(target: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: the target outlives the thread, which is joined.
@@ -283,28 +288,27 @@ fn on_a_bare_thread(stack: *mut u8, size: usize) {
         ptr::null_mut()
     }
     let target = Target::default();
-    let its = ptr::from_ref(&target).cast_mut().cast();
-    // SAFETY: the attributes are initialised, the stack outlives the thread.
+    let argument = ptr::from_ref(&target).cast_mut().cast();
+    // SAFETY: the attributes are initialized, the stack outlives the thread.
     let thread = unsafe {
-        let mut how: libc::pthread_attr_t = std::mem::zeroed();
-        assert_eq!(libc::pthread_attr_init(&raw mut how), 0);
-        assert_eq!(libc::pthread_attr_setstack(&raw mut how, stack.cast(), size), 0);
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        assert_eq!(libc::pthread_attr_init(&raw mut attributes), 0);
+        assert_eq!(libc::pthread_attr_setstack(&raw mut attributes, stack.cast(), size), 0);
         let mut thread = std::mem::zeroed();
-        assert_eq!(libc::pthread_create(&raw mut thread, &raw const how, run, its), 0);
+        assert_eq!(libc::pthread_create(&raw mut thread, &raw const attributes, run, argument), 0);
         thread
     };
-    target.shoot(200);
+    target.signal(200);
     target.stop.store(true, SeqCst);
     // SAFETY: joined once.
     unsafe { libc::pthread_join(thread, ptr::null_mut()) };
 }
 
 #[test]
-fn a_tiny_stack_with_nothing_behind_it() {
-    let _alone = alone();
+fn copy_ends_at_the_end_of_the_stack() {
+    let _exclusive = exclusive();
     const SIZE: usize = 32 * 1024;
-    // SAFETY: fresh memory; a copy that went on behind the stack would run into the part
-    // without access.
+    // SAFETY: a new mapping; a copy beyond the stack would fault in the part without access.
     unsafe {
         let (flags, access) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_NONE);
         let all = libc::mmap(ptr::null_mut(), 3 * SIZE, access, flags, -1, 0);
@@ -316,9 +320,9 @@ fn a_tiny_stack_with_nothing_behind_it() {
     }
 }
 
-/// Blocks or lets through the signal for the calling thread.
+/// Blocks or unblocks the signal for the calling thread.
 fn mask(how: i32) {
-    // SAFETY: the set is initialised before it is used.
+    // SAFETY: the set is initialized before it is used.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
@@ -327,53 +331,56 @@ fn mask(how: i32) {
     }
 }
 
-pub(super) fn sent(asked: Asked) -> super::mailbox::Ticket {
-    match asked {
-        Asked::Sent(ticket) => ticket,
-        _ => panic!("it should have gone"),
+pub(super) fn sent(outcome: RequestOutcome) -> super::mailbox::Ticket {
+    match outcome {
+        RequestOutcome::Sent(ticket) => ticket,
+        _ => panic!("the signal was not sent"),
     }
 }
 
 #[test]
-fn a_late_signal_answers_the_request_that_stands_and_no_other() {
-    let _alone = alone();
+fn late_signal_answers_only_the_current_request() {
+    let _exclusive = exclusive();
     let me = this_thread();
     mask(libc::SIG_BLOCK);
-    let given_up = sent(signal::ask(SIGNAL, me, None));
-    assert!(given_up.copied().is_none(), "it is blocked");
-    assert_eq!(super::os::why_late(me, SIGNAL), "the thread blocks the watchdog's signal");
-    drop(given_up);
+    let cancelled = sent(signal::request_copy(SIGNAL, me, None));
+    assert!(cancelled.copied().is_none(), "the signal is blocked");
+    assert_eq!(
+        super::os::no_response_reason(me, SIGNAL),
+        "the thread blocks the watchdog's signal"
+    );
+    drop(cancelled);
     mask(libc::SIG_UNBLOCK);
 
-    // The late one found nothing; the next is answered at once.
-    let next = sent(signal::ask(SIGNAL, me, None));
+    // The late signal found no request; the next request is answered immediately.
+    let next = sent(signal::request_copy(SIGNAL, me, None));
     assert!(next.copied().is_some_and(|copied| copied.is_ok()));
     drop(next);
 
-    // Of two pending requests the kernel makes one signal; the later is answered.
+    // The kernel merges two pending signals; the later request is answered.
     mask(libc::SIG_BLOCK);
-    drop(sent(signal::ask(SIGNAL, me, None)));
-    let stands = sent(signal::ask(SIGNAL, me, None));
+    drop(sent(signal::request_copy(SIGNAL, me, None)));
+    let current = sent(signal::request_copy(SIGNAL, me, None));
     mask(libc::SIG_UNBLOCK);
-    assert!(stands.copied().is_some_and(|copied| copied.is_ok()));
+    assert!(current.copied().is_some_and(|copied| copied.is_ok()));
 }
 
 #[test]
-fn when_nobody_answers_there_is_no_room_until_somebody_gives_up() {
-    let _alone = alone();
+fn mailboxes_are_limited_and_freed_by_dropped_tickets() {
+    let _exclusive = exclusive();
     let me = this_thread();
     mask(libc::SIG_BLOCK);
-    let mut owed = Vec::new();
+    let mut pending = Vec::new();
     let refused = loop {
-        match signal::ask(SIGNAL, me, None) {
-            Asked::Sent(ticket) => owed.push(ticket),
+        match signal::request_copy(SIGNAL, me, None) {
+            RequestOutcome::Sent(ticket) => pending.push(ticket),
             other => break other,
         }
     };
-    assert!(matches!(refused, Asked::NoRoom));
-    owed.pop();
-    drop(sent(signal::ask(SIGNAL, me, None)));
-    drop(owed);
+    assert!(matches!(refused, RequestOutcome::NoMailbox));
+    pending.pop();
+    drop(sent(signal::request_copy(SIGNAL, me, None)));
+    drop(pending);
     mask(libc::SIG_UNBLOCK);
-    assert!(matches!(signal::ask(SIGNAL, u32::MAX >> 2, None), Asked::NoThread));
+    assert!(matches!(signal::request_copy(SIGNAL, u32::MAX >> 2, None), RequestOutcome::NoThread));
 }

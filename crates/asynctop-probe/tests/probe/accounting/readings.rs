@@ -1,4 +1,4 @@
-//! Readings in the middle of things: a poll that does not end, a wait, a queue.
+//! Readings of running tasks: during a poll, in the run queue, idle.
 
 use std::sync::mpsc;
 
@@ -13,17 +13,17 @@ fn blocking(
     registry: &'static Registry,
     name: &str,
 ) -> (impl Future<Output = ()>, mpsc::Sender<()>) {
-    let (go_on, wait) = mpsc::channel::<()>();
+    let (end, ended) = mpsc::channel::<()>();
     let future = registry.instrument_task(name, async move {
-        let _ = wait.recv();
+        let _ = ended.recv();
     });
-    (future, go_on)
+    (future, end)
 }
 
 #[test]
-fn a_poll_that_does_not_end_is_busy_time_already() {
-    let (runtime, registry) = (multi_thread(1), keeping());
-    let (future, go_on) = blocking(registry, "hog");
+fn running_poll_is_busy_time() {
+    let (runtime, registry) = (multi_thread(1), retaining_registry());
+    let (future, end) = blocking(registry, "hog");
     let handle = runtime.spawn(future);
     wait_until("it is polled", || task(registry, "hog").reading.state == State::Polling);
 
@@ -37,8 +37,8 @@ fn a_poll_that_does_not_end_is_busy_time_already() {
     assert_eq!(later.reading.scheduled, first.reading.scheduled);
     assert_eq!((later.reading.idle, first.poll_times.count()), (0, 0));
 
-    drop(go_on);
-    runtime.block_on(handle).expect("a task that ends");
+    drop(end);
+    runtime.block_on(handle).expect("no panic");
     let end = task(registry, "hog").reading;
     assert_eq!((end.state, end.polls, end.busy), (State::Completed, 1, end.max_poll));
     assert_eq!(end.scheduled, first.reading.scheduled);
@@ -49,9 +49,9 @@ fn in_poll(task: u64, since: u64) -> CurrentPoll {
 }
 
 #[test]
-fn the_thread_shows_the_poll_that_it_is_in() {
-    let (runtime, registry) = (multi_thread(1), keeping());
-    let (future, go_on) = blocking(registry, "hog");
+fn thread_has_the_poll_that_it_is_in() {
+    let (runtime, registry) = (multi_thread(1), retaining_registry());
+    let (future, end) = blocking(registry, "hog");
     let handle = runtime.spawn(future);
     let in_a_poll = || registry.threads(registry.now()).iter().any(|t| t.current.is_some());
     wait_until("a thread is in a poll", in_a_poll);
@@ -65,37 +65,37 @@ fn the_thread_shows_the_poll_that_it_is_in() {
     assert!(thread.id.is_some_and(|id| id != std::thread::current().id()));
     assert!(!thread.name.is_empty(), "Tokio names its workers");
 
-    drop(go_on);
-    runtime.block_on(handle).expect("a task that ends");
+    drop(end);
+    runtime.block_on(handle).expect("no panic");
     let thread = &registry.threads(registry.now())[0];
     assert_eq!((thread.current, thread.polls), (None, 1));
     assert_eq!(thread.busy, task(registry, "hog").reading.busy);
 }
 
 #[test]
-fn waiting_for_a_worker_and_waiting_for_a_wake_are_told_apart() {
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn scheduled_and_idle_time_grow_separately() {
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     runtime.spawn(registry.instrument_task("t", gate.clone()));
-    let grows = || {
+    let growth = || {
         let now = registry.now();
         let (a, b) =
             (task_at(registry, "t", now).reading, task_at(registry, "t", now + SECOND).reading);
         (a.state, [b.busy - a.busy, b.scheduled - a.scheduled, b.idle - a.idle])
     };
-    assert_eq!(grows(), (State::Scheduled, [0, SECOND, 0]));
+    assert_eq!(growth(), (State::Scheduled, [0, SECOND, 0]));
     run_scheduled(&runtime);
-    assert_eq!(grows(), (State::Idle, [0, 0, SECOND]));
+    assert_eq!(growth(), (State::Idle, [0, 0, SECOND]));
     gate.waker().wake();
-    assert_eq!(grows(), (State::Scheduled, [0, SECOND, 0]));
+    assert_eq!(growth(), (State::Scheduled, [0, SECOND, 0]));
     gate.open();
     run_scheduled(&runtime);
-    assert_eq!(grows(), (State::Completed, [0, 0, 0]));
+    assert_eq!(growth(), (State::Completed, [0, 0, 0]));
 }
 
 #[test]
-fn the_innermost_poll_is_current_and_time_is_counted_once() {
-    let (runtime, registry) = (multi_thread(1), keeping());
-    let (inner, go_on) = blocking(registry, "inner");
+fn innermost_poll_is_current_and_time_is_counted_once() {
+    let (runtime, registry) = (multi_thread(1), retaining_registry());
+    let (inner, end) = blocking(registry, "inner");
     let handle = runtime.spawn(registry.instrument_task("outer", async {
         inner.await;
         SelfWaking { pending: 3, wakes: 1 }.await;
@@ -110,8 +110,8 @@ fn the_innermost_poll_is_current_and_time_is_counted_once() {
     assert_eq!(thread.current, Some(in_poll(inner.key, inner.reading.since)));
     assert_eq!(thread.busy, outer.reading.busy, "the inner poll is part of the outer one");
 
-    drop(go_on);
-    runtime.block_on(handle).expect("a task that ends");
+    drop(end);
+    runtime.block_on(handle).expect("no panic");
     let thread = &registry.threads(registry.now())[0];
     let (outer, inner) = (task(registry, "outer").reading, task(registry, "inner").reading);
     assert_eq!(thread.busy, outer.busy);
@@ -119,9 +119,9 @@ fn the_innermost_poll_is_current_and_time_is_counted_once() {
 }
 
 #[test]
-fn a_task_says_what_it_is_doing() {
-    asynctop_probe::stage("outside of any task, which is heard by nobody");
-    let (runtime, registry, gate) = (current_thread(), keeping(), Gate::default());
+fn stage_is_that_of_the_current_task() {
+    asynctop_probe::stage("outside any task");
+    let (runtime, registry, gate) = (current_thread(), retaining_registry(), Gate::default());
     let inner_gate = gate.clone();
     runtime.spawn(registry.instrument_task("t", async move {
         asynctop_probe::stage("waiting for the gate");
@@ -140,12 +140,12 @@ fn a_task_says_what_it_is_doing() {
 }
 
 #[test]
-fn a_stage_that_changes_all_the_time_is_never_read_torn() {
+fn stage_is_never_read_torn() {
     const STAGES: [&str; 3] = ["a", "a longer one", ""];
-    let (runtime, registry) = (multi_thread(1), keeping());
-    let (go_on, wait) = mpsc::channel::<()>();
+    let (runtime, registry) = (multi_thread(1), retaining_registry());
+    let (end, ended) = mpsc::channel::<()>();
     let handle = runtime.spawn(registry.instrument_task("t", async move {
-        while wait.try_recv() == Err(mpsc::TryRecvError::Empty) {
+        while ended.try_recv() == Err(mpsc::TryRecvError::Empty) {
             STAGES.iter().for_each(|stage| asynctop_probe::stage(stage));
         }
     }));
@@ -153,6 +153,6 @@ fn a_stage_that_changes_all_the_time_is_never_read_torn() {
         let stage = task(registry, "t").stage;
         assert!(stage.is_none_or(|stage| STAGES.contains(&stage)), "{stage:?}");
     }
-    drop(go_on);
-    runtime.block_on(handle).expect("a task that ends");
+    drop(end);
+    runtime.block_on(handle).expect("no panic");
 }
