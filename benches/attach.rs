@@ -1,13 +1,13 @@
-//! `asynctop attach` beside the reference client, tokio-console, on the same program:
+//! Compares `asynctop attach` with tokio-console on the same program:
 //! `cargo bench --bench attach [-- TASKS…]`.
 //!
-//! For each number of tasks both clients watch such a program in turn from a pseudo-terminal of
-//! 120×40, then again in the other order; each time a process of its own, because one that has
-//! many tasks and was watched before does not tell the next client of them: its first update
-//! would be larger than it may be. While a client fills its table a third one listens, which
-//! shows nothing and counts the tasks that the program sends: what a table misses of them is
-//! the client's own. tokio-console is taken from the environment variable TOKIO_CONSOLE, or else
-//! from the path (`cargo install tokio-console --version 0.1.14 --locked`).
+//! For each number of tasks, both clients watch a target in turn from a pseudo-terminal of 120×40,
+//! then again in reverse order. Each run has a new target process: a target with many tasks does not
+//! send them to a second client, because its first update would exceed the size limit. While a client
+//! fills its table, another client without a screen counts the tasks that the target sends; a client
+//! misses tasks that were sent and are not in its table. tokio-console is the program in the
+//! environment variable TOKIO_CONSOLE, or the one in the path (`cargo install tokio-console --version
+//! 0.1.14 --locked`).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail")]
 
@@ -32,16 +32,16 @@ use support::pty::Terminal;
 use tokio::sync::oneshot;
 use tracing_subscriber::prelude::*;
 
-/// What the reference figures were measured with: 1,000 and 10,000; and more.
+/// The published results are for 1,000 and 10,000.
 const TASKS: [u64; 3] = [1_000, 10_000, 50_000];
-/// For so long a table may fill.
-const WHOLE: Duration = Duration::from_secs(10);
-/// For so long the CPU time is taken.
-const WINDOW: Duration = Duration::from_secs(10);
-/// So many keys are timed.
+/// Time for a client to fill its table.
+const FILL_TIME: Duration = Duration::from_secs(10);
+/// Time over which the CPU time is measured.
+const CPU_WINDOW: Duration = Duration::from_secs(10);
+/// Number of keys that are measured.
 const KEYS: usize = 20;
-/// A key that has done nothing by then never will.
-const KEY_PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum time for the effect of a key.
+const KEY_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() {
     let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -64,10 +64,10 @@ fn main() {
                     true => (Client::ours(), &mut ours),
                     false => (Client::reference(), &mut theirs),
                 };
-                runs.push(Figures::of(&client, &Target::start(tasks)));
+                runs.push(Results::of(&client, &Target::start(tasks)));
             }
         }
-        let (ours, theirs) = (Figures::mean(ours), Figures::mean(theirs));
+        let (ours, theirs) = (Results::mean(ours), Results::mean(theirs));
         ours.print(tasks, "asynctop attach");
         theirs.print(tasks, "tokio-console");
         println!(
@@ -80,7 +80,7 @@ fn main() {
     }
 }
 
-/// Is the program that is watched: tasks that sleep, one second after the other.
+/// The watched program: tasks that sleep repeatedly for a second.
 fn target(address: &str, tasks: u64) {
     let layer = ConsoleLayer::builder()
         .retention(Duration::from_secs(60))
@@ -106,7 +106,7 @@ fn target(address: &str, tasks: u64) {
     });
 }
 
-/// A running target; dropped, it is gone.
+/// A running target, which is killed when this is dropped.
 struct Target {
     child: Child,
     address: String,
@@ -123,7 +123,7 @@ impl Target {
             .unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        // Each task has slept once, so that all of them have something to tell.
+        // Until each task has slept once, so that all are in the next update.
         thread::sleep(Duration::from_secs(3));
         Target { child, address }
     }
@@ -138,9 +138,9 @@ impl Drop for Target {
 
 struct Client {
     program: PathBuf,
-    /// Before the address.
+    /// The arguments before the address.
     args: &'static [&'static str],
-    /// What only the help has on the screen.
+    /// A text that is only on the help screen.
     help: &'static str,
 }
 
@@ -159,15 +159,15 @@ impl Client {
     }
 }
 
-/// Listens to a target and counts.
-struct Listener {
+/// Counts the tasks that a target sends.
+struct TaskCounter {
     seen: Arc<Mutex<HashSet<u64>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Listener {
-    fn start(url: String) -> Listener {
+impl TaskCounter {
+    fn start(url: String) -> TaskCounter {
         let (stop, stopped) = oneshot::channel();
         let seen = Arc::new(Mutex::new(HashSet::new()));
         let all = Arc::clone(&seen);
@@ -175,21 +175,21 @@ impl Listener {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
                 tokio::select! {
-                    () = listen(url, &all) => panic!("the target has stopped talking"),
+                    () = listen(url, &all) => panic!("the target has closed the connection"),
                     _ = stopped => {}
                 }
             });
         });
-        Listener { seen, stop: Some(stop), thread: Some(thread) }
+        TaskCounter { seen, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// The tasks that were sent so far.
+    /// Number of tasks sent so far.
     fn sent(&self) -> u64 {
         self.seen.lock().unwrap().len() as u64
     }
 }
 
-impl Drop for Listener {
+impl Drop for TaskCounter {
     fn drop(&mut self) {
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
@@ -206,39 +206,39 @@ async fn listen(url: String, seen: &Mutex<HashSet<u64>>) {
     }
 }
 
-struct Figures {
-    /// When the table had all that was sent within ten seconds.
-    whole: Option<Duration>,
+struct Results {
+    /// When the table was complete, if that was within ten seconds.
+    complete: Option<Duration>,
     missing: u64,
     sent: u64,
-    /// Of one core.
+    /// Share of one core.
     cpu: f64,
     memory_mb: f64,
-    /// In order.
+    /// Sorted.
     keys: Vec<Duration>,
 }
 
-impl Figures {
-    fn of(client: &Client, target: &Target) -> Figures {
+impl Results {
+    fn of(client: &Client, target: &Target) -> Results {
         let url = format!("http://{}", target.address);
-        let listener = Listener::start(url.clone());
+        let listener = TaskCounter::start(url.clone());
         let begin = Instant::now();
         let mut command = Command::new(&client.program);
         let mut terminal = Terminal::of(command.args(client.args).arg(&url), 120, 40);
-        let (mut most, mut since) = (0, Duration::ZERO);
+        let (mut max, mut since) = (0, Duration::ZERO);
         terminal.wait_for("ten seconds", |screen| {
             let now = shown(&screen.contents());
-            if now > most {
-                (most, since) = (now, begin.elapsed());
+            if now > max {
+                (max, since) = (now, begin.elapsed());
             }
-            begin.elapsed() > WHOLE
+            begin.elapsed() > FILL_TIME
         });
         let sent = listener.sent();
         drop(listener);
         let missing = sent.saturating_sub(shown(&terminal.text()));
 
         let (before, from) = (cpu_time(terminal.pid()), Instant::now());
-        thread::sleep(WINDOW);
+        thread::sleep(CPU_WINDOW);
         let spent = cpu_time(terminal.pid()) - before;
         let cpu = spent.as_secs_f64() / from.elapsed().as_secs_f64();
         let memory_mb = resident_mb(terminal.pid());
@@ -246,19 +246,19 @@ impl Figures {
         let mut keys: Vec<Duration> =
             (0..KEYS).map(|n| key_to_screen(&mut terminal, client.help, n)).collect();
         keys.sort_unstable();
-        let whole = Some(since).filter(|_| missing == 0 && sent > 0);
-        Figures { whole, missing, sent, cpu, memory_mb, keys }
+        let complete = Some(since).filter(|_| missing == 0 && sent > 0);
+        Results { complete, missing, sent, cpu, memory_mb, keys }
     }
 
-    /// Of several runs: the mean, the slowest table, the most that is missing, and all keys.
-    fn mean(runs: Vec<Figures>) -> Figures {
-        let mean = |of: fn(&Figures) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
+    /// Summarizes runs: means, the slowest table, the most missing tasks, and all keys.
+    fn mean(runs: Vec<Results>) -> Results {
+        let mean = |of: fn(&Results) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
         let mut keys: Vec<_> = runs.iter().flat_map(|run| run.keys.iter().copied()).collect();
         keys.sort_unstable();
-        let all_whole = runs.iter().all(|run| run.whole.is_some());
+        let all_complete = runs.iter().all(|run| run.complete.is_some());
         let missing = runs.iter().max_by_key(|run| run.missing).unwrap();
-        Figures {
-            whole: runs.iter().filter_map(|run| run.whole).max().filter(|_| all_whole),
+        Results {
+            complete: runs.iter().filter_map(|run| run.complete).max().filter(|_| all_complete),
             missing: missing.missing,
             sent: missing.sent,
             cpu: mean(|run| run.cpu),
@@ -276,9 +276,10 @@ impl Figures {
     }
 
     fn print(&self, tasks: u64, client: &str) {
-        let whole = self.whole.map_or("–".to_owned(), |t| format!("{:.2} s", t.as_secs_f64()));
+        let complete =
+            self.complete.map_or("–".to_owned(), |t| format!("{:.2} s", t.as_secs_f64()));
         println!(
-            "| {tasks} | {client} | {whole} | {} of {} | {:.1} % | {:.0} MB | {:.1} ms | {:.1} ms |",
+            "| {tasks} | {client} | {complete} | {} of {} | {:.1} % | {:.0} MB | {:.1} ms | {:.1} ms |",
             self.missing,
             self.sent,
             self.cpu * 100.0,
@@ -299,15 +300,15 @@ fn shown(screen: &str) -> u64 {
     after.max().unwrap_or(0)
 }
 
-/// Opens or closes the help, and says how long that took to be seen.
+/// Opens or closes the help; returns the time until the screen shows it.
 fn key_to_screen(terminal: &mut Terminal, help: &str, nth: usize) -> Duration {
     let opens = nth.is_multiple_of(2);
-    // Not in step with the client's own redraws.
+    // Not in step with the redraws of the client.
     thread::sleep(Duration::from_millis(137 + 61 * nth as u64 % 400));
     let begin = Instant::now();
     terminal.keys("?");
     terminal.wait_for("the help", |screen| {
-        screen.contents().contains(help) == opens || begin.elapsed() > KEY_PATIENCE
+        screen.contents().contains(help) == opens || begin.elapsed() > KEY_TIMEOUT
     });
     begin.elapsed()
 }
@@ -316,7 +317,7 @@ fn cpu_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    // USER_HZ, which is 100 on all machines of today.
+    // USER_HZ is 100 on all common machines.
     Duration::from_millis(ticks * 10)
 }
 

@@ -1,11 +1,9 @@
-//! What measuring a task costs, against the other ways to do it.
+//! The cost of measuring a task, compared with other tools.
 //!
-//! One process, the variants in turn, round after round, so that a slower second of a
-//! shared machine hits all of them. Rounds are short and many: the quietest one tells
-//! what the code costs when nothing else is in its way, the median of what each adds to
-//! the bare task of its own round what it cost here and now.
-//! `cargo bench --bench overhead` takes well under a minute and prints the tables that
-//! README shows.
+//! All variants run in one process, alternating, so that a slower second of a shared machine affects
+//! all of them. The runs are short and many. The minimum is the cost of the code without disturbance;
+//! the median of the differences to the bare task of the same iteration is the cost on this machine.
+//! `cargo bench --bench overhead` takes well under a minute and prints the tables of the README.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -29,24 +27,24 @@ use tracing_subscriber::prelude::*;
 const TASKS: u64 = 64;
 const YIELDS: u64 = 100;
 const SPAWNS: u64 = 640;
-const ROUNDS: usize = 301;
+const ITERATIONS: usize = 301;
 
-/// Counts what is allocated, for the memory of a task.
+/// Counts the allocated bytes.
 struct Counting;
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: hands everything to the system's allocator.
+// SAFETY: calls the system's allocator.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's contract is passed on.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's contract is passed on.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -60,7 +58,7 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 enum Variant {
     Bare,
     Asynctop,
-    /// With every poll written down for the timeline.
+    /// With a recording of every poll for the timeline.
     Timeline,
     TaskMonitor,
     Console,
@@ -74,13 +72,13 @@ const VARIANTS: [(Variant, &str); 5] = [
     (Variant::Console, "console-subscriber, no client"),
 ];
 
-async fn only_yield() {
+async fn yield_repeatedly() {
     for _ in 0..YIELDS {
         tokio::task::yield_now().await;
     }
 }
 
-/// Every variant spawns one more box, so that the box itself cancels out.
+/// Each variant spawns a boxed future, so that the cost of the box cancels out.
 fn spawn(variant: Variant, registry: &'static Registry, work: Work) -> JoinHandle<()> {
     match variant {
         Variant::Bare | Variant::Console => tokio::spawn(work),
@@ -88,24 +86,24 @@ fn spawn(variant: Variant, registry: &'static Registry, work: Work) -> JoinHandl
             tokio::spawn(registry.instrument_task("yields", work))
         }
         Variant::TaskMonitor => {
-            // One for each task, as figures for each task need it.
+            // One monitor per task, as needed for statistics per task.
             tokio::spawn(TaskMonitor::new().instrument(work))
         }
     }
 }
 
-/// Nanoseconds for each poll of `TASKS` tasks that only yield.
+/// Nanoseconds per poll of `TASKS` tasks that only yield.
 async fn polls(variant: Variant, registry: &'static Registry) -> f64 {
     let started = Instant::now();
     let tasks: Vec<_> =
-        (0..TASKS).map(|_| spawn(variant, registry, Box::pin(only_yield()))).collect();
+        (0..TASKS).map(|_| spawn(variant, registry, Box::pin(yield_repeatedly()))).collect();
     for task in tasks {
         let _ = task.await;
     }
     started.elapsed().as_nanos() as f64 / (TASKS * (YIELDS + 1)) as f64
 }
 
-/// Nanoseconds for each task that is spawned, does nothing and is joined.
+/// Nanoseconds per task that is spawned, returns immediately and is joined.
 async fn spawns(variant: Variant, registry: &'static Registry) -> f64 {
     let started = Instant::now();
     for _ in 0..SPAWNS / TASKS {
@@ -114,14 +112,14 @@ async fn spawns(variant: Variant, registry: &'static Registry) -> f64 {
         for task in tasks {
             let _ = task.await;
         }
-        // As a dashboard would, though it looks a few times a second only.
+        // Clears ended tasks. A dashboard scans only a few times per second.
         registry.scan(registry.now(), |_| {});
     }
     started.elapsed().as_nanos() as f64 / SPAWNS as f64
 }
 
-/// A multi-thread runtime with so many workers, or a current-thread one; watched by
-/// console-subscriber if it is given.
+/// A multi-thread runtime with this number of workers, or a current-thread one; traced by
+/// console-subscriber if `console` is given.
 fn runtime(workers: Option<usize>, console: Option<&tracing::Dispatch>) -> Runtime {
     let mut builder = match workers {
         Some(_) => Builder::new_multi_thread(),
@@ -139,7 +137,7 @@ fn runtime(workers: Option<usize>, console: Option<&tracing::Dispatch>) -> Runti
     builder.enable_all().build().expect("a runtime")
 }
 
-/// All variants, round after round, and a table of them. `measure` runs as a task.
+/// Runs all variants alternately and prints a table. `measure` runs as a task.
 fn compare<F>(
     title: &str,
     unit: &str,
@@ -151,15 +149,14 @@ fn compare<F>(
 {
     let registry = Registry::leak();
     registry.set_retention(Duration::ZERO);
-    // console-subscriber has a runtime of its own, because its spans stay with the tasks
-    // that were spawned under it.
-    let (runtime, watched) = (runtime(workers, None), runtime(workers, Some(console)));
+    // A separate runtime for console-subscriber, whose spans stay with the tasks spawned under it.
+    let (runtime, traced) = (runtime(workers, None), runtime(workers, Some(console)));
     let run = |runtime: &Runtime, variant| {
         let measured = measure(variant, registry);
         runtime.block_on(async { tokio::spawn(measured).await.unwrap_or(f64::NAN) })
     };
-    let mut costs = VARIANTS.map(|_| Vec::with_capacity(ROUNDS));
-    for _ in 0..ROUNDS {
+    let mut costs = VARIANTS.map(|_| Vec::with_capacity(ITERATIONS));
+    for _ in 0..ITERATIONS {
         for (costs, (variant, _)) in costs.iter_mut().zip(VARIANTS) {
             // The threads record their polls while there is a sampler with a subscription.
             let mut sampler = LocalSampler::new("bench", registry, runtime.handle());
@@ -167,7 +164,7 @@ fn compare<F>(
             sampler.sample(&Subscription { timeline, ..Subscription::default() });
             costs.push(match variant {
                 Variant::Console => {
-                    tracing::dispatcher::with_default(console, || run(&watched, variant))
+                    tracing::dispatcher::with_default(console, || run(&traced, variant))
                 }
                 _ => run(&runtime, variant),
             });
@@ -177,14 +174,14 @@ fn compare<F>(
 }
 
 fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
-    let [bare, ours, ..] = costs;
-    let least = |costs: &[f64]| costs.iter().copied().fold(f64::INFINITY, f64::min);
-    let added = |costs: &[f64]| least(costs) - least(bare);
-    println!("\n{title}, {ROUNDS} runs\n");
+    let [bare, instrumented, ..] = costs;
+    let minimum = |costs: &[f64]| costs.iter().copied().fold(f64::INFINITY, f64::min);
+    let added = |costs: &[f64]| minimum(costs) - minimum(bare);
+    println!("\n{title}, {ITERATIONS} runs\n");
     println!("| variant | {unit}, minimum | added | added, median | asynctop adds |");
     println!("|---|--:|--:|--:|--:|");
     for (these, (variant, name)) in costs.iter().zip(VARIANTS) {
-        let cost = least(these);
+        let cost = minimum(these);
         if variant == Variant::Bare {
             println!("| {name} | {cost:.0} | | | |");
             continue;
@@ -192,14 +189,16 @@ fn print(title: &str, unit: &str, costs: &[Vec<f64>; VARIANTS.len()]) {
         let paired = median(these.iter().zip(bare).map(|(with, bare)| with - bare).collect());
         let share = match variant {
             Variant::Asynctop => String::new(),
-            Variant::Timeline => format!("{:+.1} for the timeline", added(these) - added(ours)),
-            _ => format!("1/{:.1} of it", added(these) / added(ours)),
+            Variant::Timeline => {
+                format!("{:+.1} for the timeline", added(these) - added(instrumented))
+            }
+            _ => format!("1/{:.1} of it", added(these) / added(instrumented)),
         };
         println!("| {name} | {cost:.0} | {:+.0} | {paired:+.0} | {share} |", added(these));
     }
 }
 
-/// Whether the memory of a task is ours to compare.
+/// Whether the allocations of a task are comparable.
 fn has_memory(variant: Variant) -> bool {
     matches!(variant, Variant::Asynctop | Variant::TaskMonitor)
 }
@@ -209,9 +208,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Bytes for each live task, over those of a bare one.
+/// Prints the bytes per live task.
 fn memory() {
-    // Full chunks of the registry's.
+    // A multiple of the registry's chunk size.
     const N: usize = 80 * 256;
     let registry = Registry::leak();
     let runtime = runtime(None, None);
@@ -232,10 +231,10 @@ fn memory() {
             used / N
         })
     };
-    // Once for what grows to its size and stays, such as the run queue.
+    // A first run for allocations that are kept, such as the run queue.
     bytes(Variant::Bare);
     let bare = bytes(Variant::Bare);
-    println!("memory: bytes allocated for each of {N} idle tasks\n");
+    println!("memory: bytes allocated per idle task, {N} tasks\n");
     println!("| variant | bytes per task | added |");
     println!("|---|--:|--:|");
     println!("| bare task | {bare} | |");
@@ -253,6 +252,6 @@ fn main() {
     let yields = format!("{TASKS} tasks that only yield");
     compare(&format!("current-thread: {yields}"), "ns per poll", None, &console, polls);
     compare(&format!("multi-thread, 1 worker: {yields}"), "ns per poll", Some(1), &console, polls);
-    let title = "current-thread: tasks that are spawned, return at once and are joined";
-    compare(title, "ns a task", None, &console, spawns);
+    let title = "current-thread: tasks that are spawned, return immediately and are joined";
+    compare(title, "ns per task", None, &console, spawns);
 }
