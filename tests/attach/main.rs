@@ -3,6 +3,7 @@
 #![cfg(all(feature = "attach", unix))]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod example;
 mod program;
 // Only then does Tokio support task names and report its locks.
 #[cfg(tokio_unstable)]
