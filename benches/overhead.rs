@@ -3,7 +3,8 @@
 //! All variants run in one process, alternating, so that a slower second of a shared machine affects
 //! all of them. The runs are short and many. The minimum is the cost of the code without disturbance;
 //! the median of the differences to the bare task of the same iteration is the cost on this machine.
-//! `cargo bench --bench overhead` takes well under a minute and prints the tables of the README.
+//! `cargo bench --bench overhead` takes well under a minute and prints the tables of
+//! `docs/overhead.md`.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
