@@ -93,7 +93,9 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     block_signals()?;
     options.console = lab.console().map(console::serve).transpose()?;
     let wants_screen = wants_screen(watch)?;
-    show(lab::open(options, watch.thresholds().watch())?, watch, hog, wants_screen)
+    let records_polls = wants_screen && !lab.no_timeline;
+    let sources = lab::open(options, watch.thresholds().watch(), records_polls)?;
+    show(sources, watch, hog, wants_screen)
 }
 
 /// Shows the targets on the screen or in a report.

@@ -49,6 +49,9 @@ pub struct LabArgs {
     /// Accept tokio-console connections from other machines
     #[arg(long, requires = "console")]
     pub console_open: bool,
+    /// Record the timeline only while it is shown. Recording costs a few ns per poll
+    #[arg(long)]
+    pub no_timeline: bool,
 }
 
 /// Options of the screen and the report.
@@ -207,6 +210,7 @@ impl LabArgs {
             hog_hold: self.hog_hold.or(outer.hog_hold),
             console: self.console.or(outer.console),
             console_open: self.console_open || outer.console_open,
+            no_timeline: self.no_timeline || outer.no_timeline,
         }
     }
 }

@@ -199,6 +199,7 @@ where
                 ("--hog-hold", lab.hog_hold.is_some()),
                 ("--flavor", lab.flavor.is_some()),
                 ("--workers", lab.workers.is_some()),
+                ("--no-timeline", lab.no_timeline),
             ];
             let given = flags.iter().find(|(_, is_given)| *is_given);
             Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)))

@@ -42,19 +42,21 @@ struct LabControl {
     answers: Mutex<Vec<Answer>>,
 }
 
-/// Starts a lab and its watchdog.
+/// Starts a lab and its watchdog. With `records_polls`, the timeline has the past when it is opened.
 ///
 /// # Errors
 /// If the lab or its watchdog cannot be started.
 pub fn open(
     options: LabOptions,
     watch: WatchOptions,
+    records_polls: bool,
 ) -> Result<Vec<Box<dyn Source>>, LabSourceError> {
     let registry = options.registry;
     let lab = Lab::start(options)?;
     let watchdog = Watchdog::start(registry, watch).map_err(LabSourceError::Watchdog)?;
     let handle = watchdog.handle().clone();
     let sampler = LabSampler::new(&lab).with_watchdog(handle.clone());
+    let sampler = if records_polls { sampler.with_recording() } else { sampler };
     let control = LabControl { lab, registry, watchdog: handle, answers: Mutex::default() };
     Ok(vec![Box::new(LabSource { sampler, control: Arc::new(control), watchdog })])
 }

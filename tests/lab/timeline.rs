@@ -87,6 +87,25 @@ fn poll_that_began_before_the_recording_is_busy_from_its_start_on() {
 }
 
 #[test]
+fn recording_has_the_polls_before_each_subscription() {
+    let registry = Registry::leak();
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let sampler = LocalSampler::new("test", registry, runtime.handle()).with_recording();
+    let mut watch = TimelineWatch { sampler, model: Model::default() };
+    let run = |name: &str| {
+        let task = registry.instrument_task(name, async {});
+        runtime.block_on(async { runtime.spawn(task).await }).expect("no panic");
+    };
+    run("first");
+    watch.sample();
+    assert_eq!(watch.polls(0), ["first"], "before the first subscription");
+    watch.model.advance(&watch.sampler.sample(&Subscription::default()).into());
+    run("second");
+    watch.sample();
+    assert_eq!(watch.polls(0), ["first", "second"], "after a time without a subscription");
+}
+
+#[test]
 fn polls_are_in_the_order_in_which_the_tasks_ran() {
     let registry = Registry::leak();
     let runtime = Builder::new_current_thread().build().expect("a runtime");

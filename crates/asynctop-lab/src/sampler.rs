@@ -33,6 +33,12 @@ impl LabSampler {
         LabSampler { description: describe(&sampler), sampler, ..self }
     }
 
+    /// Records the polls of the workers from now on: see [`LocalSampler::with_recording`].
+    #[must_use]
+    pub fn with_recording(self) -> Self {
+        LabSampler { sampler: self.sampler.with_recording(), ..self }
+    }
+
     /// The current state, and the details that `subscription` requests.
     pub fn sample(&mut self, subscription: &Subscription) -> Target {
         let runtime = self.state.runtime().clone();

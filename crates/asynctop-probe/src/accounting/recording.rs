@@ -10,6 +10,8 @@ pub(crate) struct Recording {
     slots: Vec<&'static ThreadSlot>,
     /// The numbers of the next poll spans in both rings, by slot.
     next: Vec<(u64, u64)>,
+    /// The numbers of the first poll spans of this recording, by slot.
+    first: Vec<(u64, u64)>,
 }
 
 /// The poll spans of one thread since the last reading.
@@ -46,13 +48,19 @@ impl Recording {
         let mut slots = Vec::new();
         registry.thread_slots(&mut slots);
         // Excludes the spans of earlier recordings.
-        let next = slots.iter().map(|slot| {
+        let first = slots.iter().map(|slot| {
             let pushed = |recorder: &Recorder| (recorder.every.pushed(), recorder.ticked.pushed());
             slot.existing_recorder().map(pushed).unwrap_or_default()
         });
-        let next = next.collect();
+        let first: Vec<_> = first.collect();
         registry.begin_recording();
-        Recording { registry, slots, next }
+        Recording { registry, slots, next: first.clone(), first }
+    }
+
+    /// Makes the next reading return all poll spans of this recording that have not been
+    /// overwritten.
+    pub fn rewind(&mut self) {
+        self.next.clone_from(&self.first);
     }
 
     /// The poll spans of each thread since the last call, in the order of [`Registry::threads`].

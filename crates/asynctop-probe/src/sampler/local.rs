@@ -91,6 +91,15 @@ impl LocalSampler {
         self
     }
 
+    /// Records the polls of the workers from now on, so that the first sample with a subscription to
+    /// the timeline has the past, too. Costs a few nanoseconds per poll.
+    #[must_use]
+    pub fn with_recording(mut self) -> Self {
+        self.timeline.records_always = true;
+        self.timeline.update(false, self.registry);
+        self
+    }
+
     /// The values that the samples contain, and their accuracy.
     pub fn description(&self) -> &Description {
         &self.description

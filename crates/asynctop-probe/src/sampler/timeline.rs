@@ -5,10 +5,15 @@ use asynctop_snapshot::{CurrentPoll, PollSpan, PollSpans, WorkerPolls};
 use super::workers::WorkerThreadIndices;
 use crate::accounting::{PollKind, Recording, Registry, SpanBatch, ThreadSpans};
 
-/// Records the polls of the workers while they are subscribed.
+/// Records the polls of the workers while they are subscribed, or always.
 #[derive(Default)]
 pub(super) struct Timeline {
+    /// Records also without a subscription.
+    pub records_always: bool,
+    is_subscribed: bool,
     recording: Option<Recording>,
+    /// When the recording began, on the probe's clock.
+    began_ns: u64,
     /// Everything before this time has been read, on the probe's clock.
     read_ns: u64,
     /// The latest recording of each thread, by its index.
@@ -19,13 +24,22 @@ impl Timeline {
     /// Reads the recordings. Must be called before the tasks are scanned, so that the scan finds all
     /// tasks in the recordings.
     pub(super) fn update(&mut self, is_subscribed: bool, registry: &'static Registry) {
-        if !is_subscribed {
+        let was_subscribed = std::mem::replace(&mut self.is_subscribed, is_subscribed);
+        if !is_subscribed && !self.records_always {
             *self = Timeline::default();
             return;
         }
         if self.recording.is_none() {
             self.recording = Some(registry.record());
-            self.read_ns = registry.now();
+            self.began_ns = registry.now();
+        }
+        if !is_subscribed {
+            return;
+        }
+        if !was_subscribed {
+            // The first reading of a subscription has everything that is still recorded.
+            self.recording.iter_mut().for_each(Recording::rewind);
+            self.read_ns = self.began_ns;
         }
         self.recorded = self.recording.as_mut().map(Recording::read).unwrap_or_default();
     }
@@ -38,7 +52,9 @@ impl Timeline {
         started: u64,
         now: u64,
     ) -> Option<Vec<WorkerPolls>> {
-        self.recording.as_ref()?;
+        if !self.is_subscribed {
+            return None;
+        }
         let since = self.read_ns.max(started);
         self.read_ns = self.read_ns.max(now);
         let mut polls_of = |thread: &Option<usize>| {
