@@ -31,11 +31,11 @@ fn max_customers() -> usize {
     usize::try_from(files.saturating_sub(1_000)).map_or(count, |max| max.min(count))
 }
 
-/// The gauge on the Lab screen.
+/// The metric on the Lab screen.
 fn answered(snapshot: &Target) -> u64 {
-    let gauges = &snapshot.lab.as_ref().expect("a lab").workloads[0].metrics;
-    let gauge = gauges.iter().find(|gauge| &*gauge.name == "customers answered");
-    match gauge.expect("the customers' gauge").value {
+    let metrics = &snapshot.lab.as_ref().expect("a lab").workloads[0].metrics;
+    let metric = metrics.iter().find(|metric| &*metric.name == "customers answered");
+    match metric.expect("the customers' metric").value {
         MetricValue::Count(count) => count,
         ref other => panic!("not a count: {other:?}"),
     }

@@ -109,7 +109,7 @@ impl Lab {
 
     fn toggle_hog(&self, epoch: &Epoch) -> String {
         let mut hog = self.state.hog();
-        if hog.on_since().is_some() || hog.restarts {
+        if hog.on_since().is_some() || hog.restart_pending {
             hog.stop();
             return "hog off".into();
         }
@@ -218,10 +218,10 @@ impl Lab {
             Err(error) => return format!("the runtime is unchanged: {error}"),
         };
         let mut hog = self.state.hog();
-        let restarts = hog.on_since().is_some() || hog.restarts;
+        let restart_pending = hog.on_since().is_some() || hog.restart_pending;
         // While a hog runs, the old runtime cannot shut down.
         hog.stop();
-        hog.restarts = restarts;
+        hog.restart_pending = restart_pending;
         let mut replaced = String::new();
         let kind = hog.kind;
         while !hog.kind.runs_on(config.flavor) {
@@ -290,7 +290,7 @@ fn start_workloads(
             spawner: spawner.for_workload(spec.task_prefix(), &workload.cancelled),
             done: workload.done.clone(),
             failure: workload.failure.reset(),
-            gauges: workload.gauges.reset(),
+            metrics: workload.metrics.reset(),
             params: spec.params.clone(),
             mode: workload.mode.clone(),
             count: workload.target_count.load(Ordering::Relaxed),

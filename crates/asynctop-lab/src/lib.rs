@@ -10,7 +10,7 @@
 //! | [`console`] | serves the tasks of this process to tokio-console (feature `console`) | |
 //! | [`compare`] | a benchmark of thread-per-connection against async | |
 //! | `hog` | the kinds of hogs and their options | |
-//! | `spawner`, `gauge`, `counter`, `mode`, `failure` | the interface between lab and workload | |
+//! | `spawner`, `metrics`, `counter`, `mode`, `failure` | the interface between lab and workload | |
 //! | `workload` | one file per kind of workload | `hog`, `spawner` and its neighbors |
 //! | `scenario` | scenario files, including the built-in ones | `document`, `hog`, `workload` |
 //! | `options`, `state`, `supervisor`, `counts`, `control` | a running lab | the above |
@@ -39,10 +39,10 @@ mod counts;
 pub mod document;
 mod error;
 mod failure;
-mod gauge;
 mod hog;
 mod limits;
 mod lock;
+mod metrics;
 mod mode;
 mod options;
 mod runtime;

@@ -16,8 +16,8 @@ use super::{
     LabOptions, WorkloadSpec,
     counter::Counter,
     failure::Failure,
-    gauge::Gauges,
     hog::{Hog, HogOptions, HoldTime},
+    metrics::Metrics,
     mode::Mode,
 };
 use crate::{console::ConsoleServer, lock::lock};
@@ -34,7 +34,7 @@ pub(crate) struct WorkloadState {
     pub cancelled: Counter,
     pub mode: Option<Mode>,
     pub done: Counter,
-    pub gauges: Gauges,
+    pub metrics: Metrics,
     pub failure: Failure,
 }
 
@@ -67,7 +67,7 @@ impl LabState {
             cancelled: Counter::default(),
             mode: spec.mode(),
             done: Counter::default(),
-            gauges: Gauges::default(),
+            metrics: Metrics::default(),
             failure: Failure::default(),
             spec: spec.clone(),
         };
@@ -84,7 +84,7 @@ impl LabState {
                 count,
                 hold: HoldTime::new(hold),
                 running: None,
-                restarts: false,
+                restart_pending: false,
             }),
             runtime: Mutex::new(runtime),
         }
@@ -113,7 +113,7 @@ impl LabState {
             done: state.done.get(),
             mode: state.mode.as_ref().map(|mode| mode.name().into()),
             failure: state.failure.get(),
-            metrics: state.gauges.read(),
+            metrics: state.metrics.read(),
         };
         LabStats {
             scenario: Arc::clone(&self.scenario),

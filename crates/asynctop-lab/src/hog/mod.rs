@@ -137,7 +137,7 @@ pub(crate) struct Hog {
     pub hold: HoldTime,
     pub running: Option<RunningHogs>,
     /// Whether it was on when its runtime was replaced. The next start turns it on again.
-    pub restarts: bool,
+    pub restart_pending: bool,
 }
 
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Hog {
     /// Stops all hogs when they next check for it: within microseconds if they compute, within
     /// milliseconds if they block, or after the current write or query.
     pub(crate) fn stop(&mut self) {
-        self.restarts = false;
+        self.restart_pending = false;
         if let Some(running) = self.running.take() {
             running.stop.request();
         }
@@ -184,7 +184,7 @@ impl Hog {
             count: self.count,
             hold_ns: self.hold.get().map(nanos),
             on_since_ns: self.on_since(),
-            restart_pending: self.restarts,
+            restart_pending: self.restart_pending,
             failure: self.running.as_ref().and_then(|running| running.failure.get()),
             unit: unit.map(Into::into),
             done: if unit == kind::COMPUTED { done / 1_000_000 } else { done },

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     counter::Counter,
-    gauge::{Count, Latency},
+    metrics::{Count, Latency},
     spawner::Spawner,
 };
 
@@ -50,13 +50,13 @@ struct Caller {
     queue: Latency,
 }
 
-fn open(Context { spawner, done, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, done, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let caller = Caller {
         work: params.duration(&WORK),
         pause: params.duration(&PAUSE),
         done,
-        running: gauges.count("calls on a thread"),
-        queue: gauges.latency("wait for a thread"),
+        running: metrics.count("calls on a thread"),
+        queue: metrics.latency("wait for a thread"),
     };
     Ok(Box::new(Blocking { spawner, caller }))
 }

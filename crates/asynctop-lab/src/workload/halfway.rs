@@ -9,7 +9,7 @@ use super::{
     Context, Instance, Param, ParamType, Workload, WorkloadKind,
     kind::{millis, secs, two_each},
 };
-use crate::{gauge::Count, spawner::Spawner};
+use crate::{metrics::Count, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "halfway",
@@ -58,13 +58,13 @@ struct Counts {
     completed: Count,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (step, patience) = (params.duration(&STEP), params.duration(&PATIENCE));
     let times = Times { step, patience, rest: params.duration(&REST) };
     let counts = Counts {
-        started: gauges.count("begun"),
-        dropped: gauges.count("dropped half way"),
-        completed: gauges.count("reached the last line"),
+        started: metrics.count("begun"),
+        dropped: metrics.count("dropped half way"),
+        completed: metrics.count("reached the last line"),
     };
     Ok(Box::new(Halfway { spawner, times, counts }))
 }

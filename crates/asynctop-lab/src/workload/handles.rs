@@ -9,7 +9,7 @@ use super::{
     Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
 };
-use crate::{gauge::Count, spawner::Spawner};
+use crate::{metrics::Count, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "handles",
@@ -45,13 +45,13 @@ struct Handles {
     aborted: Count,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Handles {
         spawner,
         step: params.duration(&STEP),
         rest: params.duration(&REST),
-        without_handle: gauges.count("finished with the handle dropped"),
-        aborted: gauges.count("finished after the abort"),
+        without_handle: metrics.count("finished with the handle dropped"),
+        aborted: metrics.count("finished after the abort"),
     }))
 }
 

@@ -17,8 +17,8 @@ use super::{
     kind::{millis, secs},
 };
 use crate::{
-    gauge::{Count, Text},
     lock::lock,
+    metrics::{Count, Text},
     spawner::Spawner,
 };
 
@@ -68,14 +68,14 @@ struct Main {
     early: Count,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Hello(Main {
         spawner,
         tasks: params.count(&TASKS),
         sleep: params.duration(&SLEEP),
         rest: params.duration(&REST),
-        order: gauges.text("last order"),
-        early: gauges.count("hellos while main still spawned"),
+        order: metrics.text("last order"),
+        early: metrics.count("hellos while main still spawned"),
     })))
 }
 

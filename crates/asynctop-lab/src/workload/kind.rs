@@ -7,7 +7,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 
 use super::{WORKLOAD_KINDS, Workload, param::Params};
 use crate::{
-    Param, counter::Counter, failure::Failure, gauge::Gauges, mode::Mode, spawner::Spawner,
+    Param, counter::Counter, failure::Failure, metrics::Metrics, mode::Mode, spawner::Spawner,
 };
 
 /// A kind of work that a scenario can run.
@@ -62,7 +62,7 @@ pub(crate) struct Context {
     /// Records why the workload cannot work.
     pub failure: Failure,
     /// Holds further statistics of the workload.
-    pub gauges: Gauges,
+    pub metrics: Metrics,
     pub params: Params,
     /// `None` if the kind has no modes.
     #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "only the web service has modes"))]

@@ -9,7 +9,7 @@ use super::{
     Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
 };
-use crate::{gauge::Count, spawner::Spawner};
+use crate::{metrics::Count, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "leak",
@@ -43,9 +43,9 @@ struct Leak {
     leaked: Count,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (every, limit) = (params.duration(&EVERY), params.count(&LIMIT));
-    Ok(Box::new(Leak { spawner, every, limit, leaked: gauges.count("leaked") }))
+    Ok(Box::new(Leak { spawner, every, limit, leaked: metrics.count("leaked") }))
 }
 
 impl Workload for Leak {

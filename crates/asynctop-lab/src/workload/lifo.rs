@@ -15,7 +15,7 @@ use super::{
     kind::{micros, millis, secs},
 };
 use crate::{
-    gauge::{Latency, LatencyTimer},
+    metrics::{Latency, LatencyTimer},
     spawner::Spawner,
 };
 
@@ -48,9 +48,9 @@ struct Lifo {
     delays: [Latency; 2],
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (hold, pause) = (params.duration(&HOLD), params.duration(&PAUSE));
-    let delays = [gauges.latency("woken first waited"), gauges.latency("woken last waited")];
+    let delays = [metrics.latency("woken first waited"), metrics.latency("woken last waited")];
     Ok(Box::new(Lifo { spawner, hold, pause, delays }))
 }
 

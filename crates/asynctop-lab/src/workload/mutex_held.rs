@@ -14,7 +14,7 @@ use super::{
     compute::compute,
     kind::{micros, millis, secs, two_each},
 };
-use crate::{gauge::Latency, spawner::Spawner};
+use crate::{metrics::Latency, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "mutex-held",
@@ -44,9 +44,9 @@ struct MutexHeld {
     wait: Latency,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let (hold, pause) = (params.duration(&HOLD), params.duration(&PAUSE));
-    Ok(Box::new(MutexHeld { spawner, hold, pause, wait: gauges.latency("wait for the mutex") }))
+    Ok(Box::new(MutexHeld { spawner, hold, pause, wait: metrics.latency("wait for the mutex") }))
 }
 
 impl Workload for MutexHeld {

@@ -20,8 +20,8 @@ use super::{
     kind::{micros, millis, one_each, secs},
 };
 use crate::{
-    gauge::{Count, Latency, LatencyTimer},
     lock::lock,
+    metrics::{Count, Latency, LatencyTimer},
     spawner::Spawner,
 };
 
@@ -84,13 +84,13 @@ struct Programs {
     queues: Arc<Queues>,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     let queues = Arc::new(Queues::default());
     let mouse = Mouse {
         queues: Arc::downgrade(&queues),
         period: params.duration(&MOUSE),
-        latency: gauges.latency("input latency"),
-        lost: gauges.count("events lost"),
+        latency: metrics.latency("input latency"),
+        lost: metrics.count("events lost"),
     };
     thread::Builder::new().name("asynctop-mouse".into()).spawn(move || mouse.run())?;
     let settings = Settings {

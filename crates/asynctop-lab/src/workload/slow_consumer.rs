@@ -16,7 +16,7 @@ use super::{
     kind::{millis, secs, two_each},
 };
 use crate::{
-    gauge::{Count, Latency},
+    metrics::{Count, Latency},
     spawner::Spawner,
 };
 
@@ -63,15 +63,15 @@ struct SlowConsumer {
     age: Latency,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(SlowConsumer {
         spawner,
         batch: params.number(&BATCH),
         period: params.duration(&PERIOD),
         work: params.duration(&WORK),
         limit: params.number(&LIMIT),
-        queue: gauges.count("queue"),
-        age: gauges.latency("age when consumed"),
+        queue: metrics.count("queue"),
+        age: metrics.latency("age when consumed"),
     }))
 }
 

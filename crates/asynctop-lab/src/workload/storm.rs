@@ -14,7 +14,7 @@ use super::{
     kind::{micros, millis, secs},
 };
 use crate::{
-    gauge::{Count, Latency},
+    metrics::{Count, Latency},
     spawner::Spawner,
 };
 
@@ -59,14 +59,14 @@ struct Storm {
     wait: Latency,
 }
 
-fn open(Context { spawner, gauges, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
+fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
     Ok(Box::new(Storm {
         spawner,
         burst: params.number(&BURST),
         every: params.duration(&EVERY),
         work: params.duration(&WORK),
-        spawned: gauges.count("spawned"),
-        wait: gauges.latency("from spawn to first poll"),
+        spawned: metrics.count("spawned"),
+        wait: metrics.latency("from spawn to first poll"),
     }))
 }
 

@@ -16,7 +16,7 @@ use super::{
     kind::{millis, secs},
     net, tcp,
 };
-use crate::{counter::Counter, failure::Failure, gauge::Count};
+use crate::{counter::Counter, failure::Failure, metrics::Count};
 pub use client::run_customers;
 pub(super) use process::Customer;
 use process::CustomerProcess;
@@ -51,7 +51,7 @@ struct Customers {
 }
 
 fn open(context: Context) -> io::Result<Box<dyn Workload>> {
-    let Context { spawner, done, failure, gauges, params, count, program, .. } = context;
+    let Context { spawner, done, failure, metrics, params, count, program, .. } = context;
     let program = program.ok_or_else(|| {
         io::Error::other(
             "its customers run in another process, which only the program asynctop can start",
@@ -59,7 +59,7 @@ fn open(context: Context) -> io::Result<Box<dyn Workload>> {
     })?;
     net::allow_connections(count, 1)?;
     let (listener, address) = net::listen(spawner.handle())?;
-    let answered = gauges.count("customers answered");
+    let answered = metrics.count("customers answered");
     let serve = move |stream| serve(stream, done.clone(), answered.clone());
     spawner.spawn("accept", net::accept(listener, spawner.clone(), failure.clone(), serve));
     let every = params.duration(&EVERY);

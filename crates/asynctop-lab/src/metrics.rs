@@ -1,4 +1,4 @@
-//! Gauges: statistics that a workload reports besides its count of completed units.
+//! Metrics: statistics that a workload reports besides its count of completed units.
 //!
 //! A lock is held for one addition or the exchange of a pointer, and never across an await or while
 //! a task works, so a reader does not wait for the runtime under test.
@@ -16,49 +16,49 @@ use asynctop_snapshot::{Histogram, MetricValue, WorkloadMetric};
 
 use crate::lock::lock;
 
-/// All gauges of a workload, in the order of their creation. Clones share them.
+/// All metrics of a workload, in the order of their creation. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gauges(Arc<Mutex<Vec<(&'static str, GaugeCell)>>>);
+pub(crate) struct Metrics(Arc<Mutex<Vec<(&'static str, MetricCell)>>>);
 
 #[derive(Clone, Debug)]
-enum GaugeCell {
+enum MetricCell {
     Count(Count),
     Text(Text),
     Latency(Latency),
 }
 
-impl Gauges {
-    /// Removes the gauges of the previous start, and returns a handle for the next.
-    pub(crate) fn reset(&self) -> Gauges {
+impl Metrics {
+    /// Removes the metrics of the previous start, and returns a handle for the next.
+    pub(crate) fn reset(&self) -> Metrics {
         lock(&self.0).clear();
         self.clone()
     }
 
     pub(crate) fn count(&self, name: &'static str) -> Count {
         let count = Count::default();
-        lock(&self.0).push((name, GaugeCell::Count(count.clone())));
+        lock(&self.0).push((name, MetricCell::Count(count.clone())));
         count
     }
 
     pub(crate) fn text(&self, name: &'static str) -> Text {
         let text = Text::default();
-        lock(&self.0).push((name, GaugeCell::Text(text.clone())));
+        lock(&self.0).push((name, MetricCell::Text(text.clone())));
         text
     }
 
     pub(crate) fn latency(&self, name: &'static str) -> Latency {
         let latency = Latency::default();
-        lock(&self.0).push((name, GaugeCell::Latency(latency.clone())));
+        lock(&self.0).push((name, MetricCell::Latency(latency.clone())));
         latency
     }
 
     /// The current values.
     pub(crate) fn read(&self) -> Vec<WorkloadMetric> {
-        let read = |(name, cell): &(&'static str, GaugeCell)| {
+        let read = |(name, cell): &(&'static str, MetricCell)| {
             let value = match cell {
-                GaugeCell::Count(count) => MetricValue::Count(count.get()),
-                GaugeCell::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
-                GaugeCell::Latency(latency) => latency.read(Instant::now()),
+                MetricCell::Count(count) => MetricValue::Count(count.get()),
+                MetricCell::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
+                MetricCell::Latency(latency) => latency.read(Instant::now()),
             };
             WorkloadMetric { name: (*name).into(), value }
         };
@@ -205,7 +205,7 @@ fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn max_and_waiting(latency: &Latency, now: Instant) -> (Option<u64>, u64) {
+    fn max_and_in_progress(latency: &Latency, now: Instant) -> (Option<u64>, u64) {
         match latency.read(now) {
             MetricValue::Latency { max_ns, in_progress, .. } => (max_ns, in_progress),
             other => panic!("{other:?}"),
@@ -217,12 +217,12 @@ mod tests {
         let latency = Latency::default();
         let (finished, dropped) = (latency.start(), latency.start());
         let later = Instant::now() + Duration::from_secs(60);
-        let (max, waiting) = max_and_waiting(&latency, later);
-        assert!(max >= Some(59_000_000_000) && waiting == 2, "{max:?} {waiting}");
+        let (max, in_progress) = max_and_in_progress(&latency, later);
+        assert!(max >= Some(59_000_000_000) && in_progress == 2, "{max:?} {in_progress}");
         drop(dropped);
         finished.finish();
-        let (max, waiting) = max_and_waiting(&latency, Instant::now());
-        assert!(max.is_some() && waiting == 0);
+        let (max, in_progress) = max_and_in_progress(&latency, Instant::now());
+        assert!(max.is_some() && in_progress == 0);
     }
 
     #[test]
@@ -232,17 +232,17 @@ mod tests {
         let at = |secs| begin + Duration::from_secs(secs);
         lock(&latency.0).record(begin, Duration::from_millis(7));
         lock(&latency.0).record(at(3), Duration::from_millis(2));
-        assert_eq!(max_and_waiting(&latency, at(4)), (Some(7_000_000), 0));
-        assert_eq!(max_and_waiting(&latency, at(5)), (Some(2_000_000), 0));
-        assert_eq!(max_and_waiting(&latency, at(99)), (None, 0));
+        assert_eq!(max_and_in_progress(&latency, at(4)), (Some(7_000_000), 0));
+        assert_eq!(max_and_in_progress(&latency, at(5)), (Some(2_000_000), 0));
+        assert_eq!(max_and_in_progress(&latency, at(99)), (None, 0));
     }
 
     #[test]
-    fn reset_removes_the_gauges_of_the_previous_start() {
-        let gauges = Gauges::default();
-        gauges.count("before").add(3);
-        gauges.reset().count("queue").add(2);
+    fn reset_removes_the_metrics_of_the_previous_start() {
+        let metrics = Metrics::default();
+        metrics.count("before").add(3);
+        metrics.reset().count("queue").add(2);
         let expected = WorkloadMetric { name: "queue".into(), value: MetricValue::Count(2) };
-        assert_eq!(gauges.read(), [expected]);
+        assert_eq!(metrics.read(), [expected]);
     }
 }
