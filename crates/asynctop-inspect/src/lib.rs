@@ -55,4 +55,4 @@ pub use inspect::{
     RuntimeInfo, Stopped, TaskInfo, TaskKind, TaskQueue, ThreadInfo, TokioCopy, TypeNames,
     WorkerInfo,
 };
-pub(crate) use inspect::{CurrentWord, Stop};
+pub(crate) use inspect::{Contexts, CurrentWord, Stop};

@@ -1,6 +1,6 @@
 //! The Tokio programs of this machine.
 
-use std::{fs, io};
+use std::{ffi::OsStr, fs, io, os::unix::ffi::OsStrExt, path::Path};
 
 use crate::{InspectError, Inspection, OpenError, Options, Process};
 
@@ -36,14 +36,8 @@ pub struct Program {
 ///
 /// If `/proc` cannot be read, or this machine's processor is not supported.
 pub fn list() -> io::Result<Listing> {
-    let own = std::process::id();
-    let mut pids: Vec<u32> = fs::read_dir("/proc")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != own)
-        .collect();
-    pids.sort_unstable();
     let mut listing = Listing::default();
-    for pid in pids {
+    for pid in others()? {
         match Process::open(pid) {
             Ok(mut process) => {
                 let inspection = process.inspect(&Options::states_only());
@@ -64,4 +58,38 @@ pub fn list() -> io::Result<Listing> {
         }
     }
     Ok(listing)
+}
+
+/// The processes whose program has this name, by process id: the name that the kernel shows, of
+/// which it keeps 15 bytes, that of the executable file, or that of the first argument.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+pub fn named(name: &str) -> io::Result<Vec<u32>> {
+    Ok(others()?.into_iter().filter(|pid| has_name(*pid, name)).collect())
+}
+
+fn has_name(pid: u32, name: &str) -> bool {
+    let file = |file: &str| format!("/proc/{pid}/{file}");
+    // One that has ended, or is hidden, has no name.
+    let comm = fs::read(file("comm")).unwrap_or_default();
+    if comm.trim_ascii_end() == name.as_bytes() {
+        return true;
+    }
+    let is_named = |path: &Path| path.file_name() == Some(OsStr::new(name));
+    let arguments = fs::read(file("cmdline")).unwrap_or_default();
+    let first = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
+    is_named(Path::new(OsStr::from_bytes(first)))
+        || fs::read_link(file("exe")).is_ok_and(|path| is_named(&path))
+}
+
+/// All processes except this one, by id.
+fn others() -> io::Result<Vec<u32>> {
+    let own = std::process::id();
+    let entries = fs::read_dir("/proc")?;
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut pids: Vec<u32> = pids.filter(|pid| *pid != own).collect();
+    pids.sort_unstable();
+    Ok(pids)
 }

@@ -19,6 +19,16 @@ pub(crate) struct CurrentWord {
     pub address: u64,
 }
 
+/// Where to look for the context of a thread's scheduler.
+#[derive(Clone, Debug)]
+pub(crate) struct Contexts {
+    pub tid: u32,
+    /// The handle of the runtime that the thread is in.
+    pub handle: u64,
+    /// The pointers in its block near that of the handle, with their distance in words.
+    pub pointers: Vec<(isize, u64)>,
+}
+
 /// Offsets within the thread-local blocks of one copy of Tokio, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offsets {

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-pub(crate) use blocks::CurrentWord;
+pub(crate) use blocks::{Contexts, CurrentWord};
 pub use open::Process;
 pub(crate) use stacks::Stop;
 pub use types::*;

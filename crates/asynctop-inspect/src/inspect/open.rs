@@ -13,7 +13,7 @@ use asynctop_stack::Unwinder;
 use crate::{
     error::OpenError,
     inspect::{
-        blocks::{Block, CurrentWord, Offsets},
+        blocks::{Block, Contexts, CurrentWord, Offsets},
         no_runtimes::NoRuntimes,
         types::TokioCopy,
     },
@@ -66,6 +66,8 @@ pub struct Process {
     /// Where each thread's current task is, as of the latest inspection; empty if that failed its
     /// check.
     pub(crate) current_words: Vec<CurrentWord>,
+    /// Where each thread's context may be, as of the latest inspection.
+    pub(crate) contexts: Vec<Contexts>,
     /// Where each worker's busy time is, by thread, as of the latest inspection.
     pub(crate) busy_words: HashMap<u32, u64>,
     /// Created for the first stack that is read.
@@ -118,6 +120,7 @@ impl Process {
             lines: HashMap::new(),
             offsets: HashMap::new(),
             current_words: Vec::new(),
+            contexts: Vec::new(),
             busy_words: HashMap::new(),
             unwinder: None,
         };
@@ -138,6 +141,11 @@ impl Process {
     /// Name of its program.
     pub fn command(&self) -> &str {
         &self.command
+    }
+
+    /// The copies of Tokio in it.
+    pub fn copies(&self) -> &[TokioCopy] {
+        &self.copies
     }
 
     fn find_tokio(&mut self, maps: &Maps) {
@@ -217,7 +225,7 @@ impl Process {
     }
 
     /// For how long the process has been running.
-    pub(super) fn uptime(&self) -> Option<Duration> {
+    pub(crate) fn uptime(&self) -> Option<Duration> {
         let stat = Stat::read(self.pid()).ok()?;
         let text = fs::read_to_string("/proc/uptime").ok()?;
         let uptime: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;

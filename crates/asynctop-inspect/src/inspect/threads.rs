@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     inspect::{
-        blocks::{Block, Offsets},
+        blocks::{Block, Contexts, Offsets},
         open::Process,
         tasks::Found,
         thread_ids::ThreadIds,
@@ -27,6 +27,7 @@ impl Process {
         let runtime_of = runtimes_of_threads(blocks, found, &offsets);
         self.add_queues(blocks, &offsets, &worker_of, found, checks);
         self.add_pools(found, checks);
+        self.contexts = contexts(blocks, &offsets, found);
         let current = self.current_tasks(blocks, found, &offsets, threads.len(), checks);
         let polled_by: HashMap<u64, u32> = current.iter().map(|(&tid, &id)| (id, tid)).collect();
         let has_current = !current.is_empty();
@@ -150,6 +151,24 @@ fn runtimes_of_threads(
         (found.runtimes[index].flavor != Flavor::LocalSet).then_some((block.tid, index))
     };
     blocks.iter().filter_map(runtime).collect()
+}
+
+/// The pointers near that of the handle in each block of a thread that is in a runtime.
+fn contexts(blocks: &[Block], offsets: &HashMap<usize, Offsets>, found: &Found) -> Vec<Contexts> {
+    /// Words on each side of the handle.
+    const NEAR: usize = 16;
+    let of_block = |block: &Block| {
+        let at = offsets.get(&block.module)?.handle;
+        let handle = *block.words.get(at)?;
+        found.index.get(&handle)?;
+        let range = at.saturating_sub(NEAR)..block.words.len().min(at + NEAR);
+        let pointers = range
+            .filter(|near| *near != at)
+            .map(|near| (near.cast_signed() - at.cast_signed(), block.words[near]));
+        let is_pointer = |(_, word): &(isize, u64)| *word > 0xffff && word.is_multiple_of(8);
+        Some(Contexts { tid: block.tid, handle, pointers: pointers.filter(is_pointer).collect() })
+    };
+    blocks.iter().filter_map(of_block).collect()
 }
 
 fn fill(runtime: &mut RuntimeInfo, workers: &[worker::RawWorker], tids: &[Option<u32>]) {

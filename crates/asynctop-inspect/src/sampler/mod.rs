@@ -7,6 +7,7 @@ mod random;
 mod share;
 mod survey;
 mod ticks;
+mod turns;
 mod types;
 
 use std::{
@@ -20,13 +21,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Check, InspectError, OpenError, Options, Process, process::identity::Identity};
+use crate::{
+    Check, InspectError, OpenError, Options, Process, TokioCopy, process::identity::Identity,
+};
 use survey::{Survey, SurveyLoop};
 use ticks::{Hits, Plan, SampleLoop};
 
 pub use share::{Observations, Share};
 pub use types::{
-    Continuity, Lateness, LongPoll, Sample, SampledTask, SampledThread, SamplerOptions,
+    Continuity, Lateness, LongPoll, PollTimes, Sample, SampledTask, SampledThread, SamplerOptions,
+    ThreadTimes,
 };
 
 /// Samples a process in the background, until it is dropped.
@@ -52,6 +56,10 @@ pub use types::{
 pub struct Sampler {
     identity: Arc<Identity>,
     command: String,
+    copies: Vec<TokioCopy>,
+    began: Instant,
+    /// How long the process had run by then.
+    uptime: Duration,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -109,6 +117,8 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let identity = Arc::clone(&process.identity);
         let command = process.command().to_owned();
+        let copies = process.copies().to_vec();
+        let uptime = process.uptime().unwrap_or_default();
         let mut surveys = SurveyLoop {
             shared: Arc::clone(&shared),
             process,
@@ -130,7 +140,8 @@ impl Sampler {
             let started = thread::Builder::new().name(name.into()).spawn(run);
             started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })
         };
-        let mut sampler = Sampler { identity, command, shared, threads: Vec::new() };
+        let threads = Vec::new();
+        let mut sampler = Sampler { identity, command, copies, began, uptime, shared, threads };
         sampler.threads.push(start("inspect-survey", Box::new(move || surveys.run()))?);
         sampler.threads.push(start("inspect-sample", Box::new(move || samples.run()))?);
         Ok(sampler)
@@ -144,6 +155,21 @@ impl Sampler {
     /// Name of its program.
     pub fn command(&self) -> &str {
         &self.command
+    }
+
+    /// The copies of Tokio in it.
+    pub fn copies(&self) -> &[TokioCopy] {
+        &self.copies
+    }
+
+    /// The time since the sampler was attached, on the clock of all times of a [`Sample`].
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How long the process had run when the sampler was attached; zero if that is not known.
+    pub fn uptime_before(&self) -> Duration {
+        self.uptime
     }
 
     /// Everything that was observed so far. Waits for nothing but a copy of it.
@@ -171,6 +197,8 @@ impl Sampler {
         checks.push(check(capability, detail));
         let tasks = survey.entries.iter().map(|entry| SampledTask {
             task: Arc::clone(&entry.task),
+            copy: entry.key.module,
+            state: entry.states.latest.unwrap_or(entry.task.state),
             first_seen: entry.first_seen,
             busy: match is_trusted {
                 true => hits.observations(entry.key, entry.listed_at),
@@ -180,12 +208,10 @@ impl Sampler {
             scheduled: entry.states.scheduled,
             idle: entry.states.idle,
         });
-        let threads = survey.threads.iter().map(|(tid, name, runtime, worker)| SampledThread {
-            tid: *tid,
-            name: name.clone(),
-            runtime: *runtime,
-            worker: *worker,
-            hits: hits.by_thread.get(tid).copied().unwrap_or(0),
+        let threads = survey.threads.iter().map(|thread| SampledThread {
+            hits: hits.by_thread.get(&thread.tid).copied().unwrap_or(0),
+            busy: hits.busy_ns.get(&thread.tid).copied().map(Duration::from_nanos),
+            ..thread.clone()
         });
         Ok(Sample {
             taken: hits.taken,
@@ -201,6 +227,7 @@ impl Sampler {
             surveyed: survey.surveyed,
             survey_interval: survey.survey_interval,
             sweeps: survey.sweeps,
+            swept: survey.swept,
             sweep_interval: survey.sweep_interval,
             unlisted_hits: hits.unlisted,
             cpu: survey.cpu + hits.cpu,

@@ -6,6 +6,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use super::types::{PollTimes, ThreadTimes};
+
 /// A task: the copy of Tokio that it belongs to, and its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -19,8 +21,11 @@ pub(super) struct Observation {
     pub task: Option<Key>,
     /// The worker's busy time, if it is known.
     pub busy_ns: Option<u64>,
-    /// CPU time of the thread, if it was read.
-    pub cpu_ns: Option<u64>,
+    /// CPU time and run-queue delay of the thread, if they were read.
+    pub times: Option<ThreadTimes>,
+    /// Whether the thread is in the poll of the previous sample, according to its worker's count of
+    /// turns; `None` if that is not known.
+    pub is_same_poll: Option<bool>,
 }
 
 /// A poll that spans at least one sample.
@@ -33,11 +38,15 @@ pub(super) struct Poll {
     pub first: Duration,
     pub latest: Duration,
     busy_ns: Option<u64>,
-    cpu_ns: Option<u64>,
+    /// The first and the latest reading, and when they were taken.
+    times: Option<[(Duration, ThreadTimes); 2]>,
     /// The first of the latest consecutive samples between which the thread has not run.
     still_since: Duration,
     /// Length of the longest part of the poll in which the thread has not run.
     pub still: Duration,
+    /// The first of the latest consecutive samples that are in one poll according to the worker's
+    /// count of turns.
+    counted_since: Duration,
     /// Number of the record of this long poll.
     pub record: Option<u64>,
 }
@@ -53,13 +62,29 @@ impl Poll {
         Some(after - self.before?)
     }
 
+    /// CPU time and run-queue delay between the first reading and the latest.
+    pub(super) fn times(&self) -> Option<PollTimes> {
+        let [(from, first), (to, latest)] = self.times?;
+        let times = ThreadTimes {
+            cpu: latest.cpu.saturating_sub(first.cpu),
+            run_delay: latest.run_delay.saturating_sub(first.run_delay),
+        };
+        Some(PollTimes { covered: to - from, times })
+    }
+
+    /// Length of the part that is one poll according to the worker's count of turns.
+    pub(super) fn counted(&self) -> Duration {
+        self.latest - self.counted_since
+    }
+
     /// Whether the worker's counters were known, so that most other polls would have been noticed.
     pub(super) fn is_counted(&self) -> bool {
         self.busy_ns.is_some()
     }
 
     fn goes_on(&self, observation: &Observation) -> bool {
-        observation.task == Some(self.task) && observation.busy_ns == self.busy_ns
+        let is_other = observation.is_same_poll == Some(false);
+        observation.task == Some(self.task) && observation.busy_ns == self.busy_ns && !is_other
     }
 }
 
@@ -84,10 +109,16 @@ impl Polls {
             && poll.goes_on(&observation)
         {
             poll.latest = now;
-            if observation.cpu_ns.is_none() || observation.cpu_ns != poll.cpu_ns {
+            if observation.is_same_poll.is_none() {
+                poll.counted_since = now;
+            }
+            let cpu = poll.times.map(|[_, (_, latest)]| latest.cpu);
+            if observation.times.is_none_or(|times| Some(times.cpu) != cpu) {
                 poll.still_since = now;
             }
-            poll.cpu_ns = observation.cpu_ns;
+            if let Some(latest) = observation.times.map(|times| (now, times)) {
+                poll.times = Some([poll.times.map_or(latest, |[first, _]| first), latest]);
+            }
             poll.still = poll.still.max(now - poll.still_since);
             return None;
         }
@@ -99,9 +130,10 @@ impl Polls {
                 first: now,
                 latest: now,
                 busy_ns: observation.busy_ns,
-                cpu_ns: observation.cpu_ns,
+                times: observation.times.map(|times| [(now, times); 2]),
                 still_since: now,
                 still: Duration::ZERO,
+                counted_since: now,
                 record: None,
             };
             self.by_thread.insert(tid, poll);
@@ -134,7 +166,10 @@ mod tests {
     }
 
     fn task(key: Key, busy_ns: u64, cpu_ns: u64) -> Observation {
-        Observation { task: Some(key), busy_ns: Some(busy_ns), cpu_ns: Some(cpu_ns) }
+        let cpu = Duration::from_nanos(cpu_ns);
+        let times = ThreadTimes { cpu, run_delay: cpu / 2 };
+        let (task, busy_ns, times) = (Some(key), Some(busy_ns), Some(times));
+        Observation { task, busy_ns, times, is_same_poll: None }
     }
 
     #[test]
@@ -165,7 +200,7 @@ mod tests {
     #[test]
     fn a_thread_that_has_not_run_is_still_in_the_same_poll() {
         let mut polls = Polls::default();
-        let unread = Observation { cpu_ns: None, ..task(TASK, 5, 0) };
+        let unread = Observation { times: None, ..task(TASK, 5, 0) };
         polls.observe(1, ms(0), unread);
         polls.observe(1, ms(10), task(TASK, 5, 900));
         for at in [20, 30, 40] {
@@ -174,7 +209,10 @@ mod tests {
         assert_eq!(polls.get_mut(1).expect("in a poll").still, ms(30));
         polls.observe(1, ms(50), task(TASK, 5, 901));
         polls.observe(1, ms(60), task(TASK, 5, 901));
-        assert_eq!(polls.get_mut(1).expect("in a poll").still, ms(30), "the longest part");
+        let poll = polls.get_mut(1).expect("in a poll");
+        assert_eq!(poll.still, ms(30), "the longest part");
+        let times = poll.times().expect("they were read");
+        assert_eq!((times.covered, times.times.cpu.as_nanos()), (ms(50), 1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    mem,
+    fs, mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -20,6 +20,7 @@ use crate::{
         random::Random,
         share::Observations,
         ticks::Plan,
+        types::{SampledThread, ThreadTimes},
     },
     sys::MAX_SPANS,
     tokio::task::{State, StateKind, VTABLE_AT},
@@ -57,7 +58,7 @@ pub(super) struct States {
     pub running: Observations,
     pub scheduled: Observations,
     pub idle: Observations,
-    latest: Option<StateKind>,
+    pub latest: Option<StateKind>,
 }
 
 impl States {
@@ -83,12 +84,13 @@ pub(super) struct Survey {
     /// Sorted by address.
     pub entries: Vec<Entry>,
     pub runtimes: Vec<RuntimeInfo>,
-    /// Id, name, runtime and worker of each sampled thread.
-    pub threads: Vec<(u32, String, Option<usize>, Option<usize>)>,
+    /// The sampled threads, without their hits.
+    pub threads: Vec<SampledThread>,
     pub checks: Vec<Check>,
     pub surveyed: Duration,
     pub survey_interval: Duration,
     pub sweeps: u64,
+    pub swept: Duration,
     pub sweep_interval: Duration,
     pub cpu: Duration,
 }
@@ -189,19 +191,28 @@ impl SurveyLoop {
         tasks.retain(|task| matches!(task.kind, TaskKind::Task | TaskKind::Local));
         tasks.sort_unstable_by_key(|task| task.address);
         let words = self.process.current_words.clone();
+        let contexts = self.process.contexts.clone();
         let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
         let threads = threads.into_iter().filter(|thread| sampled.contains(&thread.tid));
-        let threads =
-            threads.map(|thread| (thread.tid, thread.name, thread.runtime, thread.worker));
+        let threads = threads.map(|thread| SampledThread {
+            tid: thread.tid,
+            name: thread.name,
+            runtime: thread.runtime,
+            worker: thread.worker,
+            hits: 0,
+            busy: None,
+            times: thread.worker.and_then(|_| self.times_of(thread.tid)),
+        });
+        let threads = threads.collect();
         let shared = Arc::clone(&self.shared);
         let mut survey = lock(&shared.survey);
-        survey.threads = threads.collect();
+        survey.threads = threads;
         survey.runtimes = runtimes;
         survey.checks = checks;
         survey.surveyed = began;
         self.merge(&mut survey, tasks);
         let tasks = survey.entries.iter().map(|entry| (entry.key, Arc::clone(&entry.task)));
-        let plan = Plan::new(words, &self.process.busy_words, tasks.collect());
+        let plan = Plan::new(words, contexts, &self.process.busy_words, tasks.collect());
         let mut hits = lock(&self.shared.hits);
         let ended = hits.by_task.extract_if(|key, _| plan.task(*key).is_none());
         hits.unlisted += ended.map(|(_, tally)| tally.hits).sum::<u64>();
@@ -221,9 +232,9 @@ impl SurveyLoop {
             ..Sampled::default()
         };
         let mut sampled = vec![sampled; survey.runtimes.len()];
-        for (tid, _, runtime, worker) in &survey.threads {
-            if let (Some(index), Some(_)) = (*runtime, *worker) {
-                sampled[index].hits += hits.by_thread.get(tid).copied().unwrap_or(0);
+        for thread in &survey.threads {
+            if let (Some(index), Some(_)) = (thread.runtime, thread.worker) {
+                sampled[index].hits += hits.by_thread.get(&thread.tid).copied().unwrap_or(0);
             }
         }
         for key in hits.by_task.keys() {
@@ -251,6 +262,11 @@ impl SurveyLoop {
                 }
             }
         }
+    }
+
+    fn times_of(&self, tid: u32) -> Option<ThreadTimes> {
+        let path = self.process.identity.path(&format!("task/{tid}/schedstat"));
+        ThreadTimes::parse(&fs::read_to_string(path).ok()?)
     }
 
     fn key(&self, task: &TaskInfo) -> Option<Key> {
@@ -287,6 +303,7 @@ impl SurveyLoop {
         let mut survey = lock(&self.shared.survey);
         sweep(&self.process.identity, &mut survey.entries, &mut self.buffer)?;
         survey.sweeps += 1;
+        survey.swept = self.began.elapsed();
         Ok(cpu_time().saturating_sub(before))
     }
 

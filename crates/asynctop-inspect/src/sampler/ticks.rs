@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    CurrentWord, TaskInfo,
+    Contexts, CurrentWord, TaskInfo,
     memory::MemoryExt,
     process::identity::Identity,
     sampler::{
@@ -21,7 +21,8 @@ use crate::{
         polls::{Key, Observation, Poll, Polls},
         random::Random,
         share::Observations,
-        types::{Continuity, Lateness, LongPoll},
+        turns::Turns,
+        types::{Continuity, Lateness, LongPoll, ThreadTimes},
     },
     sys,
     tokio::task::State,
@@ -41,6 +42,7 @@ const MAX_LONG_POLLS: usize = 1000;
 #[derive(Default)]
 pub(super) struct Plan {
     words: Vec<CurrentWord>,
+    contexts: Vec<Contexts>,
     /// Threads with a worker's busy time.
     busy: Vec<u32>,
     /// What one sample reads: the current task of each of `words`, then the busy time of each of
@@ -54,6 +56,7 @@ impl Plan {
     /// `busy_words` are the addresses of the workers' busy times, by thread.
     pub(super) fn new(
         words: Vec<CurrentWord>,
+        contexts: Vec<Contexts>,
         busy_words: &HashMap<u32, u64>,
         mut tasks: Vec<(Key, Arc<TaskInfo>)>,
     ) -> Self {
@@ -63,7 +66,13 @@ impl Plan {
         busy.sort_unstable();
         let own = words.iter().map(|word| word.address);
         let addresses = own.chain(busy.iter().map(|(at, _)| *at)).collect();
-        Plan { words, busy: busy.into_iter().map(|(_, tid)| tid).collect(), addresses, tasks }
+        Plan {
+            words,
+            contexts,
+            busy: busy.into_iter().map(|(_, tid)| tid).collect(),
+            addresses,
+            tasks,
+        }
     }
 
     /// The task with this key, if the survey has listed it.
@@ -93,6 +102,8 @@ pub(super) struct Hits {
     pub unlisted: u64,
     /// Hits of listed tasks by thread.
     pub by_thread: HashMap<u32, u64>,
+    /// Busy time of each worker's thread in nanoseconds, as of the latest sample.
+    pub busy_ns: HashMap<u32, u64>,
     pub lateness: Lateness,
     /// Comparisons of a thread's current task with the task's state.
     pub agreed: u64,
@@ -136,6 +147,7 @@ pub(super) struct SampleLoop {
     pub began: Instant,
     plan: Arc<Plan>,
     polls: Polls,
+    turns: Turns,
     /// Where the CPU times of threads are read from.
     cpu_times: HashMap<u32, File>,
     long_polls: u64,
@@ -164,6 +176,7 @@ impl SampleLoop {
             began,
             plan: Arc::default(),
             polls: Polls::default(),
+            turns: Turns::default(),
             cpu_times: HashMap::new(),
             long_polls: 0,
         }
@@ -217,7 +230,7 @@ impl SampleLoop {
         };
         let [agreed, contradicted] = self.compare(&seen);
         let observations: Vec<(u32, Observation)> =
-            seen.iter().map(|seen| (seen.tid, self.observation(seen))).collect();
+            seen.iter().map(|seen| (seen.tid, self.observation(seen, now))).collect();
         let shared = Arc::clone(&self.shared);
         let mut hits = lock(&shared.hits);
         if hits.samples.is_multiple_of(VERIFIED) {
@@ -231,6 +244,9 @@ impl SampleLoop {
         hits.lateness.late += u64::from(delay > LATE);
         hits.lateness.longest = hits.lateness.longest.max(delay);
         for (tid, observation) in observations {
+            if let Some(busy_ns) = observation.busy_ns {
+                hits.busy_ns.insert(tid, busy_ns);
+            }
             match observation.task {
                 Some(key) if self.plan.task(key).is_some() => {
                     hits.add(key);
@@ -259,8 +275,10 @@ impl SampleLoop {
         self.plan = plan;
         let words = &self.plan.words;
         let gone = self.polls.retain(|tid| words.iter().any(|word| word.tid == tid));
+        self.turns.retain(|tid| words.iter().any(|word| word.tid == tid));
         self.cpu_times.retain(|tid, _| words.iter().any(|word| word.tid == *tid));
         let mut hits = lock(&self.shared.hits);
+        hits.busy_ns.retain(|tid, _| words.iter().any(|word| word.tid == *tid));
         gone.iter().for_each(|poll| finish(&mut hits, poll, now));
     }
 
@@ -278,8 +296,7 @@ impl SampleLoop {
                 0 => None,
                 id => Some(Key { module: word.module, id }),
             };
-            let busy_ns = task.and_then(|_| busy_ns(word.tid));
-            Some(Seen { tid: word.tid, task, busy_ns })
+            Some(Seen { tid: word.tid, task, busy_ns: busy_ns(word.tid) })
         });
         let mut seen: Vec<Seen> = seen.collect();
         // A thread may be known to several copies of Tokio; at most one of them polls.
@@ -317,19 +334,22 @@ impl SampleLoop {
         counts
     }
 
-    /// The CPU time is needed only of threads that may be in a long poll of a listed task.
-    fn observation(&mut self, seen: &Seen) -> Observation {
+    /// The CPU times are needed only of threads that may be in a long poll of a listed task.
+    fn observation(&mut self, seen: &Seen, now: Duration) -> Observation {
         let Seen { tid, task, busy_ns } = *seen;
         let poll = self.polls.get_mut(tid);
         let is_same =
             poll.is_some_and(|poll| task == Some(poll.task) && !poll.at_least().is_zero());
         let is_listed = task.is_some_and(|key| self.plan.task(key).is_some());
-        let cpu_ns = if is_same && is_listed { self.cpu_of(tid) } else { None };
-        Observation { task, busy_ns, cpu_ns }
+        let times = if is_same && is_listed { self.times_of(tid) } else { None };
+        let contexts = self.plan.contexts.iter().find(|contexts| contexts.tid == tid);
+        let is_same_poll = contexts.zip(task).and_then(|(contexts, task)| {
+            self.turns.observe(&*self.identity, contexts, task, now, busy_ns)
+        });
+        Observation { task, busy_ns, times, is_same_poll }
     }
 
-    /// The CPU time of a thread in nanoseconds.
-    fn cpu_of(&mut self, tid: u32) -> Option<u64> {
+    fn times_of(&mut self, tid: u32) -> Option<ThreadTimes> {
         let path = || self.identity.path(&format!("task/{tid}/schedstat"));
         let file = match self.cpu_times.entry(tid) {
             Entry::Occupied(known) => known.into_mut(),
@@ -341,8 +361,7 @@ impl SampleLoop {
             self.cpu_times.remove(&tid);
             return None;
         };
-        let text = str::from_utf8(text.get(..length)?).ok()?;
-        text.split_ascii_whitespace().next()?.parse().ok()
+        ThreadTimes::parse(str::from_utf8(text.get(..length)?).ok()?)
     }
 
     /// Creates or updates the record of the poll that a thread is in, if it is a long one.
@@ -353,13 +372,13 @@ impl SampleLoop {
             return;
         }
         let continuity = match () {
-            () if poll.still >= self.long_poll => Continuity::Proven,
+            () if poll.still.max(poll.counted()) >= self.long_poll => Continuity::Proven,
             () if poll.is_counted() => Continuity::Counted,
             () => Continuity::Assumed,
         };
         if let Some(record) = poll.record.and_then(|number| hits.long_poll(number)) {
             (record.at_least, record.updated) = (at_least, poll.latest);
-            record.continuity = continuity;
+            (record.continuity, record.times) = (continuity, poll.times());
             return;
         }
         // Closures of the blocking pool and the loops of workers are in no list.
@@ -369,12 +388,14 @@ impl SampleLoop {
         hits.long_polls.push_back(LongPoll {
             number: self.long_polls,
             task: Arc::clone(task),
+            copy: poll.task.module,
             tid,
             began: poll.first,
             at_least,
             at_most: None,
             is_running: true,
             continuity,
+            times: poll.times(),
             syscall: None,
             stack: Vec::new(),
             no_stack: Some("it has not been read yet".into()),
@@ -388,7 +409,7 @@ impl SampleLoop {
 fn finish(hits: &mut Hits, ended: &Poll, now: Duration) {
     if let Some(record) = ended.record.and_then(|number| hits.long_poll(number)) {
         record.is_running = false;
-        record.at_least = ended.at_least();
+        (record.at_least, record.times) = (ended.at_least(), ended.times());
         record.at_most = ended.at_most(now);
         record.updated = now;
     }

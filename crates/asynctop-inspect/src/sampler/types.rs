@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Check, Frame, RuntimeInfo, Stopped, TaskInfo, sampler::share::Observations};
+use crate::{
+    Check, Frame, RuntimeInfo, Stopped, TaskInfo, sampler::share::Observations,
+    tokio::task::StateKind,
+};
 
 /// How to sample.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub struct Sample {
     pub survey_interval: Duration,
     /// Number of sweeps, which read the states of all tasks.
     pub sweeps: u64,
+    /// The time of the latest sweep.
+    pub swept: Duration,
     /// Current average interval between sweeps.
     pub sweep_interval: Duration,
     /// Hits of tasks that are in no survey: ended, or too short-lived to be listed; closures of
@@ -105,6 +110,10 @@ impl Lateness {
 pub struct SampledTask {
     /// The task, as of the latest survey.
     pub task: Arc<TaskInfo>,
+    /// The copy of Tokio that it belongs to. Task ids are unique within one copy.
+    pub copy: usize,
+    /// The state at the latest sweep, or at the latest survey if the task is new since then.
+    pub state: StateKind,
     /// The survey that listed it first.
     pub first_seen: Duration,
     /// Samples of the threads in which it was the current task of one: the share of time that it
@@ -132,15 +141,51 @@ pub struct SampledThread {
     pub worker: Option<usize>,
     /// Samples in which it polled a task of a survey, out of all samples since attaching.
     pub hits: u64,
+    /// Time that the worker was not parked, as of the latest sample; up to its latest park, or 61
+    /// polls ago at most. `None` where its counters are not known.
+    pub busy: Option<Duration>,
+    /// CPU time and run-queue delay of a worker's thread, as of the latest survey; `None` for other
+    /// threads, and where the kernel does not count them.
+    pub times: Option<ThreadTimes>,
+}
+
+/// CPU time and run-queue delay of a thread, as the kernel counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadTimes {
+    /// Time on a CPU.
+    pub cpu: Duration,
+    /// Time runnable without a CPU. A delay is added when it ends.
+    pub run_delay: Duration,
+}
+
+/// CPU time and run-queue delay of a thread inside a poll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PollTimes {
+    /// From the second sample in the poll to the latest.
+    pub covered: Duration,
+    /// The times in this part of the poll.
+    pub times: ThreadTimes,
+}
+
+impl ThreadTimes {
+    /// Reads `schedstat`: CPU time, run-queue delay, number of time slices.
+    pub(super) fn parse(text: &str) -> Option<ThreadTimes> {
+        let mut numbers = text.split_ascii_whitespace().map(str::parse);
+        let mut next = || Some(Duration::from_nanos(numbers.next()?.ok()?));
+        Some(ThreadTimes { cpu: next()?, run_delay: next()? })
+    }
 }
 
 /// How well it is known that a long poll is a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuity {
-    /// The thread has not run at all for at least the threshold, in one piece.
+    /// For at least the threshold, in one piece, the thread has not run at all, or its worker has
+    /// not begun another turn of its loop.
     Proven,
-    /// The worker's own counters, which change when it parks and after 61 polls at the latest, did
+    /// The worker's busy time, which changes when it parks and after 61 polls at the latest, did
     /// not change.
     Counted,
     /// The same task in each sample; the version of Tokio has no counters to compare.
@@ -155,6 +200,8 @@ pub struct LongPoll {
     pub number: u64,
     /// The task, as of the survey before the poll was detected.
     pub task: Arc<TaskInfo>,
+    /// The copy of Tokio that the task belongs to.
+    pub copy: usize,
     /// The thread, by the kernel's id.
     pub tid: u32,
     /// The first sample in it.
@@ -168,6 +215,9 @@ pub struct LongPoll {
     pub is_running: bool,
     /// How well it is known that it is a single poll.
     pub continuity: Continuity,
+    /// CPU time and run-queue delay of the thread inside the poll, and the part of the poll that
+    /// they cover; `None` if they could not be read.
+    pub times: Option<PollTimes>,
     /// The system call that the thread was in when its stack was read.
     pub syscall: Option<String>,
     /// The functions on the thread's stack, innermost first; read once.
