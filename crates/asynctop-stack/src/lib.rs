@@ -69,5 +69,5 @@ mod unwind;
 pub use copy::{CopyError, Registers, StackCopy, copy_stack};
 pub use modules::{Module, Modules, UnwindTables};
 #[cfg(feature = "symbols")]
-pub use symbolizer::Symbolizer;
+pub use symbolizer::{Symbolizer, frames_of};
 pub use unwind::{Unwinder, Unwound};

@@ -131,20 +131,39 @@ impl Symbolizer {
     }
 
     fn frame(&self, found: Found, inlined: bool) -> Frame {
-        let function = found.function.as_deref().map_or("unknown function".into(), sanitize);
-        let file = found.file.as_deref().map(sanitize);
-        let file = file.as_deref();
-        Frame {
-            name: short_name(&function, file).into(),
-            kind: kind(&function, file),
-            function: function.into(),
-            path: file.map(|file| short_path(file, &self.current_dir).into()),
-            file: file.map(Into::into),
-            line: found.line,
-            inlined,
-            code: None,
-        }
+        frame(found, inlined, &self.current_dir)
     }
+}
+
+fn frame(found: Found, inlined: bool, current_dir: &str) -> Frame {
+    let function = found.function.as_deref().map_or("unknown function".into(), sanitize);
+    let file = found.file.as_deref().map(sanitize);
+    let file = file.as_deref();
+    Frame {
+        name: short_name(&function, file).into(),
+        kind: kind(&function, file),
+        function: function.into(),
+        path: file.map(|file| short_path(file, current_dir).into()),
+        file: file.map(Into::into),
+        line: found.line,
+        inlined,
+        code: None,
+    }
+}
+
+/// Frames, innermost first, from functions, files and lines that another symbolizer has found. Names
+/// and paths are sanitized, and shortened as by [`Symbolizer`]; paths below `current_dir` become
+/// relative to it.
+pub fn frames_of(
+    found: impl IntoIterator<Item = (String, Option<String>, Option<u32>)>,
+    current_dir: &str,
+) -> Vec<Frame> {
+    let found = found.into_iter().map(|(function, file, line)| {
+        frame(Found { function: Some(function), file, line }, false, current_dir)
+    });
+    let mut frames: Vec<Frame> = found.collect();
+    add_closure_paths(&mut frames);
+    frames
 }
 
 fn open(path: &Path) -> Option<Loader> {
