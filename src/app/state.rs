@@ -330,14 +330,36 @@ impl App {
         Some(format!("{prefix}{reason}"))
     }
 
-    /// Whether the task table has a column.
+    /// Whether the task table has a column: one that some target has values for, or the one that
+    /// it is sorted by.
     pub fn has_column(&self, column: Column) -> bool {
-        column != Column::Target || self.has_several_targets()
+        match column {
+            Column::Target => self.has_several_targets(),
+            _ => {
+                let query = self.row_query();
+                let is_sorted = matches!(query, RowQuery::Tasks(query) if query.sort == column);
+                is_sorted || self.has_field(column.entry().field)
+            }
+        }
     }
 
     /// Whether the group table has a column.
     pub fn has_group_column(&self, column: GroupColumn) -> bool {
-        column != GroupColumn::Target || self.has_several_targets()
+        match column {
+            GroupColumn::Target => self.has_several_targets(),
+            _ => {
+                let query = self.row_query();
+                let is_sorted = matches!(query, RowQuery::Groups { sort, .. } if *sort == column);
+                is_sorted || self.has_field(column.field())
+            }
+        }
+    }
+
+    /// Whether some target has a field.
+    fn has_field(&self, field: Option<FieldId>) -> bool {
+        let targets = self.model().targets();
+        let has = |field| targets.iter().any(|model| model.target().description.has(field));
+        targets.is_empty() || field.is_none_or(has)
     }
 
     /// Whether a target lacks a field.

@@ -17,6 +17,14 @@ pub enum HeadlessError {
     /// A target has not answered.
     #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
     NoAnswer(String),
+    /// A rule of the gate can never fire.
+    #[error("{rule} can never fire here: {reason}; leave it out")]
+    DeadRule {
+        /// Its name.
+        rule: &'static str,
+        /// Why the targets do not support it.
+        reason: String,
+    },
     /// The connection to a target was lost, so the gate has not checked the whole run.
     #[error(
         "{0}, so --fail-on has not checked the whole run; keep the target running until the end"

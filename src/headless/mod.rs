@@ -29,8 +29,9 @@ use run::Run;
 /// early, with the report; a second one ends the program.
 ///
 /// # Errors
-/// If `out` cannot be written, or if a target never answers and the gate has not failed anyway; the
-/// report is still written if another target has answered. A reader that closes the pipe is not an
+/// If `out` cannot be written, if no target supports a rule of the gate, or if a target never answers
+/// and the gate has not failed anyway; the report is still written if another target has answered. A
+/// reader that closes the pipe is not an
 /// error: it ends the run.
 pub fn run(
     sources: Vec<Box<dyn Source>>,
@@ -41,6 +42,9 @@ pub fn run(
     let mut run = Run::new(plan, sources, interrupted);
     if !run.wait_for_first_target() {
         return Err(HeadlessError::NoAnswer(run.unanswered().unwrap_or_default()));
+    }
+    if let Some(error) = run.dead_rule() {
+        return Err(error);
     }
     run.write(out)?;
     // A run has not passed if one of its targets never answered.

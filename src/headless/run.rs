@@ -156,6 +156,9 @@ impl<'a> Run<'a> {
             }
             self.sample();
             self.document(out)?;
+            if self.have_all_ended() {
+                break End::Time;
+            }
         };
         self.is_interrupted |= end == End::Interrupt;
         self.sample();

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{plan::UNLIMITED_RUN_BASELINE, run::Run};
-use crate::snapshot::{Connection, Target};
+use super::{HeadlessError, plan::UNLIMITED_RUN_BASELINE, run::Run};
+use crate::{
+    gate::FailOn,
+    snapshot::{Connection, Target},
+};
 
 impl Run<'_> {
     /// Waits until a target has sent its first update. Returns whether one has.
@@ -19,6 +22,26 @@ impl Run<'_> {
                 return false;
             }
         }
+    }
+
+    /// Whether all targets have ended, and none of them can come back.
+    pub(super) fn have_all_ended(&self) -> bool {
+        let has_ended = |target: &Target| {
+            matches!(target.connection, Connection::Lost { retry_in_ns: None, .. })
+        };
+        self.model.targets().iter().all(|model| has_ended(model.target()))
+    }
+
+    /// The error about a rule of the gate that can never fire, because no target supports it.
+    pub(super) fn dead_rule(&self) -> Option<HeadlessError> {
+        self.plan.fail_on.iter().find_map(|fail_on| {
+            let FailOn::Rule(id, _) = fail_on else { return None };
+            let rule = id.rule();
+            let targets = self.model.targets().iter();
+            let reasons = targets.map(|model| rule.unavailable(&model.target().description));
+            let reason = reasons.collect::<Option<Vec<_>>>()?.first().copied()?;
+            Some(HeadlessError::DeadRule { rule: rule.name, reason: reason.to_owned() })
+        })
     }
 
     /// Describes the targets that have not answered; `None` if all have.

@@ -57,5 +57,6 @@ fn is_in_reports(field: FieldId) -> bool {
             | FieldId::LongPolls
             | FieldId::AwaitPoint
             | FieldId::Panics
+            | FieldId::Distributions
     )
 }

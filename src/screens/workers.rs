@@ -15,8 +15,8 @@ use super::{
 use crate::{
     app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
     model::{Thresholds, WorkerRow},
-    snapshot::{Description, FieldId, PollKind, Target},
-    text::{compact_count, duration, optional, percent_number, rate},
+    snapshot::{Accuracy, Description, FieldId, PollKind, Target},
+    text::{UNAVAILABLE, compact_count, duration, optional, percent_number, rate},
 };
 
 pub(super) const ID: ScreenId = ScreenId("workers");
@@ -162,7 +162,10 @@ fn cell(
                 )
             }
             Some((name, _)) => (name.to_string(), plain),
-            None => ("nothing".to_owned(), theme.dim()),
+            None if *description.accuracy(FieldId::CurrentPoll) == Accuracy::Exact => {
+                ("nothing".to_owned(), theme.dim())
+            }
+            None => (UNAVAILABLE.to_owned(), theme.dim()),
         },
         Column::Queue => (count(FieldId::LocalQueue, stats.local_queue), plain),
         Column::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),

@@ -25,8 +25,9 @@ pub enum Connection {
         since_ns: Option<u64>,
         /// The reason.
         reason: Arc<str>,
-        /// The time until the next attempt, in nanoseconds; 0 during an attempt.
-        retry_in_ns: u64,
+        /// The time until the next attempt, in nanoseconds; 0 during an attempt. `None` if there is
+        /// no other attempt.
+        retry_in_ns: Option<u64>,
     },
 }
 
@@ -69,10 +70,11 @@ impl Connection {
                     None => "not connected".to_owned(),
                 };
                 let retry = match retry_in_ns {
-                    0 => "reconnecting".to_owned(),
-                    nanos => format!("next attempt in {}", duration(*nanos)),
+                    None => String::new(),
+                    Some(0) => "; reconnecting".to_owned(),
+                    Some(nanos) => format!("; next attempt in {}", duration(*nanos)),
                 };
-                format!("{since}: {reason}; {retry}")
+                format!("{since}: {reason}{retry}")
             }
         }
     }

@@ -68,6 +68,8 @@ fields! {
 
     /// The workers.
     Workers = "workers",
+    /// The poll that a worker is in.
+    CurrentPoll = "workers.current" [Workers],
     /// Time in polls of measured tasks.
     WorkerPollTime = "workers.poll_ns" [Workers],
     /// Time not parked.
@@ -83,6 +85,12 @@ fields! {
     /// Tasks in a worker's local queue.
     LocalQueue = "workers.local_queue" [Workers],
 
+    /// Where a task was spawned; the line of its future where that is not known.
+    Location = "tasks.location",
+    /// For how long a task has been in its state.
+    StateTime = "tasks.state_ns",
+    /// The time since a task was spawned.
+    Lifetime = "tasks.lifetime_ns",
     /// Whether a task has panicked.
     Panics = "tasks.panicked",
     /// Polls of a task.
@@ -110,6 +118,8 @@ fields! {
     /// The stage that a task reports.
     Stage = "tasks.stage",
 
+    /// How long the polls and the scheduling delays of a task were.
+    Distributions = "distributions",
     /// 99th percentile of the poll times of a group.
     GroupPollP99 = "groups.poll_p99_ns",
     /// 99th percentile of the scheduling delay of a group.

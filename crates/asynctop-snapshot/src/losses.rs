@@ -1,5 +1,7 @@
 //! Data loss.
 
+use std::sync::Arc;
+
 /// The data that is known to be missing from the statistics of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -20,6 +22,8 @@ pub struct Losses {
     pub unreadable_updates: u64,
     /// Another client has paused the target, which stops its updates to all clients.
     pub paused: bool,
+    /// Other reasons why tasks are missing, each as a sentence without a period.
+    pub reasons: Vec<Arc<str>>,
 }
 
 impl Losses {
@@ -31,6 +35,7 @@ impl Losses {
             || self.unknown_tasks > 0
             || self.over_limit > 0
             || self.unreadable_updates > 0
+            || !self.reasons.is_empty()
     }
 
     /// The missing data as text, one item per kind.
@@ -63,6 +68,7 @@ impl Losses {
             ),
             count(self.truncated_texts, "truncated text", "truncated texts"),
         ];
-        descriptions.into_iter().flatten().collect()
+        let reasons = self.reasons.iter().map(|reason| reason.to_string());
+        descriptions.into_iter().flatten().chain(reasons).collect()
     }
 }

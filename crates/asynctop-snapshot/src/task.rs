@@ -46,7 +46,7 @@ pub struct TaskMeta {
     pub name: Arc<str>,
     /// The name of its group.
     pub group: Arc<str>,
-    /// Where it was spawned, as `file:line`.
+    /// Where it was spawned, as `file:line`; the line of its future where that is not known.
     pub location: Arc<str>,
     /// The size of its future in bytes; 0 if it is not known.
     pub future_size: u32,

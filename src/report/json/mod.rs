@@ -164,8 +164,9 @@ mod tests {
             }
             stated.iter().for_each(|path| assert!(!values(&target, path).is_empty(), "{path}"));
         }
-        use FieldId::{AwaitPoint, CpuSupply, LongPolls, Panics, Timeline};
-        assert_eq!(without_a_path, [Timeline, CpuSupply, LongPolls, AwaitPoint, Panics]);
+        use FieldId::{AwaitPoint, CpuSupply, Distributions, LongPolls, Panics, Timeline};
+        let expected = [Timeline, CpuSupply, LongPolls, AwaitPoint, Panics, Distributions];
+        assert_eq!(without_a_path, expected);
     }
 
     #[test]

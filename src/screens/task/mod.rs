@@ -20,7 +20,7 @@ use crate::{
     app::App,
     model::TaskRates,
     snapshot::{
-        Answer, Description, DistributionKey, Distributions, FieldId, Outcome, State, Target,
+        Accuracy, Answer, Description, DistributionKey, Distributions, FieldId, Outcome, State, Target,
         TaskKey, TaskKind, TaskStats,
     },
     text::{
@@ -60,10 +60,17 @@ fn identity(
     name: Option<&Arc<str>>,
 ) -> Vec<Spans> {
     let meta = &task.meta;
-    let since = duration(task.time_in_state_ns(target.taken_ns));
-    let since =
-        if task.state.is_done() { format!(" {since} ago") } else { format!(" for {since}") };
-    let stage = task.stage.as_ref().filter(|_| target.description.has(FieldId::Stage));
+    let description = &target.description;
+    let is_least = description.accuracy(FieldId::StateTime).is_lower_bound();
+    let least = if is_least { theme.glyph("≥ ", ">= ") } else { "" };
+    let since = match description.get(FieldId::StateTime, task.time_in_state_ns(target.taken_ns)) {
+        Err(_) => String::new(),
+        // Nothing is known.
+        Ok(0) if is_least => String::new(),
+        Ok(since) if task.state.is_done() => format!(" {} ago", duration(since)),
+        Ok(since) => format!(" for {least}{}", duration(since)),
+    };
+    let stage = task.stage.as_ref().filter(|_| description.has(FieldId::Stage));
     let stage = stage.map(|stage| format!(", {stage}")).unwrap_or_default();
     let size = match meta.future_size {
         0 => String::new(),
@@ -81,7 +88,7 @@ fn identity(
             ),
             (format!("{since}{stage}"), Style::new()),
         ],
-        vec![(format!(" spawned at {}", meta.location), Style::new()), (size, theme.dim())],
+        vec![(location(description, &meta.location), Style::new()), (size, theme.dim())],
     ];
     let mut more = Vec::new();
     if meta.kind != TaskKind::Spawned {
@@ -95,6 +102,15 @@ fn identity(
         lines.push(vec![(format!(" {}", more.join("  ")), theme.dim())]);
     }
     lines
+}
+
+/// The line of the spawn or, where that is not known, of the future.
+fn location(description: &Description, location: &str) -> String {
+    match description.accuracy(FieldId::Location) {
+        Accuracy::Exact => format!(" spawned at {location}"),
+        _ if location.is_empty() => format!(" location {UNAVAILABLE}"),
+        _ => format!(" future at {location}"),
+    }
 }
 
 /// The resource that the task waits for, if it is known, otherwise its await point or the key that
@@ -112,7 +128,9 @@ fn waits(app: &App, theme: Theme, target: &Target, task: &TaskStats) -> Vec<Span
     }
     let text = match (request, task.state) {
         (Some(_), _) => " await point requested: shown with the next sample",
-        (_, State::Idle) => " a  show the await point: polls the task once, not counted",
+        (_, State::Idle) if target.description.has(FieldId::AwaitPoint) => {
+            " a  show the await point: polls the task once, not counted"
+        }
         _ => return Vec::new(),
     };
     vec![vec![(text.to_owned(), theme.dim())]]
@@ -164,7 +182,10 @@ fn life(theme: Theme, description: &Description, task: &TaskStats, width: u16) -
             (bar(theme, share(nanos), room), style),
         ],
     };
-    let lifetime = is_whole.then(|| vec![(row("lifetime", task.lifetime_ns), theme.title())]);
+    let is_least = description.accuracy(FieldId::Lifetime).is_lower_bound();
+    let lifetime = if is_least { "observed" } else { "lifetime" };
+    let is_whole = is_whole && description.has(FieldId::Lifetime);
+    let lifetime = is_whole.then(|| vec![(row(lifetime, task.lifetime_ns), theme.title())]);
     lifetime.into_iter().chain(parts.map(part)).collect()
 }
 
@@ -242,7 +263,11 @@ fn distributions_of(snapshot: &Target, key: u64) -> Option<&Distributions> {
 }
 
 fn distributions(app: &App, theme: Theme, width: u16, target: &Target, key: u64) -> Vec<Spans> {
-    let Some(Distributions { poll_times, delays }) = distributions_of(target, key) else {
+    let found = distributions_of(target, key);
+    let Ok(found) = target.description.get(FieldId::Distributions, found) else {
+        return Vec::new();
+    };
+    let Some(Distributions { poll_times, delays }) = found else {
         let text = match app.is_frozen() {
             true => " –  distributions: not recorded before the screen was frozen",
             false => " –  distributions: shown with the next sample",

@@ -51,7 +51,7 @@ fn stage(targets: impl IntoIterator<Item = Target>) -> Stage {
 #[test]
 fn several_targets_share_a_table_and_show_their_connections() {
     let reason = "Connection refused".into();
-    let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: S };
+    let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: Some(S) };
     let mut restarted = target("jobs:6669", 3, Connection::Connected);
     restarted.epoch = 2;
     restarted.losses = Losses { dropped_events: 12, behind: true, ..Losses::default() };

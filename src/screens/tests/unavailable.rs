@@ -133,6 +133,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
         FieldId::BudgetForcedYields => runtime.budget_forced_yields = value,
         FieldId::RemoteSchedules => runtime.remote_schedules = value,
         FieldId::Workers => target.workers.clear(),
+        FieldId::Distributions => target.distributions.clear(),
         FieldId::SchedulingDelay => {
             (0..salt % 50).for_each(|n| target.delays.record(value + n));
         }
@@ -150,6 +151,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
     }
     for worker in &mut target.workers {
         match field {
+            FieldId::CurrentPoll => worker.current = None,
             FieldId::WorkerPollTime => worker.poll_ns = value,
             FieldId::WorkerBusyTime => worker.busy_ns = value,
             FieldId::WorkerPolls => worker.polls = value,

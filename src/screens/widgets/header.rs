@@ -92,6 +92,9 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     let target = model.target();
     let runtime = target.runtime.flavor.map(|flavor| match flavor {
         Flavor::CurrentThread => "current-thread".to_owned(),
+        Flavor::MultiThread if !target.description.has(FieldId::Workers) => {
+            "multi-thread".to_owned()
+        }
         Flavor::MultiThread => {
             format!("multi-thread {}{}", theme.glyph("×", "x"), target.workers.len())
         }

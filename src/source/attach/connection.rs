@@ -129,7 +129,7 @@ impl ConnectionState {
             (Phase::Lost { since, reason, retry }, _) => Connection::Lost {
                 since_ns: since.map(i64::unsigned_abs),
                 reason: Arc::clone(reason),
-                retry_in_ns: u64::try_from(retry.saturating_sub(now)).unwrap_or(0),
+                retry_in_ns: Some(u64::try_from(retry.saturating_sub(now)).unwrap_or(0)),
             },
         }
     }
@@ -205,7 +205,7 @@ mod tests {
         let lost = |since_ns, reason: &str, retry_in_ns| Connection::Lost {
             since_ns,
             reason: reason.into(),
-            retry_in_ns,
+            retry_in_ns: Some(retry_in_ns),
         };
         assert_eq!(state.status(S), lost(None, "refused", 250_000_000));
         state.update_received(2 * S);

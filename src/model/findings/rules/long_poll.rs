@@ -9,7 +9,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 
-use crate::snapshot::PollKind;
+use crate::snapshot::{FieldId, PollKind};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::LongPoll,
@@ -23,7 +23,8 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
           move it to tokio::task::spawn_blocking.",
-    needs: &[],
+    // Where polls are not timed, those of this length are not seen.
+    needs: &[FieldId::MaxPoll],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(LongPoll::default())),

@@ -30,7 +30,7 @@ pub(super) static RULE: Rule = Rule {
     fix: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
           resources. If all of it must run there, use more workers, or limit how much work is \
           accepted at a time.",
-    needs: &[FieldId::Workers],
+    needs: &[FieldId::Workers, FieldId::SchedulingDelay],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(WorkerSaturated::default())),
