@@ -9,7 +9,7 @@
 //! | [`probe`] | the crate `asynctop-probe`: per-task measurement, and the watchdog [`watch`] |
 //! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
 //! | [`model`] | statistics derived from snapshots: rates, order, groups, slowdown, findings; pure |
-//! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection; the collector assembles the samples into snapshots |
+//! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection or by its process ID; the collector assembles the samples into snapshots |
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
@@ -20,7 +20,7 @@
 //! | [`report`] | writes the model as text or JSON |
 //! | [`gate`] | the findings that fail a run: `--fail-on` |
 //! | [`headless`] | a run without a screen, with a report at the end |
-//! | `inspect` | `ps` and `dump`: tasks of other processes (feature `inspect`) |
+//! | `inspect` | `ps` and `dump`: tasks of other processes (feature `pid`) |
 //! | [`cli`] | the command line |
 //! | [`config`] | the user's configuration file |
 //!
@@ -40,7 +40,7 @@ mod fixture;
 pub mod gate;
 pub mod headless;
 pub mod input;
-#[cfg(feature = "inspect")]
+#[cfg(feature = "pid")]
 pub mod inspect;
 pub mod report;
 pub mod screens;

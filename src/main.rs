@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::anyhow;
+#[cfg(any(feature = "attach", feature = "pid"))]
+use asynctop::cli::Targets;
 #[cfg(feature = "attach")]
-use asynctop::source::{Address, attach};
-#[cfg(feature = "inspect")]
-use asynctop::{cli::DumpArgs, inspect};
+use asynctop::source::attach;
 use asynctop::{
     cli::{
         self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
@@ -22,6 +22,13 @@ use asynctop::{
     gate::Gate,
     headless, signals,
     source::{Source, lab},
+};
+#[cfg(feature = "pid")]
+use asynctop::{
+    cli::{DumpArgs, PsArgs},
+    inspect,
+    snapshot::TargetId,
+    source::process,
 };
 use asynctop_lab::{compare, console};
 
@@ -63,18 +70,22 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
             let watch = with_defaults(watch, config.watch);
             return run_lab(&scenario, &lab.over(config.lab), &watch);
         }
-        #[cfg(feature = "attach")]
-        Request::Attach { addresses, watch } => {
+        #[cfg(any(feature = "attach", feature = "pid"))]
+        Request::Attach { targets, watch } => {
             let config = Config::load(watch.config.as_deref())?;
-            return run_attach(&addresses, &with_defaults(watch, config.watch));
+            return run_attach(&targets, &with_defaults(watch, config.watch));
         }
-        #[cfg(feature = "inspect")]
-        Request::Ps => ignore_closed_pipe_in(inspect::list(&mut io::stdout().lock())),
-        #[cfg(feature = "inspect")]
-        Request::Dump(DumpArgs { pid, all, output }) => {
+        #[cfg(feature = "pid")]
+        Request::Ps(PsArgs { program, format }) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            ignore_closed_pipe_in(inspect::dump(pid, all, output.as_deref(), &mut out))
+            let format = format.unwrap_or_default();
+            ignore_closed_pipe_in(match program {
+                Some(program) => inspect::tasks(&program, format, &mut out),
+                None => inspect::list(format, &mut out),
+            })
         }
+        #[cfg(feature = "pid")]
+        Request::Dump(args) => dump(&args),
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(asynctop_lab::run_customers(args.at, args.every)?),
         Request::Config => print(config::template().as_bytes()),
@@ -124,11 +135,29 @@ fn verdict(gate: &Gate) -> ExitCode {
     if gate.has_passed() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
 }
 
-#[cfg(feature = "attach")]
-fn run_attach(addresses: &[Address], watch: &WatchArgs) -> anyhow::Result<ExitCode> {
+#[cfg(any(feature = "attach", feature = "pid"))]
+fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     block_signals()?;
     let wants_screen = wants_screen(watch)?;
-    show(attach::open(addresses)?, watch, false, wants_screen)
+    let mut sources = Vec::new();
+    #[cfg(feature = "attach")]
+    if !targets.addresses.is_empty() {
+        sources.extend(attach::open(&targets.addresses)?);
+    }
+    #[cfg(feature = "pid")]
+    sources.extend(process::open(&targets.programs, TargetId(sources.len() as u32))?);
+    show(sources, watch, false, wants_screen)
+}
+
+#[cfg(feature = "pid")]
+fn dump(args: &DumpArgs) -> anyhow::Result<()> {
+    let DumpArgs { program, named, format, all, output } = args;
+    let Some(program) = program.as_ref().or(named.as_ref()) else {
+        return Err(anyhow!("no program is given; see `asynctop dump --help`"));
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let format = format.unwrap_or_default();
+    ignore_closed_pipe_in(inspect::dump(program, *all, format, output.as_deref(), &mut out))
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
@@ -195,7 +224,7 @@ fn print(text: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The same for a result with other errors, too.
-#[cfg(feature = "inspect")]
+#[cfg(feature = "pid")]
 fn ignore_closed_pipe_in(result: anyhow::Result<()>) -> anyhow::Result<()> {
     result.or_else(|error| ignore_closed_pipe(Err(error.downcast::<io::Error>()?)))
 }

@@ -9,10 +9,14 @@ use asynctop_lab::{
 };
 use clap::{Args, ValueEnum};
 
+#[cfg(any(feature = "attach", feature = "pid"))]
+use super::TargetArg;
 use super::{
     Hold, parse_duration,
     parsers::{HogParser, flavor_parser, interval, run_time, style_parser, theme_parser},
 };
+#[cfg(feature = "pid")]
+use crate::source::Program;
 use crate::{
     app::{Settings, ThemeName},
     dashboard,
@@ -121,12 +125,61 @@ pub struct CompareArgs {
     pub serve: Option<ServiceStyle>,
 }
 
+/// The running programs to watch.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+#[command(next_help_heading = "Program")]
+pub struct ProgramArgs {
+    /// Watch a running Tokio program of this machine: no code change, rebuild or restart needed.
+    /// May be repeated
+    #[cfg(feature = "pid")]
+    #[arg(short = 'p', long = "pid", value_name = "PID|NAME")]
+    pub programs: Vec<Program>,
+}
+
+impl ProgramArgs {
+    /// These programs after those of `outer`.
+    #[cfg(any(feature = "attach", feature = "pid"))]
+    pub(super) fn and(self, outer: ProgramArgs) -> ProgramArgs {
+        #[cfg(feature = "pid")]
+        return ProgramArgs { programs: [outer.programs, self.programs].concat() };
+        #[cfg(not(feature = "pid"))]
+        outer
+    }
+
+    #[cfg(any(feature = "attach", feature = "pid"))]
+    pub(super) fn targets(self) -> impl Iterator<Item = TargetArg> {
+        #[cfg(feature = "pid")]
+        return self.programs.into_iter().map(TargetArg::Program);
+        #[cfg(not(feature = "pid"))]
+        std::iter::empty()
+    }
+}
+
+/// Options of `ps`.
+#[cfg(feature = "pid")]
+#[derive(Args, Clone, Debug)]
+pub struct PsArgs {
+    /// List the tasks of this program
+    #[arg(value_name = "PID|NAME")]
+    pub program: Option<Program>,
+    /// Format of the table [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
+}
+
 /// Options of `dump`.
+#[cfg(feature = "pid")]
 #[derive(Args, Clone, Debug)]
 pub struct DumpArgs {
-    /// The process ID
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    pub pid: u32,
+    /// The program
+    #[arg(value_name = "PID|NAME", required_unless_present = "named")]
+    pub program: Option<Program>,
+    /// The same as PID|NAME
+    #[arg(short = 'p', long = "pid", value_name = "PID|NAME", conflicts_with = "program")]
+    pub named: Option<Program>,
+    /// Format of the dump [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
     /// Print every task and every frame; by default, equal tasks are one entry
     #[arg(long)]
     pub all: bool,

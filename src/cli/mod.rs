@@ -10,6 +10,8 @@ mod error;
 mod hold;
 mod parsers;
 mod print;
+#[cfg(any(feature = "attach", feature = "pid"))]
+mod target;
 
 use std::ffi::OsString;
 
@@ -21,12 +23,16 @@ use crate::{
     source::{Address, attach},
     text::excerpt,
 };
-pub use args::{CompareArgs, CustomersArgs, DumpArgs, LabArgs, TableFormat, WatchArgs};
+pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, TableFormat, WatchArgs};
+#[cfg(feature = "pid")]
+pub use args::{DumpArgs, PsArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
 pub use hold::Hold;
 pub(crate) use parsers::interval;
 pub use print::{completions, kinds, man, scenarios};
+#[cfg(any(feature = "attach", feature = "pid"))]
+pub use target::{TargetArg, Targets};
 
 pub use crate::text::parse_duration;
 use crate::text::sanitize;
@@ -38,8 +44,10 @@ Examples:
   asynctop --hog spin --hog-hold 5ms        a hog that yields every 5ms
   asynctop --headless --hog spin            a report: baseline, then with the hog
   asynctop --format json | jq .slowdown
+  asynctop -p 1234                          any Tokio program, by PID or name
+  asynctop ps                               the Tokio programs on this machine
+  asynctop dump 1234                        all tasks of one, once
   asynctop attach localhost:6669            a program with console-subscriber
-  asynctop dump 1234                        the tasks of any Tokio program, by PID
   asynctop config                           a configuration template
 
 Exit code: 0 success, 1 a --fail-on rule fired, 2 usage or setup error";
@@ -54,6 +62,8 @@ Exit code: 0 success, 1 a --fail-on rule fired, 2 usage or setup error";
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    program: ProgramArgs,
     #[command(flatten)]
     lab: LabArgs,
     #[command(flatten)]
@@ -74,19 +84,22 @@ enum Command {
         watch: WatchArgs,
     },
     /// Watch programs that run console-subscriber
-    #[cfg(feature = "attach")]
+    #[cfg(any(feature = "attach", feature = "pid"))]
     Attach {
-        /// Addresses: host:port, http://host:port or unix:/path
-        #[arg(value_name = "ADDR", default_value = "http://127.0.0.1:6669")]
-        addresses: Vec<Address>,
+        /// Programs: host:port, http://host:port or unix:/path; pid:PID or pid:NAME for any Tokio
+        /// program of this machine [default: 127.0.0.1:6669]
+        #[arg(value_name = "ADDR")]
+        targets: Vec<TargetArg>,
+        #[command(flatten)]
+        program: ProgramArgs,
         #[command(flatten)]
         watch: WatchArgs,
     },
-    /// List the Tokio programs on this machine: no code change, rebuild or restart needed
-    #[cfg(feature = "inspect")]
-    Ps,
-    /// Print all tasks of a running Tokio program once, by process ID
-    #[cfg(feature = "inspect")]
+    /// List the Tokio programs on this machine, or the tasks of one
+    #[cfg(feature = "pid")]
+    Ps(PsArgs),
+    /// Print all tasks of a running Tokio program once
+    #[cfg(feature = "pid")]
     Dump(DumpArgs),
     /// Measure one service with a thread per connection, and with async on one thread
     Compare(CompareArgs),
@@ -124,19 +137,19 @@ pub enum Request {
         /// Options of the screen and the report.
         watch: WatchArgs,
     },
-    /// Watch programs with console-subscriber.
-    #[cfg(feature = "attach")]
+    /// Watch running programs.
+    #[cfg(any(feature = "attach", feature = "pid"))]
     Attach {
-        /// Addresses of the programs.
-        addresses: Vec<Address>,
+        /// Which ones; at least one.
+        targets: Targets,
         /// Options of the screen and the report.
         watch: WatchArgs,
     },
-    /// List the Tokio programs on this machine.
-    #[cfg(feature = "inspect")]
-    Ps,
+    /// List the Tokio programs on this machine, or the tasks of one.
+    #[cfg(feature = "pid")]
+    Ps(PsArgs),
     /// Print all tasks of a program.
-    #[cfg(feature = "inspect")]
+    #[cfg(feature = "pid")]
     Dump(DumpArgs),
     /// Compare a service with threads and with async.
     Compare(CompareArgs),
@@ -171,42 +184,34 @@ pub fn parse<T>(args: impl IntoIterator<Item = T>) -> Result<Request, CliError>
 where
     T: Into<OsString> + Clone,
 {
-    let Cli { command, lab, watch } = Cli::try_parse_from(args).map_err(parse_error)?;
+    let Cli { command, program, lab, watch } = Cli::try_parse_from(args).map_err(parse_error)?;
+    let has_program = program != ProgramArgs::default();
     let without_flags = |request| {
-        if lab == LabArgs::default() && watch == WatchArgs::default() {
+        if lab == LabArgs::default() && watch == WatchArgs::default() && !has_program {
             return Ok(request);
         }
         let message = "flags before the command belong to `lab`; leave them out here";
         Err(CliError::Usage(message.to_owned()))
     };
     match command {
+        #[cfg(feature = "pid")]
+        None if has_program => attach(Vec::new(), program, &lab, watch),
+        #[cfg(feature = "pid")]
+        Some(Command::Lab { .. }) if has_program => {
+            let message = "-p watches a running program instead of the lab; leave `lab` out";
+            Err(CliError::Usage(message.to_owned()))
+        }
         None => Ok(Request::Lab { scenario: "mixed".to_owned(), lab, watch }),
         Some(Command::Lab { scenario, lab: inner, watch: inner_watch }) => {
             Ok(Request::Lab { scenario, lab: inner.or(lab), watch: inner_watch.or(watch) })
         }
-        #[cfg(feature = "attach")]
-        Some(Command::Attach { addresses, watch: inner }) if lab == LabArgs::default() => {
-            let watch = inner.or(watch);
-            match attach_problem(&addresses, &watch) {
-                None => Ok(Request::Attach { addresses, watch }),
-                Some(problem) => Err(CliError::Usage(problem)),
-            }
+        #[cfg(any(feature = "attach", feature = "pid"))]
+        Some(Command::Attach { targets, program: inner, watch: inner_watch }) => {
+            attach(targets, inner.and(program), &lab, inner_watch.or(watch))
         }
-        #[cfg(feature = "attach")]
-        Some(Command::Attach { .. }) => {
-            let flags = [
-                ("--hog", lab.hog.is_some()),
-                ("--hog-hold", lab.hog_hold.is_some()),
-                ("--flavor", lab.flavor.is_some()),
-                ("--workers", lab.workers.is_some()),
-                ("--no-timeline", lab.no_timeline),
-            ];
-            let given = flags.iter().find(|(_, is_given)| *is_given);
-            Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)))
-        }
-        #[cfg(feature = "inspect")]
-        Some(Command::Ps) => without_flags(Request::Ps),
-        #[cfg(feature = "inspect")]
+        #[cfg(feature = "pid")]
+        Some(Command::Ps(args)) => without_flags(Request::Ps(args)),
+        #[cfg(feature = "pid")]
         Some(Command::Dump(args)) => without_flags(Request::Dump(args)),
         Some(Command::Compare(args)) => without_flags(Request::Compare(args)),
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
@@ -215,6 +220,41 @@ where
         Some(Command::Config) => without_flags(Request::Config),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
+    }
+}
+
+/// A request to watch running programs.
+#[cfg(any(feature = "attach", feature = "pid"))]
+fn attach(
+    given: Vec<TargetArg>,
+    program: ProgramArgs,
+    lab: &LabArgs,
+    watch: WatchArgs,
+) -> Result<Request, CliError> {
+    if *lab != LabArgs::default() {
+        let flags = [
+            ("--hog", lab.hog.is_some()),
+            ("--hog-hold", lab.hog_hold.is_some()),
+            ("--flavor", lab.flavor.is_some()),
+            ("--workers", lab.workers.is_some()),
+            ("--no-timeline", lab.no_timeline),
+        ];
+        let given = flags.iter().find(|(_, is_given)| *is_given);
+        return Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)));
+    }
+    let mut targets = Targets::default();
+    given.into_iter().chain(program.targets()).for_each(|target| targets.push(target));
+    #[cfg(feature = "attach")]
+    if targets.is_empty() {
+        targets.addresses.push(Address::default());
+    }
+    #[cfg(feature = "attach")]
+    if let Some(problem) = attach_problem(&targets, &watch) {
+        return Err(CliError::Usage(problem));
+    }
+    match targets.is_empty() {
+        true => Err(CliError::Usage("no program is given; write pid:PID".to_owned())),
+        false => Ok(Request::Attach { targets, watch }),
     }
 }
 
@@ -241,11 +281,17 @@ fn only_in_the_lab(flag: &str) -> CliError {
 
 /// A target that is given twice, or a `--fail-on` rule that cannot fire over console-subscriber.
 #[cfg(feature = "attach")]
-fn attach_problem(addresses: &[Address], watch: &WatchArgs) -> Option<String> {
+fn attach_problem(targets: &Targets, watch: &WatchArgs) -> Option<String> {
+    let addresses = &targets.addresses;
     let repeated = |(i, address)| addresses[..i].contains(address).then_some(address);
     if let Some(address) = addresses.iter().enumerate().find_map(repeated) {
         let address = excerpt(&address.to_string());
         return Some(format!("{address} is given twice; give each target once"));
+    }
+    #[cfg(feature = "pid")]
+    if !targets.programs.is_empty() {
+        // Programs differ in what can be read of them.
+        return None;
     }
     let description = attach::describe("attach");
     let unavailable = watch.fail_on.iter().find_map(|fail_on| match fail_on {

@@ -92,3 +92,19 @@ watch = \"What to watch\"
 try = \"What to try\"
 why = \"Why it happens\"
 ";
+
+#[cfg(all(test, feature = "attach", feature = "pid"))]
+mod tests {
+    #[test]
+    fn document_has_the_table_of_commands() {
+        let document = include_str!("../../docs/reports.md");
+        let command = super::command_line();
+        let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+        let row = |command: &clap::Command| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            format!("| `asynctop {}` | {about} |", command.get_name())
+        };
+        let table = shown.map(row).collect::<Vec<_>>().join("\n");
+        assert!(document.contains(&table), "docs/reports.md needs:\n{table}");
+    }
+}

@@ -1,14 +1,20 @@
-//! `ps` and `dump`: the tasks of running programs without code changes, as text.
+//! `ps` and `dump`: the tasks of running programs, once, as text or JSON.
 //!
-//! The programs are only read, never stopped, signaled or written to. This module may use the
-//! crate asynctop-inspect and nothing else of the program.
+//! The programs are only read, never stopped, signaled or written to. This module may use the crate
+//! asynctop-inspect, and of the program only how the source of processes finds them by name.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod linux;
+mod dump;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use linux::{dump, list};
+mod envelope;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod programs;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod tasks;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use {dump::dump, programs::list, tasks::tasks};
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod unsupported;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use unsupported::{dump, list};
+pub use unsupported::{dump, list, tasks};

@@ -4,13 +4,15 @@ use std::{io::Write, path::Path};
 
 use anyhow::bail;
 
+use crate::{cli::TableFormat, source::Program};
+
 const UNSUPPORTED: &str = "cannot read other processes: this requires Linux on x86_64";
 
 /// Fails on this platform.
 ///
 /// # Errors
 /// Always.
-pub fn list(_: &mut impl Write) -> anyhow::Result<()> {
+pub fn list(_: TableFormat, _: &mut impl Write) -> anyhow::Result<()> {
     bail!(UNSUPPORTED)
 }
 
@@ -18,6 +20,20 @@ pub fn list(_: &mut impl Write) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Always.
-pub fn dump(_: u32, _: bool, _: Option<&Path>, _: &mut impl Write) -> anyhow::Result<()> {
+pub fn tasks(_: &Program, _: TableFormat, _: &mut impl Write) -> anyhow::Result<()> {
+    bail!(UNSUPPORTED)
+}
+
+/// Fails on this platform.
+///
+/// # Errors
+/// Always.
+pub fn dump(
+    _: &Program,
+    _: bool,
+    _: TableFormat,
+    _: Option<&Path>,
+    _: &mut impl Write,
+) -> anyhow::Result<()> {
     bail!(UNSUPPORTED)
 }

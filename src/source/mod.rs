@@ -1,16 +1,21 @@
 //! Sources of snapshots: the lab, other runtimes of this process, and programs with
-//! console-subscriber.
+//! console-subscriber, and any Tokio program of this machine.
 //!
-//! Depends on the lab, the probe and the snapshot, not on the model or the screens.
+//! Depends on the lab, the probe, the inspection of processes and the snapshot, not on the model or
+//! the screens.
 
 #[cfg(feature = "attach")]
 pub mod attach;
 mod collector;
 pub mod lab;
+#[cfg(feature = "pid")]
+pub mod process;
 
 #[cfg(feature = "attach")]
 pub use attach::Address;
 pub use collector::{Collector, CollectorHandle};
+#[cfg(feature = "pid")]
+pub use process::Program;
 
 use std::{
     sync::Arc,

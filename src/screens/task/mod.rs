@@ -20,8 +20,8 @@ use crate::{
     app::App,
     model::TaskRates,
     snapshot::{
-        Accuracy, Answer, Description, DistributionKey, Distributions, FieldId, Outcome, State, Target,
-        TaskKey, TaskKind, TaskStats,
+        Accuracy, Answer, Description, DistributionKey, Distributions, FieldId, Outcome, State,
+        Target, TaskKey, TaskKind, TaskStats,
     },
     text::{
         UNAVAILABLE, bucket_duration, compact_count, count, duration, optional, percent, rate, wrap,

@@ -1,68 +1,17 @@
-//! `ps` and `dump` on a running lab, as an example of a program that is not instrumented.
-
-#![cfg(all(feature = "inspect", target_os = "linux", target_arch = "x86_64"))]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-mod support;
+//! `ps` and `dump` on a running lab.
 
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
-    process::{Command, Output},
 };
 
-use support::{Folder, error_of, run};
+use serde_json::Value;
 
-/// A directory for a running program and the output of its inspection.
-struct Case {
-    folder: Folder,
-}
-
-impl Case {
-    fn new(name: &str) -> Case {
-        Case { folder: Folder::new(name) }
-    }
-
-    /// Inspects a running lab.
-    fn lab(&self, args: &str) -> (String, Output) {
-        let lab =
-            "\"$0\" lab mixed --headless --for 10m --format jsonl --interval 100ms > log 2> errors";
-        self.inspect(lab, "[ \"$(wc -l < log)\" -gt 2 ]", args)
-    }
-
-    /// Starts `program` in a shell, which then executes `asynctop ARGS` with the process ID of the
-    /// program as `$PID`. With Yama, a process may read only its own children.
-    fn inspect(&self, program: &str, is_ready: &str, args: &str) -> (String, Output) {
-        let script = format!(
-            ": > log; {program} & PID=$!; echo $PID > pid; until {is_ready}; do sleep 0.05; done
-             exec \"$0\" {args}"
-        );
-        let mut shell = Command::new("sh");
-        let shell = shell.args(["-c", &script]).arg(support::program().get_program());
-        let output = shell.current_dir(&*self.folder).output().unwrap();
-        let pid = self.read("pid").trim().to_owned();
-        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
-        (pid, output)
-    }
-
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.folder.join(file)).unwrap()
-    }
-
-    /// The number of live tasks according to the lab's own report.
-    fn alive(&self) -> usize {
-        let log = self.read("log");
-        let last = support::only_target(log.lines().nth(2).unwrap());
-        let tasks = last["tasks"].as_array().unwrap().iter();
-        let ended = ["completed", "cancelled", "panicked", "ended"];
-        tasks.filter(|task| !ended.contains(&task["state"].as_str().unwrap())).count()
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use crate::{
+    case::{Case, text},
+    support::{error_of, only_target, run},
+};
 
 #[test]
 fn dump_all_lists_every_task_separately() {
@@ -115,7 +64,7 @@ fn dump_of_another_program_is_an_error_of_one_line() {
     let (_, output) = case.inspect("sleep 600 > log 2> errors", is_ready, "dump $PID");
     let error = error_of(&output);
     assert!(error.contains("is not a Tokio program that can be read"), "{error}");
-    for bad in ["0", "-1", "pid", "99999999999"] {
+    for bad in ["0", "-1", "99999999999"] {
         assert_eq!(run(&["dump", bad]).status.code(), Some(2), "{bad}");
     }
     let before = run(&["--headless", "dump", "1"]);
@@ -133,4 +82,35 @@ fn ps_lists_the_tokio_programs_with_their_tasks() {
     let row: Vec<_> = table.lines().find(row).unwrap().split_whitespace().collect();
     let alive = case.alive().to_string();
     assert_eq!(row[1..], ["asynctop", "1.54.1", "1", "1", &*alive], "{table}");
+
+    let (pid, output) = case.lab("ps --format json");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["schema"], "asynctop/2");
+    let programs = document["programs"].as_array().unwrap();
+    let pid: u32 = pid.parse().unwrap();
+    let lab = programs.iter().find(|program| program["process_id"] == pid).unwrap();
+    assert_eq!(lab["tasks"], case.alive(), "{lab}");
+    assert_eq!(lab["tokio"][0], "1.54.1", "{lab}");
+}
+
+#[test]
+fn ps_of_a_program_lists_its_tasks_one_a_row() {
+    let case = Case::new("tasks");
+    let (_, output) = case.lab("ps $PID");
+    let table = text(&output.stdout);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{table}");
+    assert_eq!(table.lines().count(), 1 + case.alive(), "{table}");
+    let beats = table.lines().filter(|line| line.contains("heartbeats::heartbeat")).count();
+    assert_eq!(beats, 8, "{table}");
+}
+
+#[test]
+fn dump_as_json_has_the_envelope_of_all_reports() {
+    let case = Case::new("json");
+    let (pid, output) = case.lab("dump -p $PID --format json");
+    let target = only_target(text(&output.stdout));
+    assert_eq!(target["process_id"].to_string(), pid);
+    assert_eq!(target["tasks"].as_array().unwrap().len(), case.alive());
+    let threads = target["threads"].as_array().unwrap();
+    assert!(threads.iter().any(|thread| thread["name"] == "asynctop-w0"), "{threads:?}");
 }

@@ -1,0 +1,141 @@
+//! What can be read of a program from outside, and how accurate it is.
+
+use std::sync::Arc;
+
+use asynctop_inspect::{Flavor, RuntimeInfo, sampler::Sample};
+
+use super::{observed::Observed, tally::nanos};
+use crate::{
+    snapshot::{Accuracy, Description, FieldId},
+    text::{sanitize, whole_percent},
+};
+
+/// With this part of the samples late, shares are marked as doubtful.
+const DOUBTFUL: f64 = 0.05;
+
+const NOT_COUNTED: &str = "Tokio does not count it, so it cannot be read from outside";
+const NO_LAB: &str = "only the lab has workloads and a hog";
+const NO_PROBE: &str = "needs asynctop-probe in the program";
+
+/// Why a program's polls are not sampled; `None` if they are.
+pub(super) fn no_samples(sample: &Sample) -> Option<String> {
+    let failed = |name: &str| {
+        let mut checks = sample.checks.iter();
+        checks.find(|check| check.capability == name && !check.passed)
+    };
+    let failed =
+        failed("current task of each thread").or_else(|| failed("samples of current tasks"));
+    match failed {
+        Some(check) => Some(format!("a self-check failed: {}", sanitize(&check.detail))),
+        None if sample.threads.is_empty() => {
+            Some("the current task of threads was not found".to_owned())
+        }
+        None => None,
+    }
+}
+
+/// Describes one runtime of a program.
+pub(super) fn describe(
+    name: &Arc<str>,
+    observed: &Observed,
+    sample: &Sample,
+    runtime: &RuntimeInfo,
+) -> Description {
+    let mut description = Description::new(Arc::clone(name))
+        .without([FieldId::Lab], NO_LAB)
+        .without([FieldId::Timeline, FieldId::Stage, FieldId::AwaitPoint], NO_PROBE)
+        .without(
+            [FieldId::Resources],
+            "only console-subscriber, in the program, reports what tasks wait for",
+        )
+        .without(
+            [
+                FieldId::Polls,
+                FieldId::Wakes,
+                FieldId::SelfWakes,
+                FieldId::MaxDelay,
+                FieldId::Distributions,
+                FieldId::GroupPollP99,
+                FieldId::GroupDelayP99,
+                FieldId::SchedulingDelay,
+                FieldId::WorkerPolls,
+                FieldId::Panics,
+                FieldId::CpuSupply,
+                FieldId::Steals,
+                FieldId::Overflows,
+                FieldId::BudgetForcedYields,
+                FieldId::RemoteSchedules,
+            ],
+            NOT_COUNTED,
+        )
+        .without([FieldId::MaxPoll], "from outside, only polls of 100ms or longer are timed")
+        .with(FieldId::Lifetime, Accuracy::lower_bound("counted from when it was first seen"))
+        .with(
+            FieldId::StateTime,
+            Accuracy::lower_bound("a task may have been polled between two samples"),
+        )
+        .with(
+            FieldId::LiveWakers,
+            Accuracy::UpperBound { reason: "abort handles count as wakers".into() },
+        )
+        .with_missing(FieldId::LiveWakers, "known only of idle tasks");
+    description.process_id = Some(observed.pid());
+    description.period_ns = nanos(sample.survey_interval);
+    let all_have_spawn_locations = observed.copies().iter().all(|copy| copy.is_unstable);
+    if !all_have_spawn_locations {
+        let method = "by the line of its future: Tokio stores the spawn location only with \
+                      tokio_unstable";
+        description = description.with(FieldId::Location, Accuracy::estimated(method));
+    }
+    description = polls(description, sample);
+    description = workers(description, runtime);
+    queues(description, runtime)
+}
+
+/// Fields that come from samples of the threads.
+fn polls(description: Description, sample: &Sample) -> Description {
+    let no_samples = no_samples(sample);
+    let shares = match (sample.doubtful(), &no_samples) {
+        (late, None) if late >= DOUBTFUL => Accuracy::estimated(format!(
+            "from samples of which {} were late: it can be too low by that much",
+            whole_percent(late)
+        )),
+        _ => Accuracy::Sampled,
+    };
+    let mut description = description;
+    for field in [FieldId::Busy, FieldId::Scheduled, FieldId::Idle, FieldId::WorkerPollTime] {
+        description = description.with(field, shares.clone());
+    }
+    match no_samples {
+        Some(reason) => description
+            .without([FieldId::LongPolls, FieldId::CurrentPoll, FieldId::WorkerPollTime], reason),
+        None => description.with(FieldId::CurrentPoll, Accuracy::Sampled),
+    }
+}
+
+fn workers(description: Description, runtime: &RuntimeInfo) -> Description {
+    let description = match runtime.flavor {
+        Flavor::Unknown | Flavor::LocalSet => description
+            .without([FieldId::Flavor], "the layout of this version of Tokio is not known"),
+        _ => description,
+    };
+    match &runtime.no_workers {
+        Some(reason) => description.without([FieldId::Workers], reason.clone()),
+        None => description,
+    }
+}
+
+fn queues(description: Description, runtime: &RuntimeInfo) -> Description {
+    let mut description = description;
+    if let Some(reason) = &runtime.no_queues {
+        description =
+            description.without([FieldId::LocalQueue, FieldId::InjectionQueue], reason.clone());
+    } else if runtime.queues.as_ref().is_none_or(|queues| queues.injection.is_none()) {
+        description = description.without([FieldId::InjectionQueue], "it was not found");
+    }
+    let pool = [FieldId::BlockingThreads, FieldId::IdleBlockingThreads, FieldId::BlockingQueue];
+    match &runtime.no_pool {
+        Some(reason) => description.without(pool, reason.clone()),
+        None => description,
+    }
+}

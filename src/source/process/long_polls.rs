@@ -1,0 +1,216 @@
+//! Long polls as the model knows them, from those of the sampler.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use asynctop_inspect::sampler::{self, Continuity, PollTimes, Sample};
+use asynctop_stack::frames_of;
+
+use super::tally::nanos;
+use crate::{
+    snapshot::{
+        CallKind, Cause, Frame, FrameKind, LongPoll, ProfileEntry, Stack, SystemCall, Target,
+        TimeWithoutCpu,
+    },
+    text::sanitize,
+};
+
+/// A thread with this part of its time on a CPU computes.
+const COMPUTES: f64 = 0.5;
+
+/// A worker brings its busy time up to date after this many polls at the latest.
+const POLLS: u32 = 61;
+/// Polls from this length on are long.
+const LONG: Duration = Duration::from_millis(100);
+
+/// The long polls of a sample that are certain to be single polls of this length. The same task in
+/// each sample may be several polls, unless its worker's counters stand still.
+pub(super) fn certain(sample: &Sample) -> impl Iterator<Item = &sampler::LongPoll> {
+    sample.long_polls.iter().filter(|poll| match poll.continuity {
+        Continuity::Proven => true,
+        // Then one of the polls, at least, is a long one.
+        Continuity::Counted => poll.at_least >= LONG * POLLS,
+        _ => false,
+    })
+}
+
+/// The long polls of a runtime, converted once for each change.
+#[derive(Debug, Default)]
+pub(super) struct LongPolls {
+    known: HashMap<u64, Arc<LongPoll>>,
+    revision: u64,
+}
+
+/// A long poll of the sampler, with what the source knows of it.
+pub(super) struct Sampled<'a> {
+    pub poll: &'a sampler::LongPoll,
+    /// The task's key.
+    pub task: u64,
+    pub worker: Option<usize>,
+}
+
+impl LongPolls {
+    /// The long polls of a sample, in its order.
+    pub(super) fn convert<'a>(
+        &mut self,
+        polls: impl Iterator<Item = Sampled<'a>>,
+    ) -> Vec<Arc<LongPoll>> {
+        let mut numbers = HashSet::new();
+        let mut converted = Vec::new();
+        for sampled in polls {
+            let number = sampled.poll.number;
+            numbers.insert(number);
+            let known = self.known.get(&number).filter(|known| is_same(known, sampled.poll));
+            converted.push(match known {
+                Some(known) => Arc::clone(known),
+                None => {
+                    self.revision += 1;
+                    let poll = LongPoll { revision: self.revision, ..convert(&sampled) };
+                    let poll = Arc::new(poll);
+                    self.known.insert(number, Arc::clone(&poll));
+                    poll
+                }
+            });
+        }
+        self.known.retain(|number, _| numbers.contains(number));
+        let surplus = converted.len().saturating_sub(Target::LONG_POLLS);
+        converted.drain(..surplus);
+        converted
+    }
+
+    /// The same polls after the program has ended.
+    pub(super) fn end(&mut self, polls: &mut [Arc<LongPoll>]) {
+        for poll in polls.iter_mut().filter(|poll| !poll.is_ended) {
+            self.revision += 1;
+            *poll = Arc::new(LongPoll {
+                is_ended: true,
+                revision: self.revision,
+                ..LongPoll::clone(poll)
+            });
+        }
+    }
+}
+
+/// Whether nothing has changed since a long poll was converted.
+fn is_same(known: &LongPoll, poll: &sampler::LongPoll) -> bool {
+    known.length_ns == nanos(poll.at_least)
+        && known.is_ended != poll.is_running
+        && known.stack.is_some() != poll.stack.is_empty()
+        && known.no_stack.as_deref() == poll.no_stack.as_deref().map(sanitize).as_deref()
+}
+
+fn convert(sampled: &Sampled<'_>) -> LongPoll {
+    let Sampled { poll, task, worker } = *sampled;
+    let length_ns = nanos(poll.at_least);
+    let run_delay_ns = nanos(without_cpu(poll)).min(length_ns);
+    let stack = stack(poll);
+    let profile =
+        stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
+    LongPoll {
+        is_lower_bound: true,
+        worker,
+        is_ended: !poll.is_running,
+        cause: cause(poll),
+        net_ns: Some(length_ns - run_delay_ns),
+        without_cpu: TimeWithoutCpu { run_delay_ns, ..TimeWithoutCpu::default() },
+        captures: u32::from(stack.is_some()),
+        profile: profile.unwrap_or_default(),
+        no_stack: poll.no_stack.as_ref().map(|reason| sanitize(reason).into()),
+        stack,
+        ..LongPoll::computing(task, nanos(poll.began), length_ns)
+    }
+}
+
+/// Whether its thread was seen off the CPU for another reason than the lack of one.
+fn has_blocked(poll: &sampler::LongPoll) -> bool {
+    poll.syscall.is_some() || !poll.stack.is_empty()
+}
+
+/// The time inside a poll in which its thread was runnable without a CPU. The kernel counts a delay
+/// when it ends; a thread that has not blocked was runnable whenever it had no CPU.
+fn without_cpu(poll: &sampler::LongPoll) -> Duration {
+    let Some(PollTimes { covered, times, .. }) = poll.times else { return Duration::ZERO };
+    match has_blocked(poll) {
+        true => times.run_delay,
+        false => covered.saturating_sub(times.cpu),
+    }
+}
+
+fn cause(poll: &sampler::LongPoll) -> Cause {
+    match (&poll.syscall, poll.times) {
+        (Some(name), _) => Cause::Call(call(name)),
+        (None, _) if has_blocked(poll) => Cause::PageFault,
+        (None, Some(PollTimes { covered, times, .. })) => {
+            match times.cpu.as_secs_f64() >= COMPUTES * covered.as_secs_f64() {
+                true => Cause::Computing,
+                false => Cause::NoCpu,
+            }
+        }
+        (None, None) => Cause::Unknown("the CPU time of its thread could not be read".into()),
+    }
+}
+
+fn call(name: &str) -> SystemCall {
+    let kind = match name {
+        "nanosleep" | "clock_nanosleep" => CallKind::Sleep,
+        "futex" | "flock" => CallKind::Lock,
+        "read" | "pread64" | "readv" | "recvfrom" | "recvmsg" | "getrandom" => CallKind::Read,
+        "write" | "pwrite64" | "writev" | "sendto" | "sendmsg" => CallKind::Write,
+        "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "wait4"
+        | "waitid" | "pause" | "io_uring_enter" | "rt_sigtimedwait" => CallKind::Wait,
+        _ => CallKind::Other,
+    };
+    // One without a name is `system call 17`.
+    let number = name.strip_prefix("system call ").and_then(|number| number.parse().ok());
+    SystemCall {
+        number: number.unwrap_or(0),
+        name: number.is_none().then(|| name.to_owned().into()),
+        kind,
+    }
+}
+
+/// `None` if there is none.
+fn stack(poll: &sampler::LongPoll) -> Option<Arc<Stack>> {
+    if poll.stack.is_empty() {
+        return None;
+    }
+    let found = poll.stack.iter().map(|frame| {
+        let location = frame.location.as_ref();
+        let (file, line) = (location.map(|at| at.file.clone()), location.map(|at| at.line));
+        (frame.function.clone(), file, line)
+    });
+    let current_dir = std::env::current_dir().unwrap_or_default();
+    let mut frames = frames_of(found, &current_dir.to_string_lossy());
+    for frame in frames.iter_mut().filter(|frame| polls_tasks(frame)) {
+        frame.kind = FrameKind::Probe;
+    }
+    let cut = poll.no_stack.as_ref().map(|reason| sanitize(reason).into());
+    Some(Arc::new(Stack { frames, cut }))
+}
+
+/// Whether a function is the part of Tokio that polls tasks: what it calls is the task.
+fn polls_tasks(frame: &Frame) -> bool {
+    let in_file = frame.file.as_ref().is_some_and(|file| file.contains("/src/runtime/task/"));
+    frame.kind == FrameKind::Runtime
+        && (in_file || frame.function.contains("tokio::runtime::task::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_calls_have_the_kinds_that_a_watchdog_gives_them() {
+        for (name, sentence) in [
+            ("clock_nanosleep", "sleeping in clock_nanosleep"),
+            ("futex", "waiting for a lock (futex)"),
+            ("fsync", "in fsync"),
+            ("system call 17", "in system call 17"),
+        ] {
+            assert_eq!(Cause::Call(call(name)).to_string(), sentence);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Any Tokio program of this machine, watched by its process ID.
+//!
+//! The program is only read: it is not written to, signaled or stopped. asynctop-inspect samples it
+//! in the background; a `RuntimeSource` adds the samples of one runtime up. A program with several
+//! runtimes is several targets, because the tasks of one never delay those of another.
+//!
+//! Depends on asynctop-inspect and asynctop-stack. What it provides, and how accurately, is in
+//! `description`.
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod description;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod long_polls;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod names;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod observed;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod open;
+mod program;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod source;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod tally;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod unsupported;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod workers;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use open::{ProcessError, find, open};
+pub use program::{Program, ProgramError};
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub use unsupported::{ProcessError, find, open};

@@ -1,0 +1,259 @@
+//! Adds up how a task spends its time, from update to update.
+//!
+//! Between two updates, the time in polls is the share of samples in which the task was a thread's
+//! current task. The rest is divided as the sweeps, which read states, found it scheduled or idle.
+//! So the sums only grow, and they add up to the time that the task was observed.
+
+use std::{sync::Arc, time::Duration};
+
+use asynctop_inspect::{
+    sampler::{Observations, SampledTask},
+    tokio::task::StateKind,
+};
+
+use crate::snapshot::{State, TaskMeta, TaskStats};
+
+/// The sums of one task.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub meta: Arc<TaskMeta>,
+    /// Up to when the sums are complete.
+    at: Duration,
+    first_seen: Duration,
+    counts: Counts,
+    busy_ns: u64,
+    scheduled_ns: u64,
+    idle_ns: u64,
+    state: State,
+    /// From when on it is certain that the task has been in its state.
+    since: Duration,
+    /// It was idle and nothing could wake it.
+    is_stuck: bool,
+    /// The samples of the threads find it in one poll.
+    is_in_long_poll: bool,
+    /// When the state was read.
+    read: Duration,
+}
+
+/// All samples and sweeps in which a task was found, by what it did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Samples of the threads in which it was polled.
+    pub busy: Observations,
+    /// Sweeps in which it was running, scheduled and idle.
+    pub states: [Observations; 3],
+}
+
+impl From<&SampledTask> for Counts {
+    fn from(task: &SampledTask) -> Self {
+        Counts { busy: task.busy, states: [task.running, task.scheduled, task.idle] }
+    }
+}
+
+/// What is known of a task's state besides what the sweep read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// The start of the long poll that the task is in.
+    pub polling_since: Option<Duration>,
+    /// From when on no worker could have polled it: each is in a long poll.
+    pub held_since: Option<Duration>,
+    /// It is idle, and nothing can wake it.
+    pub is_stuck: bool,
+}
+
+impl Tally {
+    pub(super) fn new(first_seen: Duration, meta: Arc<TaskMeta>) -> Tally {
+        Tally {
+            meta,
+            at: first_seen,
+            first_seen,
+            counts: Counts::default(),
+            busy_ns: 0,
+            scheduled_ns: 0,
+            idle_ns: 0,
+            state: State::Created,
+            since: first_seen,
+            is_stuck: false,
+            is_in_long_poll: false,
+            read: first_seen,
+        }
+    }
+
+    /// Adds the time up to `taken`. `has_samples` is whether polls are sampled; otherwise only the
+    /// sweeps find them.
+    pub(super) fn add(&mut self, counts: Counts, taken: Duration, has_samples: bool) {
+        let span = nanos(taken.saturating_sub(self.at));
+        let before = std::mem::replace(&mut self.counts, counts);
+        let polls = counts.busy.since(&before.busy);
+        let hits = |state: usize| counts.states[state].since(&before.states[state]).hits;
+        let [running, scheduled, idle] = [0, 1, 2].map(hits);
+        let (hits, samples) = match has_samples {
+            true => (polls.hits, polls.samples),
+            false => (running, running + scheduled + idle),
+        };
+        let busy = part(span, hits, samples);
+        let rest = span - busy;
+        let scheduled = match scheduled + idle {
+            // It has not been swept: as it was.
+            0 if self.state == State::Scheduled => rest,
+            0 => 0,
+            swept => part(rest, scheduled, swept),
+        };
+        self.busy_ns += busy;
+        self.scheduled_ns += scheduled;
+        self.idle_ns += rest - scheduled;
+        self.at = self.at.max(taken);
+    }
+
+    /// Takes in the state of the task, which was read at `read`.
+    pub(super) fn set_state(&mut self, kind: StateKind, read: Duration, known: Known) {
+        let read = read.max(self.first_seen);
+        self.is_in_long_poll = known.polling_since.is_some();
+        let state = match known.polling_since {
+            Some(_) => State::Polling,
+            None => state(kind),
+        };
+        // Between two sweeps a task may have been polled, unless nothing could do that.
+        let was_stuck = std::mem::replace(&mut self.is_stuck, known.is_stuck);
+        let is_certain = match state {
+            State::Scheduled => known.held_since.is_some_and(|held| held <= self.read),
+            State::Idle => was_stuck,
+            _ => false,
+        };
+        if let Some(since) = known.polling_since {
+            self.since = since;
+        } else if state != self.state || !is_certain {
+            self.since = read;
+        }
+        (self.state, self.read) = (state, read);
+    }
+
+    /// The task at `now`, with this number of wakers.
+    pub(super) fn stats(&self, key: u64, wakers: u64, now: Duration) -> TaskStats {
+        let known = if self.is_in_long_poll { now } else { self.read };
+        TaskStats {
+            key,
+            meta: Arc::clone(&self.meta),
+            state: self.state,
+            since_ns: nanos(self.since),
+            known_ns: nanos(known.max(self.since)),
+            stopped_ns: 0,
+            lifetime_ns: nanos(self.at.saturating_sub(self.first_seen)),
+            busy_ns: self.busy_ns,
+            scheduled_ns: self.scheduled_ns,
+            idle_ns: self.idle_ns,
+            polls: 0,
+            wakes: 0,
+            self_wakes: 0,
+            max_poll_ns: 0,
+            max_delay_ns: 0,
+            // A task in a queue or in a poll has a reference of that; which ones it has cannot be
+            // told apart then.
+            live_wakers: (self.state == State::Idle)
+                .then(|| u32::try_from(wakers).unwrap_or(u32::MAX)),
+            stage: None,
+        }
+    }
+}
+
+fn state(kind: StateKind) -> State {
+    match kind {
+        StateKind::Running => State::Polling,
+        StateKind::Scheduled => State::Scheduled,
+        StateKind::Idle => State::Idle,
+        StateKind::Complete => State::Ended,
+    }
+}
+
+/// `of · hits / samples`, at most `of`; 0 without samples.
+fn part(of: u64, hits: u64, samples: u64) -> u64 {
+    if samples == 0 {
+        return 0;
+    }
+    ((of as f64 * hits as f64 / samples as f64) as u64).min(of)
+}
+
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn counts(samples: u64, busy: u64, [running, scheduled, idle]: [u64; 3]) -> Counts {
+        let sweeps = running + scheduled + idle;
+        let of = |samples, hits| Observations { samples, hits, runs: hits };
+        let states = [of(sweeps, running), of(sweeps, scheduled), of(sweeps, idle)];
+        Counts { busy: of(samples, busy), states }
+    }
+
+    fn sums(tally: &Tally) -> [u64; 4] {
+        let stats = tally.stats(1, 0, tally.at);
+        [stats.lifetime_ns, stats.busy_ns, stats.scheduled_ns, stats.idle_ns].map(|ns| ns / MS)
+    }
+
+    #[test]
+    fn time_is_divided_as_samples_and_sweeps_find_the_task() {
+        let mut tally = Tally::new(ms(500), Arc::default());
+        tally.add(counts(100, 20, [2, 2, 6]), ms(1500), true);
+        // A fifth in polls; of the rest, a quarter scheduled.
+        assert_eq!(sums(&tally), [1000, 200, 200, 600]);
+        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), true);
+        assert_eq!(sums(&tally), [2000, 1200, 200, 600]);
+        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), true);
+        assert_eq!(sums(&tally), [2000, 1200, 200, 600], "no time has passed");
+    }
+
+    #[test]
+    fn without_samples_of_the_threads_sweeps_find_the_polls() {
+        let mut tally = Tally::new(ms(0), Arc::default());
+        tally.add(counts(0, 0, [5, 1, 4]), ms(1000), false);
+        assert_eq!(sums(&tally), [1000, 500, 100, 400]);
+    }
+
+    #[test]
+    fn a_task_that_was_not_swept_is_as_it_was() {
+        let mut tally = Tally::new(ms(0), Arc::default());
+        tally.set_state(StateKind::Scheduled, ms(0), Known::default());
+        tally.add(counts(10, 0, [0; 3]), ms(100), true);
+        assert_eq!(sums(&tally), [100, 0, 100, 0]);
+    }
+
+    /// How long the task is known to have been in its state.
+    fn lasts(tally: &Tally, now: Duration) -> u64 {
+        tally.stats(1, 0, now).time_in_state_ns(nanos(now)) / MS
+    }
+
+    #[test]
+    fn a_state_lasts_only_as_long_as_it_is_certain() {
+        let mut tally = Tally::new(ms(0), Arc::default());
+        let held = Known { held_since: Some(ms(150)), ..Known::default() };
+        for (kind, at, known, lasted) in [
+            // It may have been polled in between, or have begun another poll.
+            (StateKind::Running, 50, Known::default(), 0),
+            (StateKind::Running, 80, Known::default(), 0),
+            (StateKind::Scheduled, 100, Known::default(), 0),
+            (StateKind::Scheduled, 200, Known::default(), 0),
+            // The workers have been in long polls since before the last sweep.
+            (StateKind::Scheduled, 300, held, 100),
+            (StateKind::Scheduled, 400, held, 200),
+            (StateKind::Idle, 500, held, 0),
+            (StateKind::Idle, 600, held, 0),
+            (StateKind::Idle, 700, Known { is_stuck: true, ..held }, 0),
+            (StateKind::Idle, 800, Known { is_stuck: true, ..held }, 100),
+        ] {
+            tally.set_state(kind, ms(at), known);
+            assert_eq!(lasts(&tally, ms(at + 20)), lasted, "{kind} at {at}");
+        }
+        let polling = Known { polling_since: Some(ms(650)), ..Known::default() };
+        tally.set_state(StateKind::Idle, ms(800), polling);
+        assert_eq!(lasts(&tally, ms(1000)), 350, "a sweep is older than the samples");
+    }
+}

@@ -1,0 +1,25 @@
+//! Platforms on which reading other processes has not been verified.
+
+use super::Program;
+use crate::{snapshot::TargetId, source::Source};
+
+/// Why a program cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read other processes: this works on Linux on x86_64 only")]
+pub struct ProcessError;
+
+/// Fails on this platform.
+///
+/// # Errors
+/// Always.
+pub fn open(_: &[Program], _: TargetId) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+    Err(ProcessError)
+}
+
+/// Fails on this platform.
+///
+/// # Errors
+/// Always.
+pub fn find(_: &Program) -> Result<u32, ProcessError> {
+    Err(ProcessError)
+}

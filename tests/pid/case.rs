@@ -1,0 +1,85 @@
+//! A running program, and a run of asynctop that reads it.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output, Stdio},
+};
+
+use crate::support::{self, Folder, NO_CONFIG};
+
+/// A lab that writes a document to `log` every 100 ms.
+pub const LAB: &str =
+    "\"$0\" lab mixed --headless --for 10m --format jsonl --interval 100ms > log 2> errors";
+
+/// A running program and the output of an inspection, in a separate directory.
+pub struct Case {
+    pub folder: Folder,
+}
+
+impl Case {
+    pub fn new(name: &str) -> Case {
+        Case { folder: Folder::new(name) }
+    }
+
+    /// A lab, inspected while it runs.
+    pub fn lab(&self, args: &str) -> (String, Output) {
+        self.inspect(LAB, "[ \"$(wc -l < log)\" -gt 2 ]", args)
+    }
+
+    /// Starts `program` in a shell, which then becomes `asynctop ARGS` with the program's process
+    /// id for `$PID`: a process may read those that it has started, whatever Yama allows
+    /// otherwise.
+    pub fn inspect(&self, program: &str, is_ready: &str, args: &str) -> (String, Output) {
+        let script = format!(
+            ": > log; {program} & PID=$!; echo $PID > pid; until {is_ready}; do sleep 0.05; done
+             exec \"$0\" {args}"
+        );
+        self.finish(&script)
+    }
+
+    /// Runs a script that writes the process id of the program to `pid`, and ends the program.
+    fn finish(&self, script: &str) -> (String, Output) {
+        let mut shell = Command::new("sh");
+        let shell = shell
+            .env("XDG_CONFIG_HOME", NO_CONFIG)
+            .args(["-c", script])
+            .arg(support::program().get_program());
+        let output = shell.current_dir(&*self.folder).output().unwrap();
+        let pid = self.read("pid").trim().to_owned();
+        // One that has ended already is no error.
+        Command::new("kill").args(["-KILL", &pid]).stderr(Stdio::null()).status().unwrap();
+        (pid, output)
+    }
+
+    /// The same as [`Case::lab`], with asynctop run by the user nobody.
+    pub fn as_nobody(&self, args: &str) -> (String, Output) {
+        let program = self.folder.join("asynctop");
+        fs::copy(support::program().get_program(), &program).unwrap();
+        let nobody = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&*self.folder, nobody.clone()).unwrap();
+        fs::set_permissions(&program, nobody).unwrap();
+        let script = format!(
+            "{LAB} & PID=$!; echo $PID > pid; until [ \"$(wc -l < log)\" -gt 2 ]; do sleep 0.05; done
+             exec setpriv --reuid=65534 --regid=65534 --clear-groups ./asynctop {args}"
+        );
+        self.finish(&script)
+    }
+
+    pub fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join(file)).unwrap()
+    }
+
+    /// Tasks that were alive, as the lab reports them.
+    pub fn alive(&self) -> usize {
+        let log = self.read("log");
+        let last = support::only_target(log.lines().nth(2).unwrap());
+        let tasks = last["tasks"].as_array().unwrap().iter();
+        let ended = ["completed", "cancelled", "panicked", "ended"];
+        tasks.filter(|task| !ended.contains(&task["state"].as_str().unwrap())).count()
+    }
+}
+
+pub fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}

@@ -1,0 +1,92 @@
+//! Reports on a running program: `asynctop -p PID --headless`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    case::{Case, LAB, text},
+    support::{error_of, only_target, pty::Terminal, wait_until},
+};
+
+#[test]
+fn report_has_the_tasks_of_the_program_and_no_value_that_cannot_be_known() {
+    let case = Case::new("report");
+    let (pid, output) = case.lab("-p $PID --headless --for 2s --format json");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let target = only_target(text(&output.stdout));
+    assert_eq!(target["name"], format!("asynctop:{pid}"));
+    assert_eq!(target["process_id"].to_string(), pid);
+    assert_eq!(target["connection"], "connected");
+    assert_eq!(target["runtime"]["flavor"], "current-thread");
+    assert_eq!(target["runtime"]["alive_tasks"], case.alive());
+    let tasks = target["tasks"].as_array().unwrap();
+    assert_eq!(tasks.len(), case.alive());
+    for task in tasks {
+        let ns = |name: &str| task[name].as_u64().unwrap();
+        assert_eq!(ns("lifetime_ns"), ns("busy_ns") + ns("scheduled_ns") + ns("idle_ns"));
+        assert!((0.0..=1.0).contains(&task["busy_share"].as_f64().unwrap()), "{task}");
+        assert_eq!((&task["polls"], &task["wakes"]), (&Value::Null, &Value::Null));
+    }
+    for path in ["tasks.polls", "tasks.wakes", "scheduling_delay", "workers.steals"] {
+        assert!(target["unavailable"][path].is_string(), "{path}: {}", target["unavailable"]);
+    }
+    let beats = |task: &&Value| task["name"] == "heartbeats::heartbeat";
+    let beat = tasks.iter().find(beats).unwrap();
+    assert_eq!(tasks.iter().filter(beats).count(), 8);
+    assert!(beat["location"].as_str().unwrap().contains("heartbeats.rs:"), "{beat}");
+    let workers = target["workers"].as_array().unwrap();
+    assert_eq!((workers.len(), &workers[0]["thread"]), (1, &"asynctop-w0".into()));
+    assert!(workers[0]["parks"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
+    let case = Case::new("blocked");
+    let file = |name: &str| case.folder.join(name);
+    // On a screen the hog comes on by itself, and stays. The shell becomes the observer, because a
+    // process may read those that it has started, whatever Yama allows otherwise.
+    let script = format!(
+        "cd {} && {{ \"$ASYNCTOP\" lab mixed --hog block < /dev/tty & PID=$!; }}
+         until [ -e go ]; do sleep 0.05; done
+         exec \"$ASYNCTOP\" -p $PID --headless --for 9s --format json --fail-on worker-held \
+            > seen 2> errors",
+        case.folder.display()
+    );
+    let mut lab = Terminal::shell(&script);
+    lab.wait_for_text("has blocked worker 0");
+    fs::write(file("go"), "").unwrap();
+    wait_until("the report is complete", || {
+        let seen = fs::read(file("seen")).unwrap_or_default();
+        serde_json::from_slice::<Value>(&seen).is_ok()
+    });
+    lab.keys("q");
+    assert_eq!(lab.wait_for_end().exit_code(), 1, "{}", case.read("errors"));
+    let target = only_target(&case.read("seen"));
+    let findings = target["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["rule"] == "worker-held").unwrap();
+    assert_eq!(finding["subject"], "hog::run", "{finding}");
+    assert_eq!(finding["cause"], "sleeping in clock_nanosleep", "{finding}");
+    assert!(finding["blocked_at"].as_str().unwrap().contains("hog/mod.rs:"), "{finding}");
+    assert!(finding["affected_tasks"].as_u64().unwrap() > 0, "{finding}");
+    let hog = target["tasks"].as_array().unwrap().iter().find(|task| task["name"] == "hog::run");
+    let worker = &target["workers"][0];
+    assert_eq!(worker["current"]["task"], hog.unwrap()["key"], "{worker}");
+}
+
+#[test]
+fn a_program_that_ends_is_lost_and_ends_the_run_with_what_was_seen() {
+    let case = Case::new("ends");
+    // It ends when the first document is there.
+    let is_ready = "[ \"$(wc -l < log)\" -gt 2 ] && \
+                    { (until [ -s seen ]; do sleep 0.05; done; kill -KILL $PID) & }";
+    let args = "-p $PID --for 24h --format jsonl --interval 100ms --fail-on any > seen";
+    let (pid, output) = case.inspect(LAB, is_ready, args);
+    let error = error_of(&output);
+    let expected = format!("asynctop:{pid} is disconnected for ");
+    assert!(error.contains(&expected), "{error}");
+    assert!(error.contains(&format!("process {pid} has ended, so --fail-on has not")), "{error}");
+    let target = only_target(case.read("seen").lines().last().unwrap());
+    assert_eq!(target["connection"], "lost");
+    assert!(target["tasks"].as_array().unwrap().len() > 50, "{target}");
+}

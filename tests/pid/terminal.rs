@@ -1,0 +1,36 @@
+//! The dashboard over a running program, in a real pseudo-terminal.
+
+use crate::support::pty::Terminal;
+
+/// A lab without a screen, and the dashboard over it.
+const OBSERVED: &str = "\"$ASYNCTOP\" lab mixed --headless --for 10m > /dev/null 2>&1 & PID=$!
+    until \"$ASYNCTOP\" ps $PID 2> /dev/null | grep -q heartbeat; do sleep 0.1; done
+    exec \"$ASYNCTOP\" -p $PID";
+
+#[test]
+fn every_screen_shows_the_program_or_the_reason() {
+    let mut terminal = Terminal::shell(OBSERVED);
+    terminal.wait_for_line(&["asynctop:", "connected", "90 tasks"]);
+    for (key, text) in [
+        ("2", "Groups 8"),
+        ("3", "Workers 1"),
+        ("4", "needs asynctop-probe in the program"),
+        ("5", "No rule has fired"),
+        ("6", "no lab: this target is another program"),
+        ("7", "only console-subscriber, in the program"),
+        ("?", "Findings"),
+    ] {
+        terminal.keys(key);
+        terminal.wait_for_text(text);
+    }
+    // Of 90 rows, which are sorted by their busy shares, 24 have room.
+    terminal.keys("?1/feed\r");
+    terminal.wait_for_line(&["feed::listen", "feed.rs:"]);
+    terminal.keys("j\r");
+    terminal.wait_for_line(&["future size"]);
+    terminal.resize(40, 10);
+    terminal.wait_for_line(&["task ", "group"]);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}
