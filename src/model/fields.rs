@@ -189,7 +189,7 @@ use FieldKind::{Path, Statistic};
 
 /// All columns of the task table, in order: title, kind, [width, grow, rank], sort key, cell.
 #[rustfmt::skip]
-pub static TASK_FIELDS: [TaskField; 16] = [
+pub static TASK_FIELDS: &[TaskField] = &[
     TaskField::new(Column::Id, "ID", FieldKind::Number, [6, 0, 5],
         Number(|task, _| task.meta.id), CellForm::Number(|id| id.to_string())),
     TaskField::new(Column::State, "S", FieldKind::Text, [1, 0, 2],
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn cells_have_the_form_of_their_sort_keys() {
-        for entry in &TASK_FIELDS {
+        for entry in TASK_FIELDS {
             let fits = match entry.form {
                 CellForm::Number(_) => matches!(entry.sort, Number(_)),
                 CellForm::Text(_) => matches!(entry.sort, Text(_)),
