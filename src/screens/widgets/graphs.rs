@@ -1,4 +1,4 @@
-//! The history of the selected target: three graphs side by side, or one line of them on a low
+//! The history of the selected target: three graphs side by side, or a line of them on a low
 //! screen.
 //!
 //! ```text
@@ -154,7 +154,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let count = (area.width / MIN_WIDTH).clamp(1, 3);
     let width = area.width / count;
     let is_band = area.height >= BAND;
-    // On a single line, the title stands to the left of the graph.
+    // On a single line, the title is to the left of the graph.
     let chart_width =
         |title: u16| if is_band { width - AXIS - 2 } else { width.saturating_sub(title + 2) };
     let now_ns = model.target().known_until_ns;

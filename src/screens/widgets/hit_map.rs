@@ -26,3 +26,25 @@ impl HitMap {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_areas_cover_earlier_ones() {
+        let mut map = HitMap::default();
+        map.add(Rect::new(0, 0, 10, 2), HitTarget::Row(1));
+        map.add(Rect::new(4, 1, 2, 1), HitTarget::Row(2));
+        let hits = [(4, 0), (3, 1), (4, 1), (5, 1), (6, 1), (10, 0)].map(|(x, y)| map.at(x, y));
+        let row = |row| Some(HitTarget::Row(row));
+        assert_eq!(hits, [row(1), row(1), row(2), row(2), row(1), None]);
+    }
+
+    #[test]
+    fn moment_has_the_column_inside_its_area() {
+        let mut map = HitMap::default();
+        map.add(Rect::new(5, 0, 10, 1), HitTarget::Moment { worker: 3, column: 0 });
+        assert_eq!(map.at(9, 0), Some(HitTarget::Moment { worker: 3, column: 4 }));
+    }
+}
