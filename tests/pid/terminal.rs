@@ -25,7 +25,7 @@ fn every_screen_shows_the_program_or_the_reason() {
     }
     // Of 90 rows, which are sorted by their busy shares, 24 have room.
     terminal.keys("?1/feed\r");
-    terminal.wait_for_line(&["feed::listen", "feed.rs:"]);
+    terminal.wait_for_line(&["feed::receive", "feed.rs:"]);
     terminal.keys("j\r");
     terminal.wait_for_line(&["future size"]);
     terminal.resize(40, 10);
