@@ -13,7 +13,11 @@ use anyhow::ensure;
 
 use crate::terminal::Terminal;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures");
+/// The picture in README.
+const DASHBOARD: &str = "dashboard";
+const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets");
+/// The other pictures: the book may only contain files below docs/.
+const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures");
 const CONSOLE_ADDRESS: &str = "127.0.0.1:6670";
 
 pub struct Programs {
@@ -40,7 +44,7 @@ use Step::{Keys, Wait, WaitFor};
 
 const PICTURES: &[Picture] = &[
     Picture {
-        name: "dashboard",
+        name: DASHBOARD,
         args: &["lab", "mixed"],
         size: (116, 32),
         steps: &[Wait(20), Keys("b"), WaitFor("has blocked worker"), Wait(2)],
@@ -83,7 +87,8 @@ pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
 
 fn write(name: &str, lines: &[String]) -> anyhow::Result<()> {
     let svg = anstyle_svg::Term::new().render_svg(&lines.join("\n"));
-    Ok(fs::write(Path::new(FOLDER).join(name).with_extension("svg"), svg)?)
+    let folder = if name == DASHBOARD { ASSETS } else { BOOK };
+    Ok(fs::write(Path::new(folder).join(name).with_extension("svg"), svg)?)
 }
 
 impl Picture {
