@@ -64,7 +64,7 @@ fn open(app: &App) -> Option<Opened> {
 enum Column {
     Sign,
     Rule,
-    DistributionKey,
+    Subject,
     Sentence,
     Since,
     Last,
@@ -75,7 +75,7 @@ enum Column {
 const SPECS: [Spec<Column>; 8] = [
     Spec::text(Column::Sign, 2, 0, 1),
     Spec::text(Column::Rule, 16, 7, 3),
-    Spec::text(Column::DistributionKey, 9, 7, 7),
+    Spec::text(Column::Subject, 9, 7, 7),
     Spec::text(Column::Sentence, 36, 96, 2),
     Spec::number(Column::Since, 6, 4),
     Spec::number(Column::Last, 6, 5),
@@ -96,7 +96,7 @@ fn column_title(column: Column) -> &'static str {
     match column {
         Column::Sign => "",
         Column::Rule => "RULE",
-        Column::DistributionKey => "SUBJECT",
+        Column::Subject => "SUBJECT",
         Column::Sentence => "FINDING",
         Column::Since => "SINCE",
         Column::Last => "LAST",
@@ -145,7 +145,7 @@ fn cell(
     let (text, style) = match place.column {
         Column::Sign => (theme.severity_glyph(finding.severity).to_owned(), of_severity),
         Column::Rule => (finding.rule.to_string(), of_severity),
-        Column::DistributionKey => match target {
+        Column::Subject => match target {
             Some(target) => (format!("{} of {target}", finding.subject), plain),
             None => (finding.subject.to_string(), plain),
         },
