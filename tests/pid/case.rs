@@ -60,7 +60,7 @@ impl Case {
         fs::set_permissions(&*self.folder, nobody.clone()).unwrap();
         fs::set_permissions(&program, nobody).unwrap();
         let script = format!(
-            "{LAB} & PID=$!; echo $PID > pid; until [ \"$(wc -l < log)\" -gt 2 ]; do sleep 0.05; done
+            ": > log; {LAB} & PID=$!; echo $PID > pid; until [ \"$(wc -l < log)\" -gt 2 ]; do sleep 0.05; done
              exec setpriv --reuid=65534 --regid=65534 --clear-groups ./asynctop {args}"
         );
         self.finish(&script)
