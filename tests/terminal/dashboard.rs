@@ -287,8 +287,8 @@ fn timeline_shows_the_hog_as_one_poll_with_details() {
     // Some tasks are polled before the hog starts.
     terminal.wait_for_line(&["cruncher", "ping", "%"]);
     terminal.keys("b");
-    terminal.wait_for_line(&["hog─────"]);
-    terminal.wait_for_line(&["█████", "w0"]);
+    // Until the poll covers the column in which the cursor appears.
+    terminal.wait_for_line(&[&format!("hog{}", "─".repeat(90))]);
     terminal.keys(" ");
     terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
     // Move to the start of this poll, and to the previous one.
