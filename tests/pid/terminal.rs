@@ -24,8 +24,8 @@ fn every_screen_shows_the_program_or_the_reason() {
         terminal.wait_for_text(text);
     }
     // Of 90 rows, which are sorted by their busy shares, 24 have room.
-    terminal.keys("?1/feed\r");
-    terminal.wait_for_line(&["feed::receive", "feed.rs:"]);
+    terminal.keys("?1/beats\r");
+    terminal.wait_for_text("Tasks 8 of 90");
     terminal.keys("j\r");
     terminal.wait_for_line(&["future size"]);
     terminal.resize(40, 10);

@@ -14,6 +14,15 @@ use crate::{
     tokio::{task::StateKind, worker},
 };
 
+/// The workers whose thread is known.
+struct Placed {
+    /// Runtime and worker by thread.
+    worker_of: HashMap<u32, (usize, usize)>,
+    /// Current-thread runtimes whose worker's thread was not found, and the address of its busy
+    /// time.
+    unplaced: Vec<(usize, u64)>,
+}
+
 impl Process {
     pub(super) fn join_threads(
         &mut self,
@@ -22,13 +31,20 @@ impl Process {
         found: &mut Found,
         checks: &mut Vec<Check>,
     ) -> Vec<ThreadInfo> {
-        let worker_of = self.workers(blocks, found, checks);
+        let Placed { mut worker_of, unplaced } = self.workers(blocks, found, checks);
         let offsets = self.offsets(blocks, found);
         let runtime_of = runtimes_of_threads(blocks, found, &offsets);
         self.add_queues(blocks, &offsets, &worker_of, found, checks);
         self.add_pools(found, checks);
         self.contexts = contexts(blocks, &offsets, found);
         let current = self.current_tasks(blocks, found, &offsets, threads.len(), checks);
+        for (index, busy_at) in unplaced {
+            if let Some(tid) = polling_thread(&current, found, index) {
+                found.runtimes[index].workers[0].tid = Some(tid);
+                self.busy_words.insert(tid, busy_at);
+                worker_of.insert(tid, (index, 0));
+            }
+        }
         let polled_by: HashMap<u64, u32> = current.iter().map(|(&tid, &id)| (id, tid)).collect();
         let has_current = !current.is_empty();
         for task in &mut found.tasks {
@@ -80,14 +96,9 @@ impl Process {
 
     /// Reads the workers' counters, and finds their threads by Rust's thread id, which both the
     /// counters and the thread-local blocks have.
-    fn workers(
-        &mut self,
-        blocks: &[Block],
-        found: &mut Found,
-        checks: &mut Vec<Check>,
-    ) -> HashMap<u32, (usize, usize)> {
+    fn workers(&mut self, blocks: &[Block], found: &mut Found, checks: &mut Vec<Check>) -> Placed {
         let uptime = self.uptime().map_or(u64::MAX, |uptime| uptime.as_nanos() as u64);
-        let mut worker_of = HashMap::new();
+        let (mut worker_of, mut unplaced) = (HashMap::new(), Vec::new());
         self.busy_words.clear();
         let mut workers_of: Vec<(usize, worker::Workers)> = Vec::new();
         for (index, runtime) in found.runtimes.iter_mut().enumerate() {
@@ -123,6 +134,11 @@ impl Process {
         for (index, workers) in workers_of {
             let tids = thread_ids.threads(&ids_of(index, &workers));
             fill(&mut found.runtimes[index], &workers.workers, &tids);
+            if let (false, [None], [worker]) =
+                (workers.is_multi_thread, &tids[..], &workers.workers[..])
+            {
+                unplaced.push((index, worker.busy_at));
+            }
             for (worker, tid) in tids.iter().enumerate() {
                 if let Some(tid) = tid {
                     self.busy_words.insert(*tid, workers.workers[worker].busy_at);
@@ -135,8 +151,20 @@ impl Process {
                 format!("{number} with counters that agree, {matched} with their thread"),
             ));
         }
-        worker_of
+        Placed { worker_of, unplaced }
     }
+}
+
+/// The thread that polls a task of this runtime. The only worker of a current-thread runtime is
+/// found so where its number is not distinctive.
+fn polling_thread(current: &HashMap<u32, u64>, found: &Found, runtime: usize) -> Option<u32> {
+    let own = found.tasks.iter().filter(|task| {
+        task.runtime == Some(runtime)
+            && task.kind == TaskKind::Task
+            && task.state == StateKind::Running
+    });
+    let own: HashSet<u64> = own.map(|task| task.id).collect();
+    current.iter().find(|(_, task)| own.contains(task)).map(|(tid, _)| *tid)
 }
 
 /// The runtime whose handle is in a thread's block.
