@@ -79,9 +79,9 @@ impl<T: TableEntry> Table<T> {
         Table { entries: Vec::new(), by_id: HashMap::new(), limit, next_key: 1, refused: 0 }
     }
 
-    /// Removes all entries.
+    /// Removes all entries. Keys are not used again, also not by a restarted program.
     pub(super) fn clear(&mut self) {
-        *self = Table::new(self.limit);
+        *self = Table { next_key: self.next_key, ..Table::new(self.limit) };
     }
 
     pub(super) fn len(&self) -> usize {
@@ -201,6 +201,15 @@ mod tests {
         let kept: Vec<_> = table.iter().map(TableEntry::key).collect();
         assert_eq!(kept, [5, 6]);
         assert!(!table.remove_ended(0, 2));
+    }
+
+    #[test]
+    fn keys_are_not_used_again() {
+        let mut table = Table::new(10);
+        table.push(entry(7, 0));
+        table.clear();
+        table.push(entry(7, 0));
+        assert_eq!((table.len(), table.key(7)), (1, Some(2)));
     }
 
     #[test]
