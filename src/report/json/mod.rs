@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use asynctop_lab::{Lab, LabOptions, LabSampler, Scenario};
-//! use asynctop::{model::{Model, Subscription}, report::{Summary, json}};
+//! use asynctop::{model::Model, report::{Summary, json}, snapshot::Subscription};
 //!
 //! let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 //! let mut model = Model::default();
