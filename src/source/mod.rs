@@ -1,5 +1,5 @@
-//! Sources of snapshots: the lab, other runtimes of this process, and programs with
-//! console-subscriber, and any Tokio program of this machine.
+//! Sources of snapshots: the lab, other runtimes of this process, programs with console-subscriber,
+//! and any Tokio program of this machine.
 //!
 //! Depends on the lab, the probe, the inspection of processes and the snapshot, not on the model or
 //! the screens.
@@ -61,5 +61,9 @@ pub fn sample_all(sources: &mut [Box<dyn Source>], subscription: &Subscription) 
 
 fn assemble(targets: Vec<Arc<Target>>) -> Snapshot {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Snapshot { unix_ns: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX), targets }
+    Snapshot { unix_ns: nanos(unix), targets }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

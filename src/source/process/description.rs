@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use asynctop_inspect::{Flavor, RuntimeInfo, sampler::Sample};
 
-use super::{observed::Observed, tally::nanos};
+use super::observed::Observed;
 use crate::{
     snapshot::{Accuracy, Description, FieldId},
+    source::nanos,
     text::{sanitize, whole_percent},
 };
 

@@ -9,12 +9,12 @@ use std::{
 use asynctop_inspect::sampler::{self, Continuity, PollTimes, Sample};
 use asynctop_stack::frames_of;
 
-use super::tally::nanos;
 use crate::{
     snapshot::{
         CallKind, Cause, Frame, FrameKind, LongPoll, ProfileEntry, Stack, SystemCall, Target,
         TimeWithoutCpu,
     },
+    source::nanos,
     text::sanitize,
 };
 
@@ -35,6 +35,16 @@ pub(super) fn certain(sample: &Sample) -> impl Iterator<Item = &sampler::LongPol
         Continuity::Counted => poll.at_least >= LONG * POLLS,
         _ => false,
     })
+}
+
+/// The long polls of a sample that have not ended.
+pub(super) fn running(sample: &Sample) -> impl Iterator<Item = &sampler::LongPoll> {
+    certain(sample).filter(|poll| poll.is_running)
+}
+
+/// The long poll that a thread is in.
+pub(super) fn running_on(sample: &Sample, tid: u32) -> Option<&sampler::LongPoll> {
+    running(sample).find(|poll| poll.tid == tid)
 }
 
 /// The long polls of a runtime, converted once for each change.

@@ -10,6 +10,8 @@
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod description;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod key;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod long_polls;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod names;

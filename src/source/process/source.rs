@@ -9,10 +9,11 @@ use asynctop_inspect::{
 
 use super::{
     description::{describe, no_samples},
-    long_polls::{LongPolls, Sampled, certain},
+    key::key,
+    long_polls::{LongPolls, Sampled, certain, running, running_on},
     names::Names,
     observed::Observed,
-    tally::{Known, Tally, nanos},
+    tally::{Known, Tally},
     workers::{Workers, queue_lengths},
 };
 use crate::{
@@ -20,12 +21,9 @@ use crate::{
         self, Connection, Description, Losses, RuntimeStats, Subscription, Target, TargetId,
         TaskStats,
     },
-    source::Source,
+    source::{Source, nanos},
     text::plural,
 };
-
-/// Ids of tasks are below this; above it is the copy of Tokio that gave the id.
-const COPY_SHIFT: u32 = 48;
 
 /// One runtime of a program.
 #[derive(Clone, Copy, Debug)]
@@ -117,15 +115,11 @@ impl RuntimeSource {
         let is_update = self.surveyed != Some(sample.surveyed) || self.is_due;
         let tasks = sample.tasks.iter().filter(|it| self.is_own(&it.task, runtimes, index));
         let tasks: Vec<&SampledTask> = tasks.collect();
-        let target = Target {
-            connection: Connection::Connected,
-            runtime: self.runtime(runtime, tasks.len()),
-            tasks: self.tasks(sample, &tasks, index, is_update),
-            workers: self.workers.rows(sample, index, is_update),
-            long_polls: self.long_polls(sample, index),
-            ..self.target.clone()
-        };
-        self.target = target;
+        self.target.connection = Connection::Connected;
+        self.target.runtime = self.runtime(runtime, tasks.len());
+        self.target.tasks = self.tasks(sample, &tasks, index, is_update);
+        self.target.workers = self.workers.rows(sample, index, is_update);
+        self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
             let name = Arc::clone(&self.target.description.name);
@@ -153,9 +147,8 @@ impl RuntimeSource {
         index: usize,
         is_update: bool,
     ) -> Vec<TaskStats> {
-        let running = certain(sample).filter(|poll| poll.is_running);
         let polling: HashMap<u64, Duration> =
-            running.map(|poll| (key(poll.copy, poll.task.id), poll.began)).collect();
+            running(sample).map(|poll| (key(poll.copy, poll.task.id), poll.began)).collect();
         let held_since = held_since(sample, index);
         let has_samples = no_samples(sample).is_none();
         let mut rows = Vec::with_capacity(tasks.len());
@@ -236,21 +229,12 @@ impl RuntimeSource {
     }
 }
 
-/// The key of a task: ids are unique in one copy of Tokio only.
-pub(super) fn key(copy: usize, id: u64) -> u64 {
-    ((copy as u64) << COPY_SHIFT) | (id & ((1 << COPY_SHIFT) - 1))
-}
-
 /// The time from which on all workers of a runtime have been in long polls; `None` if one is not.
 fn held_since(sample: &Sample, index: usize) -> Option<Duration> {
     let workers = sample.runtimes[index].workers.len();
     let threads = sample.threads.iter();
     let own = threads.filter(|thread| thread.runtime == Some(index) && thread.worker.is_some());
-    let began: Vec<Duration> = own
-        .filter_map(|thread| {
-            let mut running = certain(sample).filter(|poll| poll.is_running);
-            running.find(|poll| poll.tid == thread.tid).map(|poll| poll.began)
-        })
-        .collect();
+    let began: Vec<Duration> =
+        own.filter_map(|thread| Some(running_on(sample, thread.tid)?.began)).collect();
     began.iter().max().copied().filter(|_| began.len() == workers)
 }

@@ -11,7 +11,10 @@ use asynctop_inspect::{
     tokio::task::StateKind,
 };
 
-use crate::snapshot::{State, TaskMeta, TaskStats};
+use crate::{
+    snapshot::{State, TaskMeta, TaskStats},
+    source::nanos,
+};
 
 /// The sums of one task.
 #[derive(Debug)]
@@ -171,10 +174,6 @@ fn part(of: u64, hits: u64, samples: u64) -> u64 {
         return 0;
     }
     ((of as f64 * hits as f64 / samples as f64) as u64).min(of)
-}
-
-pub(super) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

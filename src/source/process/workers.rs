@@ -7,9 +7,10 @@ use asynctop_inspect::{
     sampler::{Sample, SampledThread},
 };
 
-use super::{long_polls::certain, source::key, tally::nanos};
+use super::{key::key, long_polls::running_on};
 use crate::{
     snapshot::{CurrentPoll, PollKind, WorkerStats},
+    source::nanos,
     text::sanitize,
 };
 
@@ -87,8 +88,7 @@ impl Workers {
 
 /// The long poll that a thread is in. Shorter polls are not known one by one.
 fn current(sample: &Sample, thread: &SampledThread) -> Option<CurrentPoll> {
-    let mut running = certain(sample).filter(|poll| poll.is_running);
-    let poll = running.find(|poll| poll.tid == thread.tid)?;
+    let poll = running_on(sample, thread.tid)?;
     Some(CurrentPoll {
         key: key(poll.copy, poll.task.id),
         since_ns: nanos(poll.began),
