@@ -7,15 +7,51 @@ use crate::snapshot::Target;
 /// Minimum time that a rate may cover. Over a shorter time, a single poll would change it too much.
 pub(super) const MIN_SPAN_NS: u64 = 50_000_000;
 
+/// An earlier value: at least a minimum span older than the latest one, and at most twice as old if
+/// values follow each other closely.
+#[derive(Clone, Debug)]
+pub(super) struct Earlier<T> {
+    base: Option<(u64, T)>,
+    /// Becomes the base as soon as it is old enough.
+    next: Option<(u64, T)>,
+}
+
+impl<T> Default for Earlier<T> {
+    fn default() -> Self {
+        Earlier { base: None, next: None }
+    }
+}
+
+impl<T> Earlier<T> {
+    /// The value and its time.
+    pub(super) fn get(&self) -> Option<&(u64, T)> {
+        self.base.as_ref()
+    }
+
+    /// Takes in the value of `now_ns`. Returns whether the earlier value has changed.
+    pub(super) fn advance(
+        &mut self,
+        now_ns: u64,
+        min_span_ns: u64,
+        value: impl FnOnce() -> T,
+    ) -> bool {
+        let is_old_enough =
+            |(at_ns, _): &mut (u64, T)| now_ns.saturating_sub(*at_ns) >= min_span_ns;
+        let due = self.next.take_if(is_old_enough);
+        let has_changed = due.is_some();
+        self.base = due.or_else(|| self.base.take());
+        self.next.get_or_insert_with(|| (now_ns, value()));
+        has_changed
+    }
+}
+
 /// The base of the rates. It is always at least [`MIN_SPAN_NS`] older than the latest update of the
-/// target, and at most twice as old if updates follow each other closely.
+/// target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Base {
-    target: Option<Arc<Target>>,
-    /// Becomes the base as soon as it is old enough.
-    next: Option<Arc<Target>>,
-    /// The first sample that contains the latest update.
-    latest: Option<Arc<Target>>,
+    earlier: Earlier<Arc<Target>>,
+    /// The time of the latest update.
+    latest_ns: Option<u64>,
 }
 
 /// The effect of a sample on rates.
@@ -31,20 +67,18 @@ pub(super) enum Update {
 
 impl Base {
     pub(super) fn target(&self) -> Option<&Arc<Target>> {
-        self.target.as_ref()
+        self.earlier.get().map(|(_, target)| target)
     }
 
     /// Takes in the next sample.
     pub(super) fn advance(&mut self, now: &Arc<Target>) -> Update {
         let now_ns = now.known_until_ns;
-        if self.latest.as_ref().is_some_and(|latest| latest.known_until_ns == now_ns) {
+        if self.latest_ns == Some(now_ns) {
             return Update::None;
         }
-        let Some(last) = self.latest.replace(Arc::clone(now)) else { return Update::NewBase };
-        let next = self.next.take().unwrap_or(last);
-        let is_due = now_ns.saturating_sub(next.known_until_ns) >= MIN_SPAN_NS;
-        *(if is_due { &mut self.target } else { &mut self.next }) = Some(next);
-        if is_due { Update::NewBase } else { Update::SameBase }
+        let is_first = self.latest_ns.replace(now_ns).is_none();
+        let has_changed = self.earlier.advance(now_ns, MIN_SPAN_NS, || Arc::clone(now));
+        if is_first || has_changed { Update::NewBase } else { Update::SameBase }
     }
 }
 

@@ -72,18 +72,48 @@ impl WorkerRow {
     }
 }
 
-pub(super) fn share(now: u64, before: u64, span_ns: u64) -> f64 {
+fn share(now: u64, before: u64, span_ns: u64) -> f64 {
     if span_ns == 0 {
         return 0.0;
     }
     (now.saturating_sub(before) as f64 / span_ns as f64).clamp(0.0, 1.0)
 }
 
-pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
+fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     if span_ns == 0 {
         return 0.0;
     }
     now.saturating_sub(before) as f64 * 1e9 / span_ns as f64
+}
+
+/// The totals that the rates on the screen are derived from: polls, and busy and scheduled time.
+pub(super) type Totals = [u64; 3];
+
+pub(super) fn totals(task: &TaskStats) -> Totals {
+    [task.polls, task.busy_ns, task.scheduled_ns]
+}
+
+/// Which of the totals a target has.
+pub(super) struct RateFields([bool; 3]);
+
+impl RateFields {
+    pub(super) fn new(description: &Description) -> Self {
+        let fields = [FieldId::Polls, FieldId::Busy, FieldId::Scheduled];
+        RateFields(fields.map(|field| description.has(field)))
+    }
+
+    /// The rates between two totals; 0 for a total that the target lacks.
+    pub(super) fn between(&self, before: Totals, now: Totals, span_ns: u64) -> ShownRates {
+        let rate = |at: usize, rate: fn(u64, u64, u64) -> f64| {
+            if self.0[at] { rate(now[at], before[at], span_ns) } else { 0.0 }
+        };
+        ShownRates {
+            polls: rate(0, per_second),
+            busy: rate(1, share),
+            scheduled: rate(2, share),
+            is_mean: false,
+        }
+    }
 }
 
 /// The rates of each task of `now`, in its order: since `base` or, without a base, over the life of
@@ -91,10 +121,9 @@ pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
 pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let span_ns = base.map(|base| span_ns(base, now));
     let before = base.map_or(&[][..], |base| &base.tasks);
+    let fields = RateFields::new(&now.description);
     let has = |field| now.description.has(field);
-    let (has_polls, has_wakes) = (has(FieldId::Polls), has(FieldId::Wakes));
-    let has_self_wakes = has(FieldId::SelfWakes);
-    let (has_busy, has_scheduled) = (has(FieldId::Busy), has(FieldId::Scheduled));
+    let (has_wakes, has_self_wakes) = (has(FieldId::Wakes), has(FieldId::SelfWakes));
     let if_available = |is_available: bool, rate: f64| if is_available { rate } else { 0.0 };
     let now = &now.tasks;
     let mut old_of = finder(before.iter().map(|old| (old.key, old)));
@@ -104,13 +133,7 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
         let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
         let rate =
             |now, before: fn(&TaskStats) -> u64| per_second(now, old.map_or(0, before), span);
-        let part = |now, before: fn(&TaskStats) -> u64| share(now, old.map_or(0, before), span);
-        let shown = ShownRates {
-            polls: if_available(has_polls, rate(task.polls, |old| old.polls)),
-            busy: if_available(has_busy, part(task.busy_ns, |old| old.busy_ns)),
-            scheduled: if_available(has_scheduled, part(task.scheduled_ns, |old| old.scheduled_ns)),
-            is_mean: false,
-        };
+        let shown = fields.between(old.map_or([0; 3], totals), totals(task), span);
         rates.push(TaskRates {
             polls: shown.polls,
             wakes: if_available(has_wakes, rate(task.wakes, |old| old.wakes)),

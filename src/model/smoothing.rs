@@ -1,15 +1,13 @@
 //! Rates for the screen: means over at least two seconds, which change only when the mean has moved
 //! by an eighth. Rows sorted by them keep their places while the load does not change.
 
-use crate::snapshot::{
-    FieldId::{Busy, Polls, Scheduled},
-    Target, TaskStats,
-};
+use crate::snapshot::{Target, TaskStats};
 
 use super::{
     TaskRates,
+    base::Earlier,
     pairs::finder,
-    rates::{per_second, share},
+    rates::{RateFields, Totals, totals},
 };
 
 /// Minimum time that a mean covers; at most twice as much once samples have covered it.
@@ -54,34 +52,11 @@ fn steady_share(previous: f64, mean: f64) -> f64 {
     if mean < SATURATED { steady(previous, mean) } else { mean }
 }
 
-/// The totals of a task: its key, polls, and busy and scheduled time.
-type Totals = (u64, [u64; 3]);
-
-/// The totals of all tasks at an earlier time.
-#[derive(Clone, Debug)]
-struct Earlier {
-    known_until_ns: u64,
-    tasks: Vec<Totals>,
-}
-
-impl Earlier {
-    fn new(target: &Target) -> Self {
-        let totals = |task: &TaskStats| (task.key, [task.polls, task.busy_ns, task.scheduled_ns]);
-        let tasks = target.tasks.iter().map(totals).collect();
-        Earlier { known_until_ns: target.known_until_ns, tasks }
-    }
-
-    fn age_ns(&self, now: &Target) -> u64 {
-        now.known_until_ns.saturating_sub(self.known_until_ns)
-    }
-}
-
 /// Computes the smoothed rates.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Smoother {
-    base: Option<Earlier>,
-    /// Becomes the base as soon as it is old enough.
-    next: Option<Earlier>,
+    /// The totals of all tasks by key.
+    earlier: Earlier<Vec<(u64, Totals)>>,
 }
 
 impl Smoother {
@@ -94,35 +69,26 @@ impl Smoother {
         last: &[TaskStats],
         last_rates: &[TaskRates],
     ) {
-        if self.next.as_ref().is_some_and(|next| next.age_ns(now) >= MIN_SPAN_NS) {
-            self.base = self.next.take();
-        }
-        let span_ns = self
-            .base
-            .as_ref()
-            .map_or(0, |base| now.running_ns(base.known_until_ns, now.known_until_ns));
-        let base = self.base.as_ref().filter(|_| span_ns > 0);
-        let has = [Polls, Busy, Scheduled].map(|field| (field, now.description.has(field)));
-        let known = |field, rate| if has.contains(&(field, true)) { rate } else { 0.0 };
-        let mut earlier = finder(base.map_or(&[][..], |base| &base.tasks).iter().copied());
+        let now_ns = now.known_until_ns;
+        let of = |task: &TaskStats| (task.key, totals(task));
+        self.earlier.advance(now_ns, MIN_SPAN_NS, || now.tasks.iter().map(of).collect());
+        let base = self.earlier.get();
+        let span_ns = base.map_or(0, |(base_ns, _)| now.running_ns(*base_ns, now_ns));
+        let base = base.filter(|_| span_ns > 0);
+        let fields = RateFields::new(&now.description);
+        let mut earlier = finder(base.map_or(&[][..], |(_, tasks)| tasks).iter().copied());
         let mut previous = finder(last.iter().map(|task| task.key).zip(last_rates));
         for (task, rates) in now.tasks.iter().zip(rates) {
             let mean = match earlier(task.key) {
-                Some([polls, busy_ns, scheduled_ns]) => ShownRates {
-                    polls: known(Polls, per_second(task.polls, polls, span_ns)),
-                    busy: known(Busy, share(task.busy_ns, busy_ns, span_ns)),
-                    scheduled: known(Scheduled, share(task.scheduled_ns, scheduled_ns, span_ns)),
-                    is_mean: true,
-                },
+                Some(before) => {
+                    ShownRates { is_mean: true, ..fields.between(before, totals(task), span_ns) }
+                }
                 None => rates.shown,
             };
             // The first mean replaces a rate over a shorter time.
             let previous = previous(task.key).map(|rates| rates.shown);
             let previous = previous.filter(|previous| previous.is_mean || !mean.is_mean);
             rates.shown = previous.map_or(mean, |previous| previous.next(mean));
-        }
-        if self.next.is_none() {
-            self.next = Some(Earlier::new(now));
         }
     }
 }
