@@ -48,6 +48,24 @@ pub enum CallKind {
     Other,
 }
 
+impl CallKind {
+    /// The purpose of the Linux system call with this name.
+    pub fn of(name: &str) -> CallKind {
+        match name {
+            "nanosleep" | "clock_nanosleep" => CallKind::Sleep,
+            "futex" | "flock" => CallKind::Lock,
+            "read" | "pread64" | "readv" | "preadv" | "recvfrom" | "recvmsg" | "getrandom"
+            | "getdents64" => CallKind::Read,
+            "write" | "pwrite64" | "writev" | "pwritev" | "sendto" | "sendmsg" | "sendfile" => {
+                CallKind::Write
+            }
+            "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "wait4"
+            | "waitid" | "pause" | "io_uring_enter" | "rt_sigtimedwait" => CallKind::Wait,
+            _ => CallKind::Other,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     /// `sleeping in clock_nanosleep`, `waiting for a lock (futex)`, `in fsync`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -164,21 +164,12 @@ fn cause(poll: &sampler::LongPoll) -> Cause {
 }
 
 fn call(name: &str) -> SystemCall {
-    let kind = match name {
-        "nanosleep" | "clock_nanosleep" => CallKind::Sleep,
-        "futex" | "flock" => CallKind::Lock,
-        "read" | "pread64" | "readv" | "recvfrom" | "recvmsg" | "getrandom" => CallKind::Read,
-        "write" | "pwrite64" | "writev" | "sendto" | "sendmsg" => CallKind::Write,
-        "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "wait4"
-        | "waitid" | "pause" | "io_uring_enter" | "rt_sigtimedwait" => CallKind::Wait,
-        _ => CallKind::Other,
-    };
     // One without a name is `system call 17`.
     let number = name.strip_prefix("system call ").and_then(|number| number.parse().ok());
     SystemCall {
         number: number.unwrap_or(0),
         name: number.is_none().then(|| name.to_owned().into()),
-        kind,
+        kind: CallKind::of(name),
     }
 }
 

@@ -112,58 +112,92 @@ pub(super) fn no_response_reason(os_id: u32, signal: i32) -> &'static str {
 }
 
 macro_rules! calls {
-    ($($kind:ident: $($name:ident = $number:ident),+;)+) => {
-        const CALLS: &[(libc::c_long, &str, CallKind)] =
-            &[$($((libc::$number, stringify!($name), CallKind::$kind)),+),+];
+    ($($name:ident = $number:ident),+ $(,)?) => {
+        &[$((libc::$number, stringify!($name))),+]
     };
 }
 
-// The calls that may block. Other calls are shown by number.
-calls! {
-    Sleep: nanosleep = SYS_nanosleep, clock_nanosleep = SYS_clock_nanosleep;
-    Lock: futex = SYS_futex, flock = SYS_flock;
-    Read: read = SYS_read, pread64 = SYS_pread64, readv = SYS_readv, preadv = SYS_preadv,
-        recvfrom = SYS_recvfrom, recvmsg = SYS_recvmsg, getrandom = SYS_getrandom,
-        getdents64 = SYS_getdents64;
-    Write: write = SYS_write, pwrite64 = SYS_pwrite64, writev = SYS_writev,
-        pwritev = SYS_pwritev, sendto = SYS_sendto, sendmsg = SYS_sendmsg,
-        sendfile = SYS_sendfile;
-    Wait: ppoll = SYS_ppoll, pselect6 = SYS_pselect6, epoll_pwait = SYS_epoll_pwait,
-        wait4 = SYS_wait4, waitid = SYS_waitid, io_uring_enter = SYS_io_uring_enter,
-        rt_sigtimedwait = SYS_rt_sigtimedwait;
-    Other: fsync = SYS_fsync, fdatasync = SYS_fdatasync, sync = SYS_sync,
-        syncfs = SYS_syncfs, sync_file_range = SYS_sync_file_range, msync = SYS_msync,
-        fallocate = SYS_fallocate, ftruncate = SYS_ftruncate, openat = SYS_openat,
-        unlinkat = SYS_unlinkat, fstat = SYS_fstat, statx = SYS_statx, connect = SYS_connect,
-        accept = SYS_accept, accept4 = SYS_accept4, shutdown = SYS_shutdown,
-        mmap = SYS_mmap, munmap = SYS_munmap, mprotect = SYS_mprotect, madvise = SYS_madvise,
-        fcntl = SYS_fcntl, ioctl = SYS_ioctl, close = SYS_close, splice = SYS_splice,
-        copy_file_range = SYS_copy_file_range, execve = SYS_execve, clone = SYS_clone,
-        membarrier = SYS_membarrier;
-}
+/// Numbers and names of the calls that may block. Other calls are shown by number.
+const CALLS: &[(libc::c_long, &str)] = calls![
+    nanosleep = SYS_nanosleep,
+    clock_nanosleep = SYS_clock_nanosleep,
+    futex = SYS_futex,
+    flock = SYS_flock,
+    read = SYS_read,
+    pread64 = SYS_pread64,
+    readv = SYS_readv,
+    preadv = SYS_preadv,
+    recvfrom = SYS_recvfrom,
+    recvmsg = SYS_recvmsg,
+    getrandom = SYS_getrandom,
+    getdents64 = SYS_getdents64,
+    write = SYS_write,
+    pwrite64 = SYS_pwrite64,
+    writev = SYS_writev,
+    pwritev = SYS_pwritev,
+    sendto = SYS_sendto,
+    sendmsg = SYS_sendmsg,
+    sendfile = SYS_sendfile,
+    ppoll = SYS_ppoll,
+    pselect6 = SYS_pselect6,
+    epoll_pwait = SYS_epoll_pwait,
+    wait4 = SYS_wait4,
+    waitid = SYS_waitid,
+    io_uring_enter = SYS_io_uring_enter,
+    rt_sigtimedwait = SYS_rt_sigtimedwait,
+    fsync = SYS_fsync,
+    fdatasync = SYS_fdatasync,
+    sync = SYS_sync,
+    syncfs = SYS_syncfs,
+    sync_file_range = SYS_sync_file_range,
+    msync = SYS_msync,
+    fallocate = SYS_fallocate,
+    ftruncate = SYS_ftruncate,
+    openat = SYS_openat,
+    unlinkat = SYS_unlinkat,
+    fstat = SYS_fstat,
+    statx = SYS_statx,
+    connect = SYS_connect,
+    accept = SYS_accept,
+    accept4 = SYS_accept4,
+    shutdown = SYS_shutdown,
+    mmap = SYS_mmap,
+    munmap = SYS_munmap,
+    mprotect = SYS_mprotect,
+    madvise = SYS_madvise,
+    fcntl = SYS_fcntl,
+    ioctl = SYS_ioctl,
+    close = SYS_close,
+    splice = SYS_splice,
+    copy_file_range = SYS_copy_file_range,
+    execve = SYS_execve,
+    clone = SYS_clone,
+    membarrier = SYS_membarrier,
+];
 
 /// Calls that only x86_64 has.
 #[cfg(target_arch = "x86_64")]
-const X86_64_CALLS: &[(libc::c_long, &str, CallKind)] = &[
-    (libc::SYS_poll, "poll", CallKind::Wait),
-    (libc::SYS_select, "select", CallKind::Wait),
-    (libc::SYS_epoll_wait, "epoll_wait", CallKind::Wait),
-    (libc::SYS_pause, "pause", CallKind::Wait),
-    (libc::SYS_open, "open", CallKind::Other),
-    (libc::SYS_stat, "stat", CallKind::Other),
-    (libc::SYS_rename, "rename", CallKind::Other),
-    (libc::SYS_unlink, "unlink", CallKind::Other),
+const X86_64_CALLS: &[(libc::c_long, &str)] = calls![
+    poll = SYS_poll,
+    select = SYS_select,
+    epoll_wait = SYS_epoll_wait,
+    pause = SYS_pause,
+    open = SYS_open,
+    stat = SYS_stat,
+    rename = SYS_rename,
+    unlink = SYS_unlink,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const X86_64_CALLS: &[(libc::c_long, &str, CallKind)] = &[];
+const X86_64_CALLS: &[(libc::c_long, &str)] = &[];
 
 fn system_call(number: u32) -> SystemCall {
     let mut all = CALLS.iter().chain(X86_64_CALLS);
-    let entry = all.find(|(known, ..)| *known == libc::c_long::from(number.cast_signed()));
+    let entry = all.find(|(known, _)| *known == libc::c_long::from(number.cast_signed()));
+    let name = entry.map(|(_, name)| *name);
     SystemCall {
         number,
-        name: entry.map(|(_, name, _)| (*name).into()),
-        kind: entry.map_or(CallKind::Other, |(.., kind)| *kind),
+        name: name.map(Into::into),
+        kind: name.map_or(CallKind::Other, CallKind::of),
     }
 }
 
