@@ -13,7 +13,7 @@ use asynctop_inspect::{
     report::{self, TextOptions},
 };
 
-use super::envelope;
+use super::json;
 use crate::{
     cli::TableFormat,
     source::{Program, process},
@@ -50,7 +50,7 @@ fn write(
     match format {
         TableFormat::Text if all => report::text(inspection, TextOptions::all(), out),
         TableFormat::Text => report::text(inspection, TextOptions::default(), out),
-        TableFormat::Json => envelope::write(envelope::Targets::of(inspection), out),
+        TableFormat::Json => json::write(json::Targets::of(inspection), out),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The envelope that all JSON documents share.
+//! The JSON documents, in the envelope of all reports.
 
 use std::{
     io::{self, Write},
@@ -8,14 +8,7 @@ use std::{
 use asynctop_inspect::Inspection;
 use serde::Serialize;
 
-#[derive(Serialize)]
-struct Envelope<T> {
-    schema: &'static str,
-    /// UTC, in ISO 8601.
-    time: String,
-    #[serde(flatten)]
-    content: T,
-}
+use crate::report::json::Envelope;
 
 /// Everything that was read of one program.
 #[derive(Serialize)]
@@ -41,8 +34,6 @@ impl<'a> Targets<'a> {
 
 /// Writes a document in lines that people can read.
 pub(super) fn write(content: impl Serialize, out: &mut impl Write) -> io::Result<()> {
-    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let document = Envelope { schema: "asynctop/2", time, content };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
+    serde_json::to_writer_pretty(&mut *out, &Envelope::new(SystemTime::now(), content))?;
     writeln!(out)
 }

@@ -1,12 +1,13 @@
 //! `ps` and `dump`: the tasks of running programs, once, as text or JSON.
 //!
 //! The programs are only read, never stopped, signaled or written to. This module may use the crate
-//! asynctop-inspect, and of the program only how the source of processes finds them by name.
+//! asynctop-inspect, and of the program only how the source of processes finds them by name, and the
+//! envelope of the JSON reports.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod dump;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod envelope;
+mod json;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod programs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -9,7 +9,7 @@ use asynctop_inspect::{
 };
 use serde::Serialize;
 
-use super::envelope;
+use super::json;
 use crate::{cli::TableFormat, text::sanitize};
 
 /// Writes a table of the Tokio programs of this machine.
@@ -20,7 +20,7 @@ pub fn list(format: TableFormat, out: &mut impl Write) -> anyhow::Result<()> {
     let listing = ps::list().context("cannot read /proc to list processes")?;
     match format {
         TableFormat::Text => write_text(&listing, out)?,
-        TableFormat::Json => envelope::write(Document::of(&listing), out)?,
+        TableFormat::Json => json::write(Document::of(&listing), out)?,
     }
     Ok(out.flush()?)
 }

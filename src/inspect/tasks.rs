@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use asynctop_inspect::{Inspection, Options, Process, report};
 
-use super::envelope;
+use super::json;
 use crate::{
     cli::TableFormat,
     source::{Program, process},
@@ -21,7 +21,7 @@ pub fn tasks(program: &Program, format: TableFormat, out: &mut impl Write) -> an
     let inspection = Process::open(process::find(program)?)?.inspect(&options)?;
     match format {
         TableFormat::Text => write(&inspection, out)?,
-        TableFormat::Json => envelope::write(envelope::Targets::of(&inspection), out)?,
+        TableFormat::Json => json::write(json::Targets::of(&inspection), out)?,
     }
     Ok(out.flush()?)
 }

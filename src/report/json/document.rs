@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 
 use super::{
+    Envelope,
     findings::{finding, impact},
     lab::{lab, phase, runnable, scheduling_delay, slowdown, trial},
 };
@@ -23,9 +24,6 @@ const NOT_SUBSCRIBED: &str = "only in the dashboard";
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
-    schema: &'static str,
-    /// UTC, ISO 8601.
-    time: String,
     targets: Vec<TargetDocument<'a>>,
 }
 
@@ -39,16 +37,13 @@ struct TargetDocument<'a> {
 
 impl<'a> Document<'a> {
     /// `None` before the first snapshot.
-    pub(super) fn of(model: &'a Model, summary: &'a Summary) -> Option<Self> {
+    pub(super) fn of(model: &'a Model, summary: &'a Summary) -> Option<Envelope<Self>> {
         let time = UNIX_EPOCH + Duration::from_nanos(model.unix_ns());
         let targets = model.targets().iter();
-        (!model.targets().is_empty()).then(|| Document {
-            schema: "asynctop/2",
-            time: humantime::format_rfc3339_millis(time).to_string(),
-            targets: targets
-                .map(|model| TargetDocument { target: target(model, summary), tasks: model })
-                .collect(),
-        })
+        let targets = targets
+            .map(|model| TargetDocument { target: target(model, summary), tasks: model })
+            .collect::<Vec<_>>();
+        (!targets.is_empty()).then(|| Envelope::new(time, Document { targets }))
     }
 }
 

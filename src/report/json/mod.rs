@@ -23,12 +23,14 @@
 #![doc = include_str!("../../../docs/json.md")]
 
 mod document;
+mod envelope;
 mod findings;
 mod lab;
 
 use std::io::{self, Write};
 
 use self::document::Document;
+pub(crate) use self::envelope::Envelope;
 use super::Summary;
 use crate::model::Model;
 
