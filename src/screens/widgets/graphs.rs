@@ -2,7 +2,7 @@
 //! screen.
 //!
 //! ```text
-//!  workers busy 38%          ●      sched delay p99 ~3.4 s    ●   work 12% of baseline     ●
+//!  workers busy 38%          ●      sched delay p99 ~3.4 s    ●   work, of baseline 12%    ●
 //! 100                    ⣿⣿⣿⣿⣿⣿⣿    10s             ⢀⣠⣴⣾⣿⣿⣿⣿⣿   100% ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
 //!                        ⣿⣿⣿⣿⣿⣿⣿   10ms             ⣸⣿⣿⣿⣿⣿⣿⣿⣿        ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
 //!   0 ⣀⣀⣄⣀⣀⣠⣀⣀⣀⣀⣄⣀⣀⣀⣀⣀⣀⣀⣀⣿⣿⣿⣿⣿⣿⣿   10µs⣀⣀⣀⣀⣠⣀⣀⣀⣀⣀⣀⣀⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿      0 ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣀⣀⣀⣀⣀
@@ -55,7 +55,6 @@ struct Graph {
     of: fn(&HistoryPoint) -> Option<f64>,
     /// The value at the top.
     top: f64,
-    style: Style,
 }
 
 /// The ends of the logarithmic axis of delays, as powers of ten of a nanosecond.
@@ -80,53 +79,52 @@ fn graphs(
 ) -> [Graph; 3] {
     let latest = model.history().latest().copied().unwrap_or_default();
     let description = &model.target().description;
+    let value = |reason: Option<&str>, latest: Option<(String, Style)>| match reason {
+        Some(reason) => Err(reason.to_owned()),
+        None => Ok(latest.unwrap_or_else(|| (UNAVAILABLE.to_owned(), theme.dim()))),
+    };
+    let percent_axis = || ["100%", "50%", "0%"].map(str::to_owned);
     let busy = Graph {
         title: "workers busy",
         short: "busy",
-        value: match WorkerRow::busy_unavailable(description) {
-            Some(reason) => Err(reason.to_owned()),
-            None => Ok(latest.busy.map_or((UNAVAILABLE.to_owned(), theme.dim()), |busy| {
-                (whole_percent(busy), theme.share(busy))
-            })),
-        },
-        axis: ["100%".into(), "50%".into(), "0%".into()],
+        value: value(
+            WorkerRow::busy_unavailable(description),
+            latest.busy.map(|busy| (whole_percent(busy), theme.share(busy))),
+        ),
+        axis: percent_axis(),
         of: |point| point.busy,
         top: 1.0,
-        style: theme.busy(),
     };
+    let delay_text =
+        |delay_ns| (bucket_duration(delay_ns), theme.length(thresholds, delay_ns, Style::new()));
     let delay = Graph {
         title: "sched delay p99",
         short: "p99",
-        value: match description.reason(FieldId::SchedulingDelay) {
-            Some(reason) => Err(reason.to_owned()),
-            None => {
-                Ok(latest.delay_p99_ns.map_or((UNAVAILABLE.to_owned(), theme.dim()), |delay| {
-                    (bucket_duration(delay), theme.length(thresholds, delay, Style::new()))
-                }))
-            }
-        },
+        value: value(
+            description.reason(FieldId::SchedulingDelay),
+            latest.delay_p99_ns.map(delay_text),
+        ),
         axis: ["10 s", "10 ms", "10 µs"].map(str::to_owned),
         of: |point| point.delay_p99_ns.map(delay_height),
         top: 1.0,
-        style: theme.busy(),
     };
     let seen = || points.iter().flatten();
     if latest.work.is_some() || seen().any(|point| point.work.is_some()) {
+        let work_text = |work: f64| {
+            let style = match work {
+                ..0.1 => theme.critical(),
+                ..0.67 => theme.warning(),
+                _ => theme.good(),
+            };
+            (whole_percent(work.min(1.0)), style)
+        };
         let work = Graph {
             title: "work, of baseline",
             short: "work",
-            value: Ok(latest.work.map_or((UNAVAILABLE.to_owned(), theme.dim()), |work| {
-                let style = match work {
-                    ..0.1 => theme.critical(),
-                    ..0.67 => theme.warning(),
-                    _ => theme.good(),
-                };
-                (whole_percent(work.min(1.0)), style)
-            })),
-            axis: ["100%".into(), "50%".into(), "0%".into()],
+            value: value(None, latest.work.map(work_text)),
+            axis: percent_axis(),
             of: |point| point.work,
             top: 1.0,
-            style: theme.busy(),
         };
         return [busy, delay, work];
     }
@@ -134,16 +132,13 @@ fn graphs(
     let polls = Graph {
         title: "polls/s",
         short: "polls/s",
-        value: match description.reason(FieldId::PollRate) {
-            Some(reason) => Err(reason.to_owned()),
-            None => Ok(latest.polls.map_or((UNAVAILABLE.to_owned(), theme.dim()), |polls| {
-                (rate(polls), Style::new())
-            })),
-        },
+        value: value(
+            description.reason(FieldId::PollRate),
+            latest.polls.map(|polls| (rate(polls), Style::new())),
+        ),
         axis: [rate(top), rate(top / 2.0), "0".into()],
         of: |point| point.polls,
         top,
-        style: theme.busy(),
     };
     [busy, delay, polls]
 }
@@ -158,11 +153,10 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let chart_width =
         |title: u16| if is_band { width - AXIS - 2 } else { width.saturating_sub(title + 2) };
     let now_ns = model.target().known_until_ns;
-    let span_ns = SPAN_NS;
     let thresholds = app.model().thresholds();
     let theme = canvas.theme;
     let columns =
-        |cells: u16| model.history().columns(now_ns, span_ns, usize::from(cells) * VALUES_PER_CELL);
+        |cells: u16| model.history().columns(now_ns, SPAN_NS, usize::from(cells) * VALUES_PER_CELL);
     let all = graphs(model, thresholds, theme, &columns(width));
     for (graph, nth) in all.iter().zip(0..count) {
         let at = Rect { x: area.x + nth * width, width, ..area };
@@ -179,7 +173,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             }
         }
         if is_band {
-            let span = format!("last {} min", span_ns / MINUTE_NS);
+            let span = format!("last {} min", SPAN_NS / MINUTE_NS);
             x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, theme.dim());
         }
         let chart = Rect {
@@ -193,27 +187,21 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             points.iter().map(|point| Some((graph.of)(point.as_ref()?)? / graph.top)).collect();
         let text = chart_lines(theme, &values, usize::from(chart.height));
         for (line, y) in text.iter().zip(chart.y..) {
-            canvas.put(chart.x, y, chart.width, line, graph.style);
+            canvas.put(chart.x, y, chart.width, line, theme.busy());
         }
         if is_band {
             for (label, y) in graph.axis.iter().zip(chart.y..) {
                 canvas.put_right(at.x, y, AXIS, label, theme.dim());
             }
-            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, [now_ns, span_ns], x);
+            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, now_ns, x);
         }
     }
 }
 
 /// Marks of the hog, of restarts and of findings above a graph, right of `free_from`.
-fn marks(
-    model: &TargetModel,
-    canvas: &mut Canvas<'_>,
-    line: Rect,
-    [now_ns, span_ns]: [u64; 2],
-    free_from: u16,
-) {
+fn marks(model: &TargetModel, canvas: &mut Canvas<'_>, line: Rect, now_ns: u64, free_from: u16) {
     let theme = canvas.theme;
-    let cell_ns = (span_ns / u64::from(line.width.max(1))).max(1);
+    let cell_ns = (SPAN_NS / u64::from(line.width.max(1))).max(1);
     let last = now_ns / cell_ns;
     let mut mark = |at_ns: u64, glyph: &str, style: Style| {
         let age = last.saturating_sub(at_ns / cell_ns).try_into().unwrap_or(u16::MAX);
