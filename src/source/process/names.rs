@@ -56,7 +56,7 @@ impl Named {
     fn new(task: &TaskInfo) -> Named {
         let names = &task.names;
         let own = names.location.as_ref().or(names.contains.first());
-        // A stripped program has no types; the line of the code tells the tasks apart.
+        // A stripped program has no types; the line of the code distinguishes the tasks.
         let name = match (&names.futures[..], own) {
             ([], Some(location)) => file_and_line(location),
             _ => report::task_name(task),

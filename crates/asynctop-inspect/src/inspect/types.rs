@@ -20,7 +20,7 @@ pub struct Options {
     /// Read the stacks of blocked threads. Nothing is stopped for it.
     pub stacks: bool,
     /// Read the stacks of threads that run inside a poll, too. Each of them is stopped with
-    /// `ptrace` for some 10 µs, and [`ThreadInfo::stopped`] tells for how long.
+    /// `ptrace` for some 10 µs, for the time in [`ThreadInfo::stopped`].
     pub stop_running: bool,
     /// Find the future types and source locations of the tasks. Examines the program's code, once
     /// per type.

@@ -1,7 +1,7 @@
 //! Short forms of type and function names.
 
-/// Futures around another one, which is their first generic argument, and whose own name says
-/// nothing about the task: spans, measurements, boxes.
+/// Futures around another one, which is their first generic argument, and whose own name does
+/// not describe the task: spans, measurements, boxes.
 const WRAPPERS: [&str; 10] = [
     "trace::Root",
     "Instrumented",

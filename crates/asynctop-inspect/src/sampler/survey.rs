@@ -183,7 +183,7 @@ impl SurveyLoop {
         }
     }
 
-    /// Lists tasks and threads anew.
+    /// Lists tasks and threads again.
     pub(super) fn survey(&mut self, options: &Options) -> Result<(), InspectError> {
         let began = self.began.elapsed();
         let inspection = self.process.read(options)?;

@@ -8,7 +8,7 @@
 //!
 //! Being stopped interrupts a system call, and some, like `epoll_wait`, return an error then. So a
 //! thread is stopped only if it was outside of any immediately before. That leaves a window of some
-//! microseconds; [`Stopped::in_system_call`] tells when it was hit.
+//! microseconds; [`Stopped::in_system_call`] is set when it was hit.
 #![allow(unsafe_code)]
 
 mod helper;
