@@ -2,7 +2,7 @@
 
 use crate::support::{
     program,
-    pty::{ONE_WORKER, Terminal, dashboard},
+    pty::{BUSIEST, ONE_WORKER, Terminal, dashboard},
 };
 use rustix::process::Signal;
 use vt100::MouseProtocolMode;
@@ -35,7 +35,7 @@ fn dumb_terminal_gets_a_sentence() {
 #[test]
 fn screen_in_a_locale_that_is_not_utf8_is_ascii() {
     let mut terminal = Terminal::shell("LC_ALL=C exec \"$ASYNCTOP\"");
-    terminal.wait_for_line(&["heartbeat-"]);
+    terminal.wait_for_text(BUSIEST);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     assert!(terminal.raw().is_ascii(), "{}", terminal.raw());
@@ -71,7 +71,7 @@ fn wait_for_standstill(terminal: &Terminal) {
 #[test]
 fn first_screen_shows_the_tasks() {
     let terminal = Terminal::start(&ONE_WORKER);
-    let text = terminal.wait_for_line(&["cruncher-1"]);
+    let text = terminal.wait_for_text(BUSIEST);
     for part in ["asynctop", "lab:mixed", "current-thread", "NAME", "POLLS", "BUSY%"] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
@@ -329,7 +329,7 @@ fn ascii_flag_restricts_the_output_to_ascii() {
 #[test]
 fn keys_are_read_from_the_terminal_if_stdin_is_not_one() {
     let mut terminal = Terminal::shell("\"$ASYNCTOP\" </dev/null");
-    terminal.wait_for_text("ping-");
+    terminal.wait_for_text(BUSIEST);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();

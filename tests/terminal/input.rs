@@ -1,6 +1,6 @@
 //! Input that is not a sequence of whole keys, and terminals without a size.
 
-use crate::support::pty::{ONE_WORKER, Terminal, dashboard};
+use crate::support::pty::{BUSIEST, ONE_WORKER, Terminal, dashboard};
 
 #[test]
 fn late_replies_of_the_terminal_are_not_keys() {
@@ -43,7 +43,7 @@ fn paste_edits_the_filter_and_is_ignored_elsewhere() {
 #[test]
 fn terminal_without_a_size_has_the_default_size() {
     let mut terminal = Terminal::without_size(&ONE_WORKER);
-    let screen = terminal.wait_for_text("cruncher-1");
+    let screen = terminal.wait_for_text(BUSIEST);
     assert!(screen.lines().nth(23).is_some_and(|last| last.contains("quit")), "{screen}");
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());

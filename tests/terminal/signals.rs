@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::support::{
-    pty::{ONE_WORKER, Terminal, dashboard, wait_until_stopped},
+    pty::{BUSIEST, ONE_WORKER, Terminal, dashboard, wait_until_stopped},
     wait_until,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -161,7 +161,7 @@ fn closed_terminal_is_not_an_error() {
         let errors = format!("{}/errors-{n}", env!("CARGO_TARGET_TMPDIR"));
         let script = format!("exec \"$ASYNCTOP\" 2>'{errors}'");
         let mut terminal = Terminal::shell(&script);
-        terminal.wait_for_text("ping-");
+        terminal.wait_for_text(BUSIEST);
         terminal.close();
         assert_eq!(terminal.wait_for_end().exit_code(), 0);
         assert_eq!(fs::read_to_string(&errors).unwrap(), "");
@@ -188,7 +188,7 @@ fn background_program_waits_for_fg() {
     assert!(!terminal.raw().contains('\x1b'), "{}", terminal.raw());
     terminal.assert_cooked();
     terminal.keys("go\n");
-    terminal.wait_for_text("ping-");
+    terminal.wait_for_text(BUSIEST);
     terminal.keys("q");
     assert_eq!(printed_number(&terminal, "status"), 0);
     terminal.wait_for_end();
@@ -210,7 +210,7 @@ fn background_program_ends_on_sigterm() {
 
     // Stopped in the foreground.
     let mut terminal = Terminal::shell(&format!("set -m; \"$ASYNCTOP\"; {end}"));
-    terminal.wait_for_text("ping-");
+    terminal.wait_for_text(BUSIEST);
     terminal.keys("\x1a");
     assert_eq!(printed_number(&terminal, "ended"), 0);
     terminal.wait_for_end();
