@@ -44,6 +44,8 @@ pub enum Action {
     Filter,
     /// Open the selected row.
     Open,
+    /// Open the worst active finding.
+    OpenWorstFinding,
     /// Go back.
     Back,
     /// Freeze or resume the screen.

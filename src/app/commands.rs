@@ -45,8 +45,7 @@ impl App {
         match self.selected_workload() {
             Some(position) => self.lab(command(position)),
             None => {
-                self.move_by(1);
-                self.notify("select a workload with ↑ and ↓", now);
+                self.notify("this scenario has no workloads", now);
                 None
             }
         }

@@ -1,10 +1,12 @@
-//! A selection that follows a key when rows move.
+//! A selection that follows a key when rows move. Until it is moved, it is the first row.
 
 /// A move of the selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// By a number of rows, up if negative.
     By(isize),
+    /// To the first row, whichever that is from now on.
+    First,
     /// To this row.
     To(usize),
 }
@@ -13,6 +15,8 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor<K> {
     key: Option<K>,
+    /// Whether the selection follows its key; otherwise it stays at the first row.
+    follows_key: bool,
     row: usize,
     top: usize,
     height: usize,
@@ -20,12 +24,12 @@ pub struct Cursor<K> {
 
 impl<K> Default for Cursor<K> {
     fn default() -> Self {
-        Cursor { key: None, row: 0, top: 0, height: 1 }
+        Cursor { key: None, follows_key: false, row: 0, top: 0, height: 1 }
     }
 }
 
 impl<K: Clone + PartialEq> Cursor<K> {
-    /// The selected key.
+    /// The selected key; `None` if the list is empty.
     pub fn key(&self) -> Option<&K> {
         self.key.as_ref()
     }
@@ -52,8 +56,14 @@ impl<K: Clone + PartialEq> Cursor<K> {
 
     /// Sets the number of visible rows.
     pub fn resize(&mut self, height: usize) {
+        let is_visible = self.is_visible();
         self.height = height.max(1);
-        self.scroll();
+        self.scroll_if(is_visible);
+    }
+
+    /// Whether the selected row is visible. It is not after [`scroll_by`](Self::scroll_by).
+    fn is_visible(&self) -> bool {
+        (self.top..self.top + self.height).contains(&self.row)
     }
 
     /// Adapts to a list that has changed. `find` returns the row of a key. If the selected key is
@@ -64,28 +74,31 @@ impl<K: Clone + PartialEq> Cursor<K> {
         find: impl FnOnce(&K) -> Option<usize>,
         key_at: impl FnOnce(usize) -> K,
     ) {
-        if let Some(row) = self.key.as_ref().and_then(find) {
-            self.row = row;
-        } else {
-            self.row = self.row.min(len.saturating_sub(1));
-            self.key = (len > 0 && self.key.is_some()).then(|| key_at(self.row));
+        let is_visible = self.is_visible();
+        self.follows_key &= self.key.is_some();
+        match self.key.as_ref().filter(|_| self.follows_key).and_then(find) {
+            Some(row) => self.row = row,
+            None => {
+                let row = if self.follows_key { self.row } else { 0 };
+                self.row = row.min(len.saturating_sub(1));
+                self.key = (len > 0).then(|| key_at(self.row));
+            }
         }
         self.top = self.top.min(len.saturating_sub(self.height));
-        if self.key.is_some() {
-            self.scroll();
-        }
+        self.scroll_if(is_visible);
     }
 
-    /// Moves the selection. Without a selection, the first step selects the top row.
+    /// Moves the selection. From a row that is not visible it moves to the top of the visible ones.
     pub fn step(&mut self, step: Step, len: usize, key_at: impl Fn(usize) -> K) {
-        let row = match (step, &self.key) {
-            (Step::To(row), _) => row,
-            (Step::By(by), Some(_)) => self.row.saturating_add_signed(by),
-            (Step::By(by), None) if by.unsigned_abs() > self.height => {
+        let row = match step {
+            Step::To(row) => row,
+            Step::By(by) if self.is_visible() || by.unsigned_abs() > self.height => {
                 self.row.saturating_add_signed(by)
             }
-            (Step::By(_), None) => self.top,
+            Step::By(_) => self.top,
+            Step::First => 0,
         };
+        self.follows_key = step != Step::First;
         if len > 0 {
             self.row = row.min(len - 1);
             self.key = Some(key_at(self.row));
@@ -93,10 +106,9 @@ impl<K: Clone + PartialEq> Cursor<K> {
         }
     }
 
-    /// Clears the selection.
-    pub fn clear(&mut self) {
-        self.key = None;
-        (self.row, self.top) = (0, 0);
+    /// Selects the first row of the next list.
+    pub fn reset(&mut self) {
+        *self = Cursor { height: self.height, ..Cursor::default() };
     }
 
     /// Scrolls without moving the selection.
@@ -105,6 +117,13 @@ impl<K: Clone + PartialEq> Cursor<K> {
         self.top = self.top.saturating_add_signed(by).min(last);
     }
 
+    fn scroll_if(&mut self, is_visible: bool) {
+        if is_visible {
+            self.scroll();
+        }
+    }
+
+    /// Scrolls to the selected row.
     fn scroll(&mut self) {
         self.top = self.top.clamp((self.row + 1).saturating_sub(self.height), self.row);
     }
@@ -139,17 +158,40 @@ mod tests {
     }
 
     #[test]
-    fn first_step_selects_the_top_row() {
+    fn first_row_is_selected_until_the_selection_is_moved() {
         let mut cursor = Cursor::default();
-        assert_eq!(follow(&mut cursor, "abc"), None);
-        cursor.step(Step::By(1), 3, |row| ['a', 'b', 'c'][row]);
-        assert_eq!(cursor.key(), Some(&'a'));
-        cursor.step(Step::By(-5), 3, |row| ['a', 'b', 'c'][row]);
-        assert_eq!(cursor.row(), 0);
+        assert_eq!(follow(&mut cursor, "abc"), Some(('a', 0)));
+        assert_eq!(follow(&mut cursor, "cab"), Some(('c', 0)));
+        cursor.step(Step::By(0), 3, |row| ['c', 'a', 'b'][row]);
+        assert_eq!(follow(&mut cursor, "abc"), Some(('c', 2)));
+        cursor.step(Step::First, 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(follow(&mut cursor, "bca"), Some(('b', 0)));
     }
 
     #[test]
-    fn selected_row_is_always_visible() {
+    fn list_that_was_empty_starts_at_its_first_row() {
+        let mut cursor = Cursor::default();
+        cursor.step(Step::To(2), 3, |row| ['a', 'b', 'c'][row]);
+        assert_eq!(follow(&mut cursor, ""), None);
+        assert_eq!(follow(&mut cursor, "xyz"), Some(('x', 0)));
+    }
+
+    #[test]
+    fn list_stays_scrolled_away_from_the_selection() {
+        let list: String = ('a'..='z').collect();
+        let mut cursor = Cursor::default();
+        follow(&mut cursor, &list);
+        cursor.resize(3);
+        cursor.scroll_by(6, list.len());
+        assert_eq!(follow(&mut cursor, &list), Some(('a', 0)));
+        cursor.resize(4);
+        assert_eq!(cursor.top(), 6);
+        cursor.step(Step::By(1), list.len(), |row| list.as_bytes()[row].into());
+        assert_eq!((cursor.key(), cursor.top()), (Some(&'g'), 6));
+    }
+
+    #[test]
+    fn selected_row_stays_visible() {
         let mut cursor = Cursor::default();
         cursor.resize(3);
         cursor.step(Step::To(9), 10, |row| row);

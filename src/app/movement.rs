@@ -55,6 +55,17 @@ impl App {
         }
     }
 
+    /// Selects the first row, or scrolls to the first line of the view over the screen.
+    pub(super) fn move_to_first(&mut self) {
+        match self.overlays.last_mut() {
+            Some((_, scroll)) => *scroll = 0,
+            None => {
+                self.step(Step::First);
+                self.screen_mut().scroll = 0;
+            }
+        }
+    }
+
     /// Moves the selection.
     pub(super) fn step(&mut self, step: Step) {
         let mut cursor = std::mem::take(&mut self.screen_mut().cursor);

@@ -1,37 +1,48 @@
 //! Opening the selected row, and going back.
 
+use std::time::Duration;
+
 use super::{App, List, Opened, Overlay, Prompt};
+use crate::model::FindingId;
 
 impl App {
-    pub(super) fn open(&mut self) {
+    /// Opens the selected row, or the task that the details are about.
+    pub(super) fn open(&mut self, now: Duration) {
         let opened = match self.overlay() {
-            None => self.opened(),
-            // The task of a finding, if it is still listed.
-            Some(Overlay::Finding(id)) => {
-                let task = self.model().finding(id).and_then(|finding| finding.task_key());
-                let task = task.filter(|key| self.task(*key).is_some());
-                task.map(|key| Opened::Overlay(Overlay::Task(key)))
-            }
-            Some(_) => None,
+            None => (self.screen().spec.open)(self),
+            Some(Overlay::Finding(id)) => self.task_of_finding(id),
+            Some(_) => Err("Enter opens nothing here; Esc: back"),
         };
         match opened {
-            Some(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
-            Some(Opened::Group(group)) => {
+            Ok(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
+            Ok(Opened::Group(group)) => {
                 self.show_list(List::Tasks);
                 let screen = self.screen_mut();
-                screen.cursor.clear();
+                screen.cursor.reset();
                 if let Some(of_screen) = screen.group_mut() {
                     *of_screen = Some(group);
                 }
                 self.update_rows();
             }
-            None => {}
+            Err(reason) => self.notify(reason, now),
         }
     }
 
-    /// The view that Enter opens on the screen.
-    pub fn opened(&self) -> Option<Opened> {
-        (self.screen().spec.open)(self)
+    /// Opens the worst active finding, which the banner shows.
+    pub(super) fn open_worst_finding(&mut self, now: Duration) {
+        match self.model().findings().first().map(|worst| Overlay::Finding(worst.id())) {
+            Some(worst) if self.overlay() == Some(&worst) => {}
+            Some(worst) => self.overlays.push((worst, 0)),
+            None => self.notify("no finding is active", now),
+        }
+    }
+
+    /// The details of a finding's task, if it is still listed.
+    fn task_of_finding(&self, id: &FindingId) -> Result<Opened, &'static str> {
+        let finding = self.model().finding(id).ok_or("this finding is no longer kept")?;
+        let key = finding.task_key().ok_or("this finding is not about one task")?;
+        let listed = self.task(key).map(|_| Opened::Overlay(Overlay::Task(key)));
+        listed.ok_or("the task has ended and is no longer listed")
     }
 
     pub(super) fn back(&mut self) {
@@ -47,7 +58,8 @@ impl App {
         } else if let Some(first) = first.filter(|first| *first != self.screen().spec.id) {
             self.show(first);
         } else {
-            self.screen_mut().cursor.clear();
+            self.screen_mut().cursor.reset();
+            self.update_rows();
         }
     }
 

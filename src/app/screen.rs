@@ -25,8 +25,8 @@ pub struct ScreenSpec {
     pub keys: &'static [ScreenKey],
     /// Adds the optional parts of snapshots that the screen shows.
     pub subscribe: fn(&mut Subscription),
-    /// The view that Enter opens.
-    pub open: fn(&App) -> Option<Opened>,
+    /// The view that Enter opens for the selected row, or why it opens none.
+    pub open: fn(&App) -> Result<Opened, &'static str>,
 }
 
 /// A key that is specific to a screen.

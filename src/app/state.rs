@@ -157,7 +157,7 @@ impl App {
     pub(super) fn clear_selected_tasks(&mut self) {
         for screen in &mut self.screens {
             if matches!(screen.cursor.key(), Some(RowKey::Task(_))) {
-                screen.cursor.clear();
+                screen.cursor.reset();
             }
         }
     }

@@ -14,12 +14,15 @@ use crate::{
 };
 
 #[test]
-fn selection_starts_with_the_first_move_and_follows_its_task() {
+fn selection_starts_at_the_first_row_and_follows_its_task_once_it_is_moved() {
     let mut stage = Stage::new();
-    assert_eq!(stage.app.selected_task(), None);
-    stage.keys("jj");
+    let first = |stage: &Stage| Some(stage.app.row_key(0)) == stage.app.cursor().key().cloned();
+    assert!(first(&stage));
+    stage.hog(S);
+    assert!(first(&stage), "the hog is in the first row now");
+    stage.keys("j");
     let selected = stage.app.selected_task();
-    assert!(selected.is_some());
+    assert!(selected.is_some() && !first(&stage));
     stage.hog(2 * S);
     assert_eq!(stage.app.selected_task(), selected, "over snapshots");
     stage.keys("/ping<Enter><Esc>");
@@ -41,7 +44,7 @@ fn refresh_with_the_rows_of_an_old_query_is_not_shown() {
 }
 
 #[test]
-fn table_without_a_selection_stays_at_its_top() {
+fn table_stays_at_its_top() {
     let mut stage = Stage::new();
     stage.hog(S);
     assert_eq!(stage.app.cursor().top(), 0);
@@ -51,10 +54,12 @@ fn table_without_a_selection_stays_at_its_top() {
 }
 
 #[test]
-fn enter_without_a_selection_opens_the_worst_finding_and_then_its_task() {
+fn worst_finding_has_a_key_and_enter_opens_its_task() {
     let mut stage = Stage::new();
+    stage.keys("!");
+    assert_eq!((stage.app.overlay(), stage.app.message()), (None, Some("no finding is active")));
     // The hog is at the bottom of this order.
-    stage.hog(S).keys("<Left><Left><Left>i<Enter>");
+    stage.hog(S).keys("<Left><Left><Left>i!");
     let finding = stage.app.overlay().cloned();
     let Some(Overlay::Finding(id)) = &finding else { panic!("{finding:?}") };
     assert_eq!((id.rule, id.subject.to_string().as_str()), (RuleId::WorkerHeld, "hog"));
@@ -67,8 +72,8 @@ fn enter_without_a_selection_opens_the_worst_finding_and_then_its_task() {
     assert_eq!(stage.app.subscription(), subscription);
     stage.keys("<Esc>");
     assert_eq!(stage.app.overlay().cloned(), finding);
-    stage.keys("<Esc>");
-    assert_eq!(stage.app.overlay(), None);
+    stage.keys("!<Esc>");
+    assert_eq!(stage.app.overlay(), None, "it was open already");
 }
 
 /// The column that sorts the tasks, and whether the largest values come first.
@@ -116,12 +121,29 @@ fn enter_on_a_group_lists_its_tasks_and_esc_leaves_it() {
     let mut stage = Stage::new();
     stage.keys("2");
     assert!(stage.app.subscription().groups);
-    stage.keys("jj<Enter>");
+    stage.keys("j<Enter>");
     assert_eq!((screen(&stage), stage.app.row_count()), ("tasks", 12));
     assert!(!stage.app.subscription().groups);
     stage.keys("<Esc>");
     assert_eq!((screen(&stage), stage.app.group()), ("groups", None));
     assert_eq!(stage.keys("1").app.row_count(), 25);
+}
+
+#[test]
+fn enter_opens_the_selected_row_on_every_screen_or_says_why_not() {
+    let mut stage = Stage::new();
+    stage.hog(S);
+    for key in ["1", "3", "5"] {
+        stage.keys(key).keys("<Enter>");
+        assert!(stage.app.overlay().is_some(), "{key}");
+    }
+    stage.world.hog_since = None;
+    stage.pass(S).keys("3<Enter>");
+    assert_eq!(stage.app.message(), Some("this worker polls no task now"));
+    stage.keys("6<Enter>");
+    assert!(stage.app.message().is_some_and(|text| text.contains("selected workload")));
+    stage.keys("1<Enter><Enter>");
+    assert_eq!(stage.app.message(), Some("Enter opens nothing here; Esc: back"));
 }
 
 fn screen(stage: &Stage) -> &'static str {
@@ -153,7 +175,7 @@ fn help_over_details_closes_to_the_details() {
 #[test]
 fn screens_with_the_same_rows_share_the_selection() {
     let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
-    stage.keys("3jj14");
+    stage.keys("3j14");
     assert_eq!(stage.app.selected_worker(), Some(1));
 }
 
@@ -182,7 +204,7 @@ fn lab_keys_send_commands() {
         LabCommand::SwitchFlavor,
     ];
     assert_eq!(stage.sent(), expected);
-    stage.keys("6jj+-");
+    stage.keys("6j+-");
     assert_eq!(stage.sent(), [LabCommand::AddInstance(1), LabCommand::RemoveInstance(1)]);
 }
 
@@ -248,6 +270,9 @@ fn click_selects_sorts_or_presses_a_key() {
     assert_eq!(effect.and_then(lab_command), Some(LabCommand::ToggleHog));
     click(&mut stage, "3 Workers");
     assert_eq!(screen(&stage), "workers");
+    stage.hog(S);
+    click(&mut stage, "has blocked worker 0");
+    assert!(matches!(stage.app.overlay(), Some(Overlay::Finding(_))), "{:?}", stage.app.overlay());
     assert_eq!(click(&mut stage, "q quit"), Some(Effect::Quit));
 }
 

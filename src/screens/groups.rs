@@ -40,9 +40,9 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         needs: None,
         keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("tasks", 5)],
         subscribe: |subscription| subscription.groups = true,
-        open: |app| match app.cursor().key()? {
-            RowKey::Group(group) => Some(Opened::Group(group.clone())),
-            _ => None,
+        open: |app| match app.cursor().key() {
+            Some(RowKey::Group(group)) => Ok(Opened::Group(group.clone())),
+            _ => Err("no group to open"),
         },
     },
     title,

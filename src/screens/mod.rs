@@ -5,7 +5,7 @@
 //!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz       hog ● spin  delay p99 1.2s  slowdown ×38   header
 //!  busy 38% ⣀⣀⣀⣿⣿⣿            p99 3.4 s ⣀⣀⣠⣾⣿⣿            work 12% ⣿⣿⣿⣀⣀⣀                              graphs
 //!  w0 ██████████  100%  hog for 1.24s                                                                  worker bars
-//!  ‼ hog has blocked worker 0 for 1.24s without yielding; 16 tasks delayed    hog.rs:42  ⏎ why          banner
+//!  ‼ hog has blocked worker 0 for 1.24s; 16 tasks delayed                 hog/mod.rs:42  ! why          banner
 //!  Tasks 134  by busy% ▼                                         runnable 16  inj 12  pool 1           title
 //!    ID S NAME          POLLS POLLS/S  BUSY% …                                                         body
 //!     7 ▶ hog               1       0    100 …

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{
-        Action, App, HitTarget, List, Opened, Overlay, RowKey, ScreenId, ScreenSpec, Viewport,
+        Action, App, HitTarget, List, Opened, Overlay, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
     model::{Column, Emphasis, FieldKind, Query, RowQuery, TASK_FIELDS, TaskCell, TaskField},
@@ -36,31 +36,18 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
         list: List::Tasks,
         needs: None,
-        keys: &[],
+        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
         subscribe: |_| {},
-        open,
+        open: |app| {
+            app.selected_task()
+                .map(|key| Opened::Overlay(Overlay::Task(key)))
+                .ok_or("no task to open")
+        },
     },
     title,
     viewport: |_, size| Viewport::below_titles(size.height),
     draw,
 };
-
-/// The selected task. With none selected, the worst finding, unless the user is looking for
-/// something else with a filter; without a finding, the first visible task.
-fn open(app: &App) -> Option<Opened> {
-    if let Some(key) = app.selected_task() {
-        return Some(Opened::Overlay(Overlay::Task(key)));
-    }
-    let worst = app.model().findings().first().filter(|_| app.filter.is_empty());
-    if let Some(worst) = worst {
-        return Some(Opened::Overlay(Overlay::Finding(worst.id())));
-    }
-    let first = Some(app.cursor().top()).filter(|row| *row < app.row_count())?;
-    match app.row_key(first) {
-        RowKey::Task(key) => Some(Opened::Overlay(Overlay::Task(key))),
-        _ => None,
-    }
-}
 
 fn query(app: &App) -> Option<&Query> {
     if let RowQuery::Tasks(query) = app.row_query() { Some(query) } else { None }

@@ -13,7 +13,10 @@ use super::{
     },
 };
 use crate::{
-    app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
+    app::{
+        Action, App, List, Opened, Overlay, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        keymap::Binding,
+    },
     model::{Thresholds, WorkerRow},
     snapshot::{Accuracy, Description, FieldId, PollKind, Target},
     text::{UNAVAILABLE, compact_count, duration, optional, percent_number, rate},
@@ -33,12 +36,13 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
         list: List::Workers,
         needs: Some(FieldId::Workers),
-        keys: &[],
+        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
         subscribe: |_| {},
         open: |app| {
-            let worker = app.worker_rows().get(app.selected_worker()?)?;
-            let poll = worker.stats.current.as_ref()?;
-            Some(Opened::Overlay(Overlay::Task(app.target()?.task_key(poll.key))))
+            let worker = app.selected_worker().and_then(|at| app.worker_rows().get(at));
+            let poll = worker.and_then(|worker| worker.stats.current.as_ref());
+            let (poll, target) = poll.zip(app.target()).ok_or("this worker polls no task now")?;
+            Ok(Opened::Overlay(Overlay::Task(target.task_key(poll.key))))
         },
     },
     title,

@@ -54,6 +54,17 @@ pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
     }
 }
 
+/// The last two components of a path: a file alone may be any `mod.rs`.
+pub(crate) fn file_and_folder(path: &str) -> &str {
+    path.rmatch_indices('/').nth(1).map_or(path, |(slash, _)| &path[slash + 1..])
+}
+
+/// A sentence, and its beginnings that end before a clause, longest first.
+pub(crate) fn clauses(sentence: &str) -> impl Iterator<Item = &str> {
+    let words = sentence.rmatch_indices(' ').map(|(end, _)| &sentence[..end]);
+    std::iter::once(sentence).chain(words.filter_map(|part| part.strip_suffix([',', ';', ':'])))
+}
+
 /// Wraps a text between words to lines of at most `width` columns. A longer word gets its own line.
 /// The line breaks of the text are kept.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
@@ -94,6 +105,29 @@ mod tests {
         ] {
             assert_eq!(fit_path(path, width, false), shown, "{width}");
         }
+    }
+
+    #[test]
+    fn file_and_folder_are_the_last_two_components() {
+        for (path, shown) in [
+            ("src/lab/hog/mod.rs:42", "hog/mod.rs:42"),
+            ("src/main.rs:7", "src/main.rs:7"),
+            ("main.rs:7", "main.rs:7"),
+            ("", ""),
+        ] {
+            assert_eq!(file_and_folder(path), shown);
+        }
+    }
+
+    #[test]
+    fn clauses_are_dropped_from_the_end() {
+        let sentence = "a poll took 1.2s (and 3ms without a CPU), computing; 2 tasks delayed";
+        let expected = [
+            sentence,
+            "a poll took 1.2s (and 3ms without a CPU), computing",
+            "a poll took 1.2s (and 3ms without a CPU)",
+        ];
+        assert_eq!(clauses(sentence).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn every_screen_shows_the_program_or_the_reason() {
     // Of 90 rows, which are sorted by their busy shares, 24 have room.
     terminal.keys("?1/beats\r");
     terminal.wait_for_text("Tasks 8 of 90");
-    terminal.keys("j\r");
+    terminal.keys("\r");
     terminal.wait_for_line(&["future size"]);
     terminal.resize(40, 10);
     terminal.wait_for_line(&["task ", "group"]);

@@ -83,7 +83,7 @@ fn hog_causes_a_standstill_and_its_end_the_recovery() {
     wait_for_baseline(&terminal);
     terminal.keys("b");
     wait_for_standstill(&terminal);
-    terminal.wait_for_line(&["hog", "has blocked worker 0 for", "without yielding"]);
+    terminal.wait_for_line(&["hog", "has blocked worker 0 for", "! why"]);
     terminal.keys("b");
     wait_for_baseline(&terminal);
 }

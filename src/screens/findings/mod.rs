@@ -51,13 +51,11 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
     draw,
 };
 
-/// The selected finding or, without a selection, the first one.
-fn open(app: &App) -> Option<Opened> {
-    let id = match app.cursor().key() {
-        Some(RowKey::Finding(id)) => id.clone(),
-        _ => app.model().all_findings().first()?.id(),
-    };
-    Some(Opened::Overlay(Overlay::Finding(id)))
+fn open(app: &App) -> Result<Opened, &'static str> {
+    match app.cursor().key() {
+        Some(RowKey::Finding(id)) => Ok(Opened::Overlay(Overlay::Finding(id.clone()))),
+        _ => Err("no finding to open"),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

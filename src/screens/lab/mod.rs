@@ -45,7 +45,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Restart, Action::Restart).in_footer("restart", 8),
         ],
         subscribe: |_| {},
-        open: |_| None,
+        open: |_| Err("+ - p r change the selected workload; its tasks are on screens 1 and 2"),
     },
     title: |app, theme| {
         let scenario = app.lab_stats().map(|lab| format!(" {}", lab.scenario));

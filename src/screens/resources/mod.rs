@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     app::{
-        Action, App, List, Opened, Overlay, RowKey, ScreenId, ScreenSpec, Viewport, keymap::Binding,
+        Action, App, List, Opened, Overlay, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        keymap::Binding,
     },
     model::{ResourceRow, TargetModel},
     snapshot::{FieldId, ResourceStats, Target},
@@ -36,7 +37,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
         list: List::Resources,
         needs: Some(FieldId::Resources),
-        keys: &[],
+        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
         subscribe: |subscription| subscription.resources = true,
         open,
     },
@@ -48,14 +49,11 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
     draw,
 };
 
-/// The selected resource or, without a selection, the first visible one.
-fn open(app: &App) -> Option<Opened> {
-    let first = || app.resource_rows().get(app.cursor().top()).map(|row| row.key);
-    let key = match app.cursor().key() {
-        Some(RowKey::Resource(key)) => *key,
-        _ => first()?,
-    };
-    Some(Opened::Overlay(Overlay::Resource(key)))
+fn open(app: &App) -> Result<Opened, &'static str> {
+    match app.cursor().key() {
+        Some(RowKey::Resource(key)) => Ok(Opened::Overlay(Overlay::Resource(*key))),
+        _ => Err("no resource to open"),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -162,10 +162,10 @@ screen!(tasks_at_24_by_4, with_hog(), 24, 4);
 screen!(too_small, with_hog(), 16, 3);
 screen!(groups, with_keys(with_hog(), "2"), 110, 14);
 screen!(workers, with_keys(with_hog(), "3"), 110, 14);
-screen!(lab_screen, with_keys(with_hog(), "6j"), 100, 22);
+screen!(lab_screen, with_keys(with_hog(), "6"), 100, 22);
 screen!(filter_prompt, with_keys(calm(), "/conn can"), 80, 14);
 screen!(filter_without_matches, with_keys(calm(), "/zzz\n"), 80, 14);
-screen!(cancel_prompt, with_keys(calm(), "jx"), 80, 14);
+screen!(cancel_prompt, with_keys(calm(), "x"), 80, 14);
 screen!(help, with_keys(calm(), "?"), 90, 60);
 screen!(
     before_the_first_sample,
@@ -252,7 +252,7 @@ fn cancel_needs_a_second_x_and_any_other_key_dismisses_it() {
 #[test]
 fn esc_goes_back_step_by_step() {
     let mut app = calm();
-    press(&mut app, "/conn\n2j\nj\n");
+    press(&mut app, "/conn\n2\nj\n");
     assert!(matches!(app.overlay(), Some(Overlay::Task(_))) && app.group().is_some());
     let mut back = || {
         press(&mut app, "\x1b");
@@ -298,7 +298,7 @@ fn new_runtime_clears_the_selection_and_the_details() {
     let mut next = sample(9, false);
     next.epoch += 1;
     advance(&mut app, &next.into(), Duration::ZERO);
-    assert_eq!((app.overlay(), app.selected_task()), (None, None));
+    assert_eq!((app.overlay(), app.cursor().key()), (None, Some(&app.row_key(0))));
 }
 
 proptest! {

@@ -47,7 +47,7 @@ fn group_screen_and_tasks_of_a_group() {
     stage.keys("2").pass(S);
     screen!("groups_80x24", stage, 80 x 24);
     screen!("groups_60x15", stage, 60 x 15);
-    stage.keys("jj<Enter>");
+    stage.keys("j<Enter>");
     screen!("group_opened_80x24", stage, 80 x 24);
 }
 
@@ -91,7 +91,7 @@ fn timeline_zoomed_in() {
 fn timeline_of_several_workers() {
     let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
     stage.keys("4").pass(4 * S);
-    stage.hog(3 * S).keys("j");
+    stage.hog(3 * S);
     screen!("timeline_4_workers_80x24", stage, 80 x 24);
     let mut stage = Stage::with(World { workers: 64, ..World::new() }, Settings::default());
     stage.keys("4").pass(S);
@@ -117,7 +117,7 @@ fn timeline_unavailable() {
 #[test]
 fn lab() {
     let mut stage = Stage::new();
-    stage.keys("6j");
+    stage.keys("6");
     screen!("lab_off_80x24", stage, 80 x 24);
     stage.hog(2 * S);
     screen!("lab_80x24", stage, 80 x 24);
@@ -138,7 +138,7 @@ fn lab_trials_and_commands() {
     screen!("lab_tried_200x50", stage, 200 x 50);
     assert_eq!(stage.keys("l").sent(), [LabCommand::NextHogKind]);
     assert_eq!(stage.keys("h").sent(), [LabCommand::PreviousHogKind]);
-    assert_eq!(stage.keys("jp").sent(), [LabCommand::Pause(0)]);
+    assert_eq!(stage.keys("p").sent(), [LabCommand::Pause(0)]);
     assert_eq!(stage.keys("r").sent(), [LabCommand::Restart(0)]);
     assert_eq!(stage.keys("1w").sent(), [LabCommand::AddWorker]);
     assert_eq!(stage.keys("W").sent(), [LabCommand::RemoveWorker]);
@@ -165,7 +165,7 @@ fn console_server_running_and_stopped() {
 #[test]
 fn details() {
     let mut stage = Stage::new();
-    stage.keys("/conn-3<Enter>j<Enter>").pass(S);
+    stage.keys("/conn-3<Enter><Enter>").pass(S);
     screen!("detail_60x15", stage, 60 x 15);
     screen!("detail_200x50", stage, 200 x 50);
     stage.keys("G");
@@ -191,9 +191,9 @@ fn impact_of_a_long_poll_in_task_details() {
         ..LongPoll::computing(offender, snapshot.taken_ns - 350_000_000, 104_000_000)
     })];
     stage.show(&snapshot.into());
-    stage.keys("/conn-3<Enter>j<Enter>");
+    stage.keys("/conn-3<Enter><Enter>");
     screen!("detail_cost_80x24", stage, 80 x 24);
-    stage.keys("<Esc>/<BS>4<Enter>j<Enter>");
+    stage.keys("<Esc>/<BS>4<Enter><Enter>");
     screen!("detail_waited_80x24", stage, 80 x 24);
     screen!("detail_waited_60x15", stage, 60 x 15);
 }
@@ -263,13 +263,13 @@ fn finding_details() {
 #[test]
 fn await_point_in_task_details() {
     let mut stage = Stage::new();
-    stage.keys("/conn-3<Enter>j<Enter>a");
+    stage.keys("/conn-3<Enter><Enter>a");
     let asked = stage.screen(80, 24);
     assert!(asked.contains("await point requested"), "{asked}");
     stage.pass(S);
     screen!("detail_awaits_80x24", stage, 80 x 24);
     // Its await point was not requested.
-    stage.keys("<Esc>/<BS>4<Enter>jj<Enter>").pass(S);
+    stage.keys("<Esc>/<BS>4<Enter>j<Enter>").pass(S);
     let other = stage.screen(80, 24);
     assert!(other.contains("a  show the await point"), "{other}");
     stage.keys("<Esc>a");
@@ -309,7 +309,7 @@ fn table_stays_in_place_when_a_finding_appears() {
 fn screens_in_mono_and_ascii() {
     let settings = Settings { theme: ThemeName::Mono, ascii: true };
     let mut stage = Stage::with(World::new(), settings);
-    stage.hog(2 * S).keys("j");
+    stage.hog(2 * S);
     stage.keys("<Enter>");
     screen!("ascii_detail_80x24", stage, 80 x 24);
     stage.keys("<Esc>3");

@@ -56,11 +56,11 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Freeze, Action::Freeze).in_footer("freeze", 3),
         ],
         subscribe: |subscription| subscription.timeline = true,
-        open: |app| match app.timeline_activity() {
-            WorkerActivity::Poll { poll, .. } => {
-                Some(Opened::Overlay(Overlay::Task(app.target()?.task_key(poll.key))))
+        open: |app| match (app.timeline_activity(), app.target()) {
+            (WorkerActivity::Poll { poll, .. }, Some(target)) => {
+                Ok(Opened::Overlay(Overlay::Task(target.task_key(poll.key))))
             }
-            _ => None,
+            _ => Err("no poll at the cursor; n and N move it to one"),
         },
     },
     title,

@@ -1,44 +1,68 @@
 //! The worst finding in one line: a sentence, the location, and the key that opens it.
 //!
 //! ```text
-//!  ‼ hog has blocked worker 0 for 1.24s without yielding; 112 tasks delayed   hog.rs:42  ⏎ why
+//!  ‼ hog has blocked worker 0 for 1.24s, computing in hog::spin; 112 tasks delayed   hog/mod.rs:42  ! why
 //! ```
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::Canvas;
-use crate::app::{App, List, Opened, Overlay};
+use super::canvas::{Canvas, Spans};
+use crate::{
+    app::{Action, App, HitTarget, Overlay},
+    text::{clauses, file_and_folder},
+};
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let findings = app.model().findings();
     let Some(worst) = findings.first() else { return };
     let theme = canvas.theme;
-    let sign = theme.severity_glyph(worst.severity);
     let more = match findings.len() - 1 {
         0 => String::new(),
         n => format!("  (+{n} more)"),
     };
     let target = app.model().target(worst.target).filter(|_| app.has_several_targets());
     let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
-    let sentence = format!(" {sign} {target}{}{more}", worst.sentence);
-    let place = worst.place().unwrap_or_default();
-    // The whole path if it fits, otherwise the file. The line number is the most useful part: the end
-    // of the sentence is cut for it, unless it takes more than a quarter of the line.
+    let head = format!(" {} {target}", theme.severity_glyph(worst.severity));
+    let room = usize::from(area.width).saturating_sub(head.width());
+    let place = file_and_folder(worst.place().unwrap_or_default());
+    let is_open = app.overlay() == Some(&Overlay::Finding(worst.id()));
+    let (text, place, has_key) = fit(&worst.sentence, &more, place, !is_open, room);
+    let mut right: Spans = vec![(place, theme.dim())];
+    if has_key {
+        right.extend([("  !".to_owned(), theme.key()), (" why ".to_owned(), theme.dim())]);
+    }
+    let style = theme.severity(worst.severity);
+    let end = canvas.put(area.x, area.y, area.width, &format!("{head}{text}"), style);
+    canvas.line_right(area.x + end, area.y, area.right(), &right);
+    canvas.on_click(area, HitTarget::Key(Action::OpenWorstFinding));
+}
+
+const KEY_WIDTH: usize = "  ! why ".len();
+
+/// The sentence, the place and whether the key fit into `room` columns. The line number is the most
+/// useful part; the number of other findings, the end of the sentence and the key make room for it.
+fn fit(
+    sentence: &str,
+    more: &str,
+    place: &str,
+    has_key: bool,
+    room: usize,
+) -> (String, String, bool) {
     let file = place.rsplit('/').next().unwrap_or(place);
-    let opened = if app.overlay().is_none() { app.opened() } else { None };
-    let is_opened = opened == Some(Opened::Overlay(Overlay::Finding(worst.id())));
-    let hint = match is_opened && app.screen().spec.list != List::Findings {
-        true => theme.glyph("  ⏎ why", "  Enter: why"),
-        false => "",
-    };
-    let room = usize::from(area.width).saturating_sub(sentence.width() + 3);
-    let texts = [format!("{place}{hint}"), format!("{file}{hint}"), file.to_owned()];
-    let fitting = texts.into_iter().find(|text| text.width() <= room);
-    let is_short = file.width() * 4 <= usize::from(area.width);
-    let text = fitting.or(is_short.then(|| file.to_owned())).unwrap_or_default();
-    let right = area.width - (text.width() as u16 + u16::from(!text.is_empty())).min(area.width);
-    let width = right - u16::from(right < area.width);
-    canvas.put(0, area.y, width, &sentence, theme.severity(worst.severity));
-    canvas.put(right, area.y, area.width - right, &text, theme.dim());
+    let place = if place.width() * 5 <= room * 2 { place } else { file };
+    let gap = if place.is_empty() { 0 } else { 2 + place.width() };
+    let left = |has_key| room.saturating_sub(gap + if has_key { KEY_WIDTH } else { 0 });
+    let texts = clauses(sentence).map(|part| format!("{part}{more}"));
+    let texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
+    for has_key in [has_key, false] {
+        if let Some(text) = texts.iter().find(|text| text.width() <= left(has_key)) {
+            return (text.clone(), place.to_owned(), has_key);
+        }
+    }
+    // Part of the sentence is worth more than a place that takes most of the line.
+    match left(false) {
+        ..8 => (sentence.to_owned(), String::new(), false),
+        width => (crate::text::fit(sentence, width, false).into_owned(), place.to_owned(), false),
+    }
 }

@@ -87,8 +87,9 @@ impl<'a> Canvas<'a> {
         self.line(right - width(shown).min(right), y, right, &shown.to_vec());
     }
 
-    /// Sets the style of an area and keeps its text.
+    /// Replaces the style of an area and keeps its text: colors on a highlight are illegible.
     pub fn highlight(&mut self, area: Rect, style: Style) {
+        let style = Style::reset().patch(style);
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 

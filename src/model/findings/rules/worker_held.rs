@@ -9,7 +9,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::LongPollEntry,
-    snapshot::{PollKind, Target},
+    snapshot::{PollKind, State, Target},
     text::{duration, plural},
 };
 
@@ -109,11 +109,16 @@ fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
     };
     // The only worker also polls timers and sockets: tasks that wait for these are not even woken.
     let consequence = match ctx.target.workers.len() {
-        1 => ", timers and sockets are not served",
-        _ if ctx.slowdown.standstill_since_ns.is_some() => ", no work done",
+        1 => "; timers and I/O stalled",
+        _ if ctx.slowdown.standstill_since_ns.is_some() => "; no work done",
         _ => "",
     };
-    format!("{} has {}; {delayed}{consequence}", ctx.name(poll.task), blocked(poll))
+    let idle = ctx.target.tasks.iter().filter(|task| task.state == State::Idle).count();
+    let stalled = match ctx.target.workers.len() {
+        1 if idle > 0 => format!(", which {} may wait for", plural(idle as u64, "idle task")),
+        _ => String::new(),
+    };
+    format!("{} has {}; {delayed}{consequence}{stalled}", ctx.name(poll.task), blocked(poll))
 }
 
 /// The sentence after the end of the poll, when it delays no task.
@@ -128,7 +133,7 @@ fn blocked(poll: &Poll<'_>) -> String {
 fn blocked_for(kind: PollKind, worker: Option<usize>, length: &str, cause: &str) -> String {
     let place = worker.map_or("its thread".to_owned(), |index| format!("worker {index}"));
     match kind {
-        PollKind::Poll => format!("blocked {place} for {length} without yielding{cause}"),
+        PollKind::Poll => format!("blocked {place} for {length}{cause}"),
         PollKind::Drop => {
             format!("blocked {place} for {length} while its future was dropped{cause}")
         }
@@ -155,7 +160,7 @@ mod tests {
         (hog.state, hog.since_ns) = (State::Polling, since_ns);
         let mut runnable = task(8, "conn");
         runnable.state = State::Scheduled;
-        let mut now = snapshot(2 * S, [hog, runnable]);
+        let mut now = snapshot(2 * S, [hog, runnable, task(9, "timer")]);
         now.workers[0].current = Some(CurrentPoll { key: 7, since_ns, kind: PollKind::Poll });
         now
     }
@@ -165,8 +170,8 @@ mod tests {
         let found = findings_of("worker-held", [blocked_worker(S / 2)]);
         assert_eq!(
             found[0].sentence,
-            "hog has blocked worker 0 for 1.50s without yielding; 1 task delayed, timers and \
-             sockets are not served"
+            "hog has blocked worker 0 for 1.50s; 1 task delayed; timers and I/O stalled, which 1 \
+             idle task may wait for"
         );
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
         assert_eq!(found[0].affected[0].name, "conn".into());
@@ -194,7 +199,7 @@ mod tests {
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = findings_of("worker-held", [now]);
-        let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU) without yielding";
+        let held = "hog has blocked worker 0 for 1.00s (and 500ms without a CPU)";
         assert!(found[0].sentence.starts_with(held), "{}", found[0].sentence);
     }
 
@@ -203,7 +208,7 @@ mod tests {
         let mut now = blocked_worker(S / 2);
         now.tasks.push(task(9, "hog"));
         let finding = &findings_of("worker-held", [now])[0];
-        let sentence = "hog (task 7) has blocked worker 0 for 1.50s without yielding";
+        let sentence = "hog (task 7) has blocked worker 0 for 1.50s";
         assert!(finding.sentence.starts_with(sentence), "{}", finding.sentence);
         assert_eq!(finding.task_id, Some(7));
     }
@@ -264,7 +269,7 @@ mod tests {
         (now.description, now.long_polls) =
             (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
         let found = findings_of("worker-held", [now]);
-        assert_eq!(found[0].sentence, "hog blocked its thread for 150ms without yielding");
+        assert_eq!(found[0].sentence, "hog blocked its thread for 150ms");
     }
 
     #[test]
@@ -298,9 +303,6 @@ mod tests {
         let mut now = snapshot(2 * S, [task(7, "request")]);
         now.long_polls = vec![Arc::new(poll)];
         let found = findings_of("worker-held", [now]);
-        assert_eq!(
-            found[0].sentence,
-            "request blocked its thread for at least 250ms without yielding"
-        );
+        assert_eq!(found[0].sentence, "request blocked its thread for at least 250ms");
     }
 }
