@@ -9,6 +9,7 @@
 //! | [`probe`] | the crate `asynctop-probe`: per-task measurement, and the watchdog [`watch`] |
 //! | [`asynctop_lab`] | the lab: a runtime under test, its workloads and the hog; `compare`; the server for tokio-console |
 //! | [`model`] | statistics derived from snapshots: rates, order, groups, slowdown, findings; pure |
+//! | `launch` | starts and ends the command of `asynctop run` (feature `pid`) |
 //! | [`source`] | a [`Source`](source::Source) samples the lab, or a program over a connection or by its process ID; the collector assembles the samples into snapshots |
 //! | [`signals`] | signals: one thread waits for them, all others block them |
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
@@ -28,6 +29,8 @@
 
 mod lock;
 pub mod model;
+#[cfg(feature = "pid")]
+mod private_file;
 mod text;
 
 pub mod app;
@@ -42,6 +45,8 @@ pub mod headless;
 pub mod input;
 #[cfg(feature = "pid")]
 pub mod inspect;
+#[cfg(feature = "pid")]
+pub mod launch;
 pub mod report;
 pub mod screens;
 pub mod signals;

@@ -2,8 +2,11 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, BufWriter, ErrorKind, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::anyhow;
@@ -20,14 +23,15 @@ use asynctop::{
     config::{self, Config},
     dashboard,
     gate::Gate,
-    headless, signals,
+    headless::{self, Plan},
+    signals,
     source::{Source, lab},
 };
 #[cfg(feature = "pid")]
 use asynctop::{
     cli::{DumpArgs, PsArgs},
     inspect,
-    snapshot::TargetId,
+    launch::Launched,
     source::process,
 };
 use asynctop_lab::{compare, console};
@@ -74,6 +78,12 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Attach { targets, watch } => {
             let config = Config::load(watch.config.as_deref())?;
             return run_attach(&targets, &with_defaults(watch, config.watch));
+        }
+        #[cfg(feature = "pid")]
+        Request::Run(args) => {
+            let config = Config::load(args.watch.config.as_deref())?;
+            let watch = with_defaults(args.watch, config.watch);
+            return run_command(&args.command, args.output.as_deref(), &watch);
         }
         #[cfg(feature = "pid")]
         Request::Ps(PsArgs { program, format }) => {
@@ -145,8 +155,39 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
         sources.extend(attach::open(&targets.addresses)?);
     }
     #[cfg(feature = "pid")]
-    sources.extend(process::open(&targets.programs, TargetId(sources.len() as u32))?);
+    sources.extend(process::open(&targets.programs)?);
     show(sources, watch, false, wants_screen)
+}
+
+/// Starts a command and watches it. Returns its exit code if everything else succeeds.
+#[cfg(feature = "pid")]
+fn run_command(
+    command: &[OsString],
+    output: Option<&Path>,
+    watch: &WatchArgs,
+) -> anyhow::Result<ExitCode> {
+    let wants_screen = wants_screen(watch)?;
+    // A child inherits blocked signals.
+    let command = Arc::new(Launched::start(command, output)?);
+    signals::kill_with_this_program(command.id());
+    block_signals()?;
+    let source = process::launched(Arc::clone(&command))?;
+    let place = command.output();
+    let _ = writeln!(io::stderr(), "{place}");
+    let result = if wants_screen {
+        let options =
+            dashboard::Options { message: Some(place), ..watch.dashboard(false, no_color()) };
+        dashboard::run(vec![source], &options).map(|()| ExitCode::SUCCESS)
+    } else {
+        let plan = Plan { is_command: true, run_time: watch.run_time, ..watch.plan(false) };
+        let mut out = BufWriter::new(io::stdout().lock());
+        headless::run(vec![source], &plan, &mut out).map(|gate| verdict(&gate)).map_err(Into::into)
+    };
+    let end = command.end();
+    match result? {
+        ExitCode::SUCCESS => Ok(ExitCode::from(end?.exit_code())),
+        failure => Ok(failure),
+    }
 }
 
 #[cfg(feature = "pid")]

@@ -8,11 +8,15 @@
 use std::{
     io::{self, IsTerminal},
     os::fd::AsFd,
+    sync::atomic::{AtomicI32, Ordering},
     thread,
     time::Duration,
 };
 
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::{
+    sys::signal::{SigSet, Signal, killpg, raise},
+    unistd::Pid,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Signals that request the end of the program. The second one ends it immediately.
@@ -32,6 +36,14 @@ const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGW
 /// A terminal that accepts no output for this long while the program ends is considered unread.
 const UNREAD_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const BETWEEN_POLLS: Duration = Duration::from_millis(100);
+
+/// The process group that is killed when a signal ends this program; 0 if there is none.
+static COMPANIONS: AtomicI32 = AtomicI32::new(0);
+
+/// Kills a process group when a signal ends this program by its default action.
+pub fn kill_with_this_program(group: u32) {
+    COMPANIONS.store(group.cast_signed(), Ordering::Relaxed);
+}
 
 /// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +123,11 @@ pub fn wait_on_thread(
 fn act_by_default(signal: Signal, restore: fn()) {
     if !JOB_CONTROL.contains(&signal) {
         restore();
+        let companions = COMPANIONS.load(Ordering::Relaxed);
+        if companions > 0 {
+            // They may have ended.
+            let _ = killpg(Pid::from_raw(companions), Signal::SIGKILL);
+        }
     }
     // The only handler, for SIGABRT, ends with the default action, too. It follows when the signal
     // is unblocked, before `raise` returns.

@@ -268,7 +268,7 @@ impl App {
     }
 
     /// Shows a message for a few seconds.
-    pub(super) fn notify(&mut self, text: impl Into<String>, now: Duration) {
+    pub fn notify(&mut self, text: impl Into<String>, now: Duration) {
         self.message = Some(Message { text: text.into(), until: now + MESSAGE_TIME });
     }
 

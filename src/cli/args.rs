@@ -1,5 +1,7 @@
 //! The flags, and the options that result from them.
 
+#[cfg(feature = "pid")]
+use std::ffi::OsString;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use asynctop_lab::{
@@ -153,6 +155,23 @@ impl ProgramArgs {
         #[cfg(not(feature = "pid"))]
         std::iter::empty()
     }
+}
+
+/// Options of `run`.
+#[cfg(feature = "pid")]
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// The command, with its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+    /// Write the output of COMMAND to this file, which must not exist [default: a new file in the
+    /// folder for temporary files]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Options of the screen and the report.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Options of `ps`.
@@ -313,6 +332,7 @@ impl WatchArgs {
             run_time: self.run_time,
             thresholds: self.thresholds(),
             hog,
+            message: None,
         }
     }
 
@@ -331,6 +351,7 @@ impl WatchArgs {
         Plan {
             run_time,
             hog,
+            is_command: false,
             interval: self.interval(),
             format,
             ascii: self.ascii,

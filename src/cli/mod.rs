@@ -25,7 +25,7 @@ use crate::{
 };
 pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, TableFormat, WatchArgs};
 #[cfg(feature = "pid")]
-pub use args::{DumpArgs, PsArgs};
+pub use args::{DumpArgs, PsArgs, RunArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
 pub use hold::Hold;
@@ -45,12 +45,25 @@ Examples:
   asynctop --headless --hog spin            a report: baseline, then with the hog
   asynctop --format json | jq .slowdown
   asynctop -p 1234                          any Tokio program, by PID or name
+  asynctop run -- ./server --port 80        start a program and watch it
   asynctop ps                               the Tokio programs on this machine
   asynctop dump 1234                        all tasks of one, once
   asynctop attach localhost:6669            a program with console-subscriber
   asynctop config                           a configuration template
 
 Exit code: 0 success, 1 a --fail-on rule fired, 2 usage or setup error";
+
+#[cfg(feature = "pid")]
+const RUN_HELP: &str = "\
+COMMAND needs no preparation. It may also be a script, or `cargo run`: the first Tokio program that it
+starts is watched. Its standard input is that of asynctop, or empty if that is a terminal.
+
+When asynctop ends first (a key, an interrupt, --for), COMMAND and the processes of its group are asked
+to end (SIGTERM), and killed after 10s. A second interrupt kills them at once. Without a screen,
+asynctop ends with COMMAND.
+
+Exit code: that of COMMAND, or 128 and the number of its signal; 0 if asynctop has ended it; 1 if a
+--fail-on rule fired, 2 if no Tokio runtime was found.";
 
 /// `top` for async Rust: every task of a Tokio runtime, live, and the one that blocks the
 /// worker.
@@ -95,6 +108,10 @@ enum Command {
         #[command(flatten)]
         watch: WatchArgs,
     },
+    /// Start a program and watch it
+    #[cfg(feature = "pid")]
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
     /// List the Tokio programs on this machine, or the tasks of one
     #[cfg(feature = "pid")]
     Ps(PsArgs),
@@ -145,6 +162,9 @@ pub enum Request {
         /// Options of the screen and the report.
         watch: WatchArgs,
     },
+    /// Start a program and watch it.
+    #[cfg(feature = "pid")]
+    Run(RunArgs),
     /// List the Tokio programs on this machine, or the tasks of one.
     #[cfg(feature = "pid")]
     Ps(PsArgs),
@@ -210,6 +230,8 @@ where
             attach(targets, inner.and(program), &lab, inner_watch.or(watch))
         }
         #[cfg(feature = "pid")]
+        Some(Command::Run(args)) => run(args, has_program, &lab, watch),
+        #[cfg(feature = "pid")]
         Some(Command::Ps(args)) => without_flags(Request::Ps(args)),
         #[cfg(feature = "pid")]
         Some(Command::Dump(args)) => without_flags(Request::Dump(args)),
@@ -223,6 +245,38 @@ where
     }
 }
 
+/// A request to start a program and watch it.
+#[cfg(feature = "pid")]
+fn run(
+    args: RunArgs,
+    has_program: bool,
+    lab: &LabArgs,
+    watch: WatchArgs,
+) -> Result<Request, CliError> {
+    refuse_lab_flags(lab)?;
+    if has_program {
+        let message = "-p watches a running program, and `run` starts one; leave one of them out";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    Ok(Request::Run(RunArgs { watch: args.watch.or(watch), ..args }))
+}
+
+#[cfg(any(feature = "attach", feature = "pid"))]
+fn refuse_lab_flags(lab: &LabArgs) -> Result<(), CliError> {
+    if *lab == LabArgs::default() {
+        return Ok(());
+    }
+    let flags = [
+        ("--hog", lab.hog.is_some()),
+        ("--hog-hold", lab.hog_hold.is_some()),
+        ("--flavor", lab.flavor.is_some()),
+        ("--workers", lab.workers.is_some()),
+        ("--no-timeline", lab.no_timeline),
+    ];
+    let given = flags.iter().find(|(_, is_given)| *is_given);
+    Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)))
+}
+
 /// A request to watch running programs.
 #[cfg(any(feature = "attach", feature = "pid"))]
 fn attach(
@@ -231,17 +285,7 @@ fn attach(
     lab: &LabArgs,
     watch: WatchArgs,
 ) -> Result<Request, CliError> {
-    if *lab != LabArgs::default() {
-        let flags = [
-            ("--hog", lab.hog.is_some()),
-            ("--hog-hold", lab.hog_hold.is_some()),
-            ("--flavor", lab.flavor.is_some()),
-            ("--workers", lab.workers.is_some()),
-            ("--no-timeline", lab.no_timeline),
-        ];
-        let given = flags.iter().find(|(_, is_given)| *is_given);
-        return Err(only_in_the_lab(given.map_or("--console", |(flag, _)| flag)));
-    }
+    refuse_lab_flags(lab)?;
     let mut targets = Targets::default();
     given.into_iter().chain(program.targets()).for_each(|target| targets.push(target));
     #[cfg(feature = "attach")]

@@ -41,6 +41,8 @@ pub struct Options {
     pub thresholds: Thresholds,
     /// Turn the hog on as soon as there is a baseline to compare with.
     pub hog: bool,
+    /// A sentence to show at first.
+    pub message: Option<String>,
 }
 
 /// The collector, the rows and the terminal.
@@ -93,6 +95,9 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     let mut app = screens::new_app(options.settings, options.interval)
         .with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
+    if let Some(message) = &options.message {
+        app.notify(message.as_str(), Duration::ZERO);
+    }
     let mut outside = Outside { collector: collector.handle(), query };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;

@@ -15,7 +15,7 @@ pub enum HeadlessError {
     #[error("cannot listen for signals: {0}; try again with fewer threads")]
     Signals(#[source] io::Error),
     /// A target has not answered.
-    #[error("{0}; start the target with console-subscriber, or wait longer with --for")]
+    #[error("{0}")]
     NoAnswer(String),
     /// A rule of the gate can never fire.
     #[error("{rule} can never fire here: {reason}; leave it out")]

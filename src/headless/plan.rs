@@ -16,6 +16,9 @@ pub struct Plan {
     pub run_time: Option<Duration>,
     /// Starts the hog after the first third of the run.
     pub hog: bool,
+    /// The target is a command that was started for this run: it may take any time to start a
+    /// runtime, and its end ends the run.
+    pub is_command: bool,
     /// Sampling interval, and the time between two JSON lines.
     pub interval: Duration,
     /// Format of the report.
@@ -58,6 +61,7 @@ mod tests {
             let plan = Plan {
                 run_time,
                 hog,
+                is_command: false,
                 interval,
                 format: Format::Text,
                 ascii: false,

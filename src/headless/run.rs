@@ -256,6 +256,7 @@ mod tests {
         let plan = Plan {
             run_time: Some(Duration::from_millis(30)),
             hog: false,
+            is_command: false,
             interval: Duration::from_millis(1),
             format,
             ascii: false,

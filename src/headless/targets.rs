@@ -12,13 +12,16 @@ impl Run<'_> {
     /// Waits until a target has sent its first update. Returns whether one has.
     pub(super) fn wait_for_first_target(&mut self) -> bool {
         let begin = Instant::now();
-        let timeout = self.plan.run_time.unwrap_or(UNLIMITED_RUN_BASELINE);
+        let timeout = match self.plan.is_command {
+            true => Duration::MAX,
+            false => self.plan.run_time.unwrap_or(UNLIMITED_RUN_BASELINE),
+        };
         loop {
             if self.sample().targets.iter().any(|target| target.epoch > 0) {
                 return true;
             }
-            let timed_out = begin.elapsed() >= timeout;
-            if timed_out || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
+            let gives_up = begin.elapsed() >= timeout || self.have_all_ended();
+            if gives_up || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
                 return false;
             }
         }
@@ -52,11 +55,22 @@ impl Run<'_> {
         };
         let targets = self.model.remote_targets().filter(|target| target.epoch == 0);
         let targets: Vec<_> = targets.map(describe).collect();
-        (!targets.is_empty()).then(|| format!("cannot watch {}", targets.join(", ")))
+        if targets.is_empty() {
+            return None;
+        }
+        let advice = match self.plan.is_command {
+            true => "",
+            false => "; start the target with console-subscriber, or wait longer with --for",
+        };
+        Some(format!("cannot watch {}{advice}", targets.join(", ")))
     }
 
-    /// Describes the targets whose connection is lost or stale; `None` if there are none.
+    /// Describes the targets whose connection is lost or stale; `None` if there are none. A command
+    /// ends the run.
     pub(super) fn lost(&self) -> Option<String> {
+        if self.plan.is_command {
+            return None;
+        }
         let lost = self.model.remote_targets().filter(|target| !target.connection.is_live());
         let lost: Vec<_> = lost
             .map(|target| format!("{} is {}", target.description.name, target.status()))

@@ -1,9 +1,7 @@
 //! All tasks of a program, once.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -16,6 +14,7 @@ use asynctop_inspect::{
 use super::json;
 use crate::{
     cli::TableFormat,
+    private_file,
     source::{Program, process},
 };
 
@@ -36,7 +35,7 @@ pub fn dump(
         write(&inspection, all, format, out)?;
         return Ok(out.flush()?);
     };
-    let mut out = BufWriter::new(create(path)?);
+    let mut out = BufWriter::new(private_file::create(path)?);
     let written = write(&inspection, all, format, &mut out).and_then(|()| out.flush());
     written.map_err(|error| anyhow!("cannot write {}: {error}; check the disk", path.display()))
 }
@@ -52,13 +51,4 @@ fn write(
         TableFormat::Text => report::text(inspection, TextOptions::default(), out),
         TableFormat::Json => json::write(json::Targets::of(inspection), out),
     }
-}
-
-/// Creates a file that only its owner can read. An existing file or link is an error.
-fn create(path: &Path) -> anyhow::Result<File> {
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    created.map_err(|error| {
-        let path = path.display();
-        anyhow!("cannot create {path}: {error}; name a file that does not exist")
-    })
 }

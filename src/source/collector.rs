@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Control, Source, assemble};
+use super::{Control, Source, assemble, sample};
 use crate::{
     lock::lock,
     snapshot::{Command, Snapshot, Subscription, Target, TargetId},
@@ -56,7 +56,7 @@ struct CollectorShared {
     due: Condvar,
     /// Notified when a sample was taken and at the end.
     sampled: Condvar,
-    /// In the order of the sources.
+    /// In the order of the sources with which the collector was started.
     controls: Vec<Option<Arc<dyn Control>>>,
 }
 
@@ -69,7 +69,7 @@ struct State {
 }
 
 /// The samples of one source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct SourceState {
     latest: Option<Arc<Target>>,
     /// `latest` is not part of a snapshot yet.
@@ -88,7 +88,7 @@ struct Timing {
 
 impl Collector {
     /// Starts to sample `sources` at once, and passes each snapshot to `deliver` until that returns
-    /// `false`. The id of a source's target is its index.
+    /// `false`. The id of a source's target is its index. Sources that are discovered later follow.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -97,12 +97,10 @@ impl Collector {
         interval: Duration,
         deliver: impl FnMut(Arc<Snapshot>) -> bool + Send + 'static,
     ) -> io::Result<Collector> {
-        let source =
-            SourceState { latest: None, is_new: false, is_requested: false, last_timing: None };
         let state = State {
             interval,
             subscription: Subscription::default(),
-            sources: vec![source; sources.len()],
+            sources: vec![SourceState::default(); sources.len()],
             stop: false,
         };
         let shared = CollectorShared {
@@ -113,19 +111,12 @@ impl Collector {
         };
         // Dropping it on an error stops the threads that were started.
         let collector = Collector { handle: CollectorHandle(Arc::new(shared)) };
-        let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        for (index, mut source) in sources.into_iter().enumerate() {
-            let handle = collector.handle();
-            let state = Arc::downgrade(&handle.0);
-            source.on_change(Box::new(move || {
-                if let Some(shared) = state.upgrade() {
-                    CollectorHandle(shared).request(index);
-                }
-            }));
-            spawn("asynctop-sampler").spawn(move || handle.sample(index, source))?;
+        for (index, source) in sources.into_iter().enumerate() {
+            collector.handle.spawn_sampler(index, source)?;
         }
         let handle = collector.handle();
-        spawn("asynctop-collector").spawn(move || handle.assemble(deliver))?;
+        let assembler = thread::Builder::new().name("asynctop-collector".to_owned());
+        assembler.spawn(move || handle.assemble(deliver))?;
         Ok(collector)
     }
 
@@ -186,16 +177,45 @@ impl CollectorHandle {
         lock(&self.0.state)
     }
 
+    fn spawn_sampler(&self, index: usize, mut source: Box<dyn Source>) -> io::Result<()> {
+        let handle = self.clone();
+        let state = Arc::downgrade(&self.0);
+        source.on_change(Box::new(move || {
+            if let Some(shared) = state.upgrade() {
+                CollectorHandle(shared).request(index);
+            }
+        }));
+        let sampler = thread::Builder::new().name("asynctop-sampler".to_owned());
+        sampler.spawn(move || handle.sample(index, source)).map(drop)
+    }
+
     /// Samples a source until the collector ends.
     fn sample(&self, index: usize, mut source: Box<dyn Source>) {
         while let Some(subscription) = self.wait_until_due(index) {
             let began = Instant::now();
-            let target = Arc::new(source.sample(&subscription));
+            let mut target = sample(&mut *source, index, &subscription);
             let timing = Timing { began, duration: began.elapsed() };
+            for discovered in source.take_discovered() {
+                if let Err(error) = self.add(discovered) {
+                    let reason =
+                        format!("a runtime is not shown: no thread can be started: {error}");
+                    target.losses.reasons.push(reason.into());
+                }
+            }
             let state = &mut self.lock().sources[index];
+            let target = Arc::new(target);
             (state.latest, state.is_new, state.last_timing) = (Some(target), true, Some(timing));
             self.0.sampled.notify_all();
         }
+    }
+
+    /// Samples another source, too.
+    fn add(&self, source: Box<dyn Source>) -> io::Result<()> {
+        let mut state = self.lock();
+        let index = state.sources.len();
+        state.sources.push(SourceState::default());
+        drop(state);
+        self.spawn_sampler(index, source)
     }
 
     /// Waits until a sample is due. Returns its subscription; `None` at the end.

@@ -22,11 +22,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::snapshot::{Command, Snapshot, Subscription, Target};
+use crate::snapshot::{Command, Snapshot, Subscription, Target, TargetId};
 
 /// A program that can be sampled.
 pub trait Source: Send {
-    /// Returns the current state of the program. Never waits for the watched runtime.
+    /// Returns the current state of the program, under any id: that of its place among the sources
+    /// replaces it. Never waits for the watched runtime.
     fn sample(&mut self, subscription: &Subscription) -> Target;
 
     /// A handle to send commands to the program, if it supports any.
@@ -43,6 +44,11 @@ pub trait Source: Send {
     fn settle(&mut self, _timeout: Duration) -> bool {
         false
     }
+
+    /// Takes the sources that the latest sample has found, such as another runtime of the program.
+    fn take_discovered(&mut self) -> Vec<Box<dyn Source>> {
+        Vec::new()
+    }
 }
 
 /// Sends commands to a program. No method waits for a sample or for the watched runtime.
@@ -54,9 +60,21 @@ pub trait Control: Send + Sync {
     fn shutdown(&self);
 }
 
-/// Samples all sources, one after the other.
-pub fn sample_all(sources: &mut [Box<dyn Source>], subscription: &Subscription) -> Snapshot {
-    assemble(sources.iter_mut().map(|source| Arc::new(source.sample(subscription))).collect())
+/// Samples all sources, one after the other, and adds those that they discover.
+pub fn sample_all(sources: &mut Vec<Box<dyn Source>>, subscription: &Subscription) -> Snapshot {
+    let mut targets = Vec::new();
+    while let Some(source) = sources.get_mut(targets.len()) {
+        targets.push(Arc::new(sample(&mut **source, targets.len(), subscription)));
+        let discovered = source.take_discovered();
+        sources.extend(discovered);
+    }
+    assemble(targets)
+}
+
+/// Samples the source at `index`, which is the id of its target.
+fn sample(source: &mut dyn Source, index: usize, subscription: &Subscription) -> Target {
+    let id = TargetId(u32::try_from(index).unwrap_or(u32::MAX));
+    Target { id, ..source.sample(subscription) }
 }
 
 fn assemble(targets: Vec<Arc<Target>>) -> Snapshot {

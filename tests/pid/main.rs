@@ -7,6 +7,7 @@ mod case;
 mod dump;
 mod errors;
 mod report;
+mod run;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fs, io, os::unix::ffi::OsStrExt, path::Path};
 
-use crate::{InspectError, Inspection, OpenError, Options, Process};
+use crate::{InspectError, Inspection, OpenError, Options, Process, process::identity::Stat};
 
 /// The result of [`list`].
 #[derive(Debug, Default)]
@@ -68,6 +68,30 @@ pub fn list() -> io::Result<Listing> {
 /// If `/proc` cannot be read.
 pub fn named(name: &str) -> io::Result<Vec<u32>> {
     Ok(others()?.into_iter().filter(|pid| has_name(*pid, name)).collect())
+}
+
+/// The processes that a process has started, those that these have started, and so on; nearer ones
+/// first.
+///
+/// # Errors
+///
+/// If `/proc` cannot be read.
+pub fn descendants(pid: u32) -> io::Result<Vec<u32>> {
+    // One that has ended has no parent any more.
+    let parent = |pid: u32| Some((pid, Stat::read(pid).ok()?.parent));
+    let parents: Vec<(u32, u32)> = others()?.into_iter().filter_map(parent).collect();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(&of) = found.get(next) {
+        let children = parents.iter().filter(|(child, parent)| *parent == of && *child != of);
+        let children = children.map(|(child, _)| *child);
+        // Process ids are reused while /proc is read, so there may be cycles.
+        let new: Vec<u32> = children.filter(|child| !found.contains(child)).collect();
+        found.extend(new);
+        next += 1;
+    }
+    found.remove(0);
+    Ok(found)
 }
 
 fn has_name(pid: u32, name: &str) -> bool {

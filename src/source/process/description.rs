@@ -80,7 +80,7 @@ pub(super) fn describe(
             Accuracy::UpperBound { reason: "abort handles count as wakers".into() },
         )
         .with_missing(FieldId::LiveWakers, "known only of idle tasks");
-    description.process_id = Some(observed.pid());
+    description.process_id = observed.pid();
     description.period_ns = nanos(sample.survey_interval);
     let all_have_spawn_locations = observed.copies().iter().all(|copy| copy.is_unstable);
     if !all_have_spawn_locations {

@@ -2,9 +2,10 @@
 //!
 //! The program is only read: it is not written to, signaled or stopped. asynctop-inspect samples it
 //! in the background; a `RuntimeSource` adds the samples of one runtime up. A program with several
-//! runtimes is several targets, because the tasks of one never delay those of another.
+//! runtimes is several targets, because the tasks of one never delay those of another. A runtime that
+//! starts later becomes a target when it is found, in the place of one that has been shut down.
 //!
-//! Depends on asynctop-inspect and asynctop-stack. What it provides, and how accurately, is in
+//! Depends on asynctop-inspect and asynctop-stack, and on `launch` for commands. What it provides, and how accurately, is in
 //! `description`.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -30,7 +31,7 @@ mod unsupported;
 mod workers;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use open::{ProcessError, find, open};
+pub use open::{ProcessError, find, launched, open};
 pub use program::{Program, ProgramError};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use unsupported::{ProcessError, find, open};
+pub use unsupported::{ProcessError, find, launched, open};

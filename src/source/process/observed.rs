@@ -1,74 +1,249 @@
 //! A program that is sampled in the background, for the sources of its runtimes.
 
 use std::{
+    io,
     sync::{Arc, Mutex},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use asynctop_inspect::{
-    Flavor, InspectError, OpenError, TokioCopy,
+    Flavor, InspectError, OpenError, Options, Process, TokioCopy, ps,
     sampler::{Sample, Sampler, SamplerOptions},
 };
 
-use crate::lock::lock;
+use crate::{launch::Launched, lock::lock};
 
 /// Sources that ask within this time of each other get the same sample.
 const SHARED: Duration = Duration::from_millis(20);
+/// Minimum pause in the search for the first runtime of a command, which takes at most 1/20 of the
+/// time.
+const MIN_PAUSE: Duration = Duration::from_millis(20);
+const MAX_SEARCH_LOAD_DIVISOR: u32 = 20;
+/// Maximum number of targets of a program.
+const MAX_TARGETS: usize = 32;
 
 /// A program, and its latest sample.
 pub(super) struct Observed {
-    sampler: Sampler,
-    /// The runtimes that it had when it was opened, by the address of their handles.
-    runtimes: Vec<u64>,
-    latest: Mutex<Option<(Duration, Arc<Sample>)>>,
+    /// The command that this process has started; the program is it, or one that it has started.
+    launched: Option<Arc<Launched>>,
+    began: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` before the program has started its first runtime.
+    sampler: Option<Arc<Sampler>>,
+    latest: Option<(Duration, Arc<Sample>)>,
+    /// Why the program that has a runtime cannot be read.
+    denied: Option<String>,
+    /// The runtimes that are targets, by the address of their handles.
+    claimed: Vec<u64>,
+    /// The number of targets of this program.
+    targets: usize,
+}
+
+impl State {
+    /// The runtimes that are not targets.
+    fn unclaimed<'a>(&'a self, sample: &'a Sample) -> impl Iterator<Item = u64> + 'a {
+        let own = sample.runtimes.iter().filter(|runtime| runtime.flavor != Flavor::LocalSet);
+        own.map(|runtime| runtime.handle).filter(|handle| !self.claimed.contains(handle))
+    }
+}
+
+/// Why there is no sample.
+pub(super) enum Absence {
+    /// There may be one later.
+    NotYet(String),
+    /// There will be none.
+    Ended(String),
 }
 
 impl Observed {
-    pub(super) fn attach(pid: u32) -> Result<Observed, OpenError> {
-        let sampler = Sampler::attach(pid, SamplerOptions::default())?;
-        let runtimes = sampler.sample()?.runtimes.iter().map(|runtime| runtime.handle).collect();
-        Ok(Observed { sampler, runtimes, latest: Mutex::default() })
+    pub(super) fn new(sampler: Sampler) -> Observed {
+        let state = State { sampler: Some(Arc::new(sampler)), ..State::default() };
+        Observed { launched: None, began: Instant::now(), state: Mutex::new(state) }
     }
 
-    pub(super) fn pid(&self) -> u32 {
-        self.sampler.pid()
+    /// Samples a command from its first runtime on.
+    ///
+    /// # Errors
+    /// If the thread that searches for the runtime cannot be started.
+    pub(super) fn launched(command: Arc<Launched>) -> io::Result<Arc<Observed>> {
+        let began = Instant::now();
+        let observed = Observed { launched: Some(command), began, state: Mutex::default() };
+        let observed = Arc::new(observed);
+        observed.start_search()?;
+        Ok(observed)
     }
 
-    pub(super) fn command(&self) -> &str {
-        self.sampler.command()
+    fn start_search(self: &Arc<Self>) -> io::Result<()> {
+        let observed = Arc::downgrade(self);
+        let thread = thread::Builder::new().name("asynctop-search".to_owned());
+        let search = move || {
+            while let Some(observed) = observed.upgrade() {
+                let began = Instant::now();
+                if observed.search() {
+                    break;
+                }
+                drop(observed);
+                thread::sleep(MIN_PAUSE.max(MAX_SEARCH_LOAD_DIVISOR * began.elapsed()));
+            }
+        };
+        thread.spawn(search).map(drop)
     }
 
-    pub(super) fn copies(&self) -> &[TokioCopy] {
-        self.sampler.copies()
+    fn sampler(&self) -> Option<Arc<Sampler>> {
+        lock(&self.state).sampler.clone()
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        let launched = || self.launched.as_ref().map(|command| command.id());
+        self.sampler().map(|sampler| sampler.pid()).or_else(launched)
+    }
+
+    pub(super) fn command(&self) -> String {
+        let launched = || self.launched.as_ref().map(|command| command.name().to_owned());
+        let sampled = self.sampler().map(|sampler| sampler.command().to_owned());
+        sampled.or_else(launched).unwrap_or_default()
+    }
+
+    pub(super) fn copies(&self) -> Vec<TokioCopy> {
+        self.sampler().map(|sampler| sampler.copies().to_vec()).unwrap_or_default()
     }
 
     /// The time since the program was opened, on the clock of its samples.
     pub(super) fn now(&self) -> Duration {
-        self.sampler.now()
+        self.sampler().map_or_else(|| self.began.elapsed(), |sampler| sampler.now())
     }
 
     /// How long the program has run.
     pub(super) fn uptime(&self) -> Duration {
-        self.sampler.uptime_before() + self.now()
+        let sampler = self.sampler();
+        sampler.map_or(Duration::ZERO, |sampler| sampler.uptime_before() + sampler.now())
     }
 
-    /// How many runtimes of a sample have started since the program was opened.
-    pub(super) fn new_runtimes(&self, sample: &Sample) -> usize {
-        let own = sample.runtimes.iter().filter(|runtime| runtime.flavor != Flavor::LocalSet);
-        own.filter(|runtime| !self.runtimes.contains(&runtime.handle)).count()
+    /// Counts another target of this program. Returns the number of those before it.
+    pub(super) fn add_target(&self) -> usize {
+        let mut state = lock(&self.state);
+        state.targets += 1;
+        state.targets - 1
+    }
+
+    /// The name of a target.
+    pub(super) fn name(&self, number: usize) -> String {
+        let (command, has_one) = (self.command(), lock(&self.state).targets == 1);
+        match self.pid() {
+            Some(pid) if has_one => format!("{command}:{pid}"),
+            Some(pid) => format!("{command}:{pid}/{number}"),
+            None => command,
+        }
+    }
+
+    /// A runtime that is not a target becomes one.
+    pub(super) fn claim(&self, sample: &Sample) -> Option<u64> {
+        let state = &mut lock(&self.state);
+        let free = state.unclaimed(sample).next()?;
+        state.claimed.push(free);
+        Some(free)
+    }
+
+    /// A runtime has been shut down: its target is free for another one.
+    pub(super) fn release(&self, handle: u64) {
+        lock(&self.state).claimed.retain(|claimed| *claimed != handle);
+    }
+
+    /// The number of runtimes for which there is no target.
+    pub(super) fn without_target(&self, sample: &Sample) -> usize {
+        let state = lock(&self.state);
+        let free = state.targets - state.claimed.len();
+        state.unclaimed(sample).count().saturating_sub(free)
+    }
+
+    /// Whether another target is needed.
+    pub(super) fn lacks_targets(&self, sample: &Sample) -> bool {
+        self.without_target(sample) > 0 && lock(&self.state).targets < MAX_TARGETS
     }
 
     /// Everything that was observed so far.
-    pub(super) fn sample(&self) -> Result<Arc<Sample>, InspectError> {
-        let mut latest = lock(&self.latest);
+    pub(super) fn sample(self: &Arc<Self>) -> Result<Arc<Sample>, Absence> {
         let now = self.now();
-        if let Some((taken, sample)) = &*latest
+        let mut state = lock(&self.state);
+        if let Some((taken, sample)) = &state.latest
             && now.saturating_sub(*taken) < SHARED
         {
             return Ok(Arc::clone(sample));
         }
-        let sample = Arc::new(self.sampler.sample()?);
-        *latest = Some((now, Arc::clone(&sample)));
-        Ok(sample)
+        let Some(sampler) = state.sampler.clone() else { return Err(self.no_runtime(&state)) };
+        match sampler.sample() {
+            Ok(sample) => {
+                let sample = Arc::new(sample);
+                state.latest = Some((sampler.now(), Arc::clone(&sample)));
+                Ok(sample)
+            }
+            Err(error @ InspectError::Replaced { .. }) if self.launched.is_some() => {
+                *state = State { targets: state.targets, ..State::default() };
+                match self.start_search() {
+                    Ok(()) => Err(Absence::NotYet(error.to_string())),
+                    Err(thread) => Err(Absence::Ended(format!("{error}; no thread: {thread}"))),
+                }
+            }
+            Err(error) => {
+                let ending = self.launched.as_ref().and_then(|command| {
+                    Some(format!("it {}; {}", command.ending()?, command.output()))
+                });
+                Err(Absence::Ended(ending.unwrap_or_else(|| error.to_string())))
+            }
+        }
+    }
+
+    /// Why no runtime is sampled.
+    fn no_runtime(&self, state: &State) -> Absence {
+        let command = self.launched.as_ref();
+        let ended = command.and_then(|command| Some((command.ending()?, command.output())));
+        match (ended, &state.denied) {
+            (Some((ending, output)), _) => Absence::Ended(format!(
+                "it {ending} before a Tokio runtime was found in it; {output}"
+            )),
+            (None, Some(denied)) => Absence::NotYet(denied.clone()),
+            (None, None) => Absence::NotYet("it has not started a Tokio runtime yet".to_owned()),
+        }
+    }
+
+    /// Looks for a runtime in the command and in the programs that it has started. Returns whether
+    /// the search is over.
+    fn search(&self) -> bool {
+        let Some(command) = self.launched.as_ref().filter(|command| command.status().is_none())
+        else {
+            return true;
+        };
+        let descendants = ps::descendants(command.id()).unwrap_or_default();
+        let mut denied = None;
+        for pid in std::iter::once(command.id()).chain(descendants) {
+            match open_with_runtime(pid) {
+                Ok(Some(sampler)) => {
+                    let mut state = lock(&self.state);
+                    (state.sampler, state.denied) = (Some(Arc::new(sampler)), None);
+                    return true;
+                }
+                Err(error @ OpenError::Denied { .. }) => {
+                    denied.get_or_insert_with(|| error.to_string());
+                }
+                // It has ended, or has no Tokio.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        lock(&self.state).denied = denied;
+        false
+    }
+}
+
+/// Begins to sample a process if it has a runtime.
+fn open_with_runtime(pid: u32) -> Result<Option<Sampler>, OpenError> {
+    let inspection = Process::open(pid)?.inspect(&Options::states_only())?;
+    match inspection.runtimes.is_empty() {
+        true => Ok(None),
+        false => Sampler::attach(pid, SamplerOptions::default()).map(Some),
     }
 }

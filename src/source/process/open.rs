@@ -2,14 +2,13 @@
 
 use std::{io, sync::Arc};
 
-use asynctop_inspect::{Flavor, InspectError, OpenError, Process, RuntimeInfo, ps};
-
-use super::{
-    Program,
-    observed::Observed,
-    source::{Part, RuntimeSource},
+use asynctop_inspect::{
+    Flavor, InspectError, OpenError, Process, ps,
+    sampler::{Sampler, SamplerOptions},
 };
-use crate::{snapshot::TargetId, source::Source, text::excerpt};
+
+use super::{Program, observed::Observed, source::RuntimeSource};
+use crate::{launch::Launched, source::Source, text::excerpt};
 
 /// How many programs of a name are listed.
 const LISTED: usize = 20;
@@ -48,17 +47,20 @@ pub enum ProcessError {
         /// Name of the program.
         command: String,
     },
+    /// No thread can be started.
+    #[error("cannot start a thread to find the runtime: {0}; try a higher `ulimit -u`")]
+    Thread(#[source] io::Error),
     /// The processes cannot be listed.
     #[error("cannot read /proc to find processes: {0}; give a process ID")]
     List(#[source] io::Error),
 }
 
-/// Begins to sample these programs; a source for each of their runtimes, in their order. The ids of
-/// the targets count from `first`.
+/// Begins to sample these programs. There is a source for the first runtime of each; it discovers the
+/// others.
 ///
 /// # Errors
 /// If one of them cannot be watched.
-pub fn open(programs: &[Program], first: TargetId) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+pub fn open(programs: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> {
     let mut pids = Vec::new();
     for program in programs {
         let pid = find(program)?;
@@ -69,18 +71,25 @@ pub fn open(programs: &[Program], first: TargetId) -> Result<Vec<Box<dyn Source>
     }
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for pid in pids {
-        let observed = Arc::new(Observed::attach(pid)?);
-        let parts = parts(&observed.sample()?.runtimes);
-        if parts.is_empty() {
-            let command = observed.command().to_owned();
+        let sampler = Sampler::attach(pid, SamplerOptions::default())?;
+        let mut runtimes = sampler.sample()?.runtimes.into_iter();
+        if runtimes.all(|runtime| runtime.flavor == Flavor::LocalSet) {
+            let command = sampler.command().to_owned();
             return Err(ProcessError::NoRuntime { pid, command });
         }
-        for part in parts {
-            let id = TargetId(first.0 + sources.len() as u32);
-            sources.push(Box::new(RuntimeSource::new(id, Arc::clone(&observed), part)));
-        }
+        sources.push(Box::new(RuntimeSource::new(Observed::new(sampler).into())));
     }
     Ok(sources)
+}
+
+/// Samples a command from its first runtime on: the command itself, or else a program that it has
+/// started.
+///
+/// # Errors
+/// If no thread can be started.
+pub fn launched(command: Arc<Launched>) -> Result<Box<dyn Source>, ProcessError> {
+    let observed = Observed::launched(command).map_err(ProcessError::Thread)?;
+    Ok(Box::new(RuntimeSource::new(observed)))
 }
 
 /// The process ID of a program. Of several programs with the same name, only those count that use
@@ -111,25 +120,4 @@ pub fn find(program: &Program) -> Result<u32, ProcessError> {
             Err(ProcessError::Ambiguous { name: excerpt(name), ids })
         }
     }
-}
-
-/// The runtimes of a program. A `LocalSet` is none of its own: its tasks run on the thread of a
-/// runtime, which is the only one, the only current-thread one, or else the first.
-fn parts(runtimes: &[RuntimeInfo]) -> Vec<Part> {
-    let own: Vec<&RuntimeInfo> =
-        runtimes.iter().filter(|runtime| runtime.flavor != Flavor::LocalSet).collect();
-    let is_single = |runtime: &&&RuntimeInfo| runtime.flavor == Flavor::CurrentThread;
-    let mut single = own.iter().filter(is_single);
-    let of_local_sets = match (single.next(), single.next()) {
-        (Some(only), None) => Some(only.handle),
-        _ => own.first().map(|runtime| runtime.handle),
-    };
-    own.iter()
-        .enumerate()
-        .map(|(index, runtime)| Part {
-            number: (own.len() > 1).then_some(index),
-            handle: runtime.handle,
-            has_local_sets: Some(runtime.handle) == of_local_sets,
-        })
-        .collect()
 }

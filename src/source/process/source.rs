@@ -12,34 +12,28 @@ use super::{
     key::key,
     long_polls::{LongPolls, Sampled, certain, running, running_on},
     names::Names,
-    observed::Observed,
+    observed::{Absence, Observed},
     tally::{Known, Tally},
     workers::{Workers, queue_lengths},
 };
 use crate::{
     snapshot::{
-        self, Connection, Description, Losses, RuntimeStats, Subscription, Target, TargetId,
-        TaskStats,
+        self, Connection, Description, Losses, RuntimeStats, Subscription, Target, TaskStats,
     },
     source::{Source, nanos},
     text::plural,
 };
 
-/// One runtime of a program.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    /// Its number, if the program has several.
-    pub number: Option<usize>,
-    /// The address of its handle, which identifies it.
-    pub handle: u64,
-    /// Its threads run the local sets.
-    pub has_local_sets: bool,
-}
-
 /// Samples one runtime of a program.
 pub(super) struct RuntimeSource {
     observed: Arc<Observed>,
-    part: Part,
+    /// The number of the target among those of its program.
+    number: usize,
+    /// The address of the runtime's handle, which identifies it. `None` before the program has
+    /// started one, and after the runtime has been shut down.
+    handle: Option<u64>,
+    /// Sources of other runtimes, not yet taken by the collector.
+    discovered: Vec<Box<dyn Source>>,
     /// By key.
     tallies: HashMap<u64, Tally>,
     names: Names,
@@ -54,17 +48,17 @@ pub(super) struct RuntimeSource {
 }
 
 impl RuntimeSource {
-    pub(super) fn new(id: TargetId, observed: Arc<Observed>, part: Part) -> Self {
-        let number = part.number.map(|number| format!(" runtime {number}")).unwrap_or_default();
-        let name = format!("{}:{}{number}", observed.command(), observed.pid());
-        let target = Target {
-            id,
-            connection: Connection::Connected,
-            ..Target::empty(Description::new(name).into(), nanos(observed.now()))
-        };
+    /// Samples the next runtime of the program that is not a target.
+    pub(super) fn new(observed: Arc<Observed>) -> Self {
+        let number = observed.add_target();
+        let description = Description::new(observed.name(number));
+        let mut target = Target::empty(description.into(), nanos(observed.now()));
+        (target.epoch, target.connection) = (0, Connection::Connecting);
         RuntimeSource {
             observed,
-            part,
+            number,
+            handle: None,
+            discovered: Vec::new(),
             tallies: HashMap::new(),
             names: Names::default(),
             long_polls: LongPolls::default(),
@@ -80,7 +74,8 @@ impl Source for RuntimeSource {
     fn sample(&mut self, _: &Subscription) -> Target {
         match self.observed.sample() {
             Ok(sample) => self.take(&sample),
-            Err(error) => self.lose(&error.to_string()),
+            Err(Absence::NotYet(reason)) => self.lose(&reason, Some(Duration::ZERO)),
+            Err(Absence::Ended(reason)) => self.lose(&reason, None),
         }
         self.target.taken_ns = nanos(self.observed.now());
         self.target.clone()
@@ -91,30 +86,63 @@ impl Source for RuntimeSource {
         self.is_due = true;
         true
     }
+
+    fn take_discovered(&mut self) -> Vec<Box<dyn Source>> {
+        std::mem::take(&mut self.discovered)
+    }
 }
 
 impl RuntimeSource {
-    /// The program has ended. What is known of it stays.
-    fn lose(&mut self, reason: &str) {
-        if !self.target.connection.is_live() {
-            return;
+    /// There is no runtime. What is known of the previous one stays.
+    fn lose(&mut self, reason: &str, retry: Option<Duration>) {
+        let was_live = self.target.connection.is_live();
+        let since_ns = match &self.target.connection {
+            _ if was_live => Some(nanos(self.observed.now())),
+            Connection::Lost { since_ns, .. } => *since_ns,
+            _ => None,
+        };
+        let retry_in_ns = retry.map(nanos);
+        self.target.connection = Connection::Lost { since_ns, reason: reason.into(), retry_in_ns };
+        if was_live {
+            self.target.workers.iter_mut().for_each(|worker| worker.current = None);
+            self.long_polls.end(&mut self.target.long_polls);
         }
-        let since_ns = Some(nanos(self.observed.now()));
-        let reason = reason.into();
-        self.target.connection = Connection::Lost { since_ns, reason, retry_in_ns: None };
-        self.target.workers.iter_mut().for_each(|worker| worker.current = None);
-        self.long_polls.end(&mut self.target.long_polls);
+    }
+
+    /// The index of this source's runtime in a sample: that of the latest one, or else of one that is
+    /// not a target, which begins another epoch.
+    fn find_runtime(&mut self, sample: &Sample) -> Option<usize> {
+        let position = |handle| sample.runtimes.iter().position(|one| one.handle == handle);
+        if let Some(handle) = self.handle {
+            if let Some(index) = position(handle) {
+                return Some(index);
+            }
+            self.observed.release(handle);
+        }
+        self.handle = self.observed.claim(sample);
+        let index = position(self.handle?)?;
+        self.target = Target {
+            epoch: self.target.epoch + 1,
+            ..Target::empty(Arc::clone(&self.target.description), nanos(sample.taken))
+        };
+        self.tallies.clear();
+        (self.long_polls, self.workers) = (LongPolls::default(), Workers::default());
+        self.surveyed = None;
+        Some(index)
     }
 
     fn take(&mut self, sample: &Sample) {
-        let runtimes = &sample.runtimes;
-        let Some(index) = runtimes.iter().position(|one| one.handle == self.part.handle) else {
-            return self.lose("this runtime has been shut down");
+        let Some(index) = self.find_runtime(sample) else {
+            return self.lose("the runtime has been shut down", Some(sample.survey_interval));
         };
+        let runtimes = &sample.runtimes;
         let runtime = &runtimes[index];
         let is_update = self.surveyed != Some(sample.surveyed) || self.is_due;
-        let tasks = sample.tasks.iter().filter(|it| self.is_own(&it.task, runtimes, index));
-        let tasks: Vec<&SampledTask> = tasks.collect();
+        let has_local_sets = has_local_sets(runtimes, index);
+        let is_own = |it: &&SampledTask| {
+            it.task.runtime == Some(index) || (has_local_sets && is_local(&it.task, runtimes))
+        };
+        let tasks: Vec<&SampledTask> = sample.tasks.iter().filter(is_own).collect();
         self.target.connection = Connection::Connected;
         self.target.runtime = self.runtime(runtime, tasks.len());
         self.target.tasks = self.tasks(sample, &tasks, index, is_update);
@@ -122,7 +150,8 @@ impl RuntimeSource {
         self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
-            let name = Arc::clone(&self.target.description.name);
+            self.discover(sample);
+            let name = self.observed.name(self.number).into();
             let description = describe(&name, &self.observed, sample, runtime);
             if *self.target.description != description {
                 self.target.description = description.into();
@@ -132,11 +161,11 @@ impl RuntimeSource {
         }
     }
 
-    /// Whether a task is polled by the threads of this runtime.
-    fn is_own(&self, task: &TaskInfo, runtimes: &[RuntimeInfo], index: usize) -> bool {
-        let runtime = task.runtime.and_then(|at| runtimes.get(at));
-        let is_local = runtime.is_some_and(|runtime| runtime.flavor == Flavor::LocalSet);
-        task.runtime == Some(index) || (is_local && self.part.has_local_sets)
+    /// Creates sources for the runtimes that are not targets.
+    fn discover(&mut self, sample: &Sample) {
+        while self.observed.lacks_targets(sample) {
+            self.discovered.push(Box::new(RuntimeSource::new(Arc::clone(&self.observed))));
+        }
     }
 
     /// The rows of these tasks, sorted by key.
@@ -220,13 +249,32 @@ impl RuntimeSource {
         if let Some(reason) = &runtime.unavailable {
             reasons.push(format!("the tasks could not be listed: {reason}").into());
         }
-        let later = self.observed.new_runtimes(sample);
-        if later > 0 {
-            let runtimes = plural(later as u64, "runtime");
-            reasons.push(format!("{runtimes} started later: restart asynctop to see it").into());
+        let others = self.observed.without_target(sample);
+        if others > 0 {
+            let others = plural(others as u64, "other runtime");
+            reasons.push(format!("the program has {others}, too many to show").into());
         }
         Losses { reasons, ..Losses::default() }
     }
+}
+
+/// Whether the tasks of local sets count as those of the runtime at `index`. A `LocalSet` is no runtime:
+/// its tasks run on the thread of one, which is the only one, the only current-thread one, or else
+/// the first.
+fn has_local_sets(runtimes: &[RuntimeInfo], index: usize) -> bool {
+    let mut own = runtimes.iter().enumerate().filter(|(_, it)| it.flavor != Flavor::LocalSet);
+    let first = own.clone().next();
+    let mut single = own.by_ref().filter(|(_, it)| it.flavor == Flavor::CurrentThread);
+    let chosen = match (single.next(), single.next()) {
+        (Some(only), None) => Some(only),
+        _ => first,
+    };
+    chosen.is_some_and(|(chosen, _)| chosen == index)
+}
+
+fn is_local(task: &TaskInfo, runtimes: &[RuntimeInfo]) -> bool {
+    let runtime = task.runtime.and_then(|at| runtimes.get(at));
+    runtime.is_some_and(|runtime| runtime.flavor == Flavor::LocalSet)
 }
 
 /// The time from which on all workers of a runtime have been in long polls; `None` if one is not.

@@ -1,7 +1,9 @@
 //! Platforms on which reading other processes has not been verified.
 
+use std::sync::Arc;
+
 use super::Program;
-use crate::{snapshot::TargetId, source::Source};
+use crate::{launch::Launched, source::Source};
 
 /// Why a program cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +14,15 @@ pub struct ProcessError;
 ///
 /// # Errors
 /// Always.
-pub fn open(_: &[Program], _: TargetId) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+pub fn open(_: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+    Err(ProcessError)
+}
+
+/// Fails on this platform.
+///
+/// # Errors
+/// Always.
+pub fn launched(_: Arc<Launched>) -> Result<Box<dyn Source>, ProcessError> {
     Err(ProcessError)
 }
 

@@ -190,6 +190,8 @@ pub(crate) struct Stat {
     pub name: String,
     /// `R` running, `S` sleeping, …
     pub state: char,
+    /// Process id of its parent.
+    pub parent: u32,
     /// CPU time so far, user and system, in clock ticks.
     pub cpu_ticks: u64,
     /// In clock ticks since boot.
@@ -226,6 +228,7 @@ impl Stat {
         Some(Stat {
             name: name.to_owned(),
             state: fields.first()?.chars().next()?,
+            parent: number(4)?.try_into().ok()?,
             cpu_ticks: number(14)?.saturating_add(number(15)?),
             start_time: number(22)?,
             is_kernel_thread: number(9)? & KERNEL_THREAD != 0,

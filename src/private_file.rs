@@ -1,0 +1,21 @@
+//! Files for what was read of other programs, which may be secret.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Creates a file that only its owner can read.
+///
+/// # Errors
+/// If it cannot be created. An existing file or link is an error.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    created.map_err(|error| {
+        let path = path.display();
+        let sentence = format!("cannot create {path}: {error}; name a file that does not exist");
+        io::Error::new(error.kind(), sentence)
+    })
+}
