@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{App, Effect, List, Overlay, Prompt};
-use crate::snapshot::{Command, LabCommand, TargetId};
+use crate::snapshot::{Command, LabCommand, State, TargetId, TaskKey};
 
 /// The refresh intervals that the user can choose.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
@@ -27,6 +27,7 @@ impl App {
     pub(super) fn lab(&mut self, command: LabCommand) -> Option<Effect> {
         if command == LabCommand::ToggleHog {
             self.release_hog = false;
+            self.next_hog_kind = None;
         }
         let target = self.target()?.id;
         Some(self.send(target, Command::Lab(command)))
@@ -93,7 +94,20 @@ impl App {
             self.notify("the screen is frozen: Space resumes", now);
             return None;
         }
+        if self.is_in_long_poll(key) {
+            self.notify("the task is in a poll, not at an await: its stack is shown", now);
+            return None;
+        }
         Some(self.send(key.target, Command::AwaitPoint(key.id)))
+    }
+
+    /// Whether a task is in a long poll. It is at no await then.
+    pub fn is_in_long_poll(&self, key: TaskKey) -> bool {
+        let long_poll_ns = self.model.thresholds().long_poll_ns();
+        self.model.task(key).is_some_and(|(model, task)| {
+            let is_in_poll = matches!(task.state, State::Polling | State::Dropping);
+            is_in_poll && task.time_in_state_ns(model.target().taken_ns) >= long_poll_ns
+        })
     }
 
     pub(super) fn change_interval(&mut self, slower: bool, now: Duration) -> Option<Effect> {

@@ -10,10 +10,10 @@ use crate::{
     probe::PollKind,
     screens::{
         theme::Theme,
-        widgets::{bars::bar, canvas::Spans},
+        widgets::{bars::bar, canvas::Spans, stack},
     },
     text::{count, duration, percent, wrap},
-    watch::{Frame, FrameKind, LongPoll},
+    watch::LongPoll,
 };
 
 /// All lines.
@@ -37,7 +37,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &Findin
     if let Some(evidence) = &finding.evidence {
         lines.push(Spans::new());
         lines.extend(cause(theme, evidence));
-        lines.extend(stack(theme, evidence));
+        lines.extend(stack::lines(theme, evidence, room));
     }
     if finding.affected_tasks > 0 {
         lines.push(Spans::new());
@@ -125,47 +125,6 @@ fn cause(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
         }
     }
     lines
-}
-
-/// The stack, innermost first. Frames of the runtime and of std are folded.
-fn stack(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
-    let Some(stack) = &evidence.stack else { return Vec::new() };
-    let frames = stack.task_frames();
-    let captures = match evidence.captures {
-        0 | 1 => String::new(),
-        n => format!(", the most frequent of {n} captures"),
-    };
-    let title = format!(" stack, innermost first{captures}");
-    let mut lines = vec![vec![(title, theme.dim())]];
-    let mut at = 0;
-    while at < frames.len() {
-        let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
-        if folded > 0 {
-            let plural = if folded == 1 { "" } else { "s" };
-            let dots = theme.glyph("⋯", "...");
-            let text = format!("     {dots} {folded} frame{plural} of the runtime and std");
-            lines.push(vec![(text, theme.dim())]);
-            at += folded;
-            continue;
-        }
-        let frame = &frames[at];
-        let is_offending =
-            stack.offending_frame().is_some_and(|offending| std::ptr::eq(offending, frame));
-        let (mark, style) = match is_offending {
-            true => (theme.glyph("▸", ">"), theme.title()),
-            false => (" ", Style::new()),
-        };
-        lines.push(vec![(format!("   {mark} {frame}"), style)]);
-        at += 1;
-    }
-    if let Some(cut) = &stack.cut {
-        lines.push(vec![(format!("     incomplete: {cut}"), theme.dim())]);
-    }
-    lines
-}
-
-fn is_folded(frame: &Frame) -> bool {
-    !matches!(frame.kind, FrameKind::User | FrameKind::Dependency)
 }
 
 /// The affected tasks, each with a bar for its delay.

@@ -1,67 +1,68 @@
-//! A task's long polls with their impact, and the long polls of others that delayed it.
+//! A task's long polls with their impact, and the long polls of others that delayed it, one line
+//! each.
 //!
 //! ```text
-//!  long polls in the last minute: 14
-//!    104ms  2.01s ago  computing in hog::spin  impact 1.20 task-seconds (16 tasks)
-//!      feed-1 98.0ms, feed-2 97.4ms, feed-3 97.1ms
-//!  delayed by other tasks
-//!    98.0ms  2.01s ago  hog  computing in hog::spin
+//!  long polls, last minute: 14, newest first
+//!     now        104ms  16 tasks, 1.20 task-s  hog::spin  feed-1 98.0ms, feed-2 97.4ms
+//!     2.01s ago  202ms  68 tasks, 2.54 task-s  hog::spin  feed-16 56.0ms
+//!     … 12 more
+//!  delayed by other tasks, newest first
+//!     2.01s ago  98.0ms  hog  hog::spin
 //! ```
 
 use ratatui::style::Style;
 
+use super::Details;
 use crate::{
-    model::{LongPollEntry, TargetModel},
-    screens::{theme::Theme, widgets::canvas::Spans},
+    model::LongPollEntry,
+    screens::widgets::canvas::Spans,
     snapshot::{PollImpact, PollKind},
-    text::duration,
+    text::{duration, fit, plural, task_seconds},
 };
 
-/// The number of polls listed, latest first.
-const MAX_POLLS: usize = 6;
 /// The number of delayed tasks named per poll.
 const MAX_NAMES: usize = 4;
 
-/// All lines; none without a long poll of the task, or one that delayed it.
-pub(super) fn lines(model: &TargetModel, theme: Theme, key: u64) -> Vec<Spans> {
-    let mut lines = Vec::new();
-    let now = model.target().taken_ns;
-    let own = model.impact_table().of_task(key).count();
-    if own > 0 {
-        lines.push(Spans::new());
-        let title = format!(" long polls in the last minute: {own}");
-        lines.push(vec![(title, theme.title())]);
-    }
-    for entry in model.impact_table().of_task(key).take(MAX_POLLS) {
-        let evidence = &entry.evidence;
-        let cost = match &evidence.impact {
-            Some(cost) => cost.sentence().unwrap_or_else(|| "no other task was delayed".to_owned()),
-            None => "–  impact not measured".to_owned(),
-        };
-        let worker = evidence.worker.map(|worker| format!("worker {worker}  "));
-        let text = format!(
-            "   {}  {}  {}{}  ",
-            duration(evidence.length_ns),
-            when(entry, now),
-            worker.unwrap_or_default(),
-            cause(entry)
-        );
-        lines.push(vec![(text, Style::new()), (cost, theme.warning())]);
-        lines.extend(
-            evidence.impact.as_deref().and_then(names).map(|names| vec![(names, theme.dim())]),
-        );
-    }
-    let delays = model.impact_table().polls_that_delayed(key).take(MAX_POLLS);
-    for (n, (entry, nanos)) in delays.enumerate() {
-        if n == 0 {
-            lines.push(Spans::new());
-            lines.push(vec![(" delayed by other tasks".to_owned(), theme.title())]);
-        }
+/// All lines, each cut to `room` columns: about `max` of them, if there are that many polls. None
+/// without a long poll of the task, or one that delayed it.
+pub(super) fn lines(details: &Details<'_>, room: usize, max: usize) -> Vec<Spans> {
+    let Details { theme, model, target, key, .. } = *details;
+    let (now, table) = (target.taken_ns, model.impact_table());
+    let own = table.of_task(key.id).count();
+    let delayed_by = table.polls_that_delayed(key.id).count();
+    let title = |text: &str, count: usize| match count {
+        0 => None,
+        _ => Some(vec![(format!(" {text}: {count}, newest first"), theme.title())]),
+    };
+    let line = |entry: &LongPollEntry, length: u64, parts: [(String, Style); 2]| -> Spans {
+        let when = format!("   {:>9} {:>7}  ", when(entry, now), duration(length));
+        let [(first, style), (second, second_style)] = parts;
+        let left = room.saturating_sub(when.chars().count());
+        let second = fit(&second, left.saturating_sub(first.chars().count()), theme.ascii);
+        vec![(when, Style::new()), (first, style), (second.into_owned(), second_style)]
+    };
+    let more = |listed: usize, all: usize| {
+        let rest = all.saturating_sub(listed);
+        (rest > 0).then(|| vec![(format!("   {rest} more"), theme.dim())])
+    };
+    // The task's own polls have the room that the others leave, at least half of it.
+    let max = max.saturating_sub(2).max(2);
+    let own_max = own.min(max - delayed_by.min(max / 2));
+    let others_max = delayed_by.min(max - own_max);
+    let mut lines: Vec<Spans> = title("long polls, last minute", own).into_iter().collect();
+    lines.extend(table.of_task(key.id).take(own_max).map(|entry| {
+        let impact = impact(entry.evidence.impact.as_deref());
+        let rest = format!("{}{}", cause(entry), names(entry.evidence.impact.as_deref()));
+        let style = if entry.evidence.impact.is_some() { theme.warning() } else { theme.dim() };
+        line(entry, entry.evidence.length_ns, [(impact, style), (rest, Style::new())])
+    }));
+    lines.extend(more(own_max, own));
+    lines.extend(title("delayed by other tasks, last minute", delayed_by));
+    lines.extend(table.polls_that_delayed(key.id).take(others_max).map(|(entry, nanos)| {
         let name = entry.meta.as_ref().map_or("?", |meta| &meta.name);
-        let text =
-            format!("   {}  {}  {name}  {}", duration(nanos), when(entry, now), cause(entry));
-        lines.push(vec![(text, Style::new())]);
-    }
+        line(entry, nanos, [(format!("{name}  "), theme.title()), (cause(entry), Style::new())])
+    }));
+    lines.extend(more(others_max, delayed_by));
     lines
 }
 
@@ -72,18 +73,38 @@ fn when(entry: &LongPollEntry, now: u64) -> String {
     }
 }
 
+/// `16 tasks, 1.20 task-s`.
+fn impact(impact: Option<&PollImpact>) -> String {
+    match impact {
+        None => "impact –  ".to_owned(),
+        Some(impact) if impact.tasks == 0 => "no task delayed  ".to_owned(),
+        Some(impact) => {
+            let at_most = if impact.exact { "" } else { "at most " };
+            let (tasks, seconds) =
+                (plural(impact.tasks as u64, "task"), task_seconds(impact.total_ns));
+            format!("{tasks}, {at_most}{seconds} task-s  ")
+        }
+    }
+}
+
+/// The function, or the cause without a stack.
 fn cause(entry: &LongPollEntry) -> String {
-    let function = entry.evidence.function().map(|function| format!(" in {function}"));
     let drop = if entry.evidence.kind == PollKind::Drop { "drop: " } else { "" };
-    format!("{drop}{}{}", entry.evidence.cause, function.unwrap_or_default())
+    match entry.evidence.function() {
+        Some(function) => format!("{drop}{function}"),
+        None => format!("{drop}{}", entry.evidence.cause),
+    }
 }
 
 /// The tasks with the longest delays.
-fn names(impact: &PollImpact) -> Option<String> {
+fn names(impact: Option<&PollImpact>) -> String {
+    let Some(impact) = impact.filter(|impact| !impact.most_delayed.is_empty()) else {
+        return String::new();
+    };
     let name = |waited: &crate::snapshot::DelayedTask| {
         format!("{} {}", waited.name, duration(waited.delay_ns))
     };
     let named: Vec<_> = impact.most_delayed.iter().take(MAX_NAMES).map(name).collect();
     let more = if impact.tasks > MAX_NAMES { ", …" } else { "" };
-    (!named.is_empty()).then(|| format!("     {}{more}", named.join(", ")))
+    format!("  {}{more}", named.join(", "))
 }

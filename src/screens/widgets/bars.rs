@@ -18,18 +18,6 @@ pub fn bar(theme: Theme, share: f64, width: usize) -> String {
     bar + &blank.repeat(width - full - usize::from(part > 0))
 }
 
-/// A bar of up to `width` columns without a background, for histograms.
-pub fn histogram_bar(theme: Theme, share: f64, width: usize) -> String {
-    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).ceil() as usize;
-    let (full, part) = (eighths / 8, eighths % 8);
-    let rest = match part {
-        0 => "",
-        _ if theme.ascii => "#",
-        _ => EIGHTHS[part],
-    };
-    theme.glyph("█", "#").repeat(full) + rest
-}
-
 /// A block whose height is a number of eighths of a line.
 pub fn level(theme: Theme, eighths: usize) -> char {
     let levels = if theme.ascii { &ASCII_LEVELS } else { &LEVELS };

@@ -73,6 +73,9 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         (Action::Show(screen), ..) if screen == app.screen().spec.id => (2, key.short),
         (Action::Lab(LabCommand::ToggleHog), ..) => (3, key.short),
         (Action::Show(_), ..) => (4, key.short),
+        (Action::AwaitPoint, Some(Overlay::Task(key)), _) if app.is_in_long_poll(*key) => {
+            return None;
+        }
         (Action::AwaitPoint, Some(Overlay::Task(_)), _) => (4, key.short),
         (Action::Open, Some(Overlay::Finding(_)), _) => (5, "task"),
         (Action::Filter, ..) if app.has_filter() => (5, key.short),

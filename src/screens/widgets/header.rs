@@ -167,7 +167,8 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
         return;
     }
     if hog.on_since_ns.is_none() {
-        parts.push(right(7, format!("hog {} off", theme.glyph("○", "-")), theme.dim()));
+        let off = format!("hog {} {} off", theme.glyph("○", "-"), hog.kind);
+        parts.push(right(7, off, theme.dim()));
         return;
     }
     let count = match hog.count {

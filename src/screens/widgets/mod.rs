@@ -6,11 +6,14 @@
 pub mod banner;
 pub mod bars;
 pub mod canvas;
+pub mod columns;
 pub mod footer;
 pub mod graph;
 pub mod graphs;
 pub mod header;
+pub mod histogram;
 pub mod hit_map;
+pub mod stack;
 pub mod table;
 pub mod targets;
 pub mod title;

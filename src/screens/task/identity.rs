@@ -1,0 +1,81 @@
+//! Name, state and origin of a task.
+
+use ratatui::style::Style;
+
+use super::Details;
+use crate::{
+    screens::widgets::{canvas::Spans, columns::width_of},
+    snapshot::{Accuracy, FieldId, TaskKind},
+    text::{UNAVAILABLE, count, duration, fit_path},
+};
+
+/// As many facts on each line as fit into `room` columns.
+pub(super) fn lines(details: &Details<'_>, room: usize) -> Vec<Spans> {
+    let Details { app, theme, model, task, .. } = *details;
+    let meta = &task.meta;
+    let state = format!("{} {}", theme.state_glyph(task.state), task.state.as_str());
+    let stage = task.stage.as_ref().filter(|_| details.description().has(FieldId::Stage));
+    let stage = stage.map(|stage| format!(", {stage}")).unwrap_or_default();
+    let plain = |text: String| vec![(text, Style::new())];
+    let dim = |text: String| vec![(text, theme.dim())];
+    let mut facts: Vec<Spans> = vec![
+        vec![(meta.name.to_string(), theme.title())],
+        dim(format!("task {}", meta.id)),
+        dim(format!("group {}", meta.group)),
+        vec![
+            (state, theme.state(task.state)),
+            (format!("{}{stage}", time_in_state(details)), Style::new()),
+        ],
+        plain(location(details, &meta.location, room)),
+    ];
+    facts.extend(
+        (meta.future_size > 0)
+            .then(|| dim(format!("future size {} bytes", count(u64::from(meta.future_size))))),
+    );
+    if meta.kind != TaskKind::Spawned {
+        facts.push(dim(format!("kind {}", meta.kind.as_str())));
+    }
+    if app.has_several_targets() {
+        facts.push(dim(format!("target {}", model.name())));
+    }
+    if !meta.fields.is_empty() {
+        facts.push(dim(meta.fields.to_string()));
+    }
+    let mut lines: Vec<Spans> = Vec::new();
+    for fact in facts {
+        match lines.last_mut() {
+            Some(line) if width_of(line) + 2 + width_of(&fact) < room => {
+                line.push(("  ".to_owned(), Style::new()));
+                line.extend(fact);
+            }
+            _ => lines.push([vec![(" ".to_owned(), Style::new())], fact].concat()),
+        }
+    }
+    lines
+}
+
+/// ` for 3.38s`, or how long ago the task ended.
+fn time_in_state(details: &Details<'_>) -> String {
+    let Details { theme, target, task, .. } = *details;
+    let description = details.description();
+    let is_least = description.accuracy(FieldId::StateTime).is_lower_bound();
+    let least = if is_least { theme.glyph("≥ ", ">= ") } else { "" };
+    match description.get(FieldId::StateTime, task.time_in_state_ns(target.taken_ns)) {
+        Err(_) => String::new(),
+        // Nothing is known.
+        Ok(0) if is_least => String::new(),
+        Ok(since) if task.state.is_done() => format!(" {} ago", duration(since)),
+        Ok(since) => format!(" for {least}{}", duration(since)),
+    }
+}
+
+/// The line of the spawn or, where that is not known, of the future. A long path is cut at its start.
+fn location(details: &Details<'_>, location: &str, room: usize) -> String {
+    let fitting =
+        |word: &str| fit_path(location, room.saturating_sub(word.len() + 2), details.theme.ascii);
+    match details.description().accuracy(FieldId::Location) {
+        Accuracy::Exact => format!("spawned at {}", fitting("spawned at ")),
+        _ if location.is_empty() => format!("location {UNAVAILABLE}"),
+        _ => format!("future at {}", fitting("future at ")),
+    }
+}

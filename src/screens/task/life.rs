@@ -1,0 +1,131 @@
+//! The split of a task's lifetime, and its counters.
+
+use ratatui::style::Style;
+
+use super::Details;
+use crate::{
+    Histogram,
+    screens::widgets::{bars::bar, canvas::Spans},
+    snapshot::{FieldId, State},
+    text::{UNAVAILABLE, count, duration, percent, rate, wrap},
+};
+
+/// The width of the labels.
+const LABEL: usize = 11;
+
+/// Busy, scheduled and idle time, to the nanosecond: they add up to the lifetime.
+pub(super) fn split(details: &Details<'_>, room: usize) -> Vec<Spans> {
+    let Details { theme, task, .. } = *details;
+    let description = details.description();
+    let share = |part: u64| match task.lifetime_ns {
+        0 => 0.0,
+        whole => part as f64 / whole as f64,
+    };
+    let exact = |nanos: u64| format!("{}ns", count(nanos));
+    let exact_width = exact(task.lifetime_ns).len();
+    let row = |name: &str, nanos: u64| {
+        format!(" {name:<LABEL$}{:>7}  {:>exact_width$}", duration(nanos), exact(nanos))
+    };
+    let bar_width = room.saturating_sub(LABEL + exact_width + 20).min(40);
+    let bar_width = if bar_width < 8 { 0 } else { bar_width };
+    let parts = [
+        ("busy", FieldId::Busy, task.busy_ns, theme.busy()),
+        ("scheduled", FieldId::Scheduled, task.scheduled_ns, theme.warning()),
+        ("idle", FieldId::Idle, task.idle_ns, Style::new()),
+    ];
+    let is_whole = parts.iter().all(|(_, field, ..)| description.has(*field));
+    let part = |(name, field, nanos, style)| match description.get(field, nanos) {
+        Err(reason) => fact(details, name, &format!("{UNAVAILABLE}  {reason}"), theme.dim(), room),
+        Ok(nanos) if !is_whole => vec![vec![(row(name, nanos), Style::new())]],
+        Ok(nanos) => vec![vec![
+            (row(name, nanos), Style::new()),
+            (format!(" {:>6}  ", percent(share(nanos))), Style::new()),
+            (bar(theme, share(nanos), bar_width), style),
+        ]],
+    };
+    let is_least = description.accuracy(FieldId::Lifetime).is_lower_bound();
+    let lifetime = if is_least { "observed" } else { "lifetime" };
+    let is_whole = is_whole && description.has(FieldId::Lifetime);
+    let lifetime = is_whole.then(|| vec![(row(lifetime, task.lifetime_ns), theme.title())]);
+    lifetime.into_iter().chain(parts.into_iter().flat_map(part)).collect()
+}
+
+/// A label and a text, wrapped to `room` columns.
+fn fact(details: &Details<'_>, label: &str, text: &str, style: Style, room: usize) -> Vec<Spans> {
+    let mut label = label;
+    let line = |text: String| {
+        let start = format!(" {:<LABEL$}", std::mem::take(&mut label));
+        vec![(start, details.theme.dim()), (text, style)]
+    };
+    wrap(text, room.saturating_sub(LABEL + 2).max(16)).into_iter().map(line).collect()
+}
+
+/// Polls, wakes and wakers.
+pub(super) fn counts(details: &Details<'_>, room: usize) -> Vec<Spans> {
+    let Details { theme, task, rates, .. } = *details;
+    let description = details.description();
+    // The value as text, or the reason why it is unavailable.
+    let known = |field, text: &dyn Fn() -> String| match description.reason(field) {
+        None => text(),
+        Some(reason) => format!("{UNAVAILABLE} ({reason})"),
+    };
+    let short = |field, text: String| match description.has(field) {
+        true => text,
+        false => UNAVAILABLE.to_owned(),
+    };
+    let [longest_poll, longest_delay] = longest(details);
+    let wakers = match task.live_wakers {
+        _ if task.state.is_done() => UNAVAILABLE.to_owned(),
+        wakers => match description.get_some(FieldId::LiveWakers, wakers) {
+            Ok(wakers) => wakers.to_string(),
+            Err(reason) => format!("{UNAVAILABLE} ({reason})"),
+        },
+    };
+    let lost = task.state == State::Idle
+        && description.get_some(FieldId::LiveWakers, task.live_wakers) == Ok(0);
+    let mean = match (description.has(FieldId::Busy), description.has(FieldId::Polls)) {
+        (true, true) => duration(task.busy_ns.checked_div(task.polls).unwrap_or(0)),
+        _ => UNAVAILABLE.to_owned(),
+    };
+    let rate = |value| if rates.unknown { UNAVAILABLE.to_owned() } else { rate(value) };
+    let polls = || format!("{}, {} per second", count(task.polls), rate(rates.shown.polls));
+    let self_wakes = short(FieldId::SelfWakes, count(task.self_wakes));
+    let wakes = || format!("{}, {} per second", count(task.wakes), rate(rates.wakes));
+    let facts = [
+        ("polls", known(FieldId::Polls, &polls)),
+        ("max poll", format!("{}, mean {mean}", short(FieldId::MaxPoll, longest_poll))),
+        ("max delay", known(FieldId::MaxDelay, &|| format!("{longest_delay} from wake to poll"))),
+        ("wakes", format!("{}; {self_wakes} self-wakes", known(FieldId::Wakes, &wakes))),
+        (
+            "wakers",
+            if lost {
+                "0: nothing can wake this task, so it will never run again".into()
+            } else {
+                wakers
+            },
+        ),
+    ];
+    let line = |(name, text): (&str, String)| {
+        let style = if lost && name == "wakers" { theme.critical() } else { Style::new() };
+        fact(details, name, &text, style, room)
+    };
+    facts.into_iter().flat_map(line).collect()
+}
+
+/// The longest poll and the longest scheduling delay of a task. Where those of the list are lower
+/// bounds, the distributions may have larger ones.
+fn longest(details: &Details<'_>) -> [String; 2] {
+    let found = details.recorded_distributions();
+    let of = |field: FieldId, known: u64, all: Option<&Histogram>| {
+        let all = all.and_then(|all| all.quantile(1.0)).unwrap_or(0);
+        match details.description().accuracy(field).is_lower_bound() {
+            true => format!("{} {}", details.theme.glyph("≥", ">="), duration(known.max(all))),
+            false => duration(known),
+        }
+    };
+    let task = details.task;
+    [
+        of(FieldId::MaxPoll, task.max_poll_ns, found.map(|all| &all.poll_times)),
+        of(FieldId::MaxDelay, task.max_delay_ns, found.map(|all| &all.delays)),
+    ]
+}

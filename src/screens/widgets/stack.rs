@@ -1,0 +1,73 @@
+//! The stack of a long poll, innermost frame first. Frames of the runtime and of std are folded.
+//!
+//! ```text
+//!  stack, innermost first, the most frequent of 64 captures
+//!      ⋯ 2 frames of the runtime and std
+//!    ▸ hog::spin  src/lab/workload/hog/mod.rs:189
+//!      hog::run   src/lab/workload/hog/mod.rs:139
+//! ```
+
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::canvas::Spans;
+use crate::{
+    screens::theme::Theme,
+    text::{fit, fit_path, plural},
+    watch::{Frame, FrameKind, LongPoll},
+};
+
+/// The lines of the stack, if there is one, in `room` columns. The offending frame is marked.
+pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
+    let Some(stack) = &evidence.stack else { return Vec::new() };
+    let frames = stack.task_frames();
+    let captures = match evidence.captures {
+        0 | 1 => String::new(),
+        n => format!(", the most frequent of {n} captures"),
+    };
+    let title = format!(" stack, innermost first{captures}");
+    let mut lines = vec![vec![(title, theme.dim())]];
+    let room = room.saturating_sub(6);
+    let named = frames.iter().filter(|frame| !is_folded(frame));
+    // Half of the line is for the location, unless there is none.
+    let name_width = named.map(|frame| frame.name.width()).max().unwrap_or(0).min(room / 2);
+    let mut at = 0;
+    while at < frames.len() {
+        let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
+        if folded > 0 {
+            let (dots, frames) = (theme.glyph("⋯", "..."), plural(folded as u64, "frame"));
+            lines.push(vec![(format!("     {dots} {frames} of the runtime and std"), theme.dim())]);
+            at += folded;
+            continue;
+        }
+        let frame = &frames[at];
+        let offending = stack.offending_frame();
+        let is_offending = offending.is_some_and(|offending| std::ptr::eq(offending, frame));
+        let (mark, style) = match is_offending {
+            true => (theme.glyph("▸", ">"), theme.title()),
+            false => (" ", Style::new()),
+        };
+        lines.push(vec![(format!("   {mark} {}", text(theme, frame, name_width, room)), style)]);
+        at += 1;
+    }
+    if let Some(cut) = &stack.cut {
+        lines.push(vec![(format!("     incomplete: {cut}"), theme.dim())]);
+    }
+    lines
+}
+
+/// The name of a function and its location. The name is cut at its end and the location at its
+/// start, so that the line number stays.
+fn text(theme: Theme, frame: &Frame, name_width: usize, room: usize) -> String {
+    let Some(location) = frame.location() else {
+        return fit(&frame.to_string(), room, theme.ascii).into_owned();
+    };
+    let name = fit(&frame.name, name_width, theme.ascii);
+    let gap = " ".repeat(name_width - name.width() + 2);
+    let location = fit_path(&location, room.saturating_sub(name_width + 2), theme.ascii);
+    format!("{name}{gap}{location}")
+}
+
+fn is_folded(frame: &Frame) -> bool {
+    !matches!(frame.kind, FrameKind::User | FrameKind::Dependency)
+}
