@@ -52,6 +52,8 @@ pub enum Action {
     Freeze,
     /// Send a command to the lab.
     Lab(LabCommand),
+    /// Select the kind of hog this many places further, or back if negative.
+    ChangeHogKind(isize),
     /// One more instance of the selected workload.
     Raise,
     /// One instance fewer of the selected workload.
@@ -86,6 +88,7 @@ impl Action {
     pub(super) fn needs(self) -> Option<FieldId> {
         match self {
             Action::Lab(_)
+            | Action::ChangeHogKind(_)
             | Action::Raise
             | Action::Lower
             | Action::Pause

@@ -10,6 +10,7 @@ mod comparison;
 mod cursor;
 mod event;
 mod filter;
+mod hog_kind;
 pub mod keymap;
 mod mouse;
 mod movement;

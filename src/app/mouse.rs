@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Action, App, Effect, cursor::Step};
-use crate::model::{Column, GroupColumn};
+use crate::{
+    model::{Column, GroupColumn},
+    snapshot::LabCommand,
+};
 
 /// Rows per step of the wheel.
 const WHEEL_ROWS: isize = 3;
@@ -24,6 +27,15 @@ pub enum HitTarget {
     Column(Column),
     /// The title of a column of the group table.
     GroupColumn(GroupColumn),
+    /// A kind of hog.
+    HogKind(usize),
+    /// A mode of a workload.
+    Mode {
+        /// The position of the workload.
+        workload: usize,
+        /// The position of the mode.
+        mode: usize,
+    },
     /// A key in the footer.
     Key(Action),
 }
@@ -38,6 +50,10 @@ impl App {
     pub fn click(&mut self, target: HitTarget, now: Duration) -> Option<Effect> {
         match target {
             HitTarget::Key(action) => return self.act(action, now),
+            HitTarget::HogKind(position) => return self.click_hog_kind(position, now),
+            HitTarget::Mode { workload, mode } => {
+                return self.lab(LabCommand::SelectMode { workload, mode });
+            }
             HitTarget::Row(row) => self.step(Step::To(row)),
             HitTarget::Moment { worker, column } => {
                 self.step(Step::To(worker));

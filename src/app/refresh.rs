@@ -37,6 +37,7 @@ impl App {
                 self.update_rows();
             }
         }
+        self.settle_hog_kind(now);
         self.hog_to_release()
     }
 

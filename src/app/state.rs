@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Action, Cursor, List, Overlay, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings,
-    TimelineView, Viewport,
+    Action, Cursor, Effect, List, Overlay, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState,
+    Settings, TimelineView, Viewport, hog_kind::NextHogKind,
 };
 use crate::{
     model::{
@@ -50,6 +50,8 @@ pub struct App {
     pub(super) viewport: Viewport,
     /// Turn the hog on as soon as there is a baseline.
     pub release_hog: bool,
+    /// The kind of hog that is selected and not reported by the lab yet.
+    pub(super) next_hog_kind: Option<NextHogKind>,
     /// The number of the latest request.
     pub(super) request: u64,
     /// The latest request for an await point: the task, and the number of the request.
@@ -90,6 +92,7 @@ impl App {
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
             release_hog: false,
+            next_hog_kind: None,
             request: 0,
             await_request: None,
             requests: Vec::new(),
@@ -262,9 +265,11 @@ impl App {
         self.message.as_ref().map(|message| message.text.as_str())
     }
 
-    /// When the message disappears, on the clock of `tick`.
-    pub fn message_until(&self) -> Option<Duration> {
-        self.message.as_ref().map(|message| message.until)
+    /// When [`tick`](Self::tick) has something to do.
+    pub fn next_tick(&self) -> Option<Duration> {
+        let message = self.message.as_ref().map(|message| message.until);
+        let hog_kind = self.next_hog_kind.as_ref().and_then(|next| next.send_at);
+        message.into_iter().chain(hog_kind).min()
     }
 
     /// Shows a message for a few seconds.
@@ -272,11 +277,11 @@ impl App {
         self.message = Some(Message { text: text.into(), until: now + MESSAGE_TIME });
     }
 
-    /// Removes a message whose time is over.
-    pub fn tick(&mut self, now: Duration) {
-        if self.message_until().is_some_and(|until| until <= now) {
-            self.message = None;
-        }
+    /// Removes a message whose time is over, and starts the selected kind of hog once the selection
+    /// rests.
+    pub fn tick(&mut self, now: Duration) -> Option<Effect> {
+        self.message.take_if(|message| message.until <= now);
+        self.start_resting_hog_kind(now)
     }
 
     /// The task with this key, if it is listed.

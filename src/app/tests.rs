@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Action, Effect, Overlay, RowKey, keymap::Binding};
+use super::{Action, Effect, HitTarget, Overlay, RowKey, keymap::Binding};
 use crate::{
     app::Settings,
     fixture::{S, Stage, World, lab_command},
@@ -198,7 +198,7 @@ fn lab_keys_send_commands() {
     stage.keys("bB[]f");
     let expected = [
         LabCommand::ToggleHog,
-        LabCommand::NextHogKind,
+        LabCommand::SelectHogKind(1),
         LabCommand::ShortenHold,
         LabCommand::LengthenHold,
         LabCommand::SwitchFlavor,
@@ -206,6 +206,33 @@ fn lab_keys_send_commands() {
     assert_eq!(stage.sent(), expected);
     stage.keys("6j+-");
     assert_eq!(stage.sent(), [LabCommand::AddInstance(1), LabCommand::RemoveInstance(1)]);
+}
+
+#[test]
+fn kind_of_hog_starts_when_the_selection_rests() {
+    let mut stage = Stage::new();
+    stage.hog(S).keys("6<Right><Right>");
+    assert_eq!(stage.sent(), [], "lock was only passed");
+    stage.pass(S);
+    assert_eq!(stage.sent(), [LabCommand::SelectHogKind(2)]);
+    stage.keys("<Left>");
+    assert_eq!(stage.sent(), []);
+    stage.keys("<Enter>");
+    assert_eq!(stage.sent(), [LabCommand::SelectHogKind(1)]);
+}
+
+#[test]
+fn kind_of_hog_that_cannot_run_is_skipped() {
+    let mut stage = Stage::new();
+    // The hog is off, so nothing starts.
+    stage.keys("6<Left>");
+    assert_eq!(stage.sent(), [LabCommand::SelectHogKind(2)]);
+    let skipped = "block-in-place skipped: needs the multi-thread runtime; hog: yield";
+    assert!(stage.app.message().is_some_and(|text| text.starts_with(skipped)));
+    stage.app.click(HitTarget::HogKind(3), stage.now);
+    assert_eq!(stage.app.message(), Some("block-in-place needs the multi-thread runtime: press f"));
+    let effect = stage.app.click(HitTarget::HogKind(1), stage.now);
+    assert_eq!(effect.and_then(lab_command), Some(LabCommand::SelectHogKind(1)));
 }
 
 #[test]

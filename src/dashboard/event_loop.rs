@@ -60,10 +60,12 @@ where
             app.set_viewport(screens::viewport(app, screen.size()?));
             screen.draw(|frame| hit_map = screens::render(app, frame))?;
         }
-        let mut pending = wait(events, app.message_until(), started);
+        let mut pending = wait(events, app.next_tick(), started);
         while let Some(event) = pending {
             let now = started.elapsed();
-            app.tick(now);
+            if let Some(effect) = app.tick(now) {
+                performer.perform(effect)?;
+            }
             match handle(app, event, &hit_map, now) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(effect) => performer.perform(effect)?,
@@ -83,11 +85,13 @@ where
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
         }
-        app.tick(started.elapsed());
+        if let Some(effect) = app.tick(started.elapsed()) {
+            performer.perform(effect)?;
+        }
     }
 }
 
-/// Waits for the next event; `None` when the time of a message is over.
+/// Waits for the next event; `None` when it is time for the next tick.
 fn wait(events: &Receiver<Event>, until: Option<Duration>, started: Instant) -> Option<Event> {
     let Some(until) = until else { return Some(events.recv().unwrap_or(Event::End)) };
     match events.recv_timeout(until.saturating_sub(started.elapsed())) {

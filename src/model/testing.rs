@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     snapshot::{
-        Accuracy, AsyncOpStats, Description, FieldId, Flavor, HogStats, LabStats, Lesson,
-        ResourceStats, RuntimeStats, State, Target, TaskMeta, TaskStats, WorkerStats,
+        Accuracy, AsyncOpStats, Description, FieldId, Flavor, HogChoice, HogStats, LabStats,
+        Lesson, ResourceStats, RuntimeStats, State, Target, TaskMeta, TaskStats, WorkerStats,
         WorkloadStats, group_name,
     },
     text::sanitize,
@@ -121,6 +121,7 @@ pub(crate) fn lab(
                 unit: unit.map(Into::into),
                 done,
                 mode: None,
+                modes: Vec::new(),
                 failure: None,
                 metrics: Vec::new(),
             })
@@ -170,6 +171,14 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
 pub(crate) fn hog(kind: &'static str) -> HogStats {
     HogStats {
         kind: kind.into(),
+        kinds: [("spin", false), ("lock", false), ("yield", true), ("block-in-place", true)]
+            .map(|(name, is_fix)| HogChoice {
+                name: name.into(),
+                is_fix,
+                unavailable: (name == "block-in-place")
+                    .then(|| "needs the multi-thread runtime".into()),
+            })
+            .into(),
         is_fix: kind == "yield",
         effect: "Blocks the worker.".into(),
         advice: "Yield.".into(),

@@ -16,7 +16,8 @@ use super::{
     bounds::MAX_WORKERS,
     counts::{self, NO_SUCH_WORKLOAD},
     failure::Failure,
-    hog::{Hog, HogControl, HogKind, RunningHogs, Stop, WorkCounter},
+    hog::{Hog, HogControl, HogKind, NEEDS_MULTI_THREAD, RunningHogs, Stop, WorkCounter},
+    mode::Mode,
     runtime::{RuntimeConfig, TestRuntime},
     spawner::Spawner,
     state::{LabState, WorkloadState},
@@ -24,8 +25,6 @@ use super::{
     workload::{Context, hog},
 };
 use crate::lock::lock;
-
-const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
 
 /// A runtime under test with its workloads.
 ///
@@ -76,8 +75,7 @@ impl Lab {
         match command {
             Command::ToggleHog => self.toggle_hog(epoch),
             Command::ReleaseHog => self.release_hog(epoch, &mut state.hog()),
-            Command::NextHogKind => self.change_hog_kind(epoch, HogKind::next),
-            Command::PreviousHogKind => self.change_hog_kind(epoch, HogKind::previous),
+            Command::SelectHogKind(at) => self.select_hog_kind(epoch, at),
             Command::LengthenHold => self.change_hold(|hog| hog.hold.lengthen()),
             Command::ShortenHold => self.change_hold(|hog| hog.hold.shorten()),
             Command::SwitchFlavor => self.switch_flavor(epoch),
@@ -87,7 +85,10 @@ impl Lab {
             Command::RemoveInstance(at) => counts::lower(state, supervisor, at),
             Command::Pause(at) => counts::pause(state, supervisor, at),
             Command::Restart(at) => counts::restart(state, supervisor, at),
-            Command::SwitchMode(at) => self.switch_mode(at),
+            Command::SwitchMode(at) => self.change_mode(at, Mode::switch_to_next),
+            Command::SelectMode { workload, mode } => {
+                self.change_mode(workload, |modes| modes.select(mode))
+            }
             Command::Cancel(key) => self.cancel(epoch, key),
         }
     }
@@ -144,27 +145,27 @@ impl Lab {
         Ok(())
     }
 
-    /// Selects the next kind that can start. Kinds that cannot are skipped, and a hog that is on
-    /// stays on: the measurement continues.
-    fn change_hog_kind(&self, epoch: &Epoch, change: fn(HogKind) -> HogKind) -> String {
+    /// Selects a kind. A hog that is on is replaced and counts as on since its start: the
+    /// measurement continues. A kind that cannot start is refused, and the hog stays as it was.
+    fn select_hog_kind(&self, epoch: &Epoch, position: usize) -> String {
+        let Some(kind) = HogKind::ALL.get(position).copied() else {
+            return "there is no such kind of hog".into();
+        };
         let mut hog = self.state.hog();
-        let on_since_ns = hog.on_since();
-        let mut skipped = String::new();
-        for _ in HogKind::ALL {
-            hog.kind = change(hog.kind);
-            let started = match on_since_ns {
-                Some(since_ns) => self.start_hogs(epoch, &mut hog, since_ns),
-                None => self.can_run(hog.kind),
-            };
-            let reason = match started {
-                Ok(()) => return format!("hog: {}{skipped}", describe(&hog)),
-                Err(LabError::NeedsMultiThread(_)) => NEEDS_MULTI_THREAD.to_owned(),
-                Err(LabError::Hog { error, .. }) => error.to_string(),
-                Err(error) => error.to_string(),
-            };
-            skipped += &format!("; {} skipped: {reason}", hog.kind.as_str());
+        let flavor = self.state.runtime().flavor();
+        if let Some(reason) = kind.unavailable(flavor) {
+            return format!("hog: still {}; {} {reason}", hog.kind.as_str(), kind.as_str());
         }
-        format!("hog off{skipped}")
+        let before = std::mem::replace(&mut hog.kind, kind);
+        let Some(since_ns) = hog.on_since() else { return format!("hog: {}", describe(&hog)) };
+        let Err(error) = self.start_hogs(epoch, &mut hog, since_ns) else {
+            return format!("hog: {}", describe(&hog));
+        };
+        hog.kind = before;
+        match self.start_hogs(epoch, &mut hog, since_ns) {
+            Ok(()) => format!("hog: still {}; {error}", before.as_str()),
+            Err(_) => format!("hog off: {error}"),
+        }
     }
 
     fn can_run(&self, kind: HogKind) -> Result<(), LabError> {
@@ -232,22 +233,27 @@ impl Lab {
         drop(hog);
         *self.state.runtime() = sampled;
         *epoch = next;
-        match config.flavor {
-            Flavor::CurrentThread => format!("runtime: current-thread{replaced}"),
+        let runtime = match config.flavor {
+            Flavor::CurrentThread => "current-thread".to_owned(),
             Flavor::MultiThread => {
-                format!("runtime: multi-thread with {}", plural(config.workers as u64, "worker"))
+                format!("multi-thread with {}", plural(config.workers as u64, "worker"))
             }
-        }
+        };
+        let restart = match restart_pending {
+            true => "; the hog restarts after one second of baseline",
+            false => "",
+        };
+        format!("runtime: {runtime}{replaced}{restart}")
     }
 
-    fn switch_mode(&self, position: usize) -> String {
+    fn change_mode(&self, position: usize, change: impl FnOnce(&Mode)) -> String {
         let Some(WorkloadState { spec, mode, .. }) = self.state.workloads.get(position) else {
             return NO_SUCH_WORKLOAD.into();
         };
         let Some(mode) = mode else {
             return format!("{} has no modes", spec.name);
         };
-        mode.switch_to_next();
+        change(mode);
         format!("{}: {}", spec.name, mode.name())
     }
 

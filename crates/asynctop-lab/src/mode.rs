@@ -23,6 +23,18 @@ impl Mode {
         self.names.get(self.current.load(Ordering::Relaxed)).copied().unwrap_or_default()
     }
 
+    /// All names, in the order of [`switch_to_next`](Self::switch_to_next).
+    pub(crate) fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    /// Switches to the mode at this position, if there is one.
+    pub(crate) fn select(&self, position: usize) {
+        if position < self.names.len() {
+            self.current.store(position, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn switch_to_next(&self) {
         let next = (self.current.load(Ordering::Relaxed) + 1) % self.names.len().max(1);
         self.current.store(next, Ordering::Relaxed);

@@ -112,6 +112,13 @@ impl LabState {
             unit: state.spec.kind.unit.map(Into::into),
             done: state.done.get(),
             mode: state.mode.as_ref().map(|mode| mode.name().into()),
+            modes: state
+                .mode
+                .as_ref()
+                .map_or(&[][..], |mode| mode.names())
+                .iter()
+                .map(|name| (*name).into())
+                .collect(),
             failure: state.failure.get(),
             metrics: state.metrics.read(),
         };
@@ -119,7 +126,7 @@ impl LabState {
             scenario: Arc::clone(&self.scenario),
             lesson: Arc::clone(&self.lesson),
             workloads: self.workloads.iter().map(workload).collect(),
-            hog: self.hog().stats(),
+            hog: self.hog().stats(self.runtime().flavor()),
             console: self.console.as_ref().map(ConsoleServer::stats),
         }
     }

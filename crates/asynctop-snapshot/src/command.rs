@@ -22,10 +22,9 @@ pub enum LabCommand {
     ToggleHog,
     /// Turns the hog on if it is off.
     ReleaseHog,
-    /// Selects the next kind of hog.
-    NextHogKind,
-    /// Selects the previous kind of hog.
-    PreviousHogKind,
+    /// Selects the kind of hog at this position in [`HogStats::kinds`](crate::HogStats::kinds). A
+    /// hog that is on is replaced; if the new kind cannot run, nothing changes.
+    SelectHogKind(usize),
     /// Lengthens the hold time, up to `never`: the hog yields later, or does more work at a time.
     LengthenHold,
     /// Shortens the hold time.
@@ -47,6 +46,13 @@ pub enum LabCommand {
     RemoveWorker,
     /// Selects the next mode of the workload at this position.
     SwitchMode(usize),
+    /// Selects a mode of a workload.
+    SelectMode {
+        /// The position of the workload.
+        workload: usize,
+        /// The position of the mode in [`WorkloadStats::modes`](crate::WorkloadStats::modes).
+        mode: usize,
+    },
     /// Cancels the task with this number, which takes effect at its next await.
     Cancel(u64),
 }

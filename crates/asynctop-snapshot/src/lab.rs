@@ -38,6 +38,8 @@ pub struct WorkloadStats {
     pub done: u64,
     /// The current mode, if the workload has modes.
     pub mode: Option<Arc<str>>,
+    /// All modes, in the order in which they are switched; none if the workload has no modes.
+    pub modes: Vec<Arc<str>>,
     /// Why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
     /// Further statistics that it reports.
@@ -91,12 +93,26 @@ impl LabStats {
     }
 }
 
+/// A kind of hog that can be selected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HogChoice {
+    /// The name of the kind, such as `spin`.
+    pub name: Arc<str>,
+    /// Whether this kind is a fix rather than an anti-pattern.
+    pub is_fix: bool,
+    /// Why it cannot run on the current runtime; `None` if it can.
+    pub unavailable: Option<Arc<str>>,
+}
+
 /// The state of the hog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HogStats {
     /// The name of its kind, such as `spin`.
     pub kind: Arc<str>,
+    /// The kinds that can be selected.
+    pub kinds: Arc<[HogChoice]>,
     /// Whether this kind is a fix rather than an anti-pattern.
     pub is_fix: bool,
     /// Its effect on the runtime.

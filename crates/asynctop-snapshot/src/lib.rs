@@ -51,7 +51,7 @@ pub use group::group_name;
 pub use histogram::{BUCKETS, Histogram, bucket_of};
 pub use impact::{DelayedTask, PollImpact};
 pub use key::{GroupKey, ResourceKey, TargetId, TaskKey};
-pub use lab::{HogStats, LabStats, MetricValue, WorkloadMetric, WorkloadStats};
+pub use lab::{HogChoice, HogStats, LabStats, MetricValue, WorkloadMetric, WorkloadStats};
 pub use lesson::Lesson;
 pub use long_poll::{LongPoll, ProfileEntry};
 pub use losses::Losses;

@@ -9,8 +9,11 @@ use crate::{
 };
 
 pub(super) fn lines(lesson: &Lesson, theme: Theme, room: usize) -> Vec<Spans> {
-    let mut lines = Vec::new();
+    let mut lines: Vec<Spans> = Vec::new();
     for (heading, text) in lesson.parts().into_iter().filter(|(_, text)| !text.is_empty()) {
+        if !lines.is_empty() {
+            lines.push(Spans::new());
+        }
         lines.push(vec![(format!(" {heading}"), theme.title())]);
         lines.extend(paragraph(text, Style::new(), room));
     }

@@ -1,4 +1,5 @@
-//! The lab: workloads, hog, trials and lesson, as lines that can be scrolled.
+//! The lab: workloads, hog, trials and lesson, as lines that can be scrolled. On a wide screen the
+//! lesson is to the right.
 
 mod hog;
 mod lesson;
@@ -7,18 +8,22 @@ mod workloads;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     ScreenEntry,
     theme::Theme,
     widgets::{
         canvas::{Canvas, Spans},
+        columns::{self, beside, width_of},
         table,
     },
 };
 use crate::{
-    app::{Action, App, List, ScreenId, ScreenKey, ScreenSpec, Viewport, keymap::Binding},
-    snapshot::{ConsoleStats, FieldId, LabCommand},
+    app::{
+        Action, App, HitTarget, List, ScreenId, ScreenKey, ScreenSpec, Viewport, keymap::Binding,
+    },
+    snapshot::{ConsoleStats, FieldId},
     text::{duration, wrap},
 };
 
@@ -37,8 +42,8 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Workloads,
         needs: Some(FieldId::Lab),
         keys: &[
-            ScreenKey::new(Action::Left, Action::Lab(LabCommand::PreviousHogKind)),
-            ScreenKey::new(Action::Right, Action::Lab(LabCommand::NextHogKind)),
+            ScreenKey::new(Action::Left, Action::ChangeHogKind(-1)),
+            ScreenKey::new(Action::Right, Action::ChangeHogKind(1)),
             ScreenKey::new(Action::Raise, Action::Raise).in_footer("more", 3),
             ScreenKey::new(Action::Lower, Action::Lower).in_footer("fewer", 3),
             ScreenKey::new(Action::Pause, Action::Pause).in_footer("pause", 8),
@@ -59,8 +64,21 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
     draw,
 };
 
-/// A line, and the position of its workload.
-type Line = (Spans, Option<usize>);
+/// A line.
+#[derive(Default)]
+struct Line {
+    spans: Spans,
+    /// The position of its workload, and the width of the row.
+    row: Option<(usize, u16)>,
+    /// The parts that can be clicked: column, width and target.
+    clicks: Vec<(u16, u16, HitTarget)>,
+}
+
+impl From<Spans> for Line {
+    fn from(spans: Spans) -> Line {
+        Line { spans, ..Line::default() }
+    }
+}
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
@@ -72,10 +90,14 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let scroll = app.screen().scroll;
-    for ((spans, workload), y) in lines.iter().skip(scroll).zip(area.y..area.bottom()) {
-        canvas.line(area.x, y, area.right(), spans);
-        if let Some(workload) = workload {
-            table::finish_row(app, canvas, area, *workload, y);
+    for (line, y) in lines.iter().skip(scroll).zip(area.y..area.bottom()) {
+        canvas.line(area.x, y, area.right(), &line.spans);
+        if let Some((workload, width)) = line.row {
+            table::finish_row(app, canvas, Rect { width, ..area }, workload, y);
+        }
+        for (x, width, target) in &line.clicks {
+            let part = Rect::new(area.x + x, y, *width, 1);
+            canvas.on_click(part.intersection(area), *target);
         }
     }
     let below = lines.len().saturating_sub(scroll + usize::from(area.height));
@@ -92,22 +114,72 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
     let Some(model) = app.selected() else { return Vec::new() };
     let Some(lab) = &model.target().lab else { return Vec::new() };
-    // Long lines are hard to read.
-    let room = usize::from(width).saturating_sub(2).min(92);
-    let mut lines = workloads::lines(lab, model.slowdown(), theme, room);
-    let mut add = |part: Vec<Spans>| lines.extend(part.into_iter().map(|line| (line, None)));
-    add(vec![Spans::new()]);
-    add(hog::lines(&lab.hog, theme, room));
-    add(lab.console.iter().flat_map(|served| console(served, theme, room)).collect());
-    add(vec![Spans::new()]);
-    add(trials::lines(model.trials(), theme, width));
-    add(lesson::lines(&lab.lesson, theme, room));
+    let controls = |room: usize| {
+        let mut lines = workloads::lines(lab, model.slowdown(), theme, room);
+        lines.push(Line::default());
+        lines.extend(hog::lines(&lab.hog, app.next_hog_kind(), theme, room));
+        let console = lab.console.iter().flat_map(|served| console(served, theme, room));
+        lines.extend(console.map(Line::from));
+        let trials = trials::lines(model.trials(), theme, room);
+        lines.extend((!trials.is_empty()).then(Line::default));
+        lines.extend(trials.into_iter().map(Line::from));
+        lines
+    };
+    if let Some([left, right]) = columns::widths(width) {
+        let mut controls = controls(left);
+        let texts = controls.iter_mut().map(|line| std::mem::take(&mut line.spans)).collect();
+        let lesson = lesson::lines(&lab.lesson, theme, right.min(MAX_TEXT));
+        let both = beside(texts, lesson, left, theme);
+        controls.resize_with(both.len(), Line::default);
+        let merged = controls.into_iter().zip(both).map(|(line, spans)| Line { spans, ..line });
+        return merged.collect();
+    }
+    let room = usize::from(width).min(MAX_TEXT);
+    let mut lines = controls(room);
+    lines.push(Line::default());
+    lines.extend(lesson::lines(&lab.lesson, theme, room).into_iter().map(Line::from));
     lines
 }
 
+/// Longer lines are hard to read.
+const MAX_TEXT: usize = 94;
+
 /// A wrapped text.
 fn paragraph(text: &str, style: Style, room: usize) -> Vec<Spans> {
-    wrap(text, room).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+    let lines = wrap(text, room.saturating_sub(2));
+    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+}
+
+/// A name that can be selected with a click.
+struct Choice<'a> {
+    name: &'a str,
+    is_current: bool,
+    style: Style,
+    target: HitTarget,
+}
+
+/// Choices after a label, on as many lines as they need. The current one is marked.
+fn choices(label: &str, all: &[Choice<'_>], theme: Theme, room: usize) -> Vec<Line> {
+    const LABEL: usize = 15;
+    let start = |label: &str| Line::from(vec![(format!(" {label:<LABEL$}"), theme.title())]);
+    let mut lines = vec![start(label)];
+    for choice in all {
+        let mark = if choice.is_current { theme.glyph("▸", ">") } else { " " };
+        let text = format!("{mark}{} ", choice.name);
+        let wide = text.width();
+        let is_full = |line: &Line| {
+            let used = width_of(&line.spans);
+            used > LABEL + 1 && used + wide > room
+        };
+        if lines.last().is_none_or(is_full) {
+            lines.push(start(""));
+        }
+        let Some(line) = lines.last_mut() else { continue };
+        let x = width_of(&line.spans) as u16;
+        line.clicks.push((x, wide as u16, choice.target));
+        line.spans.push((text, choice.style));
+    }
+    lines
 }
 
 fn console(served: &ConsoleStats, theme: Theme, room: usize) -> Vec<Spans> {

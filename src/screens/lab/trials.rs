@@ -1,55 +1,81 @@
 //! The trials: one line per setting of the hog or of a mode, with its effect.
+//!
+//! ```text
+//!  TRIAL               SLOWDOWN       DELAY P99        RUNTIME   HOLD …
+//!  ● spin                    ×∞ █████     ~3.4s ████▏  current  never …
+//!    yield                 ×1.6 ▎         ~10ms ██▌   multi ×2   10ms …
+//! ```
 
 use ratatui::style::Style;
 
 use crate::{
     model::{Factor, Trial, TrialSetting, Trials},
-    screens::{theme::Theme, widgets::canvas::Spans},
+    screens::{
+        theme::Theme,
+        widgets::{bars::bar, canvas::Spans},
+    },
     snapshot::Flavor,
     text::{bucket_duration, duration, factor, fit, optional, rate},
 };
 
-/// The table and an empty line below it; no lines without trials.
-pub(super) fn lines(trials: &Trials, theme: Theme, width: u16) -> Vec<Spans> {
-    let mut lines: Vec<Spans> =
-        trials.iter().map(|trial| vec![(row(trial, width, theme), style(trial, theme))]).collect();
+/// The table, in `room` columns; no lines without trials.
+pub(super) fn lines(trials: &Trials, theme: Theme, room: usize) -> Vec<Spans> {
+    let mut lines: Vec<Spans> = trials.iter().map(|trial| row(trial, room, theme)).collect();
     if !lines.is_empty() {
-        lines.insert(0, vec![(head(width), theme.title())]);
-        lines.push(Spans::new());
+        lines.insert(0, vec![(head(room), theme.title())]);
     }
     lines
 }
 
-/// The number of columns. Narrow screens show slowdown and scheduling delay, wide ones everything.
-fn columns(width: u16) -> usize {
-    match width {
-        ..47 => 2,
-        47..54 => 3,
-        54..66 => 4,
-        66..80 => 5,
-        80..95 => 6,
-        _ => 7,
+/// Width of the names.
+const NAME: usize = 19;
+/// The columns after the name, those that matter most first.
+const TITLES: [&str; 7] = ["SLOWDOWN", "DELAY P99", "RUNTIME", "HOLD", "MAX", "WORK/S", "FOR"];
+const WIDTHS: [usize; 7] = [8, 9, 8, 6, 6, 11, 7];
+/// The maximum width of the bars behind slowdown and delay.
+const MAX_BAR: usize = 12;
+/// Below this width there are no bars.
+const MIN_WITH_BARS: usize = 60;
+
+/// The number of columns and the width of the bars.
+fn plan(room: usize) -> (usize, usize) {
+    let reserved = if room < MIN_WITH_BARS { 0 } else { 12 };
+    let ends = WIDTHS.iter().scan(NAME + 1, |end, width| {
+        *end += width + 1;
+        Some(*end)
+    });
+    let fitting: Vec<usize> = ends.take_while(|end| end + reserved <= room).collect();
+    let left = room.saturating_sub(fitting.last().copied().unwrap_or(room));
+    let bar = if reserved == 0 { 0 } else { (left / 2).saturating_sub(1).min(MAX_BAR) };
+    (fitting.len(), bar)
+}
+
+/// A slowdown from ×1 to ×1,000 as a share of its bar.
+fn slowdown_share(factor: Factor) -> f64 {
+    match factor {
+        Factor::Standstill => 1.0,
+        Factor::Times(n) => n.max(1.0).log10() / 3.0,
     }
 }
 
-/// Width of the names.
-const NAME: usize = 19;
+/// A delay from 10 µs to 10 s as a share of its bar.
+fn delay_share(delay_ns: u64) -> f64 {
+    ((delay_ns.max(1) as f64).log10() - 4.0) / 6.0
+}
 
-fn line(kind: &str, cells: [&str; 7], width: u16) -> String {
-    let widths = [8, 9, 6, 6, 11, 14, 7];
-    let mut line = format!(" {kind:<NAME$}");
-    for (cell, wide) in cells.iter().zip(widths).take(columns(width)) {
-        line += &format!(" {cell:>wide$}");
+fn head(room: usize) -> String {
+    let (columns, bars) = plan(room);
+    let mut line = format!(" {:<NAME$}", " TRIAL");
+    for (at, (title, wide)) in TITLES.iter().zip(WIDTHS).take(columns).enumerate() {
+        line += &format!(" {title:>wide$}");
+        if at < 2 && bars > 0 {
+            line += &" ".repeat(bars + 1);
+        }
     }
     line
 }
 
-fn head(width: u16) -> String {
-    let titles = ["SLOWDOWN", "DELAY P99", "MAX", "HOLD", "WORK/S", "RUNTIME", "FOR"];
-    line(" TRIAL", titles, width)
-}
-
-fn row(trial: &Trial, width: u16, theme: Theme) -> String {
+fn row(trial: &Trial, room: usize, theme: Theme) -> Spans {
     let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
     let times = theme.glyph("×", "x");
     let mark = if trial.is_on { theme.glyph("●", "*") } else { " " };
@@ -62,7 +88,7 @@ fn row(trial: &Trial, width: u16, theme: Theme) -> String {
         Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
     };
     let runtime = match flavor {
-        Some(Flavor::CurrentThread) => "current-thread".to_owned(),
+        Some(Flavor::CurrentThread) => "current".to_owned(),
         Some(Flavor::MultiThread) => format!("multi {times}{workers}"),
         None => "–".to_owned(),
     };
@@ -72,22 +98,30 @@ fn row(trial: &Trial, width: u16, theme: Theme) -> String {
             format!("{} {}", rate(done), unit.split(' ').next().unwrap_or_default())
         });
     let cells = [
-        &*slowdown,
-        &optional(trial.delay_p99_ns, bucket_duration),
-        &optional(trial.max_delay_ns, duration),
-        &match trial.kind {
+        slowdown,
+        optional(trial.delay_p99_ns, bucket_duration),
+        runtime,
+        match trial.kind {
             None => "–".to_owned(),
             Some(_) => hold_ns.map_or("never".to_owned(), duration),
         },
-        &work,
-        &runtime,
-        &duration(trial.measured_ns),
+        optional(trial.max_delay_ns, duration),
+        work,
+        duration(trial.measured_ns),
     ];
+    let style = if trial.is_fix { theme.good() } else { Style::new() };
     let name = trial.name();
-    let room = NAME - 1 - count.chars().count();
-    line(&format!("{mark}{}{count}", fit(&name, room, theme.ascii)), cells, width)
-}
-
-fn style(trial: &Trial, theme: Theme) -> Style {
-    if trial.is_fix { theme.good() } else { Style::new() }
+    let name_room = NAME - 1 - count.chars().count();
+    let name = format!("{mark}{}{count}", fit(&name, name_room, theme.ascii));
+    let mut spans: Spans = vec![(format!(" {name:<NAME$}"), style)];
+    let shares = [trial.slowdown.map(slowdown_share), trial.delay_p99_ns.map(delay_share)];
+    let (columns, bars) = plan(room);
+    for (at, (cell, wide)) in cells.iter().zip(WIDTHS).take(columns).enumerate() {
+        spans.push((format!(" {cell:>wide$}"), style));
+        if let Some(share) = shares.get(at).filter(|_| bars > 0) {
+            spans.push((" ".to_owned(), Style::new()));
+            spans.push((bar(theme, share.unwrap_or(0.0), bars), theme.busy()));
+        }
+    }
+    spans
 }

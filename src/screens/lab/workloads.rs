@@ -1,58 +1,84 @@
-//! The workloads: their counts, work rates and gauges.
+//! The workloads: their counts, work rates, modes and gauges.
+//!
+//! ```text
+//!  WORKLOAD        COUNT BASELINE/S   NOW/S            UNIT
+//!  web                24        960     521 █████▍░░░░ request
+//!  heartbeats          4          –       –            –
+//!  web mode (m)   ▸spawn-blocking  thread  on-the-worker
+//! ```
 
 use ratatui::style::Style;
 
-use super::{Line, paragraph};
+use super::{Choice, Line, choices, paragraph};
 use crate::{
+    app::HitTarget,
     model::Slowdown,
-    screens::theme::Theme,
+    screens::{theme::Theme, widgets::bars::bar},
     snapshot::{LabStats, MetricValue, WorkloadMetric, WorkloadStats},
-    text::{bucket_duration, compact_count, duration, optional, rate},
+    text::{UNAVAILABLE, bucket_duration, compact_count, duration, optional, rate},
 };
+
+/// The width of the bar of the current rate.
+const BAR: usize = 10;
 
 pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usize) -> Vec<Line> {
     let titles = format!(
-        " {:<14}{:>7}{:>8}{:>11}{:>9}  UNIT",
-        "WORKLOAD", "COUNT", "DONE", "BASELINE/S", "NOW/S"
+        " {:<14}{:>6}{:>11}{:>8} {:BAR$} UNIT",
+        "WORKLOAD", "COUNT", "BASELINE/S", "NOW/S", ""
     );
-    let mut lines = vec![(vec![(titles, theme.title())], None)];
+    let mut lines: Vec<Line> = vec![vec![(titles, theme.title())].into()];
     for (at, workload) in lab.workloads.iter().enumerate() {
-        let text = line(workload, slowdown);
-        let style = if workload.paused.is_some() { theme.dim() } else { Style::new() };
-        lines.push((vec![(text, style)], Some(at)));
+        let row = Some((at, room as u16));
+        lines.push(Line { row, ..line(workload, slowdown, theme) });
+    }
+    for (at, workload) in lab.workloads.iter().enumerate() {
+        lines.extend(modes(at, workload, theme, room));
     }
     for workload in &lab.workloads {
         let Some(why) = &workload.failure else { continue };
         let text = format!("{} failed: {why}.", workload.name);
-        let reported = paragraph(&text, theme.critical(), room).into_iter();
-        lines.extend(reported.map(|line| (line, None)));
+        lines.extend(paragraph(&text, theme.critical(), room).into_iter().map(Line::from));
     }
     for workload in lab.workloads.iter().filter(|workload| !workload.metrics.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
-        let gauges = paragraph(&text, theme.dim(), room).into_iter();
-        lines.extend(gauges.map(|line| (line, None)));
+        lines.extend(paragraph(&text, theme.dim(), room).into_iter().map(Line::from));
     }
     lines
 }
 
-fn line(workload: &WorkloadStats, slowdown: &Slowdown) -> String {
+fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme) -> Line {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
     let rate_of = |value: Option<f64>| optional(value, rate);
-    let done = match &workload.unit {
-        Some(_) => compact_count(workload.done),
-        None => "–".to_owned(),
-    };
-    let unit = workload.unit.as_deref().unwrap_or("not closed-loop");
-    let mode = workload.mode.as_ref().map(|mode| format!(", {mode} (m)")).unwrap_or_default();
-    let paused = workload.paused.map(|count| format!("paused, p resumes {count}"));
-    format!(
-        " {:<14}{:>7}{done:>8}{:>11}{:>9}  {}{mode}",
+    let style = if workload.paused.is_some() { theme.dim() } else { Style::new() };
+    let start = format!(
+        " {:<14}{:>6}{:>11}{:>8} ",
         workload.name,
         workload.count,
         rate_of(share.map(|(_, before, _)| *before)),
         rate_of(share.map(|(_, _, now)| *now)),
-        paused.as_deref().unwrap_or(unit),
-    )
+    );
+    let bar = match share {
+        Some((_, before, now)) if *before > 0.0 => bar(theme, now / before, BAR),
+        _ => " ".repeat(BAR),
+    };
+    let paused = workload.paused.map(|count| format!("paused, p resumes {count}"));
+    let unit = paused.as_deref().or(workload.unit.as_deref()).unwrap_or(UNAVAILABLE);
+    vec![(start, style), (bar, theme.busy()), (format!(" {unit}"), style)].into()
+}
+
+/// The modes of a workload.
+fn modes(workload: usize, stats: &WorkloadStats, theme: Theme, room: usize) -> Vec<Line> {
+    if stats.modes.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<_> = (stats.modes.iter().enumerate())
+        .map(|(mode, name)| {
+            let is_current = stats.mode.as_ref() == Some(name);
+            let style = if is_current { theme.key() } else { theme.dim() };
+            Choice { name, is_current, style, target: HitTarget::Mode { workload, mode } }
+        })
+        .collect();
+    choices(&format!("{} mode (m)", stats.name), &all, theme, room)
 }
 
 /// The gauges of a workload in one sentence.

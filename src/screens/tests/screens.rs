@@ -136,12 +136,23 @@ fn lab_trials_and_commands() {
     stage.hog(3 * S);
     screen!("lab_tried_80x24", stage, 80 x 24);
     screen!("lab_tried_200x50", stage, 200 x 50);
-    assert_eq!(stage.keys("l").sent(), [LabCommand::NextHogKind]);
-    assert_eq!(stage.keys("h").sent(), [LabCommand::PreviousHogKind]);
     assert_eq!(stage.keys("p").sent(), [LabCommand::Pause(0)]);
     assert_eq!(stage.keys("r").sent(), [LabCommand::Restart(0)]);
     assert_eq!(stage.keys("1w").sent(), [LabCommand::AddWorker]);
     assert_eq!(stage.keys("W").sent(), [LabCommand::RemoveWorker]);
+}
+
+#[test]
+fn lab_in_two_columns() {
+    let mut stage = Stage::new();
+    stage.keys("6").hog(3 * S);
+    stage.world.hog_kind = "yield";
+    stage.hog(3 * S);
+    screen!("lab_120x36", stage, 120 x 36);
+    stage.keys("l");
+    assert!(
+        stage.screen(120, 36).contains("block-in-place skipped: needs the multi-thread runtime")
+    );
 }
 
 #[test]
@@ -271,7 +282,7 @@ fn await_point_in_task_details() {
     // Its await point was not requested.
     stage.keys("<Esc>/<BS>4<Enter>j<Enter>").pass(S);
     let other = stage.screen(80, 24);
-    assert!(other.contains("a  show the await point"), "{other}");
+    assert!(other.contains("a: show the await point"), "{other}");
     stage.keys("<Esc>a");
     let closed = stage.screen(80, 24);
     assert!(closed.contains("open a task with Enter"), "{closed}");

@@ -1,9 +1,9 @@
 //! The table of hog kinds: anti-patterns, and fixes that do the same work without blocking the
 //! worker. The command line, the screens and the documents are generated from it.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
-use asynctop_snapshot::Flavor;
+use asynctop_snapshot::{Flavor, HogChoice};
 
 /// A way to block a worker, or a fix that does the same work without blocking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,19 @@ pub struct HogInfo {
     pub advice: &'static str,
     /// The unit in which the work is counted; `None` if the hog only waits.
     pub unit: Option<&'static str>,
+}
+
+/// Why [`HogKind::BlockInPlace`] cannot run on a current-thread runtime.
+pub(crate) const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
+
+/// All kinds, as choices on a runtime of this flavor.
+pub(super) fn choices(flavor: Flavor) -> Arc<[HogChoice]> {
+    let choice = |kind: &HogKind| HogChoice {
+        name: kind.as_str().into(),
+        is_fix: kind.info().is_fix,
+        unavailable: kind.unavailable(flavor).map(Into::into),
+    };
+    HogKind::ALL.iter().map(choice).collect()
 }
 
 /// The unit of all kinds that compute: milliseconds spent computing.
@@ -182,17 +195,14 @@ impl HogKind {
         matches!(self, HogKind::BlockInPlace)
     }
 
+    /// Why this kind cannot run on this flavor of runtime; `None` if it can.
+    pub(crate) fn unavailable(self, flavor: Flavor) -> Option<&'static str> {
+        (!self.runs_on(flavor)).then_some(NEEDS_MULTI_THREAD)
+    }
+
     pub(crate) fn next(self) -> HogKind {
-        self.offset_by(1)
-    }
-
-    pub(crate) fn previous(self) -> HogKind {
-        self.offset_by(Self::ALL.len() - 1)
-    }
-
-    fn offset_by(self, steps: usize) -> HogKind {
         let index = Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0);
-        Self::ALL[(index + steps) % Self::ALL.len()]
+        Self::ALL[(index + 1) % Self::ALL.len()]
     }
 }
 
@@ -211,10 +221,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn next_and_previous_visit_all_kinds() {
+    fn next_visits_all_kinds() {
         let mut kind = HogKind::Spin;
         for _ in HogKind::ALL {
-            assert_eq!(kind.next().previous(), kind);
             assert_eq!(kind.as_str().parse(), Ok(kind));
             kind = kind.next();
         }

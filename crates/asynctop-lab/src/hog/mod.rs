@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use asynctop_snapshot::HogStats;
+use asynctop_snapshot::{Flavor, HogStats};
 use tokio::task::AbortHandle;
 
 use super::failure::Failure;
 
+pub(crate) use kind::NEEDS_MULTI_THREAD;
 pub use kind::{HogInfo, HogKind};
 pub use options::HogOptions;
 
@@ -172,12 +173,14 @@ impl Hog {
         self.running.as_ref().is_some_and(|r| r.tasks.iter().any(|(task, _)| *task == key))
     }
 
-    pub(crate) fn stats(&self) -> HogStats {
+    /// The state on a runtime of this flavor.
+    pub(crate) fn stats(&self, flavor: Flavor) -> HogStats {
         let HogInfo { name, is_fix, effect, advice, unit } = *self.kind.info();
         let nanos = |hold: Duration| u64::try_from(hold.as_nanos()).unwrap_or(u64::MAX);
         let done = self.running.as_ref().map_or(0, |running| running.work.get());
         HogStats {
             kind: name.into(),
+            kinds: kind::choices(flavor),
             is_fix,
             effect: effect.into(),
             advice: advice.into(),

@@ -119,19 +119,16 @@ fn fix_is_cancelled_at_its_next_await() {
 }
 
 #[test]
-fn keys_select_all_kinds_while_the_hog_is_on() {
+fn all_kinds_can_be_selected_while_the_hog_is_on() {
     let mut bench = Bench::start(options(HogKind::Spin, Flavor::MultiThread, None));
     bench.lab.execute(Command::ToggleHog);
-    for kind in HogKind::ALL.iter().cycle().skip(1).take(HogKind::ALL.len()) {
-        let answer = bench.lab.execute(Command::NextHogKind);
+    for (at, kind) in HogKind::ALL.iter().enumerate().rev() {
+        let answer = bench.lab.execute(Command::SelectHogKind(at));
         assert!(answer.starts_with(&format!("hog: {}, ", kind.as_str())), "{answer}");
         let hog = bench.wait("it is on", |s| alive(s, "hog") > 0).lab.expect("a lab").hog;
         assert_eq!((&*hog.kind, hog.is_fix), (kind.as_str(), kind.info().is_fix));
         assert!(hog.on_since_ns.is_some());
     }
-    bench.lab.execute(Command::PreviousHogKind);
-    let last = HogKind::ALL.last().map(|kind| kind.as_str());
-    assert_eq!(Some(&*bench.sample().lab.expect("a lab").hog.kind), last);
 }
 
 #[test]
@@ -144,7 +141,7 @@ fn block_in_place_is_refused_on_current_thread() {
 }
 
 #[test]
-fn kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
+fn kind_that_cannot_run_is_refused_and_the_hog_stays_on() {
     let hog = |bench: &mut Bench| bench.sample().lab.expect("a lab").hog;
     let hold = Some(Duration::from_millis(1));
     let mut bench = Bench::start(options(HogKind::BlockInPlace, Flavor::MultiThread, hold));
@@ -154,7 +151,7 @@ fn kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
     assert_eq!(
         answer,
         "runtime: current-thread; the hog is now own-thread: block-in-place needs the \
-         multi-thread runtime"
+         multi-thread runtime; the hog restarts after one second of baseline"
     );
     let now = hog(&mut bench);
     assert_eq!((&*now.kind, now.restart_pending, now.on_since_ns), ("own-thread", true, None));
@@ -162,16 +159,12 @@ fn kind_that_cannot_run_is_skipped_and_the_hog_stays_on() {
     assert!(answer.starts_with("hog on: own-thread"), "{answer}");
     let since = hog(&mut bench).on_since_ns;
     assert!(since.is_some());
-    for (command, kind) in
-        [(Command::PreviousHogKind, "spawn-blocking"), (Command::NextHogKind, "own-thread")]
-    {
-        let answer = bench.lab.execute(command);
-        assert!(answer.starts_with(&format!("hog: {kind}")), "{answer}");
-        let skipped = "; block-in-place skipped: needs the multi-thread runtime";
-        assert!(answer.ends_with(skipped), "{answer}");
-        let now = hog(&mut bench);
-        assert_eq!((&*now.kind, now.on_since_ns), (kind, since), "it stays on");
-    }
+    let refused = now.kinds.iter().position(|kind| kind.unavailable.is_some()).expect("one kind");
+    assert_eq!(&*now.kinds[refused].name, "block-in-place");
+    let answer = bench.lab.execute(Command::SelectHogKind(refused));
+    assert_eq!(answer, "hog: still own-thread; block-in-place needs the multi-thread runtime");
+    let now = hog(&mut bench);
+    assert_eq!((&*now.kind, now.on_since_ns), ("own-thread", since), "it stays on");
     bench.wait_for_work();
 }
 
