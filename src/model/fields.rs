@@ -265,7 +265,7 @@ fn stage(task: &TaskStats) -> String {
         (false, None) => match task.meta.kind {
             TaskKind::Blocking => "on the blocking pool".to_owned(),
             TaskKind::BlockOn => "in block_on".to_owned(),
-            TaskKind::Spawned | TaskKind::Unknown => String::new(),
+            TaskKind::Spawned | TaskKind::Local | TaskKind::Unknown => String::new(),
         },
     }
 }
