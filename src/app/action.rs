@@ -36,6 +36,9 @@ pub enum Action {
     NextPoll,
     /// Move the cursor of the timeline to the previous poll.
     PreviousPoll,
+    /// Select the next worker of the timeline or, below the last one, the next of the longest polls;
+    /// the previous one if `false`.
+    MoveOnTimeline(bool),
     /// Show a shorter part of the timeline.
     ZoomIn,
     /// Show a longer part of the timeline.
@@ -96,6 +99,7 @@ impl Action {
             | Action::SwitchMode
             | Action::Cancel => Some(FieldId::Lab),
             Action::MoveCursor(_)
+            | Action::MoveOnTimeline(_)
             | Action::CursorToStart
             | Action::CursorToEnd
             | Action::NextPoll

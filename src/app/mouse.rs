@@ -27,6 +27,8 @@ pub enum HitTarget {
     Column(Column),
     /// The title of a column of the group table.
     GroupColumn(GroupColumn),
+    /// One of the longest polls of the timeline.
+    Poll(usize),
     /// A kind of hog.
     HogKind(usize),
     /// A mode of a workload.
@@ -41,23 +43,40 @@ pub enum HitTarget {
 }
 
 impl App {
-    /// Scrolls by one step of the wheel.
-    pub fn wheel(&mut self, down: bool) {
-        self.scroll_by(if down { WHEEL_ROWS } else { -WHEEL_ROWS });
+    /// Scrolls by one step of the wheel. Over a timeline it zooms.
+    pub fn wheel(&mut self, down: bool, over: Option<HitTarget>, now: Duration) {
+        match over {
+            Some(HitTarget::Moment { column, .. }) if self.overlay().is_none() => {
+                self.zoom_at_column(!down, column, now);
+            }
+            _ => self.scroll_by(if down { WHEEL_ROWS } else { -WHEEL_ROWS }),
+        }
+    }
+
+    /// Extends a selection on the timeline to the part under the mouse.
+    pub fn drag(&mut self, over: Option<HitTarget>) {
+        if let Some(HitTarget::Moment { column, .. }) = over {
+            self.drag_to(column);
+        }
+    }
+
+    /// Ends a drag.
+    pub fn release(&mut self, now: Duration) {
+        self.end_drag(now);
     }
 
     /// Selects a row, sorts by a column, or performs the action of a key in the footer.
     pub fn click(&mut self, target: HitTarget, now: Duration) -> Option<Effect> {
         match target {
             HitTarget::Key(action) => return self.act(action, now),
+            HitTarget::Poll(position) => self.select_poll(position, now),
             HitTarget::HogKind(position) => return self.click_hog_kind(position, now),
             HitTarget::Mode { workload, mode } => {
                 return self.lab(LabCommand::SelectMode { workload, mode });
             }
             HitTarget::Row(row) => self.step(Step::To(row)),
             HitTarget::Moment { worker, column } => {
-                self.step(Step::To(worker));
-                self.point_at(column, now);
+                self.point_at(worker, column, now);
             }
             HitTarget::Column(column) => self.sort_tasks_by(column, now),
             HitTarget::GroupColumn(column) => self.sort_groups_by(column, now),

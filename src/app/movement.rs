@@ -11,11 +11,13 @@ pub struct Viewport {
     pub scroll_limit: usize,
     /// Columns of a worker's timeline, at least 1.
     pub timeline_columns: usize,
+    /// How many of the longest polls the timeline lists.
+    pub timeline_polls: usize,
 }
 
 impl Default for Viewport {
     fn default() -> Self {
-        Viewport { rows: 1, scroll_limit: 0, timeline_columns: 1 }
+        Viewport { rows: 1, scroll_limit: 0, timeline_columns: 1, timeline_polls: 0 }
     }
 }
 

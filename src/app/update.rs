@@ -82,6 +82,7 @@ impl App {
             Action::Left => self.sort(-1, now),
             Action::Reverse => self.reverse(now),
             Action::MoveCursor(columns) => self.move_cursor(columns, now),
+            Action::MoveOnTimeline(down) => self.move_on_timeline(down, now),
             Action::CursorToStart => self.move_cursor_to_end(false, now),
             Action::CursorToEnd => self.move_cursor_to_end(true, now),
             Action::NextPoll => self.step_poll(true, now),

@@ -107,12 +107,17 @@ fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Optio
             app.key(key, now)
         }
         Event::Input(terminal::Event::Mouse(mouse)) => match mouse.kind {
-            MouseEventKind::ScrollDown => {
-                app.wheel(true);
+            MouseEventKind::ScrollDown | MouseEventKind::ScrollUp => {
+                let is_down = mouse.kind == MouseEventKind::ScrollDown;
+                app.wheel(is_down, hit_map.at(mouse.column, mouse.row), now);
                 None
             }
-            MouseEventKind::ScrollUp => {
-                app.wheel(false);
+            MouseEventKind::Drag(MouseButton::Left) => {
+                app.drag(hit_map.at(mouse.column, mouse.row));
+                None
+            }
+            MouseEventKind::Up(MouseButton::Left) => {
+                app.release(now);
                 None
             }
             MouseEventKind::Down(MouseButton::Left) => {

@@ -25,6 +25,8 @@ pub struct HistoryPoint {
     pub work: Option<f64>,
     /// Polls per second of all tasks.
     pub polls: Option<f64>,
+    /// Runnable tasks at the end of the span; of several spans, the largest number.
+    pub runnable: Option<u64>,
 }
 
 impl HistoryPoint {
@@ -48,6 +50,7 @@ impl HistoryPoint {
             delay_p99_ns: self.delay_p99_ns.max(other.delay_p99_ns),
             work: mean(self.work, other.work),
             polls: mean(self.polls, other.polls),
+            runnable: self.runnable.max(other.runnable),
         }
     }
 }
@@ -123,6 +126,12 @@ impl History {
         self.points.back()
     }
 
+    /// The span that covers a moment.
+    pub fn at(&self, time_ns: u64) -> Option<&HistoryPoint> {
+        let next = self.points.partition_point(|point| point.to_ns <= time_ns);
+        self.points.get(next).filter(|point| point.from_ns <= time_ns)
+    }
+
     /// The `span_ns` up to `now_ns` in `columns` parts of equal length, oldest first; `None` for a
     /// part that no sample covers.
     ///
@@ -170,6 +179,9 @@ mod tests {
         history.push(point(13 * S, 15 * S, 1.0));
         let expected = [None, Some(0.5), None, None, Some(1.0), Some(1.0)];
         assert_eq!(busy(&history, 15 * S - 1, 6 * S, 6), expected);
+        let at = |time_ns| history.at(time_ns).and_then(|point| point.busy);
+        let found = [9 * S, 10 * S, 11 * S, 12 * S, 14 * S, 15 * S].map(at);
+        assert_eq!(found, [None, Some(0.5), None, None, Some(1.0), None]);
     }
 
     #[test]

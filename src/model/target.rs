@@ -37,20 +37,22 @@ pub struct TargetModel {
 
 impl TargetModel {
     pub(super) fn new(first: Arc<Target>, thresholds: &Arc<Thresholds>) -> Self {
-        TargetModel::resume(first, thresholds, Trials::default(), History::default())
+        let kept = (Trials::default(), History::default(), Timeline::default());
+        TargetModel::resume(first, thresholds, kept)
     }
 
-    /// Follows the target in its next epoch. The trials and the history are kept.
+    /// Follows the target in its next epoch. The trials and the history are kept, and the letters of
+    /// the groups on the timeline.
     pub(super) fn restart(mut self, first: Arc<Target>) -> Self {
         self.history.mark(first.taken_ns, HistoryEvent::Restart);
-        TargetModel::resume(first, &self.findings.thresholds, self.trials, self.history)
+        let kept = (self.trials, self.history, self.timeline.restart());
+        TargetModel::resume(first, &self.findings.thresholds, kept)
     }
 
     fn resume(
         first: Arc<Target>,
         thresholds: &Arc<Thresholds>,
-        trials: Trials,
-        history: History,
+        (trials, history, timeline): (Trials, History, Timeline),
     ) -> Self {
         let mut model = TargetModel {
             target: Arc::clone(&first),
@@ -68,7 +70,7 @@ impl TargetModel {
             trials,
             history,
             stops: stops::Corrections::default(),
-            timeline: Timeline::default(),
+            timeline,
         };
         model.take_in(first, None);
         model
@@ -200,6 +202,8 @@ impl TargetModel {
             delay_p99_ns: delay,
             work,
             polls,
+            runnable: has(FieldId::SchedulingDelay)
+                .then(|| self.scheduling_delay.latest().runnable as u64),
         }
     }
 

@@ -170,7 +170,11 @@ impl Sums {
 }
 
 impl Track {
-    fn running(&self, from: u64, to: u64) -> impl Iterator<Item = &TimelinePoll> + Clone {
+    pub(super) fn running(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> impl Iterator<Item = &TimelinePoll> + Clone {
         self.running.iter().filter(move |poll| poll.began < to && poll.ended > from)
     }
 }

@@ -8,6 +8,7 @@
 mod activity;
 mod bar;
 mod groups;
+mod longest;
 #[cfg(test)]
 mod tests;
 mod tier;
@@ -73,7 +74,7 @@ impl Timeline {
 
     pub(super) fn advance(&mut self, snapshot: &Target) {
         let Some(workers) = &snapshot.timeline else {
-            *self = Timeline::default();
+            self.clear();
             return;
         };
         self.now_ns = snapshot.taken_ns;
@@ -86,6 +87,17 @@ impl Timeline {
         self.tracks = tracks;
         let oldest = self.oldest_ns();
         self.tasks.retain(|_, task| task.last_ns >= oldest);
+    }
+
+    /// Forgets the polls. Groups keep their letters and colors.
+    fn clear(&mut self) {
+        *self = Timeline { groups: std::mem::take(&mut self.groups), ..Timeline::default() };
+    }
+
+    /// The timeline of the next epoch, in which groups keep their letters and colors.
+    pub(super) fn restart(mut self) -> Timeline {
+        self.clear();
+        self
     }
 
     fn extend(&mut self, track: &mut Track, polls: &WorkerPolls, snapshot: &Target, max: usize) {

@@ -190,6 +190,38 @@ fn ended_tasks_keep_their_names_and_groups_their_letters() {
 }
 
 #[test]
+fn groups_keep_their_letters_while_the_timeline_is_not_subscribed_to() {
+    let mut model = Model::default();
+    let polled = |task| all(0, &[(task, 10 * MS, 20 * MS)]);
+    model.advance(&snapshot(S, [polled(3)]).into());
+    let mut without = snapshot(2 * S, []);
+    without.timeline = None;
+    model.advance(&without.into());
+    model.advance(
+        &snapshot(3 * S, [all(0, &[(1, 10 * MS, 20 * MS), (3, 30 * MS, 40 * MS)])]).into(),
+    );
+    let mut restarted = snapshot(4 * S, [polled(1)]);
+    restarted.epoch += 1;
+    model.advance(&restarted.into());
+    let groups = model.only().timeline().groups();
+    let named: Vec<_> = groups.iter().map(|group| (&*group.name, group.letter)).skip(2).collect();
+    assert_eq!(named, [("b", 'B'), ("a", 'A')]);
+}
+
+#[test]
+fn longest_polls_are_those_that_overlap_the_span() {
+    let first = all(0, &[(1, 0, 9 * MS), (2, 10 * MS, 11 * MS), (3, 20 * MS, 25 * MS)]);
+    let second = all(0, &[(2, 0, 3 * MS), (1, 30 * MS, 90 * MS)]);
+    let timeline = timeline([snapshot(S, [first, second])]);
+    let found = |from, to, count| -> Vec<(usize, u64)> {
+        let polls = timeline.longest(from, to, count).into_iter();
+        polls.map(|(worker, poll)| (worker, (poll.ended - poll.began) / MS)).collect()
+    };
+    assert_eq!(found(0, S, 3), [(1, 60), (0, 9), (0, 5)]);
+    assert_eq!(found(10 * MS, 26 * MS, 9), [(0, 5), (0, 1)]);
+}
+
+#[test]
 fn groups_beyond_the_letters_share_one_and_their_number_is_bounded() {
     let tasks = (0..2_000).map(|id| testing::task(id, &format!("task {id} of many")));
     let mut snapshot = testing::snapshot(S, tasks);

@@ -67,6 +67,7 @@ fn timeline() {
     stage.hog(3 * S);
     screen!("timeline_80x24", stage, 80 x 24);
     screen!("timeline_60x15", stage, 60 x 15);
+    screen!("timeline_120x36", stage, 120 x 36);
     screen!("timeline_200x50", stage, 200 x 50);
     screen!("timeline_24x4", stage, 24 x 4);
     stage.screen(80, 24);

@@ -3,17 +3,22 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{LABEL, columns};
 use crate::{app::App, screens::widgets::canvas::Canvas};
 
 /// Minimum distance of two labels, in columns.
 const APART: u64 = 13;
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (u64, u64)) {
+pub(super) fn draw(
+    app: &App,
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    label_width: u16,
+    count: usize,
+    (from, to): (u64, u64),
+) {
     let timeline = app.polls();
     let (theme, now) = (canvas.theme, timeline.now_ns());
-    let count = columns(area.width);
-    let (x, right) = (area.x + LABEL, area.right());
+    let (x, right) = (area.x + label_width, area.right());
     let span = to.saturating_sub(from).max(1);
     let step = step((span / (count as u64 / APART).max(1)).max(1));
     // The right edge has its own label.

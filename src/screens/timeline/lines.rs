@@ -32,14 +32,23 @@ pub(super) fn unavailable(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
 }
 
 /// The poll under the cursor, and its neighbors. Without a cursor, the keys that show one.
-pub(super) fn cursor(app: &App, theme: Theme) -> [Spans; 2] {
+pub(super) fn cursor(app: &App, theme: Theme, width: u16) -> [Spans; 2] {
     let timeline = app.polls();
     let Some(cursor) = app.timeline.cursor_ns() else {
         let arrows = theme.glyph("← →", "h l");
-        let hint = format!(" Space freezes; + - zoom, {arrows} n N move the cursor, Enter opens");
-        return [vec![(hint, theme.dim())], Spans::new()];
+        let hint = format!(
+            "Space freezes; + - or the wheel zoom, a drag selects a span, {arrows} n N move the \
+             cursor, Enter opens"
+        );
+        let mut lines = wrap(&hint, usize::from(width.saturating_sub(2))).into_iter();
+        let mut line = || match lines.next() {
+            Some(text) => vec![(format!(" {text}"), theme.dim())],
+            None => Spans::new(),
+        };
+        return [line(), line()];
     };
-    let step = app.timeline.span_ns() / 1_000;
+    let (from, to) = app.timeline.window(timeline);
+    let step = (to - from) / 1_000;
     let back = |moment: u64| label(timeline.now_ns().saturating_sub(moment), step);
     let head = format!(" w{} at {} ", app.timeline_worker(), back(cursor));
     let mut spans = vec![(head, theme.title())];
@@ -47,7 +56,7 @@ pub(super) fn cursor(app: &App, theme: Theme) -> [Spans; 2] {
     let mut unknown = |text: String| spans.push((format!(" {text}"), theme.dim()));
     match app.timeline_activity() {
         WorkerActivity::NotRecorded => {
-            unknown("unknown: polls are recorded only while this screen is open".into());
+            unknown("unknown: polls were not recorded then".into());
         }
         WorkerActivity::Dropped(0) => unknown("unknown".into()),
         WorkerActivity::Dropped(polls) => {

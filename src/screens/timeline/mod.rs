@@ -1,18 +1,25 @@
 //! The timeline: one row per worker, with its polls over time.
 //!
 //! ```text
-//!  w0 ▂ ▁  ▃   ▁▂██████████████████████    how much of each column was spent in polls
-//!     H T  C   HThog───────────────────    the groups polled: letters, or a name along one poll
-//!     │-8s    │-6s    │-4s    │-2s   now
+//!  w0  100% ▂ ▁  ▃   ▁▂██████████████████████    how much of each column was spent in polls
+//!           H T  C   HThog───────────────────    the groups polled: letters, or a name along one poll
+//!  runnable ▁▁▁▁▁▁▁▁▁▁▂▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆
+//!           │-8s    │-6s    │-4s    │-2s   now
 //!  w0 at -1.27s polls hog (task 26) for 2.31s, still running  after heartbeat-2
 //!  H heartbeat 1.2%  T tcp 3.0%  C cruncher 10.1%  O hog 23%   idle 63%
+//!  longest polls in view
+//!  ▸ -2.31s  2.31s  w0  hog  hog::spin  workload/hog.rs:42  16 tasks, 36.1 task-s
 //! ```
 
 mod axis;
+mod lane;
 mod lines;
+mod plan;
+mod polls;
 mod track;
 
 use crossterm::event::{KeyCode, KeyModifiers};
+use plan::Plan;
 use ratatui::layout::Rect;
 
 use super::{
@@ -45,6 +52,8 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Workers,
         needs: Some(FieldId::Timeline),
         keys: &[
+            ScreenKey::new(Action::Move(-1), Action::MoveOnTimeline(false)),
+            ScreenKey::new(Action::Move(1), Action::MoveOnTimeline(true)),
             ScreenKey::new(Action::Left, Action::MoveCursor(-1)),
             ScreenKey::new(Action::Right, Action::MoveCursor(1)),
             ScreenKey::new(Action::First, Action::CursorToStart),
@@ -64,55 +73,29 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
     },
     title,
-    viewport: |app, size| Viewport {
-        timeline_columns: columns(size.width),
-        ..Viewport::with_rows(Plan::new(app, size.height).workers.into())
+    viewport: |app, size| {
+        let plan = Plan::new(app, size);
+        Viewport {
+            timeline_columns: plan.columns(size.width),
+            timeline_polls: usize::from(plan.polls.saturating_sub(1)),
+            ..Viewport::with_rows(plan.workers.into())
+        }
     },
     draw,
 };
 
-/// The width of the labels to the left of the tracks.
-const LABEL: u16 = 5;
-
-/// The number of columns of a track.
-fn columns(width: u16) -> usize {
-    usize::from(width.saturating_sub(LABEL).max(1))
-}
-
 fn title(app: &App, theme: Theme) -> Spans {
     let (from, to) = app.timeline.window(app.polls());
     let span = duration(to.saturating_sub(from));
-    vec![(" Timeline".into(), theme.title()), (format!("  {span} across"), theme.dim())]
-}
-
-/// The heights of the parts. As the height shrinks, tracks become lower first; then the legend, the
-/// description of the cursor and the axis are dropped.
-struct Plan {
-    /// Lines of a track.
-    track: u16,
-    /// Tracks that fit.
-    workers: u16,
-    axis: bool,
-    /// Lines that describe the cursor.
-    cursor: u16,
-    legend: u16,
-}
-
-impl Plan {
-    fn new(app: &App, height: u16) -> Plan {
-        let axis = height >= 3;
-        let (cursor, legend) = match height {
-            ..5 => (0, 0),
-            5 => (1, 0),
-            6..12 => (1, 1),
-            12..24 => (2, 2),
-            _ => (2, 3),
-        };
-        let left = height - u16::from(axis) - cursor - legend;
-        let workers = u16::try_from(app.polls().workers().max(1)).unwrap_or(u16::MAX);
-        let track = (left / workers).clamp(1, 5);
-        Plan { track, workers: (left / track).max(1), axis, cursor, legend }
+    let mut spans =
+        vec![(" Timeline".into(), theme.title()), (format!("  {span} across"), theme.dim())];
+    let (first, count) = (app.cursor().top(), app.polls().workers());
+    let last = (first + app.cursor().height()).min(count);
+    if last - first.min(last) < count {
+        let text = format!("  workers {first}{}{} of {count}", theme.glyph("–", "-"), last - 1);
+        spans.push((text, theme.dim()));
     }
+    spans
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -125,34 +108,46 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         return;
     }
-    let plan = Plan::new(app, area.height);
+    let plan = Plan::new(app, area.as_size());
     let (from, to) = app.timeline.window(timeline);
-    let count = columns(area.width);
+    let count = plan.columns(area.width);
     // The bars of all workers: the legend includes those that are not visible.
     let bars: Vec<_> =
         (0..timeline.workers()).map(|worker| timeline.bar(worker, from, to, count)).collect();
     let mut y = area.y;
+    let part = |y: u16, height: u16| Rect { y, height, ..area };
     let visible = bars.iter().enumerate().skip(app.cursor().top()).take(plan.workers.into());
     for (worker, bar) in visible {
-        let track = Rect::new(area.x, y, area.width, plan.track);
-        track::draw(app, canvas, track, worker, bar);
-        let polls = Rect { x: area.x + LABEL, width: area.width.saturating_sub(LABEL), ..track };
-        canvas.on_click(polls, HitTarget::Moment { worker, column: 0 });
+        track::draw(app, canvas, part(y, plan.track), plan.label, worker, bar);
+        let columns = Rect {
+            x: area.x + plan.label,
+            width: area.width.saturating_sub(plan.label),
+            ..part(y, plan.track)
+        };
+        canvas.on_click(columns, HitTarget::Moment { worker, column: 0 });
         y += plan.track;
     }
+    if plan.lane > 0 {
+        lane::draw(app, canvas, part(y, plan.lane), plan.label, count, (from, to));
+        y += plan.lane;
+    }
     if plan.axis {
-        axis::draw(app, canvas, Rect::new(area.x, y, area.width, 1), (from, to));
+        axis::draw(app, canvas, part(y, 1), plan.label, count, (from, to));
         y += 1;
     }
     let mut lines = Vec::new();
-    match (plan.cursor, lines::cursor(app, canvas.theme)) {
+    match (plan.cursor, lines::cursor(app, canvas.theme, area.width)) {
         (0, _) => {}
         (1, cursor) => lines.push(cursor.concat()),
         (_, cursor) => lines.extend(cursor),
     }
     let shares = model::group_shares(&bars);
     lines.extend(lines::legend(app, canvas.theme, area.width, plan.legend, &shares, &bars));
-    for (line, y) in lines.iter().zip(y..area.bottom()) {
+    for line in lines.iter().take(usize::from(area.bottom() - y)) {
         canvas.line(area.x, y, area.right(), line);
+        y += 1;
+    }
+    if plan.polls > 0 {
+        polls::draw(app, canvas, part(area.bottom() - plan.polls, plan.polls), (from, to));
     }
 }

@@ -3,7 +3,6 @@
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::LABEL;
 use crate::{
     app::App,
     model::{BarCell, Coverage, Timeline, WorkerBar},
@@ -17,14 +16,16 @@ pub(super) fn draw(
     app: &App,
     canvas: &mut Canvas<'_>,
     area: Rect,
+    label: u16,
     worker: usize,
     worker_bar: &WorkerBar,
 ) {
     let theme = canvas.theme;
     // If there is room, a blank line separates the workers.
-    let lines = if area.height > 3 { area.height - 1 } else { area.height };
+    let lines =
+        if area.height > 3 && app.polls().workers() > 1 { area.height - 1 } else { area.height };
     let bars = lines - 1;
-    let x = area.x + LABEL;
+    let x = area.x + label;
     for row in 0..bars {
         let bar = |cell: &BarCell| (bar(theme, cell, bars - 1 - row, bars), style(theme, cell));
         put(canvas, x, area.y + row, worker_bar.cells.iter().map(bar));
@@ -32,14 +33,27 @@ pub(super) fn draw(
     let letters = letters(app.polls(), theme, worker_bar, bars == 0);
     put(canvas, x, area.y + bars, letters.into_iter());
 
-    canvas.put(area.x, area.y, LABEL, &format!(" w{worker}"), theme.title());
+    if label >= 10 && bars >= 2 {
+        let mut tick = |row: u16, text: &str| {
+            canvas.put_right(area.x, area.y + row, label - 1, text, theme.dim());
+        };
+        tick(0, "100%");
+        if bars >= 5 {
+            tick(bars / 2, "50%");
+        }
+    }
+    canvas.put(area.x, area.y, 5, &format!(" w{worker}"), theme.title());
     if app.cursor().is_at(worker) {
-        canvas.highlight(Rect::new(area.x, area.y, LABEL - 1, 1), theme.selected());
+        canvas.highlight(Rect::new(area.x, area.y, 4, 1), theme.selected());
     }
     let column = app.timeline.cursor_column(app.polls(), worker_bar.cells.len());
     if let (true, Some(column)) = (worker == app.timeline_worker(), column) {
         let cursor = Rect::new(x + column as u16, area.y, 1, lines);
         canvas.highlight(cursor, theme.selected());
+    }
+    if let Some((first, last)) = app.timeline.dragged() {
+        let dragged = Rect::new(x + first as u16, area.y, (last - first) as u16 + 1, lines);
+        canvas.highlight(dragged, theme.selected());
     }
 }
 
