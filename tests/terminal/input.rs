@@ -9,7 +9,7 @@ fn late_replies_of_the_terminal_are_not_keys() {
     terminal.wait_for_text("start or stop the hog");
     terminal.keys("?");
     let screen = terminal.wait_for_text("heartbeat-");
-    assert!(screen.contains("hog ○ off"), "{screen}");
+    assert!(screen.contains("hog ○ spin off"), "{screen}");
     terminal.keys("\x03");
     assert!(terminal.wait_for_end().success());
 }
@@ -34,7 +34,7 @@ fn paste_edits_the_filter_and_is_ignored_elsewhere() {
         let text = screen.contents();
         text.contains("pong-") && !text.contains("heartbeat-")
     });
-    assert!(screen.contains("current-thread") && screen.contains("hog ○ off"), "{screen}");
+    assert!(screen.contains("current-thread") && screen.contains("hog ○ spin off"), "{screen}");
     terminal.keys("\x03");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();
