@@ -29,7 +29,7 @@ use asynctop::{
 };
 #[cfg(feature = "pid")]
 use asynctop::{
-    cli::{DumpArgs, PsArgs},
+    cli::{DumpArgs, PsArgs, ReadArgs},
     inspect,
     launch::Launched,
     source::process,
@@ -83,7 +83,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Run(args) => {
             let config = Config::load(args.watch.config.as_deref())?;
             let watch = with_defaults(args.watch, config.watch);
-            return run_command(&args.command, args.output.as_deref(), &watch);
+            return run_command(&args.command, args.output.as_deref(), args.read, &watch);
         }
         #[cfg(feature = "pid")]
         Request::Ps(PsArgs { program, format }) => {
@@ -155,7 +155,7 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
         sources.extend(attach::open(&targets.addresses)?);
     }
     #[cfg(feature = "pid")]
-    sources.extend(process::open(&targets.programs)?);
+    sources.extend(process::open(&targets.programs, targets.read)?);
     show(sources, watch, false, wants_screen)
 }
 
@@ -164,6 +164,7 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
 fn run_command(
     command: &[OsString],
     output: Option<&Path>,
+    read: ReadArgs,
     watch: &WatchArgs,
 ) -> anyhow::Result<ExitCode> {
     let wants_screen = wants_screen(watch)?;
@@ -171,7 +172,7 @@ fn run_command(
     let command = Arc::new(Launched::start(command, output)?);
     signals::kill_with_this_program(command.id());
     block_signals()?;
-    let source = process::launched(Arc::clone(&command))?;
+    let source = process::launched(Arc::clone(&command), read.options())?;
     let place = command.output();
     let _ = writeln!(io::stderr(), "{place}");
     let result = if wants_screen {
@@ -192,13 +193,20 @@ fn run_command(
 
 #[cfg(feature = "pid")]
 fn dump(args: &DumpArgs) -> anyhow::Result<()> {
-    let DumpArgs { program, named, format, all, output } = args;
+    let DumpArgs { program, named, format, all, output, read } = args;
     let Some(program) = program.as_ref().or(named.as_ref()) else {
         return Err(anyhow!("no program is given; see `asynctop dump --help`"));
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let format = format.unwrap_or_default();
-    ignore_closed_pipe_in(inspect::dump(program, *all, format, output.as_deref(), &mut out))
+    ignore_closed_pipe_in(inspect::dump(
+        program,
+        read.options(),
+        *all,
+        format,
+        output.as_deref(),
+        &mut out,
+    ))
 }
 
 fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ use super::{
     parsers::{HogParser, flavor_parser, interval, run_time, style_parser, theme_parser},
 };
 #[cfg(feature = "pid")]
-use crate::source::Program;
+use crate::source::{Program, ReadOptions};
 use crate::{
     app::{Settings, ThemeName},
     dashboard,
@@ -136,6 +136,32 @@ pub struct ProgramArgs {
     #[cfg(feature = "pid")]
     #[arg(short = 'p', long = "pid", value_name = "PID|NAME")]
     pub programs: Vec<Program>,
+    /// How they are read.
+    #[cfg(feature = "pid")]
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// How programs are read.
+#[cfg(feature = "pid")]
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReadArgs {
+    /// Never stop a thread of the program. By default, one that computes in a long poll is stopped
+    /// once, for some 10 µs, to read its stack
+    #[arg(long, visible_alias = "nonblocking")]
+    no_stop: bool,
+}
+
+#[cfg(feature = "pid")]
+impl ReadArgs {
+    /// The options of the source.
+    pub fn options(self) -> ReadOptions {
+        ReadOptions { no_stop: self.no_stop }
+    }
+
+    pub(super) fn or(self, outer: ReadArgs) -> ReadArgs {
+        ReadArgs { no_stop: self.no_stop || outer.no_stop }
+    }
 }
 
 impl ProgramArgs {
@@ -143,7 +169,10 @@ impl ProgramArgs {
     #[cfg(any(feature = "attach", feature = "pid"))]
     pub(super) fn and(self, outer: ProgramArgs) -> ProgramArgs {
         #[cfg(feature = "pid")]
-        return ProgramArgs { programs: [outer.programs, self.programs].concat() };
+        return ProgramArgs {
+            programs: [outer.programs, self.programs].concat(),
+            read: self.read.or(outer.read),
+        };
         #[cfg(not(feature = "pid"))]
         outer
     }
@@ -169,6 +198,9 @@ pub struct RunArgs {
     /// folder for temporary files]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// How it is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Options of the screen and the report.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -205,6 +237,9 @@ pub struct DumpArgs {
     /// Write to this file, which must not exist
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// How the program is read.
+    #[command(flatten)]
+    pub read: ReadArgs,
 }
 
 /// Options of `customers`, which only the lab runs.

@@ -25,7 +25,7 @@ use crate::{
 };
 pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, TableFormat, WatchArgs};
 #[cfg(feature = "pid")]
-pub use args::{DumpArgs, PsArgs, RunArgs};
+pub use args::{DumpArgs, PsArgs, ReadArgs, RunArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
 pub use hold::Hold;
@@ -34,6 +34,8 @@ pub use print::{completions, kinds, man, scenarios};
 #[cfg(any(feature = "attach", feature = "pid"))]
 pub use target::{TargetArg, Targets};
 
+#[cfg(feature = "pid")]
+use crate::source::ReadOptions;
 pub use crate::text::parse_duration;
 use crate::text::sanitize;
 
@@ -55,15 +57,16 @@ Exit code: 0 success, 1 a --fail-on rule fired, 2 usage or setup error";
 
 #[cfg(feature = "pid")]
 const RUN_HELP: &str = "\
-COMMAND needs no preparation. It may also be a script, or `cargo run`: the first Tokio program that it
-starts is watched. Its standard input is that of asynctop, or empty if that is a terminal.
+COMMAND needs no preparation. It may also be a script, or `cargo run`: the first Tokio program
+that it starts is watched. Its standard input is that of asynctop, or empty if that is a
+terminal.
 
-When asynctop ends first (a key, an interrupt, --for), COMMAND and the processes of its group are asked
-to end (SIGTERM), and killed after 10s. A second interrupt kills them at once. Without a screen,
-asynctop ends with COMMAND.
+If asynctop ends first (a key, an interrupt, --for), COMMAND and the processes of its group are
+asked to end (SIGTERM), and killed after 10s. A second interrupt kills them at once. Without a
+screen, asynctop ends with COMMAND.
 
-Exit code: that of COMMAND, or 128 and the number of its signal; 0 if asynctop has ended it; 1 if a
---fail-on rule fired, 2 if no Tokio runtime was found.";
+Exit code: that of COMMAND, or 128 and the number of its signal; 0 if asynctop has ended it; 1 if
+a --fail-on rule fired, 2 if no Tokio runtime was found.";
 
 /// `top` for async Rust: every task of a Tokio runtime, live, and the one that blocks the
 /// worker.
@@ -287,7 +290,14 @@ fn attach(
 ) -> Result<Request, CliError> {
     refuse_lab_flags(lab)?;
     let mut targets = Targets::default();
+    #[cfg(feature = "pid")]
+    let read = program.read.options();
     given.into_iter().chain(program.targets()).for_each(|target| targets.push(target));
+    #[cfg(feature = "pid")]
+    if targets.programs.is_empty() && read != ReadOptions::default() {
+        let message = "--no-stop applies to a program that is watched by its process ID; add -p";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     #[cfg(feature = "attach")]
     if targets.is_empty() {
         targets.addresses.push(Address::default());
@@ -295,6 +305,10 @@ fn attach(
     #[cfg(feature = "attach")]
     if let Some(problem) = attach_problem(&targets, &watch) {
         return Err(CliError::Usage(problem));
+    }
+    #[cfg(feature = "pid")]
+    {
+        targets.read = read;
     }
     match targets.is_empty() {
         true => Err(CliError::Usage("no program is given; write pid:PID".to_owned())),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 #[cfg(feature = "attach")]
 use crate::source::Address;
 #[cfg(feature = "pid")]
-use crate::source::Program;
+use crate::source::{Program, ReadOptions};
 
 /// A program to watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,9 @@ pub struct Targets {
     /// Programs of this machine.
     #[cfg(feature = "pid")]
     pub programs: Vec<Program>,
+    /// How these are read.
+    #[cfg(feature = "pid")]
+    pub read: ReadOptions,
 }
 
 impl Targets {

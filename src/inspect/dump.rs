@@ -15,7 +15,7 @@ use super::json;
 use crate::{
     cli::TableFormat,
     private_file,
-    source::{Program, process},
+    source::{Program, ReadOptions, process},
 };
 
 /// Writes all tasks of a program: to a new file, or else to `out`. Equal tasks are one entry of a
@@ -25,12 +25,15 @@ use crate::{
 /// If the program cannot be read, the file exists, or it cannot be written.
 pub fn dump(
     program: &Program,
+    read: ReadOptions,
     all: bool,
     format: TableFormat,
     file: Option<&Path>,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let inspection = Process::open(process::find(program)?)?.inspect(&Options::default())?;
+    let mut options = Options::default();
+    options.stop_running = !read.no_stop;
+    let inspection = Process::open(process::find(program)?)?.inspect(&options)?;
     let Some(path) = file else {
         write(&inspection, all, format, out)?;
         return Ok(out.flush()?);

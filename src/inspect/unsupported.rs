@@ -4,7 +4,10 @@ use std::{io::Write, path::Path};
 
 use anyhow::bail;
 
-use crate::{cli::TableFormat, source::Program};
+use crate::{
+    cli::TableFormat,
+    source::{Program, ReadOptions},
+};
 
 const UNSUPPORTED: &str = "cannot read other processes: this requires Linux on x86_64";
 
@@ -30,6 +33,7 @@ pub fn tasks(_: &Program, _: TableFormat, _: &mut impl Write) -> anyhow::Result<
 /// Always.
 pub fn dump(
     _: &Program,
+    _: ReadOptions,
     _: bool,
     _: TableFormat,
     _: Option<&Path>,

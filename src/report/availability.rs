@@ -38,7 +38,8 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
 
 /// The path of a field → its accuracy, for fields that are neither exact nor unavailable.
 pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
-    let fields = FieldId::ALL.into_iter().filter(|field| is_in_reports(*field));
+    let is_used = |field: &FieldId| is_in_reports(*field) || *field == FieldId::LongPolls;
+    let fields = FieldId::ALL.into_iter().filter(is_used);
     let accuracy = fields.map(|field| (field.path(), target.description.accuracy(field)));
     let is_noted = |(_, accuracy): &(_, &Accuracy)| {
         !matches!(accuracy, Accuracy::Exact | Accuracy::Derived | Accuracy::Unavailable { .. })

@@ -15,7 +15,7 @@ pub mod process;
 pub use attach::Address;
 pub use collector::{Collector, CollectorHandle};
 #[cfg(feature = "pid")]
-pub use process::Program;
+pub use process::{Program, ReadOptions};
 
 use std::{
     sync::Arc,

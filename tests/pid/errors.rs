@@ -83,6 +83,7 @@ fn command_lines_that_contradict_themselves() {
         (&["-p", "1", "--hog", "spin"], "--hog applies only to the lab"),
         (&["-p", "1", "lab"], "-p watches a running program instead of the lab"),
         (&["-p", "1", "ps"], "flags before the command belong to `lab`"),
+        (&["--no-stop"], "--no-stop applies to a program that is watched by its process ID"),
         (&["attach", "pid:0"], "it is neither a process ID nor the name of a program"),
         (&["dump"], "the following required arguments were not provided: <PID|NAME>"),
         (

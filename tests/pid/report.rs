@@ -40,16 +40,16 @@ fn report_has_the_tasks_of_the_program_and_no_value_that_cannot_be_known() {
     assert!(workers[0]["parks"].as_u64().unwrap() > 0);
 }
 
-#[test]
-fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
-    let case = Case::new("blocked");
+/// The report on a lab whose worker is blocked by a hog of this kind.
+fn report_on_hog(name: &str, kind: &str, flags: &str) -> Value {
+    let case = Case::new(name);
     let file = |name: &str| case.folder.join(name);
     // On a screen the hog comes on by itself, and stays. The shell becomes the observer, because a
     // process may read those that it has started, whatever Yama allows otherwise.
     let script = format!(
-        "cd {} && {{ \"$ASYNCTOP\" lab mixed --hog block < /dev/tty & PID=$!; }}
+        "cd {} && {{ \"$ASYNCTOP\" lab mixed --hog {kind} < /dev/tty & PID=$!; }}
          until [ -e go ]; do sleep 0.05; done
-         exec \"$ASYNCTOP\" -p $PID --headless --for 9s --format json --fail-on worker-held \
+         exec \"$ASYNCTOP\" -p $PID --headless --for 9s --format json --fail-on worker-held {flags} \
             > seen 2> errors",
         case.folder.display()
     );
@@ -62,9 +62,36 @@ fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
     });
     lab.keys("q");
     assert_eq!(lab.wait_for_end().exit_code(), 1, "{}", case.read("errors"));
-    let target = only_target(&case.read("seen"));
+    only_target(&case.read("seen"))
+}
+
+fn worker_held(target: &Value) -> &Value {
     let findings = target["findings"].as_array().unwrap();
-    let finding = findings.iter().find(|finding| finding["rule"] == "worker-held").unwrap();
+    findings.iter().find(|finding| finding["rule"] == "worker-held").unwrap()
+}
+
+#[test]
+fn a_task_that_computes_is_stopped_once_for_its_line_unless_that_is_forbidden() {
+    let target = report_on_hog("computes", "spin", "");
+    let finding = worker_held(&target);
+    assert_eq!(finding["subject"], "hog::run", "{finding}");
+    let causes = ["computing", "runnable, but waiting for a CPU"];
+    assert!(causes.contains(&finding["cause"].as_str().unwrap()), "{finding}");
+    assert!(finding["blocked_at"].as_str().unwrap().contains("hog/"), "{finding}");
+    let accuracy = target["accuracy"]["long_polls"].as_str().unwrap();
+    assert!(accuracy.contains("is stopped once"), "{accuracy}");
+
+    let target = report_on_hog("computes-on", "spin", "--no-stop");
+    let finding = worker_held(&target);
+    assert_eq!((&finding["subject"], &finding["blocked_at"]), (&"hog::run".into(), &Value::Null));
+    let accuracy = target["accuracy"]["long_polls"].as_str().unwrap();
+    assert!(accuracy.contains("nothing is stopped (--no-stop)"), "{accuracy}");
+}
+
+#[test]
+fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
+    let target = report_on_hog("blocked", "block", "");
+    let finding = worker_held(&target);
     assert_eq!(finding["subject"], "hog::run", "{finding}");
     assert_eq!(finding["cause"], "sleeping in clock_nanosleep", "{finding}");
     assert!(finding["blocked_at"].as_str().unwrap().contains("hog/mod.rs:"), "{finding}");

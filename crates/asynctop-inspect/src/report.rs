@@ -1,5 +1,7 @@
 //! An inspection as text, for people and for grep.
 
+mod problems;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -35,7 +37,7 @@ impl TextOptions {
 /// Those of `out`.
 pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     head(inspection, out)?;
-    problems(inspection, options, out)?;
+    problems::write(inspection, options, out)?;
     for (index, runtime) in inspection.runtimes.iter().enumerate() {
         writeln!(out)?;
         let own = inspection.tasks.iter().filter(|task| task.runtime == Some(index));
@@ -55,7 +57,7 @@ pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) 
         writeln!(out, "\nblocking pool: {}", count(pool.len(), "closure"))?;
         tasks(&pool, options, out)?;
     }
-    if !workers.is_empty() {
+    if options.all && !workers.is_empty() {
         writeln!(out, "\nblocking tasks that are workers' loops: {}", workers.len())?;
     }
     let others: Vec<&ThreadInfo> =
@@ -67,9 +69,22 @@ pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) 
             write_stack(&thread.stack, options, out)?;
         }
     }
+    let stops: Vec<_> = inspection.threads.iter().filter_map(|thread| thread.stopped).collect();
+    match stops.iter().map(|stopped| stopped.length).max() {
+        None => writeln!(out, "\nno thread was stopped")?,
+        Some(longest) => writeln!(
+            out,
+            "\n{} stopped to read a stack, for at most {} µs",
+            match stops.len() {
+                1 => "1 thread was".to_owned(),
+                more => format!("{more} threads were"),
+            },
+            longest.as_micros()
+        )?,
+    }
     writeln!(
         out,
-        "\nchecks ({} ms, {})",
+        "checks ({} ms, {})",
         inspection.took.as_millis(),
         count(inspection.retries as usize, "retry")
     )?;
@@ -81,14 +96,20 @@ pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) 
 }
 
 fn head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
+    let is_closure = |task: &&TaskInfo| task.kind == TaskKind::Blocking;
+    let is_async = |task: &&TaskInfo| matches!(task.kind, TaskKind::Task | TaskKind::Local);
+    write!(
         out,
         "process {} ({}): {}, {}",
         inspection.pid,
         inspection.command,
         count(inspection.runtimes.len(), "runtime"),
-        count(inspection.tasks.len(), "task"),
+        count(inspection.tasks.iter().filter(is_async).count(), "task"),
     )?;
+    match inspection.tasks.iter().filter(is_closure).count() {
+        0 => writeln!(out)?,
+        closures => writeln!(out, ", {}", count(closures, "blocking closure"))?,
+    }
     for copy in &inspection.tokio {
         let version = copy.version.as_deref().unwrap_or("of an unknown version");
         let unstable = if copy.is_unstable { ", tokio_unstable" } else { "" };
@@ -98,41 +119,6 @@ fn head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
             (false, _) => "stripped; symbols would add the names of types and functions",
         };
         writeln!(out, "Tokio {version}{unstable} in {}: {level}", copy.module)?;
-    }
-    Ok(())
-}
-
-/// Likely problems. One inspection proves that a waker is missing, but not for how long a worker
-/// has been blocked.
-fn problems(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
-    let lost: Vec<&TaskInfo> =
-        inspection.tasks.iter().filter(|task| task.can_never_be_woken()).collect();
-    if !lost.is_empty() {
-        let verb = if lost.len() == 1 { "is" } else { "are" };
-        writeln!(
-            out,
-            "\nlikely problem: {} {verb} idle and can never be woken, because no waker exists",
-            count(lost.len(), "task")
-        )?;
-        tasks(&lost, options, out)?;
-    }
-    for (index, runtime) in inspection.runtimes.iter().enumerate() {
-        let workers = runtime.workers.len();
-        let blocked: Vec<&ThreadInfo> = inspection
-            .threads
-            .iter()
-            .filter(|thread| thread.runtime == Some(index) && thread.worker.is_some())
-            .filter(|thread| thread.task.is_some() && thread.syscall.is_some())
-            .collect();
-        if workers > 0 && blocked.len() == workers {
-            writeln!(
-                out,
-                "\nat this moment all {} of runtime {index} {} in a system call inside a poll; if a \
-                 second dump shows the same, none is left for timers, sockets and other tasks",
-                count(workers, "worker"),
-                if workers == 1 { "is" } else { "are" },
-            )?;
-        }
     }
     Ok(())
 }
@@ -200,8 +186,10 @@ fn write_thread(
         let busy = Duration::from_nanos(worker.busy_ns);
         write!(
             out,
-            "; busy {:.3} s, {}",
+            "; busy {:.3} s{}, {}",
             busy.as_secs_f64(),
+            // Tokio counts when a worker parks.
+            if thread.task.is_some() { " up to its latest park" } else { "" },
             count(worker.parks as usize, "park")
         )?;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use asynctop_inspect::{Flavor, RuntimeInfo, sampler::Sample};
 
-use super::observed::Observed;
+use super::{ReadOptions, observed::Observed};
 use crate::{
     snapshot::{Accuracy, Description, FieldId},
     source::nanos,
@@ -88,13 +88,13 @@ pub(super) fn describe(
                       tokio_unstable";
         description = description.with(FieldId::Location, Accuracy::estimated(method));
     }
-    description = polls(description, sample);
+    description = polls(description, sample, observed.options());
     description = workers(description, runtime);
     queues(description, runtime)
 }
 
 /// Fields that come from samples of the threads.
-fn polls(description: Description, sample: &Sample) -> Description {
+fn polls(description: Description, sample: &Sample, options: ReadOptions) -> Description {
     let no_samples = no_samples(sample);
     let shares = match (sample.doubtful(), &no_samples) {
         (late, None) if late >= DOUBTFUL => Accuracy::estimated(format!(
@@ -103,6 +103,13 @@ fn polls(description: Description, sample: &Sample) -> Description {
         )),
         _ => Accuracy::Sampled,
     };
+    let long_polls = match options.no_stop {
+        true => "from the first sample in a poll to the last; nothing is stopped (--no-stop)",
+        false => {
+            "from the first sample in a poll to the last; a thread that computes is stopped once, \
+             for some 10 µs, to read its stack"
+        }
+    };
     let mut description = description;
     for field in [FieldId::Busy, FieldId::Scheduled, FieldId::Idle, FieldId::WorkerPollTime] {
         description = description.with(field, shares.clone());
@@ -110,7 +117,9 @@ fn polls(description: Description, sample: &Sample) -> Description {
     match no_samples {
         Some(reason) => description
             .without([FieldId::LongPolls, FieldId::CurrentPoll, FieldId::WorkerPollTime], reason),
-        None => description.with(FieldId::CurrentPoll, Accuracy::Sampled),
+        None => description
+            .with(FieldId::CurrentPoll, Accuracy::Sampled)
+            .with(FieldId::LongPolls, Accuracy::lower_bound(long_polls)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use asynctop_inspect::sampler::{self, Continuity, PollTimes, Sample};
+use asynctop_inspect::sampler::{self, PollTimes, Sample};
 use asynctop_stack::frames_of;
 
 use crate::{
@@ -21,20 +21,9 @@ use crate::{
 /// A thread with this part of its time on a CPU computes.
 const COMPUTES: f64 = 0.5;
 
-/// A worker brings its busy time up to date after this many polls at the latest.
-const POLLS: u32 = 61;
-/// Polls from this length on are long.
-const LONG: Duration = Duration::from_millis(100);
-
-/// The long polls of a sample that are certain to be single polls of this length. The same task in
-/// each sample may be several polls, unless its worker's counters stand still.
+/// The long polls of a sample that are certain: the same task in each sample may be several polls.
 pub(super) fn certain(sample: &Sample) -> impl Iterator<Item = &sampler::LongPoll> {
-    sample.long_polls.iter().filter(|poll| match poll.continuity {
-        Continuity::Proven => true,
-        // Then one of the polls, at least, is a long one.
-        Continuity::Counted => poll.at_least >= LONG * POLLS,
-        _ => false,
-    })
+    sample.long_polls.iter().filter(|poll| poll.is_certain())
 }
 
 /// The long polls of a sample that have not ended.
@@ -136,7 +125,8 @@ fn convert(sampled: &Sampled<'_>) -> LongPoll {
 
 /// Whether its thread was seen off the CPU for another reason than the lack of one.
 fn has_blocked(poll: &sampler::LongPoll) -> bool {
-    poll.syscall.is_some() || !poll.stack.is_empty()
+    // Only the stack of a blocked thread is read without a stop.
+    poll.syscall.is_some() || (!poll.stack.is_empty() && poll.stopped.is_none())
 }
 
 /// The time inside a poll in which its thread was runnable without a CPU. The kernel counts a delay

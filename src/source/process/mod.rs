@@ -32,6 +32,6 @@ mod workers;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use open::{ProcessError, find, launched, open};
-pub use program::{Program, ProgramError};
+pub use program::{Program, ProgramError, ReadOptions};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 pub use unsupported::{ProcessError, find, launched, open};

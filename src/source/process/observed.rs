@@ -12,6 +12,7 @@ use asynctop_inspect::{
     sampler::{Sample, Sampler, SamplerOptions},
 };
 
+use super::ReadOptions;
 use crate::{launch::Launched, lock::lock};
 
 /// Sources that ask within this time of each other get the same sample.
@@ -27,6 +28,7 @@ const MAX_TARGETS: usize = 32;
 pub(super) struct Observed {
     /// The command that this process has started; the program is it, or one that it has started.
     launched: Option<Arc<Launched>>,
+    options: ReadOptions,
     began: Instant,
     state: Mutex<State>,
 }
@@ -61,19 +63,27 @@ pub(super) enum Absence {
 }
 
 impl Observed {
-    pub(super) fn new(sampler: Sampler) -> Observed {
-        let state = State { sampler: Some(Arc::new(sampler)), ..State::default() };
-        Observed { launched: None, began: Instant::now(), state: Mutex::new(state) }
+    /// Begins to sample a process.
+    pub(super) fn attach(pid: u32, options: ReadOptions) -> Result<Observed, OpenError> {
+        let sampler = Some(Arc::new(attach(pid, options)?));
+        let state = Mutex::new(State { sampler, ..State::default() });
+        Ok(Observed { launched: None, options, began: Instant::now(), state })
     }
 
     /// Samples a command from its first runtime on.
     ///
     /// # Errors
     /// If the thread that searches for the runtime cannot be started.
-    pub(super) fn launched(command: Arc<Launched>) -> io::Result<Arc<Observed>> {
-        let began = Instant::now();
-        let observed = Observed { launched: Some(command), began, state: Mutex::default() };
-        let observed = Arc::new(observed);
+    pub(super) fn launched(
+        command: Arc<Launched>,
+        options: ReadOptions,
+    ) -> io::Result<Arc<Observed>> {
+        let observed = Arc::new(Observed {
+            launched: Some(command),
+            options,
+            began: Instant::now(),
+            state: Mutex::default(),
+        });
         observed.start_search()?;
         Ok(observed)
     }
@@ -92,6 +102,10 @@ impl Observed {
             }
         };
         thread.spawn(search).map(drop)
+    }
+
+    pub(super) fn options(&self) -> ReadOptions {
+        self.options
     }
 
     fn sampler(&self) -> Option<Arc<Sampler>> {
@@ -166,6 +180,12 @@ impl Observed {
         self.without_target(sample) > 0 && lock(&self.state).targets < MAX_TARGETS
     }
 
+    /// Whether the process has a runtime.
+    pub(super) fn has_runtime(&self) -> Result<bool, InspectError> {
+        let Some(sampler) = self.sampler() else { return Ok(false) };
+        Ok(lock(&self.state).unclaimed(&sampler.sample()?).next().is_some())
+    }
+
     /// Everything that was observed so far.
     pub(super) fn sample(self: &Arc<Self>) -> Result<Arc<Sample>, Absence> {
         let now = self.now();
@@ -221,7 +241,7 @@ impl Observed {
         let descendants = ps::descendants(command.id()).unwrap_or_default();
         let mut denied = None;
         for pid in std::iter::once(command.id()).chain(descendants) {
-            match open_with_runtime(pid) {
+            match open_with_runtime(pid, self.options) {
                 Ok(Some(sampler)) => {
                     let mut state = lock(&self.state);
                     (state.sampler, state.denied) = (Some(Arc::new(sampler)), None);
@@ -240,10 +260,16 @@ impl Observed {
 }
 
 /// Begins to sample a process if it has a runtime.
-fn open_with_runtime(pid: u32) -> Result<Option<Sampler>, OpenError> {
+fn open_with_runtime(pid: u32, options: ReadOptions) -> Result<Option<Sampler>, OpenError> {
     let inspection = Process::open(pid)?.inspect(&Options::states_only())?;
     match inspection.runtimes.is_empty() {
         true => Ok(None),
-        false => Sampler::attach(pid, SamplerOptions::default()).map(Some),
+        false => attach(pid, options).map(Some),
     }
+}
+
+fn attach(pid: u32, options: ReadOptions) -> Result<Sampler, OpenError> {
+    let mut sampler = SamplerOptions::default();
+    sampler.stop_running = !options.no_stop;
+    Sampler::attach(pid, sampler)
 }

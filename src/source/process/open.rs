@@ -2,12 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use asynctop_inspect::{
-    Flavor, InspectError, OpenError, Process, ps,
-    sampler::{Sampler, SamplerOptions},
-};
+use asynctop_inspect::{InspectError, OpenError, Process, ps};
 
-use super::{Program, observed::Observed, source::RuntimeSource};
+use super::{Program, ReadOptions, observed::Observed, source::RuntimeSource};
 use crate::{launch::Launched, source::Source, text::excerpt};
 
 /// How many programs of a name are listed.
@@ -60,7 +57,10 @@ pub enum ProcessError {
 ///
 /// # Errors
 /// If one of them cannot be watched.
-pub fn open(programs: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+pub fn open(
+    programs: &[Program],
+    options: ReadOptions,
+) -> Result<Vec<Box<dyn Source>>, ProcessError> {
     let mut pids = Vec::new();
     for program in programs {
         let pid = find(program)?;
@@ -71,13 +71,11 @@ pub fn open(programs: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> 
     }
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for pid in pids {
-        let sampler = Sampler::attach(pid, SamplerOptions::default())?;
-        let mut runtimes = sampler.sample()?.runtimes.into_iter();
-        if runtimes.all(|runtime| runtime.flavor == Flavor::LocalSet) {
-            let command = sampler.command().to_owned();
-            return Err(ProcessError::NoRuntime { pid, command });
+        let observed = Arc::new(Observed::attach(pid, options)?);
+        if !observed.has_runtime()? {
+            return Err(ProcessError::NoRuntime { pid, command: observed.command() });
         }
-        sources.push(Box::new(RuntimeSource::new(Observed::new(sampler).into())));
+        sources.push(Box::new(RuntimeSource::new(observed)));
     }
     Ok(sources)
 }
@@ -87,8 +85,11 @@ pub fn open(programs: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> 
 ///
 /// # Errors
 /// If no thread can be started.
-pub fn launched(command: Arc<Launched>) -> Result<Box<dyn Source>, ProcessError> {
-    let observed = Observed::launched(command).map_err(ProcessError::Thread)?;
+pub fn launched(
+    command: Arc<Launched>,
+    options: ReadOptions,
+) -> Result<Box<dyn Source>, ProcessError> {
+    let observed = Observed::launched(command, options).map_err(ProcessError::Thread)?;
     Ok(Box::new(RuntimeSource::new(observed)))
 }
 

@@ -19,6 +19,14 @@ pub enum Program {
     Name(String),
 }
 
+/// How programs are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Never stop a thread. Otherwise one that computes in a long poll is stopped for some 10 µs,
+    /// once, to read its stack.
+    pub no_stop: bool,
+}
+
 /// Why a text names no program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is neither a process ID nor the name of a program; `asynctop ps` lists programs")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Program;
+use super::{Program, ReadOptions};
 use crate::{launch::Launched, source::Source};
 
 /// Why a program cannot be watched.
@@ -14,7 +14,7 @@ pub struct ProcessError;
 ///
 /// # Errors
 /// Always.
-pub fn open(_: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> {
+pub fn open(_: &[Program], _: ReadOptions) -> Result<Vec<Box<dyn Source>>, ProcessError> {
     Err(ProcessError)
 }
 
@@ -22,7 +22,7 @@ pub fn open(_: &[Program]) -> Result<Vec<Box<dyn Source>>, ProcessError> {
 ///
 /// # Errors
 /// Always.
-pub fn launched(_: Arc<Launched>) -> Result<Box<dyn Source>, ProcessError> {
+pub fn launched(_: Arc<Launched>, _: ReadOptions) -> Result<Box<dyn Source>, ProcessError> {
     Err(ProcessError)
 }
 

@@ -309,8 +309,8 @@ impl SurveyLoop {
 
     /// Reads the stack of a thread in a long poll. Returns whether to try again later.
     fn read_stack(&mut self, number: u64, tid: u32) -> bool {
-        let task = match lock(&self.shared.hits).long_poll(number) {
-            Some(poll) if poll.is_running => poll.task.id,
+        let (task, is_certain) = match lock(&self.shared.hits).long_poll(number) {
+            Some(poll) if poll.is_running => (poll.task.id, poll.is_certain()),
             Some(poll) => {
                 let reason = match self.stop_running {
                     true => "the poll has ended before its stack was read",
@@ -321,7 +321,10 @@ impl SurveyLoop {
             }
             None => return false,
         };
-        let stop = if self.stop_running { Stop::Polling { task } } else { Stop::Never };
+        let stop = match self.stop_running && is_certain {
+            true => Stop::Polling { task },
+            false => Stop::Never,
+        };
         let stack = self.process.stack_of(tid, stop);
         let is_read = !stack.frames.is_empty();
         let mut hits = lock(&self.shared.hits);

@@ -401,6 +401,7 @@ impl SampleLoop {
             no_stack: Some("it has not been read yet".into()),
             stopped: None,
             updated: poll.latest,
+            threshold: self.long_poll,
         });
         self.shared.request_stack(self.long_polls, tid);
     }

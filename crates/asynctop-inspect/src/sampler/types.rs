@@ -21,8 +21,8 @@ pub struct SamplerOptions {
     /// the budget even if the samples alone use all of it.
     pub cpu_budget: f64,
     /// Read the stacks of long polls whose thread is running, too. It is stopped with `ptrace` for
-    /// some 10 µs, once for each long poll. Otherwise such a poll has a stack only if its thread
-    /// blocks.
+    /// some 10 µs, once for each [certain](LongPoll::is_certain) long poll. Otherwise such a poll has
+    /// a stack only if its thread blocks.
     pub stop_running: bool,
 }
 
@@ -228,4 +228,20 @@ pub struct LongPoll {
     pub stopped: Option<Stopped>,
     /// The latest sample in it, or the first one after it.
     pub(super) updated: Duration,
+    /// The sampler's threshold.
+    pub(super) threshold: Duration,
+}
+
+impl LongPoll {
+    /// Whether a single poll took longer than the threshold: this one, or at least one of those that
+    /// it may consist of.
+    pub fn is_certain(&self) -> bool {
+        /// A worker brings its busy time up to date after this many polls at the latest.
+        const POLLS: u32 = 61;
+        match self.continuity {
+            Continuity::Proven => true,
+            Continuity::Counted => self.at_least >= self.threshold * POLLS,
+            Continuity::Assumed => false,
+        }
+    }
 }
