@@ -32,6 +32,10 @@ pub enum Action {
     CursorToStart,
     /// Move the cursor of the timeline to the latest moment.
     CursorToEnd,
+    /// Select the next row that matches the last filter.
+    NextMatch,
+    /// Select the previous row that matches the last filter.
+    PreviousMatch,
     /// Move the cursor of the timeline to the next poll.
     NextPoll,
     /// Move the cursor of the timeline to the previous poll.
@@ -43,6 +47,10 @@ pub enum Action {
     ZoomIn,
     /// Show a longer part of the timeline.
     ZoomOut,
+    /// Change the time that graphs show.
+    GraphSpan,
+    /// Group tasks by the next property.
+    Regroup,
     /// Edit the filter.
     Filter,
     /// Open the selected row.

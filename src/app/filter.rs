@@ -1,8 +1,11 @@
 //! Editing the filter.
 
+use std::time::Duration;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{App, Prompt};
+use super::{App, Prompt, cursor::Step};
+use crate::model::{Filter, FilterError, RowQuery};
 
 /// The maximum length of the filter, in bytes.
 const MAX_LENGTH: usize = 200;
@@ -19,12 +22,18 @@ impl App {
         }
     }
 
+    /// The first term of the filter that the rows of the screen do not have. It is ignored.
+    pub fn filter_error(&self) -> Option<FilterError> {
+        self.row_query().filter_error()
+    }
+
     /// Edits the filter with a key.
     pub(super) fn edit_filter(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Enter => self.prompt = Prompt::None,
             KeyCode::Esc => {
+                self.remember_filter();
                 self.prompt = Prompt::None;
                 self.filter.clear();
             }
@@ -41,7 +50,32 @@ impl App {
             KeyCode::Down => self.move_by(1),
             _ => {}
         }
+        self.remember_filter();
         self.update_rows();
+    }
+
+    fn remember_filter(&mut self) {
+        if !self.filter.is_empty() {
+            self.last_filter.clone_from(&self.filter);
+        }
+    }
+
+    /// Selects the next or the previous row that matches the last filter, which may have been
+    /// cleared since.
+    pub(super) fn next_match(&mut self, forward: bool, now: Duration) {
+        let mut query = self.row_query().clone();
+        if self.last_filter.is_empty() || query == RowQuery::None {
+            return self.notify("no filter yet; / finds rows by words and terms", now);
+        }
+        query.set_filter(Filter::new(&self.last_filter));
+        let is_match = self.matches(&self.model().rows(&query));
+        let count = is_match.len();
+        let at = self.cursor().row();
+        let step = |by: usize| if forward { (at + by) % count } else { (at + count - by) % count };
+        match (1..=count).map(step).find(|row| is_match[*row]) {
+            Some(row) => self.step(Step::To(row)),
+            None => self.notify(format!("no row matches {}", self.last_filter), now),
+        }
     }
 
     fn insert(&mut self, c: char) {

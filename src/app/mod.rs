@@ -5,11 +5,13 @@
 //! [`App::new`], so this module depends on no screen.
 
 mod action;
+mod columns;
 mod commands;
 mod comparison;
 mod cursor;
 mod event;
 mod filter;
+mod graph_span;
 mod hog_kind;
 pub mod keymap;
 mod mouse;
@@ -28,9 +30,11 @@ mod timeline;
 mod update;
 
 pub use action::Action;
+pub use columns::ChosenColumns;
 pub use comparison::{Comparison, ComparisonEffect};
 pub use cursor::Cursor;
 pub use event::Event;
+pub use graph_span::GraphSpan;
 pub use mouse::HitTarget;
 pub use movement::Viewport;
 pub use overlay::{Overlay, Prompt};

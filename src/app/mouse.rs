@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, App, Effect, cursor::Step};
-use crate::{
-    model::{Column, GroupColumn},
-    snapshot::LabCommand,
-};
+use crate::{model::Column, snapshot::LabCommand};
 
 /// Rows per step of the wheel.
 const WHEEL_ROWS: isize = 3;
@@ -23,10 +20,8 @@ pub enum HitTarget {
         /// The column, counted from the left edge of the timeline.
         column: usize,
     },
-    /// The title of a column of the task table.
+    /// The title of a column.
     Column(Column),
-    /// The title of a column of the group table.
-    GroupColumn(GroupColumn),
     /// One of the longest polls of the timeline.
     Poll(usize),
     /// A kind of hog.
@@ -78,8 +73,7 @@ impl App {
             HitTarget::Moment { worker, column } => {
                 self.point_at(worker, column, now);
             }
-            HitTarget::Column(column) => self.sort_tasks_by(column, now),
-            HitTarget::GroupColumn(column) => self.sort_groups_by(column, now),
+            HitTarget::Column(column) => self.sort_by(column, now),
         }
         None
     }

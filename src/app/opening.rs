@@ -16,11 +16,12 @@ impl App {
         match opened {
             Ok(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
             Ok(Opened::Group(group)) => {
+                let grouping = self.row_query().query().map(|query| query.grouping);
                 self.show_list(List::Tasks);
                 let screen = self.screen_mut();
                 screen.cursor.reset();
-                if let Some(of_screen) = screen.group_mut() {
-                    *of_screen = Some(group);
+                if let Some(query) = screen.query.query_mut() {
+                    (query.group, query.grouping) = (Some(group), grouping.unwrap_or_default());
                 }
                 self.update_rows();
             }

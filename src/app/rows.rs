@@ -1,11 +1,10 @@
 //! The rows of a screen, and their identity.
 
+use std::collections::HashSet;
+
 use super::App;
 use crate::{
-    model::{
-        Filter, FindingId, GroupColumn, GroupRow, Model, Query, ResourceRow, RowQuery, Rows,
-        TaskRow,
-    },
+    model::{Filter, FindingId, GroupRow, Model, Query, ResourceRow, RowQuery, Rows, TaskRow},
     snapshot::{GroupKey, ResourceKey, TargetId, TaskKey},
 };
 
@@ -20,24 +19,30 @@ pub enum List {
     Resources,
     /// Findings, in the order of the model.
     Findings,
-    /// Workers of the selected target.
+    /// Workers of the selected target, in Tokio's order.
     Workers,
+    /// Workers of the selected target, the busiest first if there are many.
+    BusiestWorkers,
     /// Workloads of the lab.
     Workloads,
 }
 
 impl List {
+    /// Whether screens with these rows share the selection.
+    pub(super) fn shares_selection_with(self, other: List) -> bool {
+        let of_workers = |list| matches!(list, List::Workers | List::BusiestWorkers);
+        self == other || of_workers(self) && of_workers(other)
+    }
+
     /// The query before the user sorts or filters.
     pub(super) fn query(self) -> RowQuery {
         match self {
             List::Tasks => RowQuery::Tasks(Query::default()),
-            List::Groups => RowQuery::Groups {
-                sort: GroupColumn::BusyShare,
-                descending: true,
-                filter: Filter::default(),
-            },
+            List::Groups => RowQuery::Groups(Query::default()),
             List::Resources => RowQuery::Resources(Filter::default()),
-            List::Findings | List::Workers | List::Workloads => RowQuery::None,
+            List::Findings | List::Workers | List::BusiestWorkers | List::Workloads => {
+                RowQuery::None
+            }
         }
     }
 }
@@ -96,6 +101,7 @@ impl App {
             (Rows::Resources(rows), _) => RowKey::Resource(rows[row].key),
             (Rows::None, List::Findings) => RowKey::Finding(self.model().all_findings()[row].id()),
             (Rows::None, List::Workloads) => RowKey::Workload(row),
+            (Rows::None, List::BusiestWorkers) => RowKey::Worker(self.worker_order()[row]),
             (Rows::None, _) => RowKey::Worker(row),
         }
     }
@@ -115,11 +121,52 @@ impl App {
             (_, RowKey::Finding(id)) => {
                 self.model().all_findings().iter().position(|finding| finding.is(id))
             }
+            (_, RowKey::Worker(worker)) if self.list() == List::BusiestWorkers => {
+                self.worker_order().iter().position(|one| one == worker)
+            }
             (_, RowKey::Worker(row) | RowKey::Workload(row)) => {
                 Some(*row).filter(|row| *row < self.row_count())
             }
             _ => None,
         }
+    }
+
+    /// The selected row; without a selection, the first visible one.
+    pub fn selected_row(&self) -> Option<usize> {
+        let cursor = self.cursor();
+        let row = if cursor.key().is_some() { cursor.row() } else { cursor.top() };
+        Some(row).filter(|row| *row < self.row_count())
+    }
+
+    /// Whether each row of the screen is one of `found`.
+    pub(super) fn matches(&self, found: &Rows) -> Vec<bool> {
+        match (&self.rows, found) {
+            (Rows::Tasks(rows), Rows::Tasks(found)) => {
+                let found: HashSet<_> = found.iter().collect();
+                rows.iter().map(|row| found.contains(row)).collect()
+            }
+            (Rows::Groups(rows), Rows::Groups(found)) => {
+                let is_found = |row: &GroupRow| found.iter().any(|one| one.key() == row.key());
+                rows.iter().map(is_found).collect()
+            }
+            (Rows::Resources(rows), Rows::Resources(found)) => {
+                let is_found = |row: &ResourceRow| found.iter().any(|one| one.key == row.key);
+                rows.iter().map(is_found).collect()
+            }
+            _ => vec![false; self.row_count()],
+        }
+    }
+
+    /// Groups tasks by the next property.
+    pub(super) fn regroup(&mut self) {
+        if self.list() != List::Groups {
+            self.show_list(List::Groups);
+        }
+        let has_several_targets = self.has_several_targets();
+        if let Some(query) = self.screen_mut().query.query_mut() {
+            query.grouping = query.grouping.next(has_several_targets);
+        }
+        self.update_rows();
     }
 
     /// The tasks on the screen, in their order.
@@ -145,12 +192,7 @@ impl App {
     /// Computes the rows of the screen, after a change of the screen or of its query.
     pub(super) fn update_rows(&mut self) {
         let new = Filter::new(&self.filter);
-        match &mut self.screen_mut().query {
-            RowQuery::Tasks(Query { filter, .. })
-            | RowQuery::Groups { filter, .. }
-            | RowQuery::Resources(filter) => *filter = new,
-            RowQuery::None => {}
-        }
+        self.screen_mut().query.set_filter(new);
         self.set_rows(self.model().rows(self.row_query()));
     }
 

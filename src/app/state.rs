@@ -6,13 +6,11 @@ use std::{
 };
 
 use super::{
-    Action, Cursor, Effect, List, Overlay, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState,
-    Settings, TimelineView, Viewport, hog_kind::NextHogKind,
+    Action, ChosenColumns, Cursor, Effect, GraphSpan, List, Overlay, Prompt, RowKey, ScreenId,
+    ScreenSpec, ScreenState, Settings, TimelineView, Viewport, hog_kind::NextHogKind,
 };
 use crate::{
-    model::{
-        Column, GroupColumn, Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow,
-    },
+    model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
     snapshot::{
         FieldId, GroupKey, LabStats, ResourceKey, ResourceStats, Resources, Subscription, Target,
         TargetId, TaskKey, TaskStats,
@@ -45,6 +43,11 @@ pub struct App {
     pub prompt: Prompt,
     /// The text of the filter.
     pub filter: String,
+    /// The last filter that was not empty.
+    pub(super) last_filter: String,
+    /// The columns of the tables.
+    pub chosen_columns: ChosenColumns,
+    pub(super) graph_span: GraphSpan,
     /// The visible part of the timeline.
     pub timeline: TimelineView,
     pub(super) viewport: Viewport,
@@ -89,6 +92,9 @@ impl App {
             overlays: Vec::new(),
             prompt: Prompt::default(),
             filter: String::new(),
+            last_filter: String::new(),
+            chosen_columns: ChosenColumns::new(),
+            graph_span: GraphSpan::default(),
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
             release_hog: false,
@@ -136,7 +142,8 @@ impl App {
     pub(super) fn show(&mut self, id: ScreenId) {
         self.last_selected = self.selected_id();
         let (list, cursor) = (self.list(), self.cursor().clone());
-        for screen in self.screens.iter_mut().filter(|screen| screen.spec.list == list) {
+        let shares = |screen: &&mut ScreenState| screen.spec.list.shares_selection_with(list);
+        for screen in self.screens.iter_mut().filter(shares) {
             screen.cursor = cursor.clone();
         }
         let position = self.screens().position(|spec| spec.id == id);
@@ -246,6 +253,11 @@ impl App {
         self.selected().map_or(&[], TargetModel::workers)
     }
 
+    /// The positions of the workers of the selected target: of many workers, the busiest first.
+    pub fn worker_order(&self) -> &[usize] {
+        self.selected().map_or(&[], TargetModel::worker_order)
+    }
+
     /// The timeline of the selected target.
     pub fn polls(&self) -> &Timeline {
         static EMPTY: LazyLock<Timeline> = LazyLock::new(Timeline::default);
@@ -300,8 +312,14 @@ impl App {
     pub fn subscription(&self) -> Subscription {
         let mut subscription = Subscription::default();
         (self.screen().spec.subscribe)(&mut subscription);
-        if let Some(Overlay::Task(key)) = self.overlay() {
-            subscription.task = Some(*key);
+        match self.overlay() {
+            Some(Overlay::Task(key)) => {
+                subscription.task = Some(*key);
+                // The details of a task show the resource that it waits for.
+                subscription.resources = true;
+            }
+            Some(Overlay::Resource(_)) => subscription.resources = true,
+            _ => {}
         }
         subscription
     }
@@ -329,33 +347,8 @@ impl App {
         Some(format!("{prefix}{reason}"))
     }
 
-    /// Whether the task table has a column: one that some target has values for, or the one that
-    /// it is sorted by.
-    pub fn has_column(&self, column: Column) -> bool {
-        match column {
-            Column::Target => self.has_several_targets(),
-            _ => {
-                let query = self.row_query();
-                let is_sorted = matches!(query, RowQuery::Tasks(query) if query.sort == column);
-                is_sorted || self.has_field(column.entry().field)
-            }
-        }
-    }
-
-    /// Whether the group table has a column.
-    pub fn has_group_column(&self, column: GroupColumn) -> bool {
-        match column {
-            GroupColumn::Target => self.has_several_targets(),
-            _ => {
-                let query = self.row_query();
-                let is_sorted = matches!(query, RowQuery::Groups { sort, .. } if *sort == column);
-                is_sorted || self.has_field(column.field())
-            }
-        }
-    }
-
     /// Whether some target has a field.
-    fn has_field(&self, field: Option<FieldId>) -> bool {
+    pub(super) fn has_field(&self, field: Option<FieldId>) -> bool {
         let targets = self.model().targets();
         let has = |field| targets.iter().any(|model| model.target().description.has(field));
         targets.is_empty() || field.is_none_or(has)

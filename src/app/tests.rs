@@ -8,7 +8,7 @@ use super::{Action, Effect, HitTarget, Overlay, RowKey, keymap::Binding};
 use crate::{
     app::Settings,
     fixture::{S, Stage, World, lab_command},
-    model::{Column, GroupColumn, Query, Refresh, RowQuery, RuleId},
+    model::{Column, Query, Refresh, RowQuery, RuleId},
     screens,
     snapshot::{LabCommand, Subscription},
 };
@@ -68,7 +68,7 @@ fn worst_finding_has_a_key_and_enter_opens_its_task() {
         panic!("{:?}", stage.app.overlay())
     };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
-    let subscription = Subscription { task: Some(key), ..Subscription::default() };
+    let subscription = Subscription { task: Some(key), resources: true, ..Subscription::default() };
     assert_eq!(stage.app.subscription(), subscription);
     stage.keys("<Esc>");
     assert_eq!(stage.app.overlay().cloned(), finding);
@@ -88,16 +88,16 @@ fn task_order(stage: &Stage) -> (Column, bool) {
 fn keys_sort_by_the_next_column_with_the_largest_values_first() {
     let mut stage = Stage::new();
     stage.keys("l");
-    assert_eq!(task_order(&stage), (Column::Busy, true));
-    stage.keys("hh<Left><Left>");
-    assert_eq!(task_order(&stage), (Column::Name, false));
+    assert_eq!(task_order(&stage), ("polls_per_second", true));
+    stage.keys("h<Left>");
+    assert_eq!(task_order(&stage), ("name", false));
     stage.keys("i");
-    assert_eq!(task_order(&stage), (Column::Name, true));
+    assert_eq!(task_order(&stage), ("name", true));
     stage.keys("2hhhhhhhhhhhhhhh");
-    let RowQuery::Groups { sort, descending, .. } = stage.app.row_query() else {
+    let RowQuery::Groups(Query { sort, descending, .. }) = stage.app.row_query() else {
         panic!("{:?}", stage.app.row_query())
     };
-    assert_eq!((*sort, *descending), (GroupColumn::Name, false));
+    assert_eq!((*sort, *descending), ("name", false));
 }
 
 #[test]
@@ -114,6 +114,37 @@ fn filter_applies_while_it_is_typed() {
     assert!(stage.effects.is_empty(), "no letter ran an action");
     stage.keys("<Esc>");
     assert_eq!((stage.app.filter.as_str(), stage.app.row_count()), ("", 25));
+}
+
+#[test]
+fn filter_error_is_shown_below_its_term_and_the_term_is_ignored() {
+    let mut stage = Stage::new();
+    stage.keys("/conn busy>x");
+    assert_eq!(stage.app.row_count(), 12);
+    let screen = stage.screen(80, 24);
+    let lines: Vec<_> = screen.lines().collect();
+    let at = lines.iter().position(|line| line.contains("/ conn busy>x")).expect("the filter");
+    let below = lines[at + 1];
+    assert!(below.contains("▲ write busy with a value such as 10%"), "{screen}");
+    stage.keys("<BS>1%");
+    assert_eq!((stage.app.filter_error(), stage.app.row_count()), (None, 0));
+}
+
+#[test]
+fn n_selects_the_matches_of_a_filter_that_was_cleared() {
+    let mut stage = Stage::new();
+    stage.keys("n");
+    assert!(stage.app.message().is_some_and(|message| message.starts_with("no filter yet")));
+    stage.keys("/name:ping<Enter><Esc>g");
+    let mut selected = Vec::new();
+    for key in ["n", "n", "n", "n", "n", "N"] {
+        stage.keys(key);
+        let task = stage.app.selected_task().and_then(|key| stage.app.task(key));
+        selected.push(task.expect("a selected task").meta.name.to_string());
+    }
+    assert_eq!(selected[..4].iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+    assert!(selected.iter().all(|name| name.starts_with("ping-")), "{selected:?}");
+    assert_eq!((&selected[4], &selected[5]), (&selected[0], &selected[3]), "around the end");
 }
 
 #[test]
@@ -292,7 +323,7 @@ fn click_selects_sorts_or_presses_a_key() {
     let selected = stage.app.selected_task().and_then(|key| stage.app.task(key));
     assert_eq!(selected.map(|task| &*task.meta.name), Some("conn-6"));
     click(&mut stage, "MAX POLL");
-    assert_eq!(task_order(&stage), (Column::MaxPoll, true));
+    assert_eq!(task_order(&stage), ("max_poll_ns", true));
     let effect = click(&mut stage, "b hog");
     assert_eq!(effect.and_then(lab_command), Some(LabCommand::ToggleHog));
     click(&mut stage, "3 Workers");

@@ -1,94 +1,54 @@
 //! Groups of tasks: a million tasks are a dozen rows.
 
-use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use super::{Filter, ShownRates, TargetModel, TaskRates};
-use crate::snapshot::{DistributionKey, FieldId, GroupKey, State, TargetId, TaskKind, TaskStats};
+use super::{Query, ShownRates, TargetModel, TaskRates, fields::field};
+use crate::snapshot::{
+    DistributionKey, FieldId, GroupKey, State, TargetId, TaskKind, TaskMeta, TaskStats,
+};
 
-/// A column of the group table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GroupColumn {
-    /// Name of the group.
+/// What the tasks of a group have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// Their names without the numbers at their ends.
+    #[default]
     Name,
-    /// Tasks that have not ended.
-    Tasks,
-    /// Runnable tasks.
-    Runnable,
-    /// Polls per second.
-    PollRate,
-    /// Polls begun.
-    Polls,
-    /// Share of the time in polls; 100 % is one worker.
-    BusyShare,
-    /// Time in polls.
-    Busy,
-    /// Longest poll.
-    MaxPoll,
-    /// 99th percentile of poll times.
-    PollP99,
-    /// 99th percentile of scheduling delays.
-    DelayP99,
-    /// Wakes.
-    Wakes,
-    /// Name of the target.
-    Target,
-    /// Where the tasks are spawned.
+    /// Where they are spawned.
     Location,
+    /// Their kind.
+    Kind,
+    /// Their target.
+    Target,
 }
 
-impl GroupColumn {
-    /// All columns, in the order of the table.
-    pub const ALL: [GroupColumn; 13] = [
-        GroupColumn::Name,
-        GroupColumn::Tasks,
-        GroupColumn::Runnable,
-        GroupColumn::PollRate,
-        GroupColumn::Polls,
-        GroupColumn::BusyShare,
-        GroupColumn::Busy,
-        GroupColumn::MaxPoll,
-        GroupColumn::PollP99,
-        GroupColumn::DelayP99,
-        GroupColumn::Wakes,
-        GroupColumn::Target,
-        GroupColumn::Location,
-    ];
-
-    /// The field of tasks or groups that the column displays, if a target may lack it.
-    pub fn field(self) -> Option<FieldId> {
-        Some(match self {
-            GroupColumn::PollRate => FieldId::PollRate,
-            GroupColumn::Polls => FieldId::Polls,
-            GroupColumn::BusyShare => FieldId::BusyShare,
-            GroupColumn::Busy => FieldId::Busy,
-            GroupColumn::MaxPoll => FieldId::MaxPoll,
-            GroupColumn::PollP99 => FieldId::GroupPollP99,
-            GroupColumn::DelayP99 => FieldId::GroupDelayP99,
-            GroupColumn::Wakes => FieldId::Wakes,
-            GroupColumn::Name
-            | GroupColumn::Tasks
-            | GroupColumn::Runnable
-            | GroupColumn::Target
-            | GroupColumn::Location => return None,
-        })
+impl Grouping {
+    /// The next grouping. That by target is left out if there is only one.
+    pub fn next(self, has_several_targets: bool) -> Self {
+        match self {
+            Grouping::Name => Grouping::Location,
+            Grouping::Location => Grouping::Kind,
+            Grouping::Kind if has_several_targets => Grouping::Target,
+            Grouping::Kind | Grouping::Target => Grouping::Name,
+        }
     }
 
-    /// The title above the column.
-    pub fn title(self) -> &'static str {
+    /// The name on the screen.
+    pub fn as_str(self) -> &'static str {
         match self {
-            GroupColumn::Name => "GROUP",
-            GroupColumn::Tasks => "TASKS",
-            GroupColumn::Runnable => "RUNNABLE",
-            GroupColumn::PollRate => "POLLS/S",
-            GroupColumn::Polls => "POLLS",
-            GroupColumn::BusyShare => "BUSY%",
-            GroupColumn::Busy => "BUSY",
-            GroupColumn::MaxPoll => "MAX POLL",
-            GroupColumn::PollP99 => "POLL P99",
-            GroupColumn::DelayP99 => "DELAY P99",
-            GroupColumn::Wakes => "WAKES",
-            GroupColumn::Target => "TARGET",
-            GroupColumn::Location => "LOCATION",
+            Grouping::Name => "name",
+            Grouping::Location => "location",
+            Grouping::Kind => "kind",
+            Grouping::Target => "target",
+        }
+    }
+
+    /// The name of the group that a task belongs to.
+    pub fn group_of<'a>(self, target: &'a TargetModel, task: &'a TaskMeta) -> &'a str {
+        match self {
+            Grouping::Name => &task.group,
+            Grouping::Location => &task.location,
+            Grouping::Kind => task.kind.as_str(),
+            Grouping::Target => target.name(),
         }
     }
 }
@@ -144,10 +104,15 @@ impl GroupRow {
         GroupKey { target: self.target, name: Arc::clone(&self.name) }
     }
 
-    fn new(target: TargetId, task: &TaskStats) -> Self {
+    /// Tasks that wait for a wake.
+    pub fn idle(&self) -> usize {
+        self.tasks.saturating_sub(self.runnable + self.polling)
+    }
+
+    fn new(target: TargetId, name: &str, task: &TaskStats) -> Self {
         GroupRow {
             target,
-            name: task.meta.group.clone(),
+            name: name.into(),
             location: task.meta.location.clone(),
             ..GroupRow::default()
         }
@@ -178,25 +143,6 @@ impl GroupRow {
         self.wakes = self.wakes.saturating_add(task.wakes);
     }
 
-    /// Clears a value that the target lacks, so that rows are not sorted by it.
-    fn clear(&mut self, column: GroupColumn) {
-        match column {
-            GroupColumn::PollRate => (self.poll_rate, self.shown.polls) = (0.0, 0.0),
-            GroupColumn::Polls => self.polls = 0,
-            GroupColumn::BusyShare => (self.busy_share, self.shown.busy) = (0.0, 0.0),
-            GroupColumn::Busy => self.busy_ns = 0,
-            GroupColumn::MaxPoll => self.max_poll_ns = 0,
-            GroupColumn::PollP99 => self.poll_p99_ns = None,
-            GroupColumn::DelayP99 => self.delay_p99_ns = None,
-            GroupColumn::Wakes => self.wakes = 0,
-            GroupColumn::Name
-            | GroupColumn::Tasks
-            | GroupColumn::Runnable
-            | GroupColumn::Target
-            | GroupColumn::Location => {}
-        }
-    }
-
     fn count_stage(&mut self, stage: Option<&Cow<'static, str>>) {
         let Some(stage) = stage else { return };
         // A linear search: groups have few stages, whatever the number of their tasks.
@@ -207,29 +153,26 @@ impl GroupRow {
     }
 }
 
-/// The groups of a target whose name, location or target passes the filter.
-pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
+/// The groups of a target, sorted by name.
+fn sum_up(model: &TargetModel, grouping: Grouping) -> Vec<GroupRow> {
     let target = model.target();
     let mut rows: Vec<GroupRow> = Vec::new();
     let mut indices: HashMap<&str, usize> = HashMap::new();
     for (at, task) in target.tasks.iter().enumerate() {
-        let index = *indices.entry(&task.meta.group).or_insert_with(|| {
-            rows.push(GroupRow::new(target.id, task));
+        let name = grouping.group_of(model, &task.meta);
+        let index = *indices.entry(name).or_insert_with(|| {
+            rows.push(GroupRow::new(target.id, name, task));
             rows.len() - 1
         });
         rows[index].add(task, model.rates(at));
     }
     for (subject, distributions) in &target.distributions {
         let DistributionKey::Group(name) = subject else { continue };
-        if let Some(index) = indices.get(&**name) {
+        let index = indices.get(&**name).filter(|_| grouping == Grouping::Name);
+        if let Some(index) = index {
             rows[*index].poll_p99_ns = distributions.poll_times.quantile(0.99);
             rows[*index].delay_p99_ns = distributions.delays.quantile(0.99);
         }
-    }
-    let lacks =
-        |column: &GroupColumn| column.field().is_some_and(|field| !target.description.has(field));
-    for column in GroupColumn::ALL.into_iter().filter(lacks) {
-        rows.iter_mut().for_each(|row| row.clear(column));
     }
     let has_stages = target.description.has(FieldId::Stage);
     for row in &mut rows {
@@ -238,52 +181,40 @@ pub(super) fn sum_up(model: &TargetModel, filter: &Filter) -> Vec<GroupRow> {
         }
         row.stages.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
     }
-    rows.retain(|row| filter.passes(&[&row.name, &row.location, model.name()]));
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     rows
 }
 
-/// Sorts groups by a column; ties by name and target.
-pub(super) fn sort(rows: &mut [GroupRow], sort: GroupColumn, descending: bool) {
-    rows.sort_by(|a, b| {
-        let order = compare(a, b, sort);
-        let order = if descending { order.reverse() } else { order };
-        order.then_with(|| a.name.cmp(&b.name)).then(a.target.cmp(&b.target))
-    });
-}
-
-fn compare(a: &GroupRow, b: &GroupRow, by: GroupColumn) -> Ordering {
-    match by {
-        GroupColumn::Name => a.name.cmp(&b.name),
-        GroupColumn::Tasks => a.tasks.cmp(&b.tasks),
-        GroupColumn::Runnable => a.runnable.cmp(&b.runnable),
-        GroupColumn::PollRate => a.shown.polls.total_cmp(&b.shown.polls),
-        GroupColumn::Polls => a.polls.cmp(&b.polls),
-        GroupColumn::BusyShare => a.shown.busy.total_cmp(&b.shown.busy),
-        GroupColumn::Busy => a.busy_ns.cmp(&b.busy_ns),
-        GroupColumn::MaxPoll => a.max_poll_ns.cmp(&b.max_poll_ns),
-        GroupColumn::PollP99 => a.poll_p99_ns.cmp(&b.poll_p99_ns),
-        GroupColumn::DelayP99 => a.delay_p99_ns.cmp(&b.delay_p99_ns),
-        GroupColumn::Wakes => a.wakes.cmp(&b.wakes),
-        GroupColumn::Target => a.target.cmp(&b.target),
-        GroupColumn::Location => a.location.cmp(&b.location),
+/// The groups of all targets that the query asks for, in its order; ties by target and name.
+pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<GroupRow> {
+    let mut rows: Vec<(&TargetModel, GroupRow)> = Vec::new();
+    for target in targets {
+        let matcher = query.filter.of::<GroupRow>(target);
+        let groups = sum_up(target, query.grouping).into_iter();
+        rows.extend(groups.filter(|row| matcher.passes(target, row)).map(|row| (target, row)));
     }
+    let Some(field) = field::<GroupRow>(query.sort) else { return Vec::new() };
+    let order = field.sort(query.descending, rows.iter().map(|(target, row)| (*target, row, 0)));
+    let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| Some(row)).collect();
+    order.into_iter().filter_map(|at| rows[at as usize].take()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{
-        Model,
+        Column, Filter, Model,
         testing::{snapshot, task},
     };
 
     const S: u64 = 1_000_000_000;
 
-    fn rows(names: &[&str], sort: GroupColumn, filter: &str) -> Vec<(String, usize)> {
+    fn rows(names: &[&str], sort: Column, filter: &str) -> Vec<(String, usize)> {
         let tasks = (1..).zip(names).map(|(id, name)| task(id, name));
         let mut model = Model::default();
         model.advance(&snapshot(0, tasks).into());
-        let rows = model.groups(sort, true, &Filter::new(filter));
+        let query = Query { sort, filter: Filter::new(filter), ..Query::default() };
+        let rows = model.groups(&query);
         rows.iter().map(|row| (row.name.to_string(), row.tasks)).collect()
     }
 
@@ -292,8 +223,8 @@ mod tests {
         let names = ["ping-1", "conn-1", "conn-2", "accept"];
         let expected = [("conn", 2), ("accept", 1), ("ping", 1)];
         let expected = expected.map(|(name, tasks)| (name.to_owned(), tasks));
-        assert_eq!(rows(&names, GroupColumn::Tasks, ""), expected);
-        assert_eq!(rows(&names, GroupColumn::Tasks, "pin"), expected[2..]);
+        assert_eq!(rows(&names, "tasks", ""), expected);
+        assert_eq!(rows(&names, "tasks", "pin"), expected[2..]);
     }
 
     #[test]
@@ -308,10 +239,31 @@ mod tests {
         tasks.iter_mut().for_each(|task| (task.busy_ns, task.lifetime_ns) = (S / 4, S));
         let mut model = Model::default();
         model.advance(&snapshot(S, tasks).into());
-        let rows = model.only().groups(GroupColumn::Name, false);
+        let rows = model.only().groups("name", false);
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.tasks, row.ended, row.runnable), (2, 1, 1));
         assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
+    }
+
+    #[test]
+    fn tasks_are_grouped_by_location_or_kind() {
+        let mut tasks = [task(1, "a-1"), task(2, "b-1"), task(3, "c-1")];
+        Arc::make_mut(&mut tasks[2].meta).location = "src/other.rs:1".into();
+        Arc::make_mut(&mut tasks[0].meta).kind = TaskKind::Blocking;
+        let mut model = Model::default();
+        model.advance(&snapshot(S, tasks).into());
+        let names = |grouping| -> Vec<_> {
+            let query = Query { sort: "name", descending: false, grouping, ..Query::default() };
+            model.groups(&query).iter().map(|row| (row.name.to_string(), row.tasks)).collect()
+        };
+        let expected = [("src/main.rs:7".to_owned(), 2), ("src/other.rs:1".to_owned(), 1)];
+        assert_eq!(names(Grouping::Location), expected);
+        assert_eq!(names(Grouping::Kind), [("blocking".to_owned(), 1), ("task".to_owned(), 2)]);
+        let group = Some(
+            model.groups(&Query { grouping: Grouping::Location, ..Query::default() })[0].key(),
+        );
+        let query = Query { grouping: Grouping::Location, group, ..Query::default() };
+        assert_eq!(model.tasks(&query).len(), 2);
     }
 
     #[test]
@@ -324,7 +276,7 @@ mod tests {
         tasks[3].state = State::Completed;
         let mut model = Model::default();
         model.advance(&snapshot(0, tasks).into());
-        let rows = model.only().groups(GroupColumn::Name, false);
+        let rows = model.only().groups("name", false);
         assert_eq!(rows[0].stages, [("query".into(), 2), ("write".into(), 1)]);
     }
 }

@@ -1,11 +1,12 @@
 //! The main statistics of a target over the last 15 minutes, for graphs.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-/// The length of the history.
-const LENGTH_NS: u64 = 15 * 60 * 1_000_000_000;
-/// Samples that follow each other faster than this are merged, so that memory is bounded at any
-/// sampling interval.
+use super::ring::{Ring, Sample, weighted_mean};
+
 const RESOLUTION_NS: u64 = 200_000_000;
 const MAX_EVENTS: usize = 256;
 
@@ -29,18 +30,16 @@ pub struct HistoryPoint {
     pub runnable: Option<u64>,
 }
 
-impl HistoryPoint {
-    fn span_ns(&self) -> u64 {
-        self.to_ns.saturating_sub(self.from_ns)
+impl Sample for HistoryPoint {
+    fn span(&self) -> (u64, u64) {
+        (self.from_ns, self.to_ns)
     }
 
-    /// Both spans as one: means weighted by time, and the larger delay.
+    /// Means weighted by time, and the larger delay.
     fn merge(self, other: HistoryPoint) -> HistoryPoint {
-        let (self_ns, other_ns) = (self.span_ns() as f64, other.span_ns() as f64);
+        let [self_ns, other_ns] = [self, other].map(|it| it.to_ns.saturating_sub(it.from_ns));
         let mean = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (Some(a), Some(b)) if self_ns + other_ns > 0.0 => {
-                Some((a * self_ns + b * other_ns) / (self_ns + other_ns))
-            }
+            (Some(a), Some(b)) => Some(weighted_mean((a, self_ns), (b, other_ns))),
             (a, b) => b.or(a),
         };
         HistoryPoint {
@@ -55,6 +54,63 @@ impl HistoryPoint {
     }
 }
 
+/// The busy share of a worker, or of a group with its scheduling delay, over a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BusyPoint {
+    /// Start of the span, in nanoseconds on the target's clock.
+    pub from_ns: u64,
+    /// End of the span.
+    pub to_ns: u64,
+    /// Share of the time; 1 is one worker.
+    pub busy: f64,
+    /// Mean scheduling delay in nanoseconds, or the longest running one if that is longer; the
+    /// largest one in the span. Workers have none.
+    pub delay_ns: Option<u64>,
+}
+
+impl Sample for BusyPoint {
+    fn span(&self) -> (u64, u64) {
+        (self.from_ns, self.to_ns)
+    }
+
+    fn merge(self, other: BusyPoint) -> BusyPoint {
+        let [self_ns, other_ns] = [self, other].map(|it| it.to_ns.saturating_sub(it.from_ns));
+        BusyPoint {
+            from_ns: self.from_ns.min(other.from_ns),
+            to_ns: self.to_ns.max(other.to_ns),
+            busy: weighted_mean((self.busy, self_ns), (other.busy, other_ns)),
+            delay_ns: self.delay_ns.max(other.delay_ns),
+        }
+    }
+}
+
+/// The histories of groups, by name: of at most 64 groups, so that memory is bounded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupHistories(HashMap<Arc<str>, Ring<BusyPoint>>);
+
+impl GroupHistories {
+    const MAX_GROUPS: usize = 64;
+    const RESOLUTION_NS: u64 = 500_000_000;
+
+    /// Adds a span of a group, if there is room for the group.
+    pub(super) fn push(&mut self, group: &Arc<str>, point: BusyPoint) {
+        if !self.0.contains_key(group) && self.0.len() >= Self::MAX_GROUPS {
+            // The group that has been gone for longest makes room.
+            let latest = |ring: &Ring<BusyPoint>| ring.latest().map_or(0, |point| point.to_ns);
+            let oldest = self.0.iter().min_by_key(|(_, ring)| latest(ring));
+            let gone = oldest.filter(|(_, ring)| latest(ring) < point.from_ns);
+            let Some(gone) = gone.map(|(name, _)| Arc::clone(name)) else { return };
+            self.0.remove(&gone);
+        }
+        let new = || Ring::new(Self::RESOLUTION_NS);
+        self.0.entry(Arc::clone(group)).or_insert_with(new).push(point);
+    }
+
+    pub(super) fn get(&self, group: &str) -> Option<&Ring<BusyPoint>> {
+        self.0.get(group)
+    }
+}
+
 /// A change that graphs mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryEvent {
@@ -66,33 +122,26 @@ pub enum HistoryEvent {
     Restart,
 }
 
-/// The statistics of the last 15 minutes, oldest first. Time without a connection is a gap.
-#[derive(Clone, Debug, Default)]
+/// The statistics of the last 15 minutes. Time without a connection is a gap.
+#[derive(Clone, Debug)]
 pub struct History {
-    points: VecDeque<HistoryPoint>,
+    points: Ring<HistoryPoint>,
     events: VecDeque<(u64, HistoryEvent)>,
     hog_since_ns: Option<u64>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History { points: Ring::new(RESOLUTION_NS), events: VecDeque::new(), hog_since_ns: None }
+    }
 }
 
 impl History {
     /// Adds a span.
     pub(super) fn push(&mut self, next: HistoryPoint) {
-        match self.points.back_mut() {
-            // The clock starts over when the process is restarted.
-            Some(last) if last.from_ns > next.from_ns => {
-                self.points.clear();
-                self.events.clear();
-            }
-            Some(last) if last.span_ns() + next.span_ns() < RESOLUTION_NS => {
-                *last = last.merge(next);
-                return;
-            }
-            _ => {}
-        }
-        self.points.push_back(next);
-        let oldest_ns = next.to_ns.saturating_sub(LENGTH_NS);
-        while self.points.front().is_some_and(|first| first.to_ns < oldest_ns) {
-            self.points.pop_front();
+        // The clock starts over when the process is restarted.
+        if self.points.push(next) {
+            self.events.clear();
         }
     }
 
@@ -121,45 +170,15 @@ impl History {
         self.events.iter().copied()
     }
 
-    /// The latest values.
-    pub fn latest(&self) -> Option<&HistoryPoint> {
-        self.points.back()
-    }
-
-    /// The span that covers a moment.
-    pub fn at(&self, time_ns: u64) -> Option<&HistoryPoint> {
-        let next = self.points.partition_point(|point| point.to_ns <= time_ns);
-        self.points.get(next).filter(|point| point.from_ns <= time_ns)
-    }
-
-    /// The `span_ns` up to `now_ns` in `columns` parts of equal length, oldest first; `None` for a
-    /// part that no sample covers.
-    ///
-    /// The boundaries of the parts are multiples of their length, so a value stays in its part
-    /// while time advances.
-    pub fn columns(&self, now_ns: u64, span_ns: u64, columns: usize) -> Vec<Option<HistoryPoint>> {
-        let length_ns = (span_ns / columns.max(1) as u64).max(1);
-        let last = now_ns / length_ns;
-        let mut parts = vec![None; columns];
-        for point in self.points.iter().rev() {
-            // Parts are counted from the latest one. The end of a span belongs to it.
-            let age = |time_ns: u64| last.saturating_sub(time_ns / length_ns) as usize;
-            let (oldest, latest) = (age(point.from_ns), age(point.to_ns.saturating_sub(1)));
-            if latest >= columns {
-                break;
-            }
-            for part in parts.iter_mut().rev().take(oldest + 1).skip(latest) {
-                *part = Some(part.map_or(*point, |known: HistoryPoint| known.merge(*point)));
-            }
-        }
-        parts
+    /// The statistics over time.
+    pub fn points(&self) -> &Ring<HistoryPoint> {
+        &self.points
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const S: u64 = 1_000_000_000;
 
@@ -167,43 +186,28 @@ mod tests {
         HistoryPoint { from_ns, to_ns, busy: Some(busy), ..HistoryPoint::default() }
     }
 
-    fn busy(history: &History, now_ns: u64, span_ns: u64, columns: usize) -> Vec<Option<f64>> {
-        let points = history.columns(now_ns, span_ns, columns).into_iter();
-        points.map(|point| point.and_then(|point| point.busy)).collect()
+    #[test]
+    fn merged_spans_have_the_mean_and_the_largest_delay() {
+        let points = [(0, 7), (1, 9), (2, 3)].map(|(quarter, delay)| HistoryPoint {
+            delay_p99_ns: Some(delay),
+            ..point(quarter * S / 4, (quarter + 1) * S / 4, quarter as f64)
+        });
+        let whole = points[0].merge(points[1]).merge(points[2]);
+        assert_eq!((whole.busy, whole.delay_p99_ns), (Some(1.0), Some(9)));
     }
 
     #[test]
-    fn each_sample_fills_the_time_that_it_covers() {
-        let mut history = History::default();
-        history.push(point(10 * S, 11 * S, 0.5));
-        history.push(point(13 * S, 15 * S, 1.0));
-        let expected = [None, Some(0.5), None, None, Some(1.0), Some(1.0)];
-        assert_eq!(busy(&history, 15 * S - 1, 6 * S, 6), expected);
-        let at = |time_ns| history.at(time_ns).and_then(|point| point.busy);
-        let found = [9 * S, 10 * S, 11 * S, 12 * S, 14 * S, 15 * S].map(at);
-        assert_eq!(found, [None, Some(0.5), None, None, Some(1.0), None]);
-    }
-
-    #[test]
-    fn column_of_several_samples_has_their_mean_and_the_largest_delay() {
-        let mut history = History::default();
-        for (quarter, delay) in [(0, 7), (1, 9), (2, 3), (3, 1)] {
-            let (from_ns, to_ns) = (quarter * S / 4, (quarter + 1) * S / 4);
-            let delay_p99_ns = Some(delay);
-            history.push(HistoryPoint { delay_p99_ns, ..point(from_ns, to_ns, quarter as f64) });
+    fn group_that_is_gone_makes_room_for_another_one() {
+        let mut histories = GroupHistories::default();
+        let at = |from_ns| BusyPoint { from_ns, to_ns: from_ns + S, ..BusyPoint::default() };
+        for n in 0..GroupHistories::MAX_GROUPS as u64 {
+            histories.push(&format!("g{n}").into(), at(n * S));
         }
-        let whole = history.columns(S - 1, S, 1)[0].expect("a sample");
-        assert_eq!((whole.busy, whole.delay_p99_ns), (Some(1.5), Some(9)));
-    }
-
-    #[test]
-    fn history_is_bounded() {
-        let mut history = History::default();
-        for n in 0..100_000 {
-            history.push(point(n * S / 50, (n + 1) * S / 50, 0.5));
-        }
-        assert!(history.points.len() as u64 <= 2 * LENGTH_NS / RESOLUTION_NS);
-        assert!(history.points[0].from_ns <= 100_000 * S / 50 - LENGTH_NS);
+        histories.push(&"early".into(), at(0));
+        assert!(histories.get("early").is_none());
+        histories.push(&"late".into(), at(100 * S));
+        assert!(histories.get("late").is_some() && histories.get("g0").is_none());
+        assert_eq!(histories.0.len(), GroupHistories::MAX_GROUPS);
     }
 
     #[test]
@@ -222,28 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn history_starts_over_after_a_restart() {
+    fn events_of_a_clock_that_has_started_over_are_removed() {
         let mut history = History::default();
         history.push(point(100 * S, 101 * S, 0.5));
+        history.mark(100 * S, HistoryEvent::Restart);
         history.push(point(0, S, 1.0));
-        assert_eq!(history.points, [point(0, S, 1.0)]);
-    }
-
-    proptest! {
-        #[test]
-        fn columns_have_the_requested_number(
-            spans in proptest::collection::vec((0..5 * S, 0..5 * S), 0..40),
-            now_ns in any::<u64>(),
-            span_ns in any::<u64>(),
-            columns in 0usize..300,
-        ) {
-            let mut history = History::default();
-            let mut time_ns = 0;
-            for (gap, length) in spans {
-                history.push(point(time_ns + gap, time_ns + gap + length, 0.5));
-                time_ns += gap + length;
-            }
-            prop_assert_eq!(history.columns(now_ns, span_ns, columns).len(), columns);
-        }
+        assert_eq!((history.points.samples().len(), history.events().count()), (1, 0));
     }
 }

@@ -126,7 +126,7 @@ impl ImpactTable {
             self.entries.pop_front();
         }
         if !new.is_empty() || self.entries.len() != before {
-            self.offenders = rank(&self.entries);
+            self.offenders = rank(self.entries.iter());
         }
     }
 
@@ -151,6 +151,12 @@ impl ImpactTable {
         &self.offenders
     }
 
+    /// The rows of a table of the long polls of some tasks.
+    pub fn offenders_among(&self, is_member: impl Fn(&TaskMeta) -> bool) -> Vec<Offender> {
+        let is_member = |entry: &&LongPollEntry| entry.meta.as_deref().is_some_and(&is_member);
+        rank(self.entries.iter().filter(is_member))
+    }
+
     /// The long polls of the last minute, latest first.
     pub fn entries(&self) -> impl Iterator<Item = &LongPollEntry> {
         self.entries.iter().rev()
@@ -172,7 +178,7 @@ impl ImpactTable {
     }
 }
 
-fn rank(entries: &VecDeque<LongPollEntry>) -> Vec<Offender> {
+fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry>) -> Vec<Offender> {
     type Key<'a> = (PollKind, Option<Arc<str>>, Option<&'a str>);
     let mut found: HashMap<Key<'_>, Offender> = HashMap::new();
     for entry in entries {

@@ -3,13 +3,13 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Filter, Finding, FindingId, GroupColumn, GroupRow, Model, Offender, Query, ResourceRow,
-    TargetModel, TaskRates, findings, group, query, resources,
+    Filter, Finding, FindingId, GroupRow, Model, Offender, Query, ResourceRow, TargetModel,
+    TaskRates, findings, group, query, resources,
 };
 use crate::snapshot::TaskStats;
 
 /// A row of the task table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskRow {
     /// The position of the target among those of the model.
     pub target: u32,
@@ -63,12 +63,9 @@ impl Model {
         Some((model, task, model.rates(row.task as usize)))
     }
 
-    /// The groups of tasks whose name, location or target passes the filter.
-    pub fn groups(&self, sort: GroupColumn, descending: bool, filter: &Filter) -> Vec<GroupRow> {
-        let mut rows: Vec<_> =
-            self.targets().iter().flat_map(|target| group::sum_up(target, filter)).collect();
-        group::sort(&mut rows, sort, descending);
-        rows
+    /// The groups of tasks that pass the query's filter, in its order.
+    pub fn groups(&self, query: &Query) -> Vec<GroupRow> {
+        group::select(self.targets(), query)
     }
 
     /// The resources that pass the filter, those with most waiting tasks first.
@@ -121,10 +118,7 @@ impl Model {
 mod tests {
     use super::*;
     use crate::{
-        model::{
-            Column,
-            testing::{description, snapshot, task},
-        },
+        model::testing::{description, snapshot, task},
         snapshot::{Connection, Snapshot, State, Target, TargetId, TaskStats},
     };
 
@@ -151,8 +145,7 @@ mod tests {
     fn equal_tasks_of_two_targets_are_two_tasks_and_two_findings() {
         let mut model = Model::default();
         advance(&mut model, [target(0, 3 * S, [lost(1)]), target(1, 3 * S, [lost(1)])]);
-        let rows =
-            model.tasks(&Query { sort: Column::Target, descending: true, ..Query::default() });
+        let rows = model.tasks(&Query { sort: "target", descending: true, ..Query::default() });
         let names: Vec<_> = rows
             .iter()
             .filter_map(|row| model.task_of_row(*row))
@@ -162,7 +155,7 @@ mod tests {
         assert_ne!(names[0].1, names[1].1);
         let [one, other] = model.findings() else { panic!("{:?}", model.findings()) };
         assert_ne!(one.id(), other.id());
-        assert_eq!(model.groups(GroupColumn::Name, false, &Filter::default()).len(), 2);
+        assert_eq!(model.groups(&Query::default()).len(), 2);
     }
 
     #[test]

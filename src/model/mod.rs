@@ -6,6 +6,7 @@
 
 mod base;
 mod fields;
+mod filter;
 mod findings;
 mod group;
 mod history;
@@ -16,12 +17,14 @@ mod pairs;
 mod query;
 mod rates;
 mod resources;
+mod ring;
 mod rows;
 mod scheduling_delay;
 mod slowdown;
 mod smoothing;
 mod stops;
 mod target;
+mod task_history;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeline;
@@ -31,24 +34,27 @@ use std::sync::Arc;
 
 use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 
-pub use fields::{Column, Emphasis, FieldKind, TASK_FIELDS, TaskCell, TaskField};
+pub use fields::{Cell, Column, Emphasis, Field, FieldKind, Row, Value, Width, field};
+pub use filter::{Filter, FilterError};
 pub use findings::{
     AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds,
     Unit,
 };
-pub use group::{GroupColumn, GroupRow};
-pub use history::{History, HistoryEvent, HistoryPoint};
+pub use group::{GroupRow, Grouping};
+pub use history::{BusyPoint, History, HistoryEvent, HistoryPoint};
 pub use impact_table::{ImpactTable, LongPollEntry, Offender, TotalImpact};
 pub use machine::MachineLoad;
 pub use merge::{OffenderRow, TaskRow};
-pub use query::{Filter, Query};
+pub use query::Query;
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::ResourceRow;
+pub use ring::{Ring, Sample};
 pub use rows::{Refresh, RowQuery, Rows};
 pub use scheduling_delay::SchedulingDelay;
 pub use slowdown::{Factor, Modes, Slowdown};
 pub use smoothing::ShownRates;
 pub use target::TargetModel;
+pub use task_history::{HistoryCell, TaskHistory};
 pub use timeline::{
     BarCell, ColumnSpan, Coverage, PollGroup, Timeline, TimelinePoll, WorkerActivity, WorkerBar,
     column_bounds, group_shares,

@@ -1,11 +1,11 @@
 //! Rates of tasks and workers between two samples.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use crate::snapshot::{Description, FieldId, PollKind, Target, TaskStats, WorkerStats};
 
 use super::{
-    ShownRates,
+    BusyPoint, Ring, ShownRates, TaskHistory,
     base::{MIN_SPAN_NS, span_ns},
     pairs::finder,
 };
@@ -27,6 +27,8 @@ pub struct TaskRates {
     pub scheduled: f64,
     /// Smoothed rates for the screen; reports use the exact ones above.
     pub shown: ShownRates,
+    /// The last 20 seconds.
+    pub history: TaskHistory,
     /// Whether the task was spawned within that time.
     pub new: bool,
     /// Whether the rates are unknown because the target is not connected.
@@ -51,14 +53,11 @@ pub struct WorkerRow {
     pub parks: f64,
     /// Steals per second, if Tokio counts them.
     pub steals: f64,
-    /// Busy shares of the latest samples, oldest first, at most [`WorkerRow::HISTORY`].
-    pub history: Vec<f64>,
+    /// The busy share over time.
+    pub history: Ring<BusyPoint>,
 }
 
 impl WorkerRow {
-    /// Maximum length of the history: a minute at four samples per second.
-    pub const HISTORY: usize = 240;
-
     /// Why a target has no busy shares of workers; `None` if it has them. Either the time in polls
     /// or the time not parked is enough.
     pub fn busy_unavailable(description: &Description) -> Option<&str> {
@@ -79,7 +78,7 @@ fn share(now: u64, before: u64, span_ns: u64) -> f64 {
     (now.saturating_sub(before) as f64 / span_ns as f64).clamp(0.0, 1.0)
 }
 
-fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
+pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     if span_ns == 0 {
         return 0.0;
     }
@@ -141,6 +140,7 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
             busy: shown.busy,
             scheduled: shown.scheduled,
             shown,
+            history: TaskHistory::default(),
             new: old.is_none() && span_ns.is_some(),
             unknown: false,
         });
@@ -158,29 +158,45 @@ pub(super) fn carried(
     tasks.iter().map(|task| rates_of(task.key).copied().unwrap_or_default()).collect()
 }
 
-/// Updates `rows` to `now`. The new busy share is added to their history or, if the latest one
-/// covers mostly the same time, replaces it.
+/// The resolution of the history of a worker, coarser with many workers, so that memory is bounded.
+fn resolution_ns(workers: usize) -> u64 {
+    250_000_000 * (1 + workers as u64 / 16)
+}
+
+/// Updates `rows` to `now`. `span` is the time that the new busy shares add to the histories.
 pub(super) fn workers(
     rows: &mut Vec<WorkerRow>,
     now: &Target,
     base: Option<&Target>,
-    add_to_history: bool,
+    span: Option<(u64, u64)>,
 ) {
-    let mut past: Vec<Vec<f64>> =
-        rows.iter_mut().map(|row| std::mem::take(&mut row.history)).collect();
-    past.resize_with(now.workers.len(), Vec::new);
-    let with_history = |(worker, mut history): (&WorkerStats, Vec<f64>)| {
-        let row = worker_row(worker, now, base);
-        if !add_to_history {
-            history.pop();
+    let mut past = std::mem::take(rows).into_iter().map(|row| row.history);
+    let with_history = |worker| {
+        let mut row = worker_row(worker, now, base);
+        if let Some(history) = past.next() {
+            row.history = history;
         }
-        if history.len() == WorkerRow::HISTORY {
-            history.remove(0);
+        if let (Some(busy), Some((from_ns, to_ns))) = (row.busy, span) {
+            row.history.push(BusyPoint { from_ns, to_ns, busy, delay_ns: None });
         }
-        history.extend(row.busy);
-        WorkerRow { history, ..row }
+        row
     };
-    *rows = now.workers.iter().zip(past).map(with_history).collect();
+    *rows = now.workers.iter().map(with_history).collect();
+}
+
+/// The positions of workers. More than 16 are ordered by their mean busy share over four seconds, in
+/// steps of 5 %, so that they keep their places under a steady load.
+pub(super) fn busiest_first(workers: &[WorkerRow], now_ns: u64) -> Vec<usize> {
+    const MANY: usize = 17;
+    const SPAN_NS: u64 = 4_000_000_000;
+    let mut order: Vec<usize> = (0..workers.len()).collect();
+    if workers.len() >= MANY {
+        order.sort_by_cached_key(|at| {
+            let mean = workers[*at].history.columns(now_ns, SPAN_NS, 1)[0];
+            Reverse(mean.map_or(0, |mean| (mean.busy * 20.0).round() as u64))
+        });
+    }
+    order
 }
 
 /// A worker of `now` with its rates since `base`, or since the runtime was started, without a
@@ -215,7 +231,7 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
         polls: rate(|w| w.polls),
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
-        history: Vec::new(),
+        history: Ring::new(resolution_ns(now.workers.len())),
         stats: worker.clone(),
     }
 }
@@ -231,7 +247,7 @@ mod tests {
     use crate::{
         model::{
             Model,
-            testing::{snapshot, task},
+            testing::{self, snapshot, task},
         },
         snapshot::{CurrentPoll, State},
     };
@@ -275,11 +291,11 @@ mod tests {
         };
         let (before, now) = (at(S, S / 2), at(2 * S, S / 2 + S));
         let mut rows = Vec::new();
-        workers(&mut rows, &before, None, true);
-        workers(&mut rows, &now, Some(&before), true);
+        workers(&mut rows, &before, None, Some((0, S)));
+        workers(&mut rows, &now, Some(&before), Some((S, 2 * S)));
         assert_eq!(rows[0].busy, Some(1.0));
         assert_eq!(rows[0].current, Some(("hog".into(), S + S / 2)));
-        assert_eq!(rows[0].history.len(), 2);
+        assert_eq!(rows[0].history.samples().len(), 2);
     }
 
     #[test]
@@ -309,7 +325,7 @@ mod tests {
         let drop = CurrentPoll { key: 7, since_ns: S + S / 2, kind: PollKind::Drop };
         now.workers[0].current = Some(drop);
         let mut rows = Vec::new();
-        workers(&mut rows, &now, Some(&snapshot(S, [])), true);
+        workers(&mut rows, &now, Some(&snapshot(S, [])), None);
         assert_eq!((rows[0].busy, rows[0].polls), (Some(0.5), 0.0));
     }
 
@@ -320,7 +336,7 @@ mod tests {
         let mut now = snapshot(2 * S, []);
         now.workers[0].busy_ns = 9 * S;
         let mut rows = Vec::new();
-        workers(&mut rows, &now, Some(&before), true);
+        workers(&mut rows, &now, Some(&before), Some((S, 2 * S)));
         assert_eq!(rows[0].busy, Some(1.0));
     }
 
@@ -378,12 +394,21 @@ mod tests {
     }
 
     #[test]
-    fn extra_sample_does_not_lengthen_the_history() {
-        let mut model = Model::default();
-        for at in [0, 250, 251, 252, 500, 501, 750] {
-            model.advance(&heartbeat_at(S + at * 1_000_000).into());
-        }
-        assert_eq!(model.only().workers()[0].history.len(), 4);
+    fn many_workers_are_ordered_by_their_load() {
+        let order = |count: usize| {
+            let mut rows = Vec::new();
+            let at = |taken_ns: u64, busy_ns: u64| {
+                let mut now = snapshot(taken_ns, []);
+                now.workers = (0..count).map(testing::worker).collect();
+                now.workers[count - 1].poll_ns = busy_ns;
+                now
+            };
+            let (before, now) = (at(S, 0), at(2 * S, S));
+            workers(&mut rows, &now, Some(&before), Some((S, 2 * S)));
+            busiest_first(&rows, 2 * S)
+        };
+        assert_eq!(order(4), [0, 1, 2, 3]);
+        assert_eq!(order(17)[..3], [16, 0, 1]);
     }
 
     #[test]
@@ -402,7 +427,8 @@ mod tests {
         assert_eq!(whole.only().rates_span_ns(), Some(2 * S));
         assert_eq!((whole.only().rates(0).polls, whole.only().workers()[0].polls), (400.0, 400.0));
         assert_eq!(whole.only().workers()[0].busy, Some(0.04));
-        assert_eq!(whole.only().workers()[0].history, model.only().workers()[0].history);
+        let samples = |model: &Model| model.only().workers()[0].history.samples().clone();
+        assert_eq!(samples(&whole), samples(&model));
 
         let other_runtime = Target { epoch: 7, ..first };
         assert_eq!(

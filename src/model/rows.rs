@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Filter, GroupColumn, GroupRow, Model, Query, ResourceRow, TaskRow};
+use super::{Filter, FilterError, GroupRow, Model, Query, ResourceRow, TaskRow};
 
 /// The rows that a screen shows, and their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,17 +13,55 @@ pub enum RowQuery {
     None,
     /// The tasks that a query selects.
     Tasks(Query),
-    /// The groups of tasks.
-    Groups {
-        /// The column to sort by.
-        sort: GroupColumn,
-        /// Whether the largest come first.
-        descending: bool,
-        /// The groups to show.
-        filter: Filter,
-    },
+    /// The groups of tasks that a query selects.
+    Groups(Query),
     /// The resources that pass a filter.
     Resources(Filter),
+}
+
+impl RowQuery {
+    /// The query of tasks or groups.
+    pub fn query(&self) -> Option<&Query> {
+        match self {
+            RowQuery::Tasks(query) | RowQuery::Groups(query) => Some(query),
+            RowQuery::None | RowQuery::Resources(_) => None,
+        }
+    }
+
+    /// The query of tasks or groups.
+    pub fn query_mut(&mut self) -> Option<&mut Query> {
+        match self {
+            RowQuery::Tasks(query) | RowQuery::Groups(query) => Some(query),
+            RowQuery::None | RowQuery::Resources(_) => None,
+        }
+    }
+
+    /// The filter, if the rows can be filtered.
+    pub fn filter(&self) -> Option<&Filter> {
+        match self {
+            RowQuery::Resources(filter) => Some(filter),
+            _ => self.query().map(|query| &query.filter),
+        }
+    }
+
+    /// Replaces the filter, if the rows can be filtered.
+    pub fn set_filter(&mut self, filter: Filter) {
+        match self {
+            RowQuery::None => {}
+            RowQuery::Resources(of_rows) => *of_rows = filter,
+            RowQuery::Tasks(query) | RowQuery::Groups(query) => query.filter = filter,
+        }
+    }
+
+    /// The first term of the filter that cannot be applied to these rows.
+    pub fn filter_error(&self) -> Option<FilterError> {
+        match self {
+            RowQuery::None => None,
+            RowQuery::Tasks(query) => query.filter.error::<TaskRow>(),
+            RowQuery::Groups(query) => query.filter.error::<GroupRow>(),
+            RowQuery::Resources(filter) => filter.first_term(),
+        }
+    }
 }
 
 /// The rows that a [`RowQuery`] selects, in its order.
@@ -64,9 +102,7 @@ impl Model {
         match query {
             RowQuery::None => Rows::None,
             RowQuery::Tasks(query) => Rows::Tasks(self.tasks(query)),
-            RowQuery::Groups { sort, descending, filter } => {
-                Rows::Groups(self.groups(*sort, *descending, filter))
-            }
+            RowQuery::Groups(query) => Rows::Groups(self.groups(query)),
             RowQuery::Resources(filter) => Rows::Resources(self.resources(filter)),
         }
     }

@@ -4,10 +4,11 @@
 use crate::snapshot::{Target, TaskStats};
 
 use super::{
-    TaskRates,
+    TaskHistory, TaskRates,
     base::Earlier,
     pairs::finder,
     rates::{RateFields, Totals, totals},
+    task_history::cells_between,
 };
 
 /// Minimum time that a mean covers; at most twice as much once samples have covered it.
@@ -66,7 +67,7 @@ impl Smoother {
         &mut self,
         now: &Target,
         rates: &mut [TaskRates],
-        last: &[TaskStats],
+        last: Option<&Target>,
         last_rates: &[TaskRates],
     ) {
         let now_ns = now.known_until_ns;
@@ -77,7 +78,9 @@ impl Smoother {
         let base = base.filter(|_| span_ns > 0);
         let fields = RateFields::new(&now.description);
         let mut earlier = finder(base.map_or(&[][..], |(_, tasks)| tasks).iter().copied());
-        let mut previous = finder(last.iter().map(|task| task.key).zip(last_rates));
+        let last_tasks = last.map_or(&[][..], |last| &last.tasks);
+        let mut previous = finder(last_tasks.iter().map(|task| task.key).zip(last_rates));
+        let cells = last.map_or(0, |last| cells_between(last.known_until_ns, now_ns));
         for (task, rates) in now.tasks.iter().zip(rates) {
             let mean = match earlier(task.key) {
                 Some(before) => {
@@ -86,7 +89,13 @@ impl Smoother {
                 None => rates.shown,
             };
             // The first mean replaces a rate over a shorter time.
-            let previous = previous(task.key).map(|rates| rates.shown);
+            let previous = previous(task.key);
+            let history = previous.map_or(TaskHistory::default(), |rates| rates.history);
+            rates.history = match task.state.is_done() {
+                true => history.push(cells, 0.0, 0.0),
+                false => history.push(cells, rates.busy, rates.scheduled),
+            };
+            let previous = previous.map(|rates| rates.shown);
             let previous = previous.filter(|previous| previous.is_mean || !mean.is_mean);
             rates.shown = previous.map_or(mean, |previous| previous.next(mean));
         }
@@ -96,7 +105,7 @@ impl Smoother {
 #[cfg(test)]
 mod tests {
     use crate::model::{
-        Column, Model, Query,
+        Model, Query,
         testing::{snapshot, task},
     };
 
@@ -133,7 +142,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_steady_load_keep_their_places() {
-        for sort in [Column::BusyShare, Column::PollRate] {
+        for sort in ["busy_share", "polls_per_second"] {
             let query = Query { sort, ..Query::default() };
             let mut orders = Vec::new();
             follow(40, |_| S / 200, |model| orders.push(model.tasks(&query)));

@@ -3,15 +3,17 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use super::{
-    Factor, Filter, Finding, GroupColumn, GroupRow, History, HistoryEvent, HistoryPoint,
-    ImpactTable, LongPollEntry, MachineLoad, Query, SchedulingDelay, Slowdown, TaskRates,
+    BusyPoint, Column, Factor, Finding, GroupRow, History, HistoryEvent, HistoryPoint, ImpactTable,
+    LongPollEntry, MachineLoad, Query, Ring, SchedulingDelay, Slowdown, TaskRates, TaskRow,
     Thresholds, Timeline, Trials, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
-    findings, group, machine, query, rates, scheduling_delay, slowdown,
+    findings, group,
+    history::GroupHistories,
+    machine, query, rates, scheduling_delay, slowdown,
     smoothing::Smoother,
     stops,
 };
-use crate::snapshot::{Connection, FieldId, LongPoll, Target};
+use crate::snapshot::{Connection, FieldId, LongPoll, RuntimeStats, Target};
 
 /// Follows one target through one epoch.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub struct TargetModel {
     /// The largest revision of a long poll so far.
     seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
+    worker_order: Vec<usize>,
     slowdown: slowdown::Tracker,
     scheduling_delay: scheduling_delay::Tracker,
     machine: machine::Tracker,
@@ -31,6 +34,7 @@ pub struct TargetModel {
     findings: findings::Findings,
     trials: Trials,
     history: History,
+    group_histories: GroupHistories,
     stops: stops::Corrections,
     timeline: Timeline,
 }
@@ -62,6 +66,7 @@ impl TargetModel {
             smoother: Smoother::default(),
             seen_revision: None,
             workers: Vec::new(),
+            worker_order: Vec::new(),
             slowdown: slowdown::Tracker::default(),
             scheduling_delay: scheduling_delay::Tracker::default(),
             machine: machine::Tracker::default(),
@@ -69,6 +74,7 @@ impl TargetModel {
             findings: findings::Findings::new(Arc::clone(thresholds)),
             trials,
             history,
+            group_histories: GroupHistories::default(),
             stops: stops::Corrections::default(),
             timeline,
         };
@@ -87,10 +93,16 @@ impl TargetModel {
         let previous_ns = last.map(|last| last.taken_ns);
         let update = self.base.advance(&target);
         let base = self.base.target().map(Arc::as_ref);
+        let last_tasks = last.map_or(&[][..], |last| &last.tasks);
         match (&target.connection, last) {
             (Connection::Lost { .. } | Connection::Stale { .. }, _) => {
-                let unknown = TaskRates { unknown: true, ..TaskRates::default() };
-                self.rates = vec![unknown; target.tasks.len()];
+                let carried = rates::carried(&target.tasks, last_tasks, &self.rates);
+                let unknown = |TaskRates { history, .. }| TaskRates {
+                    history,
+                    unknown: true,
+                    ..TaskRates::default()
+                };
+                self.rates = carried.into_iter().map(unknown).collect();
             }
             // Between two updates the statistics do not change.
             (_, Some(last)) if update == Update::None => {
@@ -99,12 +111,27 @@ impl TargetModel {
             _ => {
                 self.rates_span_ns = base.map(|base| span_ns(base, &target));
                 let mut rates = rates::tasks(&target, base);
-                let last = last.map_or(&[][..], |last| &last.tasks);
-                self.smoother.advance(&target, &mut rates, last, &self.rates);
+                self.smoother.advance(&target, &mut rates, last.map(Arc::as_ref), &self.rates);
                 self.rates = rates;
             }
         }
-        rates::workers(&mut self.workers, &target, base, update == Update::NewBase);
+        let since_ns = last.map_or(target.known_until_ns, |last| last.known_until_ns);
+        // A stop of the process is a gap.
+        let span_ns = target.running_ns(since_ns, target.known_until_ns);
+        let span = (target.known_until_ns - span_ns, target.known_until_ns);
+        let has_update = update != Update::None && target.connection.is_live();
+        rates::workers(&mut self.workers, &target, base, has_update.then_some(span));
+        self.worker_order = rates::busiest_first(&self.workers, target.known_until_ns);
+        let groups = findings::count_groups(&target, base, &self.rates);
+        if has_update {
+            let has_delay = target.description.has(FieldId::Scheduled);
+            for group in &groups {
+                let delay_ns = has_delay.then(|| group.delay_ns());
+                let (from_ns, to_ns) = span;
+                let point = BusyPoint { from_ns, to_ns, busy: group.rates[1], delay_ns };
+                self.group_histories.push(group.name, point);
+            }
+        }
         let revisions = target.long_polls.iter().map(|poll| Some(poll.revision));
         let latest = revisions.max().flatten().max(self.seen_revision);
         let seen_revision = std::mem::replace(&mut self.seen_revision, latest);
@@ -123,7 +150,7 @@ impl TargetModel {
             new_long_polls: &new_long_polls,
             rates: &self.rates,
             workers: &self.workers,
-            groups: &findings::count_groups(&target, base),
+            groups: &groups,
             base,
             previous_ns,
             slowdown: self.slowdown.latest(),
@@ -135,8 +162,8 @@ impl TargetModel {
             all_blocked_until: OnceCell::new(),
         });
         self.timeline.advance(&target);
-        if update != Update::None && target.connection.is_live() {
-            self.history.push(self.history_point(&target, last));
+        if has_update {
+            self.history.push(self.history_point(&target, span));
         }
         if let Some(lab) = &target.lab {
             self.history.mark_hog(target.taken_ns, lab.hog.on_since_ns);
@@ -154,10 +181,21 @@ impl TargetModel {
         &self.target.description.name
     }
 
+    /// The minimum length of a long poll.
+    pub fn long_poll_ns(&self) -> u64 {
+        self.findings.thresholds.long_poll_ns()
+    }
+
     /// The time that the rates of tasks and workers cover, in nanoseconds, up to the latest update
     /// of the target; `None` as long as each rate covers the life of its task or of the runtime.
     pub fn rates_span_ns(&self) -> Option<u64> {
         self.rates_span_ns
+    }
+
+    /// A total of the runtime per second; `None` before the second update.
+    pub fn runtime_rate(&self, total: fn(&RuntimeStats) -> u64) -> Option<f64> {
+        let (base, span_ns) = (self.base.target()?, self.rates_span_ns?);
+        Some(rates::per_second(total(&self.target.runtime), total(&base.runtime), span_ns))
     }
 
     /// Makes the rates cover the time since `first`, an earlier sample. Rates stay as they are if
@@ -169,16 +207,16 @@ impl TargetModel {
         if is_same && span_ns >= MIN_SPAN_NS {
             self.rates = rates::tasks(target, Some(first));
             for row in &mut self.workers {
-                let history = std::mem::take(&mut row.history);
-                *row = rates::worker_row(&row.stats, target, Some(first));
-                row.history = history;
+                let since_first = rates::worker_row(&row.stats, target, Some(first));
+                let history = std::mem::replace(&mut row.history, since_first.history);
+                *row = WorkerRow { history, ..since_first };
             }
             self.rates_span_ns = Some(span_ns);
         }
     }
 
-    /// The statistics of the time since the previous sample.
-    fn history_point(&self, target: &Target, last: Option<&Target>) -> HistoryPoint {
+    /// The statistics of a span of time up to now.
+    fn history_point(&self, target: &Target, (from_ns, to_ns): (u64, u64)) -> HistoryPoint {
         let workers = self.workers.iter().filter_map(|worker| worker.busy);
         let (count, busy) = workers.fold((0, 0.0), |(count, sum), busy| (count + 1, sum + busy));
         let work = self.slowdown.latest().factor.map(|factor| match factor {
@@ -191,12 +229,9 @@ impl TargetModel {
         } else {
             has(FieldId::Polls).then(|| self.rates.iter().map(|rates| rates.polls).sum())
         };
-        let to_ns = target.known_until_ns;
         let delay = self.scheduling_delay.latest().p99_ns.filter(|_| has(FieldId::SchedulingDelay));
         HistoryPoint {
-            // A stop of the process is a gap.
-            from_ns: last
-                .map_or(to_ns, |last| to_ns - target.running_ns(last.known_until_ns, to_ns)),
+            from_ns,
             to_ns,
             busy: (count > 0).then(|| busy / f64::from(count)),
             delay_p99_ns: delay,
@@ -212,6 +247,11 @@ impl TargetModel {
         &self.history
     }
 
+    /// The busy share and the scheduling delay of a group over time. They are kept for 64 groups.
+    pub fn group_history(&self, name: &str) -> Option<&Ring<BusyPoint>> {
+        self.group_histories.get(name)
+    }
+
     /// The rates of the task at this position in the sample.
     pub fn rates(&self, position: usize) -> TaskRates {
         self.rates.get(position).copied().unwrap_or_default()
@@ -222,21 +262,25 @@ impl TargetModel {
         &self.rates
     }
 
-    /// The positions of the tasks that pass the query's filter, in its order.
-    pub fn tasks(&self, query: &Query) -> impl Iterator<Item = usize> {
-        query::select(std::slice::from_ref(self), query).into_iter().map(|row| row.task as usize)
+    /// The tasks that pass the query's filter, in its order.
+    pub fn tasks(&self, query: &Query) -> impl Iterator<Item = TaskRow> {
+        query::select(std::slice::from_ref(self), query).into_iter()
     }
 
     /// The groups of tasks.
-    pub fn groups(&self, sort: GroupColumn, descending: bool) -> Vec<GroupRow> {
-        let mut rows = group::sum_up(self, &Filter::default());
-        group::sort(&mut rows, sort, descending);
-        rows
+    pub fn groups(&self, sort: Column, descending: bool) -> Vec<GroupRow> {
+        let query = Query { sort, descending, ..Query::default() };
+        group::select(std::slice::from_ref(self), &query)
     }
 
     /// The workers, with their rates.
     pub fn workers(&self) -> &[WorkerRow] {
         &self.workers
+    }
+
+    /// The positions of the workers: of many workers, the busiest first.
+    pub fn worker_order(&self) -> &[usize] {
+        &self.worker_order
     }
 
     /// Slowdown of the closed-loop work against the baseline.

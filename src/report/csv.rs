@@ -5,10 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{
-    row::Value,
-    tables::{self, TASK},
-};
+use super::{row::Value, tables};
 use crate::model::Model;
 
 /// Writes a line of names and one line for each task. The columns are the fields of a task in the
@@ -20,11 +17,12 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     if model.targets().is_empty() {
         return Ok(());
     }
-    write!(out, "{},target\r\n", TASK.join(","))?;
+    let names: Vec<_> = tables::task_names().collect();
+    write!(out, "{},target\r\n", names.join(","))?;
     for target in model.targets() {
         let name = quoted(target.name());
         for row in tables::tasks(target) {
-            row.values.iter().try_for_each(|value| cell(value, out))?;
+            row.0.iter().try_for_each(|(_, value)| cell(value, out))?;
             write!(out, "{name}\r\n")?;
         }
     }
@@ -71,7 +69,7 @@ mod tests {
 
     #[test]
     fn rows_have_all_columns() {
-        let columns = TASK.len() + 1;
+        let columns = tables::task_names().count() + 1;
         for line in written().lines().filter(|line| !line.contains('"')) {
             assert_eq!(line.split(',').count(), columns, "{line}");
         }

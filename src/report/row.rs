@@ -4,14 +4,14 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use crate::snapshot::{Description, FieldId};
+use crate::{
+    model,
+    snapshot::{Description, FieldId},
+};
 
 /// Named values, in order. The names are those of the JSON schema.
 #[derive(Clone, Debug)]
-pub(super) struct Row<'a> {
-    pub(super) names: &'static [&'static str],
-    pub(super) values: Vec<Value<'a>>,
-}
+pub(super) struct Row<'a>(pub(super) Vec<(&'static str, Value<'a>)>);
 
 /// A value of a row.
 #[derive(Clone, Debug, Serialize)]
@@ -27,21 +27,10 @@ pub(super) enum Value<'a> {
     Row(Row<'a>),
 }
 
-/// A [`Row`] of `name: value` pairs. The second form defines a function for the row, and a constant
-/// with its names.
+/// A [`Row`] of `name: value` pairs.
 macro_rules! row {
     ($($name:ident: $value:expr,)+) => {
-        $crate::report::row::Row {
-            names: &[$(stringify!($name)),+],
-            values: vec![$($value.into()),+],
-        }
-    };
-    ($names:ident = fn $row:ident($($arg:ident: $type:ty),+) { $($name:ident: $value:expr,)+ }) => {
-        pub(super) const $names: &[&str] = &[$(stringify!($name)),+];
-
-        fn $row<'a>($($arg: $type),+) -> Row<'a> {
-            Row { names: $names, values: vec![$($value.into()),+] }
-        }
+        $crate::report::row::Row(vec![$((stringify!($name), $value.into())),+])
     };
 }
 pub(super) use row;
@@ -61,10 +50,8 @@ pub(super) fn map<'a, T: Into<Value<'a>>>(
 impl Row<'_> {
     /// The row with null for the fields of these names.
     pub(super) fn without(mut self, names: &[&str]) -> Self {
-        if !names.is_empty() {
-            let fields = self.names.iter().zip(&mut self.values);
-            fields.filter(|(name, _)| names.contains(name)).for_each(|(_, it)| *it = Value::Null);
-        }
+        let hidden = self.0.iter_mut().filter(|(name, _)| names.contains(name));
+        hidden.for_each(|(_, value)| *value = Value::Null);
         self
     }
 }
@@ -78,7 +65,7 @@ pub(super) fn unavailable(tables: &[&str], description: &Description) -> Vec<&'s
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.names.iter().zip(&self.values))
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -102,6 +89,17 @@ from! {
     &'a Arc<str>: text => Value::Text((&**text).into()),
     String: text => Value::Text(text.into()),
     Row<'a>: row => Value::Row(row),
+}
+
+impl<'a> From<model::Value<'a>> for Value<'a> {
+    fn from(value: model::Value<'a>) -> Self {
+        match value {
+            model::Value::Unknown => Value::Null,
+            model::Value::Integer(n) => Value::Integer(n),
+            model::Value::Number(n) => Value::Number(n),
+            model::Value::Text(text) => Value::Text(text),
+        }
+    }
 }
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {

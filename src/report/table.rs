@@ -8,6 +8,7 @@ use std::{
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    model::{self, Field, Row, TargetModel, Value},
     snapshot::{Description, FieldId},
     text::{UNAVAILABLE, fit},
 };
@@ -68,6 +69,32 @@ pub(super) fn write(
         columns.iter().enumerate().map(|(i, column)| width(i, &column.title)).collect();
     line(columns, &widths, columns.iter().map(|column| &*column.title), out)?;
     rows.iter().try_for_each(|row| line(columns, &widths, row.iter().map(|cell| &**cell), out))
+}
+
+/// Writes the fields with these names of rows of a target.
+pub(super) fn write_fields<'a, R: Row>(
+    names: &[model::Column],
+    target: &TargetModel,
+    rows: impl Iterator<Item = &'a R>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let fields: Vec<_> = names.iter().filter_map(|name| model::field::<R>(name)).collect();
+    let columns: Vec<_> = fields
+        .iter()
+        .map(|field| Column {
+            title: field.title.into(),
+            is_right: field.kind.is_number(),
+            field: None,
+        })
+        .collect();
+    let text = |field: &&Field<R>, row| match field.exact_value(target, row) {
+        // Such as a task without a stage.
+        Value::Unknown if !field.kind.is_number() && field.is_in(target) => String::new(),
+        value => field.kind.full_text(&value),
+    };
+    let rows: Vec<Vec<_>> =
+        rows.map(|row| fields.iter().map(|field| text(field, row)).collect()).collect();
+    write(&columns, &rows, &target.target().description, out)
 }
 
 fn line<'a>(

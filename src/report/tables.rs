@@ -2,99 +2,53 @@
 
 use super::row::{Row, Value, list, row, unavailable};
 use crate::{
-    model::{GroupColumn, GroupRow, TargetModel, TaskRates, WorkerRow},
-    snapshot::{Description, FieldId, Flavor, Resources, Target, TaskStats},
+    model::{self, Field, TargetModel, TaskRow},
+    snapshot::{FieldId, Flavor, Resources, Target},
 };
 
-row! { TASK = fn task(task: &'a TaskStats, rates: TaskRates, now_ns: u64) {
-    id: task.meta.id,
-    key: task.key,
-    name: &task.meta.name,
-    group: &task.meta.group,
-    location: &task.meta.location,
-    state: task.state.as_str(),
-    state_ns: task.time_in_state_ns(now_ns),
-    stage: task.stage.as_deref(),
-    polls: task.polls,
-    wakes: task.wakes,
-    self_wakes: task.self_wakes,
-    live_wakers: task.live_wakers,
-    lifetime_ns: task.lifetime_ns,
-    busy_ns: task.busy_ns,
-    scheduled_ns: task.scheduled_ns,
-    idle_ns: task.idle_ns,
-    max_poll_ns: task.max_poll_ns,
-    max_delay_ns: task.max_delay_ns,
-    polls_per_second: (!rates.unknown).then_some(rates.polls),
-    busy_share: (!rates.unknown).then_some(rates.busy),
-    future_bytes: Some(task.meta.future_size).filter(|size| *size > 0),
-    kind: task.meta.kind.as_str(),
-}}
+/// The fields of a row that documents have.
+fn fields<R: model::Row>() -> impl Iterator<Item = &'static Field<R>> {
+    R::fields().iter().filter(|field| field.in_reports)
+}
+
+/// The names of the fields of a task.
+pub(super) fn task_names() -> impl Iterator<Item = &'static str> {
+    fields::<TaskRow>().map(|field| field.name)
+}
+
+fn values<'a, R: model::Row>(model: &'a TargetModel, row: &R) -> Row<'a> {
+    let value = |field: &Field<R>| field.exact_value(model, row).into_owned().into();
+    Row(fields::<R>().map(|field| (field.name, value(field))).collect())
+}
 
 /// The tasks, as an iterator because there may be a million of them.
 pub(super) fn tasks(model: &TargetModel) -> impl Iterator<Item = Row<'_>> {
-    let target = model.target();
-    let hidden = unavailable(&["tasks"], &target.description);
-    let tasks = target.tasks.iter().enumerate();
-    tasks.map(move |(i, stats)| task(stats, model.rates(i), target.taken_ns).without(&hidden))
+    let rows = (0u32..).map(|task| TaskRow { target: 0, task });
+    rows.take(model.target().tasks.len()).map(|row| values(model, &row))
 }
 
 /// The groups by name. A sum is unavailable if the values of the tasks are.
-pub(super) fn groups(model: &TargetModel) -> impl Iterator<Item = Row<'static>> {
-    let hidden = unavailable(&["groups", "tasks"], &model.target().description);
-    model.groups(GroupColumn::Name, false).into_iter().map(move |row| group(&row).without(&hidden))
-}
-
-fn group(group: &GroupRow) -> Row<'static> {
-    row! {
-        name: group.name.to_string(),
-        location: group.location.to_string(),
-        tasks: group.tasks,
-        ended: group.ended,
-        runnable: group.runnable,
-        polling: group.polling,
-        polls: group.polls,
-        polls_per_second: (!group.unknown).then_some(group.poll_rate),
-        busy_share: (!group.unknown).then_some(group.busy_share),
-        busy_ns: group.busy_ns,
-        scheduled_ns: group.scheduled_ns,
-        idle_ns: group.idle_ns,
-        max_poll_ns: group.max_poll_ns,
-        poll_p99_ns: group.poll_p99_ns,
-        delay_p99_ns: group.delay_p99_ns,
-        wakes: group.wakes,
-    }
+pub(super) fn groups(model: &TargetModel) -> impl Iterator<Item = Row<'_>> {
+    model.groups("name", false).into_iter().map(|row| values(model, &row))
 }
 
 /// The workers, in Tokio's order.
 pub(super) fn workers(model: &TargetModel) -> impl Iterator<Item = Row<'_>> {
-    let description = &*model.target().description;
-    let hidden = unavailable(&["workers"], description);
-    model.workers().iter().map(move |row| worker(row, description).without(&hidden))
-}
-
-fn worker<'a>(worker: &'a WorkerRow, description: &Description) -> Row<'a> {
-    let stats = &worker.stats;
-    let current = stats.current.as_ref().zip(worker.current.as_ref());
-    row! {
-        index: stats.index,
-        thread: &stats.thread,
-        current: current.map(|(poll, (name, elapsed_ns))| row! {
-            task: poll.key,
-            name: name,
-            kind: poll.kind.as_str(),
-            elapsed_ns: *elapsed_ns,
-        }),
-        busy_share: worker.busy,
-        polls_per_second: description.get(FieldId::WorkerPolls, worker.polls).ok(),
-        poll_ns: stats.poll_ns,
-        busy_ns: stats.busy_ns,
-        polls: stats.polls,
-        parks: stats.parks,
-        steals: stats.steals,
-        overflows: stats.overflows,
-        local_queue: stats.local_queue,
-    }
+    model.workers().iter().map(|worker| {
+        let mut row = values(model, worker);
+        let current = worker.stats.current.as_ref().zip(worker.current.as_ref());
+        let has_current = model.target().description.has(FieldId::CurrentPoll);
+        let current = current.filter(|_| has_current).map(|(poll, (name, elapsed_ns))| {
+            row! {
+                task: poll.key,
+                name: name,
+                kind: poll.kind.as_str(),
+                elapsed_ns: *elapsed_ns,
+            }
+        });
+        row.0.push(("current", current.into()));
+        row
+    })
 }
 
 /// The fields of the runtime.

@@ -1,4 +1,11 @@
-//! The group table, and the stages of the tasks of one group.
+//! The group table, and the tasks of the selected group: where they are, and their long polls.
+//!
+//! ```text
+//!  GROUP   TASKS  RUN SCHED IDLE  BUSY%▼ BUSY, 1 min   POLL P99 DELAY P99 SCHED DELAY ░<1ms ▒ ▓ █>.1s
+//!  conn       24    1     9   14      68 ▁▁▂▂▂▇███████▇  ~10ms‼     ~29ms ░░░░░░▒▒▓▓▓▓▓▓▓▒▒▓▓▓▓▓▓▓▓▒▓▓▓
+//! ──── conn: stages of its 24 tasks ────────────────────┬──── conn: long polls, last minute ──────────────
+//!  reads the request   ██████████████░░░░░░░░░░  14     │ 11 task-s  122 polls  db::scan  workload/db.rs:73
+//! ```
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::{
@@ -7,21 +14,23 @@ use ratatui::{
 };
 
 use super::{
-    ScreenEntry, tasks,
+    ScreenEntry,
     theme::Theme,
     widgets::{
+        bars::{bar, history},
         canvas::{Canvas, Spans},
-        table::{self, Place, Spec},
+        preview,
+        table::{self, Fields},
         title,
     },
 };
 use crate::{
     app::{
-        Action, App, HitTarget, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        Action, App, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{Column, GroupColumn, GroupRow, RowQuery},
-    text::{UNAVAILABLE, bucket_duration, compact_count, duration, optional, percent_number, rate},
+    model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
+    text::{compact_count, duration, plural, task_seconds},
 };
 
 pub(super) const ID: ScreenId = ScreenId("groups");
@@ -38,7 +47,10 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
         list: List::Groups,
         needs: None,
-        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("tasks", 5)],
+        keys: &[
+            ScreenKey::new(Action::Open, Action::Open).in_footer("tasks", 5),
+            ScreenKey::new(Action::Regroup, Action::Regroup).in_footer("group by", 6),
+        ],
         subscribe: |subscription| subscription.groups = true,
         open: |app| match app.cursor().key() {
             Some(RowKey::Group(group)) => Ok(Opened::Group(group.clone())),
@@ -46,94 +58,111 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
     },
     title,
-    viewport: |_, size| Viewport::below_titles(table_height(size)),
+    viewport: |_, size| Viewport::below_titles(size.height - preview_height(size)),
     draw,
 };
 
-const SPECS: [Spec<GroupColumn>; 13] = [
-    Spec::text(GroupColumn::Name, 12, 20, 1),
-    Spec::number(GroupColumn::Tasks, 6, 2),
-    Spec::number(GroupColumn::Runnable, 8, 4),
-    Spec::number(GroupColumn::PollRate, 8, 5),
-    Spec::number(GroupColumn::Polls, 7, 9),
-    Spec::number(GroupColumn::BusyShare, 6, 3),
-    Spec::number(GroupColumn::Busy, 7, 10),
-    Spec::number(GroupColumn::MaxPoll, 9, 6),
-    Spec::number(GroupColumn::PollP99, 9, 7),
-    Spec::number(GroupColumn::DelayP99, 9, 8),
-    Spec::number(GroupColumn::Wakes, 7, 12),
-    Spec::text(GroupColumn::Target, 15, 10, 5),
-    Spec::text(GroupColumn::Location, 15, 47, 11),
-];
-
-/// From this height on, the last line shows the stages of a group's tasks.
-const STAGES_FROM: u16 = 8;
-
-/// The height of the table with its titles.
-fn table_height(size: Size) -> u16 {
-    size.height - u16::from(size.height >= STAGES_FROM)
+/// The lines about the selected group below the table.
+fn preview_height(size: Size) -> u16 {
+    match size.height {
+        ..8 => 0,
+        8..14 => 1,
+        height => (height / 2).min(14),
+    }
 }
 
-fn order(app: &App) -> Option<(GroupColumn, bool)> {
-    match app.row_query() {
-        RowQuery::Groups { sort, descending, .. } => Some((*sort, *descending)),
-        _ => None,
-    }
+fn grouping(app: &App) -> Grouping {
+    app.row_query().query().map(|query| query.grouping).unwrap_or_default()
 }
 
 fn title(app: &App, theme: Theme) -> Spans {
     let mut spans = vec![(format!(" Groups {}", app.row_count()), theme.title())];
-    let sorted =
-        |(sort, descending): (GroupColumn, bool)| title::sorted_by(theme, sort.title(), descending);
-    spans.extend(order(app).map(sorted));
+    if grouping(app) != Grouping::Name {
+        spans.push((format!(" by {}", grouping(app).as_str()), theme.title()));
+    }
+    spans.extend(title::order::<GroupRow>(app, theme));
     spans
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some((sort, descending)) = order(app) else { return };
-    let specs = SPECS.into_iter().filter(|spec| app.has_group_column(spec.column));
-    let specs = table::with_mark(&specs.collect::<Vec<_>>(), sort, sort.title());
-    let places = table::places(&specs, sort, area.width);
-    for place in &places {
-        let sorted = (place.column == sort).then_some(descending);
-        let title = match place.column {
-            GroupColumn::MaxPoll => tasks::column_title(app, canvas.theme, Column::MaxPoll),
-            column => column.title(),
-        };
-        place.put_title(canvas, area.y, title, sorted);
-        canvas.on_click(place.title_area(area.y), HitTarget::GroupColumn(place.column));
-    }
-    let table = Rect { height: table_height(area.as_size()), ..area };
-    if let Some(row) = group_with_stages(app).filter(|_| table.height < area.height) {
-        canvas.put(area.x, table.bottom(), area.width, &stages(row), canvas.theme.title());
-    }
-    for (row, y) in table::visible_rows(app, table) {
-        let group = &app.group_rows()[row];
-        for place in &places {
-            match place.column {
-                GroupColumn::Target => {
-                    let name = app.model().target(group.target).map_or("", |model| model.name());
-                    place.put(canvas, y, name, canvas.theme.dim(), false);
-                }
-                _ if app.lacks(group.target, place.column.field()) => {
-                    place.put(canvas, y, UNAVAILABLE, canvas.theme.dim(), false);
-                }
-                _ => cell(canvas, y, place, group),
-            }
+    let theme = canvas.theme;
+    let [area, below] = preview::split(area, preview_height(area.as_size()));
+    let span = app.graph_span().as_str();
+    let title = |field: &Field<GroupRow>| match field.name {
+        "busy_history" => format!("{}, {span}", field.title),
+        "delay_history" => {
+            let legend = theme.glyph("░<1ms ▒ ▓ █≥.1s", ".<1ms - = #>=.1s");
+            format!("DELAY, {span} {legend}")
         }
+        _ => table::title_of(app, theme, field),
+    };
+    // Histories are kept for groups by name.
+    let is_hidden = |field: &Field<GroupRow>| {
+        grouping(app) != Grouping::Name && field.name.ends_with("_history")
+    };
+    let table = Fields::<GroupRow>::draw_titles(app, canvas, area, is_hidden, title);
+    for (row, y) in table::visible_rows(app, area) {
+        let group = &app.group_rows()[row];
+        let Some(target) = app.model().target(group.target) else { continue };
+        let plain = if group.tasks == 0 { theme.dim() } else { Style::new() };
+        table.draw_row(app, canvas, y, (target, group), plain, |field, width| {
+            let (now_ns, span_ns) = (target.target().known_until_ns, app.graph_span().nanos());
+            let ring = target.group_history(&group.name);
+            let points = ring.map(|ring| ring.columns(now_ns, span_ns, width)).unwrap_or_default();
+            match field.name {
+                "busy_history" => busy_history(theme, &points),
+                _ => delays(app, theme, &points),
+            }
+        });
         table::finish_row(app, canvas, area, row, y);
+    }
+    if let Some(group) = app.selected_row().and_then(|row| app.group_rows().get(row)) {
+        draw_group(app, canvas, below, group);
     }
 }
 
-/// The selected group; without a selection, the one with the most stages.
-fn group_with_stages(app: &App) -> Option<&GroupRow> {
-    let rows = app.group_rows();
-    let selected = (0..rows.len()).find(|row| app.cursor().is_at(*row)).map(|row| &rows[row]);
-    selected.or_else(|| rows.iter().rev().max_by_key(|row| row.stages.len()))
+/// The busy share over time. A share above one worker fills the line.
+fn busy_history(theme: Theme, points: &[Option<BusyPoint>]) -> Spans {
+    let shares: Vec<_> = points.iter().map(|point| point.map(|point| point.busy)).collect();
+    vec![(history(theme, &shares), theme.busy())]
+}
+
+/// The scheduling delay over time, as shades of powers of ten.
+fn delays(app: &App, theme: Theme, points: &[Option<BusyPoint>]) -> Spans {
+    let shade = |delay_ns: u64| match delay_ns / 1_000_000 {
+        0 => theme.glyph("░", "."),
+        1..10 => theme.glyph("▒", "-"),
+        10..100 => theme.glyph("▓", "="),
+        _ => theme.glyph("█", "#"),
+    };
+    let cell = |point: &Option<BusyPoint>| match point.and_then(|point| point.delay_ns) {
+        Some(delay_ns) => {
+            let style = theme.length(app.model().thresholds(), delay_ns, theme.dim());
+            (shade(delay_ns).to_owned(), style)
+        }
+        None => (" ".to_owned(), Style::new()),
+    };
+    points.iter().map(cell).collect()
+}
+
+/// Where the tasks of a group are, and their long polls.
+fn draw_group(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) {
+    let Some(target) = app.model().target(group.target) else { return };
+    let theme = canvas.theme;
+    if area.height < 2 {
+        return preview::draw(canvas, area, &[vec![(stages_in_a_line(group), theme.title())]]);
+    }
+    let title = format!("{}: stages of its {}", group.name, plural(group.tasks as u64, "task"));
+    let polls = format!("{}: long polls, last minute", group.name);
+    let (left, right) = preview::columns(area);
+    preview::draw_titled(canvas, left, &title, &stages(theme, group, left.width));
+    if let Some(right) = right {
+        preview::draw_titled(canvas, right, &polls, &long_polls(app, theme, target, group));
+    }
 }
 
 /// Such as "conn: 12 × reads the request · 3 × queries the database".
-fn stages(row: &GroupRow) -> String {
+fn stages_in_a_line(row: &GroupRow) -> String {
     let stages = row.stages.iter();
     let stages: Vec<String> = stages
         .map(|(stage, tasks)| format!("{} × {stage}", compact_count(*tasks as u64)))
@@ -143,29 +172,51 @@ fn stages(row: &GroupRow) -> String {
     format!(" {}: {stages}", row.name)
 }
 
-fn cell(canvas: &mut Canvas<'_>, y: u16, place: &Place<GroupColumn>, row: &GroupRow) {
-    let theme = canvas.theme;
-    let plain = if row.tasks == 0 { theme.dim() } else { Style::new() };
-    let (text, style) = match place.column {
-        GroupColumn::Name => (row.name.to_string(), plain),
-        GroupColumn::Tasks => (compact_count(row.tasks as u64), plain),
-        GroupColumn::Runnable if row.runnable > 0 => {
-            (compact_count(row.runnable as u64), theme.warning())
-        }
-        GroupColumn::Runnable => ("0".to_owned(), plain),
-        GroupColumn::PollRate | GroupColumn::BusyShare if row.unknown => {
-            (UNAVAILABLE.to_owned(), theme.dim())
-        }
-        GroupColumn::PollRate => (rate(row.shown.polls), plain),
-        GroupColumn::Polls => (compact_count(row.polls), plain),
-        GroupColumn::BusyShare => (percent_number(row.shown.busy), theme.share(row.shown.busy)),
-        GroupColumn::Busy => (duration(row.busy_ns), plain),
-        GroupColumn::MaxPoll => (duration(row.max_poll_ns), plain),
-        GroupColumn::PollP99 => (optional(row.poll_p99_ns, bucket_duration), plain),
-        GroupColumn::DelayP99 => (optional(row.delay_p99_ns, bucket_duration), plain),
-        GroupColumn::Wakes => (compact_count(row.wakes), plain),
-        GroupColumn::Location => (row.location.to_string(), theme.dim()),
-        GroupColumn::Target => return,
+/// A bar for each stage, or else for each state.
+fn stages(theme: Theme, group: &GroupRow, width: u16) -> Vec<Spans> {
+    let states =
+        [("polling", group.polling), ("scheduled", group.runnable), ("idle", group.idle())];
+    let mut parts: Vec<(&str, usize, Style)> =
+        group.stages.iter().map(|(stage, tasks)| (&**stage, *tasks, theme.busy())).collect();
+    if parts.is_empty() {
+        parts.extend(states.map(|(state, tasks)| (state, tasks, theme.busy())));
+    }
+    let words = (usize::from(width) / 2).min(30);
+    let room = usize::from(width).saturating_sub(words + 9).min(30);
+    let line = |(name, tasks, style): &(&str, usize, Style)| {
+        let share = *tasks as f64 / group.tasks.max(1) as f64;
+        let name = crate::text::fit(name, words, theme.ascii);
+        let pad = words - unicode_width::UnicodeWidthStr::width(&*name);
+        vec![
+            (format!(" {name}{} ", " ".repeat(pad)), Style::new()),
+            (bar(theme, share, room), *style),
+            (format!(" {:>5}", compact_count(*tasks as u64)), Style::new()),
+        ]
     };
-    place.put(canvas, y, &text, style, place.column == GroupColumn::Location);
+    parts.iter().map(line).collect()
+}
+
+/// The long polls of the tasks of a group by function.
+fn long_polls(app: &App, theme: Theme, target: &TargetModel, group: &GroupRow) -> Vec<Spans> {
+    let is_member = |meta: &_| grouping(app).group_of(target, meta) == &*group.name;
+    let offenders = target.impact_table().offenders_among(is_member);
+    let line = |offender: &Offender| {
+        let impact = offender
+            .impact
+            .map_or_else(String::new, |impact| format!("{} task-s", task_seconds(impact.total_ns)));
+        let function = offender.function.as_deref().unwrap_or("(no stack)");
+        let place = offender.place.as_deref().unwrap_or_default();
+        vec![
+            (format!(" {impact:>11}"), theme.warning()),
+            (format!("  {:>9}", plural(offender.polls, "poll")), Style::new()),
+            (format!("  {:>7}", duration(offender.blocked_ns)), Style::new()),
+            (format!("  {function}"), theme.title()),
+            (format!("  {place}"), theme.dim()),
+        ]
+    };
+    let lines: Vec<_> = offenders.iter().map(line).collect();
+    match lines.is_empty() {
+        true => vec![vec![(" none".to_owned(), theme.dim())]],
+        false => lines,
+    }
 }

@@ -139,6 +139,9 @@ pub fn render(app: &App, frame: &mut Frame<'_>) -> HitMap {
     } else if !targets::draw_waiting(app, &mut canvas, body) {
         (entry(app).draw)(app, &mut canvas, body);
     }
+    if let Some(area) = title.filter(|_| body.height > 0) {
+        title::draw_filter_error(app, &mut canvas, area);
+    }
     match footer {
         Some(area) => footer::draw(app, &mut canvas, area),
         None => {

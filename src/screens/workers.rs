@@ -1,7 +1,11 @@
-//! The worker table, and the statistics that only the runtime as a whole has.
+//! The workers, each with its busy share over time, and the statistics of the runtime as a whole. Many
+//! workers have one line each.
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::{layout::Rect, style::Style};
+use ratatui::{
+    layout::{Rect, Size},
+    style::Style,
+};
 
 use super::{
     ScreenEntry,
@@ -9,7 +13,8 @@ use super::{
     widgets::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
-        table::{self, Place, Spec},
+        graph::{VALUES_PER_CELL, area as chart_lines},
+        table::{self, Fields},
     },
 };
 use crate::{
@@ -17,9 +22,9 @@ use crate::{
         Action, App, List, Opened, Overlay, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{Thresholds, WorkerRow},
-    snapshot::{Accuracy, Description, FieldId, PollKind, Target},
-    text::{UNAVAILABLE, compact_count, duration, optional, percent_number, rate},
+    model::{Field, FieldKind, TargetModel, WorkerRow},
+    snapshot::{FieldId, RuntimeStats},
+    text::{UNAVAILABLE, compact_count, optional, plural, rate},
 };
 
 pub(super) const ID: ScreenId = ScreenId("workers");
@@ -34,7 +39,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             short: "Workers",
             help: "workers of the runtime, with the task that each is polling",
         },
-        list: List::Workers,
+        list: List::BusiestWorkers,
         needs: Some(FieldId::Workers),
         keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
         subscribe: |_| {},
@@ -46,153 +51,141 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
     },
     title,
-    viewport: |_, size| Viewport::below_titles(size.height),
+    viewport,
     draw,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Column {
-    Worker,
-    Bar,
-    BusyShare,
-    Polling,
-    Queue,
-    Polls,
-    Parks,
-    Steals,
-    Overflows,
-    Thread,
-    History,
-}
-
-const SPECS: [Spec<Column>; 11] = [
-    Spec::text(Column::Worker, 4, 0, 1),
-    Spec::text(Column::Bar, 10, 0, 2),
-    Spec::number(Column::BusyShare, 5, 1),
-    Spec::text(Column::Polling, 16, 14, 3),
-    Spec::number(Column::Queue, 5, 4),
-    Spec::number(Column::Polls, 7, 5),
-    Spec::number(Column::Parks, 7, 7),
-    Spec::number(Column::Steals, 8, 8),
-    Spec::number(Column::Overflows, 9, 9),
-    Spec::text(Column::Thread, 15, 0, 10),
-    Spec::text(Column::History, 8, WorkerRow::HISTORY as u16, 6),
-];
-
-fn column_title(column: Column) -> &'static str {
-    match column {
-        Column::Worker => "W",
-        Column::Bar => "BUSY",
-        Column::BusyShare => "%",
-        Column::Polling => "POLLING",
-        Column::Queue => "QUEUE",
-        Column::Polls => "POLLS/S",
-        Column::Parks => "PARKS/S",
-        Column::Steals => "STEALS/S",
-        Column::Overflows => "OVERFLOWS",
-        Column::Thread => "THREAD",
-        Column::History => "HISTORY",
-    }
-}
 
 fn title(app: &App, theme: Theme) -> Spans {
     // Every runtime has a worker: without rows, the number is unknown.
     let workers = Some(app.row_count()).filter(|count| *count > 0);
-    vec![(format!(" Workers {}", optional(workers, |count| count.to_string())), theme.title())]
+    let mut spans =
+        vec![(format!(" Workers {}", optional(workers, |count| count.to_string())), theme.title())];
+    if app.worker_order().is_sorted() {
+        return spans;
+    }
+    spans.push(("  busiest first".to_owned(), theme.dim()));
+    spans
+}
+
+/// The lines about the runtime below the workers.
+const RUNTIME: u16 = 3;
+/// The maximum height of the graph of a worker.
+const MAX_GRAPH: u16 = 20;
+/// A lower graph shows less than the blocks in a line.
+const MIN_GRAPH: u16 = 2;
+
+/// The lines of a graph below each worker; 0 for one line per worker.
+fn graph_height(app: &App, height: u16) -> u16 {
+    let workers = u16::try_from(app.row_count().max(1)).unwrap_or(u16::MAX);
+    let has_busy = app.worker_rows().iter().any(|worker| worker.busy.is_some());
+    let lines = height.saturating_sub(1 + RUNTIME) / workers;
+    match lines.saturating_sub(1).min(MAX_GRAPH) {
+        lines if lines >= MIN_GRAPH && has_busy => lines,
+        _ => 0,
+    }
+}
+
+fn viewport(app: &App, size: Size) -> Viewport {
+    // Many workers take the whole height but for one line, with the number of those not visible.
+    let lines = 1 + graph_height(app, size.height);
+    Viewport::with_rows(usize::from(size.height.saturating_sub(1 + RUNTIME) / lines))
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some(target) = app.target() else { return };
+    let Some(model) = app.selected() else { return };
+    let target = model.target();
+    let theme = canvas.theme;
     if app.worker_rows().is_empty() {
         let reason = target.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
         let text = format!("–  workers: {reason}");
-        canvas.put(area.x + 1, area.y, area.width - 1, &text, canvas.theme.dim());
-        return draw_runtime(target, canvas, area, area.y + 2);
+        canvas.put(area.x + 1, area.y, area.width - 1, &text, theme.dim());
+        return draw_runtime(model, canvas, area, area.y + 2);
     }
-    let places = table::places(&SPECS, Column::Worker, area.width);
-    for place in &places {
-        place.put_title(canvas, area.y, column_title(place.column), None);
-    }
-    let thresholds = app.model().thresholds();
-    let mut bottom = area.y + 1;
-    for (row, y) in table::visible_rows(app, area) {
-        for place in &places {
-            cell(canvas, y, place, &app.worker_rows()[row], thresholds, &target.description);
+    let lines = graph_height(app, area.height);
+    let span = app.graph_span();
+    let title = |field: &Field<WorkerRow>| match field.kind {
+        FieldKind::Graph if field.name == "history" => {
+            format!("{}, {}", field.title, span.as_str())
         }
+        _ => field.title.to_owned(),
+    };
+    let is_hidden = |field: &Field<WorkerRow>| lines > 0 && field.name == "history";
+    let table = Fields::<WorkerRow>::draw_titles(app, canvas, area, is_hidden, title);
+    let now_ns = target.known_until_ns;
+    let rows = usize::from(area.height.saturating_sub(1 + RUNTIME) / (1 + lines));
+    let visible = (app.cursor().top()..app.row_count()).take(rows.max(1));
+    let mut y = area.y + 1;
+    for row in visible {
+        let worker = &app.worker_rows()[app.worker_order()[row]];
+        let columns = |count| -> Vec<Option<f64>> {
+            let points = worker.history.columns(now_ns, span.nanos(), count);
+            points.into_iter().map(|point| point.map(|point| point.busy)).collect()
+        };
+        table.draw_row(app, canvas, y, (model, worker), Style::new(), |field, width| {
+            let text = match (field.name, worker.busy) {
+                ("history", _) => history(theme, &columns(width)),
+                (_, Some(busy)) => bar(theme, busy, width),
+                (_, None) => UNAVAILABLE.to_owned(),
+            };
+            vec![(text, theme.busy())]
+        });
         table::finish_row(app, canvas, area, row, y);
-        bottom = y + 1;
+        y += 1;
+        if lines > 0 {
+            let chart = Rect { y, height: lines.min(area.bottom().saturating_sub(y)), ..area };
+            draw_graph(canvas, chart, columns);
+            y += lines;
+        }
     }
-    draw_runtime(target, canvas, area, bottom + 1);
+    let hidden = app.row_count().saturating_sub(app.cursor().top() + rows);
+    if hidden > 0 {
+        let below = plural(hidden as u64, "more worker");
+        canvas.put(area.x + 1, y, area.width - 1, &below, theme.dim());
+    }
+    draw_runtime(model, canvas, area, (y + 1).min(area.bottom().saturating_sub(RUNTIME - 1)));
+}
+
+/// Draws the busy share of a worker over time.
+fn draw_graph(canvas: &mut Canvas<'_>, area: Rect, columns: impl Fn(usize) -> Vec<Option<f64>>) {
+    const AXIS: u16 = 6;
+    let theme = canvas.theme;
+    let width = area.width.saturating_sub(AXIS + 1);
+    let values = columns(usize::from(width) * VALUES_PER_CELL);
+    let lines = chart_lines(theme, &values, usize::from(area.height));
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        canvas.put(area.x + AXIS, y, width, line, theme.busy());
+    }
+    canvas.put_right(area.x, area.y, AXIS - 1, "100%", theme.dim());
+    if area.height >= 5 {
+        canvas.put_right(area.x, area.y + area.height / 2, AXIS - 1, "50%", theme.dim());
+    }
+    canvas.put_right(area.x, area.bottom() - 1, AXIS - 1, "0%", theme.dim());
 }
 
 /// Draws the statistics of the runtime from the line `top` on.
-fn draw_runtime(target: &Target, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
-    for (line, y) in runtime(target).iter().zip(top..area.bottom()) {
+fn draw_runtime(model: &TargetModel, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
+    for (line, y) in runtime(model).iter().zip(top..area.bottom()) {
         let spans: Spans = vec![(format!(" {line}"), canvas.theme.dim())];
         canvas.line(area.x, y, area.right(), &spans);
     }
 }
 
-fn cell(
-    canvas: &mut Canvas<'_>,
-    y: u16,
-    place: &Place<Column>,
-    worker: &WorkerRow,
-    thresholds: &Thresholds,
-    description: &Description,
-) {
-    let theme = canvas.theme;
-    let stats = &worker.stats;
-    let count = |field, value| optional(description.get(field, value).ok(), compact_count);
-    let per_second = |field, value| optional(description.get(field, value).ok(), rate);
-    let plain = Style::new();
-    let width = usize::from(place.width);
-    let (text, style) = match place.column {
-        Column::Worker => (format!("w{}", stats.index), theme.title()),
-        Column::Bar => {
-            let bar = worker.busy.map(|busy| bar(theme, busy, width));
-            (bar.unwrap_or_default(), theme.busy())
-        }
-        Column::BusyShare => {
-            let style = worker.busy.map_or(plain, |busy| theme.share(busy));
-            (optional(worker.busy, percent_number), style)
-        }
-        Column::Polling => match &worker.current {
-            Some((name, nanos)) if *nanos >= thresholds.long_poll_ns() => {
-                let verb = if worker.current_kind() == PollKind::Drop { "dropping " } else { "" };
-                (
-                    format!("{verb}{name} for {}", duration(*nanos)),
-                    theme.length(thresholds, *nanos, plain),
-                )
-            }
-            Some((name, _)) => (name.to_string(), plain),
-            None if *description.accuracy(FieldId::CurrentPoll) == Accuracy::Exact => {
-                ("nothing".to_owned(), theme.dim())
-            }
-            None => (UNAVAILABLE.to_owned(), theme.dim()),
-        },
-        Column::Queue => (count(FieldId::LocalQueue, stats.local_queue), plain),
-        Column::Polls => (per_second(FieldId::WorkerPolls, worker.polls), plain),
-        Column::Parks => (per_second(FieldId::Parks, worker.parks), plain),
-        Column::Steals => (per_second(FieldId::Steals, worker.steals), plain),
-        Column::Overflows => (count(FieldId::Overflows, stats.overflows), plain),
-        Column::Thread => (stats.thread.to_string(), theme.dim()),
-        Column::History => (history(theme, &worker.history, width), theme.busy()),
-    };
-    place.put(canvas, y, &text, style, false);
-}
-
 /// The statistics of the runtime as a whole, and the reasons for missing values.
-fn runtime(target: &Target) -> Vec<String> {
+fn runtime(model: &TargetModel) -> Vec<String> {
+    let target = model.target();
     let description = &target.description;
     let count = |field, value| optional(description.get(field, value).ok(), compact_count);
+    let per_second = |field, value: fn(&RuntimeStats) -> u64| {
+        let known = model.runtime_rate(value).filter(|_| description.has(field));
+        optional(known, |value| format!("{}/s", rate(value)))
+    };
     let runtime = &target.runtime;
     let mut lines = vec![
         format!(
             "injection queue {}   remote schedules {}   budget forced yields {}",
             count(FieldId::InjectionQueue, runtime.injection_queue),
-            count(FieldId::RemoteSchedules, runtime.remote_schedules),
-            count(FieldId::BudgetForcedYields, runtime.budget_forced_yields),
+            per_second(FieldId::RemoteSchedules, |runtime| runtime.remote_schedules),
+            per_second(FieldId::BudgetForcedYields, |runtime| runtime.budget_forced_yields),
         ),
         format!(
             "blocking pool: threads {}, idle {}, queued {}",

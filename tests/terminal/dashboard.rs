@@ -72,7 +72,7 @@ fn wait_for_standstill(terminal: &Terminal) {
 fn first_screen_shows_the_tasks() {
     let terminal = Terminal::start(&ONE_WORKER);
     let text = terminal.wait_for_text(BUSIEST);
-    for part in ["asynctop", "lab:mixed", "current-thread", "NAME", "POLLS", "BUSY%"] {
+    for part in ["asynctop", "lab:mixed", "current-thread", "NAME", "MAX POLL", "BUSY%"] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
@@ -111,7 +111,7 @@ fn keys_work_while_every_worker_is_blocked() {
     terminal.keys("?");
     terminal.wait_for_text("tasks, one per row");
     terminal.keys("2");
-    terminal.wait_for_line(&["GROUP", "RUNNABLE"]);
+    terminal.wait_for_line(&["GROUP", "SCHED"]);
     terminal.keys("3");
     terminal.wait_for_line(&["Workers 2"]);
     terminal.keys("b");
@@ -267,7 +267,7 @@ fn enter_opens_the_details_and_escape_closes_them() {
     terminal.keys("\r");
     terminal.wait_for_text("lifetime");
     terminal.keys("\x1b");
-    terminal.wait_for_text("POLLS/S");
+    terminal.wait_for_text("MAX POLL");
 }
 
 #[test]

@@ -4,18 +4,12 @@ mod lab;
 
 use std::io::{self, Write};
 
-use crate::snapshot::{Description, FieldId, LabStats, PollKind, Target, TaskStats};
+use crate::snapshot::{Description, FieldId, LabStats, Target};
 
-use super::{
-    Summary, availability, impact,
-    table::{self, Column},
-};
+use super::{Summary, availability, impact, table};
 use crate::{
-    model::{
-        Factor, GroupColumn, GroupRow, Model, Offender, Query, RULES, SchedulingDelay, TargetModel,
-        TaskRates, WorkerRow,
-    },
-    text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, percent_number, rate},
+    model::{Column, Factor, Model, Offender, Query, RULES, SchedulingDelay, TargetModel},
+    text::{self, UNAVAILABLE, bucket_duration, count, duration, optional},
 };
 
 /// Number of tasks listed, the busiest ones.
@@ -195,116 +189,51 @@ fn workers(model: &TargetModel, description: &Description, out: &mut impl Write)
     if model.workers().is_empty() || !description.has(FieldId::Workers) {
         return Ok(());
     }
-    let columns = [
-        Column::right("WORKER"),
-        Column::right("BUSY%"),
-        Column::right("POLLS/S").of(FieldId::WorkerPolls),
-        Column::right("POLLS").of(FieldId::WorkerPolls),
-        Column::right("STEALS").of(FieldId::Steals),
-        Column::right("QUEUE").of(FieldId::LocalQueue),
-        Column::left("NOW"),
-    ];
-    let rows: Vec<_> = model.workers().iter().take(TOP).map(worker).collect();
+    const NAMES: [Column; 7] =
+        ["index", "busy_share", "polls_per_second", "polls", "steals", "local_queue", "polling"];
     writeln!(out)?;
-    table::write(&columns, &rows, description, out)?;
+    table::write_fields(&NAMES, model, model.workers().iter().take(TOP), out)?;
     rest(model.workers().len(), out)
 }
 
-fn worker(row: &WorkerRow) -> Vec<String> {
-    let now = row.current.as_ref().map_or(String::new(), |(name, for_ns)| {
-        let verb = match row.current_kind() {
-            PollKind::Poll => "in",
-            PollKind::Drop => "dropping",
-        };
-        format!("{verb} {} for {}", name, duration(*for_ns))
-    });
-    vec![
-        row.stats.index.to_string(),
-        optional(row.busy, percent_number),
-        rate(row.polls),
-        count(row.stats.polls),
-        count(row.stats.steals),
-        count(row.stats.local_queue),
-        now,
-    ]
-}
-
 fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    let columns = [
-        Column::left("GROUP"),
-        Column::right("TASKS"),
-        Column::right("RUNNABLE"),
-        Column::right("POLLS/S").of(FieldId::PollRate),
-        Column::right("BUSY%").of(FieldId::BusyShare),
-        Column::right("BUSY").of(FieldId::Busy),
-        Column::right("MAX POLL").of(FieldId::MaxPoll),
-        Column::right("POLL P99").of(FieldId::GroupPollP99),
-        Column::right("DELAY P99").of(FieldId::GroupDelayP99),
-        Column::left("LOCATION"),
+    const NAMES: [Column; 10] = [
+        "name",
+        "tasks",
+        "runnable",
+        "polls_per_second",
+        "busy_share",
+        "busy_ns",
+        "max_poll_ns",
+        "poll_p99_ns",
+        "delay_p99_ns",
+        "location",
     ];
-    let groups = model.groups(GroupColumn::BusyShare, true);
-    let rows: Vec<_> = groups.iter().take(2 * TOP).map(group).collect();
+    let groups = model.groups("busy_share", true);
     writeln!(out)?;
-    table::write(&columns, &rows, &model.target().description, out)?;
+    table::write_fields(&NAMES, model, groups.iter().take(2 * TOP), out)?;
     rest_of(groups.len(), 2 * TOP, out)
 }
 
-fn group(row: &GroupRow) -> Vec<String> {
-    let known = |text| if row.unknown { UNAVAILABLE.to_owned() } else { text };
-    vec![
-        row.name.to_string(),
-        count(row.tasks as u64),
-        count(row.runnable as u64),
-        known(rate(row.poll_rate)),
-        known(percent_number(row.busy_share)),
-        duration(row.busy_ns),
-        duration(row.max_poll_ns),
-        optional(row.poll_p99_ns, bucket_duration),
-        optional(row.delay_p99_ns, bucket_duration),
-        row.location.to_string(),
-    ]
-}
-
 fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    let columns = [
-        Column::right("ID"),
-        Column::left("TASK"),
-        Column::left("STATE"),
-        Column::right("POLLS").of(FieldId::Polls),
-        Column::right("POLLS/S").of(FieldId::PollRate),
-        Column::right("BUSY%").of(FieldId::BusyShare),
-        Column::right("BUSY").of(FieldId::Busy),
-        Column::right("SCHED").of(FieldId::Scheduled),
-        Column::right("IDLE").of(FieldId::Idle),
-        Column::right("MAX POLL").of(FieldId::MaxPoll),
-        Column::right("WAKES").of(FieldId::Wakes),
-        Column::left("STAGE").of(FieldId::Stage),
+    const NAMES: [Column; 12] = [
+        "id",
+        "name",
+        "state",
+        "polls",
+        "polls_per_second",
+        "busy_share",
+        "busy_ns",
+        "scheduled_ns",
+        "idle_ns",
+        "max_poll_ns",
+        "wakes",
+        "stage",
     ];
-    let query = Query::default();
-    let order: Vec<usize> = model.tasks(&query).collect();
-    let row = |i: &usize| task(&model.target().tasks[*i], model.rates(*i));
-    let rows: Vec<_> = order.iter().take(TOP).map(row).collect();
+    let rows: Vec<_> = model.tasks(&Query::default()).collect();
     writeln!(out)?;
-    table::write(&columns, &rows, &model.target().description, out)?;
-    rest(order.len(), out)
-}
-
-fn task(task: &TaskStats, rates: TaskRates) -> Vec<String> {
-    let known = |text| if rates.unknown { UNAVAILABLE.to_owned() } else { text };
-    vec![
-        task.meta.id.to_string(),
-        task.meta.name.to_string(),
-        task.state.as_str().to_owned(),
-        count(task.polls),
-        known(rate(rates.polls)),
-        known(percent_number(rates.busy)),
-        duration(task.busy_ns),
-        duration(task.scheduled_ns),
-        duration(task.idle_ns),
-        duration(task.max_poll_ns),
-        count(task.wakes),
-        task.stage.as_deref().unwrap_or_default().to_owned(),
-    ]
+    table::write_fields(&NAMES, model, rows.iter().take(TOP), out)?;
+    rest(rows.len(), out)
 }
 
 fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {

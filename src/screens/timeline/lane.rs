@@ -21,7 +21,7 @@ pub(super) fn draw(
     let runnable: Vec<Option<u64>> = (0..columns)
         .map(|column| {
             let (begin, end) = column_bounds(from, to, column, columns);
-            model.history().at(begin + (end - begin) / 2)?.runnable
+            model.history().points().at(begin + (end - begin) / 2)?.runnable
         })
         .collect();
     let largest = runnable.iter().flatten().copied().max();

@@ -18,18 +18,24 @@ pub fn bar(theme: Theme, share: f64, width: usize) -> String {
     bar + &blank.repeat(width - full - usize::from(part > 0))
 }
 
+/// Three texts of `width` columns together: two shares of a whole, and the rest.
+pub fn parts_bar(theme: Theme, shares: [f64; 2], width: usize) -> (String, String, String) {
+    let columns = |share: f64| (share.clamp(0.0, 1.0) * width as f64).round() as usize;
+    let first = columns(shares[0]);
+    let second = columns(shares[0] + shares[1]).max(first) - first;
+    let glyphs = [theme.glyph("█", "#"), theme.glyph("▒", "="), theme.glyph("░", ".")];
+    let rest = width - first - second;
+    (glyphs[0].repeat(first), glyphs[1].repeat(second), glyphs[2].repeat(rest))
+}
+
 /// A block whose height is a number of eighths of a line.
 pub fn level(theme: Theme, eighths: usize) -> char {
     let levels = if theme.ascii { &ASCII_LEVELS } else { &LEVELS };
     levels[eighths.min(8)].chars().next().unwrap_or(' ')
 }
 
-/// The last `width` shares, oldest first.
-pub fn history(theme: Theme, shares: &[f64], width: usize) -> String {
-    let levels = if theme.ascii { &ASCII_LEVELS } else { &LEVELS };
-    let shown = &shares[shares.len().saturating_sub(width)..];
-    // A small share is visible.
-    let level = |share: f64| (share.clamp(0.0, 1.0) * 8.0).round() as usize;
-    let level = |share: f64| level(share).max(usize::from(share > 0.001));
-    shown.iter().map(|share| levels[level(*share)]).collect()
+/// A block for each share, oldest first. A missing share is blank, and a share of 0 is not.
+pub fn history(theme: Theme, shares: &[Option<f64>]) -> String {
+    let eighths = |share: f64| ((share.clamp(0.0, 1.0) * 8.0).round() as usize).max(1);
+    shares.iter().map(|share| share.map_or(' ', |share| level(theme, eighths(share)))).collect()
 }

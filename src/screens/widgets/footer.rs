@@ -124,8 +124,10 @@ pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
             (format!(" cancel {name}? x to confirm, Esc to keep it"), theme.warning())
         }
         (Prompt::Filter, _) => {
-            let text =
-                " filter words: Enter applies, Esc clears, Ctrl-w deletes a word, Ctrl-u all";
+            let long = " words, or terms such as busy>10% name:conn state:idle max_poll>5ms; Enter \
+                        applies, Esc clears";
+            let short = " words, or terms such as busy>10% name:conn; Enter applies, Esc clears";
+            let text = if long.width() <= usize::from(area.width) { long } else { short };
             (text.to_owned(), theme.dim())
         }
         (_, Some(message)) => (format!(" {message}"), theme.title()),

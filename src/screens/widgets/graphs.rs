@@ -19,14 +19,13 @@ use crate::{
     model::{HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
     screens::theme::Theme,
     snapshot::FieldId,
-    text::{UNAVAILABLE, bucket_duration, rate, whole_percent},
+    text::{UNAVAILABLE, bucket_duration, rate, whole_percent, wrap},
 };
 
 /// The lines of the three graphs, with their titles.
 const BAND: u16 = 4;
-/// How far back the graphs go.
-const SPAN_NS: u64 = MINUTE_NS;
-const MINUTE_NS: u64 = 60_000_000_000;
+/// The width of a value, so that a graph beside it keeps its place.
+const VALUE: usize = 7;
 /// The width of the labels of an axis.
 const AXIS: u16 = 5;
 /// A graph narrower than this shows nothing.
@@ -77,7 +76,7 @@ fn graphs(
     theme: Theme,
     points: &[Option<HistoryPoint>],
 ) -> [Graph; 3] {
-    let latest = model.history().latest().copied().unwrap_or_default();
+    let latest = model.history().points().latest().copied().unwrap_or_default();
     let description = &model.target().description;
     let value = |reason: Option<&str>, latest: Option<(String, Style)>| match reason {
         Some(reason) => Err(reason.to_owned()),
@@ -149,39 +148,47 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let count = (area.width / MIN_WIDTH).clamp(1, 3);
     let width = area.width / count;
     let is_band = area.height >= BAND;
-    // On a single line, the title is to the left of the graph.
-    let chart_width =
-        |title: u16| if is_band { width - AXIS - 2 } else { width.saturating_sub(title + 2) };
+    let span_ns = app.graph_span().nanos();
     let now_ns = model.target().known_until_ns;
     let thresholds = app.model().thresholds();
     let theme = canvas.theme;
-    let columns =
-        |cells: u16| model.history().columns(now_ns, SPAN_NS, usize::from(cells) * VALUES_PER_CELL);
+    let columns = |cells: u16| {
+        let columns = usize::from(cells) * VALUES_PER_CELL;
+        model.history().points().columns(now_ns, span_ns, columns)
+    };
     let all = graphs(model, thresholds, theme, &columns(width));
     for (graph, nth) in all.iter().zip(0..count) {
         let at = Rect { x: area.x + nth * width, width, ..area };
         let mut x = at.x + 1;
         let title = if is_band { graph.title } else { graph.short };
         x += canvas.put(x, at.y, at.right() - x, title, theme.title()) + 1;
-        match &graph.value {
-            Ok((value, style)) => {
-                x += canvas.put(x, at.y, at.right().saturating_sub(x), value, *style) + 1
+        let (value, style) = match &graph.value {
+            Ok((value, style)) => (value.as_str(), *style),
+            Err(_) => (UNAVAILABLE, theme.dim()),
+        };
+        let value = format!("{value:<VALUE$}");
+        x += canvas.put(x, at.y, at.right().saturating_sub(x), &value, style) + 1;
+        // On a single line, the graph is to the right of its title.
+        let chart = match is_band {
+            true => {
+                let (x, width) = (at.x + AXIS + 1, width - AXIS - 2);
+                Rect { x, y: at.y + 1, width, height: BAND - 1 }
             }
-            Err(reason) => {
-                canvas.put(x, at.y, at.right().saturating_sub(x + 1), reason, theme.dim());
-                continue;
+            false => Rect { x, y: at.y, width: at.right().saturating_sub(x + 1), height: 1 },
+        };
+        if let Err(reason) = &graph.value {
+            let lines = wrap(reason, usize::from(chart.width));
+            // A single line has room for the whole reason, or for none.
+            let lines = if lines.len() <= usize::from(chart.height) { lines } else { Vec::new() };
+            for (line, y) in lines.iter().zip(chart.y..) {
+                canvas.put(chart.x, y, chart.width, line, theme.dim());
             }
+            continue;
         }
         if is_band {
-            let span = format!("last {} min", SPAN_NS / MINUTE_NS);
-            x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, theme.dim());
+            let span = app.graph_span().as_str();
+            x += canvas.put(x, at.y, at.right().saturating_sub(x), span, theme.dim());
         }
-        let chart = Rect {
-            x: if is_band { at.x + AXIS + 1 } else { x },
-            y: at.y + u16::from(is_band),
-            width: chart_width(x - at.x),
-            height: if is_band { BAND - 1 } else { 1 },
-        };
         let points = columns(chart.width);
         let values: Vec<_> =
             points.iter().map(|point| Some((graph.of)(point.as_ref()?)? / graph.top)).collect();
@@ -193,15 +200,21 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             for (label, y) in graph.axis.iter().zip(chart.y..) {
                 canvas.put_right(at.x, y, AXIS, label, theme.dim());
             }
-            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, now_ns, x);
+            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, (now_ns, span_ns), x);
         }
     }
 }
 
 /// Marks of the hog, of restarts and of findings above a graph, right of `free_from`.
-fn marks(model: &TargetModel, canvas: &mut Canvas<'_>, line: Rect, now_ns: u64, free_from: u16) {
+fn marks(
+    model: &TargetModel,
+    canvas: &mut Canvas<'_>,
+    line: Rect,
+    (now_ns, span_ns): (u64, u64),
+    free_from: u16,
+) {
     let theme = canvas.theme;
-    let cell_ns = (SPAN_NS / u64::from(line.width.max(1))).max(1);
+    let cell_ns = (span_ns / u64::from(line.width.max(1))).max(1);
     let last = now_ns / cell_ns;
     let mut mark = |at_ns: u64, glyph: &str, style: Style| {
         let age = last.saturating_sub(at_ns / cell_ns).try_into().unwrap_or(u16::MAX);

@@ -13,6 +13,7 @@ pub mod graphs;
 pub mod header;
 pub mod histogram;
 pub mod hit_map;
+pub mod preview;
 pub mod stack;
 pub mod table;
 pub mod targets;

@@ -3,17 +3,18 @@
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::Canvas;
-use crate::app::{App, HitTarget};
+use super::canvas::{Canvas, Spans};
+use crate::{
+    app::{App, HitTarget},
+    model::{Cell, Emphasis, Field, FieldKind, Row, TargetModel, Width},
+    screens::theme::Theme,
+};
 
 /// The space that a column needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec<C> {
     pub column: C,
-    /// Minimum width.
-    pub width: u16,
-    /// Additional width that the column can use.
-    pub grow: u16,
+    pub width: Width,
     /// Columns with a high rank are dropped first.
     pub rank: u8,
     /// Whether the text is aligned to the right.
@@ -23,12 +24,13 @@ pub struct Spec<C> {
 impl<C> Spec<C> {
     /// A column of numbers.
     pub const fn number(column: C, width: u16, rank: u8) -> Self {
-        Spec { column, width, grow: 0, rank, right: true }
+        Spec { column, width: Width { min: width, wanted: width, max: width }, rank, right: true }
     }
 
     /// A column of text.
     pub const fn text(column: C, width: u16, grow: u16, rank: u8) -> Self {
-        Spec { column, width, grow, rank, right: false }
+        let width = Width { min: width, wanted: width, max: width + grow };
+        Spec { column, width, rank, right: false }
     }
 }
 
@@ -70,6 +72,7 @@ impl<C> Place<C> {
         // There is no room for the mark beside a title of one character.
         let (title, style) = match descending {
             Some(_) if self.width == 1 => (mark.to_owned(), theme.key()),
+            None if self.width == 1 => (title.chars().take(1).collect(), theme.title()),
             Some(_) => (format!("{title}{mark}"), theme.key()),
             None => (title.to_owned(), theme.title()),
         };
@@ -82,43 +85,131 @@ impl<C> Place<C> {
     }
 }
 
-/// Makes room for the mark beside the title of the sorted column, so that titles keep a space
-/// between them.
-pub fn with_mark<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, title: &str) -> Vec<Spec<C>> {
-    let mut specs = specs.to_vec();
-    for spec in specs.iter_mut().filter(|spec| spec.column == sorted && spec.width > 1) {
-        spec.width = spec.width.max(title.width() as u16 + 1);
-    }
-    specs
-}
-
 /// Chooses columns by rank until the line is full, `sorted` always among them, and distributes the
-/// rest of the width.
+/// rest of the width. A column has its wanted width before a less important one is shown at all.
 pub fn places<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, width: u16) -> Vec<Place<C>> {
-    let mut by_rank: Vec<&Spec<C>> = specs.iter().collect();
-    by_rank.sort_by_key(|spec| if spec.column == sorted { 0 } else { spec.rank });
+    let mut by_rank: Vec<(usize, &Spec<C>)> = specs.iter().enumerate().collect();
+    by_rank.sort_by_key(|(_, spec)| if spec.column == sorted { 0 } else { spec.rank });
     let mut left = width.saturating_sub(1);
-    let mut chosen = Vec::new();
-    for spec in by_rank {
+    let mut widths = vec![0; specs.len()];
+    for (at, spec) in by_rank {
         // The first column that does not fit ends the choice: a narrow column must not replace a
         // more important one.
-        if spec.width > left && !chosen.is_empty() {
+        if spec.width.min > left && widths.iter().any(|width| *width > 0) {
             break;
         }
-        left = left.saturating_sub(spec.width + 1);
-        chosen.push(spec.column);
+        widths[at] = spec.width.wanted.min(left).max(spec.width.min);
+        left = left.saturating_sub(widths[at] + 1);
     }
     let mut x = 1;
-    let mut places = Vec::with_capacity(chosen.len());
-    for spec in specs.iter().filter(|spec| chosen.contains(&spec.column)) {
-        let grown = spec.grow.min(left);
+    let mut places = Vec::with_capacity(specs.len());
+    for (spec, wide) in specs.iter().zip(widths).filter(|(_, wide)| *wide > 0) {
+        let grown = spec.width.max.saturating_sub(wide).min(left);
         left -= grown;
-        let wanted = spec.width + grown;
-        let width = wanted.min(width.saturating_sub(x));
-        places.push(Place { column: spec.column, x, width, right: spec.right });
-        x += wanted + 1;
+        let wide = wide + grown;
+        let place_width = wide.min(width.saturating_sub(x));
+        places.push(Place { column: spec.column, x, width: place_width, right: spec.right });
+        x += wide + 1;
     }
     places
+}
+
+/// A table of fields: the places of its columns.
+pub struct Fields<R: 'static> {
+    fields: Vec<&'static Field<R>>,
+    places: Vec<Place<usize>>,
+}
+
+impl<R: Row> Fields<R> {
+    /// The columns that fit, except those that `is_hidden`, and their titles at the top of `area`.
+    pub fn draw_titles(
+        app: &App,
+        canvas: &mut Canvas<'_>,
+        area: Rect,
+        is_hidden: impl Fn(&Field<R>) -> bool,
+        title: impl Fn(&Field<R>) -> String,
+    ) -> Self {
+        let fields: Vec<_> =
+            app.columns::<R>().into_iter().filter(|field| !is_hidden(field)).collect();
+        let query = app.row_query().query();
+        let titles: Vec<String> = fields.iter().map(|field| title(field)).collect();
+        let sorted = query.and_then(|it| fields.iter().position(|field| field.name == it.sort));
+        let spec = |(at, field): (usize, &&Field<R>)| {
+            let mut width = field.width;
+            // Titles keep a space between them also with the mark of the order.
+            if Some(at) == sorted && width.min > 1 {
+                let with_mark = titles[at].width() as u16 + 1;
+                width = Width {
+                    min: width.min.max(with_mark),
+                    wanted: width.wanted.max(with_mark),
+                    max: width.max.max(with_mark),
+                };
+            }
+            // Columns of the user's choice without a rank of their own are dropped first.
+            let rank = if field.rank == 0 { u8::MAX } else { field.rank };
+            Spec { column: at, width, rank, right: field.kind.is_number() }
+        };
+        let specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
+        let places = places(&specs, sorted.unwrap_or(usize::MAX), area.width);
+        for place in &places {
+            let descending = query.filter(|_| sorted == Some(place.column)).map(|it| it.descending);
+            place.put_title(canvas, area.y, &titles[place.column], descending);
+            if query.is_some() && fields[place.column].kind != FieldKind::Graph {
+                let target = HitTarget::Column(fields[place.column].name);
+                canvas.on_click(place.title_area(area.y), target);
+            }
+        }
+        Fields { fields, places }
+    }
+
+    /// Draws a row. `graph` draws the cells of graphs.
+    pub fn draw_row(
+        &self,
+        app: &App,
+        canvas: &mut Canvas<'_>,
+        y: u16,
+        (target, row): (&TargetModel, &R),
+        plain: Style,
+        graph: impl Fn(&Field<R>, usize) -> Spans,
+    ) {
+        for place in &self.places {
+            let field = self.fields[place.column];
+            if field.kind == FieldKind::Graph && field.is_in(target) {
+                let spans = graph(field, usize::from(place.width));
+                canvas.line(place.x, y, place.x + place.width, &spans);
+                continue;
+            }
+            let Cell { text, emphasis } = field.cell(target, row);
+            let theme = canvas.theme;
+            let style = match emphasis {
+                Emphasis::Plain => plain,
+                Emphasis::Dim | Emphasis::Unknown => theme.dim(),
+                Emphasis::New => theme.good(),
+                Emphasis::Warning => theme.warning(),
+                Emphasis::Share(share) => theme.share(share),
+                Emphasis::Length(length_ns) => {
+                    theme.length(app.model().thresholds(), length_ns, plain)
+                }
+                Emphasis::State(state) => {
+                    place.put(canvas, y, theme.state_glyph(state), theme.state(state), false);
+                    continue;
+                }
+            };
+            place.put(canvas, y, &text, style, field.kind == FieldKind::Path);
+        }
+    }
+}
+
+/// The title of a column. It marks values that are lower bounds.
+pub fn title_of<R>(app: &App, theme: Theme, field: &Field<R>) -> String {
+    let is_lower_bound =
+        |id| app.target().is_some_and(|target| target.description.accuracy(id).is_lower_bound());
+    match (field.title.strip_prefix("MAX "), field.id) {
+        (Some(title), Some(id)) if is_lower_bound(id) => {
+            format!("{title} {}", theme.glyph("≥", ">="))
+        }
+        _ => field.title.to_owned(),
+    }
 }
 
 /// The visible rows of the screen, each with its line. The first line of `area` has the titles.
@@ -156,9 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn sorted_column_has_room_for_its_mark() {
-        let width = |title| with_mark(&SPECS, 'a', title)[0].width;
-        assert_eq!((width("POLLS"), width("BUSY"), width("ID")), (6, 5, 5));
+    fn column_has_its_wanted_width_before_a_less_important_one_is_shown() {
+        let mut specs = SPECS;
+        specs[1].width.wanted = 20;
+        let width = |width| places(&specs, 'b', width).iter().map(|place| place.width).collect();
+        let widths: [Vec<u16>; 3] = [24, 28, 37].map(width);
+        assert_eq!(widths, [vec![22], vec![5, 20], vec![5, 20, 8]]);
     }
 
     #[test]

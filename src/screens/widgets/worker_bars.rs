@@ -90,9 +90,7 @@ fn draw_sum(
         if workers.len() + 50 > usize::from(area.width) {
             return bar(theme, mean, 10);
         }
-        // Idle workers have a visible block as well.
-        let shares: Vec<f64> = shares.flatten().map(|share| share.max(0.01)).collect();
-        history(theme, &shares, shares.len())
+        history(theme, &shares.collect::<Vec<_>>())
     }));
     let blocked: Vec<_> = workers
         .iter()

@@ -11,10 +11,8 @@
 mod blocking_pool;
 mod budget_yields;
 mod busy_self_waker;
-mod deadlock;
 mod large_future;
 mod leak;
-mod lock_contention;
 mod long_poll;
 mod lost_waker;
 mod machine_overloaded;
@@ -55,8 +53,6 @@ register! {
     NeverYielded: never_yielded,
     BusySelfWaker: busy_self_waker,
     LostWaker: lost_waker,
-    Deadlock: deadlock,
-    LockContention: lock_contention,
     Starvation: starvation,
     Leak: leak,
     SpawnStorm: spawn_storm,
