@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{App, List, Opened, Overlay, Prompt};
-use crate::model::FindingId;
+use crate::{
+    model::{FindingId, OffenderId},
+    snapshot::TaskKey,
+};
 
 impl App {
     /// Opens the selected row, or the task that the details are about.
@@ -11,6 +14,7 @@ impl App {
         let opened = match self.overlay() {
             None => (self.screen().spec.open)(self),
             Some(Overlay::Finding(id)) => self.task_of_finding(id),
+            Some(Overlay::Offender(id)) => self.task_of_offender(id),
             Some(_) => Err("Enter opens nothing here; Esc: back"),
         };
         match opened {
@@ -41,7 +45,16 @@ impl App {
     /// The details of a finding's task, if it is still listed.
     fn task_of_finding(&self, id: &FindingId) -> Result<Opened, &'static str> {
         let finding = self.model().finding(id).ok_or("this finding is no longer kept")?;
-        let key = finding.task_key().ok_or("this finding is not about one task")?;
+        self.listed_task(finding.task_key().ok_or("this finding is not about one task")?)
+    }
+
+    /// The details of the task of an offender's latest poll, if it is still listed.
+    fn task_of_offender(&self, id: &OffenderId) -> Result<Opened, &'static str> {
+        let row = self.model().offender(id).ok_or("the long polls are more than a minute ago")?;
+        self.listed_task(row.target.target().task_key(row.offender.task))
+    }
+
+    fn listed_task(&self, key: TaskKey) -> Result<Opened, &'static str> {
         let listed = self.task(key).map(|_| Opened::Overlay(Overlay::Task(key)));
         listed.ok_or("the task has ended and is no longer listed")
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    model::FindingId,
+    model::{FindingId, OffenderId},
     snapshot::{ResourceKey, TargetId, TaskKey},
 };
 
@@ -18,6 +18,8 @@ pub enum Overlay {
     Resource(ResourceKey),
     /// The details of a finding.
     Finding(FindingId),
+    /// The details of a row of the impact table.
+    Offender(OffenderId),
 }
 
 impl Overlay {
@@ -28,6 +30,7 @@ impl Overlay {
             Overlay::Task(key) => Some(key.target),
             Overlay::Resource(key) => Some(key.target),
             Overlay::Finding(id) => Some(id.target),
+            Overlay::Offender(id) => Some(id.target),
         }
     }
 }

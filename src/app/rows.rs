@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use super::App;
 use crate::{
-    model::{Filter, FindingId, GroupRow, Model, Query, ResourceRow, RowQuery, Rows, TaskRow},
+    model::{
+        Filter, FindingId, GroupRow, Model, OffenderId, Query, ResourceRow, RowQuery, Rows, TaskRow,
+    },
     snapshot::{GroupKey, ResourceKey, TargetId, TaskKey},
 };
 
@@ -17,7 +19,7 @@ pub enum List {
     Groups,
     /// Resources.
     Resources,
-    /// Findings, in the order of the model.
+    /// Findings, in the order of the model, and below them the impact table.
     Findings,
     /// Workers of the selected target, in Tokio's order.
     Workers,
@@ -58,6 +60,8 @@ pub enum RowKey {
     Resource(ResourceKey),
     /// A finding.
     Finding(FindingId),
+    /// A row of the impact table.
+    Offender(OffenderId),
     /// The index of a worker.
     Worker(usize),
     /// The position of a workload.
@@ -72,6 +76,7 @@ impl RowKey {
             RowKey::Group(key) => Some(key.target),
             RowKey::Resource(key) => Some(key.target),
             RowKey::Finding(id) => Some(id.target),
+            RowKey::Offender(id) => Some(id.target),
             RowKey::Worker(_) | RowKey::Workload(_) => None,
         }
     }
@@ -84,7 +89,9 @@ impl App {
             (Rows::Tasks(rows), _) => rows.len(),
             (Rows::Groups(rows), _) => rows.len(),
             (Rows::Resources(rows), _) => rows.len(),
-            (Rows::None, List::Findings) => self.model().all_findings().len(),
+            (Rows::None, List::Findings) => {
+                self.model().all_findings().len() + self.model().offenders().len()
+            }
             (Rows::None, List::Workloads) => self.lab_stats().map_or(0, |lab| lab.workloads.len()),
             (Rows::None, _) => self.worker_rows().len(),
         }
@@ -99,7 +106,13 @@ impl App {
             (Rows::Tasks(rows), _) => RowKey::Task(task_key(self.model(), rows[row])),
             (Rows::Groups(rows), _) => RowKey::Group(rows[row].key()),
             (Rows::Resources(rows), _) => RowKey::Resource(rows[row].key),
-            (Rows::None, List::Findings) => RowKey::Finding(self.model().all_findings()[row].id()),
+            (Rows::None, List::Findings) => {
+                let findings = self.model().all_findings();
+                match findings.get(row) {
+                    Some(finding) => RowKey::Finding(finding.id()),
+                    None => RowKey::Offender(self.model().offenders()[row - findings.len()].id()),
+                }
+            }
             (Rows::None, List::Workloads) => RowKey::Workload(row),
             (Rows::None, List::BusiestWorkers) => RowKey::Worker(self.worker_order()[row]),
             (Rows::None, _) => RowKey::Worker(row),
@@ -120,6 +133,10 @@ impl App {
             }
             (_, RowKey::Finding(id)) => {
                 self.model().all_findings().iter().position(|finding| finding.is(id))
+            }
+            (_, RowKey::Offender(id)) => {
+                let row = self.model().offenders().iter().position(|row| row.id() == *id)?;
+                Some(self.model().all_findings().len() + row)
             }
             (_, RowKey::Worker(worker)) if self.list() == List::BusiestWorkers => {
                 self.worker_order().iter().position(|one| one == worker)

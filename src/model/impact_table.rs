@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    snapshot::{LongPoll, PollImpact, PollKind, Target, TaskMeta},
+    snapshot::{LongPoll, PollImpact, PollKind, Target, TargetId, TaskMeta},
     text::{duration, plural, task_seconds},
 };
 
@@ -25,6 +25,10 @@ pub struct LongPollEntry {
 }
 
 impl LongPollEntry {
+    fn group(&self) -> Option<&Arc<str>> {
+        self.meta.as_ref().map(|meta| &meta.group)
+    }
+
     /// How long it blocked its worker, in nanoseconds, less the time without a CPU, as far as that
     /// is known.
     pub fn net_ns(&self) -> u64 {
@@ -38,11 +42,24 @@ impl LongPollEntry {
     }
 }
 
-/// A row of the impact table: the long polls of a group of tasks in one function, summed up.
+/// Identifies a row of the impact table across snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffenderId {
+    /// The target.
+    pub target: TargetId,
+    kind: PollKind,
+    group: Option<Arc<str>>,
+    function: Option<Arc<str>>,
+}
+
+/// A row of the impact table: the long polls of a group of tasks in one function, summed up. Polls
+/// without a stack are counted for the function of the group's other polls if there is only one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offender {
     /// Whether these are polls, or drops of futures.
     pub kind: PollKind,
+    /// The group; `None` if the tasks were in no snapshot.
+    pub group: Option<Arc<str>>,
     /// The task's name, or the group's if the polls are of several tasks.
     pub name: Arc<str>,
     /// Key of the task of the latest poll.
@@ -53,6 +70,10 @@ pub struct Offender {
     pub place: Option<String>,
     /// The number of long polls.
     pub polls: u64,
+    /// The number of these whose function is unknown, because no stack was captured.
+    pub polls_without_function: u64,
+    /// The longest of the polls with a stack or, if none has one, of all.
+    pub evidence: Arc<LongPoll>,
     /// Total length in nanoseconds, less the time without a CPU.
     pub blocked_ns: u64,
     /// Impact on other tasks; `None` if it was not measured.
@@ -63,6 +84,22 @@ impl Offender {
     /// The key of the ranking.
     pub(super) fn rank(&self) -> (u64, u64, u64) {
         (self.impact.map_or(0, |impact| impact.total_ns), self.blocked_ns, self.task)
+    }
+
+    /// The identity, which is the same in all snapshots.
+    pub fn id(&self, target: TargetId) -> OffenderId {
+        let (group, function) = (self.group.clone(), self.function.clone());
+        OffenderId { target, kind: self.kind, group, function }
+    }
+
+    /// Whether the row includes this poll.
+    pub(super) fn contains(&self, entry: &LongPollEntry) -> bool {
+        let function = entry.evidence.function();
+        let is_in_function = match function {
+            None => self.polls_without_function > 0,
+            Some(_) => function == self.function.as_deref(),
+        };
+        self.kind == entry.evidence.kind && self.group.as_ref() == entry.group() && is_in_function
     }
 
     /// The impact as text.
@@ -178,27 +215,46 @@ impl ImpactTable {
     }
 }
 
-fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry>) -> Vec<Offender> {
-    type Key<'a> = (PollKind, Option<Arc<str>>, Option<&'a str>);
+fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Offender> {
+    type Key<'a> = (PollKind, Option<&'a Arc<str>>, Option<&'a str>);
+    // The only function of each group, or `None` if there are several.
+    let mut functions: HashMap<(PollKind, Option<&Arc<str>>), Option<&str>> = HashMap::new();
+    for entry in entries.clone() {
+        if let Some(function) = entry.evidence.function() {
+            let only = functions.entry((entry.evidence.kind, entry.group()));
+            let only = only.or_insert(Some(function));
+            *only = only.filter(|known| *known == function);
+        }
+    }
     let mut found: HashMap<Key<'_>, Offender> = HashMap::new();
     for entry in entries {
         let LongPollEntry { meta, evidence } = entry;
-        let group = meta.as_ref().map(|meta| meta.group.clone());
-        let name = meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone());
-        let kind = evidence.kind;
-        let key = (kind, group.clone(), evidence.function());
-        let offender = found.entry(key).or_insert_with(|| {
-            let function = evidence.function().map(Into::into);
-            let (name, task) = (name.clone(), evidence.task);
-            let place = None;
-            Offender { kind, name, task, function, place, polls: 0, blocked_ns: 0, impact: None }
+        let (kind, group, own) = (evidence.kind, entry.group(), evidence.function());
+        let function = own.or_else(|| *functions.get(&(kind, group))?);
+        let offender = found.entry((kind, group, function)).or_insert_with(|| Offender {
+            kind,
+            group: group.cloned(),
+            name: meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone()),
+            task: evidence.task,
+            function: function.map(Into::into),
+            place: None,
+            polls: 0,
+            polls_without_function: 0,
+            evidence: Arc::clone(evidence),
+            blocked_ns: 0,
+            impact: None,
         });
         if let (true, Some(group)) = (offender.task != evidence.task, group) {
-            offender.name = group;
+            offender.name = Arc::clone(group);
         }
         offender.task = evidence.task;
         offender.place = evidence.blocked_at().map(str::to_owned).or(offender.place.take());
         offender.polls += 1;
+        offender.polls_without_function += u64::from(own.is_none());
+        let rank = |poll: &LongPoll| (poll.stack.is_some(), poll.length_ns);
+        if rank(evidence) > rank(&offender.evidence) {
+            offender.evidence = Arc::clone(evidence);
+        }
         offender.blocked_ns = offender.blocked_ns.saturating_add(entry.net_ns());
         if let Some(impact) = &evidence.impact {
             offender.impact = Some(add(offender.impact, impact));
@@ -282,6 +338,22 @@ mod tests {
         let impact = TotalImpact { total_ns: 1100 * MS, tasks: 16, exact: true };
         assert_eq!((first.impact, first.place.as_deref()), (Some(impact), Some("src/spin.rs:7")));
         assert_eq!((&*second.name, second.task), ("parser", 3));
+    }
+
+    #[test]
+    fn polls_without_a_stack_count_for_the_only_function_of_their_group() {
+        let mut table = ImpactTable::default();
+        let without = |began_ns| LongPoll::computing(1, began_ns, 50 * MS);
+        advance(&mut table, 2 * S, [without(S), long_poll(2, S + MS, 20 * MS, "spin")]);
+        let [only] = table.offenders() else { panic!("{:?}", table.offenders()) };
+        assert_eq!((only.function.as_deref(), only.polls), (Some("spin"), 2));
+        assert_eq!((&*only.name, only.blocked_ns), ("hog", 70 * MS));
+        assert_eq!(only.place.as_deref(), Some("src/spin.rs:7"));
+        advance(&mut table, 3 * S, [long_poll(2, 2 * S, 20 * MS, "sum")]);
+        let functions = table.offenders().iter().map(|row| (row.function.as_deref(), row.polls));
+        let mut functions: Vec<_> = functions.collect();
+        functions.sort_unstable();
+        assert_eq!(functions, [(None, 1), (Some("spin"), 1), (Some("sum"), 1)]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Filter, Finding, FindingId, GroupRow, Model, Offender, Query, ResourceRow, TargetModel,
-    TaskRates, findings, group, query, resources,
+    Filter, Finding, FindingId, GroupRow, LongPollEntry, Model, Offender, OffenderId, Query,
+    ResourceRow, RuleId, TargetModel, TaskRates, findings, group, query, resources,
 };
 use crate::snapshot::TaskStats;
 
@@ -24,6 +24,23 @@ pub struct OffenderRow<'a> {
     pub target: &'a TargetModel,
     /// The group, and the impact of its long polls.
     pub offender: &'a Offender,
+}
+
+impl OffenderRow<'_> {
+    /// The identity, which is the same in all snapshots.
+    pub fn id(&self) -> OffenderId {
+        self.offender.id(self.target.target().id)
+    }
+
+    /// The long polls, latest first.
+    pub fn polls(&self) -> impl Iterator<Item = &LongPollEntry> {
+        self.target.impact_table().entries().filter(|entry| self.offender.contains(entry))
+    }
+
+    /// The suggested fix.
+    pub fn fix(&self) -> &'static str {
+        findings::fix_for(Some(&self.offender.evidence), RuleId::LongPoll.rule())
+    }
 }
 
 /// The findings of all targets.
@@ -90,6 +107,14 @@ impl Model {
         let mut all: Vec<_> = self.targets().iter().flat_map(of).collect();
         all.sort_by_key(|row| Reverse(row.offender.rank()));
         all
+    }
+
+    /// The row of the impact table with this identity.
+    pub fn offender(&self, id: &OffenderId) -> Option<OffenderRow<'_>> {
+        let target = self.target(id.target)?;
+        let mut offenders = target.impact_table().offenders().iter();
+        let offender = offenders.find(|offender| offender.id(id.target) == *id)?;
+        Some(OffenderRow { target, offender })
     }
 
     /// Active findings, worst first.

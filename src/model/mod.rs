@@ -37,12 +37,12 @@ use crate::snapshot::{Snapshot, Target, TargetId, TaskKey, TaskStats};
 pub use fields::{Cell, Column, Emphasis, Field, FieldKind, Row, Value, Width, field};
 pub use filter::{Filter, FilterError};
 pub use findings::{
-    AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity, Thresholds,
-    Unit,
+    ActiveSpan, AffectedTask, Finding, FindingId, FindingSubject, RULES, Rule, RuleId, Severity,
+    Thresholds, Unit,
 };
 pub use group::{GroupRow, Grouping};
 pub use history::{BusyPoint, History, HistoryEvent, HistoryPoint};
-pub use impact_table::{ImpactTable, LongPollEntry, Offender, TotalImpact};
+pub use impact_table::{ImpactTable, LongPollEntry, Offender, OffenderId, TotalImpact};
 pub use machine::MachineLoad;
 pub use merge::{OffenderRow, TaskRow};
 pub use query::Query;

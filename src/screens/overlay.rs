@@ -15,6 +15,7 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Option<Vec<Spans>> {
         Overlay::Help => help::lines(app, theme, width),
         Overlay::Task(key) => task::lines(app, theme, width, *key),
         Overlay::Finding(id) => findings::detail::lines(app, theme, width, id),
+        Overlay::Offender(id) => findings::offender::lines(app, theme, width, id),
         Overlay::Resource(key) => resources::detail::lines(app, theme, *key),
     })
 }
@@ -25,6 +26,7 @@ pub(super) fn title(app: &App, theme: Theme) -> Option<Spans> {
         Overlay::Help => " Help",
         Overlay::Task(_) => " Task",
         Overlay::Finding(_) => " Finding",
+        Overlay::Offender(_) => " Long polls",
         Overlay::Resource(_) => " Resource",
     };
     Some(vec![(title.to_owned(), theme.title())])

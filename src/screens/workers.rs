@@ -18,10 +18,7 @@ use super::{
     },
 };
 use crate::{
-    app::{
-        Action, App, List, Opened, Overlay, ScreenId, ScreenKey, ScreenSpec, Viewport,
-        keymap::Binding,
-    },
+    app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
     model::{Field, FieldKind, TargetModel, WorkerRow},
     snapshot::{FieldId, RuntimeStats},
     text::{UNAVAILABLE, compact_count, optional, plural, rate},
@@ -41,7 +38,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
         list: List::BusiestWorkers,
         needs: Some(FieldId::Workers),
-        keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
+        keys: &[],
         subscribe: |_| {},
         open: |app| {
             let worker = app.selected_worker().and_then(|at| app.worker_rows().get(at));

@@ -128,6 +128,13 @@ impl LongPoll {
         self.profile.first()?.location.as_deref()
     }
 
+    /// The caller of [`function`](Self::function), if the most frequent stack is in that function.
+    pub fn caller(&self) -> Option<&Frame> {
+        let stack = self.stack.as_ref()?;
+        let offending = stack.offending_frame()?;
+        (Some(&*offending.name) == self.function()).then(|| stack.caller()).flatten()
+    }
+
     /// Why there is no stack, as text; `None` if there is one, or none is expected.
     pub fn missing_stack(&self) -> Option<String> {
         let pending = "captured; it is being symbolized, which takes longer the first time";

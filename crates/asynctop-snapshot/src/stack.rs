@@ -108,6 +108,15 @@ impl Stack {
         self.frames.get(self.offending_index()?.checked_sub(1)?)
     }
 
+    /// The next function of the user's own crates outside the offending one, which called it
+    /// directly or through other code. Without it, a helper that many tasks call names none of them.
+    pub fn caller(&self) -> Option<&Frame> {
+        let at = self.offending_index()?;
+        let outside = &self.task_frames()[at + 1..];
+        let function = &self.frames[at].function;
+        outside.iter().find(|frame| frame.kind == FrameKind::User && frame.function != *function)
+    }
+
     /// All frames inside the offending one.
     pub(super) fn inside_offending_frame(&self) -> Option<&[Frame]> {
         self.offending_index().map(|at| &self.frames[..at])
@@ -201,6 +210,24 @@ mod tests {
         assert_eq!(stack.offending_frame().map(|frame| &*frame.name), Some("app::load"));
         assert_eq!(stack.callee().map(|frame| &*frame.name), Some("serde::de"));
         assert_eq!(stack.task_frames().len(), 4);
+    }
+
+    #[test]
+    fn caller_is_the_next_function_of_the_user() {
+        let caller = |frames: &[(&str, u32, FrameKind)]| {
+            stack(frames).caller().map(|frame| frame.name.to_string())
+        };
+        let helper = [
+            ("app::sum", 3, User),
+            ("app::sum", 9, User),
+            ("Iterator::for_each", 1, FrameKind::Std),
+            ("app::storm", 4, User),
+            ("Instrumented::poll", 5, Probe),
+            ("app::main", 7, User),
+        ];
+        assert_eq!(caller(&helper).as_deref(), Some("app::storm"));
+        assert_eq!(caller(&helper[3..]), None, "outside of the probe");
+        assert_eq!(caller(&[("hyper::serve", 1, Dependency)]), None);
     }
 
     #[test]

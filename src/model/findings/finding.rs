@@ -5,6 +5,11 @@ use std::{fmt, sync::Arc};
 use super::RuleId;
 use crate::snapshot::{LongPoll, TargetId, TaskKey};
 
+/// Spans that follow each other faster than this are one.
+const SPAN_RESOLUTION_NS: u64 = 250_000_000;
+/// Maximum number of spans of a finding.
+const MAX_SPANS: usize = 256;
+
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -62,6 +67,15 @@ pub struct FindingId {
     pub subject: FindingSubject,
 }
 
+/// A span of time in which a finding was above its threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveSpan {
+    /// Start, in nanoseconds on the source's clock.
+    pub from_ns: u64,
+    /// End.
+    pub to_ns: u64,
+}
+
 /// A task that a finding delays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AffectedTask {
@@ -104,11 +118,15 @@ pub struct Finding {
     pub measure: u64,
     /// When it began, in nanoseconds on the source's clock.
     pub first_seen_ns: u64,
+    /// When its latest occurrence began: equal to `first_seen_ns` unless it was resolved before.
+    pub latest_ns: u64,
     /// When it was last above the threshold, in nanoseconds on the source's clock.
     pub last_seen_ns: u64,
     /// The number of events (long polls, panics) or, for a condition, how often it became active.
     /// A candidate has the number of new events; 0 for a condition.
     pub count: u64,
+    /// When it was above the threshold, oldest first.
+    pub spans: Vec<ActiveSpan>,
     /// The number of tasks that it delays.
     pub affected_tasks: usize,
     /// The tasks with the longest delays.
@@ -124,8 +142,39 @@ pub struct Finding {
 impl Finding {
     /// Replaces everything except the state of the lifecycle.
     pub(super) fn update(&mut self, candidate: Finding) {
-        let Finding { active, part_of, first_seen_ns, last_seen_ns, count, .. } = *self;
-        *self = Finding { active, part_of, first_seen_ns, last_seen_ns, count, ..candidate };
+        let spans = std::mem::take(&mut self.spans);
+        let Finding { active, part_of, first_seen_ns, latest_ns, last_seen_ns, count, .. } = *self;
+        *self = Finding {
+            active,
+            part_of,
+            first_seen_ns,
+            latest_ns,
+            last_seen_ns,
+            count,
+            spans,
+            ..candidate
+        };
+    }
+
+    /// Adds the time of a candidate that was reported at `now`, the snapshot after `previous_ns`.
+    pub(super) fn add_span(&mut self, now: u64, previous_ns: u64, candidate: &Finding) {
+        let poll = candidate.evidence.as_ref().filter(|poll| poll.is_ended);
+        let end_ns = poll.map_or(now, |poll| poll.began_ns.saturating_add(poll.length_ns).min(now));
+        let from_ns = candidate.first_seen_ns.min(end_ns);
+        // A condition lasts from one snapshot to the next. Each event has its own time.
+        let is_condition = candidate.count == 0;
+        match self.spans.last_mut() {
+            Some(last)
+                if from_ns <= last.to_ns.saturating_add(SPAN_RESOLUTION_NS)
+                    || is_condition && last.to_ns >= previous_ns =>
+            {
+                last.to_ns = last.to_ns.max(end_ns);
+                last.from_ns = last.from_ns.min(from_ns);
+            }
+            _ => self.spans.push(ActiveSpan { from_ns, to_ns: end_ns }),
+        }
+        let extra = self.spans.len().saturating_sub(MAX_SPANS);
+        self.spans.drain(..extra);
     }
 
     /// The identity, which is the same in all snapshots.

@@ -6,7 +6,7 @@ use super::rule::Rule;
 use crate::snapshot::{CallKind, Cause, LongPoll, PollKind};
 
 /// The fix for a long poll with this evidence, or else the fix of the rule.
-pub(super) fn fix_for(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
+pub(in crate::model) fn fix_for(evidence: Option<&Arc<LongPoll>>, rule: &Rule) -> &'static str {
     evidence.and_then(|evidence| of_cause(evidence)).unwrap_or(rule.fix)
 }
 
@@ -16,6 +16,12 @@ fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
             "Do no slow work in a destructor: when a task ends or is aborted, its destructors run \
              on the worker. Clean up in an async function before that, or move the value to \
              tokio::task::spawn_blocking(move || drop(value)).",
+        );
+    }
+    if is_in_a_database(evidence) {
+        return Some(
+            "Run the query in tokio::task::spawn_blocking, or on a thread that owns the connection \
+             and answers over a channel. A query cannot yield before it has its result.",
         );
     }
     let call = match &evidence.cause {
@@ -53,6 +59,19 @@ fn of_cause(evidence: &LongPoll) -> Option<&'static str> {
     })
 }
 
+/// Whether the stack has a function of an embedded database or of a blocking database client.
+fn is_in_a_database(evidence: &LongPoll) -> bool {
+    const CRATES: [&str; 12] = [
+        "diesel", "duckdb", "fjall", "heed", "libsql", "lmdb", "mysql", "postgres", "redb",
+        "rocksdb", "rusqlite", "sled",
+    ];
+    let frames = evidence.stack.iter().flat_map(|stack| stack.task_frames());
+    frames.map(|frame| frame.function.trim_start_matches('<')).any(|function| {
+        let krate = function.split("::").next().unwrap_or_default();
+        CRATES.contains(&krate) || function.starts_with("sqlite3_")
+    })
+}
+
 /// Whether a futex call belongs to a channel, a condition variable or a join, by the called
 /// function. Without a stack it may be a lock.
 fn waits_for_a_thread(evidence: &LongPoll) -> bool {
@@ -66,7 +85,7 @@ fn waits_for_a_thread(evidence: &LongPoll) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{ProfileEntry, SystemCall};
+    use crate::snapshot::{Frame, FrameKind, ProfileEntry, Stack, SystemCall};
 
     fn fix_of(kind: Option<CallKind>, callee: Option<&str>) -> &'static str {
         let call = |kind| Cause::Call(SystemCall { number: 1, name: None, kind });
@@ -80,6 +99,21 @@ mod tests {
         let evidence =
             LongPoll { cause, profile: vec![entry], ..LongPoll::computing(1, 0, 1_000_000_000) };
         fix_for(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
+    }
+
+    #[test]
+    fn query_belongs_on_another_thread() {
+        let stack = |functions: &[&str]| {
+            let frames = functions.iter().map(|name| Frame::new(*name, FrameKind::User));
+            let stack = Some(Arc::new(Stack { frames: frames.collect(), cut: None }));
+            let evidence = LongPoll { stack, ..LongPoll::computing(1, 0, 1_000_000_000) };
+            fix_for(Some(&Arc::new(evidence)), crate::model::RuleId::WorkerHeld.rule())
+        };
+        for function in ["<redb::table::Range<K> as Iterator>::next", "sqlite3_step"] {
+            let fix = stack(&[function, "app::query"]);
+            assert!(fix.contains("owns the connection") && !fix.contains("yield_now"), "{fix}");
+        }
+        assert!(stack(&["app::redb::next", "app::query"]).contains("yield_now"));
     }
 
     #[test]

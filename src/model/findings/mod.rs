@@ -39,12 +39,13 @@ mod testing;
 
 use std::sync::Arc;
 
-pub use finding::{AffectedTask, Finding, FindingId, FindingSubject, Severity};
+pub use finding::{ActiveSpan, AffectedTask, Finding, FindingId, FindingSubject, Severity};
 pub use rule::{Rule, Unit};
 pub use rules::{RULES, RuleId};
 pub use thresholds::Thresholds;
 
 pub(super) use context::RuleContext;
+pub(in crate::model) use fix::fix_for;
 pub(super) use groups::{GroupCount, count_groups};
 use rule_set::RuleSet;
 pub(super) use rules::of_long_poll;

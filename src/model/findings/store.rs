@@ -21,6 +21,8 @@ const TOLERANCE_NS: u64 = 5_000_000_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct FindingStore {
     entries: Vec<Entry>,
+    /// When the previous snapshot was taken.
+    previous_ns: u64,
     /// Active findings, worst first, then resolved ones, latest first.
     listed: Vec<Arc<Finding>>,
     /// Findings covered by a listed one, in the same order.
@@ -69,6 +71,7 @@ impl FindingStore {
         for entry in &mut self.entries {
             entry.update_stage(now);
         }
+        self.previous_ns = now;
         self.remove_old();
         self.mark_covered();
         self.list();
@@ -79,11 +82,11 @@ impl FindingStore {
             entry.finding.rule == candidate.rule && entry.finding.has_subject_of(&candidate)
         };
         match self.entries.iter_mut().find(same) {
-            Some(entry) => entry.update(now, candidate),
+            Some(entry) => entry.update(now, self.previous_ns, candidate),
             None => {
                 let unresolved = self.entries.iter().filter(|e| e.stage != Stage::Resolved).count();
                 if unresolved < MAX_UNRESOLVED {
-                    self.entries.push(Entry::new(now, candidate));
+                    self.entries.push(Entry::new(now, self.previous_ns, candidate));
                 }
             }
         }
@@ -142,7 +145,7 @@ pub(in crate::model) fn order(a: &Finding, b: &Finding) -> Ordering {
 }
 
 impl Entry {
-    fn new(now: u64, candidate: Finding) -> Self {
+    fn new(now: u64, previous_ns: u64, candidate: Finding) -> Self {
         let first_seen_ns = candidate.first_seen_ns.min(now);
         let finding = Finding { first_seen_ns, count: 0, ..candidate.clone() };
         let mut entry = Entry {
@@ -151,18 +154,20 @@ impl Entry {
             worst: candidate.clone(),
             counts_events: false,
         };
-        entry.update(now, candidate);
+        entry.update(now, previous_ns, candidate);
         entry
     }
 
     /// Takes over a candidate of this snapshot; of several candidates, the worst.
-    fn update(&mut self, now: u64, candidate: Finding) {
+    fn update(&mut self, now: u64, previous_ns: u64, candidate: Finding) {
         let finding = Arc::make_mut(&mut self.finding);
         let has_worse = finding.last_seen_ns == now && finding.measure > candidate.measure;
         if self.stage == Stage::Resolved {
             self.stage = Stage::Pending { since_ns: now };
             self.worst = candidate.clone();
+            finding.latest_ns = candidate.first_seen_ns.min(now);
         }
+        finding.add_span(now, previous_ns, &candidate);
         finding.last_seen_ns = now;
         if self.stage == Stage::Active || finding.rule.rule().raise_ns == 0 {
             finding.count += candidate.count;
@@ -243,6 +248,44 @@ mod tests {
             assert_eq!(worker_held(n), [(true, 150 * MS)], "{n}: below for less than a second");
         }
         assert_eq!(worker_held(7), [(false, 150 * MS)]);
+    }
+
+    /// The spans of a finding in milliseconds, after candidates at these times in quarter seconds,
+    /// each with its beginning and the number of its events.
+    fn spans(candidates: &[(u64, Option<(u64, u64)>)]) -> (u64, Vec<(u64, u64)>) {
+        let mut store = FindingStore::default();
+        for (quarter, candidate) in candidates {
+            let now = quarter * 250 * MS;
+            let candidate = candidate.map(|(began_ms, count)| Finding {
+                first_seen_ns: began_ms * MS,
+                count,
+                ..RuleId::WorkerHeld.rule().candidate(
+                    now,
+                    FindingSubject::Runtime,
+                    150 * MS,
+                    String::new(),
+                )
+            });
+            store.advance(now, &Thresholds::default(), candidate.into_iter().collect());
+        }
+        let finding = &store.listed()[0];
+        let spans = finding.spans.iter().map(|span| (span.from_ns / MS, span.to_ns / MS));
+        (finding.latest_ns / MS, spans.collect())
+    }
+
+    #[test]
+    fn spans_are_the_times_above_the_threshold() {
+        let running = [(4, Some((800, 1))), (5, Some((800, 0))), (6, None), (12, None)];
+        assert_eq!(spans(&running), (800, vec![(800, 1_250)]));
+        let again = [(4, Some((800, 1))), (8, None), (9, None), (20, Some((4_700, 1)))];
+        assert_eq!(spans(&again), (4_700, vec![(800, 1_000), (4_700, 5_000)]));
+    }
+
+    #[test]
+    fn condition_lasts_from_snapshot_to_snapshot() {
+        let at = |quarter| (quarter, Some((quarter * 250, 0)));
+        assert_eq!(spans(&[at(4), at(5), at(6), at(8)]).1, [(1_000, 2_000)]);
+        assert_eq!(spans(&[at(4), (5, None), at(9)]).1, [(1_000, 1_000), (2_250, 2_250)]);
     }
 
     #[test]

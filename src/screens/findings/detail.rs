@@ -1,137 +1,126 @@
 //! The details of one finding: sentence, fix, location, cause, stack and affected tasks.
 
-use std::sync::Arc;
-
 use ratatui::style::Style;
 
+use super::{evidence, fact, facts, wrapped};
 use crate::{
     app::App,
-    model::{AffectedTask, Finding, FindingId},
-    probe::PollKind,
+    model::{AffectedTask, Finding, FindingId, TargetModel},
     screens::{
         theme::Theme,
-        widgets::{bars::bar, canvas::Spans, stack},
+        widgets::{bars::bar, canvas::Spans},
     },
-    text::{count, duration, percent, wrap},
-    watch::LongPoll,
+    text::{count, duration, plural},
 };
+
+/// The number of occurrences that are listed.
+const MAX_SPANS: usize = 5;
 
 /// All lines.
 pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &FindingId) -> Vec<Spans> {
-    let Some(finding) = app.model().finding(id) else {
+    let Some((target, finding)) = finding(app, id) else {
         let text = " this finding is resolved and no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), theme.dim())]];
     };
-    let Some(target) = app.model().target(id.target) else { return Vec::new() };
-    let now = target.target().taken_ns;
-    let room = usize::from(width.saturating_sub(2)).min(110);
-    let mut lines = wrapped(&finding.sentence, room, theme.severity(finding.severity));
-    lines.push(Spans::new());
-    lines.extend(wrapped(finding.fix, room, theme.title()));
-    lines.push(Spans::new());
-    let name = app.has_several_targets().then(|| target.name());
-    lines.extend(facts(theme, finding, name, room, now));
-    lines.extend(partial_findings(app, theme, finding, room));
-    let cost = finding.evidence.as_ref().and_then(|evidence| evidence.impact.as_ref()?.sentence());
-    lines.extend(cost.map(|cost| fact(theme, "impact", cost)));
-    if let Some(evidence) = &finding.evidence {
+    let mut lines = wrapped(&finding.sentence, width, theme.severity(finding.severity));
+    let parts = [
+        wrapped(finding.fix, width, theme.title()),
+        about(app, theme, target, finding, width),
+        cause(theme, finding, width),
+        affected_tasks(theme, finding),
+    ];
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         lines.push(Spans::new());
-        lines.extend(cause(theme, evidence));
-        lines.extend(stack::lines(theme, evidence, room));
-    }
-    if finding.affected_tasks > 0 {
-        lines.push(Spans::new());
-        lines.extend(affected_tasks(theme, finding));
+        lines.extend(part);
     }
     lines
 }
 
-fn wrapped(text: &str, room: usize, style: Style) -> Vec<Spans> {
-    wrap(text, room).into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+/// The lines below a list that has the sentence: fix, cause, stack and affected tasks first.
+pub(super) fn preview(app: &App, theme: Theme, width: u16, id: &FindingId) -> Vec<Spans> {
+    let Some((target, finding)) = finding(app, id) else { return Vec::new() };
+    let mut lines = facts(theme, "fix", finding.fix, width);
+    lines.extend(cause(theme, finding, width));
+    lines.extend(affected_tasks(theme, finding));
+    lines.extend(about(app, theme, target, finding, width));
+    lines
 }
 
-/// A line with a label.
-fn fact(theme: Theme, label: &str, text: String) -> Spans {
-    vec![(format!(" {label:<11}"), theme.dim()), (text, Style::new())]
+fn finding<'a>(app: &'a App, id: &FindingId) -> Option<(&'a TargetModel, &'a Finding)> {
+    Some((app.model().target(id.target)?, app.model().finding(id)?))
 }
 
-fn facts(
+/// The subject, when it was seen, and the rule.
+fn about(
+    app: &App,
     theme: Theme,
+    target: &TargetModel,
     finding: &Finding,
-    target: Option<&Arc<str>>,
-    room: usize,
-    now: u64,
+    width: u16,
 ) -> Vec<Spans> {
+    let now = target.target().taken_ns;
     let ago = |then: u64| duration(now.saturating_sub(then));
     let last = match finding.active {
-        true => "last now".to_owned(),
-        false => format!("last {} ago, resolved", ago(finding.last_seen_ns)),
+        true => "active now".to_owned(),
+        false => format!("resolved, last {} ago", ago(finding.last_seen_ns)),
     };
     let times = match finding.count {
         0 | 1 => "once".to_owned(),
         n => format!("{} times", count(n)),
     };
-    let since = format!("first {} ago, {last}; {times}", ago(finding.first_seen_ns));
-    let mut lines = vec![fact(theme, "seen", since)];
+    let mut lines = vec![fact(
+        theme,
+        "seen",
+        format!("{times}, first {} ago; {last}", ago(finding.first_seen_ns)),
+    )];
+    if finding.spans.len() > 1 {
+        let spans = finding.spans.iter().rev().take(MAX_SPANS);
+        let spans = spans.map(|span| {
+            let length = duration(span.to_ns.saturating_sub(span.from_ns));
+            format!("{} ago for {length}", ago(span.from_ns))
+        });
+        lines.extend(facts(theme, "latest", &spans.collect::<Vec<_>>().join("; "), width));
+    }
     let id = finding.task_id.map_or_else(String::new, |id| format!(", task {id}"));
     lines.push(fact(theme, "subject", format!("{}{id}", finding.subject)));
-    lines.extend(target.map(|target| fact(theme, "target", target.to_string())));
+    if app.has_several_targets() {
+        lines.push(fact(theme, "target", target.name().to_string()));
+    }
     if let Some(location) = &finding.location {
         lines.push(fact(theme, "spawned at", location.to_string()));
     }
-    let mut word = "rule";
-    let meaning = finding.rule.rule().meaning;
-    let text = format!("{}, {}: {meaning}", finding.rule, finding.severity.as_str());
-    for line in wrap(&text, room.saturating_sub(11).max(20)) {
-        lines.push(fact(theme, std::mem::take(&mut word), line));
-    }
-    lines
-}
-
-/// The findings of other rules on the same polls.
-fn partial_findings(app: &App, theme: Theme, finding: &Finding, room: usize) -> Vec<Spans> {
+    let rule =
+        format!("{}, {}: {}", finding.rule, finding.severity.as_str(), finding.rule.rule().meaning);
+    lines.extend(facts(theme, "rule", &rule, width));
+    // Their sentences may have the numbers of another moment.
     let parts = app.model().covered_findings().iter();
-    let of_this =
-        parts.filter(|part| part.part_of == Some(finding.rule) && part.has_subject_of(finding));
-    let mut lines = Vec::new();
-    for part in of_this {
-        let mut word = "also";
-        for line in wrap(&format!("{}: {}", part.rule, part.sentence), room.saturating_sub(11)) {
-            lines.push(fact(theme, std::mem::take(&mut word), line));
-        }
+    let of_this = |part: &&std::sync::Arc<Finding>| {
+        part.part_of == Some(finding.rule) && part.has_subject_of(finding)
+    };
+    for part in parts.filter(of_this) {
+        let text = format!("{}: {}", part.rule, part.rule.rule().meaning);
+        lines.extend(facts(theme, "also", &text, width));
     }
     lines
 }
 
-/// The cause of a long poll, and its time by function.
-fn cause(theme: Theme, evidence: &LongPoll) -> Vec<Spans> {
-    let mut lines = Vec::new();
-    if evidence.kind == PollKind::Drop {
-        lines.push(fact(theme, "during", "drop of the future, not a poll".to_owned()));
-    }
-    lines.push(fact(theme, "cause", evidence.cause.to_string()));
-    if let Some(reason) = evidence.missing_stack() {
-        lines.push(fact(theme, "stack", reason));
-    }
-    if evidence.profile.len() > 1 {
-        for entry in &evidence.profile {
-            let place = entry.location.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
-            let shown = format!("{:>6}  {}{place}", percent(entry.share), entry.function);
-            lines.push(vec![
-                (format!(" {:<11}", ""), Style::new()),
-                (bar(theme, entry.share, 10), theme.busy()),
-                (shown, Style::new()),
-            ]);
-        }
-    }
-    lines
+/// The impact, the cause and the stack.
+fn cause(theme: Theme, finding: &Finding, width: u16) -> Vec<Spans> {
+    let Some(evidence) = &finding.evidence else { return Vec::new() };
+    let impact = evidence.impact.as_ref().and_then(|impact| impact.sentence());
+    let impact = impact.map(|impact| fact(theme, "this poll", impact));
+    impact.into_iter().chain(evidence::lines(theme, evidence, width)).collect()
 }
 
 /// The affected tasks, each with a bar for its delay.
 fn affected_tasks(theme: Theme, finding: &Finding) -> Vec<Spans> {
+    if finding.affected_tasks == 0 {
+        return Vec::new();
+    }
     let more = finding.affected_tasks.saturating_sub(finding.affected.len());
-    let plural = if finding.affected_tasks == 1 { "" } else { "s" };
-    let title = format!(" {} affected task{plural}, longest delay first", finding.affected_tasks);
+    let when = if finding.active { "delayed now" } else { "were delayed at its worst" };
+    let tasks = plural(finding.affected_tasks as u64, "task");
+    let title = format!(" {tasks} {when}, longest delay first");
     let mut lines = vec![vec![(title, theme.dim())]];
     let longest = finding.affected.iter().map(|task| task.delay_ns).max().unwrap_or(1).max(1);
     lines.extend(finding.affected.iter().map(|AffectedTask { name, delay_ns, .. }| {

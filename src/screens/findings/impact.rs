@@ -1,77 +1,153 @@
-//! The impact table: the long polls of the last minute by task.
-//!
-//! ```text
-//!  TASK-SECONDS  TASKS   POLLS  BLOCKED  OFFENDER
-//!          3.20     16      12    1.30s  hog  hog::spin src/lab/workload/hog.rs:61
-//!        ≤ 0.31      4       3   45.0ms  parser  app::parse src/parse.rs:20
-//! ```
+//! The impact table: the long polls of the last minute by task and function.
 //!
 //! The delays of all tasks are added: 16 tasks that are delayed by one second each are 16
 //! task-seconds.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     app::App,
-    model::{Offender, OffenderRow},
-    screens::{
-        theme::Theme,
-        widgets::canvas::{Canvas, Spans},
+    model::OffenderRow,
+    screens::widgets::{
+        bars::bar,
+        canvas::Canvas,
+        preview,
+        table::{self, Place, Spec},
     },
-    text::{compact_count, duration, task_seconds},
+    text::{UNAVAILABLE, compact_count, duration, file_and_folder, task_seconds},
 };
 
-/// Minimum height of the body that includes the table.
-const MIN_BODY: u16 = 10;
-const MAX_ROWS: u16 = 5;
+const MAX_ROWS: u16 = 10;
+/// The lines above the rows: a title, and the titles of the columns.
+const TITLES: u16 = 2;
 
-/// The height of the table in a body of this height.
-pub(super) fn height(app: &App, body: u16) -> u16 {
-    let offenders: usize =
-        app.model().targets().iter().map(|t| t.impact_table().offenders().len()).sum();
-    match u16::try_from(offenders).unwrap_or(u16::MAX) {
+/// The height of a table of this many rows on a screen of this height.
+pub(super) fn height(rows: usize, screen: u16) -> u16 {
+    match u16::try_from(rows).unwrap_or(u16::MAX) {
         0 => 0,
-        _ if body < MIN_BODY => 0,
-        // A blank line and the titles.
-        n => 2 + n.min(MAX_ROWS).min(body / 4),
+        rows => TITLES + rows.min(MAX_ROWS).min((screen / 4).max(1)),
     }
 }
 
-/// Draws the table into the last lines of `area`.
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let lines = height(app, area.height);
-    let Some(rows) = lines.checked_sub(2) else { return };
-    let top = area.bottom() - lines + 1;
-    let titles =
-        format!(" {:>12}{:>7}{:>8}{:>9}  OFFENDER", "TASK-SECONDS", "TASKS", "POLLS", "BLOCKED");
-    canvas.line(area.x, top, area.right(), &vec![(titles, canvas.theme.title())]);
-    let several = app.has_several_targets();
-    let impact = app.model().offenders().into_iter().take(usize::from(rows));
-    for (OffenderRow { target, offender }, y) in impact.zip(top + 1..) {
-        let line = line(canvas.theme, offender, several.then(|| target.name()));
-        canvas.line(area.x, y, area.right(), &line);
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Cost,
+    Bar,
+    Name,
+    Function,
+    Place,
+    Polls,
+    Blocked,
+    Delayed,
 }
 
-fn line(theme: Theme, offender: &Offender, target: Option<&Arc<str>>) -> Spans {
-    // While other workers polled, not every delay was caused by this task.
-    let cost = offender.impact.map_or("–".to_owned(), |cost| {
-        let at_most = if cost.exact { "" } else { theme.glyph("≤ ", "<= ") };
-        format!("{at_most}{}", task_seconds(cost.total_ns))
-    });
-    let tasks = offender.impact.map_or("–".to_owned(), |cost| compact_count(cost.tasks as u64));
-    let (polls, held) = (compact_count(offender.polls), duration(offender.blocked_ns));
-    let function = offender.function.as_deref().unwrap_or("– no stack");
-    let of = target.map(|target| format!(" of {target}")).unwrap_or_default();
-    let place = offender.place.as_deref().unwrap_or_default();
-    vec![
-        (format!(" {cost:>12}"), theme.warning()),
-        (
-            format!("{tasks:>7}{polls:>8}{held:>9}  {}{of}  {function} ", offender.name),
-            Style::new(),
-        ),
-        (place.to_owned(), theme.dim()),
+/// The columns. Those of text are as wide as the widest of their cells.
+fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 8] {
+    let text = |column, max: usize, rank| {
+        let widths = rows.iter().map(|row| label(app, column, row).width());
+        let widest = widths.chain([title(column).width()]).max().unwrap_or(0);
+        Spec::text(column, widest.min(max) as u16, 0, rank)
+    };
+    [
+        Spec::number(Column::Cost, 12, 3),
+        Spec::text(Column::Bar, 5, 25, 8),
+        text(Column::Name, 24, 2),
+        text(Column::Function, 40, 5),
+        text(Column::Place, 36, 1),
+        Spec::number(Column::Polls, 6, 6),
+        Spec::number(Column::Blocked, 8, 4),
+        Spec::number(Column::Delayed, 8, 7),
     ]
+}
+
+fn title(column: Column) -> &'static str {
+    match column {
+        Column::Cost => "TASK-SECONDS",
+        Column::Bar => "",
+        Column::Name => "OFFENDER",
+        Column::Function => "FUNCTION",
+        Column::Place => "BLOCKED AT",
+        Column::Polls => "POLLS",
+        Column::Blocked => "BLOCKED",
+        Column::Delayed => "DELAYED",
+    }
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let rows = app.model().offenders();
+    // On a low screen the rows are more useful than their titles.
+    let titles = if area.height > TITLES { TITLES } else { 0 };
+    let Some(visible) = area.height.checked_sub(titles).filter(|visible| *visible > 0) else {
+        return;
+    };
+    let findings = app.model().all_findings().len();
+    let selected = app.cursor().row().saturating_sub(findings);
+    let first = (selected + 1).saturating_sub(usize::from(visible));
+    let places = table::places(&specs(app, &rows), Column::Place, area.width);
+    if titles > 0 {
+        let heading = "impact of long polls, total of the last minute";
+        preview::draw_titled(canvas, area, heading, &[]);
+        for place in &places {
+            place.put_title(canvas, area.y + 1, title(place.column), None);
+        }
+    }
+    let largest = rows.iter().filter_map(|row| row.offender.impact).map(|it| it.total_ns).max();
+    let shown = rows.iter().enumerate().skip(first);
+    for ((at, row), y) in shown.zip(area.y + titles..area.bottom()) {
+        for place in &places {
+            cell(app, canvas, y, place, row, largest.unwrap_or(0));
+        }
+        table::finish_row(app, canvas, area, findings + at, y);
+    }
+}
+
+/// The text of a column of text.
+fn label<'a>(app: &App, column: Column, row: &OffenderRow<'a>) -> Cow<'a, str> {
+    let offender = row.offender;
+    match column {
+        Column::Name if app.has_several_targets() => {
+            format!("{} of {}", offender.name, row.target.name()).into()
+        }
+        Column::Name => (&*offender.name).into(),
+        Column::Function => offender.function.as_deref().unwrap_or("– no stack").into(),
+        Column::Place => file_and_folder(offender.place.as_deref().unwrap_or_default()).into(),
+        _ => "".into(),
+    }
+}
+
+fn cell(
+    app: &App,
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    place: &Place<Column>,
+    row: &OffenderRow<'_>,
+    largest_ns: u64,
+) {
+    let (theme, plain) = (canvas.theme, Style::new());
+    let offender = row.offender;
+    let impact = offender.impact;
+    let unavailable = || (UNAVAILABLE.to_owned(), theme.dim());
+    let (text, style) = match (place.column, impact) {
+        (Column::Cost, Some(impact)) => {
+            // While other workers polled, not every delay was caused by this task.
+            let at_most = if impact.exact { "" } else { theme.glyph("≤ ", "<= ") };
+            (format!("{at_most}{}", task_seconds(impact.total_ns)), theme.warning())
+        }
+        (Column::Bar, Some(impact)) => {
+            let share = impact.total_ns as f64 / largest_ns.max(1) as f64;
+            (bar(theme, share, usize::from(place.width)), theme.warning())
+        }
+        (Column::Delayed, Some(impact)) => (compact_count(impact.tasks as u64), plain),
+        (Column::Bar, None) => (String::new(), plain),
+        (Column::Cost | Column::Delayed, None) => unavailable(),
+        (Column::Name | Column::Function | Column::Place, _) => {
+            (label(app, place.column, row).into_owned(), plain)
+        }
+        (Column::Polls, _) => (compact_count(offender.polls), plain),
+        (Column::Blocked, _) => (duration(offender.blocked_ns), plain),
+    };
+    place.put(canvas, y, &text, style, place.column == Column::Place);
 }

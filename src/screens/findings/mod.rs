@@ -1,18 +1,37 @@
-//! The findings, one per row: active ones, then resolved ones. Below them, the impact table.
+//! The findings: active ones, then resolved ones, and below them the impact of long polls. The rest
+//! of the screen shows when each finding was active, and the details of the selected row.
+//!
+//! ```text
+//!  FINDING                                                                  TIMES     FOR      LAST
+//!  ‼ hog has blocked worker 0 for 8.52s, computing in hog::spin; 16 tasks …     1   8.52s       now   list
+//!        hog/mod.rs:189 ← hog::run :139        fix: Split the work and call yield_now().await …
+//! ── impact of long polls, total of the last minute ────────────────────────────────────────────────
+//!  TASK-SECONDS          OFFENDER   FUNCTION   BLOCKED AT       POLLS  BLOCKED  DELAYED              impact
+//!           129 ████████ hog        hog::spin  hog/mod.rs:189       1    8.52s       16
+//! ── active, last 1 min ───────────────────────────────────────────────────────────────────────────
+//!  ‼ worker-held  hog                                  ████████████████████████████████████████     when
+//! ── hog: worker-held ─────────────────────────────────────────────────────────────────────────────
+//!  cause      computing                                                                             preview
+//! ```
 
 pub(super) mod detail;
+mod evidence;
 mod impact;
-
-use std::sync::Arc;
+mod list;
+pub(super) mod offender;
+mod plan;
+mod rules;
+mod when;
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::{layout::Rect, style::Style};
+use ratatui::layout::{Rect, Size};
 
 use super::{
     ScreenEntry,
+    theme::Theme,
     widgets::{
         canvas::{Canvas, Spans},
-        table::{self, Place, Spec},
+        preview,
     },
 };
 use crate::{
@@ -20,9 +39,9 @@ use crate::{
         Action, App, List, Opened, Overlay, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{Finding, RULES, Rule, TargetModel},
-    text::{compact_count, duration, wrap},
+    model::{FindingId, OffenderId},
 };
+use plan::Plan;
 
 pub(super) const ID: ScreenId = ScreenId("findings");
 
@@ -40,154 +59,84 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         needs: None,
         keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("why", 5)],
         subscribe: |_| {},
-        open,
+        open: |app| match selected(app) {
+            Some(Selected::Finding(id)) => Ok(Opened::Overlay(Overlay::Finding(id.clone()))),
+            Some(Selected::Offender(id)) => Ok(Opened::Overlay(Overlay::Offender(id.clone()))),
+            None => Err("no finding to open"),
+        },
     },
     title: |app, theme| {
-        let (active, all) = (app.model().findings().len(), app.row_count());
+        let (active, all) = (app.model().findings().len(), app.model().all_findings().len());
         let resolved = format!(", {} resolved", all - active);
         vec![(format!(" Findings {active} active"), theme.title()), (resolved, theme.dim())]
     },
-    viewport: |app, size| Viewport::below_titles(size.height - impact::height(app, size.height)),
+    viewport,
     draw,
 };
 
-fn open(app: &App) -> Result<Opened, &'static str> {
-    match app.cursor().key() {
-        Some(RowKey::Finding(id)) => Ok(Opened::Overlay(Overlay::Finding(id.clone()))),
-        _ => Err("no finding to open"),
+/// The selected row.
+enum Selected<'a> {
+    Finding(&'a FindingId),
+    Offender(&'a OffenderId),
+}
+
+fn selected(app: &App) -> Option<Selected<'_>> {
+    match app.cursor().key()? {
+        RowKey::Finding(id) => Some(Selected::Finding(id)),
+        RowKey::Offender(id) => Some(Selected::Offender(id)),
+        _ => None,
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    Sign,
-    Rule,
-    Subject,
-    Sentence,
-    Since,
-    Last,
-    Count,
-    Where,
-}
-
-const SPECS: [Spec<Column>; 8] = [
-    Spec::text(Column::Sign, 2, 0, 1),
-    Spec::text(Column::Rule, 16, 7, 3),
-    Spec::text(Column::Subject, 9, 7, 7),
-    Spec::text(Column::Sentence, 36, 96, 2),
-    Spec::number(Column::Since, 6, 4),
-    Spec::number(Column::Last, 6, 5),
-    Spec::number(Column::Count, 5, 6),
-    Spec::text(Column::Where, 20, 30, 8),
-];
-
-/// Below this width, only the sentences are shown.
-const NARROW: u16 = 58;
-const NARROW_SPECS: [Spec<Column>; 2] =
-    [Spec::text(Column::Sign, 2, 0, 1), Spec::text(Column::Sentence, 20, 96, 2)];
-
-fn specs(width: u16) -> &'static [Spec<Column>] {
-    if width < NARROW { &NARROW_SPECS } else { &SPECS }
-}
-
-fn column_title(column: Column) -> &'static str {
-    match column {
-        Column::Sign => "",
-        Column::Rule => "RULE",
-        Column::Subject => "SUBJECT",
-        Column::Sentence => "FINDING",
-        Column::Since => "SINCE",
-        Column::Last => "LAST",
-        Column::Count => "TIMES",
-        // The line that blocks or, if it is unknown, where the task was spawned.
-        Column::Where => "LINE",
-    }
+fn viewport(app: &App, size: Size) -> Viewport {
+    let plan = Plan::new(app, Rect::from(((0, 0).into(), size)));
+    Viewport::with_rows(plan.visible_rows(app.row_count()))
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    impact::draw(app, canvas, area);
-    let area = Rect { height: area.height - impact::height(app, area.height), ..area };
-    let findings = app.model().all_findings();
-    if findings.is_empty() {
-        return draw_rules(app, canvas, area);
+    let plan = Plan::new(app, area);
+    match app.model().all_findings() {
+        [] => rules::draw(app, canvas, plan.list),
+        _ => list::draw(app, canvas, &plan),
     }
-    let places = table::places(specs(area.width), Column::Sign, area.width);
-    for place in &places {
-        place.put_title(canvas, area.y, column_title(place.column), None);
-    }
-    for (row, y) in table::visible_rows(app, area) {
-        let finding = &findings[row];
-        let Some(target) = app.model().target(finding.target) else { continue };
-        let name = app.has_several_targets().then(|| target.name());
-        for place in &places {
-            cell(canvas, y, place, finding, target.target().taken_ns, name);
-        }
-        table::finish_row(app, canvas, area, row, y);
-    }
+    impact::draw(app, canvas, plan.impact);
+    when::draw(app, canvas, plan.when);
+    draw_preview(app, canvas, plan.preview);
 }
 
-fn cell(
-    canvas: &mut Canvas<'_>,
-    y: u16,
-    place: &Place<Column>,
-    finding: &Finding,
-    now: u64,
-    target: Option<&Arc<str>>,
-) {
-    let theme = canvas.theme;
-    let (plain, of_severity) = match finding.active {
-        true => (Style::new(), theme.severity(finding.severity)),
-        false => (theme.dim(), theme.dim()),
+/// Draws the details of the selected row, as many lines as fit.
+fn draw_preview(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    if area.height < 2 {
+        return;
+    }
+    let (title, lines) = match selected(app) {
+        Some(Selected::Finding(id)) => (
+            format!("{}: {}", id.subject, id.rule),
+            detail::preview(app, canvas.theme, area.width, id),
+        ),
+        Some(Selected::Offender(id)) => {
+            (offender::title(app, id), offender::preview(app, canvas.theme, area.width, id))
+        }
+        None => return,
     };
-    let ago = |then: u64| duration(now.saturating_sub(then));
-    let (text, style) = match place.column {
-        Column::Sign => (theme.severity_glyph(finding.severity).to_owned(), of_severity),
-        Column::Rule => (finding.rule.to_string(), of_severity),
-        Column::Subject => match target {
-            Some(target) => (format!("{} of {target}", finding.subject), plain),
-            None => (finding.subject.to_string(), plain),
-        },
-        Column::Sentence => (finding.sentence.clone(), plain),
-        Column::Since => (ago(finding.first_seen_ns), plain),
-        Column::Last if finding.active => ("now".to_owned(), plain),
-        Column::Last => (ago(finding.last_seen_ns), plain),
-        Column::Count => (compact_count(finding.count), plain),
-        Column::Where => (finding.place().unwrap_or_default().to_owned(), theme.dim()),
-    };
-    place.put(canvas, y, &text, style, place.column == Column::Where);
+    preview::draw_titled(canvas, area, &title, &lines);
 }
 
-/// Draws the largest impact, if there is one, and the rules, none of which has fired.
-fn draw_rules(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let theme = canvas.theme;
-    let largest = app.model().offenders().first().map(|largest| largest.offender.describe());
-    let mut lines: Vec<Spans> = match (app.target(), &largest) {
-        (None, _) => vec![vec![(" waiting for the first sample".to_owned(), theme.good())]],
-        (Some(_), None) => vec![vec![(" No rule has fired. The rules:".to_owned(), theme.good())]],
-        (Some(_), Some(largest)) => {
-            let text = format!("No rule has fired. Largest impact: {largest}. The rules:");
-            wrap(&text, usize::from(area.width).saturating_sub(2))
-                .into_iter()
-                .map(|line| vec![(format!(" {line}"), theme.warning())])
-                .collect()
-        }
-    };
-    let indent = 26;
-    let room = usize::from(area.width).saturating_sub(indent + 1).max(20);
-    let unavailable = |rule: &Rule| {
-        let cannot_fire =
-            |model: &TargetModel| rule.unavailable(&model.target().description).is_some();
-        app.model().targets().iter().all(cannot_fire)
-    };
-    let on = RULES.iter().filter(|rule| app.model().thresholds().get(rule.id).is_some());
-    for rule in on.filter(|rule| !unavailable(rule)) {
-        let mut name = rule.name;
-        for line in wrap(rule.meaning, room) {
-            let head = format!("  {:<1$}", std::mem::take(&mut name), indent - 2);
-            lines.push(vec![(head, theme.title()), (line, Style::new())]);
-        }
-    }
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        canvas.line(area.x, y, area.right(), line);
-    }
+/// The lines of a text, each after a space.
+fn wrapped(text: &str, width: u16, style: ratatui::style::Style) -> Vec<Spans> {
+    let room = usize::from(width.saturating_sub(2)).min(110);
+    let lines = crate::text::wrap(text, room);
+    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+}
+
+/// A line with a label.
+fn fact(theme: Theme, label: &str, text: impl Into<String>) -> Spans {
+    vec![(format!(" {label:<11}"), theme.dim()), (text.into(), ratatui::style::Style::new())]
+}
+
+/// Lines with a label at the first one.
+fn facts(theme: Theme, mut label: &str, text: &str, width: u16) -> Vec<Spans> {
+    let room = usize::from(width).saturating_sub(13).clamp(20, 99);
+    let lines = crate::text::wrap(text, room);
+    lines.into_iter().map(|line| fact(theme, std::mem::take(&mut label), line)).collect()
 }

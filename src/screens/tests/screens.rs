@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ratatui::style::Color;
 
 use crate::{
-    app::{Settings, ThemeName},
+    app::{Overlay, Settings, ThemeName},
     fixture::{S, Stage, World},
     model::{RULES, RuleId, Thresholds, testing},
     screens,
@@ -223,6 +223,29 @@ fn findings() {
     stage.world.hog_since = None;
     stage.pass(4 * S);
     screen!("findings_over_80x24", stage, 80 x 24);
+}
+
+#[test]
+fn rows_of_the_impact_table_are_below_the_findings_and_can_be_opened() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.hog(2 * S).keys("5j");
+    screen!("findings_impact_selected_120x36", stage, 120 x 36);
+    screen!("findings_impact_selected_40x10", stage, 40 x 10);
+    stage.keys("<Enter>");
+    screen!("long_polls_80x24", stage, 80 x 24);
+    stage.keys("<Enter>");
+    assert!(matches!(stage.app.overlay(), Some(Overlay::Task(key)) if key.id == 26));
+}
+
+#[test]
+fn line_number_is_visible_at_every_size() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.hog(2 * S).keys("5");
+    for (width, height) in [(30, 8), (40, 10), (60, 15), (80, 24), (120, 36)] {
+        let screen = stage.screen(width, height);
+        let count = screen.matches("hog.rs:61").count();
+        assert!(count >= 2, "in the banner and in the list: {screen}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::{Canvas, Spans};
 use crate::{
     app::{Action, App, HitTarget, Overlay},
-    text::{clauses, file_and_folder},
+    text::{clauses, file_and_folder, fit as fit_text},
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -28,7 +28,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let place = file_and_folder(worst.place().unwrap_or_default());
     let is_open = app.overlay() == Some(&Overlay::Finding(worst.id()));
     let (text, place, has_key) = fit(&worst.sentence, &more, place, !is_open, room);
-    let mut right: Spans = vec![(place, theme.dim())];
+    let mut right: Spans = vec![(place.to_owned(), theme.dim())];
     if has_key {
         right.extend([("  !".to_owned(), theme.key()), (" why ".to_owned(), theme.dim())]);
     }
@@ -41,28 +41,29 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 const KEY_WIDTH: usize = "  ! why ".len();
 
 /// The sentence, the place and whether the key fit into `room` columns. The line number is the most
-/// useful part; the number of other findings, the end of the sentence and the key make room for it.
-fn fit(
+/// useful part; the number of other findings, the end of the sentence, the key and the folder make
+/// room for it.
+fn fit<'a>(
     sentence: &str,
     more: &str,
-    place: &str,
+    place: &'a str,
     has_key: bool,
     room: usize,
-) -> (String, String, bool) {
+) -> (String, &'a str, bool) {
     let file = place.rsplit('/').next().unwrap_or(place);
-    let place = if place.width() * 5 <= room * 2 { place } else { file };
-    let gap = if place.is_empty() { 0 } else { 2 + place.width() };
-    let left = |has_key| room.saturating_sub(gap + if has_key { KEY_WIDTH } else { 0 });
+    let gap = |place: &str| if place.is_empty() { 0 } else { 2 + place.width() };
+    let left =
+        |place, has_key| room.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 });
     let texts = clauses(sentence).map(|part| format!("{part}{more}"));
     let texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
-    for has_key in [has_key, false] {
-        if let Some(text) = texts.iter().find(|text| text.width() <= left(has_key)) {
-            return (text.clone(), place.to_owned(), has_key);
+    for (place, has_key) in [(place, has_key), (file, has_key), (file, false)] {
+        if let Some(text) = texts.iter().find(|text| text.width() <= left(place, has_key)) {
+            return (text.clone(), place, has_key);
         }
     }
     // Part of the sentence is worth more than a place that takes most of the line.
-    match left(false) {
-        ..8 => (sentence.to_owned(), String::new(), false),
-        width => (crate::text::fit(sentence, width, false).into_owned(), place.to_owned(), false),
+    match left(file, false) {
+        ..8 => (sentence.to_owned(), "", false),
+        width => (fit_text(sentence, width, false).into_owned(), file, false),
     }
 }

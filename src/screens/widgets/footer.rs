@@ -77,7 +77,7 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
             return None;
         }
         (Action::AwaitPoint, Some(Overlay::Task(_)), _) => (4, key.short),
-        (Action::Open, Some(Overlay::Finding(_)), _) => (5, "task"),
+        (Action::Open, Some(Overlay::Finding(_) | Overlay::Offender(_)), _) => (5, "task"),
         (Action::Filter, ..) if app.has_filter() => (5, key.short),
         (Action::Freeze, ..) => (6, key.short),
         (Action::Lab(LabCommand::SwitchFlavor), ..) => (7, key.short),

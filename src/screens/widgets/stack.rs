@@ -1,8 +1,9 @@
-//! The stack of a long poll, innermost frame first. Frames of the runtime and of std are folded.
+//! The stack of a long poll, innermost frame first. Frames of other crates are folded, but for the
+//! function that the offending one called.
 //!
 //! ```text
 //!  stack, innermost first, the most frequent of 64 captures
-//!      ⋯ 2 frames of the runtime and std
+//!      ⋯ 2 frames of std
 //!    ▸ hog::spin  src/lab/workload/hog/mod.rs:189
 //!      hog::run   src/lab/workload/hog/mod.rs:139
 //! ```
@@ -28,6 +29,11 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
     let title = format!(" stack, innermost first{captures}");
     let mut lines = vec![vec![(title, theme.dim())]];
     let room = room.saturating_sub(6);
+    let is_folded = |frame: &Frame| {
+        let is = |other: Option<&Frame>| other.is_some_and(|other| std::ptr::eq(other, frame));
+        let is_callee = is(stack.callee()) && frame.kind == FrameKind::Dependency;
+        frame.kind != FrameKind::User && !is(stack.offending_frame()) && !is_callee
+    };
     let named = frames.iter().filter(|frame| !is_folded(frame));
     // Half of the line is for the location, unless there is none.
     let name_width = named.map(|frame| frame.name.width()).max().unwrap_or(0).min(room / 2);
@@ -35,8 +41,9 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
     while at < frames.len() {
         let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
         if folded > 0 {
-            let (dots, frames) = (theme.glyph("⋯", "..."), plural(folded as u64, "frame"));
-            lines.push(vec![(format!("     {dots} {frames} of the runtime and std"), theme.dim())]);
+            let (dots, number) = (theme.glyph("⋯", "..."), plural(folded as u64, "frame"));
+            let crates = crates(&frames[at..at + folded]);
+            lines.push(vec![(format!("     {dots} {number} of {crates}"), theme.dim())]);
             at += folded;
             continue;
         }
@@ -68,6 +75,23 @@ fn text(theme: Theme, frame: &Frame, name_width: usize, room: usize) -> String {
     format!("{name}{gap}{location}")
 }
 
-fn is_folded(frame: &Frame) -> bool {
-    !matches!(frame.kind, FrameKind::User | FrameKind::Dependency)
+/// The origin of frames that are folded: `redb-4.6.0 and std`.
+fn crates(frames: &[Frame]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for frame in frames {
+        let name = match (frame.kind, &frame.path) {
+            (FrameKind::Dependency, Some(path)) => path.split('/').next().unwrap_or(path),
+            (FrameKind::Dependency, None) => "dependencies",
+            (FrameKind::Runtime | FrameKind::Probe, _) => "the runtime",
+            (FrameKind::Native, _) => "native code",
+            (FrameKind::User | FrameKind::Std, _) => "std",
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match &names[..] {
+        [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        names => names.concat(),
+    }
 }

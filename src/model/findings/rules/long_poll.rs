@@ -21,8 +21,8 @@ pub(super) static RULE: Rule = Rule {
     measure: "two polls within ten seconds, or one that is twice as long",
     raise_ns: 0,
     clear_ns: 5_000_000_000,
-    fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
-          move it to tokio::task::spawn_blocking.",
+    fix: "Split the work and call yield_now().await between the pieces, or move it to \
+          spawn_blocking. Both are in tokio::task.",
     // Where polls are not timed, those of this length are not seen.
     needs: &[FieldId::MaxPoll],
     covers: &[],

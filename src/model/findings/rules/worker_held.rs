@@ -23,8 +23,8 @@ pub(super) static RULE: Rule = Rule {
     measure: "length of one poll",
     raise_ns: 0,
     clear_ns: 1_000_000_000,
-    fix: "Split the work and yield with tokio::task::yield_now().await between the pieces, or \
-          move it to tokio::task::spawn_blocking or a thread of its own.",
+    fix: "Split the work and call yield_now().await between the pieces, or move it to \
+          spawn_blocking. Both are in tokio::task; work without an end needs a thread of its own.",
     needs: &[],
     covers: &[RuleId::LongPoll, RuleId::NeverYielded, RuleId::WorkerSaturated],
     implies: &[RuleId::LongPoll],

@@ -1,0 +1,200 @@
+//! The list of findings: a sentence, and below it the location and the fix.
+
+use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
+
+use super::plan::Plan;
+use crate::{
+    app::{App, HitTarget},
+    model::Finding,
+    screens::{
+        theme::Theme,
+        widgets::canvas::{Canvas, Spans},
+    },
+    text::{clauses, compact_count, duration, file_and_folder, fit_path, wrap},
+    watch::LongPoll,
+};
+
+/// The columns before a sentence, and before a location.
+const SENTENCE_AT: u16 = 3;
+const PLACE_AT: u16 = 6;
+const FIX: &str = "fix: ";
+/// The column of the fix beside a location, counted from that.
+const FIX_AT: usize = 38;
+/// The columns of the numbers, with their titles.
+const NUMBERS: [(&str, usize); 3] = [("TIMES", 7), ("FOR", 8), ("LAST", 10)];
+const NUMBERS_WIDTH: u16 = 25;
+/// Below this width, numbers would take too much of the sentence.
+const NUMBERS_FROM: u16 = 76;
+
+pub(super) fn has_numbers(width: u16) -> bool {
+    width >= NUMBERS_FROM
+}
+
+fn numbers<T: std::fmt::Display>(texts: &[T; 3]) -> String {
+    let columns = texts.iter().zip(NUMBERS);
+    columns.map(|(text, (_, width))| format!("{text:>width$}")).collect()
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, plan: &Plan) {
+    let (area, theme) = (plan.list, canvas.theme);
+    if plan.titles > 0 {
+        canvas.put(area.x, area.y, area.width, " FINDING", theme.title());
+        let titles = numbers(&NUMBERS.map(|(title, _)| title));
+        canvas.put_right(area.x, area.y, area.width - 1, &titles, theme.title());
+    }
+    let mut y = area.y + plan.titles;
+    for (row, height) in (plan.first..).zip(&plan.lines) {
+        let Some(finding) = app.model().all_findings().get(row) else { break };
+        let place = Rect { y, height: *height, ..area };
+        Block::new(app, finding, area.width).draw(app, canvas, place, row);
+        y += height;
+    }
+}
+
+/// The lines of a finding.
+pub(super) struct Block {
+    sentence: Vec<String>,
+    /// The location and the fix.
+    details: Vec<Spans>,
+    /// The location and the beginning of the fix in one line.
+    short_details: Spans,
+}
+
+impl Block {
+    pub(super) fn new(app: &App, finding: &Finding, width: u16) -> Self {
+        let theme = Theme::new(app.settings);
+        let plain = if finding.active { Style::new() } else { theme.dim() };
+        let target = app.model().target(finding.target).filter(|_| app.has_several_targets());
+        let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
+        let numbers = if has_numbers(width) { NUMBERS_WIDTH } else { 0 };
+        let room = usize::from(width.saturating_sub(SENTENCE_AT + numbers + 1)).max(16);
+        let sentence = wrap(&format!("{target}{}", finding.sentence), room);
+
+        let room = usize::from(width.saturating_sub(PLACE_AT + 1));
+        let place = place(finding, theme, room);
+        let place_width = match place.width() {
+            0 => 0,
+            width => FIX_AT.max(width + 2),
+        };
+        let (fix, _) = finding.fix.split_once(". ").unwrap_or((finding.fix, ""));
+        let fix = fix.trim_end_matches('.');
+        let room = room.saturating_sub(FIX.width());
+        let short_fix = clauses(fix).find(|part| part.width() + place_width <= room);
+        let short_details = match short_fix {
+            Some(short_fix) => vec![
+                (format!("{place:<place_width$}"), plain),
+                (FIX.to_owned(), theme.dim()),
+                (short_fix.to_owned(), plain),
+            ],
+            None => vec![(place.clone(), plain)],
+        };
+        let details = match short_fix == Some(fix) {
+            true => vec![short_details.clone()],
+            false => {
+                let mut label = FIX;
+                let fix = wrap(fix, room.max(16)).into_iter().map(|line| {
+                    let label = format!("{:1$}", std::mem::take(&mut label), FIX.width());
+                    vec![(label, theme.dim()), (line, plain)]
+                });
+                let place = (place_width > 0).then(|| vec![(place, plain)]);
+                place.into_iter().chain(fix).collect()
+            }
+        };
+        Block { sentence, details, short_details }
+    }
+
+    /// The lines that the finding needs.
+    pub(super) fn height(&self) -> u16 {
+        (self.sentence.len() + self.details.len()) as u16
+    }
+
+    fn draw(self, app: &App, canvas: &mut Canvas<'_>, area: Rect, row: usize) {
+        let Some(finding) = app.model().all_findings().get(row) else { return };
+        let theme = canvas.theme;
+        let of_severity = match finding.active {
+            true => theme.severity(finding.severity),
+            false => theme.dim(),
+        };
+        let (sentences, details) = match area.height.checked_sub(self.height()) {
+            Some(_) => (self.sentence.len(), self.details),
+            None => {
+                let sentences = usize::from(area.height.max(2) - 1).min(self.sentence.len());
+                (sentences, vec![self.short_details])
+            }
+        };
+        let has_numbers = has_numbers(area.width);
+        for (at, y) in (0..sentences).zip(area.y..area.bottom()) {
+            // What does not fit is cut from the last line.
+            let text = match at + 1 == sentences {
+                true => self.sentence[at..].join(" "),
+                false => self.sentence[at].clone(),
+            };
+            let numbers = if at == 0 && has_numbers { NUMBERS_WIDTH } else { 0 };
+            let width = area.width.saturating_sub(SENTENCE_AT + numbers + 1);
+            canvas.put(area.x + SENTENCE_AT, y, width, &text, of_severity);
+        }
+        canvas.put(area.x + 1, area.y, 2, theme.severity_glyph(finding.severity), of_severity);
+        if has_numbers {
+            let style = if finding.active { Style::new() } else { theme.dim() };
+            let text = numbers(&times(app, finding));
+            canvas.put_right(area.x, area.y, area.width - 1, &text, style);
+        }
+        let sentence = Rect { height: (sentences as u16).min(area.height), ..area };
+        if app.cursor().is_at(row) {
+            canvas.highlight(sentence, theme.selected());
+        }
+        for (line, y) in details.iter().zip(sentence.bottom()..area.bottom()) {
+            canvas.line(area.x + PLACE_AT, y, area.right(), line);
+        }
+        canvas.on_click(area, HitTarget::Row(row));
+    }
+}
+
+/// How often, for how long and when.
+fn times(app: &App, finding: &Finding) -> [String; 3] {
+    let Finding { active, count, latest_ns, last_seen_ns, target, .. } = *finding;
+    let now = app.model().target(target).map_or(last_seen_ns, |model| model.target().taken_ns);
+    let end_ns = if active { now } else { last_seen_ns };
+    let last = match active {
+        true => "now".to_owned(),
+        false => format!("{} ago", duration(now.saturating_sub(last_seen_ns))),
+    };
+    [compact_count(count), duration(end_ns.saturating_sub(latest_ns)), last]
+}
+
+/// The location in at most `width` columns: the line that blocks, with its caller or, without one,
+/// where the task was spawned.
+fn place(finding: &Finding, theme: Theme, width: usize) -> String {
+    let evidence = finding.evidence.as_deref().filter(|evidence| evidence.blocked_at().is_some());
+    match (evidence, finding.location.as_deref()) {
+        (Some(evidence), _) => blocked_at(evidence, theme, width),
+        (None, Some(location)) => {
+            let place = file_and_folder(location);
+            let long = format!("spawned at {place}");
+            let fits = long.width() <= width;
+            if fits { long } else { fit_path(place, width, theme.ascii).into_owned() }
+        }
+        (None, None) => String::new(),
+    }
+}
+
+/// The line that blocks in at most `width` columns, with its caller if there is room:
+/// `compute.rs:13 ← storm::run storm.rs:98`.
+pub(super) fn blocked_at(evidence: &LongPoll, theme: Theme, width: usize) -> String {
+    let place = file_and_folder(evidence.blocked_at().unwrap_or_default());
+    let Some(caller) = evidence.caller() else {
+        return fit_path(place, width, theme.ascii).into_owned();
+    };
+    let location = caller.location().unwrap_or_default();
+    let location = file_and_folder(&location);
+    let file = |place: &str| place.rsplit_once(':').map(|(file, _)| file.to_owned());
+    let line = match file(place) == file(location) {
+        true => &location[location.rfind(':').unwrap_or(0)..],
+        false => location,
+    };
+    let short = format!("{place} {} {}", theme.glyph("←", "<-"), caller.name);
+    let texts = [format!("{short} {line}"), short];
+    let fitting = texts.into_iter().find(|text| text.width() <= width);
+    fitting.unwrap_or_else(|| fit_path(place, width, theme.ascii).into_owned())
+}

@@ -1,0 +1,63 @@
+//! The screen without a finding: the largest impact, if there is one, and the rules.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::wrapped;
+use crate::{
+    app::App,
+    model::{RULES, Rule, TargetModel},
+    screens::{
+        theme::Theme,
+        widgets::canvas::{Canvas, Spans},
+    },
+    text::wrap,
+};
+
+/// The columns before the meaning of a rule.
+const INDENT: usize = 32;
+
+/// The height of all lines.
+pub(super) fn height(app: &App, width: u16) -> u16 {
+    lines(app, Theme::new(app.settings), width, u16::MAX).len() as u16
+}
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let lines = lines(app, canvas.theme, area.width, area.height);
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        canvas.line(area.x, y, area.right(), line);
+    }
+}
+
+/// All lines; if that is more than `height`, the meaning of each rule is cut to one line.
+fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
+    let largest = app.model().offenders().first().map(|largest| largest.offender.describe());
+    let mut lines = match (app.target(), &largest) {
+        (None, _) => wrapped("waiting for the first sample", width, theme.good()),
+        (Some(_), None) => wrapped("No rule has fired. The rules:", width, theme.good()),
+        (Some(_), Some(largest)) => {
+            let text = format!("No rule has fired. Largest impact: {largest}. The rules:");
+            wrapped(&text, width, theme.warning())
+        }
+    };
+    let room = usize::from(width).saturating_sub(INDENT + 1).max(20);
+    let unavailable = |rule: &Rule| {
+        let cannot_fire =
+            |model: &TargetModel| rule.unavailable(&model.target().description).is_some();
+        app.model().targets().iter().all(cannot_fire)
+    };
+    let rules = RULES.iter().filter(|rule| !unavailable(rule));
+    let rules = rules.filter_map(|rule| Some((rule, app.model().thresholds().get(rule.id)?)));
+    let wrapped: Vec<_> = rules.map(|(rule, at)| (rule, at, wrap(rule.meaning, room))).collect();
+    let wanted = lines.len() + wrapped.iter().map(|(.., meaning)| meaning.len()).sum::<usize>();
+    let fits = wanted <= usize::from(height);
+    for (rule, threshold, meaning) in wrapped {
+        let (mut name, mut threshold) = (rule.name, rule.unit.write(threshold));
+        let meaning = if fits { meaning } else { vec![rule.meaning.to_owned()] };
+        for line in meaning {
+            let name = format!("  {:<19}", std::mem::take(&mut name));
+            let threshold = format!("{:>9}  ", std::mem::take(&mut threshold));
+            lines.push(vec![(name, theme.title()), (threshold, theme.dim()), (line, Style::new())]);
+        }
+    }
+    lines
+}
