@@ -17,7 +17,7 @@ use asynctop::source::attach;
 use asynctop::{
     cli::{
         self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
-        environment::{is_ascii_locale, is_dumb_terminal, no_color},
+        environment::{color_depth, is_ascii_locale, is_dumb_terminal, no_color},
     },
     comparison,
     config::{self, Config},
@@ -113,7 +113,7 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     options.program = env::current_exe().ok();
     block_signals()?;
     options.console = lab.console().map(console::serve).transpose()?;
-    let wants_screen = wants_screen(watch)?;
+    let wants_screen = wants_screen(watch);
     let records_polls = wants_screen && !lab.no_timeline;
     let sources = lab::open(options, watch.thresholds().watch(), records_polls)?;
     show(sources, watch, hog, wants_screen)
@@ -127,7 +127,9 @@ fn show(
     wants_screen: bool,
 ) -> anyhow::Result<ExitCode> {
     if wants_screen {
-        dashboard::run(sources, &watch.dashboard(hog, no_color()))?;
+        let mut options = watch.dashboard(hog, no_color());
+        options.settings.colors = color_depth();
+        dashboard::run(sources, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = BufWriter::new(io::stdout().lock());
@@ -148,7 +150,7 @@ fn verdict(gate: &Gate) -> ExitCode {
 #[cfg(any(feature = "attach", feature = "pid"))]
 fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> {
     block_signals()?;
-    let wants_screen = wants_screen(watch)?;
+    let wants_screen = wants_screen(watch);
     let mut sources = Vec::new();
     #[cfg(feature = "attach")]
     if !targets.addresses.is_empty() {
@@ -167,7 +169,7 @@ fn run_command(
     read: ReadArgs,
     watch: &WatchArgs,
 ) -> anyhow::Result<ExitCode> {
-    let wants_screen = wants_screen(watch)?;
+    let wants_screen = wants_screen(watch);
     // A child inherits blocked signals.
     let command = Arc::new(Launched::start(command, output)?);
     signals::kill_with_this_program(command.id());
@@ -214,10 +216,10 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
         return Ok(compare::serve(style, io::stdout())?);
     }
     let options = args.options();
-    if args.format.is_none() && io::stdout().is_terminal() {
-        require_screen("--format text")?;
+    if args.format.is_none() && io::stdout().is_terminal() && !is_dumb_terminal() {
         block_signals()?;
         let mut settings = args.settings(no_color());
+        settings.colors = color_depth();
         settings.ascii |= is_ascii_locale();
         return comparison::run(&options, settings);
     }
@@ -245,26 +247,18 @@ fn with_defaults(watch: WatchArgs, config: WatchArgs) -> WatchArgs {
     WatchArgs { ascii: watch.ascii || is_ascii_locale(), ..watch }
 }
 
-/// Whether to show a screen.
-///
-/// # Errors
-/// If the terminal cannot show one.
-fn wants_screen(watch: &WatchArgs) -> anyhow::Result<bool> {
+/// Whether to show a screen. A terminal that cannot show one gets a report.
+fn wants_screen(watch: &WatchArgs) -> bool {
     let wants_screen = watch.wants_screen(io::stdout().is_terminal());
-    if wants_screen {
-        require_screen("--headless")?;
+    if wants_screen && is_dumb_terminal() {
+        let _ = writeln!(
+            io::stderr(),
+            "no screen: TERM is dumb or not set, so the cursor cannot be moved; a report follows \
+             (--for sets its time)"
+        );
+        return false;
     }
-    Ok(wants_screen)
-}
-
-fn require_screen(alternative: &str) -> anyhow::Result<()> {
-    match is_dumb_terminal() {
-        true => Err(anyhow!(
-            "cannot draw a screen: TERM=dumb means that the terminal cannot move its cursor; try \
-             {alternative}, or set TERM to the terminal's type"
-        )),
-        false => Ok(()),
-    }
+    wants_screen
 }
 
 fn print(text: &[u8]) -> anyhow::Result<()> {

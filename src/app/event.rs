@@ -2,6 +2,7 @@
 
 use crossterm::event as terminal;
 
+use super::Background;
 use crate::{model::Refresh, signals::Notice};
 
 /// An event of the event loop.
@@ -9,6 +10,8 @@ use crate::{model::Refresh, signals::Notice};
 pub enum Event {
     /// A key, a paste or a mouse event.
     Input(terminal::Event),
+    /// The background of the terminal.
+    Background(Background),
     /// The model after the next snapshot.
     Refresh(Box<Refresh>),
     /// A signal.

@@ -40,7 +40,7 @@ pub use movement::Viewport;
 pub use overlay::{Overlay, Prompt};
 pub use rows::{List, RowKey};
 pub use screen::{Opened, ScreenId, ScreenKey, ScreenSpec, ScreenState};
-pub use settings::{Settings, ThemeName};
+pub use settings::{Background, ColorDepth, Settings, ThemeName};
 pub use state::App;
 pub use timeline::TimelineView;
 pub use update::Effect;

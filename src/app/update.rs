@@ -28,6 +28,8 @@ pub enum Effect {
     Subscribe(Subscription),
     /// Set the rows that come with each refresh.
     SelectRows(RowQuery),
+    /// Ask the terminal for its background.
+    QueryBackground,
     /// Take the terminal again and redraw all of it.
     Redraw,
     /// Give the terminal back and stop the program until it is continued.

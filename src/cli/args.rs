@@ -81,7 +81,7 @@ pub struct WatchArgs {
     /// Sampling interval, 100ms to 10s [default: 250ms]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     pub interval: Option<Duration>,
-    /// Colors of the screen: default (the terminal's) or mono
+    /// Colors of the screen: default (the terminal's), dark, light, color-blind or mono
     #[arg(long, value_name = "THEME", value_parser = theme_parser(), hide_possible_values = true)]
     pub theme: Option<ThemeName>,
     /// No colors. Implied by the environment variable NO_COLOR
@@ -273,7 +273,7 @@ impl CompareArgs {
     /// The settings of the screen. `no_color` is the setting of the environment.
     pub fn settings(&self, no_color: bool) -> Settings {
         let theme = if self.no_color || no_color { ThemeName::Mono } else { ThemeName::Default };
-        Settings { theme, ascii: self.ascii }
+        Settings { theme, ascii: self.ascii, ..Settings::default() }
     }
 }
 
@@ -361,7 +361,7 @@ impl WatchArgs {
         let usual = if no_color { ThemeName::Mono } else { ThemeName::Default };
         let theme = if self.no_color { ThemeName::Mono } else { self.theme.unwrap_or(usual) };
         dashboard::Options {
-            settings: Settings { theme, ascii: self.ascii },
+            settings: Settings { theme, ascii: self.ascii, ..Settings::default() },
             mouse: !self.no_mouse,
             interval: self.interval(),
             run_time: self.run_time,

@@ -40,20 +40,22 @@ impl TypedValueParser for HogParser {
 }
 
 pub(super) fn theme_parser() -> impl TypedValueParser<Value = ThemeName> {
-    one_of([ThemeName::Default, ThemeName::Mono], ThemeName::as_str)
+    one_of(ThemeName::ALL, ThemeName::as_str)
 }
 
 pub(super) fn style_parser() -> impl TypedValueParser<Value = ServiceStyle> {
     one_of(ServiceStyle::ALL, ServiceStyle::as_str)
 }
 
-/// Parses the name of one of two values.
-fn one_of<T: Copy + Send + Sync + 'static>(
-    values: [T; 2],
+/// Parses the name of one of several values.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [T; N],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(values.map(name))
-        .map(move |given| if given == name(values[0]) { values[0] } else { values[1] })
+    PossibleValuesParser::new(values.map(name)).map(move |given| {
+        let value = values.into_iter().find(|value| given == name(*value));
+        value.unwrap_or(values[0])
+    })
 }
 
 pub(super) fn run_time(text: &str) -> Result<Duration, String> {

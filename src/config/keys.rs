@@ -35,12 +35,12 @@ pub(super) static KEYS: [Key; 8] = [
         table: None,
         name: "theme",
         example: "\"default\"",
-        about: "Colors of the screen: default (the terminal's) or mono.",
+        about: "Colors of the screen: default (the terminal's), dark, light, color-blind or mono.",
         set: |config, text| {
-            let themes = [ThemeName::Default, ThemeName::Mono];
-            let theme = themes.into_iter().find(|theme| theme.as_str() == text);
-            config.watch.theme =
-                Some(theme.ok_or("there is no such theme; write \"default\" or \"mono\"")?);
+            let theme = ThemeName::ALL.into_iter().find(|theme| theme.as_str() == text);
+            let remedy = "there is no such theme; write \"default\", \"dark\", \"light\", \
+                          \"color-blind\" or \"mono\"";
+            config.watch.theme = Some(theme.ok_or(remedy)?);
             Ok(())
         },
     },

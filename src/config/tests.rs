@@ -93,7 +93,10 @@ fn theme_flag_takes_precedence_over_a_file_without_colors() {
 fn errors_have_the_line_and_the_remedy() {
     for (text, expected) in [
         ("theme = 1", "1: theme: this is a whole number; write it like \"default\""),
-        ("\ntheme = 'dracula'", "2: theme: there is no such theme; write \"default\" or \"mono\""),
+        (
+            "\ntheme = 'dracula'",
+            "2: theme: there is no such theme; write \"default\", \"dark\", \"light\", \"color",
+        ),
         ("ascii = 'yes'", "1: ascii: this is text; write it like false"),
         ("interval = '1ms'", "1: interval: "),
         ("intervall = '1s'", "1: intervall: there is no such key (did you mean `interval`?)"),

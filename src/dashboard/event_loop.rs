@@ -18,6 +18,9 @@ use crate::{
     term::{self, Access},
 };
 
+/// A later answer of the terminal is ignored: colors must not change while someone reads.
+const BACKGROUND_WAIT: Duration = Duration::from_millis(100);
+
 /// Performs the effects of events. No method waits for the runtime that is watched.
 pub(super) trait Performer {
     /// Performs an effect other than [`Effect::Quit`].
@@ -50,6 +53,8 @@ where
     let mut subscription = Subscription::default();
     let mut query = RowQuery::None;
     let mut hit_map = HitMap::default();
+    // When the terminal was asked for its background.
+    let mut asked: Option<Duration> = None;
     loop {
         let access = performer.access()?;
         if access == Access::Changed {
@@ -59,12 +64,22 @@ where
             // The visible rows depend on the size, and drawing depends on them.
             app.set_viewport(screens::viewport(app, screen.size()?));
             screen.draw(|frame| hit_map = screens::render(app, frame))?;
+            // After the first frame, which must not wait for the answer.
+            if asked.is_none() && app.settings.needs_background() {
+                asked = Some(started.elapsed());
+                performer.perform(Effect::QueryBackground)?;
+            }
         }
         let mut pending = wait(events, app.next_tick(), started);
         while let Some(event) = pending {
             let now = started.elapsed();
             if let Some(effect) = app.tick(now) {
                 performer.perform(effect)?;
+            }
+            if let Event::Background(background) = event
+                && asked.is_some_and(|asked| now < asked + BACKGROUND_WAIT)
+            {
+                app.settings.background = Some(background);
             }
             match handle(app, event, &hit_map, now) {
                 Some(Effect::Quit) => return Ok(()),
@@ -129,7 +144,7 @@ fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Optio
             app.paste(&text);
             None
         }
-        Event::Input(_) | Event::Signal(Notice::Resized) => None,
+        Event::Input(_) | Event::Background(_) | Event::Signal(Notice::Resized) => None,
         Event::Refresh(next) => app.advance(*next, now),
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),

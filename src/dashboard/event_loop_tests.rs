@@ -27,6 +27,7 @@ impl Performer for Recorder {
             Effect::Subscribe(subscription) => {
                 Some(format!("{:?}", subscription.task.map(|key| key.id)))
             }
+            Effect::QueryBackground => None,
             Effect::Redraw => Some("redraw".into()),
             Effect::Suspend => Some("suspend".into()),
             Effect::SelectRows(_) | Effect::Quit => None,

@@ -60,6 +60,7 @@ impl Performer for Outside {
             Effect::Interval(interval) => self.collector.set_interval(interval),
             Effect::Subscribe(subscription) => self.collector.subscribe(subscription),
             Effect::SelectRows(query) => self.query.set(&query),
+            Effect::QueryBackground => term::query_background()?,
             Effect::Redraw => term::resume(),
             Effect::Suspend => term::suspend()?,
             Effect::Quit => {}

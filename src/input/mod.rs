@@ -4,6 +4,7 @@
 //! a packet may end anywhere, so the parser keeps its state between packets. Control strings, and
 //! control sequences that are not keys, are discarded, however late they arrive.
 
+mod color;
 mod control;
 mod mouse;
 #[cfg(test)]
@@ -35,8 +36,10 @@ const MAX_PARAMETERS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Parser {
     state: State,
-    /// Bytes of the unfinished character, parameters, mouse report or paste.
+    /// Bytes of the unfinished character, parameters, mouse report, control string or paste.
     buffer: Vec<u8>,
+    /// The background of the terminal, if it has answered the query.
+    background: Option<[f32; 3]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +102,11 @@ impl Parser {
         self.buffer.clear();
     }
 
+    /// Takes the answer of the terminal to a query of its background: red, green and blue, 0 to 1.
+    pub fn take_background(&mut self) -> Option<[f32; 3]> {
+        self.background.take()
+    }
+
     fn step(&mut self, byte: u8, events: &mut Vec<Event>) {
         match self.state {
             State::Ground => self.start_character(byte, false, events),
@@ -123,17 +131,32 @@ impl Parser {
                 }
             }
             State::String { introducer, .. } => match byte {
-                BEL => self.state = State::Ground,
+                BEL => self.end_string(),
                 ESC => self.state = State::StringEscape,
                 // A control character is a key: the string was truncated.
                 0x00..0x20 | 0x7f => self.interrupt(byte, events),
-                _ => self.state = State::String { introducer, empty: false },
+                _ => {
+                    self.hold_parameter(byte);
+                    self.state = State::String { introducer, empty: false };
+                }
             },
-            State::StringEscape if byte == b'\\' => self.state = State::Ground,
+            State::StringEscape if byte == b'\\' => self.end_string(),
             // Another sequence begins, so the string was truncated.
-            State::StringEscape => self.escape(byte, events),
+            State::StringEscape => {
+                self.buffer.clear();
+                self.escape(byte, events);
+            }
             State::Paste { matched } => self.in_paste(byte, matched, events),
         }
+    }
+
+    /// Ends a control string. All of them are discarded, except the answer to a query.
+    fn end_string(&mut self) {
+        if let Some(text) = self.buffer.strip_prefix(b"]11;") {
+            self.background = color::parse(text).or(self.background);
+        }
+        self.buffer.clear();
+        self.state = State::Ground;
     }
 
     /// Ends an unfinished sequence at a byte that cannot be part of it.
@@ -151,6 +174,7 @@ impl Parser {
             b'[' => self.state = State::Control,
             b'O' => self.state = State::Keypad,
             b']' | b'P' | b'_' | b'^' | b'X' => {
+                self.buffer = vec![byte];
                 self.state = State::String { introducer: byte, empty: true };
             }
             _ => self.start_character(byte, true, events),

@@ -324,3 +324,21 @@ fn mouse_reports_in_three_encodings() {
     }
     assert_eq!(parse(&[b"\x1b[I\x1b[O"]), [FocusGained, FocusLost]);
 }
+
+#[test]
+fn answer_with_the_background_is_no_key_and_is_kept() {
+    for end in ["\x07", "\x1b\\"] {
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        parser.feed(format!("a\x1b]11;rgb:ffff/ffff/0000{end}b").as_bytes(), &mut events);
+        assert_eq!(events, typed("ab"));
+        assert_eq!(parser.take_background(), Some([1.0, 1.0, 0.0]));
+        assert_eq!(parser.take_background(), None);
+    }
+    // Another string, a truncated one, and one that is too long.
+    let long = format!("\x1b]11;rgb:{}\x07", "f".repeat(100));
+    for other in ["\x1b]10;rgb:ffff/ffff/ffff\x07", "\x1b]11;rgb:ffff/ff\x1b[A", &*long] {
+        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        parser.feed(other.as_bytes(), &mut events);
+        assert_eq!(parser.take_background(), None, "{other:?}");
+    }
+}

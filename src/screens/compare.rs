@@ -200,7 +200,7 @@ mod tests {
         let (comparison, usual) = (comparison(), Settings::default());
         insta::assert_snapshot!("board_120x24", screen(&comparison, usual, (120, 24)));
         insta::assert_snapshot!("board_80x24", screen(&comparison, usual, (80, 24)));
-        let plain = Settings { theme: ThemeName::Mono, ascii: true };
+        let plain = Settings { theme: ThemeName::Mono, ascii: true, ..Settings::default() };
         insta::assert_snapshot!("board_ascii_60x15", screen(&comparison, plain, (60, 15)));
     }
 

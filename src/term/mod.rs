@@ -16,7 +16,7 @@ use std::{
 
 use crossterm::{
     cursor::{Hide, Show},
-    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
     queue,
     terminal::{
         EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
@@ -61,6 +61,13 @@ static IS_STALE: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal was restored for good, because a signal ends the program.
 static ABANDONED: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// Buttons, the wheel, and motion while a button is pressed, with coordinates of any size. Other motion
+/// would be up to 250 reports per second, without a use for them.
+const ENABLE_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const DISABLE_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+/// The query of the background color (OSC 11).
+const QUERY_BACKGROUND: &[u8] = b"\x1b]11;?\x1b\\";
 
 /// Restores the terminal when dropped.
 #[derive(Debug)]
@@ -116,10 +123,18 @@ pub fn access() -> io::Result<Access> {
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
     if MOUSE.load(Ordering::SeqCst) {
-        queue!(bytes, EnableMouseCapture)?;
+        bytes.extend(ENABLE_MOUSE);
     }
     write(&bytes)?;
     Ok(Access::Changed)
+}
+
+/// Asks the terminal for its background. The answer is input.
+///
+/// # Errors
+/// If the terminal cannot be written to.
+pub fn query_background() -> io::Result<()> {
+    write(QUERY_BACKGROUND)
 }
 
 /// Makes the next frame a full redraw.
@@ -188,7 +203,7 @@ fn restore_sequences() -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory cannot fail.
     if MOUSE.load(Ordering::SeqCst) {
-        let _ = queue!(bytes, DisableMouseCapture);
+        bytes.extend(DISABLE_MOUSE);
     }
     let _ = queue!(bytes, DisableBracketedPaste, LeaveAlternateScreen, Show);
     bytes

@@ -14,7 +14,11 @@ use rustix::{
 };
 
 use super::{abandon, is_in_foreground};
-use crate::{app::Event, input::Parser, signals};
+use crate::{
+    app::{Background, Event},
+    input::Parser,
+    signals,
+};
 
 /// Passes input and signals on until the receiver is gone.
 ///
@@ -89,8 +93,9 @@ impl Input {
                     Err(error) => return Err(error.into()),
                 },
             }
-            for event in parsed.drain(..) {
-                if events.send(Event::Input(event)).is_err() {
+            let background = parser.take_background().map(Background::of).map(Event::Background);
+            for event in parsed.drain(..).map(Event::Input).chain(background) {
+                if events.send(event).is_err() {
                     return Ok(());
                 }
             }

@@ -3,6 +3,7 @@
 use crate::support::{
     program,
     pty::{BUSIEST, ONE_WORKER, Terminal, dashboard},
+    wait_until,
 };
 use rustix::process::Signal;
 use vt100::MouseProtocolMode;
@@ -25,11 +26,46 @@ fn wrong_input_leaves_the_terminal_alone() {
 }
 
 #[test]
-fn dumb_terminal_gets_a_sentence() {
-    let mut terminal = Terminal::shell("TERM=dumb exec \"$ASYNCTOP\"");
-    assert_eq!(terminal.wait_for_end().exit_code(), 2);
-    assert!(terminal.raw().starts_with("error: cannot draw a screen: TERM=dumb"));
-    assert!(!terminal.raw().contains('\x1b'), "no escape sequence");
+fn dumb_terminal_gets_a_report() {
+    for term in ["TERM=dumb", "TERM="] {
+        let mut terminal = Terminal::shell(&format!("{term} exec \"$ASYNCTOP\" --for 100ms"));
+        assert!(terminal.wait_for_end().success());
+        let raw = terminal.raw();
+        assert!(raw.starts_with("no screen: TERM is dumb or not set"), "{raw}");
+        assert!(raw.contains("asynctop  lab:mixed"), "{raw}");
+        assert!(!raw.contains('\x1b'), "no escape sequence");
+    }
+}
+
+#[test]
+fn terminal_without_colors_gets_none() {
+    let mut terminal = Terminal::shell("TERM=vt100 exec \"$ASYNCTOP\"");
+    terminal.wait_for_text(BUSIEST);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    // Foreground and background of the terminal.
+    let colors = ["[3", "[4", ";3", ";4"].map(|start| format!("{start}8;"));
+    let raw = terminal.raw();
+    assert!(colors.iter().all(|color| !raw.contains(color)), "{raw:?}");
+    assert!(!raw.contains("\x1b]11;?"), "the background does not matter");
+}
+
+#[test]
+fn background_is_queried_after_the_first_frame() {
+    let mut terminal = Terminal::start(&ONE_WORKER);
+    wait_until("the background is queried", || terminal.raw().contains("\x1b]11;?\x1b\\"));
+    let raw = terminal.raw();
+    assert!(
+        raw.split("\x1b]11;?").next().is_some_and(|frame| frame.contains("asynctop")),
+        "{raw:?}"
+    );
+    // The answer is no key: `b` would start the hog.
+    terminal.keys("\x1b]11;rgb:ffff/ffff/bbbb\x1b\\");
+    let screen = terminal.wait_for_text(BUSIEST);
+    assert!(screen.contains("hog ○ spin off"), "{screen}");
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
 }
 
 #[test]

@@ -173,7 +173,12 @@ screen!(
     60,
     12
 );
-screen!(tasks_in_ascii, after(13, true, Settings { ascii: true, theme: ThemeName::Mono }), 100, 16);
+screen!(
+    tasks_in_ascii,
+    after(13, true, Settings { ascii: true, theme: ThemeName::Mono, ..Settings::default() }),
+    100,
+    16
+);
 
 #[test]
 fn frozen_screen_shows_its_age_and_does_not_change() {
@@ -203,7 +208,7 @@ fn task_details() {
 
 #[test]
 fn mono_theme_has_no_colors() {
-    let mut app = after(13, true, Settings { theme: ThemeName::Mono, ascii: false });
+    let mut app = after(13, true, Settings { theme: ThemeName::Mono, ..Settings::default() });
     let (terminal, _) = draw(&mut app, 120, 30);
     let buffer = terminal.backend().buffer();
     assert!(buffer.content().iter().all(|cell| {
@@ -213,7 +218,7 @@ fn mono_theme_has_no_colors() {
 
 #[test]
 fn ascii_screens_have_only_ascii_characters() {
-    let settings = Settings { theme: ThemeName::Default, ascii: true };
+    let settings = Settings { ascii: true, ..Settings::default() };
     for keys in ["", "2", "3", "4", "6", "?", "j\n", "/x"] {
         let mut app = after(13, true, settings);
         press(&mut app, keys);

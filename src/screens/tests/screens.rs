@@ -342,7 +342,7 @@ fn table_stays_in_place_when_a_finding_appears() {
 
 #[test]
 fn screens_in_mono_and_ascii() {
-    let settings = Settings { theme: ThemeName::Mono, ascii: true };
+    let settings = Settings { theme: ThemeName::Mono, ascii: true, ..Settings::default() };
     let mut stage = Stage::with(World::new(), settings);
     stage.hog(2 * S);
     stage.keys("<Enter>");

@@ -1,28 +1,38 @@
-//! Colors and glyphs. Uses the terminal's own foreground and background and the sixteen named colors.
-//! A color is never the only sign of a meaning.
+//! Colors and glyphs. Uses the terminal's own foreground and background. A color is never the only
+//! sign of a meaning.
+
+mod palette;
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::{
-    app::{Settings, ThemeName},
+    app::{ColorDepth, Settings},
     model::{Severity, Thresholds},
     snapshot::State,
 };
+use palette::{Hue, Palette};
 
 /// The styles and glyphs of the chosen settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
-    color: bool,
+    /// `None` without colors.
+    palette: Option<&'static Palette>,
+    colors: ColorDepth,
     pub ascii: bool,
 }
 
 impl Theme {
     pub(super) fn new(settings: Settings) -> Self {
-        Theme { color: settings.theme != ThemeName::Mono, ascii: settings.ascii }
+        let Settings { colors, ascii, .. } = settings;
+        Theme { palette: palette::of(settings), colors, ascii }
     }
 
-    fn color(self, color: Color, without: Modifier) -> Style {
-        if self.color { Style::new().fg(color) } else { Style::new().add_modifier(without) }
+    /// The style of a color; without colors, of a modifier.
+    fn color(self, hue: fn(&Palette) -> Hue, without: Modifier) -> Style {
+        match self.palette {
+            Some(palette) => Style::new().fg(palette.color(hue(palette), self.colors)),
+            None => Style::new().add_modifier(without),
+        }
     }
 
     pub(super) fn title(self) -> Style {
@@ -34,45 +44,37 @@ impl Theme {
     }
 
     pub(super) fn selected(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        // A reversed color would be a block, and reversed dim text cannot be read.
+        let plain = Style::new().fg(Color::Reset).bg(Color::Reset).remove_modifier(Modifier::DIM);
+        plain.add_modifier(Modifier::REVERSED)
     }
 
     pub(super) fn key(self) -> Style {
-        self.color(Color::Cyan, Modifier::empty()).add_modifier(Modifier::BOLD)
+        self.color(|palette| palette.key, Modifier::empty()).add_modifier(Modifier::BOLD)
     }
 
     pub(super) fn good(self) -> Style {
-        self.color(Color::Green, Modifier::empty())
+        self.color(|palette| palette.good, Modifier::empty())
     }
 
     pub(super) fn warning(self) -> Style {
-        self.color(Color::Yellow, Modifier::BOLD)
+        self.color(|palette| palette.warning, Modifier::BOLD)
     }
 
     pub(super) fn critical(self) -> Style {
-        self.color(Color::Red, Modifier::empty()).add_modifier(Modifier::BOLD)
+        self.color(|palette| palette.critical, Modifier::empty()).add_modifier(Modifier::BOLD)
     }
 
     pub(super) fn busy(self) -> Style {
-        self.color(Color::Blue, Modifier::empty())
+        self.color(|palette| palette.busy, Modifier::empty())
     }
 
     /// The color of a group of tasks, by its position among the groups. Red is reserved for critical
     /// states.
     pub(super) fn group(self, position: u16) -> Style {
-        const COLORS: [Color; 10] = [
-            Color::Blue,
-            Color::Yellow,
-            Color::Green,
-            Color::Magenta,
-            Color::Cyan,
-            Color::LightBlue,
-            Color::LightMagenta,
-            Color::LightGreen,
-            Color::LightCyan,
-            Color::LightYellow,
-        ];
-        self.color(COLORS[usize::from(position) % COLORS.len()], Modifier::empty())
+        let Some(palette) = self.palette else { return Style::new() };
+        let hue = palette.groups[usize::from(position) % palette.groups.len()];
+        Style::new().fg(palette.color(hue, self.colors))
     }
 
     pub(super) fn severity(self, severity: Severity) -> Style {
