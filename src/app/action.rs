@@ -47,6 +47,8 @@ pub enum Action {
     ZoomIn,
     /// Show a longer part of the timeline.
     ZoomOut,
+    /// Choose the columns of the table.
+    ChooseColumns,
     /// Change the time that graphs show.
     GraphSpan,
     /// Group tasks by the next property.

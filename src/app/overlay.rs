@@ -43,6 +43,11 @@ pub enum Prompt {
     None,
     /// Keys edit the filter.
     Filter,
+    /// Keys choose the columns of the table.
+    Columns {
+        /// The position in the list of columns.
+        at: usize,
+    },
     /// A second `x` cancels the task.
     Cancel {
         /// The key of the task.

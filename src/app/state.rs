@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Action, ChosenColumns, Cursor, Effect, GraphSpan, List, Overlay, Prompt, RowKey, ScreenId,
-    ScreenSpec, ScreenState, Settings, TimelineView, Viewport, hog_kind::NextHogKind,
+    Action, ChosenColumns, Cursor, Effect, GraphSpan, List, Overlay, OwnCost, Prompt, RowKey,
+    ScreenId, ScreenSpec, ScreenState, Settings, TimelineView, Viewport, hog_kind::NextHogKind,
 };
 use crate::{
     model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
@@ -45,6 +45,8 @@ pub struct App {
     pub filter: String,
     /// The last filter that was not empty.
     pub(super) last_filter: String,
+    /// What the dashboard itself costs; `None` before it is measured.
+    pub own_cost: Option<OwnCost>,
     /// The columns of the tables.
     pub chosen_columns: ChosenColumns,
     pub(super) graph_span: GraphSpan,
@@ -93,6 +95,7 @@ impl App {
             prompt: Prompt::default(),
             filter: String::new(),
             last_filter: String::new(),
+            own_cost: None,
             chosen_columns: ChosenColumns::new(),
             graph_span: GraphSpan::default(),
             timeline: TimelineView::default(),

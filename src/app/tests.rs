@@ -398,5 +398,5 @@ fn shift_is_part_of_the_character() {
     let app = Stage::new().app;
     let key = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
     assert_eq!(app.action(key), Some(Action::Last));
-    assert_eq!(app.action(KeyEvent::from(KeyCode::Char('c'))), None);
+    assert_eq!(app.action(KeyEvent::from(KeyCode::Char('v'))), None);
 }

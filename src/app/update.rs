@@ -51,6 +51,10 @@ impl App {
                 self.edit_filter(key);
                 None
             }
+            Prompt::Columns { at } => {
+                self.edit_columns(key, at);
+                None
+            }
             Prompt::Cancel { key: task, .. } if action == Some(Action::Cancel) => {
                 let command = Command::Lab(LabCommand::Cancel(task.id));
                 Some(self.send(task.target, command))
@@ -93,6 +97,7 @@ impl App {
             Action::PreviousPoll => self.step_poll(false, now),
             Action::ZoomIn => self.zoom(true, now),
             Action::ZoomOut => self.zoom(false, now),
+            Action::ChooseColumns => self.begin_columns(now),
             Action::GraphSpan => self.change_graph_span(),
             Action::Regroup => self.regroup(),
             Action::Filter => self.begin_filter(),

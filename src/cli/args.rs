@@ -20,7 +20,7 @@ use super::{
 #[cfg(feature = "pid")]
 use crate::source::{Program, ReadOptions};
 use crate::{
-    app::{Settings, ThemeName},
+    app::{ChosenColumns, Settings, ThemeName},
     dashboard,
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
@@ -97,6 +97,9 @@ pub struct WatchArgs {
     /// `asynctop config` lists the rules
     #[arg(long = "threshold", value_name = "RULE=VALUE")]
     pub thresholds: Vec<SetThreshold>,
+    /// The columns of the tables, from the configuration only
+    #[arg(skip)]
+    pub columns: ChosenColumns,
     /// Exit with code 1 if this rule fires, at this threshold if one is given. `any` is every
     /// rule of severity warning or critical. May be repeated; implies --headless
     #[arg(long, value_name = "RULE[=VALUE]")]
@@ -338,6 +341,7 @@ impl WatchArgs {
             // Later ones take precedence.
             thresholds: [outer.thresholds, self.thresholds].concat(),
             fail_on: [outer.fail_on, self.fail_on].concat(),
+            columns: outer.columns.into_iter().chain(self.columns).collect(),
         }
     }
 
@@ -366,6 +370,7 @@ impl WatchArgs {
             interval: self.interval(),
             run_time: self.run_time,
             thresholds: self.thresholds(),
+            columns: self.columns.clone(),
             hog,
             message: None,
         }

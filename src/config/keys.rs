@@ -2,8 +2,9 @@
 
 use super::Config;
 use crate::{
-    app::ThemeName,
+    app::{ThemeName, parse_columns},
     cli::{Hold, interval},
+    model::{GroupRow, Row, TaskRow, WorkerRow},
     snapshot::Flavor,
 };
 
@@ -20,7 +21,7 @@ pub(super) struct Key {
     pub set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
-pub(super) static KEYS: [Key; 8] = [
+pub(super) static KEYS: [Key; 11] = [
     Key {
         table: None,
         name: "interval",
@@ -75,6 +76,28 @@ pub(super) static KEYS: [Key; 8] = [
         },
     },
     Key {
+        table: Some("columns"),
+        name: "tasks",
+        example: "\"id state name busy_share history polls_per_second max_poll_ns stage location\"",
+        about: "Columns of the task table, from left to right. `c` on the screen lists them.\n\
+                Default: those that fit.",
+        set: |config, text| choose::<TaskRow>(config, text),
+    },
+    Key {
+        table: Some("columns"),
+        name: "groups",
+        example: "\"name tasks polling runnable idle busy_share busy_history delay_p99_ns\"",
+        about: "Columns of the group table.",
+        set: |config, text| choose::<GroupRow>(config, text),
+    },
+    Key {
+        table: Some("columns"),
+        name: "workers",
+        example: "\"index busy_bar busy_share polling local_queue history\"",
+        about: "Columns of the worker table.",
+        set: |config, text| choose::<WorkerRow>(config, text),
+    },
+    Key {
         table: Some("lab"),
         name: "flavor",
         example: "\"multi-thread\"",
@@ -111,3 +134,8 @@ pub(super) static KEYS: [Key; 8] = [
         },
     },
 ];
+
+fn choose<R: Row>(config: &mut Config, names: &str) -> Result<(), String> {
+    config.watch.columns.insert(R::TABLE, parse_columns::<R>(names)?);
+    Ok(())
+}

@@ -22,6 +22,9 @@ use crate::{
 };
 use keys::{KEYS, Key};
 
+/// The tables with keys, and their prefixes in errors.
+const TABLES: [(&str, &str); 2] = [("columns", "columns."), ("lab", "lab.")];
+
 /// The contents of a configuration file, as flags of the command line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -77,12 +80,13 @@ impl Config {
         document::parse(file, text, |top| {
             let mut config = Config::default();
             let keys = KEYS.iter().filter(|key| key.table.is_none()).map(|key| key.name);
-            top.check_keys(&keys.chain(["lab", "thresholds"]).collect::<Vec<_>>())?;
+            top.check_keys(&keys.chain(["columns", "lab", "thresholds"]).collect::<Vec<_>>())?;
             read(&mut config, top, None)?;
-            if let Some(lab) = top.table("lab", "lab.")? {
-                let keys = KEYS.iter().filter(|key| key.table.is_some()).map(|key| key.name);
-                lab.check_keys(&keys.collect::<Vec<_>>())?;
-                read(&mut config, &lab, Some("lab"))?;
+            for (name, prefix) in TABLES {
+                let Some(table) = top.table(name, prefix)? else { continue };
+                let keys = KEYS.iter().filter(|key| key.table == Some(name)).map(|key| key.name);
+                table.check_keys(&keys.collect::<Vec<_>>())?;
+                read(&mut config, &table, Some(name))?;
             }
             if let Some(thresholds) = top.table("thresholds", "thresholds.")? {
                 config.watch.thresholds = read_thresholds(&thresholds)?;
@@ -151,8 +155,10 @@ pub fn template() -> String {
     );
     let keys = |table: Option<&'static str>| KEYS.iter().filter(move |key| key.table == table);
     keys(None).for_each(|key| write_key(&mut text, key));
-    text.push_str("\n[lab]\n");
-    keys(Some("lab")).for_each(|key| write_key(&mut text, key));
+    for (table, _) in TABLES {
+        text.push_str(&format!("\n[{table}]\n"));
+        keys(Some(table)).for_each(|key| write_key(&mut text, key));
+    }
     text.push_str("\n# Threshold at which each rule fires; \"off\" disables it.\n[thresholds]\n");
     for Rule { name, meaning, measure, unit, default, .. } in RULES {
         let value = quoted(&unit.write(*default));

@@ -59,6 +59,14 @@ fn keys_are_equivalent_to_flags() {
 }
 
 #[test]
+fn columns_are_those_of_the_table() {
+    let config = parsed("[columns]\ntasks = 'name busy_share stage'\n");
+    assert_eq!(config.watch.columns["tasks"], ["name", "busy_share", "stage"]);
+    let text = error("[columns]\ngroups = 'name buzy'\n");
+    assert!(text.starts_with("config.toml:2: columns.groups: there is no column buzy"), "{text}");
+}
+
+#[test]
 fn command_line_and_environment_take_precedence_over_the_file() {
     let config = parsed("interval = '1s'\ntheme = 'default'\n[thresholds]\nleak = '5'\n");
     let over = |line: &str| match crate::cli::parse(line.split(' ')) {

@@ -9,6 +9,7 @@ use std::{
 use crossterm::event::{self as terminal, MouseButton, MouseEventKind};
 use ratatui::{Terminal, backend::Backend};
 
+use super::cost_meter::CostMeter;
 use crate::{
     app::{App, Effect, Event},
     model::RowQuery,
@@ -55,6 +56,7 @@ where
     let mut hit_map = HitMap::default();
     // When the terminal was asked for its background.
     let mut asked: Option<Duration> = None;
+    let mut meter = CostMeter::default();
     loop {
         let access = performer.access()?;
         if access == Access::Changed {
@@ -63,7 +65,11 @@ where
         if access != Access::None {
             // The visible rows depend on the size, and drawing depends on them.
             app.set_viewport(screens::viewport(app, screen.size()?));
+            let began = started.elapsed();
             screen.draw(|frame| hit_map = screens::render(app, frame))?;
+            let now = started.elapsed();
+            // It is shown with the next frame.
+            app.own_cost = meter.advance(now - began, now).or(app.own_cost);
             // After the first frame, which must not wait for the answer.
             if asked.is_none() && app.settings.needs_background() {
                 asked = Some(started.elapsed());

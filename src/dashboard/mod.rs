@@ -1,6 +1,7 @@
 //! The dashboard: the collector with the model, and the event loop, which alone draws. Everything that
 //! can fail is done before the terminal is changed.
 
+mod cost_meter;
 mod event_loop;
 #[cfg(test)]
 mod event_loop_tests;
@@ -16,7 +17,7 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    app::{Effect, Event, Settings},
+    app::{ChosenColumns, Effect, Event, Settings},
     model::{Model, Thresholds},
     screens,
     source::{Collector, CollectorHandle, Source},
@@ -39,6 +40,8 @@ pub struct Options {
     pub run_time: Option<Duration>,
     /// The thresholds at which rules fire.
     pub thresholds: Thresholds,
+    /// The columns of the tables.
+    pub columns: ChosenColumns,
     /// Turn the hog on as soon as there is a baseline to compare with.
     pub hog: bool,
     /// A sentence to show at first.
@@ -96,6 +99,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     let mut app = screens::new_app(options.settings, options.interval)
         .with_thresholds(options.thresholds.clone());
     app.release_hog = options.hog;
+    app.chosen_columns = options.columns.clone();
     if let Some(message) = &options.message {
         app.notify(message.as_str(), Duration::ZERO);
     }

@@ -12,6 +12,7 @@ use ratatui::{
     layout::{Rect, Size},
     style::Style,
 };
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     ScreenEntry,
@@ -19,7 +20,7 @@ use super::{
     widgets::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
-        preview,
+        histogram, preview,
         table::{self, Fields},
         title,
     },
@@ -30,7 +31,8 @@ use crate::{
         keymap::Binding,
     },
     model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
-    text::{compact_count, duration, plural, task_seconds},
+    snapshot::{DistributionKey, Distributions, FieldId},
+    text::{compact_count, file_and_folder, fit, plural, task_seconds},
 };
 
 pub(super) const ID: ScreenId = ScreenId("groups");
@@ -152,13 +154,46 @@ fn draw_group(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) 
     if area.height < 2 {
         return preview::draw(canvas, area, &[vec![(stages_in_a_line(group), theme.title())]]);
     }
-    let title = format!("{}: stages of its {}", group.name, plural(group.tasks as u64, "task"));
-    let polls = format!("{}: long polls, last minute", group.name);
+    let name = file_and_folder(&group.name);
+    let title = format!("{name}: stages of its {}", plural(group.tasks as u64, "task"));
+    let polls = format!("{name}: long polls, last minute");
     let (left, right) = preview::columns(area);
+    let below = if area.height >= histogram::HEIGHT + 3 { histogram::HEIGHT } else { 0 };
+    let [left, left_below] = preview::split(left, below);
     preview::draw_titled(canvas, left, &title, &stages(theme, group, left.width));
+    if let Some(distributions) = distributions(app, target, group) {
+        let draw = |canvas: &mut Canvas<'_>, area: Rect, name, histogram| {
+            let lines = histogram::lines(theme, name, histogram, usize::from(area.width));
+            preview::draw(canvas, area, &lines);
+        };
+        draw(canvas, left_below, "poll times", &distributions.poll_times);
+        if let Some(right) = right {
+            let [_, below] = preview::split(right, below);
+            draw(canvas, below, "delays", &distributions.delays);
+        }
+    }
     if let Some(right) = right {
+        let [right, _] = preview::split(right, below);
         preview::draw_titled(canvas, right, &polls, &long_polls(app, theme, target, group));
     }
+}
+
+/// The distributions of a group, if the latest snapshot has them.
+fn distributions<'a>(
+    app: &App,
+    target: &'a TargetModel,
+    group: &GroupRow,
+) -> Option<&'a Distributions> {
+    let target = target.target();
+    let is_group = |key: &DistributionKey| match key {
+        DistributionKey::Group(name) => *name == group.name,
+        DistributionKey::Task(_) => false,
+    };
+    let mut all = target.distributions.iter();
+    let found = all.find(|(key, _)| is_group(key)).filter(|_| grouping(app) == Grouping::Name);
+    let (_, distributions) = found?;
+    let has = |field| target.description.has(field);
+    (has(FieldId::GroupPollP99) && has(FieldId::GroupDelayP99)).then_some(distributions)
 }
 
 /// Such as "conn: 12 × reads the request · 3 × queries the database".
@@ -181,12 +216,13 @@ fn stages(theme: Theme, group: &GroupRow, width: u16) -> Vec<Spans> {
     if parts.is_empty() {
         parts.extend(states.map(|(state, tasks)| (state, tasks, theme.busy())));
     }
-    let words = (usize::from(width) / 2).min(30);
+    let longest = parts.iter().map(|(name, ..)| name.width()).max().unwrap_or(0);
+    let words = longest.min(usize::from(width) / 2);
     let room = usize::from(width).saturating_sub(words + 9).min(30);
     let line = |(name, tasks, style): &(&str, usize, Style)| {
         let share = *tasks as f64 / group.tasks.max(1) as f64;
-        let name = crate::text::fit(name, words, theme.ascii);
-        let pad = words - unicode_width::UnicodeWidthStr::width(&*name);
+        let name = fit(name, words, theme.ascii);
+        let pad = words - name.width();
         vec![
             (format!(" {name}{} ", " ".repeat(pad)), Style::new()),
             (bar(theme, share, room), *style),
@@ -205,11 +241,10 @@ fn long_polls(app: &App, theme: Theme, target: &TargetModel, group: &GroupRow) -
             .impact
             .map_or_else(String::new, |impact| format!("{} task-s", task_seconds(impact.total_ns)));
         let function = offender.function.as_deref().unwrap_or("(no stack)");
-        let place = offender.place.as_deref().unwrap_or_default();
+        let place = offender.place.as_deref().map_or("", file_and_folder);
         vec![
             (format!(" {impact:>11}"), theme.warning()),
             (format!("  {:>9}", plural(offender.polls, "poll")), Style::new()),
-            (format!("  {:>7}", duration(offender.blocked_ns)), Style::new()),
             (format!("  {function}"), theme.title()),
             (format!("  {place}"), theme.dim()),
         ]

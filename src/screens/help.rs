@@ -3,7 +3,11 @@
 use ratatui::style::Style;
 
 use super::{theme::Theme, widgets::canvas::Spans};
-use crate::{app::App, snapshot::State, text::wrap};
+use crate::{
+    app::App,
+    snapshot::State,
+    text::{bytes, duration, optional, percent, wrap},
+};
 
 /// The terms used on the screens.
 const TERMS: [(&str, &str); 14] = [
@@ -76,6 +80,18 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
     for (state, meaning) in STATES {
         let name = format!("{}, {meaning}", state.as_str());
         lines.extend(definition(theme.state_glyph(state), &name, theme.state(state), room));
+    }
+    if let Some(cost) = &app.own_cost {
+        lines.push(Spans::new());
+        lines.push(vec![(" Cost of this program, last two seconds".to_owned(), theme.title())]);
+        let frame = duration(cost.frame_ns);
+        for (name, value) in [
+            ("CPU", optional(cost.cpu_share, |share| format!("{} of one CPU", percent(share)))),
+            ("memory", optional(cost.memory, bytes)),
+            ("frame", format!("{frame} to draw, the longest")),
+        ] {
+            lines.extend(definition(name, &value, theme.title(), room));
+        }
     }
     lines
 }

@@ -19,6 +19,7 @@
 //!
 //! Screens and overlays use `widgets` and `theme`, and no other screen. Only the event loop draws.
 
+mod columns;
 mod compare;
 mod findings;
 mod groups;
@@ -43,7 +44,7 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
-use crate::app::{App, ScreenSpec, Settings, Viewport, keymap::Binding, keymap::KEYMAP};
+use crate::app::{App, Prompt, ScreenSpec, Settings, Viewport, keymap::Binding, keymap::KEYMAP};
 pub use compare::{comparison_scroll_limit, render_comparison};
 use layout::Layout;
 use theme::Theme;
@@ -134,7 +135,9 @@ pub fn render(app: &App, frame: &mut Frame<'_>) -> HitMap {
         let text = overlay::title(app, canvas.theme).unwrap_or_else(of_screen);
         title::draw(app, &mut canvas, area, &text);
     }
-    if let Some(lines) = overlay::lines(app, canvas.theme, body.width) {
+    if let Prompt::Columns { at } = app.prompt {
+        columns::draw(app, &mut canvas, body, at);
+    } else if let Some(lines) = overlay::lines(app, canvas.theme, body.width) {
         overlay::draw(&mut canvas, body, &lines, app.overlay_scroll());
     } else if !targets::draw_waiting(app, &mut canvas, body) {
         (entry(app).draw)(app, &mut canvas, body);

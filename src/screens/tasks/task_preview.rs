@@ -21,7 +21,7 @@ use crate::{
         },
     },
     snapshot::{FieldId, TaskStats},
-    text::{bytes, compact_count, duration, percent, plural, task_seconds, wrap},
+    text::{bytes, compact_count, duration, file_and_folder, percent, plural, task_seconds, wrap},
 };
 
 /// The lines of the pane with its title.
@@ -61,12 +61,12 @@ fn activity(theme: Theme, target: &TargetModel, task: &TaskStats) -> Spans {
     match evidence.and_then(|evidence| Some((evidence.function()?, evidence.blocked_at()?))) {
         Some((function, place)) => {
             spans.push((format!("  blocked at {function}"), theme.warning()));
-            spans.push((format!("  {place}"), theme.dim()));
+            spans.push((format!("  {}", file_and_folder(place)), theme.dim()));
         }
         None => {
             let location = &task.meta.location;
             let is_known = description.has(FieldId::Location) && !location.is_empty();
-            let spawned = format!("  spawned at {location}");
+            let spawned = format!("  spawned at {}", file_and_folder(location));
             spans.extend(is_known.then_some((spawned, theme.dim())));
         }
     }

@@ -123,6 +123,11 @@ pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
         (Prompt::Cancel { name, .. }, _) => {
             (format!(" cancel {name}? x to confirm, Esc to keep it"), theme.warning())
         }
+        (Prompt::Columns { .. }, _) => {
+            let text = " Space shows or hides, ← → move the column, r restores, Esc closes";
+            let text = if theme.ascii { text.replace("← →", "h l") } else { text.to_owned() };
+            (text, theme.dim())
+        }
         (Prompt::Filter, _) => {
             let long = " words, or terms such as busy>10% name:conn state:idle max_poll>5ms; Enter \
                         applies, Esc clears";

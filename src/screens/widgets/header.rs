@@ -12,11 +12,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::canvas::Canvas;
 use crate::{
-    app::App,
+    app::{App, OwnCost},
     model::{Factor, TargetModel, Thresholds},
     screens::theme::Theme,
     snapshot::{Connection, ConsoleStats, FieldId, Flavor, HogStats},
-    text::{bucket_duration, duration, factor, optional},
+    text::{bucket_duration, bytes, duration, factor, optional, percent, whole_percent},
 };
 
 /// A part of the line. Parts with a high rank are dropped first.
@@ -44,6 +44,9 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 }
 
 const GAP: u16 = 2;
+
+/// The header shows a lack of CPU from this share on.
+const LACKING_CPU: f64 = 0.05;
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let parts = fitting(parts(app, canvas.theme), area.width);
@@ -112,14 +115,34 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     if let Some((text, style)) = connections(app, theme) {
         parts.push(left(1, text, style));
     }
+    parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
     parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
     parts.push(left(9, interval(app), theme.dim()));
+    parts.extend(app.own_cost.map(|cost| left(10, own_cost(&cost), theme.dim())));
     if let Some(lab) = &target.lab {
         parts.extend(lab.console.as_ref().map(|served| console(served, theme)));
         hog(&mut parts, &lab.hog, theme);
     }
     statistics(&mut parts, model, app.model().thresholds(), theme);
     parts
+}
+
+/// The largest share of CPU time that the program was not given, from 5 % on.
+fn lacking_cpu(model: &TargetModel) -> Option<String> {
+    let load = model.machine().filter(|_| model.target().description.has(FieldId::CpuSupply))?;
+    let run_delay = load.run_delay.map(|(_, share)| share);
+    let kinds =
+        [("run-queue delay", run_delay), ("steal", load.steal), ("throttled", load.throttled)];
+    let known = kinds.into_iter().filter_map(|(name, share)| Some((name, share?)));
+    let (name, share) = known.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    (share >= LACKING_CPU).then(|| format!("{name} {}", whole_percent(share)))
+}
+
+/// The CPU time, the memory and the time to draw of this program.
+fn own_cost(cost: &OwnCost) -> String {
+    let cpu = optional(cost.cpu_share, percent);
+    let memory = optional(cost.memory, bytes);
+    format!("own {cpu} CPU {memory} {}/frame", duration(cost.frame_ns))
 }
 
 /// The state of the connections, if there are any.

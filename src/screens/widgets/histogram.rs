@@ -21,6 +21,8 @@ use crate::{
 
 /// The lines of the bars.
 const LINES: usize = 3;
+/// The lines of a histogram with its percentiles and its axis.
+pub const HEIGHT: u16 = LINES as u16 + 2;
 /// The maximum width of a bucket.
 const MAX_WIDTH: usize = 4;
 /// Powers of ten of a nanosecond at which the axis may begin and end.

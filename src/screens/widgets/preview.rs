@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Spans};
-
-/// From this width on, the pane has two columns.
-const TWO_COLUMNS: u16 = 100;
+use super::{
+    canvas::{Canvas, Spans},
+    columns,
+};
 
 /// The part of an area for the table, and the last lines.
 pub fn split(area: Rect, height: u16) -> [Rect; 2] {
@@ -17,12 +17,10 @@ pub fn split(area: Rect, height: u16) -> [Rect; 2] {
 
 /// The columns of a pane; on a narrow screen only one.
 pub fn columns(area: Rect) -> (Rect, Option<Rect>) {
-    if area.width < TWO_COLUMNS {
-        return (area, None);
-    }
-    let width = area.width / 2;
-    let right = Rect { x: area.x + width, width: area.width - width, ..area };
-    (Rect { width: width - 1, ..area }, Some(right))
+    let Some([left, right]) = columns::widths(area.width) else { return (area, None) };
+    let [left, right] = [left, right].map(|width| u16::try_from(width).unwrap_or(u16::MAX));
+    let second = Rect { x: area.x + left + 1, width: right, ..area };
+    (Rect { width: left, ..area }, Some(second))
 }
 
 /// Draws lines, as many as fit.

@@ -195,7 +195,10 @@ impl<R: Row> Fields<R> {
                     continue;
                 }
             };
-            place.put(canvas, y, &text, style, field.kind == FieldKind::Path);
+            // Groups by location have paths as names.
+            let is_path =
+                field.kind == FieldKind::Path || text.contains('/') && !text.contains(' ');
+            place.put(canvas, y, &text, style, is_path);
         }
     }
 }
