@@ -7,7 +7,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{Finding, FindingSubject, Model, Severity},
+    model::{Finding, FindingSubject, Model, RuleId, Severity},
     probe::Registry,
     snapshot::Subscription,
     watch::{WatchOptions, Watchdog},
@@ -33,6 +33,7 @@ pub struct Case {
 }
 
 /// The findings in a case.
+#[derive(Default)]
 pub struct Outcome {
     /// The rule that fired for a culprit, and the location that it named.
     pub found: Option<(&'static str, String)>,
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub is_expected_location: bool,
     /// Findings about bystanders.
     pub false_findings: Vec<String>,
+    /// The machine was overloaded: then the culprit may get too little CPU to be noticed.
+    pub is_machine_overloaded: bool,
 }
 
 /// Tasks that are affected by a culprit.
@@ -167,8 +170,7 @@ impl Case {
             lab.execute(Command::ToggleHog);
         }
         let begin = Instant::now();
-        let mut outcome =
-            Outcome { found: None, is_expected_location: false, false_findings: Vec::new() };
+        let mut outcome = Outcome::default();
         loop {
             thread::sleep(INTERVAL);
             model.advance(&sampler.sample(&Subscription::default()).into());
@@ -183,6 +185,7 @@ impl Case {
     }
 
     fn judge(&self, finding: &Finding, outcome: &mut Outcome) {
+        outcome.is_machine_overloaded |= finding.rule == RuleId::MachineOverloaded;
         let is_culprit = match &finding.subject {
             FindingSubject::Group(group) => self.culprits.contains(&&**group),
             _ => false,

@@ -49,7 +49,8 @@ fn culprits_are_found_and_bystanders_are_not() {
     let mut wrong = Vec::new();
     for case in cases::all() {
         let outcome = case.run(Duration::from_secs(2), MAX_RUN_TIME);
-        if case.has_culprit() && !outcome.is_expected_location {
+        let is_missed = !outcome.is_expected_location && !outcome.is_machine_overloaded;
+        if case.has_culprit() && is_missed {
             wrong.push(format!("{}: not found: {:?}", case.name, outcome.found));
         }
         for finding in outcome.false_findings {

@@ -8,9 +8,12 @@ use super::State;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TaskKind {
-    /// A future on a runtime or a `LocalSet`. It has to yield.
+    /// A future on a runtime. It has to yield.
     #[default]
     Spawned,
+    /// A future on a `LocalSet`. It has to yield. It is polled inside the poll of the future that
+    /// runs the `LocalSet`.
+    Local,
     /// The future of a `block_on`. It has to yield. Its wakers are not counted.
     BlockOn,
     /// A closure on the blocking pool, including Tokio's own workers. It may block.
@@ -24,10 +27,22 @@ impl TaskKind {
     pub fn as_str(self) -> &'static str {
         match self {
             TaskKind::Spawned => "task",
+            TaskKind::Local => "local",
             TaskKind::BlockOn => "block_on",
             TaskKind::Blocking => "blocking",
             TaskKind::Unknown => "unknown",
         }
+    }
+
+    /// Whether it was spawned: its wakes and wakers are counted, and a worker polls it.
+    pub fn is_spawned(self) -> bool {
+        matches!(self, TaskKind::Spawned | TaskKind::Local)
+    }
+
+    /// Whether it waits for a worker while it is scheduled: a closure waits for a thread of the
+    /// blocking pool.
+    pub fn runs_on_worker(self) -> bool {
+        self != TaskKind::Blocking
     }
 
     /// Whether it may block its thread. A long poll is then no fault.

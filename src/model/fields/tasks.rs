@@ -122,7 +122,7 @@ fn stage<'a>(target: &'a TargetModel, row: &'a TaskRow) -> Value<'a> {
         (false, None) => match task.meta.kind {
             TaskKind::Blocking => "on the blocking pool".into(),
             TaskKind::BlockOn => "in block_on".into(),
-            TaskKind::Spawned | TaskKind::Unknown => "".into(),
+            TaskKind::Spawned | TaskKind::Local | TaskKind::Unknown => "".into(),
         },
     }
 }

@@ -147,18 +147,28 @@ impl RuleContext<'_> {
         display_name(task.key, &task.meta, &self.target.tasks, self.groups)
     }
 
-    /// A worker in a long poll, and the task that it polls.
+    /// A worker in a long poll, and the task that it polls. On an overloaded machine, only polls
+    /// that are long without the time for which they had no CPU.
     pub(super) fn blocked_worker(&self) -> Option<(usize, &TaskStats)> {
         self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let is_long = self.lasts_ns(poll) >= self.min_block_ns();
+            let lasts_ns = self.lasts_ns(poll);
+            let blocked_ns = match self.is_machine_overloaded() {
+                true => self.net_ns(lasts_ns, self.evidence(poll.key, poll.since_ns)),
+                false => lasts_ns,
+            };
+            let is_long = blocked_ns >= self.min_block_ns();
             Some((worker.index, self.target.task(poll.key).filter(|_| is_long)?))
         })
     }
 
     /// The runnable tasks with the longest delays, longest first, and the number of all of them.
     pub(super) fn affected_tasks(&self) -> (Vec<AffectedTask>, usize) {
-        let runnable = self.target.tasks.iter().filter(|task| task.state == State::Scheduled);
+        let runnable = self
+            .target
+            .tasks
+            .iter()
+            .filter(|task| task.state == State::Scheduled && task.meta.kind.runs_on_worker());
         let mut longest: Vec<&TaskStats> = runnable.collect();
         let total = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));
