@@ -315,14 +315,8 @@ impl App {
     pub fn subscription(&self) -> Subscription {
         let mut subscription = Subscription::default();
         (self.screen().spec.subscribe)(&mut subscription);
-        match self.overlay() {
-            Some(Overlay::Task(key)) => {
-                subscription.task = Some(*key);
-                // The details of a task show the resource that it waits for.
-                subscription.resources = true;
-            }
-            Some(Overlay::Resource(_)) => subscription.resources = true,
-            _ => {}
+        if let Some(Overlay::Task(key)) = self.overlay() {
+            subscription.task = Some(*key);
         }
         subscription
     }

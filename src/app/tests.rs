@@ -68,7 +68,7 @@ fn worst_finding_has_a_key_and_enter_opens_its_task() {
         panic!("{:?}", stage.app.overlay())
     };
     assert_eq!(stage.app.task(key).map(|task| &*task.meta.name), Some("hog"));
-    let subscription = Subscription { task: Some(key), resources: true, ..Subscription::default() };
+    let subscription = Subscription { task: Some(key), ..Subscription::default() };
     assert_eq!(stage.app.subscription(), subscription);
     stage.keys("<Esc>");
     assert_eq!(stage.app.overlay().cloned(), finding);

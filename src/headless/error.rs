@@ -25,6 +25,9 @@ pub enum HeadlessError {
         /// Why the targets do not support it.
         reason: String,
     },
+    /// A target is connected and has reported nothing, so the gate has checked nothing.
+    #[error("{0}, so --fail-on has checked nothing")]
+    NothingReported(String),
     /// The connection to a target was lost, so the gate has not checked the whole run.
     #[error(
         "{0}, so --fail-on has not checked the whole run; keep the target running until the end"

@@ -51,7 +51,11 @@ pub fn run(
     if let Some(unanswered) = run.unanswered().filter(|_| run.gate.has_passed()) {
         return Err(HeadlessError::NoAnswer(unanswered));
     }
-    let lost = run.lost().filter(|_| run.gate.has_passed() && !plan.fail_on.is_empty());
+    let claims_success = run.gate.has_passed() && !plan.fail_on.is_empty();
+    if let Some(silent) = run.silent().filter(|_| claims_success) {
+        return Err(HeadlessError::NothingReported(silent));
+    }
+    let lost = run.lost().filter(|_| claims_success);
     lost.map_or(Ok(run.gate), |lost| Err(HeadlessError::Lost(lost)))
 }
 

@@ -65,6 +65,16 @@ impl Run<'_> {
         Some(format!("cannot watch {}{advice}", targets.join(", ")))
     }
 
+    /// Describes the targets that have reported nothing; `None` if there are none.
+    pub(super) fn silent(&self) -> Option<String> {
+        let silent = self.model.remote_targets().filter_map(|target| {
+            let reason = target.losses.nothing_reported.as_ref()?;
+            Some(format!("{}: {reason}", target.description.name))
+        });
+        let silent: Vec<_> = silent.collect();
+        (!silent.is_empty()).then(|| silent.join(", "))
+    }
+
     /// Describes the targets whose connection is lost or stale; `None` if there are none. A command
     /// ends the run.
     pub(super) fn lost(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Filter;
-use crate::snapshot::{ResourceKey, ResourceStats, Target};
+use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
 
 /// A resource, with the tasks that wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +21,18 @@ pub struct ResourceRow {
 pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let all = &resources.resources;
-    let indices: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
     let row = |resource: &ResourceStats| ResourceRow {
         key: target.resource_key(resource.key),
         waiters: Vec::new(),
         longest_ns: 0,
     };
     let mut rows: Vec<ResourceRow> = all.iter().map(row).collect();
-    for op in resources.async_ops.iter().filter(|op| op.is_waiting()) {
-        let (Some(task), Some(resource)) = (op.task, op.resource) else { continue };
-        let Some(row) = whole(all, &indices, resource).and_then(|at| rows.get_mut(at)) else {
-            continue;
-        };
+    for Wait { resource, task, age_ns, .. } in waits(resources) {
+        let Some(row) = rows.get_mut(resource) else { continue };
         if !row.waiters.contains(&task) {
             row.waiters.push(task);
         }
-        row.longest_ns = row.longest_ns.max(op.age_ns);
+        row.longest_ns = row.longest_ns.max(age_ns);
     }
     let is_listed = |one: &ResourceStats| {
         let is_part = one.is_internal && one.parent.is_some();
@@ -46,6 +42,26 @@ pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
     };
     let listed = all.iter().zip(rows).filter(|(one, _)| is_listed(one));
     listed.map(|(_, row)| row).collect()
+}
+
+/// A task that waits for a resource in one operation.
+pub(super) struct Wait {
+    /// The index of the resource; of a part, that of the whole.
+    pub resource: usize,
+    /// The key of the task.
+    pub task: u64,
+    /// How long it has waited, in nanoseconds.
+    pub age_ns: u64,
+}
+
+/// The tasks that wait for resources.
+pub(super) fn waits(resources: &Resources) -> impl Iterator<Item = Wait> {
+    let all = &resources.resources;
+    let indices: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
+    resources.async_ops.iter().filter(|op| op.is_waiting()).filter_map(move |op| {
+        let resource = whole(all, &indices, op.resource?)?;
+        Some(Wait { resource, task: op.task?, age_ns: op.age_ns })
+    })
 }
 
 /// The index of the resource that this one is a part of, or else its own. The depth is limited: a
@@ -63,12 +79,9 @@ fn whole(all: &[ResourceStats], indices: &HashMap<u64, usize>, resource: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::{
-            Model,
-            testing::{async_op, resource, snapshot},
-        },
-        snapshot::Resources,
+    use crate::model::{
+        Model,
+        testing::{async_op, resource, snapshot},
     };
 
     fn listed(resources: &Resources, filter: &str) -> Vec<(u64, Vec<u64>)> {

@@ -57,7 +57,11 @@ impl Tracker {
             None => Histogram::default(),
         };
         let (mut runnable, mut longest_ns) = (0, 0);
-        for task in snapshot.tasks.iter().filter(|task| task.state == State::Scheduled) {
+        let runnable_tasks = snapshot
+            .tasks
+            .iter()
+            .filter(|task| task.state == State::Scheduled && task.meta.kind.runs_on_worker());
+        for task in runnable_tasks {
             let delay_ns = task.time_in_state_ns(snapshot.taken_ns);
             window.record(delay_ns);
             runnable += 1;

@@ -88,6 +88,11 @@ pub(crate) fn with_watchdog() -> Arc<Description> {
     description("test").with(FieldId::LongPolls, Accuracy::Exact).into()
 }
 
+/// The description of a source with resources.
+pub(crate) fn with_resources() -> Arc<Description> {
+    description("test").with(FieldId::Resources, Accuracy::Exact).into()
+}
+
 /// A snapshot with these tasks and one worker.
 pub(crate) fn snapshot(taken_ns: u64, tasks: impl IntoIterator<Item = TaskStats>) -> Target {
     let tasks: Vec<_> = tasks.into_iter().collect();

@@ -114,7 +114,7 @@ struct Watch {
 
 impl Watch {
     fn wait_for(&mut self, expected: &str, holds: impl Fn(&Target, &Model) -> bool) -> Arc<Target> {
-        let subscription = Subscription { resources: true, ..Subscription::default() };
+        let subscription = Subscription::default();
         let begin = Instant::now();
         loop {
             self.model.advance(&self.source.sample(&subscription).into());

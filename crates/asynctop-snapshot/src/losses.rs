@@ -18,10 +18,13 @@ pub struct Losses {
     pub over_limit: u64,
     /// Texts that were truncated because of a limit of asynctop.
     pub truncated_texts: u64,
-    /// Updates that could not be decoded.
+    /// Updates, and parts of updates, that could not be decoded.
     pub unreadable_updates: u64,
     /// Another client has paused the target, which stops its updates to all clients.
     pub paused: bool,
+    /// Why the target has reported nothing although it is connected; `None` if it has reported
+    /// something.
+    pub nothing_reported: Option<Arc<str>>,
     /// Other reasons why tasks are missing, each as a sentence without a period.
     pub reasons: Vec<Arc<str>>,
 }
@@ -35,6 +38,7 @@ impl Losses {
             || self.unknown_tasks > 0
             || self.over_limit > 0
             || self.unreadable_updates > 0
+            || self.nothing_reported.is_some()
             || !self.reasons.is_empty()
     }
 
@@ -60,7 +64,11 @@ impl Losses {
                 "tasks referenced but not sent",
             ),
             count(self.unnamed_tasks, "task without a name", "tasks without a name"),
-            count(self.unreadable_updates, "unreadable update", "unreadable updates"),
+            count(
+                self.unreadable_updates,
+                "unreadable part of an update",
+                "unreadable parts of updates",
+            ),
             count(
                 self.over_limit,
                 "item over the limits of asynctop",
@@ -68,7 +76,8 @@ impl Losses {
             ),
             count(self.truncated_texts, "truncated text", "truncated texts"),
         ];
-        let reasons = self.reasons.iter().map(|reason| reason.to_string());
+        let reasons = self.nothing_reported.iter().chain(&self.reasons);
+        let reasons = reasons.map(|reason| reason.to_string());
         descriptions.into_iter().flatten().chain(reasons).collect()
     }
 }

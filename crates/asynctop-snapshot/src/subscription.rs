@@ -12,8 +12,6 @@ pub struct Subscription {
     pub task: Option<TaskKey>,
     /// The distributions of all groups.
     pub groups: bool,
-    /// Resources and async operations.
-    pub resources: bool,
     /// The polls of each worker, which are recorded only while requested.
     pub timeline: bool,
 }

@@ -37,6 +37,8 @@ impl Severity {
 pub enum FindingSubject {
     /// A group of tasks. A task whose name no other one has is a group of its own.
     Group(Arc<str>),
+    /// A resource, by its type and the place where it was created.
+    Resource(Arc<str>),
     /// The blocking pool of the runtime.
     BlockingPool,
     /// The runtime as a whole.
@@ -48,7 +50,7 @@ pub enum FindingSubject {
 impl fmt::Display for FindingSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FindingSubject::Group(name) => name,
+            FindingSubject::Group(name) | FindingSubject::Resource(name) => name,
             FindingSubject::BlockingPool => "blocking pool",
             FindingSubject::Runtime => "runtime",
             FindingSubject::Machine => "machine",
@@ -83,7 +85,7 @@ pub struct AffectedTask {
     pub task: u64,
     /// Name of the task.
     pub name: Arc<str>,
-    /// Its current scheduling delay, in nanoseconds.
+    /// Its current scheduling delay, or how long it has waited for the resource, in nanoseconds.
     pub delay_ns: u64,
 }
 

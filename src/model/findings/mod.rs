@@ -15,6 +15,7 @@
 //! context.rs     the input of a rule: a snapshot and the statistics derived from it
 //! polls.rs       running polls and polls that have just ended
 //! rule.rs        the definition of a rule
+//! waits.rs       the resources for which tasks wait
 //! fix.rs         the fix for a long poll, by its cause
 //! rules/         one rule per file, and their registration
 //! rule_set.rs    the state of all rules; one pass over the tasks for all of them
@@ -33,6 +34,7 @@ mod rule_set;
 mod rules;
 mod store;
 mod thresholds;
+mod waits;
 
 #[cfg(test)]
 mod testing;

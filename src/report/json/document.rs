@@ -19,9 +19,6 @@ use crate::{
     snapshot::FieldId,
 };
 
-/// The reason why a document has no resources, although the target provides them.
-const NOT_SUBSCRIBED: &str = "only in the dashboard";
-
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     targets: Vec<TargetDocument<'a>>,
@@ -64,8 +61,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         unavailable.insert(FieldId::Lab.path(), reason);
     }
     let resources = target.resources.as_deref().filter(|_| description.has(FieldId::Resources));
-    if resources.is_none() {
-        let reason = description.reason(FieldId::Resources).unwrap_or(NOT_SUBSCRIBED);
+    if let Some(reason) = description.reason(FieldId::Resources) {
         unavailable.insert(FieldId::Resources.path(), reason);
     }
     let workers = || list(tables::workers(model));

@@ -38,7 +38,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Resources,
         needs: Some(FieldId::Resources),
         keys: &[ScreenKey::new(Action::Open, Action::Open).in_footer("open", 5)],
-        subscribe: |subscription| subscription.resources = true,
+        subscribe: |_| {},
         open,
     },
     title: |app, theme| {

@@ -51,6 +51,8 @@ pub(super) enum Part {
     Dropped(u64),
     /// An element over [`limits::ELEMENT_BYTES`], not decoded.
     TooLarge,
+    /// An element that cannot be decoded, for example because a text is not UTF-8.
+    Unreadable,
 }
 
 impl<'a> Envelope<'a> {
@@ -77,7 +79,8 @@ impl<'a> Envelope<'a> {
             if let (1, Value::Bytes(bytes)) = field
                 && bytes.len() <= limits::ELEMENT_BYTES
             {
-                visit(NewMetadata::decode(bytes)?);
+                // Without it, the fields of these spans have no names.
+                let _ = NewMetadata::decode(bytes).map(&mut visit);
             }
             Ok(())
         })
@@ -223,7 +226,7 @@ fn message<M: Message + Default>(
     if bytes.len() > limits::ELEMENT_BYTES {
         return Ok(Part::TooLarge);
     }
-    Ok(part(M::decode(bytes)?))
+    Ok(M::decode(bytes).map_or(Part::Unreadable, part))
 }
 
 fn stats<M: Message + Default>(

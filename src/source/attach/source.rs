@@ -8,18 +8,31 @@ use super::{
     Address,
     client::{self, Client, ClientState, Clock},
     connection::ConnectionState,
-    state::{EndedPoll, Program},
+    state::{EndedPoll, Program, is_worker},
 };
 use crate::{
     snapshot::{
         Accuracy, Cause, Description, DistributionKey, FieldId, LongPoll, Resources, RuntimeStats,
-        Subscription, Target, TargetId,
+        State, Subscription, Target, TargetId, TaskKind, TaskStats,
     },
     source::Source,
 };
 
 /// The reason for unavailable fields.
 const NOT_TRANSMITTED: &str = "not available over console-subscriber";
+
+/// The cause of a long poll.
+const CAUSE: &str =
+    "console-subscriber does not distinguish computing, a blocking call and waiting for a CPU";
+
+/// Why a program is connected and has no tasks.
+const NO_TASKS: &str = "connected, but the program has reported no task: its filter has to let \
+                        tokio=trace and runtime=trace pass to the console layer, and Tokio has to \
+                        be built with its feature `tracing` and with tokio_unstable";
+
+/// A closure that is queued for this long waits for a thread of the blocking pool: below its limit,
+/// the pool starts one at once.
+const QUEUED_NS: u64 = 500_000_000;
 
 /// The reason why there are no workloads and no hog.
 const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";
@@ -33,9 +46,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
         FieldId::Flavor,
         FieldId::AliveTasks,
         FieldId::InjectionQueue,
-        FieldId::BlockingThreads,
         FieldId::IdleBlockingThreads,
-        FieldId::BlockingQueue,
         FieldId::BudgetForcedYields,
         FieldId::RemoteSchedules,
         FieldId::Workers,
@@ -46,6 +57,11 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
     let description = Description::new(name)
         .with(FieldId::Lab, Accuracy::unavailable(ONLY_IN_THE_LAB))
         .with(FieldId::LiveWakers, Accuracy::Derived)
+        .with(
+            FieldId::BlockingThreads,
+            Accuracy::lower_bound("only threads that run a closure are reported"),
+        )
+        .with(FieldId::BlockingQueue, Accuracy::Derived)
         .with_missing(
             FieldId::LiveWakers,
             "counted only for spawned tasks, from their first poll on",
@@ -78,6 +94,8 @@ pub struct AttachSource {
     long_polls: VecDeque<Arc<LongPoll>>,
     revision: u64,
     epoch: u32,
+    /// The resources in the latest update, with the process and the number of the update.
+    resources: Option<((u32, u64), Arc<Resources>)>,
     /// The connections end when the last source is dropped.
     _connections: Arc<oneshot::Sender<()>>,
 }
@@ -103,6 +121,7 @@ pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
             long_polls: VecDeque::new(),
             revision: 0,
             epoch: 0,
+            resources: None,
             _connections: Arc::clone(&stop),
         });
     }
@@ -156,7 +175,15 @@ impl Source for AttachSource {
         let now = self.clock.now();
         let ClientState { program, connection, details } = &mut *self.client.lock();
         let new = program.take_long_polls();
-        let mut sample = sample(program, connection, now, subscription.resources);
+        let mut sample = sample(program, connection, now);
+        // Resources change only with an update.
+        let update = (program.process(), program.updates());
+        let (_, resources) = self
+            .resources
+            .take_if(|(cached, _)| *cached == update)
+            .unwrap_or_else(|| (update, Arc::new(program.all_resources())));
+        self.resources = Some((update, Arc::clone(&resources)));
+        sample.resources = Some(resources);
         sample.id = self.id;
         if self.epoch != sample.epoch {
             self.long_polls.clear();
@@ -176,6 +203,13 @@ impl Source for AttachSource {
             self.long_polls.pop_front();
         }
         sample.long_polls = self.long_polls.iter().cloned().collect();
+        for (key, began_ns, reason) in program.harmless_polls() {
+            let Some(task) = sample.task(key) else { continue };
+            self.revision += 1;
+            let length_ns = task.time_in_state_ns(sample.taken_ns);
+            let poll = harmless(key, began_ns, length_ns, reason);
+            sample.long_polls.push(Arc::new(LongPoll { revision: self.revision, ..poll }));
+        }
         if let (Some(key), Some((id, details))) = (task, details)
             && program.protocol_id(key) == Some(*id)
         {
@@ -193,31 +227,49 @@ impl Source for AttachSource {
 pub fn sample_connected(program: &Program, now: i64) -> Target {
     let mut connection = ConnectionState::default();
     connection.connected(now);
-    sample(program, &connection, now, true)
+    let resources = Some(program.all_resources().into());
+    Target { resources, ..sample(program, &connection, now) }
 }
 
-fn sample(program: &Program, connection: &ConnectionState, now: i64, resources: bool) -> Target {
+/// A sample without long polls and resources.
+fn sample(program: &Program, connection: &ConnectionState, now: i64) -> Target {
     let tasks: Vec<_> = program.tasks(connection.extrapolation_end(now)).collect();
     let alive = tasks.iter().filter(|task| !task.state.is_done());
+    let closures = alive.clone().filter(|task| task.meta.kind == TaskKind::Blocking);
+    let is_queued = |task: &&TaskStats| {
+        task.state == State::Scheduled && task.time_in_state_ns(u64::MAX) >= QUEUED_NS
+    };
+    let is_running = |task: &&TaskStats| task.state == State::Polling && !is_worker(&task.meta);
+    let mut losses = program.losses();
+    losses.nothing_reported = program.has_no_tasks().then(|| NO_TASKS.into());
     let mut description = describe(Arc::clone(program.name()));
     description.period_ns = connection.period_ns();
     Target {
         epoch: program.process(),
         connection: connection.status(now),
         known_until_ns: program.last_update().unsigned_abs(),
-        losses: program.losses(),
+        losses,
         runtime: RuntimeStats {
-            uptime_ns: alive.clone().map(|task| task.lifetime_ns).max().unwrap_or(0),
+            uptime_ns: program.uptime_ns(connection.extrapolation_end(now)),
+            blocking_queue: closures.clone().filter(is_queued).count() as u64,
+            blocking_threads: closures.filter(is_running).count() as u64,
             measured_tasks: alive.count() as u64,
             ..RuntimeStats::default()
         },
         tasks,
         delays: program.delays().clone(),
-        resources: resources.then(|| {
-            let (resources, async_ops) = (program.resources(), program.async_ops());
-            Resources { resources: resources.collect(), async_ops: async_ops.collect() }.into()
-        }),
         ..Target::empty(description.into(), now.unsigned_abs())
+    }
+}
+
+/// A running poll that does not block its worker itself.
+fn harmless(task: u64, began_ns: u64, length_ns: u64, reason: &'static str) -> LongPoll {
+    LongPoll {
+        is_ended: false,
+        cause: Cause::Unknown(reason.into()),
+        no_stack: Some(NOT_TRANSMITTED.into()),
+        net_ns: Some(0),
+        ..LongPoll::computing(task, began_ns, length_ns)
     }
 }
 
@@ -226,7 +278,7 @@ fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
     LongPoll {
         revision,
         is_lower_bound: poll.is_lower_bound,
-        cause: Cause::Unknown(NOT_TRANSMITTED.into()),
+        cause: Cause::Unknown(CAUSE.into()),
         net_ns: None,
         no_stack: Some(NOT_TRANSMITTED.into()),
         ..LongPoll::computing(poll.task, poll.began_ns, poll.length_ns)

@@ -21,7 +21,8 @@ pub(super) static RULE: Rule = Rule {
     fix: "Limit the number of calls, for example with a tokio::sync::Semaphore; move computations \
           to a pool with one thread per CPU (rayon) and endless work to a thread of its own; or \
           raise Builder::max_blocking_threads. tokio::fs and DNS lookups use this pool, too.",
-    needs: &[FieldId::BlockingQueue, FieldId::BlockingThreads, FieldId::IdleBlockingThreads],
+    // Where idle threads are not counted, a closure counts as queued only after it has waited.
+    needs: &[FieldId::BlockingQueue, FieldId::BlockingThreads],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),

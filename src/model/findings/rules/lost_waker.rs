@@ -4,7 +4,7 @@ use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
-use crate::snapshot::{FieldId, TaskKind, TaskStats};
+use crate::snapshot::{FieldId, TaskStats};
 use crate::{model::TaskRates, snapshot::State, text::duration};
 
 pub(super) static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
     let lost = task.state == State::Idle && task.live_wakers == Some(0);
-    (lost && task.meta.kind == TaskKind::Spawned).then(|| task.time_in_state_ns(ctx.now()))
+    (lost && task.meta.kind.is_spawned()).then(|| task.time_in_state_ns(ctx.now()))
 }
 
 fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {

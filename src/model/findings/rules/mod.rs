@@ -11,8 +11,10 @@
 mod blocking_pool;
 mod budget_yields;
 mod busy_self_waker;
+mod deadlock;
 mod large_future;
 mod leak;
+mod lock_contention;
 mod long_poll;
 mod lost_waker;
 mod machine_overloaded;
@@ -53,6 +55,8 @@ register! {
     NeverYielded: never_yielded,
     BusySelfWaker: busy_self_waker,
     LostWaker: lost_waker,
+    Deadlock: deadlock,
+    LockContention: lock_contention,
     Starvation: starvation,
     Leak: leak,
     SpawnStorm: spawn_storm,

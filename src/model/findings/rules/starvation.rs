@@ -38,7 +38,8 @@ const OVERLOADED: &str = "The runtime has more work than CPU: limit what is spaw
                           CPUs.";
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    if task.state != State::Scheduled || ctx.all_workers_blocked() {
+    let waits_for_worker = task.state == State::Scheduled && task.meta.kind.runs_on_worker();
+    if !waits_for_worker || ctx.all_workers_blocked() {
         return None;
     }
     // Workers without a CPU poll nothing. Behind a long poll, tasks starve on any machine.

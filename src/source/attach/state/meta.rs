@@ -29,8 +29,11 @@ pub(super) fn announced(
             ("task.name", Some(value)) => name = value_text(value, texts),
             ("task.id", Some(field::Value::U64Val(number))) => meta.id = *number,
             ("kind", Some(value)) => meta.kind = kind(&value_text(value, texts)),
-            ("size.bytes", Some(field::Value::U64Val(size))) => {
-                meta.future_size = u32::try_from(*size).unwrap_or(u32::MAX);
+            // Tokio boxes a large future: then the first is the size of the future, and the
+            // second that of the box.
+            ("original_size.bytes" | "size.bytes", Some(field::Value::U64Val(size))) => {
+                let size = u32::try_from(*size).unwrap_or(u32::MAX);
+                meta.future_size = meta.future_size.max(size);
             }
             ("fn", Some(value)) => function = value_text(value, texts),
             _ => texts.add(&mut fields, &key, value, ""),
@@ -59,6 +62,12 @@ pub(super) fn unannounced(id: u64, texts: &mut Texts) -> TaskMeta {
     TaskMeta { id, group: Arc::clone(&name), name, kind: TaskKind::Unknown, ..TaskMeta::default() }
 }
 
+/// Whether it is the closure that runs a worker of the multi-thread runtime. One is spawned for each
+/// worker at the start of the runtime, and for the worker that `block_in_place` hands over.
+pub(in crate::source::attach) fn is_worker(meta: &TaskMeta) -> bool {
+    meta.kind == TaskKind::Blocking && meta.location.contains("/multi_thread/worker.rs:")
+}
+
 fn value_text(value: &field::Value, texts: &mut Texts) -> String {
     match value {
         field::Value::StrVal(text) | field::Value::DebugVal(text) => {
@@ -71,7 +80,8 @@ fn value_text(value: &field::Value, texts: &mut Texts) -> String {
 /// Converts Tokio's kind: `task`, `local`, `block_on` or `blocking`, which includes the workers.
 fn kind(kind: &str) -> TaskKind {
     match kind {
-        "task" | "local" | "block_in_place" => TaskKind::Spawned,
+        "task" | "block_in_place" => TaskKind::Spawned,
+        "local" => TaskKind::Local,
         "block_on" => TaskKind::BlockOn,
         "blocking" => TaskKind::Blocking,
         _ => TaskKind::Unknown,

@@ -20,18 +20,19 @@ use std::{collections::HashMap, sync::Arc};
 use console_api::tasks;
 
 use super::{
-    clock::{ClockOffset, Moment, UpdateTime, moment},
+    clock::{ClockOffset, Moment, UpdateTime, between, moment},
     envelope::{Envelope, Malformed, Part},
     limits,
     text::Texts,
 };
 use crate::{
     Histogram,
-    snapshot::{Losses, TaskMeta},
+    snapshot::{Losses, TaskKind, TaskMeta},
     text::sanitize,
 };
 pub use ended_polls::EndedPoll;
 use field_names::FieldNames;
+pub(super) use meta::is_worker;
 use resources::{AsyncOp, Resource};
 use table::{Table, TableEntry};
 use task::Task;
@@ -66,6 +67,11 @@ pub struct Program {
     losses: Losses,
     /// Long polls that ended since the last [`take_long_polls`](Program::take_long_polls).
     long_polls: Vec<EndedPoll>,
+    /// When the first task of the process was spawned, as far as it is known; 0 if no task was
+    /// reported.
+    first_spawn: Moment,
+    /// When workers were handed over to another thread, in this update.
+    hand_overs: Vec<Moment>,
 }
 
 impl Program {
@@ -88,6 +94,8 @@ impl Program {
             delays: Histogram::default(),
             losses: Losses::default(),
             long_polls: Vec::new(),
+            first_spawn: 0,
+            hand_overs: Vec::new(),
         }
     }
 
@@ -175,6 +183,7 @@ impl Program {
         self.async_ops.clear();
         self.field_names = FieldNames::default();
         self.long_polls.clear();
+        self.first_spawn = 0;
         self.unknown_tasks = UnknownTasks::default();
         self.losses = Losses { paused: self.losses.paused, ..Losses::default() };
     }
@@ -195,7 +204,7 @@ impl Program {
                 *events += u64::from(self.apply_task_stats(id, &stats, announced.remove(&id)));
             }
             Part::Dropped(count) => self.count_dropped(count),
-            _ => self.count_refused(),
+            other => self.count_missing(&other),
         })?;
         for (id, meta) in announced {
             // A task without stats was just spawned, unless the id belongs to a living task.
@@ -204,7 +213,56 @@ impl Program {
                 _ => *events += u64::from(self.add_task(id, Some(meta), self.latest.at)),
             }
         }
+        self.apply_hand_overs();
+        self.remove_harmless_polls();
         Ok(())
+    }
+
+    /// Attributes each hand-over of a worker to the poll in which it happened: the latest one that
+    /// was running. `block_in_place` starts with the hand-over.
+    fn apply_hand_overs(&mut self) {
+        for at in std::mem::take(&mut self.hand_overs) {
+            let polled = self.tasks.iter_mut().filter(|task| !task.meta.kind.may_block());
+            let latest = polled.filter_map(|task| Some((task.poll_at(at)?, task)));
+            if let Some((_, task)) = latest.max_by_key(|(began, _)| *began) {
+                task.hand_over();
+            }
+        }
+    }
+
+    /// Removes ended polls that have blocked no worker themselves.
+    fn remove_harmless_polls(&mut self) {
+        let tasks = &self.tasks;
+        self.long_polls.retain(|poll| {
+            let Some(task) = tasks.by_key(poll.task) else { return true };
+            let is_harmless = task.has_handed_over(poll.began_ns) || runs_local_poll(tasks, task);
+            poll.is_lower_bound || !is_harmless
+        });
+    }
+
+    /// The running polls that do not block their worker themselves: key of the task, start on the
+    /// local clock, and the reason.
+    pub fn harmless_polls(&self) -> impl Iterator<Item = (u64, u64, &'static str)> {
+        self.tasks.iter().filter_map(|task| {
+            let began = task.running_poll()?.max(0).unsigned_abs();
+            let reason = match () {
+                () if task.has_handed_over(began) => "in block_in_place",
+                () if runs_local_poll(&self.tasks, task) => "polling a task of its LocalSet",
+                () => return None,
+            };
+            Some((task.key(), began, reason))
+        })
+    }
+
+    /// The time since the first task was spawned, in nanoseconds.
+    pub fn uptime_ns(&self, until: i64) -> u64 {
+        let until = self.offset.to_remote(until);
+        if self.first_spawn == 0 { 0 } else { between(self.first_spawn, until) }
+    }
+
+    /// Whether updates were received and none of them contained a task.
+    pub fn has_no_tasks(&self) -> bool {
+        self.updates > 0 && self.first_spawn == 0 && self.tasks.len() == 0
     }
 
     /// Applies the stats of a task. Returns whether the task is new.
@@ -227,6 +285,9 @@ impl Program {
             // The id was reused, so the task that had it has ended.
             task.end(self.latest.at);
         }
+        if meta.is_none() && self.unknown_tasks.was_removed(id, spawned) {
+            return false;
+        }
         let ended = moment(stats.dropped_at);
         if ended > 0 && ended < self.latest.at.saturating_sub(limits::ENDED_TASK_NS) {
             return true;
@@ -242,8 +303,16 @@ impl Program {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let (latest_event, polls) =
             task.apply(stats, self.updates, &self.previous, &self.offset, &mut self.delays);
+        // Dropped events may be wakes.
+        if self.losses.dropped_events == 0 {
+            task.end_if_completed();
+        }
         self.latest.latest_event = self.latest.latest_event.max(latest_event);
-        let long = polls.into_iter().flatten().filter(|poll| poll.length_ns >= MIN_POLL_NS);
+        // A closure on the blocking pool may take its time.
+        let is_long = |poll: &EndedPoll| {
+            poll.length_ns >= MIN_POLL_NS && task.meta.kind != TaskKind::Blocking
+        };
+        let long = polls.into_iter().flatten().filter(is_long);
         let capacity = limits::LONG_POLLS.saturating_sub(self.long_polls.len());
         self.long_polls.extend(long.take(capacity));
     }
@@ -257,6 +326,13 @@ impl Program {
     fn add_task(&mut self, id: u64, meta: Option<Arc<TaskMeta>>, at: Moment) -> bool {
         let is_announced = meta.is_some();
         let meta = meta.unwrap_or_else(|| meta::unannounced(id, &mut self.texts).into());
+        if at > 0 && (self.first_spawn == 0 || at < self.first_spawn) {
+            self.first_spawn = at;
+        }
+        // At the start of a runtime, no task is polled yet.
+        if meta::is_worker(&meta) {
+            self.hand_overs.push(at);
+        }
         let task = self.tasks.push(Task::new(id, meta, at));
         task.map(|task| task.is_announced = is_announced).is_some()
     }
@@ -272,8 +348,13 @@ impl Program {
         self.losses.dropped_events = self.losses.dropped_events.saturating_add(count);
     }
 
-    fn count_refused(&mut self) {
-        self.losses.over_limit = self.losses.over_limit.saturating_add(1);
+    /// Counts an element that was not applied.
+    fn count_missing(&mut self, part: &Part) {
+        let count = match part {
+            Part::Unreadable => &mut self.losses.unreadable_updates,
+            _ => &mut self.losses.over_limit,
+        };
+        *count = count.saturating_add(1);
     }
 
     /// Ends the tasks that are missing in an update with the complete state.
@@ -291,7 +372,7 @@ impl Program {
         // A full table keeps only living tasks.
         let max_ended = if self.tasks.is_full() { 1 } else { limits::ENDED_TASKS };
         for task in self.tasks.iter().filter(|task| task.ended() > 0 && task.ended() < oldest) {
-            self.unknown_tasks.ignore(task.id());
+            self.unknown_tasks.ignore(task.id(), task.header().created);
         }
         let mut removed = self.tasks.remove_ended(oldest, max_ended);
         removed |= self.resources.remove_ended(now, 1);
@@ -302,4 +383,12 @@ impl Program {
         let tasks = &self.tasks;
         self.unknown_tasks.remove_stale(self.updates, |id| tasks.get(id).is_some());
     }
+}
+
+/// Whether the latest poll of a `block_on` consists mostly of the poll of a task on its `LocalSet`.
+fn runs_local_poll(tasks: &Table<Task>, block_on: &Task) -> bool {
+    block_on.meta.kind == TaskKind::BlockOn
+        && tasks
+            .iter()
+            .any(|task| task.meta.kind == TaskKind::Local && block_on.consists_of_poll_of(task))
 }

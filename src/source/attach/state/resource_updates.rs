@@ -1,6 +1,6 @@
 //! Applies the parts of an update about resources and the operations on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Program,
@@ -35,7 +35,7 @@ impl Program {
                 }
             }
             Part::Dropped(count) => self.count_dropped(count),
-            _ => self.count_refused(),
+            other => self.count_missing(&other),
         })?;
         for (id, new) in announced {
             get_or_add(&mut self.resources, id, 0, Some(new), self.latest.at);
@@ -57,7 +57,7 @@ impl Program {
                 self.count_unknown(task);
             }
             Part::Dropped(count) => self.count_dropped(count),
-            _ => self.count_refused(),
+            other => self.count_missing(&other),
         })?;
         for (id, new) in announced {
             get_or_add(&mut self.async_ops, id, 0, Some(new), self.latest.at);
@@ -65,11 +65,28 @@ impl Program {
         envelope.poll_ops(|part| {
             *events += 1;
             self.apply_poll(part);
-        })
+        })?;
+        self.release_free();
+        Ok(())
+    }
+
+    /// Forgets who acquired the resources that are free now: releases are not reported.
+    fn release_free(&mut self) {
+        let free = self.resources.iter().filter(|resource| resource.is_known_to_be_free());
+        let free: HashSet<u64> = free.map(TableEntry::id).collect();
+        for resource in self.resources.iter_mut().filter(|resource| resource.holder.is_some()) {
+            let is_part_of_free = resource.parent.is_some_and(|parent| free.contains(&parent));
+            if is_part_of_free || free.contains(&resource.id()) {
+                resource.holder = None;
+            }
+        }
     }
 
     fn apply_poll(&mut self, part: Part) {
-        let Part::PollOp(poll) = part else { return self.count_refused() };
+        let poll = match part {
+            Part::PollOp(poll) => poll,
+            other => return self.count_missing(&other),
+        };
         let (op, task) = (poll.async_op_id.map(|id| id.id), poll.task_id.map(|id| id.id));
         if let Some(op) = op.and_then(|id| self.async_ops.get_mut(id)) {
             op.is_ready = Some(poll.is_ready);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use console_api::{
-    async_ops,
+    Attribute, async_ops,
+    field::{Name, Value},
     resources::{self, resource::kind::Kind},
 };
 
@@ -32,8 +33,10 @@ pub(super) struct Resource {
     location: Arc<str>,
     is_internal: bool,
     pub state: Arc<str>,
-    /// The id of the task that acquired it last.
+    /// The id of the task that acquired it last, unless it was free since.
     pub holder: Option<u64>,
+    /// Of a timer: the time from its last reset to its deadline.
+    pub timeout_ns: Option<u64>,
 }
 
 impl TableEntry for Resource {
@@ -64,6 +67,7 @@ impl Resource {
             is_internal: message.is_internal,
             state: texts.intern(""),
             holder: None,
+            timeout_ns: None,
         }
     }
 
@@ -71,6 +75,13 @@ impl Resource {
         self.header.created = moment(stats.created_at);
         self.header.ended = moment(stats.dropped_at);
         self.state = texts.attributes(&stats.attributes);
+        self.timeout_ns = timeout_ns(&stats.attributes);
+    }
+
+    /// Whether it is the semaphore of a bounded channel, on which senders wait for space. It is the
+    /// only internal resource that is not a part of another one.
+    fn is_channel(&self) -> bool {
+        self.is_internal && self.parent.is_none() && &*self.type_name == "Semaphore"
     }
 
     /// Whether the resource is locked or exhausted; `None` if its type cannot be.
@@ -80,16 +91,26 @@ impl Resource {
         match &*self.type_name {
             "Mutex" => Some(has("locked=true")),
             "RwLock" => Some(has("write_locked=true") || readers.is_some_and(|n| n != "0")),
+            "Semaphore" if self.is_channel() => None,
             "Semaphore" => Some(has("permits=0")),
             _ => None,
         }
+    }
+
+    /// Whether its state shows that no task holds it. The state of a part does not: it may change
+    /// later than that of the whole.
+    pub(super) fn is_known_to_be_free(&self) -> bool {
+        self.parent.is_none() && !self.state.is_empty() && self.is_taken() == Some(false)
     }
 
     pub(super) fn stats(&self, at: Moment) -> ResourceStats {
         ResourceStats {
             key: self.header.key,
             id: short_id(self.header.key),
-            type_name: Arc::clone(&self.type_name),
+            type_name: match self.is_channel() {
+                true => "mpsc channel".into(),
+                false => Arc::clone(&self.type_name),
+            },
             kind: Arc::clone(&self.kind),
             location: Arc::clone(&self.location),
             state: Arc::clone(&self.state),
@@ -101,6 +122,25 @@ impl Resource {
             holder: None,
         }
     }
+}
+
+/// The attribute `duration` of a timer, in nanoseconds.
+fn timeout_ns(attributes: &[Attribute]) -> Option<u64> {
+    attributes.iter().find_map(|attribute| {
+        let field = attribute.field.as_ref()?;
+        let is_duration = field.name.as_ref()? == &Name::StrName("duration".to_owned());
+        let unit = match attribute.unit.as_deref()? {
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "us" => 1_000,
+            "ns" => 1,
+            _ => return None,
+        };
+        match field.value.as_ref()? {
+            Value::U64Val(value) if is_duration => Some(value.saturating_mul(unit)),
+            _ => None,
+        }
+    })
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Program, table::TableEntry};
 use crate::{
     Histogram,
-    snapshot::{AsyncOpStats, Losses, ResourceStats, TaskStats},
+    snapshot::{AsyncOpStats, Losses, ResourceStats, Resources, TaskStats},
 };
 
 impl Program {
@@ -61,6 +61,16 @@ impl Program {
         })
     }
 
+    /// The number of updates.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// The resources that exist and the operations on them.
+    pub fn all_resources(&self) -> Resources {
+        Resources { resources: self.resources().collect(), async_ops: self.async_ops().collect() }
+    }
+
     /// The resources that exist, in the order of their keys.
     pub fn resources(&self) -> impl Iterator<Item = ResourceStats> {
         // The task that acquired a part holds the resource: a mutex contains a semaphore.
@@ -85,6 +95,12 @@ impl Program {
             stats.resource = op.resource.and_then(|id| self.resources.key(id));
             stats.parent = op.parent.and_then(|id| self.async_ops.key(id));
             stats.task = op.task.and_then(|id| self.tasks.key(id));
+            // Tokio reports the readiness of a timer before its deadline. An operation begins with
+            // each reset.
+            let timer = op.resource.and_then(|id| self.resources.get(id)?.timeout_ns);
+            if let Some(timeout_ns) = timer {
+                stats.is_ready = Some(stats.age_ns >= timeout_ns);
+            }
             stats
         })
     }

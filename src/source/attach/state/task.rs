@@ -41,6 +41,8 @@ pub(super) struct Task {
     scheduled_ns: u64,
     max_poll_ns: u64,
     max_delay_ns: u64,
+    /// The start of the latest poll that handed its worker over, in `block_in_place`.
+    handed_over: Moment,
 }
 
 impl TableEntry for Task {
@@ -84,6 +86,7 @@ impl Task {
             scheduled_ns: 0,
             max_poll_ns: 0,
             max_delay_ns: 0,
+            handed_over: 0,
         }
     }
 
@@ -121,7 +124,8 @@ impl Task {
         let polls = now.polls.saturating_sub(past.polls);
         if let Some(delay) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
             self.max_delay_ns = self.max_delay_ns.max(delay);
-            if self.has_stats {
+            // A closure waits for the blocking pool, not for a worker.
+            if self.has_stats && self.meta.kind != TaskKind::Blocking {
                 delays.record_n(delay, polls);
             }
         }
@@ -156,7 +160,61 @@ impl Task {
         let wakers = stats.waker_clones.saturating_sub(stats.waker_drops);
         self.wakers = u32::try_from(wakers).unwrap_or(u32::MAX);
         self.busy_ns = nanos(polls.busy_time);
-        self.scheduled_ns = nanos(stats.scheduled_time);
+        // console-subscriber counts the whole time between two polls of a `block_on` as scheduled,
+        // because its wakes are not reported.
+        let is_block_on = self.meta.kind == TaskKind::BlockOn;
+        self.scheduled_ns = if is_block_on { 0 } else { nanos(stats.scheduled_time) };
+    }
+
+    /// Ends a task that has completed while its span is open, because a span inside it is. The span
+    /// was entered once more, to drop the future, so there are more polls than wakes explain; and
+    /// no waker is left that could cause another poll.
+    pub(super) fn end_if_completed(&mut self) {
+        let is_idle = self.header.ended == 0 && self.poll_ended >= self.poll_began;
+        let max_polls = self.wakes.saturating_add(1);
+        if is_idle && self.meta.kind.is_spawned() && self.wakers == 0 && self.polls > max_polls {
+            self.header.ended = self.poll_ended;
+        }
+    }
+
+    /// Whether a poll, given by its start on the local clock, handed its worker over.
+    pub(super) fn has_handed_over(&self, began_local: u64) -> bool {
+        self.handed_over > 0
+            && self.handed_over == self.poll_began
+            && self.poll_began_local.max(0).unsigned_abs() == began_local
+    }
+
+    /// Marks the latest poll as one that handed its worker over.
+    pub(super) fn hand_over(&mut self) {
+        self.handed_over = self.poll_began;
+    }
+
+    /// The start of the latest poll if it was running at `at`.
+    pub(super) fn poll_at(&self, at: Moment) -> Option<Moment> {
+        let is_running = self.is_polling() || self.poll_ended >= at;
+        (is_running && self.poll_began > 0 && self.poll_began <= at).then_some(self.poll_began)
+    }
+
+    /// The start of the running poll on the local clock.
+    pub(super) fn running_poll(&self) -> Option<Moment> {
+        self.is_polling().then_some(self.poll_began_local)
+    }
+
+    /// Whether the latest poll of another task is inside the latest poll of this one, and takes at
+    /// least half of it.
+    pub(super) fn consists_of_poll_of(&self, inner: &Task) -> bool {
+        if inner.poll_began < self.poll_began {
+            return false;
+        }
+        match (self.is_polling(), inner.is_polling()) {
+            (true, inner_is_polling) => inner_is_polling,
+            (false, true) => false,
+            (false, false) => {
+                let length = between(self.poll_began, self.poll_ended);
+                let inner_length = between(inner.poll_began, inner.poll_ended);
+                inner.poll_ended <= self.poll_ended && inner_length >= length / 2
+            }
+        }
     }
 
     fn poll_reading(&self) -> PollReading {
@@ -186,6 +244,9 @@ impl Task {
 
     /// The scheduling delay of the first poll, which console-subscriber does not count.
     fn first_delay(&self) -> u64 {
+        if self.meta.kind == TaskKind::BlockOn {
+            return 0;
+        }
         if self.first_poll > 0 { between(self.header.created, self.first_poll) } else { 0 }
     }
 
@@ -196,6 +257,9 @@ impl Task {
             (State::Ended, self.header.ended)
         } else if self.is_polling() {
             (State::Polling, self.poll_began)
+        } else if self.meta.kind == TaskKind::BlockOn {
+            // Its wakes are not reported.
+            (State::Idle, self.poll_ended.max(self.header.created))
         } else if self.poll_began == 0 {
             (State::Scheduled, self.header.created)
         } else if self.woken > self.poll_began {
@@ -247,7 +311,7 @@ impl Task {
     /// Waker clones minus drops. `None` where that is not the number of wakers: before the first
     /// poll, and for tasks that were not spawned.
     fn live_wakers(&self) -> Option<u32> {
-        let is_counted = self.is_announced && self.meta.kind == TaskKind::Spawned && self.polls > 0;
+        let is_counted = self.is_announced && self.meta.kind.is_spawned() && self.polls > 0;
         is_counted.then_some(self.wakers)
     }
 }

@@ -1,8 +1,8 @@
 //! Tasks that an update refers to, but that were never announced.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use crate::source::attach::limits;
+use crate::source::attach::{clock::Moment, limits};
 
 /// An unknown task is no longer counted after this many updates without a reference to it.
 const MAX_AGE_UPDATES: u64 = 10;
@@ -11,8 +11,8 @@ const MAX_AGE_UPDATES: u64 = 10;
 pub(super) struct UnknownTasks {
     /// Id → the last update that referred to it.
     last_references: HashMap<u64, u64>,
-    /// Tasks that ended and were removed. The program may still refer to them.
-    removed: HashSet<u64>,
+    /// Tasks that ended and were removed: id → spawn time. The program may still refer to them.
+    removed: HashMap<u64, Moment>,
 }
 
 impl UnknownTasks {
@@ -21,7 +21,7 @@ impl UnknownTasks {
     }
 
     pub(super) fn insert(&mut self, id: u64, update: u64) {
-        if self.removed.contains(&id) {
+        if self.removed.contains_key(&id) {
             return;
         }
         let references = &mut self.last_references;
@@ -31,11 +31,16 @@ impl UnknownTasks {
     }
 
     /// Ignores future references to a task.
-    pub(super) fn ignore(&mut self, id: u64) {
+    pub(super) fn ignore(&mut self, id: u64, spawned: Moment) {
         if self.removed.len() >= limits::UNKNOWN_TASKS {
             self.removed.clear();
         }
-        self.removed.insert(id);
+        self.removed.insert(id, spawned);
+    }
+
+    /// Whether this task ended and was removed.
+    pub(super) fn was_removed(&self, id: u64, spawned: Moment) -> bool {
+        self.removed.get(&id) == Some(&spawned)
     }
 
     /// Removes the tasks that are known by now or were not referred to recently.

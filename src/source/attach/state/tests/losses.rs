@@ -132,3 +132,15 @@ proptest! {
         let _ = (program.0.losses(), program.0.resources().count(), program.0.async_ops().count());
     }
 }
+
+#[test]
+fn element_that_is_not_utf8_does_not_affect_the_others() {
+    let mut bytes = update(S, [announced(7, "broken"), announced(8, "fine")], [(8, idle(THEN))])
+        .encode_to_vec();
+    let at = bytes.windows(6).position(|part| part == b"broken").expect("the name");
+    bytes[at] = 0xFF;
+    let mut program = TestProgram::new();
+    program.0.apply(&bytes, NOW + S).expect("the update is readable");
+    assert_eq!(program.names(), [("fine".to_owned(), State::Idle)]);
+    assert_eq!(program.0.losses().unreadable_updates, 1);
+}

@@ -109,3 +109,110 @@ fn reversed_times_do_not_panic() {
         program.tasks(after);
     }
 }
+
+/// The announcement of a task of a kind, at a location in Tokio's sources.
+fn of_kind(task: u64, kind: &str, file: &str) -> Announcement {
+    let mut one = announced(task, kind);
+    one.fields[2] = field("kind", api::field::Value::DebugVal(kind.to_owned()));
+    one.location.as_mut().expect("a location").file = Some(file.to_owned());
+    one
+}
+
+const WORKER: &str = "/r/tokio-1.54.1/src/runtime/scheduler/multi_thread/worker.rs";
+
+#[test]
+fn poll_that_hands_its_worker_over_is_harmless() {
+    let mut program = TestProgram::new();
+    let worker = |id| of_kind(id, "blocking", WORKER);
+    let running = |spawned: i64| Stats {
+        poll_stats: polling(spawned, spawned).poll_stats,
+        ..Stats { created_at: at(spawned), ..Stats::default() }
+    };
+    program.apply(&update(
+        S,
+        [worker(1), announced(7, "in-place"), announced(8, "other")],
+        [(1, running(THEN)), (7, idle(THEN)), (8, idle(THEN))],
+    ));
+    // The poll of task 8 began earlier, so the hand-over was in that of task 7.
+    let handed_over = THEN + 1_300 * MS;
+    program.apply(&update(
+        2 * S,
+        [worker(2)],
+        [
+            (8, polling(THEN, THEN + 1_100 * MS)),
+            (7, polling(THEN, THEN + 1_200 * MS)),
+            (2, running(handed_over)),
+        ],
+    ));
+    let keys = |program: &TestProgram, name: &str| {
+        program.tasks(2 * S).iter().find(|task| &*task.meta.name == name).expect("a task").key
+    };
+    let harmless: Vec<_> = program.0.harmless_polls().map(|(key, ..)| key).collect();
+    assert_eq!(harmless, [keys(&program, "in-place")]);
+    let after = |length| Stats {
+        poll_stats: Some(PollStats {
+            polls: 2,
+            first_poll: at(THEN + 2 * MS),
+            last_poll_started: at(THEN + 1_100 * MS + length),
+            last_poll_ended: at(THEN + 2_500 * MS),
+            busy_time: Some(Duration { seconds: 1, nanos: 302 * MS as i32 }),
+        }),
+        ..idle(THEN)
+    };
+    program.apply(&update(3 * S, [], [(7, after(100 * MS)), (8, after(0))]));
+    let reported: Vec<_> = program.0.take_long_polls().iter().map(|poll| poll.task).collect();
+    assert_eq!(reported, [keys(&program, "other")]);
+    assert_eq!(program.0.harmless_polls().count(), 0);
+}
+
+#[test]
+fn poll_of_a_local_task_is_reported_once() {
+    let mut program = TestProgram::new();
+    let main = || of_kind(1, "block_on", "src/main.rs");
+    let local = || of_kind(7, "local", "src/main.rs");
+    program.apply(&update(S, [main(), local()], [(1, idle(THEN)), (7, idle(THEN))]));
+    let (outer, inner) = (THEN + 1_100 * MS, THEN + 1_101 * MS);
+    program.apply(&update(2 * S, [], [(1, polling(THEN, outer)), (7, polling(THEN, inner))]));
+    let harmless: Vec<_> = program.0.harmless_polls().map(|(.., reason)| reason).collect();
+    assert_eq!(harmless, ["polling a task of its LocalSet"]);
+    let after = |began, ended| Stats {
+        poll_stats: Some(PollStats {
+            polls: 2,
+            first_poll: at(THEN + 2 * MS),
+            last_poll_started: at(began),
+            last_poll_ended: at(ended),
+            busy_time: Some(Duration { seconds: 1, nanos: 402 * MS as i32 }),
+        }),
+        ..idle(THEN)
+    };
+    let end = THEN + 2_500 * MS;
+    program.apply(&update(3 * S, [], [(1, after(outer, end)), (7, after(inner, end - MS))]));
+    let polls = program.0.take_long_polls();
+    let local = program
+        .tasks(3 * S)
+        .iter()
+        .find(|task| task.meta.kind == TaskKind::Local)
+        .map(|task| task.key);
+    assert_eq!(polls.iter().map(|poll| Some(poll.task)).collect::<Vec<_>>(), [local]);
+}
+
+#[test]
+fn closure_of_the_blocking_pool_has_no_long_polls_and_no_scheduling_delay() {
+    let mut program = TestProgram::new();
+    let closure = of_kind(7, "blocking", "src/main.rs");
+    program.apply(&update(S, [closure], [(7, idle(THEN))]));
+    let slow = Stats {
+        poll_stats: Some(PollStats {
+            polls: 2,
+            first_poll: at(THEN + 2 * MS),
+            last_poll_started: at(THEN + 1_500 * MS),
+            last_poll_ended: at(THEN + 1_900 * MS),
+            busy_time: Some(Duration { seconds: 0, nanos: 402 * MS as i32 }),
+        }),
+        scheduled_time: Some(Duration { seconds: 1, nanos: 0 }),
+        ..idle(THEN)
+    };
+    program.apply(&update(2 * S, [], [(7, slow)]));
+    assert_eq!(program.0.take_long_polls(), []);
+    assert_eq!(program.0.delays().count(), 0);
+}

@@ -106,3 +106,86 @@ fn lock_has_its_holder_and_its_waiter() {
     assert_eq!((ops[0].task, ops[0].resource), (Some(keys["waiter"]), Some(mutex.key)));
     assert!(ops[0].is_waiting());
 }
+
+/// An update with a mutex that has the attribute `locked`.
+fn mutex_state(now: i64, is_locked: bool) -> Update {
+    let attribute = api::Attribute {
+        field: Some(field("locked", api::field::Value::BoolVal(is_locked))),
+        unit: None,
+    };
+    let stats = ResourceUpdateStats {
+        created_at: at(THEN),
+        attributes: vec![attribute],
+        ..Default::default()
+    };
+    let resource_update =
+        ResourceUpdate { stats_update: [(20, stats)].into(), ..ResourceUpdate::default() };
+    Update { resource_update: Some(resource_update), ..update(now, [], []) }
+}
+
+#[test]
+fn holder_is_unknown_once_the_lock_was_free() {
+    let mut program = TestProgram::new();
+    mutex(&mut program);
+    // The next task acquires the lock with `try_lock`, which is not reported.
+    program.apply(&mutex_state(2 * S, false)).apply(&mutex_state(3 * S, true));
+    let mutex = program.0.resources().find(|one| &*one.type_name == "Mutex").expect("a mutex");
+    assert_eq!((mutex.is_taken, mutex.holder), (Some(true), None));
+}
+
+/// A resource with one operation, which task 7 polled `is_ready`.
+fn one_op(resource: Resource, attributes: Vec<api::Attribute>, is_ready: bool) -> TestProgram {
+    let mut program = TestProgram::new();
+    let mut update = update(S, [announced(7, "task")], [(7, idle(THEN))]);
+    let made = ResourceUpdateStats { created_at: at(THEN), attributes, ..Default::default() };
+    update.resource_update = Some(ResourceUpdate {
+        new_resources: vec![Resource { id: id(20), ..resource }],
+        stats_update: [(20, made)].into(),
+        new_poll_ops: vec![PollOp {
+            resource_id: id(20),
+            task_id: id(7),
+            async_op_id: id(30),
+            is_ready,
+            ..PollOp::default()
+        }],
+        dropped_events: 0,
+    });
+    let stats = async_ops::Stats { created_at: at(THEN), task_id: id(7), ..Default::default() };
+    update.async_op_update = Some(AsyncOpUpdate {
+        new_async_ops: vec![AsyncOp { id: id(30), resource_id: id(20), ..AsyncOp::default() }],
+        stats_update: [(30, stats)].into(),
+        dropped_events: 0,
+    });
+    program.apply(&update);
+    program
+}
+
+#[test]
+fn task_waits_for_a_timer_until_its_deadline() {
+    for (timeout_ms, is_waiting) in [(5_000, true), (500, false)] {
+        let timer = Resource { concrete_type: "Sleep".to_owned(), ..Resource::default() };
+        let duration = api::Attribute {
+            field: Some(field("duration", api::field::Value::U64Val(timeout_ms))),
+            unit: Some("ms".to_owned()),
+        };
+        // Tokio reports that the timer is ready whenever the task has budget left.
+        let program = one_op(timer, vec![duration], true);
+        let op = program.0.async_ops().next().expect("an operation");
+        assert_eq!(op.is_waiting(), is_waiting, "{timeout_ms}");
+    }
+}
+
+#[test]
+fn semaphore_of_a_channel_has_no_holder() {
+    let semaphore = Resource {
+        concrete_type: "Semaphore".to_owned(),
+        is_internal: true,
+        ..Resource::default()
+    };
+    let permits =
+        api::Attribute { field: Some(field("permits", api::field::Value::U64Val(0))), unit: None };
+    let program = one_op(semaphore, vec![permits], true);
+    let channel = program.0.resources().next().expect("a channel");
+    assert_eq!((&*channel.type_name, channel.is_taken), ("mpsc channel", None));
+    assert_eq!(channel.holder, None);
+}

@@ -93,3 +93,67 @@ fn ended_tasks_are_kept_for_a_while() {
     program.apply(&update(4_000 * S, [announced(8, "b")], [(8, ended(THEN, THEN + S))]));
     assert!(program.names().is_empty());
 }
+
+#[test]
+fn completed_task_has_ended_although_its_span_is_open() {
+    // Polled to its end and entered once more to drop its future; all wakers are dropped.
+    let completed = |spawned| {
+        let mut stats = Stats { waker_drops: 3, ..idle(spawned) };
+        let polls = stats.poll_stats.get_or_insert_default();
+        polls.polls = stats.wakes + 2;
+        stats
+    };
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [announced(7, "a")], [(7, completed(THEN))]));
+    assert_eq!(program.names(), [("a".to_owned(), State::Ended)]);
+    // The last span inside it is closed long after the task was removed.
+    program.apply(&update(40 * S, [], []));
+    program.apply(&update(
+        41 * S,
+        [],
+        [(7, Stats { dropped_at: at(THEN + 41 * S), ..completed(THEN) })],
+    ));
+    assert!(program.names().is_empty());
+
+    // A dropped event may be a wake.
+    let mut program = TestProgram::new();
+    let mut lossy = update(S, [announced(7, "a")], [(7, completed(THEN))]);
+    lossy.task_update.as_mut().expect("tasks").dropped_events = 1;
+    program.apply(&lossy).apply(&update(2 * S, [], [(7, completed(THEN))]));
+    assert_eq!(program.names(), [("a".to_owned(), State::Idle)]);
+}
+
+#[test]
+fn block_on_is_idle_between_its_polls() {
+    let mut main = announced(1, "");
+    main.fields[2] = field("kind", api::field::Value::DebugVal("block_on".to_owned()));
+    let counted = Stats { scheduled_time: Some(Duration { seconds: 7, nanos: 0 }), ..idle(THEN) };
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [main], [(1, idle(THEN))]));
+    program.apply(&update(9 * S, [], [(1, counted)]));
+    let task = &program.tasks(9 * S)[0];
+    assert_eq!((task.state, task.scheduled_ns, task.max_delay_ns), (State::Idle, 0, 0));
+    assert_eq!(program.0.delays().count(), 0);
+}
+
+#[test]
+fn size_of_a_boxed_future_is_that_before_boxing() {
+    let mut boxed = announced(7, "large");
+    boxed.fields.push(field("original_size.bytes", api::field::Value::U64Val(40_000)));
+    boxed.fields.push(field("size.bytes", api::field::Value::U64Val(16)));
+    let mut program = TestProgram::new();
+    program.apply(&update(S, [boxed], [(7, idle(THEN))]));
+    assert_eq!(program.tasks(S)[0].meta.future_size, 40_000);
+}
+
+#[test]
+fn uptime_does_not_decrease_when_the_oldest_task_ends() {
+    let mut program = TestProgram::new();
+    assert!(!program.0.has_no_tasks(), "no update yet");
+    program.apply(&update(0, [], []));
+    assert!(program.0.has_no_tasks());
+    program.apply(&update(S, [announced(7, "a")], [(7, idle(THEN))]));
+    program.apply(&update(5 * S, [], [(7, ended(THEN, THEN + 2 * S))]));
+    assert_eq!(program.0.uptime_ns(NOW + 5 * S), 5 * S as u64);
+    assert!(!program.0.has_no_tasks());
+}

@@ -1,0 +1,209 @@
+//! Tasks that wait for each other, or a task that waits for what it holds itself.
+//!
+//! console-subscriber reports which task acquired a lock last, and not when it is released. While the
+//! lock is taken, that task probably holds it; so a finding is worded as probable.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::findings::{
+    Finding, FindingSubject, RuleContext, RuleId, Severity,
+    rule::{Check, Rule, Unit},
+    waits::{ContendedResource, contended_resources},
+};
+use crate::{
+    snapshot::{FieldId, State, TaskStats},
+    text::duration,
+};
+
+pub(super) static RULE: Rule = Rule {
+    id: RuleId::Deadlock,
+    name: "deadlock",
+    meaning: "tasks wait for locks that they hold themselves, or that are never polled again",
+    severity: Severity::Warning,
+    unit: Unit::Time,
+    default: 2_000_000_000,
+    measure: "waiting in a cycle",
+    raise_ns: 1_000_000_000,
+    clear_ns: 2_000_000_000,
+    fix: "Drop the guard before the task waits again, and acquire locks in the same order \
+          everywhere. A future that is not polled any more, in a select! or a buffered stream, \
+          keeps its lock and its place in the queue: drop it, or poll it to its end.",
+    needs: &[FieldId::Resources],
+    covers: &[RuleId::LockContention],
+    implies: &[],
+    check: Check::Snapshot(check),
+};
+
+fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
+    let contended = contended_resources(ctx.target);
+    let held_by_waiter = |resource: &ContendedResource<'_>| waits_for_itself(ctx, resource);
+    let given_to_unpolled = |resource: &ContendedResource<'_>| is_free(ctx, resource);
+    let single = |resource: &ContendedResource<'_>| {
+        let sentence = held_by_waiter(resource).or_else(|| given_to_unpolled(resource))?;
+        Some(candidate(ctx, resource, sentence))
+    };
+    let mut found: Vec<_> = contended.iter().filter_map(single).collect();
+    if found.is_empty() {
+        found.extend(cycle(ctx, &contended));
+    }
+    found.retain(|finding| finding.measure >= ctx.threshold(RULE.id));
+    found
+}
+
+/// A task holds the resource and waits for it.
+fn waits_for_itself(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<String> {
+    let holder = resource.resource.holder?;
+    let wait = resource.waits.iter().find(|wait| wait.task == holder)?;
+    let task = ctx.target.task(holder)?;
+    Some(format!(
+        "{} has waited {} for {}, which it probably holds itself",
+        ctx.name(task),
+        duration(wait.age_ns),
+        resource.name()
+    ))
+}
+
+/// The lock is free although tasks wait for it: it was given to a future that is not polled.
+fn is_free(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<String> {
+    if resource.resource.is_taken != Some(false) || &*resource.resource.type_name != "Mutex" {
+        return None;
+    }
+    let first = resource.longest()?;
+    let task = ctx.target.task(first.task)?;
+    // A waiter that was just woken takes it in its next poll.
+    let is_idle = |task: &TaskStats| task.state == State::Idle;
+    let tasks = resource.waits.iter().filter_map(|wait| ctx.target.task(wait.task));
+    if !tasks.clone().all(is_idle) {
+        return None;
+    }
+    Some(format!(
+        "{} has waited {} for {}, which is free: it was given to a future of {} that is not polled",
+        ctx.name(task),
+        duration(first.age_ns),
+        resource.name(),
+        if tasks.count() > 1 { "one of the waiting tasks" } else { "that task" }
+    ))
+}
+
+/// Tasks that wait for each other through the holders of what they wait for.
+fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
+    // Task → the resource for which it has waited longest and its holder.
+    let mut edges: HashMap<u64, (&ContendedResource<'_>, u64, u64)> = HashMap::new();
+    for resource in contended {
+        let Some(holder) = resource.resource.holder else { continue };
+        for wait in &resource.waits {
+            let edge = edges.entry(wait.task).or_insert((resource, holder, wait.age_ns));
+            if wait.age_ns > edge.2 {
+                *edge = (resource, holder, wait.age_ns);
+            }
+        }
+    }
+    let mut starts: Vec<u64> = edges.keys().copied().collect();
+    starts.sort_unstable();
+    for start in starts {
+        let (mut at, mut path, mut seen) = (start, Vec::new(), HashSet::new());
+        while let Some((resource, holder, age_ns)) = edges.get(&at).filter(|_| seen.insert(at)) {
+            path.push((at, *resource, *age_ns));
+            at = *holder;
+        }
+        if at != start || path.len() < 2 {
+            continue;
+        }
+        let steps = path.iter().filter_map(|(task, resource, _)| {
+            Some(format!("{} for {}", ctx.name(ctx.target.task(*task)?), resource.name()))
+        });
+        let steps = steps.collect::<Vec<_>>().join(", ");
+        let shortest = path.iter().map(|(.., age_ns)| *age_ns).min()?;
+        let sentence = format!(
+            "{} tasks probably wait for each other for {}: {steps}",
+            path.len(),
+            duration(shortest)
+        );
+        let (_, resource, _) = path[0];
+        return Some(Finding { measure: shortest, ..candidate(ctx, resource, sentence) });
+    }
+    None
+}
+
+fn candidate(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>, sentence: String) -> Finding {
+    let subject = FindingSubject::Resource(resource.name().into());
+    let longest_ns = resource.longest().map_or(0, |wait| wait.age_ns);
+    let task = resource.longest().and_then(|wait| ctx.target.task(wait.task));
+    Finding {
+        first_seen_ns: ctx.now().saturating_sub(longest_ns),
+        task: task.map(|task| task.key),
+        task_id: task.map(|task| task.meta.id),
+        location: task.map(|task| task.meta.location.clone()),
+        affected: resource.affected(ctx.target),
+        affected_tasks: resource.tasks(),
+        ..RULE.candidate(ctx.now(), subject, longest_ns, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{
+            findings::testing::{S, findings_of},
+            testing::{async_op, resource, snapshot, task},
+        },
+        snapshot::{AsyncOpStats, ResourceStats, Resources, State, Target},
+    };
+
+    fn waiting(n: u64, resources: &[ResourceStats], ops: &[AsyncOpStats]) -> Target {
+        let idle =
+            |id, name: &str| crate::snapshot::TaskStats { state: State::Idle, ..task(id, name) };
+        let mut now =
+            snapshot(10 * S + n * S, [idle(70, "one"), idle(71, "two"), idle(72, "three")]);
+        let mut ops = ops.to_vec();
+        ops.iter_mut().for_each(|op| op.age_ns += n * S);
+        now.description = crate::model::testing::with_resources();
+        now.resources = Some(Resources { resources: resources.to_vec(), async_ops: ops }.into());
+        now
+    }
+
+    fn sentence(resources: &[ResourceStats], ops: &[AsyncOpStats]) -> Option<String> {
+        let found = findings_of("deadlock", (0..4).map(|n| waiting(n, resources, ops)));
+        assert!(found.len() < 2, "{found:?}");
+        found.first().map(|finding| finding.sentence.clone())
+    }
+
+    fn mutex(key: u64, holder: Option<u64>) -> ResourceStats {
+        ResourceStats { is_taken: Some(holder.is_some()), holder, ..resource(key, "Mutex") }
+    }
+
+    #[test]
+    fn task_that_waits_for_what_it_holds_is_reported() {
+        let found = sentence(&[mutex(1, Some(70))], &[async_op(1, 1, 71), async_op(2, 1, 70)]);
+        let expected = "one has waited 5.00s for the Mutex of src/main.rs:3, which it probably \
+                        holds itself";
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn free_lock_with_waiters_is_reported() {
+        let found = sentence(&[mutex(1, None)], &[async_op(1, 1, 71)]);
+        let expected = "two has waited 5.00s for the Mutex of src/main.rs:3, which is free: it was \
+                        given to a future of that task that is not polled";
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn tasks_that_wait_for_each_other_are_reported() {
+        let locks = [mutex(1, Some(71)), mutex(2, Some(72)), mutex(3, Some(70))];
+        let ops = [async_op(1, 1, 70), async_op(2, 2, 71), async_op(3, 3, 72)];
+        let found = sentence(&locks, &ops).expect("a cycle");
+        assert!(found.starts_with("3 tasks probably wait for each other for 5.00s: "), "{found}");
+        for name in ["one for the Mutex", "two for the Mutex", "three for the Mutex"] {
+            assert!(found.contains(name), "{found}");
+        }
+        assert_eq!(sentence(&locks[..2], &ops[..2]), None, "a chain");
+    }
+
+    #[test]
+    fn lock_that_another_task_holds_is_not_a_deadlock() {
+        assert_eq!(sentence(&[mutex(1, Some(72))], &[async_op(1, 1, 70)]), None);
+        let unknown = ResourceStats { is_taken: Some(true), ..mutex(1, None) };
+        assert_eq!(sentence(&[unknown], &[async_op(1, 1, 70)]), None);
+    }
+}
