@@ -69,8 +69,7 @@ fn parse_prologue(code: &[u8]) -> Option<u64> {
     (!is_aligned).then_some(size)
 }
 
-/// The first instructions do not determine it on this architecture: the frame pointer may be
-/// anywhere in the frame.
+/// Always `None` on this architecture: the frame pointer may be anywhere in the frame.
 #[cfg(target_arch = "aarch64")]
 pub(super) fn frame_size(_read: &ReadMemory, _start: u64) -> Option<u64> {
     None

@@ -20,7 +20,7 @@ pub struct Module {
     pub base: u64,
     /// The unwind tables, if it has any.
     pub tables: Option<UnwindTables>,
-    /// Code in which threads start, although the unwind tables do not mark it.
+    /// Code in which threads start and which the unwind tables do not mark as such.
     pub first_functions: Vec<Range<u64>>,
 }
 
@@ -57,8 +57,8 @@ impl UnwindTables {
         Some((start(pair), at([e, f, g, h])))
     }
 
-    /// Whether `address` is behind the end of the last function that starts before it, in code that
-    /// the tables do not describe. False if that cannot be determined.
+    /// Whether `address` is after the end of the last function that starts before it, in code that
+    /// the tables do not describe. `false` if that cannot be determined.
     fn is_gap(&self, address: u64) -> bool {
         let is_behind = || {
             let (start, description) = self.entry(address)?;

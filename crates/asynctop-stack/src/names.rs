@@ -1,4 +1,4 @@
-//! The origin of a frame's code, and short names and paths. Pure.
+//! The origin of a frame's code, and short names and paths.
 
 use asynctop_snapshot::FrameKind;
 
@@ -29,8 +29,8 @@ pub(super) fn full_name(symbol: &str) -> String {
 /// The origin of the code of a function in this source file.
 pub(super) fn kind(function: &str, file: Option<&str>) -> FrameKind {
     let root = function.trim_start_matches(['<', '&', ' ']);
-    // By folder, because an inlined function has no path if there are line tables only; by name,
-    // because the folder may have any name.
+    // The probe is recognized by its folder, because an inlined function has no path if there are
+    // line tables only, and by its name, because the folder may have any name.
     let name = root.split("::").next().unwrap_or(root);
     if file.is_some_and(is_probe_source) || is_probe(&name.replace('_', "-")) {
         return FrameKind::Probe;

@@ -14,7 +14,7 @@ use crate::{
 
 /// Maximum number of frames. A deeper stack is cut.
 const MAX_FRAMES: usize = 256;
-/// Maximum number of addresses that are tried as the frame pointer. One of the first is the right one.
+/// Maximum number of addresses that are tried as the frame pointer. The right one is among the first.
 const MAX_TRIES: usize = 512;
 /// Upper bound of the size of a function's frame.
 const MAX_FRAME_SIZE: u64 = 1024 * 1024;
@@ -27,7 +27,7 @@ pub struct Unwound {
     /// One address per function, innermost first: within the current instruction, which in a caller
     /// is the call.
     pub addresses: Vec<u64>,
-    /// Why the stack is cut before the thread's first function, if it is. The addresses that it has
+    /// The reason if the stack is cut before the thread's first function. The addresses up to there
     /// are correct.
     pub cut: Option<&'static str>,
 }
@@ -57,7 +57,7 @@ struct Callers {
     registers: UnwindRegsNative,
 }
 
-/// Why no more callers were followed.
+/// The reason why no more callers were followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The function has no caller: it is the first one of a thread or of the program.
@@ -136,8 +136,8 @@ impl Unwinder {
     /// call, then the rest (a tail call).
     ///
     /// If the C library has no unwind tables (musl), not even the first caller is known. The result
-    /// then starts with the instruction pointer, and continues at that one of the first return
-    /// addresses on the stack from which the most callers can be followed.
+    /// then starts with the instruction pointer and continues with one of the first return addresses
+    /// on the stack: the one from which the most callers can be followed.
     pub fn unwind_blocked(&mut self, copy: &StackCopy<'_>) -> Unwound {
         self.refresh();
         let ip = copy.registers.ip;
