@@ -1,29 +1,29 @@
-//! Errors: what was tried, what is wrong, what to do.
+//! Errors, each with its cause and a remedy.
 
 use std::io;
 
-/// Why a process cannot be inspected.
+/// The reason why a process cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// No process has this id.
     #[error("no process has the id {pid}")]
     NotFound {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
     },
     /// The kernel does not let this user read the process.
     #[error("cannot read the memory of process {pid}: {reason}")]
     Denied {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
-        /// The rule that denies it, and what to do.
+        /// The rule that denies access, and a remedy.
         reason: String,
     },
     /// No Tokio runtime of a supported version was found in the process.
     #[error("process {pid} ({command}) is not a Tokio program that can be read: {reason}")]
     NotTokio {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
         /// Name of its program.
         command: String,
@@ -33,7 +33,7 @@ pub enum OpenError {
     /// A kernel thread, or a process that has ended and was not waited for.
     #[error("process {pid} has no memory to read: {reason}")]
     NoMemory {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
         /// The reason.
         reason: &'static str,
@@ -41,21 +41,21 @@ pub enum OpenError {
     /// The process ended, or started another program, while it was being read.
     #[error(transparent)]
     Gone(#[from] InspectError),
-    /// Programs for this kind of processor have not been verified to be read correctly.
+    /// Reading programs has not been verified on this kind of processor.
     #[error(
         "cannot read process {pid}: this has been verified on x86_64 only, and this machine is \
          {architecture}"
     )]
     Unsupported {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
         /// Name of this machine's processor, as in [`std::env::consts::ARCH`].
         architecture: &'static str,
     },
-    /// Something in `/proc` could not be read.
+    /// A file in `/proc` could not be read.
     #[error("cannot read {what} of process {pid}: {source}")]
     Io {
-        /// The process id that was asked for.
+        /// The requested process id.
         pid: u32,
         /// The file below `/proc/PID`.
         what: &'static str,
@@ -64,7 +64,7 @@ pub enum OpenError {
     },
 }
 
-/// Why an inspection has no result.
+/// The reason why an inspection has no result.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InspectError {

@@ -13,7 +13,7 @@ use crate::{
     names::shorten::{fold, shorten},
 };
 
-/// How to write an inspection.
+/// The options of the text.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TextOptions {
@@ -297,7 +297,7 @@ fn line(task: &TaskInfo) -> String {
     line
 }
 
-/// The future type of a task as people write it, or what is known instead.
+/// The future type of a task in its short form, or a description if it is not known.
 pub fn task_name(task: &TaskInfo) -> String {
     name(task)
 }
@@ -314,7 +314,7 @@ fn name(task: &TaskInfo) -> String {
     }
 }
 
-/// Where the task's code begins, and where it was spawned.
+/// The locations at which the task's code begins, and at which it was spawned.
 fn place(task: &TaskInfo) -> String {
     /// More would make the line too long.
     const PLACES: usize = 3;

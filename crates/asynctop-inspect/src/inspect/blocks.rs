@@ -1,10 +1,10 @@
-//! Thread-local blocks, and what has been located in them.
+//! Thread-local blocks, and the data that has been located in them.
 
 /// The thread-local block of one thread for one module.
 #[derive(Debug)]
 pub(super) struct Block {
     pub tid: u32,
-    /// Which copy of Tokio it belongs to.
+    /// Index of the module with its copy of Tokio.
     pub module: usize,
     pub address: u64,
     pub words: Vec<u64>,
@@ -14,12 +14,12 @@ pub(super) struct Block {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CurrentWord {
     pub tid: u32,
-    /// Which copy of Tokio it belongs to.
+    /// Index of the module with its copy of Tokio.
     pub module: usize,
     pub address: u64,
 }
 
-/// Where to look for the context of a thread's scheduler.
+/// Pointers that may lead to the context of a thread's scheduler.
 #[derive(Clone, Debug)]
 pub(crate) struct Contexts {
     pub tid: u32,

@@ -21,7 +21,7 @@ use crate::{
 /// Distances from the word of the runtime's handle to that of the current task's id, in words:
 /// Tokio 1.45 to 1.54, 1.32 to 1.37, 1.24.
 const KNOWN_DISTANCES: [usize; 3] = [4, 3, 2];
-/// How far the two words can be apart in other versions.
+/// Maximum distance of the two words in other versions.
 const MAX_DISTANCE: usize = 64;
 /// Smaller numbers also occur in thread-local data for other reasons.
 const MIN_DISTINCTIVE_ID: u64 = 64;
@@ -148,7 +148,7 @@ fn is_polled(task: &TaskInfo) -> bool {
 /// known task in every thread. The second value is whether running tasks have confirmed it.
 fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let handles: HashSet<u64> = found.index.keys().copied().collect();
-    // Most words are no ids, and most ids are no word.
+    // Most words are not ids, and most ids are not among the words.
     let mut all: Vec<u64> = blocks.iter().flat_map(|block| block.words.iter().copied()).collect();
     all.sort_unstable();
     all.dedup();
@@ -204,8 +204,8 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     Some((offsets, polled > 0 && polled == running.len()))
 }
 
-/// Whether these words of the threads can be ids of current tasks: each thread has another one, or
-/// none. Ids are counted from 1, and `last_id` was one of the last.
+/// Whether these words of the threads can be ids of current tasks: each thread has a different one,
+/// or none. Ids are counted from 1, and `last_id` is one of the latest.
 fn are_ids(words: &[u64], last_id: u64) -> bool {
     /// More than are spawned during an inspection.
     const NEWER: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! Opening a process: identity, rights, and where Tokio is in it.
+//! Opening a process: identity, rights, and the copies of Tokio in it.
 
 use std::{
     cell::RefCell,
@@ -61,14 +61,14 @@ pub struct Process {
     pub(super) spawn_locations: RefCell<HashMap<u64, Option<Arc<CodeLocation>>>>,
     /// Line tables by module, loaded on first use.
     pub(super) lines: HashMap<usize, Option<Lines>>,
-    /// Where current tasks are in thread-local blocks, by module.
+    /// Offsets of the current task in thread-local blocks, by module.
     pub(super) offsets: HashMap<usize, Offsets>,
-    /// Where each thread's current task is, as of the latest inspection; empty if that failed its
-    /// check.
+    /// The address of each thread's current task, as of the latest inspection; empty if its check
+    /// failed.
     pub(crate) current_words: Vec<CurrentWord>,
-    /// Where each thread's context may be, as of the latest inspection.
+    /// Pointers that may lead to each thread's context, as of the latest inspection.
     pub(crate) contexts: Vec<Contexts>,
-    /// Where each worker's busy time is, by thread, as of the latest inspection.
+    /// Address of each worker's busy time, by thread, as of the latest inspection.
     pub(crate) busy_words: HashMap<u32, u64>,
     /// Created for the first stack that is read.
     pub(super) unwinder: Option<Unwinder>,
@@ -224,7 +224,7 @@ impl Process {
         blocks
     }
 
-    /// For how long the process has been running.
+    /// The time since the process was started.
     pub(crate) fn uptime(&self) -> Option<Duration> {
         let stat = Stat::read(self.pid()).ok()?;
         let text = fs::read_to_string("/proc/uptime").ok()?;

@@ -1,4 +1,4 @@
-//! Where scheduled tasks wait for their poll, and closures for a thread.
+//! The queues of scheduled tasks, and of closures that wait for a thread.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +39,7 @@ impl Process {
     ) {
         for index in 0..found.runtimes.len() {
             let scheduled = scheduled(found, index);
-            // What leads to each worker's context.
+            // The words that may lead to each worker's context.
             let near = |worker| -> Vec<u64> {
                 let is_own = |block: &&Block| worker_of.get(&block.tid) == Some(&(index, worker));
                 let own = blocks.iter().filter(is_own).filter_map(|block| {
@@ -64,7 +64,7 @@ impl Process {
             };
             let places = places(&queued);
             let missing = scheduled.iter().filter(|task| !places.contains_key(task)).count();
-            // Each task in a queue is scheduled, so if all of those are elsewhere, none is in it.
+            // If all scheduled tasks are in other queues, this one is empty.
             let rest = (missing == 0).then_some(0);
             info.queues = Some(QueueLengths {
                 local: queued.local.iter().map(Vec::len).collect(),
@@ -142,7 +142,7 @@ impl Process {
         let is_own = |task: &Option<RawTask>| {
             task.as_ref().is_some_and(|task| task.scheduler == runtime.handle)
         };
-        // A task that has left its queue meanwhile may have ended.
+        // A task that has left its queue since it was read may have ended.
         if !tasks.iter().all(is_own) && queues.are_unchanged(memory, &local) {
             return Err("what is in them is not all tasks of this runtime");
         }

@@ -1,6 +1,6 @@
-//! Stacks of threads. A blocked thread does not change its stack, so it is copied without a stop, and
-//! whether the thread stayed blocked is checked afterwards. A running one is stopped if the caller
-//! wants that.
+//! Stacks of threads. The stack of a blocked thread does not change, so it is copied without stopping
+//! the thread; afterwards, a check confirms that the thread stayed blocked. A running thread is
+//! stopped only if the caller allows it.
 
 use asynctop_stack::{Registers, StackCopy, Unwound};
 
@@ -28,9 +28,9 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct Stack {
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// Why it is missing or incomplete.
+    /// The reason if it is missing or incomplete.
     pub missing: Option<String>,
-    /// How the thread was stopped, if it was.
+    /// The stop of the thread, if it was stopped.
     pub stopped: Option<Stopped>,
     /// The system call that the thread is in.
     pub syscall: Option<u64>,

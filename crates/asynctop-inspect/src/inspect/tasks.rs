@@ -34,7 +34,7 @@ use crate::{
 /// Maximum number of schedulers of scanned tasks that are examined for a runtime.
 const MAX_SCHEDULERS: usize = 1024;
 
-/// Everything about tasks that one inspection found.
+/// The tasks and runtimes that one inspection has found.
 pub(super) struct Found {
     pub runtimes: Vec<RuntimeInfo>,
     /// By handle.
@@ -169,7 +169,7 @@ impl Process {
         }
     }
 
-    /// Everything on the heap that has the shape of a living task.
+    /// Everything on the heap that has the shape of a task that was not freed.
     fn scan(&self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<RawTask> {
         // Before Tokio 1.29 tasks were aligned like any allocation.
         let is_old =
@@ -214,7 +214,7 @@ impl Process {
         stacks
     }
 
-    /// Adds what the scan found and no list contains.
+    /// Adds the tasks that the scan found and no list contains.
     fn add_unlisted(
         &self,
         scanned: Vec<RawTask>,

@@ -66,7 +66,7 @@ pub struct Inspection {
     pub checks: Vec<Check>,
     /// Number of reads that were repeated because the data had changed during the read.
     pub retries: u32,
-    /// How long the inspection took.
+    /// Duration of the inspection.
     #[cfg_attr(
         feature = "serde",
         serde(rename = "took_ns", serialize_with = "crate::process::stop::nanoseconds")
@@ -138,19 +138,19 @@ pub struct RuntimeInfo {
     /// The runtime's own number of tasks that have not ended (`num_alive_tasks`); `None` before
     /// Tokio 1.35 and for local sets.
     pub alive: Option<u64>,
-    /// Why its tasks are not listed.
+    /// The reason why its tasks are not listed.
     pub unavailable: Option<String>,
     /// Its workers' own counters; empty with [`RuntimeInfo::no_workers`] set if they are unknown.
     pub workers: Vec<WorkerInfo>,
-    /// Why the workers' counters are not known.
+    /// The reason why the workers' counters are not known.
     pub no_workers: Option<String>,
     /// The number of tasks in its queues.
     pub queues: Option<QueueLengths>,
-    /// Why its queues are not known.
+    /// The reason why its queues are not known.
     pub no_queues: Option<String>,
     /// Its blocking pool.
     pub pool: Option<PoolInfo>,
-    /// Why its blocking pool is not known.
+    /// The reason why its blocking pool is not known.
     pub no_pool: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub struct QueueLengths {
     pub injection: Option<usize>,
 }
 
-/// Where a scheduled task waits for its poll.
+/// The queue in which a scheduled task waits for its poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -246,7 +246,7 @@ pub struct TaskInfo {
     /// The names of its future type. All tasks of one type share them.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub names: Arc<TypeNames>,
-    /// Where it was spawned, if the program was built with `tokio_unstable`.
+    /// The location at which it was spawned, in programs built with `tokio_unstable`.
     pub spawned_at: Option<Arc<CodeLocation>>,
     /// Lower bound of the size of its allocation in bytes: future or output, header and trailer.
     pub size: u64,
@@ -265,8 +265,8 @@ pub struct TaskInfo {
     pub vtable: u64,
     /// The thread that is polling it now.
     pub tid: Option<u32>,
-    /// The queue that it is in, if it is scheduled. `None` also if it has moved meanwhile, or the
-    /// queues are not known ([`RuntimeInfo::no_queues`]).
+    /// The queue that it is in, if it is scheduled. `None` also if it was moved during the
+    /// inspection, or the queues are not known ([`RuntimeInfo::no_queues`]).
     pub queue: Option<TaskQueue>,
 }
 
@@ -299,9 +299,9 @@ pub struct ThreadInfo {
     pub task: Option<u64>,
     /// The functions on its stack, innermost first.
     pub stack: Vec<Frame>,
-    /// Why the stack is missing or incomplete.
+    /// The reason if the stack is missing or incomplete.
     pub no_stack: Option<String>,
-    /// How the thread was stopped to read its stack; `None` if it was not stopped.
+    /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,
 }
 

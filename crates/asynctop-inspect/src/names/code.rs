@@ -1,4 +1,4 @@
-//! The functions of a module, and what their machine code refers to.
+//! The functions of a module, and the references in their machine code.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -112,7 +112,7 @@ impl<'a, M: Memory + ?Sized> Code<'a, M> {
         }
     }
 
-    /// What the function that begins at `function` refers to.
+    /// The references of the function that begins at `function`.
     pub(crate) fn references(&mut self, function: u64) -> &References {
         if !self.references.contains_key(&function) {
             let references = self.read_references(function);

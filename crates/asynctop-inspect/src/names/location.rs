@@ -5,7 +5,7 @@ use crate::{
     names::text::sanitize,
 };
 
-/// A place in source code.
+/// A location in source code.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct CodeLocation {
@@ -50,7 +50,7 @@ impl CodeLocation {
         .any(|part| self.file.contains(part))
     }
 
-    /// The path without what is the same for all files of a crate: `tokio-1.54.1/src/x.rs`,
+    /// The path without the part that all files of a crate have in common: `tokio-1.54.1/src/x.rs`,
     /// `src/main.rs`.
     pub fn short_file(&self) -> &str {
         let file = self.file.as_str();

@@ -77,7 +77,7 @@ impl Panic {
                 let offset = i64::from(i32::from_le_bytes([a, b, c, d]));
                 let next = range.start + at as u64 + 4;
                 let target = next.wrapping_add_signed(offset);
-                // A cheap test that rules out nearly all targets before the lookup.
+                // A cheap test that excludes nearly all targets before the lookup.
                 if (first..=last).contains(&target) && referred.contains(&target) {
                     users.extend(start_of(range.start + at as u64));
                 }

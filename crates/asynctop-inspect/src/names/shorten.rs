@@ -95,7 +95,7 @@ fn without_generics(name: &str) -> String {
     for c in name.chars() {
         match c {
             '<' => depth += 1,
-            // The `>` in the arrow of a function type closes no bracket.
+            // The `>` in the arrow of a function type does not close a bracket.
             '>' if before != '-' => depth = depth.saturating_sub(1),
             _ if depth == 0 => text.push(c),
             _ => {}

@@ -80,7 +80,7 @@ fn kernel_code(memory: &impl Memory, mapping: &Mapping) -> Option<Code> {
     })
 }
 
-/// Code of a module in which a thread may begin. Of glibc the unwind tables say so, too.
+/// Code of a module in which a thread may begin. The unwind tables of glibc state this, too.
 fn first_functions(module: &Module) -> Vec<Range<u64>> {
     const LIBRARIES: [&str; 4] = ["libc.so", "libc-", "libpthread", "ld-musl"];
     /// In static programs; the last two are musl's.

@@ -1,4 +1,4 @@
-//! Where functions begin and end, also in stripped programs: from the index of the unwind table.
+//! The ranges of functions, also in stripped programs: from the index of the unwind table.
 
 use crate::{
     memory::{Memory, MemoryExt},

@@ -57,7 +57,7 @@ impl Access {
         }
     }
 
-    /// The rule that denies it, and what to do.
+    /// The rule that denies access, and a remedy.
     pub(crate) fn explain(&self) -> String {
         let Access { user, command, .. } = self;
         let sudo = format!("run: sudo {command}");

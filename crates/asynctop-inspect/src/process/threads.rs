@@ -1,4 +1,4 @@
-//! The threads of a process and what each one does, without stopping it.
+//! The threads of a process and their activity, read without stopping them.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn read(identity: &Identity, tid: u32, is_nested: bool) -> Option<Thread> {
     })
 }
 
-/// Where a thread is now.
+/// Whether a thread is running or in the kernel now.
 pub(crate) fn place(identity: &Identity, tid: u32) -> Place {
     fs::read_to_string(identity.path(&format!("task/{tid}/syscall")))
         .map_or(Place::Unknown, |text| Place::parse(&text))

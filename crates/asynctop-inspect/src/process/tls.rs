@@ -16,7 +16,7 @@ use crate::{
 
 /// Larger mappings are not searched for a TCB; thread stacks are 2 to 8 MB.
 const MAX_SEARCHED_MAPPING: u64 = 16 << 20;
-/// How far above the stack pointer a TCB may be.
+/// Maximum distance of a TCB above the stack pointer.
 const MAX_STACK: u64 = 16 << 20;
 /// glibc's TCB has the thread's id below this offset.
 const GLIBC_TID_WITHIN: usize = 0x400;

@@ -109,8 +109,8 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// Those of [`Process::open`]; [`OpenError::Gone`] if the process ends meanwhile;
-    /// [`OpenError::Io`] if no thread can be started.
+    /// Those of [`Process::open`]; [`OpenError::Gone`] if the process ends while its tasks are
+    /// listed; [`OpenError::Io`] if no thread can be started.
     pub fn attach(pid: u32, options: SamplerOptions) -> Result<Sampler, OpenError> {
         let process = Process::open(pid)?;
         let began = Instant::now();
@@ -183,7 +183,7 @@ impl Sampler {
         }
         let survey = lock(&self.shared.survey);
         let hits = lock(&self.shared.hits);
-        // What is in them was read from this process and its first program, or nothing is shown.
+        // The result must be data of this process and of the program that was opened.
         self.identity.verify_quickly()?;
         let is_trusted = hits.is_trusted();
         let detail = format!(

@@ -1,6 +1,6 @@
 //! Shares of time with their standard errors, from samples.
 
-/// How often something was observed in a number of samples.
+/// The number of samples in which something was observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Observations {
@@ -50,7 +50,7 @@ impl Observations {
         Some(Share { value: hits / samples, standard_error: variance.sqrt() })
     }
 
-    /// What was observed since `earlier`, which is an earlier state of the same counters.
+    /// The observations since `earlier`, which is an earlier state of the same counters.
     #[must_use]
     pub fn since(&self, earlier: &Observations) -> Observations {
         Observations {

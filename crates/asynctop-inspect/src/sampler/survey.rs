@@ -105,7 +105,7 @@ pub(super) struct SurveyLoop {
     /// The previous plan. Kept until the next survey, so that the thread that samples never has to
     /// free it.
     pub previous: Arc<Plan>,
-    /// What sweeps read into.
+    /// The buffer of the sweeps.
     pub buffer: Vec<u8>,
     /// By handle of the runtime.
     pub balances: HashMap<u64, Balance>,
@@ -142,7 +142,7 @@ impl SurveyLoop {
         }
     }
 
-    /// Sweeps and surveys, if it is time.
+    /// Runs a sweep or a survey if it is due.
     fn work(
         &mut self,
         now: Duration,

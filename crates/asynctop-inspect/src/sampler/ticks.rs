@@ -30,7 +30,7 @@ use crate::{
 
 /// A sample that is taken this much after its planned time is late.
 const LATE: Duration = Duration::from_millis(1);
-/// The longest sleep before the next look at whether to stop.
+/// Maximum sleep between two checks of whether to stop.
 const MAX_SLEEP: Duration = Duration::from_millis(100);
 /// The identity of the process is verified once in so many samples, and whenever results are read.
 const VERIFIED: u64 = 8;
@@ -38,7 +38,7 @@ const VERIFIED: u64 = 8;
 const KEPT: Duration = Duration::from_secs(60);
 const MAX_LONG_POLLS: usize = 1000;
 
-/// What to sample, from the latest survey.
+/// The words to sample, as of the latest survey.
 #[derive(Default)]
 pub(super) struct Plan {
     words: Vec<CurrentWord>,
@@ -208,7 +208,7 @@ impl SampleLoop {
         }
     }
 
-    /// Returns whether the sampler is still wanted.
+    /// Returns `false` if the sampler is dropped.
     fn sleep_until(&self, time: Duration) -> bool {
         loop {
             if self.shared.stop.load(Ordering::Relaxed) {
@@ -305,7 +305,7 @@ impl SampleLoop {
         Some(seen)
     }
 
-    /// Compares the states of the current tasks. A poll that has ended meanwhile does not count.
+    /// Compares the states of the current tasks. A poll that has ended since does not count.
     fn compare(&self, seen: &[Seen]) -> [u64; 2] {
         let listed: Vec<(&Arc<TaskInfo>, u64, u64)> = seen
             .iter()

@@ -24,7 +24,7 @@ const MAX_CORES: usize = 96;
 const OBSERVATIONS: u32 = 12;
 /// A turn takes at least this long.
 const TURN: Duration = Duration::from_nanos(100);
-/// How often the search for a count is repeated before it is given up.
+/// Maximum number of searches for a count.
 const ATTEMPTS: u32 = 4;
 
 /// The way to a number of 32 bits: a pointer near the handle in the thread's block, a word of the
@@ -40,11 +40,11 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     place: Place,
-    /// By how much it has grown in all observations.
+    /// The growth in all observations.
     growth: u64,
 }
 
-/// What is known of the count of a runtime's workers.
+/// The result of the search for the count of a runtime's workers.
 #[derive(Debug, Default)]
 struct Learned {
     /// The numbers that have grown in each observation, once there was one; after the last
@@ -73,8 +73,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Takes in a sample, at `at`, of a thread that polls `task`. `busy_ns` is its worker's busy
-    /// time, if it is known. Returns whether the thread is still in the poll of the previous
+    /// Processes a sample, taken at `at`, of a thread that polls `task`. `busy_ns` is its worker's
+    /// busy time, if it is known. Returns whether the thread is still in the poll of the previous
     /// sample; `None` if that is not known.
     pub(super) fn observe(
         &mut self,
@@ -115,7 +115,7 @@ impl Turns {
         is_same
     }
 
-    /// Forgets threads that are no longer sampled.
+    /// Removes threads that are no longer sampled.
     pub(super) fn retain(&mut self, is_sampled: impl Fn(u32) -> bool) {
         self.latest.retain(|&tid, _| is_sampled(tid));
     }
@@ -126,7 +126,7 @@ impl Learned {
         self.observations >= OBSERVATIONS
     }
 
-    /// Takes in two reads between which the thread has begun another poll.
+    /// Processes two reads between which the thread has begun another poll.
     fn learn(&mut self, before: &Read, now: &Read) {
         let most = (now.at.saturating_sub(before.at)).as_nanos() / TURN.as_nanos();
         let [earlier, later] =

@@ -7,7 +7,7 @@ use crate::{
     tokio::task::StateKind,
 };
 
-/// How to sample.
+/// The options of the sampler.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SamplerOptions {
@@ -46,7 +46,7 @@ pub struct Sample {
     pub taken: Duration,
     /// Number of samples of the threads.
     pub samples: u64,
-    /// How late they were.
+    /// The delays of these samples.
     pub lateness: Lateness,
     /// All tasks that were alive at the latest survey, by address.
     pub tasks: Vec<SampledTask>,
@@ -54,8 +54,8 @@ pub struct Sample {
     pub threads: Vec<SampledThread>,
     /// Runtimes and local sets, as of the latest survey.
     pub runtimes: Vec<RuntimeInfo>,
-    /// The polls over the threshold: those that last, and those that have ended in the last 60
-    /// seconds; in the order of detection.
+    /// The polls over the threshold: those that are running, and those that have ended in the last
+    /// 60 seconds; in the order of detection.
     pub long_polls: Vec<LongPoll>,
     /// The time of the latest survey, which lists the tasks and threads.
     pub surveyed: Duration,
@@ -178,7 +178,7 @@ impl ThreadTimes {
     }
 }
 
-/// How well it is known that a long poll is a single one.
+/// The evidence that a long poll is a single poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuity {
@@ -211,9 +211,9 @@ pub struct LongPoll {
     /// Upper bound, once it has ended: between the samples before and after it. `None` if it began
     /// before the first sample.
     pub at_most: Option<Duration>,
-    /// Whether it lasted at the latest sample.
+    /// Whether it was still running at the latest sample.
     pub is_running: bool,
-    /// How well it is known that it is a single poll.
+    /// The evidence that it is a single poll.
     pub continuity: Continuity,
     /// CPU time and run-queue delay of the thread inside the poll, and the part of the poll that
     /// they cover; `None` if they could not be read.
@@ -222,9 +222,9 @@ pub struct LongPoll {
     pub syscall: Option<String>,
     /// The functions on the thread's stack, innermost first; read once.
     pub stack: Vec<Frame>,
-    /// Why the stack is missing or incomplete.
+    /// The reason if the stack is missing or incomplete.
     pub no_stack: Option<String>,
-    /// How the thread was stopped to read its stack; `None` if it was not stopped.
+    /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,
     /// The latest sample in it, or the first one after it.
     pub(super) updated: Duration,

@@ -39,7 +39,7 @@ pub struct Walk {
     pub retries: u32,
 }
 
-/// Why a runtime's tasks are not known.
+/// The reason why a runtime's tasks are not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalkError {
     /// The list changes too fast, or the memory is not a list.
@@ -129,8 +129,8 @@ pub fn walk(
     }
 }
 
-/// All tasks of a runtime whose list does not change meanwhile. Blocks are read once, so a change
-/// could remain unnoticed otherwise.
+/// All tasks of a runtime, with blocks that are read once. The list must not change during the walk,
+/// because a change could remain unnoticed.
 fn walk_ahead(
     memory: &(impl Memory + ?Sized),
     vtables: &Vtables,

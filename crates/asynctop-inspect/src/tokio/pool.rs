@@ -31,10 +31,10 @@ pub struct Pool {
     pub queued: u64,
 }
 
-/// Where the counters of a pool are. They stay there as long as the runtime exists.
+/// The address of a pool's counters, which is the same as long as the runtime exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Address of what comes before the counters.
+    /// Address of the words before the counters.
     address: u64,
 }
 

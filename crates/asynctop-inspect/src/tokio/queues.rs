@@ -57,7 +57,7 @@ struct Ring {
     tail: u32,
 }
 
-/// What was in the queues of a runtime's workers.
+/// The contents of the queues of a runtime's workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     rings: Vec<Ring>,
@@ -222,7 +222,7 @@ mod tests {
             }
         }
         set(QUEUES[0] + 24, 255 | 255 << 32);
-        // What is behind the number is padding.
+        // The bytes behind the number are padding.
         set(QUEUES[0] + 32, 257 | 0xdead << 32);
         set(RINGS[0] + 255 * 8, 0xa000);
         set(RINGS[0], 0xb000);

@@ -8,7 +8,7 @@ use crate::{
 
 /// Alignment of tasks since Tokio 1.29.
 pub const ALIGNMENT: u64 = 128;
-/// Alignment before.
+/// Alignment before Tokio 1.29.
 pub const OLD_ALIGNMENT: u64 = 16;
 /// Maximum number of candidates of one scan.
 const MAX_CANDIDATES: usize = 1 << 23;
@@ -18,7 +18,7 @@ const MAX_CANDIDATES: usize = 1 << 23;
 pub struct Scan<'a> {
     vtables: &'a Vtables,
     alignment: u64,
-    /// Where a task may begin: the vtable word is right, nothing else has been tested.
+    /// Addresses at which a task may begin: the vtable word is right, nothing else has been tested.
     pub candidates: Vec<u64>,
 }
 

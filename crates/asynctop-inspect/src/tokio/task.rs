@@ -54,7 +54,7 @@ impl State {
         self.0 >> 6
     }
 
-    /// Whether a living task can have this state.
+    /// Whether a task that was not freed can have this state.
     pub fn is_plausible(self) -> bool {
         (1..1 << 24).contains(&self.references()) && !(self.is_running() && self.is_complete())
     }
@@ -123,7 +123,7 @@ pub(crate) const VTABLE_AT: usize = 16;
 pub(crate) const MAX_FRONT: usize = 512;
 
 impl RawTask {
-    /// Decodes the task whose first bytes are `front`; `None` if no living task can have them.
+    /// Decodes the task whose first bytes are `front`; `None` if they cannot be those of a task.
     pub(crate) fn decode(address: u64, front: &[u8], vtables: &Vtables) -> Option<RawTask> {
         RawTask::decode_with(address, front, vtables.get(word_in(front, VTABLE_AT)?)?)
     }

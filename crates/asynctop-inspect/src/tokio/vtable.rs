@@ -20,7 +20,7 @@ const PIECE: u64 = 1 << 20;
 /// The vtable of one future type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vtable {
-    /// Where it is.
+    /// Its address.
     pub address: u64,
     /// poll, schedule, dealloc, try_read_output, drop_join_handle_slow, drop_abort_handle,
     /// shutdown.
@@ -92,7 +92,7 @@ pub fn find(
     found
 }
 
-/// Whether vtables of Tokio 1.21 and 1.22 are there: eight functions and one offset.
+/// Whether there are vtables of Tokio 1.21 and 1.22: eight functions and one offset.
 pub fn has_older_shape(
     memory: &(impl Memory + ?Sized),
     ranges: &[Range<u64>],

@@ -14,7 +14,7 @@ const PAGE: usize = 4096;
 /// gets one.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
-/// What the helper found, in memory that both processes share.
+/// The result of the helper, in memory that both processes share.
 #[repr(C)]
 pub(super) struct Report {
     pub outcome: c_int,
@@ -30,7 +30,7 @@ pub(super) const CHANGED: c_int = 2;
 pub(super) const GONE: c_int = 3;
 pub(super) const DENIED: c_int = 4;
 
-/// What the helper is to do.
+/// The instructions for the helper.
 pub(super) struct Job {
     pub pid: pid_t,
     pub tid: pid_t,

@@ -26,12 +26,12 @@ use helper::{CHANGED, DENIED, DONE, GONE, Job, Report, help};
 /// Maximum number of bytes copied of a stack: the longer, the longer the thread is stopped.
 pub(crate) const MAX_STACK: usize = 1 << 16;
 
-/// A stop of a thread, to read its stack. It is over.
+/// A past stop of a thread, to read its stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stopped {
-    /// How long it was, from the moment at which the stop was known.
+    /// Length of the stop, from the moment at which it was known.
     #[cfg_attr(feature = "serde", serde(rename = "nanoseconds", serialize_with = "nanoseconds"))]
     pub length: Duration,
     /// The thread had just begun a system call. If it was one that is not restarted, like
@@ -47,7 +47,7 @@ pub(crate) fn nanoseconds<S: serde::Serializer>(
     s.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// What a thread was doing when it was stopped.
+/// The registers and the stack of a thread when it was stopped.
 pub(crate) struct Copied {
     pub registers: Registers,
     /// The stack from the stack pointer up.
@@ -55,7 +55,7 @@ pub(crate) struct Copied {
     pub stopped: Stopped,
 }
 
-/// Why a thread was not stopped.
+/// The reason why a thread was not stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStopped {
     /// It is no longer running, or no longer in the same poll.
