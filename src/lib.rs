@@ -1,5 +1,5 @@
-//! `top` for async Rust: every task of a Tokio runtime, how often it is polled, how its life splits
-//! into busy, scheduled and idle time, and which one blocks a worker.
+//! `top` for async Rust: every task of a Tokio runtime, how often it is polled, its busy, scheduled
+//! and idle times, and which task blocks a worker.
 //!
 //! Modules are layered: each one may use only those listed above it.
 //!

@@ -136,7 +136,7 @@ fn show(
     Ok(verdict(&headless::run(sources, &watch.plan(hog), &mut out)?))
 }
 
-/// Call it before the first thread is started. Until then signals have their default action.
+/// Must be called before a thread is started. Until this call, signals have their default action.
 fn block_signals() -> anyhow::Result<()> {
     signals::block().map_err(|error| anyhow!("cannot block signals: {error}"))
 }
@@ -266,7 +266,7 @@ fn print(text: &[u8]) -> anyhow::Result<()> {
     ignore_closed_pipe(out.write_all(text).and_then(|()| out.flush()))
 }
 
-/// The same for a result with other errors, too.
+/// Like [`ignore_closed_pipe`], for a result that may have other errors, too.
 #[cfg(feature = "pid")]
 fn ignore_closed_pipe_in(result: anyhow::Result<()>) -> anyhow::Result<()> {
     result.or_else(|error| ignore_closed_pipe(Err(error.downcast::<io::Error>()?)))

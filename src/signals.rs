@@ -31,11 +31,12 @@ const FATAL: [Signal; 6] = [
     Signal::SIGVTALRM,
     Signal::SIGXCPU,
 ];
-const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
+/// Signals that do not end a program by default.
+const NOT_FATAL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
 
 /// A terminal that accepts no output for this long while the program ends is considered unread.
 const UNREAD_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
-const BETWEEN_POLLS: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The process group that is killed when a signal ends this program; 0 if there is none.
 static COMPANIONS: AtomicI32 = AtomicI32::new(0);
@@ -59,7 +60,7 @@ pub enum Notice {
 }
 
 fn all() -> SigSet {
-    END.into_iter().chain(FATAL).chain(JOB_CONTROL).collect()
+    END.into_iter().chain(FATAL).chain(NOT_FATAL).collect()
 }
 
 /// Blocks the signals in this thread and in the threads that it starts afterwards. Call it before
@@ -121,7 +122,7 @@ pub fn wait_on_thread(
 
 /// Performs the default action of the signal.
 fn act_by_default(signal: Signal, restore: fn()) {
-    if !JOB_CONTROL.contains(&signal) {
+    if !NOT_FATAL.contains(&signal) {
         restore();
         let companions = COMPANIONS.load(Ordering::Relaxed);
         if companions > 0 {
@@ -145,7 +146,7 @@ fn end_if_unread(signal: Signal, restore: fn()) {
             if is_unread(&io::stdout()) {
                 act_by_default(signal, restore);
             }
-            thread::sleep(BETWEEN_POLLS);
+            thread::sleep(CHECK_INTERVAL);
         }
     });
     // If the thread cannot be started, a second signal ends the program.

@@ -26,7 +26,7 @@ impl App {
     /// Sends a command to the lab.
     pub(super) fn lab(&mut self, command: LabCommand) -> Option<Effect> {
         if command == LabCommand::ToggleHog {
-            self.release_hog = false;
+            self.turn_on_hog = false;
             self.next_hog_kind = None;
         }
         let target = self.target()?.id;

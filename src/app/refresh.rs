@@ -54,13 +54,13 @@ impl App {
     fn hog_to_release(&mut self) -> Option<Effect> {
         let has_lab = |target: &&TargetModel| target.target().lab.is_some();
         let target = self.model.targets().iter().find(has_lab)?;
-        let waits = self.release_hog || target.target().lab.as_ref()?.hog.restart_pending;
+        let waits = self.turn_on_hog || target.target().lab.as_ref()?.hog.restart_pending;
         if !waits || target.slowdown().baseline_ns < MIN_BASELINE_NS {
             return None;
         }
         let id = target.target().id;
-        self.release_hog = false;
-        Some(self.send(id, Command::Lab(LabCommand::ReleaseHog)))
+        self.turn_on_hog = false;
+        Some(self.send(id, Command::Lab(LabCommand::TurnOnHog)))
     }
 
     /// Shows the answers to commands.

@@ -54,7 +54,7 @@ pub struct App {
     pub timeline: TimelineView,
     pub(super) viewport: Viewport,
     /// Turn the hog on as soon as there is a baseline.
-    pub release_hog: bool,
+    pub turn_on_hog: bool,
     /// The kind of hog that is selected and not reported by the lab yet.
     pub(super) next_hog_kind: Option<NextHogKind>,
     /// The number of the latest request.
@@ -100,7 +100,7 @@ impl App {
             graph_span: GraphSpan::default(),
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
-            release_hog: false,
+            turn_on_hog: false,
             next_hog_kind: None,
             request: 0,
             await_request: None,

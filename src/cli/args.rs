@@ -354,16 +354,16 @@ impl WatchArgs {
         self.or(WatchArgs { theme, no_color, ..config })
     }
 
-    /// Whether to show a screen. `terminal`: whether stdout is one.
-    pub fn wants_screen(&self, terminal: bool) -> bool {
-        terminal && !self.headless && self.format.is_none() && self.fail_on.is_empty()
+    /// Whether to show a screen. Without a terminal as stdout there is none.
+    pub fn wants_screen(&self, is_terminal: bool) -> bool {
+        is_terminal && !self.headless && self.format.is_none() && self.fail_on.is_empty()
     }
 
     /// The options of the dashboard. `hog` starts the hog automatically; `no_color` is the setting
     /// of the environment, over which flags take precedence.
     pub fn dashboard(&self, hog: bool, no_color: bool) -> dashboard::Options {
-        let usual = if no_color { ThemeName::Mono } else { ThemeName::Default };
-        let theme = if self.no_color { ThemeName::Mono } else { self.theme.unwrap_or(usual) };
+        let default = if no_color { ThemeName::Mono } else { ThemeName::Default };
+        let theme = if self.no_color { ThemeName::Mono } else { self.theme.unwrap_or(default) };
         dashboard::Options {
             settings: Settings { theme, ascii: self.ascii, ..Settings::default() },
             mouse: !self.no_mouse,

@@ -160,7 +160,7 @@ pub enum Request {
     /// Watch running programs.
     #[cfg(any(feature = "attach", feature = "pid"))]
     Attach {
-        /// Which ones; at least one.
+        /// The programs; at least one.
         targets: Targets,
         /// Options of the screen and the report.
         watch: WatchArgs,
@@ -337,7 +337,7 @@ fn only_in_the_lab(flag: &str) -> CliError {
     CliError::Usage(format!("{flag} applies only to the lab; leave it out, or use `asynctop lab`"))
 }
 
-/// A target that is given twice, or a `--fail-on` rule that cannot fire over console-subscriber.
+/// Describes a repeated target, or a `--fail-on` rule that cannot fire over console-subscriber.
 #[cfg(feature = "attach")]
 fn attach_problem(targets: &Targets, watch: &WatchArgs) -> Option<String> {
     let addresses = &targets.addresses;
@@ -348,7 +348,7 @@ fn attach_problem(targets: &Targets, watch: &WatchArgs) -> Option<String> {
     }
     #[cfg(feature = "pid")]
     if !targets.programs.is_empty() {
-        // Programs differ in what can be read of them.
+        // The rules that a program supports are known only after it has been read.
         return None;
     }
     let description = attach::describe("attach");

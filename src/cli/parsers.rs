@@ -25,15 +25,15 @@ impl TypedValueParser for HogParser {
         arg: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<HogOptions, clap::Error> {
-        let read: fn(&str) -> Result<HogOptions, LabError> = str::parse;
-        read.parse_ref(command, arg, value)
+        let parse: fn(&str) -> Result<HogOptions, LabError> = str::parse;
+        parse.parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let value = |kind: &HogKind| {
             let HogInfo { name, is_fix, effect, .. } = kind.info();
-            let what = if *is_fix { "Fix" } else { "Anti-pattern" };
-            PossibleValue::new(name).help(format!("{what}. {}", effect.trim_end_matches('.')))
+            let category = if *is_fix { "Fix" } else { "Anti-pattern" };
+            PossibleValue::new(name).help(format!("{category}. {}", effect.trim_end_matches('.')))
         };
         Some(Box::new(HogKind::ALL.iter().map(value)))
     }

@@ -1,4 +1,4 @@
-//! What to watch.
+//! The targets that a command line names.
 
 use std::str::FromStr;
 

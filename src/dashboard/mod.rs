@@ -98,7 +98,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     term::hook_panics(asynctop_lab::is_lab_thread);
     let mut app = screens::new_app(options.settings, options.interval)
         .with_thresholds(options.thresholds.clone());
-    app.release_hog = options.hog;
+    app.turn_on_hog = options.hog;
     app.chosen_columns = options.columns.clone();
     if let Some(message) = &options.message {
         app.notify(message.as_str(), Duration::ZERO);

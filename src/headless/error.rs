@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// There is no report, or it does not cover the requested run.
+/// An error of a run without a screen: there is no report, or it does not cover the requested run.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadlessError {
     /// The hog or a workload has failed, so the report does not show the requested run.
@@ -17,12 +17,12 @@ pub enum HeadlessError {
     /// A target has not answered.
     #[error("{0}")]
     NoAnswer(String),
-    /// A rule of the gate can never fire.
+    /// No target supports a rule of the gate, so it can never fire.
     #[error("{rule} can never fire here: {reason}; leave it out")]
-    DeadRule {
-        /// Its name.
+    UnsupportedRule {
+        /// The name of the rule.
         rule: &'static str,
-        /// Why the targets do not support it.
+        /// The reason why the targets do not support it.
         reason: String,
     },
     /// A target is connected and has reported nothing, so the gate has checked nothing.

@@ -29,10 +29,10 @@ use run::Run;
 /// early, with the report; a second one ends the program.
 ///
 /// # Errors
-/// If `out` cannot be written, if no target supports a rule of the gate, or if a target never answers
-/// and the gate has not failed anyway; the report is still written if another target has answered. A
-/// reader that closes the pipe is not an
-/// error: it ends the run.
+/// If `out` cannot be written, if the hog or a workload fails, or if no target supports a rule of
+/// the gate. Unless the gate has failed, also if a target never answers, or is lost at the end of a
+/// run with a gate; the report is still written if another target has answered. A closed pipe is
+/// not an error: it ends the run.
 pub fn run(
     sources: Vec<Box<dyn Source>>,
     plan: &Plan,
@@ -43,7 +43,7 @@ pub fn run(
     if !run.wait_for_first_target() {
         return Err(HeadlessError::NoAnswer(run.unanswered().unwrap_or_default()));
     }
-    if let Some(error) = run.dead_rule() {
+    if let Some(error) = run.unsupported_rule() {
         return Err(error);
     }
     run.write(out)?;
@@ -55,7 +55,7 @@ pub fn run(
     if let Some(silent) = run.silent().filter(|_| claims_success) {
         return Err(HeadlessError::NothingReported(silent));
     }
-    let lost = run.lost().filter(|_| claims_success);
+    let lost = run.disconnected().filter(|_| claims_success);
     lost.map_or(Ok(run.gate), |lost| Err(HeadlessError::Lost(lost)))
 }
 

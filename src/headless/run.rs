@@ -22,8 +22,8 @@ use crate::{
     source::{Source, sample_all},
 };
 
-/// How long the report waits for the symbols of the last stacks. The first ones of a large program
-/// take about a second; the report states which ones are missing.
+/// Maximum time for which the report waits for the symbols of the last stacks. The first symbols of
+/// a large program take about a second; the report states which ones are missing.
 const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A run in progress.
@@ -43,17 +43,17 @@ pub(super) struct Run<'a> {
     hog_failure: Option<String>,
     /// The first failure of the hog or a workload.
     failure: Option<String>,
-    /// An interrupt ended the run. It may have ended other processes of the lab, too, so later
-    /// failures are not recorded.
+    /// Whether an interrupt has ended the run. It may have ended other processes of the lab, too,
+    /// so later failures are not recorded.
     is_interrupted: bool,
     /// Duration of the last sample.
     sample_time: Duration,
 }
 
-/// The reason for the end of a phase.
+/// The reason for the end of a phase; it is complete if all targets have ended, too.
 #[derive(PartialEq)]
 enum End {
-    Time,
+    Complete,
     Interrupt,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
         let until = self.plan.run_time.map(|run_time| begin + run_time);
         if self.plan.hog {
             let end = self.phase("without-hog", Some(begin + baseline(self.plan.run_time)), out)?;
-            if end == End::Time {
+            if end == End::Complete {
                 let failure = self.start_hog();
                 if failure.is_some() && self.failure.is_none() {
                     self.hog_failure = failure;
@@ -152,12 +152,12 @@ impl<'a> Run<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                break End::Time;
+                break End::Complete;
             }
             self.sample();
             self.document(out)?;
             if self.have_all_ended() {
-                break End::Time;
+                break End::Complete;
             }
         };
         self.is_interrupted |= end == End::Interrupt;

@@ -35,15 +35,15 @@ impl Run<'_> {
         self.model.targets().iter().all(|model| has_ended(model.target()))
     }
 
-    /// The error about a rule of the gate that can never fire, because no target supports it.
-    pub(super) fn dead_rule(&self) -> Option<HeadlessError> {
+    /// The error for a rule of the gate that no target supports, so it can never fire.
+    pub(super) fn unsupported_rule(&self) -> Option<HeadlessError> {
         self.plan.fail_on.iter().find_map(|fail_on| {
             let FailOn::Rule(id, _) = fail_on else { return None };
             let rule = id.rule();
             let targets = self.model.targets().iter();
             let reasons = targets.map(|model| rule.unavailable(&model.target().description));
             let reason = reasons.collect::<Option<Vec<_>>>()?.first().copied()?;
-            Some(HeadlessError::DeadRule { rule: rule.name, reason: reason.to_owned() })
+            Some(HeadlessError::UnsupportedRule { rule: rule.name, reason: reason.to_owned() })
         })
     }
 
@@ -77,14 +77,14 @@ impl Run<'_> {
 
     /// Describes the targets whose connection is lost or stale; `None` if there are none. A command
     /// ends the run.
-    pub(super) fn lost(&self) -> Option<String> {
+    pub(super) fn disconnected(&self) -> Option<String> {
         if self.plan.is_command {
             return None;
         }
-        let lost = self.model.remote_targets().filter(|target| !target.connection.is_live());
-        let lost: Vec<_> = lost
+        let targets = self.model.remote_targets().filter(|target| !target.connection.is_live());
+        let targets: Vec<_> = targets
             .map(|target| format!("{} is {}", target.description.name, target.status()))
             .collect();
-        (!lost.is_empty()).then(|| lost.join(", "))
+        (!targets.is_empty()).then(|| targets.join(", "))
     }
 }

@@ -65,7 +65,7 @@ fn version(copy: &TokioCopy) -> Option<&str> {
     copy.version.as_deref()
 }
 
-/// How many there are of everything in a program.
+/// The numbers of runtimes, workers and tasks of a program.
 #[derive(Serialize)]
 struct Counts {
     runtimes: usize,
@@ -104,7 +104,7 @@ struct Row<'a> {
     tokio: Vec<Option<&'a str>>,
     #[serde(flatten)]
     counts: Option<Counts>,
-    /// Why it could not be read.
+    /// The reason why it could not be read.
     error: Option<String>,
 }
 

@@ -28,7 +28,7 @@ impl<T> Earlier<T> {
         self.base.as_ref()
     }
 
-    /// Takes in the value of `now_ns`. Returns whether the earlier value has changed.
+    /// Adds the value at `now_ns`. Returns whether the earlier value has changed.
     pub(super) fn advance(
         &mut self,
         now_ns: u64,
@@ -70,7 +70,7 @@ impl Base {
         self.earlier.get().map(|(_, target)| target)
     }
 
-    /// Takes in the next sample.
+    /// Processes the next sample.
     pub(super) fn advance(&mut self, now: &Arc<Target>) -> Update {
         let now_ns = now.known_until_ns;
         if self.latest_ns == Some(now_ns) {

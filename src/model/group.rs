@@ -7,13 +7,13 @@ use crate::snapshot::{
     DistributionKey, FieldId, GroupKey, State, TargetId, TaskKind, TaskMeta, TaskStats,
 };
 
-/// What the tasks of a group have in common.
+/// The property that the tasks of a group have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Grouping {
     /// Their names without the numbers at their ends.
     #[default]
     Name,
-    /// Where they are spawned.
+    /// The location at which they are spawned.
     Location,
     /// Their kind.
     Kind,
@@ -60,7 +60,7 @@ pub struct GroupRow {
     pub target: TargetId,
     /// Name of the group.
     pub name: Arc<str>,
-    /// Where its tasks are spawned; of several places, that of the first task.
+    /// The location at which its tasks are spawned; if it differs, that of the first task.
     pub location: Arc<str>,
     /// Tasks that have not ended.
     pub tasks: usize,
@@ -70,7 +70,7 @@ pub struct GroupRow {
     pub runnable: usize,
     /// Tasks that are being polled.
     pub polling: usize,
-    /// The stages that its living tasks report, with the number of tasks, most first.
+    /// The stages that its alive tasks report, with the number of tasks, most first.
     pub stages: Vec<(Cow<'static, str>, usize)>,
     /// Whether the rates are unknown because the target is not connected.
     pub unknown: bool,
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_count_living_tasks() {
+    fn stages_count_alive_tasks() {
         let mut tasks = [1, 2, 3, 4, 5].map(|id| task(id, "conn-1"));
         let stages = ["write", "query", "query", "read"].map(|stage| Some(stage.into()));
         for (task, stage) in tasks.iter_mut().zip(stages) {

@@ -10,8 +10,8 @@ use super::ring::{Ring, Sample, weighted_mean};
 const RESOLUTION_NS: u64 = 200_000_000;
 const MAX_EVENTS: usize = 256;
 
-/// The main statistics of a target over a span of time. A statistic that the target lacks, or that
-/// nothing happened for, is `None`.
+/// The main statistics of a target over a span of time. A statistic that the target lacks, or for
+/// which there was no event, is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HistoryPoint {
     /// Start of the span, in nanoseconds on the target's clock.

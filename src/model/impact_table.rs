@@ -29,8 +29,8 @@ impl LongPollEntry {
         self.meta.as_ref().map(|meta| &meta.group)
     }
 
-    /// How long it blocked its worker, in nanoseconds, less the time without a CPU, as far as that
-    /// is known.
+    /// The time that it blocked its worker, in nanoseconds: its length minus the time without a CPU,
+    /// as far as that is known.
     pub fn net_ns(&self) -> u64 {
         let deducted_ns = self.evidence.without_cpu.total_ns();
         self.evidence.net_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
@@ -67,14 +67,14 @@ pub struct Offender {
     /// The function that blocked the worker; `None` without a stack.
     pub function: Option<Arc<str>>,
     /// File and line in that function.
-    pub place: Option<String>,
+    pub blocked_at: Option<String>,
     /// The number of long polls.
     pub polls: u64,
-    /// The number of these whose function is unknown, because no stack was captured.
+    /// The number of long polls whose function is unknown, because no stack was captured.
     pub polls_without_function: u64,
     /// The longest of the polls with a stack or, if none has one, of all.
     pub evidence: Arc<LongPoll>,
-    /// Total length in nanoseconds, less the time without a CPU.
+    /// Total length in nanoseconds, minus the time without a CPU.
     pub blocked_ns: u64,
     /// Impact on other tasks; `None` if it was not measured.
     pub impact: Option<TotalImpact>,
@@ -130,7 +130,7 @@ pub struct TotalImpact {
     pub total_ns: u64,
     /// The largest number of tasks that one of the polls delayed.
     pub tasks: usize,
-    /// The delay is known to be caused by these polls; otherwise it is an upper bound.
+    /// Whether all of the delay was caused by these polls; otherwise it is an upper bound.
     pub exact: bool,
 }
 
@@ -143,8 +143,8 @@ pub struct ImpactTable {
 }
 
 impl ImpactTable {
-    /// Adds the new long polls of a sample: those of at least `long_ns`, less the time without a
-    /// CPU. `last` is the previous sample.
+    /// Adds the new long polls of a sample: those of at least `long_ns`, not counting the time
+    /// without a CPU. `last` is the previous sample.
     pub(super) fn advance(
         &mut self,
         snapshot: &Target,
@@ -237,7 +237,7 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
             name: meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone()),
             task: evidence.task,
             function: function.map(Into::into),
-            place: None,
+            blocked_at: None,
             polls: 0,
             polls_without_function: 0,
             evidence: Arc::clone(evidence),
@@ -248,7 +248,8 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
             offender.name = Arc::clone(group);
         }
         offender.task = evidence.task;
-        offender.place = evidence.blocked_at().map(str::to_owned).or(offender.place.take());
+        let previous = offender.blocked_at.take();
+        offender.blocked_at = evidence.blocked_at().map(str::to_owned).or(previous);
         offender.polls += 1;
         offender.polls_without_function += u64::from(own.is_none());
         let rank = |poll: &LongPoll| (poll.stack.is_some(), poll.length_ns);
@@ -336,7 +337,10 @@ mod tests {
         let [first, second] = table.offenders() else { panic!("{:?}", table.offenders()) };
         assert_eq!((&*first.name, first.polls, first.blocked_ns), ("hog", 2, 100 * MS));
         let impact = TotalImpact { total_ns: 1100 * MS, tasks: 16, exact: true };
-        assert_eq!((first.impact, first.place.as_deref()), (Some(impact), Some("src/spin.rs:7")));
+        assert_eq!(
+            (first.impact, first.blocked_at.as_deref()),
+            (Some(impact), Some("src/spin.rs:7"))
+        );
         assert_eq!((&*second.name, second.task), ("parser", 3));
     }
 

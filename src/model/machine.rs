@@ -1,4 +1,4 @@
-//! CPU supply over the last seconds.
+//! The CPU time that the workers lacked over the last seconds.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ const WINDOW_NS: u64 = 3_000_000_000;
 /// Over a shorter time, a single delay of one thread would be an overloaded machine.
 const MIN_SPAN_NS: u64 = 1_000_000_000;
 
-/// How much CPU the workers lacked over the last three seconds. Shares are 0 to 1.
+/// The CPU time that the workers lacked over the last three seconds. Shares are 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MachineLoad {
     /// The time that this covers, in nanoseconds.
@@ -16,10 +16,10 @@ pub struct MachineLoad {
     /// The worker that was runnable without a CPU for the largest share of the time, and the
     /// share; `None` if run-queue delay is unknown.
     pub run_delay: Option<(usize, f64)>,
-    /// Share of the CPU time of all CPUs that the hypervisor gave to other virtual machines.
+    /// Steal time, as a share of the time of all CPUs.
     pub steal: Option<f64>,
-    /// Share of the time that the CPU quota of the cgroup stopped the process, at most 1 also if
-    /// that happened on several CPUs.
+    /// Share of the time in which the CPU quota of the cgroup throttled the process; at most 1, even
+    /// if that happened on several CPUs.
     pub throttled: Option<f64>,
     /// Load average of the last minute.
     pub load: Option<f64>,

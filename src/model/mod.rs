@@ -61,7 +61,7 @@ pub use timeline::{
 };
 pub use trials::{Trial, TrialSetting, Trials};
 
-/// Follows all targets: takes in snapshots in order and derives statistics from them.
+/// Follows all targets: derives statistics from consecutive snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     thresholds: Arc<Thresholds>,
@@ -76,7 +76,7 @@ impl Model {
         Model { thresholds: Arc::new(thresholds), ..Model::default() }
     }
 
-    /// Takes in the next snapshot.
+    /// Processes the next snapshot.
     pub fn advance(&mut self, snapshot: &Snapshot) {
         self.unix_ns = snapshot.unix_ns;
         let mut previous = std::mem::take(&mut self.targets);

@@ -58,8 +58,8 @@ pub struct WorkerRow {
 }
 
 impl WorkerRow {
-    /// Why a target has no busy shares of workers; `None` if it has them. Either the time in polls
-    /// or the time not parked is enough.
+    /// The reason why a target has no busy shares of workers; `None` if it has them. Either the time
+    /// in polls or the time not parked is enough.
     pub fn busy_unavailable(description: &Description) -> Option<&str> {
         let reason = description.reason(FieldId::WorkerPollTime)?;
         description.reason(FieldId::WorkerBusyTime).and(Some(reason))
@@ -149,7 +149,7 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
 }
 
 /// The rates that these tasks had in the last sample, in their order.
-pub(super) fn carried(
+pub(super) fn carry_over(
     tasks: &[TaskStats],
     last: &[TaskStats],
     rates: &[TaskRates],

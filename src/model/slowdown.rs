@@ -1,4 +1,4 @@
-//! Slowdown of the closed-loop work against a baseline without a hog, in the first modes.
+//! Slowdown of the closed-loop work against a baseline without a hog, in the modes of the baseline.
 
 use std::{collections::VecDeque, sync::Arc};
 

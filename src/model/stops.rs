@@ -1,16 +1,16 @@
 //! Deducts the time in which the whole process was stopped from the statistics of snapshots.
 //!
 //! A stop (SIGSTOP, a debugger, a paused virtual machine) is not attributed to any task. No task
-//! changes its state during a stop, so the whole stop was counted as busy, scheduled or idle time
-//! of a task: that of the state that the task is still in, or else the time that grew most.
+//! changes its state during a stop, so the whole stop was counted as the busy, scheduled or idle
+//! time of a task: that of its state or, if the state has changed since, the time that grew most.
 
-mod samples;
+mod durations;
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::pairs::finder;
 use crate::snapshot::{State, Stop, Target, TaskStats, WorkerStats};
-use samples::{Kind, StoppedSample};
+use durations::{Kind, StoppedDuration};
 
 /// The deductions since the first stop.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +18,8 @@ pub(super) struct Corrections {
     tasks: HashMap<u64, Correction>,
     /// Per worker: time in polls, and time not parked.
     workers: Vec<[u64; 2]>,
-    /// Samples of tasks that are no longer in the snapshot.
-    ended_samples: Vec<StoppedSample>,
+    /// Durations of tasks that are no longer in the snapshot.
+    ended_durations: Vec<StoppedDuration>,
 }
 
 /// The deductions of one task.
@@ -29,7 +29,7 @@ struct Correction {
     times: [u64; 3],
     max_poll: Longest,
     max_delay: Longest,
-    samples: Vec<StoppedSample>,
+    durations: Vec<StoppedDuration>,
 }
 
 /// The longest poll or delay of a task, with and without stops.
@@ -43,18 +43,18 @@ struct Longest {
 
 impl Longest {
     /// Sets the longest one to `counted_ns` and returns it without stops. The task has been in its
-    /// current state since `since_ns`; `lasts` if that state is the one measured here.
+    /// current state since `since_ns`; `is_current` is whether that state is the one measured here.
     fn update(
         &mut self,
         counted_ns: u64,
-        lasts: bool,
+        is_current: bool,
         [since_ns, now_ns]: [u64; 2],
         stops: &[Stop],
     ) -> u64 {
-        let lasts = lasts && counted_ns <= now_ns.saturating_sub(since_ns);
+        let is_running = is_current && counted_ns <= now_ns.saturating_sub(since_ns);
         if counted_ns != self.counted_ns {
             let began_ns = self.began_ns.filter(|began_ns| began_ns + counted_ns <= now_ns);
-            let end_ns = match (lasts, began_ns) {
+            let end_ns = match (is_running, began_ns) {
                 (true, _) => now_ns,
                 (false, Some(began_ns)) => began_ns + counted_ns,
                 // It ended when the state last changed, or earlier.
@@ -64,7 +64,7 @@ impl Longest {
             self.net_ns = self.net_ns.max(counted_ns.saturating_sub(stopped));
             self.counted_ns = counted_ns;
         }
-        self.began_ns = lasts.then_some(since_ns);
+        self.began_ns = is_running.then_some(since_ns);
         self.net_ns
     }
 }
@@ -82,14 +82,14 @@ impl Corrections {
         // Stops before the first snapshot are not deducted.
         let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
         let new: Vec<Stop> = stops.iter().filter(|stop| stop.to_ns > begin_ns).copied().collect();
-        if self.tasks.is_empty() && self.ended_samples.is_empty() && new.is_empty() {
+        if self.tasks.is_empty() && self.ended_durations.is_empty() && new.is_empty() {
             return snapshot;
         }
         let now = Arc::make_mut(&mut snapshot);
         self.tasks.retain(|key, correction| {
             let is_present = now.tasks.binary_search_by_key(key, |task| task.key).is_ok();
             if !is_present {
-                self.ended_samples.append(&mut correction.samples);
+                self.ended_durations.append(&mut correction.durations);
             }
             is_present
         });
@@ -106,8 +106,8 @@ impl Corrections {
             let old = last.and_then(|last| last.workers.get(worker.index));
             correct_worker(worker, old, deducted, &new);
         }
-        let of_task = |key| self.tasks.get(&key).map_or(&[][..], |of_task| &of_task.samples);
-        samples::remove(now, of_task, &self.ended_samples);
+        let of_task = |key| self.tasks.get(&key).map_or(&[][..], |of_task| &of_task.durations);
+        durations::remove(now, of_task, &self.ended_durations);
         snapshot
     }
 
@@ -128,7 +128,7 @@ impl Corrections {
             times: [0; 3],
             max_poll: unchanged(|old| old.max_poll_ns),
             max_delay: unchanged(|old| old.max_delay_ns),
-            samples: Vec::new(),
+            durations: Vec::new(),
         });
         let end_ns = if task.state.is_done() { task.since_ns } else { now_ns };
         let began_ns = end_ns.saturating_sub(task.lifetime_ns);
@@ -137,11 +137,11 @@ impl Corrections {
             let before = old.map_or([0; 3], times);
             let now = times(task);
             let grown: [u64; 3] = std::array::from_fn(|at| now[at].saturating_sub(before[at]));
-            let lasts = task.since_ns <= stop.from_ns;
+            let is_same_state = task.since_ns <= stop.from_ns;
             let at = match task.state {
-                State::Polling if lasts => 0,
-                State::Scheduled if lasts => 1,
-                State::Idle if lasts => 2,
+                State::Polling if is_same_state => 0,
+                State::Scheduled if is_same_state => 1,
+                State::Idle if is_same_state => 2,
                 _ => (0..3).max_by_key(|at| grown[*at]).unwrap_or(0),
             };
             let mut one = [0; 3];
@@ -152,8 +152,8 @@ impl Corrections {
                 && one[at] > 0
             {
                 let (from_ns, stopped_ns) = (stop.from_ns, one[at]);
-                let sample = StoppedSample { kind: *kind, from_ns, stopped_ns };
-                StoppedSample::add(&mut correction.samples, sample, task);
+                let duration = StoppedDuration { kind: *kind, from_ns, stopped_ns };
+                StoppedDuration::add(&mut correction.durations, duration, task);
             }
         }
         let (poll, delay) = (&mut correction.max_poll, &mut correction.max_delay);

@@ -78,17 +78,17 @@ impl TargetModel {
             stops: stops::Corrections::default(),
             timeline,
         };
-        model.take_in(first, None);
+        model.process(first, None);
         model
     }
 
-    /// Takes in the next sample of the same epoch.
+    /// Processes the next sample of the same epoch.
     pub(super) fn advance(&mut self, next: Arc<Target>) {
         let last = Arc::clone(&self.target);
-        self.take_in(next, Some(&last));
+        self.process(next, Some(&last));
     }
 
-    fn take_in(&mut self, next: Arc<Target>, last: Option<&Arc<Target>>) {
+    fn process(&mut self, next: Arc<Target>, last: Option<&Arc<Target>>) {
         let target = self.stops.apply(last.map(Arc::as_ref), next);
         let previous_ns = last.map(|last| last.taken_ns);
         let update = self.base.advance(&target);
@@ -106,7 +106,7 @@ impl TargetModel {
             }
             // Between two updates the statistics do not change.
             (_, Some(last)) if update == Update::None => {
-                self.rates = rates::carried(&target.tasks, &last.tasks, &self.rates);
+                self.rates = rates::carry_over(&target.tasks, &last.tasks, &self.rates);
             }
             _ => {
                 self.rates_span_ns = base.map(|base| span_ns(base, &target));
@@ -298,7 +298,7 @@ impl TargetModel {
         self.scheduling_delay.latest()
     }
 
-    /// CPU supply over the last seconds; `None` if it is unknown, or not known yet.
+    /// The time without a CPU over the last seconds; `None` if it is unknown, or not known yet.
     pub fn machine(&self) -> Option<&MachineLoad> {
         self.machine.load()
     }

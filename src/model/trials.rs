@@ -12,7 +12,7 @@ use crate::{
 /// A trial is measured from this time after it began: tasks that were runnable before it need a
 /// moment.
 const SETTLE_NS: u64 = 250_000_000;
-/// A shorter trial is not listed: its kind was only passed by on the way to another one.
+/// A shorter trial is not listed: the user was selecting another kind.
 const MIN_MEASURED_NS: u64 = 500_000_000;
 
 /// The conditions of a trial. Trials are comparable if they have the same ones.
@@ -22,7 +22,7 @@ pub struct TrialSetting {
     pub count: usize,
     /// The work of a hog before it yields once; `None` if it never yields.
     pub hold_ns: Option<u64>,
-    /// The runtime's scheduler.
+    /// The flavor of the runtime.
     pub flavor: Option<Flavor>,
     /// Number of workers.
     pub workers: usize,
@@ -69,7 +69,7 @@ struct CurrentTrial {
     kind: Option<Arc<str>>,
     modes: Modes,
     setting: TrialSetting,
-    /// When the hog was turned on.
+    /// The time at which the hog was turned on.
     since_ns: Option<u64>,
     /// When the measurement begins.
     from_ns: u64,

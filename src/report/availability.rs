@@ -26,7 +26,7 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
         fields.filter_map(|field| Some((field.path(), description.reason(field)?))).collect();
     if target.tasks.iter().any(|task| task.live_wakers.is_none()) {
         let field = FieldId::LiveWakers;
-        reasons.entry(field.path()).or_insert(description.missing(field));
+        reasons.entry(field.path()).or_insert(description.missing_reason(field));
     }
     if !target.connection.is_live() {
         for field in [FieldId::PollRate, FieldId::BusyShare] {
@@ -54,7 +54,7 @@ fn is_in_reports(field: FieldId) -> bool {
         FieldId::Lab
             | FieldId::Timeline
             | FieldId::Resources
-            | FieldId::CpuSupply
+            | FieldId::Machine
             | FieldId::LongPolls
             | FieldId::AwaitPoint
             | FieldId::Panics

@@ -10,7 +10,7 @@ use crate::{
     text::{UNAVAILABLE, count, duration, task_seconds},
 };
 
-/// Number of offenders listed, those with the largest impact.
+/// Maximum number of offenders that are listed, those with the largest impact.
 const TOP: usize = 10;
 
 /// Writes the table; nothing if there was no long poll.
@@ -25,10 +25,7 @@ pub(super) fn write(model: &TargetModel, out: &mut impl Write) -> io::Result<()>
     let rows: Vec<_> = offenders.iter().take(TOP).map(row).collect();
     writeln!(out)?;
     table::write(&columns, &rows, &model.target().description, out)?;
-    match offenders.len().saturating_sub(TOP) {
-        0 => Ok(()),
-        more => writeln!(out, "  … and {} more", count(more as u64)),
-    }
+    table::write_omitted(offenders.len(), TOP, out)
 }
 
 fn row(offender: &Offender) -> Vec<String> {
@@ -40,7 +37,7 @@ fn row(offender: &Offender) -> Vec<String> {
     let accuracy =
         offender.impact.map_or("", |impact| if impact.exact { "exact" } else { "upper bound" });
     let function = offender.function.as_deref().unwrap_or(UNAVAILABLE);
-    let place = offender.place.as_deref().unwrap_or_default();
+    let location = offender.blocked_at.as_deref().unwrap_or_default();
     vec![
         match offender.kind {
             PollKind::Poll => offender.name.to_string(),
@@ -51,6 +48,6 @@ fn row(offender: &Offender) -> Vec<String> {
         impact,
         tasks,
         accuracy.to_owned(),
-        format!("{function} {place}").trim_end().to_owned(),
+        format!("{function} {location}").trim_end().to_owned(),
     ]
 }

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::{
     model::{self, Field, Row, TargetModel, Value},
     snapshot::{Description, FieldId},
-    text::{UNAVAILABLE, fit},
+    text::{UNAVAILABLE, count, fit},
 };
 
 /// Maximum width of a cell, so that a long name does not widen the table.
@@ -95,6 +95,14 @@ pub(super) fn write_fields<'a, R: Row>(
     let rows: Vec<Vec<_>> =
         rows.map(|row| fields.iter().map(|field| text(field, row)).collect()).collect();
     write(&columns, &rows, &target.target().description, out)
+}
+
+/// Writes how many rows of a table have been omitted; nothing if all were written.
+pub(super) fn write_omitted(all: usize, written: usize, out: &mut impl Write) -> io::Result<()> {
+    match all.saturating_sub(written) {
+        0 => Ok(()),
+        omitted => writeln!(out, "  … and {} more", count(omitted as u64)),
+    }
 }
 
 fn line<'a>(

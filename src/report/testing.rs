@@ -47,6 +47,7 @@ pub(super) fn described(change: impl Fn(Description) -> Description) -> (Model, 
 
 fn at(now: u64) -> Target {
     let hog_on = now.checked_sub(1_500 * MS);
+    // Time before the hog blocks the worker.
     let calm = now.min(1_500 * MS);
     let mut tasks = vec![
         heartbeat(now, calm),
@@ -60,7 +61,7 @@ fn at(now: u64) -> Target {
     }
     let mut lab = lab([("heartbeats", 1, None, 0), ("tcp", 1, Some("request"), calm / MS)]);
     lab.hog.on_since_ns = hog_on.map(|on| now - on);
-    lab.workloads[1].metrics = vec![gauge()];
+    lab.workloads[1].metrics = vec![metric()];
     result.lab = Some(lab);
     let unavailable = UNSTABLE.into_iter().skip(2);
     let description = description("lab:test")
@@ -89,9 +90,9 @@ fn at(now: u64) -> Target {
 
 /// The current poll of the hog.
 fn long_poll(now: u64, on: u64) -> LongPoll {
-    let mut cost = PollImpact { exact: true, ..PollImpact::default() };
-    cost.add(1, || "heartbeat-1".into(), on);
-    cost.add(2, || "tcp-1".into(), on);
+    let mut impact = PollImpact { exact: true, ..PollImpact::default() };
+    impact.add(1, || "heartbeat-1".into(), on);
+    impact.add(2, || "tcp-1".into(), on);
     let entry = ProfileEntry {
         function: "hog::spin".into(),
         location: Some("src/x.rs:7".into()),
@@ -106,12 +107,12 @@ fn long_poll(now: u64, on: u64) -> LongPoll {
         captures: 1,
         profile: vec![entry],
         stack: Some(stack(&frames).into()),
-        impact: Some(cost.into()),
+        impact: Some(impact.into()),
         ..LongPoll::computing(9, now - on, on)
     }
 }
 
-fn gauge() -> WorkloadMetric {
+fn metric() -> WorkloadMetric {
     let value = MetricValue::Latency {
         p50_ns: Some(MS),
         p99_ns: Some(2 * MS),

@@ -241,7 +241,7 @@ fn long_polls(app: &App, theme: Theme, target: &TargetModel, group: &GroupRow) -
             .impact
             .map_or_else(String::new, |impact| format!("{} task-s", task_seconds(impact.total_ns)));
         let function = offender.function.as_deref().unwrap_or("(no stack)");
-        let place = offender.place.as_deref().map_or("", file_and_folder);
+        let place = offender.blocked_at.as_deref().map_or("", file_and_folder);
         vec![
             (format!(" {impact:>11}"), theme.warning()),
             (format!("  {:>9}", plural(offender.polls, "poll")), Style::new()),

@@ -13,8 +13,8 @@ use crate::{
     snapshot::{Command, Snapshot, Subscription, Target, TargetId},
 };
 
-/// Minimum time between two samples of a source, so that a held key that changes the subscription
-/// does not load the system.
+/// Minimum time between two samples of a source, so that a key that is held down and changes the
+/// subscription does not load the system.
 const MIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Sampling a source takes at most 1/20 of the time: a slow source, such as one with many tasks,

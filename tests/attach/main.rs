@@ -5,7 +5,7 @@
 
 mod example;
 mod program;
-// Only then does Tokio support task names and report its locks.
+// Tokio supports task names and reports its locks only with `tokio_unstable`.
 #[cfg(tokio_unstable)]
 mod real;
 mod server;

@@ -22,7 +22,7 @@ use console_subscriber::ConsoleLayer;
 use tokio::time::sleep;
 use tracing_subscriber::prelude::*;
 
-use crate::{server::socket_path, support::PATIENCE};
+use crate::{server::socket_path, support::TIMEOUT};
 
 /// The environment variable with the socket of the target, if this process is the target.
 const SOCKET: &str = "ASYNCTOP_TEST_TARGET";
@@ -124,7 +124,7 @@ impl Watch {
             }
             let findings = self.model.all_findings();
             assert!(
-                begin.elapsed() < PATIENCE,
+                begin.elapsed() < TIMEOUT,
                 "no {expected}: {:?} {findings:?}",
                 snapshot.connection
             );

@@ -134,7 +134,7 @@ fn stream_of<T: Send + 'static>(
     .boxed()
 }
 
-/// One response, and then no end of the stream.
+/// A stream of one response that does not end.
 fn once<T: Send + 'static>(response: T) -> ResponseStream<T> {
     stream::once(async { Ok(response) }).chain(stream::pending()).boxed()
 }

@@ -18,7 +18,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use super::{
     empty_update,
     server::{Behavior, ConsoleServer, socket_path},
-    support::PATIENCE,
+    support::TIMEOUT,
     update,
 };
 
@@ -61,7 +61,7 @@ impl Watch {
             if holds(&snapshot) {
                 return snapshot;
             }
-            assert!(begin.elapsed() < PATIENCE, "no {expected}: {:?}", snapshot.connection);
+            assert!(begin.elapsed() < TIMEOUT, "no {expected}: {:?}", snapshot.connection);
             thread::sleep(Duration::from_millis(10));
         }
     }

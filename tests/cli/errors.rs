@@ -213,8 +213,8 @@ fn workload_that_fails_is_reported_and_ends_in_code_2() {
 fn hog_that_fails_is_reported_and_ends_in_code_2() {
     let args = ["--headless", "--for", "1s", "--hog", "io", "--format", "json"];
     let mut command = Command::new("sh");
-    // In units of 512 or 1024 bytes: less than the hog writes. With the signal ignored, the write
-    // returns an error.
+    // The unit of the limit is 512 or 1024 bytes; the hog writes more. Because the signal is ignored,
+    // the write returns an error.
     command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
     command.arg(env!("CARGO_BIN_EXE_asynctop")).args(args);
     let output = command.output().unwrap();

@@ -15,7 +15,7 @@ use asynctop::{
     source::{Collector, Source},
 };
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// No test waits this long: an earlier snapshot has another reason than the interval.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -44,8 +44,8 @@ fn source() -> (Box<dyn Source>, Receiver<Subscription>) {
 
 fn wait_for_end(subscriptions: &Receiver<Subscription>) {
     let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
-        if let Err(mpsc::RecvTimeoutError::Disconnected) = subscriptions.recv_timeout(PATIENCE) {
+    while begin.elapsed() < TIMEOUT {
+        if let Err(mpsc::RecvTimeoutError::Disconnected) = subscriptions.recv_timeout(TIMEOUT) {
             return;
         }
     }
@@ -58,15 +58,15 @@ fn first_snapshot_is_delivered_at_once_and_the_next_after_a_change_of_the_subscr
     let (sender, snapshots) = mpsc::channel();
     let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
     let collector = Collector::start(vec![source], NEVER, deliver).expect("a thread");
-    let first = snapshots.recv_timeout(PATIENCE).expect("at once");
-    assert_eq!(subscriptions.recv_timeout(PATIENCE), Ok(Subscription::default()));
+    let first = snapshots.recv_timeout(TIMEOUT).expect("at once");
+    assert_eq!(subscriptions.recv_timeout(TIMEOUT), Ok(Subscription::default()));
 
     let task = Some(TaskKey { target: TargetId(0), epoch: 1, id: 7 });
     let subscription = Subscription { task, groups: true, ..Subscription::default() };
     let handle = collector.handle();
     handle.subscribe(subscription.clone());
-    let second = snapshots.recv_timeout(PATIENCE).expect("after the change");
-    assert_eq!(subscriptions.recv_timeout(PATIENCE), Ok(subscription.clone()));
+    let second = snapshots.recv_timeout(TIMEOUT).expect("after the change");
+    assert_eq!(subscriptions.recv_timeout(TIMEOUT), Ok(subscription.clone()));
     assert!(second.targets[0].taken_ns > first.targets[0].taken_ns);
 
     handle.subscribe(subscription);
@@ -79,10 +79,10 @@ fn shorter_interval_takes_effect_at_once() {
     let (sender, snapshots) = mpsc::channel();
     let deliver = move |snapshot: Arc<Snapshot>| sender.send(snapshot).is_ok();
     let collector = Collector::start(vec![source], NEVER, deliver).expect("a thread");
-    snapshots.recv_timeout(PATIENCE).expect("the first");
+    snapshots.recv_timeout(TIMEOUT).expect("the first");
     collector.handle().set_interval(Duration::from_millis(1));
     for _ in 0..3 {
-        snapshots.recv_timeout(PATIENCE).expect("the next");
+        snapshots.recv_timeout(TIMEOUT).expect("the next");
     }
     collector.handle().set_interval(Duration::MAX);
 }
@@ -91,7 +91,7 @@ fn shorter_interval_takes_effect_at_once() {
 fn threads_end_when_the_collector_is_dropped() {
     let (source, subscriptions) = source();
     let collector = Collector::start(vec![source], NEVER, |_| true).expect("a thread");
-    subscriptions.recv_timeout(PATIENCE).expect("the first");
+    subscriptions.recv_timeout(TIMEOUT).expect("the first");
     drop(collector);
     wait_for_end(&subscriptions);
 }
@@ -136,7 +136,7 @@ fn stuck_source_does_not_delay_the_others() {
         Collector::start(vec![source, Box::new(stuck)], interval, deliver).expect("threads");
     let mut last_ns = 0;
     for _ in 0..5 {
-        let snapshot = snapshots.recv_timeout(PATIENCE).expect("the next");
+        let snapshot = snapshots.recv_timeout(TIMEOUT).expect("the next");
         let taken_ns = snapshot.targets[0].taken_ns;
         assert!(taken_ns > last_ns, "a new sample each time");
         last_ns = taken_ns;

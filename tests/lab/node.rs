@@ -31,7 +31,7 @@ fn max_customers() -> usize {
     usize::try_from(files.saturating_sub(1_000)).map_or(count, |max| max.min(count))
 }
 
-/// The metric on the Lab screen.
+/// The number of customers that were answered, as the Lab screen shows it.
 fn answered(snapshot: &Target) -> u64 {
     let metrics = &snapshot.lab.as_ref().expect("a lab").workloads[0].metrics;
     let metric = metrics.iter().find(|metric| &*metric.name == "customers answered");

@@ -38,26 +38,26 @@ fn tasks<'a>(report: &'a Value, group: &str) -> Vec<&'a Value> {
     tasks.iter().filter(|task| group.is_empty() || task["group"] == group).collect()
 }
 
-fn gauge<'a>(report: &'a Value, workload: &str, gauge: &str) -> &'a Value {
+fn metric<'a>(report: &'a Value, workload: &str, name: &str) -> &'a Value {
     let workloads = report["lab"]["workloads"].as_array().expect("a lab");
     let found = workloads.iter().find(|known| known["name"] == workload);
-    &found.unwrap_or_else(|| panic!("no workload {workload}: {workloads:?}"))["gauges"][gauge]
+    &found.unwrap_or_else(|| panic!("no workload {workload}: {workloads:?}"))["gauges"][name]
 }
 
 fn number(report: &Value, workload: &str, name: &str) -> u64 {
-    let value = gauge(report, workload, name);
+    let value = metric(report, workload, name);
     value.as_u64().unwrap_or_else(|| panic!("{workload}: {name}: {value}"))
 }
 
 /// A quantile of a latency in ns; `None` if nothing was measured in the last seconds.
 fn latency(report: &Value, workload: &str, name: &str, quantile: &str) -> Option<u64> {
-    gauge(report, workload, name)[quantile].as_u64()
+    metric(report, workload, name)[quantile].as_u64()
 }
 
 #[test]
 fn hello_tasks_run_in_order_and_only_while_main_sleeps() {
-    let report = run_until("hello", &[], |r| gauge(r, "hello", "last_order") != "–");
-    assert_eq!(gauge(&report, "hello", "last_order"), "1 2 3 4 5 6 7 8 9 10");
+    let report = run_until("hello", &[], |r| metric(r, "hello", "last_order") != "–");
+    assert_eq!(metric(&report, "hello", "last_order"), "1 2 3 4 5 6 7 8 9 10");
     assert_eq!(number(&report, "hello", "hellos_while_main_still_spawned"), 0);
     let hellos = tasks(&report, "hello");
     assert!(hellos.len() >= 10, "ended tasks are kept: {hellos:?}");
@@ -122,7 +122,7 @@ fn desktop_input_is_delayed_by_a_redraw_at_once_and_not_by_one_in_strips() {
 #[test]
 fn pool_runs_as_many_calls_as_threads_and_blocks_no_worker() {
     let report = run_until("pool", &[], |r| {
-        let waiting = gauge(r, "blocking", "wait_for_a_thread")["in_progress"].as_u64();
+        let waiting = metric(r, "blocking", "wait_for_a_thread")["in_progress"].as_u64();
         waiting.is_some_and(|waiting| waiting >= 16) && phase_work(r, "in-place") > 0
     });
     assert!(number(&report, "blocking", "calls_on_a_thread") <= 4);

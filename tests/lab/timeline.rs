@@ -13,7 +13,7 @@ use asynctop::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{PATIENCE, wait_until};
+use crate::support::{TIMEOUT, wait_until};
 
 /// A sampler with a subscription to the timeline, and its model.
 struct TimelineWatch {
@@ -169,7 +169,7 @@ fn hog_is_one_long_poll_during_and_after_it() {
         released.recv().expect("the test releases it");
     });
     let hog = runtime.spawn(hog);
-    started.recv_timeout(PATIENCE).expect("it starts");
+    started.recv_timeout(TIMEOUT).expect("it starts");
     let current_poll = |watch: &mut TimelineWatch| {
         watch.sample();
         let timeline = watch.timeline();
@@ -249,6 +249,6 @@ fn timeline_covers_more_polls_than_a_thread_records() {
     let snapshot = watch.target();
     let workers = snapshot.timeline.as_ref().expect("subscribed");
     let (every, total) = (&workers[0].every, snapshot.workers[0].polls);
-    assert_eq!(every.lost + every.spans.len() as u64, polls + 1, "every poll is counted");
+    assert_eq!(every.missing + every.spans.len() as u64, polls + 1, "every poll is counted");
     assert_eq!(total, polls + 1);
 }

@@ -28,8 +28,7 @@ impl Case {
     }
 
     /// Starts `program` in a shell, which then becomes `asynctop ARGS` with the program's process
-    /// id for `$PID`: a process may read those that it has started, whatever Yama allows
-    /// otherwise.
+    /// ID for `$PID`: a process may read its children, whatever Yama allows otherwise.
     pub fn inspect(&self, program: &str, is_ready: &str, args: &str) -> (String, Output) {
         let script = format!(
             ": > log; {program} & PID=$!; echo $PID > pid; until {is_ready}; do sleep 0.05; done
@@ -47,18 +46,18 @@ impl Case {
             .arg(support::program().get_program());
         let output = shell.current_dir(&*self.folder).output().unwrap();
         let pid = self.read("pid").trim().to_owned();
-        // One that has ended already is no error.
+        // `kill` fails if the program has already ended.
         Command::new("kill").args(["-KILL", &pid]).stderr(Stdio::null()).status().unwrap();
         (pid, output)
     }
 
-    /// The same as [`Case::lab`], with asynctop run by the user nobody.
+    /// Like [`Case::lab`], but asynctop runs as the user nobody.
     pub fn as_nobody(&self, args: &str) -> (String, Output) {
         let program = self.folder.join("asynctop");
         fs::copy(support::program().get_program(), &program).unwrap();
-        let nobody = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&*self.folder, nobody.clone()).unwrap();
-        fs::set_permissions(&program, nobody).unwrap();
+        let permissions = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&*self.folder, permissions.clone()).unwrap();
+        fs::set_permissions(&program, permissions).unwrap();
         let script = format!(
             ": > log; {LAB} & PID=$!; echo $PID > pid; until [ \"$(wc -l < log)\" -gt 2 ]; do sleep 0.05; done
              exec setpriv --reuid=65534 --regid=65534 --clear-groups ./asynctop {args}"

@@ -59,7 +59,7 @@ fn dump_of_another_program_is_an_error_of_one_line() {
     assert_eq!(error_of(&none), "error: no process has the id 4194999\n");
 
     let case = Case::new("sleep");
-    // Before its `exec` it is a copy of the shell.
+    // Until it calls `exec`, the process is a copy of the shell.
     let is_ready = "tr '\\n' ' ' < /proc/$PID/status | grep -q '^Name:.sleep .*State:.S'";
     let (_, output) = case.inspect("sleep 600 > log 2> errors", is_ready, "dump $PID");
     let error = error_of(&output);

@@ -1,4 +1,4 @@
-//! What goes wrong at first: one sentence on stderr, and exit code 2.
+//! Programs that cannot be watched: one sentence on stderr, and exit code 2.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn programs_that_do_not_exist() {
+fn missing_program_is_an_error() {
     for (program, sentence) in [
         ("4194999", "error: no process has the id 4194999\n"),
         (
@@ -25,9 +25,9 @@ fn programs_that_do_not_exist() {
 }
 
 #[test]
-fn a_program_without_tokio() {
+fn program_without_tokio_is_an_error() {
     let case = Case::new("no-tokio");
-    // Before that it is a copy of the shell.
+    // Until it calls `exec`, the process is a copy of the shell.
     let is_ready = "tr '\\n' ' ' < /proc/$PID/status | grep -q '^Name:.sleep .*State:.S'";
     let (pid, output) = case.inspect("sleep 600 > log 2> errors", is_ready, "-p $PID --headless");
     let error = error_of(&output);
@@ -36,7 +36,7 @@ fn a_program_without_tokio() {
 }
 
 #[test]
-fn a_name_of_several_programs() {
+fn name_of_several_programs_is_an_error() {
     let case = Case::new("twins");
     let name = format!("twins-{}", std::process::id());
     let sleep = ["/bin/sleep", "/usr/bin/sleep"].iter().find(|path| Path::new(path).exists());
@@ -58,7 +58,7 @@ fn a_name_of_several_programs() {
 }
 
 #[test]
-fn a_program_of_another_user() {
+fn program_of_another_user_is_an_error() {
     // Root becomes nobody; everybody else tries a process of root.
     let case = Case::new("rights");
     let args = "-p $PID --headless";
@@ -77,7 +77,7 @@ fn a_program_of_another_user() {
 }
 
 #[test]
-fn command_lines_that_contradict_themselves() {
+fn contradictory_command_line_is_an_error() {
     for (args, sentence) in [
         (&["-p", "0"][..], "it is neither a process ID nor the name of a program"),
         (&["-p", "1", "--hog", "spin"], "--hog applies only to the lab"),
@@ -97,7 +97,7 @@ fn command_lines_that_contradict_themselves() {
 }
 
 #[test]
-fn rules_that_can_never_fire_and_programs_that_are_given_twice() {
+fn unsupported_rule_and_repeated_program_are_errors() {
     let case = Case::new("rules");
     let (_, output) = case.lab("-p $PID --headless --fail-on any --fail-on task-panicked");
     let error = error_of(&output);

@@ -44,8 +44,8 @@ fn report_has_the_tasks_of_the_program_and_no_value_that_cannot_be_known() {
 fn report_on_hog(name: &str, kind: &str, flags: &str) -> Value {
     let case = Case::new(name);
     let file = |name: &str| case.folder.join(name);
-    // On a screen the hog comes on by itself, and stays. The shell becomes the observer, because a
-    // process may read those that it has started, whatever Yama allows otherwise.
+    // On a screen, `--hog` starts the hog after a baseline, and no time limit ends it. The shell
+    // becomes asynctop, because a process may read its children, whatever Yama allows otherwise.
     let script = format!(
         "cd {} && {{ \"$ASYNCTOP\" lab mixed --hog {kind} < /dev/tty & PID=$!; }}
          until [ -e go ]; do sleep 0.05; done
@@ -102,9 +102,9 @@ fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
 }
 
 #[test]
-fn a_program_that_ends_is_lost_and_ends_the_run_with_what_was_seen() {
+fn program_that_ends_is_lost_and_ends_the_run_with_its_last_state() {
     let case = Case::new("ends");
-    // It ends when the first document is there.
+    // The program is killed when the first document has been written.
     let is_ready = "[ \"$(wc -l < log)\" -gt 2 ] && \
                     { (until [ -s seen ]; do sleep 0.05; done; kill -KILL $PID) & }";
     let args = "-p $PID --for 24h --format jsonl --interval 100ms --fail-on any > seen";

@@ -23,7 +23,7 @@ fn every_screen_shows_the_program_or_the_reason() {
         terminal.keys(key);
         terminal.wait_for_text(text);
     }
-    // Of 90 rows, which are sorted by their busy shares, 24 have room.
+    // The screen shows 24 of 90 rows, sorted by busy share, so the heartbeats may not be among them.
     terminal.keys("?1/beats\r");
     terminal.wait_for_text("Tasks 8 of 90");
     terminal.keys("\r");

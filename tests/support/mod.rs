@@ -18,4 +18,4 @@ pub use folder::Folder;
 pub use own_process::{in_own_process, own_process};
 pub use program::{NO_CONFIG, error_of, program, run, stdout};
 pub use report::only_target;
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{TIMEOUT, wait_for, wait_until};

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// A folder that does not exist, instead of that of the user's configuration.
 pub const NO_CONFIG: &str = "/nonexistent/config";
@@ -38,7 +38,7 @@ pub fn run(args: &[&str]) -> Output {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             child.kill().unwrap();
             panic!("asynctop {args:?} has not exited");
         }

@@ -18,7 +18,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use rustix::process::{Pid, Signal, kill_process};
 use vt100::{MouseProtocolMode, Screen};
 
-use super::{NO_CONFIG, PATIENCE, program, wait_until};
+use super::{NO_CONFIG, TIMEOUT, program, wait_until};
 
 /// The flag for a runtime with one worker.
 pub const ONE_WORKER: [&str; 2] = ["--flavor", "current-thread"];
@@ -138,7 +138,7 @@ impl Terminal {
             if holds(screen) {
                 return screen.contents();
             }
-            let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
+            let Some(left) = TIMEOUT.checked_sub(begin.elapsed()) else {
                 panic!("waited in vain for {expected}; the screen:\n{}", screen.contents());
             };
             if state.ended {
@@ -172,7 +172,7 @@ impl Terminal {
         let mut state = self.output.lock();
         while state.raw.len() == before {
             let screen = state.parser.screen();
-            let is_over = state.ended || begin.elapsed() > PATIENCE;
+            let is_over = state.ended || begin.elapsed() > TIMEOUT;
             assert!(!is_over, "the program draws nothing; the screen:\n{}", screen.contents());
             state = self.output.changed.wait_timeout(state, Duration::from_secs(1)).unwrap().0;
         }

@@ -5,16 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Long enough on any machine. Tests wait for a condition; this only ends those that would wait
-/// forever.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time for which a test waits. It is long enough on any machine: it only ends a test whose
+/// condition never holds.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`.
 #[track_caller]
 pub fn wait_until(expected: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {expected}");
+        assert!(begin.elapsed() < TIMEOUT, "waited in vain until {expected}");
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -323,7 +323,7 @@ fn timeline_shows_the_hog_as_one_poll_with_details() {
     // Some tasks are polled before the hog starts.
     terminal.wait_for_line(&["cruncher", "ping", "%"]);
     terminal.keys("b");
-    // Until the poll covers the column in which the cursor appears.
+    // Wait until the poll covers the column in which the cursor appears.
     terminal.wait_for_line(&[&format!("hog{}", "─".repeat(90))]);
     terminal.keys(" ");
     terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);

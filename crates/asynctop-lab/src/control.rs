@@ -14,9 +14,9 @@ use asynctop_snapshot::{
 use super::{
     Command, LabError, LabOptions,
     bounds::MAX_WORKERS,
-    counts::{self, NO_SUCH_WORKLOAD},
     failure::Failure,
     hog::{Hog, HogControl, HogKind, NEEDS_MULTI_THREAD, RunningHogs, Stop, WorkCounter},
+    instances::{self, NO_SUCH_WORKLOAD},
     mode::Mode,
     runtime::{RuntimeConfig, TestRuntime},
     spawner::Spawner,
@@ -74,17 +74,17 @@ impl Lab {
         let (state, supervisor) = (&self.state, &epoch.supervisor);
         match command {
             Command::ToggleHog => self.toggle_hog(epoch),
-            Command::ReleaseHog => self.release_hog(epoch, &mut state.hog()),
+            Command::TurnOnHog => self.turn_on_hog(epoch, &mut state.hog()),
             Command::SelectHogKind(at) => self.select_hog_kind(epoch, at),
             Command::LengthenHold => self.change_hold(|hog| hog.hold.lengthen()),
             Command::ShortenHold => self.change_hold(|hog| hog.hold.shorten()),
             Command::SwitchFlavor => self.switch_flavor(epoch),
             Command::AddWorker => self.change_workers(epoch, usize::checked_add),
             Command::RemoveWorker => self.change_workers(epoch, usize::checked_sub),
-            Command::AddInstance(at) => counts::raise(state, supervisor, at),
-            Command::RemoveInstance(at) => counts::lower(state, supervisor, at),
-            Command::Pause(at) => counts::pause(state, supervisor, at),
-            Command::Restart(at) => counts::restart(state, supervisor, at),
+            Command::AddInstance(at) => instances::add(state, supervisor, at),
+            Command::RemoveInstance(at) => instances::remove(state, supervisor, at),
+            Command::Pause(at) => instances::pause(state, supervisor, at),
+            Command::Restart(at) => instances::restart(state, supervisor, at),
             Command::SwitchMode(at) => self.change_mode(at, Mode::switch_to_next),
             Command::SelectMode { workload, mode } => {
                 self.change_mode(workload, |modes| modes.select(mode))
@@ -114,10 +114,10 @@ impl Lab {
             hog.stop();
             return "hog off".into();
         }
-        self.release_hog(epoch, &mut hog)
+        self.turn_on_hog(epoch, &mut hog)
     }
 
-    fn release_hog(&self, epoch: &Epoch, hog: &mut Hog) -> String {
+    fn turn_on_hog(&self, epoch: &Epoch, hog: &mut Hog) -> String {
         if hog.on_since().is_some() {
             return format!("hog on: {}", describe(hog));
         }

@@ -9,7 +9,7 @@ use crate::{
     document::DocumentError,
 };
 
-/// Why a lab cannot be started. Each message states what was tried, what is wrong and what to do.
+/// The reason why a lab cannot be started. Each message states the attempt, the cause and a remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
@@ -62,7 +62,7 @@ pub enum LabError {
     BadHog {
         /// The text as given.
         given: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         problem: &'static str,
         /// All kinds of hogs.
         kinds: Vec<&'static str>,

@@ -1,5 +1,4 @@
-//! Commands that change the number of instances of a workload. Each function returns a sentence for
-//! the user.
+//! Commands about the instances of a workload. Each function returns a sentence for the user.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,7 +11,7 @@ use super::{
 pub(super) const NO_SUCH_WORKLOAD: &str = "there is no such workload";
 
 /// Adds an instance.
-pub(super) fn raise(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
+pub(super) fn add(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
     change(state, supervisor, position, |workload, count| {
         let name = &workload.spec.name;
         if count >= MAX_INSTANCES {
@@ -28,7 +27,7 @@ pub(super) fn raise(state: &LabState, supervisor: &WorkloadSupervisor, position:
 }
 
 /// Removes an instance.
-pub(super) fn lower(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
+pub(super) fn remove(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
     change(state, supervisor, position, |workload, count| {
         count.checked_sub(1).ok_or_else(|| format!("{} is already at 0", workload.spec.name))
     })
@@ -55,8 +54,8 @@ fn change(
     }
 }
 
-/// Stops all instances and remembers their number, or starts as many again. A pause has to stop
-/// them: a runnable task cannot be suspended.
+/// Stops all instances and remembers their number, or starts the same number again. A pause has to
+/// stop them: a runnable task cannot be suspended.
 pub(super) fn pause(state: &LabState, supervisor: &WorkloadSupervisor, position: usize) -> String {
     let Some(workload) = state.workloads.get(position) else { return NO_SUCH_WORKLOAD.into() };
     let (name, count) = (&workload.spec.name, workload.target_count.load(Relaxed));
@@ -78,7 +77,7 @@ pub(super) fn pause(state: &LabState, supervisor: &WorkloadSupervisor, position:
     sentence
 }
 
-/// Stops all instances and starts as many again, including those that had failed.
+/// Stops all instances and starts the same number again, including those that had failed.
 pub(super) fn restart(
     state: &LabState,
     supervisor: &WorkloadSupervisor,

@@ -13,7 +13,7 @@ use super::{Frame, FrameKind, Stack};
 pub struct AwaitPoint {
     /// The key of the task.
     pub task: u64,
-    /// When it was requested, in nanoseconds on the probe's clock.
+    /// The time of the request, in nanoseconds on the probe's clock.
     pub requested_ns: u64,
     /// The result so far.
     pub state: AwaitState,

@@ -21,7 +21,7 @@ pub enum LabCommand {
     /// Turns the hog on or off. Cancels a pending restart.
     ToggleHog,
     /// Turns the hog on if it is off.
-    ReleaseHog,
+    TurnOnHog,
     /// Selects the kind of hog at this position in [`HogStats::kinds`](crate::HogStats::kinds). A
     /// hog that is on is replaced; if the new kind cannot run, nothing changes.
     SelectHogKind(usize),
@@ -30,13 +30,13 @@ pub enum LabCommand {
     /// Shortens the hold time.
     ShortenHold,
     /// Switches to the other flavor of runtime: all tasks end, and the workloads start again. A hog
-    /// that is on stays off until [`ReleaseHog`](Self::ReleaseHog), so that there is a baseline.
+    /// that is on stays off until [`TurnOnHog`](Self::TurnOnHog), so that there is a baseline.
     SwitchFlavor,
     /// Adds an instance of the workload at this position.
     AddInstance(usize),
     /// Removes an instance of the workload at this position.
     RemoveInstance(usize),
-    /// Stops all instances of the workload at this position, or starts as many again.
+    /// Stops all instances of the workload at this position, or starts the same number again.
     Pause(usize),
     /// Stops all instances of the workload at this position, and starts as many new ones.
     Restart(usize),
@@ -57,7 +57,7 @@ pub enum LabCommand {
     Cancel(u64),
 }
 
-/// The answer to a command. It stays in the samples for [`Target::KEPT_NS`](crate::Target::KEPT_NS).
+/// The answer to a command. Snapshots contain it for [`Target::KEPT_NS`](crate::Target::KEPT_NS).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Answer {

@@ -25,8 +25,8 @@ pub enum Connection {
         since_ns: Option<u64>,
         /// The reason.
         reason: Arc<str>,
-        /// The time until the next attempt, in nanoseconds; 0 during an attempt. `None` if there is
-        /// no other attempt.
+        /// The time until the next attempt, in nanoseconds; 0 during an attempt. `None` after the
+        /// last attempt.
         retry_in_ns: Option<u64>,
     },
 }

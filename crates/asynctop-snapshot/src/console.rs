@@ -11,6 +11,6 @@ pub struct ConsoleStats {
     /// The overhead per poll, in nanoseconds, as measured on this machine at the start. Busy and
     /// scheduled times include it.
     pub added_ns_per_poll: u64,
-    /// Why the server has ended, if it has.
+    /// The reason why the server has ended, if it has.
     pub ended: Option<Arc<str>>,
 }

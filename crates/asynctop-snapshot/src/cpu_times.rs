@@ -10,8 +10,8 @@ pub struct ThreadTimes {
     pub run_delay_ns: u64,
 }
 
-/// CPU supply of the machine and of this process's cgroup. A value that the system does not
-/// report is `None`.
+/// The CPUs of the machine and of this process's cgroup. A value that the system does not report is
+/// `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MachineTimes {
@@ -19,10 +19,9 @@ pub struct MachineTimes {
     pub cpus: usize,
     /// Load average of the last minute.
     pub load: Option<f64>,
-    /// Time that the hypervisor gave to others while a CPU had work, in nanoseconds, summed over
-    /// CPUs.
+    /// Steal time in nanoseconds, summed over CPUs.
     pub steal_ns: Option<u64>,
-    /// Time that the CPU quota of the cgroup stopped this process, in nanoseconds, summed over
-    /// CPUs.
+    /// Time in which the CPU quota of the cgroup throttled this process, in nanoseconds, summed
+    /// over CPUs.
     pub throttled_ns: Option<u64>,
 }

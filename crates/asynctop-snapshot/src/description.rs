@@ -31,7 +31,7 @@ pub struct Description {
     /// The values that are less than exact, sorted by field.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     accuracy: Vec<(FieldId, Accuracy)>,
-    /// Why some rows have no value of a field, sorted by field.
+    /// The reason why some rows have no value of a field, sorted by field.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     missing: Vec<(FieldId, Cow<'static, str>)>,
 }
@@ -59,12 +59,12 @@ pub enum Accuracy {
     Derived,
     /// The true value is at least this.
     LowerBound {
-        /// Why it may be greater.
+        /// The reason why it may be greater.
         reason: Cow<'static, str>,
     },
     /// The true value is at most this.
     UpperBound {
-        /// Why it may be less.
+        /// The reason why it may be less.
         reason: Cow<'static, str>,
     },
     /// Computed from incomplete input.
@@ -76,7 +76,7 @@ pub enum Accuracy {
     Sampled,
     /// The source cannot provide it.
     Unavailable {
-        /// Why not.
+        /// The reason.
         reason: Cow<'static, str>,
     },
 }
@@ -102,7 +102,7 @@ impl Accuracy {
         matches!(self, Accuracy::LowerBound { .. })
     }
 
-    /// Greater is less accurate.
+    /// A higher rank is less accurate.
     fn rank(&self) -> u8 {
         match self {
             Accuracy::Exact => 0,
@@ -189,7 +189,7 @@ impl Description {
 
     /// The fields that are less than exact, with the accuracy stated for the field itself, sorted by
     /// field.
-    pub fn stated(&self) -> impl Iterator<Item = (FieldId, &Accuracy)> {
+    pub fn inexact(&self) -> impl Iterator<Item = (FieldId, &Accuracy)> {
         self.accuracy.iter().map(|(field, accuracy)| (*field, accuracy))
     }
 
@@ -198,7 +198,7 @@ impl Description {
         self.reason(field).is_none()
     }
 
-    /// Why the source does not provide a field; `None` if it does.
+    /// The reason why the source does not provide a field; `None` if it does.
     pub fn reason(&self, field: FieldId) -> Option<&str> {
         match self.accuracy(field) {
             Accuracy::Unavailable { reason } => Some(reason),
@@ -219,11 +219,11 @@ impl Description {
     /// # Errors
     /// The reason, if the source does not provide the field or this row does not have it.
     pub fn get_some<T>(&self, field: FieldId, value: Option<T>) -> Result<T, &str> {
-        self.get(field, value)?.ok_or_else(|| self.missing(field))
+        self.get(field, value)?.ok_or_else(|| self.missing_reason(field))
     }
 
-    /// Why some rows have no value of a field.
-    pub fn missing(&self, field: FieldId) -> &str {
+    /// The reason why some rows have no value of a field.
+    pub fn missing_reason(&self, field: FieldId) -> &str {
         let found = self.missing.binary_search_by_key(&field, |(stated, _)| *stated);
         found.map_or("not known", |at| &self.missing[at].1)
     }
@@ -251,9 +251,9 @@ mod tests {
             .with(FieldId::Steals, reason("one"))
             .with(FieldId::Steals, reason("two"));
         assert_eq!(twice.reason(FieldId::Steals), Some("two"));
-        assert_eq!(twice.stated().count(), 1);
+        assert_eq!(twice.inexact().count(), 1);
         let exact = twice.with(FieldId::Steals, Accuracy::Exact);
-        assert_eq!((exact.reason(FieldId::Steals), exact.stated().count()), (None, 0));
+        assert_eq!((exact.reason(FieldId::Steals), exact.inexact().count()), (None, 0));
     }
 
     #[test]

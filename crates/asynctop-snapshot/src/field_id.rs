@@ -1,10 +1,10 @@
-//! The names of all displayed values.
+//! Identifiers of all displayed values.
 
 use std::fmt;
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $path:literal $([$($input:ident),+])?,)+) => {
-        /// Names a value of a snapshot, or one that is computed from it.
+        /// Identifies a value of a snapshot, or one that is computed from it.
         ///
         /// A part of a snapshot, such as its workers, is a field as well: values that are computed
         /// from it are available only if it is.
@@ -42,8 +42,8 @@ fields! {
     Timeline = "timeline" [Workers],
     /// Resources and async operations.
     Resources = "resources",
-    /// CPU supply of the process: run-queue delay, steal time, throttling, stops.
-    CpuSupply = "machine",
+    /// The CPUs, and the time without one: run-queue delay, steal time, throttling, stops.
+    Machine = "machine",
     /// Long polls as a watchdog records them: with stack, cause and time without a CPU.
     LongPolls = "long_polls",
     /// The `await` at which a task waits, on request.
@@ -87,7 +87,7 @@ fields! {
 
     /// Where a task was spawned; the line of its future where that is not known.
     Location = "tasks.location",
-    /// For how long a task has been in its state.
+    /// The time that a task has been in its state.
     StateTime = "tasks.state_ns",
     /// The time since a task was spawned.
     Lifetime = "tasks.lifetime_ns",
@@ -118,7 +118,7 @@ fields! {
     /// The stage that a task reports.
     Stage = "tasks.stage",
 
-    /// How long the polls and the scheduling delays of a task were.
+    /// Distributions of the poll times and scheduling delays of a task.
     Distributions = "distributions",
     /// 99th percentile of the poll times of a group.
     GroupPollP99 = "groups.poll_p99_ns",

@@ -1,8 +1,8 @@
 //! Distributions of durations, with one bucket scheme for the probe, the model and the screens.
 //!
-//! There are two buckets per doubling, from 1.024 µs up. A quantile is reported as the geometric
-//! middle of its bucket, so it is within a factor of [`Histogram::ERROR_FACTOR`] (√1.5 ≈ 1.225).
-//! Durations below 1.024 µs share the first bucket; the maximum is exact.
+//! There are two buckets per doubling, from 1.024 µs up; shorter durations share the first bucket. A
+//! quantile is the geometric mean of the bounds of its bucket, so it is within a factor of
+//! [`Histogram::ERROR_FACTOR`] (√1.5 ≈ 1.225) of the true value. The maximum is exact.
 
 /// Durations below this, in nanoseconds, share the first bucket.
 pub const MIN_BOUND_NS: u64 = 1 << MIN_BOUND_EXP;
@@ -11,7 +11,7 @@ const MIN_BOUND_EXP: u32 = 10;
 /// The number of buckets of a [`Histogram`]: up to 137 s, then one for the rest.
 pub const BUCKETS: usize = 56;
 
-/// The index of the bucket of a duration.
+/// The index of the bucket of a duration; [`BUCKETS`] or more for one beyond the last bucket.
 #[inline(always)]
 pub fn bucket_of(nanos: u64) -> usize {
     if nanos < MIN_BOUND_NS {
@@ -34,7 +34,7 @@ pub fn lower_bound(bucket: usize) -> u64 {
     }
 }
 
-/// The number of durations in each bucket.
+/// A distribution of durations: the number of durations in each bucket, and the maximum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "sparse::Sparse", into = "sparse::Sparse"))]
@@ -101,7 +101,7 @@ impl Histogram {
 
     /// The durations counted since `earlier`, an older copy of this histogram.
     ///
-    /// Their maximum is not known. It is bounded by the highest bucket that grew.
+    /// Their maximum is the upper bound of the highest bucket that grew, if it is not the new maximum.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let mut delta = Histogram { overflow_from: self.overflow_from, ..Histogram::default() };
         for (bucket, (now, then)) in self.counts.iter().zip(&earlier.counts).enumerate() {
@@ -118,8 +118,8 @@ impl Histogram {
         delta
     }
 
-    /// Removes the longest duration if it may be at least `nanos` long. The new maximum is not known.
-    /// It is bounded by the highest bucket that is not empty.
+    /// Removes the longest duration if its bucket extends beyond `nanos`. The new maximum is the
+    /// upper bound of the highest bucket that is not empty.
     pub fn remove_longest(&mut self, nanos: u64) {
         if self.overflow > 0 {
             self.overflow -= 1;
@@ -155,7 +155,7 @@ impl Histogram {
         self.counts.iter().sum::<u64>() + self.overflow
     }
 
-    /// The longest duration in nanoseconds; exact, except after [`since`](Self::since).
+    /// The longest duration in ns; an upper bound after [`Self::since`] and [`Self::remove_longest`].
     pub fn max(&self) -> u64 {
         self.max
     }
@@ -186,7 +186,7 @@ impl Histogram {
             }
             counted += count;
             if counted >= rank {
-                return Some(middle(bucket).min(self.max));
+                return Some(geometric_mean(bucket).min(self.max));
             }
         }
         Some(self.max)
@@ -201,7 +201,7 @@ impl Histogram {
     }
 }
 
-fn middle(bucket: usize) -> u64 {
+fn geometric_mean(bucket: usize) -> u64 {
     match bucket {
         0 => MIN_BOUND_NS / 2,
         n => (lower_bound(n) as f64 * lower_bound(n + 1) as f64).sqrt() as u64,

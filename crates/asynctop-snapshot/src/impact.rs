@@ -8,9 +8,9 @@ use crate::text::{plural, task_seconds};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollImpact {
-    /// No other thread polled during this poll, and the poll had a CPU for 99 % of its time: all
-    /// scheduling delay was caused by this poll. Otherwise the impact is an upper bound, from the
-    /// tasks that were scheduled during the poll, with time without a CPU deducted in proportion.
+    /// Whether this poll caused all of the delay: no other thread polled during it, and it had a CPU
+    /// for 99 % of its time. Otherwise the impact is an upper bound, from the tasks that were
+    /// scheduled during the poll, with time without a CPU deducted in proportion.
     pub exact: bool,
     /// The number of tasks that were delayed by at least [`PollImpact::MIN_DELAY_NS`] more than
     /// usual.

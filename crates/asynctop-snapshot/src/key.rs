@@ -5,35 +5,35 @@
 
 use std::sync::Arc;
 
-/// A watched program.
+/// Identifies a target in a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TargetId(pub u32);
 
-/// A task of a target.
+/// Identifies a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskKey {
     /// The target.
     pub target: TargetId,
-    /// The process or runtime of the target.
+    /// The epoch of the target: its process, or its runtime in the lab.
     pub epoch: u32,
     /// The number of the task in that epoch: `key` of [`TaskStats`](crate::TaskStats).
     pub id: u64,
 }
 
-/// A resource of a target.
+/// Identifies a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceKey {
     /// The target.
     pub target: TargetId,
-    /// The process of the target.
+    /// The epoch of the target.
     pub epoch: u32,
     /// The number of the resource in that epoch: `key` of [`ResourceStats`](crate::ResourceStats).
     pub id: u64,
 }
 
-/// The tasks of a target whose names differ only in their numbers.
+/// Identifies a group: the tasks of a target whose names differ only in their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey {
     /// The target.

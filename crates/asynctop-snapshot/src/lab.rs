@@ -10,7 +10,7 @@ use super::{ConsoleStats, Lesson};
 pub struct LabStats {
     /// The name of the scenario.
     pub scenario: Arc<str>,
-    /// What to watch, what to try, and why it happens.
+    /// The lesson of the scenario.
     pub lesson: Arc<Lesson>,
     /// The workloads.
     pub workloads: Vec<WorkloadStats>,
@@ -40,7 +40,7 @@ pub struct WorkloadStats {
     pub mode: Option<Arc<str>>,
     /// All modes, in the order in which they are switched; none if the workload has no modes.
     pub modes: Vec<Arc<str>>,
-    /// Why it has failed, if it has: what was tried and what is wrong.
+    /// The reason why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
     /// Further statistics that it reports.
     pub metrics: Vec<WorkloadMetric>,
@@ -128,7 +128,7 @@ pub struct HogStats {
     pub on_since_ns: Option<u64>,
     /// Whether it was on when its runtime was replaced, and is off until there is a new baseline.
     pub restart_pending: bool,
-    /// Why it has failed, if it has: what was tried and what is wrong.
+    /// The reason why it has failed, if it has: what was tried and what is wrong.
     pub failure: Option<Arc<str>>,
     /// The unit of its work; `None` if it only waits.
     pub unit: Option<Arc<str>>,

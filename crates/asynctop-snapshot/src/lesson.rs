@@ -4,11 +4,11 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lesson {
-    /// What to watch on the screen.
+    /// The effect to watch on the screen.
     pub watch: String,
-    /// What to try.
+    /// An experiment to try.
     pub attempt: String,
-    /// Why it happens.
+    /// The explanation of both.
     pub why: String,
 }
 

@@ -72,8 +72,8 @@ pub struct LongPoll {
     pub is_ended: bool,
     /// The main activity of the thread, such as `sleeping in clock_nanosleep`.
     pub cause: Cause,
-    /// How long the task blocked its worker, in nanoseconds: the length less the time without a
-    /// CPU, up to the watchdog's latest sample of the thread; 0 in `block_in_place`. `None` if it
+    /// The time that the task blocked its worker, in nanoseconds: the length minus the time without
+    /// a CPU, up to the watchdog's latest sample of the thread; 0 in `block_in_place`. `None` if it
     /// is not known, or not known yet.
     pub net_ns: Option<u64>,
     /// Time inside the poll in which the machine, and not the task, prevented progress.
@@ -87,15 +87,15 @@ pub struct LongPoll {
     /// The impact on other tasks; `None` if it was not measured: the poll is too short so far, or
     /// there are too many tasks to measure it this often.
     pub impact: Option<Arc<PollImpact>>,
-    /// Why a stack that should have been captured is missing.
+    /// The reason why a stack that should have been captured is missing.
     pub no_stack: Option<Arc<str>>,
     /// The number of captured stacks that are not symbolized yet.
     pub unsymbolized: u32,
 }
 
 impl LongPoll {
-    /// A poll that has ended and spent its whole length computing, without a stack. Its revision is
-    /// its end.
+    /// A poll that has ended and computed for its whole length, without a stack. Its revision is the
+    /// time at which it ended.
     pub fn computing(task: u64, began_ns: u64, length_ns: u64) -> LongPoll {
         LongPoll {
             kind: PollKind::Poll,
@@ -135,7 +135,7 @@ impl LongPoll {
         (Some(&*offending.name) == self.function()).then(|| stack.caller()).flatten()
     }
 
-    /// Why there is no stack, as text; `None` if there is one, or none is expected.
+    /// The reason why there is no stack, as text; `None` if there is one, or none is expected.
     pub fn missing_stack(&self) -> Option<String> {
         let pending = "captured; it is being symbolized, which takes longer the first time";
         match (&self.stack, &self.no_stack) {

@@ -1,8 +1,8 @@
-//! CPU supply of the watched process.
+//! The CPU time that the machine provides to the watched process.
 
 use super::{MachineTimes, Stop};
 
-/// CPU supply of the watched process: totals since it started.
+/// The CPUs of the watched process, and its time without one: totals since it started.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MachineStats {

@@ -27,14 +27,14 @@ pub struct PollSpans {
     /// No poll is missing between this time and the snapshot, on the source's clock.
     pub from_ns: u64,
     /// The number of polls that are missing before that.
-    pub lost: u64,
+    pub missing: u64,
     /// The spans of the polls.
     pub spans: Arc<[PollSpan]>,
 }
 
 impl Default for PollSpans {
     fn default() -> Self {
-        PollSpans { from_ns: 0, lost: 0, spans: Arc::from([]) }
+        PollSpans { from_ns: 0, missing: 0, spans: Arc::from([]) }
     }
 }
 
@@ -44,8 +44,8 @@ impl Default for PollSpans {
 pub struct PollSpan {
     /// The key of the task.
     pub task: u64,
-    /// When it began.
+    /// Start of the poll.
     pub began: u64,
-    /// When it ended.
+    /// End of the poll.
     pub ended: u64,
 }

@@ -20,7 +20,7 @@ pub enum FrameKind {
     Native,
 }
 
-/// A function of a stack.
+/// A frame of a stack: a call of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Frame {
@@ -91,7 +91,7 @@ impl fmt::Display for Frame {
 pub struct Stack {
     /// All frames. A reader folds them by their kind.
     pub frames: Vec<Frame>,
-    /// Why the stack is cut before the thread's first function, if it is. The frames that it has are
+    /// The reason if the stack is cut before the thread's first function. The frames up to there are
     /// correct.
     pub cut: Option<Arc<str>>,
 }

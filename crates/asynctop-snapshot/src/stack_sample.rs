@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 use super::{Cause, LongPoll, ProfileEntry, Stack};
 
 /// A stack of a thread that spends at least 90 % of its time in polls. The watchdog takes one per
-/// second and thread, so that a thread which is busy with short polls can be explained.
+/// second and thread: the code in which short polls spend their time.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackSample {

@@ -12,11 +12,11 @@ pub enum State {
     Polling,
     /// Waiting for a wake.
     Idle,
-    /// Its future is being dropped before it has returned: destructors run.
+    /// Its future is being dropped before it has returned `Ready`: destructors run.
     Dropping,
-    /// Its future returned.
+    /// Its future returned `Ready`.
     Completed,
-    /// Its future was dropped before it returned: aborted, or its runtime shut down.
+    /// Its future was dropped before it returned `Ready`: aborted, or its runtime shut down.
     Cancelled,
     /// Its `poll` panicked.
     Panicked,
@@ -46,7 +46,7 @@ impl State {
     }
 }
 
-/// The kinds of code of a task that a worker runs without interruption.
+/// A poll of a task or the drop of its future: both occupy a worker until they return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PollKind {

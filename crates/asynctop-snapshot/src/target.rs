@@ -43,13 +43,13 @@ pub struct Target {
     pub delays: Histogram,
     /// The distributions that [`Subscription`](crate::Subscription) requests.
     pub distributions: Vec<(DistributionKey, Distributions)>,
-    /// CPU supply of the watched process; `None` where it is unavailable.
+    /// The CPU time that the machine provides to the watched process; `None` where it is unavailable.
     pub machine: Option<MachineStats>,
     /// The running long polls, and those that ended within [`Target::KEPT_NS`]. A reader that has
     /// processed a revision has only to process those with a higher one.
     pub long_polls: Vec<Arc<LongPoll>>,
-    /// Stacks of busy threads in the last seconds, oldest first. They show where the time of short
-    /// polls is spent.
+    /// Stacks of busy threads in the last seconds, oldest first: the code in which short polls spend
+    /// their time.
     pub samples: Vec<Arc<StackSample>>,
     /// The answers to the commands within [`Target::KEPT_NS`], by number of the request.
     pub answers: Vec<Answer>,
@@ -60,12 +60,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// How long ended polls and answers are part of each snapshot, in nanoseconds.
+    /// The time that ended polls and answers remain in snapshots, in nanoseconds.
     pub const KEPT_NS: u64 = 60_000_000_000;
     /// Maximum number of long polls in a snapshot: the running ones and the latest.
-    pub const LONG_POLLS: usize = 512;
+    pub const MAX_LONG_POLLS: usize = 512;
 
-    /// A sample of a runtime in this process, without tasks and workers.
+    /// A runtime in this process, without tasks and workers.
     pub fn empty(description: Arc<Description>, taken_ns: u64) -> Target {
         Target {
             id: TargetId::default(),

@@ -6,7 +6,7 @@ use std::fmt;
 /// Time inside a poll in which the machine, and not the task, prevented progress, in nanoseconds.
 ///
 /// It is deducted before a poll is compared with a threshold. Time asleep, in a system call or
-/// waiting for a lock is the task's own and not part of it.
+/// waiting for a lock counts as the task's and is not part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TimeWithoutCpu {
@@ -16,7 +16,7 @@ pub struct TimeWithoutCpu {
     /// The thread waited for a lock while another thread of the process was runnable without a CPU:
     /// the largest such delay of any one thread.
     pub lock_holder_ns: u64,
-    /// The steal time of the CPU that lost most to the hypervisor.
+    /// The steal time of the CPU that has most of it.
     pub steal_ns: u64,
     /// The whole process was stopped: by SIGSTOP, a debugger or a paused virtual machine.
     pub stopped_ns: u64,
@@ -39,7 +39,7 @@ impl TimeWithoutCpu {
 
     /// Limits the parts to a poll of this length, of which the thread was `blocked_ns` asleep or in
     /// system calls, and `lock_ns` waiting for a lock.
-    pub fn fitted(self, length_ns: u64, blocked_ns: u64, lock_ns: u64) -> TimeWithoutCpu {
+    pub fn limited_to(self, length_ns: u64, blocked_ns: u64, lock_ns: u64) -> TimeWithoutCpu {
         let stopped_ns = self.stopped_ns.min(length_ns);
         let rest = length_ns - stopped_ns;
         let run_delay_ns = self.run_delay_ns.min(rest);
@@ -111,9 +111,13 @@ mod tests {
     fn fitted_limits_each_part_by_the_lengths() {
         let all =
             TimeWithoutCpu { run_delay_ns: 40, lock_holder_ns: 30, steal_ns: 50, stopped_ns: 20 };
-        assert_eq!(all.fitted(200, 0, 200).total_ns(), 120, "20 of steal time are the stop's");
-        assert_eq!(all.fitted(200, 0, 10).lock_holder_ns, 10, "limited by the wait for the lock");
-        assert_eq!(all.fitted(200, 110, 0).steal_ns, 30, "a sleeping thread has no steal time");
-        assert_eq!(all.fitted(50, 0, 50).total_ns(), 50);
+        assert_eq!(all.limited_to(200, 0, 200).total_ns(), 120, "20 of steal time are the stop's");
+        assert_eq!(
+            all.limited_to(200, 0, 10).lock_holder_ns,
+            10,
+            "limited by the wait for the lock"
+        );
+        assert_eq!(all.limited_to(200, 110, 0).steal_ns, 30, "a sleeping thread has no steal time");
+        assert_eq!(all.limited_to(50, 0, 50).total_ns(), 50);
     }
 }

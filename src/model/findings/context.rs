@@ -11,7 +11,7 @@ use crate::{
     snapshot::{CurrentPoll, FieldId, LongPoll, State, Target, TaskStats, WorkerStats},
 };
 
-/// Affected tasks that a finding names at most.
+/// Maximum number of affected tasks that a finding names.
 const MAX_NAMED: usize = 5;
 
 /// The input of rules for one sample.
@@ -33,7 +33,7 @@ pub(in crate::model) struct RuleContext<'a> {
     pub scheduling_delay: &'a SchedulingDelay,
     /// The long polls of the last minute.
     pub impact_table: &'a ImpactTable,
-    /// CPU supply over the last seconds, if it is known.
+    /// The CPU time that the workers lacked over the last seconds, if it is known.
     pub machine: Option<&'a MachineLoad>,
     pub thresholds: &'a Thresholds,
     /// Whether each worker is in a long poll; computed on first use.
@@ -80,8 +80,8 @@ impl RuleContext<'_> {
         self.target.long_polls.iter().find(same)
     }
 
-    /// How long a poll has blocked its worker, in nanoseconds, less the time without a CPU. With a
-    /// watchdog, only time that it has sampled counts.
+    /// The time that a poll has blocked its worker, in nanoseconds: its length minus the time
+    /// without a CPU. With a watchdog, only time that it has sampled counts.
     pub(super) fn net_ns(&self, length_ns: u64, evidence: Option<&Arc<LongPoll>>) -> u64 {
         match evidence.and_then(|evidence| evidence.net_ns) {
             Some(net_ns) => net_ns,
@@ -113,7 +113,7 @@ impl RuleContext<'_> {
             return spawned.any(|task| task.time_in_state_ns(self.now()) >= min_ns);
         }
         let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
-        let mut blocked = polls.map(|poll| poll.is_some_and(|p| self.lasts_ns(p) >= min_ns));
+        let mut blocked = polls.map(|poll| poll.is_some_and(|p| self.length_ns(p) >= min_ns));
         blocked.all(|is_blocked| is_blocked)
     }
 
@@ -138,7 +138,7 @@ impl RuleContext<'_> {
     }
 
     /// The length of a current poll, in nanoseconds.
-    fn lasts_ns(&self, poll: &CurrentPoll) -> u64 {
+    fn length_ns(&self, poll: &CurrentPoll) -> u64 {
         self.target.running_ns(poll.since_ns, self.now())
     }
 
@@ -152,10 +152,10 @@ impl RuleContext<'_> {
     pub(super) fn blocked_worker(&self) -> Option<(usize, &TaskStats)> {
         self.target.workers.iter().find_map(|worker| {
             let poll = worker.current.as_ref()?;
-            let lasts_ns = self.lasts_ns(poll);
+            let length_ns = self.length_ns(poll);
             let blocked_ns = match self.is_machine_overloaded() {
-                true => self.net_ns(lasts_ns, self.evidence(poll.key, poll.since_ns)),
-                false => lasts_ns,
+                true => self.net_ns(length_ns, self.evidence(poll.key, poll.since_ns)),
+                false => length_ns,
             };
             let is_long = blocked_ns >= self.min_block_ns();
             Some((worker.index, self.target.task(poll.key).filter(|_| is_long)?))

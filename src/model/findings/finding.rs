@@ -114,7 +114,7 @@ pub struct Finding {
     pub(super) epoch: u32,
     /// A sentence with the current numbers or, once it is resolved, those of the worst snapshot.
     pub sentence: String,
-    /// The sentence once it is resolved, if it reads differently.
+    /// The sentence once it is resolved, if it differs.
     pub(super) sentence_when_resolved: Option<String>,
     /// The value compared with the threshold, in the unit of the rule.
     pub measure: u64,
@@ -133,7 +133,7 @@ pub struct Finding {
     pub affected_tasks: usize,
     /// The tasks with the longest delays.
     pub affected: Vec<AffectedTask>,
-    /// Where the task was spawned.
+    /// The location at which the task was spawned.
     pub location: Option<Arc<str>>,
     /// The long poll that caused it, with stack and cause if a watchdog has sampled them.
     pub evidence: Option<Arc<LongPoll>>,

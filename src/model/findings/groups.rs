@@ -13,7 +13,7 @@ pub(in crate::model) struct GroupCount<'a> {
     pub name: &'a Arc<str>,
     /// The task that was spawned last.
     pub youngest: &'a TaskStats,
-    pub living: u64,
+    pub alive: u64,
     /// Tasks without a number in their name.
     pub unnumbered: u64,
     /// Tasks spawned since the base of the rates.
@@ -52,7 +52,7 @@ pub(in crate::model) fn count_groups<'a>(
                 groups.push(GroupCount {
                     name,
                     youngest: task,
-                    living: 0,
+                    alive: 0,
                     unnumbered: 0,
                     spawned: 0,
                     rates: [0.0; 3],
@@ -63,7 +63,7 @@ pub(in crate::model) fn count_groups<'a>(
             last = (name.as_ptr(), index);
         }
         let group = &mut groups[last.1];
-        group.living += u64::from(!task.state.is_done());
+        group.alive += u64::from(!task.state.is_done());
         if let Some(rates) = rates.get(at).filter(|_| task.meta.kind != TaskKind::Blocking) {
             let sums = &mut group.rates;
             *sums = [sums[0] + rates.polls, sums[1] + rates.busy, sums[2] + rates.scheduled];

@@ -13,7 +13,7 @@ pub(super) struct GrowthTracker {
     last: (u64, u64),
 }
 
-/// How much a number has grown, and since when.
+/// The growth of a number, and the time since which it has grown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Growth {
     pub since_ns: u64,

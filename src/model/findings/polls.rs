@@ -24,7 +24,7 @@ impl Poll<'_> {
         self.evidence.is_some_and(|evidence| evidence.is_ended)
     }
 
-    /// The length less the time without a CPU, which is stated if it is much.
+    /// The length minus the time without a CPU, with that time if it is relevant.
     pub(super) fn length(&self) -> String {
         let without_ns = self.evidence.map_or(0, |evidence| evidence.without_cpu.total_ns());
         let length = duration(self.length_ns.saturating_sub(without_ns));
@@ -35,7 +35,7 @@ impl Poll<'_> {
         with_deduction(length, self.evidence)
     }
 
-    /// How long the task has blocked its worker, in nanoseconds; 0 if the task may block.
+    /// The time that the task has blocked its worker, in nanoseconds; 0 if the task may block.
     pub(super) fn net_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         match self.task.meta.kind.may_block() {
             true => 0,
@@ -65,7 +65,7 @@ pub(super) fn cause(evidence: &LongPoll) -> String {
     function.map(|function| format!(", {} in {function}", evidence.cause)).unwrap_or_default()
 }
 
-/// The length and the deducted time, if it is much: `1.20s (and 300ms without a CPU)`.
+/// The length and the deducted time, if it is relevant: `1.20s (and 300ms without a CPU)`.
 pub(super) fn with_deduction(length: String, evidence: Option<&Arc<LongPoll>>) -> String {
     match evidence.and_then(|evidence| evidence.deducted_ns()) {
         Some(without_ns) => format!("{length} (and {} without a CPU)", duration(without_ns)),

@@ -7,7 +7,7 @@ use super::{
     rule::{AffectedGroup, Check, Rule, RuleState},
 };
 
-/// Maximum number of groups that a rule reports, the worst ones.
+/// Maximum number of groups that a rule reports; the worst are reported.
 const MAX_GROUPS: usize = 32;
 
 /// The state of the rules, one per model.

@@ -60,7 +60,7 @@ impl FindingStore {
         &self.covered
     }
 
-    /// Takes in the candidates of a snapshot.
+    /// Processes the candidates of a snapshot.
     pub(super) fn advance(&mut self, now: u64, thresholds: &Thresholds, candidates: Vec<Finding>) {
         let fires = |candidate: &Finding| {
             thresholds.get(candidate.rule).is_some_and(|threshold| candidate.measure >= threshold)
@@ -158,7 +158,7 @@ impl Entry {
         entry
     }
 
-    /// Takes over a candidate of this snapshot; of several candidates, the worst.
+    /// Updates the finding from a candidate of this snapshot; of several candidates, from the worst.
     fn update(&mut self, now: u64, previous_ns: u64, candidate: Finding) {
         let finding = Arc::make_mut(&mut self.finding);
         let has_worse = finding.last_seen_ns == now && finding.measure > candidate.measure;

@@ -1,17 +1,17 @@
-//! Removes the samples that contain a stop from distributions.
+//! Removes the durations that contain a stop from distributions.
 //!
-//! A distribution consists of counts, not samples. A task is in one state during a stop, so at most
-//! one of its samples contains the stop: a poll or a scheduling delay. That sample is recorded when
-//! the state ends, and is at least as long as the stop. The longest sample is removed, which is the
-//! wrong one if the task had a longer one.
+//! A distribution consists of counts, not of single durations. A task is in one state during a stop,
+//! so at most one of its durations contains the stop: a poll or a scheduling delay. That duration is
+//! recorded when the state ends, and is at least as long as the stop. The longest duration is
+//! removed, which is the wrong one if the task had a longer one.
 
 use std::cmp::Reverse;
 
 use crate::snapshot::{DistributionKey, Target, TaskStats};
 
-/// A sample of one task that contains one or several stops.
+/// A duration of one task that contains one or several stops.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StoppedSample {
+pub(super) struct StoppedDuration {
     pub kind: Kind,
     /// Start of the first stop.
     pub from_ns: u64,
@@ -25,53 +25,53 @@ pub(super) enum Kind {
     Delay,
 }
 
-impl StoppedSample {
-    /// Whether the distributions contain the sample: it is recorded when its state ends.
+impl StoppedDuration {
+    /// Whether the distributions contain the duration: it is recorded when its state ends.
     fn is_recorded(&self, task: &TaskStats) -> bool {
         task.since_ns > self.from_ns
     }
 
-    /// Adds a stop to the samples of a task.
-    pub(super) fn add(samples: &mut Vec<StoppedSample>, new: StoppedSample, task: &TaskStats) {
-        match samples.last_mut() {
+    /// Adds a stop to the durations of a task.
+    pub(super) fn add(durations: &mut Vec<Self>, new: Self, task: &TaskStats) {
+        match durations.last_mut() {
             Some(last) if last.kind == new.kind && !last.is_recorded(task) => {
                 last.stopped_ns += new.stopped_ns;
             }
-            _ => samples.push(new),
+            _ => durations.push(new),
         }
     }
 
-    /// Minimum length of the sample: the start of a stop is known only to about 20 ms.
+    /// Minimum length of the duration: the start of a stop is known only to about 20 ms.
     fn min_ns(&self) -> u64 {
         self.stopped_ns / 4 * 3
     }
 }
 
-/// Removes the samples from the distributions of the snapshot. `of_task` returns the samples of a
-/// task; `ended` are the samples of tasks that are no longer in the snapshot. Stops are already
+/// Removes the durations from the distributions of the snapshot. `of_task` returns the durations of a
+/// task; `ended` are the durations of tasks that are no longer in the snapshot. Stops are already
 /// deducted from the values of the tasks.
 pub(super) fn remove<'a>(
     now: &mut Target,
-    of_task: impl Fn(u64) -> &'a [StoppedSample],
-    ended: &[StoppedSample],
+    of_task: impl Fn(u64) -> &'a [StoppedDuration],
+    ended: &[StoppedDuration],
 ) {
     let Target { tasks, delays, distributions, .. } = now;
-    let mut all: Vec<(Option<&TaskStats>, StoppedSample)> =
-        ended.iter().map(|sample| (None, *sample)).collect();
+    let mut all: Vec<(Option<&TaskStats>, StoppedDuration)> =
+        ended.iter().map(|duration| (None, *duration)).collect();
     for task in &*tasks {
-        let recorded = of_task(task.key).iter().filter(|sample| sample.is_recorded(task));
-        all.extend(recorded.map(|sample| (Some(task), *sample)));
+        let recorded = of_task(task.key).iter().filter(|duration| duration.is_recorded(task));
+        all.extend(recorded.map(|duration| (Some(task), *duration)));
     }
-    all.sort_by_key(|(_, sample)| Reverse(sample.stopped_ns));
-    for (task, sample) in all {
-        if sample.kind == Kind::Delay {
-            delays.remove_longest(sample.min_ns());
+    all.sort_by_key(|(_, duration)| Reverse(duration.stopped_ns));
+    for (task, duration) in all {
+        if duration.kind == Kind::Delay {
+            delays.remove_longest(duration.min_ns());
         }
         let Some(task) = task else { continue };
         for (_, found) in distributions.iter_mut().filter(|(subject, _)| is_of(subject, task)) {
-            match sample.kind {
-                Kind::Poll => found.poll_times.remove_longest(sample.min_ns()),
-                Kind::Delay => found.delays.remove_longest(sample.min_ns()),
+            match duration.kind {
+                Kind::Poll => found.poll_times.remove_longest(duration.min_ns()),
+                Kind::Delay => found.delays.remove_longest(duration.min_ns()),
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{Timeline, TimelinePoll, Track};
 use crate::snapshot::TICK_NS;
 
-/// How the polls of a cell are known.
+/// The source of the polls of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coverage {
     /// The polls are missing: they were not recorded, or dropped because there were too many.
@@ -18,7 +18,7 @@ pub enum Coverage {
 /// The polls of a worker in one column.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BarCell {
-    /// How the polls are known.
+    /// The source of the polls.
     pub coverage: Coverage,
     /// Share of the time in polls, 0 to 1.
     pub busy: f32,

@@ -15,9 +15,9 @@ fn span((task, began, ended): (u64, u64, u64)) -> PollSpan {
     PollSpan { task, began, ended }
 }
 
-fn spans(from_ns: u64, lost: u64, polls: &[(u64, u64, u64)]) -> PollSpans {
+fn spans(from_ns: u64, missing: u64, polls: &[(u64, u64, u64)]) -> PollSpans {
     let spans = polls.iter().copied().map(span).collect();
-    PollSpans { from_ns, lost, spans }
+    PollSpans { from_ns, missing, spans }
 }
 
 /// All polls since `from_ns`, and those that contain a tick.
@@ -289,9 +289,9 @@ proptest! {
         columns in 0usize..300,
     ) {
         let mut timeline = Timeline::default();
-        for (ended, now, lost) in snapshots {
+        for (ended, now, missing) in snapshots {
             let mut polls = all(now / 2, &ended);
-            polls.every.lost = lost;
+            polls.every.missing = missing;
             let current = |&(key, since_ns, _)| CurrentPoll { key, since_ns, kind: PollKind::Poll };
             polls.current = ended.first().map(current);
             timeline.advance(&snapshot(now, [polls]));

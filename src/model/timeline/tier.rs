@@ -45,7 +45,7 @@ impl Tier {
             polls.push(TimelinePoll { key: span.task, began, ended: span.ended, group });
         }
         self.len += polls.len();
-        let (from, dropped) = (spans.from_ns.min(now), spans.lost);
+        let (from, dropped) = (spans.from_ns.min(now), spans.missing);
         let chunk = Chunk { from, to: now, dropped, polls: polls.into() };
         match self.chunks.back_mut() {
             // No poll has ended: the last chunk covers this time too.

@@ -46,11 +46,11 @@ pub(super) fn impact(offender: &Offender) -> Row<'_> {
         name: &offender.name,
         task: offender.task,
         function: offender.function.as_deref(),
-        blocked_at: offender.place.as_deref(),
+        blocked_at: offender.blocked_at.as_deref(),
         polls: offender.polls,
         blocked_ns: offender.blocked_ns,
-        delay_ns: offender.impact.map(|cost| cost.total_ns),
-        delayed_tasks: offender.impact.map(|cost| cost.tasks),
-        exact: offender.impact.map(|cost| cost.exact),
+        delay_ns: offender.impact.map(|impact| impact.total_ns),
+        delayed_tasks: offender.impact.map(|impact| impact.tasks),
+        exact: offender.impact.map(|impact| impact.exact),
     }
 }

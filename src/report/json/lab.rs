@@ -33,12 +33,12 @@ fn workload(workload: &WorkloadStats) -> Row<'_> {
         done: workload.unit.as_ref().map(|_| workload.done),
         mode: workload.mode.as_deref(),
         failure: workload.failure.as_deref(),
-        gauges: map(workload.metrics.iter().map(gauge)),
+        gauges: map(workload.metrics.iter().map(metric)),
     }
 }
 
-fn gauge(gauge: &WorkloadMetric) -> (String, Value<'_>) {
-    let value = match &gauge.value {
+fn metric(metric: &WorkloadMetric) -> (String, Value<'_>) {
+    let value = match &metric.value {
         MetricValue::Count(count) => (*count).into(),
         MetricValue::Text(text) => text.into(),
         &MetricValue::Latency { p50_ns, p99_ns, max_ns, in_progress } => {
@@ -51,7 +51,7 @@ fn gauge(gauge: &WorkloadMetric) -> (String, Value<'_>) {
             latency.into()
         }
     };
-    (gauge.name.replace(' ', "_"), value)
+    (metric.name.replace(' ', "_"), value)
 }
 
 fn hog(hog: &HogStats, now_ns: u64) -> Row<'_> {

@@ -166,8 +166,8 @@ mod tests {
             }
             stated.iter().for_each(|path| assert!(!values(&target, path).is_empty(), "{path}"));
         }
-        use FieldId::{AwaitPoint, CpuSupply, Distributions, LongPolls, Panics, Timeline};
-        let expected = [Timeline, CpuSupply, LongPolls, AwaitPoint, Panics, Distributions];
+        use FieldId::{AwaitPoint, Distributions, LongPolls, Machine, Panics, Timeline};
+        let expected = [Timeline, Machine, LongPolls, AwaitPoint, Panics, Distributions];
         assert_eq!(without_a_path, expected);
     }
 

@@ -1,4 +1,4 @@
-//! The lab in the text report: phases, trials and the gauges of workloads.
+//! The lab in the text report: phases, trials and the metrics of workloads.
 
 use std::io::{self, Write};
 
@@ -90,8 +90,8 @@ fn trial(trial: &Trial) -> Vec<String> {
     ]
 }
 
-/// The gauges of the workloads.
-pub(super) fn gauges(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
+/// Writes the metrics of the workloads.
+pub(super) fn metrics(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
     let workloads = snapshot.lab.iter().flat_map(|lab| &lab.workloads);
     for workload in workloads.filter(|workload| !workload.metrics.is_empty()) {
         write!(out, "\n{}", &workload.name)?;

@@ -12,7 +12,7 @@ use crate::{
     text::{self, UNAVAILABLE, bucket_duration, count, duration, optional},
 };
 
-/// Number of tasks listed, the busiest ones.
+/// Maximum number of findings, and of rows of a table; of groups, twice as many.
 const TOP: usize = 10;
 
 /// The slowdown of workloads that complete nothing.
@@ -37,7 +37,7 @@ fn write_target(model: &TargetModel, summary: &Summary, out: &mut impl Write) ->
     header(model, out)?;
     lab::phases(&summary.of(target.id).collect::<Vec<_>>(), &target.description, out)?;
     lab::trials(model, out)?;
-    lab::gauges(target, out)?;
+    lab::metrics(target, out)?;
     findings(model, out)?;
     impact::write(model, out)?;
     workers(model, &target.description, out)?;
@@ -170,7 +170,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out, "    {}", finding.fix)?;
     }
-    rest(model.all_findings().len(), out)
+    table::write_omitted(model.all_findings().len(), TOP, out)
 }
 
 /// Writes that there is no finding, with the number of rules if the target does not support all.
@@ -193,7 +193,7 @@ fn workers(model: &TargetModel, description: &Description, out: &mut impl Write)
         ["index", "busy_share", "polls_per_second", "polls", "steals", "local_queue", "polling"];
     writeln!(out)?;
     table::write_fields(&NAMES, model, model.workers().iter().take(TOP), out)?;
-    rest(model.workers().len(), out)
+    table::write_omitted(model.workers().len(), TOP, out)
 }
 
 fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
@@ -212,7 +212,7 @@ fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let groups = model.groups("busy_share", true);
     writeln!(out)?;
     table::write_fields(&NAMES, model, groups.iter().take(2 * TOP), out)?;
-    rest_of(groups.len(), 2 * TOP, out)
+    table::write_omitted(groups.len(), 2 * TOP, out)
 }
 
 fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
@@ -233,7 +233,7 @@ fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<_> = model.tasks(&Query::default()).collect();
     writeln!(out)?;
     table::write_fields(&NAMES, model, rows.iter().take(TOP), out)?;
-    rest(rows.len(), out)
+    table::write_omitted(rows.len(), TOP, out)
 }
 
 fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
@@ -258,18 +258,6 @@ fn unavailable(snapshot: &Target, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  {field}: {accuracy}")?;
     }
     Ok(())
-}
-
-fn rest(all: usize, out: &mut impl Write) -> io::Result<()> {
-    rest_of(all, TOP, out)
-}
-
-/// Writes the number of rows that were left out.
-fn rest_of(all: usize, shown: usize, out: &mut impl Write) -> io::Result<()> {
-    match all.saturating_sub(shown) {
-        0 => Ok(()),
-        more => writeln!(out, "  … and {} more", count(more as u64)),
-    }
 }
 
 #[cfg(test)]

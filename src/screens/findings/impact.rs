@@ -113,7 +113,7 @@ fn label<'a>(app: &App, column: Column, row: &OffenderRow<'a>) -> Cow<'a, str> {
         }
         Column::Name => (&*offender.name).into(),
         Column::Function => offender.function.as_deref().unwrap_or("– no stack").into(),
-        Column::Place => file_and_folder(offender.place.as_deref().unwrap_or_default()).into(),
+        Column::Place => file_and_folder(offender.blocked_at.as_deref().unwrap_or_default()).into(),
         _ => "".into(),
     }
 }

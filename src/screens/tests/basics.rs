@@ -273,12 +273,12 @@ fn esc_goes_back_step_by_step() {
 #[test]
 fn hog_option_waits_for_a_baseline() {
     let mut app = screens::new_app(Settings::default(), Duration::from_millis(250));
-    app.release_hog = true;
+    app.turn_on_hog = true;
     let effects: Vec<_> = (1..12)
         .filter_map(|quarter| advance(&mut app, &sample(quarter, false).into(), Duration::ZERO))
         .collect();
     let commands: Vec<_> = effects.into_iter().filter_map(lab_command).collect();
-    assert_eq!(commands, [LabCommand::ReleaseHog]);
+    assert_eq!(commands, [LabCommand::TurnOnHog]);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn hog_restarts_on_the_next_runtime_after_one_second_of_baseline() {
     });
     let (baseline_ns, effect) = quarters.find(|(_, effect)| effect.is_some()).expect("an effect");
     let command = effect.and_then(lab_command);
-    assert_eq!((baseline_ns, command), (1_000_000_000, Some(LabCommand::ReleaseHog)));
+    assert_eq!((baseline_ns, command), (1_000_000_000, Some(LabCommand::TurnOnHog)));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
         FieldId::Lab => target.lab = None,
         FieldId::Timeline => target.timeline = None,
         FieldId::Resources => target.resources = None,
-        FieldId::CpuSupply => target.machine = None,
+        FieldId::Machine => target.machine = None,
         FieldId::LongPolls => (target.long_polls, target.samples) = (Vec::new(), Vec::new()),
         FieldId::AwaitPoint => target.answers.clear(),
         FieldId::Flavor => runtime.flavor = None,

@@ -81,7 +81,7 @@ impl UpdateTime {
     const MAX_WRITE_NS: i64 = 250_000_000;
     const MAX_WRITE_PER_TASK_NS: i64 = 20_000;
 
-    /// Until when the tasks in the update were certainly in the state that it reports.
+    /// The time until which the tasks in the update were certainly in the state that it reports.
     pub(super) fn certain_until(&self) -> Moment {
         let tasks = i64::try_from(self.tasks).unwrap_or(i64::MAX);
         let for_tasks = Self::MAX_WRITE_PER_TASK_NS.saturating_mul(tasks);

@@ -98,7 +98,7 @@ impl ConnectionState {
         self.period_ns.unsigned_abs()
     }
 
-    /// Until when the state of the tasks may be extrapolated: not beyond the next expected update.
+    /// The end of the extrapolation of task states: not later than the next expected update.
     pub(super) fn extrapolation_end(&self, now: i64) -> i64 {
         match self.phase {
             Phase::Connected => now.min(self.last_update.saturating_add(self.update_timeout_ns())),

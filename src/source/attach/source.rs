@@ -40,7 +40,7 @@ const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";
 /// The fields that console-subscriber transmits, with their accuracy.
 pub fn describe(name: impl Into<Arc<str>>) -> Description {
     let not_transmitted = [
-        FieldId::CpuSupply,
+        FieldId::Machine,
         FieldId::LongPolls,
         FieldId::AwaitPoint,
         FieldId::Flavor,
@@ -197,7 +197,7 @@ impl Source for AttachSource {
             poll.began_ns.saturating_add(poll.length_ns)
                 < sample.taken_ns.saturating_sub(Target::KEPT_NS)
         };
-        while self.long_polls.len() > Target::LONG_POLLS
+        while self.long_polls.len() > Target::MAX_LONG_POLLS
             || self.long_polls.front().is_some_and(is_old)
         {
             self.long_polls.pop_front();

@@ -1,4 +1,4 @@
-//! What can be read of a program from outside, and how accurate it is.
+//! The fields that can be read from outside a program, and their accuracy.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::{
     text::{sanitize, whole_percent},
 };
 
-/// With this part of the samples late, shares are marked as doubtful.
-const DOUBTFUL: f64 = 0.05;
+/// Share of late samples at which shares of time count as estimated.
+const MAX_LATE_SHARE: f64 = 0.05;
 
 const NOT_COUNTED: &str = "Tokio does not count it, so it cannot be read from outside";
 const NO_LAB: &str = "only the lab has workloads and a hog";
 const NO_PROBE: &str = "needs asynctop-probe in the program";
 
-/// Why a program's polls are not sampled; `None` if they are.
+/// The reason why a program's polls are not sampled; `None` if they are.
 pub(super) fn no_samples(sample: &Sample) -> Option<String> {
     let failed = |name: &str| {
         let mut checks = sample.checks.iter();
@@ -61,7 +61,7 @@ pub(super) fn describe(
                 FieldId::SchedulingDelay,
                 FieldId::WorkerPolls,
                 FieldId::Panics,
-                FieldId::CpuSupply,
+                FieldId::Machine,
                 FieldId::Steals,
                 FieldId::Overflows,
                 FieldId::BudgetForcedYields,
@@ -93,11 +93,11 @@ pub(super) fn describe(
     queues(description, runtime)
 }
 
-/// Fields that come from samples of the threads.
+/// States the accuracy of the fields that come from samples of the threads.
 fn polls(description: Description, sample: &Sample, options: ReadOptions) -> Description {
     let no_samples = no_samples(sample);
     let shares = match (sample.doubtful(), &no_samples) {
-        (late, None) if late >= DOUBTFUL => Accuracy::estimated(format!(
+        (late, None) if late >= MAX_LATE_SHARE => Accuracy::estimated(format!(
             "from samples of which {} were late: it can be too low by that much",
             whole_percent(late)
         )),

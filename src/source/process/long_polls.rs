@@ -1,4 +1,4 @@
-//! Long polls as the model knows them, from those of the sampler.
+//! Converts the sampler's long polls to those of a snapshot.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,10 +18,11 @@ use crate::{
     text::sanitize,
 };
 
-/// A thread with this part of its time on a CPU computes.
-const COMPUTES: f64 = 0.5;
+/// Minimum share of time on a CPU at which a thread counts as computing.
+const MIN_CPU_SHARE: f64 = 0.5;
 
-/// The long polls of a sample that are certain: the same task in each sample may be several polls.
+/// The long polls of a sample that are certain to be single polls. A task that is found in
+/// consecutive samples may be in several polls.
 pub(super) fn certain(sample: &Sample) -> impl Iterator<Item = &sampler::LongPoll> {
     sample.long_polls.iter().filter(|poll| poll.is_certain())
 }
@@ -43,8 +44,8 @@ pub(super) struct LongPolls {
     revision: u64,
 }
 
-/// A long poll of the sampler, with what the source knows of it.
-pub(super) struct Sampled<'a> {
+/// A long poll of the sampler, with its task and worker in the snapshot.
+pub(super) struct SampledPoll<'a> {
     pub poll: &'a sampler::LongPoll,
     /// The task's key.
     pub task: u64,
@@ -55,7 +56,7 @@ impl LongPolls {
     /// The long polls of a sample, in its order.
     pub(super) fn convert<'a>(
         &mut self,
-        polls: impl Iterator<Item = Sampled<'a>>,
+        polls: impl Iterator<Item = SampledPoll<'a>>,
     ) -> Vec<Arc<LongPoll>> {
         let mut numbers = HashSet::new();
         let mut converted = Vec::new();
@@ -75,12 +76,12 @@ impl LongPolls {
             });
         }
         self.known.retain(|number, _| numbers.contains(number));
-        let surplus = converted.len().saturating_sub(Target::LONG_POLLS);
+        let surplus = converted.len().saturating_sub(Target::MAX_LONG_POLLS);
         converted.drain(..surplus);
         converted
     }
 
-    /// The same polls after the program has ended.
+    /// Marks the polls as ended, after the end of the program.
     pub(super) fn end(&mut self, polls: &mut [Arc<LongPoll>]) {
         for poll in polls.iter_mut().filter(|poll| !poll.is_ended) {
             self.revision += 1;
@@ -101,8 +102,8 @@ fn is_same(known: &LongPoll, poll: &sampler::LongPoll) -> bool {
         && known.no_stack.as_deref() == poll.no_stack.as_deref().map(sanitize).as_deref()
 }
 
-fn convert(sampled: &Sampled<'_>) -> LongPoll {
-    let Sampled { poll, task, worker } = *sampled;
+fn convert(sampled: &SampledPoll<'_>) -> LongPoll {
+    let SampledPoll { poll, task, worker } = *sampled;
     let length_ns = nanos(poll.at_least);
     let run_delay_ns = nanos(without_cpu(poll)).min(length_ns);
     let stack = stack(poll);
@@ -123,7 +124,7 @@ fn convert(sampled: &Sampled<'_>) -> LongPoll {
     }
 }
 
-/// Whether its thread was seen off the CPU for another reason than the lack of one.
+/// Whether the thread was found blocked: off the CPU and not runnable.
 fn has_blocked(poll: &sampler::LongPoll) -> bool {
     // Only the stack of a blocked thread is read without a stop.
     poll.syscall.is_some() || (!poll.stack.is_empty() && poll.stopped.is_none())
@@ -144,7 +145,7 @@ fn cause(poll: &sampler::LongPoll) -> Cause {
         (Some(name), _) => Cause::Call(call(name)),
         (None, _) if has_blocked(poll) => Cause::PageFault,
         (None, Some(PollTimes { covered, times, .. })) => {
-            match times.cpu.as_secs_f64() >= COMPUTES * covered.as_secs_f64() {
+            match times.cpu.as_secs_f64() >= MIN_CPU_SHARE * covered.as_secs_f64() {
                 true => Cause::Computing,
                 false => Cause::NoCpu,
             }
@@ -154,7 +155,7 @@ fn cause(poll: &sampler::LongPoll) -> Cause {
 }
 
 fn call(name: &str) -> SystemCall {
-    // One without a name is `system call 17`.
+    // A call without a known name is `system call 17`.
     let number = name.strip_prefix("system call ").and_then(|number| number.parse().ok());
     SystemCall {
         number: number.unwrap_or(0),
@@ -163,7 +164,7 @@ fn call(name: &str) -> SystemCall {
     }
 }
 
-/// `None` if there is none.
+/// The stack of a poll, if it was captured.
 fn stack(poll: &sampler::LongPoll) -> Option<Arc<Stack>> {
     if poll.stack.is_empty() {
         return None;
@@ -182,7 +183,7 @@ fn stack(poll: &sampler::LongPoll) -> Option<Arc<Stack>> {
     Some(Arc::new(Stack { frames, cut }))
 }
 
-/// Whether a function is the part of Tokio that polls tasks: what it calls is the task.
+/// Whether a function is the part of Tokio that polls tasks: the frames inside it are the task's.
 fn polls_tasks(frame: &Frame) -> bool {
     let in_file = frame.file.as_ref().is_some_and(|file| file.contains("/src/runtime/task/"));
     frame.kind == FrameKind::Runtime

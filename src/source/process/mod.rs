@@ -1,12 +1,12 @@
 //! Any Tokio program of this machine, watched by its process ID.
 //!
 //! The program is only read: it is not written to, signaled or stopped. asynctop-inspect samples it
-//! in the background; a `RuntimeSource` adds the samples of one runtime up. A program with several
+//! in the background; a `RuntimeSource` adds up the samples of one runtime. A program with several
 //! runtimes is several targets, because the tasks of one never delay those of another. A runtime that
-//! starts later becomes a target when it is found, in the place of one that has been shut down.
+//! starts later becomes a target when it is found, or replaces one that has been shut down.
 //!
-//! Depends on asynctop-inspect and asynctop-stack, and on `launch` for commands. What it provides, and how accurately, is in
-//! `description`.
+//! Depends on asynctop-inspect and asynctop-stack, and on `launch` for commands. `description` lists
+//! the fields and their accuracy.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod description;

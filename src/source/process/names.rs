@@ -1,4 +1,4 @@
-//! What tasks are called: the short type of the future and the line of its code.
+//! The names of tasks: the short type of the future and the line of its code.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,8 +9,8 @@ use crate::{
     text::{sanitize, short_source_path},
 };
 
-/// Lines of code that are listed for a future without a line of its own.
-const LISTED: usize = 4;
+/// Maximum number of lines of code that are listed for a future without a line of its own.
+const MAX_LINES: usize = 4;
 
 /// The names of each type of task. All tasks of a type share one copy.
 #[derive(Debug, Default)]
@@ -22,12 +22,12 @@ struct Named {
     group: Arc<str>,
     location: Arc<str>,
     fields: Arc<str>,
-    /// Its address is the key; as long as it is kept, no other type gets the same.
+    /// Its address is the key. It is kept so that no other type gets that address.
     names: Arc<TypeNames>,
 }
 
 impl Names {
-    /// What does not change over a task's life.
+    /// The metadata of a task.
     pub(super) fn meta(&mut self, task: &TaskInfo) -> TaskMeta {
         let key = Arc::as_ptr(&task.names) as usize;
         let named = self.0.entry(key).or_insert_with(|| Named::new(task));
@@ -46,8 +46,8 @@ impl Names {
         }
     }
 
-    /// Forgets the types that no task has.
-    pub(super) fn sweep(&mut self) {
+    /// Removes the types that no task has.
+    pub(super) fn remove_unused(&mut self) {
         self.0.retain(|_, named| Arc::strong_count(&named.names) > 1);
     }
 }
@@ -67,7 +67,7 @@ impl Named {
             Some(_) => &[][..],
             None => &names.contains[..],
         };
-        let lines = lines.iter().take(LISTED).map(|line| format!("contains={}", place(line)));
+        let lines = lines.iter().take(MAX_LINES).map(|line| format!("contains={}", place(line)));
         let fields: Vec<String> = types.chain(lines).collect();
         Named {
             group: group_name(&name).into(),

@@ -15,8 +15,8 @@ use asynctop_inspect::{
 use super::ReadOptions;
 use crate::{launch::Launched, lock::lock};
 
-/// Sources that ask within this time of each other get the same sample.
-const SHARED: Duration = Duration::from_millis(20);
+/// Sources that sample within this time of each other share one sample.
+const MAX_AGE: Duration = Duration::from_millis(20);
 /// Minimum pause in the search for the first runtime of a command, which takes at most 1/20 of the
 /// time.
 const MIN_PAUSE: Duration = Duration::from_millis(20);
@@ -155,7 +155,7 @@ impl Observed {
         }
     }
 
-    /// A runtime that is not a target becomes one.
+    /// Returns a runtime that has no target, which is now that of the caller.
     pub(super) fn claim(&self, sample: &Sample) -> Option<u64> {
         let state = &mut lock(&self.state);
         let free = state.unclaimed(sample).next()?;
@@ -163,7 +163,7 @@ impl Observed {
         Some(free)
     }
 
-    /// A runtime has been shut down: its target is free for another one.
+    /// Releases a runtime that has been shut down: its target is free for another one.
     pub(super) fn release(&self, handle: u64) {
         lock(&self.state).claimed.retain(|claimed| *claimed != handle);
     }
@@ -191,7 +191,7 @@ impl Observed {
         let now = self.now();
         let mut state = lock(&self.state);
         if let Some((taken, sample)) = &state.latest
-            && now.saturating_sub(*taken) < SHARED
+            && now.saturating_sub(*taken) < MAX_AGE
         {
             return Ok(Arc::clone(sample));
         }

@@ -7,16 +7,16 @@ use asynctop_inspect::{InspectError, OpenError, Process, ps};
 use super::{Program, ReadOptions, observed::Observed, source::RuntimeSource};
 use crate::{launch::Launched, source::Source, text::excerpt};
 
-/// How many programs of a name are listed.
-const LISTED: usize = 20;
+/// Maximum number of process IDs in an error message.
+const MAX_IDS: usize = 20;
 
 /// Why a program cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// It cannot be read.
+    /// The program cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It has ended meanwhile.
+    /// The program has ended.
     #[error(transparent)]
     Ended(#[from] InspectError),
     /// No process has this name.
@@ -30,10 +30,10 @@ pub enum ProcessError {
         /// Their process IDs, separated by commas.
         ids: String,
     },
-    /// A program is to be watched twice.
+    /// A program is given twice.
     #[error("process {0} is given twice; give each target once")]
     Twice(u32),
-    /// It has no runtime.
+    /// The program has no runtime.
     #[error(
         "process {pid} ({command}) contains Tokio, but no runtime was found in it; try again when \
          it has started one"
@@ -52,11 +52,11 @@ pub enum ProcessError {
     List(#[source] io::Error),
 }
 
-/// Begins to sample these programs. There is a source for the first runtime of each; it discovers the
-/// others.
+/// Starts to sample these programs. Returns a source for the first runtime of each, which discovers
+/// the other runtimes.
 ///
 /// # Errors
-/// If one of them cannot be watched.
+/// If a program cannot be watched.
 pub fn open(
     programs: &[Program],
     options: ReadOptions,
@@ -93,8 +93,7 @@ pub fn launched(
     Ok(Box::new(RuntimeSource::new(observed)))
 }
 
-/// The process ID of a program. Of several programs with the same name, only those count that use
-/// Tokio.
+/// The process ID of a program. If several programs have the name, only those that use Tokio count.
 ///
 /// # Errors
 /// If there is none, or there are several.
@@ -115,8 +114,8 @@ pub fn find(program: &Program) -> Result<u32, ProcessError> {
         [pid] => Ok(pid),
         _ => {
             let all = if readable.is_empty() { &named } else { &readable };
-            let ids: Vec<_> = all.iter().take(LISTED).map(u32::to_string).collect();
-            let more = if all.len() > LISTED { ", …" } else { "" };
+            let ids: Vec<_> = all.iter().take(MAX_IDS).map(u32::to_string).collect();
+            let more = if all.len() > MAX_IDS { ", …" } else { "" };
             let ids = format!("{}{more}", ids.join(", "));
             Err(ProcessError::Ambiguous { name: excerpt(name), ids })
         }

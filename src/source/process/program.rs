@@ -1,4 +1,4 @@
-//! Which program to watch.
+//! The program to watch, as the user names it.
 
 use std::{fmt, str::FromStr};
 
@@ -19,7 +19,7 @@ pub enum Program {
     Name(String),
 }
 
-/// How programs are read.
+/// The options for reading programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Never stop a thread. Otherwise one that computes in a long poll is stopped for some 10 µs,
@@ -27,7 +27,7 @@ pub struct ReadOptions {
     pub no_stop: bool,
 }
 
-/// Why a text names no program.
+/// A text that is neither a process ID nor the name of a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is neither a process ID nor the name of a program; `asynctop ps` lists programs")]
 pub struct ProgramError;

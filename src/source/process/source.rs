@@ -10,10 +10,10 @@ use asynctop_inspect::{
 use super::{
     description::{describe, no_samples},
     key::key,
-    long_polls::{LongPolls, Sampled, certain, running, running_on},
+    long_polls::{LongPolls, SampledPoll, certain, running, running_on},
     names::Names,
     observed::{Absence, Observed},
-    tally::{Known, Tally},
+    tally::{StateFacts, Tally},
     workers::{Workers, queue_lengths},
 };
 use crate::{
@@ -39,9 +39,9 @@ pub(super) struct RuntimeSource {
     names: Names,
     long_polls: LongPolls,
     workers: Workers,
-    /// The survey with which the sums were brought up to date.
+    /// The survey up to which the sums are complete.
     surveyed: Option<Duration>,
-    /// Bring the sums up to date with the next sample.
+    /// Whether the next sample updates the sums.
     is_due: bool,
     /// The latest sample.
     target: Target,
@@ -73,15 +73,15 @@ impl RuntimeSource {
 impl Source for RuntimeSource {
     fn sample(&mut self, _: &Subscription) -> Target {
         match self.observed.sample() {
-            Ok(sample) => self.take(&sample),
-            Err(Absence::NotYet(reason)) => self.lose(&reason, Some(Duration::ZERO)),
-            Err(Absence::Ended(reason)) => self.lose(&reason, None),
+            Ok(sample) => self.apply(&sample),
+            Err(Absence::NotYet(reason)) => self.disconnect(&reason, Some(Duration::ZERO)),
+            Err(Absence::Ended(reason)) => self.disconnect(&reason, None),
         }
         self.target.taken_ns = nanos(self.observed.now());
         self.target.clone()
     }
 
-    /// The sums of the next sample are complete; otherwise they are as old as the latest survey.
+    /// Makes the next sample update the sums, which otherwise are as old as the latest survey.
     fn settle(&mut self, _: Duration) -> bool {
         self.is_due = true;
         true
@@ -93,8 +93,8 @@ impl Source for RuntimeSource {
 }
 
 impl RuntimeSource {
-    /// There is no runtime. What is known of the previous one stays.
-    fn lose(&mut self, reason: &str, retry: Option<Duration>) {
+    /// Marks the runtime as ended. Its last statistics are kept.
+    fn disconnect(&mut self, reason: &str, retry: Option<Duration>) {
         let was_live = self.target.connection.is_live();
         let since_ns = match &self.target.connection {
             _ if was_live => Some(nanos(self.observed.now())),
@@ -109,8 +109,8 @@ impl RuntimeSource {
         }
     }
 
-    /// The index of this source's runtime in a sample: that of the latest one, or else of one that is
-    /// not a target, which begins another epoch.
+    /// The index of this source's runtime in a sample: that of the latest sample, or else a runtime
+    /// without a target, which begins another epoch.
     fn find_runtime(&mut self, sample: &Sample) -> Option<usize> {
         let position = |handle| sample.runtimes.iter().position(|one| one.handle == handle);
         if let Some(handle) = self.handle {
@@ -131,9 +131,9 @@ impl RuntimeSource {
         Some(index)
     }
 
-    fn take(&mut self, sample: &Sample) {
+    fn apply(&mut self, sample: &Sample) {
         let Some(index) = self.find_runtime(sample) else {
-            return self.lose("the runtime has been shut down", Some(sample.survey_interval));
+            return self.disconnect("the runtime has been shut down", Some(sample.survey_interval));
         };
         let runtimes = &sample.runtimes;
         let runtime = &runtimes[index];
@@ -178,7 +178,7 @@ impl RuntimeSource {
     ) -> Vec<TaskStats> {
         let polling: HashMap<u64, Duration> =
             running(sample).map(|poll| (key(poll.copy, poll.task.id), poll.began)).collect();
-        let held_since = held_since(sample, index);
+        let all_blocked_since = all_blocked_since(sample, index);
         let has_samples = no_samples(sample).is_none();
         let mut rows = Vec::with_capacity(tasks.len());
         for sampled in tasks {
@@ -187,12 +187,12 @@ impl RuntimeSource {
             let tally = self.tallies.entry(key).or_insert_with(|| {
                 Tally::new(sampled.first_seen, names.meta(&sampled.task).into())
             });
-            let known = Known {
+            let facts = StateFacts {
                 polling_since: polling.get(&key).copied(),
-                held_since,
+                all_blocked_since,
                 is_stuck: sampled.task.can_never_be_woken(),
             };
-            tally.set_state(sampled.state, sample.swept, known);
+            tally.set_state(sampled.state, sample.swept, facts);
             if is_update {
                 tally.add((*sampled).into(), sample.taken, has_samples);
             }
@@ -204,7 +204,7 @@ impl RuntimeSource {
             let rows = &rows;
             let is_listed = |key: &u64| rows.binary_search_by_key(key, |row| row.key).is_ok();
             self.tallies.retain(|key, _| is_listed(key));
-            self.names.sweep();
+            self.names.remove_unused();
         }
         rows
     }
@@ -214,11 +214,11 @@ impl RuntimeSource {
         let known: Vec<u64> = self.target.long_polls.iter().map(|poll| poll.task).collect();
         let own = certain(sample).filter_map(|poll| {
             let task = key(poll.copy, poll.task.id);
-            // One that has ended is no longer listed.
+            // A task that has ended is no longer listed.
             let is_own = tallies.contains_key(&task) || known.contains(&task);
             let thread = sample.threads.iter().find(|thread| thread.tid == poll.tid);
             let worker = thread.filter(|thread| thread.runtime == Some(index));
-            is_own.then(|| Sampled { poll, task, worker: worker.and_then(|it| it.worker) })
+            is_own.then(|| SampledPoll { poll, task, worker: worker.and_then(|it| it.worker) })
         });
         self.long_polls.convert(own)
     }
@@ -258,9 +258,9 @@ impl RuntimeSource {
     }
 }
 
-/// Whether the tasks of local sets count as those of the runtime at `index`. A `LocalSet` is no runtime:
-/// its tasks run on the thread of one, which is the only one, the only current-thread one, or else
-/// the first.
+/// Whether the tasks of local sets are attributed to the runtime at `index`. A `LocalSet` is not a
+/// runtime: its tasks are attributed to the only current-thread runtime or, if there is none or there
+/// are several, to the first runtime.
 fn has_local_sets(runtimes: &[RuntimeInfo], index: usize) -> bool {
     let mut own = runtimes.iter().enumerate().filter(|(_, it)| it.flavor != Flavor::LocalSet);
     let first = own.clone().next();
@@ -277,8 +277,8 @@ fn is_local(task: &TaskInfo, runtimes: &[RuntimeInfo]) -> bool {
     runtime.is_some_and(|runtime| runtime.flavor == Flavor::LocalSet)
 }
 
-/// The time from which on all workers of a runtime have been in long polls; `None` if one is not.
-fn held_since(sample: &Sample, index: usize) -> Option<Duration> {
+/// The time since which all workers of a runtime have been in long polls; `None` if one is not.
+fn all_blocked_since(sample: &Sample, index: usize) -> Option<Duration> {
     let workers = sample.runtimes[index].workers.len();
     let threads = sample.threads.iter();
     let own = threads.filter(|thread| thread.runtime == Some(index) && thread.worker.is_some());

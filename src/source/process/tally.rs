@@ -1,8 +1,8 @@
-//! Adds up how a task spends its time, from update to update.
+//! Adds up the busy, scheduled and idle time of a task, update by update.
 //!
 //! Between two updates, the time in polls is the share of samples in which the task was a thread's
-//! current task. The rest is divided as the sweeps, which read states, found it scheduled or idle.
-//! So the sums only grow, and they add up to the time that the task was observed.
+//! current task. The rest is divided into scheduled and idle time in the ratio in which the sweeps
+//! found these states. So the sums only grow, and their sum is the time that the task was observed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Tally {
     pub meta: Arc<TaskMeta>,
-    /// Up to when the sums are complete.
+    /// The time up to which the sums are complete.
     at: Duration,
     first_seen: Duration,
     counts: Counts,
@@ -28,17 +28,17 @@ pub(super) struct Tally {
     scheduled_ns: u64,
     idle_ns: u64,
     state: State,
-    /// From when on it is certain that the task has been in its state.
+    /// The time since which the task has certainly been in its state.
     since: Duration,
-    /// It was idle and nothing could wake it.
+    /// Whether the task was idle and could never be woken.
     is_stuck: bool,
-    /// The samples of the threads find it in one poll.
+    /// Whether the samples of the threads found the task in a long poll.
     is_in_long_poll: bool,
     /// When the state was read.
     read: Duration,
 }
 
-/// All samples and sweeps in which a task was found, by what it did.
+/// The samples and sweeps in which a task was found, by its state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     /// Samples of the threads in which it was polled.
@@ -53,14 +53,14 @@ impl From<&SampledTask> for Counts {
     }
 }
 
-/// What is known of a task's state besides what the sweep read.
+/// Facts about the state of a task that a sweep does not read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct StateFacts {
     /// The start of the long poll that the task is in.
     pub polling_since: Option<Duration>,
-    /// From when on no worker could have polled it: each is in a long poll.
-    pub held_since: Option<Duration>,
-    /// It is idle, and nothing can wake it.
+    /// The time since which all workers have been in long polls, so none could poll the task.
+    pub all_blocked_since: Option<Duration>,
+    /// Whether the task is idle and can never be woken.
     pub is_stuck: bool,
 }
 
@@ -97,7 +97,7 @@ impl Tally {
         let busy = part(span, hits, samples);
         let rest = span - busy;
         let scheduled = match scheduled + idle {
-            // It has not been swept: as it was.
+            // Without a sweep, the task is assumed to have stayed in its state.
             0 if self.state == State::Scheduled => rest,
             0 => 0,
             swept => part(rest, scheduled, swept),
@@ -108,22 +108,22 @@ impl Tally {
         self.at = self.at.max(taken);
     }
 
-    /// Takes in the state of the task, which was read at `read`.
-    pub(super) fn set_state(&mut self, kind: StateKind, read: Duration, known: Known) {
+    /// Sets the state of the task, as it was read at `read`.
+    pub(super) fn set_state(&mut self, kind: StateKind, read: Duration, facts: StateFacts) {
         let read = read.max(self.first_seen);
-        self.is_in_long_poll = known.polling_since.is_some();
-        let state = match known.polling_since {
+        self.is_in_long_poll = facts.polling_since.is_some();
+        let state = match facts.polling_since {
             Some(_) => State::Polling,
             None => state(kind),
         };
-        // Between two sweeps a task may have been polled, unless nothing could do that.
-        let was_stuck = std::mem::replace(&mut self.is_stuck, known.is_stuck);
+        // Between two sweeps a task may have been polled, unless no worker could poll it.
+        let was_stuck = std::mem::replace(&mut self.is_stuck, facts.is_stuck);
         let is_certain = match state {
-            State::Scheduled => known.held_since.is_some_and(|held| held <= self.read),
+            State::Scheduled => facts.all_blocked_since.is_some_and(|since| since <= self.read),
             State::Idle => was_stuck,
             _ => false,
         };
-        if let Some(since) = known.polling_since {
+        if let Some(since) = facts.polling_since {
             self.since = since;
         } else if state != self.state || !is_certain {
             self.since = read;
@@ -150,8 +150,8 @@ impl Tally {
             self_wakes: 0,
             max_poll_ns: 0,
             max_delay_ns: 0,
-            // A task in a queue or in a poll has a reference of that; which ones it has cannot be
-            // told apart then.
+            // A queue or a running poll holds a reference to its task, too, which cannot be
+            // distinguished from a waker.
             live_wakers: (self.state == State::Idle)
                 .then(|| u32::try_from(wakers).unwrap_or(u32::MAX)),
             stage: None,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_divided_as_samples_and_sweeps_find_the_task() {
+    fn times_follow_the_samples_and_sweeps_of_the_task() {
         let mut tally = Tally::new(ms(500), Arc::default());
         tally.add(counts(100, 20, [2, 2, 6]), ms(1500), true);
         // A fifth in polls; of the rest, a quarter scheduled.
@@ -211,48 +211,48 @@ mod tests {
     }
 
     #[test]
-    fn without_samples_of_the_threads_sweeps_find_the_polls() {
+    fn busy_time_follows_the_sweeps_without_samples_of_the_threads() {
         let mut tally = Tally::new(ms(0), Arc::default());
         tally.add(counts(0, 0, [5, 1, 4]), ms(1000), false);
         assert_eq!(sums(&tally), [1000, 500, 100, 400]);
     }
 
     #[test]
-    fn a_task_that_was_not_swept_is_as_it_was() {
+    fn task_without_a_sweep_stays_in_its_state() {
         let mut tally = Tally::new(ms(0), Arc::default());
-        tally.set_state(StateKind::Scheduled, ms(0), Known::default());
+        tally.set_state(StateKind::Scheduled, ms(0), StateFacts::default());
         tally.add(counts(10, 0, [0; 3]), ms(100), true);
         assert_eq!(sums(&tally), [100, 0, 100, 0]);
     }
 
-    /// How long the task is known to have been in its state.
-    fn lasts(tally: &Tally, now: Duration) -> u64 {
+    /// The time that the task has certainly been in its state.
+    fn state_ms(tally: &Tally, now: Duration) -> u64 {
         tally.stats(1, 0, now).time_in_state_ns(nanos(now)) / MS
     }
 
     #[test]
-    fn a_state_lasts_only_as_long_as_it_is_certain() {
+    fn state_time_counts_only_while_it_is_certain() {
         let mut tally = Tally::new(ms(0), Arc::default());
-        let held = Known { held_since: Some(ms(150)), ..Known::default() };
-        for (kind, at, known, lasted) in [
+        let blocked = StateFacts { all_blocked_since: Some(ms(150)), ..StateFacts::default() };
+        for (kind, at, facts, lasted) in [
             // It may have been polled in between, or have begun another poll.
-            (StateKind::Running, 50, Known::default(), 0),
-            (StateKind::Running, 80, Known::default(), 0),
-            (StateKind::Scheduled, 100, Known::default(), 0),
-            (StateKind::Scheduled, 200, Known::default(), 0),
+            (StateKind::Running, 50, StateFacts::default(), 0),
+            (StateKind::Running, 80, StateFacts::default(), 0),
+            (StateKind::Scheduled, 100, StateFacts::default(), 0),
+            (StateKind::Scheduled, 200, StateFacts::default(), 0),
             // The workers have been in long polls since before the last sweep.
-            (StateKind::Scheduled, 300, held, 100),
-            (StateKind::Scheduled, 400, held, 200),
-            (StateKind::Idle, 500, held, 0),
-            (StateKind::Idle, 600, held, 0),
-            (StateKind::Idle, 700, Known { is_stuck: true, ..held }, 0),
-            (StateKind::Idle, 800, Known { is_stuck: true, ..held }, 100),
+            (StateKind::Scheduled, 300, blocked, 100),
+            (StateKind::Scheduled, 400, blocked, 200),
+            (StateKind::Idle, 500, blocked, 0),
+            (StateKind::Idle, 600, blocked, 0),
+            (StateKind::Idle, 700, StateFacts { is_stuck: true, ..blocked }, 0),
+            (StateKind::Idle, 800, StateFacts { is_stuck: true, ..blocked }, 100),
         ] {
-            tally.set_state(kind, ms(at), known);
-            assert_eq!(lasts(&tally, ms(at + 20)), lasted, "{kind} at {at}");
+            tally.set_state(kind, ms(at), facts);
+            assert_eq!(state_ms(&tally, ms(at + 20)), lasted, "{kind} at {at}");
         }
-        let polling = Known { polling_since: Some(ms(650)), ..Known::default() };
+        let polling = StateFacts { polling_since: Some(ms(650)), ..StateFacts::default() };
         tally.set_state(StateKind::Idle, ms(800), polling);
-        assert_eq!(lasts(&tally, ms(1000)), 350, "a sweep is older than the samples");
+        assert_eq!(state_ms(&tally, ms(1000)), 350, "a sweep is older than the samples");
     }
 }

@@ -22,14 +22,14 @@ pub(super) struct Workers(HashMap<u32, ThreadTally>);
 struct ThreadTally {
     name: Arc<str>,
     poll_ns: u64,
-    /// Hits, samples and time when the sum was brought up to date.
+    /// Hits, samples and time at the last update of the sum.
     hits: u64,
     samples: u64,
     at: Duration,
 }
 
 impl Workers {
-    /// The workers of the runtime at `index`. With `is_update`, sums are brought up to date.
+    /// The workers of the runtime at `index`. `is_update` updates the sums.
     pub(super) fn rows(
         &mut self,
         sample: &Sample,
@@ -86,7 +86,7 @@ impl Workers {
     }
 }
 
-/// The long poll that a thread is in. Shorter polls are not known one by one.
+/// The long poll that a thread is in. Shorter polls are not known individually.
 fn current(sample: &Sample, thread: &SampledThread) -> Option<CurrentPoll> {
     let poll = running_on(sample, thread.tid)?;
     Some(CurrentPoll {

@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 use super::ServiceStyle;
 use crate::limits::{self, LimitTooLow};
 
-/// Why a number of connections was not measured.
+/// The reason why a number of connections was not measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MeasureError {
     /// A limit on files or ports is too low.

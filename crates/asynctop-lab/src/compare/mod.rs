@@ -79,7 +79,7 @@ pub struct Measurement {
     pub cpu_ns_per_request: Option<f64>,
 }
 
-/// Why the benchmark has no result.
+/// The reason why the benchmark has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// The process of the service could not be started.
@@ -95,7 +95,7 @@ pub enum CompareError {
     NothingMeasured {
         /// The connections of the first row.
         connections: usize,
-        /// Why the first row was not measured.
+        /// The reason why the first row was not measured.
         error: MeasureError,
     },
     /// The system refused a runtime for the client.

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-/// Why the tasks cannot be served to tokio-console.
+/// The reason why the tasks cannot be served to tokio-console.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// The address is reachable from other machines, which was not allowed.

@@ -55,10 +55,10 @@ impl ConsoleServer {
     }
 }
 
-/// Returns what this build lacks.
+/// Cannot serve in this build.
 ///
 /// # Errors
-/// Always.
+/// Always: the feature or the flag that this build lacks.
 #[cfg(not(all(feature = "console", tokio_unstable)))]
 pub fn serve(address: ConsoleAddress) -> Result<ConsoleServer, ConsoleError> {
     address.check()?;

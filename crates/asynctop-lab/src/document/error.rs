@@ -4,7 +4,7 @@ use std::io;
 
 use super::MAX_BYTES;
 
-/// Why a file cannot be used: one sentence, which is safe to print for any content of the file.
+/// The reason why a file is invalid: one sentence that is safe to print for any content of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {

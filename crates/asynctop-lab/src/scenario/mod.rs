@@ -29,9 +29,9 @@ pub struct Scenario {
     pub name: String,
     /// One line about the purpose of the scenario.
     pub title: String,
-    /// What to watch and to try, and why it happens.
+    /// The lesson: an effect to watch, an experiment to try, and the explanation.
     pub lesson: Lesson,
-    /// The scheduler of the runtime.
+    /// The flavor of the runtime.
     pub flavor: Flavor,
     /// Worker threads of a multi-thread runtime; `None` is one per core, at least 2.
     pub workers: Option<usize>,

@@ -18,7 +18,7 @@ use crate::{metrics::Latency, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "mutex-held",
-    about: "pairs of tasks that share a std Mutex; one of them works while it holds it",
+    about: "pairs of tasks that share a std Mutex; one of the two works while it holds it",
     unit: None,
     params: &[&HOLD, &PAUSE],
     max_tasks: two_each,

@@ -10,7 +10,7 @@ use asynctop_lab::{HogKind, Lab, LabOptions, LabSampler, Scenario};
 use asynctop_probe::Registry;
 use asynctop_snapshot::{Flavor, Subscription, Target, TaskStats};
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 
 /// The groups of tasks that `mixed` starts.
 pub const GROUPS: [&str; 8] =
@@ -46,7 +46,7 @@ impl Bench {
             if holds(&snapshot) {
                 return snapshot;
             }
-            assert!(begin.elapsed() < PATIENCE, "waited in vain until {expected}: {snapshot:#?}");
+            assert!(begin.elapsed() < TIMEOUT, "waited in vain until {expected}: {snapshot:#?}");
             thread::sleep(Duration::from_millis(5));
         }
     }

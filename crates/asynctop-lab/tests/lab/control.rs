@@ -11,7 +11,7 @@ use asynctop_snapshot::{Flavor, Target};
 
 use crate::{
     bench::{Bench, alive, all_advanced, mixed, named},
-    support::PATIENCE,
+    support::TIMEOUT,
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn switching_the_flavor_starts_an_epoch_with_the_same_workloads() {
     assert_eq!(answer, "runtime: multi-thread with 3 workers");
     let after = bench.wait_for_work();
     assert_eq!((after.epoch, after.workers.len()), (before.epoch + 1, 3));
-    assert!(after.runtime.uptime_ns < before.runtime.uptime_ns + PATIENCE.as_nanos() as u64);
+    assert!(after.runtime.uptime_ns < before.runtime.uptime_ns + TIMEOUT.as_nanos() as u64);
     assert_eq!(alive(&after, "heartbeat"), 9);
     assert!(all_advanced(&before, &after), "totals only grow");
     let oldest = before.tasks.iter().map(|task| task.meta.id).max();
@@ -52,10 +52,10 @@ fn running_hog_waits_for_a_baseline_on_the_next_runtime() {
         let now = hog(&mut bench);
         assert_eq!((now.restart_pending, now.on_since_ns), (true, None));
     }
-    assert!(bench.lab.execute(Command::ReleaseHog).starts_with("hog on: spin"));
+    assert!(bench.lab.execute(Command::TurnOnHog).starts_with("hog on: spin"));
     let now = hog(&mut bench);
     assert!(!now.restart_pending && now.on_since_ns.is_some());
-    bench.lab.execute(Command::ReleaseHog);
+    bench.lab.execute(Command::TurnOnHog);
     assert_eq!(hog(&mut bench).on_since_ns, now.on_since_ns, "it was already on");
     bench.lab.execute(Command::SwitchFlavor);
     assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
@@ -75,7 +75,7 @@ fn long_polls_of_the_previous_runtime_are_not_reported() {
     bench.wait("the hog's poll is long", |now| !now.long_polls.is_empty());
     for command in [Command::SwitchFlavor, Command::AddWorker] {
         bench.lab.execute(command);
-        bench.lab.execute(Command::ReleaseHog);
+        bench.lab.execute(Command::TurnOnHog);
         bench.wait("the poll of the next hog is long", |now| {
             let is_listed = |key: &u64| now.tasks.iter().any(|task| task.key == *key);
             for poll in &now.long_polls {

@@ -155,7 +155,7 @@ fn kind_that_cannot_run_is_refused_and_the_hog_stays_on() {
     );
     let now = hog(&mut bench);
     assert_eq!((&*now.kind, now.restart_pending, now.on_since_ns), ("own-thread", true, None));
-    let answer = bench.lab.execute(Command::ReleaseHog);
+    let answer = bench.lab.execute(Command::TurnOnHog);
     assert!(answer.starts_with("hog on: own-thread"), "{answer}");
     let since = hog(&mut bench).on_since_ns;
     assert!(since.is_some());

@@ -5,4 +5,4 @@
 #[path = "../../../../tests/support/wait.rs"]
 mod wait;
 
-pub use wait::{PATIENCE, wait_until};
+pub use wait::{TIMEOUT, wait_until};

@@ -14,7 +14,7 @@ use asynctop_snapshot::{Flavor, Target, TaskStats};
 
 use crate::{
     bench::{Bench, done},
-    support::PATIENCE,
+    support::TIMEOUT,
 };
 
 fn bench(settings: &str) -> Bench {
@@ -134,7 +134,7 @@ fn no_other_task_is_polled_during_a_query_on_the_worker() {
     let running = |s: &Target| queries(s).next().map(|task| (task.key, task.since_ns));
     let (begin, mut seen) = (Instant::now(), 0);
     while seen < 3 {
-        assert!(begin.elapsed() < PATIENCE, "no query was in four consecutive snapshots");
+        assert!(begin.elapsed() < TIMEOUT, "no query was in four consecutive snapshots");
         let snapshots: [Target; 4] = std::array::from_fn(|_| bench.sample());
         let not_polling = snapshots.iter().flat_map(queries).find(|t| t.state != State::Polling);
         assert!(not_polling.is_none(), "a query on the worker is in one poll: {not_polling:?}");

@@ -147,7 +147,7 @@ impl TaskCell {
     /// causes the traced poll.
     ///
     /// # Errors
-    /// Why the task cannot be queried now.
+    /// The reason why the task cannot be queried now.
     #[cfg(feature = "watchdog")]
     #[allow(unsafe_code)]
     pub(crate) fn query(&self) -> Result<Waker, &'static str> {

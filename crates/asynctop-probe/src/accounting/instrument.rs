@@ -118,7 +118,7 @@ impl Drop for Dropping<'_> {
 struct Task {
     registry: &'static Registry,
     cell: &'static TaskCell,
-    /// The future is a task of its own: each of its polls follows a wake.
+    /// Whether the future is a task of its own: each of its polls follows a wake.
     root: bool,
     done: bool,
 }
@@ -184,14 +184,14 @@ impl<F: Future> Future for Instrumented<F> {
         let frame = PollFrame::new(cell);
         // Destructured, because the compiler copies a whole `Started` through memory.
         let Started { at, delay, mode } =
-            cell.ledger.poll_started(registry.now(), *root, thread::is_probing);
+            cell.ledger.poll_started(registry.now(), *root, thread::is_in_query_poll);
         #[cfg(feature = "watchdog")]
         if mode != Mode::Plain {
             let poll = move || match mode {
-                Mode::Traced | Mode::TracedProbe => {
+                Mode::Traced | Mode::TracedQuery => {
                     trace::poll(future, context, registry, cell.key())
                 }
-                Mode::Plain | Mode::Probe => future.poll(context),
+                Mode::Plain | Mode::Query => future.poll(context),
             };
             return query_poll(registry, &frame, cell, Started { at, delay, mode }, done, poll);
         }
@@ -218,8 +218,8 @@ fn query_poll<T>(
     }
 }
 
-/// A running poll. Dropped at its end, also by a panic. `PROBE` if the watchdog has caused it.
-struct Running<'a, const PROBE: bool> {
+/// A running poll. Dropped at its end, also by a panic. `QUERY` if the watchdog has caused it.
+struct Running<'a, const QUERY: bool> {
     registry: &'static Registry,
     frame: &'a PollFrame,
     cell: &'static TaskCell,
@@ -230,7 +230,7 @@ struct Running<'a, const PROBE: bool> {
     done: &'a mut bool,
 }
 
-impl<'a, const PROBE: bool> Running<'a, PROBE> {
+impl<'a, const QUERY: bool> Running<'a, QUERY> {
     #[inline(always)]
     fn start(
         registry: &'static Registry,
@@ -245,8 +245,8 @@ impl<'a, const PROBE: bool> Running<'a, PROBE> {
             cell.delays.count(bucket);
             thread.count_delay(bucket, delay);
         }
-        let outer = if PROBE {
-            thread.probe_started(frame, started.at)
+        let outer = if QUERY {
+            thread.query_poll_started(frame, started.at)
         } else {
             thread.poll_started(frame, started.at)
         };
@@ -263,13 +263,13 @@ impl<'a, const PROBE: bool> Running<'a, PROBE> {
     }
 }
 
-impl<const PROBE: bool> Drop for Running<'_, PROBE> {
+impl<const QUERY: bool> Drop for Running<'_, QUERY> {
     #[inline(always)]
     fn drop(&mut self) {
         let now = self.registry.now();
-        if PROBE {
-            let length = self.cell.ledger.probe_ended(self.began, now, self.outcome);
-            self.thread.probe_ended(self.frame, self.outer, (self.began, self.began + length));
+        if QUERY {
+            let length = self.cell.ledger.query_poll_ended(self.began, now, self.outcome);
+            self.thread.query_poll_ended(self.frame, self.outer, (self.began, self.began + length));
         } else {
             let length = self.cell.ledger.poll_ended(self.began, now, self.outcome);
             self.cell.poll_times.count(bucket_of(length));

@@ -26,9 +26,9 @@ use super::{
     reading::{Outcome, Reading},
     sync::{AtomicU64, Ordering, SeqLock},
     word::{
-        CANCELLED, CREATED, DROPPING, IDLE, NESTED_QUERIED, POLLING, POLLING_WOKEN, PROBING,
-        PROBING_WOKEN, QUERIED, QUERIED_WOKEN, SCHEDULED, VACANT, WOKEN, final_state, pack,
-        public_state, unpack,
+        CANCELLED, CREATED, DROPPING, IDLE, NESTED_QUERIED, POLLING, POLLING_WOKEN, QUERIED,
+        QUERIED_WOKEN, QUERY_POLLING, QUERY_POLLING_WOKEN, SCHEDULED, VACANT, WOKEN, final_state,
+        pack, public_state, unpack,
     },
 };
 use asynctop_snapshot::State;
@@ -69,9 +69,9 @@ pub(crate) enum Mode {
     /// After a trace of its await points.
     Traced,
     /// A poll caused by the watchdog: not counted, unless it ends the task.
-    Probe,
+    Query,
     /// A poll caused by the watchdog, after a trace.
-    TracedProbe,
+    TracedQuery,
 }
 
 /// Adds to a field that only this thread writes.
@@ -133,16 +133,16 @@ impl Ledger {
     /// scheduled since that poll ended. A nested future may be polled because of its siblings, so
     /// there the idle state was correct.
     ///
-    /// `probed` returns whether the poll is nested in one caused by the watchdog: unless the future
-    /// was woken, this poll is caused by the watchdog, too. It is only called if it is needed.
+    /// `in_query` returns whether the poll is nested in a query poll: unless the future was woken, this
+    /// is a query poll, too. It is called only if it is needed.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, now: u64, root: bool, probed: fn() -> bool) -> Started {
+    pub(crate) fn poll_started(&self, now: u64, root: bool, in_query: fn() -> bool) -> Started {
         let mut started = Started { at: now, delay: None, mode: Mode::Plain };
         self.seq_lock.write(|| {
             let word = self.word.load(Ordering::Acquire);
             let (state, since) = unpack(word);
             if !matches!(state, SCHEDULED | WOKEN) {
-                started = self.unscheduled_poll_started(word, now, root, probed);
+                started = self.unscheduled_poll_started(word, now, root, in_query);
                 return;
             }
             // Scheduled: wakers do not change the word.
@@ -163,28 +163,28 @@ impl Ledger {
         mut word: u64,
         now: u64,
         root: bool,
-        probed: fn() -> bool,
+        in_query: fn() -> bool,
     ) -> Started {
         loop {
             let (state, since) = unpack(word);
             let at = now.max(since);
             let scheduled = matches!(state, SCHEDULED | WOKEN | QUERIED_WOKEN);
             let mode = match state {
-                QUERIED => Mode::TracedProbe,
-                NESTED_QUERIED => Mode::Probe,
-                IDLE if !root && probed() => Mode::Probe,
+                QUERIED => Mode::TracedQuery,
+                NESTED_QUERIED => Mode::Query,
+                IDLE if !root && in_query() => Mode::Query,
                 QUERIED_WOKEN => Mode::Traced,
                 _ => Mode::Plain,
             };
-            let is_probe = matches!(mode, Mode::Probe | Mode::TracedProbe);
-            let next = if is_probe { pack(PROBING, since) } else { pack(POLLING, at) };
+            let is_query_poll = matches!(mode, Mode::Query | Mode::TracedQuery);
+            let next = if is_query_poll { pack(QUERY_POLLING, since) } else { pack(POLLING, at) };
             // A waker may change the word concurrently.
             let order = Ordering::AcqRel;
             if let Err(newer) = self.word.compare_exchange(word, next, order, Ordering::Acquire) {
                 word = newer;
                 continue;
             }
-            if is_probe {
+            if is_query_poll {
                 return Started { at, delay: None, mode };
             }
             add(&self.wakes, u64::from(matches!(state, WOKEN | QUERIED_WOKEN)));
@@ -231,14 +231,14 @@ impl Ledger {
 
     /// Ends a poll caused by the watchdog, and the task if there is an outcome: then the poll is
     /// counted, because no other poll has this outcome. Returns the poll's length.
-    pub(crate) fn probe_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
+    pub(crate) fn query_poll_ended(&self, began: u64, now: u64, end: Option<Outcome>) -> u64 {
         let now = now.max(began);
         let length = now - began;
         self.seq_lock.write(|| {
             let mut word = self.word.load(Ordering::Acquire);
             loop {
                 let (state, since) = unpack(word);
-                let woken = state == PROBING_WOKEN;
+                let woken = state == QUERY_POLLING_WOKEN;
                 let next = match end {
                     Some(outcome) => pack(final_state(outcome), now),
                     None if woken => pack(WOKEN, now),
@@ -352,7 +352,7 @@ impl Ledger {
                 IDLE | NESTED_QUERIED => pack(WOKEN, now().max(since)),
                 QUERIED => pack(QUERIED_WOKEN, now().max(since)),
                 POLLING => pack(POLLING_WOKEN, since),
-                PROBING => pack(PROBING_WOKEN, since),
+                QUERY_POLLING => pack(QUERY_POLLING_WOKEN, since),
                 _ => {
                     self.redundant_wakes.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -399,7 +399,7 @@ impl Ledger {
             (of(&self.created), of(&self.busy), of(&self.scheduled));
         let (mut max_poll, mut max_delay) = (of(&self.max_poll), of(&self.max_delay));
         let has_uncounted_wake =
-            matches!(word_state, WOKEN | QUERIED_WOKEN | POLLING_WOKEN | PROBING_WOKEN);
+            matches!(word_state, WOKEN | QUERIED_WOKEN | POLLING_WOKEN | QUERY_POLLING_WOKEN);
         let state = public_state(word_state);
         let now = if state.is_done() { since } else { now.max(since) };
         // Wrapping, because a torn set may hold anything.

@@ -164,17 +164,17 @@ fn loom_query_waker_and_poller() {
             move || ledger.woken(|| 30)
         });
         let second = ledger.poll_started(40, true, || false);
-        let is_probe = second.mode == Mode::TracedProbe;
-        match is_probe {
-            true => _ = ledger.probe_ended(second.at, 50, None),
+        let is_query_poll = second.mode == Mode::TracedQuery;
+        match is_query_poll {
+            true => _ = ledger.query_poll_ended(second.at, 50, None),
             false => _ = ledger.poll_ended(second.at, 50, None),
         }
         let queried = querier.join().expect("no panic");
         waker.join().expect("no panic");
         let end = read(&ledger);
         times(end);
-        assert_eq!((end.polls, end.wakes), (2 - u64::from(is_probe), 1));
-        let is_traced = |started: Started| matches!(started.mode, Mode::Traced | Mode::TracedProbe);
+        assert_eq!((end.polls, end.wakes), (2 - u64::from(is_query_poll), 1));
+        let is_traced = |started: Started| matches!(started.mode, Mode::Traced | Mode::TracedQuery);
         let traced = is_traced(second) || is_traced(ledger.poll_started(60, true, || false));
         assert_eq!(traced, queried, "a poll is traced if the task was queried");
     });

@@ -58,7 +58,7 @@ struct Model {
     /// The watchdog has requested the await point, and no poll has started since.
     queried: bool,
     /// Start of the running poll, if the watchdog has caused it.
-    probed_at: Option<u64>,
+    query_polled_at: Option<u64>,
     busy: u64,
     scheduled: u64,
     idle: u64,
@@ -77,7 +77,7 @@ impl Model {
             since: at,
             woken_in_poll: false,
             queried: false,
-            probed_at: None,
+            query_polled_at: None,
             busy: 0,
             scheduled: 0,
             idle: 0,
@@ -119,7 +119,7 @@ impl Model {
     fn wake(&mut self, at: u64) {
         self.wakes += 1;
         match self.state {
-            State::Idle if self.probed_at.is_some() => self.woken_in_poll = true,
+            State::Idle if self.query_polled_at.is_some() => self.woken_in_poll = true,
             State::Idle => self.enter(State::Scheduled, at),
             State::Polling => self.woken_in_poll = true,
             _ => {}
@@ -129,7 +129,7 @@ impl Model {
     fn start(&mut self, at: u64) {
         // A poll caused only by the watchdog is not counted.
         if std::mem::take(&mut self.queried) && self.state == State::Idle {
-            self.probed_at = Some(at.max(self.since));
+            self.query_polled_at = Some(at.max(self.since));
             return;
         }
         self.polls += 1;
@@ -139,7 +139,7 @@ impl Model {
     fn end(&mut self, at: u64, outcome: Option<Outcome>) {
         let woken = std::mem::take(&mut self.woken_in_poll);
         let mut at = at;
-        if let Some(began) = self.probed_at.take() {
+        if let Some(began) = self.query_polled_at.take() {
             // No poll ends before it began.
             at = at.max(began);
             if outcome.is_none() && !woken {
@@ -228,7 +228,7 @@ impl Both {
                 // The request succeeds once, for an idle task only, and changes no statistics yet.
                 let model = &mut self.model;
                 let is_idle =
-                    model.state == State::Idle && model.probed_at.is_none() && !model.queried;
+                    model.state == State::Idle && model.query_polled_at.is_none() && !model.queried;
                 assert_eq!(self.ledger.query(), is_idle);
                 model.queried |= is_idle;
             }
@@ -242,9 +242,9 @@ impl Both {
 
     fn end(&mut self, outcome: Option<Outcome>) {
         let started = self.running.take().expect("a running poll");
-        if self.model.probed_at.is_some() {
-            assert_eq!(started.mode, Mode::TracedProbe);
-            self.ledger.probe_ended(started.at, self.now, outcome);
+        if self.model.query_polled_at.is_some() {
+            assert_eq!(started.mode, Mode::TracedQuery);
+            self.ledger.query_poll_ended(started.at, self.now, outcome);
             return self.model.end(self.now, outcome);
         }
         let since = self.model.since;
@@ -289,10 +289,10 @@ proptest! {
             if root && matches!(event.kind, EventKind::Poll) && both.model.state == State::Idle {
                 both.apply(Event { kind: EventKind::Wake, step: 0 });
             }
-            let probed = both.model.probed_at.is_some();
+            let in_query_poll = both.model.query_polled_at.is_some();
             both.apply(event);
             let after = statistics(both.read(both.now));
-            if probed && both.model.state.is_done() {
+            if in_query_poll && both.model.state.is_done() {
                 // A poll caused by the watchdog that ends the task was counted as idle time before.
                 before[3] = before[3].min(after[3]);
             }
@@ -322,7 +322,7 @@ proptest! {
 }
 
 #[test]
-fn probing_poll_never_ends_before_it_began() {
+fn query_poll_never_ends_before_it_began() {
     let mut both = Both::spawned(false);
     let steps = [
         (EventKind::Poll, 0),

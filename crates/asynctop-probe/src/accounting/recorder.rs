@@ -13,8 +13,8 @@
 //!   proportion to their length: the shares of the tasks at the ticks estimate their shares of the
 //!   time. (Work in step with 2¹⁸ ns would bias this; timers count milliseconds.)
 //!
-//! So a short interval can be shown poll by poll, and a long one exactly or as an estimate. For a
-//! short interval too long ago, the number of missing polls is known.
+//! So a short interval can be shown poll by poll, and a long one exactly or as an estimate. For an
+//! interval that `every` no longer contains, the number of missing polls is known.
 //!
 //! # Cost
 //! Without a recording, a poll loads one pointer from a cache line that it writes anyway. With one, it

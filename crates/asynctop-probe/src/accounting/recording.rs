@@ -22,8 +22,8 @@ pub(crate) struct ThreadSpans {
     /// The polls during which a tick occurred, one each `TICK_NS`: all longer ones, and a sample of
     /// the shorter ones.
     pub ticked: SpanBatch,
-    /// Task and start of the running poll. If the last of `every` ended later than that start, it was
-    /// nested in this poll, whose next span begins at that end.
+    /// Task and start of the running poll. If the last span of `every` ended after this start, it was
+    /// nested in this poll, and the poll's next span begins where the nested one ended.
     pub current: Option<(u64, u64)>,
 }
 
@@ -31,8 +31,8 @@ pub(crate) struct ThreadSpans {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpanBatch {
     /// Number of earlier spans that were overwritten.
-    pub lost: u64,
-    /// They never overlap.
+    pub missing: u64,
+    /// The spans, which never overlap.
     pub spans: Vec<PollSpan>,
 }
 
@@ -74,8 +74,8 @@ impl Recording {
 fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> ThreadSpans {
     let mut recorded = ThreadSpans::default();
     if let Some(recorder) = slot.existing_recorder() {
-        recorded.every.lost = recorder.every.copy(every, &mut recorded.every.spans);
-        recorded.ticked.lost = recorder.ticked.copy(ticked, &mut recorded.ticked.spans);
+        recorded.every.missing = recorder.every.copy(every, &mut recorded.every.spans);
+        recorded.ticked.missing = recorder.ticked.copy(ticked, &mut recorded.ticked.spans);
         // After the copies: a poll that they lack has not ended yet, or ended during the copy.
         recorded.current = slot.current().map(|poll| (poll.task, poll.since));
     }

@@ -47,7 +47,7 @@ pub struct Registry {
     live: AtomicUsize,
 }
 
-/// Ended tasks, oldest first, until their retention is over.
+/// Ended tasks, oldest first, until their retention time has passed.
 #[derive(Default)]
 struct EndedTasks(VecDeque<&'static TaskCell>);
 
@@ -126,7 +126,7 @@ impl Registry {
     /// as a wake nor as a poll.
     ///
     /// # Errors
-    /// Why the task cannot be queried now.
+    /// The reason why the task cannot be queried now.
     #[cfg(feature = "watchdog")]
     pub(crate) fn request_await_point(&self, key: u64) -> Result<(), &'static str> {
         // Held, so that the slot is not reused.
@@ -273,7 +273,7 @@ impl Registry {
         }
     }
 
-    /// Moves the list of ended tasks to the queue and clears those whose retention is over.
+    /// Moves the list of ended tasks to the queue and clears those whose retention time has passed.
     #[allow(unsafe_code)]
     fn sweep(&self, ended: &mut EndedTasks) {
         let EndedTasks(queue) = ended;
@@ -301,7 +301,7 @@ impl Registry {
             }
             queue.pop_front();
             if !cell.is_released() {
-                // A waker of it exists: it is hidden now and checked again in the next sweep.
+                // A waker of the task exists: it is hidden now, and the next sweep checks its slot.
                 cell.ledger.clear();
                 queue.push_back(cell);
                 continue;

@@ -13,11 +13,11 @@ fn span(number: u64) -> PollSpan {
 /// Copies, and checks that the copy is intact, in order and counted.
 fn copy<const N: usize>(ring: &Ring<N>, next: &mut u64) -> u64 {
     let (before, mut copied) = (*next, Vec::new());
-    let lost = ring.copy(next, &mut copied);
-    for (copied, number) in copied.iter().zip(before + lost..) {
+    let missing = ring.copy(next, &mut copied);
+    for (copied, number) in copied.iter().zip(before + missing..) {
         assert_eq!(*copied, span(number), "intact and in order");
     }
-    assert_eq!(before + lost + copied.len() as u64, *next, "all are counted");
+    assert_eq!(before + missing + copied.len() as u64, *next, "all are counted");
     copied.len() as u64
 }
 

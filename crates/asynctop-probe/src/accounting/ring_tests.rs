@@ -29,10 +29,10 @@ proptest! {
             (pushed..pushed + push).for_each(|number| ring.push(span(number)));
             pushed += push;
             copied.clear();
-            let lost = ring.copy(&mut next, &mut copied);
+            let missing = ring.copy(&mut next, &mut copied);
             let first = pushed - push.min(KEPT);
             prop_assert_eq!(&copied, &(first..pushed).map(span).collect::<Vec<_>>());
-            prop_assert_eq!((lost, next, ring.pushed()), (push.saturating_sub(KEPT), pushed, pushed));
+            prop_assert_eq!((missing, next, ring.pushed()), (push.saturating_sub(KEPT), pushed, pushed));
         }
     }
 }
@@ -52,11 +52,11 @@ fn concurrent_copies_are_intact_and_count_all_spans() {
             let last = done.load(Ordering::Acquire);
             copied.clear();
             let before = next;
-            let lost = ring.copy(&mut next, &mut copied);
-            let first = before + lost;
+            let missing = ring.copy(&mut next, &mut copied);
+            let first = before + missing;
             assert!(copied.iter().zip(first..).all(|(copied, number)| *copied == span(number)));
             assert_eq!(first + copied.len() as u64, next, "copied or counted as missing");
-            seen += lost + copied.len() as u64;
+            seen += missing + copied.len() as u64;
             if last {
                 break;
             }
@@ -172,7 +172,7 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
     });
     let spans = &recording.read()[0].every.spans;
     let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
-    // A short drop in which the thread lost its CPU is long, too, so more spans may surround these.
+    // A short drop in which the thread missing its CPU is long, too, so more spans may surround these.
     let is_long = |span: &&PollSpan| span.ended - span.began >= TICK_NS;
     assert!(spans.iter().filter(|span| span.task == short).all(|span| is_long(&span)), "{spans:?}");
     assert!(tasks.contains(&alone), "{spans:?}");

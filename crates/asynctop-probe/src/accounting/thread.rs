@@ -76,7 +76,7 @@ struct Tag;
 impl Tag {
     /// The drop of a future, not a poll.
     const DROP: usize = 1;
-    /// Neither it nor the code around it is part of `busy`, but a poll nested in it is.
+    /// Neither this code nor the code around it counts as `busy`; a poll nested in it does.
     const UNCOUNTED: usize = 2;
     const ALL: usize = Self::DROP | Self::UNCOUNTED;
 }
@@ -159,7 +159,7 @@ impl OuterPoll {
 
 thread_local! {
     static LOCAL: Local = const {
-        Local { threads: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()), probes: Cell::new(0) }
+        Local { threads: Cell::new(ptr::null()), slot: Cell::new(None), poll: Cell::new(ptr::null()), query_polls: Cell::new(0) }
     };
 }
 
@@ -171,7 +171,7 @@ struct Local {
     /// The innermost poll.
     poll: Cell<*const PollFrame>,
     /// Number of the polls on the stack that are caused by the watchdog.
-    probes: Cell<u32>,
+    query_polls: Cell<u32>,
 }
 
 impl PollFrame {
@@ -197,8 +197,8 @@ pub(crate) fn current_task() -> Option<&'static TaskCell> {
 
 /// Whether this thread is in a poll caused by the watchdog.
 #[inline(always)]
-pub(crate) fn is_probing() -> bool {
-    cfg!(feature = "watchdog") && LOCAL.with(|local| local.probes.get() > 0)
+pub(crate) fn is_in_query_poll() -> bool {
+    cfg!(feature = "watchdog") && LOCAL.with(|local| local.query_polls.get() > 0)
 }
 
 /// Whether the innermost poll of this thread is one of `task`.
@@ -253,20 +253,20 @@ impl ThreadSlot {
         self.uncounted_started(task, Tag::DROP, at)
     }
 
-    /// Starts a poll caused by the watchdog. `frame` must not move until `probe_ended`.
-    pub(crate) fn probe_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
+    /// Starts a poll caused by the watchdog. `frame` must not move until `query_poll_ended`.
+    pub(crate) fn query_poll_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
         LOCAL.with(|local| {
             frame.outer.set(local.poll.replace(frame));
-            local.probes.set(local.probes.get() + 1);
+            local.query_polls.set(local.query_polls.get() + 1);
         });
         self.uncounted_started(frame.task, 0, at)
     }
 
     /// Ends a poll caused by the watchdog, nested in `outer`.
-    pub(crate) fn probe_ended(&self, frame: &PollFrame, outer: OuterPoll, times: (u64, u64)) {
+    pub(crate) fn query_poll_ended(&self, frame: &PollFrame, outer: OuterPoll, times: (u64, u64)) {
         LOCAL.with(|local| {
             local.poll.set(frame.outer.get());
-            local.probes.set(local.probes.get() - 1);
+            local.query_polls.set(local.query_polls.get() - 1);
         });
         self.uncounted_ended(frame.task, outer, times);
     }

@@ -31,7 +31,7 @@ impl TaskView<'_> {
         self.identity.name.as_str()
     }
 
-    /// Where the task was spawned.
+    /// The location at which the task was spawned.
     pub fn location(&self) -> &'static Location<'static> {
         self.identity.location
     }

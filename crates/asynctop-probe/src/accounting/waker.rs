@@ -52,7 +52,7 @@ pub(crate) unsafe fn adopt(cell: &TaskCell, waker: &Waker) -> PollWaker {
 #[allow(unsafe_code)]
 #[cold]
 unsafe fn adopt_another(cell: &TaskCell, waker: &Waker) -> PollWaker {
-    if waker.will_wake(SILENT) && thread::is_probing() {
+    if waker.will_wake(SILENT) && thread::is_in_query_poll() {
         return PollWaker::Silent;
     }
     // SAFETY: guaranteed by the caller.

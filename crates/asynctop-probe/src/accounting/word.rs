@@ -30,9 +30,9 @@ pub(super) const QUERIED_WOKEN: u64 = 12;
 /// Idle, and about to be polled for the query of a nested future.
 pub(super) const NESTED_QUERIED: u64 = 13;
 /// Idle, apart from a running poll caused by the watchdog.
-pub(super) const PROBING: u64 = 14;
-/// Woken during `PROBING`.
-pub(super) const PROBING_WOKEN: u64 = 15;
+pub(super) const QUERY_POLLING: u64 = 14;
+/// Woken during `QUERY_POLLING`.
+pub(super) const QUERY_POLLING_WOKEN: u64 = 15;
 
 #[inline(always)]
 pub(super) const fn pack(state: u64, since: u64) -> u64 {
@@ -56,7 +56,7 @@ pub(super) const fn final_state(outcome: Outcome) -> u64 {
 pub(super) fn public_state(state: u64) -> State {
     match state {
         POLLING | POLLING_WOKEN => State::Polling,
-        IDLE | QUERIED | NESTED_QUERIED | PROBING | PROBING_WOKEN => State::Idle,
+        IDLE | QUERIED | NESTED_QUERIED | QUERY_POLLING | QUERY_POLLING_WOKEN => State::Idle,
         CREATED => State::Created,
         DROPPING => State::Dropping,
         COMPLETED => State::Completed,

@@ -7,7 +7,7 @@ use asynctop_snapshot::{DistributionKey, Distributions, TaskStats};
 use crate::accounting::TaskView;
 
 /// Collects distributions during a scan.
-pub(super) struct Collector {
+pub(super) struct DistributionCollector {
     task: Option<u64>,
     task_distributions: Option<Distributions>,
     groups: bool,
@@ -15,10 +15,10 @@ pub(super) struct Collector {
     group_distributions: HashMap<*const u8, (Arc<str>, Distributions)>,
 }
 
-impl Collector {
+impl DistributionCollector {
     /// Collects the distributions of this task, and those of all groups if requested.
     pub(super) fn new(task: Option<u64>, groups: bool) -> Self {
-        Collector { task, task_distributions: None, groups, group_distributions: HashMap::new() }
+        Self { task, task_distributions: None, groups, group_distributions: HashMap::new() }
     }
 
     pub(super) fn add(&mut self, view: &TaskView<'_>, task: &TaskStats) {

@@ -9,21 +9,21 @@ use asynctop_snapshot::{
 use tokio::runtime::Handle;
 
 use super::{
-    distributions::Collector, meta::MetaCache, runtime, sampled_runtime::SampledRuntime,
-    timeline::Timeline, watchdog::WatchReader, workers::Workers,
+    distributions::DistributionCollector, meta::MetaCache, runtime,
+    sampled_runtime::SampledRuntime, timeline::Timeline, watchdog::WatchReader, workers::Workers,
 };
 #[cfg(feature = "watchdog")]
 use crate::watch::WatchHandle;
 use crate::{Registry, State, TaskView};
 
-/// Why the wakers of a task are not counted.
+/// The reason why the wakers of a task are not counted.
 const SEVERAL_WAKERS: &str = "the task is polled with alternating wakers";
 
-/// Why there are no resources.
+/// The reason why there are no resources.
 const NO_RESOURCES: &str =
     "resources and async operations require console-subscriber in the program (asynctop attach)";
 
-/// Why there are no workloads.
+/// The reason why there are no workloads.
 const NO_LAB: &str = "only the lab has workloads and a hog";
 
 /// Samples the tasks of a registry and a Tokio runtime of this process.
@@ -115,7 +115,7 @@ impl LocalSampler {
 
     /// Samples the current state, with the optional parts that `subscription` requests.
     pub fn sample(&mut self, subscription: &Subscription) -> Target {
-        // Before the statistics, which may then include the latest stop but never miss it.
+        // Read first: the statistics below then account for at least these stops.
         let stops = self.watchdog.stops();
         self.timeline.update(subscription.timeline, self.registry);
         let (tasks, distributions) = self.tasks(self.registry.now(), subscription);
@@ -169,7 +169,7 @@ impl LocalSampler {
     ) -> (Vec<TaskStats>, Vec<(DistributionKey, Distributions)>) {
         let mut tasks = Vec::with_capacity(self.previous_count + self.previous_count / 8 + 64);
         let task = subscription.task.and_then(|key| self.number_of(key));
-        let mut distributions = Collector::new(task, subscription.groups);
+        let mut distributions = DistributionCollector::new(task, subscription.groups);
         let metas = &mut self.metas;
         // The registry may still have ended tasks of the previous runtime.
         let number = self.runtime.number;

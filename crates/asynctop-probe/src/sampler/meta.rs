@@ -51,7 +51,7 @@ impl MetaCache {
         meta
     }
 
-    /// Removes the tasks that were not found in this scan, of which `found` were.
+    /// Removes the tasks that this scan did not find. `found` is the number of those that it found.
     pub(super) fn end_scan(&mut self, found: usize) {
         if self.by_key.len() == found {
             return;

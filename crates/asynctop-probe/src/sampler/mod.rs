@@ -11,7 +11,7 @@
 //!   timeline.rs        the polls of each worker, on subscription
 //!   meta.rs            metadata of tasks
 //!   distributions.rs   histograms of tasks and groups, on subscription
-//!   watchdog.rs        long polls, stacks and CPU supply
+//!   watchdog.rs        long polls, stacks and the machine
 //!   no_watchdog.rs     replaces it without the feature `watchdog`
 //! ```
 

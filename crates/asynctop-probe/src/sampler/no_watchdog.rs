@@ -20,7 +20,7 @@ impl WatchReader {
     }
 
     pub(super) fn describe(&self, description: Description) -> Description {
-        let fields = [FieldId::CpuSupply, FieldId::LongPolls, FieldId::AwaitPoint];
+        let fields = [FieldId::Machine, FieldId::LongPolls, FieldId::AwaitPoint];
         description.without(fields, REASON)
     }
 

@@ -63,8 +63,8 @@ impl SampledRuntime {
 /// The worker threads of a runtime, as its program registers them.
 ///
 /// Registering is optional. It provides the names of workers that have not polled a measured task
-/// yet. Without `--cfg tokio_unstable`, Tokio does not report which thread is which worker, so it
-/// provides their order as well.
+/// yet, and without `--cfg tokio_unstable` also their order, because Tokio does not report which
+/// thread is which worker.
 #[derive(Debug, Default)]
 pub struct WorkerThreads(Mutex<Vec<WorkerThread>>);
 

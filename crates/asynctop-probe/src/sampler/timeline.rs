@@ -76,12 +76,12 @@ impl Timeline {
 }
 
 fn spans(kept: SpanBatch, since: u64, started: u64, now: u64) -> PollSpans {
-    let SpanBatch { lost, mut spans } = kept;
+    let SpanBatch { missing, mut spans } = kept;
     // A thread of the previous runtime may have recorded the first spans.
     spans.retain(|span| span.began >= started);
     let first = |spans: &[PollSpan]| spans.first().map_or(now, |first| first.began);
-    let from_ns = if lost == 0 { since } else { first(&spans).max(since) };
-    PollSpans { from_ns: from_ns.min(now), lost, spans: spans.into() }
+    let from_ns = if missing == 0 { since } else { first(&spans).max(since) };
+    PollSpans { from_ns: from_ns.min(now), missing, spans: spans.into() }
 }
 
 #[cfg(test)]
@@ -92,15 +92,16 @@ mod tests {
 
     #[test]
     fn spans_are_complete_from_the_first_one_after_a_loss() {
-        let from_ns =
-            |lost, spans: &[PollSpan]| spans_of(SpanBatch { lost, spans: spans.to_vec() }).from_ns;
+        let from_ns = |missing, spans: &[PollSpan]| {
+            spans_of(SpanBatch { missing, spans: spans.to_vec() }).from_ns
+        };
         assert_eq!([from_ns(0, &[POLL]), from_ns(3, &[POLL]), from_ns(3, &[])], [50, 70, 100]);
     }
 
     #[test]
     fn spans_exclude_the_previous_runtime() {
         let before = PollSpan { task: 9, began: 39, ended: 60 };
-        let kept = SpanBatch { lost: 0, spans: vec![before, POLL] };
+        let kept = SpanBatch { missing: 0, spans: vec![before, POLL] };
         assert_eq!(*spans_of(kept).spans, [POLL]);
     }
 

@@ -1,4 +1,4 @@
-//! The watchdog's part of a snapshot: long polls, stacks, await points and CPU supply.
+//! The watchdog's part of a snapshot: long polls, stacks, await points and the machine.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, thread::ThreadId};
 
@@ -9,7 +9,7 @@ use asynctop_snapshot::{
 pub(super) use crate::watch::thread_times;
 use crate::watch::{PollRecord, WatchHandle, machine_times};
 
-/// Why there are no await points.
+/// The reason why there are no await points.
 const NO_AWAIT_POINTS: &str = "await points require the watchdog";
 
 /// Reads the records of a watchdog, if there is one.
@@ -89,7 +89,7 @@ impl WatchReader {
         self.long_polls.extend(ended);
         let mut latest: Vec<_> = self.long_polls.values().map(|(_, poll)| poll).cloned().collect();
         latest.sort_unstable_by_key(|poll| (poll.is_ended, Reverse(poll.revision)));
-        for old in latest.drain(Target::LONG_POLLS.min(latest.len())..) {
+        for old in latest.drain(Target::MAX_LONG_POLLS.min(latest.len())..) {
             self.long_polls.remove(&(old.task, old.began_ns));
         }
         latest

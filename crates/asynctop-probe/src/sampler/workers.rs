@@ -213,7 +213,7 @@ struct BusyTime {
     /// The largest `total_ns` so far: busy time never decreases.
     published_ns: u64,
     in_polls_ns: u64,
-    /// Tokio's count less the time in polls, when Tokio's count was last up to date.
+    /// Tokio's count minus the time in polls, when Tokio's count was last up to date.
     beyond_polls_ns: i128,
     parks: u64,
 }

@@ -15,10 +15,10 @@ use std::{
 use super::report;
 use crate::{accounting::Registry, lock::lock, watch::WatchHandle};
 
-/// How long the test has to fail by itself, before the process is ended.
+/// Time for the test to fail by itself before the process is ended.
 const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// A thread that makes the test fail if this is not dropped in time.
+/// Makes the test fail, from a thread of its own, unless it is dropped in time.
 pub(super) struct HangDetector {
     state: Arc<Mutex<State>>,
     _ended: Sender<()>,

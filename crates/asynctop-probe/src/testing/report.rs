@@ -11,7 +11,7 @@ use crate::{
     watch::{AwaitState, WatchHandle},
 };
 
-/// Maximum number of polls in a message, the longest.
+/// Maximum number of polls in a message; the longest are listed.
 const MAX_POLLS: usize = 5;
 /// Maximum number of tasks in a message.
 const MAX_TASKS: usize = 100;

@@ -19,9 +19,9 @@ use crate::{
 const MS: u64 = 1_000_000;
 /// Time between two checks for a stack that did not arrive immediately.
 pub(super) const PENDING_INTERVAL_NS: u64 = 2 * MS;
-/// When the record states why a requested stack has not arrived.
+/// Time after which the record states why a requested stack has not arrived.
 const REPORT_AFTER_NS: u64 = 100 * MS;
-/// When a stack is requested again: another handler may have consumed the signal.
+/// Time after which a stack is requested again: another handler may have consumed the signal.
 const RETRY_AFTER_NS: u64 = 1000 * MS;
 /// Time between two captures of a poll. It grows with the poll's age.
 const MIN_CAPTURE_INTERVAL_NS: u64 = 10 * MS;
@@ -89,7 +89,7 @@ impl PollAnalyzer {
             return;
         };
         increment(&self.state.requested);
-        // One reading of the activity for both, so that the cause is that of the stack.
+        // One reading of the activity serves both, so that the cause matches the stack.
         let (activity, capture) = capturer.capture(os_id, slot);
         self.update_cause(at, poll, (now, cpu), activity);
         self.accept_capture(at, poll, os_id, capture, (now, now + REPORT_AFTER_NS));

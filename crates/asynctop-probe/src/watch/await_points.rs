@@ -1,4 +1,4 @@
-//! Await-point queries of the last tasks, and their answers.
+//! The latest await-point queries and their answers.
 
 use super::{AwaitPoint, AwaitState};
 
@@ -25,7 +25,7 @@ impl AwaitPoints {
         }
     }
 
-    /// Gives all pending queries this reason as their answer.
+    /// Answers all pending queries with this reason.
     pub(super) fn fail_pending(&mut self, why: &str) {
         for query in self.0.iter_mut().filter(|query| query.state == AwaitState::Requested) {
             query.state = AwaitState::Unavailable(why.into());

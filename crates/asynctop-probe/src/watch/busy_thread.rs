@@ -8,7 +8,7 @@ const INTERVAL_NS: u64 = 1_000_000_000;
 /// too late, is discarded.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Whether a thread is busy with polls, by its busy time over a second.
+/// Determines whether a thread is busy with polls, from its busy time over a second.
 #[derive(Default)]
 pub(super) struct BusyThread {
     /// Time and busy time at the start of the current interval.

@@ -8,7 +8,7 @@ pub(crate) fn thread_times(os_id: u32) -> Option<ThreadTimes> {
     platform::thread_times(os_id)
 }
 
-/// The current CPU supply of the machine and of this process's cgroup.
+/// The current values of the machine and of this process's cgroup.
 pub(crate) fn machine_times() -> MachineTimes {
     let steal = platform::steal_time();
     MachineTimes {

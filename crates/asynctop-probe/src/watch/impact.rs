@@ -26,8 +26,8 @@ pub(super) struct DelayBaseline {
     other_polls: Option<u64>,
 }
 
-/// How much of a poll, and so of the scheduling delay that it causes, is left after deducting the
-/// time without a CPU.
+/// The length of a poll and its time without a CPU: they determine which part of a scheduling delay
+/// the poll has caused.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attribution {
     pub length_ns: u64,

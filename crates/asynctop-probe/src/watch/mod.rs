@@ -34,8 +34,6 @@
 //! cpu_times.rs   CPU time, run-queue delay and steal time, read from the operating system
 //! ```
 
-mod record;
-
 mod analyzer;
 mod await_points;
 mod busy_thread;
@@ -46,6 +44,7 @@ mod impact;
 mod options;
 mod poll_log;
 mod poll_under_watch;
+mod record;
 mod sample_loop;
 mod state;
 mod steal;

@@ -12,7 +12,7 @@ pub struct WatchOptions {
     /// Polls that take at least this long have a history of their own (the latest 64), so that many
     /// shorter ones do not push them out. Default 100 ms.
     pub blocking_poll: Duration,
-    /// Maximum number of ended long polls, without blocking ones, that are kept. Default 256.
+    /// Maximum number of ended long polls that are kept, not counting the blocking ones. Default 256.
     pub history: usize,
     /// The signal that makes a running thread copy its stack. Default SIGURG (23), which programs
     /// ignore by default and debuggers pass on without stopping. A handler that was installed

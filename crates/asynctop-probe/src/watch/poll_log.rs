@@ -14,12 +14,11 @@ const MAX_BLOCKING: usize = 64;
 pub(super) struct PollLog {
     /// The index of the thread's slot, and the poll.
     running: Vec<(usize, Arc<PollRecord>)>,
-    /// Task and start of the running polls that were long without the time without a CPU.
+    /// Task and start of the running polls that readers may have seen as long polls.
     reported: Vec<(u64, u64)>,
-    /// Ended polls that did not block their thread, oldest first.
+    /// Ended polls shorter than `blocking_poll_ns`, oldest first.
     long: VecDeque<Arc<PollRecord>>,
-    /// Ended polls that blocked their thread, oldest first. Separate, so that many shorter polls
-    /// do not push them out.
+    /// Longer ones, oldest first. Separate, so that many shorter polls do not push them out.
     blocking: VecDeque<Arc<PollRecord>>,
     max_long: usize,
     long_poll_ns: u64,
@@ -27,8 +26,8 @@ pub(super) struct PollLog {
 }
 
 impl PollLog {
-    /// Keeps `max_long` ended polls of at least `long_poll_ns` that did not block their thread, for
-    /// `blocking_poll_ns`. Time without a CPU does not count.
+    /// Keeps up to `max_long` ended polls of `long_poll_ns` to `blocking_poll_ns`, and
+    /// [`MAX_BLOCKING`] longer ones. Time without a CPU does not count.
     pub(super) fn new(max_long: usize, long_poll_ns: u64, blocking_poll_ns: u64) -> Self {
         PollLog {
             running: Vec::new(),
@@ -67,7 +66,7 @@ impl PollLog {
         let poll = (record.task, record.began_ns);
         let was_reported = self.reported.iter().position(|reported| *reported == poll);
         was_reported.map(|at| self.reported.swap_remove(at));
-        // It only lacked a CPU, and no reader has seen it as a long poll.
+        // The poll only lacked a CPU, and no reader has seen it as a long poll.
         if net_ns < self.long_poll_ns && was_reported.is_none() {
             return;
         }
@@ -104,7 +103,7 @@ impl PollLog {
         stacks.into_iter().for_each(|stack| record.add_stack(stack));
     }
 
-    /// Gives all stacks that are not symbolized yet this reason.
+    /// Fails all stacks that are not symbolized yet, with this reason.
     pub(super) fn fail_pending_stacks(&mut self, why: &'static str, now: u64) {
         for record in self.all_mut().filter(|record| record.unsymbolized > 0) {
             let record = Arc::make_mut(record);

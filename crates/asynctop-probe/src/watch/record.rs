@@ -6,7 +6,7 @@ use asynctop_snapshot::PollKind;
 
 use super::{Cause, LongPoll, PollImpact, ProfileEntry, Stack, TimeWithoutCpu};
 
-/// What a stack that is being symbolized belongs to.
+/// The owner of a stack that is being symbolized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StackOwner {
     /// A long poll, which may have ended.
@@ -59,7 +59,7 @@ pub struct PollRecord {
     pub impact: Option<Arc<PollImpact>>,
     /// Time in which the machine, and not the task, prevented progress.
     pub without_cpu: TimeWithoutCpu,
-    /// Why there is no stack, if one was expected.
+    /// The reason why there is no stack, if one was expected.
     pub no_stack: Option<Arc<str>>,
     /// Number of captured stacks that are being symbolized. They may arrive after the end of the
     /// poll.
@@ -108,9 +108,9 @@ impl PollRecord {
         self.stacks.iter().map(|(_, count)| count).sum::<u32>() + self.other_stacks
     }
 
-    /// How long it blocked its worker, in nanoseconds: its length less the time without a CPU, as
-    /// far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker's tasks
-    /// over to another thread.
+    /// The time that the poll blocked its worker, in nanoseconds: its length minus the time without
+    /// a CPU, as far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker's
+    /// tasks over to another thread.
     pub fn net_ns(&self) -> u64 {
         match self.stacks.iter().any(|(stack, _)| stack.is_in_block_in_place()) {
             true => 0,

@@ -208,12 +208,12 @@ impl SampleLoop {
         increment(&self.state.long_polls);
         let runtime = self.registry.runtime_of(task);
         self.threads[at].baseline.take_if(|baseline| baseline.runtime != runtime);
-        // Read before the poll is published.
+        // The baseline is read before the poll is published.
         if self.threads[at].baseline.is_none() {
             self.read_baseline(at, (task, began), runtime);
         }
         let thread = self.slots[at].read(now);
-        // If the poll has ended by now, its length has no such limit.
+        // Limits the length when the poll ends; 0, which is no limit, if it has ended already.
         let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
         let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
         self.threads[at].busy_before = if is_same { busy_before } else { 0 };
@@ -230,9 +230,9 @@ impl SampleLoop {
         self.state.log().open(at, record);
     }
 
-    /// Reads the scheduling delays of all tasks, unless that would cost too much now. If the poll
-    /// ends during this read (the watchdog had to wait for a CPU), the delayed tasks may have been
-    /// polled already: no impact then.
+    /// Reads the scheduling delays of all tasks, within the budget. If the poll ends during this read
+    /// (the watchdog had to wait for a CPU), the delayed tasks may have been polled already, so the
+    /// poll gets no impact.
     fn read_baseline(&mut self, at: usize, poll: (u64, u64), runtime: Option<u32>) {
         let baseline = self.impact.baseline(at, runtime);
         self.threads[at].baseline = baseline.filter(|_| self.slots[at].peek_key() == Some(poll));
@@ -265,7 +265,7 @@ impl SampleLoop {
         };
         let length_ns = until.saturating_sub(began);
         let without_cpu =
-            without_cpu.fitted(length_ns, thread.poll.blocked_ns, thread.poll.lock_ns);
+            without_cpu.limited_to(length_ns, thread.poll.blocked_ns, thread.poll.lock_ns);
         self.state.log().update(at, |record| {
             record.last_seen_ns = until;
             record.without_cpu = without_cpu;

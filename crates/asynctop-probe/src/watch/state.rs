@@ -68,7 +68,7 @@ impl WatchState {
         }
     }
 
-    /// Why stacks cannot be captured, if so.
+    /// The reason why stacks cannot be captured, if so.
     pub(super) fn no_stacks(&self) -> Option<Arc<str>> {
         lock(&self.no_stacks).clone()
     }

@@ -38,7 +38,7 @@ fn stop_between(before: u64, now: u64, sleep_ns: u64, spent: Option<ThreadTimes>
     };
     let explained = sleep_ns.saturating_add(spent.cpu_ns).saturating_add(spent.run_delay_ns);
     let stopped = elapsed.saturating_sub(explained);
-    // When during the sleep the process was stopped is not known: all of the sleep counts.
+    // The position of the stop within the sleep is unknown, so the whole sleep counts.
     let to_ns = now - spent.run_delay_ns.min(elapsed);
     let from_ns = to_ns.saturating_sub(stopped.saturating_add(sleep_ns)).max(before);
     (stopped >= min_stop_ns).then_some(Stop { from_ns, to_ns })

@@ -17,7 +17,7 @@ pub(super) struct TaskDelays {
     pub ended_ns: u64,
     /// Number of polls begun, each of which ended a delay.
     pub polls: u64,
-    /// When the delay under way began.
+    /// Start of the current delay.
     pub scheduled_since: Option<u64>,
 }
 
@@ -31,8 +31,8 @@ pub(super) struct PollInterval {
 }
 
 impl PollInterval {
-    /// How long the poll delayed a task, and in how many delays. `before` was read during the poll;
-    /// a task that it lacks was spawned later.
+    /// The time that the poll delayed a task, and the number of delays. `before` was read during the
+    /// poll; a task that it lacks was spawned later.
     pub(super) fn delay_of(self, before: Option<&TaskDelays>, now: &TaskDelays) -> (u64, u64) {
         let before = before.copied().unwrap_or_default();
         let mut nanos = now.ended_ns.saturating_sub(before.ended_ns);

@@ -5,7 +5,7 @@ use crate::accounting::{Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";
 
-/// Why await points are unavailable.
+/// The reason why await points are unavailable.
 pub(super) const NO_AWAIT_POINTS: Option<&str> =
     Some("Tokio's task traces require Linux on x86_64 or aarch64");
 
@@ -117,7 +117,7 @@ pub(super) fn load_average() -> Option<f64> {
     None
 }
 
-/// Time for which a CPU quota has stopped this process.
+/// Time in which a CPU quota has throttled this process.
 pub(super) fn throttled_time() -> Option<u64> {
     None
 }

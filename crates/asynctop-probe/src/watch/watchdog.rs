@@ -144,7 +144,7 @@ impl WatchHandle {
         self.state.await_points().get(task).cloned()
     }
 
-    /// Why this process's stacks cannot be captured, if so.
+    /// The reason why this process's stacks cannot be captured, if so.
     pub fn no_stacks(&self) -> Option<Arc<str>> {
         self.state.no_stacks()
     }
@@ -183,8 +183,8 @@ impl WatchHandle {
 
     /// The latest intervals in which the whole process was stopped (SIGSTOP, a debugger, a paused
     /// virtual machine), oldest first; at most 64. Waits up to a second for the watchdog if its next
-    /// sample is overdue: after a stop, a busy machine may run it last, and what is sampled before
-    /// the stop is known is never corrected.
+    /// sample is overdue: after a stop, a busy machine may run it last, and statistics that are read
+    /// before the stop is known are never corrected.
     pub fn stops(&self) -> Vec<Stop> {
         const OVERDUE_NS: u64 = 50_000_000;
         const TIMEOUT: Duration = Duration::from_secs(1);

@@ -8,4 +8,4 @@ mod own_process;
 mod wait;
 
 pub use own_process::{in_own_process, own_process};
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{TIMEOUT, wait_for, wait_until};

@@ -40,17 +40,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         if unit.is_empty() && !number.is_empty() {
             return Err(format!("it has no unit; {EXPECTED}"));
         }
-        let each = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, each)| *each);
+        let unit_ns = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, nanos)| *nanos);
         // Each unit is smaller than the one before, and only the last number has a fraction.
-        let each = each.filter(|each| *each < previous).ok_or_else(invalid)?;
+        let unit_ns = unit_ns.filter(|nanos| *nanos < previous).ok_or_else(invalid)?;
         if !after.is_empty() && number.contains('.') {
             return Err(invalid());
         }
-        nanos += number.parse::<f64>().map_err(|_| invalid())? * each as f64;
-        (rest, previous) = (after, each);
+        nanos += number.parse::<f64>().map_err(|_| invalid())? * unit_ns as f64;
+        (rest, previous) = (after, unit_ns);
     }
     if nanos >= u64::MAX as f64 {
-        return Err("that is longer than 500 years; ask for less".to_owned());
+        return Err("that is longer than 500 years; write a shorter duration".to_owned());
     }
     Ok(Duration::from_nanos(nanos.round() as u64))
 }
@@ -62,7 +62,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     const EXPECTED: &str = "write a number and a unit, such as 512B, 4KiB or 1MiB";
     let (number, unit, rest) = next_part(text);
-    let each: u64 = match unit {
+    let factor: u64 = match unit {
         "B" => 1,
         "kB" | "KB" => 1_000,
         "MB" => 1_000_000,
@@ -76,11 +76,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         _ => return Err(format!("that is not a size; {EXPECTED}")),
     };
     let bytes = match number.parse::<u64>() {
-        Ok(whole) => whole.checked_mul(each),
-        Err(_) => number.parse::<f64>().ok().map(|number| (number * each as f64).round() as u64),
+        Ok(whole) => whole.checked_mul(factor),
+        Err(_) => number.parse().ok().map(|size: f64| (size * factor as f64).round() as u64),
     };
     // A fraction of a byte is a mistake, and so is a size beyond any memory.
-    let plausible = bytes.filter(|bytes| *bytes < 1 << 60 && !(each == 1 && number.contains('.')));
+    let plausible = bytes.filter(|size| *size < 1 << 60 && !(factor == 1 && number.contains('.')));
     plausible.filter(|_| rest.is_empty()).ok_or_else(|| format!("that is not a size; {EXPECTED}"))
 }
 

@@ -52,11 +52,11 @@ pub fn duration_exact(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
     let units = units.into_iter().chain([("ms", 1_000_000), ("µs", 1_000), ("ns", 1)]);
-    let whole = units.into_iter().find(|(_, each)| nanos > 0 && nanos.is_multiple_of(*each));
-    whole.map_or("0s".to_owned(), |(unit, each)| format!("{}{unit}", nanos / each))
+    let whole = units.into_iter().find(|(_, size)| nanos > 0 && nanos.is_multiple_of(*size));
+    whole.map_or("0s".to_owned(), |(unit, size)| format!("{}{unit}", nanos / size))
 }
 
-/// A value that may be unavailable.
+/// The text of a value, or [`UNAVAILABLE`](super::UNAVAILABLE).
 pub fn optional<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| super::UNAVAILABLE.to_owned(), format)
 }
@@ -126,7 +126,7 @@ pub fn percent_number(share: f64) -> String {
     text
 }
 
-/// The factor of a slowdown, without a sign.
+/// The factor of a slowdown, without `×`.
 pub fn factor(n: f64) -> String {
     match n {
         n if n < 9.95 => format!("{n:.1}"),
@@ -149,8 +149,8 @@ pub fn bytes(n: u64) -> String {
 /// A size in the largest unit that makes it a whole number: no digit is lost.
 pub fn bytes_exact(bytes: u64) -> String {
     let units = [("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let whole = units.into_iter().find(|(_, each)| bytes > 0 && bytes.is_multiple_of(*each));
-    whole.map_or(format!("{bytes}B"), |(unit, each)| format!("{}{unit}", bytes / each))
+    let whole = units.into_iter().find(|(_, size)| bytes > 0 && bytes.is_multiple_of(*size));
+    whole.map_or(format!("{bytes}B"), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 
 #[cfg(test)]

@@ -47,19 +47,19 @@ impl RuleState for Leak {
         let now = ctx.now();
         let trackers = &mut self.trackers;
         let mut candidates = Vec::new();
-        let living = ctx.groups.iter().filter(|group| group.living > 0);
+        let alive = ctx.groups.iter().filter(|group| group.alive > 0);
         if !trackers.is_empty() {
-            let names: HashSet<_> = living.clone().map(|group| group.name).collect();
+            let names: HashSet<_> = alive.clone().map(|group| group.name).collect();
             trackers.retain(|name, _| names.contains(name));
         }
-        for group in living {
+        for group in alive {
             let Some(tracker) = trackers.get_mut(group.name) else {
                 if trackers.len() < MAX_GROUPS {
-                    trackers.insert(Arc::clone(group.name), GrowthTracker::new(now, group.living));
+                    trackers.insert(Arc::clone(group.name), GrowthTracker::new(now, group.alive));
                 }
                 continue;
             };
-            tracker.push(now, group.living);
+            tracker.push(now, group.alive);
             let growth = tracker.steady(MIN_GROWTH_NS);
             let Some(growth) = growth.filter(|growth| growth.by() >= ctx.threshold(RULE.id)) else {
                 continue;

@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 5_000_000_000,
     fix: "Split the work and call yield_now().await between the pieces, or move it to \
           spawn_blocking. Both are in tokio::task.",
-    // Where polls are not timed, those of this length are not seen.
+    // A target that does not time its polls misses polls of this length.
     needs: &[FieldId::MaxPoll],
     covers: &[],
     implies: &[],
@@ -38,7 +38,7 @@ const REPEAT_NS: u64 = 10_000_000_000;
 /// The polls so far.
 #[derive(Clone, Debug, Default)]
 struct LongPoll {
-    /// When the latest poll of each group began.
+    /// Start of the latest poll of each group.
     latest: HashMap<Arc<str>, u64>,
     counted: CountedPolls,
 }

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     clear_ns: 3_000_000_000,
     fix: "Give the program more CPU: stop other programs, or use fewer workers and threads. This \
           time is deducted from long polls.",
-    needs: &[FieldId::CpuSupply],
+    needs: &[FieldId::Machine],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     fix: "This time is deducted from polls, delays, impact and rates; distributions leave out the \
           polls and delays that contain it. If you did not stop the program, look for a debugger, \
           a suspended container or a paused virtual machine.",
-    needs: &[FieldId::CpuSupply],
+    needs: &[FieldId::Machine],
     covers: &[],
     implies: &[],
     check: Check::Snapshot(check),

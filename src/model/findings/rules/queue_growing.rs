@@ -63,7 +63,7 @@ fn reported_queues(
     let lab = ctx.target.lab.iter();
     let workloads = lab.flat_map(|lab| &lab.workloads);
     let queues = workloads.filter_map(|workload| {
-        let queue = workload.metrics.iter().find(|gauge| &*gauge.name == "queue")?;
+        let queue = workload.metrics.iter().find(|metric| &*metric.name == "queue")?;
         let MetricValue::Count(length) = queue.value else { return None };
         Some((&workload.name, length))
     });

@@ -35,7 +35,7 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
         let sentence = format!(
             "{rate} {name} tasks are spawned per second; {} are alive, the longest poll of the \
              newest took {}",
-            group.living,
+            group.alive,
             duration(group.youngest.max_poll_ns)
         );
         RULE.task_candidate(ctx.now(), group.youngest, rate, sentence)

@@ -58,9 +58,9 @@ const KEEPING_MULTIPLE: u64 = 5;
 struct WorkerSaturated {
     /// Totals of the snapshots in the window.
     past: VecDeque<Totals>,
-    /// p99 scheduling delays with their times, from before the condition held.
+    /// p99 scheduling delays with their times, from before the worker was saturated.
     history: VecDeque<(u64, u64)>,
-    /// The reference from when the condition began, while it holds.
+    /// The reference from before the worker was saturated, while it is.
     frozen: Option<Option<u64>>,
     /// Busy shares of each group while a worker is saturated, the latest counting most.
     groups: HashMap<Arc<str>, f64>,
@@ -106,7 +106,7 @@ impl RuleState for WorkerSaturated {
         let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
         let percent = (share * 100.0) as u64;
         let threshold = ctx.threshold(RULE.id);
-        // Slightly below the threshold the reference stays the one from before the condition.
+        // Slightly below the threshold, the reference is kept.
         if percent < threshold - threshold / 5 || delay < min_delay {
             self.frozen = None;
             self.groups.clear();
@@ -252,9 +252,9 @@ impl WorkerSaturated {
         let busiest = self.groups.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         let (group, share) = busiest.filter(|(_, share)| **share > 0.0)?;
         let of_group = tasks.filter(|(task, _)| task.meta.group == *group);
-        let living = of_group.clone().filter(|(task, _)| !task.state.is_done()).count();
+        let alive = of_group.clone().filter(|(task, _)| !task.state.is_done()).count();
         let (task, _) = of_group.max_by(|(_, a), (_, b)| a.busy.total_cmp(&b.busy))?;
-        Some(BusyGroup { task, tasks: living.max(1), share: share / all })
+        Some(BusyGroup { task, tasks: alive.max(1), share: share / all })
     }
 }
 

@@ -207,7 +207,7 @@ impl Program {
             other => self.count_missing(&other),
         })?;
         for (id, meta) in announced {
-            // A task without stats was just spawned, unless the id belongs to a living task.
+            // A task without stats was just spawned, unless the id belongs to a alive task.
             match self.tasks.get_mut(id) {
                 Some(task) if task.ended() == 0 => (task.meta, task.is_announced) = (meta, true),
                 _ => *events += u64::from(self.add_task(id, Some(meta), self.latest.at)),
@@ -369,7 +369,7 @@ impl Program {
     fn remove_ended(&mut self) {
         let now = self.latest.at;
         let oldest = now.saturating_sub(limits::ENDED_TASK_NS);
-        // A full table keeps only living tasks.
+        // A full table keeps only alive tasks.
         let max_ended = if self.tasks.is_full() { 1 } else { limits::ENDED_TASKS };
         for task in self.tasks.iter().filter(|task| task.ended() > 0 && task.ended() < oldest) {
             self.unknown_tasks.ignore(task.id(), task.header().created);

@@ -228,8 +228,8 @@ impl Task {
         }
     }
 
-    /// Until when the state is certain. `latest` is the last update and `update` its number. A task
-    /// that is not in it has not changed, so its state is certain until `until`.
+    /// The time until which the state is certain. `latest` is the last update and `update` its
+    /// number. A task that is not in it has not changed, so its state is certain until `until`.
     pub(super) fn certain_until(&self, latest: &UpdateTime, update: u64, until: Moment) -> Moment {
         match self.changed == update {
             // The task may have changed after it was read.

@@ -198,14 +198,20 @@ pub(super) async fn read_message(
     loop {
         let before = message.len();
         (&mut *stream).take(MAX_LINE).read_line(message).await?;
-        match &message[before..] {
-            "" if before == 0 => return Ok(false),
-            "\n" => return Ok(true),
-            line if !line.ends_with('\n') => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ if message.len() as u64 > 8 * MAX_LINE => {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            _ => {}
+        if let Some(is_complete) = is_complete(message, before)? {
+            return Ok(is_complete);
         }
+    }
+}
+
+/// Whether a message is complete with its last line, which starts at `line`: `Some(false)` if the
+/// connection was closed before the first line, `None` if more lines follow.
+fn is_complete(message: &str, line: usize) -> io::Result<Option<bool>> {
+    match &message[line..] {
+        "" if line == 0 => Ok(Some(false)),
+        "\n" => Ok(Some(true)),
+        last if !last.ends_with('\n') => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ if message.len() as u64 > 8 * MAX_LINE => Err(io::ErrorKind::InvalidData.into()),
+        _ => Ok(None),
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{MAX_LINE, reply};
+use super::{MAX_LINE, is_complete, reply};
 use crate::{
     failure::Failure,
     workload::net::{Attempts, CANNOT_ACCEPT, FIRST_RETRY, describe},
@@ -97,14 +97,8 @@ fn read_message(stream: &mut BufReader<TcpStream>, message: &mut String) -> io::
     loop {
         let before = message.len();
         stream.take(MAX_LINE).read_line(message)?;
-        match &message[before..] {
-            "" if before == 0 => return Ok(false),
-            "\n" => return Ok(true),
-            line if !line.ends_with('\n') => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ if message.len() as u64 > 8 * MAX_LINE => {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            _ => {}
+        if let Some(is_complete) = is_complete(message, before)? {
+            return Ok(is_complete);
         }
     }
 }

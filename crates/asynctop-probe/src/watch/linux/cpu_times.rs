@@ -52,7 +52,7 @@ pub(in crate::watch) fn load_average() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// Nanoseconds for which CPU quotas have stopped this process's cgroup, summed over CPUs and over
+/// Nanoseconds in which CPU quotas have throttled this process's cgroup, summed over CPUs and over
 /// the cgroup and its parents; `None` if there is no CPU controller.
 pub(in crate::watch) fn throttled_time() -> Option<u64> {
     static FILES: OnceLock<Vec<PathBuf>> = OnceLock::new();

@@ -73,7 +73,7 @@ impl StackCapturer {
     /// known before the first long poll.
     ///
     /// # Errors
-    /// Why stacks are unavailable in this process, as a sentence.
+    /// The reason why stacks are unavailable in this process, as a sentence.
     pub(super) fn open(signal: i32) -> Result<StackCapturer, String> {
         signal::install(signal)?;
         signal::unblock(signal);
@@ -167,7 +167,7 @@ impl StackCapturer {
     /// Queues a stack for symbolization.
     ///
     /// # Errors
-    /// Why it will not be symbolized.
+    /// The reason why it will not be symbolized.
     pub(super) fn symbolize(
         &mut self,
         owner: StackOwner,
@@ -179,7 +179,7 @@ impl StackCapturer {
     /// The next symbolized stacks, those of one owner.
     ///
     /// # Errors
-    /// Why all pending stacks have failed.
+    /// The reason why all pending stacks have failed.
     pub(super) fn next_symbolized(&mut self) -> Result<Option<Symbolized>, &'static str> {
         self.symbolizer.try_next()
     }
@@ -227,7 +227,7 @@ impl StackCapturer {
         Some(cpu_time(self.this_thread)? + self.symbolizer.cpu_time())
     }
 
-    /// Why a thread has not answered, as far as the operating system reports it.
+    /// The reason why a thread has not answered, as far as the operating system reports it.
     pub(super) fn no_response_reason(&self, os_id: u32) -> &'static str {
         if !signal::is_ours(self.signal) {
             return "the program has replaced the watchdog's signal handler";
@@ -251,7 +251,7 @@ fn first_request(signal: i32, this_thread: u32) -> Result<Ticket, String> {
     Err("stacks are unavailable: other watchdogs of this process use all mailboxes".to_owned())
 }
 
-/// Why await points are unavailable, if so.
+/// The reason why await points are unavailable, if so.
 pub(super) const NO_AWAIT_POINTS: Option<&str> =
     match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
         (true, true) => None,

@@ -96,7 +96,7 @@ pub(super) fn is_running(os_id: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
 }
 
-/// Why a thread has not answered a signal that was sent some time ago.
+/// The reason why a thread has not answered a signal that was sent some time ago.
 pub(super) fn no_response_reason(os_id: u32, signal: i32) -> &'static str {
     let status = fs::read_to_string(format!("/proc/self/task/{os_id}/status")).unwrap_or_default();
     let has = |field: &str| {

@@ -94,7 +94,7 @@ impl PreviousHandler {
     }
 }
 
-/// Held while a handler is installed.
+/// Locked while a handler is installed.
 pub(super) static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Installs our handler, which calls the previous one. It is never removed: a handler that was
@@ -197,7 +197,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     unsafe { *errno = saved };
 }
 
-/// Does what the signal would do without our handler.
+/// Calls the previous handler, or performs the signal's default action.
 ///
 /// # Safety
 /// The arguments are those that the kernel passed to our handler.
@@ -224,7 +224,7 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
 }
 
-/// Does what the signal does without any handler.
+/// Performs the action of the signal without a handler.
 fn default_action(signal: c_int) {
     if matches!(signal, libc::SIGURG | libc::SIGCHLD | libc::SIGCONT | libc::SIGWINCH) {
         return;

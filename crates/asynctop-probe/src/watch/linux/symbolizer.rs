@@ -46,7 +46,7 @@ impl SymbolizerThread {
     /// Queues the stacks of an owner.
     ///
     /// # Errors
-    /// Why they will not be symbolized.
+    /// The reason why they will not be symbolized.
     pub(super) fn enqueue(
         &mut self,
         owner: StackOwner,
@@ -71,7 +71,7 @@ impl SymbolizerThread {
     /// The next symbolized stacks with their owner, if any are done.
     ///
     /// # Errors
-    /// Why all pending jobs have failed.
+    /// The reason why all pending jobs have failed.
     pub(super) fn try_next(&mut self) -> Result<Option<Symbolized>, &'static str> {
         let Some(channels) = &self.channels else { return Ok(None) };
         match channels.done.try_recv() {
@@ -103,7 +103,7 @@ fn start() -> Result<Channels, &'static str> {
     let cpu_ns = Arc::new(AtomicU64::new(0));
     let spent = Arc::clone(&cpu_ns);
     thread::Builder::new()
-        .name("asynctop-names".into())
+        .name("asynctop-symbol".into())
         .spawn(move || run(&job_queue, &results, &spent))
         .map_err(|_| "the operating system cannot start the symbolizer's thread")?;
     Ok(Channels { jobs, done, cpu_ns })

@@ -88,7 +88,7 @@ fn slot_is_reused_only_after_its_last_waker_is_dropped() {
     handle.abort();
     assert!(runtime.block_on(handle).is_err());
 
-    // The retention is over, so the task is hidden; but its slot is not reused.
+    // The retention time has passed, so the task is hidden, but its slot is not reused.
     for _ in 0..3 {
         assert_eq!(tasks(registry).len(), 0);
         let other = registry.instrument_task("other", async {});

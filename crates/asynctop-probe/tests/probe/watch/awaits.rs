@@ -20,7 +20,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::support::{PATIENCE, in_own_process, wait_for};
+use crate::support::{TIMEOUT, in_own_process, wait_for};
 
 struct Setup {
     registry: &'static Registry,
@@ -136,7 +136,7 @@ mod traced {
                 setup.run_scheduled();
                 assert_eq!(setup.idle_stats(key), before, "the same as without the query");
                 sender.blocking_send(n).unwrap();
-                assert_eq!(is_done.recv_timeout(PATIENCE), Ok(n));
+                assert_eq!(is_done.recv_timeout(TIMEOUT), Ok(n));
                 wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
             }
             drop(sender);
@@ -194,7 +194,7 @@ mod traced {
                     scope.spawn(|| setup.watchdog.handle().request_await_point(key));
                     sender.blocking_send(()).unwrap();
                 });
-                is_done.recv_timeout(PATIENCE).unwrap();
+                is_done.recv_timeout(TIMEOUT).unwrap();
             }
             let after = wait_for(|| setup.reading(key).filter(|now| now.state == State::Idle));
             assert!(after.wakes - before.wakes >= 1, "{after:?}");
