@@ -27,14 +27,14 @@ use crate::{
     text::{excerpt, sanitize},
 };
 
-/// How long a command that is asked to end has time for that before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
-const BETWEEN_CHECKS: Duration = Duration::from_millis(10);
+/// Time that a command has to end after SIGTERM, before it is killed.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Why a command could not be started.
+/// The reason why a command could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// Its output has nowhere to go.
+    /// The file for its output cannot be created.
     #[error(transparent)]
     Output(#[from] io::Error),
     /// The program cannot be executed.
@@ -49,8 +49,8 @@ pub enum LaunchError {
 
 /// A command that this process has started, in a process group of its own.
 ///
-/// A terminal's Ctrl-C does not reach it: asynctop decides when it ends. It is killed when this is
-/// dropped, unless it has ended.
+/// A terminal's Ctrl-C does not reach it: asynctop decides when it ends. Dropping this kills it,
+/// unless it has ended.
 #[derive(Debug)]
 pub struct Launched {
     name: String,
@@ -59,7 +59,7 @@ pub struct Launched {
     child: Mutex<Child>,
 }
 
-/// How a command has ended.
+/// The end of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     status: ExitStatus,
@@ -96,7 +96,7 @@ impl Launched {
         match child {
             Ok(child) => Ok(Launched { name, id: child.id(), output, child: Mutex::new(child) }),
             Err(source) => {
-                // It is empty. If it cannot be removed, it stays.
+                // The file is empty. If it cannot be removed, it remains.
                 let _ = fs::remove_file(output);
                 Err(LaunchError::Start { program: excerpt(&program.to_string_lossy()), source })
             }
@@ -113,19 +113,19 @@ impl Launched {
         self.id
     }
 
-    /// Where its output is, as a sentence.
+    /// The location of its output, as a sentence.
     pub fn output(&self) -> String {
         let file = self.output.to_string_lossy();
         format!("the output of {} is in {}", self.name, sanitize(&file))
     }
 
-    /// How it has ended; `None` while it runs.
+    /// Its exit status; `None` while it runs.
     pub fn status(&self) -> Option<ExitStatus> {
-        // Waiting for a child of this process fails only if somebody else has waited for it.
+        // Waiting for a child of this process fails only if other code has waited for it.
         lock(&self.child).try_wait().ok().flatten()
     }
 
-    /// How it ended, as a predicate; `None` while it runs.
+    /// Its end as a predicate, such as `ended with exit code 1`; `None` while it runs.
     pub fn ending(&self) -> Option<String> {
         let status = self.status()?;
         Some(match (status.code(), status.signal().map(Signal::try_from)) {
@@ -135,8 +135,8 @@ impl Launched {
         })
     }
 
-    /// Waits until it has ended. If it runs, its process group is asked to end (SIGTERM), and killed
-    /// after 10 seconds.
+    /// Waits until it has ended. If it runs, its process group gets SIGTERM, and SIGKILL after 10
+    /// seconds.
     ///
     /// # Errors
     /// If the system cannot wait for it.
@@ -146,18 +146,18 @@ impl Launched {
             return Ok(End { status, was_requested: false });
         }
         self.signal(Signal::SIGTERM)?;
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE {
+        let requested = Instant::now();
+        while requested.elapsed() < GRACE_PERIOD {
             if let Some(status) = child.try_wait()? {
                 return Ok(End { status, was_requested: true });
             }
-            thread::sleep(BETWEEN_CHECKS);
+            thread::sleep(CHECK_INTERVAL);
         }
         self.signal(Signal::SIGKILL)?;
         Ok(End { status: child.wait()?, was_requested: true })
     }
 
-    /// Signals the processes of its group. One without processes is no error.
+    /// Signals the processes of its group. A group without processes is not an error.
     fn signal(&self, signal: Signal) -> io::Result<()> {
         let group = Pid::from_raw(self.id.cast_signed());
         match killpg(group, signal) {
@@ -170,7 +170,7 @@ impl Launched {
 impl Drop for Launched {
     fn drop(&mut self) {
         if self.status().is_none() {
-            // Nothing is left to report an error to.
+            // `drop` cannot report an error.
             let _ = self.signal(Signal::SIGKILL);
         }
     }

@@ -1,4 +1,4 @@
-//! Files for what was read of other programs, which may be secret.
+//! Files for data of other programs, which may be confidential.
 
 use std::{
     fs::{File, OpenOptions},

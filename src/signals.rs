@@ -39,11 +39,11 @@ const UNREAD_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The process group that is killed when a signal ends this program; 0 if there is none.
-static COMPANIONS: AtomicI32 = AtomicI32::new(0);
+static COMMAND_GROUP: AtomicI32 = AtomicI32::new(0);
 
 /// Kills a process group when a signal ends this program by its default action.
 pub fn kill_with_this_program(group: u32) {
-    COMPANIONS.store(group.cast_signed(), Ordering::Relaxed);
+    COMMAND_GROUP.store(group.cast_signed(), Ordering::Relaxed);
 }
 
 /// The meaning of a signal.
@@ -124,10 +124,10 @@ pub fn wait_on_thread(
 fn act_by_default(signal: Signal, restore: fn()) {
     if !NOT_FATAL.contains(&signal) {
         restore();
-        let companions = COMPANIONS.load(Ordering::Relaxed);
-        if companions > 0 {
-            // They may have ended.
-            let _ = killpg(Pid::from_raw(companions), Signal::SIGKILL);
+        let group = COMMAND_GROUP.load(Ordering::Relaxed);
+        if group > 0 {
+            // Its processes may have ended.
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
     }
     // The only handler, for SIGABRT, ends with the default action, too. It follows when the signal

@@ -26,8 +26,8 @@ use crate::snapshot::{Command, Snapshot, Subscription, Target, TargetId};
 
 /// A program that can be sampled.
 pub trait Source: Send {
-    /// Returns the current state of the program, under any id: that of its place among the sources
-    /// replaces it. Never waits for the watched runtime.
+    /// Returns the current state of the program. Its id is replaced by the index of the source. Never
+    /// waits for the watched runtime.
     fn sample(&mut self, subscription: &Subscription) -> Target;
 
     /// A handle to send commands to the program, if it supports any.

@@ -43,7 +43,7 @@ fn has_ended(pid: u64) -> bool {
 #[test]
 fn a_run_ends_with_its_command_and_has_its_exit_code() {
     let folder = Folder::new("run");
-    // The lab ends when the first line is there.
+    // The lab ends when the first line has been written.
     let script = "\"$ASYNCTOP\" lab mixed --headless --for 10m & \
                   until [ -s lines ]; do sleep 0.05; done; kill -INT $!; wait; exit 7";
     let (mut child, id) = watched(&folder, script);
@@ -66,7 +66,7 @@ fn a_run_that_ends_first_ends_its_command() {
     let target = only_target(text(&output.stdout));
     assert_eq!(target["connection"], "connected");
     assert!(has_ended(target["process_id"].as_u64().unwrap()), "{target}");
-    // The lab writes its report when it is asked to end.
+    // The lab writes its report after SIGTERM.
     let report = fs::read_to_string(folder.join("lab.txt")).unwrap();
     assert!(report.contains("heartbeat"), "{report}");
     let again = self::output(&folder, &args, LAB);

@@ -12,7 +12,7 @@ pub struct Listing {
     pub programs: Vec<Program>,
     /// Processes that this user must not read.
     pub denied: usize,
-    /// Why the first of them is denied.
+    /// The reason why the first of them is denied.
     pub first_denied: Option<String>,
     /// Processes without Tokio, or with a version that is not supported.
     pub others: usize,
@@ -70,14 +70,13 @@ pub fn named(name: &str) -> io::Result<Vec<u32>> {
     Ok(others()?.into_iter().filter(|pid| has_name(*pid, name)).collect())
 }
 
-/// The processes that a process has started, those that these have started, and so on; nearer ones
-/// first.
+/// The descendants of a process: its children, then the children of these, and so on.
 ///
 /// # Errors
 ///
 /// If `/proc` cannot be read.
 pub fn descendants(pid: u32) -> io::Result<Vec<u32>> {
-    // One that has ended has no parent any more.
+    // A process that has ended has no parent.
     let parent = |pid: u32| Some((pid, Stat::read(pid).ok()?.parent));
     let parents: Vec<(u32, u32)> = others()?.into_iter().filter_map(parent).collect();
     let mut found = vec![pid];

@@ -101,7 +101,7 @@ pub struct HogChoice {
     pub name: Arc<str>,
     /// Whether this kind is a fix rather than an anti-pattern.
     pub is_fix: bool,
-    /// Why it cannot run on the current runtime; `None` if it can.
+    /// The reason why it cannot run on the current runtime; `None` if it can.
     pub unavailable: Option<Arc<str>>,
 }
 

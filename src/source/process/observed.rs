@@ -38,7 +38,7 @@ struct State {
     /// `None` before the program has started its first runtime.
     sampler: Option<Arc<Sampler>>,
     latest: Option<(Duration, Arc<Sample>)>,
-    /// Why the program that has a runtime cannot be read.
+    /// The reason why the program that has a runtime cannot be read.
     denied: Option<String>,
     /// The runtimes that are targets, by the address of their handles.
     claimed: Vec<u64>,
@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-/// Why there is no sample.
+/// The reason why there is no sample.
 pub(super) enum Absence {
     /// There may be one later.
     NotYet(String),
@@ -132,13 +132,13 @@ impl Observed {
         self.sampler().map_or_else(|| self.began.elapsed(), |sampler| sampler.now())
     }
 
-    /// How long the program has run.
+    /// The time since the program was started.
     pub(super) fn uptime(&self) -> Duration {
         let sampler = self.sampler();
         sampler.map_or(Duration::ZERO, |sampler| sampler.uptime_before() + sampler.now())
     }
 
-    /// Counts another target of this program. Returns the number of those before it.
+    /// Counts another target of this program. Returns its number, from 0.
     pub(super) fn add_target(&self) -> usize {
         let mut state = lock(&self.state);
         state.targets += 1;
@@ -186,7 +186,7 @@ impl Observed {
         Ok(lock(&self.state).unclaimed(&sampler.sample()?).next().is_some())
     }
 
-    /// Everything that was observed so far.
+    /// The statistics of all observations so far.
     pub(super) fn sample(self: &Arc<Self>) -> Result<Arc<Sample>, Absence> {
         let now = self.now();
         let mut state = lock(&self.state);
@@ -218,7 +218,7 @@ impl Observed {
         }
     }
 
-    /// Why no runtime is sampled.
+    /// The reason why no runtime is sampled.
     fn no_runtime(&self, state: &State) -> Absence {
         let command = self.launched.as_ref();
         let ended = command.and_then(|command| Some((command.ending()?, command.output())));
@@ -231,8 +231,8 @@ impl Observed {
         }
     }
 
-    /// Looks for a runtime in the command and in the programs that it has started. Returns whether
-    /// the search is over.
+    /// Searches for a runtime in the command and in the programs that it has started. Returns whether
+    /// the search has ended.
     fn search(&self) -> bool {
         let Some(command) = self.launched.as_ref().filter(|command| command.status().is_none())
         else {
@@ -250,7 +250,7 @@ impl Observed {
                 Err(error @ OpenError::Denied { .. }) => {
                     denied.get_or_insert_with(|| error.to_string());
                 }
-                // It has ended, or has no Tokio.
+                // The process has ended, or does not contain Tokio.
                 Ok(None) | Err(_) => {}
             }
         }

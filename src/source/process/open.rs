@@ -10,7 +10,7 @@ use crate::{launch::Launched, source::Source, text::excerpt};
 /// Maximum number of process IDs in an error message.
 const MAX_IDS: usize = 20;
 
-/// Why a program cannot be watched.
+/// The reason why a program cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The program cannot be read.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Program, ReadOptions};
 use crate::{launch::Launched, source::Source};
 
-/// Why a program cannot be watched.
+/// The reason why a program cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read other processes: this works on Linux on x86_64 only")]
 pub struct ProcessError;

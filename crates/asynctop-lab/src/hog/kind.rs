@@ -46,7 +46,7 @@ pub struct HogInfo {
     pub unit: Option<&'static str>,
 }
 
-/// Why [`HogKind::BlockInPlace`] cannot run on a current-thread runtime.
+/// The reason why [`HogKind::BlockInPlace`] cannot run on a current-thread runtime.
 pub(crate) const NEEDS_MULTI_THREAD: &str = "needs the multi-thread runtime";
 
 /// All kinds, as choices on a runtime of this flavor.
@@ -195,7 +195,7 @@ impl HogKind {
         matches!(self, HogKind::BlockInPlace)
     }
 
-    /// Why this kind cannot run on this flavor of runtime; `None` if it can.
+    /// The reason why this kind cannot run on this flavor of runtime; `None` if it can.
     pub(crate) fn unavailable(self, flavor: Flavor) -> Option<&'static str> {
         (!self.runs_on(flavor)).then_some(NEEDS_MULTI_THREAD)
     }
