@@ -139,13 +139,13 @@ pub struct ProgramArgs {
     #[cfg(feature = "pid")]
     #[arg(short = 'p', long = "pid", value_name = "PID|NAME")]
     pub programs: Vec<Program>,
-    /// How they are read.
+    /// The options for reading them.
     #[cfg(feature = "pid")]
     #[command(flatten)]
     pub read: ReadArgs,
 }
 
-/// How programs are read.
+/// The options for reading programs.
 #[cfg(feature = "pid")]
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReadArgs {
@@ -201,7 +201,7 @@ pub struct RunArgs {
     /// folder for temporary files]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// How it is read.
+    /// The options for reading it.
     #[command(flatten)]
     pub read: ReadArgs,
     /// Options of the screen and the report.
@@ -240,7 +240,7 @@ pub struct DumpArgs {
     /// Write to this file, which must not exist
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// How the program is read.
+    /// The options for reading the program.
     #[command(flatten)]
     pub read: ReadArgs,
 }

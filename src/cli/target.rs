@@ -43,7 +43,7 @@ pub struct Targets {
     /// Programs of this machine.
     #[cfg(feature = "pid")]
     pub programs: Vec<Program>,
-    /// How these are read.
+    /// The options for reading them.
     #[cfg(feature = "pid")]
     pub read: ReadOptions,
 }

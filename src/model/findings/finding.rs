@@ -37,7 +37,7 @@ impl Severity {
 pub enum FindingSubject {
     /// A group of tasks. A task whose name no other one has is a group of its own.
     Group(Arc<str>),
-    /// A resource, by its type and the place where it was created.
+    /// A resource, by its type and the location at which it was created.
     Resource(Arc<str>),
     /// The blocking pool of the runtime.
     BlockingPool,

@@ -8,7 +8,7 @@ use crate::{
     snapshot::{ResourceStats, Target},
 };
 
-/// Waiting tasks that a finding names at most.
+/// Maximum number of waiting tasks that a finding names.
 const MAX_NAMED: usize = 5;
 
 /// A resource, and the operations that wait for it.

@@ -25,7 +25,7 @@ const NOT_TRANSMITTED: &str = "not available over console-subscriber";
 const CAUSE: &str =
     "console-subscriber does not distinguish computing, a blocking call and waiting for a CPU";
 
-/// Why a program is connected and has no tasks.
+/// The reason why a program is connected and has no tasks.
 const NO_TASKS: &str = "connected, but the program has reported no task: its filter has to let \
                         tokio=trace and runtime=trace pass to the console layer, and Tokio has to \
                         be built with its feature `tracing` and with tokio_unstable";

@@ -100,7 +100,7 @@ fn exhausted_pool(
     places(&busy, inspection, out)
 }
 
-/// What these threads do: threads that do the same are one line.
+/// The activity of these threads; threads with the same activity are one line.
 fn places(threads: &[&ThreadInfo], inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     for thread in threads {

@@ -236,7 +236,7 @@ impl LongPoll {
     /// Whether a single poll took longer than the threshold: this one, or at least one of those that
     /// it may consist of.
     pub fn is_certain(&self) -> bool {
-        /// A worker brings its busy time up to date after this many polls at the latest.
+        /// Maximum number of polls after which a worker updates its busy time.
         const POLLS: u32 = 61;
         match self.continuity {
             Continuity::Proven => true,

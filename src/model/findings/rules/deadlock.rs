@@ -1,4 +1,4 @@
-//! Tasks that wait for each other, or a task that waits for what it holds itself.
+//! Tasks that wait for each other, or a task that waits for a lock that it holds itself.
 //!
 //! console-subscriber reports which task acquired a lock last, and not when it is released. While the
 //! lock is taken, that task probably holds it; so a finding is worded as probable.
@@ -85,7 +85,7 @@ fn is_free(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<St
     ))
 }
 
-/// Tasks that wait for each other through the holders of what they wait for.
+/// Tasks that wait for each other: each waits for a resource that the next one holds.
 fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
     // Task → the resource for which it has waited longest and its holder.
     let mut edges: HashMap<u64, (&ContendedResource<'_>, u64, u64)> = HashMap::new();
