@@ -96,7 +96,7 @@ impl TargetModel {
         let last_tasks = last.map_or(&[][..], |last| &last.tasks);
         match (&target.connection, last) {
             (Connection::Lost { .. } | Connection::Stale { .. }, _) => {
-                let carried = rates::carried(&target.tasks, last_tasks, &self.rates);
+                let carried = rates::carry_over(&target.tasks, last_tasks, &self.rates);
                 let unknown = |TaskRates { history, .. }| TaskRates {
                     history,
                     unknown: true,
