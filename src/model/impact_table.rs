@@ -352,7 +352,7 @@ mod tests {
         let [only] = table.offenders() else { panic!("{:?}", table.offenders()) };
         assert_eq!((only.function.as_deref(), only.polls), (Some("spin"), 2));
         assert_eq!((&*only.name, only.blocked_ns), ("hog", 70 * MS));
-        assert_eq!(only.place.as_deref(), Some("src/spin.rs:7"));
+        assert_eq!(only.blocked_at.as_deref(), Some("src/spin.rs:7"));
         advance(&mut table, 3 * S, [long_poll(2, 2 * S, 20 * MS, "sum")]);
         let functions = table.offenders().iter().map(|row| (row.function.as_deref(), row.polls));
         let mut functions: Vec<_> = functions.collect();

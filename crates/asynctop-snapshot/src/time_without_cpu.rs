@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn fitted_limits_each_part_by_the_lengths() {
+    fn limited_to_limits_each_part_by_the_lengths() {
         let all =
             TimeWithoutCpu { run_delay_ns: 40, lock_holder_ns: 30, steal_ns: 50, stopped_ns: 20 };
         assert_eq!(all.limited_to(200, 0, 200).total_ns(), 120, "20 of steal time are the stop's");
