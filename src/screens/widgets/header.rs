@@ -129,7 +129,7 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
 
 /// The largest share of CPU time that the program was not given, from 5 % on.
 fn lacking_cpu(model: &TargetModel) -> Option<String> {
-    let load = model.machine().filter(|_| model.target().description.has(FieldId::CpuSupply))?;
+    let load = model.machine().filter(|_| model.target().description.has(FieldId::Machine))?;
     let run_delay = load.run_delay.map(|(_, share)| share);
     let kinds =
         [("run-queue delay", run_delay), ("steal", load.steal), ("throttled", load.throttled)];
