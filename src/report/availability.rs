@@ -40,7 +40,11 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
 pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
     let is_used = |field: &FieldId| is_in_reports(*field) || *field == FieldId::LongPolls;
     let fields = FieldId::ALL.into_iter().filter(is_used);
-    let accuracy = fields.map(|field| (field.path(), target.description.accuracy(field)));
+    // The impact table is made from the long polls.
+    let path = |field: FieldId| {
+        if field == FieldId::LongPolls { "impact" } else { field.path() }
+    };
+    let accuracy = fields.map(|field| (path(field), target.description.accuracy(field)));
     let is_noted = |(_, accuracy): &(_, &Accuracy)| {
         !matches!(accuracy, Accuracy::Exact | Accuracy::Derived | Accuracy::Unavailable { .. })
     };

@@ -78,13 +78,13 @@ fn a_task_that_computes_is_stopped_once_for_its_line_unless_that_is_forbidden() 
     let causes = ["computing", "runnable, but waiting for a CPU"];
     assert!(causes.contains(&finding["cause"].as_str().unwrap()), "{finding}");
     assert!(finding["blocked_at"].as_str().unwrap().contains("hog/"), "{finding}");
-    let accuracy = target["accuracy"]["long_polls"].as_str().unwrap();
+    let accuracy = target["accuracy"]["impact"].as_str().unwrap();
     assert!(accuracy.contains("is stopped once"), "{accuracy}");
 
     let target = report_on_hog("computes-on", "spin", "--no-stop");
     let finding = worker_held(&target);
     assert_eq!((&finding["subject"], &finding["blocked_at"]), (&"hog::run".into(), &Value::Null));
-    let accuracy = target["accuracy"]["long_polls"].as_str().unwrap();
+    let accuracy = target["accuracy"]["impact"].as_str().unwrap();
     assert!(accuracy.contains("nothing is stopped (--no-stop)"), "{accuracy}");
 }
 

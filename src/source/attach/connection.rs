@@ -98,14 +98,6 @@ impl ConnectionState {
         self.period_ns.unsigned_abs()
     }
 
-    /// The end of the extrapolation of task states: not later than the next expected update.
-    pub(super) fn extrapolation_end(&self, now: i64) -> i64 {
-        match self.phase {
-            Phase::Connected => now.min(self.last_update.saturating_add(self.update_timeout_ns())),
-            _ => now.min(self.last_update),
-        }
-    }
-
     fn update_timeout_ns(&self) -> i64 {
         // After a pause several updates arrive at once, which does not mean a shorter period.
         let period_ns = self.period_ns.max(DEFAULT_PERIOD_NS);
@@ -149,10 +141,8 @@ mod tests {
             state.update_received(at * S);
         }
         assert_eq!(state.status(20 * S), Connection::Connected);
-        assert_eq!(state.extrapolation_end(20 * S), 20 * S);
         let stale = Connection::Stale { since_ns: 19 * S as u64 };
         assert_eq!(state.status(21 * S), stale);
-        assert_eq!(state.extrapolation_end(1000 * S), 19 * S + S + S / 2 + LATE_NS);
         state.update_received(22 * S);
         assert_eq!(state.status(22 * S), Connection::Connected);
     }
@@ -212,6 +202,5 @@ mod tests {
         state.lost(3 * S, "closed");
         state.lost(4 * S, "refused");
         assert_eq!(state.status(5 * S), lost(Some(3 * S as u64), "refused", 0));
-        assert_eq!(state.extrapolation_end(9 * S), 2 * S);
     }
 }

@@ -25,6 +25,10 @@ const NOT_TRANSMITTED: &str = "not available over console-subscriber";
 const CAUSE: &str =
     "console-subscriber does not distinguish computing, a blocking call and waiting for a CPU";
 
+/// The cause of the last long poll of a task.
+const LAST_POLL: &str = "the task ended in it or soon after; a panic, whose message takes time to \
+                         print, is not reported over console-subscriber";
+
 /// The reason why a program is connected and has no tasks.
 const NO_TASKS: &str = "connected, but the program has reported no task: its filter has to let \
                         tokio=trace and runtime=trace pass to the console layer, and Tokio has to \
@@ -233,7 +237,7 @@ pub fn sample_connected(program: &Program, now: i64) -> Target {
 
 /// A sample without long polls and resources.
 fn sample(program: &Program, connection: &ConnectionState, now: i64) -> Target {
-    let tasks: Vec<_> = program.tasks(connection.extrapolation_end(now)).collect();
+    let tasks: Vec<_> = program.tasks().collect();
     let alive = tasks.iter().filter(|task| !task.state.is_done());
     let closures = alive.clone().filter(|task| task.meta.kind == TaskKind::Blocking);
     let is_queued = |task: &&TaskStats| {
@@ -250,7 +254,7 @@ fn sample(program: &Program, connection: &ConnectionState, now: i64) -> Target {
         known_until_ns: program.last_update().unsigned_abs(),
         losses,
         runtime: RuntimeStats {
-            uptime_ns: program.uptime_ns(connection.extrapolation_end(now)),
+            uptime_ns: program.uptime_ns(),
             blocking_queue: closures.clone().filter(is_queued).count() as u64,
             blocking_threads: closures.filter(is_running).count() as u64,
             measured_tasks: alive.count() as u64,
@@ -278,7 +282,7 @@ fn long_poll(poll: EndedPoll, revision: u64) -> LongPoll {
     LongPoll {
         revision,
         is_lower_bound: poll.is_lower_bound,
-        cause: Cause::Unknown(CAUSE.into()),
+        cause: Cause::Unknown(if poll.ends_task { LAST_POLL } else { CAUSE }.into()),
         net_ns: None,
         no_stack: Some(NOT_TRANSMITTED.into()),
         ..LongPoll::computing(poll.task, poll.began_ns, poll.length_ns)

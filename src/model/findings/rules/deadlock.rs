@@ -34,6 +34,17 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
+/// The type of a bounded channel, which console-subscriber reports as a semaphore of its senders.
+const CHANNEL: &str = "mpsc channel";
+
+/// How long a send must have waited: a slow receiver makes senders wait, too.
+const MIN_SEND_NS: u64 = 5_000_000_000;
+
+/// The fix for full channels.
+const CHANNELS: &str = "Let a task receive while it sends, with tokio::select!; or send with \
+                        try_send and handle a full channel; or make one of the channels larger \
+                        than the number of messages that can be under way.";
+
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let contended = contended_resources(ctx.target);
     let held_by_waiter = |resource: &ContendedResource<'_>| waits_for_itself(ctx, resource);
@@ -45,6 +56,9 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let mut found: Vec<_> = contended.iter().filter_map(single).collect();
     if found.is_empty() {
         found.extend(cycle(ctx, &contended));
+    }
+    if found.is_empty() {
+        found.extend(full_channels(ctx, &contended));
     }
     found.retain(|finding| finding.measure >= ctx.threshold(RULE.id));
     found
@@ -125,6 +139,31 @@ fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<F
     None
 }
 
+/// Several tasks wait long to send to different channels. The receivers are not reported, so the
+/// tasks may or may not be those who should receive.
+fn full_channels(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
+    let is_stuck = |channel: &&ContendedResource<'_>| {
+        let longest_ns = channel.longest().map_or(0, |wait| wait.age_ns);
+        &*channel.resource.type_name == CHANNEL && longest_ns >= MIN_SEND_NS
+    };
+    let stuck: Vec<_> = contended.iter().filter(is_stuck).collect();
+    let senders = stuck.iter().filter_map(|channel| ctx.target.task(channel.longest()?.task));
+    let mut names: Vec<_> = senders.map(|task| ctx.name(task)).collect();
+    names.dedup();
+    if names.len() < 2 {
+        return None;
+    }
+    let shortest = stuck.iter().filter_map(|channel| Some(channel.longest()?.age_ns)).min()?;
+    let sentence = format!(
+        "{} have waited {} to send to full channels: a possible cycle, because receivers are not \
+         reported",
+        names.join(" and "),
+        duration(shortest)
+    );
+    let finding = candidate(ctx, stuck[0], sentence);
+    Some(Finding { measure: shortest, severity: Severity::Info, fix: CHANNELS, ..finding })
+}
+
 fn candidate(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>, sentence: String) -> Finding {
     let subject = FindingSubject::Resource(resource.name().into());
     let longest_ns = resource.longest().map_or(0, |wait| wait.age_ns);
@@ -198,6 +237,21 @@ mod tests {
             assert!(found.contains(name), "{found}");
         }
         assert_eq!(sentence(&locks[..2], &ops[..2]), None, "a chain");
+    }
+
+    #[test]
+    fn senders_to_full_channels_are_a_possible_cycle() {
+        let channel = |key| ResourceStats { is_taken: None, ..resource(key, "mpsc channel") };
+        let sends = |age_ns| {
+            [async_op(1, 1, 70), async_op(2, 2, 71)].map(|op| AsyncOpStats { age_ns, ..op })
+        };
+        let found = sentence(&[channel(1), channel(2)], &sends(6 * S)).expect("a possible cycle");
+        assert!(
+            found.starts_with("one and two have waited 9.00s to send to full channels"),
+            "{found}"
+        );
+        assert_eq!(sentence(&[channel(1), channel(2)], &sends(S)), None, "a slow receiver");
+        assert_eq!(sentence(&[channel(1)], &sends(6 * S)[..1]), None, "one channel");
     }
 
     #[test]

@@ -16,6 +16,16 @@ pub struct EndedPoll {
     pub length_ns: u64,
     /// The poll took at least `length_ns` and began at `began_ns` or earlier.
     pub is_lower_bound: bool,
+    /// The task ended in this poll or soon after it.
+    pub ends_task: bool,
+}
+
+impl EndedPoll {
+    /// Whether the poll was certainly running at a time of the local clock.
+    pub(super) fn contains(&self, at_ns: u64) -> bool {
+        let end_ns = self.began_ns.saturating_add(self.length_ns);
+        !self.is_lower_bound && (self.began_ns..=end_ns).contains(&at_ns)
+    }
 }
 
 /// The poll stats of a task in one update.
@@ -39,6 +49,8 @@ pub(super) struct EndedPolls {
     pub last: Option<u64>,
     /// Lower bound of the longest other poll: their mean.
     pub longest_other: u64,
+    /// The only other poll was running at the first update, so its start and length are known.
+    pub other_was_running: bool,
 }
 
 impl PollReading {
@@ -50,24 +62,36 @@ impl PollReading {
         let others = ended.saturating_sub(last.is_some().into());
         let busy = self.busy_ns.saturating_sub(past.busy_ns);
         let busy = busy.saturating_sub(last.unwrap_or(0));
-        EndedPolls { last, longest_other: busy.checked_div(others).unwrap_or(0) }
+        EndedPolls {
+            last,
+            longest_other: busy.checked_div(others).unwrap_or(0),
+            other_was_running: past.is_polling && others == 1 && self.began != past.began,
+        }
     }
 }
 
 impl EndedPolls {
     /// The last poll, and the longest other one if it is longer. The last poll began at `began` on
-    /// the local clock, the others at most `span` ns earlier.
-    pub(super) fn polls(&self, task: u64, began: i64, span: u64) -> [Option<EndedPoll>; 2] {
+    /// the local clock, the one that was running at the first update at `past_began`, and the others
+    /// at most `span` ns before the last one.
+    pub(super) fn polls(
+        &self,
+        task: u64,
+        began: i64,
+        past_began: i64,
+        span: u64,
+    ) -> [Option<EndedPoll>; 2] {
         let poll = |began: i64, length_ns, is_lower_bound| {
             let began_ns = began.max(0).unsigned_abs();
-            EndedPoll { task, began_ns, length_ns, is_lower_bound }
+            EndedPoll { task, began_ns, length_ns, is_lower_bound, ends_task: false }
         };
         let latest_start = began.saturating_sub_unsigned(self.longest_other);
         let is_longer = self.longest_other > self.last.unwrap_or(0) && span <= MAX_START_ERROR_NS;
-        [
-            self.last.map(|last| poll(began, last, false)),
-            is_longer.then(|| poll(latest_start, self.longest_other, true)),
-        ]
+        let last = self.last.map(|last| poll(began, last, false));
+        if self.other_was_running {
+            return [last, Some(poll(past_began, self.longest_other, false))];
+        }
+        [last, is_longer.then(|| poll(latest_start, self.longest_other, true))]
     }
 }
 
@@ -99,12 +123,20 @@ mod tests {
         let request = [(MS, MS), (5 * MS, 150 * MS), (160 * MS, MS)];
         let ended = at(200 * MS, &request).since(&past);
         assert_eq!((ended.last, ended.longest_other), (Some(MS as u64), 151 * MS as u64 / 2));
-        let poll = ended.polls(7, 160 * MS, 159 * MS as u64)[1].expect("it is the longest");
+        let poll = ended.polls(7, 160 * MS, 0, 159 * MS as u64)[1].expect("it is the longest");
         assert_eq!(
             (poll.task, poll.length_ns, poll.is_lower_bound),
             (7, ended.longest_other, true)
         );
-        assert_eq!(ended.polls(7, 160 * MS, 11_000 * MS as u64)[1], None, "start is uncertain");
+        assert_eq!(ended.polls(7, 160 * MS, 0, 11_000 * MS as u64)[1], None, "start is uncertain");
+    }
+
+    #[test]
+    fn poll_that_was_running_and_is_followed_by_another_one_is_exact() {
+        let polls = [(10, 2_000), (2_100, 2_000)];
+        let ended = at(2_500, &polls).since(&at(1_000, &polls));
+        let poll = ended.polls(7, 2_100, 10, 2_090)[1].expect("the first one");
+        assert_eq!((poll.began_ns, poll.length_ns, poll.is_lower_bound), (10, 2_000, false));
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 mod ended_polls;
 mod field_names;
+mod harmless_polls;
 mod meta;
 mod resource_updates;
 mod resources;
@@ -15,7 +16,10 @@ mod task;
 mod tests;
 mod unknown_tasks;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use console_api::tasks;
 
@@ -67,6 +71,14 @@ pub struct Program {
     losses: Losses,
     /// Long polls that ended since the last [`take_long_polls`](Program::take_long_polls).
     long_polls: Vec<EndedPoll>,
+    /// Long polls of this update.
+    new_polls: Vec<EndedPoll>,
+    /// Long polls of the previous update that could not be judged yet.
+    pending_polls: Vec<EndedPoll>,
+    /// Where tasks were spawned that have handed their worker over.
+    uses_block_in_place: HashSet<Arc<str>>,
+    /// The process has a multi-thread runtime.
+    has_workers: bool,
     /// When the first task of the process was spawned, as far as it is known; 0 if no task was
     /// reported.
     first_spawn: Moment,
@@ -94,6 +106,10 @@ impl Program {
             delays: Histogram::default(),
             losses: Losses::default(),
             long_polls: Vec::new(),
+            new_polls: Vec::new(),
+            pending_polls: Vec::new(),
+            uses_block_in_place: HashSet::new(),
+            has_workers: false,
             first_spawn: 0,
             hand_overs: Vec::new(),
         }
@@ -183,6 +199,9 @@ impl Program {
         self.async_ops.clear();
         self.field_names = FieldNames::default();
         self.long_polls.clear();
+        self.pending_polls.clear();
+        self.uses_block_in_place.clear();
+        self.has_workers = false;
         self.first_spawn = 0;
         self.unknown_tasks = UnknownTasks::default();
         self.losses = Losses { paused: self.losses.paused, ..Losses::default() };
@@ -213,51 +232,13 @@ impl Program {
                 _ => *events += u64::from(self.add_task(id, Some(meta), self.latest.at)),
             }
         }
-        self.apply_hand_overs();
-        self.remove_harmless_polls();
+        self.settle_polls();
         Ok(())
     }
 
-    /// Attributes each hand-over of a worker to the poll in which it happened: the latest one that
-    /// was running. `block_in_place` starts with the hand-over.
-    fn apply_hand_overs(&mut self) {
-        for at in std::mem::take(&mut self.hand_overs) {
-            let polled = self.tasks.iter_mut().filter(|task| !task.meta.kind.may_block());
-            let latest = polled.filter_map(|task| Some((task.poll_at(at)?, task)));
-            if let Some((_, task)) = latest.max_by_key(|(began, _)| *began) {
-                task.hand_over();
-            }
-        }
-    }
-
-    /// Removes ended polls that have blocked no worker themselves.
-    fn remove_harmless_polls(&mut self) {
-        let tasks = &self.tasks;
-        self.long_polls.retain(|poll| {
-            let Some(task) = tasks.by_key(poll.task) else { return true };
-            let is_harmless = task.has_handed_over(poll.began_ns) || runs_local_poll(tasks, task);
-            poll.is_lower_bound || !is_harmless
-        });
-    }
-
-    /// The running polls that do not block their worker themselves: key of the task, start on the
-    /// local clock, and the reason.
-    pub fn harmless_polls(&self) -> impl Iterator<Item = (u64, u64, &'static str)> {
-        self.tasks.iter().filter_map(|task| {
-            let began = task.running_poll()?.max(0).unsigned_abs();
-            let reason = match () {
-                () if task.has_handed_over(began) => "in block_in_place",
-                () if runs_local_poll(&self.tasks, task) => "polling a task of its LocalSet",
-                () => return None,
-            };
-            Some((task.key(), began, reason))
-        })
-    }
-
-    /// The time since the first task was spawned, in nanoseconds.
-    pub fn uptime_ns(&self, until: i64) -> u64 {
-        let until = self.offset.to_remote(until);
-        if self.first_spawn == 0 { 0 } else { between(self.first_spawn, until) }
+    /// The time from the first spawn to the latest update, in nanoseconds.
+    pub fn uptime_ns(&self) -> u64 {
+        if self.first_spawn == 0 { 0 } else { between(self.first_spawn, self.latest.at) }
     }
 
     /// Whether updates were received and none of them contained a task.
@@ -313,8 +294,8 @@ impl Program {
             poll.length_ns >= MIN_POLL_NS && task.meta.kind != TaskKind::Blocking
         };
         let long = polls.into_iter().flatten().filter(is_long);
-        let capacity = limits::LONG_POLLS.saturating_sub(self.long_polls.len());
-        self.long_polls.extend(long.take(capacity));
+        let known = self.long_polls.len() + self.pending_polls.len() + self.new_polls.len();
+        self.new_polls.extend(long.take(limits::LONG_POLLS.saturating_sub(known)));
     }
 
     /// The long polls that have ended since the last call, as far as they can be derived.
@@ -331,6 +312,7 @@ impl Program {
         }
         // At the start of a runtime, no task is polled yet.
         if meta::is_worker(&meta) {
+            self.has_workers = true;
             self.hand_overs.push(at);
         }
         let task = self.tasks.push(Task::new(id, meta, at));
@@ -383,12 +365,4 @@ impl Program {
         let tasks = &self.tasks;
         self.unknown_tasks.remove_stale(self.updates, |id| tasks.get(id).is_some());
     }
-}
-
-/// Whether the latest poll of a `block_on` consists mostly of the poll of a task on its `LocalSet`.
-fn runs_local_poll(tasks: &Table<Task>, block_on: &Task) -> bool {
-    block_on.meta.kind == TaskKind::BlockOn
-        && tasks
-            .iter()
-            .any(|task| task.meta.kind == TaskKind::Local && block_on.consists_of_poll_of(task))
 }

@@ -52,11 +52,11 @@ impl Program {
         self.tasks.by_key(key).map(TableEntry::id)
     }
 
-    /// The tasks in the order of their keys, extrapolated to `until` on the local clock.
-    pub fn tasks(&self, until: i64) -> impl Iterator<Item = TaskStats> {
-        let until = self.offset.to_remote(until).max(self.latest.at);
+    /// The tasks in the order of their keys, at the time of the latest update. They are not
+    /// extrapolated: a poll may have ended since.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskStats> {
         self.tasks.iter().map(move |task| {
-            let at = task.certain_until(&self.latest, self.updates, until);
+            let at = task.certain_until(&self.latest, self.updates, self.latest.at);
             task.stats(at, &self.offset)
         })
     }

@@ -41,8 +41,6 @@ pub(super) struct Task {
     scheduled_ns: u64,
     max_poll_ns: u64,
     max_delay_ns: u64,
-    /// The start of the latest poll that handed its worker over, in `block_in_place`.
-    handed_over: Moment,
 }
 
 impl TableEntry for Task {
@@ -86,7 +84,6 @@ impl Task {
             scheduled_ns: 0,
             max_poll_ns: 0,
             max_delay_ns: 0,
-            handed_over: 0,
         }
     }
 
@@ -119,13 +116,17 @@ impl Task {
         }
         let scheduled = self.scheduled_ns;
         let from = self.poll_began.max(self.poll_ended);
+        let past_began = self.poll_began_local;
         self.set(stats, offset);
         let now = self.poll_reading();
         let polls = now.polls.saturating_sub(past.polls);
         if let Some(delay) = self.scheduled_ns.saturating_sub(scheduled).checked_div(polls) {
             self.max_delay_ns = self.max_delay_ns.max(delay);
-            // A closure waits for the blocking pool, not for a worker.
-            if self.has_stats && self.meta.kind != TaskKind::Blocking {
+            // A closure waits for the blocking pool, not for a worker, and the wakes of a
+            // `block_on` are not reported.
+            let is_polled_when_woken =
+                !matches!(self.meta.kind, TaskKind::Blocking | TaskKind::BlockOn);
+            if self.has_stats && is_polled_when_woken {
                 delays.record_n(delay, polls);
             }
         }
@@ -139,7 +140,11 @@ impl Task {
         let latest = latest.into_iter().fold(0, Moment::max);
         // The polls in the first update may be long past.
         let span = (previous.at > 0).then(|| between(from, self.poll_began));
-        let ended = |span| polls.polls(self.header.key, self.poll_began_local, span);
+        let ends_task = ended > 0;
+        let ended = |span| {
+            let polls = polls.polls(self.header.key, self.poll_began_local, past_began, span);
+            polls.map(|poll| poll.map(|poll| EndedPoll { ends_task, ..poll }))
+        };
         (latest, span.map_or([None; 2], ended))
     }
 
@@ -177,27 +182,20 @@ impl Task {
         }
     }
 
-    /// Whether a poll, given by its start on the local clock, handed its worker over.
-    pub(super) fn has_handed_over(&self, began_local: u64) -> bool {
-        self.handed_over > 0
-            && self.handed_over == self.poll_began
-            && self.poll_began_local.max(0).unsigned_abs() == began_local
-    }
-
-    /// Marks the latest poll as one that handed its worker over.
-    pub(super) fn hand_over(&mut self) {
-        self.handed_over = self.poll_began;
-    }
-
-    /// The start of the latest poll if it was running at `at`.
-    pub(super) fn poll_at(&self, at: Moment) -> Option<Moment> {
+    /// The start of the latest poll on the local clock if it was running at `at`.
+    pub(super) fn poll_at(&self, at: Moment) -> Option<u64> {
         let is_running = self.is_polling() || self.poll_ended >= at;
-        (is_running && self.poll_began > 0 && self.poll_began <= at).then_some(self.poll_began)
+        let has_begun = self.poll_began > 0 && self.poll_began <= at;
+        (is_running && has_begun).then(|| self.began_ns())
     }
 
     /// The start of the running poll on the local clock.
-    pub(super) fn running_poll(&self) -> Option<Moment> {
-        self.is_polling().then_some(self.poll_began_local)
+    pub(super) fn running_poll(&self) -> Option<u64> {
+        self.is_polling().then(|| self.began_ns())
+    }
+
+    fn began_ns(&self) -> u64 {
+        self.poll_began_local.max(0).unsigned_abs()
     }
 
     /// Whether the latest poll of another task is inside the latest poll of this one, and takes at

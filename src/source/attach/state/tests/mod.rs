@@ -119,9 +119,8 @@ impl TestProgram {
         self
     }
 
-    /// The tasks `after` ns from the start of the test.
-    fn tasks(&self, after: i64) -> Vec<TaskStats> {
-        let tasks: Vec<_> = self.0.tasks(NOW + after).collect();
+    fn tasks(&self) -> Vec<TaskStats> {
+        let tasks: Vec<_> = self.0.tasks().collect();
         for task in &tasks {
             let parts = [task.busy_ns, task.scheduled_ns, task.idle_ns];
             assert_eq!(parts.iter().sum::<u64>(), task.lifetime_ns, "{task:?}");
@@ -130,7 +129,7 @@ impl TestProgram {
     }
 
     fn names(&self) -> Vec<(String, State)> {
-        let tasks = self.tasks(0);
+        let tasks = self.tasks();
         let mut names: Vec<_> =
             tasks.iter().map(|task| (task.meta.name.to_string(), task.state)).collect();
         // The tasks of an update are sent in the order of a hash map.

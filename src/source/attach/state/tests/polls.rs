@@ -8,20 +8,19 @@ fn blocked_task_is_busy_while_no_stats_are_sent() {
     let stuck = polling(THEN, THEN + S - 10 * MS);
     program.apply(&update(S, [announced(7, "hog")], [(7, stuck)]));
     // The poll may have ended before the update was written.
-    let busy = |program: &TestProgram, after| program.tasks(after)[0].busy_ns / MS as u64;
-    assert_eq!(busy(&program, S + 900 * MS), 2);
-    let began = program.tasks(S)[0].since_ns;
+    let busy = |program: &TestProgram| program.tasks()[0].busy_ns / MS as u64;
+    assert_eq!(busy(&program), 2);
+    let began = program.tasks()[0].since_ns;
     // The task is not in the next update, so it is still in that poll.
     program.apply(&update(2 * S, [], []));
-    assert_eq!(busy(&program, 2 * S), 2 + 1_010);
-    assert_eq!(busy(&program, 2 * S + 500 * MS), 2 + 1_510);
-    let hog = &program.tasks(2 * S + 500 * MS)[0];
-    assert_eq!((hog.state, hog.max_poll_ns), (State::Polling, 1_510 * MS as u64));
-    assert_eq!((hog.since_ns, hog.time_in_state_ns(u64::MAX)), (began, 1_510 * MS as u64));
+    assert_eq!(busy(&program), 2 + 1_010);
+    let hog = &program.tasks()[0];
+    assert_eq!((hog.state, hog.max_poll_ns), (State::Polling, 1_010 * MS as u64));
+    assert_eq!((hog.since_ns, hog.time_in_state_ns(u64::MAX)), (began, 1_010 * MS as u64));
     // The lower bound of its length is kept when the poll has ended.
     let ended = Stats { wakes: 2, ..idle(THEN) };
     program.apply(&update(3 * S, [], [(7, ended)]));
-    assert_eq!(program.tasks(3 * S)[0].max_poll_ns, 1_010 * MS as u64);
+    assert_eq!(program.tasks()[0].max_poll_ns, 1_010 * MS as u64);
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn long_poll_before_the_last_one_is_reported_with_a_lower_bound() {
     let polls = program.0.take_long_polls();
     let poll = polls.iter().find(|poll| poll.is_lower_bound).expect("one of two polls");
     assert_eq!(poll.length_ns, 120 * MS as u64, "half of the sum");
-    let task = program.tasks(2 * S).into_iter().find(|task| task.meta.id == 1007);
+    let task = program.tasks().into_iter().find(|task| task.meta.id == 1007);
     assert_eq!(task.expect("ended tasks are kept").max_poll_ns, 120 * MS as u64);
 }
 
@@ -82,7 +81,7 @@ fn poll_that_runs_while_an_update_is_written_is_not_long() {
     let other = Stats { last_wake: at(THEN + S - 79 * MS), ..idle(THEN) };
     program.apply(&update(S, [], [(7, running), (8, other)]));
     let task = |program: &TestProgram| {
-        let tasks = program.tasks(S + 900 * MS);
+        let tasks = program.tasks();
         tasks.into_iter().find(|task| task.meta.id == 7).expect("task 7")
     };
     assert_eq!(
@@ -105,9 +104,7 @@ fn reversed_times_do_not_panic() {
     program.apply(&update(10 * S, [announced(7, "a")], [(7, polling(THEN, THEN + 9 * S))]));
     program.apply(&update(2 * S, [announced(8, "b")], [(8, idle(THEN + 20 * S))]));
     program.apply(&update(11 * S, [], [(7, polling(THEN + 30 * S, THEN - S))]));
-    for after in [0, S, 12 * S, 100 * S] {
-        program.tasks(after);
-    }
+    program.tasks();
 }
 
 /// The announcement of a task of a kind, at a location in Tokio's sources.
@@ -115,6 +112,13 @@ fn of_kind(task: u64, kind: &str, file: &str) -> Announcement {
     let mut one = announced(task, kind);
     one.fields[2] = field("kind", api::field::Value::DebugVal(kind.to_owned()));
     one.location.as_mut().expect("a location").file = Some(file.to_owned());
+    one
+}
+
+/// The announcement of a task that was spawned at another line.
+fn announced_at(task: u64, name: &str, line: u32) -> Announcement {
+    let mut one = announced(task, name);
+    one.location.as_mut().expect("a location").line = Some(line);
     one
 }
 
@@ -130,7 +134,7 @@ fn poll_that_hands_its_worker_over_is_harmless() {
     };
     program.apply(&update(
         S,
-        [worker(1), announced(7, "in-place"), announced(8, "other")],
+        [worker(1), announced(7, "in-place"), announced_at(8, "other", 9)],
         [(1, running(THEN)), (7, idle(THEN)), (8, idle(THEN))],
     ));
     // The poll of task 8 began earlier, so the hand-over was in that of task 7.
@@ -145,10 +149,13 @@ fn poll_that_hands_its_worker_over_is_harmless() {
         ],
     ));
     let keys = |program: &TestProgram, name: &str| {
-        program.tasks(2 * S).iter().find(|task| &*task.meta.name == name).expect("a task").key
+        program.tasks().iter().find(|task| &*task.meta.name == name).expect("a task").key
     };
-    let harmless: Vec<_> = program.0.harmless_polls().map(|(key, ..)| key).collect();
-    assert_eq!(harmless, [keys(&program, "in-place")]);
+    let harmless = |program: &TestProgram| -> Vec<u64> {
+        let all = program.0.harmless_polls();
+        all.filter(|(.., reason)| reason.contains("uses")).map(|(key, ..)| key).collect()
+    };
+    assert_eq!(harmless(&program), [keys(&program, "in-place")]);
     let after = |length| Stats {
         poll_stats: Some(PollStats {
             polls: 2,
@@ -160,9 +167,42 @@ fn poll_that_hands_its_worker_over_is_harmless() {
         ..idle(THEN)
     };
     program.apply(&update(3 * S, [], [(7, after(100 * MS)), (8, after(0))]));
+    assert_eq!(program.0.take_long_polls(), [], "not judged yet");
+    program.apply(&update(4 * S, [], []));
     let reported: Vec<_> = program.0.take_long_polls().iter().map(|poll| poll.task).collect();
     assert_eq!(reported, [keys(&program, "other")]);
-    assert_eq!(program.0.harmless_polls().count(), 0);
+}
+
+#[test]
+fn hand_over_may_be_reported_one_update_after_its_poll() {
+    let mut program = TestProgram::new();
+    let running = |spawned: i64| Stats { waker_clones: 0, ..polling(spawned, spawned) };
+    let worker = |id| of_kind(id, "blocking", WORKER);
+    program.apply(&update(
+        S,
+        [worker(1), announced(7, "in-place")],
+        [(1, running(THEN)), (7, idle(THEN))],
+    ));
+    let began = THEN + 1_100 * MS;
+    let polled = Stats {
+        poll_stats: Some(PollStats {
+            polls: 2,
+            first_poll: at(THEN + 2 * MS),
+            last_poll_started: at(began),
+            last_poll_ended: at(began + 800 * MS),
+            busy_time: Some(Duration { seconds: 0, nanos: 802 * MS as i32 }),
+        }),
+        ..idle(THEN)
+    };
+    program.apply(&update(2 * S, [], [(7, polled)]));
+    // The task is polled again before the spawn is reported.
+    program.apply(&update(
+        3 * S,
+        [worker(2)],
+        [(7, polling(THEN, THEN + 2_900 * MS)), (2, running(began + MS))],
+    ));
+    program.apply(&update(4 * S, [], []));
+    assert_eq!(program.0.take_long_polls(), []);
 }
 
 #[test]
@@ -188,11 +228,8 @@ fn poll_of_a_local_task_is_reported_once() {
     let end = THEN + 2_500 * MS;
     program.apply(&update(3 * S, [], [(1, after(outer, end)), (7, after(inner, end - MS))]));
     let polls = program.0.take_long_polls();
-    let local = program
-        .tasks(3 * S)
-        .iter()
-        .find(|task| task.meta.kind == TaskKind::Local)
-        .map(|task| task.key);
+    let local =
+        program.tasks().iter().find(|task| task.meta.kind == TaskKind::Local).map(|task| task.key);
     assert_eq!(polls.iter().map(|poll| Some(poll.task)).collect::<Vec<_>>(), [local]);
 }
 

@@ -95,7 +95,7 @@ fn lock_has_its_holder_and_its_waiter() {
     let mut program = TestProgram::new();
     mutex(&mut program);
     let keys: HashMap<String, u64> =
-        program.tasks(S).iter().map(|task| (task.meta.name.to_string(), task.key)).collect();
+        program.tasks().iter().map(|task| (task.meta.name.to_string(), task.key)).collect();
     let resources: HashMap<String, ResourceStats> =
         program.0.resources().map(|one| (one.type_name.to_string(), one)).collect();
     let mutex = &resources["Mutex"];
