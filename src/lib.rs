@@ -15,10 +15,10 @@
 //! | [`input`] | the bytes that a terminal sends, as events; pure |
 //! | [`app`] | the state of the dashboard: `update(state, action)`; pure |
 //! | [`screens`] | draws the state |
+//! | [`report`] | writes the model as text, JSON or CSV; pure |
 //! | [`term`] | the terminal: setup, restore, suspend, panics |
 //! | [`dashboard`] | the collector and the event loop |
 //! | [`comparison`] | the screen of `compare` |
-//! | [`report`] | writes the model as text or JSON |
 //! | [`gate`] | the findings that fail a run: `--fail-on` |
 //! | [`headless`] | a run without a screen, with a report at the end |
 //! | `inspect` | `ps` and `dump`: tasks of other processes (feature `pid`) |

@@ -59,6 +59,12 @@ pub enum Action {
     Open,
     /// Open the worst active finding.
     OpenWorstFinding,
+    /// Copy the selected row, or the details.
+    Copy,
+    /// Open the source line of the selected row in an editor.
+    EditSource,
+    /// Write the screen to files.
+    Export,
     /// Go back.
     Back,
     /// Freeze or resume the screen.

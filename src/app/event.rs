@@ -16,6 +16,8 @@ pub enum Event {
     Refresh(Box<Refresh>),
     /// A signal.
     Signal(Notice),
+    /// A sentence for the message line.
+    Message(String),
     /// The run time is over.
     End,
     /// The terminal is gone.

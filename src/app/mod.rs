@@ -24,6 +24,7 @@ mod rows;
 mod screen;
 mod settings;
 mod sorting;
+mod source_line;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use own_cost::OwnCost;
 pub use rows::{List, RowKey};
 pub use screen::{Opened, ScreenId, ScreenKey, ScreenSpec, ScreenState};
 pub use settings::{Background, ColorDepth, Settings, ThemeName};
+pub use source_line::SourceLine;
 pub use state::App;
 pub use timeline::TimelineView;
 pub use update::Effect;

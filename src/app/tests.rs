@@ -161,6 +161,23 @@ fn enter_on_a_group_lists_its_tasks_and_esc_leaves_it() {
 }
 
 #[test]
+fn source_line_is_the_one_that_blocks_or_else_where_the_task_was_spawned() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.keys("/conn-3<Enter>o").hog(2 * S);
+    stage.keys("<Esc>5ojo").keys("1<Enter>o<Esc>6o");
+    let lines = stage.effects.drain(..).filter_map(|effect| match effect {
+        Effect::Edit(line) => Some((line.file, line.line)),
+        _ => None,
+    });
+    let lines: Vec<_> = lines.collect();
+    let blocked = ("src/lab/workload/hog.rs".to_owned(), 61);
+    let spawned = ("src/lab/workload/net.rs".to_owned(), 44);
+    assert_eq!(lines[0], spawned);
+    assert_eq!(lines[1..], [blocked.clone(), blocked.clone(), blocked]);
+    assert!(stage.app.message().is_some_and(|text| text.starts_with("select a row")));
+}
+
+#[test]
 fn enter_opens_the_selected_row_on_every_screen_or_says_why_not() {
     let mut stage = Stage::new();
     stage.hog(S);

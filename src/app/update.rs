@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyEvent, KeyModifiers};
 
-use super::{Action, App, Prompt};
+use super::{Action, App, Prompt, SourceLine};
 use crate::{
     model::RowQuery,
     snapshot::{Command, LabCommand, Subscription, TargetId},
@@ -30,6 +30,12 @@ pub enum Effect {
     SelectRows(RowQuery),
     /// Ask the terminal for its background.
     QueryBackground,
+    /// Copy the details that are shown, or the selected row.
+    Copy,
+    /// Open a source line in an editor.
+    Edit(SourceLine),
+    /// Write the screen to files.
+    Export,
     /// Take the terminal again and redraw all of it.
     Redraw,
     /// Give the terminal back and stop the program until it is continued.
@@ -106,6 +112,12 @@ impl App {
                 None => self.open(now),
             },
             Action::OpenWorstFinding => self.open_worst_finding(now),
+            Action::Copy => return Some(Effect::Copy),
+            Action::Export => return Some(Effect::Export),
+            Action::EditSource => match self.source_line() {
+                Ok(line) => return Some(Effect::Edit(line)),
+                Err(reason) => self.notify(reason, now),
+            },
             Action::Back => self.back(),
             Action::Freeze => self.freeze(),
             Action::Help => self.toggle_help(),

@@ -24,11 +24,12 @@ const BACKGROUND_WAIT: Duration = Duration::from_millis(100);
 
 /// Performs the effects of events. No method waits for the runtime that is watched.
 pub(super) trait Performer {
-    /// Performs an effect other than [`Effect::Quit`].
+    /// Performs an effect other than [`Effect::Quit`]. Returns a sentence for the message line, if
+    /// there is one.
     ///
     /// # Errors
     /// If the terminal cannot be given back or the program cannot be stopped.
-    fn perform(&mut self, effect: Effect) -> io::Result<()>;
+    fn perform(&mut self, effect: Effect, app: &App) -> io::Result<Option<String>>;
     /// Whether the program may draw. Takes the terminal if needed.
     ///
     /// # Errors
@@ -73,14 +74,14 @@ where
             // After the first frame, which must not wait for the answer.
             if asked.is_none() && app.settings.needs_background() {
                 asked = Some(started.elapsed());
-                performer.perform(Effect::QueryBackground)?;
+                perform(performer, Effect::QueryBackground, app, started.elapsed())?;
             }
         }
         let mut pending = wait(events, app.next_tick(), started);
         while let Some(event) = pending {
             let now = started.elapsed();
             if let Some(effect) = app.tick(now) {
-                performer.perform(effect)?;
+                perform(performer, effect, app, now)?;
             }
             if let Event::Background(background) = event
                 && asked.is_some_and(|asked| now < asked + BACKGROUND_WAIT)
@@ -89,16 +90,16 @@ where
             }
             match handle(app, event, &hit_map, now) {
                 Some(Effect::Quit) => return Ok(()),
-                Some(effect) => performer.perform(effect)?,
+                Some(effect) => perform(performer, effect, app, now)?,
                 None => {}
             }
             if app.subscription() != subscription {
                 subscription = app.subscription();
-                performer.perform(Effect::Subscribe(subscription.clone()))?;
+                perform(performer, Effect::Subscribe(subscription.clone()), app, now)?;
             }
             if *app.row_query() != query {
                 query = app.row_query().clone();
-                performer.perform(Effect::SelectRows(query.clone()))?;
+                perform(performer, Effect::SelectRows(query.clone()), app, now)?;
             }
             pending = match events.try_recv() {
                 Ok(event) => Some(event),
@@ -106,10 +107,23 @@ where
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
         }
-        if let Some(effect) = app.tick(started.elapsed()) {
-            performer.perform(effect)?;
+        let now = started.elapsed();
+        if let Some(effect) = app.tick(now) {
+            perform(performer, effect, app, now)?;
         }
     }
+}
+
+fn perform(
+    performer: &mut dyn Performer,
+    effect: Effect,
+    app: &mut App,
+    now: Duration,
+) -> io::Result<()> {
+    if let Some(message) = performer.perform(effect, app)? {
+        app.notify(message, now);
+    }
+    Ok(())
 }
 
 /// Waits for the next event; `None` when it is time for the next tick.
@@ -152,6 +166,10 @@ fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Optio
         }
         Event::Input(_) | Event::Background(_) | Event::Signal(Notice::Resized) => None,
         Event::Refresh(next) => app.advance(*next, now),
+        Event::Message(text) => {
+            app.notify(text, now);
+            None
+        }
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),

@@ -7,7 +7,7 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::event_loop::{Performer, run};
 use crate::{
-    app::{Effect, Event, Settings},
+    app::{App, Effect, Event, Settings},
     fixture::{World, text},
     model::{Model, Refresh, RowQuery},
     screens,
@@ -20,7 +20,7 @@ use crate::{
 struct Recorder(Vec<String>);
 
 impl Performer for Recorder {
-    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+    fn perform(&mut self, effect: Effect, _: &App) -> io::Result<Option<String>> {
         self.0.extend(match effect {
             Effect::Send { command, .. } => Some(format!("{command:?}")),
             Effect::Interval(interval) => Some(format!("{interval:?}")),
@@ -30,9 +30,12 @@ impl Performer for Recorder {
             Effect::QueryBackground => None,
             Effect::Redraw => Some("redraw".into()),
             Effect::Suspend => Some("suspend".into()),
+            Effect::Copy => Some("copy".into()),
+            Effect::Edit(line) => Some(line.file),
+            Effect::Export => Some("export".into()),
             Effect::SelectRows(_) | Effect::Quit => None,
         });
-        Ok(())
+        Ok(None)
     }
 
     fn access(&mut self) -> io::Result<Access> {
@@ -88,8 +91,8 @@ fn loop_performs_effects_until_quit() {
 struct InBackground;
 
 impl Performer for InBackground {
-    fn perform(&mut self, _: Effect) -> io::Result<()> {
-        Ok(())
+    fn perform(&mut self, _: Effect, _: &App) -> io::Result<Option<String>> {
+        Ok(None)
     }
 
     fn access(&mut self) -> io::Result<Access> {

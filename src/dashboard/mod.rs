@@ -2,24 +2,27 @@
 //! can fail is done before the terminal is changed.
 
 mod cost_meter;
+mod editor;
 mod event_loop;
 #[cfg(test)]
 mod event_loop_tests;
+mod export;
 mod follower;
 
 use std::{
     io,
     sync::mpsc::{self, Sender},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::anyhow;
 
 use crate::{
-    app::{ChosenColumns, Effect, Event, Settings},
+    app::{App, ChosenColumns, Effect, Event, Settings, SourceLine},
     model::{Model, Thresholds},
     screens,
+    signals::Notice,
     source::{Collector, CollectorHandle, Source},
     term::{self, Access},
 };
@@ -52,10 +55,11 @@ pub struct Options {
 struct Outside {
     collector: CollectorHandle,
     query: SharedQuery,
+    events: Sender<Event>,
 }
 
 impl Performer for Outside {
-    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+    fn perform(&mut self, effect: Effect, app: &App) -> io::Result<Option<String>> {
         match effect {
             Effect::Send { request, target, command } => {
                 self.collector.send(request, target, command);
@@ -64,16 +68,55 @@ impl Performer for Outside {
             Effect::Subscribe(subscription) => self.collector.subscribe(subscription),
             Effect::SelectRows(query) => self.query.set(&query),
             Effect::QueryBackground => term::query_background()?,
+            Effect::Copy => return copy(app).map(Some),
+            Effect::Edit(line) => return Ok(self.edit(&line, app).err()),
+            Effect::Export => {
+                let folder = std::env::current_dir()?;
+                let written = export::write(app, &folder, SystemTime::now());
+                return Ok(Some(written.unwrap_or_else(|error| {
+                    format!("cannot write to {}: {error}", folder.display())
+                })));
+            }
             Effect::Redraw => term::resume(),
             Effect::Suspend => term::suspend()?,
             Effect::Quit => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     fn access(&mut self) -> io::Result<Access> {
         term::access()
     }
+}
+
+impl Outside {
+    /// Opens a source line in an editor, which gets the terminal until it ends.
+    fn edit(&self, line: &SourceLine, app: &App) -> Result<(), String> {
+        let target = app.model().target(line.target).map(|model| model.target());
+        let pid = target.and_then(|target| target.description.process_id);
+        let events = self.events.clone();
+        editor::open(line, pid.and_then(|pid| u32::try_from(pid).ok()), move |message| {
+            // If the receiver is gone, the program is exiting.
+            let _ = events.send(Event::Signal(Notice::Continued));
+            if let Some(message) = message {
+                let _ = events.send(Event::Message(message));
+            }
+        })
+    }
+}
+
+/// Copies the details that are shown, or the selected row. Returns a sentence.
+fn copy(app: &App) -> io::Result<String> {
+    let size = crossterm::terminal::size()?;
+    let Some(text) = screens::copied_text(app, size.into()) else {
+        return Ok("no row to copy".to_owned());
+    };
+    term::copy(&text)?;
+    let first = text.lines().next().unwrap_or_default();
+    Ok(match text.lines().count() {
+        0 | 1 => format!("sent to the terminal's clipboard: {first}"),
+        lines => format!("sent to the terminal's clipboard: {lines} lines, {first}"),
+    })
 }
 
 /// Shows the targets of these sources until the user quits.
@@ -93,7 +136,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --headless"))?;
     if let Some(time) = options.run_time {
-        end_after(time, sender)?;
+        end_after(time, sender.clone())?;
     }
     term::hook_panics(asynctop_lab::is_lab_thread);
     let mut app = screens::new_app(options.settings, options.interval)
@@ -103,7 +146,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     if let Some(message) = &options.message {
         app.notify(message.as_str(), Duration::ZERO);
     }
-    let mut outside = Outside { collector: collector.handle(), query };
+    let mut outside = Outside { collector: collector.handle(), query, events: sender };
     let (guard, mut screen) = term::Guard::enter(options.mouse)
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = event_loop::run(&mut screen, &events, &mut app, &mut outside);

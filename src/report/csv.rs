@@ -3,10 +3,18 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    sync::Arc,
 };
 
-use super::{row::Value, tables};
-use crate::model::Model;
+use super::{
+    json::findings,
+    row::{Row, Value},
+    tables,
+};
+use crate::{
+    model::{Finding, GroupRow, Model, ResourceRow, TaskRow},
+    snapshot::TargetId,
+};
 
 /// Writes a line of names and one line for each task. The columns are the fields of a task in the
 /// JSON document and the name of the target. Unavailable values are empty.
@@ -29,14 +37,71 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a value and the comma after it. The rows of tasks contain neither lists nor objects.
+/// The rows of a screen.
+#[derive(Clone, Copy, Debug)]
+pub enum Rows<'a> {
+    /// These tasks.
+    Tasks(&'a [TaskRow]),
+    /// These groups.
+    Groups(&'a [GroupRow]),
+    /// All workers.
+    Workers,
+    /// These findings.
+    Findings(&'a [Arc<Finding>]),
+    /// These resources.
+    Resources(&'a [ResourceRow]),
+}
+
+/// Writes a line of names and one line for each row, in the same form as [`write`]. Lists are JSON.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn write_rows(model: &Model, rows: &Rows<'_>, out: &mut impl Write) -> io::Result<()> {
+    let mut has_names = false;
+    let mut line = |target: TargetId, row: Row<'_>| -> io::Result<()> {
+        let name = model.target(target).map(|target| target.name().to_string());
+        if !std::mem::replace(&mut has_names, true) {
+            row.0.iter().try_for_each(|(name, _)| write!(out, "{name},"))?;
+            write!(out, "target\r\n")?;
+        }
+        row.0.iter().try_for_each(|(_, value)| cell(value, out))?;
+        write!(out, "{}\r\n", quoted(&name.unwrap_or_default()))
+    };
+    match rows {
+        Rows::Tasks(rows) => rows.iter().try_for_each(|row| {
+            let target = &model.targets()[row.target as usize];
+            line(target.target().id, tables::values(target, row))
+        }),
+        Rows::Groups(rows) => rows.iter().try_for_each(|row| {
+            let Some(target) = model.target(row.target) else { return Ok(()) };
+            line(row.target, tables::values(target, row))
+        }),
+        Rows::Workers => model.targets().iter().try_for_each(|target| {
+            tables::workers(target).try_for_each(|row| line(target.target().id, row))
+        }),
+        Rows::Findings(rows) => {
+            rows.iter().try_for_each(|row| line(row.target, findings::finding(row)))
+        }
+        Rows::Resources(rows) => rows.iter().try_for_each(|row| {
+            let resources =
+                model.target(row.key.target).and_then(|it| it.target().resources.as_ref());
+            let resource = resources.and_then(|resources| resources.resource(row.key.id));
+            resource.map_or(Ok(()), |resource| line(row.key.target, tables::resource(resource)))
+        }),
+    }
+}
+
+/// Writes a value and the comma after it.
 fn cell(value: &Value<'_>, out: &mut impl Write) -> io::Result<()> {
     match value {
         Value::Text(text) => write!(out, "{},", quoted(text)),
         Value::Integer(n) => write!(out, "{n},"),
         Value::Number(n) => write!(out, "{n},"),
         Value::Flag(flag) => write!(out, "{flag},"),
-        Value::Null | Value::List(_) | Value::Map(_) | Value::Row(_) => write!(out, ","),
+        Value::Null => write!(out, ","),
+        Value::List(_) | Value::Map(_) | Value::Row(_) => {
+            write!(out, "{},", quoted(&serde_json::to_string(value)?))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::row::{Row, Value, list, row, unavailable};
 use crate::{
     model::{self, Field, TargetModel, TaskRow},
-    snapshot::{FieldId, Flavor, Resources, Target},
+    snapshot::{FieldId, Flavor, ResourceStats, Resources, Target},
 };
 
 /// The fields of a row that documents have.
@@ -16,7 +16,7 @@ pub(super) fn task_names() -> impl Iterator<Item = &'static str> {
     fields::<TaskRow>().map(|field| field.name)
 }
 
-fn values<'a, R: model::Row>(model: &'a TargetModel, row: &R) -> Row<'a> {
+pub(super) fn values<'a, R: model::Row>(model: &'a TargetModel, row: &R) -> Row<'a> {
     let value = |field: &Field<R>| field.exact_value(model, row).into_owned().into();
     Row(fields::<R>().map(|field| (field.name, value(field))).collect())
 }
@@ -72,22 +72,24 @@ pub(super) fn runtime(target: &Target) -> Row<'static> {
 
 /// The resources that tasks wait for.
 pub(super) fn resources(resources: &Resources) -> Value<'_> {
-    list(resources.resources.iter().map(|resource| {
-        row! {
-            id: resource.id,
-            key: resource.key,
-            type_name: &resource.type_name,
-            kind: &resource.kind,
-            location: &resource.location,
-            state: &resource.state,
-            parent: resource.parent,
-            internal: resource.is_internal,
-            age_ns: resource.age_ns,
-            dropped: resource.is_dropped,
-            taken: resource.is_taken,
-            holder: resource.holder,
-        }
-    }))
+    list(resources.resources.iter().map(resource))
+}
+
+pub(super) fn resource(resource: &ResourceStats) -> Row<'_> {
+    row! {
+        id: resource.id,
+        key: resource.key,
+        type_name: &resource.type_name,
+        kind: &resource.kind,
+        location: &resource.location,
+        state: &resource.state,
+        parent: resource.parent,
+        internal: resource.is_internal,
+        age_ns: resource.age_ns,
+        dropped: resource.is_dropped,
+        taken: resource.is_taken,
+        holder: resource.holder,
+    }
 }
 
 /// The async operations of tasks on resources.

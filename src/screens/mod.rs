@@ -21,6 +21,7 @@
 
 mod columns;
 mod compare;
+mod copy;
 mod findings;
 mod groups;
 mod help;
@@ -46,6 +47,7 @@ use ratatui::{
 
 use crate::app::{App, Prompt, ScreenSpec, Settings, Viewport, keymap::Binding, keymap::KEYMAP};
 pub use compare::{comparison_scroll_limit, render_comparison};
+pub use copy::copied_text;
 use layout::Layout;
 use theme::Theme;
 pub use widgets::hit_map::HitMap;

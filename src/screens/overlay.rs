@@ -11,13 +11,18 @@ use crate::app::{App, Overlay};
 
 /// All lines of the view over the screen.
 pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Option<Vec<Spans>> {
-    Some(match app.overlay()? {
+    Some(lines_of(app, theme, width, app.overlay()?))
+}
+
+/// All lines of a view.
+pub(super) fn lines_of(app: &App, theme: Theme, width: u16, overlay: &Overlay) -> Vec<Spans> {
+    match overlay {
         Overlay::Help => help::lines(app, theme, width),
         Overlay::Task(key) => task::lines(app, theme, width, *key),
         Overlay::Finding(id) => findings::detail::lines(app, theme, width, id),
         Overlay::Offender(id) => findings::offender::lines(app, theme, width, id),
         Overlay::Resource(key) => resources::detail::lines(app, theme, *key),
-    })
+    }
 }
 
 /// The title of the view over the screen.

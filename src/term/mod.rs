@@ -3,6 +3,7 @@
 
 mod abort;
 mod backend;
+mod foreground;
 mod reader;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 };
 
 use crossterm::{
+    clipboard::CopyToClipboard,
     cursor::{Hide, Show},
     event::{DisableBracketedPaste, EnableBracketedPaste},
     queue,
@@ -37,6 +39,7 @@ use rustix::{
 };
 
 pub use backend::ScreenBackend;
+pub use foreground::run_in_foreground;
 pub use reader::spawn_readers;
 
 /// The terminal that frames are drawn to.
@@ -243,6 +246,17 @@ pub fn is_gone() -> bool {
     let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
     poll(&mut polled, Some(&Timespec::default())).is_ok()
         && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Puts a text into the clipboard of the terminal (OSC 52). Terminals do not report whether they
+/// allow that.
+///
+/// # Errors
+/// If the terminal is gone.
+pub fn copy(text: &str) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    queue!(bytes, CopyToClipboard::to_clipboard_from(text))?;
+    write(&bytes)
 }
 
 /// Restores the terminal and stops the program as Ctrl-Z would, until it is continued.

@@ -8,6 +8,7 @@
 mod abort;
 mod console;
 mod dashboard;
+mod editor;
 mod input;
 mod signals;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use crate::{
     report::row::{Row, list, row},
 };
 
-pub(super) fn finding(finding: &Finding) -> Row<'_> {
+pub(in crate::report) fn finding(finding: &Finding) -> Row<'_> {
     let evidence = finding.evidence.as_deref();
     let stack = evidence.and_then(|evidence| evidence.stack.as_ref());
     let affected = finding.affected.iter().map(|task| {

@@ -24,7 +24,7 @@
 
 mod document;
 mod envelope;
-mod findings;
+pub(super) mod findings;
 mod lab;
 
 use std::io::{self, Write};

@@ -238,6 +238,26 @@ fn rows_of_the_impact_table_are_below_the_findings_and_can_be_opened() {
 }
 
 #[test]
+fn copied_text_is_the_row_or_the_details_without_decoration() {
+    let copied = |stage: &Stage| screens::copied_text(&stage.app, stage.size);
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.keys("/conn-3<Enter>");
+    let row = copied(&stage).expect("a row");
+    assert!(row.contains("conn-3") && row.contains("net.rs:44"), "{row}");
+    assert_eq!(row.lines().count(), 1, "{row}");
+    stage.keys("<Esc>5");
+    assert_eq!(copied(&stage), None);
+    stage.hog(2 * S);
+    let finding = copied(&stage).expect("a finding");
+    assert!(finding.starts_with("hog has blocked worker 0 for 2.00s"), "{finding}");
+    assert!(finding.contains("▸ hog::spin"), "the stack: {finding}");
+    assert_eq!(copied(stage.keys("<Enter>")), Some(finding), "the details are the same");
+    for key in ["2", "3", "6"] {
+        assert!(copied(stage.keys(key)).is_some(), "{key}");
+    }
+}
+
+#[test]
 fn line_number_is_visible_at_every_size() {
     let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
     stage.hog(2 * S).keys("5");

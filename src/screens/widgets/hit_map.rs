@@ -14,6 +14,11 @@ impl HitMap {
         self.0.push((area, target));
     }
 
+    /// The areas of a part.
+    pub fn areas(&self, target: HitTarget) -> impl Iterator<Item = Rect> {
+        self.0.iter().filter(move |(_, one)| *one == target).map(|(area, _)| *area)
+    }
+
     /// The part at this column and line.
     pub fn at(&self, x: u16, y: u16) -> Option<HitTarget> {
         let is_hit = |(area, _): &&(Rect, HitTarget)| area.contains(Position { x, y });
