@@ -95,7 +95,7 @@ impl Outside {
         let target = app.model().target(line.target).map(|model| model.target());
         let pid = target.and_then(|target| target.description.process_id);
         let events = self.events.clone();
-        editor::open(line, pid.and_then(|pid| u32::try_from(pid).ok()), move |message| {
+        editor::open(line, pid, move |message| {
             // If the receiver is gone, the program is exiting.
             let _ = events.send(Event::Signal(Notice::Continued));
             if let Some(message) = message {
