@@ -148,7 +148,7 @@ fn text_csv_and_jsonl_contain_the_tasks() {
     assert!(text.contains("heartbeat") && text.contains("requests/s"), "{text}");
 
     let table = stdout(&["--for", "500ms", "--format", "csv"]);
-    assert!(table.starts_with("id,key,name,"), "{table}");
+    assert!(table.starts_with("id,key,state,name,"), "{table}");
     assert!(table.lines().filter(|line| line.contains(",heartbeat,")).count() >= 8, "{table}");
 
     let lines = stdout(&["--for", "1s", "--format", "jsonl", "--interval", "100ms"]);

@@ -37,7 +37,7 @@ pub(super) static RULE: Rule = Rule {
 /// The type of a bounded channel, which console-subscriber reports as a semaphore of its senders.
 const CHANNEL: &str = "mpsc channel";
 
-/// How long a send must have waited: a slow receiver makes senders wait, too.
+/// Minimum time that a send has waited: a slow receiver makes senders wait, too.
 const MIN_SEND_NS: u64 = 5_000_000_000;
 
 /// The fix for full channels.
@@ -140,7 +140,7 @@ fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<F
 }
 
 /// Several tasks wait long to send to different channels. The receivers are not reported, so the
-/// tasks may or may not be those who should receive.
+/// tasks may or may not be the ones that should receive.
 fn full_channels(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
     let is_stuck = |channel: &&ContendedResource<'_>| {
         let longest_ns = channel.longest().map_or(0, |wait| wait.age_ns);

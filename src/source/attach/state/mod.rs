@@ -75,7 +75,7 @@ pub struct Program {
     new_polls: Vec<EndedPoll>,
     /// Long polls of the previous update that could not be judged yet.
     pending_polls: Vec<EndedPoll>,
-    /// Where tasks were spawned that have handed their worker over.
+    /// The spawn locations of tasks that have handed their worker over.
     uses_block_in_place: HashSet<Arc<str>>,
     /// The process has a multi-thread runtime.
     has_workers: bool,
