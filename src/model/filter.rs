@@ -61,7 +61,7 @@ const OPERATORS: [(&str, Operator); 7] = [
 pub struct FilterError {
     /// Where the term is in the text, in bytes.
     pub at: Range<usize>,
-    /// What is wrong, and what to write.
+    /// The problem, and the valid form.
     pub message: String,
 }
 

@@ -5,11 +5,11 @@ const CELL_NS: u64 = 1_250_000_000;
 const CELLS: u32 = 16;
 const BITS: u32 = u64::BITS / CELLS;
 
-/// What a task did in the last 20 seconds, in 16 cells of four bits. The latest one is the lowest.
+/// The states of a task in the last 20 seconds, in 16 cells of four bits. The latest one is the lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskHistory(u64);
 
-/// What a task did in one and a quarter seconds.
+/// The state of a task in one and a quarter seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryCell {
     /// It was not sampled.

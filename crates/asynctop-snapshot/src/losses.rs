@@ -22,7 +22,7 @@ pub struct Losses {
     pub unreadable_updates: u64,
     /// Another client has paused the target, which stops its updates to all clients.
     pub paused: bool,
-    /// Why the target has reported nothing although it is connected; `None` if it has reported
+    /// The reason if the target is connected and has reported nothing; `None` if it has reported
     /// something.
     pub nothing_reported: Option<Arc<str>>,
     /// Other reasons why tasks are missing, each as a sentence without a period.

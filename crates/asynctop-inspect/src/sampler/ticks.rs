@@ -45,7 +45,7 @@ pub(super) struct Plan {
     contexts: Vec<Contexts>,
     /// Threads with a worker's busy time.
     busy: Vec<u32>,
-    /// What one sample reads: the current task of each of `words`, then the busy time of each of
+    /// The words of one sample: the current task of each of `words`, then the busy time of each of
     /// `busy`. Had a busy time changed between the two reads, the poll would be a new one.
     addresses: Vec<u64>,
     /// Sorted by key.

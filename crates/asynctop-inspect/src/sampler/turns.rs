@@ -253,7 +253,7 @@ mod tests {
         turns.observe(image, &contexts, key, Duration::from_millis(ms), busy_ns)
     }
 
-    /// What a worker has counted after so many samples, in each of which it polled another task.
+    /// The counters of a worker after so many samples, in each of which it polled another task.
     fn learned(samples: u32) -> (Turns, u32) {
         let mut turns = Turns::default();
         for sample in 0..samples {

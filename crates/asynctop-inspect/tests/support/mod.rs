@@ -84,7 +84,7 @@ impl Build {
 }
 
 impl Truth {
-    /// What a fixture prints up to `ready`.
+    /// The output of a fixture up to `ready`.
     fn read(name: &str, stdout: &mut impl BufRead) -> Truth {
         let mut truth = Truth::default();
         loop {
