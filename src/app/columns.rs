@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, List, Prompt};
-use crate::model::{Column, Field, GroupRow, Row, TaskRow, WorkerRow};
+use crate::model::{Column, Field, GroupRow, ResourceRow, Row, TaskRow, WorkerRow};
 
 /// The columns that the user has chosen, in their order, by the name of the table. A table without an
 /// entry has its default columns.
@@ -89,6 +89,7 @@ impl App {
             List::Tasks => Some((TaskRow::TABLE, defaults::<TaskRow>())),
             List::Groups => Some((GroupRow::TABLE, defaults::<GroupRow>())),
             List::BusiestWorkers => Some((WorkerRow::TABLE, defaults::<WorkerRow>())),
+            List::Resources => Some((ResourceRow::TABLE, defaults::<ResourceRow>())),
             _ => None,
         }
     }
@@ -100,6 +101,7 @@ impl App {
         match self.list() {
             List::Tasks => choices::<TaskRow>(chosen),
             List::Groups => choices::<GroupRow>(chosen),
+            List::Resources => choices::<ResourceRow>(chosen),
             _ => choices::<WorkerRow>(chosen),
         }
     }
@@ -117,7 +119,7 @@ impl App {
                 self.overlays.clear();
                 self.prompt = Prompt::Columns { at: 0 };
             }
-            None => self.notify("the columns of screens 1, 2 and 3 can be chosen", now),
+            None => self.notify("the columns of screens 1, 2, 3 and 7 can be chosen", now),
         }
     }
 

@@ -67,7 +67,9 @@ impl App {
         if self.last_filter.is_empty() || query == RowQuery::None {
             return self.notify("no filter yet; / finds rows by words and terms", now);
         }
-        query.set_filter(Filter::new(&self.last_filter));
+        if let Some(query) = query.query_mut() {
+            query.filter = Filter::new(&self.last_filter);
+        }
         let is_match = self.matches(&self.model().rows(&query));
         let count = is_match.len();
         let at = self.cursor().row();

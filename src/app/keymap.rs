@@ -61,7 +61,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char(' ')], "Space", Freeze, "freeze", "freeze or resume the screen; sampling continues"),
     binding(keys![NONE Char('/')], "/", Filter, "filter", "filter by words, and by terms such as busy>10% or max_poll>5ms"),
     binding(keys![NONE Char('t')], "t", Regroup, "", "group tasks by name, location, kind or target (Groups)"),
-    binding(keys![NONE Char('c')], "c", ChooseColumns, "columns", "choose and order the columns (Tasks, Groups, Workers)"),
+    binding(keys![NONE Char('c')], "c", ChooseColumns, "columns", "choose and order the columns of a table"),
     binding(keys![NONE Char('z')], "z", GraphSpan, "", "graphs of the last 1, 5 or 15 minutes"),
     binding(keys![NONE Char('f')], "f", Lab(SwitchFlavor), "flavor", "switch the flavor, current-thread or multi-thread; all tasks restart"),
     binding(keys![NONE Char('w')], "w", Lab(AddWorker), "", "one worker more, on a new multi-thread runtime"),

@@ -41,7 +41,7 @@ impl List {
         match self {
             List::Tasks => RowQuery::Tasks(Query::default()),
             List::Groups => RowQuery::Groups(Query::default()),
-            List::Resources => RowQuery::Resources(Filter::default()),
+            List::Resources => RowQuery::Resources(Query::of_resources()),
             List::Findings | List::Workers | List::BusiestWorkers | List::Workloads => {
                 RowQuery::None
             }
@@ -209,7 +209,9 @@ impl App {
     /// Computes the rows of the screen, after a change of the screen or of its query.
     pub(super) fn update_rows(&mut self) {
         let new = Filter::new(&self.filter);
-        self.screen_mut().query.set_filter(new);
+        if let Some(query) = self.screen_mut().query.query_mut() {
+            query.filter = new;
+        }
         self.set_rows(self.model().rows(self.row_query()));
     }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::App;
-use crate::model::{Column, Field, FieldKind, GroupRow, Row, RowQuery, TaskRow};
+use crate::model::{Column, Field, FieldKind, GroupRow, ResourceRow, Row, RowQuery, TaskRow};
 
 /// The message for a screen whose rows cannot be sorted.
-const FIXED_ORDER: &str = "this screen has a fixed order; screens 1 and 2 can be sorted";
+const FIXED_ORDER: &str = "this screen has a fixed order; screens 1, 2 and 7 can be sorted";
 
 impl App {
     /// Sorts by a column, or reverses the order if that is the column already.
@@ -56,7 +56,8 @@ impl App {
         match self.row_query() {
             RowQuery::Tasks(_) => of(self.columns::<TaskRow>()),
             RowQuery::Groups(_) => of(self.columns::<GroupRow>()),
-            RowQuery::None | RowQuery::Resources(_) => Vec::new(),
+            RowQuery::Resources(_) => of(self.columns::<ResourceRow>()),
+            RowQuery::None => Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Config;
 use crate::{
     app::{ThemeName, parse_columns},
     cli::{Hold, interval},
-    model::{GroupRow, Row, TaskRow, WorkerRow},
+    model::{GroupRow, ResourceRow, Row, TaskRow, WorkerRow},
     snapshot::Flavor,
 };
 
@@ -21,7 +21,7 @@ pub(super) struct Key {
     pub set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
-pub(super) static KEYS: [Key; 11] = [
+pub(super) static KEYS: [Key; 12] = [
     Key {
         table: None,
         name: "interval",
@@ -96,6 +96,13 @@ pub(super) static KEYS: [Key; 11] = [
         example: "\"index busy_bar busy_share polling local_queue history\"",
         about: "Columns of the worker table.",
         set: |config, text| choose::<WorkerRow>(config, text),
+    },
+    Key {
+        table: Some("columns"),
+        name: "resources",
+        example: "\"type_name waiters longest_ns holder state location\"",
+        about: "Columns of the resource table.",
+        set: |config, text| choose::<ResourceRow>(config, text),
     },
     Key {
         table: Some("lab"),

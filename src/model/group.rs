@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use super::{Query, ShownRates, TargetModel, TaskRates, fields::field};
+use super::{Query, ShownRates, TargetModel, TaskRates, fields};
 use crate::snapshot::{
     DistributionKey, FieldId, GroupKey, State, TargetId, TaskKind, TaskMeta, TaskStats,
 };
@@ -193,10 +193,7 @@ pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<GroupRow> {
         let groups = sum_up(target, query.grouping).into_iter();
         rows.extend(groups.filter(|row| matcher.passes(target, row)).map(|row| (target, row)));
     }
-    let Some(field) = field::<GroupRow>(query.sort) else { return Vec::new() };
-    let order = field.sort(query.descending, rows.iter().map(|(target, row)| (*target, row, 0)));
-    let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| Some(row)).collect();
-    order.into_iter().filter_map(|at| rows[at as usize].take()).collect()
+    fields::select(rows, query.sort, query.descending)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Filter, Finding, FindingId, GroupRow, LongPollEntry, Model, Offender, OffenderId, Query,
-    ResourceRow, RuleId, TargetModel, TaskRates, findings, group, query, resources,
+    Finding, FindingId, GroupRow, LongPollEntry, Model, Offender, OffenderId, Query, ResourceRow,
+    RuleId, TargetModel, TaskRates, findings, group, query, resources,
 };
 use crate::snapshot::TaskStats;
 
@@ -85,15 +85,9 @@ impl Model {
         group::select(self.targets(), query)
     }
 
-    /// The resources that pass the filter, those with most waiting tasks first.
-    pub fn resources(&self, filter: &Filter) -> Vec<ResourceRow> {
-        let mut rows: Vec<_> = self
-            .targets()
-            .iter()
-            .flat_map(|model| resources::rows(model.target(), filter))
-            .collect();
-        rows.sort_by_key(|row| (Reverse(row.waiters.len()), Reverse(row.longest_ns), row.key));
-        rows
+    /// The resources that pass the query's filter, in its order.
+    pub fn resources(&self, query: &Query) -> Vec<ResourceRow> {
+        resources::select(self.targets(), query)
     }
 
     /// The impact table of all targets: the long polls of the last minute, largest impact first.

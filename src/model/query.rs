@@ -33,6 +33,13 @@ impl Default for Query {
     }
 }
 
+impl Query {
+    /// All resources, those with most waiting tasks first.
+    pub fn of_resources() -> Self {
+        Query { sort: "waiters", ..Query::default() }
+    }
+}
+
 /// The tasks of all targets that the query asks for, in its order. Rows without the value to sort by
 /// come last, ties in the order of their ids.
 pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Filter;
+use super::{Query, TargetModel, fields};
 use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
 
 /// A resource, with the tasks that wait for it.
@@ -10,23 +10,26 @@ use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
 pub struct ResourceRow {
     /// The resource.
     pub key: ResourceKey,
+    /// Its position in the sample.
+    pub(super) at: usize,
     /// Keys of the tasks that wait for it or for a part of it.
     pub waiters: Vec<u64>,
     /// The longest time that one of them has waited, in nanoseconds.
     pub longest_ns: u64,
 }
 
-/// The resources of a target that pass the filter, without those that are part of another one: a
-/// task that waits for a part waits for the whole.
-pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
+/// The resources of a target, without those that are part of another one: a task that waits for a
+/// part waits for the whole.
+fn rows(target: &Target) -> Vec<ResourceRow> {
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let all = &resources.resources;
-    let row = |resource: &ResourceStats| ResourceRow {
+    let row = |(at, resource): (usize, &ResourceStats)| ResourceRow {
         key: target.resource_key(resource.key),
+        at,
         waiters: Vec::new(),
         longest_ns: 0,
     };
-    let mut rows: Vec<ResourceRow> = all.iter().map(row).collect();
+    let mut rows: Vec<ResourceRow> = all.iter().enumerate().map(row).collect();
     for Wait { resource, task, age_ns, .. } in waits(resources) {
         let Some(row) = rows.get_mut(resource) else { continue };
         if !row.waiters.contains(&task) {
@@ -34,14 +37,19 @@ pub(super) fn rows(target: &Target, filter: &Filter) -> Vec<ResourceRow> {
         }
         row.longest_ns = row.longest_ns.max(age_ns);
     }
-    let is_listed = |one: &ResourceStats| {
-        let is_part = one.is_internal && one.parent.is_some();
-        let name = &target.description.name;
-        let texts = [&one.type_name, &one.kind, &one.state, &one.location, name];
-        !is_part && filter.passes_words(&texts.map(|text| &**text))
-    };
-    let listed = all.iter().zip(rows).filter(|(one, _)| is_listed(one));
-    listed.map(|(_, row)| row).collect()
+    rows.retain(|row| !(all[row.at].is_internal && all[row.at].parent.is_some()));
+    rows
+}
+
+/// The resources of all targets that the query asks for, in its order; ties in the order of their
+/// keys.
+pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<ResourceRow> {
+    let selected = targets.iter().flat_map(|target| {
+        let matcher = query.filter.of::<ResourceRow>(target);
+        let rows = rows(target.target()).into_iter();
+        rows.filter(move |row| matcher.passes(target, row)).map(move |row| (target, row))
+    });
+    fields::select(selected.collect(), query.sort, query.descending)
 }
 
 /// A task that waits for a resource in one operation.
@@ -80,7 +88,7 @@ fn whole(all: &[ResourceStats], indices: &HashMap<u64, usize>, resource: u64) ->
 mod tests {
     use super::*;
     use crate::model::{
-        Model,
+        Filter, Model,
         testing::{async_op, resource, snapshot},
     };
 
@@ -88,7 +96,8 @@ mod tests {
         let mut model = Model::default();
         let resources = Some(resources.clone().into());
         model.advance(&Target { resources, ..snapshot(1, []) }.into());
-        let rows = model.resources(&Filter::new(filter)).into_iter();
+        let filter = Filter::new(filter);
+        let rows = model.resources(&Query { filter, ..Query::of_resources() }).into_iter();
         rows.map(|row| (row.key.id, row.waiters)).collect()
     }
 

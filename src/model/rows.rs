@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Filter, FilterError, GroupRow, Model, Query, ResourceRow, TaskRow};
+use super::{FilterError, GroupRow, Model, Query, ResourceRow, TaskRow};
 
 /// The rows that a screen shows, and their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,41 +15,28 @@ pub enum RowQuery {
     Tasks(Query),
     /// The groups of tasks that a query selects.
     Groups(Query),
-    /// The resources that pass a filter.
-    Resources(Filter),
+    /// The resources that a query selects.
+    Resources(Query),
 }
 
 impl RowQuery {
-    /// The query of tasks or groups.
+    /// The query, if the rows are sorted and filtered.
     pub fn query(&self) -> Option<&Query> {
         match self {
-            RowQuery::Tasks(query) | RowQuery::Groups(query) => Some(query),
-            RowQuery::None | RowQuery::Resources(_) => None,
+            RowQuery::None => None,
+            RowQuery::Tasks(query) | RowQuery::Groups(query) | RowQuery::Resources(query) => {
+                Some(query)
+            }
         }
     }
 
-    /// The query of tasks or groups.
+    /// The query, if the rows are sorted and filtered.
     pub fn query_mut(&mut self) -> Option<&mut Query> {
         match self {
-            RowQuery::Tasks(query) | RowQuery::Groups(query) => Some(query),
-            RowQuery::None | RowQuery::Resources(_) => None,
-        }
-    }
-
-    /// The filter, if the rows can be filtered.
-    pub fn filter(&self) -> Option<&Filter> {
-        match self {
-            RowQuery::Resources(filter) => Some(filter),
-            _ => self.query().map(|query| &query.filter),
-        }
-    }
-
-    /// Replaces the filter, if the rows can be filtered.
-    pub fn set_filter(&mut self, filter: Filter) {
-        match self {
-            RowQuery::None => {}
-            RowQuery::Resources(of_rows) => *of_rows = filter,
-            RowQuery::Tasks(query) | RowQuery::Groups(query) => query.filter = filter,
+            RowQuery::None => None,
+            RowQuery::Tasks(query) | RowQuery::Groups(query) | RowQuery::Resources(query) => {
+                Some(query)
+            }
         }
     }
 
@@ -59,7 +46,7 @@ impl RowQuery {
             RowQuery::None => None,
             RowQuery::Tasks(query) => query.filter.error::<TaskRow>(),
             RowQuery::Groups(query) => query.filter.error::<GroupRow>(),
-            RowQuery::Resources(filter) => filter.first_term(),
+            RowQuery::Resources(query) => query.filter.error::<ResourceRow>(),
         }
     }
 }
@@ -103,7 +90,7 @@ impl Model {
             RowQuery::None => Rows::None,
             RowQuery::Tasks(query) => Rows::Tasks(self.tasks(query)),
             RowQuery::Groups(query) => Rows::Groups(self.groups(query)),
-            RowQuery::Resources(filter) => Rows::Resources(self.resources(filter)),
+            RowQuery::Resources(query) => Rows::Resources(self.resources(query)),
         }
     }
 }

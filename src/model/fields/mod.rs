@@ -1,10 +1,11 @@
-//! The fields of tasks, groups and workers: one entry per column, with everything about it.
+//! The fields of tasks, groups, workers and resources: one entry per column, with everything about it.
 //!
 //! Sort order, titles, cells, the choice of columns, filter terms and reports read these tables, so a
 //! new column is one entry. They are part of the model because the model sorts and filters by them;
 //! they know severities and no colors.
 
 mod groups;
+mod resources;
 mod tasks;
 mod workers;
 
@@ -151,6 +152,19 @@ pub trait Row: Sized + 'static {
 /// The field with this name.
 pub fn field<R: Row>(name: Column) -> Option<&'static Field<R>> {
     R::fields().iter().find(|field| field.name == name)
+}
+
+/// Rows in the order of a column; ties keep their order.
+pub(super) fn select<R: Row>(
+    rows: Vec<(&TargetModel, R)>,
+    sort: Column,
+    descending: bool,
+) -> Vec<R> {
+    let ties = rows.iter().map(|(target, row)| (*target, row, 0));
+    let order = field::<R>(sort).map(|field| field.sort(descending, ties));
+    let mut rows: Vec<_> = rows.into_iter().map(|(_, row)| Some(row)).collect();
+    let order = order.unwrap_or_else(|| (0..rows.len() as u32).collect());
+    order.into_iter().filter_map(|at| rows[at as usize].take()).collect()
 }
 
 impl FieldKind {
@@ -384,7 +398,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GroupRow, TaskRow, WorkerRow};
+    use crate::model::{GroupRow, ResourceRow, TaskRow, WorkerRow};
 
     fn names<R: Row>() -> Vec<Column> {
         R::fields().iter().map(|field| field.name).collect()
@@ -402,6 +416,7 @@ mod tests {
         check::<TaskRow>();
         check::<GroupRow>();
         check::<WorkerRow>();
+        check::<ResourceRow>();
     }
 
     #[test]

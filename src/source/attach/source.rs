@@ -55,6 +55,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
         FieldId::RemoteSchedules,
         FieldId::Workers,
         FieldId::Panics,
+        FieldId::Stage,
         FieldId::GroupPollP99,
         FieldId::GroupDelayP99,
     ];
