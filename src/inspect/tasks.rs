@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use asynctop_inspect::{Inspection, Options, Process, report};
+use asynctop_inspect::{Inspection, Options, Process, TaskKind, report};
 
 use super::json;
 use crate::{
@@ -28,7 +28,8 @@ pub fn tasks(program: &Program, format: TableFormat, out: &mut impl Write) -> an
 
 fn write(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{:>10}  {:<9}  {:>7}  {:<32}  LOCATION", "ID", "STATE", "RUNTIME", "NAME")?;
-    for task in &inspection.tasks {
+    // The loops of workers are tasks only inside Tokio.
+    for task in inspection.tasks.iter().filter(|task| task.kind != TaskKind::Worker) {
         let names = &task.names;
         let of_code = names.location.as_ref().or(names.contains.first());
         let location = task.spawned_at.as_deref().or(of_code);

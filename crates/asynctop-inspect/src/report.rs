@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo,
+    CodeLocation, Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo,
     names::shorten::{fold, shorten},
 };
 
@@ -37,6 +37,9 @@ impl TextOptions {
 /// Those of `out`.
 pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     head(inspection, out)?;
+    if inspection.runtimes.is_empty() {
+        writeln!(out, "\nno runtime was found; one without tasks is recognized since Tokio 1.35")?;
+    }
     problems::write(inspection, options, out)?;
     for (index, runtime) in inspection.runtimes.iter().enumerate() {
         writeln!(out)?;
@@ -201,7 +204,8 @@ fn write_thread(
     writeln!(out)?;
     // All parked workers have the same stack, which shows only that they are parked.
     let worker = thread.worker.and_then(|worker| runtime.workers.get(worker));
-    if worker.is_some_and(|worker| worker.is_parked) && !options.all {
+    let is_parked = worker.map_or(thread.syscall.is_some(), |worker| worker.is_parked);
+    if is_parked && thread.task.is_none() && !thread.stack.iter().any(is_own) && !options.all {
         return Ok(());
     }
     write_stack(&thread.stack, options, out)?;
@@ -220,8 +224,6 @@ fn write_thread(
 /// Writes the innermost function and those of the program's own code, or all with
 /// `TextOptions::all`.
 fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
-    let is_own =
-        |frame: &Frame| frame.location.as_ref().is_some_and(|location| !location.is_dependency());
     /// Maximum number of frames shown without `TextOptions::all`.
     const SHOWN: usize = 16;
     let all = options.all || !stack.iter().any(is_own);
@@ -245,6 +247,20 @@ fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io
         }
     }
     write_hidden(hidden, out)
+}
+
+/// Whether a function belongs to the program itself, as far as its file or its name shows.
+fn is_own(frame: &Frame) -> bool {
+    /// Without line tables, functions of other dependencies count as the program's own.
+    const OTHERS: [&str; 8] =
+        ["alloc", "core", "mio", "parking_lot", "parking_lot_core", "std", "tokio", "__rustc"];
+    match &frame.location {
+        Some(location) => !location.is_dependency(),
+        None => {
+            let name = frame.function.trim_start_matches(['<', '&', ' ']);
+            name.split_once("::").is_some_and(|(root, _)| !OTHERS.contains(&root))
+        }
+    }
 }
 
 fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -308,7 +324,11 @@ fn name(task: &TaskInfo) -> String {
     names.dedup();
     match (names.as_slice(), task.kind) {
         ([], TaskKind::Blocking | TaskKind::Worker) => "blocking closure".to_owned(),
-        ([], _) => "(type without a name)".to_owned(),
+        // A stripped program has no types; the line of the code distinguishes the tasks.
+        ([], _) => match own_code(task) {
+            Some(location) => format!("async code at {location}"),
+            None => "(type without a name)".to_owned(),
+        },
         ([only], _) => only.clone(),
         (several, _) => format!("one of {}", several.join(" | ")),
     }
@@ -316,16 +336,13 @@ fn name(task: &TaskInfo) -> String {
 
 /// The locations at which the task's code begins, and at which it was spawned.
 fn place(task: &TaskInfo) -> String {
-    /// More would make the line too long.
-    const PLACES: usize = 3;
+    let is_in_name = task.names.futures.is_empty() && own_code(task).is_some();
     let mut place = match (&task.names.location, task.names.contains.as_slice()) {
+        (Some(_), _) | (None, [_]) if is_in_name => String::new(),
         (Some(location), _) => location.to_string(),
         (None, []) => String::new(),
-        (None, several) => {
-            let names: Vec<String> = several.iter().take(PLACES).map(ToString::to_string).collect();
-            let more = if several.len() > PLACES { ", …" } else { "" };
-            format!("with async code from {}{more}", names.join(", "))
-        }
+        (None, [_, others @ ..]) if is_in_name => code_from(others),
+        (None, several) => code_from(several),
     };
     if let Some(spawned) = &task.spawned_at {
         if !place.is_empty() {
@@ -334,6 +351,19 @@ fn place(task: &TaskInfo) -> String {
         place.push_str(&format!("spawned at {spawned}"));
     }
     place
+}
+
+/// The line of a task's `async fn`, or the first one of what it contains.
+fn own_code(task: &TaskInfo) -> Option<&CodeLocation> {
+    task.names.location.as_ref().or(task.names.contains.first())
+}
+
+fn code_from(locations: &[CodeLocation]) -> String {
+    /// More would make the line too long.
+    const PLACES: usize = 3;
+    let names: Vec<String> = locations.iter().take(PLACES).map(ToString::to_string).collect();
+    let more = if locations.len() > PLACES { ", …" } else { "" };
+    format!("with async code from {}{more}", names.join(", "))
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -165,8 +165,8 @@ impl Process {
                 version,
                 is_unstable: found.iter().any(|vtable| vtable.spawn_location.is_some()),
                 task_types: found.len(),
-                has_symbols: module.image.section(".symtab").is_some(),
-                has_lines: module.image.section(".debug_line").is_some(),
+                has_symbols: module.image_with(".symtab").is_some(),
+                has_lines: module.image_with(".debug_line").is_some(),
             });
             vtables.extend(found);
         }

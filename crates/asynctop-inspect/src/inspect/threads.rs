@@ -8,7 +8,7 @@ use crate::{
         open::Process,
         tasks::Found,
         thread_ids::ThreadIds,
-        types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, WorkerInfo},
+        types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, TokioCopy, WorkerInfo},
     },
     process::threads::{self, Place, Thread},
     tokio::{task::StateKind, worker},
@@ -100,6 +100,8 @@ impl Process {
         let uptime = self.uptime().map_or(u64::MAX, |uptime| uptime.as_nanos() as u64);
         let (mut worker_of, mut unplaced) = (HashMap::new(), Vec::new());
         self.busy_words.clear();
+        // In an older version something else could have the shape of a single worker's counters.
+        let may_count = self.copies.iter().any(TokioCopy::may_count_busy_time);
         let mut workers_of: Vec<(usize, worker::Workers)> = Vec::new();
         for (index, runtime) in found.runtimes.iter_mut().enumerate() {
             if runtime.flavor == Flavor::LocalSet {
@@ -110,8 +112,8 @@ impl Process {
                 let threads = ThreadIds::find(blocks, &workers).threads(&workers);
                 threads.iter().all(Option::is_some)
             };
-            let Some(workers) = worker::find(&self.identity, runtime.handle, uptime, are_threads)
-            else {
+            let find = || worker::find(&self.identity, runtime.handle, uptime, are_threads);
+            let Some(workers) = may_count.then(find).flatten() else {
                 let reason =
                     "no counters of a known layout were found (Tokio keeps them since 1.45)";
                 runtime.no_workers = Some(reason.into());

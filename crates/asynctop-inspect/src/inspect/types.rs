@@ -94,6 +94,11 @@ pub struct TokioCopy {
 }
 
 impl TokioCopy {
+    /// Whether its workers may count their busy time.
+    pub(crate) fn may_count_busy_time(&self) -> bool {
+        self.is_unstable || self.minor_version().is_none_or(|minor| minor >= 45)
+    }
+
     /// 54 of `1.54.1`.
     pub(crate) fn minor_version(&self) -> Option<u32> {
         self.version.as_deref()?.split('.').nth(1)?.parse().ok()
@@ -121,7 +126,7 @@ impl std::fmt::Display for Flavor {
             Flavor::MultiThread => "multi-thread",
             Flavor::CurrentThread => "current-thread",
             Flavor::LocalSet => "local set",
-            Flavor::Unknown => "runtime",
+            Flavor::Unknown => "flavor unknown",
         })
     }
 }

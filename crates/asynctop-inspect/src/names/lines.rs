@@ -29,9 +29,9 @@ pub(crate) struct SourceFrame {
 impl Lines {
     /// Reads them from the module's file; `None` if it has none.
     pub(crate) fn load(module: &Module) -> Option<Lines> {
-        module.image.section(".debug_line")?;
+        let image = module.image_with(".debug_line")?;
         let load = |id: SectionId| -> Result<Slice, gimli::Error> {
-            let bytes = module.image.section_bytes(id.name()).unwrap_or_default();
+            let bytes = image.section_bytes(id.name()).unwrap_or_default();
             Ok(EndianArcSlice::new(Arc::from(bytes), LittleEndian))
         };
         let sections = DwarfSections::load(load).ok()?;

@@ -36,18 +36,21 @@ impl CodeLocation {
         is_path.then(|| CodeLocation { file: sanitize(text), line, column })
     }
 
-    /// Whether it lies in a dependency or the standard library, as far as the path shows.
+    /// Whether it lies in a dependency, the standard library or a library in C, as far as the path
+    /// shows.
     pub fn is_dependency(&self) -> bool {
-        [
-            "/registry/src/",
-            "/rustc/",
-            "/git/checkouts/",
-            "library/core/",
-            "library/std/",
-            "library/alloc/",
-        ]
-        .iter()
-        .any(|part| self.file.contains(part))
+        let is_of_rust = self.file.ends_with(".rs");
+        !is_of_rust
+            || [
+                "/registry/src/",
+                "/rustc/",
+                "/git/checkouts/",
+                "library/core/",
+                "library/std/",
+                "library/alloc/",
+            ]
+            .iter()
+            .any(|part| self.file.contains(part))
     }
 
     /// The path without the part that all files of a crate have in common: `tokio-1.54.1/src/x.rs`,

@@ -130,11 +130,21 @@ impl ElfImage {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// A section's content, from the file.
+    /// The content of the note that identifies the build.
+    pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
+        let cache = ReadCache::new(&self.file);
+        let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        Some(parsed.build_id().ok()??.to_vec())
+    }
+
+    /// A section's content, from the file; uncompressed.
     pub(crate) fn section_bytes(&self, name: &str) -> Option<Vec<u8>> {
         let section = self.section(name)?;
-        if section.file_size > MAX_SECTION || section.compressed {
+        if section.file_size > MAX_SECTION {
             return None;
+        }
+        if section.compressed {
+            return self.uncompressed(name);
         }
         // The file itself bounds what is allocated for it.
         let end = section.offset.checked_add(section.file_size)?;
@@ -144,6 +154,15 @@ impl ElfImage {
         let mut bytes = vec![0; usize::try_from(section.file_size).ok()?];
         self.file.read_exact_at(&mut bytes, section.offset).ok()?;
         Some(bytes)
+    }
+
+    fn uncompressed(&self, name: &str) -> Option<Vec<u8>> {
+        let cache = ReadCache::new(&self.file);
+        let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        let data = parsed.section_by_name(name)?.compressed_data().ok()?;
+        // The size is the file's own statement, and what is allocated.
+        let is_plausible = data.uncompressed_size <= MAX_SECTION;
+        Some(is_plausible.then_some(data)?.decompress().ok()?.into_owned())
     }
 
     /// All functions that the file names, by address.

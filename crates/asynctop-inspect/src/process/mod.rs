@@ -1,6 +1,7 @@
 //! A process as the kernel shows it: identity, rights, mappings, ELF files, threads. Independent of
 //! Tokio. Uses only `sys` and `memory`.
 
+mod debug;
 pub(crate) mod elf;
 pub(crate) mod identity;
 pub(crate) mod maps;

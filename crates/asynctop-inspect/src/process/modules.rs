@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::process::{
+    debug,
     elf::{ElfImage, Symbol},
     identity::Identity,
     maps::{Mapping, Maps},
@@ -25,6 +26,8 @@ pub(crate) struct Module {
     /// Addresses of its code.
     pub code: Vec<Range<u64>>,
     pub image: ElfImage,
+    /// The file with the symbols and debug information that were split off.
+    debug: Option<ElfImage>,
     functions: OnceCell<Vec<Symbol>>,
 }
 
@@ -38,9 +41,16 @@ impl Module {
         self.code.iter().any(|range| range.contains(&address))
     }
 
+    /// The file that has a section of symbols or debug information.
+    pub(crate) fn image_with(&self, section: &str) -> Option<&ElfImage> {
+        let images = std::iter::once(&self.image).chain(&self.debug);
+        images.into_iter().find(|image| image.section(section).is_some())
+    }
+
     /// Functions with names, in the file's own addresses; empty if the file is stripped.
     pub(crate) fn functions(&self) -> &[Symbol] {
-        self.functions.get_or_init(|| self.image.functions())
+        let image = self.image_with(".symtab").unwrap_or(&self.image);
+        self.functions.get_or_init(|| image.functions())
     }
 
     /// The function that `address` is in.
@@ -97,7 +107,8 @@ pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String
         let is_main = mapping.name == main;
         let module = open(identity, mapping, is_main)
             .and_then(|file| ElfImage::open(file).ok())
-            .and_then(|image| place(mapping, is_main, image));
+            .and_then(|image| place(mapping, is_main, image))
+            .map(|module| Module { debug: debug::find(&module.image), ..module });
         match module {
             Some(module) => modules.push(module),
             None => unreadable.push(mapping.name.clone()),
@@ -144,6 +155,7 @@ fn place(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
         is_main,
         code: vec![mapping.range.clone()],
         image,
+        debug: None,
         functions: OnceCell::new(),
     })
 }
