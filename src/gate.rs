@@ -136,7 +136,7 @@ impl Gate {
             };
             writeln!(out, "failed: {}: {}{times}", finding.rule, finding.sentence)?;
             if let Some(location) = &finding.location {
-                writeln!(out, "  spawned at {location}")?;
+                writeln!(out, "  {} {location}", finding.location_label())?;
             }
             for line in finding.evidence.iter().flat_map(|evidence| evidence.lines()) {
                 writeln!(out, "  {line}")?;

@@ -133,8 +133,10 @@ pub struct Finding {
     pub affected_tasks: usize,
     /// The tasks with the longest delays.
     pub affected: Vec<AffectedTask>,
-    /// The location at which the task was spawned.
+    /// Where the task was spawned, or else the line of its future.
     pub location: Option<Arc<str>>,
+    /// Whether the location is that of the future. The rule set fills it in.
+    pub(super) is_of_future: bool,
     /// The long poll that caused it, with stack and cause if a watchdog has sampled them.
     pub evidence: Option<Arc<LongPoll>>,
     /// The suggested fix.
@@ -177,6 +179,11 @@ impl Finding {
         }
         let extra = self.spans.len().saturating_sub(MAX_SPANS);
         self.spans.drain(..extra);
+    }
+
+    /// What the location is: `spawned at` or `future at`.
+    pub fn location_label(&self) -> &'static str {
+        if self.is_of_future { "future at" } else { "spawned at" }
     }
 
     /// The identity, which is the same in all snapshots.

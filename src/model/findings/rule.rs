@@ -92,6 +92,7 @@ impl Rule {
             affected_tasks: 0,
             affected: Vec::new(),
             location: None,
+            is_of_future: false,
             evidence: None,
             fix: self.fix,
         }

@@ -6,6 +6,7 @@ use super::{
     Finding, RULES, RuleContext,
     rule::{AffectedGroup, Check, Rule, RuleState},
 };
+use crate::snapshot::{Accuracy, Description, FieldId};
 
 /// Maximum number of groups that a rule reports; the worst are reported.
 const MAX_GROUPS: usize = 32;
@@ -38,11 +39,18 @@ impl RuleSet {
         for (_, state) in self.stateful.iter_mut().filter(|(rule, _)| ctx.evaluates(rule)) {
             candidates.extend(state.check(ctx));
         }
+        let is_of_future = has_lines_of_futures(&ctx.target.description);
         for candidate in &mut candidates {
             (candidate.target, candidate.epoch) = (ctx.target.id, ctx.target.epoch);
+            candidate.is_of_future = is_of_future;
         }
         candidates
     }
+}
+
+/// Whether the locations of tasks are lines of their futures, because spawn locations are not known.
+pub(super) fn has_lines_of_futures(description: &Description) -> bool {
+    matches!(description.accuracy(FieldId::Location), Accuracy::Estimated { .. })
 }
 
 /// The candidates of the rules that examine single tasks. There may be a million tasks, so all

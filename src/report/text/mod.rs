@@ -161,7 +161,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         };
         writeln!(out, "  {severity}: {sentence}  [{}{times}{resolved}]", finding.rule)?;
         if let Some(location) = &finding.location {
-            writeln!(out, "    spawned at {}", location)?;
+            writeln!(out, "    {} {location}", finding.location_label())?;
         }
         if let Some(evidence) = &finding.evidence {
             for line in evidence.lines() {

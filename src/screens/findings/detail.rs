@@ -87,7 +87,7 @@ fn about(
         lines.push(fact(theme, "target", target.name().to_string()));
     }
     if let Some(location) = &finding.location {
-        lines.push(fact(theme, "spawned at", location.to_string()));
+        lines.push(fact(theme, finding.location_label(), location.to_string()));
     }
     let rule =
         format!("{}, {}: {}", finding.rule, finding.severity.as_str(), finding.rule.rule().meaning);

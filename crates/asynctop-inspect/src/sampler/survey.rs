@@ -333,6 +333,10 @@ impl SurveyLoop {
             return true;
         };
         (poll.stack, poll.no_stack, poll.stopped) = (stack.frames, stack.missing, stack.stopped);
+        if self.stop_running && !is_certain && !is_read {
+            poll.no_stack =
+                Some("its thread is stopped once the poll is certain to be long".into());
+        }
         poll.syscall = stack.syscall.map(threads::syscall_name);
         !is_read
     }

@@ -6,6 +6,7 @@ use crate::model::findings::{
     names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
     rule::{Check, Rule, RuleState, Unit},
+    rule_set::has_lines_of_futures,
 };
 use crate::{
     model::LongPollEntry,
@@ -89,6 +90,7 @@ pub(in crate::model) fn of_long_poll(
         target: target.id,
         epoch: target.epoch,
         location: Some(meta.location.clone()),
+        is_of_future: has_lines_of_futures(&target.description),
         evidence: Some(evidence.clone()),
         fix: fix_for(Some(evidence), &RULE),
         last_seen_ns: entry.end_ns(),
