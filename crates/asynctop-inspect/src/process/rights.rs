@@ -83,9 +83,13 @@ impl Access {
             _ if self.in_container => "this container lacks the capability; start it with \
                                        --cap-add SYS_PTRACE"
                 .into(),
-            (_, Some(scope @ 1..)) => format!(
-                "kernel.yama.ptrace_scope is {scope}, which denies it to all but {}; {sudo}",
-                if scope == 1 { "parent processes" } else { "CAP_SYS_PTRACE" }
+            (_, Some(1)) => format!(
+                "kernel.yama.ptrace_scope is 1, which denies it to all but parent processes; {sudo}, \
+                 or start the program with `asynctop run -- COMMAND`"
+            ),
+            (_, Some(scope @ 2..)) => format!(
+                "kernel.yama.ptrace_scope is {scope}, which denies it to all but CAP_SYS_PTRACE; \
+                 {sudo}"
             ),
             (None, _) => format!("its owner is hidden (hidepid); {sudo}"),
             _ => format!(
@@ -123,6 +127,7 @@ mod tests {
         let cases = [
             (Access { owner: Some(33), ..access() }, "belongs to user 33, this is user 1000", sudo),
             (Access { ptrace_scope: Some(1), ..access() }, "all but parent processes", sudo),
+            (Access { ptrace_scope: Some(1), ..access() }, "asynctop run -- COMMAND", sudo),
             (Access { ptrace_scope: Some(2), ..access() }, "ptrace_scope is 2", sudo),
             (Access { ptrace_scope: Some(3), ..access() }, "denies it to everyone", "boot"),
             (Access { owner: None, ..access() }, "hidepid", sudo),
