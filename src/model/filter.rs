@@ -330,6 +330,19 @@ mod tests {
     }
 
     #[test]
+    fn terms_of_the_document_are_valid() {
+        let page = include_str!("../../docs/keys.md");
+        let filters = page.split_once("## Filters").expect("a section").1;
+        let rows = filters.lines().filter_map(|line| line.strip_prefix("| `"));
+        let terms: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(terms.len(), 5);
+        for term in terms {
+            assert_eq!(Filter::new(term).error::<TaskRow>(), None, "{term}");
+            assert!(matches!(Filter::new(term).parts[0].test, Test::Term { .. }), "{term}");
+        }
+    }
+
+    #[test]
     fn errors_have_their_place_and_a_remedy() {
         let error = |text: &str| {
             let error = Filter::new(text).error::<TaskRow>().expect(text);
